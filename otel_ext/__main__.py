@@ -1,0 +1,10 @@
+"""`python -m otel_ext` is `otel-ext`."""
+
+from __future__ import annotations
+
+import sys
+
+from otel_ext.cli.main import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+"""Starts the recording in every Python process under `otel-ext run`.
+
+The interpreter imports this module as `sitecustomize` because `otel-ext run`
+puts its folder first on PYTHONPATH; child processes inherit that. It takes its
+folder off `sys.path` again, runs the `sitecustomize` that it hides, and then
+starts the recording. Any Python may meet this file, one of version 2 included,
+so it uses nothing newer, and it must never keep a program from starting.
+"""
+
+import os
+import sys
+
+
+def _leave_path():  # type: () -> None
+    here = os.path.dirname(os.path.abspath(__file__))
+    sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or ".") != here]
+
+
+def _run_next():  # type: () -> None
+    own = sys.modules.pop("sitecustomize")
+    try:
+        import sitecustomize  # noqa: F401, PLC0415
+    except ImportError as error:
+        # One that is there and fails is reported by the interpreter, as always.
+        if getattr(error, "name", None) not in ("sitecustomize", None):
+            raise
+    finally:
+        sys.modules.setdefault("sitecustomize", own)
+
+
+def _is_the_command():  # type: () -> bool
+    """Whether this process is what the user asked to run, not a child of that."""
+    return os.environ.get("OTEL_EXT_RUN_PID") in (str(os.getpid()), str(os.getppid()))
+
+
+def _start():  # type: () -> None
+    try:
+        from otel_ext.zero_code import start_process  # noqa: PLC0415
+
+        start_process()
+    except Exception as error:  # noqa: BLE001 - the program starts whatever happens here
+        if _is_the_command():
+            text = "otel-ext: no records of this program: %s has no working otel-ext (%s: %s)\n"
+            sys.stderr.write(text % (sys.executable, type(error).__name__, error))
+
+
+_leave_path()
+try:
+    _run_next()
+finally:
+    _start()

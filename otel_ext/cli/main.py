@@ -1,0 +1,115 @@
+"""The frame of the command `otel-ext`: finds the subcommand, runs it, answers errors.
+
+Exit codes: 0 done, 1 the command's own "no" (a bad record, an unhealthy part),
+2 wrong use, 130 interrupted, 141 the reader of our output went away. `run` has
+the exit code of the program it ran.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from otel_ext.cli.commands import available, find, help_page, load
+from otel_ext.errors import OtelExtError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["main"]
+
+_WRONG_USE: Final = 2
+_INTERRUPTED: Final = 130  # 128 + SIGINT, as shells count
+_NOBODY_READS: Final = 141  # 128 + SIGPIPE
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser that answers a mistake with one line and the way out."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, hint=f"See {self.prog} --help")
+
+
+def _version() -> str:
+    from importlib.metadata import version  # noqa: PLC0415 - slow, and only for --version
+
+    return f"otel-ext {version('otel-ext')}"
+
+
+def _unknown(name: str) -> UsageError:
+    names = [command.name for command in available()]
+    near = get_close_matches(name, names, n=1)
+    hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(names)}"
+    what = "option" if name.startswith("-") else "command"
+    return UsageError(f"there is no {what} {name!r}", hint=hint, context={"name": name})
+
+
+def _dispatch(argv: Sequence[str]) -> int:
+    if not argv or argv[0] in {"-h", "--help", "help"}:
+        stream = sys.stdout if argv else sys.stderr
+        stream.write(help_page(stream))
+        return 0 if argv else _WRONG_USE
+    if argv[0] in {"-V", "--version"}:
+        sys.stdout.write(_version() + "\n")
+        return 0
+    command = find(argv[0])
+    if command is None:
+        raise _unknown(argv[0])
+    module = load(command)
+    parser = _Parser(prog="otel-ext", add_help=False)
+    module.register(parser.add_subparsers(required=True, parser_class=_Parser))
+    return module.run(parser.parse_args(argv))
+
+
+def _nobody_reads() -> int:
+    # The interpreter flushes stdout when it exits and would complain again.
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):
+        pass
+    return _NOBODY_READS
+
+
+def _say(text: str) -> None:
+    try:
+        sys.stderr.write(f"otel-ext: {text}\n")
+    except (OSError, ValueError):
+        pass
+
+
+def _describe(error: OSError) -> str:
+    name = error.filename if error.filename is not None else ""
+    return f"{os.fsdecode(name)}: {error.strerror}" if name else str(error)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line `argv` and return its exit code.
+
+    Args:
+        argv: The arguments after the program's name; None means `sys.argv`.
+
+    >>> main(["--version"])  # doctest: +ELLIPSIS
+    otel-ext ...
+    0
+    """
+    try:
+        code = _dispatch(sys.argv[1:] if argv is None else list(argv))
+        sys.stdout.flush()
+    except OtelExtError as error:
+        _say(str(error))
+        return _WRONG_USE
+    except BrokenPipeError:
+        return _nobody_reads()
+    except OSError as error:
+        _say(_describe(error))
+        return _WRONG_USE
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

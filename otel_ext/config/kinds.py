@@ -1,0 +1,280 @@
+"""Kinds of values that a setting can have: what is allowed, how it is read and written.
+
+Each kind reads a value from every source: text from the environment, native
+values from TOML, YAML and code. `parse(format(value)) == value` holds for all.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final, cast
+
+from otel_ext.config.units import format_duration, format_size, parse_duration, parse_size
+
+__all__ = ["Boolean", "Choice", "Duration", "Folder", "Integer", "Kind", "Size", "Thresholds"]
+
+_WORDS: Final = {
+    "true": True,
+    "yes": True,
+    "on": True,
+    "1": True,
+    "false": False,
+    "no": False,
+    "off": False,
+    "0": False,
+}
+_INTEGER: Final = re.compile(r"[0-9]{1,18}(?:_[0-9]{1,18}){0,6}")
+
+
+class Kind(ABC):
+    """What values a setting can have."""
+
+    @property
+    @abstractmethod
+    def allowed(self) -> str:
+        """What is allowed, to be read after "Use"."""
+
+    @abstractmethod
+    def parse(self, value: object) -> object:
+        """Return the value of the setting; ValueError when `value` is not allowed."""
+
+    def format(self, value: object) -> str:
+        """Return `value` as text that `parse` reads back."""
+        return str(value)
+
+
+@dataclass(frozen=True)
+class Boolean(Kind):
+    """True or false, also in the words people use for them.
+
+    >>> Boolean().parse("Yes"), Boolean().parse(False)
+    (True, False)
+    """
+
+    @property
+    def allowed(self) -> str:
+        """What is allowed."""
+        return "true or false (also yes/no, on/off; 1/0 as text)"
+
+    def parse(self, value: object) -> bool:
+        """Return a bool, from a bool or a word."""
+        if isinstance(value, bool):
+            return value
+        if isinstance(value, str) and (word := value.strip().lower()) in _WORDS:
+            return _WORDS[word]
+        raise ValueError("not true or false")
+
+    def format(self, value: object) -> str:
+        """Return `true` or `false`."""
+        return "true" if value else "false"
+
+
+@dataclass(frozen=True)
+class Choice(Kind):
+    """One of a few names.
+
+    Args:
+        names: The names, in lower case.
+
+    >>> Choice(("auto", "on", "off")).parse("ON")
+    'on'
+    """
+
+    names: tuple[str, ...]
+
+    @property
+    def allowed(self) -> str:
+        """What is allowed."""
+        return "one of: " + ", ".join(self.names)
+
+    def parse(self, value: object) -> str:
+        """Return the name, in lower case."""
+        if isinstance(value, bool):
+            # YAML reads a bare `on` or `off` as a boolean before we see it.
+            value = "on" if value else "off"
+        if isinstance(value, str) and (name := value.strip().lower()) in self.names:
+            return name
+        raise ValueError("not one of the names")
+
+
+@dataclass(frozen=True)
+class Integer(Kind):
+    """A whole number in a range.
+
+    Args:
+        low: Smallest value.
+        high: Largest value.
+
+    >>> Integer(1, 1_000_000).parse("100_000")
+    100000
+    """
+
+    low: int
+    high: int
+
+    @property
+    def allowed(self) -> str:
+        """What is allowed."""
+        return f"a whole number from {self.low} to {self.high}"
+
+    def parse(self, value: object) -> int:
+        """Return the number, from a number or its digits."""
+        if isinstance(value, str) and _INTEGER.fullmatch(value.strip()):
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ValueError("not a whole number")
+        if not self.low <= value <= self.high:
+            raise ValueError("out of range")
+        return value
+
+
+@dataclass(frozen=True)
+class Size(Kind):
+    """A number of bytes in a range.
+
+    Args:
+        low: Smallest size, bytes.
+        high: Largest size, bytes.
+        zero: What 0 means, if that is allowed besides the range; else empty.
+
+    >>> Size(1024, 2**30).parse("8 MiB")
+    8388608
+    """
+
+    low: int
+    high: int
+    zero: str = ""
+
+    @property
+    def allowed(self) -> str:
+        """What is allowed."""
+        text = f"a size from {format_size(self.low)} to {format_size(self.high)}"
+        text += ", in bytes or with a unit (KiB, MiB, GiB)"
+        return f"{text}, or 0 {self.zero}" if self.zero else text
+
+    def parse(self, value: object) -> int:
+        """Return bytes, from bytes or text with a unit."""
+        size = parse_size(value) if isinstance(value, str) else value
+        if isinstance(size, bool) or not isinstance(size, int):
+            raise ValueError("not a size")
+        if not (self.low <= size <= self.high or (self.zero and size == 0)):
+            raise ValueError("out of range")
+        return size
+
+    def format(self, value: object) -> str:
+        """Return the size with its unit."""
+        return format_size(cast("int", value))
+
+
+@dataclass(frozen=True)
+class Duration(Kind):
+    """A number of seconds in a range.
+
+    Args:
+        low: Shortest duration, seconds.
+        high: Longest duration, seconds.
+        zero: What 0 means, if that is allowed besides the range; else empty.
+
+    >>> Duration(1, 86_400).parse("5m")
+    300.0
+    """
+
+    low: float
+    high: float
+    zero: str = ""
+
+    @property
+    def allowed(self) -> str:
+        """What is allowed."""
+        text = f"a duration from {format_duration(self.low)} to {format_duration(self.high)}"
+        text += ", in seconds or with a unit (ms, s, m, h, d)"
+        return f"{text}, or 0 {self.zero}" if self.zero else text
+
+    def parse(self, value: object) -> float:
+        """Return seconds, from seconds or text with a unit."""
+        seconds = parse_duration(value) if isinstance(value, str) else value
+        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+            raise ValueError("not a duration")
+        # Written so that NaN fails too; compared before float(), which overflows.
+        if not (self.low <= seconds <= self.high or (self.zero and seconds == 0)):
+            raise ValueError("out of range")
+        return float(seconds)
+
+    def format(self, value: object) -> str:
+        """Return the duration with its unit."""
+        return format_duration(cast("float", value))
+
+
+@dataclass(frozen=True)
+class Folder(Kind):
+    """The path of a folder, which need not exist yet; `~` is the home folder.
+
+    >>> Folder().parse("traces").name
+    'traces'
+    """
+
+    @property
+    def allowed(self) -> str:
+        """What is allowed."""
+        return "the path of a folder"
+
+    def parse(self, value: object) -> Path:
+        """Return the path, `~` expanded."""
+        text = os.fspath(value) if isinstance(value, os.PathLike) else value  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - its parameter is unknown to us
+        if not isinstance(text, str) or not text.strip() or "\0" in text:
+            raise ValueError("not a path")
+        return Path(os.path.expanduser(text))  # noqa: PTH111 - Path.expanduser raises without a home
+
+
+@dataclass(frozen=True)
+class Thresholds(Kind):
+    """Durations by span name pattern (`*`, `?`, `[...]`); the first that matches counts.
+
+    Args:
+        duration: What each duration may be.
+
+    >>> dict(Thresholds(Duration(0.01, 86_400)).parse("db.*=5,nightly *=1h"))
+    {'db.*': 5.0, 'nightly *': 3600.0}
+    """
+
+    duration: Duration
+
+    @property
+    def allowed(self) -> str:
+        """What is allowed."""
+        return (
+            "a table of span name patterns and durations, or text such as"
+            f" 'db.*=5s,nightly *=1h'; each {self.duration.allowed}"
+        )
+
+    def parse(self, value: object) -> Mapping[str, float]:
+        """Return a read-only mapping in the order given."""
+        if isinstance(value, str):
+            pairs = [_split_pair(part) for part in value.split(",") if part.strip()]
+        elif isinstance(value, Mapping):
+            pairs = list(cast("Mapping[object, object]", value).items())
+        else:
+            raise ValueError("not a table of patterns")
+        thresholds: dict[str, float] = {}
+        for pattern, seconds in pairs:
+            if not isinstance(pattern, str) or not pattern.strip():
+                raise ValueError("a pattern is no text")
+            thresholds[pattern] = self.duration.parse(seconds)
+        return MappingProxyType(thresholds)
+
+    def format(self, value: object) -> str:
+        """Return the pairs as `pattern=duration,pattern=duration`."""
+        pairs = cast("Mapping[str, float]", value).items()
+        return ",".join(f"{pattern}={format_duration(seconds)}" for pattern, seconds in pairs)
+
+
+def _split_pair(text: str) -> tuple[str, str]:
+    """Split at the last `=`, so that a pattern may hold one."""
+    pattern, _, seconds = text.rpartition("=")
+    return pattern.strip(), seconds

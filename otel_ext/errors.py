@@ -1,0 +1,110 @@
+"""Errors that otel-ext raises on purpose.
+
+::
+
+    OtelExtError
+    ├── ConfigError          a setting, a file of settings, or a flag is wrong
+    ├── RecordError          a line or value is not a record of this format
+    ├── JournalError         a folder or file cannot be used for records
+    ├── MissingExtraError    an optional dependency is not installed
+    └── UsageError           a command was called in a way that cannot work
+
+Every error carries a `code` for programs, a `hint` that says the way out, and
+the `context` (names and values) it speaks of. None of them is ever raised into
+a program from a hook of the SDK; they answer direct calls only.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "ConfigError",
+    "JournalError",
+    "MissingExtraError",
+    "OtelExtError",
+    "RecordError",
+    "UsageError",
+]
+
+
+class OtelExtError(Exception):
+    """Base of every error that otel-ext raises on purpose.
+
+    Args:
+        message: What is wrong, naming the thing and the value.
+        hint: The way out, as an imperative sentence; may be empty.
+        context: Names and values the error speaks of, for programs.
+
+    >>> error = OtelExtError("port 99999 is out of range", hint="Use 1 to 65535.")
+    >>> str(error)
+    'port 99999 is out of range. Use 1 to 65535.'
+    >>> error.code
+    'error'
+    """
+
+    code = "error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        context: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.context: Mapping[str, object] = MappingProxyType(dict(context or {}))
+
+    def __str__(self) -> str:
+        return f"{self.message.rstrip('.')}. {self.hint}" if self.hint else self.message
+
+
+class ConfigError(OtelExtError, ValueError):
+    """A setting is wrong; the message names key, value, source and what is allowed."""
+
+    code = "config"
+
+
+class RecordError(OtelExtError, ValueError):
+    """A line is not a record, or a record breaks the format."""
+
+    code = "record"
+
+
+class JournalError(OtelExtError, OSError):
+    """A folder or file cannot be used for records."""
+
+    code = "journal"
+
+
+class MissingExtraError(OtelExtError, ImportError):
+    """An optional dependency is missing; the hint is the exact command that installs it.
+
+    Args:
+        package: The distribution that is missing.
+        extra: The extra of otel-ext that brings it.
+
+    >>> print(MissingExtraError("PyYAML", "yaml"))
+    PyYAML is not installed. Run: pip install 'otel-ext[yaml]'
+    """
+
+    code = "missing-extra"
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(
+            f"{package} is not installed",
+            hint=f"Run: pip install 'otel-ext[{extra}]'",
+            context={"package": package, "extra": extra},
+        )
+
+
+class UsageError(OtelExtError):
+    """A command was called in a way that cannot work."""
+
+    code = "usage"

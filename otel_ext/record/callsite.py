@@ -1,0 +1,132 @@
+"""Finds where the user's code opened a span or wrote a log.
+
+The stack is walked from our hook outwards, past OpenTelemetry, instrumentations
+and this package, to the first frame that is somebody's own. A file is judged
+once by its name, and a place is described once: after that a call site costs
+two look-ups a frame.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Final
+
+from otel_ext.record.model import UNKNOWN_SITE, CallSite
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import CodeType, FrameType
+
+__all__ = ["describe_frame", "find_call_site", "site_from_attributes"]
+
+_MAX_CACHED: Final = 16_384
+_SEPARATOR: Final = os.sep
+_PACKAGE: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
+# In a checkout two of our folders are links to folders beside the package.
+_OURS: Final = tuple(
+    os.path.realpath(os.path.join(_PACKAGE, name)) + _SEPARATOR  # noqa: PTH118
+    for name in ("", "processors", "exporters")
+)
+# Packages whose frames only carry a call through. `wrapt` and `contextlib` stand
+# between a user's `with tracer.start_as_current_span(...)` and the SDK.
+_PASSED_PACKAGES: Final = ("opentelemetry", "wrapt", "structlog", "logging")
+_PASSED_MODULES: Final = ("contextlib", "functools")
+
+_is_passed: dict[str, bool] = {}
+_sites: dict[tuple[int, int], tuple[CodeType, CallSite]] = {}
+
+
+def _passed_prefixes() -> tuple[str, ...]:
+    """Return the folders and files that carry calls through, as they are loaded now.
+
+    Asked of the modules themselves: a user's own folder may well be called
+    `logging` or `opentelemetry`.
+    """
+    folders = [
+        str(folder) + _SEPARATOR
+        for name in _PASSED_PACKAGES
+        for folder in getattr(sys.modules.get(name), "__path__", ())
+    ]
+    files = [getattr(sys.modules.get(name), "__file__", None) for name in _PASSED_MODULES]
+    return (*_OURS, "<frozen ", *folders, *(file for file in files if file))
+
+
+def _judge(filename: str) -> bool:
+    """Whether frames of `filename` only carry the call through."""
+    passed = filename.startswith(_passed_prefixes())
+    if len(_is_passed) >= _MAX_CACHED:
+        _is_passed.clear()
+    _is_passed[filename] = passed
+    return passed
+
+
+def find_call_site(depth: int = 1) -> CallSite:
+    """Return the innermost frame on the stack that is the user's own.
+
+    Args:
+        depth: How many frames to pass without a look, our own hooks.
+
+    >>> find_call_site(1) is UNKNOWN_SITE or find_call_site(1).line > 0
+    True
+    """
+    frame: FrameType | None = sys._getframe(depth)  # noqa: SLF001 - the documented way to a frame
+    while frame is not None:
+        code = frame.f_code
+        filename = code.co_filename
+        passed = _is_passed.get(filename)
+        if passed is None:
+            passed = _judge(filename)
+        if not passed:
+            # A code object can be freed and its address used again, so the
+            # entry holds the code and is believed only for that very object.
+            known = _sites.get((id(code), frame.f_lasti))
+            if known is not None and known[0] is code:
+                return known[1]
+            return _remember(frame)
+        frame = frame.f_back
+    return UNKNOWN_SITE
+
+
+def _remember(frame: FrameType) -> CallSite:
+    site = describe_frame(frame)
+    if len(_sites) >= _MAX_CACHED:
+        _sites.clear()
+    _sites[id(frame.f_code), frame.f_lasti] = (frame.f_code, site)
+    return site
+
+
+def describe_frame(frame: FrameType) -> CallSite:
+    """Return the place where `frame` stands, its path relative where below the cwd."""
+    code = frame.f_code
+    function: str = getattr(code, "co_qualname", code.co_name)  # 3.11 and later
+    return CallSite(_relative(code.co_filename), frame.f_lineno or 0, function)
+
+
+def _relative(filename: str) -> str:
+    try:
+        root = os.getcwd() + _SEPARATOR  # noqa: PTH109 - on the user's path, kept light
+    except OSError:  # the working directory was removed
+        return filename
+    return filename[len(root) :] if filename.startswith(root) else filename
+
+
+def site_from_attributes(attributes: Mapping[str, object]) -> CallSite | None:
+    """Return the place that `code.*` attributes name, if they do.
+
+    Both the stable names and the ones before them are understood
+    (https://opentelemetry.io/docs/specs/semconv/registry/attributes/code/).
+
+    >>> site_from_attributes({"code.file.path": "a.py", "code.line.number": 3})
+    CallSite('a.py', 3, '<unknown>')
+    """
+    path = attributes.get("code.file.path") or attributes.get("code.filepath")
+    if not isinstance(path, str):
+        return None
+    line = attributes.get("code.line.number") or attributes.get("code.lineno")
+    function = attributes.get("code.function.name") or attributes.get("code.function")
+    return CallSite(
+        _relative(path),
+        line if isinstance(line, int) and line >= 0 else 0,
+        function if isinstance(function, str) else "<unknown>",
+    )

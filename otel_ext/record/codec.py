@@ -1,0 +1,181 @@
+"""A record as one line of JSON, and back (the format's text: docs/record-format.md).
+
+A line is put together from pieces: what never changes is a constant, what is
+shared (call site, thread, scope) carries its own JSON, and the user's data goes
+through one call of the encoder and is spliced in behind the metadata.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from otel_ext.record.model import META_KEY
+from otel_ext.record.timestamps import format_ns
+from otel_ext.record.values import (
+    MAX_LINE_BYTES,
+    encode_object,
+    encode_text,
+    encode_value,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from otel_ext.record.model import Link, Record, SpanEvent, Status
+
+__all__ = ["encode_compat_line", "encode_line"]
+
+_HEAD: Final = f'{{"{META_KEY}":{{'
+_TIMESTAMP: Final = slice(len(_HEAD), len(_HEAD) + len('"timestamp":"2026-01-01T00:00:00.000000Z"'))
+_SPAN_START: Final = ',"provisional":true,"version":2,"kind":"span","phase":"start","seq":'
+_SPAN_UPDATE: Final = ',"provisional":true,"version":2,"kind":"span","phase":"update","seq":'
+_SPAN_END: Final = ',"version":2,"kind":"span","phase":"end","seq":'
+_SPAN: Final = {"start": _SPAN_START, "update": _SPAN_UPDATE, "end": _SPAN_END}
+_MAX_LIST_BYTES: Final = MAX_LINE_BYTES // 4
+_MAX_NAMES: Final = 4_096
+_MAX_NAME: Final = 256
+
+_names: dict[str, str] = {}
+
+
+def _name_fragment(name: str) -> str:
+    """Return `name` as JSON without the closing quote; names recur, so they are kept."""
+    found = _names.get(name)
+    if found is None:
+        found = encode_text(name).decode()[:-1]
+        if len(name) <= _MAX_NAME:
+            if len(_names) >= _MAX_NAMES:
+                _names.clear()
+            _names[name] = found
+    return found
+
+
+def encode_line(record: Record) -> bytes:
+    r"""Return `record` as one line of JSON in UTF-8, its newline included.
+
+    The metadata comes first, then the user's keys in their own order. Never
+    longer than `MAX_LINE_BYTES`; see `otel_ext.record.values` for awkward values.
+
+    >>> from otel_ext.record.model import Process, Record
+    >>> process = Process("b00t-7-1-aa")
+    >>> record = Record("event", None, "deployed", 0, 1, process, attributes={"to": "eu"})
+    >>> encode_line(record).endswith(b'"process":"b00t-7-1-aa"},"to":"eu"}\n')
+    True
+    """
+    meta = _span_meta(record) if record.kind == "span" else _other_meta(record)
+    if not record.attributes:
+        return f"{meta}}}}}\n".encode()
+    head = f"{meta}}},".encode()
+    return head + encode_object(record.attributes, MAX_LINE_BYTES - len(head))[1:] + b"\n"
+
+
+def encode_compat_line(record: Record) -> bytes:
+    """Return the line of `encode_line` with the timestamp at top level as well.
+
+    A `timestamp` of the user's own is left as it is, and nothing is added.
+    """
+    line = encode_line(record)
+    if "timestamp" in record.attributes:
+        return line
+    return b"{%b,%b" % (line[_TIMESTAMP], line[1:])
+
+
+def _span_meta(record: Record) -> str:
+    phase = record.phase or "start"
+    parent = record.parent_span_id
+    scope = record.scope
+    thread = record.thread
+    text = (
+        f'{_HEAD}"timestamp":"{format_ns(record.time_ns)}",'
+        f'"event":{_name_fragment(record.name)}.{phase}",'
+        f'"trace_id":"{record.trace_id}","span_id":"{record.span_id}",'
+        f"{record.site.fragment}{_SPAN[phase]}{record.seq},"
+        f'"process":"{record.process.id}"'
+    )
+    if parent:
+        text += f',"parent_span_id":"{parent}"'
+    if record.span_kind:
+        text += f',"span_kind":"{record.span_kind}"'
+    if scope is not None:
+        text += f',"scope":{scope.fragment}'
+    if record.links:
+        text += f',"links":{_bounded_list(_encode_link(link) for link in record.links)}'
+    if thread is not None:
+        text += f',"thread":{thread.fragment}'
+    if record.task is not None:
+        text += f',"task":{record.task.fragment}'
+    if phase == "end":
+        text += _end_meta(record)
+    return text + _extra_meta(record) if record.extra else text
+
+
+def _end_meta(record: Record) -> str:
+    text = (
+        f',"start":"{format_ns(record.start_ns)}"'
+        f',"duration_ns":{record.time_ns - record.start_ns}'
+        f',"status":{_encode_status(record.status)}'
+    )
+    if record.events:
+        text += f',"events":{_bounded_list(_encode_event(event) for event in record.events)}'
+    if record.abandoned is not None:
+        text += f',"abandoned":"{record.abandoned}"'
+    return text
+
+
+def _other_meta(record: Record) -> str:
+    text = f'{_HEAD}"timestamp":"{format_ns(record.time_ns)}","event":{_name_fragment(record.name)}"'
+    if record.trace_id:
+        text += f',"trace_id":"{record.trace_id}","span_id":"{record.span_id}"'
+    text += (
+        f',{record.site.fragment},"version":2,"kind":"{record.kind}","seq":{record.seq}'
+        f',"process":"{record.process.id}"'
+    )
+    if record.thread is not None:
+        text += f',"thread":{record.thread.fragment}'
+    if record.task is not None:
+        text += f',"task":{record.task.fragment}'
+    if record.level:
+        text += f',"level":{_name_fragment(record.level)}"'
+    if record.logger:
+        text += f',"logger":{_name_fragment(record.logger)}"'
+    return text + _extra_meta(record) if record.extra else text
+
+
+def _extra_meta(record: Record) -> str:
+    return "," + encode_object(record.extra, _MAX_LIST_BYTES)[1:-1].decode()
+
+
+def _encode_status(status: Status | None) -> str:
+    if status is None:
+        return '{"code":"unset"}'
+    if not status.description:
+        return f'{{"code":"{status.code}"}}'
+    description = encode_text(status.description).decode()
+    return f'{{"code":"{status.code}","description":{description}}}'
+
+
+def _encode_link(link: Link) -> str:
+    text = f'{{"trace_id":"{link.trace_id}","span_id":"{link.span_id}"'
+    return f"{text}{_encode_attributes(link.attributes)}}}"
+
+
+def _encode_event(event: SpanEvent) -> str:
+    name = _name_fragment(event.name)
+    text = f'{{"name":{name}","timestamp":"{format_ns(event.time_ns)}"'
+    return f"{text}{_encode_attributes(event.attributes)}}}"
+
+
+def _encode_attributes(attributes: object) -> str:
+    return f',"attributes":{encode_value(attributes).decode()}' if attributes else ""
+
+
+def _bounded_list(items: Iterable[str]) -> str:
+    """Return a JSON array of `items`, leaving out those that no longer fit."""
+    kept: list[str] = []
+    room = _MAX_LIST_BYTES
+    for item in items:
+        if len(item) > room:
+            break
+        room -= len(item)
+        kept.append(item)
+    return f"[{','.join(kept)}]"

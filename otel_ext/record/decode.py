@@ -1,0 +1,240 @@
+"""A line of JSON as a record again.
+
+Decoding is for readers: it takes what version 2 says and keeps what it does not
+know under `extra`, so that a newer writer's keys survive a round trip. Whether
+a line keeps the format in every detail is for `otel_ext.record.validation`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, cast
+
+import orjson
+
+from otel_ext.errors import RecordError
+from otel_ext.record.model import (
+    ABANDONED_CAUSES,
+    EMPTY,
+    FORMAT_VERSION,
+    META_KEY,
+    CallSite,
+    Link,
+    Process,
+    Record,
+    Scope,
+    SpanEvent,
+    Status,
+    TaskInfo,
+    ThreadInfo,
+)
+from otel_ext.record.timestamps import parse_timestamp
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from otel_ext.record.model import Abandoned, Kind, Phase
+
+__all__ = ["decode_line"]
+
+_KINDS: Final = frozenset({"span", "log", "event", "process"})
+_PHASES: Final = frozenset({"start", "update", "end"})
+_READ_KEYS: Final = frozenset(
+    (
+        "timestamp event trace_id span_id file line function provisional version kind phase "
+        "seq process parent_span_id span_kind scope links thread task start duration_ns status "
+        "events abandoned level logger"
+    ).split(),
+)
+_MICROSECOND: Final = 1_000
+# What goes into a line again without escapes must not need any.
+_PLAIN: Final = {
+    "trace_id": re.compile(r"[0-9a-f]{32}|"),
+    "span_id": re.compile(r"[0-9a-f]{16}|"),
+    "parent_span_id": re.compile(r"[0-9a-f]{16}|"),
+    "process": re.compile(r"[A-Za-z0-9._-]{1,200}"),
+    "span_kind": re.compile(r"internal|server|client|producer|consumer|"),
+    "code": re.compile(r"unset|ok|error"),
+    "abandoned": re.compile("|".join(ABANDONED_CAUSES)),
+}
+
+
+def decode_line(line: bytes | str) -> Record:
+    r"""Return the record that `line` is.
+
+    A top-level `timestamp` equal to the record's own is compat mode's copy and
+    is left out, so that a record reads the same however it was written.
+
+    Args:
+        line: One line, with or without its newline.
+
+    Raises:
+        RecordError: The line is not JSON, not a record, or not of this version.
+
+    >>> from otel_ext.record.codec import encode_line
+    >>> from otel_ext.record.model import Process, Record
+    >>> line = encode_line(Record("event", None, "deployed", 0, 1, Process("p"), attributes={"n": 1}))
+    >>> decode_line(line).attributes
+    {'n': 1}
+    """
+    try:
+        loaded = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise RecordError(f"not JSON: {error}") from None
+    if not isinstance(loaded, dict):
+        raise RecordError(f"a record is an object, not {type(loaded).__name__}")
+    fields = cast("dict[str, object]", loaded)
+    meta = fields.pop(META_KEY, None)
+    if not isinstance(meta, dict):
+        raise RecordError(f"no {META_KEY}", hint="otel-ext reads records of version 2")
+    try:
+        return _record(cast("dict[str, object]", meta), fields)
+    except RecordError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RecordError(f"{META_KEY}: {type(error).__name__}: {error}") from None
+
+
+def _record(meta: dict[str, object], attributes: dict[str, object]) -> Record:
+    if meta["version"] != FORMAT_VERSION:
+        raise RecordError(f"version {meta['version']!r} is not {FORMAT_VERSION}")
+    timestamp = _text(meta["timestamp"])
+    if attributes.get("timestamp") == timestamp:
+        del attributes["timestamp"]
+    kind, phase, name = _kind(meta)
+    start_ns, time_ns = _times(meta, timestamp)
+    return Record(
+        kind=kind,
+        phase=phase,
+        name=name,
+        time_ns=time_ns,
+        seq=_number(meta["seq"]),
+        process=Process(_plain(meta, "process")),
+        site=CallSite(_text(meta["file"]), _number(meta["line"]), _text(meta["function"])),
+        attributes=attributes,
+        trace_id=_plain(meta, "trace_id"),
+        span_id=_plain(meta, "span_id"),
+        parent_span_id=_plain(meta, "parent_span_id"),
+        span_kind=_plain(meta, "span_kind"),
+        scope=_scope(meta.get("scope")),
+        links=tuple(_link(item) for item in _list(meta.get("links"))),
+        thread=_thread(meta.get("thread")),
+        task=_task(meta.get("task")),
+        start_ns=start_ns,
+        status=_status(meta.get("status")),
+        events=tuple(_event(item) for item in _list(meta.get("events"))),
+        abandoned=_abandoned(meta),
+        level=_text(meta.get("level", "")),
+        logger=_text(meta.get("logger", "")),
+        extra={key: meta[key] for key in meta if key not in _READ_KEYS} or EMPTY,
+    )
+
+
+def _kind(meta: dict[str, object]) -> tuple[Kind, Phase | None, str]:
+    kind, phase, event = meta["kind"], meta.get("phase"), _text(meta["event"])
+    if kind not in _KINDS:
+        raise RecordError(f"kind {kind!r} is not one of {', '.join(sorted(_KINDS))}")
+    if kind != "span":
+        return cast("Kind", kind), None, event
+    if phase not in _PHASES or not event.endswith(f".{phase}"):
+        raise RecordError(f"event {event!r} does not end in its phase {phase!r}")
+    return "span", cast("Phase", phase), event.removesuffix(f".{phase}")
+
+
+def _times(meta: dict[str, object], timestamp: str) -> tuple[int, int]:
+    """Return start and time in nanoseconds, so that their difference is the duration.
+
+    The texts are cut to microseconds and the duration is exact; both hold again
+    when one of the two gets back the nanoseconds that were cut.
+    """
+    time_ns = parse_timestamp(timestamp)
+    if "start" not in meta:
+        return 0, time_ns
+    start_ns = parse_timestamp(_text(meta["start"]))
+    cut = start_ns + _number(meta.get("duration_ns", time_ns - start_ns)) - time_ns
+    if 0 <= cut < _MICROSECOND:
+        return start_ns, time_ns + cut
+    if -_MICROSECOND < cut < 0:
+        return start_ns - cut, time_ns
+    return start_ns, time_ns
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    raise TypeError(f"{value!r} is not text")
+
+
+def _plain(fields: dict[str, object], key: str) -> str:
+    value = _text(fields.get(key, ""))
+    if _PLAIN[key].fullmatch(value) is None:
+        raise ValueError(f"{key} {value[:80]!r} has not the form of one")
+    return value
+
+
+def _abandoned(meta: dict[str, object]) -> Abandoned | None:
+    return cast("Abandoned", _plain(meta, "abandoned")) if "abandoned" in meta else None
+
+
+def _number(value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise TypeError(f"{value!r} is not a whole number")
+
+
+def _list(value: object) -> list[dict[str, object]]:
+    if value is None:
+        return []
+    if isinstance(value, list):
+        return cast("list[dict[str, object]]", value)
+    raise TypeError(f"{value!r} is not a list")
+
+
+def _object(value: object) -> dict[str, object]:
+    if isinstance(value, dict):
+        return cast("dict[str, object]", value)
+    raise TypeError(f"{value!r} is not an object")
+
+
+def _scope(value: object) -> Scope | None:
+    if value is None:
+        return None
+    fields = _object(value)
+    return Scope(_text(fields["name"]), _text(fields.get("version", "")))
+
+
+def _thread(value: object) -> ThreadInfo | None:
+    if value is None:
+        return None
+    fields = _object(value)
+    return ThreadInfo(_number(fields["id"]), _text(fields["name"]))
+
+
+def _task(value: object) -> TaskInfo | None:
+    if value is None:
+        return None
+    fields = _object(value)
+    return TaskInfo(_number(fields["id"]), _text(fields["name"]))
+
+
+def _status(value: object) -> Status | None:
+    if value is None:
+        return None
+    fields = _object(value)
+    return Status(_plain(fields, "code"), _text(fields.get("description", "")))
+
+
+def _attributes(fields: dict[str, object]) -> Mapping[str, object]:
+    found = fields.get("attributes")
+    return EMPTY if found is None else _object(found)
+
+
+def _link(item: object) -> Link:
+    fields = _object(item)
+    return Link(_plain(fields, "trace_id"), _plain(fields, "span_id"), _attributes(fields))
+
+
+def _event(item: object) -> SpanEvent:
+    fields = _object(item)
+    time_ns = parse_timestamp(_text(fields["timestamp"]))
+    return SpanEvent(_text(fields["name"]), time_ns, _attributes(fields))

@@ -1,0 +1,273 @@
+"""The record: what is written when a span starts, changes or ends, and for logs.
+
+A `Record` is an immutable snapshot. It shares nothing mutable with the SDK, so
+it can wait in a queue and still tell what was true when it was made. How it
+looks as a line of JSON is the business of `otel_ext.record.codec`.
+"""
+
+from __future__ import annotations
+
+import json
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "ABANDONED_CAUSES",
+    "EMPTY",
+    "FORMAT_VERSION",
+    "META_KEY",
+    "UNKNOWN_SITE",
+    "Abandoned",
+    "CallSite",
+    "Kind",
+    "Link",
+    "Phase",
+    "Process",
+    "Record",
+    "Scope",
+    "SpanEvent",
+    "Status",
+    "TaskInfo",
+    "ThreadInfo",
+]
+
+FORMAT_VERSION: Final = 2
+META_KEY: Final = "__tracer_meta__"
+EMPTY: Final[Mapping[str, object]] = MappingProxyType({})
+
+Kind = Literal["span", "log", "event", "process"]
+Phase = Literal["start", "update", "end"]
+Abandoned = Literal["process-died", "garbage-collected", "owner-died", "shutdown", "expired"]
+ABANDONED_CAUSES: Final[tuple[Abandoned, ...]] = (
+    "process-died",
+    "garbage-collected",
+    "owner-died",
+    "shutdown",
+    "expired",
+)
+
+
+def _text(value: str) -> str:
+    """Return `value` as a JSON string in ASCII, safe for every terminal and encoder."""
+    return json.dumps(value.encode("utf-8", "replace").decode())
+
+
+class CallSite:
+    """Where the user's code opened a span or wrote a log.
+
+    Made once per place and kept; `fragment` is its JSON, so that a record costs
+    no encoding of it.
+
+    Args:
+        file: Path, relative to the working directory where below it.
+        line: Line number, 1 for the first; 0 when unknown.
+        function: Name of the function, qualified where Python knows it.
+
+    >>> CallSite("app/jobs.py", 17, "Batch.run").fragment
+    '"file":"app/jobs.py","line":17,"function":"Batch.run"'
+    """
+
+    __slots__ = ("file", "fragment", "function", "line")
+
+    def __init__(self, file: str, line: int, function: str) -> None:
+        self.file = file
+        self.line = line
+        self.function = function
+        self.fragment = f'"file":{_text(file)},"line":{line},"function":{_text(function)}'
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, CallSite) and self.fragment == other.fragment
+
+    def __hash__(self) -> int:
+        return hash(self.fragment)
+
+    def __repr__(self) -> str:
+        return f"CallSite({self.file!r}, {self.line}, {self.function!r})"
+
+
+UNKNOWN_SITE: Final = CallSite("<unknown>", 0, "<unknown>")
+
+
+class _Fragment:
+    """A small value that is made once, shared by many records, and knows its JSON."""
+
+    __slots__ = ("fragment",)
+    fragment: str
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and other.fragment == self.fragment  # type: ignore[attr-defined]
+
+    def __hash__(self) -> int:
+        return hash(self.fragment)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.fragment})"
+
+
+class Scope(_Fragment):
+    """The instrumentation scope that made a span.
+
+    >>> Scope("my.library", "1.4").fragment
+    '{"name":"my.library","version":"1.4"}'
+    """
+
+    __slots__ = ("name", "version")
+
+    def __init__(self, name: str, version: str = "") -> None:
+        self.name = name
+        self.version = version
+        tail = f',"version":{_text(version)}' if version else ""
+        self.fragment = f'{{"name":{_text(name)}{tail}}}'
+
+
+class ThreadInfo(_Fragment):
+    """The thread a record was made on: interpreter's identifier and name.
+
+    >>> ThreadInfo(140, "MainThread").fragment
+    '{"id":140,"name":"MainThread"}'
+    """
+
+    __slots__ = ("id", "name")
+
+    def __init__(self, id: int, name: str) -> None:  # noqa: A002 - the key's name in the format
+        self.id = id
+        self.name = name
+        self.fragment = f'{{"id":{id},"name":{_text(name)}}}'
+
+
+class TaskInfo(_Fragment):
+    """The asyncio task a record was made in.
+
+    >>> TaskInfo(7, "Task-7").fragment
+    '{"id":7,"name":"Task-7"}'
+    """
+
+    __slots__ = ("id", "name")
+
+    def __init__(self, id: int, name: str) -> None:  # noqa: A002 - the key's name in the format
+        self.id = id
+        self.name = name
+        self.fragment = f'{{"id":{id},"name":{_text(name)}}}'
+
+
+class Link(NamedTuple):
+    """A link to another span; ids as 32 and 16 lower-case hex digits."""
+
+    trace_id: str
+    span_id: str
+    attributes: Mapping[str, object] = EMPTY
+
+
+class SpanEvent(NamedTuple):
+    """An event on a span, exceptions included; `time_ns` since the epoch."""
+
+    name: str
+    time_ns: int
+    attributes: Mapping[str, object] = EMPTY
+
+
+class Status(NamedTuple):
+    """A span's status: `code` is `unset`, `ok` or `error`."""
+
+    code: str
+    description: str = ""
+
+
+class Process:
+    """One incarnation of a process: from its start, or its fork, to its death.
+
+    Span records name it by `id`; its own records carry the facts. A pid can be
+    used again by another process, so `pid`, `start_time` and `boot_id` together
+    tell whether an incarnation still lives.
+
+    Args:
+        id: Unique name of the incarnation, safe as a part of a file name.
+        pid: Process id.
+        start_time: When the kernel started the process, in clock ticks since boot;
+            0 where the platform does not say.
+        boot_id: The kernel's identifier of this boot; empty where unknown.
+        host: Host name.
+        argv: The command line.
+        resource: Attributes of the OpenTelemetry resource.
+    """
+
+    __slots__ = ("argv", "boot_id", "host", "id", "pid", "resource", "start_time")
+
+    def __init__(
+        self,
+        id: str,  # noqa: A002 - the key's name in the format
+        pid: int = 0,
+        start_time: int = 0,
+        boot_id: str = "",
+        host: str = "",
+        argv: tuple[str, ...] = (),
+        resource: Mapping[str, object] = EMPTY,
+    ) -> None:
+        self.id = id
+        self.pid = pid
+        self.start_time = start_time
+        self.boot_id = boot_id
+        self.host = host
+        self.argv = argv
+        self.resource = resource
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Process) and other.id == self.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __repr__(self) -> str:
+        return f"Process({self.id!r}, pid={self.pid})"
+
+
+class Record(NamedTuple):
+    """One record of the trace stream, whatever its kind.
+
+    `attributes` is the user's data and stands at the top level of the line; all
+    else goes under `__tracer_meta__`. Times are nanoseconds since the epoch, ids
+    are lower-case hex, and empty means absent. `extra` holds the metadata keys
+    that only some records have (an update's `stack`, a heartbeat's figures).
+    """
+
+    kind: Kind
+    phase: Phase | None
+    name: str
+    time_ns: int
+    seq: int
+    process: Process
+    site: CallSite = UNKNOWN_SITE
+    attributes: Mapping[str, object] = EMPTY
+    trace_id: str = ""
+    span_id: str = ""
+    parent_span_id: str = ""
+    span_kind: str = ""
+    scope: Scope | None = None
+    links: tuple[Link, ...] = ()
+    thread: ThreadInfo | None = None
+    task: TaskInfo | None = None
+    start_ns: int = 0
+    status: Status | None = None
+    events: tuple[SpanEvent, ...] = ()
+    abandoned: Abandoned | None = None
+    level: str = ""
+    logger: str = ""
+    extra: Mapping[str, object] = EMPTY
+
+    @property
+    def event(self) -> str:
+        """The text under the key `event`: `NAME.PHASE` for spans, else the name."""
+        return f"{self.name}.{self.phase}" if self.kind == "span" else self.name
+
+    @property
+    def provisional(self) -> bool:
+        """Whether a later record will replace this one (a start or an update)."""
+        return self.phase in {"start", "update"}
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What the merge rule groups by: trace id and span id."""
+        return self.trace_id, self.span_id

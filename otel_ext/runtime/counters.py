@@ -1,0 +1,68 @@
+"""Counters of what was accepted, written and dropped, safe on every path.
+
+`itertools.count` advances in one step of the interpreter, so a counter needs no
+lock: a signal handler or a finalizer may count in the middle of another count.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Final
+
+__all__ = ["COUNTERS", "Counters"]
+
+
+def _value(counter: count[int]) -> int:
+    # `repr` is the one public way to read a count without advancing it.
+    return int(repr(counter)[6:-1])
+
+
+class Counters:
+    """Named counters that only grow.
+
+    >>> counters = Counters()
+    >>> counters.add("dropped.queue_full")
+    >>> counters.add("dropped.queue_full", 2)
+    >>> counters.value("dropped.queue_full"), counters.value("never")
+    (3, 0)
+    >>> counters.dropped()
+    {'queue_full': 3}
+    """
+
+    __slots__ = ("_counts",)
+
+    def __init__(self) -> None:
+        self._counts: dict[str, count[int]] = {}
+
+    def add(self, name: str, amount: int = 1) -> None:
+        """Advance the counter `name` by `amount`."""
+        counter = self._counts.get(name)
+        if counter is None:
+            counter = self._counts.setdefault(name, count())
+        for _ in range(amount):
+            next(counter)
+
+    def value(self, name: str) -> int:
+        """Return what the counter `name` stands at; 0 if it never moved."""
+        counter = self._counts.get(name)
+        return 0 if counter is None else _value(counter)
+
+    def snapshot(self) -> dict[str, int]:
+        """Return all counters by name."""
+        return {name: _value(counter) for name, counter in sorted(self._counts.copy().items())}
+
+    def dropped(self) -> dict[str, int]:
+        """Return the counters under `dropped.`, by reason."""
+        return {
+            name.removeprefix("dropped."): value
+            for name, value in self.snapshot().items()
+            if name.startswith("dropped.")
+        }
+
+    def reset(self) -> None:
+        """Begin anew, as a forked child does; only swaps the object inside."""
+        self._counts = {}
+
+
+COUNTERS: Final = Counters()
+"""The counters of this process."""

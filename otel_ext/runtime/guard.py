@@ -1,0 +1,103 @@
+"""How otel-ext speaks of its own trouble: once, briefly, on stderr.
+
+Never through `logging`: a handler there may start spans, take locks the caller
+holds, or come back to us. The text is written in one call and is limited to one
+line a minute for each place and kind of error.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+from time import monotonic
+from typing import Final
+
+from otel_ext.runtime.counters import COUNTERS
+
+__all__ = ["ProblemReporter", "report_problem"]
+
+_MAX_KINDS: Final = 1_000
+_MAX_TEXT: Final = 500
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text[:_MAX_TEXT])
+
+
+def _describe(error: BaseException | str) -> str:
+    if isinstance(error, str):
+        return _printable(error)
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - the error itself may be hostile
+        text = "<unprintable>"
+    return _printable(f"{type(error).__name__}: {text}" if text else type(error).__name__)
+
+
+class ProblemReporter:
+    """Writes each kind of problem at most once in `interval` seconds.
+
+    Args:
+        interval: Seconds of silence after a message, for each place and kind.
+    """
+
+    def __init__(self, interval: float = 60.0) -> None:
+        self._interval = interval
+        self._next: dict[tuple[str, str], float] = {}
+
+    def report(self, where: str, error: BaseException | str) -> None:
+        """Say that `where` met `error`; never raises, never blocks on a lock of ours.
+
+        Args:
+            where: The part and what the user loses, such as "JsonlExporter: record lost".
+            error: The exception, or a sentence.
+        """
+        try:
+            COUNTERS.add("problems")
+            kind = error if isinstance(error, str) else type(error).__name__
+            key = (where, kind[:100])
+            now = monotonic()
+            if now < self._next.get(key, 0.0):
+                return
+            if len(self._next) >= _MAX_KINDS:
+                self._next.clear()
+            self._next[key] = now + self._interval
+            _write_line(f"otel-ext: {_printable(where)}: {_describe(error)}\n")
+        except Exception:  # noqa: BLE001, S110 - there is nobody left to tell
+            pass
+
+
+def _write_line(text: str) -> None:
+    # The descriptor, not `sys.stderr`: a replaced stream may run anybody's code.
+    # pytest, IDEs and notebooks replace it by an object without a descriptor,
+    # and a daemon may have closed it; then there is nothing to write to.
+    stream = sys.__stderr__
+    if stream is None:
+        return
+    descriptor = stream.fileno()
+    # A pipe that nobody reads would block the user's thread; one that is ready
+    # takes at least PIPE_BUF bytes at once (pipe(7)), which is more than a line.
+    if _is_writable(descriptor):
+        os.write(descriptor, text.encode("utf-8", "replace"))
+
+
+def _is_writable(descriptor: int) -> bool:
+    if not hasattr(select, "poll"):
+        return True
+    poller = select.poll()
+    poller.register(descriptor, select.POLLOUT)
+    return bool(poller.poll(0))
+
+
+_REPORTER: Final = ProblemReporter()
+
+
+def report_problem(where: str, error: BaseException | str) -> None:
+    """Say once a minute, on stderr, that `where` met `error`; never raises.
+
+    Args:
+        where: The part and what is lost by it.
+        error: The exception, or a sentence that names thing, value and way out.
+    """
+    _REPORTER.report(where, error)

@@ -1,0 +1,166 @@
+"""This incarnation of the process: its name, its numbers, its facts.
+
+An incarnation begins when the process starts or forks. Its id is unique across
+boots and reuse of pids: `{boot}-{pid}-{start ticks}-{random}`.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry import trace
+
+from otel_ext.record.model import EMPTY, Process
+from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.fork import after_fork_in_child
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["Incarnation", "boot_id", "current", "process_start_time"]
+
+_BOOT_ID_FILE: Final = Path("/proc/sys/kernel/random/boot_id")
+_MAX_RESOURCES: Final = 64
+
+
+def boot_id() -> str:
+    """Return the kernel's identifier of this boot; empty where there is none."""
+    try:
+        return _BOOT_ID_FILE.read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return ""
+
+
+def process_start_time(pid: int) -> int:
+    """Return when the kernel started `pid`, in clock ticks since boot; 0 if unknown.
+
+    Together with the boot id it tells a process from a later one of the same
+    pid (proc(5), field 22 of `/proc/PID/stat`).
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+        # The command, in brackets, may hold spaces and brackets of its own.
+        return int(stat[stat.rindex(b")") + 2 :].split()[19])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+class Incarnation:
+    """The identity and the record numbers of this process since its start or fork.
+
+    >>> one = Incarnation()
+    >>> one.next_seq() < one.next_seq()
+    True
+    >>> one.process_for(None).id == one.id
+    True
+    """
+
+    __slots__ = (
+        "_last",
+        "_processes",
+        "_seq",
+        "boot_id",
+        "host",
+        "id",
+        "next_seq",
+        "pid",
+        "start_time",
+    )
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.start_time = process_start_time(self.pid)
+        self.boot_id = boot_id()
+        self.host = socket.gethostname()
+        random = os.urandom(4).hex()
+        boot = self.boot_id.replace("-", "")[:8] or "noboot"
+        self.id = f"{boot}-{self.pid}-{self.start_time}-{random}"
+        self._seq = count(1)
+        # One step of the interpreter, so numbers are unique without a lock.
+        self.next_seq: Callable[[], int] = self._seq.__next__
+        self._processes: dict[int, tuple[object, Process]] = {}
+        self._last: tuple[object, Process] | None = None
+
+    @property
+    def last_seq(self) -> int:
+        """The number given last; 0 before the first."""
+        return int(repr(self._seq)[6:-1]) - 1
+
+    def process_for(self, resource: object) -> Process:
+        """Return the process as seen through `resource`, the same object each time.
+
+        The first resource stands under the incarnation's id. A program with
+        several providers has several resources; each further one stands under
+        `ID.2`, `ID.3` and so on, with a process record of its own.
+
+        Args:
+            resource: An OpenTelemetry `Resource`, a mapping, or None for "the first one".
+        """
+        last = self._last
+        if last is not None and (resource is None or last[0] is resource):
+            return last[1]
+        if resource is None:
+            resource = getattr(trace.get_tracer_provider(), "resource", None)
+        known = self._processes.get(id(resource))
+        if known is None:
+            known = self._remember(resource)
+        if last is None:
+            self._last = known
+        return known[1]
+
+    def _remember(self, resource: object) -> tuple[object, Process]:
+        if len(self._processes) >= _MAX_RESOURCES:
+            return next(iter(self._processes.values()))
+        attributes: Mapping[str, object] = getattr(resource, "attributes", resource) or EMPTY
+        number = len(self._processes) + 1
+        process = Process(
+            id=self.id if number == 1 else f"{self.id}.{number}",
+            pid=self.pid,
+            start_time=self.start_time,
+            boot_id=self.boot_id,
+            host=self.host,
+            argv=tuple(getattr(sys, "orig_argv", sys.argv)),
+            resource=dict(attributes),
+        )
+        # Holding the resource keeps its id() from being used again.
+        return self._processes.setdefault(id(resource), (resource, process))
+
+
+class _Holder:
+    """Keeps the current incarnation and lets go of it in a forked child."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Incarnation] = {}
+        self._hooks = count()
+
+    def current(self) -> Incarnation:
+        found = self._made.get("current")
+        if found is None:
+            # setdefault is one step: two threads at once get the same one.
+            mine = Incarnation()
+            found = self._made.setdefault("current", mine)
+            # A child inherits the hook with the rest; the number 0 is given once.
+            if next(self._hooks) == 0:
+                after_fork_in_child(self.forget)
+        return found
+
+    def forget(self) -> None:
+        self._made = {}
+        COUNTERS.reset()
+
+
+_HOLDER: Final = _Holder()
+
+
+def current() -> Incarnation:
+    """Return this process's incarnation; a forked child gets one of its own.
+
+    >>> current() is current()
+    True
+    """
+    return _HOLDER.current()

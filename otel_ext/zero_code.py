@@ -1,0 +1,161 @@
+"""Recording a program whose code does not know of us.
+
+Two ways lead here, and each leaves the other's work alone:
+
+- `opentelemetry-instrument` calls `pre_instrument`, the entry point of group
+  `opentelemetry_pre_instrument`, in every process it instruments. Whichever
+  distribution and configurator are in use, or `OTEL_CONFIG_FILE`, they have made
+  the provider by then, and our processor is added to it.
+- `otel-ext run` calls `start_process` by its `sitecustomize`. It makes a
+  provider and switches on the instrumentations that are installed.
+
+Both do nothing unless the environment says `OTEL_EXT_AUTO=true`, because an
+entry point runs wherever the package is installed. Nothing here ever raises.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from otel_ext.runtime.guard import report_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["AUTO", "BOOTSTRAP_DIR", "pre_instrument", "start_process", "wanted"]
+
+AUTO: Final = "OTEL_EXT_AUTO"
+"""The environment variable that switches recording on in a process: `true`."""
+
+BOOTSTRAP_DIR: Final = str(Path(__file__).resolve().parent / "cli" / "_site")
+"""The folder that `otel-ext run` puts on PYTHONPATH; it holds a `sitecustomize`."""
+
+_TRUE: Final = frozenset({"1", "true", "yes", "on"})
+_GEVENT_PATCH: Final = "OTEL_PYTHON_AUTO_INSTRUMENTATION_EXPERIMENTAL_GEVENT_PATCH"
+# Each of these asks for an SDK that is configured the way of opentelemetry-instrument.
+_SDK_WANTED: Final = (
+    "OTEL_CONFIG_FILE",
+    "OTEL_PYTHON_CONFIGURATOR",
+    "OTEL_PYTHON_DISTRO",
+    "OTEL_TRACES_EXPORTER",
+)
+_done: Final[set[str]] = set()
+
+
+def _first(step: str) -> bool:
+    """Whether `step` is taken for the first time in this process."""
+    before = len(_done)
+    _done.add(step)
+    return len(_done) > before
+
+
+def _is_true(name: str) -> bool:
+    return os.environ.get(name, "").strip().lower() in _TRUE
+
+
+def wanted() -> bool:
+    """Return whether the environment asks for recording in this process.
+
+    >>> import os
+    >>> os.environ["OTEL_EXT_AUTO"] = "no"
+    >>> wanted()
+    False
+    """
+    return _is_true(AUTO) and not _is_true("OTEL_SDK_DISABLED")
+
+
+def pre_instrument() -> None:
+    """Add recording to the provider of this process, if the environment asks for it.
+
+    Called by `opentelemetry-instrument` through the entry point; twice is once.
+    """
+    if wanted() and _first("recording"):
+        _guarded("recording was not started", _configure)
+
+
+def start_process() -> None:
+    """Start recording in this process as `otel-ext run` does; twice is once.
+
+    If the environment names exporters, a configurator or a configuration file,
+    OpenTelemetry's own start-up does the work and calls `pre_instrument`.
+    """
+    if not wanted() or _is_helper_process() or not _first("process"):
+        return
+    with _children_unrecorded():
+        if _sdk_has_started():
+            pre_instrument()
+        elif _sdk_is_wanted():
+            _guarded("OpenTelemetry was not started", _initialize_sdk)
+            pre_instrument()
+        else:
+            pre_instrument()
+            _guarded("libraries were not instrumented", _instrument)
+
+
+@contextmanager
+def _children_unrecorded() -> Iterator[None]:
+    """Keep processes that are started meanwhile from recording.
+
+    A resource detector may start one; it is no part of the program, and would
+    start its own recording, with a detector that starts one, without end.
+    """
+    path = os.environ.get("PYTHONPATH")
+    entries = [] if path is None else path.split(os.pathsep)
+    own = [entry for entry in entries if os.path.abspath(entry) == BOOTSTRAP_DIR]
+    if not own:
+        yield
+        return
+    os.environ["PYTHONPATH"] = os.pathsep.join(entry for entry in entries if entry not in own)
+    try:
+        yield
+    finally:
+        os.environ["PYTHONPATH"] = path or BOOTSTRAP_DIR
+
+
+def _guarded(what: str, work: Callable[[], object]) -> None:
+    try:
+        work()
+    except Exception as error:  # noqa: BLE001 - a host program starts whatever happens here
+        report_problem(f"zero code: {what}", error)
+
+
+def _configure() -> None:
+    from otel_ext.pipeline import configure  # noqa: PLC0415 - only where it is wanted
+
+    configure()
+
+
+def _instrument() -> None:
+    from otel_ext.instrumentors import instrument_libraries  # noqa: PLC0415
+
+    if os.environ.get(_GEVENT_PATCH) == "patch_all":
+        # Before any instrumentation imports what gevent wants to replace.
+        from gevent import monkey  # noqa: PLC0415
+
+        monkey.patch_all()
+    instrument_libraries()
+
+
+def _initialize_sdk() -> None:
+    from opentelemetry.instrumentation.auto_instrumentation import initialize  # noqa: PLC0415
+
+    initialize()
+
+
+def _sdk_has_started() -> bool:
+    """Whether `opentelemetry-instrument` has been here before us."""
+    return "opentelemetry.instrumentation.auto_instrumentation" in sys.modules
+
+
+def _sdk_is_wanted() -> bool:
+    """Whether the environment asks for what `opentelemetry-instrument` sets up."""
+    return any(os.environ.get(name, "").strip() not in {"", "none"} for name in _SDK_WANTED)
+
+
+def _is_helper_process() -> bool:
+    """Whether this is multiprocessing's resource tracker, which runs nobody's code."""
+    return any("multiprocessing.resource_tracker" in word for word in sys.orig_argv)
