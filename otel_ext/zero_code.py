@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +26,8 @@ from otel_ext.runtime.guard import report_problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from otel_ext.config import Config
 
 __all__ = ["AUTO", "BOOTSTRAP_DIR", "pre_instrument", "start_process", "wanted"]
 
@@ -105,7 +108,8 @@ def _children_unrecorded() -> Iterator[None]:
     """
     path = os.environ.get("PYTHONPATH")
     entries = [] if path is None else path.split(os.pathsep)
-    own = [entry for entry in entries if os.path.abspath(entry) == BOOTSTRAP_DIR]
+    # By its name: the one on the path may belong to another installation.
+    own = [entry for entry in entries if Path(entry).parts[-3:] == Path(BOOTSTRAP_DIR).parts[-3:]]
     if not own:
         yield
         return
@@ -124,9 +128,31 @@ def _guarded(what: str, work: Callable[[], object]) -> None:
 
 
 def _configure() -> None:
-    from otel_ext.pipeline import configure  # noqa: PLC0415 - only where it is wanted
+    from otel_ext.pipeline import install  # noqa: PLC0415 - only where it is wanted
 
-    configure()
+    install(_tolerant_config())
+
+
+def _tolerant_config() -> Config:
+    """Return the configuration; what is wrong in it is reported and left out."""
+    from otel_ext.config import CONFIG_VARIABLE, Config, load_config  # noqa: PLC0415
+    from otel_ext.errors import OtelExtError  # noqa: PLC0415
+
+    try:
+        return load_config()
+    except OtelExtError as error:
+        report_problem("zero code: a wrong setting is left out", error)
+    good: dict[str, str] = {}
+    for name, value in os.environ.items():
+        if not name.startswith(("OTEL_EXT_", "AITRACE_")):
+            continue
+        with suppress(OtelExtError):
+            load_config(environ={name: value, CONFIG_VARIABLE: os.devnull})
+            good[name] = value
+    for environ in (good, {**good, CONFIG_VARIABLE: os.devnull}):
+        with suppress(OtelExtError):
+            return load_config(environ=environ)
+    return Config()
 
 
 def _instrument() -> None:
@@ -134,9 +160,7 @@ def _instrument() -> None:
 
     if os.environ.get(_GEVENT_PATCH) == "patch_all":
         # Before any instrumentation imports what gevent wants to replace.
-        from gevent import monkey  # noqa: PLC0415
-
-        monkey.patch_all()
+        import_module("gevent.monkey").patch_all()
     instrument_libraries()
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from opentelemetry.sdk.trace import SpanProcessor
 
+from otel_ext.inflight.table import InflightTable
 from otel_ext.record.capture import SAMPLED, capture_end, capture_start
 from otel_ext.runtime import incarnation
 from otel_ext.runtime.counters import COUNTERS
@@ -46,6 +47,7 @@ class LifecycleSpanProcessor(SpanProcessor):
     Args:
         exporter: Where the records go.
         record_only: Whether spans that are recorded but not sampled count too.
+        table: Where open spans are kept; one of its own by default.
 
     >>> from opentelemetry.sdk.trace import TracerProvider
     >>> from otel_ext.exporters import ConsoleExporter
@@ -53,11 +55,16 @@ class LifecycleSpanProcessor(SpanProcessor):
     >>> provider.add_span_processor(LifecycleSpanProcessor(ConsoleExporter()))
     """
 
-    def __init__(self, exporter: RecordExporter, *, record_only: bool = False) -> None:
+    def __init__(
+        self,
+        exporter: RecordExporter,
+        *,
+        record_only: bool = False,
+        table: InflightTable | None = None,
+    ) -> None:
         self._exporter = exporter
         self._record_only = record_only
-        self._open: dict[tuple[int, int], Record] = {}
-        self._inherited: frozenset[tuple[int, int]] = frozenset()
+        self.table = InflightTable() if table is None else table
         self._depth = _Depth()
         self._incarnation: Incarnation | None = None
         self._closed = False
@@ -72,7 +79,7 @@ class LifecycleSpanProcessor(SpanProcessor):
             current = self._incarnation or self._identify()
             process = current.process_for(span.resource)
             record = capture_start(span, process, current.next_seq())
-            self._open[context.trace_id, context.span_id] = record
+            self.table.add(record, span, (context.trace_id, context.span_id))
             self._export(record)
         except Exception as error:  # noqa: BLE001 - nothing may reach the user's code
             COUNTERS.add("dropped.capture_failed")
@@ -85,8 +92,8 @@ class LifecycleSpanProcessor(SpanProcessor):
             if context is None or not self._wants(context.trace_flags):
                 return
             key = (context.trace_id, context.span_id)
-            start = self._open.pop(key, None)
-            if start is None and key in self._inherited:
+            start = self.table.pop(key)
+            if start is None and self.table.is_inherited(key, span.start_time):
                 return  # the parent process opened it, and ends it too
             current = self._incarnation or self._identify()
             process = current.process_for(span.resource)
@@ -133,8 +140,6 @@ class LifecycleSpanProcessor(SpanProcessor):
         return found
 
     def _begin_anew(self) -> None:
-        """Go on as another process: its own numbers, none of the parent's spans."""
-        self._inherited = self._inherited.union(self._open)
-        self._open = {}
+        """Go on as another process, with numbers of its own."""
         self._depth = _Depth()
         self._incarnation = None

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias, ca
 if TYPE_CHECKING:
     import argparse
 
-    Subparsers: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
+    Subparsers: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - has no other name
 
 __all__ = ["COMMANDS", "EXAMPLES", "Command", "Module", "available", "find", "help_page", "load"]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from contextlib import suppress
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -61,23 +62,24 @@ def _dispatch(argv: Sequence[str]) -> int:
     module = load(command)
     parser = _Parser(prog="otel-ext", add_help=False)
     module.register(parser.add_subparsers(required=True, parser_class=_Parser))
-    return module.run(parser.parse_args(argv))
+    args, unknown = parser.parse_known_args(argv)
+    if unknown:
+        # argparse would blame the frame, and send the user to the wrong help.
+        message = f"{command.name}: there is no option {unknown[0]!r}"
+        raise UsageError(message, hint=f"See otel-ext {command.name} --help")
+    return module.run(args)
 
 
 def _nobody_reads() -> int:
     # The interpreter flushes stdout when it exits and would complain again.
-    try:
+    with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, ValueError):
-        pass
     return _NOBODY_READS
 
 
 def _say(text: str) -> None:
-    try:
+    with suppress(OSError, ValueError):
         sys.stderr.write(f"otel-ext: {text}\n")
-    except (OSError, ValueError):
-        pass
 
 
 def _describe(error: OSError) -> str:

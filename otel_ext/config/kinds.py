@@ -42,7 +42,7 @@ class Kind(ABC):
 
     @abstractmethod
     def parse(self, value: object) -> object:
-        """Return the value of the setting; ValueError when `value` is not allowed."""
+        """Return the value of the setting; ValueError or TypeError if `value` is not allowed."""
 
     def format(self, value: object) -> str:
         """Return `value` as text that `parse` reads back."""
@@ -128,7 +128,7 @@ class Integer(Kind):
         if isinstance(value, str) and _INTEGER.fullmatch(value.strip()):
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int):
-            raise ValueError("not a whole number")
+            raise TypeError("not a whole number")
         if not self.low <= value <= self.high:
             raise ValueError("out of range")
         return value
@@ -162,7 +162,7 @@ class Size(Kind):
         """Return bytes, from bytes or text with a unit."""
         size = parse_size(value) if isinstance(value, str) else value
         if isinstance(size, bool) or not isinstance(size, int):
-            raise ValueError("not a size")
+            raise TypeError("not a size")
         if not (self.low <= size <= self.high or (self.zero and size == 0)):
             raise ValueError("out of range")
         return size
@@ -200,7 +200,7 @@ class Duration(Kind):
         """Return seconds, from seconds or text with a unit."""
         seconds = parse_duration(value) if isinstance(value, str) else value
         if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
-            raise ValueError("not a duration")
+            raise TypeError("not a duration")
         # Written so that NaN fails too; compared before float(), which overflows.
         if not (self.low <= seconds <= self.high or (self.zero and seconds == 0)):
             raise ValueError("out of range")
@@ -256,11 +256,12 @@ class Thresholds(Kind):
     def parse(self, value: object) -> Mapping[str, float]:
         """Return a read-only mapping in the order given."""
         if isinstance(value, str):
-            pairs = [_split_pair(part) for part in value.split(",") if part.strip()]
+            parts = (part for part in value.split(",") if part.strip())
+            pairs: list[tuple[object, object]] = [_split_pair(part) for part in parts]
         elif isinstance(value, Mapping):
             pairs = list(cast("Mapping[object, object]", value).items())
         else:
-            raise ValueError("not a table of patterns")
+            raise TypeError("not a table of patterns")
         thresholds: dict[str, float] = {}
         for pattern, seconds in pairs:
             if not isinstance(pattern, str) or not pattern.strip():

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import reprlib
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from otel_ext.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Generator, Iterable
 
 __all__ = ["DEFAULT", "Layer", "Problems", "Source", "did_you_mean", "show"]
 
@@ -54,11 +55,15 @@ class Problems:
 
     def add(self, message: str, *, hint: str = "", key: str = "") -> None:
         """Note what is wrong, the way out, and the setting it is about."""
-        self.add_error(ConfigError(message, hint=hint, context={"key": key} if key else {}))
+        self._errors.append(ConfigError(message, hint=hint, context={"key": key} if key else {}))
 
-    def add_error(self, error: ConfigError) -> None:
-        """Note an error that something else made."""
-        self._errors.append(error)
+    @contextmanager
+    def collecting(self) -> Generator[None, None, None]:
+        """Note a ConfigError of the block instead of raising it."""
+        try:
+            yield
+        except ConfigError as error:
+            self._errors.append(error)
 
     def raise_all(self) -> None:
         """Raise one ConfigError that tells all that was noted; nothing if nothing was.
@@ -86,10 +91,10 @@ class _Short(reprlib.Repr):
 
 
 def show(value: object) -> str:
-    """Return `value` as one short, printable line; never raises.
+    r"""Return `value` as one short, printable line; never raises.
 
-    >>> show("two\\nlines"), show(["x"] * 9)
-    ("'two\\\\nlines'", "['x', 'x', 'x', 'x', ...]")
+    >>> show("two\nlines"), show(["x"] * 9)
+    ("'two\\nlines'", "['x', 'x', 'x', 'x', ...]")
     """
     try:
         # A repr of user code may hold anything, so its own line breaks go too.
@@ -98,8 +103,13 @@ def show(value: object) -> str:
         return f"<{type(value).__name__}>"
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str], *, prefix: str = "") -> str:
     """Return "Did you mean X?" for the nearest of `known`, or an empty string.
+
+    Args:
+        name: What was written.
+        known: What there is.
+        prefix: What goes before the suggestion.
 
     >>> did_you_mean("compat_mod", ["output", "compat-mode"])
     "Did you mean 'compat-mode'?"
@@ -108,7 +118,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
     plain = {_plain(candidate): candidate for candidate in known}
     nearest = difflib.get_close_matches(_plain(name[:80]), plain, n=1, cutoff=0.6)
-    return f"Did you mean {plain[nearest[0]]!r}?" if nearest else ""
+    return f"Did you mean {prefix + plain[nearest[0]]!r}?" if nearest else ""
 
 
 def _plain(name: str) -> str:

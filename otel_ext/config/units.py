@@ -35,7 +35,7 @@ _DURATION_FACTORS: Final = {
 }
 _DURATION_UNITS: Final = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
 # Bounded digits keep a hostile value from costing time; 400 hold every float.
-_SIZE: Final = re.compile(r"([0-9]{1,18})(?:\.([0-9]{1,18}))? *([a-z]{0,3})", re.IGNORECASE)
+_SIZE: Final = re.compile(r"([0-9]{1,20})(?:\.([0-9]{1,18}))? *([a-z]{0,3})", re.IGNORECASE)
 _DURATION: Final = re.compile(r"([0-9]{1,18})(?:\.([0-9]{1,400}))? *([a-z]{0,2})", re.IGNORECASE)
 
 
@@ -60,7 +60,8 @@ def parse_size(text: str) -> int:
     if match is None or factor is None:
         raise ValueError("not a size")
     fraction = match[2] or ""
-    size, rest = divmod(int(match[1] + fraction) * factor, 10 ** len(fraction))
+    scale: int = 10 ** len(fraction)
+    size, rest = divmod(int(match[1] + fraction) * factor, scale)
     if rest:
         raise ValueError("not a whole number of bytes")
     return size
@@ -98,7 +99,8 @@ def parse_duration(text: str) -> float:
     if match is None or factors is None:
         raise ValueError("not a duration")
     fraction = match[2] or ""
-    return int(match[1] + fraction) * factors[0] / (10 ** len(fraction) * factors[1])
+    scale: int = 10 ** len(fraction)
+    return int(match[1] + fraction) * factors[0] / (scale * factors[1])
 
 
 def format_duration(seconds: float) -> str:

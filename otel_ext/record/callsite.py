@@ -18,7 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import CodeType, FrameType
 
-__all__ = ["describe_frame", "find_call_site", "site_from_attributes"]
+__all__ = [
+    "JUDGED",
+    "describe_frame",
+    "find_call_site",
+    "judge",
+    "remember",
+    "site_from_attributes",
+]
 
 _MAX_CACHED: Final = 16_384
 _SEPARATOR: Final = os.sep
@@ -33,8 +40,10 @@ _OURS: Final = tuple(
 _PASSED_PACKAGES: Final = ("opentelemetry", "wrapt", "structlog", "logging")
 _PASSED_MODULES: Final = ("contextlib", "functools")
 
-_is_passed: dict[str, bool] = {}
-_sites: dict[tuple[int, int], tuple[CodeType, CallSite]] = {}
+JUDGED: Final[dict[str, bool]] = {}
+"""What `judge` has said of each file name."""
+
+_sites: Final[dict[tuple[int, int], tuple[CodeType, CallSite]]] = {}
 
 
 def _passed_prefixes() -> tuple[str, ...]:
@@ -52,12 +61,12 @@ def _passed_prefixes() -> tuple[str, ...]:
     return (*_OURS, "<frozen ", *folders, *(file for file in files if file))
 
 
-def _judge(filename: str) -> bool:
-    """Whether frames of `filename` only carry the call through."""
+def judge(filename: str) -> bool:
+    """Whether frames of `filename` only carry the call through; kept in `JUDGED`."""
     passed = filename.startswith(_passed_prefixes())
-    if len(_is_passed) >= _MAX_CACHED:
-        _is_passed.clear()
-    _is_passed[filename] = passed
+    if len(JUDGED) >= _MAX_CACHED:
+        JUDGED.clear()
+    JUDGED[filename] = passed
     return passed
 
 
@@ -74,21 +83,22 @@ def find_call_site(depth: int = 1) -> CallSite:
     while frame is not None:
         code = frame.f_code
         filename = code.co_filename
-        passed = _is_passed.get(filename)
+        passed = JUDGED.get(filename)
         if passed is None:
-            passed = _judge(filename)
+            passed = judge(filename)
         if not passed:
             # A code object can be freed and its address used again, so the
             # entry holds the code and is believed only for that very object.
             known = _sites.get((id(code), frame.f_lasti))
             if known is not None and known[0] is code:
                 return known[1]
-            return _remember(frame)
+            return remember(frame)
         frame = frame.f_back
     return UNKNOWN_SITE
 
 
-def _remember(frame: FrameType) -> CallSite:
+def remember(frame: FrameType) -> CallSite:
+    """Return the place where `frame` stands, and keep it for the next time."""
     site = describe_frame(frame)
     if len(_sites) >= _MAX_CACHED:
         _sites.clear()

@@ -10,11 +10,15 @@ from __future__ import annotations
 import sys
 import threading
 from time import time_ns
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
+from opentelemetry.trace import SpanKind, StatusCode
+
+from otel_ext.record import callsite
 from otel_ext.record.callsite import find_call_site, site_from_attributes
 from otel_ext.record.model import (
     EMPTY,
+    UNSET_STATUS,
     Link,
     Record,
     Scope,
@@ -25,23 +29,48 @@ from otel_ext.record.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from opentelemetry import trace
-    from opentelemetry.sdk.trace import ReadableSpan
+    from opentelemetry.sdk.trace import Event, ReadableSpan
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
     from otel_ext.record.model import CallSite, Process
 
-__all__ = ["SAMPLED", "capture_end", "capture_start", "current_task", "current_thread"]
+__all__ = [
+    "SAMPLED",
+    "capture_end",
+    "capture_end_python",
+    "capture_start",
+    "capture_start_python",
+    "current_task",
+    "current_thread",
+]
 
 SAMPLED: Final = 0x01
 """The bit of the trace flags that says "sampled"; others may be set beside it."""
 
+# The SDK's privates, for the compiled functions, in the order they expect.
+_SPAN_FIELDS: Final = (
+    "_name",
+    "_context",
+    "_parent",
+    "_attributes",
+    "_links",
+    "_kind",
+    "_start_time",
+    "_end_time",
+    "_events",
+    "_status",
+    "_instrumentation_scope",
+    "_status_code",
+    "copy",
+)
 _MAX_SCOPES: Final = 4_096
 _KINDS: Final = ("internal", "server", "client", "producer", "consumer")
-_UNSET: Final = Status("unset")
 _STATUS_CODES: Final = ("unset", "ok", "error")
+_NOT_ENDED: Final = (0, None, (), None, "", "", EMPTY)
+_new_record: Final = tuple.__new__
 
 
 class _Local(threading.local):
@@ -108,20 +137,19 @@ def _links_of(links: Sequence[trace.Link]) -> tuple[Link, ...]:
     )
 
 
-def _events_of(span: ReadableSpan) -> tuple[SpanEvent, ...]:
-    return tuple(
-        SpanEvent(event.name, event.timestamp, _attributes_of(event)) for event in span.events
-    )
+def _events_of(events: Sequence[Event]) -> tuple[SpanEvent, ...]:
+    return tuple(SpanEvent(event.name, event.timestamp, _attributes_of(event)) for event in events)
 
 
 def _status_of(span: ReadableSpan) -> Status:
     status = span.status
-    code = _STATUS_CODES[status.status_code.value]
-    description = status.description
-    return _UNSET if code == "unset" and not description else Status(code, description or "")
+    value = status.status_code.value
+    if value == 0:
+        return UNSET_STATUS
+    return Status(_STATUS_CODES[value], status.description or "")
 
 
-def capture_start(span: ReadableSpan, process: Process, seq: int) -> Record:
+def capture_start_python(span: ReadableSpan, process: Process, seq: int) -> Record:
     """Return the start record of a span that has just begun.
 
     Called from `on_start`, on the thread that opened the span; what is set on
@@ -138,23 +166,28 @@ def capture_start(span: ReadableSpan, process: Process, seq: int) -> Record:
     attributes = _attributes_of(span)
     parent = span.parent
     links = span.links
-    return Record(
-        kind="span",
-        phase="start",
-        name=span.name,
-        time_ns=span.start_time or time_ns(),
-        seq=seq,
-        process=process,
-        site=_site(attributes),
-        attributes=attributes,
-        trace_id=_hex(context.trace_id, 16),
-        span_id=_hex(context.span_id, 8),
-        parent_span_id="" if parent is None else _hex(parent.span_id, 8),
-        span_kind=_KINDS[span.kind.value],
-        scope=_scope_of(span.instrumentation_scope),
-        links=_links_of(links) if links else (),
-        thread=current_thread(),
-        task=current_task(),
+    # The fields in their order: a call with keywords costs as much as all the rest.
+    return _new_record(
+        Record,
+        (
+            "span",
+            "start",
+            span.name,
+            span.start_time or time_ns(),
+            seq,
+            process,
+            _site(attributes),
+            attributes,
+            _hex(context.trace_id, 16),
+            _hex(context.span_id, 8),
+            _hex(parent.span_id, 8) if parent is not None else "",
+            _KINDS[span.kind.value],
+            _scope_of(span.instrumentation_scope),
+            _links_of(links) if links else (),
+            current_thread(),
+            current_task(),
+            *_NOT_ENDED,
+        ),
     )
 
 
@@ -162,7 +195,7 @@ def _site(attributes: Mapping[str, object]) -> CallSite:
     return site_from_attributes(attributes) or find_call_site(4)
 
 
-def capture_end(span: ReadableSpan, process: Process, seq: int, start: Record | None) -> Record:
+def capture_end_python(span: ReadableSpan, process: Process, seq: int, start: Record | None) -> Record:
     """Return the final record of a span that has ended.
 
     Thread, task and call site stay those of the start: where the span was
@@ -175,18 +208,77 @@ def capture_end(span: ReadableSpan, process: Process, seq: int, start: Record | 
         start: The span's start record, if it is still known.
     """
     if start is None:
-        start = capture_start(span, process, seq)
+        start = capture_start_python(span, process, seq)
     links = span.links
-    end_ns = span.end_time
-    return start._replace(
-        phase="end",
-        name=span.name,
-        time_ns=time_ns() if end_ns is None else end_ns,
-        seq=seq,
-        process=process,
-        attributes=_attributes_of(span),
-        links=_links_of(links) if links else (),
-        start_ns=start.time_ns,
-        status=_status_of(span),
-        events=_events_of(span),
+    events = span.events
+    return _new_record(
+        Record,
+        (
+            "span",
+            "end",
+            span.name,
+            span.end_time or time_ns(),
+            seq,
+            process,
+            start.site,
+            _attributes_of(span),
+            start.trace_id,
+            start.span_id,
+            start.parent_span_id,
+            start.span_kind,
+            start.scope,
+            _links_of(links) if links else (),
+            start.thread,
+            start.task,
+            start.time_ns,
+            _status_of(span),
+            _events_of(events) if events else (),
+            None,
+            "",
+            "",
+            EMPTY,
+        ),
     )
+
+
+def _choose_capture() -> tuple[_CaptureStart, _CaptureEnd]:
+    """Return the compiled functions where they were built, else the ones above."""
+    try:
+        from otel_ext import _speed  # noqa: PLC0415 - optional, and never needed twice
+    except ImportError:
+        return capture_start_python, capture_end_python
+    _speed.configure_capture(
+        capture_start=capture_start_python,
+        capture_end=capture_end_python,
+        record_type=Record,
+        judge=callsite.judge,
+        is_passed=callsite.JUDGED,
+        remember=callsite.remember,
+        site_from_attributes=site_from_attributes,
+        scope_of=_scope_of,
+        links_of=_links_of,
+        events_of=_events_of,
+        status_of=_status_of,
+        local=_local,
+        current_thread=current_thread,
+        current_task=current_task,
+        time_ns=time_ns,
+        kinds=tuple(SpanKind),
+        kind_names=_KINDS,
+        unset_code=StatusCode.UNSET,
+        unset_status=UNSET_STATUS,
+        empty=EMPTY,
+        names=_SPAN_FIELDS,
+        code_keys=("code.file.path", "code.filepath"),
+    )
+    return _speed.capture_start, _speed.capture_end
+
+
+_CaptureStart: TypeAlias = "Callable[[ReadableSpan, Process, int], Record]"
+_CaptureEnd: TypeAlias = "Callable[[ReadableSpan, Process, int, Record | None], Record]"
+
+_chosen: Final = _choose_capture()
+capture_start: Final[_CaptureStart] = _chosen[0]
+"""Captures a start: the compiled function where it was built, else `capture_start_python`."""
+capture_end: Final[_CaptureEnd] = _chosen[1]
+"""Captures an end: the compiled function where it was built, else `capture_end_python`."""

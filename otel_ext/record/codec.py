@@ -7,9 +7,10 @@ through one call of the encoder and is spliced in behind the metadata.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from otel_ext.record.model import META_KEY
+from otel_ext.record.model import META_KEY, UNSET_STATUS, Record
 from otel_ext.record.timestamps import format_ns
 from otel_ext.record.values import (
     MAX_LINE_BYTES,
@@ -21,9 +22,11 @@ from otel_ext.record.values import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from otel_ext.record.model import Link, Record, SpanEvent, Status
+    from otel_ext.record.model import Link, SpanEvent, Status
 
-__all__ = ["encode_compat_line", "encode_line"]
+__all__ = ["encode_compat_line", "encode_line", "encode_line_python"]
+
+Encoder: TypeAlias = Callable[[Record], bytes]
 
 _HEAD: Final = f'{{"{META_KEY}":{{'
 _TIMESTAMP: Final = slice(len(_HEAD), len(_HEAD) + len('"timestamp":"2026-01-01T00:00:00.000000Z"'))
@@ -50,7 +53,7 @@ def _name_fragment(name: str) -> str:
     return found
 
 
-def encode_line(record: Record) -> bytes:
+def encode_line_python(record: Record) -> bytes:
     r"""Return `record` as one line of JSON in UTF-8, its newline included.
 
     The metadata comes first, then the user's keys in their own order. Never
@@ -59,7 +62,7 @@ def encode_line(record: Record) -> bytes:
     >>> from otel_ext.record.model import Process, Record
     >>> process = Process("b00t-7-1-aa")
     >>> record = Record("event", None, "deployed", 0, 1, process, attributes={"to": "eu"})
-    >>> encode_line(record).endswith(b'"process":"b00t-7-1-aa"},"to":"eu"}\n')
+    >>> encode_line_python(record).endswith(b'"process":"b00t-7-1-aa"},"to":"eu"}\n')
     True
     """
     meta = _span_meta(record) if record.kind == "span" else _other_meta(record)
@@ -67,17 +70,6 @@ def encode_line(record: Record) -> bytes:
         return f"{meta}}}}}\n".encode()
     head = f"{meta}}},".encode()
     return head + encode_object(record.attributes, MAX_LINE_BYTES - len(head))[1:] + b"\n"
-
-
-def encode_compat_line(record: Record) -> bytes:
-    """Return the line of `encode_line` with the timestamp at top level as well.
-
-    A `timestamp` of the user's own is left as it is, and nothing is added.
-    """
-    line = encode_line(record)
-    if "timestamp" in record.attributes:
-        return line
-    return b"{%b,%b" % (line[_TIMESTAMP], line[1:])
 
 
 def _span_meta(record: Record) -> str:
@@ -99,7 +91,7 @@ def _span_meta(record: Record) -> str:
     if scope is not None:
         text += f',"scope":{scope.fragment}'
     if record.links:
-        text += f',"links":{_bounded_list(_encode_link(link) for link in record.links)}'
+        text += f',"links":{_encode_links(record.links)}'
     if thread is not None:
         text += f',"thread":{thread.fragment}'
     if record.task is not None:
@@ -116,7 +108,7 @@ def _end_meta(record: Record) -> str:
         f',"status":{_encode_status(record.status)}'
     )
     if record.events:
-        text += f',"events":{_bounded_list(_encode_event(event) for event in record.events)}'
+        text += f',"events":{_encode_events(record.events)}'
     if record.abandoned is not None:
         text += f',"abandoned":"{record.abandoned}"'
     return text
@@ -165,6 +157,14 @@ def _encode_event(event: SpanEvent) -> str:
     return f"{text}{_encode_attributes(event.attributes)}}}"
 
 
+def _encode_links(links: tuple[Link, ...]) -> str:
+    return _bounded_list(_encode_link(link) for link in links)
+
+
+def _encode_events(events: tuple[SpanEvent, ...]) -> str:
+    return _bounded_list(_encode_event(event) for event in events)
+
+
 def _encode_attributes(attributes: object) -> str:
     return f',"attributes":{encode_value(attributes).decode()}' if attributes else ""
 
@@ -179,3 +179,39 @@ def _bounded_list(items: Iterable[str]) -> str:
         room -= len(item)
         kept.append(item)
     return f"[{','.join(kept)}]"
+
+
+def _choose_encoder() -> Encoder:
+    """Return the compiled encoder where it was built, else the one above."""
+    try:
+        from otel_ext import _speed  # noqa: PLC0415 - optional, and never needed twice
+    except ImportError:
+        return encode_line_python
+    _speed.configure(
+        record_type=Record,
+        encode_line=encode_line_python,
+        encode_object=encode_object,
+        name_fragment=_name_fragment,
+        encode_status=_encode_status,
+        encode_links=_encode_links,
+        encode_events=_encode_events,
+        encode_extra=_extra_meta,
+        meta_key=META_KEY,
+        unset_status=UNSET_STATUS,
+    )
+    return _speed.encode_line
+
+
+encode_line: Final[Encoder] = _choose_encoder()
+"""Encodes one record: the compiled function where it was built, else `encode_line_python`."""
+
+
+def encode_compat_line(record: Record) -> bytes:
+    """Return the line of `encode_line` with the timestamp at top level as well.
+
+    A `timestamp` of the user's own is left as it is, and nothing is added.
+    """
+    line = encode_line(record)
+    if "timestamp" in record.attributes:
+        return line
+    return b"{%b,%b" % (line[_TIMESTAMP], line[1:])

@@ -20,6 +20,7 @@ __all__ = [
     "FORMAT_VERSION",
     "META_KEY",
     "UNKNOWN_SITE",
+    "UNSET_STATUS",
     "Abandoned",
     "CallSite",
     "Kind",
@@ -98,7 +99,7 @@ class _Fragment:
     fragment: str
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and other.fragment == self.fragment  # type: ignore[attr-defined]
+        return type(other) is type(self) and other.fragment == self.fragment
 
     def __hash__(self) -> int:
         return hash(self.fragment)
@@ -174,6 +175,9 @@ class Status(NamedTuple):
 
     code: str
     description: str = ""
+
+
+UNSET_STATUS: Final = Status("unset")
 
 
 class Process:

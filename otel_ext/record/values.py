@@ -138,8 +138,7 @@ def _key(key: object) -> str:
 
 def _text_of(value: object) -> str:
     try:
-        text = str(value)
-        return str.__str__(text) if isinstance(text, str) else _unprintable(value)
+        return str.__str__(str(value))
     except Exception:  # noqa: BLE001 - a user's __str__ may do anything
         return _unprintable(value)
 

@@ -11,7 +11,7 @@ import socket
 import sys
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from opentelemetry import trace
 
@@ -116,7 +116,7 @@ class Incarnation:
     def _remember(self, resource: object) -> tuple[object, Process]:
         if len(self._processes) >= _MAX_RESOURCES:
             return next(iter(self._processes.values()))
-        attributes: Mapping[str, object] = getattr(resource, "attributes", resource) or EMPTY
+        attributes = cast("Mapping[str, object]", getattr(resource, "attributes", resource) or EMPTY)
         number = len(self._processes) + 1
         process = Process(
             id=self.id if number == 1 else f"{self.id}.{number}",

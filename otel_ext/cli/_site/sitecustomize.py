@@ -6,6 +6,7 @@ folder off `sys.path` again, runs the `sitecustomize` that it hides, and then
 starts the recording. Any Python may meet this file, one of version 2 included,
 so it uses nothing newer, and it must never keep a program from starting.
 """
+# ruff: noqa: ANN202, I002, INP001, PTH100, PTH120 - see above: any Python may meet it
 
 import os
 import sys
@@ -19,7 +20,7 @@ def _leave_path():  # type: () -> None
 def _run_next():  # type: () -> None
     own = sys.modules.pop("sitecustomize")
     try:
-        import sitecustomize  # noqa: F401, PLC0415
+        import sitecustomize  # type: ignore[import-not-found]  # noqa: F401, PLC0415
     except ImportError as error:
         # One that is there and fails is reported by the interpreter, as always.
         if getattr(error, "name", None) not in ("sitecustomize", None):

@@ -1,0 +1,123 @@
+# `make run` and `make test` need python3 (3.10 or newer) and make; all else they fetch.
+# `make help` lists the targets.
+
+PYTHON ?= python3
+# More words for pytest, as in `make test PYTEST_ARGS="-k merge"`; the coverage
+# gate is for the whole suite and is left out then.
+PYTEST_ARGS ?=
+
+PYVER := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+CHECKOUT := $(CURDIR)
+BUILD := build/py$(PYVER)
+DIST := $(BUILD)/dist
+PIP := -m pip --quiet --disable-pip-version-check --no-input
+TEST_PYTHON := $(BUILD)/venv/bin/python
+STAMPS := $(BUILD)/stamps
+# Its name tells the platform, so it is found and not foretold.
+WHEEL = $$(echo $(DIST)/otel_ext-*.whl)
+
+# Folders are listed too, so that a deleted module makes a new wheel.
+PACKAGING := pyproject.toml README.md LICENSE
+SOURCES := $(PACKAGING) $(wildcard \
+	otel_ext otel_ext/* otel_ext/*/* otel_ext/*/*/* processors processors/* exporters exporters/*)
+SOURCES := $(filter-out %/__pycache__ %.pyc %.so,$(SOURCES))
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help python run test lint wheel wheel-check matrix bench bench-quick soak chaos clean
+
+help: ## show this list
+	@$(PYTHON) tools/targets.py Makefile
+
+python:
+	@$(PYTHON) tools/check_python.py
+
+# -- the program ------------------------------------------------------------
+
+run: .venv/ready-$(PYVER) ## set up .venv and run the main job on real input
+	@echo "==> otel-ext run -- python examples/index_library.py"
+	@PATH="$(CHECKOUT)/.venv/bin:$$PATH" .venv/bin/otel-ext run -- python examples/index_library.py
+
+.venv/ready-$(PYVER): pyproject.toml constraints.txt | python
+	@echo "==> making .venv with Python $(PYVER)"
+	@$(PYTHON) -m venv --clear .venv
+	@echo "==> installing otel-ext and what the example needs into .venv"
+	@.venv/bin/python $(PIP) install --constraint constraints.txt --editable '.[examples]'
+	@touch $@
+
+# -- the tests --------------------------------------------------------------
+
+test: $(STAMPS)/installed ## build the wheel, install it, run every test against it
+	@echo "==> testing the installed wheel, $$($(TEST_PYTHON) --version)"
+	@$(TEST_PYTHON) tools/run_tests.py --checkout "$(CHECKOUT)" --work $(BUILD)/run -- $(PYTEST_ARGS)
+
+$(STAMPS)/venv: | python
+	@echo "==> making $(BUILD)/venv with Python $(PYVER)"
+	@$(PYTHON) -m venv --clear $(BUILD)/venv
+	@mkdir -p $(STAMPS)
+	@touch $@
+
+$(STAMPS)/build: $(STAMPS)/venv constraints.txt
+	@$(TEST_PYTHON) $(PIP) install --constraint constraints.txt build
+	@touch $@
+
+# The wheel is made from the source archive: one that lacks a file is found out here.
+$(STAMPS)/wheel: $(SOURCES) | $(STAMPS)/build
+	@echo "==> building the wheel"
+	@$(TEST_PYTHON) tools/build_wheel.py --out $(DIST)
+	@touch $@
+
+$(STAMPS)/tools: pyproject.toml constraints.txt | $(STAMPS)/venv $(STAMPS)/wheel
+	@echo "==> installing the wheel's dependencies and the test tools"
+	@$(TEST_PYTHON) $(PIP) install --constraint constraints.txt "$(WHEEL)[test]"
+	@touch $@
+
+$(STAMPS)/installed: $(STAMPS)/wheel $(STAMPS)/tools
+	@echo "==> installing $(WHEEL)"
+	@$(TEST_PYTHON) $(PIP) install --no-deps --force-reinstall $(WHEEL)
+	@touch $@
+
+matrix: python ## run the tests with every supported Python found here
+	@$(PYTHON) tools/matrix.py
+
+# -- the code ---------------------------------------------------------------
+
+lint: $(STAMPS)/lint wheel-check ## ruff, mypy --strict, pyright, and the wheel's contents
+	@echo "==> ruff check"
+	@$(TEST_PYTHON) -m ruff check .
+	@echo "==> ruff format --check"
+	@$(TEST_PYTHON) -m ruff format --check .
+	@echo "==> mypy --strict"
+	@$(TEST_PYTHON) -m mypy
+	@echo "==> pyright"
+	@$(TEST_PYTHON) -m pyright --pythonpath $(TEST_PYTHON)
+
+$(STAMPS)/lint: $(STAMPS)/installed pyproject.toml constraints.txt
+	@echo "==> installing the static checkers"
+	@$(TEST_PYTHON) $(PIP) install --constraint constraints.txt "$(WHEEL)[dev]"
+	@touch $@
+
+wheel: $(STAMPS)/wheel ## build the wheel, and say where it is
+	@echo "$(WHEEL)"
+
+wheel-check: $(STAMPS)/wheel $(STAMPS)/lint ## what the wheel holds, against the tree
+	@echo "==> contents of the wheel"
+	@$(TEST_PYTHON) tools/check_wheel.py $(WHEEL)
+	@$(TEST_PYTHON) -m check_wheel_contents --toplevel otel_ext $(WHEEL)
+
+# -- longer runs ------------------------------------------------------------
+
+bench: $(STAMPS)/installed ## every benchmark, with tables and charts
+	@$(PYTHON) tools/run_script.py $(TEST_PYTHON) benchmarks/run.py
+
+bench-quick: $(STAMPS)/installed ## the benchmarks, short: for breakage, not for figures
+	@$(PYTHON) tools/run_script.py $(TEST_PYTHON) benchmarks/run.py --quick
+
+soak: $(STAMPS)/installed ## hours of load with everything in the way
+	@$(PYTHON) tools/run_script.py $(TEST_PYTHON) benchmarks/soak.py
+
+chaos: $(STAMPS)/installed ## thousands of random kills
+	@$(PYTHON) tools/run_script.py $(TEST_PYTHON) benchmarks/chaos.py
+
+clean: ## remove everything that make has made
+	rm -rf build .venv otel_ext.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

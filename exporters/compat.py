@@ -1,0 +1,79 @@
+"""`CompatExporter`: the timestamp at the top level too, for tools that look there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from otel_ext.protocols import LineExporter
+from otel_ext.record.codec import encode_compat_line
+from otel_ext.record.timestamps import format_ns
+from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.guard import report_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from otel_ext.protocols import Encoding, RecordExporter
+    from otel_ext.record.model import Record
+
+__all__ = ["CompatExporter"]
+
+_KEY: Final = "timestamp"
+
+
+class CompatExporter:
+    """Adds a top-level `timestamp`, equal to the record's own, to what `inner` exports.
+
+    A `timestamp` of the user's own is never overwritten: it stays, and is
+    counted as `compat.timestamp_kept`. Around an exporter of lines this selects
+    another encoding, so it costs nothing; around any other the timestamp is
+    one more attribute of the record.
+
+    Args:
+        inner: Where the records go.
+        enabled: Whether, or a function that is asked at each record.
+
+    >>> from otel_ext.exporters import ConsoleExporter
+    >>> from otel_ext.record.model import Process, Record
+    >>> import sys
+    >>> exporter = CompatExporter(ConsoleExporter(sys.stdout, style="json"))
+    >>> exporter.export(Record("event", None, "deployed", 0, 1, Process("p")))
+    {"timestamp":"1970-01-01T00:00:00.000000Z","__tracer_meta__":{"timestamp":...
+    """
+
+    def __init__(
+        self, inner: RecordExporter, *, enabled: bool | Callable[[], bool] = True
+    ) -> None:
+        self._inner = inner
+        self._lines = inner if isinstance(inner, LineExporter) else None
+        self._enabled = enabled
+
+    def export(self, record: Record) -> None:
+        """Hand one record on, with the timestamp if that is enabled."""
+        if not self._is_enabled():
+            self._inner.export(record)
+        elif _KEY in record.attributes:
+            COUNTERS.add("compat.timestamp_kept")
+            self._inner.export(record)
+        elif self._lines is not None:
+            self._lines.export_as(record, encode_compat_line)
+        else:
+            attributes = {_KEY: format_ns(record.time_ns), **record.attributes}
+            self._inner.export(record._replace(attributes=attributes))
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Flush `inner`."""
+        return self._inner.force_flush(timeout_millis)
+
+    def shutdown(self) -> None:
+        """Shut `inner` down."""
+        self._inner.shutdown()
+
+    def _is_enabled(self) -> bool:
+        if isinstance(self._enabled, bool):
+            return self._enabled
+        try:
+            return self._enabled()
+        except Exception as error:  # noqa: BLE001 - it may be the user's
+            report_problem("CompatExporter: cannot tell whether it is enabled", error)
+            return False

@@ -1,0 +1,74 @@
+"""`FanOut`: every record to several exporters, none of which can harm another."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.deadline import BoundedCalls
+from otel_ext.runtime.guard import report_problem
+
+if TYPE_CHECKING:
+    from otel_ext.protocols import RecordExporter
+    from otel_ext.record.model import Record
+
+__all__ = ["FanOut"]
+
+_SHUTDOWN_SECONDS: Final = 2.0
+
+
+class FanOut:
+    """Hands each record to all of `exporters`, in their order.
+
+    One that raises is reported, and the others get the record all the same.
+    Flush and shutdown go to all of them at once, each on a thread of its own, so
+    one that hangs takes no time from the others and is left behind in the end.
+
+    Args:
+        exporters: Where the records go.
+        shutdown_seconds: How long `shutdown` waits for all of them together.
+
+    >>> from otel_ext.exporters import ConsoleExporter
+    >>> FanOut(ConsoleExporter(), ConsoleExporter()).force_flush()
+    True
+    """
+
+    def __init__(
+        self, *exporters: RecordExporter, shutdown_seconds: float = _SHUTDOWN_SECONDS
+    ) -> None:
+        self._exporters = exporters
+        self._shutdown_seconds = shutdown_seconds
+        self._calls = [BoundedCalls(f"FanOut: {type(one).__name__}") for one in exporters]
+        self._closed = False
+
+    def export(self, record: Record) -> None:
+        """Hand one record to each exporter; never raises."""
+        for exporter in self._exporters:
+            try:
+                exporter.export(record)
+            except Exception as error:  # noqa: BLE001 - the next one must get it
+                COUNTERS.add("dropped.exporter_failed")
+                report_problem(f"FanOut: {type(exporter).__name__}: a record is lost", error)
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Flush all; whether all of them were done in time."""
+        until = monotonic() + timeout_millis / 1000
+        begun = [
+            (calls, calls.begin(lambda one=one: one.force_flush(timeout_millis)))  # type: ignore[misc]
+            for calls, one in zip(self._calls, self._exporters, strict=True)
+        ]
+        return all([calls.wait(call, until) for calls, call in begun])
+
+    def shutdown(self) -> None:
+        """Shut all down; does not wait for one that hangs. Twice is once."""
+        if self._closed:
+            return
+        self._closed = True
+        until = monotonic() + self._shutdown_seconds
+        begun = [
+            (calls, calls.begin(one.shutdown))
+            for calls, one in zip(self._calls, self._exporters, strict=True)
+        ]
+        for calls, call in begun:
+            calls.wait(call, until)

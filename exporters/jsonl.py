@@ -1,0 +1,237 @@
+"""`JsonlExporter`: records as lines of JSON in a file, one file a process.
+
+The journal under it does the keeping: by default a line is stored in memory
+that outlives a kill, and one worker brings it to the file. Nothing is made
+before the first record, and a forked child gets a box and a file of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, get_args
+
+from otel_ext.errors import ConfigError
+from otel_ext.journal.opening import Durability, JournalSettings
+from otel_ext.journal.writer import open_writer
+from otel_ext.record.codec import encode_line
+from otel_ext.runtime import incarnation
+from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.fork import after_fork_in_child
+from otel_ext.runtime.guard import report_problem
+from otel_ext.runtime.process_records import (
+    PROCESS_START,
+    process_end_record,
+    process_start_record,
+)
+from otel_ext.runtime.worker import shared_worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from otel_ext.journal.writer import JournalState
+    from otel_ext.protocols import Encoding
+    from otel_ext.record.model import Process, Record
+
+__all__ = ["JsonlExporter"]
+
+_WHERE: Final = "JsonlExporter: records are lost"
+_MODES: Final = get_args(Durability)
+_MAX_INTRODUCED: Final = 10_000
+
+
+class JsonlExporter:
+    """Writes each record as one line to a JSONL file.
+
+    The first line of a file says which process writes it and with which
+    resource (`process.start`); the last one of an orderly end is `process.end`.
+    What cannot be written is dropped, counted and said once; the file is tried
+    again, so that writing goes on when there is space or permission again.
+
+    Args:
+        path: A folder, which gets a file for each process (made with mode 0700
+            if missing), or a file: one that exists, or a name in `.jsonl`. Several
+            processes may append to one file.
+        durability: How a record leaves the caller: `mapped` into memory that a
+            kill leaves alone, `queued` in memory of the process, `write` by a
+            system call each. Default: what `settings` says, else `mapped`.
+        settings: Everything else about the journal.
+        open_records: Start records of the spans that are open, asked for when a
+            file follows a full one, so that old files can be deleted.
+
+    Raises:
+        ConfigError: `path` is no path at all, or `durability` is none of the three.
+
+    >>> import tempfile, pathlib
+    >>> from otel_ext.record.model import Process, Record
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     exporter = JsonlExporter(pathlib.Path(folder, "trace.jsonl"))
+    ...     exporter.export(Record("event", None, "deployed", 0, 1, Process("p")))
+    ...     exporter.shutdown()
+    ...     lines = pathlib.Path(folder, "trace.jsonl").read_text().splitlines()
+    >>> [line.split('"event":"')[1].split('"')[0] for line in lines]
+    ['process.start', 'deployed', 'process.end']
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        durability: Durability | None = None,
+        settings: JournalSettings | None = None,
+        open_records: Callable[[], Iterable[Record]] | None = None,
+    ) -> None:
+        self._path = _absolute(path)
+        self._open_records = open_records
+        self._encoding: Encoding = encode_line
+        self._closed = False
+        self._journal = open_writer(
+            self._path,
+            _with_durability(settings or JournalSettings(), durability),
+            preamble=self._preamble,
+            worker=shared_worker(),
+        )
+        self._begin_anew()
+        after_fork_in_child(self._begin_anew)
+
+    @property
+    def state(self) -> JournalState:
+        """How the journal is now, and where it writes to."""
+        return self._journal.state()
+
+    def export(self, record: Record) -> None:
+        """Write one record; never raises."""
+        self.export_as(record, encode_line)
+
+    def export_as(self, record: Record, encoding: Encoding) -> None:
+        """Write one record as `encoding` renders it; never raises."""
+        COUNTERS.add("accepted")
+        try:
+            line = encoding(record)
+        except Exception as error:  # noqa: BLE001 - the encoding may be the user's
+            COUNTERS.add("dropped.encode_failed")
+            report_problem("JsonlExporter: a record cannot be encoded", error)
+            return
+        try:
+            if record.process.id in self._introduced or self._introduce(record, encoding):
+                # What it refuses it has counted.
+                self._journal.append(line)
+        except Exception as error:  # noqa: BLE001 - nothing may reach the user's code
+            COUNTERS.add("dropped.write_failed")
+            report_problem(_WHERE, error)
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Bring all records taken so far into the file; whether that was done in time."""
+        try:
+            return self._journal.flush(timeout_millis)
+        except Exception as error:  # noqa: BLE001 - a flush may come from anywhere
+            report_problem("JsonlExporter: flush failed", error)
+            return False
+
+    def shutdown(self) -> None:
+        """Write `process.end` and close; later records are dropped. Twice is once."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            current = incarnation.current()
+            for process in list(self._introduced.values()):
+                if process.pid == current.pid:
+                    end = process_end_record(process, current.next_seq())
+                    self._append(self._encoding(end))
+            self._journal.close()
+        except Exception as error:  # noqa: BLE001 - the program is ending
+            report_problem("JsonlExporter: shutdown failed", error)
+
+    def _append(self, line: bytes) -> None:
+        """Write a line of our own making."""
+        COUNTERS.add("accepted")
+        self._journal.append(line)
+
+    def _introduce(self, record: Record, encoding: Encoding) -> bool:
+        """See to it that the file says who `record.process` is; whether there is a file."""
+        if self._closed:
+            return True  # the journal counts it
+        current = incarnation.current()
+        process = record.process
+        if not self._introduced:
+            problem = _problem_with(self._path)
+            if problem:
+                COUNTERS.add("dropped.write_failed")
+                report_problem(_WHERE, problem)
+                return False
+            # The journal is not open yet; what is in here its first lines tell.
+            self._encoding = encoding
+            own = process if process.id == current.id else current.process_for(None)
+            self._introduced[own.id] = own
+        if process.id in self._introduced:
+            return True
+        if len(self._introduced) >= _MAX_INTRODUCED:
+            return True
+        self._introduced[process.id] = process
+        # Of a process that this one only speaks of there is nothing to tell.
+        if process.pid == current.pid and record.name != PROCESS_START:
+            self._append(encoding(process_start_record(process, current.next_seq())))
+        return True
+
+    def _preamble(self) -> list[bytes]:
+        """Return the lines that begin a file: who writes it, and what is open."""
+        current = incarnation.current()
+        records = [
+            process_start_record(process, current.next_seq())
+            for process in list(self._introduced.values())
+            if process.pid == current.pid
+        ]
+        if self._begun and self._open_records is not None:
+            records.extend(self._open_records())
+        if not self._begun:
+            # The journal counts as written what it takes from callers, and this.
+            COUNTERS.add("accepted", len(records))
+            self._begun = True
+        encoding = self._encoding
+        return [encoding(record) for record in records]
+
+    def _begin_anew(self) -> None:
+        """Go on as another process: whoever is in the file must be introduced."""
+        self._introduced: dict[str, Process] = {}
+        self._begun = False
+
+
+def _absolute(path: str | os.PathLike[str]) -> Path:
+    """Return `path` as it must be kept: the program may change its working directory."""
+    given: object = path
+    if not isinstance(given, (str, os.PathLike)):
+        raise ConfigError(f"the path {given!r} is not a path", hint="Give a folder or a file name.")
+    text: object = os.fspath(path)
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise ConfigError(f"the path {text!r} cannot be used", hint="Give a folder or a file name.")
+    try:
+        return Path(os.path.abspath(text))  # noqa: PTH100 - Path.absolute keeps `..`
+    except OSError:  # the working directory was removed
+        return Path(text)
+
+
+def _with_durability(settings: JournalSettings, durability: str | None) -> JournalSettings:
+    for mode in _MODES:
+        if durability == mode:
+            return settings._replace(durability=mode)
+    if durability is None:
+        return settings
+    raise ConfigError(
+        f"durability {durability!r} is not known", hint=f"Use one of {', '.join(_MODES)}."
+    )
+
+
+def _problem_with(path: Path) -> str:
+    """Return why no records can be kept at `path`, as far as its kind tells."""
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return ""  # missing, or out of reach: that is said when the file is opened
+    if stat.S_ISDIR(mode) or stat.S_ISREG(mode):
+        return ""
+    return (
+        f"{str(path)!r} is neither a folder nor a regular file."
+        " Name a folder, or a file whose name ends in .jsonl."
+    )

@@ -1,0 +1,145 @@
+"""`otel-ext run -- COMMAND`: runs a program and records its spans, its code unchanged."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING, Final
+
+from otel_ext.cli.launch import CommandError, bootstrap_environment, resolve
+from otel_ext.cli.run_summary import RunSummary
+from otel_ext.cli.supervise import end_like, replace_process, supervise
+from otel_ext.config import CONFIG_VARIABLE, Config, load_config
+from otel_ext.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from otel_ext.cli.commands import Subparsers
+
+__all__ = ["register", "run"]
+
+_EPILOG: Final = """\
+examples:
+  otel-ext run -- python app.py --its --own --options
+  otel-ext run app.py                  the interpreter of otel-ext runs it
+  otel-ext run -m package.module
+  otel-ext run --output traces -- gunicorn --workers 4 app:app
+  otel-ext run --quiet -- celery -A tasks worker
+
+Processes that the program starts are recorded too, each into a file of its own.
+Installed OpenTelemetry instrumentations are switched on. Exit code, signals,
+arguments and standard streams are those of the program. With --quiet the program
+takes the place of this process: nothing else appears, not even at the end.
+"""
+
+
+def register(subparsers: Subparsers) -> None:
+    """Add the parser of `otel-ext run`."""
+    parser = subparsers.add_parser(
+        "run",
+        help="run a program and record its spans",
+        description="Run a program and record its spans, its code unchanged.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="otel-ext run [OPTIONS] [--] COMMAND [ARGUMENT ...]",
+    )
+    parser.add_argument("--output", metavar="DIR", help="folder for the records (default: traces)")
+    parser.add_argument(
+        "--compat-mode",
+        action="store_true",
+        default=None,
+        help="write the timestamp at the top level of each line too",
+    )
+    parser.add_argument("--config", metavar="FILE", help="settings: a TOML or YAML file")
+    parser.add_argument(
+        "--quiet", action="store_true", help="no records on the terminal, no closing words"
+    )
+    parser.add_argument(
+        "-m",
+        dest="module",
+        metavar="MODULE",
+        nargs=argparse.REMAINDER,
+        help="run a module, as python -m does",
+    )
+    parser.add_argument("command", metavar="COMMAND", nargs=argparse.REMAINDER, help="what to run")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command and return its exit code.
+
+    Raises:
+        ConfigError: A setting is wrong; nothing has been started.
+    """
+    words = _words(args)
+    if not words:
+        sys.stderr.write("otel-ext: run: there is no command. Try: otel-ext run -- python app.py\n")
+        return 2
+    config = load_config(
+        {"output": args.output, "compat-mode": args.compat_mode},
+        file=args.config,
+        command_line=True,
+    )
+    _check_output(config)
+    for warning in config.warnings:
+        sys.stderr.write(f"otel-ext: {warning}\n")
+    try:
+        return _run(resolve(words), config, quiet=args.quiet)
+    except CommandError as error:
+        sys.stderr.write(f"otel-ext: {error}\n")
+        return error.exit_code
+
+
+def _words(args: argparse.Namespace) -> list[str]:
+    if args.module is not None:
+        return [sys.executable, "-m", *args.module] if args.module else []
+    words: list[str] = args.command
+    return words[1:] if words[:1] == ["--"] else words
+
+
+def _run(command: list[str], config: Config, *, quiet: bool) -> int:
+    environment = bootstrap_environment(
+        os.environ, _settings(config, quiet=quiet), run_pid=os.getpid()
+    )
+    if quiet or not hasattr(os, "posix_spawn"):
+        replace_process(command, environment)
+    summary = RunSummary(config.output.folder)
+    outcome = supervise(command, environment)
+    summary.write(sys.stderr, outcome)
+    return end_like(outcome)
+
+
+def _settings(config: Config, *, quiet: bool) -> dict[str, str]:
+    """Return what children must know in whatever folder they run: as variables."""
+    settings = {
+        "OTEL_EXT_OUTPUT": str(config.output.folder.absolute()),
+        CONFIG_VARIABLE: str(config.file.absolute()) if config.file else os.devnull,
+    }
+    if config.source_of("compat-mode").layer == "code":
+        settings["OTEL_EXT_COMPAT_MODE"] = "true"
+    if quiet:
+        settings["OTEL_EXT_CONSOLE"] = "off"
+    return settings
+
+
+def _check_output(config: Config) -> None:
+    """Refuse a folder or file that cannot take records before anything is started."""
+    path = config.output.folder.absolute()
+    there = next(place for place in (path, *path.parents) if _is_there(place))
+    if there.is_dir():
+        problem = "" if os.access(there, os.W_OK | os.X_OK) else f"{there} cannot be written to"
+    elif there == path and path.is_file():  # several processes may append to one file
+        problem = "" if os.access(there, os.W_OK) else f"{there} cannot be written to"
+    else:
+        problem = f"{there} is no folder"
+    if problem:
+        message = f"output: {config.output.folder} ({config.source_of('output')}): {problem}"
+        raise ConfigError(message, hint="Name another by --output")
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return False

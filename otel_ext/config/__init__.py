@@ -1,0 +1,39 @@
+"""Settings: one table, four sources, one frozen configuration."""
+
+from __future__ import annotations
+
+from otel_ext.config.live import compat_mode, get_config, reset_config, set_compat_mode, set_config
+from otel_ext.config.load import CONFIG_VARIABLE, load_config
+from otel_ext.config.problems import Layer, Source
+from otel_ext.config.sections import (
+    SETTINGS,
+    CaptureConfig,
+    Config,
+    ConsoleConfig,
+    InflightConfig,
+    JournalConfig,
+    OutputConfig,
+    setting_named,
+)
+from otel_ext.config.settings import Setting
+
+__all__ = [
+    "CONFIG_VARIABLE",
+    "SETTINGS",
+    "CaptureConfig",
+    "Config",
+    "ConsoleConfig",
+    "InflightConfig",
+    "JournalConfig",
+    "Layer",
+    "OutputConfig",
+    "Setting",
+    "Source",
+    "compat_mode",
+    "get_config",
+    "load_config",
+    "reset_config",
+    "set_compat_mode",
+    "set_config",
+    "setting_named",
+]

@@ -1,0 +1,107 @@
+"""What a setting is, and how a section declares one.
+
+The table of settings itself is the fields of the classes in
+`otel_ext.config.sections`: each declared once, with type, default, kind and help.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Final, TypeVar, cast
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from otel_ext.config.kinds import Kind
+
+__all__ = ["ENV_PREFIX", "Setting", "declare", "settings_of"]
+
+ENV_PREFIX: Final = "OTEL_EXT_"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row of the table.
+
+    Args:
+        name: Its name and its key in a file, in kebab-case.
+        section: The section of `Config` that holds it.
+        field: Its name in that section.
+        default: Its value when nothing sets it.
+        kind: What values it can have.
+        help: What it does, one or two sentences.
+        aliases: Further environment variables, used when `env` is not set.
+
+    >>> from otel_ext.config import SETTINGS
+    >>> [setting.env for setting in SETTINGS if setting.name == "box-size"]
+    ['OTEL_EXT_BOX_SIZE']
+    """
+
+    name: str
+    section: str
+    field: str
+    default: object
+    kind: Kind
+    help: str
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def env(self) -> str:
+        """The environment variable that sets it."""
+        return ENV_PREFIX + self.argument.upper()
+
+    @property
+    def argument(self) -> str:
+        """The keyword argument that sets it."""
+        return self.name.replace("-", "_")
+
+
+@dataclass(frozen=True)
+class _Declared:
+    """What a field says about its setting besides name, type and default."""
+
+    kind: Kind
+    help: str
+    name: str
+    aliases: tuple[str, ...]
+
+
+def declare(
+    kind: Kind, help_text: str, *, default: T, name: str = "", aliases: tuple[str, ...] = ()
+) -> T:
+    """Declare a field of a section as a setting.
+
+    Args:
+        kind: What values it can have.
+        help_text: What it does.
+        default: Its value when nothing sets it.
+        name: Its name, when it is not the field's own in kebab-case.
+        aliases: Further environment variables.
+
+    Returns:
+        A dataclass field; typed as the default, as `dataclasses.field` is.
+    """
+    declared = _Declared(kind, help_text, name, aliases)
+    made: Any = field(default_factory=lambda: default, metadata={"setting": declared})
+    return cast("T", made)
+
+
+def settings_of(section: str, holder: type[Any]) -> tuple[Setting, ...]:
+    """Return the settings that the dataclass `holder` declares, in its order."""
+    found: list[Setting] = []
+    defaults = holder()
+    for item in fields(holder):
+        declared: _Declared = item.metadata["setting"]
+        setting = Setting(
+            name=declared.name or item.name.replace("_", "-"),
+            section=section,
+            field=item.name,
+            default=getattr(defaults, item.name),
+            kind=declared.kind,
+            help=declared.help,
+            aliases=declared.aliases,
+        )
+        found.append(setting)
+    return tuple(found)

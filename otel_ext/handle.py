@@ -1,0 +1,124 @@
+"""What `configure()` returns: flush and shut down what it set up."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Final
+
+from otel_ext.runtime.guard import report_problem
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from opentelemetry.sdk.trace import SpanProcessor
+
+    from otel_ext.config import Config
+    from otel_ext.protocols import RecordExporter
+
+__all__ = ["Handle"]
+
+_EXIT_SECONDS: Final = 2.0
+
+
+class Handle:
+    """Flushes and shuts down what `configure` set up.
+
+    Nothing needs to be called: records are brought out at exit. As a context
+    manager it shuts down at the end of the block. No method raises.
+
+    Args:
+        config: The configuration in effect.
+        processor: The processor that records; None if nothing is recorded.
+        exporter: Where the processor's records go.
+
+    >>> from otel_ext.config import Config
+    >>> handle = Handle(Config())
+    >>> handle.active, handle.flush(), handle.shutdown(), handle.closed
+    (False, True, True, True)
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        processor: SpanProcessor | None = None,
+        exporter: RecordExporter | None = None,
+    ) -> None:
+        self.config = config
+        self.processor = processor
+        self.exporter = exporter
+        self.closed = False
+        self._ready = threading.Event()
+
+    @property
+    def active(self) -> bool:
+        """Whether spans are recorded by this handle."""
+        return self.processor is not None and not self.closed
+
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Bring out all records made so far.
+
+        Args:
+            timeout: Seconds to wait at most.
+
+        Returns:
+            Whether all of them were brought out in time.
+        """
+        processor = self.processor
+        if processor is None or self.closed:
+            return True
+        try:
+            return processor.force_flush(max(0, int(timeout * 1000)))
+        except Exception as error:  # noqa: BLE001 - an exporter is anybody's code
+            report_problem("flush failed", error)
+            return False
+
+    def shutdown(self, timeout: float = 5.0) -> bool:
+        """Bring out all records and stop recording; twice is once.
+
+        Spans that are still open are not touched. `configure` may be called again.
+
+        Args:
+            timeout: Seconds to wait for records at most.
+
+        Returns:
+            Whether all records were brought out in time.
+        """
+        done = self.flush(timeout)
+        if self.closed:
+            return done
+        self.closed = True
+        try:
+            if self.processor is not None:
+                self.processor.shutdown()
+        except Exception as error:  # noqa: BLE001 - an exporter is anybody's code
+            report_problem("shutdown failed", error)
+            return False
+        return done
+
+    def drain(self) -> None:
+        """Shut down as at exit, in two seconds at most."""
+        self.shutdown(_EXIT_SECONDS)
+
+    def set_ready(self) -> None:
+        """Tell threads that called `configure` at the same time that it is done."""
+        self._ready.set()
+
+    def wait_ready(self, timeout: float) -> bool:
+        """Wait until the call of `configure` that made this handle is done."""
+        return self._ready.wait(timeout)
+
+    def __enter__(self) -> Handle:  # noqa: PYI034 - typing.Self came with Python 3.11
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.shutdown()
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else "active" if self.processor else "inactive"
+        return f"<otel_ext.Handle {state} output={str(self.config.output.folder)!r}>"

@@ -1,0 +1,213 @@
+"""Writes the end of spans that will not write it themselves.
+
+A span that was collected, whose owner died, or that grew too old gets an end
+record that says so: `abandoned`. That is a guess about the future, so a real
+end that still comes is recorded as well, and wins wherever records are merged.
+The user's span itself is never touched.
+"""
+
+from __future__ import annotations
+
+from time import monotonic, monotonic_ns, time_ns
+from typing import TYPE_CHECKING, Final
+
+from otel_ext.inflight.owners import TaskOwner, ThreadOwner
+from otel_ext.record.model import Status
+from otel_ext.runtime import incarnation
+from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.fork import after_fork_in_child
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from otel_ext.inflight.owners import Owner
+    from otel_ext.inflight.table import Entry, InflightTable, Key
+    from otel_ext.record.model import Abandoned, Record
+
+__all__ = ["DEFAULT_GRACE", "DEFAULT_MAX_AGE", "REAPER_INTERVAL", "Reaper"]
+
+REAPER_INTERVAL: Final = 0.05
+"""Seconds between two runs: what keeps the promise of 100 ms."""
+DEFAULT_GRACE: Final = 0.5
+"""Seconds that a dead owner's span is given to be ended by somebody else."""
+DEFAULT_MAX_AGE: Final = 7 * 24 * 3600.0
+"""Seconds after which an open span is no longer tracked."""
+
+_UNSET: Final = Status("unset")
+_AGE_CHECK: Final = 5.0
+_MAX_AT_ONCE: Final = 5_000
+# Looking at tasks may take a fiftieth of one processor, whatever their number.
+_TASK_BUDGET: Final = 50.0
+
+
+class _Began:
+    """What the reaper knows of spans whose owner died; a forked child begins another."""
+
+    __slots__ = ("doomed", "reported", "threads")
+
+    def __init__(self) -> None:
+        # Spans of dead owners: their entry, since when, and when they are reported.
+        self.doomed: dict[Key, tuple[Entry, int, float]] = {}
+        self.reported: set[Key] = set()
+        # Threads that left Python and may still run.
+        self.threads: list[ThreadOwner] = []
+
+
+class Reaper:
+    """Finds abandoned spans of one table and hands their end records on.
+
+    Args:
+        table: The open spans.
+        emit: Takes the records; called without any lock held.
+        grace: Seconds between an owner's death and the report.
+        max_age: Seconds after which a span is given up.
+    """
+
+    def __init__(
+        self,
+        table: InflightTable,
+        emit: Callable[[Record], None],
+        *,
+        grace: float = DEFAULT_GRACE,
+        max_age: float = DEFAULT_MAX_AGE,
+    ) -> None:
+        self._table = table
+        self._emit = emit
+        self._grace = grace
+        self._max_age_ns = int(max_age * 1e9)
+        self._began = _Began()
+        self._next_age_check = 0.0
+        self._next_task_check = 0.0
+        after_fork_in_child(self._begin_anew)
+
+    def run(self) -> None:
+        """Look once; the job that the worker runs every `REAPER_INTERVAL`."""
+        self._reap_collected()
+        self._notice_dead_owners()
+        now = monotonic()
+        if self._table.owners.has_tasks and now >= self._next_task_check:
+            self._notice_finished_tasks()
+            took = monotonic() - now
+            self._next_task_check = now + took * _TASK_BUDGET
+        if self._began.doomed:
+            self._report_doomed()
+        if now >= self._next_age_check:
+            self._next_age_check = now + _AGE_CHECK
+            self._expire()
+            self._began.reported = {
+                key for key in self._began.reported if self._table.get(key) is not None
+            }
+
+    def abandon_all(self, cause: Abandoned = "shutdown", *, timeout: float = 1.0) -> int:
+        """Write an abandoned end for every open span; for an orderly exit.
+
+        Args:
+            cause: Why.
+            timeout: Seconds after which the rest is left to recovery.
+
+        Returns:
+            For how many spans it was done.
+        """
+        self._reap_collected()
+        deadline = monotonic() + timeout
+        done = 0
+        for key, entry in self._table.entries():
+            if monotonic() > deadline:
+                break
+            if self._table.remove(key, entry) and key not in self._began.reported:
+                self._abandon(entry, cause, monotonic_ns())
+                done += 1
+        return done
+
+    def _reap_collected(self) -> None:
+        collected = self._table.collected
+        for _ in range(min(len(collected), _MAX_AT_ONCE)):
+            entry = collected.popleft()
+            record = entry.record
+            key = (int(record.trace_id, 16), int(record.span_id, 16))
+            # It is no longer there if its end came in the same collection, from a finalizer.
+            if self._table.remove(key, entry) and key not in self._began.reported:
+                self._abandon(entry, "garbage-collected", monotonic_ns())
+
+    def _notice_dead_owners(self) -> None:
+        gone = self._table.owners.gone
+        threads, self._began.threads = self._began.threads, []
+        for _ in range(len(gone)):
+            owner = gone.popleft()
+            if isinstance(owner, ThreadOwner):
+                threads.append(owner)
+            else:
+                self._doom_task(owner)
+        dead: set[int] = set()
+        for thread in threads:
+            if thread.runs_on_system():
+                self._began.threads.append(thread)
+            else:
+                dead.add(id(thread))
+        if dead:
+            for key, entry in self._table.entries():
+                if id(entry.owner) in dead:
+                    self._doom(key, entry)
+        # Before this line their addresses could not be given to other owners.
+        del threads
+
+    def _notice_finished_tasks(self) -> None:
+        """Find tasks that are done but still referenced, so that nothing tells of them."""
+        doomed = self._began.doomed
+        for key, entry in self._table.entries():
+            owner: Owner = entry.owner
+            if type(owner) is TaskOwner and key not in doomed and not owner.is_alive():
+                self._doom(key, entry)
+
+    def _doom_task(self, owner: Owner) -> None:
+        if isinstance(owner, TaskOwner):
+            entry = self._table.get(owner.key)
+            if entry is not None and entry.owner is owner:
+                self._doom(owner.key, entry)
+
+    def _doom(self, key: Key, entry: Entry) -> None:
+        if key not in self._began.doomed and key not in self._began.reported:
+            self._began.doomed[key] = (entry, monotonic_ns(), monotonic() + self._grace)
+
+    def _report_doomed(self) -> None:
+        now = monotonic()
+        doomed = self._began.doomed
+        for key, (entry, died_ns, due) in list(doomed.items()):
+            if self._table.get(key) is not entry:
+                del doomed[key]  # ended by somebody else
+            elif now >= due:
+                del doomed[key]
+                # The entry stays: a real end that still comes finds its start.
+                self._began.reported.add(key)
+                self._abandon(entry, "owner-died", died_ns)
+
+    def _expire(self) -> None:
+        oldest_allowed = monotonic_ns() - self._max_age_ns
+        for key, entry in self._table.entries():
+            if entry.born > oldest_allowed:
+                break
+            if self._table.remove(key, entry) and key not in self._began.reported:
+                self._abandon(entry, "expired", monotonic_ns())
+
+    def _abandon(self, entry: Entry, cause: Abandoned, seen_ns: int) -> None:
+        """Emit the end record of `entry`, last seen at `seen_ns` by the monotonic clock."""
+        start = entry.record
+        since = monotonic_ns() - seen_ns
+        # By the wall clock, as the SDK takes its times; never before what has
+        # passed by the monotonic clock, should the wall clock have been set back.
+        end_ns = max(time_ns() - since, start.time_ns + seen_ns - entry.born)
+        COUNTERS.add(f"abandoned.{cause}")
+        self._emit(
+            start._replace(
+                phase="end",
+                time_ns=end_ns,
+                seq=incarnation.current().next_seq(),
+                start_ns=start.time_ns,
+                status=_UNSET,
+                abandoned=cause,
+            )
+        )
+
+    def _begin_anew(self) -> None:
+        self._began = _Began()
+        self._next_task_check = 0.0

@@ -1,0 +1,129 @@
+"""Where a thread or a task is now: its innermost frames, as plain data.
+
+Only the interpreter's own objects are read, by their exact types, so no code of
+the user's runs. Frames are let go at once; they would keep local variables alive.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import types
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from types import CodeType, FrameType
+
+__all__ = ["MAX_FRAMES", "runs_on", "stack_of_coroutine", "stack_of_thread", "thread_frames"]
+
+MAX_FRAMES: Final = 20
+"""How many frames are told, the innermost first."""
+
+_MAX_DEPTH: Final = 2_000
+# Exact types: reading an attribute of anything else may run anybody's code.
+_CHAINED: Final[dict[type, tuple[str, str]]] = {
+    types.CoroutineType: ("cr_frame", "cr_await"),
+    types.GeneratorType: ("gi_frame", "gi_yieldfrom"),
+    types.AsyncGeneratorType: ("ag_frame", "ag_await"),
+}
+_PACKAGE: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
+# In a checkout two of our folders are links to folders beside the package.
+_OURS: Final = tuple(
+    os.path.realpath(os.path.join(_PACKAGE, name)) + os.sep  # noqa: PTH118
+    for name in ("", "processors", "exporters")
+)
+
+
+def thread_frames() -> dict[int, FrameType]:
+    """Return the innermost frame of every thread, by the thread's identifier."""
+    return sys._current_frames()  # noqa: SLF001 - documented, for just this
+
+
+def stack_of_thread(frame: FrameType | None) -> list[dict[str, object]]:
+    """Return the frames from `frame` outwards, innermost first, without our own.
+
+    Args:
+        frame: The thread's innermost frame.
+
+    >>> stack_of_thread(sys._getframe())[0]["function"]
+    '<module>'
+    """
+    places: list[tuple[CodeType, int]] = []
+    # All frames first, in one go: the thread runs on as soon as it gets the chance.
+    while frame is not None and len(places) < _MAX_DEPTH:
+        places.append((frame.f_code, frame.f_lineno or 0))
+        frame = frame.f_back
+    return _describe(places)
+
+
+def stack_of_coroutine(coroutine: object) -> list[dict[str, object]]:
+    """Return the frames of a suspended coroutine, innermost first.
+
+    Follows what each one awaits, further than `Task.get_stack`, which knows
+    only the outermost frame.
+
+    Args:
+        coroutine: What `Task.get_coro` gives.
+
+    >>> async def inner():
+    ...     await Pause()
+    >>> class Pause:
+    ...     def __await__(self):
+    ...         yield
+    >>> async def outer():
+    ...     await inner()
+    >>> waiting = outer()
+    >>> waiting.send(None)
+    >>> [frame["function"] for frame in stack_of_coroutine(waiting)][-2:]
+    ['inner', 'outer']
+    >>> waiting.close()
+    """
+    places: list[tuple[CodeType, int]] = [
+        (frame.f_code, frame.f_lineno or 0) for frame in _await_chain(coroutine)
+    ]
+    places.reverse()
+    return _describe(places)
+
+
+def runs_on(coroutine: object, frame: FrameType | None) -> bool:
+    """Whether `coroutine` is on the stack that ends in `frame`."""
+    if type(coroutine) is not types.CoroutineType:
+        return False
+    wanted = coroutine.cr_frame
+    while frame is not None and frame is not wanted:
+        frame = frame.f_back
+    return frame is not None
+
+
+def _await_chain(awaited: object) -> Iterator[FrameType]:
+    for _ in range(_MAX_DEPTH):
+        names = _CHAINED.get(type(awaited))
+        if names is None:
+            return
+        frame: FrameType | None = getattr(awaited, names[0])
+        if frame is not None:
+            yield frame
+        awaited = getattr(awaited, names[1])
+
+
+def _describe(places: Iterable[tuple[CodeType, int]]) -> list[dict[str, object]]:
+    root = _working_directory()
+    described: list[dict[str, object]] = []
+    for code, line in places:
+        filename = code.co_filename
+        if filename.startswith(_OURS):
+            continue
+        if len(described) >= MAX_FRAMES:
+            break
+        name: str = getattr(code, "co_qualname", code.co_name)  # 3.11 and later
+        file = filename[len(root) :] if root and filename.startswith(root) else filename
+        described.append({"file": file, "line": line, "function": name})
+    return described
+
+
+def _working_directory() -> str:
+    try:
+        return os.getcwd() + os.sep  # noqa: PTH109
+    except OSError:  # the working directory was removed
+        return ""

@@ -1,0 +1,255 @@
+"""The table of open spans: what has started and not ended, in this process.
+
+On the caller's path it is one weak reference and one dictionary entry, without
+a lock. It never keeps a span alive: when one is collected without an end, its
+entry goes to `collected` for the reaper. Bounded in count; the reaper bounds age.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections import deque
+from dataclasses import dataclass
+from time import monotonic_ns, time_ns
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from otel_ext.inflight.owners import Owners
+from otel_ext.record.model import EMPTY
+from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.fork import after_fork_in_child
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from opentelemetry.sdk.trace import Span
+    from opentelemetry.trace import SpanContext
+
+    from otel_ext.inflight.owners import Owner
+    from otel_ext.record.model import CallSite, Record, TaskInfo, ThreadInfo
+
+__all__ = [
+    "DEFAULT_MAX_SPANS",
+    "Entry",
+    "InflightTable",
+    "Key",
+    "OpenSpan",
+    "open_spans",
+    "span_key",
+]
+
+DEFAULT_MAX_SPANS: Final = 100_000
+
+Key: TypeAlias = tuple[int, int]
+"""Trace id and span id. A span id alone is not unique across traces."""
+
+
+def span_key(context: SpanContext) -> Key:
+    """Return the key of the span that `context` names.
+
+    >>> from opentelemetry.trace import SpanContext
+    >>> span_key(SpanContext(trace_id=7, span_id=9, is_remote=False))
+    (7, 9)
+    """
+    return context.trace_id, context.span_id
+
+
+class Entry(weakref.ref["Span"]):
+    """One open span: a weak reference to it that carries what we know.
+
+    `born` is the moment of the start by the monotonic clock, so that ages stay
+    true when the wall clock is set or the user gave a start time.
+    """
+
+    __slots__ = ("born", "owner", "record")
+    born: int
+    owner: Owner
+    record: Record
+
+
+@dataclass(frozen=True)
+class OpenSpan:
+    """One open span, as it was at the moment of the question.
+
+    Args:
+        name: The span's name when it started.
+        trace_id: 32 lower-case hex digits.
+        span_id: 16 lower-case hex digits.
+        parent_span_id: The parent's id; empty for a root.
+        start_ns: When it started, in nanoseconds since the epoch.
+        age_ns: For how long it has been open, in nanoseconds.
+        thread: The thread that opened it.
+        task: The asyncio task that opened it, if one did.
+        owner_alive: Whether that task, or else that thread, still runs.
+        attributes: The attributes at the start.
+        site: Where it was opened.
+        stalled: Whether it is open for longer than its threshold.
+    """
+
+    name: str
+    trace_id: str
+    span_id: str
+    parent_span_id: str
+    start_ns: int
+    age_ns: int
+    thread: ThreadInfo | None
+    task: TaskInfo | None
+    owner_alive: bool
+    attributes: Mapping[str, object]
+    site: CallSite
+    stalled: bool
+
+
+class InflightTable:
+    """Holds the start record of every open span until it ends.
+
+    Args:
+        max_spans: Spans beyond this many at once are not tracked: they get
+            their end record, but no one notices if they never end.
+    """
+
+    def __init__(self, *, max_spans: int = DEFAULT_MAX_SPANS) -> None:
+        if max_spans < 0:
+            raise ValueError(f"max_spans={max_spans} is negative: use 0 or more")
+        self._max_spans = max_spans
+        self._open: dict[Key, Entry] = {}
+        self._inherited: tuple[dict[Key, Entry], ...] = ()
+        self._forked_at = 0
+        self.stalled: dict[Key, int] = {}
+        """Stalled spans, each with the age at which it is looked at again."""
+        self._attach()
+        after_fork_in_child(self._begin_anew)
+        _tables[id(self)] = weakref.ref(self, _forget_table(id(self)))
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def add(self, record: Record, span: Span, key: Key | None = None) -> bool:
+        """Take note that `span` has started; called by its thread, from `on_start`.
+
+        Args:
+            record: Its start record.
+            span: The span, of which only a weak reference is kept.
+            key: Its key, if the caller has it already.
+
+        Returns:
+            Whether it is tracked; False when the table is full.
+        """
+        opened = self._open
+        if len(opened) >= self._max_spans:
+            COUNTERS.add("inflight.refused")
+            return False
+        if key is None:
+            key = span_key(span.get_span_context())
+        entry = Entry(span, self._note_collected)
+        entry.record = record
+        entry.born = monotonic_ns()
+        owners = self.owners
+        entry.owner = owners.of_thread() if record.task is None else owners.of_task(key)
+        opened[key] = entry
+        return True
+
+    def pop(self, key: Key) -> Record | None:
+        """Take note that a span has ended; return its start record, if it was tracked."""
+        entry = self._open.pop(key, None)
+        return None if entry is None else entry.record
+
+    def is_inherited(self, key: Key, start_ns: int | None = None) -> bool:
+        """Whether the span `key`, unknown to `pop`, was opened before a fork.
+
+        The parent process opened it and ends it; its end in the child is to be
+        ignored. Each such end is counted.
+
+        Args:
+            key: The span's key.
+            start_ns: Its start time: tells a span that the parent's full table
+                had refused.
+        """
+        if not self._forked_at:
+            return False
+        found = any(key in opened for opened in self._inherited)
+        if found or (start_ns is not None and start_ns < self._forked_at):
+            COUNTERS.add("inflight.inherited_ends")
+            return True
+        return False
+
+    def entries(self) -> list[tuple[Key, Entry]]:
+        """Return what is open now, oldest first; a copy that nobody changes."""
+        return list(self._open.items())
+
+    def get(self, key: Key) -> Entry | None:
+        """Return the entry of the open span `key`."""
+        return self._open.get(key)
+
+    def start_records(self) -> list[Record]:
+        """Return the start records of all open spans, oldest first.
+
+        A journal that begins a new segment repeats them there.
+        """
+        return [entry.record for entry in list(self._open.values())]
+
+    def remove(self, key: Key, entry: Entry) -> bool:
+        """Remove `entry`, for the reaper; False when the span has ended meanwhile."""
+        if self._open.get(key) is not entry:
+            return False
+        return self._open.pop(key, None) is entry
+
+    def open_spans(self) -> list[tuple[Key, OpenSpan]]:
+        """Return all open spans with their keys, oldest first."""
+        now = monotonic_ns()
+        return [(key, self._describe(key, entry, now)) for key, entry in self.entries()]
+
+    def _describe(self, key: Key, entry: Entry, now: int) -> OpenSpan:
+        record = entry.record
+        return OpenSpan(
+            name=record.name,
+            trace_id=record.trace_id,
+            span_id=record.span_id,
+            parent_span_id=record.parent_span_id,
+            start_ns=record.time_ns,
+            age_ns=now - entry.born,
+            thread=record.thread,
+            task=record.task,
+            owner_alive=entry.owner.is_alive(),
+            attributes=MappingProxyType(dict(record.attributes)) if record.attributes else EMPTY,
+            site=record.site,
+            stalled=key in self.stalled,
+        )
+
+    def _attach(self) -> None:
+        self.owners = Owners()
+        self.collected: deque[Entry] = deque()
+        # A finalizer runs this in the middle of anything: one step, no lock.
+        self._note_collected = self.collected.append
+
+    def _begin_anew(self) -> None:
+        """In a forked child: nothing is open, and what the parent had open is its own."""
+        self._inherited = (self._open, *self._inherited)
+        self._forked_at = time_ns()
+        self._open = {}
+        self.stalled = {}
+        self._attach()
+
+
+_tables: Final[dict[int, weakref.ref[InflightTable]]] = {}
+
+
+def _forget_table(number: int) -> Callable[[object], object]:
+    return lambda _: _tables.pop(number, None)
+
+
+def open_spans() -> tuple[OpenSpan, ...]:
+    """Return the spans that are open in this process now, oldest first.
+
+    An immutable snapshot: nothing in it changes later, and it keeps no span alive.
+
+    >>> all(span.age_ns >= 0 for span in open_spans())
+    True
+    """
+    found: dict[Key, OpenSpan] = {}
+    for reference in list(_tables.values()):
+        table = reference()
+        if table is not None:
+            for key, span in table.open_spans():
+                found.setdefault(key, span)
+    return tuple(sorted(found.values(), key=lambda span: -span.age_ns))

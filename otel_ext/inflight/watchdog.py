@@ -1,0 +1,155 @@
+"""Says of a span that is open for too long that it is stalled, and where it is now.
+
+One `.update` record at its threshold, the next at twice that age, then four
+times, and so on: a span that hangs for a day costs a dozen records.
+"""
+
+from __future__ import annotations
+
+import sys
+from fnmatch import fnmatchcase
+from math import inf
+from time import monotonic_ns, time_ns
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from otel_ext.inflight.owners import TaskOwner
+from otel_ext.inflight.stacks import (
+    runs_on,
+    stack_of_coroutine,
+    stack_of_thread,
+    thread_frames,
+)
+from otel_ext.record.model import EMPTY
+from otel_ext.runtime import incarnation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import FrameType
+
+    from otel_ext.inflight.table import Entry, InflightTable, Key
+    from otel_ext.record.model import Record
+
+__all__ = ["DEFAULT_THRESHOLD", "WATCHDOG_INTERVAL", "Watchdog"]
+
+WATCHDOG_INTERVAL: Final = 0.5
+"""Seconds between two runs."""
+DEFAULT_THRESHOLD: Final = 30.0
+"""Seconds after which a span counts as stalled."""
+
+_MAX_NAMES: Final = 4_096
+_MAX_AT_ONCE: Final = 500
+
+
+class Watchdog:
+    """Finds stalled spans of one table and emits where they are.
+
+    Args:
+        table: The open spans.
+        emit: Takes the records; called without any lock held.
+        threshold: Seconds after which a span counts as stalled; 0 means never.
+        thresholds: Other thresholds by pattern of the name (`db.*`); the first
+            that matches counts, case included.
+    """
+
+    def __init__(
+        self,
+        table: InflightTable,
+        emit: Callable[[Record], None],
+        *,
+        threshold: float = DEFAULT_THRESHOLD,
+        thresholds: Mapping[str, float] = EMPTY,  # type: ignore[assignment]
+    ) -> None:
+        self._table = table
+        self._emit = emit
+        self._default = _nanoseconds(threshold)
+        self._patterns = [(pattern, _nanoseconds(limit)) for pattern, limit in thresholds.items()]
+        self._smallest = min([self._default, *(limit for _, limit in self._patterns)])
+        self._by_name: dict[str, float] = {}
+
+    def run(self) -> None:
+        """Look once; the job that the worker runs every `WATCHDOG_INTERVAL`."""
+        stalled = self._table.stalled
+        for key in [key for key in stalled if self._table.get(key) is None]:
+            stalled.pop(key, None)
+        now = monotonic_ns()
+        due: list[tuple[Key, Entry, int]] = []
+        for key, entry in self._table.entries():
+            age = now - entry.born
+            if age < self._smallest or len(due) >= _MAX_AT_ONCE:
+                break  # the others are younger, or their turn is next time
+            if age >= stalled.get(key, 0) and age >= self.threshold_of(entry.record.name):
+                stalled[key] = age * 2
+                due.append((key, entry, age))
+        if due:
+            self._tell(due)
+
+    def dump(self) -> int:
+        """Emit an update for every open span, stalled or not, with its stack.
+
+        Returns:
+            For how many spans.
+        """
+        now = monotonic_ns()
+        opened = [(key, entry, now - entry.born) for key, entry in self._table.entries()]
+        self._tell(opened)
+        return len(opened)
+
+    def threshold_of(self, name: str) -> float:
+        """Return the age in nanoseconds at which a span of this name is stalled."""
+        known = self._by_name.get(name)
+        if known is None:
+            known = next(
+                (limit for pattern, limit in self._patterns if fnmatchcase(name, pattern)),
+                self._default,
+            )
+            if len(self._by_name) >= _MAX_NAMES:
+                self._by_name.clear()
+            self._by_name[name] = known
+        return known
+
+    def _tell(self, spans: list[tuple[Key, Entry, int]]) -> None:
+        frames = thread_frames()
+        told: list[tuple[Key, Entry, int, list[dict[str, object]]]] = []
+        for key, entry, age in spans:
+            told.append((key, entry, age, _stack_of(entry, frames)))
+        # Before anything else runs: a frame keeps its local variables alive.
+        frames.clear()
+        for key, entry, age, stack in told:
+            if self._table.get(key) is entry:
+                self._emit(_update(entry, age, stack, stalled=key in self._table.stalled))
+
+
+def _update(entry: Entry, age: int, stack: list[dict[str, object]], *, stalled: bool) -> Record:
+    extra: dict[str, object] = {"stalled": True} if stalled else {}
+    extra["age_ns"] = age
+    if stack:
+        extra["stack"] = stack
+    return entry.record._replace(
+        phase="update",
+        time_ns=time_ns(),
+        seq=incarnation.current().next_seq(),
+        extra=MappingProxyType(extra),
+    )
+
+
+def _nanoseconds(seconds: float) -> float:
+    return seconds * 1e9 if seconds > 0 else inf
+
+
+def _stack_of(entry: Entry, frames: Mapping[int, FrameType]) -> list[dict[str, object]]:
+    thread = entry.record.thread
+    frame = None if thread is None else frames.get(thread.id)
+    owner = entry.owner
+    if not isinstance(owner, TaskOwner):
+        # The identifier of a dead thread may have been given to another one.
+        return stack_of_thread(frame) if owner() is not None else []
+    task = owner()
+    if task is None:
+        return []
+    try:
+        coroutine: object = sys.modules["asyncio"].Task.get_coro(task)
+    except TypeError:  # a task of some other make
+        return []
+    # A running task is on the stack of the thread of its loop, which opened the span.
+    return stack_of_thread(frame) if runs_on(coroutine, frame) else stack_of_coroutine(coroutine)

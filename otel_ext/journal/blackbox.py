@@ -1,0 +1,321 @@
+"""The black box: memory of the kernel that takes a record without a system call.
+
+The box is a preallocated file mapped in two (or more) chunks, each by a mapping
+object of its own. Such an object has a position, and its `write` copies a line
+to that position and advances it in one step of the interpreter. So a line is
+claimed and stored at once: other threads, a signal handler in the middle of a
+caller, a finalizer, or an exception thrown into the thread find it either there
+as a whole or not at all, without any lock.
+
+A chunk refuses a line that does not fit by raising ValueError. Moving a chunk's
+position to its end thus seals it: nobody can write any more, and the worker can
+take what is left, blank the chunk, and open it again by moving the position
+back. A caller that is refused goes on to the next chunk.
+"""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import os
+import sys
+from contextlib import nullcontext, suppress
+from pathlib import Path
+from threading import RLock
+from typing import TYPE_CHECKING, Final
+
+from otel_ext.journal import layout
+from otel_ext.journal.files import create_exclusive
+from otel_ext.runtime.counters import COUNTERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from otel_ext.journal.layout import BoxFacts
+
+__all__ = ["CHUNKS", "DEFAULT_BOX_BYTES", "BlackBox"]
+
+DEFAULT_BOX_BYTES: Final = 8 * 1024 * 1024
+CHUNKS: Final = 2
+_RECYCLE_BYTES: Final = 64 * 1024
+_ZEROS: Final = bytes(32 * 1024)
+_STEP: Final = 256 * 1024
+_CANNOT_RESERVE: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
+_HAS_GIL: Final[bool] = getattr(sys, "_is_gil_enabled", lambda: True)()
+
+
+class BlackBox:
+    """A ring of record lines that outlives the process.
+
+    `append` may be called from anywhere at any time. All other methods belong to
+    one thread at a time: the worker, or whoever closes the box.
+
+    Args:
+        descriptor: The box's file, which must have all its blocks; is closed.
+        path: Where it lies.
+        facts: What its header says.
+    """
+
+    __slots__ = (
+        "_chunks",
+        "_current",
+        "_drained",
+        "_guard",
+        "_refusal",
+        "_sealed_ends",
+        "_store",
+        "_stores",
+        "facts",
+        "path",
+    )
+
+    def __init__(self, descriptor: int, path: Path, facts: BoxFacts) -> None:
+        self.path = path
+        self.facts = facts
+        self._chunks = _map_chunks(descriptor, facts)
+        # Without an interpreter lock two writes could take the same position; a
+        # signal handler on the same thread passes this lock.
+        self._guard: AbstractContextManager[object] = nullcontext() if _HAS_GIL else RLock()
+        self._stores = [_store_into(chunk, self._guard) for chunk in self._chunks]
+        self._drained = [start for start, _ in self._bounds()]
+        self._sealed_ends: list[int | None] = [None] * len(self._chunks)
+        self._current = 0
+        self._refusal = "queue_full"
+        header = self._chunks[0]
+        header[: layout.STAMP_AT] = layout.pack_facts(facts)
+        for index, start in enumerate(self._drained):
+            self._set_word(layout.DRAINED_AT + 8 * index, start)
+        for chunk, start in zip(self._chunks, self._drained, strict=True):
+            chunk.seek(start)
+        self._store: Callable[[bytes], object] = self._stores[0]
+
+    @classmethod
+    def create(cls, folder: int, path: Path, facts: BoxFacts) -> BlackBox:
+        """Make a box whose blocks are all reserved.
+
+        Args:
+            folder: Descriptor of the folder that `path` is in.
+            path: The file to make; must not be there yet.
+            facts: What its header shall say; `facts.size` is a multiple of the chunk size.
+
+        Raises:
+            OSError: No room, a limit, a name that is taken, or no memory to map.
+        """
+        descriptor = create_exclusive(path.name, os.O_RDWR, dir_fd=folder)
+        try:
+            _reserve(descriptor, facts.size)
+            return cls(descriptor, path, facts)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(path.name, dir_fd=folder)
+            raise
+        finally:
+            os.close(descriptor)
+
+    def append(self, line: bytes) -> bool:
+        """Store one line; whether there was room. The caller's path.
+
+        No system call and no lock. When this returns true, SIGKILL cannot take
+        the line back. A refused line is counted under `dropped.`.
+
+        Args:
+            line: A whole record: JSON without NUL bytes, newline at its end.
+        """
+        try:
+            self._store(line)
+        except ValueError:
+            return self._append_elsewhere(line)
+        return True
+
+    def _append_elsewhere(self, line: bytes) -> bool:
+        count = len(self._chunks)
+        for step in range(1, count + 1):
+            index = (self._current + step) % count
+            try:
+                self._stores[index](line)
+            except ValueError:
+                continue
+            self._current = index
+            self._store = self._stores[index]
+            return True
+        COUNTERS.add(f"dropped.{self._refusal}")
+        return False
+
+    @property
+    def pending(self) -> int:
+        """How many bytes wait for the worker."""
+        return sum(self._end(index) - at for index, at in enumerate(self._drained))
+
+    def drain(self, write: Callable[[memoryview], int]) -> bool:
+        """Bring what waits to the segment; whether nothing was left of it.
+
+        Args:
+            write: Takes whole lines and returns how many bytes of them it kept;
+                may raise OSError, then all else stays in the box.
+        """
+        count = len(self._chunks)
+        # The current chunk last: what stands in the others is older.
+        for step in range(1, count + 1):
+            if not self._drain_chunk((self._current + step) % count, write):
+                return False
+        return True
+
+    def _drain_chunk(self, index: int, write: Callable[[memoryview], int]) -> bool:
+        if not self._write_out(index, write):
+            return False
+        start = self._start(index)
+        used = self._drained[index] - start
+        if index == self._current:
+            if used < _RECYCLE_BYTES:
+                return True
+            # Callers move on before this chunk is closed to them.
+            self._current = (index + 1) % len(self._chunks)
+            self._store = self._stores[self._current]
+        if used == 0:
+            return True
+        self._seal(index)
+        if not self._write_out(index, write):
+            return False
+        self._recycle(index)
+        return True
+
+    def _write_out(self, index: int, write: Callable[[memoryview], int]) -> bool:
+        end = self._end(index)
+        with memoryview(self._chunks[index]) as view:
+            while (at := self._drained[index]) < end:
+                with view[at : self._line_end(index, at, end)] as lines:
+                    kept = write(lines)
+                self._drained[index] = at + kept
+                self._set_word(layout.DRAINED_AT + 8 * index, at + kept)
+                if kept == 0:
+                    return False
+        return True
+
+    def _line_end(self, index: int, at: int, end: int) -> int:
+        """Return where to cut, at a line's end and not far behind `at`."""
+        if end - at <= _STEP:
+            return end
+        chunk = self._chunks[index]
+        found = chunk.rfind(b"\n", at, at + _STEP)
+        if found < 0:
+            found = chunk.find(b"\n", at + _STEP, end)
+        return end if found < 0 else found + 1
+
+    def _seal(self, index: int) -> None:
+        if self._sealed_ends[index] is not None:
+            return
+        chunk = self._chunks[index]
+        with self._guard:
+            seen = chunk.tell()
+            chunk.seek(self.facts.chunk_size)
+        # Lines that came between the two steps lie behind `seen`, and end at a NUL.
+        end = chunk.find(b"\0", seen)
+        self._sealed_ends[index] = self.facts.chunk_size if end < 0 else end
+
+    def _recycle(self, index: int) -> None:
+        chunk = self._chunks[index]
+        start, end = self._start(index), self._end(index)
+        # In small pieces, from the end: what a reader sees meanwhile has no holes.
+        for upper in range(end, start, -len(_ZEROS)):
+            lower = max(start, upper - len(_ZEROS))
+            chunk[lower:upper] = _ZEROS[: upper - lower]
+        self._drained[index] = start
+        self._set_word(layout.DRAINED_AT + 8 * index, start)
+        self._sealed_ends[index] = None
+        if self._refusal == "queue_full":
+            chunk.seek(start)
+
+    def stamp(self, now_ns: int, last_seq: int) -> None:
+        """Leave the worker's sign of life in the header.
+
+        Args:
+            now_ns: The time, nanoseconds since the epoch.
+            last_seq: Number of the incarnation's last record.
+        """
+        self._set_word(layout.STAMP_AT, now_ns)
+        self._set_word(layout.LAST_SEQ_AT, last_seq)
+
+    def seal(self, reason: str) -> None:
+        """Take no more lines; those that are in can still be drained.
+
+        Args:
+            reason: Later lines are counted under `dropped.REASON`.
+        """
+        self._refusal = reason
+        for index in range(len(self._chunks)):
+            self._seal(index)
+
+    def abandon(self) -> None:
+        """Never store again: a child must not store into the box of its parent.
+
+        Only moves positions, so that an at-fork hook may call it.
+        """
+        self._refusal = "forked"
+        for chunk in self._chunks:
+            chunk.seek(self.facts.chunk_size)
+
+    def close(self, *, remove: bool) -> None:
+        """Let go of a sealed box.
+
+        The memory goes with this object: a caller may be about to use it.
+
+        Args:
+            remove: The box was drained: mark it closed and delete it.
+        """
+        if remove:
+            self._set_word(layout.EXIT_MARK_AT, 1)
+            with suppress(OSError):
+                self.path.unlink(missing_ok=True)
+                self.path.parent.rmdir()  # unless other boxes are in it
+
+    def _bounds(self) -> Iterator[tuple[int, int]]:
+        for index in range(len(self._chunks)):
+            yield layout.chunk_bounds(index, self.facts.chunk_size)
+
+    def _start(self, index: int) -> int:
+        return layout.chunk_bounds(index, self.facts.chunk_size)[0]
+
+    def _end(self, index: int) -> int:
+        sealed = self._sealed_ends[index]
+        return self._chunks[index].tell() if sealed is None else sealed
+
+    def _set_word(self, at: int, value: int) -> None:
+        layout.WORD.pack_into(self._chunks[0], at, value)
+
+
+def _map_chunks(descriptor: int, facts: BoxFacts) -> list[mmap.mmap]:
+    size = facts.chunk_size
+    # A mapping keeps a descriptor of its own, of no use here, unless told not to.
+    keep = {"trackfd": False} if sys.version_info >= (3, 13) else {}
+    return [
+        mmap.mmap(descriptor, size, offset=index * size, **keep) for index in range(facts.chunks)
+    ]
+
+
+def _store_into(
+    chunk: mmap.mmap, guard: AbstractContextManager[object]
+) -> Callable[[bytes], object]:
+    if _HAS_GIL:
+        return chunk.write
+
+    def store(line: bytes) -> object:
+        with guard:
+            return chunk.write(line)
+
+    return store
+
+
+def _reserve(descriptor: int, size: int) -> None:
+    try:
+        os.posix_fallocate(descriptor, 0, size)
+    except (AttributeError, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in _CANNOT_RESERVE:
+            raise
+        _write_zeros(descriptor, size)
+
+
+def _write_zeros(descriptor: int, size: int) -> None:
+    left = size
+    while left > 0:
+        left -= os.write(descriptor, _ZEROS[:left])

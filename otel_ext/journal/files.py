@@ -1,0 +1,162 @@
+"""Opening the journal's folders and files so that nobody else can steer them.
+
+Folders are 0700 and files 0600; no link is followed in the last step of a path;
+nothing is inherited by programs that are started.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from otel_ext.errors import JournalError
+
+__all__ = [
+    "SegmentName",
+    "create_exclusive",
+    "list_segments",
+    "make_folder",
+    "open_folder",
+    "parse_segment_name",
+    "segment_file",
+    "sync_folder",
+]
+
+_NOFOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
+_CLOEXEC: Final = getattr(os, "O_CLOEXEC", 0)
+_DIRECTORY: Final = getattr(os, "O_DIRECTORY", 0)
+_ID: Final = r"[0-9a-z]{1,40}-\d{1,20}-\d{1,20}-[0-9a-f]{8}"
+_SEGMENT: Final = re.compile(rf"({_ID})(?:\.(\d{{1,6}}))?\.jsonl", re.ASCII)
+
+
+class SegmentName(NamedTuple):
+    """A segment's file name taken apart; its own number is 0 for the first."""
+
+    incarnation: str
+    number: int
+
+
+def segment_file(incarnation: str, number: int) -> str:
+    """Return the file name of an incarnation's segment.
+
+    >>> segment_file("b0-7-1-00000000", 0), segment_file("b0-7-1-00000000", 2)
+    ('b0-7-1-00000000.jsonl', 'b0-7-1-00000000.2.jsonl')
+    """
+    return f"{incarnation}.{number}.jsonl" if number else f"{incarnation}.jsonl"
+
+
+def parse_segment_name(name: str) -> SegmentName | None:
+    """Return the parts of a segment's file name, or None for any other name.
+
+    >>> parse_segment_name("b0-7-1-00000000.2.jsonl")
+    SegmentName(incarnation='b0-7-1-00000000', number=2)
+    >>> parse_segment_name("trace.jsonl") is None
+    True
+    """
+    match = _SEGMENT.fullmatch(name)
+    return None if match is None else SegmentName(match[1], int(match[2] or 0))
+
+
+def list_segments(folder: Path) -> list[Path]:
+    """Return the `.jsonl` files of `folder`, each incarnation's in their order."""
+
+    def order(path: Path) -> tuple[str, int]:
+        parts = parse_segment_name(path.name)
+        return (path.name, 0) if parts is None else parts
+
+    try:
+        found = [Path(entry) for entry in os.scandir(folder) if entry.name.endswith(".jsonl")]
+    except OSError:
+        return []
+    return sorted(found, key=order)
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder for records, with what is above it, unless it is there.
+
+    Raises:
+        JournalError: It cannot be made, or something else has its name.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except FileExistsError:
+        raise JournalError(
+            f"{str(path)!r} is not a folder", hint="Name a folder, or remove what is there."
+        ) from None
+    except OSError as error:
+        raise JournalError(
+            f"the folder {str(path)!r} cannot be made: {error.strerror}",
+            hint="Name a folder that this user can write to.",
+            context={"path": str(path), "errno": error.errno},
+        ) from error
+
+
+def open_folder(path: Path, *, create: bool = False) -> int:
+    """Open a private folder of ours and return its descriptor.
+
+    Args:
+        path: The folder; must not be a link and must belong to this user.
+        create: Make it, with mode 0700, if it is missing.
+
+    Raises:
+        JournalError: It is a link, belongs to another user, or cannot be opened.
+        FileNotFoundError: It is missing.
+    """
+    try:
+        if create:
+            try:
+                os.mkdir(path, 0o700)
+            except FileExistsError:
+                pass
+        descriptor = os.open(path, os.O_RDONLY | _DIRECTORY | _NOFOLLOW | _CLOEXEC)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        what = "is a link" if error.errno in {errno.ELOOP, errno.ENOTDIR} else error.strerror
+        raise JournalError(
+            f"the folder {str(path)!r} cannot be used: {what}",
+            hint="Remove it, or name another folder for the records.",
+            context={"path": str(path), "errno": error.errno},
+        ) from error
+    try:
+        _make_private(path, descriptor)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _make_private(path: Path, descriptor: int) -> None:
+    status = os.fstat(descriptor)
+    if hasattr(os, "geteuid") and status.st_uid != os.geteuid():
+        raise JournalError(
+            f"the folder {str(path)!r} belongs to another user",
+            hint="Name another folder for the records.",
+            context={"path": str(path), "owner": status.st_uid},
+        )
+    if stat.S_IMODE(status.st_mode) & 0o077:
+        os.fchmod(descriptor, 0o700)
+
+
+def create_exclusive(name: str | Path, flags: int, *, dir_fd: int | None = None) -> int:
+    """Create a file that is not there yet, mode 0600, and return its descriptor."""
+    flags |= os.O_CREAT | os.O_EXCL | _NOFOLLOW | _CLOEXEC
+    return os.open(name, flags, 0o600, dir_fd=dir_fd)
+
+
+def sync_folder(path: Path) -> None:
+    """Bring the folder's entries to the disk, where the system can do that."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | _DIRECTORY | _CLOEXEC)
+    except OSError:
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        pass
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,73 @@
+"""What a file system can promise, and with it whether memory may be mapped on it.
+
+A store into a mapped page whose block cannot be had is SIGBUS, which kills the
+host. Only file systems that keep a reserved block reserved may carry a box:
+not network file systems, not those in user space, and not those that write
+every change to a new place (btrfs, zfs, bcachefs, f2fs).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final, NamedTuple
+
+__all__ = ["FileSystem", "file_system_of"]
+
+_KEEPS_BLOCKS: Final = frozenset({"ext2", "ext3", "ext4", "tmpfs", "xfs"})
+_MOUNTS: Final = Path("/proc/self/mountinfo")
+
+
+class FileSystem(NamedTuple):
+    """The kind of a file system, and what it cannot promise.
+
+    Attributes:
+        kind: Its name as the kernel says it; empty where that cannot be told.
+        refusal: Why no box may stand on it; empty if it may.
+    """
+
+    kind: str
+    refusal: str
+
+    @property
+    def can_map(self) -> bool:
+        """Whether a box may stand on it."""
+        return not self.refusal
+
+
+def file_system_of(folder: Path) -> FileSystem:
+    """Return what is known of the file system that `folder` is on.
+
+    >>> file_system_of(Path("/proc")).can_map
+    False
+    """
+    try:
+        device = os.stat(folder).st_dev
+        kind = _kind_of_device(device)
+    except OSError as error:
+        return FileSystem("", f"its file system is unknown ({error.strerror})")
+    if kind in _KEEPS_BLOCKS:
+        return FileSystem(kind, "")
+    if kind == "overlay":
+        return _overlay(folder)
+    if not kind:
+        return FileSystem("", "its file system is unknown")
+    return FileSystem(kind, f"a file system of kind {kind} may not keep reserved blocks")
+
+
+def _overlay(folder: Path) -> FileSystem:
+    # A container's own layer. Its figures are those of the file system below;
+    # one without a fixed number of inodes (btrfs says 0) keeps no blocks.
+    if os.statvfs(folder).f_files == 0:
+        return FileSystem("overlay", "the file system below the overlay may not keep reserved blocks")
+    return FileSystem("overlay", "")
+
+
+def _kind_of_device(device: int) -> str:
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    for line in _MOUNTS.read_text(encoding="utf-8", errors="replace").splitlines():
+        # 36 35 98:0 /root /mount options [tags...] - kind source super-options (proc(5))
+        before, _, after = line.partition(" - ")
+        if before.split(" ", 3)[2] == wanted:
+            return after.split(" ", 1)[0]
+    return ""

@@ -1,0 +1,238 @@
+"""Whether a process still lives, and never taking another for it.
+
+A pid is used again; together with the moment the kernel started the process,
+and the boot, it is unique. What happens on another host, or behind another PID
+namespace, cannot be asked: there the answer is `unknown`, and a sign of life
+has to do.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import socket
+import sys
+from contextlib import suppress
+from pathlib import Path
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+from otel_ext.runtime.incarnation import boot_id, process_start_time
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from otel_ext.record.model import Process
+
+__all__ = [
+    "Liveness",
+    "ProcessIdentity",
+    "ProcessWatch",
+    "exit_signal",
+    "identity_from_id",
+    "identity_of",
+    "is_alive",
+    "own_identity",
+    "pid_namespace",
+    "watch",
+]
+
+Liveness = Literal["alive", "dead", "unknown"]
+
+_POLL_SECONDS: Final = 0.2
+_ID: Final = re.compile(r"([0-9a-z]+)-(\d+)-(\d+)-[0-9a-f]{8}(?:\.\d+)?", re.ASCII)
+# Places in /proc/PID/stat behind the command, which may hold blanks (proc(5)).
+_STATE, _THREADS, _START, _EXIT_CODE = 0, 17, 19, 49
+
+
+class ProcessIdentity(NamedTuple):
+    """What tells a process from every other.
+
+    Attributes:
+        pid: Its process id.
+        start_time: When the kernel started it, in clock ticks since boot; 0 if unknown.
+        boot_id: The kernel's identifier of the boot, or its first 8 digits; empty if unknown.
+        host: Host name; empty if unknown.
+        pid_namespace: Inode of the PID namespace that `pid` belongs to; 0 if unknown.
+    """
+
+    pid: int
+    start_time: int = 0
+    boot_id: str = ""
+    host: str = ""
+    pid_namespace: int = 0
+
+
+def pid_namespace() -> int:
+    """Return the inode of this process's PID namespace; 0 where there is none."""
+    try:
+        return os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        return 0
+
+
+def own_identity() -> ProcessIdentity:
+    """Return the identity of this process.
+
+    >>> is_alive(own_identity()) in ("alive", "unknown")
+    True
+    """
+    pid = os.getpid()
+    return ProcessIdentity(
+        pid, process_start_time(pid), boot_id(), socket.gethostname(), pid_namespace()
+    )
+
+
+def identity_of(process: Process) -> ProcessIdentity:
+    """Return the identity that a process record carries."""
+    return ProcessIdentity(process.pid, process.start_time, process.boot_id, process.host)
+
+
+def identity_from_id(incarnation: str) -> ProcessIdentity | None:
+    """Return what an incarnation's id alone says; None if it is no such id.
+
+    >>> identity_from_id("0123abcd-7-99-00000000")
+    ProcessIdentity(pid=7, start_time=99, boot_id='0123abcd', host='', pid_namespace=0)
+    """
+    match = _ID.fullmatch(incarnation)
+    if match is None or len(match[2]) > 10 or len(match[3]) > 19:
+        return None
+    boot = "" if match[1] == "noboot" else match[1]
+    return ProcessIdentity(int(match[2]), int(match[3]), boot)
+
+
+def is_alive(identity: ProcessIdentity) -> Liveness:
+    """Return whether the process still lives.
+
+    A process that has ended but whose parent has not asked for its end (a
+    zombie) is dead.
+
+    Args:
+        identity: Of which process.
+
+    Returns:
+        `unknown` where it cannot be asked: another PID namespace, a platform
+        without `/proc`, another user's hidden process, another host. Another
+        boot under the same host name is `dead`.
+    """
+    if identity.pid <= 0:
+        return "unknown"
+    here = boot_id()
+    if not here or not identity.boot_id:
+        return _ask_kernel(identity.pid) if _is_same_host(identity) else "unknown"
+    if not here.replace("-", "").startswith(identity.boot_id.replace("-", "")):
+        return "dead" if identity.host and _is_same_host(identity) else "unknown"
+    if identity.pid_namespace not in {0, pid_namespace()}:
+        return "unknown"
+    stat = _stat(identity.pid)
+    if stat is None:
+        return _ask_kernel(identity.pid)
+    if identity.start_time == 0:
+        return "unknown"
+    if int(stat[_START]) != identity.start_time:
+        return "dead"
+    # A main thread that ended while others run is shown as a zombie, too.
+    is_zombie = stat[_STATE] in {b"Z", b"X", b"x"} and int(stat[_THREADS]) <= 1
+    return "dead" if is_zombie else "alive"
+
+
+def exit_signal(identity: ProcessIdentity) -> int:
+    """Return the signal that ended a process whose parent has not asked yet; 0 if unknown."""
+    stat = _stat(identity.pid)
+    if stat is None or int(stat[_START]) != identity.start_time or stat[_STATE] != b"Z":
+        return 0
+    return int(stat[_EXIT_CODE]) & 0x7F
+
+
+def _is_same_host(identity: ProcessIdentity) -> bool:
+    return identity.host in {"", socket.gethostname()}
+
+
+def _stat(pid: int) -> list[bytes] | None:
+    try:
+        text = Path(f"/proc/{pid}/stat").read_bytes()
+        fields = text[text.rindex(b")") + 2 :].split()
+    except (OSError, ValueError):
+        return None
+    return fields if len(fields) > _EXIT_CODE else None
+
+
+def _ask_kernel(pid: int) -> Liveness:
+    """Return `dead` if no process has this pid; whose it is cannot be told here."""
+    if sys.platform == "win32":
+        return "unknown"  # there, signal 0 is not a question
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return "dead"
+    except (OSError, OverflowError):
+        pass
+    return "unknown"
+
+
+class ProcessWatch:
+    """Waits for the death of one process; holds a pidfd where the kernel has them.
+
+    >>> with watch(own_identity()) as me:
+    ...     me.wait(0.0)
+    False
+    """
+
+    def __init__(self, identity: ProcessIdentity) -> None:
+        self.identity = identity
+        self._descriptor = -1
+        if is_alive(identity) == "alive" and hasattr(os, "pidfd_open"):
+            with suppress(OSError):
+                self._descriptor = os.pidfd_open(identity.pid)
+        # Between the two the pid may have become somebody else's.
+        if self._descriptor >= 0 and is_alive(identity) == "dead":
+            self.close()
+
+    def fileno(self) -> int:
+        """Return the pidfd, readable when the process is dead; -1 if there is none."""
+        return self._descriptor
+
+    def wait(self, timeout: float) -> bool:
+        """Wait for the death; whether the process is dead.
+
+        Args:
+            timeout: Seconds; 0 only looks.
+        """
+        if self._descriptor >= 0:
+            poller = select.poll()
+            poller.register(self._descriptor, select.POLLIN)
+            return bool(poller.poll(max(0, int(timeout * 1000))))
+        deadline = monotonic() + timeout
+        while is_alive(self.identity) != "dead":
+            left = deadline - monotonic()
+            if left <= 0:
+                return False
+            sleep(min(left, _POLL_SECONDS))
+        return True
+
+    def close(self) -> None:
+        """Stop watching. Twice is once."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def __enter__(self) -> ProcessWatch:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def watch(identity: ProcessIdentity) -> ProcessWatch:
+    """Return a watch on the process; its death is seen at once, or within 0.2 s.
+
+    Args:
+        identity: Of which process.
+    """
+    return ProcessWatch(identity)

@@ -1,0 +1,169 @@
+"""Choosing how lines are kept, by what was asked for and what the place can do."""
+
+from __future__ import annotations
+
+import os
+from time import time_ns
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+from otel_ext.errors import JournalError
+from otel_ext.journal.blackbox import CHUNKS, DEFAULT_BOX_BYTES, BlackBox
+from otel_ext.journal.files import make_folder, open_folder
+from otel_ext.journal.filesystem import file_system_of
+from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX, BoxFacts
+from otel_ext.journal.liveness import pid_namespace
+from otel_ext.journal.segment import SegmentWriter, Sync, Target
+from otel_ext.journal.sources import DirectSource, QueueSource, Source
+from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.guard import report_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from otel_ext.runtime.incarnation import Incarnation
+
+__all__ = ["Durability", "JournalSettings", "Opened", "open_source", "target_of"]
+
+Durability = Literal["mapped", "queued", "write"]
+
+_MAX_BOXES: Final = 8
+_ATTEMPTS: Final = 5
+_PAGE: Final = 65_536  # a multiple of every platform's granularity for mapping
+
+
+class JournalSettings(NamedTuple):
+    """How lines are kept.
+
+    Attributes:
+        durability: How a line leaves its caller: stored into the box, queued in
+            memory, or written to the file.
+        sync: When the file is forced to the disk: after each write, each second,
+            or never.
+        box_size: Bytes of the box, or of the queue.
+        segment_size: Bytes after which a new file follows; 0 for never.
+        segment_age: Seconds after which one does; 0 for never.
+        retention_size: Bytes of all closed files together; 0 for no limit.
+        retention_age: Seconds that a closed file is kept; 0 for no limit.
+    """
+
+    durability: Durability = "mapped"
+    sync: Sync = "interval"
+    box_size: int = DEFAULT_BOX_BYTES
+    segment_size: int = 64 * 1024 * 1024
+    segment_age: float = 3600.0
+    retention_size: int = 512 * 1024 * 1024
+    retention_age: float = 7 * 86_400.0
+
+
+class Opened(NamedTuple):
+    """A journal that has been opened.
+
+    Attributes:
+        mode: How lines leave their caller.
+        reason: Why that is not what was asked for; empty if it is.
+        source: Where lines wait.
+        segment: The file they go to.
+    """
+
+    mode: Durability
+    reason: str
+    source: Source
+    segment: SegmentWriter
+
+    def write(self, lines: memoryview) -> int:
+        """Write lines to the file and count them; see `SegmentWriter.write`."""
+        kept = self.segment.write(lines)
+        if kept:
+            with lines[:kept] as part:
+                COUNTERS.add("written", bytes(part).count(b"\n"))
+        return kept
+
+
+def target_of(path: Path, incarnation: str) -> Target:
+    """Return what `path` means: a file by its name or what is there, else a folder."""
+    is_file = path.suffix == ".jsonl" or (path.exists() and not path.is_dir())
+    if is_file and not path.is_dir():
+        return Target(path.parent, incarnation, path.name)
+    return Target(path, incarnation)
+
+
+def open_source(
+    path: Path,
+    settings: JournalSettings,
+    incarnation: Incarnation,
+    preamble: Callable[[], Iterable[bytes]],
+) -> Opened:
+    """Open the way to `path`; always succeeds, in memory where nothing else can be had.
+
+    Args:
+        path: A folder or a file.
+        settings: How lines are kept.
+        incarnation: Whose lines.
+        preamble: Lines that begin every further file.
+    """
+    target = target_of(path, incarnation.id)
+    mode = settings.durability
+    segment = SegmentWriter(
+        target,
+        preamble=preamble,
+        max_bytes=settings.segment_size,
+        max_age=settings.segment_age,
+        sync=settings.sync,
+        direct=mode == "write",
+    )
+    reason = ""
+    if mode == "mapped":
+        try:
+            return Opened(mode, "", _make_box(target, settings, incarnation), segment)
+        except (OSError, ValueError) as error:
+            reason = f"no black box: {error}"
+    elif mode == "write":
+        try:
+            segment.open()
+        except OSError as error:
+            report_problem(f"journal: {path} cannot be written", error)
+        return Opened(mode, "", DirectSource(segment, settings.box_size), segment)
+    if reason:
+        report_problem("journal: records wait in memory, where a kill loses up to 50 ms", reason)
+    return Opened("queued", reason, QueueSource(settings.box_size), segment)
+
+
+def _make_box(target: Target, settings: JournalSettings, incarnation: Incarnation) -> BlackBox:
+    make_folder(target.folder)
+    place = file_system_of(target.folder)
+    if not place.can_map:
+        raise JournalError(place.refusal)
+    chunk_size = max(settings.box_size // CHUNKS // _PAGE, 1) * _PAGE
+    facts = BoxFacts(
+        id=incarnation.id,
+        pid=incarnation.pid,
+        start_time=incarnation.start_time,
+        boot_id=incarnation.boot_id,
+        host=incarnation.host,
+        pid_namespace=pid_namespace(),
+        created_ns=time_ns(),
+        target=target.file,
+        size=chunk_size * CHUNKS,
+        chunk_size=chunk_size,
+    )
+    for _ in range(_ATTEMPTS):
+        try:
+            return _create_box(target.folder / BOX_FOLDER, facts)
+        except FileNotFoundError:
+            continue  # another process has just removed the folder, empty
+    raise JournalError(f"{str(target.folder / BOX_FOLDER)!r} comes and goes")
+
+
+def _create_box(path: Path, facts: BoxFacts) -> BlackBox:
+    folder = open_folder(path, create=True)
+    try:
+        for number in range(_MAX_BOXES):
+            name = f"{facts.id}.{number}" if number else facts.id
+            try:
+                return BlackBox.create(folder, path / f"{name}{BOX_SUFFIX}", facts)
+            except FileExistsError:
+                continue  # a second journal of this process in the same folder
+    finally:
+        os.close(folder)
+    raise JournalError(f"{str(path)!r} holds {_MAX_BOXES} boxes of this process")

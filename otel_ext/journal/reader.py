@@ -1,0 +1,325 @@
+"""Reading what a journal holds, damage and all.
+
+The scan never raises on what a file holds: it returns the lines that are whole
+before and after any damage, and says which bytes it skipped and why. Memory is
+bounded by the longest line. It works on files that are being written, and on
+the box of a process that hangs, because it only reads.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, cast
+
+import orjson
+
+from otel_ext.errors import RecordError
+from otel_ext.journal.layout import (
+    HEADER_SIZE,
+    BoxFacts,
+    BoxState,
+    chunk_bounds,
+    unpack_facts,
+    unpack_state,
+)
+from otel_ext.record.decode import decode_line
+from otel_ext.record.model import META_KEY
+from otel_ext.record.values import MAX_LINE_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from otel_ext.record.model import Record
+
+__all__ = [
+    "Box",
+    "Line",
+    "Located",
+    "Skipped",
+    "read_box",
+    "read_records",
+    "scan",
+    "scan_descriptor",
+]
+
+Reason = Literal["torn", "nul", "garbage", "too long", "not a record", "unreadable"]
+
+_BLOCK: Final = 256 * 1024
+# Where a line may begin in the midst of damage: our metadata comes first, or
+# second behind the timestamp of compat mode.
+_BEGINNING: Final = re.compile(rb'\{(?:"timestamp":"[^"]{0,40}",)?"__tracer_meta__":\{')
+_LONGEST_BEGINNING: Final = 128
+
+
+class Line(NamedTuple):
+    """One whole line.
+
+    Attributes:
+        offset: Where it begins in the file.
+        data: Its bytes, without the newline.
+        meta: Its metadata, decoded.
+    """
+
+    offset: int
+    data: bytes
+    meta: Mapping[str, object]
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """Process and number: the same for every copy of one record."""
+        return cast("str", self.meta["process"]), cast("int", self.meta["seq"])
+
+
+class Skipped(NamedTuple):
+    """Bytes that are no record.
+
+    Attributes:
+        offset: Where they begin in the file.
+        length: How many they are.
+        reason: What is wrong with them.
+    """
+
+    offset: int
+    length: int
+    reason: Reason
+
+
+class Located(NamedTuple):
+    """A record and where its line begins in the file."""
+
+    offset: int
+    record: Record
+
+
+class Box(NamedTuple):
+    """What a box holds.
+
+    Attributes:
+        path: Its file.
+        facts: Its header; None if that is damaged.
+        state: The changing part of it; None if the header is damaged.
+        lines: The whole lines in it, in the order of their numbers.
+        skipped: Damage in what was not yet drained.
+    """
+
+    path: Path
+    facts: BoxFacts | None
+    state: BoxState | None
+    lines: tuple[Line, ...]
+    skipped: tuple[Skipped, ...]
+
+
+def scan(path: Path, start: int = 0) -> Iterator[Line | Skipped]:
+    """Yield the lines and the damage of a file, in order.
+
+    Args:
+        path: The file.
+        start: Offset to begin at, a line's beginning.
+
+    Yields:
+        Each whole line, each stretch of bytes that is none. A file that cannot
+        be opened yields one `Skipped` of length 0.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        descriptor = os.open(path, flags)
+    except OSError:
+        yield Skipped(start, 0, "unreadable")
+        return
+    try:
+        yield from scan_descriptor(descriptor, start)
+    finally:
+        os.close(descriptor)
+
+
+def scan_descriptor(
+    descriptor: int, start: int = 0, end: int | None = None
+) -> Iterator[Line | Skipped]:
+    """Yield the lines and the damage of an open file from `start` to `end`."""
+    at = start
+    rest = b""
+    rest_at = start
+    while end is None or at < end:
+        try:
+            block = os.pread(descriptor, _BLOCK if end is None else min(_BLOCK, end - at), at)
+        except OSError:
+            yield Skipped(at, 0, "unreadable")
+            break
+        if not block:
+            break
+        at += len(block)
+        *whole, rest = (rest + block).split(b"\n")
+        for data in whole:
+            yield from _examine(data, rest_at, ended=True)
+            rest_at += len(data) + 1
+        while len(rest) > MAX_LINE_BYTES:
+            cut = _cut(rest)
+            yield from _examine(rest[:cut], rest_at, ended=True)
+            rest, rest_at = rest[cut:], rest_at + cut
+    if rest:
+        yield from _examine(rest, rest_at, ended=False)
+
+
+def _cut(rest: bytes) -> int:
+    """Return how much of a line without end can be judged now: up to the last beginning in it."""
+    last = 0
+    for match in _BEGINNING.finditer(rest):
+        last = match.start()
+    return last or len(rest) - _LONGEST_BEGINNING
+
+
+def _examine(data: bytes, offset: int, *, ended: bool) -> Iterator[Line | Skipped]:
+    """Yield what the bytes between two newlines hold."""
+    if not data:
+        return
+    loaded = _load(data)
+    if isinstance(loaded, dict):
+        meta = _meta(cast("dict[str, object]", loaded))
+        yield Skipped(offset, len(data), "not a record") if meta is None else Line(
+            offset, data, meta
+        )
+    elif loaded is not None or data.isspace():
+        yield Skipped(offset, len(data), "not a record")
+    else:
+        yield from _salvage(data, offset, ended=ended)
+
+
+def _load(data: bytes) -> object:
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _meta(loaded: Mapping[str, object]) -> Mapping[str, object] | None:
+    meta = loaded.get(META_KEY)
+    if not isinstance(meta, dict):
+        return None
+    fields = cast("dict[str, object]", meta)
+    process, seq = fields.get("process"), fields.get("seq")
+    is_record = isinstance(process, str) and type(seq) is int and isinstance(fields.get("kind"), str)
+    return fields if is_record else None
+
+
+def _salvage(data: bytes, offset: int, *, ended: bool) -> Iterator[Line | Skipped]:
+    """Yield the whole records in damaged bytes, and what lies between them."""
+    done = 0
+    for match in _BEGINNING.finditer(data):
+        if match.start() < done:
+            continue
+        found = _record_at(data, match.start())
+        if found is None:
+            continue
+        if match.start() > done:
+            yield _name(data[done : match.start()], offset + done, ended=True)
+        length, meta = found
+        done = match.start() + length
+        yield Line(offset + match.start(), data[match.start() : done], meta)
+    if done < len(data):
+        yield _name(data[done:], offset + done, ended=ended)
+
+
+def _record_at(data: bytes, start: int) -> tuple[int, Mapping[str, object]] | None:
+    """Return length and metadata of the whole record that begins at `start`, if one does."""
+    following = _BEGINNING.search(data, start + 1)
+    limits = [len(data)] if following is None else [following.start(), len(data)]
+    for limit in limits:
+        # Damage behind a record: it ends at some closing bracket before that.
+        end = data.find(b"\0", start, limit)
+        end = limit if end < 0 else end
+        for _ in range(_ENDS_TRIED):
+            end = data.rfind(b"}", start, end) + 1
+            if end <= start:
+                break
+            loaded = _load(data[start:end])
+            if isinstance(loaded, dict):
+                meta = _meta(cast("dict[str, object]", loaded))
+                return None if meta is None else (end - start, meta)
+            end -= 1
+    return None
+
+
+_ENDS_TRIED: Final = 8
+
+
+def _name(data: bytes, offset: int, *, ended: bool) -> Skipped:
+    reason: Reason = "garbage"
+    if not data.strip(b"\0"):
+        reason = "nul"
+    elif len(data) > MAX_LINE_BYTES:
+        reason = "too long"
+    elif not ended or _BEGINNING.match(data):
+        reason = "torn"
+    return Skipped(offset, len(data), reason)
+
+
+def read_records(path: Path, start: int = 0) -> Iterator[Located | Skipped]:
+    """Yield the records and the damage of a file of lines, in order.
+
+    Args:
+        path: The file.
+        start: Offset to begin at.
+    """
+    for item in scan(path, start):
+        if isinstance(item, Skipped):
+            yield item
+            continue
+        try:
+            yield Located(item.offset, decode_line(item.data))
+        except RecordError:
+            yield Skipped(item.offset, len(item.data), "not a record")
+
+
+def read_box(path: Path) -> Box:
+    """Return what a box holds, whether its process lives, hangs or is dead; never raises."""
+    flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+    try:
+        descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    except OSError:
+        return Box(path, None, None, (), (Skipped(0, 0, "unreadable"),))
+    try:
+        return _read_box(path, descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _read_box(path: Path, descriptor: int) -> Box:
+    header = b""
+    size = 0
+    with suppress(OSError):
+        size = os.fstat(descriptor).st_size
+        header = os.pread(descriptor, HEADER_SIZE, 0)
+    facts = unpack_facts(header)
+    state = None if facts is None else unpack_state(header, facts.chunks)
+    lines: dict[tuple[str, int], Line] = {}
+    skipped: list[Skipped] = []
+    for start, end, drained in _stretches(size, facts, state):
+        for item in scan_descriptor(descriptor, start, end):
+            if isinstance(item, Line):
+                lines.setdefault(item.key, item)
+            elif not _is_blank_end(item, end) and item.offset + item.length > drained:
+                skipped.append(item)
+    if facts is None:
+        skipped.insert(0, Skipped(0, min(size, HEADER_SIZE), "garbage"))
+    ordered = tuple(lines[key] for key in sorted(lines, key=lambda key: key[1]))
+    return Box(path, facts, state, ordered, tuple(skipped))
+
+
+def _stretches(
+    size: int, facts: BoxFacts | None, state: BoxState | None
+) -> Iterator[tuple[int, int, int]]:
+    """Yield beginning, end and drained offset of each chunk, as offsets in the file."""
+    if facts is None or state is None:
+        yield HEADER_SIZE, size, HEADER_SIZE
+        return
+    for index, drained in enumerate(state.drained):
+        base = index * facts.chunk_size
+        start, end = chunk_bounds(index, facts.chunk_size)
+        yield base + start, min(base + end, size), base + drained
+
+
+def _is_blank_end(item: Skipped, end: int) -> bool:
+    return item.reason == "nul" and item.offset + item.length >= end

@@ -1,0 +1,376 @@
+"""The file that records end up in: written by whole lines, never left unfinished.
+
+One thread at a time uses a `SegmentWriter`: the worker, or whoever flushes or
+closes in its place. Folder mode makes one file per incarnation, with a number
+after each rotation; file mode appends to one named file, which several
+processes may share, because a line goes out in one write with O_APPEND.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+from otel_ext.errors import JournalError
+from otel_ext.journal.files import create_exclusive, make_folder, segment_file, sync_folder
+from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.guard import report_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+__all__ = ["SegmentWriter", "Sync", "Target"]
+
+Sync = Literal["always", "interval", "never"]
+
+_FLAGS: Final = os.O_WRONLY | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
+_FILE_FLAGS: Final = os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+_STEP: Final = 256 * 1024
+_MAX_NUMBER: Final = 999_999
+_LOOK_INTERVAL: Final = 1.0
+# After these the same file may take more, once there is room or somebody reads.
+_PASSING: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.EINTR})
+
+
+class Target(NamedTuple):
+    """Where records go.
+
+    Attributes:
+        folder: The folder the file is in.
+        incarnation: Whose segments they are.
+        file: Name of the one file to append to; empty for segments.
+    """
+
+    folder: Path
+    incarnation: str
+    file: str = ""
+
+
+class _Identity(NamedTuple):
+    device: int
+    inode: int
+
+
+class SegmentWriter:
+    """Writes lines to the segments of one incarnation, or to one named file.
+
+    Args:
+        target: Where to.
+        preamble: Lines that stand at the beginning of every further segment:
+            what a reader must know without the older ones.
+        max_bytes: Size after which a segment is followed by a new one; 0 for never.
+        max_age: Seconds after which it is; 0 for never.
+        sync: When the file is forced to the disk.
+        direct: Callers write to `descriptor` themselves, at any time; so its
+            number stays the same from file to file until this object goes.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        *,
+        preamble: Callable[[], Iterable[bytes]] = tuple,
+        max_bytes: int = 0,
+        max_age: float = 0.0,
+        sync: Sync = "interval",
+        direct: bool = False,
+    ) -> None:
+        self.target = target
+        self._shared = direct or bool(target.file)
+        self._direct = direct
+        self._parked = -1
+        self.path: Path | None = None
+        self.descriptor = -1
+        self._preamble = preamble
+        self._preamble_due = False
+        self._max_bytes = max_bytes
+        self._max_age = max_age
+        self._sync: Sync = sync
+        self._identity = _Identity(-1, -1)
+        self._number = 0
+        self._size = 0
+        self._first_size = 0
+        self._opened_at = 0.0
+        self._looked_at = 0.0
+        self._partial = 0
+        self._broken_line = False
+        self._unsynced = False
+        self._is_regular = True
+
+    def open(self) -> None:
+        """Open the file if it is not open.
+
+        Raises:
+            OSError: It cannot be made, or the preamble cannot be written.
+        """
+        if self.descriptor < 0:
+            make_folder(self.target.folder)
+            self._take(self._open_file() if self.target.file else self._create_segment())
+        if self._preamble_due:
+            self._write_preamble()
+
+    def write(self, lines: memoryview | bytes) -> int:
+        """Append whole lines; returns how many bytes of them are in the file.
+
+        What is returned always ends with a line. A line that was cut short is
+        not counted; the next call brings it again and completes it.
+
+        Args:
+            lines: One or more lines, each with its newline.
+
+        Raises:
+            OSError: Nothing could be written now; try again later.
+        """
+        self._look()
+        self.open()
+        try:
+            kept = self._append(lines)
+        except OSError as error:
+            self._note_failure(error)
+            raise
+        if self._sync == "always":
+            self.sync()
+        # The lines are in the file: what fails from here on is for the next call.
+        with suppress(OSError):
+            self.rotate_if_due()
+        return kept
+
+    def _append(self, lines: memoryview | bytes) -> int:
+        if self._broken_line:
+            self._size += os.write(self.descriptor, b"\n")
+            self._broken_line = False
+        view = memoryview(lines)
+        done = self._partial
+        while done < len(view):
+            try:
+                wrote = os.write(self.descriptor, view[done : done + _STEP])
+            except OSError:
+                if done == self._partial:
+                    raise
+                break
+            self._size += wrote
+            self._unsynced = True
+            done += wrote
+        return self._whole_lines(view, done)
+
+    def _whole_lines(self, view: memoryview, done: int) -> int:
+        """Return how much of `view` is in the file as whole lines, and note the rest."""
+        if done == len(view):
+            self._partial = 0
+            return done
+        kept = bytes(view[:done]).rfind(b"\n") + 1
+        self._partial = done - kept
+        if self._shared and self._partial:
+            # Somebody else may append here: end the broken line, write it anew.
+            self._partial = 0
+            self._broken_line = True
+        return kept
+
+    def _note_failure(self, error: OSError) -> None:
+        limit = error.errno == errno.EFBIG and self._size - self._first_size < _STEP
+        if error.errno not in _PASSING and not limit:
+            self._leave()
+
+    def sync(self) -> None:
+        """Bring what was written to the disk; a file that cannot be is left for a new one.
+
+        A failed fsync may have thrown the pages away, so trying the same file
+        again could report success for data that is lost.
+        """
+        if not self._unsynced or self._sync == "never" or self.descriptor < 0:
+            return
+        self._unsynced = False
+        if not self._is_regular:
+            return
+        try:
+            getattr(os, "fdatasync", os.fsync)(self.descriptor)
+        except OSError as error:
+            COUNTERS.add("journal.sync_failed")
+            report_problem(f"journal: {self.path} could not be synced, a new file follows", error)
+            self._leave()
+
+    def rotate_if_due(self) -> None:
+        """Go on to a new segment if this one is large or old enough."""
+        if self.target.file or self.descriptor < 0 or self._size == self._first_size:
+            return
+        grown = self._size - self._first_size
+        too_large = 0 < self._max_bytes <= grown
+        too_old = 0 < self._max_age <= monotonic() - self._opened_at
+        if too_large or too_old:
+            self.sync()
+            self._leave()
+            self.open()
+
+    def _leave(self) -> None:
+        """Close the file; the next write opens a new one, with the preamble first."""
+        descriptor, self.descriptor = self.descriptor, -1
+        self._partial = 0
+        self._broken_line = False
+        self._preamble_due = True
+        if descriptor >= 0 and self._is_ours(descriptor):
+            if self._direct:
+                self._parked = descriptor
+                return
+            with suppress(OSError):
+                os.close(descriptor)
+
+    def can_take(self) -> bool:
+        """Whether a caller may write to `descriptor` now; asked by a caller, on any thread."""
+        return not self._preamble_due and self._is_ours(self.descriptor)
+
+    def keep_open(self) -> None:
+        """Open the file for callers that write themselves; go on to a new one when due.
+
+        Raises:
+            OSError: It cannot be opened.
+        """
+        self._look()
+        self.open()
+        size = os.fstat(self.descriptor).st_size if self._is_regular else self._size
+        self._unsynced = self._unsynced or size != self._size
+        self._size = size
+        self.rotate_if_due()
+
+    def note_broken_line(self) -> None:
+        """Take note that a caller's line was cut short: the next one begins anew."""
+        self._broken_line = True
+
+    def _look(self) -> None:
+        """Notice what others did to the file: closed, removed, renamed or emptied it."""
+        if self.descriptor < 0 or not self._is_regular:
+            return
+        if not self._is_ours(self.descriptor):
+            # A daemon closed all descriptors and the number is somebody else's now.
+            self.descriptor = -1
+            self._leave()
+            return
+        status = os.fstat(self.descriptor)
+        if status.st_nlink == 0 or self._was_renamed():
+            self._leave()
+        elif status.st_size < self._size:
+            self._size = status.st_size
+            self._first_size = self._partial = 0
+            self._preamble_due = True
+
+    def _is_ours(self, descriptor: int) -> bool:
+        try:
+            status = os.fstat(descriptor)
+        except OSError:
+            return False
+        return _Identity(status.st_dev, status.st_ino) == self._identity
+
+    def _was_renamed(self) -> bool:
+        now = monotonic()
+        if now - self._looked_at < _LOOK_INTERVAL or self.path is None:
+            return False
+        self._looked_at = now
+        try:
+            status = os.lstat(self.path)
+        except OSError:
+            return True
+        return _Identity(status.st_dev, status.st_ino) != self._identity
+
+    def _create_segment(self) -> int:
+        folder = self.target.folder
+        while self._number <= _MAX_NUMBER:
+            path = folder / segment_file(self.target.incarnation, self._number)
+            self._number += 1
+            try:
+                descriptor = create_exclusive(path, _FLAGS)
+            except FileExistsError:
+                continue  # an earlier one of ours, or a planted link
+            self.path = path
+            if self._sync != "never":
+                sync_folder(folder)
+            return descriptor
+        raise JournalError(f"{str(folder)!r} holds too many segments of {self.target.incarnation}")
+
+    def _open_file(self) -> int:
+        path = self.target.folder / self.target.file
+        try:
+            descriptor = os.open(path, _FLAGS | _FILE_FLAGS, 0o600)
+        except OSError as error:
+            what = "it is a link" if error.errno == errno.ELOOP else error.strerror
+            raise JournalError(
+                f"the file {str(path)!r} cannot be opened: {what}",
+                hint="Name a file, or a folder, that this user can write to.",
+                context={"path": str(path), "errno": error.errno},
+            ) from error
+        self.path = path
+        return descriptor
+
+    def _take(self, descriptor: int) -> None:
+        status = os.fstat(descriptor)
+        if self._parked >= 0 and self._is_ours(self._parked):
+            # In one step of the kernel: a caller writes to the old file or the new.
+            os.dup2(descriptor, self._parked, inheritable=False)
+            os.close(descriptor)
+            descriptor = self._parked
+        self._parked = -1
+        self.descriptor = descriptor
+        self._identity = _Identity(status.st_dev, status.st_ino)
+        self._is_regular = stat.S_ISREG(status.st_mode)
+        self._size = self._first_size = status.st_size
+        self._opened_at = self._looked_at = monotonic()
+        self._broken_line = self._is_regular and status.st_size > 0 and not self._ends_whole()
+
+    def _ends_whole(self) -> bool:
+        """Whether the file we append to ends with a newline; true if that cannot be told."""
+        if self.path is None:
+            return True
+        try:
+            with self.path.open("rb") as file:
+                file.seek(-1, os.SEEK_END)
+                return file.read(1) == b"\n"
+        except OSError:
+            return True
+
+    def _write_preamble(self) -> None:
+        try:
+            batch: list[bytes] = []
+            size = 0
+            for line in self._preamble():
+                batch.append(line)
+                size += len(line)
+                if size >= _STEP:
+                    self._append_all(b"".join(batch))
+                    batch, size = [], 0
+            self._append_all(b"".join(batch))
+        except OSError:
+            # A segment that tells only half of what is open is worse than none.
+            if not self.target.file and self.path is not None:
+                self._leave()
+                self._number -= 1
+                with suppress(OSError):
+                    self.path.unlink()
+            raise
+        self._first_size = self._size
+        self._preamble_due = False
+
+    def _append_all(self, lines: bytes) -> None:
+        kept = self._append(lines)
+        if kept < len(lines):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+
+    def close(self) -> None:
+        """Bring the file to the disk and close it. Twice is once."""
+        self.sync()
+        self._leave()
+
+    def forget(self) -> None:
+        """In a forked child: close the parent's file without touching it."""
+        descriptor, self.descriptor = self.descriptor, -1
+        if descriptor >= 0 and self._is_ours(descriptor):
+            with suppress(OSError):
+                os.close(descriptor)
+
+    def __del__(self) -> None:
+        # Now no caller can be about to write to it.
+        if self._parked >= 0 and self._is_ours(self._parked):
+            with suppress(OSError):
+                os.close(self._parked)

@@ -1,0 +1,386 @@
+"""The journal: takes lines from callers, and gets them into the file for good.
+
+::
+
+    append ─► source (box | queue | the file itself) ─ drain, by the worker ─► segment
+
+Nothing is made before the first line comes. A forked child begins anew with a
+box and a segment of its own. What cannot be written is tried again, ever less
+often but at least every second, while lines wait in the source.
+"""
+
+from __future__ import annotations
+
+import threading
+from time import monotonic, sleep, time_ns
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
+
+from otel_ext.journal.opening import JournalSettings, Opened, open_source
+from otel_ext.journal.retention import apply_retention
+from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.fork import after_fork_in_child
+from otel_ext.runtime.guard import report_problem
+from otel_ext.runtime.health import HealthCell
+from otel_ext.runtime.incarnation import current
+from otel_ext.runtime.native import new_lock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from otel_ext.journal.segment import SegmentWriter
+    from otel_ext.runtime.worker import Job, Worker
+
+__all__ = ["Journal", "JournalState", "LineWriter", "open_writer"]
+
+Mode = Literal["unopened", "mapped", "queued", "write", "closed"]
+
+_INTERVAL: Final = 0.05
+_TICK_SECONDS: Final = 1.0
+_RETENTION_SECONDS: Final = 60.0
+_FIRST_BACKOFF: Final = 0.1
+_MAX_BACKOFF: Final = 1.0
+_OPEN_WAIT: Final = 1.0
+_POLL: Final = 0.002
+_MAX_EARLY: Final = 10_000
+
+
+class LineWriter(Protocol):
+    """Takes encoded lines; a refused line has been counted under `dropped.`."""
+
+    @property
+    def append(self) -> Callable[[bytes], bool]:
+        """Takes one line and says whether there was room; for any thread, at any time.
+
+        Look it up for each line: it changes when the journal opens, forks or closes.
+        """
+        ...
+
+    def flush(self, timeout_millis: int = 30_000) -> bool:
+        """Bring all lines taken so far into the file; whether that was done in time."""
+        ...
+
+    def close(self, timeout: float = 2.0) -> bool:
+        """Bring out what waits and stop. Twice is once."""
+        ...
+
+
+class JournalState(NamedTuple):
+    """How a journal is, for `health()` and `doctor`.
+
+    Attributes:
+        mode: How lines leave the caller.
+        reason: Why it is not the mode that was asked for; empty if it is.
+        segment: The file that is written to; None before the first line is in it.
+        pending: Bytes that wait for the file.
+        problem: Why the file cannot be written at the moment; empty if it can.
+    """
+
+    mode: Mode
+    reason: str
+    segment: Path | None
+    pending: int
+    problem: str
+
+
+class Journal:
+    """One incarnation's way to its file, and in a forked child the next one's.
+
+    Args:
+        path: A folder (one file per incarnation), or a file if its name ends
+            in `.jsonl` or it is there and no folder.
+        settings: How lines are kept.
+        preamble: Lines that begin every file: what a reader must know without
+            the older ones. Called on the thread that opens or rotates.
+        worker: Whose thread calls `drain`; None if the owner does.
+
+    >>> from pathlib import Path
+    >>> from tempfile import mkdtemp
+    >>> folder = Path(mkdtemp())
+    >>> journal = Journal(folder)
+    >>> list(folder.iterdir()), journal.append(b'{"n":1}\\n'), journal.close()
+    ([], True, True)
+    >>> [file.read_text() for file in folder.glob("*.jsonl")]
+    ['{"n":1}\\n']
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        settings: JournalSettings | None = None,
+        *,
+        preamble: Callable[[], Iterable[bytes]] = tuple,
+        worker: Worker | None = None,
+    ) -> None:
+        # A daemon changes its working directory after this.
+        self.path = path.absolute()
+        self.settings = settings or JournalSettings()
+        self._preamble = preamble
+        self._worker = worker
+        self._job: Job | None = None
+        self._cell = HealthCell("journal", "nothing recorded yet")
+        self._inherited: SegmentWriter | None = None
+        self._begin_anew()
+        after_fork_in_child(self._after_fork)
+
+    def _begin_anew(self) -> None:
+        self._opened: Opened | None = None
+        self._opening = new_lock()
+        self._opener = 0
+        self._draining = new_lock()
+        self._drainer = 0
+        self._early: list[bytes] = []
+        self._passes = 0
+        self._clean_pass = 0
+        self._retry_at = 0.0
+        self._backoff = _FIRST_BACKOFF
+        self._problem = ""
+        self._next_tick = self._next_retention = 0.0
+        self._closing = self._finished = False
+        self.append: Callable[[bytes], bool] = self._append_first
+
+    def _after_fork(self) -> None:
+        # The child must not touch what is its parent's; only objects are swapped.
+        opened, closing = self._opened, self._closing
+        self._begin_anew()
+        if opened is not None:
+            opened.source.abandon()
+            self._inherited = opened.segment
+        if closing:
+            self._closing = self._finished = True
+            self.append = self._append_closed
+
+    def _append_first(self, line: bytes) -> bool:
+        """Open the journal, then take the line."""
+        if self._opener == threading.get_ident():
+            return self._append_early(line)  # a signal handler, or a finalizer, amid opening
+        if not self._opening.acquire(timeout=_OPEN_WAIT):
+            return self._append_early(line)
+        try:
+            self._opener = threading.get_ident()
+            if self._opened is None and not self._closing:
+                self._open()
+        finally:
+            self._opener = 0
+            self._opening.release()
+        return self.append(line) if self._opened is not None else self._append_closed(line)
+
+    def _append_early(self, line: bytes) -> bool:
+        opened = self._opened
+        if opened is not None:
+            return opened.source.append(line)
+        if len(self._early) >= _MAX_EARLY:
+            COUNTERS.add("dropped.queue_full")
+            return False
+        self._early.append(line)
+        return True
+
+    def _append_closed(self, line: bytes) -> bool:
+        del line
+        COUNTERS.add("dropped.closed")
+        return False
+
+    def _open(self) -> None:
+        if self._inherited is not None:
+            self._inherited.forget()
+            self._inherited = None
+        opened = open_source(self.path, self.settings, current(), self._preamble)
+        for line in _lines_of(self._preamble):
+            opened.source.append(line)
+        self._opened = opened
+        self.append = opened.source.append
+        early, self._early = self._early, []
+        for line in early:
+            opened.source.append(line)
+        self._report_mode()
+        if self._worker is not None:
+            if self._job is None:
+                self._job = self._worker.every(_INTERVAL, self._run, "journal")
+            self._worker.ensure()
+
+    def _report_mode(self) -> None:
+        opened = self._opened
+        if opened is None:
+            return
+        if self._problem:
+            self._cell.failed(f"{opened.mode}: {self._problem}")
+        elif opened.reason:
+            self._cell.degraded(f"{opened.mode}: {opened.reason}")
+        else:
+            self._cell.healthy(opened.mode)
+
+    def _run(self) -> None:
+        self.drain()
+
+    def drain(self, timeout: float = 5.0) -> bool:
+        """Bring what waits to the file, and do what is due; the worker's job.
+
+        Args:
+            timeout: Seconds to wait for another thread that does the same.
+
+        Returns:
+            Whether nothing was left waiting.
+        """
+        if self._drainer == threading.get_ident():
+            return False  # a signal handler amid draining
+        if not self._draining.acquire(timeout=max(0.0, timeout)):
+            return False
+        try:
+            self._drainer = threading.get_ident()
+            return self._pass()
+        finally:
+            self._drainer = 0
+            self._draining.release()
+
+    def _pass(self) -> bool:
+        opened = self._opened
+        if opened is None:
+            return True
+        self._passes += 1
+        number = self._passes
+        now = monotonic()
+        if now < self._retry_at:
+            self._tick(opened, now)
+            return False
+        try:
+            if self._closing:
+                opened.source.seal("closed")
+            clean = opened.source.drain(opened.write)
+        except OSError as error:
+            self._note_failure(opened, error)
+            clean = False
+        else:
+            self._note_success()
+        self._tick(opened, now)
+        if clean:
+            self._clean_pass = number
+            if self._closing:
+                self._finish(opened)
+        return clean
+
+    def _note_failure(self, opened: Opened, error: OSError) -> None:
+        if not self._problem:
+            self._backoff = _FIRST_BACKOFF
+            report_problem(f"journal: {opened.segment.path or self.path} cannot be written", error)
+        self._problem = str(error)
+        self._retry_at = monotonic() + self._backoff
+        self._backoff = min(self._backoff * 2, _MAX_BACKOFF)
+        self._report_mode()
+
+    def _note_success(self) -> None:
+        if self._problem:
+            self._problem = ""
+            self._report_mode()
+
+    def _tick(self, opened: Opened, now: float) -> None:
+        if now < self._next_tick:
+            return
+        self._next_tick = now + _TICK_SECONDS
+        opened.source.stamp(time_ns(), current().last_seq)
+        opened.segment.sync()
+        if now >= self._next_retention and not opened.segment.target.file:
+            self._next_retention = now + _RETENTION_SECONDS
+            apply_retention(
+                opened.segment.target.folder,
+                max_bytes=self.settings.retention_size,
+                max_age=self.settings.retention_age,
+                current=opened.segment.path,
+            )
+
+    def flush(self, timeout_millis: int = 30_000) -> bool:
+        """Bring all lines taken so far into the file; whether that was done in time.
+
+        The worker's thread does the writing, so a disk that hangs holds this up
+        no longer than `timeout_millis`. Never raises.
+        """
+        deadline = monotonic() + timeout_millis / 1000
+        return self._wait_for_pass(deadline) if self._opened is not None else True
+
+    def _wait_for_pass(self, deadline: float) -> bool:
+        wanted = self._passes + 1
+        if not self._wake_worker():
+            return self.drain(deadline - monotonic())
+        while self._clean_pass < wanted and not self._finished:
+            if monotonic() >= deadline:
+                return False
+            sleep(_POLL)
+        return True
+
+    def _wake_worker(self) -> bool:
+        """Make the worker run; whether it can: not if this is its own thread."""
+        self._retry_at = 0.0
+        worker, job = self._worker, self._job
+        if worker is None or job is None or self._drainer == threading.get_ident():
+            return False
+        worker.ensure()
+        job.wake()
+        return worker.is_alive
+
+    def close(self, timeout: float = 2.0) -> bool:
+        """Bring out what waits and stop; a box that was drained is removed. Twice is once.
+
+        Args:
+            timeout: Seconds. What is not in the file by then stays in the box,
+                for `recover`.
+
+        Returns:
+            Whether all lines are in the file.
+        """
+        deadline = monotonic() + timeout
+        self.append = self._append_closed
+        self._closing = True
+        opened = self._opened
+        if opened is None or self._finished:
+            self._finished = True
+            return True
+        done = self._wait_for_pass(deadline)
+        if self._job is not None:
+            self._job.cancel()
+            self._job = None
+        if not self._finished:
+            opened.source.close(remove=False)
+            self._finished = True
+        self._cell.healthy("closed")
+        return done
+
+    def _finish(self, opened: Opened) -> None:
+        """Close the file, then remove the box: all that was in it is in the file."""
+        opened.segment.close()
+        opened.source.close(remove=True)
+        self._finished = True
+
+    def state(self) -> JournalState:
+        """Return how the journal is now."""
+        opened = self._opened
+        if opened is None:
+            return JournalState("closed" if self._closing else "unopened", "", None, 0, "")
+        mode: Mode = "closed" if self._finished else opened.mode
+        return JournalState(
+            mode, opened.reason, opened.segment.path, opened.source.pending, self._problem
+        )
+
+
+def _lines_of(preamble: Callable[[], Iterable[bytes]]) -> list[bytes]:
+    try:
+        return list(preamble())
+    except Exception as error:  # noqa: BLE001 - the records themselves must go on
+        report_problem("journal: the first lines of a file could not be made", error)
+        return []
+
+
+def open_writer(
+    path: Path,
+    settings: JournalSettings | None = None,
+    *,
+    preamble: Callable[[], Iterable[bytes]] = tuple,
+    worker: Worker | None = None,
+) -> Journal:
+    """Return a journal at `path`; nothing is made there before the first line.
+
+    Args:
+        path: A folder for one file per incarnation, or the name of one file.
+        settings: How lines are kept.
+        preamble: Lines that begin every file.
+        worker: The worker that drains it; None if the owner calls `drain`.
+    """
+    return Journal(path, settings, preamble=preamble, worker=worker)

@@ -1,0 +1,347 @@
+/* A record from a span of the SDK: otel_ext.record.capture, compiled.
+ *
+ * The names of the SDK's attributes come from that module, which is the one
+ * place that knows them. Whatever is not as expected (another kind of span, an
+ * SDK that has changed) makes the quick way give up, and the Python one decides.
+ */
+#include "speed.h"
+
+#define SCOPES 64
+
+CaptureConfig given;
+
+/* Positions in the tuple of names that capture.py hands over. */
+enum {
+    N_NAME, N_CONTEXT, N_PARENT, N_ATTRIBUTES, N_LINKS, N_KIND, N_START_TIME, N_END_TIME,
+    N_EVENTS, N_STATUS, N_SCOPE, N_STATUS_CODE, N_COPY, N_COUNT
+};
+
+static PyObject *s_span, *s_start, *s_end, *s_empty, *s_info, *s_asyncio, *s_running_loop;
+static PyObject *zero, *no_items;
+static struct { PyObject *scope, *made; } scopes[SCOPES];
+
+static PyObject *field(PyObject *span, int name)
+{
+    return PyObject_GetAttr(span, PyTuple_GET_ITEM(given.names, name));
+}
+
+static PyObject *hex_of(PyObject *number, Py_ssize_t size)
+{
+    static const char digits[] = "0123456789abcdef";
+    unsigned char bytes[16];
+    if (!PyLong_Check(number)) {
+        PyErr_SetString(PyExc_TypeError, "an id is a number");
+        return NULL;
+    }
+#if PY_VERSION_HEX >= 0x030D0000
+    Py_ssize_t needed = PyLong_AsNativeBytes(number, bytes, size,
+                                             Py_ASNATIVEBYTES_BIG_ENDIAN
+                                                 | Py_ASNATIVEBYTES_UNSIGNED_BUFFER);
+    if (needed < 0)
+        return NULL;
+    if (needed > size + 1) {
+        PyErr_SetString(PyExc_OverflowError, "an id is too large");
+        return NULL;
+    }
+#else
+    if (_PyLong_AsByteArray((PyLongObject *)number, bytes, (size_t)size, 0, 0) < 0)
+        return NULL;
+#endif
+    PyObject *text = PyUnicode_New(2 * size, 127);
+    if (text == NULL)
+        return NULL;
+    Py_UCS1 *at = PyUnicode_1BYTE_DATA(text);
+    for (Py_ssize_t i = 0; i < size; i++) {
+        *at++ = (Py_UCS1)digits[bytes[i] >> 4];
+        *at++ = (Py_UCS1)digits[bytes[i] & 15];
+    }
+    return text;
+}
+
+/* The trace id (0) or span id (1) of a span context, which is a tuple. */
+static PyObject *id_of(PyObject *context, Py_ssize_t which)
+{
+    if (!PyTuple_Check(context) || PyTuple_GET_SIZE(context) < 2) {
+        PyErr_SetString(PyExc_TypeError, "a span context is a tuple");
+        return NULL;
+    }
+    return hex_of(PyTuple_GET_ITEM(context, which), which == 0 ? 16 : 8);
+}
+
+static PyObject *scope_for(PyObject *span)
+{
+    PyObject *scope = field(span, N_SCOPE);
+    if (scope == NULL)
+        return NULL;
+    size_t slot = ((size_t)scope >> 4) % SCOPES;
+    if (scopes[slot].scope == scope) {
+        Py_DECREF(scope);
+        Py_INCREF(scopes[slot].made);
+        return scopes[slot].made;
+    }
+    PyObject *made = PyObject_CallOneArg(given.scope_of, scope);
+    if (made == NULL) {
+        Py_DECREF(scope);
+        return NULL;
+    }
+    PyObject *old_scope = scopes[slot].scope, *old_made = scopes[slot].made;
+    scopes[slot].scope = scope;
+    Py_INCREF(made);
+    scopes[slot].made = made;
+    Py_XDECREF(old_scope);
+    Py_XDECREF(old_made);
+    return made;
+}
+
+static PyObject *kind_for(PyObject *span)
+{
+    PyObject *kind = field(span, N_KIND);
+    if (kind == NULL)
+        return NULL;
+    Py_DECREF(kind);    /* the enumeration keeps its members */
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(given.kinds); i++)
+        if (PyTuple_GET_ITEM(given.kinds, i) == kind) {
+            PyObject *name = PyTuple_GET_ITEM(given.kind_names, i);
+            Py_INCREF(name);
+            return name;
+        }
+    PyErr_SetString(PyExc_ValueError, "an unknown kind of span");
+    return NULL;
+}
+
+/* The links or events of a span, by `convert` where there are any. */
+static PyObject *items_for(PyObject *span, int name, PyObject *convert)
+{
+    PyObject *items = field(span, name);
+    if (items == NULL)
+        return NULL;
+    Py_ssize_t size = PyObject_Size(items);
+    PyObject *converted = NULL;
+    if (size == 0) {
+        converted = no_items;
+        Py_INCREF(converted);
+    }
+    else if (size > 0)
+        converted = PyObject_CallOneArg(convert, items);
+    Py_DECREF(items);
+    return converted;
+}
+
+static PyObject *thread_for(void)
+{
+    PyObject *info = PyObject_GetAttr(given.local, s_info);
+    if (info != Py_None)
+        return info;
+    Py_DECREF(info);
+    return PyObject_CallNoArgs(given.current_thread);
+}
+
+static PyObject *task_for(void)
+{
+    PyObject *asyncio = PyDict_GetItemWithError(PyImport_GetModuleDict(), s_asyncio);
+    if (asyncio == NULL) {
+        if (PyErr_Occurred())
+            return NULL;
+        Py_RETURN_NONE;
+    }
+    PyObject *loop = PyObject_CallMethodNoArgs(asyncio, s_running_loop);
+    if (loop == NULL || loop == Py_None)
+        return loop;
+    Py_DECREF(loop);
+    return PyObject_CallNoArgs(given.current_task);
+}
+
+static PyObject *time_for(PyObject *span, int name)
+{
+    PyObject *time_ns = field(span, name);
+    if (time_ns == NULL || (PyLong_Check(time_ns) && PyObject_IsTrue(time_ns) == 1))
+        return time_ns;
+    Py_DECREF(time_ns);
+    return PyObject_CallNoArgs(given.time_ns);
+}
+
+static PyObject *attributes_for(PyObject *span)
+{
+    PyObject *holder = field(span, N_ATTRIBUTES);
+    if (holder == NULL)
+        return NULL;
+    PyObject *copied = PyObject_CallMethodNoArgs(holder, PyTuple_GET_ITEM(given.names, N_COPY));
+    Py_DECREF(holder);
+    if (copied != NULL && !PyDict_CheckExact(copied)) {
+        Py_DECREF(copied);
+        PyErr_SetString(PyExc_TypeError, "a copy of attributes is a dict");
+        return NULL;
+    }
+    return copied;
+}
+
+static PyObject *new_ref(PyObject *object)
+{
+    Py_INCREF(object);
+    return object;
+}
+
+/* Puts a new reference in its place; NULL means that it could not be had. */
+#define SET(field, value)                              \
+    do {                                               \
+        PyObject *found = (value);                     \
+        if (found == NULL)                             \
+            goto failed;                               \
+        PyTuple_SET_ITEM(record, (field), found);      \
+    } while (0)
+
+static PyObject *new_record(PyObject *process, PyObject *seq)
+{
+    PyTypeObject *type = (PyTypeObject *)given.record_type;
+    PyObject *record = type->tp_alloc(type, F_COUNT);
+    if (record == NULL)
+        return NULL;
+    PyTuple_SET_ITEM(record, F_KIND, new_ref(s_span));
+    PyTuple_SET_ITEM(record, F_SEQ, new_ref(seq));
+    PyTuple_SET_ITEM(record, F_PROCESS, new_ref(process));
+    PyTuple_SET_ITEM(record, F_ABANDONED, new_ref(Py_None));
+    PyTuple_SET_ITEM(record, F_LEVEL, new_ref(s_empty));
+    PyTuple_SET_ITEM(record, F_LOGGER, new_ref(s_empty));
+    PyTuple_SET_ITEM(record, F_EXTRA, new_ref(given.empty));
+    return record;
+}
+
+static PyObject *start_record(PyObject *span, PyObject *process, PyObject *seq)
+{
+    PyObject *context = NULL, *parent = NULL, *record = new_record(process, seq);
+    if (record == NULL || (context = field(span, N_CONTEXT)) == NULL
+        || (parent = field(span, N_PARENT)) == NULL)
+        goto failed;
+    SET(F_PHASE, new_ref(s_start));
+    SET(F_NAME, field(span, N_NAME));
+    SET(F_TIME_NS, time_for(span, N_START_TIME));
+    SET(F_ATTRIBUTES, attributes_for(span));
+    SET(F_SITE, speed_site_for(PyTuple_GET_ITEM(record, F_ATTRIBUTES)));
+    SET(F_TRACE_ID, id_of(context, 0));
+    SET(F_SPAN_ID, id_of(context, 1));
+    SET(F_PARENT_SPAN_ID, parent == Py_None ? new_ref(s_empty) : id_of(parent, 1));
+    SET(F_SPAN_KIND, kind_for(span));
+    SET(F_SCOPE, scope_for(span));
+    SET(F_LINKS, items_for(span, N_LINKS, given.links_of));
+    SET(F_THREAD, thread_for());
+    SET(F_TASK, task_for());
+    SET(F_START_NS, new_ref(zero));
+    SET(F_STATUS, new_ref(Py_None));
+    SET(F_EVENTS, new_ref(no_items));
+    Py_DECREF(context);
+    Py_DECREF(parent);
+    return record;
+failed:
+    Py_XDECREF(context);
+    Py_XDECREF(parent);
+    Py_XDECREF(record);
+    return NULL;
+}
+
+static PyObject *status_for(PyObject *span)
+{
+    PyObject *status = field(span, N_STATUS);
+    PyObject *code = status == NULL ? NULL : field(status, N_STATUS_CODE);
+    Py_XDECREF(status);
+    if (code == NULL)
+        return NULL;
+    Py_DECREF(code);    /* the enumeration keeps its members */
+    if (code == given.unset_code)
+        return new_ref(given.unset_status);
+    return PyObject_CallOneArg(given.status_of, span);
+}
+
+static PyObject *end_record(PyObject *span, PyObject *process, PyObject *seq, PyObject *start)
+{
+    static const int kept[] = {F_SITE, F_TRACE_ID, F_SPAN_ID, F_PARENT_SPAN_ID,
+                               F_SPAN_KIND, F_SCOPE, F_THREAD, F_TASK};
+    PyObject *record = new_record(process, seq);
+    if (record == NULL)
+        return NULL;
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+        PyTuple_SET_ITEM(record, kept[i], new_ref(PyTuple_GET_ITEM(start, kept[i])));
+    SET(F_PHASE, new_ref(s_end));
+    SET(F_NAME, field(span, N_NAME));
+    SET(F_TIME_NS, time_for(span, N_END_TIME));
+    SET(F_ATTRIBUTES, attributes_for(span));
+    SET(F_LINKS, items_for(span, N_LINKS, given.links_of));
+    SET(F_START_NS, new_ref(PyTuple_GET_ITEM(start, F_TIME_NS)));
+    SET(F_STATUS, status_for(span));
+    SET(F_EVENTS, items_for(span, N_EVENTS, given.events_of));
+    return record;
+failed:
+    Py_DECREF(record);
+    return NULL;
+}
+
+PyObject *speed_capture_start(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 3) {
+        PyErr_SetString(PyExc_TypeError, "capture_start(span, process, seq)");
+        return NULL;
+    }
+    PyObject *record = start_record(args[0], args[1], args[2]);
+    if (record == NULL) {
+        PyErr_Clear();
+        return PyObject_Vectorcall(given.capture_start, args, 3, NULL);
+    }
+    return record;
+}
+
+PyObject *speed_capture_end(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 4) {
+        PyErr_SetString(PyExc_TypeError, "capture_end(span, process, seq, start)");
+        return NULL;
+    }
+    PyObject *record = NULL;
+    if ((PyObject *)Py_TYPE(args[3]) == given.record_type)
+        record = end_record(args[0], args[1], args[2], args[3]);
+    if (record == NULL) {
+        PyErr_Clear();
+        return PyObject_Vectorcall(given.capture_end, args, 4, NULL);
+    }
+    return record;
+}
+
+PyObject *speed_configure_capture(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {
+        "capture_start", "capture_end", "record_type", "judge", "is_passed", "remember",
+        "site_from_attributes", "scope_of", "links_of", "events_of", "status_of", "local",
+        "current_thread", "current_task", "time_ns", "kinds", "kind_names", "unset_code",
+        "unset_status", "empty", "names", "code_keys", NULL};
+    PyObject **slots = (PyObject **)&given;
+    if (!PyArg_ParseTupleAndKeywords(
+            args, kwargs, "$OOOOOOOOOOOOOOOOOOOOOO", names, &given.capture_start,
+            &given.capture_end, &given.record_type, &given.judge, &given.is_passed,
+            &given.remember, &given.site_from_attributes, &given.scope_of, &given.links_of,
+            &given.events_of, &given.status_of, &given.local, &given.current_thread,
+            &given.current_task, &given.time_ns, &given.kinds, &given.kind_names,
+            &given.unset_code, &given.unset_status, &given.empty, &given.names,
+            &given.code_keys))
+        return NULL;
+    if (!PyTuple_Check(given.names) || PyTuple_GET_SIZE(given.names) != N_COUNT) {
+        PyErr_SetString(PyExc_ValueError, "names: one for each field, in their order");
+        return NULL;
+    }
+    /* Given once, at import, and kept for as long as the process lives. */
+    for (size_t i = 0; i < sizeof given / sizeof *slots; i++)
+        Py_INCREF(slots[i]);
+    Py_RETURN_NONE;
+}
+
+int speed_init_capture(void)
+{
+    s_span = PyUnicode_InternFromString("span");
+    s_start = PyUnicode_InternFromString("start");
+    s_end = PyUnicode_InternFromString("end");
+    s_empty = PyUnicode_InternFromString("");
+    s_info = PyUnicode_InternFromString("info");
+    s_asyncio = PyUnicode_InternFromString("asyncio");
+    s_running_loop = PyUnicode_InternFromString("_get_running_loop");
+    zero = PyLong_FromLong(0);
+    no_items = PyTuple_New(0);
+    return s_span && s_start && s_end && s_empty && s_info && s_asyncio && s_running_loop && zero
+                   && no_items ? 0 : -1;
+}

@@ -1,0 +1,264 @@
+/* A span record as one line of JSON, byte for byte as otel_ext.record.codec. */
+#include "speed.h"
+
+#define SECOND 1000000000LL
+#define FIRST_SECOND (-62135596800LL)   /* 0001-01-01T00:00:00Z */
+#define LAST_SECOND 253402300799LL      /* 9999-12-31T23:59:59Z */
+#define STAMP_SIZE 20                   /* 2026-11-20T16:00:00. */
+
+static void write_digits(char *at, long long number, int width)
+{
+    while (width--) {
+        at[width] = (char)('0' + number % 10);
+        number /= 10;
+    }
+}
+
+/* Days since the epoch as a date: Hinnant's algorithm on eras of 400 years. */
+static void format_second(char *at, long long second)
+{
+    long long days = second / 86400, rest = second % 86400;
+    if (rest < 0) {
+        rest += 86400;
+        days--;
+    }
+    days += 719468;
+    long long era = (days >= 0 ? days : days - 146096) / 146097;
+    long long of_era = days - era * 146097;
+    long long year_of_era = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+    long long of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    long long shifted = (5 * of_year + 2) / 153;
+    long long day = of_year - (153 * shifted + 2) / 5 + 1;
+    long long month = shifted < 10 ? shifted + 3 : shifted - 9;
+    long long year = year_of_era + era * 400 + (month <= 2);
+    memcpy(at, "0000-00-00T00:00:00.", STAMP_SIZE);
+    write_digits(at, year, 4);
+    write_digits(at + 5, month, 2);
+    write_digits(at + 8, day, 2);
+    write_digits(at + 11, rest / 3600, 2);
+    write_digits(at + 14, rest / 60 % 60, 2);
+    write_digits(at + 17, rest % 60, 2);
+}
+
+int put_time(Buffer *buffer, long long time_ns)
+{
+    static long long cached_second = 0;
+    static char cached[STAMP_SIZE + 1] = "1970-01-01T00:00:00.";
+    long long second = time_ns / SECOND, rest = time_ns % SECOND;
+    if (rest < 0) {
+        rest += SECOND;
+        second--;
+    }
+    if (second != cached_second) {
+        /* A 64-bit count of nanoseconds ends in the year 2262: no clamping here. */
+        format_second(cached, second);
+        cached_second = second;
+    }
+    char text[STAMP_SIZE + 7];
+    memcpy(text, cached, STAMP_SIZE);
+    write_digits(text + STAMP_SIZE, rest / 1000, 6);
+    text[STAMP_SIZE + 6] = 'Z';
+    return put(buffer, text, sizeof text);
+}
+
+static int put_str(Buffer *buffer, PyObject *text)
+{
+    Py_ssize_t size;
+    const char *data = PyUnicode_AsUTF8AndSize(text, &size);
+    return data == NULL ? -1 : put(buffer, data, size);
+}
+
+/* Calls `function(argument)`, which returns text, and writes that. */
+static int put_called(Buffer *buffer, PyObject *function, PyObject *argument)
+{
+    PyObject *text = PyObject_CallOneArg(function, argument);
+    if (text == NULL)
+        return -1;
+    int result = put_str(buffer, text);
+    Py_DECREF(text);
+    return result;
+}
+
+static int put_attribute(Buffer *buffer, PyObject *holder, PyObject *name)
+{
+    PyObject *text = PyObject_GetAttr(holder, name);
+    if (text == NULL)
+        return -1;
+    int result = put_str(buffer, text);
+    Py_DECREF(text);
+    return result;
+}
+
+static int put_time_field(Buffer *buffer, PyObject *record, int field, long long *time_ns)
+{
+    *time_ns = PyLong_AsLongLong(PyTuple_GET_ITEM(record, field));
+    if (*time_ns == -1 && PyErr_Occurred())
+        return -1;
+    return put_time(buffer, *time_ns);
+}
+
+static int put_event_name(Buffer *buffer, PyObject *name)
+{
+    if (!is_plain_text(name))
+        return put_called(buffer, config.name_fragment, name);
+    if (PUT(buffer, "\"") < 0)
+        return -1;
+    return put(buffer, (const char *)PyUnicode_1BYTE_DATA(name), PyUnicode_GET_LENGTH(name));
+}
+
+static int put_head(Buffer *b, PyObject *record, PyObject *phase, long long *time_ns)
+{
+    const char *phase_text = PyUnicode_AsUTF8(phase);
+    if (phase_text == NULL)
+        return -1;
+    int provisional = phase_text[0] != 'e';
+    if (PUT(b, "{\"__tracer_meta__\":{\"timestamp\":\"") < 0
+        || put_time_field(b, record, F_TIME_NS, time_ns) < 0 || PUT(b, "\",\"event\":") < 0
+        || put_event_name(b, PyTuple_GET_ITEM(record, F_NAME)) < 0 || PUT(b, ".") < 0
+        || put_str(b, phase) < 0 || PUT(b, "\",\"trace_id\":\"") < 0
+        || put_str(b, PyTuple_GET_ITEM(record, F_TRACE_ID)) < 0 || PUT(b, "\",\"span_id\":\"") < 0
+        || put_str(b, PyTuple_GET_ITEM(record, F_SPAN_ID)) < 0 || PUT(b, "\",") < 0
+        || put_attribute(b, PyTuple_GET_ITEM(record, F_SITE), config.s_fragment) < 0)
+        return -1;
+    if (provisional && PUT(b, ",\"provisional\":true") < 0)
+        return -1;
+    if (PUT(b, ",\"version\":2,\"kind\":\"span\",\"phase\":\"") < 0 || put_str(b, phase) < 0
+        || PUT(b, "\",\"seq\":") < 0)
+        return -1;
+    long long seq = PyLong_AsLongLong(PyTuple_GET_ITEM(record, F_SEQ));
+    if (seq == -1 && PyErr_Occurred())
+        return -1;
+    if (put_number(b, seq) < 0 || PUT(b, ",\"process\":\"") < 0
+        || put_attribute(b, PyTuple_GET_ITEM(record, F_PROCESS), config.s_id) < 0)
+        return -1;
+    return PUT(b, "\"");
+}
+
+static int put_relations(Buffer *b, PyObject *record)
+{
+    PyObject *parent = PyTuple_GET_ITEM(record, F_PARENT_SPAN_ID);
+    PyObject *kind = PyTuple_GET_ITEM(record, F_SPAN_KIND);
+    PyObject *scope = PyTuple_GET_ITEM(record, F_SCOPE);
+    PyObject *links = PyTuple_GET_ITEM(record, F_LINKS);
+    PyObject *thread = PyTuple_GET_ITEM(record, F_THREAD);
+    PyObject *task = PyTuple_GET_ITEM(record, F_TASK);
+    if (PyUnicode_GET_LENGTH(parent)
+        && (PUT(b, ",\"parent_span_id\":\"") < 0 || put_str(b, parent) < 0 || PUT(b, "\"") < 0))
+        return -1;
+    if (PyUnicode_GET_LENGTH(kind)
+        && (PUT(b, ",\"span_kind\":\"") < 0 || put_str(b, kind) < 0 || PUT(b, "\"") < 0))
+        return -1;
+    if (scope != Py_None
+        && (PUT(b, ",\"scope\":") < 0 || put_attribute(b, scope, config.s_fragment) < 0))
+        return -1;
+    if (PyTuple_GET_SIZE(links)
+        && (PUT(b, ",\"links\":") < 0 || put_called(b, config.encode_links, links) < 0))
+        return -1;
+    if (thread != Py_None
+        && (PUT(b, ",\"thread\":") < 0 || put_attribute(b, thread, config.s_fragment) < 0))
+        return -1;
+    if (task != Py_None
+        && (PUT(b, ",\"task\":") < 0 || put_attribute(b, task, config.s_fragment) < 0))
+        return -1;
+    return 0;
+}
+
+static int put_end(Buffer *b, PyObject *record, long long time_ns)
+{
+    long long start_ns;
+    PyObject *status = PyTuple_GET_ITEM(record, F_STATUS);
+    PyObject *events = PyTuple_GET_ITEM(record, F_EVENTS);
+    PyObject *abandoned = PyTuple_GET_ITEM(record, F_ABANDONED);
+    if (PUT(b, ",\"start\":\"") < 0 || put_time_field(b, record, F_START_NS, &start_ns) < 0
+        || PUT(b, "\",\"duration_ns\":") < 0 || put_number(b, time_ns - start_ns) < 0
+        || PUT(b, ",\"status\":") < 0)
+        return -1;
+    int plain = status == Py_None || status == config.unset_status;
+    if ((plain ? PUT(b, "{\"code\":\"unset\"}") : put_called(b, config.encode_status, status)) < 0)
+        return -1;
+    if (PyTuple_GET_SIZE(events)
+        && (PUT(b, ",\"events\":") < 0 || put_called(b, config.encode_events, events) < 0))
+        return -1;
+    if (abandoned != Py_None
+        && (PUT(b, ",\"abandoned\":\"") < 0 || put_str(b, abandoned) < 0 || PUT(b, "\"") < 0))
+        return -1;
+    return 0;
+}
+
+/* The user's data, by the Python codec: it knows every awkward value. */
+static int put_any_object(Buffer *b, PyObject *attributes)
+{
+    PyObject *budget = PyLong_FromSsize_t(1048576 - b->size);
+    PyObject *encoded = budget == NULL ? NULL
+        : PyObject_CallFunctionObjArgs(config.encode_object, attributes, budget, NULL);
+    Py_XDECREF(budget);
+    if (encoded == NULL)
+        return -1;
+    int result = put(b, PyBytes_AS_STRING(encoded) + 1, PyBytes_GET_SIZE(encoded) - 1);
+    Py_DECREF(encoded);
+    return result;
+}
+
+static int put_attributes(Buffer *b, PyObject *attributes)
+{
+    Py_ssize_t size = PyObject_Size(attributes);
+    if (size < 0)
+        return -1;
+    if (size == 0)
+        return PUT(b, "}}\n");
+    if (PUT(b, "},") < 0)
+        return -1;
+    Py_ssize_t begin = b->size;
+    int plain = put_plain_object(b, attributes);
+    if (plain < 0)
+        return -1;
+    if (plain) {
+        /* Take the opening brace out again: the object goes on in this one. */
+        b->size--;
+        memmove(b->data + begin, b->data + begin + 1, (size_t)(b->size - begin));
+    }
+    else if (put_any_object(b, attributes) < 0)
+        return -1;
+    return PUT(b, "\n");
+}
+
+static int put_span(Buffer *b, PyObject *record)
+{
+    PyObject *phase = PyTuple_GET_ITEM(record, F_PHASE);
+    PyObject *extra = PyTuple_GET_ITEM(record, F_EXTRA);
+    long long time_ns;
+    if (!PyUnicode_Check(phase)) {
+        PyErr_SetString(PyExc_TypeError, "a span record has a phase");
+        return -1;
+    }
+    if (put_head(b, record, phase, &time_ns) < 0 || put_relations(b, record) < 0)
+        return -1;
+    if (PyUnicode_READ_CHAR(phase, 0) == 'e' && put_end(b, record, time_ns) < 0)
+        return -1;
+    Py_ssize_t extras = PyObject_Size(extra);
+    if (extras < 0 || (extras && put_called(b, config.encode_extra, record) < 0))
+        return -1;
+    return put_attributes(b, PyTuple_GET_ITEM(record, F_ATTRIBUTES));
+}
+
+PyObject *speed_encode_line(PyObject *Py_UNUSED(module), PyObject *record)
+{
+    if ((PyObject *)Py_TYPE(record) != config.record_type)
+        return PyObject_CallOneArg(config.encode_line, record);
+    PyObject *kind = PyTuple_GET_ITEM(record, F_KIND);
+    if (!PyUnicode_Check(kind) || PyUnicode_GET_LENGTH(kind) != 4
+        || PyUnicode_READ_CHAR(kind, 0) != 's')
+        return PyObject_CallOneArg(config.encode_line, record);
+    char room[2048];
+    Buffer buffer = {room, 0, (Py_ssize_t)sizeof room, NULL};
+    PyObject *line = NULL;
+    if (put_span(&buffer, record) == 0)
+        line = PyBytes_FromStringAndSize(buffer.data, buffer.size);
+    PyMem_Free(buffer.heap);
+    if (line == NULL && !PyErr_ExceptionMatches(PyExc_MemoryError)) {
+        /* Whatever it was (a time beyond 64 bits), the Python codec decides. */
+        PyErr_Clear();
+        return PyObject_CallOneArg(config.encode_line, record);
+    }
+    return line;
+}

@@ -1,0 +1,146 @@
+/* Plain values as JSON: what nearly all attributes are made of.
+ *
+ * Anything else (text that needs an escape, floats with an exponent, bytes,
+ * nested objects, large objects) is left to the Python codec, so that there is
+ * one place that knows how awkward values are written.
+ */
+#include "speed.h"
+
+#define MAX_PLAIN_TEXT 4096
+#define MAX_PLAIN_OBJECT 65536
+#define MAX_DIGITS 24
+
+int buffer_grow(Buffer *buffer, Py_ssize_t more)
+{
+    Py_ssize_t room = (buffer->size + more) * 2;
+    char *heap = PyMem_Realloc(buffer->heap, (size_t)room);
+    if (heap == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    if (buffer->heap == NULL)
+        memcpy(heap, buffer->data, (size_t)buffer->size);
+    buffer->heap = buffer->data = heap;
+    buffer->room = room;
+    return 0;
+}
+
+int put_number(Buffer *buffer, long long number)
+{
+    char digits[MAX_DIGITS];
+    char *at = digits + sizeof digits;
+    unsigned long long rest = number < 0 ? 0ULL - (unsigned long long)number
+                                         : (unsigned long long)number;
+    do {
+        *--at = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest);
+    if (number < 0)
+        *--at = '-';
+    return put(buffer, at, digits + sizeof digits - at);
+}
+
+int is_plain_text(PyObject *text)
+{
+    if (!PyUnicode_CheckExact(text) || !PyUnicode_IS_COMPACT_ASCII(text))
+        return 0;
+    Py_ssize_t size = PyUnicode_GET_LENGTH(text);
+    if (size > MAX_PLAIN_TEXT)
+        return 0;
+    const unsigned char *at = PyUnicode_1BYTE_DATA(text);
+    for (const unsigned char *end = at + size; at < end; at++)
+        if (*at < 0x20 || *at == '"' || *at == '\\' || *at == 0x7f)
+            return 0;
+    return 1;
+}
+
+static int put_quoted(Buffer *buffer, PyObject *text)
+{
+    if (PUT(buffer, "\"") < 0
+        || put(buffer, (const char *)PyUnicode_1BYTE_DATA(text), PyUnicode_GET_LENGTH(text)) < 0)
+        return -1;
+    return PUT(buffer, "\"") < 0 ? -1 : 1;
+}
+
+static int put_float(Buffer *buffer, double value)
+{
+    if (!(value - value == 0.0))    /* NaN or infinite */
+        return 0;
+    char *text = PyOS_double_to_string(value, 'r', 0, Py_DTSF_ADD_DOT_0, NULL);
+    if (text == NULL)
+        return -1;
+    int result = 0;
+    /* Python and the encoder differ in how they write exponents. */
+    if (strchr(text, 'e') == NULL && !(value < 1e-4 && value > -1e-4 && value != 0.0))
+        result = put(buffer, text, (Py_ssize_t)strlen(text)) < 0 ? -1 : 1;
+    PyMem_Free(text);
+    return result;
+}
+
+static int put_plain_value(Buffer *buffer, PyObject *value, int depth);
+
+static int put_plain_sequence(Buffer *buffer, PyObject *sequence, int depth)
+{
+    Py_ssize_t size = PySequence_Fast_GET_SIZE(sequence);
+    if (depth > 4 || size > MAX_PLAIN_TEXT)
+        return 0;
+    if (PUT(buffer, "[") < 0)
+        return -1;
+    for (Py_ssize_t i = 0; i < size; i++) {
+        if (i && PUT(buffer, ",") < 0)
+            return -1;
+        int result = put_plain_value(buffer, PySequence_Fast_GET_ITEM(sequence, i), depth + 1);
+        if (result != 1)
+            return result;
+    }
+    return PUT(buffer, "]") < 0 ? -1 : 1;
+}
+
+static int put_plain_value(Buffer *buffer, PyObject *value, int depth)
+{
+    if (PyUnicode_CheckExact(value))
+        return is_plain_text(value) ? put_quoted(buffer, value) : 0;
+    if (value == Py_True)
+        return PUT(buffer, "true") < 0 ? -1 : 1;
+    if (value == Py_False)
+        return PUT(buffer, "false") < 0 ? -1 : 1;
+    if (value == Py_None)
+        return PUT(buffer, "null") < 0 ? -1 : 1;
+    if (PyLong_CheckExact(value)) {
+        int overflow;
+        long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
+        if (overflow)
+            return 0;
+        return put_number(buffer, number) < 0 ? -1 : 1;
+    }
+    if (PyFloat_CheckExact(value))
+        return put_float(buffer, PyFloat_AS_DOUBLE(value));
+    if (PyTuple_CheckExact(value) || PyList_CheckExact(value))
+        return put_plain_sequence(buffer, value, depth);
+    return 0;
+}
+
+int put_plain_object(Buffer *buffer, PyObject *mapping)
+{
+    if (!PyDict_CheckExact(mapping))
+        return 0;
+    Py_ssize_t begin = buffer->size, position = 0;
+    PyObject *key, *value;
+    char separator = '{';
+    while (PyDict_Next(mapping, &position, &key, &value)) {
+        if (!is_plain_text(key) || PyUnicode_Compare(key, config.meta_key) == 0)
+            goto not_plain;
+        if (put(buffer, &separator, 1) < 0 || put_quoted(buffer, key) < 0 || PUT(buffer, ":") < 0)
+            return -1;
+        int result = put_plain_value(buffer, value, 0);
+        if (result < 0)
+            return -1;
+        if (result == 0 || buffer->size - begin > MAX_PLAIN_OBJECT)
+            goto not_plain;
+        separator = ',';
+    }
+    return PUT(buffer, "}") < 0 ? -1 : 1;
+not_plain:
+    buffer->size = begin;
+    return 0;
+}

@@ -1,0 +1,59 @@
+/* otel_ext._speed: the hot path, compiled. Optional; the Python code is the
+ * reference and always there, and tests hold both to the same bytes. */
+#include "speed.h"
+
+Config config;
+
+static PyObject *configure(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"record_type", "encode_line", "encode_object", "name_fragment",
+                            "encode_status", "encode_links", "encode_events", "encode_extra",
+                            "meta_key", "unset_status", NULL};
+    Config given = config;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$OOOOOOOOUO", names, &given.record_type,
+                                     &given.encode_line, &given.encode_object,
+                                     &given.name_fragment, &given.encode_status,
+                                     &given.encode_links, &given.encode_events,
+                                     &given.encode_extra, &given.meta_key, &given.unset_status))
+        return NULL;
+    /* Given once, at import, and kept for as long as the process lives. */
+    Py_INCREF(given.record_type);
+    Py_INCREF(given.encode_line);
+    Py_INCREF(given.encode_object);
+    Py_INCREF(given.name_fragment);
+    Py_INCREF(given.encode_status);
+    Py_INCREF(given.encode_links);
+    Py_INCREF(given.encode_events);
+    Py_INCREF(given.encode_extra);
+    Py_INCREF(given.meta_key);
+    Py_INCREF(given.unset_status);
+    config = given;
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef methods[] = {
+    {"configure", (PyCFunction)(void (*)(void))configure, METH_VARARGS | METH_KEYWORDS,
+     "Take the Python functions that handle what is not handled here."},
+    {"encode_line", speed_encode_line, METH_O, "Return the record as one line of JSON."},
+    {"configure_capture", (PyCFunction)(void (*)(void))speed_configure_capture,
+     METH_VARARGS | METH_KEYWORDS, "Take what capturing a span needs to know of the SDK."},
+    {"capture_start", (PyCFunction)(void (*)(void))speed_capture_start, METH_FASTCALL,
+     "Return the start record of a span."},
+    {"capture_end", (PyCFunction)(void (*)(void))speed_capture_end, METH_FASTCALL,
+     "Return the final record of a span."},
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT, "otel_ext._speed", "The hot path of otel-ext, compiled.", -1, methods,
+    NULL, NULL, NULL, NULL,
+};
+
+PyMODINIT_FUNC PyInit__speed(void)
+{
+    config.s_fragment = PyUnicode_InternFromString("fragment");
+    config.s_id = PyUnicode_InternFromString("id");
+    if (config.s_fragment == NULL || config.s_id == NULL || speed_init_capture() < 0)
+        return NULL;
+    return PyModule_Create(&definition);
+}

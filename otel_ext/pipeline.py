@@ -1,0 +1,191 @@
+"""`configure()`: from settings to a provider that records. The only place that wires.
+
+::
+
+    settings ─► config ─► exporters ─► LifecycleSpanProcessor ─► tracer provider
+                                                    └─► Handle ◄─ atexit
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry import trace
+
+from otel_ext.config import Config, compat_mode, load_config, set_config
+from otel_ext.handle import Handle
+from otel_ext.runtime.guard import report_problem
+
+if TYPE_CHECKING:
+    from otel_ext.protocols import RecordExporter
+
+__all__ = ["configure", "install", "make_exporter"]
+
+_current: Final[dict[str, Handle]] = {}
+_WAIT_SECONDS: Final = 5.0
+
+
+def configure(*, tracer_provider: object = None, **settings: object) -> Handle:
+    """Record every span of this program from its start.
+
+    Makes a tracer provider if there is none, with the resource that
+    `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` describe; otherwise adds to
+    the one that is there. Does nothing if `OTEL_SDK_DISABLED` is true. A second
+    call returns the handle of the first; if its settings differ, it says so on
+    stderr and they have no effect.
+
+    Args:
+        tracer_provider: A provider to add to, instead of the global one.
+        **settings: Any setting of the configuration, such as `output="traces"`
+            or `compat_mode=True`; they win over environment and file.
+
+    Returns:
+        The handle to flush and shut down; it can be left alone, since records are
+        brought out at exit. As a context manager it shuts down at the end.
+
+    Raises:
+        ConfigError: A setting is wrong, wherever it was set.
+
+    >>> import otel_ext
+    >>> handle = configure(enabled=False)
+    >>> handle.active
+    False
+    >>> handle.shutdown()
+    True
+    """
+    config = load_config(settings)
+    known = _current.get("handle")
+    if known is not None and not known.closed:
+        return _known(known, config, settings)
+    return install(config, tracer_provider)
+
+
+def _known(handle: Handle, config: Config, settings: dict[str, object]) -> Handle:
+    """Return the handle of an earlier call; says so if this one wants something else."""
+    handle.wait_ready(_WAIT_SECONDS)
+    if settings and config != handle.config:
+        differ = [
+            f"{setting.name}={value}"
+            for setting, value, _ in config.items()
+            if value != handle.config.value(setting.name)
+        ]
+        report_problem(
+            "configure() was called a second time",
+            f"the first call's settings stay, without {', '.join(differ)}."
+            " Shut its handle down first to begin anew",
+        )
+    return handle
+
+
+def install(config: Config, tracer_provider: object = None) -> Handle:
+    """Put `config` to work, unless something is at work already; never raises.
+
+    Args:
+        config: The configuration.
+        tracer_provider: A provider to add to, instead of the global one.
+
+    Returns:
+        The handle of what is at work.
+    """
+    disabled = _sdk_disabled() or not config.capture.enabled
+    handle = Handle(config) if disabled else _make_handle(config)
+    while (winner := _current.setdefault("handle", handle)) is not handle:
+        # Another thread came first, or what is there has been shut down.
+        if not winner.closed:
+            winner.wait_ready(_WAIT_SECONDS)
+            return winner
+        _current.pop("handle", None)
+    try:
+        if handle.active:
+            _say_warnings(config)
+            set_config(config)
+            _attach(handle, tracer_provider)
+            atexit.register(handle.drain)
+    finally:
+        handle.set_ready()
+    return handle
+
+
+def _say_warnings(config: Config) -> None:
+    if "OTEL_EXT_RUN_PID" not in os.environ:  # else `otel-ext run` has said them, once for all
+        for warning in config.warnings:
+            report_problem("configuration", warning)
+
+
+def _sdk_disabled() -> bool:
+    return os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+
+
+def _make_handle(config: Config) -> Handle:
+    from otel_ext.processors.lifecycle import LifecycleSpanProcessor  # noqa: PLC0415 - imports the SDK
+
+    exporter = make_exporter(config)
+    processor = LifecycleSpanProcessor(exporter, record_only=config.capture.record_only)
+    return Handle(config, processor=processor, exporter=exporter)
+
+
+def make_exporter(config: Config) -> RecordExporter:
+    """Return the exporter that brings records everywhere `config` names.
+
+    Args:
+        config: The configuration; folders are made when the first record comes.
+    """
+    # Only where something is recorded, and without the exporters nobody asked for.
+    from otel_ext.exporters.compat import CompatExporter  # noqa: PLC0415
+    from otel_ext.exporters.fanout import FanOut  # noqa: PLC0415
+    from otel_ext.exporters.jsonl import JsonlExporter  # noqa: PLC0415
+
+    # The switch is asked for each record, so it can be thrown while the program runs.
+    files = CompatExporter(JsonlExporter(config.output.folder), enabled=compat_mode)
+    console = _make_console(config)
+    return files if console is None else FanOut(files, console)
+
+
+def _make_console(config: Config) -> RecordExporter | None:
+    mode = config.console.mode
+    if mode == "off" or (mode == "auto" and not _is_seen()):
+        return None
+    from otel_ext.exporters.console import ConsoleExporter  # noqa: PLC0415
+
+    return ConsoleExporter(mode="jsonl" if mode == "json" else "people")
+
+
+def _is_seen() -> bool:
+    """Whether a person looks at standard error."""
+    try:
+        return sys.stderr.isatty()
+    except (AttributeError, ValueError):
+        return False  # replaced, closed, or none at all
+
+
+def _attach(handle: Handle, tracer_provider: object) -> None:
+    """Add the processor of `handle` to a provider; one is made if there is none."""
+    try:
+        provider = tracer_provider or _global_provider()
+        add = getattr(provider, "add_span_processor", None)
+        if add is None:
+            report_problem(
+                "nothing is recorded",
+                f"the tracer provider {type(provider).__qualname__} takes no span processors;"
+                " use opentelemetry.sdk.trace.TracerProvider",
+            )
+            return
+        add(handle.processor)
+    except Exception as error:  # noqa: BLE001 - a provider is anybody's code
+        report_problem("nothing is recorded: no tracer provider can be used", error)
+
+
+def _global_provider() -> object:
+    """Return the global provider, after making it where there is none."""
+    found = trace.get_tracer_provider()
+    if not isinstance(found, trace.ProxyTracerProvider):
+        return found
+    from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
+    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
+
+    trace.set_tracer_provider(TracerProvider(resource=Resource.create()))
+    # Another thread may have been faster; then it is that one's.
+    return trace.get_tracer_provider()

@@ -1,0 +1,153 @@
+"""Which parts of otel-ext are well, and why not.
+
+Parts report by themselves: a part keeps a `HealthCell` and says what it is
+doing, or registers a method that answers when asked. The registry holds both
+weakly, so a part that is gone is no longer listed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import count
+from time import time_ns
+from typing import TYPE_CHECKING, Final, Literal
+from weakref import WeakMethod
+
+from otel_ext.record.timestamps import format_ns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Health", "HealthCell", "PartHealth", "State", "health", "register_part"]
+
+State = Literal["healthy", "degraded", "failed"]
+_ORDER: Final[tuple[State, ...]] = ("healthy", "degraded", "failed")
+
+
+@dataclass(frozen=True)
+class PartHealth:
+    """How one part is.
+
+    Args:
+        name: The part.
+        state: `healthy`; `degraded`: it works, but not as configured; `failed`: it does not.
+        detail: Why, or what it is doing; may be empty.
+        since_ns: Since when, in nanoseconds since the epoch.
+    """
+
+    name: str
+    state: State
+    detail: str = ""
+    since_ns: int = 0
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the part for JSON."""
+        return {
+            "name": self.name,
+            "state": self.state,
+            "detail": self.detail,
+            "since": format_ns(self.since_ns),
+        }
+
+
+@dataclass(frozen=True)
+class Health:
+    """How all parts were at one moment.
+
+    >>> sick = PartHealth("journal", "degraded", "disk full", 0)
+    >>> Health((PartHealth("worker", "healthy"), sick)).state
+    'degraded'
+    """
+
+    parts: tuple[PartHealth, ...]
+
+    @property
+    def state(self) -> State:
+        """The worst state of any part; `healthy` when there are none."""
+        return _ORDER[max((_ORDER.index(part.state) for part in self.parts), default=0)]
+
+    def part(self, name: str) -> PartHealth | None:
+        """Return the part called `name`; the worst one if there are several."""
+        found = [part for part in self.parts if part.name == name]
+        return max(found, key=lambda part: _ORDER.index(part.state), default=None)
+
+    def as_dict(self) -> dict[str, object]:
+        """Return everything for JSON."""
+        return {"state": self.state, "parts": [part.as_dict() for part in self.parts]}
+
+
+_reports: Final[dict[int, WeakMethod[Callable[[], PartHealth]]]] = {}
+_numbers: Final = count()
+
+
+def register_part(report: Callable[[], PartHealth]) -> None:
+    """List a part in `health()` for as long as its object lives.
+
+    Args:
+        report: A bound method that says how the part is: quick, without a lock.
+    """
+    number = next(_numbers)
+    _reports[number] = WeakMethod(report, lambda _: _reports.pop(number, None))
+
+
+class HealthCell:
+    """What a part says about itself; keeps the moment of the last change.
+
+    Args:
+        name: The part's name.
+        detail: What to say at first.
+
+    >>> cell = HealthCell("journal")
+    >>> cell.degraded("disk full")
+    >>> cell.report().state, cell.report().detail
+    ('degraded', 'disk full')
+    """
+
+    __slots__ = ("__weakref__", "_report", "name")
+
+    def __init__(self, name: str, detail: str = "") -> None:
+        self.name = name
+        self._report = PartHealth(name, "healthy", detail, time_ns())
+        register_part(self.report)
+
+    def report(self) -> PartHealth:
+        """Return how the part is."""
+        return self._report
+
+    def healthy(self, detail: str = "") -> None:
+        """Say that the part works as configured."""
+        self._set("healthy", detail)
+
+    def degraded(self, detail: str) -> None:
+        """Say that the part works, but not as configured, and why."""
+        self._set("degraded", detail)
+
+    def failed(self, detail: str) -> None:
+        """Say that the part does not work, and why."""
+        self._set("failed", detail)
+
+    def _set(self, state: State, detail: str) -> None:
+        old = self._report
+        if (state, detail) != (old.state, old.detail):
+            since = old.since_ns if state == old.state else time_ns()
+            # One assignment: a reader sees the old report or the new one.
+            self._report = PartHealth(self.name, state, detail, since)
+
+
+def health() -> Health:
+    """Return how every part of otel-ext in this process is now.
+
+    >>> health().state in ("healthy", "degraded", "failed")
+    True
+    """
+    parts: list[PartHealth] = []
+    for _, reference in sorted(_reports.copy().items()):
+        report = reference()
+        if report is None:
+            continue
+        try:
+            parts.append(report())
+        except Exception as error:  # noqa: BLE001 - one part must not hide the others
+            owner = type(getattr(report, "__self__", report)).__name__
+            parts.append(PartHealth(owner, "failed", f"cannot say: {error!r}", time_ns()))
+    return Health(tuple(parts))

@@ -1,0 +1,93 @@
+"""The records a process writes about itself: at its beginning and at its end.
+
+Span records name their process by its id; who that is, and through which
+resource it is seen, stands once, in the record that opens the file.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from time import time_ns
+from typing import TYPE_CHECKING, Final
+
+from otel_ext.record.model import EMPTY, UNKNOWN_SITE, CallSite, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from otel_ext.record.model import Process
+
+__all__ = ["PROCESS_END", "PROCESS_START", "process_end_record", "process_record", "process_start_record"]
+
+PROCESS_START: Final = "process.start"
+PROCESS_END: Final = "process.end"
+
+_MAX_ARGUMENTS: Final = 256
+_MAX_ARGUMENT: Final = 4_096
+
+
+def process_start_record(process: Process, seq: int) -> Record:
+    """Return the record that opens the file of `process`: who it is, and its resource.
+
+    Args:
+        process: The process as seen through one resource.
+        seq: The record's number within the process.
+
+    >>> from otel_ext.record.model import Process
+    >>> record = process_start_record(Process("b0-7-1-aa", pid=7, start_time=1), 1)
+    >>> record.event, record.extra["pid"], record.extra["start_time"]
+    ('process.start', 7, 1)
+    """
+    facts: dict[str, object] = {
+        "pid": process.pid,
+        "start_time": process.start_time,
+        "boot_id": process.boot_id,
+        "host": process.host,
+        "argv": _bounded(process.argv),
+        "resource": process.resource,
+    }
+    return process_record(PROCESS_START, process, seq, facts)
+
+
+def process_end_record(process: Process, seq: int) -> Record:
+    """Return the record that closes the file of `process` in good order.
+
+    Args:
+        process: The process as its start record named it.
+        seq: The record's number within the process.
+    """
+    return process_record(PROCESS_END, process, seq)
+
+
+def process_record(
+    name: str, process: Process, seq: int, facts: Mapping[str, object] = EMPTY
+) -> Record:
+    """Return a record of kind `process`, of this moment.
+
+    Args:
+        name: What happened, such as `process.start`.
+        process: The process it speaks of.
+        seq: The record's number within the process.
+        facts: Metadata that only this record has.
+    """
+    return Record("process", None, name, time_ns(), seq, process, _main_site(), extra=facts)
+
+
+def _main_site() -> CallSite:
+    """Return the program's main script as a place: there is no better one for a process."""
+    path: object = getattr(sys.modules.get("__main__"), "__file__", None)
+    if not isinstance(path, str):
+        return UNKNOWN_SITE
+    try:
+        root = os.getcwd() + os.sep  # noqa: PTH109 - a removed folder must not matter
+    except OSError:
+        root = os.sep * 2
+    return CallSite(path.removeprefix(root), 0, "<module>")
+
+
+def _bounded(argv: tuple[str, ...]) -> list[str]:
+    """Return the command line cut to what a record has room for."""
+    kept = [argument[:_MAX_ARGUMENT] for argument in argv[:_MAX_ARGUMENTS]]
+    left_out = len(argv) - len(kept)
+    return [*kept, f"<left out: {left_out} arguments>"] if left_out else kept

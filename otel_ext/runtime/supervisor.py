@@ -1,0 +1,162 @@
+"""Keeps background threads alive: notices that one died, starts it again, backs off.
+
+There is no thread that watches. A part that dies says so as its last act; the
+next hook that passes by (`ensure`) starts it again when its time has come. While
+all is well that costs the hook one look at an empty dictionary.
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from otel_ext.runtime.fork import after_fork_in_child
+from otel_ext.runtime.guard import report_problem
+from otel_ext.runtime.health import HealthCell
+from otel_ext.runtime.native import new_lock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Supervisor", "shared_supervisor"]
+
+_FIRST_DELAY: Final = 0.1
+_MAX_DELAY: Final = 30.0
+_STABLE: Final = 60.0
+
+
+class _Part:
+    """A supervised part: how to start it, and how it has fared."""
+
+    __slots__ = ("after", "cell", "failures", "name", "start", "started_at")
+
+    def __init__(self, name: str, start: Callable[[], None], after: tuple[str, ...]) -> None:
+        self.name = name
+        self.start = start
+        self.after = after
+        self.failures = 0
+        self.started_at = 0.0
+        self.cell = HealthCell(name, "not started")
+
+    def delay(self) -> float:
+        """Seconds until the next attempt; none for a part that had lived well."""
+        return min(_FIRST_DELAY * 2.0 ** min(self.failures - 1, 20), _MAX_DELAY)
+
+
+class Supervisor:
+    """Starts parts when they are needed and again when they died.
+
+    >>> supervisor = Supervisor()
+    >>> supervisor.add("drain", lambda: print("drain starts"))
+    >>> supervisor.add("sender", lambda: print("sender starts"), after=("drain",))
+    >>> supervisor.start("drain")
+    drain starts
+    >>> supervisor.start("sender")
+    sender starts
+    """
+
+    def __init__(self) -> None:
+        self._parts: dict[str, _Part] = {}
+        self._down: dict[str, float] = {}
+        self._restarting = new_lock()
+        after_fork_in_child(self._begin_anew)
+
+    def add(self, name: str, start: Callable[[], None], *, after: tuple[str, ...] = ()) -> None:
+        """Take a part into care.
+
+        Args:
+            name: Its name in `health()`.
+            start: Starts its thread, quickly; raises if it cannot.
+            after: Parts that it depends on: when one of these is started again,
+                so is this one, behind it.
+        """
+        self._parts[name] = _Part(name, start, after)
+
+    def remove(self, name: str) -> None:
+        """Let go of a part that was stopped in order."""
+        self._parts.pop(name, None)
+        self._down.pop(name, None)
+
+    def start(self, name: str) -> None:
+        """Start the part `name` for the first time, or after it was stopped."""
+        if name in self._parts:
+            self._down.setdefault(name, 0.0)
+            self.ensure()
+
+    def died(self, name: str, error: BaseException | str) -> None:
+        """Note that the part `name` is down; called by its thread as its last act."""
+        part = self._parts.get(name)
+        if part is None:
+            return
+        lived_well = monotonic() - part.started_at > _STABLE
+        part.failures = 1 if lived_well else part.failures + 1
+        self._note(part, error)
+
+    def is_down(self, name: str) -> bool:
+        """Whether the part waits for its next start."""
+        return name in self._down
+
+    def ensure(self) -> None:
+        """Start again what is down and due; cheap while all is well, never waits."""
+        if not self._down:
+            return
+        lock = self._restarting
+        # Two hooks at once, or a signal handler within one: the first does it.
+        if not lock.acquire(blocking=False):
+            return
+        try:
+            now = monotonic()
+            for name, due in list(self._down.items()):
+                if due <= now:
+                    self._start(name, now, seen=set())
+        finally:
+            lock.release()
+
+    def _start(self, name: str, now: float, seen: set[str]) -> None:
+        part = self._parts.get(name)
+        if part is None or name in seen or any(needed in self._down for needed in part.after):
+            return
+        seen.add(name)
+        # Out of the list before it starts: it may die, and say so, at once.
+        self._down.pop(name, None)
+        part.started_at = now
+        try:
+            part.start()
+        except Exception as error:  # noqa: BLE001 - no thread to be had, or the interpreter ends
+            part.failures += 1
+            self._note(part, error)
+            return
+        if name not in self._down:
+            restarts = f"running, started again after {part.failures} failures"
+            part.cell.healthy(restarts if part.failures else "running")
+        for dependant in list(self._parts.values()):
+            if name in dependant.after and dependant.started_at:
+                self._start(dependant.name, now, seen)
+
+    def _note(self, part: _Part, error: BaseException | str) -> None:
+        text = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
+        part.cell.failed(f"{text}; starts again with the first span after {part.delay():.1f} s")
+        self._down[part.name] = monotonic() + part.delay()
+        report_problem(f"{part.name}: stopped and will be started again", error)
+
+    def _begin_anew(self) -> None:
+        """In a forked child no thread is left: nothing is down, nothing was started."""
+        self._down = {}
+        self._restarting = new_lock()
+        for part in self._parts.values():
+            part.started_at = 0.0
+            part.failures = 0
+
+
+_shared: Final[dict[str, Supervisor]] = {}
+
+
+def shared_supervisor() -> Supervisor:
+    """Return the supervisor of this process.
+
+    >>> shared_supervisor() is shared_supervisor()
+    True
+    """
+    found = _shared.get("supervisor")
+    # One step of the interpreter: two threads at once get the same one.
+    return found if found is not None else _shared.setdefault("supervisor", Supervisor())

@@ -1,0 +1,252 @@
+"""Makes a record from a structlog event dict, or from a `logging.LogRecord` inside one.
+
+Nothing here touches a span beyond its context: the SDK writes warnings while it
+holds a span's locks, and a log call made there must not ask for them again.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from time import time_ns
+from typing import TYPE_CHECKING, Final, cast
+
+from opentelemetry import trace
+from opentelemetry.context import get_current
+from structlog.processors import CallsiteParameter, CallsiteParameterAdder, format_exc_info
+
+from otel_ext.record.callsite import find_call_site, site_from_attributes
+from otel_ext.record.capture import current_task, current_thread
+from otel_ext.record.model import EMPTY, UNKNOWN_SITE, CallSite, Record, ThreadInfo
+from otel_ext.runtime import incarnation
+from otel_ext.runtime.fork import after_fork_in_child
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable
+
+    from opentelemetry.context import Context
+    from structlog.typing import EventDict, Processor
+
+    from otel_ext.record.model import Process
+
+__all__ = ["LogCapture"]
+
+# Where a thread of an executor begins. structlog's `ainfo` and its like run there,
+# with nothing of the caller's on the stack.
+_EXECUTOR_FILE: Final = os.path.join("concurrent", "futures", "thread.py")  # noqa: PTH118
+_MAX_SITES: Final = 4_096
+_LEVELS: Final = {"exception": "error", "fatal": "critical", "msg": "info", "warn": "warning"}
+
+_QUALIFIED: Final[CallsiteParameter | None] = (
+    getattr(CallsiteParameter, "QUAL_NAME", None) if sys.version_info >= (3, 11) else None
+)
+_FUNCTION: Final = _QUALIFIED or CallsiteParameter.FUNC_NAME
+# The one public way to what structlog notes for its async methods.
+_find_async_caller: Final = CallsiteParameterAdder(
+    {
+        CallsiteParameter.PATHNAME,
+        CallsiteParameter.LINENO,
+        CallsiteParameter.THREAD,
+        CallsiteParameter.THREAD_NAME,
+        _FUNCTION,
+    },
+)
+_sites: dict[tuple[object, object, object], CallSite] = {}
+
+
+class LogCapture:
+    """Makes the records of one structlog processor; never changes the event dict.
+
+    What structlog's own processors put beside the user's keys moves into the
+    record: `event`, and `level` and `logger` where they say what the call itself
+    says. Every other key stays the user's, `timestamp` included.
+
+    Args:
+        exceptions: A structlog processor that turns `exc_info` into `exception`.
+
+    >>> record = LogCapture().capture(None, "info", {"event": "hello", "level": "info", "n": 1})
+    >>> record.name, record.level, record.attributes
+    ('hello', 'info', {'n': 1})
+    """
+
+    __slots__ = ("__weakref__", "_exceptions", "_ids", "_next_seq", "_process")
+
+    def __init__(self, exceptions: Processor = format_exc_info) -> None:
+        self._exceptions = exceptions
+        self._ids: tuple[trace.SpanContext | None, str, str] = (None, "", "")
+        self._process: Process | None = None
+        self._next_seq: Callable[[], int]
+        after_fork_in_child(self.begin_anew)
+
+    def begin_anew(self) -> None:
+        """Go on as another process; only swaps objects."""
+        self._process = None
+
+    def capture(self, logger: object, method_name: str, event_dict: EventDict) -> Record:
+        """Return the record of one log call.
+
+        Called by a processor's own `__call__`: the search for the call site begins
+        at the caller of that.
+
+        Args:
+            logger: The wrapped logger; its `name` is taken if it has one.
+            method_name: The name of the log method, such as `info`.
+            event_dict: What structlog hands to processors.
+        """
+        process = self._process or self._identify()
+        fields: dict[str, object] = dict(event_dict)
+        name = fields.pop("event", "")
+        if type(name) is not str:
+            name = _name_of(name, fields)
+        if "exc_info" in fields:
+            fields = self._with_exception(fields, logger, method_name)
+        source: logging.LogRecord | None = None
+        if "_from_structlog" in fields:  # the mark of ProcessorFormatter
+            source = cast("logging.LogRecord | None", fields.pop("_record", None))
+            fields.pop("_from_structlog")
+        level, logger_name = _take_level_and_logger(fields, source or logger, method_name)
+        context = get_current()
+        trace_id, span_id = self._ids_in(context) if context else ("", "")
+        if source is None or (event_dict["_from_structlog"] and _is_of_this_thread(source)):
+            time = time_ns()
+            site = find_call_site(3)
+            thread: ThreadInfo | None = current_thread()
+            if site.file.endswith(_EXECUTOR_FILE):
+                site, thread = _async_caller(site, thread)
+        else:
+            time = int(source.created * 1e6) * 1_000
+            site = _site_of(source.pathname, source.lineno, source.funcName)
+            thread = _thread_of(source)
+        return Record._make(
+            (
+                "log",
+                None,  # no phase
+                name,
+                time,
+                self._next_seq(),
+                process,
+                site,
+                fields,
+                trace_id,
+                span_id,
+                "",  # parent_span_id, span_kind, scope, links: a span's
+                "",
+                None,
+                (),
+                thread,
+                current_task(),
+                0,  # start_ns, status, events, abandoned: an end record's
+                None,
+                (),
+                None,
+                level,
+                logger_name,
+                EMPTY,
+            )
+        )
+
+    def _identify(self) -> Process:
+        current = incarnation.current()
+        self._next_seq = current.next_seq
+        found = self._process = current.process_for(None)
+        return found
+
+    def _ids_in(self, context: Context) -> tuple[str, str]:
+        """Return trace id and span id of the current span; the last pair is kept."""
+        span = trace.get_current_span(context).get_span_context()
+        known = self._ids
+        if known[0] is not span:
+            if not span.is_valid:
+                return "", ""
+            known = (span, trace.format_trace_id(span.trace_id), trace.format_span_id(span.span_id))
+            self._ids = known
+        return known[1], known[2]
+
+    def _with_exception(
+        self, fields: dict[str, object], logger: object, method_name: str
+    ) -> dict[str, object]:
+        """Return `fields` with `exc_info` rendered; an exception that resists is named."""
+        error = fields["exc_info"]
+        try:
+            return cast("dict[str, object]", self._exceptions(logger, method_name, fields))
+        except Exception:  # noqa: BLE001 - the user's exception, and maybe the user's formatter
+            fields.pop("exc_info", None)
+            value = error[1] if isinstance(error, tuple) and len(error) > 1 else error
+            fields["exception"] = f"<unprintable: {type(value).__name__}>"
+            return fields
+
+
+def _name_of(event: object, fields: dict[str, object]) -> str:
+    """Return the text of an event that is not text; the value itself stays a user's key."""
+    if isinstance(event, str):
+        return str.__str__(event)
+    fields["event"] = event
+    try:
+        return str.__str__(str(event))
+    except Exception:  # noqa: BLE001 - a user's __str__ may do anything
+        return f"<unprintable: {type(event).__name__}>"
+
+
+def _take_level_and_logger(
+    fields: dict[str, object], named: object, method_name: str
+) -> tuple[str, str]:
+    """Return level and logger's name; keys that only repeat them are structlog's and go."""
+    level = _LEVELS.get(method_name, method_name)
+    found = fields.get("level")
+    if type(found) is str and found == level:
+        del fields["level"]
+    name: object = getattr(named, "name", "")
+    if type(name) is not str:
+        return level, ""
+    found = fields.get("logger")
+    if type(found) is str and found == name:
+        del fields["logger"]
+    return level, name
+
+
+def _is_of_this_thread(source: logging.LogRecord) -> bool:
+    """Whether the log call is still on this stack; a `QueueListener` has another."""
+    return source.thread == threading.get_ident()
+
+
+def _thread_of(source: logging.LogRecord) -> ThreadInfo | None:
+    if _is_of_this_thread(source):
+        return current_thread()
+    if source.thread is None:  # logging.logThreads is off
+        return None
+    return ThreadInfo(source.thread, source.threadName or "")
+
+
+def _async_caller(site: CallSite, thread: ThreadInfo | None) -> tuple[CallSite, ThreadInfo | None]:
+    """Return where and on which thread an async log method was called.
+
+    Args:
+        site: What the stack says, for calls that were none of an async method.
+        thread: The thread of the executor, kept where structlog noted no other.
+    """
+    found = _find_async_caller(None, "", {})  # type: ignore[arg-type]
+    file, line = found["pathname"], found["lineno"]
+    if not isinstance(file, str) or file.endswith(_EXECUTOR_FILE):
+        return site, thread
+    number, name = found["thread"], found["thread_name"]
+    if thread is None or number != thread.id:
+        thread = ThreadInfo(number, name)
+    return _site_of(file, line, found[_FUNCTION.value]), thread
+
+
+def _site_of(file: object, line: object, function: object) -> CallSite:
+    """Return the place, described once for all records from there."""
+    key = (file, line, function)
+    site = _sites.get(key)
+    if site is None:
+        named = {
+            "code.file.path": file,
+            "code.line.number": line,
+            "code.function.name": function,
+        }
+        if len(_sites) >= _MAX_SITES:
+            _sites.clear()
+        site = _sites[key] = site_from_attributes(named) or UNKNOWN_SITE
+    return site

@@ -1,0 +1,63 @@
+"""docs/configuration.md is what the table of settings says."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from otel_ext.config import SETTINGS, Config, load_config
+from otel_ext.config.document import main, render_configuration, render_toml
+from otel_ext.config.toml_file import parse_toml
+
+PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
+
+
+def test_the_page_is_up_to_date() -> None:
+    """The committed page is what the table makes; the page says how to make it anew."""
+    assert PAGE.read_text("utf-8") == render_configuration()
+
+
+def test_the_page_tells_every_setting() -> None:
+    """Name and variables of each setting stand in the page."""
+    page = render_configuration()
+    for setting in SETTINGS:
+        for word in (setting.name, setting.env, *setting.aliases):
+            assert f"`{word}`" in page
+
+
+def test_the_file_of_the_page_sets_every_default(repository: Path) -> None:
+    """The example file is valid, holds every setting, and changes nothing."""
+    (example,) = re.findall(r"```toml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    assert {entry.key for entry in parse_toml(PAGE, example)} == {item.name for item in SETTINGS}
+    file = repository / "otel-ext.toml"
+    file.write_text(example.replace('output = "traces"\n', ""), "utf-8")
+    assert load_config(environ={}) == Config()
+
+
+def test_the_program_of_the_page_runs(repository: Path) -> None:
+    """The Python lines of the page run as they stand."""
+    (example,) = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    environ = {name: value for name, value in os.environ.items() if "OTEL" not in name}
+    subprocess.run([sys.executable, "-c", example], cwd=repository, env=environ, check=True)  # noqa: S603 - our own interpreter
+
+
+def test_every_row_has_four_cells() -> None:
+    """No text of the table breaks the Markdown around it."""
+    rows = [line for line in render_configuration().splitlines() if line.startswith("| `")]
+    assert len(rows) == len(SETTINGS)
+    assert all(row.count("|") == 5 for row in rows)
+
+
+def test_the_page_is_written_where_told(tmp_path: Path) -> None:
+    """The command writes the page to the file named."""
+    file = tmp_path / "page.md"
+    assert main([str(file)]) == 0
+    assert file.read_text("utf-8") == render_configuration()
+
+
+def test_the_example_file_is_made_of_the_table() -> None:
+    """The text of the example stands in the page unchanged."""
+    assert render_toml() in render_configuration()

@@ -1,0 +1,289 @@
+"""Which file counts, and what happens when something else lies in its place."""
+
+from __future__ import annotations
+
+import os
+import socket
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_ext.config import load_config
+from otel_ext.config.files import FILE_NAMES, MAX_FILE_BYTES
+from otel_ext.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+TEXT = {
+    "otel-ext.toml": "sync = 'never'",
+    "otel-ext.yaml": "sync: never",
+    "otel-ext.yml": "sync: never",
+    "pyproject.toml": "[tool.otel-ext]\nsync = 'never'",
+}
+
+
+@contextmanager
+def without_privileges() -> Generator[None, None, None]:
+    """Run the block as an ordinary user, if these tests run as root."""
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65_534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+
+
+def test_the_first_name_in_a_folder_counts(repository: Path) -> None:
+    """Files in one folder have an order; the others are told as passed over."""
+    for name, text in TEXT.items():
+        (repository / name).write_text(text, "utf-8")
+    for index, name in enumerate(FILE_NAMES):
+        config = load_config(environ={})
+        assert config.file == repository / name
+        passed_over = [other for other in FILE_NAMES[index + 1 :] if other != "pyproject.toml"]
+        assert len(config.warnings) == len(passed_over)
+        for other, warning in zip(passed_over, config.warnings, strict=True):
+            assert str(repository / other) in warning
+        (repository / name).unlink()
+
+
+@pytest.mark.parametrize("name", FILE_NAMES)
+def test_a_parent_up_to_the_repository_counts(name: str, repository: Path) -> None:
+    """A program started deep inside a repository finds the file at its root."""
+    deep = repository / "a" / "b"
+    deep.mkdir(parents=True)
+    (repository / name).write_text(TEXT[name], "utf-8")
+    assert load_config(environ={}, folder=deep).file == repository / name
+
+
+def test_the_nearest_folder_counts(repository: Path) -> None:
+    """A file nearer to the program beats one of a better name further up."""
+    deep = repository / "a"
+    deep.mkdir()
+    (repository / "otel-ext.toml").write_text("sync = 'always'", "utf-8")
+    (deep / "pyproject.toml").write_text(TEXT["pyproject.toml"], "utf-8")
+    assert load_config(environ={}, folder=deep).file == deep / "pyproject.toml"
+
+
+def test_nothing_beyond_the_repository_counts(repository: Path) -> None:
+    """The search ends at the root of the repository."""
+    (repository.parent / "otel-ext.toml").write_text("sync = 'never'", "utf-8")
+    assert load_config(environ={}).file is None
+
+
+def test_nothing_beyond_the_home_folder_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The search ends at the home folder, whose own file counts."""
+    home = tmp_path / "home"
+    work = home / "work"
+    work.mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(home))
+    (tmp_path / "otel-ext.toml").write_text("sync = 'never'", "utf-8")
+    assert load_config(environ={}, folder=work).file is None
+    (home / "otel-ext.toml").write_text("sync = 'never'", "utf-8")
+    assert load_config(environ={}, folder=work).file == home / "otel-ext.toml"
+
+
+def test_a_pyproject_without_our_table_is_passed_by(repository: Path) -> None:
+    """The search goes on above a pyproject.toml that is not about us, broken ones included."""
+    deep = repository / "a"
+    deep.mkdir()
+    (repository / "otel-ext.toml").write_text("sync = 'never'", "utf-8")
+    for text in ("[tool.other]\n", "[project]\ndependencies = ['otel-ext']\n", "= broken otel-ext"):
+        (deep / "pyproject.toml").write_text(text, "utf-8")
+        assert load_config(environ={}, folder=deep).file == repository / "otel-ext.toml"
+
+
+def test_a_file_of_another_user_in_a_parent_is_passed_over(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else's file in a shared parent folder does not steer the program, and is told."""
+    deep = repository / "a"
+    deep.mkdir()
+    file = repository / "otel-ext.toml"
+    file.write_text("sync = 'never'", "utf-8")
+    if os.geteuid() == 0:
+        os.chown(file, 65_534, 65_534)
+    else:
+        owner = os.geteuid() + 1
+        plain_stat = Path.stat
+        monkeypatch.setattr(os, "geteuid", lambda: owner)
+        monkeypatch.setattr(
+            Path,
+            "stat",
+            lambda path: plain_stat(Path("/") if path == deep else path),
+        )
+    config = load_config(environ={}, folder=deep)
+    assert config.file is None
+    assert config.warnings == (f"{file} is passed over: it belongs to another user",)
+
+
+def test_an_explicit_file_beats_the_search(repository: Path) -> None:
+    """A file named by argument or variable is the only one; the argument wins."""
+    (repository / "otel-ext.toml").write_text("sync = 'always'", "utf-8")
+    one, two = repository / "one.toml", repository / "two.yaml"
+    one.write_text("sync = 'never'", "utf-8")
+    two.write_text("sync: interval", "utf-8")
+    environ = {"OTEL_EXT_CONFIG": "one.toml"}
+    assert load_config(environ=environ).file == one
+    assert load_config(environ=environ, file=two).file == two
+    assert load_config(environ=environ, file=str(two)).journal.sync == "interval"
+
+
+def test_the_null_device_means_no_file(repository: Path) -> None:
+    """`OTEL_EXT_CONFIG=/dev/null` switches the search off."""
+    (repository / "otel-ext.toml").write_text("broken", "utf-8")
+    config = load_config(environ={"OTEL_EXT_CONFIG": os.devnull})
+    assert (config.file, config.journal.sync) == (None, "interval")
+
+
+def test_a_missing_explicit_file_is_an_error(repository: Path) -> None:
+    """The message names the file and who named it."""
+    environ = {"OTEL_EXT_CONFIG": "gone.toml"}
+    with pytest.raises(ConfigError, match="gone.toml does not exist .*variable OTEL_EXT_CONFIG"):
+        load_config(environ=environ)
+    with pytest.raises(ConfigError, match="does not exist .named by argument config"):
+        load_config(environ=environ, file=repository / "also-gone.toml")
+
+
+def test_an_explicit_pyproject_needs_our_table(repository: Path) -> None:
+    """Naming a pyproject.toml without the table is a mistake."""
+    file = repository / "pyproject.toml"
+    for text in ("", "[tool]\n", "tool = 1\n", "# otel-ext\n"):
+        file.write_text(text, "utf-8")
+        with pytest.raises(ConfigError, match=r"has no table \[tool.otel-ext\]"):
+            load_config(environ={}, file=file)
+
+
+def test_an_unknown_ending_is_an_error(repository: Path) -> None:
+    """A file that is neither TOML nor YAML by its name is refused."""
+    (repository / "settings.ini").write_text("", "utf-8")
+    with pytest.raises(ConfigError, match="unknown ending.*Use .toml, .yaml or .yml"):
+        load_config(environ={}, file="settings.ini")
+
+
+@pytest.mark.parametrize("name", ["otel-ext.toml", "otel-ext.yaml"])
+def test_a_folder_in_its_place(name: str, repository: Path) -> None:
+    """A folder with the file's name is told as such."""
+    (repository / name).mkdir()
+    with pytest.raises(ConfigError, match=f"{name} is a folder, not a file"):
+        load_config(environ={})
+
+
+def test_a_folder_as_pyproject_is_passed_by(repository: Path) -> None:
+    """What cannot be a pyproject.toml of ours is none of our business."""
+    (repository / "pyproject.toml").mkdir()
+    assert load_config(environ={}).file is None
+
+
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/full", "/dev/random"])
+def test_a_device_in_its_place(device: str, repository: Path) -> None:
+    """A device is told as such and never read, named or found through a link."""
+    with pytest.raises(ConfigError, match="is a device, not a file"):
+        load_config(environ={}, file=device)
+    (repository / "otel-ext.yaml").symlink_to(device)
+    with pytest.raises(ConfigError, match="is a device, not a file"):
+        load_config(environ={})
+
+
+def test_a_pipe_in_its_place(repository: Path) -> None:
+    """A pipe nobody writes to does not make the program wait."""
+    os.mkfifo(repository / "otel-ext.toml")
+    with pytest.raises(ConfigError, match="is a pipe or socket, not a file"):
+        load_config(environ={})
+
+
+def test_a_socket_in_its_place(repository: Path) -> None:
+    """A socket is told as such."""
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("otel-ext.toml")
+        with pytest.raises(ConfigError, match="is a pipe or socket, not a file"):
+            load_config(environ={})
+    assert (repository / "otel-ext.toml").exists()
+
+
+def test_a_link_to_itself(repository: Path) -> None:
+    """A file that cannot be opened at all is told with the system's reason."""
+    (repository / "otel-ext.toml").symlink_to("otel-ext.toml")
+    with pytest.raises(ConfigError, match="otel-ext.toml cannot be read: Too many levels"):
+        load_config(environ={})
+
+
+def test_an_unreadable_file(tmp_path: Path) -> None:
+    """A file without permission is told; it is not silently left out."""
+    file = tmp_path / "otel-ext.toml"
+    file.write_text("sync = 'never'", "utf-8")
+    file.chmod(0)
+    with without_privileges(), pytest.raises(ConfigError, match="cannot be read: Permission"):
+        load_config(environ={}, file=file)
+
+
+def test_an_unreadable_folder_is_no_error(repository: Path) -> None:
+    """A folder that may not be looked into holds no file for this program."""
+    hidden = repository / "hidden"
+    (hidden / "inner").mkdir(parents=True)
+    hidden.chmod(0)
+    try:
+        with without_privileges():
+            assert load_config(environ={}, folder=hidden / "inner").file is None
+    finally:
+        hidden.chmod(0o700)
+
+
+def test_a_folder_that_is_gone_is_no_error(repository: Path) -> None:
+    """A program whose working directory was deleted still gets its configuration."""
+    gone = repository / "gone"
+    gone.mkdir()
+    os.chdir(gone)
+    gone.rmdir()
+    assert load_config(environ={"OTEL_EXT_SYNC": "never"}).journal.sync == "never"
+
+
+@pytest.mark.parametrize("name", ["x" * 5000 + ".toml", "nul\0byte.toml"])
+def test_a_name_no_file_can_have(name: str) -> None:
+    """A name the system refuses is a message."""
+    with pytest.raises(ConfigError, match="cannot be read|not a path"):
+        load_config(environ={}, file=name)
+
+
+@pytest.mark.parametrize("name", FILE_NAMES)
+def test_ten_megabytes(name: str, repository: Path) -> None:
+    """A huge file is refused by its size, before it is parsed."""
+    (repository / name).write_bytes(TEXT[name].encode() + b"\n" + b"#" * (10 * MAX_FILE_BYTES))
+    with pytest.raises(
+        ConfigError, match="too large for a configuration .*Use a file of at most 1 MiB"
+    ):
+        load_config(environ={}, file=name)
+
+
+@pytest.mark.parametrize("name", FILE_NAMES)
+def test_bytes_that_are_no_text(name: str, repository: Path) -> None:
+    """A file that is not UTF-8 is told with line and column of the first wrong byte."""
+    (repository / name).write_bytes(b"# otel-ext\n# \xc3\xa9 \xff")
+    with pytest.raises(ConfigError, match=f"{name}:2:6: byte 0xff is not UTF-8 text"):
+        load_config(environ={}, file=name)
+
+
+@pytest.mark.parametrize("name", FILE_NAMES)
+def test_a_byte_order_mark_is_left_out(name: str, repository: Path) -> None:
+    """A file as some editors save it is read like any other."""
+    (repository / name).write_text(TEXT[name], "utf-8-sig")
+    assert load_config(environ={}).journal.sync == "never"
+
+
+def test_an_output_folder_is_relative_to_its_file(repository: Path) -> None:
+    """A relative folder in a file means the same wherever the program starts; elsewhere not."""
+    deep = repository / "a"
+    deep.mkdir()
+    (repository / "otel-ext.toml").write_text("output = 'records'", "utf-8")
+    assert load_config(environ={}, folder=deep).output.folder == repository / "records"
+    from_environment = load_config(environ={"OTEL_EXT_OUTPUT": "records"}, folder=deep)
+    assert from_environment.output.folder == Path("records")
+    (repository / "otel-ext.toml").write_text("output = '/var/records'", "utf-8")
+    assert load_config(environ={}, folder=deep).output.folder == Path("/var/records")

@@ -1,0 +1,240 @@
+"""TOML and YAML text: where mistakes are, and text made to do harm."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from otel_ext.config import load_config
+from otel_ext.config.toml_file import parse_pyproject, parse_toml
+from otel_ext.config.yaml_file import parse_yaml
+from otel_ext.errors import ConfigError
+
+PATH = Path("settings.file")
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("sync = \n", "1:8"),
+        ("\nsync 'x'", "2:6"),
+        ("sync = 'x", "1:10"),
+        ("a = 1\na = 2", "2:6"),
+        ("[a]\n[a]", "2:3"),
+        ('x = """\n\n', "3:1"),
+        ("\0", "1:1"),
+    ],
+)
+def test_broken_toml_is_told_with_line_and_column(text: str, place: str) -> None:
+    """A syntax error names file, line and column."""
+    with pytest.raises(ConfigError, match=f"^settings.file:{place}: .*Correct the file$"):
+        parse_toml(PATH, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("sync: [", "1:8"),
+        ("a: 1\n b: 2", "2:3"),
+        ("a: 1\na: 2", "2:1"),
+        ("- a\n- b", "1:1"),
+        ("just text", "1:1"),
+        ("? [a]\n: 1", "1:3"),
+        ("a: 1\n---\nb: 2", "2:1"),
+        ("a: b\n\tc: 1", "2:1"),
+        ("a: 1\nb: \x07", "2:4"),
+        ("a: !!python/object/apply:os.system ['true']", "1:4"),
+        ("a: !custom 1", "1:4"),
+        ("a: &x 1\nb: *x", "2:4"),
+        ("a: 1\nb: 2026-13-45", "2"),
+        ("a: " + "9" * 5000, "1"),
+    ],
+)
+def test_broken_yaml_is_told_with_its_place(text: str, place: str) -> None:
+    """Syntax errors, tags, aliases and keys twice name file and line, columns where known."""
+    with pytest.raises(ConfigError, match=f"^settings.file:{place}: .*Correct the file$"):
+        parse_yaml(PATH, text)
+
+
+@pytest.mark.parametrize(
+    "opening", ["x = " + "[" * 50_000, "x = " + "{a=" * 50_000, "x" + ".x" * 200 + " = 1"]
+)
+def test_deep_toml(opening: str) -> None:
+    """TOML nested without end is a message or plain data, never a crash."""
+    try:
+        entries = parse_toml(PATH, opening)
+    except ConfigError as error:
+        assert "settings.file" in str(error)
+    else:
+        assert entries[0].key == "x"
+
+
+@pytest.mark.parametrize("text", ["[" * 50_000, "a: " + "{a: " * 50_000, "- " * 50_000])
+def test_deep_yaml(text: str) -> None:
+    """YAML nested deeper than settings ever are is refused early."""
+    with pytest.raises(ConfigError, match="nested too deeply"):
+        parse_yaml(PATH, text)
+
+
+def test_a_yaml_bomb_is_refused() -> None:
+    """Aliases that stand for a billion values are refused at the first, merge keys too."""
+    laughs = "a: &a [ha, ha]\n"
+    merges = "a: &a {k: 1}\n"
+    for one, two in zip("abcdefghijkl", "bcdefghijklm", strict=True):
+        laughs += f"{two}: &{two} [{', '.join([f'*{one}'] * 9)}]\n"
+        merges += f"{two}: &{two} {{<<: [{', '.join([f'*{one}'] * 9)}]}}\n"
+    for text in (laughs, merges):
+        with pytest.raises(ConfigError, match=r"settings.file:2:\d+: aliases are not supported"):
+            parse_yaml(PATH, text)
+
+
+def test_a_huge_value_is_shown_short() -> None:
+    """A message stays readable whatever the value."""
+    for value in ("x" * 10**6, ["y" * 10**6] * 1000, {"k": {"k": {"k": [0] * 1000}}}, 10**5000):
+        with pytest.raises(ConfigError) as caught:
+            load_config({"sync": value}, file=os.devnull, environ={})
+        assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize("parse", [parse_toml, parse_yaml])
+@settings(max_examples=200)
+@given(text=st.one_of(st.text(), st.text("[]{}=:.'\"\n-#&*!|> ab1,")))
+def test_any_text_parses_or_is_refused(parse: object, text: str) -> None:
+    """No text makes a reader raise anything but ConfigError."""
+    assert callable(parse)
+    try:
+        entries = parse(PATH, text)
+    except ConfigError as error:
+        assert str(error).startswith("settings.file")
+    else:
+        assert isinstance(entries, tuple)
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "\n\n"])
+def test_an_empty_file_holds_nothing(text: str) -> None:
+    """A file with comments only is a configuration without settings."""
+    assert parse_toml(PATH, text) == ()
+    assert parse_yaml(PATH, text) == ()
+
+
+def test_lines_of_toml_keys() -> None:
+    """Keys, quoted keys, dotted keys and tables have their line."""
+    text = "# comment\na = 1\n'b' = 2\n  c.x = 3\n[d]\na = 5\n[ 'e' . f ]\nx = 1\n[[g]]\n"
+    lines = {entry.key: entry.line for entry in parse_toml(PATH, text)}
+    assert lines == {"a": 2, "b": 3, "c": 4, "d": 5, "e": 7, "g": None}
+
+
+def test_a_toml_line_that_is_not_sure_is_left_out() -> None:
+    """Text in several lines that looks like a key leaves both without a line."""
+    text = 'x = """\nsync = 1\n"""\nsync = 2\n'
+    assert [entry.line for entry in parse_toml(PATH, text)] == [1, None]
+
+
+def test_lines_of_keys_in_pyproject() -> None:
+    """Only keys of our table count, not those of the same name elsewhere."""
+    text = (
+        "[tool.other]\nsync = 1\n[tool.otel-ext]\nsync = 2\n"
+        "[tool.otel-ext.stall-patterns]\nx = 1\n[tool.otel-extra]\nsync = 3\n"
+    )
+    entries = parse_pyproject(PATH, text, explicit=False)
+    assert entries is not None
+    assert [(entry.key, entry.line) for entry in entries] == [("sync", 4), ("stall-patterns", 5)]
+
+
+def test_a_broken_pyproject_with_our_table_is_an_error() -> None:
+    """Once the table is there, a mistake in the file matters to us."""
+    with pytest.raises(ConfigError, match="settings.file:2:8"):
+        parse_pyproject(PATH, "[tool.otel-ext]\nsync = \n", explicit=False)
+    with pytest.raises(ConfigError, match="tool.otel-ext is not a table"):
+        parse_pyproject(PATH, "[tool]\notel-ext = 1\n", explicit=False)
+
+
+@pytest.mark.parametrize(("text", "mode"), [("on", "on"), ("off", "off"), ("'json'", "json")])
+def test_bare_on_and_off_in_yaml(text: str, mode: str, repository: Path) -> None:
+    """`console: off` means the name, though YAML reads a boolean."""
+    (repository / "otel-ext.yaml").write_text(f"console: {text}", "utf-8")
+    assert load_config(environ={}).console.mode == mode
+
+
+def test_a_table_of_patterns(repository: Path) -> None:
+    """Patterns are a table in TOML and a mapping in YAML, their order kept."""
+    (repository / "a.toml").write_text("[stall-patterns]\n'z.*' = 5\n'a *' = '1h'\n", "utf-8")
+    (repository / "a.yaml").write_text("stall-patterns:\n  z.*: 5\n  'a *': 1h\n", "utf-8")
+    for name in ("a.toml", "a.yaml"):
+        patterns = load_config(environ={}, file=name).inflight.stall_patterns
+        assert list(patterns.items()) == [("z.*", 5.0), ("a *", 3600.0)]
+
+
+def run_python(code: str, folder: Path) -> str:
+    """Return what a new interpreter prints that runs `code` in `folder`."""
+    environ = {name: value for name, value in os.environ.items() if "OTEL" not in name}
+    done = subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_yaml_without_its_extra(repository: Path) -> None:
+    """PyYAML is asked for only when a YAML file counts, with the command that installs it."""
+    code = (
+        "import sys; sys.modules['yaml'] = None\n"
+        "from otel_ext.config import load_config\n"
+        "from otel_ext.errors import MissingExtraError\n"
+        "try: print(load_config().journal.sync)\n"
+        "except MissingExtraError as error: print(error)\n"
+    )
+    assert run_python(code, repository) == "interval"
+    (repository / "otel-ext.yaml").write_text("sync: never", "utf-8")
+    told = run_python(code, repository)
+    assert told == "PyYAML is not installed. Run: pip install 'otel-ext[yaml]'"
+    (repository / "otel-ext.toml").write_text("sync = 'always'", "utf-8")
+    assert run_python(code, repository) == "always"
+
+
+def test_importing_reads_nothing(repository: Path) -> None:
+    """The import reads no environment and no file, and loads no parser."""
+    (repository / "otel-ext.toml").write_text("broken", "utf-8")
+    code = (
+        "import os, sys\n"
+        "os.environ['OTEL_EXT_SYNC'] = 'broken'\n"
+        "import otel_ext.config\n"
+        "unwanted = {'yaml', 'tomllib', 'tomli', 'difflib', 'decimal', 'rich', 'orjson'}\n"
+        "print(sorted(unwanted & set(sys.modules)))\n"
+    )
+    assert run_python(code, repository) == "[]"
+
+
+def test_a_dotted_key_without_end_is_refused() -> None:
+    """A key that would cost the parser gigabytes is refused before, also in a table's name."""
+    for text in ("\na" + ".a" * 100_000 + " = 1", "\n[a" + ".a" * 100_000 + "]"):
+        with pytest.raises(ConfigError, match="settings.file:2: too many dots in one line"):
+            parse_toml(PATH, text)
+
+
+def test_the_largest_file_is_read_in_time() -> None:
+    """A file at the size limit takes no unbounded time, in the shapes that cost parsers most."""
+    started = time.monotonic()
+    size = 1024 * 1024
+    for text in (
+        "\n".join(f"k{n}" + ".a" * 250 + " = 1" for n in range(2000)),
+        "x = '" + "\\" * size + "'",
+        "#\n" * (size // 2),
+    ):
+        try:
+            parse_toml(PATH, text)
+        except ConfigError:
+            continue
+    assert time.monotonic() - started < 30

@@ -1,0 +1,306 @@
+"""Every setting from every source, who wins, and what is said about mistakes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from otel_ext.config import SETTINGS, Config, Setting, load_config
+from otel_ext.config.kinds import Boolean, Choice, Duration, Folder, Integer, Size
+from otel_ext.errors import ConfigError
+
+BY_NAME = {setting.name: setting for setting in SETTINGS}
+each_setting = pytest.mark.parametrize("setting", SETTINGS, ids=lambda item: item.name)
+
+
+def other(setting: Setting, *, second: bool = False) -> str:
+    """Return text for an allowed value that is not the default; `second` gives another."""
+    kind = setting.kind
+    if isinstance(kind, Boolean):
+        return kind.format(not setting.default)
+    if isinstance(kind, Choice):
+        return [name for name in kind.names if name != setting.default][second]
+    if isinstance(kind, Integer):
+        return "18" if second else "17"
+    if isinstance(kind, Size):
+        return "256 KiB" if second else "128 KiB"
+    if isinstance(kind, Duration):
+        return "100s" if second else "90s"
+    if isinstance(kind, Folder):
+        return "/there" if second else "/elsewhere"
+    return "http *=1h" if second else "db.*=5s"
+
+
+def in_yaml_or_toml(setting: Setting, text: str) -> str:
+    """Return `text` as a value for both file formats."""
+    return text if isinstance(setting.kind, (Boolean, Integer)) else json.dumps(text)
+
+
+def test_every_setting_has_a_name_of_its_own() -> None:
+    """Names, variables and attributes are unique, and follow the rules of their form."""
+    assert len({item.name for item in SETTINGS}) == len(SETTINGS)
+    assert len({(item.section, item.field) for item in SETTINGS}) == len(SETTINGS)
+    for item in SETTINGS:
+        assert item.env == "OTEL_EXT_" + item.name.upper().replace("-", "_")
+        assert item.help.endswith(".")
+
+
+@each_setting
+def test_every_default_is_allowed(setting: Setting) -> None:
+    """A default passes the check of its own kind, and comes back from its text."""
+    assert setting.kind.parse(setting.default) == setting.default
+    assert setting.kind.parse(setting.kind.format(setting.default) or {}) == setting.default
+
+
+def test_without_any_source_all_is_default() -> None:
+    """Nothing set means the defaults, which `Config()` holds too, and no warning."""
+    config = load_config()
+    assert config == Config()
+    assert (config.file, config.warnings) == (None, ())
+    for setting, value, source in config.items():
+        assert (value, source.layer) == (setting.default, "default")
+
+
+def test_the_defaults_are_those_promised() -> None:
+    """The defaults that documents and other parts rely on."""
+    config = Config()
+    assert config.output.folder == Path("traces")
+    assert (config.journal.durability, config.journal.sync) == ("mapped", "interval")
+    assert config.journal.box_size == 8 * 1024**2
+    assert config.journal.retention_age == 7 * 86_400
+    assert config.inflight.max_open_spans == 100_000
+    assert (config.inflight.heartbeat_interval, config.inflight.stall_after) == (5.0, 60.0)
+
+
+@each_setting
+def test_each_setting_from_the_environment(setting: Setting) -> None:
+    """Its variable sets it, and the configuration tells so."""
+    config = load_config(environ={setting.env: other(setting)})
+    assert config.value(setting.name) == setting.kind.parse(other(setting)) != setting.default
+    assert str(config.source_of(setting.name)) == f"environment variable {setting.env}"
+
+
+@each_setting
+@pytest.mark.parametrize(
+    "name", ["otel-ext.toml", "otel-ext.yaml", "otel-ext.yml", "pyproject.toml"]
+)
+def test_each_setting_from_each_file(setting: Setting, name: str, repository: Path) -> None:
+    """Its key sets it in every kind of file, and the configuration tells file and line."""
+    separator = ": " if ".y" in name else " = "
+    head = "[tool.otel-ext]" if name == "pyproject.toml" else "# first line"
+    value = in_yaml_or_toml(setting, other(setting))
+    (repository / name).write_text(f"{head}\n{setting.name}{separator}{value}\n", "utf-8")
+    config = load_config(environ={})
+    assert config.value(setting.name) == setting.kind.parse(other(setting)) != setting.default
+    assert str(config.source_of(setting.name)) == f"{repository / name}:2"
+    assert config.file == repository / name
+
+
+@each_setting
+@pytest.mark.parametrize("kebab", [True, False], ids=["kebab", "snake"])
+def test_each_setting_from_code(setting: Setting, kebab: bool) -> None:  # noqa: FBT001 - a case
+    """It is set by argument name and by setting name, as text and as its own type."""
+    name = setting.name if kebab else setting.argument
+    value = setting.kind.parse(other(setting))
+    for form in (other(setting), value):
+        config = load_config({name: form}, environ={})
+        assert config.value(setting.name) == value
+        assert str(config.source_of(setting.name)) == f"argument {setting.argument}"
+
+
+@each_setting
+def test_code_beats_environment_beats_file(setting: Setting, repository: Path) -> None:
+    """With all sources at once the order of precedence decides."""
+    low, high = other(setting), other(setting, second=True)
+    value = in_yaml_or_toml(setting, low)
+    (repository / "otel-ext.toml").write_text(f"{setting.name} = {value}", "utf-8")
+    environ = {setting.env: high}
+    assert load_config(environ={}).source_of(setting.name).layer == "file"
+    config = load_config(environ=environ)
+    assert (config.value(setting.name), config.source_of(setting.name).layer) == (
+        setting.kind.parse(high),
+        "environment",
+    )
+    config = load_config({setting.argument: low}, environ=environ)
+    assert (config.value(setting.name), config.source_of(setting.name).layer) == (
+        setting.kind.parse(low),
+        "code",
+    )
+
+
+@each_setting
+def test_a_wrong_value_is_told_in_full(setting: Setting, repository: Path) -> None:
+    """The message names setting, value, source and what is allowed, for every source."""
+    wrong = "\0" if isinstance(setting.kind, Folder) else "so-so"
+    file = repository / "otel-ext.toml"
+    file.write_text(f"\n{setting.name} = {json.dumps(wrong)}", "utf-8")
+    sources: dict[str, tuple[dict[str, object], dict[str, str]]] = {
+        f"{file}:2": ({}, {"OTEL_EXT_CONFIG": str(file)}),
+        f"environment variable {setting.env}": (
+            {},
+            {setting.env: wrong, "OTEL_EXT_CONFIG": "/dev/null"},
+        ),
+        f"argument {setting.argument}": ({setting.name: wrong}, {"OTEL_EXT_CONFIG": "/dev/null"}),
+    }
+    for source, (settings, environ) in sources.items():
+        with pytest.raises(ConfigError) as caught:
+            load_config(settings, environ=environ)
+        message = str(caught.value)
+        assert message.startswith(f"{setting.name}: ")
+        assert f"({source}) is not allowed. Use {setting.kind.allowed}" in message
+        assert "so-so" in message or "x00" in message
+        assert caught.value.context["key"] == setting.name
+
+
+def test_an_option_is_named_as_on_the_command_line() -> None:
+    """For a command the message names the option, not a Python argument."""
+    with pytest.raises(ConfigError, match=r"\(option --compat-mode\)"):
+        load_config({"compat_mode": "maybe"}, environ={}, command_line=True)
+
+
+def test_a_wrong_name_of_a_choice_suggests_the_nearest() -> None:
+    """A misspelt name gets the right one."""
+    with pytest.raises(
+        ConfigError, match="one of: always, interval, never. Did you mean 'always'?"
+    ):
+        load_config({"sync": "allways"}, environ={})
+
+
+def test_all_mistakes_are_told_at_once(repository: Path) -> None:
+    """Mistakes of file, environment and code come in one error, one line each."""
+    (repository / "otel-ext.toml").write_text('sync = "often"\ncolour = 1\n', "utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_config({"box_size": 1, "flavour": 2}, environ={"OTEL_EXT_DURABILITY": "forever"})
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "5 problems in the configuration:"
+    told = "\n".join(lines[1:])
+    for word in ("sync", "colour", "box-size", "flavour", "durability"):
+        assert word in told
+    assert all(line.startswith("- ") for line in lines[1:])
+    assert len(lines) == 6
+    problems = caught.value.context["problems"]
+    assert isinstance(problems, tuple)
+    assert len(problems) == 5
+
+
+def test_a_broken_file_does_not_hide_other_mistakes(repository: Path) -> None:
+    """What is wrong beside a broken file is told with it."""
+    (repository / "otel-ext.toml").write_text("sync = \n", "utf-8")
+    with pytest.raises(ConfigError, match=r"2 problems(.|\n)*toml:1:8(.|\n)*box-size"):
+        load_config({"box_size": -1}, environ={})
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [("compat_mode", "compat-mode"), ("compat-mod", "compat-mode"), ("OUTPUT", "output")],
+)
+def test_an_unknown_key_of_a_file_suggests_the_nearest(
+    key: str, meant: str, repository: Path
+) -> None:
+    """An unknown key is an error that names file, line and the nearest key."""
+    (repository / "otel-ext.toml").write_text(f"# one\n{key} = true\n", "utf-8")
+    with pytest.raises(ConfigError, match=f"unknown setting '{key}' .*:2.*Did you mean '{meant}'"):
+        load_config(environ={})
+
+
+def test_an_unknown_argument_suggests_the_nearest() -> None:
+    """An unknown argument is an error that suggests an argument, not a file key."""
+    with pytest.raises(ConfigError, match="unknown setting 'compat'.*Did you mean 'compat_mode'"):
+        load_config({"compat": True}, environ={})
+
+
+def test_a_table_of_pyproject_in_our_own_file_is_explained(repository: Path) -> None:
+    """`[tool.otel-ext]` belongs to pyproject.toml; elsewhere the message says so."""
+    (repository / "otel-ext.toml").write_text("[tool.otel-ext]\nsync = 'never'", "utf-8")
+    with pytest.raises(ConfigError, match=r"without \[tool.otel-ext\]"):
+        load_config(environ={})
+
+
+def test_an_unknown_variable_is_a_warning() -> None:
+    """The environment is shared, so an unknown variable does not stop a program."""
+    config = load_config(environ={"OTEL_EXT_COMPATMODE": "1", "OTEL_EXT_XYZZY": "1", "OTEL_X": "1"})
+    assert config.warnings == (
+        "environment variable OTEL_EXT_COMPATMODE is not known."
+        " Did you mean 'OTEL_EXT_COMPAT_MODE'?",
+        "environment variable OTEL_EXT_XYZZY is not known.",
+    )
+
+
+def test_variables_of_other_parts_are_no_warning() -> None:
+    """Switches and marks of other parts are no misspelt settings."""
+    environ = {"OTEL_EXT_AUTO": "true", "OTEL_EXT_RUN_PID": "1", "OTEL_EXT_TEST_X": "1"}
+    assert load_config(environ=environ).warnings == ()
+
+
+@pytest.mark.parametrize("empty", ["", "  "])
+def test_an_empty_variable_counts_as_not_set(empty: str) -> None:
+    """OpenTelemetry's rule for its variables holds for ours."""
+    environ = {setting.env: empty for setting in SETTINGS} | {"OTEL_EXT_CONFIG": empty.strip()}
+    assert load_config(environ=environ) == Config()
+
+
+def test_the_old_variable_of_compat_mode_still_works() -> None:
+    """`AITRACE_COMPAT_MODE` sets it, unless the present name is set too."""
+    config = load_config(environ={"AITRACE_COMPAT_MODE": "true"})
+    assert config.output.compat_mode is True
+    assert "AITRACE_COMPAT_MODE" in str(config.source_of("compat-mode"))
+    both = {"AITRACE_COMPAT_MODE": "true", "OTEL_EXT_COMPAT_MODE": "false"}
+    assert load_config(environ=both).output.compat_mode is False
+
+
+def test_none_from_code_counts_as_not_given() -> None:
+    """Options that were not given can be handed on as they are."""
+    config = load_config({"sync": None}, environ={"OTEL_EXT_SYNC": "never"})
+    assert config.journal.sync == "never"
+
+
+def test_the_environment_of_the_process_is_read_at_the_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A variable set after the import counts."""
+    monkeypatch.setenv("OTEL_EXT_SYNC", "never")
+    assert load_config().journal.sync == "never"
+
+
+def test_undecodable_text_of_the_environment_is_shown() -> None:
+    """Bytes that are no text in a variable end in a printable message."""
+    with pytest.raises(ConfigError) as caught:
+        load_config(environ={"OTEL_EXT_SYNC": "\udcff\x1b[31m"})
+    assert str(caught.value).isprintable()
+    assert "udcff" in str(caught.value)
+
+
+def test_a_hostile_value_from_code_is_an_ordinary_mistake() -> None:
+    """A value that raises when looked at is refused by a message, not by its own exception."""
+
+    class Hostile:
+        """A path and a text that both raise."""
+
+        def __fspath__(self) -> str:
+            raise RuntimeError
+
+        def __repr__(self) -> str:
+            raise RuntimeError
+
+    with pytest.raises(ConfigError, match="output: <.*Hostile.*> .argument output. is not allowed"):
+        load_config({"output": Hostile()}, environ={})
+
+
+def test_an_unknown_name_is_refused_by_the_configuration() -> None:
+    """Asking for a setting that does not exist suggests the nearest."""
+    with pytest.raises(ConfigError, match="Did you mean 'box-size'"):
+        Config().value("boxsize")
+    with pytest.raises(ConfigError, match="no setting 'nothing'"):
+        Config().source_of("nothing")
+
+
+def test_the_configuration_is_frozen() -> None:
+    """Neither sections nor their values can be assigned."""
+    config = Config()
+    with pytest.raises(AttributeError):
+        config.output.compat_mode = True  # type: ignore[misc]
+    with pytest.raises(AttributeError):
+        config.output = Config().output  # type: ignore[misc]
+    assert not hasattr(config.sources, "__setitem__")

@@ -1,0 +1,55 @@
+"""What every test may use: the `needs` marker, and an environment without settings."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+# Set where the tests must all run: a test that would be skipped fails there.
+NO_SKIPS = "OTEL_EXT_TEST_NO_SKIPS"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose `needs(...)` names a command that is not on this machine."""
+    for marker in item.iter_markers("needs"):
+        for command in marker.args:
+            if shutil.which(command) is None:
+                pytest.skip(f"needs the command {command!r}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    call: pytest.CallInfo[None],
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a skipped test into a failed one where nothing may be skipped."""
+    report = yield
+    if os.environ.get(NO_SKIPS) and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, but {NO_SKIPS} is set: {call.excinfo}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Turn a skipped test module into an error where nothing may be skipped."""
+    report = yield
+    if os.environ.get(NO_SKIPS) and report.skipped:
+        report.outcome = "failed"
+        report.longrepr = f"skipped as a whole, but {NO_SKIPS} is set: {report.longrepr}"
+    return report
+
+
+@pytest.fixture
+def plain_environ() -> dict[str, str]:
+    """Return this process's environment without settings of OpenTelemetry, ours or coverage.
+
+    For programs started by a test that measures, or that counts system calls.
+    """
+    unwanted = ("OTEL_", "COVERAGE_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}

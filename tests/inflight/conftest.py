@@ -1,0 +1,20 @@
+"""What the tests of open spans share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.inflight.tracking import Tracking
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def tracking() -> Iterator[Tracking]:
+    """Return a provider with a table of open spans."""
+    made = Tracking()
+    yield made
+    made.provider.shutdown()

@@ -1,0 +1,256 @@
+"""Who owns a span, and how soon it is known that the owner is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import gc
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from otel_ext.inflight import open_spans
+from otel_ext.inflight.owners import Owners
+from otel_ext.runtime.counters import COUNTERS
+from tests.inflight.tracking import Tracking, wait_until
+
+
+def test_the_end_of_a_thread_is_told_at_once() -> None:
+    """The owner of a dead thread shows up by itself, within a second, nobody polls it."""
+    owners = Owners()
+    kept = []
+    thread = threading.Thread(target=lambda: kept.append(owners.of_thread()))
+    thread.start()
+    thread.join()
+    ended = time.monotonic()
+    assert wait_until(lambda: owners.gone)
+    assert time.monotonic() - ended < 1.0
+    assert owners.gone.popleft() is kept[0]
+    assert wait_until(lambda: not kept[0].is_alive())
+
+
+def test_threads_without_open_spans_die_in_silence() -> None:
+    """Nothing is noted for a thread whose spans have all ended: nobody holds its owner."""
+    owners = Owners()
+    threads = [threading.Thread(target=owners.of_thread) for _ in range(50)]
+    for thread in threads:
+        thread.start()
+        thread.join()
+    assert not owners.gone
+
+
+def test_a_thread_has_one_owner() -> None:
+    """All spans of a thread share its owner; another thread has another."""
+    owners = Owners()
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(owners.of_thread).result()
+        assert other is pool.submit(owners.of_thread).result()
+        assert other is not owners.of_thread()
+        assert other.is_alive()
+
+
+def test_a_thread_that_only_left_python_is_not_dead() -> None:
+    """A thread of C code loses its Python state between calls, but the system still has it."""
+    owners = Owners()
+    kept = []
+
+    def adopt() -> None:
+        owner = owners.of_thread()
+        owner.native_id = main
+        kept.append(owner)
+
+    main = threading.main_thread().native_id or 0
+    thread = threading.Thread(target=adopt)
+    thread.start()
+    thread.join()
+    assert wait_until(lambda: owners.gone)
+    assert kept[0].is_alive() is (sys.platform == "linux")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="pthread_create by ctypes")
+def test_a_foreign_thread_is_an_owner_too(tracking: Tracking) -> None:
+    """A thread that Python did not make is noticed when it ends."""
+    libc = ctypes.CDLL(None)
+    handle = ctypes.c_ulong()
+    spans = []
+    routine = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)
+
+    def body(_: int | None) -> int:
+        spans.append(tracking.tracer.start_span("foreign"))
+        return 0
+
+    callback = routine(body)
+    assert libc.pthread_create(ctypes.byref(handle), None, callback, None) == 0
+    assert libc.pthread_join(handle, None) == 0
+    (record,) = tracking.reap_until(1)
+    assert (record.name, record.abandoned) == ("foreign", "owner-died")
+    assert spans[0].is_recording()
+
+
+def test_the_end_of_a_thread_is_seen_within_a_second_and_reported() -> None:
+    """A span left open by a thread that ended gets its abandoned end, named after the cause."""
+    tracking = Tracking(grace=0.2)
+    spans = []
+
+    def work() -> None:
+        spans.append(tracking.tracer.start_span("left open", attributes={"a": 1}))
+
+    thread = threading.Thread(target=work, name="short-lived")
+    thread.start()
+    thread.join()
+    died = time.monotonic()
+    (record,) = tracking.reap_until(1)
+    took = time.monotonic() - died
+    assert took < 1.0
+    sys.stdout.write(f"thread's death reported after {took * 1e3:.0f} ms, 200 of them grace\n")
+    assert (record.phase, record.abandoned) == ("end", "owner-died")
+    assert record.thread is not None
+    assert record.thread.name == "short-lived"
+    assert record.time_ns >= record.start_ns > 0
+    assert dict(record.attributes) == {"a": 1}
+    (shown,) = (one for one in open_spans() if one.name == "left open")
+    assert not shown.owner_alive
+    assert spans[0].is_recording(), "the user's span is not touched"
+
+
+def test_a_real_end_within_the_grace_leaves_no_abandoned_record() -> None:
+    """A span that was handed over and ends in time is not reported."""
+    tracking = Tracking(grace=0.3)
+    spans = []
+    thread = threading.Thread(target=lambda: spans.append(tracking.tracer.start_span("handed")))
+    thread.start()
+    thread.join()
+    tracking.reap_for(0.05)
+    spans[0].end()
+    assert not tracking.reap_for(0.4)
+    assert [end.name for end in tracking.ends] == ["handed"]
+
+
+def test_a_real_end_after_the_report_is_recorded_with_its_start() -> None:
+    """A late real end finds its start, so that it can win where records are merged."""
+    tracking = Tracking()
+    spans = []
+    thread = threading.Thread(target=lambda: spans.append(tracking.tracer.start_span("late")))
+    thread.start()
+    thread.join()
+    (abandoned,) = tracking.reap_until(1)
+    spans[0].end()
+    (end,) = tracking.ends
+    assert end.key == abandoned.key
+    assert end.abandoned is None
+    assert end.site is abandoned.site
+    assert len(tracking.table) == 0
+
+
+def test_a_finished_task_that_is_still_referenced_is_found() -> None:
+    """A task that is done but kept by the program is seen within 100 ms."""
+    tracking = Tracking(grace=0.0)
+
+    async def leave_open() -> object:
+        return tracking.tracer.start_span("task's")
+
+    async def main() -> tuple[asyncio.Task[object], float]:
+        task = asyncio.create_task(leave_open(), name="forgetful")
+        await task
+        done = time.monotonic()
+        tracking.reap_until(1)
+        return task, time.monotonic() - done
+
+    task, took = asyncio.run(main())
+    (record,) = tracking.abandoned
+    assert record.abandoned == "owner-died"
+    assert record.task is not None
+    assert record.task.name == "forgetful"
+    assert took < 0.1
+    sys.stdout.write(f"task's end reported after {took * 1e3:.1f} ms\n")
+    assert task.done()
+
+
+def test_a_task_that_is_gone_is_found_and_no_task_is_kept_alive() -> None:
+    """A task that was freed with its span open is reported; we held only a weak reference."""
+    tracking = Tracking(grace=0.0)
+    spans = []
+
+    async def leave_open() -> None:
+        spans.append(tracking.tracer.start_span("freed task's"))
+
+    async def main() -> None:
+        await asyncio.create_task(leave_open())
+
+    asyncio.run(main())
+    gc.collect()
+    (record,) = tracking.reap_until(1)
+    assert record.abandoned == "owner-died"
+
+
+def test_a_waiting_task_owns_its_span_for_as_long_as_it_waits() -> None:
+    """A task that only waits is alive, and its span is not reported."""
+    tracking = Tracking(grace=0.0)
+
+    async def wait(event: asyncio.Event) -> None:
+        with tracking.tracer.start_as_current_span("patient"):
+            await event.wait()
+
+    async def main() -> None:
+        event = asyncio.Event()
+        task = asyncio.create_task(wait(event))
+        await asyncio.sleep(0.01)
+        (shown,) = (one for one in open_spans() if one.name == "patient")
+        assert shown.owner_alive
+        assert shown.task is not None
+        for _ in range(30):
+            tracking.reaper.run()
+            await asyncio.sleep(0.005)
+        event.set()
+        await task
+
+    asyncio.run(main())
+    assert not tracking.abandoned
+    assert len(tracking.ends) == 1
+
+
+def test_a_cancelled_task_gives_up_its_span() -> None:
+    """A task that was cancelled with a span open that nobody ends is a dead owner."""
+    tracking = Tracking(grace=0.0)
+    spans = []
+
+    async def hang() -> None:
+        spans.append(tracking.tracer.start_span("cancelled"))
+        await asyncio.sleep(60)
+
+    async def main() -> None:
+        task = asyncio.create_task(hang())
+        await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        tracking.reap_until(1)
+
+    asyncio.run(main())
+    assert [record.abandoned for record in tracking.abandoned] == ["owner-died"]
+
+
+def test_many_short_tasks_and_threads_are_no_cause_for_alarm() -> None:
+    """A thousand tasks and a hundred threads that end their spans leave no trace."""
+    before = COUNTERS.value("abandoned.owner-died")
+    tracking = Tracking(grace=0.0)
+
+    async def one() -> None:
+        with tracking.tracer.start_as_current_span("fine"):
+            await asyncio.sleep(0)
+
+    async def main() -> None:
+        for _ in range(10):
+            await asyncio.gather(*(one() for _ in range(100)))
+            tracking.reaper.run()
+
+    asyncio.run(main())
+    for _ in range(100):
+        thread = threading.Thread(target=lambda: tracking.tracer.start_span("fine").end())
+        thread.start()
+        thread.join()
+    assert not tracking.reap_for(0.05)
+    assert COUNTERS.value("abandoned.owner-died") == before
+    assert len(tracking.ends) == 1_100

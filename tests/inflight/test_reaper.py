@@ -1,0 +1,196 @@
+"""Spans that never end by themselves: collected, too old, left at the exit."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from otel_ext.inflight import InflightTable, Reaper, open_spans
+from otel_ext.record.codec import encode_line
+from otel_ext.record.decode import decode_line
+from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.worker import Worker
+from tests.inflight.tracking import Tracking, wait_until
+
+PROGRAMS = Path(__file__).parent / "programs"
+
+
+class Node:
+    """An object in a cycle with itself, which only the collector frees."""
+
+    def __init__(self, span: object) -> None:
+        self.me = self
+        self.span = span
+
+
+class EndsItsSpan:
+    """An object that ends its span in its finalizer."""
+
+    def __init__(self, tracking: Tracking, *, cyclic: bool) -> None:
+        self.span = tracking.tracer.start_span("ended by a finalizer")
+        self.me = self if cyclic else None
+
+    def __del__(self) -> None:
+        self.span.end()
+
+
+def test_a_collected_span_is_reported_within_100_ms() -> None:
+    """A span whose last reference goes gets its abandoned end from the worker at once."""
+    tracking = Tracking()
+    worker = Worker("test-reaper")
+    job = worker.every(0.05, tracking.reaper.run, "reaper")
+    worker.ensure()
+    span = tracking.tracer.start_span("dropped", attributes={"a": 1})
+    context = span.get_span_context()
+    del span
+    dropped = time.monotonic()
+    assert wait_until(lambda: tracking.abandoned)
+    took = time.monotonic() - dropped
+    job.cancel()
+    assert worker.stop()
+    sys.stdout.write(f"collected span reported after {took * 1e3:.0f} ms\n")
+    assert took < 0.1 or os.getloadavg()[0] > (os.cpu_count() or 1)
+    (record,) = tracking.abandoned
+    assert record.key == (f"{context.trace_id:032x}", f"{context.span_id:016x}")
+    assert (record.phase, record.abandoned) == ("end", "garbage-collected")
+    assert record.time_ns >= record.start_ns > 0
+    assert len(tracking.table) == 0
+
+
+def test_a_span_in_a_cycle_is_reported_when_the_cycle_is_collected(tracking: Tracking) -> None:
+    """What only the garbage collector can free is seen when it does."""
+    Node(tracking.tracer.start_span("in a cycle"))
+    gc.collect()
+    assert [record.abandoned for record in tracking.reap_until(1)] == ["garbage-collected"]
+
+
+@pytest.mark.parametrize("cyclic", [False, True])
+def test_a_finalizer_that_ends_its_span_makes_a_real_end(
+    tracking: Tracking, *, cyclic: bool
+) -> None:
+    """The span's own end counts, and no abandoned record stands beside it."""
+    EndsItsSpan(tracking, cyclic=cyclic)
+    gc.collect()
+    assert not tracking.reap_for(0.05)
+    assert [end.name for end in tracking.ends] == ["ended by a finalizer"]
+    assert len(tracking.table) == 0
+
+
+def test_an_abandoned_record_is_a_complete_line_of_the_format(tracking: Tracking) -> None:
+    """The record goes through the codec both ways and keeps its cause."""
+    tracking.tracer.start_span("dropped", attributes={"nested": {"a": [1]}})
+    gc.collect()
+    (record,) = tracking.reap_until(1)
+    back = decode_line(encode_line(record))
+    assert (back.abandoned, back.phase, back.key) == ("garbage-collected", "end", record.key)
+    assert back.time_ns >= back.start_ns
+
+
+def test_a_span_beyond_the_age_is_given_up_and_its_late_end_is_recorded() -> None:
+    """Tracking ends with an `expired` record; the span itself may still end."""
+    tracking = Tracking()
+    reaper = Reaper(tracking.table, tracking.abandoned.append, max_age=0.02)
+    span = tracking.tracer.start_span("old")
+    reaper.run()
+    assert not tracking.abandoned
+    time.sleep(0.03)
+    young = tracking.tracer.start_span("young")
+    late = Reaper(tracking.table, tracking.abandoned.append, max_age=0.02)
+    late.run()
+    assert [(one.name, one.abandoned) for one in tracking.abandoned] == [("old", "expired")]
+    assert len(tracking.table) == 1
+    span.end()
+    young.end()
+    assert [end.name for end in tracking.ends] == ["old", "young"]
+
+
+def test_an_orderly_exit_reports_what_is_open_and_touches_no_span(tracking: Tracking) -> None:
+    """Open spans get `shutdown` records once; the user's spans go on recording."""
+    spans = [tracking.tracer.start_span(f"s{number}") for number in range(3)]
+    assert tracking.reaper.abandon_all("shutdown") == 3
+    assert tracking.reaper.abandon_all("shutdown") == 0
+    assert {record.abandoned for record in tracking.abandoned} == {"shutdown"}
+    assert all(span.is_recording() for span in spans)
+
+
+def test_an_exit_out_of_time_leaves_the_rest_to_recovery(tracking: Tracking) -> None:
+    """The deadline of the exit is kept; what was not reported is still open."""
+    span = tracking.tracer.start_span("late")
+    assert tracking.reaper.abandon_all("shutdown", timeout=-1.0) == 0
+    assert len(tracking.table) == 1
+    span.end()
+
+
+def test_a_sink_that_fails_is_the_workers_business_and_loses_one_record() -> None:
+    """An error of the sink ends this run only; the next one goes on behind it."""
+    table = InflightTable()
+    tracking = Tracking(table)
+    seen: list[str] = []
+
+    def emit(record: object) -> None:
+        seen.append(str(record))
+        if len(seen) == 1:
+            raise OSError("disk full")
+
+    reaper = Reaper(table, emit)
+    for _ in range(3):
+        tracking.tracer.start_span("dropped")
+    with pytest.raises(OSError, match="disk full"):
+        reaper.run()
+    reaper.run()
+    assert len(seen) == 3
+
+
+def test_reported_causes_are_counted(tracking: Tracking) -> None:
+    """How many spans were given up, and why, is in the counters."""
+    before = COUNTERS.value("abandoned.garbage-collected")
+    tracking.tracer.start_span("dropped")
+    tracking.reap_until(1)
+    assert COUNTERS.value("abandoned.garbage-collected") - before == 1
+
+
+@pytest.mark.slow
+def test_nothing_is_abandoned_while_the_process_is_stopped_and_continued() -> None:
+    """A process that is stopped again and again reports none of its living spans."""
+    program = subprocess.Popen(
+        [sys.executable, str(PROGRAMS / "keeps_spans_open.py"), "4"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    assert program.stdout is not None
+    assert program.stdout.readline() == "ready\n"
+    while program.poll() is None:
+        os.kill(program.pid, signal.SIGSTOP)
+        time.sleep(0.2)
+        os.kill(program.pid, signal.SIGCONT)
+        time.sleep(0.1)
+    with program:
+        assert program.stdout.read() == "abandoned 0, open 12\n"
+    assert program.returncode == 0
+
+
+def test_what_is_open_is_still_shown_after_a_fallen_owner_was_reported() -> None:
+    """A reported span that nobody ended is open, with a dead owner, and is reported once."""
+    tracking = Tracking(grace=0.0)
+    spans: list[object] = []
+    worker = Worker("test-owner")
+    job = worker.every(60, lambda: spans.append(tracking.tracer.start_span("orphan")), "start")
+    worker.ensure()
+    assert wait_until(lambda: spans)
+    job.cancel()
+    assert worker.stop()
+    assert len(tracking.reap_until(1)) == 1
+    assert [one.owner_alive for one in open_spans() if one.name == "orphan"] == [False]
+    spans.clear()
+    gc.collect()
+    tracking.reap_for(0.05)
+    assert len(tracking.abandoned) == 1
+    assert len(tracking.table) == 0

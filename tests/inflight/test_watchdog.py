@@ -1,0 +1,259 @@
+"""Stalled spans: when they are found, where they hang, and how often that is said."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from typing import TYPE_CHECKING, cast
+
+from otel_ext.inflight import Watchdog, open_spans
+from otel_ext.inflight.stacks import MAX_FRAMES
+from otel_ext.record.codec import encode_line
+from otel_ext.record.decode import decode_line
+from tests.inflight.tracking import Tracking, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from otel_ext.record.model import Record
+
+
+def functions(record: Record) -> list[str]:
+    """Return the names of the functions in a record's stack, without their classes."""
+    stack = cast("list[dict[str, object]]", record.extra["stack"])
+    return [str(frame["function"]).rpartition(".")[2] for frame in stack]
+
+
+def watch(tracking: Tracking, **settings: object) -> tuple[Watchdog, list[Record]]:
+    """Return a watchdog over the table, and the list it writes to."""
+    updates: list[Record] = []
+    return Watchdog(tracking.table, updates.append, **settings), updates  # type: ignore[arg-type]
+
+
+def wait_here(event: threading.Event) -> None:
+    """Hang, in a place with a name."""
+    event.wait()
+
+
+def test_a_span_beyond_its_threshold_is_stalled_and_says_where(tracking: Tracking) -> None:
+    """The update tells the age and the stack of the thread that hangs, innermost first."""
+    watchdog, updates = watch(tracking, threshold=0.05)
+    event = threading.Event()
+
+    def work() -> None:
+        with tracking.tracer.start_as_current_span("stuck", attributes={"a": 1}):
+            wait_here(event)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    watchdog.run()
+    assert not updates
+    assert wait_until(lambda: watchdog.run() or updates)
+    assert [one.stalled for one in open_spans() if one.name == "stuck"] == [True]
+    event.set()
+    thread.join()
+    update = updates[0]
+    assert (update.phase, update.extra["stalled"]) == ("update", True)
+    assert cast("int", update.extra["age_ns"]) >= 50_000_000
+    names = functions(update)
+    assert names.index("wait_here") < names.index("work")
+    frames = cast("list[dict[str, object]]", update.extra["stack"])
+    here = frames[names.index("wait_here")]
+    assert str(here["file"]).endswith("test_watchdog.py")
+    assert isinstance(here["line"], int)
+    assert dict(update.attributes) == {"a": 1}
+    back = decode_line(encode_line(update))
+    assert back.extra["stalled"] is True
+    watchdog.run()
+    assert not tracking.table.stalled
+
+
+def test_a_stalled_task_says_what_it_awaits(tracking: Tracking) -> None:
+    """A waiting task's stack goes down to the innermost coroutine, not only to the outermost."""
+    watchdog, updates = watch(tracking, threshold=0.01)
+
+    async def innermost() -> None:
+        await asyncio.sleep(60)
+
+    async def middle() -> None:
+        await innermost()
+
+    async def outermost() -> None:
+        with tracking.tracer.start_as_current_span("waiting"):
+            await middle()
+
+    async def main() -> None:
+        task = asyncio.create_task(outermost())
+        await asyncio.sleep(0.05)
+        watchdog.run()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(main())
+    names = functions(updates[0])
+    assert names[-3:] == ["innermost", "middle", "outermost"]
+
+
+def test_a_task_that_blocks_its_loop_says_where(tracking: Tracking) -> None:
+    """A task that computes, or blocks, is shown by the stack of the thread it runs on."""
+    watchdog, updates = watch(tracking, threshold=0.01)
+    event = threading.Event()
+
+    async def block() -> None:
+        with tracking.tracer.start_as_current_span("blocking"):
+            wait_here(event)
+
+    thread = threading.Thread(target=lambda: asyncio.run(block()))
+    thread.start()
+    assert wait_until(lambda: watchdog.run() or updates)
+    event.set()
+    thread.join()
+    names = functions(updates[0])
+    assert names.index("wait_here") < names.index("block")
+
+
+def test_thresholds_go_by_the_pattern_of_the_name(tracking: Tracking) -> None:
+    """The first pattern that matches counts; 0 means never; else the default."""
+    watchdog, updates = watch(
+        tracking, threshold=0.01, thresholds={"job.nightly": 0, "job.*": 60.0, "db ?": 0.02}
+    )
+    assert watchdog.threshold_of("job.nightly") == float("inf")
+    assert watchdog.threshold_of("job.hourly") == 60e9
+    assert watchdog.threshold_of("db 1") == 0.02e9
+    assert watchdog.threshold_of("db 10") == 0.01e9
+    spans = [tracking.tracer.start_span(name) for name in ("job.nightly", "job.x", "db 1", "any")]
+    time.sleep(0.03)
+    watchdog.run()
+    assert [update.name for update in updates] == ["db 1", "any"]
+    del spans
+
+
+def test_nothing_is_said_when_the_threshold_is_0(tracking: Tracking) -> None:
+    """The watchdog can be switched off."""
+    watchdog, updates = watch(tracking, threshold=0)
+    span = tracking.tracer.start_span("slow")
+    time.sleep(0.01)
+    watchdog.run()
+    assert not updates
+    span.end()
+
+
+def test_a_stall_is_told_again_ever_less_often(tracking: Tracking) -> None:
+    """Updates come at the threshold, at twice that age, at four times, and so on."""
+    watchdog, updates = watch(tracking, threshold=0.02)
+    span = tracking.tracer.start_span("slow")
+    started = time.monotonic()
+    runs = 0
+    while time.monotonic() - started < 0.5:
+        watchdog.run()
+        runs += 1
+        time.sleep(0.001)
+    ages = [cast("int", update.extra["age_ns"]) for update in updates]
+    assert runs > len(ages) >= 2
+    assert len(ages) <= 6
+    assert all(later >= 2 * earlier for earlier, later in zip(ages, ages[1:], strict=False))
+    span.end()
+
+
+def test_dump_tells_of_every_open_span(tracking: Tracking) -> None:
+    """On demand all open spans are told with their stacks; stalled are only those that are."""
+    watchdog, updates = watch(tracking, threshold=0.02)
+    old = tracking.tracer.start_span("old")
+    time.sleep(0.03)
+    watchdog.run()
+    updates.clear()
+    young = tracking.tracer.start_span("young")
+    assert watchdog.dump() == 2
+    assert [(one.name, one.extra.get("stalled", False)) for one in updates] == [
+        ("old", True),
+        ("young", False),
+    ]
+    for update in updates:
+        assert functions(update)[0] == "test_dump_tells_of_every_open_span", "no frame of ours"
+    old.end()
+    young.end()
+
+
+def test_only_the_top_frames_are_told(tracking: Tracking) -> None:
+    """A deep recursion costs no more than twenty frames."""
+    watchdog, updates = watch(tracking)
+
+    def deeper(levels: int) -> None:
+        if levels:
+            deeper(levels - 1)
+        else:
+            watchdog.dump()
+
+    with tracking.tracer.start_as_current_span("deep"):
+        deeper(100)
+    assert functions(updates[0]) == ["deeper"] * MAX_FRAMES
+
+
+def test_a_generator_based_awaitable_is_followed(tracking: Tracking) -> None:
+    """The chain of awaits goes through generators as well."""
+    watchdog, updates = watch(tracking)
+
+    class Pause:
+        def __await__(self) -> Iterator[None]:
+            yield from self.wait()
+
+        def wait(self) -> Iterator[None]:
+            yield
+
+    async def main() -> None:
+        async def pausing() -> None:
+            with tracking.tracer.start_as_current_span("pausing"):
+                await Pause()
+
+        task = asyncio.create_task(pausing())
+        await asyncio.sleep(0)
+        watchdog.dump()
+        await task
+
+    asyncio.run(main())
+    assert functions(updates[0])[-3:] == ["wait", "__await__", "pausing"]
+
+
+def test_a_dead_threads_stack_is_not_somebody_elses(tracking: Tracking) -> None:
+    """The identifier of a dead thread may be used again: its span then has no stack."""
+    watchdog, updates = watch(tracking)
+    spans: list[object] = []
+    for _ in range(2):
+        thread = threading.Thread(target=lambda: spans.append(tracking.tracer.start_span("gone")))
+        thread.start()
+        thread.join()
+    event = threading.Event()
+    other = threading.Thread(target=wait_here, args=(event,))
+    other.start()
+    watchdog.dump()
+    event.set()
+    other.join()
+    assert len(updates) == 2
+    assert all("stack" not in update.extra for update in updates)
+
+
+def test_reading_stacks_keeps_no_locals_alive(tracking: Tracking) -> None:
+    """After a dump nothing refers to the frames that were read."""
+    watchdog, _ = watch(tracking)
+    event = threading.Event()
+
+    class Local:
+        alive = True
+
+        def __del__(self) -> None:
+            type(self).alive = False
+
+    def work() -> None:
+        local = Local()
+        with tracking.tracer.start_as_current_span("holds a local"):
+            event.wait()
+        del local
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert wait_until(lambda: len(tracking.table))
+    watchdog.dump()
+    event.set()
+    thread.join()
+    assert not Local.alive

@@ -1,0 +1,81 @@
+"""A processor that only keeps the table of open spans, and waits with a deadline."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
+
+from otel_ext.inflight import InflightTable, Reaper, span_key
+from otel_ext.record.capture import capture_end, capture_start
+from otel_ext.runtime import incarnation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from opentelemetry.context import Context
+    from opentelemetry.trace import Tracer
+
+    from otel_ext.record.model import Record
+
+DEADLINE = 15.0
+
+
+def wait_until(condition: Callable[[], object], deadline: float = DEADLINE) -> bool:
+    """Wait until `condition` holds; whether it did within `deadline` seconds."""
+    end = time.monotonic() + deadline
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.002)
+    return True
+
+
+class Tracking(SpanProcessor):
+    """Keeps a table and collects the final records, as the real processor does."""
+
+    def __init__(self, table: InflightTable | None = None, *, grace: float = 0.05) -> None:
+        self.table = InflightTable() if table is None else table
+        self.ends: list[Record] = []
+        self.abandoned: list[Record] = []
+        self.ignored = 0
+        self.reaper = Reaper(self.table, self.abandoned.append, grace=grace)
+        self.provider = TracerProvider(shutdown_on_exit=False)
+        self.provider.add_span_processor(self)
+        self.tracer: Tracer = self.provider.get_tracer("tests.inflight")
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Take note of a start."""
+        del parent_context
+        current = incarnation.current()
+        process = current.process_for(span.resource)
+        self.table.add(capture_start(span, process, current.next_seq()), span)
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Take note of an end."""
+        context = span.get_span_context()
+        assert context is not None
+        key = span_key(context)
+        start = self.table.pop(key)
+        if start is None and self.table.is_inherited(key, span.start_time):
+            self.ignored += 1
+            return
+        current = incarnation.current()
+        process = current.process_for(span.resource)
+        self.ends.append(capture_end(span, process, current.next_seq(), start))
+
+    def reap_until(self, count: int) -> list[Record]:
+        """Run the reaper as the worker would, until it wrote `count` ends or time is up."""
+
+        def enough() -> bool:
+            self.reaper.run()
+            return len(self.abandoned) >= count
+
+        wait_until(enough)
+        return self.abandoned
+
+    def reap_for(self, seconds: float) -> list[Record]:
+        """Run the reaper for some time and return what it wrote."""
+        wait_until(self.reaper.run, seconds)
+        return self.abandoned

@@ -1,0 +1,163 @@
+"""Runs real programs for the tests, with or without recording, and reads what they left."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import sysconfig
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from otel_ext.record.decode import decode_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from otel_ext.record.model import Record
+
+SCRIPTS = Path(sysconfig.get_path("scripts"))
+OTEL_EXT = str(SCRIPTS / "otel-ext")
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+class Done(NamedTuple):
+    """A program that has ended.
+
+    Attributes:
+        code: Exit code; minus the signal that ended it.
+    """
+
+    code: int
+    out: str
+    err: str
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """Return an environment without telemetry settings, plus `changes`."""
+    unwanted = ("OTEL_", "AITRACE_", "PYTHONPATH", "NO_COLOR")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
+    kept["PATH"] = os.pathsep.join([str(SCRIPTS), kept.get("PATH", os.defpath)])
+    return {**kept, **changes}
+
+
+def execute(
+    command: Sequence[str | Path],
+    *,
+    cwd: Path,
+    stdin: str = "",
+    env: Mapping[str, str] | None = None,
+    timeout: float = 50.0,
+) -> Done:
+    """Run a command to its end."""
+    done = subprocess.run(
+        [str(word) for word in command],
+        cwd=cwd,
+        input=stdin,
+        env=environment() if env is None else dict(env),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def write_program(folder: Path, text: str, name: str = "program.py") -> Path:
+    """Write a program into `folder` and return its path."""
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def records_in(folder: Path) -> list[Record]:
+    """Return all records of a folder, in the order of their files and lines."""
+    return [
+        decode_line(line)
+        for file in sorted(folder.glob("*.jsonl"))
+        for line in file.read_bytes().splitlines()
+    ]
+
+
+def spans_in(folder: Path, name: str = "") -> list[Record]:
+    """Return the span records of a folder, those of the spans called `name` if given."""
+    return [
+        record
+        for record in records_in(folder)
+        if record.kind == "span" and name in {"", record.name}
+    ]
+
+
+def ids(records: Sequence[Record], phase: str) -> list[str]:
+    """Return the sorted `TRACE-SPAN` ids of the records of one phase."""
+    return sorted(f"{r.trace_id}-{r.span_id}" for r in records if r.phase == phase)
+
+
+def wait_until(condition: Callable[[], object], what: str, timeout: float = 30.0) -> None:
+    """Wait until `condition()` is true.
+
+    Raises:
+        AssertionError: It did not become true in time.
+    """
+    end = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < end, f"waited {timeout} s in vain: {what}"
+        time.sleep(0.02)
+
+
+def free_port() -> int:
+    """Return a port of loopback that is free now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return cast("int", listener.getsockname()[1])
+
+
+def answers(port: int) -> bool:
+    """Whether something listens on a port of loopback."""
+    with socket.socket() as client:
+        client.settimeout(1.0)
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextmanager
+def started(
+    command: Sequence[str | Path],
+    *,
+    cwd: Path,
+    env: Mapping[str, str] | None = None,
+    new_session: bool = True,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a program; what is left of it at the end is killed.
+
+    Its output goes to `output.txt` in `cwd`, so that it never waits for a reader.
+    """
+    with (cwd / "output.txt").open("ab") as output:
+        process = subprocess.Popen(
+            [str(word) for word in command],
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=environment() if env is None else dict(env),
+            start_new_session=new_session,
+        )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+def python(*words: str | Path) -> list[str]:
+    """Return the command that runs Python on `words`, as this test does."""
+    return [sys.executable, *map(str, words)]
+
+
+def recorded(folder: Path, *words: str | Path) -> list[str]:
+    """Return the command that runs `words` under `otel-ext run` with records in `folder`."""
+    return [OTEL_EXT, "run", "--output", str(folder), "--", *map(str, words)]

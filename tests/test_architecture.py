@@ -1,0 +1,293 @@
+"""The rules of form that hold for every module: layers, size, privates, import effects."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests import tree
+from tests.tree import Module, imports_of, modules
+
+RECORD: Final = frozenset({"record"})
+RUNTIME: Final = RECORD | {"config", "runtime"}
+BOTTOM: Final = RUNTIME | {"inflight", "journal"}
+MIDDLE: Final = BOTTOM | {"processors", "exporters", "context", "events", "services"}
+UPPER: Final = MIDDLE | {"analysis", "structured", "views", "store", "server"}
+
+# Who may import whom. Every part may import itself and FOR_ALL.
+FOR_ALL: Final = frozenset({"errors", "protocols"})
+LAYERS: Final[dict[str, frozenset[str]]] = {
+    "errors": frozenset(),
+    "protocols": RECORD,
+    "record": frozenset({"_speed"}),
+    "config": RECORD,
+    "runtime": RECORD | {"config"},
+    "inflight": RECORD | {"runtime"},
+    "journal": RECORD | {"runtime"},
+    "processors": BOTTOM,
+    "exporters": BOTTOM | {"processors"},
+    "context": BOTTOM | {"processors", "exporters"},
+    "events": BOTTOM | {"processors", "exporters", "context"},
+    "services": BOTTOM | {"processors", "exporters", "context", "events"},
+    "analysis": RECORD,
+    "structured": RECORD | {"context", "analysis"},
+    "views": RECORD | {"analysis"},
+    "store": MIDDLE | {"analysis"},
+    "server": MIDDLE | {"analysis", "store"},
+    "handle": UPPER,
+    "pipeline": UPPER | {"handle"},
+    "instrumentors": RUNTIME,
+    "zero_code": UPPER | {"pipeline", "instrumentors"},
+    "testing": UPPER | {"pipeline"},
+    "cli": UPPER | {"pipeline", "instrumentors", "zero_code", "otel_ext"},
+    "__init__": UPPER | {"handle", "pipeline", "instrumentors", "zero_code", "testing"},
+    "__main__": frozenset({"cli"}),
+}
+
+TESTS: Final = Path(__file__).parent
+LONGEST: Final = 400
+# Code that runs inside the program's own logging calls, or beneath them.
+NO_LOGGING: Final = ("record", "runtime", "inflight", "journal", "exporters")
+NO_LOGGING_MODULES: Final = ("otel_ext.processors.lifecycle",)
+# The one module that knows the insides of a span.
+CAPTURE: Final = "otel_ext.record.capture"
+# Underscored but public: the language and the standard library document them.
+PUBLIC: Final = frozenset(
+    {
+        "_SubParsersAction",  # how type checkers call what argparse's add_subparsers returns
+        "_asdict",
+        "_current_frames",
+        "_exit",
+        "_fields",
+        "_getframe",
+        "_is_gil_enabled",
+        "_make",
+        "_replace",
+    }
+)
+
+
+def target_of(name: str) -> str | None:
+    """Return which part of the package an imported module belongs to; None if not ours."""
+    parts = name.split(".")
+    if parts[0] != "otel_ext":
+        return None
+    return parts[1] if len(parts) > 1 else "otel_ext"
+
+
+def test_every_part_has_its_place_in_the_table_of_layers() -> None:
+    """A new package or top-level module is a decision about who may import it."""
+    unknown = {module.part for module in modules()} - LAYERS.keys()
+    assert not unknown, f"not in LAYERS of {Path(__file__).name}: {sorted(unknown)}"
+
+
+def test_imports_flow_one_way() -> None:
+    """No module imports from a layer above its own, not for types nor inside a function."""
+    wrong: list[str] = []
+    for module in modules():
+        allowed = LAYERS[module.part] | FOR_ALL | {module.part}
+        if module.part == "errors":
+            allowed -= FOR_ALL - {"errors"}
+        wrong += [
+            f"{module.at(line)} imports {name}"
+            for name, line in imports_of(module)
+            if (target := target_of(name)) is not None and target not in allowed
+        ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_module_is_too_long() -> None:
+    """Modules and test modules stay below a length that one can take in."""
+    texts = [(module.path, module.text) for module in modules()]
+    texts += [
+        (f"tests/{path.relative_to(TESTS)}", path.read_text(encoding="utf-8"))
+        for path in tree.python_files(TESTS)
+    ]
+    sizes = [(name, len(text.splitlines())) for name, text in texts]
+    too_long = [f"{name}: {size} lines" for name, size in sizes if size > LONGEST]
+    assert not too_long, "\n".join(too_long)
+
+
+def test_no_relative_imports() -> None:
+    """Every import names its module in full, as tools see some files under two paths."""
+    wrong = [
+        module.at(node.lineno)
+        for module in modules()
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.ImportFrom) and node.level
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def allowed_in_init(node: ast.stmt) -> bool:
+    """Tell whether a statement only re-exports."""
+    match node:
+        case ast.Import() | ast.ImportFrom():
+            return True
+        case ast.Expr(value=ast.Constant(value=str())):
+            return True
+        case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+            # A lazy __getattr__ needs its table of names.
+            return name == "__all__" or name.startswith("_")
+        case ast.FunctionDef(name="__getattr__" | "__dir__"):
+            return True
+        case ast.If(test=ast.Name(id="TYPE_CHECKING"), orelse=[]):
+            # A bare annotation tells type checkers of a lazy name.
+            names = (ast.Import, ast.ImportFrom, ast.AnnAssign)
+            return all(isinstance(inner, names) for inner in node.body)
+        case _:
+            return False
+
+
+def test_init_files_only_re_export() -> None:
+    """A package's `__init__` holds no implementation: docstring, imports, names, lazy access."""
+    wrong = [
+        module.at(node.lineno)
+        for module in modules()
+        if module.name.endswith(".__init__")
+        for node in module.tree.body
+        if not allowed_in_init(node)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_logging_where_a_log_call_may_come_from() -> None:
+    """What runs beneath the program's log calls never imports `logging`: it would recurse."""
+    wrong = [
+        f"{module.at(line)} imports {name}"
+        for module in modules()
+        if module.part in NO_LOGGING or module.name in NO_LOGGING_MODULES
+        for name, line in imports_of(module)
+        if name.split(".")[0] == "logging"
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def own_privates(module: Module) -> set[str]:
+    """Return the underscored names that a module itself defines, in any scope."""
+    found: set[str] = set()
+    for node in ast.walk(module.tree):
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                found.add(name)
+            case ast.ClassDef(name=name) | ast.Name(id=name, ctx=ast.Store()):
+                found.add(name)
+            case ast.Attribute(value=ast.Name(id="self"), attr=name, ctx=ast.Store()):
+                found.add(name)
+            case ast.alias(name=name):
+                found.add(name)
+            case ast.Assign(targets=[ast.Name(id="__slots__")], value=value):
+                found |= {str(slot) for slot in ast.literal_eval(value)}
+            case _:
+                pass
+    return found
+
+
+def is_private(name: str) -> bool:
+    """Tell whether a name is underscored, and neither dunder nor documented as public."""
+    return name.startswith("_") and not name.endswith("__") and name not in PUBLIC
+
+
+def foreign_privates(module: Module) -> list[str]:
+    """Return where a module reaches into something that it does not define."""
+    own = own_privates(module)
+    found: list[str] = []
+    for node in ast.walk(module.tree):
+        match node:
+            case ast.Attribute(attr=name) if is_private(name) and name not in own:
+                found.append(f"{module.at(node.lineno)} uses .{name}")
+            case ast.Call(
+                func=ast.Name(id="getattr" | "setattr" | "hasattr"),
+                args=[_, ast.Constant(value=str() as name), *_],
+            ) if is_private(name) and name not in own:
+                found.append(f"{module.at(node.lineno)} uses .{name}")
+            case _:
+                pass
+    return found
+
+
+def test_privates_of_others_are_used_in_one_place() -> None:
+    """Only the capture module touches underscored attributes that are not the module's own."""
+    wrong = [
+        place
+        for module in modules()
+        if module.name != CAPTURE
+        for place in foreign_privates(module)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def private_imports(module: Module) -> list[str]:
+    """Return where a module imports underscored parts of OpenTelemetry, `_logs` apart."""
+    found: list[str] = []
+    for node in ast.walk(module.tree):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        for name in names:
+            parts = name.split(".")
+            private = [part for part in parts[1:] if is_private(part) and part != "_logs"]
+            if parts[0] == "opentelemetry" and private:
+                found.append(f"{module.at(getattr(node, 'lineno', 0))} imports {name}")
+    return found
+
+
+def test_private_modules_of_the_sdk_are_imported_in_one_place() -> None:
+    """Underscored modules and names of OpenTelemetry are imported by the capture module only."""
+    wrong = [
+        place for module in modules() if module.name != CAPTURE for place in private_imports(module)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_unstable_log_packages_are_imported_in_one_adapter() -> None:
+    """At most one module imports the `_logs` packages, so one file changes when they move."""
+    users = {
+        module.name
+        for module in modules()
+        for name, _ in imports_of(module)
+        if name.startswith("opentelemetry.") and "_logs" in name.split(".")
+    }
+    assert len(users) <= 1, sorted(users)
+
+
+def test_every_test_says_what_it_checks() -> None:
+    """Each test function of the suite has a docstring that states the behaviour."""
+    wrong: list[str] = []
+    for path in tree.python_files(TESTS):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            match node:
+                case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                    if name.startswith("test_") and not ast.get_docstring(node):
+                        wrong.append(f"{path.name}:{node.lineno} {name}")
+                case _:
+                    pass
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.timeout(120)
+def test_importing_has_no_side_effects() -> None:
+    """Importing any module starts nothing, opens nothing to write and registers nothing."""
+    names = [
+        module.name.removesuffix(".__init__")
+        for module in modules()
+        if not module.name.endswith("__main__")
+    ]
+    probe = TESTS / "import_probe.py"
+    done = subprocess.run(
+        [sys.executable, "-B", str(probe), *names],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    effects: list[str] = json.loads(done.stdout)
+    assert not effects, "\n".join(effects)

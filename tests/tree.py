@@ -1,0 +1,99 @@
+"""The installed package as source: its modules, parsed once, for the tests of its form."""
+
+from __future__ import annotations
+
+import ast
+import os
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import otel_ext
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PACKAGE = Path(otel_ext.__file__).parent
+# Not a module of ours but what the interpreter of a child process imports as
+# `sitecustomize`: it must start on any Python and exists for its side effects.
+BOOTSTRAP = "otel_ext.cli._site.sitecustomize"
+
+# The one module of ours that is not Python.
+COMPILED = "otel_ext._speed"
+
+
+class Import(NamedTuple):
+    """One imported module, and where that is written."""
+
+    module: str
+    line: int
+
+
+class Module(NamedTuple):
+    """One module of the package.
+
+    Attributes:
+        name: Dotted, with `.__init__` for a package.
+        path: Relative to the folder that holds `otel_ext`, for messages.
+    """
+
+    name: str
+    path: str
+    text: str
+    tree: ast.Module
+
+    @property
+    def part(self) -> str:
+        """What the table of layers calls it: a package, or a module at the top."""
+        return self.name.split(".")[1]
+
+    def at(self, line: int) -> str:
+        """Return the place as tools print it, so that an editor can jump there."""
+        return f"{self.path}:{line}"
+
+
+def checkout() -> Path:
+    """Return the tree the package was built from.
+
+    Raises:
+        AssertionError: There is none: the tests were moved away from it.
+    """
+    root = Path(os.environ.get("OTEL_EXT_TEST_CHECKOUT") or Path(__file__).parents[1])
+    assert (root / "otel_ext").is_dir(), f"no checkout at {root}: set OTEL_EXT_TEST_CHECKOUT"
+    return root
+
+
+def python_files(folder: Path) -> list[Path]:
+    """Return every Python file below `folder`, links to folders followed, sorted."""
+    found: list[Path] = []
+    for base, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if name != "__pycache__"]
+        found += [Path(base, name) for name in names if name.endswith(".py")]
+    return sorted(found)
+
+
+@cache
+def modules() -> tuple[Module, ...]:
+    """Return every module of the installed package except the bootstrap."""
+    found: list[Module] = []
+    for path in python_files(PACKAGE):
+        relative = path.relative_to(PACKAGE.parent)
+        text = path.read_text(encoding="utf-8")
+        name = ".".join(relative.with_suffix("").parts)
+        found.append(Module(name, relative.as_posix(), text, ast.parse(text)))
+    return tuple(module for module in found if module.name != BOOTSTRAP)
+
+
+def imports_of(module: Module) -> Iterator[Import]:
+    """Yield what `module` imports anywhere, under TYPE_CHECKING and in functions too.
+
+    `from a import b` counts as `a.b` where that is a module of ours, else as `a`.
+    """
+    names = {known.name.removesuffix(".__init__") for known in modules()} | {COMPILED}
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Import):
+            yield from (Import(alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                deeper = f"{node.module}.{alias.name}"
+                yield Import(deeper if deeper in names else node.module, node.lineno)

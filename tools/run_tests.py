@@ -1,0 +1,107 @@
+"""Run the test suite against the installed package, away from the checkout.
+
+Copies what the tests read into a work folder and runs pytest there, so that
+neither the checkout's `otel_ext` nor its `processors` and `exporters` can be
+imported; measures the installed package, subprocesses included; runs the
+package's doctests; then asks for the coverage that pyproject.toml demands.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+# What tests read beside the installed package.
+PARTS = (
+    "tests",
+    "docs",
+    "examples",
+    "tools",
+    ".ci",
+    "Makefile",
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "pyproject.toml",
+    "constraints.txt",
+)
+LEFTOVERS = shutil.ignore_patterns("__pycache__", "*.pyc")
+
+
+def prepare(checkout: Path, work: Path) -> None:
+    """Make `work` anew with a copy of what the tests read."""
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    for part in PARTS:
+        source = checkout / part
+        if source.is_dir():
+            shutil.copytree(source, work / part, ignore=LEFTOVERS)
+        elif source.exists():
+            shutil.copy2(source, work / part)
+
+
+def environment(checkout: Path) -> dict[str, str]:
+    """Return the environment for the tests: no settings of whoever calls."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("OTEL_", "PYTHON", "COVERAGE_", "PYTEST_", "MAKE", "MFLAGS"))
+    }
+    kept["OTEL_EXT_TEST_CHECKOUT"] = str(checkout)
+    # `python` in a test is this interpreter, with the wheel in it.
+    kept["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", "")])
+    if "OTEL_EXT_TEST_NO_SKIPS" in os.environ:
+        kept["OTEL_EXT_TEST_NO_SKIPS"] = os.environ["OTEL_EXT_TEST_NO_SKIPS"]
+    return kept
+
+
+def refuse_the_checkout(work: Path, env: dict[str, str]) -> None:
+    """Fail unless `otel_ext` comes from the wheel, and `processors` from nowhere.
+
+    Raises:
+        SystemExit: The tests would not test what was installed.
+    """
+    code = (
+        "import importlib.util as u, otel_ext, sys, sysconfig\n"
+        "assert otel_ext.__file__.startswith(sysconfig.get_path('purelib')), otel_ext.__file__\n"
+        "assert u.find_spec('processors') is None and u.find_spec('exporters') is None\n"
+    )
+    if subprocess.run([sys.executable, "-c", code], cwd=work, env=env, check=False).returncode:  # noqa: S603 - our own code
+        message = "the installed wheel is not what would be tested; run: make clean test"
+        raise SystemExit(message)
+
+
+def main() -> int:
+    """Run the suite, the doctests and the coverage gate; return the first failure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--checkout", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("pytest", nargs="*", help="more words for pytest; no coverage gate then")
+    options = parser.parse_args()
+    work: Path = options.work.resolve()
+    env = environment(options.checkout)
+    prepare(options.checkout, work)
+    refuse_the_checkout(work, env)
+
+    def run(*words: str) -> int:
+        return subprocess.run([sys.executable, *words], cwd=work, env=env, check=False).returncode  # noqa: S603 - our own commands
+
+    if options.pytest:
+        return run("-m", "pytest", *options.pytest)
+    doctests = ("--doctest-modules", "--ignore-glob=/*/_site/*", "--pyargs", "otel_ext")
+    steps = (
+        ("-m", "coverage", "run", "-m", "pytest", "tests"),
+        ("-m", "coverage", "run", "-m", "pytest", "-q", *doctests),
+    )
+    failures = [code for code in (run(*step) for step in steps) if code]
+    if failures:
+        return failures[0]
+    return run("-m", "coverage", "combine", "--quiet") or run("-m", "coverage", "report")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
