@@ -48,7 +48,7 @@ class FanOut:
             try:
                 exporter.export(record)
             except Exception as error:  # noqa: BLE001 - the next one must get it
-                COUNTERS.add("dropped.exporter_failed")
+                COUNTERS.add("fanout.failed")
                 report_problem(f"FanOut: {type(exporter).__name__}: a record is lost", error)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
@@ -58,7 +58,9 @@ class FanOut:
             (calls, calls.begin(lambda one=one: one.force_flush(timeout_millis)))  # type: ignore[misc]
             for calls, one in zip(self._calls, self._exporters, strict=True)
         ]
-        return all([calls.wait(call, until) for calls, call in begun])
+        # Not a generator: every one is waited for, whatever the others say.
+        in_time = [calls.wait(call, until) for calls, call in begun]
+        return all(in_time)
 
     def shutdown(self) -> None:
         """Shut all down; does not wait for one that hangs. Twice is once."""
@@ -67,7 +69,7 @@ class FanOut:
         self._closed = True
         until = monotonic() + self._shutdown_seconds
         begun = [
-            (calls, calls.begin(one.shutdown))
+            (calls, calls.begin(one.shutdown, last=True))
             for calls, one in zip(self._calls, self._exporters, strict=True)
         ]
         for calls, call in begun:

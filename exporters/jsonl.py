@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, get_args
+from typing import TYPE_CHECKING, Final, cast, get_args
 
 from otel_ext.errors import ConfigError
 from otel_ext.journal.opening import Durability, JournalSettings
@@ -39,6 +39,7 @@ __all__ = ["JsonlExporter"]
 _WHERE: Final = "JsonlExporter: records are lost"
 _MODES: Final = get_args(Durability)
 _MAX_INTRODUCED: Final = 10_000
+_MAX_REMEMBERED: Final = 100_000
 
 
 class JsonlExporter:
@@ -58,7 +59,8 @@ class JsonlExporter:
             system call each. Default: what `settings` says, else `mapped`.
         settings: Everything else about the journal.
         open_records: Start records of the spans that are open, asked for when a
-            file follows a full one, so that old files can be deleted.
+            file follows a full one, so that old files can be deleted. Default: the
+            exporter remembers those that pass.
 
     Raises:
         ConfigError: `path` is no path at all, or `durability` is none of the three.
@@ -74,6 +76,10 @@ class JsonlExporter:
     ['process.start', 'deployed', 'process.end']
     """
 
+    _introduced: dict[str, Process]
+    _open: dict[tuple[str, str], Record]
+    _begun: bool
+
     def __init__(
         self,
         path: str | os.PathLike[str],
@@ -83,7 +89,8 @@ class JsonlExporter:
         open_records: Callable[[], Iterable[Record]] | None = None,
     ) -> None:
         self._path = _absolute(path)
-        self._open_records = open_records
+        self._open_records = open_records or self._remembered
+        self._remembers = open_records is None
         self._encoding: Encoding = encode_line
         self._closed = False
         self._journal = open_writer(
@@ -117,6 +124,8 @@ class JsonlExporter:
             if record.process.id in self._introduced or self._introduce(record, encoding):
                 # What it refuses it has counted.
                 self._journal.append(line)
+            if self._remembers and record.phase is not None:
+                self._remember(record)
         except Exception as error:  # noqa: BLE001 - nothing may reach the user's code
             COUNTERS.add("dropped.write_failed")
             report_problem(_WHERE, error)
@@ -183,27 +192,37 @@ class JsonlExporter:
             for process in list(self._introduced.values())
             if process.pid == current.pid
         ]
-        if self._begun and self._open_records is not None:
+        if self._begun:
             records.extend(self._open_records())
-        if not self._begun:
+        else:
             # The journal counts as written what it takes from callers, and this.
             COUNTERS.add("accepted", len(records))
             self._begun = True
         encoding = self._encoding
         return [encoding(record) for record in records]
 
+    def _remember(self, record: Record) -> None:
+        if record.phase == "end":
+            self._open.pop(record.key, None)
+        elif record.phase == "start" and len(self._open) < _MAX_REMEMBERED:
+            self._open[record.key] = record
+
+    def _remembered(self) -> list[Record]:
+        return list(self._open.values())
+
     def _begin_anew(self) -> None:
         """Go on as another process: whoever is in the file must be introduced."""
-        self._introduced: dict[str, Process] = {}
+        self._introduced = {}
+        self._open = {}
         self._begun = False
 
 
 def _absolute(path: str | os.PathLike[str]) -> Path:
     """Return `path` as it must be kept: the program may change its working directory."""
-    given: object = path
+    given = cast("object", path)
     if not isinstance(given, (str, os.PathLike)):
         raise ConfigError(f"the path {given!r} is not a path", hint="Give a folder or a file name.")
-    text: object = os.fspath(path)
+    text = cast("object", os.fspath(path))
     if not isinstance(text, str) or not text or "\0" in text:
         raise ConfigError(f"the path {text!r} cannot be used", hint="Give a folder or a file name.")
     try:
@@ -226,7 +245,7 @@ def _with_durability(settings: JournalSettings, durability: str | None) -> Journ
 def _problem_with(path: Path) -> str:
     """Return why no records can be kept at `path`, as far as its kind tells."""
     try:
-        mode = os.stat(path).st_mode
+        mode = path.stat().st_mode
     except (OSError, ValueError):
         return ""  # missing, or out of reach: that is said when the file is opened
     if stat.S_ISDIR(mode) or stat.S_ISREG(mode):

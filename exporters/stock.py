@@ -79,7 +79,7 @@ class RecordSpanExporter(SpanExporter):
                 site = site_from_attributes(record.attributes) or UNKNOWN_SITE
                 self._exporter.export(record._replace(site=site, thread=None, task=None))
             except Exception as error:  # noqa: BLE001 - the other spans must be exported
-                COUNTERS.add("dropped.exporter_failed")
+                COUNTERS.add("stock.failed")
                 report_problem("RecordSpanExporter: a span is lost", error)
                 result = SpanExportResult.FAILURE
         return result
@@ -130,7 +130,7 @@ class StockSpanExporterAdapter:
         if record.phase != "end":
             return
         if self._closed:
-            COUNTERS.add("dropped.closed")
+            COUNTERS.add("stock.closed")
             return
         self._batch.on_end(span_from_record(record, self._resource(record.process)))
 
@@ -150,7 +150,7 @@ class StockSpanExporterAdapter:
         if self._closed:
             return
         self._closed = True
-        call = self._calls.begin(self._batch.shutdown)
+        call = self._calls.begin(self._batch.shutdown, last=True)
         self._calls.wait(call, monotonic() + self._shutdown_seconds)
 
     def _resource(self, process: Process) -> Resource:
@@ -171,8 +171,17 @@ def span_from_record(record: Record, resource: Resource) -> ReadableSpan:
         resource: The resource of its process.
 
     >>> from otel_ext.record.model import Process, Record
-    >>> record = Record("span", "end", "load", 20, 2, Process("p"), trace_id="0" * 31 + "1",
-    ...                 span_id="0" * 15 + "2", start_ns=10)
+    >>> record = Record(
+    ...     "span",
+    ...     "end",
+    ...     "load",
+    ...     20,
+    ...     2,
+    ...     Process("p"),
+    ...     trace_id="0" * 31 + "1",
+    ...     span_id="0" * 15 + "2",
+    ...     start_ns=10,
+    ... )
     >>> span = span_from_record(record, Resource({}))
     >>> span.name, span.start_time, span.end_time
     ('load', 10, 20)

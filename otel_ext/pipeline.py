@@ -20,9 +20,10 @@ from otel_ext.handle import Handle
 from otel_ext.runtime.guard import report_problem
 
 if TYPE_CHECKING:
+    from otel_ext.journal.opening import JournalSettings
     from otel_ext.protocols import RecordExporter
 
-__all__ = ["configure", "install", "make_exporter"]
+__all__ = ["configure", "current_exporter", "install", "make_exporter", "shows_records"]
 
 _current: Final[dict[str, Handle]] = {}
 _WAIT_SECONDS: Final = 5.0
@@ -61,6 +62,20 @@ def configure(*, tracer_provider: object = None, **settings: object) -> Handle:
     if known is not None and not known.closed:
         return _known(known, config, settings)
     return install(config, tracer_provider)
+
+
+def current_exporter() -> RecordExporter | None:
+    """Return where `configure` brings records now; None where nothing is recorded."""
+    handle = _current.get("handle")
+    return handle.exporter if handle is not None and handle.active else None
+
+
+def shows_records() -> bool:
+    """Return whether records appear on a terminal now, by the console exporter."""
+    handle = _current.get("handle")
+    if handle is None or not handle.active or handle.config.console.mode == "off":
+        return False
+    return _is_seen()
 
 
 def _known(handle: Handle, config: Config, settings: dict[str, object]) -> Handle:
@@ -139,9 +154,25 @@ def make_exporter(config: Config) -> RecordExporter:
     from otel_ext.exporters.jsonl import JsonlExporter  # noqa: PLC0415
 
     # The switch is asked for each record, so it can be thrown while the program runs.
-    files = CompatExporter(JsonlExporter(config.output.folder), enabled=compat_mode)
+    journal = JsonlExporter(config.output.folder, settings=_journal_settings(config))
+    files = CompatExporter(journal, enabled=compat_mode)
     console = _make_console(config)
     return files if console is None else FanOut(files, console)
+
+
+def _journal_settings(config: Config) -> JournalSettings:
+    from otel_ext.journal.opening import JournalSettings  # noqa: PLC0415
+
+    journal = config.journal
+    return JournalSettings(
+        durability=journal.durability,
+        sync=journal.sync,
+        box_size=journal.box_size,
+        segment_size=journal.segment_size,
+        segment_age=journal.segment_age,
+        retention_size=journal.retention_size,
+        retention_age=journal.retention_age,
+    )
 
 
 def _make_console(config: Config) -> RecordExporter | None:
@@ -150,7 +181,7 @@ def _make_console(config: Config) -> RecordExporter | None:
         return None
     from otel_ext.exporters.console import ConsoleExporter  # noqa: PLC0415
 
-    return ConsoleExporter(mode="jsonl" if mode == "json" else "people")
+    return ConsoleExporter(style="json" if mode == "json" else "people")
 
 
 def _is_seen() -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from opentelemetry.sdk.trace import SpanProcessor
 
-from otel_ext.inflight.table import InflightTable
+from otel_ext.inflight.tracker import Tracker
 from otel_ext.record.capture import SAMPLED, capture_end, capture_start
 from otel_ext.runtime import incarnation
 from otel_ext.runtime.counters import COUNTERS
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import ReadableSpan, Span
 
+    from otel_ext.inflight.tracker import InflightSettings
     from otel_ext.protocols import RecordExporter
     from otel_ext.record.model import Record
     from otel_ext.runtime.incarnation import Incarnation
@@ -47,7 +48,7 @@ class LifecycleSpanProcessor(SpanProcessor):
     Args:
         exporter: Where the records go.
         record_only: Whether spans that are recorded but not sampled count too.
-        table: Where open spans are kept; one of its own by default.
+        inflight: How spans that are open are watched.
 
     >>> from opentelemetry.sdk.trace import TracerProvider
     >>> from otel_ext.exporters import ConsoleExporter
@@ -60,11 +61,12 @@ class LifecycleSpanProcessor(SpanProcessor):
         exporter: RecordExporter,
         *,
         record_only: bool = False,
-        table: InflightTable | None = None,
+        inflight: InflightSettings | None = None,
     ) -> None:
         self._exporter = exporter
         self._record_only = record_only
-        self.table = InflightTable() if table is None else table
+        self.tracker = Tracker(self._emit, inflight)
+        self._table = self.tracker.table
         self._depth = _Depth()
         self._incarnation: Incarnation | None = None
         self._closed = False
@@ -79,8 +81,9 @@ class LifecycleSpanProcessor(SpanProcessor):
             current = self._incarnation or self._identify()
             process = current.process_for(span.resource)
             record = capture_start(span, process, current.next_seq())
-            self.table.add(record, span, (context.trace_id, context.span_id))
+            self._table.add(record, span, (context.trace_id, context.span_id))
             self._export(record)
+            self.tracker.begin()
         except Exception as error:  # noqa: BLE001 - nothing may reach the user's code
             COUNTERS.add("dropped.capture_failed")
             report_problem("LifecycleSpanProcessor: a start record is lost", error)
@@ -92,8 +95,8 @@ class LifecycleSpanProcessor(SpanProcessor):
             if context is None or not self._wants(context.trace_flags):
                 return
             key = (context.trace_id, context.span_id)
-            start = self.table.pop(key)
-            if start is None and self.table.is_inherited(key, span.start_time):
+            start = self._table.pop(key)
+            if start is None and self._table.is_inherited(key, span.start_time):
                 return  # the parent process opened it, and ends it too
             current = self._incarnation or self._identify()
             process = current.process_for(span.resource)
@@ -116,12 +119,21 @@ class LifecycleSpanProcessor(SpanProcessor):
             return
         self._closed = True
         try:
+            self.tracker.stop()
             self._exporter.shutdown()
         except Exception as error:  # noqa: BLE001 - nothing may reach the user's code
             report_problem("LifecycleSpanProcessor: shutdown failed", error)
 
     def _wants(self, trace_flags: int) -> bool:
         return not self._closed and bool(trace_flags & SAMPLED or self._record_only)
+
+    def _emit(self, record: Record) -> None:
+        """Export a record that no hook made: of the reaper, the watchdog, the heartbeat."""
+        try:
+            self._export(record)
+        except Exception as error:  # noqa: BLE001 - an exporter is anybody's code
+            COUNTERS.add("dropped.export_failed")
+            report_problem("LifecycleSpanProcessor: a record is lost", error)
 
     def _export(self, record: Record) -> None:
         depth = self._depth

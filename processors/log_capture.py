@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from otel_ext.record.model import Process
 
-__all__ = ["LogCapture"]
+__all__ = ["LogCapture", "is_suppressed"]
 
 # Where a thread of an executor begins. structlog's `ainfo` and its like run there,
 # with nothing of the caller's on the stack.
@@ -53,6 +53,7 @@ _find_async_caller: Final = CallsiteParameterAdder(
         _FUNCTION,
     },
 )
+_SUPPRESS: Final = "suppress_instrumentation"
 _sites: dict[tuple[object, object, object], CallSite] = {}
 
 
@@ -173,9 +174,20 @@ class LogCapture:
             return cast("dict[str, object]", self._exceptions(logger, method_name, fields))
         except Exception:  # noqa: BLE001 - the user's exception, and maybe the user's formatter
             fields.pop("exc_info", None)
-            value = error[1] if isinstance(error, tuple) and len(error) > 1 else error
-            fields["exception"] = f"<unprintable: {type(value).__name__}>"
+            if isinstance(error, tuple):
+                error = cast("tuple[object, ...]", error)[1]
+            fields["exception"] = f"<unprintable: {type(error).__name__}>"
             return fields
+
+
+def is_suppressed() -> bool:
+    """Whether telemetry is switched off here, as the SDK does while it exports.
+
+    What libraries log there speaks of the export itself; exported too, it would
+    beget the next export, without end. The key has a random tail.
+    """
+    context = get_current()
+    return any(context[key] for key in context if key.startswith(_SUPPRESS))
 
 
 def _name_of(event: object, fields: dict[str, object]) -> str:

@@ -6,6 +6,7 @@ import ast
 import json
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -42,11 +43,13 @@ LAYERS: Final[dict[str, frozenset[str]]] = {
     "server": MIDDLE | {"analysis", "store"},
     "handle": UPPER,
     "pipeline": UPPER | {"handle"},
+    "structlog_setup": UPPER | {"pipeline"},
     "instrumentors": RUNTIME,
+    "structlog_setup": UPPER | {"handle", "pipeline"},
     "zero_code": UPPER | {"pipeline", "instrumentors"},
     "testing": UPPER | {"pipeline"},
     "cli": UPPER | {"pipeline", "instrumentors", "zero_code", "otel_ext"},
-    "__init__": UPPER | {"handle", "pipeline", "instrumentors", "zero_code", "testing"},
+    "__init__": UPPER | {"handle", "pipeline", "structlog_setup", "instrumentors", "zero_code", "testing"},
     "__main__": frozenset({"cli"}),
 }
 
@@ -169,7 +172,8 @@ def test_no_logging_where_a_log_call_may_come_from() -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def own_privates(module: Module) -> set[str]:
+@cache
+def own_privates(module: Module) -> frozenset[str]:
     """Return the underscored names that a module itself defines, in any scope."""
     found: set[str] = set()
     for node in ast.walk(module.tree):
@@ -180,13 +184,11 @@ def own_privates(module: Module) -> set[str]:
                 found.add(name)
             case ast.Attribute(value=ast.Name(id="self"), attr=name, ctx=ast.Store()):
                 found.add(name)
-            case ast.alias(name=name):
-                found.add(name)
             case ast.Assign(targets=[ast.Name(id="__slots__")], value=value):
                 found |= {str(slot) for slot in ast.literal_eval(value)}
             case _:
                 pass
-    return found
+    return frozenset(found)
 
 
 def is_private(name: str) -> bool:
@@ -197,9 +199,12 @@ def is_private(name: str) -> bool:
 def foreign_privates(module: Module) -> list[str]:
     """Return where a module reaches into something that it does not define."""
     own = own_privates(module)
+    ours = set[str]().union(*map(own_privates, modules()))
     found: list[str] = []
     for node in ast.walk(module.tree):
         match node:
+            case ast.Attribute(value=ast.Name(id="self"), attr=name) if name in ours:
+                continue  # inherited from a class of ours
             case ast.Attribute(attr=name) if is_private(name) and name not in own:
                 found.append(f"{module.at(node.lineno)} uses .{name}")
             case ast.Call(
@@ -276,9 +281,10 @@ def test_every_test_says_what_it_checks() -> None:
 @pytest.mark.timeout(120)
 def test_importing_has_no_side_effects() -> None:
     """Importing any module starts nothing, opens nothing to write and registers nothing."""
+    # The lower layers first, so that an effect is told of the module that has it.
     names = [
         module.name.removesuffix(".__init__")
-        for module in modules()
+        for module in sorted(modules(), key=lambda module: len(LAYERS[module.part]))
         if not module.name.endswith("__main__")
     ]
     probe = TESTS / "import_probe.py"

@@ -91,7 +91,8 @@ def _not_executable(name: str) -> CommandError:
 def _not_found(name: str) -> CommandError:
     folder = Path(name).parent
     try:
-        near = get_close_matches(Path(name).name, [entry.name for entry in folder.iterdir()], n=1)
+        names = [entry.name for entry in folder.iterdir()]
+        near = get_close_matches(Path(name).name, names, n=1, cutoff=0.8)
     except OSError:
         near = []
     if near:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Final
 
 from otel_ext.cli.launch import CommandError, bootstrap_environment, resolve
 from otel_ext.cli.run_summary import RunSummary
-from otel_ext.cli.supervise import end_like, replace_process, supervise
+from otel_ext.cli.supervise import Ended, end_like, replace_process, supervise
 from otel_ext.config import CONFIG_VARIABLE, Config, load_config
-from otel_ext.errors import ConfigError
+from otel_ext.errors import ConfigError, OtelExtError
+from otel_ext.journal.death import Outcome
+from otel_ext.journal.recovery import recover
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -105,9 +107,23 @@ def _run(command: list[str], config: Config, *, quiet: bool) -> int:
     if quiet or not hasattr(os, "posix_spawn"):
         replace_process(command, environment)
     summary = RunSummary(config.output.folder)
-    outcome = supervise(command, environment)
-    summary.write(sys.stderr, outcome)
-    return end_like(outcome)
+    ended = supervise(command, environment)
+    if config.journal.recover_on_start:
+        _recover(config.output.folder, ended)
+    summary.write(sys.stderr, ended.outcome)
+    return end_like(ended.outcome)
+
+
+def _recover(folder: Path, ended: Ended) -> None:
+    """Bring out what a killed program left in its box, and end its open spans."""
+    if not folder.is_dir():
+        return
+    number = -ended.outcome
+    how = Outcome(signal=number) if number > 0 else Outcome(exit_status=ended.outcome)
+    try:
+        recover(folder, outcomes={ended.pid: how})
+    except (OtelExtError, OSError) as error:
+        sys.stderr.write(f"otel-ext: open spans were not closed: {error}\n")
 
 
 def _settings(config: Config, *, quiet: bool) -> dict[str, str]:

@@ -37,7 +37,7 @@ class Count(NamedTuple):
     Attributes:
         files: Number of files.
         records: Number of records; None when there is too much to count.
-        unended: Number of spans with a start and no end.
+        unended: Number of spans that did not end, or were ended for a dead process.
         size: Bytes in all.
     """
 
@@ -60,15 +60,18 @@ def count_records(files: list[Path]) -> Count:
     # A span can start in one file and end in another, after a rotation.
     started: set[tuple[object, object]] = set()
     ended: set[tuple[object, object]] = set()
+    abandoned: set[tuple[object, object]] = set()
     for file in files:
         for line in _lines(file):
             meta = _meta(line)
             records += bool(meta)
+            key = (meta.get("trace_id"), meta.get("span_id"))
             if meta.get("phase") == "start":
-                started.add((meta.get("trace_id"), meta.get("span_id")))
+                started.add(key)
             elif meta.get("phase") == "end":
-                ended.add((meta.get("trace_id"), meta.get("span_id")))
-    return Count(len(files), records, len(started - ended), size)
+                (abandoned if "abandoned" in meta else ended).add(key)
+    # A real end beats one that was made up for a span without.
+    return Count(len(files), records, len((started | abandoned) - ended), size)
 
 
 def _lines(file: Path) -> list[bytes]:
@@ -124,7 +127,7 @@ class RunSummary:
         count = count_records(files)
         if not count.size:
             return "\n".join([*lines, _NO_RECORDS, ""])
-        lines.append(f"otel-ext: {_describe(count)} in {self._folder}")
+        lines.append(f"otel-ext: {_describe(count, self._folder)}")
         names = {command.name for command in available()}
         quoted = shlex.quote(str(self._folder))
         commands = [(f"otel-ext {name} {quoted}", why) for name, why in _NEXT if name in names]
@@ -149,15 +152,16 @@ class RunSummary:
             return False  # deleted meanwhile
 
 
-def _describe(count: Count) -> str:
+def _describe(count: Count, folder: Path) -> str:
     files = "1 file" if count.files == 1 else f"{count.files:,} files"
     if count.records is None:
-        return f"{count.size / 2**20:,.0f} MiB of records, {files},"
+        return f"{count.size / 2**20:,.0f} MiB of records in {files} in {folder}"
     records = "1 record" if count.records == 1 else f"{count.records:,} records"
+    text = f"{records} in {files} in {folder}"
     if not count.unended:
-        return f"{records}, {files},"
-    spans = "1 span that" if count.unended == 1 else f"{count.unended:,} spans that"
-    return f"{records}, {spans} did not end, {files},"
+        return text
+    spans = "1 span did" if count.unended == 1 else f"{count.unended:,} spans did"
+    return f"{text}; {spans} not end"
 
 
 def _signal_name(number: int) -> str:

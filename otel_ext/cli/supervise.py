@@ -13,14 +13,14 @@ import errno
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from otel_ext.cli.launch import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["end_like", "replace_process", "supervise"]
+__all__ = ["Ended", "end_like", "replace_process", "supervise"]
 
 _NAMES: Final = (
     "SIGHUP",
@@ -44,15 +44,24 @@ _RESTORED: Final = tuple(
 _FROM_KERNEL: Final = 0x80  # SI_KERNEL of sigaction(2): the terminal, so the child got it too
 
 
-def supervise(command: list[str], environment: Mapping[str, str]) -> int:
-    """Run `command` to its end and return how it ended, in the sense of `os.waitstatus`.
+class Ended(NamedTuple):
+    """How the program ended.
+
+    Attributes:
+        pid: Its process id.
+        outcome: Its exit code, or the negative number of the signal that ended it.
+    """
+
+    pid: int
+    outcome: int
+
+
+def supervise(command: list[str], environment: Mapping[str, str]) -> Ended:
+    """Run `command` to its end and return how it ended.
 
     Args:
         command: Path of the program and its arguments.
         environment: Its environment, complete.
-
-    Returns:
-        The exit code, or the negative number of the signal that ended it.
 
     Raises:
         CommandError: The kernel refuses to start it.
@@ -67,7 +76,7 @@ def supervise(command: list[str], environment: Mapping[str, str]) -> int:
             if number == signal.SIGCHLD:
                 pid, status = os.waitpid(child, os.WNOHANG)
                 if pid == child:
-                    return os.waitstatus_to_exitcode(status)
+                    return Ended(pid, os.waitstatus_to_exitcode(status))
             else:
                 os.kill(child, number)
     finally:
@@ -124,7 +133,7 @@ def end_like(outcome: int) -> int:
     A shell that waits for us sees Ctrl-C as Ctrl-C, not as a program that failed.
 
     Args:
-        outcome: What `supervise` returned.
+        outcome: An exit code, or the negative number of a signal.
     """
     if outcome >= 0:
         return outcome

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from otel_ext.errors import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 __all__ = ["FILE_NAMES", "MAX_FILE_BYTES", "Entry", "FileSettings", "find_file", "read_file"]
 
@@ -20,6 +21,10 @@ FILE_NAMES: Final = ("otel-ext.toml", "otel-ext.yaml", "otel-ext.yml", "pyprojec
 
 MAX_FILE_BYTES: Final = 1024 * 1024
 _REPOSITORY_MARKS: Final = (".git", ".hg")
+# Ways to begin a table that can hold `tool.otel-ext`.
+_TOOL_TABLE: Final = (
+    rb"""(?m)^(?:\xef\xbb\xbf)?\s*\[?\s*["']?tool["']?\s*(?:[]=]|\.\s*["']?otel-ext)"""
+)
 _ABSENT: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EACCES})
 
 
@@ -39,7 +44,9 @@ class FileSettings(NamedTuple):
     warnings: tuple[str, ...] = ()
 
 
-def find_file(start: str | os.PathLike[str] | None = None) -> FileSettings | None:
+def find_file(
+    start: str | os.PathLike[str] | None = None, *, owners: Collection[int] | None = None
+) -> FileSettings | None:
     """Return what the configuration file for a program in the folder `start` holds.
 
     The folder and its parents are searched, up to the root of the repository,
@@ -48,6 +55,8 @@ def find_file(start: str | os.PathLike[str] | None = None) -> FileSettings | Non
 
     Args:
         start: Where to begin, instead of the working directory.
+        owners: Ids of the users whose files count in parents, instead of this one,
+            root and the owner of the folder.
 
     Returns:
         None if there is no file and nothing to warn of.
@@ -61,7 +70,7 @@ def find_file(start: str | os.PathLike[str] | None = None) -> FileSettings | Non
     except FileNotFoundError:
         return None  # the working directory is gone, so no file can be in it
     warnings: list[str] = []
-    trusted = _trusted_owners(folder)
+    trusted = _trusted_owners(folder) if owners is None else owners
     for place in _places(folder):
         there = [place / name for name in FILE_NAMES if _is_there(place / name)]
         for path in there:
@@ -128,7 +137,7 @@ def _trusted_owners(folder: Path) -> frozenset[int]:
         return frozenset({0, os.geteuid()})
 
 
-def _is_trusted(path: Path, trusted: frozenset[int]) -> bool:
+def _is_trusted(path: Path, trusted: Collection[int]) -> bool:
     """Tell whether one of the `trusted` users owns `path`; all are where systems have no owners."""
     try:
         return not trusted or path.stat().st_uid in trusted
@@ -145,8 +154,8 @@ def _entries(path: Path, *, explicit: bool) -> tuple[Entry, ...] | None:
         if ours or explicit:
             raise
         return None
-    if not ours and b"otel-ext" not in data:
-        return None
+    if not ours and not explicit and not re.search(_TOOL_TABLE, data):
+        return None  # most files that name us only depend on us: no need to parse them
     suffix = path.suffix.lower()
     if suffix not in {".toml", ".yaml", ".yml"}:
         raise ConfigError(f"{path} has an unknown ending", hint="Use .toml, .yaml or .yml")

@@ -10,7 +10,6 @@ import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, cast
@@ -29,7 +28,8 @@ _WORDS: Final = {
     "off": False,
     "0": False,
 }
-_INTEGER: Final = re.compile(r"[0-9]{1,18}(?:_[0-9]{1,18}){0,6}")
+# Compiled when first needed, by the cache of `re`: most programs need none.
+_INTEGER: Final = r"[0-9]{1,18}(?:_[0-9]{1,18}){0,6}"
 
 
 class Kind(ABC):
@@ -49,7 +49,6 @@ class Kind(ABC):
         return str(value)
 
 
-@dataclass(frozen=True)
 class Boolean(Kind):
     """True or false, also in the words people use for them.
 
@@ -75,7 +74,6 @@ class Boolean(Kind):
         return "true" if value else "false"
 
 
-@dataclass(frozen=True)
 class Choice(Kind):
     """One of a few names.
 
@@ -86,7 +84,8 @@ class Choice(Kind):
     'on'
     """
 
-    names: tuple[str, ...]
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.names = names
 
     @property
     def allowed(self) -> str:
@@ -103,7 +102,6 @@ class Choice(Kind):
         raise ValueError("not one of the names")
 
 
-@dataclass(frozen=True)
 class Integer(Kind):
     """A whole number in a range.
 
@@ -115,8 +113,9 @@ class Integer(Kind):
     100000
     """
 
-    low: int
-    high: int
+    def __init__(self, low: int, high: int) -> None:
+        self.low = low
+        self.high = high
 
     @property
     def allowed(self) -> str:
@@ -125,7 +124,7 @@ class Integer(Kind):
 
     def parse(self, value: object) -> int:
         """Return the number, from a number or its digits."""
-        if isinstance(value, str) and _INTEGER.fullmatch(value.strip()):
+        if isinstance(value, str) and re.fullmatch(_INTEGER, value.strip()):
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int):
             raise TypeError("not a whole number")
@@ -134,7 +133,6 @@ class Integer(Kind):
         return value
 
 
-@dataclass(frozen=True)
 class Size(Kind):
     """A number of bytes in a range.
 
@@ -147,9 +145,10 @@ class Size(Kind):
     8388608
     """
 
-    low: int
-    high: int
-    zero: str = ""
+    def __init__(self, low: int, high: int, zero: str = "") -> None:
+        self.low = low
+        self.high = high
+        self.zero = zero
 
     @property
     def allowed(self) -> str:
@@ -172,7 +171,6 @@ class Size(Kind):
         return format_size(cast("int", value))
 
 
-@dataclass(frozen=True)
 class Duration(Kind):
     """A number of seconds in a range.
 
@@ -185,9 +183,10 @@ class Duration(Kind):
     300.0
     """
 
-    low: float
-    high: float
-    zero: str = ""
+    def __init__(self, low: float, high: float, zero: str = "") -> None:
+        self.low = low
+        self.high = high
+        self.zero = zero
 
     @property
     def allowed(self) -> str:
@@ -211,7 +210,6 @@ class Duration(Kind):
         return format_duration(cast("float", value))
 
 
-@dataclass(frozen=True)
 class Folder(Kind):
     """The path of a folder, which need not exist yet; `~` is the home folder.
 
@@ -232,7 +230,6 @@ class Folder(Kind):
         return Path(os.path.expanduser(text))  # noqa: PTH111 - Path.expanduser raises without a home
 
 
-@dataclass(frozen=True)
 class Thresholds(Kind):
     """Durations by span name pattern (`*`, `?`, `[...]`); the first that matches counts.
 
@@ -243,7 +240,8 @@ class Thresholds(Kind):
     {'db.*': 5.0, 'nightly *': 3600.0}
     """
 
-    duration: Duration
+    def __init__(self, duration: Duration) -> None:
+        self.duration = duration
 
     @property
     def allowed(self) -> str:

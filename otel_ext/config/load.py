@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from otel_ext.config.files import Entry, FileSettings, find_file, read_file
 from otel_ext.config.problems import Problems, Source, did_you_mean, show
@@ -14,6 +14,10 @@ from otel_ext.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import TypeAlias
+
+    # A value as some source gives it, not yet checked.
+    _Given: TypeAlias = tuple[Setting, object, Source]
 
 __all__ = ["CONFIG_VARIABLE", "check_value", "load_config"]
 
@@ -31,14 +35,6 @@ _VARIABLES: Final = {
     **{setting.env: setting for setting in SETTINGS},
     **{alias: setting for setting in SETTINGS for alias in setting.aliases},
 }
-
-
-class _Given(NamedTuple):
-    """A value as some source gives it, not yet checked."""
-
-    setting: Setting
-    value: object
-    source: Source
 
 
 def load_config(
@@ -79,9 +75,9 @@ def load_config(
     given += _from_environment(environ)
     given += _from_code(settings or {}, problems, command_line=command_line)
     values: dict[str, tuple[object, Source]] = {}
-    for item in given:
+    for setting, value, source in given:
         with problems.collecting():
-            values[item.setting.name] = (check_value(*item), item.source)
+            values[setting.name] = (check_value(setting, value, source), source)
     problems.raise_all()
     warnings = (*(found.warnings if found else ()), *_unknown_variables(environ))
     path = found.path if found else None
@@ -158,7 +154,7 @@ def _from_file(path: Path, entries: tuple[Entry, ...], problems: Problems) -> li
         if setting.name == "output" and isinstance(value, str) and value.strip():
             # A path in a file means the same wherever the program is started.
             value = str(path.parent / os.path.expanduser(value))  # noqa: PTH111 - raises without a home
-        given.append(_Given(setting, value, Source("file", where)))
+        given.append((setting, value, Source("file", where)))
     return given
 
 
@@ -179,7 +175,7 @@ def _from_environment(environ: Mapping[str, str]) -> list[_Given]:
         for variable in (setting.env, *setting.aliases):
             if text := environ.get(variable, "").strip():
                 source = Source("environment", f"environment variable {variable}")
-                given.append(_Given(setting, text, source))
+                given.append((setting, text, source))
                 break
     return given
 
@@ -209,5 +205,5 @@ def _from_code(
             problems.add(f"unknown setting {show(name)} (argument)", hint=hint, key=name)
         elif value is not None:
             where = f"option --{setting.name}" if command_line else f"argument {setting.argument}"
-            given.append(_Given(setting, value, Source("code", where)))
+            given.append((setting, value, Source("code", where)))
     return given

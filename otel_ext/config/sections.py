@@ -157,12 +157,12 @@ class InflightConfig:
         default=100_000,
     )
     max_open_age: float = declare(
-        Duration(1, 10 * _YEAR, zero="for no limit"),
+        Duration(1, 10 * _YEAR),
         "A span open for longer is no longer watched and counts as abandoned (`expired`).",
         default=_DAY,
     )
     heartbeat_interval: float = declare(
-        Duration(0.1, _HOUR, zero="for none"),
+        Duration(0.1, _HOUR),
         "Time between the signs of life of a process.",
         default=5.0,
     )

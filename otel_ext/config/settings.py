@@ -58,16 +58,6 @@ class Setting:
         return self.name.replace("-", "_")
 
 
-@dataclass(frozen=True)
-class _Declared:
-    """What a field says about its setting besides name, type and default."""
-
-    kind: Kind
-    help: str
-    name: str
-    aliases: tuple[str, ...]
-
-
 def declare(
     kind: Kind, help_text: str, *, default: T, name: str = "", aliases: tuple[str, ...] = ()
 ) -> T:
@@ -83,8 +73,8 @@ def declare(
     Returns:
         A dataclass field; typed as the default, as `dataclasses.field` is.
     """
-    declared = _Declared(kind, help_text, name, aliases)
-    made: Any = field(default_factory=lambda: default, metadata={"setting": declared})
+    said = {"kind": kind, "help": help_text, "name": name, "aliases": aliases}
+    made: Any = field(default_factory=lambda: default, metadata=said)
     return cast("T", made)
 
 
@@ -93,15 +83,8 @@ def settings_of(section: str, holder: type[Any]) -> tuple[Setting, ...]:
     found: list[Setting] = []
     defaults = holder()
     for item in fields(holder):
-        declared: _Declared = item.metadata["setting"]
-        setting = Setting(
-            name=declared.name or item.name.replace("_", "-"),
-            section=section,
-            field=item.name,
-            default=getattr(defaults, item.name),
-            kind=declared.kind,
-            help=declared.help,
-            aliases=declared.aliases,
-        )
-        found.append(setting)
+        said = dict(item.metadata)
+        said["name"] = said["name"] or item.name.replace("_", "-")
+        default = getattr(defaults, item.name)
+        found.append(Setting(section=section, field=item.name, default=default, **said))
     return tuple(found)

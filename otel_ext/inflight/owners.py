@@ -88,12 +88,12 @@ class Owners:
     True
     """
 
-    __slots__ = ("_by_greenlet", "_local", "gone", "has_tasks")
+    __slots__ = ("_by_greenlet", "gone", "has_tasks", "local")
 
     def __init__(self) -> None:
         self.gone: deque[Owner] = deque()
         self.has_tasks = False
-        self._local = threading.local()
+        self.local = threading.local()
         # gevent's thread-local storage belongs to greenlets, so these are the
         # owners then, and the system knows nothing of them.
         self._by_greenlet = is_gevent()
@@ -101,7 +101,7 @@ class Owners:
     def of_thread(self) -> ThreadOwner:
         """Return the calling thread as an owner."""
         try:
-            return cast("ThreadOwner", self._local.owner)
+            return cast("ThreadOwner", self.local.owner)
         except AttributeError:
             return self._adopt_thread()
 
@@ -123,7 +123,7 @@ class Owners:
         owner = ThreadOwner(token, self.gone.append)
         watched = sys.platform == "linux" and not self._by_greenlet
         owner.native_id = threading.get_native_id() if watched else 0
-        local = self._local
+        local = self.local
         # In this order: storage is cleared from the front, so an owner that no
         # open span refers to is gone before the token, and says nothing.
         local.owner = owner

@@ -144,8 +144,13 @@ class InflightTable:
         entry = Entry(span, self._note_collected)
         entry.record = record
         entry.born = monotonic_ns()
-        owners = self.owners
-        entry.owner = owners.of_thread() if record.task is None else owners.of_task(key)
+        if record.task is None:
+            try:
+                entry.owner = self.owners.local.owner
+            except AttributeError:  # the thread's first span
+                entry.owner = self.owners.of_thread()
+        else:
+            entry.owner = self.owners.of_task(key)
         opened[key] = entry
         return True
 

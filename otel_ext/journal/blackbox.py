@@ -20,7 +20,6 @@ import mmap
 import os
 import sys
 from contextlib import nullcontext, suppress
-from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Final
 
@@ -31,6 +30,7 @@ from otel_ext.runtime.counters import COUNTERS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from otel_ext.journal.layout import BoxFacts
 

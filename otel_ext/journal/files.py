@@ -10,6 +10,7 @@ import errno
 import os
 import re
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -18,11 +19,13 @@ from otel_ext.errors import JournalError
 __all__ = [
     "SegmentName",
     "create_exclusive",
+    "ends_whole",
     "list_segments",
     "make_folder",
     "open_folder",
     "parse_segment_name",
     "segment_file",
+    "sync_data",
     "sync_folder",
 ]
 
@@ -108,10 +111,8 @@ def open_folder(path: Path, *, create: bool = False) -> int:
     """
     try:
         if create:
-            try:
-                os.mkdir(path, 0o700)
-            except FileExistsError:
-                pass
+            with suppress(FileExistsError):
+                path.mkdir(0o700)
         descriptor = os.open(path, os.O_RDONLY | _DIRECTORY | _NOFOLLOW | _CLOEXEC)
     except FileNotFoundError:
         raise
@@ -155,8 +156,25 @@ def sync_folder(path: Path) -> None:
     except OSError:
         return
     try:
-        os.fsync(descriptor)
-    except OSError:
-        pass
+        with suppress(OSError):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_data(descriptor: int) -> None:
+    """Bring the data of an open file to the disk."""
+    if hasattr(os, "fdatasync"):
+        os.fdatasync(descriptor)
+    else:
+        os.fsync(descriptor)
+
+
+def ends_whole(path: Path) -> bool:
+    """Whether a file's last byte is a newline; true for an empty one, or if it cannot be told."""
+    try:
+        with path.open("rb") as file:
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) == b"\n"
+    except OSError:
+        return True

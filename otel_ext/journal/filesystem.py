@@ -42,7 +42,7 @@ def file_system_of(folder: Path) -> FileSystem:
     False
     """
     try:
-        device = os.stat(folder).st_dev
+        device = folder.stat().st_dev
         kind = _kind_of_device(device)
     except OSError as error:
         return FileSystem("", f"its file system is unknown ({error.strerror})")
@@ -59,7 +59,7 @@ def _overlay(folder: Path) -> FileSystem:
     # A container's own layer. Its figures are those of the file system below;
     # one without a fixed number of inodes (btrfs says 0) keeps no blocks.
     if os.statvfs(folder).f_files == 0:
-        return FileSystem("overlay", "the file system below the overlay may not keep reserved blocks")
+        return FileSystem("overlay", "the file system below may not keep reserved blocks")
     return FileSystem("overlay", "")
 
 

@@ -29,19 +29,20 @@ __all__ = [
     "Liveness",
     "ProcessIdentity",
     "ProcessWatch",
-    "exit_signal",
     "identity_from_id",
     "identity_of",
     "is_alive",
+    "is_this_boot",
     "own_identity",
     "pid_namespace",
     "watch",
+    "zombie_status",
 ]
 
 Liveness = Literal["alive", "dead", "unknown"]
 
 _POLL_SECONDS: Final = 0.2
-_ID: Final = re.compile(r"([0-9a-z]+)-(\d+)-(\d+)-[0-9a-f]{8}(?:\.\d+)?", re.ASCII)
+_ID: Final = re.compile(r"([0-9a-z]+)-(\d{1,10})-(\d{1,19})-[0-9a-f]{8}(?:\.\d+)?", re.ASCII)
 # Places in /proc/PID/stat behind the command, which may hold blanks (proc(5)).
 _STATE, _THREADS, _START, _EXIT_CODE = 0, 17, 19, 49
 
@@ -67,7 +68,7 @@ class ProcessIdentity(NamedTuple):
 def pid_namespace() -> int:
     """Return the inode of this process's PID namespace; 0 where there is none."""
     try:
-        return os.stat("/proc/self/ns/pid").st_ino
+        return Path("/proc/self/ns/pid").stat().st_ino
     except OSError:
         return 0
 
@@ -96,7 +97,7 @@ def identity_from_id(incarnation: str) -> ProcessIdentity | None:
     ProcessIdentity(pid=7, start_time=99, boot_id='0123abcd', host='', pid_namespace=0)
     """
     match = _ID.fullmatch(incarnation)
-    if match is None or len(match[2]) > 10 or len(match[3]) > 19:
+    if match is None:
         return None
     boot = "" if match[1] == "noboot" else match[1]
     return ProcessIdentity(int(match[2]), int(match[3]), boot)
@@ -118,13 +119,24 @@ def is_alive(identity: ProcessIdentity) -> Liveness:
     """
     if identity.pid <= 0:
         return "unknown"
-    here = boot_id()
-    if not here or not identity.boot_id:
+    if not identity.boot_id or not boot_id():
         return _ask_kernel(identity.pid) if _is_same_host(identity) else "unknown"
-    if not here.replace("-", "").startswith(identity.boot_id.replace("-", "")):
+    if not is_this_boot(identity.boot_id):
         return "dead" if identity.host and _is_same_host(identity) else "unknown"
-    if identity.pid_namespace not in {0, pid_namespace()}:
+    if not _is_same_namespace(identity):
         return "unknown"
+    return _look_up(identity)
+
+
+def _is_same_namespace(identity: ProcessIdentity) -> bool:
+    if identity.pid_namespace:
+        return identity.pid_namespace == pid_namespace()
+    # A container has a host name of its own.
+    return _is_same_host(identity)
+
+
+def _look_up(identity: ProcessIdentity) -> Liveness:
+    """Return whether a process of this boot and PID namespace lives."""
     stat = _stat(identity.pid)
     if stat is None:
         return _ask_kernel(identity.pid)
@@ -137,12 +149,20 @@ def is_alive(identity: ProcessIdentity) -> Liveness:
     return "dead" if is_zombie else "alive"
 
 
-def exit_signal(identity: ProcessIdentity) -> int:
-    """Return the signal that ended a process whose parent has not asked yet; 0 if unknown."""
+def zombie_status(identity: ProcessIdentity) -> int | None:
+    """Return the wait status of a process whose parent has not asked yet; None if unknown.
+
+    The kernel shows it to those who might trace the process, else it shows 0.
+    """
     stat = _stat(identity.pid)
     if stat is None or int(stat[_START]) != identity.start_time or stat[_STATE] != b"Z":
-        return 0
-    return int(stat[_EXIT_CODE]) & 0x7F
+        return None
+    return int(stat[_EXIT_CODE]) or None
+
+
+def is_this_boot(boot: str) -> bool:
+    """Whether `boot`, a boot id or its first digits, is the boot we are in."""
+    return bool(boot) and boot_id().replace("-", "").startswith(boot.replace("-", ""))
 
 
 def _is_same_host(identity: ProcessIdentity) -> bool:
@@ -217,7 +237,7 @@ class ProcessWatch:
         if descriptor >= 0:
             os.close(descriptor)
 
-    def __enter__(self) -> ProcessWatch:
+    def __enter__(self) -> ProcessWatch:  # noqa: PYI034 - Python 3.10 has no Self
         return self
 
     def __exit__(

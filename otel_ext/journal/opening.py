@@ -45,6 +45,7 @@ class JournalSettings(NamedTuple):
         segment_age: Seconds after which one does; 0 for never.
         retention_size: Bytes of all closed files together; 0 for no limit.
         retention_age: Seconds that a closed file is kept; 0 for no limit.
+        recover_on_start: End what processes that died in the same folder left open.
     """
 
     durability: Durability = "mapped"
@@ -54,6 +55,7 @@ class JournalSettings(NamedTuple):
     segment_age: float = 3600.0
     retention_size: int = 512 * 1024 * 1024
     retention_age: float = 7 * 86_400.0
+    recover_on_start: bool = True
 
 
 class Opened(NamedTuple):

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import re
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, cast
 
 import orjson
@@ -31,6 +30,7 @@ from otel_ext.record.values import MAX_LINE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from otel_ext.record.model import Record
 
@@ -52,6 +52,8 @@ _BLOCK: Final = 256 * 1024
 # second behind the timestamp of compat mode.
 _BEGINNING: Final = re.compile(rb'\{(?:"timestamp":"[^"]{0,40}",)?"__tracer_meta__":\{')
 _LONGEST_BEGINNING: Final = 128
+_NULS: Final = re.compile(rb"\0{8,}")
+_ENDS_TRIED: Final = 8
 
 
 class Line(NamedTuple):
@@ -139,9 +141,27 @@ def scan_descriptor(
     descriptor: int, start: int = 0, end: int | None = None
 ) -> Iterator[Line | Skipped]:
     """Yield the lines and the damage of an open file from `start` to `end`."""
-    at = start
+    pending: Skipped | None = None
+    for item in _pieces(descriptor, start, end):
+        if isinstance(item, Line):
+            if pending is not None:
+                yield pending
+            pending = None
+            yield item
+        elif pending is None:
+            pending = item
+        elif item.reason == pending.reason and item.offset == pending.offset + pending.length:
+            pending = Skipped(pending.offset, pending.length + item.length, item.reason)
+        else:
+            yield pending
+            pending = item
+    if pending is not None:
+        yield pending
+
+
+def _pieces(descriptor: int, start: int, end: int | None) -> Iterator[Line | Skipped]:
+    at = rest_at = start
     rest = b""
-    rest_at = start
     while end is None or at < end:
         try:
             block = os.pread(descriptor, _BLOCK if end is None else min(_BLOCK, end - at), at)
@@ -155,7 +175,8 @@ def scan_descriptor(
         for data in whole:
             yield from _examine(data, rest_at, ended=True)
             rest_at += len(data) + 1
-        while len(rest) > MAX_LINE_BYTES:
+        # A blank box is megabytes without a newline.
+        while len(rest) > MAX_LINE_BYTES or (rest and not rest.strip(b"\0")):
             cut = _cut(rest)
             yield from _examine(rest[:cut], rest_at, ended=True)
             rest, rest_at = rest[cut:], rest_at + cut
@@ -165,6 +186,8 @@ def scan_descriptor(
 
 def _cut(rest: bytes) -> int:
     """Return how much of a line without end can be judged now: up to the last beginning in it."""
+    if not rest.strip(b"\0"):
+        return len(rest)
     last = 0
     for match in _BEGINNING.finditer(rest):
         last = match.start()
@@ -178,8 +201,8 @@ def _examine(data: bytes, offset: int, *, ended: bool) -> Iterator[Line | Skippe
     loaded = _load(data)
     if isinstance(loaded, dict):
         meta = _meta(cast("dict[str, object]", loaded))
-        yield Skipped(offset, len(data), "not a record") if meta is None else Line(
-            offset, data, meta
+        yield (
+            Skipped(offset, len(data), "not a record") if meta is None else Line(offset, data, meta)
         )
     elif loaded is not None or data.isspace():
         yield Skipped(offset, len(data), "not a record")
@@ -200,7 +223,9 @@ def _meta(loaded: Mapping[str, object]) -> Mapping[str, object] | None:
         return None
     fields = cast("dict[str, object]", meta)
     process, seq = fields.get("process"), fields.get("seq")
-    is_record = isinstance(process, str) and type(seq) is int and isinstance(fields.get("kind"), str)
+    is_record = (
+        isinstance(process, str) and type(seq) is int and isinstance(fields.get("kind"), str)
+    )
     return fields if is_record else None
 
 
@@ -214,12 +239,12 @@ def _salvage(data: bytes, offset: int, *, ended: bool) -> Iterator[Line | Skippe
         if found is None:
             continue
         if match.start() > done:
-            yield _name(data[done : match.start()], offset + done, ended=True)
+            yield from _name(data[done : match.start()], offset + done, ended=True)
         length, meta = found
         done = match.start() + length
         yield Line(offset + match.start(), data[match.start() : done], meta)
     if done < len(data):
-        yield _name(data[done:], offset + done, ended=ended)
+        yield from _name(data[done:], offset + done, ended=ended)
 
 
 def _record_at(data: bytes, start: int) -> tuple[int, Mapping[str, object]] | None:
@@ -242,10 +267,19 @@ def _record_at(data: bytes, start: int) -> tuple[int, Mapping[str, object]] | No
     return None
 
 
-_ENDS_TRIED: Final = 8
+def _name(data: bytes, offset: int, *, ended: bool) -> Iterator[Skipped]:
+    """Say what is wrong with bytes that hold no record, runs of NUL apart."""
+    done = 0
+    for run in _NULS.finditer(data):
+        if run.start() > done:
+            yield _name_one(data[done : run.start()], offset + done, ended=False)
+        yield Skipped(offset + run.start(), run.end() - run.start(), "nul")
+        done = run.end()
+    if done < len(data):
+        yield _name_one(data[done:], offset + done, ended=ended)
 
 
-def _name(data: bytes, offset: int, *, ended: bool) -> Skipped:
+def _name_one(data: bytes, offset: int, *, ended: bool) -> Skipped:
     reason: Reason = "garbage"
     if not data.strip(b"\0"):
         reason = "nul"

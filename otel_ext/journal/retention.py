@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from time import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.journal.files import parse_segment_name
 from otel_ext.journal.layout import BOX_FOLDER
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["apply_retention"]
+
+
+# A process in another container cannot be asked; its heartbeat goes to its file.
+_SILENT_SECONDS: Final = 600.0
 
 
 class _Closed(NamedTuple):
@@ -49,7 +53,7 @@ def apply_retention(
     if not max_bytes and not max_age:
         return []
     moment = time() if now is None else now
-    closed = sorted(_closed_segments(folder, current))
+    closed = sorted(_closed_segments(folder, current, moment))
     total = sum(segment.size for segment in closed)
     deleted: list[Path] = []
     for segment in closed:
@@ -64,7 +68,7 @@ def apply_retention(
     return deleted
 
 
-def _closed_segments(folder: Path, current: Path | None) -> list[_Closed]:
+def _closed_segments(folder: Path, current: Path | None, moment: float) -> list[_Closed]:
     newest: dict[str, int] = {}
     found: list[tuple[str, int, _Closed]] = []
     with suppress(OSError), os.scandir(folder) as entries:
@@ -77,10 +81,12 @@ def _closed_segments(folder: Path, current: Path | None) -> list[_Closed]:
             found.append((name.incarnation, name.number, closed))
             newest[name.incarnation] = max(newest.get(name.incarnation, 0), name.number)
     held = {name for name in newest if _is_needed(folder, name)}
+    silent_since = moment - _SILENT_SECONDS
     return [
         closed
         for name, number, closed in found
-        if closed.path != current and (number < newest[name] or name not in held)
+        if closed.path != current
+        and (number < newest[name] or (name not in held and closed.modified < silent_since))
     ]
 
 

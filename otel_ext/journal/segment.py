@@ -12,17 +12,24 @@ import errno
 import os
 import stat
 from contextlib import suppress
-from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from otel_ext.errors import JournalError
-from otel_ext.journal.files import create_exclusive, make_folder, segment_file, sync_folder
+from otel_ext.journal.files import (
+    create_exclusive,
+    ends_whole,
+    make_folder,
+    segment_file,
+    sync_data,
+    sync_folder,
+)
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
 __all__ = ["SegmentWriter", "Sync", "Target"]
 
@@ -188,7 +195,7 @@ class SegmentWriter:
         if not self._is_regular:
             return
         try:
-            getattr(os, "fdatasync", os.fsync)(self.descriptor)
+            sync_data(self.descriptor)
         except OSError as error:
             COUNTERS.add("journal.sync_failed")
             report_problem(f"journal: {self.path} could not be synced, a new file follows", error)
@@ -317,30 +324,11 @@ class SegmentWriter:
         self._is_regular = stat.S_ISREG(status.st_mode)
         self._size = self._first_size = status.st_size
         self._opened_at = self._looked_at = monotonic()
-        self._broken_line = self._is_regular and status.st_size > 0 and not self._ends_whole()
-
-    def _ends_whole(self) -> bool:
-        """Whether the file we append to ends with a newline; true if that cannot be told."""
-        if self.path is None:
-            return True
-        try:
-            with self.path.open("rb") as file:
-                file.seek(-1, os.SEEK_END)
-                return file.read(1) == b"\n"
-        except OSError:
-            return True
+        self._broken_line = self._is_regular and self.path is not None and not ends_whole(self.path)
 
     def _write_preamble(self) -> None:
         try:
-            batch: list[bytes] = []
-            size = 0
-            for line in self._preamble():
-                batch.append(line)
-                size += len(line)
-                if size >= _STEP:
-                    self._append_all(b"".join(batch))
-                    batch, size = [], 0
-            self._append_all(b"".join(batch))
+            self._append_all(self._preamble())
         except OSError:
             # A segment that tells only half of what is open is worse than none.
             if not self.target.file and self.path is not None:
@@ -352,10 +340,39 @@ class SegmentWriter:
         self._first_size = self._size
         self._preamble_due = False
 
-    def _append_all(self, lines: bytes) -> None:
-        kept = self._append(lines)
-        if kept < len(lines):
+    def write_all(self, lines: Iterable[bytes]) -> None:
+        """Append whole lines, all of them.
+
+        Raises:
+            OSError: Some could not be written; the file may hold others of them.
+        """
+        self.open()
+        self._append_all(lines)
+
+    def _append_all(self, lines: Iterable[bytes]) -> None:
+        batch: list[bytes] = []
+        size = 0
+        for line in lines:
+            batch.append(line)
+            size += len(line)
+            if size >= _STEP:
+                self._append_batch(b"".join(batch))
+                batch, size = [], 0
+        self._append_batch(b"".join(batch))
+
+    def _append_batch(self, lines: bytes) -> None:
+        if self._append(lines) < len(lines):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+
+    def sync_or_fail(self) -> None:
+        """Bring what was written to the disk.
+
+        Raises:
+            OSError: That failed.
+        """
+        if self.descriptor >= 0 and self._is_regular:
+            sync_data(self.descriptor)
+            self._unsynced = False
 
     def close(self) -> None:
         """Bring the file to the disk and close it. Twice is once."""

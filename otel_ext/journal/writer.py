@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import threading
 from time import monotonic, sleep, time_ns
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final
 
+from otel_ext.journal.face import JournalState, LineWriter, Mode
 from otel_ext.journal.opening import JournalSettings, Opened, open_source
 from otel_ext.journal.retention import apply_retention
 from otel_ext.runtime.counters import COUNTERS
@@ -25,15 +26,14 @@ from otel_ext.runtime.incarnation import current
 from otel_ext.runtime.native import new_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+    from otel_ext.journal.recovery import RecoveryReport
     from otel_ext.journal.segment import SegmentWriter
     from otel_ext.runtime.worker import Job, Worker
 
 __all__ = ["Journal", "JournalState", "LineWriter", "open_writer"]
-
-Mode = Literal["unopened", "mapped", "queued", "write", "closed"]
 
 _INTERVAL: Final = 0.05
 _TICK_SECONDS: Final = 1.0
@@ -45,46 +45,8 @@ _POLL: Final = 0.002
 _MAX_EARLY: Final = 10_000
 
 
-class LineWriter(Protocol):
-    """Takes encoded lines; a refused line has been counted under `dropped.`."""
-
-    @property
-    def append(self) -> Callable[[bytes], bool]:
-        """Takes one line and says whether there was room; for any thread, at any time.
-
-        Look it up for each line: it changes when the journal opens, forks or closes.
-        """
-        ...
-
-    def flush(self, timeout_millis: int = 30_000) -> bool:
-        """Bring all lines taken so far into the file; whether that was done in time."""
-        ...
-
-    def close(self, timeout: float = 2.0) -> bool:
-        """Bring out what waits and stop. Twice is once."""
-        ...
-
-
-class JournalState(NamedTuple):
-    """How a journal is, for `health()` and `doctor`.
-
-    Attributes:
-        mode: How lines leave the caller.
-        reason: Why it is not the mode that was asked for; empty if it is.
-        segment: The file that is written to; None before the first line is in it.
-        pending: Bytes that wait for the file.
-        problem: Why the file cannot be written at the moment; empty if it can.
-    """
-
-    mode: Mode
-    reason: str
-    segment: Path | None
-    pending: int
-    problem: str
-
-
 class Journal:
-    """One incarnation's way to its file, and in a forked child the next one's.
+    r"""One incarnation's way to its file, and in a forked child the next one's.
 
     Args:
         path: A folder (one file per incarnation), or a file if its name ends
@@ -137,6 +99,7 @@ class Journal:
         self._problem = ""
         self._next_tick = self._next_retention = 0.0
         self._closing = self._finished = False
+        self._recovery: Iterator[RecoveryReport] | None = None
         self.append: Callable[[bytes], bool] = self._append_first
 
     def _after_fork(self) -> None:
@@ -242,8 +205,10 @@ class Journal:
         if now < self._retry_at:
             self._tick(opened, now)
             return False
+        # Looked at once: a pass that began before `close` may have missed a line.
+        closing = self._closing
         try:
-            if self._closing:
+            if closing:
                 opened.source.seal("closed")
             clean = opened.source.drain(opened.write)
         except OSError as error:
@@ -254,7 +219,7 @@ class Journal:
         self._tick(opened, now)
         if clean:
             self._clean_pass = number
-            if self._closing:
+            if closing:
                 self._finish(opened)
         return clean
 
@@ -278,6 +243,7 @@ class Journal:
         self._next_tick = now + _TICK_SECONDS
         opened.source.stamp(time_ns(), current().last_seq)
         opened.segment.sync()
+        self._recover_next(opened)
         if now >= self._next_retention and not opened.segment.target.file:
             self._next_retention = now + _RETENTION_SECONDS
             apply_retention(
@@ -286,6 +252,19 @@ class Journal:
                 max_age=self.settings.retention_age,
                 current=opened.segment.path,
             )
+
+    def _recover_next(self, opened: Opened) -> None:
+        """End what one process that died in the same folder left open; one each second."""
+        if not self.settings.recover_on_start or self._closing:
+            return
+        try:
+            if self._recovery is None:
+                from otel_ext.journal.recovery import recover_each  # noqa: PLC0415 - seldom needed
+
+                self._recovery = recover_each(opened.segment.target.folder)
+            next(self._recovery, None)
+        except Exception as error:  # noqa: BLE001 - this process's own records go on
+            report_problem("journal: recovery of earlier processes", error)
 
     def flush(self, timeout_millis: int = 30_000) -> bool:
         """Bring all lines taken so far into the file; whether that was done in time.

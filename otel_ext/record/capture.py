@@ -27,6 +27,7 @@ from otel_ext.record.model import (
     TaskInfo,
     ThreadInfo,
 )
+from otel_ext.record.speed import load_speed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -192,7 +193,7 @@ def capture_start_python(span: ReadableSpan, process: Process, seq: int) -> Reco
 
 
 def _site(attributes: Mapping[str, object]) -> CallSite:
-    return site_from_attributes(attributes) or find_call_site(4)
+    return site_from_attributes(attributes) or find_call_site(3)
 
 
 def capture_end_python(span: ReadableSpan, process: Process, seq: int, start: Record | None) -> Record:
@@ -243,11 +244,10 @@ def capture_end_python(span: ReadableSpan, process: Process, seq: int, start: Re
 
 def _choose_capture() -> tuple[_CaptureStart, _CaptureEnd]:
     """Return the compiled functions where they were built, else the ones above."""
-    try:
-        from otel_ext import _speed  # noqa: PLC0415 - optional, and never needed twice
-    except ImportError:
+    speed = load_speed()
+    if speed is None:
         return capture_start_python, capture_end_python
-    _speed.configure_capture(
+    speed.configure_capture(
         capture_start=capture_start_python,
         capture_end=capture_end_python,
         record_type=Record,
@@ -271,7 +271,7 @@ def _choose_capture() -> tuple[_CaptureStart, _CaptureEnd]:
         names=_SPAN_FIELDS,
         code_keys=("code.file.path", "code.filepath"),
     )
-    return _speed.capture_start, _speed.capture_end
+    return speed.capture_start, speed.capture_end
 
 
 _CaptureStart: TypeAlias = "Callable[[ReadableSpan, Process, int], Record]"

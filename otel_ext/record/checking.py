@@ -126,7 +126,7 @@ def _explain_keys(
 
 def _escape(key: str) -> str:
     """Return `key` as a part of a JSON pointer (RFC 6901), short and safe to print."""
-    shown = key if len(key) <= _MAX_SHOWN else f"{key[:_MAX_SHOWN]}…"
+    shown = key if len(key) <= _MAX_SHOWN else f"{key[:_MAX_SHOWN]}..."
     return json.dumps(shown.replace("~", "~0").replace("/", "~1"))[1:-1]
 
 

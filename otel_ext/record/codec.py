@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from otel_ext.record.model import META_KEY, UNSET_STATUS, Record
+from otel_ext.record.speed import load_speed
 from otel_ext.record.timestamps import format_ns
 from otel_ext.record.values import (
     MAX_LINE_BYTES,
@@ -183,11 +184,10 @@ def _bounded_list(items: Iterable[str]) -> str:
 
 def _choose_encoder() -> Encoder:
     """Return the compiled encoder where it was built, else the one above."""
-    try:
-        from otel_ext import _speed  # noqa: PLC0415 - optional, and never needed twice
-    except ImportError:
+    speed = load_speed()
+    if speed is None:
         return encode_line_python
-    _speed.configure(
+    speed.configure(
         record_type=Record,
         encode_line=encode_line_python,
         encode_object=encode_object,
@@ -199,7 +199,7 @@ def _choose_encoder() -> Encoder:
         meta_key=META_KEY,
         unset_status=UNSET_STATUS,
     )
-    return _speed.encode_line
+    return speed.encode_line
 
 
 encode_line: Final[Encoder] = _choose_encoder()

@@ -176,6 +176,7 @@ META_RULES: Final[Mapping[str, Rule]] = {
     "pid": _FIGURE,
     "start_time": _FIGURE,
     "boot_id": _TEXT,
+    "pid_namespace": _FIGURE,
     "host": _TEXT,
     "argv": Rule("an array of texts", _is_texts),
     "resource": _ATTRIBUTES,
@@ -213,7 +214,7 @@ _DEATH: Final = "signal exit_status last_seen "
 _FACTS: Final = "pid start_time boot_id host argv resource "
 _TOTALS: Final = "last_seq dropped accepted written "
 _WHO: Final = "thread task "
-_PROCESS_MAY: Final = f"{_FACTS} {_WHO} open_spans memory_bytes "
+_PROCESS_MAY: Final = f"{_FACTS} {_WHO} {_TOTALS} open_spans memory_bytes pid_namespace "
 
 SHAPES: Final[Mapping[str, Shape]] = {
     shape.name: shape
@@ -224,10 +225,9 @@ SHAPES: Final[Mapping[str, Shape]] = {
         _shape("span.end (abandoned)", f"{_ENDED} abandoned", f"{_SPAN_MAY} events {_DEATH}"),
         _shape("log", "", f"trace_id span_id {_WHO} level logger"),
         _shape("event", "", f"trace_id span_id {_WHO}"),
-        _shape("process.start", _FACTS, _WHO),
-        _shape("process.heartbeat", f"open_spans {_TOTALS}", f"memory_bytes {_FACTS} {_WHO}"),
-        _shape("process.end", _TOTALS, _PROCESS_MAY),
-        _shape("process.end (abandoned)", "abandoned", f"{_DEATH} {_TOTALS} {_PROCESS_MAY}"),
+        _shape("process.start", _FACTS, f"pid_namespace {_WHO}"),
+        _shape("process.heartbeat", f"open_spans {_TOTALS}", _PROCESS_MAY),
+        _shape("process.end", "", f"{_DEATH} {_PROCESS_MAY}"),
     )
 }
 PROCESS_EVENTS: Final = ("process.start", "process.heartbeat", "process.end")
@@ -245,11 +245,9 @@ def shape_of(meta: Mapping[str, object]) -> str | None:
     if kind == "log" or kind == "event":  # noqa: PLR1714 - a set would need a hashable kind
         return str(kind)
     if kind == "span":
-        name = f"span.{meta.get('phase')}"
+        name = f"span.{meta.get('phase')}{' (abandoned)' if 'abandoned' in meta else ''}"
     elif kind == "process" and meta.get("event") in PROCESS_EVENTS:
         name = str(meta["event"])
     else:
         return None
-    if "abandoned" in meta and name.endswith(".end"):
-        name += " (abandoned)"
     return name if name in SHAPES else None

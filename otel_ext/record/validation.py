@@ -42,14 +42,14 @@ class LineReport(NamedTuple):
         offset: Where it begins, in bytes.
         reasons: What is wrong with it; empty for a good record.
         shape: What the record is, such as `span.start` or `log`; empty when bad.
-        is_json: Whether it is a JSON object at all.
+        is_ours: Whether it is a JSON object, or may be what damage left of one.
     """
 
     number: int
     offset: int
     reasons: list[str]
     shape: str
-    is_json: bool
+    is_ours: bool
 
 
 def load_schema() -> dict[str, object]:
@@ -99,7 +99,8 @@ def validate_stream(source: LineSource) -> Iterator[LineReport]:
         length = len(line)
         if length > MAX_LINE_BYTES:
             length += 0 if line.endswith(b"\n") else _skip_rest(source)
-            yield LineReport(number, offset, [_too_long(line, length)], "", is_json=False)
+            reasons = [_too_long(line, length)]
+            yield LineReport(number, offset, reasons, "", _may_be_damaged(line))
         elif line != b"\n":
             yield _report(line, number, offset)
         offset += length
@@ -116,7 +117,14 @@ def _report(line: bytes, number: int, offset: int) -> LineReport:
         reasons.insert(
             0, f"{WHOLE_LINE}: the file ends here without a newline; the text is {state}"
         )
-    return LineReport(number, offset, list(reasons), "" if reasons else shape, is_json)
+    is_ours = is_json or _may_be_damaged(line)
+    return LineReport(number, offset, list(reasons), "" if reasons else shape, is_ours)
+
+
+def _may_be_damaged(line: bytes) -> bool:
+    """Tell a damaged line of records from a line of another sort of file."""
+    rest = line.lstrip(b"\0\xef\xbb\xbf \t").rstrip(b"\r\n")
+    return not rest or rest.startswith(b'{"') or META_KEY.encode() in rest
 
 
 def _skip_rest(source: LineSource) -> int:

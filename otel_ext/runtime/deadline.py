@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from otel_ext.runtime.native import Lock
 
-__all__ = ["BoundedCalls"]
+__all__ = ["BoundedCalls", "Call"]
 
 
 class BoundedCalls:
@@ -35,19 +35,23 @@ class BoundedCalls:
 
     def __init__(self, where: str) -> None:
         self._where = where
-        self._running: _Call | None = None
+        self._running: Call | None = None
         after_fork_in_child(self._begin_anew)
 
-    def begin(self, function: Callable[[], object]) -> _Call:
+    def begin(self, function: Callable[[], object], *, last: bool = False) -> Call:
         """Begin to call `function`, unless an earlier call still runs: then that one is meant.
 
         Where no thread can be started, as while the interpreter ends, the call
         is made here and now.
+
+        Args:
+            function: What to call; False or an exception means that it failed.
+            last: Call it whatever still runs: there will be no further call.
         """
         running = self._running
-        if running is not None and not running.is_done:
+        if running is not None and not running.is_done and not last:
             return running
-        call = _Call(self._where, function)
+        call = Call(self._where, function)
         self._running = call
         try:
             start_thread(call.run, f"otel-ext {self._where}")
@@ -55,7 +59,7 @@ class BoundedCalls:
             call.run()
         return call
 
-    def wait(self, call: _Call, until: float) -> bool:
+    def wait(self, call: Call, until: float) -> bool:
         """Wait for `call` until then, by the monotonic clock.
 
         Returns:
@@ -71,7 +75,7 @@ class BoundedCalls:
         self._running = None
 
 
-class _Call:
+class Call:
     """One call: what it is, and what became of it."""
 
     def __init__(self, where: str, function: Callable[[], object]) -> None:
@@ -83,6 +87,7 @@ class _Call:
         self.succeeded = False
 
     def run(self) -> None:
+        """Make the call; the body of the thread."""
         try:
             self.succeeded = self._function() is not False
         except Exception as error:  # noqa: BLE001 - it must not end anybody else's work
@@ -92,6 +97,7 @@ class _Call:
             self._done.release()
 
     def wait(self, seconds: float) -> bool:
+        """Wait so long for the call to come to an end; whether it did."""
         if not self._done.acquire(timeout=max(seconds, 0.0)):
             return False
         self._done.release()  # for the next who waits

@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
     from otel_ext.record.model import Process
 
-__all__ = ["PROCESS_END", "PROCESS_START", "process_end_record", "process_record", "process_start_record"]
+__all__ = [
+    "PROCESS_END",
+    "PROCESS_START",
+    "process_end_record",
+    "process_record",
+    "process_start_record",
+]
 
 PROCESS_START: Final = "process.start"
 PROCESS_END: Final = "process.end"

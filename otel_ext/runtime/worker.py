@@ -133,7 +133,7 @@ class Worker:
     """
 
     def __init__(self, name: str = WORKER_NAME, supervisor: Supervisor | None = None) -> None:
-        self._name = name
+        self.name = name
         self._jobs: dict[int, Job] = {}
         self._numbers = count()
         self._life = _Life()
@@ -192,13 +192,13 @@ class Worker:
         """Start the thread if it does not run; for every hook, so nearly free."""
         if self._life.running:
             return
-        if self._supervisor.is_down(self._name):
+        if self._supervisor.is_down(self.name):
             self._supervisor.ensure()
         elif not self._life.stopping:
             # The supervisor lives on; it must not keep a dropped worker alive.
             start = weakref.WeakMethod(self._start)
-            self._supervisor.add(self._name, lambda: _call_if_alive(start))
-            self._supervisor.start(self._name)
+            self._supervisor.add(self.name, lambda: _call_if_alive(start))
+            self._supervisor.start(self.name)
 
     def stop(self, timeout: float = 2.0) -> bool:
         """End the thread and wait for it; `ensure` does not start it again.
@@ -211,7 +211,7 @@ class Worker:
         """
         life = self._life
         life.stopping = True
-        self._supervisor.remove(self._name)
+        self._supervisor.remove(self.name)
         self.ring()
         if not life.running:
             return True
@@ -231,7 +231,7 @@ class Worker:
         self._life = life
         me: weakref.ref[Worker] = weakref.ref(self)
         try:
-            start_thread(lambda: _run(me, life), self._name)
+            start_thread(lambda: _run(me, life), self.name)
         except BaseException:
             life.running = False
             raise
@@ -256,19 +256,19 @@ class Worker:
     def note_end(self, life: _Life, error: BaseException | None) -> None:
         """Take note that the thread of `life` ends; called by it."""
         if error is not None and life is self._life and not life.stopping:
-            self._supervisor.died(self._name, error)
+            self._supervisor.died(self.name, error)
 
     def _report(self) -> PartHealth:
         busy = self._life.busy
         if busy is not None and monotonic() - busy[1] > _LONG_JOB:
             text = f"{busy[0]} has been running for {monotonic() - busy[1]:.0f} s"
-            return PartHealth(f"{self._name} jobs", "degraded", text, time_ns())
+            return PartHealth(f"{self.name} jobs", "degraded", text, time_ns())
         failing = [job for job in list(self._jobs.values()) if job.failures]
         if not failing:
-            return PartHealth(f"{self._name} jobs", "healthy", f"{len(self._jobs)} jobs")
+            return PartHealth(f"{self.name} jobs", "healthy", f"{len(self._jobs)} jobs")
         text = "; ".join(f"{job.name} failed {job.failures} times: {job.error}" for job in failing)
         since = min(job.since_ns for job in failing)
-        return PartHealth(f"{self._name} jobs", "degraded", text, since)
+        return PartHealth(f"{self.name} jobs", "degraded", text, since)
 
     def _begin_anew(self) -> None:
         """In a forked child: no thread, nobody at the bell; the jobs stay."""

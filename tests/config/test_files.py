@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_ext.config import load_config
-from otel_ext.config.files import FILE_NAMES, MAX_FILE_BYTES
+from otel_ext.config.files import FILE_NAMES, MAX_FILE_BYTES, find_file
 from otel_ext.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -100,28 +100,19 @@ def test_a_pyproject_without_our_table_is_passed_by(repository: Path) -> None:
         assert load_config(environ={}, folder=deep).file == repository / "otel-ext.toml"
 
 
-def test_a_file_of_another_user_in_a_parent_is_passed_over(
-    repository: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_of_another_user_in_a_parent_is_passed_over(repository: Path) -> None:
     """Somebody else's file in a shared parent folder does not steer the program, and is told."""
     deep = repository / "a"
     deep.mkdir()
     file = repository / "otel-ext.toml"
     file.write_text("sync = 'never'", "utf-8")
-    if os.geteuid() == 0:
-        os.chown(file, 65_534, 65_534)
-    else:
-        owner = os.geteuid() + 1
-        plain_stat = Path.stat
-        monkeypatch.setattr(os, "geteuid", lambda: owner)
-        monkeypatch.setattr(
-            Path,
-            "stat",
-            lambda path: plain_stat(Path("/") if path == deep else path),
-        )
-    config = load_config(environ={}, folder=deep)
-    assert config.file is None
-    assert config.warnings == (f"{file} is passed over: it belongs to another user",)
+    found = find_file(deep, owners={os.geteuid() + 1})
+    assert found is not None
+    assert (found.path, found.entries) == (None, ())
+    assert found.warnings == (f"{file} is passed over: it belongs to another user",)
+    beside = find_file(repository, owners={os.geteuid() + 1})
+    assert beside is not None
+    assert beside.path == file
 
 
 def test_an_explicit_file_beats_the_search(repository: Path) -> None:
@@ -265,7 +256,7 @@ def test_ten_megabytes(name: str, repository: Path) -> None:
 @pytest.mark.parametrize("name", FILE_NAMES)
 def test_bytes_that_are_no_text(name: str, repository: Path) -> None:
     """A file that is not UTF-8 is told with line and column of the first wrong byte."""
-    (repository / name).write_bytes(b"# otel-ext\n# \xc3\xa9 \xff")
+    (repository / name).write_bytes(b"[tool.otel-ext]\n# \xc3\xa9 \xff")
     with pytest.raises(ConfigError, match=f"{name}:2:6: byte 0xff is not UTF-8 text"):
         load_config(environ={}, file=name)
 

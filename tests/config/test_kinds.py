@@ -76,7 +76,7 @@ def test_words_for_true(text: str) -> None:
 
 
 @pytest.mark.parametrize(("native", "name"), [(True, "on"), (False, "off")])
-def test_a_boolean_stands_for_on_and_off(native: bool, name: str) -> None:  # noqa: FBT001 - a case
+def test_a_boolean_stands_for_on_and_off(native: bool, name: str) -> None:
     """YAML turns a bare `on` into true, so a choice turns it back."""
     assert KINDS["choice"].parse(native) == name
 

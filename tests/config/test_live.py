@@ -64,14 +64,14 @@ def test_the_switch_takes_effect_at_once() -> None:
 def test_the_switch_leaves_configurations_held_elsewhere() -> None:
     """A configuration is frozen: the switch makes a new one."""
     config = set_config(Config())
-    set_compat_mode(True)  # noqa: FBT003 - a switch
+    set_compat_mode(True)
     assert config.output.compat_mode is False
     assert get_config().journal is config.journal
 
 
 def test_a_switch_before_the_configuration_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     """The program's own call beats environment and file, even when they are read later."""
-    set_compat_mode(True)  # noqa: FBT003 - a switch
+    set_compat_mode(True)
     monkeypatch.setenv("OTEL_EXT_COMPAT_MODE", "false")
     assert get_config().output.compat_mode is True
     assert compat_mode() is True
@@ -79,7 +79,7 @@ def test_a_switch_before_the_configuration_stays(monkeypatch: pytest.MonkeyPatch
 
 def test_a_later_argument_beats_the_switch() -> None:
     """Of two values from code the later one counts."""
-    set_compat_mode(True)  # noqa: FBT003 - a switch
+    set_compat_mode(True)
     set_config(load_config({"compat_mode": False}, environ={}))
     assert compat_mode() is False
 
@@ -97,7 +97,7 @@ def test_a_wrong_value_of_the_switch_changes_nothing(value: object) -> None:
 def test_other_threads_see_the_switch() -> None:
     """The switch is the process's, not the thread's."""
     seen: list[bool] = []
-    set_compat_mode(True)  # noqa: FBT003 - a switch
+    set_compat_mode(True)
     thread = threading.Thread(target=lambda: seen.append(compat_mode()))
     thread.start()
     thread.join()
@@ -106,7 +106,7 @@ def test_other_threads_see_the_switch() -> None:
 
 def test_reset_forgets_all() -> None:
     """Tests can start from a clean slate."""
-    set_compat_mode(True)  # noqa: FBT003 - a switch
+    set_compat_mode(True)
     set_config(load_config({"sync": "never"}, environ={}))
     reset_config()
     assert compat_mode() is False

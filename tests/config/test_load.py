@@ -8,11 +8,29 @@ from pathlib import Path
 import pytest
 
 from otel_ext.config import SETTINGS, Config, Setting, load_config
-from otel_ext.config.kinds import Boolean, Choice, Duration, Folder, Integer, Size
+from otel_ext.config.kinds import (
+    Boolean,
+    Choice,
+    Duration,
+    Folder,
+    Integer,
+    Kind,
+    Size,
+    Thresholds,
+)
 from otel_ext.errors import ConfigError
 
 BY_NAME = {setting.name: setting for setting in SETTINGS}
 each_setting = pytest.mark.parametrize("setting", SETTINGS, ids=lambda item: item.name)
+
+
+OTHERS: dict[type[Kind], tuple[str, str]] = {
+    Integer: ("17", "18"),
+    Size: ("128 KiB", "256 KiB"),
+    Duration: ("90s", "100s"),
+    Folder: ("/elsewhere", "/there"),
+    Thresholds: ("db.*=5s", "http *=1h"),
+}
 
 
 def other(setting: Setting, *, second: bool = False) -> str:
@@ -22,15 +40,7 @@ def other(setting: Setting, *, second: bool = False) -> str:
         return kind.format(not setting.default)
     if isinstance(kind, Choice):
         return [name for name in kind.names if name != setting.default][second]
-    if isinstance(kind, Integer):
-        return "18" if second else "17"
-    if isinstance(kind, Size):
-        return "256 KiB" if second else "128 KiB"
-    if isinstance(kind, Duration):
-        return "100s" if second else "90s"
-    if isinstance(kind, Folder):
-        return "/there" if second else "/elsewhere"
-    return "http *=1h" if second else "db.*=5s"
+    return OTHERS[type(kind)][second]
 
 
 def in_yaml_or_toml(setting: Setting, text: str) -> str:
@@ -100,7 +110,7 @@ def test_each_setting_from_each_file(setting: Setting, name: str, repository: Pa
 
 @each_setting
 @pytest.mark.parametrize("kebab", [True, False], ids=["kebab", "snake"])
-def test_each_setting_from_code(setting: Setting, kebab: bool) -> None:  # noqa: FBT001 - a case
+def test_each_setting_from_code(setting: Setting, kebab: bool) -> None:
     """It is set by argument name and by setting name, as text and as its own type."""
     name = setting.name if kebab else setting.argument
     value = setting.kind.parse(other(setting))
@@ -180,9 +190,7 @@ def test_all_mistakes_are_told_at_once(repository: Path) -> None:
         assert word in told
     assert all(line.startswith("- ") for line in lines[1:])
     assert len(lines) == 6
-    problems = caught.value.context["problems"]
-    assert isinstance(problems, tuple)
-    assert len(problems) == 5
+    assert caught.value.context["problems"] == tuple(line.removeprefix("- ") for line in lines[1:])
 
 
 def test_a_broken_file_does_not_hide_other_mistakes(repository: Path) -> None:
@@ -220,10 +228,10 @@ def test_a_table_of_pyproject_in_our_own_file_is_explained(repository: Path) -> 
 
 def test_an_unknown_variable_is_a_warning() -> None:
     """The environment is shared, so an unknown variable does not stop a program."""
-    config = load_config(environ={"OTEL_EXT_COMPATMODE": "1", "OTEL_EXT_XYZZY": "1", "OTEL_X": "1"})
+    wrong = "OTEL_EXT_COMPATMODE"
+    config = load_config(environ={wrong: "1", "OTEL_EXT_XYZZY": "1", "OTEL_X": "1"})
     assert config.warnings == (
-        "environment variable OTEL_EXT_COMPATMODE is not known."
-        " Did you mean 'OTEL_EXT_COMPAT_MODE'?",
+        f"environment variable {wrong} is not known. Did you mean 'OTEL_EXT_COMPAT_MODE'?",
         "environment variable OTEL_EXT_XYZZY is not known.",
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,10 +35,8 @@ def test_a_formatted_whole_duration_parses_back(seconds: int) -> None:
 def test_any_text_parses_or_is_refused(text: str) -> None:
     """No text makes a parser raise anything but ValueError or return a negative."""
     for parse in (parse_size, parse_duration):
-        try:
+        with suppress(ValueError):
             assert parse(text) >= 0
-        except ValueError:
-            pass
 
 
 @pytest.mark.parametrize(
@@ -76,8 +76,11 @@ def test_durations_as_people_write_them(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", " ", "-1", "+1", "1e6", "nan", "inf", "5 parsecs", "1 2", "1h30m", "٣", "0x10", "1.", ".5"]
-    + ["9" * 5000, "9" * 100_000],
+    [
+        *("", " ", "-1", "+1", "1e6", "nan", "inf", "5 parsecs", "1 2", "1h30m"),
+        *("٣", "0x10", "1.", ".5", "9" * 5000, "9" * 100_000),
+    ],
+    ids=lambda text: text[:10],
 )
 def test_other_text_is_refused(text: str) -> None:
     """Signs, exponents, other digits, unknown units and endless numbers are no value."""

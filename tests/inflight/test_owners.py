@@ -11,9 +11,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from opentelemetry.trace import Span
 
 from otel_ext.inflight import open_spans
-from otel_ext.inflight.owners import Owners
+from otel_ext.inflight.owners import Owners, ThreadOwner
 from otel_ext.runtime.counters import COUNTERS
 from tests.inflight.tracking import Tracking, wait_until
 
@@ -21,7 +22,7 @@ from tests.inflight.tracking import Tracking, wait_until
 def test_the_end_of_a_thread_is_told_at_once() -> None:
     """The owner of a dead thread shows up by itself, within a second, nobody polls it."""
     owners = Owners()
-    kept = []
+    kept: list[ThreadOwner] = []
     thread = threading.Thread(target=lambda: kept.append(owners.of_thread()))
     thread.start()
     thread.join()
@@ -55,7 +56,7 @@ def test_a_thread_has_one_owner() -> None:
 def test_a_thread_that_only_left_python_is_not_dead() -> None:
     """A thread of C code loses its Python state between calls, but the system still has it."""
     owners = Owners()
-    kept = []
+    kept: list[ThreadOwner] = []
 
     def adopt() -> None:
         owner = owners.of_thread()
@@ -75,7 +76,7 @@ def test_a_foreign_thread_is_an_owner_too(tracking: Tracking) -> None:
     """A thread that Python did not make is noticed when it ends."""
     libc = ctypes.CDLL(None)
     handle = ctypes.c_ulong()
-    spans = []
+    spans: list[Span] = []
     routine = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)
 
     def body(_: int | None) -> int:
@@ -93,7 +94,7 @@ def test_a_foreign_thread_is_an_owner_too(tracking: Tracking) -> None:
 def test_the_end_of_a_thread_is_seen_within_a_second_and_reported() -> None:
     """A span left open by a thread that ended gets its abandoned end, named after the cause."""
     tracking = Tracking(grace=0.2)
-    spans = []
+    spans: list[Span] = []
 
     def work() -> None:
         spans.append(tracking.tracer.start_span("left open", attributes={"a": 1}))
@@ -119,7 +120,7 @@ def test_the_end_of_a_thread_is_seen_within_a_second_and_reported() -> None:
 def test_a_real_end_within_the_grace_leaves_no_abandoned_record() -> None:
     """A span that was handed over and ends in time is not reported."""
     tracking = Tracking(grace=0.3)
-    spans = []
+    spans: list[Span] = []
     thread = threading.Thread(target=lambda: spans.append(tracking.tracer.start_span("handed")))
     thread.start()
     thread.join()
@@ -132,7 +133,7 @@ def test_a_real_end_within_the_grace_leaves_no_abandoned_record() -> None:
 def test_a_real_end_after_the_report_is_recorded_with_its_start() -> None:
     """A late real end finds its start, so that it can win where records are merged."""
     tracking = Tracking()
-    spans = []
+    spans: list[Span] = []
     thread = threading.Thread(target=lambda: spans.append(tracking.tracer.start_span("late")))
     thread.start()
     thread.join()
@@ -172,7 +173,7 @@ def test_a_finished_task_that_is_still_referenced_is_found() -> None:
 def test_a_task_that_is_gone_is_found_and_no_task_is_kept_alive() -> None:
     """A task that was freed with its span open is reported; we held only a weak reference."""
     tracking = Tracking(grace=0.0)
-    spans = []
+    spans: list[Span] = []
 
     async def leave_open() -> None:
         spans.append(tracking.tracer.start_span("freed task's"))
@@ -215,7 +216,7 @@ def test_a_waiting_task_owns_its_span_for_as_long_as_it_waits() -> None:
 def test_a_cancelled_task_gives_up_its_span() -> None:
     """A task that was cancelled with a span open that nobody ends is a dead owner."""
     tracking = Tracking(grace=0.0)
-    spans = []
+    spans: list[Span] = []
 
     async def hang() -> None:
         spans.append(tracking.tracer.start_span("cancelled"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from itertools import pairwise
 from typing import TYPE_CHECKING, cast
 
 from otel_ext.inflight import Watchdog, open_spans
@@ -14,7 +15,7 @@ from otel_ext.record.decode import decode_line
 from tests.inflight.tracking import Tracking, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from otel_ext.record.model import Record
 
@@ -152,7 +153,7 @@ def test_a_stall_is_told_again_ever_less_often(tracking: Tracking) -> None:
     ages = [cast("int", update.extra["age_ns"]) for update in updates]
     assert runs > len(ages) >= 2
     assert len(ages) <= 6
-    assert all(later >= 2 * earlier for earlier, later in zip(ages, ages[1:], strict=False))
+    assert all(later >= 2 * earlier for earlier, later in pairwise(ages))
     span.end()
 
 
@@ -195,10 +196,10 @@ def test_a_generator_based_awaitable_is_followed(tracking: Tracking) -> None:
     watchdog, updates = watch(tracking)
 
     class Pause:
-        def __await__(self) -> Iterator[None]:
+        def __await__(self) -> Generator[None, None, None]:
             yield from self.wait()
 
-        def wait(self) -> Iterator[None]:
+        def wait(self) -> Generator[None, None, None]:
             yield
 
     async def main() -> None:

@@ -1,0 +1,51 @@
+"""How a process ended, as far as anybody can still know."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING, NamedTuple
+
+from otel_ext.journal.liveness import zombie_status
+
+if TYPE_CHECKING:
+    from otel_ext.journal.liveness import ProcessIdentity
+
+__all__ = ["Outcome", "outcome_of"]
+
+
+class Outcome(NamedTuple):
+    """How a process ended.
+
+    Attributes:
+        signal: Number of the signal that ended it; 0 if none is known.
+        exit_status: Its exit status; None if unknown or ended by a signal.
+
+    >>> Outcome(signal=9).as_extra()
+    {'signal': 'SIGKILL'}
+    >>> Outcome(exit_status=3).as_extra(), Outcome().as_extra()
+    ({'exit_status': 3}, {})
+    """
+
+    signal: int = 0
+    exit_status: int | None = None
+
+    @classmethod
+    def from_wait_status(cls, status: int) -> Outcome:
+        """Return the outcome that `os.waitpid` tells as `status`."""
+        number = status & 0x7F
+        return cls(signal=number) if number else cls(exit_status=status >> 8 & 0xFF)
+
+    def as_extra(self) -> dict[str, object]:
+        """Return the outcome as metadata of a record; empty if nothing is known."""
+        if self.signal:
+            try:
+                return {"signal": signal.Signals(self.signal).name}
+            except ValueError:
+                return {"signal": f"SIG{self.signal}"}
+        return {} if self.exit_status is None else {"exit_status": self.exit_status}
+
+
+def outcome_of(identity: ProcessIdentity) -> Outcome:
+    """Return how a process ended whose parent has not asked yet; nothing where it has."""
+    status = zombie_status(identity)
+    return Outcome() if status is None else Outcome.from_wait_status(status)

@@ -1,0 +1,353 @@
+"""Ending what processes that died left open.
+
+For each incarnation whose process is gone: what its box still holds goes to its
+file, each open span gets an end record (`abandoned: process-died`), and the
+incarnation a `process.end`. Doing it again changes nothing. Two recoverers at
+once share the work: each incarnation is done under a lock that the kernel
+releases when its holder dies.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from time import time_ns
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from otel_ext.errors import JournalError
+from otel_ext.journal.death import Outcome, outcome_of
+from otel_ext.journal.files import list_segments, open_folder, parse_segment_name
+from otel_ext.journal.folder import IncarnationReader, SkippedLog, base_id, read_incarnations
+from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX
+from otel_ext.journal.liveness import identity_from_id, is_alive, is_this_boot
+from otel_ext.journal.locking import IncarnationLock
+from otel_ext.journal.segment import SegmentWriter, Target
+from otel_ext.record.codec import encode_line
+from otel_ext.record.model import Process, Record, Status
+from otel_ext.record.timestamps import format_ns
+from otel_ext.runtime.guard import report_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from otel_ext.journal.reader import Skipped
+
+__all__ = ["Recovered", "RecoveryReport", "recover", "recover_each"]
+
+_GRACE_SECONDS: Final = 60.0
+_TAIL_BYTES: Final = 64 * 1024
+
+
+class Recovered(NamedTuple):
+    """What was done for one incarnation.
+
+    Attributes:
+        process: The process that died.
+        spans: How many open spans got an end.
+        lines: How many lines its box still held.
+        last_seen_ns: Its last sign of life, nanoseconds since the epoch.
+        file: The file that was written to; None if nothing had to be.
+        problem: Why it could not be done; empty if it was.
+    """
+
+    process: Process
+    spans: int
+    lines: int
+    last_seen_ns: int
+    file: Path | None
+    problem: str = ""
+
+
+class RecoveryReport(NamedTuple):
+    """What a recovery of a folder did.
+
+    Attributes:
+        folder: The folder of records.
+        recovered: One for each incarnation that something was done for.
+        living: Ids of incarnations that live, and were left alone.
+        uncertain: Ids of incarnations of which that cannot be told yet: they are
+            on another host or in another container, and were seen lately.
+        busy: Ids of incarnations that another recoverer works on.
+        skipped: Damage in the files that were read, at most 1,000 stretches.
+        skipped_bytes: All bytes that were skipped.
+    """
+
+    folder: Path
+    recovered: tuple[Recovered, ...]
+    living: tuple[str, ...]
+    uncertain: tuple[str, ...]
+    busy: tuple[str, ...]
+    skipped: tuple[tuple[Path, Skipped], ...]
+    skipped_bytes: int
+
+    @property
+    def spans(self) -> int:
+        """How many open spans got an end."""
+        return sum(one.spans for one in self.recovered)
+
+    @property
+    def failed(self) -> tuple[Recovered, ...]:
+        """The incarnations for which it could not be done."""
+        return tuple(one for one in self.recovered if one.problem)
+
+
+class _Work:
+    """One recovery of a folder."""
+
+    def __init__(
+        self, folder: Path, grace_seconds: float, outcomes: Mapping[int, Outcome], now_ns: int
+    ) -> None:
+        self.folder = folder
+        self.grace_ns = int(grace_seconds * 1e9)
+        self.outcomes = outcomes
+        self.now_ns = now_ns
+        self.recovered: list[Recovered] = []
+        self.living: list[str] = []
+        self.uncertain: list[str] = []
+        self.busy: list[str] = []
+        self.skipped = SkippedLog()
+
+    def do(self, incarnation: str) -> None:
+        """Recover one incarnation, if it is dead and nobody else does."""
+        identity = identity_from_id(incarnation)
+        if identity is not None and is_alive(identity) == "alive":
+            self.living.append(incarnation)
+            return
+        lock = IncarnationLock(self.folder, incarnation)
+        if not lock.acquire():
+            self.busy.append(incarnation)
+            return
+        try:
+            # Read under the lock: another recoverer may just have done it.
+            readers, skipped = read_incarnations(self.folder, only=incarnation, every_segment=True)
+            reader = readers.get(incarnation)
+            if reader is None or self._is_done(reader):
+                return
+            for path, damage in skipped.items:
+                self.skipped.add(path, damage)
+            if self._may_live(reader):
+                return
+            self.recovered.append(self._recover(reader))
+        finally:
+            lock.release()
+
+    @staticmethod
+    def _is_done(reader: IncarnationReader) -> bool:
+        return reader.closed and not reader.boxes and not reader.starts
+
+    def _may_live(self, reader: IncarnationReader) -> bool:
+        _, identity = reader.facts()
+        liveness = is_alive(identity)
+        if liveness == "alive":
+            self.living.append(reader.id)
+            return True
+        # What only looks dead from here must also have been silent for a while.
+        is_proven = liveness == "dead" and is_this_boot(identity.boot_id)
+        silent_ns = self.now_ns - max(reader.last_seen_ns(self.now_ns), _modified_ns(reader))
+        if not is_proven and silent_ns < self.grace_ns:
+            self.uncertain.append(reader.id)
+            return True
+        return False
+
+    def _recover(self, reader: IncarnationReader) -> Recovered:
+        process, identity = reader.facts()
+        last_seen_ns = reader.last_seen_ns(self.now_ns)
+        outcome = self.outcomes.get(identity.pid) or outcome_of(identity)
+        facts: dict[str, object] = {"last_seen": format_ns(last_seen_ns), **outcome.as_extra()}
+        waiting = [
+            line.data + b"\n"
+            for box in reader.boxes
+            for line in box.lines
+            if line.key not in reader.written_keys
+        ]
+        records = [_end_of(span.start, reader, last_seen_ns, facts) for span in reader.running()]
+        spans = len(records)
+        if spans or not reader.closed:
+            records.extend(_closing(process, reader, last_seen_ns, facts))
+        lines = [*waiting, *map(encode_line, records)]
+        done = Recovered(process, spans, len(waiting), last_seen_ns, None)
+        try:
+            path = self._write(reader, lines) if lines else None
+            self._remove_boxes(reader)
+        except OSError as error:
+            return done._replace(problem=str(error))
+        return done._replace(file=path)
+
+    def _write(self, reader: IncarnationReader, lines: list[bytes]) -> Path | None:
+        target = Target(self.folder, reader.id, self._file_of(reader))
+        writer = SegmentWriter(target)
+        try:
+            writer.write_all(lines)
+            # Only what is on the disk may go from the box.
+            writer.sync_or_fail()
+            return writer.path
+        finally:
+            writer.close()
+
+    def _file_of(self, reader: IncarnationReader) -> str:
+        """Return the name of the file to append to; empty for a new segment."""
+        for box in reader.boxes:
+            if box.facts is not None and box.facts.target:
+                return Path(box.facts.target).name
+        return reader.segments[-1].name if reader.segments else ""
+
+    def _remove_boxes(self, reader: IncarnationReader) -> None:
+        if not reader.boxes:
+            return
+        folder = open_folder(self.folder / BOX_FOLDER)
+        try:
+            for box in reader.boxes:
+                with suppress(FileNotFoundError):
+                    os.unlink(box.path.name, dir_fd=folder)
+        finally:
+            os.close(folder)
+
+
+def _modified_ns(reader: IncarnationReader) -> int:
+    """Return when the incarnation's own segments were last written to."""
+    newest = 0
+    for path in reader.segments:
+        if parse_segment_name(path.name) is not None:
+            with suppress(OSError):
+                newest = max(newest, path.stat().st_mtime_ns)
+    return newest
+
+
+def _next_seq(reader: IncarnationReader, process: str) -> int:
+    seq = reader.last_seqs.get(process, 0) + 1
+    reader.last_seqs[process] = seq
+    return seq
+
+
+def _end_of(
+    start: Record, reader: IncarnationReader, last_seen_ns: int, facts: Mapping[str, object]
+) -> Record:
+    """Return the end record of a span that a dead process left open."""
+    return start._replace(
+        phase="end",
+        time_ns=max(last_seen_ns, start.time_ns),
+        seq=_next_seq(reader, start.process.id),
+        start_ns=start.time_ns,
+        status=Status("unset"),
+        abandoned="process-died",
+        extra=facts,
+    )
+
+
+def _closing(
+    process: Process,
+    reader: IncarnationReader,
+    last_seen_ns: int,
+    facts: Mapping[str, object],
+) -> Iterator[Record]:
+    """Yield the end of the process, once for each id it went by."""
+    for name in dict.fromkeys((process.id, *reader.last_seqs)):
+        if base_id(name) == process.id:
+            yield Record(
+                kind="process",
+                phase=None,
+                name="process.end",
+                time_ns=last_seen_ns,
+                seq=_next_seq(reader, name),
+                process=Process(name),
+                extra={"abandoned": "process-died", **facts},
+            )
+
+
+def _candidates(folder: Path) -> list[str]:
+    """Return the ids of incarnations that may need recovery."""
+    found: dict[str, None] = {}
+    for box in sorted(folder.joinpath(BOX_FOLDER).glob(f"*{BOX_SUFFIX}")):
+        found[base_id(box.name[: -len(BOX_SUFFIX)])] = None
+    newest: dict[str, Path] = {}
+    for path in list_segments(folder):
+        name = parse_segment_name(path.name)
+        if name is not None:
+            newest[name.incarnation] = path
+    for incarnation, path in newest.items():
+        if incarnation not in found and not _ends_closed(path):
+            found[incarnation] = None
+    return list(found)
+
+
+def _ends_closed(path: Path) -> bool:
+    """Whether the file's last line is the end of its process, so that it need not be read."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - _TAIL_BYTES))
+            tail = file.read(_TAIL_BYTES)
+    except OSError:
+        return True  # not ours to read, or gone
+    last = tail.rstrip(b"\n").rpartition(b"\n")[2]
+    return tail.endswith(b"\n") and b'"event":"process.end"' in last
+
+
+def recover_each(
+    folder: Path,
+    *,
+    grace_seconds: float = _GRACE_SECONDS,
+    outcomes: Mapping[int, Outcome] | None = None,
+    now_ns: int | None = None,
+) -> Iterator[RecoveryReport]:
+    """Recover a folder step by step; yields the report so far after each incarnation.
+
+    For callers that have other things to do in between. See `recover`.
+    """
+    work = _Work(folder, grace_seconds, outcomes or {}, time_ns() if now_ns is None else now_ns)
+    for incarnation in _candidates(folder):
+        try:
+            work.do(incarnation)
+        except Exception as error:  # noqa: BLE001 - one damaged incarnation must not stop the rest
+            report_problem(f"recovery of {incarnation}", error)
+            work.recovered.append(Recovered(Process(incarnation), 0, 0, 0, None, str(error)))
+        yield _report(work)
+
+
+def _report(work: _Work) -> RecoveryReport:
+    return RecoveryReport(
+        work.folder,
+        tuple(work.recovered),
+        tuple(work.living),
+        tuple(work.uncertain),
+        tuple(work.busy),
+        tuple(work.skipped.items),
+        work.skipped.total_bytes,
+    )
+
+
+def recover(
+    folder: Path,
+    *,
+    grace_seconds: float = _GRACE_SECONDS,
+    outcomes: Mapping[int, Outcome] | None = None,
+    now_ns: int | None = None,
+) -> RecoveryReport:
+    """End what processes that died left open in a folder of records.
+
+    Safe at any time: living processes are left alone, doing it twice is doing it
+    once, and it can be stopped anywhere.
+
+    Args:
+        folder: The folder of records.
+        grace_seconds: For how long a process must have been silent of which
+            cannot be asked whether it lives (another host or container).
+        outcomes: How processes ended, by pid, where the caller knows it.
+        now_ns: The time, nanoseconds since the epoch; None for the clock's.
+
+    Raises:
+        JournalError: `folder` is no folder, or cannot be read.
+    """
+    try:
+        os.scandir(folder).close()
+    except OSError as error:
+        raise JournalError(
+            f"the folder {str(folder)!r} cannot be read: {error.strerror}",
+            hint="Name the folder that a program wrote its records to.",
+            context={"path": str(folder), "errno": error.errno},
+        ) from error
+    report = RecoveryReport(folder, (), (), (), (), (), 0)
+    for step in recover_each(folder, grace_seconds=grace_seconds, outcomes=outcomes, now_ns=now_ns):
+        report = step
+    return report

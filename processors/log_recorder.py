@@ -1,0 +1,179 @@
+"""What the structlog processors share: making a record, exporting it under guard."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Final, cast
+
+import orjson
+from structlog.processors import format_exc_info
+
+from otel_ext.processors.log_capture import LogCapture, is_suppressed
+from otel_ext.record.model import FORMAT_VERSION, META_KEY
+from otel_ext.record.timestamps import format_ns
+from otel_ext.record.values import encode_object
+from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.fork import after_fork_in_child
+from otel_ext.runtime.guard import report_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from structlog.typing import EventDict, Processor
+
+    from otel_ext.protocols import RecordExporter
+    from otel_ext.record.model import Record
+
+__all__ = ["FORMATTER_KEYS", "LogRecorder", "TracerMeta", "user_keys"]
+
+FORMATTER_KEYS: Final = ("_record", "_from_structlog")
+"""What structlog's `ProcessorFormatter` adds to an event dict, and takes out again."""
+
+_PLAIN: Final = frozenset({str, int, float, bool, type(None)})
+
+
+class _Busy(threading.local):
+    """Whether this thread is inside an exporter that was called from here."""
+
+    value = False
+
+
+class TracerMeta(dict[str, object]):
+    """The value of `__tracer_meta__` in an event dict, with the record it was made from.
+
+    Its type tells a later processor that the work is done, and from a key of the
+    same name that is the user's.
+    """
+
+    __slots__ = ("exporter", "record")
+
+    def __init__(self, record: Record, exporter: RecordExporter | None) -> None:
+        super().__init__(_meta_of(record))
+        self.record = record
+        self.exporter = exporter
+
+    def __reduce__(self) -> tuple[type[dict[str, object]], tuple[dict[str, object]]]:
+        return dict, (dict(self),)  # an exporter stays in its process
+
+
+class LogRecorder:
+    """What the processors share: making a record, and exporting it under guard."""
+
+    def __init__(
+        self,
+        exporter: RecordExporter | None = None,
+        *,
+        compat: bool | Callable[[], bool] = False,
+        exceptions: Processor = format_exc_info,
+    ) -> None:
+        self._exporter = exporter
+        self._compat: bool | Callable[[], bool] = compat
+        self._exceptions = exceptions
+        self._capturing = LogCapture(exceptions)
+        self.capture = self._capturing.capture
+        self._busy = _Busy()
+        after_fork_in_child(self._begin_anew)
+
+    @property
+    def exporter(self) -> RecordExporter | None:
+        """Where the records go; None where they are only rendered."""
+        return self._exporter
+
+    def _begin_anew(self) -> None:
+        self._busy = _Busy()
+
+    def is_compat(self) -> bool:
+        compat = self._compat
+        return compat if isinstance(compat, bool) else bool(compat())
+
+    def export(self, record: Record, event_dict: EventDict) -> None:
+        """Hand `record` to the exporter; a log of the exporter's own is not exported."""
+        exporter = self._exporter
+        if exporter is None:
+            return
+        if not event_dict.get("_from_structlog", True) and is_suppressed():
+            COUNTERS.add("dropped.suppressed")
+            return
+        busy = self._busy
+        if busy.value:
+            COUNTERS.add("dropped.reentrant")
+            return
+        busy.value = True
+        try:
+            exporter.export(_detached(record, exporter))
+        except Exception as error:  # noqa: BLE001 - an exporter may be anybody's
+            COUNTERS.add("dropped.export_failed")
+            report_problem(f"{type(self).__name__}: a log record is lost", error)
+        finally:
+            busy.value = False
+
+    def export_once(self, meta: TracerMeta, event_dict: EventDict) -> Record:
+        """Return the record behind `meta`; exports it if that was not done to the same place."""
+        record = meta.record._replace(attributes=user_keys(event_dict))
+        if self._exporter is not None and meta.exporter is not self._exporter:
+            self.export(record, event_dict)
+        return record
+
+    def __deepcopy__(self, memo: dict[int, object]) -> LogRecorder:
+        return self  # loggers are copied with their processors, and share the exporter
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+        # A logger is pickled with its processors. Whatever holds files or threads
+        # stays in its process: the copy in the other one prints and does not export.
+        return _rebuild, (type(self), self.options())
+
+    def options(self) -> dict[str, object]:
+        return {"compat": self._compat, "exceptions": self._exceptions}
+
+
+def _rebuild(kind: Callable[..., object], options: dict[str, object]) -> object:
+    return kind(**options)
+
+
+def _meta_of(record: Record) -> dict[str, object]:
+    """Return what the line of a log record has under `__tracer_meta__`."""
+    site = record.site
+    meta: dict[str, object] = {"timestamp": format_ns(record.time_ns), "event": record.name}
+    if record.trace_id:
+        meta["trace_id"] = record.trace_id
+        meta["span_id"] = record.span_id
+    meta["file"] = site.file
+    meta["line"] = site.line
+    meta["function"] = site.function
+    meta["version"] = FORMAT_VERSION
+    meta["kind"] = record.kind
+    meta["seq"] = record.seq
+    meta["process"] = record.process.id
+    for key, about in (("thread", record.thread), ("task", record.task)):
+        if about is not None:
+            meta[key] = {"id": about.id, "name": about.name}
+    if record.level:
+        meta["level"] = record.level
+    if record.logger:
+        meta["logger"] = record.logger
+    return meta
+
+
+def user_keys(event_dict: EventDict) -> dict[str, object]:
+    """Return what is the user's in an event dict that may have been through here."""
+    fields = dict(event_dict)
+    for key in FORMATTER_KEYS:
+        fields.pop(key, None)
+    meta = fields.get(META_KEY)
+    if isinstance(meta, TracerMeta):
+        del fields[META_KEY]
+        if fields.get("timestamp") is meta["timestamp"]:  # compat mode's copy
+            del fields["timestamp"]
+    return fields
+
+
+def _detached(record: Record, exporter: RecordExporter) -> Record:
+    """Return `record` so that it can wait in a queue while the user's objects change.
+
+    An exporter of lines encodes within the call and needs no copy.
+    """
+    fields = record.attributes
+    if hasattr(exporter, "export_as") or _PLAIN.issuperset(map(type, fields.values())):
+        return record
+    copied = cast("dict[str, object]", orjson.loads(encode_object(fields)))
+    return record._replace(attributes=copied)

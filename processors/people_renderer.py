@@ -1,0 +1,58 @@
+"""`PeopleRenderer`: how `configure_structlog` shows logs on a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+from structlog.processors import TimeStamper
+
+from otel_ext.processors.log_recorder import FORMATTER_KEYS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from structlog.typing import EventDict, ProcessorReturnValue
+
+__all__ = ["PeopleRenderer"]
+
+
+class PeopleRenderer:
+    """Renders an event for a terminal: time, colours, and no escape sequence in its text.
+
+    Args:
+        hidden: Tells whether the terminal shows the same log by another way already.
+        text: Whether to return `str` instead of `bytes`.
+
+    >>> import os
+    >>> render = PeopleRenderer()
+    >>> "tidy\\\\x1b[2J" in render(None, "info", {"event": "tidy\\x1b[2J", "level": "info"})
+    True
+    """
+
+    def __init__(self, hidden: Callable[[], bool] | None = None, *, text: bool = True) -> None:
+        self._hidden = hidden
+        self._text = text
+        self._stamp = TimeStamper(fmt="%Y-%m-%d %H:%M:%S", utc=False)
+        self._render = structlog.dev.ConsoleRenderer(
+            exception_formatter=structlog.dev.plain_traceback
+        )
+
+    def __call__(
+        self, logger: object, method_name: str, event_dict: EventDict
+    ) -> ProcessorReturnValue:
+        if self._hidden is not None and self._hidden():
+            raise structlog.DropEvent  # the same log stands on this terminal already
+        for key in FORMATTER_KEYS:
+            event_dict.pop(key, None)
+        if "timestamp" not in event_dict:
+            event_dict = self._stamp(logger, method_name, event_dict)
+        event = event_dict.get("event")
+        if isinstance(event, str) and not event.isprintable():
+            event_dict["event"] = "".join(map(_visible, event))
+        line = self._render(logger, method_name, event_dict)
+        return line if self._text else line.encode("utf-8", "replace")
+
+
+def _visible(character: str) -> str:
+    return character if character.isprintable() or character in "\n\t" else repr(character)[1:-1]

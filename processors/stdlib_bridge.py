@@ -1,0 +1,117 @@
+"""`StdlibBridge`: a `logging` handler that sends other libraries' logs the way of structlog's.
+
+structlog's own events reach the record stream by their chain; where they also
+pass through `logging`, the bridge leaves them alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from structlog.stdlib import ExtraAdder
+
+from otel_ext.runtime.guard import report_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import FrameType
+
+    from structlog.typing import EventDict, Processor, ProcessorReturnValue
+
+__all__ = ["StdlibBridge"]
+
+_MARKS: Final = ("_logger", "_name")  # what wrap_for_formatter leaves on a LogRecord
+
+
+class StdlibBridge(logging.Handler):
+    """Runs each foreign `LogRecord` through a chain that ends in one of our processors.
+
+    Takes no lock: a handler's lock would be held while exporters work, and the
+    SDK logs while it holds locks of its own. Never raises.
+
+    Args:
+        final: The last processor, which makes and exports the record.
+        write: Takes what `final` returns, to print it; None to only export.
+        processors: What runs before `final`, such as `merge_contextvars`.
+
+    >>> from otel_ext.processors.tracer_meta import TracerMetaRenderer
+    >>> lines = []
+    >>> bridge = StdlibBridge(TracerMetaRenderer(text=True), lines.append)
+    >>> log = logging.Logger("billing")
+    >>> log.addHandler(bridge)
+    >>> log.warning("late by %d days", 3)
+    >>> '"event":"late by 3 days"' in lines[0] and '"logger":"billing"' in lines[0]
+    True
+    """
+
+    def __init__(
+        self,
+        final: Processor,
+        write: Callable[[ProcessorReturnValue], object] | None = None,
+        *,
+        processors: Sequence[Processor] = (ExtraAdder(),),
+    ) -> None:
+        super().__init__()
+        self._chain = (*processors, final)
+        self._write = write
+
+    def createLock(self) -> None:  # noqa: N802 - the name of logging's hook
+        """Make no lock; see above."""
+        self.lock = None
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Pass one record on; whether the filters let it through."""
+        try:
+            passed: object = self.filter(record)
+            if passed:
+                # Since 3.12 a filter may return another record.
+                self.emit(passed if isinstance(passed, logging.LogRecord) else record)
+            return bool(passed)
+        except Exception as error:  # noqa: BLE001 - nothing may reach the code that logs
+            report_problem("StdlibBridge: a log record is lost", error)
+            return False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Make, export and print the record of a foreign log."""
+        if _is_structlogs(record):
+            return
+        event_dict: EventDict = {
+            "event": _message_of(record),
+            "_record": record,
+            "_from_structlog": False,
+        }
+        if record.exc_info:
+            event_dict["exc_info"] = record.exc_info
+        if record.stack_info:
+            event_dict["stack"] = record.stack_info
+        result: ProcessorReturnValue = event_dict
+        try:
+            for processor in self._chain:
+                result = processor(None, record.levelname.lower(), result)  # type: ignore[arg-type]
+        except structlog.DropEvent:
+            return
+        if self._write is not None:
+            self._write(result)
+
+
+def _message_of(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except Exception:  # noqa: BLE001 - arguments that do not fit, or whose __str__ raises
+        return str(record.msg)
+
+
+def _is_structlogs(record: logging.LogRecord) -> bool:
+    """Whether structlog made this record, so that its chain has exported it before."""
+    if all(hasattr(record, mark) for mark in _MARKS):
+        return True
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the documented way to a frame
+    while frame is not None:
+        module = str(frame.f_globals.get("__name__", ""))
+        if not module.startswith(("logging", __name__)):
+            return module == "structlog" or module.startswith("structlog.")
+        frame = frame.f_back
+    return False

@@ -1,0 +1,106 @@
+"""`otel-ext run` and a user's mistakes: nothing is started, and the message says why."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from otel_ext.cli.main import main
+from tests.programs import OTEL_EXT, environment, execute, python, recorded, write_program
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["no-such-program"], 127, "no-such-program was not found. It is neither a file here"),
+        (["./progam.py"], 127, "./progam.py was not found. Did you mean program.py?"),
+        (["missing/program"], 127, "missing/program was not found. There is no such file"),
+        (["./notes.txt"], 126, "./notes.txt is not executable. Try: chmod +x ./notes.txt"),
+        (["./empty-folder"], 126, "./empty-folder is a folder, not a program"),
+        (["./bad-interpreter"], 127, "The interpreter in its first line does not exist"),
+        (["./not-a-program"], 126, "It has no first line like #!/bin/sh"),
+        ([""], 127, "the command to run is an empty word"),
+        ([], 2, "there is no command. Try: otel-ext run -- python app.py"),
+        (["-m"], 2, "there is no command"),
+    ],
+)
+@pytest.mark.parametrize("quiet", [(), ("--quiet",)])
+def test_a_command_that_cannot_start(
+    tmp_path: Path, words: list[str], code: int, said: str, quiet: tuple[str]
+) -> None:
+    """The exit code is a shell's, and one line says which thing is wrong and what to do."""
+    write_program(tmp_path, "")
+    write_program(tmp_path, "notes", "notes.txt")
+    (tmp_path / "empty-folder").mkdir()
+    write_program(tmp_path, "#!/no/such/interpreter\n", "bad-interpreter").chmod(0o755)
+    write_program(tmp_path, "\0\0\0", "not-a-program").chmod(0o755)
+    done = execute([OTEL_EXT, "run", *quiet, *words], cwd=tmp_path)
+    assert done.code == code, done.err
+    assert said in done.err
+    assert done.err.startswith("otel-ext: ")
+    assert len(done.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "variables", "said"),
+    [
+        (["--output", "file.txt/below"], {}, "file.txt is no folder"),
+        (["--output", "/dev/null"], {}, "/dev/null is no folder"),
+        (["--config", "missing.toml"], {}, "missing.toml does not exist"),
+        (["--config", "broken.toml"], {}, "broken.toml"),
+        ([], {"OTEL_EXT_SYNC": "often"}, "environment variable OTEL_EXT_SYNC"),
+        (["--compat"], {}, "otel-ext"),
+    ],
+)
+def test_a_wrong_setting_keeps_the_program_from_starting(
+    tmp_path: Path, options: list[str], variables: dict[str, str], said: str
+) -> None:
+    """A wrong option, variable or file is exit code 2 and a message, before anything runs."""
+    write_program(tmp_path, "", "file.txt")
+    write_program(tmp_path, "sync = [", "broken.toml")
+    code = "open('started', 'w')"
+    if options == ["--compat"]:
+        options = ["--no-such-option"]
+    command = [OTEL_EXT, "run", *options, "--", *python("-c", code)]
+    done = execute(command, cwd=tmp_path, env=environment(**variables))
+    assert done.code == 2
+    assert said in done.err
+    assert "Traceback" not in done.err
+    assert not (tmp_path / "started").exists()
+
+
+def test_a_folder_without_permission_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder this user cannot write to is named before the program starts."""
+    # Tests may run as root, to whom no folder is closed.
+    monkeypatch.setattr(os, "access", lambda path, mode: not Path(path) == tmp_path)  # noqa: ARG005
+    assert main(["run", "--output", str(tmp_path / "traces"), "--", "true"]) == 2
+    assert f"{tmp_path} cannot be written to" in capsys.readouterr().err
+
+
+def test_odd_variables_are_mentioned_once(tmp_path: Path) -> None:
+    """A variable that looks like ours and is none is said once, not by every process."""
+    code = "import subprocess, sys; subprocess.run([sys.executable, '-c', ''])"
+    done = execute(
+        recorded(tmp_path / "traces", *python("-c", code)),
+        cwd=tmp_path,
+        env=environment(OTEL_EXT_OUTPTU="x"),
+    )
+    assert done.code == 0
+    assert done.err.count("OTEL_EXT_OUTPTU") == 1
+
+
+def test_an_interpreter_without_otel_ext_is_named_once(tmp_path: Path) -> None:
+    """Where the program's Python has no otel-ext it runs all the same, and one line says so."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "bare"], check=True)
+    bare = tmp_path / "bare" / "bin" / "python"
+    code = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'print(1)'])"
+    done = execute(recorded(tmp_path / "traces", bare, "-c", code), cwd=tmp_path)
+    assert (done.code, done.out) == (0, "1\n")
+    assert done.err.count(f"{bare} has no working otel-ext") == 1
+    assert "Traceback" not in done.err

@@ -1,0 +1,66 @@
+"""A program under gevent, patched before anything else; prints what it saw as JSON."""
+
+# ruff: noqa: E402 - the patch comes first, as gevent's users must do it
+from __future__ import annotations
+
+from importlib import import_module
+
+import_module("gevent.monkey").patch_all()
+
+import json
+import sys
+import time
+
+from otel_ext.runtime.native import is_gevent
+from otel_ext.runtime.worker import shared_worker
+from tests.inflight.tracking import Tracking
+
+BUSY_SECONDS = 0.5
+
+
+def main() -> None:
+    """Be busy without yielding, then let greenlets live and die."""
+    tracking = Tracking(grace=0.0)
+    worker = shared_worker()
+    beats: list[float] = []
+    worker.every(0.02, tracking.reaper.run, "reaper")
+    # Kept in a variable, so that the job lives.
+    beat = worker.every(0.02, lambda: beats.append(time.monotonic()), "beat")
+    worker.ensure()
+    end = time.monotonic() + BUSY_SECONDS
+    while time.monotonic() < end:
+        pass
+    while_busy = len(beats)
+
+    gevent = import_module("gevent")
+    spans: list[object] = []
+
+    def live() -> None:
+        spans.append(tracking.tracer.start_span("alive"))
+        gevent.sleep(0.5)
+
+    alive = gevent.spawn(live)
+    gevent.sleep(0.2)
+    while_alive = len(tracking.abandoned)
+    alive.join()
+    del alive
+    deadline = time.monotonic() + 10
+    while not tracking.abandoned and time.monotonic() < deadline:
+        gevent.sleep(0.01)
+    beat.cancel()
+    stopped = worker.stop()
+    worker.every(0.02, tracking.reaper.run, "reaper")
+    worker.ensure()
+    told = {
+        "is_gevent": is_gevent(),
+        "runs while the program is busy": while_busy > 3,
+        "abandoned": [record.abandoned for record in tracking.abandoned],
+        "abandoned while alive": while_alive,
+        "stopped": stopped,
+        "ensured again": worker.is_alive,
+    }
+    sys.stdout.write(json.dumps(told))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,188 @@
+"""Forked and spawned children: nobody's spans but their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_ext.inflight import open_spans
+from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.worker import Worker
+from tests.inflight.tracking import Tracking, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PROGRAMS = Path(__file__).parent / "programs"
+ROOT = Path(__file__).parents[2]
+
+# Since Python 3.12 a fork beside other threads warns; that it works is what is tested.
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+
+
+def in_child(body: Callable[[], None]) -> int:
+    """Run `body` in a forked child that ends by `os._exit`; return its exit status."""
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            body()
+            status = 0
+        except BaseException:  # noqa: BLE001 - the child must not go on as a test runner
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def test_a_child_starts_with_an_empty_table_and_never_ends_the_parents_spans() -> None:
+    """The parent's spans are not open in the child; their ends there are ignored and counted."""
+    tracking = Tracking()
+    inherited = [tracking.tracer.start_span(f"parent's {number}") for number in range(2)]
+
+    def child() -> None:
+        assert len(tracking.table) == 0
+        assert not [one for one in open_spans() if one.name.startswith("parent's")]
+        own = tracking.tracer.start_span("child's")
+        assert [one.name for one in open_spans()] == ["child's"]
+        for span in inherited:
+            span.end()
+        own.end()
+        assert [end.name for end in tracking.ends] == ["child's"]
+        assert tracking.ignored == 2
+        assert COUNTERS.value("inflight.inherited_ends") == 2
+
+    assert in_child(child) == 0
+    assert len(tracking.table) == 2
+    for span in inherited:
+        span.end()
+    assert len(tracking.ends) == 2
+
+
+def test_a_child_never_abandons_the_parents_spans() -> None:
+    """Inherited spans that are collected in the child, or whose thread is missing, are no news."""
+    tracking = Tracking(grace=0.0)
+    inherited = [tracking.tracer.start_span("parent's")]
+
+    def child() -> None:
+        inherited.clear()
+        tracking.reap_for(0.05)
+        assert not tracking.abandoned
+        assert tracking.reaper.abandon_all("shutdown") == 0
+        tracking.tracer.start_span("child's own, dropped")
+        (record,) = tracking.reap_until(1)
+        assert record.process.pid == os.getpid()
+
+    assert in_child(child) == 0
+    assert not tracking.reap_for(0.02)
+    inherited[0].end()
+
+
+def test_a_grandchild_knows_the_spans_of_both(tmp_path: Path) -> None:
+    """A fork of a fork ends neither the grandparent's spans nor the parent's."""
+    tracking = Tracking()
+    spans = [tracking.tracer.start_span("grandparent's")]
+
+    def grandchild() -> None:
+        for span in spans:
+            span.end()
+        assert not tracking.ends
+        assert tracking.ignored == 2
+        (tmp_path / "done").touch()
+
+    def child() -> None:
+        spans.append(tracking.tracer.start_span("parent's"))
+        assert in_child(grandchild) == 0
+        assert len(tracking.table) == 1
+
+    assert in_child(child) == 0
+    assert (tmp_path / "done").exists()
+    spans[0].end()
+
+
+def test_a_span_that_the_parents_full_table_refused_is_known_by_its_start_time() -> None:
+    """What started before the fork is the parent's, also if it was never tracked."""
+    tracking = Tracking()
+    tracking.table._max_spans = 0  # noqa: SLF001 - as full as can be
+    refused = tracking.tracer.start_span("refused")
+
+    def child() -> None:
+        refused.end()
+        tracking.tracer.start_span("child's").end()
+        assert [end.name for end in tracking.ends] == ["child's"]
+        assert tracking.ignored == 1
+
+    assert in_child(child) == 0
+    refused.end()
+    assert [end.name for end in tracking.ends] == ["refused"]
+
+
+def test_the_childs_worker_starts_with_its_own_first_need() -> None:
+    """Jobs are inherited, the thread is not; it starts in the child when it is needed there."""
+    tracking = Tracking(grace=0.0)
+    worker = Worker("test-fork")
+    job = worker.every(0.02, tracking.reaper.run, "reaper")
+    worker.ensure()
+    assert worker.is_alive
+
+    def child() -> None:
+        assert not worker.is_alive
+        tracking.tracer.start_span("dropped in the child")
+        worker.ensure()
+        assert wait_until(lambda: len(tracking.abandoned) == 1)
+        assert worker.stop()
+
+    assert in_child(child) == 0
+    assert worker.is_alive
+    assert not tracking.abandoned
+    job.cancel()
+    assert worker.stop()
+
+
+def test_a_child_may_be_forked_on_another_thread_and_while_the_worker_runs() -> None:
+    """Forks beside a busy worker and busy threads leave every child in working order."""
+    tracking = Tracking(grace=0.0)
+    worker = Worker("test-busy-fork")
+    job = worker.every(0.001, tracking.reaper.run, "reaper")
+    worker.ensure()
+    open_span = tracking.tracer.start_span("parent's")
+
+    def child() -> None:
+        tracking.tracer.start_span("child's").end()
+        open_span.end()
+        assert [end.name for end in tracking.ends if end.process.pid == os.getpid()] == ["child's"]
+
+    for _ in range(20):
+        assert in_child(child) == 0
+    open_span.end()
+    job.cancel()
+    assert worker.stop()
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_multiprocessing_in_every_start_method(method: str) -> None:
+    """Children of `multiprocessing` keep their own tables, however they are started."""
+    done = subprocess.run(
+        [sys.executable, str(PROGRAMS / "multiprocess.py"), method],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        timeout=50,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["parent"] == {"open": 1, "ends": []}
+    for child in told["children"]:
+        assert child["ends"] == ["child's"]
+        assert child["abandoned"] == ["garbage-collected"]
+        assert child["ignored"] == (1 if method == "fork" else 0)
+        assert child["pid"] != told["pid"]
+    assert len({child["process"] for child in told["children"]}) == 3

@@ -1,0 +1,69 @@
+"""docs/record-format.md tells the truth: its examples are records, its tables are complete."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from otel_ext.record.codec import encode_compat_line, encode_line
+from otel_ext.record.decode import decode_line
+from otel_ext.record.model import ABANDONED_CAUSES
+from otel_ext.record.rules import META_RULES, SHAPES, shape_of
+from otel_ext.record.validation import load_schema, validate_line
+from otel_ext.record.values import MAX_DEPTH, MAX_LINE_BYTES, MAX_TEXT
+from tests.record.format_examples import TEXT, Document, documents, headings, line_of, meta_of
+
+EXAMPLES = [
+    pytest.param(document, id=heading)
+    for document, heading in zip(documents(), headings(), strict=True)
+]
+
+
+@pytest.mark.parametrize("document", EXAMPLES)
+def test_an_example_passes_the_schema(document: Document) -> None:
+    """The JSON Schema takes each example."""
+    errors = [error.message for error in Draft202012Validator(load_schema()).iter_errors(document)]
+    assert not errors
+
+
+@pytest.mark.parametrize("document", EXAMPLES)
+def test_an_example_passes_the_validator(document: Document) -> None:
+    """The validator finds nothing wrong with any example."""
+    assert validate_line(line_of(document)) == []
+
+
+@pytest.mark.parametrize("document", EXAMPLES)
+def test_an_example_is_what_the_codec_writes(document: Document) -> None:
+    """Reading an example and writing it again gives the same bytes, the order of keys included."""
+    encode = encode_compat_line if "timestamp" in document else encode_line
+    line = line_of(document)
+    assert encode(decode_line(line)) == line
+
+
+def test_there_is_an_example_of_every_shape() -> None:
+    """No kind and phase of record is without an example, compat mode has one too."""
+    shapes = {shape_of(meta_of(document)) for document in documents()}
+    assert shapes == set(SHAPES)
+    assert any("timestamp" in document for document in documents())
+
+
+def test_every_key_is_explained() -> None:
+    """Each key of the metadata stands in a table of the text."""
+    rows = re.findall(r"^\| ([^|]*) \|", TEXT, re.MULTILINE)
+    explained = {key for row in rows for key in re.findall(r"`([a-z_]+)`", row)}
+    assert set(META_RULES) <= explained
+
+
+def test_every_cause_is_explained() -> None:
+    """Each cause of an abandoned end stands in the table of causes."""
+    rows = set(re.findall(r"^\| `([a-z-]+)` \|", TEXT, re.MULTILINE))
+    assert set(ABANDONED_CAUSES) <= rows
+
+
+def test_the_limits_are_those_of_the_code() -> None:
+    """The text names the limits that the code keeps."""
+    assert f"{MAX_LINE_BYTES:,} bytes" in TEXT
+    assert f"beyond {MAX_DEPTH} levels" in TEXT
+    assert f"beyond {MAX_TEXT:,} characters" in TEXT

@@ -1,0 +1,350 @@
+"""The one background thread: its jobs, its failures, its end."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from itertools import count, pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from opentelemetry import context
+
+from otel_ext.runtime.health import PartHealth, health
+from otel_ext.runtime.supervisor import Supervisor
+from otel_ext.runtime.worker import WORKER_NAME, Worker, shared_worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+ROOT = Path(__file__).parents[2]
+DEADLINE = 15.0
+NUMBERS = count()
+
+
+def wait_until(condition: Callable[[], object]) -> bool:
+    """Wait until `condition` holds; whether it did in time."""
+    end = time.monotonic() + DEADLINE
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.002)
+    return True
+
+
+@pytest.fixture
+def worker() -> Iterator[Worker]:
+    """Return a worker of one's own, stopped at the end."""
+    made = Worker(f"test-worker-{next(NUMBERS)}", Supervisor())
+    yield made
+    assert made.stop(10)
+
+
+def part_of(worker: Worker, suffix: str = "") -> PartHealth:
+    """Return what the health says of the worker."""
+    part = health().part(worker.name + suffix)
+    assert part is not None
+    return part
+
+
+def threads_named(name: str) -> list[threading.Thread]:
+    """Return the live threads of that name."""
+    return [thread for thread in threading.enumerate() if thread.name == name]
+
+
+def kill_thread(name: str) -> None:
+    """Make the thread of that name raise SystemExit, wherever it is."""
+    (thread,) = threads_named(name)
+    assert thread.ident is not None
+    kill = ctypes.pythonapi.PyThreadState_SetAsyncExc
+    assert kill(ctypes.c_ulong(thread.ident), ctypes.py_object(SystemExit)) == 1
+
+
+def test_the_thread_starts_when_it_is_needed_and_is_a_daemon(worker: Worker) -> None:
+    """Registering a job starts nothing; `ensure` starts one thread, however often."""
+    runs: list[float] = []
+    worker.every(0.01, lambda: runs.append(time.monotonic()), "count")
+    assert not worker.is_alive
+    assert not threads_named(worker.name)
+    for _ in range(3):
+        worker.ensure()
+    (thread,) = threads_named(worker.name)
+    assert thread.daemon
+    assert wait_until(lambda: len(runs) >= 3)
+
+
+def test_jobs_run_at_their_intervals(worker: Worker) -> None:
+    """A frequent job runs more often than a rare one, which runs at once and then waits."""
+    frequent: list[int] = []
+    rare: list[int] = []
+    worker.every(0.01, lambda: frequent.append(1), "frequent")
+    worker.every(60, lambda: rare.append(1), "rare")
+    worker.ensure()
+    assert wait_until(lambda: len(frequent) >= 5)
+    assert len(rare) == 1
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan")])
+def test_an_interval_that_is_no_interval_is_refused(worker: Worker, seconds: float) -> None:
+    """The message names the value and what to use."""
+    with pytest.raises(ValueError, match="use a number above 0"):
+        worker.every(seconds, lambda: None, "wrong")
+
+
+def test_waking_runs_a_job_at_once(worker: Worker) -> None:
+    """A job that is woken does not wait for its interval; others do, unless all are woken."""
+    first: list[int] = []
+    second: list[int] = []
+    job = worker.every(60, lambda: first.append(1), "first")
+    worker.every(60, lambda: second.append(1), "second")
+    worker.ensure()
+    assert wait_until(lambda: first and second)
+    job.wake()
+    assert wait_until(lambda: len(first) == 2)
+    assert len(second) == 1
+    worker.wake()
+    assert wait_until(lambda: len(first) == 3 and len(second) == 2)
+
+
+def test_a_failing_job_is_tried_again_ever_later_and_the_others_go_on(
+    worker: Worker, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The failure is said on stderr and in the health, until the job succeeds again."""
+    failing = True
+    attempts: list[float] = []
+    others: list[int] = []
+
+    def fail() -> None:
+        attempts.append(time.monotonic())
+        if failing:
+            raise OSError("disk full")
+
+    worker.every(0.01, fail, "drain of a full disk")
+    worker.every(0.01, lambda: others.append(1), "other")
+    worker.ensure()
+    assert wait_until(lambda: len(attempts) >= 4)
+    pauses = [later - earlier for earlier, later in pairwise(attempts[:4])]
+    assert pauses[-1] > 0.05
+    assert len(others) > 4
+    part = part_of(worker, " jobs")
+    assert part.state == "degraded"
+    assert "drain of a full disk failed" in part.detail
+    assert "OSError: disk full" in part.detail
+    failing = False
+    assert wait_until(lambda: part_of(worker, " jobs").state == "healthy")
+    assert capfd.readouterr().err.count("drain of a full disk failed") <= 1
+
+
+def test_a_thread_that_died_is_started_again_by_the_next_hook(worker: Worker) -> None:
+    """A job that ends its thread is noticed; `ensure` starts another, which goes on."""
+    runs: list[int] = []
+    worker.every(0.01, lambda: runs.append(1), "count")
+    worker.ensure()
+    assert wait_until(lambda: runs)
+    kill_thread(worker.name)
+    assert wait_until(lambda: not worker.is_alive)
+    assert wait_until(lambda: part_of(worker).state == "failed")
+    died = len(runs)
+
+    def came_back() -> bool:
+        worker.ensure()
+        return len(runs) > died
+
+    assert wait_until(came_back)
+    part = part_of(worker)
+    assert part.state == "healthy"
+    assert "started again after 1 failures" in part.detail
+    assert len(threads_named(worker.name)) == 1
+
+
+def test_a_system_without_threads_to_give_is_asked_again(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When no thread can be started the caller is not hurt, and a later hook succeeds."""
+    refusals: list[int] = []
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == worker.name and len(refusals) < 2:
+            refusals.append(1)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    worker.ensure()
+    assert not worker.is_alive
+    part = part_of(worker)
+    assert part.state == "failed"
+    assert "can't start new thread" in part.detail
+
+    def came_up() -> bool:
+        worker.ensure()
+        return worker.is_alive
+
+    assert wait_until(came_up)
+
+
+def test_a_cancelled_job_runs_no_more(worker: Worker) -> None:
+    """After `cancel` a job is not run again; cancelling twice is once."""
+    runs: list[int] = []
+    others: list[int] = []
+    job = worker.every(0.005, lambda: runs.append(1), "count")
+    worker.every(0.005, lambda: others.append(1), "other")
+    worker.ensure()
+    assert wait_until(lambda: runs)
+    job.cancel()
+    job.cancel()
+    others.clear()
+    assert wait_until(lambda: len(others) > 1)
+    stood_at = len(runs)
+    others.clear()
+    assert wait_until(lambda: len(others) > 3)
+    assert len(runs) == stood_at
+
+
+def test_a_job_does_not_keep_its_object_alive(worker: Worker) -> None:
+    """A bound method ends with its object, and leaves the list of jobs."""
+
+    class Part:
+        runs = 0
+
+        def run(self) -> None:
+            type(self).runs += 1
+
+    part = Part()
+    worker.every(0.005, part.run, "part")
+    worker.ensure()
+    assert wait_until(lambda: Part.runs)
+    reference = weakref.ref(part)
+    del part
+    assert wait_until(lambda: reference() is None)
+    assert wait_until(lambda: part_of(worker, " jobs").detail == "0 jobs")
+
+
+def test_stopping_ends_the_thread_and_a_new_job_may_begin_again(worker: Worker) -> None:
+    """After `stop` a hook starts nothing, until there is a job again."""
+    runs: list[int] = []
+    job = worker.every(0.005, lambda: runs.append(1), "count")
+    worker.ensure()
+    assert wait_until(lambda: runs)
+    assert worker.stop(10)
+    assert wait_until(lambda: not threads_named(worker.name))
+    worker.ensure()
+    assert not worker.is_alive
+    job.cancel()
+    runs.clear()
+    worker.every(0.005, lambda: runs.append(1), "count again")
+    worker.ensure()
+    assert wait_until(lambda: runs)
+
+
+def test_stopping_waits_no_longer_than_it_was_told(worker: Worker) -> None:
+    """A job that hangs does not hold up the one who stops the worker."""
+    release = threading.Event()
+    entered = threading.Event()
+
+    def hang() -> None:
+        entered.set()
+        release.wait()
+
+    worker.every(60, hang, "hang")
+    worker.ensure()
+    assert entered.wait(10)
+    begin = time.monotonic()
+    assert not worker.stop(0.05)
+    assert time.monotonic() - begin < 5
+    release.set()
+
+
+def test_a_job_may_stop_its_own_worker(worker: Worker) -> None:
+    """A stop from within does not wait for itself."""
+    answers: list[bool] = []
+    worker.every(60, lambda: answers.append(worker.stop(10)), "stop")
+    begin = time.monotonic()
+    worker.ensure()
+    assert wait_until(lambda: not worker.is_alive)
+    assert answers == [False]
+    assert time.monotonic() - begin < 5
+
+
+def test_a_dropped_worker_ends() -> None:
+    """A worker that nobody holds is collected while its thread sleeps, and the thread ends."""
+    dropped = Worker("test-dropped", Supervisor())
+    dropped.ensure()
+    reference = weakref.ref(dropped)
+    del dropped
+    gc.collect()
+    assert wait_until(lambda: reference() is None)
+    assert wait_until(lambda: not threads_named("test-dropped"))
+
+
+def test_jobs_run_with_instrumentation_suppressed(worker: Worker) -> None:
+    """What a job does over HTTP and the like makes no spans of its own."""
+    seen: list[object] = []
+    worker.every(60, lambda: seen.append(context.get_value("suppress_instrumentation")), "look")
+    worker.ensure()
+    assert wait_until(lambda: seen)
+    assert seen == [True]
+    assert context.get_value("suppress_instrumentation") is None
+
+
+def test_a_job_under_way_for_long_shows_in_the_health(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job that hangs is named, so that a blocked disk can be seen."""
+    monkeypatch.setattr("otel_ext.runtime.worker._LONG_JOB", 0.01)
+    release = threading.Event()
+    worker.every(60, release.wait, "drain")  # type: ignore[arg-type]
+    worker.ensure()
+    assert wait_until(lambda: "drain has been running for" in part_of(worker, " jobs").detail)
+    release.set()
+    assert wait_until(lambda: "drain" not in part_of(worker, " jobs").detail)
+
+
+def test_there_is_one_shared_worker() -> None:
+    """All parts get the same worker, also when they ask at once."""
+    found: list[Worker] = []
+    threads = [threading.Thread(target=lambda: found.append(shared_worker())) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(one is shared_worker() for one in found)
+
+
+@pytest.mark.parametrize("ending", ["pass", "import os; os._exit(0)", "raise SystemExit(0)"])
+def test_the_worker_never_holds_up_the_end_of_the_program(ending: str) -> None:
+    """A program with the worker in the middle of a job exits at once, without a word."""
+    program = (
+        "import time\n"
+        "from otel_ext.runtime.worker import shared_worker\n"
+        "worker = shared_worker()\n"
+        "worker.every(0.001, lambda: time.sleep(30), 'hang')\n"
+        "worker.every(0.001, lambda: None, 'quick')\n"
+        "worker.ensure()\n"
+        "time.sleep(0.05)\n"
+        f"{ending}\n"
+    )
+    begin = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        timeout=25,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert time.monotonic() - begin < 20
+
+
+def test_the_shared_worker_has_a_name_of_ours() -> None:
+    """Whoever lists the threads of a program sees whose it is."""
+    assert WORKER_NAME == "otel-ext-worker"
