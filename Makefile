@@ -49,7 +49,7 @@ run: .venv/ready-$(PYVER) ## set up .venv and run the main job on real input
 
 test: $(STAMPS)/installed ## build the wheel, install it, run every test against it
 	@echo "==> testing the installed wheel, $$($(TEST_PYTHON) --version)"
-	@$(TEST_PYTHON) tools/run_tests.py --checkout "$(CHECKOUT)" --work $(BUILD)/run -- $(PYTEST_ARGS)
+	@$(TEST_PYTHON) -m tools.run_tests --checkout "$(CHECKOUT)" --work $(BUILD)/run -- $(PYTEST_ARGS)
 
 $(STAMPS)/venv: | python
 	@echo "==> making $(BUILD)/venv with Python $(PYVER)"
@@ -107,17 +107,19 @@ wheel-check: $(STAMPS)/wheel $(STAMPS)/lint ## what the wheel holds, against the
 
 # -- longer runs ------------------------------------------------------------
 
+PROGRAMS = $(TEST_PYTHON) -m tools.run_programs --checkout "$(CHECKOUT)" --work $(BUILD)/$@
+
 bench: $(STAMPS)/installed ## every benchmark, with tables and charts
-	@$(PYTHON) tools/run_script.py $(TEST_PYTHON) benchmarks/run.py
+	@$(PROGRAMS) benchmarks/run.py
 
 bench-quick: $(STAMPS)/installed ## the benchmarks, short: for breakage, not for figures
-	@$(PYTHON) tools/run_script.py $(TEST_PYTHON) benchmarks/run.py --quick
+	@$(PROGRAMS) benchmarks/run.py -- --quick
 
 soak: $(STAMPS)/installed ## hours of load with everything in the way
-	@$(PYTHON) tools/run_script.py $(TEST_PYTHON) benchmarks/soak.py
+	@$(PROGRAMS) tests/soak
 
-chaos: $(STAMPS)/installed ## thousands of random kills
-	@$(PYTHON) tools/run_script.py $(TEST_PYTHON) benchmarks/chaos.py
+chaos: $(STAMPS)/installed ## thousands of random kills and forks
+	@$(PROGRAMS) tests/chaos
 
 clean: ## remove everything that make has made
 	rm -rf build .venv otel_ext.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

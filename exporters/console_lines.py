@@ -76,8 +76,8 @@ class LineRenderer:
     >>> from otel_ext.record.model import Process, Record
     >>> renderer = LineRenderer(Painter(enabled=False), lambda: 60)
     >>> record = Record("event", None, "deployed", 0, 1, Process("p"), attributes={"to": "eu"})
-    >>> renderer.render(record)[14:]
-    ' ◆ deployed to=eu'
+    >>> renderer.render(record)[16:]
+    '◆ deployed to=eu'
     """
 
     def __init__(

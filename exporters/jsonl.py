@@ -52,7 +52,8 @@ class JsonlExporter:
 
     Args:
         path: A folder, which gets a file for each process (made with mode 0700
-            if missing), or a file: one that exists, or a name in `.jsonl`. Several
+            if missing), or a file: one that exists, or a name in `.jsonl` or
+            `.json`. Several
             processes may append to one file.
         durability: How a record leaves the caller: `mapped` into memory that a
             kill leaves alone, `queued` in memory of the process, `write` by a
@@ -63,7 +64,7 @@ class JsonlExporter:
             exporter remembers those that pass.
 
     Raises:
-        ConfigError: `path` is no path at all, or `durability` is none of the three.
+        ConfigError: `path` is no path at all, or relative to nothing, or `durability` is none of the three.
 
     >>> import tempfile, pathlib
     >>> from otel_ext.record.model import Process, Record
@@ -227,8 +228,11 @@ def _absolute(path: str | os.PathLike[str]) -> Path:
         raise ConfigError(f"the path {text!r} cannot be used", hint="Give a folder or a file name.")
     try:
         return Path(os.path.abspath(text))  # noqa: PTH100 - Path.absolute keeps `..`
-    except OSError:  # the working directory was removed
-        return Path(text)
+    except OSError:
+        raise ConfigError(
+            f"the path {text!r} is relative to a working directory that is gone",
+            hint="Give an absolute path.",
+        ) from None
 
 
 def _with_durability(settings: JournalSettings, durability: str | None) -> JournalSettings:

@@ -1,14 +1,68 @@
-"""See OpenTelemetry spans the moment they start, and keep them when the process dies."""
+"""See OpenTelemetry spans the moment they start, and keep them when the process dies.
+
+Names are imported when they are first used, so that `import otel_ext` in a
+program costs next to nothing.
+"""
 
 from __future__ import annotations
 
-__all__ = ["__version__"]
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from otel_ext.config import compat_mode, get_config, set_compat_mode
+    from otel_ext.handle import Handle
+    from otel_ext.inflight.table import OpenSpan, open_spans
+    from otel_ext.inflight.tracker import dump
+    from otel_ext.pipeline import configure
+    from otel_ext.runtime.health import Health, health
+    from otel_ext.structlog_setup import configure_structlog
+
+    __version__: str
+
+__all__ = [
+    "Handle",
+    "Health",
+    "OpenSpan",
+    "__version__",
+    "compat_mode",
+    "configure",
+    "configure_structlog",
+    "dump",
+    "get_config",
+    "health",
+    "open_spans",
+    "set_compat_mode",
+]
+
+_MODULES = {
+    "Handle": "otel_ext.handle",
+    "Health": "otel_ext.runtime.health",
+    "OpenSpan": "otel_ext.inflight.table",
+    "compat_mode": "otel_ext.config",
+    "configure": "otel_ext.pipeline",
+    "configure_structlog": "otel_ext.structlog_setup",
+    "dump": "otel_ext.inflight.tracker",
+    "get_config": "otel_ext.config",
+    "health": "otel_ext.runtime.health",
+    "open_spans": "otel_ext.inflight.table",
+    "set_compat_mode": "otel_ext.config",
+}
 
 
-def __getattr__(name: str) -> str:
+def __getattr__(name: str) -> object:
+    """Import what is asked for."""
     if name == "__version__":
         from importlib.metadata import version  # noqa: PLC0415 - paid for only when asked
 
         return version("otel-ext")
-    message = f"module {__name__!r} has no attribute {name!r}"
-    raise AttributeError(message)
+    module = _MODULES.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415 - paid for only when asked
+
+    return getattr(import_module(module), name)
+
+
+def __dir__() -> list[str]:
+    """Name what can be asked for."""
+    return __all__

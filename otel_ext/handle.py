@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from otel_ext.runtime.guard import report_problem
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from opentelemetry.sdk.trace import SpanProcessor
@@ -49,6 +50,7 @@ class Handle:
         self.exporter = exporter
         self.closed = False
         self._ready = threading.Event()
+        self._undo: Callable[[], None] | None = None
 
     @property
     def active(self) -> bool:
@@ -89,6 +91,8 @@ class Handle:
             return done
         self.closed = True
         try:
+            if self._undo is not None:
+                self._undo()
             if self.processor is not None:
                 self.processor.shutdown()
         except Exception as error:  # noqa: BLE001 - an exporter is anybody's code
@@ -99,6 +103,14 @@ class Handle:
     def drain(self) -> None:
         """Shut down as at exit, in two seconds at most."""
         self.shutdown(_EXIT_SECONDS)
+
+    def flush_briefly(self) -> None:
+        """Bring out what can be brought out in a second, as before a sudden end."""
+        self.flush(1.0)
+
+    def undo_at_shutdown(self, undo: Callable[[], None]) -> None:
+        """Let `shutdown` call `undo`, which takes back a change to the process."""
+        self._undo = undo
 
     def set_ready(self) -> None:
         """Tell threads that called `configure` at the same time that it is done."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry import trace
@@ -18,15 +19,22 @@ from opentelemetry import trace
 from otel_ext.config import Config, compat_mode, load_config, set_config
 from otel_ext.handle import Handle
 from otel_ext.runtime.guard import report_problem
+from otel_ext.runtime.signals import chain_sigterm
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from otel_ext.config import InflightConfig, JournalConfig
+    from otel_ext.inflight.tracker import InflightSettings
     from otel_ext.journal.opening import JournalSettings
     from otel_ext.protocols import RecordExporter
+    from otel_ext.record.model import Record
 
 __all__ = ["configure", "current_exporter", "install", "make_exporter", "shows_records"]
 
 _current: Final[dict[str, Handle]] = {}
 _WAIT_SECONDS: Final = 5.0
+_NEVER: Final = 1e9  # seconds: thirty years
 
 
 def configure(*, tracer_provider: object = None, **settings: object) -> Handle:
@@ -119,6 +127,9 @@ def install(config: Config, tracer_provider: object = None) -> Handle:
             set_config(config)
             _attach(handle, tracer_provider)
             atexit.register(handle.drain)
+            if config.inflight.handle_sigterm:
+                # The program's own handler may go on for a while, so nothing stops here.
+                handle.undo_at_shutdown(chain_sigterm(handle.flush_briefly))
     finally:
         handle.set_ready()
     return handle
@@ -137,16 +148,27 @@ def _sdk_disabled() -> bool:
 def _make_handle(config: Config) -> Handle:
     from otel_ext.processors.lifecycle import LifecycleSpanProcessor  # noqa: PLC0415 - imports the SDK
 
-    exporter = make_exporter(config)
-    processor = LifecycleSpanProcessor(exporter, record_only=config.capture.record_only)
+    def open_records() -> list[Record]:
+        return processor.tracker.table.start_records()
+
+    exporter = make_exporter(config, open_records)
+    processor = LifecycleSpanProcessor(
+        exporter,
+        record_only=config.capture.record_only,
+        inflight=_inflight_settings(config.inflight),
+    )
     return Handle(config, processor=processor, exporter=exporter)
 
 
-def make_exporter(config: Config) -> RecordExporter:
+def make_exporter(
+    config: Config, open_records: Callable[[], Iterable[Record]] | None = None
+) -> RecordExporter:
     """Return the exporter that brings records everywhere `config` names.
 
     Args:
         config: The configuration; folders are made when the first record comes.
+        open_records: Start records of the spans that are open, for a file that
+            follows a full one.
     """
     # Only where something is recorded, and without the exporters nobody asked for.
     from otel_ext.exporters.compat import CompatExporter  # noqa: PLC0415
@@ -154,16 +176,24 @@ def make_exporter(config: Config) -> RecordExporter:
     from otel_ext.exporters.jsonl import JsonlExporter  # noqa: PLC0415
 
     # The switch is asked for each record, so it can be thrown while the program runs.
-    journal = JsonlExporter(config.output.folder, settings=_journal_settings(config))
+    journal = JsonlExporter(
+        config.output.folder,
+        settings=_journal_settings(config.journal),
+        open_records=open_records,
+    )
     files = CompatExporter(journal, enabled=compat_mode)
     console = _make_console(config)
     return files if console is None else FanOut(files, console)
 
 
-def _journal_settings(config: Config) -> JournalSettings:
+def _journal_settings(journal: JournalConfig) -> JournalSettings:
     from otel_ext.journal.opening import JournalSettings  # noqa: PLC0415
 
-    journal = config.journal
+    if journal.recover_on_start:
+        # A module first imported while the interpreter exits can make a program
+        # that Ctrl-C ended exit with 1 (evaluating anything makes Python forget
+        # the interrupt), so what the worker will need is imported here.
+        import_module("otel_ext.journal.recovery")
     return JournalSettings(
         durability=journal.durability,
         sync=journal.sync,
@@ -172,6 +202,20 @@ def _journal_settings(config: Config) -> JournalSettings:
         segment_age=journal.segment_age,
         retention_size=journal.retention_size,
         retention_age=journal.retention_age,
+        recover_on_start=journal.recover_on_start,
+    )
+
+
+def _inflight_settings(inflight: InflightConfig) -> InflightSettings:
+    from otel_ext.inflight.tracker import InflightSettings  # noqa: PLC0415
+
+    return InflightSettings(
+        max_spans=inflight.max_open_spans,
+        max_age=inflight.max_open_age or _NEVER,
+        owner_grace=inflight.owner_grace,
+        stall_after=inflight.stall_after,
+        stall_thresholds=inflight.stall_patterns,
+        heartbeat=inflight.heartbeat_interval or _NEVER,
     )
 
 

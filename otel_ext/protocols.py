@@ -21,7 +21,11 @@ Encoding: TypeAlias = Callable[["Record"], bytes]
 
 @runtime_checkable
 class RecordExporter(Protocol):
-    """Takes records and brings them somewhere."""
+    """Takes records and brings them somewhere.
+
+    An exporter that never runs code which could start spans may say so by an
+    attribute `leaf = True`; the processor then need not watch for recursion.
+    """
 
     def export(self, record: Record) -> None:
         """Take one record; called on the user's thread."""

@@ -183,7 +183,7 @@ class _Setup:
                 return  # the program has put a processor of ours to work itself
             self._exporter = None
         final = self._tap(last) if keep else self._final(config["logger_factory"])
-        if isinstance(chain, list) and chain:  # pyright: ignore[reportUnnecessaryIsInstance]
+        if hasattr(chain, "append") and chain:  # not a tuple
             chain[-1] = final  # in one step, for the reason above
         else:
             structlog.configure(processors=[*others, final])
@@ -202,7 +202,8 @@ class _Setup:
         if not any(map(chains.prints, root.handlers)):
             root.setLevel(level)
             if isinstance(factory, _FACTORIES):
-                final, write = self._final(factory), factory().msg
+                final = self._final(factory)
+                write = cast("Callable[[Any], object]", factory().msg)
         steps = (
             add_log_level,
             add_logger_name,

@@ -13,24 +13,30 @@ from typing import TYPE_CHECKING, Final
 from opentelemetry.sdk.trace import SpanProcessor
 
 from otel_ext.inflight.tracker import Tracker
-from otel_ext.record.capture import SAMPLED, capture_end, capture_start
+from otel_ext.record.capture import capture_end, capture_start, identify
+from otel_ext.record.model import Process
 from otel_ext.runtime import incarnation
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child
 from otel_ext.runtime.guard import report_problem
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from opentelemetry.context import Context
+    from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import ReadableSpan, Span
 
     from otel_ext.inflight.tracker import InflightSettings
     from otel_ext.protocols import RecordExporter
     from otel_ext.record.model import Record
-    from otel_ext.runtime.incarnation import Incarnation
 
 __all__ = ["LifecycleSpanProcessor"]
 
 _MAX_DEPTH: Final = 4
+# Every so many records it is seen to that the watching thread still runs.
+_LOOK_EVERY: Final = 64
+_NOBODY: Final = Process("unknown")
 
 
 class _Depth(threading.local):
@@ -67,43 +73,45 @@ class LifecycleSpanProcessor(SpanProcessor):
         self._record_only = record_only
         self.tracker = Tracker(self._emit, inflight)
         self._table = self.tracker.table
-        self._depth = _Depth()
-        self._incarnation: Incarnation | None = None
+        # What is told never to start spans is called straight.
+        leaf = getattr(exporter, "leaf", False) is True
+        self._export: Callable[[Record], None] = exporter.export if leaf else self._export_watched
         self._closed = False
+        self._begin_anew()
         after_fork_in_child(self._begin_anew)
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Export the start record of `span`; called by the SDK on the user's thread."""
         try:
-            context = span.get_span_context()
-            if not self._wants(context.trace_flags):
+            key = identify(span, self._record_only)
+            if key is None or self._closed:
                 return
-            current = self._incarnation or self._identify()
-            process = current.process_for(span.resource)
-            record = capture_start(span, process, current.next_seq())
-            self._table.add(record, span, (context.trace_id, context.span_id))
+            if span.resource is not self._resource:
+                self._recognise(span.resource)
+            seq = self._next_seq()
+            record = capture_start(span, self._process, seq)
+            self._table.add(record, span, key)
             self._export(record)
-            self.tracker.begin()
+            if seq % _LOOK_EVERY == 0 or not self._begun:
+                self._begun = True
+                self.tracker.begin()
         except Exception as error:  # noqa: BLE001 - nothing may reach the user's code
-            COUNTERS.add("dropped.capture_failed")
-            report_problem("LifecycleSpanProcessor: a start record is lost", error)
+            self._note_loss("a start record is lost", error)
 
     def on_end(self, span: ReadableSpan) -> None:
         """Export the final record of `span`; called by the SDK on the user's thread."""
         try:
-            context = span.get_span_context()
-            if context is None or not self._wants(context.trace_flags):
+            key = identify(span, self._record_only)
+            if key is None:
                 return
-            key = (context.trace_id, context.span_id)
             start = self._table.pop(key)
-            if start is None and self._table.is_inherited(key, span.start_time):
-                return  # the parent process opened it, and ends it too
-            current = self._incarnation or self._identify()
-            process = current.process_for(span.resource)
-            self._export(capture_end(span, process, current.next_seq(), start))
+            if self._closed or (start is None and self._table.is_inherited(key, span.start_time)):
+                return  # of the parent process, which ends it too
+            if span.resource is not self._resource:
+                self._recognise(span.resource)
+            self._export(capture_end(span, self._process, self._next_seq(), start))
         except Exception as error:  # noqa: BLE001 - nothing may reach the user's code
-            COUNTERS.add("dropped.capture_failed")
-            report_problem("LifecycleSpanProcessor: an end record is lost", error)
+            self._note_loss("an end record is lost", error)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Flush the exporter; whether all records were brought out in time."""
@@ -124,18 +132,15 @@ class LifecycleSpanProcessor(SpanProcessor):
         except Exception as error:  # noqa: BLE001 - nothing may reach the user's code
             report_problem("LifecycleSpanProcessor: shutdown failed", error)
 
-    def _wants(self, trace_flags: int) -> bool:
-        return not self._closed and bool(trace_flags & SAMPLED or self._record_only)
-
     def _emit(self, record: Record) -> None:
         """Export a record that no hook made: of the reaper, the watchdog, the heartbeat."""
         try:
             self._export(record)
         except Exception as error:  # noqa: BLE001 - an exporter is anybody's code
-            COUNTERS.add("dropped.export_failed")
-            report_problem("LifecycleSpanProcessor: a record is lost", error)
+            self._note_loss("a record is lost", error)
 
-    def _export(self, record: Record) -> None:
+    def _export_watched(self, record: Record) -> None:
+        """Export `record`, unless the exporter is what started the span."""
         depth = self._depth
         if depth.value >= _MAX_DEPTH:
             COUNTERS.add("dropped.reentrant")
@@ -147,11 +152,23 @@ class LifecycleSpanProcessor(SpanProcessor):
         finally:
             depth.value -= 1
 
-    def _identify(self) -> Incarnation:
-        found = self._incarnation = incarnation.current()
-        return found
+    def _note_loss(self, what: str, error: Exception) -> None:
+        COUNTERS.add("dropped.hook_failed")
+        report_problem(f"LifecycleSpanProcessor: {what}", error)
+
+    def _recognise(self, resource: Resource) -> None:
+        """Take note of the resource that spans come with, and so of the process."""
+        current = incarnation.current()
+        process = current.process_for(resource)
+        self._next_seq = current.next_seq
+        self._process = process
+        # Last: a thread that sees the resource finds its process in place.
+        self._resource = resource
 
     def _begin_anew(self) -> None:
-        """Go on as another process, with numbers of its own."""
+        """Know nothing of the process yet; a forked child goes on as another one."""
         self._depth = _Depth()
-        self._incarnation = None
+        self._begun = False
+        self._resource: Resource | None = None
+        self._process: Process = _NOBODY
+        self._next_seq: Callable[[], int] = int

@@ -11,6 +11,7 @@ import sys
 import threading
 from time import time_ns
 from typing import TYPE_CHECKING, Final, cast
+from weakref import ref
 
 from opentelemetry import trace
 from opentelemetry.context import get_current
@@ -54,7 +55,13 @@ _find_async_caller: Final = CallsiteParameterAdder(
     },
 )
 _SUPPRESS: Final = "suppress_instrumentation"
+# What Record(...) comes to, without its naming of 23 arguments: a third of the cost.
+_new: Final = cast("Callable[[type[Record], tuple[object, ...]], Record]", tuple.__new__)
 _sites: dict[tuple[object, object, object], CallSite] = {}
+
+
+def _nothing() -> None:
+    """Stand in for a weak reference that is dead."""
 
 
 class LogCapture:
@@ -76,7 +83,7 @@ class LogCapture:
 
     def __init__(self, exceptions: Processor = format_exc_info) -> None:
         self._exceptions = exceptions
-        self._ids: tuple[trace.SpanContext | None, str, str] = (None, "", "")
+        self._ids: tuple[Callable[[], Context | None], str, str] = (_nothing, "", "")
         self._process: Process | None = None
         self._next_seq: Callable[[], int]
         after_fork_in_child(self.begin_anew)
@@ -109,7 +116,11 @@ class LogCapture:
             fields.pop("_from_structlog")
         level, logger_name = _take_level_and_logger(fields, source or logger, method_name)
         context = get_current()
-        trace_id, span_id = self._ids_in(context) if context else ("", "")
+        trace_id = span_id = ""
+        if context:
+            known, trace_id, span_id = self._ids
+            if known() is not context:
+                trace_id, span_id = self._ids_in(context)
         if source is None or (event_dict["_from_structlog"] and _is_of_this_thread(source)):
             time = time_ns()
             site = find_call_site(3)
@@ -120,7 +131,8 @@ class LogCapture:
             time = int(source.created * 1e6) * 1_000
             site = _site_of(source.pathname, source.lineno, source.funcName)
             thread = _thread_of(source)
-        return Record._make(
+        return _new(
+            Record,
             (
                 "log",
                 None,  # no phase
@@ -145,7 +157,7 @@ class LogCapture:
                 level,
                 logger_name,
                 EMPTY,
-            )
+            ),
         )
 
     def _identify(self) -> Process:
@@ -155,21 +167,24 @@ class LogCapture:
         return found
 
     def _ids_in(self, context: Context) -> tuple[str, str]:
-        """Return trace id and span id of the current span; the last pair is kept."""
+        """Return trace id and span id of the current span, and keep them for the next log.
+
+        A context never changes. It is held weakly, for it holds the span.
+        """
         span = trace.get_current_span(context).get_span_context()
-        known = self._ids
-        if known[0] is not span:
-            if not span.is_valid:
-                return "", ""
-            known = (span, trace.format_trace_id(span.trace_id), trace.format_span_id(span.span_id))
-            self._ids = known
-        return known[1], known[2]
+        ids = ("", "")
+        if span.is_valid:
+            ids = (trace.format_trace_id(span.trace_id), trace.format_span_id(span.span_id))
+        self._ids = (ref(context), *ids)
+        return ids
 
     def _with_exception(
         self, fields: dict[str, object], logger: object, method_name: str
     ) -> dict[str, object]:
         """Return `fields` with `exc_info` rendered; an exception that resists is named."""
         error = fields["exc_info"]
+        if error is True:
+            error = sys.exc_info()[1]
         try:
             return cast("dict[str, object]", self._exceptions(logger, method_name, fields))
         except Exception:  # noqa: BLE001 - the user's exception, and maybe the user's formatter

@@ -83,6 +83,7 @@ class LogRecorder:
         self._busy = _Busy()
 
     def is_compat(self) -> bool:
+        """Whether the timestamp goes to the top level too, now."""
         compat = self._compat
         return compat if isinstance(compat, bool) else bool(compat())
 
@@ -123,6 +124,7 @@ class LogRecorder:
         return _rebuild, (type(self), self.options())
 
     def options(self) -> dict[str, object]:
+        """Return the arguments that make a copy of this one in another process."""
         return {"compat": self._compat, "exceptions": self._exceptions}
 
 

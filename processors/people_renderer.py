@@ -18,15 +18,14 @@ __all__ = ["PeopleRenderer"]
 
 
 class PeopleRenderer:
-    """Renders an event for a terminal: time, colours, and no escape sequence in its text.
+    r"""Renders an event for a terminal: time, colours, and no escape sequence in its text.
 
     Args:
         hidden: Tells whether the terminal shows the same log by another way already.
         text: Whether to return `str` instead of `bytes`.
 
-    >>> import os
     >>> render = PeopleRenderer()
-    >>> "tidy\\\\x1b[2J" in render(None, "info", {"event": "tidy\\x1b[2J", "level": "info"})
+    >>> "tidy\\x1b[2J" in render(None, "info", {"event": "tidy\x1b[2J", "level": "info"})
     True
     """
 
@@ -41,6 +40,7 @@ class PeopleRenderer:
     def __call__(
         self, logger: object, method_name: str, event_dict: EventDict
     ) -> ProcessorReturnValue:
+        """Return the line, or drop the event where it is shown already."""
         if self._hidden is not None and self._hidden():
             raise structlog.DropEvent  # the same log stands on this terminal already
         for key in FORMATTER_KEYS:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import structlog
 from structlog.stdlib import ExtraAdder
@@ -65,7 +65,7 @@ class StdlibBridge(logging.Handler):
     def handle(self, record: logging.LogRecord) -> bool:
         """Pass one record on; whether the filters let it through."""
         try:
-            passed: object = self.filter(record)
+            passed = cast("object", self.filter(record))
             if passed:
                 # Since 3.12 a filter may return another record.
                 self.emit(passed if isinstance(passed, logging.LogRecord) else record)

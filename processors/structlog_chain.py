@@ -28,7 +28,7 @@ __all__ = [
 
 _OFFICIAL: Final = "opentelemetry.instrumentation.structlog"
 # The chain that structlog starts with (https://www.structlog.org/en/stable/configuration.html).
-_DEFAULTS: Final = (
+_DEFAULTS: Final[tuple[object, ...]] = (
     structlog.contextvars.merge_contextvars,
     add_log_level,
     StackInfoRenderer,
@@ -63,11 +63,12 @@ def is_unconfigured() -> bool:
     """Whether nobody but this module or the official instrumentation set structlog up."""
     if not structlog.is_configured():
         return True
-    chain = [one for one in structlog.get_config()["processors"] if not is_official(one)]
+    chain: list[object] = structlog.get_config()["processors"]
+    chain = [one for one in chain if not is_official(one)]
     if chain and isinstance(chain[-1], (SetupRenderer, SetupTap)):
         return True
     return len(chain) == len(_DEFAULTS) and all(
-        one is default or (isinstance(default, type) and type(one) is default)
+        one is default or type(one) is default
         for one, default in zip(chain, _DEFAULTS, strict=True)
     )
 

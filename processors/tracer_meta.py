@@ -128,7 +128,8 @@ class TracerMetaRenderer(LogRecorder):
                 record = self.export_once(meta, event_dict)
             else:
                 record = self.capture(logger, method_name, event_dict)
-                self.export(record, event_dict)
+                if self._exporter is not None:
+                    self.export(record, event_dict)
             line = self._encode(record)
         except Exception as error:  # noqa: BLE001 - nothing may reach the code that logs
             report_problem("TracerMetaRenderer: a log was printed without metadata", error)
@@ -136,13 +137,14 @@ class TracerMetaRenderer(LogRecorder):
         return line.decode() if self._text else line
 
     def _encode(self, record: Record) -> bytes:
-        if not self.is_compat():
+        if self._compat is False or not self.is_compat():
             return encode_line(record)[:-1]
         if "timestamp" in record.attributes:
             COUNTERS.add("compat.timestamp_kept")
         return encode_compat_line(record)[:-1]
 
     def options(self) -> dict[str, object]:
+        """Return the arguments that make a copy of this one in another process."""
         return {**super().options(), "text": self._text}
 
 
@@ -188,4 +190,5 @@ class TracerMetaTap(LogRecorder):
         return self.renderer(logger, method_name, event_dict)
 
     def options(self) -> dict[str, object]:
+        """Return the arguments that make a copy of this one in another process."""
         return {"renderer": self.renderer, "exceptions": self._exceptions}

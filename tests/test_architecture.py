@@ -43,13 +43,13 @@ LAYERS: Final[dict[str, frozenset[str]]] = {
     "server": MIDDLE | {"analysis", "store"},
     "handle": UPPER,
     "pipeline": UPPER | {"handle"},
-    "structlog_setup": UPPER | {"pipeline"},
-    "instrumentors": RUNTIME,
     "structlog_setup": UPPER | {"handle", "pipeline"},
+    "instrumentors": RUNTIME,
     "zero_code": UPPER | {"pipeline", "instrumentors"},
     "testing": UPPER | {"pipeline"},
     "cli": UPPER | {"pipeline", "instrumentors", "zero_code", "otel_ext"},
-    "__init__": UPPER | {"handle", "pipeline", "structlog_setup", "instrumentors", "zero_code", "testing"},
+    "__init__": UPPER
+    | {"handle", "pipeline", "structlog_setup", "instrumentors", "zero_code", "testing"},
     "__main__": frozenset({"cli"}),
 }
 

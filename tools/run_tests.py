@@ -18,6 +18,7 @@ from pathlib import Path
 # What tests read beside the installed package.
 PARTS = (
     "tests",
+    "benchmarks",
     "docs",
     "examples",
     "tools",
@@ -94,7 +95,7 @@ def main() -> int:
         return run("-m", "pytest", *options.pytest)
     doctests = ("--doctest-modules", "--ignore-glob=/*/_site/*", "--pyargs", "otel_ext")
     steps = (
-        ("-m", "coverage", "run", "-m", "pytest", "tests"),
+        ("-m", "coverage", "run", "-m", "pytest", "--durations=10", "--durations-min=2", "tests"),
         ("-m", "coverage", "run", "-m", "pytest", "-q", *doctests),
     )
     failures = [code for code in (run(*step) for step in steps) if code]

@@ -7,22 +7,23 @@ beats), and close the account: accepted = written + dropped.
 from __future__ import annotations
 
 import os
-import sys
-from time import time_ns
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.record.model import CallSite, Record
 from otel_ext.runtime import incarnation
 from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.process_records import process_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["HEARTBEAT_INTERVAL", "Heartbeat", "memory_bytes"]
+    from otel_ext.record.model import Record
+
+__all__ = ["HEARTBEAT_INTERVAL", "PROCESS_HEARTBEAT", "Heartbeat", "memory_bytes"]
 
 HEARTBEAT_INTERVAL: Final = 5.0
 """Seconds between two beats."""
+
+PROCESS_HEARTBEAT: Final = "process.heartbeat"
 
 _STATM: Final = "/proc/self/statm"
 
@@ -39,11 +40,6 @@ def memory_bytes() -> int:
         return 0
 
 
-def _main_script() -> CallSite:
-    main = getattr(sys.modules.get("__main__"), "__file__", None)
-    return CallSite(main if isinstance(main, str) else "<unknown>", 0, "<module>")
-
-
 class Heartbeat:
     """Emits the process's heartbeat record.
 
@@ -55,7 +51,6 @@ class Heartbeat:
     def __init__(self, emit: Callable[[Record], None], count_open: Callable[[], int]) -> None:
         self._emit = emit
         self._count_open = count_open
-        self._site = _main_script()
 
     def run(self) -> None:
         """Emit one beat; the job that the worker runs every `HEARTBEAT_INTERVAL`."""
@@ -64,7 +59,7 @@ class Heartbeat:
     def make_record(self) -> Record:
         """Return the record of one beat."""
         current = incarnation.current()
-        extra: dict[str, object] = {
+        facts: dict[str, object] = {
             "open_spans": self._count_open(),
             "last_seq": current.last_seq,
             "accepted": COUNTERS.value("accepted"),
@@ -72,13 +67,5 @@ class Heartbeat:
             "dropped": COUNTERS.dropped(),
             "memory_bytes": memory_bytes(),
         }
-        return Record(
-            kind="process",
-            phase=None,
-            name="process.heartbeat",
-            time_ns=time_ns(),
-            seq=current.next_seq(),
-            process=current.process_for(None),
-            site=self._site,
-            extra=MappingProxyType(extra),
-        )
+        process = current.process_for(None)
+        return process_record(PROCESS_HEARTBEAT, process, current.next_seq(), facts)

@@ -40,7 +40,7 @@ _MAX_AT_ONCE: Final = 5_000
 _TASK_BUDGET: Final = 50.0
 
 
-class _Began:
+class _Pending:
     """What the reaper knows of spans whose owner died; a forked child begins another."""
 
     __slots__ = ("doomed", "reported", "threads")
@@ -75,7 +75,7 @@ class Reaper:
         self._emit = emit
         self._grace = grace
         self._max_age_ns = int(max_age * 1e9)
-        self._began = _Began()
+        self._pending = _Pending()
         self._next_age_check = 0.0
         self._next_task_check = 0.0
         after_fork_in_child(self._begin_anew)
@@ -89,13 +89,13 @@ class Reaper:
             self._notice_finished_tasks()
             took = monotonic() - now
             self._next_task_check = now + took * _TASK_BUDGET
-        if self._began.doomed:
+        if self._pending.doomed:
             self._report_doomed()
         if now >= self._next_age_check:
             self._next_age_check = now + _AGE_CHECK
             self._expire()
-            self._began.reported = {
-                key for key in self._began.reported if self._table.get(key) is not None
+            self._pending.reported = {
+                key for key in self._pending.reported if self._table.get(key) is not None
             }
 
     def abandon_all(self, cause: Abandoned = "shutdown", *, timeout: float = 1.0) -> int:
@@ -114,24 +114,27 @@ class Reaper:
         for key, entry in self._table.entries():
             if monotonic() > deadline:
                 break
-            if self._table.remove(key, entry) and key not in self._began.reported:
+            if self._table.remove(key, entry) and key not in self._pending.reported:
                 self._abandon(entry, cause, monotonic_ns())
                 done += 1
         return done
 
     def _reap_collected(self) -> None:
         collected = self._table.collected
-        for _ in range(min(len(collected), _MAX_AT_ONCE)):
-            entry = collected.popleft()
+        for _ in range(_MAX_AT_ONCE):
+            try:
+                entry = collected.popleft()
+            except IndexError:  # the worker and the one who shuts down may both be here
+                return
             record = entry.record
             key = (int(record.trace_id, 16), int(record.span_id, 16))
             # It is no longer there if its end came in the same collection, from a finalizer.
-            if self._table.remove(key, entry) and key not in self._began.reported:
+            if self._table.remove(key, entry) and key not in self._pending.reported:
                 self._abandon(entry, "garbage-collected", monotonic_ns())
 
     def _notice_dead_owners(self) -> None:
         gone = self._table.owners.gone
-        threads, self._began.threads = self._began.threads, []
+        threads, self._pending.threads = self._pending.threads, []
         for _ in range(len(gone)):
             owner = gone.popleft()
             if isinstance(owner, ThreadOwner):
@@ -141,7 +144,7 @@ class Reaper:
         dead: set[int] = set()
         for thread in threads:
             if thread.runs_on_system():
-                self._began.threads.append(thread)
+                self._pending.threads.append(thread)
             else:
                 dead.add(id(thread))
         if dead:
@@ -153,7 +156,7 @@ class Reaper:
 
     def _notice_finished_tasks(self) -> None:
         """Find tasks that are done but still referenced, so that nothing tells of them."""
-        doomed = self._began.doomed
+        doomed = self._pending.doomed
         for key, entry in self._table.entries():
             owner: Owner = entry.owner
             if type(owner) is TaskOwner and key not in doomed and not owner.is_alive():
@@ -166,19 +169,19 @@ class Reaper:
                 self._doom(owner.key, entry)
 
     def _doom(self, key: Key, entry: Entry) -> None:
-        if key not in self._began.doomed and key not in self._began.reported:
-            self._began.doomed[key] = (entry, monotonic_ns(), monotonic() + self._grace)
+        if key not in self._pending.doomed and key not in self._pending.reported:
+            self._pending.doomed[key] = (entry, monotonic_ns(), monotonic() + self._grace)
 
     def _report_doomed(self) -> None:
         now = monotonic()
-        doomed = self._began.doomed
+        doomed = self._pending.doomed
         for key, (entry, died_ns, due) in list(doomed.items()):
             if self._table.get(key) is not entry:
                 del doomed[key]  # ended by somebody else
             elif now >= due:
                 del doomed[key]
                 # The entry stays: a real end that still comes finds its start.
-                self._began.reported.add(key)
+                self._pending.reported.add(key)
                 self._abandon(entry, "owner-died", died_ns)
 
     def _expire(self) -> None:
@@ -186,7 +189,7 @@ class Reaper:
         for key, entry in self._table.entries():
             if entry.born > oldest_allowed:
                 break
-            if self._table.remove(key, entry) and key not in self._began.reported:
+            if self._table.remove(key, entry) and key not in self._pending.reported:
                 self._abandon(entry, "expired", monotonic_ns())
 
     def _abandon(self, entry: Entry, cause: Abandoned, seen_ns: int) -> None:
@@ -209,5 +212,5 @@ class Reaper:
         )
 
     def _begin_anew(self) -> None:
-        self._began = _Began()
+        self._pending = _Pending()
         self._next_task_check = 0.0

@@ -34,7 +34,7 @@ __all__ = ["DEFAULT_THRESHOLD", "WATCHDOG_INTERVAL", "Watchdog"]
 
 WATCHDOG_INTERVAL: Final = 0.5
 """Seconds between two runs."""
-DEFAULT_THRESHOLD: Final = 30.0
+DEFAULT_THRESHOLD: Final = 60.0
 """Seconds after which a span counts as stalled."""
 
 _MAX_NAMES: Final = 4_096

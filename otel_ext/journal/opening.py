@@ -27,6 +27,7 @@ __all__ = ["Durability", "JournalSettings", "Opened", "open_source", "target_of"
 
 Durability = Literal["mapped", "queued", "write"]
 
+FILE_SUFFIXES: Final = frozenset({".jsonl", ".json"})
 _MAX_BOXES: Final = 8
 _ATTEMPTS: Final = 5
 _PAGE: Final = 65_536  # a multiple of every platform's granularity for mapping
@@ -84,8 +85,9 @@ class Opened(NamedTuple):
 
 def target_of(path: Path, incarnation: str) -> Target:
     """Return what `path` means: a file by its name or what is there, else a folder."""
-    is_file = path.suffix == ".jsonl" or (path.exists() and not path.is_dir())
-    if is_file and not path.is_dir():
+    # Not Path.exists: that raises where a folder above may not be searched.
+    is_folder = os.path.isdir(path)  # noqa: PTH112
+    if not is_folder and (path.suffix in FILE_SUFFIXES or os.path.exists(path)):  # noqa: PTH110
         return Target(path.parent, incarnation, path.name)
     return Target(path, incarnation)
 

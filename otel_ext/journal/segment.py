@@ -179,8 +179,9 @@ class SegmentWriter:
         return kept
 
     def _note_failure(self, error: OSError) -> None:
-        limit = error.errno == errno.EFBIG and self._size - self._first_size < _STEP
-        if error.errno not in _PASSING and not limit:
+        # A limit on the size of files: go on in another one, unless a line alone is too much.
+        hopeless = error.errno == errno.EFBIG and self._size - self._partial <= self._first_size
+        if error.errno not in _PASSING and not hopeless:
             self._leave()
 
     def sync(self) -> None:
@@ -216,10 +217,14 @@ class SegmentWriter:
     def _leave(self) -> None:
         """Close the file; the next write opens a new one, with the preamble first."""
         descriptor, self.descriptor = self.descriptor, -1
-        self._partial = 0
+        partial, self._partial = self._partial, 0
         self._broken_line = False
         self._preamble_due = True
         if descriptor >= 0 and self._is_ours(descriptor):
+            if partial and not self._shared:
+                # The line goes to the next file whole; no half of it stays here.
+                with suppress(OSError):
+                    os.ftruncate(descriptor, os.fstat(descriptor).st_size - partial)
             if self._direct:
                 self._parked = descriptor
                 return

@@ -218,9 +218,10 @@ class Journal:
             self._note_success()
         self._tick(opened, now)
         if clean:
-            self._clean_pass = number
             if closing:
                 self._finish(opened)
+            # Last: whoever waits for it may go on to remove what is left.
+            self._clean_pass = number
         return clean
 
     def _note_failure(self, opened: Opened, error: OSError) -> None:

@@ -274,6 +274,29 @@ failed:
     return NULL;
 }
 
+/* The key of a span that is to be recorded, or None; `record_only`: also unsampled ones. */
+PyObject *speed_identify(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 2) {
+        PyErr_SetString(PyExc_TypeError, "identify(span, record_only)");
+        return NULL;
+    }
+    PyObject *context = field(args[0], N_CONTEXT), *key = NULL;
+    if (context != NULL && PyTuple_Check(context) && PyTuple_GET_SIZE(context) >= 4) {
+        long flags = PyLong_AsLong(PyTuple_GET_ITEM(context, 3));
+        if (flags != -1 && !(flags & 1) && args[1] != Py_True)
+            key = new_ref(Py_None);
+        else if (flags != -1)
+            key = PyTuple_Pack(2, PyTuple_GET_ITEM(context, 0), PyTuple_GET_ITEM(context, 1));
+    }
+    Py_XDECREF(context);
+    if (key == NULL) {
+        PyErr_Clear();
+        return PyObject_Vectorcall(given.identify, args, 2, NULL);
+    }
+    return key;
+}
+
 PyObject *speed_capture_start(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
 {
     if (count != 3) {
@@ -310,16 +333,16 @@ PyObject *speed_configure_capture(PyObject *Py_UNUSED(module), PyObject *args, P
         "capture_start", "capture_end", "record_type", "judge", "is_passed", "remember",
         "site_from_attributes", "scope_of", "links_of", "events_of", "status_of", "local",
         "current_thread", "current_task", "time_ns", "kinds", "kind_names", "unset_code",
-        "unset_status", "empty", "names", "code_keys", NULL};
+        "unset_status", "empty", "names", "code_keys", "identify", NULL};
     PyObject **slots = (PyObject **)&given;
     if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "$OOOOOOOOOOOOOOOOOOOOOO", names, &given.capture_start,
+            args, kwargs, "$OOOOOOOOOOOOOOOOOOOOOOO", names, &given.capture_start,
             &given.capture_end, &given.record_type, &given.judge, &given.is_passed,
             &given.remember, &given.site_from_attributes, &given.scope_of, &given.links_of,
             &given.events_of, &given.status_of, &given.local, &given.current_thread,
             &given.current_task, &given.time_ns, &given.kinds, &given.kind_names,
             &given.unset_code, &given.unset_status, &given.empty, &given.names,
-            &given.code_keys))
+            &given.code_keys, &given.identify))
         return NULL;
     if (!PyTuple_Check(given.names) || PyTuple_GET_SIZE(given.names) != N_COUNT) {
         PyErr_SetString(PyExc_ValueError, "names: one for each field, in their order");

@@ -1,4 +1,4 @@
-/* A span record as one line of JSON, byte for byte as otel_ext.record.codec. */
+/* A span's or a log's record as one line of JSON, byte for byte as otel_ext.record.codec. */
 #include "speed.h"
 
 #define SECOND 1000000000LL
@@ -241,18 +241,88 @@ static int put_span(Buffer *b, PyObject *record)
     return put_attributes(b, PyTuple_GET_ITEM(record, F_ATTRIBUTES));
 }
 
+/* 1: there is text, 0: it is empty, -1: it is no text at all. */
+static int has_text(PyObject *text)
+{
+    if (PyUnicode_Check(text))
+        return PyUnicode_GET_LENGTH(text) > 0;
+    PyErr_SetString(PyExc_TypeError, "a field that must be text is not");
+    return -1;
+}
+
+/* Writes `key`, its quotes and brackets included, and `text` behind it, unless empty. */
+static int put_text_field(Buffer *b, const char *key, PyObject *text)
+{
+    int there = has_text(text);
+    if (there <= 0)
+        return there;
+    if (put(b, key, (Py_ssize_t)strlen(key)) < 0 || put_event_name(b, text) < 0)
+        return -1;
+    return PUT(b, "\"");
+}
+
+static int put_log_head(Buffer *b, PyObject *record)
+{
+    long long time_ns;
+    PyObject *trace_id = PyTuple_GET_ITEM(record, F_TRACE_ID);
+    if (PUT(b, "{\"__tracer_meta__\":{\"timestamp\":\"") < 0
+        || put_time_field(b, record, F_TIME_NS, &time_ns) < 0 || PUT(b, "\",\"event\":") < 0
+        || put_event_name(b, PyTuple_GET_ITEM(record, F_NAME)) < 0 || PUT(b, "\",") < 0)
+        return -1;
+    int has_span = has_text(trace_id);
+    if (has_span < 0)
+        return -1;
+    if (has_span
+        && (PUT(b, "\"trace_id\":\"") < 0 || put_str(b, trace_id) < 0
+            || PUT(b, "\",\"span_id\":\"") < 0
+            || put_str(b, PyTuple_GET_ITEM(record, F_SPAN_ID)) < 0 || PUT(b, "\",") < 0))
+        return -1;
+    long long seq = PyLong_AsLongLong(PyTuple_GET_ITEM(record, F_SEQ));
+    if (seq == -1 && PyErr_Occurred())
+        return -1;
+    if (put_attribute(b, PyTuple_GET_ITEM(record, F_SITE), config.s_fragment) < 0
+        || PUT(b, ",\"version\":2,\"kind\":\"log\",\"seq\":") < 0 || put_number(b, seq) < 0
+        || PUT(b, ",\"process\":\"") < 0
+        || put_attribute(b, PyTuple_GET_ITEM(record, F_PROCESS), config.s_id) < 0)
+        return -1;
+    return PUT(b, "\"");
+}
+
+static int put_log(Buffer *b, PyObject *record)
+{
+    PyObject *thread = PyTuple_GET_ITEM(record, F_THREAD);
+    PyObject *task = PyTuple_GET_ITEM(record, F_TASK);
+    if (put_log_head(b, record) < 0)
+        return -1;
+    if (thread != Py_None
+        && (PUT(b, ",\"thread\":") < 0 || put_attribute(b, thread, config.s_fragment) < 0))
+        return -1;
+    if (task != Py_None
+        && (PUT(b, ",\"task\":") < 0 || put_attribute(b, task, config.s_fragment) < 0))
+        return -1;
+    if (put_text_field(b, ",\"level\":", PyTuple_GET_ITEM(record, F_LEVEL)) < 0
+        || put_text_field(b, ",\"logger\":", PyTuple_GET_ITEM(record, F_LOGGER)) < 0)
+        return -1;
+    PyObject *extra = PyTuple_GET_ITEM(record, F_EXTRA);
+    Py_ssize_t extras = PyObject_Size(extra);
+    if (extras < 0 || (extras && put_called(b, config.encode_extra, record) < 0))
+        return -1;
+    return put_attributes(b, PyTuple_GET_ITEM(record, F_ATTRIBUTES));
+}
+
 PyObject *speed_encode_line(PyObject *Py_UNUSED(module), PyObject *record)
 {
     if ((PyObject *)Py_TYPE(record) != config.record_type)
         return PyObject_CallOneArg(config.encode_line, record);
     PyObject *kind = PyTuple_GET_ITEM(record, F_KIND);
-    if (!PyUnicode_Check(kind) || PyUnicode_GET_LENGTH(kind) != 4
-        || PyUnicode_READ_CHAR(kind, 0) != 's')
+    int is_log = PyUnicode_Check(kind) && PyUnicode_CompareWithASCIIString(kind, "log") == 0;
+    if (!is_log
+        && (!PyUnicode_Check(kind) || PyUnicode_CompareWithASCIIString(kind, "span") != 0))
         return PyObject_CallOneArg(config.encode_line, record);
     char room[2048];
     Buffer buffer = {room, 0, (Py_ssize_t)sizeof room, NULL};
     PyObject *line = NULL;
-    if (put_span(&buffer, record) == 0)
+    if ((is_log ? put_log(&buffer, record) : put_span(&buffer, record)) == 0)
         line = PyBytes_FromStringAndSize(buffer.data, buffer.size);
     PyMem_Free(buffer.heap);
     if (line == NULL && !PyErr_ExceptionMatches(PyExc_MemoryError)) {

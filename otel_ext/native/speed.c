@@ -37,6 +37,8 @@ static PyMethodDef methods[] = {
     {"encode_line", speed_encode_line, METH_O, "Return the record as one line of JSON."},
     {"configure_capture", (PyCFunction)(void (*)(void))speed_configure_capture,
      METH_VARARGS | METH_KEYWORDS, "Take what capturing a span needs to know of the SDK."},
+    {"identify", (PyCFunction)(void (*)(void))speed_identify, METH_FASTCALL,
+     "Return the key of a span that is to be recorded, or None."},
     {"capture_start", (PyCFunction)(void (*)(void))speed_capture_start, METH_FASTCALL,
      "Return the start record of a span."},
     {"capture_end", (PyCFunction)(void (*)(void))speed_capture_end, METH_FASTCALL,

@@ -42,7 +42,7 @@ typedef struct {
     PyObject *scope_of, *links_of, *events_of, *status_of;
     PyObject *local, *current_thread, *current_task, *time_ns;
     PyObject *kinds, *kind_names, *unset_code, *unset_status, *empty;
-    PyObject *names, *code_keys;
+    PyObject *names, *code_keys, *identify;
 } CaptureConfig;
 
 extern CaptureConfig given;
@@ -72,6 +72,7 @@ int put_time(Buffer *buffer, long long time_ns);
 int put_plain_object(Buffer *buffer, PyObject *mapping);
 int is_plain_text(PyObject *text);
 
+PyObject *speed_identify(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *speed_capture_start(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *speed_capture_end(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *speed_configure_capture(PyObject *module, PyObject *args, PyObject *kwargs);

@@ -46,6 +46,8 @@ __all__ = [
     "capture_start_python",
     "current_task",
     "current_thread",
+    "identify",
+    "identify_python",
 ]
 
 SAMPLED: Final = 0x01
@@ -150,6 +152,19 @@ def _status_of(span: ReadableSpan) -> Status:
     return Status(_STATUS_CODES[value], status.description or "")
 
 
+def identify_python(span: ReadableSpan, record_only: bool) -> tuple[int, int] | None:  # noqa: FBT001 - on the hot path
+    """Return the key (trace id, span id) of a span that is to be recorded, or None.
+
+    Args:
+        span: The span.
+        record_only: Whether spans that are recorded but not sampled count too.
+    """
+    context = span.get_span_context()
+    if context is None or not (context.trace_flags & SAMPLED or record_only):
+        return None
+    return context.trace_id, context.span_id
+
+
 def capture_start_python(span: ReadableSpan, process: Process, seq: int) -> Record:
     """Return the start record of a span that has just begun.
 
@@ -242,11 +257,11 @@ def capture_end_python(span: ReadableSpan, process: Process, seq: int, start: Re
     )
 
 
-def _choose_capture() -> tuple[_CaptureStart, _CaptureEnd]:
+def _choose_capture() -> tuple[_Identify, _CaptureStart, _CaptureEnd]:
     """Return the compiled functions where they were built, else the ones above."""
     speed = load_speed()
     if speed is None:
-        return capture_start_python, capture_end_python
+        return identify_python, capture_start_python, capture_end_python
     speed.configure_capture(
         capture_start=capture_start_python,
         capture_end=capture_end_python,
@@ -270,15 +285,19 @@ def _choose_capture() -> tuple[_CaptureStart, _CaptureEnd]:
         empty=EMPTY,
         names=_SPAN_FIELDS,
         code_keys=("code.file.path", "code.filepath"),
+        identify=identify_python,
     )
-    return speed.capture_start, speed.capture_end
+    return speed.identify, speed.capture_start, speed.capture_end
 
 
+_Identify: TypeAlias = "Callable[[ReadableSpan, bool], tuple[int, int] | None]"
 _CaptureStart: TypeAlias = "Callable[[ReadableSpan, Process, int], Record]"
 _CaptureEnd: TypeAlias = "Callable[[ReadableSpan, Process, int, Record | None], Record]"
 
 _chosen: Final = _choose_capture()
-capture_start: Final[_CaptureStart] = _chosen[0]
+identify: Final[_Identify] = _chosen[0]
+"""Tells a span's key: the compiled function where it was built, else `identify_python`."""
+capture_start: Final[_CaptureStart] = _chosen[1]
 """Captures a start: the compiled function where it was built, else `capture_start_python`."""
-capture_end: Final[_CaptureEnd] = _chosen[1]
+capture_end: Final[_CaptureEnd] = _chosen[2]
 """Captures an end: the compiled function where it was built, else `capture_end_python`."""

@@ -245,7 +245,9 @@ def shape_of(meta: Mapping[str, object]) -> str | None:
     if kind == "log" or kind == "event":  # noqa: PLR1714 - a set would need a hashable kind
         return str(kind)
     if kind == "span":
-        name = f"span.{meta.get('phase')}{' (abandoned)' if 'abandoned' in meta else ''}"
+        name = f"span.{meta.get('phase')}"
+        if name == "span.end" and "abandoned" in meta:
+            name = "span.end (abandoned)"
     elif kind == "process" and meta.get("event") in PROCESS_EVENTS:
         name = str(meta["event"])
     else:

@@ -31,7 +31,8 @@ _MAX_RESOURCES: Final = 64
 def boot_id() -> str:
     """Return the kernel's identifier of this boot; empty where there is none."""
     try:
-        return _BOOT_ID_FILE.read_text(encoding="ascii").strip()
+        # Bytes: a program that gave up its rights may not be able to load an encoding.
+        return _BOOT_ID_FILE.read_bytes().decode().strip()
     except (OSError, ValueError):
         return ""
 

@@ -78,7 +78,7 @@ def test_a_folder_without_permission_is_refused(
 ) -> None:
     """A folder this user cannot write to is named before the program starts."""
     # Tests may run as root, to whom no folder is closed.
-    monkeypatch.setattr(os, "access", lambda path, mode: not Path(path) == tmp_path)  # noqa: ARG005
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path)  # noqa: ARG005
     assert main(["run", "--output", str(tmp_path / "traces"), "--", "true"]) == 2
     assert f"{tmp_path} cannot be written to" in capsys.readouterr().err
 

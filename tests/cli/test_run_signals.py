@@ -115,7 +115,7 @@ def on_terminal(command: list[str], cwd: Path) -> tuple[int, int]:
     if pid == 0:  # pragma: no cover - another process
         try:
             os.chdir(cwd)
-            os.execve(command[0], command, environment(TERM="xterm"))
+            os.execve(command[0], command, environment(TERM="xterm"))  # noqa: S606 - as a shell would
         finally:
             os._exit(99)
     return pid, terminal
@@ -188,7 +188,10 @@ def test_live_records_appear_in_a_terminal(tmp_path: Path) -> None:
 def test_an_ignored_sigchld_does_no_harm(tmp_path: Path) -> None:
     """A parent that ignores SIGCHLD leaves that to us; the end is noticed all the same."""
     command = recorded(tmp_path / "traces", *python("-c", "raise SystemExit(4)"))
-    shell = f"import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv({command[0]!r}, {command!r})"
+    shell = (
+        "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN);"
+        f"os.execv({command[0]!r}, {command!r})"
+    )
     done = subprocess.run(
         [sys.executable, "-c", shell], cwd=tmp_path, env=environment(), timeout=30, check=False
     )

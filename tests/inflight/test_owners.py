@@ -9,14 +9,17 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import pytest
-from opentelemetry.trace import Span
 
 from otel_ext.inflight import open_spans
 from otel_ext.inflight.owners import Owners, ThreadOwner
 from otel_ext.runtime.counters import COUNTERS
 from tests.inflight.tracking import Tracking, wait_until
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 
 
 def test_the_end_of_a_thread_is_told_at_once() -> None:

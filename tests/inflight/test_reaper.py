@@ -97,6 +97,17 @@ def test_an_abandoned_record_is_a_complete_line_of_the_format(tracking: Tracking
     assert back.time_ns >= back.start_ns
 
 
+@pytest.mark.parametrize("hours", [-1_000, 1_000])
+def test_an_abandoned_span_never_ends_before_it_started(tracking: Tracking, hours: int) -> None:
+    """Whatever start time the user gave, or the wall clock was set to, the duration holds."""
+    start = time.time_ns() + hours * 3_600_000_000_000
+    tracking.tracer.start_span("dropped", start_time=start)
+    (record,) = tracking.reap_until(1)
+    assert record.start_ns == start
+    assert record.time_ns >= start
+    assert hours > 0 or abs(record.time_ns - time.time_ns()) < 60_000_000_000
+
+
 def test_a_span_beyond_the_age_is_given_up_and_its_late_end_is_recorded() -> None:
     """Tracking ends with an `expired` record; the span itself may still end."""
     tracking = Tracking()
@@ -122,6 +133,25 @@ def test_an_orderly_exit_reports_what_is_open_and_touches_no_span(tracking: Trac
     assert tracking.reaper.abandon_all("shutdown") == 0
     assert {record.abandoned for record in tracking.abandoned} == {"shutdown"}
     assert all(span.is_recording() for span in spans)
+
+
+def test_an_exit_beside_the_busy_worker_reports_each_span_once() -> None:
+    """The worker may reap while another thread shuts down; nothing is lost or told twice."""
+    tracking = Tracking()
+    worker = Worker("test-exit")
+    job = worker.every(0.0001, tracking.reaper.run, "reaper")
+    worker.ensure()
+    kept: list[object] = []
+    for number in range(2_000):
+        span = tracking.tracer.start_span("either way")
+        if number % 2:
+            kept.append(span)
+    tracking.reaper.abandon_all("shutdown", timeout=30)
+    assert wait_until(lambda: len(tracking.abandoned) >= 2_000)
+    assert job.failures == 0
+    job.cancel()
+    assert worker.stop()
+    assert len({record.key for record in tracking.abandoned}) == len(tracking.abandoned) == 2_000
 
 
 def test_an_exit_out_of_time_leaves_the_rest_to_recovery(tracking: Tracking) -> None:

@@ -32,6 +32,16 @@ def watch(tracking: Tracking, **settings: object) -> tuple[Watchdog, list[Record
     return Watchdog(tracking.table, updates.append, **settings), updates  # type: ignore[arg-type]
 
 
+def run_until_told(watchdog: Watchdog, updates: list[Record]) -> bool:
+    """Run the watchdog as the worker would, until it wrote something or time is up."""
+
+    def told() -> bool:
+        watchdog.run()
+        return bool(updates)
+
+    return wait_until(told)
+
+
 def wait_here(event: threading.Event) -> None:
     """Hang, in a place with a name."""
     event.wait()
@@ -50,7 +60,7 @@ def test_a_span_beyond_its_threshold_is_stalled_and_says_where(tracking: Trackin
     thread.start()
     watchdog.run()
     assert not updates
-    assert wait_until(lambda: watchdog.run() or updates)
+    assert run_until_told(watchdog, updates)
     assert [one.stalled for one in open_spans() if one.name == "stuck"] == [True]
     event.set()
     thread.join()
@@ -107,7 +117,7 @@ def test_a_task_that_blocks_its_loop_says_where(tracking: Tracking) -> None:
 
     thread = threading.Thread(target=lambda: asyncio.run(block()))
     thread.start()
-    assert wait_until(lambda: watchdog.run() or updates)
+    assert run_until_told(watchdog, updates)
     event.set()
     thread.join()
     names = functions(updates[0])

@@ -9,7 +9,8 @@ from opentelemetry import trace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from wsgiref.types import StartResponse, WSGIEnvironment
+
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 tracer = trace.get_tracer("pages")
 

@@ -32,6 +32,7 @@ def dump(exporter: InMemorySpanExporter) -> None:
     found: list[str] = []
     for span in exporter.get_finished_spans():
         context = span.get_span_context()
+        assert context is not None
         found.append(f"{context.trace_id:032x}-{context.span_id:016x}")
     path = Path(os.environ["WITNESS_FOLDER"], f"{os.getpid()}.json")
     path.write_text(json.dumps(found), encoding="utf-8")

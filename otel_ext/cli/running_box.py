@@ -1,0 +1,89 @@
+"""What a black box adds to its file: the lines that are not in there yet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from otel_ext.cli.running_scan import key_of
+from otel_ext.journal.folder import base_id
+from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX
+from otel_ext.journal.liveness import ProcessIdentity
+from otel_ext.journal.reader import Box, Line, read_box
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from otel_ext.cli.running_scan import FileReader, Key
+
+__all__ = ["BoxView", "read_boxes"]
+
+
+class BoxView:
+    """A box as it was when it was read.
+
+    Attributes:
+        path: Its file.
+        id: The incarnation it belongs to.
+        target: Name of the file it drains to; empty for the incarnation's own.
+        identity: Its process; None if the header is damaged.
+        stamp_ns: When its worker last stamped it, or when it was made; 0 if unknown.
+        last_seq: Number of the last record at that moment.
+    """
+
+    def __init__(self, box: Box) -> None:
+        facts, state = box.facts, box.state
+        self.path = box.path
+        self.id = facts.id if facts else base_id(box.path.name[: -len(BOX_SUFFIX)])
+        self.target = facts.target if facts else ""
+        self.identity = (
+            ProcessIdentity(
+                facts.pid, facts.start_time, facts.boot_id, facts.host, facts.pid_namespace
+            )
+            if facts
+            else None
+        )
+        self.stamp_ns = max(state.stamp_ns, facts.created_ns) if facts and state else 0
+        self.last_seq = state.last_seq if state else 0
+        self._lines = tuple(line for line in box.lines if not _is_drained(line, box))
+
+    def introduce(self, reader: FileReader) -> None:
+        """Hand `reader` what the process says of itself in the box."""
+        for line in self._lines:
+            if line.meta.get("kind") == "process":
+                reader.take_process_line(line)
+
+    def apply(
+        self, starts: dict[Key, bytes], updates: dict[Key, bytes], reader: FileReader
+    ) -> None:
+        """Bring copies of a file's open spans up to what the box holds."""
+        for line in self._lines:
+            if line.meta.get("kind") != "span":
+                continue
+            key, phase = key_of(line.meta), line.meta.get("phase")
+            if phase == "end":
+                starts.pop(key, None)
+                updates.pop(key, None)
+            elif key in reader.ended or key in reader.fresh_ends:
+                continue  # its end was moved to the file while the box was read
+            elif phase == "update":
+                updates[key] = line.data
+            elif phase == "start":
+                starts.setdefault(key, line.data)
+
+
+def _is_drained(line: Line, box: Box) -> bool:
+    if box.facts is None or box.state is None:
+        return False
+    index, offset = divmod(line.offset, box.facts.chunk_size)
+    return index < len(box.state.drained) and offset < box.state.drained[index]
+
+
+def read_boxes(folder: Path) -> Iterator[BoxView]:
+    """Yield the boxes of a folder of records; only reads."""
+    try:
+        paths = sorted((folder / BOX_FOLDER).glob(f"*{BOX_SUFFIX}"))
+    except OSError:
+        return
+    for path in paths:
+        yield BoxView(read_box(path))

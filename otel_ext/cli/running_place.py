@@ -1,0 +1,94 @@
+"""Where a span is now: out of its last update's stack, the innermost frame of the user's own code."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
+
+if TYPE_CHECKING:
+    from otel_ext.record.model import Record
+
+__all__ = ["Frame", "Place", "frames_of", "place_of"]
+
+# Code that the user did not write: the standard library, what pip installed, and
+# what has no file at all.
+_FOREIGN: Final = re.compile(
+    r"(^|[/\\])(site-packages|dist-packages|(lib|Lib)[/\\]python3?[0-9.]*[a-z]?)[/\\]|^<"
+)
+
+
+class Frame(NamedTuple):
+    """One place in code."""
+
+    file: str
+    line: int
+    function: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place} {self.function}" if self.function else place
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the frame for JSON."""
+        return self._asdict()
+
+
+class Place(NamedTuple):
+    """Where a span is, as far as is known.
+
+    Attributes:
+        frame: The place.
+        is_now: Whether that is where it was when last looked at; else it is
+            where it was opened.
+        seen_ns: When that was so, nanoseconds since the epoch.
+    """
+
+    frame: Frame
+    is_now: bool
+    seen_ns: int
+
+
+def frames_of(update: Record | None) -> list[Frame]:
+    """Return the stack of an update record, innermost frame first; empty without one."""
+    stack = None if update is None else update.extra.get("stack")
+    if not isinstance(stack, (list, tuple)):
+        return []
+    frames: list[Frame] = []
+    for item in cast("list[object]", stack):
+        if isinstance(item, dict):
+            fields = cast("dict[str, object]", item)
+            line = fields.get("line")
+            frames.append(
+                Frame(
+                    str(fields.get("file") or "?"),
+                    line if type(line) is int else 0,
+                    str(fields.get("function") or ""),
+                )
+            )
+    return frames
+
+
+def place_of(start: Record, update: Record | None) -> Place:
+    """Return where the span is now, else where it was opened.
+
+    Args:
+        start: Its start record.
+        update: Its newest update, if there is one.
+
+    >>> from otel_ext.record.model import CallSite, Process, Record
+    >>> start = Record("span", "start", "job", 5, 1, Process("p"), CallSite("app.py", 3, "main"))
+    >>> str(place_of(start, None).frame), place_of(start, None).is_now
+    ('app.py:3 main', False)
+    >>> stack = [
+    ...     {"file": "/usr/lib/python3.12/socket.py", "line": 708, "function": "readinto"},
+    ...     {"file": "app.py", "line": 9, "function": "fetch"},
+    ... ]
+    >>> str(place_of(start, start._replace(extra={"stack": stack})).frame)
+    'app.py:9 fetch'
+    """
+    frames = frames_of(update)
+    if update is None or not frames:
+        site = start.site
+        return Place(Frame(site.file, site.line, site.function), is_now=False, seen_ns=start.time_ns)
+    own = next((frame for frame in frames if not _FOREIGN.search(frame.file)), frames[0])
+    return Place(own, is_now=True, seen_ns=update.time_ns)

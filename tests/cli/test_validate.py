@@ -1,0 +1,302 @@
+"""`otel-ext validate`: exit codes, places and reasons, other sorts of files, bounded memory."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import sys
+from contextlib import contextmanager
+from subprocess import PIPE, run
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from otel_ext.cli.main import main
+from otel_ext.cli.validate_report import progress_bar, safe_text
+from tests.record.format_examples import documents, line_of
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+GOOD = b"".join(map(line_of, documents()))
+COUNT = len(documents())
+BAD = line_of(documents()[0]).replace(b'"seq":12', b'"seq":-1')
+REASON = "/__tracer_meta__/seq: must be an integer from 0 to 2^63-1, is -1"
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Path:
+    """A file with one record of every sort."""
+    path = tmp_path / "good.jsonl"
+    path.write_bytes(GOOD)
+    return path
+
+
+@pytest.fixture
+def bad(tmp_path: Path) -> Path:
+    """A file whose second and fourth lines are bad."""
+    path = tmp_path / "bad.jsonl"
+    path.write_bytes(line_of(documents()[0]) + BAD + line_of(documents()[1]) + BAD)
+    return path
+
+
+def test_good_files_are_counted(good: Path, capsys: Capture) -> None:
+    """Exit code 0, and a table of what there is."""
+    assert main(["validate", str(good)]) == 0
+    out = capsys.readouterr().out
+    assert f"1 file, {COUNT} lines: all good" in out
+    rows = dict(line.rsplit(maxsplit=1) for line in out.splitlines() if line[-1:].isdigit())
+    assert rows["span.start"] == "1"
+    assert rows["log"] == "2"
+    assert "bad lines" not in rows
+
+
+def test_a_bad_line_has_its_place_and_reason(bad: Path, capsys: Capture) -> None:
+    """Exit code 1; each reason stands behind file and line, as compilers write it."""
+    assert main(["validate", str(bad)]) == 1
+    out = capsys.readouterr().out.splitlines()
+    assert out[:2] == [f"{bad}:2: {REASON}", f"{bad}:4: {REASON}"]
+    assert out[-1] == "1 file, 4 lines: 2 bad"
+
+
+def test_a_folder_stands_for_its_files(good: Path, bad: Path, capsys: Capture) -> None:
+    """All *.jsonl in a folder are checked; other files in it and folders below are not."""
+    (good.parent / "notes.txt").write_text("not a record")
+    (good.parent / "old.jsonl").mkdir()
+    assert main(["validate", str(good.parent)]) == 1
+    out = capsys.readouterr().out
+    assert f"2 files, {COUNT + 4} lines: 2 bad" in out
+    assert f"{bad}: 2 of 4 lines bad" in out
+
+
+def test_the_errors_shown_are_limited(bad: Path, capsys: Capture) -> None:
+    """All bad lines are counted, however few are shown."""
+    assert main(["validate", "--max-errors", "1", str(bad)]) == 1
+    out = capsys.readouterr().out
+    assert out.count(REASON) == 1
+    assert "... and 1 more bad lines (see --max-errors)" in out
+    assert main(["validate", "--max-errors", "0", str(bad)]) == 1
+    assert REASON not in capsys.readouterr().out
+
+
+def test_json_is_for_programs(good: Path, bad: Path, capsys: Capture) -> None:
+    """One object with everything, places with line, offset and pointer."""
+    assert main(["validate", "--json", "--max-errors", "1", str(good), str(bad)]) == 1
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert found["ok"] is False
+    assert (found["lines"], found["bad"], found["errors_left_out"]) == (COUNT + 4, 2, 1)
+    assert found["records"]["span.end (abandoned)"] == 1
+    assert [file["bad"] for file in found["files"]] == [0, 2]
+    pointer, message = REASON.split(": ")
+    assert found["errors"] == [
+        {
+            "file": str(bad),
+            "line": 2,
+            "offset": len(line_of(documents()[0])),
+            "reasons": [{"pointer": pointer, "message": message}],
+        }
+    ]
+
+
+def test_the_standard_input_is_read(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    """`-` stands for the standard input."""
+    piped = io.TextIOWrapper(io.BufferedReader(io.BytesIO(GOOD + BAD)))
+    monkeypatch.setattr(sys, "stdin", piped)
+    assert main(["validate", "-"]) == 1
+    assert f"<stdin>:{COUNT + 1}: {REASON}" in capsys.readouterr().out
+
+
+def test_a_pipe_can_be_named(tmp_path: Path, capsys: Capture) -> None:
+    """A named pipe is read as a file, which makes `<(zcat old.gz)` of a shell work."""
+    reader, writer = os.pipe()
+    os.write(writer, GOOD)
+    os.close(writer)
+    try:
+        assert main(["validate", f"/dev/fd/{reader}"]) == 0
+    finally:
+        os.close(reader)
+    assert "all good" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("missing.jsonl", "there is no such file or folder"),
+        ("good.jsonl/below", "there is no such file or folder"),
+        ("empty", "no *.jsonl file in this folder. Name the files"),
+        ("/dev/null", "a device or socket, not a file of records. For the standard input, give -"),
+        ("nul\0", "embedded null"),
+    ],
+)
+def test_what_cannot_be_read_is_a_usage_error(
+    good: Path, capsys: Capture, name: str, message: str
+) -> None:
+    """Exit code 2, one line that names the thing, and nothing was read."""
+    (good.parent / "empty").mkdir()
+    assert main(["validate", str(good), str(good.parent / name)]) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
+    assert captured.out == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "hint"),
+    [
+        (os.urandom(1 << 16), "A file of records has one JSON object a line"),
+        (b"# Notes\n\nSome text\n" * 10_000, "A file of records has one JSON object a line"),
+        (b'{\n  "name": "otel-ext",\n  "private": true\n}\n', "one JSON object a line"),
+        (gzip.compress(GOOD), "gzip -dc FILE | otel-ext validate -"),
+        (GOOD.decode().encode("utf-16"), "It is text in UTF-16; the format is UTF-8"),
+        (b"SQLite format 3\0" + bytes(5_000), "It is a database"),
+    ],
+)
+def test_another_sort_of_file_gets_one_message(
+    tmp_path: Path, good: Path, capsys: Capture, content: bytes, hint: str
+) -> None:
+    """Exit code 2 and one message, not one for each line; the other files are still checked."""
+    other = tmp_path / "other.dat"
+    other.write_bytes(content)
+    assert main(["validate", str(other), str(good)]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith(f"otel-ext: {other}: not a file of records. ")
+    assert hint in captured.err
+    assert captured.err.count("\n") == 1
+    assert captured.out.endswith(f"1 file, {COUNT} lines: all good; 1 could not be checked\n")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\0" * 4_096 + GOOD,
+        b"".join(b'rest of a torn line"}\n' for _ in range(9)) + GOOD,
+        GOOD[:100],
+        b'{"level": "info"}\n' * 3,
+        b"\xef\xbb\xbf" + GOOD,
+    ],
+)
+def test_a_damaged_file_is_still_a_file_of_records(
+    tmp_path: Path, capsys: Capture, content: bytes
+) -> None:
+    """Damage at the beginning gives bad lines and exit code 1, and the rest is checked."""
+    path = tmp_path / "damaged.jsonl"
+    path.write_bytes(content)
+    assert main(["validate", str(path)]) == 1
+    captured = capsys.readouterr()
+    assert captured.out.startswith(f"{path}:1: ")
+    assert captured.err == ""
+
+
+def test_an_empty_file_is_good(tmp_path: Path, capsys: Capture) -> None:
+    """A file without lines has no bad ones."""
+    path = tmp_path / "empty.jsonl"
+    path.touch()
+    assert main(["validate", str(path)]) == 0
+    assert "1 file, 0 lines: nothing to check" in capsys.readouterr().out
+
+
+@contextmanager
+def nobody() -> Generator[None]:
+    """Give up the rights of root for a while, if there are any."""
+    if os.geteuid():
+        yield
+        return
+    os.seteuid(65_534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_a_file_that_may_not_be_read(good: Path, bad: Path, capsys: Capture) -> None:
+    """Exit code 2 and a message with the system's reason; the other files are checked."""
+    folder = good.parent
+    while folder != folder.parent and not folder.stat().st_mode & 0o001:
+        folder.chmod(0o755)
+        folder = folder.parent
+    bad.chmod(0)
+    good.chmod(0o644)
+    with nobody():
+        assert main(["validate", str(bad), str(good)]) == 2
+    captured = capsys.readouterr()
+    assert captured.err == f"otel-ext: {bad}: cannot be read: Permission denied\n"
+    assert "all good; 1 could not be checked" in captured.out
+
+
+@pytest.mark.parametrize("value", ["-1", "many", "1.5", "٣"])
+def test_a_wrong_limit_is_a_usage_error(good: Path, capsys: Capture, value: str) -> None:
+    """Exit code 2, and the message names option and value."""
+    assert main(["validate", f"--max-errors={value}", str(good)]) == 2
+    error = capsys.readouterr().err
+    assert "--max-errors" in error
+    assert value in error
+
+
+def test_names_and_data_cannot_command_the_terminal(tmp_path: Path, capsys: Capture) -> None:
+    """Escape sequences in the name of a file or in a record come out as text."""
+    path = tmp_path / "a\x1b[31m.jsonl"
+    path.write_bytes(BAD.replace(b'"kind":"span"', b'"kind":"\\u001b]0;x\\u0007"'))
+    assert main(["validate", str(path)]) == 1
+    captured = capsys.readouterr()
+    assert "\x1b" not in captured.out + captured.err
+    assert "\\x1b[31m.jsonl:1: " in captured.out
+    assert safe_text("plain näme") == "plain näme"
+
+
+def test_there_is_no_bar_for_pipes(capsys: Capture) -> None:
+    """Progress is drawn for people only: nothing goes to a standard error that is no terminal."""
+    with progress_bar(1 << 40) as advance:
+        advance(1 << 39)
+    assert capsys.readouterr().err == ""
+
+
+def test_there_is_a_bar_for_people(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    """For a large file on a terminal, the bar shows how much is read."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    with progress_bar(2_000_000_000) as advance:
+        advance(1_000_000_000)
+    assert "1.0/2.0 GB" in capsys.readouterr().err
+
+
+MEASURE = """
+import re, sys
+from otel_ext.cli.main import main
+code = main(["validate", *sys.argv[1:]])
+print(code, re.search("VmHWM:\\\\s+([0-9]+) kB", open("/proc/self/status").read())[1])
+"""
+
+
+def _peak_of_validating(path: Path) -> tuple[str, int]:
+    """Return what a process of its own prints, and its peak memory in bytes.
+
+    Not by `ru_maxrss`: that counts the memory of the process that started it too.
+    """
+    command = [sys.executable, "-c", MEASURE, str(path)]
+    done = run(command, stdout=PIPE, check=True, text=True)
+    *_, last = done.stdout.splitlines()
+    code, peak = last.split()
+    assert code == "1"
+    return done.stdout, int(peak) * 1024
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+    """A large file with a huge line and thousands of bad ones takes no more than a small one."""
+    peaks: list[int] = []
+    for times, reason in ((10, "81920 NUL bytes"), (6_000, "longer than 1048576 bytes")):
+        path = tmp_path / f"{times}.jsonl"
+        with path.open("wb") as file:
+            file.write(b"\0" * (times << 13) + b"\n")
+            for _ in range(times):
+                file.write(GOOD + BAD)
+        out, peak = _peak_of_validating(path)
+        assert reason in out
+        peaks.append(peak)
+    sys.stdout.write(f"peak memory: {peaks[0] >> 20} and {peaks[1] >> 20} MiB\n")
+    assert peaks[1] - peaks[0] < 16 << 20

@@ -1,0 +1,223 @@
+"""`JsonlExporter` where nothing can be written: one message, no harm, and writing goes on."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_ext.exporters import JsonlExporter
+from tests.exporters.samples import Counted, start
+from tests.programs import Done, environment, execute, records_in, write_program
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# What all programs below begin with. Nothing is imported later on: a program
+# that gave up its rights may not be able to read its own libraries.
+BEGINNING = """
+import os, resource, sys, time
+from otel_ext.exporters import JsonlExporter
+from otel_ext.runtime.counters import COUNTERS
+from tests.exporters.samples import end, start
+
+def settle(exporter):
+    # The journal tries again at least every second.
+    limit = time.monotonic() + 15
+    while not exporter.force_flush(500) and time.monotonic() < limit:
+        time.sleep(0.05)
+
+def account():
+    counters = COUNTERS.snapshot()
+    dropped = sum(COUNTERS.dropped().values())
+    print(counters.get("accepted", 0), counters.get("written", 0), dropped)
+"""
+
+
+def run_program(folder: Path, text: str) -> Done:
+    """Run BEGINNING and `text` as a program in `folder`, which is its first argument."""
+    program = write_program(folder, BEGINNING + text)
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # noqa: PTH100, PTH120
+    return execute(
+        [sys.executable, program, str(folder)], cwd=folder, env=environment(PYTHONPATH=root)
+    )
+
+
+def account_of(done: Done) -> tuple[int, int, int]:
+    """Return what a program accepted, wrote and dropped, by its last line."""
+    accepted, written, dropped = done.out.splitlines()[-1].split()
+    return int(accepted), int(written), int(dropped)
+
+
+@pytest.mark.parametrize("kind", ["device", "pipe"])
+def test_device_and_pipe_are_refused(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], kind: str
+) -> None:
+    """A path that is a device or a pipe is named once, and nothing is made beside it."""
+    path = "/dev/null"
+    if kind == "pipe":
+        path = str(tmp_path / "pipe")
+        os.mkfifo(path)
+    before = set(os.listdir(os.path.dirname(path)))  # noqa: PTH120, PTH208
+    counted = Counted()
+    exporter = JsonlExporter(path)
+    for number in range(3):
+        exporter.export(start(number=number))
+    exporter.shutdown()
+    told = capfd.readouterr().err
+    assert told.count("is neither a folder nor a regular file") == 1
+    assert path in told
+    assert "Name a folder" in told
+    assert counted("dropped.write_failed") == 3
+    assert set(os.listdir(os.path.dirname(path))) == before  # noqa: PTH120, PTH208
+
+
+def test_folder_that_cannot_be_made_is_named(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A folder below a regular file cannot be: the message names it, the caller is unharmed."""
+    (tmp_path / "file").write_text("")
+    counted = Counted()
+    exporter = JsonlExporter(tmp_path / "file" / "traces")
+    for number in range(10):
+        exporter.export(start(number=number))
+    assert not exporter.force_flush(300)
+    exporter.shutdown()
+    told = capfd.readouterr().err
+    assert str(tmp_path / "file" / "traces") in told
+    assert "Traceback" not in told
+    assert len(told.splitlines()) <= 3
+    assert counted("accepted") == counted.dropped
+    assert counted("written") == 0
+
+
+def test_symbolic_link_is_not_followed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A file name that is a link is refused, so nobody can redirect the records."""
+    (tmp_path / "precious").write_text("precious")
+    (tmp_path / "trace.jsonl").symlink_to(tmp_path / "precious")
+    exporter = JsonlExporter(tmp_path / "trace.jsonl")
+    exporter.export(start())
+    assert not exporter.force_flush(300)
+    exporter.shutdown()
+    assert (tmp_path / "precious").read_text() == "precious"
+    told = capfd.readouterr().err
+    assert "link" in told
+    assert "trace.jsonl" in told
+
+
+def test_linked_file_that_is_not_there_is_not_made(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A link to nowhere is not followed either."""
+    (tmp_path / "trace.jsonl").symlink_to(tmp_path / "planted")
+    exporter = JsonlExporter(tmp_path / "trace.jsonl")
+    exporter.export(start())
+    exporter.shutdown()
+    assert not (tmp_path / "planted").exists()
+    assert "trace.jsonl" in capfd.readouterr().err
+
+
+def test_folder_without_permission_and_its_return(tmp_path: Path) -> None:
+    """Without permission one message, not one a record; with it, the records of then are kept."""
+    done = run_program(
+        tmp_path,
+        """
+folder = os.path.join(sys.argv[1], "locked")
+os.mkdir(folder, 0o500)
+if os.geteuid() == 0:
+    os.seteuid(65534)
+exporter = JsonlExporter(folder)
+for number in range(500):
+    exporter.export(start(number=number + 1))
+print(exporter.force_flush(300))
+if os.getuid() == 0:
+    os.seteuid(0)
+os.chmod(folder, 0o700)
+settle(exporter)
+exporter.export(end(number=1))
+exporter.shutdown()
+account()
+""",
+    )
+    assert done.code == 0, done.err
+    assert done.out.splitlines()[0] == "False"
+    accepted, written, dropped = account_of(done)
+    assert accepted == written + dropped == 503
+    assert str(tmp_path / "locked") in done.err
+    assert len(done.err.splitlines()) <= 3
+    assert "Traceback" not in done.err
+    assert [r.event for r in records_in(tmp_path / "locked")].count("load.end") == 1
+
+
+@pytest.mark.parametrize("mode", ["mapped", "queued", "write"])
+def test_file_size_limit_and_its_lifting(tmp_path: Path, mode: str) -> None:
+    """At the limit the program runs on; once it is lifted, writing resumes within 5 seconds."""
+    done = run_program(
+        tmp_path,
+        f"""
+file = os.path.join(sys.argv[1], "trace.jsonl")
+exporter = JsonlExporter(file, durability={mode!r})
+exporter.export(start("first", 1))
+exporter.force_flush()
+resource.setrlimit(resource.RLIMIT_FSIZE, (os.path.getsize(file) + 1000, resource.RLIM_INFINITY))
+for number in range(100):
+    exporter.export(start("at the limit", number + 2))
+print(exporter.force_flush(300))
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+lifted = time.monotonic()
+settle(exporter)
+exporter.export(start("after", 200))
+print(exporter.force_flush(5000), time.monotonic() - lifted < 5)
+exporter.shutdown()
+account()
+""",
+    )
+    assert done.code == 0, done.err
+    assert done.out.splitlines()[:2] == ["False", "True True"]
+    accepted, written, dropped = account_of(done)
+    assert accepted == written + dropped
+    text = (tmp_path / "trace.jsonl").read_bytes()
+    whole = [line for line in text.splitlines() if line.startswith(b"{") and line.endswith(b"}")]
+    assert sum(b'"after.start"' in line for line in whole) == 1
+    assert len(whole) == written
+    assert "trace.jsonl" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_removed_working_directory_does_no_harm(tmp_path: Path) -> None:
+    """A program whose working directory is gone records all the same, by an absolute path."""
+    done = run_program(
+        tmp_path,
+        """
+gone = os.path.join(sys.argv[1], "gone")
+os.mkdir(gone)
+os.chdir(gone)
+os.rmdir(gone)
+exporter = JsonlExporter(os.path.join(sys.argv[1], "traces"))
+exporter.export(start())
+exporter.shutdown()
+try:
+    JsonlExporter("relative")
+except Exception as error:
+    print(error)
+""",
+    )
+    assert done.code == 0, done.err
+    assert len(records_in(tmp_path / "traces")) == 3
+    assert done.out.startswith("the path 'relative' is relative to a working directory that is gone")
+
+
+def test_file_removed_while_it_is_written(tmp_path: Path) -> None:
+    """A file that somebody deletes is made again, with process.start first."""
+    exporter = JsonlExporter(tmp_path / "trace.jsonl")
+    exporter.export(start("before"))
+    assert exporter.force_flush(10_000)
+    (tmp_path / "trace.jsonl").unlink()
+    exporter.export(start("behind", 2))
+    assert exporter.force_flush(10_000)
+    exporter.shutdown()
+    events = [record.event for record in records_in(tmp_path)]
+    assert events[0] == "process.start"
+    assert "behind.start" in events

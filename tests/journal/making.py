@@ -1,0 +1,176 @@
+"""Makes records, lines, boxes and journals for the tests of this folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from otel_ext.journal.blackbox import BlackBox
+from otel_ext.journal.files import open_folder
+from otel_ext.journal.layout import BOX_FOLDER, BoxFacts
+from otel_ext.journal.liveness import own_identity
+from otel_ext.journal.opening import JournalSettings
+from otel_ext.journal.reader import Line, Skipped, scan
+from otel_ext.record.codec import encode_line
+from otel_ext.record.model import Process, Record, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+ROOT = Path(__file__).parents[2]
+TRACE = "0" * 31 + "1"
+BASE_NS = 1_800_000_000_000_000_000
+ALONE = JournalSettings(recover_on_start=False)
+KIB = 1024
+
+
+def span_id(number: int) -> str:
+    """Return a span id that says `number`."""
+    return f"{number:016x}"
+
+
+def record(seq: int, process: str = "p", name: str = "tick") -> Record:
+    """Return an event numbered `seq`."""
+    return Record("event", None, name, BASE_NS + seq * 1000, seq, Process(process))
+
+
+def line(seq: int, process: str = "p", name: str = "tick") -> bytes:
+    """Return an event's line."""
+    return encode_line(record(seq, process, name))
+
+
+def start(seq: int, process: str = "p", number: int = 0, name: str = "work") -> Record:
+    """Return the start of the span `number`, by default the one of its seq."""
+    return Record(
+        kind="span",
+        phase="start",
+        name=name,
+        time_ns=BASE_NS + seq * 1_000_000,
+        seq=seq,
+        process=Process(process),
+        attributes={"number": number or seq},
+        trace_id=TRACE,
+        span_id=span_id(number or seq),
+        parent_span_id=span_id(99),
+        span_kind="client",
+    )
+
+
+def end(seq: int, process: str = "p", number: int = 0, name: str = "work") -> Record:
+    """Return the end of the span `number`."""
+    began = start(number or seq, process, number, name)
+    return began._replace(
+        phase="end",
+        seq=seq,
+        time_ns=BASE_NS + seq * 1_000_000,
+        start_ns=began.time_ns,
+        status=Status("ok"),
+    )
+
+
+def make_box(
+    folder: Path, *, size: int = 2 * 1024 * 1024, facts: BoxFacts | None = None
+) -> BlackBox:
+    """Make a box below `folder` for this process."""
+    me = own_identity()
+    made = facts or BoxFacts(
+        id=f"{me.boot_id.replace('-', '')[:8]}-{me.pid}-{me.start_time}-00000000",
+        pid=me.pid,
+        start_time=me.start_time,
+        boot_id=me.boot_id,
+        host=me.host,
+        pid_namespace=me.pid_namespace,
+        created_ns=time.time_ns(),
+        target="",
+        size=size,
+        chunk_size=size // 2,
+    )
+    path = folder / BOX_FOLDER
+    descriptor = open_folder(path, create=True)
+    try:
+        return BlackBox.create(descriptor, path / f"{made.id}.box", made)
+    finally:
+        os.close(descriptor)
+
+
+def collect(box: BlackBox) -> bytes:
+    """Drain a box and return what was in it."""
+    out: list[bytes] = []
+
+    def write(lines: memoryview) -> int:
+        out.append(bytes(lines))
+        return len(lines)
+
+    assert box.drain(write)
+    return b"".join(out)
+
+
+def lines_in(path: Path) -> list[Line]:
+    """Return the whole lines of a file."""
+    return [item for item in scan(path) if isinstance(item, Line)]
+
+
+def damage_in(path: Path) -> list[Skipped]:
+    """Return what is damaged in a file."""
+    return [item for item in scan(path) if isinstance(item, Skipped)]
+
+
+def seqs_in(folder: Path) -> list[int]:
+    """Return the numbers of all records in a folder's files."""
+    return [
+        cast("int", one.meta["seq"])
+        for path in sorted(folder.glob("*.jsonl"))
+        for one in lines_in(path)
+    ]
+
+
+def wait_until(condition: Callable[[], bool], timeout: float = 20.0) -> bool:
+    """Wait for a condition; whether it came true."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def program(text: str, *arguments: str | Path) -> list[str]:
+    """Return the command that runs `text` as a Python program."""
+    return [sys.executable, "-c", textwrap.dedent(text), *map(str, arguments)]
+
+
+def run(text: str, *arguments: str | Path, timeout: float = 50.0) -> str:
+    """Run `text` as a program and return what it prints; it must succeed."""
+    done = subprocess.run(
+        program(text, *arguments),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@contextmanager
+def running(text: str, *arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
+    """Run `text` as a program beside the test, and end it with the block."""
+    process = subprocess.Popen(
+        program(text, *arguments),
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()

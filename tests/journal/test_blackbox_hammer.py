@@ -1,0 +1,153 @@
+"""The black box under everything at once: threads, signals, finalizers, and the worker."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import sys
+import threading
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from otel_ext.runtime.counters import COUNTERS
+from tests.journal.making import KIB, line, make_box
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from otel_ext.journal.blackbox import BlackBox
+
+SECONDS = 3.0
+THREADS = 8
+
+
+class Hammer:
+    """Appends numbered lines from everywhere and keeps a ledger of those taken."""
+
+    def __init__(self, box: BlackBox) -> None:
+        self.box = box
+        self.stop = threading.Event()
+        self.taken: dict[str, list[int]] = {}
+        self.refused = 0
+
+    def append(self, who: str, number: int) -> None:
+        """Append one line and note whether it was taken."""
+        if self.box.append(line(number, who, name="n" * (number % 300))):
+            self.taken.setdefault(who, []).append(number)
+        else:
+            self.refused += 1
+
+    def work(self, who: str) -> None:
+        """Append without a pause, leaving garbage whose finalizers append, too."""
+        number = 0
+        while not self.stop.is_set():
+            number += 1
+            self.append(who, number)
+            if number % 50 == 0:
+                Garbage(self, f"gc-{who}", number)
+
+    def on_signal(self, _number: int, _frame: object) -> None:
+        """Append amid whatever the main thread is doing."""
+        self.append("signal", len(self.taken.setdefault("signal", [])) + self.refused + 1)
+
+
+class Garbage:
+    """An object in a cycle whose finalizer appends."""
+
+    def __init__(self, hammer: Hammer, who: str, number: int) -> None:
+        self.me = self
+        self.hammer = hammer
+        self.who = who
+        self.number = number
+
+    def __del__(self) -> None:
+        self.hammer.append(self.who, self.number)
+
+
+def strike(hammer: Hammer) -> bytes:
+    """Run everything for a while; return all that came out of the box."""
+    out: list[bytes] = []
+
+    def write(lines: memoryview) -> int:
+        # A file that is slow now and then, and takes lines in part.
+        out.append(bytes(lines))
+        return len(lines)
+
+    def drain() -> None:
+        while not hammer.stop.wait(0.01):
+            hammer.box.drain(write)
+
+    threads = [threading.Thread(target=hammer.work, args=(f"t{n}",)) for n in range(THREADS)]
+    threads.append(threading.Thread(target=drain))
+    before = signal.signal(signal.SIGALRM, hammer.on_signal)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(0.0005)
+    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+    try:
+        for thread in threads:
+            thread.start()
+        end = time.monotonic() + SECONDS
+        number = 0
+        while time.monotonic() < end:
+            number += 1
+            hammer.append("main", number)
+    finally:
+        hammer.stop.set()
+        for thread in threads:
+            thread.join()
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
+        sys.setswitchinterval(interval)
+    gc.collect()
+    hammer.box.seal("closed")
+    assert hammer.box.drain(write)
+    return b"".join(out)
+
+
+def test_nothing_is_lost_doubled_or_torn(tmp_path: Path) -> None:
+    """From 8 threads, signal handlers and finalizers each line taken comes out once, whole."""
+    dropped = COUNTERS.value("dropped.queue_full")
+    hammer = Hammer(make_box(tmp_path, size=512 * KIB))
+    out = Counter(strike(hammer).splitlines(keepends=True))
+    expected = Counter(
+        line(number, who, name="n" * (number % 300))
+        for who, numbers in hammer.taken.items()
+        for number in numbers
+    )
+    assert out == expected
+    assert COUNTERS.value("dropped.queue_full") - dropped == hammer.refused
+    assert len(hammer.taken["signal"]) > 50, "the handler ran"
+    assert any(who.startswith("gc-") for who in hammer.taken), "finalizers ran"
+    print(f"\n{sum(out.values())} lines taken, {hammer.refused} refused, {os.cpu_count()} cores")
+
+
+def test_each_thread_finds_its_lines_in_its_own_order(tmp_path: Path) -> None:
+    """A start is before its end in the file: the lines of one thread keep their order."""
+    hammer = Hammer(make_box(tmp_path, size=8 * 1024 * KIB))
+    out: list[bytes] = []
+
+    def work(who: str) -> None:
+        for number in range(1, 2_000):
+            hammer.append(who, number)
+            if number % 100 == 0:
+                time.sleep(0.001)
+
+    def write(lines: memoryview) -> int:
+        out.append(bytes(lines))
+        return len(lines)
+
+    threads = [threading.Thread(target=work, args=(f"t{n}",)) for n in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        hammer.box.drain(write)
+        time.sleep(0.002)
+    hammer.box.drain(write)
+    lines = b"".join(out).splitlines(keepends=True)
+    assert hammer.refused == 0
+    for who, numbers in hammer.taken.items():
+        mark = f'"process":"{who}"'.encode()
+        expected = [line(number, who, name="n" * (number % 300)) for number in numbers]
+        assert [one for one in lines if mark in one] == expected

@@ -1,0 +1,253 @@
+"""Segments: whole lines in private files, whatever others do to them."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_ext.errors import JournalError
+from otel_ext.journal.segment import SegmentWriter, Target
+from tests.journal.making import damage_in, line, program, run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+ID = "b0070000-7-1-00000000"
+HEAD = line(0, name="head")
+
+
+def preamble() -> Iterator[bytes]:
+    """Return what begins every further segment."""
+    yield HEAD
+
+
+def writer_in(folder: Path, **settings: object) -> SegmentWriter:
+    """Return a writer of segments in `folder`."""
+    return SegmentWriter(Target(folder, ID), preamble=preamble, **settings)  # type: ignore[arg-type]
+
+
+def names(folder: Path) -> list[str]:
+    """Return what is in `folder`."""
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_segment_is_made_with_the_first_line(tmp_path: Path) -> None:
+    """The folder is 0700, the file 0600 and named by its incarnation."""
+    folder = tmp_path / "a" / "traces"
+    writer = writer_in(folder)
+    assert not folder.exists()
+    old = os.umask(0)
+    try:
+        assert writer.write(line(1)) == len(line(1))
+    finally:
+        os.umask(old)
+    assert names(folder) == [f"{ID}.jsonl"]
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE((folder / f"{ID}.jsonl").stat().st_mode) == 0o600
+    writer.close()
+    writer.close()
+
+
+def test_rotation_by_size_repeats_the_preamble(tmp_path: Path) -> None:
+    """A full segment is followed by the next number, which begins with what is open."""
+    writer = writer_in(tmp_path, max_bytes=1000)
+    for number in range(1, 21):
+        writer.write(line(number))
+    writer.close()
+    assert len(names(tmp_path)) > 3
+    first, *others = sorted(tmp_path.iterdir(), key=lambda path: (len(path.name), path.name))
+    assert first.read_bytes().startswith(line(1))
+    assert all(path.read_bytes().startswith(HEAD) for path in others)
+    text = b"".join(path.read_bytes() for path in (first, *others)).replace(HEAD, b"")
+    assert text == b"".join(map(line, range(1, 21)))
+
+
+def test_a_preamble_larger_than_a_segment_rotates_no_further(tmp_path: Path) -> None:
+    """With more open spans than a segment holds, segments still grow by their lines."""
+    writer = SegmentWriter(
+        Target(tmp_path, ID), preamble=lambda: [line(0)] * 100, max_bytes=1000
+    )
+    for number in range(1, 11):
+        writer.write(line(number))
+    writer.close()
+    assert 2 <= len(names(tmp_path)) <= 4
+
+
+def test_rotation_by_age(tmp_path: Path) -> None:
+    """A segment that is old enough is followed by a new one, once something is written."""
+    writer = writer_in(tmp_path, max_age=0.001)
+    writer.write(line(1))
+    writer.rotate_if_due()
+    assert len(names(tmp_path)) == 1
+    time.sleep(0.01)
+    writer.write(line(2))
+    assert len(names(tmp_path)) == 2
+    writer.close()
+
+
+@pytest.mark.parametrize("how", ["unlink", "rename"])
+def test_a_file_that_is_taken_away_is_followed_by_another(tmp_path: Path, how: str) -> None:
+    """When somebody removes or renames the file, lines go on in a new one within a second."""
+    writer = writer_in(tmp_path)
+    writer.write(line(1))
+    path = tmp_path / f"{ID}.jsonl"
+    if how == "unlink":
+        path.unlink()
+    else:
+        path.rename(tmp_path / "moved")
+        time.sleep(1.05)
+    writer.write(line(2))
+    writer.close()
+    assert (tmp_path / f"{ID}.1.jsonl").read_bytes() == HEAD + line(2)
+
+
+def test_a_file_that_is_emptied_begins_anew(tmp_path: Path) -> None:
+    """After a copytruncate the file tells again what is open, without a hole."""
+    writer = writer_in(tmp_path)
+    writer.write(line(1))
+    os.truncate(tmp_path / f"{ID}.jsonl", 0)
+    writer.write(line(2))
+    writer.close()
+    assert (tmp_path / f"{ID}.jsonl").read_bytes() == HEAD + line(2)
+
+
+def test_a_descriptor_that_became_somebody_elses_is_left_alone(tmp_path: Path) -> None:
+    """A daemon that closes all descriptors does not make us write into its files."""
+    writer = writer_in(tmp_path)
+    writer.write(line(1))
+    number = writer.descriptor
+    stranger = os.open(tmp_path / "stranger", os.O_RDWR | os.O_CREAT)
+    os.dup2(stranger, number)
+    try:
+        writer.write(line(2))
+        writer.close()
+        assert (tmp_path / "stranger").read_bytes() == b""
+        assert (tmp_path / f"{ID}.1.jsonl").read_bytes() == HEAD + line(2)
+        os.fstat(number)  # still open
+    finally:
+        os.close(number)
+        os.close(stranger)
+
+
+def test_a_planted_link_is_not_followed(tmp_path: Path) -> None:
+    """A link in the name of a segment does not lead our lines elsewhere."""
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"mine\n")
+    folder = tmp_path / "traces"
+    folder.mkdir()
+    (folder / f"{ID}.jsonl").symlink_to(victim)
+    writer = writer_in(folder)
+    writer.write(line(1))
+    writer.close()
+    assert victim.read_bytes() == b"mine\n"
+    assert (folder / f"{ID}.1.jsonl").read_bytes() == line(1)
+
+
+def test_a_named_file_that_is_a_link_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    """The error names the file and says that it is a link."""
+    (tmp_path / "trace.jsonl").symlink_to(tmp_path / "victim")
+    writer = SegmentWriter(Target(tmp_path, ID, "trace.jsonl"))
+    with pytest.raises(JournalError, match=r"trace\.jsonl.*it is a link.*Name a file"):
+        writer.write(line(1))
+    assert not (tmp_path / "victim").exists()
+
+
+def test_several_writers_share_a_named_file(tmp_path: Path) -> None:
+    """Lines of several processes stand whole beside each other in one file."""
+    text = """
+        import os, sys
+        from pathlib import Path
+        from otel_ext.journal.segment import SegmentWriter, Target
+        from tests.journal.making import line
+        children = []
+        for n in range(4):
+            pid = os.fork()
+            if pid == 0:
+                writer = SegmentWriter(Target(Path(sys.argv[1]), "x", "trace.jsonl"))
+                for number in range(2000):
+                    one = line(number, f"p{n}", name="y" * (number * 7 % 3000))
+                    assert writer.write(one) == len(one)
+                os._exit(0)
+            children.append(pid)
+        assert all(os.waitpid(pid, 0)[1] == 0 for pid in children)
+    """
+    run(text, tmp_path)
+    path = tmp_path / "trace.jsonl"
+    assert not damage_in(path)
+    assert path.read_bytes().count(b"\n") == 8000
+
+
+def test_a_torn_end_is_closed_before_the_next_line(tmp_path: Path) -> None:
+    """When the file ends in half a line, the next record begins on a line of its own."""
+    path = tmp_path / "trace.jsonl"
+    path.write_bytes(line(1) + line(2)[:30])
+    writer = SegmentWriter(Target(tmp_path, ID, "trace.jsonl"))
+    writer.write(line(3))
+    writer.close()
+    assert path.read_bytes() == line(1) + line(2)[:30] + b"\n" + line(3)
+
+
+LIMITED = """
+    import os, resource, sys
+    from pathlib import Path
+    from otel_ext.journal.segment import SegmentWriter, Target
+    from tests.journal.making import line
+    named = sys.argv[2]
+    writer = SegmentWriter(Target(Path(sys.argv[1]), "b0070000-7-1-00000000", named))
+    writer.write(line(1))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(line(1)) + 100, resource.RLIM_INFINITY))
+    waiting = b"".join(map(line, range(2, 12)))
+    kept = writer.write(waiting)
+    assert kept == 0, kept
+    try:
+        writer.write(waiting)
+    except OSError as error:
+        assert error.errno == 27, error
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+    while waiting:
+        waiting = waiting[writer.write(waiting):]
+    writer.close()
+"""
+
+
+def test_a_line_cut_short_is_completed(tmp_path: Path) -> None:
+    """After a short write (RLIMIT_FSIZE) our own file goes on in the middle of the line."""
+    run(LIMITED, tmp_path, "")
+    assert (tmp_path / f"{ID}.jsonl").read_bytes() == b"".join(map(line, range(1, 12)))
+
+
+def test_a_line_cut_short_in_a_shared_file_is_written_anew(tmp_path: Path) -> None:
+    """Where others append, the broken line is ended and the record follows whole."""
+    run(LIMITED, tmp_path, "trace.jsonl")
+    text = (tmp_path / "trace.jsonl").read_bytes()
+    assert text == line(1) + line(2)[:100] + b"\n" + b"".join(map(line, range(2, 12)))
+
+
+@pytest.mark.needs("strace")
+def test_a_failed_fsync_leaves_the_file_for_a_new_one(tmp_path: Path) -> None:
+    """After EIO from the disk the same file is not trusted again."""
+    text = """
+        import sys
+        from pathlib import Path
+        from otel_ext.journal.segment import SegmentWriter, Target
+        from tests.journal.making import line
+        writer = SegmentWriter(Target(Path(sys.argv[1]), "b0070000-7-1-00000000"), sync="always",
+                               preamble=lambda: [line(0, name="head")])
+        for number in range(1, 4):
+            assert writer.write(line(number)) == len(line(number))
+        writer.close()
+    """
+    inject = ["strace", "-f", "-o", "/dev/null", "-e", "inject=fdatasync:error=EIO:when=2"]
+    done = subprocess.run(
+        [*inject, *program(text, tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "could not be synced" in done.stderr
+    assert (tmp_path / f"{ID}.jsonl").read_bytes() == line(1) + line(2)
+    assert (tmp_path / f"{ID}.1.jsonl").read_bytes() == HEAD + line(3)

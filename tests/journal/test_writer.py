@@ -1,0 +1,245 @@
+"""The journal as a whole: lazy, in its modes, flushed, closed, and healthy or not."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_ext.journal.layout import BOX_FOLDER
+from otel_ext.journal.writer import Journal, open_writer
+from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.health import health
+from otel_ext.runtime.supervisor import Supervisor
+from otel_ext.runtime.worker import Worker
+from tests.journal.making import ALONE, line, run, seqs_in, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from otel_ext.journal.opening import Durability
+
+MODES: tuple[Durability, ...] = ("mapped", "queued", "write")
+
+
+@pytest.fixture
+def worker() -> Iterator[Worker]:
+    """Return a worker of the test's own, stopped at its end."""
+    made = Worker("journal-test-worker", Supervisor())
+    yield made
+    made.stop(timeout=5)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_lines_reach_the_file(tmp_path: Path, mode: Durability) -> None:
+    """In every mode what is appended is in the file after a flush, the preamble first."""
+    journal = open_writer(
+        tmp_path, ALONE._replace(durability=mode), preamble=lambda: [line(0, name="head")]
+    )
+    assert journal.state().mode == "unopened"
+    assert all(journal.append(line(number)) for number in range(1, 1001))
+    assert journal.flush(5_000)
+    assert seqs_in(tmp_path) == list(range(1001))
+    assert journal.state().mode == mode
+    assert journal.close()
+    assert journal.state().mode == "closed"
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_closing_in_order_leaves_only_the_segment(tmp_path: Path, mode: Durability) -> None:
+    """No box and no empty folder stay; closing twice is closing once; later lines are counted."""
+    before = COUNTERS.value("dropped.closed")
+    journal = Journal(tmp_path, ALONE._replace(durability=mode))
+    journal.append(line(1))
+    assert journal.close()
+    assert journal.close()
+    assert [path.suffix for path in tmp_path.iterdir()] == [".jsonl"]
+    assert not journal.append(line(2))
+    assert COUNTERS.value("dropped.closed") == before + 1
+
+
+def test_nothing_is_made_without_a_line(tmp_path: Path, worker: Worker) -> None:
+    """A process that records nothing makes no folder, no file and no thread."""
+    threads = threading.active_count()
+    journal = Journal(tmp_path / "traces", ALONE, worker=worker)
+    assert journal.flush()
+    assert journal.close()
+    assert not (tmp_path / "traces").exists()
+    assert threading.active_count() == threads
+
+
+def test_the_worker_drains_within_50_ms_or_so(tmp_path: Path, worker: Worker) -> None:
+    """Without a flush a line is in the file soon; one second later the box is stamped."""
+    journal = Journal(tmp_path, ALONE, worker=worker)
+    journal.append(line(1))
+    assert wait_until(lambda: seqs_in(tmp_path) == [1])
+    journal.append(line(2))
+    began = time.monotonic()
+    assert wait_until(lambda: seqs_in(tmp_path) == [1, 2])
+    assert time.monotonic() - began < 2.0
+    assert journal.close()
+
+
+def test_a_named_file_is_appended_to(tmp_path: Path) -> None:
+    """A path that ends in .jsonl is a file; its box lies beside it."""
+    path = tmp_path / "app.jsonl"
+    for number in (1, 2):
+        journal = Journal(path, ALONE)
+        journal.append(line(number))
+        assert [one.name for one in (tmp_path / BOX_FOLDER).iterdir()] != []
+        assert journal.close()
+    assert path.read_bytes() == line(1) + line(2)
+
+
+def test_a_relative_path_stays_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that changes its working directory goes on writing where it began."""
+    from pathlib import Path as Relative
+
+    monkeypatch.chdir(tmp_path)
+    journal = Journal(Relative("traces"), ALONE)
+    monkeypatch.chdir("/")
+    journal.append(line(1))
+    journal.close()
+    assert seqs_in(tmp_path / "traces") == [1]
+
+
+def test_two_journals_of_one_process_share_a_folder(tmp_path: Path) -> None:
+    """Each has its own box and segment."""
+    first, second = Journal(tmp_path, ALONE), Journal(tmp_path, ALONE)
+    first.append(line(1))
+    second.append(line(2))
+    assert len(list((tmp_path / BOX_FOLDER).iterdir())) == 2
+    assert first.close()
+    assert second.close()
+    assert sorted(seqs_in(tmp_path)) == [1, 2]
+
+
+def test_a_line_from_a_signal_handler_amid_opening_is_kept(tmp_path: Path) -> None:
+    """A handler that records while the first record opens the journal loses nothing."""
+    journal = Journal(tmp_path, ALONE)
+
+    def preamble() -> list[bytes]:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        return [line(0)]
+
+    before = signal.signal(signal.SIGUSR1, lambda *_: journal.append(line(2)))
+    journal._preamble = preamble  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    try:
+        assert journal.append(line(1))
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert journal.close()
+    assert sorted(seqs_in(tmp_path)) == [0, 1, 2]
+
+
+def test_many_threads_at_the_first_record(tmp_path: Path) -> None:
+    """All threads that come first wait for one opening; none loses its line."""
+    journal = Journal(tmp_path, ALONE)
+    barrier = threading.Barrier(8)
+
+    def work(number: int) -> None:
+        barrier.wait()
+        assert journal.append(line(number))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert journal.close()
+    assert sorted(seqs_in(tmp_path)) == list(range(8))
+    assert len(list(tmp_path.glob("*.jsonl"))) == 1
+
+
+def test_a_preamble_that_fails_does_not_stop_records(tmp_path: Path) -> None:
+    """The first lines are lost then, and the records are not."""
+
+    def preamble() -> list[bytes]:
+        raise RuntimeError("no preamble")
+
+    journal = Journal(tmp_path, ALONE, preamble=preamble)
+    assert journal.append(line(1))
+    assert journal.close()
+    assert seqs_in(tmp_path) == [1]
+
+
+def test_a_full_queue_refuses_and_counts(tmp_path: Path) -> None:
+    """Memory is bounded: what does not fit is refused, and the sum comes out."""
+    before = COUNTERS.snapshot()
+    settings = ALONE._replace(durability="queued", box_size=20_000)
+    journal = Journal(tmp_path, settings)
+    taken = sum(journal.append(line(number)) for number in range(1_000))
+    assert 0 < taken < 1_000
+    assert journal.flush()
+    assert journal.append(line(1_000)), "room again"
+    assert journal.close()
+    after = COUNTERS.snapshot()
+    assert after["written"] - before.get("written", 0) == taken + 1 == len(seqs_in(tmp_path))
+    lost = after["dropped.queue_full"] - before.get("dropped.queue_full", 0)
+    assert taken + lost == 1_000
+
+
+def test_flush_and_close_give_up_in_time(tmp_path: Path, worker: Worker) -> None:
+    """When the disk hangs, flush and close come back at their timeout and the box stays."""
+    journal = Journal(tmp_path, ALONE, worker=worker)
+    journal.append(line(1))
+    assert journal.flush(5_000)
+    hang = threading.Event()
+    opened = journal._opened  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    assert opened is not None
+    opened.segment.write = lambda _lines: hang.wait(20) and 0  # type: ignore[method-assign]
+    journal.append(line(2))
+    began = time.monotonic()
+    assert not journal.flush(200)
+    assert not journal.close(timeout=0.3)
+    assert time.monotonic() - began < 2.0
+    hang.set()
+    assert len(list((tmp_path / BOX_FOLDER).iterdir())) == 1
+
+
+def test_a_rotation_by_the_worker_repeats_the_preamble(tmp_path: Path) -> None:
+    """Each further file begins with what a reader must know."""
+    settings = ALONE._replace(segment_size=64 * 1024)
+    journal = Journal(tmp_path, settings, preamble=lambda: [line(0, name="head")])
+    for number in range(1, 2_001):
+        journal.append(line(number))
+        if number % 100 == 0:
+            journal.drain()
+    assert journal.close()
+    files = list(tmp_path.glob("*.jsonl"))
+    assert len(files) > 3
+    assert all(path.read_bytes().startswith(line(0, name="head")) for path in files)
+    assert sorted(set(seqs_in(tmp_path))) == list(range(2_001))
+
+
+def test_health_says_how_the_journal_is(tmp_path: Path) -> None:
+    """The part `journal` of `health()` tells the mode, or why it is not the one asked for."""
+    journal = Journal(tmp_path, ALONE)
+    journal.append(line(1))
+    told = [(part.state, part.detail) for part in health().parts if part.name == "journal"]
+    assert ("healthy", "mapped") in told
+    journal.close()
+
+
+def test_the_program_ends_at_once_however_it_ends(tmp_path: Path) -> None:
+    """A daemon worker holds nobody up: a program that never closes ends, and its box stays."""
+    text = """
+        import sys
+        from pathlib import Path
+        from otel_ext.journal.writer import Journal
+        from otel_ext.runtime.worker import shared_worker
+        from tests.journal.making import ALONE, line
+        journal = Journal(Path(sys.argv[1]), ALONE, worker=shared_worker())
+        journal.append(line(1))
+    """
+    began = time.monotonic()
+    run(text, tmp_path)
+    assert time.monotonic() - began < 20
+    assert len(list((tmp_path / BOX_FOLDER).iterdir())) == 1

@@ -1,0 +1,328 @@
+"""`TracerMetaProcessor` and its forms, in chains of the real structlog."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import threading
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+import structlog
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+
+from otel_ext.processors.tracer_meta import (
+    TracerMetaProcessor,
+    TracerMetaRenderer,
+    TracerMetaTap,
+)
+from otel_ext.record.codec import encode_compat_line, encode_line
+from otel_ext.record.decode import decode_line
+from otel_ext.runtime.counters import COUNTERS
+from tests.structlog_kit import META, Kept, drop, fail, logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@pytest.fixture(autouse=True)
+def plain_structlog() -> Iterator[None]:
+    """Leave structlog as it was found."""
+    structlog.contextvars.clear_contextvars()
+    yield
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
+
+
+def nested(
+    log: Any,  # noqa: ANN401 - as structlog's
+    event: object = "stored",
+    /,
+    **fields: object,
+) -> dict[str, Any]:
+    """Log and return the event dict as it comes out, behind a processor alone."""
+    returned: dict[str, Any] = log.info(event, **fields)[1]
+    return returned
+
+
+def test_user_keys_stay_on_top_and_metadata_is_nested() -> None:
+    """Metadata comes first under one key; the user's keys, nested ones too, are untouched."""
+    order = {"id": 7, "items": [{"sku": "a"}, {"sku": "b"}]}
+    out = nested(logger(TracerMetaProcessor(), name="shop"), order=order, note=None)
+    assert list(out) == [META, "order", "note"]
+    assert out["order"] is order
+    meta = out[META]
+    assert meta["event"] == "stored"
+    assert meta["kind"] == "log"
+    assert meta["version"] == 2
+    assert meta["level"] == "info"
+    assert meta["logger"] == "shop"
+    assert meta["function"].endswith("nested")
+    assert meta["file"].endswith("test_tracer_meta.py")
+    assert meta["thread"] == {"id": threading.get_ident(), "name": "MainThread"}
+    assert "trace_id" not in meta
+    assert "provisional" not in meta
+
+
+@pytest.mark.parametrize("compat", [False, True])
+def test_a_json_renderer_prints_the_very_line_of_the_file(compat: bool) -> None:
+    """Processor plus JSONRenderer, renderer, and encoder give the same bytes for a record."""
+    kept = Kept()
+    render = structlog.processors.JSONRenderer(serializer=orjson.dumps)
+    encode = encode_compat_line if compat else encode_line
+    with TracerProvider().get_tracer("t").start_as_current_span("s"):
+        line = logger(TracerMetaProcessor(kept, compat=compat), render).info("é 1", a=[1], b="x")
+        assert line == encode(kept.records[0])[:-1]
+        line = logger(TracerMetaRenderer(kept, compat=compat)).info("é 1", a=[1], b="x")
+        assert line == encode(kept.records[1])[:-1]
+    read = decode_line(line)
+    assert (read.name, read.kind, read.attributes) == ("é 1", "log", {"a": [1], "b": "x"})
+
+
+def test_ids_of_the_current_span() -> None:
+    """Each log carries trace and span id of the span that is current, each time anew."""
+    tracer = TracerProvider().get_tracer("t")
+    log = logger(TracerMetaRenderer())
+    with tracer.start_as_current_span("outer") as outer:
+        first = json.loads(log.info("a"))[META]
+        with tracer.start_as_current_span("inner") as inner:
+            second = json.loads(log.info("b"))[META]
+        third = json.loads(log.info("c"))[META]
+    for meta, span in ((first, outer), (second, inner), (third, outer)):
+        context = span.get_span_context()
+        assert meta["trace_id"] == trace.format_trace_id(context.trace_id)
+        assert meta["span_id"] == trace.format_span_id(context.span_id)
+    assert "trace_id" not in json.loads(log.info("d"))[META]
+
+
+def test_numbers_are_those_of_the_process() -> None:
+    """Records of several processors count on in one sequence, under one process."""
+    logs = [logger(TracerMetaRenderer()) for _ in range(3)]
+    metas = [json.loads(log.info("x"))[META] for log in logs]
+    assert [meta["seq"] - metas[0]["seq"] for meta in metas] == [0, 1, 2]
+    assert len({meta["process"] for meta in metas}) == 1
+
+
+def test_level_and_logger_of_structlogs_own_processors_move() -> None:
+    """What add_log_level and add_logger_name put there is metadata, not the user's data."""
+    log = logger(
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        TracerMetaProcessor(),
+        name="shop",
+    )
+    out = log.warning("x")[1]
+    assert list(out) == [META]
+    assert (out[META]["level"], out[META]["logger"]) == ("warning", "shop")
+
+
+def test_keys_of_the_users_own_with_taken_names_stay() -> None:
+    """A level, logger, timestamp, trace_id or exception that the user gave stays on top."""
+    fields = {
+        "level": 5,
+        "logger": "mine",
+        "timestamp": "noon",
+        "trace_id": "t",
+        "exception": "e",
+        "seq": 1,
+    }
+    out = nested(logger(TracerMetaProcessor(), name="shop"), **fields)
+    assert {key: out[key] for key in fields} == fields
+    assert (out[META]["level"], out[META]["logger"]) == ("info", "shop")
+
+
+def test_a_user_key_of_our_name_is_kept_beside_ours() -> None:
+    """`__tracer_meta__` of the user's becomes `user.__tracer_meta__`, in every form."""
+    out = nested(logger(TracerMetaProcessor()), **{META: "mine"})
+    assert out["user." + META] == "mine"
+    assert out[META]["event"] == "stored"
+    line = json.loads(logger(TracerMetaRenderer()).info("stored", **{META: "mine"}))
+    assert line["user." + META] == "mine"
+
+
+@pytest.mark.parametrize("compat", [True, lambda: True])
+def test_compat_adds_the_timestamp_at_the_top(compat: bool | Callable[[], bool]) -> None:
+    """In compat mode, fixed or asked for live, the nested timestamp stands on top as well."""
+    out = nested(logger(TracerMetaProcessor(compat=compat)))
+    assert list(out) == ["timestamp", META]
+    assert out["timestamp"] == out[META]["timestamp"]
+
+
+def test_compat_never_overwrites_a_timestamp() -> None:
+    """A timestamp of the user's, or of a TimeStamper, wins in compat mode and is counted."""
+    before = COUNTERS.value("compat.timestamp_kept")
+    out = nested(logger(TracerMetaProcessor(compat=True)), timestamp="noon")
+    line = json.loads(logger(TracerMetaRenderer(compat=True)).info("x", timestamp="noon"))
+    assert out["timestamp"] == line["timestamp"] == "noon"
+    assert COUNTERS.value("compat.timestamp_kept") == before + 2
+
+
+@pytest.mark.parametrize(
+    ("event", "text"),
+    [({"a": 1}, "{'a': 1}"), (42, "42"), (ValueError("no"), "no"), (b"x", "b'x'")],
+)
+def test_an_event_that_is_no_text(event: object, text: str) -> None:
+    """Its text is the record's event; the value itself stays under the user's key."""
+    out = nested(logger(TracerMetaProcessor()), event)
+    assert out[META]["event"] == text
+    assert out["event"] is event
+
+
+def test_no_event_at_all() -> None:
+    """A log call without an event makes a record with an empty one."""
+    line = logger(TracerMetaRenderer()).info(None, n=1)
+    read = decode_line(line)
+    assert (read.name, read.attributes) == ("", {"n": 1})
+
+
+def test_exceptions_are_rendered() -> None:
+    """`exc_info` becomes `exception`: text by default, structured on request."""
+    structured = structlog.processors.dict_tracebacks
+    try:
+        fail(KeyError("id"))
+    except KeyError:
+        text = logger(TracerMetaProcessor()).exception("failed")[1]
+        frames = logger(TracerMetaProcessor(exceptions=structured)).exception("failed")[1]
+    assert text["exception"].startswith("Traceback (most recent call last):")
+    assert text["exception"].endswith("KeyError: 'id'")
+    assert "exc_info" not in text
+    assert text[META]["level"] == "error"
+    assert frames["exception"][0]["exc_type"] == "KeyError"
+
+
+def test_bound_context_variables_are_user_data() -> None:
+    """What was bound by structlog.contextvars stands on top of the record."""
+    kept = Kept()
+    log = logger(structlog.contextvars.merge_contextvars, TracerMetaRenderer(kept))
+    with structlog.contextvars.bound_contextvars(request="r1"):
+        log.info("x", n=1)
+    log.info("y")
+    assert [dict(record.attributes) for record in kept.records] == [{"request": "r1", "n": 1}, {}]
+
+
+def test_cached_loggers_and_bound_loggers() -> None:
+    """With cache_logger_on_first_use the place of each call is still its own."""
+    kept = Kept()
+    structlog.configure(
+        processors=[TracerMetaRenderer(kept)],
+        logger_factory=structlog.ReturnLoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    log = structlog.get_logger()
+    log.info("a")
+    log.bind(user="ann").info("b")
+    first, second = kept.records
+    assert second.site.line == first.site.line + 1
+    assert second.attributes == {"user": "ann"}
+
+
+def test_async_methods_name_their_callers_place_thread_and_span() -> None:
+    """`ainfo` runs on an executor's thread, but speaks of where it was awaited."""
+    kept = Kept()
+    log = logger(TracerMetaRenderer(kept))
+    tracer = TracerProvider().get_tracer("t")
+
+    async def handle() -> int:
+        with tracer.start_as_current_span("s") as span:
+            await log.ainfo("hello", n=1)
+            return span.get_span_context().span_id
+
+    span_id = asyncio.run(handle())
+    record = kept.records[0]
+    assert record.site.file.endswith("test_tracer_meta.py")
+    assert record.site.function.endswith("handle")
+    assert record.site.line == handle.__code__.co_firstlineno + 2
+    assert record.span_id == trace.format_span_id(span_id)
+    assert record.thread is not None
+    assert record.thread.name == "MainThread"
+
+
+def test_async_exceptions_and_the_task_of_plain_calls() -> None:
+    """`aexception` brings its traceback; a plain call inside a task names the task."""
+    kept = Kept()
+    log = logger(TracerMetaRenderer(kept))
+
+    async def handle() -> None:
+        try:
+            fail(OSError("gone"))
+        except OSError:
+            await log.aexception("failed")
+        log.info("after")
+
+    async def main() -> None:
+        await asyncio.create_task(handle(), name="worker-1")
+
+    asyncio.run(main())
+    failed, after = kept.records
+    assert str(failed.attributes["exception"]).endswith("OSError: gone")
+    assert failed.level == "error"
+    assert after.task is not None
+    assert after.task.name == "worker-1"
+
+
+def test_two_processors_in_one_chain_do_not_double() -> None:
+    """The second of ours leaves the first one's work alone, and exports only elsewhere."""
+    kept, other = Kept(), Kept()
+    log = logger(
+        TracerMetaProcessor(kept, compat=True),
+        TracerMetaProcessor(kept),
+        TracerMetaProcessor(other),
+        TracerMetaRenderer(kept),
+    )
+    line = log.info("x", n=1)
+    assert len(kept.records) == len(other.records) == 1
+    assert line + b"\n" == encode_line(kept.records[0])
+    assert other.records[0] == kept.records[0]
+
+
+def test_the_tap_leaves_the_output_alone() -> None:
+    """A tapped renderer gets the very event dict, and its output and DropEvent pass."""
+    kept = Kept()
+    log = logger(TracerMetaTap(structlog.processors.KeyValueRenderer(), kept))
+    assert log.info("x", n=1) == "n=1 event='x'"
+    assert (kept.records[0].name, kept.records[0].attributes) == ("x", {"n": 1})
+
+    assert logger(TracerMetaTap(drop, kept)).info("y") is None
+    assert kept.records[1].name == "y"
+
+
+def test_dropped_events_make_no_record() -> None:
+    """What a processor before ours drops is neither exported nor printed."""
+    kept = Kept()
+
+    assert logger(drop, TracerMetaRenderer(kept)).info("x") is None
+    assert not kept.records
+
+
+def test_formatter_of_the_standard_library() -> None:
+    """Behind ProcessorFormatter, foreign logs have their own place, level and logger."""
+    kept = Kept()
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[structlog.stdlib.ExtraAdder()],
+        processors=[TracerMetaRenderer(kept, text=True)],
+    )
+    record = logging.LogRecord("lib.db", 30, "/srv/db.py", 17, "slow %s", ("q",), None, "query")
+    record.took = 1.5
+    record.created = 1_792_000_000.25
+    line = decode_line(formatter.format(record))
+    assert (line.name, line.level, line.logger) == ("slow q", "warning", "lib.db")
+    assert (line.site.file, line.site.line, line.site.function) == ("/srv/db.py", 17, "query")
+    assert line.attributes == {"took": 1.5}
+    assert line.time_ns == 1_792_000_000_250_000_000
+    assert kept.records[0] == line
+
+
+def test_metadata_survives_remove_processors_meta() -> None:
+    """TracerMetaProcessor keeps the two keys that ProcessorFormatter takes out behind it."""
+    formatter = structlog.stdlib.ProcessorFormatter(
+        processors=[
+            TracerMetaProcessor(),
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.JSONRenderer(),
+        ]
+    )
+    record = logging.LogRecord("lib", 20, "/srv/a.py", 1, "hello", (), None)
+    assert list(json.loads(formatter.format(record))) == [META]

@@ -1,0 +1,57 @@
+"""What the tests of the structlog parts share: an exporter that keeps, loggers that return."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import structlog
+
+if TYPE_CHECKING:
+    from otel_ext.record.model import Record
+
+META = "__tracer_meta__"
+
+
+class Kept:
+    """An exporter that keeps what it gets."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the records so far."""
+        return [record.name for record in self.records]
+
+    def export(self, record: Record) -> None:
+        """Keep one record."""
+        self.records.append(record)
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Be done."""
+        return timeout_millis > 0
+
+    def shutdown(self) -> None:
+        """Do nothing."""
+
+
+def logger(*processors: object, name: str | None = None) -> Any:  # noqa: ANN401 - as structlog's
+    """Return a logger whose methods return what the last processor made."""
+    returning = structlog.ReturnLogger()
+    if name is not None:
+        returning.name = name  # type: ignore[attr-defined]
+    return structlog.wrap_logger(
+        returning,
+        processors=list(processors),  # type: ignore[arg-type]
+        wrapper_class=structlog.make_filtering_bound_logger(0),
+    )
+
+
+def drop(*_: object) -> NoReturn:
+    """Drop every event; a structlog processor."""
+    raise structlog.DropEvent
+
+
+def fail(error: Exception) -> NoReturn:
+    """Raise `error`, from a function of its own."""
+    raise error

@@ -1,0 +1,131 @@
+"""Every snippet in the README and the guides is run as it stands there."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import pytest
+
+from otel_ext.cli.commands import available
+
+ROOT: Final = Path(__file__).parent.parent
+# Pages whose blocks have tests of their own.
+ELSEWHERE: Final = {"docs/configuration.md", "docs/record-format.md"}
+BLOCK: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+COMMAND: Final = re.compile(r"^\$ (.*)$", re.MULTILINE)
+APP: Final = """\
+import time
+from opentelemetry import trace
+
+with trace.get_tracer("app").start_as_current_span("work"):
+    time.sleep(0.1)
+"""
+
+
+class Snippet(NamedTuple):
+    """One fenced block of a page."""
+
+    page: str
+    line: int
+    language: str
+    text: str
+
+
+def _snippets() -> list[Snippet]:
+    found: list[Snippet] = []
+    for path in sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")]):
+        page = path.relative_to(ROOT).as_posix()
+        text = path.read_text("utf-8")
+        for match in BLOCK.finditer(text):
+            line = text.count("\n", 0, match.start()) + 1
+            found.append(Snippet(page, line, match[1], match[2]))
+    return found
+
+
+SNIPPETS: Final = _snippets()
+PYTHON: Final = [s for s in SNIPPETS if s.language == "python" and s.page not in ELSEWHERE]
+CONSOLE: Final = [s for s in SNIPPETS if s.language == "console" and s.page not in ELSEWHERE]
+
+
+def _name(snippet: Snippet) -> str:
+    return f"{snippet.page}:{snippet.line}"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder like a reader's: the examples, and a program called app.py."""
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    (tmp_path / "app.py").write_text(APP, "utf-8")
+    return tmp_path
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "PYTHON"))}
+    # The reader has the environment with otel-ext active.
+    scripts = str(Path(sys.executable).parent)
+    return {**kept, "PATH": f"{scripts}{os.pathsep}{kept['PATH']}", "TMPDIR": str(folder)}
+
+
+@pytest.mark.parametrize("snippet", PYTHON, ids=_name)
+def test_python_snippets_run(snippet: Snippet, folder: Path) -> None:
+    """A Python snippet runs from its first line to its last without a complaint."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", snippet.text],
+        cwd=folder,
+        env=_environment(folder),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "otel-ext:" not in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("snippet", CONSOLE, ids=_name)
+def test_console_snippets_run(snippet: Snippet, folder: Path) -> None:
+    """The commands of a console block run one after the other, as somebody would type them."""
+    commands = [c for c in COMMAND.findall(snippet.text) if not c.startswith("make ")]
+    assert commands or "$ make " in snippet.text, "a console block without a command"
+    if not commands:
+        makefile = (ROOT / "Makefile").read_text("utf-8")
+        for target in re.findall(r"^\$ make (\S+)", snippet.text, re.MULTILINE):
+            assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"no target {target}"
+        return
+    # A file, not `-c`: the text of the commands must not stand in a command line.
+    script = folder / "typed.sh"
+    script.write_text("set -e -o pipefail\n" + "\n".join(commands) + "\n", "utf-8")
+    done = subprocess.run(
+        ["bash", str(script)],
+        cwd=folder,
+        env=_environment(folder),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    assert "Traceback" not in done.stderr
+
+
+def test_every_command_has_its_place_in_the_docs() -> None:
+    """Each subcommand that is there is named somewhere in the README or the guides."""
+    pages = [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]
+    text = "\n".join(page.read_text("utf-8") for page in pages)
+    for command in available():
+        assert f"otel-ext {command.name}" in text or f"`{command.name}`" in text, command.name
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    """A link to another page of the documentation names a file that is there."""
+    for page in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]:
+        for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", page.read_text("utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"

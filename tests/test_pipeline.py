@@ -1,0 +1,316 @@
+"""`configure()`: makes or joins a provider, once, and never harms the program."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import textwrap
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from otel_ext.config import reset_config, set_compat_mode
+from otel_ext.errors import ConfigError
+from otel_ext.pipeline import configure
+from tests.programs import environment, execute, python, records_in, spans_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """No settings of whoever runs the tests; nothing configured before or after."""
+    monkeypatch.setenv("OTEL_EXT_CONFIG", "/dev/null")
+    monkeypatch.setenv("OTEL_EXT_CONSOLE", "off")
+    monkeypatch.chdir(tmp_path)
+    yield
+    configure(enabled=False).shutdown()
+    reset_config()
+
+
+def work(provider: TracerProvider, name: str = "work") -> None:
+    """Make one span."""
+    with provider.get_tracer("test").start_as_current_span(name):
+        pass
+
+
+def run(code: str, cwd: Path, **variables: str) -> str:
+    """Run code in a process of its own, where no provider is set, and return its output."""
+    done = execute(
+        python("-c", textwrap.dedent(code)), cwd=cwd, env=environment(**variables)
+    )
+    assert done.code == 0, done.err
+    return done.out + done.err
+
+
+def test_a_given_provider_gets_recorded(tmp_path: Path) -> None:
+    """A span of the provider has a start and an end record in the output folder."""
+    provider = TracerProvider()
+    with configure(output=tmp_path / "out", tracer_provider=provider) as handle:
+        work(provider)
+        assert handle.active
+        assert handle.flush()
+        assert [record.phase for record in spans_in(tmp_path / "out")] == ["start", "end"]
+    assert not handle.active
+    assert records_in(tmp_path / "out")[-1].name == "process.end"
+
+
+def test_what_the_provider_had_goes_on(tmp_path: Path) -> None:
+    """Processors that were there before see every span, ours beside them."""
+    provider = TracerProvider()
+    seen = InMemorySpanExporter()
+    provider.add_span_processor(SimpleSpanProcessor(seen))
+    with configure(output=tmp_path, tracer_provider=provider):
+        work(provider)
+    assert [span.name for span in seen.get_finished_spans()] == ["work"]
+    assert len(spans_in(tmp_path, "work")) == 2
+
+
+def test_twice_is_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A second call returns the same handle and records nothing twice."""
+    provider = TracerProvider()
+    first = configure(output=tmp_path, tracer_provider=provider)
+    assert configure() is first
+    assert configure(output=tmp_path, tracer_provider=provider) is first
+    work(provider)
+    first.shutdown()
+    assert len(spans_in(tmp_path, "work")) == 2
+    assert capfd.readouterr().err == ""
+
+
+def test_other_settings_the_second_time_are_refused_aloud(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Settings that come too late are named on stderr; those of the first call stay."""
+    first = configure(output=tmp_path / "one", tracer_provider=TracerProvider())
+    assert configure(output=tmp_path / "two", sync="never") is first
+    assert first.config.output.folder == tmp_path / "one"
+    said = capfd.readouterr().err
+    assert f"output={tmp_path / 'two'}, sync=never" in said
+    assert len(said.splitlines()) == 1
+
+
+def test_after_shutdown_one_may_begin_anew(tmp_path: Path) -> None:
+    """A handle that was shut down makes room for another."""
+    provider = TracerProvider()
+    configure(output=tmp_path / "one", tracer_provider=provider).shutdown()
+    second = configure(output=tmp_path / "two", tracer_provider=provider)
+    work(provider)
+    assert second.shutdown()
+    assert second.shutdown()
+    assert len(spans_in(tmp_path / "two", "work")) == 2
+    assert not spans_in(tmp_path / "one")
+
+
+def test_threads_that_configure_at_once_get_one_handle(tmp_path: Path) -> None:
+    """Of many simultaneous calls one does the work, and all return its handle."""
+    provider = TracerProvider()
+    barrier = threading.Barrier(8)
+    handles: list[object] = []
+
+    def call() -> None:
+        barrier.wait()
+        handles.append(configure(output=tmp_path, tracer_provider=provider))
+        work(provider)
+
+    threads = [threading.Thread(target=call) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(handles)) == 1
+    configure().shutdown()
+    assert len(spans_in(tmp_path, "work")) == 16
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"outptu": "x"}, "Did you mean"),
+        ({"sync": "often"}, "argument sync"),
+        ({"box_size": -1}, "box-size"),
+    ],
+)
+def test_a_wrong_argument_is_an_error_of_the_call(
+    settings: dict[str, object], expected: str
+) -> None:
+    """A direct call with a wrong setting raises, and nothing is installed."""
+    with pytest.raises(ConfigError, match=expected):
+        configure(**settings)
+    assert not configure(enabled=False).active
+
+
+@pytest.mark.parametrize("variable", ["OTEL_SDK_DISABLED=true", "OTEL_EXT_ENABLED=false"])
+def test_disabled_means_nothing_at_all(
+    tmp_path: Path, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Switched off by the environment, a handle comes back that does nothing."""
+    name, _, value = variable.partition("=")
+    monkeypatch.setenv(name, value)
+    provider = TracerProvider()
+    handle = configure(output=tmp_path / "out", tracer_provider=provider)
+    work(provider)
+    assert (handle.active, handle.flush(), handle.shutdown()) == (False, True, True)
+    assert not (tmp_path / "out").exists()
+
+
+class _Deaf:
+    """A provider that takes no processors, as an API-only one does."""
+
+
+class _Broken:
+    """A provider whose every use fails."""
+
+    def add_span_processor(self, _processor: object) -> None:
+        """Fail."""
+        message = "out of order"
+        raise RuntimeError(message)
+
+
+@pytest.mark.parametrize(
+    ("provider", "said"),
+    [(_Deaf(), "the tracer provider _Deaf takes no span processors"), (_Broken(), "out of order")],
+)
+def test_a_provider_that_cannot_be_used_is_reported(
+    tmp_path: Path, provider: object, said: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is raised; one line says that nothing is recorded, and why."""
+    handle = configure(output=tmp_path, tracer_provider=provider)
+    assert said in capfd.readouterr().err
+    assert handle.shutdown()
+
+
+def test_compat_mode_can_be_switched_while_running(tmp_path: Path) -> None:
+    """`set_compat_mode` takes effect with the next record."""
+    provider = TracerProvider()
+    with configure(output=tmp_path, compat_mode=True, tracer_provider=provider) as handle:
+        work(provider, "first")
+        set_compat_mode(False)
+        work(provider, "second")
+        handle.flush()
+    text = next(tmp_path.glob("*.jsonl")).read_text()
+    lines = {line.split('"event":"')[1].split('"')[0]: line for line in text.splitlines()}
+    assert lines["first.end"].startswith('{"timestamp":')
+    assert lines["second.end"].startswith('{"__tracer_meta__":')
+
+
+def test_an_unwritable_folder_is_said_and_does_no_harm(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Spans go on where records cannot be written; one line on stderr says why."""
+    (tmp_path / "file").write_text("in the way")
+    provider = TracerProvider()
+    with configure(output=tmp_path / "file" / "below", tracer_provider=provider):
+        for _ in range(100):
+            work(provider)
+    said = capfd.readouterr().err
+    assert "otel-ext: " in said
+    assert str(tmp_path / "file") in said
+    assert len(said.splitlines()) <= 3
+
+
+def test_a_sigterm_of_the_program_still_gets_through(tmp_path: Path) -> None:
+    """With handle-sigterm the program's own handler runs, and shutdown takes ours away."""
+    seen: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: seen.append(number))
+    try:
+        mine = signal.getsignal(signal.SIGTERM)
+        provider = TracerProvider()
+        settings = {"handle_sigterm": True, "output": tmp_path}
+        with configure(tracer_provider=provider, **settings):
+            assert signal.getsignal(signal.SIGTERM) is not mine
+            work(provider)
+            signal.raise_signal(signal.SIGTERM)
+            assert len(spans_in(tmp_path, "work")) == 2
+        assert signal.getsignal(signal.SIGTERM) is mine
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert seen == [signal.SIGTERM]
+
+
+def test_without_a_provider_one_is_made(tmp_path: Path) -> None:
+    """The global provider is made with the resource that the environment describes."""
+    said = run(
+        """\
+        import otel_ext.pipeline
+        from opentelemetry import trace
+        early = trace.get_tracer("early")
+        otel_ext.pipeline.configure(output="out")
+        with early.start_as_current_span("work"):
+            pass
+        """,
+        tmp_path,
+        OTEL_SERVICE_NAME="shop",
+        OTEL_RESOURCE_ATTRIBUTES="deployment.environment.name=test,region=north",
+    )
+    assert said == ""
+    assert len(spans_in(tmp_path / "out", "work")) == 2
+    resource = records_in(tmp_path / "out")[0].extra["resource"]
+    assert isinstance(resource, dict)
+    assert resource["service.name"] == "shop"
+    assert resource["region"] == "north"
+
+
+def test_the_global_provider_is_joined(tmp_path: Path) -> None:
+    """A provider that the program has set stays; nothing is overridden or logged."""
+    said = run(
+        """\
+        from opentelemetry import trace
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.resources import Resource
+        mine = TracerProvider(resource=Resource({"service.name": "mine"}))
+        trace.set_tracer_provider(mine)
+        import otel_ext.pipeline
+        otel_ext.pipeline.configure(output="out")
+        assert trace.get_tracer_provider() is mine
+        with trace.get_tracer("test").start_as_current_span("work"):
+            pass
+        """,
+        tmp_path,
+    )
+    assert said == ""
+    assert records_in(tmp_path / "out")[0].extra["resource"] == {"service.name": "mine"}
+
+
+@pytest.mark.parametrize("ending", ["", "raise SystemExit(0)", "import sys; sys.exit()"])
+def test_records_are_brought_out_at_exit(tmp_path: Path, ending: str) -> None:
+    """Nothing has to be called at the end, and the file is closed in order."""
+    run(
+        f"""\
+        import otel_ext.pipeline
+        from opentelemetry import trace
+        otel_ext.pipeline.configure(output="out")
+        left_open = trace.get_tracer("test").start_span("open")
+        for number in range(1000):
+            with trace.get_tracer("test").start_as_current_span("work"):
+                pass
+        {ending}
+        """,
+        tmp_path,
+    )
+    assert len(spans_in(tmp_path / "out", "work")) == 2000
+    assert [r.abandoned for r in spans_in(tmp_path / "out", "open")] == [None, "shutdown"]
+    assert records_in(tmp_path / "out")[-1].name == "process.end"
+
+
+def test_importing_it_configures_nothing() -> None:
+    """The module can be imported anywhere; the global provider stays as it was."""
+    assert "otel_ext.pipeline" in sys.modules
+    assert isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+    assert logging.getLogger("otel_ext").handlers == []
+
+
+def test_a_handle_tells_what_it_is(tmp_path: Path) -> None:
+    """The representation shows state and output."""
+    handle = configure(output=tmp_path, tracer_provider=TracerProvider())
+    assert repr(handle) == f"<otel_ext.Handle active output={str(tmp_path)!r}>"
+    handle.shutdown()
+    assert "closed" in repr(handle)

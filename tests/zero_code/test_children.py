@@ -1,0 +1,132 @@
+"""Child processes of a recorded program are recorded too, each under its own name."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.programs import environment, execute, ids, python, recorded, spans_in, write_program
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CHILDREN = """\
+import multiprocessing, os, sys
+from opentelemetry import trace
+tracer = trace.get_tracer("test")
+
+def work(number):
+    with tracer.start_as_current_span("child", attributes={"number": number}):
+        return os.getpid()
+
+if __name__ == "__main__":
+    with tracer.start_as_current_span("parent"):
+        context = multiprocessing.get_context(sys.argv[1])
+        with context.Pool(2, maxtasksperchild=1) as pool:
+            pids = pool.map(work, range(6), chunksize=1)
+        assert os.getpid() not in pids
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_multiprocessing(tmp_path: Path, method: str) -> None:
+    """In all three start methods each child writes its own spans, once, and none of its parent's."""
+    program = write_program(tmp_path, CHILDREN)
+    done = execute(recorded(tmp_path / "traces", *python(program), method), cwd=tmp_path)
+    assert done.code == 0, done.err
+    children = spans_in(tmp_path / "traces", "child")
+    assert sorted(r.attributes["number"] for r in children if r.phase == "start") == list(range(6))  # type: ignore[type-var]
+    assert ids(children, "start") == ids(children, "end")
+    parents = spans_in(tmp_path / "traces", "parent")
+    assert [record.phase for record in parents] == ["start", "end"]
+    processes = {record.process.id for record in children}
+    assert len(processes) >= 2
+    assert parents[0].process.id not in processes
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import subprocess, sys; subprocess.run([sys.executable, 'child.py'], check=True)",
+        "import subprocess; subprocess.run('exec python child.py', shell=True, check=True)",
+        "import os, sys; os.spawnv(os.P_WAIT, sys.executable, [sys.executable, 'child.py'])",
+        "import os, sys; os.execv(sys.executable, [sys.executable, 'child.py'])",
+        "import os\nif os.fork(): os.wait()\nelse: import child",
+        "import os, sys\nif os.fork(): os.wait()\nelse:\n    import child\n    os._exit(0)",
+        "import subprocess, sys\n"
+        "subprocess.run([sys.executable, 'child.py'], check=True, start_new_session=True)",
+        "import asyncio, sys\nasync def main():\n"
+        "    child = await asyncio.create_subprocess_exec(sys.executable, 'child.py')\n"
+        "    await child.wait()\nasyncio.run(main())",
+    ],
+)
+def test_other_ways_to_start_a_child(tmp_path: Path, code: str) -> None:
+    """Children are recorded however they are started, also where the child ends by `os._exit`."""
+    write_program(
+        tmp_path,
+        "from opentelemetry import trace\n"
+        "with trace.get_tracer('test').start_as_current_span('child'): pass\n",
+        "child.py",
+    )
+    program = write_program(tmp_path, code)
+    done = execute(recorded(tmp_path / "traces", *python(program)), cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert [r.phase for r in spans_in(tmp_path / "traces", "child")] == ["start", "end"]
+
+
+def test_a_child_that_is_killed_does_not_take_its_spans(tmp_path: Path) -> None:
+    """A child that dies by SIGKILL with a span open leaves its start and an end with the cause."""
+    code = textwrap.dedent("""\
+        import os
+        from opentelemetry import trace
+        tracer = trace.get_tracer("test")
+        with tracer.start_as_current_span("parent"):
+            pid = os.fork()
+            if not pid:
+                with tracer.start_as_current_span("child"):
+                    os.kill(os.getpid(), 9)
+            os.waitpid(pid, 0)
+        """)
+    done = execute(recorded(tmp_path / "traces", *python("-c", code)), cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert "1 span did not end" in done.err
+    start, end = spans_in(tmp_path / "traces", "child")
+    assert (start.phase, end.phase, end.abandoned) == ("start", "end", "process-died")
+    assert [r.abandoned for r in spans_in(tmp_path / "traces", "parent")] == [None, None]
+
+
+def test_a_child_without_our_environment_is_not_recorded(tmp_path: Path) -> None:
+    """A program that gives its child a bare environment gets a child as it asked for."""
+    code = textwrap.dedent("""\
+        import subprocess, sys
+        child = "import sys; print('opentelemetry' in sys.modules)"
+        print(subprocess.run([sys.executable, "-c", child], env={}, check=True, text=True,
+                             capture_output=True).stdout, end="")
+        """)
+    done = execute(recorded(tmp_path / "traces", *python("-c", code)), cwd=tmp_path)
+    assert (done.code, done.out) == (0, "False\n")
+
+
+def test_the_resource_tracker_is_left_alone(tmp_path: Path) -> None:
+    """multiprocessing's helper process does not load the SDK; the worker beside it does."""
+    code = "import sys; print('opentelemetry' in sys.modules)"
+    helper = f"{code} # multiprocessing.resource_tracker"
+    for program, expected in ((code, "True\n"), (helper, "False\n")):
+        done = execute(recorded(tmp_path / "t", *python("-c", program)), cwd=tmp_path)
+        assert done.out == expected
+
+
+def test_children_record_where_the_parent_does(tmp_path: Path) -> None:
+    """A relative output folder means the same folder for a child that works elsewhere."""
+    (tmp_path / "elsewhere").mkdir()
+    child = (
+        "from opentelemetry import trace\n"
+        "with trace.get_tracer('test').start_as_current_span('child'): pass\n"
+    )
+    code = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {child!r}], cwd='elsewhere')"
+    env = environment(OTEL_EXT_OUTPUT="out")
+    done = execute(["otel-ext", "run", *python("-c", code)], cwd=tmp_path, env=env)
+    assert done.code == 0, done.err
+    assert len(spans_in(tmp_path / "out", "child")) == 2

@@ -1,0 +1,206 @@
+"""Recording under plain `opentelemetry-instrument`, beside whoever sets the SDK up."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.programs import (
+    SCRIPTS,
+    environment,
+    execute,
+    ids,
+    python,
+    recorded,
+    records_in,
+    spans_in,
+    write_program,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.programs import Done
+
+INSTRUMENT = str(SCRIPTS / "opentelemetry-instrument")
+PROGRAM = """\
+import sqlite3
+from opentelemetry import trace
+with trace.get_tracer("test").start_as_current_span("work"):
+    sqlite3.connect(":memory:").cursor().execute("SELECT 1")
+print(type(trace.get_tracer_provider()).__module__)
+"""
+NOWHERE = {
+    "OTEL_TRACES_EXPORTER": "none",
+    "OTEL_METRICS_EXPORTER": "none",
+    "OTEL_LOGS_EXPORTER": "none",
+}
+# What another vendor's package brings: a configurator and an exporter.
+OTHER = """\
+from opentelemetry import trace
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+
+class Configurator:
+    def configure(self, **_):
+        print("another configurator")
+        trace.set_tracer_provider(TracerProvider(resource=Resource({"vendor": "another"})))
+
+def fail():
+    raise RuntimeError("a hook of somebody else")
+"""
+
+
+def instrumented(folder: Path, *words: str, **variables: str) -> Done:
+    """Run the program under opentelemetry-instrument, with recording asked for."""
+    write_program(folder, PROGRAM)
+    wanted = {"OTEL_EXT_AUTO": "true", "OTEL_EXT_OUTPUT": "traces", **NOWHERE, **variables}
+    command = [INSTRUMENT, *(words or python("program.py"))]
+    return execute(command, cwd=folder, env=environment(**wanted))
+
+
+def install(folder: Path, entry_points: str) -> str:
+    """Make a distribution on a path of its own, and return that path."""
+    write_program(folder, OTHER, "lib/another.py")
+    info = "lib/another-1.0.dist-info"
+    write_program(folder, "Metadata-Version: 2.1\nName: another\nVersion: 1.0\n", f"{info}/METADATA")
+    write_program(folder, entry_points, f"{info}/entry_points.txt")
+    return str(folder / "lib")
+
+
+def test_with_the_official_distribution(tmp_path: Path) -> None:
+    """Spans of the program and of the instrumentations have a start and an end each."""
+    done = instrumented(tmp_path)
+    assert (done.code, done.out) == (0, "opentelemetry.sdk.trace\n"), done.err
+    assert done.err == ""
+    spans = spans_in(tmp_path / "traces")
+    assert [r.event for r in spans] == ["work.start", "SELECT.start", "SELECT.end", "work.end"]
+    assert ids(spans, "start") == ids(spans, "end")
+    resource = records_in(tmp_path / "traces")[0].extra["resource"]
+    assert isinstance(resource, dict)
+    assert "telemetry.auto.version" in resource
+
+
+def test_not_asked_for_it_does_nothing(tmp_path: Path) -> None:
+    """The entry point is called wherever the package is installed; it waits for the variable."""
+    for value in ("", "false"):
+        done = instrumented(tmp_path, OTEL_EXT_AUTO=value)
+        assert (done.code, done.err) == (0, "")
+        assert not (tmp_path / "traces").exists()
+
+
+def test_the_exporters_of_the_environment_go_on(tmp_path: Path) -> None:
+    """Exporters that the environment names get every span, as without us."""
+    done = instrumented(tmp_path, OTEL_TRACES_EXPORTER="console")
+    assert done.code == 0, done.err
+    assert done.out.count('"span_id"') >= 2
+    assert len(spans_in(tmp_path / "traces", "work")) == 2
+
+
+def test_with_another_configurator(tmp_path: Path) -> None:
+    """A configurator of somebody else makes the provider, and ours adds to it."""
+    path = install(tmp_path, "[opentelemetry_configurator]\nanother = another:Configurator\n")
+    done = instrumented(tmp_path, PYTHONPATH=path, OTEL_PYTHON_CONFIGURATOR="another")
+    assert done.code == 0, done.err
+    assert done.out.startswith("another configurator\n")
+    assert len(spans_in(tmp_path / "traces", "work")) == 2
+    assert records_in(tmp_path / "traces")[0].extra["resource"] == {"vendor": "another"}
+
+
+def test_with_a_configuration_file(tmp_path: Path) -> None:
+    """Where OTEL_CONFIG_FILE describes the SDK, its processors go on and ours comes beside."""
+    config = write_program(
+        tmp_path,
+        'file_format: "1.1"\n'
+        "resource:\n  attributes:\n    - {name: service.name, value: declared}\n"
+        "tracer_provider:\n  processors:\n    - simple: {exporter: {console: {}}}\n",
+        "otel.yaml",
+    )
+    done = instrumented(tmp_path, OTEL_CONFIG_FILE=str(config))
+    assert done.code == 0, done.err
+    assert done.out.count('"span_id"') >= 2, done.err
+    assert len(spans_in(tmp_path / "traces", "work")) == 2
+    resource = records_in(tmp_path / "traces")[0].extra["resource"]
+    assert isinstance(resource, dict)
+    assert resource["service.name"] == "declared"
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"OTEL_EXT_SYNC": "often"}, "environment variable OTEL_EXT_SYNC"),
+        ({"OTEL_EXT_CONFIG": "missing.toml"}, "missing.toml does not exist"),
+        ({"OTEL_EXT_BOX_SIZE": "-1", "OTEL_EXT_STALL_AFTER": "soon"}, "2 problems"),
+    ],
+)
+def test_a_wrong_setting_is_said_and_the_rest_kept(
+    tmp_path: Path, variables: dict[str, str], said: str
+) -> None:
+    """The program runs, one line names the setting, and recording goes on without it."""
+    done = instrumented(tmp_path, **variables)
+    assert done.code == 0
+    assert said in done.err
+    assert "Traceback" not in done.err
+    assert len(done.err.splitlines()) == 1
+    assert len(spans_in(tmp_path / "traces", "work")) == 2
+
+
+def test_other_hooks_are_still_called(tmp_path: Path) -> None:
+    """Ours raises nothing, so hooks after it run; here one of them fails by itself."""
+    path = install(tmp_path, "[opentelemetry_pre_instrument]\nanother = another:fail\n")
+    done = instrumented(tmp_path, PYTHONPATH=path)
+    assert done.code == 0
+    assert "a hook of somebody else" in done.err
+
+
+@pytest.mark.parametrize("order", ["ours-outside", "theirs-outside"])
+def test_both_commands_together_record_once(tmp_path: Path, order: str) -> None:
+    """`otel-ext run opentelemetry-instrument ...`, or the reverse, gives each record once."""
+    write_program(tmp_path, PROGRAM)
+    ours = recorded(tmp_path / "traces")
+    words = [*ours, INSTRUMENT] if order == "ours-outside" else [INSTRUMENT, *ours]
+    done = execute([*words, *python("program.py")], cwd=tmp_path, env=environment(**NOWHERE))
+    assert done.code == 0, done.err
+    assert "already instrumented" not in done.err
+    spans = spans_in(tmp_path / "traces")
+    assert [r.event for r in spans] == ["work.start", "SELECT.start", "SELECT.end", "work.end"]
+
+
+def test_run_honours_exporters_of_the_environment(tmp_path: Path) -> None:
+    """Under `otel-ext run` too, exporters that OTEL_TRACES_EXPORTER names get every span."""
+    write_program(tmp_path, PROGRAM)
+    env = environment(**NOWHERE, PATH=os.environ["PATH"])
+    env["OTEL_TRACES_EXPORTER"] = "console"
+    done = execute(recorded(tmp_path / "traces", *python("program.py")), cwd=tmp_path, env=env)
+    assert done.code == 0, done.err
+    assert done.out.count('"span_id"') >= 2
+    assert len(spans_in(tmp_path / "traces")) == 4
+
+
+def test_run_goes_on_with_the_other_instrumentations_when_one_fails(tmp_path: Path) -> None:
+    """One instrumentation that fails is named and left out; the others are switched on."""
+    path = install(
+        tmp_path,
+        "[opentelemetry_instrumentor]\n"
+        "aaa-broken = another:fail\nmissing = another_missing:Instrumentor\n",
+    )
+    write_program(tmp_path, PROGRAM)
+    env = environment(PYTHONPATH=path)
+    done = execute(recorded(tmp_path / "traces", *python("program.py")), cwd=tmp_path, env=env)
+    assert done.code == 0
+    assert done.err.count("instrumentation aaa-broken was left out") == 1
+    assert "another_missing" not in done.err
+    assert len(spans_in(tmp_path / "traces", "SELECT")) == 2
+
+
+@pytest.mark.parametrize(("disabled", "expected"), [("sqlite3, threading", 0), ("*", 0), ("x", 2)])
+def test_instrumentations_can_be_left_out(tmp_path: Path, disabled: str, expected: int) -> None:
+    """OTEL_PYTHON_DISABLED_INSTRUMENTATIONS holds under `otel-ext run` as it does elsewhere."""
+    write_program(tmp_path, PROGRAM)
+    env = environment(OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=disabled)
+    done = execute(recorded(tmp_path / "traces", *python("program.py")), cwd=tmp_path, env=env)
+    assert done.code == 0
+    assert len(spans_in(tmp_path / "traces", "SELECT")) == expected
+    assert len(spans_in(tmp_path / "traces", "work")) == 2

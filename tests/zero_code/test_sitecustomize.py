@@ -1,0 +1,119 @@
+"""The bootstrap that `otel-ext run` puts on the path leaves the rest of start-up as it was."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from otel_ext.zero_code import BOOTSTRAP_DIR
+from tests.programs import (
+    environment,
+    execute,
+    python,
+    recorded,
+    spans_in,
+    write_program,
+)
+
+ONE_SPAN = (
+    "from opentelemetry import trace\n"
+    "with trace.get_tracer('test').start_as_current_span('work'): pass\n"
+)
+
+
+def test_the_bootstrap_is_part_of_the_installation() -> None:
+    """The folder that goes on PYTHONPATH exists and holds a sitecustomize alone."""
+    assert [path.name for path in Path(BOOTSTRAP_DIR).glob("*.py")] == ["sitecustomize.py"]
+
+
+def test_the_sitecustomize_it_hides_runs_too(tmp_path: Path) -> None:
+    """A sitecustomize of the user's own runs, once, and is what `import sitecustomize` gives."""
+    write_program(tmp_path, "print('mine ran')\nMINE = 1\n", "lib/sitecustomize.py")
+    code = "import sitecustomize; print(sitecustomize.MINE)\n" + ONE_SPAN
+    env = environment(PYTHONPATH=str(tmp_path / "lib"))
+    done = execute(recorded(tmp_path / "traces", *python("-c", code)), cwd=tmp_path, env=env)
+    # The first one runs in otel-ext itself.
+    assert (done.code, done.out) == (0, "mine ran\nmine ran\n1\n"), done.err
+    assert len(spans_in(tmp_path / "traces", "work")) == 2
+
+
+@pytest.mark.parametrize("text", ["1/0", "import no_such_module"])
+def test_a_sitecustomize_that_fails_is_reported_as_always(tmp_path: Path, text: str) -> None:
+    """The interpreter says what it says without us, and the spans are recorded all the same."""
+    write_program(tmp_path, text, "lib/sitecustomize.py")
+    env = environment(PYTHONPATH=str(tmp_path / "lib"))
+    plain = execute(python("-c", ONE_SPAN), cwd=tmp_path, env=env)
+    assert "Error in sitecustomize" in plain.err
+    done = execute(recorded(tmp_path / "traces", *python("-c", ONE_SPAN)), cwd=tmp_path, env=env)
+    assert done.code == 0
+    # Once for otel-ext's own process, once for the program's.
+    assert done.err.startswith(plain.err * 2)
+    assert len(spans_in(tmp_path / "traces", "work")) == 2
+
+
+def test_the_path_of_modules_is_as_without_us(tmp_path: Path) -> None:
+    """The bootstrap takes itself off `sys.path` and stays in PYTHONPATH for children."""
+    code = "import os, sys; print(sys.path); print(os.environ['PYTHONPATH'])"
+    env = environment(PYTHONPATH="lib")
+    plain = execute(python("-c", code), cwd=tmp_path, env=env).out.splitlines()
+    done = execute(recorded(tmp_path / "t", *python("-c", code)), cwd=tmp_path, env=env)
+    path, variable = done.out.splitlines()
+    assert path == plain[0]
+    assert variable == f"{BOOTSTRAP_DIR}{os.pathsep}lib"
+
+
+def test_a_broken_start_never_stops_the_program(tmp_path: Path) -> None:
+    """Where our package is broken the program runs; the command itself says so once."""
+    fake = "raise RuntimeError('half an installation')\n"
+    write_program(tmp_path, fake, "lib/otel_ext/__init__.py")
+    env = environment(
+        PYTHONPATH=os.pathsep.join([BOOTSTRAP_DIR, str(tmp_path / "lib")]),
+        OTEL_EXT_AUTO="true",
+        OTEL_EXT_RUN_PID=str(os.getpid()),
+    )
+    code = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'print(1)'])"
+    done = execute(python("-c", code), cwd=tmp_path, env=env)
+    assert (done.code, done.out) == (0, "1\n")
+    assert done.err.count("half an installation") == 1
+
+
+def test_switched_off_it_imports_nothing(tmp_path: Path) -> None:
+    """With OTEL_EXT_AUTO unset or false the SDK is not even imported."""
+    code = "import sys; print('opentelemetry' in sys.modules)"
+    for value in ("", "false", "0", "no"):
+        env = environment(PYTHONPATH=BOOTSTRAP_DIR, OTEL_EXT_AUTO=value)
+        done = execute(python("-c", code), cwd=tmp_path, env=env)
+        assert (done.out, done.err) == ("False\n", "")
+
+
+def test_isolated_interpreters_are_left_alone(tmp_path: Path) -> None:
+    """`python -I` ignores the environment, so it runs unrecorded; the closing words say so."""
+    done = execute(recorded(tmp_path / "t", *python("-I", "-c", "print(1)")), cwd=tmp_path)
+    assert (done.code, done.out) == (0, "1\n")
+    assert "otel-ext: no records." in done.err
+
+
+@pytest.mark.parametrize("version", ["python2.7", "python3.6", "python3.7"])
+def test_interpreters_too_old_for_us_run_unharmed(tmp_path: Path, version: str) -> None:
+    """The bootstrap starts on any Python: an old one runs its program and says nothing odd."""
+    found = subprocess.run(
+        [sys.executable, "-c", f"import shutil; print(shutil.which({version!r}) or '')"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    works = found and execute([found, "-c", "print(1)"], cwd=tmp_path).code == 0
+    # Without an old interpreter, what it would reject is looked for in the source.
+    if not works:
+        source = Path(BOOTSTRAP_DIR, "sitecustomize.py").read_text(encoding="ascii")
+        assert not any(new in source for new in ("->", 'f"', ":=", "from __future__ import ann")) or (
+            "# type: () ->" in source
+        )
+        return
+    env = environment(PYTHONPATH=BOOTSTRAP_DIR, OTEL_EXT_AUTO="true")
+    done = execute([found, "-c", "print(1)"], cwd=tmp_path, env=env)
+    assert (done.code, done.out, done.err) == (0, "1\n", "")
