@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast, get_args
 
 from otel_ext.errors import ConfigError
+from otel_ext.inflight.tracker import dump
 from otel_ext.journal.opening import Durability, JournalSettings
 from otel_ext.journal.writer import open_writer
 from otel_ext.record.codec import encode_line
@@ -40,6 +41,8 @@ _WHERE: Final = "JsonlExporter: records are lost"
 _MODES: Final = get_args(Durability)
 _MAX_INTRODUCED: Final = 10_000
 _MAX_REMEMBERED: Final = 100_000
+# What another process asks for must not fill the box and push records out.
+_MAX_TOLD: Final = 1_000
 
 
 class JsonlExporter:
@@ -99,6 +102,7 @@ class JsonlExporter:
             _with_durability(settings or JournalSettings(), durability),
             preamble=self._preamble,
             worker=shared_worker(),
+            on_request=_tell_places,
         )
         self._begin_anew()
         after_fork_in_child(self._begin_anew)
@@ -216,6 +220,11 @@ class JsonlExporter:
         self._introduced = {}
         self._open = {}
         self._begun = False
+
+
+def _tell_places() -> None:
+    """Record where the open spans are: `otel-ext ps --now` wants to know."""
+    dump(_MAX_TOLD)
 
 
 def _absolute(path: str | os.PathLike[str]) -> Path:

@@ -85,14 +85,22 @@ class RecordSpanExporter(SpanExporter):
         return result
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Flush `exporter`."""
-        return self._exporter.force_flush(timeout_millis)
+        """Flush `exporter`; whether that was done in time."""
+        try:
+            return self._exporter.force_flush(timeout_millis)
+        except Exception as error:  # noqa: BLE001 - the SDK would let it through
+            report_problem("RecordSpanExporter: flush failed", error)
+            return False
 
     def shutdown(self) -> None:
         """Shut `exporter` down. Twice is once."""
-        if not self._closed:
-            self._closed = True
+        if self._closed:
+            return
+        self._closed = True
+        try:
             self._exporter.shutdown()
+        except Exception as error:  # noqa: BLE001 - the SDK would let it through
+            report_problem("RecordSpanExporter: shutdown failed", error)
 
 
 class StockSpanExporterAdapter:

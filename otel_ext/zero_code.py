@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Final
 from otel_ext.runtime.guard import report_problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
 
     from otel_ext.config import Config
 
@@ -39,6 +39,7 @@ BOOTSTRAP_DIR: Final = str(Path(__file__).resolve().parent / "cli" / "_site")
 
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _GEVENT_PATCH: Final = "OTEL_PYTHON_AUTO_INSTRUMENTATION_EXPERIMENTAL_GEVENT_PATCH"
+_SDK_START: Final = "opentelemetry.instrumentation.auto_instrumentation"
 # Each of these asks for an SDK that is configured the way of opentelemetry-instrument.
 _SDK_WANTED: Final = (
     "OTEL_CONFIG_FILE",
@@ -100,7 +101,7 @@ def start_process() -> None:
 
 
 @contextmanager
-def _children_unrecorded() -> Iterator[None]:
+def _children_unrecorded() -> Generator[None, None, None]:
     """Keep processes that are started meanwhile from recording.
 
     A resource detector may start one; it is no part of the program, and would
@@ -165,14 +166,13 @@ def _instrument() -> None:
 
 
 def _initialize_sdk() -> None:
-    from opentelemetry.instrumentation.auto_instrumentation import initialize  # noqa: PLC0415
-
-    initialize()
+    # By name, since the package is optional and comes without types.
+    import_module(_SDK_START).initialize()
 
 
 def _sdk_has_started() -> bool:
     """Whether `opentelemetry-instrument` has been here before us."""
-    return "opentelemetry.instrumentation.auto_instrumentation" in sys.modules
+    return _SDK_START in sys.modules
 
 
 def _sdk_is_wanted() -> bool:

@@ -56,7 +56,7 @@ _find_async_caller: Final = CallsiteParameterAdder(
 )
 _SUPPRESS: Final = "suppress_instrumentation"
 # What Record(...) comes to, without its naming of 23 arguments: a third of the cost.
-_new: Final = cast("Callable[[type[Record], tuple[object, ...]], Record]", tuple.__new__)
+_new: Final = cast("Callable[[type[Record], tuple[object, ...]], Record]", vars(tuple)["__new__"])
 _sites: dict[tuple[object, object, object], CallSite] = {}
 
 
@@ -172,11 +172,12 @@ class LogCapture:
         A context never changes. It is held weakly, for it holds the span.
         """
         span = trace.get_current_span(context).get_span_context()
-        ids = ("", "")
+        trace_id = span_id = ""
         if span.is_valid:
-            ids = (trace.format_trace_id(span.trace_id), trace.format_span_id(span.span_id))
-        self._ids = (ref(context), *ids)
-        return ids
+            trace_id = trace.format_trace_id(span.trace_id)
+            span_id = trace.format_span_id(span.span_id)
+        self._ids = (ref(context), trace_id, span_id)
+        return trace_id, span_id
 
     def _with_exception(
         self, fields: dict[str, object], logger: object, method_name: str

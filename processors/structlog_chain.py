@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import structlog
 from structlog.processors import StackInfoRenderer, TimeStamper, add_log_level
@@ -67,10 +67,9 @@ def is_unconfigured() -> bool:
     chain = [one for one in chain if not is_official(one)]
     if chain and isinstance(chain[-1], (SetupRenderer, SetupTap)):
         return True
-    return len(chain) == len(_DEFAULTS) and all(
-        one is default or type(one) is default
-        for one, default in zip(chain, _DEFAULTS, strict=True)
-    )
+    if len(chain) != len(_DEFAULTS):
+        return False
+    return all(default in (one, type(one)) for one, default in zip(chain, _DEFAULTS, strict=True))
 
 
 def exports_records(processors: Iterable[object]) -> bool:
@@ -87,7 +86,7 @@ def formatter_exports(root: logging.Logger) -> bool:
         isinstance(one, LogRecorder) and one.exporter is not None
         for formatter in formatters
         if isinstance(formatter, ProcessorFormatter)
-        for one in formatter.processors
+        for one in cast("Iterable[object]", formatter.processors)
     )
 
 

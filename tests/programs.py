@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from otel_ext.record.decode import decode_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from otel_ext.record.model import Record
 
@@ -130,7 +130,7 @@ def started(
     cwd: Path,
     env: Mapping[str, str] | None = None,
     new_session: bool = True,
-) -> Iterator[subprocess.Popen[bytes]]:
+) -> Generator[subprocess.Popen[bytes], None, None]:
     """Start a program; what is left of it at the end is killed.
 
     Its output goes to `output.txt` in `cwd`, so that it never waits for a reader.

@@ -44,9 +44,7 @@ def work(provider: TracerProvider, name: str = "work") -> None:
 
 def run(code: str, cwd: Path, **variables: str) -> str:
     """Run code in a process of its own, where no provider is set, and return its output."""
-    done = execute(
-        python("-c", textwrap.dedent(code)), cwd=cwd, env=environment(**variables)
-    )
+    done = execute(python("-c", textwrap.dedent(code)), cwd=cwd, env=environment(**variables))
     assert done.code == 0, done.err
     return done.out + done.err
 

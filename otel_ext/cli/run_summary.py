@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import signal
 import time
-from typing import IO, TYPE_CHECKING, Final, NamedTuple
+from typing import IO, TYPE_CHECKING, Final, NamedTuple, cast
 
 import orjson
 
@@ -93,7 +93,7 @@ def _meta(line: bytes) -> dict[str, object]:
         meta = orjson.loads(line)[META_KEY]
     except (orjson.JSONDecodeError, KeyError, TypeError, IndexError):
         return {}
-    return meta if isinstance(meta, dict) else {}
+    return cast("dict[str, object]", meta) if isinstance(meta, dict) else {}
 
 
 class RunSummary:

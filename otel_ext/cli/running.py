@@ -116,8 +116,9 @@ class Collector:
         """Yield each file that has to be read, with the boxes that drain to it."""
         is_file = place.is_file()
         folder = place.parent if is_file else place
-        newest = {} if is_file else _newest_segments(folder)
-        marks = {path: _size(path) for path in [*newest.values(), *self._readers]}
+        # Before the boxes: what is in a file beyond this size may be in a box, too.
+        marks = {path: _size(path) for path in list_segments(folder)}
+        newest = {} if is_file else _newest(marks)
         by_file: dict[Path, list[BoxView]] = {}
         for box in read_boxes(folder):
             path = folder / box.target if box.target else newest.get(box.id)
@@ -255,9 +256,10 @@ def _last_seq(boxes: list[BoxView], heartbeat: Record | None) -> int:
     return max([said if type(said) is int else 0, *(box.last_seq for box in boxes)])
 
 
-def _newest_segments(folder: Path) -> dict[str, Path]:
+def _newest(segments: Iterable[Path]) -> dict[str, Path]:
+    """Return the newest of each incarnation's segments, given in their order."""
     newest: dict[str, Path] = {}
-    for path in list_segments(folder):
+    for path in segments:
         name = parse_segment_name(path.name)
         if name is not None:
             newest[name.incarnation] = path

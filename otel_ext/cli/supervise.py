@@ -67,7 +67,7 @@ def supervise(command: list[str], environment: Mapping[str, str]) -> Ended:
         CommandError: The kernel refuses to start it.
     """
     # One that ignores SIGCHLD, as some parents leave it to us, never learns of an end.
-    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.signal(signal.SIGCHLD, _ignore)
     before: set[int | signal.Signals] = signal.pthread_sigmask(signal.SIG_BLOCK, _WANTED)
     try:
         child = _spawn(command, environment, before)
@@ -82,6 +82,10 @@ def supervise(command: list[str], environment: Mapping[str, str]) -> Ended:
     finally:
         _forget_pending()
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _ignore(_number: int, _frame: object) -> None:
+    """Handle a signal by doing nothing; unlike SIG_IGN, no program inherits that."""
 
 
 def _spawn(

@@ -101,8 +101,11 @@ class Tracker:
 _trackers: Final[weakref.WeakSet[Tracker]] = weakref.WeakSet()
 
 
-def dump() -> int:
+def dump(limit: int | None = None) -> int:
     """Record where every open span of this process is now, with its stack.
+
+    Args:
+        limit: The oldest so many of each provider only; None for all.
 
     Returns:
         For how many spans a record was made.
@@ -110,4 +113,4 @@ def dump() -> int:
     >>> dump() >= 0
     True
     """
-    return sum(tracker.watchdog.dump() for tracker in list(_trackers))
+    return sum(tracker.watchdog.dump(limit) for tracker in list(_trackers))

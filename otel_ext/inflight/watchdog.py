@@ -84,14 +84,17 @@ class Watchdog:
         if due:
             self._tell(due)
 
-    def dump(self) -> int:
+    def dump(self, limit: int | None = None) -> int:
         """Emit an update for every open span, stalled or not, with its stack.
+
+        Args:
+            limit: For the oldest so many only; None for all.
 
         Returns:
             For how many spans.
         """
         now = monotonic_ns()
-        opened = [(key, entry, now - entry.born) for key, entry in self._table.entries()]
+        opened = [(key, entry, now - entry.born) for key, entry in self._table.entries()[:limit]]
         self._tell(opened)
         return len(opened)
 

@@ -236,6 +236,20 @@ class BlackBox:
         self._set_word(layout.STAMP_AT, now_ns)
         self._set_word(layout.LAST_SEQ_AT, last_seq)
 
+    @property
+    def request(self) -> int:
+        """What another process has set to learn where this one is; 0 before the first time."""
+        return self._word(layout.REQUEST_AT)
+
+    @property
+    def answer(self) -> int:
+        """The request that was answered last."""
+        return self._word(layout.ANSWER_AT)
+
+    def answer_request(self, request: int) -> None:
+        """Say that all a `request` asks for has been stored."""
+        self._set_word(layout.ANSWER_AT, request)
+
     def seal(self, reason: str) -> None:
         """Take no more lines; those that are in can still be drained.
 
@@ -279,6 +293,10 @@ class BlackBox:
     def _end(self, index: int) -> int:
         sealed = self._sealed_ends[index]
         return self._chunks[index].tell() if sealed is None else sealed
+
+    def _word(self, at: int) -> int:
+        value: int = layout.WORD.unpack_from(self._chunks[0], at)[0]
+        return value
 
     def _set_word(self, at: int, value: int) -> None:
         layout.WORD.pack_into(self._chunks[0], at, value)

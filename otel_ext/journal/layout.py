@@ -40,6 +40,9 @@ _CHECKSUM_AT: Final = 2044
 STAMP_AT: Final = 2048
 LAST_SEQ_AT: Final = 2056
 EXIT_MARK_AT: Final = 2064
+# Set by whoever wants to know where the program is, and repeated when it told.
+REQUEST_AT: Final = 2072
+ANSWER_AT: Final = 2080
 DRAINED_AT: Final = 2112
 WORD: Final = struct.Struct("<Q")
 _MAX_TEXT: Final = 400

@@ -190,7 +190,10 @@ class _Work:
         for box in reader.boxes:
             if box.facts is not None and box.facts.target:
                 return Path(box.facts.target).name
-        return reader.segments[-1].name if reader.segments else ""
+        if reader.segments:
+            return reader.segments[-1].name
+        # It may have made a file and died before the first line was in it.
+        return _newest_segment(self.folder, reader.id)
 
     def _remove_boxes(self, reader: IncarnationReader) -> None:
         if not reader.boxes:
@@ -202,6 +205,16 @@ class _Work:
                     os.unlink(box.path.name, dir_fd=folder)
         finally:
             os.close(folder)
+
+
+def _newest_segment(folder: Path, incarnation: str) -> str:
+    """Return the name of an incarnation's newest segment; empty if there is none."""
+    newest = ""
+    for path in list_segments(folder):
+        name = parse_segment_name(path.name)
+        if name is not None and name.incarnation == incarnation:
+            newest = path.name
+    return newest
 
 
 def _modified_ns(reader: IncarnationReader) -> int:

@@ -15,6 +15,7 @@ import threading
 from time import monotonic, sleep, time_ns
 from typing import TYPE_CHECKING, Final
 
+from otel_ext.journal.blackbox import BlackBox
 from otel_ext.journal.face import JournalState, LineWriter, Mode
 from otel_ext.journal.opening import JournalSettings, Opened, open_source
 from otel_ext.journal.retention import apply_retention
@@ -55,6 +56,8 @@ class Journal:
         preamble: Lines that begin every file: what a reader must know without
             the older ones. Called on the thread that opens or rotates.
         worker: Whose thread calls `drain`; None if the owner does.
+        on_request: Records where this program is; called on the worker's thread
+            when another process asks by the box.
 
     >>> from pathlib import Path
     >>> from tempfile import mkdtemp
@@ -73,12 +76,14 @@ class Journal:
         *,
         preamble: Callable[[], Iterable[bytes]] = tuple,
         worker: Worker | None = None,
+        on_request: Callable[[], object] | None = None,
     ) -> None:
         # A daemon changes its working directory after this.
         self.path = path.absolute()
         self.settings = settings or JournalSettings()
         self._preamble = preamble
         self._worker = worker
+        self._on_request = on_request
         self._job: Job | None = None
         self._cell = HealthCell("journal", "nothing recorded yet")
         self._inherited: SegmentWriter | None = None
@@ -201,6 +206,7 @@ class Journal:
             return True
         self._passes += 1
         number = self._passes
+        self._answer_request(opened)
         now = monotonic()
         if now < self._retry_at:
             self._tick(opened, now)
@@ -223,6 +229,20 @@ class Journal:
             # Last: whoever waits for it may go on to remove what is left.
             self._clean_pass = number
         return clean
+
+    def _answer_request(self, opened: Opened) -> None:
+        """Record where this program is, if another process has asked since the last time."""
+        box = opened.source
+        if self._on_request is None or not isinstance(box, BlackBox):
+            return
+        request = box.request
+        if request == box.answer:
+            return
+        try:
+            self._on_request()
+        except Exception as error:  # noqa: BLE001 - what waits must be written all the same
+            report_problem("journal: a request from outside", error)
+        box.answer_request(request)
 
     def _note_failure(self, opened: Opened, error: OSError) -> None:
         if not self._problem:
@@ -354,6 +374,7 @@ def open_writer(
     *,
     preamble: Callable[[], Iterable[bytes]] = tuple,
     worker: Worker | None = None,
+    on_request: Callable[[], object] | None = None,
 ) -> Journal:
     """Return a journal at `path`; nothing is made there before the first line.
 
@@ -362,5 +383,6 @@ def open_writer(
         settings: How lines are kept.
         preamble: Lines that begin every file.
         worker: The worker that drains it; None if the owner calls `drain`.
+        on_request: Records where this program is, when another process asks.
     """
-    return Journal(path, settings, preamble=preamble, worker=worker)
+    return Journal(path, settings, preamble=preamble, worker=worker, on_request=on_request)

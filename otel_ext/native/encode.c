@@ -4,6 +4,8 @@
 #define SECOND 1000000000LL
 #define FIRST_SECOND (-62135596800LL)   /* 0001-01-01T00:00:00Z */
 #define LAST_SECOND 253402300799LL      /* 9999-12-31T23:59:59Z */
+#define MAX_BYTES (1048576 - 64)        /* as _MAX_BYTES of the Python codec */
+#define MAX_NS 0x7fffffffffffffffLL
 #define STAMP_SIZE 20                   /* 2026-11-20T16:00:00. */
 
 static void write_digits(char *at, long long number, int width)
@@ -163,6 +165,17 @@ static int put_relations(Buffer *b, PyObject *record)
     return 0;
 }
 
+/* The difference, kept within 64 bits and symmetric as in the Python codec. */
+static long long duration_of(long long start_ns, long long time_ns)
+{
+    if (start_ns < 0 && time_ns > MAX_NS + start_ns)
+        return MAX_NS;
+    if (start_ns > 0 && time_ns < -MAX_NS + start_ns)
+        return -MAX_NS;
+    long long duration = time_ns - start_ns;
+    return duration < -MAX_NS ? -MAX_NS : duration;
+}
+
 static int put_end(Buffer *b, PyObject *record, long long time_ns)
 {
     long long start_ns;
@@ -170,7 +183,7 @@ static int put_end(Buffer *b, PyObject *record, long long time_ns)
     PyObject *events = PyTuple_GET_ITEM(record, F_EVENTS);
     PyObject *abandoned = PyTuple_GET_ITEM(record, F_ABANDONED);
     if (PUT(b, ",\"start\":\"") < 0 || put_time_field(b, record, F_START_NS, &start_ns) < 0
-        || PUT(b, "\",\"duration_ns\":") < 0 || put_number(b, time_ns - start_ns) < 0
+        || PUT(b, "\",\"duration_ns\":") < 0 || put_number(b, duration_of(start_ns, time_ns)) < 0
         || PUT(b, ",\"status\":") < 0)
         return -1;
     int plain = status == Py_None || status == config.unset_status;
@@ -188,7 +201,7 @@ static int put_end(Buffer *b, PyObject *record, long long time_ns)
 /* The user's data, by the Python codec: it knows every awkward value. */
 static int put_any_object(Buffer *b, PyObject *attributes)
 {
-    PyObject *budget = PyLong_FromSsize_t(1048576 - b->size);
+    PyObject *budget = PyLong_FromSsize_t(MAX_BYTES - b->size);
     PyObject *encoded = budget == NULL ? NULL
         : PyObject_CallFunctionObjArgs(config.encode_object, attributes, budget, NULL);
     Py_XDECREF(budget);

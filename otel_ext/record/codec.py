@@ -35,7 +35,10 @@ _SPAN_START: Final = ',"provisional":true,"version":2,"kind":"span","phase":"sta
 _SPAN_UPDATE: Final = ',"provisional":true,"version":2,"kind":"span","phase":"update","seq":'
 _SPAN_END: Final = ',"version":2,"kind":"span","phase":"end","seq":'
 _SPAN: Final = {"start": _SPAN_START, "update": _SPAN_UPDATE, "end": _SPAN_END}
+# Compat mode adds the timestamp behind this limit.
+_MAX_BYTES: Final = MAX_LINE_BYTES - 64
 _MAX_LIST_BYTES: Final = MAX_LINE_BYTES // 4
+_MAX_NS: Final = 2**63 - 1
 _MAX_NAMES: Final = 4_096
 _MAX_NAME: Final = 256
 
@@ -70,7 +73,7 @@ def encode_line_python(record: Record) -> bytes:
     if not record.attributes:
         return f"{meta}}}}}\n".encode()
     head = f"{meta}}},".encode()
-    return head + encode_object(record.attributes, MAX_LINE_BYTES - len(head))[1:] + b"\n"
+    return head + encode_object(record.attributes, _MAX_BYTES - len(head))[1:] + b"\n"
 
 
 def _span_meta(record: Record) -> str:
@@ -103,9 +106,11 @@ def _span_meta(record: Record) -> str:
 
 
 def _end_meta(record: Record) -> str:
+    # A user may give any time at all; the duration stays within 64 bits.
+    duration = min(max(record.time_ns - record.start_ns, -_MAX_NS), _MAX_NS)
     text = (
         f',"start":"{format_ns(record.start_ns)}"'
-        f',"duration_ns":{record.time_ns - record.start_ns}'
+        f',"duration_ns":{duration}'
         f',"status":{_encode_status(record.status)}'
     )
     if record.events:
@@ -175,9 +180,10 @@ def _bounded_list(items: Iterable[str]) -> str:
     kept: list[str] = []
     room = _MAX_LIST_BYTES
     for item in items:
-        if len(item) > room:
+        size = len(item) if item.isascii() else len(item.encode())
+        if size >= room:
             break
-        room -= len(item)
+        room -= size + 1
         kept.append(item)
     return f"[{','.join(kept)}]"
 

@@ -85,8 +85,13 @@ def encode_object(mapping: Mapping[str, object], budget: int = MAX_LINE_BYTES) -
         encoded = orjson.dumps(mapping)
     except Exception:  # noqa: BLE001 - any value may fail in any way
         return _encode_carefully(mapping, budget)
-    # orjson writes NaN as null; long lines may hold long texts.
-    if b"null" in encoded or len(encoded) > MAX_TEXT or META_KEY in mapping:
+    # orjson writes NaN as null; long lines may hold long texts, many brackets deep nests.
+    if (
+        b"null" in encoded
+        or len(encoded) > MAX_TEXT
+        or META_KEY in mapping
+        or encoded.count(b"[") + encoded.count(b"{") > MAX_DEPTH
+    ):
         return _encode_carefully(mapping, budget)
     return _make_safe(encoded)
 
@@ -121,7 +126,7 @@ def _encode_carefully(mapping: Mapping[str, object], budget: int) -> bytes:
         items = [("value", f"<unprintable: {type(mapping).__name__}>")]
     room = budget - 2
     for key, value in items:
-        name = encode_text(SHIELDED_META_KEY if key == META_KEY else _key(key))
+        name = encode_text(_shield(mapping) if key == META_KEY else _key(key))
         encoded = encode_value(value)
         if len(name) + len(encoded) + 2 > room:
             encoded = b'"<left out: %d bytes>"' % len(encoded)
@@ -130,6 +135,14 @@ def _encode_carefully(mapping: Mapping[str, object], budget: int) -> bytes:
         room -= len(name) + len(encoded) + 2
         parts.append(name + b":" + encoded)
     return b"{" + b",".join(parts) + b"}"
+
+
+def _shield(mapping: Mapping[str, object]) -> str:
+    """Return the name that the user's `__tracer_meta__` gets: one that is not taken."""
+    name = SHIELDED_META_KEY
+    while name in mapping:
+        name = f"user.{name}"
+    return name
 
 
 def _key(key: object) -> str:

@@ -12,6 +12,7 @@ from time import time_ns
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.record.model import EMPTY, UNKNOWN_SITE, CallSite, Record
+from otel_ext.record.values import encode_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,8 +30,9 @@ __all__ = [
 PROCESS_START: Final = "process.start"
 PROCESS_END: Final = "process.end"
 
-_MAX_ARGUMENTS: Final = 256
+_MAX_ARGV: Final = 16_384
 _MAX_ARGUMENT: Final = 4_096
+_MAX_RESOURCE: Final = 65_536
 
 
 def process_start_record(process: Process, seq: int) -> Record:
@@ -51,7 +53,7 @@ def process_start_record(process: Process, seq: int) -> Record:
         "boot_id": process.boot_id,
         "host": process.host,
         "argv": _bounded(process.argv),
-        "resource": process.resource,
+        "resource": _bounded_resource(process.resource),
     }
     return process_record(PROCESS_START, process, seq, facts)
 
@@ -94,6 +96,25 @@ def _main_site() -> CallSite:
 
 def _bounded(argv: tuple[str, ...]) -> list[str]:
     """Return the command line cut to what a record has room for."""
-    kept = [argument[:_MAX_ARGUMENT] for argument in argv[:_MAX_ARGUMENTS]]
-    left_out = len(argv) - len(kept)
-    return [*kept, f"<left out: {left_out} arguments>"] if left_out else kept
+    kept: list[str] = []
+    room = _MAX_ARGV
+    for argument in argv:
+        if room <= 0:
+            kept.append(f"<left out: {len(argv) - len(kept)} arguments>")
+            break
+        kept.append(argument[: min(room, _MAX_ARGUMENT)])
+        room -= len(kept[-1]) + 1
+    return kept
+
+
+def _bounded_resource(resource: Mapping[str, object]) -> dict[str, object]:
+    """Return the resource without what a record has no room for."""
+    kept: dict[str, object] = {}
+    room = _MAX_RESOURCE
+    for key, value in resource.items():
+        room -= len(key) + len(encode_value(value))
+        if room < 0:
+            kept["…"] = f"<left out: {len(resource) - len(kept)} attributes>"
+            break
+        kept[key] = value
+    return kept

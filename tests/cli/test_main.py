@@ -97,7 +97,10 @@ def test_errors_of_a_subcommand_become_exit_codes(
         def run(self, _args: object) -> int:
             raise error
 
-    monkeypatch.setattr("otel_ext.cli.main.load", lambda _command: Failing())
+    def load(_command: commands.Command) -> Failing:
+        return Failing()
+
+    monkeypatch.setattr("otel_ext.cli.main.load", load)
     assert main(["run"]) == code
     assert capsys.readouterr().err.startswith(said)
 

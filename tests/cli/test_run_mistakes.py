@@ -77,8 +77,12 @@ def test_a_folder_without_permission_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A folder this user cannot write to is named before the program starts."""
+
+    def access(path: str, _mode: int) -> bool:
+        return Path(path) != tmp_path
+
     # Tests may run as root, to whom no folder is closed.
-    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path)  # noqa: ARG005
+    monkeypatch.setattr(os, "access", access)
     assert main(["run", "--output", str(tmp_path / "traces"), "--", "true"]) == 2
     assert f"{tmp_path} cannot be written to" in capsys.readouterr().err
 

@@ -224,5 +224,8 @@ def test_record_span_exporter_after_shutdown_fails() -> None:
 def test_spoilt_exporter_in_a_stock_processor_does_not_reach_the_program() -> None:
     """An exporter of ours that raises is the batch's failure, nobody's exception."""
     provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(RecordSpanExporter(Spoilt())))
+    exporter = RecordSpanExporter(Spoilt())
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
     provider.get_tracer("t").start_span("s").end()
+    assert not exporter.force_flush(100)
+    provider.shutdown()

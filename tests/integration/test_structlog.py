@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 import structlog
-from opentelemetry.instrumentation.structlog import StructlogInstrumentor
+from opentelemetry.instrumentation.structlog import (  # pyright: ignore[reportMissingTypeStubs]
+    StructlogInstrumentor,
+)
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.trace import TracerProvider
@@ -26,7 +28,9 @@ from otel_ext.structlog_setup import configure_structlog
 from tests.structlog_kit import META, Kept, fail
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Generator, Iterator
+
+    from structlog.typing import EventDict, Processor
 
 Output: TypeAlias = "pytest.CaptureFixture[bytes]"
 
@@ -44,7 +48,7 @@ def as_in_a_new_process() -> Iterator[None]:
 
 
 @contextmanager
-def bare_root() -> Iterator[None]:
+def bare_root() -> Generator[None]:
     """Give the root logger no handlers for a while, not even those of pytest."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
@@ -60,7 +64,7 @@ def bare_root() -> Iterator[None]:
 @pytest.fixture
 def official() -> Iterator[InMemoryLogRecordExporter]:
     """Activate the official instrumentation; return what it exports to."""
-    exporter = InMemoryLogRecordExporter()
+    exporter = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]
     provider = LoggerProvider()
     provider.add_log_record_processor(SimpleLogRecordProcessor(exporter))
     StructlogInstrumentor().instrument(logger_provider=provider)
@@ -138,7 +142,7 @@ def test_changing_from_json_to_people_keeps_cached_loggers_whole(
 
 def test_a_configuration_of_the_programs_own_is_kept(capsysbinary: Output) -> None:
     """Its processors and its output stay as they are; each log becomes a record besides."""
-    chain = [add_log_level, TimeStamper(fmt="iso", utc=True), JSONRenderer()]
+    chain: list[Processor] = [add_log_level, TimeStamper(fmt="iso", utc=True), JSONRenderer()]
     structlog.configure(processors=chain, cache_logger_on_first_use=True)
     log = structlog.get_logger()
     log.info("before")
@@ -182,7 +186,7 @@ def test_processors_of_ours_that_are_there_are_not_doubled(
     """Where the program itself exports by one of our processors, nothing is added."""
     kept = Kept()
     rest = [JSONRenderer()] if final is TracerMetaProcessor else []
-    made = final(kept) if rest else final(kept, text=True)
+    made: Any = TracerMetaProcessor(kept) if rest else TracerMetaRenderer(kept, text=True)
     structlog.configure(processors=[made, *rest])
     configure_structlog(kept)
     structlog.get_logger().info("x")
@@ -192,15 +196,15 @@ def test_processors_of_ours_that_are_there_are_not_doubled(
 
 @pytest.mark.parametrize("instrument_first", [True, False])
 def test_beside_the_official_instrumentation(
-    instrument_first: bool,  # noqa: FBT001 - a case of the test
+    instrument_first: bool,
     capsysbinary: Output,
 ) -> None:
     """In either order: one line, one record, one OpenTelemetry log with the event as body."""
-    exporter = InMemoryLogRecordExporter()
+    exporter = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]
     provider = LoggerProvider()
     provider.add_log_record_processor(SimpleLogRecordProcessor(exporter))
     kept = Kept()
-    steps = [
+    steps: list[Callable[[], object]] = [
         lambda: StructlogInstrumentor().instrument(logger_provider=provider),
         lambda: configure_structlog(kept),
     ]
@@ -270,7 +274,7 @@ def test_the_programs_handlers_go_on_printing(capsysbinary: Output) -> None:
 
 
 @pytest.mark.parametrize("wrapped", [True, False])
-def test_structlog_through_logging_is_not_doubled(wrapped: bool) -> None:  # noqa: FBT001
+def test_structlog_through_logging_is_not_doubled(wrapped: bool) -> None:
     """Events that structlog sends through `logging` reach the stream once, from its chain."""
     with bare_root():
         printed = io.StringIO()
@@ -295,14 +299,19 @@ def test_structlog_through_logging_is_not_doubled(wrapped: bool) -> None:  # noq
         assert json.loads(printed.getvalue().splitlines()[0]) == {"event": "own", "n": 1}
 
 
+def broken(_logger: object, _method: str, _event_dict: EventDict) -> EventDict:
+    """Raise; a structlog processor."""
+    raise RuntimeError("broken")
+
+
 def test_the_bridge_survives_what_logging_allows(capfd: pytest.CaptureFixture[str]) -> None:
     """Arguments that do not fit and hostile extras cost nothing, and nothing is raised."""
     kept = Kept()
     log = logging.Logger("x")  # noqa: LOG001 - kept apart from the program's tree
     log.addHandler(StdlibBridge(TracerMetaProcessor(kept)))
-    log.warning("%d of %d", "one")
+    log.warning("%d of %d", "one")  # noqa: PLE1206 - the mistake in question
     log.warning("fine")
-    log.addHandler(StdlibBridge(lambda *_: fail(RuntimeError("broken"))))
+    log.addHandler(StdlibBridge(broken))
     log.warning("still fine")
     assert kept.names == ["%d of %d", "fine", "still fine"]
     assert "StdlibBridge: a log record is lost: RuntimeError: broken" in capfd.readouterr().err

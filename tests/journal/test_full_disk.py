@@ -30,7 +30,7 @@ FILLS_UP = """
     neighbour = place / "neighbour.jsonl"
     neighbour.write_bytes(line(1, "neighbour") * 20)
     ballast = place / "ballast"
-    ballast.write_bytes(b"x" * 8192)
+    ballast.write_bytes(b"x" * 24 * 1024)
     settings = ALONE._replace(durability=mode, box_size=size)
     journal = Journal(place / "traces", settings, worker=shared_worker())
     taken = accepted = 0
@@ -46,23 +46,28 @@ FILLS_UP = """
     for _ in range(200):
         say()
     full = journal.state()
+    def written():
+        return sum(path.stat().st_size for path in (place / "traces").glob("*.jsonl"))
+    before = written()
     ballast.unlink()
     began = time.monotonic()
-    while journal.state().problem and time.monotonic() - began < 20:
+    while written() == before and time.monotonic() - began < 20:
         time.sleep(0.01)
     resumed = time.monotonic() - began
     # Room for what waited: let the file go when it has been read.
     lines, skipped = {}, 0
     deadline = time.monotonic() + 30
     while True:
+        done = journal.flush(300)
         for path in sorted((place / "traces").glob("*.jsonl")):
             for item in scan(path):
+                done = False
                 if isinstance(item, Line):
                     lines[item.key] = lines.get(item.key, 0) + 1
                 else:
                     skipped += 1
             path.unlink()
-        if journal.flush(300) and not list((place / "traces").glob("*.jsonl")):
+        if done:
             break
         assert time.monotonic() < deadline, journal.state()
     counts = COUNTERS.snapshot()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import json
 import sys
 import sysconfig
 from pathlib import Path
@@ -209,3 +210,14 @@ def test_the_compiled_code_leaks_nothing() -> None:
         once()
     after = [sys.getrefcount(thing) for thing in watched]
     assert all(abs(a - b) < 50 for a, b in zip(after, before, strict=True))
+
+
+@pytest.mark.parametrize("start", [0, 5, -5, 2**63 - 1, -(2**63)])
+@pytest.mark.parametrize("end", [0, 5, -5, 2**63 - 1, -(2**63), 10**40])
+def test_durations_stay_within_64_bits(start: int, end: int) -> None:
+    """However absurd a user's times are, the duration is a number that readers take."""
+    record = Record("span", "end", "n", end, 1, PROCESS, start_ns=start)
+    line = codec.encode_line(record)
+    assert line == codec.encode_line_python(record)
+    duration = json.loads(line)["__tracer_meta__"]["duration_ns"]
+    assert abs(duration) < 2**63

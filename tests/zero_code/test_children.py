@@ -28,11 +28,24 @@ if __name__ == "__main__":
             pids = pool.map(work, range(6), chunksize=1)
         assert os.getpid() not in pids
 """
+IN_A_SESSION = """\
+import subprocess, sys
+subprocess.run([sys.executable, 'child.py'], check=True, start_new_session=True)
+"""
+BY_ASYNCIO = """\
+import asyncio, sys
+
+async def main():
+    child = await asyncio.create_subprocess_exec(sys.executable, 'child.py')
+    await child.wait()
+
+asyncio.run(main())
+"""
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_multiprocessing(tmp_path: Path, method: str) -> None:
-    """In all three start methods each child writes its own spans, once, and none of its parent's."""
+    """In all three start methods each child writes its own spans, once, and no others."""
     program = write_program(tmp_path, CHILDREN)
     done = execute(recorded(tmp_path / "traces", *python(program), method), cwd=tmp_path)
     assert done.code == 0, done.err
@@ -55,11 +68,8 @@ def test_multiprocessing(tmp_path: Path, method: str) -> None:
         "import os, sys; os.execv(sys.executable, [sys.executable, 'child.py'])",
         "import os\nif os.fork(): os.wait()\nelse: import child",
         "import os, sys\nif os.fork(): os.wait()\nelse:\n    import child\n    os._exit(0)",
-        "import subprocess, sys\n"
-        "subprocess.run([sys.executable, 'child.py'], check=True, start_new_session=True)",
-        "import asyncio, sys\nasync def main():\n"
-        "    child = await asyncio.create_subprocess_exec(sys.executable, 'child.py')\n"
-        "    await child.wait()\nasyncio.run(main())",
+        IN_A_SESSION,
+        BY_ASYNCIO,
     ],
 )
 def test_other_ways_to_start_a_child(tmp_path: Path, code: str) -> None:
@@ -110,7 +120,7 @@ def test_a_child_without_our_environment_is_not_recorded(tmp_path: Path) -> None
 
 
 def test_the_resource_tracker_is_left_alone(tmp_path: Path) -> None:
-    """multiprocessing's helper process does not load the SDK; the worker beside it does."""
+    """The helper process of multiprocessing does not load the SDK; the worker beside it does."""
     code = "import sys; print('opentelemetry' in sys.modules)"
     helper = f"{code} # multiprocessing.resource_tracker"
     for program, expected in ((code, "True\n"), (helper, "False\n")):
@@ -125,7 +135,10 @@ def test_children_record_where_the_parent_does(tmp_path: Path) -> None:
         "from opentelemetry import trace\n"
         "with trace.get_tracer('test').start_as_current_span('child'): pass\n"
     )
-    code = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {child!r}], cwd='elsewhere')"
+    code = (
+        "import subprocess, sys\n"
+        f"subprocess.run([sys.executable, '-c', {child!r}], cwd='elsewhere', check=True)"
+    )
     env = environment(OTEL_EXT_OUTPUT="out")
     done = execute(["otel-ext", "run", *python("-c", code)], cwd=tmp_path, env=env)
     assert done.code == 0, done.err

@@ -65,7 +65,9 @@ def install(folder: Path, entry_points: str) -> str:
     """Make a distribution on a path of its own, and return that path."""
     write_program(folder, OTHER, "lib/another.py")
     info = "lib/another-1.0.dist-info"
-    write_program(folder, "Metadata-Version: 2.1\nName: another\nVersion: 1.0\n", f"{info}/METADATA")
+    write_program(
+        folder, "Metadata-Version: 2.1\nName: another\nVersion: 1.0\n", f"{info}/METADATA"
+    )
     write_program(folder, entry_points, f"{info}/entry_points.txt")
     return str(folder / "lib")
 

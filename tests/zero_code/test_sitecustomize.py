@@ -110,9 +110,9 @@ def test_interpreters_too_old_for_us_run_unharmed(tmp_path: Path, version: str) 
     # Without an old interpreter, what it would reject is looked for in the source.
     if not works:
         source = Path(BOOTSTRAP_DIR, "sitecustomize.py").read_text(encoding="ascii")
-        assert not any(new in source for new in ("->", 'f"', ":=", "from __future__ import ann")) or (
-            "# type: () ->" in source
-        )
+        assert not any(
+            new in source for new in ("->", 'f"', ":=", "from __future__ import ann")
+        ) or ("# type: () ->" in source)
         return
     env = environment(PYTHONPATH=BOOTSTRAP_DIR, OTEL_EXT_AUTO="true")
     done = execute([found, "-c", "print(1)"], cwd=tmp_path, env=env)

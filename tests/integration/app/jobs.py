@@ -1,5 +1,5 @@
 """Celery tasks over a broker of files, so that no server is needed."""
-# pyright: basic - Celery comes without types
+# pyright: basic
 
 from __future__ import annotations
 

@@ -1,0 +1,220 @@
+"""`otel-ext ps`: the spans that run now on this machine, one a line.
+
+Boxes and journals are read, no process is asked, so a hung one is told of too.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import ArgumentTypeError, RawDescriptionHelpFormatter
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from otel_ext.cli.asking import ask
+from otel_ext.cli.running import Collector, Running, Snapshot
+from otel_ext.cli.running_table import Look, json_line, table_lines
+from otel_ext.cli.streams import can_show_unicode, painter_for, say, warn, width_of
+from otel_ext.config import load_config
+from otel_ext.errors import ConfigError, OtelExtError, UsageError
+from otel_ext.exporters.console_text import printable
+from otel_ext.journal.discovery import find_folders
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from otel_ext.cli.commands import Subparsers
+
+__all__ = ["add_filters", "chosen", "places", "register", "run", "tell_silent"]
+
+_EPILOG: Final = """\
+states:
+  running   nothing is wrong with it
+  stalled   open for longer than its threshold (settings stall-after, stall-patterns)
+  hung      its process lives, but nothing in it runs: stopped, or a call that never
+            lets go of the interpreter
+  lost      its process is gone; `otel-ext recover` writes its end
+
+where:
+  at FILE:LINE FUNCTION       where it was when last looked at; --now looks anew
+  opened FILE:LINE FUNCTION   not looked at yet: where it was opened
+
+examples:
+  otel-ext ps                     all programs of this machine that record spans
+  otel-ext ps --tree --now        as trees, with where each span is at this moment
+  otel-ext ps --stalled traces    only what does not go well, in this folder
+  otel-ext ps --name 'db.*' --older 5
+
+exit code: 0 if a span is shown, 1 if none is, 2 for wrong use
+"""
+
+
+def register(subparsers: Subparsers) -> None:
+    """Add the parser of `otel-ext ps`."""
+    parser = subparsers.add_parser(
+        "ps",
+        help="spans running now on this machine, one a line",
+        description="Show the spans that run now on this machine, one a line, oldest first.",
+        epilog=_EPILOG,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    add_filters(parser)
+    parser.add_argument(
+        "--now", action="store_true", help="ask the programs where each span is; at most 1 s"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object a line, for programs")
+
+
+def add_filters(parser: argparse.ArgumentParser) -> None:
+    """Add the options that `ps` and `top` share."""
+    parser.add_argument(
+        "places",
+        nargs="*",
+        metavar="DIR",
+        help="folders of records (default: those that living programs write to, and this one's)",
+    )
+    parser.add_argument("--tree", action="store_true", help="spans under their parents")
+    parser.add_argument(
+        "--all", action="store_true", help="spans of other machines in the same folders too"
+    )
+    parser.add_argument("--name", metavar="GLOB", help="only spans of this name (*, ?, [...])")
+    parser.add_argument("--process", metavar="PID", type=_pid, help="only spans of this process")
+    parser.add_argument(
+        "--older", metavar="SECONDS", type=_seconds, default=0.0, help="only spans at least so old"
+    )
+    parser.add_argument(
+        "--stalled", action="store_true", help="only spans that are stalled, hung or lost"
+    )
+    parser.add_argument("--no-color", action="store_true", help="no colour (as NO_COLOR=1 does)")
+
+
+def _pid(text: str) -> int:
+    if text.isdecimal() and text.isascii() and 0 < int(text) < 2**31:
+        return int(text)
+    raise ArgumentTypeError(f"{printable(text)!r} is no process id; give a number from 1")
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if 0 <= value < float("inf"):
+        return value
+    raise ArgumentTypeError(f"{printable(text)!r} is no number of seconds; give 0 or more")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show what runs; 0 if something does, else 1.
+
+    Raises:
+        UsageError: A folder that was named is not there.
+    """
+    collector = Collector(places(args.places), elsewhere=args.all)
+    snapshot = collector.collect()
+    if args.now:
+        shown = {span.process.id for span in chosen(snapshot, args)}
+        tell_silent(ask(process for process in snapshot.processes if process.id in shown))
+        snapshot = collector.collect()
+    spans = chosen(snapshot, args)
+    if args.json:
+        for span in spans:
+            say(json_line(span))
+    elif spans:
+        _show(spans, snapshot, args)
+    if not spans:
+        warn(_nothing(snapshot, args))
+        return 1
+    return 0
+
+
+def _show(spans: Sequence[Running], snapshot: Snapshot, args: argparse.Namespace) -> None:
+    look = Look(
+        width_of(sys.stdout),
+        painter_for(sys.stdout, enabled=not args.no_color),
+        tree=args.tree,
+        ascii_only=not can_show_unicode(sys.stdout),
+    )
+    for line in table_lines(spans, snapshot.time_ns, look):
+        say(line)
+    lost = {str(span.process.folder) for span in spans if span.state == "lost"}
+    if lost and sys.stdout.isatty():
+        names = " ".join(printable(name) for name in sorted(lost))
+        warn(f"what is lost can be closed: otel-ext recover {names}")
+
+
+def _nothing(snapshot: Snapshot, args: argparse.Namespace) -> str:
+    """Return why nothing is shown, and the way on."""
+    if snapshot.spans:
+        return f"none of {len(snapshot.spans):,} open spans is asked for by the options"
+    if not snapshot.folders:
+        return "no program here records spans. Start one: otel-ext run -- python app.py"
+    names = ", ".join(printable(str(folder)) for folder in snapshot.folders)
+    living = sum(process.lives for process in snapshot.processes)
+    programs = "no program is" if not living else f"{living} programs are"
+    if living == 1:
+        programs = "1 program is"
+    return f"no span is open in {names}; {programs} recording there"
+
+
+def chosen(snapshot: Snapshot, args: argparse.Namespace) -> list[Running]:
+    """Return the spans that the options ask for."""
+    older_ns = int(args.older * 1e9)
+    return [
+        span
+        for span in snapshot.spans
+        if span.age_ns >= older_ns
+        and (args.name is None or fnmatchcase(span.record.name, args.name))
+        and (args.process is None or span.process.pid == args.process)
+        and (not args.stalled or span.state != "running")
+    ]
+
+
+def places(names: Sequence[str]) -> list[Path]:
+    """Return where to look: what was named, else where living programs write to, and here.
+
+    Raises:
+        UsageError: What was named is not there, or cannot be read.
+    """
+    if names:
+        return [_named(name) for name in names]
+    found = find_folders()
+    try:
+        configured = load_config().output.folder.absolute()
+    except (ConfigError, OtelExtError) as error:
+        warn(f"{error} (otel-ext config tells more)")
+    else:
+        if _exists(configured) and configured not in found:
+            found.append(configured)
+    return found
+
+
+def _named(name: str) -> Path:
+    path = Path(name)
+    shown = printable(name)
+    try:
+        path.stat()
+        if path.is_dir():
+            os.scandir(path).close()
+    except (FileNotFoundError, NotADirectoryError):
+        hint = "Without a folder, those of all running programs are looked at"
+        raise UsageError(f"{shown}: there is no such folder", hint=hint) from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{shown}: {getattr(error, 'strerror', None) or error}") from None
+    return path.absolute()
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def tell_silent(silent: Sequence[object]) -> None:
+    """Say which processes did not answer."""
+    for process in silent:
+        label = printable(str(getattr(process, "label", process)))
+        warn(f"process {label} does not answer; what it wrote last is shown")

@@ -1,0 +1,225 @@
+"""Open spans as lines: aligned columns, cut to the width of the terminal, safe to print."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from otel_ext.cli.running_tree import as_tree
+from otel_ext.exporters.console_text import Painter, cells, cut, printable
+from otel_ext.record.timestamps import format_ns
+from otel_ext.record.values import encode_object
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from otel_ext.cli.running import Running
+
+__all__ = ["COLOURS", "Look", "age_text", "cut_left", "json_line", "table_lines"]
+
+COLOURS: Final = {"running": "green", "stalled": "yellow", "hung": "red", "lost": "red"}
+
+_GAP: Final = "  "
+_HEADERS: Final = ("AGE", "STATE", "NAME", "PROCESS", "WHERE")
+_SECOND: Final = 1_000_000_000
+_OLD_LOOK_NS: Final = 5 * _SECOND
+_LEAST: Final = 8
+_UNLIMITED: Final = 1_000_000
+_LONGEST: Final = 4_096
+
+
+class Look(NamedTuple):
+    """How lines shall look.
+
+    Attributes:
+        width: Columns of the terminal; 0 for as wide as it takes.
+        painter: Puts the colour on.
+        tree: Whether spans stand under their parents.
+        ascii_only: Whether the lines must do without Unicode.
+    """
+
+    width: int
+    painter: Painter
+    tree: bool = False
+    ascii_only: bool = False
+
+
+def age_text(nanoseconds: int) -> str:
+    """Return an age as `ps` and `top` would: short, largest unit first.
+
+    >>> [age_text(int(s * 1e9)) for s in (0.042, 7.26, 59.9, 185, 7_380, 356_400)]
+    ['42ms', '7.2s', '59s', '3m05s', '2h03m', '4d03h']
+    """
+    milliseconds = nanoseconds // 1_000_000
+    seconds = nanoseconds // _SECOND
+    if seconds < 1:
+        return f"{milliseconds}ms"
+    if seconds < 10:  # noqa: PLR2004
+        return f"{seconds}.{milliseconds % 1_000 // 100}s"
+    if seconds < 60:  # noqa: PLR2004
+        return f"{seconds}s"
+    minutes, seconds = divmod(seconds, 60)
+    if minutes < 60:  # noqa: PLR2004
+        return f"{minutes}m{seconds:02d}s"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:  # noqa: PLR2004
+        return f"{hours}h{minutes:02d}m"
+    return f"{hours // 24}d{hours % 24:02d}h"
+
+
+def cut_left(text: str, width: int) -> str:
+    """Return the end of `text` in `width` columns, with an ellipsis if something is missing.
+
+    >>> cut_left("/usr/lib/decoder.py:7 decode", 20)
+    '…decoder.py:7 decode'
+    """
+    if cells(text) <= width:
+        return text
+    while text and cells(text) > width - 1:
+        text = text[1 if cells(text) < 2 * width else len(text) - 2 * width :]
+    return f"…{text}" if width > 0 else ""
+
+
+class _Row(NamedTuple):
+    age: str
+    state: str
+    name: str
+    process: str
+    verb: str
+    place: str
+    ago: str
+
+    @property
+    def where(self) -> str:
+        return f"{self.verb} {self.place}{self.ago}"
+
+
+def _row(branch: str, span: Running, now_ns: int, limit: int) -> _Row:
+    place = span.place
+    since_ns = now_ns - place.seen_ns
+    # An old look is told as such: the span may well be elsewhere by now.
+    is_old = place.is_now and since_ns > _OLD_LOOK_NS
+    return _Row(
+        age_text(span.age_ns),
+        span.state,
+        branch + printable(span.record.name, limit),
+        printable(span.process.label, limit),
+        "at" if place.is_now else "opened",
+        printable(str(place.frame), limit),
+        f" {age_text(since_ns)} ago" if is_old else "",
+    )
+
+
+def table_lines(spans: Sequence[Running], now_ns: int, look: Look) -> Iterator[str]:
+    """Yield the header and one line for each span, without newlines.
+
+    Args:
+        spans: The spans, in their order; a tree brings its own.
+        now_ns: The time they were collected, nanoseconds since the epoch.
+        look: How the lines shall look.
+    """
+    ordered = as_tree(spans, ascii_only=look.ascii_only) if look.tree else (("", s) for s in spans)
+    limit = _LONGEST if look.width == 0 else max(look.width, _LEAST)
+    rows = [_row(branch, span, now_ns, limit) for branch, span in ordered]
+    widths = _widths(rows, look.width or _UNLIMITED)
+    ellipsis_safe = _to_ascii if look.ascii_only else _unchanged
+    yield ellipsis_safe(_header(widths, look))
+    for row in rows:
+        yield ellipsis_safe(_line(row, widths, look.painter))
+
+
+def _widths(rows: list[_Row], width: int) -> tuple[int, int, int, int, int]:
+    """Return the columns' widths: what they need, less where that is too much."""
+    age = max([len(_HEADERS[0]), *(len(row.age) for row in rows)])
+    state = max([len(_HEADERS[1]), *(len(row.state) for row in rows)])
+    needs = [
+        max([len(header), *(cells(text) for text in texts)])
+        for header, texts in (
+            (_HEADERS[2], [row.name for row in rows]),
+            (_HEADERS[3], [row.process for row in rows]),
+            (_HEADERS[4], [row.where for row in rows]),
+        )
+    ]
+    room = max(width - age - state - 4 * len(_GAP), 3 * _LEAST)
+    name, process, where = _share(needs, room)
+    return age, state, name, process, where
+
+
+def _share(needs: list[int], room: int) -> list[int]:
+    """Return widths that fit into `room`; who needs less than its share leaves the rest."""
+    if sum(needs) <= room:
+        return needs
+    weights = [0.38, 0.24, 0.38]
+    given = [0] * len(needs)
+    open_columns = sorted(range(len(needs)), key=lambda index: needs[index] / weights[index])
+    for done, index in enumerate(open_columns):
+        left = sum(weights[other] for other in open_columns[done:])
+        share = int((room - sum(given)) * weights[index] / left + 1e-9)
+        given[index] = min(needs[index], max(share, _LEAST))
+    return given
+
+
+def _header(widths: tuple[int, int, int, int, int], look: Look) -> str:
+    age, *texts = _HEADERS
+    parts = [age.rjust(widths[0])]
+    parts += [text.ljust(width) for text, width in zip(texts, widths[1:], strict=True)]
+    return look.painter("bold", _GAP.join(parts).rstrip())
+
+
+def _line(row: _Row, widths: tuple[int, int, int, int, int], paint: Painter) -> str:
+    age, state, name, process, where = widths
+    room = where - len(row.verb) - 1 - len(row.ago)
+    place = cut_left(row.place, room)
+    if len(row.ago) and room < _LEAST:
+        place = cut_left(row.place, room + len(row.ago))
+        row = row._replace(ago="")
+    return _GAP.join(
+        [
+            row.age.rjust(age),
+            paint(COLOURS[row.state], row.state) + " " * (state - len(row.state)),
+            paint("bold", _padded(row.name, name)),
+            _padded(row.process, process),
+            f"{paint('dim', row.verb)} {place}{paint('dim', row.ago)}",
+        ]
+    )
+
+
+def _padded(text: str, width: int) -> str:
+    text = cut(text, width)
+    return text + " " * (width - cells(text))
+
+
+def _to_ascii(text: str) -> str:
+    return text.replace("…", "~").encode("ascii", "backslashreplace").decode()
+
+
+def _unchanged(text: str) -> str:
+    return text
+
+
+def json_line(span: Running) -> str:
+    """Return one span as a JSON object; its keys are in the command's documentation."""
+    record, place = span.record, span.place
+    fields: dict[str, object] = {
+        "trace_id": record.trace_id,
+        "span_id": record.span_id,
+        "parent_span_id": record.parent_span_id or None,
+        "name": record.name,
+        "state": span.state,
+        "age_seconds": span.age_ns / _SECOND,
+        "started": format_ns(record.time_ns),
+        "process": span.process.as_dict(),
+        "where": {
+            **place.frame.as_dict(),
+            "now": place.is_now,
+            "seen": format_ns(place.seen_ns),
+        },
+        "opened": {
+            "file": record.site.file,
+            "line": record.site.line,
+            "function": record.site.function,
+        },
+        "thread": record.thread.name if record.thread else None,
+        "task": record.task.name if record.task else None,
+        "attributes": record.attributes,
+    }
+    return encode_object(fields).decode("utf-8", "replace")

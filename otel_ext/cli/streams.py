@@ -1,0 +1,49 @@
+"""What the commands need to know of the terminal they write to."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from typing import IO
+
+from otel_ext.exporters.console_text import Painter
+
+__all__ = ["can_show_unicode", "painter_for", "say", "warn", "width_of"]
+
+
+def width_of(stream: IO[str]) -> int:
+    """Return the columns of the terminal behind `stream`; 0 where nothing is to be cut."""
+    return shutil.get_terminal_size().columns if stream.isatty() else 0
+
+
+def painter_for(stream: IO[str], *, enabled: bool = True) -> Painter:
+    """Return a painter that puts colour on where `stream` shows it and nobody objects.
+
+    Args:
+        stream: Where the text goes.
+        enabled: False for no colour at all.
+    """
+    # https://no-color.org: set and not empty means no colour, whatever the value.
+    unwanted = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+    return Painter(enabled=enabled and not unwanted and stream.isatty())
+
+
+def can_show_unicode(stream: IO[str]) -> bool:
+    """Whether `stream` can encode the marks we draw with."""
+    try:
+        "…├─│└▲".encode(stream.encoding or "ascii")
+    except (UnicodeError, LookupError):
+        return False
+    return True
+
+
+def say(text: str) -> None:
+    """Write one line to the standard output, whatever its encoding can hold."""
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+
+
+def warn(text: str) -> None:
+    """Write one line of advice to the standard error."""
+    sys.stderr.write(f"otel-ext: {text}\n")

@@ -1,0 +1,228 @@
+"""The lines for people: marks, indentation, lanes, durations, and safety of the terminal."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from otel_ext.exporters import console_lines
+from otel_ext.exporters.console_lines import LineRenderer
+from otel_ext.exporters.console_text import Painter, cells, cut, duration, in_short, printable
+from otel_ext.record.model import Link, SpanEvent, Status, ThreadInfo
+from tests.exporters.samples import MAIN, end, log, start, task
+
+HOSTILE = st.text() | st.sampled_from(
+    ["\x1b[2J", "\x9b31m", "\x07", "\r\n", "\u202e\u2066", "\u2028", "\ud800", "\x7f", "🙂" * 300]
+)
+WORKER = ThreadInfo(2, "worker")
+
+
+def renderer(width: int = 100, *, color: bool = False, ascii_only: bool = False) -> LineRenderer:
+    """Return a renderer for a terminal of `width` columns."""
+    return LineRenderer(Painter(enabled=color), lambda: width, ascii_only=ascii_only)
+
+
+def body(line: str) -> str:
+    """Return a line without its clock."""
+    return line[12:]
+
+
+def test_start_and_end_have_marks_that_need_no_colour() -> None:
+    """A start, an end and a failed end are told apart by their marks."""
+    lines = renderer()
+    failed = end(number=2, status=Status("error", "too late"))
+    assert body(lines.render(start())).startswith("    ▶ load")
+    assert body(lines.render(end())).startswith("    ✓ load 12.3 ms")
+    assert body(lines.render(failed)).startswith("    ✗ load 12.3 ms too late")
+
+
+def test_marks_without_unicode() -> None:
+    """Where the terminal has no Unicode, the marks are ASCII."""
+    lines = renderer(ascii_only=True)
+    text = lines.render(start()) + lines.render(end()) + lines.render(log())
+    assert text.isascii()
+    assert "> load" in text
+    assert "< load" in text
+
+
+def test_children_are_indented_below_their_parents() -> None:
+    """Each level is two columns further in; the end stands where the start stood."""
+    lines = renderer()
+    lines.render(start("a", 1))
+    second = lines.render(start("b", 2, parent_span_id=f"{1:016x}"))
+    third = lines.render(start("c", 3, parent_span_id=f"{2:016x}"))
+    assert [body(line).index("▶") for line in (second, third)] == [6, 8]
+    assert body(lines.render(end("c", 3))).index("✓") == 8
+    assert body(lines.render(log(span_id=f"{2:016x}"))).index("·") == 8
+
+
+def test_start_tells_attributes_and_place() -> None:
+    """Attributes follow the name, the call site stands at the right edge."""
+    line = renderer(80).render(start(attributes={"user": "ann", "n": 3}))
+    assert "▶ load user=ann n=3" in line
+    assert line.endswith(" app.py:3")
+    assert cells(line) == 79
+
+
+def test_end_tells_only_what_is_new() -> None:
+    """Attributes that the start line showed are not repeated, changed ones are."""
+    lines = renderer()
+    lines.render(start(attributes={"user": "ann", "n": 1}))
+    line = lines.render(end(attributes={"user": "ann", "n": 2, "rows": 9}))
+    assert line.endswith("✓ load 12.3 ms n=2 rows=9")
+
+
+def test_exception_is_told_in_one_line() -> None:
+    """A failed span shows the last exception's type and message."""
+    event = SpanEvent(
+        "exception",
+        1,
+        {"exception.type": "app.errors.NotFound", "exception.message": "no\nsuch row"},
+    )
+    line = renderer().render(end(status=Status("error"), events=(event,)))
+    assert line.endswith(r"✗ load 12.3 ms NotFound: no\nsuch row")
+
+
+def test_abandoned_end_tells_its_cause() -> None:
+    """A span that was given up says why."""
+    line = renderer().render(end(abandoned="owner-died"))
+    assert "✗ load 12.3 ms abandoned: owner-died" in line
+
+
+def test_stalled_update_tells_where() -> None:
+    """An update shows that the span is stalled and the frame it hangs in."""
+    extra = {"stalled": True, "stack": [{"file": "io.py", "line": 7, "function": "read"}]}
+    line = renderer().render(start()._replace(phase="update", extra=extra))
+    assert "… load stalled" in line
+    assert line.endswith("io.py:7 read")
+
+
+def test_logs_tell_level_message_and_fields() -> None:
+    """A log line has a mark of its own, its level and its fields."""
+    line = renderer().render(log("cache is cold", "warning", attributes={"hits": 0}))
+    assert body(line) == "    · warning cache is cold hits=0"
+    event = renderer().render(log("deployed", "", kind="event"))
+    assert body(event) == "    ◆ deployed"
+
+
+def test_process_records_are_not_for_people() -> None:
+    """Process records give no line."""
+    assert renderer().render(log(kind="process")) == ""
+
+
+def test_threads_and_tasks_have_lanes() -> None:
+    """The first owner has no number; others have one, and their name where they are new."""
+    lines = renderer()
+    first = lines.render(start("a", 1, thread=MAIN))
+    second = lines.render(start("b", 2, thread=WORKER))
+    third = lines.render(start("c", 3, thread=MAIN, task=task(8)))
+    again = lines.render(start("d", 4, thread=WORKER))
+    assert [body(line)[:4] for line in (first, second, third, again)] == ["    ", "  1 ", "  2 ", "  1 "]
+    assert "[" not in first + again
+    assert "[worker]" in second
+    assert "[Task-8]" in third
+    assert body(lines.render(end("b", 2)))[:4] == "  1 "
+
+
+def test_lane_of_an_idle_thread_is_used_again() -> None:
+    """A number is free again when its owner has nothing open, so numbers stay small."""
+    lines = renderer()
+    lines.render(start("main", 1))
+    for number in range(2, 500):
+        owner = ThreadInfo(number, f"t{number}")
+        assert body(lines.render(start("job", number, thread=owner)))[:4] == "  1 "
+        lines.render(end("job", number, thread=owner))
+
+
+def test_first_owner_that_is_not_the_main_thread_is_named() -> None:
+    """A program that works in a thread from the start says which."""
+    assert "[worker]" in renderer().render(start(thread=WORKER))
+
+
+def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spans that never end are forgotten, oldest first, and lanes with them."""
+    monkeypatch.setattr(console_lines, "_MAX_OPEN", 50)
+    lines = renderer()
+    for number in range(1, 2_000):
+        lines.render(start("s", number, thread=ThreadInfo(number, f"t{number}")))
+    assert len(lines._open) == 50  # noqa: SLF001 - its size is what is tested
+    assert len(lines._lanes) <= 2 * 50 + 2  # noqa: SLF001
+    assert "✓ s" in lines.render(end("s", 1))
+
+
+def test_deep_nesting_leaves_room_for_words() -> None:
+    """Indentation ends somewhere; the name is still there."""
+    lines = renderer(60)
+    for number in range(1, 200):
+        line = lines.render(start("deep", number, parent_span_id=f"{number - 1:016x}"))
+    assert "▶ deep" in line
+    assert cells(line) <= 60
+
+
+@given(name=HOSTILE, key=HOSTILE, value=HOSTILE, width=st.integers(40, 200), color=st.booleans())
+def test_nothing_in_the_data_reaches_the_terminal_raw(
+    *, name: str, key: str, value: str, width: int, color: bool
+) -> None:
+    """Whatever stands in names, attributes, errors and logs: one printable line, within the width."""
+    lines = renderer(width, color=color)
+    event = SpanEvent("exception", 1, {"exception.type": key, "exception.message": value})
+    status = Status("error", value)
+    records = [
+        start(name, attributes={key: value}, links=(Link("0" * 32, "1" * 16),)),
+        end(name, attributes={key: [value]}, status=status, events=(event,)),
+        end(name, 2, status=status),
+        log(name, level=value[:9], attributes={key: value}),
+    ]
+    for record in records:
+        line = lines.render(record)
+        for code in ("0", "1", "2", "31", "32", "33", "34", "35", "36"):
+            line = line.replace(f"\x1b[{code}m", "") if color else line
+        assert line.isprintable()
+        assert cells(line) <= max(width, 48)
+
+
+def test_colour_is_ours_only() -> None:
+    """With colour, escapes in the data stay visible text."""
+    line = renderer(color=True).render(start("\x1b[31mred"))
+    assert r"\x1b[31mred" in line
+
+
+@pytest.mark.parametrize(
+    ("nanoseconds", "text"),
+    [
+        (0, "0.00 ms"),
+        (999, "0.00 ms"),
+        (5_000_000, "5.00 ms"),
+        (123_456_789, "123 ms"),
+        (9_994_000_000, "9.99 s"),
+        (59_000_000_000, "59.0 s"),
+        (60_000_000_000, "1 min 00 s"),
+        (3_725_000_000_000, "1 h 02 min"),
+        (-5_000_000, "-5.00 ms"),
+    ],
+)
+def test_durations(nanoseconds: int, text: str) -> None:
+    """Durations have the unit that people would choose; a clock set back shows as negative."""
+    assert duration(nanoseconds) == text
+
+
+@given(st.text(), st.integers(0, 40))
+def test_cut_text_fits(text: str, width: int) -> None:
+    """Cut text takes at most the columns it was given, and is whole if it fits."""
+    got = cut(text, width)
+    assert cells(got) <= width
+    assert got == text or cells(text) > width
+
+
+def test_long_values_are_shortened() -> None:
+    """Long texts are cut, long lists are counted."""
+    assert in_short({"a": "x" * 1_000}, 200).endswith("…")
+    assert in_short({"a": list(range(1_000))}, 200) == "a=[1000 items]"
+    assert in_short({"a": 1}, 0) == ""
+    assert len(printable("x" * 1_000)) == 120
+
+
+def test_times_out_of_range_do_no_harm() -> None:
+    """A time that no calendar knows is shown as dashes."""
+    assert renderer().render(start(time_ns=2**80)).startswith("--:--:--.---")

@@ -1,0 +1,63 @@
+"""The examples do what they say, with recording and without."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.programs import EXAMPLES, environment, execute, ids, python, recorded, spans_in
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+INDEX = EXAMPLES / "index_library.py"
+
+
+def useful(text: str) -> list[str]:
+    """Return what the program found, without the line that says how long it took."""
+    return text.splitlines()[1:]
+
+
+@pytest.mark.timeout(120)
+def test_the_library_is_indexed_and_every_step_recorded(tmp_path: Path) -> None:
+    """The example prints the same with recording; files, parsing and statements are one trace."""
+    options = ["--files", "60", "--search", "abstract base classes"]
+    plain = execute(python(INDEX, *options), cwd=tmp_path)
+    assert plain.code == 0, plain.err
+    assert plain.out.startswith("60 files, ")
+    assert "Names defined most often:" in plain.out
+    assert "[abstract base classes]" in plain.out.lower()
+    assert plain.err == ""
+
+    done = execute(recorded(tmp_path / "traces", *python(INDEX, *options)), cwd=tmp_path)
+    assert useful(done.out) == useful(plain.out), done.err
+    assert "otel-ext: next:" in done.err
+    spans = spans_in(tmp_path / "traces")
+    assert ids(spans, "start") == ids(spans, "end")
+    files = [r for r in spans if r.name == "index file" and r.phase == "start"]
+    assert len(files) == 60
+    # The threads were handed the context: all files are of the one trace.
+    root = next(r for r in spans if r.name == "index library" and r.phase == "start")
+    assert {record.parent_span_id for record in files} == {root.span_id}
+    inserts = [r for r in spans if r.name == "INSERT" and r.phase == "start"]
+    assert len(inserts) >= 120
+    assert {r.parent_span_id for r in inserts} == {r.span_id for r in files}
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (["--files", "none"], 2, "'none' is not a whole number above zero"),
+        (["--files", "0"], 2, "'0' is not a whole number above zero"),
+        (["--files", "1", "--search", 'no " such % words'], 0, ""),
+    ],
+)
+def test_odd_arguments_of_the_example(
+    tmp_path: Path, options: list[str], code: int, said: str
+) -> None:
+    """A wrong number is one clear message; a search for anything at all is no error."""
+    done = execute(python(INDEX, *options), cwd=tmp_path, env=environment())
+    assert done.code == code
+    assert said in done.err
+    assert "Traceback" not in done.err

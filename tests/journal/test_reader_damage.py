@@ -1,0 +1,117 @@
+"""Damage of every kind at every place: what is whole is found, and nothing is invented."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from otel_ext.journal.reader import Line, Skipped, read_box, scan
+from tests.journal.making import line, make_box
+
+SIZES = (0, 10, 200, 3)
+LINES = [line(number, name="n" * SIZES[number % 4]) for number in range(12)]
+CONTENT = b"".join(LINES)
+STARTS = [len(b"".join(LINES[:number])) for number in range(len(LINES) + 1)]
+QUICK = settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+def check(path: Path, content: bytes, damaged: range) -> None:
+    """Assert that all lines outside `damaged` are found, and that all bytes are accounted for."""
+    path.write_bytes(content)
+    found: list[Line] = []
+    covered = content.count(b"\n")
+    end = 0
+    for item in scan(path):
+        assert item.offset >= end, "in order, without overlap"
+        length = len(item.data) if isinstance(item, Line) else item.length
+        end = item.offset + length
+        assert end <= len(content)
+        if isinstance(item, Line):
+            found.append(item)
+            covered += length
+        else:
+            assert isinstance(item, Skipped)
+            covered += length - content.count(b"\n", item.offset, end)
+    assert covered == len(content), "each byte is in a line, is skipped, or is a newline"
+    whole = {one.data for one in found}
+    for number, one in enumerate(LINES):
+        begin, stop = STARTS[number], STARTS[number + 1]
+        if stop < damaged.start or begin >= damaged.stop:
+            assert one[:-1] in whole, f"line {number} is lost"
+
+
+@QUICK
+@given(at=st.integers(0, len(CONTENT)))
+def test_cut_anywhere(tmp_path: Path, at: int) -> None:
+    """A file cut at any byte gives all the lines that end before."""
+    check(tmp_path / "t.jsonl", CONTENT[:at], range(at, len(CONTENT)))
+
+
+@QUICK
+@given(at=st.integers(0, len(CONTENT) - 1), length=st.integers(1, 600), byte=st.integers(0, 255))
+def test_overwritten_anywhere(tmp_path: Path, at: int, length: int, byte: int) -> None:
+    """A stretch of any one byte (NUL among them) costs only the lines it touches."""
+    length = min(length, len(CONTENT) - at)
+    content = CONTENT[:at] + bytes([byte]) * length + CONTENT[at + length :]
+    check(tmp_path / "t.jsonl", content, range(at, at + length))
+
+
+@QUICK
+@given(at=st.integers(0, len(CONTENT)), garbage=st.binary(max_size=300))
+def test_garbage_put_in_anywhere(tmp_path: Path, at: int, garbage: bytes) -> None:
+    """Bytes put in between cost at most the line they are in, wherever that is."""
+    content = CONTENT[:at] + garbage + CONTENT[at:]
+    path = tmp_path / "t.jsonl"
+    path.write_bytes(content)
+    whole = {item.data for item in scan(path) if isinstance(item, Line)}
+    for number, one in enumerate(LINES):
+        if not STARTS[number] < at < STARTS[number + 1]:
+            assert one[:-1] in whole, f"line {number} is lost"
+
+
+@QUICK
+@given(content=st.binary(max_size=4_000))
+def test_any_bytes_at_all(tmp_path: Path, content: bytes) -> None:
+    """The reader never raises, and every byte is accounted for."""
+    check(tmp_path / "t.jsonl", content, range(len(CONTENT)))
+
+
+@pytest.mark.slow
+def test_every_single_bit(tmp_path: Path) -> None:
+    """One flipped bit costs at most its own line and the one it is joined to."""
+    path = tmp_path / "t.jsonl"
+    short = b"".join(LINES[:4])
+    path.write_bytes(short)
+    with path.open("r+b", buffering=0) as file:
+        for at in range(len(short)):
+            for bit in (0, 3, 5, 7):
+                os.pwrite(file.fileno(), bytes([short[at] ^ 1 << bit]), at)
+                whole = {item.data for item in scan(path) if isinstance(item, Line)}
+                for number in range(4):
+                    if not STARTS[number] <= at < STARTS[number + 1]:
+                        assert LINES[number][:-1] in whole, (at, bit, number)
+            os.pwrite(file.fileno(), short[at : at + 1], at)
+
+
+@QUICK
+@given(at=st.integers(0, 4096 + len(CONTENT)), garbage=st.binary(min_size=1, max_size=200))
+def test_a_damaged_box(tmp_path: Path, at: int, garbage: bytes) -> None:
+    """Damage to header or content never raises and costs only the lines it touches."""
+    box = make_box(tmp_path, size=1 << 18)
+    for one in LINES:
+        assert box.append(one)
+    content = bytearray(box.path.read_bytes())
+    content[at : at + len(garbage)] = garbage
+    box.path.write_bytes(content)
+    whole = {one.data for one in read_box(box.path).lines}
+    for number, one in enumerate(LINES):
+        begin, stop = 4096 + STARTS[number], 4096 + STARTS[number + 1]
+        if stop < at or begin >= at + len(garbage):
+            assert one[:-1] in whole, f"line {number} is lost"
+    box.path.unlink()
