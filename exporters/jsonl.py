@@ -67,7 +67,8 @@ class JsonlExporter:
             exporter remembers those that pass.
 
     Raises:
-        ConfigError: `path` is no path at all, or relative to nothing, or `durability` is none of the three.
+        ConfigError: `path` is no path at all, or relative to a working directory
+            that is gone, or `durability` is none of the three.
 
     >>> import tempfile, pathlib
     >>> from otel_ext.record.model import Process, Record

@@ -149,6 +149,7 @@ class StreamWriter:
         self.flush(timeout_millis)
         if self._job is not None:
             self._job.cancel()
+        self._outlet = None  # its reader sees the end when the program closes the stream
         lines, self._lines = self._lines, deque()
         if lines:
             COUNTERS.add(f"{self._name}.dropped.not_written", len(lines))
@@ -188,6 +189,7 @@ class StreamWriter:
             try:
                 kept = self._write(data)
             except Exception as error:  # noqa: BLE001 - closed, broken, or anybody's own
+                self._outlet = None
                 self._drop("write_failed")
                 report_problem(f"{self._name}: lines are lost", error)
                 continue

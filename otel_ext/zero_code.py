@@ -96,6 +96,7 @@ def start_process() -> None:
             _guarded("OpenTelemetry was not started", _initialize_sdk)
             pre_instrument()
         else:
+            _guarded("no tracer provider was made", _provide)
             pre_instrument()
             _guarded("libraries were not instrumented", _instrument)
 
@@ -132,6 +133,12 @@ def _configure() -> None:
     from otel_ext.pipeline import install  # noqa: PLC0415 - only where it is wanted
 
     install(_tolerant_config())
+
+
+def _provide() -> None:
+    from otel_ext.adoption import set_adopting_provider  # noqa: PLC0415
+
+    set_adopting_provider()
 
 
 def _tolerant_config() -> Config:

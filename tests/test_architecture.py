@@ -45,7 +45,8 @@ LAYERS: Final[dict[str, frozenset[str]]] = {
     "pipeline": UPPER | {"handle"},
     "structlog_setup": UPPER | {"handle", "pipeline"},
     "instrumentors": RUNTIME,
-    "zero_code": UPPER | {"pipeline", "instrumentors"},
+    "adoption": RUNTIME,
+    "zero_code": UPPER | {"pipeline", "instrumentors", "adoption"},
     "testing": UPPER | {"pipeline"},
     "cli": UPPER | {"pipeline", "instrumentors", "zero_code", "otel_ext"},
     "__init__": UPPER

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.cli.running_tree import as_tree
@@ -109,17 +110,20 @@ def _row(branch: str, span: Running, now_ns: int, limit: int) -> _Row:
     )
 
 
-def table_lines(spans: Sequence[Running], now_ns: int, look: Look) -> Iterator[str]:
+def table_lines(
+    spans: Sequence[Running], now_ns: int, look: Look, most: int | None = None
+) -> Iterator[str]:
     """Yield the header and one line for each span, without newlines.
 
     Args:
         spans: The spans, in their order; a tree brings its own.
         now_ns: The time they were collected, nanoseconds since the epoch.
         look: How the lines shall look.
+        most: Yield no more spans than that; None for all.
     """
     ordered = as_tree(spans, ascii_only=look.ascii_only) if look.tree else (("", s) for s in spans)
     limit = _LONGEST if look.width == 0 else max(look.width, _LEAST)
-    rows = [_row(branch, span, now_ns, limit) for branch, span in ordered]
+    rows = [_row(branch, span, now_ns, limit) for branch, span in islice(ordered, most)]
     widths = _widths(rows, look.width or _UNLIMITED)
     ellipsis_safe = _to_ascii if look.ascii_only else _unchanged
     yield ellipsis_safe(_header(widths, look))

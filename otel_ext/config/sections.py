@@ -159,7 +159,7 @@ class InflightConfig:
     max_open_age: float = declare(
         Duration(1, 10 * _YEAR),
         "A span open for longer is no longer watched and counts as abandoned (`expired`).",
-        default=_DAY,
+        default=7 * _DAY,
     )
     heartbeat_interval: float = declare(
         Duration(0.1, _HOUR),

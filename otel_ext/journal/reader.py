@@ -150,13 +150,20 @@ def scan_descriptor(
             yield item
         elif pending is None:
             pending = item
-        elif item.reason == pending.reason and item.offset == pending.offset + pending.length:
-            pending = Skipped(pending.offset, pending.length + item.length, item.reason)
+        elif _goes_on(pending, item):
+            pending = Skipped(pending.offset, pending.length + item.length, pending.reason)
         else:
             yield pending
             pending = item
     if pending is not None:
         yield pending
+
+
+def _goes_on(first: Skipped, then: Skipped) -> bool:
+    """Whether two stretches are one: a line that is too long is judged piece by piece."""
+    if then.offset != first.offset + first.length:
+        return False
+    return then.reason == first.reason or (first.reason == "too long" and then.reason != "nul")
 
 
 def _pieces(descriptor: int, start: int, end: int | None) -> Iterator[Line | Skipped]:

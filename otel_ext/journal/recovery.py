@@ -22,6 +22,7 @@ from otel_ext.journal.folder import IncarnationReader, SkippedLog, base_id, read
 from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX
 from otel_ext.journal.liveness import identity_from_id, is_alive, is_this_boot
 from otel_ext.journal.locking import IncarnationLock
+from otel_ext.journal.reader import Line, scan
 from otel_ext.journal.segment import SegmentWriter, Target
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process, Record, Status
@@ -268,7 +269,7 @@ def _closing(
             )
 
 
-def _candidates(folder: Path) -> list[str]:
+def _candidates(folder: Path, *, thorough: bool) -> list[str]:
     """Return the ids of incarnations that may need recovery."""
     found: dict[str, None] = {}
     for box in sorted(folder.joinpath(BOX_FOLDER).glob(f"*{BOX_SUFFIX}")):
@@ -278,10 +279,26 @@ def _candidates(folder: Path) -> list[str]:
         name = parse_segment_name(path.name)
         if name is not None:
             newest[name.incarnation] = path
+        elif thorough:
+            found.update(dict.fromkeys(_unfinished_in(path)))
     for incarnation, path in newest.items():
         if incarnation not in found and not _ends_closed(path):
             found[incarnation] = None
     return list(found)
+
+
+def _unfinished_in(path: Path) -> list[str]:
+    """Return the ids of incarnations whose end is not recorded in a file of several."""
+    readers: dict[str, IncarnationReader] = {}
+    for item in scan(path):
+        if isinstance(item, Line):
+            name = base_id(item.key[0])
+            readers.setdefault(name, IncarnationReader(name)).add_line(item, path)
+    return [
+        reader.id
+        for reader in readers.values()
+        if identity_from_id(reader.id) is not None and (reader.starts or not reader.closed)
+    ]
 
 
 def _ends_closed(path: Path) -> bool:
@@ -303,13 +320,15 @@ def recover_each(
     grace_seconds: float = _GRACE_SECONDS,
     outcomes: Mapping[int, Outcome] | None = None,
     now_ns: int | None = None,
+    thorough: bool = False,
 ) -> Iterator[RecoveryReport]:
     """Recover a folder step by step; yields the report so far after each incarnation.
 
-    For callers that have other things to do in between. See `recover`.
+    For callers that have other things to do in between. See `recover`, which
+    also looks through files that several processes share (`thorough`).
     """
     work = _Work(folder, grace_seconds, outcomes or {}, time_ns() if now_ns is None else now_ns)
-    for incarnation in _candidates(folder):
+    for incarnation in _candidates(folder, thorough=thorough):
         try:
             work.do(incarnation)
         except Exception as error:  # noqa: BLE001 - one damaged incarnation must not stop the rest

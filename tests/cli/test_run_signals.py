@@ -95,66 +95,68 @@ def test_a_killed_program_leaves_its_open_span(tmp_path: Path) -> None:
     assert end.extra["signal"] == "SIGKILL"
 
 
-def read_terminal(terminal: int, until: bytes, timeout: float = 30.0) -> bytes:
-    """Return what appears on a terminal up to and including `until`."""
-    seen = b""
-    end = time.monotonic() + timeout
-    while until not in seen and time.monotonic() < end:
-        if select.select([terminal], [], [], 0.1)[0]:
+class Terminal:
+    """A new terminal with a command as its foreground program."""
+
+    def __init__(self, command: list[str], cwd: Path) -> None:
+        self.pid, self._descriptor = pty.fork()
+        if self.pid == 0:  # pragma: no cover - another process
             try:
-                seen += os.read(terminal, 65536)
-            except OSError:  # the other side is closed
-                break
-    assert until in seen, seen.decode(errors="replace")
-    return seen
+                os.chdir(cwd)
+                os.execve(command[0], command, environment(TERM="xterm"))  # noqa: S606 - as a shell would
+            finally:
+                os._exit(99)
+        self._seen = b""
 
+    def expect(self, text: bytes, timeout: float = 30.0) -> None:
+        """Read up to and including `text`; what comes after it stays for the next call."""
+        end = time.monotonic() + timeout
+        while text not in self._seen and time.monotonic() < end:
+            if select.select([self._descriptor], [], [], 0.1)[0]:
+                try:
+                    self._seen += os.read(self._descriptor, 65536)
+                except OSError:  # the other side is closed
+                    break
+        assert text in self._seen, self._seen.decode(errors="replace")
+        self._seen = self._seen.partition(text)[2]
 
-def on_terminal(command: list[str], cwd: Path) -> tuple[int, int]:
-    """Start `command` as the foreground program of a new terminal; return pid and terminal."""
-    pid, terminal = pty.fork()
-    if pid == 0:  # pragma: no cover - another process
-        try:
-            os.chdir(cwd)
-            os.execve(command[0], command, environment(TERM="xterm"))  # noqa: S606 - as a shell would
-        finally:
-            os._exit(99)
-    return pid, terminal
+    def type(self, keys: bytes) -> None:
+        """Press keys."""
+        os.write(self._descriptor, keys)
 
-
-def ending(pid: int) -> int:
-    """Wait for a process and return its exit code, or minus the signal."""
-    end = time.monotonic() + 30
-    while time.monotonic() < end:
-        found, status = os.waitpid(pid, os.WNOHANG)
-        if found:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.02)
-    os.kill(pid, signal.SIGKILL)
-    message = "the program did not end"
-    raise AssertionError(message)
+    def ending(self) -> int:
+        """Wait for the program and return its exit code, or minus the signal."""
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            found, status = os.waitpid(self.pid, os.WNOHANG)
+            if found:
+                os.close(self._descriptor)
+                return os.waitstatus_to_exitcode(status)
+            time.sleep(0.02)
+        os.kill(self.pid, signal.SIGKILL)
+        message = "the program did not end"
+        raise AssertionError(message)
 
 
 def test_ctrl_c_in_a_terminal_arrives_once(tmp_path: Path) -> None:
     """Ctrl-C goes to the program directly; it is not sent a second time."""
     program = write_program(tmp_path, COUNTING)
-    pid, terminal = on_terminal(recorded(tmp_path / "traces", *python(program)), tmp_path)
-    read_terminal(terminal, b"ready")
-    os.write(terminal, b"\x03")
-    read_terminal(terminal, b"got 2\r\n")
-    read_terminal(terminal, b"otel-ext: next:")
-    assert ending(pid) == 5
-    os.close(terminal)
+    terminal = Terminal(recorded(tmp_path / "traces", *python(program)), tmp_path)
+    terminal.expect(b"ready")
+    terminal.type(b"\x03")
+    terminal.expect(b"got 2\r\n")
+    terminal.expect(b"otel-ext: next:")
+    assert terminal.ending() == 5
 
 
 def test_ctrl_c_of_a_plain_program_is_ctrl_c_for_the_shell(tmp_path: Path) -> None:
     """A program that Ctrl-C ends makes us end by SIGINT, so that a shell's loop stops too."""
     program = write_program(tmp_path, SLEEPING)
-    pid, terminal = on_terminal(recorded(tmp_path / "traces", *python(program)), tmp_path)
-    read_terminal(terminal, b"ready")
-    os.write(terminal, b"\x03")
-    read_terminal(terminal, b"ended by SIGINT")
-    assert ending(pid) == -signal.SIGINT
-    os.close(terminal)
+    terminal = Terminal(recorded(tmp_path / "traces", *python(program)), tmp_path)
+    terminal.expect(b"ready")
+    terminal.type(b"\x03")
+    terminal.expect(b"ended by SIGINT")
+    assert terminal.ending() == -signal.SIGINT
     # The context manager ended the span on the way out.
     assert [record.phase for record in spans_in(tmp_path / "traces")] == ["start", "end"]
 
@@ -164,25 +166,23 @@ def test_ctrl_z_stops_both_and_they_continue(tmp_path: Path) -> None:
     program = write_program(tmp_path, COUNTING)
     script = 'set -m; "$@"; echo stopped-$?; fg; echo ended-$?'
     shell = ["/bin/sh", "-c", script, "sh", *recorded(tmp_path / "traces", *python(program))]
-    pid, terminal = on_terminal(shell, tmp_path)
-    read_terminal(terminal, b"ready")
-    os.write(terminal, b"\x1a")
-    read_terminal(terminal, f"stopped-{128 + signal.SIGTSTP}".encode())
-    read_terminal(terminal, b"continued")
-    os.write(terminal, b"\x03")
-    read_terminal(terminal, b"ended-5")
-    assert ending(pid) == 0
-    os.close(terminal)
+    terminal = Terminal(shell, tmp_path)
+    terminal.expect(b"ready")
+    terminal.type(b"\x1a")
+    terminal.expect(f"stopped-{128 + signal.SIGTSTP}".encode())
+    terminal.expect(b"continued")
+    terminal.type(b"\x03")
+    terminal.expect(b"ended-5")
+    assert terminal.ending() == 0
 
 
 def test_live_records_appear_in_a_terminal(tmp_path: Path) -> None:
     """On a terminal a running span is shown while it runs, without any setting."""
     program = write_program(tmp_path, SLEEPING)
-    pid, terminal = on_terminal(recorded(tmp_path / "traces", *python(program)), tmp_path)
-    read_terminal(terminal, b"sleeping")
-    os.kill(pid, signal.SIGTERM)
-    assert ending(pid) == -signal.SIGTERM
-    os.close(terminal)
+    terminal = Terminal(recorded(tmp_path / "traces", *python(program)), tmp_path)
+    terminal.expect(b"sleeping")
+    os.kill(terminal.pid, signal.SIGTERM)
+    assert terminal.ending() == -signal.SIGTERM
 
 
 def test_an_ignored_sigchld_does_no_harm(tmp_path: Path) -> None:

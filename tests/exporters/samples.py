@@ -23,7 +23,7 @@ def own_process() -> Process:
     return incarnation.current().process_for(None)
 
 
-def start(name: str = "load", number: int = 1, **fields: Any) -> Record:
+def start(name: str = "load", number: int = 1, **fields: Any) -> Record:  # noqa: ANN401 - any field of a record
     """Return the start record of span `number`."""
     made = Record(
         kind="span",
@@ -42,7 +42,7 @@ def start(name: str = "load", number: int = 1, **fields: Any) -> Record:
     return made._replace(**fields)
 
 
-def end(name: str = "load", number: int = 1, took: int = 12_345_678, **fields: Any) -> Record:
+def end(name: str = "load", number: int = 1, took: int = 12_345_678, **fields: Any) -> Record:  # noqa: ANN401 - any field of a record
     """Return the final record of span `number`, `took` nanoseconds after its start."""
     begun = start(name, number)
     made = begun._replace(
@@ -54,7 +54,7 @@ def end(name: str = "load", number: int = 1, took: int = 12_345_678, **fields: A
     return made._replace(**fields)
 
 
-def log(name: str = "told", level: str = "info", **fields: Any) -> Record:
+def log(name: str = "told", level: str = "info", **fields: Any) -> Record:  # noqa: ANN401 - any field of a record
     """Return a log record."""
     made = Record("log", None, name, 1_792_000_000_000_000_000, 9, own_process(), level=level)
     return made._replace(**fields)

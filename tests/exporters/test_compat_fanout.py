@@ -6,7 +6,6 @@ import io
 import json
 import threading
 import time
-from typing import Any
 
 import pytest
 
@@ -174,7 +173,7 @@ def test_fanout_shuts_down_once() -> None:
 def test_fanout_flushes_where_no_thread_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
     """While the interpreter ends there are no new threads; then the calls are made here."""
 
-    def refuse(*_: Any) -> None:
+    def refuse(*_: object) -> None:
         raise RuntimeError("can't create new thread at interpreter shutdown")
 
     monkeypatch.setattr("otel_ext.runtime.deadline.start_thread", refuse)

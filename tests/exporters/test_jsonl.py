@@ -6,7 +6,7 @@ import json
 import os
 import stat
 import threading
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -21,6 +21,9 @@ from tests.exporters.samples import Counted, end, log, own_process, start
 from tests.programs import records_in
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from otel_ext.journal.opening import Durability
     from otel_ext.record.model import Record
 
@@ -123,7 +126,7 @@ def test_several_exporters_share_one_file_by_whole_lines(tmp_path: Path) -> None
         for number in range(300):
             exporter.export(start("n" * (number % 50 + 1), number))
 
-    run_together([lambda one=one: write(one) for one in both])  # type: ignore[misc]
+    run_together([partial(write, one) for one in both])
     for exporter in both:
         exporter.shutdown()
     assert sum(record.kind == "span" for record in records_in(tmp_path)) == 600
@@ -247,7 +250,7 @@ def test_eight_threads_lose_nothing(tmp_path: Path, mode: Durability) -> None:
         for number in range(250):
             exporter.export(start(f"w{worker}", worker * 1_000 + number + 1))
 
-    run_together([lambda worker=worker: write(worker) for worker in range(8)])  # type: ignore[misc]
+    run_together([partial(write, worker) for worker in range(8)])
     exporter.shutdown()
     records = records_in(tmp_path)
     assert records[0].event == "process.start"
@@ -255,10 +258,10 @@ def test_eight_threads_lose_nothing(tmp_path: Path, mode: Durability) -> None:
 
 
 @pytest.mark.parametrize("path", ["", "a\0b", 7, None, b"bytes"])
-def test_what_is_no_path_is_named(path: Any) -> None:
+def test_what_is_no_path_is_named(path: object) -> None:
     """A wrong path is an error of the caller, told at once with the value and the way out."""
     with pytest.raises(ConfigError, match="Give a folder or a file name") as caught:
-        JsonlExporter(path)
+        JsonlExporter(cast("Any", path))
     assert repr(path) in str(caught.value)
 
 
@@ -268,11 +271,11 @@ def test_unknown_durability_is_named() -> None:
         JsonlExporter("traces", durability=cast("Any", "fast"))
 
 
-def run_together(calls: list[Any]) -> None:
+def run_together(calls: list[Callable[[], None]]) -> None:
     """Make all calls at once, each on a thread."""
     barrier = threading.Barrier(len(calls))
 
-    def run(call: Any) -> None:
+    def run(call: Callable[[], None]) -> None:
         barrier.wait()
         call()
 

@@ -6,7 +6,6 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import (
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from opentelemetry import trace
     from opentelemetry.sdk.trace import ReadableSpan
 
 LINKED = SpanContext(5, 6, is_remote=False, trace_flags=TraceFlags(1))
@@ -56,7 +56,7 @@ def fail(tracer: trace.Tracer) -> None:
 
 @pytest.mark.parametrize("processor", [SimpleSpanProcessor, BatchSpanProcessor])
 def test_our_exporter_in_a_stock_processor(
-    tmp_path: Path, processor: type[SimpleSpanProcessor] | type[BatchSpanProcessor]
+    tmp_path: Path, processor: type[SimpleSpanProcessor | BatchSpanProcessor]
 ) -> None:
     """A stock processor's spans become final records, one each, in a real file."""
     provider = TracerProvider(resource=Resource({"service.name": "stock"}))
@@ -78,8 +78,9 @@ def test_code_attributes_still_tell_the_place() -> None:
     inner = Noting()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(RecordSpanExporter(inner)))
-    attributes = {"code.file.path": "jobs.py", "code.line.number": 4}
-    provider.get_tracer("t").start_span("s", attributes=attributes).end()
+    span = provider.get_tracer("t").start_span("s", attributes={"code.file.path": "jobs.py"})
+    span.set_attribute("code.line.number", 4)
+    span.end()
     assert (inner.records[0].site.file, inner.records[0].site.line) == ("jobs.py", 4)
 
 

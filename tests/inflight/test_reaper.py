@@ -207,7 +207,7 @@ def test_nothing_is_abandoned_while_the_process_is_stopped_and_continued() -> No
         os.kill(program.pid, signal.SIGCONT)
         time.sleep(0.1)
     with program:
-        assert program.stdout.read() == "abandoned 0, open 12\n"
+        assert program.stdout.read() == "abandoned 0, open 12, 0 days\n"
     assert program.returncode == 0
 
 

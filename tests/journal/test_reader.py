@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from otel_ext.journal.reader import Line, Located, Skipped, read_box, read_records, scan
-from otel_ext.record.codec import encode_compat_line
+from otel_ext.record.codec import encode_compat_line, encode_line
 from otel_ext.record.values import MAX_LINE_BYTES
 from tests.journal.making import (
     KIB,
@@ -83,8 +83,9 @@ def test_lines_of_compat_mode_are_found_in_damage_too(tmp_path: Path) -> None:
 
 def test_the_longest_line_is_read(tmp_path: Path) -> None:
     """A record of the greatest length there is comes back whole."""
-    long = line(2, name="x" * (MAX_LINE_BYTES - len(line(2)) - 10))
-    assert MAX_LINE_BYTES - 20 < len(long) <= MAX_LINE_BYTES
+    texts = {f"text {number}": "x" * 65_000 for number in range(16)}
+    long = encode_line(record(2)._replace(attributes=texts))
+    assert MAX_LINE_BYTES - 10_000 < len(long) <= MAX_LINE_BYTES
     path = written(tmp_path, line(1) + long + line(3))
     assert [one.meta["seq"] for one in lines_in(path)] == [1, 2, 3]
     assert not damage_in(path)

@@ -1,6 +1,7 @@
 """A program: keep spans open on the main thread, on threads and in tasks for some seconds.
 
-Prints "ready", then how many were given up meanwhile.
+Prints "ready", then how many were given up meanwhile, and how far the wall
+clock was seen to move.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
+import time
 
 from otel_ext.runtime.worker import shared_worker
 from tests.inflight.tracking import Tracking
@@ -19,6 +21,8 @@ def main() -> None:
     tracking = Tracking(grace=0.0)
     worker = shared_worker()
     job = worker.every(0.05, tracking.reaper.run, "reaper")
+    clock: list[float] = []
+    looks = worker.every(0.05, lambda: clock.append(time.time()), "look at the clock")
     worker.ensure()
     done = threading.Event()
 
@@ -42,7 +46,10 @@ def main() -> None:
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         done.wait(seconds * 0.9)
-        sys.stdout.write(f"abandoned {len(tracking.abandoned)}, open {len(tracking.table)}\n")
+        days = round((max(clock) - min(clock)) / 86_400)
+        told = f"abandoned {len(tracking.abandoned)}, open {len(tracking.table)}"
+        sys.stdout.write(f"{told}, {days} days\n")
+        looks.cancel()
         job.cancel()
         done.set()
         looping.join()

@@ -1,0 +1,259 @@
+"""Recovery: what a dead process left open is ended, once, and nothing else is touched."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from otel_ext.errors import JournalError
+from otel_ext.journal.death import Outcome
+from otel_ext.journal.folder import read_folder
+from otel_ext.journal.layout import BOX_FOLDER
+from otel_ext.journal.liveness import own_identity
+from otel_ext.journal.recovery import recover
+from otel_ext.journal.writer import Journal
+from otel_ext.record.codec import encode_line
+from otel_ext.record.model import Record
+from otel_ext.record.validation import validate_stream
+from otel_ext.runtime.incarnation import Incarnation
+from tests.journal.dead import die
+from tests.journal.making import ALONE, line, lines_in, program, seqs_in, start
+from tests.programs import records_in
+
+NOW_NS = 2**62
+
+
+def ends_in(folder: Path) -> list[Record]:
+    """Return the ends that recovery wrote."""
+    return [record for record in records_in(folder) if record.abandoned and record.kind == "span"]
+
+
+@pytest.mark.parametrize("mode", ["mapped", "queued", "write"])
+def test_open_spans_of_a_killed_process_are_ended(tmp_path: Path, mode: str) -> None:
+    """Each gets one end: the cause, the last sign of life, and all that its start told."""
+    dead = die(tmp_path, mode)
+    report = recover(tmp_path)
+    assert (report.spans, report.failed) == (4, ())
+    [one] = report.recovered
+    assert (one.process.id, one.process.pid) == (dead.id, dead.pid)
+    assert (one.lines > 0) is (mode == "mapped")
+    starts = {r.span_id: r for r in records_in(tmp_path) if r.phase == "start"}
+    ends = ends_in(tmp_path)
+    assert sorted(end.name for end in ends) == ["open 0", "open 1", "open 2", "outer"]
+    for end in ends:
+        began = starts[end.span_id]
+        assert end.abandoned == "process-died"
+        assert (end.start_ns, end.attributes, end.site) == (
+            began.time_ns,
+            began.attributes,
+            began.site,
+        )
+        assert (end.parent_span_id, end.scope, end.span_kind, end.thread) == (
+            began.parent_span_id,
+            began.scope,
+            began.span_kind,
+            began.thread,
+        )
+        assert began.time_ns <= end.time_ns <= one.last_seen_ns + 10**9
+        assert "last_seen" in end.extra
+
+
+def test_recovery_twice_is_recovery_once(tmp_path: Path) -> None:
+    """A second recovery changes no byte and leaves no box, lock or folder behind."""
+    die(tmp_path)
+    recover(tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    again = recover(tmp_path)
+    assert again.recovered == ()
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert not (tmp_path / BOX_FOLDER).exists()
+
+
+def test_what_recovery_writes_keeps_the_format(tmp_path: Path) -> None:
+    """Every line of a recovered file is valid, and no number is used twice."""
+    die(tmp_path)
+    recover(tmp_path, outcomes={})
+    [path] = tmp_path.glob("*.jsonl")
+    with path.open("rb") as file:
+        assert [report for report in validate_stream(file) if report.problems] == []
+    seqs = seqs_in(tmp_path)
+    assert len(seqs) == len(set(seqs))
+    assert records_in(tmp_path)[0].event == "process.start"
+    last = records_in(tmp_path)[-1]
+    assert (last.event, last.abandoned) == ("process.end", "process-died")
+
+
+def test_the_signal_is_told_where_it_is_known(tmp_path: Path) -> None:
+    """Whoever waited for the process can say how it ended."""
+    dead = die(tmp_path)
+    recover(tmp_path, outcomes={dead.pid: Outcome.from_wait_status(9)})
+    assert {end.extra["signal"] for end in ends_in(tmp_path)} == {"SIGKILL"}
+
+
+def test_an_exit_status_is_told_where_it_is_known(tmp_path: Path) -> None:
+    """The same for a process that exited."""
+    dead = die(tmp_path)
+    recover(tmp_path, outcomes={dead.pid: Outcome.from_wait_status(3 << 8)})
+    assert {end.extra["exit_status"] for end in ends_in(tmp_path)} == {3}
+
+
+def test_the_living_are_left_alone(tmp_path: Path) -> None:
+    """The folder of a process that lives, here this one, is not changed."""
+    journal = Journal(tmp_path, ALONE)
+    me = Incarnation
+    journal.append(encode_line(start(1, journal_id(journal, me))))
+    journal.drain()
+    before = {path: path.read_bytes() for path in tmp_path.glob("*.jsonl")}
+    report = recover(tmp_path)
+    assert (len(report.living), report.recovered) == (1, ())
+    assert {path: path.read_bytes() for path in tmp_path.glob("*.jsonl")} == before
+    assert len(list((tmp_path / BOX_FOLDER).glob("*.box"))) == 1
+    journal.close()
+
+
+def journal_id(journal: Journal, _kind: object) -> str:
+    """Return the id under which the journal records."""
+    from otel_ext.runtime.incarnation import current
+
+    del journal
+    return current().id
+
+
+def test_a_stopped_process_is_alive(tmp_path: Path) -> None:
+    """SIGSTOP, however long, abandons nothing."""
+    text = """
+        import os, sys, signal
+        from pathlib import Path
+        from otel_ext.journal.writer import Journal
+        from otel_ext.record.codec import encode_line
+        from otel_ext.runtime.incarnation import current
+        from tests.journal.making import ALONE, start
+        journal = Journal(Path(sys.argv[1]), ALONE)
+        journal.append(encode_line(start(1, current().id)))
+        print("open", flush=True)
+        os.kill(os.getpid(), signal.SIGSTOP)
+        signal.pause()
+    """
+    command = program(text, tmp_path)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        report = recover(tmp_path, grace_seconds=0, now_ns=NOW_NS)
+        assert (len(report.living), report.recovered) == (1, ())
+        [state] = read_folder(tmp_path).incarnations
+        assert (state.liveness, [one.start.name for one in state.running]) == ("alive", ["work"])
+        process.send_signal(signal.SIGKILL)
+    assert recover(tmp_path).spans == 1
+
+
+def test_a_file_of_several_processes(tmp_path: Path) -> None:
+    """In a shared file each dead process's spans are ended, by its own numbers."""
+    first = die(tmp_path, name="app.jsonl")
+    second = die(tmp_path, name="app.jsonl")
+    report = recover(tmp_path)
+    assert {one.process.id for one in report.recovered} == {first.id, second.id}
+    assert report.spans == 8
+    assert [path.name for path in tmp_path.iterdir()] == ["app.jsonl"]
+    keys = [one.key for one in lines_in(tmp_path / "app.jsonl")]
+    assert len(keys) == len(set(keys))
+
+
+def test_a_shared_file_without_boxes(tmp_path: Path) -> None:
+    """Also where processes had no boxes, a named file is looked through."""
+    die(tmp_path, "queued", name="app.jsonl")
+    assert recover(tmp_path).spans == 4
+    assert recover(tmp_path).recovered == ()
+
+
+def test_a_process_elsewhere_gets_its_grace(tmp_path: Path) -> None:
+    """On another host it is dead only after a silence; until then it is uncertain."""
+    process = "00000000-7-1-0000000a"
+    facts = {"pid": 7, "start_time": 1, "boot_id": "0" * 36, "host": "elsewhere"}
+    from otel_ext.record.model import Process
+
+    first = Record("process", None, "process.start", 10**18, 1, Process(process), extra=facts)
+    path = tmp_path / f"{process}.jsonl"
+    path.write_bytes(encode_line(first) + encode_line(start(2, process)))
+    report = recover(tmp_path)
+    assert (report.uncertain, report.recovered) == ((process,), ())
+    report = recover(tmp_path, now_ns=NOW_NS)
+    assert (report.uncertain, report.spans) == ((), 1)
+
+
+def test_a_process_of_an_earlier_boot_is_dead(tmp_path: Path) -> None:
+    """After a reboot of this host, what ran before is ended, once it is a minute ago."""
+    process = "00000000-7-1-0000000a"
+    facts = {"pid": 7, "start_time": 1, "boot_id": "0" * 36, "host": own_identity().host}
+    from otel_ext.record.model import Process
+
+    first = Record("process", None, "process.start", 10**18, 1, Process(process), extra=facts)
+    path = tmp_path / f"{process}.jsonl"
+    path.write_bytes(encode_line(first) + encode_line(start(2, process)))
+    assert recover(tmp_path, now_ns=NOW_NS).spans == 1
+
+
+@pytest.mark.parametrize("what", ["header", "everything", "truncated", "grown", "empty"])
+def test_a_damaged_box_costs_only_what_is_damaged(tmp_path: Path, what: str) -> None:
+    """However the box looks, what the file holds is recovered, and the box goes."""
+    die(tmp_path, "mapped")
+    recovered = tmp_path / "copy"
+    shutil.copytree(tmp_path / BOX_FOLDER, recovered / BOX_FOLDER)
+    [box] = (recovered / BOX_FOLDER).iterdir()
+    content = bytearray(box.read_bytes())
+    damaged = {
+        "header": b"\xa5" * 4096 + content[4096:],
+        "everything": b"\xa5" * len(content),
+        "truncated": content[:9000],
+        "grown": content + b"\xa5" * 70_000,
+        "empty": b"",
+    }
+    box.write_bytes(damaged[what])
+    report = recover(recovered)
+    assert not report.failed
+    assert report.skipped_bytes > 0 or what in {"truncated", "grown", "empty"}
+    assert report.spans == {"header": 4, "grown": 4}.get(what, report.spans)
+    assert not list(recovered.glob(f"{BOX_FOLDER}/*.box"))
+
+
+def test_a_torn_end_of_the_file_is_closed_first(tmp_path: Path) -> None:
+    """What recovery adds begins on a line of its own behind a torn one."""
+    die(tmp_path, "queued")
+    [path] = tmp_path.glob("*.jsonl")
+    with path.open("ab") as file:
+        file.write(line(999)[:40])
+    report = recover(tmp_path)
+    assert report.spans == 4
+    assert [(at.length, at.reason) for _, at in report.skipped] == [(40, "torn")]
+    assert len(ends_in_tolerant(path)) == 4
+
+
+def ends_in_tolerant(path: Path) -> list[object]:
+    """Return the abandoned ends of a damaged file."""
+    return [one for one in lines_in(path) if one.meta.get("phase") == "end" and "abandoned" in one.meta]
+
+
+def test_a_late_real_end_is_not_abandoned(tmp_path: Path) -> None:
+    """A span whose real end is in the box or the file gets no other."""
+    die(tmp_path)
+    recover(tmp_path)
+    names = [end.name for end in ends_in(tmp_path)]
+    assert not any(name.startswith("done") for name in names)
+
+
+def test_a_folder_without_records_is_nothing_to_do(tmp_path: Path) -> None:
+    """Neither an empty folder nor strange files are an error."""
+    assert recover(tmp_path).recovered == ()
+    (tmp_path / "x.jsonl").write_bytes(b"hello\n")
+    (tmp_path / "dir.jsonl").mkdir()
+    assert recover(tmp_path).recovered == ()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dir.jsonl", "x.jsonl"]
+
+
+def test_a_missing_folder_is_a_clear_error(tmp_path: Path) -> None:
+    """The error names the folder."""
+    with pytest.raises(JournalError, match="gone"):
+        recover(tmp_path / "gone")
