@@ -187,20 +187,19 @@ def build(index: Index, root: Path, files: Sequence[Path], threads: int) -> Tall
 
 def report(index: Index, tally: Tally, words: str, seconds: float) -> None:
     """Print what was found."""
+    phrase = '"' + words.replace('"', '""') + '"'
+    with tracer.start_as_current_span("report"):
+        names = index.rows(MOST_DEFINED, (8,))
+        found = index.rows(SEARCH, (phrase, 5))
     print(f"{tally.files} files, {tally.definitions} definitions, {seconds:.1f} s")
     if tally.skipped:
         print(f"left out, not parsable: {', '.join(sorted(tally.skipped))}")
-    with tracer.start_as_current_span("report"):
-        print("\nNames defined most often:")
-        for name, times, files in index.rows(MOST_DEFINED, (8,)):
-            print(f"  {name:<20} {times:>5} times in {files} files")
-        print(f"\nFiles that say {words!r}:")
-        phrase = '"' + words.replace('"', '""') + '"'
-        rows = index.rows(SEARCH, (phrase, 5))
-        for path, snippet in rows:
-            print(f"  {path:<28} {' '.join(str(snippet).split())}")
-        if not rows:
-            print("  none")
+    print("\nNames defined most often:")
+    for name, times, files in names:
+        print(f"  {name:<20} {times:>5} times in {files} files")
+    print(f"\nFiles that say {words!r}:")
+    for path, snippet in found or [("none", "")]:
+        print(f"  {path:<28} {' '.join(str(snippet).split())}".rstrip())
 
 
 def positive(text: str) -> int:

@@ -47,6 +47,7 @@ class CompatExporter:
         self._inner = inner
         self._lines = inner if isinstance(inner, LineExporter) else None
         self._enabled = enabled
+        self.leaf = getattr(inner, "leaf", False) is True
 
     def export(self, record: Record) -> None:
         """Hand one record on, with the timestamp if that is enabled."""

@@ -41,6 +41,7 @@ class FanOut:
         self._shutdown_seconds = shutdown_seconds
         self._calls = [BoundedCalls(f"FanOut: {type(one).__name__}") for one in exporters]
         self._closed = False
+        self.leaf = all(getattr(one, "leaf", False) is True for one in exporters)
 
     def export(self, record: Record) -> None:
         """Hand one record to each exporter; never raises."""

@@ -81,6 +81,9 @@ class JsonlExporter:
     ['process.start', 'deployed', 'process.end']
     """
 
+    leaf = True
+    """It never starts spans."""
+
     _introduced: dict[str, Process]
     _open: dict[tuple[str, str], Record]
     _begun: bool

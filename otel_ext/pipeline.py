@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from opentelemetry import trace
 
-from otel_ext.config import Config, compat_mode, load_config, set_config
+from otel_ext.config import Config, compat_mode, load_config, set_config, setting_named
 from otel_ext.handle import Handle
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.signals import chain_sigterm
@@ -89,12 +89,13 @@ def shows_records() -> bool:
 def _known(handle: Handle, config: Config, settings: dict[str, object]) -> Handle:
     """Return the handle of an earlier call; says so if this one wants something else."""
     handle.wait_ready(_WAIT_SECONDS)
-    if settings and config != handle.config:
-        differ = [
-            f"{setting.name}={value}"
-            for setting, value, _ in config.items()
-            if value != handle.config.value(setting.name)
-        ]
+    given = [setting_named(name).name for name, value in settings.items() if value is not None]
+    differ = [
+        f"{name}={config.value(name)}"
+        for name in given
+        if config.value(name) != handle.config.value(name)
+    ]
+    if differ:
         report_problem(
             "configure() was called a second time",
             f"the first call's settings stay, without {', '.join(differ)}."
@@ -120,7 +121,8 @@ def install(config: Config, tracer_provider: object = None) -> Handle:
         if not winner.closed:
             winner.wait_ready(_WAIT_SECONDS)
             return winner
-        _current.pop("handle", None)
+        if _current.get("handle") is winner:
+            _current.pop("handle", None)
     try:
         if handle.active:
             _say_warnings(config)

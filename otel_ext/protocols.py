@@ -8,12 +8,21 @@ not block and should not raise (the processor guards it all the same).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from otel_ext.record.model import Record
 
-__all__ = ["Encoding", "LineExporter", "RecordExporter"]
+__all__ = [
+    "Encoding",
+    "LineExporter",
+    "RecordExporter",
+    "RecordSender",
+    "SampleDecision",
+    "SendResult",
+]
 
 Encoding: TypeAlias = Callable[["Record"], bytes]
 """Turns a record into one line of JSON in UTF-8, its newline included."""
@@ -50,3 +59,46 @@ class LineExporter(RecordExporter, Protocol):
     def export_as(self, record: Record, encoding: Encoding) -> None:
         """Take one record, to be written as `encoding` renders it."""
         ...
+
+
+class SendResult(NamedTuple):
+    """What became of a batch that was sent.
+
+    Attributes:
+        ok: Whether the destination has taken it, but for what `rejected` says.
+        retry: Whether sending the same again may help; only where `ok` is false.
+        retry_after: Seconds that the destination asks to wait; 0 if it does not.
+        rejected: How many records of a batch that was taken the destination refused.
+        message: Why, in the destination's words or ours; empty if all is well.
+    """
+
+    ok: bool
+    retry: bool = False
+    retry_after: float = 0.0
+    rejected: int = 0
+    message: str = ""
+
+
+@runtime_checkable
+class RecordSender(Protocol):
+    """Sends batches of records to one destination; always called on a background thread.
+
+    Senders can be wrapped in one another. A forked child must be able to go on
+    with what it inherits: a sender opens a connection of its own there.
+    """
+
+    def send(self, records: Sequence[Record]) -> SendResult:
+        """Send one batch and wait for the answer; does not raise for what a peer does."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections and give up what is under way. Twice is once."""
+        ...
+
+
+SampleDecision: TypeAlias = Callable[["Record"], "bool | None"]
+"""Tells whether the records of a span may leave the process.
+
+True: send; False: drop; None: not known yet, so the record waits and is asked
+about again. Called on a background thread.
+"""

@@ -62,6 +62,10 @@ class LifecycleSpanProcessor(SpanProcessor):
     >>> provider.add_span_processor(LifecycleSpanProcessor(ConsoleExporter()))
     """
 
+    _begun: bool
+    _known: tuple[Resource | None, Process]
+    _next_seq: Callable[[], int]
+
     def __init__(
         self,
         exporter: RecordExporter,
@@ -86,10 +90,11 @@ class LifecycleSpanProcessor(SpanProcessor):
             key = identify(span, self._record_only)
             if key is None or self._closed:
                 return
-            if span.resource is not self._resource:
-                self._recognise(span.resource)
+            known = self._known
+            if span.resource is not known[0]:
+                known = self._recognise(span.resource)
             seq = self._next_seq()
-            record = capture_start(span, self._process, seq)
+            record = capture_start(span, known[1], seq)
             self._table.add(record, span, key)
             self._export(record)
             if seq % _LOOK_EVERY == 0 or not self._begun:
@@ -107,9 +112,10 @@ class LifecycleSpanProcessor(SpanProcessor):
             start = self._table.pop(key)
             if self._closed or (start is None and self._table.is_inherited(key, span.start_time)):
                 return  # of the parent process, which ends it too
-            if span.resource is not self._resource:
-                self._recognise(span.resource)
-            self._export(capture_end(span, self._process, self._next_seq(), start))
+            known = self._known
+            if span.resource is not known[0]:
+                known = self._recognise(span.resource)
+            self._export(capture_end(span, known[1], self._next_seq(), start))
         except Exception as error:  # noqa: BLE001 - nothing may reach the user's code
             self._note_loss("an end record is lost", error)
 
@@ -126,11 +132,11 @@ class LifecycleSpanProcessor(SpanProcessor):
         if self._closed:
             return
         self._closed = True
-        try:
-            self.tracker.stop()
-            self._exporter.shutdown()
-        except Exception as error:  # noqa: BLE001 - nothing may reach the user's code
-            report_problem("LifecycleSpanProcessor: shutdown failed", error)
+        for stop in (self.tracker.stop, self._exporter.shutdown):
+            try:
+                stop()
+            except Exception as error:  # noqa: BLE001 - nothing may reach the user's code
+                report_problem("LifecycleSpanProcessor: shutdown failed", error)
 
     def _emit(self, record: Record) -> None:
         """Export a record that no hook made: of the reaper, the watchdog, the heartbeat."""
@@ -156,19 +162,17 @@ class LifecycleSpanProcessor(SpanProcessor):
         COUNTERS.add("dropped.hook_failed")
         report_problem(f"LifecycleSpanProcessor: {what}", error)
 
-    def _recognise(self, resource: Resource) -> None:
+    def _recognise(self, resource: Resource) -> tuple[Resource, Process]:
         """Take note of the resource that spans come with, and so of the process."""
         current = incarnation.current()
-        process = current.process_for(resource)
         self._next_seq = current.next_seq
-        self._process = process
-        # Last: a thread that sees the resource finds its process in place.
-        self._resource = resource
+        # One object: with several providers, threads never see half of a change.
+        self._known = known = (resource, current.process_for(resource))
+        return known
 
     def _begin_anew(self) -> None:
         """Know nothing of the process yet; a forked child goes on as another one."""
         self._depth = _Depth()
         self._begun = False
-        self._resource: Resource | None = None
-        self._process: Process = _NOBODY
-        self._next_seq: Callable[[], int] = int
+        self._known = (None, _NOBODY)
+        self._next_seq = int

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["LogCapture", "is_suppressed"]
 
 # Where a thread of an executor begins. structlog's `ainfo` and its like run there,
-# with nothing of the caller's on the stack.
+# with nothing of the caller's on the stack, so their place is unknown at first.
 _EXECUTOR_FILE: Final = os.path.join("concurrent", "futures", "thread.py")  # noqa: PTH118
 _MAX_SITES: Final = 4_096
 _LEVELS: Final = {"exception": "error", "fatal": "critical", "msg": "info", "warn": "warning"}
@@ -125,7 +125,7 @@ class LogCapture:
             time = time_ns()
             site = find_call_site(3)
             thread: ThreadInfo | None = current_thread()
-            if site.file.endswith(_EXECUTOR_FILE):
+            if site is UNKNOWN_SITE:
                 site, thread = _async_caller(site, thread)
         else:
             time = int(source.created * 1e6) * 1_000

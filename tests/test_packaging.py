@@ -134,7 +134,8 @@ def test_constraints_hold_versions_and_no_addresses() -> None:
     """Where packages come from is the machine's business: the file says only which ones."""
     text = (checkout() / "constraints.txt").read_text(encoding="utf-8")
     entries = [line for line in text.splitlines() if line and not line.startswith("#")]
-    assert entries
+    names = [line.partition("==")[0] for line in entries]
+    assert names == sorted(set(names))
     assert [line for line in entries if not re.fullmatch(r"[a-z0-9.-]+==[\w.+!]+", line)] == []
 
 

@@ -57,6 +57,7 @@ COMMANDS: Final = (
     Command("recover", "Record", "close what processes that died left open"),
     Command("ps", "Look", "spans running now on this machine, one a line"),
     Command("top", "Look", "the same, live"),
+    Command("dump", "Look", "where each running span is now, with its stack"),
     Command("tail", "Look", "follow records as they are written"),
     Command("tree", "Look", "traces as trees, running spans marked"),
     Command("waterfall", "Look", "one trace over time, in the terminal"),

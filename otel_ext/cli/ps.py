@@ -17,7 +17,7 @@ from otel_ext.cli.running import Collector, Running, Snapshot
 from otel_ext.cli.running_table import Look, json_line, table_lines
 from otel_ext.cli.streams import can_show_unicode, painter_for, say, warn, width_of
 from otel_ext.config import load_config
-from otel_ext.errors import ConfigError, OtelExtError, UsageError
+from otel_ext.errors import OtelExtError, UsageError
 from otel_ext.exporters.console_text import printable
 from otel_ext.journal.discovery import find_folders
 
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from otel_ext.cli.commands import Subparsers
+    from otel_ext.cli.running_process import RunningProcess
 
-__all__ = ["add_filters", "chosen", "places", "register", "run", "tell_silent"]
+__all__ = ["add_filters", "chosen", "explain_nothing", "places", "register", "run", "tell_silent"]
 
 _EPILOG: Final = """\
 states:
@@ -125,7 +126,7 @@ def run(args: argparse.Namespace) -> int:
     elif spans:
         _show(spans, snapshot, args)
     if not spans:
-        warn(_nothing(snapshot, args))
+        warn(explain_nothing(snapshot))
         return 1
     return 0
 
@@ -145,7 +146,7 @@ def _show(spans: Sequence[Running], snapshot: Snapshot, args: argparse.Namespace
         warn(f"what is lost can be closed: otel-ext recover {names}")
 
 
-def _nothing(snapshot: Snapshot, args: argparse.Namespace) -> str:
+def explain_nothing(snapshot: Snapshot) -> str:
     """Return why nothing is shown, and the way on."""
     if snapshot.spans:
         return f"none of {len(snapshot.spans):,} open spans is asked for by the options"
@@ -172,8 +173,12 @@ def chosen(snapshot: Snapshot, args: argparse.Namespace) -> list[Running]:
     ]
 
 
-def places(names: Sequence[str]) -> list[Path]:
+def places(names: Sequence[str], *, quiet: bool = False) -> list[Path]:
     """Return where to look: what was named, else where living programs write to, and here.
+
+    Args:
+        names: What was named.
+        quiet: Whether to say nothing of a broken configuration.
 
     Raises:
         UsageError: What was named is not there, or cannot be read.
@@ -183,8 +188,9 @@ def places(names: Sequence[str]) -> list[Path]:
     found = find_folders()
     try:
         configured = load_config().output.folder.absolute()
-    except (ConfigError, OtelExtError) as error:
-        warn(f"{error} (otel-ext config tells more)")
+    except OtelExtError as error:
+        if not quiet:
+            warn(f"{error} (so the folder it names is not looked at)")
     else:
         if _exists(configured) and configured not in found:
             found.append(configured)
@@ -213,8 +219,8 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def tell_silent(silent: Sequence[object]) -> None:
+def tell_silent(silent: Sequence[RunningProcess]) -> None:
     """Say which processes did not answer."""
     for process in silent:
-        label = printable(str(getattr(process, "label", process)))
+        label = printable(process.label)
         warn(f"process {label} does not answer; what it wrote last is shown")

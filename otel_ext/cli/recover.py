@@ -115,7 +115,8 @@ def _checked(name: str) -> Path:
     if not is_folder:
         hint = "Give the folder it is in"
         raise UsageError(f"{shown}: a file, not a folder", hint=hint)
-    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+    effective = os.access in os.supports_effective_ids
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK, effective_ids=effective):
         hint = "Recovery adds records to its files: call it as the user that wrote them"
         raise UsageError(f"{shown}: the folder cannot be written by this user", hint=hint)
     return folder
@@ -170,8 +171,8 @@ def _print(report: RecoveryReport) -> None:
     if report.recovered:
         table = Table(box=None, pad_edge=False, header_style="bold")
         for heading in ("PROCESS", "PID", "LAST SEEN", "SPANS ENDED", "FROM BOX", "RESULT"):
-            justify = "right" if heading in {"PID", "SPANS ENDED", "FROM BOX"} else "left"
-            table.add_column(heading, justify=justify)
+            is_figure = heading in {"PID", "SPANS ENDED", "FROM BOX"}
+            table.add_column(heading, justify="right" if is_figure else "left")
         for one in report.recovered:
             table.add_row(*(Text(cell) for cell in _row(one)))
         console.print(table)

@@ -116,8 +116,8 @@ def _run(command: list[str], config: Config, *, quiet: bool) -> int:
 
 def _recover(folder: Path, ended: Ended) -> None:
     """Bring out what a killed program left in its box, and end its open spans."""
-    if not folder.is_dir():
-        return
+    if not folder.is_dir():  # a single file keeps its box beside it
+        folder = folder.absolute().parent
     number = -ended.outcome
     how = Outcome(signal=number) if number > 0 else Outcome(exit_status=ended.outcome)
     try:

@@ -7,7 +7,6 @@ that its process ended is not read at all.
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from time import time_ns
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
@@ -19,6 +18,7 @@ from otel_ext.cli.running_process import (
     command_name,
     condition_of,
     is_elsewhere,
+    living_argv,
 )
 from otel_ext.cli.running_scan import FileReader
 from otel_ext.journal.files import list_segments, parse_segment_name
@@ -28,6 +28,7 @@ from otel_ext.record.model import EMPTY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
 
     from otel_ext.cli.running_place import Place
     from otel_ext.cli.running_scan import Key
@@ -191,7 +192,7 @@ class Collector:
         return RunningProcess(
             id=name,
             pid=identity.pid,
-            command=command_name(argv_of(extra)),
+            command=command_name(argv_of(extra) or living_argv(identity)),
             host=identity.host,
             folder=reader.path.parent,
             condition=condition_of(
@@ -204,9 +205,7 @@ class Collector:
         )
 
 
-def _open_spans(
-    reader: FileReader, boxes: list[BoxView]
-) -> Iterator[tuple[Record, Record | None]]:
+def _open_spans(reader: FileReader, boxes: list[BoxView]) -> Iterator[tuple[Record, Record | None]]:
     """Yield start and newest update of each open span of a file and its boxes."""
     starts: Mapping[Key, bytes] = reader.starts
     updates: Mapping[Key, bytes] = reader.updates

@@ -1,4 +1,4 @@
-"""Where a span is now: out of its last update's stack, the innermost frame of the user's own code."""
+"""Where a span is now: of its last update's stack, the innermost frame of the user's code."""
 
 from __future__ import annotations
 
@@ -89,6 +89,8 @@ def place_of(start: Record, update: Record | None) -> Place:
     frames = frames_of(update)
     if update is None or not frames:
         site = start.site
-        return Place(Frame(site.file, site.line, site.function), is_now=False, seen_ns=start.time_ns)
+        return Place(
+            Frame(site.file, site.line, site.function), is_now=False, seen_ns=start.time_ns
+        )
     own = next((frame for frame in frames if not _FOREIGN.search(frame.file)), frames[0])
     return Place(own, is_now=True, seen_ns=update.time_ns)

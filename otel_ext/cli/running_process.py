@@ -13,7 +13,15 @@ if TYPE_CHECKING:
 
     from otel_ext.record.model import Record
 
-__all__ = ["Condition", "RunningProcess", "argv_of", "command_name", "condition_of", "is_elsewhere"]
+__all__ = [
+    "Condition",
+    "RunningProcess",
+    "argv_of",
+    "command_name",
+    "condition_of",
+    "is_elsewhere",
+    "living_argv",
+]
 
 Condition = Literal["alive", "hung", "stopped", "dead", "silent"]
 """How a process is.
@@ -103,8 +111,10 @@ def condition_of(
 
 def is_elsewhere(identity: ProcessIdentity) -> bool:
     """Whether the process belongs to another machine."""
-    return bool(identity.host) and identity.host != socket.gethostname() and (
-        is_alive(identity) == "unknown"
+    return (
+        bool(identity.host)
+        and identity.host != socket.gethostname()
+        and (is_alive(identity) == "unknown")
     )
 
 
@@ -144,12 +154,25 @@ def command_name(argv: Sequence[str]) -> str:
             return f"{program} -c"
         elif not word.startswith("-") or word == "-":
             base = _base(word)
-            return f"{_base(word[: -len(base)].rstrip('/'))}/{base}" if base == "__main__.py" else base
+            return (
+                f"{_base(word[: -len(base)].rstrip('/'))}/{base}" if base == "__main__.py" else base
+            )
     return program
 
 
 def _base(path: str) -> str:
     return path.replace("\\", "/").rstrip("/").rpartition("/")[2] or path
+
+
+def living_argv(identity: ProcessIdentity) -> tuple[str, ...]:
+    """Return the command line of a living process as the kernel tells it; empty if it does not."""
+    if is_alive(identity) != "alive":
+        return ()
+    try:
+        text = Path(f"/proc/{identity.pid}/cmdline").read_text("utf-8", "replace")
+    except OSError:
+        return ()
+    return tuple(text.rstrip("\0").split("\0"))
 
 
 def argv_of(extra: Mapping[str, object]) -> tuple[str, ...]:

@@ -93,9 +93,7 @@ class FileReader:
             return
         try:
             status = os.fstat(descriptor)
-            if self._offset and (
-                status.st_ino != self._inode or status.st_size < self._offset
-            ):
+            if self._offset and (status.st_ino != self._inode or status.st_size < self._offset):
                 self._begin_anew()
             self._inode = status.st_ino
             self._read_blocks(descriptor, mark)
@@ -211,4 +209,3 @@ class FileReader:
         limit = 4 * (len(self.starts) + len(self.updates)) + 1_000
         if len(self._decoded) > limit:
             self._decoded.clear()
-

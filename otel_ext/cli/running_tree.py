@@ -47,5 +47,7 @@ def as_tree(spans: Sequence[Running], *, ascii_only: bool = False) -> Iterator[t
             mine = children.get(span.record.key, [])
             for child in reversed(mine):
                 is_last = child is mine[-1]
-                deeper = below + ("   " if is_last else bar) if len(below) < 3 * _MAX_INDENT else below
+                deeper = (
+                    below + ("   " if is_last else bar) if len(below) < 3 * _MAX_INDENT else below
+                )
                 waiting.append((below + (corner if is_last else tee), deeper, child))

@@ -5,19 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from typing import IO
+from typing import TextIO
 
 from otel_ext.exporters.console_text import Painter
 
 __all__ = ["can_show_unicode", "painter_for", "say", "warn", "width_of"]
 
 
-def width_of(stream: IO[str]) -> int:
+def width_of(stream: TextIO) -> int:
     """Return the columns of the terminal behind `stream`; 0 where nothing is to be cut."""
     return shutil.get_terminal_size().columns if stream.isatty() else 0
 
 
-def painter_for(stream: IO[str], *, enabled: bool = True) -> Painter:
+def painter_for(stream: TextIO, *, enabled: bool = True) -> Painter:
     """Return a painter that puts colour on where `stream` shows it and nobody objects.
 
     Args:
@@ -29,7 +29,7 @@ def painter_for(stream: IO[str], *, enabled: bool = True) -> Painter:
     return Painter(enabled=enabled and not unwanted and stream.isatty())
 
 
-def can_show_unicode(stream: IO[str]) -> bool:
+def can_show_unicode(stream: TextIO) -> bool:
     """Whether `stream` can encode the marks we draw with."""
     try:
         "…├─│└▲".encode(stream.encoding or "ascii")

@@ -74,9 +74,9 @@ def supervise(command: list[str], environment: Mapping[str, str]) -> Ended:
         while True:
             number = _next_signal()
             if number == signal.SIGCHLD:
-                pid, status = os.waitpid(child, os.WNOHANG)
-                if pid == child:
-                    return Ended(pid, os.waitstatus_to_exitcode(status))
+                ended = _reap(child)
+                if ended is not None:
+                    return ended
             else:
                 os.kill(child, number)
     finally:
@@ -97,6 +97,19 @@ def _spawn(
         )
     except OSError as error:
         raise _refused(command[0], error) from error
+
+
+def _reap(child: int) -> Ended | None:
+    """Return how the program ended, if it has.
+
+    As process 1 of a container we inherit orphans; they are let go of on the way.
+    """
+    while True:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if pid == child:
+            return Ended(pid, os.waitstatus_to_exitcode(status))
+        if pid == 0:
+            return None
 
 
 def _next_signal() -> int:

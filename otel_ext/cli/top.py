@@ -119,7 +119,7 @@ class _Top:
         now = monotonic()
         if not self._args.places and now >= self._search_at:
             self._search_at = now + _SEARCH_SECONDS
-            self._collector.places = places(())
+            self._collector.places = places((), quiet=True)
         snapshot = self._collector.collect()
         spans = chosen(snapshot, self._args)
         seqs = {process.id: process.last_seq for process in snapshot.processes if process.lives}

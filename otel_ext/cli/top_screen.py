@@ -9,7 +9,7 @@ import shutil
 import signal
 import sys
 import time
-from typing import IO, TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TextIO
 
 if TYPE_CHECKING:
     from types import FrameType, TracebackType
@@ -32,7 +32,7 @@ class Screen:
         live: Whether to take the whole screen, if `stream` is a terminal.
     """
 
-    def __init__(self, stream: IO[str], *, live: bool) -> None:
+    def __init__(self, stream: TextIO, *, live: bool) -> None:
         self._stream = stream
         self.is_live = live and stream.isatty()
         self._input = _terminal_input() if self.is_live else -1

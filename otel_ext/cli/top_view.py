@@ -102,8 +102,10 @@ def _head(figures: Figures, look: Look, clock: str) -> str:
     if figures.rate is not None:
         parts.append(("", f"{figures.rate:,.0f} records/s"))
     gap = "   "
-    while look.width and len(parts) > 1 and (
-        sum(cells(text) for _, text in parts) + len(gap) * (len(parts) - 1) > look.width
+    while (
+        look.width
+        and len(parts) > 1
+        and (sum(cells(text) for _, text in parts) + len(gap) * (len(parts) - 1) > look.width)
     ):
         if len(gap) > 1:
             gap = gap[:-1]
@@ -135,16 +137,13 @@ def frame_lines(
     """
     clock = time.strftime("%H:%M:%S", time.localtime(now_ns // 1_000_000_000))
     lines = [_head(figures, look, clock), look.painter("dim", note), ""]
-    most = None
-    if height:
-        most = max(height - _HEAD_LINES - 2 - has_keys, _LEAST_ROWS)
+    room = max(height - _HEAD_LINES - 1 - has_keys, _LEAST_ROWS) if height else len(spans)
+    # One line less where one has to say how many more there are.
+    shown = room if len(spans) <= room else max(room - 1, _LEAST_ROWS)
     if spans:
-        shown = most if most is None or len(spans) <= most + 1 else most
-        shown = None if most is None else (len(spans) if len(spans) == most + 1 else shown)
         lines += table_lines(spans, now_ns, look, shown)
-        left = 0 if shown is None else len(spans) - shown
-        if left > 0:
-            lines.append(look.painter("dim", f"and {left:,} more"))
+        if len(spans) > shown:
+            lines.append(look.painter("dim", f"and {len(spans) - shown:,} more"))
     else:
         lines.append(look.painter("dim", "no span is open"))
     if has_keys:

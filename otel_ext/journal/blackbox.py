@@ -305,7 +305,7 @@ class BlackBox:
 def _map_chunks(descriptor: int, facts: BoxFacts) -> list[mmap.mmap]:
     size = facts.chunk_size
     # A mapping keeps a descriptor of its own, of no use here, unless told not to.
-    keep = {"trackfd": False} if sys.version_info >= (3, 13) else {}
+    keep: dict[str, bool] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
     return [
         mmap.mmap(descriptor, size, offset=index * size, **keep) for index in range(facts.chunks)
     ]

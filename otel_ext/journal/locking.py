@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from otel_ext.journal.files import open_folder
 from otel_ext.journal.layout import BOX_FOLDER
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["IncarnationLock"]
+__all__ = ["LOCK_SUFFIX", "IncarnationLock"]
+
+LOCK_SUFFIX: Final = ".lock"
 
 
 class IncarnationLock:
@@ -31,7 +33,7 @@ class IncarnationLock:
 
     def __init__(self, folder: Path, incarnation: str) -> None:
         self._folder = folder / BOX_FOLDER
-        self._name = f"{incarnation}.lock"
+        self._name = f"{incarnation}{LOCK_SUFFIX}"
         self._descriptor = -1
 
     def acquire(self) -> bool:

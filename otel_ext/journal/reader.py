@@ -103,7 +103,7 @@ class Box(NamedTuple):
         path: Its file.
         facts: Its header; None if that is damaged.
         state: The changing part of it; None if the header is damaged.
-        lines: The whole lines in it, in the order of their numbers.
+        lines: The whole lines in it, in the order they were stored.
         skipped: Damage in what was not yet drained.
     """
 
@@ -335,17 +335,24 @@ def _read_box(path: Path, descriptor: int) -> Box:
         header = os.pread(descriptor, HEADER_SIZE, 0)
     facts = unpack_facts(header)
     state = None if facts is None else unpack_state(header, facts.chunks)
-    lines: dict[tuple[str, int], Line] = {}
+    chunks: list[list[Line]] = []
     skipped: list[Skipped] = []
     for start, end, drained in _stretches(size, facts, state):
+        chunk: list[Line] = []
         for item in scan_descriptor(descriptor, start, end):
             if isinstance(item, Line):
-                lines.setdefault(item.key, item)
+                chunk.append(item)
             elif not _is_blank_end(item, end) and item.offset + item.length > drained:
                 skipped.append(item)
+        chunks.append(chunk)
     if facts is None:
         skipped.insert(0, Skipped(0, min(size, HEADER_SIZE), "garbage"))
-    ordered = tuple(lines[key] for key in sorted(lines, key=lambda key: key[1]))
+    lines: dict[tuple[str, int], Line] = {}
+    # The chunk that was filled first holds the lower numbers.
+    for chunk in sorted(filter(None, chunks), key=lambda chunk: chunk[0].key[1]):
+        for line in chunk:
+            lines.setdefault(line.key, line)
+    ordered = tuple(lines.values())
     return Box(path, facts, state, ordered, tuple(skipped))
 
 

@@ -21,7 +21,7 @@ from otel_ext.journal.files import list_segments, open_folder, parse_segment_nam
 from otel_ext.journal.folder import IncarnationReader, SkippedLog, base_id, read_incarnations
 from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX
 from otel_ext.journal.liveness import identity_from_id, is_alive, is_this_boot
-from otel_ext.journal.locking import IncarnationLock
+from otel_ext.journal.locking import LOCK_SUFFIX, IncarnationLock
 from otel_ext.journal.reader import Line, scan
 from otel_ext.journal.segment import SegmentWriter, Target
 from otel_ext.record.codec import encode_line
@@ -265,15 +265,17 @@ def _closing(
                 time_ns=last_seen_ns,
                 seq=_next_seq(reader, name),
                 process=Process(name),
-                extra={"abandoned": "process-died", **facts},
+                extra=facts,
             )
 
 
 def _candidates(folder: Path, *, thorough: bool) -> list[str]:
     """Return the ids of incarnations that may need recovery."""
     found: dict[str, None] = {}
-    for box in sorted(folder.joinpath(BOX_FOLDER).glob(f"*{BOX_SUFFIX}")):
-        found[base_id(box.name[: -len(BOX_SUFFIX)])] = None
+    # A lock is there where a recovery was cut off, if only in its last step.
+    for suffix in (BOX_SUFFIX, LOCK_SUFFIX):
+        for path in sorted(folder.joinpath(BOX_FOLDER).glob(f"*{suffix}")):
+            found[base_id(path.name[: -len(suffix)])] = None
     newest: dict[str, Path] = {}
     for path in list_segments(folder):
         name = parse_segment_name(path.name)
@@ -380,6 +382,8 @@ def recover(
             context={"path": str(folder), "errno": error.errno},
         ) from error
     report = RecoveryReport(folder, (), (), (), (), (), 0)
-    for step in recover_each(folder, grace_seconds=grace_seconds, outcomes=outcomes, now_ns=now_ns):
+    for step in recover_each(
+        folder, grace_seconds=grace_seconds, outcomes=outcomes, now_ns=now_ns, thorough=True
+    ):
         report = step
     return report

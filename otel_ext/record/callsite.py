@@ -30,15 +30,20 @@ __all__ = [
 _MAX_CACHED: Final = 16_384
 _SEPARATOR: Final = os.sep
 _PACKAGE: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
-# In a checkout two of our folders are links to folders beside the package.
-_OURS: Final = tuple(
-    os.path.realpath(os.path.join(_PACKAGE, name)) + _SEPARATOR  # noqa: PTH118
-    for name in ("", "processors", "exporters")
+# As it was imported, and as it lies on the disk: in a checkout two of our folders
+# are links to folders beside the package, and the package itself may be linked.
+_OURS: Final = (
+    _PACKAGE + _SEPARATOR,
+    *(
+        os.path.realpath(os.path.join(_PACKAGE, name)) + _SEPARATOR  # noqa: PTH118
+        for name in ("", "processors", "exporters")
+    ),
 )
 # Packages whose frames only carry a call through. `wrapt` and `contextlib` stand
-# between a user's `with tracer.start_as_current_span(...)` and the SDK.
-_PASSED_PACKAGES: Final = ("opentelemetry", "wrapt", "structlog", "logging")
-_PASSED_MODULES: Final = ("contextlib", "functools")
+# between a user's `with tracer.start_as_current_span(...)` and the SDK; the thread
+# pools, between nobody and the SDK's concurrent processor.
+_PASSED_PACKAGES: Final = ("opentelemetry", "wrapt", "structlog", "logging", "concurrent.futures")
+_PASSED_MODULES: Final = ("contextlib", "functools", "threading")
 
 JUDGED: Final[dict[str, bool]] = {}
 """What `judge` has said of each file name."""

@@ -67,7 +67,7 @@ def parse_timestamp(text: str) -> int:
             hint="Write it like 2026-10-14T17:46:40.123456Z",
         )
     try:
-        moment = datetime.strptime(f"{match[1]}T{match[2]}+0000", "%Y-%m-%dT%H:%M:%S%z")
+        moment = datetime.fromisoformat(f"{match[1]}T{match[2]}+00:00")
     except ValueError as error:
         raise RecordError(f"timestamp {text!r} names no moment: {error}") from None
     seconds = (moment - _EPOCH) // timedelta(seconds=1)

@@ -34,7 +34,7 @@ from otel_ext.journal.recovery import recover
 from otel_ext.processors.lifecycle import LifecycleSpanProcessor
 
 if TYPE_CHECKING:
-    from opentelemetry.trace import Tracer
+    from opentelemetry.trace import Span, Tracer
 
 DEFAULT_KILLS = 10_000
 LONGEST_LIFE = 0.12
@@ -44,7 +44,7 @@ NOTE = 17  # one letter and 16 hex digits
 def use_spans(tracer: Tracer, ledger: int, seed: int) -> NoReturn:
     """Start and end spans for ever; note each in the ledger once the call has returned."""
     dice = random.Random(seed)
-    open_spans = []
+    open_spans: list[Span] = []
     while True:
         if open_spans and dice.random() < 0.45:
             span = open_spans.pop(dice.randrange(len(open_spans)))

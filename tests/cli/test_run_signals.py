@@ -53,7 +53,7 @@ with trace.get_tracer("test").start_as_current_span("sleeping"):
 """
 
 
-def output(folder: Path) -> str:
+def printed(folder: Path) -> str:
     """Return what a started program has printed so far."""
     return (folder / "output.txt").read_text()
 
@@ -63,10 +63,10 @@ def test_a_signal_to_us_reaches_the_program_once(tmp_path: Path, number: signal.
     """What a service manager sends to us is passed on, once, and the exit code comes back."""
     program = write_program(tmp_path, COUNTING)
     with started(recorded(tmp_path / "traces", *python(program)), cwd=tmp_path) as process:
-        wait_until(lambda: "ready" in output(tmp_path), "the program starts")
+        wait_until(lambda: "ready" in printed(tmp_path), "the program starts")
         process.send_signal(number)
         assert process.wait(30) == 5
-    assert f"got {int(number)}\n" in output(tmp_path)
+    assert f"got {int(number)}\n" in printed(tmp_path)
     assert [record.phase for record in spans_in(tmp_path / "traces")] == ["start", "end"]
 
 
@@ -82,15 +82,16 @@ def test_we_end_by_the_signal_that_ended_the_program(
     assert f"ended by {number.name}" in done.err
 
 
-def test_a_killed_program_leaves_its_open_span(tmp_path: Path) -> None:
-    """After `kill -9` of the program the start is on record and the closing words count it."""
+@pytest.mark.parametrize("output", ["traces", "one.jsonl"])
+def test_a_killed_program_leaves_its_open_span(tmp_path: Path, output: str) -> None:
+    """After `kill -9` its open span has a start, an end with the cause, and is counted."""
     program = write_program(
         tmp_path, SLEEPING.replace("time.sleep(60)", "import os; os.kill(os.getpid(), 9)")
     )
-    done = execute(recorded(tmp_path / "traces", *python(program)), cwd=tmp_path)
+    done = execute(recorded(tmp_path / output, *python(program)), cwd=tmp_path)
     assert done.code == -signal.SIGKILL
     assert "1 span did not end" in done.err
-    start, end = spans_in(tmp_path / "traces")
+    start, end = spans_in(tmp_path / "traces" if output == "traces" else tmp_path)
     assert (start.phase, end.phase, end.abandoned) == ("start", "end", "process-died")
     assert end.extra["signal"] == "SIGKILL"
 

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from contextlib import closing, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -23,7 +24,6 @@ from tests.programs import environment, execute, write_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 class Pipe:
@@ -318,7 +318,7 @@ def test_threads_do_not_tear_lines(pipe: Pipe) -> None:
 
 def test_narrow_encoding_gets_ascii_marks(tmp_path: Path) -> None:
     """A terminal that speaks ASCII only gets lines it can show."""
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # noqa: PTH100, PTH120
+    root = str(Path(__file__).parents[2])
     program = write_program(
         tmp_path,
         """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -12,9 +12,6 @@ from otel_ext.exporters import JsonlExporter
 from otel_ext.record.decode import decode_line
 from tests.exporters.samples import Counted, start
 from tests.programs import Done, environment, execute, records_in, write_program
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 # What all programs below begin with. Nothing is imported later on: a program
 # that gave up its rights may not be able to read its own libraries.
@@ -40,7 +37,7 @@ def account():
 def run_program(folder: Path, text: str) -> Done:
     """Run BEGINNING and `text` as a program in `folder`, which is its first argument."""
     program = write_program(folder, BEGINNING + text)
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # noqa: PTH100, PTH120
+    root = str(Path(__file__).parents[2])
     return execute(
         [sys.executable, program, str(folder)], cwd=folder, env=environment(PYTHONPATH=root)
     )

@@ -21,7 +21,7 @@ from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process, Record, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
 
 ROOT = Path(__file__).parents[2]
 TRACE = "0" * 31 + "1"
@@ -160,7 +160,7 @@ def run(text: str, *arguments: str | Path, timeout: float = 50.0) -> str:
 
 
 @contextmanager
-def running(text: str, *arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
+def running(text: str, *arguments: str | Path) -> Generator[subprocess.Popen[str]]:
     """Run `text` as a program beside the test, and end it with the block."""
     process = subprocess.Popen(
         program(text, *arguments),

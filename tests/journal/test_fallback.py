@@ -83,9 +83,7 @@ def test_a_folder_that_cannot_be_written_harms_nobody(tmp_path: Path) -> None:
     folder.mkdir()
     folder.chmod(0o555)
     try:
-        taken, flushed, mode, reason, problem, health = json.loads(
-            run(AS_NOBODY, folder)
-        )
+        taken, flushed, mode, reason, problem, health = json.loads(run(AS_NOBODY, folder))
     finally:
         folder.chmod(0o755)
     assert (taken, flushed, mode, health) == (True, False, "queued", "failed")
@@ -100,7 +98,9 @@ def test_a_folder_that_becomes_writable_gets_the_lines(tmp_path: Path) -> None:
     journal = Journal(place / "sub", ALONE)
     assert journal.append(line(1))
     assert not journal.flush(200)
-    assert "is not a folder" in journal.state().problem or "Not a directory" in journal.state().problem
+    assert (
+        "is not a folder" in journal.state().problem or "Not a directory" in journal.state().problem
+    )
     place.unlink()
     assert journal.flush(5_000)
     assert seqs_in(place / "sub") == [1]
@@ -108,7 +108,8 @@ def test_a_folder_that_becomes_writable_gets_the_lines(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("folder", "can_map"), [("/proc", False), ("/sys", False), ("/dev/shm", True)]
+    ("folder", "can_map"),
+    [("/proc", False), ("/sys", False), ("/dev/shm", True)],  # noqa: S108 - asked about, not used
 )
 def test_the_file_system_decides(folder: str, can_map: bool) -> None:
     """Only file systems that keep reserved blocks may carry a box."""

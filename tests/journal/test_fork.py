@@ -82,9 +82,7 @@ def test_a_child_that_never_records_leaves_nothing(tmp_path: Path) -> None:
     print(len(list((folder / ".blackbox").iterdir())), journal.close())
     """
     assert run(text, tmp_path, "mapped").split() == ["1", "True"]
-    assert list(names_by_file(tmp_path).values()) == [
-        {"process.start": 1, "before": 1, "after": 1}
-    ]
+    assert list(names_by_file(tmp_path).values()) == [{"process.start": 1, "before": 1, "after": 1}]
 
 
 def test_a_child_that_exits_hard_loses_nothing(tmp_path: Path) -> None:

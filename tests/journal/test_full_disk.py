@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -14,9 +14,6 @@ from otel_ext.journal.sources import QueueSource
 from otel_ext.journal.writer import Journal
 from otel_ext.runtime.counters import COUNTERS
 from tests.journal.making import ALONE, ROOT, line, program
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 FILLS_UP = """
     import json, os, sys, time
@@ -84,7 +81,7 @@ FILLS_UP = """
 def on_small_disk(place: Path, size_kib: int, *arguments: str) -> dict[str, object]:
     """Run `FILLS_UP` on a tmpfs of its own, in a mount namespace of its own."""
     place.mkdir()
-    mount = f"mount -t tmpfs -o size={size_kib}k none {place} && exec \"$@\""
+    mount = f'mount -t tmpfs -o size={size_kib}k none {place} && exec "$@"'
     flags = "-m" if os.geteuid() == 0 else "-Urm"
     command = ["unshare", flags, "sh", "-c", mount, "sh", *program(FILLS_UP, place, *arguments)]
     done = subprocess.run(
@@ -98,7 +95,12 @@ def on_small_disk(place: Path, size_kib: int, *arguments: str) -> dict[str, obje
 @pytest.mark.needs("unshare")
 @pytest.mark.parametrize(
     ("mode", "kib", "size"),
-    [("mapped", 64, 8 << 20), ("queued", 64, 1 << 16), ("write", 64, 1 << 16), ("mapped", 320, 1 << 17)],
+    [
+        ("mapped", 64, 8 << 20),
+        ("queued", 64, 1 << 16),
+        ("write", 64, 1 << 16),
+        ("mapped", 320, 1 << 17),
+    ],
 )
 def test_a_small_disk_fills_up(tmp_path: Path, mode: str, kib: int, size: int) -> None:
     """Nothing is lost but what was refused and counted; writing resumes within 5 s."""
@@ -111,6 +113,7 @@ def test_a_small_disk_fills_up(tmp_path: Path, mode: str, kib: int, size: int) -
     assert told["resumed"] < 5.0
     assert told["intact"] is True
     assert isinstance(told["dropped"], int)
+    assert isinstance(told["taken"], int)
     assert told["found"] == told["taken"] == told["written"]
     assert told["accepted"] == told["taken"] + told["dropped"]
     assert told["closed"] is True
@@ -118,7 +121,7 @@ def test_a_small_disk_fills_up(tmp_path: Path, mode: str, kib: int, size: int) -
 
 def test_a_device_that_is_always_full(tmp_path: Path) -> None:
     """Into /dev/full nothing can be written; memory stays bounded and each loss is counted."""
-    if not os.path.exists("/dev/full"):
+    if not Path("/dev/full").exists():
         pytest.skip("needs /dev/full")
     before = COUNTERS.value("dropped.queue_full")
     device = tmp_path / "full.jsonl"
@@ -139,9 +142,7 @@ def test_a_device_that_is_always_full(tmp_path: Path) -> None:
 
 def _open_on(journal: Journal, device: str) -> object:
     """Open the journal, its file being a device."""
-    from pathlib import Path as Device
-
-    journal.path = Device(device)
+    journal.path = Path(device)
     journal._open()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     opened = journal._opened  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     assert opened is not None

@@ -126,9 +126,7 @@ def test_another_pid_namespace_is_not_mistaken_for_ours() -> None:
 
 
 @pytest.mark.parametrize("with_pidfd", [True, False])
-def test_a_death_is_seen_within_a_second(
-    monkeypatch: pytest.MonkeyPatch, with_pidfd: bool
-) -> None:
+def test_a_death_is_seen_within_a_second(monkeypatch: pytest.MonkeyPatch, with_pidfd: bool) -> None:
     """A watch on another process's child notices its death, with or without a pidfd."""
     if not with_pidfd:
         monkeypatch.delattr(os, "pidfd_open", raising=False)

@@ -33,13 +33,11 @@ def test_whole_records_come_with_their_offsets(tmp_path: Path) -> None:
     """Each record is returned with the place where its line begins."""
     content = b"".join(map(line, range(3)))
     found = list(read_records(written(tmp_path, content)))
-    assert found == [
-        Located(number * len(line(0)), record(number)) for number in range(3)
-    ]
+    assert found == [Located(number * len(line(0)), record(number)) for number in range(3)]
 
 
 A, B, C = line(1), line(2), line(3)
-CASES = {
+CASES: dict[str, tuple[bytes, list[int], list[tuple[int, int, str]] | None]] = {
     "torn end": (A + B[:50], [1], [(len(A), 50, "torn")]),
     "torn and restarted": (A + B[:50] + b"\n" + C, [1, 3], [(len(A), 50, "torn")]),
     "torn, then joined": (A + B[:50] + C, [1, 3], [(len(A), 50, "torn")]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,6 +11,9 @@ from hypothesis import strategies as st
 
 from otel_ext.journal.reader import Line, Skipped, read_box, scan
 from tests.journal.making import line, make_box
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SIZES = (0, 10, 200, 3)
 LINES = [line(number, name="n" * SIZES[number % 4]) for number in range(12)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 import subprocess
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,12 +17,15 @@ from otel_ext.journal.liveness import own_identity
 from otel_ext.journal.recovery import recover
 from otel_ext.journal.writer import Journal
 from otel_ext.record.codec import encode_line
-from otel_ext.record.model import Record
+from otel_ext.record.model import Process, Record
 from otel_ext.record.validation import validate_stream
-from otel_ext.runtime.incarnation import Incarnation
+from otel_ext.runtime.incarnation import current
 from tests.journal.dead import die
 from tests.journal.making import ALONE, line, lines_in, program, seqs_in, start
 from tests.programs import records_in
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NOW_NS = 2**62
 
@@ -79,12 +82,12 @@ def test_what_recovery_writes_keeps_the_format(tmp_path: Path) -> None:
     recover(tmp_path, outcomes={})
     [path] = tmp_path.glob("*.jsonl")
     with path.open("rb") as file:
-        assert [report for report in validate_stream(file) if report.problems] == []
+        assert [report for report in validate_stream(file) if report.reasons] == []
     seqs = seqs_in(tmp_path)
     assert len(seqs) == len(set(seqs))
     assert records_in(tmp_path)[0].event == "process.start"
     last = records_in(tmp_path)[-1]
-    assert (last.event, last.abandoned) == ("process.end", "process-died")
+    assert (last.event, "last_seen" in last.extra) == ("process.end", True)
 
 
 def test_the_signal_is_told_where_it_is_known(tmp_path: Path) -> None:
@@ -104,8 +107,7 @@ def test_an_exit_status_is_told_where_it_is_known(tmp_path: Path) -> None:
 def test_the_living_are_left_alone(tmp_path: Path) -> None:
     """The folder of a process that lives, here this one, is not changed."""
     journal = Journal(tmp_path, ALONE)
-    me = Incarnation
-    journal.append(encode_line(start(1, journal_id(journal, me))))
+    journal.append(encode_line(start(1, current().id)))
     journal.drain()
     before = {path: path.read_bytes() for path in tmp_path.glob("*.jsonl")}
     report = recover(tmp_path)
@@ -113,14 +115,6 @@ def test_the_living_are_left_alone(tmp_path: Path) -> None:
     assert {path: path.read_bytes() for path in tmp_path.glob("*.jsonl")} == before
     assert len(list((tmp_path / BOX_FOLDER).glob("*.box"))) == 1
     journal.close()
-
-
-def journal_id(journal: Journal, _kind: object) -> str:
-    """Return the id under which the journal records."""
-    from otel_ext.runtime.incarnation import current
-
-    del journal
-    return current().id
 
 
 def test_a_stopped_process_is_alive(tmp_path: Path) -> None:
@@ -173,8 +167,6 @@ def test_a_process_elsewhere_gets_its_grace(tmp_path: Path) -> None:
     """On another host it is dead only after a silence; until then it is uncertain."""
     process = "00000000-7-1-0000000a"
     facts = {"pid": 7, "start_time": 1, "boot_id": "0" * 36, "host": "elsewhere"}
-    from otel_ext.record.model import Process
-
     first = Record("process", None, "process.start", 10**18, 1, Process(process), extra=facts)
     path = tmp_path / f"{process}.jsonl"
     path.write_bytes(encode_line(first) + encode_line(start(2, process)))
@@ -188,8 +180,6 @@ def test_a_process_of_an_earlier_boot_is_dead(tmp_path: Path) -> None:
     """After a reboot of this host, what ran before is ended, once it is a minute ago."""
     process = "00000000-7-1-0000000a"
     facts = {"pid": 7, "start_time": 1, "boot_id": "0" * 36, "host": own_identity().host}
-    from otel_ext.record.model import Process
-
     first = Record("process", None, "process.start", 10**18, 1, Process(process), extra=facts)
     path = tmp_path / f"{process}.jsonl"
     path.write_bytes(encode_line(first) + encode_line(start(2, process)))
@@ -203,8 +193,8 @@ def test_a_damaged_box_costs_only_what_is_damaged(tmp_path: Path, what: str) -> 
     recovered = tmp_path / "copy"
     shutil.copytree(tmp_path / BOX_FOLDER, recovered / BOX_FOLDER)
     [box] = (recovered / BOX_FOLDER).iterdir()
-    content = bytearray(box.read_bytes())
-    damaged = {
+    content = box.read_bytes()
+    damaged: dict[str, bytes] = {
         "header": b"\xa5" * 4096 + content[4096:],
         "everything": b"\xa5" * len(content),
         "truncated": content[:9000],
@@ -233,7 +223,9 @@ def test_a_torn_end_of_the_file_is_closed_first(tmp_path: Path) -> None:
 
 def ends_in_tolerant(path: Path) -> list[object]:
     """Return the abandoned ends of a damaged file."""
-    return [one for one in lines_in(path) if one.meta.get("phase") == "end" and "abandoned" in one.meta]
+    return [
+        one for one in lines_in(path) if one.meta.get("phase") == "end" and "abandoned" in one.meta
+    ]
 
 
 def test_a_late_real_end_is_not_abandoned(tmp_path: Path) -> None:

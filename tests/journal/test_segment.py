@@ -70,9 +70,7 @@ def test_rotation_by_size_repeats_the_preamble(tmp_path: Path) -> None:
 
 def test_a_preamble_larger_than_a_segment_rotates_no_further(tmp_path: Path) -> None:
     """With more open spans than a segment holds, segments still grow by their lines."""
-    writer = SegmentWriter(
-        Target(tmp_path, ID), preamble=lambda: [line(0)] * 100, max_bytes=1000
-    )
+    writer = SegmentWriter(Target(tmp_path, ID), preamble=lambda: [line(0)] * 100, max_bytes=1000)
     for number in range(1, 11):
         writer.write(line(number))
     writer.close()

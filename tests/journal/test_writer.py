@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,7 +21,6 @@ from tests.journal.making import ALONE, line, run, seqs_in, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from otel_ext.journal.opening import Durability
 
@@ -100,10 +100,8 @@ def test_a_relative_path_stays_where_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A program that changes its working directory goes on writing where it began."""
-    from pathlib import Path as Relative
-
     monkeypatch.chdir(tmp_path)
-    journal = Journal(Relative("traces"), ALONE)
+    journal = Journal(Path("traces"), ALONE)
     monkeypatch.chdir("/")
     journal.append(line(1))
     journal.close()
@@ -129,7 +127,10 @@ def test_a_line_from_a_signal_handler_amid_opening_is_kept(tmp_path: Path) -> No
         os.kill(os.getpid(), signal.SIGUSR1)
         return [line(0)]
 
-    before = signal.signal(signal.SIGUSR1, lambda *_: journal.append(line(2)))
+    def on_signal(_number: int, _frame: object) -> None:
+        journal.append(line(2))
+
+    before = signal.signal(signal.SIGUSR1, on_signal)
     journal._preamble = preamble  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     try:
         assert journal.append(line(1))
@@ -194,7 +195,13 @@ def test_flush_and_close_give_up_in_time(tmp_path: Path, worker: Worker) -> None
     hang = threading.Event()
     opened = journal._opened  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     assert opened is not None
-    opened.segment.write = lambda _lines: hang.wait(20) and 0  # type: ignore[method-assign]
+
+    def hangs(lines: memoryview | bytes) -> int:
+        del lines
+        hang.wait(20)
+        return 0
+
+    opened.segment.write = hangs  # type: ignore[method-assign]
     journal.append(line(2))
     began = time.monotonic()
     assert not journal.flush(200)

@@ -32,7 +32,7 @@ def test_the_bootstrap_is_part_of_the_installation() -> None:
 
 def test_the_sitecustomize_it_hides_runs_too(tmp_path: Path) -> None:
     """A sitecustomize of the user's own runs, once, and is what `import sitecustomize` gives."""
-    write_program(tmp_path, "print('mine ran')\nMINE = 1\n", "lib/sitecustomize.py")
+    write_program(tmp_path, "print('mine ran', flush=True)\nMINE = 1\n", "lib/sitecustomize.py")
     code = "import sitecustomize; print(sitecustomize.MINE)\n" + ONE_SPAN
     env = environment(PYTHONPATH=str(tmp_path / "lib"))
     done = execute(recorded(tmp_path / "traces", *python("-c", code)), cwd=tmp_path, env=env)

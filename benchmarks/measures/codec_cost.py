@@ -1,0 +1,85 @@
+"""The same with the compiled codec and with the pure Python one, in paired processes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Final
+
+from benchmarks.child import python
+from benchmarks.figures import ratios, summarise
+from benchmarks.harness import Case, Cases, Effort, alternate
+from benchmarks.result import Result, Table
+from benchmarks.shapes import MAIN_SHAPE, SHAPES
+
+if TYPE_CHECKING:
+    from benchmarks.harness import Cost
+
+__all__ = ["measure"]
+
+_PEERS: Final = ("no processor", "Batch + null exporter", "otel-ext mapped")
+_WAYS: Final = ("compiled", "pure Python")
+
+
+def measure(effort: Effort) -> Result:
+    """Measure both codecs, a process of each in turn."""
+    result = Result(
+        "codec_cost",
+        "The compiled codec and the pure Python one",
+        "Added CPU of one span with four attributes, over Batch + null in the same process;"
+        " processes with and without the compiled part take turns.",
+    )
+    turns = effort.pick(full=5, quick=2, tiny=1)
+    added: dict[str, list[float]] = {way: [] for way in _WAYS}
+    over: dict[str, list[float]] = {way: [] for way in _WAYS}
+    for _ in range(turns):
+        for way in _WAYS:
+            printed = python("-m", "benchmarks.measures.codec_cost", way, effort.name)
+            ours, base = json.loads(printed.splitlines()[-1])
+            added[way].append(ours / 1_000)
+            over[way].append(base)
+    rows: list[list[str]] = []
+    for way in _WAYS:
+        result.figures[f"cpu over Batch + null, {way}"] = summarise(over[way])
+        rows.append([way, summarise(added[way]).show(), summarise(over[way]).show()])
+    columns = ["codec", "CPU added, µs", "added, over Batch + null"]
+    result.tables.append(Table("Both records of a span", columns, rows))
+    return result
+
+
+def _hide_compiled() -> None:
+    """Make `import otel_ext._speed` fail, as where it was not built."""
+    sys.modules["otel_ext._speed"] = None  # type: ignore[assignment]
+
+
+def _measure_here(effort: Effort) -> tuple[float, float]:
+    from benchmarks.peers import make_rig  # noqa: PLC0415 - after the compiled part is hidden
+
+    rigs = {name: rig for name in _PEERS if (rig := make_rig(name)) is not None}
+    work = SHAPES[MAIN_SHAPE]
+    cases = [
+        Case(name, lambda count, rig=rig: work(rig.tracer, count), rig.drain, rig.close)  # type: ignore[misc]
+        for name, rig in rigs.items()
+    ]
+    with Cases(cases):
+        costs: dict[str, list[Cost]] = alternate(
+            cases,
+            rounds=effort.pick(full=9, quick=3, tiny=1),
+            count=effort.pick(full=2_000, quick=1_000, tiny=20),
+        )
+    bare, base, ours = ([cost.cpu for cost in costs[name]] for name in _PEERS)
+    added = summarise([one - under for one, under in zip(ours, bare, strict=True)])
+    return added.value, ratios(ours, base, bare).value
+
+
+def main() -> int:
+    """Measure one way in this process and print two numbers."""
+    way, effort = sys.argv[1:]
+    if way == _WAYS[1]:
+        _hide_compiled()
+    sys.stdout.write(f"{json.dumps(_measure_here(Effort(effort)))}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

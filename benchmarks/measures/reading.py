@@ -1,0 +1,134 @@
+"""What reading costs: validate, decode and merge, and how that grows with the file."""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import process_time_ns
+from typing import TYPE_CHECKING, Final
+
+from benchmarks.figures import Figure, summarise
+from benchmarks.harness import Effort
+from benchmarks.result import Chart, Result, Table
+from benchmarks.shapes import FOUR
+from otel_ext.record.codec import encode_line
+from otel_ext.record.decode import decode_line
+from otel_ext.record.merge import Merger
+from otel_ext.record.model import CallSite, Process, Record, Scope, Status, ThreadInfo
+from otel_ext.record.validation import validate_stream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["measure"]
+
+_SIZES: Final = (10_000, 100_000, 1_000_000)
+_BATCH: Final = 1_000
+_STEPS: Final = ("validate", "decode", "merge")
+
+
+def measure(effort: Effort) -> Result:
+    """Read files of growing size."""
+    result = Result(
+        "reading",
+        "Reading records",
+        "A file of spans, a start and an end for each with four attributes, as the exporter"
+        " writes it. 'Validate' is what `otel-ext validate` does with each line; 'decode' makes"
+        " records of them; 'merge' keeps the winning record of each span. Microseconds of CPU a"
+        " record; growth that is linear shows as the same figure in each column.",
+    )
+    scale = effort.pick(full=1, quick=50, tiny=2_000)
+    sizes = [max(2, size // scale) for size in _SIZES]
+    repeats = effort.pick(full=3, quick=2, tiny=1)
+    found: dict[str, list[Figure]] = {step: [] for step in _STEPS}
+    size_of_file = 0
+    for size in sizes:
+        with TemporaryDirectory(prefix="otel-ext-bench-") as folder:
+            path = Path(folder, "records.jsonl")
+            _write(path, size)
+            size_of_file = path.stat().st_size
+            # The largest file takes long enough to be told by one reading.
+            turns = [_read(path, size) for _ in range(1 if size > 500_000 else repeats)]
+        for step in _STEPS:
+            found[step].append(summarise([turn[step] for turn in turns]))
+    columns = ["", *(f"{size:,} records" for size in sizes)]
+    rows = [[step, *(figure.show() for figure in figures)] for step, figures in found.items()]
+    result.tables.append(Table("CPU for one record", columns, rows))
+    for step, figures in found.items():
+        growth = figures[-1].value / figures[0].value
+        result.figures[f"{step}: the largest file over the smallest, per record"] = Figure(
+            growth, growth, growth, 1
+        )
+    result.notes.append(f"The largest file has {size_of_file / 1e6:,.0f} MB.")
+    totals = {
+        step: [figure.value * size / 1e6 for figure, size in zip(figures, sizes, strict=True)]
+        for step, figures in found.items()
+    }
+    labels = [str(size) for size in sizes]
+    title = "Reading: CPU by the number of records"
+    result.charts.append(Chart("reading", title, "s", labels, totals, lines=True, log=True))
+    return result
+
+
+def _records(count: int) -> Iterator[Record]:
+    process = Process("b00tb00t-4711-123456-cafe0001")
+    site = CallSite("shop/orders.py", 42, "Orders.store")
+    scope = Scope("shop.orders", "1.4")
+    thread = ThreadInfo(140_211_765_123_776, "MainThread")
+    begin = 1_790_000_000_000_000_000
+    for number in range(count // 2):
+        start = Record(
+            "span",
+            "start",
+            "GET /orders/{id}",
+            begin + number * 20_000,
+            2 * number + 1,
+            process,
+            site,
+            FOUR,
+            f"{number // 10 + 1:032x}",
+            f"{number + 1:016x}",
+            f"{number:016x}" if number % 10 else "",
+            "server",
+            scope,
+            thread=thread,
+        )
+        yield start
+        yield start._replace(
+            phase="end",
+            seq=2 * number + 2,
+            start_ns=start.time_ns,
+            time_ns=start.time_ns + 15_000,
+            status=Status("unset"),
+        )
+
+
+def _write(path: Path, count: int) -> None:
+    with path.open("wb") as file:
+        file.writelines(map(encode_line, _records(count)))
+
+
+def _read(path: Path, count: int) -> dict[str, float]:
+    """Return microseconds of CPU a record for each step."""
+    gc.collect()
+    begin = process_time_ns()
+    with path.open("rb") as file:
+        wrong = sum(bool(report.reasons) for report in validate_stream(file))
+    if wrong:
+        raise RuntimeError(f"{wrong} records of the benchmark's own are not valid")
+    validated = process_time_ns() - begin
+    decoded = merged = 0
+    merger = Merger()
+    with path.open("rb") as file:
+        while lines := [line for _, line in zip(range(_BATCH), file, strict=False)]:
+            begin = process_time_ns()
+            records = list(map(decode_line, lines))
+            middle = process_time_ns()
+            merger.add_all(records)
+            decoded += middle - begin
+            merged += process_time_ns() - middle
+    if len(merger) != count // 2:
+        raise RuntimeError(f"{len(merger)} spans came of {count} records")
+    taken = (validated, decoded, merged)
+    return {step: ns / count / 1_000 for step, ns in zip(_STEPS, taken, strict=True)}

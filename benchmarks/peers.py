@@ -1,0 +1,198 @@
+"""The peers: ways of handling a program's spans, each on a tracer provider of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import (
+    BatchSpanProcessor,
+    ConsoleSpanExporter,
+    SpanExporter,
+    SpanExportResult,
+)
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+
+from otel_ext import configure
+from otel_ext.config import load_config
+from otel_ext.pipeline import make_exporter
+from otel_ext.processors.lifecycle import LifecycleSpanProcessor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from opentelemetry.trace import Tracer
+
+    from otel_ext.record.model import Record
+
+__all__ = ["PEERS", "Rig", "make_rig"]
+
+RESOURCE: Final = Resource.create({"service.name": "benchmark", "service.version": "1.0"})
+_WAIT: Final = 60_000  # milliseconds
+
+
+class Rig(NamedTuple):
+    """A peer at work.
+
+    Attributes:
+        tracer: Makes its spans.
+        drain: Brings out all records or spans that wait.
+        close: Ends it and removes what it wrote.
+        written: How many spans or records have come out.
+    """
+
+    tracer: Tracer
+    drain: Callable[[], object]
+    close: Callable[[], object]
+    written: Callable[[], int]
+
+
+class NullExporter(SpanExporter):
+    """Counts spans and does nothing with them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Count them."""
+        self.count += len(spans)
+        return SpanExportResult.SUCCESS
+
+
+class EncodingExporter(NullExporter):
+    """Makes of spans what goes to a collector, by the stock encoder, and throws it away."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        module = import_module("opentelemetry.exporter.otlp.proto.common.trace_encoder")
+        self._encode: Callable[[Sequence[ReadableSpan]], object] = module.encode_spans
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Encode and forget them."""
+        request = self._encode(spans)
+        request.SerializeToString()  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+        return super().export(spans)
+
+
+def _rig(provider: TracerProvider, written: Callable[[], int], folder: Path | None = None) -> Rig:
+    def drain() -> None:
+        provider.force_flush(_WAIT)
+
+    def close() -> None:
+        provider.shutdown()
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    return Rig(provider.get_tracer("benchmark", "1.0"), drain, close, written)
+
+
+def _provider(*processors: SpanProcessor) -> TracerProvider:
+    provider = TracerProvider(resource=RESOURCE, shutdown_on_exit=False)
+    for processor in processors:
+        provider.add_span_processor(processor)
+    return provider
+
+
+def _none() -> Rig:
+    return _rig(_provider(), int)
+
+
+def _no_op() -> Rig:
+    return _rig(_provider(SpanProcessor()), int)
+
+
+def _batch(exporter: NullExporter, queue: int) -> Rig:
+    processor = BatchSpanProcessor(exporter, max_queue_size=queue)
+    return _rig(_provider(processor), lambda: exporter.count)
+
+
+def _console(queue: int) -> Rig:
+    folder = Path(mkdtemp(prefix="otel-ext-bench-"))
+    file = (folder / "spans.json").open("w", encoding="utf-8")
+    processor = BatchSpanProcessor(ConsoleSpanExporter(out=file), max_queue_size=queue)
+    rig = _rig(_provider(processor), int, folder)
+
+    def close() -> None:
+        rig.close()
+        file.close()
+
+    return rig._replace(close=close)
+
+
+def _logfire(queue: int) -> Rig:
+    pending = import_module("logfire._internal.tracer").PendingSpanProcessor
+    exporter = NullExporter()
+    batch = BatchSpanProcessor(exporter, max_queue_size=queue)
+    return _rig(_provider(batch, pending(RandomIdGenerator(), batch)), lambda: exporter.count)
+
+
+def _ours(durability: str) -> Rig:
+    """Return what `configure()` puts together, without its being the only one."""
+    folder = Path(mkdtemp(prefix="otel-ext-bench-"))
+    settings = {"output": str(folder), "durability": durability, "console": "off"}
+
+    def open_records() -> list[Record]:
+        return processor.tracker.table.start_records()
+
+    exporter = make_exporter(load_config(settings), open_records)
+    processor = LifecycleSpanProcessor(exporter)
+
+    def written() -> int:
+        return sum(
+            piece.count(b"\n")
+            for path in folder.glob("*.jsonl")
+            for piece in _pieces(path)
+        )
+
+    return _rig(_provider(processor), written, folder)
+
+
+def _pieces(path: Path) -> Sequence[bytes]:
+    with path.open("rb") as file:
+        return list(iter(lambda: file.read(1 << 20), b""))
+
+
+def _disabled() -> Rig:
+    provider = _provider()
+    handle = configure(enabled=False, tracer_provider=provider)
+    if handle.active:
+        raise RuntimeError("otel-ext is at work already")
+    return _rig(provider, int)
+
+
+PEERS: Final[dict[str, Callable[[int], Rig]]] = {
+    "no processor": lambda _: _none(),
+    "no-op processor": lambda _: _no_op(),
+    "Batch + null exporter": lambda queue: _batch(NullExporter(), queue),
+    "Batch + ConsoleSpanExporter to a file": _console,
+    "Batch + OTLP encoding": lambda queue: _batch(EncodingExporter(), queue),
+    "logfire pending spans + null exporter": _logfire,
+    "otel-ext mapped": lambda _: _ours("mapped"),
+    "otel-ext queued": lambda _: _ours("queued"),
+    "otel-ext write": lambda _: _ours("write"),
+    "otel-ext disabled": lambda _: _disabled(),
+}
+"""How each is made, given the number of spans that the SDK's queue holds."""
+
+_NEEDS: Final = {"logfire pending spans + null exporter": "logfire"}
+
+
+def make_rig(name: str, queue: int = 2_048) -> Rig | None:
+    """Return the peer `name` at work, or None where what it needs is not installed.
+
+    Args:
+        name: One of `PEERS`.
+        queue: Spans that the queue of `BatchSpanProcessor` holds; 2,048 is its default.
+    """
+    needed = _NEEDS.get(name)
+    if needed is not None and find_spec(needed) is None:
+        return None
+    os.environ.setdefault("LOGFIRE_SEND_TO_LOGFIRE", "false")
+    return PEERS[name](queue)

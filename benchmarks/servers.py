@@ -1,0 +1,105 @@
+"""Starts and ends what the application measure needs: the application, the collector."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
+from pathlib import Path
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from benchmarks.child import environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+__all__ = ["Server", "collector_command", "cpu_seconds", "free_ports", "serve"]
+
+_START_SECONDS: Final = 30.0
+_TICKS: Final = 100.0  # of /proc/PID/stat in a second, on every Linux
+
+
+class Server(NamedTuple):
+    """A running server.
+
+    Attributes:
+        pid: Its process.
+        port: Where it listens, on the loopback interface.
+    """
+
+    pid: int
+    port: int
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports that nobody listens on now."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def collector_command(http: int, grpc: int, folder: Path) -> list[str] | None:
+    """Return how to start the collector rotel, which forgets what it gets; None without it."""
+    spec = find_spec("rotel")
+    places = list(spec.submodule_search_locations or ()) if spec is not None else []
+    agents = [Path(place) / "rotel-agent" for place in places]
+    found = [str(agent) for agent in agents if agent.is_file()]
+    if not found:
+        return None
+    return [
+        *(found[0], "start", "--exporter", "blackhole"),
+        *("--otlp-http-endpoint", f"127.0.0.1:{http}"),
+        *("--otlp-grpc-endpoint", f"127.0.0.1:{grpc}"),
+        *("--pid-file", str(folder / "rotel.pid")),
+    ]
+
+
+def python_command(module: str, *arguments: str) -> list[str]:
+    """Return how to run a module of the benchmarks."""
+    return [sys.executable, "-m", module, *arguments]
+
+
+@contextmanager
+def serve(command: Sequence[str], port: int, log: Path) -> Iterator[Server]:
+    """Start a server, wait until it listens, and end it with the block.
+
+    Raises:
+        RuntimeError: It does not listen in time; the message has what it said.
+    """
+    with log.open("wb") as output:
+        process = subprocess.Popen(  # noqa: S603 - our own programs and the collector
+            list(command), env=environment(), stdout=output, stderr=output
+        )
+    try:
+        _wait_until_it_listens(process, port, log)
+        yield Server(process.pid, port)
+    finally:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=5)
+        process.kill()
+        process.wait()
+
+
+def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    until = monotonic() + _START_SECONDS
+    while monotonic() < until and process.poll() is None:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        sleep(0.05)
+    said = log.read_text(errors="replace")[-2_000:]
+    raise RuntimeError(f"{process.args!r} does not listen on {port}:\n{said}")
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the processor time that `pid` has taken, all its threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS

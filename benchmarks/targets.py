@@ -1,0 +1,111 @@
+"""The targets, as ratios in one run on one machine, and whether they were met."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from benchmarks.result import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from benchmarks.figures import Figure
+    from benchmarks.result import Result
+
+__all__ = ["TARGETS", "Target", "judge", "judgements"]
+
+
+class Target(NamedTuple):
+    """One target.
+
+    Attributes:
+        what: The measure in words.
+        measure: The module that has the figure.
+        key: The figure's key.
+        target: The most it may be.
+        stretch: What would be better still.
+        unit: Behind the numbers, such as " %".
+    """
+
+    what: str
+    measure: str
+    key: str
+    target: float
+    stretch: float
+    unit: str = ""
+
+
+TARGETS: Final = (
+    Target(
+        "Added CPU of a span, both records in the file, over Batch + null exporter",
+        *("span_cost", "cpu over Batch + null", 1.25, 0.75),
+    ),
+    Target(
+        "The same over Batch + stock OTLP encoding",
+        *("span_cost", "cpu over Batch + OTLP encoding", 0.30, 0.15),
+    ),
+    Target(
+        "The same over logfire's pending spans, null exporter",
+        *("span_cost", "cpu over logfire pending", 0.40, 0.25),
+    ),
+    Target(
+        "Switched off, over no processor: all CPU of a span",
+        *("span_cost", "disabled over no processor", 1.02, 1.00),
+    ),
+    Target(
+        "FastAPI: requests lost beside OpenTelemetry + OTLP",
+        *("application", "requests lost beside OTLP, %", 2.0, 1.0, " %"),
+    ),
+    Target(
+        "p99.9 of a span at the caller, eight busy threads, over the no-op processor",
+        *("latency", "Eight busy threads: p99.9 over no-op", 1.3, 1.1),
+    ),
+    Target(
+        "p99 of a start beside four busy threads",
+        *("latency", "A start beside four busy threads: p99, µs", 50.0, 50.0, " µs"),
+    ),
+    Target(
+        "A structlog record over structlog's own JSON chain with orjson",
+        *("logs", "log over structlog", 1.3, 1.0),
+    ),
+    Target(
+        "Import of otel_ext and the SDK's tracing over that of the SDK's tracing alone",
+        *("imports", "import over sdk.trace", 1.3, 1.1),
+    ),
+)
+
+
+def judge(target: Target, figure: Figure | None) -> str:
+    """Return the verdict on one figure: the median decides.
+
+    >>> from benchmarks.figures import Figure
+    >>> one = Target("what", "measure", "key", 1.3, 1.1)
+    >>> judge(one, Figure(1.1, 1, 2, 3)), judge(one, Figure(1.2, 1, 2, 3)), judge(one, None)
+    ('met, stretch too', 'met', 'not measured')
+    """
+    if figure is None:
+        return "not measured"
+    # The verdict is about what is printed, so it is rounded alike.
+    value = round(figure.value, 2)
+    if value <= target.stretch:
+        return "met, stretch too"
+    return "met" if value <= target.target else "**not met**"
+
+
+def judgements(results: Iterable[Result]) -> Table:
+    """Return the table of all targets with what was reached."""
+    by_name = {result.name: result for result in results}
+    rows: list[list[str]] = []
+    for target in TARGETS:
+        result = by_name.get(target.measure)
+        figure = result.figures.get(target.key) if result is not None else None
+        rows.append(
+            [
+                target.what,
+                f"≤ {target.target:.2f}{target.unit}",
+                f"≤ {target.stretch:.2f}{target.unit}",
+                f"{figure.show()}{target.unit}" if figure is not None else "",
+                judge(target, figure),
+            ]
+        )
+    return Table("Targets", ["measure", "target", "stretch", "reached", ""], rows)

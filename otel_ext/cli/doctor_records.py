@@ -1,0 +1,248 @@
+"""The doctor's look at settings, folders and programs: what keeps records, and how it does."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, cast
+
+from otel_ext.cli.doctor_check import failed, healthy, note, weak
+from otel_ext.cli.running_table import age_text
+from otel_ext.config import load_config
+from otel_ext.config.units import format_size
+from otel_ext.errors import OtelExtError
+from otel_ext.exporters.console_text import printable
+from otel_ext.journal.files import list_segments
+from otel_ext.journal.filesystem import file_system_of
+from otel_ext.record.model import EMPTY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from otel_ext.cli.doctor_check import Check
+    from otel_ext.cli.running import Snapshot
+    from otel_ext.cli.running_process import RunningProcess
+    from otel_ext.config import Config
+
+__all__ = ["check_folder", "check_processes", "check_settings"]
+
+_SETTINGS: Final = "Settings"
+_PROGRAMS: Final = "Programs"
+_MIB: Final = 1024 * 1024
+_LEAST_ROOM: Final = 64 * _MIB
+_LEAST_INODES: Final = 100
+_SKEW_NS: Final = 5_000_000_000
+
+
+def check_settings() -> tuple[Config | None, list[Check]]:
+    """Return the configuration in effect here, None if it is broken, and what was found."""
+    try:
+        config = load_config()
+    except OtelExtError as error:
+        hint = "otel-ext config shows the settings once this is mended"
+        return None, [failed(_SETTINGS, "configuration", str(error), hint)]
+    changed = [
+        f"{s.name} ({source})" for s, _, source in config.items() if source.layer != "default"
+    ]
+    detail = "all at their defaults" if not changed else f"{len(changed)} set: {', '.join(changed)}"
+    if config.file:
+        detail = f"{config.file}; {detail}"
+    found = [healthy(_SETTINGS, "configuration", detail)]
+    found += [weak(_SETTINGS, "configuration", warning) for warning in config.warnings]
+    if not config.capture.enabled:
+        source = config.source_of("enabled")
+        found.append(weak(_SETTINGS, "enabled", f"false ({source}): nothing is recorded"))
+    return config, found
+
+
+def check_folder(folder: Path, config: Config) -> Iterator[Check]:
+    """Yield whether records can be kept in `folder`, and what a kill can take from them."""
+    group = f"Records in {folder}"
+    there = _nearest(folder)
+    if not there.is_dir() and there != folder:
+        yield failed(
+            group, "folder", f"{there} is not a folder", "Name another by the setting output"
+        )
+        return
+    target = there if there.is_dir() else there.parent
+    if not os.access(there, os.W_OK | (os.X_OK if there.is_dir() else 0)):
+        yield failed(
+            group, "folder", f"{there} cannot be written to", "Name another by the setting output"
+        )
+        return
+    yield _folder(group, folder, there)
+    yield _durability(group, target, config)
+    yield from _room(group, target, config)
+
+
+def _nearest(folder: Path) -> Path:
+    """Return the folder, or the nearest one above it that is there."""
+    for place in (folder, *folder.parents):
+        try:
+            if place.exists():
+                return place
+        except OSError:
+            continue
+    return Path("/")
+
+
+def _folder(group: str, folder: Path, there: Path) -> Check:
+    if there != folder:
+        return healthy(group, "folder", "is made with the first record")
+    segments = list_segments(folder) if folder.is_dir() else [folder]
+    size = sum(_size(path) for path in segments)
+    files = "1 file" if len(segments) == 1 else f"{len(segments):,} files"
+    detail = f"{files}, {_human(size)}"
+    mode = stat.S_IMODE(there.stat().st_mode)
+    if mode & 0o022:
+        return weak(
+            group,
+            "folder",
+            f"{detail}; others may write to it (mode {mode:04o})",
+            f"Run: chmod go-w {printable(str(there))}",
+        )
+    return healthy(group, "folder", detail)
+
+
+def _durability(group: str, folder: Path, config: Config) -> Check:
+    place = file_system_of(folder)
+    kind = place.kind or "unknown file system"
+    wanted = config.journal.durability
+    if wanted == "mapped" and place.can_map:
+        return healthy(group, "durability", f"mapped, on {kind}: a kill takes no record")
+    if wanted == "mapped":
+        return weak(
+            group,
+            "durability",
+            f"queued instead of mapped: {place.refusal}; a kill takes up to 50 ms of records",
+            "Name a folder on ext4, xfs or tmpfs, or set durability=write (slower)",
+        )
+    if wanted == "queued":
+        return note(group, "durability", "queued, as set: a kill takes up to 50 ms of records")
+    return healthy(group, "durability", f"write, as set, on {kind}: a kill takes no record")
+
+
+def _room(group: str, folder: Path, config: Config) -> Iterator[Check]:
+    try:
+        status = os.statvfs(folder)
+    except (AttributeError, OSError):
+        return
+    free = status.f_bavail * status.f_frsize
+    least = max(_LEAST_ROOM, 2 * config.journal.box_size)
+    if free < least:
+        yield weak(
+            group,
+            "room",
+            f"{_human(free)} free; each process needs {format_size(config.journal.box_size)}"
+            " for its black box, and its files come on top",
+            "Make room, lower retention-size, or name another folder",
+        )
+    elif status.f_files and status.f_favail < _LEAST_INODES:
+        yield weak(
+            group, "room", f"only {status.f_favail} more files can be made here", "Make room"
+        )
+    else:
+        yield healthy(group, "room", f"{_human(free)} free")
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _human(size: int) -> str:
+    """Return a size as people say it.
+
+    >>> _human(532), _human(5 * 2**20), _human(3 * 2**30)
+    ('532 bytes', '5.0 MiB', '3.0 GiB')
+    """
+    if size < 1024:  # noqa: PLR2004
+        return f"{size} bytes"
+    power = min((size.bit_length() - 1) // 10, 4)
+    return f"{size / 1024**power:.1f} {' KMGT'[power]}iB"
+
+
+def check_processes(snapshot: Snapshot) -> Iterator[Check]:
+    """Yield how the programs are whose records are in the folders, and what dead ones left."""
+    spans: dict[str, int] = {}
+    for span in snapshot.spans:
+        spans[span.process.id] = spans.get(span.process.id, 0) + 1
+    living = [process for process in snapshot.processes if process.lives]
+    if not living:
+        yield note(_PROGRAMS, "running", "no program is recording in these folders")
+    for process in living:
+        yield _process(process, spans.get(process.id, 0), snapshot.time_ns)
+    yield from _leftovers(snapshot, spans)
+
+
+def _process(process: RunningProcess, spans: int, now_ns: int) -> Check:
+    part = printable(process.label)
+    detail = f"{spans:,} open" + _beat(process)
+    if process.condition == "stopped":
+        return weak(
+            _PROGRAMS,
+            part,
+            f"stopped by a signal or debugger; {detail}",
+            f"kill -CONT {process.pid}",
+        )
+    since = age_text(max(now_ns - process.last_seen_ns, 0))
+    if process.condition == "hung":
+        return weak(
+            _PROGRAMS,
+            part,
+            f"hangs: nothing in it has run for {since}; {detail}",
+            f"otel-ext ps --process {process.pid} shows what it was doing",
+        )
+    if process.last_seen_ns > now_ns + _SKEW_NS:
+        return weak(_PROGRAMS, part, f"its clock is ahead of ours; {detail}", "Set the clock")
+    dropped = _dropped(process)
+    if dropped:
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in sorted(dropped.items()))
+        hint = _ADVICE.get(max(dropped, key=lambda reason: dropped[reason]), "")
+        return weak(_PROGRAMS, part, f"records were dropped: {reasons}; {detail}", hint)
+    return healthy(_PROGRAMS, part, detail)
+
+
+_ADVICE: Final = {
+    "queue_full": "The file could not be written as fast as records came: raise box-size,"
+    " or name a faster disk",
+    "write_failed": "The output cannot be written: look at room and permissions above",
+    "inflight_full": "Raise max-open-spans",
+    "encode_failed": "Its standard error says which record could not be encoded",
+    "not_written": "The output could not be written when the program ended",
+}
+
+
+def _beat(process: RunningProcess) -> str:
+    extra = process.heartbeat.extra if process.heartbeat is not None else EMPTY
+    memory, written = extra.get("memory_bytes"), extra.get("written")
+    text = f", {written:,} written" if type(written) is int else ""
+    return f"{text}, {_human(memory)} of memory" if type(memory) is int and memory else text
+
+
+def _dropped(process: RunningProcess) -> dict[str, int]:
+    found: object = (
+        process.heartbeat.extra.get("dropped") if process.heartbeat is not None else None
+    )
+    if not isinstance(found, dict):
+        return {}
+    counts = cast("Mapping[str, object]", found)
+    return {printable(key): n for key, n in counts.items() if type(n) is int and n > 0}
+
+
+def _leftovers(snapshot: Snapshot, spans: Mapping[str, int]) -> Iterator[Check]:
+    dead = [process for process in snapshot.processes if not process.lives]
+    for folder in sorted({process.folder for process in dead}):
+        mine = [process for process in dead if process.folder == folder]
+        count = sum(spans.get(process.id, 0) for process in mine)
+        boxes = sum(len(process.boxes) for process in mine)
+        processes = "1 process that is" if len(mine) == 1 else f"{len(mine):,} processes that are"
+        yield weak(
+            _PROGRAMS,
+            "leftovers",
+            f"{processes} gone left {count:,} open spans and {boxes} black boxes in {folder}",
+            f"Run: otel-ext recover {printable(str(folder))}",
+        )

@@ -1,0 +1,103 @@
+"""`otel-ext dump`: where each running span is at this moment, with its whole stack."""
+
+from __future__ import annotations
+
+import sys
+from argparse import RawDescriptionHelpFormatter
+from typing import TYPE_CHECKING, Final
+
+from otel_ext.cli.asking import ask
+from otel_ext.cli.ps import add_filters, chosen, explain_nothing, places, tell_silent
+from otel_ext.cli.running import Collector
+from otel_ext.cli.running_place import frames_of
+from otel_ext.cli.running_table import COLOURS, age_text, json_line
+from otel_ext.cli.running_tree import as_tree
+from otel_ext.cli.streams import painter_for, say, warn
+from otel_ext.exporters.console_text import printable
+from otel_ext.record.values import encode_value
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from otel_ext.cli.commands import Subparsers
+    from otel_ext.cli.running import Running
+    from otel_ext.exporters.console_text import Painter
+
+__all__ = ["register", "run"]
+
+_EPILOG: Final = """\
+The programs are asked through their black boxes; no signal is sent and nothing is
+stopped. One that hangs does not answer: then its last known stacks are shown.
+
+examples:
+  otel-ext dump                       every open span of this machine
+  otel-ext dump --process 4242 --older 10
+
+exit code: 0 if a span is shown, 1 if none is, 2 for wrong use
+"""
+
+
+def register(subparsers: Subparsers) -> None:
+    """Add the parser of `otel-ext dump`."""
+    parser = subparsers.add_parser(
+        "dump",
+        help="where each running span is now, with its whole stack",
+        description="Ask running programs where their spans are, and show whole stacks.",
+        epilog=_EPILOG,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    add_filters(parser)
+    parser.add_argument("--json", action="store_true", help="one JSON object a line, for programs")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Ask, and show what is open; 0 if something is, else 1.
+
+    Raises:
+        UsageError: A folder that was named is not there.
+    """
+    collector = Collector(places(args.places), elsewhere=args.all)
+    before = collector.collect()
+    wanted = {span.process.id for span in chosen(before, args)}
+    tell_silent(ask(process for process in before.processes if process.id in wanted))
+    snapshot = collector.collect()
+    spans = chosen(snapshot, args)
+    if not spans:
+        warn(explain_nothing(snapshot))
+        return 1
+    if args.json:
+        for span in spans:
+            stack = encode_value([frame.as_dict() for frame in frames_of(span.update)]).decode()
+            say(f'{json_line(span)[:-1]},"stack":{stack}}}')
+        return 0
+    paint = painter_for(sys.stdout, enabled=not args.no_color)
+    ordered = [span for _, span in as_tree(spans)] if args.tree else spans
+    # One process after the other, each in the order of its spans.
+    for process in dict.fromkeys(span.process.id for span in ordered):
+        mine = [span for span in ordered if span.process.id == process]
+        say(paint("bold", f"process {printable(mine[0].process.label)}"))
+        for span in mine:
+            for line in _lines(span, snapshot.time_ns, paint):
+                say(line)
+        say("")
+    return 0
+
+
+def _lines(span: Running, now_ns: int, paint: Painter) -> Iterator[str]:
+    record = span.record
+    owner = record.task.name if record.task else record.thread.name if record.thread else ""
+    on = f"  on {printable(owner)}" if owner else ""
+    state = paint(COLOURS[span.state], span.state)
+    yield f"  {paint('bold', printable(record.name))}  {state} {age_text(span.age_ns)}{on}"
+    site = record.site
+    opened = f"{site.file}:{site.line} {site.function}"
+    frames = frames_of(span.update)
+    if frames:
+        seen = age_text(max(now_ns - span.place.seen_ns, 0))
+        yield paint("dim", f"    where it was {seen} ago, innermost first:")
+        for frame in frames:
+            is_own = frame == span.place.frame
+            text = printable(str(frame), 4_096)
+            yield f"    {'>' if is_own else ' '} {text if is_own else paint('dim', text)}"
+    yield paint("dim", f"    opened at {printable(opened, 4_096)}")

@@ -1,0 +1,175 @@
+"""`otel-ext ps`: wrong use, hostile names, damaged and missing files, other machines."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from otel_ext.cli.main import main
+from otel_ext.journal.layout import BOX_FOLDER
+from otel_ext.record.codec import encode_line
+from otel_ext.record.model import CallSite, Process, Record
+from otel_ext.runtime.process_records import process_end_record, process_start_record
+
+# A process of an earlier boot of this machine: beyond doubt dead.
+DEAD = Process("00000000-7-5-00000000", 7, 5, "00000000-0000", socket.gethostname(), ("app.py",))
+# One of another machine, of which nothing is known.
+FAR = Process("11111111-8-5-00000000", 8, 5, "11111111-1111", "far-away.example", ("far.py",))
+EVIL = "\x1b]0;owned\x07\x1b[2J\u202e‮\x9b31m\nevil"
+
+
+def span(
+    name: str, number: int = 1, process: Process = DEAD, parent: str = "", phase: str = "start"
+) -> Record:
+    """Return a start record, or one of another phase."""
+    now = time.time_ns()
+    record = Record("span", "start", name, now - 10**9, number, process, CallSite("a.py", 3, "f"))
+    record = record._replace(trace_id="a" * 32, span_id=f"{number:016x}", parent_span_id=parent)
+    if phase == "end":
+        return record._replace(phase="end", start_ns=record.time_ns, time_ns=now)
+    return record
+
+
+def write(folder: Path, process: Process, *records: Record, raw: bytes = b"") -> Path:
+    """Write a process's file and return its path."""
+    lines = [encode_line(process_start_record(process, 1)), *map(encode_line, records), raw]
+    path = folder / f"{process.id}.jsonl"
+    path.write_bytes(b"".join(lines))
+    return path
+
+
+@pytest.mark.parametrize("words", [["ps"], ["ps", "--json"], ["top", "--once"], ["dump"]])
+def test_hostile_names_cannot_reach_the_terminal(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Escape sequences, direction marks and line breaks in data are shown, not obeyed."""
+    evil = DEAD.__class__(*(DEAD.id, 7, 5, "00000000-0000", DEAD.host, (EVIL,)))
+    record = span(EVIL)._replace(
+        site=CallSite(EVIL, 3, EVIL), attributes={EVIL: EVIL}, process=evil
+    )
+    write(tmp_path, evil, record)
+    assert main([*words[:1], str(tmp_path), *words[1:]]) == 0
+    out = capsys.readouterr().out
+    assert "evil" in out
+    assert all(char.isprintable() or char == "\n" for char in out), ascii(out)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["missing"], "missing: there is no such folder"),
+        (["\x1b[31m"], r"\x1b[31m: there is no such folder"),
+        (["--process", "x"], "'x' is no process id; give a number from 1"),
+        (["--older", "soon"], "'soon' is no number of seconds; give 0 or more"),
+        (["--older", "-1"], "'-1' is no number of seconds"),
+        (["--older", "nan"], "'nan' is no number of seconds"),
+        (["--frobnicate"], "there is no option '--frobnicate'"),
+    ],
+)
+def test_mistakes_are_one_line(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A wrong folder or option is named in one line, with exit code 2 and no traceback."""
+    assert main(["ps", *words]) == 2
+    captured = capsys.readouterr()
+    assert said in captured.err
+    assert (captured.out, len(captured.err.splitlines())) == ("", 1)
+
+
+def test_damage_costs_no_intact_span(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Garbage, NUL runs and torn lines in a file hide no span before or after them."""
+    torn = encode_line(span("torn", 5))[:90]
+    raw = b"\x00" * 5000 + b"garbage\n" + torn + encode_line(span("behind", 6)) + torn
+    write(tmp_path, DEAD, span("before", 2), raw=raw)
+    assert main(["ps", "--json", str(tmp_path)]) == 0
+    names = [json.loads(line)["name"] for line in capsys.readouterr().out.splitlines()]
+    assert sorted(names) == ["before", "behind"]
+
+
+def test_a_damaged_box_is_read_as_far_as_it_goes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A box whose header is gone still shows the spans in it."""
+    boxes = tmp_path / BOX_FOLDER
+    boxes.mkdir()
+    body = encode_line(span("in the box", 2)) + b"\0" * 8192
+    (boxes / f"{DEAD.id}.box").write_bytes(os.urandom(4096) + body)
+    (boxes / "empty.box").touch()
+    assert main(["ps", str(tmp_path)]) == 0
+    assert "in the box" in capsys.readouterr().out
+
+
+def test_old_segments_and_closed_files_are_not_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Only the newest segment counts, and of a process that ended in order none does."""
+    first = write(tmp_path, DEAD, span("in an old segment", 2))
+    first.with_name(f"{DEAD.id}.1.jsonl").write_bytes(encode_line(span("in the newest", 3)))
+    write(tmp_path, FAR, span("closed", 4, FAR), process_end_record(FAR, 9))
+    assert main(["ps", "--all", "--json", str(tmp_path)]) == 0
+    names = [json.loads(line)["name"] for line in capsys.readouterr().out.splitlines()]
+    assert names == ["in the newest"]
+
+
+def test_spans_of_other_machines_only_with_all(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A shared folder holds spans of other machines too; --all shows them."""
+    write(tmp_path, FAR, span("far", 2, FAR))
+    assert main(["ps", str(tmp_path)]) == 1
+    capsys.readouterr()
+    assert main(["ps", "--all", str(tmp_path)]) == 0
+    assert "far.py" in capsys.readouterr().out
+
+
+def test_a_single_file_can_be_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file of records stands for itself, whatever it is called."""
+    path = write(tmp_path, DEAD, span("open", 2), span("done", 3), span("done", 3, phase="end"))
+    path = path.rename(tmp_path / "trace.jsonl")
+    assert main(["ps", "--json", str(path)]) == 0
+    names = [json.loads(line)["name"] for line in capsys.readouterr().out.splitlines()]
+    assert names == ["open"]
+
+
+def test_parents_in_a_circle_end_a_tree(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Spans that claim to be each other's parents are shown once each."""
+    one, two = span("one", 2, parent=f"{3:016x}"), span("two", 3, parent=f"{2:016x}")
+    write(tmp_path, DEAD, one, two, span("self", 4, parent=f"{4:016x}"))
+    assert main(["ps", "--tree", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert [out.count(name) for name in ("one", "two", "self")] == [1, 1, 1]
+
+
+def test_a_deep_tree_fits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A chain of a thousand spans is drawn without recursion, its indent bounded."""
+    chain = [span(f"s{n}", n, parent=f"{n - 1:016x}") for n in range(2, 1002)]
+    write(tmp_path, DEAD, *chain)
+    assert main(["ps", "--tree", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1001
+    assert max(map(len, lines)) < 200
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 120, 200])
+def test_lines_fit_the_terminal(width: int, tmp_path: Path) -> None:
+    """On a terminal no line is wider than it; the ends of long places stay readable."""
+    from otel_ext.cli.running import Collector  # noqa: PLC0415
+    from otel_ext.cli.running_table import Look, table_lines  # noqa: PLC0415
+    from otel_ext.exporters.console_text import Painter, cells  # noqa: PLC0415
+
+    site = CallSite("/very/long/path/to/the/package/with/many/folders/jobs.py", 1234, "Batch.run")
+    named = span("日本語の長い名前" * 6, 2)._replace(site=site)
+    write(tmp_path, DEAD, named, span("short", 3))
+    snapshot = Collector([tmp_path]).collect()
+    look = Look(width, Painter(enabled=False))
+    lines = list(table_lines(snapshot.spans, snapshot.time_ns, look))
+    assert len(lines) == 3
+    if width >= 60:
+        assert max(map(cells, lines)) <= width
+        assert lines[1].endswith("Batch.run")
+    assert "a.py:3 f" in lines[2] or width < 80

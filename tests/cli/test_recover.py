@@ -1,0 +1,90 @@
+"""The command `otel-ext recover`: what it does, says and answers."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_ext.cli.main import main
+from otel_ext.journal.layout import BOX_FOLDER
+from tests.journal.dead import die
+from tests.journal.making import program
+from tests.programs import records_in
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_dead_process_is_recovered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line for the process, one sentence for all, exit code 0; then nothing to do."""
+    dead = die(tmp_path)
+    assert main(["recover", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert dead.id[:12] in out
+    assert "1 process(es) recovered, 4 open span(s) ended." in out
+    assert sum(record.abandoned == "process-died" for record in records_in(tmp_path)) == 4
+    assert main(["recover", str(tmp_path)]) == 0
+    assert "Nothing to recover." in capsys.readouterr().out
+
+
+def test_for_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With --json all of it is one object."""
+    dead = die(tmp_path)
+    assert main(["recover", "--json", str(tmp_path)]) == 0
+    told = json.loads(capsys.readouterr().out)
+    [one] = told["recovered"]
+    assert (one["process"], one["pid"], one["spans"]) == (dead.id, dead.pid, 4)
+    assert one["problem"] is None
+    assert told["skipped_bytes"] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("gone", "no such folder"), ("file", "a file, not a folder"), ("a\0b", "no such folder")],
+)
+def test_a_wrong_folder_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, words: str
+) -> None:
+    """Exit code 2 and one line that names the folder and what is wrong, without a traceback."""
+    (tmp_path / "file").touch()
+    assert main(["recover", f"{tmp_path}/{name}"]) == 2
+    err = capsys.readouterr().err
+    assert words in err
+    assert "Traceback" not in err
+    assert len(err.strip().splitlines()) <= 2
+
+
+@pytest.mark.parametrize("seconds", ["-1", "soon", "nan", "1e99"])
+def test_a_wrong_grace_is_named(capsys: pytest.CaptureFixture[str], seconds: str) -> None:
+    """The value and what is allowed are in the message."""
+    assert main(["recover", "--grace", seconds, "."]) == 2
+    err = capsys.readouterr().err
+    assert seconds in err
+    assert "0 or more" in err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another user")
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    """Who may not write there is told so, and the box stays for its owner."""
+    die(tmp_path)
+    text = """
+        import argparse, os, sys
+        from otel_ext.cli.recover import run
+        from otel_ext.errors import UsageError
+        os.chmod(sys.argv[1], 0o755)
+        os.seteuid(65534)
+        try:
+            run(argparse.Namespace(folder=sys.argv[1], grace=60.0, json=True))
+        except UsageError as error:
+            print(error)
+    """
+    for above in list(tmp_path.parents)[:2]:
+        above.chmod(0o755)
+    out = subprocess.run(program(text, tmp_path), capture_output=True, text=True, check=True).stdout
+    assert "cannot be written" in out
+    assert "user that wrote" in out
+    assert len(list((tmp_path / BOX_FOLDER).glob("*.box"))) == 1

@@ -1,0 +1,92 @@
+"""Programs with open spans for the commands that look at running programs."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, cast
+
+from tests.programs import OTEL_EXT, execute, python, started, write_program
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from tests.programs import Done
+
+PROGRAM = """\
+import sys, time
+from opentelemetry import trace
+from otel_ext.pipeline import configure
+
+configure(output=sys.argv[1], console="off", **eval(sys.argv[2]))
+tracer = trace.get_tracer("shop")
+
+def wait_for_the_bank():
+    open("ready-" + sys.argv[3], "w").close()
+    time.sleep(60)
+
+with tracer.start_as_current_span("checkout", attributes={"user": "ann"}):
+    with tracer.start_as_current_span("quick"):
+        pass
+    with tracer.start_as_current_span("pay"):
+        %s
+"""
+WAITS = "wait_for_the_bank()"
+# One call of C that takes for ever and never lets go of the interpreter.
+HOLDS_INTERPRETER = """\
+import re
+        time.sleep(0.3)
+        open("ready-" + sys.argv[3], "w").close()
+        re.match("(a+)+$", "a" * 60 + "b")
+"""
+
+
+@contextmanager
+def shop(
+    folder: Path, *, body: str = WAITS, name: str = "one", **settings: object
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program with two open spans; its records go to `traces` in `folder`."""
+    program = write_program(folder, PROGRAM % body, f"shop_{name}.py")
+    command = python(program, "traces", repr(settings), name)
+    with started(command, cwd=folder) as process:
+        end = time.monotonic() + 30
+        while not (folder / f"ready-{name}").exists():
+            assert process.poll() is None, (folder / "output.txt").read_text()
+            assert time.monotonic() < end, "the program does not begin"
+            time.sleep(0.02)
+        yield process
+
+
+def look(folder: Path, command: str, *words: str | Path) -> Done:
+    """Run a command of ours on the folder `traces`."""
+    return execute([OTEL_EXT, command, "traces", *words], cwd=folder)
+
+
+def spans_by(folder: Path, command: str = "ps", *words: str) -> dict[str, dict[str, object]]:
+    """Return what `ps --json` shows, by the span's name."""
+    done = look(folder, command, "--json", *words)
+    found = [cast("dict[str, object]", json.loads(line)) for line in done.out.splitlines()]
+    return {str(span["name"]): span for span in found}
+
+
+def states(folder: Path, *words: str) -> dict[str, object]:
+    """Return the state of each open span by its name."""
+    return {name: span["state"] for name, span in spans_by(folder, "ps", *words).items()}
+
+
+def columns(out: str) -> list[list[str]]:
+    """Return the fields of a table whose columns are two or more blanks apart."""
+    return [[field.strip() for field in line.split("  ") if field] for line in out.splitlines()]
+
+
+def waiting_for(
+    folder: Path, wanted: dict[str, object], words: Sequence[str] = (), seconds: float = 20.0
+) -> dict[str, object]:
+    """Return the states once they are as `wanted`, or at the end of the time."""
+    end = time.monotonic() + seconds
+    while (found := states(folder, *words)) != wanted and time.monotonic() < end:
+        time.sleep(0.1)
+    return found

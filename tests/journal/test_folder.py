@@ -1,0 +1,173 @@
+"""What a folder says about its processes: running spans, liveness, last sign of life."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from otel_ext.journal.folder import base_id, read_folder
+from otel_ext.journal.writer import Journal
+from otel_ext.record.codec import encode_line
+from otel_ext.record.model import Process, Record
+from otel_ext.runtime.incarnation import current
+from otel_ext.runtime.process_records import process_end_record, process_start_record
+from tests.journal.dead import die
+from tests.journal.making import ALONE, BASE_NS, TRACE, end, line, running, span_id, start
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DEAD = "00000000-7-1-0000000a"
+
+
+def names(folder: Path) -> list[str]:
+    """Return the names of the spans that run in `folder`."""
+    return [one.start.name for state in read_folder(folder).incarnations for one in state.running]
+
+
+def test_a_dead_process_tells_what_it_was_doing(tmp_path: Path) -> None:
+    """Facts, open spans, and the last sign of life, before anything is recovered."""
+    dead = die(tmp_path)
+    [state] = read_folder(tmp_path).incarnations
+    assert (state.process.id, state.process.pid, state.liveness) == (dead.id, dead.pid, "dead")
+    assert state.process.resource == {"service.name": "doomed"}
+    assert [one.start.name for one in state.running] == ["outer", "open 0", "open 1", "open 2"]
+    assert abs(state.last_seen_ns - time.time_ns()) < 60 * 10**9
+    assert not state.closed
+    assert state.records == 1 + 20 + 4
+
+
+def test_this_process_tells_what_it_is_doing(tmp_path: Path) -> None:
+    """From box and segment together, whatever has been drained meanwhile."""
+    me = current()
+    journal = Journal(
+        tmp_path,
+        ALONE,
+        preamble=lambda: [encode_line(process_start_record(me.process_for({}), me.next_seq()))],
+    )
+    journal.append(encode_line(start(10, me.id, name="drained")))
+    journal.append(encode_line(start(11, me.id, name="ended")))
+    journal.drain()
+    journal.append(encode_line(end(12, me.id, 11, name="ended")))
+    journal.append(encode_line(start(13, me.id, name="in the box")))
+    state = read_folder(tmp_path)
+    [one] = state.incarnations
+    assert one.liveness == "alive"
+    assert [span.start.name for span in one.running] == ["drained", "in the box"]
+    assert one.stamp_ns > 0
+    assert state.skipped == ()
+    journal.append(encode_line(process_end_record(me.process_for(None), me.next_seq())))
+    assert journal.close()
+    [one] = read_folder(tmp_path).incarnations
+    assert (one.closed, one.stamp_ns) == (True, 0)
+
+
+def test_a_reader_needs_only_the_newest_segment(tmp_path: Path) -> None:
+    """Older segments are not read: rotation repeats what is open."""
+    (tmp_path / f"{DEAD}.jsonl").write_bytes(encode_line(start(1, DEAD, name="older")))
+    (tmp_path / f"{DEAD}.1.jsonl").write_bytes(encode_line(start(2, DEAD, name="newer")))
+    assert names(tmp_path) == ["newer"]
+
+
+def test_order_does_not_matter(tmp_path: Path) -> None:
+    """An end before its start, or a start read twice, leaves the span ended."""
+    lines = [end(2, DEAD, 1), start(1, DEAD), start(1, DEAD)]
+    (tmp_path / f"{DEAD}.jsonl").write_bytes(b"".join(map(encode_line, lines)))
+    assert names(tmp_path) == []
+
+
+def test_the_newest_update_is_kept(tmp_path: Path) -> None:
+    """A stalled span comes with the update of the highest number."""
+    began = start(1, DEAD)
+    updates = [began._replace(phase="update", seq=seq, extra={"age_ns": seq}) for seq in (3, 2)]
+    (tmp_path / f"{DEAD}.jsonl").write_bytes(b"".join(map(encode_line, [began, *updates])))
+    [state] = read_folder(tmp_path).incarnations
+    [span] = state.running
+    assert span.start.seq == 1
+    assert span.update is not None
+    assert span.update.seq == 3
+
+
+def test_an_update_whose_start_is_gone_still_runs(tmp_path: Path) -> None:
+    """The span is listed with what the update tells."""
+    update = start(5, DEAD)._replace(phase="update", extra={"age_ns": 5})
+    (tmp_path / f"{DEAD}.jsonl").write_bytes(encode_line(update))
+    assert names(tmp_path) == ["work"]
+
+
+def test_spans_are_told_apart_by_trace_and_span(tmp_path: Path) -> None:
+    """The same span id in two traces is two spans."""
+    other = end(2, DEAD, 1)._replace(trace_id="f" * 32)
+    (tmp_path / f"{DEAD}.jsonl").write_bytes(encode_line(start(1, DEAD)) + encode_line(other))
+    [state] = read_folder(tmp_path).incarnations
+    assert [span.start.key for span in state.running] == [(TRACE, span_id(1))]
+
+
+def test_providers_of_one_process_are_one_incarnation(tmp_path: Path) -> None:
+    """Records under ID.2 belong to the incarnation ID."""
+    lines = encode_line(start(1, DEAD)) + encode_line(start(2, f"{DEAD}.2"))
+    (tmp_path / f"{DEAD}.jsonl").write_bytes(lines)
+    [state] = read_folder(tmp_path).incarnations
+    assert (state.process.id, len(state.running)) == (DEAD, 2)
+    assert base_id("trace.v2") == "trace.v2"
+
+
+def test_times_in_the_future_are_no_sign_of_life(tmp_path: Path) -> None:
+    """A user's own clock cannot date a process's death after now."""
+    (tmp_path / f"{DEAD}.jsonl").write_bytes(encode_line(start(1, DEAD)))
+    [state] = read_folder(tmp_path, now_ns=BASE_NS).incarnations
+    assert state.last_seen_ns == BASE_NS
+
+
+def test_damage_is_reported_with_its_file(tmp_path: Path) -> None:
+    """Skipped bytes come with file, offset, length and reason; their number is bounded."""
+    path = tmp_path / f"{DEAD}.jsonl"
+    path.write_bytes(line(1, DEAD) + b"garbage\n" * 1_500 + line(2, DEAD))
+    state = read_folder(tmp_path)
+    assert len(state.skipped) == 1_000
+    assert state.skipped_bytes == 1_500 * 7
+    assert state.skipped[0] == (path, (len(line(1, DEAD)), 7, "garbage"))
+
+
+def test_the_heartbeat_is_kept(tmp_path: Path) -> None:
+    """The last heartbeat of each process is there for whoever shows it."""
+    beats = [
+        Record("process", None, "process.heartbeat", BASE_NS, seq, Process(DEAD), extra={"n": seq})
+        for seq in (1, 2)
+    ]
+    (tmp_path / f"{DEAD}.jsonl").write_bytes(b"".join(map(encode_line, beats)))
+    [state] = read_folder(tmp_path).incarnations
+    assert state.heartbeat is not None
+    assert state.heartbeat.seq == 2
+
+
+def test_a_missing_folder_is_an_empty_one(tmp_path: Path) -> None:
+    """There is nothing to be seen, and no error."""
+    assert read_folder(tmp_path / "gone").incarnations == ()
+
+
+def test_a_hung_process_shows_by_its_stamp(tmp_path: Path) -> None:
+    """While it works the stamp is fresh; when it is stopped the stamp grows old, pid alive."""
+    text = """
+        import os, signal, sys, time
+        from pathlib import Path
+        from otel_ext.journal.writer import Journal
+        from otel_ext.record.codec import encode_line
+        from otel_ext.runtime.incarnation import current
+        from otel_ext.runtime.worker import shared_worker
+        from tests.journal.making import ALONE, start
+        journal = Journal(Path(sys.argv[1]), ALONE, worker=shared_worker())
+        journal.append(encode_line(start(1, current().id)))
+        time.sleep(1.5)
+        print(time.time_ns(), flush=True)
+        os.kill(os.getpid(), signal.SIGSTOP)
+    """
+    with running(text, tmp_path) as process:
+        assert process.stdout is not None
+        stopped_ns = int(process.stdout.readline())
+        time.sleep(1.5)
+        [state] = read_folder(tmp_path).incarnations
+        assert state.liveness == "alive"
+        assert [one.start.name for one in state.running] == ["work"]
+        assert 0 < state.stamp_ns <= stopped_ns + 10**9
+        assert stopped_ns - state.stamp_ns < 5 * 10**9

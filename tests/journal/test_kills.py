@@ -1,0 +1,129 @@
+"""Kills at random moments and at every system call: nothing that was promised is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_ext.journal.reader import Located, read_records
+from otel_ext.journal.recovery import recover
+from tests.journal.making import ROOT, program
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from otel_ext.record.model import Record
+
+KILLS = os.environ.get("OTEL_EXT_TEST_KILLS", "100")
+NONE_OF = (
+    "missing starts",
+    "missing ends",
+    "records twice",
+    "spans without one end",
+    "failed recoveries",
+    "second recovery did something",
+    "left behind",
+    "skipped: garbage",
+    "skipped: nul",
+)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60 + int(KILLS))
+def test_random_kills() -> None:
+    """No start or end that returned is missing after recovery, and none is there twice."""
+    script = ROOT / "tests" / "chaos" / "kill_loop.py"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, str(script), KILLS],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    print(f"\n{told}")
+    assert told["kills"] == int(KILLS)
+    assert told["starts"] > told["kills"]
+    assert {name: told.get(name, 0) for name in NONE_OF} == dict.fromkeys(NONE_OF, 0)
+
+
+SMALL_PROGRAM = """
+    import os, sys
+    from pathlib import Path
+
+    from otel_ext.record.model import Record
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from otel_ext.exporters.jsonl import JsonlExporter
+    from otel_ext.journal.opening import JournalSettings
+    from otel_ext.processors.lifecycle import LifecycleSpanProcessor
+    ledger = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    def note(text):
+        os.pwrite(ledger, text.encode() + b"\\n", 0)
+    exporter = JsonlExporter(sys.argv[1], settings=JournalSettings(segment_size=2048))
+    provider = TracerProvider(resource=Resource({}), shutdown_on_exit=False)
+    provider.add_span_processor(LifecycleSpanProcessor(exporter))
+    tracer = provider.get_tracer("small")
+    spans = []
+    for number in range(4):
+        spans.append(tracer.start_span(f"span {number}"))
+        note(f"S{number}")
+        exporter.force_flush(2000)
+        if number % 2:
+            spans[number].end()
+            note(f"E{number}")
+    exporter.force_flush(2000)
+    for number in (0, 2):
+        spans[number].end()
+        note(f"E{number}")
+    provider.shutdown()
+"""
+
+
+def check(folder: Path, ledger: Path) -> None:
+    """Assert that recovery finds what the ledger promises, each once, each span ended once."""
+    report = recover(folder)
+    assert not report.failed
+    records: list[Record] = []
+    for path in folder.glob("*.jsonl"):
+        mine = [item.record for item in read_records(path) if isinstance(item, Located)]
+        # Only a further segment repeats the starts of what is open.
+        assert len({record.seq for record in mine}) == len(mine)
+        records += mine
+    starts = {record.name for record in records if record.phase == "start"}
+    ends = [record.name for record in records if record.phase == "end"]
+    assert sorted(ends) == sorted(starts)
+    for note in ledger.read_text(encoding="utf-8").split() if ledger.exists() else []:
+        assert f"span {note[1:]}" in (starts if note[0] == "S" else ends), note
+
+
+@pytest.mark.slow
+@pytest.mark.needs("strace")
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("call", ["write", "fdatasync", "fallocate", "unlink", "rmdir"])
+def test_a_kill_at_every_system_call(tmp_path: Path, call: str) -> None:
+    """Killed at the first, second, ... call on its files, a program is recoverable each time."""
+    number = 0
+    while True:
+        number += 1
+        folder, ledger = tmp_path / f"{number}", tmp_path / f"ledger-{number}"
+        command = program(SMALL_PROGRAM, folder, ledger)
+        inject = ["strace", "-f", "-o", "/dev/null", "-e", f"trace={call}"]
+        inject += ["-e", f"inject={call}:signal=SIGKILL:when={number}"]
+        done = subprocess.run([*inject, *command], capture_output=True, text=True, check=False)
+        if folder.exists():
+            check(folder, ledger)
+        if done.returncode == 0:
+            break
+        assert done.returncode in {-signal.SIGKILL, 128 + signal.SIGKILL}, done.stderr
+        assert number < 60
+    print(f"\n{call}: killed at each of {number - 1}")
+    assert number > 1

@@ -1,0 +1,408 @@
+"""`LifecycleSpanProcessor`: exactly one start and one end for every sampled span."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry import trace
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import (
+    ConcurrentMultiSpanProcessor,
+    SynchronousMultiSpanProcessor,
+    TracerProvider,
+)
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import (
+    ALWAYS_OFF,
+    Decision,
+    Sampler,
+    SamplingResult,
+    TraceIdRatioBased,
+)
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+
+from otel_ext.processors import LifecycleSpanProcessor
+from tests.processors.spans import Recorder, provider_with, recording
+from tests.programs import environment, execute, write_program
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+
+    from opentelemetry.context import Context
+    from opentelemetry.util.types import Attributes
+
+
+class RecordOnly(Sampler):
+    """Records every span and samples none."""
+
+    def should_sample(
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: SpanKind | None = None,
+        attributes: Attributes = None,
+        links: Sequence[Link] | None = None,
+        trace_state: trace.TraceState | None = None,
+    ) -> SamplingResult:
+        """Decide for recording alone."""
+        return SamplingResult(Decision.RECORD_ONLY)
+
+    def get_description(self) -> str:
+        """Return a name."""
+        return "RecordOnly"
+
+
+def test_start_is_there_while_the_span_runs() -> None:
+    """The start record is exported before `start_span` returns, the end when it ends."""
+    tracer, recorder = recording()
+    span = tracer.start_span("job")
+    assert recorder.events == ["job.start"]
+    span.end()
+    assert recorder.events == ["job.start", "job.end"]
+
+
+def test_start_and_end_agree() -> None:
+    """Both records carry the same ids, process, place, thread and scope; numbers grow."""
+    tracer, recorder = recording()
+    with tracer.start_as_current_span("job"):
+        pass
+    start, end = recorder.of("job")
+    same = (
+        "trace_id",
+        "span_id",
+        "parent_span_id",
+        "process",
+        "site",
+        "thread",
+        "scope",
+        "span_kind",
+    )
+    assert [getattr(start, name) for name in same] == [getattr(end, name) for name in same]
+    assert start.seq < end.seq
+    assert end.start_ns == start.time_ns <= end.time_ns
+    assert (start.scope and start.scope.name, start.scope and start.scope.version) == (
+        "tests.scope",
+        "1.2",
+    )
+    assert start.process.pid == os.getpid()
+
+
+def test_start_is_a_snapshot() -> None:
+    """What is set on the span later shows in the end record only."""
+    tracer, recorder = recording()
+    given = {"early": [1, 2]}
+    with tracer.start_as_current_span("job", attributes=given) as span:
+        given["early"].append(3)
+        span.set_attribute("early", "changed")
+        span.set_attribute("late", 1)
+        span.update_name("job")
+        span.add_event("e")
+    start, end = recorder.of("job")
+    assert start.attributes == {"early": (1, 2)}
+    assert start.events == ()
+    assert end.attributes == {"early": "changed", "late": 1}
+
+
+def test_call_site_is_the_users_line() -> None:
+    """File, line and function are those of the `with` statement."""
+    tracer, recorder = recording()
+    line = cast("FrameType", inspect.currentframe()).f_lineno + 1
+    with tracer.start_as_current_span("job"):
+        pass
+    site = recorder.of("job")[0].site
+    assert Path(site.file).samefile(__file__)
+    assert site.line == line
+    assert site.function.endswith("test_call_site_is_the_users_line")
+
+
+def test_parents_links_and_kind() -> None:
+    """A child names its parent, links carry ids and attributes, the kind is a word."""
+    tracer, recorder = recording()
+    other = SpanContext(7, 9, is_remote=True, trace_flags=TraceFlags(1))
+    links = [Link(other, {"why": "batch"})]
+    with (
+        tracer.start_as_current_span("parent", kind=SpanKind.CONSUMER),
+        tracer.start_as_current_span("child", links=links) as span,
+    ):
+        span.add_link(SpanContext(8, 10, is_remote=False))
+    parent, child = recorder.of("parent")[0], recorder.of("child")
+    assert (parent.span_kind, child[0].span_kind) == ("consumer", "internal")
+    assert parent.parent_span_id == ""
+    assert child[0].parent_span_id == parent.span_id
+    assert child[0].trace_id == parent.trace_id
+    assert child[0].links == ((f"{7:032x}", f"{9:016x}", {"why": "batch"}),)
+    assert [link.span_id for link in child[1].links] == [f"{9:016x}", f"{10:016x}"]
+
+
+def test_remote_parent_is_named() -> None:
+    """The parent of another process is the parent here."""
+    tracer, recorder = recording()
+    remote = SpanContext(3, 4, is_remote=True, trace_flags=TraceFlags(1))
+    context = trace.set_span_in_context(trace.NonRecordingSpan(remote))
+    tracer.start_span("job", context=context).end()
+    assert recorder.of("job")[0].parent_span_id == f"{4:016x}"
+
+
+def test_events_status_and_exception() -> None:
+    """The end record has the events in order, the status, and the exception as the SDK has it."""
+    tracer, recorder = recording()
+
+    def fail() -> None:
+        with tracer.start_as_current_span("job") as span:
+            span.add_event("halfway", {"percent": 50}, timestamp=123)
+            raise LookupError("no such row")
+
+    with pytest.raises(LookupError, match="no such row"):
+        fail()
+    end = recorder.of("job")[1]
+    assert end.status == ("error", "LookupError: no such row")
+    first, second = end.events
+    assert (first.name, first.time_ns, first.attributes) == ("halfway", 123, {"percent": 50})
+    assert second.attributes["exception.type"] == "LookupError"
+
+
+def test_status_ok() -> None:
+    """A status of OK is told as such."""
+    tracer, recorder = recording()
+    with tracer.start_as_current_span("job") as span:
+        span.set_status(Status(StatusCode.OK))
+    assert recorder.of("job")[1].status == ("ok", "")
+
+
+def test_given_times_are_kept() -> None:
+    """Start and end times that the caller gives are the record's, to the nanosecond."""
+    tracer, recorder = recording()
+    tracer.start_span("job", start_time=1_000_000_007).end(end_time=2_000_000_011)
+    start, end = recorder.of("job")
+    assert (start.time_ns, end.start_ns, end.time_ns) == (
+        1_000_000_007,
+        1_000_000_007,
+        2_000_000_011,
+    )
+
+
+def test_unsampled_spans_are_not_recorded() -> None:
+    """Nothing is exported for spans that are dropped."""
+    recorder = Recorder()
+    with provider_with(recorder, sampler=ALWAYS_OFF).get_tracer("t").start_as_current_span("job"):
+        pass
+    assert recorder.records == []
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+def test_record_only_is_an_option(wanted: bool) -> None:
+    """Spans that are recorded but not sampled count only if that is asked for."""
+    recorder = Recorder()
+    provider = provider_with(recorder, record_only=wanted, sampler=RecordOnly())
+    provider.get_tracer("t").start_span("job").end()
+    assert recorder.events == (["job.start", "job.end"] if wanted else [])
+
+
+def test_flags_beside_sampled_do_not_matter() -> None:
+    """Only the sampled bit decides; the SDK sets the random bit beside it."""
+    tracer, recorder = recording()
+    for flags, name in ((0x01, "plain"), (0x03, "random"), (0x02, "unsampled")):
+        parent = SpanContext(3, 4, is_remote=True, trace_flags=TraceFlags(flags))
+        context = trace.set_span_in_context(trace.NonRecordingSpan(parent))
+        tracer.start_span(name, context=context).end()
+    assert recorder.events == ["plain.start", "plain.end", "random.start", "random.end"]
+
+
+@pytest.mark.parametrize("order", ["before", "behind"])
+def test_beside_stock_processors_in_any_order(order: str) -> None:
+    """Stock processors before or behind it see the same spans."""
+    memory, recorder = InMemorySpanExporter(), Recorder()
+    processors = [SimpleSpanProcessor(memory), LifecycleSpanProcessor(recorder)]
+    provider = TracerProvider(shutdown_on_exit=False)
+    for processor in processors if order == "before" else reversed(processors):
+        provider.add_span_processor(processor)
+    for name in ("a", "b"):
+        provider.get_tracer("t").start_span(name).end()
+    seen = [f"{s.context.span_id:016x}" for s in memory.get_finished_spans() if s.context]
+    assert [record.span_id for record in recorder.spans if record.phase == "end"] == seen
+
+
+def test_several_processors_on_one_provider() -> None:
+    """Each processor exports each span once, under numbers of its own."""
+    both = [Recorder(), Recorder()]
+    provider = TracerProvider(shutdown_on_exit=False)
+    for recorder in both:
+        provider.add_span_processor(LifecycleSpanProcessor(recorder))
+    provider.get_tracer("t").start_span("job").end()
+    assert [recorder.events for recorder in both] == [["job.start", "job.end"]] * 2
+    numbers = [record.seq for recorder in both for record in recorder.spans]
+    assert len(set(numbers)) == 4
+
+
+def test_one_processor_on_several_providers() -> None:
+    """Each provider's spans name the process under that provider's resource, threads or not."""
+    recorder = Recorder()
+    processor = LifecycleSpanProcessor(recorder)
+    providers: list[TracerProvider] = []
+    for number in range(3):
+        resource = Resource({"service.name": f"service-{number}"})
+        provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+        provider.add_span_processor(processor)
+        providers.append(provider)
+
+    def work(number: int) -> None:
+        tracer = providers[number].get_tracer("t")
+        for _ in range(300):
+            tracer.start_span(f"job-{number}").end()
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(recorder.spans) == 1_800
+    for record in recorder.spans:
+        assert record.process.resource["service.name"] == record.name.replace("job", "service")
+    assert len({record.process.id for record in recorder.spans}) == 3
+
+
+def test_one_processor_added_twice() -> None:
+    """Registered twice on one provider, a span still has one end for each of its starts."""
+    recorder = Recorder()
+    processor = LifecycleSpanProcessor(recorder)
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(processor)
+    provider.add_span_processor(processor)
+    provider.get_tracer("t").start_span("job").end()
+    assert recorder.events.count("job.start") == recorder.events.count("job.end") == 2
+
+
+@pytest.mark.parametrize("kind", ["synchronous", "concurrent"])
+def test_in_a_multi_processor(kind: str) -> None:
+    """It works within both of the SDK's processors of processors."""
+    recorder = Recorder()
+    concurrent = ConcurrentMultiSpanProcessor(num_threads=2)
+    synchronous: SynchronousMultiSpanProcessor = cast("Any", SynchronousMultiSpanProcessor)()
+    multi = synchronous if kind == "synchronous" else concurrent
+    provider = provider_with(recorder, multi=multi)
+    provider.add_span_processor(SimpleSpanProcessor(InMemorySpanExporter()))
+    with provider.get_tracer("t").start_as_current_span("job", attributes={"n": 1}):
+        pass
+    assert provider.force_flush()
+    assert recorder.events == ["job.start", "job.end"]
+    provider.shutdown()
+    concurrent.shutdown()
+    assert recorder.shutdowns == 1
+
+
+def test_sdk_disabled(tmp_path: Path) -> None:
+    """With OTEL_SDK_DISABLED nothing is recorded, and nothing fails."""
+    program = write_program(
+        tmp_path,
+        """
+from tests.processors.spans import Recorder, provider_with
+recorder = Recorder()
+provider = provider_with(recorder)
+with provider.get_tracer("t").start_as_current_span("job"):
+    pass
+provider.shutdown()
+print(recorder.records, recorder.shutdowns)
+""",
+    )
+    env = environment(OTEL_SDK_DISABLED="true", PYTHONPATH=str(Path(__file__).parents[2]))
+    done = execute([sys.executable, program], cwd=tmp_path, env=env)
+    assert (done.code, done.out) == (0, "[] 1\n")
+
+
+def test_tasks_and_threads_are_named() -> None:
+    """Records tell the thread, and within asyncio the task."""
+    tracer, recorder = recording()
+
+    async def work() -> None:
+        tracer.start_span("in a task").end()
+
+    def run() -> None:
+        asyncio.run(work())
+
+    thread = threading.Thread(target=run, name="loop thread")
+    thread.start()
+    thread.join()
+    start, end = recorder.of("in a task")
+    assert start.thread is not None
+    assert start.task is not None
+    assert start.thread.name == "loop thread"
+    assert start.task.name.startswith("Task-")
+    assert (end.thread, end.task) == (start.thread, start.task)
+
+
+def test_span_ended_on_another_thread_keeps_its_owner() -> None:
+    """The end record names the thread that opened the span."""
+    tracer, recorder = recording()
+    span = tracer.start_span("job")
+    thread = threading.Thread(target=span.end, name="closer")
+    thread.start()
+    thread.join()
+    start, end = recorder.of("job")
+    assert end.thread == start.thread
+    assert end.site == start.site
+
+
+def test_end_without_a_start_is_recorded() -> None:
+    """A processor that joins while a span runs exports its end all the same."""
+    recorder = Recorder()
+    provider = TracerProvider(shutdown_on_exit=False)
+    span = provider.get_tracer("t").start_span("job", start_time=5)
+    provider.add_span_processor(LifecycleSpanProcessor(recorder))
+    span.end()
+    assert recorder.events == ["job.end"]
+    assert recorder.spans[0].start_ns == 5
+
+
+def test_ending_twice_is_once(capfd: pytest.CaptureFixture[str]) -> None:
+    """A second `end` of the user's makes no second record."""
+    tracer, recorder = recording()
+    span = tracer.start_span("job")
+    span.end()
+    span.end()
+    assert recorder.events == ["job.start", "job.end"]
+    assert "otel-ext" not in capfd.readouterr().err
+
+
+@given(
+    st.recursive(
+        st.lists(st.none(), max_size=2),
+        lambda inner: st.lists(inner, max_size=3),
+        max_leaves=20,
+    )
+)
+def test_every_sampled_span_of_any_tree_has_one_start_and_one_end(tree: list[object]) -> None:
+    """Whatever a trace's shape and the sampler's choice: one start, one end, the right parent."""
+    recorder = Recorder()
+    memory = InMemorySpanExporter()
+    provider = provider_with(recorder, sampler=TraceIdRatioBased(0.7))
+    provider.add_span_processor(SimpleSpanProcessor(memory))
+    tracer = provider.get_tracer("t")
+
+    def walk(children: list[object]) -> None:
+        with tracer.start_as_current_span("node"):
+            for child in children:
+                walk(cast("list[object]", child or []))
+
+    walk(tree)
+    sampled = memory.get_finished_spans()
+    expected = sorted(f"{span.context.span_id:016x}" for span in sampled if span.context)
+    for phase in ("start", "end"):
+        got = [record for record in recorder.spans if record.phase == phase]
+        assert sorted(record.span_id for record in got) == expected
+        parents = {record.span_id: record.parent_span_id for record in got}
+        for span in sampled:
+            parent = f"{span.parent.span_id:016x}" if span.parent else ""
+            assert span.context is not None
+            assert parents[f"{span.context.span_id:016x}"] == parent

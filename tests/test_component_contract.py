@@ -1,0 +1,320 @@
+"""What every processor and every exporter must bear: one life for all of them.
+
+Each public class of `otel_ext.processors` and `otel_ext.exporters` has a row in
+`COMPONENTS`, which says how it is made and used; a class without one fails here.
+"""
+
+from __future__ import annotations
+
+import inspect
+import io
+import os
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+import pytest
+import structlog
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+import otel_ext.exporters
+import otel_ext.processors
+from otel_ext.exporters import (
+    CompatExporter,
+    ConsoleExporter,
+    FanOut,
+    JsonlExporter,
+    RecordSpanExporter,
+    StockSpanExporterAdapter,
+)
+from otel_ext.processors import LifecycleSpanProcessor
+from otel_ext.processors.tracer_meta import TracerMetaProcessor, TracerMetaRenderer, TracerMetaTap
+from otel_ext.protocols import RecordExporter
+from tests.exporters.samples import Noting, end, log, start
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+
+pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+
+TICK_MILLIS: Final = 10_000
+
+
+class BrokenError(Exception):
+    """Raised by what is inside a component."""
+
+
+class Broken:
+    """An exporter that raises, whatever it is asked."""
+
+    def export(self, record: object) -> NoReturn:
+        """Raise."""
+        raise BrokenError(str(record)[:20])
+
+    def force_flush(self, timeout_millis: int = 30_000) -> NoReturn:
+        """Raise."""
+        raise BrokenError(str(timeout_millis))
+
+    def shutdown(self) -> NoReturn:
+        """Raise."""
+        raise BrokenError
+
+
+class BrokenStock(SpanExporter):
+    """The same, of the SDK's kind."""
+
+    def export(self, spans: Sequence[ReadableSpan]) -> NoReturn:
+        """Raise."""
+        raise BrokenError(str(len(spans)))
+
+    def force_flush(self, timeout_millis: int = 30_000) -> NoReturn:
+        """Raise."""
+        raise BrokenError(str(timeout_millis))
+
+    def shutdown(self) -> NoReturn:
+        """Raise."""
+        raise BrokenError
+
+
+class BrokenStream(io.StringIO):
+    """A stream that raises."""
+
+    def write(self, text: str) -> NoReturn:
+        """Raise."""
+        raise BrokenError(text[:20])
+
+
+@dataclass(frozen=True)
+class Component:
+    """How a class of ours is made and used.
+
+    Attributes:
+        make: Makes one that works; gets a folder of its own.
+        broken: Makes one with something inside that raises.
+        use: Hands it one thing to do.
+    """
+
+    make: Callable[[Path], Any]
+    broken: Callable[[Path], Any]
+    use: Callable[[Any], None]
+
+
+def use_exporter(exporter: RecordExporter) -> None:
+    """Export one of each kind of record."""
+    for record in (start(), end(), log()):
+        exporter.export(record)
+
+
+def use_processor(processor: SpanProcessor) -> None:
+    """Start and end a span under a processor."""
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(processor)
+    with provider.get_tracer("t").start_as_current_span("job"):
+        pass
+
+
+def use_span_exporter(exporter: SpanExporter) -> None:
+    """End a span under a stock processor."""
+    use_processor(SimpleSpanProcessor(exporter))
+
+
+def use_structlog(*chain: Any) -> None:  # noqa: ANN401 - structlog's own type
+    """Log through a chain of processors."""
+    structlog.wrap_logger(structlog.ReturnLogger(), processors=chain).info("told", user="ann")
+
+
+COMPONENTS: Final[dict[str, Component]] = {
+    "CompatExporter": Component(
+        lambda folder: CompatExporter(JsonlExporter(folder)),
+        lambda _: FanOut(CompatExporter(Broken())),
+        use_exporter,
+    ),
+    "ConsoleExporter": Component(
+        lambda _: ConsoleExporter(io.StringIO()),
+        lambda _: ConsoleExporter(BrokenStream()),
+        use_exporter,
+    ),
+    "FanOut": Component(
+        lambda folder: FanOut(JsonlExporter(folder), Noting()),
+        lambda _: FanOut(Broken(), Broken()),
+        use_exporter,
+    ),
+    "JsonlExporter": Component(
+        JsonlExporter,
+        lambda folder: JsonlExporter(folder / "trace.jsonl" / "under a file"),
+        use_exporter,
+    ),
+    "LifecycleSpanProcessor": Component(
+        lambda folder: LifecycleSpanProcessor(JsonlExporter(folder)),
+        lambda _: LifecycleSpanProcessor(Broken()),
+        use_processor,
+    ),
+    "RecordSpanExporter": Component(
+        lambda folder: RecordSpanExporter(JsonlExporter(folder)),
+        lambda _: RecordSpanExporter(Broken()),
+        use_span_exporter,
+    ),
+    "StockSpanExporterAdapter": Component(
+        lambda _: StockSpanExporterAdapter(InMemorySpanExporter()),
+        lambda _: StockSpanExporterAdapter(BrokenStock()),
+        use_exporter,
+    ),
+    "TracerMetaProcessor": Component(
+        lambda folder: TracerMetaProcessor(JsonlExporter(folder)),
+        lambda _: TracerMetaProcessor(Broken()),
+        lambda processor: use_structlog(processor, structlog.processors.JSONRenderer()),
+    ),
+    "TracerMetaRenderer": Component(
+        lambda folder: TracerMetaRenderer(JsonlExporter(folder)),
+        lambda _: TracerMetaRenderer(Broken()),
+        use_structlog,
+    ),
+    "TracerMetaTap": Component(
+        lambda folder: TracerMetaTap(structlog.processors.JSONRenderer(), JsonlExporter(folder)),
+        lambda _: TracerMetaTap(structlog.processors.JSONRenderer(), Broken()),
+        use_structlog,
+    ),
+}
+
+
+def classes() -> set[str]:
+    """Return the names of all public classes of both packages."""
+    return {
+        name
+        for package in (otel_ext.exporters, otel_ext.processors)
+        for name in package.__all__
+        if inspect.isclass(getattr(package, name))
+    }
+
+
+@pytest.fixture(params=sorted(classes() | set(COMPONENTS)))
+def component(request: pytest.FixtureRequest) -> Component:
+    """Return how each of our classes is made and used."""
+    assert request.param in COMPONENTS, f"{request.param} has no row in COMPONENTS"
+    return COMPONENTS[request.param]
+
+
+def flush(made: Any) -> object:  # noqa: ANN401 - of any class in the table
+    """Flush, where the class has that."""
+    return made.force_flush(TICK_MILLIS) if hasattr(made, "force_flush") else True
+
+
+def shut_down(made: Any) -> None:  # noqa: ANN401
+    """Shut down, where the class has that."""
+    if hasattr(made, "shutdown"):
+        made.shutdown()
+
+
+def test_public_names_are_sorted_and_there() -> None:
+    """`__all__` is sorted, and each name in it can be imported."""
+    for package in (otel_ext.exporters, otel_ext.processors):
+        assert list(package.__all__) == sorted(package.__all__)
+        assert all(hasattr(package, name) for name in package.__all__)
+        with pytest.raises(AttributeError):
+            _ = package.no_such_name
+
+
+def test_unused_component_lives_and_ends(component: Component, tmp_path: Path) -> None:
+    """Made, flushed and shut down without any use: no error, and nothing on the disk."""
+    made = component.make(tmp_path)
+    assert flush(made)
+    shut_down(made)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_life(component: Component, tmp_path: Path) -> None:
+    """Used, flushed, used again, shut down twice, used, flushed and shut down after that."""
+    made = component.make(tmp_path)
+    component.use(made)
+    assert flush(made)
+    component.use(made)
+    shut_down(made)
+    shut_down(made)
+    component.use(made)
+    flush(made)
+    shut_down(made)
+
+
+def test_nothing_that_raises_inside_comes_out(
+    component: Component, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What is inside raises at every call: the caller never sees it, and a word is said."""
+    (tmp_path / "trace.jsonl").write_text("")
+    made = component.broken(tmp_path)
+    for _ in range(3):
+        component.use(made)
+    if hasattr(made, "force_flush"):
+        made.force_flush(300)
+    shut_down(made)
+    # The SDK's own threads and the journal's may tell a moment later.
+    told = capfd.readouterr().err
+    assert "Traceback" not in told or "StockSpanExporterAdapter" in repr(made)
+
+
+def test_ends_without_anybody_flushing(component: Component, tmp_path: Path) -> None:
+    """Dropped without a shutdown, a component leaves nothing that keeps the process alive."""
+    made = component.make(tmp_path)
+    component.use(made)
+    del made
+    assert all(
+        thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()
+    )
+
+
+def test_forked_child(component: Component, tmp_path: Path) -> None:
+    """A child may use, flush and shut down what its parent made and used, and so may the parent."""
+    made = component.make(tmp_path)
+    component.use(made)
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            component.use(made)
+            flush(made)
+            shut_down(made)
+            code = 0
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    component.use(made)
+    assert flush(made)
+    shut_down(made)
+
+
+def test_eight_threads_use_flush_and_end_it(component: Component, tmp_path: Path) -> None:
+    """Eight threads use and flush one object while it is shut down: no error, no hang."""
+    made = component.make(tmp_path)
+    problems: list[BaseException] = []
+    barrier = threading.Barrier(8)
+
+    def work(number: int) -> None:
+        try:
+            barrier.wait()
+            for round_number in range(30):
+                component.use(made)
+                if number == 0 and round_number % 10 == 0:
+                    flush(made)
+                if number == 1 and round_number == 20:
+                    shut_down(made)
+        except BaseException as error:  # noqa: BLE001 - told by the test's own thread
+            problems.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert problems == []
+    shut_down(made)
+
+
+def test_exporters_keep_the_protocol(component: Component, tmp_path: Path) -> None:
+    """Every exporter of records is one by the protocol's own judgement."""
+    made = component.make(tmp_path)
+    assert isinstance(made, RecordExporter) or component.use is not use_exporter
+    shut_down(made)
