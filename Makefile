@@ -109,11 +109,22 @@ wheel-check: $(STAMPS)/wheel $(STAMPS)/lint ## what the wheel holds, against the
 
 PROGRAMS = $(TEST_PYTHON) -m tools.run_programs --checkout "$(CHECKOUT)" --work $(BUILD)/$@
 
-bench: $(STAMPS)/installed ## every benchmark, with tables and charts
-	@$(PROGRAMS) benchmarks/run.py
+# In an environment of their own: what is compared brings much that no test should meet.
+BENCH_PYTHON := $(BUILD)/bench-venv/bin/python
+BENCHMARKS = $(BENCH_PYTHON) -m tools.run_programs --checkout "$(CHECKOUT)" \
+	--work $(BUILD)/$@ benchmarks/run.py -- --results "$(CHECKOUT)/build/$@"
 
-bench-quick: $(STAMPS)/installed ## the benchmarks, short: for breakage, not for figures
-	@$(PROGRAMS) benchmarks/run.py -- --quick
+bench: $(STAMPS)/bench ## every benchmark; tables and charts go to docs/benchmarks
+	@$(BENCHMARKS) --docs "$(CHECKOUT)/docs/benchmarks"
+
+bench-quick: $(STAMPS)/bench ## the benchmarks, short: for breakage, not for figures
+	@$(BENCHMARKS) --quick
+
+$(STAMPS)/bench: $(STAMPS)/wheel pyproject.toml constraints.txt
+	@echo "==> installing the wheel and what the benchmarks compare it with"
+	@$(PYTHON) -m venv --clear $(BUILD)/bench-venv
+	@$(BENCH_PYTHON) $(PIP) install --constraint constraints.txt "$(WHEEL)[bench]"
+	@touch $@
 
 soak: $(STAMPS)/installed ## hours of load with everything in the way
 	@$(PROGRAMS) tests/soak

@@ -59,13 +59,15 @@ def put_load(url: str, seconds: int) -> Load:
 
 
 def parse_wrk(text: str) -> Load:
-    """Return what wrk printed as figures.
+    r"""Return what wrk printed as figures.
 
     Raises:
         ValueError: It is not what wrk prints.
 
-    >>> parse_wrk("  50%    1.20ms\\n  99%    4.00ms\\n  100 requests in 1.00s, 1MB read\\n"
-    ...           "Requests/sec:    99.50\\n")
+    >>> parse_wrk(
+    ...     "  50%    1.20ms\n  99%    4.00ms\n  100 requests in 1.00s, 1MB read\n"
+    ...     "Requests/sec:    99.50\n"
+    ... )
     Load(requests=100, rate=99.5, p50=1.2, p99=4.0, errors=0)
     """
     total = re.search(r"(\d+) requests in", text)

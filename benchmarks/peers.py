@@ -145,11 +145,7 @@ def _ours(durability: str) -> Rig:
     processor = LifecycleSpanProcessor(exporter)
 
     def written() -> int:
-        return sum(
-            piece.count(b"\n")
-            for path in folder.glob("*.jsonl")
-            for piece in _pieces(path)
-        )
+        return sum(piece.count(b"\n") for path in folder.glob("*.jsonl") for piece in _pieces(path))
 
     return _rig(_provider(processor), written, folder)
 

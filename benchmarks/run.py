@@ -1,6 +1,6 @@
 """Runs the benchmarks and writes the report.
 
-    python benchmarks/run.py [--quick] [--only MEASURE ...] [--docs FOLDER] [--results FOLDER]
+python benchmarks/run.py [--quick] [--only MEASURE ...] [--docs FOLDER] [--results FOLDER]
 """
 
 from __future__ import annotations

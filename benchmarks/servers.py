@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from benchmarks.child import environment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Sequence
 
 __all__ = ["Server", "collector_command", "cpu_seconds", "free_ports", "serve"]
 
@@ -68,7 +68,7 @@ def python_command(module: str, *arguments: str) -> list[str]:
 
 
 @contextmanager
-def serve(command: Sequence[str], port: int, log: Path) -> Iterator[Server]:
+def serve(command: Sequence[str], port: int, log: Path) -> Generator[Server]:
     """Start a server, wait until it listens, and end it with the block.
 
     Raises:

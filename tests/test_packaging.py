@@ -144,7 +144,7 @@ def test_all_extra_holds_every_extra_for_users() -> None:
     extras = table("project", "optional-dependencies")
     (requirement,) = names_in(extras["all"])
     listed = set(requirement.removeprefix("otel-ext[").removesuffix("]").split(","))
-    assert listed == extras.keys() - {"all", "dev", "test", "examples"}
+    assert listed == extras.keys() - {"all", "bench", "dev", "test", "examples"}
 
 
 def test_classifiers_name_each_python_from_the_oldest() -> None:

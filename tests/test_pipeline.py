@@ -206,9 +206,10 @@ def test_an_unwritable_folder_is_said_and_does_no_harm(
     """Spans go on where records cannot be written; one line on stderr says why."""
     (tmp_path / "file").write_text("in the way")
     provider = TracerProvider()
-    with configure(output=tmp_path / "file" / "below", tracer_provider=provider):
-        for _ in range(100):
-            work(provider)
+    handle = configure(output=tmp_path / "file" / "below", tracer_provider=provider)
+    for _ in range(100):
+        work(provider)
+    assert not handle.shutdown(timeout=0.2)
     said = capfd.readouterr().err
     assert "otel-ext: " in said
     assert str(tmp_path / "file") in said

@@ -84,9 +84,7 @@ def _load(
             load = put_load(_url(servers[way]), seconds)
             cpu = (cpu_seconds(servers[way].pid) - before) / max(1, load.requests) * 1e6
             errors += load.errors
-            for column, value in zip(
-                _COLUMNS, (load.rate, load.p50, load.p99, cpu), strict=True
-            ):
+            for column, value in zip(_COLUMNS, (load.rate, load.p50, load.p99, cpu), strict=True):
                 found[way][column].append(value)
     if errors:
         result.notes.append(f"{errors} requests failed.")
@@ -121,7 +119,9 @@ def _tabulate(result: Result, found: dict[str, dict[str, list[float]]]) -> None:
         if of in found and to in found:
             result.figures[key] = _lost(found[of]["requests/s"], found[to]["requests/s"])
     if "both" in found:
-        result.figures["p99 beside OTLP"] = ratios(found["both"]["p99, ms"], found["otlp"]["p99, ms"])
+        result.figures["p99 beside OTLP"] = ratios(
+            found["both"]["p99, ms"], found["otlp"]["p99, ms"]
+        )
 
 
 def _lost(of: list[float], to: list[float]) -> Figure:

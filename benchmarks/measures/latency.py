@@ -65,7 +65,7 @@ def measure(effort: Effort) -> Result:
     return result
 
 
-def _situation(  # noqa: PLR0913, PLR0917 - a table of situations calls it
+def _situation(
     result: Result,
     title: str,
     rigs: dict[str, Rig],

@@ -23,8 +23,8 @@ from structlog.processors import (
 from benchmarks.figures import Figure, ratios, summarise
 from benchmarks.harness import Case, Cases, Effort, alternate
 from benchmarks.result import Chart, Result, Table
-from otel_ext.exporters import JsonlExporter
-from otel_ext.processors import TracerMetaRenderer
+from otel_ext.exporters.jsonl import JsonlExporter
+from otel_ext.processors.tracer_meta import TracerMetaRenderer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

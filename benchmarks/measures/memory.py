@@ -12,7 +12,6 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from benchmarks.child import python
-from benchmarks.harness import Effort
 from benchmarks.peers import NullExporter, Rig, make_rig
 from benchmarks.result import Chart, Result, Table
 from benchmarks.shapes import FOUR
@@ -22,6 +21,8 @@ from otel_ext.record.model import CallSite, Process, Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from benchmarks.harness import Effort
 
 __all__ = ["measure"]
 
@@ -59,9 +60,7 @@ def measure(effort: Effort) -> Result:
     columns = ["", "an open span, bytes", "beyond the span itself", "a span or record that waits"]
     columns.append(f"growth over {passed:,} spans, MiB")
     result.tables.append(Table("Memory", columns, rows))
-    series = {
-        peer: [taken["open", peer, open_spans] / open_spans] for peer in _PEERS if peer in _PEERS
-    }
+    series = {str(peer): [taken["open", peer, open_spans] / open_spans] for peer in _PEERS}
     result.charts.append(Chart("memory", "One open span", "bytes", [""], series))
     return result
 

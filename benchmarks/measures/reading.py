@@ -9,7 +9,6 @@ from time import process_time_ns
 from typing import TYPE_CHECKING, Final
 
 from benchmarks.figures import Figure, summarise
-from benchmarks.harness import Effort
 from benchmarks.result import Chart, Result, Table
 from benchmarks.shapes import FOUR
 from otel_ext.record.codec import encode_line
@@ -21,9 +20,12 @@ from otel_ext.record.validation import validate_stream
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from benchmarks.harness import Effort
+
 __all__ = ["measure"]
 
 _SIZES: Final = (10_000, 100_000, 1_000_000)
+_LARGE: Final = 500_000
 _BATCH: Final = 1_000
 _STEPS: Final = ("validate", "decode", "merge")
 
@@ -49,7 +51,7 @@ def measure(effort: Effort) -> Result:
             _write(path, size)
             size_of_file = path.stat().st_size
             # The largest file takes long enough to be told by one reading.
-            turns = [_read(path, size) for _ in range(1 if size > 500_000 else repeats)]
+            turns = [_read(path, size) for _ in range(1 if size > _LARGE else repeats)]
         for step in _STEPS:
             found[step].append(summarise([turn[step] for turn in turns]))
     columns = ["", *(f"{size:,} records" for size in sizes)]

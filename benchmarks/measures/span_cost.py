@@ -67,9 +67,7 @@ def _alternate(
 
 
 def _added(costs: dict[str, list[Cost]], name: str) -> list[float]:
-    return [
-        one.cpu - bare.cpu for one, bare in zip(costs[name], costs[NONE], strict=True)
-    ]
+    return [one.cpu - bare.cpu for one, bare in zip(costs[name], costs[NONE], strict=True)]
 
 
 def _tabulate(result: Result, shape: str, costs: dict[str, list[Cost]]) -> None:

@@ -1,16 +1,11 @@
-"""Collects what runs now, from boxes and journals alone: no process is asked.
-
-Only the newest file of each incarnation is read, and a file whose last line says
-that its process ended is not read at all.
-"""
+"""Collects what runs now, from boxes and journals alone: no process is asked."""
 
 from __future__ import annotations
 
-import os
 from time import time_ns
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from otel_ext.cli.running_box import BoxView, read_boxes
+from otel_ext.cli.running_files import Files
 from otel_ext.cli.running_place import place_of
 from otel_ext.cli.running_process import (
     RunningProcess,
@@ -20,8 +15,7 @@ from otel_ext.cli.running_process import (
     is_elsewhere,
     living_argv,
 )
-from otel_ext.cli.running_scan import FileReader
-from otel_ext.journal.files import list_segments, parse_segment_name
+from otel_ext.journal.files import parse_segment_name
 from otel_ext.journal.folder import base_id
 from otel_ext.journal.liveness import ProcessIdentity, identity_from_id
 from otel_ext.record.model import EMPTY
@@ -30,16 +24,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from otel_ext.cli.running_box import BoxView
     from otel_ext.cli.running_place import Place
-    from otel_ext.cli.running_scan import Key
+    from otel_ext.cli.running_scan import FileReader, Key
     from otel_ext.record.model import Record
 
 __all__ = ["STATES", "Collector", "Running", "Snapshot", "State"]
 
 State = Literal["running", "stalled", "hung", "lost"]
 STATES: Final[tuple[State, ...]] = ("running", "stalled", "hung", "lost")
-
-_TAIL_BYTES: Final = 16 * 1024
 
 
 class Running(NamedTuple):
@@ -91,60 +84,22 @@ class Collector:
     def __init__(self, places: Iterable[Path], *, elsewhere: bool = False) -> None:
         self.places = list(places)
         self._elsewhere = elsewhere
-        self._readers: dict[Path, FileReader] = {}
-        self._closed: dict[Path, int] = {}
+        self._files = Files()
 
     def collect(self) -> Snapshot:
         """Return what runs now."""
         now_ns = time_ns()
         processes: dict[tuple[Path, str], RunningProcess] = {}
         spans: dict[tuple[str, str], Running] = {}
-        used: set[Path] = set()
-        for place in self.places:
-            for reader, boxes in self._sources(place):
-                used.add(reader.path)
-                for found in self._read(reader, boxes, processes, now_ns):
-                    spans.setdefault(found.record.key, found)
-        self._readers = {path: reader for path, reader in self._readers.items() if path in used}
+        for reader, boxes in self._files.read(self.places):
+            for found in self._read(reader, boxes, processes, now_ns):
+                spans.setdefault(found.record.key, found)
         return Snapshot(
             now_ns,
             tuple(self.places),
             tuple(processes.values()),
             tuple(sorted(spans.values(), key=lambda span: span.record.time_ns)),
         )
-
-    def _sources(self, place: Path) -> Iterator[tuple[FileReader, list[BoxView]]]:
-        """Yield each file that has to be read, with the boxes that drain to it."""
-        is_file = place.is_file()
-        folder = place.parent if is_file else place
-        # Before the boxes: what is in a file beyond this size may be in a box, too.
-        marks = {path: _size(path) for path in list_segments(folder)}
-        newest = {} if is_file else _newest(marks)
-        by_file: dict[Path, list[BoxView]] = {}
-        for box in read_boxes(folder):
-            path = folder / box.target if box.target else newest.get(box.id)
-            path = path or folder / f"{box.id}.jsonl"
-            if not is_file or path == place:
-                by_file.setdefault(path, []).append(box)
-        if is_file:
-            by_file.setdefault(place, [])
-        for path in newest.values():
-            if path not in by_file and not self._is_closed(path):
-                by_file[path] = []
-        for path, boxes in by_file.items():
-            reader = self._readers.setdefault(path, FileReader(path))
-            reader.read(marks.get(path, 0))
-            yield reader, boxes
-
-    def _is_closed(self, path: Path) -> bool:
-        """Whether the file's last line is the end of its process; looked at once a size."""
-        size = _size(path)
-        if self._closed.get(path) == size:
-            return True
-        if _ends_closed(path):
-            self._closed[path] = size
-            return True
-        return False
 
     def _read(
         self,
@@ -255,23 +210,6 @@ def _last_seq(boxes: list[BoxView], heartbeat: Record | None) -> int:
     return max([said if type(said) is int else 0, *(box.last_seq for box in boxes)])
 
 
-def _newest(segments: Iterable[Path]) -> dict[str, Path]:
-    """Return the newest of each incarnation's segments, given in their order."""
-    newest: dict[str, Path] = {}
-    for path in segments:
-        name = parse_segment_name(path.name)
-        if name is not None:
-            newest[name.incarnation] = path
-    return newest
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
-
-
 def _modified_ns(path: Path, name: str) -> int:
     """Return when the file was last written to, if only this process writes to it."""
     parts = parse_segment_name(path.name)
@@ -281,14 +219,3 @@ def _modified_ns(path: Path, name: str) -> int:
         return path.stat().st_mtime_ns
     except OSError:
         return 0
-
-
-def _ends_closed(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
-            tail = file.read(_TAIL_BYTES)
-    except OSError:
-        return True  # not ours to read, or gone
-    last = tail.rstrip(b"\n").rpartition(b"\n")[2]
-    return tail.endswith(b"\n") and b'"event":"process.end"' in last

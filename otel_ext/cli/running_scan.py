@@ -71,6 +71,14 @@ class FileReader:
         self.processes: dict[str, bytes] = {}
         self.heartbeats: dict[str, bytes] = {}
 
+    def continue_from(self, earlier: FileReader) -> None:
+        """Begin with what was open at the end of the file before this one."""
+        self.starts = dict(earlier.starts)
+        self.updates = dict(earlier.updates)
+        self.ended = set(earlier.ended)
+        self.processes = dict(earlier.processes)
+        self.heartbeats = dict(earlier.heartbeats)
+
     def size(self) -> int:
         """Return the file's size now; 0 if it is not there."""
         try:

@@ -73,11 +73,14 @@ def cut_left(text: str, width: int) -> str:
     >>> cut_left("/usr/lib/decoder.py:7 decode", 20)
     '…decoder.py:7 decode'
     """
-    if cells(text) <= width:
+    left = cells(text)
+    if left <= width:
         return text
-    while text and cells(text) > width - 1:
-        text = text[1 if cells(text) < 2 * width else len(text) - 2 * width :]
-    return f"…{text}" if width > 0 else ""
+    start = 0
+    while start < len(text) and left > width - 1:
+        left -= cells(text[start])
+        start += 1
+    return f"…{text[start:]}" if width > 0 else ""
 
 
 class _Row(NamedTuple):

@@ -55,6 +55,9 @@ class BlackBox:
         descriptor: The box's file, which must have all its blocks; is closed.
         path: Where it lies.
         facts: What its header says.
+
+    Attributes:
+        successor: Takes what this box refuses, once another has its place.
     """
 
     __slots__ = (
@@ -68,6 +71,7 @@ class BlackBox:
         "_stores",
         "facts",
         "path",
+        "successor",
     )
 
     def __init__(self, descriptor: int, path: Path, facts: BoxFacts) -> None:
@@ -82,6 +86,7 @@ class BlackBox:
         self._sealed_ends: list[int | None] = [None] * len(self._chunks)
         self._current = 0
         self._refusal = "queue_full"
+        self.successor: Callable[[bytes], bool] | None = None
         header = self._chunks[0]
         header[: layout.STAMP_AT] = layout.pack_facts(facts)
         for index, start in enumerate(self._drained):
@@ -139,8 +144,20 @@ class BlackBox:
             self._current = index
             self._store = self._stores[index]
             return True
+        if self.successor is not None:
+            return self.successor(line)
         COUNTERS.add(f"dropped.{self._refusal}")
         return False
+
+    @property
+    def trouble(self) -> str:
+        """Why it works worse than it should; empty if it does not."""
+        return ""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether somebody took the file away: then a kill would lose what is in it."""
+        return not os.path.lexists(self.path)
 
     @property
     def pending(self) -> int:

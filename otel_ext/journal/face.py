@@ -41,7 +41,8 @@ class JournalState(NamedTuple):
         reason: Why it is not the mode that was asked for; empty if it is.
         segment: The file that is written to; None before the first line is in it.
         pending: Bytes that wait for the file.
-        problem: Why the file cannot be written at the moment; empty if it can.
+        problem: Why the file cannot be written at the moment, or only slowly; empty
+            if all is well.
     """
 
     mode: Mode

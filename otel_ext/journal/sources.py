@@ -24,6 +24,7 @@ _STEP: Final = 256 * 1024
 _SLOW_SECONDS: Final = 0.005
 _SLOW_WRITES: Final = 2
 _PAUSE_SECONDS: Final = 30.0
+_SLOW: Final = "two writes took more than 5 ms each, so records wait in memory for 30 seconds"
 
 
 class Source(Protocol):
@@ -31,6 +32,16 @@ class Source(Protocol):
 
     def append(self, line: bytes) -> bool:
         """Take one line; whether there was room. For any thread at any time."""
+        ...
+
+    @property
+    def trouble(self) -> str:
+        """Why it works worse than it should; empty if it does not."""
+        ...
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether what it promised no longer holds, so that another must take its place."""
         ...
 
     @property
@@ -83,6 +94,16 @@ class QueueSource:
         self._bytes = size
         self._lines.append(line)
         return True
+
+    @property
+    def trouble(self) -> str:
+        """Return nothing: the queue works as it should."""
+        return ""
+
+    @property
+    def is_lost(self) -> bool:
+        """Return false: memory is there as long as the process."""
+        return False
 
     @property
     def pending(self) -> int:
@@ -153,9 +174,14 @@ class DirectSource:
         self._refusal = ""
 
     @property
-    def paused(self) -> bool:
-        """Whether lines go through the queue because writing was slow."""
-        return self._pause_until > 0.0
+    def trouble(self) -> str:
+        """Why lines go through the queue; empty while they do not."""
+        return _SLOW if self._pause_until else ""
+
+    @property
+    def is_lost(self) -> bool:
+        """Return false: a file that was taken away is noticed by its writer."""
+        return False
 
     def append(self, line: bytes) -> bool:
         """Write one line, or queue it; whether one of the two was done."""
@@ -179,10 +205,7 @@ class DirectSource:
         if self._slow >= _SLOW_WRITES:
             self._slow = 0
             self._pause_until = monotonic() + _PAUSE_SECONDS
-            report_problem(
-                "journal: writing is slow, so records wait in memory for 30 seconds",
-                f"two writes to {self._segment.path} took more than 5 ms each",
-            )
+            report_problem(f"journal: {self._segment.path}", _SLOW)
 
     @property
     def pending(self) -> int:

@@ -12,13 +12,14 @@ often but at least every second, while lines wait in the source.
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from time import monotonic, sleep, time_ns
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.journal.blackbox import BlackBox
 from otel_ext.journal.face import JournalState, LineWriter, Mode
+from otel_ext.journal.housekeeping import Housekeeper
 from otel_ext.journal.opening import JournalSettings, Opened, open_source
-from otel_ext.journal.retention import apply_retention
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child
 from otel_ext.runtime.guard import report_problem
@@ -27,10 +28,9 @@ from otel_ext.runtime.incarnation import current
 from otel_ext.runtime.native import new_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from otel_ext.journal.recovery import RecoveryReport
     from otel_ext.journal.segment import SegmentWriter
     from otel_ext.runtime.worker import Job, Worker
 
@@ -38,7 +38,6 @@ __all__ = ["Journal", "JournalState", "LineWriter", "open_writer"]
 
 _INTERVAL: Final = 0.05
 _TICK_SECONDS: Final = 1.0
-_RETENTION_SECONDS: Final = 60.0
 _FIRST_BACKOFF: Final = 0.1
 _MAX_BACKOFF: Final = 1.0
 _OPEN_WAIT: Final = 1.0
@@ -102,9 +101,9 @@ class Journal:
         self._retry_at = 0.0
         self._backoff = _FIRST_BACKOFF
         self._problem = ""
-        self._next_tick = self._next_retention = 0.0
+        self._next_tick = 0.0
         self._closing = self._finished = False
-        self._recovery: Iterator[RecoveryReport] | None = None
+        self._housekeeper = Housekeeper(self.settings)
         self.append: Callable[[bytes], bool] = self._append_first
 
     def _after_fork(self) -> None:
@@ -170,10 +169,11 @@ class Journal:
         opened = self._opened
         if opened is None:
             return
+        trouble = opened.reason or opened.source.trouble
         if self._problem:
             self._cell.failed(f"{opened.mode}: {self._problem}")
-        elif opened.reason:
-            self._cell.degraded(f"{opened.mode}: {opened.reason}")
+        elif trouble:
+            self._cell.degraded(f"{opened.mode}: {trouble}")
         else:
             self._cell.healthy(opened.mode)
 
@@ -264,28 +264,24 @@ class Journal:
         self._next_tick = now + _TICK_SECONDS
         opened.source.stamp(time_ns(), current().last_seq)
         opened.segment.sync()
-        self._recover_next(opened)
-        if now >= self._next_retention and not opened.segment.target.file:
-            self._next_retention = now + _RETENTION_SECONDS
-            apply_retention(
-                opened.segment.target.folder,
-                max_bytes=self.settings.retention_size,
-                max_age=self.settings.retention_age,
-                current=opened.segment.path,
-            )
+        if opened.source.is_lost and not (self._closing or self._problem):
+            opened = self._replace_source(opened)
+        self._report_mode()
+        if not self._closing:
+            self._housekeeper.run(opened.segment, now)
 
-    def _recover_next(self, opened: Opened) -> None:
-        """End what one process that died in the same folder left open; one each second."""
-        if not self.settings.recover_on_start or self._closing:
-            return
-        try:
-            if self._recovery is None:
-                from otel_ext.journal.recovery import recover_each  # noqa: PLC0415 - seldom needed
-
-                self._recovery = recover_each(opened.segment.target.folder)
-            next(self._recovery, None)
-        except Exception as error:  # noqa: BLE001 - this process's own records go on
-            report_problem("journal: recovery of earlier processes", error)
+    def _replace_source(self, lost: Opened) -> Opened:
+        """Make another box in place of one that somebody removed, with the whole folder perhaps."""
+        fresh = open_source(self.path, self.settings, current(), self._preamble)
+        opened = fresh._replace(segment=lost.segment)
+        if isinstance(lost.source, BlackBox):
+            lost.source.successor = opened.source.append
+        self._opened = opened
+        self.append = self._append_closed if self._closing else opened.source.append
+        lost.source.seal("closed")
+        with suppress(OSError):
+            lost.source.drain(lost.write)
+        return opened
 
     def flush(self, timeout_millis: int = 30_000) -> bool:
         """Bring all lines taken so far into the file; whether that was done in time.
@@ -327,8 +323,8 @@ class Journal:
             Whether all lines are in the file.
         """
         deadline = monotonic() + timeout
-        self.append = self._append_closed
         self._closing = True
+        self.append = self._append_closed
         opened = self._opened
         if opened is None or self._finished:
             self._finished = True
@@ -355,8 +351,9 @@ class Journal:
         if opened is None:
             return JournalState("closed" if self._closing else "unopened", "", None, 0, "")
         mode: Mode = "closed" if self._finished else opened.mode
+        problem = self._problem or opened.source.trouble
         return JournalState(
-            mode, opened.reason, opened.segment.path, opened.source.pending, self._problem
+            mode, opened.reason, opened.segment.path, opened.source.pending, problem
         )
 
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
 
 DEFAULT_KILLS = 10_000
-LONGEST_LIFE = 0.12
+LONGEST_LIFE = 0.08
 NOTE = 17  # one letter and 16 hex digits
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -17,7 +19,7 @@ from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.health import health
 from otel_ext.runtime.supervisor import Supervisor
 from otel_ext.runtime.worker import Worker
-from tests.journal.making import ALONE, line, run, seqs_in, wait_until
+from tests.journal.making import ALONE, line, program, run, seqs_in, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -224,6 +226,51 @@ def test_a_rotation_by_the_worker_repeats_the_preamble(tmp_path: Path) -> None:
     assert len(files) > 3
     assert all(path.read_bytes().startswith(line(0, name="head")) for path in files)
     assert sorted(set(seqs_in(tmp_path))) == list(range(2_001))
+
+
+def test_a_folder_that_is_removed_comes_back(tmp_path: Path) -> None:
+    """After `rm -r` of all records the process goes on in a new folder, with a new box."""
+    folder = tmp_path / "traces"
+    journal = Journal(folder, ALONE, preamble=lambda: [line(0, name="head")])
+    journal.append(line(1))
+    assert journal.flush()
+    stale = journal.append
+    shutil.rmtree(folder)
+
+    def is_back() -> bool:
+        journal.drain()
+        return len(list((folder / BOX_FOLDER).glob("*.box"))) == 1
+
+    assert wait_until(is_back)
+    assert journal.append(line(2))
+    assert stale(line(3)), "a caller that holds the old box finds the new one"
+    assert journal.close()
+    assert seqs_in(folder) == [0, 2, 3]
+
+
+@pytest.mark.needs("strace")
+def test_slow_writes_go_through_the_queue_for_a_while(tmp_path: Path) -> None:
+    """In the mode `write`, two writes beyond 5 ms trip to the queue, and the state says so."""
+    text = """
+        import sys
+        from pathlib import Path
+        from otel_ext.journal.writer import Journal
+        from tests.journal.making import ALONE, line
+        journal = Journal(Path(sys.argv[1]), ALONE._replace(durability="write"))
+        for number in range(3):
+            assert journal.append(line(number))
+        print(journal.state().problem, "|", journal.state().pending, "|", journal.close())
+    """
+    inject = ["strace", "-f", "-o", "/dev/null", "-e", "inject=write:delay_enter=8000"]
+    done = subprocess.run(
+        [*inject, *program(text, tmp_path)], capture_output=True, text=True, check=True
+    )
+    problem, pending, closed = done.stdout.split("|")
+    assert "more than 5 ms" in problem
+    assert int(pending) == len(line(2))
+    assert closed.strip() == "True"
+    assert seqs_in(tmp_path) == [0, 1, 2]
+    assert done.stderr.count("more than 5 ms") == 1
 
 
 def test_health_says_how_the_journal_is(tmp_path: Path) -> None:

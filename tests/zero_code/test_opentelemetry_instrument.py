@@ -197,6 +197,27 @@ def test_run_goes_on_with_the_other_instrumentations_when_one_fails(tmp_path: Pa
     assert len(spans_in(tmp_path / "traces", "SELECT")) == 2
 
 
+def test_an_instrumentation_of_another_version_is_left_out(tmp_path: Path) -> None:
+    """A library of a version that does not fit is named in one line; a missing one is no news."""
+    write_program(tmp_path, PROGRAM)
+    for name, needs in (("unfit", "requests<1.0"), ("absent", "no-such-library")):
+        info = f"lib/{name}-1.0.dist-info"
+        write_program(
+            tmp_path,
+            f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
+            f'Provides-Extra: instruments\nRequires-Dist: {needs}; extra == "instruments"\n',
+            f"{info}/METADATA",
+        )
+        hook = f"[opentelemetry_instrumentor]\n{name} = {name}:Instrumentor\n"
+        write_program(tmp_path, hook, f"{info}/entry_points.txt")
+    env = environment(PYTHONPATH=str(tmp_path / "lib"))
+    done = execute(recorded(tmp_path / "traces", *python("program.py")), cwd=tmp_path, env=env)
+    assert done.code == 0
+    assert done.err.count("instrumentation unfit was left out") == 1
+    assert "absent" not in done.err
+    assert len(spans_in(tmp_path / "traces", "SELECT")) == 2
+
+
 @pytest.mark.parametrize(("disabled", "expected"), [("sqlite3, threading", 0), ("*", 0), ("x", 2)])
 def test_instrumentations_can_be_left_out(tmp_path: Path, disabled: str, expected: int) -> None:
     """OTEL_PYTHON_DISABLED_INSTRUMENTATIONS holds under `otel-ext run` as it does elsewhere."""

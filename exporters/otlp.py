@@ -1,0 +1,196 @@
+"""`OTLPRecordExporter`: records to an OpenTelemetry Collector or any backend that takes OTLP.
+
+A span's final record goes as an ordinary span; what comes before it, logs and
+what a process says of itself go as log records. The stock exporters of
+`opentelemetry-exporter-otlp` send them, so all `OTEL_EXPORTER_OTLP_*` variables
+apply.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+from otel_ext.errors import ConfigError
+from otel_ext.exporters.remote_queue import RemoteQueue
+from otel_ext.protocols import SendResult
+from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.fork import after_fork_in_child
+from otel_ext.runtime.guard import report_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from otel_ext.exporters.otlp_encodings import Encoded
+    from otel_ext.exporters.otlp_transport import Connection
+    from otel_ext.exporters.remote_inbox import QueueLimits
+    from otel_ext.protocols import SampleDecision
+    from otel_ext.record.model import Record
+
+__all__ = ["OTLPRecordExporter", "OtlpSender", "encoding_names", "otlp_protocol"]
+
+_PROTOCOLS: Final = ("grpc", "http/protobuf")
+_NAMES: Final = ("events", "logfire", "same-id")
+
+
+def encoding_names() -> tuple[str, ...]:
+    """Return the names of the encodings, without importing what they need.
+
+    >>> encoding_names()
+    ('events', 'logfire', 'same-id')
+    """
+    return _NAMES
+
+
+def otlp_protocol(signal: str) -> str:
+    """Return the protocol that the environment names for a signal: `http/protobuf` by default.
+
+    Args:
+        signal: `TRACES` or `LOGS`.
+
+    Raises:
+        ConfigError: There is no such protocol, or Python's exporters do not speak it.
+
+    >>> otlp_protocol("TRACES")
+    'http/protobuf'
+    """
+    for name in (f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"):
+        value = os.environ.get(name, "").strip().lower()
+        if not value:
+            continue
+        if value not in _PROTOCOLS:
+            message = f"environment variable {name}: {value!r} cannot be used"
+            raise ConfigError(message, hint=f"Use one of: {', '.join(_PROTOCOLS)}")
+        return value
+    return _PROTOCOLS[1]
+
+
+class OtlpSender:
+    """Sends batches of records over OTLP; a `RecordSender`.
+
+    Nothing is imported or connected before the first batch; a forked child makes
+    connections of its own.
+
+    Args:
+        encoding: How records that are not final travel: `events`, `logfire` or `same-id`.
+        spans: Whether final records are sent as spans, or a function that is
+            asked at each batch: false where another exporter sends them.
+
+    Raises:
+        ConfigError: There is no such encoding, or the environment names a protocol
+            that cannot be used.
+    """
+
+    def __init__(
+        self, *, encoding: str = "events", spans: bool | Callable[[], bool] = True
+    ) -> None:
+        if encoding not in _NAMES:
+            message = f"there is no OTLP encoding {encoding!r}"
+            raise ConfigError(message, hint=f"Use one of: {', '.join(_NAMES)}")
+        self._encoding = encoding
+        self._spans = spans
+        self._protocols = (otlp_protocol("TRACES"), otlp_protocol("LOGS"))
+        self._connection: Connection | None = None
+        # What a parent process had open: not ours to use, nor to close.
+        self._inherited: list[Connection] = []
+        after_fork_in_child(self._begin_anew)
+
+    def send(self, records: Sequence[Record]) -> SendResult:
+        """Send one batch: its spans in one request, its log records in another."""
+        connection = self._connect()
+        finals = [record for record in records if record.phase == "end"]
+        others = [record for record in records if record.phase != "end"]
+        if finals and not self._sends_spans():
+            COUNTERS.add("remote.left_to_others", len(finals))
+            finals = []
+        encoded = connection.encode(finals, others)
+        return _both(_sent_spans(connection, encoded), _sent_logs(connection, encoded))
+
+    def close(self) -> None:
+        """Close the connections; a request that is under way is given up. Twice is once."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _sends_spans(self) -> bool:
+        spans = self._spans
+        return spans if isinstance(spans, bool) else spans()
+
+    def _connect(self) -> Connection:
+        if self._connection is None:
+            # The SDK's exporters, and what they need, cost a tenth of a second.
+            from otel_ext.exporters.otlp_transport import Connection  # noqa: PLC0415
+
+            self._connection = Connection(self._encoding, *self._protocols)
+        return self._connection
+
+    def _begin_anew(self) -> None:
+        if self._connection is not None:
+            self._inherited.append(self._connection)
+            self._connection = None
+
+
+def _sent_spans(connection: Connection, encoded: Sequence[Encoded]) -> SendResult:
+    spans = [one.span for one in encoded if one.span is not None]
+    return connection.send_spans(spans) if spans else SendResult(ok=True)
+
+
+def _sent_logs(connection: Connection, encoded: Sequence[Encoded]) -> SendResult:
+    logs = [one.log for one in encoded if one.log is not None]
+    return connection.send_logs(logs) if logs else SendResult(ok=True)
+
+
+def _both(spans: SendResult, logs: SendResult) -> SendResult:
+    """Return the result of two requests as one: what failed, and can be tried again, wins."""
+    worst = next((one for one in (spans, logs) if not one.ok and one.retry), None)
+    if worst is None:
+        worst = next((one for one in (spans, logs) if not one.ok), spans)
+    message = "; ".join(one.message for one in (spans, logs) if one.message)
+    return worst._replace(rejected=spans.rejected + logs.rejected, message=message)
+
+
+class OTLPRecordExporter(RemoteQueue):
+    """Sends records to an OpenTelemetry Collector or any backend that takes OTLP.
+
+    The environment says where and how, as for the stock exporters:
+    `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_EXPORTER_OTLP_PROTOCOL` (`http/protobuf` or
+    `grpc`), `OTEL_EXPORTER_OTLP_HEADERS` and so on.
+
+    Args:
+        encoding: How records that are not final travel: `events`, `logfire` or `same-id`.
+        spans: Whether final records are sent as spans; a function is asked at each
+            batch.
+        limits: How much may wait.
+        grace: Seconds; a span that ends sooner sends no start.
+        defer: Tells whether a span's records may be sent; None while it is not known.
+        shutdown_seconds: How long `shutdown` waits for what is queued.
+
+    Raises:
+        ConfigError: There is no such encoding, or no such protocol.
+
+    >>> from opentelemetry.sdk.trace import TracerProvider
+    >>> from otel_ext.processors import LifecycleSpanProcessor
+    >>> provider = TracerProvider()
+    >>> exporter = OTLPRecordExporter(grace=2.0)
+    >>> provider.add_span_processor(LifecycleSpanProcessor(exporter))
+    >>> exporter.shutdown()
+    """
+
+    def __init__(
+        self,
+        *,
+        encoding: str = "events",
+        spans: bool | Callable[[], bool] = True,
+        limits: QueueLimits | None = None,
+        grace: float = 0.5,
+        defer: SampleDecision | None = None,
+        shutdown_seconds: float = 2.0,
+    ) -> None:
+        super().__init__(
+            OtlpSender(encoding=encoding, spans=spans),
+            name="OTLP",
+            limits=limits,
+            grace=grace,
+            defer=defer,
+            shutdown_seconds=shutdown_seconds,
+        )

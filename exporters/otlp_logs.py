@@ -1,0 +1,120 @@
+"""The one module that knows OpenTelemetry's `_logs` packages, which are not stable yet.
+
+When they move, this file is what changes: it makes an OTLP log record out of
+plain values, and an exporter for such records.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from opentelemetry._logs import LogRecord, SeverityNumber
+from opentelemetry.context import Context
+from opentelemetry.sdk._logs import ReadableLogRecord
+from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    SpanContext,
+    TraceFlags,
+    set_span_in_context,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import requests
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+    from otel_ext.exporters.otlp_values import OtlpValue
+
+__all__ = ["LogEvent", "LogExporter", "make_log", "make_log_exporter"]
+
+_SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
+# An empty context is false, and would be replaced by the current one.
+_NOWHERE: Final = Context({"otel_ext": "no span"})
+
+
+class LogEvent(NamedTuple):
+    """What an OTLP log record is made of.
+
+    Attributes:
+        name: The event's name, such as `otel_ext.span.start`.
+        body: The text for people.
+        severity: OTLP's number, 1 to 24; 0 for none.
+        severity_text: The level in the words of the program; may be empty.
+        time_ns: When it happened, nanoseconds since the epoch.
+        observed_ns: When it was handed over, likewise.
+        trace_id: The span's trace; 0 for none.
+        span_id: The span; 0 for none.
+        attributes: The user's data and ours.
+        resource: What the process is.
+        scope: The instrumentation scope, if known.
+    """
+
+    name: str
+    body: str
+    severity: int
+    severity_text: str
+    time_ns: int
+    observed_ns: int
+    trace_id: int
+    span_id: int
+    attributes: Mapping[str, OtlpValue]
+    resource: Resource
+    scope: InstrumentationScope | None
+
+
+def make_log(event: LogEvent) -> ReadableLogRecord:
+    """Return `event` as the SDK's exporters take it."""
+    context = _NOWHERE
+    if event.trace_id:
+        ids = SpanContext(event.trace_id, event.span_id, is_remote=False, trace_flags=_SAMPLED)
+        context = set_span_in_context(NonRecordingSpan(ids), _NOWHERE)
+    record = LogRecord(
+        timestamp=event.time_ns,
+        observed_timestamp=event.observed_ns,
+        context=context,
+        severity_number=SeverityNumber(event.severity),
+        severity_text=event.severity_text or None,
+        body=event.body,
+        attributes=event.attributes,
+        event_name=event.name,
+    )
+    return ReadableLogRecord(record, event.resource, event.scope)
+
+
+class LogExporter:
+    """A stock exporter of log records, behind a face that does not change with it.
+
+    Args:
+        exporter: The exporter.
+    """
+
+    def __init__(self, exporter: LogRecordExporter) -> None:
+        self._exporter = exporter
+
+    def export(self, events: Sequence[LogEvent]) -> bool:
+        """Send the events and wait for the answer; whether they were taken."""
+        result = self._exporter.export([make_log(event) for event in events])
+        return result is LogRecordExportResult.SUCCESS
+
+    def shutdown(self) -> None:
+        """Close the connection."""
+        self._exporter.shutdown()
+
+
+def make_log_exporter(protocol: str, session: requests.Session | None = None) -> LogExporter:
+    """Return the stock OTLP exporter of logs, set up by the `OTEL_EXPORTER_OTLP_*` variables.
+
+    Args:
+        protocol: `grpc` or `http/protobuf`.
+        session: Sends the requests, for HTTP; None for one of the exporter's own.
+    """
+    if protocol == "grpc":
+        from opentelemetry.exporter.otlp.proto.grpc import _log_exporter as grpc  # noqa: PLC0415
+
+        return LogExporter(grpc.OTLPLogExporter())
+    from opentelemetry.exporter.otlp.proto.http import _log_exporter as http  # noqa: PLC0415
+
+    return LogExporter(http.OTLPLogExporter(session=session))

@@ -1,0 +1,258 @@
+"""What is to be sent, in which order, and what need not be sent at all.
+
+Used by the sending thread alone. A start waits for `grace` and is dropped when
+its end comes first, unless something below its span is sent: then the starts of
+all spans above are sent too, so that no tree lacks a parent.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.guard import report_problem
+from otel_ext.runtime.process_records import process_end_record, process_start_record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from otel_ext.exporters.remote_inbox import Inbox, Item, Lane
+    from otel_ext.protocols import SampleDecision
+    from otel_ext.record.model import Process, Record
+
+__all__ = ["Backlog", "Batch"]
+
+_Key: TypeAlias = "tuple[str, str]"
+
+_MAX_BYTES: Final = 2 * 1024 * 1024  # gRPC's receivers take 4 MiB at a time
+_NOT_NUMBERED: Final = 0
+
+
+class Batch:
+    """Records that go out together: either final ones, or events.
+
+    Args:
+        items: The records.
+        is_final: Whether they are final records of spans.
+    """
+
+    __slots__ = ("is_final", "items")
+
+    def __init__(self, items: list[Item], *, is_final: bool) -> None:
+        self.items = items
+        self.is_final = is_final
+
+    @property
+    def records(self) -> list[Record]:
+        """The records, without their sizes."""
+        return [item[0] for item in self.items]
+
+
+class Backlog:
+    """Orders the records of one destination.
+
+    Args:
+        inbox: Where the records were taken from; told when one is gone.
+        grace: Seconds that a start waits for its end.
+        decide: Tells whether a span's records may be sent at all.
+    """
+
+    def __init__(self, inbox: Inbox, grace: float, decide: SampleDecision | None) -> None:
+        self._inbox = inbox
+        self._grace = grace
+        self._decide = decide
+        # Starts within their grace, the oldest first, and when it is over.
+        self._young: dict[_Key, tuple[Item, float]] = {}
+        # What shall be sent of a span that has not ended: the newest record only.
+        self._ready: dict[_Key, Item] = {}
+        self._finals: deque[Item] = deque()
+        self._logs: deque[Item] = deque()
+        self._undecided: list[Item] = []
+        self._processes: dict[str, Process] = {}
+
+    def __len__(self) -> int:
+        return (
+            len(self._young)
+            + len(self._ready)
+            + len(self._finals)
+            + len(self._logs)
+            + len(self._undecided)
+        )
+
+    def take(self, now: float) -> None:
+        """Take over what waits in the inbox.
+
+        Args:
+            now: By the monotonic clock; the grace of starts counts from here.
+        """
+        provisional, finals, logs = self._inbox.take()
+        if self._undecided:
+            again, self._undecided = self._undecided, []
+            provisional = [item for item in again if item[0].phase != "end"] + provisional
+            finals = [item for item in again if item[0].phase == "end"] + finals
+        for item in self._decided(provisional):
+            self._meet(item[0].process)
+            self._add_provisional(item, now)
+        for item in self._decided(finals):
+            self._meet(item[0].process)
+            self._forget(item[0].key)
+            self._finals.append(item)
+        for item in logs:
+            self._meet(item[0].process)
+            self._logs.append(item)
+
+    def _add_provisional(self, item: Item, now: float) -> None:
+        record = item[0]
+        key = record.key
+        if record.phase == "start":
+            self._young[key] = (item, now + self._grace)
+            return
+        self._forget(key)  # an update tells all that the start does
+        self._ready[key] = item
+
+    def _forget(self, key: _Key) -> None:
+        """Drop what waits of a span about which there is newer to tell."""
+        young = self._young.pop(key, None)
+        if young is not None:
+            self._inbox.provisional.release(young[0])
+        ready = self._ready.pop(key, None)
+        if ready is not None:
+            self._inbox.provisional.release(ready)
+
+    def _decided(self, items: list[Item]) -> Iterable[Item]:
+        """Return those of `items` that may be sent; keep those that nobody knows of yet."""
+        decide = self._decide
+        if decide is None:
+            return items
+        return [item for item in items if self._is_sampled(item, decide)]
+
+    def _is_sampled(self, item: Item, decide: SampleDecision) -> bool:
+        try:
+            verdict = decide(item[0])
+        except Exception as error:  # noqa: BLE001 - the hook is anybody's code
+            report_problem("sampling: a record is not sent", error)
+            verdict = False
+        if verdict is None:
+            self._undecided.append(item)
+        elif not verdict:
+            COUNTERS.add("remote.not_sampled")
+            self._lane_of(item[0]).release(item)
+        return bool(verdict)
+
+    def _lane_of(self, record: Record) -> Lane:
+        return self._inbox.finals if record.phase == "end" else self._inbox.provisional
+
+    def _meet(self, process: Process) -> None:
+        """Tell of a process whose first record this is: others name it only by its id."""
+        if process.id not in self._processes:
+            self._processes[process.id] = process
+            self._add_own(process_start_record(process, _NOT_NUMBERED))
+
+    def say_goodbye(self) -> None:
+        """Tell that the processes met end in good order."""
+        for process in self._processes.values():
+            self._add_own(process_end_record(process, _NOT_NUMBERED))
+
+    def _add_own(self, record: Record) -> None:
+        """Add a record that did not come through the inbox, so takes no room there."""
+        self._inbox.logs.held += 1
+        self._logs.append((record, 0))
+
+    def finals(self, limit: int) -> Batch:
+        """Return the next batch of final records; the spans above them become ready.
+
+        Args:
+            limit: The most records of a batch.
+        """
+        taken = _take(self._finals, limit)
+        for record, _ in taken:
+            self._promote(record)
+        return Batch(taken, is_final=True)
+
+    def events(self, limit: int, now: float) -> Batch:
+        """Return the next batch of logs, and of starts and updates whose time has come.
+
+        Args:
+            limit: The most records of a batch.
+            now: By the monotonic clock; infinity ends the grace of every start.
+        """
+        self._end_grace(now)
+        taken = _take(self._logs, limit)
+        room = limit - len(taken)
+        size = sum(item[1] for item in taken)
+        for key in list(self._ready)[:room]:
+            size += self._ready[key][1]
+            if taken and size > _MAX_BYTES:
+                break
+            taken.append(self._ready.pop(key))
+        return Batch(taken, is_final=False)
+
+    def _end_grace(self, now: float) -> None:
+        due: list[_Key] = []
+        for key, (_, until) in self._young.items():
+            if until > now:
+                break  # the others are younger
+            due.append(key)
+        for key in due:
+            young = self._young.pop(key, None)  # None: promoted a moment ago
+            if young is not None:
+                self._promote(young[0][0])
+                self._ready[key] = young[0]
+
+    def _promote(self, record: Record) -> None:
+        """Make the starts of all spans above `record` ready, the uppermost first."""
+        parent = record.parent_span_id
+        if not parent:
+            return
+        above: list[tuple[_Key, Item]] = []
+        while parent:
+            key = (record.trace_id, parent)
+            young = self._young.pop(key, None)
+            if young is None:
+                break  # sent, ended, or of another process: so are those above it
+            above.append((key, young[0]))
+            parent = young[0][0].parent_span_id
+        for key, item in reversed(above):
+            self._ready[key] = item
+
+    def put_back(self, batch: Batch) -> None:
+        """Take back a batch that could not be sent, to be sent again later."""
+        if batch.is_final:
+            self._finals.extendleft(reversed(batch.items))
+            return
+        for item in reversed(batch.items):
+            if item[0].provisional:
+                self._ready.setdefault(item[0].key, item)
+            else:
+                self._logs.appendleft(item)
+
+    def done(self, batch: Batch) -> None:
+        """Note that a batch was sent, or given up."""
+        for item in batch.items:
+            record = item[0]
+            provisional = record.provisional
+            lane = self._inbox.finals if batch.is_final else self._inbox.logs
+            (self._inbox.provisional if provisional else lane).release(item)
+
+    @property
+    def finals_waiting(self) -> int:
+        """How many final records wait."""
+        return len(self._finals)
+
+    @property
+    def events_waiting(self) -> bool:
+        """Whether there is an event that need not wait."""
+        return bool(self._ready or self._logs)
+
+
+def _take(items: deque[Item], limit: int) -> list[Item]:
+    """Take up to `limit` items off the left, and no more bytes than a batch may have."""
+    taken: list[Item] = []
+    size = 0
+    while items and len(taken) < limit:
+        size += items[0][1]
+        if taken and size > _MAX_BYTES:
+            break
+        taken.append(items.popleft())
+    return taken

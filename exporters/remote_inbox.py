@@ -1,0 +1,151 @@
+"""Where records wait for the thread that sends them: bounded, and without a lock.
+
+The program's threads put, one thread takes. There are three lanes, each with a
+budget of its own in records and in bytes, so starts can never push out ends:
+provisional records, final records, and logs with what a process says of itself.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, cast
+
+if TYPE_CHECKING:
+    from otel_ext.record.model import Record
+
+__all__ = ["Inbox", "Item", "Lane", "QueueLimits", "size_of"]
+
+Item: TypeAlias = "tuple[Record, int]"
+"""A record and what it is reckoned to need, in bytes."""
+
+# A record with its attributes' dictionary and the values that are no text.
+_BASE: Final = 1_024
+_SMALL: Final = 64
+_DEEP: Final = 8
+_PLAIN: Final = frozenset({int, float, bool, type(None)})
+
+
+class QueueLimits(NamedTuple):
+    """How much may wait for a destination.
+
+    Attributes:
+        records: Final records. Of provisional ones and of logs, half as many more
+            each.
+        size: Bytes, as reckoned; shared out in the same way.
+    """
+
+    records: int = 8_192
+    size: int = 16 * 1024 * 1024
+
+
+class Lane:
+    """One kind of records, and what there is room for.
+
+    `held` and `held_size` are what the sending thread has taken over and not
+    sent yet; only that thread changes them.
+
+    Args:
+        limits: The most records and bytes.
+    """
+
+    __slots__ = ("held", "held_size", "items", "limits", "size")
+
+    def __init__(self, limits: QueueLimits) -> None:
+        self.limits = limits
+        self.items: deque[Item] = deque()
+        self.size = 0
+        self.held = 0
+        self.held_size = 0
+
+    def put(self, record: Record) -> bool:
+        """Take one record; False if there is no room for it."""
+        size = size_of(record)
+        records, most = self.limits
+        if len(self.items) + self.held >= records or self.size + self.held_size + size > most:
+            return False
+        # Without a lock two threads at once may miscount, by one record and until
+        # the lane is next found empty.
+        self.size += size
+        self.items.append((record, size))
+        return True
+
+    def take(self, count: int) -> list[Item]:
+        """Take over the oldest `count` records; called by the sending thread."""
+        taken = [self.items.popleft() for _ in range(count)]
+        size = sum(item[1] for item in taken)
+        self.held += count
+        self.held_size += size
+        self.size = max(self.size - size, 0) if self.items else 0
+        return taken
+
+    def release(self, item: Item) -> None:
+        """Note that `item`, once taken over, was sent or given up."""
+        self.held -= 1
+        self.held_size -= item[1]
+
+    def __len__(self) -> int:
+        return len(self.items) + self.held
+
+
+class Inbox:
+    """The three lanes of one destination.
+
+    Args:
+        limits: How much may wait.
+    """
+
+    __slots__ = ("finals", "logs", "provisional")
+
+    def __init__(self, limits: QueueLimits) -> None:
+        half = QueueLimits(max(limits.records // 2, 1), max(limits.size // 2, 1))
+        self.finals = Lane(limits)
+        self.provisional = Lane(half)
+        self.logs = Lane(half)
+
+    def take(self) -> tuple[list[Item], list[Item], list[Item]]:
+        """Take over everything: provisional records, final ones, logs.
+
+        The start of every final record returned has been returned too, by this
+        call or an earlier one: finals are counted before starts are.
+        """
+        finals = len(self.finals.items)
+        provisional = self.provisional.take(len(self.provisional.items))
+        return provisional, self.finals.take(finals), self.logs.take(len(self.logs.items))
+
+
+def size_of(record: Record) -> int:
+    """Return about how many bytes `record` holds, quickly.
+
+    >>> from otel_ext.record.model import Process, Record
+    >>> size_of(Record("log", None, "x" * 500, 0, 1, Process("p"))) > 1_500
+    True
+    """
+    size = _BASE + len(record.name)
+    for value in record.attributes.values():
+        kind = type(value)
+        if kind is str:
+            size += len(cast("str", value))
+        elif kind not in _PLAIN:
+            size += _size_of_value(value, _DEEP)
+    if record.events:
+        size += sum(_SMALL + _size_of_value(event.attributes, _DEEP) for event in record.events)
+    if record.links:
+        size += sum(_SMALL + _size_of_value(link.attributes, _DEEP) for link in record.links)
+    if record.extra:
+        size += _size_of_value(record.extra, _DEEP)
+    return size
+
+
+def _size_of_value(value: object, depth: int) -> int:
+    if isinstance(value, (str, bytes, bytearray)):
+        return _SMALL + len(value)
+    if depth == 0:
+        return _BASE
+    if isinstance(value, Mapping):
+        pairs = cast("Mapping[object, object]", value).items()
+        return _SMALL + sum(_SMALL + _size_of_value(item, depth - 1) for _, item in pairs)
+    if isinstance(value, Sequence):
+        items = cast("Sequence[object]", value)
+        return _SMALL + sum(_size_of_value(item, depth - 1) for item in items)
+    return _SMALL

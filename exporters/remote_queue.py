@@ -1,0 +1,306 @@
+"""`RemoteQueue`: between the program's threads and a destination that may be slow or away.
+
+All remote destinations share one background thread. What waits is bounded; the
+program's threads only append to it. Final records go first.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from math import inf
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from otel_ext.exporters.remote_backlog import Backlog
+from otel_ext.exporters.remote_inbox import Inbox, QueueLimits
+from otel_ext.protocols import SendResult
+from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.fork import after_fork_in_child
+from otel_ext.runtime.guard import report_problem
+from otel_ext.runtime.health import HealthCell
+from otel_ext.runtime.native import new_lock
+from otel_ext.runtime.worker import Worker
+
+if TYPE_CHECKING:
+    from otel_ext.exporters.remote_backlog import Batch
+    from otel_ext.exporters.remote_inbox import Lane
+    from otel_ext.protocols import RecordSender, SampleDecision
+    from otel_ext.record.model import Record
+
+__all__ = ["REMOTE_WORKER_NAME", "RemoteQueue", "remote_worker"]
+
+REMOTE_WORKER_NAME: Final = "otel-ext-remote"
+
+# A batch that is not full goes out so often, in seconds.
+_INTERVAL: Final = 0.5
+_FINALS_INTERVAL: Final = 1.0
+_BATCH: Final = 512
+_ROUNDS: Final = 64
+_MAX_BACKOFF: Final = 30.0
+_SHUTDOWN_SECONDS: Final = 2.0
+
+
+class _Waiter:
+    """A thread that waits for a flush, and what it will be told."""
+
+    __slots__ = ("done", "ok")
+
+    def __init__(self) -> None:
+        self.ok = False
+        self.done = new_lock()
+        self.done.acquire()
+
+
+class RemoteQueue:
+    """Queues records and sends them in batches on a background thread.
+
+    The start of a span that ends within `grace` is never sent, except where
+    something below it is: then those of all spans above go out too. When the
+    queue is full, starts are refused before final records are.
+
+    A batch that fails and may succeed later is kept and tried again, ever less
+    often; meanwhile the queue fills up and what has no room is counted.
+
+    Args:
+        sender: Sends a batch.
+        name: What the destination is called in `health()` and in messages.
+        limits: How much may wait.
+        grace: Seconds that a start waits for its end.
+        defer: Tells whether a span's records may be sent, for a decision that is
+            made later than at its start; None sends all.
+        shutdown_seconds: How long `shutdown` waits for what is queued.
+        worker: Whose thread sends; by default one thread for all destinations.
+    """
+
+    leaf = True
+
+    def __init__(
+        self,
+        sender: RecordSender,
+        *,
+        name: str = "remote",
+        limits: QueueLimits | None = None,
+        grace: float = 0.5,
+        defer: SampleDecision | None = None,
+        shutdown_seconds: float = _SHUTDOWN_SECONDS,
+        worker: Worker | None = None,
+    ) -> None:
+        self.name = name
+        self.sender = sender
+        self._limits = limits or QueueLimits()
+        self._grace = grace
+        self._defer = defer
+        self._shutdown_seconds = shutdown_seconds
+        self._health = HealthCell(name, "nothing was sent yet")
+        self._closed = False
+        self._begin_anew()
+        self._worker = worker or remote_worker()
+        self._job = self._worker.every(_INTERVAL, self.run, name)
+        after_fork_in_child(self._begin_anew)
+
+    @property
+    def inbox(self) -> Inbox:
+        """What waits, for those who measure it."""
+        return self._inbox
+
+    def export(self, record: Record) -> None:
+        """Queue one record; called on the user's thread."""
+        if self._closed:
+            COUNTERS.add("remote.closed")
+            return
+        inbox = self._inbox
+        phase = record.phase
+        if phase == "end":
+            lane = inbox.finals
+        elif phase is None:
+            lane = inbox.logs
+        else:
+            lane = inbox.provisional
+        if not lane.put(record):
+            self._note_full(lane)
+        elif phase == "end" and not len(lane.items) % _BATCH:
+            self._job.wake()
+        if not self._worker.is_alive:
+            self._worker.ensure()
+
+    def _note_full(self, lane: Lane) -> None:
+        inbox = self._inbox
+        if lane is inbox.provisional:
+            COUNTERS.add("remote.shed_starts")
+            return
+        COUNTERS.add("remote.full_finals" if lane is inbox.finals else "remote.full_logs")
+        report_problem(
+            f"{self.name}: records are lost",
+            "the queue is full, since the destination takes them too slowly or not at all;"
+            " a longer queue holds out for longer",
+        )
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Send all records taken so far, also starts within their grace.
+
+        Returns:
+            Whether that was done in time.
+        """
+        waiter = _Waiter()
+        self._waiters.append(waiter)
+        until = monotonic() + timeout_millis / 1000
+        self._worker.ensure()
+        if not self._worker.is_alive:
+            self.run()  # no thread can be started any more: the interpreter ends
+        self._job.wake()
+        if waiter.done.acquire(timeout=max(until - monotonic(), 0.0)):
+            return waiter.ok
+        self._gave_up_at = monotonic()
+        return False
+
+    def shutdown(self) -> None:
+        """Send what is queued, within the time there is, and stop. Twice is once."""
+        if self._closed:
+            return
+        self._closed = True
+        self._goodbye = True
+        # A flush that has just waited in vain has had its time.
+        waited = self._shutdown_seconds if self._gave_up_recently() else 0.0
+        self.force_flush(int(max(self._shutdown_seconds - waited, 0.0) * 1000))
+        self._job.cancel()
+        left = len(self._inbox.finals) + len(self._inbox.logs)
+        if left:
+            COUNTERS.add("remote.unsent_at_exit", left)
+            report_problem(f"{self.name}: {left} records were not sent", "the time was up")
+        try:
+            self.sender.close()
+        except Exception as error:  # noqa: BLE001 - a sender is anybody's code
+            report_problem(f"{self.name}: closing failed", error)
+
+    def _gave_up_recently(self) -> bool:
+        return monotonic() - self._gave_up_at < 1.0
+
+    def run(self) -> None:
+        """Send what is due; the job of the background thread."""
+        # A flush may have to do it on its own thread, at the interpreter's end.
+        if not self._busy.acquire(blocking=False):
+            return
+        waiters: list[_Waiter] = []
+        try:
+            while self._waiters:
+                waiters.append(self._waiters.popleft())
+            ok = self._send_due(everything=bool(waiters))
+            for waiter in waiters:
+                waiter.ok = ok
+        finally:
+            self._busy.release()
+            for waiter in waiters:
+                waiter.done.release()
+
+    def _send_due(self, *, everything: bool) -> bool:
+        """Send what is due; whether nothing that is due is left."""
+        backlog = self._backlog
+        backlog.take(monotonic())
+        if not everything and monotonic() < self._retry_at:
+            return False
+        if everything and self._goodbye:
+            self._goodbye = False
+            backlog.say_goodbye()
+        return self._send_finals(backlog, everything=everything) and self._send_events(
+            backlog, everything=everything
+        )
+
+    def _send_finals(self, backlog: Backlog, *, everything: bool) -> bool:
+        for _ in _rounds(everything=everything):
+            now = monotonic()
+            waiting = backlog.finals_waiting
+            if not waiting or (waiting < _BATCH and not everything and now < self._finals_due):
+                break
+            batch = backlog.finals(_BATCH)
+            if len(batch.items) < _BATCH:
+                self._finals_due = now + _FINALS_INTERVAL
+            if not self._send(batch):
+                return False
+            if not everything:  # else it might never come to an end
+                backlog.take(monotonic())
+        return True
+
+    def _send_events(self, backlog: Backlog, *, everything: bool) -> bool:
+        now = monotonic()
+        if not everything and now < self._events_due:
+            return True
+        self._events_due = now + _INTERVAL * 0.8
+        for _ in _rounds(everything=everything):
+            batch = backlog.events(_BATCH, inf if everything else now)
+            if not batch.items:
+                break
+            if not self._send(batch):
+                return False
+        return True
+
+    def _send(self, batch: Batch) -> bool:
+        """Send one batch; False if it waits for another try."""
+        backlog = self._backlog
+        try:
+            result = self.sender.send(batch.records)
+        except Exception as error:  # noqa: BLE001 - a sender is anybody's code
+            report_problem(f"{self.name}: a batch is lost", error)
+            result = SendResult(ok=False, message=f"{type(error).__name__}: {error}")
+        if not result.ok and result.retry:
+            backlog.put_back(batch)
+            self._back_off(result)
+            return False
+        backlog.done(batch)
+        count = len(batch.items)
+        if not result.ok:
+            COUNTERS.add("remote.refused", count)
+            self._health.degraded(f"{count} records were refused: {result.message}")
+            report_problem(f"{self.name}: {count} records are lost", result.message)
+            return True
+        self._failures = 0
+        self._retry_at = 0.0
+        self._note_sent(count, result, is_final=batch.is_final)
+        return True
+
+    def _note_sent(self, count: int, result: SendResult, *, is_final: bool) -> None:
+        COUNTERS.add("remote.sent_finals" if is_final else "remote.sent_events", count)
+        if not result.rejected:
+            self._health.healthy("records are sent")
+            return
+        COUNTERS.add("remote.refused", result.rejected)
+        self._health.degraded(f"{result.rejected} records were refused: {result.message}")
+        report_problem(f"{self.name}: {result.rejected} records were refused", result.message)
+
+    def _back_off(self, result: SendResult) -> None:
+        self._failures += 1
+        COUNTERS.add("remote.retries")
+        pause = min(_INTERVAL * 2.0 ** min(self._failures - 1, 10), _MAX_BACKOFF)
+        self._retry_at = monotonic() + max(pause, result.retry_after)
+        self._health.failed(f"not sent, and tried again in {pause:.1f} s: {result.message}")
+        report_problem(f"{self.name}: nothing can be sent for now", result.message)
+
+    def _begin_anew(self) -> None:
+        """Start with nothing; a forked child leaves to its parent what waits there."""
+        self._inbox = Inbox(self._limits)
+        self._backlog = Backlog(self._inbox, self._grace, self._defer)
+        self._waiters: deque[_Waiter] = deque()
+        self._busy = new_lock()
+        self._failures = 0
+        self._retry_at = 0.0
+        self._finals_due = 0.0
+        self._events_due = 0.0
+        self._gave_up_at = -inf
+        self._goodbye = False
+
+
+def _rounds(*, everything: bool) -> range:
+    """Return how many batches to send at most before other jobs have their turn."""
+    return range(_ROUNDS * 1_000 if everything else _ROUNDS)
+
+
+_shared: Final[dict[str, Worker]] = {}
+
+
+def remote_worker() -> Worker:
+    """Return the worker whose thread sends to all remote destinations.
+
+    >>> remote_worker() is remote_worker()
+    True
+    """
+    found = _shared.get("worker")
+    return found if found is not None else _shared.setdefault("worker", Worker(REMOTE_WORKER_NAME))

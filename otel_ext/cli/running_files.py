@@ -1,0 +1,135 @@
+"""Which files of a folder have to be read to know what is open, and with which boxes.
+
+The newest segment of each incarnation repeats what was open when it began, so the
+older ones are left alone. For a moment after a change of segments that repetition
+may not be complete; then the one before is read first. A file whose last line says
+that its process ended is not read at all.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from otel_ext.cli.running_box import BoxView, read_boxes
+from otel_ext.cli.running_scan import FileReader
+from otel_ext.journal.files import list_segments, parse_segment_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+__all__ = ["Files"]
+
+_TAIL_BYTES: Final = 16 * 1024
+_YOUNG_NS: Final = 10_000_000_000
+
+
+class _Newest(NamedTuple):
+    """An incarnation's newest segment, and the one before."""
+
+    path: Path
+    before: Path | None
+
+
+class Files:
+    """The files of some folders; remembers what was read for the next time."""
+
+    def __init__(self) -> None:
+        self._readers: dict[Path, FileReader] = {}
+        self._closed: dict[Path, int] = {}
+
+    def read(self, places: Iterable[Path]) -> Iterator[tuple[FileReader, list[BoxView]]]:
+        """Yield each file that matters, read to its end, with the boxes that drain to it.
+
+        Args:
+            places: Folders of records, or single files of them.
+        """
+        used: set[Path] = set()
+        for place in places:
+            for reader, boxes in self._read_place(place):
+                used.add(reader.path)
+                yield reader, boxes
+        self._readers = {path: reader for path, reader in self._readers.items() if path in used}
+
+    def _read_place(self, place: Path) -> Iterator[tuple[FileReader, list[BoxView]]]:
+        is_file = place.is_file()
+        folder = place.parent if is_file else place
+        # In this order: what is in a file beyond its mark may be in a box, too, and
+        # what the boxes say is drained is in the files that are listed after them.
+        marks = {path: _size(path) for path in list_segments(folder)}
+        boxes = list(read_boxes(folder))
+        newest = {} if is_file else _newest(list_segments(folder))
+        by_file: dict[Path, list[BoxView]] = {place: []} if is_file else {}
+        before: dict[Path, Path | None] = {}
+        for name, (path, earlier) in newest.items():
+            before[path] = earlier
+            if any(box.id == name for box in boxes) or not self._is_closed(path):
+                by_file[path] = []
+        for box in boxes:
+            path = folder / box.target if box.target else folder / f"{box.id}.jsonl"
+            if not box.target and box.id in newest:
+                path = newest[box.id].path
+            if not is_file or path == place:
+                by_file.setdefault(path, []).append(box)
+        for path, mine in by_file.items():
+            yield self._reader(path, before.get(path), marks), mine
+
+    def _reader(self, path: Path, before: Path | None, marks: dict[Path, int]) -> FileReader:
+        reader = self._readers.get(path)
+        if reader is None:
+            reader = FileReader(path)
+            if before is not None and _is_young(path, before):
+                earlier = self._readers.get(before) or FileReader(before)
+                earlier.read(marks.get(before, 0))
+                reader.continue_from(earlier)
+            self._readers[path] = reader
+        reader.read(marks.get(path, 0))
+        return reader
+
+    def _is_closed(self, path: Path) -> bool:
+        """Whether the file's last line is the end of its process; looked at once a size."""
+        size = _size(path)
+        if self._closed.get(path) == size:
+            return True
+        if _ends_closed(path):
+            self._closed[path] = size
+            return True
+        return False
+
+
+def _newest(segments: Iterable[Path]) -> dict[str, _Newest]:
+    """Return the newest of each incarnation's segments, given in their order."""
+    newest: dict[str, _Newest] = {}
+    for path in segments:
+        name = parse_segment_name(path.name)
+        if name is not None:
+            earlier = newest.get(name.incarnation)
+            newest[name.incarnation] = _Newest(path, earlier.path if earlier else None)
+    return newest
+
+
+def _is_young(path: Path, before: Path) -> bool:
+    """Whether `path` was last written to shortly after `before` was left."""
+    try:
+        return path.stat().st_mtime_ns - before.stat().st_mtime_ns < _YOUNG_NS
+    except OSError:
+        return False
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _ends_closed(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
+            tail = file.read(_TAIL_BYTES)
+    except OSError:
+        return True  # not ours to read, or gone
+    last = tail.rstrip(b"\n").rpartition(b"\n")[2]
+    return tail.endswith(b"\n") and b'"event":"process.end"' in last

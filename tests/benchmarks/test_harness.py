@@ -1,0 +1,182 @@
+"""The benchmarks' arithmetic is right, and each measure runs; no test here judges a time."""
+
+from __future__ import annotations
+
+import doctest
+import json
+import math
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
+from statistics import median
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.child import run_measure
+from benchmarks.figures import Figure, percentile, ratios, summarise
+from benchmarks.harness import Case, Cases, Effort, alternate, rotations
+from benchmarks.load import Load, parse_wrk
+from benchmarks.report import markdown, write_report
+from benchmarks.result import Chart, Result, Table, from_json, to_json
+from benchmarks.run import MEASURES
+from benchmarks.targets import TARGETS, judge, judgements
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TINY = Effort("tiny")
+times = st.lists(st.floats(1.0, 1e9), min_size=1, max_size=50)
+
+
+@given(times, st.floats(0.0, 1.0))
+def test_percentiles_lie_within_the_values(values: list[float], share: float) -> None:
+    """A percentile is no less than the least value and no more than the greatest."""
+    assert min(values) <= percentile(values, share) <= max(values)
+
+
+@given(times)
+def test_the_fiftieth_percentile_is_the_median(values: list[float]) -> None:
+    """Half of the values lie below the 50th percentile, by the library's own median."""
+    assert math.isclose(percentile(values, 0.5), median(values))
+    assert summarise(values).value == median(values)
+
+
+@given(times)
+def test_quartiles_enclose_the_median(values: list[float]) -> None:
+    """The spread that is shown has the median within it."""
+    figure = summarise(values)
+    assert figure.low <= figure.value <= figure.high
+    assert figure.rounds == len(values)
+
+
+def test_ratios_are_taken_round_by_round() -> None:
+    """A round in which the machine was slow for both sides does not move the ratio."""
+    assert ratios([2.0, 200.0, 2.0], [1.0, 100.0, 1.0]) == Figure(2.0, 2.0, 2.0, 3)
+
+
+def test_what_both_sides_contain_is_taken_off() -> None:
+    """Added cost is compared with added cost, and a round without any is left out."""
+    figure = ratios([13.0, 16.0, 50.0], [11.0, 12.0, 9.0], [10.0, 10.0, 10.0])
+    assert figure == summarise([3.0, 3.0])
+
+
+def test_nothing_to_compare_with_is_said() -> None:
+    """Where no round has a cost to compare with there is an error and no figure."""
+    with pytest.raises(ValueError, match="nothing to compare|anything to compare"):
+        ratios([1.0], [1.0], [1.0])
+
+
+def test_each_case_has_each_place_in_the_order() -> None:
+    """Over as many rounds as cases, each case comes once at each place."""
+    orders = list(rotations(4, 4))
+    assert all(sorted(places) == [0, 1, 2, 3] for places in zip(*orders, strict=True))
+
+
+def test_cases_take_turns_and_are_drained() -> None:
+    """Cases alternate, each stretch is drained, and all are closed at the end."""
+    said: list[str] = []
+
+    def note_work(name: str, count: int) -> None:
+        said.append(f"{name}{count}")
+
+    def case(name: str) -> Case:
+        return Case(
+            name,
+            partial(note_work, name),
+            lambda: said.append(f"{name} drained"),
+            lambda: said.append(f"{name} closed"),
+        )
+
+    with Cases([case("a"), case("b")]) as cases:
+        costs = alternate(cases, rounds=2, count=7)
+    stretch = {name: [f"{name}7", f"{name} drained"] for name in "ab"}
+    order = [*"ab", *"ab", *"ba"]  # a stretch of each that does not count, then two rounds
+    assert said[:-2] == [word for name in order for word in stretch[name]]
+    assert sorted(said[-2:]) == ["a closed", "b closed"]
+    assert [len(found) for found in costs.values()] == [2, 2]
+
+
+def test_what_is_drained_counts_as_processor_time() -> None:
+    """Work done in `drain` is in the CPU figure: adding up millions takes a millisecond."""
+    case = Case("late", int, lambda: sum(range(3_000_000)))
+    (cost,) = alternate([case], rounds=1, count=1)["late"]
+    assert cost.cpu > 1e6
+
+
+def test_an_unknown_effort_is_refused() -> None:
+    """A misspelt effort is an error that names those that exist."""
+    with pytest.raises(ValueError, match="full, quick, tiny"):
+        Effort("fast").pick(full=1, quick=1, tiny=1)
+
+
+def test_results_survive_json() -> None:
+    """What a child process found arrives as it was."""
+    result = Result("m", "M", "about", {"k": Figure(1.0, 0.5, 1.5, 3)}, notes=["one"], seconds=2.5)
+    result.tables.append(Table("t", ["a", "b"], [["1", "2"]]))
+    result.charts.append(Chart("c", "C", "µs", ["x"], {"ours": [1.0]}, log=True))
+    assert from_json(json.loads(json.dumps(to_json(result)))) == result
+
+
+def test_the_output_of_wrk_is_understood() -> None:
+    """Requests, rate, latencies in any unit, and errors of both sorts are read from wrk."""
+    text = (
+        "Running 1s test @ http://127.0.0.1:1/\n  Latency Distribution\n"
+        "     50%    3.10ms\n     75%    3.30ms\n     99%    1.20s \n"
+        "  4994 requests in 1.10s, 0.93MB read\n  Socket errors: connect 0, read 1, write 2, "
+        "timeout 0\n  Non-2xx or 3xx responses: 4\nRequests/sec:   4539.91\n"
+    )
+    assert parse_wrk(text) == Load(4_994, 4_539.91, 3.1, 1_200.0, 7)
+    with pytest.raises(ValueError, match="no result"):
+        parse_wrk("unable to connect")
+
+
+def test_a_target_is_judged_by_what_is_printed() -> None:
+    """A median that prints as the target meets it; one that prints as more does not."""
+    target = TARGETS[0]
+    near, over = target.target + 0.004, target.target + 0.006
+    assert judge(target, Figure(near, near, near, 1)) == "met"
+    assert judge(target, Figure(over, over, over, 1)) == "**not met**"
+
+
+def test_the_report_names_every_target() -> None:
+    """Also a run of no measure at all lists each target, as not measured."""
+    table = judgements([])
+    assert [row[0] for row in table.rows] == [target.what for target in TARGETS]
+    assert {row[-1] for row in table.rows} == {"not measured"}
+    page = markdown([], [("Python", "3")], remark="A short run.")
+    assert "**A short run.**" in page
+    assert "| Python | 3 |" in page
+
+
+def test_a_report_without_charts_has_no_dead_links(tmp_path: Path) -> None:
+    """A chart is shown only where it was drawn."""
+    result = Result("m", "M", "about")
+    result.charts.append(Chart("c", "C", "µs", ["x"], {"ours": [1.0]}))
+    page = write_report([result], [("Python", "3")], tmp_path).read_text("utf-8")
+    assert ("(c.png)" in page) == (tmp_path / "c.png").is_file()
+
+
+@pytest.mark.parametrize("name", ["figures", "harness", "load", "result", "targets"])
+def test_examples_in_docstrings_hold(name: str) -> None:
+    """The examples of the benchmarks' own functions are run."""
+    outcome = doctest.testmod(import_module(f"benchmarks.{name}"))
+    assert outcome.attempted
+    assert not outcome.failed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MEASURES)
+def test_each_measure_runs(name: str) -> None:
+    """Every measure, at its smallest, ends with tables and with the figures that targets name."""
+    result = run_measure(name, TINY)
+    assert result.tables
+    assert all(len(row) == len(table.columns) for table in result.tables for row in table.rows)
+    missing = {one.key for one in TARGETS if one.measure == name} - result.figures.keys()
+    if find_spec("rotel") is None:
+        missing -= {"requests lost beside OTLP, %"}
+    if find_spec("logfire") is None:
+        missing -= {"cpu over logfire pending"}
+    assert not missing, result.notes

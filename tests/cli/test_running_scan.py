@@ -1,0 +1,130 @@
+"""The quick reading of journals finds just what the careful reading finds."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from otel_ext.cli.running import Collector
+from otel_ext.cli.running_scan import FileReader
+from otel_ext.journal.folder import read_folder
+from otel_ext.record.codec import encode_compat_line, encode_line
+from otel_ext.record.model import Process, Record
+from tests.cli.watched import shop
+from tests.programs import spans_in
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+ME = Process("00000000-7-5-00000000", 7, 5, "00000000-0000", "here")
+ID = "a" * 32
+SLACK_NS = 50_000_000
+
+
+def line(phase: str, number: int, seq: int, kind: str = "plain") -> bytes:
+    """Return a record's line; `kind` says how it is written."""
+    record = Record("span", "start", f"s{number}", 1_000 + seq, seq, ME, trace_id=ID)
+    record = record._replace(span_id=f"{number:016x}", attributes={"kind": "span", "phase": "end"})
+    if phase == "update":
+        record = record._replace(phase="update")
+    elif phase == "end":
+        record = record._replace(phase="end", start_ns=1_000)
+    if kind == "compat":
+        return encode_compat_line(record)
+    plain = encode_line(record)
+    if kind == "other order":
+        return json.dumps(json.loads(plain), sort_keys=True).encode() + b"\n"
+    if kind == "behind damage":
+        return plain[:40] + plain
+    return b"\0" * 16 + plain if kind == "behind zeros" else plain
+
+
+KINDS = st.sampled_from(["plain", "plain", "compat", "other order", "behind damage", "behind zeros"])
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["start", "update", "end"]), st.integers(1, 6), KINDS), max_size=40
+)
+
+
+def log_line(seq: int) -> bytes:
+    """Return a log record whose data looks like a span's."""
+    data = {"version": 2, "kind": "span", "phase": "start", "trace_id": ID}
+    return encode_line(Record("log", None, "hello", 1_000, seq, ME, attributes=data, trace_id=ID))
+
+
+@given(STEPS, st.integers(0, 40))
+def test_quick_and_careful_reading_agree(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int, str]], cut: int
+) -> None:
+    """Whatever order records come in, however written, both name the same open spans.
+
+    The file is read in two goes, as `top` does, with a line torn between them.
+    """
+    folder = tmp_path_factory.mktemp("scan")
+    path = folder / f"{ME.id}.jsonl"
+    lines = [line(phase, number, seq, kind) for seq, (phase, number, kind) in enumerate(steps, 1)]
+    lines.append(log_line(99))
+    data = b"".join(lines)
+    reader = FileReader(path)
+    path.write_bytes(data[: cut * 97])
+    reader.read()
+    path.write_bytes(data)
+    reader.read()
+    quick = {*reader.starts, *reader.updates}
+    (state,) = read_folder(folder).incarnations
+    careful = {span.start.key for span in state.running}
+    assert {tuple(key.decode().split('","span_id":"')) for key in quick} == careful
+
+
+def test_a_file_that_was_replaced_is_read_anew(tmp_path: Path) -> None:
+    """A file that became shorter is another file; nothing of the old one stays."""
+    path = tmp_path / f"{ME.id}.jsonl"
+    path.write_bytes(line("start", 1, 1) + line("start", 2, 2))
+    reader = FileReader(path)
+    reader.read()
+    path.write_bytes(line("start", 3, 1))
+    reader.read()
+    assert len(reader.starts) == 1
+    path.unlink()
+    reader.read()
+    assert reader.size() == 0
+
+
+def test_no_ended_span_is_shown_while_a_program_works(tmp_path: Path) -> None:
+    """Long-open spans are in every look, and no span is shown that had ended before it.
+
+    Thousands of short spans go through a small box and files that are changed often.
+    """
+    body = """\
+open("ready-" + sys.argv[3], "w").close()
+        while True:
+            with tracer.start_as_current_span("short"):
+                pass
+            time.sleep(0.0002)
+"""
+    seen: list[tuple[int, str]] = []
+    looks = 0
+    with shop(tmp_path, body=body, segment_size="64KiB", box_size="128KiB"):
+        collector = Collector([tmp_path / "traces"])
+        end = time.monotonic() + 3.0
+        while time.monotonic() < end:
+            snapshot = collector.collect()
+            names = [span.record.name for span in snapshot.spans]
+            assert {"checkout", "pay"} <= set(names)
+            short = [span.record for span in snapshot.spans if span.record.name == "short"]
+            seen += [(snapshot.time_ns, record.span_id) for record in short]
+            looks += 1
+            time.sleep(0.01)
+        time.sleep(0.3)
+    ends = {r.span_id: r.time_ns for r in spans_in(tmp_path / "traces", "short") if r.phase == "end"}
+    # An end is stamped a moment before it is stored.
+    wrong = [key for at, key in seen if key in ends and ends[key] < at - SLACK_NS]
+    assert not wrong, f"{len(wrong)} of {len(seen)} in {looks} looks"
+    assert looks > 10
+    assert len(ends) > 500
+    assert len(list((tmp_path / "traces").glob("*.jsonl"))) > 1

@@ -1,0 +1,202 @@
+"""Where the user's code opened a span: the first frame that is nobody else's."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import os
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from otel_ext.record import callsite
+from otel_ext.record.callsite import describe_frame, find_call_site, site_from_attributes
+from otel_ext.record.model import UNKNOWN_SITE, CallSite
+from tests.processors.spans import recording
+from tests.programs import environment, execute, write_program
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+
+def here() -> FrameType:
+    """Return the caller's frame."""
+    frame = inspect.currentframe()
+    return cast("FrameType", cast("FrameType", frame).f_back)
+
+
+def test_own_line_is_found() -> None:
+    """The caller's file, line and qualified function."""
+    site = find_call_site()
+    assert site.line == here().f_lineno - 1
+    assert Path(site.file).samefile(__file__)
+    assert site.function.endswith("test_own_line_is_found")
+
+
+def test_a_place_is_described_once() -> None:
+    """The same place is the same object; two calls on one line are two places of one line."""
+    seen = [find_call_site() for _ in range(3)]
+    assert seen[0] is seen[1] is seen[2]
+    two = (find_call_site(), find_call_site())
+    assert two[0].line == two[1].line
+
+
+def test_lines_of_one_function_are_told_apart() -> None:
+    """Two lines of one function are two places."""
+    first = find_call_site()
+    second = find_call_site()
+    assert second.line - first.line == 1
+
+
+def test_path_is_relative_below_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Below the working directory a path is relative, elsewhere it is whole."""
+    code = compile("frame = here()", str(tmp_path / "app" / "jobs.py"), "exec")
+    space: dict[str, object] = {"here": here}
+    exec(code, space)  # noqa: S102 - a file that need not exist
+    frame = cast("FrameType", space["frame"])
+    monkeypatch.chdir(tmp_path)
+    assert describe_frame(frame).file == os.path.join("app", "jobs.py")  # noqa: PTH118
+    monkeypatch.chdir("/")
+    assert describe_frame(frame).file == str(tmp_path / "app" / "jobs.py").lstrip("/")
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert describe_frame(frame).file == str(tmp_path / "app" / "jobs.py")
+
+
+def test_wrappers_of_the_standard_library_are_passed() -> None:
+    """`contextlib` and `functools` between the user's line and the hook are not the place."""
+
+    @contextlib.contextmanager
+    def opened():  # type: ignore[no-untyped-def] # noqa: ANN202
+        yield functools.partial(find_call_site, 2)()
+
+    with opened() as site:
+        assert site.line == here().f_lineno - 1
+
+
+def test_decorator_and_with_statement_name_the_users_line() -> None:
+    """Both of the SDK's ways to make a current span name the user's own code."""
+    tracer, recorder = recording()
+
+    @tracer.start_as_current_span("decorated")
+    def work() -> int:
+        return here().f_lineno
+
+    work()
+    with tracer.start_as_current_span("with"):
+        line = here().f_lineno - 1
+    assert recorder.of("with")[0].site.line == line
+    assert Path(recorder.of("decorated")[0].site.file).samefile(__file__)
+
+
+def test_place_in_a_thread_without_user_code_is_unknown() -> None:
+    """A pool's thread that runs a hook directly has no place; a user's function has its own."""
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(find_call_site, 1).result() is UNKNOWN_SITE
+        assert pool.submit(lambda: find_call_site()).result().function.endswith("<lambda>")  # noqa: PLW0108
+    found: list[CallSite] = []
+    thread = threading.Thread(target=lambda: found.append(find_call_site()))
+    thread.start()
+    thread.join()
+    assert Path(found[0].file).samefile(__file__)
+
+
+def test_code_attributes_come_first() -> None:
+    """`code.*` attributes name the place, by their stable and by their older names."""
+    tracer, recorder = recording()
+    stable = {"code.file.path": "/srv/a.py", "code.line.number": 3, "code.function.name": "A.b"}
+    older = {"code.filepath": "/srv/a.py", "code.lineno": 3, "code.function": "A.b"}
+    tracer.start_span("stable", attributes=cast("dict[str, str]", stable)).end()
+    tracer.start_span("older", attributes=cast("dict[str, str]", older)).end()
+    expected = CallSite("/srv/a.py", 3, "A.b")
+    assert [recorder.of(name)[0].site for name in ("stable", "older")] == [expected] * 2
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        ({}, None),
+        ({"code.file.path": 7}, None),
+        ({"code.line.number": 7}, None),
+        ({"code.file.path": "a.py"}, CallSite("a.py", 0, "<unknown>")),
+        ({"code.file.path": "a.py", "code.line.number": "7"}, CallSite("a.py", 0, "<unknown>")),
+        ({"code.file.path": "a.py", "code.line.number": -7}, CallSite("a.py", 0, "<unknown>")),
+        ({"code.file.path": "a.py", "code.function.name": 7}, CallSite("a.py", 0, "<unknown>")),
+    ],
+)
+def test_incomplete_code_attributes(
+    attributes: dict[str, object], expected: CallSite | None
+) -> None:
+    """What is missing or wrong is unknown; without a file the stack is asked."""
+    assert site_from_attributes(attributes) == expected
+
+
+def test_code_that_is_made_and_dropped_does_not_confuse_the_cache() -> None:
+    """Code objects at the same address, one after the other, get each their own place."""
+    for number in range(2_000):
+        code = compile("site = find()", f"made-{number}.py", "exec")
+        space: dict[str, object] = {"find": find_call_site}
+        exec(code, space)  # noqa: S102
+        assert cast("CallSite", space["site"]).file == f"made-{number}.py"
+
+
+def test_caches_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that makes code without end does not fill memory."""
+    monkeypatch.setattr(callsite, "_MAX_CACHED", 100)
+    for number in range(1_000):
+        code = compile("find()", f"endless-{number}.py", "exec")
+        exec(code, {"find": find_call_site})  # noqa: S102
+    assert len(callsite.JUDGED) <= 101
+    assert len(callsite._sites) <= 101  # noqa: SLF001 - its size is what is tested
+
+
+def test_users_folder_may_be_called_like_a_library(tmp_path: Path) -> None:
+    """A user's own `logging` or `opentelemetry` folder is the user's own."""
+    program = write_program(
+        tmp_path,
+        """
+from tests.processors.spans import recording
+tracer, recorder = recording()
+tracer.start_span("job").end()
+print(recorder.spans[0].site.file)
+""",
+        name="opentelemetry/logging/structlog/contextlib.py",
+    )
+    done = execute(
+        [sys.executable, program],
+        cwd=tmp_path,
+        env=environment(PYTHONPATH=str(Path(__file__).parents[2]), PYTHONSAFEPATH="1"),
+    )
+    if sys.version_info < (3, 11):  # the folder of the script comes first there
+        done = execute(
+            [sys.executable, "-c", f"import runpy, sys; exec(compile(open({str(program)!r}).read(), {str(program)!r}, 'exec'))"],
+            cwd=tmp_path.parent,
+            env=environment(PYTHONPATH=str(Path(__file__).parents[2])),
+        )
+    assert done.out.strip().endswith("opentelemetry/logging/structlog/contextlib.py"), done.err
+
+
+def test_package_that_is_reached_through_a_link(tmp_path: Path) -> None:
+    """Our own frames are known when the package was imported through a symbolic link."""
+    (tmp_path / "link").symlink_to(Path(__file__).parents[2])
+    program = write_program(
+        tmp_path,
+        f"""
+import sys
+sys.path.insert(0, {str(tmp_path / "link")!r})
+from tests.processors.spans import recording
+tracer, recorder = recording()
+tracer.start_span("job").end()
+print(recorder.spans[0].site.file)
+""",
+    )
+    done = execute([sys.executable, program], cwd=tmp_path)
+    assert done.out.strip() == "program.py", done.err

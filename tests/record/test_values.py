@@ -1,0 +1,282 @@
+"""The defined encodings: every value becomes JSON that everyone reads, and loses only itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import decimal
+import enum
+import json
+import uuid
+from collections import UserDict, deque
+from collections.abc import Iterator, Mapping
+from typing import Any, NoReturn
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from otel_ext.record.values import (
+    MAX_DEPTH,
+    MAX_LINE_BYTES,
+    MAX_TEXT,
+    encode_object,
+    encode_text,
+    encode_value,
+)
+
+
+class BadError(Exception):
+    """What hostile values raise."""
+
+
+def bad(*_: object, **__: object) -> NoReturn:
+    """Raise."""
+    raise BadError("hostile")
+
+
+class Silent:
+    """A value whose text raises."""
+
+    __str__ = __repr__ = bad
+
+
+class Lying:
+    """A value whose text is no text."""
+
+    def __str__(self) -> Any:  # noqa: ANN401 - that is the point
+        """Return something else."""
+        return 7
+
+
+class HostileMapping(Mapping[str, object]):
+    """A mapping that raises when it is looked at."""
+
+    __getitem__ = __iter__ = __len__ = bad
+
+
+class Mute:
+    """The same, but a test that fails may print it."""
+
+    __str__ = bad
+
+
+class HostileText(str):
+    """A text whose methods raise."""
+
+    __slots__ = ()
+    __str__ = __len__ = isascii = encode = bad
+
+
+class HostileNumber(int):
+    """A number that cannot be compared."""
+
+    __le__ = __ge__ = __lt__ = __gt__ = __eq__ = bad  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Colour(enum.Enum):
+    """An enumeration."""
+
+    RED = "red"
+
+
+@dataclasses.dataclass
+class Point:
+    """A dataclass."""
+
+    x: int
+    y: float
+
+
+HUGE = 10**5_000
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (float("nan"), "NaN"),
+        (float("inf"), "Infinity"),
+        (float("-inf"), "-Infinity"),
+        (-0.0, -0.0),
+        (b"\xff", "/w=="),
+        (bytearray(b"\xff"), "/w=="),
+        (memoryview(b"\xff"), "/w=="),
+        (2**63, 2**63),
+        (2**64, str(2**64)),
+        (-(2**63), -(2**63)),
+        (-(2**63) - 1, str(-(2**63) - 1)),
+        (True, True),
+        (None, None),
+        ("\ud83d\ude42", "🙂"),
+        ("a\ud800", "a\ufffd"),
+        ("\ude42\ud83d", "\ufffd\ufffd"),
+        ((1, (2,)), [1, [2]]),
+        ({3}, [3]),
+        (deque([1]), [1]),
+        (UserDict({"a": 1}), {"a": 1}),
+        ({1: "a", None: "b", 2.5: "c"}, {"1": "a", "None": "b", "2.5": "c"}),
+        (range(3), [0, 1, 2]),
+        (datetime.date(2026, 11, 20), "2026-11-20"),
+        (uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+        (Colour.RED, "red"),
+        (Point(1, float("nan")), {"x": 1, "y": None}),
+        (decimal.Decimal("1.10"), "1.10"),
+        (Silent(), "<unprintable: Silent>"),
+        (Lying(), "<unprintable: Lying>"),
+        (HostileMapping(), "<unprintable: HostileMapping>"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_defined_encodings(value: object, expected: object) -> None:
+    """Each awkward value has one encoding, alone and among others."""
+    assert json.loads(encode_value(value)) == expected
+    among = json.loads(encode_object({"before": 1, "odd": value, "after": [2]}))
+    assert among == {"before": 1, "odd": expected, "after": [2]}
+
+
+@pytest.mark.parametrize("value", [HostileText("text"), HostileNumber(7)], ids=["text", "number"])
+def test_hostile_kinds_of_text_and_number(value: object) -> None:
+    """Subclasses whose methods raise are read by what they are, or are unprintable."""
+    got = json.loads(encode_object({"odd": value, "nan": float("nan")}))
+    assert got["odd"] in ("text", 7, "<unprintable: HostileNumber>")
+    assert got["nan"] == "NaN"
+
+
+def test_huge_integer_is_told_in_hex_where_decimal_is_refused() -> None:
+    """Python refuses the digits of very long integers; hex is still at hand."""
+    got = json.loads(encode_value(HUGE))
+    assert got == hex(HUGE)
+
+
+def test_long_text_is_cut_with_a_note() -> None:
+    """A text beyond the limit is cut, and the note says by how much."""
+    text = json.loads(encode_object({"t": "x" * (MAX_TEXT + 1)}))["t"]
+    kept, _, note = text.partition("…")
+    assert note == f"[+{MAX_TEXT + 1 - len(kept)} characters]"
+    assert len(text) <= MAX_TEXT
+    assert json.loads(encode_object({"t": "x" * MAX_TEXT}))["t"] == "x" * MAX_TEXT
+
+
+def test_deep_nesting_ends() -> None:
+    """Nesting beyond the limit ends in a note; a hundred thousand levels do no harm."""
+    deep: list[object] = []
+    for _ in range(100_000):
+        deep = [deep]
+    found = json.loads(encode_object({"deep": deep, "good": 1}))
+    assert found["good"] == 1
+    levels = 1
+    inner = found["deep"]
+    while isinstance(inner, list):
+        levels += 1
+        inner = inner[0]
+    assert inner == "<too deep>"
+    assert levels == MAX_DEPTH
+    while deep:  # the interpreter's own clean-up of such nests may run deep, too
+        deep = deep.pop()  # type: ignore[assignment]
+
+
+def test_value_that_holds_itself() -> None:
+    """A list that holds itself ends like any deep one."""
+    loop: list[object] = [1]
+    loop.append(loop)
+    assert encode_object({"loop": loop}).count(b"<too deep>") == 1
+
+
+def test_long_list_is_cut_with_a_note() -> None:
+    """Items beyond the limit are left out, and the note says how many."""
+    found = json.loads(encode_object({"n": [float("nan")] * 100_005}))["n"]
+    assert len(found) == 100_000
+    assert found[-1] == "<left out: 6 items>"
+
+
+def test_value_too_large_for_the_line_is_left_out() -> None:
+    """What the line has no room for loses itself, its neighbours stay."""
+    big = {f"k{number}": "x" * 60_000 for number in range(30)}
+    encoded = encode_object({"a": 1, "big": big, "b": 2})
+    found = json.loads(encoded)
+    assert (found["a"], found["b"]) == (1, 2)
+    assert found["big"].startswith("<left out: ")
+    assert found["big"].endswith(" bytes>")
+    assert len(encoded) <= MAX_LINE_BYTES
+
+
+def test_endless_keys_are_bounded() -> None:
+    """More keys than the line has room for: those that fit are kept."""
+    encoded = encode_object({f"key {number:06d}": "x" * 100 for number in range(50_000)})
+    assert len(encoded) <= MAX_LINE_BYTES
+    assert len(json.loads(encoded)) > 1_000
+
+
+def test_users_key_of_our_name_is_shielded() -> None:
+    """`__tracer_meta__` of the user's own moves aside, without treading on another key."""
+    assert json.loads(encode_object({"__tracer_meta__": 1})) == {"user.__tracer_meta__": 1}
+    both = {"__tracer_meta__": 1, "user.__tracer_meta__": 2}
+    assert sorted(json.loads(encode_object(both)).values()) == [1, 2]
+
+
+def test_mapping_that_cannot_be_read() -> None:
+    """Attributes that raise as a whole give one note."""
+    assert encode_object(HostileMapping()) == b'{"value":"<unprintable: HostileMapping>"}'
+
+
+def test_mapping_that_changes_while_it_is_read() -> None:
+    """A mapping that grows under the encoder costs at most itself."""
+
+    class Growing(dict[str, object]):
+        def items(self) -> Any:  # noqa: ANN401
+            def walk() -> Iterator[tuple[str, object]]:
+                for key, value in super(Growing, self).items():
+                    self[key + "x"] = value
+                    yield key, value
+
+            return walk()
+
+    encoded = encode_object(Growing(a=float("nan")))
+    assert json.loads(encoded)
+
+
+anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.binary()
+    | st.decimals()
+    | st.datetimes()
+    | st.uuids()
+    | st.sampled_from([Mute(), Lying(), object(), 10**4_000, "\ud800"]),
+    lambda inner: st.lists(inner)
+    | st.tuples(inner, inner)
+    | st.frozensets(st.integers())
+    | st.dictionaries(st.text() | st.integers() | st.none(), inner),
+    max_leaves=30,
+)
+
+
+@given(st.dictionaries(st.text(), anything))
+def test_anything_becomes_strict_json(mapping: dict[str, object]) -> None:
+    """Whatever is in it: strict JSON, in UTF-8, on one line, that is the same when read and written."""
+    encoded = encode_object(mapping)
+    found = orjson.loads(encoded)
+    assert json.loads(encoded) == found
+    assert b"\n" not in encoded
+    assert len(encoded) <= MAX_LINE_BYTES
+    assert encode_object(found) == encoded
+
+
+@given(st.text())
+def test_text_becomes_a_string(text: str) -> None:
+    """Any text is a JSON string that says the same, lone surrogates aside."""
+    found = json.loads(encode_text(text))
+    assert found == text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+@given(st.text(st.characters(categories=["Cc", "Cf", "Zl", "Zp"])))
+def test_no_control_character_stands_raw(text: str) -> None:
+    """Whatever a terminal would obey is written as an escape."""
+    encoded = encode_text(text).decode()
+    for char in "\x1b\x7f\x9b\u202e\u2066\u2028\ufeff\x00\n":
+        assert char not in encoded

@@ -1,0 +1,105 @@
+"""What a forked child runs first: hooks that swap objects, and keep nothing alive."""
+
+from __future__ import annotations
+
+import gc
+import os
+import weakref
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_ext.runtime import fork
+from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.fork import after_fork_in_child
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+
+
+class Part:
+    """Something that must be told of a fork."""
+
+    def __init__(self, told: list[str], name: str) -> None:
+        self.told = told
+        self.name = name
+
+    def begin_anew(self) -> None:
+        """Note the name."""
+        self.told.append(self.name)
+
+    def fail(self) -> None:
+        """Raise."""
+        raise RuntimeError(self.name)
+
+
+def in_child(answer: Callable[[], str]) -> str:
+    """Return what `answer` says in a forked child."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.write(writer, answer().encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    os.waitpid(child, 0)
+    with os.fdopen(reader) as stream:
+        return stream.read()
+
+
+def test_hooks_run_in_the_child_in_order() -> None:
+    """Each hook runs once in the child, in the order of registration, and not in the parent."""
+    told: list[str] = []
+    parts = [Part(told, name) for name in "abc"]
+    for part in parts:
+        after_fork_in_child(part.begin_anew)
+    assert in_child(lambda: ",".join(told)) == "a,b,c"
+    assert told == []
+
+
+def test_grandchild_runs_them_again() -> None:
+    """A child of a child is told, too."""
+    told: list[str] = []
+    part = Part(told, "x")
+    after_fork_in_child(part.begin_anew)
+    assert in_child(lambda: in_child(lambda: ",".join(told))) == "x,x"
+
+
+def test_hook_that_raises_stops_no_other() -> None:
+    """The child starts, and the hooks behind the failing one run."""
+    told: list[str] = []
+    bad, good = Part(told, "bad"), Part(told, "good")
+    after_fork_in_child(bad.fail)
+    after_fork_in_child(good.begin_anew)
+    assert in_child(lambda: ",".join(told)) == "good"
+
+
+def test_hooks_keep_nothing_alive() -> None:
+    """A part that was dropped is gone, its hook does not run, and the list does not grow."""
+    told: list[str] = []
+    part = Part(told, "gone")
+    after_fork_in_child(part.begin_anew)
+    reference = weakref.ref(part)
+    del part
+    gc.collect()
+    assert reference() is None
+    assert in_child(lambda: ",".join(told) or "nothing") == "nothing"
+    for _ in range(200):
+        after_fork_in_child(Part(told, "short-lived").begin_anew)
+    gc.collect()
+    before = len(fork._hooks)  # noqa: SLF001 - its size is what is tested
+    after_fork_in_child(Part(told, "last").begin_anew)
+    assert len(fork._hooks) <= before + 1 - 199  # noqa: SLF001
+
+
+def test_counters_of_a_child_begin_at_nothing() -> None:
+    """What the parent counted is the parent's."""
+    from otel_ext.runtime import incarnation  # noqa: PLC0415 - its first use sets the hook
+
+    incarnation.current()
+    COUNTERS.add("accepted", 5)
+    assert in_child(lambda: str(COUNTERS.value("accepted"))) == "0"
+    assert COUNTERS.value("accepted") >= 5

@@ -1,0 +1,115 @@
+"""How trouble is told: once, on one line, whatever state the program is in."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.guard import ProblemReporter, report_problem
+from tests.programs import execute, write_program
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_problem_is_one_line_on_stderr(capfd: pytest.CaptureFixture[str]) -> None:
+    """Part, kind of error and text, on one line."""
+    ProblemReporter().report("journal", OSError("disk full"))
+    assert capfd.readouterr().err == "otel-ext: journal: OSError: disk full\n"
+
+
+def test_each_kind_once_in_its_interval(capfd: pytest.CaptureFixture[str]) -> None:
+    """The same place and kind is told again only after the interval; others are told at once."""
+    reporter = ProblemReporter(interval=0.2)
+    for _ in range(50):
+        reporter.report("a", OSError("first"))
+    reporter.report("a", ValueError("other kind"))
+    reporter.report("b", OSError("other place"))
+    assert len(capfd.readouterr().err.splitlines()) == 3
+    time.sleep(0.25)
+    reporter.report("a", OSError("again"))
+    assert capfd.readouterr().err == "otel-ext: a: OSError: again\n"
+
+
+def test_every_problem_is_counted() -> None:
+    """What is not told is counted all the same."""
+    before = COUNTERS.value("problems")
+    reporter = ProblemReporter()
+    for _ in range(7):
+        reporter.report("counted", "again and again")
+    assert COUNTERS.value("problems") - before == 7
+
+
+def test_hostile_errors_are_told_safely(capfd: pytest.CaptureFixture[str]) -> None:
+    """Errors whose text raises, controls the terminal or is endless make one harmless line."""
+
+    class HostileError(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    reporter = ProblemReporter()
+    reporter.report("a", HostileError())
+    reporter.report("b", ValueError("\x1b[2J\n\u202e\ud800"))
+    reporter.report("c\x1b", ValueError("x" * 100_000))
+    reporter.report("d", ValueError())
+    told = capfd.readouterr().err
+    lines = told.splitlines()
+    assert lines[0] == "otel-ext: a: HostileError: <unprintable>"
+    assert len(lines) == 4
+    assert all(line.isprintable() for line in lines)
+    assert max(map(len, lines)) < 700
+    assert lines[3] == "otel-ext: d: ValueError"
+
+
+def test_memory_is_bounded(capfd: pytest.CaptureFixture[str]) -> None:
+    """Endless kinds of problems do not fill memory."""
+    reporter = ProblemReporter()
+    for number in range(3_000):
+        reporter.report(f"place {number}", "trouble")
+    assert len(reporter._next) <= 1_000  # noqa: SLF001 - its size is what is tested
+    assert capfd.readouterr().err
+
+
+def test_replaced_stderr_runs_nobodys_code(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The descriptor is written to, never a stream that the program put in its place."""
+
+    class Trap:
+        def __getattr__(self, name: str) -> object:
+            raise AssertionError(name)
+
+    monkeypatch.setattr(sys, "stderr", Trap())
+    ProblemReporter().report("trap", "not sprung")
+    assert capfd.readouterr().err == "otel-ext: trap: not sprung\n"
+
+
+def test_no_stderr_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a stderr nothing is told, and nothing raised."""
+    monkeypatch.setattr(sys, "__stderr__", None)
+    report_problem("nobody listens", ValueError("x"))
+
+
+def test_closed_stderr_and_unread_pipe(tmp_path: Path) -> None:
+    """A program that closed its stderr, or whose stderr nobody reads, is not held up."""
+    program = write_program(
+        tmp_path,
+        """
+import os
+from otel_ext.runtime.guard import ProblemReporter
+reporter = ProblemReporter(interval=0)
+reader, writer = os.pipe()
+os.dup2(writer, 2)
+for number in range(5_000):
+    reporter.report("unread", "x" * 400)
+os.close(2)
+reporter.report("closed", "x")
+print("done")
+""",
+    )
+    done = execute([sys.executable, program], cwd=tmp_path, timeout=20)
+    assert (done.code, done.out) == (0, "done\n")

@@ -1,0 +1,158 @@
+"""The identity of a process, and of what it becomes when it forks."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING, cast
+
+import pytest
+from opentelemetry.sdk.resources import Resource
+
+from otel_ext.runtime import incarnation
+from otel_ext.runtime.incarnation import Incarnation, boot_id, process_start_time
+from otel_ext.runtime.process_records import (
+    process_end_record,
+    process_record,
+    process_start_record,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_id_names_boot_pid_and_start() -> None:
+    """The id is safe in a file name and tells boot, pid and start time; no two are alike."""
+    one, two = Incarnation(), Incarnation()
+    assert re.fullmatch(r"[0-9a-f]{8}-\d+-\d+-[0-9a-f]{8}", one.id)
+    assert one.id.split("-")[1:3] == [str(os.getpid()), str(one.start_time)]
+    assert one.id != two.id
+    assert boot_id().replace("-", "").startswith(one.id.split("-", maxsplit=1)[0])
+
+
+def test_start_time_is_the_kernels() -> None:
+    """A process's start time is what `/proc` says, whatever the process is called."""
+    name = "a) R 1 (b"
+    command = [sys.executable, "-c", "import sys; sys.stdin.read()", name]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        assert process_start_time(process.pid) >= process_start_time(os.getpid()) > 0
+        process.communicate(timeout=30)
+    assert process_start_time(process.pid) == 0
+    assert process_start_time(2**30) == 0
+
+
+def test_numbers_are_unique_under_threads() -> None:
+    """Eight threads draw numbers; none is drawn twice, none is left out."""
+    one = Incarnation()
+    drawn: list[int] = []
+
+    def draw() -> None:
+        drawn.extend([one.next_seq() for _ in range(5_000)])
+
+    threads = [threading.Thread(target=draw) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(drawn) == list(range(1, 40_001))
+    assert one.last_seq == 40_000
+
+
+def test_first_resource_has_the_id_further_ones_a_number() -> None:
+    """Each resource is one process object; beyond the bound they share the first."""
+    one = Incarnation()
+    resources = [Resource({"n": number}) for number in range(70)]
+    processes = [one.process_for(resource) for resource in resources]
+    assert processes[0].id == one.id
+    assert processes[1].id == f"{one.id}.2"
+    assert processes[1].resource == {"n": 1}
+    assert one.process_for(resources[1]) is processes[1]
+    assert processes[69] is processes[0]
+
+
+def test_no_resource_means_the_first() -> None:
+    """Records without a resource of their own belong to the first one."""
+    one = Incarnation()
+    first = one.process_for(Resource({"service.name": "first"}))
+    one.process_for(Resource({"service.name": "second"}))
+    assert one.process_for(None) is first
+    assert Incarnation().process_for({"plain": "mapping"}).resource == {"plain": "mapping"}
+
+
+def test_threads_agree_on_the_incarnation() -> None:
+    """Threads that ask at the same time get the same one, and the same process objects."""
+    found: list[object] = []
+    barrier = threading.Barrier(8)
+    resource = Resource({"a": 1})
+
+    def ask() -> None:
+        barrier.wait()
+        found.append(incarnation.current().process_for(resource))
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(map(id, found))) == 1
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+def test_child_is_another_incarnation() -> None:
+    """A forked child has an id, a pid and numbers of its own."""
+    parent = incarnation.current()
+    parent.next_seq()
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        mine = incarnation.current()
+        facts = (mine.id != parent.id, mine.pid == os.getpid(), mine.next_seq())
+        os.write(writer, repr(facts).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(reader, 100) == b"(True, True, 1)"
+    os.close(reader)
+    os.close(writer)
+    assert incarnation.current() is parent
+
+
+def test_process_records(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Start and end of a process are records of kind `process`, at the main script."""
+    script = tmp_path / "app.py"
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", str(script), raising=False)
+    monkeypatch.chdir(tmp_path)
+    one = Incarnation()
+    process = one.process_for(Resource({"service.name": "app"}))
+    start = process_start_record(process, 1)
+    end = process_end_record(process, 2)
+    assert (start.kind, start.phase, start.event, end.event) == (
+        "process",
+        None,
+        "process.start",
+        "process.end",
+    )
+    assert (start.site.file, start.site.line, start.site.function) == ("app.py", 0, "<module>")
+    assert start.extra["resource"] == {"service.name": "app"}
+    assert start.extra["pid"] == os.getpid()
+    assert end.extra == {}
+
+
+def test_long_command_line_is_bounded() -> None:
+    """A command line without end does not crowd out the rest of the record."""
+    one = Incarnation()
+    process = one.process_for(Resource({}))
+    process.argv = tuple("x" * 10_000 for _ in range(1_000))
+    argv = cast("list[str]", process_start_record(process, 1).extra["argv"])
+    assert len(argv) == 257
+    assert argv[-1] == "<left out: 744 arguments>"
+    assert max(map(len, argv)) == 4_096
+
+
+def test_program_without_a_main_script(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interactive session has no script; its place is unknown."""
+    monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
+    record = process_record("process.note", Incarnation().process_for(None), 1)
+    assert record.site.function == "<unknown>"
