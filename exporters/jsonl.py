@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Final, cast, get_args
 
 from otel_ext.errors import ConfigError
@@ -43,6 +44,9 @@ _MAX_INTRODUCED: Final = 10_000
 _MAX_REMEMBERED: Final = 100_000
 # What another process asks for must not fill the box and push records out.
 _MAX_TOLD: Final = 1_000
+# An exit takes two seconds at most, of which the open spans may take some.
+_CLOSE_SECONDS: Final = 1.25
+_LAST_FLUSH_MILLIS: Final = 500
 
 
 class JsonlExporter:
@@ -153,14 +157,30 @@ class JsonlExporter:
             return
         self._closed = True
         try:
-            current = incarnation.current()
-            for process in list(self._introduced.values()):
-                if process.pid == current.pid:
-                    end = process_end_record(process, current.next_seq())
-                    self._append(self._encoding(end))
-            self._journal.close()
+            until = monotonic() + _CLOSE_SECONDS
+            self._say_end()
+            self._journal.close(max(until - monotonic(), 0.0))
         except Exception as error:  # noqa: BLE001 - the program is ending
             report_problem("JsonlExporter: shutdown failed", error)
+
+    def _say_end(self) -> None:
+        """Write the records that close the file, with the final account."""
+        current = incarnation.current()
+        own = [one for one in list(self._introduced.values()) if one.pid == current.pid]
+        if not own:
+            return
+        self._journal.flush(_LAST_FLUSH_MILLIS)
+        accepted, written = COUNTERS.value("accepted"), COUNTERS.value("written")
+        for number, process in enumerate(own, 1):
+            seq = current.next_seq()
+            # Whoever reads one of these finds it, and those before it, accepted and written.
+            totals: dict[str, object] = {
+                "last_seq": seq,
+                "accepted": accepted + number,
+                "written": written + number,
+                "dropped": COUNTERS.dropped(),
+            }
+            self._append(self._encoding(process_end_record(process, seq, totals)))
 
     def _append(self, line: bytes) -> None:
         """Write a line of our own making."""

@@ -16,7 +16,6 @@ from otel_ext.exporters.remote_queue import RemoteQueue
 from otel_ext.protocols import SendResult
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child
-from otel_ext.runtime.guard import report_problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -98,8 +97,8 @@ class OtlpSender:
     def send(self, records: Sequence[Record]) -> SendResult:
         """Send one batch: its spans in one request, its log records in another."""
         connection = self._connect()
-        finals = [record for record in records if record.phase == "end"]
-        others = [record for record in records if record.phase != "end"]
+        finals = [record for record in records if _is_real_end(record)]
+        others = [record for record in records if not _is_real_end(record)]
         if finals and not self._sends_spans():
             COUNTERS.add("remote.left_to_others", len(finals))
             finals = []
@@ -128,6 +127,10 @@ class OtlpSender:
         if self._connection is not None:
             self._inherited.append(self._connection)
             self._connection = None
+
+
+def _is_real_end(record: Record) -> bool:
+    return record.phase == "end" and record.abandoned is None
 
 
 def _sent_spans(connection: Connection, encoded: Sequence[Encoded]) -> SendResult:

@@ -9,7 +9,9 @@ logfire   a start: a span of its own, with another id, below the real one, in
 same-id   a span under its own id, without an end
 ========= ===================================================================
 
-Logs and what a process says of itself are log records in all of them.
+Logs, what a process says of itself, and ends that were made up for spans that
+never ended (`abandoned`) are log records in all of them: the real end of such a
+span may still come, and a backend keeps but one span of an id.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from hashlib import blake2b
 from time import time_ns
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from otel_ext.exporters.otlp_logs import LogEvent
+from otel_ext.exporters.otlp_events import LogEvent
 from otel_ext.exporters.otlp_spans import span_of
 from otel_ext.exporters.otlp_values import clean_attributes, clean_text, clean_value
 from otel_ext.record.model import UNKNOWN_SITE
@@ -151,7 +153,8 @@ def _severity(record: Record) -> int:
         return _SEVERITIES.get(record.level.lower(), _INFO)
     if record.name == _HEARTBEAT and record.kind == "process":
         return _DEBUG
-    return _WARN if record.extra.get("stalled") is True else _INFO
+    is_trouble = record.abandoned is not None or record.extra.get("stalled") is True
+    return _WARN if is_trouble else _INFO
 
 
 def _attributes_of(record: Record) -> dict[str, OtlpValue]:
@@ -177,13 +180,15 @@ def _attributes_of(record: Record) -> dict[str, OtlpValue]:
         ours["span.kind"] = record.span_kind
         ours["span.parent_id"] = record.parent_span_id
         ours["span.links"] = [f"{link.trace_id}-{link.span_id}" for link in record.links]
+        ours["abandoned"] = record.abandoned
+        ours["start_ns"] = record.start_ns
     if record.task is not None:
         ours["task.id"] = record.task.id
         ours["task.name"] = record.task.name
-    for key, value in record.extra.items():
-        if key != "resource":  # it travels as the resource
-            ours[key] = value
     for key, value in ours.items():
         if value not in ("", 0, [], None):
+            made[f"otel_ext.{key}"] = clean_value(value)
+    for key, value in record.extra.items():
+        if key != "resource":  # it travels as the resource
             made[f"otel_ext.{key}"] = clean_value(value)
     return made

@@ -6,7 +6,7 @@ plain values, and an exporter for such records.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.context import Context
@@ -20,49 +20,17 @@ from opentelemetry.trace import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import requests
-    from opentelemetry.sdk.resources import Resource
-    from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-    from otel_ext.exporters.otlp_values import OtlpValue
+    from otel_ext.exporters.otlp_events import LogEvent
 
-__all__ = ["LogEvent", "LogExporter", "make_log", "make_log_exporter"]
+__all__ = ["LogExporter", "make_log", "make_log_exporter"]
 
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 # An empty context is false, and would be replaced by the current one.
 _NOWHERE: Final = Context({"otel_ext": "no span"})
-
-
-class LogEvent(NamedTuple):
-    """What an OTLP log record is made of.
-
-    Attributes:
-        name: The event's name, such as `otel_ext.span.start`.
-        body: The text for people.
-        severity: OTLP's number, 1 to 24; 0 for none.
-        severity_text: The level in the words of the program; may be empty.
-        time_ns: When it happened, nanoseconds since the epoch.
-        observed_ns: When it was handed over, likewise.
-        trace_id: The span's trace; 0 for none.
-        span_id: The span; 0 for none.
-        attributes: The user's data and ours.
-        resource: What the process is.
-        scope: The instrumentation scope, if known.
-    """
-
-    name: str
-    body: str
-    severity: int
-    severity_text: str
-    time_ns: int
-    observed_ns: int
-    trace_id: int
-    span_id: int
-    attributes: Mapping[str, OtlpValue]
-    resource: Resource
-    scope: InstrumentationScope | None
 
 
 def make_log(event: LogEvent) -> ReadableLogRecord:

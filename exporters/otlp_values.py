@@ -42,15 +42,15 @@ def clean_attributes(
     {'a': 1, 'b': '1180591620717411303424', 'c': '\\ufffd'}
     """
     for key, value in attributes.items():
-        kind = type(value)
-        if kind is str:
-            text = cast("str", value)
-            if text.isascii() and len(text) <= longest and key.isascii():
+        if not key.isascii():
+            pass
+        elif isinstance(value, str):
+            if value.isascii() and len(value) <= longest:
                 continue
-        elif kind is int:
-            if _INT_MIN <= cast("int", value) <= _INT_MAX and key.isascii():
+        elif isinstance(value, int):
+            if _INT_MIN <= value <= _INT_MAX:
                 continue
-        elif (kind is bool or kind is float) and key.isascii():
+        elif isinstance(value, float):
             continue
         return {clean_text(str(k)): clean_value(v, longest) for k, v in attributes.items()}
     return cast("Mapping[str, OtlpValue]", attributes)

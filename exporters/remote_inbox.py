@@ -23,7 +23,7 @@ Item: TypeAlias = "tuple[Record, int]"
 _BASE: Final = 1_024
 _SMALL: Final = 64
 _DEEP: Final = 8
-_PLAIN: Final = frozenset({int, float, bool, type(None)})
+_PLAIN: Final = (int, float, type(None))
 
 
 class QueueLimits(NamedTuple):
@@ -123,10 +123,9 @@ def size_of(record: Record) -> int:
     """
     size = _BASE + len(record.name)
     for value in record.attributes.values():
-        kind = type(value)
-        if kind is str:
-            size += len(cast("str", value))
-        elif kind not in _PLAIN:
+        if isinstance(value, str):
+            size += len(value)
+        elif not isinstance(value, _PLAIN):
             size += _size_of_value(value, _DEEP)
     if record.events:
         size += sum(_SMALL + _size_of_value(event.attributes, _DEEP) for event in record.events)

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Handle"]
 
-_EXIT_SECONDS: Final = 2.0
+# Of the time that a shutdown has, this much is the exporters' own to close in.
+_CLOSE_SECONDS: Final = 1.25
 
 
 class Handle:
@@ -86,9 +87,12 @@ class Handle:
         Returns:
             Whether all records were brought out in time.
         """
-        done = self.flush(timeout)
         if self.closed:
-            return done
+            return True
+        done = self.flush(timeout - _CLOSE_SECONDS if timeout > _CLOSE_SECONDS else timeout)
+        return self._close() and done
+
+    def _close(self) -> bool:
         self.closed = True
         try:
             if self._undo is not None:
@@ -98,11 +102,12 @@ class Handle:
         except Exception as error:  # noqa: BLE001 - an exporter is anybody's code
             report_problem("shutdown failed", error)
             return False
-        return done
+        return True
 
     def drain(self) -> None:
         """Shut down as at exit, in two seconds at most."""
-        self.shutdown(_EXIT_SECONDS)
+        if not self.closed:
+            self._close()  # the exporters bring out what waits, each in its time
 
     def flush_briefly(self) -> None:
         """Bring out what can be brought out in a second, as before a sudden end."""

@@ -130,8 +130,8 @@ def install(config: Config, tracer_provider: object = None) -> Handle:
             _attach(handle, tracer_provider)
             atexit.register(handle.drain)
             if config.inflight.handle_sigterm:
-                # The program's own handler may go on for a while, so nothing stops here.
-                handle.undo_at_shutdown(chain_sigterm(handle.flush_briefly))
+                # The program's own handler may go on for a while, so with one nothing stops here.
+                handle.undo_at_shutdown(chain_sigterm(handle.flush_briefly, last=handle.drain))
     finally:
         handle.set_ready()
     return handle
@@ -195,7 +195,7 @@ def _journal_settings(journal: JournalConfig) -> JournalSettings:
         # A module first imported while the interpreter exits can make a program
         # that Ctrl-C ended exit with 1 (evaluating anything makes Python forget
         # the interrupt), so what the worker will need is imported here.
-        import_module("otel_ext.journal.recovery")
+        import_module("otel_ext.journal.watching")
     return JournalSettings(
         durability=journal.durability,
         sync=journal.sync,

@@ -149,6 +149,7 @@ class LifecycleSpanProcessor(SpanProcessor):
         """Export `record`, unless the exporter is what started the span."""
         depth = self._depth
         if depth.value >= _MAX_DEPTH:
+            COUNTERS.add("accepted")
             COUNTERS.add("dropped.reentrant")
             report_problem("LifecycleSpanProcessor", "an exporter starts spans without end")
             return
@@ -159,6 +160,7 @@ class LifecycleSpanProcessor(SpanProcessor):
             depth.value -= 1
 
     def _note_loss(self, what: str, error: Exception) -> None:
+        COUNTERS.add("accepted")
         COUNTERS.add("dropped.hook_failed")
         report_problem(f"LifecycleSpanProcessor: {what}", error)
 

@@ -101,7 +101,11 @@ def main() -> int:
     failures = [code for code in (run(*step) for step in steps) if code]
     if failures:
         return failures[0]
-    return run("-m", "coverage", "combine", "--quiet") or run("-m", "coverage", "report")
+    code = run("-m", "coverage", "combine", "--quiet")
+    # What is left was cut short together with a process that a test has killed.
+    for leftover in work.glob(".coverage.*"):
+        leftover.unlink()
+    return code or run("-m", "coverage", "report")
 
 
 if __name__ == "__main__":

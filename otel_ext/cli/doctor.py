@@ -32,7 +32,7 @@ _WORDS: Final[dict[Finding, tuple[str, str]]] = {
     "failed": ("red", "FAIL"),
 }
 _LONGEST: Final = 4_096
-_PART: Final = 18
+_PART: Final = 30
 _EPILOG: Final = """\
 words:
   ok     as it should be

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
@@ -66,14 +67,26 @@ def check_folder(folder: Path, config: Config) -> Iterator[Check]:
         )
         return
     target = there if there.is_dir() else there.parent
-    if not os.access(there, os.W_OK | (os.X_OK if there.is_dir() else 0)):
-        yield failed(
-            group, "folder", f"{there} cannot be written to", "Name another by the setting output"
-        )
+    problem = _problem_writing(there)
+    if problem:
+        text = f"{there} cannot be written to: {problem}"
+        yield failed(group, "folder", text, "Name another by the setting output")
         return
     yield _folder(group, folder, there)
     yield _durability(group, target, config)
     yield from _room(group, target, config)
+
+
+def _problem_writing(there: Path) -> str:
+    """Return why nothing can be written to the folder or file `there`; empty if it can."""
+    if not there.is_dir():
+        return "" if os.access(there, os.W_OK) else "no permission"
+    try:
+        # Permissions alone do not tell: the file system may be read-only, or not a real one.
+        Path(tempfile.mkdtemp(prefix=".otel-ext-doctor-", dir=there)).rmdir()
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
 
 
 def _nearest(folder: Path) -> Path:
@@ -240,9 +253,11 @@ def _leftovers(snapshot: Snapshot, spans: Mapping[str, int]) -> Iterator[Check]:
         count = sum(spans.get(process.id, 0) for process in mine)
         boxes = sum(len(process.boxes) for process in mine)
         processes = "1 process that is" if len(mine) == 1 else f"{len(mine):,} processes that are"
+        left = "1 open span" if count == 1 else f"{count:,} open spans"
+        left += " and 1 black box" if boxes == 1 else f" and {boxes:,} black boxes"
         yield weak(
             _PROGRAMS,
             "leftovers",
-            f"{processes} gone left {count:,} open spans and {boxes} black boxes in {folder}",
+            f"{processes} gone left {left} in {folder}",
             f"Run: otel-ext recover {printable(str(folder))}",
         )

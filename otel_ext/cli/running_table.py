@@ -155,7 +155,7 @@ def _share(needs: list[int], room: int) -> list[int]:
     """Return widths that fit into `room`; who needs less than its share leaves the rest."""
     if sum(needs) <= room:
         return needs
-    weights = [0.38, 0.24, 0.38]
+    weights = [0.38, 0.2, 0.42]
     given = [0] * len(needs)
     open_columns = sorted(range(len(needs)), key=lambda index: needs[index] / weights[index])
     for done, index in enumerate(open_columns):
@@ -174,20 +174,37 @@ def _header(widths: tuple[int, int, int, int, int], look: Look) -> str:
 
 def _line(row: _Row, widths: tuple[int, int, int, int, int], paint: Painter) -> str:
     age, state, name, process, where = widths
-    room = where - len(row.verb) - 1 - len(row.ago)
-    place = cut_left(row.place, room)
-    if len(row.ago) and room < _LEAST:
-        place = cut_left(row.place, room + len(row.ago))
-        row = row._replace(ago="")
+    place, ago = _fit_place(row.place, row.ago, where - len(row.verb) - 1)
     return _GAP.join(
         [
             row.age.rjust(age),
             paint(COLOURS[row.state], row.state) + " " * (state - len(row.state)),
             paint("bold", _padded(row.name, name)),
             _padded(row.process, process),
-            f"{paint('dim', row.verb)} {place}{paint('dim', row.ago)}",
+            f"{paint('dim', row.verb)} {place}{paint('dim', ago)}",
         ]
     )
+
+
+def _fit_place(place: str, ago: str, room: int) -> tuple[str, str]:
+    """Return place and age of the look in `room` columns; what tells least goes first."""
+    if cells(place) + len(ago) <= room:
+        return place, ago
+    short = _without_folders(place)
+    if cells(short) + len(ago) <= room:
+        return cut_left(place, room - len(ago)), ago
+    return cut_left(place, room), ""
+
+
+def _without_folders(place: str) -> str:
+    """Return a place with the name of its file alone, marked if folders were left out.
+
+    >>> _without_folders("app/jobs.py:7 Batch.run")
+    '…jobs.py:7 Batch.run'
+    """
+    path, blank, function = place.partition(":")
+    name = path.rpartition("/")[2]
+    return place if name == path else f"…{name}{blank}{function}"
 
 
 def _padded(text: str, width: int) -> str:

@@ -59,7 +59,7 @@ class Screen:
             self._write("\n".join([*lines, "", ""]))
             return
         # Each line clears what is left of the old one; no flicker, as nothing is blanked first.
-        body = "\x1b[K\r\n".join(lines)
+        body = "\x1b[K\n".join(lines)
         self._write(f"\x1b[H{body}\x1b[K\x1b[J")
 
     def key(self, seconds: float) -> str:

@@ -86,6 +86,10 @@ def sorted_by(spans: Sequence[Running], order: str) -> list[Running]:
     return sorted(spans, key=lambda span: -span.age_ns)
 
 
+def _length(parts: list[tuple[str, str]], gap: str) -> int:
+    return sum(cells(text) for _, text in parts) + len(gap) * (len(parts) - 1)
+
+
 def _head(figures: Figures, look: Look, clock: str) -> str:
     paint = look.painter
     total = sum(figures.open.values())
@@ -102,15 +106,12 @@ def _head(figures: Figures, look: Look, clock: str) -> str:
     if figures.rate is not None:
         parts.append(("", f"{figures.rate:,.0f} records/s"))
     gap = "   "
-    while (
-        look.width
-        and len(parts) > 1
-        and (sum(cells(text) for _, text in parts) + len(gap) * (len(parts) - 1) > look.width)
-    ):
-        if len(gap) > 1:
-            gap = gap[:-1]
-        else:
-            parts.pop()
+    if look.width and _length(parts, gap) > look.width:
+        gap = " "
+    if look.width and _length(parts, gap) > look.width:
+        parts[0] = ("bold", clock)
+    while look.width and len(parts) > 1 and _length(parts, gap) > look.width:
+        parts.pop()
     return gap.join(paint(style, text) if style else text for style, text in parts)
 
 

@@ -19,6 +19,7 @@ from otel_ext.errors import JournalError
 __all__ = [
     "SegmentName",
     "create_exclusive",
+    "ends_closed",
     "ends_whole",
     "list_segments",
     "make_folder",
@@ -32,6 +33,7 @@ __all__ = [
 _NOFOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
 _CLOEXEC: Final = getattr(os, "O_CLOEXEC", 0)
 _DIRECTORY: Final = getattr(os, "O_DIRECTORY", 0)
+_TAIL_BYTES: Final = 64 * 1024
 _ID: Final = r"[0-9a-z]{1,40}-\d{1,20}-\d{1,20}-[0-9a-f]{8}"
 _SEGMENT: Final = re.compile(rf"({_ID})(?:\.(\d{{1,6}}))?\.jsonl", re.ASCII)
 
@@ -178,3 +180,16 @@ def ends_whole(path: Path) -> bool:
             return file.read(1) == b"\n"
     except OSError:
         return True
+
+
+def ends_closed(path: Path) -> bool:
+    """Whether the file's last line is the end of its process, so that it need not be read."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - _TAIL_BYTES))
+            tail = file.read(_TAIL_BYTES)
+    except OSError:
+        return True  # not ours to read, or gone
+    last = tail.rstrip(b"\n").rpartition(b"\n")[2]
+    return tail.endswith(b"\n") and b'"event":"process.end"' in last

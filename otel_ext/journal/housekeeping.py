@@ -8,15 +8,15 @@ from otel_ext.journal.retention import apply_retention
 from otel_ext.runtime.guard import report_problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from otel_ext.journal.opening import JournalSettings
-    from otel_ext.journal.recovery import RecoveryReport
     from otel_ext.journal.segment import SegmentWriter
+    from otel_ext.journal.watching import FolderWatch
 
 __all__ = ["Housekeeper"]
 
 _RETENTION_SECONDS: Final = 60.0
+# Less than the second within which the death of a process is to be seen.
+_LOOK_SECONDS: Final = 0.5
 
 
 class Housekeeper:
@@ -28,31 +28,35 @@ class Housekeeper:
 
     def __init__(self, settings: JournalSettings) -> None:
         self._settings = settings
-        self._recovery: Iterator[RecoveryReport] | None = None
-        self._next_retention = 0.0
+        self._watch: FolderWatch | None = None
+        self._next_look = self._next_retention = 0.0
 
     def run(self, segment: SegmentWriter, now: float) -> None:
-        """Do what is due; called about once a second, never raises.
+        """Do what is due; called several times a second, never raises.
 
         Args:
             segment: The file that is written to.
             now: The monotonic time, seconds.
         """
         try:
-            self._recover_next(segment)
+            self._look(segment, now)
             self._apply_retention(segment, now)
         except Exception as error:  # noqa: BLE001 - this process's own records go on
             report_problem(f"journal: keeping {segment.target.folder} in order", error)
 
-    def _recover_next(self, segment: SegmentWriter) -> None:
-        """End what one process that died in the same folder left open."""
-        if not self._settings.recover_on_start:
+    def _look(self, segment: SegmentWriter, now: float) -> None:
+        """Have ended what processes left open that died in the same folder."""
+        if now < self._next_look or not self._settings.recover_on_start:
             return
-        if self._recovery is None:
-            from otel_ext.journal.recovery import recover_each  # noqa: PLC0415 - seldom needed
+        self._next_look = now + _LOOK_SECONDS
+        if self._watch is None:
+            from otel_ext.journal.watching import FolderWatch  # noqa: PLC0415 - seldom needed
 
-            self._recovery = recover_each(segment.target.folder)
-        next(self._recovery, None)
+            target = segment.target
+            self._watch = FolderWatch(
+                target.folder, target.incarnation, boxes_only=bool(target.file)
+            )
+        self._watch.look()
 
     def _apply_retention(self, segment: SegmentWriter, now: float) -> None:
         if now < self._next_retention or segment.target.file:

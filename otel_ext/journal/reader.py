@@ -48,6 +48,7 @@ __all__ = [
 Reason = Literal["torn", "nul", "garbage", "too long", "not a record", "unreadable"]
 
 _BLOCK: Final = 256 * 1024
+_BLANK: Final = bytes(_BLOCK)
 # Where a line may begin in the midst of damage: our metadata comes first, or
 # second behind the timestamp of compat mode.
 _BEGINNING: Final = re.compile(rb'\{(?:"timestamp":"[^"]{0,40}",)?"__tracer_meta__":\{')
@@ -178,11 +179,15 @@ def _pieces(descriptor: int, start: int, end: int | None) -> Iterator[Line | Ski
         if not block:
             break
         at += len(block)
+        if not rest and block == (_BLANK if len(block) == _BLOCK else bytes(len(block))):
+            # Most of a box is blank: megabytes without a newline.
+            yield Skipped(rest_at, len(block), "nul")
+            rest_at = at
+            continue
         *whole, rest = (rest + block).split(b"\n")
         for data in whole:
             yield from _examine(data, rest_at, ended=True)
             rest_at += len(data) + 1
-        # A blank box is megabytes without a newline.
         while len(rest) > MAX_LINE_BYTES or (rest and not rest.strip(b"\0")):
             cut = _cut(rest)
             yield from _examine(rest[:cut], rest_at, ended=True)

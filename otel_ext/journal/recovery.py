@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.errors import JournalError
 from otel_ext.journal.death import Outcome, outcome_of
-from otel_ext.journal.files import list_segments, open_folder, parse_segment_name
+from otel_ext.journal.files import ends_closed, list_segments, open_folder, parse_segment_name
 from otel_ext.journal.folder import IncarnationReader, SkippedLog, base_id, read_incarnations
 from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX
 from otel_ext.journal.liveness import identity_from_id, is_alive, is_this_boot
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 
     from otel_ext.journal.reader import Skipped
 
-__all__ = ["Recovered", "RecoveryReport", "recover", "recover_each"]
+__all__ = ["Recovered", "RecoveryReport", "recover", "recover_each", "recover_one"]
 
-_GRACE_SECONDS: Final = 60.0
-_TAIL_BYTES: Final = 64 * 1024
+# Three heartbeats missed.
+_GRACE_SECONDS: Final = 15.0
 
 
 class Recovered(NamedTuple):
@@ -284,7 +284,7 @@ def _candidates(folder: Path, *, thorough: bool) -> list[str]:
         elif thorough:
             found.update(dict.fromkeys(_unfinished_in(path)))
     for incarnation, path in newest.items():
-        if incarnation not in found and not _ends_closed(path):
+        if incarnation not in found and not ends_closed(path):
             found[incarnation] = None
     return list(found)
 
@@ -303,19 +303,6 @@ def _unfinished_in(path: Path) -> list[str]:
     ]
 
 
-def _ends_closed(path: Path) -> bool:
-    """Whether the file's last line is the end of its process, so that it need not be read."""
-    try:
-        with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - _TAIL_BYTES))
-            tail = file.read(_TAIL_BYTES)
-    except OSError:
-        return True  # not ours to read, or gone
-    last = tail.rstrip(b"\n").rpartition(b"\n")[2]
-    return tail.endswith(b"\n") and b'"event":"process.end"' in last
-
-
 def recover_each(
     folder: Path,
     *,
@@ -331,12 +318,21 @@ def recover_each(
     """
     work = _Work(folder, grace_seconds, outcomes or {}, time_ns() if now_ns is None else now_ns)
     for incarnation in _candidates(folder, thorough=thorough):
-        try:
-            work.do(incarnation)
-        except Exception as error:  # noqa: BLE001 - one damaged incarnation must not stop the rest
-            report_problem(f"recovery of {incarnation}", error)
-            work.recovered.append(Recovered(Process(incarnation), 0, 0, 0, None, str(error)))
-        yield _report(work)
+        yield _do(work, incarnation)
+
+
+def recover_one(folder: Path, incarnation: str) -> RecoveryReport:
+    """Recover one incarnation of a folder, if it is dead; see `recover`."""
+    return _do(_Work(folder, _GRACE_SECONDS, {}, time_ns()), incarnation)
+
+
+def _do(work: _Work, incarnation: str) -> RecoveryReport:
+    try:
+        work.do(incarnation)
+    except Exception as error:  # noqa: BLE001 - one damaged incarnation must not stop the rest
+        report_problem(f"recovery of {incarnation}", error)
+        work.recovered.append(Recovered(Process(incarnation), 0, 0, 0, None, str(error)))
+    return _report(work)
 
 
 def _report(work: _Work) -> RecoveryReport:

@@ -259,6 +259,8 @@ class Journal:
             self._report_mode()
 
     def _tick(self, opened: Opened, now: float) -> None:
+        if not self._closing:
+            self._housekeeper.run(opened.segment, now)
         if now < self._next_tick:
             return
         self._next_tick = now + _TICK_SECONDS
@@ -267,8 +269,6 @@ class Journal:
         if opened.source.is_lost and not (self._closing or self._problem):
             opened = self._replace_source(opened)
         self._report_mode()
-        if not self._closing:
-            self._housekeeper.run(opened.segment, now)
 
     def _replace_source(self, lost: Opened) -> Opened:
         """Make another box in place of one that somebody removed, with the whole folder perhaps."""

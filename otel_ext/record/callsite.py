@@ -123,7 +123,7 @@ def _relative(filename: str) -> str:
         root = os.getcwd() + _SEPARATOR  # noqa: PTH109 - on the user's path, kept light
     except OSError:  # the working directory was removed
         return filename
-    return filename[len(root) :] if filename.startswith(root) else filename
+    return filename.removeprefix(root)
 
 
 def site_from_attributes(attributes: Mapping[str, object]) -> CallSite | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import threading
 from time import time_ns
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from opentelemetry.trace import SpanKind, StatusCode
 
@@ -73,7 +73,7 @@ _MAX_SCOPES: Final = 4_096
 _KINDS: Final = ("internal", "server", "client", "producer", "consumer")
 _STATUS_CODES: Final = ("unset", "ok", "error")
 _NOT_ENDED: Final = (0, None, (), None, "", "", EMPTY)
-_new_record: Final = tuple.__new__
+_new_record: Final = cast("Callable[[type[Record], tuple[object, ...]], Record]", tuple.__new__)
 
 
 class _Local(threading.local):
@@ -110,7 +110,8 @@ def _attributes_of(holder: object) -> Mapping[str, object]:
     try:
         copied: Mapping[str, object] = holder._attributes.copy()  # type: ignore[attr-defined]  # noqa: SLF001
     except AttributeError:
-        return dict(getattr(holder, "attributes", None) or EMPTY)
+        public: Mapping[str, object] = getattr(holder, "attributes", None) or EMPTY
+        return dict(public)
     return copied
 
 
@@ -211,7 +212,9 @@ def _site(attributes: Mapping[str, object]) -> CallSite:
     return site_from_attributes(attributes) or find_call_site(3)
 
 
-def capture_end_python(span: ReadableSpan, process: Process, seq: int, start: Record | None) -> Record:
+def capture_end_python(
+    span: ReadableSpan, process: Process, seq: int, start: Record | None
+) -> Record:
     """Return the final record of a span that has ended.
 
     Thread, task and call site stay those of the start: where the span was

@@ -121,7 +121,8 @@ def _end_meta(record: Record) -> str:
 
 
 def _other_meta(record: Record) -> str:
-    text = f'{_HEAD}"timestamp":"{format_ns(record.time_ns)}","event":{_name_fragment(record.name)}"'
+    time = format_ns(record.time_ns)
+    text = f'{_HEAD}"timestamp":"{time}","event":{_name_fragment(record.name)}"'
     if record.trace_id:
         text += f',"trace_id":"{record.trace_id}","span_id":"{record.span_id}"'
     text += (
@@ -205,7 +206,8 @@ def _choose_encoder() -> Encoder:
         meta_key=META_KEY,
         unset_status=UNSET_STATUS,
     )
-    return speed.encode_line
+    compiled: Encoder = speed.encode_line
+    return compiled
 
 
 encode_line: Final[Encoder] = _choose_encoder()

@@ -40,7 +40,7 @@ __all__ = ["decode_line"]
 _KINDS: Final = frozenset({"span", "log", "event", "process"})
 _PHASES: Final = frozenset({"start", "update", "end"})
 _READ_KEYS: Final = frozenset(
-    (
+    (  # noqa: SIM905 - read as one line
         "timestamp event trace_id span_id file line function provisional version kind phase "
         "seq process parent_span_id span_kind scope links thread task start duration_ns status "
         "events abandoned level logger"
@@ -73,7 +73,8 @@ def decode_line(line: bytes | str) -> Record:
 
     >>> from otel_ext.record.codec import encode_line
     >>> from otel_ext.record.model import Process, Record
-    >>> line = encode_line(Record("event", None, "deployed", 0, 1, Process("p"), attributes={"n": 1}))
+    >>> record = Record("event", None, "deployed", 0, 1, Process("p"), attributes={"n": 1})
+    >>> line = encode_line(record)
     >>> decode_line(line).attributes
     {'n': 1}
     """

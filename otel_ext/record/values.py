@@ -25,8 +25,9 @@ from __future__ import annotations
 import base64
 import math
 import re
-from collections.abc import Mapping, Sequence, Set
-from typing import Final, cast
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Final, TypeAlias, cast
 
 import orjson
 
@@ -46,6 +47,8 @@ MAX_DEPTH: Final = 64
 MAX_TEXT: Final = 65_536
 MAX_LINE_BYTES: Final = 1_048_576
 SHIELDED_META_KEY: Final = f"user.{META_KEY}"
+
+_Container: TypeAlias = "Mapping[object, object] | Sequence[object] | AbstractSet[object]"
 
 _MAX_ITEMS: Final = 100_000
 _NOTE_ROOM: Final = 40
@@ -70,7 +73,7 @@ def _make_safe(encoded: bytes) -> bytes:
 
 
 def encode_object(mapping: Mapping[str, object], budget: int = MAX_LINE_BYTES) -> bytes:
-    """Return `mapping` as a JSON object in UTF-8, whatever it holds; never raises.
+    r"""Return `mapping` as a JSON object in UTF-8, whatever it holds; never raises.
 
     Args:
         mapping: The user's data, such as span attributes.
@@ -78,7 +81,7 @@ def encode_object(mapping: Mapping[str, object], budget: int = MAX_LINE_BYTES) -
 
     >>> encode_object({"user": "ann", "sizes": (1, 2)})
     b'{"user":"ann","sizes":[1,2]}'
-    >>> encode_object({"ratio": float("nan"), "key": b"\\x00\\xff"})
+    >>> encode_object({"ratio": float("nan"), "key": b"\x00\xff"})
     b'{"ratio":"NaN","key":"AP8="}'
     """
     try:
@@ -106,10 +109,10 @@ def encode_value(value: object) -> bytes:
 
 
 def encode_text(value: str) -> bytes:
-    """Return `value` as a JSON string in UTF-8; never raises.
+    r"""Return `value` as a JSON string in UTF-8; never raises.
 
     >>> encode_text('say "hi"')
-    b'"say \\\\"hi\\\\""'
+    b'"say \\"hi\\""'
     """
     try:
         encoded = orjson.dumps(value)
@@ -196,16 +199,12 @@ def _clean(value: object, depth: int) -> object:
 
 
 def _clean_unguarded(value: object, depth: int) -> object:
-    if value is None or value is True or value is False:
-        return value
-    if isinstance(value, str):
-        return _clean_text(str.__str__(value))
-    if isinstance(value, (int, float)):
-        return _clean_number(value)
+    if value is None or isinstance(value, (bool, str, int, float)):
+        return _clean_scalar(value)
     if isinstance(value, (bytes, bytearray, memoryview)):
-        return _clean_text(base64.b64encode(value).decode())
-    if isinstance(value, (Mapping, Sequence, Set)):
-        return _clean_container(value, depth)
+        return _clean_text(base64.b64encode(cast("bytes", value)).decode())
+    if isinstance(value, (Mapping, Sequence, AbstractSet)):
+        return _clean_container(cast("_Container", value), depth)
     try:
         # Dates, enums, UUIDs, dataclasses: the encoder's own way, cleaned again.
         return _clean(orjson.loads(orjson.dumps(value)), depth + 1)
@@ -213,10 +212,13 @@ def _clean_unguarded(value: object, depth: int) -> object:
         return _clean_text(_text_of(value))
 
 
-def _clean_container(
-    value: Mapping[object, object] | Sequence[object] | Set[object],
-    depth: int,
-) -> object:
+def _clean_scalar(value: bool | str | float | None) -> object:  # noqa: FBT001 - any value
+    if isinstance(value, str):
+        return _clean_text(str.__str__(value))
+    return value if value is None or isinstance(value, bool) else _clean_number(value)
+
+
+def _clean_container(value: _Container, depth: int) -> object:
     if depth >= MAX_DEPTH:
         return "<too deep>"
     items: list[object] = list(value.items()) if isinstance(value, Mapping) else list(value)

@@ -9,6 +9,7 @@ was dropped is not kept alive (opentelemetry-python#4449).
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, Final
 from weakref import WeakMethod
@@ -28,10 +29,9 @@ def _run_hooks() -> None:
         if method is None:
             _hooks.pop(number, None)
             continue
-        try:
+        # A child must start, whatever happens here.
+        with suppress(Exception):
             method()
-        except Exception:  # noqa: BLE001, S110 - a child must start whatever happens here
-            pass
 
 
 def after_fork_in_child(method: Callable[[], None]) -> None:

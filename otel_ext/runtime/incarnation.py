@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["Incarnation", "boot_id", "current", "process_start_time"]
 
 _BOOT_ID_FILE: Final = Path("/proc/sys/kernel/random/boot_id")
-_MAX_RESOURCES: Final = 64
+_MAX_RESOURCES: Final = 256
+_MAX_KNOWN: Final = 1_024
 
 
 def boot_id() -> str:
@@ -62,7 +63,10 @@ class Incarnation:
     """
 
     __slots__ = (
+        "_first",
+        "_known",
         "_last",
+        "_numbers",
         "_processes",
         "_seq",
         "boot_id",
@@ -84,7 +88,10 @@ class Incarnation:
         self._seq = count(1)
         # One step of the interpreter, so numbers are unique without a lock.
         self.next_seq: Callable[[], int] = self._seq.__next__
-        self._processes: dict[int, tuple[object, Process]] = {}
+        self._first: dict[str, dict[str, object]] = {}
+        self._numbers = count(2)
+        self._processes: list[Process] = []
+        self._known: dict[int, tuple[object, Process]] = {}
         self._last: tuple[object, Process] | None = None
 
     @property
@@ -97,7 +104,8 @@ class Incarnation:
 
         The first resource stands under the incarnation's id. A program with
         several providers has several resources; each further one stands under
-        `ID.2`, `ID.3` and so on, with a process record of its own.
+        `ID.2`, `ID.3` and so on, with a process record of its own. Beyond 256 of
+        them the rest stand under the first.
 
         Args:
             resource: An OpenTelemetry `Resource`, a mapping, or None for "the first one".
@@ -107,29 +115,39 @@ class Incarnation:
             return last[1]
         if resource is None:
             resource = getattr(trace.get_tracer_provider(), "resource", None)
-        known = self._processes.get(id(resource))
-        if known is None:
-            known = self._remember(resource)
+        known = self._known.get(id(resource)) or self._remember(resource)
         if last is None:
             self._last = known
         return known[1]
 
     def _remember(self, resource: object) -> tuple[object, Process]:
+        if len(self._known) >= _MAX_KNOWN:
+            self._known = {}
+        found = getattr(resource, "attributes", resource) or EMPTY
+        process = self._process_with(dict(cast("Mapping[str, object]", found)))
+        # Holding the resource keeps its id() from being used again.
+        return self._known.setdefault(id(resource), (resource, process))
+
+    def _process_with(self, attributes: dict[str, object]) -> Process:
+        """Return the process with these attributes; providers with equal ones share it."""
+        # One step: of threads that are first at the same time, one is.
+        first = self._first.setdefault("resource", attributes)
+        for process in list(self._processes):
+            if process.resource == attributes:
+                return process
         if len(self._processes) >= _MAX_RESOURCES:
-            return next(iter(self._processes.values()))
-        attributes = cast("Mapping[str, object]", getattr(resource, "attributes", resource) or EMPTY)
-        number = len(self._processes) + 1
+            return self._processes[0]
         process = Process(
-            id=self.id if number == 1 else f"{self.id}.{number}",
+            id=self.id if first == attributes else f"{self.id}.{next(self._numbers)}",
             pid=self.pid,
             start_time=self.start_time,
             boot_id=self.boot_id,
             host=self.host,
             argv=tuple(getattr(sys, "orig_argv", sys.argv)),
-            resource=dict(attributes),
+            resource=attributes,
         )
-        # Holding the resource keeps its id() from being used again.
-        return self._processes.setdefault(id(resource), (resource, process))
+        self._processes.append(process)
+        return process
 
 
 class _Holder:

@@ -58,14 +58,15 @@ def process_start_record(process: Process, seq: int) -> Record:
     return process_record(PROCESS_START, process, seq, facts)
 
 
-def process_end_record(process: Process, seq: int) -> Record:
+def process_end_record(process: Process, seq: int, totals: Mapping[str, object] = EMPTY) -> Record:
     """Return the record that closes the file of `process` in good order.
 
     Args:
         process: The process as its start record named it.
         seq: The record's number within the process.
+        totals: What became of its records, as in a heartbeat.
     """
-    return process_record(PROCESS_END, process, seq)
+    return process_record(PROCESS_END, process, seq, totals)
 
 
 def process_record(

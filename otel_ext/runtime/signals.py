@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["chain_sigterm"]
 
 
-def chain_sigterm(callback: Callable[[], None]) -> Callable[[], None]:
+def chain_sigterm(
+    callback: Callable[[], None], last: Callable[[], None] | None = None
+) -> Callable[[], None]:
     """Call `callback` at SIGTERM, then do what would have been done without us.
 
     A handler of the user's is called as if it had been called directly; the
@@ -30,6 +32,8 @@ def chain_sigterm(callback: Callable[[], None]) -> Callable[[], None]:
         callback: Quick and bounded in time; runs on the main thread between
             two instructions of whatever it did, so it must take no lock that
             the main thread may hold.
+        last: The same, called instead where the signal ends the process: there
+            is no later. Default: `callback`.
 
     Returns:
         A function that restores what was there, if ours is still in place.
@@ -48,13 +52,14 @@ def chain_sigterm(callback: Callable[[], None]) -> Callable[[], None]:
         return _nothing
 
     def handle(number: int, frame: FrameType | None) -> None:
+        ends = before == signal.SIG_DFL
         try:
-            callback()
+            (last if ends and last is not None else callback)()
         except Exception as error:  # noqa: BLE001 - the user's handler must still run
             report_problem("SIGTERM: what was to be done before the end failed", error)
         if callable(before):
             before(number, frame)
-        elif before == signal.SIG_DFL:
+        elif ends:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             signal.raise_signal(signal.SIGTERM)
 

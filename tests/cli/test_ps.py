@@ -20,7 +20,7 @@ from tests.cli.watched import (
     states,
     waiting_for,
 )
-from tests.programs import OTEL_EXT, execute
+from tests.programs import OTEL_EXT, execute, python, started, wait_until, write_program
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,7 +90,7 @@ def test_a_stopped_program_is_told_as_hung(tmp_path: Path) -> None:
 
 
 def test_a_call_that_holds_the_interpreter_is_told_as_hung(tmp_path: Path) -> None:
-    """A regular expression that never ends lets no other thread run; its spans show all the same."""
+    """A regular expression that never ends lets no other thread run; its spans show anyway."""
     hung: dict[str, object] = {"checkout": "hung", "pay": "hung"}
     with shop(tmp_path, body=HOLDS_INTERPRETER) as process:
         assert waiting_for(tmp_path, hung) == hung
@@ -148,8 +148,6 @@ with tracer.start_as_current_span("parent"):
 
 def test_a_tree_goes_across_processes(tmp_path: Path) -> None:
     """A span of a forked child stands under the parent process's span of the same trace."""
-    from tests.programs import python, started, wait_until, write_program  # noqa: PLC0415
-
     program = write_program(tmp_path, PARENT_AND_CHILD)
     with started(python(program), cwd=tmp_path) as process:
         try:

@@ -6,21 +6,27 @@ import json
 import os
 import socket
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from otel_ext.cli.main import main
+from otel_ext.cli.running import Collector
+from otel_ext.cli.running_table import Look, table_lines
+from otel_ext.exporters.console_text import Painter, cells
 from otel_ext.journal.layout import BOX_FOLDER
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import CallSite, Process, Record
 from otel_ext.runtime.process_records import process_end_record, process_start_record
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 # A process of an earlier boot of this machine: beyond doubt dead.
 DEAD = Process("00000000-7-5-00000000", 7, 5, "00000000-0000", socket.gethostname(), ("app.py",))
 # One of another machine, of which nothing is known.
 FAR = Process("11111111-8-5-00000000", 8, 5, "11111111-1111", "far-away.example", ("far.py",))
-EVIL = "\x1b]0;owned\x07\x1b[2J\u202e‮\x9b31m\nevil"
+EVIL = "\x1b]0;owned\x07\x1b[2J\u202e\x9b31m\nevil"
 
 
 def span(
@@ -48,7 +54,7 @@ def test_hostile_names_cannot_reach_the_terminal(
     words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Escape sequences, direction marks and line breaks in data are shown, not obeyed."""
-    evil = DEAD.__class__(*(DEAD.id, 7, 5, "00000000-0000", DEAD.host, (EVIL,)))
+    evil = Process(DEAD.id, 7, 5, "00000000-0000", DEAD.host, (EVIL,))
     record = span(EVIL)._replace(
         site=CallSite(EVIL, 3, EVIL), attributes={EVIL: EVIL}, process=evil
     )
@@ -109,11 +115,24 @@ def test_old_segments_and_closed_files_are_not_read(
 ) -> None:
     """Only the newest segment counts, and of a process that ended in order none does."""
     first = write(tmp_path, DEAD, span("in an old segment", 2))
+    os.utime(first, (time.time() - 60,) * 2)
     first.with_name(f"{DEAD.id}.1.jsonl").write_bytes(encode_line(span("in the newest", 3)))
     write(tmp_path, FAR, span("closed", 4, FAR), process_end_record(FAR, 9))
     assert main(["ps", "--all", "--json", str(tmp_path)]) == 0
     names = [json.loads(line)["name"] for line in capsys.readouterr().out.splitlines()]
     assert names == ["in the newest"]
+
+
+def test_the_segment_before_counts_until_the_newest_is_complete(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Killed amid a change of files, a process's spans are found in the file before."""
+    first = write(tmp_path, DEAD, span("open", 2), span("ended", 3))
+    again = encode_line(span("ended", 3)) + encode_line(span("ended", 3, phase="end"))
+    first.with_name(f"{DEAD.id}.1.jsonl").write_bytes(again)
+    assert main(["ps", "--json", str(tmp_path)]) == 0
+    names = [json.loads(line)["name"] for line in capsys.readouterr().out.splitlines()]
+    assert names == ["open"]
 
 
 def test_spans_of_other_machines_only_with_all(
@@ -158,10 +177,6 @@ def test_a_deep_tree_fits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 @pytest.mark.parametrize("width", [20, 40, 80, 120, 200])
 def test_lines_fit_the_terminal(width: int, tmp_path: Path) -> None:
     """On a terminal no line is wider than it; the ends of long places stay readable."""
-    from otel_ext.cli.running import Collector  # noqa: PLC0415
-    from otel_ext.cli.running_table import Look, table_lines  # noqa: PLC0415
-    from otel_ext.exporters.console_text import Painter, cells  # noqa: PLC0415
-
     site = CallSite("/very/long/path/to/the/package/with/many/folders/jobs.py", 1234, "Batch.run")
     named = span("日本語の長い名前" * 6, 2)._replace(site=site)
     write(tmp_path, DEAD, named, span("short", 3))

@@ -45,7 +45,7 @@ def line(phase: str, number: int, seq: int, kind: str = "plain") -> bytes:
     return b"\0" * 16 + plain if kind == "behind zeros" else plain
 
 
-KINDS = st.sampled_from(["plain", "plain", "compat", "other order", "behind damage", "behind zeros"])
+KINDS = st.sampled_from(["plain", "compat", "other order", "behind damage", "behind zeros"])
 STEPS = st.lists(
     st.tuples(st.sampled_from(["start", "update", "end"]), st.integers(1, 6), KINDS), max_size=40
 )
@@ -121,7 +121,8 @@ open("ready-" + sys.argv[3], "w").close()
             looks += 1
             time.sleep(0.01)
         time.sleep(0.3)
-    ends = {r.span_id: r.time_ns for r in spans_in(tmp_path / "traces", "short") if r.phase == "end"}
+    records = spans_in(tmp_path / "traces", "short")
+    ends = {record.span_id: record.time_ns for record in records if record.phase == "end"}
     # An end is stamped a moment before it is stored.
     wrong = [key for at, key in seen if key in ends and ends[key] < at - SLACK_NS]
     assert not wrong, f"{len(wrong)} of {len(seen)} in {looks} looks"

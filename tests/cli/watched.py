@@ -11,7 +11,7 @@ from tests.programs import OTEL_EXT, execute, python, started, write_program
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Sequence
     from pathlib import Path
 
     from tests.programs import Done
@@ -47,7 +47,7 @@ import re
 @contextmanager
 def shop(
     folder: Path, *, body: str = WAITS, name: str = "one", **settings: object
-) -> Iterator[subprocess.Popen[bytes]]:
+) -> Generator[subprocess.Popen[bytes]]:
     """Run a program with two open spans; its records go to `traces` in `folder`."""
     program = write_program(folder, PROGRAM % body, f"shop_{name}.py")
     command = python(program, "traces", repr(settings), name)

@@ -177,7 +177,7 @@ def test_a_process_elsewhere_gets_its_grace(tmp_path: Path) -> None:
 
 
 def test_a_process_of_an_earlier_boot_is_dead(tmp_path: Path) -> None:
-    """After a reboot of this host, what ran before is ended, once it is a minute ago."""
+    """After a reboot of this host, what ran before is ended, once it was silent for a while."""
     process = "00000000-7-1-0000000a"
     facts = {"pid": 7, "start_time": 1, "boot_id": "0" * 36, "host": own_identity().host}
     first = Record("process", None, "process.start", 10**18, 1, Process(process), extra=facts)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_ext.journal.layout import BOX_FOLDER
+from otel_ext.journal.recovery import recover
 from otel_ext.journal.writer import Journal, open_writer
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.health import health
@@ -297,3 +298,32 @@ def test_the_program_ends_at_once_however_it_ends(tmp_path: Path) -> None:
     run(text, tmp_path)
     assert time.monotonic() - began < 20
     assert len(list((tmp_path / BOX_FOLDER).iterdir())) == 1
+
+
+@pytest.mark.needs("strace")
+def test_a_disk_that_hangs_holds_nobody_up(tmp_path: Path) -> None:
+    """With the worker stuck in the kernel, flush and close come back, and the box stays."""
+    text = """
+        import sys, time
+        from pathlib import Path
+        from otel_ext.journal.writer import Journal
+        from otel_ext.runtime.incarnation import current
+        from otel_ext.runtime.worker import shared_worker
+        from tests.journal.making import ALONE, line
+        journal = Journal(Path(sys.argv[1]), ALONE, worker=shared_worker())
+        journal.append(line(1, current().id))
+        time.sleep(1.5)
+        journal.append(line(2, current().id))
+        began = time.monotonic()
+        print(journal.flush(300), journal.close(), round(time.monotonic() - began, 1))
+    """
+    inject = ["strace", "-f", "-o", "/dev/null", "-e", "inject=fdatasync:delay_enter=8000000"]
+    done = subprocess.run(
+        [*inject, *program(text, tmp_path)], capture_output=True, text=True, check=True, timeout=50
+    )
+    flushed, closed, seconds = done.stdout.split()
+    assert (flushed, closed) == ("False", "False")
+    assert float(seconds) < 4.0
+    report = recover(tmp_path)
+    assert [one.lines for one in report.recovered] == [1]
+    assert seqs_in(tmp_path)[:2] == [1, 2]

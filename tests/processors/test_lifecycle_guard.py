@@ -264,7 +264,7 @@ def test_spans_from_signal_handlers_and_finalizers(tmp_path: Path) -> None:
         def __del__(self) -> None:
             note("finalizer")
 
-    def on_alarm(number: int, frame: object) -> None:
+    def on_alarm(_number: int, _frame: object) -> None:
         note("signal")
 
     before = signal.signal(signal.SIGALRM, on_alarm)

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from otel_ext.record.model import ThreadInfo
+
 PROCESS = Process("b00t-7-1-cafe0001")
 CONTEXT = SpanContext(1, 2, is_remote=False)
 
@@ -39,11 +41,11 @@ def new_span(**fields: Any) -> Span:  # noqa: ANN401 - what start_span takes
 
 
 def test_the_private_attribute_is_still_there() -> None:
-    """Tells when the SDK has no `_attributes` with a `copy` any more: the quick way is gone then."""
+    """Tells when the SDK has no `_attributes` to copy any more: the quick way is gone then."""
     span = new_span(attributes={"a": 1}, links=[Link(CONTEXT, {"b": 2})])
     span.add_event("e", {"c": 3})
     for holder in (span, span.links[0], span.events[0]):
-        private = holder._attributes  # type: ignore[union-attr] # noqa: SLF001
+        private: Any = holder._attributes  # noqa: SLF001
         assert dict(private.copy()) == dict(holder.attributes or {})
         assert private.copy() is not private
 
@@ -153,7 +155,7 @@ def test_scopes_are_described_once_and_bounded(monkeypatch: pytest.MonkeyPatch) 
 def test_thread_is_described_once() -> None:
     """Each thread has one description, with its identifier and name."""
     assert current_thread() is current_thread()
-    found = []
+    found: list[ThreadInfo] = []
     thread = threading.Thread(target=lambda: found.append(current_thread()), name="other")
     thread.start()
     thread.join()

@@ -66,7 +66,7 @@ def test_edges(time_ns: int, text: str) -> None:
         "2026-02-30T00:00:00.000000Z",
         "2026-11-20T25:00:00.000000Z",
         "0000-01-01T00:00:00.000000Z",
-        "２０２６-11-20T16:00:00.000000Z",
+        "\uff12026-11-20T16:00:00.000000Z",
     ],
 )
 def test_other_forms_are_refused(text: str) -> None:
@@ -82,9 +82,8 @@ def test_threads_never_mix_their_seconds() -> None:
 
     def work(second: int) -> None:
         expected = format_ns(second * 10**9)
-        for _ in range(3_000):
-            if format_ns(second * 10**9) != expected:
-                wrong.append(expected)
+        got = [format_ns(second * 10**9) for _ in range(3_000)]
+        wrong.extend(text for text in got if text != expected)
 
     threads = [threading.Thread(target=work, args=(number * 86_400,)) for number in range(6)]
     for thread in threads:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
+import datetime as dt
 import decimal
 import enum
 import json
 import uuid
 from collections import UserDict, deque
 from collections.abc import Iterator, Mapping
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import orjson
 import pytest
@@ -47,7 +47,7 @@ class Lying:
 
     def __str__(self) -> Any:  # noqa: ANN401 - that is the point
         """Return something else."""
-        return 7
+        return 7  # noqa: PLE0307
 
 
 class HostileMapping(Mapping[str, object]):
@@ -72,8 +72,8 @@ class HostileText(str):
 class HostileNumber(int):
     """A number that cannot be compared."""
 
-    __le__ = __ge__ = __lt__ = __gt__ = __eq__ = bad  # type: ignore[assignment]
-    __hash__ = None  # type: ignore[assignment]
+    __le__ = __ge__ = __lt__ = __gt__ = __eq__ = bad
+    __hash__ = bad
 
 
 class Colour(enum.Enum):
@@ -118,7 +118,7 @@ HUGE = 10**5_000
         (UserDict({"a": 1}), {"a": 1}),
         ({1: "a", None: "b", 2.5: "c"}, {"1": "a", "None": "b", "2.5": "c"}),
         (range(3), [0, 1, 2]),
-        (datetime.date(2026, 11, 20), "2026-11-20"),
+        (dt.date(2026, 11, 20), "2026-11-20"),
         (uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001"),
         (Colour.RED, "red"),
         (Point(1, float("nan")), {"x": 1, "y": None}),
@@ -167,14 +167,14 @@ def test_deep_nesting_ends() -> None:
     found = json.loads(encode_object({"deep": deep, "good": 1}))
     assert found["good"] == 1
     levels = 1
-    inner = found["deep"]
+    inner: object = found["deep"]
     while isinstance(inner, list):
         levels += 1
-        inner = inner[0]
+        inner = cast("list[object]", inner)[0]
     assert inner == "<too deep>"
     assert levels == MAX_DEPTH
     while deep:  # the interpreter's own clean-up of such nests may run deep, too
-        deep = deep.pop()  # type: ignore[assignment]
+        deep = cast("list[object]", deep.pop())
 
 
 def test_value_that_holds_itself() -> None:
@@ -248,17 +248,19 @@ anything = st.recursive(
     | st.datetimes()
     | st.uuids()
     | st.sampled_from([Mute(), Lying(), object(), 10**4_000, "\ud800"]),
-    lambda inner: st.lists(inner)
-    | st.tuples(inner, inner)
-    | st.frozensets(st.integers())
-    | st.dictionaries(st.text() | st.integers() | st.none(), inner),
+    lambda inner: (
+        st.lists(inner)
+        | st.tuples(inner, inner)
+        | st.frozensets(st.integers())
+        | st.dictionaries(st.text() | st.integers() | st.none(), inner)
+    ),
     max_leaves=30,
 )
 
 
 @given(st.dictionaries(st.text(), anything))
 def test_anything_becomes_strict_json(mapping: dict[str, object]) -> None:
-    """Whatever is in it: strict JSON, in UTF-8, on one line, that is the same when read and written."""
+    """Whatever is in it: strict JSON, on one line, the same again when read and written."""
     encoded = encode_object(mapping)
     found = orjson.loads(encoded)
     assert json.loads(encoded) == found

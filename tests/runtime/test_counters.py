@@ -41,7 +41,7 @@ def test_threads_and_signals_lose_no_count() -> None:
     counters = Counters()
     signals = [0]
 
-    def on_alarm(number: int, frame: object) -> None:
+    def on_alarm(_number: int, _frame: object) -> None:
         signals[0] += 1
         counters.add("n")
 

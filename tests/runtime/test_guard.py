@@ -6,14 +6,14 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-import pytest
-
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import ProblemReporter, report_problem
 from tests.programs import execute, write_program
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 
 def test_problem_is_one_line_on_stderr(capfd: pytest.CaptureFixture[str]) -> None:

@@ -64,13 +64,47 @@ def test_numbers_are_unique_under_threads() -> None:
 def test_first_resource_has_the_id_further_ones_a_number() -> None:
     """Each resource is one process object; beyond the bound they share the first."""
     one = Incarnation()
-    resources = [Resource({"n": number}) for number in range(70)]
+    resources = [Resource({"n": number}) for number in range(300)]
     processes = [one.process_for(resource) for resource in resources]
     assert processes[0].id == one.id
     assert processes[1].id == f"{one.id}.2"
     assert processes[1].resource == {"n": 1}
     assert one.process_for(resources[1]) is processes[1]
-    assert processes[69] is processes[0]
+    assert len({process.id for process in processes}) == 256
+    assert processes[299] is processes[0]
+
+
+def test_equal_resources_are_one_process() -> None:
+    """Providers with equal resources share a process; thousands of them fill no memory."""
+    one = Incarnation()
+    first = one.process_for(Resource({"service.name": "app"}))
+    other = one.process_for(Resource({"service.name": "other"}))
+    for _ in range(3_000):
+        assert one.process_for(Resource({"service.name": "app"})) is first
+    assert one.process_for(Resource({"service.name": "other"})) is other
+    assert len(one._known) <= 1_024  # noqa: SLF001 - its size is what is tested
+
+
+def test_threads_with_different_resources_get_different_ids() -> None:
+    """Resources that are seen for the first time at the same moment are told apart."""
+    one = Incarnation()
+    barrier = threading.Barrier(16)
+    found: list[tuple[int, str]] = []
+
+    def ask(number: int) -> None:
+        barrier.wait()
+        process = one.process_for(Resource({"n": number % 8}))
+        found.append((cast("int", process.resource["n"]), process.id))
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({process_id for _, process_id in found}) >= 8
+    owners: dict[str, int] = {}
+    assert all(owners.setdefault(process_id, number) == number for number, process_id in found)
+    assert one.id in owners
 
 
 def test_no_resource_means_the_first() -> None:
@@ -146,9 +180,19 @@ def test_long_command_line_is_bounded() -> None:
     process = one.process_for(Resource({}))
     process.argv = tuple("x" * 10_000 for _ in range(1_000))
     argv = cast("list[str]", process_start_record(process, 1).extra["argv"])
-    assert len(argv) == 257
-    assert argv[-1] == "<left out: 744 arguments>"
-    assert max(map(len, argv)) == 4_096
+    assert argv[-1] == f"<left out: {1_000 - len(argv) + 1} arguments>"
+    assert sum(map(len, argv)) < 20_000
+    process.argv = ("python", "app.py", "--flag")
+    assert process_start_record(process, 1).extra["argv"] == ["python", "app.py", "--flag"]
+
+
+def test_long_resource_is_bounded() -> None:
+    """A resource without end is cut with a note, so that the record stays readable."""
+    one = Incarnation()
+    process = one.process_for({f"key {number}": "x" * 100 for number in range(10_000)})
+    resource = cast("dict[str, object]", process_start_record(process, 1).extra["resource"])
+    assert len(resource) < 1_000
+    assert resource["…"] == f"<left out: {10_000 - len(resource) + 1} attributes>"
 
 
 def test_program_without_a_main_script(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,117 @@
+"""What an OTLP/HTTP receiver answers, which the stock exporters keep to themselves."""
+
+from __future__ import annotations
+
+import math
+import os
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from time import time
+from typing import TYPE_CHECKING, Any, Final
+
+import requests
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+from otel_ext.protocols import SendResult
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["AnsweringSession", "make_session"]
+
+# OTLP's own list of what may succeed later (OTLP/HTTP, "Retryable response codes").
+_RETRYABLE: Final = frozenset({429, 502, 503, 504})
+_OK: Final = range(200, 300)
+_LONGEST_MESSAGE: Final = 300
+# Each names an entry point that makes the session, with a user's credentials.
+_PROVIDERS: Final = (
+    "OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER",
+    "OTEL_PYTHON_EXPORTER_OTLP_HTTP_{signal}_CREDENTIAL_PROVIDER",
+)
+
+
+class AnsweringSession(requests.Session):
+    """A session that remembers the last answer, or why there was none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._answer: requests.Response | None = None
+        self._error = ""
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:  # noqa: ANN401 - as its base
+        """Send one request."""
+        self._answer = None
+        try:
+            self._answer = super().send(request, **kwargs)
+        except Exception as error:
+            self._error = f"{type(error).__name__}: {error}"[:_LONGEST_MESSAGE]
+            raise
+        return self._answer
+
+    def result(self, signal: str) -> SendResult:
+        """Return what became of the batch that was sent last.
+
+        Args:
+            signal: `TRACES` or `LOGS`.
+        """
+        answer = self._answer
+        if answer is None:
+            return SendResult(ok=False, retry=True, message=self._error)
+        if answer.status_code in _OK:
+            rejected, message = _partial_success(signal, answer.content)
+            return SendResult(ok=True, rejected=rejected, message=message)
+        return SendResult(
+            ok=False,
+            retry=answer.status_code in _RETRYABLE,
+            retry_after=_retry_after(answer.headers),
+            message=f"{answer.url} answered {answer.status_code} {answer.reason}",
+        )
+
+
+def make_session(signal: str) -> AnsweringSession | None:
+    """Return a session for a stock exporter; None where the environment names another.
+
+    Args:
+        signal: `TRACES` or `LOGS`.
+    """
+    if any(os.environ.get(name.format(signal=signal)) for name in _PROVIDERS):
+        return None
+    return AnsweringSession()
+
+
+def _partial_success(signal: str, body: bytes) -> tuple[int, str]:
+    """Return how many records an answer of success refuses, and why."""
+    if not body:
+        return 0, ""
+    try:
+        if signal == "TRACES":
+            traces = ExportTraceServiceResponse.FromString(body).partial_success
+            return max(traces.rejected_spans, 0), traces.error_message[:_LONGEST_MESSAGE]
+        logs = ExportLogsServiceResponse.FromString(body).partial_success
+        return max(logs.rejected_log_records, 0), logs.error_message[:_LONGEST_MESSAGE]
+    except DecodeError:  # such as `{}` from a server that always speaks JSON
+        return 0, ""
+
+
+def _retry_after(headers: Mapping[str, str]) -> float:
+    """Return the seconds that the header `Retry-After` asks for; 0 if it does not."""
+    value = headers.get("retry-after", "").strip()
+    if not value:
+        return 0.0
+    try:
+        seconds = float(value)
+    except ValueError:
+        return max(_seconds_until(value), 0.0)
+    return max(seconds, 0.0) if math.isfinite(seconds) else 0.0
+
+
+def _seconds_until(date: str) -> float:
+    try:
+        moment: datetime = parsedate_to_datetime(date)
+    except (TypeError, ValueError):
+        return 0.0
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    return moment.timestamp() - time()

@@ -1,0 +1,61 @@
+"""Asking programs through their boxes: who answers, who does not, and what is left alone."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from otel_ext.cli.asking import ask
+from otel_ext.cli.running import Collector
+from otel_ext.journal.layout import HEADER_SIZE
+from tests.cli.watched import shop
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from otel_ext.cli.running_process import RunningProcess
+
+
+def processes(folder: Path) -> tuple[RunningProcess, ...]:
+    """Return the processes of the folder `traces`."""
+    return Collector([folder / "traces"]).collect().processes
+
+
+def test_a_program_answers_each_time(tmp_path: Path) -> None:
+    """Each request is answered by one update for each open span, with the place it is at."""
+    with shop(tmp_path):
+        collector = Collector([tmp_path / "traces"])
+        seen: list[int] = []
+        for _ in range(3):
+            assert ask(collector.collect().processes) == []
+            updates = [span.update for span in collector.collect().spans]
+            assert all(update is not None and update.extra.get("stack") for update in updates)
+            seen += [update.seq for update in updates if update is not None]
+    assert len(set(seen)) == 6
+
+
+def test_a_box_that_is_none_is_not_written_to(tmp_path: Path) -> None:
+    """Only a file with the header of a box is written to; others stay as they are."""
+    with shop(tmp_path):
+        (process,) = processes(tmp_path)
+    other = tmp_path / "precious"
+    other.write_bytes(b"x" * HEADER_SIZE)
+    missing = tmp_path / "missing"
+    link = tmp_path / "link"
+    link.symlink_to(process.boxes[0])
+    began = time.monotonic()
+    asked = process._replace(condition="alive", boxes=(other, missing, link))
+    assert ask([asked]) == [asked]
+    assert other.read_bytes() == b"x" * HEADER_SIZE
+    assert time.monotonic() - began < 20
+
+
+def test_a_dead_process_is_not_asked(tmp_path: Path) -> None:
+    """The box of a process that is gone is left as it is: it is evidence."""
+    with shop(tmp_path) as process:
+        process.kill()
+        process.wait()
+        (dead,) = processes(tmp_path)
+        before = dead.boxes[0].read_bytes()
+        assert ask([dead]) == []
+        assert dead.boxes[0].read_bytes() == before

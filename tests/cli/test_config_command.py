@@ -1,0 +1,93 @@
+"""`otel-ext config` and `otel-ext dump`: settings with their sources; stacks of open spans."""
+
+from __future__ import annotations
+
+import json
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_ext.config import SETTINGS
+from tests.cli.watched import columns, look, shop
+from tests.programs import OTEL_EXT, environment, execute
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_every_setting_with_value_source_and_variable(tmp_path: Path) -> None:
+    """The table has all settings; each tells which layer set it, a file with its line."""
+    (tmp_path / "otel-ext.toml").write_text('output = "spans"\nsync = "never"\n')
+    env = environment(OTEL_EXT_SYNC="always")
+    done = execute([OTEL_EXT, "config"], cwd=tmp_path, env=env)
+    header, *rows = columns(done.out)
+    assert header == ["SETTING", "VALUE", "SOURCE", "ENVIRONMENT VARIABLE"]
+    by_name = {row[0]: row[1:] for row in rows}
+    assert list(by_name) == [setting.name for setting in SETTINGS]
+    assert by_name["output"][:2] == [str(tmp_path / "spans"), f"{tmp_path}/otel-ext.toml:1"]
+    assert by_name["sync"] == ["always", "environment variable OTEL_EXT_SYNC", "OTEL_EXT_SYNC"]
+    assert by_name["box-size"] == ["8 MiB", "default", "OTEL_EXT_BOX_SIZE"]
+    assert (done.code, done.err) == (0, "")
+
+
+def test_only_what_was_changed(tmp_path: Path) -> None:
+    """--changed leaves defaults out; with none left it says so."""
+    env = environment(OTEL_EXT_SYNC="always")
+    done = execute([OTEL_EXT, "config", "--changed"], cwd=tmp_path, env=env)
+    assert [row[0] for row in columns(done.out)] == ["SETTING", "sync"]
+    done = execute([OTEL_EXT, "config", "--changed"], cwd=tmp_path)
+    assert (done.code, done.out) == (0, "")
+    assert "every setting has its default" in done.err
+
+
+def test_config_as_json(tmp_path: Path) -> None:
+    """--json: file, warnings, and each setting with value, text, default, layer and source."""
+    env = environment(OTEL_EXT_BOX_SIZE="1MiB", OTEL_EXT_SYNK="x")
+    done = execute([OTEL_EXT, "config", "--json"], cwd=tmp_path, env=env)
+    found = json.loads(done.out)
+    assert list(found) == ["file", "warnings", "settings"]
+    (box,) = [one for one in found["settings"] if one["name"] == "box-size"]
+    assert (box["value"], box["text"], box["layer"]) == (2**20, "1 MiB", "environment")
+    assert "OTEL_EXT_SYNK" in found["warnings"][0]
+    assert (found["file"], done.err) == (None, "")
+
+
+@pytest.mark.parametrize(
+    ("env", "words", "said"),
+    [
+        ({"OTEL_EXT_SYNC": "often"}, [], "sync: 'often' (environment variable OTEL_EXT_SYNC)"),
+        ({}, ["--config", "missing.toml"], "missing.toml does not exist"),
+    ],
+)
+def test_a_wrong_setting_is_named(
+    tmp_path: Path, env: dict[str, str], words: list[str], said: str
+) -> None:
+    """What is wrong is one message with key, value and source; exit code 2."""
+    done = execute([OTEL_EXT, "config", *words], cwd=tmp_path, env=environment(**env))
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err
+    assert "Traceback" not in done.err
+
+
+def test_dump_shows_whole_stacks(tmp_path: Path) -> None:
+    """`dump` asks the program and shows each span's stack, its own frame marked."""
+    with shop(tmp_path) as process:
+        done = look(tmp_path, "dump")
+        spans = [json.loads(line) for line in look(tmp_path, "dump", "--json").out.splitlines()]
+    assert f"process {process.pid} shop_one.py" in done.out
+    assert "> shop_one.py:10 wait_for_the_bank" in done.out
+    assert "opened at shop_one.py:12 " in done.out
+    assert [frame["function"] for frame in spans[1]["stack"]] == ["wait_for_the_bank", "<module>"]
+    assert (done.code, done.err) == (0, "")
+
+
+def test_dump_of_a_stopped_program_says_so(tmp_path: Path) -> None:
+    """A program that does not answer is named; what it wrote last is shown."""
+    with shop(tmp_path) as process:
+        process.send_signal(signal.SIGSTOP)
+        done = look(tmp_path, "dump")
+        process.send_signal(signal.SIGCONT)
+    assert f"process {process.pid} shop_one.py does not answer" in done.err
+    assert "opened at shop_one.py:12 " in done.out
+    assert done.code == 0

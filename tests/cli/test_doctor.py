@@ -1,0 +1,119 @@
+"""`otel-ext doctor`: says what is well, what is not, and what to do."""
+
+from __future__ import annotations
+
+import json
+import signal
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from otel_ext.cli.doctor_install import versions_agree
+from otel_ext.cli.main import main
+from tests.cli.watched import look, shop
+from tests.programs import OTEL_EXT, environment, execute
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def parts_of(text: str) -> dict[str, dict[str, object]]:
+    """Return the checks of `doctor --json` by their part's name."""
+    found = cast("dict[str, object]", json.loads(text))
+    parts = cast("list[dict[str, object]]", found["parts"])
+    return {str(part["part"]): part for part in parts}
+
+
+def test_all_is_well(tmp_path: Path) -> None:
+    """With a program that records as it should, the exit code is 0 and all is well."""
+    with shop(tmp_path) as process:
+        done = look(tmp_path, "doctor")
+    assert "all is well" in done.out
+    assert f"ok    {process.pid} shop_one.py" in done.out
+    assert (done.code, done.err) == (0, "")
+
+
+def test_json_has_every_part(tmp_path: Path) -> None:
+    """--json: one object with each part's state, detail and hint."""
+    (tmp_path / "traces").mkdir(mode=0o700)
+    done = look(tmp_path, "doctor", "--json")
+    parts = parts_of(done.out)
+    assert {"Python", "OpenTelemetry", "codec", "configuration", "folder", "durability"} <= {*parts}
+    assert {"room", "distro", "instrumentations", "process identity", "pidfd"} <= {*parts}
+    assert {tuple(part) for part in parts.values()} == {
+        ("group", "part", "state", "detail", "hint")
+    }
+    assert json.loads(done.out)["healthy"] is (done.code == 0)
+
+
+def test_a_stopped_program_and_leftovers_are_unwell(tmp_path: Path) -> None:
+    """A stopped program and what a killed one left are named with the way out; exit code 1."""
+    with shop(tmp_path, name="one") as one, shop(tmp_path, name="two") as two:
+        two.kill()
+        two.wait()
+        one.send_signal(signal.SIGSTOP)
+        done = look(tmp_path, "doctor")
+        one.send_signal(signal.SIGCONT)
+    assert f"weak  {one.pid} shop_one.py" in done.out
+    assert f"kill -CONT {one.pid}" in done.out
+    assert "left 2 open spans" in done.out
+    assert f"otel-ext recover {tmp_path / 'traces'}" in " ".join(done.out.split())
+    assert done.code == 1
+
+
+@pytest.mark.parametrize(
+    ("variables", "part", "state", "said"),
+    [
+        ({"OTEL_EXT_SYNC": "often"}, "configuration", "failed", "'often'"),
+        ({"OTEL_EXT_SYNK": "never"}, "configuration", "degraded", "OTEL_EXT_SYNC"),
+        ({"OTEL_SDK_DISABLED": "true"}, "OTEL_SDK_DISABLED", "failed", "nothing is recorded"),
+        ({"OTEL_EXT_ENABLED": "no"}, "enabled", "degraded", "nothing is recorded"),
+        ({"OTEL_TRACES_SAMPLER": "always_off"}, "OTEL_TRACES_SAMPLER", "failed", "no span"),
+        ({"OTEL_PYTHON_DISTRO": "nobodys"}, "distro", "failed", "nobodys is not installed"),
+        ({"OTEL_EXT_DURABILITY": "queued"}, "durability", "note", "a kill takes up to 50 ms"),
+        ({"OTEL_EXT_OUTPUT": "/proc/traces"}, "folder", "failed", "Name another"),
+        ({"OTEL_EXT_OUTPUT": "/dev/null/traces"}, "folder", "failed", "is not a folder"),
+    ],
+)
+def test_what_is_wrong_is_named_with_the_way_out(
+    tmp_path: Path, variables: dict[str, str], part: str, state: str, said: str
+) -> None:
+    """Each trouble of settings, environment and place shows at its part."""
+    done = execute([OTEL_EXT, "doctor", "--json"], cwd=tmp_path, env=environment(**variables))
+    # A part may have several findings; the last one is the trouble.
+    found = parts_of(done.out)[part]
+    assert found["state"] == state, found
+    assert said in f"{found['detail']} {found['hint']}"
+    # Other programs of this machine may be unwell, too.
+    assert done.code == 1 or state == "note"
+    assert done.err == ""
+
+
+def test_a_file_system_that_keeps_no_blocks(tmp_path: Path) -> None:
+    """Where no memory can be mapped the weaker promise is said, with the way out."""
+    done = execute(
+        [OTEL_EXT, "doctor", "--json"], cwd=tmp_path, env=environment(OTEL_EXT_OUTPUT="/proc/self")
+    )
+    found = parts_of(done.out)
+    assert "durability" not in found or found["durability"]["state"] == "degraded"
+    assert done.code == 1
+
+
+def test_versions_of_different_releases_are_told() -> None:
+    """Stable and beta packages of one release agree; any other mixture is named."""
+    good = {
+        "opentelemetry-sdk": "1.45.1",
+        "opentelemetry-api": "1.45.0",
+        "opentelemetry-instrumentation-flask": "0.66b1",
+        "opentelemetry-instrumentation-vendor": "2.3",
+        "opentelemetry-propagator-aws-xray": "1.0.2",
+    }
+    assert versions_agree(good) == []
+    mixed = {**good, "opentelemetry-distro": "0.65b0", "opentelemetry-proto": "1.46.0"}
+    assert versions_agree(mixed) == ["opentelemetry-distro 0.65b0", "opentelemetry-proto 1.46.0"]
+
+
+def test_a_missing_folder_is_a_mistake(capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder that was named and is not there: one line, exit code 2."""
+    assert main(["doctor", "nowhere"]) == 2
+    assert "nowhere: there is no such folder" in capsys.readouterr().err

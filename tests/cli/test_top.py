@@ -1,0 +1,189 @@
+"""`otel-ext top` on a real terminal and in scripts."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import termios
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_ext.cli.main import main
+from tests.cli.watched import look, shop
+from tests.programs import OTEL_EXT, environment
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+ENTER, LEAVE = "\x1b[?1049h", "\x1b[?1049l"
+
+
+class Terminal:
+    """A terminal with `otel-ext top` on it."""
+
+    def __init__(self, folder: Path, *words: str, columns: int = 80, lines: int = 20) -> None:
+        self.master, self.slave = pty.openpty()
+        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+        self.modes = termios.tcgetattr(self.slave)
+        self.text = ""
+        self.process = subprocess.Popen(
+            [OTEL_EXT, "top", "traces", *words],
+            cwd=folder,
+            stdin=self.slave,
+            stdout=self.slave,
+            stderr=self.slave,
+            env=environment(TERM="xterm-256color", COLUMNS="", LINES=""),
+            # A session of its own, with this as its terminal, so that keys and ^C arrive.
+            preexec_fn=self._own_terminal,  # noqa: PLW1509 - no thread runs in this test
+        )
+
+    def _own_terminal(self) -> None:
+        os.setsid()
+        fcntl.ioctl(self.slave, termios.TIOCSCTTY, 0)
+
+    def read_until(self, wanted: str, seconds: float = 20.0) -> str:
+        """Return what was written since the last call, up to where `wanted` appears."""
+        end = time.monotonic() + seconds
+        while wanted not in self.text:
+            left = end - time.monotonic()
+            assert left > 0, f"{wanted!r} does not appear: {self.text[-2000:]!r}"
+            if select.select([self.master], [], [], left)[0]:
+                self.text += os.read(self.master, 65536).decode()
+        before, found, self.text = self.text.partition(wanted)
+        return before + found
+
+    def press(self, keys: str) -> None:
+        """Type `keys`."""
+        os.write(self.master, keys.encode())
+
+    def is_restored(self) -> bool:
+        """Whether the terminal's modes are as they were."""
+        return termios.tcgetattr(self.slave) == self.modes
+
+
+@contextmanager
+def top_on(folder: Path, *words: str, columns: int = 80) -> Generator[Terminal]:
+    """Run top on a terminal; what is left of it at the end is killed."""
+    terminal = Terminal(folder, *words, columns=columns)
+    try:
+        yield terminal
+    finally:
+        if terminal.process.poll() is None:
+            terminal.process.kill()
+        terminal.process.wait()
+        os.close(terminal.master)
+        os.close(terminal.slave)
+
+
+def test_keys_and_a_terminal_put_back(tmp_path: Path) -> None:
+    """It takes a screen of its own, obeys t, s, p and q, and leaves the terminal as it was."""
+    with shop(tmp_path), top_on(tmp_path) as terminal:
+        terminal.read_until(ENTER)
+        assert "sorted by age" in terminal.read_until("q quit")
+        terminal.press("t")
+        terminal.read_until("└─ ")
+        terminal.press("s")
+        terminal.read_until("sorted by state")
+        terminal.press("p")
+        terminal.read_until("paused")
+        terminal.press("q")
+        terminal.read_until(LEAVE)
+        assert terminal.process.wait(10) == 0
+        assert terminal.is_restored()
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_a_signal_leaves_the_terminal_as_it_was(tmp_path: Path, number: int, code: int) -> None:
+    """Ctrl-C is a way to leave; whatever ends it, the terminal is put back."""
+    (tmp_path / "traces").mkdir()
+    with top_on(tmp_path) as terminal:
+        terminal.read_until("no span is open")
+        terminal.process.send_signal(number)
+        terminal.read_until(LEAVE)
+        assert terminal.process.wait(10) == code
+        assert terminal.is_restored()
+
+
+def test_suspended_and_continued(tmp_path: Path) -> None:
+    """Ctrl-Z gives the terminal back before it stops, and fg takes it again."""
+    (tmp_path / "traces").mkdir()
+    with top_on(tmp_path) as terminal:
+        terminal.read_until("q quit")
+        terminal.process.send_signal(signal.SIGTSTP)
+        terminal.read_until(LEAVE)
+        # An orphaned process group is not stopped by SIGTSTP; it goes on by itself then.
+        terminal.process.send_signal(signal.SIGCONT)
+        terminal.read_until(ENTER)
+        terminal.press("q")
+        terminal.read_until(LEAVE)
+        assert terminal.process.wait(10) == 0
+        assert terminal.is_restored()
+
+
+def test_no_line_is_longer_than_a_narrow_terminal(tmp_path: Path) -> None:
+    """On 60 columns lines are cut, so that the picture stays a picture."""
+    with shop(tmp_path), top_on(tmp_path, "--no-color", columns=60) as terminal:
+        terminal.read_until("\x1b[H")
+        picture = terminal.read_until("q quit")
+        assert "checkout" in picture
+        lines = picture.replace("\x1b[K", "").split("\r\n")
+        assert max(map(len, lines)) <= 60, lines
+
+
+def test_once_is_for_scripts(tmp_path: Path) -> None:
+    """--once writes one plain picture without escape sequences and ends."""
+    with shop(tmp_path):
+        done = look(tmp_path, "top", "--once")
+    head, note, _, header, *rows = done.out.rstrip().splitlines()
+    assert "1 process" in head
+    assert "2 open" in head
+    assert (note, header.split()) == (
+        "sorted by age",
+        ["AGE", "STATE", "NAME", "PROCESS", "WHERE"],
+    )
+    assert [row.split()[2] for row in rows] == ["checkout", "pay"]
+    assert "\x1b" not in done.out
+    assert (done.code, done.err) == (0, "")
+
+
+def test_json_has_figures_and_spans(tmp_path: Path) -> None:
+    """--json writes one object a picture; the second knows the rate."""
+    with shop(tmp_path):
+        done = look(tmp_path, "top", "--json", "--iterations", "2", "--interval", "0.2")
+    first, second = map(json.loads, done.out.splitlines())
+    assert list(first) == ["time", "processes", "open", "records_per_second", "spans"]
+    assert first["open"] == {"running": 2, "stalled": 0, "hung": 0, "lost": 0}
+    assert [span["name"] for span in first["spans"]] == ["checkout", "pay"]
+    assert (first["records_per_second"], second["processes"]) == (None, 1)
+    assert second["records_per_second"] >= 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--iterations", "0"], "'0' is no number of pictures; give 1 or more"),
+        (["--interval", "0"], "'0' is no interval; give 0.1 to 3600 seconds"),
+        (["--sort", "size"], "invalid choice"),
+        (["nowhere"], "nowhere: there is no such folder"),
+    ],
+)
+def test_mistakes_are_one_line(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A wrong option is one line with the way out and exit code 2."""
+    assert main(["top", *words]) == 2
+    captured = capsys.readouterr()
+    assert said in captured.err
+    assert len(captured.err.splitlines()) == 1

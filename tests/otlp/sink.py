@@ -1,0 +1,234 @@
+"""What the tests put behind a collector: the real one in front, a sink that decodes behind it."""
+
+from __future__ import annotations
+
+import gzip
+import subprocess
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from tests.programs import answers, environment, free_port, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
+
+    from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+
+
+class Span(NamedTuple):
+    """A span as it arrived; ids in hex."""
+
+    name: str
+    trace_id: str
+    span_id: str
+    parent_span_id: str
+    start_ns: int
+    end_ns: int
+    kind: int
+    status: int
+    attributes: dict[str, object]
+    resource: dict[str, object]
+    scope: str
+
+
+class Event(NamedTuple):
+    """A log record as it arrived; ids in hex."""
+
+    name: str
+    body: object
+    severity: int
+    severity_text: str
+    time_ns: int
+    trace_id: str
+    span_id: str
+    attributes: dict[str, object]
+    resource: dict[str, object]
+    scope: str
+
+
+def value_of(value: AnyValue) -> object:
+    """Return a value of OTLP as Python has it."""
+    kind = value.WhichOneof("value")
+    if kind == "array_value":
+        return [value_of(item) for item in value.array_value.values]
+    if kind == "kvlist_value":
+        return mapping_of(value.kvlist_value.values)
+    return None if kind is None else cast("object", getattr(value, kind))
+
+
+def mapping_of(pairs: Iterable[KeyValue]) -> dict[str, object]:
+    """Return attributes as a dictionary."""
+    return {pair.key: value_of(pair.value) for pair in pairs}
+
+
+class Sink:
+    """Takes OTLP/HTTP on a port of loopback and keeps what arrives."""
+
+    def __init__(self) -> None:
+        self.spans: list[Span] = []
+        self.events: list[Event] = []
+        self.requests: list[str] = []
+        sink = self
+
+        class Handler(BaseHTTPRequestHandler):
+            """Answers every request with success."""
+
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                """Decode and keep."""
+                body = self.rfile.read(int(self.headers["content-length"]))
+                if self.headers.get("content-encoding") == "gzip":
+                    body = gzip.decompress(body)
+                sink.take(self.path, body)
+                self.send_response(200)
+                self.send_header("content-type", "application/x-protobuf")
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as its base
+                """Say nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.port = cast("int", self._server.server_address[1])
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def take(self, path: str, body: bytes) -> None:
+        """Keep what a request brought."""
+        self.requests.append(path)
+        if path.endswith("traces"):
+            self._take_spans(ExportTraceServiceRequest.FromString(body))
+        else:
+            self._take_events(ExportLogsServiceRequest.FromString(body))
+
+    def _take_spans(self, request: ExportTraceServiceRequest) -> None:
+        for of_resource in request.resource_spans:
+            resource = mapping_of(of_resource.resource.attributes)
+            for of_scope in of_resource.scope_spans:
+                self.spans += [
+                    Span(
+                        span.name,
+                        span.trace_id.hex(),
+                        span.span_id.hex(),
+                        span.parent_span_id.hex(),
+                        span.start_time_unix_nano,
+                        span.end_time_unix_nano,
+                        span.kind,
+                        span.status.code,
+                        mapping_of(span.attributes),
+                        resource,
+                        of_scope.scope.name,
+                    )
+                    for span in of_scope.spans
+                ]
+
+    def _take_events(self, request: ExportLogsServiceRequest) -> None:
+        for of_resource in request.resource_logs:
+            resource = mapping_of(of_resource.resource.attributes)
+            for of_scope in of_resource.scope_logs:
+                self.events += [
+                    Event(
+                        log.event_name,
+                        value_of(log.body),
+                        log.severity_number,
+                        log.severity_text,
+                        log.time_unix_nano,
+                        log.trace_id.hex(),
+                        log.span_id.hex(),
+                        mapping_of(log.attributes),
+                        resource,
+                        of_scope.scope.name,
+                    )
+                    for log in of_scope.log_records
+                ]
+
+    def named(self, name: str) -> list[Span]:
+        """Return the spans of a name."""
+        return [span for span in self.spans if span.name == name]
+
+    def of(self, name: str) -> list[Event]:
+        """Return the events of a name."""
+        return [event for event in self.events if event.name == name]
+
+    def starts(self, span: str = "") -> list[Event]:
+        """Return the start events, those of the spans called `span` if given."""
+        return [
+            event
+            for event in self.of("otel_ext.span.start")
+            if span in {"", event.attributes["otel_ext.span.name"]}
+        ]
+
+
+class Collector:
+    """A real collector, rotel, that hands on to a sink all it gets."""
+
+    def __init__(self, folder: Path, sink: Sink) -> None:
+        self._folder = folder
+        self._sink = sink
+        self.grpc = free_port()
+        self.http = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it listens."""
+        program = Path(str(import_module("rotel").__file__)).parent / "rotel-agent"
+        words = [
+            *(program, "start", "--pid-file", self._folder / "rotel.pid"),
+            *("--otlp-grpc-endpoint", f"127.0.0.1:{self.grpc}"),
+            *("--otlp-http-endpoint", f"127.0.0.1:{self.http}"),
+            *("--exporter", "otlp", "--otlp-exporter-protocol", "http"),
+            *("--otlp-exporter-endpoint", f"http://127.0.0.1:{self._sink.port}"),
+            *("--batch-timeout", "50ms"),
+        ]
+        with (self._folder / "rotel.txt").open("ab") as output:
+            self._process = subprocess.Popen(
+                [str(word) for word in words],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=environment(),
+            )
+        wait_until(lambda: answers(self.http) and answers(self.grpc), "the collector listens")
+
+    def kill(self) -> None:
+        """Kill it, with what it holds."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def settings(self, protocol: str) -> dict[str, str]:
+        """Return the variables that make an exporter send to it."""
+        port = self.grpc if protocol == "grpc" else self.http
+        return {
+            "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}",
+        }
+
+
+@contextmanager
+def collecting(folder: Path) -> Generator[tuple[Collector, Sink], None, None]:
+    """Run a collector with a sink behind it."""
+    sink = Sink()
+    collector = Collector(folder, sink)
+    try:
+        collector.start()
+        yield collector, sink
+    finally:
+        collector.kill()
+        sink.close()
