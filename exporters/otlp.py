@@ -20,7 +20,6 @@ from otel_ext.runtime.fork import after_fork_in_child
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from otel_ext.exporters.otlp_encodings import Encoded
     from otel_ext.exporters.otlp_transport import Connection
     from otel_ext.exporters.remote_inbox import QueueLimits
     from otel_ext.protocols import SampleDecision
@@ -102,8 +101,15 @@ class OtlpSender:
         if finals and not self._sends_spans():
             COUNTERS.add("remote.left_to_others", len(finals))
             finals = []
-        encoded = connection.encode(finals, others)
-        return _both(_sent_spans(connection, encoded), _sent_logs(connection, encoded))
+        spans = connection.spans_of(finals)
+        encoded = connection.encode(others) if others else ()
+        spans += [one.span for one in encoded if one.span is not None]
+        logs = [one.log for one in encoded if one.log is not None]
+        taken = SendResult(ok=True)
+        return _both(
+            connection.send_spans(spans) if spans else taken,
+            connection.send_logs(logs) if logs else taken,
+        )
 
     def close(self) -> None:
         """Close the connections; a request that is under way is given up. Twice is once."""
@@ -131,16 +137,6 @@ class OtlpSender:
 
 def _is_real_end(record: Record) -> bool:
     return record.phase == "end" and record.abandoned is None
-
-
-def _sent_spans(connection: Connection, encoded: Sequence[Encoded]) -> SendResult:
-    spans = [one.span for one in encoded if one.span is not None]
-    return connection.send_spans(spans) if spans else SendResult(ok=True)
-
-
-def _sent_logs(connection: Connection, encoded: Sequence[Encoded]) -> SendResult:
-    logs = [one.log for one in encoded if one.log is not None]
-    return connection.send_logs(logs) if logs else SendResult(ok=True)
 
 
 def _both(spans: SendResult, logs: SendResult) -> SendResult:

@@ -7,11 +7,11 @@ tenth of a second to import.
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from otel_ext.exporters.otlp_encodings import ENCODINGS, Encoded
+from otel_ext.exporters.otlp_encodings import ENCODINGS
 from otel_ext.exporters.otlp_spans import Origins, span_of
 from otel_ext.protocols import SendResult
 from otel_ext.runtime.counters import COUNTERS
@@ -22,12 +22,15 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace import ReadableSpan
 
+    from otel_ext.exporters.otlp_encodings import Encoded
     from otel_ext.exporters.otlp_events import LogEvent
     from otel_ext.exporters.otlp_http import AnsweringSession
     from otel_ext.exporters.otlp_logs import LogExporter
     from otel_ext.record.model import Record
 
 __all__ = ["Connection"]
+
+Made = TypeVar("Made")
 
 _GRPC: Final = "grpc"
 # A gRPC exporter tries for a second or longer what may succeed later, and gives
@@ -83,27 +86,17 @@ class Connection:
         self._spans: tuple[SpanExporter, _Channel] | None = None
         self._logs: tuple[LogExporter, _Channel] | None = None
 
-    def encode(self, finals: Sequence[Record], others: Sequence[Record]) -> list[Encoded]:
-        """Return what the records become; one that cannot be encoded loses only itself.
+    def spans_of(self, records: Sequence[Record]) -> list[ReadableSpan]:
+        """Return final records as spans; one that cannot be loses only itself."""
+        origins = self._origins
+        try:
+            return [span_of(record, origins) for record in records]
+        except Exception:  # noqa: BLE001 - found out below, one by one
+            return list(_each(records, lambda record: span_of(record, origins)))
 
-        Args:
-            finals: Final records of spans.
-            others: All other records.
-        """
-        return [*self._encoded(finals, self._as_span), *self._encoded(others, self._encoding)]
-
-    def _encoded(
-        self, records: Sequence[Record], encoding: Callable[[Record, Origins], Encoded]
-    ) -> Iterator[Encoded]:
-        for record in records:
-            try:
-                yield encoding(record, self._origins)
-            except Exception as error:  # noqa: BLE001 - the others must be sent
-                COUNTERS.add("remote.not_encoded")
-                report_problem("OTLP: a record is lost", error)
-
-    def _as_span(self, record: Record, origins: Origins) -> Encoded:
-        return Encoded(span=span_of(record, origins))
+    def encode(self, records: Sequence[Record]) -> list[Encoded]:
+        """Return what other records become; one that cannot be encoded loses only itself."""
+        return list(_each(records, lambda record: self._encoding(record, self._origins)))
 
     def send_spans(self, spans: Sequence[ReadableSpan]) -> SendResult:
         """Send spans in one request."""
@@ -128,6 +121,15 @@ class Connection:
         for made in (self._spans, self._logs):
             if made is not None:
                 made[0].shutdown()
+
+
+def _each(records: Sequence[Record], make: Callable[[Record], Made]) -> Iterator[Made]:
+    for record in records:
+        try:
+            yield make(record)
+        except Exception as error:  # noqa: BLE001 - the others must be sent
+            COUNTERS.add("remote.not_encoded")
+            report_problem("OTLP: a record is lost", error)
 
 
 def _make_span_exporter(protocol: str) -> tuple[SpanExporter, _Channel]:

@@ -8,6 +8,7 @@ all spans above are sent too, so that no tree lacks a parent.
 from __future__ import annotations
 
 from collections import deque
+from itertools import chain
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from otel_ext.runtime.counters import COUNTERS
@@ -91,34 +92,50 @@ class Backlog:
             again, self._undecided = self._undecided, []
             provisional = [item for item in again if item[0].phase != "end"] + provisional
             finals = [item for item in again if item[0].phase == "end"] + finals
-        for item in self._decided(provisional):
-            self._meet(item[0].process)
-            self._add_provisional(item, now)
-        for item in self._decided(finals):
-            self._meet(item[0].process)
-            self._forget(item[0].key)
-            self._finals.append(item)
-        for item in logs:
-            self._meet(item[0].process)
-            self._logs.append(item)
+        met: Process | None = None
+        for item in chain(provisional, finals, logs):
+            if item[0].process is not met:  # nearly all are of one
+                met = item[0].process
+                self._meet(met)
+        self._take_provisional(self._decided(provisional), now + self._grace)
+        self._take_finals(self._decided(finals))
+        self._logs.extend(logs)
 
-    def _add_provisional(self, item: Item, now: float) -> None:
-        record = item[0]
-        key = record.key
-        if record.phase == "start":
-            self._young[key] = (item, now + self._grace)
-            return
-        self._forget(key)  # an update tells all that the start does
-        self._ready[key] = item
+    # These two run for each span, so they do not call what they could do themselves.
+
+    def _take_provisional(self, items: Iterable[Item], due: float) -> None:
+        young = self._young
+        for item in items:
+            record = item[0]
+            key = (record.trace_id, record.span_id)
+            if record.phase == "start":
+                young[key] = (item, due)
+            else:
+                self._forget(key)  # an update tells all that the start does
+                self._ready[key] = item
+
+    def _take_finals(self, items: Iterable[Item]) -> None:
+        young, ready = self._young, self._ready
+        gone: list[Item] = []
+        for item in items:
+            record = item[0]
+            key = (record.trace_id, record.span_id)
+            start = young.pop(key, None)
+            if start is not None:
+                gone.append(start[0])
+            elif ready and key in ready:
+                gone.append(ready.pop(key))
+            self._finals.append(item)
+        self._inbox.provisional.release(gone)
 
     def _forget(self, key: _Key) -> None:
         """Drop what waits of a span about which there is newer to tell."""
         young = self._young.pop(key, None)
         if young is not None:
-            self._inbox.provisional.release(young[0])
+            self._inbox.provisional.release([young[0]])
         ready = self._ready.pop(key, None)
         if ready is not None:
-            self._inbox.provisional.release(ready)
+            self._inbox.provisional.release([ready])
 
     def _decided(self, items: list[Item]) -> Iterable[Item]:
         """Return those of `items` that may be sent; keep those that nobody knows of yet."""
@@ -137,7 +154,7 @@ class Backlog:
             self._undecided.append(item)
         elif not verdict:
             COUNTERS.add("remote.not_sampled")
-            self._lane_of(item[0]).release(item)
+            self._lane_of(item[0]).release([item])
         return bool(verdict)
 
     def _lane_of(self, record: Record) -> Lane:
@@ -166,8 +183,9 @@ class Backlog:
             limit: The most records of a batch.
         """
         taken = _take(self._finals, limit)
-        for record, _ in taken:
-            self._promote(record)
+        if self._young:
+            for record, _ in taken:
+                self._promote(record)
         return Batch(taken, is_final=True)
 
     def events(self, limit: int, now: float) -> Batch:
@@ -229,11 +247,12 @@ class Backlog:
 
     def done(self, batch: Batch) -> None:
         """Note that a batch was sent, or given up."""
-        for item in batch.items:
-            record = item[0]
-            provisional = record.provisional
-            lane = self._inbox.finals if batch.is_final else self._inbox.logs
-            (self._inbox.provisional if provisional else lane).release(item)
+        if batch.is_final:
+            self._inbox.finals.release(batch.items)
+            return
+        provisional = [item for item in batch.items if item[0].provisional]
+        self._inbox.provisional.release(provisional)
+        self._inbox.logs.release([item for item in batch.items if not item[0].provisional])
 
     @property
     def finals_waiting(self) -> int:

@@ -72,17 +72,18 @@ class Lane:
 
     def take(self, count: int) -> list[Item]:
         """Take over the oldest `count` records; called by the sending thread."""
-        taken = [self.items.popleft() for _ in range(count)]
-        size = sum(item[1] for item in taken)
+        pop = self.items.popleft
+        taken = [pop() for _ in range(count)]
+        size = sum([item[1] for item in taken])
         self.held += count
         self.held_size += size
         self.size = max(self.size - size, 0) if self.items else 0
         return taken
 
-    def release(self, item: Item) -> None:
-        """Note that `item`, once taken over, was sent or given up."""
-        self.held -= 1
-        self.held_size -= item[1]
+    def release(self, items: Sequence[Item]) -> None:
+        """Note that `items`, once taken over, were sent or given up."""
+        self.held -= len(items)
+        self.held_size -= sum([item[1] for item in items])
 
     def __len__(self) -> int:
         return len(self.items) + self.held

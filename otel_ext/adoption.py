@@ -16,6 +16,7 @@ from __future__ import annotations
 import atexit
 import inspect
 import logging
+import weakref
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from opentelemetry import trace
@@ -35,9 +36,9 @@ _ARGUMENT: Final = "tracer_provider"
 
 
 class _HandedOut(NamedTuple):
-    """A tracer that somebody holds, and what it was asked for with."""
+    """A tracer that somebody may still hold, and what it was asked for with."""
 
-    tracer: trace.Tracer
+    tracer: weakref.ref[trace.Tracer]
     scope: tuple[str, str | None, str | None, Attributes]
 
 
@@ -77,7 +78,10 @@ class AdoptingTracerProvider(TracerProvider):
         if self._successor is not None:
             return self._successor.get_tracer(*scope)
         tracer = super().get_tracer(*scope)
-        self._handed_out.setdefault(id(tracer), _HandedOut(tracer, scope))
+        # Weakly: a program may ask for a tracer with every request.
+        handed_out, number = self._handed_out, id(tracer)
+        held = weakref.ref(tracer, lambda _: handed_out.pop(number, None))
+        handed_out.setdefault(number, _HandedOut(held, scope))
         return tracer
 
     def add_span_processor(self, span_processor: SpanProcessor) -> None:
@@ -113,9 +117,10 @@ class AdoptingTracerProvider(TracerProvider):
         for processor in self._processors:
             provider.add_span_processor(processor)
         self._successor = provider
-        for tracer, scope in self._handed_out.values():
+        for held, scope in list(self._handed_out.values()):
+            tracer = held()
             other = provider.get_tracer(*scope)
-            if type(other) is type(tracer):
+            if tracer is not None and type(other) is type(tracer):
                 # Instrumentations hold on to the tracer they got, so it becomes the other one.
                 vars(tracer).update(vars(other))
         return True

@@ -73,7 +73,10 @@ _MAX_SCOPES: Final = 4_096
 _KINDS: Final = ("internal", "server", "client", "producer", "consumer")
 _STATUS_CODES: Final = ("unset", "ok", "error")
 _NOT_ENDED: Final = (0, None, (), None, "", "", EMPTY)
-_new_record: Final = cast("Callable[[type[Record], tuple[object, ...]], Record]", tuple.__new__)
+_new_record: Final = cast(
+    "Callable[[type[Record], tuple[object, ...]], Record]",
+    tuple.__new__,  # pyright: ignore[reportUnknownMemberType]
+)
 
 
 class _Local(threading.local):
@@ -108,11 +111,11 @@ def current_task() -> TaskInfo | None:
 def _attributes_of(holder: object) -> Mapping[str, object]:
     """Return a copy of a span's, event's or link's attributes."""
     try:
-        copied: Mapping[str, object] = holder._attributes.copy()  # type: ignore[attr-defined]  # noqa: SLF001
+        copied = holder._attributes.copy()  # type: ignore[attr-defined]  # noqa: SLF001
     except AttributeError:
         public: Mapping[str, object] = getattr(holder, "attributes", None) or EMPTY
         return dict(public)
-    return copied
+    return cast("Mapping[str, object]", copied)
 
 
 def _scope_of(scope: InstrumentationScope | None) -> Scope | None:

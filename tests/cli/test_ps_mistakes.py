@@ -115,7 +115,8 @@ def test_old_segments_and_closed_files_are_not_read(
 ) -> None:
     """Only the newest segment counts, and of a process that ended in order none does."""
     first = write(tmp_path, DEAD, span("in an old segment", 2))
-    os.utime(first, (time.time() - 60,) * 2)
+    long_ago = time.time() - 60
+    os.utime(first, (long_ago, long_ago))
     first.with_name(f"{DEAD.id}.1.jsonl").write_bytes(encode_line(span("in the newest", 3)))
     write(tmp_path, FAR, span("closed", 4, FAR), process_end_record(FAR, 9))
     assert main(["ps", "--all", "--json", str(tmp_path)]) == 0

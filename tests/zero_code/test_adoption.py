@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from typing import TYPE_CHECKING
 
@@ -139,3 +140,14 @@ def test_what_cannot_take_over(kind: str) -> None:
     other = {"itself": first, "not of the SDK": object(), "a second one": TracerProvider()}[kind]
     assert not first.adopt(other)
     assert first.successor is (provider if kind == "a second one" else None)
+
+
+def test_tracers_that_nobody_holds_are_forgotten() -> None:
+    """A program that asks for a tracer with every request does not grow by it."""
+    provider = AdoptingTracerProvider(Resource({}))
+    kept = provider.get_tracer("kept")
+    for number in range(1_000):
+        provider.get_tracer(f"scope {number}")
+    gc.collect()
+    assert len(provider._handed_out) == 1  # noqa: SLF001 - what must not grow
+    del kept

@@ -1,0 +1,66 @@
+"""Whether a program sends its spans over OTLP by itself already.
+
+A provider does not tell its processors, nor these their exporters, so what they
+hold is looked through: names of attributes may change, what is in them stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, cast
+
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import SpanExporter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["has_otlp_exporter"]
+
+_STOCK: Final = "opentelemetry.exporter.otlp."
+_SDK: Final = "opentelemetry.sdk."
+_MAX_OBJECTS: Final = 500
+
+
+def has_otlp_exporter(provider: object) -> bool:
+    """Return whether spans of `provider` go to an OTLP exporter of OpenTelemetry's.
+
+    Exporters that are wrapped in others, and those derived from the stock ones,
+    count too. A look takes some tens of microseconds.
+
+    Args:
+        provider: A tracer provider of the SDK; any other has none.
+
+    >>> from opentelemetry.sdk.trace import TracerProvider
+    >>> has_otlp_exporter(TracerProvider())
+    False
+    """
+    waiting: list[object] = [provider]
+    seen: set[int] = set()
+    while waiting and len(seen) < _MAX_OBJECTS:
+        one = waiting.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        if isinstance(one, SpanExporter) and _is_stock(one):
+            return True
+        waiting += _parts(one)
+    return False
+
+
+def _is_stock(exporter: SpanExporter) -> bool:
+    return any(kind.__module__.startswith(_STOCK) for kind in type(exporter).__mro__)
+
+
+def _parts(one: object) -> Iterator[object]:
+    """Return what `one` holds, if it is a part of a pipeline of spans."""
+    if isinstance(one, (list, tuple)):
+        yield from cast("Sequence[object]", one)
+    elif isinstance(one, (TracerProvider, SpanProcessor, SpanExporter)) or _is_of_sdk(one):
+        yield from list(getattr(one, "__dict__", {}).values())
+
+
+def _is_of_sdk(one: object) -> bool:
+    """Whether `one` is an object of the SDK that batches, and no resource, sampler or the like."""
+    kind = type(one)
+    return kind.__module__.startswith(_SDK) and hasattr(kind, "force_flush")

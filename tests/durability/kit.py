@@ -1,0 +1,161 @@
+"""Runs whole programs as their users do, kills them, and reads what they left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from otel_ext.journal.reader import Located, read_records
+from otel_ext.journal.recovery import recover
+from tests.programs import OTEL_EXT, environment, execute
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Sequence
+
+    from otel_ext.record.model import Record
+
+ROOT = Path(__file__).parents[2]
+
+HEAD = """\
+import os, signal, sys, threading, time
+import otel_ext
+from opentelemetry import trace
+handle = otel_ext.configure(output=sys.argv[1], console="off")
+tracer = trace.get_tracer("durability")
+"""
+"""How each program begins: recording into the folder that its first argument names."""
+
+NOTE = 17
+"""Bytes of one note in a ledger: `S` or `E`, and a span id of 16 digits."""
+
+
+class Found(NamedTuple):
+    """What a folder holds.
+
+    Attributes:
+        records: All records, file by file.
+        skipped: Reasons for what could not be read.
+    """
+
+    records: list[Record]
+    skipped: Counter[str]
+
+    def phase(self, phase: str, name: str = "") -> list[Record]:
+        """Return the span records of one phase, of the spans called `name` if given."""
+        return [r for r in self.records if r.phase == phase and name in {"", r.name}]
+
+    def events(self, event: str) -> list[Record]:
+        """Return the records whose event is this one."""
+        return [record for record in self.records if record.event == event]
+
+
+def read(folder: Path) -> Found:
+    """Read all files of a folder, damaged or not."""
+    found = Found([], Counter())
+    for path in sorted(folder.glob("*.jsonl")):
+        for item in read_records(path):
+            if isinstance(item, Located):
+                found.records.append(item.record)
+            else:
+                found.skipped[item.reason] += 1
+    return found
+
+
+def plain(**changes: str) -> dict[str, str]:
+    """Return an environment for a program that is measured or traced: without coverage."""
+    kept = {k: v for k, v in environment().items() if not k.startswith("COVERAGE_")}
+    return {**kept, "PYTHONPATH": str(ROOT), **changes}
+
+
+def command(text: str, *arguments: object, head: str = HEAD) -> list[str]:
+    """Return the command that runs `text` as a program that records."""
+    return [sys.executable, "-c", head + textwrap.dedent(text), *map(str, arguments)]
+
+
+def told(
+    words: Sequence[str], *, timeout: float = 50.0, env: dict[str, str] | None = None
+) -> dict[str, object]:
+    """Run a program to its end; it must succeed. Return the JSON it prints."""
+    done = subprocess.run(
+        words,
+        capture_output=True,
+        text=True,
+        env=plain() if env is None else env,
+        timeout=timeout,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return cast("dict[str, object]", json.loads(done.stdout.splitlines()[-1]))
+
+
+@contextmanager
+def beside(words: Sequence[str], **changes: str) -> Generator[subprocess.Popen[str], None, None]:
+    """Run a program beside the test; its output is read line by line."""
+    process = subprocess.Popen(
+        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=plain(**changes)
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def line_of(process: subprocess.Popen[str]) -> str:
+    """Return the next line that a program prints."""
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def assert_valid(folder: Path) -> None:
+    """Assert that `otel-ext validate` has no complaint about any file of a folder."""
+    files = sorted(folder.glob("*.jsonl"))
+    assert files
+    done = execute([OTEL_EXT, "validate", *files], cwd=folder, env=plain())
+    assert done.code == 0, done.out + done.err
+
+
+def assert_ended_once(found: Found) -> None:
+    """Assert that each span that started has one end, and no record is there twice."""
+    keys = Counter((record.process.id, record.seq) for record in found.records)
+    assert [key for key, times in keys.items() if times > 1] == []
+    ends = Counter(record.key for record in found.phase("end"))
+    starts = {record.key for record in found.phase("start")}
+    assert {key for key in starts if ends[key] != 1} == set()
+
+
+def recovered(folder: Path) -> Found:
+    """Recover a folder, check that a second time changes nothing, and read it."""
+    assert not recover(folder).failed
+    assert recover(folder).recovered == ()
+    return read(folder)
+
+
+def ledger(path: Path) -> tuple[set[str], set[str]]:
+    """Return the ids of spans whose start, and whose end, had returned."""
+    notes = path.read_bytes() if path.exists() else b""
+    whole = [notes[at : at + NOTE].decode() for at in range(0, len(notes) - NOTE + 1, NOTE)]
+    return (
+        {note[1:] for note in whole if note[0] == "S"},
+        {note[1:] for note in whole if note[0] == "E"},
+    )
+
+
+def small_disk(kib: int, place: Path, words: Iterable[str]) -> list[str]:
+    """Return the command that runs `words` with a small file system of its own at `place`."""
+    place.mkdir(exist_ok=True)
+    mount = f'mount -t tmpfs -o size={kib}k none {place} && exec "$@"'
+    flags = "-m" if os.geteuid() == 0 else "-Urm"
+    return ["unshare", flags, "sh", "-c", mount, "sh", *words]
+
+
+def figures(name: str, **values: object) -> None:
+    """Print what was measured, for whoever reads the test's output."""
+    print(f"\n{name}: " + ", ".join(f"{key} {value}" for key, value in values.items()))

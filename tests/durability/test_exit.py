@@ -1,0 +1,173 @@
+"""The end of a program: in order, in time, and by SIGTERM, with the account closed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.durability.kit import (
+    HEAD,
+    assert_ended_once,
+    assert_valid,
+    beside,
+    command,
+    figures,
+    line_of,
+    plain,
+    read,
+    recovered,
+    told,
+)
+from tests.programs import wait_until
+
+BLOCKED = """
+    import json
+    notes = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT)
+    os.close(2)  # the trace holds up every write, also those to standard error
+    kept = [tracer.start_span(f"open {n}") for n in range(50)]
+    time.sleep(0.3)  # the worker is in its first write now
+    for number in range(500):
+        tracer.start_span("more").end()
+    began = time.monotonic()
+    flushed = handle.flush(0.5)
+    ended = time.monotonic()
+    os.pwrite(notes, json.dumps([os.getpid(), flushed, ended - began, ended]).encode(), 0)
+"""
+
+
+def ends_at(pid: int) -> float:
+    """Return when the main thread of a process was over, by the monotonic clock."""
+    # The tracer keeps a thread that it delays beyond the end of its process.
+    stat = Path(f"/proc/{pid}/stat")
+    while stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z":
+        time.sleep(0.005)
+    return time.monotonic()
+
+
+@pytest.mark.slow
+@pytest.mark.needs("strace")
+@pytest.mark.parametrize("calls", ["write", "fdatasync", "write,fdatasync,unlink,fsync"])
+def test_a_blocked_disk_holds_up_an_exit_for_two_seconds_at_most(
+    tmp_path: Path, calls: str
+) -> None:
+    """Flush gives up when its time is over, the program exits, and recovery finds all records."""
+    trace = ["strace", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null"]
+    inject = ["-e", f"trace={calls}", "-e", f"inject={calls}:delay_enter=50s"]
+    notes = tmp_path / "notes"
+    words = command(BLOCKED, tmp_path / "traces", notes)
+    with subprocess.Popen([*trace, *inject, *words], env=plain()) as tracer:
+        wait_until(lambda: notes.exists() and notes.stat().st_size, "the program's last note")
+        pid, flushed, took, told_at = json.loads(notes.read_bytes())
+        exit_took = ends_at(pid) - told_at
+        tracer.kill()
+    figures(f"blocked {calls}", flush=f"{took:.2f} s", exit=f"{exit_took:.2f} s")
+    if "write" in calls:
+        assert flushed is False
+    assert took < 0.5 + 0.5
+    # The promise is 2 s; the rest is the interpreter's own end on a busy machine.
+    assert exit_took < 2.0 + 1.0
+    wait_until(lambda: not Path(f"/proc/{pid}").exists(), "the end of the last thread")
+    found = recovered(tmp_path / "traces")
+    assert_ended_once(found)
+    assert len(found.phase("start")) == 550
+    assert len([end for end in found.phase("end", "more") if not end.abandoned]) == 500
+    # Said by the program itself, since it ended in order.
+    assert {end.abandoned for end in found.phase("end") if end.name != "more"} == {"shutdown"}
+
+
+def test_an_orderly_exit_says_shutdown_of_open_spans_and_closes_the_account(
+    tmp_path: Path,
+) -> None:
+    """Open spans get an end that says so; process.end has the totals; nothing else is left."""
+    text = """
+    kept = [tracer.start_span(f"open {n}") for n in range(3)]
+    for number in range(100):
+        tracer.start_span("done").end()
+    """
+    done = subprocess.run(command(text, tmp_path), env=plain(), timeout=50, check=False)
+    assert done.returncode == 0
+    found = read(tmp_path)
+    assert_ended_once(found)
+    abandoned = {end.name: end.abandoned for end in found.phase("end") if end.abandoned}
+    assert abandoned == {f"open {n}": "shutdown" for n in range(3)}
+    last = found.records[-1]
+    assert last.event == "process.end"
+    totals = {key: last.extra[key] for key in ("accepted", "written", "dropped", "last_seq")}
+    figures("process.end", **totals)
+    assert totals["accepted"] == totals["written"] == len(found.records)
+    assert totals["dropped"] == {}
+    assert totals["last_seq"] == last.seq
+    assert [path.suffix for path in tmp_path.iterdir()] == [".jsonl"]
+    assert_valid(tmp_path)
+
+
+TERMINATED = """
+    def on_term(number, frame):
+        print("the program's own handler", flush=True)
+        raise SystemExit(3)
+    {install}
+    handle = otel_ext.configure(output=sys.argv[1], console="off", handle_sigterm=True)
+    tracer = trace.get_tracer("durability")
+    span = tracer.start_span("open")
+    tracer.start_span("done").end()
+    print("ready", flush=True)
+    while True:
+        time.sleep(0.01)
+"""
+LATE_HEAD = HEAD.replace("handle =", "#")
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_sigterm_with_handle_sigterm(tmp_path: Path, own: bool) -> None:
+    """The program's own handler runs; without one the process dies by the signal, in order."""
+    install = "signal.signal(signal.SIGTERM, on_term)" if own else ""
+    words = command(TERMINATED.format(install=install), tmp_path, head=LATE_HEAD)
+    with beside(words) as process:
+        assert line_of(process) == "ready"
+        process.terminate()
+        rest = process.communicate(timeout=20)[0]
+    assert process.returncode == (3 if own else -15)
+    assert ("own handler" in rest) is own
+    found = read(tmp_path)
+    assert_ended_once(found)
+    [end] = found.phase("end", "open")
+    assert end.abandoned == "shutdown"
+    assert found.records[-1].event == "process.end"
+    assert [path.suffix for path in tmp_path.iterdir()] == [".jsonl"]
+
+
+def test_sigterm_without_the_setting_is_a_kill(tmp_path: Path) -> None:
+    """A process that SIGTERM ends at once leaves its box, and recovery ends its spans."""
+    text = """
+    span = tracer.start_span("open")
+    print("ready", flush=True)
+    while True:
+        time.sleep(0.01)
+    """
+    with beside(command(text, tmp_path)) as process:
+        assert line_of(process) == "ready"
+        process.terminate()
+        assert process.wait(20) == -15
+    found = recovered(tmp_path)
+    assert [end.abandoned for end in found.phase("end")] == ["process-died"]
+
+
+def test_a_program_that_never_ends_its_handle_is_quick_to_exit(tmp_path: Path) -> None:
+    """With an idle disk an exit costs next to nothing."""
+    text = """
+    import atexit, json
+    atexit.register(lambda: print(json.dumps({"drained": time.monotonic() - began})))
+    atexit.unregister(handle.drain)
+    atexit.register(handle.drain)
+    for number in range(1000):
+        tracer.start_span("done").end()
+    began = time.monotonic()
+    """
+    drained = told(command(text, tmp_path))["drained"]
+    figures("idle exit", drained=f"{drained} s")
+    assert isinstance(drained, float)
+    assert drained < 2.0

@@ -1,0 +1,80 @@
+"""A program: CPU time per final span sent, of ours and of the stock exporter, in one process.
+
+    python cpu_per_span.py [ROUNDS] [SPANS]
+
+Both send to the OTLP/HTTP endpoint that the environment names. They take turns,
+so that both meet the same machine; a round is the work and a flush. Prints the
+median of each and of their ratio as JSON. Starts of spans that are open for
+longer than the grace are part of it.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import sys
+import time
+from statistics import median
+
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+from otel_ext.exporters.otlp import OTLPRecordExporter
+from otel_ext.exporters.remote_inbox import QueueLimits
+from otel_ext.processors.lifecycle import LifecycleSpanProcessor
+from otel_ext.runtime.counters import COUNTERS
+
+CHILDREN = 9
+PLENTY = QueueLimits(1_000_000, 1 << 30)
+
+
+def use_spans(provider: TracerProvider, spans: int) -> None:
+    """Make traces of ten spans each, below one span that is open all the time."""
+    tracer = provider.get_tracer("bench", "1.0")
+    request = {"http.request.method": "GET", "url.full": "http://example.com/a/b", "n": 1}
+    query = {"db.system": "sqlite", "db.query": "select * from t where a = ?", "ok": True}
+    with tracer.start_as_current_span("job"):
+        for _ in range(spans // (CHILDREN + 1)):
+            with tracer.start_as_current_span("request", attributes=request) as span:
+                for row in range(CHILDREN):
+                    with tracer.start_as_current_span("query", attributes={**query, "row": row}):
+                        pass
+                span.set_attribute("http.response.status_code", 200)
+            time.sleep(0.0005)
+
+
+def cpu_of(provider: TracerProvider, spans: int) -> float:
+    """Return the CPU time of a round, in microseconds per span."""
+    gc.collect()
+    before = time.process_time()
+    use_spans(provider, spans)
+    if not provider.force_flush(30_000):
+        raise SystemExit("not everything was sent")
+    return (time.process_time() - before) / spans * 1e6
+
+
+def main(rounds: int, spans: int) -> None:
+    """Let both take turns and print the medians."""
+    resource = Resource.create({"service.name": "bench"})
+    stock = TracerProvider(resource=resource)
+    stock.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(), max_queue_size=1_000_000))
+    ours = TracerProvider(resource=resource)
+    ours.add_span_processor(LifecycleSpanProcessor(OTLPRecordExporter(limits=PLENTY)))
+    plain = TracerProvider(resource=resource)
+    for provider in (stock, ours, plain):
+        cpu_of(provider, spans)  # imports, connections
+    figures = [[cpu_of(one, spans) for one in (stock, ours, plain)] for _ in range(rounds)]
+    found = {
+        "stock": median(row[0] for row in figures),
+        "ours": median(row[1] for row in figures),
+        "no exporter": median(row[2] for row in figures),
+        "ratio": median(row[1] / row[0] for row in figures),
+    }
+    sent = {name: COUNTERS.value(f"remote.sent_{name}") for name in ("finals", "events")}
+    print(json.dumps({**{name: round(value, 3) for name, value in found.items()}, **sent}))
+
+
+if __name__ == "__main__":
+    main(*(int(word) for word in (*sys.argv[1:], *("11", "5000")[len(sys.argv) - 1 :])))
