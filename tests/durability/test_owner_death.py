@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from otel_ext.record.merge import merge
 from tests.durability.kit import (
     assert_ended_once,
     beside,
@@ -160,8 +161,6 @@ def test_a_dead_thread_a_dead_task_and_a_collected_span(tmp_path: Path, grace: s
 
 def test_a_late_real_end_wins(tmp_path: Path) -> None:
     """A span whose thread died and that somebody ends after all has both ends; merged: the real."""
-    from otel_ext.record.merge import merge
-
     text = """
     kept = []
     thread = threading.Thread(target=lambda: kept.append(tracer.start_span("handed on")))
@@ -173,5 +172,5 @@ def test_a_late_real_end_wins(tmp_path: Path) -> None:
     assert done.returncode == 0
     found = read(tmp_path)
     assert {end.abandoned for end in found.phase("end")} == {"owner-died", None}
-    [merged] = merge(record for record in found.records if record.kind == "span")
+    [merged] = merge(record for record in found.records if record.kind == "span").values()
     assert merged.abandoned is None

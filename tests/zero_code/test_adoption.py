@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 from typing import TYPE_CHECKING
 
@@ -142,12 +141,9 @@ def test_what_cannot_take_over(kind: str) -> None:
     assert first.successor is (provider if kind == "a second one" else None)
 
 
-def test_tracers_that_nobody_holds_are_forgotten() -> None:
+def test_asking_for_a_tracer_again_and_again_costs_nothing() -> None:
     """A program that asks for a tracer with every request does not grow by it."""
     provider = AdoptingTracerProvider(Resource({}))
-    kept = provider.get_tracer("kept")
-    for number in range(1_000):
-        provider.get_tracer(f"scope {number}")
-    gc.collect()
+    for _ in range(1_000):
+        provider.get_tracer("my.library", "1.0")
     assert len(provider._handed_out) == 1  # noqa: SLF001 - what must not grow
-    del kept

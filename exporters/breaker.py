@@ -1,0 +1,156 @@
+"""`CircuitBreaker`: leaves a destination that fails alone for a while, then tries it once.
+
+::
+
+    closed ──(some failures in a row)──► open ──(the pause is over)──► half-open
+       ▲                                   ▲                              │
+       └───────────(it went well)──────────┼──────────(it failed)─────────┤
+       └──────────────────────────────────────────────────────────────────┘
+
+Used by one thread; what others read is one attribute. Why none of the known
+libraries does this is told in `docs/adr/`.
+"""
+
+from __future__ import annotations
+
+import random
+from time import monotonic
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.health import HealthCell
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["CircuitBreaker", "CircuitState", "RetryLimits"]
+
+CircuitState: TypeAlias = Literal["closed", "open", "half-open"]
+
+# A destination that asks for a longer pause is asked again all the same.
+_LONGEST_RETRY_AFTER: Final = 3_600.0
+_DOUBLINGS: Final = 20
+
+
+class RetryLimits:
+    """When a destination counts as down, and how it is tried again.
+
+    Args:
+        failures: So many failures in a row open the circuit.
+        pause: Seconds until the first new try; doubles with each failure.
+        longest_pause: Seconds that the pause grows to.
+
+    Raises:
+        ValueError: A number is not positive.
+
+    >>> RetryLimits(pause=1.0).pause_after(3, 1.0), RetryLimits(pause=1.0).pause_after(3, 0.0)
+    (4.0, 2.0)
+    """
+
+    __slots__ = ("failures", "longest_pause", "pause")
+
+    def __init__(
+        self, *, failures: int = 3, pause: float = 0.5, longest_pause: float = 30.0
+    ) -> None:
+        for name, value in (("failures", failures), ("pause", pause)):
+            if not value > 0:
+                raise ValueError(f"{name}={value!r}: use a number above 0")
+        self.failures = failures
+        self.pause = pause
+        self.longest_pause = max(longest_pause, pause)
+
+    def pause_after(self, failures: int, jitter: float) -> float:
+        """Return the seconds to wait after so many failures: half of it for sure.
+
+        Args:
+            failures: In a row; the first is 1.
+            jitter: From 0 to 1; spreads the tries of many processes.
+        """
+        whole = self.pause * 2.0 ** min(failures - 1, _DOUBLINGS)
+        return min(whole, self.longest_pause) * (0.5 + 0.5 * jitter)
+
+
+class CircuitBreaker:
+    """Tells whether a destination may be tried now.
+
+    Args:
+        name: The destination; the circuit is called `NAME circuit` in `health()`.
+        limits: When it opens, and for how long.
+        clock: Seconds, never going back.
+        jitter: Returns a number from 0 to 1.
+
+    >>> breaker = CircuitBreaker("doctest", RetryLimits(failures=2, pause=60))
+    >>> breaker.failed("refused"), breaker.state, breaker.failed("refused"), breaker.state
+    (None, 'closed', None, 'open')
+    >>> breaker.allows()
+    False
+    """
+
+    def __init__(
+        self,
+        name: str,
+        limits: RetryLimits | None = None,
+        *,
+        clock: Callable[[], float] = monotonic,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._limits = limits or RetryLimits()
+        self._clock = clock
+        self._jitter = jitter
+        self._state: CircuitState = "closed"
+        self._failures = 0
+        self._openings = 0
+        self._until = 0.0
+        self._cell = HealthCell(f"{name} circuit", "closed")
+
+    @property
+    def state(self) -> CircuitState:
+        """The state: `closed`, `open` or `half-open`."""
+        return self._state
+
+    @property
+    def wait(self) -> float:
+        """Seconds until the next try; 0 unless the circuit is open."""
+        return max(self._until - self._clock(), 0.0) if self._state == "open" else 0.0
+
+    def allows(self) -> bool:
+        """Whether a try may be made now; if so, tell its outcome by one of the methods below.
+
+        Half-open, it allows one try until that one's outcome is known.
+        """
+        if self._state == "closed":
+            return True
+        if self._state == "half-open" or self._clock() < self._until:
+            return False
+        self._state = "half-open"
+        self._cell.degraded("half-open: one batch is tried")
+        return True
+
+    def succeeded(self) -> None:
+        """Note that the destination has answered well: the circuit is closed."""
+        self._failures = self._openings = 0
+        if self._state != "closed":
+            self._state = "closed"
+            COUNTERS.add("remote.circuit_closed")
+        self._cell.healthy("closed")
+
+    def failed(self, message: str, *, retry_after: float = 0.0, at_once: bool = False) -> None:
+        """Note that a try has failed.
+
+        Args:
+            message: Why.
+            retry_after: Seconds that the destination asks to be left alone; opens at once.
+            at_once: Open whatever the number of failures.
+        """
+        self._failures += 1
+        enough = self._failures >= self._limits.failures or self._state == "half-open"
+        if not (enough or at_once or retry_after > 0):
+            self._cell.degraded(f"closed, {self._failures} failures: {message}")
+            return
+        self._openings += 1
+        COUNTERS.add("remote.circuit_opened")
+        pause = self._limits.pause_after(self._openings, self._jitter())
+        asked = min(retry_after, _LONGEST_RETRY_AFTER) * (1 + 0.1 * self._jitter())
+        self._until = self._clock() + max(pause, asked)
+        self._state = "open"
+        self._cell.failed(f"open, the next try in {max(pause, asked):.1f} s: {message}")
