@@ -10,6 +10,7 @@ from otel_ext.exporters.fanout import FanOut
 from otel_ext.exporters.jsonl import JsonlExporter
 
 if TYPE_CHECKING:
+    from otel_ext.exporters.otlp import OTLPRecordExporter
     from otel_ext.exporters.stock import RecordSpanExporter, StockSpanExporterAdapter
 
 __all__ = [
@@ -17,12 +18,17 @@ __all__ = [
     "ConsoleExporter",
     "FanOut",
     "JsonlExporter",
+    "OTLPRecordExporter",
     "RecordSpanExporter",
     "StockSpanExporterAdapter",
 ]
 
 
 def __getattr__(name: str) -> object:
+    if name == "OTLPRecordExporter":
+        from otel_ext.exporters import otlp  # noqa: PLC0415 - paid for only when asked
+
+        return otlp.OTLPRecordExporter
     # The SDK's export package costs import time that most programs need not pay.
     if name in {"RecordSpanExporter", "StockSpanExporterAdapter"}:
         from otel_ext.exporters import stock  # noqa: PLC0415 - paid for only when asked

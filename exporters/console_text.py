@@ -12,6 +12,7 @@ __all__ = ["Painter", "cells", "cut", "duration", "in_short", "printable"]
 
 _MAX_VALUE: Final = 48
 _MAX_NAME: Final = 120
+_MAX_TEXT: Final = 4_096
 _SPACES: Final = frozenset("\u00a0\u2002\u2003\u2009\u202f\u3000")
 _PLAIN: Final = frozenset("-._:/@+%,")
 _STYLES: Final = {
@@ -124,9 +125,10 @@ def in_short(attributes: Mapping[str, object], width: int) -> str:
 
 
 def _value(value: object) -> str:
-    given = value
+    given: object = value
     if isinstance(value, str):
-        text = str.__str__(value)
+        # Statements and the like come over several lines; here they have one.
+        given = text = " ".join(str.__str__(value)[:_MAX_TEXT].split())
         if text and (text.isalnum() or all(c.isalnum() or c in _PLAIN for c in text[:_MAX_VALUE])):
             return printable(text, _MAX_VALUE)
     elif isinstance(value, (Sequence, Mapping)):

@@ -134,11 +134,12 @@ class JsonlExporter:
             report_problem("JsonlExporter: a record cannot be encoded", error)
             return
         try:
+            # First: a new file may begin at any moment, and repeats what is open then.
+            if self._remembers and record.phase is not None:
+                self._remember(record)
             if record.process.id in self._introduced or self._introduce(record, encoding):
                 # What it refuses it has counted.
                 self._journal.append(line)
-            if self._remembers and record.phase is not None:
-                self._remember(record)
         except Exception as error:  # noqa: BLE001 - nothing may reach the user's code
             COUNTERS.add("dropped.write_failed")
             report_problem(_WHERE, error)

@@ -10,7 +10,6 @@ from time import time
 from typing import TYPE_CHECKING, Any, Final
 
 import requests
-from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
@@ -91,7 +90,7 @@ def _partial_success(signal: str, body: bytes) -> tuple[int, str]:
             return max(traces.rejected_spans, 0), traces.error_message[:_LONGEST_MESSAGE]
         logs = ExportLogsServiceResponse.FromString(body).partial_success
         return max(logs.rejected_log_records, 0), logs.error_message[:_LONGEST_MESSAGE]
-    except DecodeError:  # such as `{}` from a server that always speaks JSON
+    except Exception:  # noqa: BLE001 - a DecodeError; such as `{}` from a server that always speaks JSON
         return 0, ""
 
 

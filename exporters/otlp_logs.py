@@ -69,7 +69,7 @@ class LogExporter:
 
     def shutdown(self) -> None:
         """Close the connection."""
-        self._exporter.shutdown()
+        self._exporter.shutdown()  # type: ignore[no-untyped-call]
 
 
 def make_log_exporter(protocol: str, session: requests.Session | None = None) -> LogExporter:

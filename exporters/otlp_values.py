@@ -16,7 +16,7 @@ from otel_ext.record.values import encode_value
 __all__ = ["OtlpValue", "clean_attributes", "clean_text", "clean_value"]
 
 OtlpValue: TypeAlias = (
-    "str | bool | int | float | bytes | None | Sequence[OtlpValue] | Mapping[str, OtlpValue]"
+    "str | bool | int | float | bytes | Sequence[OtlpValue] | Mapping[str, OtlpValue] | None"
 )
 """What an attribute or a body may be."""
 
@@ -32,14 +32,14 @@ _LONGEST: Final = 1024 * 1024
 def clean_attributes(
     attributes: Mapping[str, object], longest: int = _LONGEST
 ) -> Mapping[str, OtlpValue]:
-    """Return attributes that can be encoded: the same object where nothing is amiss.
+    r"""Return attributes that can be encoded: the same object where nothing is amiss.
 
     Args:
         attributes: The user's data.
         longest: Texts beyond so many characters are cut.
 
-    >>> clean_attributes({"a": 1, "b": 2**70, "c": "\\ud800"})
-    {'a': 1, 'b': '1180591620717411303424', 'c': '\\ufffd'}
+    >>> clean_attributes({"a": 1, "b": 2**70, "c": "\ud800"})
+    {'a': 1, 'b': '1180591620717411303424', 'c': '\ufffd'}
     """
     for key, value in attributes.items():
         if not key.isascii():
@@ -96,14 +96,16 @@ def _clean(value: object, longest: int, depth: int) -> OtlpValue:
         return int(value)
     if isinstance(value, bytes):
         return value[:longest]
-    if isinstance(value, (Mapping, Sequence)) and not isinstance(value, (bytearray, memoryview)):
+    if isinstance(value, (Mapping, list, tuple)):
         return _clean_container(cast("Mapping[object, object]", value), longest, depth)
     # As in a file: dates, enums, huge integers and whatever else there is.
-    return clean_text(_plain(orjson.loads(encode_value(value))), longest)
+    return clean_text(_as_in_a_file(value), longest)
 
 
-def _plain(value: object) -> str:
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
+def _as_in_a_file(value: object) -> str:
+    encoded = encode_value(value)
+    plain: object = orjson.loads(encoded)
+    return plain if isinstance(plain, str) else encoded.decode()
 
 
 def _clean_container(

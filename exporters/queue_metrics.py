@@ -70,9 +70,7 @@ class _Observer:
             meter.create_observable_up_down_counter(
                 f"{prefix}.queue.capacity", [self._reader(lanes, _capacity)], unit
             )
-            meter.create_observable_counter(
-                f"{prefix}.processed", [self._processed(signal)], unit
-            )
+            meter.create_observable_counter(f"{prefix}.processed", [self._processed(signal)], unit)
 
     def _reader(
         self, lanes: tuple[str, ...], figure: Callable[[Lane], int]

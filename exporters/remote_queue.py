@@ -11,6 +11,7 @@ from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
+from otel_ext.exporters.queue_metrics import observe_queue, wants_metrics
 from otel_ext.exporters.remote_backlog import Backlog
 from otel_ext.exporters.remote_inbox import Inbox, QueueLimits
 from otel_ext.protocols import SendResult
@@ -73,6 +74,9 @@ class RemoteQueue:
     """
 
     leaf = True
+    # When batches that are not full go out, by the monotonic clock.
+    _finals_due: float
+    _events_due: float
 
     def __init__(
         self,
@@ -97,6 +101,9 @@ class RemoteQueue:
         self._worker = worker or remote_worker()
         self._job = self._worker.every(_INTERVAL, self.run, name)
         after_fork_in_child(self._begin_anew)
+
+        if wants_metrics():
+            observe_queue(self)
 
     @property
     def inbox(self) -> Inbox:
@@ -143,14 +150,17 @@ class RemoteQueue:
         """
         waiter = _Waiter()
         self._waiters.append(waiter)
-        until = monotonic() + timeout_millis / 1000
+        began = monotonic()
+        until = began + timeout_millis / 1000
+        self._vain = (began, inf)
         self._worker.ensure()
         if not self._worker.is_alive:
             self.run()  # no thread can be started any more: the interpreter ends
         self._job.wake()
         if waiter.done.acquire(timeout=max(until - monotonic(), 0.0)):
+            self._vain = (0.0, 0.0)
             return waiter.ok
-        self._gave_up_at = monotonic()
+        self._vain = (began, monotonic())
         return False
 
     def shutdown(self) -> None:
@@ -159,9 +169,8 @@ class RemoteQueue:
             return
         self._closed = True
         self._goodbye = True
-        # A flush that has just waited in vain has had its time.
-        waited = self._shutdown_seconds if self._gave_up_recently() else 0.0
-        self.force_flush(int(max(self._shutdown_seconds - waited, 0.0) * 1000))
+        left_seconds = self._shutdown_seconds - self._waited_in_vain()
+        self.force_flush(int(max(left_seconds, 0.0) * 1000))
         self._job.cancel()
         left = len(self._inbox.finals) + len(self._inbox.logs)
         if left:
@@ -172,8 +181,11 @@ class RemoteQueue:
         except Exception as error:  # noqa: BLE001 - a sender is anybody's code
             report_problem(f"{self.name}: closing failed", error)
 
-    def _gave_up_recently(self) -> bool:
-        return monotonic() - self._gave_up_at < 1.0
+    def _waited_in_vain(self) -> float:
+        """Return for how long a flush waited that failed just now, or waits still."""
+        began, ended = self._vain
+        now = monotonic()
+        return min(ended, now) - began if ended > now - 1.0 else 0.0
 
     def run(self) -> None:
         """Send what is due; the job of the background thread."""
@@ -284,7 +296,8 @@ class RemoteQueue:
         self._retry_at = 0.0
         self._finals_due = 0.0
         self._events_due = 0.0
-        self._gave_up_at = -inf
+        # When the last flush that failed began and ended; the end of one under way is far off.
+        self._vain = (0.0, 0.0)
         self._goodbye = False
 
 

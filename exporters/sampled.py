@@ -47,7 +47,7 @@ class UnsampledSpans(SpanProcessor):
         """Remember `span` if it is not sampled."""
         try:
             context = span.get_span_context()
-            if context is None or context.trace_flags & SAMPLED:
+            if context.trace_flags & SAMPLED:
                 return
             self._spans[f"{context.trace_id:032x}", f"{context.span_id:016x}"] = None
             if len(self._spans) > self._most:

@@ -32,6 +32,7 @@ class Handle:
         config: The configuration in effect.
         processor: The processor that records; None if nothing is recorded.
         exporter: Where the processor's records go.
+        watch: Sees spans before `processor` does, for the exporter's sake.
 
     >>> from otel_ext.config import Config
     >>> handle = Handle(Config())
@@ -45,10 +46,12 @@ class Handle:
         *,
         processor: SpanProcessor | None = None,
         exporter: RecordExporter | None = None,
+        watch: SpanProcessor | None = None,
     ) -> None:
         self.config = config
         self.processor = processor
         self.exporter = exporter
+        self.watch = watch
         self.closed = False
         self._ready = threading.Event()
         self._undo: Callable[[], None] | None = None

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from opentelemetry import trace
 
 from otel_ext.config import Config, compat_mode, load_config, set_config, setting_named
+from otel_ext.errors import ConfigError
 from otel_ext.handle import Handle
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.signals import chain_sigterm
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from otel_ext.config import InflightConfig, JournalConfig
+    from otel_ext.exporters.otlp_setup import OtlpParts
     from otel_ext.inflight.tracker import InflightSettings
     from otel_ext.journal.opening import JournalSettings
     from otel_ext.protocols import RecordExporter
@@ -34,6 +36,8 @@ __all__ = ["configure", "current_exporter", "install", "make_exporter", "shows_r
 
 _current: Final[dict[str, Handle]] = {}
 _WAIT_SECONDS: Final = 5.0
+_EXIT_SECONDS: Final = 2.0
+_MARGIN: Final = 0.2
 _NEVER: Final = 1e9  # seconds: thirty years
 
 
@@ -115,7 +119,7 @@ def install(config: Config, tracer_provider: object = None) -> Handle:
         The handle of what is at work.
     """
     disabled = _sdk_disabled() or not config.capture.enabled
-    handle = Handle(config) if disabled else _make_handle(config)
+    handle = Handle(config) if disabled else _make_handle(config, tracer_provider)
     while (winner := _current.setdefault("handle", handle)) is not handle:
         # Another thread came first, or what is there has been shut down.
         if not winner.closed:
@@ -147,23 +151,27 @@ def _sdk_disabled() -> bool:
     return os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
 
 
-def _make_handle(config: Config) -> Handle:
+def _make_handle(config: Config, tracer_provider: object = None) -> Handle:
     from otel_ext.processors.lifecycle import LifecycleSpanProcessor  # noqa: PLC0415 - imports the SDK
 
     def open_records() -> list[Record]:
         return processor.tracker.table.start_records()
 
-    exporter = make_exporter(config, open_records)
+    otlp = _make_otlp(config, tracer_provider)
+    exporter = make_exporter(config, open_records, remote=otlp and otlp.exporter)
     processor = LifecycleSpanProcessor(
         exporter,
         record_only=config.capture.record_only,
         inflight=_inflight_settings(config.inflight),
     )
-    return Handle(config, processor=processor, exporter=exporter)
+    return Handle(config, processor=processor, exporter=exporter, watch=otlp and otlp.watch)
 
 
 def make_exporter(
-    config: Config, open_records: Callable[[], Iterable[Record]] | None = None
+    config: Config,
+    open_records: Callable[[], Iterable[Record]] | None = None,
+    *,
+    remote: RecordExporter | None = None,
 ) -> RecordExporter:
     """Return the exporter that brings records everywhere `config` names.
 
@@ -171,6 +179,7 @@ def make_exporter(
         config: The configuration; folders are made when the first record comes.
         open_records: Start records of the spans that are open, for a file that
             follows a full one.
+        remote: Sends them elsewhere too.
     """
     # Only where something is recorded, and without the exporters nobody asked for.
     from otel_ext.exporters.compat import CompatExporter  # noqa: PLC0415
@@ -184,8 +193,28 @@ def make_exporter(
         open_records=open_records,
     )
     files = CompatExporter(journal, enabled=compat_mode)
-    console = _make_console(config)
-    return files if console is None else FanOut(files, console)
+    others = [one for one in (_make_console(config), remote) if one is not None]
+    if not others:
+        return files
+    seconds = max(_EXIT_SECONDS, config.otlp.exit_timeout + _MARGIN) if remote else _EXIT_SECONDS
+    return FanOut(files, *others, shutdown_seconds=seconds)
+
+
+def _make_otlp(config: Config, tracer_provider: object) -> OtlpParts | None:
+    """Return what sends records to a collector, if `config` asks for it and it can be."""
+    if not config.otlp.enabled:
+        return None
+    from otel_ext.exporters.otlp_setup import make_otlp  # noqa: PLC0415
+
+    try:
+        return make_otlp(
+            config.otlp,
+            lambda: tracer_provider or trace.get_tracer_provider(),
+            record_only=config.capture.record_only,
+        )
+    except ConfigError as error:  # of a variable that is not ours: the files are made all the same
+        report_problem("OTLP: nothing is sent", error)
+        return None
 
 
 def _journal_settings(journal: JournalConfig) -> JournalSettings:
@@ -250,6 +279,8 @@ def _attach(handle: Handle, tracer_provider: object) -> None:
                 " use opentelemetry.sdk.trace.TracerProvider",
             )
             return
+        if handle.watch is not None:
+            add(handle.watch)  # before any record is made
         add(handle.processor)
     except Exception as error:  # noqa: BLE001 - a provider is anybody's code
         report_problem("nothing is recorded: no tracer provider can be used", error)

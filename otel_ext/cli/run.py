@@ -28,6 +28,7 @@ examples:
   otel-ext run app.py                  the interpreter of otel-ext runs it
   otel-ext run -m package.module
   otel-ext run --output traces -- gunicorn --workers 4 app:app
+  otel-ext run --otlp -- flask run
   otel-ext run --quiet -- celery -A tasks worker
 
 Processes that the program starts are recorded too, each into a file of its own.
@@ -54,6 +55,12 @@ def register(subparsers: Subparsers) -> None:
         default=None,
         help="write the timestamp at the top level of each line too",
     )
+    parser.add_argument(
+        "--otlp",
+        action="store_true",
+        default=None,
+        help="send records to a collector too (OTEL_EXPORTER_OTLP_ENDPOINT and so on)",
+    )
     parser.add_argument("--config", metavar="FILE", help="settings: a TOML or YAML file")
     parser.add_argument(
         "--quiet", action="store_true", help="no records on the terminal, no closing words"
@@ -79,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
         sys.stderr.write("otel-ext: run: there is no command. Try: otel-ext run -- python app.py\n")
         return 2
     config = load_config(
-        {"output": args.output, "compat-mode": args.compat_mode},
+        {"output": args.output, "compat-mode": args.compat_mode, "otlp": args.otlp},
         file=args.config,
         command_line=True,
     )
@@ -134,6 +141,8 @@ def _settings(config: Config, *, quiet: bool) -> dict[str, str]:
     }
     if config.source_of("compat-mode").layer == "code":
         settings["OTEL_EXT_COMPAT_MODE"] = "true"
+    if config.source_of("otlp").layer == "code":
+        settings["OTEL_EXT_OTLP"] = "true"
     if quiet:
         settings["OTEL_EXT_CONSOLE"] = "off"
     return settings

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from otel_ext.cli.running_box import BoxView, read_boxes
 from otel_ext.cli.running_scan import FileReader
 from otel_ext.journal.files import list_segments, parse_segment_name
+from otel_ext.journal.folder import is_young
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["Files"]
 
 _TAIL_BYTES: Final = 16 * 1024
-_YOUNG_NS: Final = 10_000_000_000
 
 
 class _Newest(NamedTuple):
@@ -79,7 +79,7 @@ class Files:
         reader = self._readers.get(path)
         if reader is None:
             reader = FileReader(path)
-            if before is not None and _is_young(path, before):
+            if before is not None and is_young(path, before):
                 earlier = self._readers.get(before) or FileReader(before)
                 earlier.read(marks.get(before, 0))
                 reader.continue_from(earlier)
@@ -107,14 +107,6 @@ def _newest(segments: Iterable[Path]) -> dict[str, _Newest]:
             earlier = newest.get(name.incarnation)
             newest[name.incarnation] = _Newest(path, earlier.path if earlier else None)
     return newest
-
-
-def _is_young(path: Path, before: Path) -> bool:
-    """Whether `path` was last written to shortly after `before` was left."""
-    try:
-        return path.stat().st_mtime_ns - before.stat().st_mtime_ns < _YOUNG_NS
-    except OSError:
-        return False
 
 
 def _size(path: Path) -> int:

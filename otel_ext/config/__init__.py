@@ -12,6 +12,7 @@ from otel_ext.config.sections import (
     ConsoleConfig,
     InflightConfig,
     JournalConfig,
+    OtlpConfig,
     OutputConfig,
     setting_named,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "InflightConfig",
     "JournalConfig",
     "Layer",
+    "OtlpConfig",
     "OutputConfig",
     "Setting",
     "Source",

@@ -24,6 +24,7 @@ _TITLES: Final = {
     "console": "The terminal",
     "journal": "How records are kept",
     "inflight": "Open spans",
+    "otlp": "To a collector",
 }
 
 _INTRODUCTION: Final = """\

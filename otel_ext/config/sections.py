@@ -27,6 +27,7 @@ __all__ = [
     "ConsoleConfig",
     "InflightConfig",
     "JournalConfig",
+    "OtlpConfig",
     "OutputConfig",
     "setting_named",
 ]
@@ -34,6 +35,8 @@ __all__ = [
 ConsoleMode = Literal["auto", "on", "off", "json"]
 Durability = Literal["mapped", "queued", "write"]
 Sync = Literal["always", "interval", "never"]
+OtlpEncoding = Literal["events", "logfire", "same-id"]
+OtlpSpans = Literal["auto", "always", "never"]
 
 _KIB: Final = 1024
 _MIB: Final = 1024**2
@@ -188,6 +191,57 @@ class InflightConfig:
 
 
 @dataclass(frozen=True)
+class OtlpConfig:
+    """What is sent to a collector, and how. Seconds and bytes."""
+
+    enabled: bool = declare(
+        Boolean(),
+        "Also send records to a collector, over OTLP. Where and how say the variables of"
+        " OpenTelemetry: `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_EXPORTER_OTLP_PROTOCOL` and so on.",
+        default=False,
+        name="otlp",
+    )
+    encoding: OtlpEncoding = declare(  # noqa: RUF009 - returns a field
+        Choice(("events", "logfire", "same-id")),
+        "How the start of a span is sent: as a log `event`, as a pending span that Logfire"
+        " understands, or as a span under the `same-id` that has no end yet.",
+        default="events",
+        name="otlp-encoding",
+    )
+    spans: OtlpSpans = declare(  # noqa: RUF009 - returns a field
+        Choice(("auto", "always", "never")),
+        "Whether ended spans are sent: `auto` unless the program has an OTLP exporter of its own.",
+        default="auto",
+        name="otlp-spans",
+    )
+    grace: float = declare(
+        Duration(0.001, _HOUR, zero="to send every start"),
+        "A span that ends sooner sends no start, unless something below it is sent before.",
+        default=0.5,
+        name="otlp-grace",
+    )
+    queue_spans: int = declare(
+        Integer(1, 10_000_000),
+        "Ended spans that wait for the collector at most; of starts and of logs, half as many more"
+        " each. Starts are the first to be left out.",
+        default=8_192,
+        name="otlp-queue-spans",
+    )
+    queue_bytes: int = declare(
+        Size(64 * _KIB, 64 * _GIB),
+        "Memory that waiting spans may take, as reckoned; starts and logs half as much each.",
+        default=16 * _MIB,
+        name="otlp-queue-bytes",
+    )
+    exit_timeout: float = declare(
+        Duration(0.001, _HOUR, zero="for none"),
+        "Time to send what is left when the program ends.",
+        default=2.0,
+        name="otlp-exit-timeout",
+    )
+
+
+@dataclass(frozen=True)
 class Config:
     """All settings, with where each came from. `Config()` holds the defaults and reads nothing.
 
@@ -197,6 +251,7 @@ class Config:
         console: What appears on the terminal.
         journal: How records are kept.
         inflight: How open spans are watched.
+        otlp: What is sent to a collector.
         sources: Where each value came from, by setting name; defaults are left out.
         file: The configuration file that was read, if any.
         warnings: What is odd but no error, one sentence each.
@@ -211,6 +266,7 @@ class Config:
     console: ConsoleConfig = field(default_factory=ConsoleConfig)
     journal: JournalConfig = field(default_factory=JournalConfig)
     inflight: InflightConfig = field(default_factory=InflightConfig)
+    otlp: OtlpConfig = field(default_factory=OtlpConfig)
     sources: Mapping[str, Source] = field(
         default_factory=lambda: MappingProxyType({}), compare=False
     )
@@ -256,6 +312,7 @@ _SECTIONS: Final = (
     ("console", ConsoleConfig),
     ("journal", JournalConfig),
     ("inflight", InflightConfig),
+    ("otlp", OtlpConfig),
 )
 SETTINGS: Final[tuple[Setting, ...]] = tuple(
     setting for name, holder in _SECTIONS for setting in settings_of(name, holder)

@@ -36,11 +36,13 @@ __all__ = [
     "RunningSpan",
     "SkippedLog",
     "base_id",
+    "is_young",
     "read_folder",
     "read_incarnations",
 ]
 
 _MAX_SKIPPED: Final = 1_000
+_YOUNG_NS: Final = 10_000_000_000
 _SUB_ID: Final = re.compile(r"(.+-[0-9a-f]{8})\.\d+", re.ASCII)
 
 
@@ -334,16 +336,31 @@ def read_incarnations(
 
 
 def _wanted_segments(folder: Path, only: str, *, every_segment: bool) -> Iterable[Path]:
-    newest: dict[str, Path] = {}
+    """Return the segments to read: of each incarnation the newest, and what it may yet lack."""
+    by_incarnation: dict[str, list[Path]] = {}
     wanted: list[Path] = []
     for path in list_segments(folder):
         name = parse_segment_name(path.name)
-        if name is None or every_segment:
-            if name is None or not only or name.incarnation == only:
-                wanted.append(path)
+        if name is None:  # a file of several processes
+            wanted.append(path)
         elif not only or name.incarnation == only:
-            newest[name.incarnation] = path
-    return [*wanted, *newest.values()]
+            by_incarnation.setdefault(name.incarnation, []).append(path)
+    for paths in by_incarnation.values():
+        young = len(paths) > 1 and is_young(paths[-1], paths[-2])
+        wanted += paths if every_segment else paths[-2 if young else -1 :]
+    return wanted
+
+
+def is_young(segment: Path, before: Path) -> bool:
+    """Whether `segment` may not yet repeat all that was open when it began.
+
+    It was last written so soon after the one before it that its writer may still
+    be at its first lines, or may have been killed at them.
+    """
+    try:
+        return segment.stat().st_mtime_ns - before.stat().st_mtime_ns < _YOUNG_NS
+    except OSError:
+        return False
 
 
 def read_folder(path: Path, *, now_ns: int | None = None) -> FolderState:

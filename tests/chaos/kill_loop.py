@@ -1,16 +1,19 @@
-"""A program: kill a recording process again and again, recover, and compare with a ledger.
+"""A program: kill recording processes again and again, recover, and compare with a ledger.
 
-    python kill_loop.py [KILLS] [SEED]
+    python kill_loop.py [KILLS] [SEED] [JOBS]
 
-Each child, forked from this process, starts and ends spans on two threads and
-says so on a pipe only after the call has returned. It is killed with SIGKILL at
-a random moment. After recovery every start and end of the ledger must be in the
-folder, no record twice, and every span must have exactly one end. Prints what
-was found as JSON. The tests run it with 100 kills; 10,000 is the long form.
+Each child records as a user's program does, by `otel_ext.configure()`, on threads
+and in tasks, nested and not, and says on a pipe what it started and ended only
+after the call has returned. It is killed with SIGKILL at a random moment; now and
+then two share a folder, and the one that is left may find the other dead. After
+recovery every start and end of the ledger must be in the folder, no record twice,
+and every span must have exactly one end, dated between its start and the kill.
+Prints what was found as JSON. The tests run it with 100 kills; 10,000 is the long form.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import random
@@ -23,48 +26,103 @@ import threading
 import time
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry import trace
 
-from otel_ext.exporters.jsonl import JsonlExporter
+import otel_ext
 from otel_ext.journal.reader import Located, read_records
 from otel_ext.journal.recovery import recover
-from otel_ext.processors.lifecycle import LifecycleSpanProcessor
+from otel_ext.record.model import Record
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
 
 DEFAULT_KILLS = 10_000
-LONGEST_LIFE = 0.08
+DEFAULT_JOBS = 2
+LONGEST_LIFE = 0.12
+SHARED = 0.15
 NOTE = 17  # one letter and 16 hex digits
+# What must not be; anything else that is printed is only told.
+NEVER = (
+    "missing starts",
+    "missing ends",
+    "records twice",
+    "spans without one end",
+    "ends out of time",
+    "failed recoveries",
+    "second recovery did something",
+    "left behind",
+    "skipped: garbage",
+    "skipped: nul",
+)
+
+
+class Killed(NamedTuple):
+    """One process: what it had noted, and when it was killed."""
+
+    started: set[str]
+    ended: set[str]
+    killed_ns: int
+
+
+def note(ledger: int, letter: bytes, span: Span) -> None:
+    """Note that a call has returned."""
+    os.write(ledger, letter + b"%016x" % span.get_span_context().span_id)
 
 
 def use_spans(tracer: Tracer, ledger: int, seed: int) -> NoReturn:
-    """Start and end spans for ever; note each in the ledger once the call has returned."""
+    """Start and end spans for ever, in any order."""
     dice = random.Random(seed)
     open_spans: list[Span] = []
     while True:
         if open_spans and dice.random() < 0.45:
             span = open_spans.pop(dice.randrange(len(open_spans)))
             span.end()
-            letter = b"E"
+            note(ledger, b"E", span)
         else:
             span = tracer.start_span("work", attributes={"text": "x" * dice.randrange(300)})
+            note(ledger, b"S", span)
             open_spans.append(span)
-            letter = b"S"
-        os.write(ledger, letter + b"%016x" % span.get_span_context().span_id)
+
+
+def nest_spans(tracer: Tracer, ledger: int, depth: int = 4) -> None:
+    """Start a span and, in it, others."""
+    with tracer.start_as_current_span("nested", attributes={"depth": depth}) as span:
+        note(ledger, b"S", span)
+        for _ in range(2 if depth else 0):
+            nest_spans(tracer, ledger, depth - 1)
+    note(ledger, b"E", span)
+
+
+async def use_in_tasks(tracer: Tracer, ledger: int) -> None:
+    """Hold spans in tasks that take turns."""
+
+    async def hold() -> None:
+        with tracer.start_as_current_span("task's") as span:
+            note(ledger, b"S", span)
+            await asyncio.sleep(0.002)
+        note(ledger, b"E", span)
+
+    while True:
+        await asyncio.gather(*(hold() for _ in range(5)))
 
 
 def child(folder: Path, ledger: int, seed: int) -> NoReturn:
     """Record into `folder` until the kill comes."""
     try:
-        provider = TracerProvider(resource=Resource({}), shutdown_on_exit=False)
-        provider.add_span_processor(LifecycleSpanProcessor(JsonlExporter(folder)))
-        tracer = provider.get_tracer("kill loop")
-        beside = threading.Thread(target=use_spans, args=(tracer, ledger, seed + 1), daemon=True)
-        beside.start()
+        otel_ext.configure(output=folder, console="off")
+        tracer = trace.get_tracer("kill loop")
+
+        def nest() -> None:
+            while True:
+                nest_spans(tracer, ledger)
+
+        def loop() -> None:
+            asyncio.run(use_in_tasks(tracer, ledger))
+
+        for body in (nest, loop):
+            threading.Thread(target=body, daemon=True).start()
         use_spans(tracer, ledger, seed)
     finally:
         os._exit(1)
@@ -83,75 +141,127 @@ def read_ledger(pipe: int, until: float) -> bytes:
         notes += block
 
 
-def kill_one(folder: Path, dice: random.Random) -> tuple[set[str], set[str]]:
-    """Run one child and kill it; return the spans whose start, and whose end, returned."""
+def begin(folder: Path, dice: random.Random) -> tuple[int, int]:
+    """Start one child; return its pid and the pipe with its notes."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(reader)
         child(folder, writer, dice.randrange(1 << 30))
     os.close(writer)
-    notes = read_ledger(reader, time.monotonic() + dice.random() * LONGEST_LIFE)
+    return pid, reader
+
+
+def kill(pid: int, pipe: int, dice: random.Random) -> Killed:
+    """Let a child live for a moment, kill it, and return what it had noted."""
+    notes = read_ledger(pipe, time.monotonic() + dice.random() * LONGEST_LIFE)
     os.kill(pid, signal.SIGKILL)
-    notes += read_ledger(reader, 0.0)
-    os.close(reader)
+    notes += read_ledger(pipe, 0.0)
+    os.close(pipe)
     os.waitpid(pid, 0)
     whole = [notes[at : at + NOTE].decode() for at in range(0, len(notes) - NOTE + 1, NOTE)]
-    started = {note[1:] for note in whole if note[0] == "S"}
-    return started, {note[1:] for note in whole if note[0] == "E"}
+    started = {one[1:] for one in whole if one[0] == "S"}
+    return Killed(started, {one[1:] for one in whole if one[0] == "E"}, time.time_ns())
 
 
-def check(folder: Path, started: set[str], ended: set[str], found: Counter[str]) -> None:
-    """Recover the folder twice and compare it with the ledger."""
+def read_all(folder: Path, found: Counter[str]) -> list[Record]:
+    """Return the records of a folder; count what cannot be read."""
+    records: list[Record] = []
+    for path in folder.glob("*.jsonl"):
+        for item in read_records(path):
+            if isinstance(item, Located):
+                records.append(item.record)
+            else:
+                found[f"skipped: {item.reason}"] += 1
+    return records
+
+
+def check(folder: Path, killed: list[Killed], found: Counter[str]) -> None:
+    """Recover the folder twice and compare it with the ledgers."""
     report = recover(folder)
     found["recovered spans"] += report.spans
     found["failed recoveries"] += len(report.failed)
     found["second recovery did something"] += bool(recover(folder).recovered)
-    starts: Counter[str] = Counter()
-    ends: Counter[str] = Counter()
-    real_ends: set[str] = set()
-    keys: Counter[tuple[str, int]] = Counter()
-    for path in folder.glob("*.jsonl"):
-        for item in read_records(path):
-            if not isinstance(item, Located):
-                found[f"skipped: {item.reason}"] += 1
-                continue
-            record = item.record
-            keys[record.process.id, record.seq] += 1
-            if record.phase == "start":
-                starts[record.span_id] += 1
-            elif record.phase == "end":
-                ends[record.span_id] += 1
-                if record.abandoned is None:
-                    real_ends.add(record.span_id)
-    found["starts"] += len(started)
-    found["missing starts"] += len(started - starts.keys())
-    found["missing ends"] += len(ended - real_ends)
-    found["records twice"] += sum(times > 1 for times in keys.values())
-    found["spans without one end"] += sum(ends[span] != 1 for span in starts)
+    records = read_all(folder, found)
+    starts = {record.span_id: record for record in records if record.phase == "start"}
+    ends = [record for record in records if record.phase == "end"]
+    times = Counter(end.span_id for end in ends)
+    real = {end.span_id for end in ends if end.abandoned is None}
+    last_kill = max(one.killed_ns for one in killed)
+    keys = Counter((record.process.id, record.seq) for record in records)
+    for one in killed:
+        found["starts"] += len(one.started)
+        found["ends"] += len(one.ended)
+        found["missing starts"] += len(one.started - starts.keys())
+        found["missing ends"] += len(one.ended - real)
+    found["records twice"] += sum(count > 1 for count in keys.values())
+    found["spans without one end"] += sum(times[span] != 1 for span in starts)
+    found["ends out of time"] += sum(
+        not starts[end.span_id].time_ns <= end.time_ns <= last_kill for end in ends
+    )
     found["left behind"] += sum(1 for _ in folder.glob(".blackbox/*"))
 
 
-def main(kills: int, seed: int) -> None:
-    """Kill as often as asked and print the sums."""
+def work(kills: int, seed: int, say: int) -> NoReturn:
+    """Kill so many, and tell on the pipe `say`: a line after each, then what was found."""
     dice = random.Random(seed)
     found: Counter[str] = Counter()
     base = Path(tempfile.mkdtemp(prefix="kill-loop-"))
     try:
-        for number in range(kills):
-            folder = base / str(number)
-            started, ended = kill_one(folder, dice)
+        while found["kills"] < kills:
+            folder = base / str(found["kills"])
+            together = 2 if dice.random() < SHARED and kills - found["kills"] > 1 else 1
+            children = [begin(folder, dice) for _ in range(together)]
+            killed = [kill(pid, pipe, dice) for pid, pipe in children]
             if folder.exists():
-                check(folder, started, ended, found)
+                check(folder, killed, found)
                 shutil.rmtree(folder)
-            found["kills"] += 1
+            found["kills"] += together
+            os.write(say, b".%d\n" % together)
+        os.write(say, json.dumps(found).encode() + b"\n")
+        os._exit(0)
     finally:
         shutil.rmtree(base, ignore_errors=True)
-    print(json.dumps(found))
+        os._exit(1)
+
+
+def main(kills: int, seed: int, jobs: int) -> int:
+    """Kill as often as asked, several at a time, and print the sums."""
+    reader, writer = os.pipe()
+    shares = [kills // jobs + (number < kills % jobs) for number in range(jobs)]
+    pids: list[int] = []
+    for number, share in enumerate(shares):
+        pid = os.fork()
+        if pid == 0:
+            os.close(reader)
+            work(share, seed + number, writer)
+        pids.append(pid)
+    os.close(writer)
+    found: Counter[str] = Counter()
+    done, began = 0, time.monotonic()
+    with os.fdopen(reader) as lines:
+        for line in lines:
+            if not line.startswith("."):
+                found.update(json.loads(line))
+                continue
+            before, done = done, done + int(line[1:])
+            if done // 100 > before // 100:
+                rate = done / (time.monotonic() - began)
+                sys.stderr.write(f"killed {done} of {kills}, {rate:.0f} a second\n")
+    failed = sum(os.waitpid(pid, 0)[1] != 0 for pid in pids)
+    sys.stdout.write(json.dumps({**{name: found[name] for name in NEVER}, **found}) + "\n")
+    wrong = {name: found[name] for name in NEVER if found[name]}
+    if wrong or failed:
+        sys.stderr.write(f"failed with the seed {seed}: {wrong}\n")
+    return 1 if wrong or failed else 0
 
 
 if __name__ == "__main__":
-    main(
-        int(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT_KILLS,
-        int(sys.argv[2]) if len(sys.argv) > 2 else int(time.time()),
+    words = dict(enumerate(sys.argv))
+    sys.exit(
+        main(
+            int(words.get(1, DEFAULT_KILLS)),
+            int(words.get(2, time.time())),
+            int(words.get(3, DEFAULT_JOBS)),
+        )
     )

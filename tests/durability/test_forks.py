@@ -20,6 +20,7 @@ from tests.durability.kit import (
     figures,
     line_of,
     plain,
+    read,
     recovered,
 )
 from tests.programs import SCRIPTS, answers, free_port, python, recorded, started, wait_until
@@ -127,9 +128,10 @@ def test_multiprocessing_with_killed_children(tmp_path: Path, method: str) -> No
     assert list(by_process(found, "parent").values()) == [[None]]
     assert list(by_process(found, "done").values()) == [[None]] * 4
     causes = sorted(str(one[0]) for one in by_process(found, "open").values())
-    # The last name of a span's is gone with its function, or with its process.
     assert causes[2:] == ["process-died", "process-died"]
-    assert set(causes[:2]) <= {"garbage-collected", "shutdown", "owner-died"}
+    # Forked children of multiprocessing end by os._exit, perhaps before anything was noticed.
+    others = {"garbage-collected", "shutdown", "owner-died"}
+    assert set(causes[:2]) <= (others if method == "spawn" else others | {"process-died"})
 
 
 def test_gevent(tmp_path: Path) -> None:
@@ -215,8 +217,6 @@ def is_served(url: str) -> bool:
 
 def died(folder: Path) -> list[object]:
     """Return the requests that were ended for a dead worker."""
-    from tests.durability.kit import read
-
     return [end for end in read(folder).phase("end", "request") if end.abandoned == "process-died"]
 
 

@@ -226,6 +226,7 @@ def test_long_values_are_shortened() -> None:
     assert in_short({"a": "x" * 1_000}, 200).endswith("…")
     assert in_short({"a": list(range(1_000))}, 200) == "a=[1000 items]"
     assert in_short({"a": 1}, 0) == ""
+    assert in_short({"sql": "\nSELECT 1\n  FROM t\n"}, 200) == 'sql="SELECT 1 FROM t"'
     assert len(printable("x" * 1_000)) == 120
 
 

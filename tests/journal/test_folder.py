@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -64,9 +65,19 @@ def test_this_process_tells_what_it_is_doing(tmp_path: Path) -> None:
 
 def test_a_reader_needs_only_the_newest_segment(tmp_path: Path) -> None:
     """Older segments are not read: rotation repeats what is open."""
-    (tmp_path / f"{DEAD}.jsonl").write_bytes(encode_line(start(1, DEAD, name="older")))
-    (tmp_path / f"{DEAD}.1.jsonl").write_bytes(encode_line(start(2, DEAD, name="newer")))
+    older, newer = tmp_path / f"{DEAD}.jsonl", tmp_path / f"{DEAD}.1.jsonl"
+    older.write_bytes(encode_line(start(1, DEAD, name="older")))
+    newer.write_bytes(encode_line(start(2, DEAD, name="newer")))
+    os.utime(older, (newer.stat().st_mtime - 60,) * 2)
     assert names(tmp_path) == ["newer"]
+
+
+def test_a_segment_that_has_just_begun_is_read_with_the_one_before(tmp_path: Path) -> None:
+    """A writer killed amid a rotation has not repeated all that is open: nothing is missed."""
+    older, newer = tmp_path / f"{DEAD}.jsonl", tmp_path / f"{DEAD}.1.jsonl"
+    older.write_bytes(encode_line(start(1, DEAD, name="older")) + encode_line(start(3, DEAD)))
+    newer.write_bytes(encode_line(start(3, DEAD)))
+    assert len(names(tmp_path)) == 2
 
 
 def test_order_does_not_matter(tmp_path: Path) -> None:

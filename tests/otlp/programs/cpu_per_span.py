@@ -15,6 +15,7 @@ import json
 import sys
 import time
 from statistics import median
+from typing import TYPE_CHECKING
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
@@ -26,6 +27,9 @@ from otel_ext.exporters.remote_inbox import QueueLimits
 from otel_ext.processors.lifecycle import LifecycleSpanProcessor
 from otel_ext.runtime.counters import COUNTERS
 
+if TYPE_CHECKING:
+    from opentelemetry.util.types import AttributeValue
+
 CHILDREN = 9
 PLENTY = QueueLimits(1_000_000, 1 << 30)
 
@@ -33,8 +37,8 @@ PLENTY = QueueLimits(1_000_000, 1 << 30)
 def use_spans(provider: TracerProvider, spans: int) -> None:
     """Make traces of ten spans each, below one span that is open all the time."""
     tracer = provider.get_tracer("bench", "1.0")
-    request = {"http.request.method": "GET", "url.full": "http://example.com/a/b", "n": 1}
-    query = {"db.system": "sqlite", "db.query": "select * from t where a = ?", "ok": True}
+    request: dict[str, AttributeValue] = {"http.method": "GET", "url.full": "http://x/a/b", "n": 1}
+    query: dict[str, AttributeValue] = {"db.system": "sqlite", "db.query": "select * from t", "ok": True}
     with tracer.start_as_current_span("job"):
         for _ in range(spans // (CHILDREN + 1)):
             with tracer.start_as_current_span("request", attributes=request) as span:

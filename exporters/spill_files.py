@@ -1,0 +1,254 @@
+"""The files of a spill folder: their names, and writing and reading them safely.
+
+No file is kept open between two calls, so a forked child inherits none. No link
+is followed, and a file that is not this user's own plain file is not used.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from otel_ext.errors import JournalError
+from otel_ext.journal.files import create_exclusive, make_folder, open_folder, sync_data
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+__all__ = [
+    "FoundFile",
+    "Lines",
+    "SpillName",
+    "append_data",
+    "count_lines",
+    "delete_file",
+    "list_files",
+    "read_lines",
+    "rename_file",
+    "slug_of",
+    "sync_file",
+]
+
+_ID: Final = r"[0-9a-z]{1,40}-\d{1,20}-\d{1,20}-[0-9a-f]{8}"
+_NAME: Final = re.compile(
+    rf"([a-z0-9_-]{{1,40}})\.(\d{{1,20}})\.({_ID})\.(\d{{1,10}})(\.begun)?\.jsonl", re.ASCII
+)
+_NOFOLLOW: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+# A named pipe in a file's place must not hang the one who opens it.
+_SAFE: Final = _NOFOLLOW | getattr(os, "O_NONBLOCK", 0)
+# More than the longest line.
+_READ_SIZE: Final = 2 * 1024 * 1024
+
+
+class SpillName(NamedTuple):
+    """A spill file's name taken apart.
+
+    Attributes:
+        slug: The destination.
+        number: When it was begun, in nanoseconds; the oldest has the lowest.
+        incarnation: Whose it is.
+        turn: Which exporter of that incarnation it belongs to.
+        begun: Whether some of it may have been sent already.
+    """
+
+    slug: str
+    number: int
+    incarnation: str
+    turn: int
+    begun: bool = False
+
+    @property
+    def file(self) -> str:
+        """The name.
+
+        >>> SpillName("otlp", 7, "b0-7-1-00000000", 1).file
+        'otlp.7.b0-7-1-00000000.1.jsonl'
+        """
+        begun = ".begun" if self.begun else ""
+        return f"{self.slug}.{self.number}.{self.incarnation}.{self.turn}{begun}.jsonl"
+
+    @classmethod
+    def parse(cls, text: str) -> SpillName | None:
+        """Return the parts of a name, None for any other.
+
+        >>> SpillName.parse("otlp.7.b0-7-1-00000000.1.begun.jsonl").begun
+        True
+        """
+        match = _NAME.fullmatch(text)
+        if match is None:
+            return None
+        return cls(match[1], int(match[2]), match[3], int(match[4]), match[5] is not None)
+
+
+class FoundFile(NamedTuple):
+    """A file of the folder: its name, its size in bytes, and when it was written last."""
+
+    name: SpillName
+    size: int
+    modified: float
+
+
+class Lines(NamedTuple):
+    """Lines read from a file, the offset behind them, and whether the file ends there."""
+
+    lines: list[bytes]
+    offset: int
+    at_end: bool
+
+
+def slug_of(name: str) -> str:
+    """Return a destination's name as a part of a file name.
+
+    >>> slug_of("OTLP"), slug_of("../my backend")
+    ('otlp', '---my-backend')
+    """
+    return re.sub(r"[^a-z0-9_-]", "-", name.lower())[:40] or "remote"
+
+
+@contextmanager
+def _opened(folder: Path, *, create: bool = False) -> Generator[int, None, None]:
+    """Open the folder, made with what is above it if it is missing."""
+    if create and not folder.is_dir():
+        make_folder(folder.parent)
+    descriptor = open_folder(folder, create=create)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def append_data(folder: Path, file: str, data: bytes, *, new: bool) -> None:
+    """Append `data` to a file as a whole, or leave the file as it was.
+
+    Args:
+        folder: The folder; made if `new`.
+        file: The file's name.
+        data: Whole lines.
+        new: Whether the file is to be made; else it must be there.
+
+    Raises:
+        OSError: It cannot be written; `FileNotFoundError` if it was taken away.
+    """
+    with _opened(folder, create=new) as parent:
+        flags = os.O_WRONLY | os.O_APPEND
+        if new:
+            descriptor = create_exclusive(file, flags, dir_fd=parent)
+        else:
+            descriptor = os.open(file, flags | _SAFE, dir_fd=parent)
+        try:
+            before = _own_size(descriptor)
+            _write(descriptor, data, before)
+        except OSError:
+            if new:
+                with suppress(OSError):
+                    os.unlink(file, dir_fd=parent)
+            raise
+        finally:
+            os.close(descriptor)
+
+
+def _own_size(descriptor: int) -> int:
+    """Return the size of a file after a look whether it is a plain one of this user."""
+    status = os.fstat(descriptor)
+    owner = os.geteuid() if hasattr(os, "geteuid") else status.st_uid
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1 or status.st_uid != owner:
+        raise JournalError("a file in the spill folder is not a plain file of this user")
+    return status.st_size
+
+
+def _write(descriptor: int, data: bytes, before: int) -> None:
+    rest = memoryview(data)
+    try:
+        while rest:
+            written = os.write(descriptor, rest)
+            if not written:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            rest = rest[written:]
+    except OSError:
+        with suppress(OSError):  # no half of a line, no half of a batch
+            os.ftruncate(descriptor, before)
+        raise
+
+
+def read_lines(folder: Path, file: str, offset: int, most: int) -> Lines:
+    """Read up to `most` whole lines from `offset` on; what is torn at the end is left out.
+
+    Raises:
+        OSError: The file cannot be read, or is gone.
+    """
+    with _opened(folder) as parent:
+        descriptor = os.open(file, os.O_RDONLY | _SAFE, dir_fd=parent)
+        try:
+            size = _own_size(descriptor)
+            data = os.pread(descriptor, _READ_SIZE, offset)
+        finally:
+            os.close(descriptor)
+    lines = data.splitlines(keepends=True)
+    torn = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
+    taken = lines[:most]
+    behind = offset + sum(map(len, taken))
+    at_end = behind + (len(torn) if taken == lines else 0) >= size or not taken
+    return Lines(taken, behind, at_end)
+
+
+def list_files(folder: Path) -> list[FoundFile]:
+    """Return the spill files of a folder, the oldest first; none if it is missing."""
+    found: list[FoundFile] = []
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            name = SpillName.parse(entry.name)
+            if name is None or not entry.is_file(follow_symlinks=False):
+                continue
+            with suppress(OSError):
+                status = entry.stat(follow_symlinks=False)
+                found.append(FoundFile(name, status.st_size, status.st_mtime))
+    return sorted(found, key=lambda one: one.name.number)
+
+
+def rename_file(folder: Path, old: SpillName, new: SpillName) -> bool:
+    """Rename a file in one step; False if somebody else was faster."""
+    try:
+        with _opened(folder) as parent:
+            os.rename(old.file, new.file, src_dir_fd=parent, dst_dir_fd=parent)
+    except OSError:
+        return False
+    return True
+
+
+def delete_file(folder: Path, file: str) -> bool:
+    """Delete a file; whether it was there."""
+    try:
+        with _opened(folder) as parent:
+            os.unlink(file, dir_fd=parent)
+    except OSError:
+        return False
+    return True
+
+
+def sync_file(folder: Path, file: str) -> None:
+    """Bring a file's data to the disk; nothing if it is gone."""
+    with suppress(OSError), _opened(folder) as parent:
+        descriptor = os.open(file, os.O_WRONLY | _SAFE, dir_fd=parent)
+        try:
+            sync_data(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def count_lines(folder: Path, file: str) -> int:
+    """Return how many lines a file has; 0 if it cannot be read."""
+    lines = 0
+    offset = 0
+    with suppress(OSError):
+        while True:
+            part = read_lines(folder, file, offset, 1_000_000)
+            lines += len(part.lines)
+            if part.at_end:
+                break
+            offset = part.offset
+    return lines

@@ -1,0 +1,160 @@
+"""A kill at every write of a whole program, and at any moment of a program under `otel-ext run`."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.durability.kit import (
+    assert_ended_once,
+    assert_valid,
+    command,
+    figures,
+    ledger,
+    plain,
+    recovered,
+)
+from tests.programs import python, recorded, records_in, wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SMALL = """
+    notes = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    at = [0]
+    def note(letter, span):
+        # Not by write, which is counted here.
+        text = letter + b"%016x" % span.get_span_context().span_id
+        os.pwrite(notes, text, at[0])
+        at[0] += len(text)
+    def use(name):
+        with tracer.start_as_current_span(name) as outer:
+            note(b"S", outer)
+            inner = tracer.start_span(name + " inner")
+            note(b"S", inner)
+            time.sleep(0.03)
+            inner.end()
+            note(b"E", inner)
+        note(b"E", outer)
+    kept = tracer.start_span("kept")
+    note(b"S", kept)
+    threads = [threading.Thread(target=use, args=(f"thread {n}",)) for n in range(2)]
+    for thread in threads:
+        thread.start()
+    for number in range(4):
+        use(f"main {number}")
+        handle.flush()
+    for thread in threads:
+        thread.join()
+    use("last")
+    handle.shutdown()
+    note(b"X", kept)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.needs("strace")
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("durability", ["mapped", "write"])
+def test_a_kill_at_every_write(tmp_path: Path, durability: str) -> None:
+    """Killed at its first, second, ... write, a whole program is recoverable each time."""
+    number, promised = 0, 0
+    while True:
+        number += 1
+        folder, notes = tmp_path / f"{number}", tmp_path / f"notes-{number}"
+        trace = ["strace", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null", "-e", "trace=write"]
+        inject = ["-e", f"inject=write:signal=SIGKILL:when={number}"]
+        env = plain(OTEL_EXT_DURABILITY=durability, PYTHONUNBUFFERED="1")
+        done = subprocess.run(
+            [*trace, *inject, *command(SMALL, folder, notes)], env=env, check=False
+        )
+        found = recovered(folder) if folder.exists() else None
+        started, ended = ledger(notes)
+        promised += len(started) + len(ended)
+        assert found is not None or not started
+        if found is not None:
+            assert_ended_once(found)
+            assert started <= {start.span_id for start in found.phase("start")}
+            assert ended <= {end.span_id for end in found.phase("end") if not end.abandoned}
+            assert not list(folder.glob(".blackbox"))
+        if done.returncode == 0:
+            break
+        assert done.returncode in {-signal.SIGKILL, 128 + signal.SIGKILL}
+        assert number < 200
+    figures(f"{durability}: killed at each write", kills=number - 1, promised=promised, missing=0)
+    assert number > 3
+
+
+LIVES = """\
+import sys, threading, time
+from opentelemetry import trace
+tracer = trace.get_tracer("test")
+notes = open(sys.argv[1], "ab", buffering=0)
+
+def work():
+    while True:
+        with tracer.start_as_current_span("outer") as outer:
+            notes.write(b"S%016x" % outer.get_span_context().span_id)
+            with tracer.start_as_current_span("inner") as inner:
+                notes.write(b"S%016x" % inner.get_span_context().span_id)
+                time.sleep(0.001)
+            notes.write(b"E%016x" % inner.get_span_context().span_id)
+        notes.write(b"E%016x" % outer.get_span_context().span_id)
+
+threads = [threading.Thread(target=work, daemon=True) for _ in range(3)]
+for thread in threads:
+    thread.start()
+time.sleep(30)
+"""
+
+
+@pytest.mark.parametrize("turn", range(3))
+def test_a_program_under_otel_ext_run_is_killed(tmp_path: Path, turn: int) -> None:
+    """`otel-ext run` recovers at once, says by which signal it ended, and ends in the same way."""
+    program = tmp_path / "program.py"
+    program.write_text(LIVES)
+    folder, notes = tmp_path / "traces", tmp_path / "notes"
+    words = recorded(folder, *python(program, notes))
+    with subprocess.Popen(words, env=plain(), stderr=subprocess.PIPE, text=True) as process:
+        wait_until(lambda: len(ledger(notes)[1]) > 20, "some spans")
+        time.sleep(random.random() * 0.2)
+        [child] = [
+            int(pid)
+            for pid in subprocess.run(
+                ["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, check=True
+            ).stdout.split()
+        ]
+        os.kill(child, signal.SIGKILL)
+        said = process.communicate(timeout=30)[1]
+    assert process.returncode == -signal.SIGKILL
+    started, ended = ledger(notes)
+    found = recovered(folder)
+    assert_ended_once(found)
+    assert started <= {start.span_id for start in found.phase("start")}
+    assert ended <= {end.span_id for end in found.phase("end") if not end.abandoned}
+    abandoned = [end for end in found.phase("end") if end.abandoned]
+    assert {end.extra["signal"] for end in abandoned} == {"SIGKILL"}
+    assert "did not end" in said
+    assert_valid(folder)
+    figures(f"otel-ext run, kill {turn + 1}", starts=len(started), open=len(abandoned), missing=0)
+
+
+def test_records_of_a_killed_process_are_read_without_recovery(tmp_path: Path) -> None:
+    """Also a folder that nobody has recovered tells what ran: `ps` reads the box itself."""
+    text = """
+    kept = [tracer.start_span(f"open {n}") for n in range(3)]
+    os.kill(os.getpid(), signal.SIGKILL)
+    """
+    done = subprocess.run(command(text, tmp_path), env=plain(), check=False, timeout=50)
+    assert done.returncode == -signal.SIGKILL
+    words = ["otel-ext", "ps", "--json", str(tmp_path)]
+    listed = subprocess.run(words, env=plain(), capture_output=True, text=True, check=False)
+    assert listed.returncode == 0, listed.stderr
+    assert all(f"open {n}" in listed.stdout for n in range(3))
+    assert records_in(tmp_path) == [] or records_in(tmp_path)[0].event == "process.start"
