@@ -205,9 +205,12 @@ class SpillFolder:
                     file.name = begun
             try:
                 lines = read_lines(self.folder, file.name.file, file.offset, _CHUNK)
-            except OSError:
+            except FileNotFoundError:  # deleted to make room, or taken over
                 self._forget(file)
                 continue
+            except OSError as error:
+                report_problem(f"{self._where}: records cannot be read", error)
+                return None
             records = decode_lines(lines.lines, file.known)
             if records or not lines.at_end:
                 return Chunk(file, records, lines.offset, lines.at_end)

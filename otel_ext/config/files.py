@@ -14,7 +14,9 @@ from otel_ext.errors import ConfigError, MissingExtraError
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-__all__ = ["FILE_NAMES", "MAX_FILE_BYTES", "Entry", "FileSettings", "find_file", "read_file"]
+    from otel_ext.config.entry import Entry
+
+__all__ = ["FILE_NAMES", "MAX_FILE_BYTES", "FileSettings", "find_file", "read_file"]
 
 FILE_NAMES: Final = ("otel-ext.toml", "otel-ext.yaml", "otel-ext.yml", "pyproject.toml")
 """Names that are looked for in a folder; the first that is there counts."""
@@ -26,14 +28,6 @@ _TOOL_TABLE: Final = (
     rb"""(?m)^(?:\xef\xbb\xbf)?\s*\[?\s*["']?tool["']?\s*(?:[]=]|\.\s*["']?otel-ext)"""
 )
 _ABSENT: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EACCES})
-
-
-class Entry(NamedTuple):
-    """One key of a file with its value and line (from 1; None where not known)."""
-
-    key: str
-    value: object
-    line: int | None
 
 
 class FileSettings(NamedTuple):

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.config.files import Entry, FileSettings, find_file, read_file
+from otel_ext.config.files import FileSettings, find_file, read_file
 from otel_ext.config.problems import Problems, Source, did_you_mean, show
 from otel_ext.config.sections import SETTINGS, Config
 from otel_ext.config.settings import ENV_PREFIX, Setting
@@ -15,6 +15,8 @@ from otel_ext.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import TypeAlias
+
+    from otel_ext.config.entry import Entry
 
     # A value as some source gives it, not yet checked.
     _Given: TypeAlias = tuple[Setting, object, Source]

@@ -7,7 +7,7 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, cast
 
-from otel_ext.config.files import Entry
+from otel_ext.config.entry import Entry
 from otel_ext.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 import yaml
 
-from otel_ext.config.files import Entry
+from otel_ext.config.entry import Entry
 from otel_ext.config.problems import show
 from otel_ext.errors import ConfigError
 

@@ -90,6 +90,8 @@ def scribble(path: Path, dice: random.Random) -> int:
     data = bytearray(path.read_bytes())
     # A box is mostly empty; what matters is in its first pages.
     reach = min(len(data), 256 * 1024)
+    if not reach:
+        return 0
     total = 0
     for _ in range(dice.randrange(1, 6)):
         at, length = dice.randrange(reach), dice.choice([1, 1, 7, 100, 5_000])

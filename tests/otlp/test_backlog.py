@@ -1,0 +1,211 @@
+"""Grace, promotion and order: what is sent, and what need not be."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from otel_ext.exporters.remote_backlog import Backlog
+from otel_ext.exporters.remote_inbox import Inbox, QueueLimits
+from tests.exporters import samples
+
+if TYPE_CHECKING:
+    from otel_ext.protocols import SampleDecision
+    from otel_ext.record.model import Record
+
+GRACE = 0.5
+
+
+class Desk:
+    """An inbox with its backlog, and a clock that is set by hand."""
+
+    def __init__(self, *, grace: float = GRACE, decide: SampleDecision | None = None) -> None:
+        self.inbox = Inbox(QueueLimits())
+        self.backlog = Backlog(self.inbox, grace, decide)
+        self.now = 0.0
+
+    def put(self, *records: Record) -> None:
+        """Queue records and let the sending thread see them."""
+        for record in records:
+            lane = self.inbox.finals if record.phase == "end" else self.inbox.provisional
+            if record.phase is None:
+                lane = self.inbox.logs
+            assert lane.put(record)
+        self.backlog.take(self.now)
+
+    def send(self, *, everything: bool = False) -> list[str]:
+        """Send what is due and return the records' names, processes left out."""
+        names: list[str] = []
+        while True:
+            batch = self.backlog.finals(512)
+            if not batch.items:
+                batch = self.backlog.events(512, inf if everything else self.now)
+            if not batch.items:
+                return names
+            names += [record.event for record in batch.records if record.kind != "process"]
+            self.backlog.done(batch)
+
+    @property
+    def held(self) -> int:
+        """What the lanes believe is still there."""
+        inbox = self.inbox
+        return len(inbox.finals) + len(inbox.provisional) + len(inbox.logs)
+
+
+def child(name: str, number: int, parent: int) -> Record:
+    """Return the start of span `number` below span `parent`."""
+    return samples.start(name, number, parent_span_id=f"{parent:016x}")
+
+
+def test_a_short_span_sends_no_start() -> None:
+    """A start whose end comes within the grace is dropped."""
+    desk = Desk()
+    desk.put(samples.start("short"))
+    assert desk.send() == []
+    desk.put(samples.end("short"))
+    assert desk.send() == ["short.end"]
+    assert len(desk.backlog) == desk.held == 0
+
+
+def test_a_long_span_sends_its_start_when_the_grace_is_over() -> None:
+    """Not before, once, and its end follows."""
+    desk = Desk()
+    desk.put(samples.start("long"))
+    desk.now = GRACE - 0.01
+    assert desk.send() == []
+    desk.now = GRACE
+    assert desk.send() == ["long.start"]
+    assert desk.send() == []
+    desk.put(samples.end("long"))
+    assert desk.send() == ["long.end"]
+    assert desk.held == 0
+
+
+def test_a_start_is_dropped_when_its_end_waits_behind_it() -> None:
+    """A start that could not be sent in time is not sent once the end is known."""
+    desk = Desk()
+    desk.put(samples.start("long"))
+    desk.now = 2 * GRACE
+    batch = desk.backlog.events(512, desk.now)
+    desk.backlog.put_back(batch)
+    desk.put(samples.end("long"))
+    assert desk.send() == ["long.end"]
+    assert desk.held == 0
+
+
+def test_ancestors_of_a_sent_end_are_promoted() -> None:
+    """The starts of all open spans above one that is sent go out too, the uppermost first."""
+    desk = Desk()
+    desk.put(samples.start("root", 1), child("middle", 2, 1), child("leaf", 3, 2))
+    desk.put(child("other", 4, 1), samples.end("leaf", 3, parent_span_id=f"{2:016x}"))
+    assert desk.send() == ["leaf.end", "root.start", "middle.start"]
+    desk.put(samples.end("middle", 2, parent_span_id=f"{1:016x}"))
+    assert desk.send() == ["middle.end"]
+
+
+def test_ancestors_of_a_sent_start_are_promoted() -> None:
+    """A child that was seen first, so whose grace ends first, takes its parents along."""
+    desk = Desk()
+    desk.put(child("leaf", 3, 1))
+    desk.now = 0.3
+    desk.put(samples.start("root", 1))
+    desk.now = GRACE
+    assert desk.send() == ["root.start", "leaf.start"]
+
+
+def test_an_update_stands_for_the_start_and_the_update_before() -> None:
+    """Of a span that has not ended only the newest record is sent."""
+    desk = Desk()
+    first = samples.start("work")
+    update = first._replace(phase="update", seq=2)
+    desk.put(first, update, update._replace(seq=3, extra={"stalled": True}))
+    assert desk.send() == ["work.update"]
+    desk.put(samples.end("work"))
+    assert desk.send() == ["work.end"]
+    assert desk.held == 0
+
+
+def test_a_flush_ends_every_grace() -> None:
+    """When all is to be sent, so are the starts of the spans that are open."""
+    desk = Desk()
+    desk.put(samples.start("open"))
+    assert desk.send(everything=True) == ["open.start"]
+
+
+def test_the_process_is_told_of_before_its_first_record() -> None:
+    """Records name their process by its id, so who that is goes out first, once."""
+    desk = Desk()
+    desk.put(samples.log("one"))
+    desk.put(samples.log("two"))
+    batch = desk.backlog.events(512, 0.0)
+    assert [record.event for record in batch.records] == ["process.start", "one", "two"]
+
+
+def test_records_wait_for_a_deferred_decision() -> None:
+    """Starts and ends wait while nobody knows; then they are sent, or none of them is."""
+    verdicts: dict[str, bool | None] = {"kept": None, "dropped": None}
+    desk = Desk(decide=lambda record: verdicts[record.name])
+    desk.put(samples.start("kept", 1), samples.start("dropped", 2))
+    desk.now = 10 * GRACE
+    assert desk.send() == []
+    verdicts.update(kept=True, dropped=False)
+    desk.put()
+    assert desk.send() == []
+    desk.now += GRACE
+    assert desk.send() == ["kept.start"]
+    desk.put(samples.end("kept", 1), samples.end("dropped", 2))
+    assert desk.send() == ["kept.end"]
+    assert len(desk.backlog) == desk.held == 0
+
+
+def test_a_decision_after_the_end_sends_the_end_alone() -> None:
+    """When both have waited, the start is dropped, as ever."""
+    known: list[bool] = []
+    desk = Desk(decide=lambda _: True if known else None)
+    desk.put(samples.start("work"), samples.end("work"))
+    assert desk.send(everything=True) == []
+    known.append(True)
+    desk.put()
+    assert desk.send() == ["work.end"]
+
+
+def test_a_decision_that_fails_sends_nothing() -> None:
+    """A hook that raises keeps the record in the process: it may not be sampled."""
+
+    def decide(_: Record) -> bool:
+        raise samples.SpoiltError
+
+    desk = Desk(decide=decide)
+    desk.put(samples.start("work"), samples.end("work"))
+    assert desk.send(everything=True) == []
+    assert desk.held == 0
+
+
+@given(st.data())
+def test_no_tree_lacks_a_parent(data: st.DataObject) -> None:
+    """Whatever opens, ends and is sent in which order: above what was sent, all is known."""
+    desk = Desk()
+    parents: dict[int, int] = {}
+    opened: list[int] = []
+    known: set[str] = set()
+    for number in range(1, data.draw(st.integers(1, 25)) + 1):
+        parent = data.draw(st.sampled_from([0, *opened]))
+        parents[number] = parent
+        opened.append(number)
+        desk.put(child(f"s{number}", number, parent) if parent else samples.start(f"s{number}", number))
+        while opened and data.draw(st.booleans()):
+            ended = opened.pop(data.draw(st.integers(0, len(opened) - 1)))
+            above = parents[ended]
+            parent_id = f"{above:016x}" if above else ""
+            desk.put(samples.end(f"s{ended}", ended, parent_span_id=parent_id))
+        if data.draw(st.booleans()):
+            desk.now += data.draw(st.sampled_from([0.1, 0.3, 0.6]))
+            known |= {name.split(".")[0] for name in desk.send()}
+            for name in known:
+                parent = parents[int(name[1:])]
+                assert not parent or f"s{parent}" in known
+    desk.send(everything=True)
+    assert len(desk.backlog) == desk.held == 0

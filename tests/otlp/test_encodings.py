@@ -1,0 +1,120 @@
+"""The encodings by name, as they arrive, and their attributes."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from opentelemetry.sdk.trace import ReadableSpan
+
+from otel_ext.errors import ConfigError
+from otel_ext.exporters.otlp import OTLPRecordExporter, encoding_names
+from otel_ext.exporters.otlp_encodings import ENCODINGS, encode_events, encode_same_id
+from otel_ext.exporters.otlp_spans import Origins
+from otel_ext.inflight.tracker import dump
+from tests.exporters import samples
+from tests.otlp.pipes import sending
+from tests.programs import wait_until
+
+if TYPE_CHECKING:
+    from tests.otlp.sink import Sink
+
+
+def test_logfire_gets_a_pending_span_of_its_own(http_sink: Sink) -> None:
+    """The pending span has a fresh id, the real span above it, and names its real parent."""
+    with sending(encoding="logfire", grace=0.0) as (provider, _):
+        tracer = provider.get_tracer("t")
+        with (
+            tracer.start_as_current_span("outer") as outer,
+            tracer.start_as_current_span("inner", attributes={"a": 1}) as inner,
+        ):
+            wait_until(lambda: len(http_sink.spans) >= 2, "the pending spans arrive")
+            pending = {span.name: span for span in http_sink.spans}
+        provider.force_flush(10_000)
+    wait_until(lambda: len(http_sink.spans) >= 4, "the real spans arrive")
+    ids = {one: f"{one.get_span_context().span_id:016x}" for one in (outer, inner)}
+    told = pending["inner"]
+    assert told.parent_span_id == ids[inner] != told.span_id
+    assert told.attributes == {
+        "a": 1,
+        "logfire.span_type": "pending_span",
+        "logfire.pending_parent_id": ids[outer],
+    }
+    assert pending["outer"].attributes["logfire.pending_parent_id"] == "0" * 16
+    assert told.start_ns == told.end_ns
+    assert len({span.span_id for span in http_sink.spans}) == 4
+    assert not http_sink.starts()
+
+
+def test_same_id_sends_a_span_without_an_end(http_sink: Sink) -> None:
+    """The unfinished span has the id and start of the real one, and no end."""
+    with sending(encoding="same-id", grace=0.0) as (provider, _):
+        with provider.get_tracer("t").start_as_current_span("work"):
+            wait_until(lambda: http_sink.spans, "the unfinished span arrives")
+        provider.force_flush(10_000)
+    wait_until(lambda: len(http_sink.spans) == 2, "the real span arrives")
+    unfinished, finished = http_sink.named("work")
+    assert unfinished.span_id == finished.span_id
+    assert unfinished.start_ns == finished.start_ns
+    assert unfinished.end_ns == 0 < finished.end_ns
+
+
+def test_an_update_tells_where_a_span_is_now(http_sink: Sink) -> None:
+    """An update is an event with the stack; it stands for the start that was not sent yet."""
+    with sending(grace=60.0) as (provider, _):
+        with provider.get_tracer("t").start_as_current_span("stuck"):
+            time.sleep(0.05)
+            assert dump() >= 1
+            wait_until(lambda: http_sink.of("otel_ext.span.update"), "the update arrives")
+    (update,) = http_sink.of("otel_ext.span.update")
+    assert update.body == "stuck.update"
+    stack = update.attributes["otel_ext.stack"]
+    assert isinstance(stack, list)
+    assert stack
+    assert not http_sink.starts("stuck")
+
+
+def test_an_abandoned_end_is_an_event_and_no_span(http_sink: Sink) -> None:
+    """No end is invented for a span that never ended: its real end may still come."""
+    with sending() as (provider, _):
+        span = provider.get_tracer("t").start_span("left open")
+    wait_until(lambda: http_sink.of("otel_ext.span.end"), "the event arrives")
+    (told,) = http_sink.of("otel_ext.span.end")
+    assert told.attributes["otel_ext.abandoned"] == "shutdown"
+    assert told.span_id == f"{span.get_span_context().span_id:016x}"
+    assert not http_sink.spans
+
+
+def test_every_name_has_an_encoding() -> None:
+    """The names that settings may use are those that exist."""
+    assert encoding_names() == tuple(ENCODINGS)
+
+
+def test_a_wrong_name_is_an_error_of_the_call() -> None:
+    """An encoding that does not exist is refused, with those that do."""
+    with pytest.raises(ConfigError, match="Use one of: events, logfire, same-id"):
+        OTLPRecordExporter(encoding="spans")
+
+
+def test_a_protocol_that_python_does_not_speak_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`http/json` is an error that names the variable and what can be used."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")
+    with pytest.raises(ConfigError, match="OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json'"):
+        OTLPRecordExporter()
+
+
+def test_the_age_of_an_update_gives_the_start_back() -> None:
+    """Under its own id an updated span still starts when it started."""
+    update = samples.start()._replace(phase="update", time_ns=5_000, extra={"age_ns": 2_000})
+    span = encode_same_id(update, Origins()).span
+    assert isinstance(span, ReadableSpan)
+    assert (span.start_time, span.end_time) == (3_000, None)
+
+
+def test_user_data_wins_over_ours() -> None:
+    """An attribute the user has set is never replaced by one of ours."""
+    told = {"code.line.number": 77, "thread.name": "mine"}
+    event = encode_events(samples.start(attributes=told), Origins()).log
+    assert event is not None
+    assert told.items() <= event.attributes.items()
