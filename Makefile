@@ -24,7 +24,8 @@ SOURCES := $(filter-out %/__pycache__ %.pyc %.so,$(SOURCES))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help python run test lint wheel wheel-check matrix bench bench-quick soak chaos clean
+.PHONY: help python run test lint wheel wheel-check matrix bench bench-quick soak chaos \
+	collector test-collector clean
 
 help: ## show this list
 	@$(PYTHON) tools/targets.py Makefile
@@ -131,6 +132,15 @@ soak: $(STAMPS)/installed ## hours of load with everything in the way
 
 chaos: $(STAMPS)/installed ## thousands of random kills and forks
 	@$(PROGRAMS) tests/chaos
+
+# -- with the OpenTelemetry Collector ----------------------------------------
+
+collector: python ## compile the Collector of deploy/collector (Go; minutes, once)
+	@$(PYTHON) tools/build_collector.py
+
+test-collector: $(STAMPS)/installed collector ## the tests that need that Collector
+	@$(TEST_PYTHON) -m tools.run_tests --checkout "$(CHECKOUT)" --work $(BUILD)/$@ -- \
+		-m collector tests/collector $(PYTEST_ARGS)
 
 clean: ## remove everything that make has made
 	rm -rf build .venv otel_ext.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

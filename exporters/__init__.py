@@ -11,6 +11,7 @@ from otel_ext.exporters.jsonl import JsonlExporter
 
 if TYPE_CHECKING:
     from otel_ext.exporters.otlp import OTLPRecordExporter
+    from otel_ext.exporters.resilient import ResilientExporter
     from otel_ext.exporters.stock import RecordSpanExporter, StockSpanExporterAdapter
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "JsonlExporter",
     "OTLPRecordExporter",
     "RecordSpanExporter",
+    "ResilientExporter",
     "StockSpanExporterAdapter",
 ]
 
@@ -29,6 +31,10 @@ def __getattr__(name: str) -> object:
         from otel_ext.exporters import otlp  # noqa: PLC0415 - paid for only when asked
 
         return otlp.OTLPRecordExporter
+    if name == "ResilientExporter":
+        from otel_ext.exporters import resilient  # noqa: PLC0415 - paid for only when asked
+
+        return resilient.ResilientExporter
     # The SDK's export package costs import time that most programs need not pay.
     if name in {"RecordSpanExporter", "StockSpanExporterAdapter"}:
         from otel_ext.exporters import stock  # noqa: PLC0415 - paid for only when asked

@@ -113,17 +113,21 @@ class CircuitBreaker:
         """Seconds until the next try; 0 unless the circuit is open."""
         return max(self._until - self._clock(), 0.0) if self._state == "open" else 0.0
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether `allows` would allow a try now."""
+        return self._state == "closed" or (self._state == "open" and self._clock() >= self._until)
+
     def allows(self) -> bool:
         """Whether a try may be made now; if so, tell its outcome by one of the methods below.
 
         Half-open, it allows one try until that one's outcome is known.
         """
-        if self._state == "closed":
-            return True
-        if self._state == "half-open" or self._clock() < self._until:
+        if not self.is_ready:
             return False
-        self._state = "half-open"
-        self._cell.degraded("half-open: one batch is tried")
+        if self._state == "open":
+            self._state = "half-open"
+            self._cell.degraded("half-open: one batch is tried")
         return True
 
     def succeeded(self) -> None:

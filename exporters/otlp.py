@@ -66,8 +66,8 @@ def otlp_protocol(signal: str) -> str:
 class OtlpSender:
     """Sends batches of records over OTLP; a `RecordSender`.
 
-    Nothing is imported or connected before the first batch; a forked child makes
-    connections of its own.
+    Nothing is connected before the first batch; a forked child makes connections
+    of its own.
 
     Args:
         encoding: How records that are not final travel: `events`, `logfire` or `same-id`.
@@ -88,6 +88,11 @@ class OtlpSender:
         self._encoding = encoding
         self._spans = spans
         self._protocols = (otlp_protocol("TRACES"), otlp_protocol("LOGS"))
+        # The SDK's exporters, and what they need, cost a tenth of a second.
+        from otel_ext.exporters import otlp_transport  # noqa: PLC0415
+
+        otlp_transport.import_exporters(*self._protocols)
+        self._make = otlp_transport.Connection
         self._connection: Connection | None = None
         # What a parent process had open: not ours to use, nor to close.
         self._inherited: list[Connection] = []
@@ -123,10 +128,7 @@ class OtlpSender:
 
     def _connect(self) -> Connection:
         if self._connection is None:
-            # The SDK's exporters, and what they need, cost a tenth of a second.
-            from otel_ext.exporters.otlp_transport import Connection  # noqa: PLC0415
-
-            self._connection = Connection(self._encoding, *self._protocols)
+            self._connection = self._make(self._encoding, *self._protocols)
         return self._connection
 
     def _begin_anew(self) -> None:

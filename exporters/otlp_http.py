@@ -10,6 +10,7 @@ from time import time
 from typing import TYPE_CHECKING, Any, Final
 
 import requests
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
@@ -18,7 +19,9 @@ from otel_ext.protocols import SendResult
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["AnsweringSession", "make_session"]
+    from opentelemetry.sdk.trace.export import SpanExporter
+
+__all__ = ["AnsweringSession", "make_session", "make_span_exporter"]
 
 # OTLP's own list of what may succeed later (OTLP/HTTP, "Retryable response codes").
 _RETRYABLE: Final = frozenset({429, 502, 503, 504})
@@ -78,6 +81,15 @@ def make_session(signal: str) -> AnsweringSession | None:
     if any(os.environ.get(name.format(signal=signal)) for name in _PROVIDERS):
         return None
     return AnsweringSession()
+
+
+def make_span_exporter(session: AnsweringSession | None) -> SpanExporter:
+    """Return the stock exporter of spans, set up by the `OTEL_EXPORTER_OTLP_*` variables.
+
+    Args:
+        session: Sends the requests; None for one of the exporter's own.
+    """
+    return OTLPSpanExporter(session=session)
 
 
 def _partial_success(signal: str, body: bytes) -> tuple[int, str]:

@@ -20,13 +20,13 @@ from opentelemetry.trace import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import requests
 
     from otel_ext.exporters.otlp_events import LogEvent
 
-__all__ = ["LogExporter", "make_log", "make_log_exporter"]
+__all__ = ["LogExporter", "exporter_class", "make_log", "make_log_exporter"]
 
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 # An empty context is false, and would be replaced by the current one.
@@ -72,17 +72,23 @@ class LogExporter:
         self._exporter.shutdown()  # type: ignore[no-untyped-call]
 
 
+def exporter_class(protocol: str) -> Callable[..., LogRecordExporter]:
+    """Return the stock OTLP exporter of logs, for `grpc` or `http/protobuf`."""
+    if protocol == "grpc":
+        from opentelemetry.exporter.otlp.proto.grpc import _log_exporter as grpc  # noqa: PLC0415
+
+        return grpc.OTLPLogExporter
+    from opentelemetry.exporter.otlp.proto.http import _log_exporter as http  # noqa: PLC0415
+
+    return http.OTLPLogExporter
+
+
 def make_log_exporter(protocol: str, session: requests.Session | None = None) -> LogExporter:
-    """Return the stock OTLP exporter of logs, set up by the `OTEL_EXPORTER_OTLP_*` variables.
+    """Return an exporter of logs, set up by the `OTEL_EXPORTER_OTLP_*` variables.
 
     Args:
         protocol: `grpc` or `http/protobuf`.
         session: Sends the requests, for HTTP; None for one of the exporter's own.
     """
-    if protocol == "grpc":
-        from opentelemetry.exporter.otlp.proto.grpc import _log_exporter as grpc  # noqa: PLC0415
-
-        return LogExporter(grpc.OTLPLogExporter())
-    from opentelemetry.exporter.otlp.proto.http import _log_exporter as http  # noqa: PLC0415
-
-    return LogExporter(http.OTLPLogExporter(session=session))
+    make = exporter_class(protocol)
+    return LogExporter(make() if protocol == "grpc" else make(session=session))

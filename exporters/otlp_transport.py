@@ -1,11 +1,13 @@
 """The stock OTLP exporters of one process: for spans and for log records.
 
-Imported with the first batch, since the exporters and what they need take a
-tenth of a second to import.
+Imported only where records are sent, since the exporters and what they need take
+a tenth of a second to import.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
+from importlib import import_module
 from time import monotonic
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -28,11 +30,15 @@ if TYPE_CHECKING:
     from otel_ext.exporters.otlp_logs import LogExporter
     from otel_ext.record.model import Record
 
-__all__ = ["Connection"]
+__all__ = ["Connection", "import_exporters"]
 
 Made = TypeVar("Made")
 
 _GRPC: Final = "grpc"
+_MODULES: Final = {
+    "grpc": "opentelemetry.exporter.otlp.proto.grpc.trace_exporter",
+    "http/protobuf": "otel_ext.exporters.otlp_http",
+}
 # A gRPC exporter tries for a second or longer what may succeed later, and gives
 # up at once what will not; it does not tell which of the two it was.
 _QUICK: Final = 0.5
@@ -132,17 +138,34 @@ def _each(records: Sequence[Record], make: Callable[[Record], Made]) -> Iterator
             report_problem("OTLP: a record is lost", error)
 
 
+def import_exporters(span_protocol: str, log_protocol: str) -> None:
+    """Import all that sending will need, since it cannot be had while the interpreter exits.
+
+    A module that brings threads of its own refuses to be imported then, and then
+    is when a short program sends its first batch.
+
+    Args:
+        span_protocol: `grpc` or `http/protobuf`.
+        log_protocol: Likewise.
+    """
+    for protocol, module in _MODULES.items():
+        if protocol in (span_protocol, log_protocol):
+            import_module(module)
+    with suppress(ImportError):  # told of when there is a log record to send
+        from otel_ext.exporters.otlp_logs import exporter_class  # noqa: PLC0415
+
+        exporter_class(log_protocol)
+
+
 def _make_span_exporter(protocol: str) -> tuple[SpanExporter, _Channel]:
     if protocol == _GRPC:
         from opentelemetry.exporter.otlp.proto.grpc import trace_exporter as grpc  # noqa: PLC0415
 
         return grpc.OTLPSpanExporter(), _Channel("TRACES", None)
-    from opentelemetry.exporter.otlp.proto.http import trace_exporter as http  # noqa: PLC0415
-
-    from otel_ext.exporters.otlp_http import make_session  # noqa: PLC0415
+    from otel_ext.exporters.otlp_http import make_session, make_span_exporter  # noqa: PLC0415
 
     session = make_session("TRACES")
-    return http.OTLPSpanExporter(session=session), _Channel("TRACES", session)
+    return make_span_exporter(session), _Channel("TRACES", session)
 
 
 def _make_log_exporter(protocol: str) -> tuple[LogExporter, _Channel]:

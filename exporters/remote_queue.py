@@ -38,6 +38,7 @@ _FINALS_INTERVAL: Final = 1.0
 _BATCH: Final = 512
 _ROUNDS: Final = 64
 _MAX_BACKOFF: Final = 30.0
+_MAX_ASKED: Final = 3_600.0
 _SHUTDOWN_SECONDS: Final = 2.0
 
 
@@ -109,6 +110,18 @@ class RemoteQueue:
     def inbox(self) -> Inbox:
         """What waits, for those who measure it."""
         return self._inbox
+
+    def send_through(self, sender: RecordSender, worker: Worker) -> None:
+        """Send by another sender from now on, on another thread; before the first record.
+
+        Args:
+            sender: Around the one there is.
+            worker: Whose thread sends.
+        """
+        self._job.cancel()
+        self.sender = sender
+        self._worker = worker
+        self._job = worker.every(_INTERVAL, self.run, self.name)
 
     def export(self, record: Record) -> None:
         """Queue one record; called on the user's thread."""
@@ -208,7 +221,8 @@ class RemoteQueue:
         """Send what is due; whether nothing that is due is left."""
         backlog = self._backlog
         backlog.take(monotonic())
-        if not everything and monotonic() < self._retry_at:
+        now = monotonic()
+        if now < self._asked_until or (now < self._retry_at and not everything):
             return False
         if everything and self._goodbye:
             self._goodbye = False
@@ -270,7 +284,12 @@ class RemoteQueue:
         return True
 
     def _note_sent(self, count: int, result: SendResult, *, is_final: bool) -> None:
+        count -= result.kept
         COUNTERS.add("remote.sent_finals" if is_final else "remote.sent_events", count)
+        if result.kept:
+            COUNTERS.add("remote.kept", result.kept)
+            self._health.degraded(f"records are kept to be sent later: {result.message}")
+            return
         if not result.rejected:
             self._health.healthy("records are sent")
             return
@@ -282,7 +301,10 @@ class RemoteQueue:
         self._failures += 1
         COUNTERS.add("remote.retries")
         pause = min(_INTERVAL * 2.0 ** min(self._failures - 1, 10), _MAX_BACKOFF)
-        self._retry_at = monotonic() + max(pause, result.retry_after)
+        now = monotonic()
+        self._retry_at = now + pause
+        # A flush does not wait for our own pause, but it does for the destination's.
+        self._asked_until = now + min(result.retry_after, _MAX_ASKED)
         self._health.failed(f"not sent, and tried again in {pause:.1f} s: {result.message}")
         report_problem(f"{self.name}: nothing can be sent for now", result.message)
 
@@ -294,6 +316,7 @@ class RemoteQueue:
         self._busy = new_lock()
         self._failures = 0
         self._retry_at = 0.0
+        self._asked_until = 0.0
         self._finals_due = 0.0
         self._events_due = 0.0
         # When the last flush that failed began and ended; the end of one under way is far off.

@@ -2,12 +2,12 @@
 
 ::
 
-    send(batch) ── circuit open, or a call hangs ──────────────► disk
-        │ else                                                    │
-        ▼                                                         │ replay, one
-    a thread of its own ─► destination ── failed, no answer ─► disk │ batch at a time
-        ▲                        └── refused: halved ─► poison    │
-        └─────────────────────────────────────────────────────────┘
+    send(batch) ── circuit open, or a call hangs ────────────────► disk
+        │ else                                                      │
+        ▼                                                           │ replay, a batch
+    a thread of its own ─► destination ── failed, no answer ─► disk │ at a time
+        ▲                       └── refused: halved ─► poison       │
+        └───────────────────────────────────────────────────────────┘
 
 All of it runs on the queue's thread, but for the call itself.
 """
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from otel_ext.exporters.breaker import CircuitState
-    from otel_ext.exporters.spill import Chunk, SpillFolder
-    from otel_ext.exporters.splitting import Refused
+    from otel_ext.exporters.record_store import RecordStore
+    from otel_ext.exporters.spill import Chunk
     from otel_ext.protocols import RecordSender
     from otel_ext.record.model import Record
 
@@ -40,55 +40,61 @@ __all__ = ["ResilientSender"]
 # A call that takes longer is not waited for: what comes meanwhile goes to disk.
 # At 5,000 spans a second the queue has room for a second and a half.
 _PATIENCE: Final = 1.0
+_LOOK: Final = 0.05
 # How long one turn of replay may keep the queue waiting, in seconds.
 _REPLAY_SECONDS: Final = 0.3
-_ADOPT_SECONDS: Final = 30.0
 _LAST_WAIT: Final = 0.5
+# A batch of fewer records says little about the destination when all are refused.
+_TELLING: Final = 16
 _NEVER: Final = float("inf")
 
 
 class _Call:
     """A batch on its way: where it came from, and what became of it."""
 
-    __slots__ = ("chunk", "delivery", "records", "since", "slow")
+    __slots__ = ("chunk", "delivery", "ended", "promised", "records", "since")
 
     def __init__(self, records: Sequence[Record], chunk: Chunk | None) -> None:
         self.records = records
         self.chunk = chunk
         self.since = monotonic()
-        self.slow = False
+        self.ended = 0.0
         self.delivery: Delivery | None = None
+        # Whether the queue has been told that this batch is taken care of.
+        self.promised = False
 
 
 class ResilientSender:
-    """Sends to one destination, and keeps on disk what it does not take now.
+    """Sends to one destination, and keeps what it does not take now.
 
-    A batch is lost only where neither destination nor disk takes it; then the
-    queue is told to keep it. Sending again is at least once: what may arrive twice is
-    counted under `remote.maybe_twice`.
+    Sending again is at least once: what may arrive twice is counted under
+    `remote.maybe_twice`.
 
     Args:
         inner: The destination.
         name: What it is called in `health()`, in messages and in file names.
-        limits: When it counts as down and how it is tried again.
-        spill: Where to keep records; None keeps none.
-        poison: Where to put records that it refuses; None drops them.
+        store: Where to keep records, on disk.
+        limits: When the destination counts as down and how it is tried again.
     """
+
+    _breaker: CircuitBreaker
+    _call: _Call | None
+    # What neither the destination nor the disk took: a batch at the most.
+    _homeless: list[Record]
+    _taken: int
 
     def __init__(
         self,
         inner: RecordSender,
         *,
         name: str,
+        store: RecordStore,
         limits: RetryLimits | None = None,
-        spill: SpillFolder | None = None,
-        poison: SpillFolder | None = None,
     ) -> None:
         self.inner = inner
         self.name = name
+        self.store = store
         self._limits = limits or RetryLimits()
-        self._spill = spill
-        self._poison = poison
         self._finish_by = _NEVER
         self._closed = False
         self.thread = SendThread(f"otel-ext-send {name}")
@@ -103,41 +109,51 @@ class ResilientSender:
     @property
     def is_settled(self) -> bool:
         """Whether no batch is on its way without an answer."""
-        return self._call is None
+        return self._call is None and not self._homeless
 
     def send(self, records: Sequence[Record]) -> SendResult:
         """Send one batch, or keep it on disk; waits for an answer only so long."""
         if not self._turn.acquire(timeout=_PATIENCE):
             return SendResult(ok=False, retry=True, message="the exporter is being closed")
         try:
-            self._settle_within(_PATIENCE)
-            if self._call is not None:
-                return self._keep(records, "an earlier batch has no answer yet")
-            if monotonic() >= self._finish_by:
-                return self._keep(records, "the time to exit was up")
-            if not self._breaker.allows():
-                return self._keep(records, "the circuit is open")
-            call = self._begin(records)
-            self._settle_within(_PATIENCE)
-            delivery = call.delivery
-            if delivery is None or self._call is not None:
-                # Counted as kept: it is settled, or kept on disk, by a later turn.
-                return SendResult(ok=True, kept=len(records), message="no answer yet")
-            return self._result_of(delivery)
+            return self._send(records)
         finally:
             self._turn.release()
 
+    def _send(self, records: Sequence[Record]) -> SendResult:
+        self._settle_within(_PATIENCE)
+        if not self._find_home():
+            return self._busy("an earlier batch could be neither sent nor kept")
+        if self._is_busy():
+            return self._keep(records, "an earlier batch has no answer yet")
+        if monotonic() >= self._finish_by:
+            return self._keep(records, "the time to exit was up")
+        if not self._breaker.allows():
+            return self._keep(records, "the circuit is open")
+        call = self._begin(records)
+        self._settle_within(_PATIENCE)
+        delivery = call.delivery
+        if self._is_busy() or delivery is None:
+            call.promised = True
+            return SendResult(ok=True, kept=len(records), message="no answer yet")
+        refused = len(delivery.refused)
+        reason = delivery.refused[0].reason if refused else delivery.result.message
+        return SendResult(
+            ok=True,
+            rejected=delivery.rejected + refused,
+            kept=len(delivery.unsent),
+            message=reason,
+        )
+
     def tick(self) -> None:
-        """Replay what waits on disk, for a moment; the job of the queue's thread."""
+        """Replay what waits on disk, for a moment; a job of the queue's thread."""
         if not self._turn.acquire(blocking=False):
             return
         try:
             self._settle_within(0.0)
-            self._place_homeless()
-            if self._spill is None or self._closed or monotonic() >= self._finish_by:
+            if self._closed or not self._find_home() or monotonic() >= self._finish_by:
                 return
-            self._spill.sync()
-            self._adopt()
+            self.store.tick()
             self._replay(monotonic() + _REPLAY_SECONDS)
         finally:
             self._turn.release()
@@ -158,24 +174,28 @@ class ResilientSender:
         if self._turn.acquire(timeout=_LAST_WAIT):
             try:
                 self._settle_within(_LAST_WAIT)
-                self._give_up_call()
-                self._place_homeless()
-                for folder in (self._spill, self._poison):
-                    if folder is not None:
-                        folder.close()
+                self._give_up()
+                if not self._find_home():
+                    COUNTERS.add("remote.unsent_at_exit", len(self._homeless))
+                    report_problem(f"{self.name}: {len(self._homeless)} records are lost", "exit")
+                self.store.close()
             finally:
                 self._turn.release()
         self.thread.stop()
         self.inner.close()
 
+    def _is_busy(self) -> bool:
+        return self._call is not None
+
     def _begin(self, records: Sequence[Record], chunk: Chunk | None = None) -> _Call:
         """Begin to send on the sending thread."""
         call = self._call = _Call(records, chunk)
-        taken = self._taken
-        works = chunk is not None and 0 <= chunk.file.suspect_since < taken
+        inner = self.inner
+        works = chunk is not None and 0 <= chunk.file.suspect_since < self._taken
 
         def run() -> None:
-            call.delivery = deliver(self.inner, records, works=works)
+            call.delivery = deliver(inner, records, works=works)
+            call.ended = monotonic()
 
         self.thread.begin(run)
         return call
@@ -185,92 +205,97 @@ class ResilientSender:
         call = self._call
         if call is None:
             return
-        until = min(call.since + seconds, self._finish_by)
-        if self.thread.wait(until - monotonic()):
-            self._call = None
-            self._settle(call)
-        elif monotonic() >= self._finish_by:
-            self._give_up_call()
-        else:
-            call.slow = True
+        while True:
+            now = monotonic()
+            left = min(call.since + seconds, self._finish_by) - now
+            # In small steps, since the time to exit may come while it waits.
+            if self.thread.wait(min(left, _LOOK)):
+                self._call = None
+                self._settle(call)
+                return
+            if now >= self._finish_by:
+                self._give_up()
+                return
+            if left <= 0:
+                return
 
-    def _give_up_call(self) -> None:
-        """Bring to disk what is on its way without an answer; it may arrive all the same."""
+    def _give_up(self) -> None:
+        """Keep what is on its way without an answer; it may arrive all the same."""
         call, self._call = self._call, None
-        if call is None:
-            return
-        self.thread.abandon()
-        if call.chunk is None:
-            self._put_away(call.records, maybe_sent=True)
+        if call is not None:
+            self.thread.abandon()
+            if call.chunk is None:
+                self._put_away(call.records, maybe_sent=True)
 
     def _settle(self, call: _Call) -> None:
         """Take note of what became of a call that came to an end."""
         delivery = call.delivery
-        if delivery is None:  # `deliver` itself failed, which was reported
-            lost = SendResult(ok=False, retry=True, message="no outcome")
-            delivery = Delivery(0, 0, (), tuple(call.records), True, False, lost)
+        if delivery is None:  # the thread has reported why
+            lost = SendResult(ok=False, retry=True, message="the call failed")
+            delivery = Delivery(lost, unsent=tuple(call.records), maybe_sent=True)
             call.delivery = delivery
         self._taken += delivery.sent
-        if delivery.result.ok:
-            self._breaker.succeeded()
-        else:
-            self._breaker.failed(
-                delivery.result.message,
-                retry_after=delivery.result.retry_after,
-                at_once=call.slow or delivery.refuses_all,
-            )
-        self._set_aside(delivery.refused)
+        self._note_outcome(delivery, slow=call.ended - call.since > _PATIENCE)
+        self.store.set_aside(delivery.refused)
         if call.chunk is not None:
-            self._settle_chunk(call.chunk, delivery)
+            self.store.settle_chunk(call.chunk, delivery, self._taken)
         elif delivery.unsent:
             self._put_away(delivery.unsent, maybe_sent=delivery.maybe_sent)
-        elif call.slow:
+        if call.promised:
             COUNTERS.add("remote.sent_late", delivery.sent)
 
-    def _settle_chunk(self, chunk: Chunk, delivery: Delivery) -> None:
-        """Take note of what became of records that came from disk."""
-        spill = self._spill
-        if spill is None:
+    def _note_outcome(self, delivery: Delivery, *, slow: bool) -> None:
+        result = delivery.result
+        if result.ok:
+            self._breaker.succeeded()
             return
-        COUNTERS.add("remote.replayed", delivery.sent)
-        if delivery.rejected:
-            self._say_rejected(delivery)
-        if delivery.maybe_sent:
-            COUNTERS.add("remote.maybe_twice", len(delivery.unsent))
-        if delivery.refuses_all:
-            chunk.file.suspect_since = self._taken
-            spill.put_last(chunk.file)
-        elif not delivery.unsent:
-            spill.done(chunk)
-        elif len(delivery.unsent) < len(chunk.records) and spill.append(delivery.unsent):
-            spill.done(chunk)
+        clear = delivery.refuses_all and len(delivery.unsent) >= _TELLING
+        self._breaker.failed(result.message, retry_after=result.retry_after, at_once=slow or clear)
+        report_problem(f"{self.name}: records wait on disk", result.message)
 
-    def _result_of(self, delivery: Delivery) -> SendResult:
-        """Return what the queue is told of a batch that was settled at once."""
-        if self._homeless:
-            # Neither sent nor kept: the queue keeps them.
-            kept, self._homeless = self._homeless, []
-            if len(kept) == delivery.sent + delivery.rejected + len(kept):
-                return delivery.result._replace(ok=False, retry=True)
-            self._homeless = kept
-        return SendResult(
-            ok=True,
-            rejected=delivery.rejected + len(delivery.refused),
-            kept=len(delivery.unsent),
-            message=delivery.result.message,
-        )
+    def _replay(self, until: float) -> None:
+        """Send what waits on disk, until the time is up or it fails."""
+        while not self._is_busy() and monotonic() < until and self._breaker.is_ready:
+            chunk = self.store.next_chunk()
+            if chunk is None:
+                return
+            self._breaker.allows()
+            call = self._begin(chunk.records, chunk)
+            self._settle_within(until - monotonic())
+            if call.delivery is None or call.delivery.unsent:
+                return
 
     def _keep(self, records: Sequence[Record], why: str) -> SendResult:
-        if self._spill is None or not self._spill.append(records):
-            return SendResult(ok=False, retry=True, message=why)
-        COUNTERS.add("remote.spilled", len(records))
-        return SendResult(ok=True, kept=len(records), message=why)
+        if self.store.keep(records):
+            return SendResult(ok=True, kept=len(records), message=why)
+        return self._busy(why)
+
+    def _busy(self, why: str) -> SendResult:
+        return SendResult(ok=False, retry=True, retry_after=self._breaker.wait, message=why)
 
     def _put_away(self, records: Sequence[Record], *, maybe_sent: bool) -> None:
         """Keep records that the queue holds no more."""
         if maybe_sent:
             COUNTERS.add("remote.maybe_twice", len(records))
-        if self._spill is not None and self._spill.append(records):
-            COUNTERS.add("remote.spilled", len(records))
-        else:
+        if not self.store.keep(records):
             self._homeless.extend(records)
+
+    def _find_home(self) -> bool:
+        """Keep or send what could be neither kept nor sent; whether none is left."""
+        if self._homeless and self.store.keep(self._homeless):
+            self._homeless = []
+        if self._homeless and not self._is_busy() and monotonic() < self._finish_by:
+            if not self._breaker.allows():
+                return False
+            records, self._homeless = self._homeless, []
+            self._begin(records)
+            self._settle_within(_PATIENCE)
+        return not self._homeless
+
+    def _begin_anew(self) -> None:
+        """Know nothing of the destination yet; a forked child goes on as another program."""
+        self._breaker = CircuitBreaker(self.name, self._limits)
+        self._call = None
+        self._homeless = []
+        self._taken = 0
+        self._turn = new_lock()

@@ -78,7 +78,7 @@ class SendThread:
         if life.running or life.stopping:
             return
         life.running = True
-        me = weakref.ref(self)
+        me: weakref.ref[SendThread] = weakref.ref(self)
         try:
             start_thread(lambda: _run(me, life), self.name)
         except RuntimeError as error:  # no more threads to be had

@@ -85,6 +85,12 @@ class SpillFolder:
             the oldest files are deleted, and what they held is counted.
     """
 
+    _files: deque[SpillFile]
+    _current: SpillFile | None
+    _owner: tuple[str, int] | None
+    _unsynced: bool
+    _last: int
+
     def __init__(self, folder: Path, name: str, max_bytes: int) -> None:
         self.folder = folder
         self._slug = slug_of(name)
@@ -254,9 +260,9 @@ class SpillFolder:
 
     def _begin_anew(self) -> None:
         """Own nothing; a forked child leaves its parent's files alone."""
-        self._files: deque[SpillFile] = deque()
-        self._current: SpillFile | None = None
-        self._owner: tuple[str, int] | None = None
+        self._files = deque()
+        self._current = None
+        self._owner = None
         self._unsynced = False
         self._last = 0
 

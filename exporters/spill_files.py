@@ -6,7 +6,6 @@ is followed, and a file that is not this user's own plain file is not used.
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import stat
@@ -166,8 +165,6 @@ def _write(descriptor: int, data: bytes, before: int) -> None:
     try:
         while rest:
             written = os.write(descriptor, rest)
-            if not written:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             rest = rest[written:]
     except OSError:
         with suppress(OSError):  # no half of a line, no half of a batch

@@ -35,22 +35,22 @@ class Delivery(NamedTuple):
     """What became of a batch.
 
     Attributes:
+        result: The last answer that was not good, or a good one.
         sent: How many records the destination has taken.
         rejected: How many of a request that it took it refused all the same.
         refused: Records that were found to be refused, each by itself.
         unsent: Records to be sent again.
         maybe_sent: Whether `unsent` may have arrived: there was no clear answer.
         refuses_all: Whether it refuses whatever it is sent.
-        result: The last answer that was not good, or a good one.
     """
 
-    sent: int
-    rejected: int
-    refused: tuple[Refused, ...]
-    unsent: tuple[Record, ...]
-    maybe_sent: bool
-    refuses_all: bool
     result: SendResult
+    sent: int = 0
+    rejected: int = 0
+    refused: tuple[Refused, ...] = ()
+    unsent: tuple[Record, ...] = ()
+    maybe_sent: bool = False
+    refuses_all: bool = False
 
 
 def deliver(sender: RecordSender, records: Sequence[Record], *, works: bool = False) -> Delivery:
@@ -67,11 +67,14 @@ def deliver(sender: RecordSender, records: Sequence[Record], *, works: bool = Fa
     ...     def send(self, records):
     ...         bad = any(record.name == "bad" for record in records)
     ...         return SendResult(ok=not bad, message="bad" if bad else "")
+    ...
     ...     def close(self): ...
-    >>> batch = [Record("log", None, "bad" if n == 5 else "good", 0, n, Process("p")) for n in range(99)]
+    >>> batch = [
+    ...     Record("log", None, "bad" if n == 5 else "good", 0, n, Process("p")) for n in range(9)
+    ... ]
     >>> done = deliver(Picky(), batch)
     >>> done.sent, [refused.record.seq for refused in done.refused]
-    (98, [5])
+    (8, [5])
     """
     splitter = _Splitter(sender)
     result = splitter.send(records)
@@ -108,12 +111,10 @@ class _Splitter:
         """Find what is refused in a batch that was refused as a whole."""
         rest: list[Record] = list(records)
         if not works:
-            tried = 0
             for place in _spread(len(records)):
                 result = self.send([records[place]])
                 if not result.ok and result.retry:
                     return self._stopped(rest, result)
-                tried += 1
                 rest = [record for record in rest if record is not records[place]]
                 if result.ok:
                     break
@@ -149,13 +150,13 @@ class _Splitter:
     ) -> Delivery:
         """Return the account."""
         return Delivery(
+            result,
             self.sent,
             self.rejected,
             tuple(self.refused),
             tuple(self.unsent),
-            maybe_sent,
-            refuses_all,
-            result,
+            maybe_sent=maybe_sent,
+            refuses_all=refuses_all,
         )
 
 

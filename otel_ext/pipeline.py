@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from otel_ext.config import InflightConfig, JournalConfig
     from otel_ext.exporters.otlp_setup import OtlpParts
+    from otel_ext.exporters.remote_queue import RemoteQueue
     from otel_ext.inflight.tracker import InflightSettings
     from otel_ext.journal.opening import JournalSettings
     from otel_ext.protocols import RecordExporter
@@ -37,7 +38,8 @@ __all__ = ["configure", "current_exporter", "install", "make_exporter", "shows_r
 _current: Final[dict[str, Handle]] = {}
 _WAIT_SECONDS: Final = 5.0
 _EXIT_SECONDS: Final = 2.0
-_MARGIN: Final = 0.2
+# What is not sent in time is written to disk.
+_MARGIN: Final = 1.0
 _NEVER: Final = 1e9  # seconds: thirty years
 
 
@@ -158,7 +160,8 @@ def _make_handle(config: Config, tracer_provider: object = None) -> Handle:
         return processor.tracker.table.start_records()
 
     otlp = _make_otlp(config, tracer_provider)
-    exporter = make_exporter(config, open_records, remote=otlp and otlp.exporter)
+    remote = _make_resilient(config, otlp.exporter) if otlp is not None else None
+    exporter = make_exporter(config, open_records, remote=remote)
     processor = LifecycleSpanProcessor(
         exporter,
         record_only=config.capture.record_only,
@@ -215,6 +218,25 @@ def _make_otlp(config: Config, tracer_provider: object) -> OtlpParts | None:
     except ConfigError as error:  # of a variable that is not ours: the files are made all the same
         report_problem("OTLP: nothing is sent", error)
         return None
+
+
+def _make_resilient(config: Config, exporter: RemoteQueue) -> RecordExporter:
+    """Return `exporter` in the care of one that gets over an outage."""
+    from otel_ext.exporters.breaker import RetryLimits  # noqa: PLC0415
+    from otel_ext.exporters.resilient import ResilientExporter  # noqa: PLC0415
+
+    remote = config.remote
+    return ResilientExporter(
+        exporter,
+        folder=config.output.folder if remote.spill else None,
+        spill_size=remote.spill_size,
+        limits=RetryLimits(
+            failures=remote.retry_failures,
+            pause=remote.retry_pause,
+            longest_pause=remote.retry_longest_pause,
+        ),
+        shutdown_seconds=config.otlp.exit_timeout,
+    )
 
 
 def _journal_settings(journal: JournalConfig) -> JournalSettings:

@@ -69,6 +69,8 @@ class SendResult(NamedTuple):
         retry: Whether sending the same again may help; only where `ok` is false.
         retry_after: Seconds that the destination asks to wait; 0 if it does not.
         rejected: How many records of a batch that was taken the destination refused.
+        kept: How many of them are not sent yet, but will be: whoever returns this sees
+            to it.
         message: Why, in the destination's words or ours; empty if all is well.
     """
 
@@ -76,6 +78,7 @@ class SendResult(NamedTuple):
     retry: bool = False
     retry_after: float = 0.0
     rejected: int = 0
+    kept: int = 0
     message: str = ""
 
 

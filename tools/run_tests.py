@@ -21,6 +21,7 @@ PARTS = (
     "benchmarks",
     "docs",
     "examples",
+    "deploy",
     "tools",
     ".ci",
     "Makefile",

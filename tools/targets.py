@@ -12,7 +12,7 @@ TARGET = re.compile(r"^([a-z][a-z-]*):.*?## (.+)$", re.MULTILINE)
 def main() -> int:
     """Print one line for each described target of the file named on the command line."""
     for name, text in TARGET.findall(Path(sys.argv[1]).read_text(encoding="utf-8")):
-        sys.stdout.write(f"make {name:12} {text}\n")
+        sys.stdout.write(f"make {name:14} {text}\n")
     return 0
 
 

@@ -14,6 +14,7 @@ from otel_ext.config.sections import (
     JournalConfig,
     OtlpConfig,
     OutputConfig,
+    RemoteConfig,
     setting_named,
 )
 from otel_ext.config.settings import Setting
@@ -29,6 +30,7 @@ __all__ = [
     "Layer",
     "OtlpConfig",
     "OutputConfig",
+    "RemoteConfig",
     "Setting",
     "Source",
     "compat_mode",

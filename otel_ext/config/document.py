@@ -25,6 +25,7 @@ _TITLES: Final = {
     "journal": "How records are kept",
     "inflight": "Open spans",
     "otlp": "To a collector",
+    "remote": "When a destination is away",
 }
 
 _INTRODUCTION: Final = """\

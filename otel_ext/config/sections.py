@@ -29,6 +29,7 @@ __all__ = [
     "JournalConfig",
     "OtlpConfig",
     "OutputConfig",
+    "RemoteConfig",
     "setting_named",
 ]
 
@@ -242,6 +243,39 @@ class OtlpConfig:
 
 
 @dataclass(frozen=True)
+class RemoteConfig:
+    """What happens while a destination cannot be reached. Seconds and bytes."""
+
+    spill: bool = declare(
+        Boolean(),
+        "Keep on disk, in `.spill` below the output folder, what a destination does not take now,"
+        " and send it when it does, or when a program is started there again.",
+        default=True,
+    )
+    spill_size: int = declare(
+        Size(4 * _MIB, 1024 * _GIB),
+        "What may wait on disk, all destinations together; beyond it the oldest is deleted.",
+        default=512 * _MIB,
+    )
+    retry_failures: int = declare(
+        Integer(1, 1_000),
+        "A destination that fails so many times in a row is left alone for a while.",
+        default=3,
+    )
+    retry_pause: float = declare(
+        Duration(0.01, _HOUR),
+        "How long it is left alone at first; twice as long each time that it fails again, and as"
+        " long as it asks for by `Retry-After`.",
+        default=0.5,
+    )
+    retry_longest_pause: float = declare(
+        Duration(0.01, _DAY),
+        "The longest time that it is left alone by itself.",
+        default=30.0,
+    )
+
+
+@dataclass(frozen=True)
 class Config:
     """All settings, with where each came from. `Config()` holds the defaults and reads nothing.
 
@@ -252,6 +286,7 @@ class Config:
         journal: How records are kept.
         inflight: How open spans are watched.
         otlp: What is sent to a collector.
+        remote: What happens while a destination cannot be reached.
         sources: Where each value came from, by setting name; defaults are left out.
         file: The configuration file that was read, if any.
         warnings: What is odd but no error, one sentence each.
@@ -267,6 +302,7 @@ class Config:
     journal: JournalConfig = field(default_factory=JournalConfig)
     inflight: InflightConfig = field(default_factory=InflightConfig)
     otlp: OtlpConfig = field(default_factory=OtlpConfig)
+    remote: RemoteConfig = field(default_factory=RemoteConfig)
     sources: Mapping[str, Source] = field(
         default_factory=lambda: MappingProxyType({}), compare=False
     )
@@ -313,6 +349,7 @@ _SECTIONS: Final = (
     ("journal", JournalConfig),
     ("inflight", InflightConfig),
     ("otlp", OtlpConfig),
+    ("remote", RemoteConfig),
 )
 SETTINGS: Final[tuple[Setting, ...]] = tuple(
     setting for name, holder in _SECTIONS for setting in settings_of(name, holder)

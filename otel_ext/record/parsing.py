@@ -27,6 +27,7 @@ MAX_LINE_DEPTH: Final = MAX_DEPTH + 8
 WHOLE_LINE: Final = "line"
 """Stands for the pointer where a reason is about the line as a whole."""
 
+_TOO_DEEP: Final = "nested too deep"
 _BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -142,8 +143,9 @@ def _explain_text(body: bytes, error: orjson.JSONDecodeError) -> str:
     except json.JSONDecodeError as failure:
         return f"not JSON: {failure.msg} at column {failure.colno}"
     except (ValueError, RecursionError) as failure:
-        return "nested too deep" if isinstance(failure, RecursionError) else f"not JSON: {failure}"
-    return f"not JSON: {error.msg}"
+        return _TOO_DEEP if isinstance(failure, RecursionError) else f"not JSON: {failure}"
+    # How deep `json` goes is another figure in each Python; all else it takes, orjson takes too.
+    return _TOO_DEEP if error.msg.startswith("depth limit") else f"not JSON: {error.msg}"
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -25,9 +25,7 @@ def sending(
     **options: Any,  # noqa: ANN401 - the exporter's own
 ) -> Generator[tuple[TracerProvider, OTLPRecordExporter], None, None]:
     """Make a provider whose records are sent."""
-    provider = TracerProvider(
-        resource=Resource(RESOURCE), sampler=sampler, shutdown_on_exit=False
-    )
+    provider = TracerProvider(resource=Resource(RESOURCE), sampler=sampler, shutdown_on_exit=False)
     exporter = OTLPRecordExporter(**options)
     provider.add_span_processor(LifecycleSpanProcessor(exporter))
     try:

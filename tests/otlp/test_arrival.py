@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def test_a_span_arrives_once_with_all_it_holds(sink: Sink) -> None:
-    """An ended span is an ordinary span: ids, times, kind, status, events, links, resource, scope."""
+    """An ended span is an ordinary span: ids, times, kind, status, links, resource, scope."""
     with sending() as (provider, _):
         tracer = provider.get_tracer("shop.orders", "1.2")
         linked = tracer.start_span("before")
@@ -72,18 +72,20 @@ def test_the_start_of_a_long_span_arrives_while_it_runs(sink: Sink) -> None:
 
 def test_logs_and_process_records_arrive_as_events(sink: Sink) -> None:
     """A user's log has its level and its span's ids; the process tells of its start and end."""
-    with sending() as (provider, exporter):
-        with provider.get_tracer("t").start_as_current_span("work") as span:
-            context = span.get_span_context()
-            process = incarnation.current().process_for(provider.resource)
-            log = Record("log", None, "card refused", time.time_ns(), 5, process, level="warning")
-            exporter.export(
-                log._replace(
-                    attributes={"card": {"last": 4, "tries": [1, 2]}},
-                    trace_id=f"{context.trace_id:032x}",
-                    span_id=f"{context.span_id:016x}",
-                )
+    with (
+        sending() as (provider, exporter),
+        provider.get_tracer("t").start_as_current_span("work") as span,
+    ):
+        context = span.get_span_context()
+        process = incarnation.current().process_for(provider.resource)
+        log = Record("log", None, "card refused", time.time_ns(), 5, process, level="warning")
+        exporter.export(
+            log._replace(
+                attributes={"card": {"last": 4, "tries": [1, 2]}},
+                trace_id=f"{context.trace_id:032x}",
+                span_id=f"{context.span_id:016x}",
             )
+        )
     wait_until(lambda: sink.of("otel_ext.process.end"), "the last record arrives")
     (told,) = sink.of("otel_ext.log")
     assert (told.body, told.severity, told.severity_text) == ("card refused", 13, "warning")

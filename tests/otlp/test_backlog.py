@@ -191,17 +191,20 @@ def test_no_tree_lacks_a_parent(data: st.DataObject) -> None:
     parents: dict[int, int] = {}
     opened: list[int] = []
     known: set[str] = set()
+    coin = st.booleans()
     for number in range(1, data.draw(st.integers(1, 25)) + 1):
         parent = data.draw(st.sampled_from([0, *opened]))
         parents[number] = parent
         opened.append(number)
-        desk.put(child(f"s{number}", number, parent) if parent else samples.start(f"s{number}", number))
-        while opened and data.draw(st.booleans()):
+        desk.put(
+            child(f"s{number}", number, parent) if parent else samples.start(f"s{number}", number)
+        )
+        while opened and data.draw(coin):
             ended = opened.pop(data.draw(st.integers(0, len(opened) - 1)))
             above = parents[ended]
             parent_id = f"{above:016x}" if above else ""
             desk.put(samples.end(f"s{ended}", ended, parent_span_id=parent_id))
-        if data.draw(st.booleans()):
+        if data.draw(coin):
             desk.now += data.draw(st.sampled_from([0.1, 0.3, 0.6]))
             known |= {name.split(".")[0] for name in desk.send()}
             for name in known:

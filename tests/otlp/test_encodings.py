@@ -62,11 +62,13 @@ def test_same_id_sends_a_span_without_an_end(http_sink: Sink) -> None:
 
 def test_an_update_tells_where_a_span_is_now(http_sink: Sink) -> None:
     """An update is an event with the stack; it stands for the start that was not sent yet."""
-    with sending(grace=60.0) as (provider, _):
-        with provider.get_tracer("t").start_as_current_span("stuck"):
-            time.sleep(0.05)
-            assert dump() >= 1
-            wait_until(lambda: http_sink.of("otel_ext.span.update"), "the update arrives")
+    with (
+        sending(grace=60.0) as (provider, _),
+        provider.get_tracer("t").start_as_current_span("stuck"),
+    ):
+        time.sleep(0.05)
+        assert dump() >= 1
+        wait_until(lambda: http_sink.of("otel_ext.span.update"), "the update arrives")
     (update,) = http_sink.of("otel_ext.span.update")
     assert update.body == "stuck.update"
     stack = update.attributes["otel_ext.stack"]

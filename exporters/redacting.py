@@ -1,0 +1,90 @@
+"""`RedactingExporter`: no secret reaches the exporter inside it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from otel_ext.protocols import LineExporter
+from otel_ext.record.codec import encode_line
+from otel_ext.redaction.redactor import Redactor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from otel_ext.protocols import Encoding, RecordExporter
+    from otel_ext.record.model import Record
+
+__all__ = ["RedactingExporter"]
+
+_MAX_ENCODINGS: Final = 64
+
+
+class RedactingExporter:
+    r"""Takes the secrets out of each record, then hands it to `inner`.
+
+    What an exporter of lines writes of its own accord (who the process is, which
+    spans are open) is redacted too: it goes through the encoding that is given here.
+
+    Args:
+        inner: Where the records go.
+        redactor: What is redacted; by default the safe list. Exporters that share
+            one redact each record once.
+
+    >>> import io
+    >>> from otel_ext.exporters import ConsoleExporter
+    >>> from otel_ext.record.model import Process, Record
+    >>> stream = io.StringIO()
+    >>> exporter = RedactingExporter(ConsoleExporter(stream, style="json"))
+    >>> secret = {"password": "hunter2"}
+    >>> exporter.export(Record("log", None, "login", 0, 1, Process("p"), attributes=secret))
+    >>> stream.getvalue()[-36:]
+    ',"password":"[redacted: password]"}\n'
+    """
+
+    export_as: Callable[[Record, Encoding], None]
+    """Only around an exporter of lines."""
+
+    def __init__(self, inner: RecordExporter, redactor: Redactor | None = None) -> None:
+        self._inner = inner
+        self._redactor = redactor or Redactor()
+        self._redact = self._redactor.redact
+        self._encodings: dict[Encoding, Encoding] = {}
+        # A callback is anybody's code and may start spans.
+        is_leaf = getattr(inner, "leaf", False) is True
+        self.leaf = is_leaf and not self._redactor.calls_back
+        self._lines = inner if isinstance(inner, LineExporter) else None
+        if self._lines is not None:
+            # Whoever wraps this one chooses the encoding, as it would for `inner`.
+            self.export_as = self._export_line
+
+    def export(self, record: Record) -> None:
+        """Hand one record on, without secrets."""
+        if self._lines is not None:
+            self._export_line(record, encode_line)
+        else:
+            self._inner.export(self._redact(record))
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Flush `inner`; whether that was done in time."""
+        return self._inner.force_flush(timeout_millis)
+
+    def shutdown(self) -> None:
+        """Shut `inner` down."""
+        self._inner.shutdown()
+
+    def _export_line(self, record: Record, encoding: Encoding) -> None:
+        lines = self._lines
+        if lines is not None:
+            redacting = self._encodings.get(encoding) or self._redacting(encoding)
+            lines.export_as(self._redact(record), redacting)
+
+    def _redacting(self, encoding: Encoding) -> Encoding:
+        redact = self._redact
+
+        def encode_redacted(record: Record) -> bytes:
+            # What was redacted on this thread just now is recognised, and costs nothing.
+            return encoding(redact(record))
+
+        if len(self._encodings) >= _MAX_ENCODINGS:
+            self._encodings.clear()
+        return self._encodings.setdefault(encoding, encode_redacted)

@@ -1,0 +1,140 @@
+"""`ResilientExporter`: around an exporter whose destination may be slow, picky or away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Final
+
+from otel_ext.errors import ConfigError
+from otel_ext.exporters.record_store import DEFAULT_SPILL_SIZE, RecordStore
+from otel_ext.exporters.remote_queue import RemoteQueue
+from otel_ext.exporters.resilient_sender import ResilientSender
+from otel_ext.protocols import RecordSender
+from otel_ext.runtime.worker import Worker
+
+if TYPE_CHECKING:
+    import os
+
+    from otel_ext.exporters.breaker import CircuitState, RetryLimits
+    from otel_ext.record.model import Record
+
+__all__ = ["ResilientExporter"]
+
+_TICK: Final = 0.5
+# What bringing a full queue to disk may take at exit.
+_TO_DISK: Final = 1.0
+_LOOK: Final = 0.02
+
+
+class ResilientExporter:
+    """Sends through `inner`, and keeps on disk what its destination does not take now.
+
+    - A circuit breaker leaves a destination that fails alone, ever longer, or as
+      long as it asks for (`Retry-After`), and then tries one batch.
+    - Each has threads of its own: a destination that hangs delays no other.
+    - What cannot be sent is kept in `FOLDER/.spill` and sent later: when the
+      destination is back, or by the next program with the same folder.
+    - A batch that is refused is halved until the one bad record is found; that
+      one is set aside in `FOLDER/.spill/poison`, with the reason.
+
+    Args:
+        inner: A remote exporter, such as `OTLPRecordExporter`, or a sender.
+        folder: The folder of records; None keeps nothing on disk.
+        name: What the destination is called; two with the same folder need two
+            names. By default `inner`'s own.
+        spill_size: Bytes that may wait on disk.
+        limits: When a destination counts as down and how it is tried again.
+        shutdown_seconds: How long `shutdown` tries to send; then the rest goes to disk.
+
+    Raises:
+        ConfigError: `inner` is neither.
+
+    >>> from otel_ext.exporters.otlp import OTLPRecordExporter
+    >>> exporter = ResilientExporter(OTLPRecordExporter(), folder="traces")
+    >>> exporter.circuit
+    'closed'
+    >>> exporter.shutdown()
+    """
+
+    leaf = True
+
+    def __init__(
+        self,
+        inner: RemoteQueue | RecordSender,
+        *,
+        folder: str | os.PathLike[str] | None,
+        name: str = "",
+        spill_size: int = DEFAULT_SPILL_SIZE,
+        limits: RetryLimits | None = None,
+        shutdown_seconds: float = 1.5,
+    ) -> None:
+        queue = _queue_of(inner)
+        self.name = name or queue.name
+        self.store = RecordStore(
+            Path(folder) if folder is not None else None, self.name, spill_size
+        )
+        self._sender = ResilientSender(
+            queue.sender, name=self.name, store=self.store, limits=limits
+        )
+        self._shutdown_seconds = shutdown_seconds
+        self._gave_up = False
+        self._closed = False
+        self._queue = queue
+        self._thread = self._sender.thread
+        self._worker = Worker(f"otel-ext-remote {self.name}")
+        queue.send_through(self._sender, self._worker)
+        self._job = self._worker.every(_TICK, self._sender.tick, f"{self.name} replay")
+
+    @property
+    def circuit(self) -> CircuitState:
+        """The state of the circuit: `closed`, `open` or `half-open`."""
+        return self._sender.circuit
+
+    def export(self, record: Record) -> None:
+        """Queue one record; called on the user's thread."""
+        self._queue.export(record)
+        if not self._thread.is_alive:
+            self._thread.ensure()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Send all records taken so far, or bring them to disk.
+
+        Returns:
+            Whether that was done in time; whether they were sent is told by `health()`.
+        """
+        until = monotonic() + timeout_millis / 1000
+        done = self._queue.force_flush(timeout_millis)
+        while not self._sender.is_settled:
+            if monotonic() >= until:
+                done = False
+                break
+            if not self._worker.is_alive:
+                self._sender.tick()
+            self._job.wake()
+            sleep(_LOOK)
+        self._gave_up = not done
+        return done
+
+    def shutdown(self) -> None:
+        """Send what is queued within the time there is; bring the rest to disk. Twice is once."""
+        if self._closed:
+            return
+        self._closed = True
+        # A flush that has just waited in vain has had its time.
+        seconds = 0.0 if self._gave_up else self._shutdown_seconds
+        self._sender.finish_by(monotonic() + seconds)
+        self._queue.force_flush(int((seconds + _TO_DISK) * 1000))
+        self._job.cancel()
+        self._queue.shutdown()
+        self._worker.stop(0.0)
+
+
+def _queue_of(inner: object) -> RemoteQueue:
+    if isinstance(inner, RemoteQueue):
+        return inner
+    if isinstance(inner, RecordSender):
+        return RemoteQueue(inner)
+    message = f"ResilientExporter cannot go around a {type(inner).__name__}"
+    hint = "Give it an OTLPRecordExporter, or a sender: an object with send() and close()."
+    raise ConfigError(message, hint=hint)

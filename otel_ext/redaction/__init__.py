@@ -1,0 +1,9 @@
+"""Takes secrets out of records before they are written or sent."""
+
+from __future__ import annotations
+
+from otel_ext.redaction.redactor import Redactor
+from otel_ext.redaction.texts import RedactionRules
+from otel_ext.redaction.walking import RedactCallback
+
+__all__ = ["RedactCallback", "RedactionRules", "Redactor"]

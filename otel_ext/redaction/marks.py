@@ -1,0 +1,65 @@
+"""What stands in the place of a secret: a mask, or a code that equal values share."""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING, Final
+
+from otel_ext.redaction.value_rules import MARK
+from otel_ext.runtime.counters import COUNTERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from otel_ext.redaction.value_rules import Span
+
+__all__ = ["ERROR_MARK", "Marker"]
+
+ERROR_MARK: Final = "[redacted: error]"
+_HEX_DIGITS: Final = 32
+
+
+class Marker:
+    """Puts marks in the place of secrets, and counts them.
+
+    Args:
+        key: With one, marks tell which values are equal: each carries 128 bits of the
+            value's HMAC-SHA256 (RFC 2104). A plain hash would let anybody try values out.
+
+    >>> Marker("").mark("hunter2", "password")
+    '[redacted: password]'
+    >>> Marker("a key of 16 or more").mark("hunter2", "password")[:26]
+    '[redacted: password hmac:6'
+    """
+
+    def __init__(self, key: str = "") -> None:
+        self._key = key.encode("utf-8", "surrogatepass")
+
+    def mark(self, secret: str | bytes, rule: str) -> str:
+        """Return what stands in the place of `secret`."""
+        COUNTERS.add(f"redacted.{rule}")
+        if not self._key:
+            return f"[redacted: {rule}]"
+        data = secret if isinstance(secret, bytes) else secret.encode("utf-8", "surrogatepass")
+        code = hmac.new(self._key, data, "sha256").hexdigest()[:_HEX_DIGITS]
+        return f"[redacted: {rule} hmac:{code}]"
+
+    def mark_spans(self, text: str, spans: Iterable[Span]) -> str:
+        """Return `text` with a mark in the place of each span; those that touch become one."""
+        marks = [match.span() for match in MARK.finditer(text)] if "[redacted: " in text else []
+        parts: list[str] = []
+        done = 0
+        begin, end, rule = -1, -1, ""
+        for start, stop, name in sorted(spans):
+            if any(left <= start and stop <= right for left, right in marks):
+                continue
+            if start < end:
+                end = max(end, stop)
+                continue
+            if end >= 0:
+                parts += (text[done:begin], self.mark(text[begin:end], rule))
+                done = end
+            begin, end, rule = start, stop, name
+        if end < 0:
+            return text
+        return "".join([*parts, text[done:begin], self.mark(text[begin:end], rule), text[end:]])

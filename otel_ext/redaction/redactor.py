@@ -1,0 +1,270 @@
+"""`Redactor`: a record without secrets, made from any record."""
+
+from __future__ import annotations
+
+import threading
+from time import time_ns
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from otel_ext.config.patterns import PatternError
+from otel_ext.errors import ConfigError
+from otel_ext.record.model import (
+    EMPTY,
+    UNKNOWN_SITE,
+    UNSET_STATUS,
+    CallSite,
+    Link,
+    Process,
+    Record,
+    SpanEvent,
+    Status,
+    TaskInfo,
+    ThreadInfo,
+)
+from otel_ext.redaction.marks import ERROR_MARK
+from otel_ext.redaction.texts import CLEAN, RedactionRules, TextRedactor
+from otel_ext.redaction.walking import LEAST_CARD, NO_SECRETS, Walker
+from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.guard import report_problem
+from otel_ext.runtime.health import PartHealth, register_part
+
+if TYPE_CHECKING:
+    from otel_ext.redaction.walking import RedactCallback
+
+__all__ = ["Redactor"]
+
+_MAX_KNOWN: Final = 1_024
+_COUNTED: Final = "redacted."
+
+T = TypeVar("T")
+I = TypeVar("I", ThreadInfo, TaskInfo)
+
+
+class _Last(threading.local):
+    """What this thread redacted last: a record goes to several exporters, one after another."""
+
+    raw: Record | None = None
+    clean: Record | None = None
+
+
+class Redactor:
+    """Takes secrets out of records of every kind.
+
+    A record without any is returned as it is, the same object. What is redacted is
+    counted under `redacted.RULE`. Whatever goes wrong loses the value it went wrong
+    at, never the secret, and nothing is raised. See docs/redaction.md for the rules.
+
+    Args:
+        rules: What is redacted beside the default rules, and how.
+        callback: A function of the program's own that gets the path and the value of
+            each text, number, bool and None, and returns what is to stand in its
+            place. The rules then apply to that.
+
+    Raises:
+        ConfigError: A pattern cannot be used.
+
+    >>> from otel_ext.record.model import Process, Record
+    >>> record = Record("log", None, "login", 0, 1, Process("p"), attributes={"password": "x"})
+    >>> Redactor().redact(record).attributes
+    {'password': '[redacted: password]'}
+    """
+
+    def __init__(
+        self, rules: RedactionRules | None = None, callback: RedactCallback | None = None
+    ) -> None:
+        self._rules = rules or RedactionRules()
+        try:
+            self._texts = TextRedactor(self._rules)
+        except PatternError as error:
+            raise ConfigError(f"a pattern of redaction cannot be used: {error}") from None
+        self.calls_back = callback is not None
+        self._walker = Walker(self._texts, callback)
+        self._looks_at_all = self.calls_back or self._rules.strict or bool(self._rules.values)
+        self._processes: dict[str, tuple[Process, Process]] = {}
+        self._last = _Last()
+        self._since = time_ns()
+        register_part(self.health)
+
+    def redact(self, record: Record) -> Record:
+        """Return `record` without secrets; never raises."""
+        last = self._last
+        if record is last.raw or record is last.clean:
+            return last.clean or record
+        try:
+            process = record.process
+            known = self._processes.get(process.id)
+            if known is None or known[0] is not process:
+                known = self._know(process)
+            told = record
+            if known[1] is not process:
+                told = Record._make((*record[:5], known[1], *record[6:]))
+            clean = told if self._is_plain(told) else self._redacted(told)
+        except Exception as error:  # noqa: BLE001 - a secret must not get out by an error
+            clean = _emptied(record, error)
+        last.raw, last.clean = record, clean
+        return clean
+
+    def health(self) -> PartHealth:
+        """Return what was redacted in this process so far."""
+        counts = {
+            name.removeprefix(_COUNTED): value
+            for name, value in COUNTERS.snapshot().items()
+            if name.startswith(_COUNTED)
+        }
+        said = ", ".join(f"{rule} {count}" for rule, count in counts.items())
+        detail = f"redacted: {said}" if said else "nothing was redacted yet"
+        state = "degraded" if "error" in counts else "healthy"
+        return PartHealth("redaction", state, detail, self._since)
+
+    def _is_plain(self, record: Record) -> bool:
+        """Whether `record` surely holds no secret: a quick look that most records pass."""
+        if self._looks_at_all or record.events or record.links or record.extra:
+            return False
+        status = record.status
+        if status is not UNSET_STATUS and status is not None and status.description:
+            return False
+        texts = self._texts
+        clean = texts.clean
+        thread, task = record.thread, record.task
+        if (
+            (record.name not in clean and not texts.glance(record.name))
+            or record.site.fragment not in clean
+            or (thread is not None and thread.name not in clean and not texts.glance(thread.name))
+            or (task is not None and not texts.is_clean(task.name))
+            or (record.logger and record.logger not in clean and not texts.glance(record.logger))
+        ):
+            return False
+        verdicts, is_clean = texts.verdicts, texts.is_clean
+        attributes = record.attributes
+        if attributes and type(attributes) is not dict:
+            return False
+        for key, value in attributes.items():
+            if verdicts.get(key) is not CLEAN:
+                return False
+            kind = type(value)
+            if kind is str:
+                if value not in clean and not is_clean(value):
+                    return False
+            elif kind not in NO_SECRETS and not (kind is int and value < LEAST_CARD):  # type: ignore[operator]
+                return False
+        return True
+
+    def _redacted(self, record: Record) -> Record:
+        """Return `record` without what the rules find in it, itself if that is nothing."""
+        walker = self._walker
+        text, mapping = walker.text, walker.mapping
+        extra = record.extra
+        if "argv" in extra:
+            extra = {**extra, "argv": self._argv(extra["argv"])}
+        status = record.status
+        if status is not None and status.description:
+            status = _kept(status, Status(status.code, text("status.description", status.description)))
+        made = record._replace(
+            name=text("name", record.name),
+            site=self._site(record.site),
+            attributes=mapping("", record.attributes),
+            links=_kept(record.links, tuple(map(self._link, record.links))),
+            events=_kept(record.events, tuple(map(self._event, record.events))),
+            thread=self._named(record.thread, "thread.name"),
+            task=self._named(record.task, "task.name"),
+            status=status,
+            level=text("level", record.level),
+            logger=text("logger", record.logger),
+            extra=mapping("", extra),
+        )
+        return record if all(map(_is, made, record)) else made
+
+    def _link(self, link: Link) -> Link:
+        attributes = self._walker.mapping("links.", link.attributes)
+        return link if attributes is link.attributes else link._replace(attributes=attributes)
+
+    def _event(self, event: SpanEvent) -> SpanEvent:
+        attributes = self._walker.mapping("events.", event.attributes)
+        name = self._walker.text("events.name", event.name)
+        if name == event.name and attributes is event.attributes:
+            return event
+        return SpanEvent(name, event.time_ns, attributes)
+
+    def _named(self, info: I | None, path: str) -> I | None:
+        if info is None:
+            return None
+        name = self._walker.text(path, info.name)
+        return info if name == info.name else type(info)(info.id, name)
+
+    def _site(self, site: CallSite) -> CallSite:
+        if site.fragment in self._texts.clean:
+            return site
+        file = self._walker.text("file", site.file)
+        function = self._walker.text("function", site.function)
+        if file == site.file and function == site.function:
+            if not self.calls_back:
+                self._texts.remember(site.fragment)
+            return site
+        return CallSite(file, site.line, function)
+
+    def _know(self, process: Process) -> tuple[Process, Process]:
+        """Return `process`, and what may be told of it; found out once for each."""
+        argv = self._argv(process.argv)
+        resource = self._walker.mapping("resource.", process.resource)
+        clean = process
+        if argv != list(process.argv) or resource is not process.resource:
+            clean = Process(
+                process.id,
+                process.pid,
+                process.start_time,
+                process.boot_id,
+                self._walker.text("host", process.host),
+                tuple(argv),
+                resource,
+            )
+        if len(self._processes) >= _MAX_KNOWN:
+            self._processes.clear()
+        known = self._processes[process.id] = (process, clean)
+        return known
+
+    def _argv(self, argv: object) -> list[str]:
+        """Return a command line without secrets, also those that follow their option."""
+        if not isinstance(argv, (list, tuple)):
+            return [ERROR_MARK]
+        found: list[str] = []
+        told_by = ""
+        for argument in map(str, argv):
+            is_option = argument.startswith("-")
+            if told_by and not is_option:
+                found.append(str(self._walker.under(told_by, argument)))
+                told_by = ""
+                continue
+            told_by = argument.lstrip("-") if is_option and "=" not in argument else ""
+            found.append(self._walker.text("argv", argument))
+        return found
+
+
+def _is(one: object, other: object) -> bool:
+    return one is other
+
+
+def _kept(old: T, new: T) -> T:
+    """Return the old object where the new one says the same."""
+    return old if old == new else new
+
+
+def _emptied(record: Record, error: Exception) -> Record:
+    """Return what of `record` cannot hold a secret, because the rest could not be looked at."""
+    COUNTERS.add("redacted.error")
+    report_problem("redaction: a record was emptied", f"{type(error).__name__} was raised")
+    known = record.process
+    return record._replace(
+        name=ERROR_MARK,
+        site=UNKNOWN_SITE,
+        attributes=EMPTY,
+        links=(),
+        events=(),
+        thread=None,
+        task=None,
+        scope=None,
+        status=None if record.status is None else Status(record.status.code),
+        level="",
+        logger="",
+        extra=EMPTY,
+        process=Process(known.id, known.pid, known.start_time, known.boot_id, known.host),
+    )

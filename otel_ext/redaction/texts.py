@@ -1,0 +1,204 @@
+"""Finds and marks the secrets in one text, whatever rule they fall under."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from otel_ext.config.patterns import parse_pattern
+from otel_ext.redaction.automaton import Automaton
+from otel_ext.redaction.key_rules import rule_for_name, split_words
+from otel_ext.redaction.marks import Marker
+from otel_ext.redaction.text_rules import find_assigned, find_flags, find_url_passwords
+from otel_ext.redaction.value_rules import Span, find_values, is_suspicious
+from otel_ext.runtime.counters import COUNTERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["ALLOWED", "CLEAN", "SHORTEST", "RedactionRules", "TextRedactor", "Verdict"]
+
+SHORTEST: Final = 5
+"""What is shorter is no secret by its form."""
+
+_SCAN_LIMIT: Final = 8 * 1024
+_MAX_TEXT: Final = 65_536
+_MAX_KNOWN: Final = 4_096
+_LONGEST_KNOWN: Final = 512
+# A secret across the end of what is looked at is still found whole.
+_MARGIN: Final = 1_024
+_NOTE_ROOM: Final = 64
+# What is told last says most here: where an exception was raised.
+_TOLD_FROM_THE_END: Final = frozenset({"stacktrace", "traceback", "stack", "exception"})
+
+
+class RedactionRules(NamedTuple):
+    """What is redacted, beside the callback of a program.
+
+    Attributes:
+        strict: Whether what only tells of a person counts too.
+        keys: Patterns of keys whose values are secrets.
+        values: Patterns of texts, or parts of texts, that are secrets.
+        allow: Patterns of whole keys whose values stay as they are.
+        hmac_key: With one, marks tell which values are equal.
+        scan_limit: Characters of a text that are looked at; the rest is cut.
+    """
+
+    strict: bool = False
+    keys: tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
+    hmac_key: str = ""
+    scan_limit: int = _SCAN_LIMIT
+
+
+class Verdict(NamedTuple):
+    """What becomes of the value under a key: the rule it falls under, and the key itself."""
+
+    rule: str
+    name: str
+
+
+CLEAN: Final = Verdict("", "")
+"""Nothing is wrong with the key."""
+
+ALLOWED: Final = Verdict("allowed", "")
+"""The value stays as it is, whatever it is."""
+
+
+class TextRedactor:
+    """Judges keys and redacts texts; remembers what it found clean.
+
+    Raises:
+        PatternError: One of the patterns cannot be used.
+
+    >>> texts = TextRedactor(RedactionRules())
+    >>> texts.redact("GET https://api.example/items?token=abc&page=2")
+    'GET https://api.example/items?token=[redacted: token]&page=2'
+    """
+
+    def __init__(self, rules: RedactionRules) -> None:
+        self._strict = rules.strict
+        self._keys = _automata(f"(?i)(^|[^a-z0-9])({_bare(key)})([^a-z0-9]|$)" for key in rules.keys)
+        self._allow = _automata(f"(?i)^({_bare(key)})$" for key in rules.allow)
+        self._values = _automata(rules.values)
+        self._limit = rules.scan_limit
+        self._looks_at_all = rules.strict or bool(self._values)
+        self.marker = Marker(rules.hmac_key)
+        self._names: dict[str, str] = {}
+        self.verdicts: dict[str, Verdict] = {}
+        self.clean: set[str] = set()
+
+    def verdict(self, path: str) -> Verdict:
+        """Return what becomes of the value under `path`; asked for once for each."""
+        found = self.verdicts.get(path)
+        if found is None:
+            found = self._judge(path)
+            if len(path) <= _LONGEST_KNOWN:
+                if len(self.verdicts) >= _MAX_KNOWN:
+                    self.verdicts.clear()
+                self.verdicts[path] = found
+        return found
+
+    def _judge(self, path: str) -> Verdict:
+        if any(one.matches(path) for one in self._allow):
+            return ALLOWED
+        name = self.redact(path)
+        rule = self._rule_for(path)
+        return CLEAN if not rule and name == path else Verdict(rule, name)
+
+    def _rule_for(self, name: str) -> str:
+        words = split_words(name)
+        # Both as it stands and with its words apart: `customerName` is found by `customer.name`.
+        if any(one.matches(name) or one.matches(words) for one in self._keys):
+            return "custom-key"
+        return rule_for_name(name, strict=self._strict)
+
+    def _rule_in_text(self, name: str) -> str:
+        found = self._names.get(name)
+        if found is None:
+            allowed = any(one.matches(name) for one in self._allow)
+            found = "" if allowed else self._rule_for(name)
+            if len(self._names) >= _MAX_KNOWN:
+                self._names.clear()
+            self._names[name] = found
+        return found
+
+    def is_clean(self, text: str) -> bool:
+        """Whether `text` surely holds no secret and is short enough, at a glance."""
+        if len(text) < SHORTEST or text in self.clean:
+            return True
+        return not self._looks_at_all and len(text) <= _MAX_TEXT and not is_suspicious(text)
+
+    def glance(self, text: str) -> bool:
+        """Tell what `is_clean` tells, and remember it: for texts that come again and again."""
+        if not self.is_clean(text):
+            return False
+        self.remember(text)
+        return True
+
+    def redact(self, text: str, path: str = "") -> str:
+        """Return `text` without secrets, cut where it is longer than what is looked at.
+
+        Args:
+            text: Any text.
+            path: The keys that lead to it, with dots between.
+        """
+        if self.is_clean(text):
+            return text
+        looked_at, note = self._cut(text, path)
+        spans = list(self._find(looked_at))
+        if not spans and not note:
+            self.remember(text)
+            return text
+        done = self.marker.mark_spans(looked_at, spans)
+        if not note:
+            return done
+        COUNTERS.add("redacted.truncated")
+        return f"{note}{done}" if path and _is_told_from_the_end(path) else f"{done}{note}"
+
+    def _find(self, text: str) -> Iterable[Span]:
+        yield from find_values(text, strict=self._strict)
+        if "://" in text:
+            yield from find_url_passwords(text)
+        yield from find_assigned(text, self._rule_in_text)
+        if "-" in text:
+            yield from find_flags(text, self._rule_in_text)
+        for automaton in self._values:
+            yield from (Span(start, end, "custom-value") for start, end in automaton.spans(text))
+
+    def _cut(self, text: str, path: str) -> tuple[str, str]:
+        """Return what is looked at of `text`, and a note on what is left out."""
+        limit = self._limit
+        if len(text) <= limit:
+            return text, ""
+        if path and _is_told_from_the_end(path):
+            # From the beginning of a line on, so that no secret is cut in two.
+            least = len(text) - limit + _NOTE_ROOM
+            start = text.find("\n", least) + 1 or least
+            return text[start:], f"[{start} characters+]…"
+        end = limit - _NOTE_ROOM  # so that what was cut once is not cut again
+        seen = text[: limit + _MARGIN]
+        for start, stop, _ in sorted(self._find(seen)):
+            if start < end < stop:
+                end = stop
+        return seen[:end], f"…[+{len(text) - end} characters]"
+
+    def remember(self, text: str) -> None:
+        """Take note that `text` holds no secret."""
+        if len(text) <= _LONGEST_KNOWN:
+            if len(self.clean) >= _MAX_KNOWN:
+                self.clean.clear()
+            self.clean.add(text)
+
+
+def _automata(patterns: Iterable[str]) -> tuple[Automaton, ...]:
+    return tuple(Automaton(parse_pattern(pattern)) for pattern in patterns)
+
+
+def _bare(pattern: str) -> str:
+    """Return a pattern of keys without what all of them have: capitals do not matter."""
+    return pattern.removeprefix("(?i)")
+
+
+def _is_told_from_the_end(path: str) -> bool:
+    return path.rpartition(".")[2] in _TOLD_FROM_THE_END

@@ -1,0 +1,242 @@
+"""Goes through a user's data, however it is nested, and redacts what it finds there.
+
+Nothing of the user's is changed: where something is redacted, the containers on
+the way to it are made anew, and everything else is handed on as it is.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import uuid
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
+
+import orjson
+
+from otel_ext.record.values import MAX_DEPTH, encode_value
+from otel_ext.redaction.marks import ERROR_MARK
+from otel_ext.redaction.texts import ALLOWED, CLEAN
+from otel_ext.redaction.value_rules import MARK, is_card
+from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.guard import report_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from otel_ext.redaction.texts import TextRedactor
+
+__all__ = ["LEAST_CARD", "NO_SECRETS", "RedactCallback", "Walker"]
+
+RedactCallback: TypeAlias = "Callable[[str, object], object]"
+"""Gets the path of a value and the value, returns what is to stand in its place."""
+
+NO_SECRETS: Final[frozenset[type]] = frozenset({bool, float, type(None)})
+"""Types of values that no rule for values applies to."""
+
+LEAST_CARD: Final = 10**12
+_MOST_CARD: Final = 10**19
+_LEAVES: Final[frozenset[type]] = frozenset(
+    {datetime.datetime, datetime.date, datetime.time, decimal.Decimal, uuid.UUID}
+)
+_MAX_ITEMS: Final = 100_000
+_MAX_PATH: Final = 1_024
+
+
+class Walker:
+    """Redacts values of any kind; an error drops the value it happened at.
+
+    Args:
+        texts: Judges keys and texts.
+        callback: A function of the program's own; its answer is redacted too.
+    """
+
+    def __init__(self, texts: TextRedactor, callback: RedactCallback | None = None) -> None:
+        self._texts = texts
+        self._marker = texts.marker
+        self._callback = callback
+
+    def mapping(self, prefix: str, values: Mapping[str, object]) -> Mapping[str, object]:
+        """Return `values` without secrets, itself if there are none.
+
+        Args:
+            prefix: What stands before a key in the path that a callback gets.
+            values: Attributes, or the fields of a log.
+        """
+        changed: dict[str, object] = {}
+        is_same = type(values) is dict or not values
+        for key, value in values.items():
+            try:
+                name, kept = self._item(prefix, "", key, value, 1)
+            except Exception as error:  # noqa: BLE001 - a value, or a callback, may do anything
+                name, kept = self._failed_name(key), self.failed(error)
+            is_same = is_same and kept is value and name is key
+            changed[_unused(name, changed)] = kept
+        return values if is_same else changed
+
+    def text(self, path: str, text: str) -> str:
+        """Return a text that stands under no key of the user's without secrets."""
+        try:
+            return self._leaf_text(path, text)
+        except Exception as error:  # noqa: BLE001 - a callback may do anything
+            return self.failed(error)
+
+    def under(self, name: str, value: str) -> object:
+        """Return a value that stands under the key `name` without secrets."""
+        try:
+            return self._item("", "", name, value, 1)[1]
+        except Exception as error:  # noqa: BLE001 - as above
+            return self.failed(error)
+
+    def failed(self, error: Exception) -> str:
+        """Return what stands in the place of a value that could not be redacted."""
+        COUNTERS.add("redacted.error")
+        # Its text may be the value.
+        report_problem("redaction: a value was left out", f"{type(error).__name__} was raised")
+        return ERROR_MARK
+
+    def _failed_name(self, key: object) -> str:
+        try:
+            return self._texts.redact(key) if type(key) is str else ERROR_MARK
+        except Exception:  # noqa: BLE001 - whatever failed the first time
+            return ERROR_MARK
+
+    def _item(
+        self, prefix: str, parents: str, key: object, value: object, depth: int
+    ) -> tuple[str, object]:
+        """Return key and value of an entry, redacted."""
+        if type(key) is not str:
+            key = _plain_key(key)
+        path = f"{parents}.{key}"[-_MAX_PATH:] if parents else key
+        verdict = self._texts.verdict(path)
+        if verdict is ALLOWED:
+            return key, value
+        name = key
+        if verdict is not CLEAN:
+            name = verdict.name if path is key else self._texts.redact(key)
+            if name == key:
+                name = key
+            if verdict.rule:
+                return name, self._by_key(verdict.rule, value, prefix + path)
+        return name, self.value(prefix, path, value, depth)
+
+    def value(self, prefix: str, path: str, value: object, depth: int = 1) -> object:
+        """Return one value without secrets.
+
+        Args:
+            prefix: What stands before `path` where a callback is told it.
+            path: The keys that lead to the value, with dots between.
+            value: Anything.
+            depth: How deep it is nested.
+        """
+        kind = type(value)
+        if kind is dict:
+            return self._dict(prefix, path, cast("dict[object, object]", value), depth)
+        if kind is list or kind is tuple:
+            items = cast("list[object] | tuple[object, ...]", value)
+            return self._list(prefix, path, items, depth)
+        if kind is str or kind is int or kind in NO_SECRETS or kind in _LEAVES:
+            return self._leaf(prefix + path, value, path)
+        if isinstance(value, str):
+            return self._leaf(prefix + path, str.__str__(value), path)
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            return self._bytes(path, bytes(cast("bytes", value)), prefix)
+        # Whatever it is, its line would show this; asked again, it might say something else.
+        plain: object = orjson.loads(encode_value(value))
+        return self.value(prefix, path, plain, depth)
+
+    def _dict(
+        self, prefix: str, path: str, value: dict[object, object], depth: int
+    ) -> object:
+        if depth >= MAX_DEPTH:
+            return "<too deep>"
+        if len(value) > _MAX_ITEMS:
+            return self.value(prefix, path, orjson.loads(encode_value(value)), depth)
+        changed: dict[str, object] = {}
+        is_same = True
+        for key, item in value.items():
+            try:
+                name, kept = self._item(prefix, path, key, item, depth + 1)
+            except Exception as error:  # noqa: BLE001 - as above
+                name, kept = self._failed_name(key), self.failed(error)
+            is_same = is_same and kept is item and name is key
+            changed[_unused(name, changed)] = kept
+        return value if is_same else changed
+
+    def _list(
+        self, prefix: str, path: str, value: list[object] | tuple[object, ...], depth: int
+    ) -> object:
+        if depth >= MAX_DEPTH:
+            return "<too deep>"
+        if len(value) > _MAX_ITEMS:
+            return self.value(prefix, path, orjson.loads(encode_value(value)), depth)
+        changed: list[object] = []
+        is_same = True
+        for item in value:
+            try:
+                kept = self.value(prefix, path, item, depth + 1)
+            except Exception as error:  # noqa: BLE001 - as above
+                kept = self.failed(error)
+            is_same = is_same and kept is item
+            changed.append(kept)
+        if is_same:
+            return value
+        return changed if type(value) is list else tuple(changed)
+
+    def _leaf(self, told: str, value: object, path: str) -> object:
+        """Return a value that holds no others, as callback and rules would have it."""
+        if self._callback is not None:
+            answer = self._callback(told, value)
+            if answer is not value:
+                value = self._answer(answer, path)
+        if type(value) is str:
+            return self._texts.redact(value, path)
+        if type(value) is int and LEAST_CARD <= value < _MOST_CARD and is_card(str(value)):
+            return self._marker.mark(str(value), "credit-card")
+        return value
+
+    def _leaf_text(self, path: str, text: str) -> str:
+        found = self._leaf(path, text, path)
+        return found if isinstance(found, str) else ERROR_MARK
+
+    def _answer(self, answer: object, path: str) -> object:
+        """Return what a callback answered, as plain data and by the rules."""
+        COUNTERS.add("redacted.callback")
+        if type(answer) is str or type(answer) is int or type(answer) in NO_SECRETS:
+            return answer
+        plain: object = orjson.loads(encode_value(answer))
+        return Walker(self._texts).value("", path, plain)
+
+    def _bytes(self, path: str, value: bytes, prefix: str) -> object:
+        text = value.decode("latin-1")
+        found = self._leaf(prefix + path, text, path)
+        if found is text or found == text:
+            return value
+        return found if isinstance(found, str) else ERROR_MARK
+
+    def _by_key(self, rule: str, value: object, told: str) -> object:
+        """Return a mark for the value under a key that tells a secret."""
+        if value is None or type(value) is bool:
+            return value
+        if isinstance(value, str):
+            text = str.__str__(value)
+            if not text or (text.startswith("[redacted: ") and MARK.fullmatch(text)):
+                return value
+            return self._marker.mark(text, rule)
+        return self._marker.mark(encode_value(value), rule)
+
+
+def _plain_key(key: object) -> str:
+    """Return the text that the line would show for a key that is no plain text."""
+    if isinstance(key, str):
+        return str.__str__(key)
+    try:
+        return str.__str__(str(key))
+    except Exception:  # noqa: BLE001 - a user's __str__ may do anything
+        return f"<unprintable: {type(key).__name__}>"
+
+
+def _unused(name: str, taken: dict[str, object]) -> str:
+    """Return `name`, or one like it where two keys come out the same."""
+    while name in taken:
+        name += "_"
+    return name

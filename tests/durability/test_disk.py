@@ -1,0 +1,117 @@
+"""A file system of 64 KiB that fills up under a whole program, beside a neighbour's records."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from tests.durability.kit import command, figures, plain, small_disk
+
+# argv: folder on the small disk, box size
+FILLS_UP = """
+    import json, subprocess
+    from pathlib import Path
+    from otel_ext.runtime.counters import COUNTERS
+    from otel_ext.runtime.health import health
+    from tests.durability.kit import read
+    place = Path(sys.argv[1])
+    other = Path(sys.argv[3])
+    neighbour = place / "b0-7-1-00000000.jsonl"
+    neighbour.write_bytes(other.read_bytes())
+    ballast = place.parent / "ballast"
+    ballast.write_bytes(b"x" * 24 * 1024)
+    worst = failed = starts = 0
+    def use():
+        global worst, failed, starts
+        began = time.perf_counter()
+        try:
+            with tracer.start_as_current_span("work", attributes={"text": "x" * 50}):
+                raise KeyError("the program's own")
+        except KeyError as error:
+            failed += error.args != ("the program's own",)
+        starts += 1
+        worst = max(worst, time.perf_counter() - began)
+    def written():
+        return sum(path.stat().st_size for path in place.glob("*.jsonl"))
+    def journal():
+        return health().part("journal")
+    deadline = time.monotonic() + 25
+    while journal().state != "failed" and time.monotonic() < deadline:
+        for _ in range(20):
+            use()
+        time.sleep(0.02)
+    full = journal()
+    for _ in range(400):
+        use()
+    before = written()
+    ballast.unlink()
+    began = time.monotonic()
+    while written() == before and time.monotonic() - began < 20:
+        use()
+        time.sleep(0.01)
+    resumed = time.monotonic() - began
+    # Room for what still waits.
+    subprocess.run(["mount", "-o", "remount,size=16m", str(place.parent)], check=True)
+    flushed = handle.flush(20)
+    found = read(place)
+    introduced = len(found.events("process.start")) - len(read(other.parent).events("process.start"))
+    theirs = len(read(other.parent).records)
+    keys = {(record.process.id, record.seq) for record in found.records}
+    counts = COUNTERS.snapshot()
+    print(json.dumps({
+        "full": full.detail, "resumed": resumed, "worst_ms": worst * 1000, "failed": failed,
+        "starts": starts, "intact": neighbour.read_bytes() == other.read_bytes(),
+        "accepted": counts["accepted"], "written": counts["written"],
+        "dropped": COUNTERS.dropped(), "introduced": introduced, "found": len(keys) - theirs, "skipped": found.skipped,
+        "flushed": flushed,
+        "state": journal().state,
+    }))
+    sys.stdout.flush()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@pytest.mark.needs("unshare", "mount")
+@pytest.mark.parametrize(("kib", "box"), [(64, 8 << 20), (192, 64 << 10)])
+def test_a_small_disk_fills_up(tmp_path: Path, kib: int, box: int) -> None:
+    """The program is unharmed, its neighbour intact, the account closed; writing resumes in time."""
+    neighbour = tmp_path / "neighbours"
+    done = subprocess.run(
+        command("tracer.start_span('neighbour').end()", neighbour), env=plain(), check=False
+    )
+    assert done.returncode == 0
+    [file] = neighbour.glob("*.jsonl")
+    place = tmp_path / "disk"
+    words = command(FILLS_UP, place / "traces", box, file)
+    script = ["sh", "-c", f'mkdir -p {place}/traces && exec "$@"', "sh", *words]
+    done = subprocess.run(
+        small_disk(kib, place, script),
+        env=plain(OTEL_EXT_BOX_SIZE=str(box)),
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    told = cast("dict[str, object]", json.loads(done.stdout.splitlines()[-1]))
+    figures(f"tmpfs of {kib} KiB", **told)
+    assert "No space left" in str(told["full"])
+    assert ("queued" if kib == 64 else "mapped") in str(told["full"])
+    assert told["failed"] == 0
+    assert told["intact"] is True
+    assert isinstance(told["resumed"], float)
+    assert told["resumed"] < 5.0
+    assert told["flushed"] is True
+    # Each further file says again who writes it; that is no new record.
+    assert cast("int", told["found"]) - cast("int", told["introduced"]) + 1 == told["written"]
+    assert told["skipped"] == {}
+    dropped = cast("dict[str, int]", told["dropped"])
+    assert told["accepted"] == cast("int", told["written"]) + sum(dropped.values())
+    assert "Traceback" not in done.stderr
+    # Said, and said once a minute: not once for each record.
+    assert 1 <= len(done.stderr.splitlines()) < 8, done.stderr

@@ -1,0 +1,116 @@
+"""Rotation and retention: old files may go, and what runs is still told in full."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_ext.journal.files import list_segments
+from otel_ext.journal.retention import apply_retention
+from tests.durability.kit import (
+    assert_valid,
+    beside,
+    command,
+    figures,
+    line_of,
+    plain,
+    read,
+    recovered,
+)
+from tests.programs import OTEL_EXT, execute
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ROTATES = """
+    held = [tracer.start_span(f"held {n}", attributes={"n": n}) for n in range(10)]
+    for number in range(4000):
+        tracer.start_span("done", attributes={"text": "x" * 100}).end()
+        if number % 200 == 0:
+            handle.flush()
+    handle.flush()
+    print("rotated", flush=True)
+    word = sys.stdin.readline().strip()
+    if word == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    for span in held:
+        span.end()
+"""
+SMALL_SEGMENTS = {"OTEL_EXT_SEGMENT_SIZE": "128KiB"}
+
+
+def listed(folder: Path) -> list[str]:
+    """Return the names of the spans that `ps` shows as running."""
+    done = execute([OTEL_EXT, "ps", "--json", folder], cwd=folder, env=plain())
+    assert done.code == 0, done.err
+    spans = [json.loads(line) for line in done.out.splitlines()]
+    found = spans[0]["spans"] if len(spans) == 1 and "spans" in spans[0] else spans
+    return sorted(str(span["name"]) for span in found)
+
+
+@pytest.mark.parametrize("end", ["return", "die"])
+def test_only_the_newest_segment_is_needed(tmp_path: Path, end: str) -> None:
+    """With all older files deleted, `ps`, recovery and the end of the program miss nothing."""
+    with beside(command(ROTATES, tmp_path), **SMALL_SEGMENTS) as process:
+        assert line_of(process) == "rotated"
+        segments = list_segments(tmp_path)
+        assert len(segments) > 5
+        before = listed(tmp_path)
+        for old in segments[:-1]:
+            old.unlink()
+        names = [f"held {n}" for n in range(10)]
+        assert listed(tmp_path) == before == names
+        assert process.stdin is not None
+        process.stdin.write(f"{end}\n")
+        process.stdin.flush()
+        process.wait(20)
+    found = recovered(tmp_path)
+    ends = {r.name: r.abandoned for r in found.phase("end") if r.name.startswith("held")}
+    assert ends == dict.fromkeys(names, "process-died" if end == "die" else None)
+    starts = found.phase("start", "held 3")
+    assert starts[0].attributes == {"n": 3}
+    # Each file says who wrote it, so that it can be read alone.
+    for path in list_segments(tmp_path):
+        assert b'"event":"process.start"' in path.read_bytes().splitlines()[0]
+    assert_valid(tmp_path)
+    figures("rotation", segments=len(segments), deleted=len(segments) - 1, missing=0)
+
+
+def test_retention_keeps_a_folder_within_its_size(tmp_path: Path) -> None:
+    """A program that writes for long keeps the folder small, and its own open spans."""
+    limits = {"OTEL_EXT_SEGMENT_SIZE": "128KiB", "OTEL_EXT_RETENTION_SIZE": "512KiB"}
+    with beside(command(ROTATES, tmp_path), **limits) as process:
+        assert line_of(process) == "rotated"
+        deadline = time.monotonic() + 5
+        written = sum(path.stat().st_size for path in list_segments(tmp_path))
+        apply_retention(tmp_path, max_bytes=512 * 1024, max_age=0)
+        kept = sum(path.stat().st_size for path in list_segments(tmp_path)[:-1])
+        assert time.monotonic() < deadline
+        assert listed(tmp_path) == [f"held {n}" for n in range(10)]
+    figures("retention", written=written, kept_of_closed_files=kept)
+    assert written > 1024 * 1024
+    assert kept <= 512 * 1024
+
+
+def test_a_restart_removes_what_is_too_old(tmp_path: Path) -> None:
+    """The next program in the folder deletes closed files beyond their age, and no others."""
+    old = subprocess.run(
+        command("tracer.start_span('old').end()", tmp_path), env=plain(), check=False
+    )
+    assert old.returncode == 0
+    [file] = tmp_path.glob("*.jsonl")
+    an_hour_ago = time.time() - 3600
+    os.utime(file, (an_hour_ago, an_hour_ago))
+    text = """
+    tracer.start_span("new").end()
+    time.sleep(0.3)
+    """
+    env = plain(OTEL_EXT_RETENTION_AGE="30m")
+    new = subprocess.run(command(text, tmp_path), env=env, check=False)
+    assert new.returncode == 0
+    assert {record.name for record in read(tmp_path).phase("end")} == {"new"}

@@ -1,0 +1,160 @@
+"""The collector goes away and comes back; the program forks; the program ends meanwhile."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_ext.exporters.remote_inbox import QueueLimits
+from otel_ext.runtime.health import health
+from tests.otlp.pipes import sending
+from tests.programs import environment, execute, python, wait_until, write_program
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from tests.otlp.sink import Collector, Sink
+
+
+@contextmanager
+def black_hole() -> Generator[int, None, None]:
+    """Listen on a port of loopback and never answer."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(64)
+        yield listener.getsockname()[1]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_no_ended_span_is_lost_while_the_collector_restarts(
+    peers: tuple[Collector, Sink], monkeypatch: pytest.MonkeyPatch, protocol: str
+) -> None:
+    """Killed under load and started again: every final span arrives, and long spans' starts."""
+    collector, sink = peers
+    for name, value in collector.settings(protocol).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "3")
+    names: set[str] = set()
+    with sending(limits=QueueLimits(50_000, 1 << 28)) as (provider, _):
+        tracer = provider.get_tracer("t")
+        with tracer.start_as_current_span("whole run"):
+            for second in range(12):
+                if second == 4:
+                    # What the collector has taken is its own to lose: let it hand that on.
+                    assert provider.force_flush(10_000)
+                    wait_until(lambda: names <= {one.name for one in sink.spans}, "all so far")
+                    collector.kill()
+                if second == 7:
+                    collector.start()
+                with tracer.start_as_current_span(f"second {second}"):
+                    for number in range(100):
+                        name = f"span {second}-{number}"
+                        tracer.start_span(name).end()
+                        names.add(name)
+                        time.sleep(0.01)
+                names.add(f"second {second}")
+            wait_until(lambda: provider.force_flush(5_000), "everything is sent")
+        names.add("whole run")
+    wait_until(lambda: names <= {one.name for one in sink.spans}, "every span arrives")
+    arrived = [one.name for one in sink.spans]
+    starts = {one.body for one in sink.starts()}
+    assert "whole run.start" in starts
+    assert {f"second {second}.start" for second in (0, 9)} <= starts
+    # Sent twice only what may have been under way when the collector died.
+    assert len(arrived) - len(set(arrived)) <= 512
+    part = health().part("OTLP")
+    assert part is not None
+    assert part.state == "healthy"
+
+
+EXITING = """
+import sys, time
+from opentelemetry import trace
+import otel_ext
+otel_ext.configure(otlp=True, otlp_exit_timeout=sys.argv[1])
+tracer = trace.get_tracer("t")
+tracer.start_span("left open")
+for _ in range(2000):
+    tracer.start_span("work").end()
+time.sleep(1.2)
+print(time.time())
+"""
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+@pytest.mark.parametrize("configured", [2.0, 3.5])
+def test_a_destination_that_never_answers_does_not_hold_up_the_exit(
+    tmp_path: Path, protocol: str, configured: float
+) -> None:
+    """A program whose collector takes connections and says nothing ends in the time set for it."""
+    program = write_program(tmp_path, EXITING)
+    with black_hole() as port:
+        variables = {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}",
+            "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
+        }
+        done = execute(python(program, str(configured)), cwd=tmp_path, env=environment(**variables))
+    ended = time.time()
+    assert done.code == 0, done.err
+    assert ended - float(done.out.split()[-1]) < configured + 1.5
+    assert "Traceback" not in done.err
+
+
+def test_a_destination_that_is_not_there_does_not_hold_up_the_exit(tmp_path: Path) -> None:
+    """Nor does one that refuses the connection."""
+    program = write_program(tmp_path, EXITING)
+    variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
+    done = execute(python(program, "2.0"), cwd=tmp_path, env=environment(**variables))
+    assert done.code == 0, done.err
+    assert time.time() - float(done.out.split()[-1]) < 3.5
+
+
+FORKING = """
+import json, os, time
+from opentelemetry import trace
+import otel_ext
+handle = otel_ext.configure(otlp=True)
+tracer = trace.get_tracer("t")
+tracer.start_span("warm up").end()
+handle.flush()
+with tracer.start_as_current_span("before"):
+    for number in range(50):
+        tracer.start_span(f"queued {number}").end()
+    pid = os.fork()
+    if pid == 0:
+        with tracer.start_as_current_span("in the child"):
+            pass
+        ok = handle.flush(10)
+        os._exit(0 if ok else 7)
+_, status = os.waitpid(pid, 0)
+with tracer.start_as_current_span("after"):
+    pass
+print(json.dumps({"child": os.waitstatus_to_exitcode(status), "flushed": handle.flush(10)}))
+"""
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_a_forked_child_sends_what_is_its_own(
+    peers: tuple[Collector, Sink], tmp_path: Path, protocol: str
+) -> None:
+    """What was queued before the fork is sent once, by the parent; the child connects anew."""
+    collector, sink = peers
+    program = write_program(tmp_path, FORKING)
+    variables = collector.settings(protocol)
+    done = execute(python(program), cwd=tmp_path, env=environment(**variables))
+    assert done.code == 0, done.err
+    assert json.loads(done.out) == {"child": 0, "flushed": True}, done.err
+    wanted = {"warm up", "before", "after", "in the child", *(f"queued {n}" for n in range(50))}
+    wait_until(lambda: wanted <= {span.name for span in sink.spans}, "every span arrives")
+    assert len(sink.spans) == len(wanted)
+    (inside,) = sink.named("in the child")
+    (before,) = sink.named("before")
+    assert inside.parent_span_id == before.span_id

@@ -1,0 +1,233 @@
+"""The bounded queue: budgets, deadlines, retries; its destinations are small senders in process."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from otel_ext.exporters.remote_inbox import QueueLimits, size_of
+from otel_ext.exporters.remote_queue import RemoteQueue
+from otel_ext.protocols import RecordSender, SendResult
+from otel_ext.runtime.health import health
+from otel_ext.runtime.worker import Worker
+from tests.exporters import samples
+from tests.exporters.samples import Counted
+from tests.programs import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from otel_ext.record.model import Record
+
+
+class Keeping:
+    """A sender that keeps what it gets and answers as it is told to."""
+
+    def __init__(self, *answers: SendResult) -> None:
+        self.answers = list(answers)
+        self.batches: list[list[Record]] = []
+        self.closed = 0
+
+    def send(self, records: Sequence[Record]) -> SendResult:
+        """Keep a batch and answer."""
+        self.batches.append(list(records))
+        return self.answers.pop(0) if self.answers else SendResult(ok=True)
+
+    def close(self) -> None:
+        """Count."""
+        self.closed += 1
+
+    @property
+    def events(self) -> list[str]:
+        """What came, processes left out."""
+        return [one.event for batch in self.batches for one in batch if one.kind != "process"]
+
+
+class Stuck(Keeping):
+    """A sender whose destination does not answer until it is released."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.released = threading.Event()
+
+    def send(self, records: Sequence[Record]) -> SendResult:
+        """Wait."""
+        self.released.wait(30)
+        return super().send(records)
+
+
+def queue_to(
+    sender: RecordSender, limits: QueueLimits | None = None, seconds: float = 2.0
+) -> RemoteQueue:
+    """Return a queue with a thread of its own."""
+    worker = Worker("test-remote")
+    return RemoteQueue(sender, name="test", limits=limits, worker=worker, shutdown_seconds=seconds)
+
+
+def test_a_flush_brings_out_everything_and_a_shutdown_says_goodbye() -> None:
+    """Also a start within its grace; the process's end is the last record."""
+    sender = Keeping()
+    queue = queue_to(sender)
+    queue.export(samples.start("open", 1))
+    queue.export(samples.end("done", 2))
+    assert queue.force_flush(5_000)
+    assert sender.events == ["done.end", "open.start"]
+    queue.shutdown()
+    queue.shutdown()
+    assert sender.batches[-1][-1].event == "process.end"
+    assert sender.closed == 1
+    counted = Counted()
+    queue.export(samples.end("late", 3))
+    assert counted("remote.closed") == 1
+
+
+def test_starts_are_shed_before_ends_are_lost() -> None:
+    """Starts without end fill their own room only: every end finds its place."""
+    sender = Stuck()
+    queue = queue_to(sender, QueueLimits(records=100, size=10**9))
+    counted = Counted()
+    for number in range(1, 1_001):
+        queue.export(samples.start("open", number))
+    for number in range(2_001, 2_101):
+        queue.export(samples.end("done", number))
+    assert counted("remote.full_finals") == 0
+    assert counted("remote.shed_starts") == 950
+    queue.export(samples.end("one too many", 3_000))
+    assert counted("remote.full_finals") == 1
+    sender.released.set()
+    assert queue.force_flush(10_000)
+    assert sender.events.count("done.end") == 100
+    queue.shutdown()
+
+
+def test_bytes_are_bounded_as_well() -> None:
+    """Few large records fill the queue as many small ones do."""
+    sender = Stuck()
+    big = samples.end("big", 1, attributes={"text": "x" * 100_000, "deep": [["y" * 100_000]]})
+    queue = queue_to(sender, QueueLimits(records=10_000, size=10 * size_of(big)))
+    counted = Counted()
+    for number in range(1, 31):
+        queue.export(samples.end("big", number, attributes=big.attributes))
+    assert counted("remote.full_finals") == 20
+    sender.released.set()
+    assert queue.force_flush(10_000)
+    assert sender.events.count("big.end") == 10
+    assert max(len(batch) for batch in sender.batches) <= 10
+    # All room is free again.
+    counted = Counted()
+    for number in range(1, 11):
+        queue.export(samples.end("big", number, attributes=big.attributes))
+    assert counted("remote.full_finals") == 0
+    queue.shutdown()
+
+
+def test_the_budgets_hold_with_many_threads() -> None:
+    """Threads that put at once neither lose room for good nor gain any."""
+    sender = Keeping()
+    queue = queue_to(sender, QueueLimits(records=64, size=10**9))
+    counted = Counted()
+
+    def put() -> None:
+        for number in range(1, 2_001):
+            queue.export(samples.end("done", number))
+
+    threads = [threading.Thread(target=put) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert queue.force_flush(10_000)
+    assert len(sender.events) + counted("remote.full_finals") == 8_000
+    inbox = queue.inbox
+    assert (len(inbox.finals), inbox.finals.size, inbox.finals.held_size) == (0, 0, 0)
+    queue.shutdown()
+
+
+def test_a_batch_that_may_succeed_later_is_sent_again() -> None:
+    """It is kept and tried again; meanwhile the destination counts as failed, then as healthy."""
+    sender = Keeping(*[SendResult(ok=False, retry=True, message="down")] * 2)
+    queue = queue_to(sender)
+    queue.export(samples.end("done", 1))
+    wait_until(lambda: sender.batches, "the first try")
+    assert not queue.force_flush(5_000)
+    part = health().part("test")
+    assert part is not None
+    assert part.state == "failed"
+    assert "down" in part.detail
+    wait_until(lambda: len(sender.batches) > 2, "the third try")
+    assert queue.force_flush(5_000)
+    assert sender.events == ["done.end"] * 3
+    part = health().part("test")
+    assert part is not None
+    assert part.state == "healthy"
+    queue.shutdown()
+
+
+def test_the_pause_that_is_asked_for_is_kept() -> None:
+    """Nothing is sent before the destination wants it."""
+    sender = Keeping(SendResult(ok=False, retry=True, retry_after=1.5))
+    queue = queue_to(sender)
+    queue.export(samples.end("done", 1))
+    queue.force_flush(5_000)
+    time.sleep(1.0)
+    assert len(sender.batches) == 1
+    wait_until(lambda: len(sender.batches) > 1, "the second try")
+    queue.shutdown()
+
+
+def test_what_is_refused_for_good_is_counted_and_given_up() -> None:
+    """A refused batch does not hold up those behind it; so do single records of a batch."""
+    refused = SendResult(ok=False, message="no such tenant")
+    sender = Keeping(refused, SendResult(ok=True, rejected=1, message="too old"))
+    queue = queue_to(sender)
+    counted = Counted()
+    queue.export(samples.end("done", 1))
+    wait_until(lambda: sender.batches, "the first batch")
+    assert queue.force_flush(5_000)
+    assert counted("remote.refused") == 2  # the end, and one event of the second batch
+    assert not queue.inbox.finals.held
+    queue.shutdown()
+
+
+def test_a_sender_that_raises_ends_nothing() -> None:
+    """Its batch is lost and counted; the next one is sent."""
+
+    class Raising(Keeping):
+        def send(self, records: Sequence[Record]) -> SendResult:
+            super().send(records)
+            raise samples.SpoiltError
+
+    sender = Raising()
+    queue = queue_to(sender)
+    for number in (1, 2):
+        queue.export(samples.end("done", number))
+        queue.force_flush(5_000)
+    assert sender.events == ["done.end", "done.end"]
+    queue.shutdown()
+
+
+def test_a_flush_ends_in_time_whatever_the_destination_does() -> None:
+    """It returns False at its deadline, and a shutdown right behind it does not wait again."""
+    sender = Stuck()
+    queue = queue_to(sender, seconds=1.0)
+    queue.export(samples.end("done", 1))
+    began = time.monotonic()
+    assert not queue.force_flush(1_000)
+    queue.shutdown()
+    assert 0.9 < time.monotonic() - began < 1.8
+    sender.released.set()
+
+
+def test_spans_are_exported_without_waiting() -> None:
+    """With a destination that hangs, a record costs the program no time."""
+    sender = Stuck()
+    queue = queue_to(sender, seconds=0.1)
+    queue.export(samples.end("done", 1))
+    time.sleep(1.2)  # the thread hangs in the first batch
+    began = time.monotonic()
+    for number in range(2, 2_002):
+        queue.export(samples.end("done", number))
+    assert time.monotonic() - began < 1.0
+    queue.shutdown()
+    sender.released.set()

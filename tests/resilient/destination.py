@@ -1,0 +1,171 @@
+"""Destinations as they can be: a real HTTP server on loopback that does what a test tells it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+import requests
+
+from otel_ext.protocols import SendResult
+from otel_ext.record.codec import encode_line
+from otel_ext.record.decode import decode_line
+from otel_ext.record.model import CallSite, Process, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+
+PROCESS = Process("b0-7-1-00000000", pid=7, resource={"service.name": "shop"})
+SITE = CallSite("app.py", 1, "main")
+
+
+class Answer(NamedTuple):
+    """What a destination does with one request.
+
+    Attributes:
+        status: The status; 0 closes the connection without one.
+        retry_after: The header of that name; empty for none.
+        hang: Seconds to wait before anything else.
+        rejected: How many records of it are refused although it is taken.
+    """
+
+    status: int = 200
+    retry_after: str = ""
+    hang: float = 0.0
+    rejected: int = 0
+
+
+TAKEN = Answer()
+
+
+class Destination:
+    """Takes record lines by HTTP and keeps what it has said yes to.
+
+    Args:
+        behave: Says what to do with the records of a request.
+    """
+
+    def __init__(self, behave: Callable[[list[Record]], Answer] | None = None) -> None:
+        self.behave: Callable[[list[Record]], Answer] = behave or (lambda _: TAKEN)
+        self.taken: list[Record] = []
+        self.requests = 0
+        self.released = threading.Event()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{cast('int', self._server.server_address[1])}/"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self._thread.start()
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        destination = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                records = [decode_line(line) for line in body.splitlines()]
+                destination.requests += 1
+                answer = destination.behave(records)
+                if answer.hang and destination.released.wait(answer.hang):
+                    self.close_connection = True
+                    return
+                if answer.status == 0:
+                    self.close_connection = True
+                    return
+                if answer.status == 200:
+                    destination.taken += records[answer.rejected :]
+                self.send_response(answer.status)
+                if answer.retry_after:
+                    self.send_header("retry-after", answer.retry_after)
+                self.send_header("x-rejected", str(answer.rejected))
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as its base
+                """Say nothing."""
+
+        return Handler
+
+    def names(self) -> list[str]:
+        """Return the names of the records taken."""
+        return [record.name for record in self.taken]
+
+    def close(self) -> None:
+        """Stop; what hangs is let go."""
+        self.released.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class LineSender:
+    """Sends record lines by HTTP; as plain as a sender can be.
+
+    Args:
+        url: Where to.
+        timeout: Seconds that one request may take.
+    """
+
+    def __init__(self, url: str, timeout: float = 5.0) -> None:
+        self.url = url
+        self.timeout = timeout
+        self.closed = 0
+
+    def send(self, records: Sequence[Record]) -> SendResult:
+        """Send one batch."""
+        body = b"".join(map(encode_line, records))
+        try:
+            answer = requests.post(self.url, data=body, timeout=self.timeout)
+        except requests.RequestException as error:
+            return SendResult(ok=False, retry=True, message=type(error).__name__)
+        if answer.status_code == 200:
+            return SendResult(ok=True, rejected=int(answer.headers["x-rejected"]))
+        return SendResult(
+            ok=False,
+            retry=answer.status_code in {429, 503},
+            retry_after=float(answer.headers.get("retry-after", 0)),
+            message=f"answered {answer.status_code}",
+        )
+
+    def close(self) -> None:
+        """Count."""
+        self.closed += 1
+
+
+@contextmanager
+def destination(
+    behave: Callable[[list[Record]], Answer] | None = None,
+) -> Generator[Destination, None, None]:
+    """Run a destination."""
+    made = Destination(behave)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def final(name: str, number: int = 1, **attributes: object) -> Record:
+    """Return the final record of a span."""
+    now = time.time_ns()
+    return Record(
+        "span",
+        "end",
+        name,
+        now,
+        number,
+        PROCESS,
+        SITE,
+        attributes,
+        trace_id=f"{number:032x}",
+        span_id=f"{number:016x}",
+        start_ns=now - 1_000_000,
+    )
+
+
+def finals(count: int, name: str = "span") -> list[Record]:
+    """Return final records of so many spans, called `NAME 0` and so on."""
+    return [final(f"{name} {number}", number + 1) for number in range(count)]

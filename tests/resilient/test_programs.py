@@ -1,0 +1,190 @@
+"""Whole programs whose collector is away: what they leave on disk, and who sends it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_ext.exporters.spill_files import list_files
+from otel_ext.record.decode import decode_line
+from tests.otlp.sink import Sink
+from tests.programs import environment, execute, free_port, python, started, wait_until, write_program
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+PROGRAM = """
+import json, sys, time
+from opentelemetry import trace
+import otel_ext
+name, count, pause = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+otel_ext.configure(otlp=True, output="out", retry_pause="100ms")
+tracer = trace.get_tracer("t")
+for number in range(count):
+    tracer.start_span(f"{name} {number}", attributes={"n": number}).end()
+time.sleep(pause)
+print(json.dumps({"at": time.time()}), flush=True)
+if len(sys.argv) > 4:
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def sink() -> Generator[Sink, None, None]:
+    """Run something that takes OTLP."""
+    made = Sink()
+    yield made
+    made.close()
+
+
+@contextmanager
+def black_hole() -> Generator[int, None, None]:
+    """Listen on a port of loopback and never answer."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(64)
+        yield int(listener.getsockname()[1])
+
+
+def sending_to(port: int, **more: str) -> dict[str, str]:
+    """Return an environment that names a collector on a port of loopback."""
+    return environment(
+        OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{port}",
+        OTEL_EXPORTER_OTLP_PROTOCOL="http/protobuf",
+        OTEL_SERVICE_NAME="shop",
+        **more,
+    )
+
+
+def spilled(folder: Path) -> list[str]:
+    """Return the names of the final records that wait on disk."""
+    return [
+        record.name
+        for file in sorted((folder / "out" / ".spill").glob("*.jsonl"))
+        for line in file.read_bytes().splitlines()
+        if (record := decode_line(line)).phase == "end"
+    ]
+
+
+def wanted(name: str, count: int) -> list[str]:
+    """Return the names that a run of the program makes."""
+    return sorted(f"{name} {number}" for number in range(count))
+
+
+@pytest.mark.parametrize("limit", ["", "500ms"])
+def test_blackholed_the_program_ends_in_time_and_all_is_sent_by_the_next(
+    tmp_path: Path, sink: Sink, limit: str
+) -> None:
+    """What never got an answer is on disk at exit, and arrives when the program runs again."""
+    program = write_program(tmp_path, PROGRAM)
+    more = {"OTEL_EXT_OTLP_EXIT_TIMEOUT": limit} if limit else {}
+    with black_hole() as port:
+        env = sending_to(port, **more)
+        done = execute(python(program, "first", "3000", "0"), cwd=tmp_path, env=env)
+        took = time.time() - json.loads(done.out)["at"]
+    assert done.code == 0, done.err
+    assert "Traceback" not in done.err
+    assert took < 2.0 + (0.5 if limit else 2.0)
+    assert sorted(spilled(tmp_path)) == wanted("first", 3000)
+    second = execute(python(program, "second", "5", "3"), cwd=tmp_path, env=sending_to(sink.port))
+    assert second.code == 0, second.err
+    names = sorted(span.name for span in sink.spans)
+    assert names == wanted("first", 3000) + wanted("second", 5)
+    assert not spilled(tmp_path)
+    assert {span.resource["service.name"] for span in sink.spans} == {"shop"}
+    (one,) = sink.named("first 17")
+    assert one.attributes["n"] == 17
+
+
+def test_killed_while_the_collector_is_away(tmp_path: Path, sink: Sink) -> None:
+    """kill -9 during an outage: what was on disk is sent by the next program, all of it once."""
+    program = write_program(tmp_path, PROGRAM)
+    command = python(program, "first", "700", "0", "stay")
+    with started(command, cwd=tmp_path, env=sending_to(free_port())) as process:
+        wait_until(lambda: len(spilled(tmp_path)) >= 700, "everything is on disk")
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    for _ in range(2):
+        done = execute(python(program, "next", "1", "2"), cwd=tmp_path, env=sending_to(sink.port))
+        assert done.code == 0, done.err
+    names = [span.name for span in sink.spans if span.name.startswith("first")]
+    assert sorted(names) == wanted("first", 700)
+    assert not list_files(tmp_path / "out" / ".spill")
+
+
+def test_killed_again_and_again_while_it_replays(tmp_path: Path, sink: Sink) -> None:
+    """Whenever the next program is killed in the middle of it, no record is lost."""
+    program = write_program(tmp_path, PROGRAM)
+    first = execute(
+        python(program, "first", "6000", "0"), cwd=tmp_path, env=sending_to(free_port())
+    )
+    assert first.code == 0, first.err
+    there = len(spilled(tmp_path))
+    assert there == 6000
+    for number in range(4):
+        command = python(program, f"again{number}", "1", "0", "stay")
+        with started(command, cwd=tmp_path, env=sending_to(sink.port)) as process:
+            time.sleep(0.6 + 0.15 * number)
+            process.kill()
+            process.wait()
+    last = execute(python(program, "last", "1", "4"), cwd=tmp_path, env=sending_to(sink.port))
+    assert last.code == 0, last.err
+    names = {span.name for span in sink.spans if span.name.startswith("first")}
+    assert sorted(names) == wanted("first", 6000)
+
+
+FORKING = """
+import os, sys, time
+from opentelemetry import trace
+import otel_ext
+handle = otel_ext.configure(otlp=True, output="out", retry_pause="100ms")
+tracer = trace.get_tracer("t")
+for number in range(50):
+    tracer.start_span(f"parent {number}").end()
+handle.flush(1.0)
+time.sleep(1.0)
+children = []
+for child in range(3):
+    pid = os.fork()
+    if pid == 0:
+        for number in range(20):
+            tracer.start_span(f"child {child} {number}").end()
+        handle.shutdown(1.0)
+        os._exit(0)
+    children.append(pid)
+for pid in children:
+    os.waitpid(pid, 0)
+tracer.start_span("parent after").end()
+"""
+
+
+def test_a_forked_child_has_its_own(tmp_path: Path, sink: Sink) -> None:
+    """Parent and children each keep and leave what is theirs; everything arrives once."""
+    program = write_program(tmp_path, FORKING, "forking.py")
+    done = execute(python(program), cwd=tmp_path, env=sending_to(free_port()))
+    assert done.code == 0, done.err
+    owners = {one.name.incarnation for one in list_files(tmp_path / "out" / ".spill")}
+    assert len(owners) == 4
+    program = write_program(tmp_path, PROGRAM)
+    execute(python(program, "next", "1", "3"), cwd=tmp_path, env=sending_to(sink.port))
+    names = sorted(span.name for span in sink.spans if not span.name.startswith("next"))
+    children = [f"child {child} {number}" for child in range(3) for number in range(20)]
+    assert names == sorted([*wanted("parent", 50), "parent after", *children])
+
+
+def test_without_spill_nothing_is_written(tmp_path: Path) -> None:
+    """Switched off, there is no folder, and the exit is as quick."""
+    program = write_program(tmp_path, PROGRAM)
+    env = sending_to(free_port(), OTEL_EXT_SPILL="false")
+    done = execute(python(program, "first", "100", "0"), cwd=tmp_path, env=env)
+    assert done.code == 0, done.err
+    assert not (tmp_path / "out" / ".spill").exists()
+    assert time.time() - json.loads(done.out)["at"] < 4.0

@@ -1,0 +1,235 @@
+"""One destination that refuses, asks to wait, answers nothing, or is away."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_ext.exporters.breaker import RetryLimits
+from otel_ext.exporters.record_store import RecordStore
+from otel_ext.exporters.resilient_sender import ResilientSender
+from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.health import health
+from tests.programs import wait_until
+from tests.resilient.destination import (
+    TAKEN,
+    Answer,
+    Destination,
+    LineSender,
+    destination,
+    final,
+    finals,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from otel_ext.record.model import Record
+
+QUICK = RetryLimits(failures=2, pause=0.05, longest_pause=0.1)
+
+
+@pytest.fixture
+def there() -> Generator[Destination, None, None]:
+    """Run a destination that takes everything, until a test says otherwise."""
+    with destination() as made:
+        yield made
+
+
+def sender_to(
+    there: Destination, folder: Path | None, limits: RetryLimits = QUICK
+) -> ResilientSender:
+    """Return a resilient sender to it."""
+    store = RecordStore(folder, "test")
+    return ResilientSender(LineSender(there.url), name="test", store=store, limits=limits)
+
+
+def files(folder: Path) -> list[Path]:
+    """Return the files that wait."""
+    return sorted((folder / ".spill").glob("*.jsonl"))
+
+
+def replay(sender: ResilientSender, there: Destination, count: int) -> None:
+    """Let the sender replay until so many records have arrived."""
+
+    def arrived() -> bool:
+        sender.tick()
+        return len(there.taken) >= count
+
+    wait_until(arrived, f"{count} records arrive, of which {len(there.taken)} have")
+
+
+def test_a_batch_goes_through(there: Destination, tmp_path: Path) -> None:
+    """While all is well nothing is written to disk."""
+    sender = sender_to(there, tmp_path)
+    result = sender.send(finals(3))
+    assert result.ok
+    assert result.kept == 0
+    assert there.names() == ["span 0", "span 1", "span 2"]
+    assert not (tmp_path / ".spill").exists()
+    sender.close()
+
+
+def test_what_fails_is_kept_and_sent_later_complete(there: Destination, tmp_path: Path) -> None:
+    """After an outage everything arrives once, with the resource of its process."""
+    there.behave = lambda _: Answer(503)
+    sender = sender_to(there, tmp_path)
+    for part in range(4):
+        assert sender.send(finals(10, f"part {part}")).kept == 10
+    assert sender.circuit == "open"
+    there.behave = lambda _: TAKEN
+    replay(sender, there, 40)
+    assert sorted(there.names()) == sorted(f"part {p} {n}" for p in range(4) for n in range(10))
+    assert sender.circuit == "closed"
+    wait_until(lambda: not files(tmp_path), "the files are deleted")
+    sender.close()
+
+
+def test_what_is_replayed_is_what_was_sent(there: Destination, tmp_path: Path) -> None:
+    """Attributes, ids, times, and the process's resource survive the way over the disk."""
+    seen: list[Record] = []
+
+    class Keeping(LineSender):
+        def send(self, records):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+            seen.extend(records)
+            return super().send(records)
+
+    there.behave = lambda _: Answer(503)
+    sender = ResilientSender(
+        Keeping(there.url), name="test", store=RecordStore(tmp_path, "test"), limits=QUICK
+    )
+    first = final("one", 7, text="ä€", count=3, nested={"a": [1, 2]})
+    sender.send([first])
+    there.behave = lambda _: TAKEN
+    replay(sender, there, 1)
+    again = seen[-1]
+    assert (again.name, again.trace_id, again.span_id) == ("one", first.trace_id, first.span_id)
+    assert again.attributes == first.attributes
+    assert again.process.resource == {"service.name": "shop"}
+    assert again.time_ns - again.start_ns == first.time_ns - first.start_ns
+    assert abs(again.time_ns - first.time_ns) < 1_000
+    sender.close()
+
+
+def test_retry_after_is_kept(there: Destination, tmp_path: Path) -> None:
+    """A destination that asks for a second is left alone for it, at the first failure."""
+    there.behave = lambda _: Answer(429, retry_after="1")
+    sender = sender_to(there, tmp_path)
+    began = time.monotonic()
+    assert sender.send(finals(1)).kept == 1
+    assert sender.circuit == "open"
+    there.behave = lambda _: TAKEN
+    replay(sender, there, 1)
+    assert time.monotonic() - began >= 1.0
+    assert there.requests == 2
+    sender.close()
+
+
+def test_an_open_circuit_makes_no_requests(there: Destination, tmp_path: Path) -> None:
+    """While it is open, batches go straight to disk; health says so."""
+    there.behave = lambda _: Answer(503)
+    sender = sender_to(there, tmp_path, RetryLimits(failures=2, pause=60))
+    for _ in range(20):
+        assert sender.send(finals(1)).ok
+        sender.tick()
+    assert there.requests == 2
+    part = health().part("test circuit")
+    assert part is not None
+    assert part.state == "failed"
+    assert "open" in part.detail
+    assert "503" in part.detail
+    waiting = health().part("test spill")
+    assert waiting is not None
+    assert "20 records wait" in waiting.detail
+    sender.close()
+
+
+def test_half_open_lets_one_batch_through(there: Destination, tmp_path: Path) -> None:
+    """After the pause one batch is tried; that it fails doubles the pause."""
+    there.behave = lambda _: Answer(0)
+    sender = sender_to(there, tmp_path, RetryLimits(failures=1, pause=0.2, longest_pause=60))
+    sender.send(finals(1))
+    before = there.requests
+    time.sleep(0.25)
+    for _ in range(10):
+        sender.send(finals(1))
+    assert there.requests == before + 1
+    sender.close()
+
+
+def test_partial_success_is_counted_and_not_sent_again(there: Destination, tmp_path: Path) -> None:
+    """What a destination refuses of a batch that it took is not sent again (OTLP forbids it)."""
+    there.behave = lambda _: Answer(rejected=2)
+    sender = sender_to(there, tmp_path)
+    result = sender.send(finals(5))
+    assert result.ok
+    assert result.rejected == 2
+    sender.tick()
+    assert there.requests == 1
+    assert not files(tmp_path)
+    sender.close()
+
+
+def test_a_slow_answer_delays_nothing_behind_it(there: Destination, tmp_path: Path) -> None:
+    """While one batch has no answer the next ones go to disk at once; all arrive in the end."""
+    sender = ResilientSender(
+        LineSender(there.url, timeout=10),
+        name="test",
+        store=RecordStore(tmp_path, "test"),
+        limits=QUICK,
+    )
+    there.behave = lambda records: (
+        (time.sleep(2.0), TAKEN)[1] if records[0].name == "slow 0" else TAKEN
+    )
+    assert sender.send(finals(1, "slow")).kept == 1
+    began = time.monotonic()
+    for _ in range(50):
+        assert sender.send(finals(1)).kept == 1
+    assert time.monotonic() - began < 0.9
+    replay(sender, there, 51)
+    assert there.names().count("slow 0") == 1
+    sender.close()
+
+
+def test_without_a_folder_the_queue_keeps_what_fails(there: Destination) -> None:
+    """Nothing is lost: what was under way is sent first, the rest is asked for again."""
+    there.behave = lambda _: Answer(503)
+    sender = sender_to(there, None)
+    assert sender.send(finals(2, "first")).ok
+    second = sender.send(finals(2, "second"))
+    assert not second.ok
+    assert second.retry
+    there.behave = lambda _: TAKEN
+    wait_until(lambda: sender.send(finals(2, "third")).ok, "it is taken")
+    assert there.names() == ["first 0", "first 1", "third 0", "third 1"]
+    sender.close()
+
+
+def test_two_closes_are_one(there: Destination, tmp_path: Path) -> None:
+    """The destination is closed once."""
+    inner = LineSender(there.url)
+    sender = ResilientSender(inner, name="test", store=RecordStore(tmp_path, "test"))
+    sender.close()
+    sender.close()
+    assert inner.closed == 1
+
+
+def test_what_may_arrive_twice_is_counted(there: Destination, tmp_path: Path) -> None:
+    """A batch that was taken, but whose answer got lost, is sent again: at least once."""
+
+    def take_and_hang_up(records: list[Record]) -> Answer:
+        there.taken += records
+        return Answer(0)
+
+    before = COUNTERS.value("remote.maybe_twice")
+    there.behave = take_and_hang_up
+    sender = sender_to(there, tmp_path)
+    sender.send(finals(3))
+    there.behave = lambda _: TAKEN
+    replay(sender, there, 6)
+    assert sorted(there.names()) == sorted(["span 0", "span 1", "span 2"] * 2)
+    assert COUNTERS.value("remote.maybe_twice") - before >= 3
+    sender.close()

@@ -1,0 +1,212 @@
+"""The spill folder: whole lines, bounded, private, and taken over once."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from otel_ext.exporters.spill import SpillFolder
+from otel_ext.exporters.spill_files import SpillName, list_files
+from otel_ext.record.decode import decode_line
+from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.incarnation import current
+from tests.resilient.destination import final, finals
+
+ROOM = 64 * 1024 * 1024
+
+
+def all_of(spill: SpillFolder) -> list[str]:
+    """Take everything out and return the names."""
+    names: list[str] = []
+    while (chunk := spill.next_chunk()) is not None:
+        names += [record.name for record in chunk.records]
+        spill.done(chunk)
+    return names
+
+
+def test_what_goes_in_comes_out_in_order(tmp_path: Path) -> None:
+    """Several batches over several files come out as they went in, and leave nothing."""
+    spill = SpillFolder(tmp_path / ".spill", "x", ROOM)
+    for part in range(6):
+        assert spill.append([final(f"{part}-{n}", n + 1, text="t" * 800) for n in range(512)])
+    assert len(list_files(tmp_path / ".spill")) > 1
+    assert spill.waiting == 6 * 512
+    assert all_of(spill) == [f"{part}-{n}" for part in range(6) for n in range(512)]
+    assert not list_files(tmp_path / ".spill")
+    assert spill.waiting == 0
+
+
+def test_folder_and_files_are_private(tmp_path: Path) -> None:
+    """0700 and 0600, whatever the umask; the lines are plain records."""
+    old = os.umask(0)
+    try:
+        spill = SpillFolder(tmp_path / "new" / ".spill", "x", ROOM)
+        spill.append(finals(2))
+    finally:
+        os.umask(old)
+    folder = tmp_path / "new" / ".spill"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    (file,) = folder.iterdir()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    records = [decode_line(line) for line in file.read_bytes().splitlines()]
+    assert [record.event for record in records] == ["process.start", "span 0.end", "span 1.end"]
+
+
+def test_a_link_in_the_folders_place_is_not_followed(tmp_path: Path) -> None:
+    """Somebody's link does not make us write elsewhere; the batch is refused, not lost."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (tmp_path / ".spill").symlink_to(elsewhere)
+    spill = SpillFolder(tmp_path / ".spill", "x", ROOM)
+    assert not spill.append(finals(1))
+    assert not list(elsewhere.iterdir())
+
+
+def test_a_file_swapped_for_a_link_or_a_pipe_is_left_alone(tmp_path: Path) -> None:
+    """What was put in a file's place is neither written to, nor waited for."""
+    target = tmp_path / "target"
+    target.write_text("precious")
+    for put in ("link", "pipe", "second name"):
+        spill = SpillFolder(tmp_path / put / ".spill", "x", ROOM)
+        spill.append(finals(1))
+        (file,) = (tmp_path / put / ".spill").iterdir()
+        file.unlink()
+        if put == "link":
+            file.symlink_to(target)
+        elif put == "pipe":
+            os.mkfifo(file)
+        else:
+            file.hardlink_to(target)
+        assert not spill.append(finals(1))
+        assert target.read_text() == "precious"
+
+
+def test_the_oldest_is_deleted_when_there_is_no_room(tmp_path: Path) -> None:
+    """The folder stays below its size; what was deleted is counted, the newest is there."""
+    room = 4 * 1024 * 1024
+    before = COUNTERS.value("remote.spill_evicted")
+    spill = SpillFolder(tmp_path / ".spill", "x", room)
+    for part in range(40):
+        assert spill.append([final(f"{part}", n + 1, text="t" * 1000) for n in range(400)])
+        assert sum(one.size for one in list_files(tmp_path / ".spill")) <= room
+    names = all_of(spill)
+    evicted = COUNTERS.value("remote.spill_evicted") - before
+    # The facts of processes stand in the files, too: a line each.
+    assert 40 * 400 - len(names) <= evicted <= 40 * 400 - len(names) + 80
+    assert names[-1] == "39"
+    assert "0" not in names
+
+
+def test_damage_costs_only_the_lines_it_is_in(tmp_path: Path) -> None:
+    """Garbage in the middle and a torn last line are counted; the others come out."""
+    spill = SpillFolder(tmp_path / ".spill", "x", ROOM)
+    spill.append(finals(10))
+    (file,) = (tmp_path / ".spill").iterdir()
+    lines = file.read_bytes().splitlines(keepends=True)
+    lines[3] = b"\0\0garbage\xff\n"
+    file.write_bytes(b"".join(lines) + b'{"__tracer_meta__":{"times')
+    assert len(all_of(spill)) == 9
+    assert not list_files(tmp_path / ".spill")
+
+
+def test_a_file_taken_away_is_followed_by_another(tmp_path: Path) -> None:
+    """What somebody deleted is gone; what comes next is kept, with its process."""
+    spill = SpillFolder(tmp_path / ".spill", "x", ROOM)
+    spill.append(finals(1, "gone"))
+    for file in (tmp_path / ".spill").iterdir():
+        file.unlink()
+    assert spill.append(finals(1, "there"))
+    chunk = spill.next_chunk()
+    assert chunk is not None
+    assert [record.name for record in chunk.records] == ["there 0"]
+    assert chunk.records[0].process.resource == {"service.name": "shop"}
+
+
+LEAVING = """
+import sys
+from pathlib import Path
+from otel_ext.exporters.spill import SpillFolder
+from tests.resilient.destination import finals
+spill = SpillFolder(Path(sys.argv[1]), "x", 1 << 26)
+spill.append(finals(int(sys.argv[2]), sys.argv[3]))
+if len(sys.argv) > 4:
+    print("ready", flush=True)
+    sys.stdin.read()
+"""
+
+
+def leave(folder: Path, count: int, name: str) -> None:
+    """Let another process leave records there."""
+    root = Path(__file__).parents[2]
+    subprocess.run(
+        [sys.executable, "-c", LEAVING, str(folder), str(count), name], cwd=root, check=True
+    )
+
+
+def test_what_a_dead_process_left_is_taken_over_once(tmp_path: Path) -> None:
+    """Of several that come at once each file goes to one; files of other destinations stay."""
+    folder = tmp_path / ".spill"
+    for number in range(5):
+        leave(folder, 10, f"dead{number}")
+    takers = [SpillFolder(folder, "x", ROOM) for _ in range(4)]
+    other = SpillFolder(folder, "y", ROOM)
+    threads = [threading.Thread(target=taker.adopt) for taker in [*takers, other]]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    names = [name for taker in takers for name in all_of(taker)]
+    assert sorted(names) == sorted(f"dead{d} {n}" for d in range(5) for n in range(10))
+    assert not all_of(other)
+
+
+def test_what_a_living_process_keeps_is_its_own(tmp_path: Path) -> None:
+    """Nobody takes over from a process that lives, nor from another exporter of this one."""
+    folder = tmp_path / ".spill"
+    process = subprocess.Popen(
+        [sys.executable, "-c", LEAVING, str(folder), "3", "alive", "stay"],
+        cwd=Path(__file__).parents[2],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        process.stdout.readline()
+        first, second = SpillFolder(folder, "x", ROOM), SpillFolder(folder, "x", ROOM)
+        first.append(finals(1, "mine"))
+        assert second.adopt() == 0
+        first.close()
+        assert second.adopt() == 1
+        assert all_of(second) == ["mine 0"]
+        process.stdin.close()
+    assert second.adopt() == 1
+    assert all_of(second) == ["alive 0", "alive 1", "alive 2"]
+
+
+def test_what_was_sent_in_part_is_counted_as_maybe_twice(tmp_path: Path) -> None:
+    """A file that a process had begun to send when it died may hold what has arrived."""
+    folder = tmp_path / ".spill"
+    leave(folder, 4, "begun")
+    (found,) = list_files(folder)
+    (folder / found.name.file).rename(folder / found.name._replace(begun=True).file)
+    before = COUNTERS.value("remote.maybe_twice")
+    spill = SpillFolder(folder, "x", ROOM)
+    assert spill.adopt() == 1
+    assert COUNTERS.value("remote.maybe_twice") - before >= 4
+
+
+def test_names_that_are_not_ours_are_left_alone(tmp_path: Path) -> None:
+    """Other files in the folder are neither read nor deleted."""
+    folder = tmp_path / ".spill"
+    spill = SpillFolder(folder, "x", 4 * 1024 * 1024)
+    spill.append(finals(1))
+    (folder / "notes.jsonl").write_text("mine")
+    (folder / "x.1.b0-7-1-00000000.1.jsonl.bak").write_text("mine")
+    assert len(list_files(folder)) == 1
+    assert SpillName.parse("x.1.../etc.1.jsonl") is None
+    assert SpillName.parse(f"x.1.{current().id}.1.jsonl") is not None

@@ -1,0 +1,187 @@
+"""A batch that is refused is halved until the bad record is found."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from otel_ext.exporters.breaker import RetryLimits
+from otel_ext.exporters.record_store import RecordStore
+from otel_ext.exporters.resilient_sender import ResilientSender
+from otel_ext.exporters.splitting import deliver
+from otel_ext.protocols import SendResult
+from tests.programs import wait_until
+from tests.resilient.destination import TAKEN, Answer, LineSender, destination, final, finals
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from otel_ext.record.model import Record
+
+QUICK = RetryLimits(failures=3, pause=0.05, longest_pause=0.1)
+
+
+def deep(levels: int) -> list[object]:
+    """Return a list nested so deep."""
+    value: list[object] = []
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+class Picky:
+    """Refuses a batch with a bad record; answers nothing from some request on.
+
+    Args:
+        bad: The sequence numbers of the bad records.
+        until: After so many requests there is no answer.
+    """
+
+    def __init__(self, bad: set[int], until: int = 1_000_000) -> None:
+        self.bad = bad
+        self.until = until
+        self.taken: list[int] = []
+        self.requests = 0
+
+    def send(self, records: Sequence[Record]) -> SendResult:
+        """Send one batch."""
+        self.requests += 1
+        if self.requests > self.until:
+            return SendResult(ok=False, retry=True)
+        numbers = [record.seq for record in records]
+        if self.bad & set(numbers):
+            return SendResult(ok=False, message="bad")
+        self.taken += numbers
+        return SendResult(ok=True)
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+@given(
+    st.integers(1, 80), st.sets(st.integers(1, 80), max_size=20), st.integers(1, 60), st.booleans()
+)
+def test_no_record_is_lost_or_sent_twice(
+    count: int, bad: set[int], until: int, works: bool
+) -> None:
+    """Whatever is bad, and whenever it stops to answer: each record is in one place."""
+    picky = Picky(bad, until)
+    batch = finals(count)
+    done = deliver(picky, batch, works=works)
+    refused = [one.record.seq for one in done.refused]
+    unsent = [record.seq for record in done.unsent]
+    assert sorted(picky.taken + refused + unsent) == [record.seq for record in batch]
+    assert done.sent == len(picky.taken)
+    assert set(refused) <= bad
+    if not unsent:
+        assert set(refused) == bad & set(range(1, count + 1))
+    if works:
+        assert not done.refuses_all
+
+
+def test_one_bad_record_takes_few_requests() -> None:
+    """Of 512 records the bad one is found with a few requests, not with hundreds."""
+    picky = Picky({313})
+    done = deliver(picky, finals(512))
+    assert done.sent == 511
+    assert picky.requests <= 25
+
+
+def test_a_destination_that_refuses_everything_is_left_alone() -> None:
+    """A wrong password is no fault of the records: few requests, and nothing is given up."""
+    picky = Picky(set(range(600)))
+    done = deliver(picky, finals(512))
+    assert done.refuses_all
+    assert len(done.unsent) == 512
+    assert picky.requests <= 20
+
+
+HOSTILE = {
+    "4 MiB of text": lambda: "x" * (4 * 1024 * 1024),
+    "a lone surrogate": lambda: "\ud800 and more",
+    "depth 10,000": lambda: deep(10_000),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_of_512_records_with_a_hostile_one_511_arrive(kind: str, tmp_path: Path) -> None:
+    """The receiver refuses the hostile one; it is set aside with the reason."""
+
+    def behave(records: list[Record]) -> Answer:
+        return Answer(400) if any(record.name == "hostile" for record in records) else TAKEN
+
+    with destination(behave) as there:
+        store = RecordStore(tmp_path, "test")
+        sender = ResilientSender(LineSender(there.url), name="test", store=store, limits=QUICK)
+        batch = finals(512)
+        batch[100] = final("hostile", 101, value=HOSTILE[kind]())
+        result = sender.send(batch)
+        wait_until(lambda: (sender.tick(), sender.is_settled)[1], "it is settled")
+        assert len(there.taken) == 511
+        assert "hostile" not in there.names()
+        assert result.rejected in {0, 1}  # 0: it took longer than the queue is made to wait
+        (file,) = (tmp_path / ".spill" / "poison").glob("*.jsonl")
+        lines = [json.loads(line) for line in file.read_bytes().splitlines()]
+        (meta,) = [one["__tracer_meta__"] for one in lines if "refused" in one["__tracer_meta__"]]
+        assert meta["event"] == "hostile.end"
+        assert meta["refused"] == "answered 400"
+        sender.close()
+
+
+def test_a_sender_that_raises_has_refused(tmp_path: Path) -> None:
+    """An encoder that fails on one record costs that record, not its batch."""
+
+    class Failing(Picky):
+        def send(self, records: Sequence[Record]) -> SendResult:
+            if any(record.seq == 9 for record in records):
+                raise RecursionError("too deep")
+            return super().send(records)
+
+    inner = Failing(set())
+    sender = ResilientSender(inner, name="test", store=RecordStore(tmp_path, "test"), limits=QUICK)
+    sender.send(finals(20))
+    assert sorted(inner.taken) == [n for n in range(1, 21) if n != 9]
+    assert list((tmp_path / ".spill" / "poison").glob("*.jsonl"))
+    sender.close()
+
+
+def test_a_bad_record_alone_waits_for_evidence(tmp_path: Path) -> None:
+    """Refused alone it may be the destination's fault; once others are taken it is set aside."""
+    with destination() as there:
+        there.behave = lambda records: (
+            Answer(400) if any(record.name == "bad" for record in records) else TAKEN
+        )
+        store = RecordStore(tmp_path, "test")
+        sender = ResilientSender(LineSender(there.url), name="test", store=store, limits=QUICK)
+        assert sender.send([final("bad")]).kept == 1
+        sender.tick()
+        poison = tmp_path / ".spill" / "poison"
+        assert not poison.exists()
+
+        def others() -> bool:
+            sender.send([final("good", 2)])
+            sender.tick()
+            return poison.exists() and store.waiting == 0
+
+        wait_until(others, "it is set aside")
+        assert "bad" not in there.names()
+        sender.close()
+
+
+def test_a_wrong_password_costs_nothing(tmp_path: Path) -> None:
+    """A destination that refuses all for a while gets all of it afterwards."""
+    with destination(lambda _: Answer(401)) as there:
+        store = RecordStore(tmp_path, "test")
+        sender = ResilientSender(LineSender(there.url), name="test", store=store, limits=QUICK)
+        for part in range(5):
+            assert sender.send(finals(40, f"part {part}")).ok
+            sender.tick()
+        there.behave = lambda _: TAKEN
+        wait_until(lambda: (sender.tick(), len(there.taken) == 200)[1], "all arrive")
+        assert not (tmp_path / ".spill" / "poison").exists()
+        sender.close()

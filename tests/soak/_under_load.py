@@ -1,0 +1,122 @@
+"""A program under load: so many spans a second for so long; prints what became of them as JSON.
+
+Beside them it holds spans open to the end, on threads and in tasks, none of which
+may be given up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import threading
+import time
+from pathlib import Path
+
+from opentelemetry import trace
+
+import otel_ext
+from otel_ext.runtime.counters import COUNTERS
+
+THREADS = 4
+HELD = 20
+WARM_UP = 0.25  # of the time: the box fills, the allocator settles
+PERIOD = 0.01
+
+
+def memory_kib() -> dict[str, int]:
+    """Return the process's own memory, without files it has mapped, and all of it."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    found = {line.split(":")[0]: int(line.split()[1]) for line in lines if line.startswith("Rss")}
+    return {"own": found["RssAnon"], "all": sum(found.values())}
+
+
+def load(per_second: float, end: float, done: list[int]) -> None:
+    """Start and end spans at a steady rate until the end."""
+    tracer = trace.get_tracer("soak")
+    began, count = time.monotonic(), 0
+    # Not time.sleep, which fails where libfaketime has just set the clock back.
+    pause = threading.Event()
+    while (now := time.monotonic()) < end:
+        behind = int((now - began) * per_second) - count
+        for number in range(min(behind, 500)):
+            span = tracer.start_span("load", attributes={"n": number, "text": "x" * 40})
+            span.set_attribute("late", True)
+            span.end()
+        count += behind
+        pause.wait(PERIOD)
+    done.append(count)
+
+
+def hold(end: threading.Event) -> None:
+    """Keep a span open on this thread."""
+    with trace.get_tracer("soak").start_as_current_span("held on a thread"):
+        end.wait()
+
+
+async def hold_in_tasks(end: threading.Event) -> None:
+    """Keep spans open in tasks."""
+
+    async def hold_one() -> None:
+        with trace.get_tracer("soak").start_as_current_span("held in a task"):
+            while not end.is_set():
+                await asyncio.sleep(0.1)
+
+    await asyncio.gather(*(hold_one() for _ in range(HELD)))
+
+
+def comes_to_rest() -> bool:
+    """Wait until all that was accepted is written or dropped; whether that came about."""
+    pause, end = threading.Event(), time.monotonic() + 60
+    while time.monotonic() < end:
+        lost = sum(COUNTERS.dropped().values())
+        if COUNTERS.value("accepted") == COUNTERS.value("written") + lost:
+            return True
+        pause.wait(0.01)
+    return False
+
+
+def main() -> None:
+    """Carry the load and tell."""
+    folder, seconds, rate = sys.argv[1], float(sys.argv[2]), float(sys.argv[3])
+    sizes = {"segment_size": 8 << 20, "retention_size": 64 << 20, "box_size": 2 << 20}
+    handle = otel_ext.configure(output=folder, console="off", owner_grace=0.0, **sizes)
+    done: list[int] = []
+    stop = threading.Event()
+    end = time.monotonic() + seconds
+    threads = [threading.Thread(target=hold, args=(stop,)) for _ in range(HELD)]
+    threads.append(threading.Thread(target=lambda: asyncio.run(hold_in_tasks(stop))))
+    loaders = [
+        threading.Thread(target=load, args=(rate / THREADS, end, done)) for _ in range(THREADS)
+    ]
+    for thread in [*threads, *loaders]:
+        thread.start()
+    samples: list[dict[str, int]] = []
+    while time.monotonic() < end:
+        stop.wait(min(1.0, max(seconds / 100, 0.1)))
+        if time.monotonic() > end - seconds * (1 - WARM_UP):
+            samples.append(memory_kib())
+    for thread in loaders:
+        thread.join()
+    abandoned = {k: v for k, v in COUNTERS.snapshot().items() if k.startswith("abandoned.")}
+    print("loaded", flush=True)
+    sys.stdin.readline()  # the disk is there again
+    stop.set()
+    for thread in threads:
+        thread.join()
+    flushed = comes_to_rest()
+    told = {
+        "spans": sum(done),
+        "flushed": flushed,
+        "accepted": COUNTERS.value("accepted"),
+        "written": COUNTERS.value("written"),
+        "dropped": COUNTERS.dropped(),
+        "abandoned": abandoned,
+        "memory": samples,
+    }
+    handle.shutdown()
+    print(json.dumps(told), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""A program: hours of load with the disk blocked, the process stopped, and the clock set.
+
+    python blocked_sink.py [SECONDS] [SPANS A SECOND]
+
+For most of the time every write of the loaded program hangs; now and then the disk
+comes back for a moment. Meanwhile the process is stopped for seconds, its wall clock
+is set by days, and another process watches the same folder. At the end: memory is
+flat, accepted = written + dropped exactly, and no span was given up by mistake.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import cast
+
+HERE = Path(__file__).parent
+DEFAULT_SECONDS = 8 * 3600.0
+DEFAULT_RATE = 5_000.0
+# How much the program's own memory may grow after it has warmed up.
+MAX_GROWTH_KIB = 4 * 1024
+STEPS = ("+0", "+2d", "-2d", "+40d", "-1h")
+WATCHER = """
+import sys, otel_ext
+from opentelemetry import trace
+otel_ext.configure(output=sys.argv[1], console="off")
+trace.get_tracer("watcher").start_span("watcher's").end()
+sys.stdin.readline()
+"""
+
+
+def build(folder: Path) -> Path:
+    """Compile what makes writes hang."""
+    library = folder / "block_writes.so"
+    words = ["cc", "-shared", "-fPIC", "-O1", "-o", str(library), str(HERE / "_block_writes.c")]
+    subprocess.run([*words, "-ldl"], check=True)
+    return library
+
+
+def clock_library() -> str:
+    """Return what to preload so that the wall clock can be set; empty where it is missing."""
+    if shutil.which("faketime") is None:
+        return ""
+    words = ["faketime", "-f", "+0", "printenv", "LD_PRELOAD"]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def environment(work: Path, blocked: Path, clock: Path) -> dict[str, str]:
+    """Return the environment in which the disk blocks and the clock jumps."""
+    libraries = [str(build(work)), clock_library()]
+    return os.environ | {
+        "LD_PRELOAD": " ".join(filter(None, libraries)),
+        "BLOCK_WRITES_WHILE": str(blocked),
+        "FAKETIME_TIMESTAMP_FILE": str(clock),
+        "FAKETIME_CACHE_DURATION": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "DONT_FAKE_MONOTONIC": "1",
+    }
+
+
+def disturb(process: subprocess.Popen[str], seconds: float, blocked: Path, clock: Path) -> int:
+    """Block the disk, stop the process, set the clock; return how often it was stopped."""
+    began = last = time.monotonic()
+    stops = number = 0
+    while time.monotonic() - began < seconds and process.poll() is None:
+        phase = (time.monotonic() - began) % 10
+        blocked.touch() if phase < 8.5 else blocked.unlink(missing_ok=True)
+        if number % 4 == 0:
+            clock.write_text(STEPS[number // 4 % len(STEPS)])
+        if number % 40 == 20:
+            process.send_signal(signal.SIGSTOP)
+            time.sleep(1.5)
+            process.send_signal(signal.SIGCONT)
+            stops += 1
+        number += 1
+        time.sleep(0.25)
+        if time.monotonic() - last > 60:
+            last = time.monotonic()
+            sys.stderr.write(f"{last - began:.0f} of {seconds:.0f} s\n")
+    return stops
+
+
+def ends_by_mistake(folder: Path) -> int:
+    """Return how many spans somebody has ended as abandoned."""
+    words = ["grep", "-hs", '"abandoned":', *map(str, folder.glob("*.jsonl"))]
+    lines = subprocess.run(words, capture_output=True, text=True, check=False).stdout.splitlines()
+    return sum('"phase":"end"' in line for line in lines)
+
+
+def judge(told: dict[str, object], folder: Path) -> dict[str, object]:
+    """Return the figures, and what is wrong with them under `wrong`."""
+    memory = [one["own"] for one in cast("list[dict[str, int]]", told.pop("memory"))]
+    third = max(len(memory) // 3, 1)
+    grown = statistics.median(memory[-third:]) - statistics.median(memory[:third])
+    accepted, written = cast("int", told["accepted"]), cast("int", told["written"])
+    dropped = cast("dict[str, int]", told["dropped"])
+    wrong: list[str] = []
+    if accepted != written + sum(dropped.values()):
+        wrong.append("accepted is not written + dropped")
+    if grown > MAX_GROWTH_KIB:
+        wrong.append(f"memory grew by {grown:.0f} KiB")
+    by_mistake = ends_by_mistake(folder)
+    if told["abandoned"] or by_mistake:
+        wrong.append(f"{by_mistake} spans were given up: {told['abandoned']}")
+    if not told["flushed"] or not written:
+        wrong.append("nothing was written when the disk was there again")
+    return {
+        **told,
+        "memory_kib": statistics.median(memory),
+        "memory_grown_kib": grown,
+        "given_up_by_mistake": by_mistake,
+        "wrong": wrong,
+    }
+
+
+def main(seconds: float, rate: float) -> int:
+    """Carry the load, disturb it, and print the figures as JSON."""
+    work = Path(tempfile.mkdtemp(prefix="soak-"))
+    folder, blocked, clock = work / "traces", work / "blocked", work / "clock"
+    clock.write_text(STEPS[0])
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    words = [sys.executable, str(HERE / "_under_load.py"), str(folder), str(seconds), str(rate)]
+    watch = [sys.executable, "-c", WATCHER, str(folder)]
+    try:
+        with (
+            subprocess.Popen(words, env=environment(work, blocked, clock), **pipes) as process,  # type: ignore[call-overload]
+            subprocess.Popen(watch, **pipes) as watcher,  # type: ignore[call-overload]
+        ):
+            stops = disturb(process, seconds, blocked, clock)
+            assert process.stdout.readline() == "loaded\n"
+            blocked.unlink(missing_ok=True)
+            clock.write_text(STEPS[0])
+            time.sleep(2.0)
+            out, _ = process.communicate("\n", timeout=120)
+            watcher.communicate("\n", timeout=30)
+        figures = judge(json.loads(out.splitlines()[-1]), folder)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    print(json.dumps({"seconds": seconds, "stops": stops, **figures}))
+    return 1 if figures["wrong"] else 0
+
+
+if __name__ == "__main__":
+    values = dict(enumerate(sys.argv))
+    sys.exit(main(float(values.get(1, DEFAULT_SECONDS)), float(values.get(2, DEFAULT_RATE))))
