@@ -38,6 +38,7 @@ python:
 run: .venv/ready-$(PYVER) ## set up .venv and run the main job on real input
 	@echo "==> otel-ext run -- python examples/index_library.py"
 	@PATH="$(CHECKOUT)/.venv/bin:$$PATH" .venv/bin/otel-ext run -- python examples/index_library.py
+	@echo "==> for the command otel-ext in this shell: . .venv/bin/activate"
 
 .venv/ready-$(PYVER): pyproject.toml constraints.txt | python
 	@echo "==> making .venv with Python $(PYVER)"
@@ -127,11 +128,15 @@ $(STAMPS)/bench: $(STAMPS)/wheel pyproject.toml constraints.txt
 	@$(BENCH_PYTHON) $(PIP) install --constraint constraints.txt "$(WHEEL)[bench]"
 	@touch $@
 
+# Each run is long; shorter ones are `make soak SOAK_SECONDS=120` and `make chaos CHAOS_TIMES=100`.
+SOAK_SECONDS ?=
+CHAOS_TIMES ?=
+
 soak: $(STAMPS)/installed ## hours of load with everything in the way
-	@$(PROGRAMS) tests/soak
+	@$(PROGRAMS) tests/soak -- $(SOAK_SECONDS)
 
 chaos: $(STAMPS)/installed ## thousands of random kills and forks
-	@$(PROGRAMS) tests/chaos
+	@$(PROGRAMS) tests/chaos -- $(CHAOS_TIMES)
 
 # -- with the OpenTelemetry Collector ----------------------------------------
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_charts"]
 
-_OURS: Final = ("#0b6e4f", "#3aa17e", "#8fd3b6", "#c8e9da")
+_OURS: Final = ("#0b6e4f", "#2f8f6b", "#5fb894", "#8fd3b6", "#c8e9da")
 _OTHERS: Final = ("#4c566a", "#7b88a1", "#a3acbd", "#c4cad6", "#d9dde5", "#2e3440")
 
 

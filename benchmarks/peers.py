@@ -24,6 +24,7 @@ from otel_ext import configure
 from otel_ext.config import load_config
 from otel_ext.pipeline import make_exporter
 from otel_ext.processors.lifecycle import LifecycleSpanProcessor
+from otel_ext.redaction.setup import make_redactor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -133,15 +134,18 @@ def _logfire(queue: int) -> Rig:
     return _rig(_provider(batch, pending(RandomIdGenerator(), batch)), lambda: exporter.count)
 
 
-def _ours(durability: str) -> Rig:
+def _ours(durability: str, *, redact: str = "off") -> Rig:
     """Return what `configure()` puts together, without its being the only one."""
     folder = Path(mkdtemp(prefix="otel-ext-bench-"))
-    settings = {"output": str(folder), "durability": durability, "console": "off"}
+    config = load_config(
+        {"output": str(folder), "durability": durability, "console": "off", "redact": redact}
+    )
 
     def open_records() -> list[Record]:
         return processor.tracker.table.start_records()
 
-    exporter = make_exporter(load_config(settings), open_records)
+    redactor = make_redactor(config.redaction)
+    exporter = make_exporter(config, open_records, redactor=redactor)
     processor = LifecycleSpanProcessor(exporter)
 
     def written() -> int:
@@ -171,6 +175,7 @@ PEERS: Final[dict[str, Callable[[int], Rig]]] = {
     "Batch + OTLP encoding": lambda queue: _batch(EncodingExporter(), queue),
     "logfire pending spans + null exporter": _logfire,
     "otel-ext mapped": lambda _: _ours("mapped"),
+    "otel-ext mapped, redacting": lambda _: _ours("mapped", redact="default"),
     "otel-ext queued": lambda _: _ours("queued"),
     "otel-ext write": lambda _: _ours("write"),
     "otel-ext disabled": lambda _: _disabled(),

@@ -37,15 +37,19 @@ class Target(NamedTuple):
 
 TARGETS: Final = (
     Target(
-        "Added CPU of a span, both records in the file, over Batch + null exporter",
+        "Added CPU of a span, both records in the file, no redaction, over Batch + null exporter",
         *("span_cost", "cpu over Batch + null", 1.25, 0.75),
     ),
     Target(
-        "The same over Batch + stock OTLP encoding",
+        "The same with redaction, as it is by default",
+        *("span_cost", "cpu over Batch + null, redacting", 1.25, 0.75),
+    ),
+    Target(
+        "Without it, over Batch + stock OTLP encoding",
         *("span_cost", "cpu over Batch + OTLP encoding", 0.30, 0.15),
     ),
     Target(
-        "The same over logfire's pending spans, null exporter",
+        "Without it, over logfire's pending spans, null exporter",
         *("span_cost", "cpu over logfire pending", 0.40, 0.25),
     ),
     Target(

@@ -202,6 +202,18 @@ def report(index: Index, tally: Tally, words: str, seconds: float) -> None:
         print(f"  {path:<28} {' '.join(str(snippet).split())}".rstrip())
 
 
+def index_and_report(root: Path, files: Sequence[Path], threads: int, words: str) -> None:
+    """Index the files into a database of its own, search it, print."""
+    began = perf_counter()
+    with tempfile.TemporaryDirectory(prefix="index-library-") as folder:
+        index = Index(Path(folder, "index.db"))
+        try:
+            tally = build(index, root, files, threads)
+            report(index, tally, words, perf_counter() - began)
+        finally:
+            index.close()
+
+
 def positive(text: str) -> int:
     """Return a whole number above zero, for an option."""
     with contextlib.suppress(ValueError):
@@ -218,6 +230,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--files", type=positive, default=500, help="files to index at most")
     parser.add_argument("--threads", type=positive, default=4, help="threads that parse")
+    parser.add_argument("--rounds", type=positive, default=1, help="how often to do it all")
     parser.add_argument("--search", default="context manager", help="words to look for")
     arguments = parser.parse_args(argv)
     root = Path(sysconfig.get_path("stdlib"))
@@ -225,14 +238,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not files:
         print(f"{root} holds no source files; this Python came without them", file=sys.stderr)
         return 1
-    began = perf_counter()
-    with tempfile.TemporaryDirectory(prefix="index-library-") as folder:
-        index = Index(Path(folder, "index.db"))
-        try:
-            tally = build(index, root, files, arguments.threads)
-            report(index, tally, arguments.search, perf_counter() - began)
-        finally:
-            index.close()
+    for _ in range(arguments.rounds):
+        index_and_report(root, files, arguments.threads, arguments.search)
     return 0
 
 

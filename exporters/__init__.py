@@ -11,6 +11,7 @@ from otel_ext.exporters.jsonl import JsonlExporter
 
 if TYPE_CHECKING:
     from otel_ext.exporters.otlp import OTLPRecordExporter
+    from otel_ext.exporters.redacting import RedactingExporter
     from otel_ext.exporters.resilient import ResilientExporter
     from otel_ext.exporters.stock import RecordSpanExporter, StockSpanExporterAdapter
 
@@ -21,6 +22,7 @@ __all__ = [
     "JsonlExporter",
     "OTLPRecordExporter",
     "RecordSpanExporter",
+    "RedactingExporter",
     "ResilientExporter",
     "StockSpanExporterAdapter",
 ]
@@ -31,6 +33,10 @@ def __getattr__(name: str) -> object:
         from otel_ext.exporters import otlp  # noqa: PLC0415 - paid for only when asked
 
         return otlp.OTLPRecordExporter
+    if name == "RedactingExporter":
+        from otel_ext.exporters import redacting  # noqa: PLC0415 - paid for only when asked
+
+        return redacting.RedactingExporter
     if name == "ResilientExporter":
         from otel_ext.exporters import resilient  # noqa: PLC0415 - paid for only when asked
 

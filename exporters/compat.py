@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_ext.protocols import LineExporter
 from otel_ext.record.codec import encode_compat_line
+from otel_ext.record.speed import load_speed
 from otel_ext.record.timestamps import format_ns
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
@@ -46,12 +47,19 @@ class CompatExporter:
     def __init__(self, inner: RecordExporter, *, enabled: bool | Callable[[], bool] = True) -> None:
         self._inner = inner
         self._lines = inner if isinstance(inner, LineExporter) else None
-        self._enabled = enabled
+        self._enabled = enabled is True
+        self._ask = None if isinstance(enabled, bool) else enabled
         self.leaf = getattr(inner, "leaf", False) is True
 
     def export(self, record: Record) -> None:
         """Hand one record on, with the timestamp if that is enabled."""
-        if not self._is_enabled():
+        ask = self._ask
+        try:
+            enabled = self._enabled if ask is None else ask()
+        except Exception as error:  # noqa: BLE001 - it may be the user's
+            report_problem("CompatExporter: cannot tell whether it is enabled", error)
+            enabled = False
+        if not enabled:
             self._inner.export(record)
         elif _KEY in record.attributes:
             COUNTERS.add("compat.timestamp_kept")
@@ -62,6 +70,18 @@ class CompatExporter:
             attributes = {_KEY: format_ns(record.time_ns), **record.attributes}
             self._inner.export(record._replace(attributes=attributes))
 
+    @property
+    def quick_export(self) -> Callable[[Record], None]:
+        """`export`, compiled where that was built; it must not be told from the method."""
+        inner: Callable[[Record], None] = getattr(self._inner, "quick_export", self._inner.export)
+        speed = load_speed()
+        if speed is None or type(self).export is not CompatExporter.export:
+            return self.export
+        if self._ask is None:
+            return self.export if self._enabled else inner
+        bound: Callable[[Record], None] = speed.bind_choice((self._ask, inner, self.export))
+        return bound
+
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Flush `inner`."""
         return self._inner.force_flush(timeout_millis)
@@ -69,12 +89,3 @@ class CompatExporter:
     def shutdown(self) -> None:
         """Shut `inner` down."""
         self._inner.shutdown()
-
-    def _is_enabled(self) -> bool:
-        if isinstance(self._enabled, bool):
-            return self._enabled
-        try:
-            return self._enabled()
-        except Exception as error:  # noqa: BLE001 - it may be the user's
-            report_problem("CompatExporter: cannot tell whether it is enabled", error)
-            return False

@@ -8,7 +8,6 @@ before the first record, and a forked child gets a box and a file of its own.
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Final, cast, get_args
@@ -16,8 +15,10 @@ from typing import TYPE_CHECKING, Final, cast, get_args
 from otel_ext.errors import ConfigError
 from otel_ext.inflight.tracker import dump
 from otel_ext.journal.opening import Durability, JournalSettings
+from otel_ext.journal.place import problem_with
 from otel_ext.journal.writer import open_writer
 from otel_ext.record.codec import encode_line
+from otel_ext.record.speed import load_speed
 from otel_ext.runtime import incarnation
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child
@@ -91,6 +92,7 @@ class JsonlExporter:
     _introduced: dict[str, Process]
     _open: dict[tuple[str, str], Record]
     _begun: bool
+    _quick: tuple[object, ...] | None
 
     def __init__(
         self,
@@ -124,14 +126,32 @@ class JsonlExporter:
         """Write one record; never raises."""
         self.export_as(record, encode_line)
 
+    @property
+    def quick_export(self) -> Callable[[Record], None]:
+        """`export`, compiled where that was built; it must not be told from the method."""
+        speed = load_speed()
+        if speed is None or type(self).export is not JsonlExporter.export:
+            return self.export
+        bound: Callable[[Record], None] = speed.bind_export(self)
+        return bound
+
+    def note_unencoded(self, error: Exception) -> None:
+        """Count and report a record that cannot be encoded."""
+        COUNTERS.add("dropped.encode_failed")
+        report_problem("JsonlExporter: a record cannot be encoded", error)
+
+    def note_unwritten(self, error: Exception) -> None:
+        """Count and report a record that the journal could not take."""
+        COUNTERS.add("dropped.write_failed")
+        report_problem(_WHERE, error)
+
     def export_as(self, record: Record, encoding: Encoding) -> None:
         """Write one record as `encoding` renders it; never raises."""
-        COUNTERS.add("accepted")
+        self._accept()
         try:
             line = encoding(record)
         except Exception as error:  # noqa: BLE001 - the encoding may be the user's
-            COUNTERS.add("dropped.encode_failed")
-            report_problem("JsonlExporter: a record cannot be encoded", error)
+            self.note_unencoded(error)
             return
         try:
             # First: a new file may begin at any moment, and repeats what is open then.
@@ -141,8 +161,7 @@ class JsonlExporter:
                 # What it refuses it has counted.
                 self._journal.append(line)
         except Exception as error:  # noqa: BLE001 - nothing may reach the user's code
-            COUNTERS.add("dropped.write_failed")
-            report_problem(_WHERE, error)
+            self.note_unwritten(error)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Bring all records taken so far into the file; whether that was done in time."""
@@ -195,7 +214,7 @@ class JsonlExporter:
         current = incarnation.current()
         process = record.process
         if not self._introduced:
-            problem = _problem_with(self._path)
+            problem = problem_with(self._path)
             if problem:
                 COUNTERS.add("dropped.write_failed")
                 report_problem(_WHERE, problem)
@@ -204,6 +223,8 @@ class JsonlExporter:
             self._encoding = encoding
             own = process if process.id == current.id else current.process_for(None)
             self._introduced[own.id] = own
+            if not self._remembers:
+                self._quick = (self._introduced, self._accept, self._journal)
         if process.id in self._introduced:
             return True
         if len(self._introduced) >= _MAX_INTRODUCED:
@@ -245,6 +266,14 @@ class JsonlExporter:
         self._introduced = {}
         self._open = {}
         self._begun = False
+        self._accept: Callable[[], object] = self._accept_first
+        # What the compiled export needs; while it is None the method does the work.
+        self._quick = None
+
+    def _accept_first(self) -> None:
+        """Count a record; the next ones directly. A forked child's counters are others."""
+        self._accept = COUNTERS.stepper("accepted")
+        self._accept()
 
 
 def _tell_places() -> None:
@@ -277,18 +306,4 @@ def _with_durability(settings: JournalSettings, durability: str | None) -> Journ
         return settings
     raise ConfigError(
         f"durability {durability!r} is not known", hint=f"Use one of {', '.join(_MODES)}."
-    )
-
-
-def _problem_with(path: Path) -> str:
-    """Return why no records can be kept at `path`, as far as its kind tells."""
-    try:
-        mode = path.stat().st_mode
-    except (OSError, ValueError):
-        return ""  # missing, or out of reach: that is said when the file is opened
-    if stat.S_ISDIR(mode) or stat.S_ISREG(mode):
-        return ""
-    return (
-        f"{str(path)!r} is neither a folder nor a regular file."
-        " Name a folder, or a file whose name ends in .jsonl."
     )

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final, cast
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter
 
+from otel_ext.runtime.guard import report_problem
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -34,6 +36,14 @@ def has_otlp_exporter(provider: object) -> bool:
     >>> has_otlp_exporter(TracerProvider())
     False
     """
+    try:
+        return _is_found(provider)
+    except Exception as error:  # noqa: BLE001 - processors are anybody's code
+        report_problem("OTLP: spans may be sent twice, if the program sends them too", error)
+        return False
+
+
+def _is_found(provider: object) -> bool:
     waiting: list[object] = [provider]
     seen: set[int] = set()
     while waiting and len(seen) < _MAX_OBJECTS:

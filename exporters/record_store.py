@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from otel_ext.exporters.spill import Chunk
+    from otel_ext.exporters.spill_lines import Chunk
     from otel_ext.exporters.splitting import Delivery, Refused
     from otel_ext.record.model import Record
 

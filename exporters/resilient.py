@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Final
@@ -25,6 +26,7 @@ _TICK: Final = 0.5
 # What bringing a full queue to disk may take at exit.
 _TO_DISK: Final = 1.0
 _LOOK: Final = 0.02
+_JUST_NOW: Final = 1.0
 
 
 class ResilientExporter:
@@ -78,7 +80,7 @@ class ResilientExporter:
             queue.sender, name=self.name, store=self.store, limits=limits
         )
         self._shutdown_seconds = shutdown_seconds
-        self._gave_up = False
+        self._gave_up_at = -inf
         self._closed = False
         self._queue = queue
         self._thread = self._sender.thread
@@ -103,6 +105,8 @@ class ResilientExporter:
         Returns:
             Whether that was done in time; whether they were sent is told by `health()`.
         """
+        if self._closed:
+            return True
         until = monotonic() + timeout_millis / 1000
         done = self._queue.force_flush(timeout_millis)
         while not self._sender.is_settled:
@@ -113,7 +117,8 @@ class ResilientExporter:
                 self._sender.tick()
             self._job.wake()
             sleep(_LOOK)
-        self._gave_up = not done
+        if not done:
+            self._gave_up_at = monotonic()
         return done
 
     def shutdown(self) -> None:
@@ -122,7 +127,8 @@ class ResilientExporter:
             return
         self._closed = True
         # A flush that has just waited in vain has had its time.
-        seconds = 0.0 if self._gave_up else self._shutdown_seconds
+        gave_up = monotonic() - self._gave_up_at < _JUST_NOW
+        seconds = 0.0 if gave_up else self._shutdown_seconds
         self._sender.finish_by(monotonic() + seconds)
         self._queue.force_flush(int((seconds + _TO_DISK) * 1000))
         self._job.cancel()

@@ -18,8 +18,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.exporters.breaker import CircuitBreaker, RetryLimits
+from otel_ext.exporters.outgoing import Outgoing
 from otel_ext.exporters.send_thread import SendThread
-from otel_ext.exporters.splitting import Delivery, deliver
 from otel_ext.protocols import SendResult
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
     from otel_ext.exporters.breaker import CircuitState
     from otel_ext.exporters.record_store import RecordStore
-    from otel_ext.exporters.spill import Chunk
+    from otel_ext.exporters.spill_lines import Chunk
+    from otel_ext.exporters.splitting import Delivery
     from otel_ext.protocols import RecordSender
     from otel_ext.record.model import Record
 
@@ -49,21 +50,6 @@ _TELLING: Final = 16
 _NEVER: Final = float("inf")
 
 
-class _Call:
-    """A batch on its way: where it came from, and what became of it."""
-
-    __slots__ = ("chunk", "delivery", "ended", "promised", "records", "since")
-
-    def __init__(self, records: Sequence[Record], chunk: Chunk | None) -> None:
-        self.records = records
-        self.chunk = chunk
-        self.since = monotonic()
-        self.ended = 0.0
-        self.delivery: Delivery | None = None
-        # Whether the queue has been told that this batch is taken care of.
-        self.promised = False
-
-
 class ResilientSender:
     """Sends to one destination, and keeps what it does not take now.
 
@@ -78,7 +64,7 @@ class ResilientSender:
     """
 
     _breaker: CircuitBreaker
-    _call: _Call | None
+    _call: Outgoing | None
     # What neither the destination nor the disk took: a batch at the most.
     _homeless: list[Record]
     _taken: int
@@ -187,17 +173,12 @@ class ResilientSender:
     def _is_busy(self) -> bool:
         return self._call is not None
 
-    def _begin(self, records: Sequence[Record], chunk: Chunk | None = None) -> _Call:
+    def _begin(self, records: Sequence[Record], chunk: Chunk | None = None) -> Outgoing:
         """Begin to send on the sending thread."""
-        call = self._call = _Call(records, chunk)
+        call = self._call = Outgoing(records, chunk)
         inner = self.inner
         works = chunk is not None and 0 <= chunk.file.suspect_since < self._taken
-
-        def run() -> None:
-            call.delivery = deliver(inner, records, works=works)
-            call.ended = monotonic()
-
-        self.thread.begin(run)
+        self.thread.begin(lambda: call.make(inner, works=works))
         return call
 
     def _settle_within(self, seconds: float) -> None:
@@ -227,15 +208,11 @@ class ResilientSender:
             if call.chunk is None:
                 self._put_away(call.records, maybe_sent=True)
 
-    def _settle(self, call: _Call) -> None:
+    def _settle(self, call: Outgoing) -> None:
         """Take note of what became of a call that came to an end."""
-        delivery = call.delivery
-        if delivery is None:  # the thread has reported why
-            lost = SendResult(ok=False, retry=True, message="the call failed")
-            delivery = Delivery(lost, unsent=tuple(call.records), maybe_sent=True)
-            call.delivery = delivery
+        delivery = call.outcome()
         self._taken += delivery.sent
-        self._note_outcome(delivery, slow=call.ended - call.since > _PATIENCE)
+        self._note_outcome(delivery, slow=call.took_longer_than(_PATIENCE))
         self.store.set_aside(delivery.refused)
         if call.chunk is not None:
             self.store.settle_chunk(call.chunk, delivery, self._taken)
@@ -251,7 +228,7 @@ class ResilientSender:
             return
         clear = delivery.refuses_all and len(delivery.unsent) >= _TELLING
         self._breaker.failed(result.message, retry_after=result.retry_after, at_once=slow or clear)
-        report_problem(f"{self.name}: records wait on disk", result.message)
+        report_problem(f"{self.name}: nothing can be sent for now", result.message)
 
     def _replay(self, until: float) -> None:
         """Send what waits on disk, until the time is up or it fails."""

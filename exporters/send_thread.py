@@ -28,13 +28,15 @@ _LOOK: Final = 5.0
 class _Life:
     """One thread and what it is to do; a forked child begins another."""
 
-    __slots__ = ("bell", "call", "idle", "running", "since", "stopping")
+    __slots__ = ("bell", "call", "idle", "next_start", "running", "starting", "stopping")
 
     def __init__(self) -> None:
         self.running = False
         self.stopping = False
         self.call: Callable[[], None] | None = None
-        self.since = 0.0
+        # Held by the one who starts the thread, and then for good.
+        self.starting = new_lock()
+        self.next_start = 0.0
         # Held while there is nothing to do.
         self.bell = new_lock()
         self.bell.acquire()
@@ -66,16 +68,12 @@ class SendThread:
         """Whether the thread runs."""
         return self._life.running
 
-    @property
-    def busy_for(self) -> float:
-        """Seconds since the call under way began; 0 if there is none."""
-        life = self._life
-        return monotonic() - life.since if life.call is not None else 0.0
-
     def ensure(self) -> None:
         """Start the thread if it does not run: before the interpreter begins to end."""
         life = self._life
-        if life.running or life.stopping:
+        if life.running or life.stopping or monotonic() < life.next_start:
+            return
+        if not life.starting.acquire(blocking=False):
             return
         life.running = True
         me: weakref.ref[SendThread] = weakref.ref(self)
@@ -83,6 +81,8 @@ class SendThread:
             start_thread(lambda: _run(me, life), self.name)
         except RuntimeError as error:  # no more threads to be had
             life.running = False
+            life.next_start = monotonic() + _LOOK
+            life.starting.release()
             report_problem(f"{self.name}: no thread, so a slow destination delays others", error)
 
     def begin(self, call: Callable[[], None]) -> None:
@@ -97,7 +97,6 @@ class SendThread:
         life = self._life
         context = copy_context()
         life.idle.acquire()
-        life.since = monotonic()
         life.call = lambda: context.run(call)
         if life.running:
             life.bell.release()

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from itertools import count
 from time import time, time_ns
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from otel_ext.exporters.spill_files import (
     SpillName,
@@ -25,7 +25,14 @@ from otel_ext.exporters.spill_files import (
     slug_of,
     sync_file,
 )
-from otel_ext.exporters.spill_lines import decode_lines, encode_record, process_line
+from otel_ext.exporters.spill_lines import (
+    Chunk,
+    SpillFile,
+    decode_lines,
+    encode_record,
+    in_parts,
+    with_processes,
+)
 from otel_ext.journal.liveness import identity_from_id, is_alive
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child
@@ -37,9 +44,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from otel_ext.exporters.spill_files import FoundFile
-    from otel_ext.record.model import Process, Record
+    from otel_ext.record.model import Record
 
-__all__ = ["Chunk", "SpillFolder"]
+__all__ = ["SpillFolder"]
 
 _FILE_SIZE: Final = 1024 * 1024
 _CHUNK: Final = 512
@@ -49,30 +56,6 @@ _SILENT_SECONDS: Final = 600.0
 _turns: Final = count(1)
 # Which owners of files there are in this process: `INCARNATION.TURN`.
 _owners: Final[set[str]] = set()
-
-
-class SpillFile:
-    """One file that waits to be sent, and how much of it has been."""
-
-    __slots__ = ("known", "name", "offset", "records", "size", "suspect_since")
-
-    def __init__(self, name: SpillName, records: int, size: int) -> None:
-        self.name = name
-        self.records = records
-        self.size = size
-        self.offset = 0
-        self.known: dict[str, Process] = {}
-        # What the destination had taken when it refused all of this; -1: it did not.
-        self.suspect_since = -1
-
-
-class Chunk(NamedTuple):
-    """Records that come next, the file they stand in, and the offset behind them."""
-
-    file: SpillFile
-    records: list[Record]
-    offset: int
-    at_end: bool
 
 
 class SpillFolder:
@@ -96,6 +79,7 @@ class SpillFolder:
         self._slug = slug_of(name)
         self._where = f"{name}: {folder}"
         self._max_bytes = max_bytes
+        self._file_size = min(_FILE_SIZE, max_bytes // 4)
         self._begin_anew()
         after_fork_in_child(self._begin_anew)
 
@@ -105,22 +89,24 @@ class SpillFolder:
         return sum(file.records for file in self._files)
 
     def append(self, records: Sequence[Record]) -> bool:
-        """Write a batch; False if that is impossible, and then nothing of it is kept."""
+        """Write a batch; whether all of it is kept."""
         pairs = [(record, encode_record(record)) for record in records]
         lines = [(record, line) for record, line in pairs if line is not None]
         try:
-            if not lines or self._append_to_current(lines) or self._append_to_new(lines):
-                return True
+            for part in in_parts(lines, self._file_size):
+                if not self._append_to_current(part):
+                    self._append_to_new(part)
         except OSError as error:
             COUNTERS.add("remote.spill_failed")
             report_problem(f"{self._where}: records cannot be kept for later", error)
-        return False
+            return False
+        return True
 
     def _append_to_current(self, lines: list[tuple[Record, bytes]]) -> bool:
         file = self._current
-        if file is None or file.size + sum(len(line) for _, line in lines) > _FILE_SIZE:
+        if file is None or file.size + sum(len(line) for _, line in lines) > self._file_size:
             return False
-        data = _with_processes(lines, file.known)
+        data = with_processes(lines, file.known)
         try:
             append_data(self.folder, file.name.file, data, new=False)
         except FileNotFoundError:  # deleted to make room, or taken over
@@ -131,20 +117,19 @@ class SpillFolder:
         self._unsynced = True
         return True
 
-    def _append_to_new(self, lines: list[tuple[Record, bytes]]) -> bool:
+    def _append_to_new(self, lines: list[tuple[Record, bytes]]) -> None:
         self.sync()
         self._owner = self._owner or self._become_owner()
         self._last = max(time_ns(), self._last + 1)
         name = SpillName(self._slug, self._last, *self._owner)
         file = SpillFile(name, len(lines), 0)
-        data = _with_processes(lines, file.known)
+        data = with_processes(lines, file.known)
         self._make_room(len(data))
         append_data(self.folder, name.file, data, new=True)
         file.size = len(data)
         self._files.append(file)
         self._current = file
         self._unsynced = True
-        return True
 
     def _become_owner(self) -> tuple[str, int]:
         owner = (current().id, next(_turns))
@@ -265,15 +250,3 @@ class SpillFolder:
         self._owner = None
         self._unsynced = False
         self._last = 0
-
-
-def _with_processes(lines: list[tuple[Record, bytes]], known: dict[str, Process]) -> bytes:
-    """Return the lines as a whole, with the facts of each process before its first record."""
-    data: list[bytes] = []
-    for record, line in lines:
-        process = record.process
-        if process.id not in known:
-            known[process.id] = process
-            data.append(process_line(process))
-        data.append(line)
-    return b"".join(data)

@@ -240,12 +240,11 @@ def sync_file(folder: Path, file: str) -> None:
 def count_lines(folder: Path, file: str) -> int:
     """Return how many lines a file has; 0 if it cannot be read."""
     lines = 0
-    offset = 0
-    with suppress(OSError):
-        while True:
-            part = read_lines(folder, file, offset, 1_000_000)
-            lines += len(part.lines)
-            if part.at_end:
-                break
-            offset = part.offset
+    with suppress(OSError), _opened(folder) as parent:
+        descriptor = os.open(file, os.O_RDONLY | _SAFE, dir_fd=parent)
+        try:
+            while data := os.read(descriptor, _READ_SIZE):
+                lines += data.count(b"\n")
+        finally:
+            os.close(descriptor)
     return lines

@@ -6,7 +6,7 @@ stand in the file too, in a line of their own before the first record of it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from otel_ext.errors import RecordError
 from otel_ext.record.codec import encode_line
@@ -17,14 +17,47 @@ from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.process_records import process_start_record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
+    from otel_ext.exporters.spill_files import SpillName
     from otel_ext.record.model import Record
 
-__all__ = ["decode_lines", "encode_record", "process_line"]
+__all__ = [
+    "Chunk",
+    "SpillFile",
+    "decode_lines",
+    "encode_record",
+    "in_parts",
+    "process_line",
+    "with_processes",
+]
 
 _MARK: Final = "spill"
 _FACTS: Final = frozenset({"pid", "start_time", "boot_id", "host", "argv", "resource"})
+
+
+class SpillFile:
+    """One file that waits to be sent, and how much of it has been."""
+
+    __slots__ = ("known", "name", "offset", "records", "size", "suspect_since")
+
+    def __init__(self, name: SpillName, records: int, size: int) -> None:
+        self.name = name
+        self.records = records
+        self.size = size
+        self.offset = 0
+        self.known: dict[str, Process] = {}
+        # What the destination had taken when it refused all of this; -1: it did not.
+        self.suspect_since = -1
+
+
+class Chunk(NamedTuple):
+    """Records that come next, the file they stand in, and the offset behind them."""
+
+    file: SpillFile
+    records: list[Record]
+    offset: int
+    at_end: bool
 
 
 def encode_record(record: Record) -> bytes | None:
@@ -92,3 +125,29 @@ def _process(record: Record) -> Process:
 
 def _number(value: object) -> int:
     return value if isinstance(value, int) else 0
+
+
+def in_parts(lines: list[tuple[Record, bytes]], size: int) -> Iterator[list[tuple[Record, bytes]]]:
+    """Yield `lines` in parts of up to `size` bytes, but a record at least."""
+    part: list[tuple[Record, bytes]] = []
+    room = size
+    for pair in lines:
+        if part and len(pair[1]) > room:
+            yield part
+            part, room = [], size
+        part.append(pair)
+        room -= len(pair[1])
+    if part:
+        yield part
+
+
+def with_processes(lines: list[tuple[Record, bytes]], known: dict[str, Process]) -> bytes:
+    """Return the lines as a whole, with the facts of each process before its first record."""
+    data: list[bytes] = []
+    for record, line in lines:
+        process = record.process
+        if process.id not in known:
+            known[process.id] = process
+            data.append(process_line(process))
+        data.append(line)
+    return b"".join(data)

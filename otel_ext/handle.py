@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from otel_ext.config import Config
     from otel_ext.protocols import RecordExporter
+    from otel_ext.redaction.redactor import Redactor
 
 __all__ = ["Handle"]
 
@@ -33,6 +34,7 @@ class Handle:
         processor: The processor that records; None if nothing is recorded.
         exporter: Where the processor's records go.
         watch: Sees spans before `processor` does, for the exporter's sake.
+        redactor: Takes secrets out of the records; None where they are left in.
 
     >>> from otel_ext.config import Config
     >>> handle = Handle(Config())
@@ -47,11 +49,13 @@ class Handle:
         processor: SpanProcessor | None = None,
         exporter: RecordExporter | None = None,
         watch: SpanProcessor | None = None,
+        redactor: Redactor | None = None,
     ) -> None:
         self.config = config
         self.processor = processor
         self.exporter = exporter
         self.watch = watch
+        self.redactor = redactor
         self.closed = False
         self._ready = threading.Event()
         self._undo: Callable[[], None] | None = None

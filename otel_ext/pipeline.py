@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from opentelemetry import trace
 
-from otel_ext.config import Config, compat_mode, load_config, set_config, setting_named
+from otel_ext.config import Config, is_compat, load_config, set_config, setting_named
 from otel_ext.errors import ConfigError
 from otel_ext.handle import Handle
 from otel_ext.runtime.guard import report_problem
@@ -32,8 +32,17 @@ if TYPE_CHECKING:
     from otel_ext.journal.opening import JournalSettings
     from otel_ext.protocols import RecordExporter
     from otel_ext.record.model import Record
+    from otel_ext.redaction import RedactCallback, Redactor
 
-__all__ = ["configure", "current_exporter", "install", "make_exporter", "shows_records"]
+__all__ = [
+    "configure",
+    "current_exporter",
+    "has_recorded",
+    "install",
+    "make_exporter",
+    "redact_record",
+    "shows_records",
+]
 
 _current: Final[dict[str, Handle]] = {}
 _WAIT_SECONDS: Final = 5.0
@@ -43,7 +52,12 @@ _MARGIN: Final = 1.0
 _NEVER: Final = 1e9  # seconds: thirty years
 
 
-def configure(*, tracer_provider: object = None, **settings: object) -> Handle:
+def configure(
+    *,
+    tracer_provider: object = None,
+    redact_callback: RedactCallback | None = None,
+    **settings: object,
+) -> Handle:
     """Record every span of this program from its start.
 
     Makes a tracer provider if there is none, with the resource that
@@ -54,6 +68,8 @@ def configure(*, tracer_provider: object = None, **settings: object) -> Handle:
 
     Args:
         tracer_provider: A provider to add to, instead of the global one.
+        redact_callback: Gets the path and the value of each text, number, bool and None
+            in a record, and returns what is to be recorded; see docs/redaction.md.
         **settings: Any setting of the configuration, such as `output="traces"`
             or `compat_mode=True`; they win over environment and file.
 
@@ -75,13 +91,26 @@ def configure(*, tracer_provider: object = None, **settings: object) -> Handle:
     known = _current.get("handle")
     if known is not None and not known.closed:
         return _known(known, config, settings)
-    return install(config, tracer_provider)
+    return install(config, tracer_provider, redact_callback)
+
+
+def redact_record(record: Record) -> Record:
+    """Return `record` without secrets, as far as `configure` says what they are now."""
+    handle = _current.get("handle")
+    redactor = handle.redactor if handle is not None and handle.active else None
+    return record if redactor is None else redactor.redact(record)
 
 
 def current_exporter() -> RecordExporter | None:
     """Return where `configure` brings records now; None where nothing is recorded."""
     handle = _current.get("handle")
     return handle.exporter if handle is not None and handle.active else None
+
+
+def has_recorded() -> bool:
+    """Return whether `configure` records here, or did until it was shut down."""
+    handle = _current.get("handle")
+    return handle is not None and handle.processor is not None
 
 
 def shows_records() -> bool:
@@ -97,7 +126,7 @@ def _known(handle: Handle, config: Config, settings: dict[str, object]) -> Handl
     handle.wait_ready(_WAIT_SECONDS)
     given = [setting_named(name).name for name, value in settings.items() if value is not None]
     differ = [
-        f"{name}={config.value(name)}"
+        f"{name}={_shown(config, name)}"
         for name in given
         if config.value(name) != handle.config.value(name)
     ]
@@ -110,18 +139,28 @@ def _known(handle: Handle, config: Config, settings: dict[str, object]) -> Handl
     return handle
 
 
-def install(config: Config, tracer_provider: object = None) -> Handle:
+def _shown(config: Config, name: str) -> object:
+    value = config.value(name)
+    # A tuple of patterns, or a key that is not to be shown.
+    plain = isinstance(value, (bool, int, float))
+    return value if plain else setting_named(name).kind.format(value)
+
+
+def install(
+    config: Config, tracer_provider: object = None, redact_callback: RedactCallback | None = None
+) -> Handle:
     """Put `config` to work, unless something is at work already; never raises.
 
     Args:
         config: The configuration.
         tracer_provider: A provider to add to, instead of the global one.
+        redact_callback: As for `configure`.
 
     Returns:
         The handle of what is at work.
     """
     disabled = _sdk_disabled() or not config.capture.enabled
-    handle = Handle(config) if disabled else _make_handle(config, tracer_provider)
+    handle = Handle(config) if disabled else _make_handle(config, tracer_provider, redact_callback)
     while (winner := _current.setdefault("handle", handle)) is not handle:
         # Another thread came first, or what is there has been shut down.
         if not winner.closed:
@@ -153,21 +192,32 @@ def _sdk_disabled() -> bool:
     return os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
 
 
-def _make_handle(config: Config, tracer_provider: object = None) -> Handle:
+def _make_handle(
+    config: Config, tracer_provider: object, redact_callback: RedactCallback | None
+) -> Handle:
     from otel_ext.processors.lifecycle import LifecycleSpanProcessor  # noqa: PLC0415 - imports the SDK
 
     def open_records() -> list[Record]:
         return processor.tracker.table.start_records()
 
+    from otel_ext.redaction.setup import make_redactor  # noqa: PLC0415
+
+    redactor = make_redactor(config.redaction, redact_callback)
     otlp = _make_otlp(config, tracer_provider)
     remote = _make_resilient(config, otlp.exporter) if otlp is not None else None
-    exporter = make_exporter(config, open_records, remote=remote)
+    exporter = make_exporter(config, open_records, remote=remote, redactor=redactor)
     processor = LifecycleSpanProcessor(
         exporter,
         record_only=config.capture.record_only,
         inflight=_inflight_settings(config.inflight),
     )
-    return Handle(config, processor=processor, exporter=exporter, watch=otlp and otlp.watch)
+    return Handle(
+        config,
+        processor=processor,
+        exporter=exporter,
+        watch=otlp and otlp.watch,
+        redactor=redactor,
+    )
 
 
 def make_exporter(
@@ -175,6 +225,7 @@ def make_exporter(
     open_records: Callable[[], Iterable[Record]] | None = None,
     *,
     remote: RecordExporter | None = None,
+    redactor: Redactor | None = None,
 ) -> RecordExporter:
     """Return the exporter that brings records everywhere `config` names.
 
@@ -183,6 +234,7 @@ def make_exporter(
         open_records: Start records of the spans that are open, for a file that
             follows a full one.
         remote: Sends them elsewhere too.
+        redactor: Takes secrets out of what goes anywhere; None leaves them.
     """
     # Only where something is recorded, and without the exporters nobody asked for.
     from otel_ext.exporters.compat import CompatExporter  # noqa: PLC0415
@@ -195,12 +247,22 @@ def make_exporter(
         settings=_journal_settings(config.journal),
         open_records=open_records,
     )
-    files = CompatExporter(journal, enabled=compat_mode)
-    others = [one for one in (_make_console(config), remote) if one is not None]
+    files = CompatExporter(_redacting(journal, redactor), enabled=is_compat)
+    others = [
+        _redacting(one, redactor) for one in (_make_console(config), remote) if one is not None
+    ]
     if not others:
         return files
     seconds = max(_EXIT_SECONDS, config.otlp.exit_timeout + _MARGIN) if remote else _EXIT_SECONDS
     return FanOut(files, *others, shutdown_seconds=seconds)
+
+
+def _redacting(exporter: RecordExporter, redactor: Redactor | None) -> RecordExporter:
+    if redactor is None:
+        return exporter
+    from otel_ext.exporters.redacting import RedactingExporter  # noqa: PLC0415
+
+    return RedactingExporter(exporter, redactor)
 
 
 def _make_otlp(config: Config, tracer_provider: object) -> OtlpParts | None:

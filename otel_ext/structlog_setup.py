@@ -197,7 +197,9 @@ class _Setup:
         if chains.formatter_exports(root):
             return  # the program's own handler does it
         factory = structlog.get_config()["logger_factory"]
-        final: Processor = TracerMetaProcessor(self._exporter, exceptions=self._exceptions)
+        final: Processor = TracerMetaProcessor(
+            self._exporter, exceptions=self._exceptions, redact=pipeline.redact_record
+        )
         write: Callable[[Any], object] | None = None
         if not any(map(chains.prints, root.handlers)):
             root.setLevel(level)
@@ -223,7 +225,11 @@ class _Setup:
         renderer = self._renderer
         if renderer == "json":
             return lines(
-                self._exporter, compat=self._compat, exceptions=self._exceptions, text=text
+                self._exporter,
+                compat=self._compat,
+                exceptions=self._exceptions,
+                redact=pipeline.redact_record,
+                text=text,
             )
         if renderer == "console":
             renderer = PeopleRenderer(pipeline.shows_records, text=text)

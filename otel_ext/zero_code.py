@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from otel_ext.config import Config
 
-__all__ = ["AUTO", "BOOTSTRAP_DIR", "pre_instrument", "start_process", "wanted"]
+__all__ = ["AUTO", "BOOTSTRAP_DIR", "pre_instrument", "start_process", "tolerant_config", "wanted"]
 
 AUTO: Final = "OTEL_EXT_AUTO"
 """The environment variable that switches recording on in a process: `true`."""
@@ -132,7 +132,7 @@ def _guarded(what: str, work: Callable[[], object]) -> None:
 def _configure() -> None:
     from otel_ext.pipeline import install  # noqa: PLC0415 - only where it is wanted
 
-    install(_tolerant_config())
+    install(tolerant_config())
 
 
 def _provide() -> None:
@@ -141,7 +141,7 @@ def _provide() -> None:
     set_adopting_provider()
 
 
-def _tolerant_config() -> Config:
+def tolerant_config() -> Config:
     """Return the configuration; what is wrong in it is reported and left out."""
     from otel_ext.config import CONFIG_VARIABLE, Config, load_config  # noqa: PLC0415
     from otel_ext.errors import OtelExtError  # noqa: PLC0415

@@ -8,13 +8,16 @@ hook here ends in one.
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Final
+from time import monotonic_ns
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from opentelemetry.sdk.trace import SpanProcessor
 
+from otel_ext.inflight.table import Entry, InflightTable
 from otel_ext.inflight.tracker import Tracker
 from otel_ext.record.capture import capture_end, capture_start, identify
 from otel_ext.record.model import Process
+from otel_ext.record.speed import load_speed
 from otel_ext.runtime import incarnation
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child
@@ -65,6 +68,7 @@ class LifecycleSpanProcessor(SpanProcessor):
     _begun: bool
     _known: tuple[Resource | None, Process]
     _next_seq: Callable[[], int]
+    _quick: tuple[object, ...] | None
 
     def __init__(
         self,
@@ -79,7 +83,8 @@ class LifecycleSpanProcessor(SpanProcessor):
         self._table = self.tracker.table
         # What is told never to start spans is called straight.
         leaf = getattr(exporter, "leaf", False) is True
-        self._export: Callable[[Record], None] = exporter.export if leaf else self._export_watched
+        quick: Callable[[Record], None] = getattr(exporter, "quick_export", exporter.export)
+        self._export = quick if leaf else self._export_watched
         self._closed = False
         self._begin_anew()
         after_fork_in_child(self._begin_anew)
@@ -87,35 +92,14 @@ class LifecycleSpanProcessor(SpanProcessor):
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Export the start record of `span`; called by the SDK on the user's thread."""
         try:
-            key = identify(span, self._record_only)
-            if key is None or self._closed:
-                return
-            known = self._known
-            if span.resource is not known[0]:
-                known = self._recognise(span.resource)
-            seq = self._next_seq()
-            record = capture_start(span, known[1], seq)
-            self._table.add(record, span, key)
-            self._export(record)
-            if seq % _LOOK_EVERY == 0 or not self._begun:
-                self._begun = True
-                self.tracker.begin()
+            begin_span(self, span)
         except Exception as error:  # noqa: BLE001 - nothing may reach the user's code
             self._note_loss("a start record is lost", error)
 
     def on_end(self, span: ReadableSpan) -> None:
         """Export the final record of `span`; called by the SDK on the user's thread."""
         try:
-            key = identify(span, self._record_only)
-            if key is None:
-                return
-            start = self._table.pop(key)
-            if self._closed or (start is None and self._table.is_inherited(key, span.start_time)):
-                return  # of the parent process, which ends it too
-            known = self._known
-            if span.resource is not known[0]:
-                known = self._recognise(span.resource)
-            self._export(capture_end(span, known[1], self._next_seq(), start))
+            end_span(self, span)
         except Exception as error:  # noqa: BLE001 - nothing may reach the user's code
             self._note_loss("an end record is lost", error)
 
@@ -132,11 +116,44 @@ class LifecycleSpanProcessor(SpanProcessor):
         if self._closed:
             return
         self._closed = True
+        self._quick = None
         for stop in (self.tracker.stop, self._exporter.shutdown):
             try:
                 stop()
             except Exception as error:  # noqa: BLE001 - nothing may reach the user's code
                 report_problem("LifecycleSpanProcessor: shutdown failed", error)
+
+    def begin_span(self, span: Span) -> None:
+        """Do what `on_start` is for; whatever is raised is the caller's to guard."""
+        key = identify(span, self._record_only)
+        if key is None or self._closed:
+            return
+        known = self._known
+        if span.resource is not known[0]:
+            known = self._recognise(span.resource)
+        seq = self._next_seq()
+        record = capture_start(span, known[1], seq)
+        self._table.add(record, span, key)
+        self._export(record)
+        if seq % _LOOK_EVERY == 0 or not self._begun:
+            self._watch()
+
+    def end_span(self, span: ReadableSpan) -> None:
+        """Do what `on_end` is for; whatever is raised is the caller's to guard."""
+        key = identify(span, self._record_only)
+        if key is None:
+            return
+        start = self._table.pop(key)
+        if self._closed or (start is None and self._table.is_inherited(key, span.start_time)):
+            return  # of the parent process, which ends it too
+        known = self._known
+        if span.resource is not known[0]:
+            known = self._recognise(span.resource)
+        self._export(capture_end(span, known[1], self._next_seq(), start))
+
+    def _watch(self) -> None:
+        self._begun = True
+        self.tracker.begin()
 
     def _emit(self, record: Record) -> None:
         """Export a record that no hook made: of the reaper, the watchdog, the heartbeat."""
@@ -170,6 +187,7 @@ class LifecycleSpanProcessor(SpanProcessor):
         self._next_seq = current.next_seq
         # One object: with several providers, threads never see half of a change.
         self._known = known = (resource, current.process_for(resource))
+        self._quick = (*known, self._next_seq, self._record_only, self._table, self._export)
         return known
 
     def _begin_anew(self) -> None:
@@ -177,4 +195,29 @@ class LifecycleSpanProcessor(SpanProcessor):
         self._depth = _Depth()
         self._begun = False
         self._known = (None, _NOBODY)
+        # What the compiled hooks need; while it is None the methods here do the work.
+        self._quick = None
         self._next_seq = int
+
+
+def _choose_hooks() -> tuple[_Begin, _End]:
+    """Return the compiled hooks where they were built, else the methods above."""
+    speed = load_speed()
+    if speed is None:
+        return LifecycleSpanProcessor.begin_span, LifecycleSpanProcessor.end_span
+    speed.configure_hooks(
+        begin=LifecycleSpanProcessor.begin_span,
+        end=LifecycleSpanProcessor.end_span,
+        add=InflightTable.add,
+        entry_type=Entry,
+        monotonic_ns=monotonic_ns,
+    )
+    return speed.begin_span, speed.end_span
+
+
+_Begin: TypeAlias = "Callable[[LifecycleSpanProcessor, Span], None]"
+_End: TypeAlias = "Callable[[LifecycleSpanProcessor, ReadableSpan], None]"
+
+_hooks: Final = _choose_hooks()
+begin_span: Final[_Begin] = _hooks[0]
+end_span: Final[_End] = _hooks[1]

@@ -65,11 +65,13 @@ class LogRecorder:
         *,
         compat: bool | Callable[[], bool] = False,
         exceptions: Processor = format_exc_info,
+        redact: Callable[[Record], Record] | None = None,
     ) -> None:
         self._exporter = exporter
         self._compat: bool | Callable[[], bool] = compat
         self._exceptions = exceptions
         self._capturing = LogCapture(exceptions)
+        self._redact = redact
         self.capture = self._capturing.capture
         self._busy = _Busy()
         after_fork_in_child(self._begin_anew)
@@ -125,7 +127,7 @@ class LogRecorder:
 
     def options(self) -> dict[str, object]:
         """Return the arguments that make a copy of this one in another process."""
-        return {"compat": self._compat, "exceptions": self._exceptions}
+        return {"compat": self._compat, "exceptions": self._exceptions, "redact": self._redact}
 
 
 def _rebuild(kind: Callable[..., object], options: dict[str, object]) -> object:

@@ -14,7 +14,7 @@ them ends in a guard.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from structlog.processors import format_exc_info
 
@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 __all__ = ["TracerMetaProcessor", "TracerMetaRenderer", "TracerMetaTap"]
 
 
+# Printed where secrets are to be left out and that could not be done.
+_LOST: Final = {"event": "[redacted: error]"}
+
+
 class TracerMetaProcessor(LogRecorder):
     """Exports each log as a record and nests its metadata under `__tracer_meta__`.
 
@@ -49,6 +53,7 @@ class TracerMetaProcessor(LogRecorder):
             asked for each log. A `timestamp` of the user's own wins and is counted.
         exceptions: A structlog processor that turns `exc_info` into `exception`,
             such as `structlog.processors.dict_tracebacks` for structured ones.
+        redact: Takes the secrets out of what is returned, such as `Redactor().redact`.
 
     >>> import structlog
     >>> chain = [TracerMetaProcessor(), structlog.processors.JSONRenderer()]
@@ -65,6 +70,8 @@ class TracerMetaProcessor(LogRecorder):
                 self.export_once(meta, event_dict)
                 return event_dict
             record = self.capture(logger, method_name, event_dict)
+            if self._redact is not None:
+                record = self._redact(record)
             self.export(record, event_dict)
             return self._nested(record, event_dict)
         except Exception as error:  # noqa: BLE001 - nothing may reach the code that logs
@@ -100,6 +107,7 @@ class TracerMetaRenderer(LogRecorder):
         exporter: Where the records go; None to only render.
         compat: As for `TracerMetaProcessor`.
         exceptions: As for `TracerMetaProcessor`.
+        redact: As for `TracerMetaProcessor`.
         text: Whether to return `str` (for `PrintLogger`, `WriteLogger`, the standard
             library, and `ProcessorFormatter`) instead of `bytes` (for `BytesLogger`).
 
@@ -115,9 +123,10 @@ class TracerMetaRenderer(LogRecorder):
         *,
         compat: bool | Callable[[], bool] = False,
         exceptions: Processor = format_exc_info,
+        redact: Callable[[Record], Record] | None = None,
         text: bool = False,
     ) -> None:
-        super().__init__(exporter, compat=compat, exceptions=exceptions)
+        super().__init__(exporter, compat=compat, exceptions=exceptions, redact=redact)
         self._text = text
 
     def __call__(self, logger: object, method_name: str, event_dict: EventDict) -> str | bytes:
@@ -126,14 +135,18 @@ class TracerMetaRenderer(LogRecorder):
             meta = event_dict.get(META_KEY)
             if isinstance(meta, TracerMeta):
                 record = self.export_once(meta, event_dict)
+                if self._redact is not None:
+                    record = self._redact(record)
             else:
                 record = self.capture(logger, method_name, event_dict)
+                if self._redact is not None:
+                    record = self._redact(record)
                 if self._exporter is not None:
                     self.export(record, event_dict)
             line = self._encode(record)
         except Exception as error:  # noqa: BLE001 - nothing may reach the code that logs
             report_problem("TracerMetaRenderer: a log was printed without metadata", error)
-            line = encode_object(user_keys(event_dict))
+            line = encode_object(user_keys(event_dict) if self._redact is None else _LOST)
         return line.decode() if self._text else line
 
     def _encode(self, record: Record) -> bytes:

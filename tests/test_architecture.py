@@ -17,7 +17,7 @@ from tests.tree import Module, imports_of, modules
 
 RECORD: Final = frozenset({"record"})
 RUNTIME: Final = RECORD | {"config", "runtime"}
-BOTTOM: Final = RUNTIME | {"inflight", "journal"}
+BOTTOM: Final = RUNTIME | {"inflight", "journal", "redaction"}
 MIDDLE: Final = BOTTOM | {"processors", "exporters", "context", "events", "services"}
 UPPER: Final = MIDDLE | {"analysis", "structured", "views", "store", "server"}
 
@@ -31,6 +31,7 @@ LAYERS: Final[dict[str, frozenset[str]]] = {
     "runtime": RECORD | {"config"},
     "inflight": RECORD | {"runtime"},
     "journal": RECORD | {"runtime"},
+    "redaction": RUNTIME,
     "processors": BOTTOM,
     "exporters": BOTTOM | {"processors"},
     "context": BOTTOM | {"processors", "exporters"},
@@ -47,6 +48,8 @@ LAYERS: Final[dict[str, frozenset[str]]] = {
     "instrumentors": RUNTIME,
     "adoption": RUNTIME,
     "zero_code": UPPER | {"pipeline", "instrumentors", "adoption"},
+    "environment_exporter": UPPER | {"pipeline", "zero_code"},
+    "environment_variables": RUNTIME | {"zero_code"},
     "testing": UPPER | {"pipeline"},
     "cli": UPPER | {"pipeline", "instrumentors", "zero_code", "otel_ext"},
     "__init__": UPPER
@@ -57,7 +60,7 @@ LAYERS: Final[dict[str, frozenset[str]]] = {
 TESTS: Final = Path(__file__).parent
 LONGEST: Final = 400
 # Code that runs inside the program's own logging calls, or beneath them.
-NO_LOGGING: Final = ("record", "runtime", "inflight", "journal", "exporters")
+NO_LOGGING: Final = ("record", "runtime", "inflight", "journal", "redaction", "exporters")
 NO_LOGGING_MODULES: Final = ("otel_ext.processors.lifecycle",)
 # The one module that knows the insides of a span.
 CAPTURE: Final = "otel_ext.record.capture"

@@ -27,11 +27,13 @@ from otel_ext.exporters import (
     FanOut,
     JsonlExporter,
     RecordSpanExporter,
+    RedactingExporter,
+    ResilientExporter,
     StockSpanExporterAdapter,
 )
 from otel_ext.processors import LifecycleSpanProcessor
 from otel_ext.processors.tracer_meta import TracerMetaProcessor, TracerMetaRenderer, TracerMetaTap
-from otel_ext.protocols import RecordExporter
+from otel_ext.protocols import RecordExporter, SendResult
 from tests.exporters.samples import Noting, end, log, start
 
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+
+    from otel_ext.record.model import Record
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
 
@@ -77,6 +81,29 @@ class BrokenStock(SpanExporter):
         raise BrokenError(str(timeout_millis))
 
     def shutdown(self) -> NoReturn:
+        """Raise."""
+        raise BrokenError
+
+
+class RefusedSender:
+    """A sender whose destination refuses the connection."""
+
+    def send(self, records: Sequence[Record]) -> SendResult:
+        """Fail."""
+        return SendResult(ok=False, retry=True, message=f"{len(records)} records refused")
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class RaisingSender:
+    """A sender that raises."""
+
+    def send(self, records: Sequence[Record]) -> NoReturn:
+        """Raise."""
+        raise BrokenError(str(len(records)))
+
+    def close(self) -> NoReturn:
         """Raise."""
         raise BrokenError
 
@@ -129,6 +156,11 @@ def use_structlog(*chain: Any) -> None:  # noqa: ANN401 - structlog's own type
 
 
 COMPONENTS: Final[dict[str, Component]] = {
+    "RedactingExporter": Component(
+        lambda folder: RedactingExporter(JsonlExporter(folder)),
+        lambda _: FanOut(RedactingExporter(Broken())),
+        use_exporter,
+    ),
     "CompatExporter": Component(
         lambda folder: CompatExporter(JsonlExporter(folder)),
         lambda _: FanOut(CompatExporter(Broken())),
@@ -158,6 +190,11 @@ COMPONENTS: Final[dict[str, Component]] = {
         lambda folder: RecordSpanExporter(JsonlExporter(folder)),
         lambda _: RecordSpanExporter(Broken()),
         use_span_exporter,
+    ),
+    "ResilientExporter": Component(
+        lambda folder: ResilientExporter(RefusedSender(), folder=folder),
+        lambda folder: ResilientExporter(RaisingSender(), folder=folder / "trace.jsonl"),
+        use_exporter,
     ),
     "StockSpanExporterAdapter": Component(
         lambda _: StockSpanExporterAdapter(InMemorySpanExporter()),

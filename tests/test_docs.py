@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 import pytest
 
 from otel_ext.cli.commands import available
+from tests.guides import is_guide
 from tests.tree import checkout
 
 ROOT: Final = Path(__file__).parent.parent
@@ -51,7 +52,12 @@ def _snippets() -> list[Snippet]:
 
 SNIPPETS: Final = _snippets()
 PYTHON: Final = [s for s in SNIPPETS if s.language == "python" and s.page not in ELSEWHERE]
-CONSOLE: Final = [s for s in SNIPPETS if s.language == "console" and s.page not in ELSEWHERE]
+# Guides are followed as a whole, by test_guides.py.
+CONSOLE: Final = [
+    s
+    for s in SNIPPETS
+    if s.language == "console" and s.page not in ELSEWHERE and not is_guide(ROOT / s.page)
+]
 
 
 def _name(snippet: Snippet) -> str:

@@ -87,6 +87,8 @@ def _tabulate(result: Result, shape: str, costs: dict[str, list[Cost]]) -> None:
         for name, key in _RATIOS.items():
             if name in costs:
                 _put_ratio(result, key, ours, [cost.cpu for cost in costs[name]], bare)
+        redacting = [cost.cpu for cost in costs["otel-ext mapped, redacting"]]
+        _put_ratio(result, "cpu over Batch + null, redacting", redacting, base, bare)
         disabled = [cost.cpu for cost in costs["otel-ext disabled"]]
         _put_ratio(result, "disabled over no processor", disabled, bare, None)
 

@@ -54,7 +54,23 @@ def check_settings() -> tuple[Config | None, list[Check]]:
     if not config.capture.enabled:
         source = config.source_of("enabled")
         found.append(weak(_SETTINGS, "enabled", f"false ({source}): nothing is recorded"))
+    found.append(_redaction(config))
     return config, found
+
+
+def _redaction(config: Config) -> Check:
+    """Return what is kept out of records; how much that was is told by a program's own health."""
+    redaction = config.redaction
+    if redaction.mode == "off":
+        source = config.source_of("redact")
+        text = f"off ({source}): passwords and keys in attributes are written as they are"
+        return note(_SETTINGS, "redaction", text, "Unset redact, or see docs/redaction.md")
+    own = len(redaction.keys) + len(redaction.values)
+    detail = f"{redaction.mode} rules"
+    detail += f", {own} patterns of your own" if own else ""
+    detail += f", {len(redaction.allow)} allowed" if redaction.allow else ""
+    detail += ", marks can be compared" if redaction.hmac_key else ""
+    return healthy(_SETTINGS, "redaction", detail)
 
 
 def check_folder(folder: Path, config: Config) -> Iterator[Check]:

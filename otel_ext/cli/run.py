@@ -13,6 +13,7 @@ from otel_ext.cli.supervise import Ended, end_like, replace_process, supervise
 from otel_ext.config import CONFIG_VARIABLE, Config, load_config
 from otel_ext.errors import ConfigError, OtelExtError
 from otel_ext.journal.death import Outcome
+from otel_ext.journal.place import problem_with
 from otel_ext.journal.recovery import recover
 
 if TYPE_CHECKING:
@@ -156,6 +157,8 @@ def _check_output(config: Config) -> None:
         problem = "" if os.access(there, os.W_OK | os.X_OK) else f"{there} cannot be written to"
     elif there == path and path.is_file():  # several processes may append to one file
         problem = "" if os.access(there, os.W_OK) else f"{there} cannot be written to"
+        if problem_with(there):
+            problem = f"{there} holds something other than records"
     else:
         problem = f"{there} is no folder"
     if problem:

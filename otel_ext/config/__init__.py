@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from otel_ext.config.live import compat_mode, get_config, reset_config, set_compat_mode, set_config
+from otel_ext.config.live import (
+    compat_mode,
+    get_config,
+    is_compat,
+    reset_config,
+    set_compat_mode,
+    set_config,
+)
 from otel_ext.config.load import CONFIG_VARIABLE, load_config
 from otel_ext.config.problems import Layer, Source
 from otel_ext.config.sections import (
@@ -14,6 +21,7 @@ from otel_ext.config.sections import (
     JournalConfig,
     OtlpConfig,
     OutputConfig,
+    RedactionConfig,
     RemoteConfig,
     setting_named,
 )
@@ -30,11 +38,13 @@ __all__ = [
     "Layer",
     "OtlpConfig",
     "OutputConfig",
+    "RedactionConfig",
     "RemoteConfig",
     "Setting",
     "Source",
     "compat_mode",
     "get_config",
+    "is_compat",
     "load_config",
     "reset_config",
     "set_compat_mode",

@@ -26,6 +26,7 @@ _TITLES: Final = {
     "inflight": "Open spans",
     "otlp": "To a collector",
     "remote": "When a destination is away",
+    "redaction": "What is kept secret",
 }
 
 _INTRODUCTION: Final = """\

@@ -6,13 +6,24 @@ lock; nothing here can block a fork.
 
 from __future__ import annotations
 
-from typing import Final
+from functools import partial
+from typing import TYPE_CHECKING, Final, cast
 
 from otel_ext.config.load import check_value, load_config
 from otel_ext.config.problems import Source
 from otel_ext.config.sections import Config, setting_named
 
-__all__ = ["compat_mode", "get_config", "reset_config", "set_compat_mode", "set_config"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "compat_mode",
+    "get_config",
+    "is_compat",
+    "reset_config",
+    "set_compat_mode",
+    "set_config",
+]
 
 _BY_CALL: Final = Source("code", "set_compat_mode()")
 
@@ -91,6 +102,10 @@ def compat_mode() -> bool:
     loads nothing, since it is asked while spans start and end.
     """
     return _state.compat
+
+
+is_compat: Final = cast("Callable[[], bool]", partial(getattr, _state, "compat"))
+"""The same as `compat_mode`, without a frame of Python's: it is asked for each record."""
 
 
 def reset_config() -> None:

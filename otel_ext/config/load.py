@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.config.files import FileSettings, find_file, read_file
+from otel_ext.config.patterns import PatternError
 from otel_ext.config.problems import Problems, Source, did_you_mean, show
+from otel_ext.config.redaction_kinds import Secret
 from otel_ext.config.sections import SETTINGS, Config
 from otel_ext.config.settings import ENV_PREFIX, Setting
 from otel_ext.errors import ConfigError
@@ -72,7 +74,8 @@ def load_config(
     """
     environ = os.environ if environ is None else environ
     problems = Problems()
-    found = _read_settings_file(file, environ, folder, problems)
+    by = "option --config" if command_line else "argument file"
+    found = _read_settings_file(file, environ, folder, problems, by)
     given = _from_file(found.path, found.entries, problems) if found and found.path else []
     given += _from_environment(environ)
     given += _from_code(settings or {}, problems, command_line=command_line)
@@ -94,19 +97,21 @@ def check_value(setting: Setting, value: object, source: Source) -> object:
     """
     try:
         return setting.kind.parse(value)
-    except Exception:  # noqa: BLE001 - a value from code may raise anything when looked at
+    except Exception as error:  # noqa: BLE001 - a value from code may raise anything when looked at
         allowed = setting.kind.allowed
+        reason = str(error) if isinstance(error, PatternError) else ""
+        shown = "the value" if isinstance(setting.kind, Secret) else show(value)
         suggestion = (
             did_you_mean(value, getattr(setting.kind, "names", ()))
             if isinstance(value, str)
             else ""
         )
         raise ConfigError(
-            f"{setting.name}: {show(value)} ({source}) is not allowed",
-            hint=f"Use {allowed}. {suggestion}".strip(),
+            f"{setting.name}: {shown} ({source}) is not allowed",
+            hint=f"Use {allowed}. {reason or suggestion}".strip(),
             context={
                 "key": setting.name,
-                "value": show(value),
+                "value": shown,
                 "source": str(source),
                 "allowed": allowed,
             },
@@ -118,13 +123,14 @@ def _read_settings_file(
     environ: Mapping[str, str],
     folder: str | os.PathLike[str] | None,
     problems: Problems,
+    by: str,
 ) -> FileSettings | None:
-    """Return what the named file holds, or the one that is found; None without one."""
+    """Return what the file named `by` something holds, or the one that is found, or None."""
     found: FileSettings | None = None
     with problems.collecting():
         named, where = environ.get(CONFIG_VARIABLE, ""), f"environment variable {CONFIG_VARIABLE}"
         if file is not None:
-            named, where = os.fspath(file), "argument config"
+            named, where = os.fspath(file), by
         if named and named != os.devnull:
             found = _read_named(named, where)
         elif not named:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from otel_ext.config.kinds import Boolean, Choice, Duration, Folder, Integer, Size, Thresholds
 from otel_ext.config.problems import DEFAULT, Source, did_you_mean, show
+from otel_ext.config.redaction_section import RedactionConfig
 from otel_ext.config.settings import Setting, declare, settings_of
 from otel_ext.errors import ConfigError
 
@@ -29,6 +30,7 @@ __all__ = [
     "JournalConfig",
     "OtlpConfig",
     "OutputConfig",
+    "RedactionConfig",
     "RemoteConfig",
     "setting_named",
 ]
@@ -146,7 +148,7 @@ class JournalConfig:
     )
     recover_on_start: bool = declare(
         Boolean(),
-        "At start, end the open spans of processes that died in the same folder.",
+        "End the open spans of processes that died in the same folder, before the start or since.",
         default=True,
     )
 
@@ -253,7 +255,7 @@ class RemoteConfig:
         default=True,
     )
     spill_size: int = declare(
-        Size(4 * _MIB, 1024 * _GIB),
+        Size(64 * _KIB, 1024 * _GIB),
         "What may wait on disk, all destinations together; beyond it the oldest is deleted.",
         default=512 * _MIB,
     )
@@ -287,6 +289,7 @@ class Config:
         inflight: How open spans are watched.
         otlp: What is sent to a collector.
         remote: What happens while a destination cannot be reached.
+        redaction: What is kept out of records.
         sources: Where each value came from, by setting name; defaults are left out.
         file: The configuration file that was read, if any.
         warnings: What is odd but no error, one sentence each.
@@ -303,6 +306,7 @@ class Config:
     inflight: InflightConfig = field(default_factory=InflightConfig)
     otlp: OtlpConfig = field(default_factory=OtlpConfig)
     remote: RemoteConfig = field(default_factory=RemoteConfig)
+    redaction: RedactionConfig = field(default_factory=RedactionConfig)
     sources: Mapping[str, Source] = field(
         default_factory=lambda: MappingProxyType({}), compare=False
     )
@@ -350,6 +354,7 @@ _SECTIONS: Final = (
     ("inflight", InflightConfig),
     ("otlp", OtlpConfig),
     ("remote", RemoteConfig),
+    ("redaction", RedactionConfig),
 )
 SETTINGS: Final[tuple[Setting, ...]] = tuple(
     setting for name, holder in _SECTIONS for setting in settings_of(name, holder)

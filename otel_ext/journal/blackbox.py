@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_ext.journal import layout
 from otel_ext.journal.files import create_exclusive
+from otel_ext.record.speed import load_speed
 from otel_ext.runtime.counters import COUNTERS
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     from otel_ext.journal.layout import BoxFacts
 
-__all__ = ["CHUNKS", "DEFAULT_BOX_BYTES", "BlackBox"]
+__all__ = ["CHUNKS", "DEFAULT_BOX_BYTES", "BlackBox", "appender"]
 
 DEFAULT_BOX_BYTES: Final = 8 * 1024 * 1024
 CHUNKS: Final = 2
@@ -317,6 +318,12 @@ class BlackBox:
 
     def _set_word(self, at: int, value: int) -> None:
         layout.WORD.pack_into(self._chunks[0], at, value)
+
+
+def appender(box: BlackBox) -> Callable[[bytes], bool]:
+    """Return `box.append`: compiled where that was built, the method elsewhere."""
+    speed = load_speed()
+    return box.append if speed is None else speed.bind_append(box)
 
 
 def _map_chunks(descriptor: int, facts: BoxFacts) -> list[mmap.mmap]:

@@ -33,7 +33,7 @@ __all__ = [
 _NOFOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
 _CLOEXEC: Final = getattr(os, "O_CLOEXEC", 0)
 _DIRECTORY: Final = getattr(os, "O_DIRECTORY", 0)
-_TAIL_BYTES: Final = 64 * 1024
+_TAIL_BYTES: Final = 16 * 1024
 _ID: Final = r"[0-9a-z]{1,40}-\d{1,20}-\d{1,20}-[0-9a-f]{8}"
 _SEGMENT: Final = re.compile(rf"({_ID})(?:\.(\d{{1,6}}))?\.jsonl", re.ASCII)
 

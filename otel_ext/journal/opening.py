@@ -14,6 +14,7 @@ from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX, BoxFacts
 from otel_ext.journal.liveness import pid_namespace
 from otel_ext.journal.segment import SegmentWriter, Sync, Target
 from otel_ext.journal.sources import DirectSource, QueueSource, Source
+from otel_ext.record.speed import load_speed
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
 
@@ -79,8 +80,16 @@ class Opened(NamedTuple):
         kept = self.segment.write(lines)
         if kept:
             with lines[:kept] as part:
-                COUNTERS.add("written", bytes(part).count(b"\n"))
+                COUNTERS.add("written", _count_lines(part))
         return kept
+
+
+def _count_lines_python(lines: memoryview) -> int:
+    return bytes(lines).count(b"\n")
+
+
+_speed: Final = load_speed()
+_count_lines: Final = _count_lines_python if _speed is None else _speed.count_lines
 
 
 def target_of(path: Path, incarnation: str) -> Target:

@@ -104,8 +104,8 @@ class SegmentWriter:
         self._first_size = 0
         self._opened_at = 0.0
         self._looked_at = 0.0
-        self._partial = 0
         self._broken_line = False
+        self._cut_short = False
         self._unsynced = False
         self._is_regular = True
 
@@ -125,7 +125,7 @@ class SegmentWriter:
         """Append whole lines; returns how many bytes of them are in the file.
 
         What is returned always ends with a line. A line that was cut short is
-        not counted; the next call brings it again and completes it.
+        not counted, and no half of it stays; the next call brings it again.
 
         Args:
             lines: One or more lines, each with its newline.
@@ -152,35 +152,38 @@ class SegmentWriter:
             self._size += os.write(self.descriptor, b"\n")
             self._broken_line = False
         view = memoryview(lines)
-        done = self._partial
-        while done < len(view):
-            try:
+        done = 0
+        try:
+            while done < len(view):
                 wrote = os.write(self.descriptor, view[done : done + _STEP])
-            except OSError:
-                if done == self._partial:
-                    raise
-                break
-            self._size += wrote
-            self._unsynced = True
-            done += wrote
-        return self._whole_lines(view, done)
+                self._size += wrote
+                self._unsynced = True
+                done += wrote
+        except OSError:
+            kept = bytes(view[:done]).rfind(b"\n") + 1
+            again, self._cut_short = self._cut_short, done > 0 and not kept
+            self._take_back(done - kept)
+            if done == 0 or (again and not kept):
+                raise
+            return kept
+        self._cut_short = False
+        return done
 
-    def _whole_lines(self, view: memoryview, done: int) -> int:
-        """Return how much of `view` is in the file as whole lines, and note the rest."""
-        if done == len(view):
-            self._partial = 0
-            return done
-        kept = bytes(view[:done]).rfind(b"\n") + 1
-        self._partial = done - kept
-        if self._shared and self._partial:
-            # Somebody else may append here: end the broken line, write it anew.
-            self._partial = 0
-            self._broken_line = True
-        return kept
+    def _take_back(self, partial: int) -> None:
+        """Remove the half of a line that there was room for: the next line may be another."""
+        if not partial:
+            return
+        if not self._shared:
+            with suppress(OSError):
+                os.ftruncate(self.descriptor, os.fstat(self.descriptor).st_size - partial)
+                self._size -= partial
+                return
+        # Somebody else may append here: end the broken line, write it anew.
+        self._broken_line = True
 
     def _note_failure(self, error: OSError) -> None:
         # A limit on the size of files: go on in another one, unless a line alone is too much.
-        hopeless = error.errno == errno.EFBIG and self._size - self._partial <= self._first_size
+        hopeless = error.errno == errno.EFBIG and self._size <= self._first_size
         if error.errno not in _PASSING and not hopeless:
             self._leave()
 
@@ -217,14 +220,9 @@ class SegmentWriter:
     def _leave(self) -> None:
         """Close the file; the next write opens a new one, with the preamble first."""
         descriptor, self.descriptor = self.descriptor, -1
-        partial, self._partial = self._partial, 0
         self._broken_line = False
         self._preamble_due = True
         if descriptor >= 0 and self._is_ours(descriptor):
-            if partial and not self._shared:
-                # The line goes to the next file whole; no half of it stays here.
-                with suppress(OSError):
-                    os.ftruncate(descriptor, os.fstat(descriptor).st_size - partial)
             if self._direct:
                 self._parked = descriptor
                 return
@@ -266,7 +264,7 @@ class SegmentWriter:
             self._leave()
         elif status.st_size < self._size:
             self._size = status.st_size
-            self._first_size = self._partial = 0
+            self._first_size = 0
             self._preamble_due = True
 
     def _is_ours(self, descriptor: int) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from itertools import islice
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -35,6 +36,8 @@ _EVERYBODY: Final = 10
 # A process of which one cannot tell, or that could not be recovered, is tried again.
 _AGAIN_SECONDS: Final = 30.0
 _BUSY_SECONDS: Final = 1.0
+# A folder may hold thousands of files of processes that ended long ago.
+_AT_ONCE: Final = 50
 
 
 class FolderWatch:
@@ -93,22 +96,29 @@ class FolderWatch:
         self._not_before = {name: at for name, at in self._not_before.items() if name in known}
 
     def _dead(self, *, everybody: bool) -> Iterator[str]:
-        now = monotonic()
+        """Yield those who seem dead: of those with a box all, of the others some at a time."""
         names = sorted(self._known)
         after = [name for name in names if name > self._own]
-        for name in after + names[: len(names) - len(after)]:
+        in_turn = after + names[: len(names) - len(after)]
+        yield from self._gone([name for name in in_turn if self._known[name] < 0], everybody)
+        others = [name for name in in_turn if self._known[name] >= 0]
+        for name in islice(self._gone(others, everybody), _AT_ONCE):
+            if ends_closed(self._folder / segment_file(name, self._known[name])):
+                self._done.add(name)
+            else:
+                yield name
+
+    def _gone(self, names: list[str], everybody: bool) -> Iterator[str]:  # noqa: FBT001 - handed on
+        """Yield those that do not live; up to the first that does, unless `everybody`."""
+        now = monotonic()
+        for name in names:
             if name in self._done or now < self._not_before.get(name, 0.0):
                 continue
             identity = identity_from_id(name)
-            if identity is not None and is_alive(identity) == "alive":
-                if everybody:
-                    continue
+            if identity is None or is_alive(identity) != "alive":
+                yield name
+            elif not everybody:
                 return
-            number = self._known[name]
-            if number >= 0 and ends_closed(self._folder / segment_file(name, number)):
-                self._done.add(name)
-                continue
-            yield name
 
     def _recover(self, names: list[str]) -> None:
         for name in names:

@@ -16,7 +16,7 @@ from contextlib import suppress
 from time import monotonic, sleep, time_ns
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.journal.blackbox import BlackBox
+from otel_ext.journal.blackbox import BlackBox, appender
 from otel_ext.journal.face import JournalState, LineWriter, Mode
 from otel_ext.journal.housekeeping import Housekeeper
 from otel_ext.journal.opening import JournalSettings, Opened, open_source
@@ -155,7 +155,8 @@ class Journal:
         for line in _lines_of(self._preamble):
             opened.source.append(line)
         self._opened = opened
-        self.append = opened.source.append
+        source = opened.source
+        self.append = appender(source) if isinstance(source, BlackBox) else source.append
         early, self._early = self._early, []
         for line in early:
             opened.source.append(line)

@@ -13,7 +13,7 @@ CaptureConfig given;
 /* Positions in the tuple of names that capture.py hands over. */
 enum {
     N_NAME, N_CONTEXT, N_PARENT, N_ATTRIBUTES, N_LINKS, N_KIND, N_START_TIME, N_END_TIME,
-    N_EVENTS, N_STATUS, N_SCOPE, N_STATUS_CODE, N_COPY, N_COUNT
+    N_EVENTS, N_STATUS, N_SCOPE, N_STATUS_CODE, N_COPY, N_DICT, N_DEQUE, N_RESOURCE, N_COUNT
 };
 
 static PyObject *s_span, *s_start, *s_end, *s_empty, *s_info, *s_asyncio, *s_running_loop;
@@ -109,13 +109,28 @@ static PyObject *kind_for(PyObject *span)
     return NULL;
 }
 
+/* How many items a list of the SDK has: asked of what it keeps them in, without its own code. */
+static Py_ssize_t size_of(PyObject *items)
+{
+    if (PyTuple_CheckExact(items))
+        return PyTuple_GET_SIZE(items);
+    PyObject *kept = field(items, N_DEQUE);
+    if (kept == NULL) {
+        PyErr_Clear();
+        return PyObject_Size(items);
+    }
+    Py_ssize_t size = PyObject_Size(kept);
+    Py_DECREF(kept);
+    return size;
+}
+
 /* The links or events of a span, by `convert` where there are any. */
 static PyObject *items_for(PyObject *span, int name, PyObject *convert)
 {
     PyObject *items = field(span, name);
     if (items == NULL)
         return NULL;
-    Py_ssize_t size = PyObject_Size(items);
+    Py_ssize_t size = size_of(items);
     PyObject *converted = NULL;
     if (size == 0) {
         converted = no_items;
@@ -165,7 +180,14 @@ static PyObject *attributes_for(PyObject *span)
     PyObject *holder = field(span, N_ATTRIBUTES);
     if (holder == NULL)
         return NULL;
-    PyObject *copied = PyObject_CallMethodNoArgs(holder, PyTuple_GET_ITEM(given.names, N_COPY));
+    PyObject *copied, *kept = field(holder, N_DICT);
+    if (kept != NULL && PyDict_CheckExact(kept))
+        copied = PyDict_Copy(kept);
+    else {
+        PyErr_Clear();
+        copied = PyObject_CallMethodNoArgs(holder, PyTuple_GET_ITEM(given.names, N_COPY));
+    }
+    Py_XDECREF(kept);
     Py_DECREF(holder);
     if (copied != NULL && !PyDict_CheckExact(copied)) {
         Py_DECREF(copied);
@@ -206,7 +228,7 @@ static PyObject *new_record(PyObject *process, PyObject *seq)
     return record;
 }
 
-static PyObject *start_record(PyObject *span, PyObject *process, PyObject *seq)
+PyObject *speed_start_record(PyObject *span, PyObject *process, PyObject *seq)
 {
     PyObject *context = NULL, *parent = NULL, *record = new_record(process, seq);
     if (record == NULL || (context = field(span, N_CONTEXT)) == NULL
@@ -251,7 +273,7 @@ static PyObject *status_for(PyObject *span)
     return PyObject_CallOneArg(given.status_of, span);
 }
 
-static PyObject *end_record(PyObject *span, PyObject *process, PyObject *seq, PyObject *start)
+PyObject *speed_end_record(PyObject *span, PyObject *process, PyObject *seq, PyObject *start)
 {
     static const int kept[] = {F_SITE, F_TRACE_ID, F_SPAN_ID, F_PARENT_SPAN_ID,
                                F_SPAN_KIND, F_SCOPE, F_THREAD, F_TASK};
@@ -297,13 +319,21 @@ PyObject *speed_identify(PyObject *Py_UNUSED(module), PyObject *const *args, Py_
     return key;
 }
 
+/* 1: `span` comes with that very resource, 0: with another, -1: error. */
+int speed_has_resource(PyObject *span, PyObject *resource)
+{
+    PyObject *found = field(span, N_RESOURCE);
+    Py_XDECREF(found);    /* the span keeps it */
+    return found == NULL ? -1 : found == resource;
+}
+
 PyObject *speed_capture_start(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
 {
     if (count != 3) {
         PyErr_SetString(PyExc_TypeError, "capture_start(span, process, seq)");
         return NULL;
     }
-    PyObject *record = start_record(args[0], args[1], args[2]);
+    PyObject *record = speed_start_record(args[0], args[1], args[2]);
     if (record == NULL) {
         PyErr_Clear();
         return PyObject_Vectorcall(given.capture_start, args, 3, NULL);
@@ -319,7 +349,7 @@ PyObject *speed_capture_end(PyObject *Py_UNUSED(module), PyObject *const *args, 
     }
     PyObject *record = NULL;
     if ((PyObject *)Py_TYPE(args[3]) == given.record_type)
-        record = end_record(args[0], args[1], args[2], args[3]);
+        record = speed_end_record(args[0], args[1], args[2], args[3]);
     if (record == NULL) {
         PyErr_Clear();
         return PyObject_Vectorcall(given.capture_end, args, 4, NULL);

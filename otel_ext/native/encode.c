@@ -83,6 +83,9 @@ static int put_called(Buffer *buffer, PyObject *function, PyObject *argument)
 
 static int put_attribute(Buffer *buffer, PyObject *holder, PyObject *name)
 {
+    PyObject **slot = slot_of(holder, name);
+    if (slot != NULL && *slot != NULL)
+        return put_str(buffer, *slot);
     PyObject *text = PyObject_GetAttr(holder, name);
     if (text == NULL)
         return -1;

@@ -40,6 +40,17 @@ int put_number(Buffer *buffer, long long number)
     return put(buffer, at, digits + sizeof digits - at);
 }
 
+/* Eight characters at once; none has its high bit set. */
+#define EACH(byte) (0x0101010101010101ULL * (byte))
+#define ANY_BELOW(word, byte) (((word) - EACH(byte)) & ~(word) & EACH(0x80))
+#define ANY_IS(word, byte) ANY_BELOW((word) ^ EACH(byte), 1)
+
+static inline int needs_escape(uint64_t word)
+{
+    return (ANY_BELOW(word, 0x20) | ANY_IS(word, '"') | ANY_IS(word, '\\') | ANY_IS(word, 0x7f))
+           != 0;
+}
+
 int is_plain_text(PyObject *text)
 {
     if (!PyUnicode_CheckExact(text) || !PyUnicode_IS_COMPACT_ASCII(text))
@@ -48,10 +59,15 @@ int is_plain_text(PyObject *text)
     if (size > MAX_PLAIN_TEXT)
         return 0;
     const unsigned char *at = PyUnicode_1BYTE_DATA(text);
-    for (const unsigned char *end = at + size; at < end; at++)
-        if (*at < 0x20 || *at == '"' || *at == '\\' || *at == 0x7f)
+    uint64_t word;
+    for (; size >= (Py_ssize_t)sizeof word; size -= (Py_ssize_t)sizeof word, at += sizeof word) {
+        memcpy(&word, at, sizeof word);
+        if (needs_escape(word))
             return 0;
-    return 1;
+    }
+    word = EACH('.');
+    memcpy(&word, at, (size_t)size);
+    return !needs_escape(word);
 }
 
 static int put_quoted(Buffer *buffer, PyObject *text)
@@ -120,6 +136,13 @@ static int put_plain_value(Buffer *buffer, PyObject *value, int depth)
     return 0;
 }
 
+/* Comparing is for keys of its length only. */
+static int is_meta_key(PyObject *key)
+{
+    return PyUnicode_GET_LENGTH(key) == PyUnicode_GET_LENGTH(config.meta_key)
+           && PyUnicode_Compare(key, config.meta_key) == 0;
+}
+
 int put_plain_object(Buffer *buffer, PyObject *mapping)
 {
     if (!PyDict_CheckExact(mapping))
@@ -128,7 +151,7 @@ int put_plain_object(Buffer *buffer, PyObject *mapping)
     PyObject *key, *value;
     char separator = '{';
     while (PyDict_Next(mapping, &position, &key, &value)) {
-        if (!is_plain_text(key) || PyUnicode_Compare(key, config.meta_key) == 0)
+        if (!is_plain_text(key) || is_meta_key(key))
             goto not_plain;
         if (put(buffer, &separator, 1) < 0 || put_quoted(buffer, key) < 0 || PUT(buffer, ":") < 0)
             return -1;

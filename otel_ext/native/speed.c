@@ -43,6 +43,19 @@ static PyMethodDef methods[] = {
      "Return the start record of a span."},
     {"capture_end", (PyCFunction)(void (*)(void))speed_capture_end, METH_FASTCALL,
      "Return the final record of a span."},
+    {"configure_hooks", (PyCFunction)(void (*)(void))speed_configure_hooks,
+     METH_VARARGS | METH_KEYWORDS, "Take what the processor's hooks need."},
+    {"begin_span", (PyCFunction)(void (*)(void))speed_begin_span, METH_FASTCALL,
+     "Do what a processor does when a span starts."},
+    {"end_span", (PyCFunction)(void (*)(void))speed_end_span, METH_FASTCALL,
+     "Do what a processor does when a span ends."},
+    {"bind_append", speed_bind_append, METH_O, "Return the `append` of a black box."},
+    {"bind_export", speed_bind_export, METH_O, "Return the `export` of a JSONL exporter."},
+    {"bind_plain", speed_bind_plain, METH_O,
+     "Return what exports records that surely hold no secret, and hands on all others."},
+    {"bind_choice", speed_bind_choice, METH_O,
+     "Return what calls the second of three if the first says no, else the third."},
+    {"count_lines", speed_count_lines, METH_O, "Return how many newlines there are."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -55,7 +68,8 @@ PyMODINIT_FUNC PyInit__speed(void)
 {
     config.s_fragment = PyUnicode_InternFromString("fragment");
     config.s_id = PyUnicode_InternFromString("id");
-    if (config.s_fragment == NULL || config.s_id == NULL || speed_init_capture() < 0)
+    if (config.s_fragment == NULL || config.s_id == NULL || speed_init_capture() < 0
+        || speed_init_hooks() < 0 || speed_init_path() < 0 || speed_init_secrets() < 0)
         return NULL;
     return PyModule_Create(&definition);
 }

@@ -9,6 +9,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <frameobject.h>
+#include <stdint.h>
 
 /* The fields of otel_ext.record.model.Record, in their order. */
 enum {
@@ -66,6 +67,11 @@ static inline int put(Buffer *buffer, const char *text, Py_ssize_t size)
 
 #define PUT(buffer, literal) put((buffer), (literal), (Py_ssize_t)sizeof(literal) - 1)
 
+/* Where an object of a class with slots keeps the attribute `name`, which may be NULL there;
+ * NULL if it is not kept in a slot. */
+PyObject **slot_of(PyObject *holder, PyObject *name);
+int set_slot(PyObject *holder, PyObject *name, PyObject *value);
+
 int put_number(Buffer *buffer, long long number);
 int put_time(Buffer *buffer, long long time_ns);
 /* 1: written, 0: not of the plain kind, nothing written, -1: error. */
@@ -73,11 +79,28 @@ int put_plain_object(Buffer *buffer, PyObject *mapping);
 int is_plain_text(PyObject *text);
 
 PyObject *speed_identify(PyObject *module, PyObject *const *args, Py_ssize_t count);
+PyObject *speed_start_record(PyObject *span, PyObject *process, PyObject *seq);
+PyObject *speed_end_record(PyObject *span, PyObject *process, PyObject *seq, PyObject *start);
+int speed_has_resource(PyObject *span, PyObject *resource);
 PyObject *speed_capture_start(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *speed_capture_end(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *speed_configure_capture(PyObject *module, PyObject *args, PyObject *kwargs);
 int speed_init_capture(void);
 PyObject *speed_site_for(PyObject *attributes);
 PyObject *speed_encode_line(PyObject *module, PyObject *record);
+PyObject *speed_configure_hooks(PyObject *module, PyObject *args, PyObject *kwargs);
+PyObject *speed_begin_span(PyObject *module, PyObject *const *args, Py_ssize_t count);
+PyObject *speed_end_span(PyObject *module, PyObject *const *args, Py_ssize_t count);
+PyObject *speed_bind_append(PyObject *module, PyObject *box);
+PyObject *speed_bind_export(PyObject *module, PyObject *exporter);
+PyObject *speed_bind_choice(PyObject *module, PyObject *parts);
+PyObject *speed_count_lines(PyObject *module, PyObject *lines);
+PyObject *speed_bind_plain(PyObject *module, PyObject *parts);
+/* 1: the record surely holds no secret, 0: Python has to look. */
+int speed_is_plain(PyObject *quick, PyObject *record);
+int speed_is_redactor(PyObject *quick);
+int speed_init_secrets(void);
+int speed_init_hooks(void);
+int speed_init_path(void);
 
 #endif

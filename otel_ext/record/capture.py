@@ -68,6 +68,9 @@ _SPAN_FIELDS: Final = (
     "_instrumentation_scope",
     "_status_code",
     "copy",
+    "_dict",
+    "_dq",
+    "_resource",
 )
 _MAX_SCOPES: Final = 4_096
 _KINDS: Final = ("internal", "server", "client", "producer", "consumer")

@@ -22,22 +22,28 @@ _MAX_NAME: Final = 1_024
 _RULES: Final = (
     (
         "password",
-        r"(?:password|passwd|passphrase|passcode)s?[0-9]?_"
-        r"|_(?:pwd|passwrd|mysql_?pwd|pgpass|otp|totp|pin_?(?:code|number))_"
-        r"|_(?:db|user|smtp|mail|login|root|admin|http)_?pass_",
+        (
+            r"(?:password|passwd|passphrase|passcode)s?[0-9]?_"
+            r"|_(?:pwd|passwrd|mysql_?pwd|pgpass|otp|totp|pin_?(?:code|number))_"
+            r"|_(?:db|user|smtp|mail|login|root|admin|http)_?pass_"
+        ),
     ),
     ("secret", r"secrets?[0-9]?_"),
     ("private-key", r"_(?:private_?keys?|pem_?key)_"),
     (
         "api-key",
-        r"_x?api_?keys?_"
-        r"|_(?:access|account|storage|subscription|master|signing|encryption|decryption|hmac"
-        r"|shared|service|deploy|license|ssh|gpg|pgp|aws_?access)_?keys?(?:_?id)?_",
+        (
+            r"_x?api_?keys?_"
+            r"|_(?:access|account|storage|subscription|master|signing|encryption|decryption|hmac"
+            r"|shared|service|deploy|license|ssh|gpg|pgp|aws_?access)_?keys?(?:_?id)?_"
+        ),
     ),
     (
         "token",
-        r"_(?:token|jwt|csrf|xsrf|(?:access|refresh|id|auth|api|bearer|csrf|xsrf|session|user)"
-        r"_?tokens?)_|csrftoken_",
+        (
+            r"_(?:token|jwt|csrf|xsrf|(?:access|refresh|id|auth|api|bearer|csrf|xsrf|session|user)"
+            r"_?tokens?)_|csrftoken_"
+        ),
     ),
     (
         "authorization",
@@ -46,31 +52,88 @@ _RULES: Final = (
     ("cookie", r"_(?:set_?)?cookies?2?_"),
     (
         "session",
-        r"_session_$|_session_?(?:id|key|data|hash|previous_id)_"
-        r"|_(?:phpsessid|jsessionid|asp_?net_?session_?id|connect_sid)_|_sid_$",
+        (
+            r"_session_$|_session_?(?:id|key|data|hash|previous_id)_"
+            r"|_(?:phpsessid|jsessionid|asp_?net_?session_?id|connect_sid)_|_sid_$"
+        ),
     ),
     (
         "credit-card",
-        r"_(?:credit_?card(?:_?(?:number|num|no))?|(?:card|cc)_?(?:number|num|no)"
-        r"|cvv2?|cvc2?|card_?(?:cvv|cvc|verification))_",
+        (
+            r"_(?:credit_?card(?:_?(?:number|num|no))?|(?:card|cc)_?(?:number|num|no)"
+            r"|cvv2?|cvc2?|card_?(?:cvv|cvc|verification))_"
+        ),
     ),
     ("ssn", r"_(?:ssn|social_?security(?:_?(?:number|num|no))?)_"),
 )
 _PERSONAL: Final = (
     "personal",
-    r"_(?:e_?mails?(?:_?address)?|phone(?:_?number)?|mobile(?:_?number)?|birth_?date|date_?of_?birth"
-    r"|dob|first_?name|last_?name|full_?name|sur_?name|street(?:_?address)?|iban|tax_?id"
-    r"|passport(?:_?(?:number|no))?|national_?id|driver_?licen[cs]e|enduser_id|user_name|user_email"
-    r"|user_full_name|client_address|client_ip|x_forwarded_for|remote_?addr)_",
+    (
+        r"_(?:e_?mails?(?:_?address)?|phone(?:_?number)?|mobile(?:_?number)?|birth_?date|date_?of_?birth"
+        r"|dob|first_?name|last_?name|full_?name|sur_?name|street(?:_?address)?|iban|tax_?id"
+        r"|passport(?:_?(?:number|no))?|national_?id|driver_?licen[cs]e|enduser_id|user_name|user_email"
+        r"|user_full_name|client_address|client_ip|x_forwarded_for|remote_?addr)_"
+    ),
 )
 _HARMLESS: Final = frozenset(
-    "count counts type types usage limit limits length size budget max min total expires expiry"
-    " expired expiration exp in ttl age timeout duration lifetime valid present enabled disabled"
-    " required policy strength changed updated created rotated at on name arn version status state"
-    " provider method algorithm alg format rotation attempts scope scopes issuer source".split()
+    {
+        "count",
+        "counts",
+        "type",
+        "types",
+        "usage",
+        "limit",
+        "limits",
+        "length",
+        "size",
+        "budget",
+        "max",
+        "min",
+        "total",
+        "expires",
+        "expiry",
+        "expired",
+        "expiration",
+        "exp",
+        "in",
+        "ttl",
+        "age",
+        "timeout",
+        "duration",
+        "lifetime",
+        "valid",
+        "present",
+        "enabled",
+        "disabled",
+        "required",
+        "policy",
+        "strength",
+        "changed",
+        "updated",
+        "created",
+        "rotated",
+        "at",
+        "on",
+        "name",
+        "arn",
+        "version",
+        "status",
+        "state",
+        "provider",
+        "method",
+        "algorithm",
+        "alg",
+        "format",
+        "rotation",
+        "attempts",
+        "scope",
+        "scopes",
+        "issuer",
+        "source",
+    }
 )
-QUERY_NAMES: Final = frozenset({"sig", "signature", "key", "code", "x-amz-credential"})
-"""Names that tell a secret only as a parameter of a URL's query."""
+QUERY_NAMES: Final = frozenset({"sig", "signature", "key", "code", "credential", "awsaccesskeyid"})
+"""Last words of names that tell a secret only as a parameter of a URL's query."""
 
 
 def split_words(name: str) -> str:

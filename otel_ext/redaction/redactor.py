@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from time import time_ns
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from otel_ext.config.patterns import PatternError
 from otel_ext.errors import ConfigError
@@ -22,7 +22,8 @@ from otel_ext.record.model import (
     ThreadInfo,
 )
 from otel_ext.redaction.marks import ERROR_MARK
-from otel_ext.redaction.texts import CLEAN, RedactionRules, TextRedactor
+from otel_ext.redaction.texts import CLEAN, MAX_TEXT, SHORTEST, RedactionRules, TextRedactor
+from otel_ext.redaction.value_rules import is_suspicious
 from otel_ext.redaction.walking import LEAST_CARD, NO_SECRETS, Walker
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
@@ -30,6 +31,7 @@ from otel_ext.runtime.health import PartHealth, register_part
 
 if TYPE_CHECKING:
     from otel_ext.redaction.walking import RedactCallback
+    from otel_ext.runtime.health import State
 
 __all__ = ["Redactor"]
 
@@ -37,7 +39,7 @@ _MAX_KNOWN: Final = 1_024
 _COUNTED: Final = "redacted."
 
 T = TypeVar("T")
-I = TypeVar("I", ThreadInfo, TaskInfo)
+Named = TypeVar("Named", ThreadInfo, TaskInfo)
 
 
 class _Last(threading.local):
@@ -78,9 +80,12 @@ class Redactor:
         except PatternError as error:
             raise ConfigError(f"a pattern of redaction cannot be used: {error}") from None
         self.calls_back = callback is not None
+        self._callback = callback
         self._walker = Walker(self._texts, callback)
         self._looks_at_all = self.calls_back or self._rules.strict or bool(self._rules.values)
         self._processes: dict[str, tuple[Process, Process]] = {}
+        # What the compiled form of `_is_plain` needs; None where it may not be used.
+        self.quick = None if self._looks_at_all else self._parts()
         self._last = _Last()
         self._since = time_ns()
         register_part(self.health)
@@ -104,6 +109,9 @@ class Redactor:
         last.raw, last.clean = record, clean
         return clean
 
+    def __reduce__(self) -> tuple[type[Redactor], tuple[RedactionRules, RedactCallback | None]]:
+        return type(self), (self._rules, self._callback)  # a logger is copied with its processors
+
     def health(self) -> PartHealth:
         """Return what was redacted in this process so far."""
         counts = {
@@ -113,10 +121,15 @@ class Redactor:
         }
         said = ", ".join(f"{rule} {count}" for rule, count in counts.items())
         detail = f"redacted: {said}" if said else "nothing was redacted yet"
-        state = "degraded" if "error" in counts else "healthy"
+        state: State = "degraded" if "error" in counts else "healthy"
         return PartHealth("redaction", state, detail, self._since)
 
-    def _is_plain(self, record: Record) -> bool:
+    def _parts(self) -> tuple[object, ...]:
+        texts = self._texts
+        words: tuple[object, ...] = (self._processes, texts.verdicts, CLEAN, texts.clean)
+        return (*words, is_suspicious, SHORTEST, MAX_TEXT, LEAST_CARD)
+
+    def _is_plain(self, record: Record) -> bool:  # noqa: PLR0911 - on the hot path
         """Whether `record` surely holds no secret: a quick look that most records pass."""
         if self._looks_at_all or record.events or record.links or record.extra:
             return False
@@ -134,18 +147,25 @@ class Redactor:
             or (record.logger and record.logger not in clean and not texts.glance(record.logger))
         ):
             return False
-        verdicts, is_clean = texts.verdicts, texts.is_clean
+        verdicts = texts.verdicts
         attributes = record.attributes
-        if attributes and type(attributes) is not dict:
+        if attributes and type(cast("object", attributes)) is not dict:
             return False
         for key, value in attributes.items():
             if verdicts.get(key) is not CLEAN:
                 return False
-            kind = type(value)
-            if kind is str:
-                if value not in clean and not is_clean(value):
+            if type(value) is str:
+                # As `is_clean` does, without the call.
+                if (
+                    len(value) >= SHORTEST
+                    and value not in clean
+                    and (len(value) > MAX_TEXT or is_suspicious(value))
+                ):
                     return False
-            elif kind not in NO_SECRETS and not (kind is int and value < LEAST_CARD):  # type: ignore[operator]
+            elif type(value) is int:
+                if value >= LEAST_CARD:
+                    return False
+            elif type(value) not in NO_SECRETS:
                 return False
         return True
 
@@ -158,7 +178,9 @@ class Redactor:
             extra = {**extra, "argv": self._argv(extra["argv"])}
         status = record.status
         if status is not None and status.description:
-            status = _kept(status, Status(status.code, text("status.description", status.description)))
+            status = _kept(
+                status, Status(status.code, text("status.description", status.description))
+            )
         made = record._replace(
             name=text("name", record.name),
             site=self._site(record.site),
@@ -185,7 +207,7 @@ class Redactor:
             return event
         return SpanEvent(name, event.time_ns, attributes)
 
-    def _named(self, info: I | None, path: str) -> I | None:
+    def _named(self, info: Named | None, path: str) -> Named | None:
         if info is None:
             return None
         name = self._walker.text(path, info.name)
@@ -228,7 +250,7 @@ class Redactor:
             return [ERROR_MARK]
         found: list[str] = []
         told_by = ""
-        for argument in map(str, argv):
+        for argument in map(str, cast("list[object]", argv)):
             is_option = argument.startswith("-")
             if told_by and not is_option:
                 found.append(str(self._walker.under(told_by, argument)))

@@ -18,19 +18,17 @@ if TYPE_CHECKING:
 
 __all__ = ["find_assigned", "find_flags", "find_url_passwords"]
 
-_SEPARATOR: Final = re.compile(r"=>|:=|={1,3}|%3[dD]|:(?!//)")
-_NAME_CHARACTERS: Final = (
-    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
-)
+_SEPARATOR: Final = re.compile(r"=(?:>|==?)?|:(?:=|(?!//))|%3[dD]")
+_NAME_CHARACTERS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 _BEHIND_NAME: Final = " \t\"'\\])"
 _LONGEST_NAME: Final = 128
 _SPACE: Final = re.compile(r"[ \t]{0,8}")
 _QUOTE: Final = re.compile(r"\\{0,7}[\"']")
-_PREFIX: Final = re.compile(r"[rbuf]{1,2}(?=[\"'])", re.I)
+_PREFIX: Final = re.compile(r"[rbuf]{1,2}(?=[\"'])", re.IGNORECASE)
 _PLAIN: Final = re.compile(r"[^\s&;\"'<>]+")
 _BRACKET: Final = re.compile(r"[\[\]{}]")
 _NOTHING: Final = re.compile(
-    r"(?:null|none|nil|true|false|undefined|\*{3,})(?![A-Za-z0-9_])", re.I
+    r"(?:null|none|nil|true|false|undefined|\*{3,})(?![A-Za-z0-9_])", re.IGNORECASE
 )
 # What goes on to the end of its line where it is not in quotes.
 _WHOLE_LINE: Final = frozenset({"authorization", "cookie"})
@@ -42,6 +40,7 @@ _FLAG: Final = re.compile(r"(?<!\S)--?([A-Za-z][A-Za-z0-9_.-]{0,63})[ \t]{1,4}([
 _AUTHORITY: Final = re.compile(r"[^\s/?#\"'<>]*")
 _TOKEN: Final = re.compile(r"[^\s\"'<>]*")
 _LONG_USER: Final = 16
+_PORT_DIGITS: Final = 5
 
 
 def find_assigned(text: str, rule_for: Callable[[str], str]) -> Iterator[Span]:
@@ -64,7 +63,8 @@ def find_assigned(text: str, rule_for: Callable[[str], str]) -> Iterator[Span]:
         if not name:
             continue
         rule = rule_for(name)
-        by_query = not rule and before in "?&;" and name.lower() in QUERY_NAMES
+        last_word = name.lower().rpartition("-")[2]
+        by_query = not rule and before in "?&;" and last_word in QUERY_NAMES
         if not rule and not by_query:
             continue
         # A header in quotes ends where they do.
@@ -72,7 +72,7 @@ def find_assigned(text: str, rule_for: Callable[[str], str]) -> Iterator[Span]:
         start, end = _value_behind(text, separator.end(), until if rule in _WHOLE_LINE else "")
         done = end
         if by_query:
-            if name.lower() in _SHORT_IN_QUERY and end - start < _LEAST_IN_QUERY:
+            if last_word in _SHORT_IN_QUERY and end - start < _LEAST_IN_QUERY:
                 continue
             rule = "url-query"
         if end > start:
@@ -177,12 +177,16 @@ def find_url_passwords(text: str) -> Iterator[Span]:
         end = authority.end() if authority else start
         inside = text.rfind("@", start, end)
         colon = text.find(":", start, end if inside < 0 else inside)
-        if colon >= 0 and last > colon and not (inside < 0 and text[colon + 1 : end].isdecimal()):
+        if colon >= 0 and last > colon and not (inside < 0 and _is_port(text[colon + 1 : end])):
             yield from _unless_marked(text, colon + 1, last)
             end = max(end, last)
         elif colon < 0 and inside - start >= _LONG_USER:
             yield from _unless_marked(text, start, inside)
         at = text.find("://", end)
+
+
+def _is_port(text: str) -> bool:
+    return text.isdecimal() and len(text) <= _PORT_DIGITS
 
 
 def _unless_marked(text: str, start: int, end: int) -> Iterator[Span]:

@@ -9,23 +9,26 @@ from otel_ext.redaction.automaton import Automaton
 from otel_ext.redaction.key_rules import rule_for_name, split_words
 from otel_ext.redaction.marks import Marker
 from otel_ext.redaction.text_rules import find_assigned, find_flags, find_url_passwords
-from otel_ext.redaction.value_rules import Span, find_values, is_suspicious
+from otel_ext.redaction.value_rules import MARK, Span, find_values, is_suspicious
 from otel_ext.runtime.counters import COUNTERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["ALLOWED", "CLEAN", "SHORTEST", "RedactionRules", "TextRedactor", "Verdict"]
+__all__ = ["ALLOWED", "CLEAN", "MAX_TEXT", "SHORTEST", "RedactionRules", "TextRedactor", "Verdict"]
 
 SHORTEST: Final = 5
 """What is shorter is no secret by its form."""
 
+MAX_TEXT: Final = 65_536
+"""What is longer is cut, even where a glance finds nothing in it."""
+
 _SCAN_LIMIT: Final = 8 * 1024
-_MAX_TEXT: Final = 65_536
 _MAX_KNOWN: Final = 4_096
 _LONGEST_KNOWN: Final = 512
 # A secret across the end of what is looked at is still found whole.
 _MARGIN: Final = 1_024
+_MARGIN_BEFORE: Final = 4_096
 _NOTE_ROOM: Final = 64
 # What is told last says most here: where an exception was raised.
 _TOLD_FROM_THE_END: Final = frozenset({"stacktrace", "traceback", "stack", "exception"})
@@ -78,7 +81,9 @@ class TextRedactor:
 
     def __init__(self, rules: RedactionRules) -> None:
         self._strict = rules.strict
-        self._keys = _automata(f"(?i)(^|[^a-z0-9])({_bare(key)})([^a-z0-9]|$)" for key in rules.keys)
+        self._keys = _automata(
+            f"(?i)(^|[^a-z0-9])({_bare(key)})([^a-z0-9]|$)" for key in rules.keys
+        )
         self._allow = _automata(f"(?i)^({_bare(key)})$" for key in rules.allow)
         self._values = _automata(rules.values)
         self._limit = rules.scan_limit
@@ -103,7 +108,7 @@ class TextRedactor:
         if any(one.matches(path) for one in self._allow):
             return ALLOWED
         name = self.redact(path)
-        rule = self._rule_for(path)
+        rule = self._rule_for(MARK.sub("", path))
         return CLEAN if not rule and name == path else Verdict(rule, name)
 
     def _rule_for(self, name: str) -> str:
@@ -127,7 +132,7 @@ class TextRedactor:
         """Whether `text` surely holds no secret and is short enough, at a glance."""
         if len(text) < SHORTEST or text in self.clean:
             return True
-        return not self._looks_at_all and len(text) <= _MAX_TEXT and not is_suspicious(text)
+        return not self._looks_at_all and len(text) <= MAX_TEXT and not is_suspicious(text)
 
     def glance(self, text: str) -> bool:
         """Tell what `is_clean` tells, and remember it: for texts that come again and again."""
@@ -161,7 +166,7 @@ class TextRedactor:
         if "://" in text:
             yield from find_url_passwords(text)
         yield from find_assigned(text, self._rule_in_text)
-        if "-" in text:
+        if "-" in text and (" " in text or "\t" in text):
             yield from find_flags(text, self._rule_in_text)
         for automaton in self._values:
             yield from (Span(start, end, "custom-value") for start, end in automaton.spans(text))
@@ -175,6 +180,10 @@ class TextRedactor:
             # From the beginning of a line on, so that no secret is cut in two.
             least = len(text) - limit + _NOTE_ROOM
             start = text.find("\n", least) + 1 or least
+            before = max(start - _MARGIN_BEFORE, 0)
+            for begin, stop, _ in sorted(self._find(text[before:])):
+                if before + begin < start < before + stop:
+                    start = before + stop
             return text[start:], f"[{start} characters+]…"
         end = limit - _NOTE_ROOM  # so that what was cut once is not cut again
         seen = text[: limit + _MARGIN]

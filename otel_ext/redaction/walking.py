@@ -6,7 +6,7 @@ the way to it are made anew, and everything else is handed on as it is.
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import decimal
 import uuid
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
@@ -36,7 +36,7 @@ NO_SECRETS: Final[frozenset[type]] = frozenset({bool, float, type(None)})
 LEAST_CARD: Final = 10**12
 _MOST_CARD: Final = 10**19
 _LEAVES: Final[frozenset[type]] = frozenset(
-    {datetime.datetime, datetime.date, datetime.time, decimal.Decimal, uuid.UUID}
+    {dt.datetime, dt.date, dt.time, decimal.Decimal, uuid.UUID}
 )
 _MAX_ITEMS: Final = 100_000
 _MAX_PATH: Final = 1_024
@@ -63,7 +63,7 @@ class Walker:
             values: Attributes, or the fields of a log.
         """
         changed: dict[str, object] = {}
-        is_same = type(values) is dict or not values
+        is_same = type(cast("object", values)) is dict or not values
         for key, value in values.items():
             try:
                 name, kept = self._item(prefix, "", key, value, 1)
@@ -144,9 +144,7 @@ class Walker:
         plain: object = orjson.loads(encode_value(value))
         return self.value(prefix, path, plain, depth)
 
-    def _dict(
-        self, prefix: str, path: str, value: dict[object, object], depth: int
-    ) -> object:
+    def _dict(self, prefix: str, path: str, value: dict[object, object], depth: int) -> object:
         if depth >= MAX_DEPTH:
             return "<too deep>"
         if len(value) > _MAX_ITEMS:

@@ -6,8 +6,12 @@ lock: a signal handler or a finalizer may count in the middle of another count.
 
 from __future__ import annotations
 
-from itertools import count
-from typing import Final
+from collections import deque
+from itertools import count, islice
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["COUNTERS", "Counters"]
 
@@ -39,8 +43,23 @@ class Counters:
         counter = self._counts.get(name)
         if counter is None:
             counter = self._counts.setdefault(name, count())
-        for _ in range(amount):
+        if amount == 1:
             next(counter)
+        else:
+            deque(islice(counter, amount), maxlen=0)  # advanced without a loop of Python's
+
+    def stepper(self, name: str) -> Callable[[], int]:
+        """Return what advances the counter `name` by one, for a path that is walked often.
+
+        It counts for nobody any more once the counters begin anew.
+
+        >>> counters = Counters()
+        >>> step = counters.stepper("accepted")
+        >>> _ = step(), step()
+        >>> counters.value("accepted")
+        2
+        """
+        return self._counts.setdefault(name, count()).__next__
 
     def value(self, name: str) -> int:
         """Return what the counter `name` stands at; 0 if it never moved."""

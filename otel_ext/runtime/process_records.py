@@ -33,6 +33,8 @@ PROCESS_END: Final = "process.end"
 _MAX_ARGV: Final = 16_384
 _MAX_ARGUMENT: Final = 4_096
 _MAX_RESOURCE: Final = 65_536
+# The last main script there was: Python takes its name away before it calls `atexit`.
+_main: Final[dict[str, CallSite]] = {}
 
 
 def process_start_record(process: Process, seq: int) -> Record:
@@ -87,12 +89,13 @@ def _main_site() -> CallSite:
     """Return the program's main script as a place: there is no better one for a process."""
     path: object = getattr(sys.modules.get("__main__"), "__file__", None)
     if not isinstance(path, str):
-        return UNKNOWN_SITE
+        return _main.get("site", UNKNOWN_SITE)
     try:
         root = os.getcwd() + os.sep  # noqa: PTH109 - a removed folder must not matter
     except OSError:
         root = os.sep * 2
-    return CallSite(path.removeprefix(root), 0, "<module>")
+    site = _main["site"] = CallSite(path.removeprefix(root), 0, "<module>")
+    return site
 
 
 def _bounded(argv: tuple[str, ...]) -> list[str]:

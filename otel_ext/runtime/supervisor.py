@@ -137,6 +137,8 @@ class Supervisor:
         text = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
         part.cell.failed(f"{text}; starts again with the first span after {part.delay():.1f} s")
         self._down[part.name] = monotonic() + part.delay()
+        if "at interpreter shutdown" in text:
+            return  # nothing starts any more; what is left is done by whoever flushes
         report_problem(f"{part.name}: stopped and will be started again", error)
 
     def _begin_anew(self) -> None:

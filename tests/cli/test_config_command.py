@@ -57,7 +57,11 @@ def test_config_as_json(tmp_path: Path) -> None:
     ("env", "words", "said"),
     [
         ({"OTEL_EXT_SYNC": "often"}, [], "sync: 'often' (environment variable OTEL_EXT_SYNC)"),
-        ({}, ["--config", "missing.toml"], "missing.toml does not exist"),
+        (
+            {},
+            ["--config", "missing.toml"],
+            "missing.toml does not exist (named by option --config)",
+        ),
     ],
 )
 def test_a_wrong_setting_is_named(

@@ -50,7 +50,12 @@ def test_a_command_that_cannot_start(
     [
         (["--output", "file.txt/below"], {}, "file.txt is no folder"),
         (["--output", "/dev/null"], {}, "/dev/null is no folder"),
-        (["--config", "missing.toml"], {}, "missing.toml does not exist"),
+        (["--output", "broken.toml"], {}, "broken.toml holds something other than records"),
+        (
+            ["--config", "missing.toml"],
+            {},
+            "missing.toml does not exist (named by option --config)",
+        ),
         (["--config", "broken.toml"], {}, "broken.toml"),
         ([], {"OTEL_EXT_SYNC": "often"}, "environment variable OTEL_EXT_SYNC"),
         (["--compat"], {}, "otel-ext"),

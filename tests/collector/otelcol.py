@@ -7,7 +7,7 @@ import signal
 import subprocess
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from tests.programs import environment, free_port, wait_until
 from tools.build_collector import cached
@@ -41,7 +41,7 @@ class Log(NamedTuple):
         """What stands under `__tracer_meta__`; empty for a line that is no record."""
         meta = self.attributes.get(META, {})
         assert isinstance(meta, dict)
-        return meta
+        return cast("dict[str, object]", meta)
 
     @property
     def key(self) -> tuple[object, object]:
@@ -113,16 +113,14 @@ def _value(value: Mapping[str, object]) -> object:
         return int(str(held))
     if not isinstance(held, dict):
         return held
-    values = held.get("values", [])
+    values = cast("dict[str, list[dict[str, object]]]", held).get("values", [])
     return _mapping(values) if kind == "kvlistValue" else [_value(item) for item in values]
 
 
 def _mapping(pairs: list[dict[str, object]]) -> dict[str, object]:
     made: dict[str, object] = {}
     for pair in pairs:
-        value = pair["value"]
-        assert isinstance(value, dict)
-        made[str(pair["key"])] = _value(value)
+        made[str(pair["key"])] = _value(cast("dict[str, object]", pair["value"]))
     return made
 
 
@@ -153,9 +151,8 @@ def logs(folder: Path, route: str) -> list[Log]:
     found: list[Log] = []
     words = ("resourceLogs", "scopeLogs", "logRecords")
     for item in _items(folder / "collected" / f"{route}.json", words):
-        attributes, body = item.get("attributes", []), item.get("body", {})
-        assert isinstance(attributes, list)
-        assert isinstance(body, dict)
+        attributes = cast("list[dict[str, object]]", item.get("attributes", []))
+        body = cast("dict[str, object]", item.get("body", {}))
         found.append(
             Log(
                 str(item.get("eventName", "")),

@@ -139,7 +139,7 @@ def test_a_missing_explicit_file_is_an_error(repository: Path) -> None:
     environ = {"OTEL_EXT_CONFIG": "gone.toml"}
     with pytest.raises(ConfigError, match="gone.toml does not exist .*variable OTEL_EXT_CONFIG"):
         load_config(environ=environ)
-    with pytest.raises(ConfigError, match="does not exist .named by argument config"):
+    with pytest.raises(ConfigError, match="does not exist .named by argument file"):
         load_config(environ=environ, file=repository / "also-gone.toml")
 
 

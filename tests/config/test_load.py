@@ -18,6 +18,7 @@ from otel_ext.config.kinds import (
     Size,
     Thresholds,
 )
+from otel_ext.config.redaction_kinds import Patterns, Secret
 from otel_ext.errors import ConfigError
 
 BY_NAME = {setting.name: setting for setting in SETTINGS}
@@ -26,10 +27,11 @@ each_setting = pytest.mark.parametrize("setting", SETTINGS, ids=lambda item: ite
 
 OTHERS: dict[type[Kind], tuple[str, str]] = {
     Integer: ("17", "18"),
-    Size: ("128 KiB", "256 KiB"),
     Duration: ("90s", "100s"),
     Folder: ("/elsewhere", "/there"),
     Thresholds: ("db.*=5s", "http *=1h"),
+    Patterns: ("iban,[a-z]{2,3}", r"EMP-\d+"),
+    Secret: ("sixteen letters or more", "another of that length"),
 }
 
 
@@ -40,6 +42,8 @@ def other(setting: Setting, *, second: bool = False) -> str:
         return kind.format(not setting.default)
     if isinstance(kind, Choice):
         return [name for name in kind.names if name != setting.default][second]
+    if isinstance(kind, Size):
+        return kind.format(kind.low * (2 if second else 1))
     return OTHERS[type(kind)][second]
 
 
@@ -61,7 +65,9 @@ def test_every_setting_has_a_name_of_its_own() -> None:
 def test_every_default_is_allowed(setting: Setting) -> None:
     """A default passes the check of its own kind, and comes back from its text."""
     assert setting.kind.parse(setting.default) == setting.default
-    assert setting.kind.parse(setting.kind.format(setting.default) or {}) == setting.default
+    assert setting.kind.parse(setting.kind.format(setting.default) or setting.default) == (
+        setting.default
+    )
 
 
 def test_without_any_source_all_is_default() -> None:
@@ -143,7 +149,10 @@ def test_code_beats_environment_beats_file(setting: Setting, repository: Path) -
 @each_setting
 def test_a_wrong_value_is_told_in_full(setting: Setting, repository: Path) -> None:
     """The message names setting, value, source and what is allowed, for every source."""
-    wrong = "\0" if isinstance(setting.kind, Folder) else "so-so"
+    kind = setting.kind
+    wrong = (
+        "\0" if isinstance(kind, Folder) else "(so-so" if isinstance(kind, Patterns) else "so-so"
+    )
     file = repository / "otel-ext.toml"
     file.write_text(f"\n{setting.name} = {json.dumps(wrong)}", "utf-8")
     sources: dict[str, tuple[dict[str, object], dict[str, str]]] = {
@@ -160,7 +169,9 @@ def test_a_wrong_value_is_told_in_full(setting: Setting, repository: Path) -> No
         message = str(caught.value)
         assert message.startswith(f"{setting.name}: ")
         assert f"({source}) is not allowed. Use {setting.kind.allowed}" in message
-        assert "so-so" in message or "x00" in message
+        # A key is not shown, not even a wrong one.
+        is_shown = "so-so" in message or "x00" in message
+        assert is_shown != isinstance(setting.kind, Secret)
         assert caught.value.context["key"] == setting.name
 
 

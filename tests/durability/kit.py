@@ -114,6 +114,13 @@ def line_of(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline().strip()
 
 
+def tell(process: subprocess.Popen[str], word: str = "") -> None:
+    """Give a program the line that it waits for."""
+    assert process.stdin is not None
+    process.stdin.write(f"{word}\n")
+    process.stdin.flush()
+
+
 def assert_valid(folder: Path) -> None:
     """Assert that `otel-ext validate` has no complaint about any file of a folder."""
     files = sorted(folder.glob("*.jsonl"))

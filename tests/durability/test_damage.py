@@ -1,4 +1,4 @@
-"""Recoverers beside each other and beside the living, and folders that random bytes went through."""
+"""Recoverers beside each other and beside the living; folders that random bytes went through."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from tests.durability.kit import (
     plain,
     read,
     recovered,
+    tell,
 )
 from tests.programs import OTEL_EXT, wait_until
 
@@ -74,9 +75,7 @@ def test_two_recover_while_a_third_starts(tmp_path: Path) -> None:
                 out = process.communicate(timeout=50)[0]
                 assert process.returncode == 0, out
             wait_until(lambda f=copies[0]: abandoned(read(f)) == 40, "all ends", 10)  # type: ignore[misc]
-            assert living.stdin is not None
-            living.stdin.write("\n")
-            living.stdin.flush()
+            tell(living)
             assert living.wait(20) == 0
         found = recovered(copies[0])
         assert_ended_once(found)

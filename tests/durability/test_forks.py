@@ -51,7 +51,9 @@ def assert_apart(folder: Path, found: Found) -> None:
     assert_valid(folder)
 
 
-@pytest.mark.parametrize("end", ["return", "os._exit(0)", "os.kill(os.getpid(), 9)", "raise OSError"])
+@pytest.mark.parametrize(
+    "end", ["return", "os._exit(0)", "os.kill(os.getpid(), 9)", "raise OSError"]
+)
 def test_os_fork(tmp_path: Path, end: str) -> None:
     """However a child ends, the parent's spans are the parent's, and the child's are all there."""
     text = f"""
@@ -156,9 +158,7 @@ def test_gevent(tmp_path: Path) -> None:
     gevent.os.waitpid(pid, 0)
     kept.end()
     """
-    done = subprocess.run(
-        command(text, tmp_path, head=head), env=plain(), timeout=50, check=False
-    )
+    done = subprocess.run(command(text, tmp_path, head=head), env=plain(), timeout=50, check=False)
     assert done.returncode == 0
     found = recovered(tmp_path)
     assert_apart(tmp_path, found)
@@ -223,7 +223,7 @@ def died(folder: Path) -> list[object]:
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_gunicorn_with_preload(tmp_path: Path) -> None:
-    """Each worker that dies leaves one request open, which is ended for it; the master's are not."""
+    """Each worker that dies leaves a request open, which is ended for it; the master lives on."""
     server = ["gunicorn", "--preload", "--workers", "2", "--bind", "127.0.0.1:PORT", "slow:app"]
     found = serve(tmp_path, "slow", SLOW_PAGES, server)
     ends = by_process(found, "request")
@@ -254,7 +254,9 @@ async def app(scope, receive, send):
 @pytest.mark.timeout(120)
 def test_uvicorn_with_workers(tmp_path: Path) -> None:
     """Workers that uvicorn spawns die amid requests; uvicorn starts others, and nothing is lost."""
-    found = serve(tmp_path, "asgi", ASGI, ["uvicorn", "--workers", "2", "--port", "PORT", "asgi:app"])
+    found = serve(
+        tmp_path, "asgi", ASGI, ["uvicorn", "--workers", "2", "--port", "PORT", "asgi:app"]
+    )
     ends = by_process(found, "request")
     assert sum(cause == "process-died" for causes in ends.values() for cause in causes) == 3
 
@@ -273,7 +275,9 @@ def test_celery_prefork_with_killed_children(tmp_path: Path) -> None:
     )
     folder = tmp_path / "traces"
     env = plain(
-        PYTHONPATH=f"{APP}{os.pathsep}{tmp_path}", JOBS_FOLDER=str(tmp_path / "jobs"), C_FORCE_ROOT="1"
+        PYTHONPATH=f"{APP}{os.pathsep}{tmp_path}",
+        JOBS_FOLDER=str(tmp_path / "jobs"),
+        C_FORCE_ROOT="1",
     )
     worker = [str(SCRIPTS / "celery"), "-A", "deadly", "worker", "--pool", "prefork"]
     options = ["--concurrency", "2", "--max-tasks-per-child", "1", "--without-gossip"]
@@ -285,7 +289,9 @@ def test_celery_prefork_with_killed_children(tmp_path: Path) -> None:
     )
     words = recorded(folder, *worker, *options, "--without-mingle", "--without-heartbeat")
     with started(words, cwd=tmp_path, env=env) as process:
-        with beside(python("-c", send), **{k: env[k] for k in ("PYTHONPATH", "JOBS_FOLDER")}) as sender:
+        with beside(
+            python("-c", send), **{k: env[k] for k in ("PYTHONPATH", "JOBS_FOLDER")}
+        ) as sender:
             assert line_of(sender) == "[0, 2, 4, 6]"
         process.send_signal(signal.SIGTERM)
         assert process.wait(40) in {0, -signal.SIGTERM}

@@ -21,6 +21,7 @@ from tests.durability.kit import (
     plain,
     read,
     recovered,
+    tell,
 )
 from tests.programs import OTEL_EXT, execute
 
@@ -65,9 +66,7 @@ def test_only_the_newest_segment_is_needed(tmp_path: Path, end: str) -> None:
             old.unlink()
         names = [f"held {n}" for n in range(10)]
         assert listed(tmp_path) == before == names
-        assert process.stdin is not None
-        process.stdin.write(f"{end}\n")
-        process.stdin.flush()
+        tell(process, end)
         process.wait(20)
     found = recovered(tmp_path)
     ends = {r.name: r.abandoned for r in found.phase("end") if r.name.startswith("held")}

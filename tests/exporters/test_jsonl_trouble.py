@@ -72,6 +72,40 @@ def test_device_and_pipe_are_refused(
     assert set(os.listdir(os.path.dirname(path))) == before  # noqa: PTH120, PTH208
 
 
+@pytest.mark.parametrize("text", ["import sys\n", '{\n "name": "shop"\n}\n', "\0\0"])
+def test_file_that_holds_something_else_is_left_alone(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], text: str
+) -> None:
+    """A file of the user's, named by mistake, gets no records; it is named once."""
+    path = tmp_path / "app.py"
+    path.write_text(text)
+    exporter = JsonlExporter(path)
+    for number in range(3):
+        exporter.export(start(number=number))
+    exporter.shutdown()
+    assert path.read_text() == text
+    told = capfd.readouterr().err
+    assert told.count(f"{str(path)!r} holds something other than records") == 1
+    assert "Name a folder" in told
+    assert [item.name for item in tmp_path.iterdir()] == ["app.py"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("trace.log", ""), ("trace.log", '{"other":1}\n'), ("trace.jsonl", "\0" * 64 + "\n")],
+)
+def test_file_that_may_hold_records_is_written_to(tmp_path: Path, name: str, text: str) -> None:
+    """An empty file, one of JSON lines, and a damaged one of the right name take records."""
+    path = tmp_path / name
+    path.write_text(text)
+    exporter = JsonlExporter(path)
+    exporter.export(start())
+    exporter.shutdown()
+    kept = path.read_text()
+    assert kept.startswith(text)
+    assert decode_line(kept.splitlines()[-1]).name == "process.end"
+
+
 def test_folder_that_cannot_be_made_is_named(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

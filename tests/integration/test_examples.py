@@ -61,3 +61,12 @@ def test_odd_arguments_of_the_example(
     assert done.code == code
     assert said in done.err
     assert "Traceback" not in done.err
+
+
+def test_the_example_goes_on_for_as_many_rounds_as_wanted(tmp_path: Path) -> None:
+    """Each round indexes anew and finds the same."""
+    options = ["--files", "2", "--rounds", "3"]
+    done = execute(python(INDEX, *options), cwd=tmp_path, env=environment())
+    rounds = done.out.split("2 files, ")[1:]
+    assert len(rounds) == 3
+    assert len({round_.partition("\n")[2] for round_ in rounds}) == 1

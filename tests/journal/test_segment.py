@@ -215,10 +215,18 @@ LIMITED = """
 """
 
 
-def test_a_line_cut_short_is_completed(tmp_path: Path) -> None:
-    """After a short write (RLIMIT_FSIZE) our own file goes on in the middle of the line."""
+def test_a_line_cut_short_is_written_whole_later(tmp_path: Path) -> None:
+    """After a short write (RLIMIT_FSIZE) no half line stays in our own file."""
     run(LIMITED, tmp_path, "", "once")
     assert (tmp_path / f"{ID}.jsonl").read_bytes() == b"".join(map(line, range(1, 12)))
+
+
+def test_another_line_may_follow_one_that_was_cut_short(tmp_path: Path) -> None:
+    """What comes next need not be the line that there was no room for: chunks take turns."""
+    text = LIMITED.replace("while waiting:", "waiting = line(77) + waiting\n    while waiting:")
+    run(text, tmp_path, "", "once")
+    expected = line(1) + line(77) + b"".join(map(line, range(2, 12)))
+    assert (tmp_path / f"{ID}.jsonl").read_bytes() == expected
 
 
 def test_a_file_that_may_not_grow_is_followed_by_another(tmp_path: Path) -> None:

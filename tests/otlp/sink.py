@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import gzip
+import socket
 import subprocess
+import sysconfig
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
+import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
@@ -36,6 +38,8 @@ class Span(NamedTuple):
     attributes: dict[str, object]
     resource: dict[str, object]
     scope: str
+    events: list[str]
+    links: list[str]
 
 
 class Event(NamedTuple):
@@ -51,6 +55,14 @@ class Event(NamedTuple):
     attributes: dict[str, object]
     resource: dict[str, object]
     scope: str
+
+
+class Answer(NamedTuple):
+    """What a sink says to a request."""
+
+    status: int = 200
+    body: bytes = b""
+    retry_after: str = ""
 
 
 def value_of(value: AnyValue) -> object:
@@ -75,10 +87,11 @@ class Sink:
         self.spans: list[Span] = []
         self.events: list[Event] = []
         self.requests: list[str] = []
+        self.answer = Answer()
         sink = self
 
         class Handler(BaseHTTPRequestHandler):
-            """Answers every request with success."""
+            """Answers every request as the sink is told to."""
 
             protocol_version = "HTTP/1.1"
 
@@ -88,10 +101,14 @@ class Sink:
                 if self.headers.get("content-encoding") == "gzip":
                     body = gzip.decompress(body)
                 sink.take(self.path, body)
-                self.send_response(200)
+                answer = sink.answer
+                self.send_response(answer.status)
                 self.send_header("content-type", "application/x-protobuf")
-                self.send_header("content-length", "0")
+                self.send_header("content-length", str(len(answer.body)))
+                if answer.retry_after:
+                    self.send_header("retry-after", answer.retry_after)
                 self.end_headers()
+                self.wfile.write(answer.body)
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as its base
                 """Say nothing."""
@@ -133,6 +150,8 @@ class Sink:
                         mapping_of(span.attributes),
                         resource,
                         of_scope.scope.name,
+                        [event.name for event in span.events],
+                        [link.span_id.hex() for link in span.links],
                     )
                     for span in of_scope.spans
                 ]
@@ -186,7 +205,9 @@ class Collector:
 
     def start(self) -> None:
         """Start it and wait until it listens."""
-        program = Path(str(import_module("rotel").__file__)).parent / "rotel-agent"
+        # Not there for every Python and platform; where nothing may be skipped, that fails.
+        package = pytest.importorskip("rotel")
+        program = Path(package.__file__).parent / "rotel-agent"
         words = [
             *(program, "start", "--pid-file", self._folder / "rotel.pid"),
             *("--otlp-grpc-endpoint", f"127.0.0.1:{self.grpc}"),
@@ -201,7 +222,8 @@ class Collector:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=environment(),
+                # It is linked against the Python that it was installed for.
+                env=environment(LD_LIBRARY_PATH=str(sysconfig.get_config_var("LIBDIR"))),
             )
         wait_until(lambda: answers(self.http) and answers(self.grpc), "the collector listens")
 
@@ -212,13 +234,62 @@ class Collector:
             self._process.wait()
             self._process = None
 
-    def settings(self, protocol: str) -> dict[str, str]:
-        """Return the variables that make an exporter send to it."""
-        port = self.grpc if protocol == "grpc" else self.http
+    def settings(self, protocol: str, port: int = 0) -> dict[str, str]:
+        """Return the variables that make an exporter send to it, or to another port."""
+        port = port or (self.grpc if protocol == "grpc" else self.http)
         return {
             "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
             "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}",
         }
+
+
+class Relay:
+    """A link to a port of loopback that can be cut: what was under way gets no answer.
+
+    A collector that is killed loses what it took and has not handed on. Cut off
+    a moment before, it has handed on all it took, so that nothing else may be lost.
+    """
+
+    def __init__(self, target: int) -> None:
+        self._target = target
+        self.port = free_port()
+        self._listener: socket.socket | None = None
+        self._pairs: list[socket.socket] = []
+
+    def open(self) -> None:
+        """Take connections."""
+        self._listener = socket.create_server(("127.0.0.1", self.port), backlog=64)
+        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+
+    def cut(self) -> None:
+        """Refuse connections and break those there are."""
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            with suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
+        pairs, self._pairs = self._pairs, []
+        for one in pairs:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+    def _accept(self, listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = listener.accept()
+                far = socket.create_connection(("127.0.0.1", self._target))
+                self._pairs += [near, far]
+                for pair in ((near, far), (far, near)):
+                    threading.Thread(target=_copy, args=pair, daemon=True).start()
+
+
+def _copy(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(65_536):
+            target.sendall(data)
+    for one in (source, target):
+        with suppress(OSError):
+            one.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def test_a_span_arrives_once_with_all_it_holds(sink: Sink) -> None:
-    """An ended span is an ordinary span: ids, times, kind, status, links, resource, scope."""
+    """An ended span is an ordinary span: ids, times, kind, status, resource, events."""
     with sending() as (provider, _):
         tracer = provider.get_tracer("shop.orders", "1.2")
         linked = tracer.start_span("before")
@@ -46,6 +46,7 @@ def test_a_span_arrives_once_with_all_it_holds(sink: Sink) -> None:
     assert pay.status == 2
     expected = {"who": "Ünn", "n": 3, "ok": True, "sizes": [1, 2], "raw": b"\x00\xff"}
     assert pay.attributes == expected
+    assert (pay.events, pay.links) == (["tried"], [sink.named("before")[0].span_id])
     assert (pay.resource, pay.scope) == (RESOURCE, "shop.orders")
     assert len(sink.spans) == 3
 

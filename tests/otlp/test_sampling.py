@@ -67,7 +67,7 @@ def test_recorded_spans_that_are_not_sampled_stay_in_the_files(
     handle = configure(output=folder, otlp=True, otlp_grace=0, tracer_provider=provider)
     tracer = provider.get_tracer("t")
     with tracer.start_as_current_span("recorded"), tracer.start_as_current_span("sampled"):
-        handle.flush()
+        wait_until(http_sink.starts, "the start of the sampled span arrives")
     handle.shutdown()
     wait_until(lambda: http_sink.named("sampled"), "the sampled span arrives")
     assert len(spans_in(folder, "recorded")) == 2

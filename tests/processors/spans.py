@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from opentelemetry.sdk.trace import TracerProvider
 
 from otel_ext.processors import LifecycleSpanProcessor
-from tests.exporters.samples import Noting
+from otel_ext.testing import RecordCapture
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ConcurrentMultiSpanProcessor, SynchronousMultiSpanProcessor
@@ -15,27 +15,18 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
     from otel_ext.protocols import RecordExporter
-    from otel_ext.record.model import Record
 
 
-class Recorder(Noting):
-    """Keeps records; tells the spans' own apart from what the process says of itself."""
+class Recorder(RecordCapture):
+    """Keeps records, and counts how often it was shut down."""
 
-    @property
-    def events(self) -> list[str]:
-        """The `event` texts of the spans' records, in order."""
-        return [record.event for record in self.spans]
+    def __init__(self) -> None:
+        super().__init__()
+        self.shutdowns = 0
 
-    @property
-    def spans(self) -> list[Record]:
-        """The records of spans, in order."""
-        return [record for record in self.records if record.kind == "span"]
-
-    def of(self, name: str) -> tuple[Record, Record]:
-        """Return start and end of the one span called `name`."""
-        start, end = (record for record in self.spans if record.name == name)
-        assert (start.phase, end.phase) == ("start", "end")
-        return start, end
+    def shutdown(self) -> None:
+        """Count it."""
+        self.shutdowns += 1
 
 
 def provider_with(

@@ -129,7 +129,8 @@ def _choose_part(draw: st.DrawFn, meta: Document) -> Document:
     return meta if draw(st.booleans()) else draw(st.sampled_from(parts))
 
 
-@settings(max_examples=1_000, deadline=None)
+@pytest.mark.timeout(240)
+@settings(max_examples=1_000)
 @given(mutated())
 def test_schema_and_validator_agree(document: Document) -> None:
     """Whatever is removed from, changed in or added to a record, both judge it alike."""

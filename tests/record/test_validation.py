@@ -8,7 +8,7 @@ import math
 from typing import TYPE_CHECKING, cast
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_ext.record.codec import encode_line
@@ -234,7 +234,6 @@ VALUES = st.recursive(
 ATTRIBUTES = st.dictionaries(TEXTS | st.just(META_KEY) | st.just("timestamp"), VALUES, max_size=4)
 
 
-@settings(deadline=None)
 @given(TEXTS, ATTRIBUTES, ATTRIBUTES, TEXTS, st.sampled_from(["start", "end"]))
 def test_what_the_codec_writes_is_good(
     name: str,

@@ -24,9 +24,10 @@ from tests.resilient.destination import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
     from pathlib import Path
 
+    from otel_ext.protocols import SendResult
     from otel_ext.record.model import Record
 
 QUICK = RetryLimits(failures=2, pause=0.05, longest_pause=0.1)
@@ -50,6 +51,11 @@ def sender_to(
 def files(folder: Path) -> list[Path]:
     """Return the files that wait."""
     return sorted((folder / ".spill").glob("*.jsonl"))
+
+
+def is_open(sender: ResilientSender) -> bool:
+    """Whether the circuit is open."""
+    return sender.circuit == "open"
 
 
 def replay(sender: ResilientSender, there: Destination, count: int) -> None:
@@ -79,11 +85,11 @@ def test_what_fails_is_kept_and_sent_later_complete(there: Destination, tmp_path
     sender = sender_to(there, tmp_path)
     for part in range(4):
         assert sender.send(finals(10, f"part {part}")).kept == 10
-    assert sender.circuit == "open"
+    assert is_open(sender)
     there.behave = lambda _: TAKEN
     replay(sender, there, 40)
     assert sorted(there.names()) == sorted(f"part {p} {n}" for p in range(4) for n in range(10))
-    assert sender.circuit == "closed"
+    assert not is_open(sender)
     wait_until(lambda: not files(tmp_path), "the files are deleted")
     sender.close()
 
@@ -93,7 +99,7 @@ def test_what_is_replayed_is_what_was_sent(there: Destination, tmp_path: Path) -
     seen: list[Record] = []
 
     class Keeping(LineSender):
-        def send(self, records):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+        def send(self, records: Sequence[Record]) -> SendResult:
             seen.extend(records)
             return super().send(records)
 
@@ -181,9 +187,13 @@ def test_a_slow_answer_delays_nothing_behind_it(there: Destination, tmp_path: Pa
         store=RecordStore(tmp_path, "test"),
         limits=QUICK,
     )
-    there.behave = lambda records: (
-        (time.sleep(2.0), TAKEN)[1] if records[0].name == "slow 0" else TAKEN
-    )
+
+    def behave(records: list[Record]) -> Answer:
+        if records[0].name == "slow 0":
+            time.sleep(2.0)
+        return TAKEN
+
+    there.behave = behave
     assert sender.send(finals(1, "slow")).kept == 1
     began = time.monotonic()
     for _ in range(50):

@@ -9,6 +9,8 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
+
 from otel_ext.exporters.spill import SpillFolder
 from otel_ext.exporters.spill_files import SpillName, list_files
 from otel_ext.record.decode import decode_line
@@ -85,9 +87,9 @@ def test_a_file_swapped_for_a_link_or_a_pipe_is_left_alone(tmp_path: Path) -> No
         assert target.read_text() == "precious"
 
 
-def test_the_oldest_is_deleted_when_there_is_no_room(tmp_path: Path) -> None:
+@pytest.mark.parametrize("room", [128 * 1024, 4 * 1024 * 1024])
+def test_the_oldest_is_deleted_when_there_is_no_room(tmp_path: Path, room: int) -> None:
     """The folder stays below its size; what was deleted is counted, the newest is there."""
-    room = 4 * 1024 * 1024
     before = COUNTERS.value("remote.spill_evicted")
     spill = SpillFolder(tmp_path / ".spill", "x", room)
     for part in range(40):
@@ -96,7 +98,8 @@ def test_the_oldest_is_deleted_when_there_is_no_room(tmp_path: Path) -> None:
     names = all_of(spill)
     evicted = COUNTERS.value("remote.spill_evicted") - before
     # The facts of processes stand in the files, too: a line each.
-    assert 40 * 400 - len(names) <= evicted <= 40 * 400 - len(names) + 80
+    files = 40 * 400 * 1_200 // min(room // 4, 1024 * 1024) * 2
+    assert 40 * 400 - len(names) <= evicted <= 40 * 400 - len(names) + files
     assert names[-1] == "39"
     assert "0" not in names
 
@@ -124,6 +127,38 @@ def test_a_file_taken_away_is_followed_by_another(tmp_path: Path) -> None:
     assert chunk is not None
     assert [record.name for record in chunk.records] == ["there 0"]
     assert chunk.records[0].process.resource == {"service.name": "shop"}
+
+
+NO_ROOM = """
+import resource, sys
+from pathlib import Path
+from otel_ext.exporters.spill import SpillFolder
+from tests.resilient.destination import finals
+spill = SpillFolder(Path(sys.argv[1]), "x", 1 << 26)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+batches = 0
+while spill.append(finals(100)):
+    batches += 1
+print(batches)
+"""
+
+
+def test_a_disk_without_room_refuses_a_batch_as_a_whole(tmp_path: Path) -> None:
+    """A write that stops half-way leaves no half of a batch behind."""
+    folder = tmp_path / ".spill"
+    done = subprocess.run(
+        [sys.executable, "-c", NO_ROOM, str(folder)],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    batches = int(done.stdout)
+    assert batches > 0
+    assert "cannot be kept" in done.stderr
+    spill = SpillFolder(folder, "x", ROOM)
+    assert spill.adopt() == 1
+    assert len(all_of(spill)) == batches * 100
 
 
 LEAVING = """

@@ -14,11 +14,8 @@ from opentelemetry.sdk.resources import Resource
 
 from otel_ext.runtime import incarnation
 from otel_ext.runtime.incarnation import Incarnation, boot_id, process_start_time
-from otel_ext.runtime.process_records import (
-    process_end_record,
-    process_record,
-    process_start_record,
-)
+from otel_ext.runtime.process_records import process_end_record, process_start_record
+from tests.programs import execute, python, write_program
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -195,8 +192,28 @@ def test_long_resource_is_bounded() -> None:
     assert resource["…"] == f"<left out: {10_000 - len(resource) + 1} attributes>"
 
 
-def test_program_without_a_main_script(monkeypatch: pytest.MonkeyPatch) -> None:
+# Prints the place that a record names, at once and when the interpreter exits.
+PLACES = """
+import atexit
+from otel_ext.runtime.incarnation import current
+from otel_ext.runtime.process_records import process_record
+
+def say():
+    site = process_record("process.note", current().process_for(None), 1).site
+    print(site.file, site.line, site.function)
+
+say()
+atexit.register(say)
+"""
+
+
+def test_program_without_a_main_script(tmp_path: Path) -> None:
     """An interactive session has no script; its place is unknown."""
-    monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
-    record = process_record("process.note", Incarnation().process_for(None), 1)
-    assert record.site.function == "<unknown>"
+    done = execute(python("-c", PLACES), cwd=tmp_path)
+    assert done.out.splitlines() == ["<unknown> 0 <unknown>"] * 2
+
+
+def test_main_script_is_known_at_exit(tmp_path: Path) -> None:
+    """The last records name the script too, though Python has let go of its name by then."""
+    done = execute(python(write_program(tmp_path, PLACES)), cwd=tmp_path)
+    assert done.out.splitlines() == ["program.py 0 <module>"] * 2

@@ -38,10 +38,10 @@ def load(per_second: float, end: float, done: list[int]) -> None:
     # Not time.sleep, which fails where libfaketime has just set the clock back.
     pause = threading.Event()
     while (now := time.monotonic()) < end:
-        behind = int((now - began) * per_second) - count
-        for number in range(min(behind, 500)):
+        behind = min(int((now - began) * per_second) - count, 1_000)
+        for number in range(behind):
             span = tracer.start_span("load", attributes={"n": number, "text": "x" * 40})
-            span.set_attribute("late", True)
+            span.set_attribute("late", number)
             span.end()
         count += behind
         pause.wait(PERIOD)
@@ -59,7 +59,7 @@ async def hold_in_tasks(end: threading.Event) -> None:
 
     async def hold_one() -> None:
         with trace.get_tracer("soak").start_as_current_span("held in a task"):
-            while not end.is_set():
+            while not end.is_set():  # noqa: ASYNC110 - set by another thread
                 await asyncio.sleep(0.1)
 
     await asyncio.gather(*(hold_one() for _ in range(HELD)))
@@ -79,8 +79,14 @@ def comes_to_rest() -> bool:
 def main() -> None:
     """Carry the load and tell."""
     folder, seconds, rate = sys.argv[1], float(sys.argv[2]), float(sys.argv[3])
-    sizes = {"segment_size": 8 << 20, "retention_size": 64 << 20, "box_size": 2 << 20}
-    handle = otel_ext.configure(output=folder, console="off", owner_grace=0.0, **sizes)
+    handle = otel_ext.configure(
+        output=folder,
+        console="off",
+        owner_grace=0.0,
+        segment_size=8 << 20,
+        retention_size=64 << 20,
+        box_size=2 << 20,
+    )
     done: list[int] = []
     stop = threading.Event()
     end = time.monotonic() + seconds

@@ -105,6 +105,8 @@ def judge(told: dict[str, object], folder: Path) -> dict[str, object]:
     wrong: list[str] = []
     if accepted != written + sum(dropped.values()):
         wrong.append("accepted is not written + dropped")
+    if accepted < 2 * cast("int", told["spans"]):
+        wrong.append("fewer records were accepted than spans were started and ended")
     if grown > MAX_GROWTH_KIB:
         wrong.append(f"memory grew by {grown:.0f} KiB")
     by_mistake = ends_by_mistake(folder)
@@ -135,6 +137,7 @@ def main(seconds: float, rate: float) -> int:
             subprocess.Popen(watch, **pipes) as watcher,  # type: ignore[call-overload]
         ):
             stops = disturb(process, seconds, blocked, clock)
+            assert process.stdout is not None
             assert process.stdout.readline() == "loaded\n"
             blocked.unlink(missing_ok=True)
             clock.write_text(STEPS[0])

@@ -1,0 +1,24 @@
+"""The names of our environment variables, as OpenTelemetry's entry point wants them.
+
+`opentelemetry-instrument` makes an option of each name in this module that begins with
+`OTEL_`: `OTEL_EXT_OUTPUT` becomes `--ext_output`. The names come from the table of
+settings, so none can be missing or out of date.
+"""
+
+from __future__ import annotations
+
+from otel_ext.config import CONFIG_VARIABLE, SETTINGS
+from otel_ext.zero_code import AUTO
+
+__all__: list[str] = []
+
+
+def __dir__() -> list[str]:
+    return sorted({AUTO, CONFIG_VARIABLE, *(setting.env for setting in SETTINGS)})
+
+
+def __getattr__(name: str) -> str:
+    if name in __dir__():
+        return name
+    message = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(message)

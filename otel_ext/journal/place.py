@@ -1,0 +1,48 @@
+"""Where records may be kept: in a folder, or in a file that holds records already."""
+
+from __future__ import annotations
+
+import stat
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["problem_with"]
+
+_WAY_OUT: Final = "Name a folder, or a file whose name ends in .jsonl."
+# Every record begins with a key, and no space before it.
+_BEGINNING: Final = b'{"'
+
+
+def problem_with(path: Path) -> str:
+    """Return why no records may be kept at `path`, as far as what is there tells.
+
+    A device, a pipe or a socket takes none. Nor does a file that holds something
+    else: a name given by mistake must not add records to somebody's program. A
+    name in `.jsonl` says itself what the file is for, even when it is damaged.
+
+    Returns:
+        A sentence and the way out; empty if records may be kept there.
+
+    >>> from pathlib import Path
+    >>> problem_with(Path("/dev/null"))[:52]
+    "'/dev/null' is neither a folder nor a regular file. "
+    >>> problem_with(Path("/no/such/folder"))
+    ''
+    """
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            return ""
+        if not stat.S_ISREG(mode):
+            return f"{str(path)!r} is neither a folder nor a regular file. {_WAY_OUT}"
+        if path.suffix == ".jsonl":
+            return ""
+        with path.open("rb") as file:
+            beginning = file.read(len(_BEGINNING))
+    except (OSError, ValueError):
+        return ""  # missing, or out of reach: that is said when the file is opened
+    if beginning in {b"", _BEGINNING}:
+        return ""
+    return f"{str(path)!r} holds something other than records. {_WAY_OUT}"

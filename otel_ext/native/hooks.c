@@ -1,0 +1,224 @@
+/* The processor's hooks: otel_ext.processors.lifecycle and otel_ext.inflight.table, compiled.
+ *
+ * The Python objects stay what they are; only the steps of the common case are taken
+ * here. For every other case the Python method is called before anything is done.
+ */
+#include "speed.h"
+
+#define LOOK_EVERY 64    /* as _LOOK_EVERY of the processor */
+
+static struct { PyObject *begin, *end, *add, *entry_type, *monotonic_ns; } hooks;
+
+/* Positions in the tuple `_quick` of a processor, and of its table. */
+enum { Q_RESOURCE, Q_PROCESS, Q_NEXT_SEQ, Q_RECORD_ONLY, Q_TABLE, Q_EXPORT, Q_COUNT };
+enum { T_OPEN, T_MAX_SPANS, T_NOTE_COLLECTED, T_LOCAL, T_COUNT };
+
+static PyObject *s_quick, *s_begun, *s_watch, *s_owner, *s_record, *s_born;
+
+PyObject *speed_configure_hooks(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"begin", "end", "add", "entry_type", "monotonic_ns", NULL};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$OOOOO", names, &hooks.begin, &hooks.end,
+                                     &hooks.add, &hooks.entry_type, &hooks.monotonic_ns))
+        return NULL;
+    /* Given once, at import, and kept for as long as the process lives. */
+    Py_INCREF(hooks.begin);
+    Py_INCREF(hooks.end);
+    Py_INCREF(hooks.add);
+    Py_INCREF(hooks.entry_type);
+    Py_INCREF(hooks.monotonic_ns);
+    Py_RETURN_NONE;
+}
+
+/* The tuple `_quick` of `holder`: what its steps need, made anew when one of it changes.
+ * NULL where it has none at the moment, or another one. */
+static PyObject *quick_of(PyObject *holder, Py_ssize_t size)
+{
+    PyObject *quick = PyObject_GetAttr(holder, s_quick);
+    if (quick != NULL && (!PyTuple_CheckExact(quick) || PyTuple_GET_SIZE(quick) != size))
+        Py_CLEAR(quick);
+    return quick;
+}
+
+static PyObject *make_entry(PyObject *table, PyObject *record, PyObject *span)
+{
+    PyObject *of[] = {span, PyTuple_GET_ITEM(table, T_NOTE_COLLECTED)}, *entry = NULL;
+    /* The owner is not there before the thread's first span. */
+    PyObject *owner = PyObject_GetAttr(PyTuple_GET_ITEM(table, T_LOCAL), s_owner);
+    PyObject *born = owner == NULL ? NULL : PyObject_CallNoArgs(hooks.monotonic_ns);
+    if (born != NULL)
+        entry = PyObject_Vectorcall(hooks.entry_type, of, 2, NULL);
+    if (entry != NULL
+        && (set_slot(entry, s_record, record) < 0 || set_slot(entry, s_born, born) < 0
+            || set_slot(entry, s_owner, owner) < 0))
+        Py_CLEAR(entry);
+    Py_XDECREF(owner);
+    Py_XDECREF(born);
+    return entry;
+}
+
+/* 1: added, 0: not of the common kind, -1: error. */
+static int add_quickly(PyObject *table, PyObject *record, PyObject *span, PyObject *key)
+{
+    PyObject *opened = PyTuple_GET_ITEM(table, T_OPEN);
+    if ((PyObject *)Py_TYPE(record) != given.record_type || !PyDict_CheckExact(opened)
+        || PyTuple_GET_ITEM(record, F_TASK) != Py_None
+        || PyDict_GET_SIZE(opened) >= PyLong_AsSsize_t(PyTuple_GET_ITEM(table, T_MAX_SPANS)))
+        return 0;
+    PyObject *entry = make_entry(table, record, span);
+    int added = entry == NULL || PyDict_SetItem(opened, key, entry) < 0 ? -1 : 1;
+    Py_XDECREF(entry);
+    return added;
+}
+
+static int add_entry(PyObject *table, PyObject *record, PyObject *span, PyObject *key)
+{
+    PyObject *quick = quick_of(table, T_COUNT);
+    int added = quick == NULL ? 0 : add_quickly(quick, record, span, key);
+    Py_XDECREF(quick);
+    if (added == 1)
+        return 0;
+    PyObject *args[] = {table, record, span, key};
+    PyErr_Clear();
+    PyObject *done = PyObject_Vectorcall(hooks.add, args, 4, NULL);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+/* The key of the span; NULL if the steps here are not for it, None if it is not recorded. */
+static PyObject *key_of(PyObject *quick, PyObject *span)
+{
+    PyObject *args[] = {span, PyTuple_GET_ITEM(quick, Q_RECORD_ONLY)};
+    PyObject *key = speed_identify(NULL, args, 2);
+    if (key != NULL && key != Py_None
+        && speed_has_resource(span, PyTuple_GET_ITEM(quick, Q_RESOURCE)) != 1)
+        Py_CLEAR(key);
+    return key;
+}
+
+static int export(PyObject *quick, PyObject *record)
+{
+    PyObject *done = PyObject_CallOneArg(PyTuple_GET_ITEM(quick, Q_EXPORT), record);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+/* From time to time, and the first time, it is seen to that somebody watches. */
+static int look(PyObject *self, PyObject *seq)
+{
+    long long number = PyLong_AsLongLong(seq);
+    if (number == -1 && PyErr_Occurred())
+        return -1;
+    if (number % LOOK_EVERY) {
+        PyObject *begun = PyObject_GetAttr(self, s_begun);
+        Py_XDECREF(begun);    /* true and false stay */
+        if (begun == Py_True)
+            return 0;
+    }
+    PyObject *done = PyObject_CallMethodNoArgs(self, s_watch);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+static PyObject *began(PyObject *self, PyObject *quick, PyObject *span, PyObject *key)
+{
+    PyObject *seq = PyObject_CallNoArgs(PyTuple_GET_ITEM(quick, Q_NEXT_SEQ)), *record = NULL;
+    if (seq != NULL) {
+        PyObject *args[] = {span, PyTuple_GET_ITEM(quick, Q_PROCESS), seq};
+        record = speed_capture_start(NULL, args, 3);
+    }
+    int failed = record == NULL
+                 || add_entry(PyTuple_GET_ITEM(quick, Q_TABLE), record, span, key) < 0
+                 || export(quick, record) < 0 || look(self, seq) < 0;
+    Py_XDECREF(seq);
+    Py_XDECREF(record);
+    if (failed)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+PyObject *speed_begin_span(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 2) {
+        PyErr_SetString(PyExc_TypeError, "begin_span(processor, span)");
+        return NULL;
+    }
+    PyObject *quick = quick_of(args[0], Q_COUNT);
+    PyObject *key = quick == NULL ? NULL : key_of(quick, args[1]), *done;
+    if (key == NULL) {
+        PyErr_Clear();
+        done = PyObject_Vectorcall(hooks.begin, args, 2, NULL);
+    }
+    else
+        done = key == Py_None ? Py_NewRef(key) : began(args[0], quick, args[1], key);
+    Py_XDECREF(key);
+    Py_XDECREF(quick);
+    return done;
+}
+
+/* Takes the start record of an open span out of the table; NULL if it is not there. */
+static PyObject *take_start(PyObject *table, PyObject *key)
+{
+    PyObject *quick = quick_of(table, T_COUNT), *start = NULL;
+    PyObject *opened = quick == NULL ? NULL : PyTuple_GET_ITEM(quick, T_OPEN);
+    PyObject *entry = opened == NULL || !PyDict_CheckExact(opened)
+                          ? NULL : PyDict_GetItemWithError(opened, key);
+    if (entry != NULL) {
+        start = PyObject_GetAttr(entry, s_record);
+        if (start != NULL && PyDict_DelItem(opened, key) < 0)
+            Py_CLEAR(start);
+    }
+    Py_XDECREF(quick);
+    return start;
+}
+
+static PyObject *ended(PyObject *quick, PyObject *span, PyObject *start)
+{
+    PyObject *seq = PyObject_CallNoArgs(PyTuple_GET_ITEM(quick, Q_NEXT_SEQ)), *record = NULL;
+    if (seq != NULL) {
+        PyObject *args[] = {span, PyTuple_GET_ITEM(quick, Q_PROCESS), seq, start};
+        record = speed_capture_end(NULL, args, 4);
+    }
+    int failed = record == NULL || export(quick, record) < 0;
+    Py_XDECREF(seq);
+    Py_XDECREF(record);
+    if (failed)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+PyObject *speed_end_span(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 2) {
+        PyErr_SetString(PyExc_TypeError, "end_span(processor, span)");
+        return NULL;
+    }
+    PyObject *quick = quick_of(args[0], Q_COUNT), *start = NULL, *done;
+    PyObject *key = quick == NULL ? NULL : key_of(quick, args[1]);
+    if (key != NULL && key != Py_None)
+        start = take_start(PyTuple_GET_ITEM(quick, Q_TABLE), key);
+    if (start != NULL)
+        done = ended(quick, args[1], start);
+    else if (key == Py_None)
+        done = Py_NewRef(key);
+    else {
+        PyErr_Clear();
+        done = PyObject_Vectorcall(hooks.end, args, 2, NULL);
+    }
+    Py_XDECREF(key);
+    Py_XDECREF(quick);
+    Py_XDECREF(start);
+    return done;
+}
+
+int speed_init_hooks(void)
+{
+    static struct { PyObject **place; const char *text; } const names[] = {
+        {&s_quick, "_quick"}, {&s_begun, "_begun"}, {&s_watch, "_watch"}, {&s_owner, "owner"},
+        {&s_record, "record"}, {&s_born, "born"},
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if ((*names[i].place = PyUnicode_InternFromString(names[i].text)) == NULL)
+            return -1;
+    return 0;
+}

@@ -1,0 +1,190 @@
+/* From a record to the box: otel_ext.exporters.jsonl, .compat and the box's append, compiled.
+ *
+ * Each is bound to the Python object whose steps it takes, and calls that object's
+ * own method for every case but the common one.
+ */
+#include "speed.h"
+
+/* Positions in the tuple `_quick` of an exporter. */
+enum { E_INTRODUCED, E_ACCEPT, E_JOURNAL, E_COUNT };
+
+static PyObject *s_quick, *s_append, *s_export, *s_note_unencoded, *s_note_unwritten;
+static PyObject *s_store, *s_elsewhere;
+
+static PyObject *append(PyObject *box, PyObject *line)
+{
+    PyObject **slot = slot_of(box, s_store);
+    PyObject *store = slot == NULL || *slot == NULL ? PyObject_GetAttr(box, s_store)
+                                                    : Py_NewRef(*slot);
+    PyObject *stored = store == NULL ? NULL : PyObject_CallOneArg(store, line);
+    Py_XDECREF(store);
+    if (stored != NULL) {
+        Py_DECREF(stored);
+        Py_RETURN_TRUE;
+    }
+    if (!PyErr_ExceptionMatches(PyExc_ValueError))
+        return NULL;
+    PyErr_Clear();
+    return PyObject_CallMethodOneArg(box, s_elsewhere, line);
+}
+
+static PyMethodDef append_method = {"append", append, METH_O, "Store one line in the box."};
+
+PyObject *speed_bind_append(PyObject *Py_UNUSED(module), PyObject *box)
+{
+    return PyCFunction_New(&append_method, box);
+}
+
+/* What the steps need, if the exporter has told who the record's process is; else NULL. */
+static PyObject *quick_of(PyObject *exporter, PyObject *record)
+{
+    PyObject *quick = PyObject_GetAttr(exporter, s_quick), *id = NULL;
+    if (quick == NULL || !PyTuple_CheckExact(quick) || PyTuple_GET_SIZE(quick) != E_COUNT
+        || (PyObject *)Py_TYPE(record) != given.record_type)
+        goto uncommon;
+    PyObject *introduced = PyTuple_GET_ITEM(quick, E_INTRODUCED);
+    id = PyObject_GetAttr(PyTuple_GET_ITEM(record, F_PROCESS), config.s_id);
+    if (id == NULL || !PyDict_CheckExact(introduced) || PyDict_Contains(introduced, id) != 1)
+        goto uncommon;
+    Py_DECREF(id);
+    return quick;
+uncommon:
+    Py_XDECREF(id);
+    Py_XDECREF(quick);
+    return NULL;
+}
+
+/* Tells the exporter of the exception that is set; one that ends programs goes on. */
+static PyObject *note_loss(PyObject *exporter, PyObject *name)
+{
+    if (!PyErr_ExceptionMatches(PyExc_Exception))
+        return NULL;
+    PyObject *type, *error, *traceback;
+    PyErr_Fetch(&type, &error, &traceback);
+    PyErr_NormalizeException(&type, &error, &traceback);
+    PyObject *done = PyObject_CallMethodOneArg(exporter, name, error);
+    Py_XDECREF(type);
+    Py_XDECREF(error);
+    Py_XDECREF(traceback);
+    return done;
+}
+
+static PyObject *take(PyObject *exporter, PyObject *quick, PyObject *record)
+{
+    PyObject *accepted = PyObject_CallNoArgs(PyTuple_GET_ITEM(quick, E_ACCEPT));
+    Py_XDECREF(accepted);
+    if (accepted == NULL)
+        return NULL;
+    PyObject *line = speed_encode_line(NULL, record);
+    if (line == NULL)
+        return note_loss(exporter, s_note_unencoded);
+    PyObject *append_line = PyObject_GetAttr(PyTuple_GET_ITEM(quick, E_JOURNAL), s_append);
+    PyObject *taken = append_line == NULL ? NULL : PyObject_CallOneArg(append_line, line);
+    Py_XDECREF(append_line);
+    Py_DECREF(line);
+    if (taken == NULL)
+        return note_loss(exporter, s_note_unwritten);
+    Py_DECREF(taken);
+    Py_RETURN_NONE;
+}
+
+static PyObject *export(PyObject *exporter, PyObject *record)
+{
+    PyObject *quick = quick_of(exporter, record), *done;
+    if (quick != NULL)
+        done = take(exporter, quick, record);
+    else {
+        PyErr_Clear();
+        done = PyObject_CallMethodOneArg(exporter, s_export, record);
+    }
+    Py_XDECREF(quick);
+    return done;
+}
+
+static PyMethodDef export_method = {"export", export, METH_O, "Write one record; never raises."};
+
+PyObject *speed_bind_export(PyObject *Py_UNUSED(module), PyObject *exporter)
+{
+    return PyCFunction_New(&export_method, exporter);
+}
+
+/* `parts`: the exporter of lines, what a redactor needs, and what is called for other records. */
+static PyObject *export_plain(PyObject *parts, PyObject *record)
+{
+    PyObject *exporter = PyTuple_GET_ITEM(parts, 0), *done;
+    PyObject *quick = speed_is_plain(PyTuple_GET_ITEM(parts, 1), record) == 1
+                          ? quick_of(exporter, record) : NULL;
+    if (quick != NULL)
+        done = take(exporter, quick, record);
+    else {
+        PyErr_Clear();
+        done = PyObject_CallOneArg(PyTuple_GET_ITEM(parts, 2), record);
+    }
+    Py_XDECREF(quick);
+    return done;
+}
+
+static PyMethodDef plain_method = {"export", export_plain, METH_O, "Write one record."};
+
+PyObject *speed_bind_plain(PyObject *Py_UNUSED(module), PyObject *parts)
+{
+    if (!PyTuple_CheckExact(parts) || PyTuple_GET_SIZE(parts) != 3
+        || !speed_is_redactor(PyTuple_GET_ITEM(parts, 1))) {
+        PyErr_SetString(PyExc_TypeError, "an exporter, a redactor's tuple, a callable");
+        return NULL;
+    }
+    return PyCFunction_New(&plain_method, parts);
+}
+
+/* `parts`: asked first; called if that says no; called if it says yes, or fails. */
+static PyObject *choose(PyObject *parts, PyObject *argument)
+{
+    PyObject *answer = PyObject_CallNoArgs(PyTuple_GET_ITEM(parts, 0));
+    Py_ssize_t which = answer == Py_False ? 1 : 2;
+    Py_XDECREF(answer);
+    if (answer == NULL) {
+        if (!PyErr_ExceptionMatches(PyExc_Exception))
+            return NULL;
+        PyErr_Clear();
+    }
+    return PyObject_CallOneArg(PyTuple_GET_ITEM(parts, which), argument);
+}
+
+static PyMethodDef choose_method = {"export", choose, METH_O, "Hand one record on."};
+
+PyObject *speed_bind_choice(PyObject *Py_UNUSED(module), PyObject *parts)
+{
+    if (!PyTuple_CheckExact(parts) || PyTuple_GET_SIZE(parts) != 3) {
+        PyErr_SetString(PyExc_TypeError, "a tuple of three callables");
+        return NULL;
+    }
+    return PyCFunction_New(&choose_method, parts);
+}
+
+PyObject *speed_count_lines(PyObject *Py_UNUSED(module), PyObject *lines)
+{
+    Py_buffer view;
+    if (PyObject_GetBuffer(lines, &view, PyBUF_SIMPLE) < 0)
+        return NULL;
+    Py_ssize_t found = 0;
+    const char *at = view.buf, *end = at + view.len;
+    while (at < end && (at = memchr(at, '\n', (size_t)(end - at))) != NULL) {
+        found++;
+        at++;
+    }
+    PyBuffer_Release(&view);
+    return PyLong_FromSsize_t(found);
+}
+
+int speed_init_path(void)
+{
+    static struct { PyObject **place; const char *text; } const names[] = {
+        {&s_quick, "_quick"}, {&s_append, "append"}, {&s_export, "export"},
+        {&s_note_unencoded, "note_unencoded"}, {&s_note_unwritten, "note_unwritten"},
+        {&s_store, "_store"}, {&s_elsewhere, "_append_elsewhere"},
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if ((*names[i].place = PyUnicode_InternFromString(names[i].text)) == NULL)
+            return -1;
+    return 0;
+}

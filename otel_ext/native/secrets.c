@@ -1,0 +1,178 @@
+/* Whether a record surely holds no secret: otel_ext.redaction.redactor's own quick look, compiled.
+ *
+ * "No" only means that Python has to look; nothing is remembered and nothing changed here.
+ */
+#include "speed.h"
+
+#define SEEN 256
+#define LONGEST_SEEN 512
+
+/* Positions in the tuple `quick` of a redactor. */
+enum { R_PROCESSES, R_VERDICTS, R_CLEAN_KEY, R_CLEAN_TEXTS, R_IS_SUSPICIOUS, R_SHORTEST,
+       R_LONGEST, R_LEAST_CARD, R_COUNT };
+
+static PyObject *s_name, *s_description;
+
+int speed_is_redactor(PyObject *quick)
+{
+    return PyTuple_CheckExact(quick) && PyTuple_GET_SIZE(quick) == R_COUNT
+           && PyDict_CheckExact(PyTuple_GET_ITEM(quick, R_PROCESSES))
+           && PyDict_CheckExact(PyTuple_GET_ITEM(quick, R_VERDICTS))
+           && PyAnySet_CheckExact(PyTuple_GET_ITEM(quick, R_CLEAN_TEXTS));
+}
+
+static Py_ssize_t limit(PyObject *quick, int which)
+{
+    return PyLong_AsSsize_t(PyTuple_GET_ITEM(quick, which));
+}
+
+/* All of these: 1: surely clean, 0: not surely, -1: error. */
+
+static int is_known(PyObject *quick, PyObject *text)
+{
+    return PySet_Contains(PyTuple_GET_ITEM(quick, R_CLEAN_TEXTS), text);
+}
+
+/* Texts found clean a moment ago, and by which expression. The end of a span has the same
+ * objects as its start; a program's constants are the same objects each time. */
+static struct { PyObject *text, *by; } seen[SEEN];
+
+static void remember(size_t at, PyObject *text, PyObject *by)
+{
+    PyObject *old_text = seen[at].text, *old_by = seen[at].by;
+    Py_INCREF(text);
+    Py_INCREF(by);
+    seen[at].text = text;
+    seen[at].by = by;
+    Py_XDECREF(old_text);
+    Py_XDECREF(old_by);
+}
+
+static int is_clean_text(PyObject *quick, PyObject *text)
+{
+    PyObject *is_suspicious = PyTuple_GET_ITEM(quick, R_IS_SUSPICIOUS);
+    Py_ssize_t size = PyUnicode_GET_LENGTH(text);
+    size_t at = ((size_t)text >> 4) % SEEN;
+    if (size < limit(quick, R_SHORTEST)
+        || (seen[at].text == text && seen[at].by == is_suspicious))
+        return 1;
+    int known = is_known(quick, text);
+    if (known || size > limit(quick, R_LONGEST))
+        return known;
+    PyObject *found = PyObject_CallOneArg(is_suspicious, text);
+    Py_XDECREF(found);
+    if (found != Py_None)
+        return found == NULL ? -1 : 0;
+    if (size <= LONGEST_SEEN)
+        remember(at, text, is_suspicious);
+    return 1;
+}
+
+/* A text that stands in an attribute of something that many records share. */
+static int is_clean_held(PyObject *quick, PyObject *holder, PyObject *name, int must_be_known)
+{
+    if (holder == Py_None)
+        return 1;
+    PyObject **slot = slot_of(holder, name);
+    PyObject *text = slot != NULL && *slot != NULL ? Py_NewRef(*slot)
+                                                   : PyObject_GetAttr(holder, name);
+    if (text == NULL)
+        return -1;
+    int clean = !PyUnicode_CheckExact(text) ? 0
+                : must_be_known             ? is_known(quick, text)
+                                            : is_clean_text(quick, text);
+    Py_DECREF(text);
+    return clean;
+}
+
+static int is_clean_value(PyObject *quick, PyObject *value)
+{
+    if (PyUnicode_CheckExact(value))
+        return is_clean_text(quick, value);
+    if (value == Py_None || PyBool_Check(value) || PyFloat_CheckExact(value))
+        return 1;
+    if (!PyLong_CheckExact(value))
+        return 0;
+    int overflow;
+    long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
+    return overflow < 0 || (!overflow && number < limit(quick, R_LEAST_CARD));
+}
+
+static int are_clean(PyObject *quick, PyObject *attributes)
+{
+    if (!PyDict_CheckExact(attributes)) {
+        Py_ssize_t size = PyObject_Size(attributes);
+        return size < 0 ? -1 : size == 0;
+    }
+    /* Looking at a text runs the expression's own code and nothing that could change this
+     * dict: it is the record's. */
+    Py_ssize_t position = 0;
+    PyObject *key, *value, *verdicts = PyTuple_GET_ITEM(quick, R_VERDICTS);
+    while (PyDict_Next(attributes, &position, &key, &value)) {
+        if (PyDict_GetItemWithError(verdicts, key) != PyTuple_GET_ITEM(quick, R_CLEAN_KEY))
+            return PyErr_Occurred() ? -1 : 0;
+        int clean = is_clean_value(quick, value);
+        if (clean != 1)
+            return clean;
+    }
+    return 1;
+}
+
+/* The process must be one that was looked at, and had no secret. */
+static int is_clean_process(PyObject *quick, PyObject *process)
+{
+    PyObject *id = PyObject_GetAttr(process, config.s_id);
+    if (id == NULL)
+        return -1;
+    PyObject *known = PyDict_GetItemWithError(PyTuple_GET_ITEM(quick, R_PROCESSES), id);
+    Py_DECREF(id);
+    if (known == NULL)
+        return PyErr_Occurred() ? -1 : 0;
+    return PyTuple_Check(known) && PyTuple_GET_SIZE(known) == 2
+           && PyTuple_GET_ITEM(known, 0) == process && PyTuple_GET_ITEM(known, 1) == process;
+}
+
+static int is_clean_status(PyObject *status)
+{
+    if (status == Py_None || status == config.unset_status)
+        return 1;
+    PyObject *description = PyObject_GetAttr(status, s_description);
+    if (description == NULL)
+        return -1;
+    int empty = PyUnicode_CheckExact(description) && PyUnicode_GET_LENGTH(description) == 0;
+    Py_DECREF(description);
+    return empty;
+}
+
+static int is_empty(PyObject *container)
+{
+    Py_ssize_t size = PyObject_Size(container);
+    return size < 0 ? -1 : size == 0;
+}
+
+#define FIELD(name) PyTuple_GET_ITEM(record, F_##name)
+
+int speed_is_plain(PyObject *quick, PyObject *record)
+{
+    int clean = (PyObject *)Py_TYPE(record) == given.record_type
+                && is_empty(FIELD(EVENTS)) == 1 && is_empty(FIELD(LINKS)) == 1
+                && is_empty(FIELD(EXTRA)) == 1 && is_clean_status(FIELD(STATUS)) == 1
+                && PyUnicode_CheckExact(FIELD(NAME)) && is_known(quick, FIELD(NAME)) == 1
+                && is_clean_held(quick, FIELD(SITE), config.s_fragment, 1) == 1
+                && is_clean_held(quick, FIELD(THREAD), s_name, 1) == 1
+                && is_clean_held(quick, FIELD(TASK), s_name, 0) == 1
+                && PyUnicode_CheckExact(FIELD(LOGGER))
+                && (PyUnicode_GET_LENGTH(FIELD(LOGGER)) == 0
+                    || is_known(quick, FIELD(LOGGER)) == 1)
+                && is_clean_process(quick, FIELD(PROCESS)) == 1
+                && are_clean(quick, FIELD(ATTRIBUTES)) == 1;
+    PyErr_Clear();
+    return clean;
+}
+
+int speed_init_secrets(void)
+{
+    s_name = PyUnicode_InternFromString("name");
+    s_description = PyUnicode_InternFromString("description");
+    return s_name && s_description ? 0 : -1;
+}

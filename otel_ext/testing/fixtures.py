@@ -1,0 +1,56 @@
+"""Fixtures for pytest: `pytest_plugins = ["otel_ext.testing.fixtures"]` in `conftest.py`.
+
+The global tracer provider is left as it is: hand the provider, or the tracer, to
+what is tested.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+
+from otel_ext.processors.lifecycle import LifecycleSpanProcessor
+from otel_ext.testing.capture import RecordCapture
+from otel_ext.testing.clock import FakeClock
+from otel_ext.testing.ids import SequentialIdGenerator
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from opentelemetry.trace import Tracer
+
+__all__ = ["otel_ext_clock", "otel_ext_provider", "otel_ext_records", "otel_ext_tracer"]
+
+
+@pytest.fixture
+def otel_ext_clock() -> FakeClock:
+    """A clock that stands still until the test advances it."""
+    return FakeClock()
+
+
+@pytest.fixture
+def otel_ext_records() -> RecordCapture:
+    """What `otel_ext_provider` and `otel_ext_tracer` record."""
+    return RecordCapture()
+
+
+@pytest.fixture
+def otel_ext_provider(otel_ext_records: RecordCapture) -> Generator[TracerProvider]:
+    """A tracer provider that records into `otel_ext_records`, with ids 1, 2, 3."""
+    provider = TracerProvider(
+        resource=Resource({"service.name": "test"}),
+        id_generator=SequentialIdGenerator(),
+        shutdown_on_exit=False,
+    )
+    provider.add_span_processor(LifecycleSpanProcessor(otel_ext_records))
+    yield provider
+    provider.shutdown()
+
+
+@pytest.fixture
+def otel_ext_tracer(otel_ext_provider: TracerProvider) -> Tracer:
+    """A tracer of `otel_ext_provider`."""
+    return otel_ext_provider.get_tracer("test")

@@ -1,0 +1,146 @@
+"""A program: fork a recording process again and again beside busy threads; look at all they left.
+
+    python fork_storm.py [FORKS]
+
+The parent records by `otel_ext.configure()` on several threads. Each child ends a
+span that it inherited, leaves one open and one to the garbage collector, and then
+exits, exits hard, or is killed. At the end each child must have a file of its own,
+each span one end, and the parent's spans be the parent's. Prints the sums as JSON;
+the tests run it with a few forks, 10,000 is the long form.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+import warnings
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from opentelemetry import trace
+
+import otel_ext
+from otel_ext.journal.recovery import recover
+from tests.durability.kit import assert_ended_once, read
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
+
+DEFAULT_FORKS = 10_000
+HUNG_AFTER = 20.0
+WAYS = ("exits", "exits hard", "is killed")
+
+
+def child(number: int, inherited: Span) -> NoReturn:
+    """Use spans as a child does that knows nothing of its parent's, and end in some way."""
+    faulthandler.dump_traceback_later(HUNG_AFTER)
+    tracer = trace.get_tracer("child")
+    with tracer.start_as_current_span("child"):
+        inherited.end()
+        tracer.start_span("collected")
+    kept = tracer.start_span("kept")
+    if WAYS[number % 3] == "is killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if WAYS[number % 3] == "exits hard":
+        os._exit(0)
+    del kept
+    sys.exit(0)
+
+
+def outcome(pid: int) -> str:
+    """Wait for a child, not longer than it may take; return how it ended."""
+    deadline = time.monotonic() + HUNG_AFTER + 5
+    while time.monotonic() < deadline:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            code = os.waitstatus_to_exitcode(status)
+            return {0: "ended", -9: "killed"}.get(code, f"failed with {code}")
+        time.sleep(0.001)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return "hung"
+
+
+def storm(forks: int) -> Counter[str]:
+    """Fork as often as asked beside busy threads; return how the children ended."""
+    tracer = trace.get_tracer("parent")
+    stop = threading.Event()
+
+    def load() -> None:
+        while not stop.is_set():
+            with tracer.start_as_current_span("busy"):
+                tracer.start_span("inner").end()
+            stop.wait(0.002)
+
+    threads = [threading.Thread(target=load, daemon=True) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    outcomes: Counter[str] = Counter()
+    for number in range(forks):
+        inherited = tracer.start_span("inherited")
+        pid = os.fork()
+        if pid == 0:
+            child(number, inherited)
+        outcomes[outcome(pid)] += 1
+        inherited.end()
+        if number % 500 == 499:
+            sys.stderr.write(f"forked {number + 1} of {forks}: {dict(outcomes)}\n")
+    stop.set()
+    for thread in threads:
+        thread.join(10)
+    return outcomes
+
+
+def judge(folder: Path, forks: int) -> list[str]:
+    """Return what is wrong with the records that all of them left."""
+    recover(folder)
+    found = read(folder)
+    wrong: list[str] = []
+    try:
+        assert_ended_once(found)
+    except AssertionError as error:
+        wrong.append(f"a span without one end: {str(error)[:300]}")
+    inherited = found.phase("end", "inherited")
+    parents = {end.process.id for end in inherited}
+    children = {start.process.id for start in found.phase("start", "child")}
+    if len(inherited) != forks or len(parents) != 1 or any(end.abandoned for end in inherited):
+        wrong.append("a span of the parent was ended by a child")
+    if len(children) != forks or parents & children:
+        wrong.append(f"{len(children)} children have recorded")
+    if len(found.phase("end", "kept")) != forks or len(found.phase("end", "collected")) != forks:
+        wrong.append("a span that a child left open has no end")
+    if found.skipped or list(folder.glob(".blackbox/*")):
+        wrong.append(f"left behind or damaged: {found.skipped}")
+    return wrong
+
+
+def main(forks: int) -> int:
+    """Fork, look, and tell."""
+    warnings.simplefilter("ignore", DeprecationWarning)  # a fork beside threads, since 3.12
+    folder = Path(tempfile.mkdtemp(prefix="fork-storm-"))
+    parent = os.getpid()
+    try:
+        handle = otel_ext.configure(output=folder, console="off", box_size=256 * 1024)
+        outcomes = storm(forks)
+        handle.shutdown()
+        wrong = judge(folder, forks)
+    finally:
+        if os.getpid() == parent:
+            shutil.rmtree(folder, ignore_errors=True)
+    killed = forks // 3
+    if outcomes != Counter({"ended": forks - killed, "killed": killed}):
+        wrong.append("children ended in other ways than they were to")
+    sys.stdout.write(json.dumps({"forks": forks, **outcomes, "wrong": wrong}) + "\n")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT_FORKS))

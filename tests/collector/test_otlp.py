@@ -1,0 +1,88 @@
+"""Records to the real Collector over OTLP, both ways, and where it sends them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_ext.record.timestamps import format_ns
+from tests.collector.otelcol import logs, running, settled, spans
+from tests.programs import (
+    OTEL_EXT,
+    SCRIPTS,
+    environment,
+    execute,
+    python,
+    records_in,
+    write_program,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.collector
+
+PROGRAM = """\
+import sqlite3
+import time
+import otel_ext
+import structlog
+from opentelemetry import trace
+
+otel_ext.configure_structlog()
+with trace.get_tracer("shop").start_as_current_span("order", attributes={"cart": {"items": 3}}):
+    structlog.get_logger("shop").warning("low", left=2)
+    sqlite3.connect(":memory:").cursor().execute("SELECT 1")
+    time.sleep(1.0)
+"""
+
+
+def settings(ports: dict[str, int], protocol: str) -> dict[str, str]:
+    """Return the variables that send to the Collector, and with which protocol."""
+    return {
+        "OTEL_EXT_OUTPUT": "traces",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{ports[protocol]}",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": {"grpc": "grpc", "http": "http/protobuf"}[protocol],
+        "OTEL_SERVICE_NAME": "shop",
+    }
+
+
+@pytest.mark.parametrize("way", ["otel-ext run --otlp", "opentelemetry-instrument"])
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+def test_each_kind_of_record_goes_its_way(tmp_path: Path, protocol: str, way: str) -> None:
+    """Spans arrive as spans, starts of long ones as events beside them, logs apart."""
+    program = python(write_program(tmp_path, PROGRAM))
+    with running("otlp.yaml", tmp_path) as ports:
+        wanted = settings(dict(ports), protocol)
+        if way == "opentelemetry-instrument":
+            wanted |= {"OTEL_EXT_AUTO": "true", "OTEL_EXT_OTLP": "true"}
+            wanted |= {f"OTEL_{name}_EXPORTER": "none" for name in ("TRACES", "METRICS", "LOGS")}
+            command = [str(SCRIPTS / "opentelemetry-instrument"), *program]
+        else:
+            command = [OTEL_EXT, "run", "--otlp", "--", *program]
+        done = execute(command, cwd=tmp_path, env=environment(**wanted))
+        assert done.code == 0, done.err
+        settled(lambda: len(spans(tmp_path)), 2, "both spans arrive")
+        settled(lambda: len(logs(tmp_path, "logs")), 1, "the log arrives")
+    ends = {one.name: one for one in records_in(tmp_path / "traces") if one.phase == "end"}
+    assert {(span["name"], span["traceId"], span["spanId"]) for span in spans(tmp_path)} == {
+        (one.name, one.trace_id, one.span_id) for one in ends.values()
+    }
+    assert set(ends) == {"order", "SELECT"}
+    order = ends["order"]
+    (start,) = [log for log in logs(tmp_path, "inflight") if log.event == "otel_ext.span.start"]
+    assert (start.body, start.trace_id, start.span_id) == (
+        "order.start",
+        order.trace_id,
+        order.span_id,
+    )
+    assert format_ns(start.time_ns) == format_ns(order.start_ns or 0)
+    assert start.attributes["cart"] == {"items": 3}
+    (low,) = logs(tmp_path, "logs")
+    assert (low.body, low.span_id, low.severity, low.attributes["left"]) == (
+        "low",
+        order.span_id,
+        13,
+        2,
+    )

@@ -1,0 +1,171 @@
+"""What is made of the answers of a receiver: refusals, partial success, pauses asked for."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from email.utils import formatdate
+from typing import TYPE_CHECKING, NoReturn
+
+import grpc  # type: ignore[import-untyped]
+import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+    ExportLogsPartialSuccess,
+    ExportLogsServiceResponse,
+)
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTracePartialSuccess,
+    ExportTraceServiceResponse,
+)
+
+from otel_ext.exporters.otlp import OtlpSender
+from tests.exporters import samples
+from tests.otlp.sink import Answer, Sink
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from otel_ext.record.model import Record
+
+ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
+
+
+@pytest.fixture
+def receiver(monkeypatch: pytest.MonkeyPatch) -> Generator[Sink, None, None]:
+    """Run a receiver that answers as it is told to, and name it in the environment."""
+    sink = Sink()
+    monkeypatch.setenv(ENDPOINT, f"http://127.0.0.1:{sink.port}")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.5")
+    yield sink
+    sink.close()
+
+
+SPAN = samples.end("work")
+LOG = samples.log("told")
+
+
+@pytest.mark.parametrize("record", [SPAN, LOG])
+@pytest.mark.parametrize(
+    ("status", "retry"), [(400, False), (401, False), (413, False), (503, True), (429, True)]
+)
+def test_only_what_may_succeed_later_is_tried_again(
+    receiver: Sink, record: Record, status: int, retry: bool
+) -> None:
+    """As OTLP says: 429, 502, 503 and 504; the answer is told in the message."""
+    receiver.answer = Answer(status)
+    sender = OtlpSender()
+    result = sender.send([record])
+    assert (result.ok, result.retry) == (False, retry)
+    assert str(status) in result.message
+    sender.close()
+    sender.close()
+
+
+@pytest.mark.parametrize(
+    ("asked", "low", "high"),
+    [
+        ("7", 7, 7),
+        ("", 0, 0),
+        ("soon", 0, 0),
+        ("inf", 0, 0),
+        ("-3", 0, 0),
+        (formatdate(time.time() + 3_600, usegmt=True), 3_000, 3_600),
+    ],
+)
+def test_a_pause_that_is_asked_for_is_handed_on(
+    receiver: Sink, asked: str, low: float, high: float
+) -> None:
+    """In seconds, or as a date; what is neither is no pause."""
+    receiver.answer = Answer(503, retry_after=asked)
+    result = OtlpSender().send([SPAN])
+    assert low <= result.retry_after <= high
+
+
+def test_partial_success_is_read(receiver: Sink) -> None:
+    """What the receiver did not keep of a batch is told, with its reason."""
+    refused = ExportTracePartialSuccess(rejected_spans=2, error_message="too old")
+    body = ExportTraceServiceResponse(partial_success=refused).SerializeToString()
+    receiver.answer = Answer(body=body)
+    result = OtlpSender().send([SPAN])
+    assert (result.ok, result.rejected, result.message) == (True, 2, "too old")
+    lost = ExportLogsPartialSuccess(rejected_log_records=1, error_message="no room")
+    body = ExportLogsServiceResponse(partial_success=lost).SerializeToString()
+    receiver.answer = Answer(body=body)
+    result = OtlpSender().send([LOG])
+    assert (result.ok, result.rejected, result.message) == (True, 1, "no room")
+
+
+def test_an_answer_in_another_language_is_success(receiver: Sink) -> None:
+    """Some receivers answer `{}` whatever they were sent."""
+    receiver.answer = Answer(body=b"{}")
+    result = OtlpSender().send([SPAN, LOG])
+    assert (result.ok, result.rejected) == (True, 0)
+    assert receiver.named("work")
+
+
+def test_nobody_there_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refused connection says nothing about the records."""
+    monkeypatch.setenv(ENDPOINT, "http://127.0.0.1:9")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.5")
+    result = OtlpSender().send([SPAN])
+    assert (result.ok, result.retry) == (False, True)
+    assert "ConnectionError" in result.message
+
+
+class Picky(trace_service_pb2_grpc.TraceServiceServicer):
+    """A gRPC receiver that refuses everything."""
+
+    code = grpc.StatusCode.INVALID_ARGUMENT
+
+    def Export(  # noqa: N802 - the name in the protocol
+        self, request: object, context: grpc.ServicerContext
+    ) -> NoReturn:
+        """Refuse."""
+        context.abort(self.code, "not like this")
+        raise AssertionError
+
+
+@contextmanager
+def grpc_receiver() -> Generator[int, None, None]:
+    """Run a gRPC receiver on a port of loopback."""
+    server = grpc.server(ThreadPoolExecutor(2))
+    add = trace_service_pb2_grpc.add_TraceServiceServicer_to_server  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    add(Picky(), server)  # type: ignore[no-untyped-call]
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield port
+    finally:
+        server.stop(0).wait()
+
+
+def test_a_grpc_receiver_that_refuses_is_not_asked_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The exporter does not tell why it failed: at once and three times means for good."""
+    with grpc_receiver() as port:
+        monkeypatch.setenv(ENDPOINT, f"http://127.0.0.1:{port}")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+        sender = OtlpSender()
+        results = [sender.send([SPAN]) for _ in range(3)]
+        assert [result.retry for result in results] == [True, True, False]
+        assert not any(result.ok for result in results)
+        sender.close()
+
+
+def test_where_another_exporter_sends_spans_ours_does_not(receiver: Sink) -> None:
+    """Spans are left to it; log records are sent all the same."""
+    result = OtlpSender(spans=lambda: False).send([SPAN, LOG])
+    assert result.ok
+    assert not receiver.spans
+    assert receiver.of("otel_ext.log")
+
+
+def test_a_record_that_cannot_be_encoded_loses_only_itself(receiver: Sink) -> None:
+    """A span id that is none costs no other span of the batch."""
+    broken = samples.end("broken", span_id="not hex")
+    result = OtlpSender().send([broken, SPAN, LOG._replace(trace_id="?", span_id="?")])
+    assert result.ok
+    assert [span.name for span in receiver.spans] == ["work"]

@@ -1,0 +1,38 @@
+"""What a span that is sent costs, beside the stock exporter in the same run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.programs import environment, execute, python
+
+if TYPE_CHECKING:
+    from tests.otlp.sink import Collector, Sink
+
+PROGRAM = Path(__file__).parent / "programs" / "cpu_per_span.py"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_a_span_costs_hardly_more_than_with_the_stock_exporter(
+    peers: tuple[Collector, Sink], tmp_path: Path
+) -> None:
+    """CPU time for each final span sent is near that of the stock processor and exporter.
+
+    1.10 is what it is to be at most, on a machine that does nothing else.
+    """
+    collector, _ = peers
+    done = execute(
+        python(PROGRAM, "9", "1500"),
+        cwd=tmp_path,
+        env=environment(**collector.settings("http/protobuf")),
+        timeout=100,
+    )
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    assert found["finals"] >= 10 * 1_500
+    assert found["ratio"] < 1.3, found

@@ -1,0 +1,229 @@
+"""Redaction on the way out: around exporters, in files, on terminals, through `configure`."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+import otel_ext
+from otel_ext.config import load_config
+from otel_ext.errors import ConfigError
+from otel_ext.exporters import CompatExporter, ConsoleExporter, FanOut, JsonlExporter
+from otel_ext.exporters.redacting import RedactingExporter
+from otel_ext.journal.opening import JournalSettings
+from otel_ext.protocols import LineExporter
+from otel_ext.redaction import Redactor
+from otel_ext.runtime.counters import COUNTERS
+from tests.redaction.planted import PROCESS, log, span
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from otel_ext.record.model import Record
+
+SECRET = "hunter2hunter2"  # noqa: S105 - planted
+PROGRAM = """
+import sys
+import structlog
+from opentelemetry import trace
+import otel_ext
+
+otel_ext.configure(output=sys.argv[1], console="off")
+otel_ext.configure_structlog(renderer="json")
+tracer = trace.get_tracer("app")
+secret = {"password": "hunter2hunter2"}
+with tracer.start_as_current_span("GET /?token=hunter2hunter2", attributes=secret) as span:
+    span.set_attribute("db.url", "postgres://app:hunter2hunter2@db/x")
+    structlog.get_logger().info("login token=hunter2hunter2", cookie="hunter2hunter2", n=1)
+    try:
+        with tracer.start_as_current_span("inner"):
+            raise ValueError("password: hunter2hunter2")
+    except ValueError:
+        pass
+"""
+
+
+class Sink:
+    """An exporter that keeps what it gets and is none of lines."""
+
+    leaf = True
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+
+    def export(self, record: Record) -> None:
+        """Keep one record."""
+        self.records.append(record)
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Do nothing."""
+        return True
+
+    def shutdown(self) -> None:
+        """Do nothing."""
+
+
+@pytest.mark.parametrize("style", ["json", "people"])
+def test_the_terminal_shows_no_secret(style: str) -> None:
+    """Lines for people and for programs are both without secrets."""
+    stream = io.StringIO()
+    exporter = RedactingExporter(ConsoleExporter(stream, style=style))  # type: ignore[arg-type]
+    exporter.export(log(name=f"token={SECRET}", attributes={"password": SECRET, "n": 1}))
+    exporter.export(span("start", attributes={"password": SECRET}))
+    exporter.shutdown()
+    assert SECRET not in stream.getvalue()
+    assert "[redacted: password]" in stream.getvalue()
+
+
+def test_the_encoding_is_still_the_wrappers_choice() -> None:
+    """Compat mode selects the encoding through it, and only around an exporter of lines."""
+    stream = io.StringIO()
+    redacting = RedactingExporter(ConsoleExporter(stream, style="json"))
+    assert isinstance(redacting, LineExporter)
+    CompatExporter(redacting).export(log(attributes={"password": SECRET}))
+    line = json.loads(stream.getvalue())
+    assert line["timestamp"] == line["__tracer_meta__"]["timestamp"]
+    assert line["password"] == "[redacted: password]"  # noqa: S105 - a mark
+    assert not isinstance(RedactingExporter(Sink()), LineExporter)
+
+
+def test_an_exporter_of_records_gets_redacted_ones() -> None:
+    """What is queued or sent holds no secret either, nor does the process it names."""
+    sink = Sink()
+    exporter = RedactingExporter(sink)
+    plain = span("start", attributes={"n": 1})
+    exporter.export(plain)
+    exporter.export(span("start", attributes={"password": SECRET}))
+    assert sink.records[0] is plain
+    assert sink.records[1].attributes == {"password": "[redacted: password]"}
+    assert sink.records[1].process is PROCESS
+
+
+def test_exporters_that_share_a_redactor_redact_once() -> None:
+    """A record for several destinations is redacted, and counted, once."""
+    COUNTERS.reset()
+    redactor = Redactor()
+    sinks = Sink(), Sink()
+    lines = ConsoleExporter(io.StringIO(), style="json")
+    fan = FanOut(*(RedactingExporter(one, redactor) for one in (*sinks, lines)))
+    fan.export(log(attributes={"password": SECRET}))
+    assert COUNTERS.value("redacted.password") == 1
+    assert sinks[0].records == sinks[1].records
+
+
+def test_leaf_tells_whether_a_callback_may_start_spans() -> None:
+    """With a function of the program's own the processor watches for recursion."""
+    assert RedactingExporter(Sink()).leaf
+    callback = Redactor(callback=lambda _, value: value)
+    assert not RedactingExporter(Sink(), callback).leaf
+
+
+def test_what_the_file_says_by_itself_is_redacted(tmp_path: Path) -> None:
+    """The lines that begin a file, and open spans that are told again in the next, hold none."""
+    settings = JournalSettings(segment_size=64 * 1024)
+    journal = JsonlExporter(tmp_path, settings=settings)
+    exporter = CompatExporter(RedactingExporter(journal), enabled=False)
+    exporter.export(span("start", attributes={"password": SECRET}))
+    for number in range(200):
+        exporter.export(log(attributes={"filler": "x" * 1_000, "token": SECRET, "n": number}))
+        exporter.force_flush()
+    exporter.shutdown()
+    files = list(tmp_path.glob("*.jsonl"))
+    assert len(files) > 1
+    assert all(SECRET.encode() not in path.read_bytes() for path in files)
+
+
+@pytest.mark.parametrize("mode", ["default", "off"])
+def test_a_program_that_is_configured_is_redacted(tmp_path: Path, mode: str) -> None:
+    """By one call nothing of a secret is in any file or log line, its command line included."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(tmp_path), f"--password={SECRET}", "--token", SECRET],
+        env={
+            **os.environ,
+            "OTEL_EXT_REDACT": mode,
+            "OTEL_RESOURCE_ATTRIBUTES": f"service.api_key={SECRET}",
+        },
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert b"process.start" in written
+    assert b"exception.stacktrace" in written
+    if mode == "off":
+        assert SECRET.encode() in written
+        return
+    # The program's own text stands in its command line, behind `-c`.
+    lines = [line for line in written.splitlines() if b'"process.start"' not in line]
+    assert all(SECRET.encode() not in line for line in lines)
+    (start,) = [line for line in written.splitlines() if b'"process.start"' in line]
+    meta = json.loads(start)["__tracer_meta__"]
+    assert meta["argv"][-3:] == [
+        "--password=[redacted: password]",
+        "--token",
+        "[redacted: token]",
+    ]
+    assert meta["resource"]["service.api_key"] == "[redacted: api-key]"
+    assert SECRET not in done.stdout + done.stderr
+    assert "[redacted: cookie]" in done.stdout
+
+
+def test_a_callback_is_given_in_code(tmp_path: Path) -> None:
+    """`configure(redact_callback=…)` has the function asked about each value."""
+    with otel_ext.configure(
+        output=tmp_path,
+        console="off",
+        redact_callback=lambda path, value: "gone" if path == "user" else value,
+    ) as handle:
+        assert handle.exporter is not None
+        handle.exporter.export(log(attributes={"user": "ann", "n": 1}))
+    (path,) = tmp_path.glob("*.jsonl")
+    assert '"user":"gone","n":1' in path.read_text()
+
+
+def test_what_is_no_function_is_refused(tmp_path: Path) -> None:
+    """A callback that cannot be called is an error of the call that gave it."""
+    with pytest.raises(ConfigError, match="redact_callback"):
+        otel_ext.configure(output=tmp_path, redact_callback="x")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("OTEL_EXT_REDACT", "stict", "Did you mean 'strict'"),
+        ("OTEL_EXT_REDACT_VALUES", r"(a)\1", "backreferences"),
+        ("OTEL_EXT_REDACT_KEYS", r"(?=x)x", "lookarounds"),
+        ("OTEL_EXT_REDACT_SCAN_LIMIT", "10", "1 KiB"),
+        ("OTEL_EXT_REDACT_HMAC_KEY", "too short", "at least 16"),
+    ],
+)
+def test_wrong_settings_say_why(variable: str, value: str, said: str) -> None:
+    """A setting of redaction that cannot be used names itself, its source and the way out."""
+    with pytest.raises(ConfigError) as caught:
+        load_config(file=os.devnull, environ={variable: value})
+    assert said in str(caught.value)
+    assert variable in str(caught.value)
+    if "HMAC" in variable:
+        assert value not in str(caught.value)
+
+
+def test_patterns_come_from_everywhere() -> None:
+    """Text with commas, with lines, and lists give the same patterns."""
+    for given in (r"a{1,3},b[,]c", "a{1,3}\nb[,]c", [r"a{1,3}", "b[,]c"]):
+        config = load_config({"redact_keys": given}, file=os.devnull, environ={})
+        assert config.redaction.keys == ("a{1,3}", "b[,]c")
+
+
+def test_the_key_is_shown_nowhere() -> None:
+    """Neither the settings' own text nor a message shows the key for codes."""
+    key = "a key that nobody may see"
+    config = load_config({"redact_hmac_key": key}, file=os.devnull, environ={})
+    shown = [setting.kind.format(value) for setting, value, _ in config.items()]
+    assert "(set)" in shown
+    assert key not in "".join(shown)

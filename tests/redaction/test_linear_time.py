@@ -1,0 +1,171 @@
+"""No text and no pattern makes redaction take more than time in proportion to the text."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_ext.config.patterns import PatternError, parse_pattern
+from otel_ext.redaction.automaton import Automaton
+from otel_ext.redaction.texts import RedactionRules, TextRedactor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# Ten times the text: a quadratic search takes a hundred times as long.
+GROWTH = 40
+HOSTILE = (
+    "eyJ",
+    "eyJaaaaaaaaaaa.",
+    "a",
+    "a.",
+    "a-",
+    "password",
+    "password=",
+    "password:",
+    'password="',
+    '\\"',
+    'password="\\"',
+    "password={",
+    "password=[[",
+    "authorization: ",
+    "Bearer ",
+    "bearer bearer%20",
+    "basic aaaaaa ",
+    "-----BEGIN ",
+    "-----BEGIN RSA PRIVATE KEY-----",
+    "-----END ",
+    "://",
+    "://a:",
+    "http://a:b@",
+    "http://a:1/",
+    "@",
+    "a@a.",
+    "4",
+    "4 ",
+    "4111 ",
+    "4111-",
+    "A",
+    "AKIA",
+    "sk-",
+    "xoxb-",
+    "SG.",
+    "--a ",
+    "--password ",
+    "=",
+    ":",
+    "=>",
+    "%3d",
+    "a=",
+    " = ",
+    "'",
+    "[redacted: ",
+    "[redacted: a]",
+    "GB82 ",
+    "a" * 40 + "@",
+)
+CLASSIC = (
+    (r"(a+)+$", "a", "!"),
+    (r"(a|a)*b$", "a", "!"),
+    (r"(a|aa)+$", "a", "!"),
+    (r"([a-zA-Z]+)*2", "a", "1"),
+    (r"(.*)*x$", "a", "!"),
+    (r"(\d+)+:$", "1", "!"),
+    (r"a*a*a*a*a*b", "a", "!"),
+    (r"(x+x+)+y", "x", "!"),
+    (r"\w+\w+@", "a", "!"),
+    (r"a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?a?aaaaaaaaaaaaaaaaaaaaaaaa", "a", "b"),
+    (r"(a|b)*a(a|b){12}c", "ab", "!"),
+    (r"x.*y|x", "x", ""),
+    (r"a.*b|a", "a", ""),
+)
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Return the shortest of three times that `work` took."""
+    found: list[float] = []
+    for _ in range(3):
+        start = perf_counter()
+        work()
+        found.append(perf_counter() - start)
+    return min(found)
+
+
+def growth(search: Callable[[str], object], unit: str, tail: str = "") -> float:
+    """Return how many times as long ten times the text takes."""
+    short, long = (unit * (size // len(unit)) + tail for size in (20_000, 200_000))
+    # The best of a few, since other programs take time too.
+    found = seconds(lambda: search(long)) / max(seconds(lambda: search(short)), 1e-3)
+    for _ in range(3):
+        if found < GROWTH:
+            break
+        found = min(found, seconds(lambda: search(long)) / seconds(lambda: search(short)))
+    return found
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("unit", HOSTILE)
+def test_the_default_rules_are_linear(unit: str, strict: bool) -> None:
+    """Ten times as much of a hostile text takes about ten times as long, without any limit."""
+    texts = TextRedactor(RedactionRules(strict=strict, scan_limit=1_000_000))
+    assert growth(texts.redact, unit) < GROWTH
+    assert growth(texts.redact, unit, " password=x") < GROWTH
+
+
+@pytest.mark.parametrize("unit", ["a", "aB", "password", "_", "token-", "a.", "A"])
+def test_judging_a_key_is_linear(unit: str) -> None:
+    """A key of any length is judged in time that grows no faster than it."""
+    assert growth(lambda text: TextRedactor(RedactionRules()).verdict(text), unit) < GROWTH
+
+
+@pytest.mark.parametrize(("pattern", "unit", "tail"), CLASSIC)
+def test_patterns_that_stall_others_are_linear(pattern: str, unit: str, tail: str) -> None:
+    """Patterns known to stall backtracking engines take time in proportion to the text."""
+    automaton = Automaton(parse_pattern(pattern))
+    assert growth(automaton.spans, unit, tail) < GROWTH
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(("pattern", "unit", "tail"), CLASSIC)
+def test_patterns_that_stall_others_do_not_stall_a_record(
+    pattern: str, unit: str, tail: str
+) -> None:
+    """With such a pattern for values, keys and exceptions, a text is done with in an instant."""
+    rules = RedactionRules(values=(pattern,), keys=(pattern,), allow=(pattern,))
+    TextRedactor(rules).redact(unit * 30_000 + tail)
+    TextRedactor(rules).verdict(unit * 30_000 + tail)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "reason"),
+    [
+        (r"(a)\1", "backreferences"),
+        (r"(?=a)a", "lookarounds"),
+        (r"(?<!a)b", "lookarounds"),
+        (r"(?P<n>a)", "(?"),
+        (r"a(?i)b", "(?"),
+        (r"a*?b", "leave the second out"),
+        (r"a++", "leave the second out"),
+        (r"((a{99}){99}){99}", "repeats too much"),
+        (r"a{999}", "repetition"),
+        (r"a{5,2}", "repetition"),
+        (r"a*", "empty"),
+        (r"", "empty"),
+        (r"(a", "("),
+        (r"a)", ")"),
+        (r"[a", "set"),
+        (r"[z-a]", "wrong"),
+        (r"*a", "nothing to repeat"),
+        (r"\bx", "not supported"),
+        (r"^*a", "cannot be repeated"),
+        ("(" * 50 + "a" + ")" * 50, "too many groups"),
+        ("a" * 2_000, "longer"),
+    ],
+)
+def test_what_cannot_be_matched_so_is_refused(pattern: str, reason: str) -> None:
+    """A pattern beyond what an automaton can do is an error that says why, not a surprise later."""
+    with pytest.raises(PatternError) as caught:
+        parse_pattern(pattern)
+    assert reason in str(caught.value)

@@ -1,0 +1,67 @@
+"""The users' patterns find what Python's own regular expressions find."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from otel_ext.config.patterns import PatternError, parse_pattern
+from otel_ext.redaction.automaton import Automaton
+
+ATOMS = st.sampled_from(["a", "b", ".", "[ab]", "[^a]", r"\d", r"\w", "1", "c"])
+PATTERNS = st.recursive(
+    ATOMS,
+    lambda inner: st.one_of(
+        st.tuples(inner, inner).map("".join),
+        st.tuples(inner, inner).map(lambda p: f"({p[0]}|{p[1]})"),
+        st.tuples(inner, st.sampled_from(["+", "*", "?", "{2}", "{1,3}", "{2,}"])).map(
+            lambda p: f"(?:{p[0]}){p[1]}"
+        ),
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    PATTERNS,
+    st.sampled_from(["", "^"]),
+    st.sampled_from(["", "$"]),
+    st.text("abc1 \n", max_size=12),
+)
+def test_it_matches_where_re_does(pattern: str, begin: str, end: str, text: str) -> None:
+    """There is a match exactly where `re` has one, and every character of it is found."""
+    whole = f"{begin}{pattern}{end}"
+    try:
+        automaton = Automaton(parse_pattern(whole))
+    except PatternError:
+        return
+    # `$` is the end itself here, not also the place before a last newline.
+    expected = re.compile(whole.replace("$", r"\Z"))
+    spans = automaton.spans(text)
+    assert automaton.matches(text) == bool(expected.search(text))
+    assert bool(spans) == any(match[0] for match in expected.finditer(text))
+    first = next((match for match in expected.finditer(text) if match[0]), None)
+    if first is not None:
+        assert spans[0][0] == first.start()
+        assert spans[0][1] >= first.end()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "spans"),
+    [
+        (r"EMP-\d{6}", "EMP-123456, EMP-654321", [(0, 10), (12, 22)]),
+        (r"(?i)emp", "Emp EMP", [(0, 3), (4, 7)]),
+        (r"^a", "aa", [(0, 1)]),
+        (r"a$", "aa", [(1, 2)]),
+        (r"[\w.]+@corp\.example", "to ann.b@corp.example!", [(3, 21)]),
+        (r"\{x\}", "{x}", [(0, 3)]),
+        (r"é+", "caféé", [(3, 5)]),
+    ],
+)
+def test_it_tells_where(pattern: str, text: str, spans: list[tuple[int, int]]) -> None:
+    """It tells the longest match from the left, and the next one behind that."""
+    assert Automaton(parse_pattern(pattern)).spans(text) == spans

@@ -1,0 +1,323 @@
+"""What the redactor leaves alone, and what it does with hostile values and callbacks."""
+
+from __future__ import annotations
+
+import datetime as dt
+import pickle
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_ext.errors import ConfigError
+from otel_ext.record.codec import encode_line
+from otel_ext.record.model import Process, SpanEvent
+from otel_ext.record.values import encode_object
+from otel_ext.redaction import RedactionRules, Redactor
+from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.health import health
+from tests.redaction.planted import everywhere, log, span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+HARMLESS: tuple[dict[str, object], ...] = (
+    {"gen_ai.usage.input_tokens": 1_500, "llm.max_tokens": 4_096, "token.type": "bearer"},
+    {"tokenizer": "cl100k", "token_count": 12, "password_changed_at": "2026-11-20"},
+    {"secretary": "ann", "k8s.secret.name": "db", "password.policy": "long", "cookie.count": 3},
+    {"http.request.method": "GET", "url.full": "https://api.example:8443/v1/items/42?page=2&x=a"},
+    {"http.route": "/api/v1/users/{id}", "server.address": "db.internal:5432", "key": "value"},
+    {"db.query.text": "SELECT * FROM users WHERE id = 17 AND name = 'ann'"},
+    {"id": "550e8400-e29b-41d4-a716-446655440000", "hash": "d41d8cd98f00b204e9800998ecf8427e"},
+    {"when": "2026-11-20T16:00:00.000001Z", "epoch_ns": 1_795_196_736_594_628_468},
+    {"epoch_ms": 1_795_196_736_594, "order": "4111111111111112", "n": 4_111_111_111_111_112},
+    {"version": "1.45.1", "author": "bob", "monkey": "x", "passenger": "ann", "compass": "n"},
+    {"message": "basic understanding of bearer bonds", "path": "/var/lib/service_name_of_mine"},
+    {"mail": "ann@example.org", "like": "123-45-6789", "auth.method": "oauth2"},
+    {"git": "ssh://git@github.com/org/repo.git", "link": "https://medium.com/@ann/post"},
+    {"flag": True, "none": None, "ratio": 0.41111111111111111, "nan": float("inf")},
+    {"password": None, "token": False, "secret": ""},
+    {"nested": {"list": [1, "two", {"three": (3.0,)}], "session.count": 5}},
+    {"when": dt.datetime(2026, 11, 20), "id": uuid.UUID(int=7)},  # noqa: DTZ001 - as users do
+    {"feature_flag.key": "new-checkout", "messaging.kafka.message.key": "order-17"},
+    {"token": "[redacted: token]", "note": "token=[redacted: token]"},
+    {"header": "password: null, token=None, secret: '***'"},
+)
+
+
+@pytest.fixture(autouse=True)
+def _fresh_counters() -> Iterator[None]:
+    COUNTERS.reset()
+    yield
+    COUNTERS.reset()
+
+
+def redacted(
+    attributes: Mapping[str, object], rules: RedactionRules | None = None
+) -> Mapping[str, object]:
+    """Return the attributes after redaction."""
+    return Redactor(rules).redact(log(attributes=attributes)).attributes
+
+
+@pytest.mark.parametrize("attributes", HARMLESS, ids=lambda one: next(iter(one)))
+def test_what_is_no_secret_is_left_alone(attributes: dict[str, object]) -> None:
+    """Ordinary data stays as it is, and its record is the same object."""
+    redactor = Redactor()
+    for record in (span("start", attributes=attributes), log(attributes=attributes)):
+        assert redactor.redact(record) is record
+        assert redactor.redact(record._replace(seq=2)).attributes is attributes
+    assert not [name for name in COUNTERS.snapshot() if name.startswith("redacted.")]
+
+
+def test_only_the_secret_goes() -> None:
+    """Of a text with a secret in it, all the rest stays."""
+    found = redacted(
+        {
+            "url": "https://ann:pw@h/p?page=2&token=abc",
+            "dsn": "Server=db;Password=x;Port=1",
+            "cmd": "run --token abc --verbose",
+            "n": 1,
+        }
+    )
+    assert found == {
+        "url": "https://ann:[redacted: url-password]@h/p?page=2&token=[redacted: token]",
+        "dsn": "Server=db;Password=[redacted: password];Port=1",
+        "cmd": "run --token [redacted: token] --verbose",
+        "n": 1,
+    }
+
+
+def test_the_users_objects_are_never_changed() -> None:
+    """Redaction makes new containers; those of the program stay as they were."""
+    inner = {"password": "hunter2", "list": ["token=abc"]}
+    attributes: dict[str, object] = {"outer": inner}
+    assert redacted(attributes) != attributes
+    assert inner == {"password": "hunter2", "list": ["token=abc"]}
+    assert type(redacted(attributes)) is dict
+
+
+def test_everything_redacted_is_counted_by_rule() -> None:
+    """Counters tell how often each rule was applied, and so does the health of the process."""
+    redactor = Redactor()
+    redactor.redact(log(attributes={"password": "a", "x": "token=b; token=c"}))
+    assert COUNTERS.value("redacted.password") == 1
+    assert COUNTERS.value("redacted.token") == 2
+    part = health().part("redaction")
+    assert part is not None
+    assert "password 1" in part.detail
+    assert "token 2" in part.detail
+
+
+def test_equal_values_have_equal_codes() -> None:
+    """With a key, marks can be compared; another key gives other codes; the value is not told."""
+    first = RedactionRules(hmac_key="the first key of 16+")
+    found = [
+        redacted({"password": "hunter2", "text": "password=hunter2"}, rules)
+        for rules in (first, first, RedactionRules(hmac_key="the second key of 16+"))
+    ]
+    assert found[0] == found[1] != found[2]
+    one = found[0]
+    assert one["text"] == f"password={one['password']}"
+    assert "hunter2" not in str(found)
+
+
+def test_patterns_of_the_user() -> None:
+    """Keys and values of the user's own are redacted, and what is allowed stays."""
+    rules = RedactionRules(
+        keys=("iban", "customer.name"), values=(r"EMP-\d{4}",), allow=(r"session\.id", "x-token")
+    )
+    found = redacted(
+        {
+            "payment.IBAN": "DE1",
+            "customerName": "ann",
+            "caribbean": "sea",
+            "note": "by EMP-1234 today",
+            "session.id": "abc",
+            "x-token": "eyJhbGciOiJIUzI1NiJ9.aaaaaa.bbbbbb",
+            "token": "secret",
+        },
+        rules,
+    )
+    assert found == {
+        "payment.IBAN": "[redacted: custom-key]",
+        "customerName": "[redacted: custom-key]",
+        "caribbean": "sea",
+        "note": "by [redacted: custom-value] today",
+        "session.id": "abc",
+        "x-token": "eyJhbGciOiJIUzI1NiJ9.aaaaaa.bbbbbb",
+        "token": "[redacted: token]",
+    }
+
+
+def test_strict_takes_what_tells_of_a_person() -> None:
+    """The strict mode finds mail addresses, social security numbers and the like as well."""
+    found = redacted(
+        {"note": "ann@example.org 123-45-6789", "phone": "+49", "token.type": "x", "n": 1},
+        RedactionRules(strict=True),
+    )
+    assert found == {
+        "note": "[redacted: email] [redacted: ssn]",
+        "phone": "[redacted: personal]",
+        "token.type": "[redacted: token]",
+        "n": 1,
+    }
+
+
+def test_long_texts_are_cut_where_they_may_hold_secrets() -> None:
+    """Behind the limit nothing is looked at, so nothing is kept; a stack trace keeps its end."""
+    text = "a: b\n" * 4_000
+    found = redacted(
+        {"body": text, "exception.stacktrace": f"{text}last line", "plain": "x" * 9_000}
+    )
+    body, stack = str(found["body"]), str(found["exception.stacktrace"])
+    assert body.endswith("characters]")
+    assert len(body) <= 8_192
+    assert stack.endswith("last line")
+    assert len(stack) <= 8_192
+    assert found["plain"] == "x" * 9_000
+    assert COUNTERS.value("redacted.truncated") == 2
+
+
+class Hostile:
+    """A value whose every look at it fails."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("password=hunter2")
+
+    __repr__ = __str__
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("password=hunter2")
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class TwoFaced:
+    """A value that says something harmless first, and a secret the next time."""
+
+    asked = 0
+
+    def __str__(self) -> str:
+        self.asked += 1
+        return "harmless" if self.asked == 1 else "password=hunter2"
+
+
+@pytest.mark.parametrize("value", [Hostile(), {"a": Hostile()}, [Hostile()], TwoFaced()])
+def test_a_hostile_value_loses_only_itself(value: object) -> None:
+    """A value that raises, or changes when it is asked again, leaks nothing and harms no other."""
+    record = Redactor().redact(log(attributes={"before": 1, "bad": value, "token": "hunter2"}))
+    line = encode_line(record)
+    assert b"hunter2" not in line
+    assert b'"before":1' in line
+
+
+def test_containers_without_end_are_cut() -> None:
+    """A list within itself, and data nested too deep, come to an end."""
+    loop: list[object] = ["password=hunter2"]
+    loop.append(loop)
+    deep: object = "password=hunter2"
+    for _ in range(3_000):
+        deep = {"d": deep}
+    line = encode_line(Redactor().redact(log(attributes={"loop": loop, "deep": deep, "n": 1})))
+    assert b"hunter2" not in line
+    assert b"too deep" in line
+    assert b'"n":1' in line
+
+
+def test_a_callback_that_raises_drops_the_value(capfd: pytest.CaptureFixture[str]) -> None:
+    """Where the program's function fails, nothing of the value is left, and nothing is raised."""
+
+    def fail(path: str, value: object) -> object:
+        raise RuntimeError(f"cannot look at {value} of {path}")
+
+    redactor = Redactor(callback=fail)
+    for record in everywhere("planted in here"):
+        if "planted in here" in record.attributes:
+            continue  # keys are not asked about
+        assert b"planted in here" not in encode_line(redactor.redact(record))
+    assert COUNTERS.value("redacted.error") > 0
+    assert "planted" not in capfd.readouterr().err
+    part = health().part("redaction")
+    assert part is not None
+    assert part.state == "degraded"
+
+
+def test_a_callback_decides_first_and_the_rules_have_the_last_word() -> None:
+    """What the function returns is recorded, but for what the rules find in it."""
+    seen: dict[str, object] = {}
+
+    def change(path: str, value: object) -> object:
+        seen[path] = value
+        return {"user": "u-1", "put": "token=abc", "odd": Hostile()}.get(path, value)
+
+    record = span(
+        "end",
+        attributes={"user": "ann", "put": "x", "odd": 1, "password": "p", "deep": {"er": [True]}},
+        events=(SpanEvent("e", 1, {"k": "v"}),),
+    )
+    clean = Redactor(callback=change).redact(record)
+    assert clean.attributes == {
+        "user": "u-1",
+        "put": "token=[redacted: token]",
+        "odd": "<unprintable: Hostile>",
+        "password": "[redacted: password]",
+        "deep": {"er": [True]},
+    }
+    assert seen["events.k"] == "v"
+    assert seen["deep.er"] is True
+    assert seen["name"] == "work"
+    assert "password" not in seen
+
+
+def test_a_record_that_cannot_be_looked_at_is_emptied() -> None:
+    """A mapping that fails as a whole costs its record's data, but not the record."""
+
+    class Broken(dict[str, object]):
+        def items(self) -> object:  # type: ignore[override]
+            raise RuntimeError("hunter2")
+
+    record = log(name="login hunter2", attributes=Broken(a="hunter2"))
+    clean = Redactor().redact(record)
+    line = encode_line(clean)
+    assert b"hunter2" not in line
+    assert clean.seq == record.seq
+    assert clean.time_ns == record.time_ns
+    assert COUNTERS.value("redacted.error") == 1
+
+
+def test_the_command_line_loses_what_follows_an_option() -> None:
+    """`--password hunter2` as two arguments is found, and the arguments around it stay."""
+    process = Process("p", argv=("app", "--password", "hunter2", "-v", "--port", "80", "--token=x"))
+    found = Redactor().redact(span("start", process=process)).process
+    assert found.argv == (
+        "app",
+        "--password",
+        "[redacted: password]",
+        "-v",
+        "--port",
+        "80",
+        "--token=[redacted: token]",
+    )
+    assert found.id == "p"
+
+
+def test_a_pattern_that_cannot_be_used_is_an_error() -> None:
+    """Given in code, a wrong pattern is told when the redactor is made."""
+    with pytest.raises(ConfigError, match="backreferences"):
+        Redactor(RedactionRules(values=(r"(a)\1",)))
+
+
+def test_a_redactor_goes_to_another_process() -> None:
+    """It can be copied by pickling, as loggers are together with their processors."""
+    copy = pickle.loads(pickle.dumps(Redactor(RedactionRules(keys=("iban",)))))  # noqa: S301
+    assert copy.redact(log(attributes={"iban": "x"})).attributes == {
+        "iban": "[redacted: custom-key]"
+    }
+
+
+def test_a_key_that_is_a_secret_is_redacted() -> None:
+    """Keys hold secrets too; two that come out the same are both kept."""
+    tokens = [f"ghp_{letter * 36}" for letter in "ab"]
+    found = redacted(dict.fromkeys(tokens, 1))
+    assert found == {"[redacted: api-key]": 1, "[redacted: api-key]_": 1}
+    assert b"ghp_" not in encode_object(found)

@@ -1,0 +1,101 @@
+"""The circuit breaker by itself, on a clock that the test turns."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from otel_ext.exporters.breaker import CircuitBreaker, RetryLimits
+
+
+class Clock:
+    """A clock that stands still until it is turned."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return self.now
+
+
+def breaker_on(clock: Clock, **limits: float) -> CircuitBreaker:
+    """Return a breaker without jitter; its pauses are whole."""
+    made = RetryLimits(failures=3, pause=limits.get("pause", 1.0), longest_pause=8.0)
+    return CircuitBreaker("test", made, clock=clock, jitter=lambda: 1.0)
+
+
+def opened(breaker: CircuitBreaker) -> None:
+    """Open it."""
+    for _ in range(3):
+        assert breaker.allows()
+        breaker.failed("no answer")
+
+
+def test_it_opens_after_failures_in_a_row() -> None:
+    """A success in between starts the count anew."""
+    breaker = breaker_on(Clock())
+    for _ in range(5):
+        breaker.failed("no answer")
+        breaker.failed("no answer")
+        breaker.succeeded()
+    assert breaker.allows()
+    opened(breaker)
+    assert breaker.state == "open"
+    assert not breaker.allows()
+
+
+def test_half_open_allows_one_try() -> None:
+    """Until the outcome of that try is known nobody else may try."""
+    clock = Clock()
+    breaker = breaker_on(clock)
+    opened(breaker)
+    clock.now += 1.0
+    assert [breaker.allows() for _ in range(3)] == [True, False, False]
+    breaker.succeeded()
+    assert [breaker.allows() for _ in range(3)] == [True, True, True]
+
+
+def test_the_pause_doubles_up_to_its_limit() -> None:
+    """1, 2, 4, 8, 8 seconds; a success makes it 1 again."""
+    clock = Clock()
+    breaker = breaker_on(clock)
+    opened(breaker)
+    pauses = [breaker.wait]
+    for _ in range(4):
+        clock.now += breaker.wait
+        assert breaker.allows()
+        breaker.failed("no answer")
+        pauses.append(breaker.wait)
+    assert pauses == [1.0, 2.0, 4.0, 8.0, 8.0]
+    clock.now += 8.0
+    assert breaker.allows()
+    breaker.succeeded()
+    opened(breaker)
+    assert breaker.wait == 1.0
+
+
+def test_it_waits_for_as_long_as_it_is_asked() -> None:
+    """`Retry-After` opens at once; the jitter only makes it longer, and it has an end."""
+    clock = Clock()
+    breaker = breaker_on(clock)
+    breaker.failed("slow down", retry_after=20.0)
+    assert 20.0 <= breaker.wait <= 22.0
+    clock.now += 30
+    assert breaker.allows()
+    breaker.failed("slow down", retry_after=10.0**9)
+    assert breaker.wait <= 4_000
+
+
+@given(st.integers(1, 10_000), st.floats(0, 1))
+def test_a_pause_is_never_short_nor_endless(failures: int, jitter: float) -> None:
+    """Between half of the shortest and the longest, however often it has failed."""
+    assert 0.25 <= RetryLimits(pause=0.5).pause_after(failures, jitter) <= 30.0
+
+
+@pytest.mark.parametrize("wrong", [{"failures": 0}, {"pause": 0.0}, {"pause": -1.0}])
+def test_wrong_limits_are_refused(wrong: dict[str, int]) -> None:
+    """The error names the number."""
+    with pytest.raises(ValueError, match="=-?[01]"):
+        RetryLimits(**wrong)

@@ -1,0 +1,67 @@
+"""Each guide is followed, from its first command to its last, and shows what one sees."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.guides import ROOT, commands, guides, missing, printed, script
+from tests.programs import environment, free_port
+
+
+def follow(page: Path, folder: Path) -> tuple[int, str]:
+    """Type the commands of a guide; return the exit code and everything printed."""
+    shutil.copytree(ROOT / "examples", folder / "examples")
+    typed = folder.parent / "typed.sh"
+    typed.write_text(script(commands(page), free_port()), "utf-8")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    # Wide enough for every table, and no colours: what a page can show.
+    env = environment(PATH=path, COLUMNS="120", NO_COLOR="1")
+    with subprocess.Popen(
+        ["bash", str(typed)],
+        cwd=folder,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as shell:
+        try:
+            output, _ = shell.communicate(timeout=100)
+        finally:
+            # Its servers too, should the guide have failed to stop them.
+            with suppress(ProcessLookupError):
+                os.killpg(shell.pid, signal.SIGKILL)
+    return shell.returncode, output
+
+
+@pytest.mark.slow
+@pytest.mark.needs("curl")
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("page", guides(), ids=lambda page: page.name)
+def test_a_guide_can_be_followed(page: Path, tmp_path: Path) -> None:
+    """Every command works, and prints the lines that the page shows below it."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    code, output = follow(page, folder)
+    assert code == 0, output
+    assert "Traceback" not in output, output
+    typed = commands(page)
+    for number, command in enumerate(typed):
+        absent = missing(command.shown, printed(output, number, len(typed)))
+        assert not absent, f"after `{command.text}` the page shows {absent}, but:\n{output}"
+
+
+def test_the_guides_are_listed() -> None:
+    """The index of the guides names every one of them, and no other."""
+    folder = ROOT / "docs" / "how-to"
+    text = (folder / "README.md").read_text("utf-8")
+    pages = {page.name for page in folder.glob("*.md")} - {"README.md"}
+    assert {name for name in pages if f"({name})" in text} == pages

@@ -1,0 +1,122 @@
+"""OTLP without code: every span arrives once, whoever else has set up the SDK."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.otlp.sink import collecting
+from tests.programs import (
+    OTEL_EXT,
+    SCRIPTS,
+    environment,
+    execute,
+    python,
+    spans_in,
+    wait_until,
+    write_program,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.otlp.sink import Sink
+
+INSTRUMENT = str(SCRIPTS / "opentelemetry-instrument")
+PROGRAM = """\
+import sqlite3, time
+from opentelemetry import trace
+with trace.get_tracer("test").start_as_current_span("work"):
+    sqlite3.connect(":memory:").cursor().execute("SELECT 1")
+    time.sleep(1.0)
+"""
+OTHER = """\
+from opentelemetry import trace
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+
+class Configurator:
+    def configure(self, **_):
+        trace.set_tracer_provider(TracerProvider(resource=Resource({"service.name": "declared"})))
+"""
+ENTRY_POINTS = "[opentelemetry_configurator]\nanother = another:Configurator\n"
+DECLARED = """\
+file_format: "1.1"
+resource:
+  attributes:
+    - {{name: service.name, value: declared}}
+tracer_provider:
+  processors:
+    - batch: {{exporter: {{otlp_http: {{endpoint: "{endpoint}/v1/traces"}}}}}}
+"""
+NOWHERE = {f"OTEL_{signal}_EXPORTER": "none" for signal in ("TRACES", "METRICS", "LOGS")}
+
+
+def send(folder: Path, command: list[str], protocol: str, **variables: str) -> Sink:
+    """Run the program under `command` with a real collector; return what is behind that."""
+    program = python(write_program(folder, PROGRAM))
+    with collecting(folder) as (collector, sink):
+        env = {**NOWHERE, **collector.settings(protocol), "OTEL_EXT_OUTPUT": "traces"}
+        named = variables.get("OTEL_CONFIG_FILE")
+        if named is not None:
+            text = DECLARED.format(endpoint=env["OTEL_EXPORTER_OTLP_ENDPOINT"])
+            write_program(folder, text, named)
+        done = execute([*command, *program], cwd=folder, env=environment(**{**env, **variables}))
+        assert done.code == 0, done.err
+        assert "otel-ext: OTLP" not in done.err
+        wait_until(lambda: len(sink.spans) >= 2, "the spans arrive")
+        wait_until(lambda: sink.starts("work"), "the start arrives")
+    return sink
+
+
+def assert_each_once(folder: Path, sink: Sink) -> None:
+    """Check that what arrived is what is on record, once."""
+    ends = [one for one in spans_in(folder / "traces") if one.phase == "end"]
+    assert sorted((span.trace_id, span.span_id) for span in sink.spans) == sorted(
+        (one.trace_id, one.span_id) for one in ends
+    )
+    assert sorted(span.name for span in sink.spans) == ["SELECT", "work"]
+    (start,) = sink.starts("work")
+    (work,) = sink.named("work")
+    assert (start.trace_id, start.span_id) == (work.trace_id, work.span_id)
+    assert start.resource["service.name"] == work.resource["service.name"]
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_otel_ext_run_sends(tmp_path: Path, protocol: str) -> None:
+    """`otel-ext run --otlp` sends spans of the program and of the instrumentations."""
+    sink = send(tmp_path, [OTEL_EXT, "run", "--otlp", "--"], protocol)
+    assert_each_once(tmp_path, sink)
+
+
+AUTO = {"OTEL_EXT_AUTO": "true", "OTEL_EXT_OTLP": "true"}
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+@pytest.mark.parametrize("exporter", ["none", "otlp"])
+def test_with_the_official_distribution(tmp_path: Path, protocol: str, exporter: str) -> None:
+    """With an OTLP exporter of the SDK's own, that one sends the spans, and ours do the rest."""
+    sink = send(tmp_path, [INSTRUMENT], protocol, **AUTO, OTEL_TRACES_EXPORTER=exporter)
+    assert_each_once(tmp_path, sink)
+
+
+def test_with_another_configurator(tmp_path: Path) -> None:
+    """A provider that somebody else makes keeps its resource, also on what we send."""
+    write_program(tmp_path, OTHER, "lib/another.py")
+    info = "lib/another-1.0.dist-info"
+    write_program(
+        tmp_path, "Metadata-Version: 2.1\nName: another\nVersion: 1.0\n", f"{info}/METADATA"
+    )
+    write_program(tmp_path, ENTRY_POINTS, f"{info}/entry_points.txt")
+    variables = {"PYTHONPATH": str(tmp_path / "lib"), "OTEL_PYTHON_CONFIGURATOR": "another"}
+    sink = send(tmp_path, [INSTRUMENT], "http/protobuf", **AUTO, **variables)
+    assert_each_once(tmp_path, sink)
+    assert sink.named("work")[0].resource["service.name"] == "declared"
+
+
+def test_with_a_configuration_file(tmp_path: Path) -> None:
+    """An OTLP exporter that OTEL_CONFIG_FILE declares sends the spans; starts come from us."""
+    sink = send(tmp_path, [INSTRUMENT], "http/protobuf", **AUTO, OTEL_CONFIG_FILE="otel.yaml")
+    assert_each_once(tmp_path, sink)
+    assert sink.named("work")[0].resource["service.name"] == "declared"
