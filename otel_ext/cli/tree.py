@@ -188,9 +188,7 @@ def _as_json(traces: list[Trace], running: Mapping[SpanKey, Running], depth: int
             "trace_id": trace.trace_id,
             "start": format_ns(trace.start_ns),
             "spans": [
-                _span(node, running)
-                for node in trace.nodes
-                if not depth or node.depth < depth
+                _span(node, running) for node in trace.nodes if not depth or node.depth < depth
             ],
         }
         for trace in traces

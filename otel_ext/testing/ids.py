@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import count
 
-from opentelemetry.sdk.trace import IdGenerator
+from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 __all__ = ["SequentialIdGenerator"]
 

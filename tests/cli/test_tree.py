@@ -1,0 +1,125 @@
+"""`otel-ext tree`: trees of what ended, runs and was lost."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_ext.cli.tree_forest import make_forest, read_spans
+from otel_ext.exporters import JsonlExporter
+from tests.cli.watched import look, shop
+from tests.exporters.samples import end, start
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from otel_ext.record.model import Record
+
+
+def written(folder: Path, *records: Record) -> None:
+    """Write records into a folder, as a program does."""
+    exporter = JsonlExporter(folder / "traces")
+    for record in records:
+        exporter.export(record)
+    exporter.shutdown()
+
+
+def test_running_and_ended_spans_stand_in_one_tree(tmp_path: Path) -> None:
+    """Each span is under its parent, with its time; those that run are marked."""
+    with shop(tmp_path):
+        done = look(tmp_path, "tree")
+    head, *lines = done.out.splitlines()
+    assert head.startswith("trace ")
+    assert head.endswith("3 spans")
+    assert lines[0].startswith("▶ checkout running ")
+    assert lines[1].startswith("├─ ✓ quick ")
+    assert lines[2].startswith("└─ ▶ pay running ")
+    assert all("shop_one.py:" in line for line in lines)
+    assert (done.code, done.err) == (0, "")
+
+
+def test_what_a_kill_left_open_is_lost(tmp_path: Path) -> None:
+    """Spans of a process that is gone are marked so, also before any recovery."""
+    with shop(tmp_path) as process:
+        process.kill()
+        process.wait()
+    done = look(tmp_path, "tree", "--json", "--running")
+    (trace,) = json.loads(done.out)["traces"]
+    assert [(span["name"], span["depth"], span["state"]) for span in trace["spans"]] == [
+        ("checkout", 0, "lost"),
+        ("quick", 1, "ended"),
+        ("pay", 1, "lost"),
+    ]
+
+
+def test_depth_and_number_of_traces_are_limits(tmp_path: Path) -> None:
+    """`--depth` leaves out lower levels, `--last` earlier traces, `--trace` all others."""
+    above, other = f"{1:016x}", "f" * 32
+    written(
+        tmp_path,
+        start(),
+        start("below", 2, parent_span_id=above),
+        end("below", 2, parent_span_id=above),
+        end(),
+        start("later", 3, trace_id=other),
+        end("later", 3, trace_id=other, took=2),
+    )
+    assert "below" not in look(tmp_path, "tree", "--depth", "1").out
+    last = look(tmp_path, "tree", "--last", "1")
+    assert last.out.count("trace ") == 1
+    assert "1 earlier not shown" in last.err
+    only = look(tmp_path, "tree", "--trace", "FFFF").out
+    assert "later" in only
+    assert "load" not in only
+
+
+def test_errors_and_abandoned_spans_are_named(tmp_path: Path) -> None:
+    """The cause stands behind the time; what names hold cannot command the terminal."""
+    written(tmp_path, start("a\x1b[31m"), end("a\x1b[31m", abandoned="owner-died"))
+    out = look(tmp_path, "tree").out
+    assert "✗ a\\x1b[31m 12.3 ms abandoned: owner-died" in out
+    assert "\x1b" not in out
+
+
+def test_circles_and_missing_parents_lose_no_span() -> None:
+    """Every span is shown once, whatever the parents say; so is a very long chain."""
+    circle = [start("a", 1, parent_span_id=f"{2:016x}"), start("b", 2, parent_span_id=f"{1:016x}")]
+    orphan = start("c", 3, parent_span_id="e" * 16)
+    (trace,) = make_forest([*circle, orphan])
+    assert sorted(node.record.name for node in trace.nodes) == ["a", "b", "c"]
+    chain = [start("n", n, parent_span_id=f"{n - 1:016x}") for n in range(1, 5_001)]
+    (trace,) = make_forest(chain)
+    assert [node.depth for node in trace.nodes] == list(range(5_000))
+    assert max(len(node.branch) for node in trace.nodes) < 200
+
+
+def test_damage_is_passed_over_and_said(tmp_path: Path) -> None:
+    """What is no record costs itself only."""
+    written(tmp_path, start(), end())
+    (file,) = (tmp_path / "traces").glob("*.jsonl")
+    file.write_bytes(b"garbage\n\0\0\0\n" + file.read_bytes() + b'{"torn')
+    spans, skipped = read_spans([tmp_path / "traces"])
+    assert len(spans) == 1
+    assert skipped > 0
+    done = look(tmp_path, "tree")
+    assert "load" in done.out
+    assert "damaged" in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--trace", "abc"], 1, "no such trace"),
+        (["--depth", "x"], 2, "'x' is no whole number"),
+        (["--no-such"], 2, "there is no option"),
+    ],
+)
+def test_nothing_to_show(tmp_path: Path, words: list[str], code: int, said: str) -> None:
+    """Where there is nothing to show, or a mistake, one line says so."""
+    written(tmp_path, start(), end())
+    done = look(tmp_path, "tree", *words)
+    assert (done.code, done.out) == (code, "")
+    assert said in done.err
+    assert "Traceback" not in done.err
