@@ -28,9 +28,6 @@ class RecordCapture:
     ('unset', [])
     """
 
-    leaf = True
-    """It never starts spans."""
-
     def __init__(self) -> None:
         self.records: list[Record] = []
 
