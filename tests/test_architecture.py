@@ -66,8 +66,6 @@ NO_LOGGING_MODULES: Final = ("otel_ext.processors.lifecycle",)
 CAPTURE: Final = "otel_ext.record.capture"
 # The packages for logs, which the SDK still reserves the right to move.
 LOGS: Final = frozenset({"_logs", "_log_exporter"})
-# OpenTelemetry's logs, which one adapter imports.
-LOGS: Final = frozenset({"_logs", "_log_exporter"})
 # Underscored but public: the language and the standard library document them.
 PUBLIC: Final = frozenset(
     {

@@ -26,18 +26,21 @@ from otel_ext.exporters import (
     ConsoleExporter,
     FanOut,
     JsonlExporter,
+    OTLPRecordExporter,
     RecordSpanExporter,
     RedactingExporter,
     ResilientExporter,
     StockSpanExporterAdapter,
 )
+from otel_ext.exporters.remote_queue import RemoteQueue
 from otel_ext.processors import LifecycleSpanProcessor
 from otel_ext.processors.tracer_meta import TracerMetaProcessor, TracerMetaRenderer, TracerMetaTap
 from otel_ext.protocols import RecordExporter, SendResult
+from tests.exporters.receiver import receiving
 from tests.exporters.samples import Noting, end, log, start
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Generator, Sequence
     from pathlib import Path
 
     from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
@@ -186,6 +189,11 @@ COMPONENTS: Final[dict[str, Component]] = {
         lambda _: LifecycleSpanProcessor(Broken()),
         use_processor,
     ),
+    "OTLPRecordExporter": Component(
+        lambda _: OTLPRecordExporter(),
+        lambda _: RemoteQueue(RaisingSender(), name="broken", shutdown_seconds=0.5),
+        use_exporter,
+    ),
     "RecordSpanExporter": Component(
         lambda folder: RecordSpanExporter(JsonlExporter(folder)),
         lambda _: RecordSpanExporter(Broken()),
@@ -227,6 +235,15 @@ def classes() -> set[str]:
         for name in package.__all__
         if inspect.isclass(getattr(package, name))
     }
+
+
+@pytest.fixture(autouse=True, scope="module")
+def receiver() -> Generator[None, None, None]:
+    """Take what is sent over OTLP."""
+    with receiving() as settings, pytest.MonkeyPatch.context() as patch:
+        for name, value in settings.items():
+            patch.setenv(name, value)
+        yield
 
 
 @pytest.fixture(params=sorted(classes() | set(COMPONENTS)))

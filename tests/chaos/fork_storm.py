@@ -112,7 +112,8 @@ def judge(folder: Path, forks: int) -> list[str]:
     parents = {end.process.id for end in inherited}
     children = {start.process.id for start in found.phase("start", "child")}
     if len(inherited) != forks or len(parents) != 1 or any(end.abandoned for end in inherited):
-        wrong.append("a span of the parent was ended by a child")
+        causes = Counter((end.process.id, end.abandoned) for end in inherited)
+        wrong.append(f"a span of the parent was ended by others: {causes.most_common(5)}")
     if len(children) != forks or parents & children:
         wrong.append(f"{len(children)} children have recorded")
     if len(found.phase("end", "kept")) != forks or len(found.phase("end", "collected")) != forks:
@@ -128,7 +129,7 @@ def main(forks: int) -> int:
     folder = Path(tempfile.mkdtemp(prefix="fork-storm-"))
     parent = os.getpid()
     try:
-        handle = otel_ext.configure(output=folder, console="off", box_size=256 * 1024)
+        handle = otel_ext.configure(output=folder, console="off", box_size=4 << 20)
         outcomes = storm(forks)
         handle.shutdown()
         wrong = judge(folder, forks)

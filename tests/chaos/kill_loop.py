@@ -35,6 +35,7 @@ from opentelemetry import trace
 import otel_ext
 from otel_ext.journal.reader import Located, read_records
 from otel_ext.journal.recovery import recover
+from otel_ext.runtime.counters import COUNTERS
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
@@ -64,16 +65,20 @@ NEVER = (
 
 
 class Killed(NamedTuple):
-    """One process: what it had noted, when it was killed, and whether that was its end."""
+    """One process: what it noted, when it was killed, and whether that was its end."""
 
     started: set[str]
     ended: set[str]
     killed_ns: int
     was_killed: bool
+    dropped: int
 
 
 def note(ledger: int, letter: bytes, span: Span) -> None:
-    """Note that a call has returned."""
+    """Note that a call has returned, and first how many records a full box refused so far."""
+    dropped = COUNTERS.value("dropped.queue_full")
+    if dropped:
+        os.write(ledger, b"D%016x" % dropped)
     os.write(ledger, letter + b"%016x" % span.get_span_context().span_id)
 
 
@@ -172,7 +177,8 @@ def kill(pid: int, pipe: int, dice: random.Random) -> Killed:
     whole = [notes[at : at + NOTE].decode() for at in range(0, len(notes) - NOTE + 1, NOTE)]
     started = {one[1:] for one in whole if one[0] == "S"}
     ended = {one[1:] for one in whole if one[0] == "E"}
-    return Killed(started, ended, time.time_ns(), os.WIFSIGNALED(status))
+    dropped = max((int(one[1:], 16) for one in whole if one[0] == "D"), default=0)
+    return Killed(started, ended, time.time_ns(), os.WIFSIGNALED(status), dropped)
 
 
 def read_all(folder: Path, found: Counter[str]) -> list[Record]:
@@ -203,8 +209,12 @@ def check(folder: Path, killed: list[Killed], found: Counter[str]) -> None:
     for one in killed:
         found["starts"] += len(one.started)
         found["ends"] += len(one.ended)
-        found["missing starts"] += len(one.started - starts.keys())
-        found["missing ends"] += len(one.ended - real)
+        no_start, no_end = len(one.started - starts.keys()), len(one.ended - real)
+        found["refused by a full box"] += one.dropped
+        # What a full box refused was counted and said; everything else was promised.
+        if no_start + no_end > one.dropped:
+            found["missing starts"] += no_start
+            found["missing ends"] += no_end
     found["records twice"] += sum(count > 1 for count in keys.values())
     found["spans without one end"] += sum(times[span] != 1 for span in starts)
     found["ends out of time"] += sum(

@@ -132,10 +132,12 @@ def assert_valid(folder: Path) -> None:
 def assert_ended_once(found: Found) -> None:
     """Assert that each span that started has one end, and no record is there twice."""
     keys = Counter((record.process.id, record.seq) for record in found.records)
-    assert [key for key, times in keys.items() if times > 1] == []
+    twice = [key for key, times in keys.items() if times > 1]
+    assert not twice, f"records that are there twice: {twice[:5]}"
     ends = Counter(record.key for record in found.phase("end"))
-    starts = {record.key for record in found.phase("start")}
-    assert {key for key in starts if ends[key] != 1} == set()
+    wrong = {r.key: (r.name, ends[r.key]) for r in found.phase("start") if ends[r.key] != 1}
+    causes = [(e.name, e.process.id, e.abandoned) for e in found.phase("end") if e.key in wrong]
+    assert not wrong, f"spans without one end: {list(wrong.items())[:5]}; {causes[:10]}"
 
 
 def recovered(folder: Path) -> Found:

@@ -36,6 +36,8 @@ NOWHERE = {
     "OTEL_TRACES_EXPORTER": "none",
     "OTEL_METRICS_EXPORTER": "none",
     "OTEL_LOGS_EXPORTER": "none",
+    # It starts a thread while the interpreter exits, which Python 3.12 and newer refuse.
+    "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "logging",
 }
 # What another vendor's package brings: a configurator and an exporter.
 OTHER = """\

@@ -1,0 +1,239 @@
+"""The compiled steps between a hook and the box do what the Python ones do."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from opentelemetry.sdk.trace import TracerProvider
+
+from otel_ext.exporters import CompatExporter, JsonlExporter
+from otel_ext.exporters.redacting import RedactingExporter
+from otel_ext.inflight.tracker import InflightSettings
+from otel_ext.processors import LifecycleSpanProcessor, lifecycle
+from otel_ext.record import codec
+from otel_ext.record.model import Process, Record
+from otel_ext.record.speed import load_speed
+from otel_ext.redaction.redactor import Redactor
+from otel_ext.runtime.counters import COUNTERS
+from tests.processors.spans import Recorder, provider_with
+from tests.programs import records_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+speed = load_speed()
+pytestmark = pytest.mark.skipif(speed is None, reason="the compiled part was not built")
+
+PROCESS = Process("b00t-1-2-cafe0001")
+words = st.sampled_from(
+    [
+        *("GET", "/orders/12", "shop.example", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln"),
+        *("Bearer abcdefghijklmnop", "https://u:pw@h/", "4111 1111 1111 1111", "password=x"),
+        *("AKIAABCDEFGHIJKLMNOP", "é", "a" * 70_000, "", "plain text of some length"),
+    ]
+)
+keys = st.sampled_from(["http.method", "password", "api_key", "n", "set-cookie", "url.path"])
+values = st.one_of(
+    words,
+    st.text(max_size=20),
+    st.integers(),
+    st.sampled_from([4_111_111_111_111_111, 2**64, True, None, 0.5, (1, "Bearer abcdefghijkl")]),
+)
+
+
+def record_of(attributes: dict[str, object], name: str = "GET /orders") -> Record:
+    """Return a start record."""
+    record = Record("span", "start", name, 10**18, 1, PROCESS, attributes=attributes)
+    return record._replace(trace_id="ab" * 16, span_id="cd" * 8)
+
+
+def without_identity(record: Record) -> Record:
+    """Return `record` without what no two spans have in common."""
+    return record._replace(seq=0, trace_id="", span_id="", time_ns=0, start_ns=0)
+
+
+def test_both_ways_through_the_hooks_agree() -> None:
+    """The hooks compiled and in Python make equal records, and keep the table alike."""
+    exporter = Recorder()
+    processor = LifecycleSpanProcessor(exporter)
+    tracer = TracerProvider(shutdown_on_exit=False).get_tracer("t", "1")
+    for begin, end in (
+        (LifecycleSpanProcessor.begin_span, LifecycleSpanProcessor.end_span),
+        (lifecycle.begin_span, lifecycle.end_span),
+    ):
+        with tracer.start_as_current_span("outer", attributes={"a": 1}) as outer:
+            assert not len(processor.tracker.table)
+            begin(processor, outer)  # type: ignore[arg-type]
+            assert len(processor.tracker.table) == 1
+        end(processor, outer)  # type: ignore[arg-type]
+        assert not len(processor.tracker.table)
+    processor.shutdown()
+    spans = [record for record in exporter.records if record.kind == "span"]
+    for slow, quick in zip(spans[:2], spans[2:], strict=True):
+        assert without_identity(slow) == without_identity(quick)
+        assert slow.seq < quick.seq
+
+
+def test_a_full_table_refuses() -> None:
+    """Beyond its bound the table takes no span and counts it; its records go out all the same."""
+    exporter = Recorder()
+    processor = LifecycleSpanProcessor(exporter, inflight=InflightSettings(max_spans=1))
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(processor)
+    before = COUNTERS.value("inflight.refused")
+    spans = [provider.get_tracer("t").start_span("work") for _ in range(3)]
+    assert len(processor.tracker.table) == 1
+    assert COUNTERS.value("inflight.refused") - before == 2
+    for span in spans:
+        span.end()
+    provider.shutdown()
+    phases = [record.phase for record in exporter.records if record.kind == "span"]
+    assert phases == ["start"] * 3 + ["end"] * 3
+
+
+@pytest.mark.parametrize("special", ['"', "\\", "\x00", "\x1f", "\x7f", "é", " ", "!", "~"])
+def test_each_character_is_seen_at_each_place(special: str) -> None:
+    """A text is written alike by both encoders, wherever in it the odd character stands."""
+    for size in range(1, 20):
+        for place in range(size):
+            text = "a" * place + special + "b" * (size - place - 1)
+            record = record_of({text: text}, name=text)
+            assert codec.encode_line(record) == codec.encode_line_python(record)
+
+
+@given(attributes=st.dictionaries(keys, values, max_size=4), name=words)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_no_secret_passes_the_quick_look(
+    tmp_path_factory: pytest.TempPathFactory, attributes: dict[str, object], name: str
+) -> None:
+    """What the compiled look lets pass is what the rules would have left as it is."""
+    assert speed is not None
+    redactor = Redactor()
+    exporter = JsonlExporter(tmp_path_factory.mktemp("j"), open_records=list)
+    exporter.export(record_of({}))
+    handed_on: list[Record] = []
+    assert redactor.quick is not None
+    export: Callable[[Record], None]
+    export = speed.bind_plain((exporter, redactor.quick, handed_on.append))
+    record = record_of(attributes, name)
+    redactor.redact(record)  # so that keys and texts are known
+    export(record)
+    if not handed_on:
+        assert Redactor().redact(record) == record
+    exporter.shutdown()
+
+
+def test_a_plain_record_needs_no_redaction_in_python(tmp_path: Path) -> None:
+    """A second record with the same clean keys is written without Python's look at it."""
+    assert speed is not None
+    redactor = Redactor()
+    exporter = JsonlExporter(tmp_path, open_records=list)
+    handed_on: list[Record] = []
+    assert redactor.quick is not None
+    export: Callable[[Record], None]
+    export = speed.bind_plain((exporter, redactor.quick, handed_on.append))
+    record = record_of({"http.method": "GET", "url.path": "/orders/12"})
+    export(record)
+    assert handed_on == [record]  # neither the exporter nor the redactor knew anything
+    redactor.redact(record)
+    exporter.export(record)
+    export(record._replace(seq=3))
+    assert len(handed_on) == 1
+    exporter.shutdown()
+    assert [one.seq for one in records_in(tmp_path) if one.kind == "span"] == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("answer", "called"), [(False, "second"), (True, "third"), (OSError(), "third")]
+)
+def test_the_switch_is_asked_each_time(answer: object, called: str) -> None:
+    """The compiled switch calls the one way or the other; a failure counts as yes."""
+    assert speed is not None
+    said: list[str] = []
+
+    def ask() -> bool:
+        if isinstance(answer, OSError):
+            raise answer
+        return bool(answer)
+
+    def second(_: Record) -> None:
+        said.append("second")
+
+    def third(_: Record) -> None:
+        said.append("third")
+
+    speed.bind_choice((ask, second, third))(record_of({}))
+    assert said == [called]
+
+
+def test_an_interrupt_while_the_switch_is_asked_goes_on() -> None:
+    """What ends a program is not swallowed on the compiled path."""
+    assert speed is not None
+
+    def interrupt() -> bool:
+        raise KeyboardInterrupt
+
+    export = speed.bind_choice((interrupt, print, print))
+    with pytest.raises(KeyboardInterrupt):
+        export(record_of({}))
+
+
+def test_a_subclass_is_asked(tmp_path: Path) -> None:
+    """An exporter whose `export` is overridden is called, not passed by."""
+    seen: list[Record] = []
+
+    class Own(JsonlExporter):
+        def export(self, record: Record) -> None:
+            seen.append(record)
+            super().export(record)
+
+    provider = provider_with(CompatExporter(Own(tmp_path), enabled=lambda: False))
+    for _ in range(2):
+        provider.get_tracer("t").start_span("work").end()
+    provider.shutdown()
+    assert [record.phase for record in seen if record.kind == "span"] == ["start", "end"] * 2
+
+
+def test_a_journal_that_raises_is_counted(tmp_path: Path) -> None:
+    """Whatever the journal raises is counted and reported, and the hook returns."""
+    exporter = JsonlExporter(tmp_path, open_records=list)
+    export = exporter.quick_export
+    export(record_of({}))
+
+    def fail(_: bytes) -> bool:
+        raise OSError("broken on purpose")
+
+    exporter._journal.append = fail  # noqa: SLF001 - nothing public breaks it
+    before = COUNTERS.value("dropped.write_failed")
+    export(record_of({}))
+    assert COUNTERS.value("dropped.write_failed") - before == 1
+    exporter.shutdown()
+
+
+def test_compat_mode_takes_effect_with_the_next_record(tmp_path: Path) -> None:
+    """Also on the compiled path, with and without redaction."""
+    for redactor in (None, Redactor()):
+        folder = tmp_path / ("redacting" if redactor else "plain")
+        mode = {"compat": False}
+        journal = JsonlExporter(folder, open_records=list)
+        inner = journal if redactor is None else RedactingExporter(journal, redactor)
+        provider = provider_with(CompatExporter(inner, enabled=partial(mode.__getitem__, "compat")))
+        for mode["compat"] in (False, False, True, False):
+            provider.get_tracer("t").start_span("work", attributes={"n": 1}).end()
+        provider.shutdown()
+        (path,) = folder.glob("*.jsonl")
+        spans = [line for line in path.read_bytes().splitlines() if b'"kind":"span"' in line]
+        stamped = [line.startswith(b'{"timestamp"') for line in spans]
+        assert stamped == [False] * 4 + [True] * 2 + [False] * 2
+
+
+@given(st.binary(max_size=200))
+def test_lines_are_counted(data: bytes) -> None:
+    """As many newlines as there are."""
+    assert speed is not None
+    assert speed.count_lines(memoryview(data)) == data.count(b"\n")
