@@ -174,9 +174,11 @@ def test_each_measure_runs(name: str) -> None:
     result = run_measure(name, TINY)
     assert result.tables
     assert all(len(row) == len(table.columns) for table in result.tables for row in table.rows)
-    missing = {one.key for one in TARGETS if one.measure == name} - result.figures.keys()
+    wanted = {one.key for one in TARGETS if one.measure == name}
+    # A peer that is not installed, or rounds too short to tell, are said in a note.
+    excused = {key for key in wanted for note in result.notes if note.startswith(f"{key}:")}
     if find_spec("rotel") is None:
-        missing -= {"requests lost beside OTLP, %"}
+        excused.add("requests lost beside OTLP, %")
     if find_spec("logfire") is None:
-        missing -= {"cpu over logfire pending"}
-    assert not missing, result.notes
+        excused.add("cpu over logfire pending")
+    assert not wanted - excused - result.figures.keys(), result.notes

@@ -218,7 +218,9 @@ def check(folder: Path, killed: list[Killed], found: Counter[str]) -> None:
     found["records twice"] += sum(count > 1 for count in keys.values())
     found["spans without one end"] += sum(times[span] != 1 for span in starts)
     found["ends out of time"] += sum(
-        not starts[end.span_id].time_ns <= end.time_ns <= last_kill for end in ends
+        not starts[end.span_id].time_ns <= end.time_ns <= last_kill
+        for end in ends
+        if end.span_id in starts
     )
     found["left behind"] += sum(1 for _ in folder.glob(".blackbox/*"))
 
@@ -259,9 +261,11 @@ def work(kills: int, seed: int, say: int) -> NoReturn:
             found["kills"] += together
             os.write(say, b".%d\n" % together)
         os.write(say, json.dumps(found).encode() + b"\n")
-        os._exit(0)
-    finally:
         shutil.rmtree(base, ignore_errors=True)
+        os._exit(0)
+    except Exception:  # noqa: BLE001 - said, and seen by the way it ends
+        traceback.print_exc()
+    finally:
         os._exit(1)
 
 
