@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
 
 import otel_ext
 from otel_ext.config import load_config
@@ -177,6 +178,7 @@ def test_a_program_that_is_configured_is_redacted(tmp_path: Path, mode: str) -> 
 def test_a_callback_is_given_in_code(tmp_path: Path) -> None:
     """`configure(redact_callback=…)` has the function asked about each value."""
     with otel_ext.configure(
+        tracer_provider=TracerProvider(),  # the global one can be set only once
         output=tmp_path,
         console="off",
         redact_callback=lambda path, value: "gone" if path == "user" else value,
