@@ -36,7 +36,7 @@ def draw_charts(charts: Iterable[Chart], folder: Path) -> list[str]:
         axes.set_ylabel(chart.unit)
         axes.grid(visible=True, axis="y", color="#e5e9f0", linewidth=0.8)
         axes.set_axisbelow(True)
-        figure.legend(loc="outside lower center", ncols=3, frameon=False)
+        figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=7)
         name = f"{chart.name}.png"
         figure.savefig(folder / name, dpi=110, metadata={"Software": None})
         plot.close(figure)

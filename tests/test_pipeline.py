@@ -7,7 +7,7 @@ import signal
 import sys
 import textwrap
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from opentelemetry import trace
@@ -137,9 +137,7 @@ def test_threads_that_configure_at_once_get_one_handle(tmp_path: Path) -> None:
         ({"box_size": -1}, "box-size"),
     ],
 )
-def test_a_wrong_argument_is_an_error_of_the_call(
-    settings: dict[str, object], expected: str
-) -> None:
+def test_a_wrong_argument_is_an_error_of_the_call(settings: dict[str, Any], expected: str) -> None:
     """A direct call with a wrong setting raises, and nothing is installed."""
     with pytest.raises(ConfigError, match=expected):
         configure(**settings)
@@ -223,7 +221,7 @@ def test_a_sigterm_of_the_program_still_gets_through(tmp_path: Path) -> None:
     try:
         mine = signal.getsignal(signal.SIGTERM)
         provider = TracerProvider()
-        settings = {"handle_sigterm": True, "output": tmp_path}
+        settings: dict[str, Any] = {"handle_sigterm": True, "output": tmp_path}
         with configure(tracer_provider=provider, **settings):
             assert signal.getsignal(signal.SIGTERM) is not mine
             work(provider)

@@ -26,6 +26,7 @@ _RATIOS: Final = {
     "Batch + OTLP encoding": "cpu over Batch + OTLP encoding",
     "logfire pending spans + null exporter": "cpu over logfire pending",
 }
+_ROUNDS: Final = 15
 _SPANS: Final = 2_000  # what the SDK's queue holds before it drops some
 _NS: Final = 1_000.0  # to microseconds
 
@@ -51,7 +52,8 @@ def measure(effort: Effort) -> Result:
             for name, values in cpu.items():
                 values.append(summarise(_added(costs, name)).value / _NS)
         _check(rigs, result, effort)
-    shown = {name: values for name, values in cpu.items() if "disabled" not in name}
+    free = ("otel-ext disabled", "no-op processor")
+    shown = {name: values for name, values in cpu.items() if name not in free}
     result.charts.append(
         Chart("span-cost", "Added CPU of one span", "µs", list(SHAPES), shown, log=True)
     )
@@ -62,7 +64,7 @@ def _alternate(
     rigs: dict[str, Rig], work: Callable[[Tracer, int], None], effort: Effort
 ) -> dict[str, list[Cost]]:
     cases = [Case(name, partial(work, rig.tracer), rig.drain) for name, rig in rigs.items()]
-    rounds = effort.pick(full=21, quick=3, tiny=1)
+    rounds = effort.pick(full=_ROUNDS, quick=3, tiny=1)
     return alternate(cases, rounds=rounds, count=effort.pick(full=_SPANS, quick=1_000, tiny=20))
 
 
@@ -115,7 +117,7 @@ def _show_ratio(of: list[float], to: list[float], bare: list[float]) -> str:
 
 def _check(rigs: dict[str, Rig], result: Result, effort: Effort) -> None:
     """See that everybody did the work: a span that was dropped costs little."""
-    spans = len(SHAPES) * (effort.pick(full=21, quick=3, tiny=1) + 1)
+    spans = len(SHAPES) * (effort.pick(full=_ROUNDS, quick=3, tiny=1) + 1)
     spans *= effort.pick(full=_SPANS, quick=1_000, tiny=20)
     for name, rig in rigs.items():
         rig.drain()

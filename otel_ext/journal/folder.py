@@ -42,6 +42,7 @@ __all__ = [
 ]
 
 _MAX_SKIPPED: Final = 1_000
+_COMPAT: Final = b'{"timestamp":'
 _YOUNG_NS: Final = 10_000_000_000
 _SUB_ID: Final = re.compile(r"(.+-[0-9a-f]{8})\.\d+", re.ASCII)
 
@@ -222,6 +223,11 @@ class IncarnationReader:
         except RecordError:
             last = 0
         return max(min(last, now_ns), min(self.stamp_ns, now_ns))
+
+    @property
+    def is_compat(self) -> bool:
+        """Whether the lines have the timestamp at the top level too."""
+        return self._process_start.startswith(_COMPAT)
 
     def facts(self) -> tuple[Process, ProcessIdentity]:
         """Return the process and its identity, from what says most about it."""

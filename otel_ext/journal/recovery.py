@@ -24,7 +24,7 @@ from otel_ext.journal.liveness import identity_from_id, is_alive, is_this_boot
 from otel_ext.journal.locking import LOCK_SUFFIX, IncarnationLock
 from otel_ext.journal.reader import Line, scan
 from otel_ext.journal.segment import SegmentWriter, Target
-from otel_ext.record.codec import encode_line
+from otel_ext.record.codec import encode_compat_line, encode_line
 from otel_ext.record.model import Process, Record, Status
 from otel_ext.record.timestamps import format_ns
 from otel_ext.runtime.guard import report_problem
@@ -166,7 +166,8 @@ class _Work:
         spans = len(records)
         if spans or not reader.closed:
             records.extend(_closing(process, reader, last_seen_ns, facts))
-        lines = [*waiting, *map(encode_line, records)]
+        encode = encode_compat_line if reader.is_compat else encode_line
+        lines = [*waiting, *map(encode, records)]
         done = Recovered(process, spans, len(waiting), last_seen_ns, None)
         try:
             path = self._write(reader, lines) if lines else None
