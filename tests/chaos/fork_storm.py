@@ -78,7 +78,7 @@ def storm(forks: int) -> Counter[str]:
         while not stop.is_set():
             with tracer.start_as_current_span("busy"):
                 tracer.start_span("inner").end()
-            stop.wait(0.002)
+            stop.wait(0.01)
 
     threads = [threading.Thread(target=load, daemon=True) for _ in range(3)]
     for thread in threads:
@@ -129,7 +129,9 @@ def main(forks: int) -> int:
     folder = Path(tempfile.mkdtemp(prefix="fork-storm-"))
     parent = os.getpid()
     try:
-        handle = otel_ext.configure(output=folder, console="off", box_size=4 << 20)
+        handle = otel_ext.configure(
+            output=folder, console="off", box_size=4 << 20, retention_size=0
+        )
         outcomes = storm(forks)
         handle.shutdown()
         wrong = judge(folder, forks)
