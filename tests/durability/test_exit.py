@@ -107,7 +107,7 @@ def test_an_orderly_exit_says_shutdown_of_open_spans_and_closes_the_account(
 
 TERMINATED = """
     def on_term(number, frame):
-        os.write(1, b"the program's own handler\n")  # print may be under way
+        os.write(1, b"the program's own handler\\n")  # print may be under way
         raise SystemExit(3)
     {install}
     handle = otel_ext.configure(output=sys.argv[1], console="off", handle_sigterm=True)

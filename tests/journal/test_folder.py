@@ -68,7 +68,8 @@ def test_a_reader_needs_only_the_newest_segment(tmp_path: Path) -> None:
     older, newer = tmp_path / f"{DEAD}.jsonl", tmp_path / f"{DEAD}.1.jsonl"
     older.write_bytes(encode_line(start(1, DEAD, name="older")))
     newer.write_bytes(encode_line(start(2, DEAD, name="newer")))
-    os.utime(older, (newer.stat().st_mtime - 60,) * 2)
+    minute_before = newer.stat().st_mtime - 60
+    os.utime(older, (minute_before, minute_before))
     assert names(tmp_path) == ["newer"]
 
 
