@@ -11,6 +11,7 @@ from pathlib import Path
 from time import sleep
 from typing import TYPE_CHECKING, Final
 
+from otel_ext.cli.arguments import line_count
 from otel_ext.cli.ps import places
 from otel_ext.cli.streams import can_show_unicode, painter_for, say, warn, width_of
 from otel_ext.cli.tail_files import Followed
@@ -60,7 +61,7 @@ def register(subparsers: Subparsers) -> None:
     parser.add_argument(
         "-n",
         "--lines",
-        type=_count,
+        type=line_count,
         default=_DEFAULT_LINES,
         metavar="N",
         help=f"begin with the last N records (default: {_DEFAULT_LINES})",
@@ -68,15 +69,6 @@ def register(subparsers: Subparsers) -> None:
     parser.add_argument("--no-follow", action="store_true", help="do not wait for more")
     parser.add_argument("--no-color", action="store_true", help="no colour, whatever the terminal")
     parser.add_argument("--json", action="store_true", help="print the lines as they are")
-
-
-def _count(text: str) -> int:
-    from argparse import ArgumentTypeError  # noqa: PLC0415 - as above
-
-    if text.isdecimal() and text.isascii():
-        return int(text)
-    message = f"{text!r} is no number of lines; give 0 or more"
-    raise ArgumentTypeError(message)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
+from otel_ext.cli.arguments import line_count
 from otel_ext.cli.validate_report import JsonReport, TextReport, progress_bar, safe_text
 from otel_ext.errors import UsageError
 from otel_ext.record.validation import LineReport, validate_stream
@@ -78,21 +79,12 @@ def register(subparsers: Subparsers) -> None:
     )
     parser.add_argument(
         "--max-errors",
-        type=_count,
+        type=line_count,
         default=50,
         metavar="N",
         help="show at most N bad lines; all are counted (default: 50)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object, for programs")
-
-
-def _count(text: str) -> int:
-    from argparse import ArgumentTypeError  # noqa: PLC0415 - as above
-
-    if text.isdecimal() and text.isascii():
-        return int(text)
-    message = f"{text!r} is no number of lines; give 0 or more"
-    raise ArgumentTypeError(message)
 
 
 def run(args: argparse.Namespace) -> int:
