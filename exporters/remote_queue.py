@@ -7,6 +7,7 @@ program's threads only append to it. Final records go first.
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Final
@@ -98,6 +99,7 @@ class RemoteQueue:
         self._shutdown_seconds = shutdown_seconds
         self._health = HealthCell(name, "nothing was sent yet")
         self._closed = False
+        self._stopped = False
         self._begin_anew()
         self._worker = worker or remote_worker()
         self._job = self._worker.every(_INTERVAL, self.run, name)
@@ -163,6 +165,8 @@ class RemoteQueue:
         """
         waiter = _Waiter()
         self._waiters.append(waiter)
+        if self._stopped:
+            self._answer_waiters()
         began = monotonic()
         until = began + timeout_millis / 1000
         self._vain = (began, inf)
@@ -185,7 +189,10 @@ class RemoteQueue:
         left_seconds = self._shutdown_seconds - self._waited_in_vain()
         self.force_flush(int(max(left_seconds, 0.0) * 1000))
         self._job.cancel()
-        left = len(self._inbox.finals) + len(self._inbox.logs)
+        # A flush that came too late for the last run would wait until its time is up.
+        self._stopped = True
+        self._answer_waiters()
+        left = self._left
         if left:
             COUNTERS.add("remote.unsent_at_exit", left)
             report_problem(f"{self.name}: {left} records were not sent", "the time was up")
@@ -193,6 +200,18 @@ class RemoteQueue:
             self.sender.close()
         except Exception as error:  # noqa: BLE001 - a sender is anybody's code
             report_problem(f"{self.name}: closing failed", error)
+
+    @property
+    def _left(self) -> int:
+        return len(self._inbox.finals) + len(self._inbox.logs)
+
+    def _answer_waiters(self) -> None:
+        """Tell all who wait for a flush how it is, since nobody will send any more."""
+        with suppress(IndexError):
+            while True:
+                waiter = self._waiters.popleft()
+                waiter.ok = not self._left
+                waiter.done.release()
 
     def _waited_in_vain(self) -> float:
         """Return for how long a flush waited that failed just now, or waits still."""

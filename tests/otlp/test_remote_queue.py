@@ -219,6 +219,40 @@ def test_a_flush_ends_in_time_whatever_the_destination_does() -> None:
     sender.released.set()
 
 
+def test_a_flush_behind_a_shutdown_is_answered_at_once() -> None:
+    """Nobody sends any more, so it does not wait; it tells whether all had been sent."""
+    queue = queue_to(Keeping())
+    queue.export(samples.end("done", 1))
+    queue.shutdown()
+    began = time.monotonic()
+    assert queue.force_flush(20_000)
+    refusing = queue_to(Keeping(*[SendResult(ok=False, retry=True)] * 99), seconds=0.1)
+    refusing.export(samples.end("done", 1))
+    refusing.shutdown()
+    assert not refusing.force_flush(20_000)
+    assert time.monotonic() - began < 10
+
+
+def test_a_flush_under_way_ends_with_the_shutdown() -> None:
+    """Threads that flush while another shuts down are not left waiting."""
+    queue = queue_to(Keeping(), seconds=0.2)
+    stop = threading.Event()
+
+    def flush_on() -> None:
+        while not stop.is_set():
+            queue.force_flush(20_000)
+
+    threads = [threading.Thread(target=flush_on) for _ in range(4)]
+    began = time.monotonic()
+    for thread in threads:
+        thread.start()
+    queue.shutdown()
+    stop.set()
+    for thread in threads:
+        thread.join(15)
+    assert time.monotonic() - began < 10
+
+
 def test_spans_are_exported_without_waiting() -> None:
     """With a destination that hangs, a record costs the program no time."""
     sender = Stuck()
