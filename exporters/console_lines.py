@@ -203,7 +203,7 @@ class LineRenderer:
         lane = self._lanes.get(owner)
         if lane is not None:
             return lane, ""
-        idle = [key for key, known in list(self._lanes.items()) if known.open <= 0]
+        idle = [key for key, known in self._lanes.copy().items() if known.open <= 0]
         taken = {known.number for known in list(self._lanes.values()) if known.open > 0}
         number = next(number for number in range(len(taken) + 1) if number not in taken)
         for key in idle:

@@ -175,7 +175,7 @@ class Reaper:
     def _report_doomed(self) -> None:
         now = monotonic()
         doomed = self._pending.doomed
-        for key, (entry, died_ns, due) in list(doomed.items()):
+        for key, (entry, died_ns, due) in doomed.copy().items():
             if self._table.get(key) is not entry:
                 del doomed[key]  # ended by somebody else
             elif now >= due:

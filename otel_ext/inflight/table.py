@@ -180,7 +180,8 @@ class InflightTable:
 
     def entries(self) -> list[tuple[Key, Entry]]:
         """Return what is open now, oldest first; a copy that nobody changes."""
-        return list(self._open.items())
+        # A copy first: making pairs may run finalizers, which end spans (Python 3.11 and older).
+        return list(self._open.copy().items())
 
     def get(self, key: Key) -> Entry | None:
         """Return the entry of the open span `key`."""

@@ -24,7 +24,7 @@ _numbers: Final = count()
 
 
 def _run_hooks() -> None:
-    for number, hook in list(_hooks.items()):
+    for number, hook in _hooks.copy().items():
         method = hook()
         if method is None:
             _hooks.pop(number, None)
@@ -46,6 +46,6 @@ def after_fork_in_child(method: Callable[[], None]) -> None:
     # The number 0 is given once, so two threads cannot both install the hook.
     if number == 0 and hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_run_hooks)
-    for stale in [known for known, hook in list(_hooks.items()) if hook() is None]:
+    for stale in [known for known, hook in _hooks.copy().items() if hook() is None]:
         _hooks.pop(stale, None)
     _hooks[number] = WeakMethod(method)

@@ -106,7 +106,7 @@ class Supervisor:
             return
         try:
             now = monotonic()
-            for name, due in list(self._down.items()):
+            for name, due in self._down.copy().items():
                 if due <= now:
                     self._start(name, now, seen=set())
         finally:

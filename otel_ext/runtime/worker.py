@@ -172,7 +172,7 @@ class Worker:
 
     def forget(self, job: Job) -> None:
         """Drop `job` from the list."""
-        for number, known in list(self._jobs.items()):
+        for number, known in self._jobs.copy().items():
             if known is job:
                 self._jobs.pop(number, None)
 
@@ -242,7 +242,7 @@ class Worker:
         Returns:
             Seconds until something is due again.
         """
-        for number, job in list(self._jobs.items()):
+        for number, job in self._jobs.copy().items():
             now = monotonic()
             if job.due > now + _SLACK:
                 continue

@@ -7,7 +7,7 @@ import threading
 import time
 import weakref
 from dataclasses import FrozenInstanceError
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from opentelemetry.trace import SpanContext, set_span_in_context
@@ -15,6 +15,9 @@ from opentelemetry.trace import SpanContext, set_span_in_context
 from otel_ext.inflight import InflightTable, open_spans, span_key
 from otel_ext.runtime.counters import COUNTERS
 from tests.inflight.tracking import Tracking
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 
 
 def test_a_span_is_in_the_table_from_its_start_to_its_end(tracking: Tracking) -> None:
@@ -54,6 +57,38 @@ def test_a_limit_below_zero_is_refused_by_name() -> None:
     """A wrong limit is named with its value and what to use."""
     with pytest.raises(ValueError, match=r"max_spans=-1 is negative: use 0 or more"):
         InflightTable(max_spans=-1)
+
+
+class EndsItsSpan:
+    """An object in a cycle, whose finalizer ends a span in the middle of anything."""
+
+    def __init__(self, span: Span) -> None:
+        self.span = span
+        self.me = self
+
+    def __del__(self) -> None:
+        """End the span."""
+        self.span.end()
+
+
+def test_finalizers_that_end_spans_do_not_disturb_who_looks(tracking: Tracking) -> None:
+    """The garbage is collected while the table is copied, and spans end just then."""
+    kept = [tracking.tracer.start_span(f"kept {number}") for number in range(2_000)]
+    usual = gc.get_threshold()
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            EndsItsSpan(tracking.tracer.start_span("dropped"))
+        gc.set_threshold(gc.get_count()[0] + 200)
+        gc.enable()
+        entries = tracking.table.entries()
+    finally:
+        gc.set_threshold(*usual)
+        gc.enable()
+    gc.collect()
+    assert len(entries) >= len(kept)
+    assert [end.name for end in tracking.ends] == ["dropped"] * 3
 
 
 def test_the_table_keeps_no_span_alive(tracking: Tracking) -> None:
