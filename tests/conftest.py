@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 import shutil
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.figures import take_figures
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
 # Set where the tests must all run: a test that would be skipped fails there.
 NO_SKIPS = "OTEL_EXT_TEST_NO_SKIPS"
+# Under this name a report carries what its test has measured.
+FIGURES = "figures"
 
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -32,12 +37,28 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_runtest_makereport(
     call: pytest.CallInfo[None],
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Turn a skipped test into a failed one where nothing may be skipped."""
+    """Turn a skipped test into a failed one where nothing may be skipped; keep its figures."""
     report = yield
+    report.user_properties.extend((FIGURES, line) for line in take_figures())
     if os.environ.get(NO_SKIPS) and report.skipped and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"skipped, but {NO_SKIPS} is set: {call.excinfo}"
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what the tests have measured."""
+    reports = chain.from_iterable(terminalreporter.stats.values())
+    lines = [
+        str(value)
+        for report in reports
+        for name, value in getattr(report, "user_properties", ())
+        if name == FIGURES
+    ]
+    if lines:
+        terminalreporter.section("figures")
+        for line in lines:
+            terminalreporter.write_line(line)
 
 
 @pytest.hookimpl(wrapper=True)

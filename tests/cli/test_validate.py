@@ -15,6 +15,7 @@ import pytest
 
 from otel_ext.cli.main import main
 from otel_ext.cli.validate_report import progress_bar, safe_text
+from tests.figures import figures
 from tests.record.format_examples import documents, line_of
 
 if TYPE_CHECKING:
@@ -298,5 +299,5 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         out, peak = _peak_of_validating(path)
         assert reason in out
         peaks.append(peak)
-    sys.stdout.write(f"peak memory: {peaks[0] >> 20} and {peaks[1] >> 20} MiB\n")
+    figures("validate", peak=" and ".join(f"{peak >> 20} MiB" for peak in peaks))
     assert peaks[1] - peaks[0] < 16 << 20

@@ -165,8 +165,3 @@ def small_disk(kib: int, place: Path, words: Iterable[str]) -> list[str]:
     mount = f'mount -t tmpfs -o size={kib}k none {place} && exec "$@"'
     flags = "-m" if os.geteuid() == 0 else "-Urm"
     return ["unshare", flags, "sh", "-c", mount, "sh", *words]
-
-
-def figures(name: str, **values: object) -> None:
-    """Print what was measured, for whoever reads the test's output."""
-    print(f"\n{name}: " + ", ".join(f"{key} {value}" for key, value in values.items()))

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from tests.durability.kit import command, figures, told
+from tests.durability.kit import command, told
+from tests.figures import figures
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,13 +16,13 @@ from tests.durability.kit import (
     assert_valid,
     beside,
     command,
-    figures,
     line_of,
     plain,
     read,
     recovered,
     tell,
 )
+from tests.figures import figures
 from tests.programs import OTEL_EXT, wait_until
 
 if TYPE_CHECKING:

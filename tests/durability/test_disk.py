@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from tests.durability.kit import command, figures, plain, small_disk
+from tests.durability.kit import command, plain, small_disk
+from tests.figures import figures
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,13 +15,13 @@ from tests.durability.kit import (
     assert_valid,
     beside,
     command,
-    figures,
     line_of,
     plain,
     read,
     recovered,
     told,
 )
+from tests.figures import figures
 from tests.programs import wait_until
 
 BLOCKED = """

@@ -17,12 +17,12 @@ from tests.durability.kit import (
     assert_valid,
     beside,
     command,
-    figures,
     line_of,
     plain,
     read,
     recovered,
 )
+from tests.figures import figures
 from tests.programs import SCRIPTS, answers, free_port, python, recorded, started, wait_until
 
 if TYPE_CHECKING:

@@ -11,15 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.durability.kit import (
-    assert_ended_once,
-    assert_valid,
-    command,
-    figures,
-    ledger,
-    plain,
-    recovered,
-)
+from tests.durability.kit import assert_ended_once, assert_valid, command, ledger, plain, recovered
+from tests.figures import figures
 from tests.programs import python, recorded, records_in, wait_until
 
 if TYPE_CHECKING:

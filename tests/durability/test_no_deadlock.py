@@ -9,14 +9,8 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from tests.durability.kit import (
-    ROOT,
-    command,
-    figures,
-    plain,
-    read,
-    told,
-)
+from tests.durability.kit import ROOT, command, plain, read, told
+from tests.figures import figures
 
 if TYPE_CHECKING:
     from pathlib import Path

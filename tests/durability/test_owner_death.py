@@ -16,13 +16,13 @@ from tests.durability.kit import (
     assert_ended_once,
     beside,
     command,
-    figures,
     line_of,
     plain,
     read,
     tell,
     told,
 )
+from tests.figures import figures
 from tests.programs import wait_until
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.durability.kit import command, figures, plain
+from tests.durability.kit import command, plain
+from tests.figures import figures
 
 if TYPE_CHECKING:
     from pathlib import Path

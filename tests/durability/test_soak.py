@@ -9,7 +9,8 @@ from typing import cast
 
 import pytest
 
-from tests.durability.kit import ROOT, figures, plain
+from tests.durability.kit import ROOT, plain
+from tests.figures import figures
 
 SECONDS = 20
 RATE = 5_000

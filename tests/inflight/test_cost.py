@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.figures import figures
+
 PROGRAM = Path(__file__).parent / "programs" / "table_cost.py"
 ROOT = Path(__file__).parents[2]
 
@@ -27,7 +29,7 @@ def test_a_hundred_thousand_open_spans_take_less_than_100_mb(plain_environ: dict
     )
     assert done.returncode == 0, done.stderr
     cost: dict[str, int] = json.loads(done.stdout)
-    sys.stdout.write(f"{cost}\n")
+    figures("open spans", **cost)
     assert cost["bytes_per_span"] < 1_000
     # The promise is 1 microsecond amortised; this only finds what is out of all proportion.
     assert cost["add_ns"] < 5_000

@@ -16,6 +16,7 @@ import pytest
 from otel_ext.inflight import open_spans
 from otel_ext.inflight.owners import Owners, ThreadOwner
 from otel_ext.runtime.counters import COUNTERS
+from tests.figures import figures
 from tests.inflight.tracking import Tracking, wait_until
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def test_the_end_of_a_thread_is_seen_within_a_second_and_reported() -> None:
     (record,) = tracking.reap_until(1)
     took = time.monotonic() - died
     assert took < 1.0
-    sys.stdout.write(f"thread's death reported after {took * 1e3:.0f} ms, 200 of them grace\n")
+    figures("death of a thread, 200 ms grace", reported_after=f"{took * 1e3:.0f} ms")
     assert (record.phase, record.abandoned) == ("end", "owner-died")
     assert record.thread is not None
     assert record.thread.name == "short-lived"
@@ -169,7 +170,7 @@ def test_a_finished_task_that_is_still_referenced_is_found() -> None:
     assert record.task is not None
     assert record.task.name == "forgetful"
     assert took < 0.1
-    sys.stdout.write(f"task's end reported after {took * 1e3:.1f} ms\n")
+    figures("end of a task", reported_after=f"{took * 1e3:.1f} ms")
     assert task.done()
 
 

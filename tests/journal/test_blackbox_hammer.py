@@ -12,6 +12,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from otel_ext.runtime.counters import COUNTERS
+from tests.figures import figures
 from tests.journal.making import KIB, line, make_box
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def test_nothing_is_lost_doubled_or_torn(tmp_path: Path) -> None:
     assert COUNTERS.value("dropped.queue_full") - dropped == hammer.refused
     assert len(hammer.taken["signal"]) > 50, "the handler ran"
     assert any(who.startswith("gc-") for who in hammer.taken), "finalizers ran"
-    print(f"\n{sum(out.values())} lines taken, {hammer.refused} refused, {os.cpu_count()} cores")
+    figures("hammered box", taken=sum(out.values()), refused=hammer.refused, cores=os.cpu_count())
 
 
 def test_each_thread_finds_its_lines_in_its_own_order(tmp_path: Path) -> None:

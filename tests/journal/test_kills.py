@@ -13,6 +13,7 @@ import pytest
 
 from otel_ext.journal.reader import Located, read_records
 from otel_ext.journal.recovery import recover
+from tests.figures import figures
 from tests.journal.making import ROOT, program
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def test_random_kills() -> None:
     )
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
-    print(f"\n{told}")
+    figures("random kills", **told)
     assert told["kills"] == int(KILLS)
     assert told["starts"] > told["kills"]
     # A line that was being copied when the kill came, on each of the two threads.
@@ -125,5 +126,5 @@ def test_a_kill_at_every_system_call(tmp_path: Path, call: str) -> None:
             break
         assert done.returncode in {-signal.SIGKILL, 128 + signal.SIGKILL}, done.stderr
         assert number < 60
-    print(f"\n{call}: killed at each of {number - 1}")
+    figures(f"killed at each {call}", kills=number - 1, missing=0)
     assert number > 1

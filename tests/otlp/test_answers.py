@@ -66,9 +66,7 @@ def test_only_what_may_succeed_later_is_tried_again(
 @pytest.mark.parametrize(
     ("asked", "seconds"), [("7", 7), ("", 0), ("soon", 0), ("inf", 0), ("-3", 0)]
 )
-def test_a_pause_that_is_asked_for_is_handed_on(
-    receiver: Sink, asked: str, seconds: float
-) -> None:
+def test_a_pause_that_is_asked_for_is_handed_on(receiver: Sink, asked: str, seconds: float) -> None:
     """In seconds; what is no number is no pause."""
     receiver.answer = Answer(503, retry_after=asked)
     assert OtlpSender().send([SPAN]).retry_after == seconds
