@@ -50,6 +50,7 @@ class CompatExporter:
         self._enabled = enabled is True
         self._ask = None if isinstance(enabled, bool) else enabled
         self.leaf = getattr(inner, "leaf", False) is True
+        self.never_waits = getattr(inner, "never_waits", False) is True
 
     def export(self, record: Record) -> None:
         """Hand one record on, with the timestamp if that is enabled."""

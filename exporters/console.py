@@ -56,6 +56,8 @@ class ConsoleExporter:
     '◆ deployed'
     """
 
+    never_waits = True
+
     def __init__(
         self,
         stream: TextIO | None = None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.deadline import BoundedCalls
 from otel_ext.runtime.guard import report_problem
+from otel_ext.runtime.patience import patient
 
 if TYPE_CHECKING:
     from otel_ext.protocols import RecordExporter
@@ -21,7 +22,8 @@ _SHUTDOWN_SECONDS: Final = 2.0
 class FanOut:
     """Hands each record to all of `exporters`, in their order.
 
-    One that raises is reported, and the others get the record all the same.
+    One that raises is reported, and the others get the record all the same; so they
+    do when one hangs (see `RecordExporter`).
     Flush and shutdown go to all of them at once, each on a thread of its own, so
     one that hangs takes no time from the others and is left behind in the end.
 
@@ -34,23 +36,26 @@ class FanOut:
     True
     """
 
+    never_waits = True
+
     def __init__(
         self, *exporters: RecordExporter, shutdown_seconds: float = _SHUTDOWN_SECONDS
     ) -> None:
-        self._exporters = exporters
+        self._exporters = [patient(one) for one in exporters]
+        self._names = [f"FanOut: {type(one).__name__}" for one in exporters]
         self._shutdown_seconds = shutdown_seconds
-        self._calls = [BoundedCalls(f"FanOut: {type(one).__name__}") for one in exporters]
+        self._calls = [BoundedCalls(name) for name in self._names]
         self._closed = False
         self.leaf = all(getattr(one, "leaf", False) is True for one in exporters)
 
     def export(self, record: Record) -> None:
         """Hand one record to each exporter; never raises."""
-        for exporter in self._exporters:
+        for name, exporter in zip(self._names, self._exporters, strict=True):
             try:
                 exporter.export(record)
             except Exception as error:  # noqa: BLE001 - the next one must get it
                 COUNTERS.add("fanout.failed")
-                report_problem(f"FanOut: {type(exporter).__name__}: a record is lost", error)
+                report_problem(f"{name}: a record is lost", error)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Flush all; whether all of them were done in time."""

@@ -88,6 +88,8 @@ class JsonlExporter:
 
     leaf = True
     """It never starts spans."""
+    never_waits = True
+    """It is called on the user's thread."""
 
     _introduced: dict[str, Process]
     _open: dict[tuple[str, str], Record]

@@ -53,6 +53,7 @@ class RedactingExporter:
         self._encodings: dict[Encoding, Encoding] = {}
         # A callback is anybody's code and may start spans.
         is_leaf = getattr(inner, "leaf", False) is True
+        self.never_waits = getattr(inner, "never_waits", False) is True
         self.leaf = is_leaf and not self._redactor.calls_back
         self._lines = inner if isinstance(inner, LineExporter) else None
         if self._lines is not None:

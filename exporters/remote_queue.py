@@ -76,6 +76,7 @@ class RemoteQueue:
     """
 
     leaf = True
+    never_waits = True
     # When batches that are not full go out, by the monotonic clock.
     _finals_due: float
     _events_due: float

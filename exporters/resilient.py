@@ -60,6 +60,7 @@ class ResilientExporter:
     """
 
     leaf = True
+    never_waits = True
 
     def __init__(
         self,

@@ -124,6 +124,8 @@ class StockSpanExporterAdapter:
     >>> adapter.shutdown()
     """
 
+    never_waits = True
+
     def __init__(
         self, exporter: SpanExporter, *, shutdown_seconds: float = _SHUTDOWN_SECONDS
     ) -> None:

@@ -1,8 +1,6 @@
 """Contracts between the parts, as protocols: implement these to plug in.
 
-The way of a record: a processor makes it, an exporter takes it. `export` is
-called on the thread that started or ended the span, so it must be quick, must
-not block and should not raise (the processor guards it all the same).
+The way of a record: a processor makes it, an exporter takes it.
 """
 
 from __future__ import annotations
@@ -32,12 +30,17 @@ Encoding: TypeAlias = Callable[["Record"], bytes]
 class RecordExporter(Protocol):
     """Takes records and brings them somewhere.
 
+    An exporter that never waits, for a peer, a disk or a lock, says so by an attribute
+    `never_waits = True`. It is called on the thread that started or ended the span.
+    Any other is called on a thread of its own, and that thread is waited for, half a
+    second at most: so one that hangs holds up nobody. What it raises is guarded.
+
     An exporter that never runs code which could start spans may say so by an
     attribute `leaf = True`; the processor then need not watch for recursion.
     """
 
     def export(self, record: Record) -> None:
-        """Take one record; called on the user's thread."""
+        """Take one record."""
         ...
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:

@@ -22,6 +22,7 @@ from otel_ext.runtime import incarnation
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child
 from otel_ext.runtime.guard import report_problem
+from otel_ext.runtime.patience import patient
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,7 +78,7 @@ class LifecycleSpanProcessor(SpanProcessor):
         record_only: bool = False,
         inflight: InflightSettings | None = None,
     ) -> None:
-        self._exporter = exporter
+        self._exporter = exporter = patient(exporter)
         self._record_only = record_only
         self.tracker = Tracker(self._emit, inflight)
         self._table = self.tracker.table

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final, cast
 
 import orjson
@@ -13,8 +13,8 @@ from otel_ext.record.model import FORMAT_VERSION, META_KEY
 from otel_ext.record.timestamps import format_ns
 from otel_ext.record.values import encode_object
 from otel_ext.runtime.counters import COUNTERS
-from otel_ext.runtime.fork import after_fork_in_child
 from otel_ext.runtime.guard import report_problem
+from otel_ext.runtime.patience import patient
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,10 +32,8 @@ FORMATTER_KEYS: Final = ("_record", "_from_structlog")
 _PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 
 
-class _Busy(threading.local):
-    """Whether this thread is inside an exporter that was called from here."""
-
-    value = False
+# Whose exporters the program is inside of here, also where one has a thread of its own.
+_busy: Final[ContextVar[tuple[object, ...]]] = ContextVar("otel_ext_log_recorders", default=())
 
 
 class TracerMeta(dict[str, object]):
@@ -68,21 +66,17 @@ class LogRecorder:
         redact: Callable[[Record], Record] | None = None,
     ) -> None:
         self._exporter = exporter
+        self._target = None if exporter is None else patient(exporter)
         self._compat: bool | Callable[[], bool] = compat
         self._exceptions = exceptions
         self._capturing = LogCapture(exceptions)
         self._redact = redact
         self.capture = self._capturing.capture
-        self._busy = _Busy()
-        after_fork_in_child(self._begin_anew)
 
     @property
     def exporter(self) -> RecordExporter | None:
         """Where the records go; None where they are only rendered."""
         return self._exporter
-
-    def _begin_anew(self) -> None:
-        self._busy = _Busy()
 
     def is_compat(self) -> bool:
         """Whether the timestamp goes to the top level too, now."""
@@ -91,24 +85,24 @@ class LogRecorder:
 
     def export(self, record: Record, event_dict: EventDict) -> None:
         """Hand `record` to the exporter; a log of the exporter's own is not exported."""
-        exporter = self._exporter
+        exporter = self._target
         if exporter is None:
             return
         if not event_dict.get("_from_structlog", True) and is_suppressed():
             COUNTERS.add("dropped.suppressed")
             return
-        busy = self._busy
-        if busy.value:
+        busy = _busy.get()
+        if any(one is self for one in busy):
             COUNTERS.add("dropped.reentrant")
             return
-        busy.value = True
+        token = _busy.set((*busy, self))
         try:
             exporter.export(_detached(record, exporter))
         except Exception as error:  # noqa: BLE001 - an exporter may be anybody's
             COUNTERS.add("dropped.export_failed")
             report_problem(f"{type(self).__name__}: a log record is lost", error)
         finally:
-            busy.value = False
+            _busy.reset(token)
 
     def export_once(self, meta: TracerMeta, event_dict: EventDict) -> Record:
         """Return the record behind `meta`; exports it if that was not done to the same place."""

@@ -28,6 +28,8 @@ class RecordCapture:
     ('unset', [])
     """
 
+    never_waits = True
+
     def __init__(self) -> None:
         self.records: list[Record] = []
 

@@ -15,11 +15,16 @@ from otel_ext.runtime.worker import Worker
 from tests.inflight.tracking import Tracking, wait_until
 
 if TYPE_CHECKING:
+    import pytest
+
     from otel_ext.record.model import Record
 
 
-def test_a_beat_tells_open_spans_numbers_drops_and_memory(tracking: Tracking) -> None:
+def test_a_beat_tells_open_spans_numbers_drops_and_memory(
+    tracking: Tracking, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One record tells how the process is, under the process's own name."""
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", "program.py", raising=False)
     beats: list[Record] = []
     heartbeat = Heartbeat(beats.append, tracking.table.__len__)
     span = tracking.tracer.start_span("open")
@@ -35,7 +40,7 @@ def test_a_beat_tells_open_spans_numbers_drops_and_memory(tracking: Tracking) ->
     assert beat.extra["written"] == COUNTERS.value("written")
     assert cast("dict[str, int]", beat.extra["dropped"])["queue_full"] >= 1
     assert beat.site.line == 0
-    assert beat.site.function == "<module>"
+    assert (beat.site.file, beat.site.function) == ("program.py", "<module>")
     span.end()
 
 

@@ -54,6 +54,7 @@ class Sink:
     """An exporter that keeps what it gets and is none of lines."""
 
     leaf = True
+    never_waits = True
 
     def __init__(self) -> None:
         self.records: list[Record] = []

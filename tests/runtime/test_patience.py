@@ -1,0 +1,190 @@
+"""Exporters that somebody else has written: called in time, in order, and never waited for long."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+
+from otel_ext.exporters import FanOut
+from otel_ext.processors import LifecycleSpanProcessor
+from otel_ext.runtime.patience import PatientExporter, patient
+from otel_ext.testing import RecordCapture
+from tests.exporters import samples
+from tests.exporters.samples import Counted
+from tests.programs import wait_until
+
+if TYPE_CHECKING:
+    from otel_ext.record.model import Record
+
+
+class Strange:
+    """Keeps what it gets, hangs while it is told to, and raises what it is told to."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+        self.go_on = threading.Event()
+        self.go_on.set()
+        self.error: BaseException | None = None
+        self.threads: set[int] = set()
+
+    def export(self, record: Record) -> None:
+        """Hang, raise, or keep."""
+        self.threads.add(threading.get_ident())
+        self.go_on.wait(30)
+        if self.error is not None:
+            raise self.error
+        self.events.append(record.event)
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Hang likewise."""
+        return self.go_on.wait(30)
+
+    def shutdown(self) -> None:
+        """Hang likewise."""
+        self.go_on.wait(30)
+
+
+def test_what_never_waits_is_called_straight() -> None:
+    """Only an exporter that does not say so gets a thread of its own."""
+    mine, strange = RecordCapture(), Strange()
+    assert patient(mine) is mine
+    exporter = patient(strange)
+    exporter.export(samples.start("work"))
+    assert strange.threads
+    assert threading.get_ident() not in strange.threads
+
+
+def test_records_are_there_when_export_returns_and_in_order() -> None:
+    """From several threads at once, each one's in its order."""
+    strange = Strange()
+    exporter = PatientExporter(strange)
+
+    def work(name: str) -> None:
+        for number in range(50):
+            exporter.export(samples.start(f"{name} {number}"))
+            assert f"{name} {number}.start" in strange.events
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for name in "abcd":
+        mine = [event for event in strange.events if event.startswith(name)]
+        assert mine == [f"{name} {number}.start" for number in range(50)]
+
+
+def test_what_it_raises_reaches_the_caller() -> None:
+    """As it would on the caller's own thread; also what ends programs."""
+    strange = Strange()
+    exporter = PatientExporter(strange)
+    for error in (ValueError("no"), SystemExit(3)):
+        strange.error = error
+        with pytest.raises(type(error)) as caught:
+            exporter.export(samples.start("work"))
+        assert caught.value is error
+
+
+def test_a_program_goes_on_when_an_exporter_hangs(capfd: pytest.CaptureFixture[str]) -> None:
+    """It waits once, says so, the other exporters get all; what waited arrives when it goes on."""
+    strange, capture = Strange(), RecordCapture()
+    strange.go_on.clear()
+    provider = TracerProvider(shutdown_on_exit=False)
+    processor = LifecycleSpanProcessor(FanOut(strange, capture))
+    provider.add_span_processor(processor)
+    tracer = provider.get_tracer("test")
+    began = time.monotonic()
+    for number in range(100):
+        tracer.start_span(f"span {number}").end()
+    assert time.monotonic() - began < 5
+    assert len(capture.spans) == 200
+    assert strange.events == []
+    assert capfd.readouterr().err.count("Strange hangs") == 1
+    assert not provider.force_flush(200)
+    strange.go_on.set()
+    wait_until(lambda: len(strange.events) >= 200, "what waited")
+    spans = [event for event in strange.events if event.startswith("span")]
+    assert spans[:2] == ["span 0.start", "span 0.end"]
+    assert len(spans) == 200
+    tracer.start_span("later").end()
+    assert provider.force_flush(10_000)
+    assert {"later.start", "later.end"} <= set(strange.events)
+    provider.shutdown()
+
+
+def test_a_hanging_exporter_costs_bounded_memory_and_a_bounded_exit() -> None:
+    """Beyond its queue records are dropped and counted; shutdown leaves it behind."""
+    strange = Strange()
+    strange.go_on.clear()
+    exporter = PatientExporter(strange, patience=0.01)
+    counted = Counted()
+    for number in range(10_100):
+        exporter.export(samples.start("work", number + 1))
+    assert counted("dropped.exporter_hangs") >= 99
+    began = time.monotonic()
+    exporter.shutdown()
+    assert time.monotonic() - began < 5
+    strange.go_on.set()
+
+
+def test_what_is_raised_when_nobody_waits_is_counted(capfd: pytest.CaptureFixture[str]) -> None:
+    """A record that fails late is a loss like any other."""
+    strange = Strange()
+    strange.go_on.clear()
+    exporter = PatientExporter(strange, patience=0.01)
+    counted = Counted()
+    exporter.export(samples.start("first"))
+    exporter.export(samples.start("second"))
+    strange.error = ValueError("too late")
+    strange.go_on.set()
+    wait_until(lambda: counted("dropped.hook_failed") == 2, "both losses")
+    assert "too late" in capfd.readouterr().err
+
+
+def test_an_exporter_that_starts_spans_is_not_waited_for_by_itself() -> None:
+    """What it exports on its own thread goes straight on."""
+    strange = Strange()
+    exporter = PatientExporter(strange, patience=5)
+
+    class Nesting(RecordCapture):
+        never_waits = False
+
+        def export(self, record: Record) -> None:
+            """Export another record through the same exporter."""
+            super().export(record)
+            if record.name == "outer":
+                nesting.export(samples.start("inner"))
+
+    nesting = PatientExporter(Nesting(), patience=5)
+    began = time.monotonic()
+    nesting.export(samples.start("outer"))
+    exporter.export(samples.start("other"))
+    assert time.monotonic() - began < 4
+    assert isinstance(nesting.inner, RecordCapture)
+    assert nesting.inner.events == ["outer.start", "inner.start"]
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+def test_a_forked_child_has_a_thread_of_its_own() -> None:
+    """Also while the parent's exporter hangs."""
+    strange = Strange()
+    exporter = PatientExporter(strange, patience=0.05)
+    strange.go_on.clear()
+    exporter.export(samples.start("parent's"))
+    pid = os.fork()
+    if pid == 0:
+        strange.go_on = threading.Event()
+        strange.go_on.set()
+        strange.events.clear()
+        try:
+            exporter.export(samples.start("child's"))
+            os._exit(0 if strange.events == ["child's.start"] else 1)
+        finally:
+            os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    strange.go_on.set()
