@@ -31,6 +31,8 @@ PARTS = (
     "pyproject.toml",
     "constraints.txt",
 )
+# Most tests start programs and wait for them, so there may be more than processors.
+WORKERS = (os.cpu_count() or 1) + 1
 LEFTOVERS = shutil.ignore_patterns("__pycache__", "*.pyc")
 
 
@@ -95,8 +97,9 @@ def main() -> int:
     if options.pytest:
         return run("-m", "pytest", *options.pytest)
     doctests = ("--doctest-modules", "--ignore-glob=/*/_site/*", "--pyargs", "otel_ext")
+    suite = ("pytest", "-n", str(WORKERS), "--dist", "worksteal", "--durations=15", "tests")
     steps = (
-        ("-m", "coverage", "run", "-m", "pytest", "--durations=10", "--durations-min=2", "tests"),
+        ("-m", "coverage", "run", "-m", *suite),
         ("-m", "coverage", "run", "-m", "pytest", "-q", *doctests),
     )
     failures = [code for code in (run(*step) for step in steps) if code]

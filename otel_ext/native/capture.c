@@ -312,10 +312,8 @@ PyObject *speed_identify(PyObject *Py_UNUSED(module), PyObject *const *args, Py_
             key = PyTuple_Pack(2, PyTuple_GET_ITEM(context, 0), PyTuple_GET_ITEM(context, 1));
     }
     Py_XDECREF(context);
-    if (key == NULL) {
-        PyErr_Clear();
-        return PyObject_Vectorcall(given.identify, args, 2, NULL);
-    }
+    if (key == NULL)
+        return pass_over() < 0 ? NULL : PyObject_Vectorcall(given.identify, args, 2, NULL);
     return key;
 }
 
@@ -334,10 +332,8 @@ PyObject *speed_capture_start(PyObject *Py_UNUSED(module), PyObject *const *args
         return NULL;
     }
     PyObject *record = speed_start_record(args[0], args[1], args[2]);
-    if (record == NULL) {
-        PyErr_Clear();
-        return PyObject_Vectorcall(given.capture_start, args, 3, NULL);
-    }
+    if (record == NULL)
+        return pass_over() < 0 ? NULL : PyObject_Vectorcall(given.capture_start, args, 3, NULL);
     return record;
 }
 
@@ -350,10 +346,8 @@ PyObject *speed_capture_end(PyObject *Py_UNUSED(module), PyObject *const *args, 
     PyObject *record = NULL;
     if ((PyObject *)Py_TYPE(args[3]) == given.record_type)
         record = speed_end_record(args[0], args[1], args[2], args[3]);
-    if (record == NULL) {
-        PyErr_Clear();
-        return PyObject_Vectorcall(given.capture_end, args, 4, NULL);
-    }
+    if (record == NULL)
+        return pass_over() < 0 ? NULL : PyObject_Vectorcall(given.capture_end, args, 4, NULL);
     return record;
 }
 

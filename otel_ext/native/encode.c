@@ -343,8 +343,7 @@ PyObject *speed_encode_line(PyObject *Py_UNUSED(module), PyObject *record)
     PyMem_Free(buffer.heap);
     if (line == NULL && !PyErr_ExceptionMatches(PyExc_MemoryError)) {
         /* Whatever it was (a time beyond 64 bits), the Python codec decides. */
-        PyErr_Clear();
-        return PyObject_CallOneArg(config.encode_line, record);
+        return pass_over() < 0 ? NULL : PyObject_CallOneArg(config.encode_line, record);
     }
     return line;
 }

@@ -79,7 +79,8 @@ static int add_entry(PyObject *table, PyObject *record, PyObject *span, PyObject
     if (added == 1)
         return 0;
     PyObject *args[] = {table, record, span, key};
-    PyErr_Clear();
+    if (pass_over() < 0)
+        return -1;
     PyObject *done = PyObject_Vectorcall(hooks.add, args, 4, NULL);
     Py_XDECREF(done);
     return done == NULL ? -1 : 0;
@@ -145,10 +146,8 @@ PyObject *speed_begin_span(PyObject *Py_UNUSED(module), PyObject *const *args, P
     }
     PyObject *quick = quick_of(args[0], Q_COUNT);
     PyObject *key = quick == NULL ? NULL : key_of(quick, args[1]), *done;
-    if (key == NULL) {
-        PyErr_Clear();
-        done = PyObject_Vectorcall(hooks.begin, args, 2, NULL);
-    }
+    if (key == NULL)
+        done = pass_over() < 0 ? NULL : PyObject_Vectorcall(hooks.begin, args, 2, NULL);
     else
         done = key == Py_None ? Py_NewRef(key) : began(args[0], quick, args[1], key);
     Py_XDECREF(key);
@@ -201,10 +200,8 @@ PyObject *speed_end_span(PyObject *Py_UNUSED(module), PyObject *const *args, Py_
         done = ended(quick, args[1], start);
     else if (key == Py_None)
         done = Py_NewRef(key);
-    else {
-        PyErr_Clear();
-        done = PyObject_Vectorcall(hooks.end, args, 2, NULL);
-    }
+    else
+        done = pass_over() < 0 ? NULL : PyObject_Vectorcall(hooks.end, args, 2, NULL);
     Py_XDECREF(key);
     Py_XDECREF(quick);
     Py_XDECREF(start);

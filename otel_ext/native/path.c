@@ -93,10 +93,8 @@ static PyObject *export(PyObject *exporter, PyObject *record)
     PyObject *quick = quick_of(exporter, record), *done;
     if (quick != NULL)
         done = take(exporter, quick, record);
-    else {
-        PyErr_Clear();
-        done = PyObject_CallMethodOneArg(exporter, s_export, record);
-    }
+    else
+        done = pass_over() < 0 ? NULL : PyObject_CallMethodOneArg(exporter, s_export, record);
     Py_XDECREF(quick);
     return done;
 }
@@ -116,10 +114,8 @@ static PyObject *export_plain(PyObject *parts, PyObject *record)
                           ? quick_of(exporter, record) : NULL;
     if (quick != NULL)
         done = take(exporter, quick, record);
-    else {
-        PyErr_Clear();
-        done = PyObject_CallOneArg(PyTuple_GET_ITEM(parts, 2), record);
-    }
+    else
+        done = pass_over() < 0 ? NULL : PyObject_CallOneArg(PyTuple_GET_ITEM(parts, 2), record);
     Py_XDECREF(quick);
     return done;
 }

@@ -54,6 +54,16 @@ typedef struct {
     char *heap;                /* NULL while the caller's own array is enough */
 } Buffer;
 
+/* 0: what was raised is passed over, and the Python code decides; -1: it is meant for the
+ * program (Ctrl-C, an exit) and goes on. See docs/adr/0002-guards-catch-exceptions-only.md. */
+static inline int pass_over(void)
+{
+    if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_Exception))
+        return -1;
+    PyErr_Clear();
+    return 0;
+}
+
 int buffer_grow(Buffer *buffer, Py_ssize_t more);
 
 static inline int put(Buffer *buffer, const char *text, Py_ssize_t size)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import Link, SpanContext
 
 from otel_ext.exporters import CompatExporter, JsonlExporter
 from otel_ext.exporters.redacting import RedactingExporter
@@ -181,6 +182,26 @@ def test_an_interrupt_while_the_switch_is_asked_goes_on() -> None:
     export = speed.bind_choice((interrupt, print, print))
     with pytest.raises(KeyboardInterrupt):
         export(record_of({}))
+
+
+def test_an_interrupt_while_a_span_is_captured_goes_on() -> None:
+    """Ctrl-C is raised wherever Python code runs, so also in what the compiled hooks call."""
+    times = [0]
+
+    class Interrupted(dict[str, object]):
+        def copy(self) -> dict[str, object]:
+            times[0] += 1
+            if times[0] == 1:
+                raise KeyboardInterrupt
+            return super().copy()
+
+    link = Link(SpanContext(1, 2, is_remote=False))
+    link._attributes = Interrupted()  # type: ignore[assignment]  # noqa: SLF001 - stands in for a signal
+    span: Any = TracerProvider(shutdown_on_exit=False).get_tracer("t").start_span("job")
+    span._links = (link,)  # noqa: SLF001 - the SDK makes links of its own
+    with pytest.raises(KeyboardInterrupt):
+        lifecycle.begin_span(LifecycleSpanProcessor(Recorder()), span)
+    assert times == [1]
 
 
 def test_a_subclass_is_asked(tmp_path: Path) -> None:
