@@ -15,6 +15,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from otel_ext.cli.commands import available, find, help_page, load
+from otel_ext.cli.standard_streams import fill_closed_streams, tell
 from otel_ext.errors import OtelExtError, UsageError
 
 if TYPE_CHECKING:
@@ -77,11 +78,6 @@ def _nobody_reads() -> int:
     return _NOBODY_READS
 
 
-def _say(text: str) -> None:
-    with suppress(OSError, ValueError):
-        sys.stderr.write(f"otel-ext: {text}\n")
-
-
 def _describe(error: OSError) -> str:
     name = error.filename if error.filename is not None else ""
     return f"{os.fsdecode(name)}: {error.strerror}" if name else str(error)
@@ -97,16 +93,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     otel-ext ...
     0
     """
+    fill_closed_streams()
     try:
         code = _dispatch(sys.argv[1:] if argv is None else list(argv))
         sys.stdout.flush()
     except OtelExtError as error:
-        _say(str(error))
+        tell(str(error))
         return _WRONG_USE
     except BrokenPipeError:
         return _nobody_reads()
     except OSError as error:
-        _say(_describe(error))
+        tell(_describe(error))
         return _WRONG_USE
     except KeyboardInterrupt:
         return _INTERRUPTED

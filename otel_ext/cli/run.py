@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_ext.cli.launch import CommandError, bootstrap_environment, resolve
 from otel_ext.cli.run_summary import RunSummary
+from otel_ext.cli.standard_streams import tell
 from otel_ext.cli.supervise import Ended, end_like, replace_process, supervise
 from otel_ext.config import CONFIG_VARIABLE, Config, load_config
 from otel_ext.errors import ConfigError, OtelExtError
@@ -84,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     """
     words = _words(args)
     if not words:
-        sys.stderr.write("otel-ext: run: there is no command. Try: otel-ext run -- python app.py\n")
+        tell("run: there is no command. Try: otel-ext run -- python app.py")
         return 2
     config = load_config(
         {"output": args.output, "compat-mode": args.compat_mode, "otlp": args.otlp},
@@ -93,11 +94,11 @@ def run(args: argparse.Namespace) -> int:
     )
     _check_output(config)
     for warning in config.warnings:
-        sys.stderr.write(f"otel-ext: {warning}\n")
+        tell(warning)
     try:
         return _run(resolve(words), config, quiet=args.quiet)
     except CommandError as error:
-        sys.stderr.write(f"otel-ext: {error}\n")
+        tell(str(error))
         return error.exit_code
 
 
@@ -131,7 +132,7 @@ def _recover(folder: Path, ended: Ended) -> None:
     try:
         recover(folder, outcomes={ended.pid: how})
     except (OtelExtError, OSError) as error:
-        sys.stderr.write(f"otel-ext: open spans were not closed: {error}\n")
+        tell(f"open spans were not closed: {error}")
 
 
 def _settings(config: Config, *, quiet: bool) -> dict[str, str]:

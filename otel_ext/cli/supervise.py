@@ -12,10 +12,10 @@ from __future__ import annotations
 import errno
 import os
 import signal
-import sys
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from otel_ext.cli.launch import CommandError
+from otel_ext.cli.standard_streams import flush_streams
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -136,8 +136,7 @@ def replace_process(command: list[str], environment: Mapping[str, str]) -> NoRet
     """
     for number in _RESTORED:
         signal.signal(number, signal.SIG_DFL)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    flush_streams()
     try:
         os.execve(command[0], command, environment)  # noqa: S606 - running it is the purpose
     except OSError as error:
@@ -154,8 +153,7 @@ def end_like(outcome: int) -> int:
     """
     if outcome >= 0:
         return outcome
-    sys.stdout.flush()
-    sys.stderr.flush()
+    flush_streams()
     _no_core_dump()
     number = -outcome
     if number not in {signal.SIGKILL, signal.SIGSTOP}:

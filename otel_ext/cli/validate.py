@@ -111,6 +111,8 @@ def run(args: argparse.Namespace) -> int:
 def _find(name: str) -> Iterator[_Source]:
     """Yield the files that `name` stands for."""
     if name == _STDIN:
+        if cast("object", sys.stdin) is None:
+            raise UsageError("the standard input is closed", hint="Name a file")
         yield _Source("<stdin>", None, 0)
         return
     shown = safe_text(name)

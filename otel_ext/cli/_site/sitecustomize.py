@@ -40,7 +40,7 @@ def _start():  # type: () -> None
 
         start_process()
     except Exception as error:  # noqa: BLE001 - the program starts whatever happens here
-        if _is_the_command():
+        if _is_the_command() and sys.stderr is not None:  # a daemon's is closed
             text = "otel-ext: no records of this program: %s has no working otel-ext (%s: %s)\n"
             sys.stderr.write(text % (sys.executable, type(error).__name__, error))
 

@@ -1,0 +1,115 @@
+"""`otel-ext` started without standard streams, as daemons and schedulers start programs."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_ext.exporters import JsonlExporter
+from tests.exporters.samples import end, start
+from tests.programs import OTEL_EXT, Done, execute, python, spans_in, write_program
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FIVE = """\
+import sys
+from opentelemetry import trace
+trace.get_tracer("test").start_span("work").end()
+sys.exit(5)
+"""
+# One without otel-ext inside: a recorder needs descriptors of its own.
+DESCRIPTORS = """\
+import os, sys
+def is_open(number):
+    try:
+        os.fstat(number)
+    except OSError:
+        return False
+    return True
+seen = [is_open(number) for number in range(3)]
+with open(sys.argv[1], "w") as file:
+    print(seen, sys.stdout is None, sys.stderr is None, file=file)
+"""
+
+
+def closed(cwd: Path, redirections: str, *words: str) -> Done:
+    """Run a command whose standard streams are redirected, or closed, by a shell."""
+    return execute(["sh", "-c", f"{shlex.join(words)} {redirections}"], cwd=cwd)
+
+
+@pytest.mark.parametrize("redirections", [">&-", "2>&-", "<&- >&- 2>&-", "2>/dev/full"])
+@pytest.mark.parametrize("quiet", [(), ("--quiet",)])
+def test_a_program_runs_and_its_exit_code_is_kept(
+    tmp_path: Path, redirections: str, quiet: tuple[str, ...]
+) -> None:
+    """Whichever stream is closed, or full, the program runs, is recorded, and ends as it does."""
+    write_program(tmp_path, FIVE)
+    done = closed(tmp_path, redirections, OTEL_EXT, "run", *quiet, "program.py")
+    assert done.code == 5, done.err
+    assert "Traceback" not in done.err
+    assert [record.phase for record in spans_in(tmp_path / "traces")] == ["start", "end"]
+
+
+@pytest.mark.parametrize("redirection", [">&-", "2>&-"])
+@pytest.mark.parametrize("quiet", [(), ("--quiet",)])
+def test_the_signal_that_ended_it_is_kept(
+    tmp_path: Path, redirection: str, quiet: tuple[str, ...]
+) -> None:
+    """A program that SIGTERM ends counts as ended by that, whichever stream is closed."""
+    command = [OTEL_EXT, "run", *quiet, "--", "sh", "-c", "kill -TERM $$"]
+    done = closed(tmp_path, f"{redirection}; exit $?", *command)
+    assert done.code == 143, done.err
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize("redirections", [">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("quiet", [(), ("--quiet",)])
+def test_the_program_finds_closed_what_is_closed(
+    tmp_path: Path, redirections: str, quiet: tuple[str, ...]
+) -> None:
+    """What stands in for a closed stream here is not inherited by the program."""
+    write_program(tmp_path, DESCRIPTORS)
+    plain, seen = tmp_path / "plain.txt", tmp_path / "seen.txt"
+    program = python("-S", "program.py")
+    closed(tmp_path, redirections, *program, str(plain))
+    command = [OTEL_EXT, "run", *quiet, "--", *program, str(seen)]
+    assert closed(tmp_path, redirections, *command).code == 0
+    assert "False" in plain.read_text("utf-8")
+    assert seen.read_text("utf-8") == plain.read_text("utf-8")
+
+
+@pytest.mark.parametrize("redirection", [">&-", "2>&-"])
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["--help"], 0),
+        (["validate", "traces"], 0),
+        (["tree", "traces"], 0),
+        (["tail", "--no-follow", "traces"], 0),
+        (["tail", "--no-follow", "--json", "traces"], 0),
+        (["ps", "traces"], 1),
+        (["recover", "traces"], 0),
+        (["validate", "nope"], 2),
+        (["no-such-command"], 2),
+    ],
+)
+def test_other_commands_answer_by_their_exit_code(
+    tmp_path: Path, redirection: str, words: list[str], code: int
+) -> None:
+    """A command whose words nobody can read has the exit code it would have otherwise."""
+    exporter = JsonlExporter(tmp_path / "traces")
+    for record in (start(), end()):
+        exporter.export(record)
+    exporter.shutdown()
+    done = closed(tmp_path, redirection, OTEL_EXT, *words)
+    assert done.code == code, done.err
+    assert "Traceback" not in done.err
+
+
+def test_the_standard_input_that_is_closed_cannot_be_read(tmp_path: Path) -> None:
+    """`validate -` says so, instead of a traceback."""
+    done = closed(tmp_path, "<&-", OTEL_EXT, "validate", "-")
+    assert (done.code, done.err) == (2, "otel-ext: the standard input is closed. Name a file\n")
