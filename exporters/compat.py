@@ -9,6 +9,7 @@ from otel_ext.record.codec import encode_compat_line
 from otel_ext.record.speed import load_speed
 from otel_ext.record.timestamps import format_ns
 from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.given import check_exporter
 from otel_ext.runtime.guard import report_problem
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ class CompatExporter:
         inner: Where the records go.
         enabled: Whether, or a function that is asked at each record.
 
+    Raises:
+        ConfigError: `inner` is no exporter.
+
     >>> from otel_ext.exporters import ConsoleExporter
     >>> from otel_ext.record.model import Process, Record
     >>> import io
@@ -45,6 +49,7 @@ class CompatExporter:
     """
 
     def __init__(self, inner: RecordExporter, *, enabled: bool | Callable[[], bool] = True) -> None:
+        check_exporter("CompatExporter", inner)
         self._inner = inner
         self._lines = inner if isinstance(inner, LineExporter) else None
         self._enabled = enabled is True

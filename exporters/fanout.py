@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.deadline import BoundedCalls
+from otel_ext.runtime.given import check_exporter
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.patience import patient
 
@@ -31,6 +32,9 @@ class FanOut:
         exporters: Where the records go.
         shutdown_seconds: How long `shutdown` waits for all of them together.
 
+    Raises:
+        ConfigError: One of `exporters` is none.
+
     >>> from otel_ext.exporters import ConsoleExporter
     >>> FanOut(ConsoleExporter(), ConsoleExporter()).force_flush()
     True
@@ -41,6 +45,8 @@ class FanOut:
     def __init__(
         self, *exporters: RecordExporter, shutdown_seconds: float = _SHUTDOWN_SECONDS
     ) -> None:
+        for one in exporters:
+            check_exporter("FanOut", one)
         self._exporters = [patient(one) for one in exporters]
         self._names = [f"FanOut: {type(one).__name__}" for one in exporters]
         self._shutdown_seconds = shutdown_seconds

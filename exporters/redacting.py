@@ -9,6 +9,7 @@ from otel_ext.protocols import LineExporter
 from otel_ext.record.codec import encode_line
 from otel_ext.record.speed import load_speed
 from otel_ext.redaction.redactor import Redactor
+from otel_ext.runtime.given import check_exporter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +33,9 @@ class RedactingExporter:
         redactor: What is redacted; by default the safe list. Exporters that share
             one redact each record once.
 
+    Raises:
+        ConfigError: `inner` is no exporter.
+
     >>> import io
     >>> from otel_ext.exporters import ConsoleExporter
     >>> from otel_ext.record.model import Process, Record
@@ -47,6 +51,7 @@ class RedactingExporter:
     """Only around an exporter of lines."""
 
     def __init__(self, inner: RecordExporter, redactor: Redactor | None = None) -> None:
+        check_exporter("RedactingExporter", inner)
         self._inner = inner
         self._redactor = redactor or Redactor()
         self._redact = self._redactor.redact

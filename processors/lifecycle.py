@@ -21,6 +21,7 @@ from otel_ext.record.speed import load_speed
 from otel_ext.runtime import incarnation
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child
+from otel_ext.runtime.given import check_exporter
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.patience import patient
 
@@ -60,6 +61,9 @@ class LifecycleSpanProcessor(SpanProcessor):
         record_only: Whether spans that are recorded but not sampled count too.
         inflight: How spans that are open are watched.
 
+    Raises:
+        ConfigError: `exporter` is none.
+
     >>> from opentelemetry.sdk.trace import TracerProvider
     >>> from otel_ext.exporters import ConsoleExporter
     >>> provider = TracerProvider()
@@ -78,6 +82,7 @@ class LifecycleSpanProcessor(SpanProcessor):
         record_only: bool = False,
         inflight: InflightSettings | None = None,
     ) -> None:
+        check_exporter("LifecycleSpanProcessor", exporter)
         self._exporter = exporter = patient(exporter)
         self._record_only = record_only
         self.tracker = Tracker(self._emit, inflight)

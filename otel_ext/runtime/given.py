@@ -1,0 +1,47 @@
+"""What was given as an exporter: a mistake is named when it is made, not at the first record."""
+
+from __future__ import annotations
+
+import os
+from typing import cast
+
+from otel_ext.errors import ConfigError
+
+__all__ = ["check_exporter"]
+
+
+def check_exporter(owner: str, given: object) -> None:
+    """Refuse what takes no records.
+
+    Args:
+        owner: The class that it was given to.
+        given: Where that is to send its records.
+
+    Raises:
+        ConfigError: It is a path, a class, an exporter of the SDK, or anything else
+            that has no `export`.
+
+    >>> check_exporter("FanOut", "log")
+    Traceback (most recent call last):
+    ...
+    otel_ext.errors.ConfigError: FanOut takes an exporter, not 'log'. Give it JsonlExporter('log').
+    """
+    hint = _way_out(given)
+    if not hint:
+        return
+    shown = given.__name__ if isinstance(given, type) else repr(given)
+    raise ConfigError(f"{owner} takes an exporter, not {shown}", hint=hint)
+
+
+def _way_out(given: object) -> str:
+    """Return what to give instead; empty if it is right."""
+    if isinstance(given, (str, os.PathLike)):
+        return f"Give it JsonlExporter({str(cast('object', given))!r})."
+    if isinstance(given, type):
+        return f"Give it an object of that class, {given.__name__}(...)."
+    # By its name: the SDK's exporters need not be imported for this.
+    if any(base.__name__ == "SpanExporter" for base in type(given).__mro__):
+        return "It takes spans; give it StockSpanExporterAdapter(...) around that."
+    if not callable(getattr(given, "export", None)):
+        return "Give it an object with export(), force_flush() and shutdown()."
+    return ""
