@@ -6,6 +6,7 @@ Boxes and journals are read, no process is asked, so a hung one is told of too.
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from argparse import ArgumentTypeError, RawDescriptionHelpFormatter
 from fnmatch import fnmatchcase
@@ -181,7 +182,7 @@ def places(names: Sequence[str], *, quiet: bool = False) -> list[Path]:
         quiet: Whether to say nothing of a broken configuration.
 
     Raises:
-        UsageError: What was named is not there, or cannot be read.
+        UsageError: What was named is not there, cannot be read, or is a device or pipe.
     """
     if names:
         return [_named(name) for name in names]
@@ -201,14 +202,18 @@ def _named(name: str) -> Path:
     path = Path(name)
     shown = printable(name)
     try:
-        path.stat()
-        if path.is_dir():
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
             os.scandir(path).close()
     except (FileNotFoundError, NotADirectoryError):
         hint = "Without a folder, those of all running programs are looked at"
         raise UsageError(f"{shown}: there is no such folder", hint=hint) from None
     except (OSError, ValueError) as error:
         raise UsageError(f"{shown}: {getattr(error, 'strerror', None) or error}") from None
+    # They are read from any place, and again and again, as no pipe can be.
+    if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
+        hint = "Write what it gives to a file, and name that"
+        raise UsageError(f"{shown}: a device or pipe, not a file of records", hint=hint)
     return path.absolute()
 
 

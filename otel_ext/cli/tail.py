@@ -5,9 +5,7 @@ Exit code 0 when all was shown, 2 for a wrong use, 130 after Ctrl-C.
 
 from __future__ import annotations
 
-import stat
 import sys
-from pathlib import Path
 from time import sleep
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +15,6 @@ from otel_ext.cli.streams import can_show_unicode, painter_for, say, warn, width
 from otel_ext.cli.tail_files import Followed
 from otel_ext.errors import RecordError, UsageError
 from otel_ext.exporters.console_lines import LineRenderer
-from otel_ext.exporters.console_text import printable
 from otel_ext.record.decode import decode_line
 
 if TYPE_CHECKING:
@@ -81,8 +78,6 @@ def run(args: argparse.Namespace) -> int:
         UsageError: A file or folder is not there, cannot be read, or is a device.
     """
     found = places(args.places)
-    for place in found:
-        _check(place)
     if not found:
         hint = "Name a folder, or start one: otel-ext run -- python app.py"
         raise UsageError("no program here records spans", hint=hint)
@@ -96,12 +91,6 @@ def run(args: argparse.Namespace) -> int:
             show(lines)
             sys.stdout.flush()
     return 0
-
-
-def _check(place: Path) -> None:
-    mode = Path(place).stat().st_mode
-    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-        raise UsageError(f"{printable(str(place))}: a device or pipe, not a file of records")
 
 
 def _say_lines(lines: Iterable[bytes]) -> None:

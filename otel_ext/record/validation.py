@@ -123,8 +123,9 @@ def _report(line: bytes, number: int, offset: int) -> LineReport:
 
 def _may_be_damaged(line: bytes) -> bool:
     """Tell a damaged line of records from a line of another sort of file."""
-    rest = line.lstrip(b"\0\xef\xbb\xbf \t").rstrip(b"\r\n")
-    return not rest or rest.startswith(b'{"') or META_KEY.encode() in rest
+    # A blank line, or one of NUL bytes alone, is in programs and pictures too.
+    rest = line.lstrip(b"\0\xef\xbb\xbf \t")
+    return rest.startswith(b'{"') or META_KEY.encode() in rest
 
 
 def _skip_rest(source: LineSource) -> int:

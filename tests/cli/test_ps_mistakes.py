@@ -189,3 +189,27 @@ def test_lines_fit_the_terminal(width: int, tmp_path: Path) -> None:
         assert max(map(cells, lines)) <= width
         assert lines[1].endswith("Batch.run")
     assert "a.py:3 f" in lines[2] or width < 80
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["ps"], ["tree"], ["tail", "--no-follow"], ["top", "--once"], ["dump"]],
+    ids=lambda words: words[0],
+)
+@pytest.mark.parametrize("kind", ["device", "named pipe", "pipe"])
+def test_a_device_or_pipe_is_refused(
+    words: list[str], kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What cannot be read from any place is no "folder without spans": it is named, code 2."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reader, writer = os.pipe()
+    name = {"device": "/dev/zero", "named pipe": str(fifo), "pipe": f"/dev/fd/{reader}"}[kind]
+    try:
+        assert main([*words, name]) == 2
+    finally:
+        os.close(reader)
+        os.close(writer)
+    said = capsys.readouterr()
+    assert said.err.startswith(f"otel-ext: {name}: a device or pipe, not a file of records. ")
+    assert said.out == ""

@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 from subprocess import PIPE, run
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,6 @@ from tests.record.format_examples import documents, line_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from pathlib import Path
 
 GOOD = b"".join(map(line_of, documents()))
 COUNT = len(documents())
@@ -156,6 +156,8 @@ def test_what_cannot_be_read_is_a_usage_error(
         (gzip.compress(GOOD), "gzip -dc FILE | otel-ext validate -"),
         (GOOD.decode().encode("utf-16"), "It is text in UTF-16; the format is UTF-8"),
         (b"SQLite format 3\0" + bytes(5_000), "It is a database"),
+        (Path(sys.executable).read_bytes()[: 1 << 20], "one JSON object a line"),
+        (b"\x7fELF" + b"\n\0\0\n\n \0\n" * 100, "one JSON object a line"),
     ],
 )
 def test_another_sort_of_file_gets_one_message(
