@@ -32,6 +32,7 @@ from otel_ext.runtime.guard import report_problem
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from otel_ext.journal.liveness import ProcessIdentity
     from otel_ext.journal.reader import Skipped
 
 __all__ = ["Recovered", "RecoveryReport", "recover", "recover_each", "recover_one"]
@@ -139,12 +140,11 @@ class _Work:
 
     def _may_live(self, reader: IncarnationReader) -> bool:
         _, identity = reader.facts()
-        liveness = is_alive(identity)
-        if liveness == "alive":
+        if is_alive(identity) == "alive":
             self.living.append(reader.id)
             return True
         # What only looks dead from here must also have been silent for a while.
-        is_proven = liveness == "dead" and is_this_boot(identity.boot_id)
+        is_proven = _is_proven(identity)
         silent_ns = self.now_ns - max(reader.last_seen_ns(self.now_ns), _modified_ns(reader))
         if not is_proven and silent_ns < self.grace_ns:
             self.uncertain.append(reader.id)
@@ -177,8 +177,12 @@ class _Work:
         return done._replace(file=path)
 
     def _write(self, reader: IncarnationReader, lines: list[bytes]) -> Path | None:
-        target = Target(self.folder, reader.id, self._file_of(reader))
-        writer = SegmentWriter(target)
+        name = self._file_of(reader)
+        segment = parse_segment_name(name)
+        _, identity = reader.facts()
+        # On a full disk no half of a line may stay in a file that is the dead process's own.
+        alone = segment is not None and segment.incarnation == reader.id and _is_proven(identity)
+        writer = SegmentWriter(Target(self.folder, reader.id, name), alone=alone)
         try:
             writer.write_all(lines)
             # Only what is on the disk may go from the box.
@@ -207,6 +211,11 @@ class _Work:
                     os.unlink(box.path.name, dir_fd=folder)
         finally:
             os.close(folder)
+
+
+def _is_proven(identity: ProcessIdentity) -> bool:
+    """Whether the process is dead beyond doubt: this machine's kernel says so."""
+    return is_alive(identity) == "dead" and is_this_boot(identity.boot_id)
 
 
 def _newest_segment(folder: Path, incarnation: str) -> str:

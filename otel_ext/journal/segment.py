@@ -75,6 +75,8 @@ class SegmentWriter:
         sync: When the file is forced to the disk.
         direct: Callers write to `descriptor` themselves, at any time; so its
             number stays the same from file to file until this object goes.
+        alone: Nobody else appends to the file that `target` names, so that half a
+            line can be taken back there too.
     """
 
     def __init__(
@@ -86,9 +88,10 @@ class SegmentWriter:
         max_age: float = 0.0,
         sync: Sync = "interval",
         direct: bool = False,
+        alone: bool = False,
     ) -> None:
         self.target = target
-        self._shared = direct or bool(target.file)
+        self._shared = direct or (bool(target.file) and not alone)
         self._direct = direct
         self._parked = -1
         self.path: Path | None = None
