@@ -8,13 +8,13 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.cli.launch import CommandError, bootstrap_environment, resolve
+from otel_ext.cli.run_output import check_output
 from otel_ext.cli.run_summary import RunSummary
 from otel_ext.cli.standard_streams import tell
 from otel_ext.cli.supervise import Ended, end_like, replace_process, supervise
 from otel_ext.config import CONFIG_VARIABLE, Config, load_config
-from otel_ext.errors import ConfigError, OtelExtError
+from otel_ext.errors import OtelExtError
 from otel_ext.journal.death import Outcome
-from otel_ext.journal.place import problem_with
 from otel_ext.journal.recovery import recover
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
         file=args.config,
         command_line=True,
     )
-    _check_output(config)
+    check_output(config)
     for warning in config.warnings:
         tell(warning)
     try:
@@ -148,27 +148,3 @@ def _settings(config: Config, *, quiet: bool) -> dict[str, str]:
     if quiet:
         settings["OTEL_EXT_CONSOLE"] = "off"
     return settings
-
-
-def _check_output(config: Config) -> None:
-    """Refuse a folder or file that cannot take records before anything is started."""
-    path = config.output.folder.absolute()
-    there = next(place for place in (path, *path.parents) if _is_there(place))
-    if there.is_dir():
-        problem = "" if os.access(there, os.W_OK | os.X_OK) else f"{there} cannot be written to"
-    elif there == path and path.is_file():  # several processes may append to one file
-        problem = "" if os.access(there, os.W_OK) else f"{there} cannot be written to"
-        if problem_with(there):
-            problem = f"{there} holds something other than records"
-    else:
-        problem = f"{there} is no folder"
-    if problem:
-        message = f"output: {config.output.folder} ({config.source_of('output')}): {problem}"
-        raise ConfigError(message, hint="Name another by --output")
-
-
-def _is_there(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:
-        return False

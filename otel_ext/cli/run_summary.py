@@ -26,8 +26,9 @@ _NEXT: Final = (
     ("validate", "are all of them well formed?"),
 )
 _NO_RECORDS: Final = (
-    "otel-ext: no records. The program made no spans; install the instrumentations of its"
-    " libraries (opentelemetry-bootstrap -a requirements lists them), or use the OpenTelemetry API."
+    "otel-ext: no records. If nothing above says why, the program made no spans: install the"
+    " instrumentations of its libraries (opentelemetry-bootstrap -a requirements lists them), or"
+    " use the OpenTelemetry API."
 )
 
 

@@ -5,12 +5,31 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import pytest
 
 from otel_ext.cli.main import main
 from tests.programs import OTEL_EXT, environment, execute, python, recorded, write_program
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+
+@contextmanager
+def as_nobody() -> Generator[None]:
+    """Give up the rights of root for a while, if there are any."""
+    if os.geteuid():
+        yield
+        return
+    os.seteuid(65_534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +69,13 @@ def test_a_command_that_cannot_start(
     [
         (["--output", "file.txt/below"], {}, "file.txt is no folder"),
         (["--output", "/dev/null"], {}, "/dev/null is no folder"),
+        (
+            ["--output", "/proc/x"],
+            {},
+            "output: /proc/x (option --output): /proc cannot be written to",
+        ),
+        (["--output", "x" * 300], {}, "the name cannot be used: File name too long"),
+        (["--output", "link.jsonl"], {}, "link.jsonl cannot be written to: it is a link"),
         (["--output", "broken.toml"], {}, "broken.toml holds something other than records"),
         (
             ["--config", "missing.toml"],
@@ -67,6 +93,8 @@ def test_a_wrong_setting_keeps_the_program_from_starting(
     """A wrong option, variable or file is exit code 2 and a message, before anything runs."""
     write_program(tmp_path, "", "file.txt")
     write_program(tmp_path, "sync = [", "broken.toml")
+    write_program(tmp_path, "", "real.jsonl")
+    (tmp_path / "link.jsonl").symlink_to("real.jsonl")
     code = "open('started', 'w')"
     if options == ["--compat"]:
         options = ["--no-such-option"]
@@ -78,18 +106,29 @@ def test_a_wrong_setting_keeps_the_program_from_starting(
     assert not (tmp_path / "started").exists()
 
 
+@pytest.mark.parametrize("below", ["", "traces", "deep/traces", "one.jsonl"])
 def test_a_folder_without_permission_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str], below: str
 ) -> None:
     """A folder this user cannot write to is named before the program starts."""
+    # Not `tmp_path`: into that only the user that runs the tests may look.
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o555)
+        with as_nobody():
+            assert main(["run", "--output", str(Path(folder, below)), "--", "true"]) == 2
+        Path(folder).chmod(0o700)
+    said = capsys.readouterr().err
+    assert f"{folder} cannot be written to: Permission denied. Name another by --output" in said
 
-    def access(path: str, _mode: int) -> bool:
-        return Path(path) != tmp_path
 
-    # Tests may run as root, to whom no folder is closed.
-    monkeypatch.setattr(os, "access", access)
-    assert main(["run", "--output", str(tmp_path / "traces"), "--", "true"]) == 2
-    assert f"{tmp_path} cannot be written to" in capsys.readouterr().err
+def test_trying_a_folder_leaves_nothing(tmp_path: Path) -> None:
+    """A program without spans leaves no folder, and none that was there is changed."""
+    (tmp_path / "there").mkdir()
+    for name in ("there", "new", "deep/new", "one.jsonl"):
+        done = execute(recorded(tmp_path / name, "true"), cwd=tmp_path)
+        assert done.code == 0
+        assert "no records. If nothing above says why" in done.err
+    assert [path.name for path in tmp_path.rglob("*")] == ["there"]
 
 
 def test_odd_variables_are_mentioned_once(tmp_path: Path) -> None:
