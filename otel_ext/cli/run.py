@@ -117,22 +117,29 @@ def _run(command: list[str], config: Config, *, quiet: bool) -> int:
         replace_process(command, environment)
     summary = RunSummary(config.output.folder)
     ended = supervise(command, environment)
-    if config.journal.recover_on_start:
-        _recover(config.output.folder, ended)
-    summary.write(sys.stderr, ended.outcome)
+    recovered = not config.journal.recover_on_start or _recover(config.output.folder, ended)
+    summary.write(sys.stderr, ended.outcome, complete=recovered)
     return end_like(ended.outcome)
 
 
-def _recover(folder: Path, ended: Ended) -> None:
-    """Bring out what a killed program left in its box, and end its open spans."""
+def _recover(folder: Path, ended: Ended) -> bool:
+    """Bring out what a killed program left in its box, and end its open spans.
+
+    Returns:
+        Whether that was done, if there was anything to do.
+    """
     if not folder.is_dir():  # a single file keeps its box beside it
         folder = folder.absolute().parent
     number = -ended.outcome
     how = Outcome(signal=number) if number > 0 else Outcome(exit_status=ended.outcome)
     try:
-        recover(folder, outcomes={ended.pid: how})
+        failed = recover(folder, outcomes={ended.pid: how}).failed
     except (OtelExtError, OSError) as error:
         tell(f"open spans were not closed: {error}")
+        return False
+    for problem in sorted({one.problem for one in failed}):
+        tell(f"what was left could not be brought to its file: {problem}")
+    return not failed
 
 
 def _settings(config: Config, *, quiet: bool) -> dict[str, str]:

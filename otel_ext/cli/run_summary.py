@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import time
-from typing import IO, TYPE_CHECKING, Final, NamedTuple, cast
-
-import orjson
+from typing import IO, TYPE_CHECKING, Final
 
 from otel_ext.cli.commands import available
-from otel_ext.record.model import META_KEY
+from otel_ext.cli.run_count import count_records, left_boxes
+from otel_ext.journal.layout import BOX_FOLDER
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["RunSummary", "count_records"]
+    from otel_ext.cli.run_count import Count
 
-_MAX_BYTES: Final = 64 * 1024 * 1024
+__all__ = ["RunSummary"]
+
 # File systems and clocks are not of one mind about the last moment.
 _SLACK_NS: Final = 20_000_000
 _NEXT: Final = (
@@ -32,71 +33,6 @@ _NO_RECORDS: Final = (
 )
 
 
-class Count(NamedTuple):
-    """How much a run left.
-
-    Attributes:
-        files: Number of files.
-        records: Number of records; None when there is too much to count.
-        unended: Number of spans that did not end, or were ended for a dead process.
-        size: Bytes in all.
-    """
-
-    files: int
-    records: int | None
-    unended: int
-    size: int
-
-
-def count_records(files: list[Path]) -> Count:
-    """Count records and spans without an end in `files`.
-
-    Args:
-        files: JSONL files; one that went away counts as empty.
-    """
-    size = sum(_size(file) for file in files)
-    if size > _MAX_BYTES:
-        return Count(len(files), None, 0, size)
-    records = 0
-    # A span can start in one file and end in another, after a rotation.
-    started: set[tuple[object, object]] = set()
-    ended: set[tuple[object, object]] = set()
-    abandoned: set[tuple[object, object]] = set()
-    for file in files:
-        for line in _lines(file):
-            meta = _meta(line)
-            records += bool(meta)
-            key = (meta.get("trace_id"), meta.get("span_id"))
-            if meta.get("phase") == "start":
-                started.add(key)
-            elif meta.get("phase") == "end":
-                (abandoned if "abandoned" in meta else ended).add(key)
-    # A real end beats one that was made up for a span without.
-    return Count(len(files), records, len((started | abandoned) - ended), size)
-
-
-def _lines(file: Path) -> list[bytes]:
-    try:
-        return file.read_bytes().splitlines()
-    except OSError:
-        return []
-
-
-def _size(file: Path) -> int:
-    try:
-        return file.stat().st_size
-    except OSError:
-        return 0
-
-
-def _meta(line: bytes) -> dict[str, object]:
-    try:
-        meta = orjson.loads(line)[META_KEY]
-    except (orjson.JSONDecodeError, KeyError, TypeError, IndexError):
-        return {}
-    return cast("dict[str, object]", meta) if isinstance(meta, dict) else {}
-
-
 class RunSummary:
     """Finds what was written since it was made, and tells.
 
@@ -108,35 +44,46 @@ class RunSummary:
         self._folder = folder
         self._since = time.time_ns() - _SLACK_NS
 
-    def write(self, stream: IO[str], outcome: int) -> None:
+    def write(self, stream: IO[str], outcome: int, *, complete: bool = True) -> None:
         """Write the closing words.
 
         Args:
             stream: Where to; a stream that nobody reads is no error.
             outcome: Exit code of the program, or minus the signal that ended it.
+            complete: Whether all that the program left is in its files.
         """
         try:
-            stream.write(self.text(outcome))
+            stream.write(self.text(outcome, complete=complete))
             stream.flush()
         except (OSError, ValueError):
             pass  # nobody reads it any more, and the program is over
 
-    def text(self, outcome: int) -> str:
+    def text(self, outcome: int, *, complete: bool = True) -> str:
         """Return the closing words, each line with its newline."""
         lines = [f"otel-ext: ended by {_signal_name(-outcome)}."] if outcome < 0 else []
-        files = self._new_files()
-        count = count_records(files)
-        if not count.size:
+        # Not Path.is_dir: that raises where a folder above may not be searched.
+        is_folder = os.path.isdir(self._folder)  # noqa: PTH112
+        place = self._folder if is_folder else self._folder.absolute().parent
+        count = count_records(self._new_files(), left_boxes(place, self._since))
+        if not count.size and not count.waiting and not count.dropped:
             return "\n".join([*lines, _NO_RECORDS, ""])
-        lines.append(f"otel-ext: {_describe(count, self._folder)}")
+        lines.append(f"otel-ext: {_amount(count, self._folder)}{_reservation(count, complete)}")
+        if count.waiting:
+            lines.append(_left_behind(count, place))
+        if count.size:
+            lines += self._next_steps()
+        return "\n".join([*lines, ""])
+
+    def _next_steps(self) -> list[str]:
         names = {command.name for command in available()}
         quoted = shlex.quote(str(self._folder))
         commands = [(f"otel-ext {name} {quoted}", why) for name, why in _NEXT if name in names]
         width = max((len(command) for command, _ in commands), default=0)
-        for index, (command, why) in enumerate(commands):
-            head = "otel-ext: next:" if index == 0 else " " * 15
-            lines.append(f"{head} {command:<{width}}  {why}")
-        return "\n".join([*lines, ""])
+        heads = ["otel-ext: next:", *[" " * 15] * len(commands)]
+        return [
+            f"{head} {command:<{width}}  {why}"
+            for head, (command, why) in zip(heads, commands, strict=False)
+        ]
 
     def _new_files(self) -> list[Path]:
         try:
@@ -153,16 +100,36 @@ class RunSummary:
             return False  # deleted meanwhile
 
 
-def _describe(count: Count, folder: Path) -> str:
+def _amount(count: Count, folder: Path) -> str:
     files = "1 file" if count.files == 1 else f"{count.files:,} files"
     if count.records is None:
         return f"{count.size / 2**20:,.0f} MiB of records in {files} in {folder}"
-    records = "1 record" if count.records == 1 else f"{count.records:,} records"
-    text = f"{records} in {files} in {folder}"
+    return f"{_number(count.records)} in {files} in {folder}"
+
+
+def _reservation(count: Count, complete: bool) -> str:  # noqa: FBT001 - the caller names it
+    # Which spans ended is not known where records are missing: theirs may be the ends.
+    if count.dropped:
+        return f"; {_number(count.dropped)} could not be written and went lost"
+    if not complete and not count.waiting:
+        return "; there may have been more that could not be written"
     if not count.unended:
-        return text
+        return ""
     spans = "1 span did" if count.unended == 1 else f"{count.unended:,} spans did"
-    return f"{text}; {spans} not end"
+    return f"; {spans} not end"
+
+
+def _left_behind(count: Count, place: Path) -> str:
+    way_out = f"otel-ext recover {shlex.quote(str(place))}"
+    wait = "waits" if count.waiting == 1 else "wait"
+    return (
+        f"otel-ext: {_number(count.waiting)} {wait} in {place / BOX_FOLDER};"
+        f" once there is room for more: {way_out}"
+    )
+
+
+def _number(records: int) -> str:
+    return "1 record" if records == 1 else f"{records:,} records"
 
 
 def _signal_name(number: int) -> str:

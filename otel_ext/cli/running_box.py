@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from otel_ext.cli.running_scan import FileReader, Key
 
-__all__ = ["BoxView", "read_boxes"]
+__all__ = ["BoxView", "is_drained", "read_boxes"]
 
 
 class BoxView:
@@ -45,7 +45,7 @@ class BoxView:
         )
         self.stamp_ns = max(state.stamp_ns, facts.created_ns) if facts and state else 0
         self.last_seq = state.last_seq if state else 0
-        self._lines = tuple(line for line in box.lines if not _is_drained(line, box))
+        self._lines = tuple(line for line in box.lines if not is_drained(line, box))
 
     def introduce(self, reader: FileReader) -> None:
         """Hand `reader` what the process says of itself in the box."""
@@ -72,7 +72,8 @@ class BoxView:
                 starts.setdefault(key, line.data)
 
 
-def _is_drained(line: Line, box: Box) -> bool:
+def is_drained(line: Line, box: Box) -> bool:
+    """Whether a line of a box has been brought to the file."""
     if box.facts is None or box.state is None:
         return False
     index, offset = divmod(line.offset, box.facts.chunk_size)

@@ -244,15 +244,17 @@ class BlackBox:
         if self._refusal == "queue_full":
             chunk.seek(start)
 
-    def stamp(self, now_ns: int, last_seq: int) -> None:
+    def stamp(self, now_ns: int, last_seq: int, dropped: int = 0) -> None:
         """Leave the worker's sign of life in the header.
 
         Args:
             now_ns: The time, nanoseconds since the epoch.
             last_seq: Number of the incarnation's last record.
+            dropped: How many records were dropped so far.
         """
         self._set_word(layout.STAMP_AT, now_ns)
         self._set_word(layout.LAST_SEQ_AT, last_seq)
+        self._set_word(layout.DROPPED_AT, dropped)
 
     @property
     def request(self) -> int:

@@ -43,6 +43,7 @@ EXIT_MARK_AT: Final = 2064
 # Set by whoever wants to know where the program is, and repeated when it told.
 REQUEST_AT: Final = 2072
 ANSWER_AT: Final = 2080
+DROPPED_AT: Final = 2088
 DRAINED_AT: Final = 2112
 WORD: Final = struct.Struct("<Q")
 _MAX_TEXT: Final = 400
@@ -89,12 +90,14 @@ class BoxState(NamedTuple):
         last_seq: Number of the incarnation's last record at that moment.
         closed: Whether the box was drained and closed in order.
         drained: For each chunk, the offset in it up to which it is in the segment.
+        dropped: How many records the process had to drop by then.
     """
 
     stamp_ns: int
     last_seq: int
     closed: bool
     drained: tuple[int, ...]
+    dropped: int = 0
 
 
 def chunk_bounds(index: int, chunk_size: int) -> tuple[int, int]:
@@ -156,4 +159,5 @@ def unpack_state(header: bytes, chunks: int) -> BoxState:
     (last_seq,) = WORD.unpack_from(header, LAST_SEQ_AT)
     (exit_mark,) = WORD.unpack_from(header, EXIT_MARK_AT)
     drained = struct.unpack_from(f"<{chunks}Q", header, DRAINED_AT)
-    return BoxState(stamp_ns, last_seq, exit_mark == 1, drained)
+    (dropped,) = WORD.unpack_from(header, DROPPED_AT)
+    return BoxState(stamp_ns, last_seq, exit_mark == 1, drained, dropped)

@@ -53,7 +53,7 @@ class Source(Protocol):
         """Bring what waits to the file; whether nothing was left of it."""
         ...
 
-    def stamp(self, now_ns: int, last_seq: int) -> None:
+    def stamp(self, now_ns: int, last_seq: int, dropped: int = 0) -> None:
         """Leave a sign of life, where there is a place for it."""
         ...
 
@@ -136,7 +136,7 @@ class QueueSource:
         # A copy of the deque is made in one step of the interpreter.
         return len(self._batch) + sum(map(len, self._lines.copy()))
 
-    def stamp(self, now_ns: int, last_seq: int) -> None:
+    def stamp(self, now_ns: int, last_seq: int, dropped: int = 0) -> None:
         """Do nothing: memory is no place for a sign of life."""
 
     def seal(self, reason: str) -> None:
@@ -219,7 +219,7 @@ class DirectSource:
         self._segment.keep_open()
         return self._queue.drain(write)
 
-    def stamp(self, now_ns: int, last_seq: int) -> None:
+    def stamp(self, now_ns: int, last_seq: int, dropped: int = 0) -> None:
         """Do nothing: the file's own time tells when it was last written."""
 
     def seal(self, reason: str) -> None:

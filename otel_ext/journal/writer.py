@@ -265,7 +265,7 @@ class Journal:
         if now < self._next_tick:
             return
         self._next_tick = now + _TICK_SECONDS
-        opened.source.stamp(time_ns(), current().last_seq)
+        _stamp(opened)
         opened.segment.sync()
         if opened.source.is_lost and not (self._closing or self._problem):
             opened = self._replace_source(opened)
@@ -335,6 +335,7 @@ class Journal:
             self._job.cancel()
             self._job = None
         if not self._finished:
+            _stamp(opened)  # the box stays, and is all that tells what was dropped
             opened.source.close(remove=False)
             self._finished = True
         self._cell.healthy("closed")
@@ -356,6 +357,11 @@ class Journal:
         return JournalState(
             mode, opened.reason, opened.segment.path, opened.source.pending, problem
         )
+
+
+def _stamp(opened: Opened) -> None:
+    dropped = sum(COUNTERS.dropped().values())
+    opened.source.stamp(time_ns(), current().last_seq, dropped)
 
 
 def _lines_of(preamble: Callable[[], Iterable[bytes]]) -> list[bytes]:

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import io
 import os
+import socket
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.cli import run_summary
-from otel_ext.cli.run_summary import RunSummary, count_records
+from otel_ext.cli import run_count
+from otel_ext.cli.main import main
+from otel_ext.cli.run_count import count_records
+from otel_ext.cli.run_summary import RunSummary
+from otel_ext.journal.blackbox import BlackBox
+from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX, BoxFacts
+from otel_ext.journal.liveness import pid_namespace
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process, Record, Status
+from otel_ext.runtime.incarnation import boot_id
+from otel_ext.runtime.process_records import process_end_record
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,7 +84,7 @@ def test_a_single_file_as_output(tmp_path: Path) -> None:
 
 def test_too_much_to_count_is_weighed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond a size the records are not read again, and the words give the size."""
-    monkeypatch.setattr(run_summary, "_MAX_BYTES", 100)
+    monkeypatch.setattr(run_count, "_MAX_BYTES", 100)
     summary = RunSummary(tmp_path)
     for name in ("a", "b"):
         (tmp_path / f"{name}.jsonl").write_bytes(line(1, "start") * 2000)
@@ -92,6 +100,74 @@ def test_the_signal_is_named(tmp_path: Path, outcome: int, said: str) -> None:
     text = RunSummary(tmp_path).text(outcome)
     assert said in text
     assert ("ended by" in text) == bool(said)
+
+
+@pytest.mark.parametrize("limit", [10_000_000, 100])
+def test_what_was_dropped_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    """A process's last account counts, once; then nothing is said of spans without an end."""
+    monkeypatch.setattr(run_count, "_MAX_BYTES", limit)
+    summary = RunSummary(tmp_path)
+    process = Process("b0-7-1-00000000")
+    accounts = [{"queue_full": 3}, {"queue_full": 1_200, "not_written": 34}]
+    lines = [
+        encode_line(process_end_record(process, seq, {"dropped": dropped}))
+        for seq, dropped in enumerate(accounts, 1)
+    ]
+    (tmp_path / "a.jsonl").write_bytes(line(1, "start") + b"".join(lines))
+    text = summary.text(0)
+    assert f"in {tmp_path}; 1,234 records could not be written and went lost\n" in text
+    assert "did not end" not in text
+
+
+def left_box(folder: Path, name: str, lines: list[bytes], dropped: int) -> None:
+    """Leave the box that a process of this boot had when it was killed."""
+    facts = BoxFacts(
+        id=name,
+        pid=2**22 + 1,  # beyond the highest there can be
+        start_time=1,
+        boot_id=boot_id(),
+        host=socket.gethostname(),
+        pid_namespace=pid_namespace(),
+        created_ns=time.time_ns(),
+        target="",
+        size=262_144,
+        chunk_size=131_072,
+    )
+    (folder / BOX_FOLDER).mkdir(mode=0o700)
+    descriptor = os.open(folder / BOX_FOLDER, os.O_RDONLY)
+    box = BlackBox.create(descriptor, folder / BOX_FOLDER / f"{name}{BOX_SUFFIX}", facts)
+    os.close(descriptor)
+    for one in lines:
+        assert box.append(one)
+    box.stamp(time.time_ns(), len(lines), dropped)
+
+
+def test_what_a_dead_process_left_in_its_box_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Records that are in no file yet are counted, with the command that brings them there."""
+    summary = RunSummary(tmp_path)
+    process = Process("b0-7-1-00000000")
+    records = [process_end_record(process, seq) for seq in (1, 2, 3)]
+    left_box(tmp_path, process.id, [encode_line(record) for record in records], dropped=7)
+    (tmp_path / f"{process.id}.jsonl").write_bytes(encode_line(records[0]))
+    text = summary.text(0)
+    assert f"1 record in 1 file in {tmp_path}; 7 records could not be written" in text
+    assert f"2 records wait in {tmp_path / BOX_FOLDER}; once there is room for more: " in text
+    assert f"otel-ext recover {tmp_path}\n" in text
+    assert main(["recover", str(tmp_path)]) == 0
+    assert "done" in capsys.readouterr().out
+    assert summary.text(0).startswith(f"otel-ext: 3 records in 1 file in {tmp_path}\n")
+
+
+def test_records_that_may_be_missing_are_no_spans_without_an_end(tmp_path: Path) -> None:
+    """What could not be completed is not judged: the ends may be what is missing."""
+    summary = RunSummary(tmp_path)
+    (tmp_path / "a.jsonl").write_bytes(line(1, "start"))
+    text = summary.text(0, complete=False)
+    assert f"in {tmp_path}; there may have been more that could not be written\n" in text
 
 
 def test_a_folder_with_a_space_can_be_pasted(tmp_path: Path) -> None:

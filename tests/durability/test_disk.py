@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from typing import TYPE_CHECKING, cast
 
@@ -10,6 +11,7 @@ import pytest
 
 from tests.durability.kit import command, plain, small_disk
 from tests.figures import figures
+from tests.programs import OTEL_EXT, environment, execute, write_program
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -119,3 +121,50 @@ def test_a_small_disk_fills_up(tmp_path: Path, kib: int, box: int) -> None:
     assert "Traceback" not in done.stderr
     # Said, and said once a minute: not once for each record.
     assert 1 <= len(done.stderr.splitlines()) < 8, done.stderr
+
+
+MANY = """\
+from opentelemetry import trace
+tracer = trace.get_tracer("durability")
+for _ in range(12_000):
+    with tracer.start_as_current_span("work", attributes={"text": "x" * 50}):
+        pass
+"""
+# argv: the disk, then the command; afterwards there is room.
+ON_A_FULL_DISK = """\
+place=$1; shift
+"$@" 2> "$place.said"
+echo "rc=$?"
+mount -o remount,size=64m "$place"
+otel-ext recover "$place/traces" && otel-ext validate "$place/traces"
+echo "valid=$?"
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@pytest.mark.needs("unshare", "mount")
+@pytest.mark.parametrize(("kib", "has_box"), [(3 * 1024, True), (512, False)])
+def test_the_end_of_a_run_on_a_full_disk(tmp_path: Path, kib: int, has_box: bool) -> None:
+    """The closing words say what is missing, and when there is room no half of a line is left."""
+    place = tmp_path / "disk"
+    write_program(tmp_path, MANY)
+    run = [OTEL_EXT, "run", "--output", f"{place}/traces", "program.py"]
+    script = ["sh", "-c", ON_A_FULL_DISK, "sh", str(place), *run]
+    env = environment(OTEL_EXT_CONSOLE="off", OTEL_EXT_BOX_SIZE=str(2 << 20))
+    done = execute(small_disk(kib, place, script), cwd=tmp_path, env=env, timeout=100)
+    said = (tmp_path / "disk.said").read_text("utf-8")
+    assert done.code == 0, done.err
+    assert "rc=0" in done.out
+    assert "valid=0" in done.out, done.out + said
+    assert "did not end" not in said
+    if not has_box:
+        assert "; there may have been more that could not be written" in said
+        return
+    [numbers] = re.findall(
+        r"([\d,]+) records in 1 file in \S+; ([\d,]+) records could not .*\n"
+        r"otel-ext: ([\d,]+) records wait in \S+; once there is room for more: otel-ext recover ",
+        said,
+    )
+    # Two of each span, and those of the process: start, end, heartbeats.
+    assert 24_000 < sum(int(number.replace(",", "")) for number in numbers) < 24_020, said

@@ -124,11 +124,12 @@ def test_the_header_tells_whose_box_it_is(tmp_path: Path) -> None:
     box = make_box(tmp_path)
     for number in range(1, 6):
         box.append(line(number))
-    box.stamp(123, 5)
+    box.stamp(123, 5, dropped=2)
     found = read_box(box.path)
     assert found.facts == box.facts
     assert found.state is not None
     assert (found.state.stamp_ns, found.state.last_seq, found.state.closed) == (123, 5, False)
+    assert found.state.dropped == 2
     assert [one.key for one in found.lines] == [("p", number) for number in range(1, 6)]
     assert not found.skipped
     drained = len(collect(box))
