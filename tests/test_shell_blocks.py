@@ -1,0 +1,76 @@
+"""What the documentation shows and does not run: each thing that a command names is there."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import Final
+
+import pytest
+
+from tests.shell_blocks import Block, Typed, blocks, commands, problem_of
+from tests.tree import checkout
+
+SHELL: Final = [block for block in blocks() if block.language == "sh"]
+# Languages whose blocks a test looks at; `text` is output, or a picture.
+LANGUAGES: Final = {"console", "json", "python", "sh", "text", "toml"}
+# Where `console` and `python` blocks are run, by test_docs.py and test_guides.py.
+RUN: Final = {"README.md", "docs"}
+
+
+def name_of(block: Block) -> str:
+    """Return the page and line of a block."""
+    return f"{block.page.relative_to(checkout()).as_posix()}:{block.line}"
+
+
+def test_there_are_commands() -> None:
+    """The pages are found at all."""
+    assert {block.page.name for block in SHELL} >= {"README.md", "CONTRIBUTING.md", "otlp.md"}
+
+
+@pytest.mark.parametrize("block", SHELL, ids=name_of)
+def test_a_shell_understands_it(block: Block) -> None:
+    """The block is a program for a shell, and has a command."""
+    subprocess.run(["bash", "-n"], input=block.text, text=True, check=True)
+    assert commands(block.text)
+
+
+@pytest.mark.parametrize("block", SHELL, ids=name_of)
+def test_what_a_command_names_is_there(block: Block) -> None:
+    """Sub-commands, options, variables, extras, packages, targets and files exist."""
+    for typed in commands(block.text):
+        assert not problem_of(typed, block.page), typed
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("otel-ext rnu app.py", "otel-ext has no command ['rnu']"),
+        ("otel-ext run --ouput x -- python app.py", "otel-ext run has no ['--ouput']"),
+        ("otel-ext validate --max x", "validate"),
+        ("otel-ext tree --colour", "otel-ext tree has no ['--colour']"),
+        ("otel-ext run -- pyhton app.py", "there is no program pyhton"),
+        ("OTEL_EXT_OUPUT=x otel-ext run app.py", "there is no variable OTEL_EXT_OUPUT"),
+        ("opentelemetry-instrument --ext_ouput x python app.py", "has no --ext_ouput"),
+        ("pip install otel-ext flask", "otel-ext is on no index"),
+        ("pip install '.[yml]'", "there is no extra ['yml']"),
+        ("pip install . no-such-package", "there is no package no-such-package"),
+        ("pip install -c nowhere.txt .", "no such file of constraints"),
+        ("make tset", "there is no target tset"),
+        ("python examples/no_such.py", "there is no examples/no_such.py"),
+        ("python -m pytest tests/no_such", "there is no tests/no_such"),
+        ("python -m no_such_module", "there is no module no_such_module"),
+    ],
+)
+def test_a_mistake_is_found(line: str, problem: str) -> None:
+    """The checks above see a thing that is misspelt."""
+    [typed] = commands(line)
+    assert isinstance(typed, Typed)
+    assert problem in problem_of(typed, checkout() / "README.md")
+
+
+def test_no_block_is_left_out() -> None:
+    """Each block is in a language, and on a page, that some test looks at."""
+    for block in blocks():
+        assert block.language in LANGUAGES, name_of(block)
+        if block.language in {"console", "python"}:
+            assert block.page.relative_to(checkout()).parts[0] in RUN, name_of(block)
