@@ -10,11 +10,14 @@ import errno
 import os
 import re
 import stat
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.errors import JournalError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 __all__ = [
     "SegmentName",
@@ -26,6 +29,7 @@ __all__ = [
     "open_folder",
     "parse_segment_name",
     "segment_file",
+    "standard_numbers_taken",
     "sync_data",
     "sync_folder",
 ]
@@ -33,6 +37,7 @@ __all__ = [
 _NOFOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
 _CLOEXEC: Final = getattr(os, "O_CLOEXEC", 0)
 _DIRECTORY: Final = getattr(os, "O_DIRECTORY", 0)
+_STANDARD: Final = range(3)
 _TAIL_BYTES: Final = 16 * 1024
 _ID: Final = r"[0-9a-z]{1,40}-\d{1,20}-\d{1,20}-[0-9a-f]{8}"
 _SEGMENT: Final = re.compile(rf"({_ID})(?:\.(\d{{1,6}}))?\.jsonl", re.ASCII)
@@ -149,6 +154,31 @@ def create_exclusive(name: str | Path, flags: int, *, dir_fd: int | None = None)
     """Create a file that is not there yet, mode 0600, and return its descriptor."""
     flags |= os.O_CREAT | os.O_EXCL | _NOFOLLOW | _CLOEXEC
     return os.open(name, flags, 0o600, dir_fd=dir_fd)
+
+
+@contextmanager
+def standard_numbers_taken() -> Generator[None]:
+    """Keep what is opened inside off the numbers 0 to 2, where a daemon has closed those.
+
+    Whoever prints without a look, as C code does, would print into the records.
+    """
+    held: list[int] = []
+    try:
+        with suppress(OSError):  # of two evils: records there, not none
+            while not all(map(_is_open, _STANDARD)):
+                held.append(os.open(os.devnull, os.O_RDONLY | _CLOEXEC))
+        yield
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
 
 
 def sync_folder(path: Path) -> None:

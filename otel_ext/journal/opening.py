@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from otel_ext.errors import JournalError
 from otel_ext.journal.blackbox import CHUNKS, DEFAULT_BOX_BYTES, BlackBox
-from otel_ext.journal.files import make_folder, open_folder
+from otel_ext.journal.files import make_folder, open_folder, standard_numbers_taken
 from otel_ext.journal.filesystem import file_system_of
 from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX, BoxFacts
 from otel_ext.journal.liveness import pid_namespace
@@ -162,7 +162,8 @@ def _make_box(target: Target, settings: JournalSettings, incarnation: Incarnatio
     )
     for _ in range(_ATTEMPTS):
         try:
-            return _create_box(target.folder / BOX_FOLDER, facts)
+            with standard_numbers_taken():
+                return _create_box(target.folder / BOX_FOLDER, facts)
         except FileNotFoundError:
             continue  # another process has just removed the folder, empty
     raise JournalError(f"{str(target.folder / BOX_FOLDER)!r} comes and goes")

@@ -21,6 +21,7 @@ from otel_ext.journal.files import (
     ends_whole,
     make_folder,
     segment_file,
+    standard_numbers_taken,
     sync_data,
     sync_folder,
 )
@@ -75,8 +76,7 @@ class SegmentWriter:
         sync: When the file is forced to the disk.
         direct: Callers write to `descriptor` themselves, at any time; so its
             number stays the same from file to file until this object goes.
-        alone: Nobody else appends to the file that `target` names, so that half a
-            line can be taken back there too.
+        alone: Nobody else appends to the file `target` names: half a line is taken back there.
     """
 
     def __init__(
@@ -120,7 +120,8 @@ class SegmentWriter:
         """
         if self.descriptor < 0:
             make_folder(self.target.folder)
-            self._take(self._open_file() if self.target.file else self._create_segment())
+            with standard_numbers_taken():
+                self._take(self._open_file() if self.target.file else self._create_segment())
         if self._preamble_due:
             self._write_preamble()
 

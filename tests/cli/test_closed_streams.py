@@ -33,6 +33,21 @@ seen = [is_open(number) for number in range(3)]
 with open(sys.argv[1], "w") as file:
     print(seen, sys.stdout is None, sys.stderr is None, file=file)
 """
+PRINTS = """\
+import errno, os, time
+from opentelemetry import trace
+def errors():
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError as error:
+            yield errno.errorcode[error.errno]
+with trace.get_tracer("test").start_as_current_span("work"):
+    trace.get_tracer_provider().force_flush()
+    found = list(errors())
+with open("errors.txt", "w") as file:
+    print(*found, file=file)
+"""
 
 
 def closed(cwd: Path, redirections: str, *words: str) -> Done:
@@ -79,6 +94,20 @@ def test_the_program_finds_closed_what_is_closed(
     assert closed(tmp_path, redirections, *command).code == 0
     assert "False" in plain.read_text("utf-8")
     assert seen.read_text("utf-8") == plain.read_text("utf-8")
+
+
+@pytest.mark.parametrize("redirections", [">&-", "<&- >&- 2>&-"])
+def test_what_prints_without_a_look_does_not_print_into_the_records(
+    tmp_path: Path, redirections: str
+) -> None:
+    """No file of ours has the number of a stream that is closed."""
+    write_program(tmp_path, PRINTS)
+    done = closed(tmp_path, redirections, OTEL_EXT, "run", "program.py")
+    assert done.code == 0
+    assert (tmp_path / "errors.txt").read_text("utf-8").split() == ["EBADF"] * (
+        redirections.count("&-")
+    )
+    assert [record.phase for record in spans_in(tmp_path / "traces")] == ["start", "end"]
 
 
 @pytest.mark.parametrize("redirection", [">&-", "2>&-"])
