@@ -46,12 +46,16 @@ class Marker:
 
     def mark_spans(self, text: str, spans: Iterable[Span]) -> str:
         """Return `text` with a mark in the place of each span; those that touch become one."""
-        marks = [match.span() for match in MARK.finditer(text)] if "[redacted: " in text else []
+        marks = MARK.finditer(text)
+        mark = next(marks, None)
         parts: list[str] = []
         done = 0
         begin, end, rule = -1, -1, ""
         for start, stop, name in sorted(spans):
-            if any(left <= start and stop <= right for left, right in marks):
+            # Both are in order, so that one pass over the marks does for all the spans.
+            while mark is not None and mark.end() <= start:
+                mark = next(marks, None)
+            if mark is not None and mark.start() <= start and stop <= mark.end():
                 continue
             if start < end:
                 end = max(end, stop)

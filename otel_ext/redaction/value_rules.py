@@ -123,8 +123,8 @@ def _find_jwts(text: str) -> Iterator[Span]:
     while at >= 0:
         head = _JWT.match(text, at)
         end = head.end() if head else at + 1
-        rest = _JWT_REST.match(text, end)
-        if rest and end - at >= _JWT_LEAST:
+        rest = _JWT_REST.match(text, end) if end - at >= _JWT_LEAST else None
+        if rest is not None:
             end = rest.end()
             yield Span(at, end, "jwt")
         at = text.find("eyJ", end)

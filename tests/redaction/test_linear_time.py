@@ -64,6 +64,9 @@ HOSTILE = (
     "[redacted: ",
     "[redacted: a]",
     "GB82 ",
+    "eyJ.",
+    "[redacted: a]token=x ",
+    "token=x [redacted: a]",
     "a" * 40 + "@",
 )
 CLASSIC = (
