@@ -171,6 +171,9 @@ def rule_for_name(name: str, *, strict: bool = False) -> str:
     >>> rule_for_name("db.connection.password"), rule_for_name("gen_ai.usage.input_tokens")
     ('password', '')
     """
+    if name[-4:].lower() == "pass" and name[-5:-4] in {"", "."}:
+        # As a word among others it tells nothing: `first_pass`, `boarding pass`.
+        return "password"
     words = split_words(name)
     rules = _STRICT if strict else _DEFAULT
     if rules.any.search(words) is None:

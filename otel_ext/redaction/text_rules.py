@@ -1,8 +1,8 @@
-r"""Which parts of a text are secrets by what stands before them.
+r"""Which parts of a text are secrets by the name that stands before them.
 
-`password=…` and `"token": "…"` in whatever notation (queries, connection strings,
-JSON, headers, command lines, sources in a stack trace), and what stands between a
-user's name and the `@` of a URL. One pass each, like `otel_ext.redaction.value_rules`.
+`password=…` and `"token": "…"` in whatever notation: queries, connection strings,
+JSON, headers, command lines, sources in a stack trace. One pass each, like
+`otel_ext.redaction.value_rules`.
 """
 
 from __future__ import annotations
@@ -11,36 +11,33 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.redaction.key_rules import QUERY_NAMES
+from otel_ext.redaction.value_ends import BLANKS, QUOTE, quoted, value_behind
 from otel_ext.redaction.value_rules import MARK, Span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["find_assigned", "find_flags", "find_url_passwords"]
+__all__ = ["find_assigned", "find_flags"]
 
-_SEPARATOR: Final = re.compile(r"=(?:>|==?)?|:(?:=|(?!//))|%3[dD]")
-_NAME_CHARACTERS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
-_BEHIND_NAME: Final = " \t\"'\\])"
-_LONGEST_NAME: Final = 128
-_SPACE: Final = re.compile(r"[ \t]{0,8}")
-_QUOTE: Final = re.compile(r"\\{0,7}[\"']")
-_PREFIX: Final = re.compile(r"[rbuf]{1,2}(?=[\"'])", re.IGNORECASE)
-_PLAIN: Final = re.compile(r"[^\s&;\"'<>]+")
-_BRACKET: Final = re.compile(r"[\[\]{}]")
-_NOTHING: Final = re.compile(
-    r"(?:null|none|nil|true|false|undefined|\*{3,})(?![A-Za-z0-9_])", re.IGNORECASE
+_SEPARATOR: Final = re.compile(
+    r"=(?:>|==?)?|:(?:=|(?!//))|%(?:25){0,3}3(?:[dD]|[aA](?!%(?:25){0,3}2[fF]))"
 )
+_NAME_CHARACTERS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
+# With the first byte of a no-break space in UTF-8, for bytes that are read as Latin-1.
+_BEHIND_NAME: Final = f"{BLANKS}\xc2\"'\\])"
+_LONGEST_NAME: Final = 128
+_ESCAPED: Final = re.compile(r"%(?:25)*([0-7][0-9A-Fa-f])|\\u00([0-7][0-9A-Fa-f])")
+_BRACKETS: Final = re.compile(r"[\[\]]+")
 # What goes on to the end of its line where it is not in quotes.
 _WHOLE_LINE: Final = frozenset({"authorization", "cookie"})
 _LEAST_IN_QUERY: Final = 10
 _SHORT_IN_QUERY: Final = frozenset({"key", "code"})
+# `pass: 12, fail: 0` is about tests, and `second pass: …` is prose.
+_FEW: Final = re.compile(r"[0-9]{1,4}(?=[\s,;)\]}&]|$)")
 
-_FLAG: Final = re.compile(r"(?<!\S)--?([A-Za-z][A-Za-z0-9_.-]{0,63})[ \t]{1,4}([^\s-]\S*)")
-
-_AUTHORITY: Final = re.compile(r"[^\s/?#\"'<>]*")
-_TOKEN: Final = re.compile(r"[^\s\"'<>]*")
-_LONG_USER: Final = 16
-_PORT_DIGITS: Final = 5
+_FLAG: Final = re.compile(
+    rf"(?<!\S)--?([A-Za-z][A-Za-z0-9_.-]{{0,63}})[{BLANKS}]{{1,4}}([^\s-]\S*)"
+)
 
 
 def find_assigned(text: str, rule_for: Callable[[str], str]) -> Iterator[Span]:
@@ -54,141 +51,91 @@ def find_assigned(text: str, rule_for: Callable[[str], str]) -> Iterator[Span]:
     >>> [text := "GET /?page=2&token=abc", *find_assigned(text, rule_for_name)][1:]
     [Span(start=19, end=22, rule='token')]
     """
-    done = 0
+    done = behind = 0
     for separator in _SEPARATOR.finditer(text):
         at = separator.start()
+        # No name holds a separator: looking back as far as the last one is enough.
+        least = max(behind, at - _LONGEST_NAME)
+        behind = separator.end()
         if at < done:
             continue
-        name, before = _name_before(text, max(done, at - _LONGEST_NAME), at)
-        if not name:
-            continue
-        rule = rule_for(name)
+        name, before = _name_before(text, max(done, least), at, separator[0])
+        rule = rule_for(name) if name else ""
+        if not rule and before.endswith("\\") and name[:1] in {"n", "r", "t"}:
+            # `\ntoken=…` in a text that was written as a literal.
+            name = name[1:]
+            rule = rule_for(name) if name else ""
         last_word = name.lower().rpartition("-")[2]
-        by_query = not rule and before in "?&;" and last_word in QUERY_NAMES
+        by_query = not rule and before[-1:] in {"?", "&", ";"} and last_word in QUERY_NAMES
         if not rule and not by_query:
             continue
-        # A header in quotes ends where they do.
-        until = before if before in "\"'" else "\n"
-        start, end = _value_behind(text, separator.end(), until if rule in _WHOLE_LINE else "")
+        level = separator[0][:-2] if separator[0][0] == "%" else ""
+        until = _end_of_line(before, separator[0]) if rule in _WHOLE_LINE else ""
+        start, end = value_behind(text, behind, until, level)
+        if by_query and last_word in _SHORT_IN_QUERY and end - start < _LEAST_IN_QUERY:
+            continue
+        if last_word == "pass" and _is_no_password(text, before, separator, start):
+            continue
         done = end
-        if by_query:
-            if last_word in _SHORT_IN_QUERY and end - start < _LEAST_IN_QUERY:
-                continue
-            rule = "url-query"
         if end > start:
-            yield Span(start, end, rule)
+            yield Span(start, end, rule or "url-query")
 
 
-def _name_before(text: str, least: int, at: int) -> tuple[str, str]:
-    """Return the name that ends before `at`, and the character before it."""
-    left = text[least:at].rstrip(_BEHIND_NAME)
-    rest = left.rstrip(_NAME_CHARACTERS)
-    return left[len(rest) :], rest[-1:] or "?"
-
-
-def _value_behind(text: str, at: int, until: str) -> tuple[int, int]:
-    """Return from where to where the value behind a separator goes; nothing for no secret.
-
-    Args:
-        text: The text.
-        at: Where the value begins.
-        until: What ends a value without quotes; empty for the usual ends of a word.
-    """
-    space = _SPACE.match(text, at)
-    at = space.end() if space else at
-    prefix = _PREFIX.match(text, at)
-    at = prefix.end() if prefix else at
-    quote = _QUOTE.match(text, at)
-    if quote is not None:
-        start, end = _quoted(text, quote)
-    elif text[at : at + 1] in {"{", "["} and not MARK.match(text, at):
-        start, end = at, _closing(text, at)
-    elif until and not MARK.match(text, at):
-        start, end = at, text.find(until, at)
-        end = len(text) if end < 0 else end
+def _name_before(text: str, least: int, at: int, separator: str) -> tuple[str, str]:
+    """Return the name that ends before `at`, and what stands before it."""
+    window = text[least:at]
+    if "%" in window or "\\u" in window:
+        window = _ESCAPED.sub(_unescaped, window)
+    if window.endswith("]") and not separator.startswith(":"):
+        # `user[password]=`, `password[]=`, `password[0]=`: each part of the name tells.
+        rest = window.rstrip(f"{_NAME_CHARACTERS}[]")
+        parts = _BRACKETS.split(window[len(rest) :])
+        name = ".".join(part for part in parts if part and not part.isdecimal())
     else:
-        match = MARK.match(text, at) or _PLAIN.match(text, at)
-        start, end = at, match.end() if match else at
-    mark = MARK.match(text, start)
-    if mark is not None and mark.end() == end:
-        return end, end
-    nothing = _NOTHING.match(text, start)
-    if nothing is not None and not text[nothing.end() : end].strip(" ,)]}"):
-        return end, end
-    return start, end
+        left = window.rstrip(_BEHIND_NAME)
+        rest = left.rstrip(_NAME_CHARACTERS)
+        name = left[len(rest) :]
+    return name, rest or (text[least - 1] if least else "?")
 
 
-def _quoted(text: str, quote: re.Match[str]) -> tuple[int, int]:
-    """Return the inside of a text in quotes, which may be escaped themselves."""
-    opening = quote[0]
-    start = quote.end()
-    found = text.find(opening, start)
-    while found >= 0:
-        # Within plain quotes one that is escaped does not close; backslashes escape each other.
-        behind = found
-        while behind > start and text[behind - 1] == "\\":
-            behind -= 1
-        if (found - behind) % 2 == 0 or len(opening) > 1:
-            return start, found
-        found = text.find(opening, found + 1)
-    return start, len(text)
+def _end_of_line(before: str, separator: str) -> str:
+    """Return what a header goes on to; nothing for one that is a parameter of a query."""
+    if separator == "=" and before[-1:] in {"?", "&"} and before != "?":
+        return ""
+    # A header in quotes ends where they do.
+    return before[-1:] if before[-1:] in {'"', "'"} else "\n"
 
 
-def _closing(text: str, at: int) -> int:
-    depth = 0
-    for bracket in _BRACKET.finditer(text, at):
-        depth += 1 if bracket[0] in "{[" else -1
-        if depth == 0:
-            return bracket.end()
-    return len(text)
+def _unescaped(match: re.Match[str]) -> str:
+    return chr(int(match[1] or match[2], 16))
+
+
+def _is_no_password(text: str, before: str, separator: re.Match[str], start: int) -> bool:
+    """Whether the name `pass` stands there as a word, or as the name of a number of things."""
+    if _FEW.match(text, start):
+        return True
+    behind = text[separator.end() : separator.end() + 1]
+    words = before.rstrip(BLANKS)
+    is_apart = words != before and words[-1:].isalnum()
+    return separator[0] == ":" and behind.isspace() and is_apart
 
 
 def find_flags(text: str, rule_for: Callable[[str], str]) -> Iterator[Span]:
     """Yield what follows an option of a command that tells a secret: `--password …`.
 
     >>> from otel_ext.redaction.key_rules import rule_for_name
-    >>> list(find_flags("mysql --password hunter2 -v", rule_for_name))
-    [Span(start=17, end=24, rule='password')]
+    >>> list(find_flags("java -jar x.jar -password hunter2 -v", rule_for_name))
+    [Span(start=26, end=33, rule='password')]
     """
+    done = 0
     for match in _FLAG.finditer(text):
-        rule = rule_for(match[1])
-        if rule and MARK.match(text, match.start(2)) is None:
-            yield Span(match.start(2), match.end(2), rule)
-
-
-def find_url_passwords(text: str) -> Iterator[Span]:
-    """Yield the passwords in URLs, and long user names, which are tokens.
-
-    A password may hold `/`, `?` and `#`, which a URL should not have there: all up
-    to the last `@` counts then.
-
-    >>> list(find_url_passwords("postgres://app:hunter2@db/orders"))
-    [Span(start=15, end=22, rule='url-password')]
-    """
-    at = text.find("://")
-    token_end = last = -1
-    while at >= 0:
-        start = at + 3
-        if start > token_end:
-            token = _TOKEN.match(text, start)
-            token_end = token.end() if token else start
-            last = text.rfind("@", start, token_end)
-        authority = _AUTHORITY.match(text, start)
-        end = authority.end() if authority else start
-        inside = text.rfind("@", start, end)
-        colon = text.find(":", start, end if inside < 0 else inside)
-        if colon >= 0 and last > colon and not (inside < 0 and _is_port(text[colon + 1 : end])):
-            yield from _unless_marked(text, colon + 1, last)
-            end = max(end, last)
-        elif colon < 0 and inside - start >= _LONG_USER:
-            yield from _unless_marked(text, start, inside)
-        at = text.find("://", end)
-
-
-def _is_port(text: str) -> bool:
-    return text.isdecimal() and len(text) <= _PORT_DIGITS
-
-
-def _unless_marked(text: str, start: int, end: int) -> Iterator[Span]:
-    if end > start and MARK.fullmatch(text, start, end) is None:
-        yield Span(start, end, "url-password")
+        start, end = match.span(2)
+        rule = rule_for(match[1]) if start >= done else ""
+        if not rule:
+            continue
+        quote = QUOTE.match(text, start)
+        if quote is not None:
+            start, end = quoted(text, quote)
+        if end > start and MARK.match(text, start) is None:
+            done = end
+            yield Span(start, end, rule)

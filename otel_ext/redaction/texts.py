@@ -8,7 +8,9 @@ from otel_ext.config.patterns import parse_pattern
 from otel_ext.redaction.automaton import Automaton
 from otel_ext.redaction.key_rules import rule_for_name, split_words
 from otel_ext.redaction.marks import Marker
-from otel_ext.redaction.text_rules import find_assigned, find_flags, find_url_passwords
+from otel_ext.redaction.pair_rules import find_elements, find_listed, find_statements
+from otel_ext.redaction.text_rules import find_assigned, find_flags
+from otel_ext.redaction.url_rules import find_dsn_passwords, find_url_passwords, find_webhooks
 from otel_ext.redaction.value_rules import MARK, Span, find_values, is_suspicious
 from otel_ext.runtime.counters import COUNTERS
 
@@ -118,7 +120,8 @@ class TextRedactor:
             return "custom-key"
         return rule_for_name(name, strict=self._strict)
 
-    def _rule_in_text(self, name: str) -> str:
+    def rule_in_text(self, name: str) -> str:
+        """Return the rule by which what stands behind `name` in a text is a secret, or none."""
         found = self._names.get(name)
         if found is None:
             allowed = any(one.matches(name) for one in self._allow)
@@ -163,11 +166,20 @@ class TextRedactor:
 
     def _find(self, text: str) -> Iterable[Span]:
         yield from find_values(text, strict=self._strict)
-        if "://" in text:
+        if "//" in text:
             yield from find_url_passwords(text)
-        yield from find_assigned(text, self._rule_in_text)
-        if "-" in text and (" " in text or "\t" in text):
-            yield from find_flags(text, self._rule_in_text)
+        if "@" in text:
+            yield from find_dsn_passwords(text)
+        if ".com" in text:
+            yield from find_webhooks(text)
+        yield from find_assigned(text, self.rule_in_text)
+        if "-" in text:
+            yield from find_flags(text, self.rule_in_text)
+        if "</" in text:
+            yield from find_elements(text, self.rule_in_text)
+        if "'" in text or '"' in text:
+            yield from find_statements(text)
+            yield from find_listed(text, self.rule_in_text)
         for automaton in self._values:
             yield from (Span(start, end, "custom-value") for start, end in automaton.spans(text))
 

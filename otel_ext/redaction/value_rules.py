@@ -28,9 +28,16 @@ class Span(NamedTuple):
 MARK: Final = re.compile(r"\[redacted: [a-z-]{1,32}(?: hmac:[0-9a-f]{32})?\]")
 """What stands in the place of a secret."""
 
-# A quick look: what no rule could find anything in has none of these.
+# A quick look: what no rule could find anything in has none of these. Each begins with
+# a character that ordinary texts have little of, since only those are stopped at.
+_QUOTED_NAME: Final = r"[ \t\r\n]{0,4}[bu]?\\{0,7}[\"'][A-Za-z][A-Za-z0-9_.-]{0,63}\\{0,7}[\"'],"
+_BEHIND_WORD: Final = r"(?:(?<=[dDyY][ \t\r\n(].)|(?<=[dDyY][ \t\r\n(][ \t\r\n\\].))"
 is_suspicious: Final = re.compile(
-    r"=|:|%3|--|eyJ|-[\w-]{15}|_[\w-]{15}|\.[\w-]{15}"
+    r"=|:|%(?:3|25)|J(?<=eyJ)|</"
+    # An option, behind a space or a quote; or what is long enough for a token.
+    r"|-(?:-|[\w-]{15}|(?<![!#-&(-~]-)[A-Za-z][A-Za-z0-9_.-]{0,63}[ \t\xa0\u2007\u202f\\\"'])"
+    r"|_[\w-]{15}|\.(?:[\w-]{15}|com(?:/|%2[fF])(?:services|workflows|triggers|api))"
+    rf"|\"{_BEHIND_WORD}|'{_BEHIND_WORD}|\({_QUOTED_NAME}|\[{_QUOTED_NAME}"
     r"|A(?:[A-Z]{2}A|Iza)|B(?:[eE][aA][rR]|[aA][sS][iI])|b(?:[eE][aA][rR]|[aA][sS][iI])"
     r"|2[0-9 -]{12}|3[0-9 -]{12}|4[0-9 -]{12}|5[0-9 -]{12}|6[0-9 -]{12}",
     re.ASCII,
@@ -61,11 +68,13 @@ _VENDOR: Final = re.compile(
     r"|n(?<![A-Za-z0-9]n)pm_[A-Za-z0-9]{30,}"
     r"|S(?<![A-Za-z0-9]S)G\.[\w-]{16,}(?:\.[\w-]*)?"
     r"|y(?<![A-Za-z0-9]y)a29\.[\w-]{20,}"
-    r"|h(?<![A-Za-z0-9]h)f_[A-Za-z0-9]{30,}"
+    r"|h(?<![A-Za-z0-9]h)(?:f_[A-Za-z0-9]{30,}|v[sbr]\.[\w-]{20,})"
     r"|d(?<![A-Za-z0-9]d)op_v1_[a-f0-9]{40,}"
     r"|w(?<![A-Za-z0-9]w)hsec_[A-Za-z0-9]{20,}",
     re.ASCII,
 )
+# Telegram: the number of a bot, and what lets it speak.
+_BOT: Final = re.compile(r"(?<![0-9])[0-9]{6,12}(?::|%3[aA])[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])")
 _PEM_BEGIN: Final = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY")
 _PEM_END: Final = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,8}-----")
 _DIGITS: Final = re.compile(
@@ -106,10 +115,9 @@ def find_values(text: str, *, strict: bool = False) -> Iterator[Span]:
     lower = text.lower()
     if "bearer" in lower or "basic" in lower:
         yield from _find_credentials(text)
-    for match in _AWS.finditer(text):
-        yield Span(match.start(), match.end(), "aws-key")
-    for match in _VENDOR.finditer(text):
-        yield Span(match.start(), match.end(), "api-key")
+    for rule, pattern in (("aws-key", _AWS), ("api-key", _VENDOR), ("api-key", _BOT)):
+        for match in pattern.finditer(text):
+            yield Span(match.start(), match.end(), rule)
     if _DIGITS.search(text):
         yield from _find_cards(text, _STRICT_LENGTHS if strict else _CARD_LENGTHS)
     if strict:

@@ -57,6 +57,8 @@ KEYS = (
     "csrf_token",
     "jwt",
     "credentials",
+    "pass",
+    "smtp.pass",
 )
 
 

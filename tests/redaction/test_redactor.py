@@ -42,6 +42,7 @@ HARMLESS: tuple[dict[str, object], ...] = (
     {"feature_flag.key": "new-checkout", "messaging.kafka.message.key": "order-17"},
     {"token": "[redacted: token]", "note": "token=[redacted: token]"},
     {"header": "password: null, token=None, secret: '***'"},
+    {"boarding_pass": "A1", "bypass": "x", "first.pass_count": 2, "passed": 3, "low-pass": "y"},
 )
 
 

@@ -1,0 +1,199 @@
+r"""Where the value behind a name begins and ends, in whatever way it is written.
+
+In quotes of any kind, in brackets, in a call such as `SecretStr('…')`, percent-encoded
+as in a URL inside another, or bare. All searches go forwards, and whoever asks goes on
+behind what was found, so that the time grows with the text alone.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from otel_ext.redaction.value_rules import MARK
+
+__all__ = ["BLANKS", "QUOTE", "is_nothing", "quoted", "value_behind"]
+
+BLANKS: Final = " \t\xa0\u2007\u202f"
+"""What may stand around a separator: spaces, also those that do not break a line."""
+
+# The first byte of a no-break space in UTF-8 stands before it in bytes read as Latin-1.
+_SPACE: Final = re.compile(rf"(?:[{BLANKS}]|\xc2(?=\xa0)){{0,8}}")
+QUOTE: Final = re.compile(
+    r"""(?<!\\)(\\{0,7}["'])(?:\1\1|\1(?![\s,;:)\]}&<>"'\\]|$))?""",
+)
+"""Opening quotes: one, three as in Python, or two as in CSV where a text follows at once."""
+
+_TRIPLE: Final = 3
+_OPENING: Final = frozenset("([{")
+_BRACKETS: Final = frozenset("()[]{}")
+_PREFIX: Final = re.compile(r"[rbuf]{1,2}(?=\\{0,7}[\"'])", re.IGNORECASE)
+_PLAIN: Final = re.compile(r"[^\s&;\"'<>]+")
+_CHAIN: Final = re.compile(r"\.(?=[A-Za-z_])|\(")
+# What goes on with the same value: `password: str = '…'`, `token = x or '…'`, `"Bearer " + "…"`.
+_MORE: Final = re.compile(
+    r"[ \t]{0,8}=(?!=)[ \t]{0,8}(?=\S)"
+    r"|(?:(?<==)|[ \t]{1,8}(?:or|\+|\|\||\?\?)[ \t]{1,8})(?=[rbufRBUF]{0,2}\\{0,7}[\"'])"
+)
+_IN_CALL: Final = re.compile(r"""[()\n]|(?<!\w)[rbufRBUF]{0,2}(?=\\{0,7}["'])""")
+_IN_BRACKETS: Final = re.compile(r"""[\[\]{}]|(?<!\w)[rbufRBUF]{0,2}(?=\\{0,7}["'])""")
+_NOTHING: Final = re.compile(
+    r"(?:null|none|nil|true|false|undefined|\*{3,})(?![A-Za-z0-9_])", re.IGNORECASE
+)
+
+
+def value_behind(text: str, at: int, until: str = "", level: str = "") -> tuple[int, int]:
+    """Return from where to where the value behind a separator goes; nothing for no secret.
+
+    Args:
+        text: The text.
+        at: Where the value begins.
+        until: What ends a value without quotes; empty for the usual ends of a word.
+        level: What a percent-encoded separator began with: `%`, `%25`, and so on.
+
+    >>> text = "password = os.environ.get('PW', 'hunter2'), 1"
+    >>> text[slice(*value_behind(text, 10))]
+    "os.environ.get('PW', 'hunter2')"
+    """
+    if level:
+        start, end = _encoded(text, at, level, until)
+    else:
+        start, end, after = _part(text, at, until)
+        is_quoted = after > end
+        while (more := _MORE.match(text, after)) is not None:
+            _, end, after = _part(text, more.end(), "")
+            if not is_quoted:
+                end = after  # with the quotes that end the last part
+    return (end, end) if is_nothing(text, start, end) else (start, end)
+
+
+def is_nothing(text: str, start: int, end: int) -> bool:
+    """Whether what stands there is a mark already, or tells that there is no value."""
+    mark = MARK.match(text, start)
+    if mark is not None and mark.end() == end:
+        return True
+    nothing = _NOTHING.match(text, start)
+    return nothing is not None and not text[nothing.end() : end].strip(" ,)]}")
+
+
+def _part(text: str, at: int, until: str) -> tuple[int, int, int]:
+    """Return from where to where a value goes, and where the text goes on behind it."""
+    space = _SPACE.match(text, at)
+    at = space.end() if space else at
+    prefix = _PREFIX.match(text, at)
+    at = prefix.end() if prefix else at
+    quote = QUOTE.match(text, at)
+    if quote is not None:
+        start, end = quoted(text, quote)
+        return start, end, min(end + len(quote[0]), len(text))
+    mark = MARK.match(text, at)
+    if mark is not None:
+        end = mark.end()
+    elif text[at : at + 1] in {"{", "["}:
+        end = _closing(text, at, _IN_BRACKETS)
+    elif until:
+        end = text.find(until, at)
+        end = len(text) if end < 0 else end
+    else:
+        end = _plain(text, at)
+    return at, end, end
+
+
+def _plain(text: str, at: int) -> int:
+    """Return where a value without quotes ends; a call ends with its bracket, or its line."""
+    word = _PLAIN.match(text, at)
+    end = word.end() if word else at
+    while (depth := text.count("(", at, end) - text.count(")", at, end)) > 0:
+        end = _closing(text, end, _IN_CALL, depth)
+        word = _PLAIN.match(text, end) if _CHAIN.match(text, end) else None
+        if word is None:
+            break
+        at, end = end, word.end()
+    return end
+
+
+def _closing(text: str, at: int, tokens: re.Pattern[str], depth: int = 0) -> int:
+    """Return where the bracket is closed; where it is not, the end of line or text."""
+    while (token := tokens.search(text, at)) is not None:
+        at = token.end()
+        found = token[0]
+        if found == "\n":
+            return token.start()
+        quote = None if found in _BRACKETS else QUOTE.match(text, at)
+        if quote is not None:
+            start, end = quoted(text, quote)
+            is_triple = len(quote[0]) == _TRIPLE * len(quote[1])
+            if tokens is _IN_CALL and not is_triple:
+                line = text.find("\n", start, end)
+                if line >= 0:
+                    return line
+            at = end + len(quote[0])
+            continue
+        depth += 1 if found in _OPENING else -1
+        if depth <= 0:
+            return at
+    return len(text)
+
+
+def quoted(text: str, quote: re.Match[str]) -> tuple[int, int]:
+    r"""Return the inside of a text in quotes, which may be escaped themselves.
+
+    Args:
+        text: The text.
+        quote: The match of `QUOTE` that opens it.
+
+    >>> text = r"'it\'s', 2"
+    >>> quoted(text, QUOTE.match(text))
+    (1, 6)
+    """
+    opening = quote[0]
+    start = quote.end()
+    found = text.find(opening, start)
+    while found >= 0:
+        behind = found
+        while behind > start and text[behind - 1] == "\\":
+            behind -= 1
+        following = found + len(opening)
+        if len(opening) > 1:
+            # One that is escaped more often belongs to a text further inside.
+            if opening[0] != "\\" or behind == found:
+                return start, found
+        elif (found - behind) % 2 == 0:
+            if text[following : following + 1] != opening:
+                return start, found
+            following += 1  # SQL escapes a quote by another
+        found = text.find(opening, following)
+    return start, len(text)
+
+
+class _Level:
+    """What a value ends at that is percent-encoded so many times, or that is not at all."""
+
+    def __init__(self, level: str) -> None:
+        bare = r"""|[\s&;"'<>]|\[redacted: """
+        self.skipped = re.compile(rf"(?:{level}(?:20|09|0[aAdD])|\+){{0,8}}")
+        self.quote = re.compile(rf"{level}2[27]")
+        self.end_of_word = re.compile(rf"{level}(?:26|3[bB]|0[aAdD]|2[27]){bare}")
+        self.end_of_line = re.compile(rf"{level}(?:26|0[aAdD]|2[27]){bare}")
+        self.end_of_quoted = re.compile(rf"{level}2[27]{bare}")
+
+
+_LEVELS: Final = {level: _Level(level) for level in ("%", "%25", "%2525", "%252525")}
+
+
+def _encoded(text: str, at: int, level: str, until: str) -> tuple[int, int]:
+    """Return from where to where a value goes whose surroundings are percent-encoded.
+
+    An `&` of its own would be encoded once more often than that which ends it.
+    """
+    ends = _LEVELS[level]
+    skipped = ends.skipped.match(text, at)
+    start = skipped.end() if skipped else at
+    quote = ends.quote.match(text, start)
+    start = quote.end() if quote else start
+    mark = MARK.match(text, start)
+    if mark is not None:
+        return start, mark.end()
+    pattern = ends.end_of_line if until else ends.end_of_word
+    found = (pattern if quote is None else ends.end_of_quoted).search(text, start)
+    return start, found.start() if found else len(text)

@@ -1,0 +1,74 @@
+"""A name tells its secret in whatever notation the two are written."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from otel_ext.record.codec import encode_line
+from otel_ext.redaction import RedactionRules, Redactor
+from otel_ext.redaction.texts import TextRedactor
+from tests.redaction.planted import everywhere
+from tests.redaction.telling import ENCODED, NAMES, WRITTEN, encoded_url
+
+PLANTED = "hunter2Hunter3xQ"
+TEXTS = TextRedactor(RedactionRules())
+MARK = re.compile(r"\[redacted: [a-z-]+\]")
+
+READABLE = (
+    *("compass=north", "bypass=1", "a bypass: open it", "it did pass", "keyboard=us"),
+    *("status_code=200", "pass: 12, fail: 0", "pass=3 fail=1", "the second pass: optimise"),
+    *("pass by reference: yes", "else: pass", "boarding_pass=A1", "low-pass: 3"),
+    *("fields ['token', 'name', 'id']", "one of 'token', 'user'", "by 'ann'", "order by 'name'"),
+    *("login <password> <token>", "<b>token</b>", "<token/><a></a>", "token <b>is</b>"),
+    *("session[12]: opened", "auth[1234]: logged in", "x[i]=5", "order[name]=asc"),
+    *("run -v -x 5 -port 80", "a well-known -thing here", "-rw-r--r-- 1 root"),
+    *("// see foo: bar@example.org", "a//b:c@d", "http://h//x:80/y@z", "hooks.slack.com is down"),
+    *("width 100%25 of it", "next=https%3A%2F%2Fx%2F%3Fpage%3D2", "12:30:45", "code=abc"),
+    *("12345678:0123456789abcdef0123456789abcdef", "@cache(size=1)", "'a': f(x)", "hvs.short"),
+)
+
+
+@pytest.mark.parametrize("encoded", ENCODED, ids=" ".join)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_parameter_of_a_url_within_a_url_is_found(
+    name: str, encoded: tuple[str, str, str, str]
+) -> None:
+    """However often the inner URL is encoded, its secret goes, and what stands around it stays."""
+    found = TEXTS.redact(encoded_url(name, PLANTED, encoded))
+    assert PLANTED not in found
+    assert MARK.sub(PLANTED, found) == encoded_url(name, PLANTED, encoded)
+
+
+@pytest.mark.parametrize(("text", "left"), WRITTEN)
+def test_a_secret_is_found_in_each_notation(text: str, left: str) -> None:
+    """Of each notation just the secret goes; a second time nothing is changed."""
+    found = TEXTS.redact(text.replace("SECRET", PLANTED))
+    assert MARK.sub("<>", found) == left
+    assert TEXTS.redact(found) == found
+
+
+@pytest.mark.parametrize("text", [text for text, _ in WRITTEN])
+def test_a_secret_in_each_notation_is_in_no_line(text: str) -> None:
+    """No record of any kind shows a secret in these notations, in any place."""
+    for record in everywhere(text.replace("SECRET", PLANTED)):
+        assert PLANTED.encode() not in encode_line(Redactor().redact(record))
+
+
+@given(
+    text=st.sampled_from([text for text, _ in WRITTEN]),
+    before=st.text("ab \n\"'{}[]=:&?/\\,;<>()", max_size=12),
+    after=st.text(" \n\"'{}[]&,;<>", max_size=12),
+)
+def test_what_stands_around_a_notation_does_not_hide_it(text: str, before: str, after: str) -> None:
+    """Quotes, brackets and spaces before and behind do not carry a secret through."""
+    assert PLANTED not in TEXTS.redact(f"{before} {text.replace('SECRET', PLANTED)} {after}")
+
+
+@pytest.mark.parametrize("text", READABLE)
+def test_ordinary_texts_stay_readable(text: str) -> None:
+    """What only looks like one of these notations is left as it is."""
+    assert TEXTS.redact(text) == text

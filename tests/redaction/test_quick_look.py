@@ -1,0 +1,120 @@
+"""The quick look that most texts pass stops each text that a rule finds something in."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from otel_ext.exporters import JsonlExporter
+from otel_ext.record.speed import load_speed
+from otel_ext.redaction.pair_rules import find_elements, find_listed, find_statements
+from otel_ext.redaction.redactor import Redactor
+from otel_ext.redaction.text_rules import find_assigned, find_flags
+from otel_ext.redaction.url_rules import find_dsn_passwords, find_url_passwords, find_webhooks
+from otel_ext.redaction.value_rules import find_values, is_suspicious
+from tests.redaction.planted import SECRETS, log
+from tests.redaction.telling import WRITTEN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from otel_ext.record.model import Record
+    from otel_ext.redaction.value_rules import Span
+
+import_module("otel_ext.record.capture")  # which tells the compiled part what a record is
+speed = load_speed()
+PARTS = (
+    *("token", "password", "PASSWORD", "BY", "identified", "a", "b", "u", "S", "0", "4111", "-"),
+    *("--", "-", "=", ":", "%3", "%3D", "%25", "D", "d", "%2F", "//", "://", "@", "tcp", "("),
+    *("'", '"', "\\", ",", "[", ")", "]", " ", "  ", "\t", "\n", "\xa0", "\u2007", "<", ">"),
+    *("</", "</token>", "<token>", ".com", "hooks.slack.com", "/", "services", "discord", "api"),
+    *("webhooks", "eyJ", ".", "abcdefghijklmnop", "ABCDEFGHIJKLMNOPQ", "hvs.", "ghp_", "sk-"),
+    *("Bearer ", "basic", "-----BEGIN ", "PRIVATE KEY", "AKIA", "1234567890123456", "é", "\x85"),
+)
+TEXTS = st.one_of(
+    st.lists(st.sampled_from(PARTS), max_size=12).map("".join),
+    st.sampled_from([text for text, _ in WRITTEN]),
+    st.one_of(*SECRETS.values()).map(lambda one: one[0]),
+    st.text(max_size=40),
+)
+PLAIN = log(attributes=dict.fromkeys("abc", "plain text"))
+MANY = settings(
+    max_examples=500,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+def found(text: str) -> Iterator[Span]:
+    """Yield what each rule finds where every name tells a secret."""
+
+    def every(_: str) -> str:
+        return "token"
+
+    yield from find_values(text)
+    yield from find_url_passwords(text)
+    yield from find_dsn_passwords(text)
+    yield from find_webhooks(text)
+    yield from find_statements(text)
+    for find in (find_assigned, find_flags, find_elements, find_listed):
+        yield from find(text, every)
+
+
+@MANY
+@given(TEXTS)
+@example("x -token abc")
+@example("\xa0-token\u2007abc")
+@example("('token', 'abc')")
+@example("PASSWORD  \\'abc'")
+@example("hooks.slack.com%2fservices%2f12345678")
+def test_what_a_rule_finds_is_stopped(text: str) -> None:
+    """Each text that any rule finds something in is suspicious at a glance."""
+    if is_suspicious(text) is None:
+        assert list(found(text)) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a plain text, of 17 words (or so)", "GET /orders/12", "it's", "well-known names", "pre -x"],
+)
+def test_ordinary_texts_pass(text: str) -> None:
+    """Ordinary texts are let through at a glance, which is what makes them cheap."""
+    assert is_suspicious(text) is None
+
+
+@pytest.fixture
+def exporter(tmp_path: Path) -> Iterator[JsonlExporter]:
+    """Return an exporter that has written its first record."""
+    made = JsonlExporter(tmp_path, open_records=list)
+    made.export(PLAIN)
+    yield made
+    made.shutdown()
+
+
+@pytest.mark.skipif(speed is None, reason="the compiled part was not built")
+@MANY
+@given(texts=st.lists(st.one_of(TEXTS, st.sampled_from(["plain text", "x" * 70_000])), max_size=3))
+def test_the_compiled_look_passes_nothing_that_the_other_stops(
+    exporter: JsonlExporter, texts: list[str]
+) -> None:
+    """A record that the compiled look lets through is one that Python's own look lets through."""
+    assert speed is not None
+    redactor = Redactor()
+    assert redactor.quick is not None
+    handed_on: list[Record] = []
+    export = speed.bind_plain((exporter, redactor.quick, handed_on.append))
+    redactor.redact(PLAIN)  # so that keys and names are known
+    export(PLAIN)
+    assert handed_on == []
+    # Texts of their own, so that none is known by its place in memory.
+    attributes = {key: "".join(list(text)) for key, text in zip("abc", texts, strict=False)}
+    record = log(attributes=attributes)
+    export(record)
+    if not handed_on:
+        assert redactor._is_plain(record)  # noqa: SLF001 - what the compiled look stands for
+        assert Redactor().redact(record) is record
