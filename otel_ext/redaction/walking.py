@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, cast
 import orjson
 
 from otel_ext.record.values import MAX_DEPTH, encode_value
+from otel_ext.redaction.listed import with_rules
 from otel_ext.redaction.marks import ERROR_MARK
 from otel_ext.redaction.texts import ALLOWED, CLEAN
 from otel_ext.redaction.value_rules import MARK, is_card
@@ -169,9 +170,12 @@ class Walker:
             return self.value(prefix, path, orjson.loads(encode_value(value)), depth)
         changed: list[object] = []
         is_same = True
-        for item in value:
+        for item, rule in with_rules(value, self._texts.rule_in_text):
             try:
-                kept = self.value(prefix, path, item, depth + 1)
+                if rule:
+                    kept = self._listed(rule, prefix, path, item)
+                else:
+                    kept = self.value(prefix, path, item, depth + 1)
             except Exception as error:  # noqa: BLE001 - as above
                 kept = self.failed(error)
             is_same = is_same and kept is item
@@ -179,6 +183,16 @@ class Walker:
         if is_same:
             return value
         return changed if type(value) is list else tuple(changed)
+
+    def _listed(self, rule: str, prefix: str, path: str, item: object) -> object:
+        """Return an item that its list tells to be a secret, or to be a name with one."""
+        if type(item) is not list and type(item) is not tuple:
+            return self._by_key(rule, item, prefix + path)
+        name, secret = pair = cast("list[object] | tuple[object, ...]", item)
+        kept = (self.value(prefix, path, name), self._by_key(rule, secret, prefix + path))
+        if kept[0] is name and kept[1] is secret:
+            return pair
+        return list(kept) if type(pair) is list else kept
 
     def _leaf(self, told: str, value: object, path: str) -> object:
         """Return a value that holds no others, as callback and rules would have it."""

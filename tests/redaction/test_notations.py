@@ -11,13 +11,22 @@ from hypothesis import strategies as st
 from otel_ext.record.codec import encode_line
 from otel_ext.redaction import RedactionRules, Redactor
 from otel_ext.redaction.texts import TextRedactor
-from tests.redaction.planted import everywhere
+from tests.redaction.planted import everywhere, log
 from tests.redaction.telling import ENCODED, NAMES, WRITTEN, encoded_url
 
 PLANTED = "hunter2Hunter3xQ"
 TEXTS = TextRedactor(RedactionRules())
 MARK = re.compile(r"\[redacted: [a-z-]+\]")
 
+LISTS = (
+    {"process.command_args": ("python", "x.py", "--password", PLANTED)},
+    {"cmd": ["mysql", "--password", PLANTED, "-h", "db"]},
+    {"deep": {"er": [1, ["tool", "-token", PLANTED]]}},
+    {"headers": [["authorization", f"Token {PLANTED}"], ["cookie", PLANTED]]},
+    {"headers": ((b"authorization", PLANTED.encode()),)},
+    {"headers": [("x-api-key", [PLANTED])]},
+    {"headers": [["token=a", PLANTED]]},
+)
 READABLE = (
     *("compass=north", "bypass=1", "a bypass: open it", "it did pass", "keyboard=us"),
     *("status_code=200", "pass: 12, fail: 0", "pass=3 fail=1", "the second pass: optimise"),
@@ -66,6 +75,27 @@ def test_a_secret_in_each_notation_is_in_no_line(text: str) -> None:
 def test_what_stands_around_a_notation_does_not_hide_it(text: str, before: str, after: str) -> None:
     """Quotes, brackets and spaces before and behind do not carry a secret through."""
     assert PLANTED not in TEXTS.redact(f"{before} {text.replace('SECRET', PLANTED)} {after}")
+
+
+@pytest.mark.parametrize("attributes", LISTS)
+def test_an_item_of_a_list_tells_what_the_next_one_is(attributes: dict[str, object]) -> None:
+    """Options and their values, names and theirs: found in any list, and the rest stays."""
+    record = log(attributes=attributes)
+    clean = Redactor().redact(record)
+    assert PLANTED.encode() not in encode_line(clean)
+    assert b"aHVudGVy" not in encode_line(clean)  # in base64
+    assert Redactor().redact(clean).attributes == clean.attributes
+
+
+def test_lists_that_tell_nothing_stay() -> None:
+    """Names of columns, options without a value and pairs without a secret are left alone."""
+    attributes = {
+        "fields": ["token", "name"],
+        "cmd": ["x", "--password", "--verbose", "--port", "80", "--token"],
+        "pairs": [("host", "h"), ("token", None), ("token", ""), (1, 2), ("a", "b", "c")],
+    }
+    record = log(attributes=attributes)
+    assert Redactor().redact(record).attributes is attributes
 
 
 @pytest.mark.parametrize("text", READABLE)

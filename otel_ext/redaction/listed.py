@@ -1,0 +1,49 @@
+"""Which items of a list are secrets by the item before them, or by being a name's pair."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["with_rules"]
+
+_LONGEST_NAME: Final = 128
+_PAIR: Final = 2
+
+
+def with_rules(
+    items: list[object] | tuple[object, ...], rule_for: Callable[[str], str]
+) -> Iterator[tuple[object, str]]:
+    """Yield each item with the rule by which it, or the second of a pair, is a secret.
+
+    Args:
+        items: Of a command line, or of pairs such as the headers of a request.
+        rule_for: Tells the rule by which a name's value is a secret; empty if it is none.
+
+    >>> from otel_ext.redaction.key_rules import rule_for_name
+    >>> list(with_rules(["mysql", "--password", "hunter2"], rule_for_name))
+    [('mysql', ''), ('--password', ''), ('hunter2', 'password')]
+    >>> list(with_rules([("cookie", "hunter2"), ("host", "h")], rule_for_name))
+    [(('cookie', 'hunter2'), 'cookie'), (('host', 'h'), '')]
+    """
+    told = ""
+    for item in items:
+        rule, told = told, ""
+        if type(item) is str and item.startswith("-"):
+            rule = ""
+            if "=" not in item and len(item) <= _LONGEST_NAME:
+                told = rule_for(item.lstrip("-"))
+        elif type(item) is list or type(item) is tuple:
+            rule = _rule_of_pair(cast("list[object] | tuple[object, ...]", item), rule_for)
+        yield item, rule
+
+
+def _rule_of_pair(pair: list[object] | tuple[object, ...], rule_for: Callable[[str], str]) -> str:
+    name = pair[0] if len(pair) == _PAIR else None
+    if type(name) is bytes:
+        name = name.decode("latin-1")
+    if type(name) is not str or len(name) > _LONGEST_NAME:
+        return ""
+    return rule_for(name)
