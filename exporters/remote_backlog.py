@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from itertools import chain
+from time import time_ns
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from otel_ext.runtime.counters import COUNTERS
@@ -71,6 +72,7 @@ class Backlog:
         self._logs: deque[Item] = deque()
         self._undecided: list[Item] = []
         self._processes: dict[str, Process] = {}
+        self._taken_at: float | None = None
 
     def __len__(self) -> int:
         return (
@@ -85,31 +87,43 @@ class Backlog:
         """Take over what waits in the inbox.
 
         Args:
-            now: By the monotonic clock; the grace of starts counts from here.
+            now: By the monotonic clock.
         """
         provisional, finals, logs = self._inbox.take()
-        if self._undecided:
-            again, self._undecided = self._undecided, []
-            provisional = [item for item in again if item[0].phase != "end"] + provisional
-            finals = [item for item in again if item[0].phase == "end"] + finals
         met: Process | None = None
         for item in chain(provisional, finals, logs):
             if item[0].process is not met:  # nearly all are of one
                 met = item[0].process
                 self._meet(met)
-        self._take_provisional(self._decided(provisional), now + self._grace)
+        # Nothing of these can be older than the call before.
+        oldest = now if self._taken_at is None else self._taken_at
+        self._taken_at = now
+        if self._undecided:
+            again, self._undecided = self._undecided, []
+            # They have waited already, so that their end may be near.
+            self._take_provisional(
+                self._decided([item for item in again if item[0].phase != "end"]), now, now
+            )
+            finals = [item for item in again if item[0].phase == "end"] + finals
+        self._take_provisional(self._decided(provisional), oldest, now)
         self._take_finals(self._decided(finals))
         self._logs.extend(logs)
 
     # These two run for each span, so they do not call what they could do themselves.
 
-    def _take_provisional(self, items: Iterable[Item], due: float) -> None:
+    def _take_provisional(self, items: Iterable[Item], oldest: float, now: float) -> None:
+        """Take over starts and updates; the grace of a start counts from its own time.
+
+        A start's time is the program's to set, so it is believed within bounds.
+        """
         young = self._young
+        grace, shift = self._grace, now - time_ns() / 1e9
         for item in items:
             record = item[0]
             key = (record.trace_id, record.span_id)
             if record.phase == "start":
-                young[key] = (item, due)
+                born = record.time_ns / 1e9 + shift
+                young[key] = (item, min(max(born, oldest), now) + grace)
             else:
                 self._forget(key)  # an update tells all that the start does
                 self._ready[key] = item

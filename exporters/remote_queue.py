@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from otel_ext.exporters.queue_metrics import observe_queue, wants_metrics
 from otel_ext.exporters.remote_backlog import Backlog
 from otel_ext.exporters.remote_inbox import Inbox, QueueLimits
+from otel_ext.exporters.remote_turns import BATCH, Turns
 from otel_ext.protocols import SendResult
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child
@@ -33,11 +34,11 @@ __all__ = ["REMOTE_WORKER_NAME", "RemoteQueue", "remote_worker"]
 
 REMOTE_WORKER_NAME: Final = "otel-ext-remote"
 
-# A batch that is not full goes out so often, in seconds.
-_INTERVAL: Final = 0.5
-_FINALS_INTERVAL: Final = 1.0
-_BATCH: Final = 512
-_ROUNDS: Final = 64
+# How often the thread looks what is due, in seconds.
+_INTERVAL: Final = 0.25
+# So many batches go out at most before the thread's other jobs have their turn.
+_ROUNDS: Final = 32
+_PAUSE: Final = 0.5
 _MAX_BACKOFF: Final = 30.0
 _MAX_ASKED: Final = 3_600.0
 _SHUTDOWN_SECONDS: Final = 2.0
@@ -77,9 +78,6 @@ class RemoteQueue:
 
     leaf = True
     never_waits = True
-    # When batches that are not full go out, by the monotonic clock.
-    _finals_due: float
-    _events_due: float
 
     def __init__(
         self,
@@ -141,7 +139,7 @@ class RemoteQueue:
             lane = inbox.provisional
         if not lane.put(record):
             self._note_full(lane)
-        elif phase == "end" and not len(lane.items) % _BATCH:
+        elif phase == "end" and not len(lane.items) % BATCH:
             self._job.wake()
         if not self._worker.is_alive:
             self._worker.ensure()
@@ -247,36 +245,19 @@ class RemoteQueue:
         if everything and self._goodbye:
             self._goodbye = False
             backlog.say_goodbye()
-        return self._send_finals(backlog, everything=everything) and self._send_events(
-            backlog, everything=everything
-        )
+        return self._send_batches(backlog, everything=everything)
 
-    def _send_finals(self, backlog: Backlog, *, everything: bool) -> bool:
-        for _ in _rounds(everything=everything):
-            now = monotonic()
-            waiting = backlog.finals_waiting
-            if not waiting or (waiting < _BATCH and not everything and now < self._finals_due):
-                break
-            batch = backlog.finals(_BATCH)
-            if len(batch.items) < _BATCH:
-                self._finals_due = now + _FINALS_INTERVAL
+    def _send_batches(self, backlog: Backlog, *, everything: bool) -> bool:
+        self._turns.begin()
+        for _ in range(_ROUNDS * 1_000 if everything else _ROUNDS):
+            batch = self._turns.next(monotonic(), everything=everything)
+            if batch is None:
+                return True
             if not self._send(batch):
                 return False
             if not everything:  # else it might never come to an end
                 backlog.take(monotonic())
-        return True
-
-    def _send_events(self, backlog: Backlog, *, everything: bool) -> bool:
-        now = monotonic()
-        if not everything and now < self._events_due:
-            return True
-        self._events_due = now + _INTERVAL * 0.8
-        for _ in _rounds(everything=everything):
-            batch = backlog.events(_BATCH, inf if everything else now)
-            if not batch.items:
-                break
-            if not self._send(batch):
-                return False
+        self._job.wake()
         return True
 
     def _send(self, batch: Batch) -> bool:
@@ -320,7 +301,7 @@ class RemoteQueue:
     def _back_off(self, result: SendResult) -> None:
         self._failures += 1
         COUNTERS.add("remote.retries")
-        pause = min(_INTERVAL * 2.0 ** min(self._failures - 1, 10), _MAX_BACKOFF)
+        pause = min(_PAUSE * 2.0 ** min(self._failures - 1, 10), _MAX_BACKOFF)
         now = monotonic()
         self._retry_at = now + pause
         # A flush does not wait for our own pause, but it does for the destination's.
@@ -332,21 +313,15 @@ class RemoteQueue:
         """Start with nothing; a forked child leaves to its parent what waits there."""
         self._inbox = Inbox(self._limits)
         self._backlog = Backlog(self._inbox, self._grace, self._defer)
+        self._turns = Turns(self._backlog)
         self._waiters: deque[_Waiter] = deque()
         self._busy = new_lock()
         self._failures = 0
         self._retry_at = 0.0
         self._asked_until = 0.0
-        self._finals_due = 0.0
-        self._events_due = 0.0
         # When the last flush that failed began and ended; the end of one under way is far off.
         self._vain = (0.0, 0.0)
         self._goodbye = False
-
-
-def _rounds(*, everything: bool) -> range:
-    """Return how many batches to send at most before other jobs have their turn."""
-    return range(_ROUNDS * 1_000 if everything else _ROUNDS)
 
 
 _shared: Final[dict[str, Worker]] = {}

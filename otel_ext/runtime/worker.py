@@ -41,7 +41,17 @@ _SUPPRESS: Final = ("suppress_instrumentation", "_SUPPRESS_INSTRUMENTATION_KEY")
 class Job:
     """One periodic job; `cancel` ends it, `wake` makes it run at once."""
 
-    __slots__ = ("_call", "_worker", "due", "error", "failures", "interval", "name", "since_ns")
+    __slots__ = (
+        "_call",
+        "_worker",
+        "due",
+        "error",
+        "failures",
+        "interval",
+        "name",
+        "since_ns",
+        "woken",
+    )
 
     def __init__(
         self, worker: Worker, call: Callable[[], None], interval: float, name: str
@@ -54,6 +64,7 @@ class Job:
         self.failures = 0
         self.error = ""
         self.since_ns = 0
+        self.woken = False
 
     def cancel(self) -> None:
         """Run the job no more; a run that is under way is not waited for. Twice is once."""
@@ -62,6 +73,7 @@ class Job:
     def wake(self) -> None:
         """Run the job as soon as the thread is free; safe in signal handlers."""
         self.due = 0.0
+        self.woken = True
         self._worker.ring()
 
     def run(self) -> bool:
@@ -69,13 +81,15 @@ class Job:
         call = self._call()
         if call is None:
             return False
+        self.woken = False
         try:
             call()
         except Exception as error:  # noqa: BLE001 - other jobs must go on
             self._note_failure(error)
         else:
             self.failures = 0
-            self.due = monotonic() + self.interval
+            # Woken meanwhile: what it was woken for may still be to do.
+            self.due = 0.0 if self.woken else monotonic() + self.interval
         return True
 
     def _note_failure(self, error: Exception) -> None:

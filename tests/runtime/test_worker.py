@@ -113,6 +113,20 @@ def test_waking_runs_a_job_at_once(worker: Worker) -> None:
     assert wait_until(lambda: len(first) == 3 and len(second) == 2)
 
 
+def test_waking_a_job_that_runs_makes_it_run_again(worker: Worker) -> None:
+    """What it was woken for may have come too late for the run that is under way."""
+    runs: list[float] = []
+
+    def run() -> None:
+        runs.append(time.monotonic())
+        if len(runs) == 1:
+            job.wake()
+
+    job = worker.every(60, run, "woken by itself")
+    worker.ensure()
+    assert wait_until(lambda: len(runs) == 2)
+
+
 def test_a_failing_job_is_tried_again_ever_later_and_the_others_go_on(
     worker: Worker, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,97 @@
+"""Final records and events take turns: under a load of the one the other is not forgotten."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from otel_ext.exporters.remote_backlog import Backlog
+from otel_ext.exporters.remote_inbox import Inbox, QueueLimits
+from otel_ext.exporters.remote_queue import RemoteQueue
+from otel_ext.exporters.remote_turns import BATCH, EVENTS_INTERVAL, Turns
+from otel_ext.protocols import SendResult
+from otel_ext.runtime.worker import Worker
+from tests.exporters import samples
+from tests.programs import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from otel_ext.record.model import Record
+
+PLENTY = QueueLimits(1_000_000, 10**10)
+GRACE = 0.3
+
+
+class Flooded:
+    """A sender that takes its time, while the program goes on ending as many spans."""
+
+    def __init__(self) -> None:
+        self.queue: RemoteQueue | None = None
+        self.came: dict[str, float] = {}
+        self.stopped = False
+
+    def send(self, records: Sequence[Record]) -> SendResult:
+        """Take a batch; as many final records come after it."""
+        time.sleep(0.05)
+        for record in records:
+            self.came.setdefault(record.event, time.monotonic())
+        if self.queue is not None and records[0].phase == "end" and not self.stopped:
+            for number in range(BATCH):
+                self.queue.export(samples.end("work", number))
+        return SendResult(ok=True)
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+def test_a_start_goes_out_although_final_records_never_end() -> None:
+    """A span that is open for longer than its grace is told of within half a second more."""
+    sender = Flooded()
+    queue = sender.queue = RemoteQueue(
+        sender, name="flooded", limits=PLENTY, grace=GRACE, worker=Worker("test-flooded")
+    )
+    for number in range(4 * BATCH):
+        queue.export(samples.end("work", number))
+    wait_until(lambda: "work.end" in sender.came, "the flood runs")
+    began = time.monotonic()
+    queue.export(samples.start("long", 9_999_999, time_ns=time.time_ns()))
+    queue.export(samples.log("told"))
+    wait_until(lambda: {"long.start", "told"} <= sender.came.keys(), "both are sent", timeout=10)
+    assert GRACE <= sender.came["long.start"] - began < GRACE + 0.7
+    assert sender.came["told"] - began < 0.7
+    sender.stopped = True
+    queue.shutdown()
+
+
+def test_many_logs_do_not_keep_final_records_waiting() -> None:
+    """Where there is plenty of both, batches alternate."""
+    inbox = Inbox(PLENTY)
+    backlog = Backlog(inbox, GRACE, None)
+    turns = Turns(backlog)
+    for number in range(4 * BATCH):
+        inbox.finals.put(samples.end("work", number))
+        inbox.logs.put(samples.log("told"))
+    backlog.take(0.0)
+    kinds: list[bool] = []
+    while (batch := turns.next(EVENTS_INTERVAL, everything=False)) is not None:
+        kinds.append(batch.is_final)
+    assert kinds == [True, False] * 4 + [False]  # the process tells of itself too
+
+
+def test_the_grace_of_a_start_counts_from_the_span_itself() -> None:
+    """Not from when the sending thread came to see it, which may have been busy; within bounds."""
+    inbox = Inbox(PLENTY)
+    backlog = Backlog(inbox, 0.5, None)
+    backlog.take(100.0)
+    now_ns = time.time_ns()
+    ages = {"soon": 0.4, "now": 0.0, "in the future": -3_600.0, "long ago": 3_600.0}
+    for number, (name, age) in enumerate(ages.items(), 1):
+        inbox.provisional.put(samples.start(name, number, time_ns=now_ns - int(age * 1e9)))
+    backlog.take(101.0)  # nothing of these is older than a second
+    told = {
+        at: {record.name for record in backlog.events(BATCH, at).records if record.kind == "span"}
+        for at in (101.0, 101.2, 101.6)
+    }
+    # "long ago" stands behind those that are not due yet, which costs it a turn.
+    assert told == {101.0: set(), 101.2: {"soon"}, 101.6: {"now", "in the future", "long ago"}}
