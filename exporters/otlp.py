@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final
 from otel_ext.errors import ConfigError
 from otel_ext.exporters.remote_queue import RemoteQueue
 from otel_ext.protocols import SendResult
-from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child
 
 if TYPE_CHECKING:
@@ -71,22 +70,17 @@ class OtlpSender:
 
     Args:
         encoding: How records that are not final travel: `events`, `logfire` or `same-id`.
-        spans: Whether final records are sent as spans, or a function that is
-            asked at each batch: false where another exporter sends them.
 
     Raises:
         ConfigError: There is no such encoding, or the environment names a protocol
             that cannot be used.
     """
 
-    def __init__(
-        self, *, encoding: str = "events", spans: bool | Callable[[], bool] = True
-    ) -> None:
+    def __init__(self, *, encoding: str = "events") -> None:
         if encoding not in _NAMES:
             message = f"there is no OTLP encoding {encoding!r}"
             raise ConfigError(message, hint=f"Use one of: {', '.join(_NAMES)}")
         self._encoding = encoding
-        self._spans = spans
         self._protocols = (otlp_protocol("TRACES"), otlp_protocol("LOGS"))
         # The SDK's exporters, and what they need, cost a tenth of a second.
         from otel_ext.exporters import otlp_transport  # noqa: PLC0415
@@ -103,9 +97,6 @@ class OtlpSender:
         connection = self._connect()
         finals = [record for record in records if _is_real_end(record)]
         others = [record for record in records if not _is_real_end(record)]
-        if finals and not self._sends_spans():
-            COUNTERS.add("remote.left_to_others", len(finals))
-            finals = []
         spans = connection.spans_of(finals)
         encoded = connection.encode(others) if others else ()
         spans += [one.span for one in encoded if one.span is not None]
@@ -121,10 +112,6 @@ class OtlpSender:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
-
-    def _sends_spans(self) -> bool:
-        spans = self._spans
-        return spans if isinstance(spans, bool) else spans()
 
     def _connect(self) -> Connection:
         if self._connection is None:
@@ -159,8 +146,9 @@ class OTLPRecordExporter(RemoteQueue):
 
     Args:
         encoding: How records that are not final travel: `events`, `logfire` or `same-id`.
-        spans: Whether final records are sent as spans; a function is asked at each
-            batch.
+        spans: Whether final records are sent as spans, or a function that is asked
+            at each batch: false where another exporter sends them. What an earlier
+            run has left is sent in any case: that run has decided.
         limits: How much may wait.
         grace: Seconds; a span that ends sooner sends no start.
         defer: Tells whether a span's records may be sent; None while it is not known.
@@ -188,8 +176,9 @@ class OTLPRecordExporter(RemoteQueue):
         shutdown_seconds: float = 2.0,
     ) -> None:
         super().__init__(
-            OtlpSender(encoding=encoding, spans=spans),
+            OtlpSender(encoding=encoding),
             name="OTLP",
+            finals=spans,
             limits=limits,
             grace=grace,
             defer=defer,

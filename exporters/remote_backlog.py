@@ -202,6 +202,17 @@ class Backlog:
                 self._promote(record)
         return Batch(taken, is_final=True)
 
+    def leave_to_others(self, batch: Batch) -> Batch:
+        """Drop the final records of a batch, which another exporter sends; return what is left.
+
+        That is ends that were made up: the other one knows nothing of them.
+        """
+        left = [item for item in batch.items if item[0].abandoned is None]
+        COUNTERS.add("remote.left_to_others", len(left))
+        self._inbox.finals.release(left)
+        ours = [item for item in batch.items if item[0].abandoned is not None]
+        return Batch(ours, is_final=True)
+
     def events(self, limit: int, now: float) -> Batch:
         """Return the next batch of logs, and of starts and updates whose time has come.
 

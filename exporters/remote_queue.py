@@ -25,6 +25,8 @@ from otel_ext.runtime.native import new_lock
 from otel_ext.runtime.worker import Worker
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from otel_ext.exporters.remote_backlog import Batch
     from otel_ext.exporters.remote_inbox import Lane
     from otel_ext.protocols import RecordSender, SampleDecision
@@ -73,6 +75,8 @@ class RemoteQueue:
         defer: Tells whether a span's records may be sent, for a decision that is
             made later than at its start; None sends all.
         shutdown_seconds: How long `shutdown` waits for what is queued.
+        finals: Whether final records are sent at all, or a function that is asked at
+            each batch. Ends that were made up are sent in any case: nobody else has them.
         worker: Whose thread sends; by default one thread for all destinations.
     """
 
@@ -88,6 +92,7 @@ class RemoteQueue:
         grace: float = 0.5,
         defer: SampleDecision | None = None,
         shutdown_seconds: float = _SHUTDOWN_SECONDS,
+        finals: bool | Callable[[], bool] = True,
         worker: Worker | None = None,
     ) -> None:
         self.name = name
@@ -96,6 +101,7 @@ class RemoteQueue:
         self._grace = grace
         self._defer = defer
         self._shutdown_seconds = shutdown_seconds
+        self._finals = finals
         self._health = HealthCell(name, "nothing was sent yet")
         self._closed = False
         self._stopped = False
@@ -253,12 +259,23 @@ class RemoteQueue:
             batch = self._turns.next(monotonic(), everything=everything)
             if batch is None:
                 return True
-            if not self._send(batch):
+            # Decided here, before anything of it is kept for another run to send.
+            if batch.is_final and not self._sends_finals():
+                batch = backlog.leave_to_others(batch)
+            if batch.items and not self._send(batch):
                 return False
             if not everything:  # else it might never come to an end
                 backlog.take(monotonic())
         self._job.wake()
         return True
+
+    def _sends_finals(self) -> bool:
+        finals = self._finals
+        try:
+            return finals if isinstance(finals, bool) else finals()
+        except Exception as error:  # noqa: BLE001 - anybody's code
+            report_problem(f"{self.name}: final records may be sent twice", error)
+            return True
 
     def _send(self, batch: Batch) -> bool:
         """Send one batch; False if it waits for another try."""

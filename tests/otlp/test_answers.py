@@ -150,14 +150,6 @@ def test_a_grpc_receiver_that_refuses_is_not_asked_for_ever(
         sender.close()
 
 
-def test_where_another_exporter_sends_spans_ours_does_not(receiver: Sink) -> None:
-    """Spans are left to it; log records are sent all the same."""
-    result = OtlpSender(spans=lambda: False).send([SPAN, LOG])
-    assert result.ok
-    assert not receiver.spans
-    assert receiver.of("otel_ext.log")
-
-
 def test_a_record_that_cannot_be_encoded_loses_only_itself(receiver: Sink) -> None:
     """A span id that is none costs no other span of the batch."""
     broken = samples.end("broken", span_id="not hex")
