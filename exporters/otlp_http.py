@@ -35,15 +35,26 @@ _PROVIDERS: Final = (
 
 
 class AnsweringSession(requests.Session):
-    """A session that remembers the last answer, or why there was none."""
+    """A session that remembers the last answer, or why there was none.
 
-    def __init__(self) -> None:
+    Args:
+        signal: `TRACES` or `LOGS`.
+    """
+
+    def __init__(self, signal: str) -> None:
         super().__init__()
+        self._signal = signal
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget the last answer."""
+        self._asked = False
         self._answer: requests.Response | None = None
         self._error = ""
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:  # noqa: ANN401 - as its base
         """Send one request."""
+        self._asked = True
         self._answer = None
         try:
             self._answer = super().send(request, **kwargs)
@@ -52,17 +63,19 @@ class AnsweringSession(requests.Session):
             raise
         return self._answer
 
-    def result(self, signal: str) -> SendResult:
+    def result(self, *, ok: bool) -> SendResult:
         """Return what became of the batch that was sent last.
 
         Args:
-            signal: `TRACES` or `LOGS`.
+            ok: Whether the exporter says that it was taken.
         """
         answer = self._answer
+        if not ok and not self._asked:  # refused by the exporter itself, without a request
+            return SendResult(ok=False, message="not sent")
         if answer is None:
             return SendResult(ok=False, retry=True, message=self._error)
         if answer.status_code in _OK:
-            rejected, message = _partial_success(signal, answer.content)
+            rejected, message = _partial_success(self._signal, answer.content)
             return SendResult(ok=True, rejected=rejected, message=message)
         return SendResult(
             ok=False,
@@ -80,7 +93,7 @@ def make_session(signal: str) -> AnsweringSession | None:
     """
     if any(os.environ.get(name.format(signal=signal)) for name in _PROVIDERS):
         return None
-    return AnsweringSession()
+    return AnsweringSession(signal)
 
 
 def make_span_exporter(session: AnsweringSession | None) -> SpanExporter:

@@ -83,12 +83,17 @@ def exporter_class(protocol: str) -> Callable[..., LogRecordExporter]:
     return http.OTLPLogExporter
 
 
-def make_log_exporter(protocol: str, session: requests.Session | None = None) -> LogExporter:
+def make_log_exporter(
+    protocol: str, session: requests.Session | None = None, codes: Sequence[object] = ()
+) -> LogExporter:
     """Return an exporter of logs, set up by the `OTEL_EXPORTER_OTLP_*` variables.
 
     Args:
         protocol: `grpc` or `http/protobuf`.
         session: Sends the requests, for HTTP; None for one of the exporter's own.
+        codes: What the exporter itself tries again, for gRPC; none for what it likes.
     """
     make = exporter_class(protocol)
-    return LogExporter(make() if protocol == "grpc" else make(session=session))
+    if protocol == "grpc":
+        return LogExporter(make(retryable_error_codes=codes or None))
+    return LogExporter(make(session=session))

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from importlib import import_module
-from time import monotonic
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
@@ -26,54 +25,44 @@ if TYPE_CHECKING:
 
     from otel_ext.exporters.otlp_encodings import Encoded
     from otel_ext.exporters.otlp_events import LogEvent
-    from otel_ext.exporters.otlp_http import AnsweringSession
     from otel_ext.exporters.otlp_logs import LogExporter
     from otel_ext.record.model import Record
 
-__all__ = ["Connection", "import_exporters"]
+__all__ = ["Answers", "Connection", "NoAnswers", "import_exporters"]
 
 Made = TypeVar("Made")
 
 _GRPC: Final = "grpc"
 _MODULES: Final = {
-    "grpc": "opentelemetry.exporter.otlp.proto.grpc.trace_exporter",
+    "grpc": "otel_ext.exporters.otlp_grpc",
     "http/protobuf": "otel_ext.exporters.otlp_http",
 }
-# A gRPC exporter tries for a second or longer what may succeed later, and gives
-# up at once what will not; it does not tell which of the two it was.
-_QUICK: Final = 0.5
-_MAX_QUICK_FAILURES: Final = 3
 
 
-class _Channel:
-    """How the answers of one signal's exporter are read.
+class Answers(Protocol):
+    """Remembers what a receiver answers to the exporter of one signal."""
 
-    Args:
-        signal: `TRACES` or `LOGS`.
-        session: Remembers the answers, for HTTP; None where nothing does.
-    """
+    def begin(self) -> None:
+        """Forget the last answer."""
 
-    def __init__(self, signal: str, session: AnsweringSession | None) -> None:
-        self._signal = signal
-        self._session = session
-        self._quick_failures = 0
+    def result(self, *, ok: bool) -> SendResult:
+        """Return what became of the batch that was sent last.
 
-    def result_of(self, export: Callable[[], bool]) -> SendResult:
-        """Call `export`, which tells whether the batch was taken, and say what became of it."""
-        began = monotonic()
-        ok = export()
-        if self._session is not None:
-            result = self._session.result(self._signal)
-            # Refused by the exporter itself, as too large, without a request.
-            return result if ok or not result.ok else SendResult(ok=False, message="not sent")
-        if ok:
-            self._quick_failures = 0
-            return SendResult(ok=True)
-        self._quick_failures = self._quick_failures + 1 if monotonic() - began < _QUICK else 0
-        retry = self._quick_failures < _MAX_QUICK_FAILURES
-        if not retry:
-            self._quick_failures = 0
-        return SendResult(ok=False, retry=retry, message="the log of the exporter says why")
+        Args:
+            ok: Whether the exporter says that it was taken.
+        """
+        ...
+
+
+class NoAnswers:
+    """Stands where answers cannot be had."""
+
+    def begin(self) -> None:
+        """Do nothing."""
+
+    def result(self, *, ok: bool) -> SendResult:
+        """Return what the exporter says; what failed may succeed later."""
+        return SendResult(ok=ok, retry=not ok, message="" if ok else "the log says why")
 
 
 class Connection:
@@ -89,8 +78,8 @@ class Connection:
         self._encoding = ENCODINGS[encoding]
         self._protocols = (span_protocol, log_protocol)
         self._origins = Origins()
-        self._spans: tuple[SpanExporter, _Channel] | None = None
-        self._logs: tuple[LogExporter, _Channel] | None = None
+        self._spans: tuple[SpanExporter, Answers] | None = None
+        self._logs: tuple[LogExporter, Answers] | None = None
 
     def spans_of(self, records: Sequence[Record]) -> list[ReadableSpan]:
         """Return final records as spans; one that cannot be loses only itself."""
@@ -108,8 +97,9 @@ class Connection:
         """Send spans in one request."""
         if self._spans is None:
             self._spans = _make_span_exporter(self._protocols[0])
-        exporter, channel = self._spans
-        return channel.result_of(lambda: exporter.export(spans) is SpanExportResult.SUCCESS)
+        exporter, answers = self._spans
+        answers.begin()
+        return answers.result(ok=exporter.export(spans) is SpanExportResult.SUCCESS)
 
     def send_logs(self, logs: Sequence[LogEvent]) -> SendResult:
         """Send log records in one request."""
@@ -119,8 +109,9 @@ class Connection:
             except ImportError as error:
                 message = f"this version of OpenTelemetry has its logs elsewhere: {error}"
                 return SendResult(ok=False, message=message)
-        exporter, channel = self._logs
-        return channel.result_of(lambda: exporter.export(logs))
+        exporter, answers = self._logs
+        answers.begin()
+        return answers.result(ok=exporter.export(logs))
 
     def close(self) -> None:
         """Close both; a request that is under way is given up."""
@@ -157,24 +148,28 @@ def import_exporters(span_protocol: str, log_protocol: str) -> None:
         exporter_class(log_protocol)
 
 
-def _make_span_exporter(protocol: str) -> tuple[SpanExporter, _Channel]:
+def _make_span_exporter(protocol: str) -> tuple[SpanExporter, Answers]:
     if protocol == _GRPC:
-        from opentelemetry.exporter.otlp.proto.grpc import trace_exporter as grpc  # noqa: PLC0415
+        from otel_ext.exporters import otlp_grpc  # noqa: PLC0415
 
-        return grpc.OTLPSpanExporter(), _Channel("TRACES", None)
+        answers = otlp_grpc.GrpcAnswers()
+        return otlp_grpc.make_span_exporter(answers), answers
     from otel_ext.exporters.otlp_http import make_session, make_span_exporter  # noqa: PLC0415
 
     session = make_session("TRACES")
-    return make_span_exporter(session), _Channel("TRACES", session)
+    return make_span_exporter(session), session or NoAnswers()
 
 
-def _make_log_exporter(protocol: str) -> tuple[LogExporter, _Channel]:
+def _make_log_exporter(protocol: str) -> tuple[LogExporter, Answers]:
     # By itself, since the packages beneath it move; spans are sent all the same.
     from otel_ext.exporters.otlp_logs import make_log_exporter  # noqa: PLC0415
 
     if protocol == _GRPC:
-        return make_log_exporter(protocol), _Channel("LOGS", None)
+        from otel_ext.exporters.otlp_grpc import GrpcAnswers  # noqa: PLC0415
+
+        answers = GrpcAnswers()
+        return make_log_exporter(protocol, codes=answers.codes), answers
     from otel_ext.exporters.otlp_http import make_session  # noqa: PLC0415
 
     session = make_session("LOGS")
-    return make_log_exporter(protocol, session), _Channel("LOGS", session)
+    return make_log_exporter(protocol, session), session or NoAnswers()

@@ -10,6 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.exporters.spill import SpillFolder
+from otel_ext.exporters.splitting import Refused
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child
 from otel_ext.runtime.guard import report_problem
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from otel_ext.exporters.spill_lines import Chunk
-    from otel_ext.exporters.splitting import Delivery, Refused
+    from otel_ext.exporters.splitting import Delivery
     from otel_ext.record.model import Record
 
 __all__ = ["DEFAULT_SPILL_SIZE", "POISON_FOLDER", "SPILL_FOLDER", "RecordStore"]
@@ -99,7 +100,7 @@ class RecordStore:
         Args:
             chunk: As `next_chunk` returned it.
             delivery: What became of its records.
-            taken: How many records the destination has taken up to now.
+            taken: How many records of their kind the destination has taken up to now.
         """
         spill = self._spill
         if spill is None:
@@ -110,13 +111,19 @@ class RecordStore:
             report_problem(f"{self._name}: records were refused", delivery.result.message)
         if delivery.maybe_sent:
             COUNTERS.add("remote.maybe_twice", len(delivery.unsent))
-        if delivery.refuses_all:
+        if not delivery.unsent:
+            spill.done(chunk)
+        elif len(delivery.unsent) < len(chunk.records):
+            if spill.append(delivery.unsent):
+                spill.done(chunk)
+        elif delivery.refuses_all:
             chunk.file.suspect_since = taken
             spill.put_last(chunk.file)
-        elif not delivery.unsent or (
-            len(delivery.unsent) < len(chunk.records) and spill.append(delivery.unsent)
-        ):
+        elif chunk.file.failed(taken):
+            self.set_aside([Refused(record, delivery.result.message) for record in chunk.records])
             spill.done(chunk)
+        else:
+            spill.put_last(chunk.file)
         self._say()
 
     def set_aside(self, refused: Sequence[Refused]) -> None:

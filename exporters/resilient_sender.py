@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 from otel_ext.exporters.breaker import CircuitBreaker, RetryLimits
 from otel_ext.exporters.outgoing import Outgoing
 from otel_ext.exporters.send_thread import SendThread
+from otel_ext.exporters.spill_lines import is_span
 from otel_ext.protocols import SendResult
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child
@@ -67,7 +68,8 @@ class ResilientSender:
     _call: Outgoing | None
     # What neither the destination nor the disk took: a batch at the most.
     _homeless: list[Record]
-    _taken: int
+    # How many ended spans, and how many others, the destination has taken.
+    _taken: dict[bool, int]
 
     def __init__(
         self,
@@ -177,7 +179,8 @@ class ResilientSender:
         """Begin to send on the sending thread."""
         call = self._call = Outgoing(records, chunk)
         inner = self.inner
-        works = chunk is not None and 0 <= chunk.file.suspect_since < self._taken
+        taken = self._taken[is_span(records[0])]
+        works = chunk is not None and 0 <= chunk.file.suspect_since < taken
         self.thread.begin(lambda: call.make(inner, works=works))
         return call
 
@@ -211,11 +214,12 @@ class ResilientSender:
     def _settle(self, call: Outgoing) -> None:
         """Take note of what became of a call that came to an end."""
         delivery = call.outcome()
-        self._taken += delivery.sent
+        kind = is_span(call.records[0])
+        self._taken[kind] += delivery.sent
         self._note_outcome(delivery, slow=call.took_longer_than(_PATIENCE))
         self.store.set_aside(delivery.refused)
         if call.chunk is not None:
-            self.store.settle_chunk(call.chunk, delivery, self._taken)
+            self.store.settle_chunk(call.chunk, delivery, self._taken[kind])
         elif delivery.unsent:
             self._put_away(delivery.unsent, maybe_sent=delivery.maybe_sent)
         if call.promised:
@@ -274,5 +278,5 @@ class ResilientSender:
         self._breaker = CircuitBreaker(self.name, self._limits)
         self._call = None
         self._homeless = []
-        self._taken = 0
+        self._taken = {True: 0, False: 0}
         self._turn = new_lock()

@@ -26,9 +26,8 @@ from otel_ext.exporters.spill_files import (
     sync_file,
 )
 from otel_ext.exporters.spill_lines import (
-    Chunk,
     SpillFile,
-    decode_lines,
+    decode_chunk,
     encode_record,
     in_parts,
     with_processes,
@@ -44,12 +43,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from otel_ext.exporters.spill_files import FoundFile
+    from otel_ext.exporters.spill_lines import Chunk
     from otel_ext.record.model import Record
 
 __all__ = ["SpillFolder"]
 
 _FILE_SIZE: Final = 1024 * 1024
-_CHUNK: Final = 512
 # A process of another container cannot be asked whether it lives.
 _SILENT_SECONDS: Final = 600.0
 
@@ -195,23 +194,23 @@ class SpillFolder:
                 if rename_file(self.folder, file.name, begun):
                     file.name = begun
             try:
-                lines = read_lines(self.folder, file.name.file, file.offset, _CHUNK)
+                lines = read_lines(self.folder, file.name.file, file.offset, file.limit)
             except FileNotFoundError:  # deleted to make room, or taken over
                 self._forget(file)
                 continue
             except OSError as error:
                 report_problem(f"{self._where}: records cannot be read", error)
                 return None
-            records = decode_lines(lines.lines, file.known)
-            if records or not lines.at_end:
-                return Chunk(file, records, lines.offset, lines.at_end)
+            chunk = decode_chunk(file, lines)
+            if chunk.records or not chunk.at_end:
+                return chunk
             self._delete(file)
         return None
 
     def done(self, chunk: Chunk) -> None:
         """Note that a chunk has been sent, or put elsewhere."""
         chunk.file.offset = chunk.offset
-        chunk.file.suspect_since = -1
+        chunk.file.went_well()
         if chunk.at_end:
             self._delete(chunk.file)
 

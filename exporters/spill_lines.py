@@ -19,15 +19,17 @@ from otel_ext.runtime.process_records import process_start_record
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from otel_ext.exporters.spill_files import SpillName
+    from otel_ext.exporters.spill_files import Lines, SpillName
     from otel_ext.record.model import Record
 
 __all__ = [
     "Chunk",
     "SpillFile",
+    "decode_chunk",
     "decode_lines",
     "encode_record",
     "in_parts",
+    "is_span",
     "process_line",
     "with_processes",
 ]
@@ -36,10 +38,26 @@ _MARK: Final = "spill"
 _FACTS: Final = frozenset({"pid", "start_time", "boot_id", "host", "argv", "resource"})
 
 
+_CHUNK: Final = 512
+_SMALLER: Final = 8
+# So often a record is tried by itself, with others taken in between, before it is given up.
+_TRIES: Final = 3
+
+
 class SpillFile:
     """One file that waits to be sent, and how much of it has been."""
 
-    __slots__ = ("known", "name", "offset", "records", "size", "suspect_since")
+    __slots__ = (
+        "failed_at",
+        "failures",
+        "known",
+        "limit",
+        "name",
+        "offset",
+        "records",
+        "size",
+        "suspect_since",
+    )
 
     def __init__(self, name: SpillName, records: int, size: int) -> None:
         self.name = name
@@ -49,10 +67,44 @@ class SpillFile:
         self.known: dict[str, Process] = {}
         # What the destination had taken when it refused all of this; -1: it did not.
         self.suspect_since = -1
+        # How many records are tried at once, and how often one by itself has failed.
+        self.limit = _CHUNK
+        self.failures = 0
+        # What the destination had taken at the last failure; -1: there was none.
+        self.failed_at = -1
+
+    def went_well(self) -> None:
+        """Note that what came next of it was taken: more may be tried at once."""
+        self.suspect_since = self.failed_at = -1
+        self.failures = 0
+        self.limit = min(self.limit * 2, _CHUNK)
+
+    def failed(self, taken: int) -> bool:
+        """Note a failure that may pass; whether to give up what was tried, a single record.
+
+        While the destination takes other records the fault may lie in these, so
+        fewer are tried at once, down to one.
+
+        Args:
+            taken: How many of such records the destination has taken up to now.
+        """
+        takes_others = 0 <= self.failed_at < taken
+        self.failed_at = taken
+        if not takes_others:
+            return False
+        if self.limit > 1:
+            self.limit = max(self.limit // _SMALLER, 1)
+            return False
+        self.failures += 1
+        return self.failures >= _TRIES
 
 
 class Chunk(NamedTuple):
-    """Records that come next, the file they stand in, and the offset behind them."""
+    """Records that come next, the file they stand in, and the offset behind them.
+
+    They are all of one kind: ended spans, or anything else. A destination may
+    take the one and refuse the other.
+    """
 
     file: SpillFile
     records: list[Record]
@@ -106,6 +158,29 @@ def decode_lines(lines: Iterable[bytes], known: dict[str, Process]) -> list[Reco
                 process = known[record.process.id] = _process(record)
             records.append(record if process is None else record._replace(process=process))
     return records
+
+
+def decode_chunk(file: SpillFile, lines: Lines) -> Chunk:
+    """Return the first records of `lines` that are of one kind.
+
+    Args:
+        file: The file that the lines were read from, at its offset.
+        lines: What was read.
+    """
+    records: list[Record] = []
+    offset = file.offset
+    for line in lines.lines:
+        for record in decode_lines((line,), file.known):
+            if records and is_span(records[0]) != is_span(record):
+                return Chunk(file, records, offset, at_end=False)
+            records.append(record)
+        offset += len(line)
+    return Chunk(file, records, lines.offset, lines.at_end)
+
+
+def is_span(record: Record) -> bool:
+    """Whether `record` is the real end of a span, which most destinations take by other ways."""
+    return record.phase == "end" and record.abandoned is None
 
 
 def _process(record: Record) -> Process:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from email.utils import formatdate
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-import grpc  # type: ignore[import-untyped]
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
     ExportLogsPartialSuccess,
     ExportLogsServiceResponse,
 )
-from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTracePartialSuccess,
     ExportTraceServiceResponse,
@@ -107,47 +103,6 @@ def test_nobody_there_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     result = OtlpSender().send([SPAN])
     assert (result.ok, result.retry) == (False, True)
     assert "ConnectionError" in result.message
-
-
-class Picky(trace_service_pb2_grpc.TraceServiceServicer):
-    """A gRPC receiver that refuses everything."""
-
-    code = grpc.StatusCode.INVALID_ARGUMENT
-
-    def Export(  # noqa: N802 - the name in the protocol
-        self, request: object, context: grpc.ServicerContext
-    ) -> NoReturn:
-        """Refuse."""
-        context.abort(self.code, "not like this")
-        raise AssertionError
-
-
-@contextmanager
-def grpc_receiver() -> Generator[int, None, None]:
-    """Run a gRPC receiver on a port of loopback."""
-    server = grpc.server(ThreadPoolExecutor(2))
-    add = trace_service_pb2_grpc.add_TraceServiceServicer_to_server  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    add(Picky(), server)  # type: ignore[no-untyped-call]
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    try:
-        yield port
-    finally:
-        server.stop(0).wait()
-
-
-def test_a_grpc_receiver_that_refuses_is_not_asked_for_ever(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The exporter does not tell why it failed: at once and three times means for good."""
-    with grpc_receiver() as port:
-        monkeypatch.setenv(ENDPOINT, f"http://127.0.0.1:{port}")
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
-        sender = OtlpSender()
-        results = [sender.send([SPAN]) for _ in range(3)]
-        assert [result.retry for result in results] == [True, True, False]
-        assert not any(result.ok for result in results)
-        sender.close()
 
 
 def test_a_record_that_cannot_be_encoded_loses_only_itself(receiver: Sink) -> None:

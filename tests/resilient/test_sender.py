@@ -243,3 +243,76 @@ def test_what_may_arrive_twice_is_counted(there: Destination, tmp_path: Path) ->
     assert sorted(there.names()) == sorted(["span 0", "span 1", "span 2"] * 2)
     assert COUNTERS.value("remote.maybe_twice") - before >= 3
     sender.close()
+
+
+def test_what_fails_each_time_gives_way_to_the_others(there: Destination, tmp_path: Path) -> None:
+    """A record that may be taken later, each time, is tried by itself and then set aside."""
+
+    def behave(records: list[Record]) -> Answer:
+        return Answer(503 if any(record.name == "bad" for record in records) else 200)
+
+    there.behave = lambda _: Answer(503)
+    sender = sender_to(there, tmp_path)
+    batch = finals(600)
+    batch[300] = final("bad", 301)
+    assert sender.send(batch).kept == 600
+    there.behave = behave
+    poison = tmp_path / ".spill" / "poison"
+
+    def set_aside() -> bool:
+        sender.tick()
+        sender.send([final("live", 7)])
+        return poison.exists() and not files(tmp_path)
+
+    wait_until(set_aside, "it is set aside, and nothing waits")
+    assert "bad" not in there.names()
+    others = [name for name in there.names() if name != "live"]
+    assert sorted(others) == sorted(record.name for record in batch if record.name != "bad")
+    sender.close()
+
+
+def test_an_outage_gives_up_nothing(there: Destination, tmp_path: Path) -> None:
+    """However often it is tried: while nothing else is taken it is not the records' fault."""
+    there.behave = lambda _: Answer(503)
+    sender = sender_to(there, tmp_path)
+    sender.send([final("alone")])
+
+    def often_tried() -> bool:
+        sender.tick()
+        return there.requests > 12
+
+    wait_until(often_tried, "it is tried again and again")
+    assert not (tmp_path / ".spill" / "poison").exists()
+    there.behave = lambda _: TAKEN
+    replay(sender, there, 1)
+    sender.close()
+
+
+def test_what_is_taken_of_one_kind_says_nothing_of_the_other(
+    there: Destination, tmp_path: Path
+) -> None:
+    """A destination that has no place for spans, but for logs, loses no span by it."""
+
+    def behave(records: list[Record]) -> Answer:
+        return Answer(404 if any(record.phase == "end" for record in records) else 200)
+
+    def log(number: int) -> Record:
+        return final("log", number)._replace(kind="log", phase=None)
+
+    there.behave = lambda _: Answer(503)
+    sender = sender_to(there, tmp_path)
+    sender.send(finals(40))
+    sender.send([log(number) for number in range(40)])
+    there.behave = behave
+
+    def often_tried() -> bool:
+        sender.tick()
+        sender.send([log(99)])
+        return there.requests > 200
+
+    wait_until(often_tried, "the spans are tried again and again")
+    assert not (tmp_path / ".spill" / "poison").exists()
+    there.behave = lambda _: TAKEN
+    wait_until(lambda: [sender.tick(), not files(tmp_path)][1], "all are sent")
+    assert {record.name for record in finals(40)} <= set(there.names())
+    sender.close()
