@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from otel_ext.exporters.otlp_events import LogEvent
 from otel_ext.exporters.otlp_spans import span_of
-from otel_ext.exporters.otlp_values import clean_attributes, clean_text, clean_value
+from otel_ext.exporters.otlp_values import Room, clean_attributes, clean_text, clean_value
 from otel_ext.record.model import UNKNOWN_SITE
 
 if TYPE_CHECKING:
@@ -159,7 +159,8 @@ def _severity(record: Record) -> int:
 
 def _attributes_of(record: Record) -> dict[str, OtlpValue]:
     """Return the user's data, then ours under names that are not the user's."""
-    made: dict[str, OtlpValue] = dict(clean_attributes(record.attributes))
+    room = Room()
+    made: dict[str, OtlpValue] = dict(clean_attributes(record.attributes, room))
     if record.site is not UNKNOWN_SITE:
         made.setdefault("code.file.path", record.site.file)
         made.setdefault("code.line.number", record.site.line)
@@ -187,8 +188,8 @@ def _attributes_of(record: Record) -> dict[str, OtlpValue]:
         ours["task.name"] = record.task.name
     for key, value in ours.items():
         if value not in ("", 0, [], None):
-            made[f"otel_ext.{key}"] = clean_value(value)
+            made[f"otel_ext.{key}"] = clean_value(value, room)
     for key, value in record.extra.items():
         if key != "resource":  # it travels as the resource
-            made[f"otel_ext.{key}"] = clean_value(value)
+            made[f"otel_ext.{key}"] = clean_value(value, room)
     return made

@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-from otel_ext.exporters.otlp_values import clean_attributes, clean_text
+from otel_ext.exporters.otlp_values import Room, clean_attributes, clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 __all__ = ["Origins", "span_of"]
 
 _MAX_KNOWN: Final = 1_024
+# A resource stands in each request, beside the records.
+_RESOURCE: Final = 256 * 1024
+_PLAIN_NAME: Final = 1_024
+# What an event or a link takes beside its attributes.
+_PART: Final = 64
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _KINDS: Final = {kind.name.lower(): kind for kind in SpanKind}
 _CODES: Final = {code.name.lower(): code for code in StatusCode}
@@ -84,7 +89,7 @@ class Origins:
         if found is None:
             if len(self._resources) >= _MAX_KNOWN:
                 self._resources.clear()
-            attributes = cast("Attributes", clean_attributes(process.resource))
+            attributes = cast("Attributes", clean_attributes(process.resource, Room(_RESOURCE)))
             found = self._resources[process.id] = _SharedResource(attributes or {})
         return found
 
@@ -112,14 +117,16 @@ def span_of(record: Record, origins: Origins, *, ended: bool = True) -> Readable
     trace_id = int(record.trace_id, 16)
     parent = record.parent_span_id
     name = record.name
+    events, links = record.events, record.links
+    room = Room() if events or links else None
     return ReadableSpan(
-        name=name if name.isascii() else clean_text(name),
+        name=name if name.isascii() and len(name) < _PLAIN_NAME else clean_text(name),
         context=_context(trace_id, record.span_id),
         parent=_context(trace_id, parent) if parent else None,
         resource=origins.resource(record.process),
-        attributes=cast("Attributes", clean_attributes(record.attributes)),
-        events=_events(record) if record.events else (),
-        links=_links(record) if record.links else (),
+        attributes=cast("Attributes", clean_attributes(record.attributes, room)),
+        events=_events(record, room) if room is not None and events else (),
+        links=_links(record, room) if room is not None and links else (),
         kind=_KINDS.get(record.span_kind, SpanKind.INTERNAL),
         status=_status(record.status),
         start_time=record.start_ns,
@@ -132,22 +139,26 @@ def _context(trace_id: int, span_id: str) -> SpanContext:
     return cast("SpanContext", _Ids(trace_id, int(span_id, 16)))
 
 
-def _events(record: Record) -> list[Event]:
+def _events(record: Record, room: Room) -> list[Event]:
     return [
-        Event(clean_text(event.name), _attributes(event.attributes), event.time_ns)
+        Event(
+            clean_text(event.name, room.longest), _attributes(event.attributes, room), event.time_ns
+        )
         for event in record.events
+        if room.has(_PART + len(event.name))
     ]
 
 
-def _links(record: Record) -> list[Link]:
+def _links(record: Record, room: Room) -> list[Link]:
     return [
-        Link(_context(int(link.trace_id, 16), link.span_id), _attributes(link.attributes))
+        Link(_context(int(link.trace_id, 16), link.span_id), _attributes(link.attributes, room))
         for link in record.links
+        if room.has(_PART)
     ]
 
 
-def _attributes(attributes: Mapping[str, object]) -> Attributes:
-    return cast("Attributes", clean_attributes(attributes))
+def _attributes(attributes: Mapping[str, object], room: Room) -> Attributes:
+    return cast("Attributes", clean_attributes(attributes, room))
 
 
 def _status(status: RecordStatus | None) -> Status:

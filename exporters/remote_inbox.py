@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, cast
 
+from otel_ext.exporters.otlp_values import clean_attributes
+
 if TYPE_CHECKING:
     from otel_ext.record.model import Record
 
@@ -22,7 +24,9 @@ Item: TypeAlias = "tuple[Record, int]"
 # A record with its attributes' dictionary and the values that are no text.
 _BASE: Final = 1_024
 _SMALL: Final = 64
-_DEEP: Final = 8
+_DEEP: Final = 24
+# No destination takes more of one record, so no more of it need wait.
+_LARGE: Final = 2 * 1024 * 1024
 _PLAIN: Final = (int, float, type(None))
 
 
@@ -61,6 +65,9 @@ class Lane:
     def put(self, record: Record) -> bool:
         """Take one record; False if there is no room for it."""
         size = size_of(record)
+        if size > _LARGE:
+            record = record._replace(attributes=clean_attributes(record.attributes))
+            size = size_of(record)
         records, most = self.limits
         if len(self.items) + self.held >= records or self.size + self.held_size + size > most:
             return False
@@ -116,16 +123,17 @@ class Inbox:
 
 
 def size_of(record: Record) -> int:
-    """Return about how many bytes `record` holds, quickly.
+    """Return about how many bytes `record` holds, rather more than less, quickly.
 
     >>> from otel_ext.record.model import Process, Record
     >>> size_of(Record("log", None, "x" * 500, 0, 1, Process("p"))) > 1_500
     True
     """
     size = _BASE + len(record.name)
-    for value in record.attributes.values():
+    for key, value in record.attributes.items():
+        size += len(key)
         if isinstance(value, str):
-            size += len(value)
+            size += len(value) if value.isascii() else _bytes_of(value)
         elif not isinstance(value, _PLAIN):
             size += _size_of_value(value, _DEEP)
     if record.events:
@@ -137,14 +145,25 @@ def size_of(record: Record) -> int:
     return size
 
 
+def _bytes_of(text: str) -> int:
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError:
+        return 3 * len(text)
+
+
 def _size_of_value(value: object, depth: int) -> int:
-    if isinstance(value, (str, bytes, bytearray)):
+    if isinstance(value, str):
+        return _SMALL + (len(value) if value.isascii() else _bytes_of(value))
+    if isinstance(value, (bytes, bytearray)):
         return _SMALL + len(value)
     if depth == 0:
         return _BASE
     if isinstance(value, Mapping):
         pairs = cast("Mapping[object, object]", value).items()
-        return _SMALL + sum(_SMALL + _size_of_value(item, depth - 1) for _, item in pairs)
+        return _SMALL + sum(
+            _size_of_value(key, 0) + _size_of_value(item, depth - 1) for key, item in pairs
+        )
     if isinstance(value, Sequence):
         items = cast("Sequence[object]", value)
         return _SMALL + sum(_size_of_value(item, depth - 1) for item in items)

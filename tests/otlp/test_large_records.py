@@ -1,0 +1,153 @@
+"""Records beyond what a receiver takes at a time, which is 4 MiB: they lose what is too much."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from otel_ext.exporters.otlp import OTLPRecordExporter
+from otel_ext.exporters.otlp_spans import Origins, span_of
+from otel_ext.exporters.otlp_values import Room, clean_attributes, clean_text
+from otel_ext.exporters.remote_inbox import size_of
+from otel_ext.exporters.resilient import ResilientExporter
+from otel_ext.record.model import Process, SpanEvent
+from tests.exporters import samples
+from tests.exporters.samples import Counted
+from tests.otlp.grpc_receiver import grpc_receiver
+from tests.otlp.pipes import sending
+from tests.programs import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.otlp.sink import Sink
+
+MIB = 1024 * 1024
+LIMIT = 4 * MIB
+
+
+def deep(levels: int) -> object:
+    """Return a list nested so deep, with a long text in it."""
+    value: object = "x" * LIMIT
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+HOSTILE: dict[str, Callable[[], dict[str, object]]] = {
+    "4 MiB of text": lambda: {"v": "x" * LIMIT},
+    "4 Mi of emoji": lambda: {"v": "\N{GRINNING FACE}" * LIMIT},
+    "many long texts": lambda: {f"prompt.{n}": "lorem ipsum " * 4_000 for n in range(100)},
+    "many long names": lambda: {f"{n}" * 20_000: n for n in range(1_000)},
+    "many small values": lambda: {"v": list(range(100_000))},
+    "invalid text": lambda: {"v": "\ud800" * MIB},
+    "depth 10,000": lambda: {"v": deep(10_000)},
+    "depth 20, 4 MiB": lambda: {"v": deep(20)},
+    "bytes": lambda: {"v": b"\xff" * LIMIT},
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_one_such_record_costs_no_other(sink: Sink, kind: str) -> None:
+    """Of 512 records 511 arrive as they are, over HTTP and gRPC; so does what is left of it."""
+    with sending() as (provider, exporter):
+        tracer = provider.get_tracer("t")
+        for number in range(511):
+            tracer.start_span("good", attributes={"n": number}).end()
+            if number == 255:
+                exporter.export(samples.end("hostile", 99, attributes=HOSTILE[kind]()))
+        assert provider.force_flush(20_000)
+    wait_until(lambda: len(sink.spans) >= 512, "all spans arrive")
+    assert {span.attributes["n"] for span in sink.named("good")} == set(range(511))
+    (hostile,) = sink.named("hostile")
+    assert hostile.attributes
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_no_request_is_larger_than_receivers_take(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many such records, and their starts, with ordinary ones between them.
+
+    A receiver of gRPC's own refuses messages of more than 4 MiB.
+    """
+    attributes = HOSTILE[kind]()
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+    counted = Counted()
+    with grpc_receiver() as receiver:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{receiver.port}")
+        exporter = ResilientExporter(OTLPRecordExporter(grace=0), folder=tmp_path)
+        for number in range(1, 4):
+            exporter.export(samples.end("good", number))
+            exporter.export(samples.end("hostile", 100 + number, attributes=attributes))
+            exporter.export(samples.start("open", 200 + number, attributes=attributes))
+        assert exporter.force_flush(20_000)
+        wait_until(lambda: receiver.spans.count("hostile") == 3, "the spans arrive")
+        wait_until(lambda: receiver.logs.count("open.start") == 3, "the starts arrive")
+        exporter.shutdown()
+        assert receiver.spans.count("good") == 3
+        assert max(receiver.sizes) < 3.5 * MIB
+        assert counted("remote.poison") == counted("remote.spilled") == 0
+
+
+def test_a_large_text_leaves_room_for_those_behind_it() -> None:
+    """What comes after it is kept where it is small; the whole stays within the bound."""
+    made = clean_attributes({"huge": "x" * LIMIT, "status": 200, "path": "/ä", "more": "y" * LIMIT})
+    assert (made["status"], made["path"]) == (200, "/ä")
+    texts = [value for value in made.values() if isinstance(value, str)]
+    assert [text.endswith(" characters]") for text in texts] == [True, False, True]
+    assert sum(len(text.encode()) for text in texts) < MIB
+
+
+def test_events_and_links_share_the_room() -> None:
+    """A span with many large events loses what is too much of them."""
+    event = SpanEvent("said", 5, {"text": "z" * MIB})
+    record = samples.end("chatty", 1, events=(event,) * 300)
+    span = span_of(record, Origins())
+    texts = [str((one.attributes or {}).get("text", "")) for one in span.events]
+    assert sum(map(len, texts)) < MIB
+    assert texts[0]
+
+
+def test_a_large_resource_is_cut() -> None:
+    """It stands in every request, so it has a bound of its own."""
+    process = Process("b0-7-1-00000000", pid=7, resource={"a": "x" * LIMIT, "b": "shop"})
+    resource = Origins().resource(process)
+    assert resource.attributes["b"] == "shop"
+    assert len(str(resource.attributes["a"])) < MIB // 4
+
+
+@given(st.text(max_size=300) | st.text("\ud800\udc00x€", max_size=300), st.integers(0, 400))
+def test_a_text_is_cut_by_its_bytes(text: str, longest: int) -> None:
+    """Within the bound whatever it consists of, and always valid; what fits is left alone."""
+    made = clean_text(text, longest)
+    assert len(made.encode()) <= longest
+    if 3 * len(text) <= longest:
+        assert len(text) / 2 <= len(made) <= len(text)  # halves of a character become one
+
+
+@given(
+    st.dictionaries(
+        st.text(max_size=40),
+        st.recursive(
+            st.text(max_size=90) | st.integers() | st.binary(max_size=50) | st.none(),
+            lambda inner: (
+                st.lists(inner, max_size=8)
+                | st.dictionaries(st.text(max_size=9), inner, max_size=8)
+            ),
+        ),
+        max_size=12,
+    )
+)
+def test_the_room_is_never_exceeded(attributes: dict[str, object]) -> None:
+    """Whatever there is, the texts that are left fit; and the queue reckons no less than that."""
+    room = Room(512)
+    clean_attributes(attributes, room)
+    assert room.left >= 0
+    whole = Room()
+    clean_attributes(attributes, whole)
+    assert size_of(samples.end("any", attributes=attributes)) >= Room().left - whole.left
