@@ -58,7 +58,7 @@ def make_otlp(
     if record_only:
         from otel_ext.exporters.sampled import UnsampledSpans  # noqa: PLC0415
 
-        watch = unsampled = UnsampledSpans()
+        watch = unsampled = UnsampledSpans(ended=config.queue_spans)
         defer = unsampled.decide
     exporter = OTLPRecordExporter(
         encoding=config.encoding,

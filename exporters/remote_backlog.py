@@ -101,13 +101,15 @@ class Backlog:
         if self._undecided:
             again, self._undecided = self._undecided, []
             # They have waited already, so that their end may be near.
-            self._take_provisional(
-                self._decided([item for item in again if item[0].phase != "end"]), now, now
-            )
+            waited = [item for item in again if item[0].provisional]
+            self._take_provisional(self._decided(waited), now, now)
             finals = [item for item in again if item[0].phase == "end"] + finals
+            logs = [item for item in again if item[0].phase is None] + logs
         self._take_provisional(self._decided(provisional), oldest, now)
-        self._take_finals(self._decided(finals))
-        self._logs.extend(logs)
+        # Of a span that ends here nothing is left to promote.
+        finals = list(self._decided(finals))
+        self._take_logs(self._decided(logs))
+        self._take_finals(finals)
 
     # These two run for each span, so they do not call what they could do themselves.
 
@@ -126,6 +128,7 @@ class Backlog:
                 young[key] = (item, min(max(born, oldest), now) + grace)
             else:
                 self._forget(key)  # an update tells all that the start does
+                self._promote(record.trace_id, record.parent_span_id)
                 self._ready[key] = item
 
     def _take_finals(self, items: Iterable[Item]) -> None:
@@ -142,6 +145,14 @@ class Backlog:
             self._finals.append(item)
         self._inbox.provisional.release(gone)
 
+    def _take_logs(self, items: Iterable[Item]) -> None:
+        """Take over logs: what they happened in is told of, too."""
+        for item in items:
+            record = item[0]
+            if self._young and record.span_id:
+                self._promote(record.trace_id, record.span_id)
+            self._logs.append(item)
+
     def _forget(self, key: _Key) -> None:
         """Drop what waits of a span about which there is newer to tell."""
         young = self._young.pop(key, None)
@@ -156,7 +167,8 @@ class Backlog:
         decide = self._decide
         if decide is None:
             return items
-        return [item for item in items if self._is_sampled(item, decide)]
+        # What belongs to no span is nobody's to decide.
+        return [item for item in items if not item[0].span_id or self._is_sampled(item, decide)]
 
     def _is_sampled(self, item: Item, decide: SampleDecision) -> bool:
         try:
@@ -172,6 +184,8 @@ class Backlog:
         return bool(verdict)
 
     def _lane_of(self, record: Record) -> Lane:
+        if record.phase is None:
+            return self._inbox.logs
         return self._inbox.finals if record.phase == "end" else self._inbox.provisional
 
     def _meet(self, process: Process) -> None:
@@ -199,7 +213,7 @@ class Backlog:
         taken = _take(self._finals, limit)
         if self._young:
             for record, _ in taken:
-                self._promote(record)
+                self._promote(record.trace_id, record.parent_span_id)
         return Batch(taken, is_final=True)
 
     def leave_to_others(self, batch: Batch) -> Batch:
@@ -240,22 +254,19 @@ class Backlog:
         for key in due:
             young = self._young.pop(key, None)  # None: promoted a moment ago
             if young is not None:
-                self._promote(young[0][0])
+                self._promote(key[0], young[0][0].parent_span_id)
                 self._ready[key] = young[0]
 
-    def _promote(self, record: Record) -> None:
-        """Make the starts of all spans above `record` ready, the uppermost first."""
-        parent = record.parent_span_id
-        if not parent:
-            return
+    def _promote(self, trace_id: str, span_id: str) -> None:
+        """Make the start of a span, and those of all above it, ready: the uppermost first."""
         above: list[tuple[_Key, Item]] = []
-        while parent:
-            key = (record.trace_id, parent)
+        while span_id:
+            key = (trace_id, span_id)
             young = self._young.pop(key, None)
             if young is None:
                 break  # sent, ended, or of another process: so are those above it
             above.append((key, young[0]))
-            parent = young[0][0].parent_span_id
+            span_id = young[0][0].parent_span_id
         for key, item in reversed(above):
             self._ready[key] = item
 

@@ -6,42 +6,48 @@ record tells so. This hook sees the spans themselves and remembers which they ar
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry.sdk.trace import SpanProcessor
 
 from otel_ext.record.capture import SAMPLED
-from otel_ext.runtime.fork import after_fork_in_child
+from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
-    from opentelemetry.sdk.trace import Span
+    from opentelemetry.sdk.trace import ReadableSpan, Span
 
     from otel_ext.record.model import Record
 
 __all__ = ["UnsampledSpans"]
 
 _MOST: Final = 200_000
+_ENDED: Final = 8_192
 
 
 class UnsampledSpans(SpanProcessor):
-    """Remembers spans that are not sampled; `decide` refuses their records.
+    """Remembers spans that are not sampled; `decide` refuses their records, and logs in them.
 
-    Goes before the processor that makes the records.
+    Goes before the processor that makes the records. A forked child knows what
+    its parent knew, since it may end such spans.
 
     Args:
         most: How many spans are remembered; the oldest are forgotten first.
+        ended: For how many more spans that end a span that has ended is remembered:
+            as many records as may wait to be decided on.
 
     >>> from otel_ext.record.model import Process, Record
     >>> UnsampledSpans().decide(Record("span", "start", "work", 0, 1, Process("p")))
     True
     """
 
-    def __init__(self, most: int = _MOST) -> None:
+    def __init__(self, most: int = _MOST, ended: int = _ENDED) -> None:
         self._most = most
-        self._begin_anew()
-        after_fork_in_child(self._begin_anew)
+        self._most_ended = ended
+        self._spans: dict[str, None] = {}
+        self._ended: deque[str] = deque()
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Remember `span` if it is not sampled."""
@@ -49,19 +55,34 @@ class UnsampledSpans(SpanProcessor):
             context = span.get_span_context()
             if context.trace_flags & SAMPLED:
                 return
-            self._spans[f"{context.trace_id:032x}", f"{context.span_id:016x}"] = None
+            self._spans[f"{context.trace_id:032x}{context.span_id:016x}"] = None
             if len(self._spans) > self._most:
+                COUNTERS.add("remote.unsampled_forgotten")
                 self._spans.pop(next(iter(self._spans)), None)
         except Exception as error:  # noqa: BLE001 - nothing may reach the user's code
             report_problem("UnsampledSpans: a span may be sent though it is not sampled", error)
 
+    def on_end(self, span: ReadableSpan) -> None:
+        """Forget, before long, a span that has ended; its last records are on their way."""
+        try:
+            context = span.get_span_context()
+            if context is None or context.trace_flags & SAMPLED:
+                return
+            self._ended.append(f"{context.trace_id:032x}{context.span_id:016x}")
+            if len(self._ended) > self._most_ended:
+                self._spans.pop(self._ended.popleft(), None)
+        except Exception as error:  # noqa: BLE001 - nothing may reach the user's code
+            report_problem("UnsampledSpans: a span is remembered for too long", error)
+
+    @property
+    def remembered(self) -> int:
+        """How many spans are remembered."""
+        return len(self._spans)
+
     def decide(self, record: Record) -> bool:
-        """Return whether a span's record may be sent."""
-        return record.key not in self._spans
+        """Return whether the record of a span, or a log in it, may be sent."""
+        return record.trace_id + record.span_id not in self._spans
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Do nothing: nothing waits."""
         return True
-
-    def _begin_anew(self) -> None:
-        self._spans: dict[tuple[str, str], None] = {}

@@ -103,7 +103,7 @@ class RecordSender(Protocol):
 
 
 SampleDecision: TypeAlias = Callable[["Record"], "bool | None"]
-"""Tells whether the records of a span may leave the process.
+"""Tells whether the records of a span, and a log in it, may leave the process.
 
 True: send; False: drop; None: not known yet, so the record waits and is asked
 about again. Called on a background thread.

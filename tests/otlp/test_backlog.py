@@ -116,6 +116,52 @@ def test_ancestors_of_a_sent_start_are_promoted() -> None:
     assert desk.send() == ["root.start", "leaf.start"]
 
 
+def test_ancestors_of_an_update_are_promoted() -> None:
+    """However young they are: what is told of must have its parents."""
+    desk = Desk()
+    update = child("leaf", 3, 2)._replace(phase="update", seq=9)
+    desk.put(samples.start("root", 1), child("middle", 2, 1), child("leaf", 3, 2), update)
+    assert desk.send() == ["root.start", "middle.start", "leaf.update"]
+    assert desk.held == 0
+
+
+def test_a_log_takes_its_span_and_those_above_along() -> None:
+    """However young they are; a log in no span, or in one that is known, takes none."""
+    desk = Desk()
+    desk.put(samples.start("root", 1), child("leaf", 2, 1), samples.start("other", 3))
+    desk.put(samples.log("alone"))
+    assert desk.send() == ["alone"]
+    inside = samples.log("inside", trace_id=samples.TRACE, span_id=f"{2:016x}")
+    desk.put(inside)
+    assert desk.send() == ["inside", "root.start", "leaf.start"]
+    desk.put(inside)
+    assert desk.send() == ["inside"]
+
+
+def test_a_log_in_a_span_that_has_ended_sends_its_end_alone() -> None:
+    """A short span with a log in it sends no start, as long as its end is there already."""
+    desk = Desk()
+    inside = samples.log("inside", trace_id=samples.TRACE, span_id=f"{1:016x}")
+    desk.put(samples.start("short", 1))
+    desk.put(inside, samples.end("short", 1))
+    assert desk.send() == ["short.end", "inside"]
+    assert len(desk.backlog) == desk.held == 0
+
+
+def test_logs_of_a_span_wait_for_its_decision() -> None:
+    """They are sent or dropped with it; a log in no span is nobody's to decide."""
+    verdicts: dict[str, bool | None] = {f"{1:016x}": None, f"{2:016x}": None}
+    desk = Desk(decide=lambda record: verdicts[record.span_id])
+    for number in (1, 2):
+        desk.put(samples.log(f"in {number}", trace_id=samples.TRACE, span_id=f"{number:016x}"))
+    desk.put(samples.log("alone"))
+    assert desk.send(everything=True) == ["alone"]
+    verdicts.update({f"{1:016x}": True, f"{2:016x}": False})
+    desk.put()
+    assert desk.send() == ["in 1"]
+    assert len(desk.backlog) == desk.held == 0
+
+
 def test_an_update_stands_for_the_start_and_the_update_before() -> None:
     """Of a span that has not ended only the newest record is sent."""
     desk = Desk()

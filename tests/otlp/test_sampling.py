@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.trace import TracerProvider
@@ -11,19 +12,21 @@ from opentelemetry.sdk.trace.sampling import (
     Sampler,
     SamplingResult,
 )
+from opentelemetry.trace import use_span
 
 from otel_ext import configure
+from otel_ext.exporters.sampled import UnsampledSpans
+from otel_ext.processors.tracer_meta import TracerMetaProcessor
+from tests.exporters import samples
 from tests.otlp.pipes import sending
-from tests.programs import spans_in, wait_until
+from tests.programs import environment, execute, python, spans_in, wait_until, write_program
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pytest
     from opentelemetry.context import Context
 
     from otel_ext.record.model import Record
-    from tests.otlp.sink import Sink
+    from tests.otlp.sink import Collector, Sink
 
 
 class RecordsOnly(Sampler):
@@ -73,6 +76,90 @@ def test_recorded_spans_that_are_not_sampled_stay_in_the_files(
     assert len(spans_in(folder, "recorded")) == 2
     assert [start.body for start in http_sink.starts()] == ["sampled.start"]
     assert [span.name for span in http_sink.spans] == ["sampled"]
+
+
+def test_logs_in_spans_that_are_not_sampled_are_not_sent(http_sink: Sink, tmp_path: Path) -> None:
+    """Also behind the end of such a span; a log in a sampled span, or in none, is sent."""
+    provider = TracerProvider(sampler=RecordsOnly(), shutdown_on_exit=False)
+    handle = configure(
+        output=tmp_path, otlp=True, record_only=True, tracer_provider=provider, console="off"
+    )
+    assert handle.exporter is not None
+    recorder = TracerMetaProcessor(handle.exporter)
+    tracer = provider.get_tracer("t")
+
+    def tell(name: str) -> None:
+        recorder(None, "info", {"event": name})
+
+    for name in ("recorded", "sampled"):
+        span = tracer.start_span(name)
+        with use_span(span):
+            tell(f"in {name}")
+            handle.flush(5)
+            span.end()
+            tell(f"behind {name}")
+    tell("in none")
+    handle.shutdown()
+    wait_until(lambda: http_sink.of("otel_ext.process.end"), "the last record arrives")
+    told = [event.body for event in http_sink.of("otel_ext.log")]
+    assert told == ["in sampled", "behind sampled", "in none"]
+
+
+def span_ended(provider: TracerProvider, name: str = "recorded") -> None:
+    """Start and end a span."""
+    provider.get_tracer("t").start_span(name).end()
+
+
+def test_what_has_ended_is_not_remembered_for_ever() -> None:
+    """Of spans that have ended as many are remembered as records may wait; of open ones, all."""
+    watch = UnsampledSpans(ended=10)
+    provider = TracerProvider(sampler=RecordsOnly(), shutdown_on_exit=False)
+    provider.add_span_processor(watch)
+    open_one = provider.get_tracer("t").start_span("recorded")
+    for _ in range(1_000):
+        span_ended(provider)
+        span_ended(provider, "sampled")
+    assert watch.remembered == 11
+    context = open_one.get_span_context()
+    record = samples.start("recorded")._replace(
+        trace_id=f"{context.trace_id:032x}", span_id=f"{context.span_id:016x}"
+    )
+    assert not watch.decide(record)
+
+
+FORKING = """
+import os
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+import otel_ext
+from tests.otlp.test_sampling import RecordsOnly
+provider = TracerProvider(sampler=RecordsOnly())
+trace.set_tracer_provider(provider)
+handle = otel_ext.configure(otlp=True, record_only=True, console="off")
+span = trace.get_tracer("t").start_span("recorded")
+if not os.fork():
+    span.end()
+    trace.get_tracer("t").start_span("sampled").end()
+    os._exit(0 if handle.flush(10) else 7)
+print(os.waitstatus_to_exitcode(os.wait()[1]))
+span.end()
+"""
+
+
+def test_a_forked_child_knows_what_is_not_sampled(
+    http_sink: Sink, peers: tuple[Collector, Sink], tmp_path: Path
+) -> None:
+    """It may end a span that began before the fork."""
+    variables = peers[0].settings("http/protobuf")
+    root = str(Path(__file__).parents[2])
+    done = execute(
+        python(write_program(tmp_path, FORKING)),
+        cwd=tmp_path,
+        env=environment(**variables, PYTHONPATH=root),
+    )
+    assert (done.code, done.out.strip()) == (0, "0"), done.err
+    wait_until(lambda: http_sink.named("sampled"), "the sampled span arrives")
+    assert {span.name for span in http_sink.spans} == {"sampled"}
 
 
 def test_a_tail_decision_is_waited_for(http_sink: Sink) -> None:
