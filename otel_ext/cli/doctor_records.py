@@ -33,7 +33,6 @@ _PROGRAMS: Final = "Programs"
 _MIB: Final = 1024 * 1024
 _LEAST_ROOM: Final = 64 * _MIB
 _LEAST_INODES: Final = 100
-_SKEW_NS: Final = 5_000_000_000
 
 
 def check_settings() -> tuple[Config | None, list[Check]]:
@@ -217,16 +216,22 @@ def _process(process: RunningProcess, spans: int, now_ns: int) -> Check:
             f"stopped by a signal or debugger; {detail}",
             f"kill -CONT {process.pid}",
         )
-    since = age_text(max(now_ns - process.last_seen_ns, 0))
-    if process.condition == "hung":
+    if process.condition == "blocked":
         return weak(
             _PROGRAMS,
             part,
-            f"hangs: nothing in it has run for {since}; {detail}",
+            f"{process.remark}; {detail}",
+            f"Look at the disk under {process.folder}; records wait in the black box until it"
+            " is full, then they are dropped and counted",
+        )
+    if process.condition == "hung":
+        since = age_text(max(now_ns - process.last_seen_ns, 0))
+        return weak(
+            _PROGRAMS,
+            part,
+            f"{process.remark or f'hangs: nothing in it has run for {since}'}; {detail}",
             f"otel-ext ps --process {process.pid} shows what it was doing",
         )
-    if process.last_seen_ns > now_ns + _SKEW_NS:
-        return weak(_PROGRAMS, part, f"its clock is ahead of ours; {detail}", "Set the clock")
     dropped = _dropped(process)
     if dropped:
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in sorted(dropped.items()))

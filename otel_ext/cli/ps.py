@@ -35,8 +35,9 @@ _EPILOG: Final = """\
 states:
   running   nothing is wrong with it
   stalled   open for longer than its threshold (settings stall-after, stall-patterns)
-  hung      its process lives, but nothing in it runs: stopped, or a call that never
-            lets go of the interpreter
+  blocked   its process runs, but what it records does not reach the disk
+  hung      its process lives, but nothing in it was seen to run: stopped, or a call
+            that never lets go of the interpreter
   lost      its process is gone; `otel-ext recover` writes its end
 
 where:
@@ -87,7 +88,7 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
         "--older", metavar="SECONDS", type=_seconds, default=0.0, help="only spans at least so old"
     )
     parser.add_argument(
-        "--stalled", action="store_true", help="only spans that are stalled, hung or lost"
+        "--stalled", action="store_true", help="only spans that are stalled, blocked, hung or lost"
     )
     parser.add_argument("--no-color", action="store_true", help="no colour (as NO_COLOR=1 does)")
 
@@ -141,6 +142,9 @@ def _show(spans: Sequence[Running], snapshot: Snapshot, args: argparse.Namespace
     )
     for line in table_lines(spans, snapshot.time_ns, look):
         say(line)
+    remarks = {span.process.label: span.process.remark for span in spans if span.process.remark}
+    for label, remark in remarks.items():
+        warn(f"process {printable(label)}: {remark}")
     lost = {str(span.process.folder) for span in spans if span.state == "lost"}
     if lost and sys.stdout.isatty():
         names = " ".join(printable(name) for name in sorted(lost))

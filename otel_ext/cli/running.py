@@ -5,16 +5,17 @@ from __future__ import annotations
 from time import time_ns
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
+from otel_ext.cli.running_box import signs_in
 from otel_ext.cli.running_files import Files
 from otel_ext.cli.running_place import place_of
 from otel_ext.cli.running_process import (
     RunningProcess,
     argv_of,
     command_name,
-    condition_of,
     is_elsewhere,
     living_argv,
 )
+from otel_ext.cli.running_signs import Moment, condition_of, worker_silence
 from otel_ext.journal.files import parse_segment_name
 from otel_ext.journal.folder import base_id
 from otel_ext.journal.liveness import ProcessIdentity, identity_from_id
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["STATES", "Collector", "Running", "Snapshot", "State"]
 
-State = Literal["running", "stalled", "hung", "lost"]
-STATES: Final[tuple[State, ...]] = ("running", "stalled", "hung", "lost")
+State = Literal["running", "stalled", "blocked", "hung", "lost"]
+STATES: Final[tuple[State, ...]] = ("running", "stalled", "blocked", "hung", "lost")
 
 
 class Running(NamedTuple):
@@ -42,8 +43,9 @@ class Running(NamedTuple):
         record: Its start; where that is gone, its newest update.
         update: Its newest update; None if there is none.
         process: Who opened it.
-        state: `stalled`: open for longer than its threshold; `hung`: its process
-            does not run; `lost`: its process is gone.
+        state: `stalled`: open for longer than its threshold; `blocked`: the disk of
+            its process blocks; `hung`: its process does not run; `lost`: its process
+            is gone.
         age_ns: For how long it has been open, nanoseconds. Of a lost one: until
             the last sign of life.
         place: Where it is.
@@ -139,24 +141,23 @@ class Collector:
         )
         if not self._elsewhere and is_elsewhere(identity):
             return None
-        stamp_ns = max((box.stamp_ns for box in mine), default=0)
-        seen_ns = max(
-            (record.time_ns for record in (start, heartbeat) if record is not None), default=0
+        now = Moment.now()
+        told_ns = [record.time_ns for record in (start, heartbeat) if record is not None]
+        signs = signs_in(mine, now.wall_ns)._replace(
+            seen_ns=max([*told_ns, _modified_ns(reader.path, name)])
         )
-        seen_ns = min(max(seen_ns, stamp_ns, _modified_ns(reader.path, name)), now_ns)
         return RunningProcess(
             id=name,
             pid=identity.pid,
             command=command_name(argv_of(extra) or living_argv(identity)),
             host=identity.host,
             folder=reader.path.parent,
-            condition=condition_of(
-                identity, stamp_ns=stamp_ns, last_seen_ns=seen_ns, now_ns=now_ns
-            ),
-            last_seen_ns=seen_ns,
+            condition=condition_of(identity, signs, now),
+            last_seen_ns=min(signs.newest_ns, now_ns),
             last_seq=_last_seq(mine, heartbeat),
             boxes=tuple(box.path for box in mine),
             heartbeat=heartbeat,
+            worker_silent_ns=worker_silence(signs, now),
         )
 
 
@@ -187,6 +188,9 @@ def _running(
         state = "lost"
     elif process.condition in {"hung", "stopped"}:
         state = "hung"
+    elif process.condition == "blocked":
+        # Before `stalled`: what watches the spans waits for the disk, too.
+        state = "blocked"
     elif update is not None and update.extra.get("stalled") is True:
         state = "stalled"
     until_ns = process.last_seen_ns if state == "lost" else now_ns

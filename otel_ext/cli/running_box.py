@@ -5,18 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from otel_ext.cli.running_scan import key_of
+from otel_ext.cli.running_signs import Signs
+from otel_ext.errors import RecordError
 from otel_ext.journal.folder import base_id
 from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX
 from otel_ext.journal.liveness import ProcessIdentity
 from otel_ext.journal.reader import Box, Line, read_box
+from otel_ext.record.timestamps import format_ns, parse_timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from otel_ext.cli.running_scan import FileReader, Key
 
-__all__ = ["BoxView", "is_drained", "read_boxes"]
+__all__ = ["BoxView", "is_drained", "read_boxes", "signs_in"]
 
 
 class BoxView:
@@ -28,6 +31,7 @@ class BoxView:
         target: Name of the file it drains to; empty for the incarnation's own.
         identity: Its process; None if the header is damaged.
         stamp_ns: When its worker last stamped it, or when it was made; 0 if unknown.
+        steady_ns: The moment of the stamp by the monotonic clock; 0 if unknown.
         last_seq: Number of the last record at that moment.
     """
 
@@ -44,8 +48,24 @@ class BoxView:
             else None
         )
         self.stamp_ns = max(state.stamp_ns, facts.created_ns) if facts and state else 0
+        self.steady_ns = state.steady_ns if state else 0
         self.last_seq = state.last_seq if state else 0
         self._lines = tuple(line for line in box.lines if not is_drained(line, box))
+
+    def newest_ns(self, until_ns: int) -> int:
+        """Return the time of the newest record that waits in the box; 0 if there is none.
+
+        Args:
+            until_ns: Later ones do not count: programs may date their spans as they like.
+        """
+        # Times as text are all of one length, and in order like the times themselves.
+        until = format_ns(until_ns)
+        times = (str(line.meta.get("timestamp", "")) for line in self._lines)
+        newest = max((time for time in times if time <= until), default="")
+        try:
+            return parse_timestamp(newest)
+        except RecordError:
+            return 0
 
     def introduce(self, reader: FileReader) -> None:
         """Hand `reader` what the process says of itself in the box."""
@@ -70,6 +90,20 @@ class BoxView:
                 updates[key] = line.data
             elif phase == "start":
                 starts.setdefault(key, line.data)
+
+
+def signs_in(boxes: Sequence[BoxView], now_ns: int) -> Signs:
+    """Return what the boxes of one process tell of when it was active.
+
+    Args:
+        boxes: All of one process.
+        now_ns: The time, nanoseconds since the epoch.
+    """
+    return Signs(
+        stamp_ns=max((box.stamp_ns for box in boxes), default=0),
+        steady_ns=max((box.steady_ns for box in boxes), default=0),
+        record_ns=max((box.newest_ns(now_ns) for box in boxes), default=0),
+    )
 
 
 def is_drained(line: Line, box: Box) -> bool:

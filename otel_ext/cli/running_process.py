@@ -1,40 +1,27 @@
-"""The processes that `ps` and `top` speak of: who they are and whether they still run."""
+"""The processes that `ps` and `top` speak of: who they are, and how."""
 
 from __future__ import annotations
 
 import socket
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
+from otel_ext.cli.running_table import age_text
 from otel_ext.journal.liveness import ProcessIdentity, is_alive
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from otel_ext.cli.running_signs import Condition
     from otel_ext.record.model import Record
 
 __all__ = [
-    "Condition",
     "RunningProcess",
     "argv_of",
     "command_name",
-    "condition_of",
     "is_elsewhere",
     "living_argv",
 ]
-
-Condition = Literal["alive", "hung", "stopped", "dead", "silent"]
-"""How a process is.
-
-`hung`: it lives, but nothing of it runs; `stopped`: a signal or a debugger
-stopped it; `silent`: whether it lives cannot be asked from here, and no sign of
-life comes.
-"""
-
-# The worker stamps the box each second; three missed stamps are no accident.
-_STALE_STAMP_NS: Final = 3_000_000_000
-# Without a box, the heartbeat has to do: three missed of five seconds each.
-_STALE_BEAT_NS: Final = 16_000_000_000
 
 
 class RunningProcess(NamedTuple):
@@ -51,6 +38,7 @@ class RunningProcess(NamedTuple):
         last_seq: Number of its last record, as far as is known.
         boxes: Its black boxes.
         heartbeat: Its newest heartbeat record.
+        worker_silent_ns: For how long its worker has not stamped the box; None if unknown.
     """
 
     id: str
@@ -63,19 +51,35 @@ class RunningProcess(NamedTuple):
     last_seq: int
     boxes: tuple[Path, ...]
     heartbeat: Record | None
+    worker_silent_ns: int | None = None
 
     @property
     def lives(self) -> bool:
         """Whether the process is there, running or not."""
-        return self.condition in {"alive", "hung", "stopped"}
+        return self.condition in {"alive", "blocked", "hung", "stopped"}
 
     @property
     def label(self) -> str:
         """Its pid and command."""
         return f"{self.pid or '?'} {self.command}".rstrip()
 
+    @property
+    def remark(self) -> str:
+        """What is known of one that does not go on as it should; empty if there is nothing."""
+        if self.worker_silent_ns is None or self.condition not in {"blocked", "hung"}:
+            return ""
+        since = age_text(self.worker_silent_ns)
+        if self.condition == "blocked":
+            return f"its disk blocks: nothing has been written for {since}"
+        # An idle program whose disk blocks looks the same from here.
+        return (
+            f"its worker has written nothing for {since}:"
+            " it hangs, or is idle while its disk blocks"
+        )
+
     def as_dict(self) -> dict[str, object]:
         """Return the process for JSON."""
+        silent_ns = self.worker_silent_ns
         return {
             "id": self.id,
             "pid": self.pid,
@@ -83,30 +87,8 @@ class RunningProcess(NamedTuple):
             "host": self.host,
             "folder": str(self.folder),
             "condition": self.condition,
+            "worker_silent_seconds": None if silent_ns is None else silent_ns / 1e9,
         }
-
-
-def condition_of(
-    identity: ProcessIdentity, *, stamp_ns: int, last_seen_ns: int, now_ns: int
-) -> Condition:
-    """Return how the process is.
-
-    Args:
-        identity: Which process.
-        stamp_ns: When its worker last stamped its box; 0 without a box.
-        last_seen_ns: Its last sign of life of any kind.
-        now_ns: The time; all of them nanoseconds since the epoch.
-    """
-    liveness = is_alive(identity)
-    if liveness == "dead":
-        return "dead"
-    silent_ns = now_ns - max(stamp_ns, last_seen_ns)
-    if liveness == "unknown":
-        return "silent" if silent_ns > _STALE_BEAT_NS else "alive"
-    if _is_stopped(identity.pid):
-        return "stopped"
-    is_stale = now_ns - stamp_ns > _STALE_STAMP_NS if stamp_ns else silent_ns > _STALE_BEAT_NS
-    return "hung" if is_stale else "alive"
 
 
 def is_elsewhere(identity: ProcessIdentity) -> bool:
@@ -116,15 +98,6 @@ def is_elsewhere(identity: ProcessIdentity) -> bool:
         and identity.host != socket.gethostname()
         and (is_alive(identity) == "unknown")
     )
-
-
-def _is_stopped(pid: int) -> bool:
-    """Whether the kernel holds the process: stopped by a signal or traced (proc(5))."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
-        return stat[stat.rindex(b")") + 2 :][:1] in {b"T", b"t"}
-    except (OSError, ValueError):
-        return False
 
 
 def command_name(argv: Sequence[str]) -> str:

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 __all__ = ["COLOURS", "Look", "age_text", "cut_left", "json_line", "table_lines"]
 
-COLOURS: Final = {"running": "green", "stalled": "yellow", "hung": "red", "lost": "red"}
+COLOURS: Final = {
+    "running": "green",
+    "stalled": "yellow",
+    "blocked": "yellow",
+    "hung": "red",
+    "lost": "red",
+}
 
 _GAP: Final = "  "
 _HEADERS: Final = ("AGE", "STATE", "NAME", "PROCESS", "WHERE")

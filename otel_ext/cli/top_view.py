@@ -98,10 +98,11 @@ def _head(figures: Figures, look: Look, clock: str) -> str:
         ("", f"{figures.processes} {'process' if figures.processes == 1 else 'processes'}"),
         ("bold", f"{total:,} open"),
     ]
-    # The bad ones always, so that the eye finds them at the same place.
+    # The bad ones always, so that the eye finds them at the same place; but for the rarest.
     parts += [
         (COLOURS[state] if figures.open[state] else "dim", f"{figures.open[state]:,} {state}")
         for state in STATES[1:]
+        if figures.open[state] or state != "blocked"
     ]
     if figures.rate is not None:
         parts.append(("", f"{figures.rate:,.0f} records/s"))

@@ -21,6 +21,7 @@ import os
 import sys
 from contextlib import nullcontext, suppress
 from threading import RLock
+from time import monotonic_ns
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.journal import layout
@@ -253,6 +254,7 @@ class BlackBox:
             dropped: How many records were dropped so far.
         """
         self._set_word(layout.STAMP_AT, now_ns)
+        self._set_word(layout.STEADY_STAMP_AT, monotonic_ns())
         self._set_word(layout.LAST_SEQ_AT, last_seq)
         self._set_word(layout.DROPPED_AT, dropped)
 

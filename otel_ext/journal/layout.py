@@ -44,6 +44,7 @@ EXIT_MARK_AT: Final = 2064
 REQUEST_AT: Final = 2072
 ANSWER_AT: Final = 2080
 DROPPED_AT: Final = 2088
+STEADY_STAMP_AT: Final = 2096  # these two: zero in boxes of versions that did not know them
 DRAINED_AT: Final = 2112
 WORD: Final = struct.Struct("<Q")
 _MAX_TEXT: Final = 400
@@ -91,6 +92,8 @@ class BoxState(NamedTuple):
         closed: Whether the box was drained and closed in order.
         drained: For each chunk, the offset in it up to which it is in the segment.
         dropped: How many records the process had to drop by then.
+        steady_ns: The moment of the stamp by the monotonic clock, which nobody sets
+            and which all processes of one boot share; 0 if unknown.
     """
 
     stamp_ns: int
@@ -98,6 +101,7 @@ class BoxState(NamedTuple):
     closed: bool
     drained: tuple[int, ...]
     dropped: int = 0
+    steady_ns: int = 0
 
 
 def chunk_bounds(index: int, chunk_size: int) -> tuple[int, int]:
@@ -158,6 +162,7 @@ def unpack_state(header: bytes, chunks: int) -> BoxState:
     (stamp_ns,) = WORD.unpack_from(header, STAMP_AT)
     (last_seq,) = WORD.unpack_from(header, LAST_SEQ_AT)
     (exit_mark,) = WORD.unpack_from(header, EXIT_MARK_AT)
+    (steady_ns,) = WORD.unpack_from(header, STEADY_STAMP_AT)
     drained = struct.unpack_from(f"<{chunks}Q", header, DRAINED_AT)
     (dropped,) = WORD.unpack_from(header, DROPPED_AT)
-    return BoxState(stamp_ns, last_seq, exit_mark == 1, drained, dropped)
+    return BoxState(stamp_ns, last_seq, exit_mark == 1, drained, dropped, steady_ns)

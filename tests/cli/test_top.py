@@ -164,7 +164,7 @@ def test_json_has_figures_and_spans(tmp_path: Path) -> None:
         done = look(tmp_path, "top", "--json", "--iterations", "2", "--interval", "0.2")
     first, second = map(json.loads, done.out.splitlines())
     assert list(first) == ["time", "processes", "open", "records_per_second", "spans"]
-    assert first["open"] == {"running": 2, "stalled": 0, "hung": 0, "lost": 0}
+    assert first["open"] == {"running": 2, "stalled": 0, "blocked": 0, "hung": 0, "lost": 0}
     assert [span["name"] for span in first["spans"]] == ["checkout", "pay"]
     assert (first["records_per_second"], second["processes"]) == (None, 1)
     assert second["records_per_second"] >= 0

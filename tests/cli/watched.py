@@ -11,7 +11,7 @@ from tests.programs import OTEL_EXT, execute, python, started, write_program
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Mapping, Sequence
     from pathlib import Path
 
     from tests.programs import Done
@@ -46,12 +46,17 @@ import re
 
 @contextmanager
 def shop(
-    folder: Path, *, body: str = WAITS, name: str = "one", **settings: object
+    folder: Path,
+    *,
+    body: str = WAITS,
+    name: str = "one",
+    env: Mapping[str, str] | None = None,
+    **settings: object,
 ) -> Generator[subprocess.Popen[bytes]]:
     """Run a program with two open spans; its records go to `traces` in `folder`."""
     program = write_program(folder, PROGRAM % body, f"shop_{name}.py")
     command = python(program, "traces", repr(settings), name)
-    with started(command, cwd=folder) as process:
+    with started(command, cwd=folder, env=env) as process:
         end = time.monotonic() + 30
         while not (folder / f"ready-{name}").exists():
             assert process.poll() is None, (folder / "output.txt").read_text()

@@ -1,0 +1,124 @@
+"""What is told of a program whose writes hang, beside one that hangs itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from otel_ext.cli.running_signs import Moment, Signs, condition_of
+from otel_ext.journal.liveness import ProcessIdentity, own_identity
+from tests.cli.watched import HOLDS_INTERPRETER, columns, look, shop, spans_by, waiting_for
+from tests.programs import environment
+from tests.soak.blocked_sink import build
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from otel_ext.cli.running_signs import Condition
+
+TICKS = """\
+open("ready-" + sys.argv[3], "w").close()
+        while True:
+            tracer.start_span("tick").end()
+            time.sleep(0.02)
+"""
+RUNNING: dict[str, object] = {"checkout": "running", "pay": "running"}
+BLOCKED: dict[str, object] = {"checkout": "blocked", "pay": "blocked"}
+HUNG: dict[str, object] = {"checkout": "hung", "pay": "hung"}
+
+
+def blocking(folder: Path) -> dict[str, str]:
+    """Return an environment in which writes hang while the file `blocked` is in `folder`."""
+    where = {"BLOCK_WRITES_WHILE": str(folder / "blocked")}
+    return environment(LD_PRELOAD=str(build(folder)), **where)
+
+
+@pytest.mark.needs("cc")
+def test_a_program_whose_disk_blocks_is_not_told_as_hung(tmp_path: Path) -> None:
+    """It runs and records: its spans are blocked, in table, tree, top, doctor and JSON."""
+    with shop(tmp_path, body=TICKS, env=blocking(tmp_path)) as process:
+        names = ("--name", "[!t]*")
+        assert waiting_for(tmp_path, RUNNING, names) == RUNNING
+        (tmp_path / "blocked").touch()
+        assert waiting_for(tmp_path, BLOCKED, names) == BLOCKED
+        # Well beyond the time after which a silent worker would count as hung.
+        time.sleep(1.5)
+        told = spans_by(tmp_path, "ps", *names)["pay"]
+        ps = look(tmp_path, "ps", "--tree", *names)
+        top = look(tmp_path, "top", "--once", *names)
+        doctor = look(tmp_path, "doctor", "--no-color")
+        (tmp_path / "blocked").unlink()
+        assert waiting_for(tmp_path, RUNNING, names) == RUNNING
+    about = cast("dict[str, object]", told["process"])
+    assert (told["state"], about["condition"]) == ("blocked", "blocked")
+    assert cast("float", about["worker_silent_seconds"]) > 3
+    assert {row[1] for row in columns(ps.out)[1:]} == {"blocked"}
+    assert f"process {process.pid} shop_one.py: its disk blocks: nothing has been written" in ps.err
+    assert "2 blocked   0 hung" in top.out
+    assert f"weak {process.pid} shop_one.py its disk blocks" in " ".join(doctor.out.split())
+    assert doctor.code == 1
+
+
+@pytest.mark.needs("cc")
+def test_an_idle_program_whose_disk_blocks_may_as_well_hang(tmp_path: Path) -> None:
+    """It does nothing that shows, like one that hangs: what is known of both is said."""
+    with shop(tmp_path, env=blocking(tmp_path), heartbeat_interval=0.2):
+        (tmp_path / "blocked").touch()
+        assert waiting_for(tmp_path, HUNG) == HUNG
+        ps = look(tmp_path, "ps")
+        doctor = json.loads(look(tmp_path, "doctor", "--json").out)
+        (tmp_path / "blocked").unlink()
+        assert waiting_for(tmp_path, RUNNING) == RUNNING
+    known = "its worker has written nothing for"
+    assert f"shop_one.py: {known}" in ps.err
+    assert "it hangs, or is idle while its disk blocks" in ps.err
+    assert any(part["detail"].startswith(known) for part in doctor["parts"])
+
+
+def test_a_program_that_hangs_is_not_told_as_blocked(tmp_path: Path) -> None:
+    """Where nothing was recorded since the last stamp either, it is the program that hangs."""
+    with shop(tmp_path, body=HOLDS_INTERPRETER):
+        assert waiting_for(tmp_path, HUNG) == HUNG
+
+
+S = 1_000_000_000
+NOW = Moment(1_000_000 * S, 500_000 * S)
+
+
+def signs(**ages: float) -> Signs:
+    """Return signs of life by their age in seconds; a negative one is still to come."""
+    now = {"steady_ns": NOW.steady_ns}
+    return Signs(**{name: now.get(name, NOW.wall_ns) - int(age * S) for name, age in ages.items()})
+
+
+@pytest.mark.parametrize(
+    ("known", "condition"),
+    [
+        (signs(stamp_ns=1, steady_ns=1), "alive"),
+        (signs(stamp_ns=4, steady_ns=4), "hung"),
+        (signs(stamp_ns=4, steady_ns=4, record_ns=3.9), "hung"),
+        (signs(stamp_ns=4, steady_ns=4, record_ns=0.1), "blocked"),
+        # The box is full: no record comes any more, and it is known to have run.
+        (signs(stamp_ns=900, steady_ns=900, record_ns=800), "blocked"),
+        (signs(stamp_ns=3.5, steady_ns=3.5, record_ns=2), "alive"),
+        (signs(stamp_ns=4, steady_ns=4, seen_ns=0.1), "hung"),
+        # Without a box, heartbeats and the file have to do.
+        (signs(seen_ns=15), "alive"),
+        (signs(seen_ns=17), "hung"),
+    ],
+)
+def test_what_follows_from_the_signs_of_life(known: Signs, condition: Condition) -> None:
+    """A stamp that is late tells of a hang only where no record was made since."""
+    assert condition_of(own_identity(), known, NOW) == condition
+
+
+def test_a_box_of_another_machine_counts_by_whatever_was_seen_last() -> None:
+    """Whom nobody can ask is silent after three missed heartbeats, records among them."""
+    elsewhere = ProcessIdentity(os.getpid(), 1, "another boot", "elsewhere")
+    old = signs(stamp_ns=17, record_ns=17)
+    assert condition_of(elsewhere, old, NOW) == "silent"
+    assert condition_of(elsewhere, old._replace(record_ns=NOW.wall_ns), NOW) == "alive"
