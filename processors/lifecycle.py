@@ -83,9 +83,9 @@ class LifecycleSpanProcessor(SpanProcessor):
         inflight: InflightSettings | None = None,
     ) -> None:
         check_exporter("LifecycleSpanProcessor", exporter)
-        self._exporter = exporter = patient(exporter)
         self._record_only = record_only
-        self.tracker = Tracker(self._emit, inflight)
+        self.tracker = Tracker(self._emit, inflight, destination=exporter)
+        self._exporter = exporter = patient(exporter)
         self._table = self.tracker.table
         # What is told never to start spans is called straight.
         leaf = getattr(exporter, "leaf", False) is True

@@ -40,21 +40,33 @@ def memory_bytes() -> int:
         return 0
 
 
+def _always() -> bool:
+    return True
+
+
 class Heartbeat:
     """Emits the process's heartbeat record.
 
     Args:
         emit: Takes the record.
         count_open: Tells how many spans are open: `len` of a table.
+        is_wanted: Asked before each beat: whether nobody else sends one to the same place.
     """
 
-    def __init__(self, emit: Callable[[Record], None], count_open: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        emit: Callable[[Record], None],
+        count_open: Callable[[], int],
+        is_wanted: Callable[[], bool] = _always,
+    ) -> None:
         self._emit = emit
         self._count_open = count_open
+        self._is_wanted = is_wanted
 
     def run(self) -> None:
-        """Emit one beat; the job that the worker runs every `HEARTBEAT_INTERVAL`."""
-        self._emit(self.make_record())
+        """Emit one beat if it is wanted; the worker's job, every `HEARTBEAT_INTERVAL`."""
+        if self._is_wanted():
+            self._emit(self.make_record())
 
     def make_record(self) -> Record:
         """Return the record of one beat."""

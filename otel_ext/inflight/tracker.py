@@ -1,11 +1,16 @@
 """Keeps watch over the open spans of one processor: table, reaper, watchdog, heartbeat.
 
 Nothing runs before the first span. Then all jobs share the one worker thread.
+
+Of all trackers whose records go to one place, one sends the process's heartbeat
+there. Each asks before a beat whether it is the one, so nothing has to be handed on
+when that one stops, is dropped, or finds itself in a forked child.
 """
 
 from __future__ import annotations
 
 import weakref
+from itertools import count
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -53,6 +58,7 @@ class Tracker:
         emit: Takes the records that come of it; must not raise.
         settings: What to watch for.
         worker: Who runs the jobs; the process's one worker by default.
+        destination: Where the records go: the trackers of one send one heartbeat.
     """
 
     def __init__(
@@ -60,6 +66,7 @@ class Tracker:
         emit: Callable[[Record], None],
         settings: InflightSettings | None = None,
         worker: Worker | None = None,
+        destination: object = None,
     ) -> None:
         settings = settings or InflightSettings()
         self.table = InflightTable(max_spans=settings.max_spans)
@@ -70,11 +77,13 @@ class Tracker:
             threshold=settings.stall_after,
             thresholds=settings.stall_thresholds,
         )
-        self.heartbeat = Heartbeat(emit, self.table.__len__)
+        self._number = next(_numbers)
+        self._destination = emit if destination is None else destination
+        self.heartbeat = Heartbeat(emit, _count_open, self._sends_heartbeat)
         self.worker = worker or shared_worker()
         self._settings = settings
         self._jobs: dict[str, Job] = {}
-        _trackers.add(self)
+        _trackers[self._number] = self
 
     def begin(self) -> None:
         """Start to watch; called with each start of a span, so nearly free. Twice is once."""
@@ -90,6 +99,16 @@ class Tracker:
         if self._jobs.setdefault(name, job) is not job:
             job.cancel()
 
+    def _rank(self, destination: object) -> tuple[float, int] | None:
+        """Return the place among those that may send the heartbeat; None if it is none."""
+        if self._destination is not destination or not self._jobs or not self.worker.is_alive:
+            return None
+        return self._settings.heartbeat, self._number
+
+    def _sends_heartbeat(self) -> bool:
+        ranks = [tracker._rank(self._destination) for tracker in _living()]  # noqa: SLF001
+        return min(filter(None, ranks), default=None) == self._rank(self._destination)
+
     def stop(self) -> None:
         """Watch no more, and say of each open span that the process shut down."""
         jobs, self._jobs = self._jobs, {}
@@ -98,7 +117,22 @@ class Tracker:
         self.reaper.abandon_all("shutdown")
 
 
-_trackers: Final[weakref.WeakSet[Tracker]] = weakref.WeakSet()
+_numbers: Final = count()
+_trackers: Final[weakref.WeakValueDictionary[int, Tracker]] = weakref.WeakValueDictionary()
+
+
+def _living() -> list[Tracker]:
+    # The references are copied in one step, so other threads may add trackers meanwhile.
+    found = (reference() for reference in _trackers.valuerefs())
+    return [tracker for tracker in found if tracker is not None]
+
+
+def _count_open() -> int:
+    """Return how many spans are open in this process, each counted once."""
+    tables = [tracker.table for tracker in _living() if len(tracker.table)]
+    if len(tables) <= 1:
+        return sum(map(len, tables))
+    return len({key for table in tables for key, _ in table.entries()})
 
 
 def dump(limit: int | None = None) -> int:
@@ -113,4 +147,4 @@ def dump(limit: int | None = None) -> int:
     >>> dump() >= 0
     True
     """
-    return sum(tracker.watchdog.dump(limit) for tracker in list(_trackers))
+    return sum(tracker.watchdog.dump(limit) for tracker in _living())

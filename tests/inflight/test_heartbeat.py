@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING, cast
+from weakref import WeakValueDictionary
 
-from otel_ext.inflight import Heartbeat
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+
+from otel_ext.inflight import Heartbeat, InflightSettings, Tracker, tracker
 from otel_ext.inflight.heartbeat import memory_bytes
+from otel_ext.processors import LifecycleSpanProcessor
 from otel_ext.record.codec import encode_line
 from otel_ext.record.decode import decode_line
 from otel_ext.runtime import incarnation
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.worker import Worker
+from otel_ext.testing import RecordCapture
+from tests.durability.kit import command, plain, read
 from tests.inflight.tracking import Tracking, wait_until
+from tests.programs import execute
 
 if TYPE_CHECKING:
-    import pytest
+    from pathlib import Path
 
     from otel_ext.record.model import Record
 
@@ -72,3 +81,120 @@ def test_beats_come_from_the_worker(tracking: Tracking) -> None:
     assert worker.stop()
     assert len(beats) < 500
     assert [beat.seq for beat in beats] == sorted(beat.seq for beat in beats)
+
+
+INTERVAL = 0.2
+SETTINGS = InflightSettings(heartbeat=INTERVAL)
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the providers that other tests have left behind out of the count."""
+    nobody: WeakValueDictionary[int, Tracker] = WeakValueDictionary()
+    monkeypatch.setattr(tracker, "_trackers", nobody)
+
+
+def provider_on(*captures: RecordCapture) -> TracerProvider:
+    """Return a provider whose spans go to each of `captures`, by a processor each."""
+    provider = TracerProvider(shutdown_on_exit=False)
+    for capture in captures:
+        provider.add_span_processor(LifecycleSpanProcessor(capture, inflight=SETTINGS))
+    return provider
+
+
+def beats_in(capture: RecordCapture, since: int = 0) -> list[Record]:
+    """Return the heartbeats among the captured records, from the `since`-th record on."""
+    return [one for one in capture.records[since:] if one.event == "process.heartbeat"]
+
+
+@pytest.mark.usefixtures("alone")
+def test_providers_on_one_exporter_send_one_heartbeat_that_counts_all() -> None:
+    """Three providers with 1, 2 and 3 open spans on one exporter: one beat a turn says 6."""
+    capture = RecordCapture()
+    providers = [provider_on(capture) for _ in range(3)]
+    kept = [
+        provider.get_tracer("three").start_span("open")
+        for number, provider in enumerate(providers, 1)
+        for _ in range(number)
+    ]
+    begun, began = len(capture.records), time.monotonic()
+    assert wait_until(lambda: len(beats_in(capture, begun)) >= 4)
+    turns = (time.monotonic() - began) / INTERVAL
+    beats = beats_in(capture, begun)
+    # The first may have been made while the spans were started.
+    assert {beat.extra["open_spans"] for beat in beats[1:]} == {6}
+    assert len(beats) <= turns + 2
+    for span in kept:
+        span.end()
+    for provider in providers:
+        provider.shutdown()
+
+
+@pytest.mark.usefixtures("alone")
+def test_each_destination_gets_a_heartbeat() -> None:
+    """Two exporters get one each, and a span that goes to both is counted once."""
+    one, two = RecordCapture(), RecordCapture()
+    both = provider_on(one, two)
+    kept = [both.get_tracer("both").start_span("open") for _ in range(3)]
+    for capture in (one, two):
+        assert wait_until(lambda c=capture: len(beats_in(c)) >= 2)  # type: ignore[misc]
+        assert {beat.extra["open_spans"] for beat in beats_in(capture)[1:]} == {3}
+    for span in kept:
+        span.end()
+    both.shutdown()
+
+
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.usefixtures("alone")
+def test_when_the_one_that_beats_is_shut_down_another_goes_on(which: int) -> None:
+    """Whichever of two providers is shut down, beats still come, and count what is left."""
+    capture = RecordCapture()
+    providers = [provider_on(capture) for _ in range(2)]
+    kept = [provider.get_tracer("two").start_span("open") for provider in providers]
+    assert wait_until(lambda: len(beats_in(capture)) >= 2)
+    providers.pop(which).shutdown()
+    done = len(capture.records)
+    assert wait_until(lambda: len(beats_in(capture, done)) >= 3)
+    assert beats_in(capture)[-1].extra["open_spans"] == 1
+    for span in kept:
+        span.end()
+    providers.pop().shutdown()
+
+
+FORKS = """
+    from opentelemetry.sdk.trace import TracerProvider
+    from otel_ext.exporters import JsonlExporter
+    from otel_ext.inflight import InflightSettings
+    from otel_ext.processors import LifecycleSpanProcessor
+    exporter = JsonlExporter(sys.argv[1])
+    def make():
+        provider = TracerProvider(shutdown_on_exit=False)
+        settings = InflightSettings(heartbeat=0.2)
+        provider.add_span_processor(LifecycleSpanProcessor(exporter, inflight=settings))
+        return provider
+    providers = [make() for _ in range(3)]
+    kept = [provider.get_tracer("t").start_span("parent's") for provider in providers]
+    time.sleep(0.3)
+    pid = os.fork()
+    if pid == 0:
+        kept = [providers[2].get_tracer("t").start_span("child's") for _ in range(2)]
+    time.sleep(1.5)
+    if pid:
+        os.waitpid(pid, 0)
+    exporter.force_flush()
+    os._exit(0)
+"""
+
+
+def test_a_forked_child_has_one_heartbeat_of_its_own(tmp_path: Path) -> None:
+    """Parent and child each send one a turn, which counts the open spans of that one alone."""
+    head = "import os, sys, time\n"
+    done = execute(command(FORKS, tmp_path, head=head), cwd=tmp_path, env=plain())
+    assert done.code == 0, done.err
+    counts: dict[str, list[object]] = {}
+    for beat in read(tmp_path).events("process.heartbeat"):
+        counts.setdefault(beat.process.id, []).append(beat.extra["open_spans"])
+    assert len(counts) == 2
+    assert sorted(told[-1] for told in counts.values()) == [2, 3]  # type: ignore[type-var]
+    # 1.8 s and more, on a slow machine, hold nine turns; three beats each would be 27.
+    assert all(3 <= len(told) <= 18 for told in counts.values())
