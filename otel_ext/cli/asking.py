@@ -8,7 +8,9 @@ beside it. A process that hangs does not answer, and is not disturbed either.
 from __future__ import annotations
 
 import os
-from time import monotonic, sleep, time_ns
+import secrets
+import struct
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.journal.layout import (
@@ -43,7 +45,8 @@ def ask(
     Returns:
         Those that live and did not answer.
     """
-    value = time_ns()
+    # A word nobody has used: clocks are set back, and numbers are not ours alone to count.
+    value = secrets.randbits(63) + 1
     waiting: list[tuple[RunningProcess, list[Path]]] = []
     silent: list[RunningProcess] = []
     for process in processes:
@@ -86,15 +89,20 @@ def _put(box: Path, value: int) -> bool:
 
 
 def _has_answered(box: Path, value: int) -> bool:
-    """Whether the box's program answered this request or a later one; a closed box counts."""
+    """Whether the box's program answered this request, or one that took its place.
+
+    A closed box counts as an answer.
+    """
     try:
         descriptor = os.open(box, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     except OSError:
         return True  # the program ended meanwhile
     try:
+        (request,) = WORD.unpack(os.pread(descriptor, WORD.size, REQUEST_AT))
         (answer,) = WORD.unpack(os.pread(descriptor, WORD.size, ANSWER_AT))
-        return bool(answer >= value)
-    except OSError:
+    except (OSError, struct.error):
         return True
+    else:
+        return answer in {value, request}
     finally:
         os.close(descriptor)

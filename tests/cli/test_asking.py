@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 from typing import TYPE_CHECKING
 
 from otel_ext.cli.asking import ask
 from otel_ext.cli.running import Collector
-from otel_ext.journal.layout import HEADER_SIZE
+from otel_ext.journal.layout import HEADER_SIZE, REQUEST_AT, WORD
 from tests.cli.watched import shop
 
 if TYPE_CHECKING:
@@ -32,6 +34,41 @@ def test_a_program_answers_each_time(tmp_path: Path) -> None:
             assert all(update is not None and update.extra.get("stack") for update in updates)
             seen += [update.seq for update in updates if update is not None]
     assert len(set(seen)) == 6
+
+
+def test_an_answer_of_before_the_clock_was_set_back_is_none(tmp_path: Path) -> None:
+    """A request is answered when the program answers it, not by a number that is higher.
+
+    Versions before this one took the time as the word, and the clock may be set back since.
+    """
+    with shop(tmp_path) as program:
+        (process,) = processes(tmp_path)
+        program.send_signal(signal.SIGSTOP)
+        with process.boxes[0].open("r+b") as box:
+            box.seek(REQUEST_AT)
+            far_ahead = WORD.pack(time.time_ns() + 10**18)
+            box.write(far_ahead * 2)
+        assert ask([process], timeout=0.3) == [process]
+        program.send_signal(signal.SIGCONT)
+        assert ask([process], timeout=20.0) == []
+
+
+def test_two_who_ask_at_once_are_both_answered(tmp_path: Path) -> None:
+    """The later request takes the place of the earlier, and its answer is one for both."""
+    with shop(tmp_path):
+        asked = processes(tmp_path)
+        silent: list[RunningProcess] = []
+
+        def ask_often() -> None:
+            for _ in range(10):
+                silent.extend(ask(asked, timeout=20.0))
+
+        threads = [threading.Thread(target=ask_often) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert silent == []
 
 
 def test_a_box_that_is_none_is_not_written_to(tmp_path: Path) -> None:

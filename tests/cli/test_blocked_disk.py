@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from otel_ext.cli.running_signs import Moment, Signs, condition_of
+from otel_ext.journal.layout import STAMP_AT, WORD
 from otel_ext.journal.liveness import ProcessIdentity, own_identity
-from tests.cli.watched import HOLDS_INTERPRETER, columns, look, shop, spans_by, waiting_for
+from tests.cli.watched import HOLDS_INTERPRETER, columns, look, shop, spans_by, states, waiting_for
 from tests.programs import environment
 from tests.soak.blocked_sink import build
 
@@ -114,6 +115,40 @@ def signs(**ages: float) -> Signs:
 def test_what_follows_from_the_signs_of_life(known: Signs, condition: Condition) -> None:
     """A stamp that is late tells of a hang only where no record was made since."""
     assert condition_of(own_identity(), known, NOW) == condition
+
+
+@pytest.mark.parametrize(
+    ("known", "condition"),
+    [
+        # The wall clock was set back behind the last stamp: the other clock tells.
+        (signs(stamp_ns=-3600, steady_ns=1), "alive"),
+        (signs(stamp_ns=-3600, steady_ns=4), "hung"),
+        (signs(stamp_ns=-3600, steady_ns=9, record_ns=1), "blocked"),
+        # It was set ahead.
+        (signs(stamp_ns=86_400, steady_ns=1), "alive"),
+        # A box of a version that stamps by the wall clock only; a living one stamps anew at once.
+        (signs(stamp_ns=-3600), "hung"),
+        (signs(stamp_ns=-3600, seen_ns=2), "alive"),
+        (signs(stamp_ns=-0.5), "alive"),
+        (signs(stamp_ns=4), "hung"),
+        # A program whose every clock is made up: what the kernel dates, its file, counts.
+        (signs(stamp_ns=-3600, steady_ns=-3600, seen_ns=2), "alive"),
+    ],
+)
+def test_a_clock_that_is_set_does_not_deceive(known: Signs, condition: Condition) -> None:
+    """A stamp from the future is no sign of life, and an old one no proof of a hang."""
+    assert condition_of(own_identity(), known, NOW) == condition
+
+
+def test_a_stamp_from_the_future_hides_no_hang(tmp_path: Path) -> None:
+    """A program that hangs is told as hung when the clock was set back behind its last stamp."""
+    with shop(tmp_path, body=HOLDS_INTERPRETER):
+        assert waiting_for(tmp_path, HUNG) == HUNG
+        [box] = tmp_path.glob("traces/.blackbox/*.box")
+        with box.open("r+b") as file:
+            file.seek(STAMP_AT)
+            file.write(WORD.pack(time.time_ns() + 3600 * S))
+        assert states(tmp_path) == HUNG
 
 
 def test_a_box_of_another_machine_counts_by_whatever_was_seen_last() -> None:
