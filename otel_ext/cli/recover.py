@@ -7,6 +7,7 @@ process could not be recovered, 2 when the folder cannot be read or written.
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from pathlib import Path
 from time import time_ns
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
+from otel_ext.cli.recover_spans import as_dicts, ended_by, lines_of, open_in
+from otel_ext.cli.streams import can_show_unicode, say
 from otel_ext.cli.validate_report import safe_text
 from otel_ext.errors import UsageError
 from otel_ext.journal.recovery import recover
@@ -21,8 +24,10 @@ from otel_ext.record.timestamps import format_ns
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping, Sequence
 
     from otel_ext.cli.commands import Subparsers
+    from otel_ext.cli.recover_spans import Ended
     from otel_ext.journal.recovery import Recovered, RecoveryReport
 
 __all__ = ["register", "run"]
@@ -93,11 +98,14 @@ def run(args: argparse.Namespace) -> int:
         UsageError: The folder is missing, or cannot be read or written.
     """
     folder = _checked(args.folder)
+    found = open_in(folder)
     report = recover(folder, grace_seconds=args.grace)
+    ended = ended_by(report, found)
     if args.json:
-        sys.stdout.write(orjson.dumps(_as_dict(report)).decode() + "\n")
+        sys.stdout.write(orjson.dumps(_as_dict(report, as_dicts(ended))).decode() + "\n")
     else:
         _print(report)
+        _print_spans(report, ended)
     return 1 if report.failed else 0
 
 
@@ -122,7 +130,9 @@ def _checked(name: str) -> Path:
     return folder
 
 
-def _as_dict(report: RecoveryReport) -> dict[str, object]:
+def _as_dict(
+    report: RecoveryReport, ended: Mapping[str, list[dict[str, object]]]
+) -> dict[str, object]:
     return {
         "folder": str(report.folder),
         "recovered": [
@@ -135,6 +145,7 @@ def _as_dict(report: RecoveryReport) -> dict[str, object]:
                 "last_seen": format_ns(one.last_seen_ns),
                 "file": None if one.file is None else str(one.file),
                 "problem": one.problem or None,
+                "ended": ended.get(one.process.id, []),
             }
             for one in report.recovered
         ],
@@ -181,6 +192,19 @@ def _print(report: RecoveryReport) -> None:
     for path, at in report.skipped[:_MAX_DAMAGE_SHOWN]:
         text = f"skipped {at.length} bytes at {at.offset} of {safe_text(path.name)}: {at.reason}"
         console.print(Text(text, style="dim"))
+
+
+def _print_spans(report: RecoveryReport, ended: Sequence[Ended]) -> None:
+    """Say what the dead processes were doing, and where to look on."""
+    lines = list(lines_of(ended, report.spans, ascii_only=not can_show_unicode(sys.stdout)))
+    if lines:
+        say("")
+        say("What was running when it died:")
+        for line in lines:
+            say(line)
+    if len(report.recovered) > len(report.failed):
+        say("")
+        say(f"next: otel-ext tree {safe_text(shlex.quote(str(report.folder)))}")
 
 
 def _row(one: Recovered) -> tuple[str, ...]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
+import signal
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -11,9 +14,10 @@ import pytest
 
 from otel_ext.cli.main import main
 from otel_ext.journal.layout import BOX_FOLDER
+from tests.durability.kit import HEAD, command, plain
 from tests.journal.dead import die
 from tests.journal.making import program
-from tests.programs import records_in
+from tests.programs import OTEL_EXT, execute, records_in, spans_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,6 +44,64 @@ def test_for_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert (one["process"], one["pid"], one["spans"]) == (dead.id, dead.pid, 4)
     assert one["problem"] is None
     assert told["skipped_bytes"] == 0
+
+
+def killed(folder: Path, body: str) -> None:
+    """Run a program that has recorded as `body` says when it is killed."""
+    head = f"{HEAD}def charge():\n    time.sleep(0.05)\n    handle.flush()\n"
+    text = f"{body}\nos.kill(os.getpid(), signal.SIGKILL)\n"
+    done = execute(command(text, folder / "traces", head=head), cwd=folder, env=plain())
+    assert done.code == -signal.SIGKILL, done.err
+
+
+NESTED = """\
+order = tracer.start_as_current_span("order")
+order.__enter__()
+pay = tracer.start_span("pay")
+tracer.start_span("quick").end()
+charge()
+tracer.start_span("late").end()
+"""
+
+
+def test_what_a_dead_process_was_doing_is_told(tmp_path: Path) -> None:
+    """Each span that was ended: its name under its parent's, age, process, and where; then how on.
+
+    What had ended by itself is not among them, and an age ends with the last sign of life.
+    """
+    killed(tmp_path, NESTED)
+    done = execute([OTEL_EXT, "recover", "traces"], cwd=tmp_path)
+    told = done.out.partition("What was running when it died:\n")[2].splitlines()
+    first, second, blank, following = told
+    assert re.fullmatch(r" +\d+ms  order   +\d+ python -c  opened <string>:\d+ <module>", first)
+    assert re.fullmatch(r" +\d+ms  └─ pay  +\d+ python -c  opened <string>:\d+ <module>", second)
+    assert (blank, following) == ("", "next: otel-ext tree traces")
+    ends = {end.name: end for end in spans_in(tmp_path / "traces") if end.abandoned}
+    taken_ms = (ends["pay"].time_ns - (ends["pay"].start_ns or 0)) // 1_000_000
+    assert int(second.split("ms")[0]) == taken_ms >= 50
+    again = execute([OTEL_EXT, "recover", "traces"], cwd=tmp_path)
+    assert "What was running" not in again.out
+
+
+def test_of_many_spans_the_oldest_are_told(tmp_path: Path) -> None:
+    """Ten lines and how many more there are; --json has them all, where they were, too."""
+    killed(tmp_path, 'kept = [tracer.start_span(f"open {n}") for n in range(14)]')
+    shutil.copytree(tmp_path / "traces", tmp_path / "copy")
+    out = execute([OTEL_EXT, "recover", "traces"], cwd=tmp_path).out
+    assert re.findall(r"open \d+", out) == [f"open {n}" for n in range(10)]
+    assert "  and 4 more\n" in out
+    told = json.loads(execute([OTEL_EXT, "recover", "--json", "copy"], cwd=tmp_path).out)
+    [one] = told["recovered"]
+    assert [span["name"] for span in one["ended"]] == [f"open {n}" for n in range(14)]
+    assert set(one["ended"][0]) == {"trace_id", "span_id", "name", "age_seconds", "where"}
+    assert set(one["ended"][0]["where"]) == {"file", "line", "function", "now"}
+
+
+def test_where_a_stalled_span_was_last_is_told(tmp_path: Path) -> None:
+    """Where somebody has looked at it before the death, that place is told, not the opening."""
+    killed(tmp_path, f"{NESTED}otel_ext.dump()")
+    out = execute([OTEL_EXT, "recover", "traces"], cwd=tmp_path).out
+    assert out.count("python -c  at <string>:") == 2
 
 
 @pytest.mark.parametrize(
