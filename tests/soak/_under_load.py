@@ -22,6 +22,7 @@ THREADS = 4
 HELD = 20
 WARM_UP = 0.25  # of the time: the box fills, the allocator settles
 PERIOD = 0.01
+STEP = 60.0  # the wall clock was set, and did not just drift
 
 
 def memory_kib() -> dict[str, int]:
@@ -35,8 +36,6 @@ def load(per_second: float, end: float, done: list[int]) -> None:
     """Start and end spans at a steady rate until the end."""
     tracer = trace.get_tracer("soak")
     began, count = time.monotonic(), 0
-    # Not time.sleep, which fails where libfaketime has just set the clock back.
-    pause = threading.Event()
     while (now := time.monotonic()) < end:
         behind = min(int((now - began) * per_second) - count, 1_000)
         for number in range(behind):
@@ -44,7 +43,7 @@ def load(per_second: float, end: float, done: list[int]) -> None:
             span.set_attribute("late", number)
             span.end()
         count += behind
-        pause.wait(PERIOD)
+        time.sleep(PERIOD)
     done.append(count)
 
 
@@ -98,7 +97,10 @@ def main() -> None:
     for thread in [*threads, *loaders]:
         thread.start()
     samples: list[dict[str, int]] = []
+    offset, steps = time.time() - time.monotonic(), 0
     while time.monotonic() < end:
+        before, offset = offset, time.time() - time.monotonic()
+        steps += abs(offset - before) > STEP
         stop.wait(min(1.0, max(seconds / 100, 0.1)))
         if time.monotonic() > end - seconds * (1 - WARM_UP):
             samples.append(memory_kib())
@@ -118,6 +120,7 @@ def main() -> None:
         "written": COUNTERS.value("written"),
         "dropped": COUNTERS.dropped(),
         "abandoned": abandoned,
+        "clock_steps": steps,
         "memory": samples,
     }
     handle.shutdown()

@@ -4,8 +4,9 @@
 
 For most of the time every write of the loaded program hangs; now and then the disk
 comes back for a moment. Meanwhile the process is stopped for seconds, its wall clock
-is set by days, and another process watches the same folder. At the end: memory is
-flat, accepted = written + dropped exactly, and no span was given up by mistake.
+is set by days, and another process watches the same folder. At the end: the rate was
+kept up, memory is flat, accepted = written + dropped exactly, and no span was given up
+by mistake.
 """
 
 from __future__ import annotations
@@ -27,7 +28,11 @@ DEFAULT_SECONDS = 8 * 3600.0
 DEFAULT_RATE = 5_000.0
 # How much the program's own memory may grow after it has warmed up.
 MAX_GROWTH_KIB = 4 * 1024
-STEPS = ("+0", "+2d", "-2d", "+40d", "-1h")
+# Of the rate that was asked for: the program is stopped a few times, last of all at the end.
+LEAST_RATE = 0.9
+DAY = 86_400
+# Seconds by which the wall clock is off, one after the other.
+STEPS = (0, 2 * DAY, -2 * DAY, 40 * DAY, -3_600)
 WATCHER = """
 import sys, otel_ext
 from opentelemetry import trace
@@ -38,31 +43,35 @@ sys.stdin.readline()
 
 
 def build(folder: Path) -> Path:
-    """Compile what makes writes hang."""
+    """Compile what makes writes hang and sets the clock."""
     library = folder / "block_writes.so"
-    words = ["cc", "-shared", "-fPIC", "-O1", "-o", str(library), str(HERE / "_block_writes.c")]
+    words = [
+        "cc",
+        "-Wall",
+        "-Werror",
+        "-shared",
+        "-fPIC",
+        "-O1",
+        "-o",
+        str(library),
+        str(HERE / "_block_writes.c"),
+    ]
     subprocess.run([*words, "-ldl"], check=True)
     return library
 
 
-def clock_library() -> str:
-    """Return what to preload so that the wall clock can be set; empty where it is missing."""
-    if shutil.which("faketime") is None:
-        return ""
-    words = ["faketime", "-f", "+0", "printenv", "LD_PRELOAD"]
-    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+def set_clock(clock: Path, seconds: int) -> None:
+    """Put the program's wall clock off by so much, in one step; the file is never cut short."""
+    with clock.open("r+b", buffering=0) as file:
+        file.write(seconds.to_bytes(8, "little", signed=True))
 
 
 def environment(work: Path, blocked: Path, clock: Path) -> dict[str, str]:
     """Return the environment in which the disk blocks and the clock jumps."""
-    libraries = [str(build(work)), clock_library()]
     return os.environ | {
-        "LD_PRELOAD": " ".join(filter(None, libraries)),
+        "LD_PRELOAD": str(build(work)),
         "BLOCK_WRITES_WHILE": str(blocked),
-        "FAKETIME_TIMESTAMP_FILE": str(clock),
-        "FAKETIME_CACHE_DURATION": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        "DONT_FAKE_MONOTONIC": "1",
+        "SET_CLOCK_BY": str(clock),
     }
 
 
@@ -74,7 +83,7 @@ def disturb(process: subprocess.Popen[str], seconds: float, blocked: Path, clock
         phase = (time.monotonic() - began) % 10
         blocked.touch() if phase < 8.5 else blocked.unlink(missing_ok=True)
         if number % 4 == 0:
-            clock.write_text(STEPS[number // 4 % len(STEPS)])
+            set_clock(clock, STEPS[number // 4 % len(STEPS)])
         if number % 40 == 20:
             process.send_signal(signal.SIGSTOP)
             time.sleep(1.5)
@@ -95,7 +104,7 @@ def ends_by_mistake(folder: Path) -> int:
     return sum('"phase":"end"' in line for line in lines)
 
 
-def judge(told: dict[str, object], folder: Path) -> dict[str, object]:
+def judge(told: dict[str, object], folder: Path, seconds: float, rate: float) -> dict[str, object]:
     """Return the figures, and what is wrong with them under `wrong`."""
     memory = [one["own"] for one in cast("list[dict[str, int]]", told.pop("memory"))]
     third = max(len(memory) // 3, 1)
@@ -103,10 +112,15 @@ def judge(told: dict[str, object], folder: Path) -> dict[str, object]:
     accepted, written = cast("int", told["accepted"]), cast("int", told["written"])
     dropped = cast("dict[str, int]", told["dropped"])
     wrong: list[str] = []
+    reached = cast("int", told["spans"]) / seconds
+    if reached < LEAST_RATE * rate:
+        wrong.append(f"only {reached:,.0f} spans a second were started, of {rate:,.0f}")
     if accepted != written + sum(dropped.values()):
         wrong.append("accepted is not written + dropped")
     if accepted < 2 * cast("int", told["spans"]):
         wrong.append("fewer records were accepted than spans were started and ended")
+    if not told["clock_steps"]:
+        wrong.append("its clock was never set")
     if grown > MAX_GROWTH_KIB:
         wrong.append(f"memory grew by {grown:.0f} KiB")
     by_mistake = ends_by_mistake(folder)
@@ -115,6 +129,7 @@ def judge(told: dict[str, object], folder: Path) -> dict[str, object]:
     if not told["flushed"] or not written:
         wrong.append("nothing was written when the disk was there again")
     return {
+        "spans_per_second": round(reached),
         **told,
         "memory_kib": statistics.median(memory),
         "memory_grown_kib": grown,
@@ -127,7 +142,7 @@ def main(seconds: float, rate: float) -> int:
     """Carry the load, disturb it, and print the figures as JSON."""
     work = Path(tempfile.mkdtemp(prefix="soak-"))
     folder, blocked, clock = work / "traces", work / "blocked", work / "clock"
-    clock.write_text(STEPS[0])
+    clock.write_bytes(bytes(8))
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     words = [sys.executable, str(HERE / "_under_load.py"), str(folder), str(seconds), str(rate)]
     watch = [sys.executable, "-c", WATCHER, str(folder)]
@@ -140,11 +155,11 @@ def main(seconds: float, rate: float) -> int:
             assert process.stdout is not None
             assert process.stdout.readline() == "loaded\n"
             blocked.unlink(missing_ok=True)
-            clock.write_text(STEPS[0])
+            set_clock(clock, 0)
             time.sleep(2.0)
             out, _ = process.communicate("\n", timeout=120)
             watcher.communicate("\n", timeout=30)
-        figures = judge(json.loads(out.splitlines()[-1]), folder)
+        figures = judge(json.loads(out.splitlines()[-1]), folder, seconds, rate)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     print(json.dumps({"seconds": seconds, "stops": stops, **figures}))
