@@ -8,6 +8,7 @@ from otel_ext.protocols import LineExporter
 from otel_ext.record.codec import encode_compat_line
 from otel_ext.record.speed import load_speed
 from otel_ext.record.timestamps import format_ns
+from otel_ext.runtime.closing import has_room, shutdown_by
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.given import check_exporter
 from otel_ext.runtime.guard import report_problem
@@ -95,3 +96,11 @@ class CompatExporter:
     def shutdown(self) -> None:
         """Shut `inner` down."""
         self._inner.shutdown()
+
+    def shutdown_by(self, until: float) -> None:
+        """Shut `inner` down by then, by the monotonic clock."""
+        shutdown_by(self._inner, self._inner.shutdown, until)
+
+    def has_room(self, until: float) -> bool:
+        """Whether `inner` can take many more records by then."""
+        return has_room(self._inner, until)

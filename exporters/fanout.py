@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from otel_ext.runtime.closing import EXIT_SECONDS, has_room, shutdown_by
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.deadline import BoundedCalls
 from otel_ext.runtime.given import check_exporter
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from otel_ext.record.model import Record
 
 __all__ = ["FanOut"]
-
-_SHUTDOWN_SECONDS: Final = 2.0
 
 
 class FanOut:
@@ -42,9 +41,7 @@ class FanOut:
 
     never_waits = True
 
-    def __init__(
-        self, *exporters: RecordExporter, shutdown_seconds: float = _SHUTDOWN_SECONDS
-    ) -> None:
+    def __init__(self, *exporters: RecordExporter, shutdown_seconds: float = EXIT_SECONDS) -> None:
         for one in exporters:
             check_exporter("FanOut", one)
         self._exporters = [patient(one) for one in exporters]
@@ -76,13 +73,23 @@ class FanOut:
 
     def shutdown(self) -> None:
         """Shut all down; does not wait for one that hangs. Twice is once."""
+        self.shutdown_by(monotonic() + self._shutdown_seconds)
+
+    def shutdown_by(self, until: float) -> None:
+        """Shut all down by then, by the monotonic clock."""
         if self._closed:
             return
         self._closed = True
-        until = monotonic() + self._shutdown_seconds
         begun = [
-            (calls, calls.begin(one.shutdown, last=True))
+            (
+                calls,
+                calls.begin(lambda one=one: shutdown_by(one, one.shutdown, until), last=True),  # type: ignore[misc]
+            )
             for calls, one in zip(self._calls, self._exporters, strict=True)
         ]
         for calls, call in begun:
             calls.wait(call, until)
+
+    def has_room(self, until: float) -> bool:
+        """Whether all of them can take many more records by then."""
+        return all(has_room(one, until) for one in self._exporters)

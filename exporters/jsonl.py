@@ -47,7 +47,10 @@ _MAX_REMEMBERED: Final = 100_000
 _MAX_TOLD: Final = 1_000
 # An exit takes two seconds at most, of which the open spans may take some.
 _CLOSE_SECONDS: Final = 1.25
-_LAST_FLUSH_MILLIS: Final = 500
+# The part of that in which the records before the last one are brought out.
+_LAST_FLUSH: Final = 0.4
+# Spans that a table was too full for: how many of them have ended nobody knows.
+_REFUSED: Final = "inflight.refused"
 
 
 class JsonlExporter:
@@ -175,23 +178,41 @@ class JsonlExporter:
 
     def shutdown(self) -> None:
         """Write `process.end` and close; later records are dropped. Twice is once."""
+        self.shutdown_by(monotonic() + _CLOSE_SECONDS)
+
+    def shutdown_by(self, until: float) -> None:
+        """Do what `shutdown` does, by then by the monotonic clock."""
         if self._closed:
             return
         self._closed = True
         try:
-            until = monotonic() + _CLOSE_SECONDS
-            self._say_end()
-            self._journal.close(max(until - monotonic(), 0.0))
+            left = self._count_open()
+            self._say_end(left, until)
+            self._journal.close(max(until - monotonic(), 0.0), unfinished=left > 0)
         except Exception as error:  # noqa: BLE001 - the program is ending
             report_problem("JsonlExporter: shutdown failed", error)
 
-    def _say_end(self) -> None:
-        """Write the records that close the file, with the final account."""
+    def has_room(self, until: float) -> bool:
+        """Wait until many more records can be taken, or until then; whether they can."""
+        return self._journal.has_room(until)
+
+    def _count_open(self) -> int:
+        """Return how many spans may have no end in the file; those refused by a full table too."""
+        return len(list(self._open_records())) + COUNTERS.value(_REFUSED)
+
+    def _say_end(self, left: int, until: float) -> None:
+        """Write the records that close the file, with the final account.
+
+        Args:
+            left: How many spans may still be open: then the file is not closed, and
+                recovery is to end them.
+            until: When the file must be closed.
+        """
         current = incarnation.current()
         own = [one for one in list(self._introduced.values()) if one.pid == current.pid]
         if not own:
             return
-        self._journal.flush(_LAST_FLUSH_MILLIS)
+        self._journal.flush(int(max(0.0, until - monotonic()) * _LAST_FLUSH * 1000))
         accepted, written = COUNTERS.value("accepted"), COUNTERS.value("written")
         for number, process in enumerate(own, 1):
             seq = current.next_seq()
@@ -201,6 +222,7 @@ class JsonlExporter:
                 "accepted": accepted + number,
                 "written": written + number,
                 "dropped": COUNTERS.dropped(),
+                **({"open_spans": left} if left else {}),
             }
             self._append(self._encoding(process_end_record(process, seq, totals)))
 

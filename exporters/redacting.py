@@ -9,6 +9,7 @@ from otel_ext.protocols import LineExporter
 from otel_ext.record.codec import encode_line
 from otel_ext.record.speed import load_speed
 from otel_ext.redaction.redactor import Redactor
+from otel_ext.runtime.closing import has_room, shutdown_by
 from otel_ext.runtime.given import check_exporter
 
 if TYPE_CHECKING:
@@ -89,6 +90,14 @@ class RedactingExporter:
     def shutdown(self) -> None:
         """Shut `inner` down."""
         self._inner.shutdown()
+
+    def shutdown_by(self, until: float) -> None:
+        """Shut `inner` down by then, by the monotonic clock."""
+        shutdown_by(self._inner, self._inner.shutdown, until)
+
+    def has_room(self, until: float) -> bool:
+        """Whether `inner` can take many more records by then."""
+        return has_room(self._inner, until)
 
     def _export_line(self, record: Record, encoding: Encoding) -> None:
         lines = self._lines

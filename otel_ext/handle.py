@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
+from otel_ext.runtime.closing import EXIT_SECONDS, shutdown_by
 from otel_ext.runtime.guard import report_problem
 
 if TYPE_CHECKING:
@@ -17,10 +19,20 @@ if TYPE_CHECKING:
     from otel_ext.protocols import RecordExporter
     from otel_ext.redaction.redactor import Redactor
 
-__all__ = ["Handle"]
+__all__ = ["Handle", "exit_seconds"]
 
-# Of the time that a shutdown has, this much is the exporters' own to close in.
-_CLOSE_SECONDS: Final = 1.25
+# Of the time that a shutdown has, this much is for open spans and for closing files.
+_CLOSE_SECONDS: Final = 1.5
+# Closing where nothing hangs, for a shutdown that was given no time at all.
+_LEAST_SECONDS: Final = 0.25
+# What is not sent in time is written to disk.
+_MARGIN: Final = 1.0
+
+
+def exit_seconds(config: Config) -> float:
+    """Return how long an exit may take: two seconds, unless a collector is given longer."""
+    otlp = config.otlp
+    return max(EXIT_SECONDS, otlp.exit_timeout + _MARGIN) if otlp.enabled else EXIT_SECONDS
 
 
 class Handle:
@@ -96,16 +108,17 @@ class Handle:
         """
         if self.closed:
             return True
-        done = self.flush(timeout - _CLOSE_SECONDS if timeout > _CLOSE_SECONDS else timeout)
-        return self._close() and done
+        until = monotonic() + max(timeout, _LEAST_SECONDS)
+        done = self.flush(max(timeout - _CLOSE_SECONDS, timeout / 2))
+        return self._close(until) and done
 
-    def _close(self) -> bool:
+    def _close(self, until: float) -> bool:
         self.closed = True
         try:
             if self._undo is not None:
                 self._undo()
             if self.processor is not None:
-                self.processor.shutdown()
+                shutdown_by(self.processor, self.processor.shutdown, until)
         except Exception as error:  # noqa: BLE001 - an exporter is anybody's code
             report_problem("shutdown failed", error)
             return False
@@ -114,7 +127,7 @@ class Handle:
     def drain(self) -> None:
         """Shut down as at exit, in two seconds at most."""
         if not self.closed:
-            self._close()  # the exporters bring out what waits, each in its time
+            self._close(monotonic() + exit_seconds(self.config))
 
     def flush_briefly(self) -> None:
         """Bring out what can be brought out in a second, as before a sudden end."""

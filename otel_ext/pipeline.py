@@ -18,7 +18,7 @@ from opentelemetry import trace
 
 from otel_ext.config import Config, is_compat, load_config, set_config, setting_named
 from otel_ext.errors import ConfigError
-from otel_ext.handle import Handle
+from otel_ext.handle import Handle, exit_seconds
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.signals import chain_sigterm
 
@@ -46,9 +46,6 @@ __all__ = [
 
 _current: Final[dict[str, Handle]] = {}
 _WAIT_SECONDS: Final = 5.0
-_EXIT_SECONDS: Final = 2.0
-# What is not sent in time is written to disk.
-_MARGIN: Final = 1.0
 _NEVER: Final = 1e9  # seconds: thirty years
 
 
@@ -253,8 +250,7 @@ def make_exporter(
     ]
     if not others:
         return files
-    seconds = max(_EXIT_SECONDS, config.otlp.exit_timeout + _MARGIN) if remote else _EXIT_SECONDS
-    return FanOut(files, *others, shutdown_seconds=seconds)
+    return FanOut(files, *others, shutdown_seconds=exit_seconds(config))
 
 
 def _redacting(exporter: RecordExporter, redactor: Redactor | None) -> RecordExporter:

@@ -8,7 +8,7 @@ hook here ends in one.
 from __future__ import annotations
 
 import threading
-from time import monotonic_ns
+from time import monotonic, monotonic_ns
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from opentelemetry.sdk.trace import SpanProcessor
@@ -19,6 +19,7 @@ from otel_ext.record.capture import capture_end, capture_start, identify
 from otel_ext.record.model import Process
 from otel_ext.record.speed import load_speed
 from otel_ext.runtime import incarnation
+from otel_ext.runtime.closing import EXIT_SECONDS, has_room, shutdown_by
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child
 from otel_ext.runtime.given import check_exporter
@@ -119,11 +120,21 @@ class LifecycleSpanProcessor(SpanProcessor):
 
     def shutdown(self) -> None:
         """Shut the exporter down; later spans are ignored. Twice is once."""
+        self.shutdown_by(monotonic() + EXIT_SECONDS)
+
+    def shutdown_by(self, until: float) -> None:
+        """Do what `shutdown` does, by then by the monotonic clock."""
         if self._closed:
             return
         self._closed = True
         self._quick = None
-        for stop in (self.tracker.stop, self._exporter.shutdown):
+        exporter = self._exporter
+        # The open spans may take half of the time; the files must still be closed then.
+        share = max(0.0, until - monotonic()) / 2
+        for stop in (
+            lambda: self.tracker.stop(share, lambda at: has_room(exporter, at)),
+            lambda: shutdown_by(exporter, exporter.shutdown, until),
+        ):
             try:
                 stop()
             except Exception as error:  # noqa: BLE001 - nothing may reach the user's code

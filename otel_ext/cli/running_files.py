@@ -8,12 +8,11 @@ that its process ended is not read at all.
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from otel_ext.cli.running_box import BoxView, read_boxes
 from otel_ext.cli.running_scan import FileReader
-from otel_ext.journal.files import list_segments, parse_segment_name
+from otel_ext.journal.files import ends_closed, list_segments, parse_segment_name
 from otel_ext.journal.folder import is_young
 
 if TYPE_CHECKING:
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["Files"]
-
-_TAIL_BYTES: Final = 16 * 1024
 
 
 class _Newest(NamedTuple):
@@ -92,7 +89,7 @@ class Files:
         size = _size(path)
         if self._closed.get(path) == size:
             return True
-        if _ends_closed(path):
+        if ends_closed(path):
             self._closed[path] = size
             return True
         return False
@@ -114,14 +111,3 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0
-
-
-def _ends_closed(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
-            tail = file.read(_TAIL_BYTES)
-    except OSError:
-        return True  # not ours to read, or gone
-    last = tail.rstrip(b"\n").rpartition(b"\n")[2]
-    return tail.endswith(b"\n") and b'"event":"process.end"' in last

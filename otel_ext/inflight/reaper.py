@@ -12,7 +12,7 @@ from time import monotonic, monotonic_ns, time_ns
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.inflight.owners import TaskOwner, ThreadOwner
-from otel_ext.record.model import Status
+from otel_ext.record.model import EMPTY, UNSET_STATUS, Record
 from otel_ext.runtime import incarnation
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from otel_ext.inflight.owners import Owner
     from otel_ext.inflight.table import Entry, InflightTable, Key
-    from otel_ext.record.model import Abandoned, Record
+    from otel_ext.record.model import Abandoned
 
 __all__ = ["DEFAULT_GRACE", "DEFAULT_MAX_AGE", "REAPER_INTERVAL", "Reaper"]
 
@@ -33,11 +33,34 @@ DEFAULT_GRACE: Final = 0.5
 DEFAULT_MAX_AGE: Final = 7 * 24 * 3600.0
 """Seconds after which an open span is no longer tracked."""
 
-_UNSET: Final = Status("unset")
 _AGE_CHECK: Final = 5.0
 _MAX_AT_ONCE: Final = 5_000
+# At an exit: so many records at a time are let into the box.
+_BATCH: Final = 50
+# Where a record's fields begin that only an end has: `start_ns` and on.
+_START_NS: Final = Record._fields.index("start_ns")
+# What is counted when a record is refused.
+_REFUSED: Final = ("dropped.queue_full", "dropped.write_failed", "dropped.hook_failed")
 # Looking at tasks may take a fiftieth of one processor, whatever their number.
 _TASK_BUDGET: Final = 50.0
+
+
+def _always(_until: float) -> bool:
+    return True
+
+
+def _refused() -> int:
+    return sum(map(COUNTERS.value, _REFUSED))
+
+
+def _abandoned_end(start: Record, cause: Abandoned, end_ns: int, seq: int) -> Record:
+    """Return the end of the span `start`: as `_replace` would, at a third of its cost."""
+    return tuple.__new__(
+        Record,
+        (start[0], "end", start[2], end_ns, seq)  # noqa: RUF005 - twice as quick as unpacking
+        + start[5:_START_NS]
+        + (start[3], UNSET_STATUS, (), cause, "", "", EMPTY),
+    )
 
 
 class _Pending:
@@ -98,25 +121,53 @@ class Reaper:
                 key for key in self._pending.reported if self._table.get(key) is not None
             }
 
-    def abandon_all(self, cause: Abandoned = "shutdown", *, timeout: float = 1.0) -> int:
+    def abandon_all(
+        self,
+        cause: Abandoned = "shutdown",
+        *,
+        timeout: float = 1.0,
+        has_room: Callable[[float], bool] = _always,
+    ) -> int:
         """Write an abandoned end for every open span; for an orderly exit.
 
         Args:
             cause: Why.
-            timeout: Seconds after which the rest is left to recovery.
+            timeout: Seconds after which the rest is left to recovery: it stays in the
+                table.
+            has_room: Waits until many records more can be taken, or until a moment by
+                the monotonic clock; whether they can.
 
         Returns:
             For how many spans it was done.
         """
         self._reap_collected()
-        deadline = monotonic() + timeout
+        until = monotonic() + timeout
+        keys = self._table.keys()
         done = 0
-        for key, entry in self._table.entries():
-            if monotonic() > deadline:
+        for at in range(0, len(keys), _BATCH):
+            if monotonic() > until or not has_room(until):
                 break
-            if self._table.remove(key, entry) and key not in self._pending.reported:
-                self._abandon(entry, cause, monotonic_ns())
+            done += self._abandon_batch(keys[at : at + _BATCH], cause)
+        return done
+
+    def _abandon_batch(self, keys: list[Key], cause: Abandoned) -> int:
+        """Abandon spans that are open at the exit; as quick as Python can."""
+        refused = _refused()
+        taken = self._table.take(keys)
+        reported = self._pending.reported
+        next_seq = incarnation.current().next_seq
+        wall_ns, seen_ns = time_ns(), monotonic_ns()
+        done = 0
+        for key, entry in taken:
+            if key not in reported:
+                start = entry.record
+                end_ns = max(wall_ns, start.time_ns + seen_ns - entry.born)
+                self._emit(_abandoned_end(start, cause, end_ns, next_seq()))
                 done += 1
+        COUNTERS.add(f"abandoned.{cause}", done)
+        if _refused() != refused:
+            # Whose end is missing only the file can tell: recovery looks there.
+            self._table.put_back(taken)
         return done
 
     def _reap_collected(self) -> None:
@@ -200,16 +251,8 @@ class Reaper:
         # passed by the monotonic clock, should the wall clock have been set back.
         end_ns = max(time_ns() - since, start.time_ns + seen_ns - entry.born)
         COUNTERS.add(f"abandoned.{cause}")
-        self._emit(
-            start._replace(
-                phase="end",
-                time_ns=end_ns,
-                seq=incarnation.current().next_seq(),
-                start_ns=start.time_ns,
-                status=_UNSET,
-                abandoned=cause,
-            )
-        )
+        seq = incarnation.current().next_seq()
+        self._emit(_abandoned_end(start, cause, end_ns, seq))
 
     def _begin_anew(self) -> None:
         self._pending = _Pending()

@@ -20,7 +20,7 @@ from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from opentelemetry.sdk.trace import Span
     from opentelemetry.trace import SpanContext
@@ -199,6 +199,20 @@ class InflightTable:
         if self._open.get(key) is not entry:
             return False
         return self._open.pop(key, None) is entry
+
+    def keys(self) -> list[Key]:
+        """Return the keys of what is open now, oldest first."""
+        return list(self._open)
+
+    def take(self, keys: Iterable[Key]) -> list[tuple[Key, Entry]]:
+        """Remove the entries of `keys`, for the reaper; those that are still there."""
+        pop = self._open.pop
+        return [(key, entry) for key in keys if (entry := pop(key, None)) is not None]
+
+    def put_back(self, entries: Iterable[tuple[Key, Entry]]) -> None:
+        """Take entries in again that were removed, for the reaper."""
+        for key, entry in entries:
+            self._open.setdefault(key, entry)
 
     def open_spans(self) -> list[tuple[Key, OpenSpan]]:
         """Return all open spans with their keys, oldest first."""

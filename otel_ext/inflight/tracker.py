@@ -109,12 +109,24 @@ class Tracker:
         ranks = [tracker._rank(self._destination) for tracker in _living()]  # noqa: SLF001
         return min(filter(None, ranks), default=None) == self._rank(self._destination)
 
-    def stop(self) -> None:
-        """Watch no more, and say of each open span that the process shut down."""
+    def stop(self, timeout: float = 1.0, has_room: Callable[[float], bool] | None = None) -> bool:
+        """Watch no more, and say of each open span that the process shut down.
+
+        Args:
+            timeout: Seconds after which the rest is left to recovery.
+            has_room: As for `Reaper.abandon_all`.
+
+        Returns:
+            Whether it was said of all of them.
+        """
         jobs, self._jobs = self._jobs, {}
         for job in jobs.values():
             job.cancel()
-        self.reaper.abandon_all("shutdown")
+        if has_room is None:
+            self.reaper.abandon_all("shutdown", timeout=timeout)
+        else:
+            self.reaper.abandon_all("shutdown", timeout=timeout, has_room=has_room)
+        return not len(self.table)
 
 
 _numbers: Final = count()

@@ -28,8 +28,12 @@ class LineWriter(Protocol):
         """Bring all lines taken so far into the file; whether that was done in time."""
         ...
 
-    def close(self, timeout: float = 2.0) -> bool:
-        """Bring out what waits and stop. Twice is once."""
+    def has_room(self, until: float) -> bool:
+        """Wait until many more lines can be taken, or until then; whether they can."""
+        ...
+
+    def close(self, timeout: float = 2.0, *, unfinished: bool = False) -> bool:
+        """Bring out what waits and stop, with more left for recovery or not. Twice is once."""
         ...
 
 

@@ -41,6 +41,8 @@ _STANDARD: Final = range(3)
 _TAIL_BYTES: Final = 16 * 1024
 _ID: Final = r"[0-9a-z]{1,40}-\d{1,20}-\d{1,20}-[0-9a-f]{8}"
 _SEGMENT: Final = re.compile(rf"({_ID})(?:\.(\d{{1,6}}))?\.jsonl", re.ASCII)
+_END: Final = b'"event":"process.end"'
+_LEFT_OPEN: Final = re.compile(rb'"open_spans": ?[1-9]')
 
 
 class SegmentName(NamedTuple):
@@ -213,7 +215,10 @@ def ends_whole(path: Path) -> bool:
 
 
 def ends_closed(path: Path) -> bool:
-    """Whether the file's last line is the end of its process, so that it need not be read."""
+    """Whether the file's last line is the end of its process, so that it need not be read.
+
+    An end that tells of spans that are still open closes nothing.
+    """
     try:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
@@ -222,4 +227,4 @@ def ends_closed(path: Path) -> bool:
     except OSError:
         return True  # not ours to read, or gone
     last = tail.rstrip(b"\n").rpartition(b"\n")[2]
-    return tail.endswith(b"\n") and b'"event":"process.end"' in last
+    return tail.endswith(b"\n") and _END in last and _LEFT_OPEN.search(last) is None

@@ -130,6 +130,7 @@ class IncarnationReader:
         self.box_keys: set[tuple[str, int]] = set()
         self.written_keys: set[tuple[str, int]] = set()
         self.closed = False
+        self.left_open = 0
         self.records = 0
         self._ended: set[tuple[str, str]] = set()
         self._process_start = b""
@@ -192,7 +193,9 @@ class IncarnationReader:
         elif event == "process.heartbeat":
             self._heartbeat = line.data
         elif event == "process.end":
-            self.closed = True
+            # An end that tells of spans that are still open closes nothing.
+            self.left_open = _number(meta.get("open_spans"))
+            self.closed = not self.left_open
 
     def running(self) -> tuple[RunningSpan, ...]:
         """Return the open spans, oldest first."""

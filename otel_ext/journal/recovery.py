@@ -254,7 +254,8 @@ def _end_of(
         seq=_next_seq(reader, start.process.id),
         start_ns=start.time_ns,
         status=Status("unset"),
-        abandoned="process-died",
+        # A process that had no time to say it of all of them ended in order all the same.
+        abandoned="shutdown" if reader.left_open else "process-died",
         extra=facts,
     )
 

@@ -20,6 +20,7 @@ from otel_ext.journal.blackbox import BlackBox, appender
 from otel_ext.journal.face import JournalState, LineWriter, Mode
 from otel_ext.journal.housekeeping import Housekeeper
 from otel_ext.journal.opening import JournalSettings, Opened, open_source
+from otel_ext.journal.trouble import Trouble
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child
 from otel_ext.runtime.guard import report_problem
@@ -38,10 +39,10 @@ __all__ = ["Journal", "JournalState", "LineWriter", "open_writer"]
 
 _INTERVAL: Final = 0.05
 _TICK_SECONDS: Final = 1.0
-_FIRST_BACKOFF: Final = 0.1
-_MAX_BACKOFF: Final = 1.0
 _OPEN_WAIT: Final = 1.0
 _POLL: Final = 0.002
+# The part of the box that may wait where somebody brings many lines at once.
+_ROOM: Final = 4
 _MAX_EARLY: Final = 10_000
 
 
@@ -98,11 +99,9 @@ class Journal:
         self._early: list[bytes] = []
         self._passes = 0
         self._clean_pass = 0
-        self._retry_at = 0.0
-        self._backoff = _FIRST_BACKOFF
-        self._problem = ""
+        self._trouble = Trouble()
         self._next_tick = 0.0
-        self._closing = self._finished = False
+        self._closing = self._finished = self._unfinished = False
         self._housekeeper = Housekeeper(self.settings)
         self.append: Callable[[bytes], bool] = self._append_first
 
@@ -171,8 +170,8 @@ class Journal:
         if opened is None:
             return
         trouble = opened.reason or opened.source.trouble
-        if self._problem:
-            self._cell.failed(f"{opened.mode}: {self._problem}")
+        if self._trouble.problem:
+            self._cell.failed(f"{opened.mode}: {self._trouble.problem}")
         elif trouble:
             self._cell.degraded(f"{opened.mode}: {trouble}")
         else:
@@ -209,7 +208,7 @@ class Journal:
         number = self._passes
         self._answer_request(opened)
         now = monotonic()
-        if now < self._retry_at:
+        if self._trouble.must_wait(now):
             self._tick(opened, now)
             return False
         # Looked at once: a pass that began before `close` may have missed a line.
@@ -222,7 +221,8 @@ class Journal:
             self._note_failure(opened, error)
             clean = False
         else:
-            self._note_success()
+            if self._trouble.is_over():
+                self._report_mode()
         self._tick(opened, now)
         if clean:
             if closing:
@@ -246,18 +246,9 @@ class Journal:
         box.answer_request(request)
 
     def _note_failure(self, opened: Opened, error: OSError) -> None:
-        if not self._problem:
-            self._backoff = _FIRST_BACKOFF
+        if self._trouble.note(error):
             report_problem(f"journal: {opened.segment.path or self.path} cannot be written", error)
-        self._problem = str(error)
-        self._retry_at = monotonic() + self._backoff
-        self._backoff = min(self._backoff * 2, _MAX_BACKOFF)
         self._report_mode()
-
-    def _note_success(self) -> None:
-        if self._problem:
-            self._problem = ""
-            self._report_mode()
 
     def _tick(self, opened: Opened, now: float) -> None:
         if not self._closing:
@@ -267,7 +258,7 @@ class Journal:
         self._next_tick = now + _TICK_SECONDS
         _stamp(opened)
         opened.segment.sync()
-        if opened.source.is_lost and not (self._closing or self._problem):
+        if opened.source.is_lost and not (self._closing or self._trouble.problem):
             opened = self._replace_source(opened)
         self._report_mode()
 
@@ -305,7 +296,7 @@ class Journal:
 
     def _wake_worker(self) -> bool:
         """Make the worker run; whether it can: not if this is its own thread."""
-        self._retry_at = 0.0
+        self._trouble.hurry()
         worker, job = self._worker, self._job
         if worker is None or job is None or self._drainer == threading.get_ident():
             return False
@@ -313,17 +304,36 @@ class Journal:
         job.wake()
         return worker.is_alive
 
-    def close(self, timeout: float = 2.0) -> bool:
+    def has_room(self, until: float) -> bool:
+        """Wait until most of the box is free, or until then; whether it is.
+
+        Args:
+            until: The moment, by the monotonic clock.
+        """
+        limit = self.settings.box_size // _ROOM
+        while (opened := self._opened) is not None and opened.source.pending > limit:
+            if monotonic() >= until:
+                return False
+            if self._wake_worker():
+                sleep(_POLL)
+            elif not self.drain(until - monotonic()):
+                return False
+        return True
+
+    def close(self, timeout: float = 2.0, *, unfinished: bool = False) -> bool:
         """Bring out what waits and stop; a box that was drained is removed. Twice is once.
 
         Args:
             timeout: Seconds. What is not in the file by then stays in the box,
                 for `recover`.
+            unfinished: There is more for `recover` to do. A segment's last line says so;
+                a file of several processes needs the box to be found by.
 
         Returns:
             Whether all lines are in the file.
         """
         deadline = monotonic() + timeout
+        self._unfinished = unfinished
         self._closing = True
         self.append = self._append_closed
         opened = self._opened
@@ -344,7 +354,7 @@ class Journal:
     def _finish(self, opened: Opened) -> None:
         """Close the file, then remove the box: all that was in it is in the file."""
         opened.segment.close()
-        opened.source.close(remove=True)
+        opened.source.close(remove=not (self._unfinished and opened.segment.target.file))
         self._finished = True
 
     def state(self) -> JournalState:
@@ -353,7 +363,7 @@ class Journal:
         if opened is None:
             return JournalState("closed" if self._closing else "unopened", "", None, 0, "")
         mode: Mode = "closed" if self._finished else opened.mode
-        problem = self._problem or opened.source.trouble
+        problem = self._trouble.problem or opened.source.trouble
         return JournalState(
             mode, opened.reason, opened.segment.path, opened.source.pending, problem
         )

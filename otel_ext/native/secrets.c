@@ -157,7 +157,7 @@ int speed_is_plain(PyObject *quick, PyObject *record)
     int clean = (PyObject *)Py_TYPE(record) == given.record_type
                 && is_empty(FIELD(EVENTS)) == 1 && is_empty(FIELD(LINKS)) == 1
                 && is_empty(FIELD(EXTRA)) == 1 && is_clean_status(FIELD(STATUS)) == 1
-                && PyUnicode_CheckExact(FIELD(NAME)) && is_known(quick, FIELD(NAME)) == 1
+                && PyUnicode_CheckExact(FIELD(NAME)) && is_clean_text(quick, FIELD(NAME)) == 1
                 && is_clean_held(quick, FIELD(SITE), config.s_fragment, 1) == 1
                 && is_clean_held(quick, FIELD(THREAD), s_name, 1) == 1
                 && is_clean_held(quick, FIELD(TASK), s_name, 0) == 1

@@ -133,7 +133,10 @@ class PatientExporter:
 
     def shutdown(self) -> None:
         """Shut `inner` down; does not wait if it hangs."""
-        until = monotonic() + _SHUTDOWN_SECONDS
+        self.shutdown_by(monotonic() + _SHUTDOWN_SECONDS)
+
+    def shutdown_by(self, until: float) -> None:
+        """Shut `inner` down; does not wait for it any longer than until then."""
         self._caught_up(until)
         self._calls.wait(self._calls.begin(self.inner.shutdown, last=True), until)
 

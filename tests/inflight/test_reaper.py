@@ -163,6 +163,24 @@ def test_an_exit_out_of_time_leaves_the_rest_to_recovery(tracking: Tracking) -> 
     span.end()
 
 
+def test_an_end_that_is_refused_at_the_exit_is_left_to_recovery() -> None:
+    """A full box takes no more records; the spans concerned stay in the table."""
+    table = InflightTable()
+    tracking = Tracking(table)
+    kept = [tracking.tracer.start_span(f"s{number}") for number in range(120)]
+
+    def emit(record: object) -> None:
+        del record
+        COUNTERS.add("dropped.queue_full")
+
+    answers = iter([True, True, False])
+    Reaper(table, emit).abandon_all(has_room=lambda _: next(answers))
+    assert len(table) == len(kept)
+    assert list(answers) == []
+    for span in kept:
+        span.end()
+
+
 def test_a_sink_that_fails_is_the_workers_business_and_loses_one_record() -> None:
     """An error of the sink ends this run only; the next one goes on behind it."""
     table = InflightTable()

@@ -1,0 +1,50 @@
+"""When a journal whose file cannot be written tries again."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import Final
+
+__all__ = ["Trouble"]
+
+_FIRST_BACKOFF: Final = 0.1
+_MAX_BACKOFF: Final = 1.0
+
+
+class Trouble:
+    """What is wrong with the file now, and when it is tried again: ever less often.
+
+    >>> trouble = Trouble()
+    >>> trouble.note(OSError("no room")), trouble.note(OSError("no room"))
+    (True, False)
+    >>> trouble.problem, trouble.must_wait(monotonic()), trouble.is_over()
+    ('no room', True, True)
+    """
+
+    def __init__(self) -> None:
+        self.problem = ""
+        self._backoff = _FIRST_BACKOFF
+        self._retry_at = 0.0
+
+    def must_wait(self, now: float) -> bool:
+        """Whether it is too early to try again."""
+        return now < self._retry_at
+
+    def hurry(self) -> None:
+        """Try again at once: somebody waits."""
+        self._retry_at = 0.0
+
+    def note(self, error: OSError) -> bool:
+        """Take note of a failure; whether it is the first since all was well."""
+        is_first = not self.problem
+        if is_first:
+            self._backoff = _FIRST_BACKOFF
+        self.problem = str(error)
+        self._retry_at = monotonic() + self._backoff
+        self._backoff = min(self._backoff * 2, _MAX_BACKOFF)
+        return is_first
+
+    def is_over(self) -> bool:
+        """Take note that all is well; whether it was not before."""
+        was, self.problem = self.problem, ""
+        return bool(was)

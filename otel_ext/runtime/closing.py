@@ -1,0 +1,62 @@
+"""Closing in time: what closes is told by when, if it can be told.
+
+One deadline goes down from whoever ends the program to everything that writes, so
+that the parts do not each take their own time. Exporters of others know nothing of
+it; they are shut down as ever, and their callers bound the time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["EXIT_SECONDS", "HasRoom", "TimedShutdown", "has_room", "shutdown_by"]
+
+EXIT_SECONDS: Final = 2.0
+"""How much longer an exit takes at most, whatever hangs while it writes."""
+
+
+@runtime_checkable
+class TimedShutdown(Protocol):
+    """What can be told by when to be done."""
+
+    def shutdown_by(self, until: float) -> None:
+        """Shut down by then, by the monotonic clock. Twice is once."""
+        ...
+
+
+@runtime_checkable
+class HasRoom(Protocol):
+    """What can tell whether more records may come now."""
+
+    def has_room(self, until: float) -> bool:
+        """Wait until many more records can be taken, or until then; whether they can."""
+        ...
+
+
+def shutdown_by(part: object, shutdown: Callable[[], object], until: float) -> None:
+    """Shut `part` down by then, if it can be told; else call its `shutdown`.
+
+    Args:
+        part: An exporter or a processor.
+        shutdown: Its `shutdown`.
+        until: The moment, by the monotonic clock.
+
+    >>> shutdown_by(None, lambda: print("closed"), 0.0)
+    closed
+    """
+    if isinstance(part, TimedShutdown):
+        part.shutdown_by(until)
+    else:
+        shutdown()
+
+
+def has_room(part: object, until: float) -> bool:
+    """Wait until `part` can take many more records, or until then; whether it can.
+
+    >>> has_room(None, 0.0)
+    True
+    """
+    return part.has_room(until) if isinstance(part, HasRoom) else True

@@ -1,0 +1,114 @@
+"""Programs that exit in good order with very many spans open."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_ext.journal.files import ends_closed
+from otel_ext.journal.recovery import recover
+from tests.durability.kit import (
+    assert_ended_once,
+    assert_valid,
+    command,
+    plain,
+    read,
+    recovered,
+)
+from tests.figures import figures
+from tests.programs import OTEL_EXT, execute
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MANY = """
+    kept = []
+    for number in range({count}):
+        kept.append(tracer.start_span(f"open {{number % 7}}"))
+        if number % 5000 == 0:
+            handle.flush(20)
+    handle.flush(20)
+    {end}
+"""
+# No time at all for the open spans, and what has been said is brought out.
+NO_TIME = "handle.processor.shutdown_by(0.0)"
+
+
+def run(folder: Path, count: int, end: str = "", *, output: str = "") -> None:
+    """Run a program that keeps `count` spans open and exits in good order."""
+    words = command(MANY.format(count=count, end=end), output or folder)
+    done = subprocess.run(words, env=plain(), timeout=150, check=False)
+    assert done.returncode == 0
+
+
+def running(folder: Path) -> list[dict[str, object]]:
+    """Return what `otel-ext ps --json` shows of a folder or a file."""
+    done = execute([OTEL_EXT, "ps", folder, "--json"], cwd=folder.parent)
+    return [json.loads(line) for line in done.out.splitlines()]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(200)
+def test_100_000_open_spans_all_have_an_end_after_an_exit_and_recovery(tmp_path: Path) -> None:
+    """What the exit has no time for is ended by recovery: no start is without an end."""
+    began = time.monotonic()
+    run(tmp_path, 100_000)
+    took = time.monotonic() - began
+    before = len(read(tmp_path).phase("end"))
+    found = recovered(tmp_path)
+    starts = {record.key for record in found.phase("start")}
+    figures("100,000 open", program=f"{took:.1f} s", ended_at_exit=before)
+    assert len(starts) == 100_000
+    assert {record.key for record in found.phase("end")} == starts
+    assert len(found.phase("end")) == 100_000
+    assert not running(tmp_path)
+
+
+@pytest.mark.parametrize("output", ["", "one.jsonl"])
+def test_spans_that_an_exit_has_no_time_for_are_shown_and_then_ended(
+    tmp_path: Path, output: str
+) -> None:
+    """`ps` shows them as lost, recovery ends them with the cause `shutdown`, and only once."""
+    folder = tmp_path / "traces"
+    place = folder / output
+    run(folder, 200, NO_TIME, output=str(place))
+    shown = running(place)
+    assert len(shown) == 200
+    assert {span["state"] for span in shown} == {"lost"}
+    found = recovered(folder)
+    assert_ended_once(found)
+    ends = found.phase("end")
+    assert [end.abandoned for end in ends] == ["shutdown"] * 200
+    assert not running(place)
+    assert_valid(folder)
+
+
+def test_an_end_that_tells_of_open_spans_closes_no_file(tmp_path: Path) -> None:
+    """Though all lines are in the file and no box is left, recovery looks into it."""
+    run(tmp_path, 20, "handle.processor.tracker.reaper.abandon_all = lambda *a, **k: 0")
+    (path,) = tmp_path.glob("*.jsonl")
+    assert not (tmp_path / ".blackbox").exists()
+    last = read(tmp_path).records[-1]
+    assert (last.event, last.extra["open_spans"]) == ("process.end", 20)
+    assert not ends_closed(path)
+    assert recover(tmp_path).spans == 20
+    assert ends_closed(path)
+
+
+def test_spans_that_a_full_table_refused_are_ended_by_recovery(tmp_path: Path) -> None:
+    """Nobody watched them, so only their file can tell which of them are open."""
+    text = """
+    handle.shutdown()
+    handle = otel_ext.configure(output=sys.argv[1], console="off", max_open_spans=2)
+    kept = [tracer.start_span(f"open {n}") for n in range(5)]
+    kept[4].end()
+    """
+    done = subprocess.run(command(text, tmp_path), env=plain(), timeout=50, check=False)
+    assert done.returncode == 0
+    found = recovered(tmp_path)
+    assert_ended_once(found)
+    assert len(found.phase("start")) == 5
