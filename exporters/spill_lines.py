@@ -35,7 +35,9 @@ __all__ = [
 ]
 
 _MARK: Final = "spill"
-_FACTS: Final = frozenset({"pid", "start_time", "boot_id", "host", "argv", "resource"})
+_FACTS: Final = frozenset(
+    {"pid", "start_time", "boot_id", "host", "argv", "resource", "pid_namespace"}
+)
 
 
 _CHUNK: Final = 512
@@ -195,6 +197,7 @@ def _process(record: Record) -> Process:
         host=str(facts.get("host") or ""),
         argv=tuple(map(str, cast("list[object]", argv))) if isinstance(argv, list) else (),
         resource=cast("Mapping[str, object]", resource) if isinstance(resource, dict) else EMPTY,
+        pid_namespace=_number(facts.get("pid_namespace")),
     )
 
 

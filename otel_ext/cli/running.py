@@ -206,7 +206,14 @@ def _identity(name: str, extra: Mapping[str, object]) -> ProcessIdentity:
     if type(pid) is not int or type(start_time) is not int:
         return by_id
     boot_id, host = str(extra.get("boot_id") or ""), str(extra.get("host") or "")
-    return ProcessIdentity(pid, start_time, boot_id or by_id.boot_id, host)
+    namespace = extra.get("pid_namespace")
+    return ProcessIdentity(
+        pid,
+        start_time,
+        boot_id or by_id.boot_id,
+        host,
+        namespace if type(namespace) is int else 0,
+    )
 
 
 def _last_seq(boxes: list[BoxView], heartbeat: Record | None) -> int:

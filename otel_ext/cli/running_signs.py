@@ -11,7 +11,7 @@ from pathlib import Path
 from time import monotonic_ns, time_ns
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from otel_ext.journal.liveness import is_alive
+from otel_ext.journal.liveness import liveness_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -93,7 +93,7 @@ def condition_of(identity: ProcessIdentity, signs: Signs, now: Moment) -> Condit
         signs: What is known of it.
         now: The time, taken after the signs were read.
     """
-    liveness = is_alive(identity)
+    liveness = liveness_of(identity)
     if liveness == "dead":
         return "dead"
     if liveness == "unknown":

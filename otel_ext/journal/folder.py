@@ -18,7 +18,8 @@ from otel_ext.journal.liveness import (
     Liveness,
     ProcessIdentity,
     identity_from_id,
-    is_alive,
+    identity_of,
+    liveness_of,
 )
 from otel_ext.journal.reader import Box, Line, Skipped, read_box, scan
 from otel_ext.record.decode import decode_line
@@ -244,14 +245,16 @@ class IncarnationReader:
                 )
                 if not process.pid:
                     process = Process(
-                        self.id, facts.pid, facts.start_time, facts.boot_id, facts.host
+                        self.id,
+                        facts.pid,
+                        facts.start_time,
+                        facts.boot_id,
+                        facts.host,
+                        pid_namespace=facts.pid_namespace,
                     )
                 return process, identity
-        namespace = _number(extra.get("pid_namespace"))
         if process.pid:
-            return process, ProcessIdentity(
-                process.pid, process.start_time, process.boot_id, process.host, namespace
-            )
+            return process, identity_of(process)
         identity = identity_from_id(self.id) or ProcessIdentity(0)
         process = Process(self.id, identity.pid, identity.start_time, identity.boot_id)
         return process, identity
@@ -262,7 +265,7 @@ class IncarnationReader:
         return IncarnationState(
             process=process,
             identity=identity,
-            liveness=is_alive(identity),
+            liveness=liveness_of(identity),
             running=self.running(),
             last_seen_ns=self.last_seen_ns(now_ns),
             stamp_ns=self.stamp_ns,
@@ -294,6 +297,7 @@ def _process_from(incarnation: str, extra: Mapping[str, object]) -> Process:
         host=str(extra.get("host") or ""),
         argv=tuple(map(str, cast("list[object]", argv))) if isinstance(argv, list) else (),
         resource=cast("dict[str, object]", resource) if isinstance(resource, dict) else EMPTY,
+        pid_namespace=_number(extra.get("pid_namespace")),
     )
 
 

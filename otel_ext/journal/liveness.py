@@ -18,7 +18,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from otel_ext.runtime.incarnation import boot_id, process_start_time
+from otel_ext.runtime.incarnation import boot_id, pid_namespace, process_start_time
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -33,8 +33,8 @@ __all__ = [
     "identity_of",
     "is_alive",
     "is_this_boot",
+    "liveness_of",
     "own_identity",
-    "pid_namespace",
     "watch",
     "zombie_status",
 ]
@@ -65,14 +65,6 @@ class ProcessIdentity(NamedTuple):
     pid_namespace: int = 0
 
 
-def pid_namespace() -> int:
-    """Return the inode of this process's PID namespace; 0 where there is none."""
-    try:
-        return Path("/proc/self/ns/pid").stat().st_ino
-    except OSError:
-        return 0
-
-
 def own_identity() -> ProcessIdentity:
     """Return the identity of this process.
 
@@ -87,7 +79,9 @@ def own_identity() -> ProcessIdentity:
 
 def identity_of(process: Process) -> ProcessIdentity:
     """Return the identity that a process record carries."""
-    return ProcessIdentity(process.pid, process.start_time, process.boot_id, process.host)
+    return ProcessIdentity(
+        process.pid, process.start_time, process.boot_id, process.host, process.pid_namespace
+    )
 
 
 def identity_from_id(incarnation: str) -> ProcessIdentity | None:
@@ -126,6 +120,21 @@ def is_alive(identity: ProcessIdentity) -> Liveness:
     if not _is_same_namespace(identity):
         return "unknown"
     return _look_up(identity)
+
+
+def liveness_of(identity: ProcessIdentity) -> Liveness:
+    """Return whether the process still lives, as far as that is proven.
+
+    Like `is_alive`, but `unknown` where a process only looks dead: nobody said to
+    which PID namespace its pid belongs, so it may be the one of a container, and here
+    the pid of nobody or of another.
+
+    >>> liveness_of(own_identity()._replace(pid=2**22 + 1, pid_namespace=0))
+    'unknown'
+    """
+    found = is_alive(identity)
+    is_blind = found == "dead" and not identity.pid_namespace and is_this_boot(identity.boot_id)
+    return "unknown" if is_blind and pid_namespace() else found
 
 
 def _is_same_namespace(identity: ProcessIdentity) -> bool:

@@ -11,7 +11,6 @@ from otel_ext.journal.blackbox import CHUNKS, DEFAULT_BOX_BYTES, BlackBox
 from otel_ext.journal.files import make_folder, open_folder, standard_numbers_taken
 from otel_ext.journal.filesystem import file_system_of
 from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX, BoxFacts
-from otel_ext.journal.liveness import pid_namespace
 from otel_ext.journal.segment import SegmentWriter, Sync, Target
 from otel_ext.journal.sources import DirectSource, QueueSource, Source
 from otel_ext.record.speed import load_speed
@@ -154,7 +153,7 @@ def _make_box(target: Target, settings: JournalSettings, incarnation: Incarnatio
         start_time=incarnation.start_time,
         boot_id=incarnation.boot_id,
         host=incarnation.host,
-        pid_namespace=pid_namespace(),
+        pid_namespace=incarnation.pid_namespace,
         created_ns=time_ns(),
         target=target.file,
         size=chunk_size * CHUNKS,

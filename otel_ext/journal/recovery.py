@@ -20,7 +20,7 @@ from otel_ext.journal.death import Outcome, outcome_of
 from otel_ext.journal.files import ends_closed, list_segments, open_folder, parse_segment_name
 from otel_ext.journal.folder import IncarnationReader, SkippedLog, base_id, read_incarnations
 from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX
-from otel_ext.journal.liveness import identity_from_id, is_alive, is_this_boot
+from otel_ext.journal.liveness import identity_from_id, is_alive, is_this_boot, liveness_of
 from otel_ext.journal.locking import LOCK_SUFFIX, IncarnationLock
 from otel_ext.journal.reader import Line, scan
 from otel_ext.journal.segment import SegmentWriter, Target
@@ -215,7 +215,7 @@ class _Work:
 
 def _is_proven(identity: ProcessIdentity) -> bool:
     """Whether the process is dead beyond doubt: this machine's kernel says so."""
-    return is_alive(identity) == "dead" and is_this_boot(identity.boot_id)
+    return liveness_of(identity) == "dead" and is_this_boot(identity.boot_id)
 
 
 def _newest_segment(folder: Path, incarnation: str) -> str:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from time import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel_ext.journal.files import parse_segment_name
+from otel_ext.journal.files import ends_closed, parse_segment_name, segment_file
 from otel_ext.journal.layout import BOX_FOLDER
 from otel_ext.journal.liveness import identity_from_id, is_alive
 from otel_ext.runtime.counters import COUNTERS
@@ -25,6 +25,8 @@ __all__ = ["apply_retention"]
 
 # A process in another container cannot be asked; its heartbeat goes to its file.
 _SILENT_SECONDS: Final = 600.0
+# A file without an end that nobody recovers does not stay for ever.
+_ABANDONED_SECONDS: Final = 86_400.0
 
 
 class _Closed(NamedTuple):
@@ -80,7 +82,12 @@ def _closed_segments(folder: Path, current: Path | None, moment: float) -> list[
             closed = _Closed(status.st_mtime, status.st_size, folder / entry.name)
             found.append((name.incarnation, name.number, closed))
             newest[name.incarnation] = max(newest.get(name.incarnation, 0), name.number)
-    held = {name for name in newest if _is_needed(folder, name)}
+    paths = {closed.path.name: closed for _, _, closed in found}
+    held = {
+        name
+        for name, number in newest.items()
+        if _is_needed(folder, name, paths[segment_file(name, number)], moment)
+    }
     silent_since = moment - _SILENT_SECONDS
     return [
         closed
@@ -90,9 +97,12 @@ def _closed_segments(folder: Path, current: Path | None, moment: float) -> list[
     ]
 
 
-def _is_needed(folder: Path, incarnation: str) -> bool:
+def _is_needed(folder: Path, incarnation: str, newest: _Closed, moment: float) -> bool:
     """Whether the incarnation lives, may live, or waits to be recovered."""
     identity = identity_from_id(incarnation)
     if identity is None or is_alive(identity) == "alive":
         return True
-    return (folder / BOX_FOLDER / f"{incarnation}.box").exists()
+    if (folder / BOX_FOLDER / f"{incarnation}.box").exists():
+        return True
+    # By its id alone a process of another container looks dead, too: its file must say so.
+    return newest.modified > moment - _ABANDONED_SECONDS and not ends_closed(newest.path)

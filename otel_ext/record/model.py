@@ -196,9 +196,19 @@ class Process:
         host: Host name.
         argv: The command line.
         resource: Attributes of the OpenTelemetry resource.
+        pid_namespace: Inode of the PID namespace that `pid` belongs to; 0 if unknown.
     """
 
-    __slots__ = ("argv", "boot_id", "host", "id", "pid", "resource", "start_time")
+    __slots__ = (
+        "argv",
+        "boot_id",
+        "host",
+        "id",
+        "pid",
+        "pid_namespace",
+        "resource",
+        "start_time",
+    )
 
     def __init__(
         self,
@@ -209,6 +219,7 @@ class Process:
         host: str = "",
         argv: tuple[str, ...] = (),
         resource: Mapping[str, object] = EMPTY,
+        pid_namespace: int = 0,
     ) -> None:
         self.id = id
         self.pid = pid
@@ -217,6 +228,7 @@ class Process:
         self.host = host
         self.argv = argv
         self.resource = resource
+        self.pid_namespace = pid_namespace
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Process) and other.id == self.id

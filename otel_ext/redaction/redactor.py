@@ -238,6 +238,7 @@ class Redactor:
                 self._walker.text("host", process.host),
                 tuple(argv),
                 resource,
+                process.pid_namespace,
             )
         if len(self._processes) >= _MAX_KNOWN:
             self._processes.clear()

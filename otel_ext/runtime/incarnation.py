@@ -22,9 +22,10 @@ from otel_ext.runtime.fork import after_fork_in_child
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["Incarnation", "boot_id", "current", "process_start_time"]
+__all__ = ["Incarnation", "boot_id", "current", "pid_namespace", "process_start_time"]
 
 _BOOT_ID_FILE: Final = Path("/proc/sys/kernel/random/boot_id")
+_NAMESPACE: Final = Path("/proc/self/ns/pid")
 _MAX_RESOURCES: Final = 256
 _MAX_KNOWN: Final = 1_024
 
@@ -52,6 +53,14 @@ def process_start_time(pid: int) -> int:
         return 0
 
 
+def pid_namespace() -> int:
+    """Return the inode of this process's PID namespace; 0 where there is none."""
+    try:
+        return _NAMESPACE.stat().st_ino
+    except OSError:
+        return 0
+
+
 class Incarnation:
     """The identity and the record numbers of this process since its start or fork.
 
@@ -74,6 +83,7 @@ class Incarnation:
         "id",
         "next_seq",
         "pid",
+        "pid_namespace",
         "start_time",
     )
 
@@ -82,6 +92,7 @@ class Incarnation:
         self.start_time = process_start_time(self.pid)
         self.boot_id = boot_id()
         self.host = socket.gethostname()
+        self.pid_namespace = pid_namespace()
         random = os.urandom(4).hex()
         boot = self.boot_id.replace("-", "")[:8] or "noboot"
         self.id = f"{boot}-{self.pid}-{self.start_time}-{random}"
@@ -145,6 +156,7 @@ class Incarnation:
             host=self.host,
             argv=tuple(getattr(sys, "orig_argv", sys.argv)),
             resource=attributes,
+            pid_namespace=self.pid_namespace,
         )
         self._processes.append(process)
         return process

@@ -57,6 +57,8 @@ def process_start_record(process: Process, seq: int) -> Record:
         "argv": _bounded(process.argv),
         "resource": _bounded_resource(process.resource),
     }
+    if process.pid_namespace:
+        facts["pid_namespace"] = process.pid_namespace
     return process_record(PROCESS_START, process, seq, facts)
 
 

@@ -1,0 +1,97 @@
+"""A process in a PID namespace of its own, beside readers outside of it."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_ext.journal.recovery import recover
+from otel_ext.runtime.incarnation import pid_namespace
+from tests.durability.kit import (
+    assert_ended_once,
+    assert_valid,
+    beside,
+    command,
+    line_of,
+    read,
+    recovered,
+    tell,
+)
+from tests.programs import OTEL_EXT, execute, wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LIVES = """
+    handle.shutdown()
+    handle = otel_ext.configure(output=sys.argv[1], console="off", durability=sys.argv[2])
+    span = tracer.start_span("inside")
+    handle.flush(20)
+    print(os.getpid(), flush=True)
+    input()
+    tracer.start_span("later").end()
+    span.end()
+    handle.flush(20)
+    print("ended", flush=True)
+    input()
+"""
+
+
+def inside(words: list[str]) -> list[str]:
+    """Return the command that runs `words` in a PID namespace of its own."""
+    flags = "-pf" if os.geteuid() == 0 else "-Urpf"
+    return ["unshare", flags, "--kill-child", "--mount-proc", *words]
+
+
+def states(folder: Path) -> dict[str, str]:
+    """Return the state of each open span, as `ps` sees it from outside."""
+    done = execute([OTEL_EXT, "ps", folder, "--json"], cwd=folder)
+    shown = [json.loads(line) for line in done.out.splitlines()]
+    return {span["name"]: span["state"] for span in shown}
+
+
+@pytest.mark.needs("unshare")
+@pytest.mark.parametrize("durability", ["queued", "write", "mapped"])
+def test_a_process_of_another_namespace_is_left_alone(tmp_path: Path, durability: str) -> None:
+    """With a box or without: `ps` shows it running, `recover` waits, and no record is doubled."""
+    words = command(LIVES, tmp_path, durability)
+    with beside(inside(words)) as process:
+        assert int(line_of(process)) < 10
+        assert states(tmp_path) == {"inside": "running"}
+        report = recover(tmp_path)
+        assert (report.spans, len(report.uncertain)) == (0, 1)
+        tell(process)
+        assert line_of(process) == "ended"
+        assert_ended_once(read(tmp_path))
+    # Of the dead one the same: nobody can ask, so it is given time, and then it is over.
+    wait_until(lambda: process.poll() is not None, "its end")
+    assert recover(tmp_path).uncertain
+    assert recover(tmp_path, grace_seconds=0.0).spans == 0
+    assert_valid(tmp_path)
+
+
+@pytest.mark.needs("unshare")
+def test_what_does_not_say_its_namespace_is_not_taken_for_dead(tmp_path: Path) -> None:
+    """A file from before the key was written: nobody lives under that pid here, and yet."""
+    with beside(inside(command(LIVES, tmp_path, "queued"))) as process:
+        assert line_of(process)
+        (path,) = tmp_path.glob("*.jsonl")
+        lines = [json.loads(line) for line in path.read_bytes().splitlines()]
+        old = tmp_path / "old"
+        old.mkdir()
+        for line in lines:
+            line["__tracer_meta__"].pop("pid_namespace", None)
+        (old / path.name).write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+        assert states(old) == {"inside": "running"}
+        assert recover(old).uncertain
+
+
+def test_a_process_says_its_namespace(tmp_path: Path) -> None:
+    """Each file tells it, so that readers without a box know whether they can ask."""
+    with beside(command(LIVES, tmp_path, "queued")) as process:
+        assert line_of(process)
+    (start,) = recovered(tmp_path).events("process.start")[:1]
+    assert start.extra["pid_namespace"] == pid_namespace()
