@@ -33,6 +33,7 @@ _KIND: Final = b',"version":2,"kind":"'
 _SPAN: Final = b'span","phase":"'
 _PROCESS: Final = b'process"'
 _TRACE: Final = b'","trace_id":"'
+_ABANDONED: Final = b',"abandoned":"'
 _KEY_BYTES: Final = 32 + len(b'","span_id":"') + 16
 _START, _UPDATE, _END = b"s", b"u", b"e"
 
@@ -50,7 +51,8 @@ class FileReader:
     Attributes:
         starts: Start lines of spans without an end, by key.
         updates: Newest update line of such spans.
-        ended: Keys whose end came while no start was known: such a start is void.
+        ended: Keys whose end came while no start was known, or was abandoned: a start
+            that comes now is void.
         fresh_ends: Keys whose end the last `read` found behind its mark.
         processes: Newest `process.start` line by the process's id.
         heartbeats: Newest heartbeat line by the process's id.
@@ -171,7 +173,8 @@ class FileReader:
     def _apply(self, key: Key, phase: bytes, line: bytes, *, fresh: bool) -> None:
         if phase == _END:
             self.updates.pop(key, None)
-            if self.starts.pop(key, None) is None:
+            # A start may follow the end of a span that its owner left behind.
+            if self.starts.pop(key, None) is None or _ABANDONED in line:
                 self.ended.add(key)
             if fresh:
                 self.fresh_ends.add(key)

@@ -66,12 +66,11 @@ def _abandoned_end(start: Record, cause: Abandoned, end_ns: int, seq: int) -> Re
 class _Pending:
     """What the reaper knows of spans whose owner died; a forked child begins another."""
 
-    __slots__ = ("doomed", "reported", "threads")
+    __slots__ = ("doomed", "threads")
 
     def __init__(self) -> None:
         # Spans of dead owners: their entry, since when, and when they are reported.
         self.doomed: dict[Key, tuple[Entry, int, float]] = {}
-        self.reported: set[Key] = set()
         # Threads that left Python and may still run.
         self.threads: list[ThreadOwner] = []
 
@@ -117,9 +116,9 @@ class Reaper:
         if now >= self._next_age_check:
             self._next_age_check = now + _AGE_CHECK
             self._expire()
-            self._pending.reported = {
-                key for key in self._pending.reported if self._table.get(key) is not None
-            }
+            reported = self._table.reported
+            # One by one: who begins a new segment may look at it meanwhile.
+            reported -= {key for key in reported.copy() if self._table.get(key) is None}
 
     def abandon_all(
         self,
@@ -154,7 +153,7 @@ class Reaper:
         """Abandon spans that are open at the exit; as quick as Python can."""
         refused = _refused()
         taken = self._table.take(keys)
-        reported = self._pending.reported
+        reported = self._table.reported
         next_seq = incarnation.current().next_seq
         wall_ns, seen_ns = time_ns(), monotonic_ns()
         done = 0
@@ -180,7 +179,7 @@ class Reaper:
             record = entry.record
             key = (int(record.trace_id, 16), int(record.span_id, 16))
             # It is no longer there if its end came in the same collection, from a finalizer.
-            if self._table.remove(key, entry) and key not in self._pending.reported:
+            if self._table.remove(key, entry) and key not in self._table.reported:
                 self._abandon(entry, "garbage-collected", monotonic_ns())
 
     def _notice_dead_owners(self) -> None:
@@ -220,7 +219,7 @@ class Reaper:
                 self._doom(owner.key, entry)
 
     def _doom(self, key: Key, entry: Entry) -> None:
-        if key not in self._pending.doomed and key not in self._pending.reported:
+        if key not in self._pending.doomed and key not in self._table.reported:
             self._pending.doomed[key] = (entry, monotonic_ns(), monotonic() + self._grace)
 
     def _report_doomed(self) -> None:
@@ -232,7 +231,7 @@ class Reaper:
             elif now >= due:
                 del doomed[key]
                 # The entry stays: a real end that still comes finds its start.
-                self._pending.reported.add(key)
+                self._table.reported.add(key)
                 self._abandon(entry, "owner-died", died_ns)
 
     def _expire(self) -> None:
@@ -240,7 +239,7 @@ class Reaper:
         for key, entry in self._table.entries():
             if entry.born > oldest_allowed:
                 break
-            if self._table.remove(key, entry) and key not in self._pending.reported:
+            if self._table.remove(key, entry) and key not in self._table.reported:
                 self._abandon(entry, "expired", monotonic_ns())
 
     def _abandon(self, entry: Entry, cause: Abandoned, seen_ns: int) -> None:

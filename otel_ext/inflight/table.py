@@ -117,6 +117,8 @@ class InflightTable:
         self._forked_at = 0
         self.stalled: dict[Key, int] = {}
         """Stalled spans, each with the age at which it is looked at again."""
+        self.reported: set[Key] = set()
+        """Spans that have an abandoned end and are kept for a real one that still comes."""
         self._attach()
         after_fork_in_child(self._begin_anew)
         _tables[id(self)] = weakref.ref(self, _forget_table(id(self)))
@@ -190,9 +192,13 @@ class InflightTable:
     def start_records(self) -> list[Record]:
         """Return the start records of all open spans, oldest first.
 
-        A journal that begins a new segment repeats them there.
+        A journal that begins a new segment repeats them there; but not those that have
+        an abandoned end, which stands in an older one: for readers they are over.
         """
-        return [entry.record for entry in list(self._open.values())]
+        reported = self.reported
+        if not reported:
+            return [entry.record for entry in list(self._open.values())]
+        return [entry.record for key, entry in self.entries() if key not in reported]
 
     def remove(self, key: Key, entry: Entry) -> bool:
         """Remove `entry`, for the reaper; False when the span has ended meanwhile."""
@@ -250,6 +256,7 @@ class InflightTable:
         self._forked_at = time_ns()
         self._open = {}
         self.stalled = {}
+        self.reported = set()
         self._attach()
 
 

@@ -177,7 +177,8 @@ class IncarnationReader:
         phase = meta.get("phase")
         if phase == "end":
             self.updates.pop(key, None)
-            if self.starts.pop(key, None) is None:
+            # A start may follow the end of a span that its owner left behind.
+            if self.starts.pop(key, None) is None or "abandoned" in meta:
                 self._ended.add(key)
         elif key in self._ended:
             return
