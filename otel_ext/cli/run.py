@@ -133,7 +133,7 @@ def _recover(folder: Path, ended: Ended) -> bool:
     number = -ended.outcome
     how = Outcome(signal=number) if number > 0 else Outcome(exit_status=ended.outcome)
     try:
-        failed = recover(folder, outcomes={ended.pid: how}).failed
+        failed = recover(folder, outcomes={(ended.pid, ended.start_time): how}).failed
     except (OtelExtError, OSError) as error:
         tell(f"open spans were not closed: {error}")
         return False

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from otel_ext.cli.launch import CommandError
 from otel_ext.cli.standard_streams import flush_streams
+from otel_ext.runtime.incarnation import process_start_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,10 +51,12 @@ class Ended(NamedTuple):
     Attributes:
         pid: Its process id.
         outcome: Its exit code, or the negative number of the signal that ended it.
+        start_time: When the kernel started it, in clock ticks since boot; 0 if unknown.
     """
 
     pid: int
     outcome: int
+    start_time: int
 
 
 def supervise(command: list[str], environment: Mapping[str, str]) -> Ended:
@@ -71,12 +74,14 @@ def supervise(command: list[str], environment: Mapping[str, str]) -> Ended:
     before: set[int | signal.Signals] = signal.pthread_sigmask(signal.SIG_BLOCK, _WANTED)
     try:
         child = _spawn(command, environment, before)
+        # While it is not reaped the pid is its own, and only with this it names one process.
+        start_time = process_start_time(child)
         while True:
             number = _next_signal()
             if number == signal.SIGCHLD:
-                ended = _reap(child)
-                if ended is not None:
-                    return ended
+                outcome = _reap(child)
+                if outcome is not None:
+                    return Ended(child, outcome, start_time)
             else:
                 os.kill(child, number)
     finally:
@@ -99,15 +104,15 @@ def _spawn(
         raise _refused(command[0], error) from error
 
 
-def _reap(child: int) -> Ended | None:
-    """Return how the program ended, if it has.
+def _reap(child: int) -> int | None:
+    """Return the outcome of the program, if it has ended.
 
     As process 1 of a container we inherit orphans; they are let go of on the way.
     """
     while True:
         pid, status = os.waitpid(-1, os.WNOHANG)
         if pid == child:
-            return Ended(pid, os.waitstatus_to_exitcode(status))
+            return os.waitstatus_to_exitcode(status)
         if pid == 0:
             return None
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from otel_ext.journal.liveness import zombie_status
+from otel_ext.journal.liveness import is_this_boot, zombie_status
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from otel_ext.journal.liveness import ProcessIdentity
 
-__all__ = ["Outcome", "outcome_of"]
+__all__ = ["Outcome", "PidAndStart", "outcome_in", "outcome_of"]
+
+PidAndStart: TypeAlias = tuple[int, int]
+"""What names one process of this boot: its pid, and its start time in clock ticks."""
 
 
 class Outcome(NamedTuple):
@@ -49,3 +54,17 @@ def outcome_of(identity: ProcessIdentity) -> Outcome:
     """Return how a process ended whose parent has not asked yet; nothing where it has."""
     status = zombie_status(identity)
     return Outcome() if status is None else Outcome.from_wait_status(status)
+
+
+def outcome_in(
+    outcomes: Mapping[PidAndStart, Outcome], identity: ProcessIdentity
+) -> Outcome | None:
+    """Return how the process ended by what its parent was told; None if nothing was.
+
+    Args:
+        outcomes: How processes of this boot ended.
+        identity: Which process. Others of the folder had the same pid before.
+    """
+    if identity.boot_id and not is_this_boot(identity.boot_id):
+        return None
+    return outcomes.get((identity.pid, identity.start_time))

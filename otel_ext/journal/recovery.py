@@ -16,7 +16,8 @@ from time import time_ns
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.errors import JournalError
-from otel_ext.journal.death import Outcome, outcome_of
+from otel_ext.journal.death import Outcome, PidAndStart, outcome_in, outcome_of
+from otel_ext.journal.endings import closing, end_of
 from otel_ext.journal.files import ends_closed, list_segments, open_folder, parse_segment_name
 from otel_ext.journal.folder import IncarnationReader, SkippedLog, base_id, read_incarnations
 from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX
@@ -25,7 +26,7 @@ from otel_ext.journal.locking import LOCK_SUFFIX, IncarnationLock
 from otel_ext.journal.reader import Line, scan
 from otel_ext.journal.segment import SegmentWriter, Target
 from otel_ext.record.codec import encode_compat_line, encode_line
-from otel_ext.record.model import Process, Record, Status
+from otel_ext.record.model import Process
 from otel_ext.record.timestamps import format_ns
 from otel_ext.runtime.guard import report_problem
 
@@ -98,7 +99,11 @@ class _Work:
     """One recovery of a folder."""
 
     def __init__(
-        self, folder: Path, grace_seconds: float, outcomes: Mapping[int, Outcome], now_ns: int
+        self,
+        folder: Path,
+        grace_seconds: float,
+        outcomes: Mapping[PidAndStart, Outcome],
+        now_ns: int,
     ) -> None:
         self.folder = folder
         self.grace_ns = int(grace_seconds * 1e9)
@@ -154,7 +159,7 @@ class _Work:
     def _recover(self, reader: IncarnationReader) -> Recovered:
         process, identity = reader.facts()
         last_seen_ns = reader.last_seen_ns(self.now_ns)
-        outcome = self.outcomes.get(identity.pid) or outcome_of(identity)
+        outcome = outcome_in(self.outcomes, identity) or outcome_of(identity)
         facts: dict[str, object] = {"last_seen": format_ns(last_seen_ns), **outcome.as_extra()}
         waiting = [
             line.data + b"\n"
@@ -162,10 +167,10 @@ class _Work:
             for line in box.lines
             if line.key not in reader.written_keys
         ]
-        records = [_end_of(span.start, reader, last_seen_ns, facts) for span in reader.running()]
+        records = [end_of(span.start, reader, last_seen_ns, facts) for span in reader.running()]
         spans = len(records)
         if spans or not reader.closed:
-            records.extend(_closing(process, reader, last_seen_ns, facts))
+            records.extend(closing(process, reader, last_seen_ns, facts))
         encode = encode_compat_line if reader.is_compat else encode_line
         lines = [*waiting, *map(encode, records)]
         done = Recovered(process, spans, len(waiting), last_seen_ns, None)
@@ -238,48 +243,6 @@ def _modified_ns(reader: IncarnationReader) -> int:
     return newest
 
 
-def _next_seq(reader: IncarnationReader, process: str) -> int:
-    seq = reader.last_seqs.get(process, 0) + 1
-    reader.last_seqs[process] = seq
-    return seq
-
-
-def _end_of(
-    start: Record, reader: IncarnationReader, last_seen_ns: int, facts: Mapping[str, object]
-) -> Record:
-    """Return the end record of a span that a dead process left open."""
-    return start._replace(
-        phase="end",
-        time_ns=max(last_seen_ns, start.time_ns),
-        seq=_next_seq(reader, start.process.id),
-        start_ns=start.time_ns,
-        status=Status("unset"),
-        # A process that had no time to say it of all of them ended in order all the same.
-        abandoned="shutdown" if reader.left_open else "process-died",
-        extra=facts,
-    )
-
-
-def _closing(
-    process: Process,
-    reader: IncarnationReader,
-    last_seen_ns: int,
-    facts: Mapping[str, object],
-) -> Iterator[Record]:
-    """Yield the end of the process, once for each id it went by."""
-    for name in dict.fromkeys((process.id, *reader.last_seqs)):
-        if base_id(name) == process.id:
-            yield Record(
-                kind="process",
-                phase=None,
-                name="process.end",
-                time_ns=last_seen_ns,
-                seq=_next_seq(reader, name),
-                process=Process(name),
-                extra=facts,
-            )
-
-
 def _candidates(folder: Path, *, thorough: bool) -> list[str]:
     """Return the ids of incarnations that may need recovery."""
     found: dict[str, None] = {}
@@ -318,7 +281,7 @@ def recover_each(
     folder: Path,
     *,
     grace_seconds: float = _GRACE_SECONDS,
-    outcomes: Mapping[int, Outcome] | None = None,
+    outcomes: Mapping[PidAndStart, Outcome] | None = None,
     now_ns: int | None = None,
     thorough: bool = False,
 ) -> Iterator[RecoveryReport]:
@@ -362,7 +325,7 @@ def recover(
     folder: Path,
     *,
     grace_seconds: float = _GRACE_SECONDS,
-    outcomes: Mapping[int, Outcome] | None = None,
+    outcomes: Mapping[PidAndStart, Outcome] | None = None,
     now_ns: int | None = None,
 ) -> RecoveryReport:
     """End what processes that died left open in a folder of records.
@@ -374,7 +337,8 @@ def recover(
         folder: The folder of records.
         grace_seconds: For how long a process must have been silent of which
             cannot be asked whether it lives (another host or container).
-        outcomes: How processes ended, by pid, where the caller knows it.
+        outcomes: How processes of this boot ended, where the caller knows it, by pid
+            and start time (clock ticks since boot): a pid alone is used again.
         now_ns: The time, nanoseconds since the epoch; None for the clock's.
 
     Raises:

@@ -46,6 +46,11 @@ class Dead(NamedTuple):
     id: str
     pid: int
 
+    @property
+    def named(self) -> tuple[int, int]:
+        """Its pid and start time: what an outcome is told by."""
+        return self.pid, int(self.id.split("-")[2])
+
 
 def die(folder: Path, mode: str = "mapped", count: int = 3, name: str = "") -> Dead:
     """Run a program that leaves `count` + 1 spans open in `folder` and is killed."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_ext.errors import JournalError
-from otel_ext.journal.death import Outcome
+from otel_ext.journal.death import Outcome, outcome_in
 from otel_ext.journal.folder import read_folder
 from otel_ext.journal.layout import BOX_FOLDER
 from otel_ext.journal.liveness import own_identity
@@ -93,15 +93,33 @@ def test_what_recovery_writes_keeps_the_format(tmp_path: Path) -> None:
 def test_the_signal_is_told_where_it_is_known(tmp_path: Path) -> None:
     """Whoever waited for the process can say how it ended."""
     dead = die(tmp_path)
-    recover(tmp_path, outcomes={dead.pid: Outcome.from_wait_status(9)})
+    recover(tmp_path, outcomes={dead.named: Outcome.from_wait_status(9)})
     assert {end.extra["signal"] for end in ends_in(tmp_path)} == {"SIGKILL"}
 
 
 def test_an_exit_status_is_told_where_it_is_known(tmp_path: Path) -> None:
     """The same for a process that exited."""
     dead = die(tmp_path)
-    recover(tmp_path, outcomes={dead.pid: Outcome.from_wait_status(3 << 8)})
+    recover(tmp_path, outcomes={dead.named: Outcome.from_wait_status(3 << 8)})
     assert {end.extra["exit_status"] for end in ends_in(tmp_path)} == {3}
+
+
+def test_the_outcome_of_another_process_with_the_same_pid_is_not_told(tmp_path: Path) -> None:
+    """A folder holds processes of many days, and pids come again."""
+    dead = die(tmp_path)
+    pid, start_time = dead.named
+    recover(tmp_path, outcomes={(pid, start_time + 1): Outcome.from_wait_status(11)})
+    ends = ends_in(tmp_path)
+    assert len(ends) == 4
+    assert not any("signal" in end.extra for end in ends)
+
+
+def test_the_outcome_of_a_process_of_this_boot_is_not_told_of_an_older_one() -> None:
+    """Start times are counted from the boot, so they come again, too."""
+    outcomes = {(7, 99): Outcome(signal=11)}
+    here = own_identity()._replace(pid=7, start_time=99)
+    assert outcome_in(outcomes, here) == Outcome(signal=11)
+    assert outcome_in(outcomes, here._replace(boot_id="0" * 36)) is None
 
 
 def test_the_living_are_left_alone(tmp_path: Path) -> None:
