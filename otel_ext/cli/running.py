@@ -17,7 +17,7 @@ from otel_ext.cli.running_process import (
 )
 from otel_ext.cli.running_signs import Moment, condition_of, worker_silence
 from otel_ext.journal.files import parse_segment_name
-from otel_ext.journal.folder import base_id
+from otel_ext.journal.incarnations import base_id
 from otel_ext.journal.liveness import ProcessIdentity, identity_from_id
 from otel_ext.record.model import EMPTY
 
@@ -142,9 +142,10 @@ class Collector:
         if not self._elsewhere and is_elsewhere(identity):
             return None
         now = Moment.now()
+        # What a record says counts last: the clock may have been set back since.
         told_ns = [record.time_ns for record in (start, heartbeat) if record is not None]
         signs = signs_in(mine, now.wall_ns)._replace(
-            seen_ns=max([*told_ns, _modified_ns(reader.path, name)])
+            seen_ns=_modified_ns(reader.path, name) or max(told_ns, default=0)
         )
         return RunningProcess(
             id=name,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from otel_ext.cli.running_scan import key_of
 from otel_ext.cli.running_signs import Signs
 from otel_ext.errors import RecordError
-from otel_ext.journal.folder import base_id
+from otel_ext.journal.incarnations import base_id
 from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX
 from otel_ext.journal.liveness import ProcessIdentity
 from otel_ext.journal.reader import Box, Line, read_box

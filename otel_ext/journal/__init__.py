@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from otel_ext.journal.blackbox import BlackBox
-    from otel_ext.journal.folder import FolderState, IncarnationState, RunningSpan, read_folder
+    from otel_ext.journal.folder import FolderState, read_folder
+    from otel_ext.journal.incarnations import IncarnationState, RunningSpan
     from otel_ext.journal.liveness import Liveness, ProcessIdentity, is_alive, watch
     from otel_ext.journal.opening import JournalSettings
     from otel_ext.journal.reader import Skipped, read_box, read_records, scan
@@ -45,7 +46,7 @@ __all__ = [
 _HOMES = {
     "BlackBox": "blackbox",
     "FolderState": "folder",
-    "IncarnationState": "folder",
+    "IncarnationState": "incarnations",
     "Journal": "writer",
     "JournalSettings": "opening",
     "JournalState": "writer",
@@ -53,7 +54,7 @@ _HOMES = {
     "Liveness": "liveness",
     "ProcessIdentity": "liveness",
     "RecoveryReport": "recovery",
-    "RunningSpan": "folder",
+    "RunningSpan": "incarnations",
     "Skipped": "reader",
     "is_alive": "liveness",
     "open_writer": "writer",

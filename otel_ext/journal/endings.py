@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_ext.journal.folder import base_id
+from otel_ext.journal.incarnations import base_id
 from otel_ext.record.model import Process, Record, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from otel_ext.journal.folder import IncarnationReader
+    from otel_ext.journal.incarnations import IncarnationReader
 
 __all__ = ["closing", "end_of"]
 

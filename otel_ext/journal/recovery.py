@@ -19,7 +19,8 @@ from otel_ext.errors import JournalError
 from otel_ext.journal.death import Outcome, PidAndStart, outcome_in, outcome_of
 from otel_ext.journal.endings import closing, end_of
 from otel_ext.journal.files import ends_closed, list_segments, open_folder, parse_segment_name
-from otel_ext.journal.folder import IncarnationReader, SkippedLog, base_id, read_incarnations
+from otel_ext.journal.folder import SkippedLog, read_incarnations
+from otel_ext.journal.incarnations import IncarnationReader, base_id, modified_ns
 from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX
 from otel_ext.journal.liveness import identity_from_id, is_alive, is_this_boot, liveness_of
 from otel_ext.journal.locking import LOCK_SUFFIX, IncarnationLock
@@ -149,9 +150,9 @@ class _Work:
             self.living.append(reader.id)
             return True
         # What only looks dead from here must also have been silent for a while.
-        is_proven = _is_proven(identity)
-        silent_ns = self.now_ns - max(reader.last_seen_ns(self.now_ns), _modified_ns(reader))
-        if not is_proven and silent_ns < self.grace_ns:
+        own = [path for path in reader.segments if parse_segment_name(path.name) is not None]
+        silent_ns = self.now_ns - max(reader.last_seen_ns(self.now_ns), modified_ns(own))
+        if not _is_proven(identity) and silent_ns < self.grace_ns:
             self.uncertain.append(reader.id)
             return True
         return False
@@ -230,16 +231,6 @@ def _newest_segment(folder: Path, incarnation: str) -> str:
         name = parse_segment_name(path.name)
         if name is not None and name.incarnation == incarnation:
             newest = path.name
-    return newest
-
-
-def _modified_ns(reader: IncarnationReader) -> int:
-    """Return when the incarnation's own segments were last written to."""
-    newest = 0
-    for path in reader.segments:
-        if parse_segment_name(path.name) is not None:
-            with suppress(OSError):
-                newest = max(newest, path.stat().st_mtime_ns)
     return newest
 
 

@@ -16,7 +16,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.journal.files import ends_closed, parse_segment_name, segment_file
-from otel_ext.journal.folder import base_id
+from otel_ext.journal.incarnations import base_id
 from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX
 from otel_ext.journal.liveness import identity_from_id, is_alive
 from otel_ext.journal.locking import LOCK_SUFFIX

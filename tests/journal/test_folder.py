@@ -6,7 +6,8 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from otel_ext.journal.folder import base_id, read_folder
+from otel_ext.journal.folder import read_folder
+from otel_ext.journal.incarnations import base_id
 from otel_ext.journal.writer import Journal
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process, Record
@@ -126,8 +127,30 @@ def test_providers_of_one_process_are_one_incarnation(tmp_path: Path) -> None:
 
 def test_times_in_the_future_are_no_sign_of_life(tmp_path: Path) -> None:
     """A user's own clock cannot date a process's death after now."""
-    (tmp_path / f"{DEAD}.jsonl").write_bytes(encode_line(start(1, DEAD)))
+    path = tmp_path / f"{DEAD}.jsonl"
+    path.write_bytes(encode_line(start(1, DEAD)))
+    os.utime(path, ns=(2 * BASE_NS, 2 * BASE_NS))
     [state] = read_folder(tmp_path, now_ns=BASE_NS).incarnations
+    assert state.last_seen_ns == BASE_NS
+
+
+def test_a_time_behind_the_last_write_is_no_sign_of_life(tmp_path: Path) -> None:
+    """A span that its program dated to tomorrow does not move the death there."""
+    path = tmp_path / f"{DEAD}.jsonl"
+    path.write_bytes(encode_line(start(1, DEAD)))
+    died_ns = BASE_NS - 3_600 * 10**9
+    os.utime(path, ns=(died_ns, died_ns))
+    [state] = read_folder(tmp_path, now_ns=2 * BASE_NS).incarnations
+    assert state.last_seen_ns == died_ns
+
+
+def test_the_last_record_counts_and_not_the_latest_time(tmp_path: Path) -> None:
+    """A clock that was set back, or a span with a time of its own, is not believed."""
+    ahead = start(1, DEAD)._replace(time_ns=BASE_NS + 3_600 * 10**9)
+    path = tmp_path / f"{DEAD}.jsonl"
+    path.write_bytes(encode_line(ahead) + encode_line(start(2, DEAD)._replace(time_ns=BASE_NS)))
+    os.utime(path, ns=(2 * BASE_NS, 2 * BASE_NS))
+    [state] = read_folder(tmp_path, now_ns=2 * BASE_NS).incarnations
     assert state.last_seen_ns == BASE_NS
 
 

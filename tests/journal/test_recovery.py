@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 import subprocess
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -267,3 +268,24 @@ def test_a_missing_folder_is_a_clear_error(tmp_path: Path) -> None:
     """The error names the folder."""
     with pytest.raises(JournalError, match="gone"):
         recover(tmp_path / "gone")
+
+
+def test_ends_are_never_later_than_the_last_sign_of_life(tmp_path: Path) -> None:
+    """Also where the last record is of a span that its program dated to the day after."""
+    text = """
+        import os, signal, sys, time
+        import otel_ext
+        from opentelemetry import trace
+        handle = otel_ext.configure(output=sys.argv[1], console="off")
+        tracer = trace.get_tracer("ahead")
+        kept = tracer.start_span("open")
+        tracer.start_span("ahead").end(end_time=time.time_ns() + 86_400 * 10**9)
+        handle.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    subprocess.run(program(text, tmp_path), timeout=50, check=False)
+    died_before_ns = time.time_ns()
+    recover(tmp_path, now_ns=died_before_ns + 2 * 86_400 * 10**9)
+    [end] = ends_in(tmp_path)
+    assert end.name == "open"
+    assert end.time_ns <= died_before_ns

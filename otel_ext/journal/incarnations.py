@@ -1,0 +1,299 @@
+"""What the records of one incarnation say: who it is, what it does, when it was last alive.
+
+Lines are taken one by one, from segments and boxes in any order that their files
+come in; only what is still of use is kept.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
+
+from otel_ext.errors import RecordError
+from otel_ext.journal.liveness import (
+    Liveness,
+    ProcessIdentity,
+    identity_from_id,
+    identity_of,
+    liveness_of,
+)
+from otel_ext.record.decode import decode_line
+from otel_ext.record.model import EMPTY, Process, Record
+from otel_ext.record.timestamps import parse_timestamp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from otel_ext.journal.reader import Box, Line
+
+__all__ = [
+    "IncarnationReader",
+    "IncarnationState",
+    "RunningSpan",
+    "base_id",
+    "modified_ns",
+]
+
+_COMPAT: Final = b'{"timestamp":'
+# A record waits in the box for less than that, unless the disk hangs.
+_AHEAD_NS: Final = 2_000_000_000
+_SUB_ID: Final = re.compile(r"(.+-[0-9a-f]{8})\.\d+", re.ASCII)
+
+
+class RunningSpan(NamedTuple):
+    """A span that has started and not ended.
+
+    Attributes:
+        start: Its start record; where that is gone, its oldest update.
+        update: The newest update; None if there is none.
+    """
+
+    start: Record
+    update: Record | None
+
+
+class IncarnationState(NamedTuple):
+    """One incarnation of a process, as its records tell it.
+
+    Attributes:
+        process: Its facts.
+        identity: What tells it from other processes.
+        liveness: Whether it lives.
+        running: Its open spans, oldest first. Of a dead one: what it was doing.
+        last_seen_ns: Its last sign of life, nanoseconds since the epoch.
+        stamp_ns: When its worker last stamped the box; 0 without a box. Old while
+            the process lives means that it hangs.
+        heartbeat: Its last heartbeat; None if there was none.
+        closed: Whether its end is recorded.
+        records: How many records were read.
+        files: Segments that were read, then boxes.
+    """
+
+    process: Process
+    identity: ProcessIdentity
+    liveness: Liveness
+    running: tuple[RunningSpan, ...]
+    last_seen_ns: int
+    stamp_ns: int
+    heartbeat: Record | None
+    closed: bool
+    records: int
+    files: tuple[Path, ...]
+
+
+def base_id(process: str) -> str:
+    """Return the incarnation's id that a process id belongs to.
+
+    >>> base_id("b0-7-1-00000000.2"), base_id("b0-7-1-00000000")
+    ('b0-7-1-00000000', 'b0-7-1-00000000')
+    """
+    match = _SUB_ID.fullmatch(process)
+    return process if match is None else match[1]
+
+
+class IncarnationReader:
+    """Takes the lines of one incarnation and keeps what is still of use.
+
+    Memory grows with the open spans, not with the lines.
+    """
+
+    def __init__(self, incarnation: str) -> None:
+        self.id = incarnation
+        self.boxes: list[Box] = []
+        self.segments: list[Path] = []
+        self.starts: dict[tuple[str, str], bytes] = {}
+        self.updates: dict[tuple[str, str], tuple[int, bytes]] = {}
+        self.last_seqs: dict[str, int] = {}
+        self.box_keys: set[tuple[str, int]] = set()
+        self.written_keys: set[tuple[str, int]] = set()
+        self.closed = False
+        self.left_open = 0
+        self.records = 0
+        self._ended: set[tuple[str, str]] = set()
+        self._process_start = b""
+        self._heartbeat = b""
+        self._last_text = ""
+        self._last_seq = -1
+
+    def add_box(self, box: Box) -> None:
+        """Take a box; its lines count after those of all segments."""
+        self.boxes.append(box)
+        self.box_keys.update(line.key for line in box.lines)
+
+    def add_line(self, line: Line, path: Path) -> None:
+        """Take one line of a segment."""
+        if path not in self.segments:
+            self.segments.append(path)
+        if self.box_keys and line.key in self.box_keys:
+            self.written_keys.add(line.key)
+        self._apply(line)
+
+    def add_box_lines(self) -> None:
+        """Take the lines of the boxes; to be called behind the last segment."""
+        for box in self.boxes:
+            for line in box.lines:
+                if line.key not in self.written_keys:
+                    self._apply(line)
+
+    def _apply(self, line: Line) -> None:
+        self.records += 1
+        meta = line.meta
+        process, seq = line.key
+        if seq > self.last_seqs.get(process, -1):
+            self.last_seqs[process] = seq
+        text = meta.get("timestamp")
+        # Not the latest one: a span may be given any time, and a clock may be set back.
+        if isinstance(text, str) and seq >= self._last_seq:
+            self._last_seq, self._last_text = seq, text
+        if meta.get("kind") == "span":
+            self._apply_span(line, meta, seq)
+        elif meta.get("kind") == "process":
+            self._apply_process(line, meta)
+
+    def _apply_span(self, line: Line, meta: Mapping[str, object], seq: int) -> None:
+        key = (str(meta.get("trace_id")), str(meta.get("span_id")))
+        phase = meta.get("phase")
+        if phase == "end":
+            self.updates.pop(key, None)
+            # A start may follow the end of a span that its owner left behind.
+            if self.starts.pop(key, None) is None or "abandoned" in meta:
+                self._ended.add(key)
+        elif key in self._ended:
+            return
+        elif phase == "update" and seq >= self.updates.get(key, (0, b""))[0]:
+            self.updates[key] = (seq, line.data)
+        elif phase == "start":
+            self.closed = False
+            self.starts.setdefault(key, line.data)
+
+    def _apply_process(self, line: Line, meta: Mapping[str, object]) -> None:
+        event = meta.get("event")
+        if event == "process.start":
+            self._process_start = self._process_start or line.data
+        elif event == "process.heartbeat":
+            self._heartbeat = line.data
+        elif event == "process.end":
+            # An end that tells of spans that are still open closes nothing.
+            self.left_open = _number(meta.get("open_spans"))
+            self.closed = not self.left_open
+
+    def running(self) -> tuple[RunningSpan, ...]:
+        """Return the open spans, oldest first."""
+        found: list[RunningSpan] = []
+        for key in (*self.starts, *(key for key in self.updates if key not in self.starts)):
+            update = _decode(self.updates[key][1]) if key in self.updates else None
+            start = _decode(self.starts.get(key, b"")) or update
+            if start is not None:
+                found.append(RunningSpan(start, update))
+        return tuple(sorted(found, key=lambda span: span.start.time_ns))
+
+    @property
+    def stamp_ns(self) -> int:
+        """When the worker last stamped a box; when the box was made, before it ever did."""
+        return max(
+            (
+                max(box.state.stamp_ns, box.facts.created_ns)
+                for box in self.boxes
+                if box.facts is not None and box.state is not None
+            ),
+            default=0,
+        )
+
+    def last_seen_ns(self, now_ns: int) -> int:
+        """Return the last sign of life; never in the future.
+
+        It is the time of the last record, unless that lies clearly behind the moment at
+        which the worker was last at work, or the file was last written to.
+        """
+        try:
+            last = parse_timestamp(self._last_text) if self._last_text else 0
+        except RecordError:
+            last = 0
+        stamp_ns = self.stamp_ns
+        latest = max(stamp_ns, modified_ns(self.segments))
+        if latest and last > latest + _AHEAD_NS:
+            last = latest
+        return min(max(last, stamp_ns), now_ns)
+
+    @property
+    def is_compat(self) -> bool:
+        """Whether the lines have the timestamp at the top level too."""
+        return self._process_start.startswith(_COMPAT)
+
+    def facts(self) -> tuple[Process, ProcessIdentity]:
+        """Return the process and its identity, from what says most about it."""
+        start = _decode(self._process_start)
+        extra = EMPTY if start is None else start.extra
+        process = _process_from(self.id, extra)
+        for box in self.boxes:
+            if (facts := box.facts) is not None:
+                identity = ProcessIdentity(
+                    facts.pid, facts.start_time, facts.boot_id, facts.host, facts.pid_namespace
+                )
+                if not process.pid:
+                    process = Process(
+                        self.id,
+                        facts.pid,
+                        facts.start_time,
+                        facts.boot_id,
+                        facts.host,
+                        pid_namespace=facts.pid_namespace,
+                    )
+                return process, identity
+        if process.pid:
+            return process, identity_of(process)
+        identity = identity_from_id(self.id) or ProcessIdentity(0)
+        process = Process(self.id, identity.pid, identity.start_time, identity.boot_id)
+        return process, identity
+
+    def state(self, now_ns: int) -> IncarnationState:
+        """Return what the lines say."""
+        process, identity = self.facts()
+        return IncarnationState(
+            process=process,
+            identity=identity,
+            liveness=liveness_of(identity),
+            running=self.running(),
+            last_seen_ns=self.last_seen_ns(now_ns),
+            stamp_ns=self.stamp_ns,
+            heartbeat=_decode(self._heartbeat),
+            closed=self.closed,
+            records=self.records,
+            files=(*self.segments, *(box.path for box in self.boxes)),
+        )
+
+
+def modified_ns(paths: Iterable[Path]) -> int:
+    """Return when one of the files was last written to; 0 if none can be asked."""
+    newest = 0
+    for path in paths:
+        with suppress(OSError):
+            newest = max(newest, path.stat().st_mtime_ns)
+    return newest
+
+
+def _decode(data: bytes) -> Record | None:
+    try:
+        return decode_line(data) if data else None
+    except RecordError:
+        return None
+
+
+def _number(value: object) -> int:
+    return value if type(value) is int and 0 <= value < 2**63 else 0
+
+
+def _process_from(incarnation: str, extra: Mapping[str, object]) -> Process:
+    argv, resource = extra.get("argv"), extra.get("resource")
+    return Process(
+        incarnation,
+        pid=_number(extra.get("pid")),
+        start_time=_number(extra.get("start_time")),
+        boot_id=str(extra.get("boot_id") or ""),
+        host=str(extra.get("host") or ""),
+        argv=tuple(map(str, cast("list[object]", argv))) if isinstance(argv, list) else (),
+        resource=cast("dict[str, object]", resource) if isinstance(resource, dict) else EMPTY,
+        pid_namespace=_number(extra.get("pid_namespace")),
+    )
