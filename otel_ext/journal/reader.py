@@ -13,8 +13,6 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, cast
 
-import orjson
-
 from otel_ext.errors import RecordError
 from otel_ext.journal.layout import (
     HEADER_SIZE,
@@ -24,8 +22,8 @@ from otel_ext.journal.layout import (
     unpack_facts,
     unpack_state,
 )
+from otel_ext.journal.salvage import BEGINNING, load, meta_of, salvage
 from otel_ext.record.decode import decode_line
-from otel_ext.record.model import META_KEY
 from otel_ext.record.values import MAX_LINE_BYTES
 
 if TYPE_CHECKING:
@@ -49,12 +47,8 @@ Reason = Literal["torn", "nul", "garbage", "too long", "not a record", "unreadab
 
 _BLOCK: Final = 256 * 1024
 _BLANK: Final = bytes(_BLOCK)
-# Where a line may begin in the midst of damage: our metadata comes first, or
-# second behind the timestamp of compat mode.
-_BEGINNING: Final = re.compile(rb'\{(?:"timestamp":"[^"]{0,40}",)?"__tracer_meta__":\{')
 _LONGEST_BEGINNING: Final = 128
 _NULS: Final = re.compile(rb"\0{8,}")
-_ENDS_TRIED: Final = 8
 
 
 class Line(NamedTuple):
@@ -201,7 +195,7 @@ def _cut(rest: bytes) -> int:
     if not rest.strip(b"\0"):
         return len(rest)
     last = 0
-    for match in _BEGINNING.finditer(rest):
+    for match in BEGINNING.finditer(rest):
         last = match.start()
     return last or len(rest) - _LONGEST_BEGINNING
 
@@ -210,9 +204,9 @@ def _examine(data: bytes, offset: int, *, ended: bool) -> Iterator[Line | Skippe
     """Yield what the bytes between two newlines hold."""
     if not data:
         return
-    loaded = _load(data)
+    loaded = load(data)
     if isinstance(loaded, dict):
-        meta = _meta(cast("dict[str, object]", loaded))
+        meta = meta_of(cast("dict[str, object]", loaded))
         yield (
             Skipped(offset, len(data), "not a record") if meta is None else Line(offset, data, meta)
         )
@@ -222,61 +216,16 @@ def _examine(data: bytes, offset: int, *, ended: bool) -> Iterator[Line | Skippe
         yield from _salvage(data, offset, ended=ended)
 
 
-def _load(data: bytes) -> object:
-    try:
-        return orjson.loads(data)
-    except orjson.JSONDecodeError:
-        return None
-
-
-def _meta(loaded: Mapping[str, object]) -> Mapping[str, object] | None:
-    meta = loaded.get(META_KEY)
-    if not isinstance(meta, dict):
-        return None
-    fields = cast("dict[str, object]", meta)
-    process, seq = fields.get("process"), fields.get("seq")
-    is_record = (
-        isinstance(process, str) and type(seq) is int and isinstance(fields.get("kind"), str)
-    )
-    return fields if is_record else None
-
-
 def _salvage(data: bytes, offset: int, *, ended: bool) -> Iterator[Line | Skipped]:
     """Yield the whole records in damaged bytes, and what lies between them."""
     done = 0
-    for match in _BEGINNING.finditer(data):
-        if match.start() < done:
-            continue
-        found = _record_at(data, match.start())
-        if found is None:
-            continue
-        if match.start() > done:
-            yield from _name(data[done : match.start()], offset + done, ended=True)
-        length, meta = found
-        done = match.start() + length
-        yield Line(offset + match.start(), data[match.start() : done], meta)
+    for start, end, meta in salvage(data):
+        if start > done:
+            yield from _name(data[done:start], offset + done, ended=True)
+        done = end
+        yield Line(offset + start, data[start:end], meta)
     if done < len(data):
         yield from _name(data[done:], offset + done, ended=ended)
-
-
-def _record_at(data: bytes, start: int) -> tuple[int, Mapping[str, object]] | None:
-    """Return length and metadata of the whole record that begins at `start`, if one does."""
-    following = _BEGINNING.search(data, start + 1)
-    limits = [len(data)] if following is None else [following.start(), len(data)]
-    for limit in limits:
-        # Damage behind a record: it ends at some closing bracket before that.
-        end = data.find(b"\0", start, limit)
-        end = limit if end < 0 else end
-        for _ in range(_ENDS_TRIED):
-            end = data.rfind(b"}", start, end) + 1
-            if end <= start:
-                break
-            loaded = _load(data[start:end])
-            if isinstance(loaded, dict):
-                meta = _meta(cast("dict[str, object]", loaded))
-                return None if meta is None else (end - start, meta)
-            end -= 1
-    return None
 
 
 def _name(data: bytes, offset: int, *, ended: bool) -> Iterator[Skipped]:
@@ -297,7 +246,7 @@ def _name_one(data: bytes, offset: int, *, ended: bool) -> Skipped:
         reason = "nul"
     elif len(data) > MAX_LINE_BYTES:
         reason = "too long"
-    elif not ended or _BEGINNING.match(data):
+    elif not ended or BEGINNING.match(data):
         reason = "torn"
     return Skipped(offset, len(data), reason)
 

@@ -9,7 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from otel_ext.journal import salvage
 from otel_ext.journal.reader import Line, Skipped, read_box, scan
+from otel_ext.record.codec import encode_line
+from otel_ext.record.model import Process, Record
 from tests.journal.making import line, make_box
 
 if TYPE_CHECKING:
@@ -118,3 +121,35 @@ def test_a_damaged_box(tmp_path: Path, at: int, garbage: bytes) -> None:
         if stop < at or begin >= at + len(garbage):
             assert one[:-1] in whole, f"line {number} is lost"
     box.path.unlink()
+
+
+@pytest.mark.parametrize("behind", [b"", b"}" * 36, b'"}}', b"\0" * 20])
+def test_damage_made_of_beginnings_costs_no_more_than_its_length(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, behind: bytes
+) -> None:
+    """What is looked at is some times the length of the file, not the square of it."""
+    looked_at: list[int] = []
+
+    def load(data: bytes) -> object:
+        looked_at.append(len(data))
+        return real(data)
+
+    real = salvage.load
+    monkeypatch.setattr(salvage, "load", load)
+    content = b'{"__tracer_meta__":{' * 25_000 + behind + b"\n"
+    path = tmp_path / "damaged.jsonl"
+    path.write_bytes(content + line(1))
+    found = [item for item in scan(path) if isinstance(item, Line)]
+    assert [one.key[1] for one in found] == [1]
+    assert sum(looked_at) < 50 * len(content)
+
+
+def test_a_record_that_holds_beginnings_is_found_behind_damage(tmp_path: Path) -> None:
+    """A user may log our own lines; what is whole is kept whole."""
+    inner = '{"__tracer_meta__":{' * 40
+    record = Record(
+        "event", None, "odd", 1, 7, Process("p"), attributes={"line": inner, "n": {"a": inner}}
+    )
+    path = tmp_path / "damaged.jsonl"
+    path.write_bytes(b'{"torn' + encode_line(record))
+    assert [one.key[1] for one in scan(path) if isinstance(one, Line)] == [7]

@@ -1,0 +1,110 @@
+"""Finding whole records amid damage, in time that grows with its length and no faster."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
+
+import orjson
+
+from otel_ext.record.model import META_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["BEGINNING", "Salvaged", "load", "meta_of", "salvage"]
+
+# Where a line may begin in the midst of damage: our metadata comes first, or
+# second behind the timestamp of compat mode.
+BEGINNING: Final = re.compile(rb'\{(?:"timestamp":"[^"]{0,40}",)?"__tracer_meta__":\{')
+_ENDS_TRIED: Final = 8
+# How many times the length of a damaged line may be looked at for records that hold another
+# beginning; each look tries several ends.
+_FAR_TIMES: Final = 4
+
+
+class Salvaged(NamedTuple):
+    """A whole record amid damage: from where to where, and its metadata."""
+
+    start: int
+    end: int
+    meta: Mapping[str, object]
+
+
+def load(data: bytes) -> object:
+    """Return what the JSON of `data` says; None also where it is none."""
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def meta_of(loaded: Mapping[str, object]) -> Mapping[str, object] | None:
+    """Return the metadata of a line that is a record; None for any other."""
+    meta = loaded.get(META_KEY)
+    if not isinstance(meta, dict):
+        return None
+    fields = cast("dict[str, object]", meta)
+    process, seq = fields.get("process"), fields.get("seq")
+    is_record = (
+        isinstance(process, str) and type(seq) is int and isinstance(fields.get("kind"), str)
+    )
+    return fields if is_record else None
+
+
+def salvage(data: bytes) -> Iterator[Salvaged]:
+    """Yield the whole records in damaged bytes.
+
+    >>> record = b'{"__tracer_meta__":{"process":"p","seq":1,"kind":"log"}}'
+    >>> [(found.start, found.end) for found in salvage(b'torn{"' + record + b"}\\0")]
+    [(6, 62)]
+    """
+    done = 0
+    budget = _Budget(len(data) * _FAR_TIMES)
+    for match in BEGINNING.finditer(data):
+        if match.start() < done:
+            continue
+        found = _record_at(data, match.start(), budget)
+        if found is not None:
+            done = found.end
+            yield found
+
+
+class _Budget:
+    """How many bytes may still be looked at beyond the next beginning of a record.
+
+    Else damage that is made of nothing but beginnings costs the square of its length.
+    """
+
+    def __init__(self, left: int) -> None:
+        self._left = left
+
+    def take(self, size: int) -> bool:
+        """Use some of it up, if so much is there; whether it was."""
+        if size > self._left:
+            return False
+        self._left -= size
+        return True
+
+
+def _record_at(data: bytes, start: int, budget: _Budget) -> Salvaged | None:
+    """Return the whole record that begins at `start`, if one does."""
+    following = BEGINNING.search(data, start + 1)
+    limits = [len(data)] if following is None else [following.start(), len(data)]
+    for number, limit in enumerate(limits):
+        # Up to the next beginning it is never far; a value may hold one, too.
+        if number and not budget.take(limit - start):
+            return None
+        # Damage behind a record: it ends at some closing bracket before that.
+        end = data.find(b"\0", start, limit)
+        end = limit if end < 0 else end
+        for _ in range(_ENDS_TRIED):
+            end = data.rfind(b"}", start, end) + 1
+            if end <= start:
+                break
+            loaded = load(data[start:end])
+            if isinstance(loaded, dict):
+                meta = meta_of(cast("dict[str, object]", loaded))
+                return None if meta is None else Salvaged(start, end, meta)
+            end -= 1
+    return None
