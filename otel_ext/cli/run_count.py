@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 import orjson
 
 from otel_ext.cli.running_box import is_drained
-from otel_ext.journal.folder import base_id
+from otel_ext.journal.incarnations import base_id
 from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX
 from otel_ext.journal.liveness import ProcessIdentity, is_alive
 from otel_ext.journal.reader import read_box

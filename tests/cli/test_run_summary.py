@@ -16,10 +16,9 @@ from otel_ext.cli.run_count import count_records
 from otel_ext.cli.run_summary import RunSummary
 from otel_ext.journal.blackbox import BlackBox
 from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX, BoxFacts
-from otel_ext.journal.liveness import pid_namespace
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process, Record, Status
-from otel_ext.runtime.incarnation import boot_id
+from otel_ext.runtime.incarnation import boot_id, pid_namespace
 from otel_ext.runtime.process_records import process_end_record
 
 if TYPE_CHECKING:
