@@ -1,4 +1,4 @@
-"""Spans that start and end where locks may be held: finalizers, signal handlers, log handlers."""
+"""The worker and the owners of spans where gevent has patched everything."""
 
 from __future__ import annotations
 
@@ -27,25 +27,6 @@ def run(program: Path, *arguments: str) -> dict[str, object]:
     assert done.returncode == 0, done.stderr
     told: dict[str, object] = json.loads(done.stdout)
     return told
-
-
-@pytest.mark.slow
-def test_finalizers_signal_handlers_and_log_handlers_use_spans_at_once() -> None:
-    """All of them together, beside busy threads, never hang, and every span is accounted for."""
-    told = run(PROGRAMS / "everywhere.py", "3")
-    assert told["hung"] is False
-    assert told["started"] == told["ended"]
-    assert told["open"] == 0
-    assert int(str(told["signals"])) > 10
-    assert int(str(told["finalizers"])) > 10
-    assert int(str(told["logs"])) > 10
-
-
-@pytest.mark.slow
-def test_a_hundred_forks_under_load() -> None:
-    """Children forked beside busy threads start, work and end; the long form is `make chaos`."""
-    told = run(ROOT / "tests" / "chaos" / "fork_loop.py", "100")
-    assert told == {"forks": 100, "failed": 0, "hung": 0}
 
 
 def test_under_gevent_the_worker_is_a_thread_and_greenlets_are_owners() -> None:
