@@ -93,9 +93,11 @@ static int put_float(Buffer *buffer, double value)
     return result;
 }
 
-static int put_plain_value(Buffer *buffer, PyObject *value, int depth);
+static int put_plain_value(Buffer *buffer, PyObject *value, Py_ssize_t end, int depth);
 
-static int put_plain_sequence(Buffer *buffer, PyObject *sequence, int depth)
+/* Lists may share what they hold, and be larger than any memory when written out: what goes
+ * beyond `end` is not plain, and is found out in between. */
+static int put_plain_sequence(Buffer *buffer, PyObject *sequence, Py_ssize_t end, int depth)
 {
     Py_ssize_t size = PySequence_Fast_GET_SIZE(sequence);
     if (depth > 4 || size > MAX_PLAIN_TEXT)
@@ -105,14 +107,16 @@ static int put_plain_sequence(Buffer *buffer, PyObject *sequence, int depth)
     for (Py_ssize_t i = 0; i < size; i++) {
         if (i && PUT(buffer, ",") < 0)
             return -1;
-        int result = put_plain_value(buffer, PySequence_Fast_GET_ITEM(sequence, i), depth + 1);
+        int result = put_plain_value(buffer, PySequence_Fast_GET_ITEM(sequence, i), end, depth + 1);
         if (result != 1)
             return result;
+        if (buffer->size > end)
+            return 0;
     }
     return PUT(buffer, "]") < 0 ? -1 : 1;
 }
 
-static int put_plain_value(Buffer *buffer, PyObject *value, int depth)
+static int put_plain_value(Buffer *buffer, PyObject *value, Py_ssize_t end, int depth)
 {
     if (PyUnicode_CheckExact(value))
         return is_plain_text(value) ? put_quoted(buffer, value) : 0;
@@ -132,7 +136,7 @@ static int put_plain_value(Buffer *buffer, PyObject *value, int depth)
     if (PyFloat_CheckExact(value))
         return put_float(buffer, PyFloat_AS_DOUBLE(value));
     if (PyTuple_CheckExact(value) || PyList_CheckExact(value))
-        return put_plain_sequence(buffer, value, depth);
+        return put_plain_sequence(buffer, value, end, depth);
     return 0;
 }
 
@@ -147,7 +151,7 @@ int put_plain_object(Buffer *buffer, PyObject *mapping)
 {
     if (!PyDict_CheckExact(mapping))
         return 0;
-    Py_ssize_t begin = buffer->size, position = 0;
+    Py_ssize_t begin = buffer->size, end = begin + MAX_PLAIN_OBJECT, position = 0;
     PyObject *key, *value;
     char separator = '{';
     while (PyDict_Next(mapping, &position, &key, &value)) {
@@ -155,10 +159,10 @@ int put_plain_object(Buffer *buffer, PyObject *mapping)
             goto not_plain;
         if (put(buffer, &separator, 1) < 0 || put_quoted(buffer, key) < 0 || PUT(buffer, ":") < 0)
             return -1;
-        int result = put_plain_value(buffer, value, 0);
+        int result = put_plain_value(buffer, value, end, 0);
         if (result < 0)
             return -1;
-        if (result == 0 || buffer->size - begin > MAX_PLAIN_OBJECT)
+        if (result == 0 || buffer->size > end)
             goto not_plain;
         separator = ',';
     }

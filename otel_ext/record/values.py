@@ -1,8 +1,9 @@
 """What becomes of values that JSON, or a reader of it, cannot take.
 
 A hostile or odd value must lose only itself, never its record. Most records
-hold none, so the quick way comes first: one call of the encoder, then a look at
-its result. Only where that look finds something is the value walked.
+hold none, so the quick way comes first: a look at the values, then one call of the
+encoder. Only where that look finds something is plain data made of them first, by
+`otel_ext.record.cleaning`.
 
 ========================================  =======================================
 value                                     encoding
@@ -12,9 +13,13 @@ bytes                                     base64 text
 integers beyond 64 bits                   decimal text
 lone surrogates                           U+FFFD in their place
 nesting beyond 64 levels                  ``"<too deep>"``
+a container inside itself                 ``"<circular>"``
 text beyond 65,536 characters             cut, then ``…[+N characters]``
 a list or object beyond 100,000 items     cut, then ``"<left out: N items>"``
+what one record has too much of           cut, or ``"<left out: too many values>"``
 a value too large for the line            ``"<left out: N bytes>"``
+keys the line has no room for             ``"…": "<left out: N keys>"``
+keys that come out the same               ``key``, ``key (2)``, ``key (3)``
 anything whose text cannot be had         ``"<unprintable: TypeName>"``
 the user's key ``__tracer_meta__``        ``user.__tracer_meta__``
 ========================================  =======================================
@@ -22,16 +27,19 @@ the user's key ``__tracer_meta__``        ``user.__tracer_meta__``
 
 from __future__ import annotations
 
-import base64
-import math
 import re
-from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from typing import Final, TypeAlias, cast
+from itertools import islice
+from typing import TYPE_CHECKING, Final, cast
 
 import orjson
 
+from otel_ext.record.budget import WORK, Budget, left_out, size_of, unique
+from otel_ext.record.cleaning import MAX_DEPTH, MAX_TEXT, Cleaner, text_of
 from otel_ext.record.model import META_KEY
+from otel_ext.record.plain import is_plain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = [
     "MAX_DEPTH",
@@ -43,17 +51,11 @@ __all__ = [
     "encode_value",
 ]
 
-MAX_DEPTH: Final = 64
-MAX_TEXT: Final = 65_536
 MAX_LINE_BYTES: Final = 1_048_576
 SHIELDED_META_KEY: Final = f"user.{META_KEY}"
 
-_Container: TypeAlias = "Mapping[object, object] | Sequence[object] | AbstractSet[object]"
-
-_MAX_ITEMS: Final = 100_000
-_NOTE_ROOM: Final = 40
-_INT_MIN: Final = -(2**63)
-_INT_MAX: Final = 2**64 - 1
+_NOTE_ROOM: Final = 64
+_CHUNK: Final = 256
 # Characters that a terminal obeys or that hide text from a reader's eye: DEL and
 # C1 controls, line and paragraph separators, direction marks. JSON would let
 # them stand; they are written as \uXXXX so that a line is safe to print.
@@ -72,12 +74,19 @@ def _make_safe(encoded: bytes) -> bytes:
     return _UNSAFE.sub(_escape, text).encode() if _UNSAFE.search(text) else encoded
 
 
-def encode_object(mapping: Mapping[str, object], budget: int = MAX_LINE_BYTES) -> bytes:
+def _encode(plain: object) -> bytes:
+    return _make_safe(orjson.dumps(plain))
+
+
+def encode_object(
+    mapping: Mapping[str, object], budget: int = MAX_LINE_BYTES, *, notes: bool = True
+) -> bytes:
     r"""Return `mapping` as a JSON object in UTF-8, whatever it holds; never raises.
 
     Args:
         mapping: The user's data, such as span attributes.
         budget: The most bytes the result may have.
+        notes: Whether a key may be added that tells how many keys are left out.
 
     >>> encode_object({"user": "ann", "sizes": (1, 2)})
     b'{"user":"ann","sizes":[1,2]}'
@@ -85,27 +94,24 @@ def encode_object(mapping: Mapping[str, object], budget: int = MAX_LINE_BYTES) -
     b'{"ratio":"NaN","key":"AP8="}'
     """
     try:
-        encoded = orjson.dumps(mapping)
-    except Exception:  # noqa: BLE001 - any value may fail in any way
-        return _encode_carefully(mapping, budget)
-    # orjson writes NaN as null; long lines may hold long texts, many brackets deep nests.
-    if (
-        b"null" in encoded
-        or len(encoded) > MAX_TEXT
-        or META_KEY in mapping
-        or encoded.count(b"[") + encoded.count(b"{") > MAX_DEPTH
-    ):
-        return _encode_carefully(mapping, budget)
-    return _make_safe(encoded)
+        if is_plain(mapping) and META_KEY not in mapping:
+            return _make_safe(orjson.dumps(mapping))
+    except Exception:  # noqa: BLE001, S110 - any value may fail in any way: it goes on below
+        pass
+    return _encode_carefully(mapping, budget, notes=notes)
 
 
-def encode_value(value: object) -> bytes:
+def encode_value(value: object, cleaner: Cleaner | None = None) -> bytes:
     """Return any one value as JSON in UTF-8; never raises.
+
+    Args:
+        value: Anything.
+        cleaner: What pays for it; as much as for a record if left out.
 
     >>> encode_value([1, 10**30])
     b'[1,"1000000000000000000000000000000"]'
     """
-    return _make_safe(orjson.dumps(_clean(value, 1)))
+    return _encode((cleaner or Cleaner(Budget())).value(value))
 
 
 def encode_text(value: str) -> bytes:
@@ -114,120 +120,84 @@ def encode_text(value: str) -> bytes:
     >>> encode_text('say "hi"')
     b'"say \\"hi\\""'
     """
-    try:
-        encoded = orjson.dumps(value)
-    except TypeError:
-        return encode_value(value)
-    return encode_value(value) if len(encoded) > MAX_TEXT else _make_safe(encoded)
+    if type(value) is str and len(value) <= MAX_TEXT:
+        try:
+            return _make_safe(orjson.dumps(value))
+        except TypeError:  # a lone surrogate
+            pass
+    # Not all who name a span look at types.
+    is_text = isinstance(cast("object", value), str)
+    return encode_value(value if is_text else text_of(value))
 
 
-def _encode_carefully(mapping: Mapping[str, object], budget: int) -> bytes:
-    parts: list[bytes] = []
+def _encode_carefully(mapping: Mapping[str, object], budget: int, *, notes: bool) -> bytes:
+    work = WORK if budget > MAX_LINE_BYTES // 2 else WORK // 4
     try:
-        items = list(mapping.items())
+        items = cast("list[tuple[object, object]]", list(islice(mapping.items(), work)))
+        size = size_of(mapping)
     except Exception:  # noqa: BLE001 - a mapping of the user's own may do anything
-        items = [("value", f"<unprintable: {type(mapping).__name__}>")]
-    room = budget - 2
-    for key, value in items:
-        name = encode_text(_shield(mapping) if key == META_KEY else _key(key))
-        encoded = encode_value(value)
-        if len(name) + len(encoded) + 2 > room:
-            encoded = b'"<left out: %d bytes>"' % len(encoded)
-        if len(name) + len(encoded) + 2 > room:
+        items, size = [("value", f"<unprintable: {type(mapping).__name__}>")], 1
+
+    def shield() -> str:
+        """Return the name that the user's `__tracer_meta__` gets: one that is not taken."""
+        taken = {key for key, _ in items if type(key) is str}
+        name = SHIELDED_META_KEY
+        while name in taken:
+            name = f"user.{name}"
+        return name
+
+    fields, cut, lost = Cleaner(Budget(work)).fields(items, size, shield)
+    encoded = _encode(_noted(fields, lost) if notes else fields)
+    if len(encoded) > budget:
+        return _encode_what_fits(fields, cut, lost, budget, notes=notes)
+    return encoded
+
+
+def _noted(fields: dict[str, object], lost: int | None) -> dict[str, object]:
+    """Return `fields` with a note on `lost` keys that were left out; None: an unknown number."""
+    if lost == 0:
+        return fields
+    return {**fields, unique("…", fields, {}): left_out(lost, 0, "keys")}
+
+
+def _encode_what_fits(
+    fields: dict[str, object], cut: set[str], lost: int | None, budget: int, *, notes: bool
+) -> bytes:
+    """Return what there is room for: a value that is too large goes, then the keys at the end."""
+    room = budget - 2 - _NOTE_ROOM
+    parts: list[bytes] = []
+    kept = 0
+    names = list(fields)
+    for start in range(0, len(names), _CHUNK):
+        chunk = {name: fields[name] for name in names[start : start + _CHUNK]}
+        part = _encode(chunk)[1:-1]
+        found = [part] if len(part) < room else _pieces(chunk, cut, room)
+        parts += found
+        room -= sum(map(len, found)) + len(found)
+        kept += len(chunk) if found == [part] else len(found)
+        if kept < start + len(chunk):
             break
-        room -= len(name) + len(encoded) + 2
-        parts.append(name + b":" + encoded)
+    lost = None if lost is None else lost + len(names) - kept
+    if notes and lost != 0:
+        name = unique("…", set(names[:kept]), {})
+        note = _encode({name: left_out(lost, 0, "keys")})[1:-1]
+        if len(note) < room + _NOTE_ROOM:
+            parts.append(note)
     return b"{" + b",".join(parts) + b"}"
 
 
-def _shield(mapping: Mapping[str, object]) -> str:
-    """Return the name that the user's `__tracer_meta__` gets: one that is not taken."""
-    name = SHIELDED_META_KEY
-    while name in mapping:
-        name = f"user.{name}"
-    return name
-
-
-def _key(key: object) -> str:
-    return key if type(key) is str else _text_of(key)
-
-
-def _text_of(value: object) -> str:
-    try:
-        return str.__str__(str(value))
-    except Exception:  # noqa: BLE001 - a user's __str__ may do anything
-        return _unprintable(value)
-
-
-def _unprintable(value: object) -> str:
-    return f"<unprintable: {type(value).__name__}>"
-
-
-def _clean_text(text: str) -> str:
-    if len(text) > MAX_TEXT:
-        # The cut text with its note is within the limit, so cleaning twice is once.
-        kept = MAX_TEXT - _NOTE_ROOM
-        text = f"{text[:kept]}…[+{len(text) - kept} characters]"
-    if text.isascii():
-        return text
-    # A lone surrogate has no UTF-8; each becomes one replacement character.
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-
-
-def _clean_number(value: float) -> object:
-    if isinstance(value, int):
-        number = int(value)
-        return number if _INT_MIN <= number <= _INT_MAX else _clean_text(_digits(number))
-    if math.isfinite(value):
-        return float(value)
-    return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
-
-
-def _digits(number: int) -> str:
-    try:
-        return str(number)
-    except ValueError:  # beyond sys.get_int_max_str_digits()
-        return hex(number)
-
-
-def _clean(value: object, depth: int) -> object:
-    """Return `value` as something every JSON encoder and reader takes."""
-    try:
-        return _clean_unguarded(value, depth)
-    except Exception:  # noqa: BLE001 - includes RecursionError and what users' types raise
-        return _unprintable(value)
-
-
-def _clean_unguarded(value: object, depth: int) -> object:
-    if value is None or isinstance(value, (bool, str, int, float)):
-        return _clean_scalar(value)
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return _clean_text(base64.b64encode(cast("bytes", value)).decode())
-    if isinstance(value, (Mapping, Sequence, AbstractSet)):
-        return _clean_container(cast("_Container", value), depth)
-    try:
-        # Dates, enums, UUIDs, dataclasses: the encoder's own way, cleaned again.
-        return _clean(orjson.loads(orjson.dumps(value)), depth + 1)
-    except (TypeError, ValueError):
-        return _clean_text(_text_of(value))
-
-
-def _clean_scalar(value: bool | str | float | None) -> object:  # noqa: FBT001 - any value
-    if isinstance(value, str):
-        return _clean_text(str.__str__(value))
-    return value if value is None or isinstance(value, bool) else _clean_number(value)
-
-
-def _clean_container(value: _Container, depth: int) -> object:
-    if depth >= MAX_DEPTH:
-        return "<too deep>"
-    items: list[object] = list(value.items()) if isinstance(value, Mapping) else list(value)
-    left_out = len(items) - _MAX_ITEMS
-    if left_out > 0:
-        del items[_MAX_ITEMS - 1 :]
-        note = f"<left out: {left_out + 1} items>"
-        items.append(("…", note) if isinstance(value, Mapping) else note)
-    if isinstance(value, Mapping):
-        pairs = cast("list[tuple[object, object]]", items)
-        return {_clean_text(_key(key)): _clean(item, depth + 1) for key, item in pairs}
-    return [_clean(item, depth + 1) for item in items]
+def _pieces(fields: dict[str, object], cut: set[str], room: int) -> list[bytes]:
+    """Return the fields one by one, up to the first that does not even fit as a note."""
+    found: list[bytes] = []
+    for name, value in fields.items():
+        piece = _encode({name: value})[1:-1]
+        if len(piece) >= room:
+            name_size = len(_encode(name)) + 1
+            note = b'"<left out: %s%d bytes>"'
+            over = b"over " if name in cut else b""
+            piece = piece[:name_size] + note % (over, len(piece) - name_size)
+        if len(piece) >= room:
+            break
+        room -= len(piece) + 1
+        found.append(piece)
+    return found

@@ -76,6 +76,14 @@ class HostileNumber(int):
     __hash__ = bad
 
 
+class Same:
+    """A value that has the text of all others of its kind."""
+
+    def __str__(self) -> str:
+        """Return that text."""
+        return "same"
+
+
 class Colour(enum.Enum):
     """An enumeration."""
 
@@ -88,6 +96,15 @@ class Point:
 
     x: int
     y: float
+
+
+@dataclasses.dataclass(slots=True)
+class Slotted:
+    """A dataclass that keeps its fields in slots, one of them unset, and one to itself."""
+
+    a: int
+    unset: int = dataclasses.field(init=False)
+    _own: int = 7
 
 
 HUGE = 10**5_000
@@ -121,7 +138,7 @@ HUGE = 10**5_000
         (dt.date(2026, 11, 20), "2026-11-20"),
         (uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001"),
         (Colour.RED, "red"),
-        (Point(1, float("nan")), {"x": 1, "y": None}),
+        (Point(1, float("nan")), {"x": 1, "y": "NaN"}),
         (decimal.Decimal("1.10"), "1.10"),
         (Silent(), "<unprintable: Silent>"),
         (Lying(), "<unprintable: Lying>"),
@@ -178,10 +195,10 @@ def test_deep_nesting_ends() -> None:
 
 
 def test_value_that_holds_itself() -> None:
-    """A list that holds itself ends like any deep one."""
+    """A list that holds itself says so at the place; see test_budget.py for all the others."""
     loop: list[object] = [1]
     loop.append(loop)
-    assert encode_object({"loop": loop}).count(b"<too deep>") == 1
+    assert encode_object({"loop": loop}) == b'{"loop":[1,"<circular>"]}'
 
 
 def test_long_list_is_cut_with_a_note() -> None:
@@ -203,10 +220,82 @@ def test_value_too_large_for_the_line_is_left_out() -> None:
 
 
 def test_endless_keys_are_bounded() -> None:
-    """More keys than the line has room for: those that fit are kept."""
+    """More keys than the line has room for: those that fit are kept, the others counted."""
     encoded = encode_object({f"key {number:06d}": "x" * 100 for number in range(50_000)})
     assert len(encoded) <= MAX_LINE_BYTES
-    assert len(json.loads(encoded)) > 1_000
+    found = json.loads(encoded)
+    assert len(found) > 9_000
+    assert list(found)[-1] == "…"
+    assert found["…"] == f"<left out: {50_000 - len(found) + 1} keys>"
+    assert encode_object(found) == encoded
+
+
+def test_note_on_keys_treads_on_no_key_of_the_users() -> None:
+    """A key of the user's that is called like the note stays beside it."""
+    keys: dict[str, object] = {"…": "mine"}
+    keys.update((f"key {number:06d}", "x" * 200) for number in range(20_000))
+    found = json.loads(encode_object(keys))
+    assert found["…"] == "mine"
+    assert found["… (2)"] == f"<left out: {20_001 - len(found) + 1} keys>"
+
+
+def test_large_value_goes_before_its_neighbours() -> None:
+    """Where the line is short, what is too large is left out and small keys behind it stay."""
+    keys: dict[str, object] = {f"k{number}": "x" for number in range(300)}
+    keys |= {"nan": float("nan"), "big": ["x" * 1_000] * 20, "after": 1}
+    found = json.loads(encode_object(keys, 8_192))
+    assert found["big"] == "<left out: 20061 bytes>"
+    assert (found["k299"], found["after"]) == ("x", 1)
+
+
+def test_keys_that_come_out_the_same_are_all_kept() -> None:
+    """Keys that are different in the program and the same as text get a number each."""
+    odd: dict[Any, object] = {1: "a", "1": "b", "1 (2)": "c", b"k": 0}
+    odd |= dict(zip(["a\ud800", "a\udc00", None, "None"], range(1, 5), strict=True))
+    expected = {
+        "1": "a",
+        "1 (2)": "b",
+        "1 (2) (2)": "c",
+        "b'k'": 0,
+        "a\ufffd": 1,
+        "a\ufffd (2)": 2,
+        "None": 3,
+        "None (2)": 4,
+    }
+    assert json.loads(encode_object(odd)) == expected
+    assert json.loads(encode_object({"in": [odd]})) == {"in": [expected]}
+
+
+def test_thousands_of_keys_that_come_out_the_same() -> None:
+    """Their numbers are found without trying all that are taken."""
+    keys = {Same(): number for number in range(5_000)}
+    found = json.loads(encode_object({"v": keys}))["v"]
+    assert list(found.values()) == list(range(5_000))
+    assert list(found)[:2] == ["same", "same (2)"]
+
+
+def test_dataclass_with_awkward_fields_loses_only_those() -> None:
+    """Fields are walked like the entries of a mapping, whatever one of them holds."""
+    held = Point(cast("int", [float("inf"), b"x", 2**70]), cast("float", {"s": "a\ud800"}))
+    assert json.loads(encode_object({"p": held, "n": 1})) == {
+        "p": {"x": ["Infinity", "eA==", str(2**70)], "y": {"s": "a\ufffd"}},
+        "n": 1,
+    }
+    assert json.loads(encode_value(Point(cast("int", Silent()), 2.5))) == {
+        "x": "<unprintable: Silent>",
+        "y": 2.5,
+    }
+
+
+def test_dataclass_with_slots_of_which_one_is_not_set() -> None:
+    """A field that is not set is left out; the process does not die of it."""
+    assert json.loads(encode_object({"v": Slotted(1), "n": [Slotted(2)]})) == {
+        "v": {"a": 1},
+        "n": [{"a": 2}],
+    }
+    full = Slotted(1)
+    full.unset = 2
+    assert json.loads(encode_value(full)) == {"a": 1, "unset": 2}
 
 
 def test_users_key_of_our_name_is_shielded() -> None:
