@@ -8,9 +8,11 @@ through one call of the encoder and is spliced in behind the metadata.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
-from otel_ext.record.model import META_KEY, UNSET_STATUS, Record
+from otel_ext.record.budget import WORK, Budget
+from otel_ext.record.cleaning import Cleaner
+from otel_ext.record.model import META_KEY, UNSET_STATUS, Link, Record, SpanEvent
 from otel_ext.record.speed import load_speed
 from otel_ext.record.timestamps import format_ns
 from otel_ext.record.values import (
@@ -21,13 +23,12 @@ from otel_ext.record.values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from otel_ext.record.model import Link, SpanEvent, Status
+    from otel_ext.record.model import Status
 
 __all__ = ["encode_compat_line", "encode_line", "encode_line_python"]
 
 Encoder: TypeAlias = Callable[[Record], bytes]
+Item = TypeVar("Item", Link, SpanEvent)
 
 _HEAD: Final = f'{{"{META_KEY}":{{'
 _TIMESTAMP: Final = slice(len(_HEAD), len(_HEAD) + len('"timestamp":"2026-01-01T00:00:00.000000Z"'))
@@ -50,7 +51,7 @@ def _name_fragment(name: str) -> str:
     found = _names.get(name)
     if found is None:
         found = encode_text(name).decode()[:-1]
-        if len(name) <= _MAX_NAME:
+        if type(name) is str and len(name) <= _MAX_NAME:
             if len(_names) >= _MAX_NAMES:
                 _names.clear()
             _names[name] = found
@@ -141,7 +142,8 @@ def _other_meta(record: Record) -> str:
 
 
 def _extra_meta(record: Record) -> str:
-    return "," + encode_object(record.extra, _MAX_LIST_BYTES)[1:-1].decode()
+    # Without a note: the format knows the keys that may stand there.
+    return "," + encode_object(record.extra, _MAX_LIST_BYTES, notes=False)[1:-1].decode()
 
 
 def _encode_status(status: Status | None) -> str:
@@ -153,40 +155,73 @@ def _encode_status(status: Status | None) -> str:
     return f'{{"code":"{status.code}","description":{description}}}'
 
 
-def _encode_link(link: Link) -> str:
-    text = f'{{"trace_id":"{link.trace_id}","span_id":"{link.span_id}"'
-    return f"{text}{_encode_attributes(link.attributes)}}}"
+def _link_head(link: Link) -> str:
+    return f'{{"trace_id":"{link.trace_id}","span_id":"{link.span_id}"'
 
 
-def _encode_event(event: SpanEvent) -> str:
+def _event_head(event: SpanEvent) -> str:
     name = _name_fragment(event.name)
-    text = f'{{"name":{name}","timestamp":"{format_ns(event.time_ns)}"'
-    return f"{text}{_encode_attributes(event.attributes)}}}"
+    return f'{{"name":{name}","timestamp":"{format_ns(event.time_ns)}"'
 
 
 def _encode_links(links: tuple[Link, ...]) -> str:
-    return _bounded_list(_encode_link(link) for link in links)
+    """Return a JSON array of links; the last stands for those that do not fit."""
+
+    def note(first: Link, number: int) -> str:
+        return f"{_link_head(first)}{_note_of(f'{number} links')}"
+
+    return _bounded_list(links, _link_head, note)
 
 
 def _encode_events(events: tuple[SpanEvent, ...]) -> str:
-    return _bounded_list(_encode_event(event) for event in events)
+    """Return a JSON array of events; the last stands for those that do not fit."""
+
+    def note(first: SpanEvent, number: int) -> str:
+        return f"{_event_head(first._replace(name='…'))}{_note_of(f'{number} events')}"
+
+    return _bounded_list(events, _event_head, note)
 
 
-def _encode_attributes(attributes: object) -> str:
-    return f',"attributes":{encode_value(attributes).decode()}' if attributes else ""
+def _note_of(what: str) -> str:
+    """Return the attributes, and the end, of a link or event that stands for what is left out."""
+    return f',"attributes":{{"…":"<left out: {what}>"}}}}'
 
 
-def _bounded_list(items: Iterable[str]) -> str:
-    """Return a JSON array of `items`, leaving out those that no longer fit."""
+def _size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
+
+
+def _bounded_list(
+    items: tuple[Item, ...], head: Callable[[Item], str], note: Callable[[Item, int], str]
+) -> str:
+    """Return a JSON array of `items`: attributes that are too large go, then those at the end."""
+    budget = Budget(WORK * _MAX_LIST_BYTES // MAX_LINE_BYTES)
+    cleaner = Cleaner(budget)
     kept: list[str] = []
     room = _MAX_LIST_BYTES
     for item in items:
-        size = len(item) if item.isascii() else len(item.encode())
-        if size >= room:
-            break
-        room -= size + 1
-        kept.append(item)
+        opening = head(item)
+        budget.share()
+        attributes = encode_value(item.attributes, cleaner).decode() if item.attributes else ""
+        text = f'{opening},"attributes":{attributes}}}' if attributes else f"{opening}}}"
+        if _size(text) >= room:
+            text = f"{opening}{_note_of(f'{_size(attributes)} bytes')}"
+        if _size(text) >= room:
+            return _with_note(items, kept, room, note)
+        room -= _size(text) + 1
+        kept.append(text)
     return f"[{','.join(kept)}]"
+
+
+def _with_note(
+    items: tuple[Item, ...], kept: list[str], room: int, note: Callable[[Item, int], str]
+) -> str:
+    """Return a JSON array of those that are kept, as far as there is room for the note as well."""
+    while True:
+        last = note(items[len(kept)], len(items) - len(kept))
+        if _size(last) < room or not kept:
+            return f"[{','.join([*kept, last])}]"
+        room += _size(kept.pop()) + 1
 
 
 def _choose_encoder() -> Encoder:
