@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
     from otel_ext.redaction.value_rules import Span
 
-__all__ = ["ERROR_MARK", "Marker"]
+__all__ = ["ERROR_MARK", "MARK_BEGIN", "Marker"]
 
 ERROR_MARK: Final = "[redacted: error]"
+MARK_BEGIN: Final = "[redacted: "
 _HEX_DIGITS: Final = 32
 
 
@@ -35,11 +36,21 @@ class Marker:
     def __init__(self, key: str = "") -> None:
         self._key = key.encode("utf-8", "surrogatepass")
 
+    @property
+    def compares(self) -> bool:
+        """Whether marks tell which values are equal."""
+        return bool(self._key)
+
+    def mark_unseen(self, rule: str) -> str:
+        """Return what stands in the place of a secret that was not looked at."""
+        COUNTERS.add(f"redacted.{rule}")
+        return f"[redacted: {rule}]"
+
     def mark(self, secret: str | bytes, rule: str) -> str:
         """Return what stands in the place of `secret`."""
-        COUNTERS.add(f"redacted.{rule}")
         if not self._key:
-            return f"[redacted: {rule}]"
+            return self.mark_unseen(rule)
+        COUNTERS.add(f"redacted.{rule}")
         data = secret if isinstance(secret, bytes) else secret.encode("utf-8", "surrogatepass")
         code = hmac.new(self._key, data, "sha256").hexdigest()[:_HEX_DIGITS]
         return f"[redacted: {rule} hmac:{code}]"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from otel_ext.config.patterns import PatternError
 from otel_ext.errors import ConfigError
+from otel_ext.record.budget import WORK, Budget
 from otel_ext.record.model import (
     EMPTY,
     UNKNOWN_SITE,
@@ -81,7 +82,6 @@ class Redactor:
             raise ConfigError(f"a pattern of redaction cannot be used: {error}") from None
         self.calls_back = callback is not None
         self._callback = callback
-        self._walker = Walker(self._texts, callback)
         self._looks_at_all = self.calls_back or self._rules.strict or bool(self._rules.values)
         self._processes: dict[str, tuple[Process, Process]] = {}
         # What the compiled form of `_is_plain` needs; None where it may not be used.
@@ -171,11 +171,11 @@ class Redactor:
 
     def _redacted(self, record: Record) -> Record:
         """Return `record` without what the rules find in it, itself if that is nothing."""
-        walker = self._walker
-        text, mapping = walker.text, walker.mapping
+        walker = self._walker()
+        text = walker.text
         extra = record.extra
         if "argv" in extra:
-            extra = {**extra, "argv": self._argv(extra["argv"])}
+            extra = {**extra, "argv": _argv(walker, extra["argv"])}
         status = record.status
         if status is not None and status.description:
             status = _kept(
@@ -183,41 +183,41 @@ class Redactor:
             )
         made = record._replace(
             name=text("name", record.name),
-            site=self._site(record.site),
-            attributes=mapping("", record.attributes),
-            links=_kept(record.links, tuple(map(self._link, record.links))),
-            events=_kept(record.events, tuple(map(self._event, record.events))),
-            thread=self._named(record.thread, "thread.name"),
-            task=self._named(record.task, "task.name"),
+            site=self._site(walker, record.site),
+            attributes=walker.mapping("", record.attributes),
+            links=self._links(record.links),
+            events=self._events(record.events),
+            thread=_named(walker, record.thread, "thread.name"),
+            task=_named(walker, record.task, "task.name"),
             status=status,
             level=text("level", record.level),
             logger=text("logger", record.logger),
-            extra=mapping("", extra),
+            extra=self._walker().mapping("", extra) if extra else extra,
         )
         return record if all(map(_is, made, record)) else made
 
-    def _link(self, link: Link) -> Link:
-        attributes = self._walker.mapping("links.", link.attributes)
-        return link if attributes is link.attributes else link._replace(attributes=attributes)
+    def _walker(self, budget: Budget | None = None) -> Walker:
+        return Walker(self._texts, self._callback, budget)
 
-    def _event(self, event: SpanEvent) -> SpanEvent:
-        attributes = self._walker.mapping("events.", event.attributes)
-        name = self._walker.text("events.name", event.name)
-        if name == event.name and attributes is event.attributes:
-            return event
-        return SpanEvent(name, event.time_ns, attributes)
+    # Each of these has a part of its own, so that what is large leaves room for the others.
 
-    def _named(self, info: Named | None, path: str) -> Named | None:
-        if info is None:
-            return None
-        name = self._walker.text(path, info.name)
-        return info if name == info.name else type(info)(info.id, name)
+    def _links(self, links: tuple[Link, ...]) -> tuple[Link, ...]:
+        if not links:
+            return links
+        walker = self._walker(Budget(WORK // 2))
+        return _kept(links, tuple(_link(walker, link) for link in links))
 
-    def _site(self, site: CallSite) -> CallSite:
+    def _events(self, events: tuple[SpanEvent, ...]) -> tuple[SpanEvent, ...]:
+        if not events:
+            return events
+        walker = self._walker(Budget(WORK // 2))
+        return _kept(events, tuple(_event(walker, event) for event in events))
+
+    def _site(self, walker: Walker, site: CallSite) -> CallSite:
         if site.fragment in self._texts.clean:
             return site
-        file = self._walker.text("file", site.file)
-        function = self._walker.text("function", site.function)
+        file = walker.text("file", site.file)
+        function = walker.text("function", site.function)
         if file == site.file and function == site.function:
             if not self.calls_back:
                 self._texts.remember(site.fragment)
@@ -226,8 +226,9 @@ class Redactor:
 
     def _know(self, process: Process) -> tuple[Process, Process]:
         """Return `process`, and what may be told of it; found out once for each."""
-        argv = self._argv(process.argv)
-        resource = self._walker.mapping("resource.", process.resource)
+        walker = self._walker()
+        argv = _argv(walker, process.argv)
+        resource = walker.mapping("resource.", process.resource)
         clean = process
         if argv != list(process.argv) or resource is not process.resource:
             clean = Process(
@@ -235,7 +236,7 @@ class Redactor:
                 process.pid,
                 process.start_time,
                 process.boot_id,
-                self._walker.text("host", process.host),
+                walker.text("host", process.host),
                 tuple(argv),
                 resource,
                 process.pid_namespace,
@@ -245,21 +246,42 @@ class Redactor:
         known = self._processes[process.id] = (process, clean)
         return known
 
-    def _argv(self, argv: object) -> list[str]:
-        """Return a command line without secrets, also those that follow their option."""
-        if not isinstance(argv, (list, tuple)):
-            return [ERROR_MARK]
-        found: list[str] = []
-        told_by = ""
-        for argument in map(str, cast("list[object]", argv)):
-            is_option = argument.startswith("-")
-            if told_by and not is_option:
-                found.append(str(self._walker.under(told_by, argument)))
-                told_by = ""
-                continue
-            told_by = argument.lstrip("-") if is_option and "=" not in argument else ""
-            found.append(self._walker.text("argv", argument))
-        return found
+
+def _argv(walker: Walker, argv: object) -> list[str]:
+    """Return a command line without secrets, also those that follow their option."""
+    if not isinstance(argv, (list, tuple)):
+        return [ERROR_MARK]
+    found: list[str] = []
+    told_by = ""
+    for argument in map(str, cast("list[object]", argv)):
+        is_option = argument.startswith("-")
+        if told_by and not is_option:
+            found.append(str(walker.under(told_by, argument)))
+            told_by = ""
+            continue
+        told_by = argument.lstrip("-") if is_option and "=" not in argument else ""
+        found.append(walker.text("argv", argument))
+    return found
+
+
+def _link(walker: Walker, link: Link) -> Link:
+    attributes = walker.mapping("links.", link.attributes)
+    return link if attributes is link.attributes else link._replace(attributes=attributes)
+
+
+def _event(walker: Walker, event: SpanEvent) -> SpanEvent:
+    attributes = walker.mapping("events.", event.attributes)
+    name = walker.text("events.name", event.name)
+    if name == event.name and attributes is event.attributes:
+        return event
+    return SpanEvent(name, event.time_ns, attributes)
+
+
+def _named(walker: Walker, info: Named | None, path: str) -> Named | None:
+    if info is None:
+        return None
+    name = walker.text(path, info.name)
+    return info if name == info.name else type(info)(info.id, name)
 
 
 def _is(one: object, other: object) -> bool:

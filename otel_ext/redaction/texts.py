@@ -88,7 +88,7 @@ class TextRedactor:
         )
         self._allow = _automata(f"(?i)^({_bare(key)})$" for key in rules.allow)
         self._values = _automata(rules.values)
-        self._limit = rules.scan_limit
+        self.scan_limit = rules.scan_limit
         self._looks_at_all = rules.strict or bool(self._values)
         self.marker = Marker(rules.hmac_key)
         self._names: dict[str, str] = {}
@@ -185,7 +185,7 @@ class TextRedactor:
 
     def _cut(self, text: str, path: str) -> tuple[str, str]:
         """Return what is looked at of `text`, and a note on what is left out."""
-        limit = self._limit
+        limit = self.scan_limit
         if len(text) <= limit:
             return text, ""
         if path and _is_told_from_the_end(path):

@@ -1,7 +1,9 @@
 """Goes through a user's data, however it is nested, and redacts what it finds there.
 
 Nothing of the user's is changed: where something is redacted, the containers on
-the way to it are made anew, and everything else is handed on as it is.
+the way to it are made anew, and everything else is handed on as it is. However the
+data is nested, shared or circular, the work is paid from one budget, and what is not
+looked at because the budget is spent is left out.
 """
 
 from __future__ import annotations
@@ -9,13 +11,23 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import uuid
+from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
-import orjson
-
-from otel_ext.record.values import MAX_DEPTH, encode_value
+from otel_ext.record.budget import (
+    CIRCULAR,
+    MAX_ITEMS,
+    TOO_DEEP,
+    TOO_MUCH,
+    Budget,
+    left_out,
+    size_of,
+    unique,
+)
+from otel_ext.record.cleaning import MAX_DEPTH, Cleaner, text_of
+from otel_ext.record.values import encode_value
 from otel_ext.redaction.listed import with_rules
-from otel_ext.redaction.marks import ERROR_MARK
+from otel_ext.redaction.marks import ERROR_MARK, MARK_BEGIN
 from otel_ext.redaction.texts import ALLOWED, CLEAN
 from otel_ext.redaction.value_rules import MARK, is_card
 from otel_ext.runtime.counters import COUNTERS
@@ -39,22 +51,39 @@ _MOST_CARD: Final = 10**19
 _LEAVES: Final[frozenset[type]] = frozenset(
     {dt.datetime, dt.date, dt.time, decimal.Decimal, uuid.UUID}
 )
-_MAX_ITEMS: Final = 100_000
 _MAX_PATH: Final = 1_024
+# What work costs, measured by the look at a plain number.
+_ENTRY: Final = 3
+_TEXT: Final = 4
+_SUSPICIOUS: Final = 60
+_MARK: Final = 60
+_NEW_KEY: Final = 40
+_CONTAINER: Final = 5
 
 
 class Walker:
-    """Redacts values of any kind; an error drops the value it happened at.
+    """Redacts the values of one record; an error drops the value it happened at.
 
     Args:
         texts: Judges keys and texts.
         callback: A function of the program's own; its answer is redacted too.
+        budget: Pays for each value and for all that is nested in it.
     """
 
-    def __init__(self, texts: TextRedactor, callback: RedactCallback | None = None) -> None:
+    __slots__ = ("_budget", "_callback", "_marker", "_open", "_texts")
+
+    def __init__(
+        self,
+        texts: TextRedactor,
+        callback: RedactCallback | None = None,
+        budget: Budget | None = None,
+    ) -> None:
         self._texts = texts
         self._marker = texts.marker
         self._callback = callback
+        self._budget = budget or Budget()
+        # The containers around the one that is looked at, by identity.
+        self._open: set[int] = set()
 
     def mapping(self, prefix: str, values: Mapping[str, object]) -> Mapping[str, object]:
         """Return `values` without secrets, itself if there are none.
@@ -63,15 +92,22 @@ class Walker:
             prefix: What stands before a key in the path that a callback gets.
             values: Attributes, or the fields of a log.
         """
+        budget = self._budget
         changed: dict[str, object] = {}
+        taken: dict[str, int] = {}
         is_same = type(cast("object", values)) is dict or not values
         for key, value in values.items():
+            if not budget.share():
+                changed[unique("…", changed, taken)] = left_out(
+                    size_of(values), len(changed), "keys"
+                )
+                return changed
             try:
                 name, kept = self._item(prefix, "", key, value, 1)
             except Exception as error:  # noqa: BLE001 - a value, or a callback, may do anything
                 name, kept = self._failed_name(key), self.failed(error)
             is_same = is_same and kept is value and name is key
-            changed[_unused(name, changed)] = kept
+            changed[unique(name, changed, taken)] = kept
         return values if is_same else changed
 
     def text(self, path: str, text: str) -> str:
@@ -106,9 +142,13 @@ class Walker:
     ) -> tuple[str, object]:
         """Return key and value of an entry, redacted."""
         if type(key) is not str:
-            key = _plain_key(key)
+            key = text_of(key)
         path = f"{parents}.{key}"[-_MAX_PATH:] if parents else key
-        verdict = self._texts.verdict(path)
+        self._budget.left -= _ENTRY
+        verdict = self._texts.verdicts.get(path)
+        if verdict is None:
+            self._budget.left -= _NEW_KEY + (len(path) >> 1)
+            verdict = self._texts.verdict(path)
         if verdict is ALLOWED:
             return key, value
         name = key
@@ -142,35 +182,89 @@ class Walker:
         if isinstance(value, (bytes, bytearray, memoryview)):
             return self._bytes(path, bytes(cast("bytes", value)), prefix)
         # Whatever it is, its line would show this; asked again, it might say something else.
-        plain: object = orjson.loads(encode_value(value))
-        return self.value(prefix, path, plain, depth)
+        return self.value(prefix, path, self._plain(value), depth)
+
+    def _plain(self, value: object) -> object:
+        """Return any value as plain data, as far as the budget goes."""
+        if self._budget.left <= self._budget.floor:
+            return TOO_MUCH
+        return Cleaner(self._budget).value(value)
+
+    def _refused(self, value: object, depth: int) -> str:
+        """Return what is to stand in the place of a container; empty if it is to be entered."""
+        if id(value) in self._open:
+            return CIRCULAR
+        if depth >= MAX_DEPTH:
+            return TOO_DEEP
+        if self._budget.left <= self._budget.floor:
+            return TOO_MUCH
+        self._budget.left -= _CONTAINER
+        return ""
 
     def _dict(self, prefix: str, path: str, value: dict[object, object], depth: int) -> object:
-        if depth >= MAX_DEPTH:
-            return "<too deep>"
-        if len(value) > _MAX_ITEMS:
-            return self.value(prefix, path, orjson.loads(encode_value(value)), depth)
+        refused = self._refused(value, depth)
+        if refused:
+            return refused
+        self._open.add(id(value))
+        try:
+            changed, is_same = self._entries(prefix, path, value, depth)
+        finally:
+            self._open.discard(id(value))
+        return value if is_same else changed
+
+    def _entries(
+        self, prefix: str, path: str, value: dict[object, object], depth: int
+    ) -> tuple[dict[str, object], bool]:
+        """Return what is kept of a dict, and whether that is all of it."""
+        budget = self._budget
+        size = len(value)
+        most = size if size <= MAX_ITEMS else MAX_ITEMS - 1
         changed: dict[str, object] = {}
+        taken: dict[str, int] = {}
         is_same = True
-        for key, item in value.items():
+        for key, item in islice(value.items(), most):
+            if budget.left <= budget.floor:
+                break
             try:
                 name, kept = self._item(prefix, path, key, item, depth + 1)
             except Exception as error:  # noqa: BLE001 - as above
                 name, kept = self._failed_name(key), self.failed(error)
             is_same = is_same and kept is item and name is key
-            changed[_unused(name, changed)] = kept
-        return value if is_same else changed
+            changed[unique(name, changed, taken)] = kept
+        if len(changed) < size:
+            is_same = False
+            changed[unique("…", changed, taken)] = left_out(
+                size, len(changed), "items", value.get("…")
+            )
+        return changed, is_same
 
     def _list(
         self, prefix: str, path: str, value: list[object] | tuple[object, ...], depth: int
     ) -> object:
-        if depth >= MAX_DEPTH:
-            return "<too deep>"
-        if len(value) > _MAX_ITEMS:
-            return self.value(prefix, path, orjson.loads(encode_value(value)), depth)
+        refused = self._refused(value, depth)
+        if refused:
+            return refused
+        self._open.add(id(value))
+        try:
+            changed, is_same = self._items(prefix, path, value, depth)
+        finally:
+            self._open.discard(id(value))
+        if is_same:
+            return value
+        return changed if type(value) is list else tuple(changed)
+
+    def _items(
+        self, prefix: str, path: str, value: list[object] | tuple[object, ...], depth: int
+    ) -> tuple[list[object], bool]:
+        """Return what is kept of a list, and whether that is all of it."""
+        budget = self._budget
+        size = len(value)
+        most = size if size <= MAX_ITEMS else MAX_ITEMS - 1
         changed: list[object] = []
         is_same = True
-        for item, rule in with_rules(value, self._texts.rule_in_text):
+        for item, rule in islice(with_rules(value, self._texts.rule_in_text), most):
+            if budget.left <= budget.floor:
+                break
             try:
                 if rule:
                     kept = self._listed(rule, prefix, path, item)
@@ -180,9 +274,10 @@ class Walker:
                 kept = self.failed(error)
             is_same = is_same and kept is item
             changed.append(kept)
-        if is_same:
-            return value
-        return changed if type(value) is list else tuple(changed)
+        if len(changed) < size:
+            is_same = False
+            changed.append(left_out(size, len(changed), "items", value[-1]))
+        return changed, is_same
 
     def _listed(self, rule: str, prefix: str, path: str, item: object) -> object:
         """Return an item that its list tells to be a secret, or to be a name with one."""
@@ -196,12 +291,19 @@ class Walker:
 
     def _leaf(self, told: str, value: object, path: str) -> object:
         """Return a value that holds no others, as callback and rules would have it."""
+        self._budget.left -= 1
         if self._callback is not None:
             answer = self._callback(told, value)
             if answer is not value:
                 value = self._answer(answer, path)
         if type(value) is str:
-            return self._texts.redact(value, path)
+            self._budget.left -= _TEXT + (len(value) >> 5)
+            if self._texts.is_clean(value):
+                return value
+            self._budget.left -= _SUSPICIOUS + (min(len(value), self._texts.scan_limit) >> 1)
+            found = self._texts.redact(value, path)
+            self._budget.left -= _MARK * found.count(MARK_BEGIN)
+            return found
         if type(value) is int and LEAST_CARD <= value < _MOST_CARD and is_card(str(value)):
             return self._marker.mark(str(value), "credit-card")
         return value
@@ -215,10 +317,10 @@ class Walker:
         COUNTERS.add("redacted.callback")
         if type(answer) is str or type(answer) is int or type(answer) in NO_SECRETS:
             return answer
-        plain: object = orjson.loads(encode_value(answer))
-        return Walker(self._texts).value("", path, plain)
+        return Walker(self._texts, None, self._budget).value("", path, self._plain(answer))
 
     def _bytes(self, path: str, value: bytes, prefix: str) -> object:
+        self._budget.left -= len(value) >> 8
         text = value.decode("latin-1")
         found = self._leaf(prefix + path, text, path)
         if found is text or found == text:
@@ -231,24 +333,9 @@ class Walker:
             return value
         if isinstance(value, str):
             text = str.__str__(value)
-            if not text or (text.startswith("[redacted: ") and MARK.fullmatch(text)):
+            if not text or (text.startswith(MARK_BEGIN) and MARK.fullmatch(text)):
                 return value
             return self._marker.mark(text, rule)
-        return self._marker.mark(encode_value(value), rule)
-
-
-def _plain_key(key: object) -> str:
-    """Return the text that the line would show for a key that is no plain text."""
-    if isinstance(key, str):
-        return str.__str__(key)
-    try:
-        return str.__str__(str(key))
-    except Exception:  # noqa: BLE001 - a user's __str__ may do anything
-        return f"<unprintable: {type(key).__name__}>"
-
-
-def _unused(name: str, taken: dict[str, object]) -> str:
-    """Return `name`, or one like it where two keys come out the same."""
-    while name in taken:
-        name += "_"
-    return name
+        if not self._marker.compares or self._budget.left <= self._budget.floor:
+            return self._marker.mark_unseen(rule)
+        return self._marker.mark(encode_value(value, Cleaner(self._budget)), rule)
