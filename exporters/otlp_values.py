@@ -199,7 +199,15 @@ def _clean_mapping(
         if not room.has(_SMALL):
             made["otel_ext.left_out"] = len(value) - len(made)
             break
-        made[_text_in(room, str(key))] = clean_value(item, room, depth + 1)
+        name = _text_in(room, str(key))
+        if depth > 1:
+            made[name] = clean_value(item, room, depth + 1)
+            continue
+        # One attribute without end leaves room for those behind it.
+        part = Room(room.longest)
+        room.left -= part.left
+        made[name] = clean_value(item, part, depth + 1)
+        room.left += part.left
     return made
 
 
