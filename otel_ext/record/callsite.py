@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 _MAX_CACHED: Final = 16_384
+_MOST_LINES: Final = 2**63 - 1
 _SEPARATOR: Final = os.sep
 _PACKAGE: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
 # As it was imported, and as it lies on the disk: in a checkout two of our folders
@@ -135,13 +136,26 @@ def site_from_attributes(attributes: Mapping[str, object]) -> CallSite | None:
     >>> site_from_attributes({"code.file.path": "a.py", "code.line.number": 3})
     CallSite('a.py', 3, '<unknown>')
     """
-    path = attributes.get("code.file.path") or attributes.get("code.filepath")
-    if not isinstance(path, str):
+    path = _text_under(attributes, "code.file.path", "code.filepath")
+    if not path:
         return None
-    line = attributes.get("code.line.number") or attributes.get("code.lineno")
-    function = attributes.get("code.function.name") or attributes.get("code.function")
-    return CallSite(
-        _relative(path),
-        line if isinstance(line, int) and line >= 0 else 0,
-        function if isinstance(function, str) else "<unknown>",
-    )
+    function = _text_under(attributes, "code.function.name", "code.function")
+    return CallSite(_relative(path), _line_in(attributes), function or "<unknown>")
+
+
+def _text_under(attributes: Mapping[str, object], *keys: str) -> str:
+    """Return the first value that is a text and not empty."""
+    for key in keys:
+        value = attributes.get(key)
+        if isinstance(value, str) and value:
+            return value
+    return ""
+
+
+def _line_in(attributes: Mapping[str, object]) -> int:
+    """Return the first value that can be a line's number; 0, an unknown line, if there is none."""
+    for key in ("code.line.number", "code.lineno"):
+        value = attributes.get(key)
+        if type(value) is int and 0 < value <= _MOST_LINES:
+            return value
+    return 0

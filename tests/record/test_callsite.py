@@ -128,6 +128,21 @@ def test_code_attributes_come_first() -> None:
         ({"code.line.number": 7}, None),
         ({"code.file.path": "a.py"}, CallSite("a.py", 0, "<unknown>")),
         ({"code.file.path": "a.py", "code.line.number": "7"}, CallSite("a.py", 0, "<unknown>")),
+        ({"code.file.path": "a.py", "code.line.number": True}, CallSite("a.py", 0, "<unknown>")),
+        ({"code.file.path": "a.py", "code.line.number": 2**63}, CallSite("a.py", 0, "<unknown>")),
+        (
+            {"code.file.path": "a.py", "code.line.number": 2**63 - 1},
+            CallSite("a.py", 2**63 - 1, "<unknown>"),
+        ),
+        (
+            {
+                "code.file.path": 1,
+                "code.filepath": "a.py",
+                "code.line.number": -1,
+                "code.lineno": 4,
+            },
+            CallSite("a.py", 4, "<unknown>"),
+        ),
         ({"code.file.path": "a.py", "code.line.number": -7}, CallSite("a.py", 0, "<unknown>")),
         ({"code.file.path": "a.py", "code.function.name": 7}, CallSite("a.py", 0, "<unknown>")),
     ],
