@@ -16,6 +16,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from otel_ext.record import callsite
 from otel_ext.record.callsite import find_call_site, site_from_attributes
+from otel_ext.record.cleaning import text_of
 from otel_ext.record.model import (
     EMPTY,
     UNSET_STATUS,
@@ -125,11 +126,16 @@ def _scope_of(scope: InstrumentationScope | None) -> Scope | None:
     known = _scopes.get(id(scope))
     if known is not None and known[0] is scope:
         return known[1]
-    made = None if scope is None else Scope(scope.name, scope.version or "")
+    made = None if scope is None else Scope(_text_of(scope.name), _text_of(scope.version))
     if len(_scopes) >= _MAX_SCOPES:
         _scopes.clear()
     _scopes[id(scope)] = (scope, made)
     return made
+
+
+def _text_of(value: object) -> str:
+    """Return what the SDK has as a name or a version, and never checks, as text."""
+    return "" if value is None else value if type(value) is str else text_of(value)
 
 
 def _hex(number: int, size: int) -> str:
@@ -137,6 +143,7 @@ def _hex(number: int, size: int) -> str:
 
 
 def _links_of(links: Sequence[trace.Link]) -> tuple[Link, ...]:
+    # The SDK keeps a link that leads nowhere if it has attributes; the format has none.
     return tuple(
         Link(
             _hex(link.context.trace_id, 16),
@@ -144,6 +151,7 @@ def _links_of(links: Sequence[trace.Link]) -> tuple[Link, ...]:
             _attributes_of(link),
         )
         for link in links
+        if link.context.is_valid
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import Event, ReadableSpan, Span, TracerProvider
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext
 
 from otel_ext.record import capture
@@ -21,7 +22,9 @@ from otel_ext.record.capture import (
     identify,
     identify_python,
 )
+from otel_ext.record.codec import encode_line
 from otel_ext.record.model import EMPTY, UNSET_STATUS, Process
+from otel_ext.record.validation import validate_line
 from tests.programs import execute
 
 if TYPE_CHECKING:
@@ -186,3 +189,90 @@ def test_asyncio_is_not_imported_for_it(tmp_path: Path) -> None:
     )
     done = execute([sys.executable, "-c", text], cwd=tmp_path)
     assert done.out == "None True\n", done.err
+
+
+CAPTURES = {
+    "chosen": (capture.capture_start, capture.capture_end),
+    "python": (capture_start_python, capture_end_python),
+}
+
+
+@pytest.mark.parametrize("captures", CAPTURES.values(), ids=CAPTURES)
+def test_links_that_lead_nowhere_are_left_out(captures: Any) -> None:  # noqa: ANN401
+    """The SDK keeps an invalid link if it has attributes; a record has only those of a span."""
+    nowhere = [SpanContext(*ids, is_remote=True) for ids in ((0, 0), (1, 0), (0, 2))]
+    links = [Link(context, {"why": "unknown"}) for context in nowhere]
+    span = new_span(links=[*links, Link(CONTEXT, {"b": 2})])
+    assert len(span.links) == 4
+    start = captures[0](span, PROCESS, 1)
+    span.end()
+    end = captures[1](span, PROCESS, 2, start)
+    for record in (start, end):
+        assert [link.attributes for link in record.links] == [{"b": 2}]
+        assert validate_line(encode_line(record)) == []
+    alone = captures[0](new_span(links=links), PROCESS, 3)
+    assert alone.links == ()
+    assert validate_line(encode_line(alone)) == []
+
+
+class Mute:
+    """A value without a text."""
+
+    def __str__(self) -> str:
+        """Raise."""
+        raise RuntimeError("no text")
+
+    def __bool__(self) -> bool:
+        """Raise as well."""
+        raise RuntimeError("neither")
+
+
+@pytest.mark.parametrize("captures", CAPTURES.values(), ids=CAPTURES)
+@pytest.mark.parametrize(
+    ("name", "version", "expected"),
+    [
+        ("a", 5, ("a", "5")),
+        (7, 1.5, ("7", "1.5")),
+        ("a", 0, ("a", "0")),
+        ("a", None, ("a", "")),
+        ("a", Mute(), ("a", "<unprintable: Mute>")),
+    ],
+    ids=["version", "both", "zero", "none", "mute"],
+)
+def test_names_and_versions_of_scopes_become_text(
+    captures: Any,  # noqa: ANN401
+    name: Any,  # noqa: ANN401
+    version: Any,  # noqa: ANN401
+    expected: tuple[str, str],
+) -> None:
+    """The SDK takes anything as a tracer's name and version; its spans are recorded."""
+    span = new_span()
+    span._instrumentation_scope = InstrumentationScope(name, version)  # noqa: SLF001
+    record = captures[0](span, PROCESS, 1)
+    assert (record.scope.name, record.scope.version) == expected
+    assert validate_line(encode_line(record)) == []
+
+
+def test_spans_of_a_tracer_with_a_number_for_a_version(tmp_path: Path) -> None:
+    """Both records of such a span are written, by the whole of the program."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        """
+import otel_ext
+from opentelemetry import trace
+otel_ext.configure(output="traces")
+with trace.get_tracer("a", 5).start_as_current_span("x", attributes={
+    "code.file.path": "a.py", "code.line.number": True}):
+    pass
+""",
+        encoding="utf-8",
+    )
+    done = execute([sys.executable, program], cwd=tmp_path)
+    assert done.code == 0, done.err
+    (file,) = (tmp_path / "traces").glob("*.jsonl")
+    lines = file.read_bytes().splitlines(keepends=True)
+    assert [reason for line in lines for reason in validate_line(line)] == []
+    spans = [line for line in lines if b'"kind":"span"' in line]
+    assert len(spans) == 2
+    assert all(b'"scope":{"name":"a","version":"5"}' in line for line in spans)
+    assert all(b'"code.line.number":true' in line for line in spans)
