@@ -62,6 +62,8 @@ class _Failure(Protocol):
 class GrpcAnswers:
     """Remembers why the last call failed; one for each exporter."""
 
+    repeated = False  # the exporter does not try again
+
     def __init__(self) -> None:
         self._failure: _Failure | None = None
 

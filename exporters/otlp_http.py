@@ -13,6 +13,7 @@ import requests
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from urllib3.exceptions import NewConnectionError
 
 from otel_ext.protocols import SendResult
 
@@ -34,8 +35,15 @@ _PROVIDERS: Final = (
 )
 
 
+class _EnoughError(Exception):
+    """Ends a call of the exporter, which would try again by itself: that is for others to do."""
+
+
 class AnsweringSession(requests.Session):
     """A session that remembers the last answer, or why there was none.
+
+    The exporter itself tries again but once, and at once, where a connection was
+    broken: one that was kept open may have been closed meanwhile.
 
     Args:
         signal: `TRACES` or `LOGS`.
@@ -48,20 +56,27 @@ class AnsweringSession(requests.Session):
 
     def begin(self) -> None:
         """Forget the last answer."""
-        self._asked = False
+        self._tries = 0
         self._answer: requests.Response | None = None
         self._error = ""
+        self.repeated = False
+        self._maybe_taken = False
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:  # noqa: ANN401 - as its base
         """Send one request."""
-        self._asked = True
-        self._answer = None
+        self._tries += 1
+        self.repeated = self._maybe_taken
         try:
-            self._answer = super().send(request, **kwargs)
+            answer = self._answer = super().send(request, **kwargs)
         except Exception as error:
             self._error = f"{type(error).__name__}: {error}"[:_LONGEST_MESSAGE]
+            self._maybe_taken = not _never_arrived(error)
+            if self._tries > 1:
+                raise _EnoughError(self._error) from error
             raise
-        return self._answer
+        if answer.status_code in _RETRYABLE:
+            raise _EnoughError(f"{answer.status_code} {answer.reason}")
+        return answer
 
     def result(self, *, ok: bool) -> SendResult:
         """Return what became of the batch that was sent last.
@@ -70,7 +85,7 @@ class AnsweringSession(requests.Session):
             ok: Whether the exporter says that it was taken.
         """
         answer = self._answer
-        if not ok and not self._asked:  # refused by the exporter itself, without a request
+        if not ok and not self._tries:  # refused by the exporter itself, without a request
             return SendResult(ok=False, message="not sent")
         if answer is None:
             return SendResult(ok=False, retry=True, message=self._error)
@@ -83,6 +98,12 @@ class AnsweringSession(requests.Session):
             retry_after=_retry_after(answer.headers),
             message=f"{answer.url} answered {answer.status_code} {answer.reason}",
         )
+
+
+def _never_arrived(error: Exception) -> bool:
+    """Whether the request has not even begun to be sent."""
+    cause = getattr(error.args[0], "reason", None) if error.args else None
+    return isinstance(error, requests.ConnectTimeout) or isinstance(cause, NewConnectionError)
 
 
 def make_session(signal: str) -> AnsweringSession | None:

@@ -40,7 +40,13 @@ _MODULES: Final = {
 
 
 class Answers(Protocol):
-    """Remembers what a receiver answers to the exporter of one signal."""
+    """Remembers what a receiver answers to the exporter of one signal.
+
+    Attributes:
+        repeated: Whether the last batch was sent again though it may have been taken.
+    """
+
+    repeated: bool
 
     def begin(self) -> None:
         """Forget the last answer."""
@@ -56,6 +62,8 @@ class Answers(Protocol):
 
 class NoAnswers:
     """Stands where answers cannot be had."""
+
+    repeated = False
 
     def begin(self) -> None:
         """Do nothing."""
@@ -98,8 +106,9 @@ class Connection:
         if self._spans is None:
             self._spans = _make_span_exporter(self._protocols[0])
         exporter, answers = self._spans
-        answers.begin()
-        return answers.result(ok=exporter.export(spans) is SpanExportResult.SUCCESS)
+        return _answered(
+            answers, lambda: exporter.export(spans) is SpanExportResult.SUCCESS, len(spans)
+        )
 
     def send_logs(self, logs: Sequence[LogEvent]) -> SendResult:
         """Send log records in one request."""
@@ -110,14 +119,21 @@ class Connection:
                 message = f"this version of OpenTelemetry has its logs elsewhere: {error}"
                 return SendResult(ok=False, message=message)
         exporter, answers = self._logs
-        answers.begin()
-        return answers.result(ok=exporter.export(logs))
+        return _answered(answers, lambda: exporter.export(logs), len(logs))
 
     def close(self) -> None:
         """Close both; a request that is under way is given up."""
         for made in (self._spans, self._logs):
             if made is not None:
                 made[0].shutdown()
+
+
+def _answered(answers: Answers, export: Callable[[], bool], count: int) -> SendResult:
+    answers.begin()
+    result = answers.result(ok=export())
+    if answers.repeated:
+        COUNTERS.add("remote.maybe_twice", count)
+    return result
 
 
 def _each(records: Sequence[Record], make: Callable[[Record], Made]) -> Iterator[Made]:

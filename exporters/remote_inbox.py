@@ -25,6 +25,10 @@ Item: TypeAlias = "tuple[Record, int]"
 _BASE: Final = 1_024
 _SMALL: Final = 64
 _DEEP: Final = 24
+# Of a lane's room: the sending thread must be back before the rest of it is full.
+_FILLING: Final = 0.2
+_COMING: Final = 0.02
+_NEARLY_FULL: Final = 0.6
 # No destination takes more of one record, so no more of it need wait.
 _LARGE: Final = 2 * 1024 * 1024
 _PLAIN: Final = (int, float, type(None))
@@ -95,6 +99,18 @@ class Lane:
     def __len__(self) -> int:
         return len(self.items) + self.held
 
+    @property
+    def is_filling(self) -> bool:
+        """Whether so much comes in that it may get full soon.
+
+        What has been taken over does not count while nothing comes in: a flush has
+        the time to send it.
+        """
+        records, most = self.limits
+        come = max(len(self.items) / records, self.size / most)
+        there = max(len(self) / records, (self.size + self.held_size) / most)
+        return come > _FILLING or (come > _COMING and there > _NEARLY_FULL)
+
 
 class Inbox:
     """The three lanes of one destination.
@@ -110,6 +126,11 @@ class Inbox:
         self.finals = Lane(limits)
         self.provisional = Lane(half)
         self.logs = Lane(half)
+
+    @property
+    def is_filling(self) -> bool:
+        """Whether one of the lanes may get full soon."""
+        return self.finals.is_filling or self.provisional.is_filling or self.logs.is_filling
 
     def take(self) -> tuple[list[Item], list[Item], list[Item]]:
         """Take over everything: provisional records, final ones, logs.

@@ -118,6 +118,11 @@ class RemoteQueue:
         """What waits, for those who measure it."""
         return self._inbox
 
+    @property
+    def is_filling(self) -> bool:
+        """Whether so much comes in, while a batch is sent, that there may soon be no room."""
+        return self._inbox.is_filling
+
     def send_through(self, sender: RecordSender, worker: Worker) -> None:
         """Send by another sender from now on, on another thread; before the first record.
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ResilientExporter"]
 
-_TICK: Final = 0.5
+_TICK: Final = 0.25
 # What bringing a full queue to disk may take at exit.
 _TO_DISK: Final = 1.0
 _LOOK: Final = 0.02
@@ -78,7 +78,11 @@ class ResilientExporter:
             Path(folder) if folder is not None else None, self.name, spill_size
         )
         self._sender = ResilientSender(
-            queue.sender, name=self.name, store=self.store, limits=limits
+            queue.sender,
+            name=self.name,
+            store=self.store,
+            limits=limits,
+            hurried=lambda: queue.is_filling,
         )
         self._shutdown_seconds = shutdown_seconds
         self._gave_up_at = -inf

@@ -28,7 +28,7 @@ from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.native import new_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from otel_ext.exporters.breaker import CircuitState
     from otel_ext.exporters.record_store import RecordStore
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ResilientSender"]
 
-# A call that takes longer is not waited for: what comes meanwhile goes to disk.
-# At 5,000 spans a second the queue has room for a second and a half.
+# A call that takes longer is not waited for: what comes meanwhile goes to disk. Nor
+# is it where the queue fills up meanwhile, which a busy program does much sooner.
 _PATIENCE: Final = 1.0
 _LOOK: Final = 0.05
 # How long one turn of replay may keep the queue waiting, in seconds.
@@ -62,6 +62,7 @@ class ResilientSender:
         name: What it is called in `health()`, in messages and in file names.
         store: Where to keep records, on disk.
         limits: When the destination counts as down and how it is tried again.
+        hurried: Tells whether the queue needs its thread back.
     """
 
     _breaker: CircuitBreaker
@@ -78,11 +79,13 @@ class ResilientSender:
         name: str,
         store: RecordStore,
         limits: RetryLimits | None = None,
+        hurried: Callable[[], bool] = lambda: False,
     ) -> None:
         self.inner = inner
         self.name = name
         self.store = store
         self._limits = limits or RetryLimits()
+        self._hurried = hurried
         self._finish_by = _NEVER
         self._closed = False
         self.thread = SendThread(f"otel-ext-send {name}")
@@ -200,7 +203,7 @@ class ResilientSender:
             if now >= self._finish_by:
                 self._give_up()
                 return
-            if left <= 0:
+            if left <= 0 or self._hurried():
                 return
 
     def _give_up(self) -> None:
@@ -237,6 +240,8 @@ class ResilientSender:
     def _replay(self, until: float) -> None:
         """Send what waits on disk, until the time is up or it fails."""
         while not self._is_busy() and monotonic() < until and self._breaker.is_ready:
+            if self._hurried():
+                return
             chunk = self.store.next_chunk()
             if chunk is None:
                 return

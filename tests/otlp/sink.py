@@ -88,6 +88,8 @@ class Sink:
         self.events: list[Event] = []
         self.requests: list[str] = []
         self.answer = Answer()
+        # So many requests are taken and not answered: the connection breaks.
+        self.hang_ups = 0
         sink = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -101,6 +103,10 @@ class Sink:
                 if self.headers.get("content-encoding") == "gzip":
                     body = gzip.decompress(body)
                 sink.take(self.path, body)
+                if sink.hang_ups:
+                    sink.hang_ups -= 1
+                    self.close_connection = True
+                    return
                 answer = sink.answer
                 self.send_response(answer.status)
                 self.send_header("content-type", "application/x-protobuf")
@@ -274,13 +280,20 @@ class Relay:
                 one.shutdown(socket.SHUT_RDWR)
 
     def _accept(self, listener: socket.socket) -> None:
-        with suppress(OSError):
+        with suppress(OSError), listener:
             while True:
                 near, _ = listener.accept()
                 far = socket.create_connection(("127.0.0.1", self._target))
                 self._pairs += [near, far]
-                for pair in ((near, far), (far, near)):
-                    threading.Thread(target=_copy, args=pair, daemon=True).start()
+                threading.Thread(target=_link, args=(near, far), daemon=True).start()
+
+
+def _link(near: socket.socket, far: socket.socket) -> None:
+    back = threading.Thread(target=_copy, args=(far, near), daemon=True)
+    with near, far:
+        back.start()
+        _copy(near, far)
+        back.join()
 
 
 def _copy(source: socket.socket, target: socket.socket) -> None:

@@ -18,6 +18,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 
 from otel_ext.exporters.otlp import OtlpSender
 from tests.exporters import samples
+from tests.exporters.samples import Counted
 from tests.otlp.sink import Answer, Sink
 
 if TYPE_CHECKING:
@@ -111,3 +112,29 @@ def test_a_record_that_cannot_be_encoded_loses_only_itself(receiver: Sink) -> No
     result = OtlpSender().send([broken, SPAN, LOG._replace(trace_id="?", span_id="?")])
     assert result.ok
     assert [span.name for span in receiver.spans] == ["work"]
+
+
+def test_the_exporter_itself_does_not_wait_and_try_again(
+    receiver: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What may succeed later is for those who keep the records; a call ends at once."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "10")
+    receiver.answer = Answer(503, retry_after="1")
+    began = time.monotonic()
+    result = OtlpSender().send([SPAN])
+    assert time.monotonic() - began < 0.9
+    assert (result.retry, result.retry_after) == (True, 1.0)
+    assert len(receiver.requests) == 1
+
+
+def test_what_the_exporter_sends_again_by_itself_is_counted(receiver: Sink) -> None:
+    """A connection that breaks is tried once more at once: the batch may have been taken."""
+    counted = Counted()
+    sender = OtlpSender()
+    assert sender.send([SPAN]).ok
+    assert counted("remote.maybe_twice") == 0
+    receiver.hang_ups = 1
+    assert sender.send([SPAN, samples.end("more", 2)]).ok
+    assert counted("remote.maybe_twice") == 2
+    assert len(receiver.named("more")) == 2
+    sender.close()

@@ -316,3 +316,24 @@ def test_what_is_taken_of_one_kind_says_nothing_of_the_other(
     replay(sender, there, len(there.taken) + 40)
     assert {record.name for record in finals(40)} <= set(there.names())
     sender.close()
+
+
+def test_where_the_queue_fills_up_a_slow_answer_is_not_waited_for(
+    there: Destination, tmp_path: Path
+) -> None:
+    """The batch goes on by itself, and what comes meanwhile is kept on disk, not lost."""
+    there.behave = lambda _: Answer(hang=0.7)
+    sender = ResilientSender(
+        LineSender(there.url),
+        name="test",
+        store=RecordStore(tmp_path, "test"),
+        limits=QUICK,
+        hurried=lambda: True,
+    )
+    began = time.monotonic()
+    assert sender.send(finals(5, "slow")).kept == 5
+    for _ in range(4):
+        assert sender.send(finals(5)).kept == 5
+    assert time.monotonic() - began < 0.6
+    assert files(tmp_path)
+    sender.close()

@@ -1,0 +1,37 @@
+"""A collector killed under load, with queues of the default size: the short form of the drill."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.chaos import collector_outage
+from tests.figures import figures
+from tests.programs import environment, execute, python
+
+PROGRAM = Path(collector_outage.__file__)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_nothing_is_missing_after_an_outage_under_load(tmp_path: Path, protocol: str) -> None:
+    """Every final span and every start of a long one arrives, none twice beyond what is counted."""
+    words = python(PROGRAM, "15", "2000", protocol, "7")
+    done = execute(words, cwd=tmp_path, env=environment(), timeout=200)
+    assert done.out, done.err
+    report = json.loads(done.out)
+    figures(
+        f"outage at {report['rate']} spans a second over {protocol}",
+        made=report["made"],
+        twice=report["twice"],
+        spilled=report["counters"].get("remote.spilled", 0),
+        grown_KiB=report["grown"] >> 10,
+        p99_us=round(report["p99_us"]),
+        calm_p99_us=round(report["calm_p99_us"]),
+    )
+    assert report["kills"]
+    assert not report["problems"], report
+    assert "remote.full_finals" not in report["counters"]
