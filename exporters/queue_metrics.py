@@ -1,10 +1,13 @@
-"""What the queue of a remote destination says of itself, as metrics.
+"""What the queues of remote destinations say of themselves, as metrics.
 
 The names and attributes are those by which the SDK observes its own processors
 (`otel.sdk.processor.*`, OpenTelemetry's semantic conventions). Off unless
 `OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED=true`, as in the SDK. Everything is read
-when a reader asks, so the path of a record costs nothing, and nothing that is
+when a reader asks, so the path of a record costs little, and nothing that is
 sent makes anything to send.
+
+A meter has but one instrument of a name, and asks but those who were there when
+it was made. So one observer answers for all queues there are.
 """
 
 from __future__ import annotations
@@ -15,8 +18,6 @@ from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry.metrics import Observation, get_meter_provider
-
-from otel_ext.runtime.counters import COUNTERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -46,20 +47,33 @@ def observe_queue(queue: RemoteQueue, meter_provider: MeterProvider | None = Non
         queue: The queue of a destination.
         meter_provider: Whose readers ask; the global one by default.
     """
-    meter = (meter_provider or get_meter_provider()).get_meter(_METER)
-    name = f"{_TYPE}/{next(_numbers)}"
-    attributes = {"otel.component.type": _TYPE, "otel.component.name": name}
-    _Observer(queue, attributes).offer(meter)
+    if meter_provider is None:
+        _global.add(queue, get_meter_provider())
+        return
+    observer = _others.get(meter_provider)
+    if observer is None:
+        observer = _others[meter_provider] = _Observer()
+    observer.add(queue, meter_provider)
 
 
 class _Observer:
-    """Answers what readers ask about one queue."""
+    """Answers what the readers of one meter provider ask about all queues."""
 
-    def __init__(self, queue: RemoteQueue, attributes: dict[str, str]) -> None:
-        self._queue = weakref.ref(queue)
-        self._attributes = attributes
+    def __init__(self) -> None:
+        self._queues: weakref.WeakKeyDictionary[RemoteQueue, dict[str, str]] = (
+            weakref.WeakKeyDictionary()
+        )
+        self._is_offered = False
 
-    def offer(self, meter: Meter) -> None:
+    def add(self, queue: RemoteQueue, provider: MeterProvider) -> None:
+        """Answer for `queue` too; make the instruments with the first one."""
+        name = f"{_TYPE}/{next(_numbers)}"
+        self._queues[queue] = {"otel.component.type": _TYPE, "otel.component.name": name}
+        if not self._is_offered:
+            self._is_offered = True
+            self._offer(provider.get_meter(_METER))
+
+    def _offer(self, meter: Meter) -> None:
         """Make the instruments: for spans, and for what is sent as logs."""
         for signal, lanes in (("span", ("finals",)), ("log", ("provisional", "logs"))):
             unit = "{log_record}" if signal == "log" else "{span}"
@@ -76,33 +90,27 @@ class _Observer:
         self, lanes: tuple[str, ...], figure: Callable[[Lane], int]
     ) -> Callable[[CallbackOptions], Iterable[Observation]]:
         def read(_: CallbackOptions) -> Iterable[Observation]:
-            queue = self._queue()
-            if queue is None:
-                return
-            value = sum(figure(getattr(queue.inbox, lane)) for lane in lanes)
-            yield Observation(value, self._attributes)
+            for queue, attributes in list(self._queues.items()):
+                value = sum(figure(getattr(queue.inbox, lane)) for lane in lanes)
+                yield Observation(value, attributes)
 
         return read
 
     def _processed(self, signal: str) -> Callable[[CallbackOptions], Iterable[Observation]]:
-        # As in the SDK: with an error's name what was dropped, without one the rest.
-        sent, errors = _PROCESSED[signal]
-
         def read(_: CallbackOptions) -> Iterable[Observation]:
-            if self._queue() is None:
-                return
-            yield Observation(COUNTERS.value(sent), self._attributes)
-            for error, counters in errors.items():
-                value = sum(COUNTERS.value(name) for name in counters)
-                yield Observation(value, {**self._attributes, "error.type": error})
+            for queue, attributes in list(self._queues.items()):
+                yield Observation(queue.counts.value(signal), attributes)
+                # As in the SDK: with an error's name what was dropped, without one the rest.
+                for error in _ERRORS:
+                    value = queue.counts.value(f"{signal}.{error}")
+                    yield Observation(value, {**attributes, "error.type": error})
 
         return read
 
 
-_PROCESSED: Final[dict[str, tuple[str, dict[str, tuple[str, ...]]]]] = {
-    "span": ("remote.sent_finals", {"queue_full": ("remote.full_finals",)}),
-    "log": ("remote.sent_events", {"queue_full": ("remote.shed_starts", "remote.full_logs")}),
-}
+_ERRORS: Final = ("queue_full", "rejected")
+_global: Final = _Observer()
+_others: Final[weakref.WeakKeyDictionary[MeterProvider, _Observer]] = weakref.WeakKeyDictionary()
 
 
 def _waiting(lane: Lane) -> int:

@@ -94,17 +94,21 @@ class RecordStore:
                 return chunk
             spill.done(chunk)  # nothing but facts of processes, or damage
 
-    def settle_chunk(self, chunk: Chunk, delivery: Delivery, taken: int) -> None:
+    def settle_chunk(self, chunk: Chunk, delivery: Delivery, taken: int) -> int:
         """Take note of what became of records that came from disk.
 
         Args:
             chunk: As `next_chunk` returned it.
             delivery: What became of its records.
             taken: How many records of their kind the destination has taken up to now.
+
+        Returns:
+            How many of them were given up, since they have failed too often.
         """
         spill = self._spill
+        given_up = 0
         if spill is None:
-            return
+            return given_up
         COUNTERS.add("remote.replayed", delivery.sent)
         if delivery.rejected:
             COUNTERS.add("remote.refused", delivery.rejected)
@@ -120,11 +124,13 @@ class RecordStore:
             chunk.file.suspect_since = taken
             spill.put_last(chunk.file)
         elif chunk.file.failed(taken):
+            given_up = len(chunk.records)
             self.set_aside([Refused(record, delivery.result.message) for record in chunk.records])
             spill.done(chunk)
         else:
             spill.put_last(chunk.file)
         self._say()
+        return given_up
 
     def set_aside(self, refused: Sequence[Refused]) -> None:
         """Put away records that the destination refuses, each with the reason."""

@@ -17,7 +17,7 @@ from otel_ext.exporters.remote_backlog import Backlog
 from otel_ext.exporters.remote_inbox import Inbox, QueueLimits
 from otel_ext.exporters.remote_turns import BATCH, Turns
 from otel_ext.protocols import SendResult
-from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.counters import COUNTERS, Counters
 from otel_ext.runtime.fork import after_fork_in_child
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.health import HealthCell
@@ -105,6 +105,8 @@ class RemoteQueue:
         self._health = HealthCell(name, "nothing was sent yet")
         self._closed = False
         self._stopped = False
+        # What became of records, by signal: for those who measure this queue alone.
+        self.counts = Counters()
         self._begin_anew()
         self._worker = worker or remote_worker()
         self._job = self._worker.every(_INTERVAL, self.run, name)
@@ -157,6 +159,7 @@ class RemoteQueue:
 
     def _note_full(self, lane: Lane) -> None:
         inbox = self._inbox
+        self.counts.add("span.queue_full" if lane is inbox.finals else "log.queue_full")
         if lane is inbox.provisional:
             COUNTERS.add("remote.shed_starts")
             return
@@ -296,13 +299,17 @@ class RemoteQueue:
             return False
         backlog.done(batch)
         count = len(batch.items)
+        signal = "span" if batch.is_final else "log"
         if not result.ok:
+            self.counts.add(f"{signal}.rejected", count)
             COUNTERS.add("remote.refused", count)
             self._health.degraded(f"{count} records were refused: {result.message}")
             report_problem(f"{self.name}: {count} records are lost", result.message)
             return True
         self._failures = 0
         self._retry_at = 0.0
+        self.counts.add(signal, max(count - result.kept - result.rejected, 0))
+        self.counts.add(f"{signal}.rejected", result.rejected)
         self._note_sent(count, result, is_final=batch.is_final)
         return True
 
@@ -333,6 +340,7 @@ class RemoteQueue:
 
     def _begin_anew(self) -> None:
         """Start with nothing; a forked child leaves to its parent what waits there."""
+        self.counts.reset()
         self._inbox = Inbox(self._limits)
         self._backlog = Backlog(self._inbox, self._grace, self._defer)
         self._turns = Turns(self._backlog)

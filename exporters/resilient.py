@@ -83,6 +83,7 @@ class ResilientExporter:
             store=self.store,
             limits=limits,
             hurried=lambda: queue.is_filling,
+            counts=queue.counts,
         )
         self._shutdown_seconds = shutdown_seconds
         self._gave_up_at = -inf

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from otel_ext.exporters.splitting import Delivery
     from otel_ext.protocols import RecordSender
     from otel_ext.record.model import Record
+    from otel_ext.runtime.counters import Counters
 
 __all__ = ["ResilientSender"]
 
@@ -63,6 +64,7 @@ class ResilientSender:
         store: Where to keep records, on disk.
         limits: When the destination counts as down and how it is tried again.
         hurried: Tells whether the queue needs its thread back.
+        counts: Where to note what becomes of records that the queue holds no more.
     """
 
     _breaker: CircuitBreaker
@@ -80,12 +82,14 @@ class ResilientSender:
         store: RecordStore,
         limits: RetryLimits | None = None,
         hurried: Callable[[], bool] = lambda: False,
+        counts: Counters | None = None,
     ) -> None:
         self.inner = inner
         self.name = name
         self.store = store
         self._limits = limits or RetryLimits()
         self._hurried = hurried
+        self._counts = counts
         self._finish_by = _NEVER
         self._closed = False
         self.thread = SendThread(f"otel-ext-send {name}")
@@ -221,12 +225,17 @@ class ResilientSender:
         self._taken[kind] += delivery.sent
         self._note_outcome(delivery, slow=call.took_longer_than(_PATIENCE))
         self.store.set_aside(delivery.refused)
+        rejected = delivery.rejected + len(delivery.refused)
         if call.chunk is not None:
-            self.store.settle_chunk(call.chunk, delivery, self._taken[kind])
+            rejected += self.store.settle_chunk(call.chunk, delivery, self._taken[kind])
         elif delivery.unsent:
             self._put_away(delivery.unsent, maybe_sent=delivery.maybe_sent)
         if call.promised:
             COUNTERS.add("remote.sent_late", delivery.sent)
+        if self._counts is not None and (call.promised or call.chunk is not None):
+            signal = "span" if kind else "log"
+            self._counts.add(signal, delivery.sent)
+            self._counts.add(f"{signal}.rejected", rejected)
 
     def _note_outcome(self, delivery: Delivery, *, slow: bool) -> None:
         result = delivery.result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,15 +13,19 @@ from opentelemetry.semconv._incubating.metrics import (  # pyright: ignore[repor
 )
 
 from otel_ext.exporters import queue_metrics
+from otel_ext.exporters.breaker import RetryLimits
 from otel_ext.exporters.queue_metrics import observe_queue, wants_metrics
 from otel_ext.exporters.remote_inbox import QueueLimits
 from otel_ext.exporters.remote_queue import RemoteQueue
+from otel_ext.exporters.resilient import ResilientExporter
 from otel_ext.protocols import SendResult
 from otel_ext.runtime.worker import Worker
 from tests.exporters import samples
+from tests.programs import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from otel_ext.record.model import Record
 
@@ -75,6 +80,65 @@ def test_sizes_capacities_and_losses_are_told() -> None:
     assert after[full] - before[full] == 2
     full = ("otel.sdk.processor.log.processed", "queue_full")
     assert after[full] - before[full] == 7
+
+
+class Choosy(Nowhere):
+    """A sender that refuses what is called `bad`, and takes nothing while it is down."""
+
+    down = False
+
+    def send(self, records: Sequence[Record]) -> SendResult:
+        """Take it, or not."""
+        if self.down:
+            return SendResult(ok=False, retry=True, message="down")
+        bad = any(record.name == "bad" for record in records)
+        return SendResult(ok=not bad, message="bad" if bad else "")
+
+
+def test_each_queue_tells_of_itself() -> None:
+    """However many there are, and when they came; one that is gone tells nothing."""
+    reader = InMemoryMetricReader()
+    provider = MeterProvider([reader])
+    queues = [RemoteQueue(Nowhere(), worker=Worker(f"test-{n}"), grace=60) for n in range(3)]
+    for count, queue in enumerate(queues, 1):
+        observe_queue(queue, provider)
+        points_names(reader)
+        for number in range(count):
+            queue.export(samples.end("done", number))
+        assert queue.force_flush(5_000)
+    names = sorted(points_names(reader), key=lambda name: int(name.rsplit("/", 1)[1]))
+    told = [points_of(reader, name)["otel.sdk.processor.span.processed", None] for name in names]
+    assert told == [1, 2, 3]
+    for queue in queues:
+        queue.shutdown()
+    del queue, queues
+    gc.collect()
+    assert not points_names(reader)
+
+
+def test_what_is_replayed_or_refused_is_told(tmp_path: Path) -> None:
+    """What went over the disk is processed when it is sent, and rejected when it is set aside."""
+    reader = InMemoryMetricReader()
+    sender = Choosy()
+    queue = RemoteQueue(sender, name="test-replayed", grace=60)
+    exporter = ResilientExporter(
+        queue, folder=tmp_path, limits=RetryLimits(failures=1, pause=0.05, longest_pause=0.05)
+    )
+    observe_queue(queue, MeterProvider([reader]))
+    (component,) = points_names(reader)
+    processed = "otel.sdk.processor.span.processed"
+    sender.down = True
+    for number in range(20):
+        exporter.export(samples.end("bad" if number == 7 else "done", number))
+    assert exporter.force_flush(5_000)
+    assert points_of(reader, component)[processed, None] == 0
+    sender.down = False
+    wait_until(lambda: points_of(reader, component)[processed, None] == 19, "they are replayed")
+    wait_until(lambda: points_of(reader, component)[processed, "rejected"] == 1, "one is refused")
+    exporter.export(samples.end("done", 100))
+    assert exporter.force_flush(5_000)
+    assert points_of(reader, component)[processed, None] == 20
+    exporter.shutdown()
 
 
 def points_names(reader: InMemoryMetricReader) -> set[str]:
