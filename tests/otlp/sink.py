@@ -19,6 +19,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from tests.programs import answers, environment, free_port, wait_until
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Generator, Iterable
 
     from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
@@ -81,12 +82,18 @@ def mapping_of(pairs: Iterable[KeyValue]) -> dict[str, object]:
 
 
 class Sink:
-    """Takes OTLP/HTTP on a port of loopback and keeps what arrives."""
+    """Takes OTLP/HTTP on a port of loopback and keeps what arrives.
 
-    def __init__(self) -> None:
+    Args:
+        tls: What it speaks TLS with; None for plain HTTP.
+    """
+
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.spans: list[Span] = []
         self.events: list[Event] = []
         self.requests: list[str] = []
+        # By the last part of the path, with names in lower case.
+        self.headers: dict[str, dict[str, str]] = {}
         self.answer = Answer()
         # So many requests are taken and not answered: the connection breaks.
         self.hang_ups = 0
@@ -102,6 +109,8 @@ class Sink:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 if self.headers.get("content-encoding") == "gzip":
                     body = gzip.decompress(body)
+                told = {name.lower(): value for name, value in self.headers.items()}
+                sink.headers[self.path.rsplit("/", 1)[1]] = told
                 sink.take(self.path, body)
                 if sink.hang_ups:
                     sink.hang_ups -= 1
@@ -121,6 +130,8 @@ class Sink:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self.port = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         self._thread.start()

@@ -1,0 +1,231 @@
+"""OpenTelemetry's own variables, `OTEL_EXPORTER_OTLP_...`: each does what it is said to do."""
+
+from __future__ import annotations
+
+import ssl
+import subprocess
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, NamedTuple
+
+import grpc  # type: ignore[import-untyped]
+import pytest
+
+from otel_ext.exporters.otlp import OtlpSender
+from tests.exporters import samples
+from tests.otlp.grpc_receiver import GrpcReceiver, grpc_receiver
+from tests.otlp.sink import Sink
+from tests.otlp.test_outages import black_hole
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from otel_ext.protocols import SendResult
+
+SPAN = samples.end("work")
+LOG = samples.log("told")
+
+
+class Peers:
+    """Receivers of both protocols, and the variables that name them."""
+
+    def __init__(self, stack: ExitStack, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._stack = stack
+        self._monkeypatch = monkeypatch
+
+    def http(self, tls: ssl.SSLContext | None = None) -> Sink:
+        """Run a receiver of OTLP/HTTP."""
+        made = Sink(tls)
+        self._stack.callback(made.close)
+        return made
+
+    def grpc(self, credentials: grpc.ServerCredentials | None = None) -> GrpcReceiver:
+        """Run a receiver of OTLP/gRPC."""
+        return self._stack.enter_context(grpc_receiver(credentials))
+
+    def send(self, **variables: object) -> SendResult:
+        """Send a span and a log with variables `OTEL_EXPORTER_OTLP_...`."""
+        for name, value in variables.items():
+            self._monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{name}", str(value))
+        sender = OtlpSender()
+        try:
+            return sender.send([SPAN, LOG])
+        finally:
+            sender.close()
+
+
+@pytest.fixture
+def peers(monkeypatch: pytest.MonkeyPatch) -> Generator[Peers, None, None]:
+    """Return what runs receivers for a test."""
+    with ExitStack() as stack:
+        yield Peers(stack, monkeypatch)
+
+
+def test_the_general_endpoint_is_the_base_of_both(peers: Peers) -> None:
+    """`ENDPOINT` gets the path of each signal appended."""
+    sink = peers.http()
+    assert peers.send(ENDPOINT=f"http://127.0.0.1:{sink.port}/base").ok
+    assert sorted(sink.requests) == ["/base/v1/logs", "/base/v1/traces"]
+
+
+def test_a_signal_has_an_endpoint_of_its_own(peers: Peers) -> None:
+    """`TRACES_ENDPOINT` and `LOGS_ENDPOINT` are used as they are, before the general one."""
+    traces, logs, nobody = peers.http(), peers.http(), peers.http()
+    result = peers.send(
+        ENDPOINT=f"http://127.0.0.1:{nobody.port}",
+        TRACES_ENDPOINT=f"http://127.0.0.1:{traces.port}/my/traces",
+        LOGS_ENDPOINT=f"http://127.0.0.1:{logs.port}/my/logs",
+    )
+    assert result.ok
+    assert (traces.requests, logs.requests) == (["/my/traces"], ["/my/logs"])
+    assert not nobody.requests
+
+
+def test_signals_over_grpc_have_endpoints_of_their_own(peers: Peers) -> None:
+    """Likewise over gRPC."""
+    traces, logs = peers.grpc(), peers.grpc()
+    assert peers.send(
+        PROTOCOL="grpc",
+        ENDPOINT=f"http://127.0.0.1:{traces.port}",
+        LOGS_ENDPOINT=f"http://127.0.0.1:{logs.port}",
+    ).ok
+    assert (traces.spans, traces.logs) == (["work"], [])
+    assert (logs.spans, logs.logs) == ([], ["told"])
+
+
+@pytest.mark.parametrize(("traces", "logs"), [("grpc", "http/protobuf"), ("http/protobuf", "grpc")])
+def test_a_signal_has_a_protocol_of_its_own(peers: Peers, traces: str, logs: str) -> None:
+    """`TRACES_PROTOCOL` and `LOGS_PROTOCOL` go before `PROTOCOL`."""
+    sink, receiver = peers.http(), peers.grpc()
+    ports = {"grpc": f"{receiver.port}", "http/protobuf": f"{sink.port}/v1/any"}
+    result = peers.send(
+        PROTOCOL="grpc",
+        TRACES_PROTOCOL=traces,
+        LOGS_PROTOCOL=logs,
+        TRACES_ENDPOINT=f"http://127.0.0.1:{ports[traces]}/traces".replace("any/", ""),
+        LOGS_ENDPOINT=f"http://127.0.0.1:{ports[logs]}/logs".replace("any/", ""),
+    )
+    assert result.ok
+    over_grpc = [*receiver.spans, *receiver.logs]
+    assert over_grpc == (["work"] if traces == "grpc" else ["told"])
+    assert sink.requests == (["/v1/logs"] if traces == "grpc" else ["/v1/traces"])
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_headers_are_sent(peers: Peers, protocol: str) -> None:
+    """`HEADERS` with both; `LOGS_HEADERS` in their place with logs."""
+    sink, receiver = peers.http(), peers.grpc()
+    port = receiver.port if protocol == "grpc" else sink.port
+    assert peers.send(
+        PROTOCOL=protocol,
+        ENDPOINT=f"http://127.0.0.1:{port}",
+        HEADERS="x-token=se%20cret,x-tenant=7",
+        LOGS_HEADERS="x-token=other",
+    ).ok
+    traces = receiver.headers["spans"] if protocol == "grpc" else sink.headers["traces"]
+    logs = receiver.headers["logs"] if protocol == "grpc" else sink.headers["logs"]
+    assert (traces["x-token"], traces["x-tenant"]) == ("se cret", "7")
+    assert logs["x-token"] == "other"
+    assert "x-tenant" not in logs
+
+
+def test_requests_are_compressed(peers: Peers) -> None:
+    """`COMPRESSION=gzip`, or for one signal alone; they arrive all the same."""
+    sink = peers.http()
+    endpoint = f"http://127.0.0.1:{sink.port}"
+    assert peers.send(ENDPOINT=endpoint, TRACES_COMPRESSION="gzip").ok
+    assert sink.headers["traces"]["content-encoding"] == "gzip"
+    assert sink.headers["logs"].get("content-encoding") in {None, "identity"}
+    assert peers.send(ENDPOINT=endpoint, COMPRESSION="gzip").ok
+    assert sink.headers["logs"]["content-encoding"] == "gzip"
+    assert len(sink.named("work")) == len(sink.of("otel_ext.log")) == 2
+
+
+def test_requests_over_grpc_are_compressed(peers: Peers) -> None:
+    """What is compressed still arrives."""
+    receiver = peers.grpc()
+    endpoint = f"http://127.0.0.1:{receiver.port}"
+    assert peers.send(PROTOCOL="grpc", ENDPOINT=endpoint, COMPRESSION="gzip").ok
+    assert (receiver.spans, receiver.logs) == (["work"], ["told"])
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+@pytest.mark.parametrize("names", [("TIMEOUT",), ("TRACES_TIMEOUT", "LOGS_TIMEOUT")])
+def test_no_answer_is_waited_for_longer_than_it_is_said(
+    peers: Peers, protocol: str, names: tuple[str, ...]
+) -> None:
+    """`TIMEOUT`, in seconds, for one request; what had no answer may succeed later."""
+    with black_hole() as port:
+        began = time.monotonic()
+        result = peers.send(
+            PROTOCOL=protocol, ENDPOINT=f"http://127.0.0.1:{port}", **dict.fromkeys(names, 0.5)
+        )
+        assert 0.9 <= time.monotonic() - began < 4  # two requests
+    assert (result.ok, result.retry) == (False, True)
+
+
+class Certificate(NamedTuple):
+    """A certificate for localhost, made by itself, and its key."""
+
+    file: Path
+    key: Path
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Certificate:
+    """Make a certificate."""
+    made = Certificate(tmp_path / "cert.pem", tmp_path / "key.pem")
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
+            *("-nodes", "-days", "2", "-subj", "/CN=localhost"),
+            *("-addext", "subjectAltName=DNS:localhost"),
+            *("-keyout", str(made.key), "-out", str(made.file)),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return made
+
+
+@pytest.mark.needs("openssl")
+def test_the_certificate_to_trust_is_read(
+    peers: Peers, certificate: Certificate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`CERTIFICATE` names it; without it the receiver is not trusted, and nothing is sent."""
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):  # the HTTP library puts these first
+        monkeypatch.delenv(name, raising=False)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate.file, certificate.key)
+    sink = peers.http(context)
+    endpoint = f"https://localhost:{sink.port}"
+    refused = peers.send(ENDPOINT=endpoint, TIMEOUT=1)
+    assert (refused.ok, refused.retry) == (False, True)
+    assert "CERTIFICATE_VERIFY_FAILED" in refused.message
+    assert peers.send(ENDPOINT=endpoint, CERTIFICATE=certificate.file).ok
+    assert len(sink.named("work")) == len(sink.of("otel_ext.log")) == 1
+
+
+@pytest.mark.needs("openssl")
+def test_the_certificate_to_trust_is_read_for_grpc(peers: Peers, certificate: Certificate) -> None:
+    """Likewise over gRPC, where `CERTIFICATE` may be for one signal."""
+    pair = (certificate.key.read_bytes(), certificate.file.read_bytes())
+    receiver = peers.grpc(grpc.ssl_server_credentials([pair]))
+    endpoint = f"https://localhost:{receiver.port}"
+    refused = peers.send(PROTOCOL="grpc", ENDPOINT=endpoint, TIMEOUT=1)
+    assert (refused.ok, refused.retry) == (False, True)
+    peers.send(ENDPOINT=endpoint, TRACES_CERTIFICATE=certificate.file)
+    assert (receiver.spans, receiver.logs) == (["work"], [])
+    assert peers.send(ENDPOINT=endpoint, CERTIFICATE=certificate.file).ok
+    assert (receiver.spans, receiver.logs) == (["work", "work"], ["told"])
+
+
+def test_an_insecure_connection_is_made_where_it_is_asked_for(peers: Peers) -> None:
+    """`INSECURE`, for gRPC and an endpoint that does not say `http://`."""
+    receiver = peers.grpc()
+    endpoint = f"localhost:{receiver.port}"
+    refused = peers.send(PROTOCOL="grpc", ENDPOINT=endpoint, TIMEOUT=1)
+    assert (refused.ok, refused.retry) == (False, True)
+    assert peers.send(ENDPOINT=endpoint, INSECURE="true").ok
+    assert (receiver.spans, receiver.logs) == (["work"], ["told"])
