@@ -127,7 +127,8 @@ class Collector:
         reader.forget_decoded()
         for name, process in known.items():
             if process is not None:
-                processes[folder, name] = process
+                other = processes.get((folder, name))
+                processes[folder, name] = process if other is None else process.with_journal(other)
 
     def _process(
         self, name: str, reader: FileReader, boxes: list[BoxView], now_ns: int

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from otel_ext.cli.running_scan import key_of
 from otel_ext.cli.running_signs import Signs
 from otel_ext.errors import RecordError
-from otel_ext.journal.incarnations import base_id
+from otel_ext.journal.files import parse_box_name
 from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX
 from otel_ext.journal.liveness import ProcessIdentity
 from otel_ext.journal.reader import Box, Line, read_box
@@ -28,6 +28,7 @@ class BoxView:
     Attributes:
         path: Its file.
         id: The incarnation it belongs to.
+        journal: Which of its journals.
         target: Name of the file it drains to; empty for the incarnation's own.
         identity: Its process; None if the header is damaged.
         stamp_ns: When its worker last stamped it, or when it was made; 0 if unknown.
@@ -38,7 +39,8 @@ class BoxView:
     def __init__(self, box: Box) -> None:
         facts, state = box.facts, box.state
         self.path = box.path
-        self.id = facts.id if facts else base_id(box.path.name[: -len(BOX_SUFFIX)])
+        name, self.journal = parse_box_name(box.path.name)
+        self.id = facts.id if facts else name
         self.target = facts.target if facts else ""
         self.identity = (
             ProcessIdentity(
@@ -66,6 +68,11 @@ class BoxView:
             return parse_timestamp(newest)
         except RecordError:
             return 0
+
+    @property
+    def stream(self) -> tuple[str, int]:
+        """The journal whose segments it drains to, unless it has a target."""
+        return self.id, self.journal
 
     def introduce(self, reader: FileReader) -> None:
         """Hand `reader` what the process says of itself in the box."""

@@ -1,6 +1,6 @@
 """Which files of a folder have to be read to know what is open, and with which boxes.
 
-The newest segment of each incarnation repeats what was open when it began, so the
+The newest segment of each journal repeats what was open when it began, so the
 older ones are left alone. For a moment after a change of segments that repetition
 may not be complete; then the one before is read first. A file whose last line says
 that its process ended is not read at all.
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from otel_ext.cli.running_box import BoxView, read_boxes
 from otel_ext.cli.running_scan import FileReader
-from otel_ext.journal.files import ends_closed, list_segments, parse_segment_name
+from otel_ext.journal.files import ends_closed, list_segments, parse_segment_name, segment_file
 from otel_ext.journal.folder import is_young
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ __all__ = ["Files"]
 
 
 class _Newest(NamedTuple):
-    """An incarnation's newest segment, and the one before."""
+    """A journal's newest segment, and the one before."""
 
     path: Path
     before: Path | None
@@ -59,14 +59,14 @@ class Files:
         newest = {} if is_file else _newest(list_segments(folder))
         by_file: dict[Path, list[BoxView]] = {place: []} if is_file else {}
         before: dict[Path, Path | None] = {}
-        for name, (path, earlier) in newest.items():
+        for journal, (path, earlier) in newest.items():
             before[path] = earlier
-            if any(box.id == name for box in boxes) or not self._is_closed(path):
+            if any(box.stream == journal for box in boxes) or not self._is_closed(path):
                 by_file[path] = []
         for box in boxes:
-            path = folder / box.target if box.target else folder / f"{box.id}.jsonl"
-            if not box.target and box.id in newest:
-                path = newest[box.id].path
+            path = folder / (box.target or segment_file(box.id, 0, box.journal))
+            if not box.target and box.stream in newest:
+                path = newest[box.stream].path
             if not is_file or path == place:
                 by_file.setdefault(path, []).append(box)
         for path, mine in by_file.items():
@@ -95,14 +95,14 @@ class Files:
         return False
 
 
-def _newest(segments: Iterable[Path]) -> dict[str, _Newest]:
-    """Return the newest of each incarnation's segments, given in their order."""
-    newest: dict[str, _Newest] = {}
+def _newest(segments: Iterable[Path]) -> dict[tuple[str, int], _Newest]:
+    """Return the newest of each journal's segments, given in their order."""
+    newest: dict[tuple[str, int], _Newest] = {}
     for path in segments:
         name = parse_segment_name(path.name)
         if name is not None:
-            earlier = newest.get(name.incarnation)
-            newest[name.incarnation] = _Newest(path, earlier.path if earlier else None)
+            earlier = newest.get(name.stream)
+            newest[name.stream] = _Newest(path, earlier.path if earlier else None)
     return newest
 
 

@@ -53,6 +53,16 @@ class RunningProcess(NamedTuple):
     heartbeat: Record | None
     worker_silent_ns: int | None = None
 
+    def with_journal(self, other: RunningProcess) -> RunningProcess:
+        """Return the process as two of its journals tell of it: by what was heard last."""
+        newest, older = sorted((self, other), key=lambda one: one.last_seen_ns, reverse=True)
+        return newest._replace(
+            command=newest.command or older.command,
+            last_seq=max(newest.last_seq, older.last_seq),
+            boxes=(*self.boxes, *other.boxes),
+            heartbeat=newest.heartbeat or older.heartbeat,
+        )
+
     @property
     def lives(self) -> bool:
         """Whether the process is there, running or not."""

@@ -15,12 +15,6 @@ if TYPE_CHECKING:
 __all__ = ["closing", "end_of"]
 
 
-def _next_seq(reader: IncarnationReader, process: str) -> int:
-    seq = reader.last_seqs.get(process, 0) + 1
-    reader.last_seqs[process] = seq
-    return seq
-
-
 def end_of(
     start: Record, reader: IncarnationReader, last_seen_ns: int, facts: Mapping[str, object]
 ) -> Record:
@@ -28,7 +22,7 @@ def end_of(
     return start._replace(
         phase="end",
         time_ns=max(last_seen_ns, start.time_ns),
-        seq=_next_seq(reader, start.process.id),
+        seq=reader.numbers.next_for(start.process.id),
         start_ns=start.time_ns,
         status=Status("unset"),
         # A process that had no time to say it of all of them ended in order all the same.
@@ -44,14 +38,14 @@ def closing(
     facts: Mapping[str, object],
 ) -> Iterator[Record]:
     """Yield the end of the process, once for each id it went by."""
-    for name in dict.fromkeys((process.id, *reader.last_seqs)):
+    for name in dict.fromkeys((process.id, *reader.processes)):
         if base_id(name) == process.id:
             yield Record(
                 kind="process",
                 phase=None,
                 name="process.end",
                 time_ns=last_seen_ns,
-                seq=_next_seq(reader, name),
+                seq=reader.numbers.next_for(name),
                 process=Process(name),
                 extra=facts,
             )

@@ -15,18 +15,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.errors import JournalError
+from otel_ext.journal.layout import BOX_SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
 __all__ = [
     "SegmentName",
+    "box_file",
     "create_exclusive",
     "ends_closed",
     "ends_whole",
     "list_segments",
     "make_folder",
     "open_folder",
+    "parse_box_name",
     "parse_segment_name",
     "segment_file",
     "standard_numbers_taken",
@@ -40,45 +43,80 @@ _DIRECTORY: Final = getattr(os, "O_DIRECTORY", 0)
 _STANDARD: Final = range(3)
 _TAIL_BYTES: Final = 16 * 1024
 _ID: Final = r"[0-9a-z]{1,40}-\d{1,20}-\d{1,20}-[0-9a-f]{8}"
-_SEGMENT: Final = re.compile(rf"({_ID})(?:\.(\d{{1,6}}))?\.jsonl", re.ASCII)
+_SEGMENT: Final = re.compile(rf"({_ID})(?:\.j(\d{{1,6}}))?(?:\.(\d{{1,6}}))?\.jsonl", re.ASCII)
+_BOX: Final = re.compile(rf"(.+?)(?:\.(\d{{1,6}}))?{re.escape(BOX_SUFFIX)}")
 _END: Final = b'"event":"process.end"'
 _LEFT_OPEN: Final = re.compile(rb'"open_spans": ?[1-9]')
 
 
 class SegmentName(NamedTuple):
-    """A segment's file name taken apart; its own number is 0 for the first."""
+    """A segment's file name taken apart.
+
+    Attributes:
+        incarnation: Whose it is.
+        number: 0 for the journal's first segment.
+        journal: 0 for the first journal of its process in the folder.
+    """
 
     incarnation: str
     number: int
+    journal: int = 0
+
+    @property
+    def stream(self) -> tuple[str, int]:
+        """The journal that it belongs to: segments of one follow each other."""
+        return self.incarnation, self.journal
 
 
-def segment_file(incarnation: str, number: int) -> str:
+def segment_file(incarnation: str, number: int, journal: int = 0) -> str:
     """Return the file name of an incarnation's segment.
 
     >>> segment_file("b0-7-1-00000000", 0), segment_file("b0-7-1-00000000", 2)
     ('b0-7-1-00000000.jsonl', 'b0-7-1-00000000.2.jsonl')
+    >>> segment_file("b0-7-1-00000000", 2, journal=1)
+    'b0-7-1-00000000.j1.2.jsonl'
     """
-    return f"{incarnation}.{number}.jsonl" if number else f"{incarnation}.jsonl"
+    stream = f"{incarnation}.j{journal}" if journal else incarnation
+    return f"{stream}.{number}.jsonl" if number else f"{stream}.jsonl"
+
+
+def box_file(incarnation: str, journal: int) -> str:
+    """Return the file name of the box of an incarnation's journal.
+
+    >>> box_file("b0-7-1-00000000", 0), box_file("b0-7-1-00000000", 2)
+    ('b0-7-1-00000000.box', 'b0-7-1-00000000.2.box')
+    """
+    return f"{incarnation}.{journal}{BOX_SUFFIX}" if journal else f"{incarnation}{BOX_SUFFIX}"
+
+
+def parse_box_name(name: str) -> tuple[str, int]:
+    """Return the incarnation and the journal that a box's file name tells.
+
+    >>> parse_box_name("b0-7-1-00000000.2.box"), parse_box_name("b0-7-1-00000000.box")
+    (('b0-7-1-00000000', 2), ('b0-7-1-00000000', 0))
+    """
+    match = _BOX.fullmatch(name)
+    return (name, 0) if match is None else (match[1], int(match[2] or 0))
 
 
 def parse_segment_name(name: str) -> SegmentName | None:
     """Return the parts of a segment's file name, or None for any other name.
 
     >>> parse_segment_name("b0-7-1-00000000.2.jsonl")
-    SegmentName(incarnation='b0-7-1-00000000', number=2)
+    SegmentName(incarnation='b0-7-1-00000000', number=2, journal=0)
     >>> parse_segment_name("trace.jsonl") is None
     True
     """
     match = _SEGMENT.fullmatch(name)
-    return None if match is None else SegmentName(match[1], int(match[2] or 0))
+    return None if match is None else SegmentName(match[1], int(match[3] or 0), int(match[2] or 0))
 
 
 def list_segments(folder: Path) -> list[Path]:
-    """Return the `.jsonl` files of `folder`, each incarnation's in their order."""
+    """Return the `.jsonl` files of `folder`, each journal's in their order."""
 
-    def order(path: Path) -> tuple[str, int]:
+    def order(path: Path) -> tuple[str, int, int]:
         parts = parse_segment_name(path.name)
-        return (path.name, 0) if parts is None else parts
+        return (path.name, 0, 0) if parts is None else (*parts.stream, parts.number)
 
     try:
         found = [Path(entry) for entry in os.scandir(folder) if entry.name.endswith(".jsonl")]

@@ -1,17 +1,18 @@
 """What a folder of records says about its processes, living or dead.
 
-The newest segment of each incarnation and its box together tell what runs now:
+The newest segment of each journal and its box together tell what runs now:
 rotation repeats the open spans, so older segments are not needed. Nothing is
 asked of the processes themselves, so the answer is there for a hung one too.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from time import time_ns
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel_ext.journal.files import list_segments, parse_segment_name
-from otel_ext.journal.incarnations import IncarnationReader, IncarnationState, base_id
+from otel_ext.journal.files import list_segments, parse_box_name, parse_segment_name
+from otel_ext.journal.incarnations import IncarnationReader, IncarnationState, Numbers, base_id
 from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX
 from otel_ext.journal.reader import Skipped, read_box, scan
 
@@ -19,7 +20,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-__all__ = ["FolderState", "SkippedLog", "is_young", "read_folder", "read_incarnations"]
+    from otel_ext.journal.reader import Box
+
+__all__ = [
+    "FolderState",
+    "JournalKey",
+    "SkippedLog",
+    "is_young",
+    "read_folder",
+    "read_incarnations",
+]
 
 _MAX_SKIPPED: Final = 1_000
 _YOUNG_NS: Final = 10_000_000_000
@@ -55,10 +65,58 @@ class SkippedLog:
             self.items.append((path, item))
 
 
+class JournalKey(NamedTuple):
+    """Which journal a line or a box belongs to.
+
+    Attributes:
+        incarnation: Whose journal.
+        number: Which of its journals with segments of their own.
+        file: Name of the file of several processes that it writes to; empty for segments.
+    """
+
+    incarnation: str
+    number: int = 0
+    file: str = ""
+
+
+class _Readers:
+    """The readers of a folder, one for each journal; those of one incarnation share its numbers."""
+
+    def __init__(self) -> None:
+        self.found: dict[JournalKey, IncarnationReader] = {}
+        self.numbers: defaultdict[str, Numbers] = defaultdict(Numbers)
+        self._nameless: list[tuple[JournalKey, Box]] = []
+
+    def get(self, key: JournalKey) -> IncarnationReader:
+        reader = self.found.get(key)
+        if reader is None:
+            reader = IncarnationReader(key.incarnation, self.numbers[key.incarnation], key.number)
+            self.found[key] = reader
+        return reader
+
+    def add_box(self, box: Box) -> None:
+        name, number = parse_box_name(box.path.name)
+        if box.facts is None:
+            self._nameless.append((JournalKey(name, number), box))
+        elif box.facts.target:
+            self.get(JournalKey(box.facts.id, 0, box.facts.target)).add_box(box)
+        else:
+            self.get(JournalKey(box.facts.id, number)).add_box(box)
+
+    def finish(self) -> None:
+        """Take the lines of the boxes, too; behind the last segment."""
+        for key, box in self._nameless:
+            # Its header would have said whether it drains to a file of several processes.
+            others = (one for one in self.found if one.incarnation == key.incarnation)
+            self.get(key if key in self.found else next(others, key)).add_box(box)
+        for reader in self.found.values():
+            reader.add_box_lines()
+
+
 def read_incarnations(
     folder: Path, *, only: str = "", every_segment: bool = False
-) -> tuple[dict[str, IncarnationReader], SkippedLog]:
-    """Read a folder's boxes, then its segments, each incarnation for itself.
+) -> tuple[dict[JournalKey, IncarnationReader], SkippedLog]:
+    """Read a folder's boxes, then its segments, each journal of an incarnation for itself.
 
     In this order a line that the worker moves meanwhile is seen at least once.
 
@@ -67,38 +125,40 @@ def read_incarnations(
         only: The one incarnation that is wanted; empty for all.
         every_segment: Read older segments too.
     """
-    readers: dict[str, IncarnationReader] = {}
+    readers = _Readers()
     skipped = SkippedLog()
     for path in sorted(folder.joinpath(BOX_FOLDER).glob(f"{only or ''}*{BOX_SUFFIX}")):
         box = read_box(path)
-        name = box.facts.id if box.facts is not None else base_id(path.name[: -len(BOX_SUFFIX)])
-        readers.setdefault(name, IncarnationReader(name)).add_box(box)
+        readers.add_box(box)
         for damage in box.skipped:
             skipped.add(path, damage)
     for path in _wanted_segments(folder, only, every_segment=every_segment):
+        segment = parse_segment_name(path.name)
         for item in scan(path):
             if isinstance(item, Skipped):
                 skipped.add(path, item)
                 continue
             name = base_id(item.key[0])
             if not only or name == only:
-                readers.setdefault(name, IncarnationReader(name)).add_line(item, path)
-    for reader in readers.values():
-        reader.add_box_lines()
-    return readers, skipped
+                key = (
+                    JournalKey(name, segment.journal) if segment else JournalKey(name, 0, path.name)
+                )
+                readers.get(key).add_line(item, path)
+    readers.finish()
+    return readers.found, skipped
 
 
 def _wanted_segments(folder: Path, only: str, *, every_segment: bool) -> Iterable[Path]:
-    """Return the segments to read: of each incarnation the newest, and what it may yet lack."""
-    by_incarnation: dict[str, list[Path]] = {}
+    """Return the segments to read: of each journal the newest, and what it may yet lack."""
+    by_journal: dict[tuple[str, int], list[Path]] = {}
     wanted: list[Path] = []
     for path in list_segments(folder):
         name = parse_segment_name(path.name)
         if name is None:  # a file of several processes
             wanted.append(path)
         elif not only or name.incarnation == only:
-            by_incarnation.setdefault(name.incarnation, []).append(path)
-    for paths in by_incarnation.values():
+            by_journal.setdefault(name.stream, []).append(path)
+    for paths in by_journal.values():
         young = len(paths) > 1 and is_young(paths[-1], paths[-2])
         wanted += paths if every_segment else paths[-2 if young else -1 :]
     return wanted
@@ -125,7 +185,26 @@ def read_folder(path: Path, *, now_ns: int | None = None) -> FolderState:
     """
     moment = time_ns() if now_ns is None else now_ns
     readers, skipped = read_incarnations(path)
-    states = sorted(
-        (reader.state(moment) for reader in readers.values()), key=lambda state: state.last_seen_ns
-    )
+    by_incarnation: dict[str, list[IncarnationState]] = {}
+    for key, reader in readers.items():
+        by_incarnation.setdefault(key.incarnation, []).append(reader.state(moment))
+    states = sorted(map(_together, by_incarnation.values()), key=lambda state: state.last_seen_ns)
     return FolderState(path, tuple(states), tuple(skipped.items), skipped.total_bytes)
+
+
+def _together(journals: list[IncarnationState]) -> IncarnationState:
+    """Return what the journals of one incarnation say together."""
+    if len(journals) == 1:
+        return journals[0]
+    best = max(journals, key=lambda one: (one.process.pid > 0, one.liveness != "unknown"))
+    running = [span for one in journals for span in one.running]
+    beats = [one.heartbeat for one in journals if one.heartbeat is not None]
+    return best._replace(
+        running=tuple(sorted(running, key=lambda span: span.start.time_ns)),
+        last_seen_ns=max(one.last_seen_ns for one in journals),
+        stamp_ns=max(one.stamp_ns for one in journals),
+        heartbeat=max(beats, key=lambda record: record.seq, default=None),
+        closed=all(one.closed for one in journals),
+        records=sum(one.records for one in journals),
+        files=tuple(file for one in journals for file in one.files),
+    )

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "IncarnationReader",
     "IncarnationState",
+    "Numbers",
     "RunningSpan",
     "base_id",
     "modified_ns",
@@ -93,21 +94,46 @@ def base_id(process: str) -> str:
     return process if match is None else match[1]
 
 
-class IncarnationReader:
-    """Takes the lines of one incarnation and keeps what is still of use.
+class Numbers:
+    """The numbers of one incarnation's records, over all its journals.
 
-    Memory grows with the open spans, not with the lines.
+    Attributes:
+        last: The highest by the process's id.
+        in_boxes: Process and number of what stands in a box.
+        written: Of these what stands in a file, too.
     """
 
-    def __init__(self, incarnation: str) -> None:
+    def __init__(self) -> None:
+        self.last: dict[str, int] = {}
+        self.in_boxes: set[tuple[str, int]] = set()
+        self.written: set[tuple[str, int]] = set()
+
+    def next_for(self, process: str) -> int:
+        """Return the next number of a process, as if it went on itself."""
+        number = self.last[process] = self.last.get(process, 0) + 1
+        return number
+
+
+class IncarnationReader:
+    """Takes the lines of one journal of an incarnation and keeps what is still of use.
+
+    Memory grows with the open spans, not with the lines.
+
+    Args:
+        incarnation: Whose lines.
+        numbers: Those of all journals of the incarnation.
+        journal: Which of its journals.
+    """
+
+    def __init__(self, incarnation: str, numbers: Numbers | None = None, journal: int = 0) -> None:
         self.id = incarnation
+        self.journal = journal
+        self.numbers = numbers or Numbers()
+        self.processes: dict[str, None] = {}
         self.boxes: list[Box] = []
         self.segments: list[Path] = []
         self.starts: dict[tuple[str, str], bytes] = {}
         self.updates: dict[tuple[str, str], tuple[int, bytes]] = {}
-        self.last_seqs: dict[str, int] = {}
-        self.box_keys: set[tuple[str, int]] = set()
-        self.written_keys: set[tuple[str, int]] = set()
         self.closed = False
         self.left_open = 0
         self.records = 0
@@ -120,29 +146,30 @@ class IncarnationReader:
     def add_box(self, box: Box) -> None:
         """Take a box; its lines count after those of all segments."""
         self.boxes.append(box)
-        self.box_keys.update(line.key for line in box.lines)
+        self.numbers.in_boxes.update(line.key for line in box.lines)
 
     def add_line(self, line: Line, path: Path) -> None:
         """Take one line of a segment."""
         if path not in self.segments:
             self.segments.append(path)
-        if self.box_keys and line.key in self.box_keys:
-            self.written_keys.add(line.key)
+        if line.key in self.numbers.in_boxes:
+            self.numbers.written.add(line.key)
         self._apply(line)
 
     def add_box_lines(self) -> None:
         """Take the lines of the boxes; to be called behind the last segment."""
         for box in self.boxes:
             for line in box.lines:
-                if line.key not in self.written_keys:
+                if line.key not in self.numbers.written:
                     self._apply(line)
 
     def _apply(self, line: Line) -> None:
         self.records += 1
         meta = line.meta
         process, seq = line.key
-        if seq > self.last_seqs.get(process, -1):
-            self.last_seqs[process] = seq
+        if seq > self.numbers.last.get(process, -1):
+            self.numbers.last[process] = seq
+        self.processes[process] = None
         text = meta.get("timestamp")
         # Not the latest one: a span may be given any time, and a clock may be set back.
         if isinstance(text, str) and seq >= self._last_seq:

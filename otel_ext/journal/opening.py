@@ -8,9 +8,15 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from otel_ext.errors import JournalError
 from otel_ext.journal.blackbox import CHUNKS, DEFAULT_BOX_BYTES, BlackBox
-from otel_ext.journal.files import make_folder, open_folder, standard_numbers_taken
+from otel_ext.journal.files import (
+    box_file,
+    make_folder,
+    open_folder,
+    standard_numbers_taken,
+)
 from otel_ext.journal.filesystem import file_system_of
-from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX, BoxFacts
+from otel_ext.journal.layout import BOX_FOLDER, BoxFacts
+from otel_ext.journal.numbering import take_number
 from otel_ext.journal.segment import SegmentWriter, Sync, Target
 from otel_ext.journal.sources import DirectSource, QueueSource, Source
 from otel_ext.record.speed import load_speed
@@ -23,7 +29,7 @@ if TYPE_CHECKING:
 
     from otel_ext.runtime.incarnation import Incarnation
 
-__all__ = ["Durability", "JournalSettings", "Opened", "open_source", "target_of"]
+__all__ = ["Durability", "JournalSettings", "Opened", "lines_of", "open_source", "target_of"]
 
 Durability = Literal["mapped", "queued", "write"]
 
@@ -91,6 +97,15 @@ _speed: Final = load_speed()
 _count_lines: Final = _count_lines_python if _speed is None else _speed.count_lines
 
 
+def lines_of(preamble: Callable[[], Iterable[bytes]]) -> list[bytes]:
+    """Return the lines that begin a file; none, which is reported, if they cannot be made."""
+    try:
+        return list(preamble())
+    except Exception as error:  # noqa: BLE001 - the records themselves must go on
+        report_problem("journal: the first lines of a file could not be made", error)
+        return []
+
+
 def target_of(path: Path, incarnation: str) -> Target:
     """Return what `path` means: a file by its name or what is there, else a folder."""
     # Not Path.exists: that raises where a folder above may not be searched.
@@ -105,6 +120,8 @@ def open_source(
     settings: JournalSettings,
     incarnation: Incarnation,
     preamble: Callable[[], Iterable[bytes]],
+    *,
+    journal: int | None = None,
 ) -> Opened:
     """Open the way to `path`; always succeeds, in memory where nothing else can be had.
 
@@ -113,8 +130,12 @@ def open_source(
         settings: How lines are kept.
         incarnation: Whose lines.
         preamble: Lines that begin every further file.
+        journal: Which journal of the incarnation it is; None for another one.
     """
     target = target_of(path, incarnation.id)
+    if journal is None:
+        journal = take_number(target.folder, incarnation.id)
+    target = target._replace(journal=journal)
     mode = settings.durability
     segment = SegmentWriter(
         target,
@@ -162,21 +183,17 @@ def _make_box(target: Target, settings: JournalSettings, incarnation: Incarnatio
     for _ in range(_ATTEMPTS):
         try:
             with standard_numbers_taken():
-                return _create_box(target.folder / BOX_FOLDER, facts)
+                return _create_box(target.folder / BOX_FOLDER, facts, target.journal)
         except FileNotFoundError:
             continue  # another process has just removed the folder, empty
     raise JournalError(f"{str(target.folder / BOX_FOLDER)!r} comes and goes")
 
 
-def _create_box(path: Path, facts: BoxFacts) -> BlackBox:
+def _create_box(path: Path, facts: BoxFacts, journal: int) -> BlackBox:
+    if journal >= _MAX_BOXES:
+        raise JournalError(f"{str(path)!r} holds {_MAX_BOXES} boxes of this process")
     folder = open_folder(path, create=True)
     try:
-        for number in range(_MAX_BOXES):
-            name = f"{facts.id}.{number}" if number else facts.id
-            try:
-                return BlackBox.create(folder, path / f"{name}{BOX_SUFFIX}", facts)
-            except FileExistsError:
-                continue  # a second journal of this process in the same folder
+        return BlackBox.create(folder, path / box_file(facts.id, journal), facts)
     finally:
         os.close(folder)
-    raise JournalError(f"{str(path)!r} holds {_MAX_BOXES} boxes of this process")

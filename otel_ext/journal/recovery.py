@@ -51,7 +51,8 @@ class Recovered(NamedTuple):
         spans: How many open spans got an end.
         lines: How many lines its box still held.
         last_seen_ns: Its last sign of life, nanoseconds since the epoch.
-        file: The file that was written to; None if nothing had to be.
+        file: The file that was written to, the first where it had several journals;
+            None if nothing had to be.
         problem: Why it could not be done; empty if it was.
     """
 
@@ -128,15 +129,16 @@ class _Work:
             return
         try:
             # Read under the lock: another recoverer may just have done it.
-            readers, skipped = read_incarnations(self.folder, only=incarnation, every_segment=True)
-            reader = readers.get(incarnation)
-            if reader is None or self._is_done(reader):
+            found, skipped = read_incarnations(self.folder, only=incarnation, every_segment=True)
+            journals = list(found.values())
+            left = [reader for reader in journals if not self._is_done(reader)]
+            if not left:
                 return
             for path, damage in skipped.items:
                 self.skipped.add(path, damage)
-            if self._may_live(reader):
+            if any(self._may_live(reader, journals) for reader in left):
                 return
-            self.recovered.append(self._recover(reader))
+            self.recovered.append(self._recover(left, journals))
         finally:
             lock.release()
 
@@ -144,43 +146,66 @@ class _Work:
     def _is_done(reader: IncarnationReader) -> bool:
         return reader.closed and not reader.boxes and not reader.starts
 
-    def _may_live(self, reader: IncarnationReader) -> bool:
+    def _may_live(self, reader: IncarnationReader, journals: list[IncarnationReader]) -> bool:
         _, identity = reader.facts()
         if is_alive(identity) == "alive":
             self.living.append(reader.id)
             return True
         # What only looks dead from here must also have been silent for a while.
-        own = [path for path in reader.segments if parse_segment_name(path.name) is not None]
-        silent_ns = self.now_ns - max(reader.last_seen_ns(self.now_ns), modified_ns(own))
+        silent_ns = self.now_ns - max(
+            self._last_seen_ns(journals),
+            modified_ns(
+                path
+                for one in journals
+                for path in one.segments
+                if parse_segment_name(path.name) is not None
+            ),
+        )
         if not _is_proven(identity) and silent_ns < self.grace_ns:
             self.uncertain.append(reader.id)
             return True
         return False
 
-    def _recover(self, reader: IncarnationReader) -> Recovered:
-        process, identity = reader.facts()
-        last_seen_ns = reader.last_seen_ns(self.now_ns)
+    def _last_seen_ns(self, journals: list[IncarnationReader]) -> int:
+        return max(reader.last_seen_ns(self.now_ns) for reader in journals)
+
+    def _recover(
+        self, left: list[IncarnationReader], journals: list[IncarnationReader]
+    ) -> Recovered:
+        """Recover the journals of one incarnation that are not done, each in its own file."""
+        process, identity = max((one.facts() for one in left), key=lambda facts: facts[0].pid)
+        last_seen_ns = self._last_seen_ns(journals)
         outcome = outcome_in(self.outcomes, identity) or outcome_of(identity)
         facts: dict[str, object] = {"last_seen": format_ns(last_seen_ns), **outcome.as_extra()}
+        done = Recovered(process, 0, 0, last_seen_ns, None)
+        for reader in left:
+            done = self._recover_journal(reader, facts, done)
+        return done
+
+    def _recover_journal(
+        self, reader: IncarnationReader, facts: Mapping[str, object], done: Recovered
+    ) -> Recovered:
+        """Recover one journal; return what was `done` for its incarnation, with this."""
         waiting = [
             line.data + b"\n"
             for box in reader.boxes
             for line in box.lines
-            if line.key not in reader.written_keys
+            if line.key not in reader.numbers.written
         ]
-        records = [end_of(span.start, reader, last_seen_ns, facts) for span in reader.running()]
+        at_ns = done.last_seen_ns
+        records = [end_of(span.start, reader, at_ns, facts) for span in reader.running()]
         spans = len(records)
         if spans or not reader.closed:
-            records.extend(closing(process, reader, last_seen_ns, facts))
+            records.extend(closing(done.process, reader, at_ns, facts))
         encode = encode_compat_line if reader.is_compat else encode_line
         lines = [*waiting, *map(encode, records)]
-        done = Recovered(process, spans, len(waiting), last_seen_ns, None)
+        done = done._replace(spans=done.spans + spans, lines=done.lines + len(waiting))
         try:
             path = self._write(reader, lines) if lines else None
             self._remove_boxes(reader)
         except OSError as error:
             return done._replace(problem=str(error))
-        return done._replace(file=path)
+        return done._replace(file=done.file or path)
 
     def _write(self, reader: IncarnationReader, lines: list[bytes]) -> Path | None:
         name = self._file_of(reader)
@@ -188,7 +213,8 @@ class _Work:
         _, identity = reader.facts()
         # On a full disk no half of a line may stay in a file that is the dead process's own.
         alone = segment is not None and segment.incarnation == reader.id and _is_proven(identity)
-        writer = SegmentWriter(Target(self.folder, reader.id, name), alone=alone)
+        target = Target(self.folder, reader.id, name, reader.journal)
+        writer = SegmentWriter(target, alone=alone)
         try:
             writer.write_all(lines)
             # Only what is on the disk may go from the box.
@@ -205,7 +231,7 @@ class _Work:
         if reader.segments:
             return reader.segments[-1].name
         # It may have made a file and died before the first line was in it.
-        return _newest_segment(self.folder, reader.id)
+        return _newest_segment(self.folder, (reader.id, reader.journal))
 
     def _remove_boxes(self, reader: IncarnationReader) -> None:
         if not reader.boxes:
@@ -224,12 +250,12 @@ def _is_proven(identity: ProcessIdentity) -> bool:
     return liveness_of(identity) == "dead" and is_this_boot(identity.boot_id)
 
 
-def _newest_segment(folder: Path, incarnation: str) -> str:
-    """Return the name of an incarnation's newest segment; empty if there is none."""
+def _newest_segment(folder: Path, journal: tuple[str, int]) -> str:
+    """Return the name of a journal's newest segment; empty if there is none."""
     newest = ""
     for path in list_segments(folder):
         name = parse_segment_name(path.name)
-        if name is not None and name.incarnation == incarnation:
+        if name is not None and name.stream == journal:
             newest = path.name
     return newest
 
@@ -241,14 +267,14 @@ def _candidates(folder: Path, *, thorough: bool) -> list[str]:
     for suffix in (BOX_SUFFIX, LOCK_SUFFIX):
         for path in sorted(folder.joinpath(BOX_FOLDER).glob(f"*{suffix}")):
             found[base_id(path.name[: -len(suffix)])] = None
-    newest: dict[str, Path] = {}
+    newest: dict[tuple[str, int], Path] = {}
     for path in list_segments(folder):
         name = parse_segment_name(path.name)
         if name is not None:
-            newest[name.incarnation] = path
+            newest[name.stream] = path
         elif thorough:
             found.update(dict.fromkeys(_unfinished_in(path)))
-    for incarnation, path in newest.items():
+    for (incarnation, _), path in newest.items():
         if incarnation not in found and not ends_closed(path):
             found[incarnation] = None
     return list(found)

@@ -2,7 +2,7 @@
 
 Only files whose names are segments' are touched, and of them only closed ones:
 those of dead incarnations that need no recovery, and the older ones of living
-ones, whose open spans stand in the newest again.
+ones, whose open spans stand in the newest of the same journal again.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from contextlib import suppress
 from time import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel_ext.journal.files import ends_closed, parse_segment_name, segment_file
-from otel_ext.journal.layout import BOX_FOLDER
+from otel_ext.journal.files import ends_closed, parse_box_name, parse_segment_name
+from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX
 from otel_ext.journal.liveness import identity_from_id, is_alive
 from otel_ext.runtime.counters import COUNTERS
 
@@ -71,38 +71,43 @@ def apply_retention(
 
 
 def _closed_segments(folder: Path, current: Path | None, moment: float) -> list[_Closed]:
-    newest: dict[str, int] = {}
-    found: list[tuple[str, int, _Closed]] = []
+    journals: dict[tuple[str, int], dict[int, _Closed]] = {}
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             name = parse_segment_name(entry.name)
             if name is None or not entry.is_file(follow_symlinks=False):
                 continue
             status = entry.stat(follow_symlinks=False)
-            closed = _Closed(status.st_mtime, status.st_size, folder / entry.name)
-            found.append((name.incarnation, name.number, closed))
-            newest[name.incarnation] = max(newest.get(name.incarnation, 0), name.number)
-    paths = {closed.path.name: closed for _, _, closed in found}
-    held = {
-        name
-        for name, number in newest.items()
-        if _is_needed(folder, name, paths[segment_file(name, number)], moment)
-    }
-    silent_since = moment - _SILENT_SECONDS
-    return [
-        closed
-        for name, number, closed in found
-        if closed.path != current
-        and (number < newest[name] or (name not in held and closed.modified < silent_since))
-    ]
+            segment = _Closed(status.st_mtime, status.st_size, folder / entry.name)
+            journals.setdefault(name.stream, {})[name.number] = segment
+    with_box = _with_box(folder)
+    closed: list[_Closed] = []
+    for (incarnation, _), segments in journals.items():
+        newest = segments.pop(max(segments))
+        closed += segments.values()
+        is_silent = newest.modified < moment - _SILENT_SECONDS
+        if (
+            is_silent
+            and incarnation not in with_box
+            and not _is_needed(incarnation, newest, moment)
+        ):
+            closed.append(newest)
+    return [segment for segment in closed if segment.path != current]
 
 
-def _is_needed(folder: Path, incarnation: str, newest: _Closed, moment: float) -> bool:
+def _with_box(folder: Path) -> set[str]:
+    """Return the incarnations that have a box: they live, or wait to be recovered."""
+    try:
+        names = os.listdir(folder / BOX_FOLDER)  # noqa: PTH208 - names only
+    except OSError:
+        return set()
+    return {parse_box_name(name)[0] for name in names if name.endswith(BOX_SUFFIX)}
+
+
+def _is_needed(incarnation: str, newest: _Closed, moment: float) -> bool:
     """Whether the incarnation lives, may live, or waits to be recovered."""
     identity = identity_from_id(incarnation)
     if identity is None or is_alive(identity) == "alive":
-        return True
-    if (folder / BOX_FOLDER / f"{incarnation}.box").exists():
         return True
     # By its id alone a process of another container looks dead, too: its file must say so.
     return newest.modified > moment - _ABANDONED_SECONDS and not ends_closed(newest.path)

@@ -53,10 +53,10 @@ def meta_of(loaded: Mapping[str, object]) -> Mapping[str, object] | None:
 
 
 def salvage(data: bytes) -> Iterator[Salvaged]:
-    r"""Yield the whole records in damaged bytes.
+    """Yield the whole records in damaged bytes.
 
     >>> record = b'{"__tracer_meta__":{"process":"p","seq":1,"kind":"log"}}'
-    >>> [(found.start, found.end) for found in salvage(b'torn{"' + record + b"}\0")]
+    >>> [(found.start, found.end) for found in salvage(b'torn{"' + record + b"}")]
     [(6, 62)]
     """
     done = 0

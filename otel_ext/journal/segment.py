@@ -52,11 +52,13 @@ class Target(NamedTuple):
         folder: The folder the file is in.
         incarnation: Whose segments they are.
         file: Name of the one file to append to; empty for segments.
+        journal: Which journal of that incarnation it is.
     """
 
     folder: Path
     incarnation: str
     file: str = ""
+    journal: int = 0
 
 
 class _Identity(NamedTuple):
@@ -292,7 +294,7 @@ class SegmentWriter:
     def _create_segment(self) -> int:
         folder = self.target.folder
         while self._number <= _MAX_NUMBER:
-            path = folder / segment_file(self.target.incarnation, self._number)
+            path = folder / segment_file(self.target.incarnation, self._number, self.target.journal)
             self._number += 1
             try:
                 descriptor = create_exclusive(path, _FLAGS)

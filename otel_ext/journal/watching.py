@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from otel_ext.journal.files import SegmentName
     from otel_ext.runtime.deadline import Call
 
 __all__ = ["FolderWatch"]
@@ -57,8 +58,9 @@ class FolderWatch:
         self._running: Call | None = None
         self._looks = 0
         self._seen: tuple[int, ...] = ()
-        # By name: the number of the newest segment; -1 for those that have a box.
-        self._known: dict[str, int] = {}
+        # By name, for those that have no box: the newest segment of each journal.
+        self._known: dict[str, dict[int, int]] = {}
+        self._with_box: set[str] = set()
         self._done: set[str] = set()
         self._not_before: dict[str, float] = {}
 
@@ -84,12 +86,16 @@ class FolderWatch:
         if seen == self._seen:
             return
         self._seen = seen
-        known: dict[str, int] = {}
+        known: dict[str, dict[int, int]] = {}
+        self._with_box = set()
         for place in places:
-            for name, number in _incarnations_in(place):
-                known[name] = (
-                    -1 if -1 in {number, known.get(name)} else max(number, known.get(name, 0))
-                )
+            for name, segment in _incarnations_in(place):
+                newest = known.setdefault(name, {})
+                if segment is None:
+                    self._with_box.add(name)
+                else:
+                    last = newest.get(segment.journal, 0)
+                    newest[segment.journal] = max(last, segment.number)
         known.pop(self._own, None)
         self._known = known
         self._done &= known.keys()
@@ -100,10 +106,11 @@ class FolderWatch:
         names = sorted(self._known)
         after = [name for name in names if name > self._own]
         in_turn = after + names[: len(names) - len(after)]
-        yield from self._gone([name for name in in_turn if self._known[name] < 0], everybody)
-        others = [name for name in in_turn if self._known[name] >= 0]
+        yield from self._gone([name for name in in_turn if name in self._with_box], everybody)
+        others = [name for name in in_turn if name not in self._with_box]
         for name in islice(self._gone(others, everybody), _AT_ONCE):
-            if ends_closed(self._folder / segment_file(name, self._known[name])):
+            newest = self._known[name].items()
+            if all(ends_closed(self._folder / segment_file(name, n, j)) for j, n in newest):
                 self._done.add(name)
             else:
                 yield name
@@ -131,13 +138,13 @@ class FolderWatch:
                 self._done.add(name)
 
 
-def _incarnations_in(place: Path) -> Iterator[tuple[str, int]]:
+def _incarnations_in(place: Path) -> Iterator[tuple[str, SegmentName | None]]:
     with suppress(FileNotFoundError), os.scandir(place) as entries:
         for entry in entries:
             if entry.name.endswith((BOX_SUFFIX, LOCK_SUFFIX)):
-                yield base_id(entry.name.rpartition(".")[0]), -1
+                yield base_id(entry.name.rpartition(".")[0]), None
             elif (segment := parse_segment_name(entry.name)) is not None:
-                yield segment
+                yield segment.incarnation, segment
 
 
 def _changed_ns(place: Path) -> int:

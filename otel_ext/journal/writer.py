@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Final
 from otel_ext.journal.blackbox import BlackBox, appender
 from otel_ext.journal.face import JournalState, LineWriter, Mode
 from otel_ext.journal.housekeeping import Housekeeper
-from otel_ext.journal.opening import JournalSettings, Opened, open_source
+from otel_ext.journal.numbering import give_back_number
+from otel_ext.journal.opening import JournalSettings, Opened, lines_of, open_source
 from otel_ext.journal.trouble import Trouble
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child
@@ -151,7 +152,7 @@ class Journal:
             self._inherited.forget()
             self._inherited = None
         opened = open_source(self.path, self.settings, current(), self._preamble)
-        for line in _lines_of(self._preamble):
+        for line in lines_of(self._preamble):
             opened.source.append(line)
         self._opened = opened
         source = opened.source
@@ -264,7 +265,8 @@ class Journal:
 
     def _replace_source(self, lost: Opened) -> Opened:
         """Make another box in place of one that somebody removed, with the whole folder perhaps."""
-        fresh = open_source(self.path, self.settings, current(), self._preamble)
+        journal = lost.segment.target.journal
+        fresh = open_source(self.path, self.settings, current(), self._preamble, journal=journal)
         opened = fresh._replace(segment=lost.segment)
         if isinstance(lost.source, BlackBox):
             lost.source.successor = opened.source.append
@@ -354,7 +356,10 @@ class Journal:
     def _finish(self, opened: Opened) -> None:
         """Close the file, then remove the box: all that was in it is in the file."""
         opened.segment.close()
-        opened.source.close(remove=not (self._unfinished and opened.segment.target.file))
+        target = opened.segment.target
+        opened.source.close(remove=not (self._unfinished and target.file))
+        if not self._unfinished:
+            give_back_number(target.folder, target.incarnation, target.journal)
         self._finished = True
 
     def state(self) -> JournalState:
@@ -372,14 +377,6 @@ class Journal:
 def _stamp(opened: Opened) -> None:
     dropped = sum(COUNTERS.dropped().values())
     opened.source.stamp(time_ns(), current().last_seq, dropped)
-
-
-def _lines_of(preamble: Callable[[], Iterable[bytes]]) -> list[bytes]:
-    try:
-        return list(preamble())
-    except Exception as error:  # noqa: BLE001 - the records themselves must go on
-        report_problem("journal: the first lines of a file could not be made", error)
-        return []
 
 
 def open_writer(
