@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from tests.durability.kit import (
     assert_valid,
     beside,
     command,
+    ends_at,
     line_of,
     plain,
     read,
@@ -37,15 +37,6 @@ BLOCKED = """
     ended = time.monotonic()
     os.pwrite(notes, json.dumps([os.getpid(), flushed, ended - began, ended]).encode(), 0)
 """
-
-
-def ends_at(pid: int) -> float:
-    """Return when the main thread of a process was over, by the monotonic clock."""
-    # The tracer keeps a thread that it delays beyond the end of its process.
-    stat = Path(f"/proc/{pid}/stat")
-    while stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z":
-        time.sleep(0.005)
-    return time.monotonic()
 
 
 @pytest.mark.slow

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -15,15 +16,14 @@ from tests.durability.kit import (
     assert_ended_once,
     assert_valid,
     command,
+    ends_at,
+    line_of,
     plain,
     read,
     recovered,
 )
 from tests.figures import figures
-from tests.programs import OTEL_EXT, execute
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tests.programs import OTEL_EXT, execute, wait_until
 
 MANY = """
     kept = []
@@ -112,3 +112,65 @@ def test_spans_that_a_full_table_refused_are_ended_by_recovery(tmp_path: Path) -
     found = recovered(tmp_path)
     assert_ended_once(found)
     assert len(found.phase("start")) == 5
+
+
+HANGING = """
+    import json
+    notes = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT)
+    os.close(2)  # the trace holds up every write, also those to standard error
+    kept = [tracer.start_span(f"open {{number % 7}}") for number in range(100_000)]
+    began = time.monotonic()
+    {action}
+    ended = time.monotonic()
+    os.pwrite(notes, json.dumps([os.getpid(), ended - began, ended]).encode(), 0)
+"""
+# The same with the SDK alone.
+ALONE = """\
+import json, os, sys, time
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+trace.set_tracer_provider(TracerProvider())
+tracer = trace.get_tracer("alone")
+kept = [tracer.start_span(f"open {number % 7}") for number in range(100_000)]
+print(time.monotonic(), flush=True)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.needs("strace")
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize(
+    ("action", "limit"),
+    [("handle.drain()", 2.0), ("handle.shutdown(timeout=5.0)", 5.0), ("pass", 0.0)],
+)
+def test_a_blocked_disk_and_very_many_open_spans_do_not_add_up(
+    tmp_path: Path, action: str, limit: float
+) -> None:
+    """One deadline holds for flush, open spans and files; the exit takes 2 s beyond the SDK's."""
+    trace = ["strace", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null"]
+    inject = ["-e", "trace=write,fdatasync", "-e", "inject=write,fdatasync:delay_enter=100s"]
+    notes = tmp_path / "notes"
+    words = command(HANGING.format(action=action), tmp_path / "traces", notes)
+    with subprocess.Popen([*trace, *inject, *words], env=plain()) as tracer:
+        wait_until(lambda: notes.exists() and notes.stat().st_size, "the last note", 100.0)
+        pid, took, told_at = json.loads(notes.read_bytes())
+        exit_took = ends_at(pid) - told_at
+        tracer.kill()
+    alone = subprocess.Popen([sys.executable, "-c", ALONE], stdout=subprocess.PIPE, text=True)
+    with alone:
+        told_at = float(line_of(alone))
+        alone_took = ends_at(alone.pid) - told_at
+    figures(
+        f"blocked, 100,000 open, {action}",
+        took=f"{took:.2f} s",
+        exit=f"{exit_took:.2f} s",
+        sdk_alone=f"{alone_took:.2f} s",
+    )
+    # The rest is what a busy machine adds to each step.
+    assert took < limit + 0.3
+    # What is known of a span has to be freed like the span itself: that is no waiting.
+    assert exit_took < 2 * alone_took + 2.0 + 1.0
+    wait_until(lambda: not Path(f"/proc/{pid}").exists(), "the end of the last thread")
+    found = recovered(tmp_path / "traces")
+    # What the full box refused was counted, and nothing that it took is left open.
+    assert {one.key for one in found.phase("start")} <= {one.key for one in found.phase("end")}
