@@ -156,4 +156,6 @@ def test_forks_while_threads_write(tmp_path: Path) -> None:
     parents = files.pop(incarnation.current().id)
     assert parents.count("busy.start") == written[0]
     for events in files.values():
-        assert events == ["process.start", "child.start", "process.end"]
+        # The parent's worker may have ended by now what the child left open.
+        assert events[:3] == ["process.start", "child.start", "process.end"]
+        assert events[3:] in ([], ["child.end", "process.end"])
