@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SegmentName",
+    "Target",
     "box_file",
     "create_exclusive",
     "ends_closed",
@@ -47,6 +48,22 @@ _SEGMENT: Final = re.compile(rf"({_ID})(?:\.j(\d{{1,6}}))?(?:\.(\d{{1,6}}))?\.js
 _BOX: Final = re.compile(rf"(.+?)(?:\.(\d{{1,6}}))?{re.escape(BOX_SUFFIX)}")
 _END: Final = b'"event":"process.end"'
 _LEFT_OPEN: Final = re.compile(rb'"open_spans": ?[1-9]')
+
+
+class Target(NamedTuple):
+    """Where records go.
+
+    Attributes:
+        folder: The folder the file is in.
+        incarnation: Whose segments they are.
+        file: Name of the one file to append to; empty for segments.
+        journal: Which journal of that incarnation it is.
+    """
+
+    folder: Path
+    incarnation: str
+    file: str = ""
+    journal: int = 0
 
 
 class SegmentName(NamedTuple):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from otel_ext.errors import JournalError
 from otel_ext.journal.blackbox import CHUNKS, DEFAULT_BOX_BYTES, BlackBox
 from otel_ext.journal.files import (
+    Target,
     box_file,
     make_folder,
     open_folder,
@@ -17,7 +18,7 @@ from otel_ext.journal.files import (
 from otel_ext.journal.filesystem import file_system_of
 from otel_ext.journal.layout import BOX_FOLDER, BoxFacts
 from otel_ext.journal.numbering import take_number
-from otel_ext.journal.segment import SegmentWriter, Sync, Target
+from otel_ext.journal.segment import SegmentWriter, Sync
 from otel_ext.journal.sources import DirectSource, QueueSource, Source
 from otel_ext.record.speed import load_speed
 from otel_ext.runtime.counters import COUNTERS

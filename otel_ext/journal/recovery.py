@@ -18,14 +18,20 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from otel_ext.errors import JournalError
 from otel_ext.journal.death import Outcome, PidAndStart, outcome_in, outcome_of
 from otel_ext.journal.endings import closing, end_of
-from otel_ext.journal.files import ends_closed, list_segments, open_folder, parse_segment_name
+from otel_ext.journal.files import (
+    Target,
+    ends_closed,
+    list_segments,
+    open_folder,
+    parse_segment_name,
+)
 from otel_ext.journal.folder import SkippedLog, read_incarnations
 from otel_ext.journal.incarnations import IncarnationReader, base_id, modified_ns
 from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX
 from otel_ext.journal.liveness import identity_from_id, is_alive, is_this_boot, liveness_of
 from otel_ext.journal.locking import LOCK_SUFFIX, IncarnationLock
 from otel_ext.journal.reader import Line, scan
-from otel_ext.journal.segment import SegmentWriter, Target
+from otel_ext.journal.segment import SegmentWriter
 from otel_ext.record.codec import encode_compat_line, encode_line
 from otel_ext.record.model import Process
 from otel_ext.record.timestamps import format_ns

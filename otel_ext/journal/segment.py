@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from otel_ext.errors import JournalError
 from otel_ext.journal.files import (
+    Target,
     create_exclusive,
     ends_whole,
     make_folder,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-__all__ = ["SegmentWriter", "Sync", "Target"]
+__all__ = ["SegmentWriter", "Sync"]
 
 Sync = Literal["always", "interval", "never"]
 
@@ -43,22 +44,6 @@ _MAX_NUMBER: Final = 999_999
 _LOOK_INTERVAL: Final = 1.0
 # After these the same file may take more, once there is room or somebody reads.
 _PASSING: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.EINTR})
-
-
-class Target(NamedTuple):
-    """Where records go.
-
-    Attributes:
-        folder: The folder the file is in.
-        incarnation: Whose segments they are.
-        file: Name of the one file to append to; empty for segments.
-        journal: Which journal of that incarnation it is.
-    """
-
-    folder: Path
-    incarnation: str
-    file: str = ""
-    journal: int = 0
 
 
 class _Identity(NamedTuple):

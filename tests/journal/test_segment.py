@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_ext.errors import JournalError
-from otel_ext.journal.segment import SegmentWriter, Target
+from otel_ext.journal.files import Target
+from otel_ext.journal.segment import SegmentWriter
 from tests.journal.making import damage_in, line, lines_in, program, run
 
 if TYPE_CHECKING:
@@ -161,7 +162,8 @@ def test_several_writers_share_a_named_file(tmp_path: Path) -> None:
     text = """
         import os, sys
         from pathlib import Path
-        from otel_ext.journal.segment import SegmentWriter, Target
+        from otel_ext.journal.files import Target
+        from otel_ext.journal.segment import SegmentWriter
         from tests.journal.making import line
         children = []
         for n in range(4):
@@ -194,7 +196,8 @@ def test_a_torn_end_is_closed_before_the_next_line(tmp_path: Path) -> None:
 LIMITED = """
     import os, resource, sys
     from pathlib import Path
-    from otel_ext.journal.segment import SegmentWriter, Target
+    from otel_ext.journal.files import Target
+    from otel_ext.journal.segment import SegmentWriter
     from tests.journal.making import line
     named = sys.argv[2]
     writer = SegmentWriter(Target(Path(sys.argv[1]), "b0070000-7-1-00000000", named))
@@ -249,7 +252,8 @@ def test_a_failed_fsync_leaves_the_file_for_a_new_one(tmp_path: Path) -> None:
     text = """
         import sys
         from pathlib import Path
-        from otel_ext.journal.segment import SegmentWriter, Target
+        from otel_ext.journal.files import Target
+        from otel_ext.journal.segment import SegmentWriter
         from tests.journal.making import line
         writer = SegmentWriter(Target(Path(sys.argv[1]), "b0070000-7-1-00000000"), sync="always",
                                preamble=lambda: [line(0, name="head")])
