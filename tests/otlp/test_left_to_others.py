@@ -107,7 +107,7 @@ def test_spans_of_another_exporter_are_not_kept_for_later(receiver: Sink, tmp_pa
     handle = configure(
         output=tmp_path, otlp=True, tracer_provider=provider, console="off", retry_failures=1
     )
-    provider.get_tracer("t").start_span("open")
+    still_open = provider.get_tracer("t").start_span("open")
     assert handle.flush(5)  # its start fails, so what follows is not even tried
     provider.get_tracer("t").start_span("work").end()
     assert handle.flush(5)
@@ -117,6 +117,7 @@ def test_spans_of_another_exporter_are_not_kept_for_later(receiver: Sink, tmp_pa
     kept = b"".join(file.read_bytes() for file in (tmp_path / ".spill").glob("*.jsonl"))
     assert b"open.start" in kept
     assert b"work.end" not in kept
+    assert still_open.is_recording()
     provider = TracerProvider(shutdown_on_exit=False)
     handle = configure(output=tmp_path, otlp=True, tracer_provider=provider, console="off")
     provider.get_tracer("t").start_span("wake").end()

@@ -100,18 +100,17 @@ def test_each_queue_tells_of_itself() -> None:
     reader = InMemoryMetricReader()
     provider = MeterProvider([reader])
     queues = [RemoteQueue(Nowhere(), worker=Worker(f"test-{n}"), grace=60) for n in range(3)]
-    for count, queue in enumerate(queues, 1):
-        observe_queue(queue, provider)
+    for count in range(1, 4):
+        observe_queue(queues[count - 1], provider)
         points_names(reader)
         for number in range(count):
-            queue.export(samples.end("done", number))
-        assert queue.force_flush(5_000)
+            queues[count - 1].export(samples.end("done", number))
+        assert queues[count - 1].force_flush(5_000)
     names = sorted(points_names(reader), key=lambda name: int(name.rsplit("/", 1)[1]))
     told = [points_of(reader, name)["otel.sdk.processor.span.processed", None] for name in names]
     assert told == [1, 2, 3]
-    for queue in queues:
-        queue.shutdown()
-    del queue, queues
+    while queues:
+        queues.pop().shutdown()
     gc.collect()
     assert not points_names(reader)
 
