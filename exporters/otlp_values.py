@@ -77,7 +77,7 @@ def clean_attributes(
     >>> clean_attributes({"a": 1, "b": 2**70, "c": "\ud800"})
     {'a': 1, 'b': '1180591620717411303424', 'c': '\ufffd'}
     >>> clean_attributes({"huge": "x" * 900, "small": "y"}, Room(120))
-    {'huge': 'xxxx…[+896 characters]', 'small': 'y'}
+    {'huge': 'xx…[+898 characters]', 'small': 'y'}
     """
     size = _size_if_plain(attributes)
     room = room or Room()
@@ -200,7 +200,7 @@ def _clean_mapping(
             made["otel_ext.left_out"] = len(value) - len(made)
             break
         name = _text_in(room, str(key))
-        if depth > 1:
+        if depth > 1 or not isinstance(item, (Mapping, list, tuple)):
             made[name] = clean_value(item, room, depth + 1)
             continue
         # One attribute without end leaves room for those behind it.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 from itertools import chain
+from pathlib import Path
+from tempfile import gettempdir
 from typing import TYPE_CHECKING
 
 import pytest
@@ -69,6 +71,15 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
         report.outcome = "failed"
         report.longrepr = f"skipped as a whole, but {NO_SKIPS} is set: {report.longrepr}"
     return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _open_to_others(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Let other users enter the tests' folders: some tests go on as one of them."""
+    for folder in (base := tmp_path_factory.getbasetemp(), *base.parents):
+        if folder == Path(gettempdir()) or folder == Path(folder.anchor):
+            break
+        folder.chmod(folder.stat().st_mode | 0o055)
 
 
 @pytest.fixture

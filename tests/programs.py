@@ -36,12 +36,20 @@ class Done(NamedTuple):
     err: str
 
 
+# A program that uses none of these need not import them all, which takes a second each time.
+LIGHT = {"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "celery,django,fastapi,flask"}
+EVERYTHING = dict.fromkeys(LIGHT, "")
+
+
 def environment(**changes: str) -> dict[str, str]:
-    """Return an environment without telemetry settings, plus `changes`."""
+    """Return an environment without telemetry settings, plus `changes`.
+
+    Web frameworks are instrumented with `**EVERYTHING` among the changes.
+    """
     unwanted = ("OTEL_", "AITRACE_", "PYTHONPATH", "NO_COLOR")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
     kept["PATH"] = os.pathsep.join([str(SCRIPTS), kept.get("PATH", os.defpath)])
-    return {**kept, **changes}
+    return {**LIGHT, **kept, **changes}
 
 
 def execute(

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.guides import ROOT, commands, guides, missing, printed, script
-from tests.programs import environment, free_port
+from tests.programs import EVERYTHING, environment, free_port
 
 
 def follow(page: Path, folder: Path) -> tuple[int, str]:
@@ -23,7 +23,7 @@ def follow(page: Path, folder: Path) -> tuple[int, str]:
     typed.write_text(script(commands(page), free_port()), "utf-8")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     # Wide enough for every table, and no colours: what a page can show.
-    env = environment(PATH=path, COLUMNS="120", NO_COLOR="1")
+    env = environment(**EVERYTHING, PATH=path, COLUMNS="120", NO_COLOR="1")
     with subprocess.Popen(
         ["bash", str(typed)],
         cwd=folder,

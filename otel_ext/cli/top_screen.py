@@ -134,8 +134,16 @@ class Screen:
 
     def _write(self, text: str) -> None:
         encoding = self._stream.encoding or "utf-8"
-        self._stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
-        self._stream.flush()
+        data = text.encode(encoding, "backslashreplace")
+        try:
+            descriptor = self._stream.fileno()
+        except (AttributeError, OSError, ValueError):  # not of the interpreter's own kind
+            self._stream.write(data.decode(encoding))
+            self._stream.flush()
+            return
+        # Without the stream's buffer: Ctrl-Z may come in the middle, and writes as well.
+        while data:
+            data = data[os.write(descriptor, data) :]
 
 
 def _end(number: int, frame: FrameType | None) -> None:

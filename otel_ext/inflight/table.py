@@ -20,7 +20,7 @@ from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from opentelemetry.sdk.trace import Span
     from opentelemetry.trace import SpanContext
@@ -180,10 +180,14 @@ class InflightTable:
             return True
         return False
 
-    def entries(self) -> list[tuple[Key, Entry]]:
-        """Return what is open now, oldest first; a copy that nobody changes."""
-        # A copy first: making pairs may run finalizers, which end spans (Python 3.11 and older).
-        return list(self._open.copy().items())
+    def entries(self) -> Iterator[tuple[Key, Entry]]:
+        """Yield what is open now and still is when its turn comes, oldest first."""
+        opened = self._open
+        # The keys are copied in one step: whatever else runs meanwhile may end spans.
+        for key in list(opened):
+            entry = opened.get(key)
+            if entry is not None:
+                yield key, entry
 
     def get(self, key: Key) -> Entry | None:
         """Return the entry of the open span `key`."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from fnmatch import fnmatchcase
+from itertools import islice
 from math import inf
 from time import monotonic_ns, time_ns
 from types import MappingProxyType
@@ -94,7 +95,8 @@ class Watchdog:
             For how many spans.
         """
         now = monotonic_ns()
-        opened = [(key, entry, now - entry.born) for key, entry in self._table.entries()[:limit]]
+        oldest = islice(self._table.entries(), limit)
+        opened = [(key, entry, now - entry.born) for key, entry in oldest]
         self._tell(opened)
         return len(opened)
 

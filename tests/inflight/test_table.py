@@ -82,7 +82,7 @@ def test_finalizers_that_end_spans_do_not_disturb_who_looks(tracking: Tracking) 
             EndsItsSpan(tracking.tracer.start_span("dropped"))
         gc.set_threshold(gc.get_count()[0] + 200)
         gc.enable()
-        entries = tracking.table.entries()
+        entries = list(tracking.table.entries())
     finally:
         gc.set_threshold(*usual)
         gc.enable()

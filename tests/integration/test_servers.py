@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from tests.programs import (
+    EVERYTHING,
     SCRIPTS,
     answers,
     environment,
@@ -52,7 +53,7 @@ def test_gunicorn(tmp_path: Path, options: Sequence[str]) -> None:
     port = free_port()
     server = [str(SCRIPTS / "gunicorn"), "--workers", "2", "--bind", f"127.0.0.1:{port}", *options]
     command = recorded(tmp_path / "traces", *server, "pages:app")
-    env = environment(PYTHONPATH=str(APP))
+    env = environment(PYTHONPATH=str(APP), **EVERYTHING)
     with started(command, cwd=tmp_path, env=env) as process:
         wait_until(lambda: answers(port), "gunicorn listens", 60)
         workers = ask(port, "/page", 40)
@@ -76,6 +77,7 @@ def test_uvicorn_with_workers(tmp_path: Path) -> None:
     port = free_port()
     server = [str(SCRIPTS / "uvicorn"), "--workers", "2", "--port", str(port), "shop:app"]
     env = environment(
+        **EVERYTHING,
         PYTHONPATH=str(APP),
         SHOP_DATABASE=str(tmp_path / "shop.db"),
         SHOP_URL=f"http://127.0.0.1:{port}",
@@ -94,7 +96,7 @@ def test_uvicorn_with_workers(tmp_path: Path) -> None:
 @pytest.mark.timeout(120)
 def test_celery_prefork(tmp_path: Path) -> None:
     """Tasks in prefork children are recorded, though each child ends after one task."""
-    env = environment(PYTHONPATH=str(APP), JOBS_FOLDER=str(tmp_path / "jobs"))
+    env = environment(**EVERYTHING, PYTHONPATH=str(APP), JOBS_FOLDER=str(tmp_path / "jobs"))
     worker = [
         str(SCRIPTS / "celery"),
         "-A",

@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from tests.programs import (
+    EVERYTHING,
     OTEL_EXT,
     SCRIPTS,
     answers,
@@ -57,6 +58,7 @@ def serve_and_use(folder: Path, route: str) -> None:
     """Run the shop under `route`, use it over HTTP, and end it in order."""
     port = free_port()
     env = environment(
+        **EVERYTHING,
         **ROUTES[route],
         PYTHONPATH=os.pathsep.join([str(install_witness(folder)), str(APP)]),
         SHOP_DATABASE=str(folder / "shop.db"),
