@@ -46,11 +46,10 @@ def make_otlp(
     Raises:
         ConfigError: The environment names a protocol that cannot be used.
     """
+    # Now, since a thread of ours must import nothing: see `import_exporters`.
+    from otel_ext.exporters.otlp_detect import has_otlp_exporter  # noqa: PLC0415
 
     def sends_spans() -> bool:
-        # With the first batch, when the exporters of the SDK are imported anyway.
-        from otel_ext.exporters.otlp_detect import has_otlp_exporter  # noqa: PLC0415
-
         return not has_otlp_exporter(provider())
 
     watch: SpanProcessor | None = None

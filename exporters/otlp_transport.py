@@ -37,6 +37,8 @@ _MODULES: Final = {
     "grpc": "otel_ext.exporters.otlp_grpc",
     "http/protobuf": "otel_ext.exporters.otlp_http",
 }
+# What they import with the first request.
+_LATER: Final = {"grpc": ("grpc.experimental", "grpc._channel"), "http/protobuf": ("netrc",)}
 
 
 class Answers(Protocol):
@@ -146,10 +148,11 @@ def _each(records: Sequence[Record], make: Callable[[Record], Made]) -> Iterator
 
 
 def import_exporters(span_protocol: str, log_protocol: str) -> None:
-    """Import all that sending will need, since it cannot be had while the interpreter exits.
+    """Import all that sending will need, before a thread of ours needs it.
 
-    A module that brings threads of its own refuses to be imported then, and then
-    is when a short program sends its first batch.
+    A module that brings threads of its own refuses to be imported while the
+    interpreter exits, and then is when a short program sends its first batch. And a
+    process that forks while a thread imports leaves its child waiting for that import.
 
     Args:
         span_protocol: `grpc` or `http/protobuf`.
@@ -157,7 +160,8 @@ def import_exporters(span_protocol: str, log_protocol: str) -> None:
     """
     for protocol, module in _MODULES.items():
         if protocol in (span_protocol, log_protocol):
-            import_module(module)
+            for name in (module, *_LATER[protocol]):
+                import_module(name)
     with suppress(ImportError):  # told of when there is a log record to send
         from otel_ext.exporters.otlp_logs import exporter_class  # noqa: PLC0415
 

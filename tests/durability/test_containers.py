@@ -61,14 +61,14 @@ def test_a_process_of_another_namespace_is_left_alone(tmp_path: Path, durability
     with beside(inside(words)) as process:
         assert int(line_of(process)) < 10
         assert states(tmp_path) == {"inside": "running"}
-        report = recover(tmp_path)
+        report = recover(tmp_path, grace_seconds=600)
         assert (report.spans, len(report.uncertain)) == (0, 1)
         tell(process)
         assert line_of(process) == "ended"
         assert_ended_once(read(tmp_path))
     # Of the dead one the same: nobody can ask, so it is given time, and then it is over.
     wait_until(lambda: process.poll() is not None, "its end")
-    assert recover(tmp_path).uncertain
+    assert recover(tmp_path, grace_seconds=600).uncertain
     assert recover(tmp_path, grace_seconds=0.0).spans == 0
     assert_valid(tmp_path)
 
@@ -86,7 +86,7 @@ def test_what_does_not_say_its_namespace_is_not_taken_for_dead(tmp_path: Path) -
             line["__tracer_meta__"].pop("pid_namespace", None)
         (old / path.name).write_text("".join(f"{json.dumps(line)}\n" for line in lines))
         assert states(old) == {"inside": "running"}
-        assert recover(old).uncertain
+        assert recover(old, grace_seconds=600).uncertain
 
 
 def test_a_process_says_its_namespace(tmp_path: Path) -> None:

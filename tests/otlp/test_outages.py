@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import os
 import socket
 import time
 from contextlib import contextmanager
@@ -63,6 +65,9 @@ def test_no_ended_span_is_lost_while_the_collector_restarts(
                 names.add(f"second {second}")
             wait_until(lambda: provider.force_flush(5_000), "everything is sent")
         names.add("whole run")
+        assert provider.force_flush(10_000)
+        gc.collect()  # queues that earlier tests have left are told of under the same name
+        part = health().part("OTLP")
     wait_until(lambda: names <= {one.name for one in sink.spans}, "every span arrives")
     arrived = [one.name for one in sink.spans]
     starts = {one.body for one in sink.starts()}
@@ -70,9 +75,30 @@ def test_no_ended_span_is_lost_while_the_collector_restarts(
     assert {f"second {second}.start" for second in (0, 9)} <= starts
     # Sent twice only what may have been under way when the collector died.
     assert len(arrived) - len(set(arrived)) <= 512
-    part = health().part("OTLP")
     assert part is not None
     assert part.state == "healthy"
+
+
+IMPORTING = """
+import sys
+from opentelemetry import trace
+import otel_ext
+handle = otel_ext.configure(otlp=True, console="off")
+known = set(sys.modules)
+trace.get_tracer("t").start_span("work").end()
+assert handle.flush(20)
+print(*(set(sys.modules) - known))
+"""
+
+
+def test_nothing_is_imported_by_a_thread_that_sends(sink: Sink, tmp_path: Path) -> None:
+    """A process that forks meanwhile would leave its child waiting for that import for good."""
+    program = write_program(tmp_path, IMPORTING)
+    names = [name for name in os.environ if name.startswith("OTEL_")]
+    env = environment(**{name: os.environ[name] for name in names})
+    done = execute(python(program), cwd=tmp_path, env=env)
+    assert (done.code, done.out.strip()) == (0, ""), done.err
+    assert sink.named("work")
 
 
 EXITING = """
