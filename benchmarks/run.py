@@ -1,6 +1,7 @@
 """Runs the benchmarks and writes the report.
 
-python benchmarks/run.py [--quick] [--only MEASURE ...] [--docs FOLDER] [--results FOLDER]
+python benchmarks/run.py [--quick] [--only MEASURE ...] [--resume] [--docs FOLDER]
+    [--results FOLDER]
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from benchmarks.child import run_measure
 from benchmarks.harness import Effort
 from benchmarks.machine import describe
 from benchmarks.report import write_report
-from benchmarks.result import Result, to_json
+from benchmarks.result import Result, from_json, to_json
 from benchmarks.targets import judgements
 
 __all__ = ["MEASURES", "main"]
@@ -49,6 +50,11 @@ def main(arguments: list[str] | None = None) -> int:
     for name in options.only or MEASURES:
         sys.stdout.write(f"==> {name}\n")
         sys.stdout.flush()
+        kept = results_folder / f"{name}.json"
+        if options.resume and kept.is_file():
+            results.append(from_json(json.loads(kept.read_text("utf-8"))))
+            sys.stdout.write("    kept from the run before\n")
+            continue
         try:
             result = run_measure(name, effort)
         except Exception as error:  # noqa: BLE001 - the other measures go on
@@ -57,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
             continue
         results.append(result)
         text = json.dumps(to_json(result), indent=1)
-        (results_folder / f"{name}.json").write_text(f"{text}\n", encoding="utf-8")
+        kept.write_text(f"{text}\n", encoding="utf-8")
         sys.stdout.write(f"    {result.seconds:.0f} s\n")
     facts = json.dumps(dict(machine), indent=1)
     (results_folder / "machine.json").write_text(f"{facts}\n", encoding="utf-8")
@@ -76,6 +82,9 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     quick.add_argument("--quick", action="store_const", const="quick", dest="effort")
     quick.add_argument("--tiny", action="store_const", const="tiny", dest="effort")
     parser.add_argument("--only", nargs="+", choices=MEASURES, metavar="MEASURE")
+    parser.add_argument(
+        "--resume", action="store_true", help="measure only what has no result in its folder yet"
+    )
     parser.add_argument("--docs", type=Path, help="where the report goes")
     parser.add_argument("--results", type=Path, default=Path("build/bench"))
     parser.set_defaults(effort="full")
