@@ -61,6 +61,8 @@ def main(arguments: list[str] | None = None) -> int:
             sys.stderr.write(f"{name}: {error}\n")
             failed.append(name)
             continue
+        if effort.name != "full":
+            result.notes.append("Measured in a short run, of few rounds.")
         results.append(result)
         text = json.dumps(to_json(result), indent=1)
         kept.write_text(f"{text}\n", encoding="utf-8")
