@@ -49,7 +49,7 @@ def environment(**changes: str) -> dict[str, str]:
 
     Web frameworks are instrumented with `**EVERYTHING` among the changes.
     """
-    unwanted = ("OTEL_", "AITRACE_", "PYTHONPATH", "NO_COLOR")
+    unwanted: tuple[str, ...] = ("OTEL_", "AITRACE_", "PYTHONPATH", "NO_COLOR")
     if (
         Path(os.environ.get("PYTEST_CURRENT_TEST", "").partition("::")[0]).parent.name
         not in MEASURED

@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from otel_ext.cli.commands import available, find, help_page, load
-from otel_ext.cli.standard_streams import fill_closed_streams, tell
+from otel_ext.cli.standard_streams import fill_closed_streams, leave_full_streams, tell
 from otel_ext.errors import OtelExtError, UsageError
 
 if TYPE_CHECKING:
@@ -94,6 +94,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     0
     """
     fill_closed_streams()
+    code = _answer(argv)
+    leave_full_streams()
+    return code
+
+
+def _answer(argv: Sequence[str] | None) -> int:
+    """Return the exit code of the command line; a user's mistake is told in a line."""
     try:
         code = _dispatch(sys.argv[1:] if argv is None else list(argv))
         sys.stdout.flush()

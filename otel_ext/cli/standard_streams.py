@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import Final, TextIO
 
-__all__ = ["fill_closed_streams", "flush_streams", "tell"]
+__all__ = ["fill_closed_streams", "flush_streams", "leave_full_streams", "tell"]
 
 _OUTPUTS: Final = (("stdout", 1), ("stderr", 2))
 
@@ -45,6 +46,16 @@ def tell(text: str) -> None:
     """Write one line to the standard error; that nobody can read it is no reason to stop."""
     with suppress(OSError, ValueError):
         sys.stderr.write(f"otel-ext: {text}\n")
+
+
+def leave_full_streams() -> None:
+    """Let go of a stream that takes no more: for what is left the exit code would be 120."""
+    for name, _ in _OUTPUTS:
+        try:
+            getattr(sys, name).flush()
+        except (OSError, ValueError):
+            nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for the rest
+            setattr(sys, name, nowhere)
 
 
 def flush_streams() -> None:

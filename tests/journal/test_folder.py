@@ -36,7 +36,8 @@ def test_a_dead_process_tells_what_it_was_doing(tmp_path: Path) -> None:
     assert [one.start.name for one in state.running] == ["outer", "open 0", "open 1", "open 2"]
     assert abs(state.last_seen_ns - time.time_ns()) < 60 * 10**9
     assert not state.closed
-    assert state.records == 1 + 20 + 4
+    # A heartbeat may have come in between.
+    assert state.records in {1 + 20 + 4, 1 + 20 + 4 + 1}
 
 
 def test_this_process_tells_what_it_is_doing(tmp_path: Path) -> None:
