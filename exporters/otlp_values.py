@@ -206,7 +206,7 @@ def _clean_mapping(
         # One attribute without end leaves room for those behind it.
         part = Room(room.longest)
         room.left -= part.left
-        made[name] = clean_value(item, part, depth + 1)
+        made[name] = clean_value(cast("object", item), part, depth + 1)
         room.left += part.left
     return made
 
