@@ -6,21 +6,20 @@ stand in the file too, in a line of their own before the first record of it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.errors import RecordError
 from otel_ext.record.codec import encode_line
 from otel_ext.record.decode import decode_line
-from otel_ext.record.model import EMPTY, Process
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
-from otel_ext.runtime.process_records import process_start_record
+from otel_ext.runtime.process_records import process_from, process_start_record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from otel_ext.exporters.spill_files import Lines, SpillName
-    from otel_ext.record.model import Record
+    from otel_ext.record.model import Process, Record
 
 __all__ = [
     "Chunk",
@@ -35,9 +34,6 @@ __all__ = [
 ]
 
 _MARK: Final = "spill"
-_FACTS: Final = frozenset(
-    {"pid", "start_time", "boot_id", "host", "argv", "resource", "pid_namespace"}
-)
 
 
 _CHUNK: Final = 512
@@ -152,12 +148,12 @@ def decode_lines(lines: Iterable[bytes], known: dict[str, Process]) -> list[Reco
             COUNTERS.add("remote.spill_damaged")
             continue
         if record.kind == "process" and record.extra.get(_MARK) is True:
-            known[record.process.id] = _process(record)
+            known[record.process.id] = process_from(record.process.id, record.extra)
         else:
             process = known.get(record.process.id)
             # A process that tells of itself carries its facts.
             if process is None and record.kind == "process" and "resource" in record.extra:
-                process = known[record.process.id] = _process(record)
+                process = known[record.process.id] = process_from(record.process.id, record.extra)
             records.append(record if process is None else record._replace(process=process))
     return records
 
@@ -183,26 +179,6 @@ def decode_chunk(file: SpillFile, lines: Lines) -> Chunk:
 def is_span(record: Record) -> bool:
     """Whether `record` is the real end of a span, which most destinations take by other ways."""
     return record.phase == "end" and record.abandoned is None
-
-
-def _process(record: Record) -> Process:
-    facts = {key: value for key, value in record.extra.items() if key in _FACTS}
-    argv = facts.get("argv")
-    resource = facts.get("resource")
-    return Process(
-        record.process.id,
-        pid=_number(facts.get("pid")),
-        start_time=_number(facts.get("start_time")),
-        boot_id=str(facts.get("boot_id") or ""),
-        host=str(facts.get("host") or ""),
-        argv=tuple(map(str, cast("list[object]", argv))) if isinstance(argv, list) else (),
-        resource=cast("Mapping[str, object]", resource) if isinstance(resource, dict) else EMPTY,
-        pid_namespace=_number(facts.get("pid_namespace")),
-    )
-
-
-def _number(value: object) -> int:
-    return value if isinstance(value, int) else 0
 
 
 def in_parts(lines: list[tuple[Record, bytes]], size: int) -> Iterator[list[tuple[Record, bytes]]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.errors import RecordError
 from otel_ext.journal.liveness import (
@@ -21,6 +21,7 @@ from otel_ext.journal.liveness import (
 from otel_ext.record.decode import decode_line
 from otel_ext.record.model import EMPTY, Process, Record
 from otel_ext.record.timestamps import parse_timestamp
+from otel_ext.runtime.process_records import process_from, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -203,7 +204,7 @@ class IncarnationReader:
             self._heartbeat = line.data
         elif event == "process.end":
             # An end that tells of spans that are still open closes nothing.
-            self.left_open = _number(meta.get("open_spans"))
+            self.left_open = whole_number(meta.get("open_spans"))
             self.closed = not self.left_open
 
     def running(self) -> tuple[RunningSpan, ...]:
@@ -253,7 +254,7 @@ class IncarnationReader:
         """Return the process and its identity, from what says most about it."""
         start = _decode(self._process_start)
         extra = EMPTY if start is None else start.extra
-        process = _process_from(self.id, extra)
+        process = process_from(self.id, extra)
         for box in self.boxes:
             if (facts := box.facts) is not None:
                 identity = ProcessIdentity(
@@ -306,21 +307,3 @@ def _decode(data: bytes) -> Record | None:
         return decode_line(data) if data else None
     except RecordError:
         return None
-
-
-def _number(value: object) -> int:
-    return value if type(value) is int and 0 <= value < 2**63 else 0
-
-
-def _process_from(incarnation: str, extra: Mapping[str, object]) -> Process:
-    argv, resource = extra.get("argv"), extra.get("resource")
-    return Process(
-        incarnation,
-        pid=_number(extra.get("pid")),
-        start_time=_number(extra.get("start_time")),
-        boot_id=str(extra.get("boot_id") or ""),
-        host=str(extra.get("host") or ""),
-        argv=tuple(map(str, cast("list[object]", argv))) if isinstance(argv, list) else (),
-        resource=cast("dict[str, object]", resource) if isinstance(resource, dict) else EMPTY,
-        pid_namespace=_number(extra.get("pid_namespace")),
-    )

@@ -9,22 +9,22 @@ from __future__ import annotations
 import os
 import sys
 from time import time_ns
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
-from otel_ext.record.model import EMPTY, UNKNOWN_SITE, CallSite, Record
+from otel_ext.record.model import EMPTY, UNKNOWN_SITE, CallSite, Process, Record
 from otel_ext.record.values import encode_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from otel_ext.record.model import Process
-
 __all__ = [
     "PROCESS_END",
     "PROCESS_START",
     "process_end_record",
+    "process_from",
     "process_record",
     "process_start_record",
+    "whole_number",
 ]
 
 PROCESS_START: Final = "process.start"
@@ -124,3 +124,35 @@ def _bounded_resource(resource: Mapping[str, object]) -> dict[str, object]:
             break
         kept[key] = value
     return kept
+
+
+def whole_number(value: object) -> int:
+    """Return a number that a record carries; 0 for anything else.
+
+    >>> whole_number(7), whole_number(True), whole_number("7")
+    (7, 0, 0)
+    """
+    return value if type(value) is int and 0 <= value < 2**63 else 0
+
+
+def process_from(process_id: str, facts: Mapping[str, object]) -> Process:
+    """Return the process of which a `process.start` record tells.
+
+    Args:
+        process_id: Its incarnation's id.
+        facts: What the record says; what is missing or of another type is unknown.
+
+    >>> process_from("b0-7-1-00000000", {"pid": 7, "host": None}).pid
+    7
+    """
+    argv, resource = facts.get("argv"), facts.get("resource")
+    return Process(
+        process_id,
+        pid=whole_number(facts.get("pid")),
+        start_time=whole_number(facts.get("start_time")),
+        boot_id=str(facts.get("boot_id") or ""),
+        host=str(facts.get("host") or ""),
+        argv=tuple(map(str, cast("list[object]", argv))) if isinstance(argv, list) else (),
+        resource=cast("dict[str, object]", resource) if isinstance(resource, dict) else EMPTY,
+        pid_namespace=whole_number(facts.get("pid_namespace")),
+    )
