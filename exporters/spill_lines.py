@@ -134,7 +134,7 @@ def decode_lines(lines: Iterable[bytes], known: dict[str, Process]) -> list[Reco
             left out.
         known: The processes by their ids; those that the lines tell of are added.
 
-    >>> from otel_ext.record.model import Record
+    >>> from otel_ext.record.model import Process, Record
     >>> process = Process("b0-7-1-aa", pid=7, resource={"service.name": "shop"})
     >>> record = Record("event", None, "deployed", 0, 1, process)
     >>> decode_lines([process_line(process), encode_line(record)], {})[0].process.resource

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 NO_SKIPS = "OTEL_EXT_TEST_NO_SKIPS"
 # Under this name a report carries what its test has measured.
 FIGURES = "figures"
+# Folders of tests whose programs are measured for coverage too: there they are what is
+# tested. Elsewhere that would double their time, and a child forked beside busy threads
+# can hang in what starts the measuring anew.
+MEASURED = ("cli", "zero_code")
 
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -82,11 +86,18 @@ def _open_to_others(tmp_path_factory: pytest.TempPathFactory) -> None:
         folder.chmod(folder.stat().st_mode | 0o055)
 
 
+@pytest.fixture(autouse=True)
+def _programs_unmeasured(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what measures coverage out of the programs that most tests start."""
+    if request.path.parent.name not in MEASURED:
+        for name in [name for name in os.environ if name.startswith("COVERAGE_")]:
+            monkeypatch.delenv(name)
+
+
 @pytest.fixture
 def plain_environ() -> dict[str, str]:
-    """Return this process's environment without settings of OpenTelemetry, ours or coverage.
+    """Return this process's environment without settings of OpenTelemetry or ours.
 
     For programs started by a test that measures, or that counts system calls.
     """
-    unwanted = ("OTEL_", "COVERAGE_")
-    return {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
+    return {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}

@@ -39,9 +39,6 @@ class Done(NamedTuple):
 # A program that uses none of these need not import them all, which takes a second each time.
 LIGHT = {"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "celery,django,fastapi,flask"}
 EVERYTHING = dict.fromkeys(LIGHT, "")
-# Folders of tests whose programs are measured for coverage too: there they are what is
-# tested. Elsewhere that would double the time they take.
-MEASURED = ("cli", "zero_code")
 
 
 def environment(**changes: str) -> dict[str, str]:
@@ -49,12 +46,7 @@ def environment(**changes: str) -> dict[str, str]:
 
     Web frameworks are instrumented with `**EVERYTHING` among the changes.
     """
-    unwanted: tuple[str, ...] = ("OTEL_", "AITRACE_", "PYTHONPATH", "NO_COLOR")
-    if (
-        Path(os.environ.get("PYTEST_CURRENT_TEST", "").partition("::")[0]).parent.name
-        not in MEASURED
-    ):
-        unwanted = (*unwanted, "COVERAGE_")
+    unwanted = ("OTEL_", "AITRACE_", "PYTHONPATH", "NO_COLOR")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
     kept["PATH"] = os.pathsep.join([str(SCRIPTS), kept.get("PATH", os.defpath)])
     return {**LIGHT, **kept, **changes}

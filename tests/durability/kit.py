@@ -70,9 +70,8 @@ def read(folder: Path) -> Found:
 
 
 def plain(**changes: str) -> dict[str, str]:
-    """Return an environment for a program that is measured or traced: without coverage."""
-    kept = {k: v for k, v in environment().items() if not k.startswith("COVERAGE_")}
-    return {**kept, "PYTHONPATH": str(ROOT), **changes}
+    """Return an environment for a program that imports from this tree."""
+    return {**environment(), "PYTHONPATH": str(ROOT), **changes}
 
 
 def command(text: str, *arguments: object, head: str = HEAD) -> list[str]:
