@@ -248,7 +248,7 @@ class JsonlExporter:
             own = process if process.id == current.id else current.process_for(None)
             self._introduced[own.id] = own
             if not self._remembers:
-                self._quick = (self._introduced, self._accept, self._journal)
+                self._quick = (self._introduced, COUNTERS.counter("accepted"), self._journal)
         if process.id in self._introduced:
             return True
         if len(self._introduced) >= _MAX_INTRODUCED:

@@ -1,6 +1,7 @@
 """The hot path, compiled; optional, so import it where an ImportError is handled."""
 
 from collections.abc import Callable, Mapping
+from mmap import mmap
 
 from opentelemetry.sdk.trace import ReadableSpan, Span
 
@@ -8,6 +9,11 @@ from otel_ext.exporters.jsonl import JsonlExporter
 from otel_ext.journal.blackbox import BlackBox
 from otel_ext.processors.lifecycle import LifecycleSpanProcessor
 from otel_ext.record.model import Link, Process, Record, SpanEvent, Status
+
+class Cursor:
+    def write(self, line: bytes, /) -> int: ...
+    def seek(self, position: int, /) -> None: ...
+    def tell(self) -> int: ...
 
 def configure(
     *,
@@ -40,4 +46,5 @@ def bind_plain(
 def bind_choice(
     parts: tuple[Callable[[], bool], Callable[[Record], None], Callable[[Record], None]], /
 ) -> Callable[[Record], None]: ...
+def cursor(memory: mmap, /) -> Cursor: ...
 def count_lines(lines: memoryview | bytes, /) -> int: ...

@@ -204,7 +204,7 @@ class LifecycleSpanProcessor(SpanProcessor):
         self._next_seq = current.next_seq
         # One object: with several providers, threads never see half of a change.
         self._known = known = (resource, current.process_for(resource))
-        self._quick = (*known, self._next_seq, self._record_only, self._table, self._export)
+        self._quick = (*known, current.counter, self._record_only, self._table, self._export)
         return known
 
     def _begin_anew(self) -> None:

@@ -2,7 +2,8 @@
 
 The box is a preallocated file mapped in two (or more) chunks, each by a mapping
 object of its own. Such an object has a position, and its `write` copies a line
-to that position and advances it in one step of the interpreter. So a line is
+to that position and advances it in one step of the interpreter; where the hot path
+is compiled, a cursor of its own does the same with less. So a line is
 claimed and stored at once: other threads, a signal handler in the middle of a
 caller, a finalizer, or an exception thrown into the thread find it either there
 as a whole or not at all, without any lock.
@@ -30,11 +31,19 @@ from otel_ext.record.speed import load_speed
 from otel_ext.runtime.counters import COUNTERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
+    from typing import Protocol
 
     from otel_ext.journal.layout import BoxFacts
+
+    class _Cursor(Protocol):
+        """A position in mapped memory, as a mapping object has one."""
+
+        def write(self, line: bytes, /) -> object: ...
+        def seek(self, position: int, /) -> None: ...
+        def tell(self) -> int: ...
 
 __all__ = ["CHUNKS", "DEFAULT_BOX_BYTES", "BlackBox", "appender"]
 
@@ -65,6 +74,7 @@ class BlackBox:
     __slots__ = (
         "_chunks",
         "_current",
+        "_cursors",
         "_drained",
         "_guard",
         "_refusal",
@@ -83,7 +93,8 @@ class BlackBox:
         # Without an interpreter lock two writes could take the same position; a
         # signal handler on the same thread passes this lock.
         self._guard: AbstractContextManager[object] = nullcontext() if _HAS_GIL else RLock()
-        self._stores = [_store_into(chunk, self._guard) for chunk in self._chunks]
+        self._cursors = _cursors_in(self._chunks)
+        self._stores = [_store_into(cursor, self._guard) for cursor in self._cursors]
         self._drained = [start for start, _ in self._bounds()]
         self._sealed_ends: list[int | None] = [None] * len(self._chunks)
         self._current = 0
@@ -93,8 +104,8 @@ class BlackBox:
         header[: layout.STAMP_AT] = layout.pack_facts(facts)
         for index, start in enumerate(self._drained):
             self._set_word(layout.DRAINED_AT + 8 * index, start)
-        for chunk, start in zip(self._chunks, self._drained, strict=True):
-            chunk.seek(start)
+        for cursor, start in zip(self._cursors, self._drained, strict=True):
+            cursor.seek(start)
         self._store: Callable[[bytes], object] = self._stores[0]
 
     @classmethod
@@ -224,12 +235,12 @@ class BlackBox:
     def _seal(self, index: int) -> None:
         if self._sealed_ends[index] is not None:
             return
-        chunk = self._chunks[index]
+        cursor = self._cursors[index]
         with self._guard:
-            seen = chunk.tell()
-            chunk.seek(self.facts.chunk_size)
+            seen = cursor.tell()
+            cursor.seek(self.facts.chunk_size)
         # Lines that came between the two steps lie behind `seen`, and end at a NUL.
-        end = chunk.find(b"\0", seen)
+        end = self._chunks[index].find(b"\0", seen)
         self._sealed_ends[index] = self.facts.chunk_size if end < 0 else end
 
     def _recycle(self, index: int) -> None:
@@ -243,7 +254,7 @@ class BlackBox:
         self._set_word(layout.DRAINED_AT + 8 * index, start)
         self._sealed_ends[index] = None
         if self._refusal == "queue_full":
-            chunk.seek(start)
+            self._cursors[index].seek(start)
 
     def stamp(self, now_ns: int, last_seq: int, dropped: int = 0) -> None:
         """Leave the worker's sign of life in the header.
@@ -288,8 +299,8 @@ class BlackBox:
         Only moves positions, so that an at-fork hook may call it.
         """
         self._refusal = "forked"
-        for chunk in self._chunks:
-            chunk.seek(self.facts.chunk_size)
+        for cursor in self._cursors:
+            cursor.seek(self.facts.chunk_size)
 
     def close(self, *, remove: bool) -> None:
         """Let go of a sealed box.
@@ -314,7 +325,7 @@ class BlackBox:
 
     def _end(self, index: int) -> int:
         sealed = self._sealed_ends[index]
-        return self._chunks[index].tell() if sealed is None else sealed
+        return self._cursors[index].tell() if sealed is None else sealed
 
     def _word(self, at: int) -> int:
         value: int = layout.WORD.unpack_from(self._chunks[0], at)[0]
@@ -339,15 +350,21 @@ def _map_chunks(descriptor: int, facts: BoxFacts) -> list[mmap.mmap]:
     ]
 
 
+def _cursors_in(chunks: Sequence[mmap.mmap]) -> Sequence[_Cursor]:
+    """Return what stores lines in each chunk: the mapping itself, or what is quicker."""
+    speed = load_speed()
+    return chunks if speed is None else [speed.cursor(chunk) for chunk in chunks]
+
+
 def _store_into(
-    chunk: mmap.mmap, guard: AbstractContextManager[object]
+    cursor: _Cursor, guard: AbstractContextManager[object]
 ) -> Callable[[bytes], object]:
     if _HAS_GIL:
-        return chunk.write
+        return cursor.write
 
     def store(line: bytes) -> object:
         with guard:
-            return chunk.write(line)
+            return cursor.write(line)
 
     return store
 

@@ -7,6 +7,7 @@
 #include "speed.h"
 
 #define SCOPES 64
+#define SPARE 4
 
 CaptureConfig given;
 
@@ -20,41 +21,54 @@ static PyObject *s_span, *s_start, *s_end, *s_empty, *s_info, *s_asyncio, *s_run
 static PyObject *zero, *no_items;
 static struct { PyObject *scope, *made; } scopes[SCOPES];
 
+static Place places[N_COUNT];
+
 static PyObject *field(PyObject *span, int name)
 {
-    return PyObject_GetAttr(span, PyTuple_GET_ITEM(given.names, name));
+    return get(span, PyTuple_GET_ITEM(given.names, name), &places[name]);
 }
 
-static PyObject *hex_of(PyObject *number, Py_ssize_t size)
+/* The two digits of each byte. */
+static char digits_of[256][2];
+
+/* The bytes of a number from the highest; -1 with an error if it has more. */
+static int bytes_of(PyObject *number, unsigned char *bytes, Py_ssize_t size)
 {
-    static const char digits[] = "0123456789abcdef";
-    unsigned char bytes[16];
-    if (!PyLong_Check(number)) {
-        PyErr_SetString(PyExc_TypeError, "an id is a number");
-        return NULL;
+    uint64_t high, low;
+    if (speed_magnitude(number, &high, &low) && (size == 16 || high == 0)) {
+        for (Py_ssize_t i = size; i--; low = low >> 8 | high << 56, high >>= 8)
+            bytes[i] = (unsigned char)low;
+        return 0;
     }
 #if PY_VERSION_HEX >= 0x030D0000
     Py_ssize_t needed = PyLong_AsNativeBytes(number, bytes, size,
                                              Py_ASNATIVEBYTES_BIG_ENDIAN
                                                  | Py_ASNATIVEBYTES_UNSIGNED_BUFFER);
     if (needed < 0)
-        return NULL;
+        return -1;
     if (needed > size + 1) {
         PyErr_SetString(PyExc_OverflowError, "an id is too large");
+        return -1;
+    }
+    return 0;
+#else
+    return _PyLong_AsByteArray((PyLongObject *)number, bytes, (size_t)size, 0, 0);
+#endif
+}
+
+static PyObject *hex_of(PyObject *number, Py_ssize_t size)
+{
+    unsigned char bytes[16];
+    if (!PyLong_Check(number)) {
+        PyErr_SetString(PyExc_TypeError, "an id is a number");
         return NULL;
     }
-#else
-    if (_PyLong_AsByteArray((PyLongObject *)number, bytes, (size_t)size, 0, 0) < 0)
-        return NULL;
-#endif
-    PyObject *text = PyUnicode_New(2 * size, 127);
+    PyObject *text = bytes_of(number, bytes, size) < 0 ? NULL : PyUnicode_New(2 * size, 127);
     if (text == NULL)
         return NULL;
     Py_UCS1 *at = PyUnicode_1BYTE_DATA(text);
-    for (Py_ssize_t i = 0; i < size; i++) {
-        *at++ = (Py_UCS1)digits[bytes[i] >> 4];
-        *at++ = (Py_UCS1)digits[bytes[i] & 15];
-    }
+    for (Py_ssize_t i = 0; i < size; i++)
+        memcpy(at + 2 * i, digits_of[bytes[i]], 2);
     return text;
 }
 
@@ -144,7 +158,7 @@ static PyObject *items_for(PyObject *span, int name, PyObject *convert)
 
 static PyObject *thread_for(void)
 {
-    PyObject *info = PyObject_GetAttr(given.local, s_info);
+    PyObject *info = speed_of_thread(given.local, s_info);
     if (info != Py_None)
         return info;
     Py_DECREF(info);
@@ -197,12 +211,6 @@ static PyObject *attributes_for(PyObject *span)
     return copied;
 }
 
-static PyObject *new_ref(PyObject *object)
-{
-    Py_INCREF(object);
-    return object;
-}
-
 /* Puts a new reference in its place; NULL means that it could not be had. */
 #define SET(field, value)                              \
     do {                                               \
@@ -212,19 +220,52 @@ static PyObject *new_ref(PyObject *object)
         PyTuple_SET_ITEM(record, (field), found);      \
     } while (0)
 
-static PyObject *new_record(PyObject *process, PyObject *seq)
+/* Records without fields, out of the collector's sight, to be filled again. */
+static PyObject *spare[SPARE];
+static int spares;
+
+void speed_spare_record(PyObject *record)
+{
+    if (Py_REFCNT(record) != 1 || spares == SPARE
+        || (PyObject *)Py_TYPE(record) != given.record_type) {
+        Py_DECREF(record);
+        return;
+    }
+    PyObject_GC_UnTrack(record);
+    for (Py_ssize_t i = 0; i < F_COUNT; i++) {
+        PyObject *field = PyTuple_GET_ITEM(record, i);
+        PyTuple_SET_ITEM(record, i, NULL);
+        Py_XDECREF(field);
+    }
+    /* What was let go of may have run code that kept others. */
+    if (spares < SPARE)
+        spare[spares++] = record;
+    else
+        Py_DECREF(record);
+}
+
+static PyObject *empty_record(void)
 {
     PyTypeObject *type = (PyTypeObject *)given.record_type;
-    PyObject *record = type->tp_alloc(type, F_COUNT);
+    if (spares == 0)
+        return type->tp_alloc(type, F_COUNT);
+    PyObject *record = spare[--spares];
+    PyObject_GC_Track(record);
+    return record;
+}
+
+static PyObject *new_record(PyObject *process, PyObject *seq)
+{
+    PyObject *record = empty_record();
     if (record == NULL)
         return NULL;
-    PyTuple_SET_ITEM(record, F_KIND, new_ref(s_span));
-    PyTuple_SET_ITEM(record, F_SEQ, new_ref(seq));
-    PyTuple_SET_ITEM(record, F_PROCESS, new_ref(process));
-    PyTuple_SET_ITEM(record, F_ABANDONED, new_ref(Py_None));
-    PyTuple_SET_ITEM(record, F_LEVEL, new_ref(s_empty));
-    PyTuple_SET_ITEM(record, F_LOGGER, new_ref(s_empty));
-    PyTuple_SET_ITEM(record, F_EXTRA, new_ref(given.empty));
+    PyTuple_SET_ITEM(record, F_KIND, Py_NewRef(s_span));
+    PyTuple_SET_ITEM(record, F_SEQ, Py_NewRef(seq));
+    PyTuple_SET_ITEM(record, F_PROCESS, Py_NewRef(process));
+    PyTuple_SET_ITEM(record, F_ABANDONED, Py_NewRef(Py_None));
+    PyTuple_SET_ITEM(record, F_LEVEL, Py_NewRef(s_empty));
+    PyTuple_SET_ITEM(record, F_LOGGER, Py_NewRef(s_empty));
+    PyTuple_SET_ITEM(record, F_EXTRA, Py_NewRef(given.empty));
     return record;
 }
 
@@ -234,22 +275,22 @@ PyObject *speed_start_record(PyObject *span, PyObject *process, PyObject *seq)
     if (record == NULL || (context = field(span, N_CONTEXT)) == NULL
         || (parent = field(span, N_PARENT)) == NULL)
         goto failed;
-    SET(F_PHASE, new_ref(s_start));
+    SET(F_PHASE, Py_NewRef(s_start));
     SET(F_NAME, field(span, N_NAME));
     SET(F_TIME_NS, time_for(span, N_START_TIME));
     SET(F_ATTRIBUTES, attributes_for(span));
     SET(F_SITE, speed_site_for(PyTuple_GET_ITEM(record, F_ATTRIBUTES)));
     SET(F_TRACE_ID, id_of(context, 0));
     SET(F_SPAN_ID, id_of(context, 1));
-    SET(F_PARENT_SPAN_ID, parent == Py_None ? new_ref(s_empty) : id_of(parent, 1));
+    SET(F_PARENT_SPAN_ID, parent == Py_None ? Py_NewRef(s_empty) : id_of(parent, 1));
     SET(F_SPAN_KIND, kind_for(span));
     SET(F_SCOPE, scope_for(span));
     SET(F_LINKS, items_for(span, N_LINKS, given.links_of));
     SET(F_THREAD, thread_for());
     SET(F_TASK, task_for());
-    SET(F_START_NS, new_ref(zero));
-    SET(F_STATUS, new_ref(Py_None));
-    SET(F_EVENTS, new_ref(no_items));
+    SET(F_START_NS, Py_NewRef(zero));
+    SET(F_STATUS, Py_NewRef(Py_None));
+    SET(F_EVENTS, Py_NewRef(no_items));
     Py_DECREF(context);
     Py_DECREF(parent);
     return record;
@@ -269,7 +310,7 @@ static PyObject *status_for(PyObject *span)
         return NULL;
     Py_DECREF(code);    /* the enumeration keeps its members */
     if (code == given.unset_code)
-        return new_ref(given.unset_status);
+        return Py_NewRef(given.unset_status);
     return PyObject_CallOneArg(given.status_of, span);
 }
 
@@ -281,13 +322,13 @@ PyObject *speed_end_record(PyObject *span, PyObject *process, PyObject *seq, PyO
     if (record == NULL)
         return NULL;
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
-        PyTuple_SET_ITEM(record, kept[i], new_ref(PyTuple_GET_ITEM(start, kept[i])));
-    SET(F_PHASE, new_ref(s_end));
+        PyTuple_SET_ITEM(record, kept[i], Py_NewRef(PyTuple_GET_ITEM(start, kept[i])));
+    SET(F_PHASE, Py_NewRef(s_end));
     SET(F_NAME, field(span, N_NAME));
     SET(F_TIME_NS, time_for(span, N_END_TIME));
     SET(F_ATTRIBUTES, attributes_for(span));
     SET(F_LINKS, items_for(span, N_LINKS, given.links_of));
-    SET(F_START_NS, new_ref(PyTuple_GET_ITEM(start, F_TIME_NS)));
+    SET(F_START_NS, Py_NewRef(PyTuple_GET_ITEM(start, F_TIME_NS)));
     SET(F_STATUS, status_for(span));
     SET(F_EVENTS, items_for(span, N_EVENTS, given.events_of));
     return record;
@@ -307,7 +348,7 @@ PyObject *speed_identify(PyObject *Py_UNUSED(module), PyObject *const *args, Py_
     if (context != NULL && PyTuple_Check(context) && PyTuple_GET_SIZE(context) >= 4) {
         long flags = PyLong_AsLong(PyTuple_GET_ITEM(context, 3));
         if (flags != -1 && !(flags & 1) && args[1] != Py_True)
-            key = new_ref(Py_None);
+            key = Py_NewRef(Py_None);
         else if (flags != -1)
             key = PyTuple_Pack(2, PyTuple_GET_ITEM(context, 0), PyTuple_GET_ITEM(context, 1));
     }
@@ -380,6 +421,10 @@ PyObject *speed_configure_capture(PyObject *Py_UNUSED(module), PyObject *args, P
 
 int speed_init_capture(void)
 {
+    for (int byte = 0; byte < 256; byte++) {
+        digits_of[byte][0] = "0123456789abcdef"[byte >> 4];
+        digits_of[byte][1] = "0123456789abcdef"[byte & 15];
+    }
     s_span = PyUnicode_InternFromString("span");
     s_start = PyUnicode_InternFromString("start");
     s_end = PyUnicode_InternFromString("end");

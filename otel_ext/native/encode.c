@@ -6,6 +6,8 @@
 #define LAST_SECOND 253402300799LL      /* 9999-12-31T23:59:59Z */
 #define MAX_BYTES (1048576 - 64)        /* as _MAX_BYTES of the Python codec */
 #define MAX_NS 0x7fffffffffffffffLL
+#define TOGETHER 64
+#define LONGEST_TOGETHER 384
 #define STAMP_SIZE 20                   /* 2026-11-20T16:00:00. */
 
 static void write_digits(char *at, long long number, int width)
@@ -66,6 +68,8 @@ int put_time(Buffer *buffer, long long time_ns)
 static int put_str(Buffer *buffer, PyObject *text)
 {
     Py_ssize_t size;
+    if (PyUnicode_Check(text) && PyUnicode_IS_COMPACT_ASCII(text))
+        return put(buffer, (const char *)PyUnicode_1BYTE_DATA(text), PyUnicode_GET_LENGTH(text));
     const char *data = PyUnicode_AsUTF8AndSize(text, &size);
     return data == NULL ? -1 : put(buffer, data, size);
 }
@@ -81,9 +85,9 @@ static int put_called(Buffer *buffer, PyObject *function, PyObject *argument)
     return result;
 }
 
-static int put_attribute(Buffer *buffer, PyObject *holder, PyObject *name)
+static int put_attribute(Buffer *buffer, PyObject *holder, PyObject *name, Slot *known)
 {
-    PyObject **slot = slot_of(holder, name);
+    PyObject **slot = slot_of(holder, name, known);
     if (slot != NULL && *slot != NULL)
         return put_str(buffer, *slot);
     PyObject *text = PyObject_GetAttr(holder, name);
@@ -94,10 +98,21 @@ static int put_attribute(Buffer *buffer, PyObject *holder, PyObject *name)
     return result;
 }
 
+static int put_process(Buffer *buffer, PyObject *record)
+{
+    static Slot known;
+    return put_attribute(buffer, PyTuple_GET_ITEM(record, F_PROCESS), config.s_id, &known);
+}
+
+static int put_site(Buffer *buffer, PyObject *record)
+{
+    static Slot known;
+    return put_attribute(buffer, PyTuple_GET_ITEM(record, F_SITE), config.s_fragment, &known);
+}
+
 static int put_time_field(Buffer *buffer, PyObject *record, int field, long long *time_ns)
 {
-    *time_ns = PyLong_AsLongLong(PyTuple_GET_ITEM(record, field));
-    if (*time_ns == -1 && PyErr_Occurred())
+    if (get_int64(PyTuple_GET_ITEM(record, field), time_ns) < 0)
         return -1;
     return put_time(buffer, *time_ns);
 }
@@ -113,59 +128,102 @@ static int put_event_name(Buffer *buffer, PyObject *name)
 
 static int put_head(Buffer *b, PyObject *record, PyObject *phase, long long *time_ns)
 {
-    const char *phase_text = PyUnicode_AsUTF8(phase);
-    if (phase_text == NULL)
-        return -1;
-    int provisional = phase_text[0] != 'e';
+    int provisional = PyUnicode_READ_CHAR(phase, 0) != 'e';
     if (PUT(b, "{\"__tracer_meta__\":{\"timestamp\":\"") < 0
         || put_time_field(b, record, F_TIME_NS, time_ns) < 0 || PUT(b, "\",\"event\":") < 0
         || put_event_name(b, PyTuple_GET_ITEM(record, F_NAME)) < 0 || PUT(b, ".") < 0
         || put_str(b, phase) < 0 || PUT(b, "\",\"trace_id\":\"") < 0
         || put_str(b, PyTuple_GET_ITEM(record, F_TRACE_ID)) < 0 || PUT(b, "\",\"span_id\":\"") < 0
         || put_str(b, PyTuple_GET_ITEM(record, F_SPAN_ID)) < 0 || PUT(b, "\",") < 0
-        || put_attribute(b, PyTuple_GET_ITEM(record, F_SITE), config.s_fragment) < 0)
+        || put_site(b, record) < 0)
         return -1;
     if (provisional && PUT(b, ",\"provisional\":true") < 0)
         return -1;
     if (PUT(b, ",\"version\":2,\"kind\":\"span\",\"phase\":\"") < 0 || put_str(b, phase) < 0
         || PUT(b, "\",\"seq\":") < 0)
         return -1;
-    long long seq = PyLong_AsLongLong(PyTuple_GET_ITEM(record, F_SEQ));
-    if (seq == -1 && PyErr_Occurred())
+    long long seq;
+    if (get_int64(PyTuple_GET_ITEM(record, F_SEQ), &seq) < 0)
         return -1;
     if (put_number(b, seq) < 0 || PUT(b, ",\"process\":\"") < 0
-        || put_attribute(b, PyTuple_GET_ITEM(record, F_PROCESS), config.s_id) < 0)
+        || put_process(b, record) < 0)
         return -1;
     return PUT(b, "\"");
 }
 
+/* Writes `key`, then the fragment that `holder` has, unless that is None. */
+static int put_fragment(Buffer *b, const char *key, PyObject *holder)
+{
+    static Slot known;
+    if (holder == Py_None)
+        return 0;
+    if (put(b, key, (Py_ssize_t)strlen(key)) < 0)
+        return -1;
+    return put_attribute(b, holder, config.s_fragment, &known);
+}
+
+static int put_text_in_quotes(Buffer *b, const char *key, PyObject *text)
+{
+    if (PyUnicode_GET_LENGTH(text) == 0)
+        return 0;
+    if (put(b, key, (Py_ssize_t)strlen(key)) < 0 || put_str(b, text) < 0)
+        return -1;
+    return PUT(b, "\"");
+}
+
+/* Kind, scope and thread as they were written the last time; most spans share these. */
+static struct {
+    PyObject *kind, *scope, *thread;
+    Py_ssize_t size;
+    char text[LONGEST_TOGETHER];
+} together[TOGETHER];
+
+static void remember_together(size_t at, PyObject *kind, PyObject *scope, PyObject *thread,
+                              const char *text, Py_ssize_t size)
+{
+    PyObject *old[] = {together[at].kind, together[at].scope, together[at].thread};
+    together[at].kind = Py_NewRef(kind);
+    together[at].scope = Py_NewRef(scope);
+    together[at].thread = Py_NewRef(thread);
+    together[at].size = size;
+    memcpy(together[at].text, text, (size_t)size);
+    for (size_t i = 0; i < sizeof old / sizeof *old; i++)
+        Py_XDECREF(old[i]);
+}
+
+static int put_together(Buffer *b, PyObject *kind, PyObject *scope, PyObject *thread)
+{
+    size_t at = mix((size_t)scope ^ (size_t)kind, (size_t)thread) % TOGETHER;
+    if (together[at].kind == kind && together[at].scope == scope && together[at].thread == thread)
+        return put(b, together[at].text, together[at].size);
+    Py_ssize_t begin = b->size;
+    if (put_text_in_quotes(b, ",\"span_kind\":\"", kind) < 0
+        || put_fragment(b, ",\"scope\":", scope) < 0 || put_fragment(b, ",\"thread\":", thread) < 0)
+        return -1;
+    if (b->size - begin <= LONGEST_TOGETHER)
+        remember_together(at, kind, scope, thread, b->data + begin, b->size - begin);
+    return 0;
+}
+
 static int put_relations(Buffer *b, PyObject *record)
 {
-    PyObject *parent = PyTuple_GET_ITEM(record, F_PARENT_SPAN_ID);
     PyObject *kind = PyTuple_GET_ITEM(record, F_SPAN_KIND);
     PyObject *scope = PyTuple_GET_ITEM(record, F_SCOPE);
     PyObject *links = PyTuple_GET_ITEM(record, F_LINKS);
     PyObject *thread = PyTuple_GET_ITEM(record, F_THREAD);
-    PyObject *task = PyTuple_GET_ITEM(record, F_TASK);
-    if (PyUnicode_GET_LENGTH(parent)
-        && (PUT(b, ",\"parent_span_id\":\"") < 0 || put_str(b, parent) < 0 || PUT(b, "\"") < 0))
+    if (put_text_in_quotes(b, ",\"parent_span_id\":\"",
+                           PyTuple_GET_ITEM(record, F_PARENT_SPAN_ID)) < 0)
         return -1;
-    if (PyUnicode_GET_LENGTH(kind)
-        && (PUT(b, ",\"span_kind\":\"") < 0 || put_str(b, kind) < 0 || PUT(b, "\"") < 0))
+    if (PyTuple_GET_SIZE(links) == 0) {
+        if (put_together(b, kind, scope, thread) < 0)
+            return -1;
+    }
+    else if (put_text_in_quotes(b, ",\"span_kind\":\"", kind) < 0
+             || put_fragment(b, ",\"scope\":", scope) < 0 || PUT(b, ",\"links\":") < 0
+             || put_called(b, config.encode_links, links) < 0
+             || put_fragment(b, ",\"thread\":", thread) < 0)
         return -1;
-    if (scope != Py_None
-        && (PUT(b, ",\"scope\":") < 0 || put_attribute(b, scope, config.s_fragment) < 0))
-        return -1;
-    if (PyTuple_GET_SIZE(links)
-        && (PUT(b, ",\"links\":") < 0 || put_called(b, config.encode_links, links) < 0))
-        return -1;
-    if (thread != Py_None
-        && (PUT(b, ",\"thread\":") < 0 || put_attribute(b, thread, config.s_fragment) < 0))
-        return -1;
-    if (task != Py_None
-        && (PUT(b, ",\"task\":") < 0 || put_attribute(b, task, config.s_fragment) < 0))
-        return -1;
-    return 0;
+    return put_fragment(b, ",\"task\":", PyTuple_GET_ITEM(record, F_TASK));
 }
 
 /* The difference, kept within 64 bits and symmetric as in the Python codec. */
@@ -217,7 +275,8 @@ static int put_any_object(Buffer *b, PyObject *attributes)
 
 static int put_attributes(Buffer *b, PyObject *attributes)
 {
-    Py_ssize_t size = PyObject_Size(attributes);
+    Py_ssize_t size = PyDict_CheckExact(attributes) ? PyDict_GET_SIZE(attributes)
+                                                    : PyObject_Size(attributes);
     if (size < 0)
         return -1;
     if (size == 0)
@@ -238,12 +297,20 @@ static int put_attributes(Buffer *b, PyObject *attributes)
     return PUT(b, "\n");
 }
 
+static PyObject *s_span, *s_log;
+
+/* Whether `text` reads so: that very object, as a rule. */
+static int is_text(PyObject *text, PyObject *known)
+{
+    return text == known || (PyUnicode_Check(text) && PyUnicode_Compare(text, known) == 0);
+}
+
 static int put_span(Buffer *b, PyObject *record)
 {
     PyObject *phase = PyTuple_GET_ITEM(record, F_PHASE);
     PyObject *extra = PyTuple_GET_ITEM(record, F_EXTRA);
     long long time_ns;
-    if (!PyUnicode_Check(phase)) {
+    if (!PyUnicode_Check(phase) || PyUnicode_GET_LENGTH(phase) == 0) {
         PyErr_SetString(PyExc_TypeError, "a span record has a phase");
         return -1;
     }
@@ -251,7 +318,7 @@ static int put_span(Buffer *b, PyObject *record)
         return -1;
     if (PyUnicode_READ_CHAR(phase, 0) == 'e' && put_end(b, record, time_ns) < 0)
         return -1;
-    Py_ssize_t extras = PyObject_Size(extra);
+    Py_ssize_t extras = extra == given.empty ? 0 : PyObject_Size(extra);
     if (extras < 0 || (extras && put_called(b, config.encode_extra, record) < 0))
         return -1;
     return put_attributes(b, PyTuple_GET_ITEM(record, F_ATTRIBUTES));
@@ -293,57 +360,62 @@ static int put_log_head(Buffer *b, PyObject *record)
             || PUT(b, "\",\"span_id\":\"") < 0
             || put_str(b, PyTuple_GET_ITEM(record, F_SPAN_ID)) < 0 || PUT(b, "\",") < 0))
         return -1;
-    long long seq = PyLong_AsLongLong(PyTuple_GET_ITEM(record, F_SEQ));
-    if (seq == -1 && PyErr_Occurred())
+    long long seq;
+    if (get_int64(PyTuple_GET_ITEM(record, F_SEQ), &seq) < 0)
         return -1;
-    if (put_attribute(b, PyTuple_GET_ITEM(record, F_SITE), config.s_fragment) < 0
+    if (put_site(b, record) < 0
         || PUT(b, ",\"version\":2,\"kind\":\"log\",\"seq\":") < 0 || put_number(b, seq) < 0
         || PUT(b, ",\"process\":\"") < 0
-        || put_attribute(b, PyTuple_GET_ITEM(record, F_PROCESS), config.s_id) < 0)
+        || put_process(b, record) < 0)
         return -1;
     return PUT(b, "\"");
 }
 
 static int put_log(Buffer *b, PyObject *record)
 {
-    PyObject *thread = PyTuple_GET_ITEM(record, F_THREAD);
-    PyObject *task = PyTuple_GET_ITEM(record, F_TASK);
-    if (put_log_head(b, record) < 0)
-        return -1;
-    if (thread != Py_None
-        && (PUT(b, ",\"thread\":") < 0 || put_attribute(b, thread, config.s_fragment) < 0))
-        return -1;
-    if (task != Py_None
-        && (PUT(b, ",\"task\":") < 0 || put_attribute(b, task, config.s_fragment) < 0))
+    if (put_log_head(b, record) < 0
+        || put_fragment(b, ",\"thread\":", PyTuple_GET_ITEM(record, F_THREAD)) < 0
+        || put_fragment(b, ",\"task\":", PyTuple_GET_ITEM(record, F_TASK)) < 0)
         return -1;
     if (put_text_field(b, ",\"level\":", PyTuple_GET_ITEM(record, F_LEVEL)) < 0
         || put_text_field(b, ",\"logger\":", PyTuple_GET_ITEM(record, F_LOGGER)) < 0)
         return -1;
     PyObject *extra = PyTuple_GET_ITEM(record, F_EXTRA);
-    Py_ssize_t extras = PyObject_Size(extra);
+    Py_ssize_t extras = extra == given.empty ? 0 : PyObject_Size(extra);
     if (extras < 0 || (extras && put_called(b, config.encode_extra, record) < 0))
         return -1;
     return put_attributes(b, PyTuple_GET_ITEM(record, F_ATTRIBUTES));
 }
 
-PyObject *speed_encode_line(PyObject *Py_UNUSED(module), PyObject *record)
+int speed_encode_into(Buffer *buffer, PyObject *record)
 {
     if ((PyObject *)Py_TYPE(record) != config.record_type)
-        return PyObject_CallOneArg(config.encode_line, record);
+        return 0;
     PyObject *kind = PyTuple_GET_ITEM(record, F_KIND);
-    int is_log = PyUnicode_Check(kind) && PyUnicode_CompareWithASCIIString(kind, "log") == 0;
-    if (!is_log
-        && (!PyUnicode_Check(kind) || PyUnicode_CompareWithASCIIString(kind, "span") != 0))
-        return PyObject_CallOneArg(config.encode_line, record);
-    char room[2048];
-    Buffer buffer = {room, 0, (Py_ssize_t)sizeof room, NULL};
-    PyObject *line = NULL;
-    if ((is_log ? put_log(&buffer, record) : put_span(&buffer, record)) == 0)
-        line = PyBytes_FromStringAndSize(buffer.data, buffer.size);
+    int failed = is_text(kind, s_span)  ? put_span(buffer, record)
+                 : is_text(kind, s_log) ? put_log(buffer, record)
+                                        : 1;
+    if (failed >= 0)
+        return !failed;
+    /* Whatever it was (a time beyond 64 bits), the Python codec decides. */
+    return PyErr_ExceptionMatches(PyExc_MemoryError) ? -1 : pass_over();
+}
+
+PyObject *speed_encode_line(PyObject *Py_UNUSED(module), PyObject *record)
+{
+    char room[LINE_ROOM];
+    Buffer buffer = {room, 0, LINE_ROOM, NULL};
+    int encoded = speed_encode_into(&buffer, record);
+    PyObject *line = encoded < 0    ? NULL
+                     : encoded == 0 ? PyObject_CallOneArg(config.encode_line, record)
+                                    : PyBytes_FromStringAndSize(buffer.data, buffer.size);
     PyMem_Free(buffer.heap);
-    if (line == NULL && !PyErr_ExceptionMatches(PyExc_MemoryError)) {
-        /* Whatever it was (a time beyond 64 bits), the Python codec decides. */
-        return pass_over() < 0 ? NULL : PyObject_CallOneArg(config.encode_line, record);
-    }
     return line;
+}
+
+int speed_init_encode(void)
+{
+    s_span = PyUnicode_InternFromString("span");
+    s_log = PyUnicode_InternFromString("log");
+    return s_span && s_log ? 0 : -1;
 }

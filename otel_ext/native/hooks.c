@@ -4,6 +4,7 @@
  * here. For every other case the Python method is called before anything is done.
  */
 #include "speed.h"
+#include <time.h>
 
 #define LOOK_EVERY 64    /* as _LOOK_EVERY of the processor */
 
@@ -14,6 +15,8 @@ enum { Q_RESOURCE, Q_PROCESS, Q_NEXT_SEQ, Q_RECORD_ONLY, Q_TABLE, Q_EXPORT, Q_CO
 enum { T_OPEN, T_MAX_SPANS, T_NOTE_COLLECTED, T_LOCAL, T_COUNT };
 
 static PyObject *s_quick, *s_begun, *s_watch, *s_owner, *s_record, *s_born;
+static Place of_table, of_processor, of_begun;
+static Slot of_record, of_born, of_owner;
 
 PyObject *speed_configure_hooks(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
 {
@@ -32,25 +35,47 @@ PyObject *speed_configure_hooks(PyObject *Py_UNUSED(module), PyObject *args, PyO
 
 /* The tuple `_quick` of `holder`: what its steps need, made anew when one of it changes.
  * NULL where it has none at the moment, or another one. */
-static PyObject *quick_of(PyObject *holder, Py_ssize_t size)
+static PyObject *quick_of(PyObject *holder, Py_ssize_t size, Place *place)
 {
-    PyObject *quick = PyObject_GetAttr(holder, s_quick);
+    PyObject *quick = get(holder, s_quick, place);
     if (quick != NULL && (!PyTuple_CheckExact(quick) || PyTuple_GET_SIZE(quick) != size))
         Py_CLEAR(quick);
     return quick;
 }
 
+/* As `time.monotonic_ns`, without the call where it is known which clock that asks. */
+static PyObject *now(void)
+{
+#ifdef __linux__
+    struct timespec time;
+    if (clock_gettime(CLOCK_MONOTONIC, &time) == 0)
+        return PyLong_FromLongLong(time.tv_sec * 1000000000LL + time.tv_nsec);
+#endif
+    return PyObject_CallNoArgs(hooks.monotonic_ns);
+}
+
+/* A weak reference of the table's own kind: by what the type's call comes to. */
+static PyObject *new_entry(PyObject *span, PyObject *note_collected)
+{
+    PyObject *of = PyTuple_Pack(2, span, note_collected);
+    PyTypeObject *type = (PyTypeObject *)hooks.entry_type;
+    PyObject *entry = of == NULL ? NULL : type->tp_new(type, of, NULL);
+    Py_XDECREF(of);
+    return entry;
+}
+
 static PyObject *make_entry(PyObject *table, PyObject *record, PyObject *span)
 {
-    PyObject *of[] = {span, PyTuple_GET_ITEM(table, T_NOTE_COLLECTED)}, *entry = NULL;
+    PyObject *entry = NULL;
     /* The owner is not there before the thread's first span. */
-    PyObject *owner = PyObject_GetAttr(PyTuple_GET_ITEM(table, T_LOCAL), s_owner);
-    PyObject *born = owner == NULL ? NULL : PyObject_CallNoArgs(hooks.monotonic_ns);
+    PyObject *owner = speed_of_thread(PyTuple_GET_ITEM(table, T_LOCAL), s_owner);
+    PyObject *born = owner == NULL ? NULL : now();
     if (born != NULL)
-        entry = PyObject_Vectorcall(hooks.entry_type, of, 2, NULL);
+        entry = new_entry(span, PyTuple_GET_ITEM(table, T_NOTE_COLLECTED));
     if (entry != NULL
-        && (set_slot(entry, s_record, record) < 0 || set_slot(entry, s_born, born) < 0
-            || set_slot(entry, s_owner, owner) < 0))
+        && (set_slot(entry, s_record, record, &of_record) < 0
+            || set_slot(entry, s_born, born, &of_born) < 0
+            || set_slot(entry, s_owner, owner, &of_owner) < 0))
         Py_CLEAR(entry);
     Py_XDECREF(owner);
     Py_XDECREF(born);
@@ -73,7 +98,7 @@ static int add_quickly(PyObject *table, PyObject *record, PyObject *span, PyObje
 
 static int add_entry(PyObject *table, PyObject *record, PyObject *span, PyObject *key)
 {
-    PyObject *quick = quick_of(table, T_COUNT);
+    PyObject *quick = quick_of(table, T_COUNT, &of_table);
     int added = quick == NULL ? 0 : add_quickly(quick, record, span, key);
     Py_XDECREF(quick);
     if (added == 1)
@@ -111,7 +136,7 @@ static int look(PyObject *self, PyObject *seq)
     if (number == -1 && PyErr_Occurred())
         return -1;
     if (number % LOOK_EVERY) {
-        PyObject *begun = PyObject_GetAttr(self, s_begun);
+        PyObject *begun = get(self, s_begun, &of_begun);
         Py_XDECREF(begun);    /* true and false stay */
         if (begun == Py_True)
             return 0;
@@ -123,7 +148,7 @@ static int look(PyObject *self, PyObject *seq)
 
 static PyObject *began(PyObject *self, PyObject *quick, PyObject *span, PyObject *key)
 {
-    PyObject *seq = PyObject_CallNoArgs(PyTuple_GET_ITEM(quick, Q_NEXT_SEQ)), *record = NULL;
+    PyObject *seq = step(PyTuple_GET_ITEM(quick, Q_NEXT_SEQ)), *record = NULL;
     if (seq != NULL) {
         PyObject *args[] = {span, PyTuple_GET_ITEM(quick, Q_PROCESS), seq};
         record = speed_capture_start(NULL, args, 3);
@@ -144,7 +169,7 @@ PyObject *speed_begin_span(PyObject *Py_UNUSED(module), PyObject *const *args, P
         PyErr_SetString(PyExc_TypeError, "begin_span(processor, span)");
         return NULL;
     }
-    PyObject *quick = quick_of(args[0], Q_COUNT);
+    PyObject *quick = quick_of(args[0], Q_COUNT, &of_processor);
     PyObject *key = quick == NULL ? NULL : key_of(quick, args[1]), *done;
     if (key == NULL)
         done = pass_over() < 0 ? NULL : PyObject_Vectorcall(hooks.begin, args, 2, NULL);
@@ -155,17 +180,29 @@ PyObject *speed_begin_span(PyObject *Py_UNUSED(module), PyObject *const *args, P
     return done;
 }
 
+/* Takes an item out of a dict; NULL, mostly without an error, if it is not there. */
+static PyObject *pop(PyObject *dict, PyObject *key)
+{
+    PyObject *item = NULL;
+#if PY_VERSION_HEX >= 0x030D0000
+    PyDict_Pop(dict, key, &item);
+#else
+    item = _PyDict_Pop(dict, key, Py_None);
+    if (item == Py_None)
+        Py_CLEAR(item);
+#endif
+    return item;
+}
+
 /* Takes the start record of an open span out of the table; NULL if it is not there. */
 static PyObject *take_start(PyObject *table, PyObject *key)
 {
-    PyObject *quick = quick_of(table, T_COUNT), *start = NULL;
+    PyObject *quick = quick_of(table, T_COUNT, &of_table), *start = NULL;
     PyObject *opened = quick == NULL ? NULL : PyTuple_GET_ITEM(quick, T_OPEN);
-    PyObject *entry = opened == NULL || !PyDict_CheckExact(opened)
-                          ? NULL : PyDict_GetItemWithError(opened, key);
+    PyObject *entry = opened == NULL || !PyDict_CheckExact(opened) ? NULL : pop(opened, key);
     if (entry != NULL) {
-        start = PyObject_GetAttr(entry, s_record);
-        if (start != NULL && PyDict_DelItem(opened, key) < 0)
-            Py_CLEAR(start);
+        start = get_slot(entry, s_record, &of_record);
+        Py_DECREF(entry);
     }
     Py_XDECREF(quick);
     return start;
@@ -173,14 +210,15 @@ static PyObject *take_start(PyObject *table, PyObject *key)
 
 static PyObject *ended(PyObject *quick, PyObject *span, PyObject *start)
 {
-    PyObject *seq = PyObject_CallNoArgs(PyTuple_GET_ITEM(quick, Q_NEXT_SEQ)), *record = NULL;
+    PyObject *seq = step(PyTuple_GET_ITEM(quick, Q_NEXT_SEQ)), *record = NULL;
     if (seq != NULL) {
         PyObject *args[] = {span, PyTuple_GET_ITEM(quick, Q_PROCESS), seq, start};
         record = speed_capture_end(NULL, args, 4);
     }
     int failed = record == NULL || export(quick, record) < 0;
     Py_XDECREF(seq);
-    Py_XDECREF(record);
+    if (record != NULL)
+        speed_spare_record(record);
     if (failed)
         return NULL;
     Py_RETURN_NONE;
@@ -192,7 +230,7 @@ PyObject *speed_end_span(PyObject *Py_UNUSED(module), PyObject *const *args, Py_
         PyErr_SetString(PyExc_TypeError, "end_span(processor, span)");
         return NULL;
     }
-    PyObject *quick = quick_of(args[0], Q_COUNT), *start = NULL, *done;
+    PyObject *quick = quick_of(args[0], Q_COUNT, &of_processor), *start = NULL, *done;
     PyObject *key = quick == NULL ? NULL : key_of(quick, args[1]);
     if (key != NULL && key != Py_None)
         start = take_start(PyTuple_GET_ITEM(quick, Q_TABLE), key);
@@ -204,7 +242,8 @@ PyObject *speed_end_span(PyObject *Py_UNUSED(module), PyObject *const *args, Py_
         done = pass_over() < 0 ? NULL : PyObject_Vectorcall(hooks.end, args, 2, NULL);
     Py_XDECREF(key);
     Py_XDECREF(quick);
-    Py_XDECREF(start);
+    if (start != NULL)
+        speed_spare_record(start);
     return done;
 }
 

@@ -10,12 +10,12 @@ enum { E_INTRODUCED, E_ACCEPT, E_JOURNAL, E_COUNT };
 
 static PyObject *s_quick, *s_append, *s_export, *s_note_unencoded, *s_note_unwritten;
 static PyObject *s_store, *s_elsewhere;
+static Slot of_store, of_id;
+static Place of_quick, of_append;
 
 static PyObject *append(PyObject *box, PyObject *line)
 {
-    PyObject **slot = slot_of(box, s_store);
-    PyObject *store = slot == NULL || *slot == NULL ? PyObject_GetAttr(box, s_store)
-                                                    : Py_NewRef(*slot);
+    PyObject *store = get_slot(box, s_store, &of_store);
     PyObject *stored = store == NULL ? NULL : PyObject_CallOneArg(store, line);
     Py_XDECREF(store);
     if (stored != NULL) {
@@ -28,6 +28,15 @@ static PyObject *append(PyObject *box, PyObject *line)
     return PyObject_CallMethodOneArg(box, s_elsewhere, line);
 }
 
+/* Whether `line` is stored in the box whose `append` that is, without an object for it. */
+static int is_stored(PyObject *append_line, const Buffer *line)
+{
+    if (!PyCFunction_CheckExact(append_line) || PyCFunction_GET_FUNCTION(append_line) != append)
+        return 0;
+    PyObject **slot = slot_of(PyCFunction_GET_SELF(append_line), s_store, &of_store);
+    return slot != NULL && *slot != NULL && speed_store(*slot, line->data, line->size);
+}
+
 static PyMethodDef append_method = {"append", append, METH_O, "Store one line in the box."};
 
 PyObject *speed_bind_append(PyObject *Py_UNUSED(module), PyObject *box)
@@ -38,12 +47,12 @@ PyObject *speed_bind_append(PyObject *Py_UNUSED(module), PyObject *box)
 /* What the steps need, if the exporter has told who the record's process is; else NULL. */
 static PyObject *quick_of(PyObject *exporter, PyObject *record)
 {
-    PyObject *quick = PyObject_GetAttr(exporter, s_quick), *id = NULL;
+    PyObject *quick = get(exporter, s_quick, &of_quick), *id = NULL;
     if (quick == NULL || !PyTuple_CheckExact(quick) || PyTuple_GET_SIZE(quick) != E_COUNT
         || (PyObject *)Py_TYPE(record) != given.record_type)
         goto uncommon;
     PyObject *introduced = PyTuple_GET_ITEM(quick, E_INTRODUCED);
-    id = PyObject_GetAttr(PyTuple_GET_ITEM(record, F_PROCESS), config.s_id);
+    id = get_slot(PyTuple_GET_ITEM(record, F_PROCESS), config.s_id, &of_id);
     if (id == NULL || !PyDict_CheckExact(introduced) || PyDict_Contains(introduced, id) != 1)
         goto uncommon;
     Py_DECREF(id);
@@ -69,22 +78,43 @@ static PyObject *note_loss(PyObject *exporter, PyObject *name)
     return done;
 }
 
+/* Calls `append_line` with an object for the line that is in the buffer, or that Python encodes. */
+static PyObject *append_object(PyObject *exporter, PyObject *append_line, const Buffer *buffer,
+                               PyObject *record, int encoded)
+{
+    PyObject *line = encoded < 0    ? NULL
+                     : encoded == 0 ? PyObject_CallOneArg(config.encode_line, record)
+                                    : PyBytes_FromStringAndSize(buffer->data, buffer->size);
+    if (line == NULL)
+        return note_loss(exporter, s_note_unencoded);
+    PyObject *taken = PyObject_CallOneArg(append_line, line);
+    Py_DECREF(line);
+    return taken == NULL ? note_loss(exporter, s_note_unwritten) : taken;
+}
+
 static PyObject *take(PyObject *exporter, PyObject *quick, PyObject *record)
 {
-    PyObject *accepted = PyObject_CallNoArgs(PyTuple_GET_ITEM(quick, E_ACCEPT));
+    PyObject *accepted = step(PyTuple_GET_ITEM(quick, E_ACCEPT));
     Py_XDECREF(accepted);
     if (accepted == NULL)
         return NULL;
-    PyObject *line = speed_encode_line(NULL, record);
-    if (line == NULL)
-        return note_loss(exporter, s_note_unencoded);
-    PyObject *append_line = PyObject_GetAttr(PyTuple_GET_ITEM(quick, E_JOURNAL), s_append);
-    PyObject *taken = append_line == NULL ? NULL : PyObject_CallOneArg(append_line, line);
+    char room[LINE_ROOM];
+    Buffer buffer = {room, 0, LINE_ROOM, NULL};
+    int encoded = speed_encode_into(&buffer, record);
+    /* After the encoding: that may run Python code, which may close the journal. */
+    PyObject *done = NULL;
+    PyObject *append_line = get(PyTuple_GET_ITEM(quick, E_JOURNAL), s_append, &of_append);
+    if (append_line == NULL)
+        done = note_loss(exporter, s_note_unwritten);
+    else if (encoded == 1 && is_stored(append_line, &buffer))
+        done = Py_NewRef(Py_None);
+    else
+        done = append_object(exporter, append_line, &buffer, record, encoded);
     Py_XDECREF(append_line);
-    Py_DECREF(line);
-    if (taken == NULL)
-        return note_loss(exporter, s_note_unwritten);
-    Py_DECREF(taken);
+    PyMem_Free(buffer.heap);
+    if (done == NULL)
+        return NULL;
+    Py_DECREF(done);
     Py_RETURN_NONE;
 }
 

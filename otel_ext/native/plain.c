@@ -9,6 +9,8 @@
 #define MAX_PLAIN_TEXT 4096
 #define MAX_PLAIN_OBJECT 65536
 #define MAX_DIGITS 24
+#define KEYS 256
+#define LONGEST_KEPT_KEY 256
 
 int buffer_grow(Buffer *buffer, Py_ssize_t more)
 {
@@ -60,22 +62,33 @@ int is_plain_text(PyObject *text)
         return 0;
     const unsigned char *at = PyUnicode_1BYTE_DATA(text);
     uint64_t word;
-    for (; size >= (Py_ssize_t)sizeof word; size -= (Py_ssize_t)sizeof word, at += sizeof word) {
+    if (size < (Py_ssize_t)sizeof word) {
+        word = EACH('.');
+        for (; size > 0; size--)
+            word = word << 8 | *at++;
+        return !needs_escape(word);
+    }
+    const unsigned char *last = at + size - sizeof word;
+    for (; at < last; at += sizeof word) {
         memcpy(&word, at, sizeof word);
         if (needs_escape(word))
             return 0;
     }
-    word = EACH('.');
-    memcpy(&word, at, (size_t)size);
+    memcpy(&word, last, sizeof word);    /* may take some a second time */
     return !needs_escape(word);
 }
 
 static int put_quoted(Buffer *buffer, PyObject *text)
 {
-    if (PUT(buffer, "\"") < 0
-        || put(buffer, (const char *)PyUnicode_1BYTE_DATA(text), PyUnicode_GET_LENGTH(text)) < 0)
+    Py_ssize_t size = PyUnicode_GET_LENGTH(text);
+    if (buffer->size + size + 2 > buffer->room && buffer_grow(buffer, size + 2) < 0)
         return -1;
-    return PUT(buffer, "\"") < 0 ? -1 : 1;
+    char *at = buffer->data + buffer->size;
+    *at = '"';
+    memcpy(at + 1, PyUnicode_1BYTE_DATA(text), (size_t)size);
+    at[size + 1] = '"';
+    buffer->size += size + 2;
+    return 1;
 }
 
 static int put_float(Buffer *buffer, double value)
@@ -147,6 +160,40 @@ static int is_meta_key(PyObject *key)
            && PyUnicode_Compare(key, config.meta_key) == 0;
 }
 
+/* Keys that were found plain; a program's are the same objects each time. */
+static PyObject *plain_keys[KEYS];
+
+static int is_plain_key(PyObject *key)
+{
+    size_t at = ((size_t)key >> 4) % KEYS;
+    if (plain_keys[at] == key)
+        return 1;
+    if (!is_plain_text(key) || is_meta_key(key))
+        return 0;
+    if (PyUnicode_GET_LENGTH(key) <= LONGEST_KEPT_KEY) {
+        PyObject *old = plain_keys[at];
+        plain_keys[at] = Py_NewRef(key);
+        Py_XDECREF(old);
+    }
+    return 1;
+}
+
+/* Writes the separator, the key in its quotes, and a colon. */
+static int put_key(Buffer *buffer, char separator, PyObject *key)
+{
+    Py_ssize_t size = PyUnicode_GET_LENGTH(key);
+    if (buffer->size + size + 4 > buffer->room && buffer_grow(buffer, size + 4) < 0)
+        return -1;
+    char *at = buffer->data + buffer->size;
+    *at++ = separator;
+    *at++ = '"';
+    memcpy(at, PyUnicode_1BYTE_DATA(key), (size_t)size);
+    at[size] = '"';
+    at[size + 1] = ':';
+    buffer->size += size + 4;
+    return 0;
+}
+
 int put_plain_object(Buffer *buffer, PyObject *mapping)
 {
     if (!PyDict_CheckExact(mapping))
@@ -155,9 +202,9 @@ int put_plain_object(Buffer *buffer, PyObject *mapping)
     PyObject *key, *value;
     char separator = '{';
     while (PyDict_Next(mapping, &position, &key, &value)) {
-        if (!is_plain_text(key) || is_meta_key(key))
+        if (!is_plain_key(key))
             goto not_plain;
-        if (put(buffer, &separator, 1) < 0 || put_quoted(buffer, key) < 0 || PUT(buffer, ":") < 0)
+        if (put_key(buffer, separator, key) < 0)
             return -1;
         int result = put_plain_value(buffer, value, end, 0);
         if (result < 0)

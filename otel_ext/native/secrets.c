@@ -12,6 +12,7 @@ enum { R_PROCESSES, R_VERDICTS, R_CLEAN_KEY, R_CLEAN_TEXTS, R_IS_SUSPICIOUS, R_S
        R_LONGEST, R_LEAST_CARD, R_COUNT };
 
 static PyObject *s_name, *s_description;
+static Slot of_site, of_thread, of_task, of_id;
 
 int speed_is_redactor(PyObject *quick)
 {
@@ -69,13 +70,12 @@ static int is_clean_text(PyObject *quick, PyObject *text)
 }
 
 /* A text that stands in an attribute of something that many records share. */
-static int is_clean_held(PyObject *quick, PyObject *holder, PyObject *name, int must_be_known)
+static int is_clean_held(PyObject *quick, PyObject *holder, PyObject *name, Slot *known,
+                         int must_be_known)
 {
     if (holder == Py_None)
         return 1;
-    PyObject **slot = slot_of(holder, name);
-    PyObject *text = slot != NULL && *slot != NULL ? Py_NewRef(*slot)
-                                                   : PyObject_GetAttr(holder, name);
+    PyObject *text = get_slot(holder, name, known);
     if (text == NULL)
         return -1;
     int clean = !PyUnicode_CheckExact(text) ? 0
@@ -121,7 +121,7 @@ static int are_clean(PyObject *quick, PyObject *attributes)
 /* The process must be one that was looked at, and had no secret. */
 static int is_clean_process(PyObject *quick, PyObject *process)
 {
-    PyObject *id = PyObject_GetAttr(process, config.s_id);
+    PyObject *id = get_slot(process, config.s_id, &of_id);
     if (id == NULL)
         return -1;
     PyObject *known = PyDict_GetItemWithError(PyTuple_GET_ITEM(quick, R_PROCESSES), id);
@@ -158,9 +158,9 @@ int speed_is_plain(PyObject *quick, PyObject *record)
                 && is_empty(FIELD(EVENTS)) == 1 && is_empty(FIELD(LINKS)) == 1
                 && is_empty(FIELD(EXTRA)) == 1 && is_clean_status(FIELD(STATUS)) == 1
                 && PyUnicode_CheckExact(FIELD(NAME)) && is_clean_text(quick, FIELD(NAME)) == 1
-                && is_clean_held(quick, FIELD(SITE), config.s_fragment, 1) == 1
-                && is_clean_held(quick, FIELD(THREAD), s_name, 1) == 1
-                && is_clean_held(quick, FIELD(TASK), s_name, 0) == 1
+                && is_clean_held(quick, FIELD(SITE), config.s_fragment, &of_site, 1) == 1
+                && is_clean_held(quick, FIELD(THREAD), s_name, &of_thread, 1) == 1
+                && is_clean_held(quick, FIELD(TASK), s_name, &of_task, 0) == 1
                 && PyUnicode_CheckExact(FIELD(LOGGER))
                 && (PyUnicode_GET_LENGTH(FIELD(LOGGER)) == 0
                     || is_known(quick, FIELD(LOGGER)) == 1)

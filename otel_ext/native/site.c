@@ -2,8 +2,10 @@
 #include "speed.h"
 
 #define SITES 1024
+#define PASSED 512
 
 static struct { PyObject *code, *site; int lasti; } sites[SITES];
+static PyObject *passed[PASSED];
 
 static int last_instruction(PyFrameObject *frame)
 {
@@ -18,23 +20,24 @@ static int last_instruction(PyFrameObject *frame)
 #endif
 }
 
+static size_t slot_for(PyCodeObject *code, int lasti)
+{
+    return (((size_t)code >> 4) ^ (size_t)lasti * 31) % SITES;
+}
+
 /* The site of one frame: remembered by code object and instruction. */
 static PyObject *site_of(PyFrameObject *frame, PyCodeObject *code)
 {
     int lasti = last_instruction(frame);
-    size_t slot = (((size_t)code >> 4) ^ (size_t)lasti * 31) % SITES;
-    if (sites[slot].code == (PyObject *)code && sites[slot].lasti == lasti) {
-        Py_INCREF(sites[slot].site);
-        return sites[slot].site;
-    }
+    size_t slot = slot_for(code, lasti);
+    if (sites[slot].code == (PyObject *)code && sites[slot].lasti == lasti)
+        return Py_NewRef(sites[slot].site);
     PyObject *site = PyObject_CallOneArg(given.remember, (PyObject *)frame);
     if (site == NULL)
         return NULL;
     PyObject *old_code = sites[slot].code, *old_site = sites[slot].site;
-    Py_INCREF(code);
-    Py_INCREF(site);
-    sites[slot].code = (PyObject *)code;
-    sites[slot].site = site;
+    sites[slot].code = Py_NewRef((PyObject *)code);
+    sites[slot].site = Py_NewRef(site);
     sites[slot].lasti = lasti;
     Py_XDECREF(old_code);
     Py_XDECREF(old_site);
@@ -57,15 +60,45 @@ static int is_passed(PyCodeObject *code)
     return passed;
 }
 
+static size_t passed_at(PyCodeObject *code)
+{
+    return ((size_t)code >> 4) % PASSED;
+}
+
+/* Remembers code that only carries calls through. */
+static void pass(PyCodeObject *code)
+{
+    PyObject *old = passed[passed_at(code)];
+    passed[passed_at(code)] = Py_NewRef((PyObject *)code);
+    Py_XDECREF(old);
+}
+
+/* The site, if it is remembered; no frame object is made on the way. NULL without an error. */
+static PyObject *find_known_site(void)
+{
+    int lasti;
+    for (void *frame = speed_top_frame(); frame != NULL; frame = speed_frame_below(frame)) {
+        PyCodeObject *code = speed_frame_code(frame, &lasti);
+        if (passed[passed_at(code)] == (PyObject *)code)
+            continue;
+        size_t slot = slot_for(code, lasti);
+        return sites[slot].code == (PyObject *)code && sites[slot].lasti == lasti
+                   ? Py_NewRef(sites[slot].site) : NULL;
+    }
+    return NULL;
+}
+
 static PyObject *find_site(void)
 {
     PyFrameObject *frame = PyThreadState_GetFrame(PyThreadState_Get());
     while (frame != NULL) {
         PyCodeObject *code = PyFrame_GetCode(frame);
-        int passed = is_passed(code);
-        PyObject *site = passed == 0 ? site_of(frame, code) : NULL;
+        int carries = is_passed(code);
+        PyObject *site = carries == 0 ? site_of(frame, code) : NULL;
+        if (carries == 1)
+            pass(code);
         Py_DECREF(code);
-        if (passed != 1) {
+        if (carries != 1) {
             Py_DECREF(frame);
             return site;
         }
@@ -90,5 +123,6 @@ PyObject *speed_site_for(PyObject *attributes)
             Py_DECREF(site);
         }
     }
-    return find_site();
+    PyObject *known = find_known_site();
+    return known != NULL ? known : find_site();
 }

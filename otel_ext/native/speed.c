@@ -55,6 +55,7 @@ static PyMethodDef methods[] = {
      "Return what exports records that surely hold no secret, and hands on all others."},
     {"bind_choice", speed_bind_choice, METH_O,
      "Return what calls the second of three if the first says no, else the third."},
+    {"cursor", speed_cursor, METH_O, "Return a position in mapped memory to store lines by."},
     {"count_lines", speed_count_lines, METH_O, "Return how many newlines there are."},
     {NULL, NULL, 0, NULL},
 };
@@ -69,7 +70,8 @@ PyMODINIT_FUNC PyInit__speed(void)
     config.s_fragment = PyUnicode_InternFromString("fragment");
     config.s_id = PyUnicode_InternFromString("id");
     if (config.s_fragment == NULL || config.s_id == NULL || speed_init_capture() < 0
-        || speed_init_hooks() < 0 || speed_init_path() < 0 || speed_init_secrets() < 0)
+        || speed_init_hooks() < 0 || speed_init_path() < 0 || speed_init_secrets() < 0
+        || speed_init_cursor() < 0 || speed_init_encode() < 0)
         return NULL;
     return PyModule_Create(&definition);
 }

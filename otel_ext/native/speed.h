@@ -11,6 +11,10 @@
 #include <frameobject.h>
 #include <stdint.h>
 
+#ifdef __GNUC__
+#pragma GCC visibility push(hidden)    /* calls between these files need no look-up */
+#endif
+
 /* The fields of otel_ext.record.model.Record, in their order. */
 enum {
     F_KIND, F_PHASE, F_NAME, F_TIME_NS, F_SEQ, F_PROCESS, F_SITE, F_ATTRIBUTES,
@@ -64,6 +68,8 @@ static inline int pass_over(void)
     return 0;
 }
 
+#define LINE_ROOM 2048    /* bytes on the stack; a longer line goes to the heap */
+
 int buffer_grow(Buffer *buffer, Py_ssize_t more);
 
 static inline int put(Buffer *buffer, const char *text, Py_ssize_t size)
@@ -77,10 +83,76 @@ static inline int put(Buffer *buffer, const char *text, Py_ssize_t size)
 
 #define PUT(buffer, literal) put((buffer), (literal), (Py_ssize_t)sizeof(literal) - 1)
 
+/* Where objects of one type keep one attribute; asked anew when another type comes. */
+typedef struct { PyTypeObject *type; Py_ssize_t offset; } Slot;
+typedef struct { PyTypeObject *type; const void *keys; Py_ssize_t index; } Place;
+
+void speed_find_slot(PyTypeObject *type, PyObject *name, Slot *slot);
+
 /* Where an object of a class with slots keeps the attribute `name`, which may be NULL there;
  * NULL if it is not kept in a slot. */
-PyObject **slot_of(PyObject *holder, PyObject *name);
-int set_slot(PyObject *holder, PyObject *name, PyObject *value);
+static inline PyObject **slot_of(PyObject *holder, PyObject *name, Slot *slot)
+{
+    if (slot->type != Py_TYPE(holder))
+        speed_find_slot(Py_TYPE(holder), name, slot);
+    return slot->offset ? (PyObject **)((char *)holder + slot->offset) : NULL;
+}
+
+/* The attribute of an object, as `PyObject_GetAttr`, quick where it stands in a slot. */
+static inline PyObject *get_slot(PyObject *holder, PyObject *name, Slot *known)
+{
+    PyObject **slot = slot_of(holder, name, known);
+    return slot != NULL && *slot != NULL ? Py_NewRef(*slot) : PyObject_GetAttr(holder, name);
+}
+
+int set_slot(PyObject *holder, PyObject *name, PyObject *value, Slot *known);
+
+/* Two addresses as a number whose lower bits differ from those of other pairs. */
+static inline size_t mix(size_t one, size_t other)
+{
+    uint64_t mixed = ((uint64_t)(one >> 4) * 31 + (other >> 4)) * 0x9E3779B97F4A7C15ULL;
+    return (size_t)(mixed >> 40);
+}
+
+/* What an instance keeps under an interned name, borrowed; NULL if that cannot be told quickly. */
+PyObject *speed_kept(PyObject *holder, PyObject *name, Place *place);
+
+/* The attribute of an object, as `PyObject_GetAttr`, quick where it is kept in the instance. */
+static inline PyObject *get(PyObject *holder, PyObject *name, Place *place)
+{
+    PyObject *kept = speed_kept(holder, name, place);
+    return kept != NULL ? Py_NewRef(kept) : PyObject_GetAttr(holder, name);
+}
+
+/* 1: the number, not negative, is high * 2**64 + low; 0: that cannot be told quickly. */
+int speed_magnitude(PyObject *number, uint64_t *high, uint64_t *low);
+
+/* As `PyLong_AsLongLong`; 0, or -1 with an error. */
+static inline int get_int64(PyObject *number, long long *value)
+{
+    uint64_t high, low;
+    if (speed_magnitude(number, &high, &low) && !high && low <= INT64_MAX) {
+        *value = (long long)low;
+        return 0;
+    }
+    *value = PyLong_AsLongLong(number);
+    return *value == -1 && PyErr_Occurred() ? -1 : 0;
+}
+
+/* What advances a counter: the counter itself, or something to call. */
+static inline PyObject *step(PyObject *counter)
+{
+    iternextfunc next = Py_TYPE(counter)->tp_iternext;
+    return next != NULL ? next(counter) : PyObject_CallNoArgs(counter);
+}
+
+/* The frames of this thread, from the innermost; NULL where only the public functions know. */
+void *speed_top_frame(void);
+void *speed_frame_below(void *frame);
+PyCodeObject *speed_frame_code(void *frame, int *lasti);    /* borrowed */
+
+/* The attribute `name` of a thread-local object. */
+PyObject *speed_of_thread(PyObject *local, PyObject *name);
 
 int put_number(Buffer *buffer, long long number);
 int put_time(Buffer *buffer, long long time_ns);
@@ -89,6 +161,8 @@ int put_plain_object(Buffer *buffer, PyObject *mapping);
 int is_plain_text(PyObject *text);
 
 PyObject *speed_identify(PyObject *module, PyObject *const *args, Py_ssize_t count);
+/* Keeps a record that nobody else refers to for the next one; takes the reference. */
+void speed_spare_record(PyObject *record);
 PyObject *speed_start_record(PyObject *span, PyObject *process, PyObject *seq);
 PyObject *speed_end_record(PyObject *span, PyObject *process, PyObject *seq, PyObject *start);
 int speed_has_resource(PyObject *span, PyObject *resource);
@@ -98,6 +172,13 @@ PyObject *speed_configure_capture(PyObject *module, PyObject *args, PyObject *kw
 int speed_init_capture(void);
 PyObject *speed_site_for(PyObject *attributes);
 PyObject *speed_encode_line(PyObject *module, PyObject *record);
+/* 1: the line is in the buffer, 0: Python has to encode the record, -1: error. */
+int speed_encode_into(Buffer *buffer, PyObject *record);
+PyObject *speed_cursor(PyObject *module, PyObject *memory);
+/* 1: stored by the cursor whose `write` that is, 0: no such thing, or no room. */
+int speed_store(PyObject *write, const char *line, Py_ssize_t size);
+int speed_init_cursor(void);
+int speed_init_encode(void);
 PyObject *speed_configure_hooks(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *speed_begin_span(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *speed_end_span(PyObject *module, PyObject *const *args, Py_ssize_t count);
@@ -112,5 +193,9 @@ int speed_is_redactor(PyObject *quick);
 int speed_init_secrets(void);
 int speed_init_hooks(void);
 int speed_init_path(void);
+
+#ifdef __GNUC__
+#pragma GCC visibility pop
+#endif
 
 #endif

@@ -106,6 +106,11 @@ class Incarnation:
         self._last: tuple[object, Process] | None = None
 
     @property
+    def counter(self) -> count[int]:
+        """What `next_seq` advances, for compiled code that does the same."""
+        return self._seq
+
+    @property
     def last_seq(self) -> int:
         """The number given last; 0 before the first."""
         return int(repr(self._seq)[6:-1]) - 1
