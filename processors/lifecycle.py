@@ -43,6 +43,8 @@ _MAX_DEPTH: Final = 4
 # Every so many records it is seen to that the watching thread still runs.
 _LOOK_EVERY: Final = 64
 _NOBODY: Final = Process("unknown")
+_START_IS_LOST: Final = "a start record is lost"
+_END_IS_LOST: Final = "an end record is lost"
 
 
 class _Depth(threading.local):
@@ -101,14 +103,14 @@ class LifecycleSpanProcessor(SpanProcessor):
         try:
             begin_span(self, span)
         except Exception as error:  # noqa: BLE001 - nothing may reach the user's code
-            self._note_loss("a start record is lost", error)
+            self._note_loss(_START_IS_LOST, error)
 
     def on_end(self, span: ReadableSpan) -> None:
         """Export the final record of `span`; called by the SDK on the user's thread."""
         try:
             end_span(self, span)
         except Exception as error:  # noqa: BLE001 - nothing may reach the user's code
-            self._note_loss("an end record is lost", error)
+            self._note_loss(_END_IS_LOST, error)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Flush the exporter; whether all records were brought out in time."""
@@ -229,12 +231,19 @@ def _choose_hooks() -> tuple[_Begin, _End]:
         entry_type=Entry,
         monotonic_ns=monotonic_ns,
     )
+    # The same methods, without a frame of Python's; a subclass's own are called as ever.
+    for name, method in speed.hooks_for(
+        LifecycleSpanProcessor, _START_IS_LOST, _END_IS_LOST
+    ).items():
+        setattr(LifecycleSpanProcessor, name, method)
     return speed.begin_span, speed.end_span
 
 
 _Begin: TypeAlias = "Callable[[LifecycleSpanProcessor, Span], None]"
 _End: TypeAlias = "Callable[[LifecycleSpanProcessor, ReadableSpan], None]"
 
+on_start_python: Final = LifecycleSpanProcessor.on_start
+on_end_python: Final = LifecycleSpanProcessor.on_end
 _hooks: Final = _choose_hooks()
 begin_span: Final[_Begin] = _hooks[0]
 end_span: Final[_End] = _hooks[1]

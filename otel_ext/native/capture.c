@@ -7,7 +7,6 @@
 #include "speed.h"
 
 #define SCOPES 64
-#define SPARE 4
 
 CaptureConfig given;
 
@@ -28,50 +27,6 @@ static PyObject *field(PyObject *span, int name)
     return get(span, PyTuple_GET_ITEM(given.names, name), &places[name]);
 }
 
-/* The two digits of each byte. */
-static char digits_of[256][2];
-
-/* The bytes of a number from the highest; -1 with an error if it has more. */
-static int bytes_of(PyObject *number, unsigned char *bytes, Py_ssize_t size)
-{
-    uint64_t high, low;
-    if (speed_magnitude(number, &high, &low) && (size == 16 || high == 0)) {
-        for (Py_ssize_t i = size; i--; low = low >> 8 | high << 56, high >>= 8)
-            bytes[i] = (unsigned char)low;
-        return 0;
-    }
-#if PY_VERSION_HEX >= 0x030D0000
-    Py_ssize_t needed = PyLong_AsNativeBytes(number, bytes, size,
-                                             Py_ASNATIVEBYTES_BIG_ENDIAN
-                                                 | Py_ASNATIVEBYTES_UNSIGNED_BUFFER);
-    if (needed < 0)
-        return -1;
-    if (needed > size + 1) {
-        PyErr_SetString(PyExc_OverflowError, "an id is too large");
-        return -1;
-    }
-    return 0;
-#else
-    return _PyLong_AsByteArray((PyLongObject *)number, bytes, (size_t)size, 0, 0);
-#endif
-}
-
-static PyObject *hex_of(PyObject *number, Py_ssize_t size)
-{
-    unsigned char bytes[16];
-    if (!PyLong_Check(number)) {
-        PyErr_SetString(PyExc_TypeError, "an id is a number");
-        return NULL;
-    }
-    PyObject *text = bytes_of(number, bytes, size) < 0 ? NULL : PyUnicode_New(2 * size, 127);
-    if (text == NULL)
-        return NULL;
-    Py_UCS1 *at = PyUnicode_1BYTE_DATA(text);
-    for (Py_ssize_t i = 0; i < size; i++)
-        memcpy(at + 2 * i, digits_of[bytes[i]], 2);
-    return text;
-}
-
 /* The trace id (0) or span id (1) of a span context, which is a tuple. */
 static PyObject *id_of(PyObject *context, Py_ssize_t which)
 {
@@ -79,7 +34,7 @@ static PyObject *id_of(PyObject *context, Py_ssize_t which)
         PyErr_SetString(PyExc_TypeError, "a span context is a tuple");
         return NULL;
     }
-    return hex_of(PyTuple_GET_ITEM(context, which), which == 0 ? 16 : 8);
+    return speed_hex(PyTuple_GET_ITEM(context, which), which == 0 ? 16 : 8);
 }
 
 static PyObject *scope_for(PyObject *span)
@@ -220,43 +175,9 @@ static PyObject *attributes_for(PyObject *span)
         PyTuple_SET_ITEM(record, (field), found);      \
     } while (0)
 
-/* Records without fields, out of the collector's sight, to be filled again. */
-static PyObject *spare[SPARE];
-static int spares;
-
-void speed_spare_record(PyObject *record)
-{
-    if (Py_REFCNT(record) != 1 || spares == SPARE
-        || (PyObject *)Py_TYPE(record) != given.record_type) {
-        Py_DECREF(record);
-        return;
-    }
-    PyObject_GC_UnTrack(record);
-    for (Py_ssize_t i = 0; i < F_COUNT; i++) {
-        PyObject *field = PyTuple_GET_ITEM(record, i);
-        PyTuple_SET_ITEM(record, i, NULL);
-        Py_XDECREF(field);
-    }
-    /* What was let go of may have run code that kept others. */
-    if (spares < SPARE)
-        spare[spares++] = record;
-    else
-        Py_DECREF(record);
-}
-
-static PyObject *empty_record(void)
-{
-    PyTypeObject *type = (PyTypeObject *)given.record_type;
-    if (spares == 0)
-        return type->tp_alloc(type, F_COUNT);
-    PyObject *record = spare[--spares];
-    PyObject_GC_Track(record);
-    return record;
-}
-
 static PyObject *new_record(PyObject *process, PyObject *seq)
 {
-    PyObject *record = empty_record();
+    PyObject *record = speed_empty_record();
     if (record == NULL)
         return NULL;
     PyTuple_SET_ITEM(record, F_KIND, Py_NewRef(s_span));
@@ -421,10 +342,6 @@ PyObject *speed_configure_capture(PyObject *Py_UNUSED(module), PyObject *args, P
 
 int speed_init_capture(void)
 {
-    for (int byte = 0; byte < 256; byte++) {
-        digits_of[byte][0] = "0123456789abcdef"[byte >> 4];
-        digits_of[byte][1] = "0123456789abcdef"[byte & 15];
-    }
     s_span = PyUnicode_InternFromString("span");
     s_start = PyUnicode_InternFromString("start");
     s_end = PyUnicode_InternFromString("end");

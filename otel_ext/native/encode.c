@@ -6,8 +6,6 @@
 #define LAST_SECOND 253402300799LL      /* 9999-12-31T23:59:59Z */
 #define MAX_BYTES (1048576 - 64)        /* as _MAX_BYTES of the Python codec */
 #define MAX_NS 0x7fffffffffffffffLL
-#define TOGETHER 64
-#define LONGEST_TOGETHER 384
 #define STAMP_SIZE 20                   /* 2026-11-20T16:00:00. */
 
 static void write_digits(char *at, long long number, int width)
@@ -65,39 +63,6 @@ int put_time(Buffer *buffer, long long time_ns)
     return put(buffer, text, sizeof text);
 }
 
-static int put_str(Buffer *buffer, PyObject *text)
-{
-    Py_ssize_t size;
-    if (PyUnicode_Check(text) && PyUnicode_IS_COMPACT_ASCII(text))
-        return put(buffer, (const char *)PyUnicode_1BYTE_DATA(text), PyUnicode_GET_LENGTH(text));
-    const char *data = PyUnicode_AsUTF8AndSize(text, &size);
-    return data == NULL ? -1 : put(buffer, data, size);
-}
-
-/* Calls `function(argument)`, which returns text, and writes that. */
-static int put_called(Buffer *buffer, PyObject *function, PyObject *argument)
-{
-    PyObject *text = PyObject_CallOneArg(function, argument);
-    if (text == NULL)
-        return -1;
-    int result = put_str(buffer, text);
-    Py_DECREF(text);
-    return result;
-}
-
-static int put_attribute(Buffer *buffer, PyObject *holder, PyObject *name, Slot *known)
-{
-    PyObject **slot = slot_of(holder, name, known);
-    if (slot != NULL && *slot != NULL)
-        return put_str(buffer, *slot);
-    PyObject *text = PyObject_GetAttr(holder, name);
-    if (text == NULL)
-        return -1;
-    int result = put_str(buffer, text);
-    Py_DECREF(text);
-    return result;
-}
-
 static int put_process(Buffer *buffer, PyObject *record)
 {
     static Slot known;
@@ -149,81 +114,6 @@ static int put_head(Buffer *b, PyObject *record, PyObject *phase, long long *tim
         || put_process(b, record) < 0)
         return -1;
     return PUT(b, "\"");
-}
-
-/* Writes `key`, then the fragment that `holder` has, unless that is None. */
-static int put_fragment(Buffer *b, const char *key, PyObject *holder)
-{
-    static Slot known;
-    if (holder == Py_None)
-        return 0;
-    if (put(b, key, (Py_ssize_t)strlen(key)) < 0)
-        return -1;
-    return put_attribute(b, holder, config.s_fragment, &known);
-}
-
-static int put_text_in_quotes(Buffer *b, const char *key, PyObject *text)
-{
-    if (PyUnicode_GET_LENGTH(text) == 0)
-        return 0;
-    if (put(b, key, (Py_ssize_t)strlen(key)) < 0 || put_str(b, text) < 0)
-        return -1;
-    return PUT(b, "\"");
-}
-
-/* Kind, scope and thread as they were written the last time; most spans share these. */
-static struct {
-    PyObject *kind, *scope, *thread;
-    Py_ssize_t size;
-    char text[LONGEST_TOGETHER];
-} together[TOGETHER];
-
-static void remember_together(size_t at, PyObject *kind, PyObject *scope, PyObject *thread,
-                              const char *text, Py_ssize_t size)
-{
-    PyObject *old[] = {together[at].kind, together[at].scope, together[at].thread};
-    together[at].kind = Py_NewRef(kind);
-    together[at].scope = Py_NewRef(scope);
-    together[at].thread = Py_NewRef(thread);
-    together[at].size = size;
-    memcpy(together[at].text, text, (size_t)size);
-    for (size_t i = 0; i < sizeof old / sizeof *old; i++)
-        Py_XDECREF(old[i]);
-}
-
-static int put_together(Buffer *b, PyObject *kind, PyObject *scope, PyObject *thread)
-{
-    size_t at = mix((size_t)scope ^ (size_t)kind, (size_t)thread) % TOGETHER;
-    if (together[at].kind == kind && together[at].scope == scope && together[at].thread == thread)
-        return put(b, together[at].text, together[at].size);
-    Py_ssize_t begin = b->size;
-    if (put_text_in_quotes(b, ",\"span_kind\":\"", kind) < 0
-        || put_fragment(b, ",\"scope\":", scope) < 0 || put_fragment(b, ",\"thread\":", thread) < 0)
-        return -1;
-    if (b->size - begin <= LONGEST_TOGETHER)
-        remember_together(at, kind, scope, thread, b->data + begin, b->size - begin);
-    return 0;
-}
-
-static int put_relations(Buffer *b, PyObject *record)
-{
-    PyObject *kind = PyTuple_GET_ITEM(record, F_SPAN_KIND);
-    PyObject *scope = PyTuple_GET_ITEM(record, F_SCOPE);
-    PyObject *links = PyTuple_GET_ITEM(record, F_LINKS);
-    PyObject *thread = PyTuple_GET_ITEM(record, F_THREAD);
-    if (put_text_in_quotes(b, ",\"parent_span_id\":\"",
-                           PyTuple_GET_ITEM(record, F_PARENT_SPAN_ID)) < 0)
-        return -1;
-    if (PyTuple_GET_SIZE(links) == 0) {
-        if (put_together(b, kind, scope, thread) < 0)
-            return -1;
-    }
-    else if (put_text_in_quotes(b, ",\"span_kind\":\"", kind) < 0
-             || put_fragment(b, ",\"scope\":", scope) < 0 || PUT(b, ",\"links\":") < 0
-             || put_called(b, config.encode_links, links) < 0
-             || put_fragment(b, ",\"thread\":", thread) < 0)
-        return -1;
-    return put_fragment(b, ",\"task\":", PyTuple_GET_ITEM(record, F_TASK));
 }
 
 /* The difference, kept within 64 bits and symmetric as in the Python codec. */

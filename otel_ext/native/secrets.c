@@ -146,7 +146,10 @@ static int is_clean_status(PyObject *status)
 
 static int is_empty(PyObject *container)
 {
-    Py_ssize_t size = PyObject_Size(container);
+    if (container == given.empty)
+        return 1;
+    Py_ssize_t size = PyTuple_CheckExact(container) ? PyTuple_GET_SIZE(container)
+                                                    : PyObject_Size(container);
     return size < 0 ? -1 : size == 0;
 }
 

@@ -49,6 +49,8 @@ static PyMethodDef methods[] = {
      "Do what a processor does when a span starts."},
     {"end_span", (PyCFunction)(void (*)(void))speed_end_span, METH_FASTCALL,
      "Do what a processor does when a span ends."},
+    {"hooks_for", speed_hooks_for, METH_VARARGS,
+     "Return the guarded methods that the SDK calls, for a processor's class."},
     {"bind_append", speed_bind_append, METH_O, "Return the `append` of a black box."},
     {"bind_export", speed_bind_export, METH_O, "Return the `export` of a JSONL exporter."},
     {"bind_plain", speed_bind_plain, METH_O,
@@ -67,11 +69,13 @@ static struct PyModuleDef definition = {
 
 PyMODINIT_FUNC PyInit__speed(void)
 {
+    speed_init_ids();
     config.s_fragment = PyUnicode_InternFromString("fragment");
     config.s_id = PyUnicode_InternFromString("id");
     if (config.s_fragment == NULL || config.s_id == NULL || speed_init_capture() < 0
         || speed_init_hooks() < 0 || speed_init_path() < 0 || speed_init_secrets() < 0
-        || speed_init_cursor() < 0 || speed_init_encode() < 0)
+        || speed_init_cursor() < 0 || speed_init_encode() < 0
+        || speed_init_guards() < 0)
         return NULL;
     return PyModule_Create(&definition);
 }

@@ -154,6 +154,14 @@ PyCodeObject *speed_frame_code(void *frame, int *lasti);    /* borrowed */
 /* The attribute `name` of a thread-local object. */
 PyObject *speed_of_thread(PyObject *local, PyObject *name);
 
+int put_str(Buffer *buffer, PyObject *text);
+/* Calls `function(argument)`, which returns text, and writes that. */
+int put_called(Buffer *buffer, PyObject *function, PyObject *argument);
+/* Writes the text that an attribute is. */
+int put_attribute(Buffer *buffer, PyObject *holder, PyObject *name, Slot *known);
+/* Writes `key`, then the fragment that `holder` has, unless that is None. */
+int put_fragment(Buffer *buffer, const char *key, PyObject *holder);
+int put_relations(Buffer *buffer, PyObject *record);
 int put_number(Buffer *buffer, long long number);
 int put_time(Buffer *buffer, long long time_ns);
 /* 1: written, 0: not of the plain kind, nothing written, -1: error. */
@@ -161,6 +169,12 @@ int put_plain_object(Buffer *buffer, PyObject *mapping);
 int is_plain_text(PyObject *text);
 
 PyObject *speed_identify(PyObject *module, PyObject *const *args, Py_ssize_t count);
+/* An identifier of `size` bytes as hex digits. */
+PyObject *speed_hex(PyObject *number, Py_ssize_t size);
+void speed_init_ids(void);
+
+/* A record whose fields are all to be set. */
+PyObject *speed_empty_record(void);
 /* Keeps a record that nobody else refers to for the next one; takes the reference. */
 void speed_spare_record(PyObject *record);
 PyObject *speed_start_record(PyObject *span, PyObject *process, PyObject *seq);
@@ -179,6 +193,8 @@ PyObject *speed_cursor(PyObject *module, PyObject *memory);
 int speed_store(PyObject *write, const char *line, Py_ssize_t size);
 int speed_init_cursor(void);
 int speed_init_encode(void);
+PyObject *speed_hooks_for(PyObject *module, PyObject *args);
+int speed_init_guards(void);
 PyObject *speed_configure_hooks(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *speed_begin_span(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *speed_end_span(PyObject *module, PyObject *const *args, Py_ssize_t count);

@@ -75,7 +75,8 @@ def test_garbage_put_in_anywhere(tmp_path: Path, at: int, garbage: bytes) -> Non
     content = CONTENT[:at] + garbage + CONTENT[at:]
     path = tmp_path / "t.jsonl"
     path.write_bytes(content)
-    whole = {item.data for item in scan(path) if isinstance(item, Line)}
+    # White space in front of a line is no damage.
+    whole = {item.data.strip() for item in scan(path) if isinstance(item, Line)}
     for number, one in enumerate(LINES):
         if not STARTS[number] < at < STARTS[number + 1]:
             assert one[:-1] in whole, f"line {number} is lost"

@@ -1,0 +1,102 @@
+/* What the SDK calls: the hooks as methods of the processor's class, each in its guard.
+ *
+ * As `on_start` and `on_end` of otel_ext.processors.lifecycle, without a frame of Python's.
+ */
+#include "speed.h"
+
+static PyObject *s_note_loss, *s_span, *s_parent_context;
+static PyObject *start_is_lost, *end_is_lost;
+
+/* The argument `span`, borrowed, by its place or its name; `other` may be given beside it. */
+static PyObject *span_in(PyObject *const *args, Py_ssize_t count, PyObject *names, PyObject *other)
+{
+    PyObject *span = count > 0 ? args[0] : NULL;
+    Py_ssize_t named = names == NULL ? 0 : PyTuple_GET_SIZE(names);
+    int too_many = count + named > (other == NULL ? 1 : 2);
+    for (Py_ssize_t i = 0; i < named && !too_many; i++) {
+        PyObject *name = PyTuple_GET_ITEM(names, i);
+        if (other != NULL && PyUnicode_Compare(name, other) == 0)
+            too_many = count > 1;
+        else if (span == NULL && PyUnicode_Compare(name, s_span) == 0)
+            span = args[count + i];
+        else
+            too_many = 1;
+    }
+    if (span == NULL || too_many)
+        PyErr_SetString(PyExc_TypeError, other == NULL ? "on_end(span)"
+                                                       : "on_start(span, parent_context=None)");
+    return too_many ? NULL : span;
+}
+
+/* Tells the processor what was raised; what is no Exception is meant for the program. */
+static PyObject *note_loss(PyObject *self, PyObject *what)
+{
+    if (!PyErr_ExceptionMatches(PyExc_Exception))
+        return NULL;
+    PyObject *type, *error, *traceback;
+    PyErr_Fetch(&type, &error, &traceback);
+    PyErr_NormalizeException(&type, &error, &traceback);
+    if (traceback != NULL)
+        PyException_SetTraceback(error, traceback);
+    PyObject *done = PyObject_CallMethodObjArgs(self, s_note_loss, what, error, NULL);
+    Py_XDECREF(type);
+    Py_XDECREF(error);
+    Py_XDECREF(traceback);
+    return done;
+}
+
+static PyObject *on_start(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names)
+{
+    PyObject *of[] = {self, span_in(args, count, names, s_parent_context)};
+    if (of[1] == NULL)
+        return NULL;
+    PyObject *done = speed_begin_span(NULL, of, 2);
+    return done != NULL ? done : note_loss(self, start_is_lost);
+}
+
+static PyObject *on_end(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names)
+{
+    PyObject *of[] = {self, span_in(args, count, names, NULL)};
+    if (of[1] == NULL)
+        return NULL;
+    PyObject *done = speed_end_span(NULL, of, 2);
+    return done != NULL ? done : note_loss(self, end_is_lost);
+}
+
+static PyMethodDef hooks[] = {
+    {"on_start", (PyCFunction)(void (*)(void))on_start, METH_FASTCALL | METH_KEYWORDS,
+     "on_start($self, span, parent_context=None)\n--\n\n"
+     "Export the start record of `span`; called by the SDK on the user's thread."},
+    {"on_end", (PyCFunction)(void (*)(void))on_end, METH_FASTCALL | METH_KEYWORDS,
+     "on_end($self, span)\n--\n\n"
+     "Export the final record of `span`; called by the SDK on the user's thread."},
+};
+
+/* `hooks_for(cls, what to say when a start is lost, when an end is)`: the methods by name. */
+PyObject *speed_hooks_for(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *type, *start, *end, *methods = PyDict_New();
+    if (methods == NULL || !PyArg_ParseTuple(args, "O!UU", &PyType_Type, &type, &start, &end))
+        goto failed;
+    Py_XSETREF(start_is_lost, Py_NewRef(start));
+    Py_XSETREF(end_is_lost, Py_NewRef(end));
+    for (size_t i = 0; i < sizeof hooks / sizeof *hooks; i++) {
+        PyObject *method = PyDescr_NewMethod((PyTypeObject *)type, &hooks[i]);
+        int failed = method == NULL || PyDict_SetItemString(methods, hooks[i].ml_name, method) < 0;
+        Py_XDECREF(method);
+        if (failed)
+            goto failed;
+    }
+    return methods;
+failed:
+    Py_XDECREF(methods);
+    return NULL;
+}
+
+int speed_init_guards(void)
+{
+    s_note_loss = PyUnicode_InternFromString("_note_loss");
+    s_span = PyUnicode_InternFromString("span");
+    s_parent_context = PyUnicode_InternFromString("parent_context");
+    return s_note_loss && s_span && s_parent_context ? 0 : -1;
+}

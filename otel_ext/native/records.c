@@ -1,0 +1,39 @@
+/* Records to be filled: those that nobody refers to any more are used again. */
+#include "speed.h"
+
+#define SPARE 4
+
+/* Records without fields, out of the collector's sight, to be filled again. */
+static PyObject *spare[SPARE];
+static int spares;
+
+void speed_spare_record(PyObject *record)
+{
+    if (Py_REFCNT(record) != 1 || spares == SPARE
+        || (PyObject *)Py_TYPE(record) != given.record_type) {
+        Py_DECREF(record);
+        return;
+    }
+    PyObject_GC_UnTrack(record);
+    for (Py_ssize_t i = 0; i < F_COUNT; i++) {
+        PyObject *field = PyTuple_GET_ITEM(record, i);
+        PyTuple_SET_ITEM(record, i, NULL);
+        Py_XDECREF(field);
+    }
+    /* What was let go of may have run code that kept others. */
+    if (spares < SPARE)
+        spare[spares++] = record;
+    else
+        Py_DECREF(record);
+}
+
+PyObject *speed_empty_record(void)
+{
+    PyTypeObject *type = (PyTypeObject *)given.record_type;
+    if (spares == 0)
+        return type->tp_alloc(type, F_COUNT);
+    PyObject *record = spare[--spares];
+    PyObject_GC_Track(record);
+    return record;
+}
+

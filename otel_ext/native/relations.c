@@ -1,0 +1,114 @@
+/* The parts of a line that say how a record belongs to others: parent, scope, thread, task. */
+#include "speed.h"
+
+#define TOGETHER 64
+#define LONGEST_TOGETHER 384
+
+int put_str(Buffer *buffer, PyObject *text)
+{
+    Py_ssize_t size;
+    if (PyUnicode_Check(text) && PyUnicode_IS_COMPACT_ASCII(text))
+        return put(buffer, (const char *)PyUnicode_1BYTE_DATA(text), PyUnicode_GET_LENGTH(text));
+    const char *data = PyUnicode_AsUTF8AndSize(text, &size);
+    return data == NULL ? -1 : put(buffer, data, size);
+}
+
+/* Calls `function(argument)`, which returns text, and writes that. */
+int put_called(Buffer *buffer, PyObject *function, PyObject *argument)
+{
+    PyObject *text = PyObject_CallOneArg(function, argument);
+    if (text == NULL)
+        return -1;
+    int result = put_str(buffer, text);
+    Py_DECREF(text);
+    return result;
+}
+
+int put_attribute(Buffer *buffer, PyObject *holder, PyObject *name, Slot *known)
+{
+    PyObject **slot = slot_of(holder, name, known);
+    if (slot != NULL && *slot != NULL)
+        return put_str(buffer, *slot);
+    PyObject *text = PyObject_GetAttr(holder, name);
+    if (text == NULL)
+        return -1;
+    int result = put_str(buffer, text);
+    Py_DECREF(text);
+    return result;
+}
+
+/* Writes `key`, then the fragment that `holder` has, unless that is None. */
+int put_fragment(Buffer *b, const char *key, PyObject *holder)
+{
+    static Slot known;
+    if (holder == Py_None)
+        return 0;
+    if (put(b, key, (Py_ssize_t)strlen(key)) < 0)
+        return -1;
+    return put_attribute(b, holder, config.s_fragment, &known);
+}
+
+static int put_text_in_quotes(Buffer *b, const char *key, PyObject *text)
+{
+    if (PyUnicode_GET_LENGTH(text) == 0)
+        return 0;
+    if (put(b, key, (Py_ssize_t)strlen(key)) < 0 || put_str(b, text) < 0)
+        return -1;
+    return PUT(b, "\"");
+}
+
+/* Kind, scope and thread as they were written the last time; most spans share these. */
+static struct {
+    PyObject *kind, *scope, *thread;
+    Py_ssize_t size;
+    char text[LONGEST_TOGETHER];
+} together[TOGETHER];
+
+static void remember_together(size_t at, PyObject *kind, PyObject *scope, PyObject *thread,
+                              const char *text, Py_ssize_t size)
+{
+    PyObject *old[] = {together[at].kind, together[at].scope, together[at].thread};
+    together[at].kind = Py_NewRef(kind);
+    together[at].scope = Py_NewRef(scope);
+    together[at].thread = Py_NewRef(thread);
+    together[at].size = size;
+    memcpy(together[at].text, text, (size_t)size);
+    for (size_t i = 0; i < sizeof old / sizeof *old; i++)
+        Py_XDECREF(old[i]);
+}
+
+static int put_together(Buffer *b, PyObject *kind, PyObject *scope, PyObject *thread)
+{
+    size_t at = mix((size_t)scope ^ (size_t)kind, (size_t)thread) % TOGETHER;
+    if (together[at].kind == kind && together[at].scope == scope && together[at].thread == thread)
+        return put(b, together[at].text, together[at].size);
+    Py_ssize_t begin = b->size;
+    if (put_text_in_quotes(b, ",\"span_kind\":\"", kind) < 0
+        || put_fragment(b, ",\"scope\":", scope) < 0 || put_fragment(b, ",\"thread\":", thread) < 0)
+        return -1;
+    if (b->size - begin <= LONGEST_TOGETHER)
+        remember_together(at, kind, scope, thread, b->data + begin, b->size - begin);
+    return 0;
+}
+
+int put_relations(Buffer *b, PyObject *record)
+{
+    PyObject *kind = PyTuple_GET_ITEM(record, F_SPAN_KIND);
+    PyObject *scope = PyTuple_GET_ITEM(record, F_SCOPE);
+    PyObject *links = PyTuple_GET_ITEM(record, F_LINKS);
+    PyObject *thread = PyTuple_GET_ITEM(record, F_THREAD);
+    if (put_text_in_quotes(b, ",\"parent_span_id\":\"",
+                           PyTuple_GET_ITEM(record, F_PARENT_SPAN_ID)) < 0)
+        return -1;
+    if (PyTuple_GET_SIZE(links) == 0) {
+        if (put_together(b, kind, scope, thread) < 0)
+            return -1;
+    }
+    else if (put_text_in_quotes(b, ",\"span_kind\":\"", kind) < 0
+             || put_fragment(b, ",\"scope\":", scope) < 0 || PUT(b, ",\"links\":") < 0
+             || put_called(b, config.encode_links, links) < 0
+             || put_fragment(b, ",\"thread\":", thread) < 0)
+        return -1;
+    return put_fragment(b, ",\"task\":", PyTuple_GET_ITEM(record, F_TASK));
+}
+

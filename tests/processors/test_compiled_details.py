@@ -1,0 +1,242 @@
+"""What the compiled hooks remember, or read where it stands, is never taken for something else."""
+
+from __future__ import annotations
+
+import gc
+import inspect
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+
+from otel_ext.exporters import JsonlExporter
+from otel_ext.processors import LifecycleSpanProcessor, lifecycle
+from otel_ext.record import codec
+from otel_ext.record.model import Process, Record, Scope, ThreadInfo
+from otel_ext.record.speed import load_speed
+from tests.processors.spans import Recorder, provider_with
+from tests.programs import spans_in
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from opentelemetry.trace import Tracer
+
+pytestmark = pytest.mark.skipif(load_speed() is None, reason="the compiled part was not built")
+
+PROCESS = Process("b00t-1-2-cafe0001")
+
+
+def span_record(**changes: object) -> Record:
+    """Return the start record of some span."""
+    record = Record("span", "start", "work", 10**18, 1, PROCESS, span_kind="internal")
+    return record._replace(trace_id="ab" * 16, span_id="cd" * 8, **changes)  # type: ignore[arg-type]
+
+
+def test_a_kept_record_stays_what_it_was() -> None:
+    """Records are filled again only when nobody refers to them."""
+    recorder = Recorder()
+    tracer = provider_with(recorder).get_tracer("t")
+    seen = []
+    for number in range(50):
+        with tracer.start_as_current_span(f"work {number}", attributes={"n": number}):
+            pass
+        seen.append([repr(record) for record in recorder.records])
+        if number % 7 == 0:
+            recorder.records.clear()
+            seen.clear()
+    latest = [repr(record) for record in recorder.records]
+    for earlier in seen:
+        assert latest[: len(earlier)] == earlier
+
+
+def test_a_spare_record_is_out_of_the_collectors_sight(tmp_path: Path) -> None:
+    """No record without its fields can be met by whoever looks at all objects."""
+    tracer = provider_with(JsonlExporter(tmp_path)).get_tracer("t")
+    for _ in range(10):
+        tracer.start_span("work").end()
+    found = [one for one in gc.get_objects() if type(one) is Record]
+    assert all(isinstance(one.name, str) for one in found)
+
+
+def test_threads_are_told_apart() -> None:
+    """Spans of threads that take turns, and of threads that come after others, have their own."""
+    recorder = Recorder()
+    tracer = provider_with(recorder).get_tracer("t")
+    turn = threading.Barrier(3)
+
+    def work(rounds: int) -> None:
+        for _ in range(rounds):
+            turn.wait(10)
+            with tracer.start_as_current_span(threading.current_thread().name):
+                pass
+
+    for generation in range(20):
+        threads = [
+            threading.Thread(target=work, args=(3,), name=f"worker {generation}.{number}")
+            for number in range(3)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    spans = [record for record in recorder.records if record.kind == "span"]
+    assert len(spans) == 20 * 3 * 3 * 2
+    assert all(one.thread is not None and one.thread.name == one.name for one in spans)
+
+
+def test_a_span_whose_attributes_were_looked_at_as_a_dict() -> None:
+    """`vars()` makes the interpreter keep an instance's attributes elsewhere."""
+    recorder = Recorder()
+    tracer = provider_with(recorder).get_tracer("t")
+    for name in ("first", "second"):
+        span = tracer.start_span(name, attributes={"a": 1})
+        assert vars(span)["_name"] == name
+        span.update_name(f"{name}, renamed")
+        span.end()
+    assert [one.name for one in recorder.records if one.phase == "end"] == [
+        "first, renamed",
+        "second, renamed",
+    ]
+
+
+@contextmanager
+def opened(tracer: Tracer, name: str) -> Generator[None]:
+    """Open a span from inside a generator."""
+    with tracer.start_as_current_span(name):
+        yield
+
+
+def test_sites_are_the_same_the_second_time() -> None:
+    """A place is found by the frames, and then remembered: both ways lead to the same one."""
+    recorder = Recorder()
+    tracer = provider_with(recorder).get_tracer("t")
+
+    class Worker:
+        def run(self, name: str) -> None:
+            tracer.start_span(name).end()
+
+    def lazily() -> Generator[int]:
+        for number in range(2):
+            tracer.start_span("generator").end()
+            yield number
+
+    for _ in range(3):
+        Worker().run("method")
+        assert [tracer.start_span("comprehension").end() for _ in range(2)] == [None, None]
+        assert list(lazily()) == [0, 1]
+        with opened(tracer, "context manager"):
+            pass
+        end_it = lambda: tracer.start_span("lambda").end()  # noqa: E731 - a frame of its own
+        end_it()
+        exec("tracer.start_span('exec').end()", {"tracer": tracer})  # noqa: S102 - ours
+    sites: dict[str, set[tuple[str, int, str]]] = {}
+    for one in recorder.records:
+        if one.phase == "start":
+            place = (one.site.file, one.site.line, one.site.function)
+            sites.setdefault(one.name, set()).add(place)
+    assert {name: len(places) for name, places in sites.items()} == dict.fromkeys(
+        ("method", "comprehension", "generator", "context manager", "lambda", "exec"), 1
+    )
+    assert {places.copy().pop()[0] for places in sites.values()} == {
+        sites["method"].copy().pop()[0],
+        "<string>",
+    }
+
+
+def test_what_is_written_together_is_told_apart() -> None:
+    """Kind, scope and thread are remembered as one text, and only for just these three."""
+    scopes = [Scope("a"), Scope("b", "1"), None]
+    threads = [ThreadInfo(1, "one"), ThreadInfo(2, "two"), None]
+    for _ in range(3):
+        for kind in ("internal", "server", ""):
+            for scope in scopes:
+                for thread in threads:
+                    record = span_record(span_kind=kind, scope=scope, thread=thread)
+                    assert codec.encode_line(record) == codec.encode_line_python(record)
+
+
+def test_keys_are_told_apart() -> None:
+    """A key found plain is remembered as that object, whatever comes in its place later."""
+    for number in range(2_000):
+        for key in (f"key {number}", f'quo"te {number}', "__tracer_meta__", "plain"):
+            record = span_record(attributes={key: number})
+            assert codec.encode_line(record) == codec.encode_line_python(record)
+
+
+@pytest.mark.parametrize("number", [1, 2**30, 2**60, 2**63, 2**64 - 1, 2**64, 2**127, 2**128 - 1])
+def test_identifiers_of_every_length(number: int) -> None:
+    """An identifier is written with all its zeros, as many digits as the interpreter keeps."""
+    recorder = Recorder()
+
+    class Ids(RandomIdGenerator):
+        def generate_trace_id(self) -> int:
+            return number
+
+        def generate_span_id(self) -> int:
+            return number & (2**64 - 1)
+
+    provider = TracerProvider(shutdown_on_exit=False, id_generator=Ids())
+    provider.add_span_processor(LifecycleSpanProcessor(recorder))
+    provider.get_tracer("t").start_span("work").end()
+    for one in recorder.records:
+        if one.kind == "span":
+            assert one.trace_id == f"{number:032x}"
+            assert one.span_id == f"{number & (2**64 - 1):016x}"
+
+
+def test_the_hooks_are_called_as_methods_are(tmp_path: Path) -> None:
+    """By place, by name, by a subclass: as the ones in Python; a wrong call is a TypeError."""
+    assert lifecycle.on_start_python is not LifecycleSpanProcessor.on_start
+    for name in ("on_start", "on_end"):
+        python = getattr(lifecycle, f"{name}_python")
+        chosen = getattr(LifecycleSpanProcessor, name)
+        assert list(inspect.signature(chosen).parameters) == list(
+            inspect.signature(python).parameters
+        )
+        assert chosen.__doc__ == python.__doc__
+    processor = LifecycleSpanProcessor(JsonlExporter(tmp_path))
+    tracer = TracerProvider(shutdown_on_exit=False).get_tracer("t")
+    calls = (
+        processor.on_start,
+        lambda span: processor.on_start(span, None),
+        lambda span: processor.on_start(span, parent_context=None),
+        lambda span: processor.on_start(span=span),
+        lambda span: processor.on_start(parent_context=None, span=span),
+    )
+    for call in calls:
+        span = tracer.start_span("work")
+        call(span)  # type: ignore[no-untyped-call]
+        span.end()
+        processor.on_end(span=span)  # type: ignore[arg-type]
+    for wrong in (
+        processor.on_start,
+        lambda: processor.on_start(span, None, None),  # type: ignore[call-arg, arg-type]
+        lambda: processor.on_start(span, span=span),  # type: ignore[misc, arg-type]
+        lambda: processor.on_start(span, None, parent_context=None),  # type: ignore[misc, arg-type]
+        lambda: processor.on_start(span, other=1),  # type: ignore[call-arg, arg-type]
+        processor.on_end,
+        lambda: processor.on_end(span, None),  # type: ignore[call-arg, arg-type]
+        lambda: LifecycleSpanProcessor.on_end(object(), span),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(TypeError):
+            wrong()  # type: ignore[no-untyped-call]
+    processor.shutdown()
+    assert [one.phase for one in spans_in(tmp_path)] == ["start", "end"] * len(calls)
+
+
+def test_times_are_the_sdks() -> None:
+    """Times are read as the interpreter keeps whole numbers, also small and large ones."""
+    recorder = Recorder()
+    tracer = provider_with(recorder).get_tracer("t")
+    times = [(1, 2), (2**30 - 1, 2**30), (2**60 - 1, 2**60), (10**18, 2**63 - 1), (5, 2**70)]
+    for start, end in times:
+        tracer.start_span("work", start_time=start).end(end)
+    ends = [one for one in recorder.records if one.phase == "end"]
+    assert [(one.start_ns, one.time_ns) for one in ends] == times
+    for one in ends:
+        assert codec.encode_line(one) == codec.encode_line_python(one)
