@@ -69,7 +69,7 @@ def _measure_here(effort: Effort) -> tuple[float, float | None]:
         costs: dict[str, list[Cost]] = alternate(
             cases,
             rounds=effort.pick(full=9, quick=3, tiny=1),
-            count=effort.pick(full=2_000, quick=1_000, tiny=20),
+            count=effort.pick(full=2_000, quick=300, tiny=20),
         )
     bare, base, ours = ([cost.cpu for cost in costs[name]] for name in _PEERS)
     added = summarise([one - under for one, under in zip(ours, bare, strict=True)])
