@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         def seek(self, position: int, /) -> None: ...
         def tell(self) -> int: ...
 
+
 __all__ = ["CHUNKS", "DEFAULT_BOX_BYTES", "BlackBox", "appender"]
 
 DEFAULT_BOX_BYTES: Final = 8 * 1024 * 1024

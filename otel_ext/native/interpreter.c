@@ -51,17 +51,18 @@ static Py_ssize_t look_up(PyTypeObject *type, PyDictKeysObject *keys, PyObject *
 }
 
 /* The keys of a type only grow, so that an index stays. */
-static int remember(PyTypeObject *type, PyDictKeysObject *keys, PyObject *name, Place *place)
+static KeptAt *remember(PyTypeObject *type, PyDictKeysObject *keys, PyObject *name, Place *place)
 {
     Py_ssize_t index = keys == NULL ? -1 : look_up(type, keys, name);
     if (index < 0)
-        return -1;
-    PyTypeObject *old = place->type;
-    place->type = (PyTypeObject *)Py_NewRef((PyObject *)type);    /* none comes to its address */
-    place->keys = keys;
-    place->index = index;
+        return NULL;
+    KeptAt *at = &place->of[place->next++ % 2];
+    PyTypeObject *old = at->type;
+    at->type = (PyTypeObject *)Py_NewRef((PyObject *)type);    /* none comes to its address */
+    at->keys = keys;
+    at->index = index;
     Py_XDECREF((PyObject *)old);
-    return 0;
+    return at;
 }
 
 PyObject *speed_kept(PyObject *holder, PyObject *name, Place *place)
@@ -71,9 +72,14 @@ PyObject *speed_kept(PyObject *holder, PyObject *name, Place *place)
     if (values == NULL)
         return NULL;
     PyDictKeysObject *keys = ((PyHeapTypeObject *)type)->ht_cached_keys;
-    if ((place->type != type || place->keys != keys) && remember(type, keys, name, place) < 0)
-        return NULL;
-    return values->values[place->index];
+    KeptAt *at = &place->of[0];
+    if (at->type != type || at->keys != keys) {
+        at++;
+        if ((at->type != type || at->keys != keys)
+            && (at = remember(type, keys, name, place)) == NULL)
+            return NULL;
+    }
+    return values->values[at->index];
 }
 
 #if PYLONG_BITS_IN_DIGIT == 30 && defined(__SIZEOF_INT128__)

@@ -85,7 +85,10 @@ static inline int put(Buffer *buffer, const char *text, Py_ssize_t size)
 
 /* Where objects of one type keep one attribute; asked anew when another type comes. */
 typedef struct { PyTypeObject *type; Py_ssize_t offset; } Slot;
-typedef struct { PyTypeObject *type; const void *keys; Py_ssize_t index; } Place;
+
+/* The same for what is kept by keys, of two types: a span is another object when it ends. */
+typedef struct { PyTypeObject *type; const void *keys; Py_ssize_t index; } KeptAt;
+typedef struct { KeptAt of[2]; unsigned next; } Place;
 
 void speed_find_slot(PyTypeObject *type, PyObject *name, Slot *slot);
 

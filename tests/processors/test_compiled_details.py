@@ -6,7 +6,7 @@ import gc
 import inspect
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
@@ -21,7 +21,7 @@ from tests.processors.spans import Recorder, provider_with
 from tests.programs import spans_in
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
     from opentelemetry.trace import Tracer
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(load_speed() is None, reason="the compiled part was not built")
 
 PROCESS = Process("b00t-1-2-cafe0001")
+SPAN = "the span, once it is there"
 
 
 def span_record(**changes: object) -> Record:
@@ -41,7 +42,7 @@ def test_a_kept_record_stays_what_it_was() -> None:
     """Records are filled again only when nobody refers to them."""
     recorder = Recorder()
     tracer = provider_with(recorder).get_tracer("t")
-    seen = []
+    seen: list[list[str]] = []
     for number in range(50):
         with tracer.start_as_current_span(f"work {number}", attributes={"n": number}):
             pass
@@ -131,7 +132,7 @@ def test_sites_are_the_same_the_second_time() -> None:
         assert list(lazily()) == [0, 1]
         with opened(tracer, "context manager"):
             pass
-        end_it = lambda: tracer.start_span("lambda").end()  # noqa: E731 - a frame of its own
+        end_it: Callable[[], None] = lambda: tracer.start_span("lambda").end()  # noqa: E731 - a frame of its own
         end_it()
         exec("tracer.start_span('exec').end()", {"tracer": tracer})  # noqa: S102 - ours
     sites: dict[str, set[tuple[str, int, str]]] = {}
@@ -199,32 +200,37 @@ def test_the_hooks_are_called_as_methods_are(tmp_path: Path) -> None:
             inspect.signature(python).parameters
         )
         assert chosen.__doc__ == python.__doc__
-    processor = LifecycleSpanProcessor(JsonlExporter(tmp_path))
+    processor: Any = LifecycleSpanProcessor(JsonlExporter(tmp_path))
     tracer = TracerProvider(shutdown_on_exit=False).get_tracer("t")
-    calls = (
-        processor.on_start,
-        lambda span: processor.on_start(span, None),
-        lambda span: processor.on_start(span, parent_context=None),
-        lambda span: processor.on_start(span=span),
-        lambda span: processor.on_start(parent_context=None, span=span),
-    )
-    for call in calls:
+    calls: list[tuple[tuple[object, ...], dict[str, object]]] = [
+        ((SPAN,), {}),
+        ((SPAN, None), {}),
+        ((SPAN,), {"parent_context": None}),
+        ((), {"span": SPAN}),
+        ((), {"parent_context": None, "span": SPAN}),
+    ]
+    for places, names in calls:
         span = tracer.start_span("work")
-        call(span)  # type: ignore[no-untyped-call]
+        given = [span if one is SPAN else one for one in places]
+        processor.on_start(*given, **{name: names[name] and span for name in names})
         span.end()
-        processor.on_end(span=span)  # type: ignore[arg-type]
-    for wrong in (
-        processor.on_start,
-        lambda: processor.on_start(span, None, None),  # type: ignore[call-arg, arg-type]
-        lambda: processor.on_start(span, span=span),  # type: ignore[misc, arg-type]
-        lambda: processor.on_start(span, None, parent_context=None),  # type: ignore[misc, arg-type]
-        lambda: processor.on_start(span, other=1),  # type: ignore[call-arg, arg-type]
-        processor.on_end,
-        lambda: processor.on_end(span, None),  # type: ignore[call-arg, arg-type]
-        lambda: LifecycleSpanProcessor.on_end(object(), span),  # type: ignore[arg-type]
-    ):
+        processor.on_end(span=span)
+    span = tracer.start_span("work")
+    mistakes: list[tuple[tuple[object, ...], dict[str, object]]] = [
+        ((), {}),
+        ((span, None, None), {}),
+        ((span,), {"span": span}),
+        ((span, None), {"parent_context": None}),
+        ((span,), {"other": 1}),
+    ]
+    for places, names in mistakes:
         with pytest.raises(TypeError):
-            wrong()  # type: ignore[no-untyped-call]
+            processor.on_start(*places, **names)
+    for wrong in ((), (span, None)):
+        with pytest.raises(TypeError):
+            processor.on_end(*wrong)
+    with pytest.raises(TypeError):
+        getattr(LifecycleSpanProcessor, "on_end")(object(), span)  # noqa: B009 - of a wrong type
     processor.shutdown()
     assert [one.phase for one in spans_in(tmp_path)] == ["start", "end"] * len(calls)
 
