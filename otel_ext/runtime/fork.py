@@ -12,14 +12,15 @@ import os
 from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, Final
-from weakref import WeakMethod
+
+from otel_ext.runtime.weak_method import WeakMethod
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["after_fork_in_child"]
 
-_hooks: Final[dict[int, WeakMethod[Callable[[], None]]]] = {}
+_hooks: Final[dict[int, WeakMethod[None]]] = {}
 _numbers: Final = count()
 
 

