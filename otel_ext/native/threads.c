@@ -1,8 +1,7 @@
 /* What a thread-local object holds for the calling thread, remembered by the thread's number.
  *
- * A number is given once in the life of a process, and what is kept here stays in the
- * thread's own storage as long as that lives; so no reference is held that would keep a
- * dead thread's things alive.
+ * A number is given once in the life of a process. What is remembered is held: a thread's
+ * storage is cleared before its last finalizers have run, which may open spans.
  */
 #include "speed.h"
 
@@ -28,12 +27,12 @@ PyObject *speed_of_thread(PyObject *local, PyObject *name)
     PyObject *value = PyObject_GetAttr(local, name);
     if (value == NULL || value == Py_None || !is_of_threads(Py_TYPE(local)))
         return value;
-    PyObject *old_local = kept[at].local, *old_name = kept[at].name;
+    PyObject *old[] = {kept[at].local, kept[at].name, kept[at].value};
     kept[at].thread = thread;
     kept[at].local = Py_NewRef(local);    /* so that no other comes to its address */
     kept[at].name = Py_NewRef(name);
-    kept[at].value = value;
-    Py_XDECREF(old_local);
-    Py_XDECREF(old_name);
+    kept[at].value = Py_NewRef(value);
+    for (size_t i = 0; i < sizeof old / sizeof *old; i++)
+        Py_XDECREF(old[i]);
     return value;
 }

@@ -123,8 +123,9 @@ def test_a_small_disk_fills_up(tmp_path: Path, mode: str, kib: int, box: int, us
     # Each further file says again who writes it; that is no new record.
     written = cast("int", told["written"])
     assert cast("int", told["found"]) - cast("int", told["introduced"]) + 1 == written
-    # Written by callers, the line that filled the disk is cut short, and then written again.
-    assert told["skipped"] in ([{}, {"torn": 1}] if mode == "write" else [{}])
+    # Written by callers, a line that fills the disk is cut short, and then written again;
+    # the disk may be full more than once.
+    assert set(cast("dict[str, int]", told["skipped"])) <= ({"torn"} if mode == "write" else set())
     dropped = cast("dict[str, int]", told["dropped"])
     assert told["accepted"] == written + sum(dropped.values())
     assert "Traceback" not in done.stderr

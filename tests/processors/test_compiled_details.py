@@ -13,6 +13,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
 from otel_ext.exporters import JsonlExporter
+from otel_ext.inflight import open_spans
 from otel_ext.processors import LifecycleSpanProcessor, lifecycle
 from otel_ext.record import codec
 from otel_ext.record.model import Process, Record, Scope, ThreadInfo
@@ -88,6 +89,36 @@ def test_threads_are_told_apart() -> None:
     spans = [record for record in recorder.records if record.kind == "span"]
     assert len(spans) == 20 * 3 * 3 * 2
     assert all(one.thread is not None and one.thread.name == one.name for one in spans)
+
+
+class Late:
+    """Opens a span when it goes."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        self.tracer = tracer
+
+    def __del__(self) -> None:
+        span = self.tracer.start_span("late")
+        gc.collect()
+        assert all(one.owner_alive in {True, False} for one in open_spans())
+        span.end()
+
+
+def test_a_thread_whose_storage_is_gone_may_open_spans() -> None:
+    """The last finalizers of a thread run when what was remembered of it has been cleared."""
+    recorder = Recorder()
+    tracer = provider_with(recorder).get_tracer("t")
+    local = threading.local()
+
+    def work() -> None:
+        tracer.start_span("first").end()
+        local.late = Late(tracer)
+
+    for _ in range(100):
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    assert [one.phase for one in recorder.records if one.name == "late"] == ["start", "end"] * 100
 
 
 def test_a_span_whose_attributes_were_looked_at_as_a_dict() -> None:
