@@ -99,7 +99,6 @@ class Late:
 
     def __del__(self) -> None:
         span = self.tracer.start_span("late")
-        gc.collect()
         assert all(one.owner_alive in {True, False} for one in open_spans())
         span.end()
 
@@ -114,11 +113,11 @@ def test_a_thread_whose_storage_is_gone_may_open_spans() -> None:
         tracer.start_span("first").end()
         local.late = Late(tracer)
 
-    for _ in range(100):
+    for _ in range(20):
         thread = threading.Thread(target=work)
         thread.start()
         thread.join()
-    assert [one.phase for one in recorder.records if one.name == "late"] == ["start", "end"] * 100
+    assert [one.phase for one in recorder.records if one.name == "late"] == ["start", "end"] * 20
 
 
 def test_a_span_whose_attributes_were_looked_at_as_a_dict() -> None:
