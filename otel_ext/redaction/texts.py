@@ -28,6 +28,8 @@ MAX_TEXT: Final = 65_536
 _SCAN_LIMIT: Final = 8 * 1024
 _MAX_KNOWN: Final = 4_096
 _LONGEST_KNOWN: Final = 512
+# Stack traces, above all: the same one comes with each exception from a place.
+_MAX_LONG_KNOWN: Final = 64
 # A secret across the end of what is looked at is still found whole.
 _MARGIN: Final = 1_024
 _MARGIN_BEFORE: Final = 4_096
@@ -94,6 +96,7 @@ class TextRedactor:
         self._names: dict[str, str] = {}
         self.verdicts: dict[str, Verdict] = {}
         self.clean: set[str] = set()
+        self._long_clean: set[str] = set()
 
     def verdict(self, path: str) -> Verdict:
         """Return what becomes of the value under `path`; asked for once for each."""
@@ -133,7 +136,7 @@ class TextRedactor:
 
     def is_clean(self, text: str) -> bool:
         """Whether `text` surely holds no secret and is short enough, at a glance."""
-        if len(text) < SHORTEST or text in self.clean:
+        if len(text) < SHORTEST or text in self.clean or text in self._long_clean:
             return True
         return not self._looks_at_all and len(text) <= MAX_TEXT and not is_suspicious(text)
 
@@ -210,6 +213,10 @@ class TextRedactor:
             if len(self.clean) >= _MAX_KNOWN:
                 self.clean.clear()
             self.clean.add(text)
+        elif len(text) <= self.scan_limit:
+            if len(self._long_clean) >= _MAX_LONG_KNOWN:
+                self._long_clean.clear()
+            self._long_clean.add(text)
 
 
 def _automata(patterns: Iterable[str]) -> tuple[Automaton, ...]:

@@ -14,6 +14,7 @@ from otel_ext.record.speed import load_speed
 from otel_ext.redaction.pair_rules import find_elements, find_listed, find_statements
 from otel_ext.redaction.redactor import Redactor
 from otel_ext.redaction.text_rules import find_assigned, find_flags
+from otel_ext.redaction.texts import RedactionRules, TextRedactor
 from otel_ext.redaction.url_rules import find_dsn_passwords, find_url_passwords, find_webhooks
 from otel_ext.redaction.value_rules import find_values, is_suspicious
 from tests.redaction.planted import SECRETS, log
@@ -118,3 +119,18 @@ def test_the_compiled_look_passes_nothing_that_the_other_stops(
     if not handed_on:
         assert redactor._is_plain(record)  # noqa: SLF001 - what the compiled look stands for
         assert Redactor().redact(record) is record
+
+
+def test_long_texts_are_remembered_and_only_some() -> None:
+    """A stack trace found clean is not looked at again; few are kept, none with a secret."""
+    texts = TextRedactor(RedactionRules())
+    traces = [
+        f"Traceback of {number}: def f(x=1)\n" + '  File "a.py", line 7, in f\n' * 40
+        for number in range(200)
+    ]
+    for trace in traces * 2:
+        assert texts.redact(trace) is trace
+        assert texts.redact(f"{trace}password=hunter22") != f"{trace}password=hunter22"
+    kept = texts._long_clean  # noqa: SLF001 - what is kept is the point
+    assert 0 < len(kept) <= 64
+    assert kept <= set(traces)
