@@ -28,39 +28,26 @@ static PyObject *span_in(PyObject *const *args, Py_ssize_t count, PyObject *name
     return too_many ? NULL : span;
 }
 
-/* Tells the processor what was raised; what is no Exception is meant for the program. */
-static PyObject *note_loss(PyObject *self, PyObject *what)
+/* Takes the steps of a hook; what they raise the processor is told of. */
+static PyObject *guarded(PyObject *(*steps)(PyObject *, PyObject *const *, Py_ssize_t),
+                         PyObject *self, PyObject *span, PyObject *what)
 {
-    if (!PyErr_ExceptionMatches(PyExc_Exception))
+    PyObject *of[] = {self, span};
+    if (span == NULL)
         return NULL;
-    PyObject *type, *error, *traceback;
-    PyErr_Fetch(&type, &error, &traceback);
-    PyErr_NormalizeException(&type, &error, &traceback);
-    if (traceback != NULL)
-        PyException_SetTraceback(error, traceback);
-    PyObject *done = PyObject_CallMethodObjArgs(self, s_note_loss, what, error, NULL);
-    Py_XDECREF(type);
-    Py_XDECREF(error);
-    Py_XDECREF(traceback);
-    return done;
+    PyObject *done = steps(NULL, of, 2);
+    return done != NULL ? done : speed_note_loss(self, s_note_loss, what);
 }
 
 static PyObject *on_start(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names)
 {
-    PyObject *of[] = {self, span_in(args, count, names, s_parent_context)};
-    if (of[1] == NULL)
-        return NULL;
-    PyObject *done = speed_begin_span(NULL, of, 2);
-    return done != NULL ? done : note_loss(self, start_is_lost);
+    PyObject *span = span_in(args, count, names, s_parent_context);
+    return guarded(speed_begin_span, self, span, start_is_lost);
 }
 
 static PyObject *on_end(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names)
 {
-    PyObject *of[] = {self, span_in(args, count, names, NULL)};
-    if (of[1] == NULL)
-        return NULL;
-    PyObject *done = speed_end_span(NULL, of, 2);
-    return done != NULL ? done : note_loss(self, end_is_lost);
+    return guarded(speed_end_span, self, span_in(args, count, names, NULL), end_is_lost);
 }
 
 static PyMethodDef hooks[] = {

@@ -63,15 +63,18 @@ uncommon:
     return NULL;
 }
 
-/* Tells the exporter of the exception that is set; one that ends programs goes on. */
-static PyObject *note_loss(PyObject *exporter, PyObject *name)
+PyObject *speed_note_loss(PyObject *holder, PyObject *method, PyObject *what)
 {
     if (!PyErr_ExceptionMatches(PyExc_Exception))
         return NULL;
     PyObject *type, *error, *traceback;
     PyErr_Fetch(&type, &error, &traceback);
     PyErr_NormalizeException(&type, &error, &traceback);
-    PyObject *done = PyObject_CallMethodOneArg(exporter, name, error);
+    if (traceback != NULL)
+        PyException_SetTraceback(error, traceback);
+    PyObject *done = what == NULL
+                         ? PyObject_CallMethodOneArg(holder, method, error)
+                         : PyObject_CallMethodObjArgs(holder, method, what, error, NULL);
     Py_XDECREF(type);
     Py_XDECREF(error);
     Py_XDECREF(traceback);
@@ -86,10 +89,10 @@ static PyObject *append_object(PyObject *exporter, PyObject *append_line, const 
                      : encoded == 0 ? PyObject_CallOneArg(config.encode_line, record)
                                     : PyBytes_FromStringAndSize(buffer->data, buffer->size);
     if (line == NULL)
-        return note_loss(exporter, s_note_unencoded);
+        return speed_note_loss(exporter, s_note_unencoded, NULL);
     PyObject *taken = PyObject_CallOneArg(append_line, line);
     Py_DECREF(line);
-    return taken == NULL ? note_loss(exporter, s_note_unwritten) : taken;
+    return taken == NULL ? speed_note_loss(exporter, s_note_unwritten, NULL) : taken;
 }
 
 static PyObject *take(PyObject *exporter, PyObject *quick, PyObject *record)
@@ -105,7 +108,7 @@ static PyObject *take(PyObject *exporter, PyObject *quick, PyObject *record)
     PyObject *done = NULL;
     PyObject *append_line = get(PyTuple_GET_ITEM(quick, E_JOURNAL), s_append, &of_append);
     if (append_line == NULL)
-        done = note_loss(exporter, s_note_unwritten);
+        done = speed_note_loss(exporter, s_note_unwritten, NULL);
     else if (encoded == 1 && is_stored(append_line, &buffer))
         done = Py_NewRef(Py_None);
     else

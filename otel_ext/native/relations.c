@@ -13,28 +13,22 @@ int put_str(Buffer *buffer, PyObject *text)
     return data == NULL ? -1 : put(buffer, data, size);
 }
 
-/* Calls `function(argument)`, which returns text, and writes that. */
+/* Writes a text that is the caller's own, and lets go of it; NULL is an error. */
+static int put_owned(Buffer *buffer, PyObject *text)
+{
+    int result = text == NULL ? -1 : put_str(buffer, text);
+    Py_XDECREF(text);
+    return result;
+}
+
 int put_called(Buffer *buffer, PyObject *function, PyObject *argument)
 {
-    PyObject *text = PyObject_CallOneArg(function, argument);
-    if (text == NULL)
-        return -1;
-    int result = put_str(buffer, text);
-    Py_DECREF(text);
-    return result;
+    return put_owned(buffer, PyObject_CallOneArg(function, argument));
 }
 
 int put_attribute(Buffer *buffer, PyObject *holder, PyObject *name, Slot *known)
 {
-    PyObject **slot = slot_of(holder, name, known);
-    if (slot != NULL && *slot != NULL)
-        return put_str(buffer, *slot);
-    PyObject *text = PyObject_GetAttr(holder, name);
-    if (text == NULL)
-        return -1;
-    int result = put_str(buffer, text);
-    Py_DECREF(text);
-    return result;
+    return put_owned(buffer, get_slot(holder, name, known));
 }
 
 /* Writes `key`, then the fragment that `holder` has, unless that is None. */
