@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from opentelemetry.sdk.trace import SpanProcessor
 
+from otel_ext.inflight.owners import TaskOwner
 from otel_ext.inflight.table import Entry, InflightTable
 from otel_ext.inflight.tracker import Tracker
 from otel_ext.record.capture import capture_end, capture_start, identify
@@ -229,6 +230,7 @@ def _choose_hooks() -> tuple[_Begin, _End]:
         end=LifecycleSpanProcessor.end_span,
         add=InflightTable.add,
         entry_type=Entry,
+        owner_type=TaskOwner,
         monotonic_ns=monotonic_ns,
     )
     # The same methods, without a frame of Python's; a subclass's own are called as ever.

@@ -88,10 +88,11 @@ class Owners:
     True
     """
 
-    __slots__ = ("_by_greenlet", "gone", "has_tasks", "local")
+    __slots__ = ("_by_greenlet", "gone", "has_tasks", "local", "note_gone")
 
     def __init__(self) -> None:
         self.gone: deque[Owner] = deque()
+        self.note_gone = self.gone.append
         self.has_tasks = False
         self.local = threading.local()
         # gevent's thread-local storage belongs to greenlets, so these are the
@@ -113,14 +114,14 @@ class Owners:
             task = None
         if task is None:
             return self.of_thread()
-        owner = TaskOwner(task, self.gone.append)
+        owner = TaskOwner(task, self.note_gone)
         owner.key = key
         self.has_tasks = True
         return owner
 
     def _adopt_thread(self) -> ThreadOwner:
         token = _Token()
-        owner = ThreadOwner(token, self.gone.append)
+        owner = ThreadOwner(token, self.note_gone)
         watched = sys.platform == "linux" and not self._by_greenlet
         owner.native_id = threading.get_native_id() if watched else 0
         local = self.local

@@ -252,7 +252,14 @@ class InflightTable:
         # A finalizer runs this in the middle of anything: one step, no lock.
         self._note_collected = self.collected.append
         # What the compiled hooks need of all this.
-        self._quick = (self._open, self._max_spans, self._note_collected, self.owners.local)
+        self._quick = (
+            self._open,
+            self._max_spans,
+            self._note_collected,
+            self.owners,
+            self.owners.local,
+            self.owners.note_gone,
+        )
 
     def _begin_anew(self) -> None:
         """In a forked child: nothing is open, and what the parent had open is its own."""

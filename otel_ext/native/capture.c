@@ -16,7 +16,7 @@ enum {
     N_EVENTS, N_STATUS, N_SCOPE, N_STATUS_CODE, N_COPY, N_DICT, N_DEQUE, N_RESOURCE, N_COUNT
 };
 
-static PyObject *s_span, *s_start, *s_end, *s_empty, *s_info, *s_asyncio, *s_running_loop;
+static PyObject *s_span, *s_start, *s_end, *s_empty, *s_info;
 static PyObject *zero, *no_items;
 static struct { PyObject *scope, *made; } scopes[SCOPES];
 
@@ -122,17 +122,12 @@ static PyObject *thread_for(void)
 
 static PyObject *task_for(void)
 {
-    PyObject *asyncio = PyDict_GetItemWithError(PyImport_GetModuleDict(), s_asyncio);
-    if (asyncio == NULL) {
-        if (PyErr_Occurred())
-            return NULL;
-        Py_RETURN_NONE;
-    }
-    PyObject *loop = PyObject_CallMethodNoArgs(asyncio, s_running_loop);
-    if (loop == NULL || loop == Py_None)
-        return loop;
-    Py_DECREF(loop);
-    return PyObject_CallNoArgs(given.current_task);
+    PyObject *task = speed_current_task();
+    if (task == NULL || task == Py_None)
+        return task;
+    PyObject *info = speed_task_info(task);
+    Py_DECREF(task);
+    return info;
 }
 
 static PyObject *time_for(PyObject *span, int name)
@@ -318,7 +313,7 @@ PyObject *speed_configure_capture(PyObject *Py_UNUSED(module), PyObject *args, P
     static char *names[] = {
         "capture_start", "capture_end", "record_type", "judge", "is_passed", "remember",
         "site_from_attributes", "scope_of", "links_of", "events_of", "status_of", "local",
-        "current_thread", "current_task", "time_ns", "kinds", "kind_names", "unset_code",
+        "current_thread", "task_info", "time_ns", "kinds", "kind_names", "unset_code",
         "unset_status", "empty", "names", "code_keys", "identify", NULL};
     PyObject **slots = (PyObject **)&given;
     if (!PyArg_ParseTupleAndKeywords(
@@ -326,7 +321,7 @@ PyObject *speed_configure_capture(PyObject *Py_UNUSED(module), PyObject *args, P
             &given.capture_end, &given.record_type, &given.judge, &given.is_passed,
             &given.remember, &given.site_from_attributes, &given.scope_of, &given.links_of,
             &given.events_of, &given.status_of, &given.local, &given.current_thread,
-            &given.current_task, &given.time_ns, &given.kinds, &given.kind_names,
+            &given.task_info, &given.time_ns, &given.kinds, &given.kind_names,
             &given.unset_code, &given.unset_status, &given.empty, &given.names,
             &given.code_keys, &given.identify))
         return NULL;
@@ -347,10 +342,7 @@ int speed_init_capture(void)
     s_end = PyUnicode_InternFromString("end");
     s_empty = PyUnicode_InternFromString("");
     s_info = PyUnicode_InternFromString("info");
-    s_asyncio = PyUnicode_InternFromString("asyncio");
-    s_running_loop = PyUnicode_InternFromString("_get_running_loop");
     zero = PyLong_FromLong(0);
     no_items = PyTuple_New(0);
-    return s_span && s_start && s_end && s_empty && s_info && s_asyncio && s_running_loop && zero
-                   && no_items ? 0 : -1;
+    return s_span && s_start && s_end && s_empty && s_info && zero && no_items ? 0 : -1;
 }

@@ -8,27 +8,30 @@
 
 #define LOOK_EVERY 64    /* as _LOOK_EVERY of the processor */
 
-static struct { PyObject *begin, *end, *add, *entry_type, *monotonic_ns; } hooks;
+static struct { PyObject *begin, *end, *add, *entry_type, *owner_type, *monotonic_ns; } hooks;
 
 /* Positions in the tuple `_quick` of a processor, and of its table. */
 enum { Q_RESOURCE, Q_PROCESS, Q_NEXT_SEQ, Q_RECORD_ONLY, Q_TABLE, Q_EXPORT, Q_COUNT };
-enum { T_OPEN, T_MAX_SPANS, T_NOTE_COLLECTED, T_LOCAL, T_COUNT };
+enum { T_OPEN, T_MAX_SPANS, T_NOTE_COLLECTED, T_OWNERS, T_LOCAL, T_NOTE_GONE, T_COUNT };
 
-static PyObject *s_quick, *s_begun, *s_watch, *s_owner, *s_record, *s_born;
+static PyObject *s_quick, *s_begun, *s_watch, *s_owner, *s_record, *s_born, *s_key, *s_has_tasks;
 static Place of_table, of_processor, of_begun;
-static Slot of_record, of_born, of_owner;
+static Slot of_record, of_born, of_owner, of_key, of_has_tasks;
 
 PyObject *speed_configure_hooks(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"begin", "end", "add", "entry_type", "monotonic_ns", NULL};
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$OOOOO", names, &hooks.begin, &hooks.end,
-                                     &hooks.add, &hooks.entry_type, &hooks.monotonic_ns))
+    static char *names[] = {"begin", "end", "add", "entry_type", "owner_type",
+                            "monotonic_ns", NULL};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$OOOOOO", names, &hooks.begin, &hooks.end,
+                                     &hooks.add, &hooks.entry_type, &hooks.owner_type,
+                                     &hooks.monotonic_ns))
         return NULL;
     /* Given once, at import, and kept for as long as the process lives. */
     Py_INCREF(hooks.begin);
     Py_INCREF(hooks.end);
     Py_INCREF(hooks.add);
     Py_INCREF(hooks.entry_type);
+    Py_INCREF(hooks.owner_type);
     Py_INCREF(hooks.monotonic_ns);
     Py_RETURN_NONE;
 }
@@ -54,24 +57,44 @@ static PyObject *now(void)
     return PyObject_CallNoArgs(hooks.monotonic_ns);
 }
 
-/* A weak reference of the table's own kind: by what the type's call comes to. */
-static PyObject *new_entry(PyObject *span, PyObject *note_collected)
+/* A weak reference of the kind `type`: by what the type's call comes to. */
+static PyObject *new_reference(PyObject *type, PyObject *to, PyObject *note_end)
 {
-    PyObject *of = PyTuple_Pack(2, span, note_collected);
-    PyTypeObject *type = (PyTypeObject *)hooks.entry_type;
-    PyObject *entry = of == NULL ? NULL : type->tp_new(type, of, NULL);
+    PyObject *of = PyTuple_Pack(2, to, note_end);
+    PyObject *made = of == NULL ? NULL : ((PyTypeObject *)type)->tp_new((PyTypeObject *)type, of, NULL);
     Py_XDECREF(of);
-    return entry;
+    return made;
 }
 
-static PyObject *make_entry(PyObject *table, PyObject *record, PyObject *span)
+/* As `Owners.of_task`; None where no task runs any more. */
+static PyObject *task_as_owner(PyObject *table, PyObject *key)
 {
-    PyObject *entry = NULL;
-    /* The owner is not there before the thread's first span. */
-    PyObject *owner = speed_of_thread(PyTuple_GET_ITEM(table, T_LOCAL), s_owner);
-    PyObject *born = owner == NULL ? NULL : now();
-    if (born != NULL)
-        entry = new_entry(span, PyTuple_GET_ITEM(table, T_NOTE_COLLECTED));
+    PyObject *owners = PyTuple_GET_ITEM(table, T_OWNERS), *task = speed_current_task();
+    if (task == NULL || task == Py_None)
+        return task;
+    PyObject *owner = new_reference(hooks.owner_type, task, PyTuple_GET_ITEM(table, T_NOTE_GONE));
+    Py_DECREF(task);
+    PyObject *seen = owner == NULL ? NULL : get_slot(owners, s_has_tasks, &of_has_tasks);
+    if (seen == NULL || set_slot(owner, s_key, key, &of_key) < 0
+        || (seen != Py_True && PyObject_SetAttr(owners, s_has_tasks, Py_True) < 0))
+        Py_CLEAR(owner);
+    Py_XDECREF(seen);
+    return owner;
+}
+
+static PyObject *owner_for(PyObject *table, PyObject *record, PyObject *key)
+{
+    if (PyTuple_GET_ITEM(record, F_TASK) != Py_None)
+        return task_as_owner(table, key);
+    /* It is not there before the thread's first span. */
+    return speed_of_thread(PyTuple_GET_ITEM(table, T_LOCAL), s_owner);
+}
+
+static PyObject *make_entry(PyObject *table, PyObject *record, PyObject *span, PyObject *key)
+{
+    PyObject *entry = NULL, *born = NULL, *owner = owner_for(table, record, key);
+    if (owner != NULL && owner != Py_None && (born = now()) != NULL)
+        entry = new_reference(hooks.entry_type, span, PyTuple_GET_ITEM(table, T_NOTE_COLLECTED));
     if (entry != NULL
         && (set_slot(entry, s_record, record, &of_record) < 0
             || set_slot(entry, s_born, born, &of_born) < 0
@@ -87,10 +110,9 @@ static int add_quickly(PyObject *table, PyObject *record, PyObject *span, PyObje
 {
     PyObject *opened = PyTuple_GET_ITEM(table, T_OPEN);
     if ((PyObject *)Py_TYPE(record) != given.record_type || !PyDict_CheckExact(opened)
-        || PyTuple_GET_ITEM(record, F_TASK) != Py_None
         || PyDict_GET_SIZE(opened) >= PyLong_AsSsize_t(PyTuple_GET_ITEM(table, T_MAX_SPANS)))
         return 0;
-    PyObject *entry = make_entry(table, record, span);
+    PyObject *entry = make_entry(table, record, span, key);
     int added = entry == NULL || PyDict_SetItem(opened, key, entry) < 0 ? -1 : 1;
     Py_XDECREF(entry);
     return added;
@@ -251,7 +273,7 @@ int speed_init_hooks(void)
 {
     static struct { PyObject **place; const char *text; } const names[] = {
         {&s_quick, "_quick"}, {&s_begun, "_begun"}, {&s_watch, "_watch"}, {&s_owner, "owner"},
-        {&s_record, "record"}, {&s_born, "born"},
+        {&s_record, "record"}, {&s_born, "born"}, {&s_key, "key"}, {&s_has_tasks, "has_tasks"},
     };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if ((*names[i].place = PyUnicode_InternFromString(names[i].text)) == NULL)

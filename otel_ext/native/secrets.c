@@ -27,45 +27,61 @@ static Py_ssize_t limit(PyObject *quick, int which)
     return PyLong_AsSsize_t(PyTuple_GET_ITEM(quick, which));
 }
 
+/* What was found clean a moment ago, and by what: texts and keys, told by their places. The
+ * end of a span has the same objects as its start; a program's constants are the same objects
+ * each time. A finding holds for good, so that it need not be looked for again. */
+typedef struct { PyObject *what, *by; } Seen;
+
+static Seen texts[SEEN], known_texts[SEEN], keys[SEEN], processes[1];
+
+static int is_seen(const Seen *seen, size_t size, PyObject *what, PyObject *by)
+{
+    seen += ((size_t)what >> 4) % size;
+    return seen->what == what && seen->by == by;
+}
+
+static void remember(Seen *seen, size_t size, PyObject *what, PyObject *by)
+{
+    seen += ((size_t)what >> 4) % size;
+    PyObject *old_what = seen->what, *old_by = seen->by;
+    seen->what = Py_NewRef(what);
+    seen->by = Py_NewRef(by);
+    Py_XDECREF(old_what);
+    Py_XDECREF(old_by);
+}
+
 /* All of these: 1: surely clean, 0: not surely, -1: error. */
 
 static int is_known(PyObject *quick, PyObject *text)
 {
-    return PySet_Contains(PyTuple_GET_ITEM(quick, R_CLEAN_TEXTS), text);
-}
-
-/* Texts found clean a moment ago, and by which expression. The end of a span has the same
- * objects as its start; a program's constants are the same objects each time. */
-static struct { PyObject *text, *by; } seen[SEEN];
-
-static void remember(size_t at, PyObject *text, PyObject *by)
-{
-    PyObject *old_text = seen[at].text, *old_by = seen[at].by;
-    Py_INCREF(text);
-    Py_INCREF(by);
-    seen[at].text = text;
-    seen[at].by = by;
-    Py_XDECREF(old_text);
-    Py_XDECREF(old_by);
+    PyObject *clean = PyTuple_GET_ITEM(quick, R_CLEAN_TEXTS);
+    if (is_seen(known_texts, SEEN, text, clean))
+        return 1;
+    int known = PySet_Contains(clean, text);
+    if (known == 1 && PyUnicode_CheckExact(text) && PyUnicode_GET_LENGTH(text) <= LONGEST_SEEN)
+        remember(known_texts, SEEN, text, clean);
+    return known;
 }
 
 static int is_clean_text(PyObject *quick, PyObject *text)
 {
     PyObject *is_suspicious = PyTuple_GET_ITEM(quick, R_IS_SUSPICIOUS);
     Py_ssize_t size = PyUnicode_GET_LENGTH(text);
-    size_t at = ((size_t)text >> 4) % SEEN;
-    if (size < limit(quick, R_SHORTEST)
-        || (seen[at].text == text && seen[at].by == is_suspicious))
+    if (is_seen(texts, SEEN, text, is_suspicious) || size < limit(quick, R_SHORTEST))
         return 1;
-    int known = is_known(quick, text);
-    if (known || size > limit(quick, R_LONGEST))
-        return known;
-    PyObject *found = PyObject_CallOneArg(is_suspicious, text);
-    Py_XDECREF(found);
-    if (found != Py_None)
-        return found == NULL ? -1 : 0;
+    if (size > limit(quick, R_LONGEST))
+        return is_known(quick, text);
+    if (!speed_is_harmless(text)) {
+        int known = is_known(quick, text);
+        if (known)
+            return known;
+        PyObject *found = PyObject_CallOneArg(is_suspicious, text);
+        Py_XDECREF(found);
+        if (found != Py_None)
+            return found == NULL ? -1 : 0;
+    }
     if (size <= LONGEST_SEEN)
-        remember(at, text, is_suspicious);
+        remember(texts, SEEN, text, is_suspicious);
     return 1;
 }
 
@@ -98,6 +114,18 @@ static int is_clean_value(PyObject *quick, PyObject *value)
     return overflow < 0 || (!overflow && number < limit(quick, R_LEAST_CARD));
 }
 
+static int is_clean_key(PyObject *quick, PyObject *key)
+{
+    PyObject *verdicts = PyTuple_GET_ITEM(quick, R_VERDICTS);
+    if (is_seen(keys, SEEN, key, verdicts))
+        return 1;
+    if (PyDict_GetItemWithError(verdicts, key) != PyTuple_GET_ITEM(quick, R_CLEAN_KEY))
+        return PyErr_Occurred() ? -1 : 0;
+    if (PyUnicode_CheckExact(key) && PyUnicode_GET_LENGTH(key) <= LONGEST_SEEN)
+        remember(keys, SEEN, key, verdicts);
+    return 1;
+}
+
 static int are_clean(PyObject *quick, PyObject *attributes)
 {
     if (!PyDict_CheckExact(attributes)) {
@@ -107,29 +135,32 @@ static int are_clean(PyObject *quick, PyObject *attributes)
     /* Looking at a text runs the expression's own code and nothing that could change this
      * dict: it is the record's. */
     Py_ssize_t position = 0;
-    PyObject *key, *value, *verdicts = PyTuple_GET_ITEM(quick, R_VERDICTS);
-    while (PyDict_Next(attributes, &position, &key, &value)) {
-        if (PyDict_GetItemWithError(verdicts, key) != PyTuple_GET_ITEM(quick, R_CLEAN_KEY))
-            return PyErr_Occurred() ? -1 : 0;
-        int clean = is_clean_value(quick, value);
-        if (clean != 1)
-            return clean;
-    }
-    return 1;
+    PyObject *key, *value;
+    int clean = 1;
+    while (clean == 1 && PyDict_Next(attributes, &position, &key, &value))
+        if ((clean = is_clean_key(quick, key)) == 1)
+            clean = is_clean_value(quick, value);
+    return clean;
 }
 
 /* The process must be one that was looked at, and had no secret. */
 static int is_clean_process(PyObject *quick, PyObject *process)
 {
+    PyObject *looked_at = PyTuple_GET_ITEM(quick, R_PROCESSES);
+    if (is_seen(processes, 1, process, looked_at))
+        return 1;
     PyObject *id = get_slot(process, config.s_id, &of_id);
     if (id == NULL)
         return -1;
-    PyObject *known = PyDict_GetItemWithError(PyTuple_GET_ITEM(quick, R_PROCESSES), id);
+    PyObject *known = PyDict_GetItemWithError(looked_at, id);
     Py_DECREF(id);
     if (known == NULL)
         return PyErr_Occurred() ? -1 : 0;
-    return PyTuple_Check(known) && PyTuple_GET_SIZE(known) == 2
-           && PyTuple_GET_ITEM(known, 0) == process && PyTuple_GET_ITEM(known, 1) == process;
+    int clean = PyTuple_Check(known) && PyTuple_GET_SIZE(known) == 2
+                && PyTuple_GET_ITEM(known, 0) == process && PyTuple_GET_ITEM(known, 1) == process;
+    if (clean)
+        remember(processes, 1, process, looked_at);
+    return clean;
 }
 
 static int is_clean_status(PyObject *status)

@@ -58,6 +58,8 @@ static PyMethodDef methods[] = {
     {"bind_choice", speed_bind_choice, METH_O,
      "Return what calls the second of three if the first says no, else the third."},
     {"cursor", speed_cursor, METH_O, "Return a position in mapped memory to store lines by."},
+    {"is_harmless", speed_is_harmless_text, METH_O,
+     "Return whether nothing in a text can be suspicious, at a glance."},
     {"count_lines", speed_count_lines, METH_O, "Return how many newlines there are."},
     {NULL, NULL, 0, NULL},
 };
@@ -70,12 +72,13 @@ static struct PyModuleDef definition = {
 PyMODINIT_FUNC PyInit__speed(void)
 {
     speed_init_ids();
+    speed_init_glance();
     config.s_fragment = PyUnicode_InternFromString("fragment");
     config.s_id = PyUnicode_InternFromString("id");
     if (config.s_fragment == NULL || config.s_id == NULL || speed_init_capture() < 0
         || speed_init_hooks() < 0 || speed_init_path() < 0 || speed_init_secrets() < 0
         || speed_init_cursor() < 0 || speed_init_encode() < 0
-        || speed_init_guards() < 0)
+        || speed_init_guards() < 0 || speed_init_tasks() < 0)
         return NULL;
     return PyModule_Create(&definition);
 }

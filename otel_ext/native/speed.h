@@ -45,7 +45,7 @@ typedef struct {
     PyObject *capture_start, *capture_end, *record_type;
     PyObject *judge, *is_passed, *remember, *site_from_attributes;
     PyObject *scope_of, *links_of, *events_of, *status_of;
-    PyObject *local, *current_thread, *current_task, *time_ns;
+    PyObject *local, *current_thread, *task_info, *time_ns;
     PyObject *kinds, *kind_names, *unset_code, *unset_status, *empty;
     PyObject *names, *code_keys, *identify;
 } CaptureConfig;
@@ -157,6 +157,12 @@ PyCodeObject *speed_frame_code(void *frame, int *lasti);    /* borrowed */
 /* The attribute `name` of a thread-local object. */
 PyObject *speed_of_thread(PyObject *local, PyObject *name);
 
+/* The asyncio task that runs here, or None. */
+PyObject *speed_current_task(void);
+/* What a record says of that task. */
+PyObject *speed_task_info(PyObject *task);
+int speed_init_tasks(void);
+
 int put_str(Buffer *buffer, PyObject *text);
 /* Calls `function(argument)`, which returns text, and writes that. */
 int put_called(Buffer *buffer, PyObject *function, PyObject *argument);
@@ -212,6 +218,10 @@ PyObject *speed_bind_plain(PyObject *module, PyObject *parts);
 /* 1: the record surely holds no secret, 0: Python has to look. */
 int speed_is_plain(PyObject *quick, PyObject *record);
 int speed_is_redactor(PyObject *quick);
+/* 1: nothing in the text can be suspicious, 0: the expression itself has to be asked. */
+int speed_is_harmless(PyObject *text);
+PyObject *speed_is_harmless_text(PyObject *module, PyObject *text);
+void speed_init_glance(void);
 int speed_init_secrets(void);
 int speed_init_hooks(void);
 int speed_init_path(void);

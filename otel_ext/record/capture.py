@@ -293,7 +293,7 @@ def _choose_capture() -> tuple[_Identify, _CaptureStart, _CaptureEnd]:
         status_of=_status_of,
         local=_local,
         current_thread=current_thread,
-        current_task=current_task,
+        task_info=TaskInfo,
         time_ns=time_ns,
         kinds=tuple(SpanKind),
         kind_names=_KINDS,

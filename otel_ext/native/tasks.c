@@ -1,0 +1,138 @@
+/* The asyncio task that runs here, and what records say of it: `current_task` of
+ * otel_ext.record.capture, compiled.
+ */
+#include "speed.h"
+
+#define KNOWN 16
+#define LONGEST_NAME 128
+
+static PyObject *s_asyncio, *s_tasks, *s_running_loop, *s_current, *s_by_loop, *s_get_name, *nothing;
+static PyObject *s_name;
+
+/* asyncio's own functions, once the program has imported it. `by_loop` is where its tasks
+ * stand, in the versions that keep all of them in one dict; NULL in others. */
+static PyObject *running_loop, *current, *by_loop;
+
+/* 1: asyncio is there, 0: it is not, or not yet whole, -1: error. */
+static int find_asyncio(void)
+{
+    PyObject *asyncio = PyDict_GetItemWithError(PyImport_GetModuleDict(), s_asyncio);
+    if (asyncio == NULL)
+        return PyErr_Occurred() ? -1 : 0;
+    PyObject *loop = PyObject_GetAttr(asyncio, s_running_loop);
+    PyObject *task = loop == NULL ? NULL : PyObject_GetAttr(asyncio, s_current);
+    PyObject *tasks = task == NULL ? NULL : PyObject_GetAttr(asyncio, s_tasks);
+    PyObject *kept = tasks == NULL ? NULL : PyObject_GetAttr(tasks, s_by_loop);
+    Py_XDECREF(tasks);
+    PyErr_Clear();
+    if (task == NULL) {
+        Py_XDECREF(loop);
+        return 0;
+    }
+#if PY_VERSION_HEX < 0x030E0000
+    if (kept != NULL && PyDict_CheckExact(kept))
+        Py_XSETREF(by_loop, Py_NewRef(kept));
+#endif
+    Py_XDECREF(kept);
+    Py_XSETREF(current, task);
+    Py_XSETREF(running_loop, loop);
+    return 1;
+}
+
+PyObject *speed_current_task(void)
+{
+    int found = running_loop != NULL ? 1 : find_asyncio();
+    if (found <= 0)
+        return found < 0 ? NULL : Py_NewRef(Py_None);
+    PyObject *loop = PyObject_CallNoArgs(running_loop), *task;
+    if (loop == NULL || loop == Py_None)
+        return loop;
+    if (by_loop == NULL)
+        task = PyObject_CallOneArg(current, loop);
+    else if ((task = PyDict_GetItemWithError(by_loop, loop)) != NULL)
+        Py_INCREF(task);
+    else if (!PyErr_Occurred())
+        task = Py_NewRef(Py_None);
+    Py_DECREF(loop);
+    return task;
+}
+
+/* What was said of tasks a moment ago. They are not held: another one at the same address
+ * with the very same name is told by the same words. */
+static struct { const void *task; PyObject *name, *info; } known[KNOWN];
+
+static PyObject *remember(size_t at, const void *task, PyObject *name, PyObject *info)
+{
+    PyObject *old[] = {known[at].name, known[at].info};
+    known[at].task = task;
+    known[at].name = Py_NewRef(name);
+    known[at].info = Py_NewRef(info);
+    Py_XDECREF(old[0]);
+    Py_XDECREF(old[1]);
+    return info;
+}
+
+/* What JSON says of the task, whose name needs no escape and is not long. */
+static PyObject *new_fragment(const void *task, PyObject *name)
+{
+    char room[LONGEST_NAME + 64];
+    Buffer text = {room, 0, sizeof room, NULL};
+    if (PUT(&text, "{\"id\":") < 0 || put_number(&text, (long long)(uintptr_t)task) < 0
+        || PUT(&text, ",\"name\":\"") < 0 || put_str(&text, name) < 0 || PUT(&text, "\"}") < 0)
+        return NULL;
+    PyObject *fragment = PyUnicode_New(text.size, 127);
+    if (fragment != NULL)
+        memcpy(PyUnicode_1BYTE_DATA(fragment), text.data, (size_t)text.size);
+    return fragment;
+}
+
+/* As `TaskInfo(id, name)`, for such a name. */
+static PyObject *new_info(const void *task, PyObject *id, PyObject *name)
+{
+    static Slot of_id, of_name, of_fragment;
+    PyTypeObject *type = (PyTypeObject *)given.task_info;
+    PyObject *fragment = new_fragment(task, name);
+    PyObject *info = fragment == NULL ? NULL : type->tp_new(type, nothing, NULL);
+    if (info != NULL
+        && (set_slot(info, config.s_id, id, &of_id) < 0
+            || set_slot(info, s_name, name, &of_name) < 0
+            || set_slot(info, config.s_fragment, fragment, &of_fragment) < 0))
+        Py_CLEAR(info);
+    Py_XDECREF(fragment);
+    return info;
+}
+
+PyObject *speed_task_info(PyObject *task)
+{
+    PyObject *name = PyObject_CallMethodNoArgs(task, s_get_name), *info;
+    if (name == NULL)
+        return NULL;
+    size_t at = mix((size_t)task, (size_t)name) % KNOWN;
+    if (known[at].task == task && known[at].name == name) {
+        Py_DECREF(name);
+        return Py_NewRef(known[at].info);
+    }
+    PyObject *id = PyLong_FromVoidPtr(task);
+    if (id == NULL)
+        info = NULL;
+    else if (is_plain_text(name) && PyUnicode_GET_LENGTH(name) <= LONGEST_NAME)
+        info = (info = new_info(task, id, name)) == NULL ? NULL : remember(at, task, name, info);
+    else
+        info = PyObject_CallFunctionObjArgs(given.task_info, id, name, NULL);
+    Py_XDECREF(id);
+    Py_DECREF(name);
+    return info;
+}
+
+int speed_init_tasks(void)
+{
+    static struct { PyObject **place; const char *text; } const names[] = {
+        {&s_asyncio, "asyncio"}, {&s_tasks, "tasks"}, {&s_running_loop, "_get_running_loop"},
+        {&s_current, "current_task"}, {&s_by_loop, "_current_tasks"}, {&s_get_name, "get_name"},
+        {&s_name, "name"},
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if ((*names[i].place = PyUnicode_InternFromString(names[i].text)) == NULL)
+            return -1;
+    return (nothing = PyTuple_New(0)) == NULL ? -1 : 0;
+}
