@@ -120,16 +120,6 @@ static PyObject *thread_for(void)
     return PyObject_CallNoArgs(given.current_thread);
 }
 
-static PyObject *task_for(void)
-{
-    PyObject *task = speed_current_task();
-    if (task == NULL || task == Py_None)
-        return task;
-    PyObject *info = speed_task_info(task);
-    Py_DECREF(task);
-    return info;
-}
-
 static PyObject *time_for(PyObject *span, int name)
 {
     PyObject *time_ns = field(span, name);
@@ -185,7 +175,7 @@ static PyObject *new_record(PyObject *process, PyObject *seq)
     return record;
 }
 
-PyObject *speed_start_record(PyObject *span, PyObject *process, PyObject *seq)
+PyObject *speed_start_record(PyObject *span, PyObject *process, PyObject *seq, PyObject *task)
 {
     PyObject *context = NULL, *parent = NULL, *record = new_record(process, seq);
     if (record == NULL || (context = field(span, N_CONTEXT)) == NULL
@@ -203,7 +193,7 @@ PyObject *speed_start_record(PyObject *span, PyObject *process, PyObject *seq)
     SET(F_SCOPE, scope_for(span));
     SET(F_LINKS, items_for(span, N_LINKS, given.links_of));
     SET(F_THREAD, thread_for());
-    SET(F_TASK, task_for());
+    SET(F_TASK, task == Py_None ? Py_NewRef(task) : speed_task_info(task));
     SET(F_START_NS, Py_NewRef(zero));
     SET(F_STATUS, Py_NewRef(Py_None));
     SET(F_EVENTS, Py_NewRef(no_items));
@@ -288,7 +278,10 @@ PyObject *speed_capture_start(PyObject *Py_UNUSED(module), PyObject *const *args
         PyErr_SetString(PyExc_TypeError, "capture_start(span, process, seq)");
         return NULL;
     }
-    PyObject *record = speed_start_record(args[0], args[1], args[2]);
+    PyObject *task = speed_current_task();
+    PyObject *record = task == NULL ? NULL
+                                    : speed_start_record(args[0], args[1], args[2], task);
+    Py_XDECREF(task);
     if (record == NULL)
         return pass_over() < 0 ? NULL : PyObject_Vectorcall(given.capture_start, args, 3, NULL);
     return record;

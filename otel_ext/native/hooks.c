@@ -14,6 +14,9 @@ static struct { PyObject *begin, *end, *add, *entry_type, *owner_type, *monotoni
 enum { Q_RESOURCE, Q_PROCESS, Q_NEXT_SEQ, Q_RECORD_ONLY, Q_TABLE, Q_EXPORT, Q_COUNT };
 enum { T_OPEN, T_MAX_SPANS, T_NOTE_COLLECTED, T_OWNERS, T_LOCAL, T_NOTE_GONE, T_COUNT };
 
+/* A span that starts, its key, and the task that runs, or None. */
+typedef struct { PyObject *span, *key, *task; } Started;
+
 static PyObject *s_quick, *s_begun, *s_watch, *s_owner, *s_record, *s_born, *s_key, *s_has_tasks;
 static Place of_table, of_processor, of_begun;
 static Slot of_record, of_born, of_owner, of_key, of_has_tasks;
@@ -66,14 +69,11 @@ static PyObject *new_reference(PyObject *type, PyObject *to, PyObject *note_end)
     return made;
 }
 
-/* As `Owners.of_task`; None where no task runs any more. */
-static PyObject *task_as_owner(PyObject *table, PyObject *key)
+/* As `Owners.of_task`. */
+static PyObject *task_as_owner(PyObject *table, PyObject *task, PyObject *key)
 {
-    PyObject *owners = PyTuple_GET_ITEM(table, T_OWNERS), *task = speed_current_task();
-    if (task == NULL || task == Py_None)
-        return task;
+    PyObject *owners = PyTuple_GET_ITEM(table, T_OWNERS);
     PyObject *owner = new_reference(hooks.owner_type, task, PyTuple_GET_ITEM(table, T_NOTE_GONE));
-    Py_DECREF(task);
     PyObject *seen = owner == NULL ? NULL : get_slot(owners, s_has_tasks, &of_has_tasks);
     if (seen == NULL || set_slot(owner, s_key, key, &of_key) < 0
         || (seen != Py_True && PyObject_SetAttr(owners, s_has_tasks, Py_True) < 0))
@@ -82,19 +82,15 @@ static PyObject *task_as_owner(PyObject *table, PyObject *key)
     return owner;
 }
 
-static PyObject *owner_for(PyObject *table, PyObject *record, PyObject *key)
+static PyObject *make_entry(PyObject *table, PyObject *record, const Started *of)
 {
-    if (PyTuple_GET_ITEM(record, F_TASK) != Py_None)
-        return task_as_owner(table, key);
-    /* It is not there before the thread's first span. */
-    return speed_of_thread(PyTuple_GET_ITEM(table, T_LOCAL), s_owner);
-}
-
-static PyObject *make_entry(PyObject *table, PyObject *record, PyObject *span, PyObject *key)
-{
-    PyObject *entry = NULL, *born = NULL, *owner = owner_for(table, record, key);
-    if (owner != NULL && owner != Py_None && (born = now()) != NULL)
-        entry = new_reference(hooks.entry_type, span, PyTuple_GET_ITEM(table, T_NOTE_COLLECTED));
+    /* The owner is not there before the thread's first span. */
+    PyObject *owner = of->task != Py_None
+                          ? task_as_owner(table, of->task, of->key)
+                          : speed_of_thread(PyTuple_GET_ITEM(table, T_LOCAL), s_owner);
+    PyObject *entry = NULL, *born = owner == NULL ? NULL : now();
+    if (born != NULL)
+        entry = new_reference(hooks.entry_type, of->span, PyTuple_GET_ITEM(table, T_NOTE_COLLECTED));
     if (entry != NULL
         && (set_slot(entry, s_record, record, &of_record) < 0
             || set_slot(entry, s_born, born, &of_born) < 0
@@ -106,26 +102,26 @@ static PyObject *make_entry(PyObject *table, PyObject *record, PyObject *span, P
 }
 
 /* 1: added, 0: not of the common kind, -1: error. */
-static int add_quickly(PyObject *table, PyObject *record, PyObject *span, PyObject *key)
+static int add_quickly(PyObject *table, PyObject *record, const Started *of)
 {
     PyObject *opened = PyTuple_GET_ITEM(table, T_OPEN);
     if ((PyObject *)Py_TYPE(record) != given.record_type || !PyDict_CheckExact(opened)
         || PyDict_GET_SIZE(opened) >= PyLong_AsSsize_t(PyTuple_GET_ITEM(table, T_MAX_SPANS)))
         return 0;
-    PyObject *entry = make_entry(table, record, span, key);
-    int added = entry == NULL || PyDict_SetItem(opened, key, entry) < 0 ? -1 : 1;
+    PyObject *entry = make_entry(table, record, of);
+    int added = entry == NULL || PyDict_SetItem(opened, of->key, entry) < 0 ? -1 : 1;
     Py_XDECREF(entry);
     return added;
 }
 
-static int add_entry(PyObject *table, PyObject *record, PyObject *span, PyObject *key)
+static int add_entry(PyObject *table, PyObject *record, const Started *of)
 {
     PyObject *quick = quick_of(table, T_COUNT, &of_table);
-    int added = quick == NULL ? 0 : add_quickly(quick, record, span, key);
+    int added = quick == NULL ? 0 : add_quickly(quick, record, of);
     Py_XDECREF(quick);
     if (added == 1)
         return 0;
-    PyObject *args[] = {table, record, span, key};
+    PyObject *args[] = {table, record, of->span, of->key};
     if (pass_over() < 0)
         return -1;
     PyObject *done = PyObject_Vectorcall(hooks.add, args, 4, NULL);
@@ -168,15 +164,22 @@ static int look(PyObject *self, PyObject *seq)
     return done == NULL ? -1 : 0;
 }
 
-static PyObject *began(PyObject *self, PyObject *quick, PyObject *span, PyObject *key)
+static PyObject *start_record(PyObject *process, PyObject *seq, const Started *of)
+{
+    PyObject *record = speed_start_record(of->span, process, seq, of->task);
+    if (record != NULL || pass_over() < 0)
+        return record;
+    PyObject *args[] = {of->span, process, seq};
+    return PyObject_Vectorcall(given.capture_start, args, 3, NULL);
+}
+
+static PyObject *began(PyObject *self, PyObject *quick, const Started *of)
 {
     PyObject *seq = step(PyTuple_GET_ITEM(quick, Q_NEXT_SEQ)), *record = NULL;
-    if (seq != NULL) {
-        PyObject *args[] = {span, PyTuple_GET_ITEM(quick, Q_PROCESS), seq};
-        record = speed_capture_start(NULL, args, 3);
-    }
+    if (seq != NULL)
+        record = start_record(PyTuple_GET_ITEM(quick, Q_PROCESS), seq, of);
     int failed = record == NULL
-                 || add_entry(PyTuple_GET_ITEM(quick, Q_TABLE), record, span, key) < 0
+                 || add_entry(PyTuple_GET_ITEM(quick, Q_TABLE), record, of) < 0
                  || export(quick, record) < 0 || look(self, seq) < 0;
     Py_XDECREF(seq);
     Py_XDECREF(record);
@@ -192,12 +195,18 @@ PyObject *speed_begin_span(PyObject *Py_UNUSED(module), PyObject *const *args, P
         return NULL;
     }
     PyObject *quick = quick_of(args[0], Q_COUNT, &of_processor);
-    PyObject *key = quick == NULL ? NULL : key_of(quick, args[1]), *done;
-    if (key == NULL)
-        done = pass_over() < 0 ? NULL : PyObject_Vectorcall(hooks.begin, args, 2, NULL);
+    Started of = {args[1], quick == NULL ? NULL : key_of(quick, args[1]), NULL};
+    if (of.key != NULL && of.key != Py_None)
+        of.task = speed_current_task();
+    PyObject *done;
+    if (of.task != NULL)
+        done = began(args[0], quick, &of);
+    else if (of.key == Py_None)
+        done = Py_NewRef(Py_None);
     else
-        done = key == Py_None ? Py_NewRef(key) : began(args[0], quick, args[1], key);
-    Py_XDECREF(key);
+        done = pass_over() < 0 ? NULL : PyObject_Vectorcall(hooks.begin, args, 2, NULL);
+    Py_XDECREF(of.task);
+    Py_XDECREF(of.key);
     Py_XDECREF(quick);
     return done;
 }

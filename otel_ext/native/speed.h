@@ -186,7 +186,8 @@ void speed_init_ids(void);
 PyObject *speed_empty_record(void);
 /* Keeps a record that nobody else refers to for the next one; takes the reference. */
 void speed_spare_record(PyObject *record);
-PyObject *speed_start_record(PyObject *span, PyObject *process, PyObject *seq);
+/* `task`: the one that runs here, or None. */
+PyObject *speed_start_record(PyObject *span, PyObject *process, PyObject *seq, PyObject *task);
 PyObject *speed_end_record(PyObject *span, PyObject *process, PyObject *seq, PyObject *start);
 int speed_has_resource(PyObject *span, PyObject *resource);
 PyObject *speed_capture_start(PyObject *module, PyObject *const *args, Py_ssize_t count);

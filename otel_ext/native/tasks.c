@@ -3,6 +3,12 @@
  */
 #include "speed.h"
 
+/* Up to 3.11, asking for the running loop takes a system call (getpid). */
+#if PY_VERSION_HEX < 0x030C0000 && !defined(MS_WINDOWS) && !defined(PYPY_VERSION)
+#define LOOP_IS_DEAR 1
+#include <pthread.h>
+#endif
+
 #define KNOWN 16
 #define LONGEST_NAME 128
 
@@ -12,6 +18,36 @@ static PyObject *s_name;
 /* asyncio's own functions, once the program has imported it. `by_loop` is where its tasks
  * stand, in the versions that keep all of them in one dict; NULL in others. */
 static PyObject *running_loop, *current, *by_loop;
+
+#ifdef LOOP_IS_DEAR
+static PyObject *s_thread_id;
+static Place of_loop;
+static int is_forked;    /* a loop of the parent's does not run here, but does not know it */
+
+static void note_fork(void)
+{
+    is_forked = 1;
+}
+
+/* What `current_task` returns, told without asking for the loop: while one task runs in the
+ * whole process, its loop knows in which thread. NULL if that cannot be told. */
+static PyObject *task_of_only_loop(void)
+{
+    Py_ssize_t position = 0;
+    PyObject *loop, *task, *told = NULL;
+    if (is_forked || PyDict_GET_SIZE(by_loop) != 1 || !PyDict_Next(by_loop, &position, &loop, &task))
+        return NULL;
+    Py_INCREF(task);    /* the loop may be anybody's, and so its attribute's code */
+    PyObject *thread = get(loop, s_thread_id, &of_loop);
+    if (thread != NULL && PyLong_CheckExact(thread))
+        told = PyLong_AsUnsignedLong(thread) == PyThread_get_thread_ident() ? task : Py_None;
+    Py_XINCREF(told);
+    PyErr_Clear();
+    Py_XDECREF(thread);
+    Py_DECREF(task);
+    return told;
+}
+#endif
 
 /* 1: asyncio is there, 0: it is not, or not yet whole, -1: error. */
 static int find_asyncio(void)
@@ -35,6 +71,10 @@ static int find_asyncio(void)
 #endif
     Py_XDECREF(kept);
     Py_XSETREF(current, task);
+#ifdef LOOP_IS_DEAR
+    if (running_loop == NULL && pthread_atfork(NULL, NULL, note_fork) != 0)
+        is_forked = 1;
+#endif
     Py_XSETREF(running_loop, loop);
     return 1;
 }
@@ -42,9 +82,16 @@ static int find_asyncio(void)
 PyObject *speed_current_task(void)
 {
     int found = running_loop != NULL ? 1 : find_asyncio();
-    if (found <= 0)
-        return found < 0 ? NULL : Py_NewRef(Py_None);
-    PyObject *loop = PyObject_CallNoArgs(running_loop), *task;
+    if (found < 0)
+        return NULL;
+    PyObject *loop, *task;
+    if (found == 0 || (by_loop != NULL && PyDict_GET_SIZE(by_loop) == 0))
+        return Py_NewRef(Py_None);
+#ifdef LOOP_IS_DEAR
+    if (by_loop != NULL && (task = task_of_only_loop()) != NULL)
+        return task;
+#endif
+    loop = PyObject_CallNoArgs(running_loop);
     if (loop == NULL || loop == Py_None)
         return loop;
     if (by_loop == NULL)
@@ -134,5 +181,9 @@ int speed_init_tasks(void)
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if ((*names[i].place = PyUnicode_InternFromString(names[i].text)) == NULL)
             return -1;
+#ifdef LOOP_IS_DEAR
+    if ((s_thread_id = PyUnicode_InternFromString("_thread_id")) == NULL)
+        return -1;
+#endif
     return (nothing = PyTuple_New(0)) == NULL ? -1 : 0;
 }
