@@ -245,12 +245,12 @@ class SegmentWriter:
         """Notice what others did to the file: closed, removed, renamed or emptied it."""
         if self.descriptor < 0 or not self._is_regular:
             return
-        if not self._is_ours(self.descriptor):
+        status = self._status_if_ours(self.descriptor)
+        if status is None:
             # A daemon closed all descriptors and the number is somebody else's now.
             self.descriptor = -1
             self._leave()
             return
-        status = os.fstat(self.descriptor)
         if status.st_nlink == 0 or self._was_renamed():
             self._leave()
         elif status.st_size < self._size:
@@ -259,11 +259,14 @@ class SegmentWriter:
             self._preamble_due = True
 
     def _is_ours(self, descriptor: int) -> bool:
+        return self._status_if_ours(descriptor) is not None
+
+    def _status_if_ours(self, descriptor: int) -> os.stat_result | None:
         try:
             status = os.fstat(descriptor)
         except OSError:
-            return False
-        return _Identity(status.st_dev, status.st_ino) == self._identity
+            return None
+        return status if (status.st_dev, status.st_ino) == self._identity else None
 
     def _was_renamed(self) -> bool:
         now = monotonic()
