@@ -8,7 +8,16 @@ from opentelemetry.sdk.trace import ReadableSpan, Span
 from otel_ext.exporters.jsonl import JsonlExporter
 from otel_ext.journal.blackbox import BlackBox
 from otel_ext.processors.lifecycle import LifecycleSpanProcessor
-from otel_ext.record.model import Link, Process, Record, SpanEvent, Status
+from otel_ext.record.model import (
+    CallSite,
+    Link,
+    Process,
+    Record,
+    SpanEvent,
+    Status,
+    TaskInfo,
+    ThreadInfo,
+)
 
 class Cursor:
     def write(self, line: bytes, /) -> int: ...
@@ -35,6 +44,7 @@ def capture_start(span: ReadableSpan, process: Process, seq: int, /) -> Record: 
 def capture_end(
     span: ReadableSpan, process: Process, seq: int, start: Record | None, /
 ) -> Record: ...
+def here(depth: int, /) -> tuple[CallSite, ThreadInfo, TaskInfo | None]: ...
 def configure_hooks(**functions: object) -> None: ...
 def begin_span(processor: LifecycleSpanProcessor, span: Span, /) -> None: ...
 def end_span(processor: LifecycleSpanProcessor, span: ReadableSpan, /) -> None: ...

@@ -17,8 +17,8 @@ from opentelemetry import trace
 from opentelemetry.context import get_current
 from structlog.processors import CallsiteParameter, CallsiteParameterAdder, format_exc_info
 
-from otel_ext.record.callsite import find_call_site, site_from_attributes
-from otel_ext.record.capture import current_task, current_thread
+from otel_ext.record.callsite import site_from_attributes
+from otel_ext.record.capture import current_task, current_thread, here
 from otel_ext.record.model import EMPTY, UNKNOWN_SITE, CallSite, Record, ThreadInfo
 from otel_ext.runtime import incarnation
 from otel_ext.runtime.fork import after_fork_in_child
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from structlog.typing import EventDict, Processor
 
-    from otel_ext.record.model import Process
+    from otel_ext.record.model import Process, TaskInfo
 
 __all__ = ["LogCapture", "is_suppressed"]
 
@@ -60,7 +60,7 @@ _new: Final = cast("Callable[[type[Record], tuple[object, ...]], Record]", vars(
 _sites: dict[tuple[object, object, object], CallSite] = {}
 
 
-_Moment: TypeAlias = "tuple[int, CallSite, ThreadInfo | None]"
+_Moment: TypeAlias = "tuple[int, CallSite, ThreadInfo | None, TaskInfo | None]"
 # parent_span_id, span_kind, scope, links; start_ns, status, events, abandoned.
 _NO_SPAN: Final = ("", "", None, ())
 _NOT_ENDED: Final = (0, None, (), None)
@@ -128,14 +128,15 @@ class LogCapture:
             if known() is not context:
                 trace_id, span_id = self._ids_in(context)
         if source is None or (event_dict["_from_structlog"] and _is_of_this_thread(source)):
-            time, site, thread = _here()
+            time, (site, thread, task) = time_ns(), here(3)
+            if site is UNKNOWN_SITE:
+                site, thread = _async_caller(site, thread)
         else:
-            time, site, thread = _there(source)
+            time, site, thread, task = _there(source)
         # The fields in their order: a call with keywords costs as much as all the rest.
         head = ("log", None, name, time, self._next_seq(), process, site, fields)
         ids = (trace_id, span_id, *_NO_SPAN)
-        owner = (thread, current_task())
-        return _new(Record, (*head, *ids, *owner, *_NOT_ENDED, level, logger_name, EMPTY))
+        return _new(Record, (*head, *ids, thread, task, *_NOT_ENDED, level, logger_name, EMPTY))
 
     def _identify(self) -> Process:
         current = incarnation.current()
@@ -224,20 +225,11 @@ def _thread_of(source: logging.LogRecord) -> ThreadInfo | None:
     return ThreadInfo(source.thread, source.threadName or "")
 
 
-def _here() -> _Moment:
-    """Return when and where the caller of a processor logs."""
-    time = time_ns()
-    site = find_call_site(4)
-    thread: ThreadInfo | None = current_thread()
-    if site is UNKNOWN_SITE:
-        site, thread = _async_caller(site, thread)
-    return time, site, thread
-
-
 def _there(source: logging.LogRecord) -> _Moment:
     """Return when and where a log record of the standard library was made."""
     time = int(source.created * 1e6) * 1_000
-    return time, _site_of(source.pathname, source.lineno, source.funcName), _thread_of(source)
+    site = _site_of(source.pathname, source.lineno, source.funcName)
+    return time, site, _thread_of(source), current_task()
 
 
 def _async_caller(site: CallSite, thread: ThreadInfo | None) -> tuple[CallSite, ThreadInfo | None]:

@@ -120,6 +120,25 @@ static PyObject *thread_for(void)
     return PyObject_CallNoArgs(given.current_thread);
 }
 
+/* Call site, thread and task of whoever logs. */
+PyObject *speed_here(PyObject *Py_UNUSED(module), PyObject *depth)
+{
+    PyObject *task = speed_current_task(), *site = NULL, *thread = NULL, *info = NULL, *all = NULL;
+    long frames = PyLong_AsLong(depth);
+    if (task != NULL && (site = speed_site_at((int)frames - 1)) != NULL    /* no frame of our own */
+        && (thread = thread_for()) != NULL)
+        info = task == Py_None ? Py_NewRef(task) : speed_task_info(task);
+    if (info != NULL)
+        all = PyTuple_Pack(3, site, thread, info);
+    Py_XDECREF(task);
+    Py_XDECREF(site);
+    Py_XDECREF(thread);
+    Py_XDECREF(info);
+    if (all == NULL)
+        return pass_over() < 0 ? NULL : PyObject_CallOneArg(given.here, depth);
+    return all;
+}
+
 static PyObject *time_for(PyObject *span, int name)
 {
     PyObject *time_ns = field(span, name);
@@ -307,16 +326,16 @@ PyObject *speed_configure_capture(PyObject *Py_UNUSED(module), PyObject *args, P
         "capture_start", "capture_end", "record_type", "judge", "is_passed", "remember",
         "site_from_attributes", "scope_of", "links_of", "events_of", "status_of", "local",
         "current_thread", "task_info", "time_ns", "kinds", "kind_names", "unset_code",
-        "unset_status", "empty", "names", "code_keys", "identify", NULL};
+        "unset_status", "empty", "names", "code_keys", "identify", "here", NULL};
     PyObject **slots = (PyObject **)&given;
     if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "$OOOOOOOOOOOOOOOOOOOOOOO", names, &given.capture_start,
+            args, kwargs, "$OOOOOOOOOOOOOOOOOOOOOOOO", names, &given.capture_start,
             &given.capture_end, &given.record_type, &given.judge, &given.is_passed,
             &given.remember, &given.site_from_attributes, &given.scope_of, &given.links_of,
             &given.events_of, &given.status_of, &given.local, &given.current_thread,
             &given.task_info, &given.time_ns, &given.kinds, &given.kind_names,
             &given.unset_code, &given.unset_status, &given.empty, &given.names,
-            &given.code_keys, &given.identify))
+            &given.code_keys, &given.identify, &given.here))
         return NULL;
     if (!PyTuple_Check(given.names) || PyTuple_GET_SIZE(given.names) != N_COUNT) {
         PyErr_SetString(PyExc_ValueError, "names: one for each field, in their order");

@@ -73,11 +73,14 @@ static void pass(PyCodeObject *code)
     Py_XDECREF(old);
 }
 
-/* The site, if it is remembered; no frame object is made on the way. NULL without an error. */
-static PyObject *find_known_site(void)
+/* The site, if it is remembered; no frame object is made on the way. NULL without an error.
+ * `depth`: how many frames are passed without a look. */
+static PyObject *find_known_site(int depth)
 {
     int lasti;
     for (void *frame = speed_top_frame(); frame != NULL; frame = speed_frame_below(frame)) {
+        if (depth-- > 0)
+            continue;
         PyCodeObject *code = speed_frame_code(frame, &lasti);
         if (passed[passed_at(code)] == (PyObject *)code)
             continue;
@@ -88,9 +91,18 @@ static PyObject *find_known_site(void)
     return NULL;
 }
 
-static PyObject *find_site(void)
+static PyFrameObject *frame_below(PyFrameObject *frame)
+{
+    PyFrameObject *back = PyFrame_GetBack(frame);
+    Py_DECREF(frame);
+    return back;
+}
+
+static PyObject *find_site(int depth)
 {
     PyFrameObject *frame = PyThreadState_GetFrame(PyThreadState_Get());
+    while (frame != NULL && depth-- > 0)
+        frame = frame_below(frame);
     while (frame != NULL) {
         PyCodeObject *code = PyFrame_GetCode(frame);
         int carries = is_passed(code);
@@ -102,12 +114,16 @@ static PyObject *find_site(void)
             Py_DECREF(frame);
             return site;
         }
-        PyFrameObject *back = PyFrame_GetBack(frame);
-        Py_DECREF(frame);
-        frame = back;
+        frame = frame_below(frame);
     }
     PyErr_SetString(PyExc_LookupError, "no frame of the user's");
     return NULL;
+}
+
+PyObject *speed_site_at(int depth)
+{
+    PyObject *known = find_known_site(depth);
+    return known != NULL ? known : find_site(depth);
 }
 
 PyObject *speed_site_for(PyObject *attributes)
@@ -123,6 +139,5 @@ PyObject *speed_site_for(PyObject *attributes)
             Py_DECREF(site);
         }
     }
-    PyObject *known = find_known_site();
-    return known != NULL ? known : find_site();
+    return speed_site_at(0);
 }

@@ -43,6 +43,7 @@ static PyMethodDef methods[] = {
      "Return the start record of a span."},
     {"capture_end", (PyCFunction)(void (*)(void))speed_capture_end, METH_FASTCALL,
      "Return the final record of a span."},
+    {"here", speed_here, METH_O, "Return call site, thread and task of whoever logs."},
     {"configure_hooks", (PyCFunction)(void (*)(void))speed_configure_hooks,
      METH_VARARGS | METH_KEYWORDS, "Take what the processor's hooks need."},
     {"begin_span", (PyCFunction)(void (*)(void))speed_begin_span, METH_FASTCALL,

@@ -47,7 +47,7 @@ typedef struct {
     PyObject *scope_of, *links_of, *events_of, *status_of;
     PyObject *local, *current_thread, *task_info, *time_ns;
     PyObject *kinds, *kind_names, *unset_code, *unset_status, *empty;
-    PyObject *names, *code_keys, *identify;
+    PyObject *names, *code_keys, *identify, *here;
 } CaptureConfig;
 
 extern CaptureConfig given;
@@ -195,6 +195,9 @@ PyObject *speed_capture_end(PyObject *module, PyObject *const *args, Py_ssize_t 
 PyObject *speed_configure_capture(PyObject *module, PyObject *args, PyObject *kwargs);
 int speed_init_capture(void);
 PyObject *speed_site_for(PyObject *attributes);
+/* The user's place on the stack, `depth` frames from the innermost or further out. */
+PyObject *speed_site_at(int depth);
+PyObject *speed_here(PyObject *module, PyObject *depth);
 PyObject *speed_encode_line(PyObject *module, PyObject *record);
 /* 1: the line is in the buffer, 0: Python has to encode the record, -1: error. */
 int speed_encode_into(Buffer *buffer, PyObject *record);

@@ -47,6 +47,8 @@ __all__ = [
     "capture_start_python",
     "current_task",
     "current_thread",
+    "here",
+    "here_python",
     "identify",
     "identify_python",
 ]
@@ -110,6 +112,15 @@ def current_task() -> TaskInfo | None:
     loop = asyncio._get_running_loop()  # noqa: SLF001 - documented; None where none runs
     task = None if loop is None else asyncio.current_task(loop)
     return None if task is None else TaskInfo(id(task), task.get_name())
+
+
+def here_python(depth: int) -> tuple[CallSite, ThreadInfo, TaskInfo | None]:
+    """Return call site, thread and task of whoever logs.
+
+    Args:
+        depth: How many frames are passed without a look: 0 is this function's own.
+    """
+    return find_call_site(depth + 1), current_thread(), current_task()
 
 
 def _attributes_of(holder: object) -> Mapping[str, object]:
@@ -274,11 +285,11 @@ def capture_end_python(
     )
 
 
-def _choose_capture() -> tuple[_Identify, _CaptureStart, _CaptureEnd]:
+def _choose_capture() -> tuple[_Identify, _CaptureStart, _CaptureEnd, _Here]:
     """Return the compiled functions where they were built, else the ones above."""
     speed = load_speed()
     if speed is None:
-        return identify_python, capture_start_python, capture_end_python
+        return identify_python, capture_start_python, capture_end_python, here_python
     speed.configure_capture(
         capture_start=capture_start_python,
         capture_end=capture_end_python,
@@ -303,13 +314,16 @@ def _choose_capture() -> tuple[_Identify, _CaptureStart, _CaptureEnd]:
         names=_SPAN_FIELDS,
         code_keys=("code.file.path", "code.filepath"),
         identify=identify_python,
+        here=here_python,
     )
-    return speed.identify, speed.capture_start, speed.capture_end
+    return speed.identify, speed.capture_start, speed.capture_end, speed.here
 
 
 _Identify: TypeAlias = "Callable[[ReadableSpan, bool], tuple[int, int] | None]"
 _CaptureStart: TypeAlias = "Callable[[ReadableSpan, Process, int], Record]"
 _CaptureEnd: TypeAlias = "Callable[[ReadableSpan, Process, int, Record | None], Record]"
+
+_Here: TypeAlias = "Callable[[int], tuple[CallSite, ThreadInfo, TaskInfo | None]]"
 
 _chosen: Final = _choose_capture()
 identify: Final[_Identify] = _chosen[0]
@@ -318,3 +332,5 @@ capture_start: Final[_CaptureStart] = _chosen[1]
 """Captures a start: the compiled function where it was built, else `capture_start_python`."""
 capture_end: Final[_CaptureEnd] = _chosen[2]
 """Captures an end: the compiled function where it was built, else `capture_end_python`."""
+here: Final[_Here] = _chosen[3]
+"""Tells who logs, and where: the compiled function where it was built, else `here_python`."""
