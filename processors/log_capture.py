@@ -127,6 +127,7 @@ class LogCapture:
             known, trace_id, span_id = self._ids
             if known() is not context:
                 trace_id, span_id = self._ids_in(context)
+        thread: ThreadInfo | None
         if source is None or (event_dict["_from_structlog"] and _is_of_this_thread(source)):
             time, (site, thread, task) = time_ns(), here(3)
             if site is UNKNOWN_SITE:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+from itertools import product
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -88,6 +89,60 @@ def test_ordinary_texts_pass(text: str) -> None:
     assert is_suspicious(text) is None
 
 
+compiled = pytest.mark.skipif(speed is None, reason="the compiled part was not built")
+# What something suspicious may begin with, or stand around that, and some other characters.
+AROUND = "aAbBJyeIz_-.,()[]\"'\\=:%<>/23 \t7~\x7fé"
+
+
+@compiled
+@MANY
+@given(
+    st.one_of(TEXTS, st.text(AROUND, max_size=24), st.lists(st.sampled_from(PARTS)).map("".join))
+)
+@example("é2222222222222")
+@example("2222 2222 2222")
+@example(".com/services")
+@example("-aaaaaaaaaaaaaaa")
+def test_what_the_compiled_glance_passes_is_not_suspicious(text: str) -> None:
+    """Where the compiled glance says no, the expression that it stands for finds nothing."""
+    assert speed is not None
+    if speed.is_harmless(text):
+        assert is_suspicious(text) is None
+
+
+@compiled
+def test_all_short_texts_of_what_is_suspicious() -> None:
+    """The same for each text of three such characters, and for each of two of all of ASCII."""
+    assert speed is not None
+    texts = [*product(AROUND, repeat=3), *product(map(chr, range(128)), repeat=2)]
+    passed = [text for text in map("".join, texts) if speed.is_harmless(text)]
+    assert 1_000 < len(passed) < len(texts)
+    assert [text for text in passed if is_suspicious(text)] == []
+
+
+@compiled
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("Task-1234", "GET /orders/7 http send", "127.0.0.1", "customer 97", "application/json"),
+        "SELECT customer, total FROM orders WHERE id IN (?, ?)",
+        "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0",
+    ],
+)
+def test_ordinary_values_pass_the_compiled_glance(text: str) -> None:
+    """What applications have in their attributes costs no search by the expression."""
+    assert speed is not None
+    assert speed.is_harmless(text)
+
+
+@compiled
+@pytest.mark.parametrize("other", [b"bytes", None, 7, "é"])
+def test_other_values_do_not_pass(other: Any) -> None:  # noqa: ANN401
+    """What is not plain text the glance says nothing of."""
+    assert speed is not None
+    assert not speed.is_harmless(other)
+
+
 @pytest.fixture
 def exporter(tmp_path: Path) -> Iterator[JsonlExporter]:
     """Return an exporter that has written its first record."""
@@ -97,7 +152,7 @@ def exporter(tmp_path: Path) -> Iterator[JsonlExporter]:
     made.shutdown()
 
 
-@pytest.mark.skipif(speed is None, reason="the compiled part was not built")
+@compiled
 @MANY
 @given(texts=st.lists(st.one_of(TEXTS, st.sampled_from(["plain text", "x" * 70_000])), max_size=3))
 def test_the_compiled_look_passes_nothing_that_the_other_stops(

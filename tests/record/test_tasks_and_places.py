@@ -1,0 +1,288 @@
+"""Which task runs, and where a log stands: the compiled answers are those of the Python code."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+
+from otel_ext.inflight import open_spans
+from otel_ext.record.capture import (
+    capture_start,
+    capture_start_python,
+    current_task,
+    here,
+    here_python,
+)
+from otel_ext.record.model import UNKNOWN_SITE, Process, TaskInfo
+from tests.processors.spans import Recorder, provider_with
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from opentelemetry.trace import Tracer
+
+PROCESS = Process("b00t-1-2-cafe0001")
+NAMES = (
+    "worker",
+    "Task-7",
+    "",
+    'a "quoted" one',
+    "tab\t",
+    "Aufgabe ß",
+    "任务",
+    "x" * 500,
+    "\udc80",
+)
+
+
+@pytest.fixture
+def tracer() -> Tracer:
+    """Return a tracer whose spans nobody processes."""
+    return TracerProvider(shutdown_on_exit=False).get_tracer("t")
+
+
+def task_of(tracer: Tracer) -> TaskInfo | None:
+    """Return the task that a record says; both ways must say the same."""
+    span: Any = tracer.start_span("work")
+    told = capture_start(span, PROCESS, 1).task
+    expected = capture_start_python(span, PROCESS, 1).task
+    assert told == expected == current_task()
+    if told is not None and expected is not None:
+        assert (told.id, told.name) == (expected.id, expected.name)
+    span.end()
+    return told
+
+
+async def check_task(tracer: Tracer) -> TaskInfo:
+    """Check the running task, twice in a row and behind a pause."""
+    task = asyncio.current_task()
+    assert task is not None
+    expected = TaskInfo(id(task), task.get_name())
+    for _ in range(2):
+        assert task_of(tracer) == expected
+        assert task_of(tracer) == expected
+        await asyncio.sleep(0)
+    return expected
+
+
+def test_names_of_all_kinds(tracer: Tracer) -> None:
+    """Plain names, such as need an escape, and long ones."""
+
+    async def main() -> None:
+        await asyncio.gather(
+            *(asyncio.create_task(check_task(tracer), name=name) for name in NAMES)
+        )
+
+    asyncio.run(main())
+    assert task_of(tracer) is None
+
+
+def test_a_task_that_is_renamed(tracer: Tracer) -> None:
+    """What was said of a task a moment ago is not said again when it has another name."""
+
+    async def main() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        for name in ("first", "second", "first"):
+            task.set_name(name)
+            assert (await check_task(tracer)).name == name
+
+    asyncio.run(main())
+
+
+def test_tasks_that_come_to_the_address_of_others(tracer: Tracer) -> None:
+    """Hundreds of short tasks, many at addresses that were used before."""
+
+    async def main() -> set[int]:
+        return {(await asyncio.create_task(check_task(tracer))).id for _ in range(300)}
+
+    assert len(asyncio.run(main())) < 300
+
+
+def test_callbacks_and_executors_run_no_task(tracer: Tracer) -> None:
+    """Beside a loop, and inside it between its tasks, there is no task."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        called = loop.create_future()
+        loop.call_soon(lambda: called.set_result(task_of(tracer)))
+        assert await called is None
+        assert await loop.run_in_executor(None, task_of, tracer) is None
+        assert await asyncio.to_thread(task_of, tracer) is None
+        await check_task(tracer)
+
+    asyncio.run(main())
+
+
+def test_loops_in_several_threads(tracer: Tracer) -> None:
+    """Each thread is told its own loop's task while others run theirs, or none."""
+    turn = threading.Barrier(3)
+    wrong: list[BaseException] = []
+
+    async def main() -> None:
+        for _ in range(20):
+            turn.wait(10)  # blocks the loop: all tasks run at the same time
+            await check_task(tracer)
+
+    def work(*, in_loop: bool) -> None:
+        try:
+            if in_loop:
+                asyncio.run(main())
+                return
+            for _ in range(20):
+                turn.wait(10)
+                assert task_of(tracer) is None
+        except BaseException as error:
+            wrong.append(error)
+            turn.abort()
+            raise
+
+    threads = [
+        threading.Thread(target=work, kwargs={"in_loop": in_loop})
+        for in_loop in (True, True, False)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+class _Foreign(asyncio.SelectorEventLoop):
+    """A loop that does not tell its thread."""
+
+    def __getattribute__(self, name: str) -> Any:  # noqa: ANN401
+        if name == "_thread_id" and os.environ.get("HIDE"):
+            raise RuntimeError("hidden")
+        return super().__getattribute__(name)
+
+
+def test_a_loop_of_another_kind(tracer: Tracer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loop whose attributes are its own affair; its current task is told all the same."""
+    loop = _Foreign()
+
+    async def main() -> None:
+        monkeypatch.setenv("HIDE", "1")
+        try:
+            await check_task(tracer)
+        finally:
+            monkeypatch.delenv("HIDE")
+
+    try:
+        loop.run_until_complete(main())
+    finally:
+        loop.close()
+
+
+def test_tasks_written_in_python(tracer: Tracer) -> None:
+    """A task factory may give tasks that are not asyncio's compiled ones."""
+    made: Any = asyncio.tasks._PyTask  # type: ignore[attr-defined]  # noqa: SLF001
+
+    def make(loop: Any, coro: Any, **options: Any) -> Any:  # noqa: ANN401
+        return made(coro, loop=loop, **options)
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_task_factory(make)
+        task = asyncio.create_task(check_task(tracer), name="in Python")
+        assert type(task) is made
+        await task
+
+    asyncio.run(main())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
+def test_a_child_that_was_forked_in_a_task(tracer: Tracer) -> None:
+    """The child is told what asyncio tells it, in the first and in a second loop of its own."""
+
+    async def main() -> int:
+        await check_task(tracer)
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                task_of(tracer)
+                thread = threading.Thread(target=lambda: asyncio.run(check(tracer)))
+                thread.start()
+                thread.join(20)
+                status = 0 if found else 2
+            finally:
+                os._exit(status)
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])  # noqa: ASYNC222
+
+    found: list[TaskInfo] = []
+
+    async def check(tracer: Tracer) -> None:
+        found.append(await check_task(tracer))
+
+    assert asyncio.run(main()) == 0
+
+
+def test_open_spans_of_a_task_are_its_own() -> None:
+    """The compiled hooks put a span of a task into the table as its task's."""
+    tracer = provider_with(Recorder()).get_tracer("t")
+
+    async def hold(release: asyncio.Event) -> None:
+        with tracer.start_as_current_span("held"):
+            await release.wait()
+
+    async def main() -> None:
+        release = asyncio.Event()
+        task = asyncio.create_task(hold(release), name="holder")
+        await asyncio.sleep(0)
+        (held,) = [one for one in open_spans() if one.name == "held"]
+        assert held.task == TaskInfo(id(task), "holder")
+        assert held.owner_alive
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert not [one for one in open_spans() if one.name == "held"]
+
+    asyncio.run(main())
+
+
+def deep(frames: int, ask: Callable[[], Any]) -> Any:  # noqa: ANN401
+    """Call `ask` from so many frames further in."""
+    return ask() if frames == 0 else deep(frames - 1, ask)
+
+
+@pytest.mark.parametrize("depth", range(6))
+def test_the_place_is_counted_from_the_same_frame(depth: int) -> None:
+    """Frames are passed without a look, as many as Python passes; known or not."""
+
+    def ask(one: Callable[[int], Any]) -> Any:  # noqa: ANN401
+        return deep(4, lambda: one(depth))
+
+    for _ in range(3):
+        # One place for both, since a place is an instruction.
+        expected, told = (ask(one) for one in (here_python, here))
+        assert told[0] == expected[0]
+        assert told[1:] == expected[1:]
+
+
+def steps(one: Callable[[int], Any]) -> Iterator[Any]:
+    """Yield from inside a generator."""
+    yield one(1)
+
+
+def test_places_in_generators_and_where_there_are_none() -> None:
+    """A generator is a place; a stack without a frame of the user's is none."""
+    assert next(steps(here)) == next(steps(here_python))
+    with ThreadPoolExecutor(thread_name_prefix="same") as pool:
+        found = [pool.submit(one, 1).result() for one in (here, here_python)]
+    assert found[0] == found[1]
+    assert found[0][0] is found[1][0] is UNKNOWN_SITE
+    for one in (here, here_python):
+        with pytest.raises(ValueError, match="call stack"):
+            one(100_000)
+
+
+@pytest.mark.parametrize("wrong", ["one", None, 1.5])
+def test_a_depth_that_is_no_number_is_pythons_affair(wrong: Any) -> None:  # noqa: ANN401
+    """What the compiled function cannot use the Python one refuses."""
+    with pytest.raises(TypeError):
+        here(wrong)
