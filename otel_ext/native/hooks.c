@@ -142,7 +142,7 @@ static PyObject *key_of(PyObject *quick, PyObject *span)
 
 static int export(PyObject *quick, PyObject *record)
 {
-    PyObject *done = PyObject_CallOneArg(PyTuple_GET_ITEM(quick, Q_EXPORT), record);
+    PyObject *done = call_one(PyTuple_GET_ITEM(quick, Q_EXPORT), record);
     Py_XDECREF(done);
     return done == NULL ? -1 : 0;
 }

@@ -5,6 +5,8 @@
  */
 #include "speed.h"
 
+#define PROCESSES 8    /* that are remembered; a power of two */
+
 /* Positions in the tuple `_quick` of an exporter. */
 enum { E_INTRODUCED, E_ACCEPT, E_JOURNAL, E_COUNT };
 
@@ -44,21 +46,36 @@ PyObject *speed_bind_append(PyObject *Py_UNUSED(module), PyObject *box)
     return PyCFunction_New(&append_method, box);
 }
 
+/* Processes that were introduced, each to one exporter's dict; those only grow. */
+static struct { PyObject *process, *dict; } known[PROCESSES];
+
+static int is_introduced(PyObject *dict, PyObject *process)
+{
+    size_t at = mix((size_t)process, (size_t)dict) % PROCESSES;
+    if (known[at].process == process && known[at].dict == dict)
+        return 1;
+    PyObject *id = get_slot(process, config.s_id, &of_id);
+    int is_there = id != NULL && PyDict_CheckExact(dict) && PyDict_Contains(dict, id) == 1;
+    Py_XDECREF(id);
+    if (is_there) {
+        PyObject *old[] = {known[at].process, known[at].dict};
+        known[at].process = Py_NewRef(process);
+        known[at].dict = Py_NewRef(dict);
+        Py_XDECREF(old[0]);
+        Py_XDECREF(old[1]);
+    }
+    return is_there;
+}
+
 /* What the steps need, if the exporter has told who the record's process is; else NULL. */
 static PyObject *quick_of(PyObject *exporter, PyObject *record)
 {
-    PyObject *quick = get(exporter, s_quick, &of_quick), *id = NULL;
-    if (quick == NULL || !PyTuple_CheckExact(quick) || PyTuple_GET_SIZE(quick) != E_COUNT
-        || (PyObject *)Py_TYPE(record) != given.record_type)
-        goto uncommon;
-    PyObject *introduced = PyTuple_GET_ITEM(quick, E_INTRODUCED);
-    id = get_slot(PyTuple_GET_ITEM(record, F_PROCESS), config.s_id, &of_id);
-    if (id == NULL || !PyDict_CheckExact(introduced) || PyDict_Contains(introduced, id) != 1)
-        goto uncommon;
-    Py_DECREF(id);
-    return quick;
-uncommon:
-    Py_XDECREF(id);
+    PyObject *quick = get(exporter, s_quick, &of_quick);
+    if (quick != NULL && PyTuple_CheckExact(quick) && PyTuple_GET_SIZE(quick) == E_COUNT
+        && (PyObject *)Py_TYPE(record) == given.record_type
+        && is_introduced(PyTuple_GET_ITEM(quick, E_INTRODUCED),
+                         PyTuple_GET_ITEM(record, F_PROCESS)))
+        return quick;
     Py_XDECREF(quick);
     return NULL;
 }
@@ -165,21 +182,48 @@ PyObject *speed_bind_plain(PyObject *Py_UNUSED(module), PyObject *parts)
     return PyCFunction_New(&plain_method, parts);
 }
 
-/* `parts`: asked first; called if that says no; called if it says yes, or fails. */
+/* What a choice is made of: asked first; called if that says no; called if it says yes, or
+ * fails. Where the first only reads an attribute, that and its holder; else None. */
+enum { C_ASK, C_NO, C_YES, C_HOLDER, C_NAME, C_COUNT };
+
 static PyObject *choose(PyObject *parts, PyObject *argument)
 {
-    PyObject *answer = PyObject_CallNoArgs(PyTuple_GET_ITEM(parts, 0));
-    Py_ssize_t which = answer == Py_False ? 1 : 2;
+    static Slot of_switch;
+    PyObject *name = PyTuple_GET_ITEM(parts, C_NAME);
+    PyObject *answer = name == Py_None
+                           ? PyObject_CallNoArgs(PyTuple_GET_ITEM(parts, C_ASK))
+                           : get_slot(PyTuple_GET_ITEM(parts, C_HOLDER), name, &of_switch);
+    Py_ssize_t which = answer == Py_False ? C_NO : C_YES;
     Py_XDECREF(answer);
     if (answer == NULL) {
         if (!PyErr_ExceptionMatches(PyExc_Exception))
             return NULL;
         PyErr_Clear();
     }
-    return PyObject_CallOneArg(PyTuple_GET_ITEM(parts, which), argument);
+    return call_one(PyTuple_GET_ITEM(parts, which), argument);
 }
 
 static PyMethodDef choose_method = {"export", choose, METH_O, "Hand one record on."};
+
+/* The arguments, if `ask` is `functools.partial(getattr, holder, name)`; else NULL. */
+static PyObject *attribute_of(PyObject *ask)
+{
+    PyObject *function = PyObject_GetAttrString(ask, "func");
+    PyObject *args = function == NULL ? NULL : PyObject_GetAttrString(ask, "args");
+    PyObject *keywords = args == NULL ? NULL : PyObject_GetAttrString(ask, "keywords");
+    int reads = keywords != NULL && strcmp(Py_TYPE(ask)->tp_name, "functools.partial") == 0
+                && function == PyDict_GetItemString(PyEval_GetBuiltins(), "getattr")
+                && PyTuple_CheckExact(args) && PyTuple_GET_SIZE(args) == 2
+                && PyUnicode_CheckExact(PyTuple_GET_ITEM(args, 1))
+                && PyUnicode_CHECK_INTERNED(PyTuple_GET_ITEM(args, 1))
+                && PyObject_Size(keywords) == 0;
+    Py_XDECREF(function);
+    Py_XDECREF(keywords);
+    if (!reads)
+        Py_CLEAR(args);
+    PyErr_Clear();
+    return args;
+}
 
 PyObject *speed_bind_choice(PyObject *Py_UNUSED(module), PyObject *parts)
 {
@@ -187,7 +231,15 @@ PyObject *speed_bind_choice(PyObject *Py_UNUSED(module), PyObject *parts)
         PyErr_SetString(PyExc_TypeError, "a tuple of three callables");
         return NULL;
     }
-    return PyCFunction_New(&choose_method, parts);
+    PyObject *attribute = attribute_of(PyTuple_GET_ITEM(parts, 0));
+    PyObject *all = PyTuple_Pack(
+        C_COUNT, PyTuple_GET_ITEM(parts, 0), PyTuple_GET_ITEM(parts, 1), PyTuple_GET_ITEM(parts, 2),
+        attribute == NULL ? Py_None : PyTuple_GET_ITEM(attribute, 0),
+        attribute == NULL ? Py_None : PyTuple_GET_ITEM(attribute, 1));
+    Py_XDECREF(attribute);
+    PyObject *bound = all == NULL ? NULL : PyCFunction_New(&choose_method, all);
+    Py_XDECREF(all);
+    return bound;
 }
 
 PyObject *speed_count_lines(PyObject *Py_UNUSED(module), PyObject *lines)

@@ -149,6 +149,14 @@ static inline PyObject *step(PyObject *counter)
     return next != NULL ? next(counter) : PyObject_CallNoArgs(counter);
 }
 
+/* Calls `callable(argument)`; what is compiled itself, as the next step of the path, at once. */
+static inline PyObject *call_one(PyObject *callable, PyObject *argument)
+{
+    if (PyCFunction_CheckExact(callable) && PyCFunction_GET_FLAGS(callable) == METH_O)
+        return PyCFunction_GET_FUNCTION(callable)(PyCFunction_GET_SELF(callable), argument);
+    return PyObject_CallOneArg(callable, argument);
+}
+
 /* The frames of this thread, from the innermost; NULL where only the public functions know. */
 void *speed_top_frame(void);
 void *speed_frame_below(void *frame);

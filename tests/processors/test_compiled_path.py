@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -170,6 +171,66 @@ def test_the_switch_is_asked_each_time(answer: object, called: str) -> None:
 
     speed.bind_choice((ask, second, third))(record_of({}))
     assert said == [called]
+
+
+class Slotted:
+    """A switch as the package's own is kept."""
+
+    __slots__ = ("on",)
+
+    on: object
+
+
+class Computed:
+    """A switch that is asked by code."""
+
+    @property
+    def on(self) -> object:
+        """Say no, as a text that is not False would not."""
+        return False
+
+
+def choice(ask: Callable[[], bool], said: list[str]) -> Callable[[Record], None]:
+    """Return the compiled choice, whose two ways note what they are."""
+    assert speed is not None
+
+    def no(_: Record) -> None:
+        said.append("no")
+
+    def yes(_: Record) -> None:
+        said.append("yes")
+
+    return speed.bind_choice((ask, no, yes))
+
+
+@pytest.mark.parametrize("kind", [Slotted, SimpleNamespace])
+def test_a_switch_that_only_reads_an_attribute_is_read_each_time(kind: Any) -> None:  # noqa: ANN401
+    """What `partial(getattr, ...)` reads is read without the call; the answer is the same."""
+    said: list[str] = []
+    holder = kind()
+    export = choice(partial(getattr, holder, "on"), said)
+    for answer in (False, True, 0, "text", False):
+        holder.on = answer
+        export(record_of({}))
+    del holder.on
+    export(record_of({}))
+    assert said == ["no", "yes", "yes", "yes", "no", "yes"]
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        partial(getattr, Computed(), "on"),
+        partial(getattr, object(), "on", *[False]),
+        partial(bool, 0),
+    ],
+    ids=["property", "default", "other function"],
+)
+def test_other_partial_functions_are_called(ask: Callable[[], bool]) -> None:
+    """Only the plain form is read; all others are asked as ever."""
+    said: list[str] = []
+    choice(ask, said)(record_of({}))
+    assert said == ["no"]
 
 
 def test_an_interrupt_while_the_switch_is_asked_goes_on() -> None:
