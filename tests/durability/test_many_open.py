@@ -121,7 +121,7 @@ HANGING = """
     import json
     notes = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT)
     os.close(2)  # the trace holds up every write, also those to standard error
-    kept = [tracer.start_span(f"open {{number % 7}}") for number in range(100_000)]
+    kept = [tracer.start_span(f"open {{number % 7}}") for number in range({count})]
     began = time.monotonic()
     {action}
     ended = time.monotonic()
@@ -134,7 +134,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 trace.set_tracer_provider(TracerProvider())
 tracer = trace.get_tracer("alone")
-kept = [tracer.start_span(f"open {number % 7}") for number in range(100_000)]
+kept = [tracer.start_span(f"open {number % 7}") for number in range(int(sys.argv[1]))]
 print(time.monotonic(), flush=True)
 """
 
@@ -153,18 +153,18 @@ def test_a_blocked_disk_and_very_many_open_spans_do_not_add_up(
     trace = ["strace", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null"]
     inject = ["-e", "trace=write,fdatasync", "-e", "inject=write,fdatasync:delay_enter=100s"]
     notes = tmp_path / "notes"
-    words = command(HANGING.format(action=action), tmp_path / "traces", notes)
+    words = command(HANGING.format(action=action, count=COUNT), tmp_path / "traces", notes)
     with subprocess.Popen([*trace, *inject, *words], env=plain()) as tracer:
         wait_until(lambda: notes.exists() and notes.stat().st_size, "the last note", 100.0)
         pid, took, told_at = json.loads(notes.read_bytes())
         exit_took = ends_at(pid) - told_at
         tracer.kill()
-    alone = subprocess.Popen([sys.executable, "-c", ALONE], stdout=subprocess.PIPE, text=True)
+    alone = subprocess.Popen([sys.executable, "-c", ALONE, str(COUNT)], stdout=subprocess.PIPE, text=True)
     with alone:
         told_at = float(line_of(alone))
         alone_took = ends_at(alone.pid) - told_at
     figures(
-        f"blocked, 100,000 open, {action}",
+        f"blocked, {COUNT:,} open, {action}",
         took=f"{took:.2f} s",
         exit=f"{exit_took:.2f} s",
         sdk_alone=f"{alone_took:.2f} s",
