@@ -159,7 +159,8 @@ def test_a_blocked_disk_and_very_many_open_spans_do_not_add_up(
         pid, took, told_at = json.loads(notes.read_bytes())
         exit_took = ends_at(pid) - told_at
         tracer.kill()
-    alone = subprocess.Popen([sys.executable, "-c", ALONE, str(COUNT)], stdout=subprocess.PIPE, text=True)
+    words = [sys.executable, "-c", ALONE, str(COUNT)]
+    alone = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
     with alone:
         told_at = float(line_of(alone))
         alone_took = ends_at(alone.pid) - told_at

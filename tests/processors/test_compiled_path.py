@@ -200,7 +200,8 @@ def choice(ask: Callable[[], bool], said: list[str]) -> Callable[[Record], None]
     def yes(_: Record) -> None:
         said.append("yes")
 
-    return speed.bind_choice((ask, no, yes))
+    bound: Callable[[Record], None] = speed.bind_choice((ask, no, yes))
+    return bound
 
 
 @pytest.mark.parametrize("kind", [Slotted, SimpleNamespace])
