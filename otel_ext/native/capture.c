@@ -125,7 +125,7 @@ PyObject *speed_here(PyObject *Py_UNUSED(module), PyObject *depth)
 {
     PyObject *site = NULL, *thread = NULL, *info = NULL, *all = NULL;
     long frames = PyLong_AsLong(depth);
-    PyObject *task = frames < 0 ? NULL : speed_current_task();
+    PyObject *task = frames < 0 || frames > INT_MAX ? NULL : speed_current_task();
     if (task != NULL && (site = speed_site_at((int)frames - 1)) != NULL    /* no frame of our own */
         && (thread = thread_for()) != NULL)
         info = task == Py_None ? Py_NewRef(task) : speed_task_info(task);

@@ -60,11 +60,12 @@ static PyObject *now(void)
     return PyObject_CallNoArgs(hooks.monotonic_ns);
 }
 
-/* A weak reference of the kind `type`: by what the type's call comes to. */
-static PyObject *new_reference(PyObject *type, PyObject *to, PyObject *note_end)
+/* A weak reference of the kind `kind`: by what the type's call comes to. */
+static PyObject *new_reference(PyObject *kind, PyObject *to, PyObject *note_end)
 {
+    PyTypeObject *type = (PyTypeObject *)kind;
     PyObject *of = PyTuple_Pack(2, to, note_end);
-    PyObject *made = of == NULL ? NULL : ((PyTypeObject *)type)->tp_new((PyTypeObject *)type, of, NULL);
+    PyObject *made = of == NULL ? NULL : type->tp_new(type, of, NULL);
     Py_XDECREF(of);
     return made;
 }
@@ -90,7 +91,8 @@ static PyObject *make_entry(PyObject *table, PyObject *record, const Started *of
                           : speed_of_thread(PyTuple_GET_ITEM(table, T_LOCAL), s_owner);
     PyObject *entry = NULL, *born = owner == NULL ? NULL : now();
     if (born != NULL)
-        entry = new_reference(hooks.entry_type, of->span, PyTuple_GET_ITEM(table, T_NOTE_COLLECTED));
+        entry = new_reference(hooks.entry_type, of->span,
+                              PyTuple_GET_ITEM(table, T_NOTE_COLLECTED));
     if (entry != NULL
         && (set_slot(entry, s_record, record, &of_record) < 0
             || set_slot(entry, s_born, born, &of_born) < 0

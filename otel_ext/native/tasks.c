@@ -12,8 +12,8 @@
 #define KNOWN 16
 #define LONGEST_NAME 128
 
-static PyObject *s_asyncio, *s_tasks, *s_running_loop, *s_current, *s_by_loop, *s_get_name, *nothing;
-static PyObject *s_name;
+static PyObject *s_asyncio, *s_tasks, *s_running_loop, *s_current, *s_by_loop, *s_get_name;
+static PyObject *s_name, *nothing;
 
 /* asyncio's own functions, once the program has imported it. `by_loop` is where its tasks
  * stand, in the versions that keep all of them in one dict; NULL in others. */
@@ -35,9 +35,11 @@ static PyObject *task_of_only_loop(void)
 {
     Py_ssize_t position = 0;
     PyObject *loop, *task, *told = NULL;
-    if (is_forked || PyDict_GET_SIZE(by_loop) != 1 || !PyDict_Next(by_loop, &position, &loop, &task))
+    if (is_forked || PyDict_GET_SIZE(by_loop) != 1
+        || !PyDict_Next(by_loop, &position, &loop, &task))
         return NULL;
-    Py_INCREF(task);    /* the loop may be anybody's, and so its attribute's code */
+    Py_INCREF(loop);    /* it may be anybody's, and so its attribute's code */
+    Py_INCREF(task);
     PyObject *thread = get(loop, s_thread_id, &of_loop);
     if (thread != NULL && PyLong_CheckExact(thread))
         told = PyLong_AsUnsignedLong(thread) == PyThread_get_thread_ident() ? task : Py_None;
@@ -45,6 +47,7 @@ static PyObject *task_of_only_loop(void)
     PyErr_Clear();
     Py_XDECREF(thread);
     Py_DECREF(task);
+    Py_DECREF(loop);
     return told;
 }
 #endif

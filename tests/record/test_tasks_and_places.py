@@ -279,6 +279,8 @@ def test_places_in_generators_and_where_there_are_none() -> None:
     for one in (here, here_python):
         with pytest.raises(ValueError, match="call stack"):
             one(100_000)
+        with pytest.raises(OverflowError):
+            one(2**33)
 
 
 @pytest.mark.parametrize("wrong", ["one", None, 1.5])
