@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from time import time_ns
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
@@ -109,11 +110,14 @@ def lines_of(preamble: Callable[[], Iterable[bytes]]) -> list[bytes]:
 
 def target_of(path: Path, incarnation: str) -> Target:
     """Return what `path` means: a file by its name or what is there, else a folder."""
-    # Not Path.exists: that raises where a folder above may not be searched.
-    is_folder = os.path.isdir(path)  # noqa: PTH112
-    if not is_folder and (path.suffix in FILE_SUFFIXES or os.path.exists(path)):  # noqa: PTH110
-        return Target(path.parent, incarnation, path.name)
-    return Target(path, incarnation)
+    try:
+        # Looked at once: another process may make the folder at any moment.
+        is_folder = stat.S_ISDIR(path.stat().st_mode)
+    except (OSError, ValueError):
+        is_folder = path.suffix not in FILE_SUFFIXES
+    if is_folder:
+        return Target(path, incarnation)
+    return Target(path.parent, incarnation, path.name)
 
 
 def open_source(

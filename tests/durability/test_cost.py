@@ -68,6 +68,7 @@ TABLE = """
     import gc, json
     from opentelemetry.sdk.trace import TracerProvider
     from otel_ext.inflight import InflightSettings, InflightTable
+    from otel_ext.inflight.owners import TaskOwner
     from otel_ext.inflight.table import Entry, span_key
     from otel_ext.processors import lifecycle
     from otel_ext.record.capture import capture_start
@@ -95,7 +96,7 @@ TABLE = """
         if load_speed() is not None:
             load_speed().configure_hooks(
                 begin=Processor.begin_span, end=Processor.end_span, add=add,
-                entry_type=Entry, monotonic_ns=time.monotonic_ns,
+                entry_type=Entry, owner_type=TaskOwner, monotonic_ns=time.monotonic_ns,
             )
         processor = Processor(Nowhere(), inflight=InflightSettings(max_spans=max_spans))
         processor.tracker.begin = bool

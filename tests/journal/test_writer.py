@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_ext.journal.layout import BOX_FOLDER
+from otel_ext.journal.opening import target_of
 from otel_ext.journal.recovery import recover
 from otel_ext.journal.writer import Journal, open_writer
 from otel_ext.runtime.counters import COUNTERS
@@ -327,3 +328,41 @@ def test_a_disk_that_hangs_holds_nobody_up(tmp_path: Path) -> None:
     report = recover(tmp_path)
     assert [one.lines for one in report.recovered] == [1]
     assert seqs_in(tmp_path)[:2] == [1, 2]
+
+
+def test_a_folder_that_comes_and_goes_is_never_taken_for_a_file(tmp_path: Path) -> None:
+    """Several processes may begin in a new folder at the same time."""
+    place = tmp_path / "traces"
+    done = threading.Event()
+
+    def make_and_remove() -> None:
+        while not done.is_set():
+            place.mkdir()
+            place.rmdir()
+
+    thread = threading.Thread(target=make_and_remove)
+    thread.start()
+    try:
+        until = time.monotonic() + 1.0
+        found: set[Path] = set()
+        while time.monotonic() < until:
+            found.add(target_of(place, "id").folder)
+    finally:
+        done.set()
+        thread.join()
+    assert found == {place}
+
+
+def test_what_a_path_means(tmp_path: Path) -> None:
+    """What is there decides, and the name where nothing is."""
+    (tmp_path / "folder.jsonl").mkdir()
+    (tmp_path / "file").write_text("")
+    folders = ("folder.jsonl", "new", "a\0b", "file/below")
+    files = ("file", "new.jsonl", "new.json", "file/below.jsonl")
+    assert [target_of(tmp_path / name, "id").file for name in folders] == [""] * 4
+    assert [target_of(tmp_path / name, "id").folder for name in folders] == [
+        tmp_path / name for name in folders
+    ]
+    assert [target_of(tmp_path / name, "id").file for name in files] == [
+        Path(name).name for name in files
+    ]
