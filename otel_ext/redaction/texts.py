@@ -147,6 +147,15 @@ class TextRedactor:
         self.remember(text)
         return True
 
+    def search(self, text: str) -> bool:
+        """Whether `text`, which is no longer than a URL or so, is found clean; remembered if so."""
+        if len(text) > min(_LONGEST_KNOWN, self.scan_limit):
+            return False
+        if any(True for _ in self._find(text)):
+            return False
+        self.remember(text)
+        return True
+
     def redact(self, text: str, path: str = "") -> str:
         """Return `text` without secrets, cut where it is longer than what is looked at.
 

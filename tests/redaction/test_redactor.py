@@ -14,6 +14,7 @@ from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process, SpanEvent
 from otel_ext.record.values import encode_object
 from otel_ext.redaction import RedactionRules, Redactor
+from otel_ext.redaction.texts import TextRedactor
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.health import health
 from tests.redaction.planted import everywhere, log, span
@@ -322,3 +323,39 @@ def test_a_key_that_is_a_secret_is_redacted() -> None:
     found = redacted(dict.fromkeys(tokens, 1))
     assert found == {"[redacted: api-key]": 1, "[redacted: api-key] (2)": 1}
     assert b"ghp_" not in encode_object(found)
+
+
+def found_under(rule: str) -> int:
+    """Return how often a rule has redacted something in this process."""
+    return COUNTERS.value(f"redacted.{rule}")
+
+
+@pytest.mark.parametrize("count", [1, 7, 8, 9, 30])
+def test_urls_that_are_new_each_time(count: int) -> None:
+    """Few or many of them, one with a secret or none: the same as where each is looked at alone."""
+    redactor = Redactor()
+    urls = {f"http.url.{n}": f"http://shop.example:8000/orders/{count}/{n}" for n in range(count)}
+    record = span("start", attributes=urls)
+    assert redactor.redact(record) is record
+    for place in {0, count // 2, count - 1}:
+        other = {key: f"{url}?page={place}" for key, url in urls.items()}
+        other[f"http.url.{place}"] = "https://ann:hunter22@shop.example/orders"
+        expected = {
+            **other,
+            f"http.url.{place}": TextRedactor(RedactionRules()).redact(other[f"http.url.{place}"]),
+        }
+        before = found_under("url-password")
+        told = redactor.redact(span("start", attributes=other))
+        assert told.attributes == expected
+        assert "hunter22" not in encode_line(told).decode()
+        assert found_under("url-password") == before + 1
+
+
+def test_a_text_that_is_longer_than_what_is_looked_at_is_cut() -> None:
+    """A limit below the length of what is searched alone holds all the same."""
+    redactor = Redactor(RedactionRules(scan_limit=100))
+    url = f"http://shop.example/{'a' * 120}"
+    told = redactor.redact(span("start", attributes={"url": url})).attributes["url"]
+    assert isinstance(told, str)
+    assert told.startswith("http://shop.example/a")
+    assert "characters]" in told
