@@ -128,7 +128,7 @@ PyObject *speed_here(PyObject *Py_UNUSED(module), PyObject *depth)
     PyObject *task = frames < 0 || frames > INT_MAX ? NULL : speed_current_task();
     if (task != NULL && (site = speed_site_at((int)frames - 1)) != NULL    /* no frame of our own */
         && (thread = thread_for()) != NULL)
-        info = task == Py_None ? Py_NewRef(task) : speed_task_info(task);
+        info = speed_task_info(task);
     if (info != NULL)
         all = PyTuple_Pack(3, site, thread, info);
     Py_XDECREF(task);
@@ -213,7 +213,7 @@ PyObject *speed_start_record(PyObject *span, PyObject *process, PyObject *seq, P
     SET(F_SCOPE, scope_for(span));
     SET(F_LINKS, items_for(span, N_LINKS, given.links_of));
     SET(F_THREAD, thread_for());
-    SET(F_TASK, task == Py_None ? Py_NewRef(task) : speed_task_info(task));
+    SET(F_TASK, speed_task_info(task));
     SET(F_START_NS, Py_NewRef(zero));
     SET(F_STATUS, Py_NewRef(Py_None));
     SET(F_EVENTS, Py_NewRef(no_items));

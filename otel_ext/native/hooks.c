@@ -282,12 +282,9 @@ PyObject *speed_end_span(PyObject *Py_UNUSED(module), PyObject *const *args, Py_
 
 int speed_init_hooks(void)
 {
-    static struct { PyObject **place; const char *text; } const names[] = {
+    static const Name names[] = {
         {&s_quick, "_quick"}, {&s_begun, "_begun"}, {&s_watch, "_watch"}, {&s_owner, "owner"},
         {&s_record, "record"}, {&s_born, "born"}, {&s_key, "key"}, {&s_has_tasks, "has_tasks"},
     };
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if ((*names[i].place = PyUnicode_InternFromString(names[i].text)) == NULL)
-            return -1;
-    return 0;
+    return speed_intern(names, sizeof names / sizeof *names);
 }

@@ -5,7 +5,7 @@
  */
 #include "speed.h"
 
-#define PROCESSES 8    /* that are remembered; a power of two */
+#define INTRODUCED 8
 
 /* Positions in the tuple `_quick` of an exporter. */
 enum { E_INTRODUCED, E_ACCEPT, E_JOURNAL, E_COUNT };
@@ -47,23 +47,17 @@ PyObject *speed_bind_append(PyObject *Py_UNUSED(module), PyObject *box)
 }
 
 /* Processes that were introduced, each to one exporter's dict; those only grow. */
-static struct { PyObject *process, *dict; } known[PROCESSES];
+static Seen introduced[INTRODUCED];
 
 static int is_introduced(PyObject *dict, PyObject *process)
 {
-    size_t at = mix((size_t)process, (size_t)dict) % PROCESSES;
-    if (known[at].process == process && known[at].dict == dict)
+    if (is_seen(introduced, INTRODUCED, process, dict))
         return 1;
     PyObject *id = get_slot(process, config.s_id, &of_id);
     int is_there = id != NULL && PyDict_CheckExact(dict) && PyDict_Contains(dict, id) == 1;
     Py_XDECREF(id);
-    if (is_there) {
-        PyObject *old[] = {known[at].process, known[at].dict};
-        known[at].process = Py_NewRef(process);
-        known[at].dict = Py_NewRef(dict);
-        Py_XDECREF(old[0]);
-        Py_XDECREF(old[1]);
-    }
+    if (is_there)
+        speed_see(introduced, INTRODUCED, process, dict);
     return is_there;
 }
 
@@ -259,13 +253,10 @@ PyObject *speed_count_lines(PyObject *Py_UNUSED(module), PyObject *lines)
 
 int speed_init_path(void)
 {
-    static struct { PyObject **place; const char *text; } const names[] = {
+    static const Name names[] = {
         {&s_quick, "_quick"}, {&s_append, "append"}, {&s_export, "export"},
         {&s_note_unencoded, "note_unencoded"}, {&s_note_unwritten, "note_unwritten"},
         {&s_store, "_store"}, {&s_elsewhere, "_append_elsewhere"},
     };
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if ((*names[i].place = PyUnicode_InternFromString(names[i].text)) == NULL)
-            return -1;
-    return 0;
+    return speed_intern(names, sizeof names / sizeof *names);
 }

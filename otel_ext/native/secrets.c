@@ -30,25 +30,7 @@ static Py_ssize_t limit(PyObject *quick, int which)
 /* What was found clean a moment ago, and by what: texts and keys, told by their places. The
  * end of a span has the same objects as its start; a program's constants are the same objects
  * each time. A finding holds for good, so that it need not be looked for again. */
-typedef struct { PyObject *what, *by; } Seen;
-
 static Seen texts[SEEN], known_texts[SEEN], keys[SEEN], processes[1];
-
-static int is_seen(const Seen *seen, size_t size, PyObject *what, PyObject *by)
-{
-    seen += ((size_t)what >> 4) % size;
-    return seen->what == what && seen->by == by;
-}
-
-static void remember(Seen *seen, size_t size, PyObject *what, PyObject *by)
-{
-    seen += ((size_t)what >> 4) % size;
-    PyObject *old_what = seen->what, *old_by = seen->by;
-    seen->what = Py_NewRef(what);
-    seen->by = Py_NewRef(by);
-    Py_XDECREF(old_what);
-    Py_XDECREF(old_by);
-}
 
 /* All of these: 1: surely clean, 0: not surely, -1: error. */
 
@@ -59,7 +41,7 @@ static int is_known(PyObject *quick, PyObject *text)
         return 1;
     int known = PySet_Contains(clean, text);
     if (known == 1 && PyUnicode_CheckExact(text) && PyUnicode_GET_LENGTH(text) <= LONGEST_SEEN)
-        remember(known_texts, SEEN, text, clean);
+        speed_see(known_texts, SEEN, text, clean);
     return known;
 }
 
@@ -81,7 +63,7 @@ static int is_clean_text(PyObject *quick, PyObject *text)
             return found == NULL ? -1 : 0;
     }
     if (size <= LONGEST_SEEN)
-        remember(texts, SEEN, text, is_suspicious);
+        speed_see(texts, SEEN, text, is_suspicious);
     return 1;
 }
 
@@ -122,7 +104,7 @@ static int is_clean_key(PyObject *quick, PyObject *key)
     if (PyDict_GetItemWithError(verdicts, key) != PyTuple_GET_ITEM(quick, R_CLEAN_KEY))
         return PyErr_Occurred() ? -1 : 0;
     if (PyUnicode_CheckExact(key) && PyUnicode_GET_LENGTH(key) <= LONGEST_SEEN)
-        remember(keys, SEEN, key, verdicts);
+        speed_see(keys, SEEN, key, verdicts);
     return 1;
 }
 
@@ -159,7 +141,7 @@ static int is_clean_process(PyObject *quick, PyObject *process)
     int clean = PyTuple_Check(known) && PyTuple_GET_SIZE(known) == 2
                 && PyTuple_GET_ITEM(known, 0) == process && PyTuple_GET_ITEM(known, 1) == process;
     if (clean)
-        remember(processes, 1, process, looked_at);
+        speed_see(processes, 1, process, looked_at);
     return clean;
 }
 

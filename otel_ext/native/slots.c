@@ -1,4 +1,6 @@
-/* Attributes that stand in slots, read where they stand: a descriptor says at which offset. */
+/* What the parts share: attributes that stand in slots, read where they stand (a descriptor says at
+ * which offset), interned names, and what was found a moment ago.
+ */
 #include "speed.h"
 #include <structmember.h>
 
@@ -17,6 +19,24 @@ void speed_find_slot(PyTypeObject *type, PyObject *name, Slot *slot)
     }
     Py_XDECREF(found);
     Py_XDECREF((PyObject *)old);
+}
+
+int speed_intern(const Name *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if ((*names[i].place = PyUnicode_InternFromString(names[i].text)) == NULL)
+            return -1;
+    return 0;
+}
+
+void speed_see(Seen *seen, size_t size, PyObject *what, PyObject *by)
+{
+    seen += mix((size_t)what, (size_t)by) % size;
+    PyObject *old_what = seen->what, *old_by = seen->by;
+    seen->what = Py_NewRef(what);
+    seen->by = Py_NewRef(by);
+    Py_XDECREF(old_what);
+    Py_XDECREF(old_by);
 }
 
 int set_slot(PyObject *holder, PyObject *name, PyObject *value, Slot *known)

@@ -117,6 +117,22 @@ static inline size_t mix(size_t one, size_t other)
     return (size_t)(mixed >> 40);
 }
 
+/* What was found a moment ago, and by what; both are held, so that none comes to its place. */
+typedef struct { PyObject *what, *by; } Seen;
+
+static inline int is_seen(const Seen *seen, size_t size, PyObject *what, PyObject *by)
+{
+    seen += mix((size_t)what, (size_t)by) % size;
+    return seen->what == what && seen->by == by;
+}
+
+void speed_see(Seen *seen, size_t size, PyObject *what, PyObject *by);
+
+/* A name, and where the interned text of it is kept. */
+typedef struct { PyObject **place; const char *text; } Name;
+
+int speed_intern(const Name *names, size_t count);
+
 /* What an instance keeps under an interned name, borrowed; NULL if that cannot be told quickly. */
 PyObject *speed_kept(PyObject *holder, PyObject *name, Place *place);
 

@@ -154,6 +154,8 @@ static PyObject *new_info(const void *task, PyObject *id, PyObject *name)
 
 PyObject *speed_task_info(PyObject *task)
 {
+    if (task == Py_None)
+        return Py_NewRef(task);
     PyObject *name = PyObject_CallMethodNoArgs(task, s_get_name), *info;
     if (name == NULL)
         return NULL;
@@ -176,14 +178,13 @@ PyObject *speed_task_info(PyObject *task)
 
 int speed_init_tasks(void)
 {
-    static struct { PyObject **place; const char *text; } const names[] = {
+    static const Name names[] = {
         {&s_asyncio, "asyncio"}, {&s_tasks, "tasks"}, {&s_running_loop, "_get_running_loop"},
         {&s_current, "current_task"}, {&s_by_loop, "_current_tasks"}, {&s_get_name, "get_name"},
         {&s_name, "name"},
     };
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if ((*names[i].place = PyUnicode_InternFromString(names[i].text)) == NULL)
-            return -1;
+    if (speed_intern(names, sizeof names / sizeof *names) < 0)
+        return -1;
 #ifdef LOOP_IS_DEAR
     if ((s_thread_id = PyUnicode_InternFromString("_thread_id")) == NULL)
         return -1;
