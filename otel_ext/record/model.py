@@ -284,6 +284,11 @@ class Record(NamedTuple):
         return self.phase in {"start", "update"}
 
     @property
+    def is_real_end(self) -> bool:
+        """Whether this is a span's own end, not one made up for a span that never ended."""
+        return self.phase == "end" and self.abandoned is None
+
+    @property
     def key(self) -> tuple[str, str]:
         """What the merge rule groups by: trace id and span id."""
         return self.trace_id, self.span_id
