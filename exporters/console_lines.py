@@ -16,7 +16,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.exporters.console_text import Painter, cells, cut, duration, in_short, printable
+from otel_ext.exporters.console_attributes import in_short
+from otel_ext.exporters.console_text import Painter, cells, cut, duration, printable
 from otel_ext.record.model import EMPTY
 
 if TYPE_CHECKING:
