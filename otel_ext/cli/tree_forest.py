@@ -141,8 +141,9 @@ class _Walk:
             is_last = number == 0
             deeper = below + ("   " if is_last else bar) if node.depth < _MAX_INDENT else below
             branch = below + (corner if is_last else tee)
+            first = group[0]
             siblings = group if len(group) > 1 else ()
-            made.append((Node(group[0], node.depth + 1, branch, siblings, node.record), deeper))
+            made.append((Node(first, node.depth + 1, branch, siblings, node.record), deeper))
         return made
 
     def _groups(self, record: Record) -> list[tuple[Record, ...]]:
