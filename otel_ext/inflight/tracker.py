@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["InflightSettings", "Tracker", "dump"]
 
+_LAST_JOB: Final = "heartbeat"
 _NO_THRESHOLDS: Final[Mapping[str, float]] = MappingProxyType({})
 
 
@@ -59,6 +60,7 @@ class Tracker:
         settings: What to watch for.
         worker: Who runs the jobs; the process's one worker by default.
         destination: Where the records go: the trackers of one send one heartbeat.
+        before: What the worker is to do each time before it looks for abandoned spans.
     """
 
     def __init__(
@@ -67,7 +69,9 @@ class Tracker:
         settings: InflightSettings | None = None,
         worker: Worker | None = None,
         destination: object = None,
+        before: Callable[[], None] | None = None,
     ) -> None:
+        self._before = before
         settings = settings or InflightSettings()
         self.table = InflightTable(max_spans=settings.max_spans)
         self.reaper = Reaper(self.table, emit, grace=settings.owner_grace, max_age=settings.max_age)
@@ -87,10 +91,12 @@ class Tracker:
 
     def begin(self) -> None:
         """Start to watch; called with each start of a span, so nearly free. Twice is once."""
-        if not self._jobs:
+        if _LAST_JOB not in self._jobs:
+            if self._before is not None:
+                self._add("late spans", REAPER_INTERVAL, self._before)
             self._add("reaper", REAPER_INTERVAL, self.reaper.run)
             self._add("watchdog", WATCHDOG_INTERVAL, self.watchdog.run)
-            self._add("heartbeat", self._settings.heartbeat, self.heartbeat.run)
+            self._add(_LAST_JOB, self._settings.heartbeat, self.heartbeat.run)
         self.worker.ensure()
 
     def _add(self, name: str, seconds: float, run: Callable[[], None]) -> None:

@@ -140,10 +140,25 @@ PyObject *speed_here(PyObject *Py_UNUSED(module), PyObject *depth)
     return all;
 }
 
+/* A field that must be of just that type: for any other, Python decides. */
+static PyObject *exactly(PyTypeObject *type, PyObject *value)
+{
+    if (value != NULL && !Py_IS_TYPE(value, type)) {
+        Py_CLEAR(value);
+        PyErr_SetString(PyExc_TypeError, "a field of a span is not of the type it should be");
+    }
+    return value;
+}
+
+static PyObject *name_for(PyObject *span)
+{
+    return exactly(&PyUnicode_Type, field(span, N_NAME));
+}
+
 static PyObject *time_for(PyObject *span, int name)
 {
-    PyObject *time_ns = field(span, name);
-    if (time_ns == NULL || (PyLong_Check(time_ns) && PyObject_IsTrue(time_ns) == 1))
+    PyObject *time_ns = exactly(&PyLong_Type, field(span, name));
+    if (time_ns == NULL || PyObject_IsTrue(time_ns) == 1)
         return time_ns;
     Py_DECREF(time_ns);
     return PyObject_CallNoArgs(given.time_ns);
@@ -202,7 +217,7 @@ PyObject *speed_start_record(PyObject *span, PyObject *process, PyObject *seq, P
         || (parent = field(span, N_PARENT)) == NULL)
         goto failed;
     SET(F_PHASE, Py_NewRef(s_start));
-    SET(F_NAME, field(span, N_NAME));
+    SET(F_NAME, name_for(span));
     SET(F_TIME_NS, time_for(span, N_START_TIME));
     SET(F_ATTRIBUTES, attributes_for(span));
     SET(F_SITE, speed_site_for(PyTuple_GET_ITEM(record, F_ATTRIBUTES)));
@@ -250,7 +265,7 @@ PyObject *speed_end_record(PyObject *span, PyObject *process, PyObject *seq, PyO
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
         PyTuple_SET_ITEM(record, kept[i], Py_NewRef(PyTuple_GET_ITEM(start, kept[i])));
     SET(F_PHASE, Py_NewRef(s_end));
-    SET(F_NAME, field(span, N_NAME));
+    SET(F_NAME, name_for(span));
     SET(F_TIME_NS, time_for(span, N_END_TIME));
     SET(F_ATTRIBUTES, attributes_for(span));
     SET(F_LINKS, items_for(span, N_LINKS, given.links_of));
