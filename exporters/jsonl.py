@@ -331,7 +331,7 @@ class JsonlExporter:
 
 
 def _tell_places() -> None:
-    """Record where the open spans are: `otel-ext ps --now` wants to know."""
+    """Record where the open spans are: `otel-ext ps` asks."""
     dump(_MAX_TOLD)
 
 

@@ -13,6 +13,7 @@ import orjson
 
 from otel_ext.cli.ps import places
 from otel_ext.cli.running import Collector
+from otel_ext.cli.running_place import opened_at
 from otel_ext.cli.streams import can_show_unicode, painter_for, say, warn, width_of
 from otel_ext.cli.tree_forest import make_forest, read_spans, start_of
 from otel_ext.exporters.console_text import cells, cut, duration, in_short, printable
@@ -209,7 +210,5 @@ def _span(node: Node, running: Mapping[SpanKey, Running]) -> dict[str, object]:
         "status": record.status.code if record.status else None,
         "start": format_ns(start_of(record)),
         "duration_ns": record.time_ns - record.start_ns if is_over else one.age_ns if one else None,
-        "file": record.site.file,
-        "line": record.site.line,
-        "function": record.site.function,
+        **opened_at(record).as_dict(),
     }

@@ -339,15 +339,15 @@ PyObject *speed_capture_end(PyObject *Py_UNUSED(module), PyObject *const *args, 
 PyObject *speed_configure_capture(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {
-        "capture_start", "capture_end", "record_type", "judge", "is_passed", "remember",
-        "site_from_attributes", "scope_of", "links_of", "events_of", "status_of", "local",
+        "capture_start", "capture_end", "record_type", "judge", "judged", "remember",
+        "unknown_site", "site_from_attributes", "scope_of", "links_of", "events_of", "status_of", "local",
         "current_thread", "task_info", "time_ns", "kinds", "kind_names", "unset_code",
         "unset_status", "empty", "names", "code_keys", "identify", "here", NULL};
     PyObject **slots = (PyObject **)&given;
     if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "$OOOOOOOOOOOOOOOOOOOOOOOO", names, &given.capture_start,
-            &given.capture_end, &given.record_type, &given.judge, &given.is_passed,
-            &given.remember, &given.site_from_attributes, &given.scope_of, &given.links_of,
+            args, kwargs, "$OOOOOOOOOOOOOOOOOOOOOOOOO", names, &given.capture_start,
+            &given.capture_end, &given.record_type, &given.judge, &given.judged,
+            &given.remember, &given.unknown_site, &given.site_from_attributes, &given.scope_of, &given.links_of,
             &given.events_of, &given.status_of, &given.local, &given.current_thread,
             &given.task_info, &given.time_ns, &given.kinds, &given.kind_names,
             &given.unset_code, &given.unset_status, &given.empty, &given.names,

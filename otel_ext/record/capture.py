@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, cast
 
 from opentelemetry.trace import SpanKind, StatusCode
 
-from otel_ext.record import callsite
+from otel_ext.record import callsite, own_code
 from otel_ext.record.callsite import find_call_site, site_from_attributes
 from otel_ext.record.careful import KINDS, STATUS_CODES, careful_end, careful_start
 from otel_ext.record.cleaning import text_of
 from otel_ext.record.model import (
     EMPTY,
+    UNKNOWN_SITE,
     UNSET_STATUS,
     Link,
     Record,
@@ -353,9 +354,10 @@ def _choose_capture() -> tuple[_Identify, _CaptureStart, _CaptureEnd, _Here]:
         capture_start=capture_start_python,
         capture_end=capture_end_python,
         record_type=Record,
-        judge=callsite.judge,
-        is_passed=callsite.JUDGED,
+        judge=own_code.judge,
+        judged=own_code.JUDGED,
         remember=callsite.remember,
+        unknown_site=UNKNOWN_SITE,
         site_from_attributes=site_from_attributes,
         scope_of=_scope_of,
         links_of=_links_of,

@@ -250,7 +250,10 @@ def _status_of(status: object) -> Status:
 
 def _attributes_of(holder: object) -> Mapping[str, object]:
     """Return a copy of the attributes of a span, a link or an event; a note if they are none."""
-    found: object = _or_else(lambda: getattr(holder, "attributes", None), lambda: None)
+    try:
+        found: object = getattr(holder, "attributes", None)
+    except Exception:  # noqa: BLE001 - as above; the SDK's own property is one that raises
+        return {"…": "<unprintable: attributes>"}
     if found is None:
         return {}
     # What is no mapping is not copied: it may be endless.
@@ -271,12 +274,16 @@ def _items_of(read: Callable[[], object]) -> tuple[object, ...]:
 
 def _links_of(span: ReadableSpan) -> tuple[Link, ...]:
     """Return the links; those that lead nowhere are left out."""
-    links: list[Link] = []
-    for link in _items_of(lambda: span.links):
-        ids = _or_else(lambda link=link: _ids_of(getattr(link, "context", None)), lambda: None)
-        if ids is not None:
-            links.append(Link(*ids, _attributes_of(link)))
-    return tuple(links)
+    found = (_link_of(link) for link in _items_of(lambda: span.links))
+    return tuple(link for link in found if link is not None)
+
+
+def _link_of(link: object) -> Link | None:
+    try:
+        ids = _ids_of(getattr(link, "context", None))
+    except Exception:  # noqa: BLE001 - as above
+        return None
+    return Link(*ids, _attributes_of(link))
 
 
 def _events_of(span: ReadableSpan) -> tuple[SpanEvent, ...]:
