@@ -182,7 +182,7 @@ def _events_of(events: Sequence[Event]) -> tuple[SpanEvent, ...]:
 
 def _status_of(span: ReadableSpan) -> Status:
     status = span.status
-    code = status.status_code
+    code: object = status.status_code
     if code is StatusCode.UNSET:
         return UNSET_STATUS
     if type(code) is not StatusCode:

@@ -124,12 +124,15 @@ def test_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A program that recurses without end, and is not waited for, does not fill memory."""
     exporter = NoStack()
     processor = LifecycleSpanProcessor(exporter)
-    monkeypatch.setattr(processor, "_late", [None] * (_MOST_LATE + 1))
+    monkeypatch.setattr(processor, "_late", [(None, "")] * (_MOST_LATE + 1))
     provider = TracerProvider(shutdown_on_exit=False)
     monkeypatch.setattr(processor, "_catch_up", lambda: None)
     provider.add_span_processor(processor)
     provider.get_tracer("t").start_span("one too many").end()
     assert len(processor._late) == _MOST_LATE + 1  # noqa: SLF001 - its size is what is tested
+    monkeypatch.undo()
+    exporter.fails = False
+    provider.shutdown()
 
 
 def test_a_record_that_cannot_be_encoded_is_written_in_its_least_form(
