@@ -340,18 +340,18 @@ PyObject *speed_configure_capture(PyObject *Py_UNUSED(module), PyObject *args, P
 {
     static char *names[] = {
         "capture_start", "capture_end", "record_type", "judge", "judged", "remember",
-        "unknown_site", "site_from_attributes", "scope_of", "links_of", "events_of", "status_of", "local",
-        "current_thread", "task_info", "time_ns", "kinds", "kind_names", "unset_code",
-        "unset_status", "empty", "names", "code_keys", "identify", "here", NULL};
+        "unknown_site", "site_from_attributes", "scope_of", "links_of", "events_of",
+        "status_of", "local", "current_thread", "task_info", "time_ns", "kinds", "kind_names",
+        "unset_code", "unset_status", "empty", "names", "code_keys", "identify", "here", NULL};
     PyObject **slots = (PyObject **)&given;
     if (!PyArg_ParseTupleAndKeywords(
             args, kwargs, "$OOOOOOOOOOOOOOOOOOOOOOOOO", names, &given.capture_start,
             &given.capture_end, &given.record_type, &given.judge, &given.judged,
-            &given.remember, &given.unknown_site, &given.site_from_attributes, &given.scope_of, &given.links_of,
-            &given.events_of, &given.status_of, &given.local, &given.current_thread,
-            &given.task_info, &given.time_ns, &given.kinds, &given.kind_names,
-            &given.unset_code, &given.unset_status, &given.empty, &given.names,
-            &given.code_keys, &given.identify, &given.here))
+            &given.remember, &given.unknown_site, &given.site_from_attributes,
+            &given.scope_of, &given.links_of, &given.events_of, &given.status_of,
+            &given.local, &given.current_thread, &given.task_info, &given.time_ns,
+            &given.kinds, &given.kind_names, &given.unset_code, &given.unset_status,
+            &given.empty, &given.names, &given.code_keys, &given.identify, &given.here))
         return NULL;
     if (!PyTuple_Check(given.names) || PyTuple_GET_SIZE(given.names) != N_COUNT) {
         PyErr_SetString(PyExc_ValueError, "names: one for each field, in their order");

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ _INSTALLED: Final = re.compile(r"[/\\](site-packages|dist-packages|__pypackages_
 _INSTRUMENTING: Final = re.compile(r"[/\\]instrumentation[/\\]")
 # The standard library of any process, by the path alone; and what has no file.
 _LIBRARY: Final = re.compile(r"(^|[/\\])(lib|Lib)[/\\]python3?[0-9.]*[a-z]?[/\\]|^<")
+_IMPORT: Final = re.compile(rb"^from ([A-Za-z0-9_.]+) import ", re.MULTILINE)
+_SCRIPT_BYTES: Final = 2_048
 # Programs whose business is to run other people's code.
 _LAUNCHERS: Final = frozenset(
     (
@@ -148,23 +151,24 @@ def _program() -> str:
     main = sys.modules.get("__main__")
     name: object = getattr(getattr(main, "__spec__", None), "name", None)
     if not isinstance(name, str):
-        name = _entry_point(main)
+        name = _entry_point(getattr(main, "__file__", None))
     top = name.partition(".")[0]
     return "" if top in _LAUNCHERS else top
 
 
-def _entry_point(main: ModuleType | None) -> str:
+@lru_cache(maxsize=8)
+def _entry_point(script: object) -> str:
     """Return the module that the script of an installed command calls; empty for others."""
-    file: object = getattr(main, "__file__", None)
-    if not isinstance(file, str) or file.endswith(".py"):
+    if not isinstance(script, str) or script.endswith(".py"):
         return ""
-    if os.path.dirname(file) != os.path.dirname(sys.executable):  # noqa: PTH120
+    try:
+        with open(script, "rb") as file:  # noqa: PTH123 - on the user's path, kept light
+            text = file.read(_SCRIPT_BYTES)
+    except (OSError, ValueError):
         return ""
-    for value in list(vars(main).values()):
-        name: object = getattr(value, "__module__", None)
-        if isinstance(name, str) and name not in {"__main__", "builtins"}:
-            return name
-    return ""
+    # Every installer writes the same few lines, these two among them.
+    found = _IMPORT.search(text) if b"sys.argv[0] = " in text else None
+    return "" if found is None else found[1].decode()
 
 
 def first_own(files: Sequence[str]) -> int:

@@ -168,3 +168,36 @@ def test_server_spans_have_no_place_and_logs_have_theirs(tmp_path: Path, how: st
     assert {(one.file, one.line, one.function) for one in logs} == {
         (program.name, line_with(program, "log"), "index")
     }
+
+
+INSTALLED = """
+import sqlite3
+
+from opentelemetry.instrumentation.sqlite3 import SQLite3Instrumentor
+
+SQLite3Instrumentor().instrument()
+
+
+def order():
+    sqlite3.connect(":memory:").cursor().execute("select 1")  # order
+
+
+order()
+"""
+
+
+@HOW
+def test_an_installed_package_that_is_run_has_its_own_lines(tmp_path: Path, how: str) -> None:
+    """`python -m shop`, with shop below site-packages: client spans name its lines."""
+    installed = tmp_path / "lib" / "site-packages"
+    program = write_program(installed, SET_UP + INSTALLED, name="shop/__main__.py")
+    (program.parent / "__init__.py").touch()
+    env = environment(PYTHONPATH=str(installed))
+    done = execute([sys.executable, "-m", "shop", how], cwd=tmp_path, env=env)
+    assert done.code == 0, done.err
+    sites = {
+        (one.site.file, one.site.line)
+        for one in records_in(tmp_path / "traces")
+        if one.kind == "span"
+    }
+    assert sites == {("lib/site-packages/shop/__main__.py", line_with(program, "order"))}

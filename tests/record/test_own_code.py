@@ -79,18 +79,24 @@ def module(name: str, file: str, **fields: object) -> ModuleType:
     return made
 
 
-def entry_point(name: str) -> Callable[[], None]:
-    """Return the function that an installed command calls."""
-
-    def main() -> None: ...
-
-    main.__module__ = name
-    return main
+def command(folder: Path, name: str) -> str:
+    """Return the path of a script as installers write it for a command."""
+    script = folder / name.partition(".")[0]
+    script.write_text(
+        f"""#!/srv/venv/bin/python
+import sys
+from {name} import main
+if __name__ == '__main__':
+    sys.argv[0] = sys.argv[0].removesuffix('.exe')
+    sys.exit(main())
+"""
+    )
+    return str(script)
 
 
 @pytest.mark.parametrize("how", ["python -m", "command"])
 def test_an_installed_package_that_is_the_program_is_the_users(
-    how: str, monkeypatch: pytest.MonkeyPatch
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`python -m shop`, and the command `shop` of an installed package: its files are own."""
     monkeypatch.setitem(
@@ -101,30 +107,36 @@ def test_an_installed_package_that_is_the_program_is_the_users(
             "__main__", f"{SITE}/shop/__main__.py", __spec__=SimpleNamespace(name="shop.__main__")
         )
     else:
-        script = str(Path(sys.executable).parent / "shop")
-        main = module("__main__", script, __spec__=None, sys=sys, main=entry_point("shop.cli"))
+        main = module("__main__", command(tmp_path, "shop.cli"), __spec__=None)
     monkeypatch.setitem(sys.modules, "__main__", main)
     assert judge(f"{SITE}/shop/orders.py") == OWN
     assert judge(f"{SITE}/shopkeeper/orders.py") == FOREIGN
     assert judge(f"{SITE}/requests/api.py") == FOREIGN
 
 
+@pytest.mark.parametrize("how", ["python -m", "command"])
 @pytest.mark.parametrize("name", ["gunicorn", "uvicorn", "celery", "pytest", "ipykernel_launcher"])
 def test_what_runs_other_peoples_code_is_not_the_users(
-    name: str, monkeypatch: pytest.MonkeyPatch
+    name: str, how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server's own frames are around every request; they are not the place of anything."""
     path = [f"{SITE}/{name}"]
     monkeypatch.setitem(sys.modules, name, module(name, f"{path[0]}/__init__.py", __path__=path))
-    spec = SimpleNamespace(name=f"{name}.__main__")
-    main = module("__main__", f"{path[0]}/__main__.py", __spec__=spec)
+    spec = SimpleNamespace(name=f"{name}.__main__") if how == "python -m" else None
+    file = f"{path[0]}/__main__.py" if spec else command(tmp_path, f"{name}.app")
+    main = module("__main__", file, __spec__=spec)
     monkeypatch.setitem(sys.modules, "__main__", main)
     assert judge(f"{path[0]}/worker.py") == FOREIGN
 
 
-def test_a_script_of_the_users_names_no_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a script imports does not become the user's own."""
-    main = module("__main__", "/srv/run.py", __spec__=None, get=entry_point("requests.api"))
+@pytest.mark.parametrize("name", ["run.py", "run", "gone"])
+def test_a_script_of_the_users_names_no_package(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a script imports does not become the user's own, nor does a missing one harm."""
+    if name != "gone":
+        (tmp_path / name).write_text("from requests import get\nget('http://localhost')\n")
+    main = module("__main__", str(tmp_path / name), __spec__=None)
     monkeypatch.setitem(sys.modules, "__main__", main)
     assert judge(f"{SITE}/requests/api.py") == FOREIGN
 
