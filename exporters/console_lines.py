@@ -14,11 +14,12 @@ thread or task has a number before its lines, and its name where it is new.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from otel_ext.exporters.console_attributes import in_short
 from otel_ext.exporters.console_text import Painter, cells, cut, duration, printable
 from otel_ext.record.model import EMPTY
+from otel_ext.record.own_code import first_own
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -248,11 +249,16 @@ def _error_of(record: Record) -> str:
 
 
 def _top_frame(record: Record) -> str:
+    """Return where the span is now: the innermost frame of the user's own."""
     stack = record.extra.get("stack")
-    first: object = stack[0] if isinstance(stack, (list, tuple)) and stack else None  # pyright: ignore[reportUnknownVariableType]
-    if not isinstance(first, dict):
+    if not isinstance(stack, (list, tuple)):
         return ""
-    return f"{first.get('file', '?')}:{first.get('line', '?')} {first.get('function', '')}"  # pyright: ignore[reportUnknownMemberType]
+    items = cast("list[object]", list(stack))
+    frames = [cast("dict[str, object]", item) for item in items if isinstance(item, dict)]
+    if not frames:
+        return ""
+    own = frames[first_own([str(frame.get("file") or "?") for frame in frames])]
+    return f"{own.get('file', '?')}:{own.get('line', '?')} {own.get('function', '')}"
 
 
 def _clock(time_ns: int) -> str:

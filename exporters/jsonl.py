@@ -8,6 +8,7 @@ before the first record, and a forked child gets a box and a file of its own.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Final, cast, get_args
@@ -17,6 +18,7 @@ from otel_ext.inflight.tracker import dump
 from otel_ext.journal.opening import Durability, JournalSettings
 from otel_ext.journal.place import problem_with
 from otel_ext.journal.writer import open_writer
+from otel_ext.record.careful import reduce_record
 from otel_ext.record.codec import encode_line
 from otel_ext.record.speed import load_speed
 from otel_ext.runtime import incarnation
@@ -128,7 +130,11 @@ class JsonlExporter:
         return self._journal.state()
 
     def export(self, record: Record) -> None:
-        """Write one record; never raises."""
+        """Write one record.
+
+        Raises:
+            RecursionError: The thread has no stack left for it. Nothing else is raised.
+        """
         self.export_as(record, encode_line)
 
     @property
@@ -140,10 +146,14 @@ class JsonlExporter:
         bound: Callable[[Record], None] = speed.bind_export(self)
         return bound
 
-    def note_unencoded(self, error: Exception) -> None:
-        """Count and report a record that cannot be encoded."""
-        COUNTERS.add("dropped.encode_failed")
-        report_problem("JsonlExporter: a record cannot be encoded", error)
+    def export_reduced(self, record: Record, error: Exception) -> None:
+        """Write what can be written of a record that cannot be encoded; the compiled export's way.
+
+        Args:
+            record: The record, which is counted as accepted already.
+            error: Why it cannot be encoded.
+        """
+        self._append_reduced(record, encode_line, error)
 
     def note_unwritten(self, error: Exception) -> None:
         """Count and report a record that the journal could not take."""
@@ -151,13 +161,33 @@ class JsonlExporter:
         report_problem(_WHERE, error)
 
     def export_as(self, record: Record, encoding: Encoding) -> None:
-        """Write one record as `encoding` renders it; never raises."""
+        """Write one record as `encoding` renders it; raises what `export` does."""
         self._accept()
         try:
             line = encoding(record)
         except Exception as error:  # noqa: BLE001 - the encoding may be the user's
-            self.note_unencoded(error)
+            self._append_reduced(record, encoding, error)
+        else:
+            self._append_line(record, encoding, line)
+
+    def _append_reduced(self, record: Record, encoding: Encoding, error: Exception) -> None:
+        """Write ids, times and status of a record that cannot be encoded: its span must end."""
+        if isinstance(error, RecursionError):
+            COUNTERS.add("dropped.encode_failed")
+            raise error  # whoever has a stack does it again
+        line = b""
+        if record.kind != "process":
+            with suppress(Exception):  # the encoding may refuse this form as well
+                line = encoding(reduce_record(record))
+        if not line:
+            COUNTERS.add("dropped.encode_failed")
+            report_problem("JsonlExporter: a record cannot be encoded", error)
             return
+        COUNTERS.add("reduced")
+        report_problem("JsonlExporter: a record is written without its data", error)
+        self._append_line(record, encoding, line)
+
+    def _append_line(self, record: Record, encoding: Encoding, line: bytes) -> None:
         try:
             # First: a new file may begin at any moment, and repeats what is open then.
             if self._remembers and record.phase is not None:
@@ -301,7 +331,7 @@ class JsonlExporter:
 
 
 def _tell_places() -> None:
-    """Record where the open spans are: `otel-ext ps --now` wants to know."""
+    """Record where the open spans are: `otel-ext ps` asks."""
     dump(_MAX_TOLD)
 
 

@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 from otel_ext.exporters.otlp_events import LogEvent
 from otel_ext.exporters.otlp_spans import span_of
 from otel_ext.exporters.otlp_values import Room, clean_attributes, clean_text, clean_value
-from otel_ext.record.model import UNKNOWN_SITE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -161,7 +160,7 @@ def _attributes_of(record: Record) -> dict[str, OtlpValue]:
     """Return the user's data, then ours under names that are not the user's."""
     room = Room()
     made: dict[str, OtlpValue] = dict(clean_attributes(record.attributes, room))
-    if record.site is not UNKNOWN_SITE:
+    if record.site.is_known:
         made.setdefault("code.file.path", record.site.file)
         made.setdefault("code.line.number", record.site.line)
         made.setdefault("code.function.name", record.site.function)

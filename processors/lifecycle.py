@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from time import monotonic, monotonic_ns
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from opentelemetry.sdk.trace import SpanProcessor
 
@@ -17,6 +17,7 @@ from otel_ext.inflight.owners import TaskOwner
 from otel_ext.inflight.table import Entry, InflightTable
 from otel_ext.inflight.tracker import Tracker
 from otel_ext.record.capture import capture_end, capture_start, identify
+from otel_ext.record.careful import careful_end, careful_start
 from otel_ext.record.model import Process
 from otel_ext.record.speed import load_speed
 from otel_ext.runtime import incarnation
@@ -43,6 +44,8 @@ __all__ = ["LifecycleSpanProcessor"]
 _MAX_DEPTH: Final = 4
 # Every so many records it is seen to that the watching thread still runs.
 _LOOK_EVERY: Final = 64
+# Spans that wait for the worker, at most.
+_MOST_LATE: Final = 10_000
 _NOBODY: Final = Process("unknown")
 _START_IS_LOST: Final = "a start record is lost"
 _END_IS_LOST: Final = "an end record is lost"
@@ -88,7 +91,7 @@ class LifecycleSpanProcessor(SpanProcessor):
     ) -> None:
         check_exporter("LifecycleSpanProcessor", exporter)
         self._record_only = record_only
-        self.tracker = Tracker(self._emit, inflight, destination=exporter)
+        self.tracker = Tracker(self._emit, inflight, destination=exporter, before=self._catch_up)
         self._exporter = exporter = patient(exporter)
         self._table = self.tracker.table
         # What is told never to start spans is called straight.
@@ -103,6 +106,10 @@ class LifecycleSpanProcessor(SpanProcessor):
         """Export the start record of `span`; called by the SDK on the user's thread."""
         try:
             begin_span(self, span)
+        except RecursionError:
+            # Without a call: this thread has no stack left for one. The worker does the rest.
+            if not self._late[_MOST_LATE:]:
+                self._late += ((span, _START_IS_LOST),)
         except Exception as error:  # noqa: BLE001 - nothing may reach the user's code
             self._note_loss(_START_IS_LOST, error)
 
@@ -110,12 +117,16 @@ class LifecycleSpanProcessor(SpanProcessor):
         """Export the final record of `span`; called by the SDK on the user's thread."""
         try:
             end_span(self, span)
+        except RecursionError:
+            if not self._late[_MOST_LATE:]:
+                self._late += ((span, _END_IS_LOST),)
         except Exception as error:  # noqa: BLE001 - nothing may reach the user's code
             self._note_loss(_END_IS_LOST, error)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Flush the exporter; whether all records were brought out in time."""
         try:
+            self._catch_up()
             return self._exporter.force_flush(timeout_millis)
         except Exception as error:  # noqa: BLE001 - nothing may reach the user's code
             report_problem("LifecycleSpanProcessor: flush failed", error)
@@ -129,6 +140,7 @@ class LifecycleSpanProcessor(SpanProcessor):
         """Do what `shutdown` does, by then by the monotonic clock."""
         if self._closed:
             return
+        self._catch_up()
         self._closed = True
         self._quick = None
         exporter = self._exporter
@@ -154,9 +166,9 @@ class LifecycleSpanProcessor(SpanProcessor):
         seq = self._next_seq()
         record = capture_start(span, known[1], seq)
         self._table.add(record, span, key)
-        self._export(record)
         if seq % _LOOK_EVERY == 0 or not self._begun:
             self._watch()
+        self._export(record)  # last: what is left to the worker was not exported
 
     def end_span(self, span: ReadableSpan) -> None:
         """Do what `on_end` is for; whatever is raised is the caller's to guard."""
@@ -173,7 +185,44 @@ class LifecycleSpanProcessor(SpanProcessor):
 
     def _watch(self) -> None:
         self._begun = True
-        self.tracker.begin()
+        try:
+            self.tracker.begin()
+        except RecursionError:
+            self._begun = False
+            raise
+        except Exception as error:  # noqa: BLE001 - the record must go out
+            report_problem("LifecycleSpanProcessor: open spans are not watched", error)
+
+    def _catch_up(self) -> None:
+        """Record what threads had no stack left for; a job of the worker, and of a flush."""
+        while self._late:
+            try:
+                span, what = self._late.pop(0)
+            except IndexError:  # a flush and the worker may both be here
+                return
+            try:
+                self._record_late(span, is_start=what is _START_IS_LOST)
+            except Exception as error:  # noqa: BLE001 - the others must be recorded
+                self._note_loss(what, error)
+
+    def _record_late(self, span: ReadableSpan, *, is_start: bool) -> None:
+        """Export the start or the end of a span on another thread than its own."""
+        key = identify(span, self._record_only)
+        if key is None:
+            return
+        process = self._recognise(span.resource)[1]
+        entry = self._table.get(key)
+        start = None if entry is None else entry.record
+        if is_start:
+            record = start or careful_start(span, process, self._next_seq())
+            if start is None and span.end_time is None:
+                self._table.add(record, cast("Span", span), key)
+        else:
+            self._table.pop(key)
+            if start is None and self._table.is_inherited(key, span.start_time):
+                return
+            record = careful_end(span, process, self._next_seq(), start)
+        self._export(record)
 
     def _emit(self, record: Record) -> None:
         """Export a record that no hook made: of the reaper, the watchdog, the heartbeat."""
@@ -213,6 +262,7 @@ class LifecycleSpanProcessor(SpanProcessor):
     def _begin_anew(self) -> None:
         """Know nothing of the process yet; a forked child goes on as another one."""
         self._depth = _Depth()
+        self._late: list[tuple[ReadableSpan, str]] = []
         self._begun = False
         self._known = (None, _NOBODY)
         # What the compiled hooks need; while it is None the methods here do the work.

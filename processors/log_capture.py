@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from math import isfinite
 from time import time_ns
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 from weakref import ref
@@ -17,9 +18,12 @@ from opentelemetry import trace
 from opentelemetry.context import get_current
 from structlog.processors import CallsiteParameter, CallsiteParameterAdder, format_exc_info
 
-from otel_ext.record.callsite import site_from_attributes
+from otel_ext.record.callsite import find_call_site, site_from_attributes
 from otel_ext.record.capture import current_task, current_thread, here
+from otel_ext.record.careful import time_of
+from otel_ext.record.cleaning import text_of
 from otel_ext.record.model import EMPTY, UNKNOWN_SITE, CallSite, Record, ThreadInfo
+from otel_ext.record.own_code import is_own
 from otel_ext.runtime import incarnation
 from otel_ext.runtime.fork import after_fork_in_child
 
@@ -57,7 +61,7 @@ _find_async_caller: Final = CallsiteParameterAdder(
 _SUPPRESS: Final = "suppress_instrumentation"
 # What Record(...) comes to, without its naming of 23 arguments: a third of the cost.
 _new: Final = cast("Callable[[type[Record], tuple[object, ...]], Record]", vars(tuple)["__new__"])
-_sites: dict[tuple[object, object, object], CallSite] = {}
+_sites: dict[tuple[object, ...], CallSite] = {}
 
 
 _Moment: TypeAlias = "tuple[int, CallSite, ThreadInfo | None, TaskInfo | None]"
@@ -221,16 +225,27 @@ def _is_of_this_thread(source: logging.LogRecord) -> bool:
 def _thread_of(source: logging.LogRecord) -> ThreadInfo | None:
     if _is_of_this_thread(source):
         return current_thread()
-    if source.thread is None:  # logging.logThreads is off
+    if type(source.thread) is not int:  # logging.logThreads is off, or it came from elsewhere
         return None
-    return ThreadInfo(source.thread, source.threadName or "")
+    return ThreadInfo(source.thread, text_of(source.threadName or ""))
 
 
 def _there(source: logging.LogRecord) -> _Moment:
     """Return when and where a log record of the standard library was made."""
-    time = int(source.created * 1e6) * 1_000
-    site = _site_of(source.pathname, source.lineno, source.funcName)
-    return time, site, _thread_of(source), current_task()
+    created: object = source.created
+    is_number = isinstance(created, float) and isfinite(created)
+    time = int(source.created * 1e6) * 1_000 if is_number else time_of(created)
+    return time, _place_of(source), _thread_of(source), current_task()
+
+
+def _place_of(source: logging.LogRecord) -> CallSite:
+    """Return the line of the user's own that made a library log, else the library's line."""
+    file: object = source.pathname
+    if isinstance(file, str) and not is_own(file) and _is_of_this_thread(source):
+        site = find_call_site(2)
+        if site is not UNKNOWN_SITE:
+            return site
+    return _site_of(file, source.lineno, source.funcName)
 
 
 def _async_caller(site: CallSite, thread: ThreadInfo | None) -> tuple[CallSite, ThreadInfo | None]:
@@ -252,14 +267,12 @@ def _async_caller(site: CallSite, thread: ThreadInfo | None) -> tuple[CallSite, 
 
 def _site_of(file: object, line: object, function: object) -> CallSite:
     """Return the place, described once for all records from there."""
-    key = (file, line, function)
+    # A record that came from another process may hold anything.
+    key = tuple(one if type(one) in {str, int} else None for one in (file, line, function))
     site = _sites.get(key)
     if site is None:
-        named = {
-            "code.file.path": file,
-            "code.line.number": line,
-            "code.function.name": function,
-        }
+        names = ("code.file.path", "code.line.number", "code.function.name")
+        named = dict(zip(names, key, strict=True))
         if len(_sites) >= _MAX_SITES:
             _sites.clear()
         site = _sites[key] = site_from_attributes(named) or UNKNOWN_SITE

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, cast
 import structlog
 from structlog.stdlib import ExtraAdder
 
+from otel_ext.record.cleaning import text_of
 from otel_ext.runtime.guard import report_problem
 
 if TYPE_CHECKING:
@@ -88,9 +89,10 @@ class StdlibBridge(logging.Handler):
         if record.stack_info:
             event_dict["stack"] = record.stack_info
         result: ProcessorReturnValue = event_dict
+        level = text_of(record.levelname).lower()
         try:
             for processor in self._chain:
-                result = processor(None, record.levelname.lower(), result)  # type: ignore[arg-type]
+                result = processor(None, level, result)  # type: ignore[arg-type]
         except structlog.DropEvent:
             return
         if self._write is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from otel_ext.cli.asking import ask
 from otel_ext.cli.ps import add_filters, chosen, explain_nothing, places, tell_silent
 from otel_ext.cli.running import Collector
-from otel_ext.cli.running_place import frames_of
+from otel_ext.cli.running_place import frames_of, opened_at
 from otel_ext.cli.running_table import COLOURS, age_text, json_line
 from otel_ext.cli.running_tree import as_tree
 from otel_ext.cli.streams import painter_for, say, warn
@@ -90,8 +90,6 @@ def _lines(span: Running, now_ns: int, paint: Painter) -> Iterator[str]:
     on = f"  on {printable(owner)}" if owner else ""
     state = paint(COLOURS[span.state], span.state)
     yield f"  {paint('bold', printable(record.name))}  {state} {age_text(span.age_ns)}{on}"
-    site = record.site
-    opened = f"{site.file}:{site.line} {site.function}"
     frames = frames_of(span.update)
     if frames:
         seen = age_text(max(now_ns - span.place.seen_ns, 0))
@@ -100,4 +98,6 @@ def _lines(span: Running, now_ns: int, paint: Painter) -> Iterator[str]:
             is_own = frame == span.place.frame
             text = printable(str(frame), 4_096)
             yield f"    {'>' if is_own else ' '} {text if is_own else paint('dim', text)}"
-    yield paint("dim", f"    opened at {printable(opened, 4_096)}")
+    opened = str(opened_at(record))
+    if opened:
+        yield paint("dim", f"    opened at {printable(opened, 4_096)}")

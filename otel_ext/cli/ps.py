@@ -1,6 +1,7 @@
 """`otel-ext ps`: the spans that run now on this machine, one a line.
 
-Boxes and journals are read, no process is asked, so a hung one is told of too.
+Boxes and journals are read, so spans of a hung process are shown too. Where each span
+is at this moment its process is asked, for a second at most.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from argparse import ArgumentTypeError, RawDescriptionHelpFormatter
+from argparse import SUPPRESS, ArgumentTypeError, RawDescriptionHelpFormatter
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -41,12 +42,14 @@ states:
   lost      its process is gone; `otel-ext recover` writes its end
 
 where:
-  at FILE:LINE FUNCTION       where it was when last looked at; --now looks anew
-  opened FILE:LINE FUNCTION   not looked at yet: where it was opened
+  at FILE:LINE FUNCTION       where it is, or was when its process last answered
+  opened FILE:LINE FUNCTION   its process has not answered: where it was opened
+  -                           nothing is known: none of your code opened it
 
 examples:
   otel-ext ps                     all programs of this machine that record spans
-  otel-ext ps --tree --now        as trees, with where each span is at this moment
+  otel-ext ps --tree              as trees
+  otel-ext ps --no-ask            only what is on record; no program is asked
   otel-ext ps --stalled traces    only what does not go well, in this folder
   otel-ext ps --name 'db.*' --older 5
 
@@ -65,8 +68,12 @@ def register(subparsers: Subparsers) -> None:
     )
     add_filters(parser)
     parser.add_argument(
-        "--now", action="store_true", help="ask the programs where each span is; at most 1 s"
+        "--no-ask",
+        dest="asks",
+        action="store_false",
+        help="do not ask the programs where each span is, which takes 1 s at most",
     )
+    parser.add_argument("--now", dest="asks", action="store_true", help=SUPPRESS)
     parser.add_argument("--json", action="store_true", help="one JSON object a line, for programs")
 
 
@@ -117,9 +124,11 @@ def run(args: argparse.Namespace) -> int:
     """
     collector = Collector(places(args.places), elsewhere=args.all)
     snapshot = collector.collect()
-    if args.now:
+    if args.asks:
         shown = {span.process.id for span in chosen(snapshot, args)}
-        tell_silent(ask(process for process in snapshot.processes if process.id in shown))
+        silent = ask(process for process in snapshot.processes if process.id in shown)
+        # What has no black box cannot be asked, which is no news.
+        tell_silent([process for process in silent if process.boxes])
         snapshot = collector.collect()
     spans = chosen(snapshot, args)
     if args.json:

@@ -75,16 +75,21 @@ def lines_of(ended: Sequence[Ended], total: int, *, ascii_only: bool = False) ->
             age_text(ages[span.record.key]),
             branch + printable(span.record.name),
             printable(span.process.label),
-            f"{'at' if span.place.is_now else 'opened'} {printable(str(span.place.frame))}",
+            _where(span),
         )
         for branch, span in as_tree(oldest, ascii_only=ascii_only)
     ]
     age, name, process = (max((cells(row[at]) for row in rows), default=0) for at in range(3))
     for row in rows:
         texts = (row[0].rjust(age), _padded(row[1], name), _padded(row[2], process), row[3])
-        yield "  " + "  ".join(texts)
+        yield f"  {'  '.join(texts)}".rstrip()
     if rows and total > len(rows):
         yield f"  and {total - len(rows):,} more"
+
+
+def _where(span: Running) -> str:
+    verb = "at" if span.place.is_now else "opened"
+    return f"{verb} {printable(str(span.place.frame))}" if span.place.frame.file else ""
 
 
 def _padded(text: str, width: int) -> str:

@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from otel_ext.record.own_code import first_own
 
 if TYPE_CHECKING:
     from otel_ext.record.model import Record
 
-__all__ = ["Frame", "Place", "frames_of", "place_of"]
-
-# Code that the user did not write: the standard library, what pip installed, and
-# what has no file at all.
-_FOREIGN: Final = re.compile(
-    r"(^|[/\\])(site-packages|dist-packages|(lib|Lib)[/\\]python3?[0-9.]*[a-z]?)[/\\]|^<"
-)
+__all__ = ["Frame", "Place", "frames_of", "opened_at", "place_of"]
 
 
 class Frame(NamedTuple):
-    """One place in code."""
+    """One place in code; without a file where it is unknown."""
 
-    file: str
-    line: int
-    function: str
+    file: str = ""
+    line: int = 0
+    function: str = ""
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
         return f"{place} {self.function}" if self.function else place
 
     def as_dict(self) -> dict[str, object]:
-        """Return the frame for JSON."""
-        return self._asdict()
+        """Return the frame for JSON; null where nothing is known."""
+        return self._asdict() if self.file else dict.fromkeys(self._fields)
 
 
 class Place(NamedTuple):
@@ -68,6 +63,12 @@ def frames_of(update: Record | None) -> list[Frame]:
     return frames
 
 
+def opened_at(record: Record) -> Frame:
+    """Return where the span of a record was opened; a frame without a file if unknown."""
+    site = record.site
+    return Frame(site.file, site.line, site.function) if site.is_known else Frame()
+
+
 def place_of(start: Record, update: Record | None) -> Place:
     """Return where the span is now, else where it was opened.
 
@@ -88,9 +89,6 @@ def place_of(start: Record, update: Record | None) -> Place:
     """
     frames = frames_of(update)
     if update is None or not frames:
-        site = start.site
-        return Place(
-            Frame(site.file, site.line, site.function), is_now=False, seen_ns=start.time_ns
-        )
-    own = next((frame for frame in frames if not _FOREIGN.search(frame.file)), frames[0])
+        return Place(opened_at(start), is_now=False, seen_ns=start.time_ns)
+    own = frames[first_own([frame.file for frame in frames])]
     return Place(own, is_now=True, seen_ns=update.time_ns)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from otel_ext.cli.running_place import opened_at
 from otel_ext.cli.running_tree import as_tree
 from otel_ext.exporters.console_text import Painter, cells, cut, printable
 from otel_ext.record.timestamps import format_ns
@@ -100,7 +101,7 @@ class _Row(NamedTuple):
 
     @property
     def where(self) -> str:
-        return f"{self.verb} {self.place}{self.ago}"
+        return f"{self.verb} {self.place}{self.ago}" if self.place else self.verb
 
 
 def _row(branch: str, span: Running, now_ns: int, limit: int) -> _Row:
@@ -113,7 +114,7 @@ def _row(branch: str, span: Running, now_ns: int, limit: int) -> _Row:
         span.state,
         branch + printable(span.record.name, limit),
         printable(span.process.label, limit),
-        "at" if place.is_now else "opened",
+        "at" if place.is_now else "opened" if place.frame.file else "-",
         printable(str(place.frame), limit),
         f" {age_text(since_ns)} ago" if is_old else "",
     )
@@ -187,7 +188,7 @@ def _line(row: _Row, widths: tuple[int, int, int, int, int], paint: Painter) -> 
             paint(COLOURS[row.state], row.state) + " " * (state - len(row.state)),
             paint("bold", _padded(row.name, name)),
             _padded(row.process, process),
-            f"{paint('dim', row.verb)} {place}{paint('dim', ago)}",
+            f"{paint('dim', row.verb)} {place}{paint('dim', ago)}".rstrip(),
         ]
     )
 
@@ -243,11 +244,7 @@ def json_line(span: Running) -> str:
             "now": place.is_now,
             "seen": format_ns(place.seen_ns),
         },
-        "opened": {
-            "file": record.site.file,
-            "line": record.site.line,
-            "function": record.site.function,
-        },
+        "opened": opened_at(record).as_dict(),
         "thread": record.thread.name if record.thread else None,
         "task": record.task.name if record.task else None,
         "attributes": record.attributes,

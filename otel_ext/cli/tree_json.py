@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from otel_ext.cli.running_place import opened_at
 from otel_ext.cli.tree_forest import start_of
 from otel_ext.cli.tree_lines import error_of, state_of
 from otel_ext.record.timestamps import format_ns
@@ -71,9 +72,7 @@ def _span(
         "error": error_of(record) or None,
         "start": format_ns(start_of(record)),
         "duration_ns": record.time_ns - record.start_ns if is_over else one.age_ns if one else None,
-        "file": record.site.file,
-        "line": record.site.line,
-        "function": record.site.function,
+        **opened_at(record).as_dict(),
         "process": {
             "id": record.process.id,
             "pid": facts.pid if facts else None,

@@ -11,6 +11,8 @@ import sys
 import types
 from typing import TYPE_CHECKING, Final
 
+from otel_ext.record.own_code import OURS, is_own
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import CodeType, FrameType
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["MAX_FRAMES", "runs_on", "stack_of_coroutine", "stack_of_thread", "thread_frames"]
 
 MAX_FRAMES: Final = 20
-"""How many frames are told, the innermost first."""
+"""How many frames are told, the innermost first; the last one may be further out."""
 
 _MAX_DEPTH: Final = 2_000
 # Exact types: reading an attribute of anything else may run anybody's code.
@@ -27,12 +29,6 @@ _CHAINED: Final[dict[type, tuple[str, str]]] = {
     types.GeneratorType: ("gi_frame", "gi_yieldfrom"),
     types.AsyncGeneratorType: ("ag_frame", "ag_await"),
 }
-_PACKAGE: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
-# In a checkout two of our folders are links to folders beside the package.
-_OURS: Final = tuple(
-    os.path.realpath(os.path.join(_PACKAGE, name)) + os.sep  # noqa: PTH118
-    for name in ("", "processors", "exporters")
-)
 
 
 def thread_frames() -> dict[int, FrameType]:
@@ -110,12 +106,19 @@ def _await_chain(awaited: object) -> Iterator[FrameType]:
 def _describe(places: Iterable[tuple[CodeType, int]]) -> list[dict[str, object]]:
     root = _working_directory()
     described: list[dict[str, object]] = []
+    has_own = False
     for code, line in places:
         filename = code.co_filename
-        if filename.startswith(_OURS):
+        if filename.startswith(OURS):
             continue
         if len(described) >= MAX_FRAMES:
-            break
+            # Deep inside of libraries, the line of the user's own tells most.
+            if has_own:
+                break
+            if not is_own(filename):
+                continue
+            described.pop()
+        has_own = has_own or is_own(filename)
         name: str = getattr(code, "co_qualname", code.co_name)  # 3.11 and later
         file = filename[len(root) :] if root and filename.startswith(root) else filename
         described.append({"file": file, "line": line, "function": name})

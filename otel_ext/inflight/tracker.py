@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["InflightSettings", "Tracker", "dump"]
 
+_LAST_JOB: Final = "heartbeat"
 _NO_THRESHOLDS: Final[Mapping[str, float]] = MappingProxyType({})
 # A longer interval, in seconds, stands for no heartbeat at all.
 _LONGEST_INTERVAL: Final = 1e8
@@ -62,6 +63,7 @@ class Tracker:
         settings: What to watch for.
         worker: Who runs the jobs; the process's one worker by default.
         destination: Where the records go: the trackers of one send one heartbeat.
+        before: What the worker is to do each time before it looks for abandoned spans.
     """
 
     def __init__(
@@ -70,7 +72,9 @@ class Tracker:
         settings: InflightSettings | None = None,
         worker: Worker | None = None,
         destination: object = None,
+        before: Callable[[], None] | None = None,
     ) -> None:
+        self._before = before
         settings = settings or InflightSettings()
         self.table = InflightTable(max_spans=settings.max_spans)
         self.reaper = Reaper(self.table, emit, grace=settings.owner_grace, max_age=settings.max_age)
@@ -92,10 +96,12 @@ class Tracker:
 
     def begin(self) -> None:
         """Start to watch; called with each start of a span, so nearly free. Twice is once."""
-        if not self._jobs:
+        if _LAST_JOB not in self._jobs:
+            if self._before is not None:
+                self._add("late spans", REAPER_INTERVAL, self._before)
             self._add("reaper", REAPER_INTERVAL, self.reaper.run)
             self._add("watchdog", WATCHDOG_INTERVAL, self.watchdog.run)
-            self._add("heartbeat", self._settings.heartbeat, self.heartbeat.run)
+            self._add(_LAST_JOB, self._settings.heartbeat, self.heartbeat.run)
         self.worker.ensure()
 
     def _add(self, name: str, seconds: float, run: Callable[[], None]) -> None:

@@ -140,10 +140,25 @@ PyObject *speed_here(PyObject *Py_UNUSED(module), PyObject *depth)
     return all;
 }
 
+/* A field that must be of just that type: for any other, Python decides. */
+static PyObject *exactly(PyTypeObject *type, PyObject *value)
+{
+    if (value != NULL && !Py_IS_TYPE(value, type)) {
+        Py_CLEAR(value);
+        PyErr_SetString(PyExc_TypeError, "a field of a span is not of the type it should be");
+    }
+    return value;
+}
+
+static PyObject *name_for(PyObject *span)
+{
+    return exactly(&PyUnicode_Type, field(span, N_NAME));
+}
+
 static PyObject *time_for(PyObject *span, int name)
 {
-    PyObject *time_ns = field(span, name);
-    if (time_ns == NULL || (PyLong_Check(time_ns) && PyObject_IsTrue(time_ns) == 1))
+    PyObject *time_ns = exactly(&PyLong_Type, field(span, name));
+    if (time_ns == NULL || PyObject_IsTrue(time_ns) == 1)
         return time_ns;
     Py_DECREF(time_ns);
     return PyObject_CallNoArgs(given.time_ns);
@@ -202,7 +217,7 @@ PyObject *speed_start_record(PyObject *span, PyObject *process, PyObject *seq, P
         || (parent = field(span, N_PARENT)) == NULL)
         goto failed;
     SET(F_PHASE, Py_NewRef(s_start));
-    SET(F_NAME, field(span, N_NAME));
+    SET(F_NAME, name_for(span));
     SET(F_TIME_NS, time_for(span, N_START_TIME));
     SET(F_ATTRIBUTES, attributes_for(span));
     SET(F_SITE, speed_site_for(PyTuple_GET_ITEM(record, F_ATTRIBUTES)));
@@ -250,7 +265,7 @@ PyObject *speed_end_record(PyObject *span, PyObject *process, PyObject *seq, PyO
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
         PyTuple_SET_ITEM(record, kept[i], Py_NewRef(PyTuple_GET_ITEM(start, kept[i])));
     SET(F_PHASE, Py_NewRef(s_end));
-    SET(F_NAME, field(span, N_NAME));
+    SET(F_NAME, name_for(span));
     SET(F_TIME_NS, time_for(span, N_END_TIME));
     SET(F_ATTRIBUTES, attributes_for(span));
     SET(F_LINKS, items_for(span, N_LINKS, given.links_of));
@@ -324,19 +339,19 @@ PyObject *speed_capture_end(PyObject *Py_UNUSED(module), PyObject *const *args, 
 PyObject *speed_configure_capture(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {
-        "capture_start", "capture_end", "record_type", "judge", "is_passed", "remember",
-        "site_from_attributes", "scope_of", "links_of", "events_of", "status_of", "local",
-        "current_thread", "task_info", "time_ns", "kinds", "kind_names", "unset_code",
-        "unset_status", "empty", "names", "code_keys", "identify", "here", NULL};
+        "capture_start", "capture_end", "record_type", "judge", "judged", "remember",
+        "unknown_site", "site_from_attributes", "scope_of", "links_of", "events_of",
+        "status_of", "local", "current_thread", "task_info", "time_ns", "kinds", "kind_names",
+        "unset_code", "unset_status", "empty", "names", "code_keys", "identify", "here", NULL};
     PyObject **slots = (PyObject **)&given;
     if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "$OOOOOOOOOOOOOOOOOOOOOOOO", names, &given.capture_start,
-            &given.capture_end, &given.record_type, &given.judge, &given.is_passed,
-            &given.remember, &given.site_from_attributes, &given.scope_of, &given.links_of,
-            &given.events_of, &given.status_of, &given.local, &given.current_thread,
-            &given.task_info, &given.time_ns, &given.kinds, &given.kind_names,
-            &given.unset_code, &given.unset_status, &given.empty, &given.names,
-            &given.code_keys, &given.identify, &given.here))
+            args, kwargs, "$OOOOOOOOOOOOOOOOOOOOOOOOO", names, &given.capture_start,
+            &given.capture_end, &given.record_type, &given.judge, &given.judged,
+            &given.remember, &given.unknown_site, &given.site_from_attributes,
+            &given.scope_of, &given.links_of, &given.events_of, &given.status_of,
+            &given.local, &given.current_thread, &given.task_info, &given.time_ns,
+            &given.kinds, &given.kind_names, &given.unset_code, &given.unset_status,
+            &given.empty, &given.names, &given.code_keys, &given.identify, &given.here))
         return NULL;
     if (!PyTuple_Check(given.names) || PyTuple_GET_SIZE(given.names) != N_COUNT) {
         PyErr_SetString(PyExc_ValueError, "names: one for each field, in their order");

@@ -4,7 +4,9 @@
  */
 #include "speed.h"
 
-static PyObject *s_note_loss, *s_span, *s_parent_context;
+#define MOST_LATE 10000    /* as _MOST_LATE of the processor */
+
+static PyObject *s_note_loss, *s_span, *s_parent_context, *s_late;
 static PyObject *start_is_lost, *end_is_lost;
 
 /* The argument `span`, borrowed, by its place or its name; `other` may be given beside it. */
@@ -28,6 +30,19 @@ static PyObject *span_in(PyObject *const *args, Py_ssize_t count, PyObject *name
     return too_many ? NULL : span;
 }
 
+/* Leaves a span to the worker: this thread has no stack left, not even for a call. */
+static PyObject *leave_to_worker(PyObject *self, PyObject *span, PyObject *what)
+{
+    PyErr_Clear();
+    PyObject *late = PyObject_GetAttr(self, s_late);
+    PyObject *item = late == NULL ? NULL : PyTuple_Pack(2, span, what);
+    int failed = item == NULL || !PyList_CheckExact(late)
+                 || (PyList_GET_SIZE(late) < MOST_LATE && PyList_Append(late, item) < 0);
+    Py_XDECREF(late);
+    Py_XDECREF(item);
+    return failed && pass_over() < 0 ? NULL : Py_NewRef(Py_None);
+}
+
 /* Takes the steps of a hook; what they raise the processor is told of. */
 static PyObject *guarded(PyObject *(*steps)(PyObject *, PyObject *const *, Py_ssize_t),
                          PyObject *self, PyObject *span, PyObject *what)
@@ -36,7 +51,14 @@ static PyObject *guarded(PyObject *(*steps)(PyObject *, PyObject *const *, Py_ss
     if (span == NULL)
         return NULL;
     PyObject *done = steps(NULL, of, 2);
-    return done != NULL ? done : speed_note_loss(self, s_note_loss, what);
+    if (done != NULL)
+        return done;
+    if (!PyErr_ExceptionMatches(PyExc_RecursionError)) {
+        done = speed_note_loss(self, s_note_loss, what);
+        if (done != NULL || !PyErr_ExceptionMatches(PyExc_RecursionError))
+            return done;
+    }
+    return leave_to_worker(self, span, what);
 }
 
 static PyObject *on_start(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names)
@@ -85,5 +107,6 @@ int speed_init_guards(void)
     s_note_loss = PyUnicode_InternFromString("_note_loss");
     s_span = PyUnicode_InternFromString("span");
     s_parent_context = PyUnicode_InternFromString("parent_context");
-    return s_note_loss && s_span && s_parent_context ? 0 : -1;
+    s_late = PyUnicode_InternFromString("_late");
+    return s_note_loss && s_span && s_parent_context && s_late ? 0 : -1;
 }

@@ -149,7 +149,7 @@ static int export(PyObject *quick, PyObject *record)
     return done == NULL ? -1 : 0;
 }
 
-/* From time to time, and the first time, it is seen to that somebody watches. */
+/* From time to time, and the first time, it is made sure that the open spans are watched. */
 static int look(PyObject *self, PyObject *seq)
 {
     long long number = PyLong_AsLongLong(seq);
@@ -182,7 +182,7 @@ static PyObject *began(PyObject *self, PyObject *quick, const Started *of)
         record = start_record(PyTuple_GET_ITEM(quick, Q_PROCESS), seq, of);
     int failed = record == NULL
                  || add_entry(PyTuple_GET_ITEM(quick, Q_TABLE), record, of) < 0
-                 || export(quick, record) < 0 || look(self, seq) < 0;
+                 || look(self, seq) < 0 || export(quick, record) < 0;    /* last: it is done once */
     Py_XDECREF(seq);
     Py_XDECREF(record);
     if (failed)

@@ -10,7 +10,7 @@
 /* Positions in the tuple `_quick` of an exporter. */
 enum { E_INTRODUCED, E_ACCEPT, E_JOURNAL, E_COUNT };
 
-static PyObject *s_quick, *s_append, *s_export, *s_note_unencoded, *s_note_unwritten;
+static PyObject *s_quick, *s_append, *s_export, *s_export_reduced, *s_note_unwritten;
 static PyObject *s_store, *s_elsewhere;
 static Slot of_store, of_id;
 static Place of_quick, of_append;
@@ -100,7 +100,7 @@ static PyObject *append_object(PyObject *exporter, PyObject *append_line, const 
                      : encoded == 0 ? PyObject_CallOneArg(config.encode_line, record)
                                     : PyBytes_FromStringAndSize(buffer->data, buffer->size);
     if (line == NULL)
-        return speed_note_loss(exporter, s_note_unencoded, NULL);
+        return speed_note_loss(exporter, s_export_reduced, record);
     PyObject *taken = PyObject_CallOneArg(append_line, line);
     Py_DECREF(line);
     return taken == NULL ? speed_note_loss(exporter, s_note_unwritten, NULL) : taken;
@@ -143,7 +143,7 @@ static PyObject *export(PyObject *exporter, PyObject *record)
     return done;
 }
 
-static PyMethodDef export_method = {"export", export, METH_O, "Write one record; never raises."};
+static PyMethodDef export_method = {"export", export, METH_O, "Write one record."};
 
 PyObject *speed_bind_export(PyObject *Py_UNUSED(module), PyObject *exporter)
 {
@@ -255,7 +255,7 @@ int speed_init_path(void)
 {
     static const Name names[] = {
         {&s_quick, "_quick"}, {&s_append, "append"}, {&s_export, "export"},
-        {&s_note_unencoded, "note_unencoded"}, {&s_note_unwritten, "note_unwritten"},
+        {&s_export_reduced, "export_reduced"}, {&s_note_unwritten, "note_unwritten"},
         {&s_store, "_store"}, {&s_elsewhere, "_append_elsewhere"},
     };
     return speed_intern(names, sizeof names / sizeof *names);

@@ -2,10 +2,16 @@
 #include "speed.h"
 
 #define SITES 1024
-#define PASSED 512
+#define FILES 1024
+#define MOST_FRAMES 250    /* as _MAX_FRAMES of callsite.py */
+
+/* Whose file it is, as otel_ext.record.own_code has it. */
+enum { UNJUDGED = -1, OWN, CARRIER, FOREIGN, INSTRUMENTING };
 
 static struct { PyObject *code, *site; int lasti; } sites[SITES];
-static PyObject *passed[PASSED];
+
+/* Files that were judged, by the text that all code objects of a module share. */
+static struct { PyObject *name; int verdict; } files[FILES];
 
 static int last_instruction(PyFrameObject *frame)
 {
@@ -25,70 +31,96 @@ static size_t slot_for(PyCodeObject *code, int lasti)
     return (((size_t)code >> 4) ^ (size_t)lasti * 31) % SITES;
 }
 
-/* The site of one frame: remembered by code object and instruction. */
-static PyObject *site_of(PyFrameObject *frame, PyCodeObject *code)
+/* The site, if it is remembered; NULL without an error. */
+static PyObject *known_site(PyCodeObject *code, int lasti)
 {
-    int lasti = last_instruction(frame);
     size_t slot = slot_for(code, lasti);
-    if (sites[slot].code == (PyObject *)code && sites[slot].lasti == lasti)
-        return Py_NewRef(sites[slot].site);
-    PyObject *site = PyObject_CallOneArg(given.remember, (PyObject *)frame);
-    if (site == NULL)
-        return NULL;
-    PyObject *old_code = sites[slot].code, *old_site = sites[slot].site;
-    sites[slot].code = Py_NewRef((PyObject *)code);
-    sites[slot].site = Py_NewRef(site);
-    sites[slot].lasti = lasti;
-    Py_XDECREF(old_code);
-    Py_XDECREF(old_site);
+    return sites[slot].code == (PyObject *)code && sites[slot].lasti == lasti
+               ? Py_NewRef(sites[slot].site) : NULL;
+}
+
+/* The site of one frame: remembered by code object and instruction. */
+static PyObject *site_of(PyFrameObject *frame)
+{
+    PyCodeObject *code = PyFrame_GetCode(frame);
+    int lasti = last_instruction(frame);
+    PyObject *site = known_site(code, lasti);
+    if (site == NULL && (site = PyObject_CallOneArg(given.remember, (PyObject *)frame)) != NULL) {
+        size_t slot = slot_for(code, lasti);
+        PyObject *old_code = sites[slot].code, *old_site = sites[slot].site;
+        sites[slot].code = Py_NewRef((PyObject *)code);
+        sites[slot].site = Py_NewRef(site);
+        sites[slot].lasti = lasti;
+        Py_XDECREF(old_code);
+        Py_XDECREF(old_site);
+    }
+    Py_DECREF(code);
     return site;
 }
 
-/* 1: only carries the call through, 0: the user's own, -1: error. */
-static int is_passed(PyCodeObject *code)
+/* Whose file the code is from, as far as that is known; never an error. */
+static int known_verdict(PyCodeObject *code)
 {
-    PyObject *known = PyDict_GetItemWithError(given.is_passed, code->co_filename);
-    if (known != NULL)
-        return known == Py_True;
-    if (PyErr_Occurred())
-        return -1;
+    PyObject *name = code->co_filename;
+    size_t at = ((size_t)name >> 4) % FILES;
+    if (files[at].name == name)
+        return files[at].verdict;
+    PyObject *judged = PyDict_GetItemWithError(given.judged, name);
+    int verdict = judged == NULL ? UNJUDGED : (int)PyLong_AsLong(judged);
+    if (PyErr_Occurred()) {
+        PyErr_Clear();
+        return UNJUDGED;
+    }
+    if (verdict != UNJUDGED) {
+        PyObject *old = files[at].name;
+        files[at].name = Py_NewRef(name);
+        files[at].verdict = verdict;
+        Py_XDECREF(old);
+    }
+    return verdict;
+}
+
+/* Whose file the code is from; UNJUDGED is an error. */
+static int verdict_on(PyCodeObject *code)
+{
+    int verdict = known_verdict(code);
+    if (verdict != UNJUDGED)
+        return verdict;
     PyObject *judged = PyObject_CallOneArg(given.judge, code->co_filename);
-    if (judged == NULL)
-        return -1;
-    int passed = judged == Py_True;
-    Py_DECREF(judged);
-    return passed;
+    if (judged != NULL)
+        verdict = (int)PyLong_AsLong(judged);
+    Py_XDECREF(judged);
+    return verdict;
 }
 
-static size_t passed_at(PyCodeObject *code)
-{
-    return ((size_t)code >> 4) % PASSED;
-}
-
-/* Remembers code that only carries calls through. */
-static void pass(PyCodeObject *code)
-{
-    PyObject *old = passed[passed_at(code)];
-    passed[passed_at(code)] = Py_NewRef((PyObject *)code);
-    Py_XDECREF(old);
-}
-
-/* The site, if it is remembered; no frame object is made on the way. NULL without an error.
- * `depth`: how many frames are passed without a look. */
+/* The site, if all that it takes is remembered; no frame object is made on the way. NULL without
+ * an error. `depth`: how many frames are passed without a look. */
 static PyObject *find_known_site(int depth)
 {
-    int lasti;
-    for (void *frame = speed_top_frame(); frame != NULL; frame = speed_frame_below(frame)) {
+    PyCodeObject *opener = NULL;
+    int lasti, opened_at = 0, undecided = 1, left = MOST_FRAMES;
+    void *frame = speed_top_frame();
+    if (frame == NULL)
+        return NULL;
+    for (; frame != NULL && left > 0; frame = speed_frame_below(frame)) {
         if (depth-- > 0)
             continue;
+        left--;
         PyCodeObject *code = speed_frame_code(frame, &lasti);
-        if (passed[passed_at(code)] == (PyObject *)code)
-            continue;
-        size_t slot = slot_for(code, lasti);
-        return sites[slot].code == (PyObject *)code && sites[slot].lasti == lasti
-                   ? Py_NewRef(sites[slot].site) : NULL;
+        int verdict = known_verdict(code);
+        if (verdict == UNJUDGED)
+            return NULL;
+        if (verdict == OWN)
+            return known_site(code, lasti);
+        if (undecided && verdict != CARRIER) {
+            undecided = 0;
+            opener = verdict == FOREIGN ? code : NULL;
+            opened_at = lasti;
+        }
     }
-    return NULL;
+    if (depth > 0)
+        return NULL;
+    return opener == NULL ? Py_NewRef(given.unknown_site) : known_site(opener, opened_at);
 }
 
 static PyFrameObject *frame_below(PyFrameObject *frame)
@@ -100,24 +132,34 @@ static PyFrameObject *frame_below(PyFrameObject *frame)
 
 static PyObject *find_site(int depth)
 {
-    PyFrameObject *frame = PyThreadState_GetFrame(PyThreadState_Get());
+    PyFrameObject *frame = PyThreadState_GetFrame(PyThreadState_Get()), *opener = NULL;
+    int verdict = CARRIER, undecided = 1;
     while (frame != NULL && depth-- > 0)
         frame = frame_below(frame);
-    while (frame != NULL) {
+    if (frame == NULL) {
+        PyErr_SetString(PyExc_LookupError, "the stack has no such frame");
+        return NULL;
+    }
+    for (int left = MOST_FRAMES; frame != NULL && left > 0; left--) {
         PyCodeObject *code = PyFrame_GetCode(frame);
-        int carries = is_passed(code);
-        PyObject *site = carries == 0 ? site_of(frame, code) : NULL;
-        if (carries == 1)
-            pass(code);
+        verdict = verdict_on(code);
         Py_DECREF(code);
-        if (carries != 1) {
-            Py_DECREF(frame);
-            return site;
+        if (verdict == OWN || verdict == UNJUDGED)
+            break;
+        if (undecided && verdict != CARRIER) {
+            undecided = 0;
+            if (verdict == FOREIGN)
+                opener = (PyFrameObject *)Py_NewRef((PyObject *)frame);
         }
         frame = frame_below(frame);
     }
-    PyErr_SetString(PyExc_LookupError, "no frame of the user's");
-    return NULL;
+    PyFrameObject *found = verdict == OWN ? frame : opener;
+    PyObject *site = verdict == UNJUDGED ? NULL
+                     : found == NULL     ? Py_NewRef(given.unknown_site)
+                                         : site_of(found);
+    Py_XDECREF(frame);
+    Py_XDECREF(opener);
+    return site;
 }
 
 PyObject *speed_site_at(int depth)

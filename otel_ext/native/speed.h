@@ -43,7 +43,7 @@ extern Config config;
 /* What capture.py hands over: its own functions, and what it knows of the SDK. */
 typedef struct {
     PyObject *capture_start, *capture_end, *record_type;
-    PyObject *judge, *is_passed, *remember, *site_from_attributes;
+    PyObject *judge, *judged, *remember, *unknown_site, *site_from_attributes;
     PyObject *scope_of, *links_of, *events_of, *status_of;
     PyObject *local, *current_thread, *task_info, *time_ns;
     PyObject *kinds, *kind_names, *unset_code, *unset_status, *empty;

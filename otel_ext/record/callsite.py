@@ -1,9 +1,9 @@
 """Finds where the user's code opened a span or wrote a log.
 
-The stack is walked from our hook outwards, past OpenTelemetry, instrumentations
-and this package, to the first frame that is somebody's own. A file is judged
-once by its name, and a place is described once: after that a call site costs
-two look-ups a frame.
+The stack is walked from our hook outwards, past libraries and this package, to the
+first frame of the user's own (`otel_ext.record.own_code` tells which that is). A file
+is judged once by its name, and a place is described once: after that a call site
+costs one look-up a frame.
 """
 
 from __future__ import annotations
@@ -13,16 +13,15 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.record.model import UNKNOWN_SITE, CallSite
+from otel_ext.record.own_code import CARRIER, FOREIGN, JUDGED, OWN, judge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import CodeType, FrameType
 
 __all__ = [
-    "JUDGED",
     "describe_frame",
     "find_call_site",
-    "judge",
     "remember",
     "site_from_attributes",
 ]
@@ -30,54 +29,16 @@ __all__ = [
 _MAX_CACHED: Final = 16_384
 _MOST_LINES: Final = 2**63 - 1
 _SEPARATOR: Final = os.sep
-_PACKAGE: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
-# As it was imported, and as it lies on the disk: in a checkout two of our folders
-# are links to folders beside the package, and the package itself may be linked.
-_OURS: Final = (
-    _PACKAGE + _SEPARATOR,
-    *(
-        os.path.realpath(os.path.join(_PACKAGE, name)) + _SEPARATOR  # noqa: PTH118
-        for name in ("", "processors", "exporters")
-    ),
-)
-# Packages whose frames only carry a call through. `wrapt` and `contextlib` stand
-# between a user's `with tracer.start_as_current_span(...)` and the SDK; the thread
-# pools, between nobody and the SDK's concurrent processor.
-_PASSED_PACKAGES: Final = ("opentelemetry", "wrapt", "structlog", "logging", "concurrent.futures")
-_PASSED_MODULES: Final = ("contextlib", "functools", "threading")
-
-JUDGED: Final[dict[str, bool]] = {}
-"""What `judge` has said of each file name."""
+_MAX_FRAMES: Final = 250
 
 _sites: Final[dict[tuple[int, int], tuple[CodeType, CallSite]]] = {}
 
 
-def _passed_prefixes() -> tuple[str, ...]:
-    """Return the folders and files that carry calls through, as they are loaded now.
-
-    Asked of the modules themselves: a user's own folder may well be called
-    `logging` or `opentelemetry`.
-    """
-    folders = [
-        str(folder) + _SEPARATOR
-        for name in _PASSED_PACKAGES
-        for folder in getattr(sys.modules.get(name), "__path__", ())
-    ]
-    files = [getattr(sys.modules.get(name), "__file__", None) for name in _PASSED_MODULES]
-    return (*_OURS, "<frozen ", *folders, *(file for file in files if file))
-
-
-def judge(filename: str) -> bool:
-    """Whether frames of `filename` only carry the call through; kept in `JUDGED`."""
-    passed = filename.startswith(_passed_prefixes())
-    if len(JUDGED) >= _MAX_CACHED:
-        JUDGED.clear()
-    JUDGED[filename] = passed
-    return passed
-
-
 def find_call_site(depth: int = 1) -> CallSite:
     """Return the innermost frame on the stack that is the user's own.
+
+    Where none is, it is the line of installed code that called OpenTelemetry itself;
+    behind an instrumentation, which opens spans for others, it is unknown.
 
     Args:
         depth: How many frames to pass without a look, our own hooks.
@@ -86,21 +47,30 @@ def find_call_site(depth: int = 1) -> CallSite:
     True
     """
     frame: FrameType | None = sys._getframe(depth)  # noqa: SLF001 - the documented way to a frame
-    while frame is not None:
-        code = frame.f_code
-        filename = code.co_filename
-        passed = JUDGED.get(filename)
-        if passed is None:
-            passed = judge(filename)
-        if not passed:
-            # A code object can be freed and its address used again, so the
-            # entry holds the code and is believed only for that very object.
-            known = _sites.get((id(code), frame.f_lasti))
-            if known is not None and known[0] is code:
-                return known[1]
-            return remember(frame)
+    opener: FrameType | None = None
+    undecided = True
+    for _ in range(_MAX_FRAMES):
+        if frame is None:
+            break
+        filename = frame.f_code.co_filename
+        verdict = JUDGED.get(filename)
+        if verdict is None:
+            verdict = judge(filename)
+        if verdict == OWN:
+            return _site_of(frame)
+        if undecided and verdict != CARRIER:
+            undecided = False
+            opener = frame if verdict == FOREIGN else None
         frame = frame.f_back
-    return UNKNOWN_SITE
+    return UNKNOWN_SITE if opener is None else _site_of(opener)
+
+
+def _site_of(frame: FrameType) -> CallSite:
+    code = frame.f_code
+    # A code object can be freed and its address used again, so the
+    # entry holds the code and is believed only for that very object.
+    known = _sites.get((id(code), frame.f_lasti))
+    return known[1] if known is not None and known[0] is code else remember(frame)
 
 
 def remember(frame: FrameType) -> CallSite:

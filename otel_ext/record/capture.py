@@ -10,15 +10,17 @@ from __future__ import annotations
 import sys
 import threading
 from time import time_ns
-from typing import TYPE_CHECKING, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, cast
 
 from opentelemetry.trace import SpanKind, StatusCode
 
-from otel_ext.record import callsite
+from otel_ext.record import callsite, own_code
 from otel_ext.record.callsite import find_call_site, site_from_attributes
+from otel_ext.record.careful import KINDS, STATUS_CODES, careful_end, careful_start
 from otel_ext.record.cleaning import text_of
 from otel_ext.record.model import (
     EMPTY,
+    UNKNOWN_SITE,
     UNSET_STATUS,
     Link,
     Record,
@@ -75,14 +77,17 @@ _SPAN_FIELDS: Final = (
     "_dq",
     "_resource",
 )
+T = TypeVar("T")
 _MAX_SCOPES: Final = 4_096
-_KINDS: Final = ("internal", "server", "client", "producer", "consumer")
-_STATUS_CODES: Final = ("unset", "ok", "error")
 _NOT_ENDED: Final = (0, None, (), None, "", "", EMPTY)
 _new_record: Final = cast(
     "Callable[[type[Record], tuple[object, ...]], Record]",
     tuple.__new__,  # pyright: ignore[reportUnknownMemberType]
 )
+
+
+class _NotAsExpectedError(TypeError):
+    """A field of a span is not of the type that OpenTelemetry names."""
 
 
 class _Local(threading.local):
@@ -126,10 +131,12 @@ def here_python(depth: int) -> tuple[CallSite, ThreadInfo, TaskInfo | None]:
 def _attributes_of(holder: object) -> Mapping[str, object]:
     """Return a copy of a span's, event's or link's attributes."""
     try:
-        copied = holder._attributes.copy()  # type: ignore[attr-defined]  # noqa: SLF001
+        copied: object = holder._attributes.copy()  # type: ignore[attr-defined]  # noqa: SLF001
     except AttributeError:
         public: Mapping[str, object] = getattr(holder, "attributes", None) or EMPTY
         return dict(public)
+    if type(copied) is not dict:
+        raise _NotAsExpectedError
     return cast("Mapping[str, object]", copied)
 
 
@@ -167,15 +174,40 @@ def _links_of(links: Sequence[trace.Link]) -> tuple[Link, ...]:
 
 
 def _events_of(events: Sequence[Event]) -> tuple[SpanEvent, ...]:
-    return tuple(SpanEvent(event.name, event.timestamp, _attributes_of(event)) for event in events)
+    return tuple(
+        SpanEvent(_exact_name(event.name), _exact_time(event.timestamp), _attributes_of(event))
+        for event in events
+    )
 
 
 def _status_of(span: ReadableSpan) -> Status:
     status = span.status
-    value = status.status_code.value
-    if value == 0:
+    code: object = status.status_code
+    if code is StatusCode.UNSET:
         return UNSET_STATUS
-    return Status(_STATUS_CODES[value], status.description or "")
+    if type(code) is not StatusCode:
+        raise _NotAsExpectedError
+    description = status.description or ""
+    return Status(STATUS_CODES[code.value], _exact_name(description))
+
+
+def _exact_name(name: object) -> str:
+    if type(name) is not str:
+        raise _NotAsExpectedError
+    return name
+
+
+def _exact_time(time_ns: object) -> int:
+    if type(time_ns) is not int:
+        raise _NotAsExpectedError
+    return time_ns
+
+
+def _kind_of(span: ReadableSpan) -> str:
+    kind = span.kind
+    if type(kind) is not SpanKind:
+        raise _NotAsExpectedError
+    return KINDS[kind.value]
 
 
 def identify_python(span: ReadableSpan, record_only: bool) -> tuple[int, int] | None:  # noqa: FBT001 - on the hot path
@@ -202,9 +234,27 @@ def capture_start_python(span: ReadableSpan, process: Process, seq: int) -> Reco
         process: The process as seen through the span's resource.
         seq: The record's number within the process.
     """
+    try:
+        return _start_of(span, process, seq)
+    except RecursionError:
+        raise  # the worker, which has a stack, does it again
+    except Exception:  # noqa: BLE001 - a field is not as expected
+        record = careful_start(span, process, seq, find_call_site(1))
+        return record._replace(thread=_or_none(current_thread), task=_or_none(current_task))
+
+
+def _or_none(read: Callable[[], T]) -> T | None:
+    try:
+        return read()
+    except Exception:  # noqa: BLE001 - a thread's or a task's name may be of anybody's making
+        return None
+
+
+def _start_of(span: ReadableSpan, process: Process, seq: int) -> Record:
+    """Return the start record of a span whose fields are all as expected."""
     context = span.get_span_context()
     if context is None:
-        raise ValueError(f"span {span.name!r} has no context")
+        raise _NotAsExpectedError
     attributes = _attributes_of(span)
     parent = span.parent
     links = span.links
@@ -214,8 +264,8 @@ def capture_start_python(span: ReadableSpan, process: Process, seq: int) -> Reco
         (
             "span",
             "start",
-            span.name,
-            span.start_time or time_ns(),
+            _exact_name(span.name),
+            _exact_time(span.start_time) or time_ns(),
             seq,
             process,
             _site(attributes),
@@ -223,7 +273,7 @@ def capture_start_python(span: ReadableSpan, process: Process, seq: int) -> Reco
             _hex(context.trace_id, 16),
             _hex(context.span_id, 8),
             _hex(parent.span_id, 8) if parent is not None else "",
-            _KINDS[span.kind.value],
+            _kind_of(span),
             _scope_of(span.instrumentation_scope),
             _links_of(links) if links else (),
             current_thread(),
@@ -234,7 +284,7 @@ def capture_start_python(span: ReadableSpan, process: Process, seq: int) -> Reco
 
 
 def _site(attributes: Mapping[str, object]) -> CallSite:
-    return site_from_attributes(attributes) or find_call_site(3)
+    return site_from_attributes(attributes) or find_call_site(4)
 
 
 def capture_end_python(
@@ -253,6 +303,16 @@ def capture_end_python(
     """
     if start is None:
         start = capture_start_python(span, process, seq)
+    try:
+        return _end_of(span, process, seq, start)
+    except RecursionError:
+        raise
+    except Exception:  # noqa: BLE001 - a field is not as expected
+        return careful_end(span, process, seq, start)
+
+
+def _end_of(span: ReadableSpan, process: Process, seq: int, start: Record) -> Record:
+    """Return the final record of a span whose fields are all as expected."""
     links = span.links
     events = span.events
     return _new_record(
@@ -260,8 +320,8 @@ def capture_end_python(
         (
             "span",
             "end",
-            span.name,
-            span.end_time or time_ns(),
+            _exact_name(span.name),
+            _exact_time(span.end_time) or time_ns(),
             seq,
             process,
             start.site,
@@ -294,9 +354,10 @@ def _choose_capture() -> tuple[_Identify, _CaptureStart, _CaptureEnd, _Here]:
         capture_start=capture_start_python,
         capture_end=capture_end_python,
         record_type=Record,
-        judge=callsite.judge,
-        is_passed=callsite.JUDGED,
+        judge=own_code.judge,
+        judged=own_code.JUDGED,
         remember=callsite.remember,
+        unknown_site=UNKNOWN_SITE,
         site_from_attributes=site_from_attributes,
         scope_of=_scope_of,
         links_of=_links_of,
@@ -307,7 +368,7 @@ def _choose_capture() -> tuple[_Identify, _CaptureStart, _CaptureEnd, _Here]:
         task_info=TaskInfo,
         time_ns=time_ns,
         kinds=tuple(SpanKind),
-        kind_names=_KINDS,
+        kind_names=KINDS,
         unset_code=StatusCode.UNSET,
         unset_status=UNSET_STATUS,
         empty=EMPTY,

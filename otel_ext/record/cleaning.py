@@ -278,7 +278,7 @@ def text_of(value: object) -> str:
     'None'
     """
     try:
-        return str.__str__(str(value))
+        return str.__str__(value if isinstance(value, str) else str(value))
     except Exception:  # noqa: BLE001 - a user's __str__ may do anything
         return _unprintable(value)
 

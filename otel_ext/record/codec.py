@@ -23,6 +23,8 @@ from otel_ext.record.values import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from otel_ext.record.model import Status
 
 __all__ = ["encode_compat_line", "encode_line", "encode_line_python"]
@@ -48,7 +50,7 @@ _names: dict[str, str] = {}
 
 def _name_fragment(name: str) -> str:
     """Return `name` as JSON without the closing quote; names recur, so they are kept."""
-    found = _names.get(name)
+    found = _names.get(name) if type(name) is str else None
     if found is None:
         found = encode_text(name).decode()[:-1]
         if type(name) is str and len(name) <= _MAX_NAME:
@@ -202,7 +204,7 @@ def _bounded_list(
     for item in items:
         opening = head(item)
         budget.share()
-        attributes = encode_value(item.attributes, cleaner).decode() if item.attributes else ""
+        attributes = _encode_inner(item.attributes, cleaner)
         text = f'{opening},"attributes":{attributes}}}' if attributes else f"{opening}}}"
         if _size(text) >= room:
             text = f"{opening}{_note_of(f'{_size(attributes)} bytes')}"
@@ -211,6 +213,15 @@ def _bounded_list(
         room -= _size(text) + 1
         kept.append(text)
     return f"[{','.join(kept)}]"
+
+
+def _encode_inner(attributes: Mapping[str, object], cleaner: Cleaner) -> str:
+    """Return the attributes of a link or event as an object; empty if there are none."""
+    if not attributes:
+        return ""
+    text = encode_value(attributes, cleaner).decode()
+    # A note in their place is a text, where only an object may stand.
+    return text if text.startswith("{") else f'{{"…":{text}}}'
 
 
 def _with_note(

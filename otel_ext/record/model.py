@@ -79,6 +79,15 @@ class CallSite:
         self.function = function
         self.fragment = f'"file":{_text(file)},"line":{line},"function":{_text(function)}'
 
+    @property
+    def is_known(self) -> bool:
+        """Whether there is a place: no frame of the user's may have been on the stack.
+
+        >>> UNKNOWN_SITE.is_known, CallSite("app.py", 3, "main").is_known
+        (False, True)
+        """
+        return self.file != "<unknown>"
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, CallSite) and self.fragment == other.fragment
 

@@ -136,7 +136,7 @@ def _encode_carefully(mapping: Mapping[str, object], budget: int, *, notes: bool
         items = cast("list[tuple[object, object]]", list(islice(mapping.items(), work)))
         size = size_of(mapping)
     except Exception:  # noqa: BLE001 - a mapping of the user's own may do anything
-        items, size = [("value", f"<unprintable: {type(mapping).__name__}>")], 1
+        items, size = [("…", f"<unprintable: {type(mapping).__name__}>")], 1
 
     def shield() -> str:
         """Return the name that the user's `__tracer_meta__` gets: one that is not taken."""

@@ -105,7 +105,8 @@ class Redactor:
             told = record
             if known[1] is not process:
                 told = Record._make((*record[:5], known[1], *record[6:]))
-            clean = told if self._is_plain(told) else self._redacted(told)
+            is_text = type(told.name) is str and type(told.logger) is str
+            clean = told if is_text and self._is_plain(told) else self._redacted(told)
         except Exception as error:  # noqa: BLE001 - a secret must not get out by an error
             clean = _emptied(record, error)
         last.raw, last.clean = record, clean

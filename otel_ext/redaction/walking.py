@@ -113,7 +113,8 @@ class Walker:
     def text(self, path: str, text: str) -> str:
         """Return a text that stands under no key of the user's without secrets."""
         try:
-            return self._leaf_text(path, text)
+            # A record that a program made itself may hold anything.
+            return self._leaf_text(path, text if type(text) is str else text_of(text))
         except Exception as error:  # noqa: BLE001 - a callback may do anything
             return self.failed(error)
 

@@ -37,7 +37,7 @@ def test_open_spans_are_shown_and_ended_ones_are_not(tmp_path: Path) -> None:
     assert [row[2] for row in rows] == ["checkout", "pay"]
     assert {row[1] for row in rows} == {"running"}
     assert {row[3] for row in rows} == {f"{process.pid} shop_one.py"}
-    assert rows[0][4].startswith("opened shop_one.py:12 ")
+    assert {row[4] for row in rows} == {"at shop_one.py:10 wait_for_the_bank"}
     assert (done.code, done.err) == (0, "")
 
 
@@ -62,12 +62,15 @@ def test_a_stalled_span_is_told_with_where_it_is_now(tmp_path: Path) -> None:
 
 
 def test_now_asks_the_program_where_it_is(tmp_path: Path) -> None:
-    """With --now a program that was never looked at says where it is, within a second."""
+    """A program that was never looked at is asked where it is, for a second, unless --no-ask."""
     with shop(tmp_path):
-        assert cast("dict[str, object]", spans_by(tmp_path)["pay"]["where"])["now"] is False
+        unasked = look(tmp_path, "ps", "--no-ask")
+        where = spans_by(tmp_path, "ps", "--no-ask")["pay"]["where"]
+        assert cast("dict[str, object]", where)["now"] is False
+        assert "opened shop_one.py:12 " in unasked.out
         done = look(tmp_path, "ps", "--now")
         began = time.monotonic()
-        spans = spans_by(tmp_path, "ps", "--now")
+        spans = spans_by(tmp_path, "ps")
         took = time.monotonic() - began
     where = cast("dict[str, object]", spans["pay"]["where"])
     assert (where["function"], where["line"]) == ("wait_for_the_bank", 10)
@@ -77,12 +80,12 @@ def test_now_asks_the_program_where_it_is(tmp_path: Path) -> None:
 
 
 def test_a_stopped_program_is_told_as_hung(tmp_path: Path) -> None:
-    """SIGSTOP: state hung at once, --now says who does not answer; SIGCONT: all is as before."""
+    """SIGSTOP: state hung at once, and who does not answer is told; SIGCONT: all is as before."""
     with shop(tmp_path) as process:
         process.send_signal(signal.SIGSTOP)
         hung: dict[str, object] = {"checkout": "hung", "pay": "hung"}
         assert waiting_for(tmp_path, hung) == hung
-        done = look(tmp_path, "ps", "--now")
+        done = look(tmp_path, "ps")
         assert f"process {process.pid} shop_one.py does not answer" in done.err
         assert columns(done.out)[1][1] == "hung"
         process.send_signal(signal.SIGCONT)
@@ -94,7 +97,7 @@ def test_a_call_that_holds_the_interpreter_is_told_as_hung(tmp_path: Path) -> No
     hung: dict[str, object] = {"checkout": "hung", "pay": "hung"}
     with shop(tmp_path, body=HOLDS_INTERPRETER) as process:
         assert waiting_for(tmp_path, hung) == hung
-        done = look(tmp_path, "ps", "--now")
+        done = look(tmp_path, "ps")
         assert process.poll() is None
     assert f"process {process.pid} shop_one.py does not answer" in done.err
 

@@ -92,11 +92,13 @@ def test_abandoned_end_tells_its_cause() -> None:
 
 
 def test_stalled_update_tells_where() -> None:
-    """An update shows that the span is stalled and the frame it hangs in."""
-    extra = {"stalled": True, "stack": [{"file": "io.py", "line": 7, "function": "read"}]}
+    """An update shows that the span is stalled, and the frame of the user's it hangs in."""
+    library = {"file": "/usr/lib/python3.12/asyncio/tasks.py", "line": 649, "function": "sleep"}
+    stack = [library, {"file": "main.py", "line": 22, "function": "slow"}]
+    extra = {"stalled": True, "stack": stack}
     line = renderer().render(start()._replace(phase="update", extra=extra))
     assert "… load stalled" in line
-    assert line.endswith("io.py:7 read")
+    assert line.endswith("main.py:22 slow")
 
 
 def test_logs_tell_level_message_and_fields() -> None:

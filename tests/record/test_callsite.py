@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from otel_ext.record import callsite
+from otel_ext.record import callsite, own_code
 from otel_ext.record.callsite import describe_frame, find_call_site, site_from_attributes
 from otel_ext.record.model import UNKNOWN_SITE, CallSite
 from tests.processors.spans import recording
@@ -166,10 +166,11 @@ def test_code_that_is_made_and_dropped_does_not_confuse_the_cache() -> None:
 def test_caches_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A program that makes code without end does not fill memory."""
     monkeypatch.setattr(callsite, "_MAX_CACHED", 100)
+    monkeypatch.setattr(own_code, "_MAX_CACHED", 100)
     for number in range(1_000):
         code = compile("find()", f"endless-{number}.py", "exec")
         exec(code, {"find": find_call_site})  # noqa: S102
-    assert len(callsite.JUDGED) <= 101
+    assert len(own_code.JUDGED) <= 101
     assert len(callsite._sites) <= 101  # noqa: SLF001 - its size is what is tested
 
 

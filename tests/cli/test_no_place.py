@@ -1,0 +1,66 @@
+"""A span that none of the user's code opened: every reader shows that there is no place."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from otel_ext.cli.main import main
+from otel_ext.cli.recover_spans import Ended, as_dicts, lines_of, open_in
+from otel_ext.record.model import UNKNOWN_SITE
+from tests.cli.test_ps_mistakes import DEAD, span, write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NOTHING = {"file": None, "line": None, "function": None}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder with one span that has no place."""
+    write(tmp_path, DEAD, span("GET /items")._replace(site=UNKNOWN_SITE))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["ps"], ["top", "--once"], ["dump"], ["tree"], ["tail", "--no-follow"]],
+    ids=lambda words: words[0],
+)
+def test_people_are_shown_no_place(
+    words: list[str], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The mark for an unknown place is not shown as if it were one."""
+    main([*words, str(folder)])
+    out = capsys.readouterr().out
+    assert "GET /items" in out
+    assert "<unknown>" not in out
+    if words == ["ps"]:
+        assert out.splitlines()[1].endswith(" -")
+
+
+def test_what_a_recovery_ends_is_shown_without_a_place(folder: Path) -> None:
+    """The list of what was running when its process died has no column for it then."""
+    ended = [Ended(one, 10**9) for one in open_in(folder)]
+    (line,) = lines_of(ended, 1)
+    assert line == f"  1.0s  GET /items  {ended[0].span.process.label}"
+    assert as_dicts(ended)[DEAD.id][0]["where"] == {**NOTHING, "now": False}
+
+
+def test_programs_get_null(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In JSON file, line and function are null."""
+    main(["ps", "--json", str(folder)])
+    found = cast("dict[str, dict[str, object]]", json.loads(capsys.readouterr().out))
+    assert found["opened"] == NOTHING
+    assert {key: found["where"][key] for key in NOTHING} == NOTHING
+    main(["tree", "--json", str(folder)])
+    (trace,) = json.loads(capsys.readouterr().out)["traces"]
+    assert {key: trace["spans"][0][key] for key in NOTHING} == NOTHING
+
+
+def test_such_a_file_is_valid(folder: Path) -> None:
+    """`<unknown>` and line 0 are how the format writes it."""
+    assert main(["validate", str(folder)]) == 0

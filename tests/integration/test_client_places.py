@@ -1,0 +1,203 @@
+"""The place of a span, with the real libraries: the user's line, or none where there is none."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.programs import environment, execute, records_in, write_program
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from otel_ext.record.model import Record
+
+SET_UP = """
+import sys
+
+if "plain" in sys.argv:
+    sys._is_gil_enabled = lambda: False  # the compiled part is not used
+
+import otel_ext
+
+handle = otel_ext.configure(output="traces", console="off")
+"""
+
+CLIENTS = """
+import http.server
+import threading
+
+from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
+from opentelemetry.instrumentation.requests import RequestsInstrumentor
+from opentelemetry.instrumentation.sqlite3 import SQLite3Instrumentor
+
+RequestsInstrumentor().instrument()
+HTTPXClientInstrumentor().instrument()
+SQLite3Instrumentor().instrument()
+
+import sqlite3
+
+import httpx
+import requests
+
+
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *words):
+        pass
+
+
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+url = f"http://127.0.0.1:{server.server_port}/"
+
+
+def fetch():
+    for _ in range(2):
+        requests.get(url)  # requests
+        httpx.get(url)  # httpx
+        sqlite3.connect(":memory:").cursor().execute("select 1")  # sqlite3
+
+
+fetch()
+"""
+
+FLASK = """
+import logging
+import threading
+import urllib.request
+
+import flask
+from opentelemetry.instrumentation.flask import FlaskInstrumentor
+from werkzeug.serving import make_server
+
+from otel_ext import configure_structlog
+
+configure_structlog(stdlib=True)
+app = flask.Flask("shop")
+FlaskInstrumentor().instrument_app(app)
+
+
+@app.get("/")
+def index():
+    logging.getLogger("shop").warning("asked")  # log
+    return "hello"
+
+
+server = make_server("127.0.0.1", 0, app)
+# Without a frame of this file's: the server's own threads have none either.
+threading.Thread(target=server.serve_forever, daemon=True).start()
+for _ in range(2):
+    urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}/").read()
+handle.flush(timeout=10)
+"""
+
+CELERY = """
+from celery import Celery
+from opentelemetry.instrumentation.celery import CeleryInstrumentor
+
+CeleryInstrumentor().instrument()
+app = Celery("shop", broker="memory://")
+
+
+@app.task(name="shop.pack")
+def pack():
+    pass
+
+
+def order():
+    pack.delay()  # celery
+
+
+order()
+"""
+
+
+def line_with(program: Path, mark: str) -> int:
+    """Return the number of the program's line that ends in this comment."""
+    lines = program.read_text().splitlines()
+    return next(number for number, line in enumerate(lines, 1) if line.endswith(f"# {mark}"))
+
+
+def run(folder: Path, body: str, how: str) -> tuple[Path, list[Record]]:
+    """Run a program; return its file, and the records that it left."""
+    program = write_program(folder, SET_UP + body)
+    done = execute([sys.executable, program, how], cwd=folder, env=environment())
+    assert done.code == 0, done.err
+    return program, records_in(folder / "traces")
+
+
+HOW = pytest.mark.parametrize("how", ["compiled", "plain"])
+
+
+@HOW
+def test_client_spans_have_the_line_that_called_the_library(tmp_path: Path, how: str) -> None:
+    """requests, httpx and sqlite3: the place is the call in the program, each time."""
+    program, records = run(tmp_path, CLIENTS, how)
+    for name in ("requests", "httpx", "sqlite3"):
+        sites = [
+            (one.site.file, one.site.line, one.site.function)
+            for one in records
+            if one.kind == "span" and one.scope and one.scope.name.endswith(f".{name}")
+        ]
+        assert set(sites) == {(program.name, line_with(program, name), "fetch")}
+        assert len(sites) >= 4
+
+
+@HOW
+def test_a_published_task_has_the_line_that_published_it(tmp_path: Path, how: str) -> None:
+    """Celery's producer spans name the program's line, not kombu's or Celery's."""
+    program, records = run(tmp_path, CELERY, how)
+    sites = {(one.site.file, one.site.line) for one in records if one.span_kind == "producer"}
+    assert sites == {(program.name, line_with(program, "celery"))}
+
+
+@HOW
+def test_server_spans_have_no_place_and_logs_have_theirs(tmp_path: Path, how: str) -> None:
+    """A span that a server's thread opens names no line of a framework; views log as ever."""
+    program, records = run(tmp_path, FLASK, how)
+    servers = [one for one in records if one.span_kind == "server"]
+    assert len(servers) == 4
+    assert not any(one.site.is_known for one in servers)
+    logs = {one.site for one in records if one.kind == "log" and one.logger == "shop"}
+    assert {(one.file, one.line, one.function) for one in logs} == {
+        (program.name, line_with(program, "log"), "index")
+    }
+
+
+INSTALLED = """
+import sqlite3
+
+from opentelemetry.instrumentation.sqlite3 import SQLite3Instrumentor
+
+SQLite3Instrumentor().instrument()
+
+
+def order():
+    sqlite3.connect(":memory:").cursor().execute("select 1")  # order
+
+
+order()
+"""
+
+
+@HOW
+def test_an_installed_package_that_is_run_has_its_own_lines(tmp_path: Path, how: str) -> None:
+    """`python -m shop`, with shop below site-packages: client spans name its lines."""
+    installed = tmp_path / "lib" / "site-packages"
+    program = write_program(installed, SET_UP + INSTALLED, name="shop/__main__.py")
+    (program.parent / "__init__.py").touch()
+    env = environment(PYTHONPATH=str(installed))
+    done = execute([sys.executable, "-m", "shop", how], cwd=tmp_path, env=env)
+    assert done.code == 0, done.err
+    sites = {
+        (one.site.file, one.site.line)
+        for one in records_in(tmp_path / "traces")
+        if one.kind == "span"
+    }
+    assert sites == {("lib/site-packages/shop/__main__.py", line_with(program, "order"))}

@@ -1,0 +1,161 @@
+"""With a span in each frame down to the recursion limit, no start and no end is lost."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+
+from otel_ext.exporters import JsonlExporter
+from otel_ext.processors import LifecycleSpanProcessor, lifecycle
+from otel_ext.processors.lifecycle import _MOST_LATE
+from otel_ext.record.codec import encode_line
+from otel_ext.record.validation import validate_line
+from tests.processors.spans import Recorder
+from tests.programs import execute, records_in, write_program
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from otel_ext.record.model import Record
+
+PROGRAM = """
+import sys
+
+if {plain}:
+    sys._is_gil_enabled = lambda: False  # the compiled part is not used
+
+from opentelemetry import trace
+
+import otel_ext
+
+otel_ext.configure(output="traces", console="off")
+tracer = trace.get_tracer("t")
+made = []
+sys.setrecursionlimit(300)  # the SDK renders the whole stack for each span
+
+
+def down(depth):
+    with tracer.start_as_current_span(f"depth {{depth}}", attributes={attributes}) as span:
+        made.append(depth)
+        span.add_event("here", {{"list": ("a", "b")}})
+        down(depth + 1)
+
+
+try:
+    down(0)
+except RecursionError:
+    print(len(made))
+tracer.start_span("after").end()
+"""
+
+
+@pytest.mark.parametrize("plain", [False, True], ids=["compiled", "plain"])
+@pytest.mark.parametrize("attributes", ['{"n": 1}', '{"é": b"x"}'])
+def test_spans_down_to_the_recursion_limit(tmp_path: Path, attributes: str, plain: bool) -> None:
+    """Each has one start and one end, all valid; the program gets its own exception."""
+    program = write_program(tmp_path, PROGRAM.format(plain=plain, attributes=attributes))
+    done = execute([sys.executable, program], cwd=tmp_path)
+    assert done.code == 0, done.err
+    phases: dict[str, Counter[str | None]] = {"start": Counter(), "end": Counter()}
+    for path in (tmp_path / "traces").glob("*.jsonl"):
+        for line in path.read_bytes().splitlines(keepends=True):
+            assert validate_line(line) == []
+    for record in records_in(tmp_path / "traces"):
+        if record.kind == "span":
+            assert record.abandoned is None
+            phases[str(record.phase)][record.span_id] += 1
+    assert phases["start"] == phases["end"]
+    assert set(phases["end"].values()) == {1}
+    # One more may be open when the limit is reached, and one comes after.
+    assert len(phases["end"]) - int(done.out) in {1, 2}
+
+
+class NoStack(Recorder):
+    """Has no stack left, as long as that lasts."""
+
+    fails = True
+
+    def export(self, record: Record) -> None:
+        """Keep the record, or not."""
+        if self.fails:
+            raise RecursionError
+        super().export(record)
+
+
+@pytest.mark.parametrize("hooks", ["as chosen", "python"])
+def test_what_there_was_no_stack_for_is_recorded_later(
+    hooks: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Start and end come from a flush, or from the worker, each once and with all their data."""
+    if hooks == "python":
+        monkeypatch.setattr(lifecycle, "begin_span", LifecycleSpanProcessor.begin_span)
+        monkeypatch.setattr(lifecycle, "end_span", LifecycleSpanProcessor.end_span)
+        monkeypatch.setattr(LifecycleSpanProcessor, "on_start", lifecycle.on_start_python)
+        monkeypatch.setattr(LifecycleSpanProcessor, "on_end", lifecycle.on_end_python)
+    exporter = NoStack()
+    provider = TracerProvider(shutdown_on_exit=False)
+    processor = LifecycleSpanProcessor(exporter)
+    # The worker may look at any moment.
+    monkeypatch.setattr(processor, "_catch_up", lambda: None)
+    provider.add_span_processor(processor)
+    tracer = provider.get_tracer("t")
+    tracer.start_span("whole", attributes={"n": 1}).end()
+    opened = tracer.start_span("still open")
+    monkeypatch.undo()
+    exporter.fails = False
+    assert provider.force_flush()
+    assert Counter((one.name, one.phase) for one in exporter.spans) == {
+        ("whole", "start"): 1,
+        ("whole", "end"): 1,
+        ("still open", "start"): 1,
+    }
+    end = next(one for one in exporter.spans if one.phase == "end")
+    assert (dict(end.attributes), end.abandoned) == ({"n": 1}, None)
+    opened.end()
+    assert exporter.of("still open")[-1].phase == "end"
+    provider.shutdown()
+
+
+def test_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that recurses without end, and is not waited for, does not fill memory."""
+    exporter = NoStack()
+    processor = LifecycleSpanProcessor(exporter)
+    monkeypatch.setattr(processor, "_late", [(None, "")] * (_MOST_LATE + 1))
+    provider = TracerProvider(shutdown_on_exit=False)
+    monkeypatch.setattr(processor, "_catch_up", lambda: None)
+    provider.add_span_processor(processor)
+    provider.get_tracer("t").start_span("one too many").end()
+    assert len(processor._late) == _MOST_LATE + 1  # noqa: SLF001 - its size is what is tested
+    monkeypatch.undo()
+    exporter.fails = False
+    provider.shutdown()
+
+
+def test_a_record_that_cannot_be_encoded_is_written_in_its_least_form(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever keeps an end from being encoded, its span ends in the file; that is told once."""
+
+    def fails_on_data(record: Record) -> bytes:
+        if record.attributes and "…" not in record.attributes:
+            raise LookupError("the encoder's own")
+        return encode_line(record)
+
+    exporter = JsonlExporter(tmp_path)
+    provider = TracerProvider(shutdown_on_exit=False)
+
+    class Through(Recorder):
+        def export(self, record: Record) -> None:
+            exporter.export_as(record, fails_on_data)
+
+    provider.add_span_processor(LifecycleSpanProcessor(Through()))
+    provider.get_tracer("t").start_span("job", attributes={"a": 1, "b": 2}).end()
+    exporter.shutdown()
+    start, end = [one for one in records_in(tmp_path) if one.kind == "span"]
+    assert start.key == end.key
+    assert dict(end.attributes) == {"…": "<left out: 2 keys>"}
+    assert capfd.readouterr().err.count("written without its data: LookupError") == 1

@@ -1,0 +1,342 @@
+"""One bad field of a span loses only itself, compiled and plain, down to the last rubbish."""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
+
+from otel_ext.record import capture, codec
+from otel_ext.record.careful import careful_end, careful_start, reduce_record, time_of
+from otel_ext.record.decode import decode_line
+from otel_ext.record.model import (
+    EMPTY,
+    UNKNOWN_SITE,
+    CallSite,
+    Process,
+    Record,
+    SpanEvent,
+    ThreadInfo,
+)
+from otel_ext.record.model import Status as RecordStatus
+from otel_ext.record.validation import validate_line
+from otel_ext.redaction.redactor import Redactor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PROCESS = Process("b00t-7-1-cafe0001")
+CONTEXT = SpanContext(1, 2, is_remote=False)
+NOW = 1_792_000_000_000_000_000
+
+
+class Hostile:
+    """Raises whatever is asked of it."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise AttributeError(name) if name.startswith("__") else LookupError(name)
+
+    def __str__(self) -> NoReturn:
+        raise LookupError
+
+    def __bool__(self) -> NoReturn:
+        raise LookupError
+
+    def __eq__(self, other: object) -> NoReturn:
+        raise LookupError
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __iter__(self) -> Iterator[object]:
+        raise LookupError
+
+
+class Name(str):
+    """A text that raises when it is printed."""
+
+    __slots__ = ()
+
+    def __str__(self) -> NoReturn:
+        raise LookupError
+
+
+class Kind(enum.Enum):
+    """A kind of another library's."""
+
+    SERVER = 1
+    MANY = 99
+
+
+class Odd(NamedTuple):
+    """An event or a link that somebody built."""
+
+    name: object = "e"
+    timestamp: object = NOW
+    attributes: object = None
+    context: object = None
+
+
+def span_with(**fields: object) -> ReadableSpan:
+    """Return an ended span with these private fields set, as no check of the SDK prevents."""
+    made = ReadableSpan("job", CONTEXT, start_time=NOW, end_time=NOW + 5, attributes={"n": 1})
+    for name, value in fields.items():
+        setattr(made, f"_{name}", value)
+    return made
+
+
+def line_of(record: Record, encode: codec.Encoder = codec.encode_line) -> Record:
+    """Return what a reader finds in the record's line, which must be valid."""
+    line = encode(record)
+    assert validate_line(line) == [], line
+    return decode_line(line)
+
+
+PAIRS = [
+    (capture.capture_start, capture.capture_end, codec.encode_line),
+    (capture.capture_start_python, capture.capture_end_python, codec.encode_line_python),
+]
+
+
+def both(span: ReadableSpan) -> tuple[Record, Record]:
+    """Return start and end of `span` as they are read from valid lines, by either code the same."""
+    found = []
+    lines = []
+    for start_of, end_of, encode in PAIRS:
+        start = start_of(span, PROCESS, 1)
+        # The places in this function differ, and times of now.
+        start = start._replace(site=UNKNOWN_SITE, time_ns=_rounded(start.time_ns))
+        end = end_of(span, PROCESS, 2, start)
+        end = end._replace(
+            time_ns=_rounded(end.time_ns),
+            events=tuple(one._replace(time_ns=_rounded(one.time_ns)) for one in end.events),
+        )
+        lines.append((encode(start), encode(end)))
+        found.append((line_of(start, encode), line_of(end, encode)))
+    assert lines[0] == lines[1]
+    return found[0]
+
+
+def _rounded(time_ns: int) -> int:
+    """Return a time of now, within an hour, as 0."""
+    return 0 if abs(time_ns - time.time_ns()) < 3_600 * 10**9 else time_ns
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (NOW, NOW),
+        (float(NOW), NOW),
+        (NOW / 1e9, NOW),
+        (dt.datetime.fromtimestamp(NOW // 10**9, dt.timezone.utc), NOW),
+        (dt.datetime.fromtimestamp(NOW // 10**9), NOW),  # noqa: DTZ006 - local time, as Python has it
+        (-1, -1),
+        (2**70, 2**70),
+    ],
+)
+def test_times_that_can_be_told_are_converted(value: object, expected: int) -> None:
+    """Floats of nanoseconds and of seconds, and datetimes, are the time that they stand for."""
+    assert time_of(value) == expected
+    start, end = both(span_with(start_time=value, end_time=value, events=[Odd(timestamp=value)]))
+    if abs(expected) < 2**63 and expected > 0:
+        assert (start.time_ns, end.time_ns, end.events[0].time_ns) == (expected,) * 3
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["yesterday", "1792000000000000000", 1.5, float("nan"), float("inf"), -1e30, b"7", True, None],
+)
+def test_times_that_cannot_be_told_are_those_of_now(value: object) -> None:
+    """What is no whole number of nanoseconds, nor plausible as one, is the time of now."""
+    before = time.time_ns()
+    assert before <= time_of(value) <= time.time_ns()
+    both(span_with(start_time=value, end_time=value, events=[Odd(timestamp=value)]))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (None, "None"),
+        (5, "5"),
+        (b"x", "b'x'"),
+        (Name("text"), "text"),
+        (["a"], "['a']"),
+        (Hostile(), "<unprintable: Hostile>"),
+    ],
+)
+def test_names_become_text(name: object, expected: str) -> None:
+    """A span's and an event's name that is no text is its text; redaction takes no offence."""
+    start, end = both(span_with(name=name, events=[Odd(name=name)]))
+    assert (start.name, end.name, end.events[0].name) == (expected,) * 3
+    redacted = Redactor().redact(capture.capture_end(span_with(name=name), PROCESS, 2, start))
+    assert (redacted.name, dict(redacted.attributes)) == (expected, {"n": 1})
+
+
+def test_redaction_of_a_record_with_a_name_that_is_no_text() -> None:
+    """A record that a program made itself loses nothing for one field of a wrong type either."""
+    record = Record("event", None, cast("str", 5), 0, 1, PROCESS, attributes={"n": 1})
+    redacted = Redactor().redact(record)
+    assert (redacted.name, dict(redacted.attributes)) == ("5", {"n": 1})
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        (SpanKind.CLIENT, "client"),
+        ("server", "internal"),
+        (3, "producer"),
+        (Kind.SERVER, "server"),
+        (Kind.MANY, "internal"),
+        (-1, "internal"),
+        (None, "internal"),
+        ([], "internal"),
+        (Hostile(), "internal"),
+    ],
+)
+def test_unknown_kinds_are_internal(kind: object, expected: str) -> None:
+    """A kind that is none of OpenTelemetry's is `internal`."""
+    assert [one.span_kind for one in both(span_with(kind=kind))] == [expected] * 2
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "description"),
+    [
+        (Status(StatusCode.ERROR, "broken"), "error", "broken"),
+        (StatusCode.ERROR, "error", ""),
+        ("ERROR", "error", ""),
+        (2, "error", ""),
+        (Status(cast("Any", "ok")), "ok", ""),
+        (Status(cast("Any", 7)), "unset", ""),
+        ("broken", "unset", ""),
+        (None, "unset", ""),
+        (Hostile(), "unset", ""),
+    ],
+)
+def test_odd_statuses(status: object, code: str, description: str) -> None:
+    """A code where a status should be counts as one; what is neither is `unset`."""
+    end = both(span_with(status=status))[1]
+    assert end.status is not None
+    assert (end.status.code, end.status.description) == (code, description)
+
+
+def test_links_and_events_of_odd_shape() -> None:
+    """What is unusable in one costs no other; a link that leads nowhere is left out."""
+    links = [Odd(), None, Link(CONTEXT, {"a": 1}), Odd(context=CONTEXT, attributes=[1]), Hostile()]
+    events = [Odd(attributes={1: 2}), "text", None, Odd(attributes={"a"}), Hostile()]
+    end = both(span_with(links=links, events=events))[1]
+    assert [dict(link.attributes) for link in end.links] == [{"a": 1}, {"…": "<unprintable: list>"}]
+    assert len(end.events) == len(events)
+    assert dict(end.events[0].attributes) == {"1": 2}
+    for name in ("links", "events"):
+        both(span_with(**{name: 5}))
+        both(span_with(**{name: Hostile()}))
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        ({1: 2, None: 3, b"k": 4}, {"1": 2, "None": 3, "b'k'": 4}),
+        (None, {}),
+        ([("a", 1)], {"…": "<unprintable: attributes>"}),
+        ("text", {"…": "<unprintable: mappingproxy>"}),
+    ],
+)
+def test_attributes_of_odd_shape(attributes: object, expected: dict[str, object]) -> None:
+    """Keys become text; what is no mapping is noted under the key `…`."""
+    for record in both(span_with(attributes=attributes)):
+        assert dict(record.attributes) == expected
+
+
+def test_attributes_that_raise() -> None:
+    """They cost themselves and nothing else."""
+    assert [one.name for one in both(span_with(attributes=Hostile()))] == ["job"] * 2
+
+
+def test_a_parent_and_a_scope_of_odd_shape() -> None:
+    """They are left out, and nothing else is."""
+    for odd in (5, "text", Odd(), Hostile()):
+        for record in both(span_with(parent=odd, instrumentation_scope=odd)):
+            assert (record.parent_span_id, dict(record.attributes)) == ("", {"n": 1})
+
+
+def test_a_container_that_cannot_be_encoded_stays_an_object() -> None:
+    """An event's attributes at the limits of the walk are an object with a note in it."""
+
+    class Broken(dict[str, object]):
+        def items(self) -> NoReturn:
+            raise RecursionError
+
+    record = capture.capture_end(span_with(), PROCESS, 2, None)
+    event = SpanEvent("e", NOW, Broken(a=1))
+    end = line_of(record._replace(events=(event,), links=()))
+    assert dict(end.events[0].attributes) == {"…": "<unprintable: Broken>"}
+
+
+def test_a_record_in_its_least_form_is_valid() -> None:
+    """Ids, times, status and place stay; the data is replaced by a note on how much there was."""
+    record = capture.capture_end(span_with(status=Status(StatusCode.ERROR, "x")), PROCESS, 2, None)
+    odd = record._replace(
+        name=cast("str", 5),
+        time_ns=cast("int", "x"),
+        scope=cast("Any", 5),
+        thread=cast("Any", "main"),
+        span_kind="odd",
+        events=cast("Any", (1, 2)),
+        status=cast("Any", Status(StatusCode.ERROR)),
+    )
+    least = line_of(reduce_record(odd))
+    assert least.key == record.key
+    assert least.status == RecordStatus("error")
+    assert dict(least.attributes) == {"…": "<left out: 1 keys>"}
+    assert line_of(reduce_record(record)).site == record.site
+    log = Record("log", None, "told", NOW, 1, PROCESS, level="info", thread=ThreadInfo(1, "t"))
+    assert line_of(reduce_record(log)).attributes == EMPTY
+
+
+rubbish = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**70), 2**70),
+    st.floats(),
+    st.text(max_size=4),
+    st.binary(max_size=3),
+    st.builds(Hostile),
+    st.builds(Name, st.text(max_size=3)),
+    st.sampled_from([Kind.MANY, StatusCode.OK, SpanKind.SERVER, CONTEXT, object()]),
+    st.lists(st.integers(), max_size=2),
+    st.dictionaries(st.integers() | st.none() | st.text(max_size=2), st.floats(), max_size=2),
+)
+odd_items = st.lists(
+    rubbish | st.builds(Odd, rubbish, rubbish, rubbish, rubbish | st.just(CONTEXT)), max_size=3
+)
+SLOTS = ("name", "parent", "attributes", "kind", "start_time", "end_time", "status")
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    st.dictionaries(st.sampled_from((*SLOTS, "instrumentation_scope")), rubbish, max_size=4),
+    odd_items | rubbish,
+    odd_items | rubbish,
+)
+def test_whatever_stands_in_the_fields_both_lines_are_valid(
+    fields: dict[str, object], links: object, events: object
+) -> None:
+    """With rubbish anywhere a span has one start and one end, valid and the same by either code."""
+    start, end = both(span_with(links=links, events=events, **fields))
+    assert (start.phase, end.phase) == ("start", "end")
+    assert start.key == end.key == (f"{1:032x}", f"{2:016x}")
+
+
+def test_only_ids_are_indispensable() -> None:
+    """A span whose ids are none has no record; nothing else prevents one."""
+    with pytest.raises(ValueError, match="no context"):
+        careful_start(ReadableSpan("job"), PROCESS, 1)
+    with pytest.raises(ValueError, match="is not an id of 16 bytes"):
+        careful_end(ReadableSpan("job", SpanContext(2**130, 2, is_remote=False)), PROCESS, 1, None)
+    assert careful_start(span_with(), PROCESS, 1, CallSite("a.py", 1, "f")).site.file == "a.py"
