@@ -165,7 +165,7 @@ def _wants_color(is_terminal: bool) -> bool:  # noqa: FBT001 - private
 
 def _takes_marks(encoding: str) -> bool:
     try:
-        "▶✓✗·◆…".encode(encoding)
+        "▶✓✗⊘·◆…".encode(encoding)
     except (UnicodeError, LookupError):
         return False
     return True

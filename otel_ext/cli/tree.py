@@ -179,6 +179,8 @@ def _state(record: Record, look: _Look) -> tuple[str, str, str]:
         return failed, "red", f"{took} abandoned: {record.abandoned}"
     if record.status is not None and record.status.code == "error":
         return failed, "red", f"{took} error"
+    if record.extra.get("cancelled") is True:
+        return "c" if look.ascii_only else "⊘", "yellow", f"{took} cancelled"
     return "+" if look.ascii_only else "✓", "green", took
 
 
@@ -207,6 +209,7 @@ def _span(node: Node, running: Mapping[SpanKey, Running]) -> dict[str, object]:
         "name": record.name,
         "state": record.abandoned or ("ended" if is_over else one.state if one else "open"),
         "status": record.status.code if record.status else None,
+        "cancelled": record.extra.get("cancelled") is True,
         "start": format_ns(start_of(record)),
         "duration_ns": record.time_ns - record.start_ns if is_over else one.age_ns if one else None,
         "file": record.site.file,

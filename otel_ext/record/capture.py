@@ -16,6 +16,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from otel_ext.record import callsite
 from otel_ext.record.callsite import find_call_site, site_from_attributes
+from otel_ext.record.cancelling import how_it_ended, note_start
 from otel_ext.record.cleaning import text_of
 from otel_ext.record.model import (
     EMPTY,
@@ -208,6 +209,10 @@ def capture_start_python(span: ReadableSpan, process: Process, seq: int) -> Reco
     attributes = _attributes_of(span)
     parent = span.parent
     links = span.links
+    trace_id, span_id = _hex(context.trace_id, 16), _hex(context.span_id, 8)
+    task = current_task()
+    if task is not None:
+        note_start(trace_id, span_id)
     # The fields in their order: a call with keywords costs as much as all the rest.
     return _new_record(
         Record,
@@ -220,14 +225,14 @@ def capture_start_python(span: ReadableSpan, process: Process, seq: int) -> Reco
             process,
             _site(attributes),
             attributes,
-            _hex(context.trace_id, 16),
-            _hex(context.span_id, 8),
+            trace_id,
+            span_id,
             _hex(parent.span_id, 8) if parent is not None else "",
             _KINDS[span.kind.value],
             _scope_of(span.instrumentation_scope),
             _links_of(links) if links else (),
             current_thread(),
-            current_task(),
+            task,
             *_NOT_ENDED,
         ),
     )
@@ -280,7 +285,7 @@ def capture_end_python(
             None,
             "",
             "",
-            EMPTY,
+            EMPTY if start.task is None else how_it_ended(start.trace_id, start.span_id),
         ),
     )
 

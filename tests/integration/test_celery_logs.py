@@ -57,7 +57,7 @@ def test_tasks_that_log_succeed_and_their_logs_are_on_record(tmp_path: Path) -> 
     env = environment(C_FORCE_ROOT="1", OTEL_EXT_CONFIG="/dev/null", PYTHONPATH=str(tmp_path))
     send = "import tasks\nfor number in range(3): tasks.add.delay(number)\n"
     assert execute(python("-c", send), cwd=tmp_path, env=env).code == 0
-    worker = [SCRIPTS / "celery", "-A", "tasks", "worker", "--concurrency", "1"]
+    worker = [str(SCRIPTS / "celery"), "-A", "tasks", "worker", "--concurrency", "1"]
     with started(worker, cwd=tmp_path, env=env) as process:
         wait_until(
             lambda: len([one for one in logs_in(tmp_path / "traces") if one.logger == "shop"]) >= 6,

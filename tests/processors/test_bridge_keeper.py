@@ -7,10 +7,10 @@ import logging.config
 import sys
 from typing import TYPE_CHECKING, Any
 
-import django
+import django  # type: ignore[import-untyped]
 import pytest
 import structlog
-from django.conf import settings as django_settings
+from django.conf import settings as django_settings  # type: ignore[import-untyped]
 from opentelemetry.sdk.trace import TracerProvider
 
 import otel_ext
@@ -59,7 +59,7 @@ def bridges() -> int:
 def set_django_up() -> None:
     """Do what `django.setup()` does about logging in a project with a `LOGGING` setting."""
     if not django_settings.configured:
-        django_settings.configure(LOGGING=PLAIN)
+        django_settings.configure(LOGGING=PLAIN)  # pyright: ignore[reportUnknownMemberType]
     django.setup()
 
 
