@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from time import monotonic
-from typing import TYPE_CHECKING, Final, Literal, TextIO, get_args
+from typing import TYPE_CHECKING, Final, Literal, TextIO, cast, get_args
 
 from otel_ext.errors import ConfigError
 from otel_ext.exporters.console_lines import LineRenderer
 from otel_ext.exporters.console_text import Painter
 from otel_ext.exporters.stream import StreamWriter
+from otel_ext.exporters.terminal import Terminal
 from otel_ext.record.codec import encode_line
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
@@ -38,7 +39,8 @@ class ConsoleExporter:
     the data can move the cursor or colour the screen.
 
     Args:
-        stream: Where to; default: `sys.stderr` as it is at the first record.
+        stream: Where to; default: `sys.stderr` as it is at the first record. To a
+            `Terminal` records go only while that is to be seen.
         style: `people`: lines to read; `json`: lines for programs; `auto`: lines
             to read on a terminal, else JSON.
         color: Whether to use colour. Default: on a terminal, unless `NO_COLOR` is
@@ -60,7 +62,7 @@ class ConsoleExporter:
 
     def __init__(
         self,
-        stream: TextIO | None = None,
+        stream: TextIO | Terminal | None = None,
         *,
         style: ConsoleStyle = "auto",
         color: bool | None = None,
@@ -112,7 +114,7 @@ class ConsoleExporter:
 
     def _begin(self) -> StreamWriter | None:
         """Look at the stream, now that there is something to show."""
-        stream: TextIO | None = self._stream or sys.stderr
+        stream = self._stream or cast("TextIO | None", sys.stderr)
         if stream is None:  # a program without a console, such as pythonw
             return None
         self._stream = stream
@@ -125,6 +127,13 @@ class ConsoleExporter:
         # One step: two threads at once get the same writer.
         self._writer = self._made.setdefault(_NAME, StreamWriter(stream, _NAME))
         return self._writer
+
+    def is_seen(self) -> bool:
+        """Return whether what is shown appears on a terminal now."""
+        stream = self._stream
+        if isinstance(stream, Terminal):
+            return stream.is_there()
+        return _is_terminal(stream or cast("TextIO | None", sys.stderr))
 
     @property
     def _encoding(self) -> str:
@@ -139,10 +148,10 @@ class ConsoleExporter:
         return self._columns
 
 
-def _is_terminal(stream: TextIO) -> bool:
+def _is_terminal(stream: TextIO | Terminal | None) -> bool:
     try:
-        return stream.isatty()
-    except (AttributeError, ValueError, OSError):  # a stand-in, or closed
+        return stream is not None and stream.isatty()
+    except Exception:  # noqa: BLE001 - an object of any kind may stand in, or it is closed
         return False
 
 
@@ -156,17 +165,17 @@ def _wants_color(is_terminal: bool) -> bool:  # noqa: FBT001 - private
 
 def _takes_marks(encoding: str) -> bool:
     try:
-        "▶✓✗·◆…".encode(encoding)
+        "▶✓✗⊘·◆…".encode(encoding)
     except (UnicodeError, LookupError):
         return False
     return True
 
 
-def _columns_of(stream: TextIO | None) -> int:
+def _columns_of(stream: TextIO | Terminal | None) -> int:
     wanted = os.environ.get("COLUMNS", "")
     if wanted.isdecimal() and int(wanted):
         return int(wanted)
     try:
         return os.get_terminal_size(stream.fileno()).columns if stream else _DEFAULT_WIDTH
-    except (AttributeError, ValueError, OSError):
+    except Exception:  # noqa: BLE001 - as above
         return _DEFAULT_WIDTH

@@ -32,8 +32,24 @@ _MAX_OPEN: Final = 10_000
 _MAX_LANES: Final = 1_000
 _MAX_INDENT: Final = 16
 _GAP: Final = 2
-_UNICODE: Final = {"start": "▶", "end": "✓", "error": "✗", "log": "·", "event": "◆", "update": "…"}
-_ASCII: Final = {"start": ">", "end": "<", "error": "x", "log": "-", "event": "*", "update": "~"}
+_UNICODE: Final = {
+    "start": "▶",
+    "end": "✓",
+    "error": "✗",
+    "cancelled": "⊘",
+    "log": "·",
+    "event": "◆",
+    "update": "…",
+}
+_ASCII: Final = {
+    "start": ">",
+    "end": "<",
+    "error": "x",
+    "cancelled": "c",
+    "log": "-",
+    "event": "*",
+    "update": "~",
+}
 _LEVELS: Final = {
     "debug": "dim",
     "warning": "yellow",
@@ -123,17 +139,19 @@ class LineRenderer:
     def _render_end(self, record: Record) -> str:
         known = self._forget(record.span_id) or self._stranger(record)
         failed = (record.status is not None and record.status.code == "error") or record.abandoned
-        mark = (
-            self._paint("red", self._marks["error"])
-            if failed
-            else self._paint("green", self._marks["end"])
-        )
+        cancelled = not failed and record.extra.get("cancelled") is True
+        kind, color = ("error", "red") if failed else ("end", "green")
+        if cancelled:
+            kind, color = "cancelled", "yellow"
+        mark = self._paint(color, self._marks[kind])
         took = duration(record.time_ns - record.start_ns)
-        words = f"{printable(record.name)} {self._paint('yellow' if failed else 'green', took)}"
+        words = f"{printable(record.name)} {self._paint('yellow' if failed else color, took)}"
         if record.abandoned:
             words += " " + self._paint("red", f"abandoned: {record.abandoned}")
         elif failed:
             words += " " + self._paint("red", _error_of(record))
+        elif cancelled:
+            words += " " + self._paint("yellow", "cancelled")
         # What the start line showed is not repeated.
         before = known.attributes
         news = {

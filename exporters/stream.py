@@ -9,14 +9,17 @@ out now waits in a bounded queue; beyond its bound lines are dropped and counted
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import select
 import stat
 from collections import deque
+from contextlib import suppress
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Final, TextIO
 
+from otel_ext.exporters.terminal import Terminal, identity_of
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child
 from otel_ext.runtime.guard import report_problem
@@ -42,20 +45,36 @@ _FLAGS: Final = (
 
 
 class _Outlet:
-    """A descriptor to write to, and which file it stands for."""
+    """A descriptor of our own for the file that another descriptor leads to.
+
+    Args:
+        descriptor: The program's.
+        status: Of the file that is meant.
+
+    Raises:
+        OSError: The descriptor leads to another file by now.
+    """
 
     def __init__(self, descriptor: int, status: os.stat_result) -> None:
-        self.identity = (status.st_dev, status.st_ino, status.st_rdev)
-        self.descriptor = descriptor
+        self.identity = identity_of(status)
         self._own = -1
         self.never_waits = stat.S_ISREG(status.st_mode)
         if stat.S_ISFIFO(status.st_mode) or stat.S_ISCHR(status.st_mode):
-            try:
+            # Not possible on another platform, or for another user's terminal.
+            with suppress(OSError):
                 self._own = os.open(f"/proc/self/fd/{descriptor}", _FLAGS)
-            except OSError:  # another platform, or another user's terminal
-                return
-            self.descriptor = self._own
-            self.never_waits = True
+                self.never_waits = True
+        if self._own < 0:
+            self._own = os.dup(descriptor)
+        if not self.is_there():
+            raise OSError(errno.ESTALE, "the stream was replaced just now")
+
+    def is_there(self) -> bool:
+        """Whether the descriptor leads there still; programs close what they did not open."""
+        try:
+            return identity_of(os.fstat(self._own)) == self.identity
+        except OSError:
+            return False
 
     def write(self, data: bytes) -> int:
         """Write what can be written at once and return how much; 0 if nothing can."""
@@ -64,7 +83,7 @@ class _Outlet:
                 return 0
             data = data[:_ATOMIC]  # what has room is written without waiting (pipe(7))
         try:
-            return os.write(self.descriptor, data)
+            return os.write(self._own, data)
         except BlockingIOError:
             return 0
 
@@ -73,11 +92,11 @@ class _Outlet:
         if not hasattr(select, "poll"):
             return True
         poller = select.poll()
-        poller.register(self.descriptor, select.POLLOUT)
+        poller.register(self._own, select.POLLOUT)
         return bool(poller.poll(int(seconds * 1000)))
 
     def __del__(self) -> None:
-        if self._own >= 0:
+        if self._own >= 0 and self.is_there():
             os.close(self._own)
 
 
@@ -85,7 +104,8 @@ class StreamWriter:
     r"""Writes lines to a text stream; never waits, never raises.
 
     A stream of the interpreter's own kind is written to through its descriptor;
-    any other, such as a notebook's, through its `write` method.
+    any other, such as a notebook's, through its `write` method. What is for a terminal
+    is dropped and counted (`NAME.dropped.redirected`) while that is not to be seen.
 
     Args:
         stream: Where the lines go.
@@ -102,7 +122,7 @@ class StreamWriter:
     _rest: bytes
     _bytes: int
 
-    def __init__(self, stream: TextIO, name: str) -> None:
+    def __init__(self, stream: TextIO | Terminal, name: str) -> None:
         self._stream = stream
         self._name = name
         self._outlet: _Outlet | None = None
@@ -186,6 +206,10 @@ class StreamWriter:
             data = self._rest or self._lines.popleft()
             self._rest = b""
             rounds -= 1
+            if isinstance(self._stream, Terminal) and not self._stream.is_there():
+                self._outlet = None  # a daemon lets go of its terminal, and so do we
+                self._drop("redirected")
+                continue
             try:
                 kept = self._write(data)
             except Exception as error:  # noqa: BLE001 - closed, broken, or anybody's own
@@ -202,6 +226,8 @@ class StreamWriter:
 
     def _write(self, data: bytes) -> int:
         stream = self._stream
+        if isinstance(stream, Terminal):
+            return self._reach(stream.descriptor).write(data)
         if isinstance(stream, io.TextIOWrapper):
             try:
                 descriptor = stream.fileno()
@@ -214,11 +240,10 @@ class StreamWriter:
         return len(data)
 
     def _reach(self, descriptor: int) -> _Outlet:
-        """Return the outlet for `descriptor`, anew when the program has redirected it."""
+        """Return the outlet for `descriptor`, another one when the program has redirected it."""
         status = os.fstat(descriptor)
         outlet = self._outlet
-        identity = (status.st_dev, status.st_ino, status.st_rdev)
-        if outlet is None or outlet.identity != identity:
+        if outlet is None or outlet.identity != identity_of(status) or not outlet.is_there():
             outlet = self._outlet = _Outlet(descriptor, status)
         return outlet
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+from otel_ext.current import has_recorded
 from otel_ext.exporters.stock import RecordSpanExporter
-from otel_ext.pipeline import has_recorded, make_exporter
+from otel_ext.pipeline import make_console, make_exporter
 from otel_ext.redaction.setup import make_redactor
 from otel_ext.runtime.guard import report_problem
 from otel_ext.zero_code import tolerant_config
@@ -47,7 +48,8 @@ class EnvironmentSpanExporter(SpanExporter):
                 # exits, when no thread can be started any more to bring records out.
                 config = replace(config, journal=replace(config.journal, durability="write"))
                 redactor = make_redactor(config.redaction, None)
-                self._inner = RecordSpanExporter(make_exporter(config, redactor=redactor))
+                exporter = make_exporter(config, console=make_console(config), redactor=redactor)
+                self._inner = RecordSpanExporter(exporter)
         except Exception as error:  # noqa: BLE001 - the SDK would not start
             report_problem("OTEL_TRACES_EXPORTER=otel_ext: nothing is recorded", error)
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor
 
     from otel_ext.config import Config
+    from otel_ext.exporters.console import ConsoleExporter
     from otel_ext.protocols import RecordExporter
     from otel_ext.redaction.redactor import Redactor
 
@@ -62,12 +63,14 @@ class Handle:
         exporter: RecordExporter | None = None,
         watch: SpanProcessor | None = None,
         redactor: Redactor | None = None,
+        console: ConsoleExporter | None = None,
     ) -> None:
         self.config = config
         self.processor = processor
         self.exporter = exporter
         self.watch = watch
         self.redactor = redactor
+        self.console = console
         self.closed = False
         self._ready = threading.Event()
         self._undo: Callable[[], None] | None = None

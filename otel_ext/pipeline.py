@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import atexit
 import os
-import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry import trace
 
 from otel_ext.config import Config, is_compat, load_config, set_config, setting_named
+from otel_ext.current import HANDLES
 from otel_ext.errors import ConfigError
 from otel_ext.handle import Handle, exit_seconds
 from otel_ext.runtime.guard import report_problem
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from otel_ext.config import InflightConfig, JournalConfig
+    from otel_ext.exporters.console import ConsoleExporter
     from otel_ext.exporters.otlp_setup import OtlpParts
     from otel_ext.exporters.remote_queue import RemoteQueue
     from otel_ext.inflight.tracker import InflightSettings
@@ -36,15 +37,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "configure",
-    "current_exporter",
-    "has_recorded",
     "install",
+    "make_console",
     "make_exporter",
-    "redact_record",
-    "shows_records",
 ]
 
-_current: Final[dict[str, Handle]] = {}
 _WAIT_SECONDS: Final = 5.0
 _NEVER: Final = 1e9  # seconds: thirty years
 
@@ -85,37 +82,10 @@ def configure(
     True
     """
     config = load_config(settings)
-    known = _current.get("handle")
+    known = HANDLES.get("handle")
     if known is not None and not known.closed:
         return _known(known, config, settings)
     return install(config, tracer_provider, redact_callback)
-
-
-def redact_record(record: Record) -> Record:
-    """Return `record` without secrets, as far as `configure` says what they are now."""
-    handle = _current.get("handle")
-    redactor = handle.redactor if handle is not None and handle.active else None
-    return record if redactor is None else redactor.redact(record)
-
-
-def current_exporter() -> RecordExporter | None:
-    """Return where `configure` brings records now; None where nothing is recorded."""
-    handle = _current.get("handle")
-    return handle.exporter if handle is not None and handle.active else None
-
-
-def has_recorded() -> bool:
-    """Return whether `configure` records here, or did until it was shut down."""
-    handle = _current.get("handle")
-    return handle is not None and handle.processor is not None
-
-
-def shows_records() -> bool:
-    """Return whether records appear on a terminal now, by the console exporter."""
-    handle = _current.get("handle")
-    if handle is None or not handle.active or handle.config.console.mode == "off":
-        return False
-    return _is_seen()
 
 
 def _known(handle: Handle, config: Config, settings: dict[str, object]) -> Handle:
@@ -158,13 +128,13 @@ def install(
     """
     disabled = _sdk_disabled() or not config.capture.enabled
     handle = Handle(config) if disabled else _make_handle(config, tracer_provider, redact_callback)
-    while (winner := _current.setdefault("handle", handle)) is not handle:
+    while (winner := HANDLES.setdefault("handle", handle)) is not handle:
         # Another thread came first, or what is there has been shut down.
         if not winner.closed:
             winner.wait_ready(_WAIT_SECONDS)
             return winner
-        if _current.get("handle") is winner:
-            _current.pop("handle", None)
+        if HANDLES.get("handle") is winner:
+            HANDLES.pop("handle", None)
     try:
         if handle.active:
             _say_warnings(config)
@@ -174,9 +144,25 @@ def install(
             if config.inflight.handle_sigterm:
                 # The program's own handler may go on for a while, so with one nothing stops here.
                 handle.undo_at_shutdown(chain_sigterm(handle.flush_briefly, last=handle.drain))
+            if config.capture.structlog:
+                _configure_structlog()
     finally:
         handle.set_ready()
     return handle
+
+
+def _configure_structlog() -> None:
+    """Do what `configure_structlog()` does, unless the program has called that itself."""
+    try:
+        from structlog import get_config  # noqa: PLC0415 - only where it is wanted
+
+        from otel_ext.processors.structlog_chain import exports_records  # noqa: PLC0415
+        from otel_ext.structlog_setup import configure_structlog  # noqa: PLC0415
+
+        if not exports_records(get_config()["processors"]):
+            configure_structlog()
+    except Exception as error:  # noqa: BLE001 - the program goes on without these logs
+        report_problem("logs of structlog are not recorded", error)
 
 
 def _say_warnings(config: Config) -> None:
@@ -202,7 +188,10 @@ def _make_handle(
     redactor = make_redactor(config.redaction, redact_callback)
     otlp = _make_otlp(config, tracer_provider)
     remote = _make_resilient(config, otlp.exporter) if otlp is not None else None
-    exporter = make_exporter(config, open_records, remote=remote, redactor=redactor)
+    console = make_console(config)
+    exporter = make_exporter(
+        config, open_records, console=console, remote=remote, redactor=redactor
+    )
     processor = LifecycleSpanProcessor(
         exporter,
         record_only=config.capture.record_only,
@@ -214,6 +203,7 @@ def _make_handle(
         exporter=exporter,
         watch=otlp and otlp.watch,
         redactor=redactor,
+        console=console,
     )
 
 
@@ -221,6 +211,7 @@ def make_exporter(
     config: Config,
     open_records: Callable[[], Iterable[Record]] | None = None,
     *,
+    console: RecordExporter | None = None,
     remote: RecordExporter | None = None,
     redactor: Redactor | None = None,
 ) -> RecordExporter:
@@ -230,6 +221,7 @@ def make_exporter(
         config: The configuration; folders are made when the first record comes.
         open_records: Start records of the spans that are open, for a file that
             follows a full one.
+        console: Shows them too.
         remote: Sends them elsewhere too.
         redactor: Takes secrets out of what goes anywhere; None leaves them.
     """
@@ -245,9 +237,7 @@ def make_exporter(
         open_records=open_records,
     )
     files = CompatExporter(_redacting(journal, redactor), enabled=is_compat)
-    others = [
-        _redacting(one, redactor) for one in (_make_console(config), remote) if one is not None
-    ]
+    others = [_redacting(one, redactor) for one in (console, remote) if one is not None]
     if not others:
         return files
     return FanOut(files, *others, shutdown_seconds=exit_seconds(config))
@@ -330,21 +320,21 @@ def _inflight_settings(inflight: InflightConfig) -> InflightSettings:
     )
 
 
-def _make_console(config: Config) -> RecordExporter | None:
+def make_console(config: Config) -> ConsoleExporter | None:
+    """Return what shows records as `config` says; None if nothing does.
+
+    A terminal is the one behind standard error now, whatever takes its place later.
+    """
     mode = config.console.mode
-    if mode == "off" or (mode == "auto" and not _is_seen()):
+    if mode == "off":
         return None
     from otel_ext.exporters.console import ConsoleExporter  # noqa: PLC0415
+    from otel_ext.exporters.terminal import Terminal  # noqa: PLC0415
 
-    return ConsoleExporter(style="json" if mode == "json" else "people")
-
-
-def _is_seen() -> bool:
-    """Whether a person looks at standard error."""
-    try:
-        return sys.stderr.isatty()
-    except (AttributeError, ValueError):
-        return False  # replaced, closed, or none at all
+    terminal = Terminal.of_standard_error()
+    if mode == "auto" and terminal is None:
+        return None
+    return ConsoleExporter(terminal, style="json" if mode == "json" else "people")
 
 
 def _attach(handle: Handle, tracer_provider: object) -> None:

@@ -16,11 +16,13 @@ import structlog
 from structlog.processors import StackInfoRenderer, add_log_level, format_exc_info
 from structlog.stdlib import ExtraAdder, add_logger_name
 
-from otel_ext import pipeline
 from otel_ext.config import compat_mode
+from otel_ext.current import current_exporter, redact_record, shows_records
 from otel_ext.errors import ConfigError
 from otel_ext.processors import structlog_chain as chains
+from otel_ext.processors.bridge_keeper import keep_bridge, remove_bridge
 from otel_ext.processors.people_renderer import PeopleRenderer
+from otel_ext.processors.printing import StandardOutputFactory, is_terminal
 from otel_ext.processors.stdlib_bridge import StdlibBridge
 from otel_ext.processors.tracer_meta import (
     TracerMetaProcessor,
@@ -43,6 +45,7 @@ Style: TypeAlias = Literal["auto", "console", "json"]
 _STYLES: Final = ("auto", "console", "json")
 _LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 _FACTORIES: Final = (
+    StandardOutputFactory,
     structlog.BytesLoggerFactory,
     structlog.PrintLoggerFactory,
     structlog.WriteLoggerFactory,
@@ -61,13 +64,13 @@ class PipelineExporter:
 
     def export(self, record: Record) -> None:
         """Hand one record on, if records are brought anywhere."""
-        exporter = pipeline.current_exporter()
+        exporter = current_exporter()
         if exporter is not None:
             exporter.export(record)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Flush what `configure()` set up; whether that was done in time."""
-        exporter = pipeline.current_exporter()
+        exporter = current_exporter()
         return exporter is None or exporter.force_flush(timeout_millis)
 
     def shutdown(self) -> None:
@@ -118,6 +121,7 @@ def configure_structlog(
             hint=f"Use {', '.join(_STYLES)} or a structlog renderer",
         )
     number = _level_number(level)
+    remove_bridge()
     setup = _Setup(renderer, exporter or PipelineExporter(), compat=compat, exceptions=exceptions)
     if chains.is_unconfigured():
         setup.configure(number)
@@ -147,7 +151,7 @@ class _Setup:
         """Set structlog up from nothing."""
         before = structlog.get_config()
         old = cast("list[Processor]", before["processors"])
-        factory = _logger_factory(bytes_wanted=self._renderer == "json")
+        factory = StandardOutputFactory()
         final = self._final(factory, chains.SetupRenderer, chains.SetupTap)
         chain: list[Processor] = [
             structlog.contextvars.merge_contextvars,
@@ -156,7 +160,7 @@ class _Setup:
             *filter(chains.is_official, old),
             final,
         ]
-        if len(old) == len(chain) and type(before["logger_factory"]) is type(factory):
+        if len(old) == len(chain) and isinstance(before["logger_factory"], StandardOutputFactory):
             # Loggers that structlog has cached hold this very list, and another
             # thread may be running through it: each place is set in one step.
             old[:] = chain
@@ -191,28 +195,32 @@ class _Setup:
     def bridge(self, level: int) -> None:
         """Send the logs of `logging` the same way."""
         root = logging.getLogger()
-        for handler in list(root.handlers):
-            if isinstance(handler, StdlibBridge):
-                root.removeHandler(handler)
         if chains.formatter_exports(root):
             return  # the program's own handler does it
         factory = structlog.get_config()["logger_factory"]
         final: Processor = TracerMetaProcessor(
-            self._exporter, exceptions=self._exceptions, redact=pipeline.redact_record
+            self._exporter, exceptions=self._exceptions, redact=redact_record
         )
         write: Callable[[Any], object] | None = None
         if not any(map(chains.prints, root.handlers)):
             root.setLevel(level)
             if isinstance(factory, _FACTORIES):
                 final = self._final(factory)
-                write = cast("Callable[[Any], object]", factory().msg)
+                write = _written_by(factory)
         steps = (
             add_log_level,
             add_logger_name,
             ExtraAdder(),
             structlog.contextvars.merge_contextvars,
         )
-        root.addHandler(StdlibBridge(final, write, processors=cast("list[Processor]", steps)))
+        bridge = StdlibBridge(final, write, processors=cast("list[Processor]", steps))
+        keep_bridge(bridge, self._wants_logs)
+
+    def _wants_logs(self) -> bool:
+        """Whether logs of `logging` are still to be recorded, and by the bridge."""
+        exporter = self._exporter
+        goes_on = not isinstance(exporter, PipelineExporter) or current_exporter() is not None
+        return goes_on and not chains.formatter_exports(logging.getLogger())
 
     def _final(
         self,
@@ -221,39 +229,45 @@ class _Setup:
         tap: type[TracerMetaTap] = TracerMetaTap,
     ) -> Processor:
         """Return the last processor, for loggers of `factory`."""
-        text = not isinstance(factory, structlog.BytesLoggerFactory)
+        # Ours takes both, and a line that is encoded already goes the shortest way.
+        text = not isinstance(factory, (structlog.BytesLoggerFactory, StandardOutputFactory))
         renderer = self._renderer
         if renderer == "json":
             return lines(
                 self._exporter,
                 compat=self._compat,
                 exceptions=self._exceptions,
-                redact=pipeline.redact_record,
+                redact=redact_record,
                 text=text,
             )
         if renderer == "console":
-            renderer = PeopleRenderer(pipeline.shows_records, text=text)
+            renderer = PeopleRenderer(
+                _is_shown, text=not isinstance(factory, structlog.BytesLoggerFactory)
+            )
         return self._tap(cast("Processor", renderer), tap)
 
     def _tap(self, renderer: Processor, tap: type[TracerMetaTap] = TracerMetaTap) -> TracerMetaTap:
         return tap(renderer, self._exporter, exceptions=self._exceptions)
 
 
+def _written_by(factory: Callable[[], Any]) -> Callable[[Any], object]:
+    """Return what prints lines of `logging` until the program has a handler that does."""
+
+    def write(line: object) -> None:
+        others = (one for one in logging.getLogger().handlers if not isinstance(one, StdlibBridge))
+        if not any(map(chains.prints, others)):
+            factory().msg(line)  # a logger for each line: some keep the stream of their beginning
+
+    return write
+
+
+def _is_shown() -> bool:
+    """Whether the terminal that a log would be printed on shows its record already."""
+    return shows_records() and is_terminal(sys.stdout)
+
+
 def _style() -> Style:
-    try:
-        seen = sys.stdout.isatty()
-    except (AttributeError, ValueError):  # replaced, closed, or none at all
-        seen = False
-    return "console" if seen else "json"
-
-
-def _logger_factory(*, bytes_wanted: bool) -> Callable[..., object]:
-    """Return what makes loggers for standard output, whatever that is at the moment."""
-    if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison] - as under pythonw
-        return structlog.ReturnLoggerFactory()
-    if bytes_wanted and hasattr(sys.stdout, "buffer"):
-        return structlog.BytesLoggerFactory()
-    return structlog.PrintLoggerFactory()
+    return "console" if is_terminal(sys.stdout) else "json"
 
 
 def _level_number(level: int | str) -> int:

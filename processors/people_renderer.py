@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import structlog
 from structlog.processors import TimeStamper
 
-from otel_ext.processors.log_recorder import FORMATTER_KEYS
+from otel_ext.processors.log_recorder import FORMATTER_KEYS, user_keys
+from otel_ext.record.values import encode_object
+from otel_ext.runtime.guard import report_problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +45,14 @@ class PeopleRenderer:
         """Return the line, or drop the event where it is shown already."""
         if self._hidden is not None and self._hidden():
             raise structlog.DropEvent  # the same log stands on this terminal already
+        try:
+            line = self._line(logger, method_name, event_dict)
+        except Exception as error:  # noqa: BLE001 - a value's own __repr__ may raise anything
+            report_problem("a log was printed as JSON", error)
+            line = encode_object(user_keys(event_dict)).decode()
+        return line if self._text else line.encode("utf-8", "replace")
+
+    def _line(self, logger: object, method_name: str, event_dict: EventDict) -> str:
         for key in FORMATTER_KEYS:
             event_dict.pop(key, None)
         if "timestamp" not in event_dict:
@@ -50,8 +60,8 @@ class PeopleRenderer:
         event = event_dict.get("event")
         if isinstance(event, str) and not event.isprintable():
             event_dict["event"] = "".join(map(_visible, event))
-        line = self._render(logger, method_name, event_dict)
-        return line if self._text else line.encode("utf-8", "replace")
+        # Rendering takes keys out, and what cannot be rendered is printed another way.
+        return self._render(logger, method_name, dict(event_dict))
 
 
 def _visible(character: str) -> str:

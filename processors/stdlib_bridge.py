@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import structlog
 from structlog.stdlib import ExtraAdder
 
 from otel_ext.record.cleaning import text_of
+from otel_ext.processors.printing import print_guarded
 from otel_ext.runtime.guard import report_problem
 
 if TYPE_CHECKING:
@@ -25,6 +26,14 @@ if TYPE_CHECKING:
 __all__ = ["StdlibBridge"]
 
 _MARKS: Final = ("_logger", "_name")  # what wrap_for_formatter leaves on a LogRecord
+# What writes lines of logs and records. A standard stream may be an object that logs what
+# is written to it (Celery's is), and then the line comes back here.
+_PRINTERS: Final = (
+    "structlog._output",
+    "otel_ext.processors.printing",
+    "otel_ext.exporters.stream",
+)
+_PRINTER_WITHIN: Final = 5  # frames of such an object
 
 
 class StdlibBridge(logging.Handler):
@@ -51,7 +60,7 @@ class StdlibBridge(logging.Handler):
     def __init__(
         self,
         final: Processor,
-        write: Callable[[ProcessorReturnValue], object] | None = None,
+        write: Callable[[Any], object] | None = None,
         *,
         processors: Sequence[Processor] = (ExtraAdder(),),
     ) -> None:
@@ -96,7 +105,7 @@ class StdlibBridge(logging.Handler):
         except structlog.DropEvent:
             return
         if self._write is not None:
-            self._write(result)
+            print_guarded(self._write, result)
 
 
 def _message_of(record: logging.LogRecord) -> str:
@@ -107,13 +116,18 @@ def _message_of(record: logging.LogRecord) -> str:
 
 
 def _is_structlogs(record: logging.LogRecord) -> bool:
-    """Whether structlog made this record, so that its chain has exported it before."""
+    """Whether the log behind this record is on record already: structlog's, or a line of ours."""
     if all(hasattr(record, mark) for mark in _MARKS):
         return True
+    passed = 0
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the documented way to a frame
-    while frame is not None:
+    while frame is not None and passed < _PRINTER_WITHIN:
         module = str(frame.f_globals.get("__name__", ""))
         if not module.startswith(("logging", __name__)):
-            return module == "structlog" or module.startswith("structlog.")
+            if module in _PRINTERS:
+                return True
+            if passed == 0 and (module == "structlog" or module.startswith("structlog.")):
+                return True
+            passed += 1
         frame = frame.f_back
     return False

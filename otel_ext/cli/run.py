@@ -154,4 +154,6 @@ def _settings(config: Config, *, quiet: bool) -> dict[str, str]:
         settings["OTEL_EXT_OTLP"] = "true"
     if quiet:
         settings["OTEL_EXT_CONSOLE"] = "off"
+    elif config.source_of("console").layer == "default":
+        settings["OTEL_EXT_CONSOLE"] = "auto"  # whoever types the command may want to watch
     return settings

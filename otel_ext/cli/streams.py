@@ -32,7 +32,7 @@ def painter_for(stream: TextIO, *, enabled: bool = True) -> Painter:
 def can_show_unicode(stream: TextIO) -> bool:
     """Whether `stream` can encode the marks we draw with."""
     try:
-        "…├─│└▲".encode(stream.encoding or "ascii")
+        "…├─│└▲⊘".encode(stream.encoding or "ascii")
     except (UnicodeError, LookupError):
         return False
     return True

@@ -6,7 +6,7 @@ from argparse import ArgumentTypeError
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from otel_ext.cli.tree_forest import is_fine
+from otel_ext.cli.tree_forest import has_failed
 
 if TYPE_CHECKING:
     import argparse
@@ -80,7 +80,7 @@ class SpanFilter:
         if args.slower is not None:
             conditions.append(lambda record: took(record) >= args.slower)
         if args.errors:
-            conditions.append(lambda record: record.is_real_end and not is_fine(record))
+            conditions.append(has_failed)
         if args.running:
             conditions.append(lambda record: record.phase != "end" and not is_lost(record))
         if args.lost:

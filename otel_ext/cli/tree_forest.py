@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from otel_ext.record.model import Record
 
-__all__ = ["Node", "Trace", "is_fine", "make_trace", "start_of"]
+__all__ = ["Node", "Trace", "has_failed", "is_fine", "make_trace", "start_of", "was_cancelled"]
 
 _MAX_INDENT: Final = 40
 # So many equal siblings become one line.
@@ -60,10 +60,19 @@ def start_of(record: Record) -> int:
     return record.time_ns - age if type(age) is int else record.time_ns
 
 
+def has_failed(record: Record) -> bool:
+    """Whether a span has ended with an error."""
+    return record.is_real_end and record.status is not None and record.status.code == "error"
+
+
+def was_cancelled(record: Record) -> bool:
+    """Whether a span has ended because its task was cancelled."""
+    return record.extra.get("cancelled") is True
+
+
 def is_fine(record: Record) -> bool:
     """Whether a span has ended and nothing went wrong in it."""
-    failed = record.status is not None and record.status.code == "error"
-    return record.is_real_end and not failed
+    return record.is_real_end and not has_failed(record) and not was_cancelled(record)
 
 
 def make_trace(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel_ext.cli.tree_forest import is_fine
+from otel_ext.cli.tree_forest import has_failed, was_cancelled
 from otel_ext.exporters.console_attributes import in_short
 from otel_ext.exporters.console_text import cells, cut, duration, printable
 
@@ -141,9 +141,11 @@ def _state(record: Record, look: Look) -> _State:
     took = duration(record.time_ns - record.start_ns)
     if record.abandoned:
         return _State(failed, "red", f"{took} abandoned: {record.abandoned}{_outcome_of(record)}")
-    if not is_fine(record):
+    if has_failed(record):
         error = error_of(record)
         return _State(failed, "red", took if error else f"{took} error", printable(error))
+    if was_cancelled(record):
+        return _State("c" if look.ascii_only else "⊘", "yellow", f"{took} cancelled")
     return _State("+" if look.ascii_only else "✓", "green", took)
 
 

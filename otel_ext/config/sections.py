@@ -100,9 +100,10 @@ class ConsoleConfig:
 
     mode: ConsoleMode = declare(  # noqa: RUF009 - returns a field
         Choice(("auto", "on", "off", "json")),
-        "Records on the terminal: `auto` only where a person sees it, `on` always for people,"
-        " `json` as JSON lines, `off` never.",
-        default="auto",
+        "Records on standard error: `off` never, `auto` only on a terminal, and there only while"
+        " it is to be seen, `on` always for people, `json` as JSON lines. `otel-ext run` has the"
+        " default `auto`.",
+        default="off",
         name="console",
     )
 

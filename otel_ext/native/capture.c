@@ -210,8 +210,22 @@ static PyObject *new_record(PyObject *process, PyObject *seq)
     return record;
 }
 
+/* Whether an exception is handled here: it may cancel a task, and Python looks at that. */
+static int handles_exception(void)
+{
+    PyObject *type, *error, *traceback;
+    PyErr_GetExcInfo(&type, &error, &traceback);
+    int handles = error != NULL && error != Py_None;
+    Py_XDECREF(type);
+    Py_XDECREF(error);
+    Py_XDECREF(traceback);
+    return handles;
+}
+
 PyObject *speed_start_record(PyObject *span, PyObject *process, PyObject *seq, PyObject *task)
 {
+    if (task != Py_None && handles_exception())
+        return NULL;
     PyObject *context = NULL, *parent = NULL, *record = new_record(process, seq);
     if (record == NULL || (context = field(span, N_CONTEXT)) == NULL
         || (parent = field(span, N_PARENT)) == NULL)
@@ -259,6 +273,8 @@ PyObject *speed_end_record(PyObject *span, PyObject *process, PyObject *seq, PyO
 {
     static const int kept[] = {F_SITE, F_TRACE_ID, F_SPAN_ID, F_PARENT_SPAN_ID,
                                F_SPAN_KIND, F_SCOPE, F_THREAD, F_TASK};
+    if (PyTuple_GET_ITEM(start, F_TASK) != Py_None && handles_exception())
+        return NULL;
     PyObject *record = new_record(process, seq);
     if (record == NULL)
         return NULL;

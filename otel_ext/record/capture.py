@@ -17,6 +17,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from otel_ext.record import callsite, own_code
 from otel_ext.record.callsite import find_call_site, site_from_attributes
 from otel_ext.record.careful import KINDS, STATUS_CODES, careful_end, careful_start
+from otel_ext.record.cancelling import how_it_ended, note_start
 from otel_ext.record.cleaning import text_of
 from otel_ext.record.model import (
     EMPTY,
@@ -258,6 +259,10 @@ def _start_of(span: ReadableSpan, process: Process, seq: int) -> Record:
     attributes = _attributes_of(span)
     parent = span.parent
     links = span.links
+    trace_id, span_id = _hex(context.trace_id, 16), _hex(context.span_id, 8)
+    task = current_task()
+    if task is not None:
+        note_start(trace_id, span_id)
     # The fields in their order: a call with keywords costs as much as all the rest.
     return _new_record(
         Record,
@@ -270,14 +275,14 @@ def _start_of(span: ReadableSpan, process: Process, seq: int) -> Record:
             process,
             _site(attributes),
             attributes,
-            _hex(context.trace_id, 16),
-            _hex(context.span_id, 8),
+            trace_id,
+            span_id,
             _hex(parent.span_id, 8) if parent is not None else "",
             _kind_of(span),
             _scope_of(span.instrumentation_scope),
             _links_of(links) if links else (),
             current_thread(),
-            current_task(),
+            task,
             *_NOT_ENDED,
         ),
     )
@@ -340,7 +345,7 @@ def _end_of(span: ReadableSpan, process: Process, seq: int, start: Record) -> Re
             None,
             "",
             "",
-            EMPTY,
+            EMPTY if start.task is None else how_it_ended(start.trace_id, start.span_id),
         ),
     )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import math
+import numbers
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from enum import Enum
@@ -45,6 +46,8 @@ _NOTE_ROOM: Final = 40
 _BYTES_KEPT: Final = (MAX_TEXT - _NOTE_ROOM) // 4 * 3
 _INT_MIN: Final = -(2**63)
 _INT_MAX: Final = 2**64 - 1
+# The kinds of a numpy array's items: bool, signed and unsigned integer, float.
+_NUMERIC_KINDS: Final = frozenset("biuf")
 _USUAL: Final[frozenset[type]] = frozenset({dict, list, tuple})
 # What containers, and values of other kinds, cost, measured by a plain number.
 _CONTAINER: Final = 5
@@ -152,9 +155,11 @@ class Cleaner:
         if isinstance(value, Enum) and _is_container(value.value):
             return self._container(value.value, depth)
         self._budget.left -= _OTHER
+        number = _number_of(value)
         try:
             # Dates, UUIDs, most enumerations: the encoder's own way.
-            return self.value(orjson.loads(orjson.dumps(value)), depth)
+            plain = orjson.loads(orjson.dumps(value)) if number is None else number
+            return self.value(plain, depth)
         except (TypeError, ValueError):
             return self._text(text_of(value))
 
@@ -259,6 +264,28 @@ def _is_container(value: object) -> bool:
     if isinstance(value, (Mapping, Sequence, AbstractSet)):
         return not isinstance(value, (str, bytes, bytearray, memoryview))
     return hasattr(type(value), "__dataclass_fields__")
+
+
+def _number_of(value: object) -> float | None:
+    """Return a number of another library (numpy's, torch's, a fraction) as Python's; or None.
+
+    No library is imported: a number says what it is by the abstract classes of `numbers`,
+    or has no dimension and an `item()`. A Decimal is neither, and its text keeps its digits.
+    """
+    if not isinstance(value, numbers.Real) and not hasattr(type(value), "item"):
+        return None
+    try:
+        if getattr(getattr(value, "dtype", None), "kind", "f") not in _NUMERIC_KINDS:
+            return None  # numpy's time spans are integers by their class
+        if getattr(value, "ndim", None) == 0:
+            plain = cast("Callable[[], object]", getattr(value, "item"))()  # noqa: B009 - of any type
+            if isinstance(plain, (bool, int, float)):
+                return plain
+        if isinstance(value, numbers.Integral):
+            return int(value)
+        return float(value) if isinstance(value, numbers.Real) else None
+    except Exception:  # noqa: BLE001 - too large for a float, or a type of the user's own
+        return None
 
 
 def _fields_of(value: object) -> dict[str, object]:

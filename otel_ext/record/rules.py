@@ -165,6 +165,7 @@ META_RULES: Final[Mapping[str, Rule]] = {
     ),
     "events": _array({"name": _TEXT, "timestamp": _TIMESTAMP, "attributes": _MAYBE_ATTRIBUTES}),
     "abandoned": _choice(*ABANDONED_CAUSES),
+    "cancelled": Rule("true", _is_true),
     "signal": Rule("a signal's name, like SIGKILL", _matching("SIG[A-Z0-9+-]{1,29}")),
     "exit_status": _INTEGER,
     "last_seen": _TIMESTAMP,
@@ -224,7 +225,7 @@ SHAPES: Final[Mapping[str, Shape]] = {
     for shape in (
         _shape("span.start", f"{_SPAN} provisional", _SPAN_MAY),
         _shape("span.update", f"{_SPAN} provisional age_ns", f"{_SPAN_MAY} stalled stack"),
-        _shape("span.end", _ENDED, f"{_SPAN_MAY} events"),
+        _shape("span.end", _ENDED, f"{_SPAN_MAY} events cancelled"),
         _shape("span.end (abandoned)", f"{_ENDED} abandoned", f"{_SPAN_MAY} events {_DEATH}"),
         _shape("log", "", f"trace_id span_id {_WHO} level logger"),
         _shape("event", "", f"trace_id span_id {_WHO}"),

@@ -11,6 +11,7 @@ value                                     encoding
 NaN, infinities                           ``"NaN"``, ``"Infinity"``, ``"-Infinity"``
 bytes                                     base64 text
 integers beyond 64 bits                   decimal text
+numbers of other libraries                the number; see `record.cleaning`
 lone surrogates                           U+FFFD in their place
 nesting beyond 64 levels                  ``"<too deep>"``
 a container inside itself                 ``"<circular>"``

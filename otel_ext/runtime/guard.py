@@ -87,7 +87,8 @@ def _is_writable(descriptor: int) -> bool:
         return True
     poller = select.poll()
     poller.register(descriptor, select.POLLOUT)
-    return bool(poller.poll(0))
+    # A pipe without a reader is ready too, to end a program that lets SIGPIPE do that.
+    return [event for _, event in poller.poll(0)] == [select.POLLOUT]
 
 
 _REPORTER: Final = ProblemReporter()

@@ -84,6 +84,17 @@ def test_errors_and_abandoned_spans_are_named(tmp_path: Path) -> None:
     assert "\x1b" not in out
 
 
+def test_cancelled_spans_have_a_mark_of_their_own(tmp_path: Path) -> None:
+    """A span that its task's cancellation ended is neither in order nor an error."""
+    first = start()
+    written(tmp_path, first, end()._replace(extra={"cancelled": True}))
+    line = look(tmp_path, "tree").out.splitlines()[1]
+    assert line.startswith("⊘ ")
+    assert " cancelled" in line
+    (trace,) = json.loads(look(tmp_path, "tree", "--json").out)["traces"]
+    assert [span["cancelled"] for span in trace["spans"]] == [True]
+
+
 def test_circles_and_missing_parents_lose_no_span() -> None:
     """Every span is shown once, whatever the parents say; so is a very long chain."""
     circle = [start("a", 1, parent_span_id=f"{2:016x}"), start("b", 2, parent_span_id=f"{1:016x}")]

@@ -42,7 +42,10 @@ def _start():  # type: () -> None
     except Exception as error:  # noqa: BLE001 - the program starts whatever happens here
         if _is_the_command() and sys.stderr is not None:  # a daemon's is closed
             text = "otel-ext: no records of this program: %s has no working otel-ext (%s: %s)\n"
-            sys.stderr.write(text % (sys.executable, type(error).__name__, error))
+            try:  # noqa: SIM105 - any Python may meet it
+                sys.stderr.write(text % (sys.executable, type(error).__name__, error))
+            except Exception:  # noqa: BLE001, S110 - a stream of any kind, any Python
+                pass
 
 
 _leave_path()

@@ -1,0 +1,69 @@
+"""`Terminal`: the terminal that a program was started in, while it is to be seen.
+
+Standard error is the program's, and may lead elsewhere at any time: pytest captures it
+by its descriptor, a daemon redirects it. What was meant for a person goes to the
+terminal that was there, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Final, TypeAlias
+
+__all__ = ["Terminal", "identity_of"]
+
+_STANDARD_ERROR: Final = 2
+_Identity: TypeAlias = "tuple[int, int, int]"
+
+
+def identity_of(status: os.stat_result) -> _Identity:
+    """Return what tells one open file from another: device, inode, and which device it is."""
+    return status.st_dev, status.st_ino, status.st_rdev
+
+
+class Terminal:
+    """The terminal behind a descriptor, as it is when this is made.
+
+    Args:
+        descriptor: The program's.
+
+    Raises:
+        OSError: The descriptor is closed.
+
+    >>> _, writer = os.pipe()
+    >>> terminal = Terminal(writer)
+    >>> there = terminal.is_there()
+    >>> os.close(writer)
+    >>> there, terminal.is_there()
+    (True, False)
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self.encoding: str = getattr(sys.__stderr__, "encoding", None) or "utf-8"
+        self._identity = identity_of(os.fstat(descriptor))
+
+    @classmethod
+    def of_standard_error(cls) -> Terminal | None:
+        """Return the terminal behind standard error; None where no person sees that."""
+        try:
+            seen = sys.stderr.isatty() and os.isatty(_STANDARD_ERROR)
+            return cls(_STANDARD_ERROR) if seen else None
+        except Exception:  # noqa: BLE001 - replaced by an object of any kind, closed, or None
+            return None
+
+    def is_there(self) -> bool:
+        """Return whether the descriptor leads to this terminal now."""
+        try:
+            return identity_of(os.fstat(self.descriptor)) == self._identity
+        except OSError:
+            return False
+
+    def fileno(self) -> int:
+        """Return the program's descriptor, for questions about the terminal."""
+        return self.descriptor
+
+    def isatty(self) -> bool:
+        """Return True, as the stream of a terminal does."""
+        return True

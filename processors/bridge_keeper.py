@@ -1,0 +1,106 @@
+"""Keeps the log bridge on the root logger while the program configures `logging` again.
+
+`dictConfig`, `basicConfig(force=True)`, Django's `setup()` and a Celery worker take all
+handlers off the root logger, ours included. What they leave alone is the factory of log
+records, a public hook that is made to be chained: it is asked before a record reaches
+any handler, so the bridge is back in time for that very record. See
+docs/adr/0011-the-log-bridge-comes-back.md.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from otel_ext.processors.stdlib_bridge import StdlibBridge
+from otel_ext.runtime.guard import report_problem
+from otel_ext.runtime.worker import shared_worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from otel_ext.runtime.worker import Job
+
+__all__ = ["BridgeKeeper", "keep_bridge", "remove_bridge"]
+
+_LOOK_SECONDS: Final = 1.0
+_kept: Final[dict[str, BridgeKeeper]] = {}
+
+
+def keep_bridge(bridge: StdlibBridge, is_wanted: Callable[[], bool]) -> None:
+    """Add `bridge` to the root logger and keep it there, in the place of an earlier one.
+
+    Args:
+        bridge: The handler.
+        is_wanted: Asked before a bridge that is gone is put back.
+    """
+    remove_bridge()
+    _kept["keeper"] = BridgeKeeper(bridge, is_wanted)
+
+
+def remove_bridge() -> None:
+    """Take the bridge off the root logger for good. Idempotent."""
+    keeper = _kept.pop("keeper", None)
+    if keeper is not None:
+        keeper.stop()
+    root = logging.getLogger()
+    for handler in list(root.handlers):
+        if isinstance(handler, StdlibBridge):
+            root.removeHandler(handler)
+
+
+class BridgeKeeper:
+    """A factory of log records that puts a bridge back where it is gone.
+
+    Programs that set a factory of their own without calling the one before it leave
+    the check that the worker runs each second.
+
+    Args:
+        bridge: The handler; it is added to the root logger.
+        is_wanted: Asked before it is put back.
+
+    >>> from otel_ext.processors.tracer_meta import TracerMetaProcessor
+    >>> bridge = StdlibBridge(TracerMetaProcessor())
+    >>> keeper = BridgeKeeper(bridge, lambda: True)
+    >>> logging.getLogger().handlers.clear()
+    >>> logging.getLogger("library").debug("not at this level")
+    >>> logging.getLogger("library").warning("hello")
+    >>> bridge in logging.getLogger().handlers
+    True
+    >>> keeper.stop()
+    >>> bridge in logging.getLogger().handlers
+    False
+    """
+
+    def __init__(self, bridge: StdlibBridge, is_wanted: Callable[[], bool]) -> None:
+        self._root = logging.getLogger()
+        self._bridge = bridge
+        self._is_wanted = is_wanted
+        self._stopped = False
+        self._root.addHandler(bridge)
+        self._make = logging.getLogRecordFactory()
+        logging.setLogRecordFactory(self)
+        self._job: Job = shared_worker().every(_LOOK_SECONDS, self.look, "log bridge")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> logging.LogRecord:  # noqa: ANN401 - as logging's
+        """Return the record that the factory before this one makes."""
+        if self._bridge not in self._root.handlers:
+            self.look()
+        return self._make(*args, **kwargs)
+
+    def look(self) -> None:
+        """Put the bridge back if it is gone and still wanted; never raises."""
+        try:
+            if self._stopped or self._bridge in self._root.handlers or not self._is_wanted():
+                return
+            self._root.addHandler(self._bridge)  # at most once: logging looks under its lock
+        except Exception as error:  # noqa: BLE001 - nothing may reach the code that logs
+            report_problem("the log bridge was not put back", error)
+
+    def stop(self) -> None:
+        """Take the bridge away and leave it so; the factory stays where others hold on to it."""
+        self._stopped = True
+        self._job.cancel()
+        self._root.removeHandler(self._bridge)
+        if logging.getLogRecordFactory() is self:
+            logging.setLogRecordFactory(self._make)

@@ -1,0 +1,114 @@
+"""`StandardOutput`: where `configure_structlog` prints logs, whatever standard output is by now.
+
+Programs replace `sys.stdout`: Celery by an object that logs what is written to it,
+tests by a `StringIO`, `contextlib.redirect_stdout` for a while, `pythonw` by None. So
+the stream is looked up for each line, nothing of it is kept, and what it raises is
+counted (`structlog.print_failed`) instead of reaching the code that logs.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, TextIO, cast
+
+from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.guard import report_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["StandardOutput", "StandardOutputFactory", "is_terminal", "print_guarded", "print_line"]
+
+
+def print_guarded(write: Callable[[Any], object], line: object) -> None:
+    """Call `write(line)`; what it raises is counted and reported, never raised."""
+    try:
+        write(line)
+    except Exception as error:  # noqa: BLE001 - the stream may be any object
+        COUNTERS.add("structlog.print_failed")
+        report_problem("a log is on record but was not printed", error)
+
+
+def print_line(line: object) -> None:
+    r"""Write one line to `sys.stdout`; never raises.
+
+    Args:
+        line: Text, or bytes in UTF-8, without the newline.
+
+    >>> print_line(b'{"event":"stored"}')
+    {"event":"stored"}
+    """
+    print_guarded(_write, line)
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Return whether `stream` is a terminal; a stream that cannot tell is not.
+
+    >>> is_terminal(None)
+    False
+    """
+    try:
+        return stream is not None and stream.isatty()
+    except Exception:  # noqa: BLE001 - replaced by an object of any kind, or closed
+        return False
+
+
+class StandardOutput:
+    """A structlog logger that prints to `sys.stdout` as it is at that moment.
+
+    Holds no stream, so it can be cached, copied and pickled. No method raises.
+
+    Args:
+        name: The logger's name, as given to `structlog.get_logger`.
+
+    >>> StandardOutput("shop").info("stored")
+    stored
+    """
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str | None = None) -> None:
+        self.name = name
+
+    def msg(self, *lines: object, **fields: object) -> None:
+        """Print what the last processor returned: text or bytes, as a rule."""
+        for line in (*lines, fields) if fields else lines:
+            print_line(line)
+
+    log = debug = info = warn = warning = msg
+    fatal = failure = err = error = critical = exception = msg
+
+
+class StandardOutputFactory:
+    """Makes the loggers; takes what structlog hands to a logger factory."""
+
+    def __call__(self, *args: object) -> StandardOutput:
+        """Return a logger; its name is the first argument, if that is text."""
+        name = args[0] if args else None
+        return StandardOutput(name if isinstance(name, str) else None)
+
+
+def _write(line: object) -> None:
+    stream = cast("TextIO | None", sys.stdout)
+    if stream is None:
+        return
+    if isinstance(line, (bytes, bytearray)):
+        raw = getattr(stream, "buffer", None)
+        if raw is not None:
+            raw.write(line + b"\n")
+            raw.flush()
+            return
+        line = line.decode("utf-8", "replace")
+    _write_text(stream, f"{line}\n")
+    flush = getattr(stream, "flush", None)
+    if flush is not None:
+        flush()
+
+
+def _write_text(stream: TextIO, text: str) -> None:
+    try:
+        stream.write(text)
+    except UnicodeEncodeError as error:
+        stream.write(text.encode(error.encoding, "backslashreplace").decode(error.encoding))
+    except TypeError:  # a stream of bytes stands in for one of text
+        cast("Callable[[bytes], object]", stream.write)(text.encode("utf-8", "replace"))

@@ -1,0 +1,319 @@
+"""How each setting is proved to change something: what is done, and what is looked at."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import structlog
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
+
+import otel_ext
+from otel_ext.handle import exit_seconds
+from otel_ext.journal.layout import BOX_FOLDER
+from tests.programs import records_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping
+    from pathlib import Path
+
+    from opentelemetry.trace import Span
+
+    from otel_ext.handle import Handle
+    from otel_ext.record.model import Record
+
+_OLD = "00000000-7-1-0000000a"  # an incarnation of an earlier boot
+_TWO_HOURS = 7_200.0
+
+
+class RecordOnly(Sampler):
+    """Has spans recorded but not sampled."""
+
+    def should_sample(self, *_: object, **__: object) -> SamplingResult:
+        """Decide."""
+        return SamplingResult(Decision.RECORD_ONLY)
+
+    def get_description(self) -> str:
+        """Return the name."""
+        return "record only"
+
+
+class Collector(ThreadingHTTPServer):
+    """Takes whatever is sent, and keeps it by its path."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        self.got: list[tuple[str, bytes]] = []
+        super().__init__(("127.0.0.1", 0), _Taking)
+
+    def took(self, path: str, part: bytes = b"") -> bool:
+        """Whether something with `part` in it came to `path`."""
+        return any(one == path and part in body for one, body in self.got)
+
+
+class _Taking(BaseHTTPRequestHandler):
+    server: Collector
+
+    def do_POST(self) -> None:
+        """Take one request."""
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.got.append((self.path, body))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+class Session:
+    """A program that records with some settings."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, object], collector: Collector) -> None:
+        self.folder = folder
+        self.collector = collector
+        self.output = folder / "traces"
+        self.spied: list[str] = []
+        self.kept: list[Span] = []
+        sampler = RecordOnly() if settings.get("record_only") is not None else None
+        self.provider = TracerProvider(sampler=sampler, shutdown_on_exit=False)
+        given: dict[str, Any] = {"output": self.output, **settings}
+        self.handle: Handle = otel_ext.configure(tracer_provider=self.provider, **given)
+
+    def span(self, name: str = "work", **attributes: Any) -> None:  # noqa: ANN401 - as the SDK's
+        """Make a span, and see it brought out."""
+        with self.provider.get_tracer("t").start_as_current_span(name, attributes=attributes):
+            pass
+        self.handle.flush()
+
+    def open(self, name: str = "open") -> None:
+        """Start a span that stays open."""
+        self.kept.append(self.provider.get_tracer("t").start_span(name))
+        self.handle.flush()
+
+    def records(self) -> list[Record]:
+        """Return what is on record."""
+        return records_in(self.output)
+
+    def line(self, name: str = "work.end") -> bytes:
+        """Return the line of a record."""
+        files = sorted(self.output.glob("*.jsonl"))
+        lines = [line for file in files for line in file.read_bytes().splitlines()]
+        return next(line for line in lines if f'"event":"{name}"'.encode() in line)
+
+
+@contextmanager
+def recording(
+    folder: Path, settings: Mapping[str, object], collector: Collector
+) -> Generator[Session]:
+    """Record with `settings` for a while."""
+    folder.mkdir()
+    made = Session(folder, settings, collector)
+    try:
+        yield made
+    finally:
+        made.handle.shutdown(1.0)
+
+
+@contextmanager
+def collecting() -> Generator[Collector]:
+    """Run a collector."""
+    made = Collector()
+    thread = threading.Thread(target=made.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    try:
+        yield made
+    finally:
+        made.shutdown()
+        made.server_close()
+
+
+class Proof(NamedTuple):
+    """Shows that a setting changes something.
+
+    Attributes:
+        value: A value that is not the default.
+        look: Does something and looks at what comes of it; repeated, with `value`, until
+            that is not what it was by default.
+        beside: Settings that go with it, in both cases.
+        spy: The module and the part whose making `Session.spied` tells, where what the part
+            does is shown by tests of its own.
+    """
+
+    value: object
+    look: Callable[[Session], object]
+    beside: Mapping[str, object] = {}
+    spy: tuple[str, str] = ("", "")
+
+
+def _worked(session: Session) -> bool:
+    session.span()
+    return any(one.name == "work" for one in session.records())
+
+
+def _in_traces(session: Session) -> bool:
+    session.span()
+    return session.output.exists()
+
+
+def _begins(session: Session) -> bytes:
+    session.span()
+    return session.line()[:12]
+
+
+def _handler(_: Session) -> bool:
+    return signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def _seconds(session: Session) -> float:
+    return exit_seconds(session.handle.config)
+
+
+def _logged(session: Session) -> bool:
+    structlog.get_logger().warning("hello")
+    session.span()
+    return any(one.name == "hello" for one in session.records())
+
+
+def _files(session: Session) -> bool:
+    for _ in range(4):
+        session.span(text="x" * 30_000)
+    return len(list(session.output.glob("*.jsonl"))) > 1
+
+
+def _boxes(session: Session) -> list[int]:
+    session.span()
+    return [one.stat().st_size for one in (session.output / BOX_FOLDER).glob("*.box")]
+
+
+def _has_box(session: Session) -> bool:
+    return bool(_boxes(session))
+
+
+def _kept_old(session: Session) -> bool:
+    old, newer = session.output / f"{_OLD}.jsonl", session.output / f"{_OLD}.1.jsonl"
+    if not newer.exists():
+        session.output.mkdir(exist_ok=True)
+        for path in (old, newer):
+            path.write_bytes(b"x" * 100_000 + b"\n")
+            os.utime(path, (time.time() - _TWO_HOURS, time.time() - _TWO_HOURS))
+    session.span()
+    return old.exists()
+
+
+def _synced(session: Session) -> bool:
+    session.span()
+    return len(session.spied) > 20
+
+
+def _recovers(session: Session) -> bool:
+    session.span()
+    return bool(session.spied)
+
+
+def _watched(session: Session) -> int:
+    for _ in range(3):
+        session.open()
+    processor: Any = session.handle.processor
+    return min(len(processor.tracker.table), 3)
+
+
+def _has(judge: Callable[[Record], bool], number: int = 1) -> Callable[[Session], bool]:
+    def look(session: Session) -> bool:
+        if not session.kept:
+            session.open()
+        session.handle.flush()
+        return sum(map(judge, session.records())) >= number
+
+    return look
+
+
+def _spied(session: Session) -> list[str]:
+    return session.spied
+
+
+def _sent(path: str, part: bytes = b"", *, ended: bool) -> Callable[[Session], bool]:
+    def look(session: Session) -> bool:
+        if ended:
+            session.span()
+        elif not session.kept:
+            session.open()
+        session.handle.flush()
+        return session.collector.took(path, part)
+
+    return look
+
+
+def _spilled(session: Session) -> bool:
+    session.collector.server_close()
+    session.span()
+    session.handle.shutdown(0.5)
+    return any((session.output / ".spill").rglob("*"))
+
+
+def _line(**attributes: Any) -> Callable[[Session], bytes]:  # noqa: ANN401 - as the SDK's
+    def look(session: Session) -> bytes:
+        session.span(**attributes)
+        return session.line().partition(b'"status"')[2]
+
+    return look
+
+
+_OTLP = {"otlp": True}
+_QUICK = {"otlp": True, "otlp_grace": 0}
+_LIMITS = ("otel_ext.exporters.otlp_setup", "QueueLimits")
+_RESILIENT = ("otel_ext.exporters.resilient", "ResilientExporter")
+_WATCH = ("otel_ext.journal.watching", "FolderWatch")
+_RETRY = ("otel_ext.exporters.breaker", "RetryLimits")
+_SECRET = {"password": "open sesame"}
+_REAPER = ("otel_ext.inflight.tracker", "Reaper")
+
+PROOFS: dict[str, Proof] = {
+    "enabled": Proof(value=False, look=_worked),
+    "record-only": Proof(value=True, look=_worked, beside={"record_only": False}),
+    "structlog": Proof(value=True, look=_logged),
+    "output": Proof("elsewhere", _in_traces),
+    "compat-mode": Proof(value=True, look=_begins),
+    "console": Proof("json", _spied, spy=("otel_ext.exporters.console", "ConsoleExporter")),
+    "durability": Proof("write", _has_box),
+    "sync": Proof("always", _synced, spy=("os", "fdatasync")),
+    "box-size": Proof("64 KiB", _boxes),
+    "segment-size": Proof("64 KiB", _files),
+    "segment-age": Proof("1s", _files),
+    "retention-size": Proof("64 KiB", _kept_old),
+    "retention-age": Proof("1m", _kept_old),
+    "recover-on-start": Proof(value=False, look=_recovers, spy=_WATCH),
+    "max-open-spans": Proof(1, _watched),
+    "max-open-age": Proof("1s", _has(lambda one: one.abandoned == "expired")),
+    "heartbeat-interval": Proof("0.1s", _has(lambda one: one.name == "process.heartbeat", 4)),
+    "stall-after": Proof("0.01s", _has(lambda one: one.phase == "update")),
+    "stall-patterns": Proof({"op*": "0.01s"}, _has(lambda one: one.phase == "update")),
+    "owner-grace": Proof("2s", _spied, spy=_REAPER),
+    "handle-sigterm": Proof(value=True, look=_handler),
+    "otlp": Proof(value=True, look=_sent("/v1/traces", ended=True)),
+    "otlp-encoding": Proof("same-id", _sent("/v1/traces", ended=False), _QUICK),
+    "otlp-spans": Proof("never", _sent("/v1/traces", ended=True), _OTLP),
+    "otlp-grace": Proof(0, _sent("/v1/logs", b"work", ended=True), _OTLP),
+    "otlp-queue-spans": Proof(7, _spied, _OTLP, _LIMITS),
+    "otlp-queue-bytes": Proof("1 MiB", _spied, _OTLP, _LIMITS),
+    "otlp-exit-timeout": Proof("5s", _seconds, _OTLP),
+    "spill": Proof(value=False, look=_spilled, beside=_OTLP),
+    "spill-size": Proof("1 MiB", _spied, _OTLP, _RESILIENT),
+    "retry-failures": Proof(7, _spied, _OTLP, _RETRY),
+    "retry-pause": Proof("7s", _spied, _OTLP, _RETRY),
+    "retry-longest-pause": Proof("7m", _spied, _OTLP, _RETRY),
+    "redact": Proof("off", _line(**_SECRET)),
+    "redact-keys": Proof("colour", _line(colour="red")),
+    "redact-values": Proof("zebra-[0-9]+", _line(text="a zebra-77")),
+    "redact-allow": Proof("password", _line(**_SECRET)),
+    "redact-hmac-key": Proof("0123456789abcdef", _line(**_SECRET)),
+    "redact-scan-limit": Proof("1 KiB", _line(text="password=x " + "y" * 4_000)),
+}
+"""For each setting how it is shown to be effective."""

@@ -1,0 +1,187 @@
+"""Records on a terminal: on the one that was there, and only while it is to be seen."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from otel_ext.exporters import ConsoleExporter
+from otel_ext.exporters.terminal import Terminal
+from otel_ext.runtime.counters import COUNTERS
+from tests.exporters.samples import end, start
+from tests.programs import OTEL_EXT, environment, execute, python, write_program
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+SPAN = """
+import os, sys
+import otel_ext
+from opentelemetry import trace
+def span(name):
+    with trace.get_tracer("t").start_as_current_span(name):
+        pass
+"""
+
+
+class Screen(NamedTuple):
+    """A pseudo-terminal: what a person sees, and a program's descriptor."""
+
+    person: int
+    program: int
+
+    def seen(self) -> str:
+        """Return what has been written to it."""
+        text = b""
+        while select.select([self.person], [], [], 0.0)[0]:
+            text += os.read(self.person, 65_536)
+        return text.decode()
+
+
+@pytest.fixture
+def screen() -> Iterator[Screen]:
+    """Return a terminal."""
+    made = Screen(*pty.openpty())
+    yield made
+    for descriptor in made:
+        with suppress(OSError):
+            os.close(descriptor)
+
+
+def on_a_terminal(command: Sequence[str], cwd: Path, **variables: str) -> str:
+    """Run a command in a terminal of its own and return what a person sees."""
+    person, program = pty.openpty()
+    env = environment(OTEL_EXT_CONFIG="/dev/null", TERM="xterm", COLUMNS="100", **variables)
+    with subprocess.Popen(
+        command, cwd=cwd, env=env, stdin=program, stdout=program, stderr=program
+    ) as process:
+        os.close(program)
+        text = b""
+        until = time.monotonic() + 60
+        with suppress(OSError):  # EIO: the program has ended
+            while time.monotonic() < until and (data := os.read(person, 65_536)):
+                text += data
+        assert process.wait(10) == 0, text.decode()
+    os.close(person)
+    return text.decode()
+
+
+def descriptors() -> set[int]:
+    """Return the descriptors that are open in this process."""
+    return {int(one.name) for one in Path("/proc/self/fd").iterdir() if one.exists()}
+
+
+def test_nothing_goes_to_what_takes_the_terminals_place(screen: Screen, tmp_path: Path) -> None:
+    """While the descriptor leads elsewhere lines are dropped; they go on when it is back."""
+    exporter = ConsoleExporter(Terminal(screen.program), style="people", color=False)
+    exporter.export(start("first"))
+    kept = os.dup(screen.program)
+    other = os.open(tmp_path / "captured", os.O_WRONLY | os.O_CREAT)
+    os.dup2(other, screen.program)
+    dropped = COUNTERS.value("console.dropped.redirected")
+    assert not exporter.is_seen()
+    exporter.export(start("second"))
+    assert COUNTERS.value("console.dropped.redirected") - dropped == 1
+    os.dup2(kept, screen.program)
+    exporter.export(start("third"))
+    assert exporter.is_seen()
+    assert exporter.force_flush(5_000)
+    text = screen.seen()
+    assert "first" in text
+    assert "second" not in text
+    assert "third" in text
+    assert (tmp_path / "captured").read_bytes() == b""
+    os.close(kept)
+    os.close(other)
+
+
+def test_a_descriptor_of_ours_that_the_program_took_is_not_used(
+    screen: Screen, tmp_path: Path
+) -> None:
+    """A program that closes all descriptors gets ours for a file of its own: nothing goes there."""
+    exporter = ConsoleExporter(Terminal(screen.program), style="people", color=False)
+    before = descriptors()
+    exporter.export(start("first"))
+    (ours,) = descriptors() - before
+    assert not os.get_inheritable(ours)
+    file = os.open(tmp_path / "data", os.O_WRONLY | os.O_CREAT)
+    os.dup2(file, ours)
+    exporter.export(end("second"))
+    exporter.shutdown()
+    del exporter
+    assert (tmp_path / "data").read_bytes() == b""
+    assert "second" in screen.seen()
+    os.fstat(ours)  # the program's, and still open
+    os.close(ours)
+    os.close(file)
+
+
+def test_a_terminal_that_is_gone_is_let_go(screen: Screen) -> None:
+    """A program that closed the descriptor loses the lines, and nothing else."""
+    exporter = ConsoleExporter(Terminal(screen.program), style="people")
+    exporter.export(start("first"))
+    os.close(screen.program)
+    exporter.export(start("second"))
+    assert not exporter.is_seen()
+    assert exporter.force_flush(1_000)
+    exporter.shutdown()
+
+
+@pytest.mark.parametrize("stand_in", [None, object()])
+def test_without_standard_error_there_is_no_terminal(
+    stand_in: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stream that is missing, or that cannot tell, is no terminal."""
+    monkeypatch.setattr(sys, "stderr", stand_in)
+    assert Terminal.of_standard_error() is None
+
+
+def test_configure_in_code_prints_nothing_unless_asked(tmp_path: Path) -> None:
+    """On a terminal, `configure()` shows nothing; with `console="auto"` it shows the spans."""
+    quiet = write_program(tmp_path, SPAN + "otel_ext.configure()\nspan('work')\n", "quiet.py")
+    assert on_a_terminal(python(quiet), tmp_path) == ""
+    asked = "otel_ext.configure(console='auto')\nspan('work')\n"
+    shown = on_a_terminal(python(write_program(tmp_path, SPAN + asked, "shown.py")), tmp_path)
+    assert "work" in shown
+
+
+def test_run_shows_records_on_a_terminal_only(tmp_path: Path) -> None:
+    """Under `otel-ext run` spans appear on a terminal, not in a pipe nor in a capture of fd 2."""
+    captured = """
+span("seen")
+saved = os.dup(2)
+os.dup2(os.open("captured", os.O_WRONLY | os.O_CREAT), 2)
+span("hidden")
+os.dup2(saved, 2)
+span("again")
+"""
+    program = write_program(tmp_path, SPAN + captured)
+    command = [OTEL_EXT, "run", *python(program)]
+    shown = on_a_terminal(command, tmp_path)
+    assert "seen" in shown
+    assert "again" in shown
+    assert "hidden" not in shown
+    assert (tmp_path / "captured").read_bytes() == b""
+    piped = execute(command, cwd=tmp_path, env=environment(OTEL_EXT_CONFIG="/dev/null"))
+    assert "seen" not in piped.err
+    assert "seen" not in on_a_terminal(command, tmp_path, OTEL_EXT_CONSOLE="off")
+
+
+def test_pytest_captures_nothing_of_ours(tmp_path: Path) -> None:
+    """`otel-ext run -- pytest` in a terminal: tests that look at standard error pass."""
+    test = (
+        SPAN
+        + "def test_capfd(capfd):\n    span('compute')\n    assert capfd.readouterr() == ('', '')\n"
+    )
+    write_program(tmp_path, test, "test_it.py")
+    command = [OTEL_EXT, "run", *python("-m", "pytest", "-q", "-p", "no:cacheprovider")]
+    assert "1 passed" in on_a_terminal(command, tmp_path, NO_COLOR="1")

@@ -1,0 +1,77 @@
+"""A Celery worker whose tasks log: it replaces standard output and the root logger's handlers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.programs import (
+    SCRIPTS,
+    environment,
+    execute,
+    python,
+    records_in,
+    started,
+    wait_until,
+    write_program,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from otel_ext.record.model import Record
+
+TASKS = """
+import logging
+import celery
+import otel_ext
+import structlog
+from opentelemetry import trace
+
+folders = dict.fromkeys(("data_folder_in", "data_folder_out", "processed_folder"), "queue")
+app = celery.Celery("tasks", broker="filesystem://", broker_transport_options=folders)
+otel_ext.configure(output="traces")
+otel_ext.configure_structlog(stdlib=True)
+
+
+@app.task
+def add(number):
+    with trace.get_tracer("tasks").start_as_current_span("add"):
+        logging.getLogger("shop").warning("by logging %d", number)
+        structlog.get_logger("shop").warning("by structlog %d" % number)
+"""
+EXPECTED = sorted(f"by {way} {number}" for way in ("logging", "structlog") for number in range(3))
+
+
+def logs_in(folder: Path) -> list[Record]:
+    """Return the records of logs so far."""
+    return [one for one in records_in(folder) if one.kind == "log"] if folder.is_dir() else []
+
+
+@pytest.mark.timeout(120)
+def test_tasks_that_log_succeed_and_their_logs_are_on_record(tmp_path: Path) -> None:
+    """Logs of tasks, of structlog and of `logging`, are on record once, with their span."""
+    write_program(tmp_path, TASKS, "tasks.py")
+    (tmp_path / "queue").mkdir()
+    env = environment(C_FORCE_ROOT="1", OTEL_EXT_CONFIG="/dev/null", PYTHONPATH=str(tmp_path))
+    send = "import tasks\nfor number in range(3): tasks.add.delay(number)\n"
+    assert execute(python("-c", send), cwd=tmp_path, env=env).code == 0
+    worker = [str(SCRIPTS / "celery"), "-A", "tasks", "worker", "--concurrency", "1"]
+    with started(worker, cwd=tmp_path, env=env) as process:
+        wait_until(
+            lambda: len([one for one in logs_in(tmp_path / "traces") if one.logger == "shop"]) >= 6,
+            "six logs on record",
+            60,
+        )
+        process.terminate()
+        process.wait(30)
+    logs = logs_in(tmp_path / "traces")
+    ours = [one for one in logs if one.logger == "shop"]
+    assert sorted(one.name for one in ours) == EXPECTED
+    assert all(one.span_id for one in ours)
+    # What structlog printed went through Celery's redirection, and is no log of its own.
+    assert not [one for one in logs if one.logger == "celery.redirected"]
+    said = (tmp_path / "output.txt").read_text()
+    assert "raised unexpected" not in said
+    assert said.count("by structlog 1") == said.count("by logging 1") == 1

@@ -1,0 +1,53 @@
+"""The setting `structlog`: logs are on record in each of the three ways to set it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.programs import environment, execute, python, recorded, records_in
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LOG = """
+import structlog
+from opentelemetry import trace
+with trace.get_tracer("t").start_as_current_span("s"):
+    structlog.get_logger("shop").warning("hello")
+"""
+CONFIGURE = "import otel_ext\notel_ext.configure(output='traces'{})\n" + LOG
+VARIABLE = {"OTEL_EXT_STRUCTLOG": "true"}
+
+
+@pytest.mark.parametrize("way", ["an argument", "a variable", "under otel-ext run"])
+def test_structlog_is_configured_by_the_setting(way: str, tmp_path: Path) -> None:
+    """A log of a program that calls nothing of ours for it is on record, with its span."""
+    command, variables = {
+        "an argument": (python("-c", CONFIGURE.format(", structlog=True")), {}),
+        "a variable": (python("-c", CONFIGURE.format("")), VARIABLE),
+        "under otel-ext run": (recorded(tmp_path / "traces", *python("-c", LOG)), VARIABLE),
+    }[way]
+    env = environment(OTEL_EXT_CONFIG="/dev/null", **variables)
+    done = execute(command, cwd=tmp_path, env=env)
+    assert done.code == 0, done.err
+    records = records_in(tmp_path / "traces")
+    (log,) = (one for one in records if one.kind == "log")
+    (start,) = (one for one in records if one.phase == "start")
+    assert (log.name, log.logger, log.span_id) == ("hello", "shop", start.span_id)
+
+
+def test_a_call_of_the_programs_own_counts(tmp_path: Path) -> None:
+    """Where the program has called `configure_structlog()`, the setting leaves that as it is."""
+    program = (
+        "import logging, otel_ext\n"
+        "otel_ext.configure_structlog(stdlib=True, renderer='json')\n"
+        + CONFIGURE.format(", structlog=True")
+        + "logging.getLogger('lib').warning('by logging')\n"
+    )
+    env = environment(OTEL_EXT_CONFIG="/dev/null")
+    done = execute(python("-c", program), cwd=tmp_path, env=env)
+    assert done.code == 0, done.err
+    logs = [one.name for one in records_in(tmp_path / "traces") if one.kind == "log"]
+    assert logs == ["hello", "by logging"]

@@ -1,0 +1,196 @@
+"""What `configure_structlog` prints to: whatever standard output is when a line is written."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import logging
+import pickle
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import structlog
+from structlog.processors import KeyValueRenderer
+
+from otel_ext.processors.people_renderer import PeopleRenderer
+from otel_ext.processors.printing import StandardOutput
+from otel_ext.record.decode import decode_line
+from otel_ext.runtime.counters import COUNTERS
+from otel_ext.structlog_setup import configure_structlog
+from tests.structlog_kit import Kept
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class LikeCelerys:
+    """What a Celery worker puts in the place of standard output: text goes to `logging`."""
+
+    encoding = None
+
+    def write(self, data: str) -> int:
+        """Log what is written."""
+        logging.getLogger("celery.redirected").warning(data)
+        return len(data)
+
+    def flush(self) -> None:
+        """Do nothing."""
+
+
+class Failing(io.StringIO):
+    """A stream whose methods raise what nobody expects of a stream."""
+
+    def write(self, _: str) -> int:
+        """Raise."""
+        raise LookupError("write")
+
+    def isatty(self) -> bool:
+        """Raise."""
+        raise LookupError("isatty")
+
+
+def closed() -> io.TextIOWrapper:
+    """Return a stream that was closed after a redirection."""
+    stream = io.TextIOWrapper(io.BytesIO())
+    stream.close()
+    return stream
+
+
+STREAMS: dict[str, Any] = {
+    "like Celery's": LikeCelerys,
+    "StringIO": io.StringIO,
+    "None": lambda: None,
+    "closed": closed,
+    "failing": Failing,
+    "of bytes": io.BytesIO,
+    "in ASCII": lambda: io.TextIOWrapper(io.BytesIO(), encoding="ascii"),
+    "no stream at all": object,
+}
+RENDERERS = ("auto", "json", "console", KeyValueRenderer())
+
+
+@pytest.fixture(autouse=True)
+def as_in_a_new_process() -> Iterator[None]:
+    """Begin and end with a structlog that nobody has configured."""
+    structlog.reset_defaults()
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.mark.parametrize("early", [True, False], ids=["before the set-up", "after it"])
+@pytest.mark.parametrize("renderer", RENDERERS, ids=["auto", "json", "console", "a renderer"])
+@pytest.mark.parametrize("name", STREAMS)
+def test_no_stream_is_in_the_way_of_a_log(
+    name: str,
+    renderer: Any,  # noqa: ANN401 - a name or a processor
+    early: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever stands in for standard output: nothing is raised, and the log is on record."""
+    kept = Kept()
+    if early:
+        monkeypatch.setattr(sys, "stdout", STREAMS[name]())
+    configure_structlog(kept, renderer=renderer)
+    monkeypatch.setattr(sys, "stdout", STREAMS[name]())
+    structlog.get_logger("shop").warning("gruß", n=1)
+    assert kept.names == ["gruß"]
+
+
+def test_the_stream_is_looked_up_for_each_line(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    """A logger first used under a redirection goes on printing when that is over."""
+    configure_structlog(Kept())
+    log = structlog.get_logger()
+    with contextlib.redirect_stdout(io.StringIO()) as stream:
+        log.info("captured")
+    stream_text = stream.getvalue()
+    stream.close()
+    log.info("afterwards")
+    assert decode_line(stream_text).name == "captured"
+    assert decode_line(capsysbinary.readouterr().out).name == "afterwards"
+
+
+def test_text_and_bytes_arrive_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines of either kind reach streams of either kind; what cannot be encoded is escaped."""
+    for stream in (io.StringIO(), io.BytesIO()):
+        monkeypatch.setattr(sys, "stdout", stream)
+        StandardOutput().info("gruß")
+        StandardOutput().info("gruß".encode())
+        seen: Any = stream.getvalue()
+        assert (seen if isinstance(seen, str) else seen.decode()) == "gruß\ngruß\n"
+    plain = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(plain, encoding="ascii"))
+    StandardOutput().info("gruß")
+    assert plain.getvalue() == b"gru\\xdf\n"
+
+
+def test_what_is_not_printed_is_counted(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A line that standard output does not take is counted and reported, not raised."""
+
+    class NewError(Exception):
+        """Reported, as no other test has raised it in the last minute."""
+
+    def fail(_: str) -> int:
+        raise NewError
+
+    stream = io.StringIO()
+    monkeypatch.setattr(stream, "write", fail)
+    monkeypatch.setattr(sys, "stdout", stream)
+    before = COUNTERS.value("structlog.print_failed")
+    StandardOutput().info("one")
+    StandardOutput().info("two")
+    assert COUNTERS.value("structlog.print_failed") - before == 2
+    assert "a log is on record but was not printed: NewError" in capfd.readouterr().err
+
+
+def test_an_interrupt_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C that arrives while a line is printed is the program's."""
+
+    class Interrupted(io.StringIO):
+        def write(self, _: str) -> int:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "stdout", Interrupted())
+    with pytest.raises(KeyboardInterrupt):
+        StandardOutput().info("one")
+
+
+def test_loggers_are_copied_and_pickled() -> None:
+    """A logger holds no stream, only its name."""
+    log = StandardOutput("shop")
+    assert [one.name for one in (copy.deepcopy(log), pickle.loads(pickle.dumps(log)))] == [  # noqa: S301
+        "shop",
+        "shop",
+    ]
+
+
+def test_a_value_without_a_text_is_no_error_of_the_log() -> None:
+    """Lines for people are printed as JSON where a value's own `__repr__` raises."""
+
+    class Hostile:
+        def __repr__(self) -> str:
+            raise RuntimeError("no")
+
+    line = PeopleRenderer()(None, "info", {"event": "hello", "level": "info", "what": Hostile()})
+    assert isinstance(line, str)
+    assert '"event":"hello"' in line
+    assert "<unprintable: Hostile>" in line
+
+
+def test_a_line_that_comes_back_by_logging_is_one_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where standard output logs what is written to it, a log is on record once."""
+    kept = Kept()
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [logging.NullHandler()])
+    monkeypatch.setattr(sys, "stdout", LikeCelerys())
+    configure_structlog(kept, stdlib=True)
+    try:
+        structlog.get_logger().warning("by structlog")
+        print("by print")
+        logging.getLogger("lib").warning("by logging")
+    finally:
+        configure_structlog(Kept())
+    assert kept.names == ["by structlog", "by print", "\n", "by logging"]
