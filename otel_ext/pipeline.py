@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Final
 
 from opentelemetry import trace
 
-from otel_ext.config import Config, is_compat, load_config, set_config, setting_named
+from otel_ext.config import Config, is_compat, load_leniently, set_config, setting_named
 from otel_ext.errors import ConfigError
 from otel_ext.handle import Handle, exit_seconds
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.signals import chain_sigterm
+from otel_ext.starting import with_usable_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -75,7 +76,8 @@ def configure(
         brought out at exit. As a context manager it shuts down at the end.
 
     Raises:
-        ConfigError: A setting is wrong, wherever it was set.
+        ConfigError: An argument is wrong. What is wrong in the environment, in a file or
+            with the folder is said on stderr and left out, unless `strict` is on.
 
     >>> import otel_ext
     >>> handle = configure(enabled=False)
@@ -84,11 +86,27 @@ def configure(
     >>> handle.shutdown()
     True
     """
-    config = load_config(settings)
+    config, problem = with_usable_output(load_leniently(settings))
     known = _current.get("handle")
     if known is not None and not known.closed:
         return _known(known, config, settings)
-    return install(config, tracer_provider, redact_callback)
+    if problem and not _sdk_disabled():
+        report_problem("configuration", problem)
+    handle = install(config, tracer_provider, redact_callback)
+    if handle.active:
+        _for_the_program(handle)
+    return handle
+
+
+def _for_the_program(handle: Handle) -> None:
+    """Do what `configure` does beyond zero code, which has its own ways."""
+    if handle.config.capture.instrument:
+        from otel_ext.instrumentors import instrument_libraries  # noqa: PLC0415 - on demand
+
+        instrument_libraries()
+    from otel_ext.no_spans import explain_at_exit  # noqa: PLC0415 - where something is recorded
+
+    explain_at_exit(handle)
 
 
 def redact_record(record: Record) -> Record:

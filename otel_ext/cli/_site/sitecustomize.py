@@ -34,7 +34,19 @@ def _is_the_command():  # type: () -> bool
     return os.environ.get("OTEL_EXT_RUN_PID") in (str(os.getpid()), str(os.getppid()))
 
 
+def _leave_note():  # type: () -> None
+    """Let `otel-ext run` know that this interpreter came here."""
+    folder = os.environ.get("OTEL_EXT_RUN_NOTES")
+    if folder:
+        try:
+            with open(os.path.join(folder, str(os.getpid())), "a") as notes:  # noqa: PTH118, PTH123
+                notes.write("started\n")
+        except (IOError, OSError):  # noqa: UP024 - two things in Python 2
+            pass
+
+
 def _start():  # type: () -> None
+    _leave_note()
     try:
         from otel_ext.zero_code import start_process  # noqa: PLC0415
 
