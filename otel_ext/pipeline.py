@@ -42,6 +42,7 @@ __all__ = [
     "install",
     "make_exporter",
     "redact_record",
+    "say_warnings",
     "shows_records",
 ]
 
@@ -185,7 +186,7 @@ def install(
             _current.pop("handle", None)
     try:
         if handle.active:
-            _say_warnings(config)
+            say_warnings(config)
             set_config(config)
             _attach(handle, tracer_provider)
             atexit.register(handle.drain)
@@ -197,7 +198,8 @@ def install(
     return handle
 
 
-def _say_warnings(config: Config) -> None:
+def say_warnings(config: Config) -> None:
+    """Say what is odd in `config`, or was wrong and left out."""
     if "OTEL_EXT_RUN_PID" not in os.environ:  # else `otel-ext run` has said them, once for all
         for warning in config.warnings:
             report_problem("configuration", warning)

@@ -236,7 +236,7 @@ def test_a_wrong_variable_or_file_never_stops_a_program(
 ) -> None:
     """A typo outside of the code is said and left out; one in the code is an error at once."""
     (tmp_path / "otel-ext.toml").write_text("ouput = 'x'\nstall-after = '9s'\n")
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OTEL_EXT_CONFIG", str(tmp_path / "otel-ext.toml"))
     monkeypatch.setenv("OTEL_EXT_SYNC", "often")
     handle = configure(tracer_provider=TracerProvider(), output=tmp_path / "traces")
     assert handle.active

@@ -145,12 +145,16 @@ def list_segments(folder: Path) -> list[Path]:
 def make_folder(path: Path) -> None:
     """Make the folder for records, with what is above it, unless it is there.
 
+    A folder that this makes tells git to leave it out.
+
     Raises:
         JournalError: It cannot be made, or something else has its name.
     """
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, parents=True)
     except FileExistsError:
+        if path.is_dir():
+            return
         raise JournalError(
             f"{str(path)!r} is not a folder", hint="Name a folder, or remove what is there."
         ) from None
@@ -160,6 +164,12 @@ def make_folder(path: Path) -> None:
             hint="Name a folder that this user can write to.",
             context={"path": str(path), "errno": error.errno},
         ) from error
+    with suppress(OSError):
+        descriptor = create_exclusive(path / ".gitignore", os.O_WRONLY)
+        try:
+            os.write(descriptor, b"*\n")
+        finally:
+            os.close(descriptor)
 
 
 def open_folder(path: Path, *, create: bool = False) -> int:

@@ -14,7 +14,14 @@ import sys
 
 def _leave_path():  # type: () -> None
     here = os.path.dirname(os.path.abspath(__file__))
-    sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or ".") != here]
+    sys.path[:] = [entry for entry in sys.path if _absolute(entry) != here]
+
+
+def _absolute(entry):  # type: (str) -> str
+    try:
+        return os.path.abspath(entry or ".")
+    except (IOError, OSError):  # noqa: UP024 - the working directory has been removed
+        return entry
 
 
 def _run_next():  # type: () -> None
@@ -46,7 +53,6 @@ def _leave_note():  # type: () -> None
 
 
 def _start():  # type: () -> None
-    _leave_note()
     try:
         from otel_ext.zero_code import start_process  # noqa: PLC0415
 
@@ -57,6 +63,7 @@ def _start():  # type: () -> None
             sys.stderr.write(text % (sys.executable, type(error).__name__, error))
 
 
+_leave_note()
 _leave_path()
 try:
     _run_next()
