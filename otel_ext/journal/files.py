@@ -152,13 +152,13 @@ def make_folder(path: Path) -> None:
     """
     try:
         path.mkdir(mode=0o700, parents=True)
-    except FileExistsError:
-        if path.is_dir():
-            return
-        raise JournalError(
-            f"{str(path)!r} is not a folder", hint="Name a folder, or remove what is there."
-        ) from None
     except OSError as error:
+        if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where it may not look
+            return
+        if isinstance(error, FileExistsError):
+            raise JournalError(
+                f"{str(path)!r} is not a folder", hint="Name a folder, or remove what is there."
+            ) from None
         raise JournalError(
             f"the folder {str(path)!r} cannot be made: {error.strerror}",
             hint="Name a folder that this user can write to.",

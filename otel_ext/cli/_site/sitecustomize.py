@@ -6,7 +6,7 @@ folder off `sys.path` again, runs the `sitecustomize` that it hides, and then
 starts the recording. Any Python may meet this file, one of version 2 included,
 so it uses nothing newer, and it must never keep a program from starting.
 """
-# ruff: noqa: ANN202, PTH100, PTH120 - see above: any Python may meet it
+# ruff: noqa: ANN001, ANN202, PTH100, PTH120 - see above: any Python may meet it
 
 import os
 import sys
