@@ -102,6 +102,7 @@ def _top_level(name: str) -> tuple[str, ...]:
         return tuple(sorted(set(listed.split())))
     tops: set[str] = set()
     for file in dist.files or ():
-        if file.suffix == ".py" and len(file.parts) <= 2:  # noqa: PLR2004 - a module, a package
-            tops.add(file.parts[0].removesuffix(".py"))
+        top, *below = file.as_posix().split("/")
+        if file.suffix == ".py" and len(below) <= 1:
+            tops.add(top.removesuffix(".py"))
     return tuple(sorted(top for top in tops if top.isidentifier()))
