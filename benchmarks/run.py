@@ -34,6 +34,7 @@ MEASURES: Final = (
     "logs",
     "reading",
     "imports",
+    "start_cost",
 )
 _QUICK: Final = "A short run, for breakage and not for figures."
 

@@ -73,6 +73,10 @@ TARGETS: Final = (
         *("logs", "log over structlog", 1.3, 1.0),
     ),
     Target(
+        "Start of a process under otel-ext run, beyond one without",
+        *("start_cost", "start beyond without, ms", 300.0, 200.0, " ms"),
+    ),
+    Target(
         "Import of otel_ext and the SDK's tracing over that of the SDK's tracing alone",
         *("imports", "import over sdk.trace", 1.3, 1.1),
     ),

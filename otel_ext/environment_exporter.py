@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from otel_ext.current import has_recorded
 from otel_ext.exporters.stock import RecordSpanExporter
-from otel_ext.pipeline import make_console, make_exporter
+from otel_ext.pipeline import make_console, make_exporter, say_warnings
 from otel_ext.redaction.setup import make_redactor
 from otel_ext.runtime.guard import report_problem
 from otel_ext.zero_code import tolerant_config
@@ -43,6 +43,7 @@ class EnvironmentSpanExporter(SpanExporter):
         self._inner: RecordSpanExporter | None = None
         try:
             config = tolerant_config()
+            say_warnings(config)
             if config.capture.enabled:
                 # A batch is written on a thread of the SDK's, often while the interpreter
                 # exits, when no thread can be started any more to bring records out.

@@ -88,10 +88,10 @@ class MissingExtraError(OtelExtError, ImportError):
 
     Args:
         package: The distribution that is missing.
-        extra: The extra of otel-ext that brings it.
+        extra: The extra of otel-ext that asks for it.
 
-    >>> print(MissingExtraError("PyYAML", "yaml"))
-    PyYAML is not installed. Run: pip install 'otel-ext[yaml]'
+    >>> print(MissingExtraError("pyyaml", "yaml"))
+    pyyaml is not installed. Run: pip install pyyaml
     """
 
     code = "missing-extra"
@@ -99,7 +99,7 @@ class MissingExtraError(OtelExtError, ImportError):
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(
             f"{package} is not installed",
-            hint=f"Run: pip install 'otel-ext[{extra}]'",
+            hint=f"Run: pip install {package}",
             context={"package": package, "extra": extra},
         )
 

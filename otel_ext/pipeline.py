@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Final
 
 from opentelemetry import trace
 
-from otel_ext.config import Config, is_compat, load_config, set_config, setting_named
+from otel_ext.config import Config, is_compat, load_leniently, set_config, setting_named
 from otel_ext.current import HANDLES
 from otel_ext.errors import ConfigError
 from otel_ext.handle import Handle, exit_seconds
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.signals import chain_sigterm
+from otel_ext.starting import with_usable_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -40,6 +41,7 @@ __all__ = [
     "install",
     "make_console",
     "make_exporter",
+    "say_warnings",
 ]
 
 _WAIT_SECONDS: Final = 5.0
@@ -72,7 +74,8 @@ def configure(
         brought out at exit. As a context manager it shuts down at the end.
 
     Raises:
-        ConfigError: A setting is wrong, wherever it was set.
+        ConfigError: An argument is wrong. What is wrong in the environment, in a file or
+            with the folder is said on stderr and left out, unless `strict` is on.
 
     >>> import otel_ext
     >>> handle = configure(enabled=False)
@@ -81,11 +84,27 @@ def configure(
     >>> handle.shutdown()
     True
     """
-    config = load_config(settings)
+    config, problem = with_usable_output(load_leniently(settings))
     known = HANDLES.get("handle")
     if known is not None and not known.closed:
         return _known(known, config, settings)
-    return install(config, tracer_provider, redact_callback)
+    if problem and not _sdk_disabled():
+        report_problem("configuration", problem)
+    handle = install(config, tracer_provider, redact_callback)
+    if handle.active:
+        _for_the_program(handle)
+    return handle
+
+
+def _for_the_program(handle: Handle) -> None:
+    """Do what `configure` does beyond zero code, which has its own ways."""
+    if handle.config.capture.instrument:
+        from otel_ext.instrumentors import instrument_libraries  # noqa: PLC0415 - on demand
+
+        instrument_libraries()
+    from otel_ext.no_spans import explain_at_exit  # noqa: PLC0415 - where something is recorded
+
+    explain_at_exit(handle)
 
 
 def _known(handle: Handle, config: Config, settings: dict[str, object]) -> Handle:
@@ -137,7 +156,7 @@ def install(
             HANDLES.pop("handle", None)
     try:
         if handle.active:
-            _say_warnings(config)
+            say_warnings(config)
             set_config(config)
             _attach(handle, tracer_provider)
             atexit.register(handle.drain)
@@ -165,7 +184,8 @@ def _configure_structlog() -> None:
         report_problem("logs of structlog are not recorded", error)
 
 
-def _say_warnings(config: Config) -> None:
+def say_warnings(config: Config) -> None:
+    """Say what is odd in `config`, or was wrong and left out."""
     if "OTEL_EXT_RUN_PID" not in os.environ:  # else `otel-ext run` has said them, once for all
         for warning in config.warnings:
             report_problem("configuration", warning)

@@ -15,14 +15,16 @@ entry point runs wherever the package is installed. Nothing here ever raises.
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.runtime.guard import report_problem
+from otel_ext.runtime.run_notes import are_wanted, note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -39,6 +41,7 @@ BOOTSTRAP_DIR: Final = str(Path(__file__).resolve().parent / "cli" / "_site")
 
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _GEVENT_PATCH: Final = "OTEL_PYTHON_AUTO_INSTRUMENTATION_EXPERIMENTAL_GEVENT_PATCH"
+_DISABLED: Final = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
 _SDK_START: Final = "opentelemetry.instrumentation.auto_instrumentation"
 # Each of these asks for an SDK that is configured the way of opentelemetry-instrument.
 _SDK_WANTED: Final = (
@@ -99,6 +102,18 @@ def start_process() -> None:
             _guarded("no tracer provider was made", _provide)
             pre_instrument()
             _guarded("libraries were not instrumented", _instrument)
+    if are_wanted():
+        note("ready")
+        atexit.register(_note_provider)
+
+
+def _note_provider() -> None:
+    """Leave a note of a provider that takes no span processors, so that nothing is recorded."""
+    from opentelemetry import trace  # noqa: PLC0415 - imported long before
+
+    provider = trace.get_tracer_provider()
+    if not hasattr(provider, "add_span_processor"):
+        note("provider", f"{type(provider).__module__}.{type(provider).__qualname__}")
 
 
 @contextmanager
@@ -142,30 +157,29 @@ def _provide() -> None:
 
 
 def tolerant_config() -> Config:
-    """Return the configuration; what is wrong in it is reported and left out."""
-    from otel_ext.config import CONFIG_VARIABLE, Config, load_config  # noqa: PLC0415
+    """Return the configuration with a place for records; what is wrong is reported, not raised."""
+    from otel_ext.config import Config, load_leniently  # noqa: PLC0415
     from otel_ext.errors import OtelExtError  # noqa: PLC0415
+    from otel_ext.starting import with_usable_output  # noqa: PLC0415
 
+    config = Config()
     try:
-        return load_config()
+        config, problem = with_usable_output(load_leniently())
+        if problem:
+            report_problem("zero code", problem)
     except OtelExtError as error:
-        report_problem("zero code: a wrong setting is left out", error)
-    good: dict[str, str] = {}
-    for name, value in os.environ.items():
-        if not name.startswith(("OTEL_EXT_", "AITRACE_")):
-            continue
-        with suppress(OtelExtError):
-            load_config(environ={name: value, CONFIG_VARIABLE: os.devnull})
-            good[name] = value
-    for environ in (good, {**good, CONFIG_VARIABLE: os.devnull}):
-        with suppress(OtelExtError):
-            return load_config(environ=environ)
-    return Config()
+        # Strict; but a `sitecustomize` or an entry point that raises stops nothing.
+        report_problem("zero code: the configuration is left out", error)
+    return config
 
 
 def _instrument() -> None:
+    from otel_ext.config import get_config  # noqa: PLC0415
     from otel_ext.instrumentors import instrument_libraries  # noqa: PLC0415
 
+    config = get_config()
+    if not config.capture.instrument and config.source_of("instrument").layer != "default":
+        return
     if os.environ.get(_GEVENT_PATCH) == "patch_all":
         # Before any instrumentation imports what gevent wants to replace.
         import_module("gevent.monkey").patch_all()
@@ -173,8 +187,33 @@ def _instrument() -> None:
 
 
 def _initialize_sdk() -> None:
+    """Let OpenTelemetry's own start-up set up the SDK; instrumentations wait for their libraries.
+
+    A distribution other than the stock one may have its own way to load them.
+    """
     # By name, since the package is optional and comes without types.
-    import_module(_SDK_START).initialize()
+    start = import_module(_SDK_START)
+    if _has_own_distro():
+        start.initialize()
+        return
+    before = os.environ.get(_DISABLED)
+    os.environ[_DISABLED] = "*"
+    try:
+        start.initialize()
+    finally:
+        if before is None:
+            del os.environ[_DISABLED]
+        else:
+            os.environ[_DISABLED] = before
+    _guarded("libraries were not instrumented", _instrument)
+
+
+def _has_own_distro() -> bool:
+    from importlib.metadata import entry_points  # noqa: PLC0415 - slow, and only for this way
+
+    chosen = os.environ.get("OTEL_PYTHON_DISTRO", "")
+    found = [e for e in entry_points(group="opentelemetry_distro") if chosen in {"", e.name}]
+    return any(not entry.value.startswith("opentelemetry.distro:") for entry in found)
 
 
 def _sdk_has_started() -> bool:

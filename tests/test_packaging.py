@@ -125,7 +125,7 @@ def test_everything_that_make_installs_has_a_pinned_version() -> None:
     pinned = requirement_names(line for line in lines if line and not line.startswith("#"))
     extras = table("project", "optional-dependencies")
     wanted = requirement_names(names_in(table("project")["dependencies"]))
-    for extra in ("dev", "test", "examples", "server", "yaml"):
+    for extra in ("dev", "test", "examples", "yaml"):
         wanted |= requirement_names(names_in(extras[extra]))
     assert wanted - pinned == {"otel-ext"}
 
@@ -143,12 +143,15 @@ def test_constraints_hold_versions_and_no_addresses() -> None:
     assert [line for line in entries if not re.fullmatch(pattern, line)] == []
 
 
-def test_all_extra_holds_every_extra_for_users() -> None:
-    """`otel-ext[all]` brings each optional part; tools of developers are not among them."""
+def test_each_extra_for_users_is_used_by_the_code() -> None:
+    """An extra installs what some module imports; there is none for code that is not there."""
     extras = table("project", "optional-dependencies")
-    (requirement,) = names_in(extras["all"])
-    listed = set(requirement.removeprefix("otel-ext[").removesuffix("]").split(","))
-    assert listed == extras.keys() - {"all", "bench", "dev", "test", "examples"}
+    users = extras.keys() - {"bench", "dev", "test", "examples"}
+    assert users == {"yaml"}
+    modules = {"yaml": "import yaml"}
+    sources = [path.read_text(encoding="utf-8") for path in (checkout() / "otel_ext").rglob("*.py")]
+    for extra in users:
+        assert any(modules[extra] in source for source in sources)
 
 
 def test_classifiers_name_each_python_from_the_oldest() -> None:

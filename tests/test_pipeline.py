@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
+import tempfile
 import textwrap
 import threading
 from typing import TYPE_CHECKING, Any
@@ -198,20 +200,54 @@ def test_compat_mode_can_be_switched_while_running(tmp_path: Path) -> None:
     assert lines["second.end"].startswith('{"__tracer_meta__":')
 
 
-def test_an_unwritable_folder_is_said_and_does_no_harm(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+def test_a_folder_that_cannot_be_made_is_replaced(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Spans go on where records cannot be written; one line on stderr says why."""
+    """Records go to a private folder instead, and one line on stderr names both."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     (tmp_path / "file").write_text("in the way")
     provider = TracerProvider()
     handle = configure(output=tmp_path / "file" / "below", tracer_provider=provider)
-    for _ in range(100):
-        work(provider)
-    assert not handle.shutdown(timeout=0.2)
+    work(provider)
+    assert handle.shutdown()
+    spare = tmp_path / f"otel-ext-{os.geteuid()}"
+    assert handle.config.output.folder == spare
+    assert len(spans_in(spare)) == 2
+    assert spare.stat().st_mode & 0o777 == 0o700
     said = capfd.readouterr().err
-    assert "otel-ext: " in said
-    assert str(tmp_path / "file") in said
-    assert len(said.splitlines()) <= 3
+    assert f"{tmp_path / 'file'} is no folder. Records go to {spare};" in said
+    assert len(said.splitlines()) == 1
+
+
+def test_strict_refuses_what_is_wrong_outside_of_the_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With `strict` a folder that cannot be made, or a wrong variable, is an error."""
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ConfigError, match="is no folder"):
+        configure(output=tmp_path / "file" / "below", strict=True)
+    monkeypatch.setenv("OTEL_EXT_SYNC", "often")
+    with pytest.raises(ConfigError, match="sync: 'often'"):
+        configure(strict=True)
+
+
+def test_a_wrong_variable_or_file_never_stops_a_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A typo outside of the code is said and left out; one in the code is an error at once."""
+    (tmp_path / "otel-ext.toml").write_text("ouput = 'x'\nstall-after = '9s'\n")
+    monkeypatch.setenv("OTEL_EXT_CONFIG", str(tmp_path / "otel-ext.toml"))
+    monkeypatch.setenv("OTEL_EXT_SYNC", "often")
+    handle = configure(tracer_provider=TracerProvider(), output=tmp_path / "traces")
+    assert handle.active
+    assert handle.config.inflight.stall_after == 9
+    assert handle.config.journal.sync == "interval"
+    handle.shutdown()
+    said = capfd.readouterr().err
+    assert said.count("'ouput' (") == 1
+    assert said.count("environment variable OTEL_EXT_SYNC) is not allowed") == 1
+    with pytest.raises(ConfigError, match="'ouput' \\(argument\\)"):
+        configure(ouput="x")
 
 
 def test_a_sigterm_of_the_program_still_gets_through(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import Final
 
 from benchmarks.child import python
@@ -11,13 +13,14 @@ from benchmarks.result import Result, Table
 
 __all__ = ["measure"]
 
+_NEVER_MADE: Final = str(Path(tempfile.gettempdir(), "otel-ext-imports"))
 _SDK: Final = "import opentelemetry.sdk.trace"
 _WAYS: Final = {
     "the SDK's tracing alone": _SDK,
     "otel_ext alone": "import otel_ext",
     "otel_ext, and the SDK's tracing": f"import otel_ext; {_SDK}",
     "configure() called, on the SDK": (
-        f"{_SDK}; import otel_ext; otel_ext.configure(output='/dev/null/none', console='off')"
+        f"{_SDK}; import otel_ext; otel_ext.configure(output={_NEVER_MADE!r}, console='off')"
     ),
 }
 _TIMED: Final = """\

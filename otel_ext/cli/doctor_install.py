@@ -28,7 +28,7 @@ _NEEDED: Final = ("opentelemetry-api", "opentelemetry-sdk", "opentelemetry-expor
 _PIP: Final = f"Run: pip install -U {' '.join(f'{name}~=1.45' for name in _NEEDED)}"
 # 0.N of the beta packages is released together with 1.(N-21) of the stable ones.
 _BETA_LEAD: Final = 21
-_EXTRAS: Final = (("server", ("starlette", "uvicorn", "httptools")), ("yaml", ("yaml",)))
+_REINSTALL: Final = "pip install --force-reinstall --no-deps ."
 _PRE_INSTRUMENT: Final = "otel_ext"
 
 
@@ -44,14 +44,13 @@ def check_installation() -> Iterator[Check]:
             _INSTALLED,
             "codec",
             "pure Python: the compiled one was not built; records are the same and cost more",
-            "With a C compiler and Python's headers: pip install --no-binary otel-ext otel-ext",
+            f"In a checkout, with a C compiler and Python's headers: {_REINSTALL}",
         )
     else:
         yield healthy(_INSTALLED, "codec", "compiled")
-    missing = [extra for extra, names in _EXTRAS if any(find_spec(n) is None for n in names)]
-    if missing:
-        command = f"pip install 'otel-ext[{','.join(missing)}]'"
-        yield note(_INSTALLED, "extras", f"not installed: {', '.join(missing)}", command)
+    if find_spec("yaml") is None:
+        text = "PyYAML is not installed; only a configuration file in YAML needs it"
+        yield note(_INSTALLED, "YAML", text, "Run: pip install pyyaml")
 
 
 def _python() -> Check:
@@ -150,7 +149,7 @@ def check_zero_code() -> Iterator[Check]:
             _ZERO_CODE,
             "entry point",
             "opentelemetry-instrument does not find otel-ext: its installation is incomplete",
-            "Run: pip install --force-reinstall otel-ext",
+            f"In a checkout: {_REINSTALL}",
         )
     for part, group in (
         ("distro", "opentelemetry_distro"),
@@ -166,7 +165,7 @@ def check_zero_code() -> Iterator[Check]:
             _ZERO_CODE,
             "instrumentations",
             "none is installed, so only spans that the program itself opens are seen",
-            "Run: pip install opentelemetry-distro, then opentelemetry-bootstrap -a requirements",
+            "Run: pip install opentelemetry-instrumentation && opentelemetry-bootstrap -a install",
         )
     if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         hint = "Unset it, or set it to false"

@@ -5,17 +5,20 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.cli.launch import CommandError, bootstrap_environment, resolve
-from otel_ext.cli.run_output import check_output
+from otel_ext.cli.run_reason import reason_for_no_spans
 from otel_ext.cli.run_summary import RunSummary
 from otel_ext.cli.standard_streams import tell
 from otel_ext.cli.supervise import Ended, end_like, replace_process, supervise
-from otel_ext.config import CONFIG_VARIABLE, Config, load_config
+from otel_ext.config import CONFIG_VARIABLE, Config, load_leniently
 from otel_ext.errors import OtelExtError
 from otel_ext.journal.death import Outcome
 from otel_ext.journal.recovery import recover
+from otel_ext.runtime.run_notes import NOTES_VARIABLE, notes_folder
+from otel_ext.starting import with_usable_output
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,6 +71,12 @@ def register(subparsers: Subparsers) -> None:
         "--quiet", action="store_true", help="no records on the terminal, no closing words"
     )
     parser.add_argument(
+        "--strict",
+        action="store_true",
+        default=None,
+        help="do not start the program where a setting or the folder is wrong",
+    )
+    parser.add_argument(
         "-m",
         dest="module",
         metavar="MODULE",
@@ -81,19 +90,21 @@ def run(args: argparse.Namespace) -> int:
     """Run the command and return its exit code.
 
     Raises:
-        ConfigError: A setting is wrong; nothing has been started.
+        ConfigError: An option is wrong, or with --strict anything; nothing has been started.
     """
     words = _words(args)
     if not words:
         tell("run: there is no command. Try: otel-ext run -- python app.py")
         return 2
-    config = load_config(
-        {"output": args.output, "compat-mode": args.compat_mode, "otlp": args.otlp},
-        file=args.config,
-        command_line=True,
-    )
-    check_output(config)
-    for warning in config.warnings:
+    options = {
+        "output": args.output,
+        "compat-mode": args.compat_mode,
+        "otlp": args.otlp,
+        "strict": args.strict,
+    }
+    config = load_leniently(options, file=args.config, command_line=True)
+    config, problem = with_usable_output(config, trial=True)
+    for warning in (*config.warnings, *([problem] if problem else [])):
         tell(warning)
     try:
         return _run(resolve(words), config, quiet=args.quiet)
@@ -110,15 +121,21 @@ def _words(args: argparse.Namespace) -> list[str]:
 
 
 def _run(command: list[str], config: Config, *, quiet: bool) -> int:
+    if not config.capture.enabled:
+        replace_process(command, os.environ)
     environment = bootstrap_environment(
         os.environ, _settings(config, quiet=quiet), run_pid=os.getpid()
     )
     if quiet or not hasattr(os, "posix_spawn"):
         replace_process(command, environment)
     summary = RunSummary(config.output.folder)
-    ended = supervise(command, environment)
-    recovered = not config.journal.recover_on_start or _recover(config.output.folder, ended)
-    summary.write(sys.stderr, ended.outcome, complete=recovered)
+    with notes_folder() as notes:
+        if notes is not None:
+            environment[NOTES_VARIABLE] = str(notes)
+        ended = supervise(command, environment)
+        reason = partial(reason_for_no_spans, command, notes, config)
+        recovered = not config.journal.recover_on_start or _recover(config.output.folder, ended)
+        summary.write(sys.stderr, ended.outcome, complete=recovered, reason=reason)
     return end_like(ended.outcome)
 
 

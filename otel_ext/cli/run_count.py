@@ -37,6 +37,7 @@ class Count(NamedTuple):
         size: Bytes in all.
         waiting: Number of records that are in a box and in no file.
         dropped: Number of records that the processes say were dropped.
+        has_spans: Whether there is a record of a span; true where there is too much to count.
     """
 
     files: int
@@ -45,6 +46,7 @@ class Count(NamedTuple):
     size: int
     waiting: int = 0
     dropped: int = 0
+    has_spans: bool = True
 
 
 class _Tally:
@@ -75,6 +77,11 @@ class _Tally:
         self.dropped[name] = max(number, self.dropped.get(name, 0))
 
     @property
+    def has_spans(self) -> bool:
+        """Whether any of the lines speaks of a span."""
+        return bool(self._started or self._ended or self._abandoned)
+
+    @property
     def unended(self) -> int:
         """Number of spans without an end of their own."""
         # A real end beats one that was made up for a span without.
@@ -103,7 +110,9 @@ def count_records(files: Sequence[Path], boxes: Sequence[Box] = ()) -> Count:
     dropped = sum(tally.dropped.values())
     if is_too_much:
         return Count(len(files), None, 0, size, waiting, dropped)
-    return Count(len(files), records, tally.unended, size, waiting, dropped)
+    return Count(
+        len(files), records, tally.unended, size, waiting, dropped, has_spans=tally.has_spans
+    )
 
 
 def _count_box(box: Box, tally: _Tally) -> int:

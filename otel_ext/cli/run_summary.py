@@ -13,6 +13,7 @@ from otel_ext.cli.run_count import count_records, left_boxes
 from otel_ext.journal.layout import BOX_FOLDER
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from otel_ext.cli.run_count import Count
@@ -25,11 +26,6 @@ _NEXT: Final = (
     ("tree", "what happened, as a tree"),
     ("tail", "the records, one a line"),
     ("validate", "are all of them well formed?"),
-)
-_NO_RECORDS: Final = (
-    "otel-ext: no records. If nothing above says why, the program made no spans: install the"
-    " instrumentations of its libraries (opentelemetry-bootstrap -a requirements lists them), or"
-    " use the OpenTelemetry API."
 )
 
 
@@ -44,21 +40,29 @@ class RunSummary:
         self._folder = folder
         self._since = time.time_ns() - _SLACK_NS
 
-    def write(self, stream: IO[str], outcome: int, *, complete: bool = True) -> None:
+    def write(
+        self,
+        stream: IO[str],
+        outcome: int,
+        *,
+        complete: bool = True,
+        reason: Callable[[], str] = str,
+    ) -> None:
         """Write the closing words.
 
         Args:
             stream: Where to; a stream that nobody reads is no error.
             outcome: Exit code of the program, or minus the signal that ended it.
             complete: Whether all that the program left is in its files.
+            reason: Returns why there is no span; called where there is none.
         """
         try:
-            stream.write(self.text(outcome, complete=complete))
+            stream.write(self.text(outcome, complete=complete, reason=reason))
             stream.flush()
         except (OSError, ValueError):
             pass  # nobody reads it any more, and the program is over
 
-    def text(self, outcome: int, *, complete: bool = True) -> str:
+    def text(self, outcome: int, *, complete: bool = True, reason: Callable[[], str] = str) -> str:
         """Return the closing words, each line with its newline."""
         lines = [f"otel-ext: ended by {_signal_name(-outcome)}."] if outcome < 0 else []
         # Not Path.is_dir: that raises where a folder above may not be searched.
@@ -66,8 +70,10 @@ class RunSummary:
         place = self._folder if is_folder else self._folder.absolute().parent
         count = count_records(self._new_files(), left_boxes(place, self._since))
         if not count.size and not count.waiting and not count.dropped:
-            return "\n".join([*lines, _NO_RECORDS, ""])
+            return "\n".join([*lines, f"otel-ext: no records. {reason()}".rstrip(), ""])
         lines.append(f"otel-ext: {_amount(count, self._folder)}{_reservation(count, complete)}")
+        if not count.has_spans and not count.dropped and (why := reason()):
+            lines.append(f"otel-ext: no spans. {why}")
         if count.waiting:
             lines.append(_left_behind(count, place))
         if count.size:

@@ -10,7 +10,7 @@ from otel_ext.config.live import (
     set_compat_mode,
     set_config,
 )
-from otel_ext.config.load import CONFIG_VARIABLE, load_config
+from otel_ext.config.load import CONFIG_VARIABLE, load_config, load_leniently
 from otel_ext.config.problems import Layer, Source
 from otel_ext.config.sections import (
     SETTINGS,
@@ -46,6 +46,7 @@ __all__ = [
     "get_config",
     "is_compat",
     "load_config",
+    "load_leniently",
     "reset_config",
     "set_compat_mode",
     "set_config",

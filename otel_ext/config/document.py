@@ -45,13 +45,14 @@ places; the higher one wins:
    in its parents, up to the root of the repository, the home folder or the root. In a
    parent folder, a file of another user is passed over. `OTEL_EXT_CONFIG=PATH` names a
    file instead; `OTEL_EXT_CONFIG=/dev/null` means none. YAML needs
-   `pip install 'otel-ext[yaml]'`, and is read without aliases and tags.
+   `pip install pyyaml`, and is read without aliases and tags.
 4. **Default**: as below.
 
-A wrong value is an error that names the setting, the value, where it came from and what
-is allowed. So is an unknown key in a file or in code. An unknown variable that begins
-with `OTEL_EXT_` is only a warning, since the environment is shared. All that is wrong
-is told at once.
+A program starts whatever is wrong outside of its code. A wrong value or an unknown key
+in a file or a variable, or a folder that cannot be made, is said once on stderr, with
+what is allowed, and left out; without a folder, records go to a private one below the
+temporary directory, which the message names. `strict` (`otel-ext run --strict`) makes
+all of that errors. A wrong argument in code is always an error: `configure(ouput=...)`.
 
 Sizes are bytes or text with a unit: `8 MiB`, `64KiB` (powers of 1024), `1 MB` (powers of
 1000). Durations are seconds or text with a unit: `500ms`, `5s`, `1.5m`, `24h`, `7d`.

@@ -161,7 +161,7 @@ def _entries(path: Path, *, explicit: bool) -> tuple[Entry, ...] | None:
     except ImportError as error:
         if error.name != "yaml":
             raise
-        raise MissingExtraError("PyYAML", "yaml") from None
+        raise MissingExtraError("pyyaml", "yaml") from None
     return yaml_file.parse_yaml(path, text)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
-from otel_ext.config.load import check_value, load_config
+from otel_ext.config.load import check_value, load_leniently
 from otel_ext.config.problems import Source
 from otel_ext.config.sections import Config, setting_named
 
@@ -49,11 +49,11 @@ def get_config() -> Config:
     `otel_ext.configure`, which calls it) came before.
 
     Raises:
-        ConfigError: It is loaded by this call, and something is wrong.
+        ConfigError: It is loaded by this call, the setting `strict` is on, and something is wrong.
         MissingExtraError: The same, for a YAML file without PyYAML.
     """
     config = _state.config
-    return config if config is not None else set_config(load_config())
+    return config if config is not None else set_config(load_leniently())
 
 
 def set_config(config: Config) -> Config:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.config.files import FileSettings, find_file, read_file
 from otel_ext.config.patterns import PatternError
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     # A value as some source gives it, not yet checked.
     _Given: TypeAlias = tuple[Setting, object, Source]
 
-__all__ = ["CONFIG_VARIABLE", "check_value", "load_config"]
+__all__ = ["CONFIG_VARIABLE", "check_value", "load_config", "load_leniently"]
 
 CONFIG_VARIABLE: Final = "OTEL_EXT_CONFIG"
 """Names the configuration file; the null device means none."""
@@ -72,21 +73,71 @@ def load_config(
     >>> config.journal.sync, str(config.source_of("sync"))
     ('always', 'argument sync')
     """
-    environ = os.environ if environ is None else environ
+    sources = _Sources(file, environ, folder, command_line)
+    config, problems = _load(settings or {}, sources)
+    problems.raise_all()
+    return config
+
+
+def load_leniently(
+    settings: Mapping[str, object] | None = None,
+    *,
+    file: str | os.PathLike[str] | None = None,
+    environ: Mapping[str, str] | None = None,
+    command_line: bool = False,
+) -> Config:
+    """Return the configuration as `load_config` does, without what is wrong outside of code.
+
+    This is for starting a program, which a typo in a file must not prevent. A wrong
+    value or name in the environment or in a file is left out, and told by a warning.
+
+    Args:
+        settings: As for `load_config`.
+        file: As for `load_config`.
+        environ: As for `load_config`.
+        command_line: As for `load_config`.
+
+    Raises:
+        ConfigError: Something is wrong in `settings` or with `file`, or the setting
+            `strict` is on and something is wrong anywhere; the message tells all that is.
+        MissingExtraError: The same, for a YAML file without PyYAML.
+
+    >>> config = load_leniently(file=os.devnull, environ={"OTEL_EXT_SYNC": "often"})
+    >>> config.journal.sync, len(config.warnings)
+    ('interval', 1)
+    """
+    config, problems = _load(settings or {}, _Sources(file, environ, None, command_line))
+    if config.capture.strict or not problems.only_outside:
+        problems.raise_all()
+    left_out = [f"{sentence.rstrip('.')}. It is left out" for sentence in problems.sentences()]
+    return replace(config, warnings=(*left_out, *config.warnings))
+
+
+class _Sources(NamedTuple):
+    """Where values come from besides arguments; see `load_config`."""
+
+    file: str | os.PathLike[str] | None
+    environ: Mapping[str, str] | None
+    folder: str | os.PathLike[str] | None
+    command_line: bool
+
+
+def _load(settings: Mapping[str, object], sources: _Sources) -> tuple[Config, Problems]:
+    """Return the configuration without what is wrong, and what is wrong."""
+    environ = os.environ if sources.environ is None else sources.environ
     problems = Problems()
-    by = "option --config" if command_line else "argument file"
-    found = _read_settings_file(file, environ, folder, problems, by)
+    by = "option --config" if sources.command_line else "argument file"
+    found = _read_settings_file(sources, environ, problems, by)
     given = _from_file(found.path, found.entries, problems) if found and found.path else []
     given += _from_environment(environ)
-    given += _from_code(settings or {}, problems, command_line=command_line)
+    given += _from_code(settings, problems, command_line=sources.command_line)
     values: dict[str, tuple[object, Source]] = {}
     for setting, value, source in given:
-        with problems.collecting():
+        with problems.collecting(outside=source.layer != "code"):
             values[setting.name] = (check_value(setting, value, source), source)
-    problems.raise_all()
     warnings = (*(found.warnings if found else ()), *_unknown_variables(environ))
     path = found.path if found else None
-    return Config(file=path, warnings=warnings).with_values(values)
+    return Config(file=path, warnings=warnings).with_values(values), problems
 
 
 def check_value(setting: Setting, value: object, source: Source) -> object:
@@ -119,22 +170,18 @@ def check_value(setting: Setting, value: object, source: Source) -> object:
 
 
 def _read_settings_file(
-    file: str | os.PathLike[str] | None,
-    environ: Mapping[str, str],
-    folder: str | os.PathLike[str] | None,
-    problems: Problems,
-    by: str,
+    sources: _Sources, environ: Mapping[str, str], problems: Problems, by: str
 ) -> FileSettings | None:
     """Return what the file named `by` something holds, or the one that is found, or None."""
     found: FileSettings | None = None
-    with problems.collecting():
+    with problems.collecting(outside=sources.file is None):
         named, where = environ.get(CONFIG_VARIABLE, ""), f"environment variable {CONFIG_VARIABLE}"
-        if file is not None:
-            named, where = os.fspath(file), by
+        if sources.file is not None:
+            named, where = os.fspath(sources.file), by
         if named and named != os.devnull:
             found = _read_named(named, where)
         elif not named:
-            found = find_file(folder)
+            found = find_file(sources.folder)
     return found
 
 
@@ -156,7 +203,8 @@ def _from_file(path: Path, entries: tuple[Entry, ...], problems: Problems) -> li
         setting = _BY_NAME.get(entry.key)
         if setting is None:
             hint = _hint_for_key(entry) or "See the settings in docs/configuration.md"
-            problems.add(f"unknown setting {show(entry.key)} ({where})", hint=hint, key=entry.key)
+            message = f"unknown setting {show(entry.key)} ({where})"
+            problems.add(message, hint=hint, key=entry.key, outside=True)
             continue
         value = entry.value
         if setting.name == "output" and isinstance(value, str) and value.strip():

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from otel_ext.errors import ConfigError
+from otel_ext.errors import ConfigError, OtelExtError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -51,33 +51,52 @@ class Problems:
     """
 
     def __init__(self) -> None:
-        self._errors: list[ConfigError] = []
+        self._errors: list[OtelExtError] = []
+        self._outside: list[OtelExtError] = []
 
-    def add(self, message: str, *, hint: str = "", key: str = "") -> None:
-        """Note what is wrong, the way out, and the setting it is about."""
-        self._errors.append(ConfigError(message, hint=hint, context={"key": key} if key else {}))
+    def add(self, message: str, *, hint: str = "", key: str = "", outside: bool = False) -> None:
+        """Note what is wrong, the way out, and the setting it is about; see `collecting`."""
+        context = {"key": key} if key else {}
+        with self.collecting(outside=outside):
+            raise ConfigError(message, hint=hint, context=context)
 
     @contextmanager
-    def collecting(self) -> Generator[None, None, None]:
-        """Note a ConfigError of the block instead of raising it."""
+    def collecting(self, *, outside: bool = False) -> Generator[None, None, None]:
+        """Note an error of the block instead of raising it.
+
+        Args:
+            outside: Whether it lies in the environment or in a file, not in code.
+        """
         try:
             yield
-        except ConfigError as error:
+        except OtelExtError as error:
             self._errors.append(error)
+            if outside:
+                self._outside.append(error)
+
+    @property
+    def only_outside(self) -> bool:
+        """Whether nothing is wrong in code."""
+        return len(self._outside) == len(self._errors)
+
+    def sentences(self) -> tuple[str, ...]:
+        """Return what was noted, one problem each."""
+        return tuple(str(error) for error in self._errors)
 
     def raise_all(self) -> None:
-        """Raise one ConfigError that tells all that was noted; nothing if nothing was.
+        """Raise one error that tells all that was noted; nothing if nothing was.
 
         Raises:
             ConfigError: Its context holds each message under "problems".
+            MissingExtraError: It is the only problem.
         """
         if not self._errors:
             return
         if len(self._errors) == 1:
             raise self._errors[0]
-        lines = [str(error) for error in self._errors]
+        lines = self.sentences()
         message = f"{len(lines)} problems in the configuration:\n- " + "\n- ".join(lines)
-        raise ConfigError(message, context={"problems": tuple(lines)})
+        raise ConfigError(message, context={"problems": lines})
 
 
 class _Short(reprlib.Repr):

@@ -66,6 +66,18 @@ class CaptureConfig:
         "Also record spans that are recorded but not sampled (`RECORD_ONLY`).",
         default=False,
     )
+    instrument: bool = declare(
+        Boolean(),
+        "Switch on each installed OpenTelemetry instrumentation once its library is imported."
+        " `otel-ext run` does so unless this says `false`.",
+        default=False,
+    )
+    strict: bool = declare(
+        Boolean(),
+        "Refuse to start where a variable, a configuration file or the output folder is wrong,"
+        " instead of saying so and going on without it.",
+        default=False,
+    )
     structlog: bool = declare(
         Boolean(),
         "Configure structlog too, so that its records go into the same stream; the same as a call"

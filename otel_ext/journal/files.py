@@ -145,21 +145,31 @@ def list_segments(folder: Path) -> list[Path]:
 def make_folder(path: Path) -> None:
     """Make the folder for records, with what is above it, unless it is there.
 
+    A folder that this makes tells git to leave it out.
+
     Raises:
         JournalError: It cannot be made, or something else has its name.
     """
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except FileExistsError:
-        raise JournalError(
-            f"{str(path)!r} is not a folder", hint="Name a folder, or remove what is there."
-        ) from None
+        path.mkdir(mode=0o700, parents=True)
     except OSError as error:
+        if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where it may not look
+            return
+        if isinstance(error, FileExistsError):
+            raise JournalError(
+                f"{str(path)!r} is not a folder", hint="Name a folder, or remove what is there."
+            ) from None
         raise JournalError(
             f"the folder {str(path)!r} cannot be made: {error.strerror}",
             hint="Name a folder that this user can write to.",
             context={"path": str(path), "errno": error.errno},
         ) from error
+    with suppress(OSError):
+        descriptor = create_exclusive(path / ".gitignore", os.O_WRONLY)
+        try:
+            os.write(descriptor, b"*\n")
+        finally:
+            os.close(descriptor)
 
 
 def open_folder(path: Path, *, create: bool = False) -> int:

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_ext.cli.main import main
-from tests.programs import OTEL_EXT, environment, execute, python, recorded, write_program
+from tests.programs import (
+    OTEL_EXT,
+    environment,
+    execute,
+    python,
+    recorded,
+    spans_in,
+    write_program,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -87,10 +95,10 @@ def test_a_command_that_cannot_start(
         (["--compat"], {}, "otel-ext"),
     ],
 )
-def test_a_wrong_setting_keeps_the_program_from_starting(
+def test_a_wrong_setting_keeps_the_program_from_starting_where_that_is_asked_for(
     tmp_path: Path, options: list[str], variables: dict[str, str], said: str
 ) -> None:
-    """A wrong option, variable or file is exit code 2 and a message, before anything runs."""
+    """With --strict a wrong option, variable or file is exit code 2, before anything runs."""
     write_program(tmp_path, "", "file.txt")
     write_program(tmp_path, "sync = [", "broken.toml")
     write_program(tmp_path, "", "real.jsonl")
@@ -98,7 +106,7 @@ def test_a_wrong_setting_keeps_the_program_from_starting(
     code = "open('started', 'w')"
     if options == ["--compat"]:
         options = ["--no-such-option"]
-    command = [OTEL_EXT, "run", *options, "--", *python("-c", code)]
+    command = [OTEL_EXT, "run", "--strict", *options, "--", *python("-c", code)]
     done = execute(command, cwd=tmp_path, env=environment(**variables))
     assert done.code == 2
     assert said in done.err
@@ -106,8 +114,53 @@ def test_a_wrong_setting_keeps_the_program_from_starting(
     assert not (tmp_path / "started").exists()
 
 
+ONE_SPAN = (
+    "from opentelemetry import trace\nwith trace.get_tracer('t').start_as_current_span('s'): pass"
+)
+
+
+@pytest.mark.parametrize(
+    ("options", "files", "variables", "said"),
+    [
+        (["--output", "file.txt/below"], {}, {}, "file.txt is no folder. Records go to "),
+        (["--output", "/proc/x"], {}, {}, "/proc cannot be written to: No such file or directory."),
+        ([], {}, {"OTEL_EXT_SYNC": "often"}, "OTEL_EXT_SYNC) is not allowed. Use one of"),
+        ([], {}, {"OTEL_EXT_CONFIG": "none.toml"}, "none.toml does not exist"),
+        (
+            [],
+            {"otel-ext.toml": "ouput = 'x'"},
+            {},
+            "'ouput' (",
+        ),
+        ([], {"otel-ext.toml": "sync = ["}, {}, "otel-ext.toml:1"),
+        ([], {"pyproject.toml": "[tool.otel-ext]\nouput = 'x'"}, {}, "Did you mean 'output'?"),
+    ],
+)
+def test_starting_never_fails_for_our_sake(
+    tmp_path: Path,
+    options: list[str],
+    files: dict[str, str],
+    variables: dict[str, str],
+    said: str,
+) -> None:
+    """A wrong place, variable or file is told once; the program runs and is recorded."""
+    for name, text in files.items():
+        write_program(tmp_path, text, name)
+    write_program(tmp_path, "", "file.txt")
+    spare = tmp_path / "tmp"
+    spare.mkdir()
+    command = [OTEL_EXT, "run", *options, "--", *python("-c", ONE_SPAN)]
+    env = environment(TMPDIR=str(spare), **variables)
+    done = execute(command, cwd=tmp_path, env=env)
+    assert done.code == 0, done.err
+    assert done.err.count(said) == 1, done.err
+    folder = spare / f"otel-ext-{os.geteuid()}" if options else tmp_path / "traces"
+    assert len(spans_in(folder, "s")) == 2
+    assert str(folder) in done.err or "in traces" in done.err
+
+
 @pytest.mark.parametrize("below", ["", "traces", "deep/traces", "one.jsonl"])
-def test_a_folder_without_permission_is_refused(
+def test_a_folder_without_permission_is_refused_by_strict(
     capsys: pytest.CaptureFixture[str], below: str
 ) -> None:
     """A folder this user cannot write to is named before the program starts."""
@@ -115,10 +168,50 @@ def test_a_folder_without_permission_is_refused(
     with TemporaryDirectory() as folder:
         Path(folder).chmod(0o555)
         with as_nobody():
-            assert main(["run", "--output", str(Path(folder, below)), "--", "true"]) == 2
+            words = ["run", "--strict", "--output", str(Path(folder, below)), "--", "true"]
+            assert main(words) == 2
         Path(folder).chmod(0o700)
     said = capsys.readouterr().err
     assert f"{folder} cannot be written to: Permission denied. Name another by --output" in said
+
+
+def test_a_working_directory_that_is_gone(tmp_path: Path) -> None:
+    """The program runs, and the message says that the working directory has been removed."""
+    spare = tmp_path / "tmp"
+    gone = tmp_path / "gone"
+    for folder in (spare, gone):
+        folder.mkdir()
+    script = f'rmdir "$PWD"; exec {OTEL_EXT} run -- {sys.executable} -c "$CODE"'
+    env = environment(TMPDIR=str(spare), CODE=ONE_SPAN)
+    done = execute(["sh", "-c", script], cwd=gone, env=env)
+    assert done.code == 0, done.err
+    assert "traces (default): the working directory has been removed. Records go to" in done.err
+    assert len(spans_in(spare / f"otel-ext-{os.geteuid()}", "s")) == 2
+
+
+# Only root can give a folder to another user.
+TRAPS = ["link", "file", *([] if os.geteuid() else ["folder of another user"])]
+
+
+@pytest.mark.parametrize("trap", TRAPS)
+def test_the_spare_folder_belongs_to_this_user(tmp_path: Path, trap: str) -> None:
+    """What someone has put in the way of the private folder is not used; a new one is made."""
+    own = tmp_path / f"otel-ext-{os.geteuid()}"
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    if trap == "link":
+        own.symlink_to(elsewhere)
+    elif trap == "file":
+        own.write_text("")
+    else:
+        own.mkdir(0o777)
+        os.chown(own, 65_534, 65_534)
+    code = "from otel_ext.journal.usable import spare_folder; print(spare_folder())"
+    done = execute(python("-c", code), cwd=tmp_path, env=environment(TMPDIR=str(tmp_path)))
+    found = Path(done.out.strip())
+    assert found.parent == tmp_path, done.err
+    assert found not in {own, elsewhere}
+    assert found.stat().st_mode & 0o777 == 0o700
 
 
 def test_trying_a_folder_leaves_nothing(tmp_path: Path) -> None:
@@ -127,7 +220,7 @@ def test_trying_a_folder_leaves_nothing(tmp_path: Path) -> None:
     for name in ("there", "new", "deep/new", "one.jsonl"):
         done = execute(recorded(tmp_path / name, "true"), cwd=tmp_path)
         assert done.code == 0
-        assert "no records. If nothing above says why" in done.err
+        assert "no records. No Python process started otel-ext: true is not" in done.err
     assert [path.name for path in tmp_path.rglob("*")] == ["there"]
 
 

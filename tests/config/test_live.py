@@ -28,8 +28,9 @@ def test_the_first_call_loads(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_mistake_is_told_again_by_the_next_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A configuration that cannot be loaded is not put in force."""
+    """A configuration that strict refuses is not put in force."""
     monkeypatch.setenv("OTEL_EXT_SYNC", "often")
+    monkeypatch.setenv("OTEL_EXT_STRICT", "true")
     for _ in range(2):
         with pytest.raises(ConfigError, match="sync: 'often'"):
             get_config()

@@ -48,7 +48,8 @@ def test_a_segment_is_made_with_the_first_line(tmp_path: Path) -> None:
         assert writer.write(line(1)) == len(line(1))
     finally:
         os.umask(old)
-    assert names(folder) == [f"{ID}.jsonl"]
+    assert names(folder) == [".gitignore", f"{ID}.jsonl"]
+    assert (folder / ".gitignore").read_text() == "*\n"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert stat.S_IMODE((folder / f"{ID}.jsonl").stat().st_mode) == 0o600
     writer.close()
@@ -269,3 +270,11 @@ def test_a_failed_fsync_leaves_the_file_for_a_new_one(tmp_path: Path) -> None:
     assert "could not be synced" in done.stderr
     assert (tmp_path / f"{ID}.jsonl").read_bytes() == line(1) + line(2)
     assert (tmp_path / f"{ID}.1.jsonl").read_bytes() == HEAD + line(3)
+
+
+def test_a_folder_of_the_users_own_gets_no_file_of_ours(tmp_path: Path) -> None:
+    """Only a folder that is made for records tells git to leave it out."""
+    folder = tmp_path / "traces"
+    folder.mkdir()
+    assert writer_in(folder).write(line(1)) == len(line(1))
+    assert names(folder) == [f"{ID}.jsonl"]

@@ -6,7 +6,7 @@ folder off `sys.path` again, runs the `sitecustomize` that it hides, and then
 starts the recording. Any Python may meet this file, one of version 2 included,
 so it uses nothing newer, and it must never keep a program from starting.
 """
-# ruff: noqa: ANN202, PTH100, PTH120 - see above: any Python may meet it
+# ruff: noqa: ANN001, ANN202, PTH100, PTH120 - see above: any Python may meet it
 
 import os
 import sys
@@ -14,7 +14,14 @@ import sys
 
 def _leave_path():  # type: () -> None
     here = os.path.dirname(os.path.abspath(__file__))
-    sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or ".") != here]
+    sys.path[:] = [entry for entry in sys.path if _absolute(entry) != here]
+
+
+def _absolute(entry):  # type: (str) -> str
+    try:
+        return os.path.abspath(entry or ".")
+    except (IOError, OSError):  # noqa: UP024 - the working directory has been removed
+        return entry
 
 
 def _run_next():  # type: () -> None
@@ -34,6 +41,17 @@ def _is_the_command():  # type: () -> bool
     return os.environ.get("OTEL_EXT_RUN_PID") in (str(os.getpid()), str(os.getppid()))
 
 
+def _leave_note():  # type: () -> None
+    """Let `otel-ext run` know that this interpreter came here."""
+    folder = os.environ.get("OTEL_EXT_RUN_NOTES")
+    if folder:
+        try:
+            with open(os.path.join(folder, str(os.getpid())), "a") as notes:  # noqa: PTH118, PTH123
+                notes.write("started\n")
+        except (IOError, OSError):  # noqa: UP024 - two things in Python 2
+            pass
+
+
 def _start():  # type: () -> None
     try:
         from otel_ext.zero_code import start_process  # noqa: PLC0415
@@ -48,6 +66,7 @@ def _start():  # type: () -> None
                 pass
 
 
+_leave_note()
 _leave_path()
 try:
     _run_next()

@@ -1,0 +1,7 @@
+"""Switches on OpenTelemetry instrumentations when the libraries they are for are imported."""
+
+from __future__ import annotations
+
+from otel_ext.instrumentors.on_import import instrument_libraries
+
+__all__ = ["instrument_libraries"]

@@ -1,0 +1,147 @@
+"""A run without spans ends with the true reason, once, and with a command that works."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.programs import EVERYTHING, environment, execute, python, recorded, write_program
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ONE_SPAN = (
+    "from opentelemetry import trace\n"
+    "with trace.get_tracer('test').start_as_current_span('work'): pass\n"
+)
+# As `opentelemetry.trace.TracerProvider` that knows nothing of processors.
+OWN_PROVIDER = """\
+from opentelemetry import trace
+class Own(trace.NoOpTracerProvider): pass
+trace._TRACER_PROVIDER = Own()
+"""
+
+
+def closing_words(folder: Path, *words: str, **variables: str) -> str:
+    """Run a command and return what `otel-ext run` says at its end."""
+    done = execute(recorded(folder / "traces", *words), cwd=folder, env=environment(**variables))
+    assert done.code == 0, done.err
+    (last,) = [line for line in done.err.splitlines() if "no records" in line or "no spans" in line]
+    return last
+
+
+@pytest.mark.parametrize("option", ["-I", "-E", "-S", "-uI"])
+def test_an_option_by_which_python_ignores_the_environment(tmp_path: Path, option: str) -> None:
+    """The option is named, and the way to record such a program."""
+    said = closing_words(tmp_path, *python(option, "-c", "print(1)"))
+    assert "otel-ext was never started in the program: the option -" in said
+    assert f"-{option[-1]} makes Python ignore the environment" in said
+    assert "otel_ext.configure()" in said
+
+
+def test_a_script_whose_first_line_has_the_option(tmp_path: Path) -> None:
+    """The first line of a script is looked at too."""
+    script = write_program(tmp_path, f"#!{sys.executable} -I\nprint(1)\n", "isolated")
+    script.chmod(0o755)
+    assert "the option -I makes Python ignore" in closing_words(tmp_path, str(script))
+
+
+@pytest.mark.parametrize("words", [["env", "-i", sys.executable, "-c", "pass"], ["true"]])
+def test_no_python_that_knows_of_us(tmp_path: Path, words: list[str]) -> None:
+    """A program in another language and an emptied environment are both named as causes."""
+    said = closing_words(tmp_path, *words)
+    assert f"No Python process started otel-ext: {words[0]} is not a Python program" in said
+    assert "(env -i, sudo)" in said
+    assert "install" not in said
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"OTEL_TRACES_SAMPLER": "always_off"}, "OTEL_TRACES_SAMPLER=always_off leaves every span"),
+        (
+            {"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0"},
+            "OTEL_TRACES_SAMPLER=traceidratio with OTEL_TRACES_SAMPLER_ARG=0 leaves out",
+        ),
+        ({"OTEL_SDK_DISABLED": "true"}, "OTEL_SDK_DISABLED is true"),
+    ],
+)
+def test_a_variable_of_opentelemetry(
+    tmp_path: Path, variables: dict[str, str], expected: str
+) -> None:
+    """A sampler that left all out is named, and so is OpenTelemetry's own switch."""
+    assert expected in closing_words(tmp_path, *python("-c", ONE_SPAN), **variables)
+
+
+def test_a_library_that_is_not_instrumented(tmp_path: Path) -> None:
+    """The libraries that were really imported are named, with what to install for them."""
+    write_program(tmp_path, "", "falcon.py")  # stands for a library without instrumentation
+    code = "import falcon, flask, celery"
+    said = closing_words(tmp_path, *python("-c", code), **EVERYTHING)
+    assert (
+        "falcon is not instrumented. Run: pip install opentelemetry-instrumentation-falcon" in said
+    )
+    assert said.endswith("opentelemetry-instrumentation-falcon")
+
+
+def test_a_killed_program_has_said_what_it_imported(tmp_path: Path) -> None:
+    """The reason is there too where the program had no time to say anything at its end."""
+    write_program(tmp_path, "", "falcon.py")
+    code = "import falcon, os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    done = execute(recorded(tmp_path / "traces", *python("-c", code)), cwd=tmp_path)
+    assert "falcon is not instrumented. Run: pip install" in done.err
+
+
+def test_a_provider_that_takes_no_processors(tmp_path: Path) -> None:
+    """A tracer provider of the program's own that cannot be joined is named by its class."""
+    said = closing_words(tmp_path, *python("-c", OWN_PROVIDER))
+    assert "uses a tracer provider of its own, __main__.Own" in said
+
+
+def test_instrumentations_that_are_switched_off(tmp_path: Path) -> None:
+    """The variable that switches all of them off is named."""
+    variables = {"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "*"}
+    said = closing_words(tmp_path, *python("-c", "import flask"), **variables)
+    assert "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=* switches all" in said
+
+
+def test_nothing_to_blame(tmp_path: Path) -> None:
+    """Where the program just opened no span, it says how to open one, and installs nothing."""
+    said = closing_words(tmp_path, *python("-c", "pass"))
+    assert "The program opened no span. Open some with the OpenTelemetry API" in said
+    assert "pip" not in said
+
+
+def test_no_reason_where_there_are_spans(tmp_path: Path) -> None:
+    """A program with spans is not told of libraries that it could instrument."""
+    write_program(tmp_path, "", "falcon.py")
+    code = "import falcon\n" + ONE_SPAN
+    done = execute(recorded(tmp_path / "traces", *python("-c", code)), cwd=tmp_path)
+    assert "instrument" not in done.err
+
+
+IN_CODE = "import otel_ext\nhandle = otel_ext.configure(console='off')\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "variables", "expected"),
+    [
+        (
+            "import flask",
+            {},
+            "flask is not instrumented, though the instrumentation is installed: call"
+            + " otel_ext.configure(instrument=True)",
+        ),
+        (ONE_SPAN, {"OTEL_TRACES_SAMPLER": "always_off"}, "OTEL_TRACES_SAMPLER=always_off"),
+        ("import httpx", {}, ""),
+        ("import flask\n" + ONE_SPAN, {}, ""),
+        ("import flask\nhandle.shutdown()", {}, ""),
+    ],
+)
+def test_in_code(tmp_path: Path, code: str, variables: dict[str, str], expected: str) -> None:
+    """After `configure()` a server without spans says why at its exit; others say nothing."""
+    done = execute(python("-c", IN_CODE + code), cwd=tmp_path, env=environment(**variables))
+    assert expected in done.err
+    assert len(done.err.splitlines()) == bool(expected)

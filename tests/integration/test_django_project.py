@@ -1,0 +1,86 @@
+"""A project as `django-admin startproject` makes it runs under `otel-ext run`, and is recorded."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+
+from tests.programs import (
+    EVERYTHING,
+    SCRIPTS,
+    answers,
+    environment,
+    execute,
+    free_port,
+    python,
+    recorded,
+    spans_in,
+    started,
+    wait_until,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SETTINGS_IN_THE_PROGRAM = """\
+import sys
+from django.conf import settings
+from django.core.management import execute_from_command_line
+from django.http import HttpResponse
+from django.urls import path
+
+urlpatterns = [path("", lambda request: HttpResponse("here"))]
+settings.configure(
+    ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"], DEBUG=True, SECRET_KEY="x", MIDDLEWARE=()
+)
+execute_from_command_line(sys.argv)
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """Make a bare project; nothing in the environment says where its settings are."""
+    command = [str(SCRIPTS / "django-admin"), "startproject", "mysite", "."]
+    subprocess.run(command, cwd=tmp_path, check=True, env=environment())
+    return tmp_path
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("server", ["runserver", "gunicorn", "uvicorn", "settings.configure"])
+def test_a_bare_project(project: Path, server: str) -> None:
+    """It answers 200 as without us, and the request is on record."""
+    port = free_port()
+    (project / "alone.py").write_text(SETTINGS_IN_THE_PROGRAM)
+    commands = {
+        "runserver": [*python("manage.py"), "runserver", "--noreload", str(port)],
+        "gunicorn": [str(SCRIPTS / "gunicorn"), "-b", f"127.0.0.1:{port}", "mysite.wsgi"],
+        "uvicorn": [str(SCRIPTS / "uvicorn"), "--port", str(port), "mysite.asgi:application"],
+        "settings.configure": [*python("alone.py"), "runserver", "--noreload", str(port)],
+    }
+    command = recorded(project / "traces", *commands[server])
+    env = environment(**EVERYTHING)
+    with started(command, cwd=project, env=env) as process:
+        wait_until(lambda: answers(port), f"{server} listens", 60)
+        status = requests.get(f"http://127.0.0.1:{port}/", timeout=30).status_code
+        process.send_signal(signal.SIGTERM)
+        process.wait(40)
+    said = (project / "output.txt").read_text()
+    assert status == 200, said
+    assert "Error" not in said
+    assert len({r.span_id for r in spans_in(project / "traces") if r.name.startswith("GET")}) == 1
+
+
+def test_a_command_without_requests(project: Path) -> None:
+    """A management command serves nothing: the instrumentation for requests is not imported."""
+    code = (
+        "import sys; sys.argv = ['manage.py', 'check']; import manage; manage.main();"
+        "print('opentelemetry.instrumentation.django' in sys.modules)"
+    )
+    env = environment(**EVERYTHING, PYTHONPATH=str(project))
+    done = execute(recorded(project / "traces", *python("-c", code)), cwd=project, env=env)
+    assert done.out.splitlines()[-1] == "False", done.err
+    assert done.code == 0

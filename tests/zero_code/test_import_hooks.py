@@ -1,0 +1,238 @@
+"""Libraries are instrumented when they are imported, not before, and no import breaks."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.programs import (
+    EVERYTHING,
+    environment,
+    execute,
+    python,
+    recorded,
+    spans_in,
+    write_program,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.programs import Done
+
+INSTRUMENTOR = """\
+import sys
+import {library}
+EVENTS = []
+class Instrumentor:
+    def instrument(self, **kwargs):
+        {body}
+        {library}.Thing = type("Instrumented", ({library}.Thing,), {{}})
+        print("instrumented {library}", flush=True)
+"""
+
+
+def add_library(folder: Path, name: str, text: str = "class Thing: pass\n") -> None:
+    """Write a library as it is installed: a package with its metadata."""
+    write_program(folder, text, f"{name}/__init__.py")
+    write_program(
+        folder,
+        f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.5\n",
+        f"{name}-1.5.dist-info/METADATA",
+    )
+
+
+def add_instrumentor(
+    folder: Path, name: str, *, requirement: str = "", any_of: bool = False, body: str = "pass"
+) -> None:
+    """Write an instrumentation of the library `name`, as it is installed."""
+    extra = "instruments-any" if any_of else "instruments"
+    requires = f"Requires-Dist: {requirement or name + '>=1'}; extra == '{extra}'\n"
+    metadata = f"Metadata-Version: 2.1\nName: inst-{name}\nVersion: 1\n{requires}"
+    write_program(folder, metadata, f"inst_{name}-1.dist-info/METADATA")
+    entry = f"[opentelemetry_instrumentor]\n{name} = inst_{name}:Instrumentor\n"
+    write_program(folder, entry, f"inst_{name}-1.dist-info/entry_points.txt")
+    write_program(folder, INSTRUMENTOR.format(library=name, body=body), f"inst_{name}.py")
+
+
+def run(folder: Path, code: str, **variables: str) -> Done:
+    """Run a program under `otel-ext run`, with the libraries of `folder/lib`."""
+    off = "asyncio,celery,django,fastapi,flask,logging,requests,sqlite3,structlog,threading"
+    env = environment(
+        PYTHONPATH=str(folder / "lib"),
+        **{"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": off, **variables},
+    )
+    program = write_program(folder, textwrap.dedent(code))
+    return execute(recorded(folder / "traces", *python(program)), cwd=folder, env=env)
+
+
+def test_an_instrumentation_is_imported_with_its_library_and_not_before(tmp_path: Path) -> None:
+    """What a program does not import costs nothing; what it does is instrumented before use."""
+    lib = tmp_path / "lib"
+    for name in ("used", "unused"):
+        add_library(lib, name)
+        add_instrumentor(lib, name)
+    code = """\
+        import sys
+        print("inst_used" in sys.modules)
+        from used import Thing
+        print(Thing.__name__)
+        print("inst_unused" in sys.modules)
+    """
+    done = run(tmp_path, code)
+    assert done.out.splitlines() == ["False", "instrumented used", "Instrumented", "False"], (
+        done.err
+    )
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import used.sub; print(used.Thing.__name__)",
+        "from used.sub import Thing; print(Thing.__name__)",
+        "import other; print(other.Thing.__name__)",
+        "import importlib; print(importlib.import_module('used').Thing.__name__)",
+        "import runpy; runpy.run_module('used.sub'); import used; print(used.Thing.__name__)",
+    ],
+)
+def test_ways_to_import(tmp_path: Path, code: str) -> None:
+    """By a sub-module, by another library, by name: the instrumented class is what is bound."""
+    lib = tmp_path / "lib"
+    add_library(lib, "used")
+    write_program(lib, "from used import Thing\n", "used/sub.py")
+    write_program(lib, "from used import Thing\n", "other.py")
+    add_instrumentor(lib, "used")
+    done = run(tmp_path, code)
+    assert done.out.splitlines() == ["instrumented used", "Instrumented"], done.err
+
+
+def test_a_circle_of_imports(tmp_path: Path) -> None:
+    """A library that imports its user, which imports it again, is instrumented once, when done."""
+    lib = tmp_path / "lib"
+    add_library(lib, "used", "import middle\nclass Thing: pass\n")
+    write_program(lib, "import used\n", "middle.py")
+    add_instrumentor(lib, "used")
+    done = run(tmp_path, "import middle, used; print(used.Thing.__name__)")
+    assert done.out.splitlines() == ["instrumented used", "Instrumented"], done.err
+
+
+def test_threads_that_import_at_once(tmp_path: Path) -> None:
+    """Each library is instrumented once, and no thread waits for another for ever."""
+    lib = tmp_path / "lib"
+    names = [f"used{number}" for number in range(6)]
+    for name in names:
+        add_library(lib, name, "import time; time.sleep(0.01)\nclass Thing: pass\n")
+        # Each instrumentation imports the next library too, the last one the first.
+        following = names[(names.index(name) + 1) % len(names)]
+        add_instrumentor(lib, name, body=f"__import__('{following}')")
+    code = f"""\
+        import importlib, threading
+        threads = [
+            threading.Thread(target=importlib.import_module, args=(name,))
+            for name in {names!r} * 3
+        ]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+        print("done")
+    """
+    done = run(tmp_path, code)
+    assert sorted(done.out.splitlines()) == sorted(["done", *(f"instrumented {n}" for n in names)])
+    assert done.code == 0
+
+
+@pytest.mark.parametrize("body", ["raise ValueError('broken')", "import no_such_module"])
+def test_a_failing_instrumentation_breaks_no_import(tmp_path: Path, body: str) -> None:
+    """It is named once; the library is imported, and others are instrumented."""
+    lib = tmp_path / "lib"
+    for name in ("broken", "used"):
+        add_library(lib, name)
+    add_instrumentor(lib, "broken", body=body)
+    add_instrumentor(lib, "used")
+    done = run(tmp_path, "import broken, used, broken; print(broken.Thing.__name__)")
+    assert done.out.splitlines() == ["instrumented used", "Thing"]
+    assert done.err.count("instrumentation broken was left out") == 1
+
+
+def test_another_version_is_left_out_and_said(tmp_path: Path) -> None:
+    """A library that the instrumentation does not fit is left as it is; one line names both."""
+    lib = tmp_path / "lib"
+    add_library(lib, "used")
+    add_instrumentor(lib, "used", requirement="used>=2")
+    done = run(tmp_path, "from used import Thing; print(Thing.__name__)")
+    assert done.out == "Thing\n"
+    assert done.err.count("instrumentation used was left out") == 1
+    assert "used 1.5" in done.err
+
+
+def test_a_library_whose_distribution_has_another_name(tmp_path: Path) -> None:
+    """The modules are found by the distribution's own account, also among alternatives."""
+    lib = tmp_path / "lib"
+    add_library(lib, "used")
+    (lib / "used-1.5.dist-info").rename(lib / "python_used_kit-1.5.dist-info")
+    metadata = "Metadata-Version: 2.1\nName: python-used-kit\nVersion: 1.5\n"
+    write_program(lib, metadata, "python_used_kit-1.5.dist-info/METADATA")
+    record = "used/__init__.py,,\npython_used_kit-1.5.dist-info/METADATA,,\n"
+    write_program(lib, record, "python_used_kit-1.5.dist-info/RECORD")
+    add_instrumentor(lib, "used", requirement="python-used-kit>=1", any_of=True)
+    done = run(tmp_path, "from used import Thing; print(Thing.__name__)")
+    assert done.out.splitlines() == ["instrumented used", "Instrumented"], done.err
+
+
+def test_the_setting_switches_it_off(tmp_path: Path) -> None:
+    """`OTEL_EXT_INSTRUMENT=false` under `otel-ext run` leaves every library as it is."""
+    lib = tmp_path / "lib"
+    add_library(lib, "used")
+    add_instrumentor(lib, "used")
+    code = "from used import Thing; print(Thing.__name__)"
+    assert run(tmp_path, code, OTEL_EXT_INSTRUMENT="false").out == "Thing\n"
+
+
+def test_with_exporters_of_the_environment_too(tmp_path: Path) -> None:
+    """Where OpenTelemetry's own start-up sets up the SDK, instrumentations wait all the same."""
+    lib = tmp_path / "lib"
+    add_library(lib, "used")
+    add_instrumentor(lib, "used")
+    code = """\
+        import os, sys
+        disabled = os.environ["OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"]
+        print("inst_used" in sys.modules, "*" in disabled)
+        from used import Thing
+        print(Thing.__name__)
+    """
+    done = run(tmp_path, code, OTEL_TRACES_EXPORTER="console", OTEL_METRICS_EXPORTER="none")
+    lines = done.out.splitlines()
+    assert lines[:3] == ["False False", "instrumented used", "Instrumented"], done.err
+
+
+IN_CODE = """\
+import json, sys
+import otel_ext
+{before}
+otel_ext.configure(instrument=True, console="off")
+import fastapi
+from fastapi import FastAPI
+from flask import Flask
+from fastapi.testclient import TestClient
+
+app = Flask("shop")
+app.add_url_rule("/x", view_func=lambda: "fine")
+assert app.test_client().get("/x").status_code == 200
+other = FastAPI()
+other.add_api_route("/y", lambda: 1)
+assert TestClient(other).get("/y").status_code == 200
+print(json.dumps([Flask.__name__, FastAPI.__name__, "celery" in sys.modules]))
+"""
+
+
+@pytest.mark.parametrize("before", ["", "from flask import Flask as Early; import flask"])
+def test_in_code(tmp_path: Path, before: str) -> None:
+    """`configure(instrument=True)` does the same, for libraries imported before it too."""
+    program = write_program(tmp_path, IN_CODE.format(before=before))
+    done = execute(python(program), cwd=tmp_path, env=environment(**EVERYTHING))
+    assert done.code == 0, done.err
+    assert json.loads(done.out) == ["_InstrumentedFlask", "_InstrumentedFastAPI", False]
+    names = {record.name for record in spans_in(tmp_path / "traces")}
+    assert {"GET /x", "GET /y"} <= names
