@@ -22,7 +22,7 @@ from otel_ext.record.speed import load_speed
 from otel_ext.runtime import incarnation
 from otel_ext.runtime.closing import EXIT_SECONDS, has_room, shutdown_by
 from otel_ext.runtime.counters import COUNTERS
-from otel_ext.runtime.fork import after_fork_in_child
+from otel_ext.runtime.fork import after_fork_in_child, check_process
 from otel_ext.runtime.given import check_exporter
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.patience import patient
@@ -115,6 +115,7 @@ class LifecycleSpanProcessor(SpanProcessor):
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Flush the exporter; whether all records were brought out in time."""
+        check_process()
         try:
             return self._exporter.force_flush(timeout_millis)
         except Exception as error:  # noqa: BLE001 - nothing may reach the user's code
@@ -127,6 +128,7 @@ class LifecycleSpanProcessor(SpanProcessor):
 
     def shutdown_by(self, until: float) -> None:
         """Do what `shutdown` does, by then by the monotonic clock."""
+        check_process()
         if self._closed:
             return
         self._closed = True
@@ -145,6 +147,7 @@ class LifecycleSpanProcessor(SpanProcessor):
 
     def begin_span(self, span: Span) -> None:
         """Do what `on_start` is for; whatever is raised is the caller's to guard."""
+        check_process()
         key = identify(span, self._record_only)
         if key is None or self._closed:
             return
@@ -160,6 +163,7 @@ class LifecycleSpanProcessor(SpanProcessor):
 
     def end_span(self, span: ReadableSpan) -> None:
         """Do what `on_end` is for; whatever is raised is the caller's to guard."""
+        check_process()
         key = identify(span, self._record_only)
         if key is None:
             return
@@ -172,8 +176,8 @@ class LifecycleSpanProcessor(SpanProcessor):
         self._export(capture_end(span, known[1], self._next_seq(), start))
 
     def _watch(self) -> None:
-        self._begun = True
-        self.tracker.begin()
+        # Asked again at each start until then: in uWSGI's master no thread is started.
+        self._begun = self.tracker.begin()
 
     def _emit(self, record: Record) -> None:
         """Export a record that no hook made: of the reaper, the watchdog, the heartbeat."""

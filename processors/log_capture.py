@@ -21,7 +21,7 @@ from otel_ext.record.callsite import site_from_attributes
 from otel_ext.record.capture import current_task, current_thread, here
 from otel_ext.record.model import EMPTY, UNKNOWN_SITE, CallSite, Record, ThreadInfo
 from otel_ext.runtime import incarnation
-from otel_ext.runtime.fork import after_fork_in_child
+from otel_ext.runtime.fork import after_fork_in_child, check_process
 
 if TYPE_CHECKING:
     import logging
@@ -109,6 +109,7 @@ class LogCapture:
             method_name: The name of the log method, such as `info`.
             event_dict: What structlog hands to processors.
         """
+        check_process()
         process = self._process or self._identify()
         fields: dict[str, object] = dict(event_dict)
         name = fields.pop("event", "")

@@ -18,6 +18,7 @@ from otel_ext.inflight.heartbeat import HEARTBEAT_INTERVAL, Heartbeat
 from otel_ext.inflight.reaper import DEFAULT_GRACE, DEFAULT_MAX_AGE, REAPER_INTERVAL, Reaper
 from otel_ext.inflight.table import DEFAULT_MAX_SPANS, InflightTable
 from otel_ext.inflight.watchdog import DEFAULT_THRESHOLD, WATCHDOG_INTERVAL, Watchdog
+from otel_ext.runtime.fork import check_process
 from otel_ext.runtime.worker import shared_worker
 
 if TYPE_CHECKING:
@@ -85,13 +86,14 @@ class Tracker:
         self._jobs: dict[str, Job] = {}
         _trackers[self._number] = self
 
-    def begin(self) -> None:
-        """Start to watch; called with each start of a span, so nearly free. Twice is once."""
+    def begin(self) -> bool:
+        """Start to watch, and return whether a thread does; nearly free once one does."""
         if not self._jobs:
             self._add("reaper", REAPER_INTERVAL, self.reaper.run)
             self._add("watchdog", WATCHDOG_INTERVAL, self.watchdog.run)
             self._add("heartbeat", self._settings.heartbeat, self.heartbeat.run)
         self.worker.ensure()
+        return self.worker.is_alive
 
     def _add(self, name: str, seconds: float, run: Callable[[], None]) -> None:
         job = self.worker.every(seconds, run, name)
@@ -159,4 +161,5 @@ def dump(limit: int | None = None) -> int:
     >>> dump() >= 0
     True
     """
+    check_process()
     return sum(tracker.watchdog.dump(limit) for tracker in _living())
