@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_ext.journal.layout import BOX_FOLDER
-from tests.durability.kit import HEAD, Found, assert_ended_once, assert_valid, command
+from tests.durability.kit import HEAD, Found, assert_ended_once, assert_valid, command, recovered
 from tests.durability.kit import plain as environ
-from tests.durability.kit import recovered
 
 if TYPE_CHECKING:
     from pathlib import Path
