@@ -23,7 +23,7 @@ from otel_ext.record.codec import encode_line
 from otel_ext.record.speed import load_speed
 from otel_ext.runtime import incarnation
 from otel_ext.runtime.counters import COUNTERS
-from otel_ext.runtime.fork import after_fork_in_child
+from otel_ext.runtime.fork import after_fork_in_child, check_process
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.process_records import (
     PROCESS_START,
@@ -162,6 +162,7 @@ class JsonlExporter:
 
     def export_as(self, record: Record, encoding: Encoding) -> None:
         """Write one record as `encoding` renders it; raises what `export` does."""
+        check_process()
         self._accept()
         try:
             line = encoding(record)
@@ -200,6 +201,7 @@ class JsonlExporter:
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Bring all records taken so far into the file; whether that was done in time."""
+        check_process()
         try:
             return self._journal.flush(timeout_millis)
         except Exception as error:  # noqa: BLE001 - a flush may come from anywhere
@@ -212,6 +214,7 @@ class JsonlExporter:
 
     def shutdown_by(self, until: float) -> None:
         """Do what `shutdown` does, by then by the monotonic clock."""
+        check_process()
         if self._closed:
             return
         self._closed = True

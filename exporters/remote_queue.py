@@ -19,7 +19,7 @@ from otel_ext.exporters.remote_pause import pauses_for
 from otel_ext.exporters.remote_turns import BATCH, Turns
 from otel_ext.protocols import SendResult
 from otel_ext.runtime.counters import COUNTERS, Counters
-from otel_ext.runtime.fork import after_fork_in_child
+from otel_ext.runtime.fork import after_fork_in_child, check_process
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.health import HealthCell
 from otel_ext.runtime.native import new_lock
@@ -151,6 +151,7 @@ class RemoteQueue:
 
     def export(self, record: Record) -> None:
         """Queue one record; called on the user's thread."""
+        check_process()
         if self._closed:
             COUNTERS.add("remote.closed")
             return
@@ -184,6 +185,7 @@ class RemoteQueue:
         Returns:
             Whether that was done in time.
         """
+        check_process()
         waiter = _Waiter()
         self._waiters.append(waiter)
         if self._stopped:
@@ -203,6 +205,7 @@ class RemoteQueue:
 
     def shutdown(self) -> None:
         """Send what is queued, within the time there is, and stop. Twice is once."""
+        check_process()
         if self._closed:
             return
         self._closed = True

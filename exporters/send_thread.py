@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_ext.runtime.fork import after_fork_in_child
 from otel_ext.runtime.guard import report_problem
-from otel_ext.runtime.native import new_lock, start_thread
+from otel_ext.runtime.native import may_start_threads, new_lock, start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,6 +73,8 @@ class SendThread:
         life = self._life
         if life.running or life.stopping or monotonic() < life.next_start:
             return
+        if not may_start_threads():
+            return  # each call is made by its caller
         if not life.starting.acquire(blocking=False):
             return
         life.running = True

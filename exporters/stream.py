@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final, TextIO
 
 from otel_ext.exporters.terminal import Terminal, identity_of
 from otel_ext.runtime.counters import COUNTERS
-from otel_ext.runtime.fork import after_fork_in_child
+from otel_ext.runtime.fork import after_fork_in_child, check_process
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.native import new_lock
 from otel_ext.runtime.worker import shared_worker
@@ -133,6 +133,7 @@ class StreamWriter:
 
     def append(self, line: bytes) -> bool:
         """Take one line, with its newline; whether there was room for it."""
+        check_process()
         if self._closed:
             return self._drop("closed")
         if self._bytes + len(line) > _MAX_BYTES:
@@ -151,6 +152,7 @@ class StreamWriter:
 
     def flush(self, timeout_millis: int = 30_000) -> bool:
         """Write what waits; whether that was done in time."""
+        check_process()
         until = monotonic() + timeout_millis / 1000
         while self._pump() or self._lines or self._rest:
             remaining = until - monotonic()

@@ -23,7 +23,7 @@ from otel_ext.record.speed import load_speed
 from otel_ext.runtime import incarnation
 from otel_ext.runtime.closing import EXIT_SECONDS, has_room, shutdown_by
 from otel_ext.runtime.counters import COUNTERS
-from otel_ext.runtime.fork import after_fork_in_child
+from otel_ext.runtime.fork import after_fork_in_child, check_process
 from otel_ext.runtime.given import check_exporter
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.patience import patient
@@ -125,6 +125,7 @@ class LifecycleSpanProcessor(SpanProcessor):
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Flush the exporter; whether all records were brought out in time."""
+        check_process()
         try:
             self._catch_up()
             return self._exporter.force_flush(timeout_millis)
@@ -138,6 +139,7 @@ class LifecycleSpanProcessor(SpanProcessor):
 
     def shutdown_by(self, until: float) -> None:
         """Do what `shutdown` does, by then by the monotonic clock."""
+        check_process()
         if self._closed:
             return
         self._catch_up()
@@ -157,6 +159,7 @@ class LifecycleSpanProcessor(SpanProcessor):
 
     def begin_span(self, span: Span) -> None:
         """Do what `on_start` is for; whatever is raised is the caller's to guard."""
+        check_process()
         key = identify(span, self._record_only)
         if key is None or self._closed:
             return
@@ -172,6 +175,7 @@ class LifecycleSpanProcessor(SpanProcessor):
 
     def end_span(self, span: ReadableSpan) -> None:
         """Do what `on_end` is for; whatever is raised is the caller's to guard."""
+        check_process()
         key = identify(span, self._record_only)
         if key is None:
             return
@@ -186,7 +190,8 @@ class LifecycleSpanProcessor(SpanProcessor):
     def _watch(self) -> None:
         self._begun = True
         try:
-            self.tracker.begin()
+            # Asked again at each start until a thread watches: uWSGI's master starts none.
+            self._begun = self.tracker.begin()
         except RecursionError:
             self._begun = False
             raise

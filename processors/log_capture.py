@@ -25,7 +25,7 @@ from otel_ext.record.cleaning import text_of
 from otel_ext.record.model import EMPTY, UNKNOWN_SITE, CallSite, Record, ThreadInfo
 from otel_ext.record.own_code import is_own
 from otel_ext.runtime import incarnation
-from otel_ext.runtime.fork import after_fork_in_child
+from otel_ext.runtime.fork import after_fork_in_child, check_process
 
 if TYPE_CHECKING:
     import logging
@@ -113,6 +113,7 @@ class LogCapture:
             method_name: The name of the log method, such as `info`.
             event_dict: What structlog hands to processors.
         """
+        check_process()
         process = self._process or self._identify()
         fields: dict[str, object] = dict(event_dict)
         name = fields.pop("event", "")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from otel_ext.inflight.owners import Owners
 from otel_ext.record.model import EMPTY
 from otel_ext.runtime.counters import COUNTERS
-from otel_ext.runtime.fork import after_fork_in_child
+from otel_ext.runtime.fork import after_fork_in_child, check_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -286,6 +286,7 @@ def open_spans() -> tuple[OpenSpan, ...]:
     >>> all(span.age_ns >= 0 for span in open_spans())
     True
     """
+    check_process()
     found: dict[Key, OpenSpan] = {}
     for reference in list(_tables.values()):
         table = reference()

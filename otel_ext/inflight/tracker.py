@@ -18,6 +18,7 @@ from otel_ext.inflight.heartbeat import HEARTBEAT_INTERVAL, Heartbeat
 from otel_ext.inflight.reaper import DEFAULT_GRACE, DEFAULT_MAX_AGE, REAPER_INTERVAL, Reaper
 from otel_ext.inflight.table import DEFAULT_MAX_SPANS, InflightTable
 from otel_ext.inflight.watchdog import DEFAULT_THRESHOLD, WATCHDOG_INTERVAL, Watchdog
+from otel_ext.runtime.fork import check_process
 from otel_ext.runtime.incarnation import declare_heartbeat
 from otel_ext.runtime.worker import shared_worker
 
@@ -94,8 +95,8 @@ class Tracker:
         self._jobs: dict[str, Job] = {}
         _trackers[self._number] = self
 
-    def begin(self) -> None:
-        """Start to watch; called with each start of a span, so nearly free. Twice is once."""
+    def begin(self) -> bool:
+        """Start to watch, and return whether a thread does; nearly free once one does."""
         if _LAST_JOB not in self._jobs:
             if self._before is not None:
                 self._add("late spans", REAPER_INTERVAL, self._before)
@@ -103,6 +104,7 @@ class Tracker:
             self._add("watchdog", WATCHDOG_INTERVAL, self.watchdog.run)
             self._add(_LAST_JOB, self._settings.heartbeat, self.heartbeat.run)
         self.worker.ensure()
+        return self.worker.is_alive
 
     def _add(self, name: str, seconds: float, run: Callable[[], None]) -> None:
         job = self.worker.every(seconds, run, name)
@@ -170,4 +172,5 @@ def dump(limit: int | None = None) -> int:
     >>> dump() >= 0
     True
     """
+    check_process()
     return sum(tracker.watchdog.dump(limit) for tracker in _living())

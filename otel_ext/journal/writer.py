@@ -165,6 +165,19 @@ class Journal:
             if self._job is None:
                 self._job = self._worker.every(_INTERVAL, self._run, "journal")
             self._worker.ensure()
+            if isinstance(source, BlackBox) and not self._worker.is_alive:
+                source.successor = self._append_to_full
+
+    def _append_to_full(self, line: bytes) -> bool:
+        """Make room in the box, then take the line: no thread may be started that does so."""
+        opened = self._opened
+        if opened is None or self._closing or not isinstance(opened.source, BlackBox):
+            return self._append_closed(line)
+        opened.source.successor = None  # what still has no room is counted
+        self.drain(0.0)
+        taken = opened.source.append(line)
+        opened.source.successor = self._append_to_full
+        return taken
 
     def _report_mode(self) -> None:
         opened = self._opened
@@ -280,8 +293,7 @@ class Journal:
     def flush(self, timeout_millis: int = 30_000) -> bool:
         """Bring all lines taken so far into the file; whether that was done in time.
 
-        The worker's thread does the writing, so a disk that hangs holds this up
-        no longer than `timeout_millis`. Never raises.
+        The worker writes, so a disk that hangs does not hold this up. Never raises.
         """
         deadline = monotonic() + timeout_millis / 1000
         return self._wait_for_pass(deadline) if self._opened is not None else True
@@ -307,11 +319,7 @@ class Journal:
         return worker.is_alive
 
     def has_room(self, until: float) -> bool:
-        """Wait until most of the box is free, or until then; whether it is.
-
-        Args:
-            until: The moment, by the monotonic clock.
-        """
+        """Wait until most of the box is free, or until then (monotonic); whether it is."""
         limit = self.settings.box_size // _ROOM
         while (opened := self._opened) is not None and opened.source.pending > limit:
             if monotonic() >= until:
@@ -343,9 +351,9 @@ class Journal:
             self._finished = True
             return True
         done = self._wait_for_pass(deadline)
-        if self._job is not None:
-            self._job.cancel()
-            self._job = None
+        job, self._job = self._job, None
+        if job is not None:
+            job.cancel()
         if not self._finished:
             _stamp(opened)  # the box stays, and is all that tells what was dropped
             opened.source.close(remove=False)
@@ -369,9 +377,8 @@ class Journal:
             return JournalState("closed" if self._closing else "unopened", "", None, 0, "")
         mode: Mode = "closed" if self._finished else opened.mode
         problem = self._trouble.problem or opened.source.trouble
-        return JournalState(
-            mode, opened.reason, opened.segment.path, opened.source.pending, problem
-        )
+        path, pending = opened.segment.path, opened.source.pending
+        return JournalState(mode, opened.reason, path, pending, problem)
 
 
 def _stamp(opened: Opened) -> None:
@@ -387,13 +394,5 @@ def open_writer(
     worker: Worker | None = None,
     on_request: Callable[[], object] | None = None,
 ) -> Journal:
-    """Return a journal at `path`; nothing is made there before the first line.
-
-    Args:
-        path: A folder for one file per incarnation, or the name of one file.
-        settings: How lines are kept.
-        preamble: Lines that begin every file.
-        worker: The worker that drains it; None if the owner calls `drain`.
-        on_request: Records where this program is, when another process asks.
-    """
+    """Return `Journal` of these arguments; nothing is made at `path` before the first line."""
     return Journal(path, settings, preamble=preamble, worker=worker, on_request=on_request)

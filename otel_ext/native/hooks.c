@@ -196,6 +196,8 @@ PyObject *speed_begin_span(PyObject *Py_UNUSED(module), PyObject *const *args, P
         PyErr_SetString(PyExc_TypeError, "begin_span(processor, span)");
         return NULL;
     }
+    if (check_process() < 0)
+        return NULL;
     PyObject *quick = quick_of(args[0], Q_COUNT, &of_processor);
     Started of = {args[1], quick == NULL ? NULL : key_of(quick, args[1]), NULL};
     if (of.key != NULL && of.key != Py_None)
@@ -263,6 +265,8 @@ PyObject *speed_end_span(PyObject *Py_UNUSED(module), PyObject *const *args, Py_
         PyErr_SetString(PyExc_TypeError, "end_span(processor, span)");
         return NULL;
     }
+    if (check_process() < 0)
+        return NULL;
     PyObject *quick = quick_of(args[0], Q_COUNT, &of_processor), *start = NULL, *done;
     PyObject *key = quick == NULL ? NULL : key_of(quick, args[1]);
     if (key != NULL && key != Py_None)

@@ -64,7 +64,7 @@ static int is_introduced(PyObject *dict, PyObject *process)
 /* What the steps need, if the exporter has told who the record's process is; else NULL. */
 static PyObject *quick_of(PyObject *exporter, PyObject *record)
 {
-    PyObject *quick = get(exporter, s_quick, &of_quick);
+    PyObject *quick = check_process() < 0 ? NULL : get(exporter, s_quick, &of_quick);
     if (quick != NULL && PyTuple_CheckExact(quick) && PyTuple_GET_SIZE(quick) == E_COUNT
         && (PyObject *)Py_TYPE(record) == given.record_type
         && is_introduced(PyTuple_GET_ITEM(quick, E_INTRODUCED),

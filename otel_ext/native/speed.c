@@ -61,6 +61,8 @@ static PyMethodDef methods[] = {
     {"cursor", speed_cursor, METH_O, "Return a position in mapped memory to store lines by."},
     {"is_harmless", speed_is_harmless_text, METH_O,
      "Return whether nothing in a text can be suspicious, at a glance."},
+    {"watch_process", speed_watch_process, METH_VARARGS,
+     "Take what tells a forked child, and what such a child has to call."},
     {"count_lines", speed_count_lines, METH_O, "Return how many newlines there are."},
     {NULL, NULL, 0, NULL},
 };

@@ -68,6 +68,16 @@ static inline int pass_over(void)
     return 0;
 }
 
+/* Its first byte is 0 in a child whose fork nobody was told of, see otel_ext.runtime.fork. */
+extern const volatile unsigned char *speed_process_mark;
+int speed_enter_process(void);
+
+/* As `check_process` of otel_ext.runtime.fork; 0, or -1 with an error. */
+static inline int check_process(void)
+{
+    return *speed_process_mark ? 0 : speed_enter_process();
+}
+
 #define LINE_ROOM 2048    /* bytes on the stack; a longer line goes to the heap */
 
 int buffer_grow(Buffer *buffer, Py_ssize_t more);
@@ -235,6 +245,7 @@ int speed_init_encode(void);
 PyObject *speed_note_loss(PyObject *holder, PyObject *method, PyObject *what);
 PyObject *speed_hooks_for(PyObject *module, PyObject *args);
 int speed_init_guards(void);
+PyObject *speed_watch_process(PyObject *module, PyObject *args);
 PyObject *speed_configure_hooks(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *speed_begin_span(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *speed_end_span(PyObject *module, PyObject *const *args, Py_ssize_t count);

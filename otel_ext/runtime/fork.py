@@ -4,35 +4,147 @@ The interpreter runs at-fork hooks in a child whose other threads are gone, so a
 hook that takes a lock, joins a thread or does I/O can hang it for good. Hooks
 registered here only replace objects; they are held weakly, so a processor that
 was dropped is not kept alive (opentelemetry-python#4449).
+
+A program that calls fork() from C, such as uWSGI without `--lazy-apps`, runs no
+at-fork hooks. `check_process` finds out and runs the hooks then: every way by which
+a record comes in, and every flush and shutdown, begins with it. It reads one byte
+of a page that the kernel clears in a child (madvise(2), MADV_WIPEONFORK); where
+the kernel has no such pages, it compares the process id.
 """
 
 from __future__ import annotations
 
+import mmap
 import os
+import sys
+from collections import deque
 from contextlib import suppress
 from itertools import count
-from typing import TYPE_CHECKING, Final
+from threading import RLock
+from typing import TYPE_CHECKING, Final, Protocol
 
+from otel_ext.record.speed import load_speed
 from otel_ext.runtime.weak_method import WeakMethod
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["after_fork_in_child"]
+__all__ = ["after_fork_in_child", "check_process", "is_silent_child"]
 
-_hooks: Final[dict[int, WeakMethod[None]]] = {}
-_numbers: Final = count()
+# The module `mmap` does not name it; include/uapi/asm-generic/mman-common.h.
+_MADV_WIPEONFORK: Final = 18
+# How long a thread waits for another one that runs the hooks, in seconds.
+_WAIT: Final = 1.0
 
 
-def _run_hooks() -> None:
-    for number, hook in _hooks.copy().items():
-        method = hook()
-        if method is None:
-            _hooks.pop(number, None)
-            continue
-        # A child must start, whatever happens here.
-        with suppress(Exception):
-            method()
+class _Mark(Protocol):
+    """Its only item is 0 in a process that was forked since the item was set."""
+
+    def __getitem__(self, index: int, /) -> int: ...
+    def __setitem__(self, index: int, value: int, /) -> None: ...
+
+
+class _ProcessId:
+    """A mark that compares process ids: a system call each time."""
+
+    def __init__(self) -> None:
+        self._pid = os.getpid()
+
+    def __getitem__(self, index: int, /) -> int:
+        return int(os.getpid() == self._pid)
+
+    def __setitem__(self, index: int, value: int, /) -> None:
+        self._pid = os.getpid() if value else 0
+
+
+def _wiped_page() -> memoryview | None:
+    """Return memory that the kernel clears in a forked child; None where it does not."""
+    if sys.platform != "linux":
+        return None
+    try:
+        page = mmap.mmap(-1, mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        try:
+            # Emulators that ignore advice take this one too.
+            page.madvise(-1)
+        except OSError:
+            page.madvise(_MADV_WIPEONFORK)
+            return memoryview(page)
+    except (OSError, ValueError):
+        pass
+    return None
+
+
+class _Process:
+    """The process that the state of this package belongs to, and the hooks of its children."""
+
+    def __init__(self) -> None:
+        # Before the first hook there is nothing to reset in a child.
+        self.mark: _Mark = bytearray(b"\1")
+        self.hooks: dict[int, WeakMethod[None]] = {}
+        self._numbers = count()
+        self._waiting: deque[int] | None = None
+        self._entering = RLock()
+        self.is_silent_child = False
+
+    def add(self, method: Callable[[], None]) -> None:
+        number = next(self._numbers)
+        # The number 0 is given once, so two threads cannot both do this.
+        if number == 0:
+            self._watch()
+        for stale in [known for known, hook in self.hooks.copy().items() if hook() is None]:
+            self.hooks.pop(stale, None)
+        self.hooks[number] = WeakMethod(method)
+
+    def _watch(self) -> None:
+        page = _wiped_page()
+        mark: _Mark = _ProcessId() if page is None else page
+        mark[0] = 1
+        self.mark = mark
+        speed = load_speed()
+        if speed is not None:
+            speed.watch_process(page, check_process)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._after_fork)
+
+    def _after_fork(self) -> None:
+        # A thread that is gone may have held it.
+        self._entering = RLock()
+        self._waiting = None
+        self.is_silent_child = False
+        self._run_hooks()
+        self.mark[0] = 1
+
+    def enter(self) -> None:
+        """Run the hooks, unless another thread of this process has run them meanwhile."""
+        lock = self._entering
+        # The thread that held it may be gone, too: then this does not wait for ever.
+        held = lock.acquire(timeout=_WAIT)
+        try:
+            if not self.mark[0]:
+                self.is_silent_child = True
+                self._run_hooks()
+                self.mark[0] = 1
+        finally:
+            if held:
+                lock.release()
+
+    def _run_hooks(self) -> None:
+        waiting = self._waiting
+        # A signal handler or a finalizer may interrupt the hooks and record something: it
+        # runs those that are left, and the interrupted run finds them done.
+        if waiting is None:
+            waiting = self._waiting = deque(self.hooks.copy())
+        while waiting:
+            hook = self.hooks.get(waiting.popleft())
+            method = None if hook is None else hook()
+            if method is not None:
+                # A child must start, whatever happens here.
+                with suppress(Exception):
+                    method()
+        self._waiting = None
+
+
+_PROCESS: Final = _Process()
 
 
 def after_fork_in_child(method: Callable[[], None]) -> None:
@@ -43,10 +155,27 @@ def after_fork_in_child(method: Callable[[], None]) -> None:
     Args:
         method: A bound method that only swaps objects: no lock, no I/O.
     """
-    number = next(_numbers)
-    # The number 0 is given once, so two threads cannot both install the hook.
-    if number == 0 and hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_run_hooks)
-    for stale in [known for known, hook in _hooks.copy().items() if hook() is None]:
-        _hooks.pop(stale, None)
-    _hooks[number] = WeakMethod(method)
+    _PROCESS.add(method)
+
+
+def is_silent_child() -> bool:
+    """Return whether this process was forked without the interpreter being told.
+
+    Then its lock, too, is in the state that the fork left it in.
+
+    >>> is_silent_child()
+    False
+    """
+    return _PROCESS.is_silent_child
+
+
+def check_process() -> None:
+    """Run the hooks if this is a child whose fork the interpreter was not told of.
+
+    Costs a read of memory otherwise. Must come before anything that belongs to a
+    process is looked at: its numbers, its ring buffer, its queues.
+
+    >>> check_process()
+    """
+    if not _PROCESS.mark[0]:
+        _PROCESS.enter()

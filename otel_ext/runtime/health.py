@@ -13,6 +13,7 @@ from time import time_ns
 from typing import TYPE_CHECKING, Final, Literal
 
 from otel_ext.record.timestamps import format_ns
+from otel_ext.runtime.fork import check_process
 from otel_ext.runtime.weak_method import WeakMethod
 
 if TYPE_CHECKING:
@@ -140,6 +141,7 @@ def health() -> Health:
     >>> health().state in ("healthy", "degraded", "failed")
     True
     """
+    check_process()
     parts: list[PartHealth] = []
     for _, reference in sorted(_reports.copy().items()):
         report = reference()

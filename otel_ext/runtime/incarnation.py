@@ -17,7 +17,7 @@ from opentelemetry import trace
 
 from otel_ext.record.model import EMPTY, Process
 from otel_ext.runtime.counters import COUNTERS
-from otel_ext.runtime.fork import after_fork_in_child
+from otel_ext.runtime.fork import after_fork_in_child, check_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -224,4 +224,5 @@ def current() -> Incarnation:
     >>> current() is current()
     True
     """
+    check_process()
     return _HOLDER.current()

@@ -8,14 +8,17 @@ they are asked for when a thread is started, because the patch may come late.
 from __future__ import annotations
 
 import _thread
+import os
 import sys
 import threading
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+from otel_ext.runtime.fork import after_fork_in_child, is_silent_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Lock", "is_gevent", "new_lock", "start_thread"]
+__all__ = ["Lock", "is_gevent", "may_start_threads", "new_lock", "start_thread"]
 
 
 class Lock(Protocol):
@@ -56,6 +59,58 @@ def new_lock() -> Lock:
     return _thread.allocate_lock() if allocate is None else cast("Lock", allocate())
 
 
+class _Threads:
+    """Whether threads of ours have run, and whether the interpreter lock may be broken by that.
+
+    Where a fork is made in C, without the interpreter being told, a thread of the parent
+    may be waiting for the interpreter lock at that moment. In the child it is a waiter
+    that never leaves: as soon as two threads of the child take turns, both wait for ever.
+    """
+
+    def __init__(self) -> None:
+        self.have_run = False
+        self.would_block = False
+        after_fork_in_child(self._after_fork)
+
+    def _after_fork(self) -> None:
+        self.would_block = is_silent_child() and (self.have_run or self.would_block)
+        self.have_run = False
+
+
+_threads: Final[dict[str, _Threads]] = {}
+
+
+def _our_threads() -> _Threads:
+    found = _threads.get("threads")
+    return found if found is not None else _threads.setdefault("threads", _Threads())
+
+
+def may_start_threads() -> bool:
+    """Return whether a thread started now would run, and would not block the process.
+
+    While the interpreter ends a new thread never runs, and before Python 3.12
+    `Thread.start` waits for it for ever. uWSGI's master forks its workers whatever
+    holds the interpreter lock at that moment, so it must have no thread of ours. A child
+    that was forked like that from a process with threads of ours can have none either.
+
+    >>> may_start_threads()
+    True
+    """
+    return not (sys.is_finalizing() or _our_threads().would_block or _is_uwsgi_master())
+
+
+def _is_uwsgi_master() -> bool:
+    """Whether this process of uWSGI forks others: the master, and whatever loads the program."""
+    # uWSGI itself provides the module; a package that only imitates it lacks the functions.
+    uwsgi = sys.modules.get("uwsgi")
+    worker_id = getattr(uwsgi, "worker_id", None)
+    master_pid = getattr(uwsgi, "masterpid", None)
+    if worker_id is None or master_pid is None:
+        return False
+    # Mules and spoolers are no workers either, but they have a master.
+    return worker_id() == 0 and master_pid() in {0, os.getpid()}
+
+
 def start_thread(function: Callable[[], None], name: str) -> None:
     """Run `function` on a daemon thread of the operating system.
 
@@ -64,8 +119,11 @@ def start_thread(function: Callable[[], None], name: str) -> None:
         name: The thread's name, for debuggers and `threading.enumerate()`.
 
     Raises:
-        RuntimeError: If the system has no more threads, or the interpreter ends.
+        RuntimeError: If the system has no more threads, or `may_start_threads` says no.
     """
+    if not may_start_threads():
+        raise RuntimeError("no thread is started here: see may_start_threads")
+    _our_threads().have_run = True
     original = _patched("start_new_thread")
     if original is None:
         threading.Thread(target=function, name=name, daemon=True).start()

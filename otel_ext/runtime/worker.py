@@ -19,7 +19,7 @@ from opentelemetry import context
 from otel_ext.runtime.fork import after_fork_in_child
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.health import PartHealth, register_part
-from otel_ext.runtime.native import new_lock, start_thread
+from otel_ext.runtime.native import may_start_threads, new_lock, start_thread
 from otel_ext.runtime.supervisor import Supervisor, shared_supervisor
 from otel_ext.runtime.weak_method import WeakMethod
 
@@ -205,7 +205,7 @@ class Worker:
 
     def ensure(self) -> None:
         """Start the thread if it does not run; for every hook, so nearly free."""
-        if self._life.running:
+        if self._life.running or not may_start_threads():
             return
         if self._supervisor.is_down(self.name):
             self._supervisor.ensure()

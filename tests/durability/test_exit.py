@@ -162,3 +162,38 @@ def test_a_program_that_never_ends_its_handle_is_quick_to_exit(tmp_path: Path) -
     figures("idle exit", drained=f"{drained} s")
     assert isinstance(drained, float)
     assert drained < 2.0
+
+
+FIRST_SPAN_OF_A_FINALIZER = """
+    import builtins
+    class Late:
+        def __del__(self, tracer=tracer, write=os.write):
+            tracer.start_span("late").end()
+            write(1, b"done")
+    builtins.late = Late()
+"""
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_the_first_span_may_come_while_the_interpreter_ends(
+    tmp_path: Path, *, compiled: bool
+) -> None:
+    """No thread is started any more, so nothing waits for one; the record is there."""
+    head = HEAD if compiled else f'import sys\nsys.modules["otel_ext._speed"] = None\n{HEAD}'
+    # The SDK ignores spans once its own exit handler has run.
+    head += "import atexit\natexit.unregister(trace.get_tracer_provider().shutdown)\n"
+    head += "atexit.unregister(handle.drain)\n"
+    done = subprocess.run(
+        command(FIRST_SPAN_OF_A_FINALIZER, tmp_path, head=head),
+        env=plain(),
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "done", "")
+    found = recovered(tmp_path)
+    assert [(one.name, one.phase) for one in found.records if one.kind == "span"] == [
+        ("late", "start"),
+        ("late", "end"),
+    ]

@@ -87,10 +87,10 @@ def test_hooks_keep_nothing_alive() -> None:
     gc.collect()
     assert reference() is None
     assert in_child(lambda: ",".join(told) or "nothing") == "nothing"
-    before = len(fork._hooks)  # noqa: SLF001 - its size is what is tested
+    before = len(fork._PROCESS.hooks)  # noqa: SLF001 - its size is what is tested
     for _ in range(200):
         after_fork_in_child(Part(told, "short-lived").begin_anew)
-    assert len(fork._hooks) <= before + 1  # noqa: SLF001
+    assert len(fork._PROCESS.hooks) <= before + 1  # noqa: SLF001
 
 
 def test_counters_of_a_child_begin_at_nothing() -> None:

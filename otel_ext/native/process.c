@@ -1,0 +1,39 @@
+/* Whether this is still the process that the state here belongs to: see otel_ext.runtime.fork. */
+#include "speed.h"
+#include <unistd.h>
+
+static const unsigned char own = 1, unknown = 0;
+const volatile unsigned char *speed_process_mark = &own;
+
+static Py_buffer page;
+static PyObject *enter;
+static pid_t owner;
+
+/* `watch_process(page, enter)`: a page whose first byte is 0 in a forked child, or None where
+ * process ids are compared; and what is called in such a child. */
+PyObject *speed_watch_process(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *memory, *callable;
+    if (!PyArg_ParseTuple(args, "OO", &memory, &callable))
+        return NULL;
+    if (page.obj != NULL || enter != NULL)
+        Py_RETURN_NONE;    /* once: the page is read without a look whether it is there */
+    if (memory != Py_None && PyObject_GetBuffer(memory, &page, PyBUF_SIMPLE) < 0)
+        return NULL;
+    enter = Py_NewRef(callable);
+    owner = getpid();
+    speed_process_mark = memory == Py_None ? &unknown : page.buf;
+    Py_RETURN_NONE;
+}
+
+int speed_enter_process(void)
+{
+    if (speed_process_mark == &unknown && getpid() == owner)
+        return 0;
+    PyObject *done = PyObject_CallNoArgs(enter);
+    if (done == NULL)
+        return -1;
+    Py_DECREF(done);
+    owner = getpid();
+    return 0;
+}

@@ -1,0 +1,148 @@
+"""Forks made in C, of which Python is not told: each process has its own ring buffer and file."""
+
+from __future__ import annotations
+
+import subprocess
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_ext.journal.layout import BOX_FOLDER
+from tests.durability.kit import HEAD, Found, assert_ended_once, assert_valid, command, recovered
+from tests.durability.kit import plain as environ
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PURE = 'import sys\nsys.modules["otel_ext._speed"] = None\n'
+SILENT_FORK = """\
+import ctypes, random, warnings
+warnings.simplefilter("ignore")
+# As uWSGI does: from C, without the at-fork hooks, and seeding `random` itself.
+fork = ctypes.PyDLL(None).fork
+def in_children(count, call):
+    pids = []
+    for number in range(count):
+        pid = fork()
+        if pid == 0:
+            random.seed()
+            try:
+                call(number)
+            finally:
+                os._exit(0)
+        pids.append(pid)
+    for pid in pids:
+        os.waitpid(pid, 0)
+"""
+
+
+def run(folder: Path, text: str, *, compiled: bool, expected: int = 0, **changes: str) -> Found:
+    """Run a program that forks silently, recover what it left, and return that."""
+    head = ("" if compiled else PURE) + HEAD + SILENT_FORK
+    done = subprocess.run(
+        command(text, folder, head=head),
+        env=environ(**changes),
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert done.returncode == expected, done.stderr
+    assert "otel-ext:" not in done.stderr
+    found = recovered(folder)
+    assert not found.skipped
+    assert_ended_once(found)
+    assert_valid(folder)
+    return found
+
+
+def by_process(found: Found, name: str) -> list[int]:
+    """Return how many spans called `name` each process has ended, and started itself."""
+    ends = Counter(end.process.id for end in found.phase("end", name))
+    assert ends == Counter(start.process.id for start in found.phase("start", name))
+    return sorted(ends.values())
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("end", ["pass", "os.kill(os.getpid(), 9)"])
+def test_each_process_has_its_own_records(tmp_path: Path, end: str, *, compiled: bool) -> None:
+    """Parent and children record at the same time; whoever is killed, each record is there once."""
+    text = f"""
+    parents = tracer.start_span("parent's")
+    for _ in range(3):
+        tracer.start_span("loaded").end()
+    def work(number):
+        assert not otel_ext.open_spans()
+        parents.end()  # which is the parent's to do
+        for _ in range(200):
+            tracer.start_span("request").end()
+        tracer.start_span("hangs")
+        in_children(1, lambda number: tracer.start_span("grandchild's").end())
+    in_children(3, work)
+    parents.end()
+    {end}
+    """
+    found = run(tmp_path, text, compiled=compiled, expected=-9 if "kill" in end else 0)
+    assert by_process(found, "loaded") == [3]
+    assert by_process(found, "parent's") == [1]
+    assert by_process(found, "request") == [200] * 3
+    assert by_process(found, "grandchild's") == [1] * 3
+    assert [one.abandoned for one in found.phase("end", "parent's")] == [None]
+    assert len({record.process.id for record in found.records}) == 7
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_logs_begin_with_the_check_too(tmp_path: Path, *, compiled: bool) -> None:
+    """A child whose first record is a log line writes it as its own."""
+    text = """
+    import structlog
+    from otel_ext.processors.tracer_meta import TracerMetaProcessor
+    structlog.configure(
+        processors=[TracerMetaProcessor(handle.exporter)],
+        logger_factory=structlog.ReturnLoggerFactory(),
+    )
+    log = structlog.get_logger()
+    log.info("loaded")
+    in_children(2, lambda number: [log.info("request") for _ in range(20)])
+    """
+    found = run(tmp_path, text, compiled=compiled)
+    requests = Counter(record.process.id for record in found.events("request"))
+    [loaded] = found.events("loaded")
+    assert sorted(requests.values()) == [20, 20]
+    assert loaded.process.id not in requests
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_shutdown_in_a_child_leaves_the_parent_alone(tmp_path: Path, *, compiled: bool) -> None:
+    """A child that flushes and shuts down without a record neither ends nor removes anything."""
+    text = f"""
+    from pathlib import Path
+    span = tracer.start_span("parent's")
+    def close(number):
+        handle.flush(1.0)
+        handle.shutdown(1.0)
+    in_children(2, close)
+    assert len(list(Path(sys.argv[1], {BOX_FOLDER!r}).iterdir())) == 1
+    span.end()
+    tracer.start_span("later").end()
+    """
+    found = run(tmp_path, text, compiled=compiled)
+    assert [end.abandoned for end in found.phase("end", "parent's")] == [None]
+    assert by_process(found, "later") == [1]
+    assert len({record.process.id for record in found.records}) == 1
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_a_child_without_a_thread_makes_room_itself(tmp_path: Path, *, compiled: bool) -> None:
+    """Such a child has no worker; where its ring buffer is full, the caller writes it out."""
+    text = """
+    def work(number):
+        for _ in range(2000):
+            tracer.start_span("request", attributes={"text": "x" * 200}).end()
+        print(*(thread.name for thread in threading.enumerate()), file=sys.stderr)
+    tracer.start_span("loaded").end()
+    in_children(1, work)
+    """
+    found = run(tmp_path, text, compiled=compiled, OTEL_EXT_BOX_SIZE="128KiB")
+    assert by_process(found, "request") == [2000]
