@@ -4,7 +4,9 @@
 #define SITES 1024
 #define PASSED 512
 
-static struct { PyObject *code, *site; int lasti; } sites[SITES];
+/* Places by code object and instruction. The code is held weakly, by `ref`: programs that make
+ * code anew each time must be able to let go of it. */
+static struct { PyObject *code, *ref, *site; int lasti; } sites[SITES];
 static PyObject *passed[PASSED];
 
 static int last_instruction(PyFrameObject *frame)
@@ -13,9 +15,8 @@ static int last_instruction(PyFrameObject *frame)
     return PyFrame_GetLasti(frame);
 #else
     PyObject *value = PyObject_GetAttrString((PyObject *)frame, "f_lasti");
-    long lasti = value == NULL ? -1 : PyLong_AsLong(value);
+    long lasti = value == NULL ? -1 : PyLong_AsLong(value);    /* -1 also before the first one */
     Py_XDECREF(value);
-    PyErr_Clear();
     return (int)lasti;
 #endif
 }
@@ -25,22 +26,55 @@ static size_t slot_for(PyCodeObject *code, int lasti)
     return (((size_t)code >> 4) ^ (size_t)lasti * 31) % SITES;
 }
 
+static void set_site(size_t slot, PyObject *code, int lasti, PyObject *ref, PyObject *site)
+{
+    PyObject *old[] = {sites[slot].ref, sites[slot].site};
+    sites[slot].code = code;
+    sites[slot].lasti = lasti;
+    sites[slot].ref = ref;
+    sites[slot].site = site;
+    Py_XDECREF(old[0]);
+    Py_XDECREF(old[1]);
+}
+
+/* Called when code has died, before another object can come to its address. */
+static PyObject *forget_site(PyObject *slot, PyObject *ref)
+{
+    size_t at = PyLong_AsSize_t(slot);
+    if (at < SITES && sites[at].ref == ref)
+        set_site(at, NULL, 0, NULL, NULL);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef forget_method = {"forget", forget_site, METH_O, "Let go of one place."};
+
+/* 0, or -1 with an error. */
+static int remember_site(PyObject *code, int lasti, PyObject *site)
+{
+    size_t slot = slot_for((PyCodeObject *)code, lasti);
+    PyObject *number = PyLong_FromSize_t(slot);
+    PyObject *forget = number == NULL ? NULL : PyCFunction_New(&forget_method, number);
+    PyObject *ref = forget == NULL ? NULL : PyWeakref_NewRef(code, forget);
+    Py_XDECREF(number);
+    Py_XDECREF(forget);
+    if (ref == NULL)
+        return -1;
+    set_site(slot, code, lasti, ref, Py_NewRef(site));
+    return 0;
+}
+
 /* The site of one frame: remembered by code object and instruction. */
 static PyObject *site_of(PyFrameObject *frame, PyCodeObject *code)
 {
     int lasti = last_instruction(frame);
+    if (lasti == -1 && PyErr_Occurred())
+        return NULL;
     size_t slot = slot_for(code, lasti);
     if (sites[slot].code == (PyObject *)code && sites[slot].lasti == lasti)
         return Py_NewRef(sites[slot].site);
     PyObject *site = PyObject_CallOneArg(given.remember, (PyObject *)frame);
-    if (site == NULL)
-        return NULL;
-    PyObject *old_code = sites[slot].code, *old_site = sites[slot].site;
-    sites[slot].code = Py_NewRef((PyObject *)code);
-    sites[slot].site = Py_NewRef(site);
-    sites[slot].lasti = lasti;
-    Py_XDECREF(old_code);
-    Py_XDECREF(old_site);
+    if (site != NULL && remember_site((PyObject *)code, lasti, site) < 0)
+        Py_CLEAR(site);
     return site;
 }
 

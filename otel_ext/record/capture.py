@@ -12,7 +12,7 @@ import threading
 from time import time_ns
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
-from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace import SpanContext, SpanKind, StatusCode
 
 from otel_ext.record import callsite
 from otel_ext.record.callsite import find_call_site, site_from_attributes
@@ -285,6 +285,13 @@ def capture_end_python(
     )
 
 
+def _span_types() -> tuple[type, type, type]:
+    """Return the SDK's own classes of spans that run, spans that ended, and contexts."""
+    from opentelemetry.sdk import trace as sdk  # noqa: PLC0415 - not for those who only log
+
+    return getattr(sdk, "_Span", sdk.Span), sdk.ReadableSpan, SpanContext
+
+
 def _choose_capture() -> tuple[_Identify, _CaptureStart, _CaptureEnd, _Here]:
     """Return the compiled functions where they were built, else the ones above."""
     speed = load_speed()
@@ -315,6 +322,7 @@ def _choose_capture() -> tuple[_Identify, _CaptureStart, _CaptureEnd, _Here]:
         code_keys=("code.file.path", "code.filepath"),
         identify=identify_python,
         here=here_python,
+        span_types=_span_types,
     )
     return speed.identify, speed.capture_start, speed.capture_end, speed.here
 
