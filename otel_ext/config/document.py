@@ -53,6 +53,12 @@ is allowed. So is an unknown key in a file or in code. An unknown variable that 
 with `OTEL_EXT_` is only a warning, since the environment is shared. All that is wrong
 is told at once.
 
+One variable is for the environment alone: `OTEL_EXT_PURE_PYTHON=1` turns the compiled part
+off, in this process and those it starts. The records are the same and cost about nine times
+as much; it is there to find out whether a fault comes from that part. `otel-ext doctor` says
+which one serves. The compiled part serves a process's main interpreter: in sub-interpreters
+(mod_wsgi without `WSGIApplicationGroup %{GLOBAL}`) the Python code does the work.
+
 Sizes are bytes or text with a unit: `8 MiB`, `64KiB` (powers of 1024), `1 MB` (powers of
 1000). Durations are seconds or text with a unit: `500ms`, `5s`, `1.5m`, `24h`, `7d`.
 """
