@@ -10,11 +10,11 @@ from otel_ext.record.speed import load_speed
 from otel_ext.record.timestamps import format_ns
 from otel_ext.runtime.closing import has_room, shutdown_by
 from otel_ext.runtime.counters import COUNTERS
-from otel_ext.runtime.given import check_exporter
+from otel_ext.runtime.given import check_exporter, quick_export_of
 from otel_ext.runtime.guard import report_problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from otel_ext.protocols import RecordExporter
     from otel_ext.record.model import Record
@@ -80,7 +80,7 @@ class CompatExporter:
     @property
     def quick_export(self) -> Callable[[Record], None]:
         """`export`, compiled where that was built; it must not be told from the method."""
-        inner: Callable[[Record], None] = getattr(self._inner, "quick_export", self._inner.export)
+        inner = quick_export_of(self._inner)
         speed = load_speed()
         if speed is None or type(self).export is not CompatExporter.export:
             return self.export
@@ -88,6 +88,12 @@ class CompatExporter:
             return self.export if self._enabled else inner
         bound: Callable[[Record], None] = speed.bind_choice((self._ask, inner, self.export))
         return bound
+
+    def learn_open_records(self, open_records: Callable[[], Iterable[Record]]) -> None:
+        """Offer `open_records` to `inner`."""
+        learn = getattr(type(self._inner), "learn_open_records", None)
+        if learn is not None and type(self).export is CompatExporter.export:
+            learn(self._inner, open_records)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Flush `inner`."""

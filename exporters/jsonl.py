@@ -73,8 +73,9 @@ class JsonlExporter:
             system call each. Default: what `settings` says, else `mapped`.
         settings: Everything else about the journal.
         open_records: Start records of the spans that are open, asked for when a
-            file follows a full one, so that old files can be deleted. Default: the
-            exporter remembers those that pass.
+            file follows a full one, so that old files can be deleted. Default: what
+            a `LifecycleSpanProcessor` knows of them; without one, the exporter
+            remembers those that pass.
 
     Raises:
         ConfigError: `path` is no path at all, or relative to a working directory
@@ -98,6 +99,7 @@ class JsonlExporter:
 
     _introduced: dict[str, Process]
     _open: dict[tuple[str, str], Record]
+    _open_sources: tuple[Callable[[], Iterable[Record]], ...]
     _begun: bool
     _quick: tuple[object, ...] | None
 
@@ -110,8 +112,9 @@ class JsonlExporter:
         open_records: Callable[[], Iterable[Record]] | None = None,
     ) -> None:
         self._path = _absolute(path)
-        self._open_records = open_records or self._remembered
-        self._remembers = open_records is None
+        # Without any, the exporter remembers them itself.
+        self._open_sources = () if open_records is None else (open_records,)
+        self._takes_sources = open_records is None
         self._encoding: Encoding = encode_line
         self._closed = False
         self._journal = open_writer(
@@ -141,10 +144,30 @@ class JsonlExporter:
     def quick_export(self) -> Callable[[Record], None]:
         """`export`, compiled where that was built; it must not be told from the method."""
         speed = load_speed()
-        if speed is None or type(self).export is not JsonlExporter.export:
+        if speed is None or not self._exports_as_given:
             return self.export
         bound: Callable[[Record], None] = speed.bind_export(self)
         return bound
+
+    @property
+    def _exports_as_given(self) -> bool:
+        """Whether neither a subclass nor this object changes what is exported."""
+        methods = (getattr(one, "__func__", None) for one in (self.export, self.export_as))
+        return tuple(methods) == (JsonlExporter.export, JsonlExporter.export_as)
+
+    def learn_open_records(self, open_records: Callable[[], Iterable[Record]]) -> None:
+        """Ask `open_records` for what is open, instead of remembering it.
+
+        A processor that exports here offers its table; what is written from there is encoded
+        as the records are. Several processors may do so. No effect where `open_records` was
+        given to the constructor.
+
+        Args:
+            open_records: The start records of the spans that are open.
+        """
+        if self._takes_sources and self._exports_as_given:
+            self._open_sources = (*self._open_sources, open_records)
+            self._open.clear()
 
     def export_reduced(self, record: Record, error: Exception) -> None:
         """Write what can be written of a record that cannot be encoded; the compiled export's way.
@@ -191,7 +214,7 @@ class JsonlExporter:
     def _append_line(self, record: Record, encoding: Encoding, line: bytes) -> None:
         try:
             # First: a new file may begin at any moment, and repeats what is open then.
-            if self._remembers and record.phase is not None:
+            if not self._open_sources and record.phase is not None:
                 self._remember(record)
             if record.process.id in self._introduced or self._introduce(record, encoding):
                 # What it refuses it has counted.
@@ -231,7 +254,7 @@ class JsonlExporter:
 
     def _count_open(self) -> int:
         """Return how many spans may have no end in the file; those refused by a full table too."""
-        return len(list(self._open_records())) + COUNTERS.value(_REFUSED)
+        return len(self._open_records()) + COUNTERS.value(_REFUSED)
 
     def _say_end(self, left: int, until: float) -> None:
         """Write the records that close the file, with the final account.
@@ -280,7 +303,7 @@ class JsonlExporter:
             self._encoding = encoding
             own = process if process.id == current.id else current.process_for(None)
             self._introduced[own.id] = own
-            if not self._remembers:
+            if self._open_sources:
                 self._quick = (self._introduced, COUNTERS.counter("accepted"), self._journal)
         if process.id in self._introduced:
             return True
@@ -315,8 +338,10 @@ class JsonlExporter:
         elif record.phase == "start" and len(self._open) < _MAX_REMEMBERED:
             self._open[record.key] = record
 
-    def _remembered(self) -> list[Record]:
-        return list(self._open.values())
+    def _open_records(self) -> list[Record]:
+        if not self._open_sources:
+            return list(self._open.values())
+        return [record for source in self._open_sources for record in source()]
 
     def _begin_anew(self) -> None:
         """Go on as another process: whoever is in the file must be introduced."""

@@ -13,7 +13,7 @@ from otel_ext.runtime.closing import has_room, shutdown_by
 from otel_ext.runtime.given import check_exporter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from otel_ext.protocols import Encoding, RecordExporter
     from otel_ext.record.model import Record
@@ -82,6 +82,12 @@ class RedactingExporter:
             return self.export
         bound: Callable[[Record], None] = speed.bind_plain((inner, quick, self.export))
         return bound
+
+    def learn_open_records(self, open_records: Callable[[], Iterable[Record]]) -> None:
+        """Offer `open_records` to `inner`, which encodes what it writes as given here."""
+        learn = getattr(type(self._inner), "learn_open_records", None)
+        if learn is not None and type(self).export is RedactingExporter.export:
+            learn(self._inner, open_records)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Flush `inner`; whether that was done in time."""

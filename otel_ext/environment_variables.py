@@ -8,13 +8,14 @@ settings, so none can be missing or out of date.
 from __future__ import annotations
 
 from otel_ext.config import CONFIG_VARIABLE, SETTINGS
+from otel_ext.record.speed import PURE_PYTHON
 from otel_ext.zero_code import AUTO
 
 __all__: list[str] = []
 
 
 def __dir__() -> list[str]:
-    return sorted({AUTO, CONFIG_VARIABLE, *(setting.env for setting in SETTINGS)})
+    return sorted({AUTO, CONFIG_VARIABLE, PURE_PYTHON, *(setting.env for setting in SETTINGS)})
 
 
 def __getattr__(name: str) -> str:

@@ -24,7 +24,7 @@ from otel_ext.runtime import incarnation
 from otel_ext.runtime.closing import EXIT_SECONDS, has_room, shutdown_by
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child, check_process
-from otel_ext.runtime.given import check_exporter
+from otel_ext.runtime.given import check_exporter, quick_export_of
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.patience import patient
 
@@ -90,14 +90,18 @@ class LifecycleSpanProcessor(SpanProcessor):
         inflight: InflightSettings | None = None,
     ) -> None:
         check_exporter("LifecycleSpanProcessor", exporter)
-        self._record_only = record_only
+        self._record_only = bool(record_only)
         self.tracker = Tracker(self._emit, inflight, destination=exporter, before=self._catch_up)
         self._exporter = exporter = patient(exporter)
         self._table = self.tracker.table
+        # Asked of the class: one that hands on what it does not have itself, to an exporter
+        # inside it, may change the records on their way.
+        learn = getattr(type(exporter), "learn_open_records", None)
+        if learn is not None:
+            learn(exporter, self._table.start_records)
         # What is told never to start spans is called straight.
         leaf = getattr(exporter, "leaf", False) is True
-        quick: Callable[[Record], None] = getattr(exporter, "quick_export", exporter.export)
-        self._export = quick if leaf else self._export_watched
+        self._export = quick_export_of(exporter) if leaf else self._export_watched
         self._closed = False
         self._begin_anew()
         after_fork_in_child(self._begin_anew)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import structlog
 from structlog.stdlib import ExtraAdder
 
-from otel_ext.record.cleaning import text_of
 from otel_ext.processors.printing import print_guarded
+from otel_ext.record.cleaning import text_of
 from otel_ext.runtime.guard import report_problem
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, cast
 
 from otel_ext.cli.doctor_check import failed, healthy, note, weak
-from otel_ext.record.speed import load_speed
+from otel_ext.record.speed import IS_TURNED_OFF, PURE_PYTHON, load_speed
 from otel_ext.runtime.incarnation import boot_id
 
 if TYPE_CHECKING:
@@ -39,7 +39,14 @@ def check_installation() -> Iterator[Check]:
     own = found.get("otel-ext", "unknown")
     yield healthy(_INSTALLED, "otel-ext", own)
     yield from _opentelemetry(found)
-    if load_speed() is None:
+    if IS_TURNED_OFF:
+        yield note(
+            _INSTALLED,
+            "codec",
+            f"pure Python: {PURE_PYTHON} turns the compiled one off; records are the same",
+            f"Unset {PURE_PYTHON} to have it back.",
+        )
+    elif load_speed() is None:
         yield note(
             _INSTALLED,
             "codec",

@@ -54,6 +54,12 @@ what is allowed, and left out; without a folder, records go to a private one bel
 temporary directory, which the message names. `strict` (`otel-ext run --strict`) makes
 all of that errors. A wrong argument in code is always an error: `configure(ouput=...)`.
 
+One variable is for the environment alone: `OTEL_EXT_PURE_PYTHON=1` turns the compiled part
+off, in this process and those it starts. The records are the same and cost about nine times
+as much; it is there to find out whether a fault comes from that part. `otel-ext doctor` says
+which one serves. The compiled part serves a process's main interpreter: in sub-interpreters
+(mod_wsgi without `WSGIApplicationGroup %{GLOBAL}`) the Python code does the work.
+
 Sizes are bytes or text with a unit: `8 MiB`, `64KiB` (powers of 1024), `1 MB` (powers of
 1000). Durations are seconds or text with a unit: `500ms`, `5s`, `1.5m`, `24h`, `7d`.
 """

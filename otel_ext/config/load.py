@@ -31,7 +31,7 @@ CONFIG_VARIABLE: Final = "OTEL_EXT_CONFIG"
 
 # Variables of other parts that begin like ours: they switch parts on, or speak
 # between our own processes; no configuration holds them.
-_NOT_SETTINGS: Final = (CONFIG_VARIABLE, "OTEL_EXT_AUTO")
+_NOT_SETTINGS: Final = (CONFIG_VARIABLE, "OTEL_EXT_AUTO", "OTEL_EXT_PURE_PYTHON")
 _NOT_SETTINGS_PREFIXES: Final = ("OTEL_EXT_RUN_", "OTEL_EXT_TEST_")
 
 _BY_NAME: Final = {setting.name: setting for setting in SETTINGS}

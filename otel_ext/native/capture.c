@@ -9,6 +9,7 @@
 #define SCOPES 64
 
 CaptureConfig given;
+PyTypeObject *sdk_types[SDK_TYPES];
 
 /* Positions in the tuple of names that capture.py hands over. */
 enum {
@@ -27,11 +28,30 @@ static PyObject *field(PyObject *span, int name)
     return get(span, PyTuple_GET_ITEM(given.names, name), &places[name]);
 }
 
+/* Asks once, when there is a span: whoever only logs need not have the SDK imported. */
+int speed_find_sdk_types(void)
+{
+    PyObject *found = PyObject_CallNoArgs(given.span_types);
+    int is_right = found != NULL && PyTuple_CheckExact(found)
+                   && PyTuple_GET_SIZE(found) == SDK_TYPES
+                   && PyType_FastSubclass((PyTypeObject *)PyTuple_GET_ITEM(found, CONTEXT),
+                                          Py_TPFLAGS_TUPLE_SUBCLASS);
+    for (int i = 0; i < SDK_TYPES && is_right; i++)
+        sdk_types[i] = (PyTypeObject *)Py_NewRef(PyTuple_GET_ITEM(found, i));
+    Py_XDECREF(found);
+    return is_right ? 0 : -1;
+}
+
+static int is_usual_context(PyObject *context)
+{
+    return Py_IS_TYPE(context, sdk_types[CONTEXT]) && PyTuple_GET_SIZE(context) >= 4;
+}
+
 /* The trace id (0) or span id (1) of a span context, which is a tuple. */
 static PyObject *id_of(PyObject *context, Py_ssize_t which)
 {
-    if (!PyTuple_Check(context) || PyTuple_GET_SIZE(context) < 2) {
-        PyErr_SetString(PyExc_TypeError, "a span context is a tuple");
+    if (!is_usual_context(context)) {
+        PyErr_SetString(PyExc_TypeError, "another kind of span context");
         return NULL;
     }
     return speed_hex(PyTuple_GET_ITEM(context, which), which == 0 ? 16 : 8);
@@ -84,10 +104,8 @@ static Py_ssize_t size_of(PyObject *items)
     if (PyTuple_CheckExact(items))
         return PyTuple_GET_SIZE(items);
     PyObject *kept = field(items, N_DEQUE);
-    if (kept == NULL) {
-        PyErr_Clear();
-        return PyObject_Size(items);
-    }
+    if (kept == NULL)
+        return pass_over() < 0 ? -1 : PyObject_Size(items);
     Py_ssize_t size = PyObject_Size(kept);
     Py_DECREF(kept);
     return size;
@@ -123,6 +141,8 @@ static PyObject *thread_for(void)
 /* Call site, thread and task of whoever logs. */
 PyObject *speed_here(PyObject *Py_UNUSED(module), PyObject *depth)
 {
+    if (need(given.here) < 0)
+        return NULL;
     PyObject *site = NULL, *thread = NULL, *info = NULL, *all = NULL;
     long frames = PyLong_AsLong(depth);
     PyObject *task = frames < 0 || frames > INT_MAX ? NULL : speed_current_task();
@@ -172,10 +192,10 @@ static PyObject *attributes_for(PyObject *span)
     PyObject *copied, *kept = field(holder, N_DICT);
     if (kept != NULL && PyDict_CheckExact(kept))
         copied = PyDict_Copy(kept);
-    else {
-        PyErr_Clear();
-        copied = PyObject_CallMethodNoArgs(holder, PyTuple_GET_ITEM(given.names, N_COPY));
-    }
+    else
+        copied = pass_over() < 0 ? NULL
+                                 : PyObject_CallMethodNoArgs(
+                                       holder, PyTuple_GET_ITEM(given.names, N_COPY));
     Py_XDECREF(kept);
     Py_DECREF(holder);
     if (copied != NULL && !PyDict_CheckExact(copied)) {
@@ -226,7 +246,8 @@ PyObject *speed_start_record(PyObject *span, PyObject *process, PyObject *seq, P
 {
     if (task != Py_None && handles_exception())
         return NULL;
-    PyObject *context = NULL, *parent = NULL, *record = new_record(process, seq);
+    PyObject *context = NULL, *parent = NULL;
+    PyObject *record = is_usual(span) ? new_record(process, seq) : NULL;
     if (record == NULL || (context = field(span, N_CONTEXT)) == NULL
         || (parent = field(span, N_PARENT)) == NULL)
         goto failed;
@@ -246,6 +267,7 @@ PyObject *speed_start_record(PyObject *span, PyObject *process, PyObject *seq, P
     SET(F_START_NS, Py_NewRef(zero));
     SET(F_STATUS, Py_NewRef(Py_None));
     SET(F_EVENTS, Py_NewRef(no_items));
+    PyObject_GC_Track(record);
     Py_DECREF(context);
     Py_DECREF(parent);
     return record;
@@ -275,7 +297,7 @@ PyObject *speed_end_record(PyObject *span, PyObject *process, PyObject *seq, PyO
                                F_SPAN_KIND, F_SCOPE, F_THREAD, F_TASK};
     if (PyTuple_GET_ITEM(start, F_TASK) != Py_None && handles_exception())
         return NULL;
-    PyObject *record = new_record(process, seq);
+    PyObject *record = is_usual(span) ? new_record(process, seq) : NULL;
     if (record == NULL)
         return NULL;
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
@@ -288,6 +310,7 @@ PyObject *speed_end_record(PyObject *span, PyObject *process, PyObject *seq, PyO
     SET(F_START_NS, Py_NewRef(PyTuple_GET_ITEM(start, F_TIME_NS)));
     SET(F_STATUS, status_for(span));
     SET(F_EVENTS, items_for(span, N_EVENTS, given.events_of));
+    PyObject_GC_Track(record);
     return record;
 failed:
     Py_DECREF(record);
@@ -301,10 +324,12 @@ PyObject *speed_identify(PyObject *Py_UNUSED(module), PyObject *const *args, Py_
         PyErr_SetString(PyExc_TypeError, "identify(span, record_only)");
         return NULL;
     }
-    PyObject *context = field(args[0], N_CONTEXT), *key = NULL;
-    if (context != NULL && PyTuple_Check(context) && PyTuple_GET_SIZE(context) >= 4) {
+    if (need(given.identify) < 0)
+        return NULL;
+    PyObject *context = is_usual(args[0]) ? field(args[0], N_CONTEXT) : NULL, *key = NULL;
+    if (context != NULL && is_usual_context(context) && PyBool_Check(args[1])) {
         long flags = PyLong_AsLong(PyTuple_GET_ITEM(context, 3));
-        if (flags != -1 && !(flags & 1) && args[1] != Py_True)
+        if (flags != -1 && !(flags & 1) && args[1] == Py_False)
             key = Py_NewRef(Py_None);
         else if (flags != -1)
             key = PyTuple_Pack(2, PyTuple_GET_ITEM(context, 0), PyTuple_GET_ITEM(context, 1));
@@ -329,6 +354,8 @@ PyObject *speed_capture_start(PyObject *Py_UNUSED(module), PyObject *const *args
         PyErr_SetString(PyExc_TypeError, "capture_start(span, process, seq)");
         return NULL;
     }
+    if (need(given.capture_start) < 0)
+        return NULL;
     PyObject *task = speed_current_task();
     PyObject *record = task == NULL ? NULL
                                     : speed_start_record(args[0], args[1], args[2], task);
@@ -344,6 +371,8 @@ PyObject *speed_capture_end(PyObject *Py_UNUSED(module), PyObject *const *args, 
         PyErr_SetString(PyExc_TypeError, "capture_end(span, process, seq, start)");
         return NULL;
     }
+    if (need(given.capture_end) < 0)
+        return NULL;
     PyObject *record = NULL;
     if ((PyObject *)Py_TYPE(args[3]) == given.record_type)
         record = speed_end_record(args[0], args[1], args[2], args[3]);
@@ -352,30 +381,46 @@ PyObject *speed_capture_end(PyObject *Py_UNUSED(module), PyObject *const *args, 
     return record;
 }
 
+/* What is read here without a look, as it is needed for each span. */
+static int is_sound(const CaptureConfig *fresh)
+{
+    PyObject *names = fresh->names, *kinds = fresh->kinds, *kind_names = fresh->kind_names;
+    if (!PyType_Check(fresh->record_type)
+        || !PyType_FastSubclass((PyTypeObject *)fresh->record_type, Py_TPFLAGS_TUPLE_SUBCLASS))
+        PyErr_SetString(PyExc_TypeError, "record_type: a class of tuples");
+    else if (!PyTuple_CheckExact(names) || PyTuple_GET_SIZE(names) != N_COUNT)
+        PyErr_SetString(PyExc_ValueError, "names: one for each field, in their order");
+    else if (!PyTuple_CheckExact(kinds) || !PyTuple_CheckExact(kind_names)
+             || PyTuple_GET_SIZE(kinds) != PyTuple_GET_SIZE(kind_names))
+        PyErr_SetString(PyExc_ValueError, "kinds, kind_names: two tuples of one length");
+    else if (!PyTuple_CheckExact(fresh->code_keys) || !PyDict_CheckExact(fresh->judged))
+        PyErr_SetString(PyExc_TypeError, "code_keys: a tuple; judged: a dict");
+    else
+        return 1;
+    return 0;
+}
+
 PyObject *speed_configure_capture(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {
         "capture_start", "capture_end", "record_type", "judge", "judged", "remember",
         "unknown_site", "site_from_attributes", "scope_of", "links_of", "events_of",
         "status_of", "local", "current_thread", "task_info", "time_ns", "kinds", "kind_names",
-        "unset_code", "unset_status", "empty", "names", "code_keys", "identify", "here", NULL};
-    PyObject **slots = (PyObject **)&given;
+        "unset_code", "unset_status", "empty", "names", "code_keys", "identify", "here",
+        "span_types", NULL};
+    CaptureConfig fresh = {0};
     if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "$OOOOOOOOOOOOOOOOOOOOOOOOO", names, &given.capture_start,
-            &given.capture_end, &given.record_type, &given.judge, &given.judged,
-            &given.remember, &given.unknown_site, &given.site_from_attributes,
-            &given.scope_of, &given.links_of, &given.events_of, &given.status_of,
-            &given.local, &given.current_thread, &given.task_info, &given.time_ns,
-            &given.kinds, &given.kind_names, &given.unset_code, &given.unset_status,
-            &given.empty, &given.names, &given.code_keys, &given.identify, &given.here))
+            args, kwargs, "$OOOOOOOOOOOOOOOOOOOOOOOOOO", names, &fresh.capture_start,
+            &fresh.capture_end, &fresh.record_type, &fresh.judge, &fresh.judged,
+            &fresh.remember, &fresh.unknown_site, &fresh.site_from_attributes,
+            &fresh.scope_of, &fresh.links_of, &fresh.events_of, &fresh.status_of,
+            &fresh.local, &fresh.current_thread, &fresh.task_info, &fresh.time_ns,
+            &fresh.kinds, &fresh.kind_names, &fresh.unset_code, &fresh.unset_status,
+            &fresh.empty, &fresh.names, &fresh.code_keys, &fresh.identify, &fresh.here,
+            &fresh.span_types)
+        || !is_sound(&fresh))
         return NULL;
-    if (!PyTuple_Check(given.names) || PyTuple_GET_SIZE(given.names) != N_COUNT) {
-        PyErr_SetString(PyExc_ValueError, "names: one for each field, in their order");
-        return NULL;
-    }
-    /* Given once, at import, and kept for as long as the process lives. */
-    for (size_t i = 0; i < sizeof given / sizeof *slots; i++)
-        Py_INCREF(slots[i]);
+    adopt(&given, &fresh, sizeof given);
     Py_RETURN_NONE;
 }
 

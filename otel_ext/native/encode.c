@@ -8,6 +8,8 @@
 #define MAX_NS 0x7fffffffffffffffLL
 #define STAMP_SIZE 20                   /* 2026-11-20T16:00:00. */
 
+static PyObject *s_span, *s_log, *s_start, *s_end, *s_update;
+
 static void write_digits(char *at, long long number, int width)
 {
     while (width--) {
@@ -66,13 +68,13 @@ int put_time(Buffer *buffer, long long time_ns)
 static int put_process(Buffer *buffer, PyObject *record)
 {
     static Slot known;
-    return put_attribute(buffer, PyTuple_GET_ITEM(record, F_PROCESS), config.s_id, &known);
+    return put_attribute(buffer, PyTuple_GET_ITEM(record, F_PROCESS), s_id, &known);
 }
 
 static int put_site(Buffer *buffer, PyObject *record)
 {
     static Slot known;
-    return put_attribute(buffer, PyTuple_GET_ITEM(record, F_SITE), config.s_fragment, &known);
+    return put_attribute(buffer, PyTuple_GET_ITEM(record, F_SITE), s_fragment, &known);
 }
 
 static int put_time_field(Buffer *buffer, PyObject *record, int field, long long *time_ns)
@@ -93,7 +95,7 @@ static int put_event_name(Buffer *buffer, PyObject *name)
 
 static int put_head(Buffer *b, PyObject *record, PyObject *phase, long long *time_ns)
 {
-    int provisional = PyUnicode_READ_CHAR(phase, 0) != 'e';
+    int provisional = phase != s_end;
     if (PUT(b, "{\"__tracer_meta__\":{\"timestamp\":\"") < 0
         || put_time_field(b, record, F_TIME_NS, time_ns) < 0 || PUT(b, "\",\"event\":") < 0
         || put_event_name(b, PyTuple_GET_ITEM(record, F_NAME)) < 0 || PUT(b, ".") < 0
@@ -140,6 +142,10 @@ static int put_end(Buffer *b, PyObject *record, long long time_ns)
     int plain = status == Py_None || status == config.unset_status;
     if ((plain ? PUT(b, "{\"code\":\"unset\"}") : put_called(b, config.encode_status, status)) < 0)
         return -1;
+    if (!PyTuple_CheckExact(events)) {
+        PyErr_SetString(PyExc_TypeError, "the events of a record are a tuple");
+        return -1;
+    }
     if (PyTuple_GET_SIZE(events)
         && (PUT(b, ",\"events\":") < 0 || put_called(b, config.encode_events, events) < 0))
         return -1;
@@ -187,40 +193,38 @@ static int put_attributes(Buffer *b, PyObject *attributes)
     return PUT(b, "\n");
 }
 
-static PyObject *s_span, *s_log;
-
 /* Whether `text` reads so: that very object, as a rule. */
 static int is_text(PyObject *text, PyObject *known)
 {
-    return text == known || (PyUnicode_Check(text) && PyUnicode_Compare(text, known) == 0);
+    return text == known || (PyUnicode_CheckExact(text) && PyUnicode_Compare(text, known) == 0);
+}
+
+/* One of the three texts; NULL, with an error, for any other. */
+static PyObject *known_phase(PyObject *phase)
+{
+    PyObject *const known[] = {s_start, s_end, s_update};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (is_text(phase, known[i]))
+            return known[i];
+    PyErr_SetString(PyExc_ValueError, "a span record has a phase");
+    return NULL;
 }
 
 static int put_span(Buffer *b, PyObject *record)
 {
-    PyObject *phase = PyTuple_GET_ITEM(record, F_PHASE);
+    PyObject *phase = known_phase(PyTuple_GET_ITEM(record, F_PHASE));
     PyObject *extra = PyTuple_GET_ITEM(record, F_EXTRA);
     long long time_ns;
-    if (!PyUnicode_Check(phase) || PyUnicode_GET_LENGTH(phase) == 0) {
-        PyErr_SetString(PyExc_TypeError, "a span record has a phase");
+    if (phase == NULL)
         return -1;
-    }
     if (put_head(b, record, phase, &time_ns) < 0 || put_relations(b, record) < 0)
         return -1;
-    if (PyUnicode_READ_CHAR(phase, 0) == 'e' && put_end(b, record, time_ns) < 0)
+    if (phase == s_end && put_end(b, record, time_ns) < 0)
         return -1;
     Py_ssize_t extras = extra == given.empty ? 0 : PyObject_Size(extra);
     if (extras < 0 || (extras && put_called(b, config.encode_extra, record) < 0))
         return -1;
     return put_attributes(b, PyTuple_GET_ITEM(record, F_ATTRIBUTES));
-}
-
-/* 1: there is text, 0: it is empty, -1: it is no text at all. */
-static int has_text(PyObject *text)
-{
-    if (PyUnicode_Check(text))
-        return PyUnicode_GET_LENGTH(text) > 0;
-    PyErr_SetString(PyExc_TypeError, "a field that must be text is not");
-    return -1;
 }
 
 /* Writes `key`, its quotes and brackets included, and `text` behind it, unless empty. */
@@ -293,6 +297,8 @@ int speed_encode_into(Buffer *buffer, PyObject *record)
 
 PyObject *speed_encode_line(PyObject *Py_UNUSED(module), PyObject *record)
 {
+    if (need(config.encode_line) < 0)
+        return NULL;
     char room[LINE_ROOM];
     Buffer buffer = {room, 0, LINE_ROOM, NULL};
     int encoded = speed_encode_into(&buffer, record);
@@ -305,7 +311,9 @@ PyObject *speed_encode_line(PyObject *Py_UNUSED(module), PyObject *record)
 
 int speed_init_encode(void)
 {
-    s_span = PyUnicode_InternFromString("span");
-    s_log = PyUnicode_InternFromString("log");
-    return s_span && s_log ? 0 : -1;
+    static const Name names[] = {
+        {&s_span, "span"}, {&s_log, "log"}, {&s_start, "start"}, {&s_end, "end"},
+        {&s_update, "update"},
+    };
+    return speed_intern(names, sizeof names / sizeof *names);
 }

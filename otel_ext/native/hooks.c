@@ -8,7 +8,9 @@
 
 #define LOOK_EVERY 64    /* as _LOOK_EVERY of the processor */
 
-static struct { PyObject *begin, *end, *add, *entry_type, *owner_type, *monotonic_ns; } hooks;
+typedef struct { PyObject *begin, *end, *add, *entry_type, *owner_type, *monotonic_ns; } Hooks;
+
+static Hooks hooks;
 
 /* Positions in the tuple `_quick` of a processor, and of its table. */
 enum { Q_RESOURCE, Q_PROCESS, Q_NEXT_SEQ, Q_RECORD_ONLY, Q_TABLE, Q_EXPORT, Q_COUNT };
@@ -25,17 +27,12 @@ PyObject *speed_configure_hooks(PyObject *Py_UNUSED(module), PyObject *args, PyO
 {
     static char *names[] = {"begin", "end", "add", "entry_type", "owner_type",
                             "monotonic_ns", NULL};
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$OOOOOO", names, &hooks.begin, &hooks.end,
-                                     &hooks.add, &hooks.entry_type, &hooks.owner_type,
-                                     &hooks.monotonic_ns))
+    Hooks fresh = {0};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$OOOO!O!O", names, &fresh.begin, &fresh.end,
+                                     &fresh.add, &PyType_Type, &fresh.entry_type, &PyType_Type,
+                                     &fresh.owner_type, &fresh.monotonic_ns))
         return NULL;
-    /* Given once, at import, and kept for as long as the process lives. */
-    Py_INCREF(hooks.begin);
-    Py_INCREF(hooks.end);
-    Py_INCREF(hooks.add);
-    Py_INCREF(hooks.entry_type);
-    Py_INCREF(hooks.owner_type);
-    Py_INCREF(hooks.monotonic_ns);
+    adopt(&hooks, &fresh, sizeof hooks);
     Py_RETURN_NONE;
 }
 
@@ -135,7 +132,8 @@ static int add_entry(PyObject *table, PyObject *record, const Started *of)
 static PyObject *key_of(PyObject *quick, PyObject *span)
 {
     PyObject *args[] = {span, PyTuple_GET_ITEM(quick, Q_RECORD_ONLY)};
-    PyObject *key = speed_identify(NULL, args, 2);
+    PyObject *key = need(given.record_type) < 0 || !is_usual(span) ? NULL
+                                                                   : speed_identify(NULL, args, 2);
     if (key != NULL && key != Py_None
         && speed_has_resource(span, PyTuple_GET_ITEM(quick, Q_RESOURCE)) != 1)
         Py_CLEAR(key);
@@ -196,7 +194,7 @@ PyObject *speed_begin_span(PyObject *Py_UNUSED(module), PyObject *const *args, P
         PyErr_SetString(PyExc_TypeError, "begin_span(processor, span)");
         return NULL;
     }
-    if (check_process() < 0)
+    if (check_process() < 0 || need(hooks.begin) < 0)
         return NULL;
     PyObject *quick = quick_of(args[0], Q_COUNT, &of_processor);
     Started of = {args[1], quick == NULL ? NULL : key_of(quick, args[1]), NULL};
@@ -265,7 +263,7 @@ PyObject *speed_end_span(PyObject *Py_UNUSED(module), PyObject *const *args, Py_
         PyErr_SetString(PyExc_TypeError, "end_span(processor, span)");
         return NULL;
     }
-    if (check_process() < 0)
+    if (check_process() < 0 || need(hooks.end) < 0)
         return NULL;
     PyObject *quick = quick_of(args[0], Q_COUNT, &of_processor), *start = NULL, *done;
     PyObject *key = quick == NULL ? NULL : key_of(quick, args[1]);

@@ -16,10 +16,11 @@ static int bytes_of(PyObject *number, unsigned char *bytes, Py_ssize_t size)
 #if PY_VERSION_HEX >= 0x030D0000
     Py_ssize_t needed = PyLong_AsNativeBytes(number, bytes, size,
                                              Py_ASNATIVEBYTES_BIG_ENDIAN
-                                                 | Py_ASNATIVEBYTES_UNSIGNED_BUFFER);
+                                                 | Py_ASNATIVEBYTES_UNSIGNED_BUFFER
+                                                 | Py_ASNATIVEBYTES_REJECT_NEGATIVE);
     if (needed < 0)
         return -1;
-    if (needed > size + 1) {
+    if (needed > size) {
         PyErr_SetString(PyExc_OverflowError, "an id is too large");
         return -1;
     }
@@ -32,7 +33,7 @@ static int bytes_of(PyObject *number, unsigned char *bytes, Py_ssize_t size)
 PyObject *speed_hex(PyObject *number, Py_ssize_t size)
 {
     unsigned char bytes[16];
-    if (!PyLong_Check(number)) {
+    if (!PyLong_CheckExact(number)) {
         PyErr_SetString(PyExc_TypeError, "an id is a number");
         return NULL;
     }

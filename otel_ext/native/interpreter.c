@@ -9,7 +9,15 @@
 #endif
 #include "speed.h"
 
-#if PY_VERSION_HEX >= 0x030B0000 && PY_VERSION_HEX < 0x030E0000 && !defined(Py_GIL_DISABLED)
+/* A distribution may come without the internal headers; then this part alone is left out. */
+#if defined(__has_include)
+#if __has_include("internal/pycore_frame.h")
+#define HEADERS_ARE_THERE 1
+#endif
+#endif
+
+#if defined(HEADERS_ARE_THERE) && PY_VERSION_HEX >= 0x030B0000 && PY_VERSION_HEX < 0x030E0000 \
+    && !defined(Py_GIL_DISABLED)
 #define LAYOUT_IS_KNOWN 1
 #include "internal/pycore_dict.h"
 #include "internal/pycore_frame.h"
@@ -54,15 +62,22 @@ static Py_ssize_t look_up(PyTypeObject *type, PyDictKeysObject *keys, PyObject *
 static KeptAt *remember(PyTypeObject *type, PyDictKeysObject *keys, PyObject *name, Place *place)
 {
     Py_ssize_t index = keys == NULL ? -1 : look_up(type, keys, name);
-    if (index < 0)
+    if (index < 0 || type->tp_version_tag == 0)    /* the look-up gives one, as a rule */
         return NULL;
     KeptAt *at = &place->of[place->next++ % 2];
     PyTypeObject *old = at->type;
     at->type = (PyTypeObject *)Py_NewRef((PyObject *)type);    /* none comes to its address */
     at->keys = keys;
     at->index = index;
+    at->version = type->tp_version_tag;
     Py_XDECREF((PyObject *)old);
     return at;
+}
+
+/* A version is given to a type once, and taken from it by every change, a new descriptor too. */
+static inline int holds(const KeptAt *at, PyTypeObject *type, const void *keys)
+{
+    return at->type == type && at->version == type->tp_version_tag && at->keys == keys;
 }
 
 PyObject *speed_kept(PyObject *holder, PyObject *name, Place *place)
@@ -73,10 +88,9 @@ PyObject *speed_kept(PyObject *holder, PyObject *name, Place *place)
         return NULL;
     PyDictKeysObject *keys = ((PyHeapTypeObject *)type)->ht_cached_keys;
     KeptAt *at = &place->of[0];
-    if (at->type != type || at->keys != keys) {
+    if (!holds(at, type, keys)) {
         at++;
-        if ((at->type != type || at->keys != keys)
-            && (at = remember(type, keys, name, place)) == NULL)
+        if (!holds(at, type, keys) && (at = remember(type, keys, name, place)) == NULL)
             return NULL;
     }
     return values->values[at->index];

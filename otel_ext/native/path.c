@@ -30,13 +30,16 @@ static PyObject *append(PyObject *box, PyObject *line)
     return PyObject_CallMethodOneArg(box, s_elsewhere, line);
 }
 
-/* Whether `line` is stored in the box whose `append` that is, without an object for it. */
+/* 1: `line` is stored in the box whose `append` that is, without an object for it, 0: it is not,
+ * -1: error. */
 static int is_stored(PyObject *append_line, const Buffer *line)
 {
     if (!PyCFunction_CheckExact(append_line) || PyCFunction_GET_FUNCTION(append_line) != append)
         return 0;
     PyObject **slot = slot_of(PyCFunction_GET_SELF(append_line), s_store, &of_store);
-    return slot != NULL && *slot != NULL && speed_store(*slot, line->data, line->size);
+    if (slot != NULL && *slot != NULL)
+        return speed_store(*slot, line->data, line->size);
+    return PyErr_Occurred() ? -1 : 0;
 }
 
 static PyMethodDef append_method = {"append", append, METH_O, "Store one line in the box."};
@@ -53,7 +56,7 @@ static int is_introduced(PyObject *dict, PyObject *process)
 {
     if (is_seen(introduced, INTRODUCED, process, dict))
         return 1;
-    PyObject *id = get_slot(process, config.s_id, &of_id);
+    PyObject *id = get_slot(process, s_id, &of_id);
     int is_there = id != NULL && PyDict_CheckExact(dict) && PyDict_Contains(dict, id) == 1;
     Py_XDECREF(id);
     if (is_there)
@@ -96,9 +99,8 @@ PyObject *speed_note_loss(PyObject *holder, PyObject *method, PyObject *what)
 static PyObject *append_object(PyObject *exporter, PyObject *append_line, const Buffer *buffer,
                                PyObject *record, int encoded)
 {
-    PyObject *line = encoded < 0    ? NULL
-                     : encoded == 0 ? PyObject_CallOneArg(config.encode_line, record)
-                                    : PyBytes_FromStringAndSize(buffer->data, buffer->size);
+    PyObject *line = encoded == 0 ? PyObject_CallOneArg(config.encode_line, record)
+                                  : PyBytes_FromStringAndSize(buffer->data, buffer->size);
     if (line == NULL)
         return speed_note_loss(exporter, s_export_reduced, record);
     PyObject *taken = PyObject_CallOneArg(append_line, line);
@@ -106,8 +108,23 @@ static PyObject *append_object(PyObject *exporter, PyObject *append_line, const 
     return taken == NULL ? speed_note_loss(exporter, s_note_unwritten, NULL) : taken;
 }
 
+/* Brings an encoded line to the journal. */
+static PyObject *append_encoded(PyObject *exporter, PyObject *quick, const Buffer *buffer,
+                                PyObject *record, int encoded)
+{
+    PyObject *append_line = get(PyTuple_GET_ITEM(quick, E_JOURNAL), s_append, &of_append);
+    int stored = append_line == NULL ? -1 : encoded == 1 ? is_stored(append_line, buffer) : 0;
+    PyObject *done = stored < 0 ? speed_note_loss(exporter, s_note_unwritten, NULL)
+                     : stored   ? Py_NewRef(Py_None)
+                                : append_object(exporter, append_line, buffer, record, encoded);
+    Py_XDECREF(append_line);
+    return done;
+}
+
 static PyObject *take(PyObject *exporter, PyObject *quick, PyObject *record)
 {
+    if (need(config.encode_line) < 0)
+        return NULL;
     PyObject *accepted = step(PyTuple_GET_ITEM(quick, E_ACCEPT));
     Py_XDECREF(accepted);
     if (accepted == NULL)
@@ -115,16 +132,10 @@ static PyObject *take(PyObject *exporter, PyObject *quick, PyObject *record)
     char room[LINE_ROOM];
     Buffer buffer = {room, 0, LINE_ROOM, NULL};
     int encoded = speed_encode_into(&buffer, record);
-    /* After the encoding: that may run Python code, which may close the journal. */
-    PyObject *done = NULL;
-    PyObject *append_line = get(PyTuple_GET_ITEM(quick, E_JOURNAL), s_append, &of_append);
-    if (append_line == NULL)
-        done = speed_note_loss(exporter, s_note_unwritten, NULL);
-    else if (encoded == 1 && is_stored(append_line, &buffer))
-        done = Py_NewRef(Py_None);
-    else
-        done = append_object(exporter, append_line, &buffer, record, encoded);
-    Py_XDECREF(append_line);
+    /* The journal is asked after the encoding: that may run Python code, which may close it. */
+    PyObject *done = encoded < 0
+                         ? speed_note_loss(exporter, s_export_reduced, record)
+                         : append_encoded(exporter, quick, &buffer, record, encoded);
     PyMem_Free(buffer.heap);
     if (done == NULL)
         return NULL;
@@ -199,7 +210,8 @@ static PyObject *choose(PyObject *parts, PyObject *argument)
 
 static PyMethodDef choose_method = {"export", choose, METH_O, "Hand one record on."};
 
-/* The arguments, if `ask` is `functools.partial(getattr, holder, name)`; else NULL. */
+/* The arguments, if `ask` is `functools.partial(getattr, holder, name)`; else NULL, perhaps with
+ * an error. */
 static PyObject *attribute_of(PyObject *ask)
 {
     PyObject *function = PyObject_GetAttrString(ask, "func");
@@ -213,9 +225,8 @@ static PyObject *attribute_of(PyObject *ask)
                 && PyObject_Size(keywords) == 0;
     Py_XDECREF(function);
     Py_XDECREF(keywords);
-    if (!reads)
+    if (!reads || pass_over() < 0)
         Py_CLEAR(args);
-    PyErr_Clear();
     return args;
 }
 
@@ -226,6 +237,8 @@ PyObject *speed_bind_choice(PyObject *Py_UNUSED(module), PyObject *parts)
         return NULL;
     }
     PyObject *attribute = attribute_of(PyTuple_GET_ITEM(parts, 0));
+    if (attribute == NULL && pass_over() < 0)
+        return NULL;
     PyObject *all = PyTuple_Pack(
         C_COUNT, PyTuple_GET_ITEM(parts, 0), PyTuple_GET_ITEM(parts, 1), PyTuple_GET_ITEM(parts, 2),
         attribute == NULL ? Py_None : PyTuple_GET_ITEM(attribute, 0),

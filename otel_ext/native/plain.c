@@ -15,7 +15,8 @@
 int buffer_grow(Buffer *buffer, Py_ssize_t more)
 {
     Py_ssize_t room = (buffer->size + more) * 2;
-    char *heap = PyMem_Realloc(buffer->heap, (size_t)room);
+    char *heap = more > PY_SSIZE_T_MAX / 2 - buffer->size
+                     ? NULL : PyMem_Realloc(buffer->heap, (size_t)room);
     if (heap == NULL) {
         PyErr_NoMemory();
         return -1;

@@ -30,10 +30,11 @@ void speed_spare_record(PyObject *record)
 PyObject *speed_empty_record(void)
 {
     PyTypeObject *type = (PyTypeObject *)given.record_type;
-    if (spares == 0)
-        return type->tp_alloc(type, F_COUNT);
-    PyObject *record = spare[--spares];
-    PyObject_GC_Track(record);
+    if (spares)
+        return spare[--spares];
+    PyObject *record = type->tp_alloc(type, F_COUNT);
+    if (record != NULL)
+        PyObject_GC_UnTrack(record);
     return record;
 }
 

@@ -4,12 +4,20 @@
 #define TOGETHER 64
 #define LONGEST_TOGETHER 384
 
+int has_text(PyObject *text)
+{
+    if (PyUnicode_CheckExact(text))
+        return PyUnicode_GET_LENGTH(text) > 0;
+    PyErr_SetString(PyExc_TypeError, "a field that must be text is not");
+    return -1;
+}
+
 int put_str(Buffer *buffer, PyObject *text)
 {
     Py_ssize_t size;
-    if (PyUnicode_Check(text) && PyUnicode_IS_COMPACT_ASCII(text))
+    if (PyUnicode_CheckExact(text) && PyUnicode_IS_COMPACT_ASCII(text))
         return put(buffer, (const char *)PyUnicode_1BYTE_DATA(text), PyUnicode_GET_LENGTH(text));
-    const char *data = PyUnicode_AsUTF8AndSize(text, &size);
+    const char *data = has_text(text) < 0 ? NULL : PyUnicode_AsUTF8AndSize(text, &size);
     return data == NULL ? -1 : put(buffer, data, size);
 }
 
@@ -39,13 +47,14 @@ int put_fragment(Buffer *b, const char *key, PyObject *holder)
         return 0;
     if (put(b, key, (Py_ssize_t)strlen(key)) < 0)
         return -1;
-    return put_attribute(b, holder, config.s_fragment, &known);
+    return put_attribute(b, holder, s_fragment, &known);
 }
 
 static int put_text_in_quotes(Buffer *b, const char *key, PyObject *text)
 {
-    if (PyUnicode_GET_LENGTH(text) == 0)
-        return 0;
+    int there = has_text(text);
+    if (there <= 0)
+        return there;
     if (put(b, key, (Py_ssize_t)strlen(key)) < 0 || put_str(b, text) < 0)
         return -1;
     return PUT(b, "\"");
@@ -91,6 +100,10 @@ int put_relations(Buffer *b, PyObject *record)
     PyObject *scope = PyTuple_GET_ITEM(record, F_SCOPE);
     PyObject *links = PyTuple_GET_ITEM(record, F_LINKS);
     PyObject *thread = PyTuple_GET_ITEM(record, F_THREAD);
+    if (!PyTuple_CheckExact(links)) {
+        PyErr_SetString(PyExc_TypeError, "the links of a record are a tuple");
+        return -1;
+    }
     if (put_text_in_quotes(b, ",\"parent_span_id\":\"",
                            PyTuple_GET_ITEM(record, F_PARENT_SPAN_ID)) < 0)
         return -1;

@@ -131,7 +131,7 @@ static int is_clean_process(PyObject *quick, PyObject *process)
     PyObject *looked_at = PyTuple_GET_ITEM(quick, R_PROCESSES);
     if (is_seen(processes, 1, process, looked_at))
         return 1;
-    PyObject *id = get_slot(process, config.s_id, &of_id);
+    PyObject *id = get_slot(process, s_id, &of_id);
     if (id == NULL)
         return -1;
     PyObject *known = PyDict_GetItemWithError(looked_at, id);
@@ -174,7 +174,7 @@ int speed_is_plain(PyObject *quick, PyObject *record)
                 && is_empty(FIELD(EVENTS)) == 1 && is_empty(FIELD(LINKS)) == 1
                 && is_empty(FIELD(EXTRA)) == 1 && is_clean_status(FIELD(STATUS)) == 1
                 && PyUnicode_CheckExact(FIELD(NAME)) && is_clean_text(quick, FIELD(NAME)) == 1
-                && is_clean_held(quick, FIELD(SITE), config.s_fragment, &of_site, 1) == 1
+                && is_clean_held(quick, FIELD(SITE), s_fragment, &of_site, 1) == 1
                 && is_clean_held(quick, FIELD(THREAD), s_name, &of_thread, 1) == 1
                 && is_clean_held(quick, FIELD(TASK), s_name, &of_task, 0) == 1
                 && PyUnicode_CheckExact(FIELD(LOGGER))
@@ -182,8 +182,7 @@ int speed_is_plain(PyObject *quick, PyObject *record)
                     || is_known(quick, FIELD(LOGGER)) == 1)
                 && is_clean_process(quick, FIELD(PROCESS)) == 1
                 && are_clean(quick, FIELD(ATTRIBUTES)) == 1;
-    PyErr_Clear();
-    return clean;
+    return pass_over() < 0 ? -1 : clean;
 }
 
 int speed_init_secrets(void)

@@ -8,7 +8,9 @@
 /* Whose file it is, as otel_ext.record.own_code has it. */
 enum { UNJUDGED = -1, OWN, CARRIER, FOREIGN, INSTRUMENTING };
 
-static struct { PyObject *code, *site; int lasti; } sites[SITES];
+/* Places by code object and instruction. The code is held weakly, by `ref`: programs that make
+ * code anew each time must be able to let go of it. */
+static struct { PyObject *code, *ref, *site; int lasti; } sites[SITES];
 
 /* Files that were judged, by the text that all code objects of a module share. */
 static struct { PyObject *name; int verdict; } files[FILES];
@@ -19,9 +21,8 @@ static int last_instruction(PyFrameObject *frame)
     return PyFrame_GetLasti(frame);
 #else
     PyObject *value = PyObject_GetAttrString((PyObject *)frame, "f_lasti");
-    long lasti = value == NULL ? -1 : PyLong_AsLong(value);
+    long lasti = value == NULL ? -1 : PyLong_AsLong(value);    /* -1 also before the first one */
     Py_XDECREF(value);
-    PyErr_Clear();
     return (int)lasti;
 #endif
 }
@@ -39,21 +40,54 @@ static PyObject *known_site(PyCodeObject *code, int lasti)
                ? Py_NewRef(sites[slot].site) : NULL;
 }
 
+static void set_site(size_t slot, PyObject *code, int lasti, PyObject *ref, PyObject *site)
+{
+    PyObject *old[] = {sites[slot].ref, sites[slot].site};
+    sites[slot].code = code;
+    sites[slot].lasti = lasti;
+    sites[slot].ref = ref;
+    sites[slot].site = site;
+    Py_XDECREF(old[0]);
+    Py_XDECREF(old[1]);
+}
+
+/* Called when code has died, before another object can come to its address. */
+static PyObject *forget_site(PyObject *slot, PyObject *ref)
+{
+    size_t at = PyLong_AsSize_t(slot);
+    if (at < SITES && sites[at].ref == ref)
+        set_site(at, NULL, 0, NULL, NULL);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef forget_method = {"forget", forget_site, METH_O, "Let go of one place."};
+
+/* 0, or -1 with an error. */
+static int remember_site(PyObject *code, int lasti, PyObject *site)
+{
+    size_t slot = slot_for((PyCodeObject *)code, lasti);
+    PyObject *number = PyLong_FromSize_t(slot);
+    PyObject *forget = number == NULL ? NULL : PyCFunction_New(&forget_method, number);
+    PyObject *ref = forget == NULL ? NULL : PyWeakref_NewRef(code, forget);
+    Py_XDECREF(number);
+    Py_XDECREF(forget);
+    if (ref == NULL)
+        return -1;
+    set_site(slot, code, lasti, ref, Py_NewRef(site));
+    return 0;
+}
+
 /* The site of one frame: remembered by code object and instruction. */
 static PyObject *site_of(PyFrameObject *frame)
 {
-    PyCodeObject *code = PyFrame_GetCode(frame);
     int lasti = last_instruction(frame);
+    if (lasti == -1 && PyErr_Occurred())
+        return NULL;
+    PyCodeObject *code = PyFrame_GetCode(frame);
     PyObject *site = known_site(code, lasti);
-    if (site == NULL && (site = PyObject_CallOneArg(given.remember, (PyObject *)frame)) != NULL) {
-        size_t slot = slot_for(code, lasti);
-        PyObject *old_code = sites[slot].code, *old_site = sites[slot].site;
-        sites[slot].code = Py_NewRef((PyObject *)code);
-        sites[slot].site = Py_NewRef(site);
-        sites[slot].lasti = lasti;
-        Py_XDECREF(old_code);
-        Py_XDECREF(old_site);
-    }
+    if (site == NULL && (site = PyObject_CallOneArg(given.remember, (PyObject *)frame)) != NULL
+        && remember_site((PyObject *)code, lasti, site) < 0)
+        Py_CLEAR(site);
     Py_DECREF(code);
     return site;
 }
@@ -65,10 +99,12 @@ static int known_verdict(PyCodeObject *code)
     size_t at = ((size_t)name >> 4) % FILES;
     if (files[at].name == name)
         return files[at].verdict;
+    if (!PyUnicode_CheckExact(name))
+        return UNJUDGED;
     PyObject *judged = PyDict_GetItemWithError(given.judged, name);
     int verdict = judged == NULL ? UNJUDGED : (int)PyLong_AsLong(judged);
     if (PyErr_Occurred()) {
-        PyErr_Clear();
+        PyErr_Clear();    /* no memory, at most: nothing of the program's runs in there */
         return UNJUDGED;
     }
     if (verdict != UNJUDGED) {

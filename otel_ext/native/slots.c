@@ -4,6 +4,8 @@
 #include "speed.h"
 #include <structmember.h>
 
+/* Sets the slot, its offset 0 for none; with an error where looking ran code that was
+ * interrupted, as a metaclass has it. */
 void speed_find_slot(PyTypeObject *type, PyObject *name, Slot *slot)
 {
     PyObject *found = PyObject_GetAttr((PyObject *)type, name);
@@ -11,8 +13,10 @@ void speed_find_slot(PyTypeObject *type, PyObject *name, Slot *slot)
     slot->type = (PyTypeObject *)Py_NewRef((PyObject *)type);    /* none comes to its address */
     slot->offset = 0;    /* no object begins with a slot */
     if (found == NULL)
-        PyErr_Clear();
-    else if (Py_IS_TYPE(found, &PyMemberDescr_Type)) {
+        pass_over();
+    /* A class may have the descriptor of another one, which says nothing of its own objects. */
+    else if (Py_IS_TYPE(found, &PyMemberDescr_Type)
+             && PyType_IsSubtype(type, PyDescr_TYPE(found))) {
         PyMemberDef *member = ((PyMemberDescrObject *)found)->d_member;
         if (member->type == T_OBJECT_EX)
             slot->offset = member->offset;
@@ -43,7 +47,7 @@ int set_slot(PyObject *holder, PyObject *name, PyObject *value, Slot *known)
 {
     PyObject **slot = slot_of(holder, name, known);
     if (slot == NULL || *slot != NULL)
-        return PyObject_SetAttr(holder, name, value);
+        return PyErr_Occurred() ? -1 : PyObject_SetAttr(holder, name, value);
     *slot = Py_NewRef(value);
     return 0;
 }

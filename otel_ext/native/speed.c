@@ -3,31 +3,22 @@
 #include "speed.h"
 
 Config config;
+PyObject *s_fragment, *s_id;
 
 static PyObject *configure(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"record_type", "encode_line", "encode_object", "name_fragment",
                             "encode_status", "encode_links", "encode_events", "encode_extra",
                             "meta_key", "unset_status", NULL};
-    Config given = config;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$OOOOOOOOUO", names, &given.record_type,
+    Config given = {0};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$O!OOOOOOOUO", names, &PyType_Type,
+                                     &given.record_type,
                                      &given.encode_line, &given.encode_object,
                                      &given.name_fragment, &given.encode_status,
                                      &given.encode_links, &given.encode_events,
                                      &given.encode_extra, &given.meta_key, &given.unset_status))
         return NULL;
-    /* Given once, at import, and kept for as long as the process lives. */
-    Py_INCREF(given.record_type);
-    Py_INCREF(given.encode_line);
-    Py_INCREF(given.encode_object);
-    Py_INCREF(given.name_fragment);
-    Py_INCREF(given.encode_status);
-    Py_INCREF(given.encode_links);
-    Py_INCREF(given.encode_events);
-    Py_INCREF(given.encode_extra);
-    Py_INCREF(given.meta_key);
-    Py_INCREF(given.unset_status);
-    config = given;
+    adopt(&config, &given, sizeof config);
     Py_RETURN_NONE;
 }
 
@@ -67,21 +58,55 @@ static PyMethodDef methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+/* What the files keep is static, and belongs to one interpreter: the main one, as it was first
+ * started. 1: it is this one, and is set up, 0: it is, for the first time, -1: it is another. */
+static int claim(void)
+{
+    static int is_claimed;
+    PyInterpreterState *interpreter = PyInterpreterState_Get();
+    PyObject *own = PyInterpreterState_GetDict(interpreter);
+    int is_ours = own == NULL ? 0 : PyDict_GetItemString(own, "otel_ext._speed") != NULL;
+    if (own == NULL || interpreter != PyInterpreterState_Main() || (is_claimed && !is_ours)) {
+        PyErr_SetString(PyExc_ImportError, "otel_ext._speed serves the main interpreter only");
+        return -1;
+    }
+    if (is_ours)
+        return 1;
+    is_claimed = 1;
+    return PyDict_SetItemString(own, "otel_ext._speed", Py_True);
+}
+
+/* Run by each import in each interpreter; with one phase, a second interpreter would get the
+ * functions of the first without a call. */
+static int set_up(PyObject *Py_UNUSED(module))
+{
+    int claimed = claim();
+    if (claimed)
+        return claimed < 0 ? -1 : 0;
+    speed_init_ids();
+    speed_init_glance();
+    s_fragment = PyUnicode_InternFromString("fragment");
+    s_id = PyUnicode_InternFromString("id");
+    return s_fragment == NULL || s_id == NULL || speed_init_capture() < 0 || speed_init_hooks() < 0
+                   || speed_init_path() < 0 || speed_init_secrets() < 0 || speed_init_cursor() < 0
+                   || speed_init_encode() < 0 || speed_init_guards() < 0 || speed_init_tasks() < 0
+               ? -1 : 0;
+}
+
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, (void *)set_up},
+#if PY_VERSION_HEX >= 0x030C0000
+    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
+#endif
+    {0, NULL},
+};
+
 static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "otel_ext._speed", "The hot path of otel-ext, compiled.", -1, methods,
-    NULL, NULL, NULL, NULL,
+    PyModuleDef_HEAD_INIT, "otel_ext._speed", "The hot path of otel-ext, compiled.", 0, methods,
+    slots, NULL, NULL, NULL,
 };
 
 PyMODINIT_FUNC PyInit__speed(void)
 {
-    speed_init_ids();
-    speed_init_glance();
-    config.s_fragment = PyUnicode_InternFromString("fragment");
-    config.s_id = PyUnicode_InternFromString("id");
-    if (config.s_fragment == NULL || config.s_id == NULL || speed_init_capture() < 0
-        || speed_init_hooks() < 0 || speed_init_path() < 0 || speed_init_secrets() < 0
-        || speed_init_cursor() < 0 || speed_init_encode() < 0
-        || speed_init_guards() < 0 || speed_init_tasks() < 0)
-        return NULL;
-    return PyModule_Create(&definition);
+    return PyModuleDef_Init(&definition);
 }

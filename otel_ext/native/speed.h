@@ -35,10 +35,10 @@ typedef struct {
     PyObject *encode_extra;
     PyObject *meta_key;
     PyObject *unset_status;
-    PyObject *s_fragment, *s_id;
 } Config;
 
 extern Config config;
+extern PyObject *s_fragment, *s_id;
 
 /* What capture.py hands over: its own functions, and what it knows of the SDK. */
 typedef struct {
@@ -47,10 +47,43 @@ typedef struct {
     PyObject *scope_of, *links_of, *events_of, *status_of;
     PyObject *local, *current_thread, *task_info, *time_ns;
     PyObject *kinds, *kind_names, *unset_code, *unset_status, *empty;
-    PyObject *names, *code_keys, *identify, *here;
+    PyObject *names, *code_keys, *identify, *here, *span_types;
 } CaptureConfig;
 
 extern CaptureConfig given;
+
+/* 0, or -1 with an error: what a function needs has not been given by `configure*` yet. */
+static inline int need(const PyObject *what)
+{
+    if (what != NULL)
+        return 0;
+    PyErr_SetString(PyExc_RuntimeError, "otel_ext._speed is not configured");
+    return -1;
+}
+
+/* Holds what was given, all of it, and puts it in force. What was in force before stays held:
+ * a call that is under way may use it. */
+static inline void adopt(void *in_force, void *fresh, size_t size)
+{
+    for (size_t i = 0; i < size / sizeof(PyObject *); i++)
+        Py_INCREF(((PyObject **)fresh)[i]);
+    memcpy(in_force, fresh, size);
+}
+
+/* The SDK's classes of a span that runs, of one that has ended, and of a span's context. What
+ * is of another class, derived from these or not, may say other things in public than it keeps. */
+enum { RUNNING, ENDED, CONTEXT, SDK_TYPES };
+
+extern PyTypeObject *sdk_types[SDK_TYPES];
+
+int speed_find_sdk_types(void);
+
+static inline int is_usual(PyObject *span)
+{
+    if (sdk_types[RUNNING] == NULL && speed_find_sdk_types() < 0)
+        return 0;
+    return Py_IS_TYPE(span, sdk_types[RUNNING]) || Py_IS_TYPE(span, sdk_types[ENDED]);
+}
 
 typedef struct {
     char *data;
@@ -96,14 +129,20 @@ static inline int put(Buffer *buffer, const char *text, Py_ssize_t size)
 /* Where objects of one type keep one attribute; asked anew when another type comes. */
 typedef struct { PyTypeObject *type; Py_ssize_t offset; } Slot;
 
-/* The same for what is kept by keys, of two types: a span is another object when it ends. */
-typedef struct { PyTypeObject *type; const void *keys; Py_ssize_t index; } KeptAt;
+/* The same for what is kept by keys, of two types: a span is another object when it ends.
+ * Holds while the type stays as it is, which its version tells. */
+typedef struct {
+    PyTypeObject *type;
+    const void *keys;
+    Py_ssize_t index;
+    unsigned int version;
+} KeptAt;
 typedef struct { KeptAt of[2]; unsigned next; } Place;
 
 void speed_find_slot(PyTypeObject *type, PyObject *name, Slot *slot);
 
 /* Where an object of a class with slots keeps the attribute `name`, which may be NULL there;
- * NULL if it is not kept in a slot. */
+ * NULL if it is not kept in a slot, or, with an error, if that cannot be told. */
 static inline PyObject **slot_of(PyObject *holder, PyObject *name, Slot *slot)
 {
     if (slot->type != Py_TYPE(holder))
@@ -115,7 +154,9 @@ static inline PyObject **slot_of(PyObject *holder, PyObject *name, Slot *slot)
 static inline PyObject *get_slot(PyObject *holder, PyObject *name, Slot *known)
 {
     PyObject **slot = slot_of(holder, name, known);
-    return slot != NULL && *slot != NULL ? Py_NewRef(*slot) : PyObject_GetAttr(holder, name);
+    if (slot != NULL && *slot != NULL)
+        return Py_NewRef(*slot);
+    return PyErr_Occurred() ? NULL : PyObject_GetAttr(holder, name);
 }
 
 int set_slot(PyObject *holder, PyObject *name, PyObject *value, Slot *known);
@@ -156,10 +197,14 @@ static inline PyObject *get(PyObject *holder, PyObject *name, Place *place)
 /* 1: the number, not negative, is high * 2**64 + low; 0: that cannot be told quickly. */
 int speed_magnitude(PyObject *number, uint64_t *high, uint64_t *low);
 
-/* As `PyLong_AsLongLong`; 0, or -1 with an error. */
+/* A whole number that is no other kind of number; 0, or -1 with an error. */
 static inline int get_int64(PyObject *number, long long *value)
 {
     uint64_t high, low;
+    if (!PyLong_CheckExact(number)) {
+        PyErr_SetString(PyExc_TypeError, "a field that must be a whole number is not");
+        return -1;
+    }
     if (speed_magnitude(number, &high, &low) && !high && low <= INT64_MAX) {
         *value = (long long)low;
         return 0;
@@ -198,6 +243,8 @@ PyObject *speed_task_info(PyObject *task);
 int speed_init_tasks(void);
 
 int put_str(Buffer *buffer, PyObject *text);
+/* 1: there is text, 0: it is empty, -1: it is no text at all. */
+int has_text(PyObject *text);
 /* Calls `function(argument)`, which returns text, and writes that. */
 int put_called(Buffer *buffer, PyObject *function, PyObject *argument);
 /* Writes the text that an attribute is. */
@@ -216,11 +263,12 @@ PyObject *speed_identify(PyObject *module, PyObject *const *args, Py_ssize_t cou
 PyObject *speed_hex(PyObject *number, Py_ssize_t size);
 void speed_init_ids(void);
 
-/* A record whose fields are all to be set. */
+/* A record whose fields are all to be set. Until its last one is, other threads must not find
+ * it through the collector: whoever has set that calls `PyObject_GC_Track`. */
 PyObject *speed_empty_record(void);
 /* Keeps a record that nobody else refers to for the next one; takes the reference. */
 void speed_spare_record(PyObject *record);
-/* `task`: the one that runs here, or None. */
+/* Both NULL, also without an error, where Python decides. `task`: the one that runs here, or None. */
 PyObject *speed_start_record(PyObject *span, PyObject *process, PyObject *seq, PyObject *task);
 PyObject *speed_end_record(PyObject *span, PyObject *process, PyObject *seq, PyObject *start);
 int speed_has_resource(PyObject *span, PyObject *resource);
@@ -236,7 +284,7 @@ PyObject *speed_encode_line(PyObject *module, PyObject *record);
 /* 1: the line is in the buffer, 0: Python has to encode the record, -1: error. */
 int speed_encode_into(Buffer *buffer, PyObject *record);
 PyObject *speed_cursor(PyObject *module, PyObject *memory);
-/* 1: stored by the cursor whose `write` that is, 0: no such thing, or no room. */
+/* 1: stored by the cursor whose `write` that is, 0: it is no such method, or there is no room. */
 int speed_store(PyObject *write, const char *line, Py_ssize_t size);
 int speed_init_cursor(void);
 int speed_init_encode(void);
@@ -254,7 +302,7 @@ PyObject *speed_bind_export(PyObject *module, PyObject *exporter);
 PyObject *speed_bind_choice(PyObject *module, PyObject *parts);
 PyObject *speed_count_lines(PyObject *module, PyObject *lines);
 PyObject *speed_bind_plain(PyObject *module, PyObject *parts);
-/* 1: the record surely holds no secret, 0: Python has to look. */
+/* 1: the record surely holds no secret, 0: Python has to look, -1: error, meant for the program. */
 int speed_is_plain(PyObject *quick, PyObject *record);
 int speed_is_redactor(PyObject *quick);
 /* 1: nothing in the text can be suspicious, 0: the expression itself has to be asked. */

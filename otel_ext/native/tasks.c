@@ -30,7 +30,7 @@ static void note_fork(void)
 }
 
 /* What `current_task` returns, told without asking for the loop: while one task runs in the
- * whole process, its loop knows in which thread. NULL if that cannot be told. */
+ * whole process, its loop knows in which thread. NULL if that cannot be told, or for an error. */
 static PyObject *task_of_only_loop(void)
 {
     Py_ssize_t position = 0;
@@ -41,10 +41,13 @@ static PyObject *task_of_only_loop(void)
     Py_INCREF(loop);    /* it may be anybody's, and so its attribute's code */
     Py_INCREF(task);
     PyObject *thread = get(loop, s_thread_id, &of_loop);
+    unsigned long number = 0;
     if (thread != NULL && PyLong_CheckExact(thread))
-        told = PyLong_AsUnsignedLong(thread) == PyThread_get_thread_ident() ? task : Py_None;
-    Py_XINCREF(told);
-    PyErr_Clear();
+        number = PyLong_AsUnsignedLong(thread);
+    if (PyErr_Occurred())
+        pass_over();
+    else if (thread != NULL && PyLong_CheckExact(thread))
+        told = Py_NewRef(number == PyThread_get_thread_ident() ? task : Py_None);
     Py_XDECREF(thread);
     Py_DECREF(task);
     Py_DECREF(loop);
@@ -55,18 +58,21 @@ static PyObject *task_of_only_loop(void)
 /* 1: asyncio is there, 0: it is not, or not yet whole, -1: error. */
 static int find_asyncio(void)
 {
-    PyObject *asyncio = PyDict_GetItemWithError(PyImport_GetModuleDict(), s_asyncio);
+    PyObject *asyncio = PyImport_GetModule(s_asyncio);
     if (asyncio == NULL)
-        return PyErr_Occurred() ? -1 : 0;
+        return pass_over();    /* an error if no module is left, as at the interpreter's end */
     PyObject *loop = PyObject_GetAttr(asyncio, s_running_loop);
     PyObject *task = loop == NULL ? NULL : PyObject_GetAttr(asyncio, s_current);
     PyObject *tasks = task == NULL ? NULL : PyObject_GetAttr(asyncio, s_tasks);
     PyObject *kept = tasks == NULL ? NULL : PyObject_GetAttr(tasks, s_by_loop);
     Py_XDECREF(tasks);
-    PyErr_Clear();
-    if (task == NULL) {
+    Py_DECREF(asyncio);
+    int interrupted = pass_over();
+    if (task == NULL || interrupted < 0) {
         Py_XDECREF(loop);
-        return 0;
+        Py_XDECREF(task);
+        Py_XDECREF(kept);
+        return interrupted;
     }
 #if PY_VERSION_HEX < 0x030E0000
     if (kept != NULL && PyDict_CheckExact(kept))
@@ -91,7 +97,7 @@ PyObject *speed_current_task(void)
     if (found == 0 || (by_loop != NULL && PyDict_GET_SIZE(by_loop) == 0))
         return Py_NewRef(Py_None);
 #ifdef LOOP_IS_DEAR
-    if (by_loop != NULL && (task = task_of_only_loop()) != NULL)
+    if (by_loop != NULL && ((task = task_of_only_loop()) != NULL || PyErr_Occurred()))
         return task;
 #endif
     loop = PyObject_CallNoArgs(running_loop);
@@ -144,9 +150,9 @@ static PyObject *new_info(const void *task, PyObject *id, PyObject *name)
     PyObject *fragment = new_fragment(task, name);
     PyObject *info = fragment == NULL ? NULL : type->tp_new(type, nothing, NULL);
     if (info != NULL
-        && (set_slot(info, config.s_id, id, &of_id) < 0
+        && (set_slot(info, s_id, id, &of_id) < 0
             || set_slot(info, s_name, name, &of_name) < 0
-            || set_slot(info, config.s_fragment, fragment, &of_fragment) < 0))
+            || set_slot(info, s_fragment, fragment, &of_fragment) < 0))
         Py_CLEAR(info);
     Py_XDECREF(fragment);
     return info;

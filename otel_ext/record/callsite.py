@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Final
+from weakref import ref
 
 from otel_ext.record.model import UNKNOWN_SITE, CallSite
 from otel_ext.record.own_code import CARRIER, FOREIGN, JUDGED, OWN, judge
@@ -31,7 +33,9 @@ _MOST_LINES: Final = 2**63 - 1
 _SEPARATOR: Final = os.sep
 _MAX_FRAMES: Final = 250
 
-_sites: Final[dict[tuple[int, int], tuple[CodeType, CallSite]]] = {}
+# The code is held weakly: programs that make code anew each time, as notebooks and
+# template engines do, must be able to let go of it. The entry goes with it.
+_sites: Final[dict[tuple[int, int], tuple[ref[CodeType], CallSite]]] = {}
 
 
 def find_call_site(depth: int = 1) -> CallSite:
@@ -67,10 +71,8 @@ def find_call_site(depth: int = 1) -> CallSite:
 
 def _site_of(frame: FrameType) -> CallSite:
     code = frame.f_code
-    # A code object can be freed and its address used again, so the
-    # entry holds the code and is believed only for that very object.
     known = _sites.get((id(code), frame.f_lasti))
-    return known[1] if known is not None and known[0] is code else remember(frame)
+    return known[1] if known is not None and known[0]() is code else remember(frame)
 
 
 def remember(frame: FrameType) -> CallSite:
@@ -78,7 +80,9 @@ def remember(frame: FrameType) -> CallSite:
     site = describe_frame(frame)
     if len(_sites) >= _MAX_CACHED:
         _sites.clear()
-    _sites[id(frame.f_code), frame.f_lasti] = (frame.f_code, site)
+    key = (id(frame.f_code), frame.f_lasti)
+    # Called with the reference, which serves as what is returned if there is no entry.
+    _sites[key] = (ref(frame.f_code, partial(_sites.pop, key)), site)
     return site
 
 

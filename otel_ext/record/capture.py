@@ -12,12 +12,12 @@ import threading
 from time import time_ns
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, cast
 
-from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace import SpanContext, SpanKind, StatusCode
 
 from otel_ext.record import callsite, own_code
 from otel_ext.record.callsite import find_call_site, site_from_attributes
-from otel_ext.record.careful import KINDS, STATUS_CODES, careful_end, careful_start
 from otel_ext.record.cancelling import how_it_ended, note_start
+from otel_ext.record.careful import KINDS, STATUS_CODES, careful_end, careful_start
 from otel_ext.record.cleaning import text_of
 from otel_ext.record.model import (
     EMPTY,
@@ -350,6 +350,13 @@ def _end_of(span: ReadableSpan, process: Process, seq: int, start: Record) -> Re
     )
 
 
+def _span_types() -> tuple[type, type, type]:
+    """Return the SDK's own classes of spans that run, spans that ended, and contexts."""
+    from opentelemetry.sdk import trace as sdk  # noqa: PLC0415 - not for those who only log
+
+    return getattr(sdk, "_Span", sdk.Span), sdk.ReadableSpan, SpanContext
+
+
 def _choose_capture() -> tuple[_Identify, _CaptureStart, _CaptureEnd, _Here]:
     """Return the compiled functions where they were built, else the ones above."""
     speed = load_speed()
@@ -381,6 +388,7 @@ def _choose_capture() -> tuple[_Identify, _CaptureStart, _CaptureEnd, _Here]:
         code_keys=("code.file.path", "code.filepath"),
         identify=identify_python,
         here=here_python,
+        span_types=_span_types,
     )
     return speed.identify, speed.capture_start, speed.capture_end, speed.here
 
