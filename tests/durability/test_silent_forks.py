@@ -1,4 +1,4 @@
-"""Forks made in C, of which Python is not told: each process has its own ring buffer and file."""
+"""Forks made in C, without at-fork hooks: each process has its own ring buffer and file."""
 
 from __future__ import annotations
 
