@@ -1,13 +1,17 @@
 /* Whether this is still the process that the state here belongs to: see otel_ext.runtime.fork. */
 #include "speed.h"
+#ifdef _WIN32
+#include <process.h>
+#else
 #include <unistd.h>
+#endif
 
 static const unsigned char own = 1, unknown = 0;
 const volatile unsigned char *speed_process_mark = &own;
 
 static Py_buffer page;
 static PyObject *enter;
-static pid_t owner;
+static long owner;
 
 /* `watch_process(page, enter)`: a page whose first byte is 0 in a forked child, or None where
  * process ids are compared; and what is called in such a child. */

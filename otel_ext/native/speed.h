@@ -101,7 +101,7 @@ static inline int pass_over(void)
     return 0;
 }
 
-/* Its first byte is 0 in a child whose fork nobody was told of, see otel_ext.runtime.fork. */
+/* Its first byte is 0 in a child that was forked from C, see otel_ext.runtime.fork. */
 extern const volatile unsigned char *speed_process_mark;
 int speed_enter_process(void);
 

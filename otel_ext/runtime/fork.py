@@ -170,7 +170,7 @@ def is_silent_child() -> bool:
 
 
 def check_process() -> None:
-    """Run the hooks if this is a child whose fork the interpreter was not told of.
+    """Run the hooks if this is a child that C code has forked; see the module.
 
     Costs a read of memory otherwise. Must come before anything that belongs to a
     process is looked at: its numbers, its ring buffer, its queues.

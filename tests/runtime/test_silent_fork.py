@@ -23,7 +23,7 @@ pytestmark = [
 
 
 def in_child(answer: Callable[[], str]) -> str:
-    """Return what `answer` says in a child that the interpreter is not told of."""
+    """Return what `answer` says in a child that C code forks."""
     reader, writer = os.pipe()
     silent_fork = ctypes.PyDLL(None).fork
     child = silent_fork()
@@ -93,7 +93,7 @@ def test_a_page_is_cleared_where_the_kernel_can() -> None:
 
 
 def test_an_ordinary_fork_is_not_silent() -> None:
-    """Where the interpreter was told, the hooks have run, and threads may be started."""
+    """Where Python forks, the hooks have run, and threads may be started."""
     check_process()
     assert not is_silent_child()
     child = os.fork()
