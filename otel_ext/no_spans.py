@@ -76,5 +76,5 @@ def _not_instrumented() -> str:
         return f"{names} not instrumented. Run: {install_command(missing.to_install)}; {switch_on}"
     if missing.to_switch_on:
         names = named(missing.to_switch_on)
-        return f"{names} not instrumented, though the instrumentation is installed: {switch_on}"
+        return f"{names} not instrumented, though it could be: {switch_on}"
     return ""

@@ -131,7 +131,13 @@ def _guarded(name: str, work: Callable[[], object]) -> None:
 def _instrument(entry: EntryPoint) -> None:
     if _conflicts(entry):
         return
-    instrumentor = cast("_Factory", entry.load())()
+    try:
+        factory = cast("_Factory", entry.load())
+    except ModuleNotFoundError:
+        if _names_library(entry):
+            raise
+        return  # it names no library, so the one that it is for may not be installed
+    instrumentor = factory()
     # By the program itself, or by `opentelemetry-instrument`.
     if not getattr(instrumentor, "is_instrumented_by_opentelemetry", False):
         instrumentor.instrument(skip_dep_check=True)
@@ -140,7 +146,7 @@ def _instrument(entry: EntryPoint) -> None:
 
 def _conflicts(entry: EntryPoint) -> bool:
     """Whether the instrumented library is missing or of a version that does not fit."""
-    if entry.dist is None or not any("instruments" in one for one in entry.dist.requires or ()):
+    if entry.dist is None or not _names_library(entry):
         return False
     from opentelemetry.instrumentation.dependencies import (  # noqa: PLC0415 - may be absent
         get_dist_dependency_conflicts,
@@ -154,3 +160,9 @@ def _conflicts(entry: EntryPoint) -> bool:
         report_problem(f"instrumentation {entry.name} was left out", str(conflict))
         note("failed", entry.name)
     return True
+
+
+def _names_library(entry: EntryPoint) -> bool:
+    """Whether the metadata of an instrumentation says what it is for."""
+    requires = entry.dist.requires if entry.dist is not None else None
+    return any("instruments" in one for one in requires or ())

@@ -136,18 +136,18 @@ def test_with_a_configuration_file(tmp_path: Path) -> None:
     [
         ({"OTEL_EXT_SYNC": "often"}, "environment variable OTEL_EXT_SYNC"),
         ({"OTEL_EXT_CONFIG": "missing.toml"}, "missing.toml does not exist"),
-        ({"OTEL_EXT_BOX_SIZE": "-1", "OTEL_EXT_STALL_AFTER": "soon"}, "2 problems"),
+        ({"OTEL_EXT_BOX_SIZE": "-1", "OTEL_EXT_STALL_AFTER": "soon"}, "OTEL_EXT_STALL_AFTER"),
     ],
 )
 def test_a_wrong_setting_is_said_and_the_rest_kept(
     tmp_path: Path, variables: dict[str, str], said: str
 ) -> None:
-    """The program runs, one line names the setting, and recording goes on without it."""
+    """The program runs, a line names each setting, and recording goes on without it."""
     done = instrumented(tmp_path, **variables)
     assert done.code == 0
     assert said in done.err
     assert "Traceback" not in done.err
-    assert len(done.err.splitlines()) == 1
+    assert len(done.err.splitlines()) == len(variables)
     assert len(spans_in(tmp_path / "traces", "work")) == 2
 
 
@@ -201,7 +201,7 @@ def test_run_goes_on_with_the_other_instrumentations_when_one_fails(tmp_path: Pa
 
 def test_an_instrumentation_of_another_version_is_left_out(tmp_path: Path) -> None:
     """A library of a version that does not fit is named in one line; a missing one is no news."""
-    write_program(tmp_path, PROGRAM)
+    write_program(tmp_path, "import requests\n" + PROGRAM)
     for name, needs in (("unfit", "requests<1.0"), ("absent", "no-such-library")):
         info = f"lib/{name}-1.0.dist-info"
         write_program(
