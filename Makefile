@@ -24,7 +24,7 @@ SOURCES := $(filter-out %/__pycache__ %.pyc %.so,$(SOURCES))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help python run test lint wheel wheel-check matrix bench bench-quick soak chaos \
+.PHONY: help python run test lint wheel wheel-check matrix compat bench bench-quick soak chaos \
 	collector test-collector clean
 
 help: ## show this list
@@ -81,6 +81,12 @@ $(STAMPS)/installed: $(STAMPS)/wheel $(STAMPS)/tools
 
 matrix: python ## run the tests with every supported Python found here
 	@$(PYTHON) tools/matrix.py
+
+# COMPAT_ARGS="sqlite3 asgi" runs some; --source FOLDER takes checkouts before archives.
+COMPAT_ARGS ?=
+
+compat: $(STAMPS)/wheel ## OpenTelemetry's own test suites, with and without our processor
+	@$(TEST_PYTHON) tools/compat.py --wheel $(WHEEL) --work $(BUILD)/compat $(COMPAT_ARGS)
 
 # -- the code ---------------------------------------------------------------
 

@@ -16,7 +16,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.exporters.console_text import Painter, cells, cut, duration, in_short, printable
+from otel_ext.exporters.console_attributes import in_short
+from otel_ext.exporters.console_text import Painter, cells, cut, duration, printable
 from otel_ext.record.model import EMPTY
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ class LineRenderer:
     def _render_end(self, record: Record) -> str:
         known = self._forget(record.span_id) or self._stranger(record)
         failed = (record.status is not None and record.status.code == "error") or record.abandoned
-        cancelled = not failed and record.extra.get("cancelled") is True
+        cancelled = not failed and record.is_cancelled
         kind, color = ("error", "red") if failed else ("end", "green")
         if cancelled:
             kind, color = "cancelled", "yellow"

@@ -1,20 +1,14 @@
-"""Text that is safe and short enough for a terminal: names, values, durations, colours."""
+"""Text that is safe and short enough for a terminal: names, durations, colours."""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping, Sequence
-from typing import Final, cast
+from typing import Final
 
-from otel_ext.record.values import encode_value
+__all__ = ["Painter", "cells", "cut", "duration", "printable"]
 
-__all__ = ["Painter", "cells", "cut", "duration", "in_short", "printable"]
-
-_MAX_VALUE: Final = 48
 _MAX_NAME: Final = 120
-_MAX_TEXT: Final = 4_096
 _SPACES: Final = frozenset("\u00a0\u2002\u2003\u2009\u202f\u3000")
-_PLAIN: Final = frozenset("-._:/@+%,")
 _STYLES: Final = {
     "dim": "2",
     "bold": "1",
@@ -86,10 +80,12 @@ def cut(text: str, width: int) -> str:
 
 
 def duration(nanoseconds: int) -> str:
-    """Return a duration as people say it.
+    """Return a duration as people say it; the one style of every view.
 
     >>> duration(420_000), duration(12_345_678), duration(1_240_000_000), duration(125 * 10**9)
     ('0.42 ms', '12.3 ms', '1.24 s', '2 min 05 s')
+    >>> duration(7_380 * 10**9), duration(356_400 * 10**9)
+    ('2 h 03 min', '4 d 03 h')
     """
     if nanoseconds < 0:
         return "-" + duration(-nanoseconds)
@@ -102,40 +98,10 @@ def duration(nanoseconds: int) -> str:
     minutes, rest = divmod(int(seconds), 60)
     if minutes < 60:  # noqa: PLR2004
         return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def in_short(attributes: Mapping[str, object], width: int) -> str:
-    """Return attributes as `key=value`, as many as `width` columns have room for.
-
-    >>> in_short({"user": "ann", "note": "two words", "sizes": (1, 2)}, 40)
-    'user=ann note="two words" sizes=[1,2]'
-    >>> in_short({"user": "ann", "note": "two words"}, 12)
-    'user=ann …'
-    """
-    parts: list[str] = []
-    room = width
-    for key, value in attributes.items():
-        part = f"{printable(key, _MAX_VALUE)}={_value(value)}"
-        if cells(part) + 2 > room:
-            return " ".join([*parts, "…"])[: max(width, 0)]
-        room -= cells(part) + 1
-        parts.append(part)
-    return " ".join(parts)
-
-
-def _value(value: object) -> str:
-    given: object = value
-    if isinstance(value, str):
-        # Statements and the like come over several lines; here they have one.
-        given = text = " ".join(str.__str__(value)[:_MAX_TEXT].split())
-        if text and (text.isalnum() or all(c.isalnum() or c in _PLAIN for c in text[:_MAX_VALUE])):
-            return printable(text, _MAX_VALUE)
-    elif isinstance(value, (Sequence, Mapping)):
-        items = cast("Sequence[object]", value)
-        if len(items) > _MAX_VALUE:
-            return f"[{len(items)} items]"
-    return printable(encode_value(given).decode(), _MAX_VALUE)
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:  # noqa: PLR2004
+        return f"{hours} h {minutes:02d} min"
+    return f"{hours // 24} d {hours % 24:02d} h"
 
 
 class Painter:

@@ -15,19 +15,28 @@ from otel_ext.errors import ConfigError
 from otel_ext.exporters.remote_queue import RemoteQueue
 from otel_ext.protocols import SendResult
 from otel_ext.runtime.fork import after_fork_in_child
+from otel_ext.runtime.native import new_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from otel_ext.exporters.otlp_events import LogEvent
     from otel_ext.exporters.otlp_transport import Connection
     from otel_ext.exporters.remote_inbox import QueueLimits
     from otel_ext.protocols import SampleDecision
     from otel_ext.record.model import Record
 
-__all__ = ["OTLPRecordExporter", "OtlpSender", "encoding_names", "otlp_protocol"]
+__all__ = ["OTLPRecordExporter", "OtlpSender", "encoding_names", "otlp_protocol", "sends_logs"]
 
 _PROTOCOLS: Final = ("grpc", "http/protobuf")
-_NAMES: Final = ("events", "logfire", "same-id")
+# By encoding, the phases of a span that travel as spans; all else travels as log records.
+_SPAN_PHASES: Final[dict[str, frozenset[str | None]]] = {
+    "events": frozenset({"end"}),
+    "logfire": frozenset({"start", "end"}),
+    "same-id": frozenset({"start", "update", "end"}),
+}
+_SPANS: Final = "spans"
+_LOGS: Final = "logs"
 
 
 def encoding_names() -> tuple[str, ...]:
@@ -36,7 +45,7 @@ def encoding_names() -> tuple[str, ...]:
     >>> encoding_names()
     ('events', 'logfire', 'same-id')
     """
-    return _NAMES
+    return tuple(_SPAN_PHASES)
 
 
 def otlp_protocol(signal: str) -> str:
@@ -62,25 +71,44 @@ def otlp_protocol(signal: str) -> str:
     return _PROTOCOLS[1]
 
 
+def sends_logs() -> bool:
+    """Return whether the environment leaves logs switched on: `OTEL_LOGS_EXPORTER` is not `none`.
+
+    >>> sends_logs()
+    True
+    """
+    return os.environ.get("OTEL_LOGS_EXPORTER", "").strip().lower() != "none"
+
+
 class OtlpSender:
-    """Sends batches of records over OTLP; a `RecordSender`.
+    """Sends batches of records over OTLP; a `SignalSender`.
 
     Nothing is connected before the first batch; a forked child makes connections
-    of its own.
+    of its own. A receiver that serves no logs (404, or UNIMPLEMENTED) gets none
+    any more.
 
     Args:
         encoding: How records that are not final travel: `events`, `logfire` or `same-id`.
+        on_no_logs: Called once when the receiver turns out to serve no logs.
 
     Raises:
         ConfigError: There is no such encoding, or the environment names a protocol
             that cannot be used.
     """
 
-    def __init__(self, *, encoding: str = "events") -> None:
-        if encoding not in _NAMES:
+    signals = (_SPANS, _LOGS)
+
+    def __init__(
+        self, *, encoding: str = "events", on_no_logs: Callable[[], object] = lambda: None
+    ) -> None:
+        if encoding not in _SPAN_PHASES:
             message = f"there is no OTLP encoding {encoding!r}"
-            raise ConfigError(message, hint=f"Use one of: {', '.join(_NAMES)}")
+            raise ConfigError(message, hint=f"Use one of: {', '.join(_SPAN_PHASES)}")
         self._encoding = encoding
+        self._span_phases = _SPAN_PHASES[encoding]
+        self._on_no_logs = on_no_logs
+        # Why no logs are sent any more; empty while they are.
+        self._no_logs = ""
         self._protocols = (otlp_protocol("TRACES"), otlp_protocol("LOGS"))
         # The SDK's exporters, and what they need, cost a tenth of a second.
         from otel_ext.exporters import otlp_transport  # noqa: PLC0415
@@ -88,15 +116,22 @@ class OtlpSender:
         otlp_transport.import_exporters(*self._protocols)
         self._make = otlp_transport.Connection
         self._connection: Connection | None = None
+        # Each signal is sent on a thread of its own, and both use one connection.
+        self._connecting = new_lock()
         # What a parent process had open: not ours to use, nor to close.
         self._inherited: list[Connection] = []
         after_fork_in_child(self._begin_anew)
 
+    def signal_of(self, record: Record) -> str:
+        """Return `spans` or `logs`: what `record` travels as."""
+        is_span = record.phase in self._span_phases and record.abandoned is None
+        return _SPANS if is_span else _LOGS
+
     def send(self, records: Sequence[Record]) -> SendResult:
         """Send one batch: its spans in one request, its log records in another."""
         connection = self._connect()
-        finals = [record for record in records if _is_real_end(record)]
-        others = [record for record in records if not _is_real_end(record)]
+        finals = [record for record in records if record.is_real_end]
+        others = [record for record in records if not record.is_real_end]
         spans = connection.spans_of(finals)
         encoded = connection.encode(others) if others else ()
         spans += [one.span for one in encoded if one.span is not None]
@@ -104,8 +139,20 @@ class OtlpSender:
         taken = SendResult(ok=True)
         return _both(
             connection.send_spans(spans) if spans else taken,
-            connection.send_logs(logs) if logs else taken,
+            self._send_logs(connection, logs) if logs else taken,
         )
+
+    def _send_logs(self, connection: Connection, logs: Sequence[LogEvent]) -> SendResult:
+        if not self._no_logs:
+            result = connection.send_logs(logs)
+            if result.refusal != "signal":
+                return result
+            self._no_logs = (
+                f"{result.message}: it takes no logs, so only spans are sent from now on"
+                " (OTEL_LOGS_EXPORTER=none leaves logs out from the start)"
+            )
+            self._on_no_logs()
+        return SendResult(ok=True, rejected=len(logs), message=self._no_logs)
 
     def close(self) -> None:
         """Close the connections; a request that is under way is given up. Twice is once."""
@@ -114,18 +161,19 @@ class OtlpSender:
             connection.close()
 
     def _connect(self) -> Connection:
-        if self._connection is None:
-            self._connection = self._make(self._encoding, *self._protocols)
-        return self._connection
+        self._connecting.acquire()
+        try:
+            if self._connection is None:
+                self._connection = self._make(self._encoding, *self._protocols)
+            return self._connection
+        finally:
+            self._connecting.release()
 
     def _begin_anew(self) -> None:
+        self._connecting = new_lock()
         if self._connection is not None:
             self._inherited.append(self._connection)
             self._connection = None
-
-
-def _is_real_end(record: Record) -> bool:
-    return record.phase == "end" and record.abandoned is None
 
 
 def _both(spans: SendResult, logs: SendResult) -> SendResult:
@@ -151,6 +199,8 @@ class OTLPRecordExporter(RemoteQueue):
             run has left is sent in any case: that run has decided.
         limits: How much may wait.
         grace: Seconds; a span that ends sooner sends no start.
+        ends_only: Whether nothing but the ends of spans is sent. Where the environment
+            says `OTEL_LOGS_EXPORTER=none`, nothing is sent that travels as a log.
         defer: Tells whether a span's records may be sent; None while it is not known.
         shutdown_seconds: How long `shutdown` waits for what is queued.
 
@@ -170,13 +220,16 @@ class OTLPRecordExporter(RemoteQueue):
         *,
         encoding: str = "events",
         spans: bool | Callable[[], bool] = True,
+        ends_only: bool = False,
         limits: QueueLimits | None = None,
         grace: float = 0.5,
         defer: SampleDecision | None = None,
         shutdown_seconds: float = 2.0,
     ) -> None:
+        sender = OtlpSender(encoding=encoding, on_no_logs=self._send_spans_only)
+        self._signal_of = sender.signal_of
         super().__init__(
-            OtlpSender(encoding=encoding),
+            sender,
             name="OTLP",
             finals=spans,
             limits=limits,
@@ -184,3 +237,10 @@ class OTLPRecordExporter(RemoteQueue):
             defer=defer,
             shutdown_seconds=shutdown_seconds,
         )
+        if ends_only:
+            self.send_only(lambda record: record.is_real_end)
+        elif not sends_logs():
+            self._send_spans_only()
+
+    def _send_spans_only(self) -> None:
+        self.send_only(lambda record: self._signal_of(record) == _SPANS)

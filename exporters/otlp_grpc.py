@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace.export import SpanExporter
 
+    from otel_ext.protocols import Refusal
+
 __all__ = ["GrpcAnswers", "make_span_exporter"]
 
 _CODES: Final = "OTEL_PYTHON_EXPORTER_OTLP_GRPC_RETRYABLE_ERROR_CODES"
@@ -42,6 +44,7 @@ _RETRYABLE: Final = frozenset(
 # What the servers of C, Go and Rust say of a message beyond their limit, under codes
 # that else stand for what passes.
 _TOO_LARGE: Final = ("larger than max", "too large")
+_REFUSALS: Final[dict[str, Refusal]] = {"INVALID_ARGUMENT": "data", "UNIMPLEMENTED": "signal"}
 _LONGEST_MESSAGE: Final = 300
 
 
@@ -100,6 +103,7 @@ class GrpcAnswers:
             retry=name in _retryable() and not too_large,
             retry_after=_retry_after(failure),
             message=f"the receiver answered {name}: {details}"[:_LONGEST_MESSAGE],
+            refusal="data" if too_large else _REFUSALS.get(name, ""),
         )
 
 

@@ -22,11 +22,23 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace.export import SpanExporter
 
+    from otel_ext.protocols import Refusal
+
 __all__ = ["AnsweringSession", "make_session", "make_span_exporter"]
 
 # OTLP's own list of what may succeed later (OTLP/HTTP, "Retryable response codes").
 _RETRYABLE: Final = frozenset({429, 502, 503, 504})
 _OK: Final = range(200, 300)
+# The receiver's word on the data (OTLP/HTTP, "Bad data"; RFC 9110, 15.5), and on a path
+# or method that it does not serve.
+_REFUSALS: Final[dict[int, Refusal]] = {
+    400: "data",
+    413: "data",
+    422: "data",
+    404: "signal",
+    405: "signal",
+    501: "signal",
+}
 _LONGEST_MESSAGE: Final = 300
 # Each names an entry point that makes the session, with a user's credentials.
 _PROVIDERS: Final = (
@@ -97,6 +109,7 @@ class AnsweringSession(requests.Session):
             retry=answer.status_code in _RETRYABLE,
             retry_after=_retry_after(answer.headers),
             message=f"{answer.url} answered {answer.status_code} {answer.reason}",
+            refusal=_REFUSALS.get(answer.status_code, ""),
         )
 
 

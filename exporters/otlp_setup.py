@@ -63,6 +63,7 @@ def make_otlp(
         encoding=config.encoding,
         spans=sends_spans if config.spans == "auto" else config.spans == "always",
         limits=QueueLimits(config.queue_spans, config.queue_bytes),
+        ends_only=config.ends_only,
         grace=config.grace,
         defer=defer,
         shutdown_seconds=config.exit_timeout,

@@ -148,8 +148,8 @@ class RecordStore:
         ):
             where = str(self._poison.folder)
         report_problem(
-            f"{self._name}: {len(refused)} records are refused; set aside in {where}",
-            refused[0].reason,
+            f"{self._name}: what is refused for good is set aside in {where}",
+            f"{refused[0].reason} ({len(refused)} of a batch)",
         )
 
     def close(self) -> None:

@@ -17,9 +17,9 @@ from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.process_records import process_end_record, process_start_record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-    from otel_ext.exporters.remote_inbox import Inbox, Item, Lane
+    from otel_ext.exporters.remote_inbox import Inbox, Item
     from otel_ext.protocols import SampleDecision
     from otel_ext.record.model import Process, Record
 
@@ -58,12 +58,20 @@ class Backlog:
         inbox: Where the records were taken from; told when one is gone.
         grace: Seconds that a start waits for its end.
         decide: Tells whether a span's records may be sent at all.
+        is_wanted: Whether a record of our own making is to be sent.
     """
 
-    def __init__(self, inbox: Inbox, grace: float, decide: SampleDecision | None) -> None:
+    def __init__(
+        self,
+        inbox: Inbox,
+        grace: float,
+        decide: SampleDecision | None,
+        is_wanted: Callable[[Record], bool] = lambda _: True,
+    ) -> None:
         self._inbox = inbox
         self._grace = grace
         self._decide = decide
+        self._is_wanted = is_wanted
         # Starts within their grace, the oldest first, and when it is over.
         self._young: dict[_Key, tuple[Item, float]] = {}
         # What shall be sent of a span that has not ended: the newest record only.
@@ -103,8 +111,9 @@ class Backlog:
             # They have waited already, so that their end may be near.
             waited = [item for item in again if item[0].provisional]
             self._take_provisional(self._decided(waited), now, now)
-            finals = [item for item in again if item[0].phase == "end"] + finals
-            logs = [item for item in again if item[0].phase is None] + logs
+            others = [item for item in again if not item[0].provisional]
+            finals = [item for item in others if item[0].is_real_end] + finals
+            logs = [item for item in others if not item[0].is_real_end] + logs
         self._take_provisional(self._decided(provisional), oldest, now)
         # Of a span that ends here nothing is left to promote.
         finals = list(self._decided(finals))
@@ -149,7 +158,10 @@ class Backlog:
         """Take over logs: what they happened in is told of, too."""
         for item in items:
             record = item[0]
-            if self._young and record.span_id:
+            if record.phase == "end":
+                self._forget(record.key)  # made up for a span: it tells all that the start does
+                self._promote(record.trace_id, record.parent_span_id)
+            elif self._young and record.span_id:
                 self._promote(record.trace_id, record.span_id)
             self._logs.append(item)
 
@@ -180,13 +192,8 @@ class Backlog:
             self._undecided.append(item)
         elif not verdict:
             COUNTERS.add("remote.not_sampled")
-            self._lane_of(item[0]).release([item])
+            self._inbox.lane_of(item[0]).release([item])
         return bool(verdict)
-
-    def _lane_of(self, record: Record) -> Lane:
-        if record.phase is None:
-            return self._inbox.logs
-        return self._inbox.finals if record.phase == "end" else self._inbox.provisional
 
     def _meet(self, process: Process) -> None:
         """Tell of a process whose first record this is: others name it only by its id."""
@@ -201,6 +208,8 @@ class Backlog:
 
     def _add_own(self, record: Record) -> None:
         """Add a record that did not come through the inbox, so takes no room there."""
+        if not self._is_wanted(record):
+            return
         self._inbox.logs.held += 1
         self._logs.append((record, 0))
 
@@ -216,16 +225,14 @@ class Backlog:
                 self._promote(record.trace_id, record.parent_span_id)
         return Batch(taken, is_final=True)
 
-    def leave_to_others(self, batch: Batch) -> Batch:
-        """Drop the final records of a batch, which another exporter sends; return what is left.
+    def leave_to_others(self, batch: Batch) -> None:
+        """Drop a batch of final records, which another exporter sends."""
+        COUNTERS.add("remote.left_to_others", len(batch.items))
+        self._inbox.finals.release(batch.items)
 
-        That is ends that were made up: the other one knows nothing of them.
-        """
-        left = [item for item in batch.items if item[0].abandoned is None]
-        COUNTERS.add("remote.left_to_others", len(left))
-        self._inbox.finals.release(left)
-        ours = [item for item in batch.items if item[0].abandoned is not None]
-        return Batch(ours, is_final=True)
+    def waits(self, *, is_final: bool) -> bool:
+        """Whether anything of that kind could be sent now."""
+        return self.finals_waiting > 0 if is_final else self.events_waiting
 
     def events(self, limit: int, now: float) -> Batch:
         """Return the next batch of logs, and of starts and updates whose time has come.

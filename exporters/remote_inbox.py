@@ -2,7 +2,8 @@
 
 The program's threads put, one thread takes. There are three lanes, each with a
 budget of its own in records and in bytes, so starts can never push out ends:
-provisional records, final records, and logs with what a process says of itself.
+provisional records, real ends of spans, and all else: logs, what a process says of
+itself, and ends made up for spans that never ended.
 """
 
 from __future__ import annotations
@@ -131,6 +132,12 @@ class Inbox:
     def is_filling(self) -> bool:
         """Whether one of the lanes may get full soon."""
         return self.finals.is_filling or self.provisional.is_filling or self.logs.is_filling
+
+    def lane_of(self, record: Record) -> Lane:
+        """Return where `record` waits."""
+        if record.provisional:
+            return self.provisional
+        return self.finals if record.is_real_end else self.logs
 
     def take(self) -> tuple[list[Item], list[Item], list[Item]]:
         """Take over everything: provisional records, final ones, logs.

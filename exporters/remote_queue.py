@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from otel_ext.exporters.queue_metrics import observe_queue, wants_metrics
 from otel_ext.exporters.remote_backlog import Backlog
 from otel_ext.exporters.remote_inbox import Inbox, QueueLimits
+from otel_ext.exporters.remote_pause import pauses_for
 from otel_ext.exporters.remote_turns import BATCH, Turns
 from otel_ext.protocols import SendResult
 from otel_ext.runtime.counters import COUNTERS, Counters
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from otel_ext.exporters.remote_backlog import Batch
     from otel_ext.exporters.remote_inbox import Lane
+    from otel_ext.exporters.remote_pause import Pause
     from otel_ext.protocols import RecordSender, SampleDecision
     from otel_ext.record.model import Record
 
@@ -40,9 +42,6 @@ REMOTE_WORKER_NAME: Final = "otel-ext-remote"
 _INTERVAL: Final = 0.25
 # So many batches go out at most before the thread's other jobs have their turn.
 _ROUNDS: Final = 32
-_PAUSE: Final = 0.5
-_MAX_BACKOFF: Final = 30.0
-_MAX_ASKED: Final = 3_600.0
 _SHUTDOWN_SECONDS: Final = 2.0
 
 
@@ -76,7 +75,7 @@ class RemoteQueue:
             made later than at its start; None sends all.
         shutdown_seconds: How long `shutdown` waits for what is queued.
         finals: Whether final records are sent at all, or a function that is asked at
-            each batch. Ends that were made up are sent in any case: nobody else has them.
+            each batch. Ends that were made up are sent in any case, as events are.
         worker: Whose thread sends; by default one thread for all destinations.
     """
 
@@ -97,6 +96,9 @@ class RemoteQueue:
     ) -> None:
         self.name = name
         self.sender = sender
+        # Whether a record is to be sent; None sends all.
+        self._wants: Callable[[Record], bool] | None = None
+        self._reports_refusals = True
         self._limits = limits or QueueLimits()
         self._grace = grace
         self._defer = defer
@@ -129,30 +131,36 @@ class RemoteQueue:
         """Send by another sender from now on, on another thread; before the first record.
 
         Args:
-            sender: Around the one there is.
+            sender: Around the one there is; reports itself what is refused.
             worker: Whose thread sends.
         """
         self._job.cancel()
         self.sender = sender
+        self._reports_refusals = False
+        self._pauses = pauses_for(sender)
         self._worker = worker
         self._job = worker.every(_INTERVAL, self.run, self.name)
+
+    def send_only(self, wants: Callable[[Record], bool]) -> None:
+        """Leave out records that `wants` returns False for; called on the user's thread."""
+        self._wants = wants
+
+    def _is_wanted(self, record: Record) -> bool:
+        wants = self._wants
+        return wants is None or wants(record)
 
     def export(self, record: Record) -> None:
         """Queue one record; called on the user's thread."""
         if self._closed:
             COUNTERS.add("remote.closed")
             return
-        inbox = self._inbox
-        phase = record.phase
-        if phase == "end":
-            lane = inbox.finals
-        elif phase is None:
-            lane = inbox.logs
-        else:
-            lane = inbox.provisional
+        if self._wants is not None and not self._wants(record):
+            COUNTERS.add("remote.not_wanted")
+            return
+        lane = self._inbox.lane_of(record)
         if not lane.put(record):
             self._note_full(lane)
-        elif phase == "end" and not len(lane.items) % BATCH:
+        elif lane is self._inbox.finals and not len(lane.items) % BATCH:
             self._job.wake()
         if not self._worker.is_alive:
             self._worker.ensure()
@@ -254,24 +262,34 @@ class RemoteQueue:
         backlog = self._backlog
         backlog.take(monotonic())
         now = monotonic()
-        if now < self._asked_until or (now < self._retry_at and not everything):
+        paused = {
+            is_final
+            for is_final, pause in self._pauses.items()
+            if not pause.is_over(now, hurried=everything)
+        }
+        if len(paused) == len(self._pauses):
             return False
         if everything and self._goodbye:
             self._goodbye = False
             backlog.say_goodbye()
-        return self._send_batches(backlog, everything=everything)
+        return self._send_batches(backlog, paused, everything=everything)
 
-    def _send_batches(self, backlog: Backlog, *, everything: bool) -> bool:
+    def _send_batches(self, backlog: Backlog, paused: set[bool], *, everything: bool) -> bool:
+        """Send batches but those of the kinds in `paused`, to which a kind that fails is added."""
         self._turns.begin()
         for _ in range(_ROUNDS * 1_000 if everything else _ROUNDS):
-            batch = self._turns.next(monotonic(), everything=everything)
+            batch = self._turns.next(monotonic(), everything=everything, paused=paused)
             if batch is None:
-                return True
+                return not any(backlog.waits(is_final=kind) for kind in paused)
             # Decided here, before anything of it is kept for another run to send.
             if batch.is_final and not self._sends_finals():
-                batch = backlog.leave_to_others(batch)
-            if batch.items and not self._send(batch):
-                return False
+                backlog.leave_to_others(batch)
+                continue
+            if not self._send(batch):
+                failed = self._pauses[batch.is_final]
+                paused |= {kind for kind, pause in self._pauses.items() if pause is failed}
+                if len(paused) == len(self._pauses):
+                    return False
             if not everything:  # else it might never come to an end
                 backlog.take(monotonic())
         self._job.wake()
@@ -295,7 +313,7 @@ class RemoteQueue:
             result = SendResult(ok=False, message=f"{type(error).__name__}: {error}")
         if not result.ok and result.retry:
             backlog.put_back(batch)
-            self._back_off(result)
+            self._back_off(result, self._pauses[batch.is_final])
             return False
         backlog.done(batch)
         count = len(batch.items)
@@ -306,8 +324,7 @@ class RemoteQueue:
             self._health.degraded(f"{count} records were refused: {result.message}")
             report_problem(f"{self.name}: {count} records are lost", result.message)
             return True
-        self._failures = 0
-        self._retry_at = 0.0
+        self._pauses[batch.is_final].reset()
         self.counts.add(signal, max(count - result.kept - result.rejected, 0))
         self.counts.add(f"{signal}.rejected", result.rejected)
         self._note_sent(count, result, is_final=batch.is_final)
@@ -325,30 +342,24 @@ class RemoteQueue:
             return
         COUNTERS.add("remote.refused", result.rejected)
         self._health.degraded(f"{result.rejected} records were refused: {result.message}")
-        report_problem(f"{self.name}: {result.rejected} records were refused", result.message)
+        if self._reports_refusals:
+            report_problem(f"{self.name}: records were refused", result.message)
 
-    def _back_off(self, result: SendResult) -> None:
-        self._failures += 1
+    def _back_off(self, result: SendResult, pause: Pause) -> None:
         COUNTERS.add("remote.retries")
-        pause = min(_PAUSE * 2.0 ** min(self._failures - 1, 10), _MAX_BACKOFF)
-        now = monotonic()
-        self._retry_at = now + pause
-        # A flush does not wait for our own pause, but it does for the destination's.
-        self._asked_until = now + min(result.retry_after, _MAX_ASKED)
-        self._health.failed(f"not sent, and tried again in {pause:.1f} s: {result.message}")
+        seconds = pause.begin(monotonic(), result.retry_after)
+        self._health.failed(f"not sent, and tried again in {seconds:.1f} s: {result.message}")
         report_problem(f"{self.name}: nothing can be sent for now", result.message)
 
     def _begin_anew(self) -> None:
         """Start with nothing; a forked child leaves to its parent what waits there."""
         self.counts.reset()
         self._inbox = Inbox(self._limits)
-        self._backlog = Backlog(self._inbox, self._grace, self._defer)
+        self._backlog = Backlog(self._inbox, self._grace, self._defer, self._is_wanted)
         self._turns = Turns(self._backlog)
         self._waiters: deque[_Waiter] = deque()
         self._busy = new_lock()
-        self._failures = 0
-        self._retry_at = 0.0
-        self._asked_until = 0.0
+        self._pauses = pauses_for(self.sender)
         # When the last flush that failed began and ended; the end of one under way is far off.
         self._vain = (0.0, 0.0)
         self._goodbye = False

@@ -11,6 +11,8 @@ from math import inf
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from otel_ext.exporters.remote_backlog import Backlog, Batch
 
 __all__ = ["BATCH", "EVENTS_INTERVAL", "Turns"]
@@ -39,15 +41,16 @@ class Turns:
         """Begin with final records, whatever the last batch was."""
         self._was_final = False
 
-    def next(self, now: float, *, everything: bool) -> Batch | None:
+    def next(self, now: float, *, everything: bool, paused: Collection[bool] = ()) -> Batch | None:
         """Return the next batch, None if nothing is due.
 
         Args:
             now: By the monotonic clock.
             everything: Whether all that waits is due, a start within its grace too.
+            paused: The kinds that are left alone: True for final records, False for events.
         """
-        are_finals_due = self._are_finals_due(now, everything=everything)
-        if everything or now >= self._events_due:
+        are_finals_due = True not in paused and self._are_finals_due(now, everything=everything)
+        if False not in paused and (everything or now >= self._events_due):
             if are_finals_due and not self._was_final:
                 return self._finals(now)
             batch = self._events(now, everything=everything)

@@ -8,10 +8,11 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.errors import ConfigError
+from otel_ext.exporters.by_signal import BySignal
 from otel_ext.exporters.record_store import DEFAULT_SPILL_SIZE, RecordStore
 from otel_ext.exporters.remote_queue import RemoteQueue
 from otel_ext.exporters.resilient_sender import ResilientSender
-from otel_ext.protocols import RecordSender
+from otel_ext.protocols import RecordSender, SignalSender
 from otel_ext.runtime.worker import Worker
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ class ResilientExporter:
     """Sends through `inner`, and keeps on disk what its destination does not take now.
 
     - A circuit breaker leaves a destination that fails alone, ever longer, or as
-      long as it asks for (`Retry-After`), and then tries one batch.
+      long as it asks for (`Retry-After`), and then tries one batch. Spans and logs
+      have one each, so logs that are refused do not hold up spans.
     - Each has threads of its own: a destination that hangs delays no other.
     - What cannot be sent is kept in `FOLDER/.spill` and sent later: when the
       destination is back, or by the next program with the same folder.
@@ -74,36 +76,29 @@ class ResilientExporter:
     ) -> None:
         queue = _queue_of(inner)
         self.name = name or queue.name
-        self.store = RecordStore(
-            Path(folder) if folder is not None else None, self.name, spill_size
-        )
-        self._sender = ResilientSender(
-            queue.sender,
-            name=self.name,
-            store=self.store,
-            limits=limits,
-            hurried=lambda: queue.is_filling,
-            counts=queue.counts,
-        )
+        self._sender = _by_signal(queue, self.name, folder, spill_size, limits)
         self._shutdown_seconds = shutdown_seconds
         self._gave_up_at = -inf
         self._closed = False
         self._queue = queue
-        self._thread = self._sender.thread
         self._worker = Worker(f"otel-ext-remote {self.name}")
         queue.send_through(self._sender, self._worker)
         self._job = self._worker.every(_TICK, self._sender.tick, f"{self.name} replay")
 
     @property
     def circuit(self) -> CircuitState:
-        """The state of the circuit: `closed`, `open` or `half-open`."""
+        """The state of the circuit, of the worse one: `closed`, `open` or `half-open`."""
         return self._sender.circuit
+
+    @property
+    def waiting(self) -> int:
+        """How many records wait on disk."""
+        return self._sender.waiting
 
     def export(self, record: Record) -> None:
         """Queue one record; called on the user's thread."""
         self._queue.export(record)
-        if not self._thread.is_alive:
-            self._thread.ensure()
+        self._sender.ensure_threads()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Send all records taken so far, or bring them to disk.
@@ -140,6 +135,38 @@ class ResilientExporter:
         self._job.cancel()
         self._queue.shutdown()
         self._worker.stop(0.0)
+
+
+def _by_signal(
+    queue: RemoteQueue,
+    name: str,
+    folder: str | os.PathLike[str] | None,
+    spill_size: int,
+    limits: RetryLimits | None,
+) -> BySignal:
+    """Return a sender around the queue's own, with a resilient one for each signal."""
+    inner = queue.sender
+    path = Path(folder) if folder is not None else None
+    signals = inner.signals if isinstance(inner, SignalSender) else ("",)
+
+    def make(signal: str) -> ResilientSender:
+        # The first one has the destination's own name.
+        full_name = name if signal == signals[0] else f"{name} {signal}"
+        return ResilientSender(
+            inner,
+            name=full_name,
+            store=RecordStore(path, full_name, spill_size),
+            limits=limits,
+            hurried=lambda: queue.is_filling,
+            counts=queue.counts,
+        )
+
+    signal_of = inner.signal_of if isinstance(inner, SignalSender) else _the_only_one
+    return BySignal({signal: make(signal) for signal in signals}, signal_of)
+
+
+def _the_only_one(_record: Record) -> str:
+    return ""
 
 
 def _queue_of(inner: object) -> RemoteQueue:

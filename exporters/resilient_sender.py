@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Final
 from otel_ext.exporters.breaker import CircuitBreaker, RetryLimits
 from otel_ext.exporters.outgoing import Outgoing
 from otel_ext.exporters.send_thread import SendThread
-from otel_ext.exporters.spill_lines import is_span
 from otel_ext.protocols import SendResult
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child
@@ -106,6 +105,11 @@ class ResilientSender:
         """Whether no batch is on its way without an answer."""
         return self._call is None and not self._homeless
 
+    def ensure_thread(self) -> None:
+        """Start the thread that makes the calls, if it does not run."""
+        if not self.thread.is_alive:
+            self.thread.ensure()
+
     def send(self, records: Sequence[Record]) -> SendResult:
         """Send one batch, or keep it on disk; waits for an answer only so long."""
         if not self._turn.acquire(timeout=_PATIENCE):
@@ -186,7 +190,7 @@ class ResilientSender:
         """Begin to send on the sending thread."""
         call = self._call = Outgoing(records, chunk)
         inner = self.inner
-        taken = self._taken[is_span(records[0])]
+        taken = self._taken[records[0].is_real_end]
         works = chunk is not None and 0 <= chunk.file.suspect_since < taken
         self.thread.begin(lambda: call.make(inner, works=works))
         return call
@@ -221,17 +225,21 @@ class ResilientSender:
     def _settle(self, call: Outgoing) -> None:
         """Take note of what became of a call that came to an end."""
         delivery = call.outcome()
-        kind = is_span(call.records[0])
+        kind = call.records[0].is_real_end
         self._taken[kind] += delivery.sent
         self._note_outcome(delivery, slow=call.took_longer_than(_PATIENCE))
         self.store.set_aside(delivery.refused)
         rejected = delivery.rejected + len(delivery.refused)
         if call.chunk is not None:
             rejected += self.store.settle_chunk(call.chunk, delivery, self._taken[kind])
-        elif delivery.unsent:
-            self._put_away(delivery.unsent, maybe_sent=delivery.maybe_sent)
+        else:
+            if delivery.unsent:
+                self._put_away(delivery.unsent, maybe_sent=delivery.maybe_sent)
+            if delivery.rejected:
+                report_problem(f"{self.name}: records were refused", delivery.result.message)
         if call.promised:
             COUNTERS.add("remote.sent_late", delivery.sent)
+            COUNTERS.add("remote.refused", rejected)
         if self._counts is not None and (call.promised or call.chunk is not None):
             signal = "span" if kind else "log"
             self._counts.add(signal, delivery.sent)

@@ -33,6 +33,7 @@ from otel_ext.exporters.spill_lines import (
     with_processes,
 )
 from otel_ext.journal.liveness import identity_from_id, is_alive
+from otel_ext.journal.silence import LONGEST_SILENCE
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child
 from otel_ext.runtime.guard import report_problem
@@ -49,8 +50,6 @@ if TYPE_CHECKING:
 __all__ = ["SpillFolder"]
 
 _FILE_SIZE: Final = 1024 * 1024
-# A process of another container cannot be asked whether it lives.
-_SILENT_SECONDS: Final = 600.0
 
 _turns: Final = count(1)
 # Which owners of files there are in this process: `INCARNATION.TURN`.
@@ -181,7 +180,7 @@ class SpillFolder:
             return f"{name.incarnation}.{name.turn}" not in _owners
         identity = identity_from_id(name.incarnation)
         alive = "unknown" if identity is None else is_alive(identity)
-        return alive == "dead" or (alive == "unknown" and time() - one.modified > _SILENT_SECONDS)
+        return alive == "dead" or (alive == "unknown" and time() - one.modified > LONGEST_SILENCE)
 
     def next_chunk(self) -> Chunk | None:
         """Return what is to be sent next, None if nothing waits; the same until `done`."""

@@ -28,7 +28,6 @@ __all__ = [
     "decode_lines",
     "encode_record",
     "in_parts",
-    "is_span",
     "process_line",
     "with_processes",
 ]
@@ -169,16 +168,11 @@ def decode_chunk(file: SpillFile, lines: Lines) -> Chunk:
     offset = file.offset
     for line in lines.lines:
         for record in decode_lines((line,), file.known):
-            if records and is_span(records[0]) != is_span(record):
+            if records and records[0].is_real_end != record.is_real_end:
                 return Chunk(file, records, offset, at_end=False)
             records.append(record)
         offset += len(line)
     return Chunk(file, records, lines.offset, lines.at_end)
-
-
-def is_span(record: Record) -> bool:
-    """Whether `record` is the real end of a span, which most destinations take by other ways."""
-    return record.phase == "end" and record.abandoned is None
 
 
 def in_parts(lines: list[tuple[Record, bytes]], size: int) -> Iterator[list[tuple[Record, bytes]]]:

@@ -1,8 +1,9 @@
 """Sending a batch so that one record that is refused does not take the others with it.
 
-A destination that refuses a batch does not say which record it minds. So the
-batch is halved until that one is found. Where every record is refused it is
-not theirs to mend: a wrong address or password refuses all alike.
+A destination that refuses a batch does not say which record it minds. So the batch
+is halved until that one is found. Where every record is refused, the destination
+decides what becomes of them: if it says that the data is bad, they are set aside;
+if not, a wrong address or password may refuse all alike, and they are kept.
 """
 
 from __future__ import annotations
@@ -110,6 +111,8 @@ class _Splitter:
     def split(self, records: Sequence[Record], result: SendResult, *, works: bool) -> Delivery:
         """Find what is refused in a batch that was refused as a whole."""
         rest: list[Record] = list(records)
+        if len(rest) == 1 and result.refusal == "data":
+            return self._set_aside(rest, result)
         if not works:
             for place in _spread(len(records)):
                 result = self.send([records[place]])
@@ -120,6 +123,8 @@ class _Splitter:
                     break
                 self.refused.append(Refused(records[place], result.message))
             else:
+                if result.refusal == "data":
+                    return self._set_aside(rest, result)
                 self.refused.clear()
                 self.unsent.extend(records)
                 return self.outcome(result, refuses_all=True)
@@ -140,6 +145,11 @@ class _Splitter:
             else:
                 parts += _halves(part)
         return self.outcome(SendResult(ok=True))
+
+    def _set_aside(self, rest: Sequence[Record], result: SendResult) -> Delivery:
+        self.refused += [Refused(record, result.message) for record in rest]
+        # It has answered, so it is neither down nor overloaded.
+        return self.outcome(SendResult(ok=True, message=result.message))
 
     def _stopped(self, rest: Sequence[Record], result: SendResult) -> Delivery:
         self.unsent.extend(rest)

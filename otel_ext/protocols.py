@@ -6,7 +6,7 @@ The way of a record: a processor makes it, an exporter takes it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,8 +18,10 @@ __all__ = [
     "LineExporter",
     "RecordExporter",
     "RecordSender",
+    "Refusal",
     "SampleDecision",
     "SendResult",
+    "SignalSender",
 ]
 
 Encoding: TypeAlias = Callable[["Record"], bytes]
@@ -64,6 +66,11 @@ class LineExporter(RecordExporter, Protocol):
         ...
 
 
+Refusal: TypeAlias = Literal["", "data", "signal"]
+"""Why a batch is refused for good: `data`, these records are wrong; `signal`, the
+destination takes no records of this kind; empty, it does not say."""
+
+
 class SendResult(NamedTuple):
     """What became of a batch that was sent.
 
@@ -75,6 +82,7 @@ class SendResult(NamedTuple):
         kept: How many of them are not sent yet, but will be: whoever returns this sees
             to it.
         message: Why, in the destination's words or ours; empty if all is well.
+        refusal: Why it is refused for good; only where `ok` and `retry` are false.
     """
 
     ok: bool
@@ -83,6 +91,7 @@ class SendResult(NamedTuple):
     rejected: int = 0
     kept: int = 0
     message: str = ""
+    refusal: Refusal = ""
 
 
 @runtime_checkable
@@ -99,6 +108,22 @@ class RecordSender(Protocol):
 
     def close(self) -> None:
         """Let go of connections and give up what is under way. Twice is once."""
+        ...
+
+
+@runtime_checkable
+class SignalSender(RecordSender, Protocol):
+    """A sender whose destination may take one signal and refuse another.
+
+    Each signal then has a circuit and a backlog of its own, and `send` may be called
+    on one thread for each of them at the same time.
+    """
+
+    signals: tuple[str, ...]
+    """Their names, those that matter most first."""
+
+    def signal_of(self, record: Record) -> str:
+        """Return the name of the signal that carries `record`."""
         ...
 
 

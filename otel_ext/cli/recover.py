@@ -67,10 +67,9 @@ def register(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--grace",
         type=_seconds,
-        default=15.0,
         metavar="SECONDS",
         help="take a process on another host or in another container for dead when it was"
-        " silent for so long (default: 15)",
+        " silent for so long (default: three of its heartbeats)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object, for programs")
 

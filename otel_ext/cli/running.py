@@ -17,9 +17,11 @@ from otel_ext.cli.running_process import (
 )
 from otel_ext.cli.running_signs import Moment, condition_of, worker_silence
 from otel_ext.journal.files import parse_segment_name
-from otel_ext.journal.incarnations import base_id
+from otel_ext.journal.incarnations import base_id, last_sign_ns, time_of
 from otel_ext.journal.liveness import ProcessIdentity, identity_from_id
+from otel_ext.journal.silence import silence_limit
 from otel_ext.record.model import EMPTY
+from otel_ext.runtime.process_records import whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from otel_ext.cli.running_box import BoxView
     from otel_ext.cli.running_place import Place
     from otel_ext.cli.running_scan import FileReader, Key
+    from otel_ext.cli.running_signs import Signs
+    from otel_ext.record.merge import SpanKey
     from otel_ext.record.model import Record
 
 __all__ = ["STATES", "Collector", "Running", "Snapshot", "State"]
@@ -92,10 +96,11 @@ class Collector:
         """Return what runs now."""
         now_ns = time_ns()
         processes: dict[tuple[Path, str], RunningProcess] = {}
-        spans: dict[tuple[str, str], Running] = {}
+        # By process too: several may have given the same ids to spans of their own.
+        spans: dict[tuple[str, SpanKey], Running] = {}
         for reader, boxes in self._files.read(self.places):
             for found in self._read(reader, boxes, processes, now_ns):
-                spans.setdefault(found.record.key, found)
+                spans.setdefault((found.process.id, found.record.key), found)
         return Snapshot(
             now_ns,
             tuple(self.places),
@@ -154,13 +159,32 @@ class Collector:
             command=command_name(argv_of(extra) or living_argv(identity)),
             host=identity.host,
             folder=reader.path.parent,
-            condition=condition_of(identity, signs, now),
-            last_seen_ns=min(signs.newest_ns, now_ns),
+            condition=condition_of(
+                identity,
+                signs,
+                now,
+                silence_limit(whole_number(extra.get("heartbeat_ms")), has_box=bool(mine)),
+            ),
+            last_seen_ns=_last_seen_ns(reader, name, mine, signs, now_ns),
             last_seq=_last_seq(mine, heartbeat),
             boxes=tuple(box.path for box in mine),
             heartbeat=heartbeat,
             worker_silent_ns=worker_silence(signs, now),
         )
+
+
+def _last_seen_ns(
+    reader: FileReader, name: str, boxes: list[BoxView], signs: Signs, now_ns: int
+) -> int:
+    """Return the last sign of life of a process, by the rule of recovery where that can be."""
+    texts = [box.last_text for box in boxes]
+    file_ns = _modified_ns(reader.path, name)
+    if file_ns:
+        texts.append(reader.last_text)
+    record_ns = max(map(time_of, texts), default=0)
+    if not record_ns:
+        return min(signs.newest_ns, now_ns)
+    return last_sign_ns(record_ns, signs.stamp_ns, file_ns, now_ns)
 
 
 def _open_spans(reader: FileReader, boxes: list[BoxView]) -> Iterator[tuple[Record, Record | None]]:

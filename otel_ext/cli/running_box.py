@@ -1,4 +1,9 @@
-"""What a black box adds to its file: the lines that are not in there yet."""
+"""What a ring buffer adds to its file: lines that are not there yet, or not any more.
+
+Lines that were brought to the file stay in the buffer for a while. They count too: the
+file may have been truncated, rotated or deleted by others, and a program that hangs
+does not write it again.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +57,8 @@ class BoxView:
         self.stamp_ns = max(state.stamp_ns, facts.created_ns) if facts and state else 0
         self.steady_ns = state.steady_ns if state else 0
         self.last_seq = state.last_seq if state else 0
-        self._lines = tuple(line for line in box.lines if not is_drained(line, box))
+        self._lines = box.lines
+        self._waiting = tuple(line for line in box.lines if not is_drained(line, box))
 
     def newest_ns(self, until_ns: int) -> int:
         """Return the time of the newest record that waits in the box; 0 if there is none.
@@ -62,7 +68,7 @@ class BoxView:
         """
         # Times as text are all of one length, and in order like the times themselves.
         until = format_ns(until_ns)
-        times = (str(line.meta.get("timestamp", "")) for line in self._lines)
+        times = (str(line.meta.get("timestamp", "")) for line in self._waiting)
         newest = max((time for time in times if time <= until), default="")
         try:
             return parse_timestamp(newest)
@@ -79,6 +85,11 @@ class BoxView:
         for line in self._lines:
             if line.meta.get("kind") == "process":
                 reader.take_process_line(line)
+
+    @property
+    def last_text(self) -> str:
+        """The timestamp of the newest line, by its number; empty if there is none."""
+        return str(self._lines[-1].meta.get("timestamp", "")) if self._lines else ""
 
     def apply(
         self, starts: dict[Key, bytes], updates: dict[Key, bytes], reader: FileReader

@@ -56,6 +56,7 @@ class FileReader:
         fresh_ends: Keys whose end the last `read` found behind its mark.
         processes: Newest `process.start` line by the process's id.
         heartbeats: Newest heartbeat line by the process's id.
+        last_text: The timestamp in the last line that our own encoder has written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -72,6 +73,7 @@ class FileReader:
         self.fresh_ends: set[Key] = set()
         self.processes: dict[str, bytes] = {}
         self.heartbeats: dict[str, bytes] = {}
+        self.last_text = ""
 
     def continue_from(self, earlier: FileReader) -> None:
         """Begin with what was open at the end of the file before this one."""
@@ -149,6 +151,13 @@ class FileReader:
             elif line.startswith(_PROCESS, kind):
                 self._take_carefully(descriptor, start, at, mark)
         self._offset = at
+        self._note_time(lines[-1])
+
+    def _note_time(self, line: bytes) -> None:
+        for head in _HEADS:
+            if line.startswith(head):
+                end = line.find(b'"', len(head))
+                self.last_text = line[len(head) : end].decode("ascii", "replace")
 
     def _take_carefully(self, descriptor: int, start: int, end: int, mark: int) -> None:
         for item in scan_descriptor(descriptor, start, end):

@@ -12,6 +12,7 @@ from time import monotonic_ns, time_ns
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from otel_ext.journal.liveness import liveness_of
+from otel_ext.journal.silence import STAMP_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,12 +29,10 @@ but nothing of it was seen to run; `stopped`: a signal or a debugger stopped it;
 `silent`: whether it lives cannot be asked from here, and no sign of life comes.
 """
 
-# The worker stamps the box each second; three missed stamps are no accident.
-_STALE_STAMP_NS: Final = 3_000_000_000
+# Three missed stamps are no accident.
+_STALE_STAMP_NS: Final = int(3 * STAMP_SECONDS * 1e9)
 # Records so long after the last stamp: the program ran while its worker did not.
 _LAG_NS: Final = 2_000_000_000
-# Without a box, the heartbeat has to do: three missed of five seconds each.
-_STALE_BEAT_NS: Final = 16_000_000_000
 # What is stamped while we read is no news from the future.
 _AHEAD_NS: Final = 1_000_000_000
 
@@ -85,30 +84,34 @@ def worker_silence(signs: Signs, now: Moment) -> int | None:
     return _youngest([_age(signs.steady_ns, now.steady_ns), _age(signs.stamp_ns, now.wall_ns)])
 
 
-def condition_of(identity: ProcessIdentity, signs: Signs, now: Moment) -> Condition:
+def condition_of(
+    identity: ProcessIdentity, signs: Signs, now: Moment, limit_seconds: float
+) -> Condition:
     """Return how the process is.
 
     Args:
         identity: Which process.
         signs: What is known of it.
         now: The time, taken after the signs were read.
+        limit_seconds: For how long it may give no sign; see `silence_limit`.
     """
+    limit_ns = int(limit_seconds * 1e9)
     liveness = liveness_of(identity)
     if liveness == "dead":
         return "dead"
     if liveness == "unknown":
         # On another machine: its clock may well be ahead of ours.
-        return "silent" if now.wall_ns - signs.newest_ns > _STALE_BEAT_NS else "alive"
-    return "stopped" if _is_stopped(identity.pid) else _condition_by(signs, now)
+        return "silent" if now.wall_ns - signs.newest_ns > limit_ns else "alive"
+    return "stopped" if _is_stopped(identity.pid) else _condition_by(signs, now, limit_ns)
 
 
-def _condition_by(signs: Signs, now: Moment) -> Condition:
+def _condition_by(signs: Signs, now: Moment, limit_ns: int) -> Condition:
     """Return how a process is that lives and is not stopped."""
     silence = worker_silence(signs, now)
     record_age = _age(signs.record_ns, now.wall_ns)
     if silence is None:
         silence = _youngest([record_age, _age(signs.seen_ns, now.wall_ns)])
-        return "hung" if silence is None or silence > _STALE_BEAT_NS else "alive"
+        return "hung" if silence is None or silence > limit_ns else "alive"
     if silence <= _STALE_STAMP_NS:
         return "alive"
     if record_age is None:

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from otel_ext.cli.running import Running
+    from otel_ext.record.merge import SpanKey
 
 __all__ = ["as_tree"]
 
@@ -24,9 +25,14 @@ def as_tree(spans: Sequence[Running], *, ascii_only: bool = False) -> Iterator[t
         spans: Oldest first.
         ascii_only: Whether the branches must do without Unicode.
     """
+
+    def key_of(span: Running) -> tuple[str, SpanKey]:
+        # Spans of several processes may have the same ids: each is shown.
+        return span.process.id, span.record.key
+
     tee, corner, bar = ("|- ", "`- ", "|  ") if ascii_only else ("├─ ", "└─ ", "│  ")
     known = {span.record.key for span in spans}
-    children: dict[tuple[str, str], list[Running]] = {}
+    children: dict[SpanKey, list[Running]] = {}
     roots: list[Running] = []
     for span in spans:
         parent = (span.record.trace_id, span.record.parent_span_id)
@@ -34,15 +40,15 @@ def as_tree(spans: Sequence[Running], *, ascii_only: bool = False) -> Iterator[t
             children.setdefault(parent, []).append(span)
         else:
             roots.append(span)
-    seen: set[tuple[str, str]] = set()
+    seen: set[tuple[str, SpanKey]] = set()
     # Parents in a circle have no root; what was not reached begins a tree of its own.
     for root in (*roots, *spans):
         waiting = [("", "", root)]
         while waiting:
             branch, below, span = waiting.pop()
-            if span.record.key in seen:
+            if key_of(span) in seen:
                 continue
-            seen.add(span.record.key)
+            seen.add(key_of(span))
             yield branch, span
             mine = children.get(span.record.key, [])
             for child in reversed(mine):

@@ -4,37 +4,34 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel_ext.errors import RecordError
-from otel_ext.journal.files import list_segments
-from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX
-from otel_ext.journal.reader import Located, read_box, read_records
-from otel_ext.record.decode import decode_line
-from otel_ext.record.merge import Merger
-
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from otel_ext.record.merge import SpanKey
     from otel_ext.record.model import Record
 
-__all__ = ["Node", "Trace", "make_forest", "read_spans", "start_of"]
+__all__ = ["Node", "Trace", "is_fine", "make_trace", "start_of"]
 
 _MAX_INDENT: Final = 40
+# So many equal siblings become one line.
+_MANY: Final = 5
 
 
 class Node(NamedTuple):
-    """A span in its tree.
+    """A line of a tree: a span, or equal siblings.
 
     Attributes:
-        record: What is known of it.
+        record: What is known of the span, or of the first sibling.
         depth: How many spans stand above it.
         branch: What to draw before it.
+        siblings: All of the equal siblings, by their start; empty for a span alone.
+        parent: The record of the span above it; None at the top.
     """
 
     record: Record
     depth: int
     branch: str
+    siblings: tuple[Record, ...] = ()
+    parent: Record | None = None
 
 
 class Trace(NamedTuple):
@@ -43,37 +40,16 @@ class Trace(NamedTuple):
     Attributes:
         trace_id: Its id.
         start_ns: The earliest start, nanoseconds since the epoch.
+        spans: How many spans it has.
         nodes: Parents before children, children by their start.
+        process: The process they are of, where other processes have used the same ids; else empty.
     """
 
     trace_id: str
     start_ns: int
+    spans: int
     nodes: tuple[Node, ...]
-
-
-def read_spans(places: Iterable[Path]) -> tuple[dict[SpanKey, Record], int]:
-    """Return the winning record of each span, and how many stretches were no records.
-
-    Args:
-        places: Folders of records, whose black boxes count too, or single files.
-    """
-    merger = Merger()
-    skipped = 0
-    for place in places:
-        for path in [place] if place.is_file() else list_segments(place):
-            for item in read_records(path):
-                if isinstance(item, Located):
-                    merger.add(item.record)
-                else:
-                    skipped += 1
-        # After the files: what is not in a file yet is in the box.
-        for path in sorted((place / BOX_FOLDER).glob(f"*{BOX_SUFFIX}")):
-            for line in read_box(path).lines:
-                try:
-                    merger.add(decode_line(line.data))
-                except RecordError:
-                    skipped += 1
-    return dict(merger.spans), skipped
+    process: str = ""
 
 
 def start_of(record: Record) -> int:
@@ -84,47 +60,120 @@ def start_of(record: Record) -> int:
     return record.time_ns - age if type(age) is int else record.time_ns
 
 
-def make_forest(spans: Iterable[Record], *, ascii_only: bool = False) -> list[Trace]:
-    """Return the traces, oldest first; a span whose parent is not there stands at the top.
+def is_fine(record: Record) -> bool:
+    """Whether a span has ended and nothing went wrong in it."""
+    failed = record.status is not None and record.status.code == "error"
+    return record.is_real_end and not failed
+
+
+def make_trace(
+    records: Sequence[Record],
+    *,
+    process: str = "",
+    ascii_only: bool = False,
+    fold: bool = False,
+) -> Trace:
+    """Return the trace of `records`; a span whose parent is not there stands at the top.
 
     Args:
-        spans: One record a span.
+        records: One record a span, at least one, all of the same trace.
+        process: As in `Trace`.
         ascii_only: Whether the branches must do without Unicode.
+        fold: Whether equal siblings, if there are many, become one line: of one name,
+            and nothing went wrong in them nor below them.
     """
-    by_trace: dict[str, list[Record]] = {}
-    for record in spans:
-        by_trace.setdefault(record.trace_id, []).append(record)
-    traces: list[Trace] = []
-    for trace_id, records in by_trace.items():
-        records.sort(key=start_of)
-        nodes = tuple(_walk(records, ascii_only=ascii_only))
-        traces.append(Trace(trace_id, start_of(records[0]), nodes))
-    return sorted(traces, key=lambda trace: trace.start_ns)
+    ordered = sorted(records, key=start_of)
+    walk = _Walk(ordered, fold=fold, ascii_only=ascii_only)
+    nodes = tuple(walk.nodes())
+    return Trace(ordered[0].trace_id, start_of(ordered[0]), len(ordered), nodes, process)
 
 
-def _walk(records: list[Record], *, ascii_only: bool) -> Iterator[Node]:
-    tee, corner, bar = ("|- ", "`- ", "|  ") if ascii_only else ("├─ ", "└─ ", "│  ")
-    known = {record.span_id for record in records}
-    children: dict[str, list[Record]] = {}
-    roots: list[Record] = []
-    for record in records:
-        parent = record.parent_span_id
-        if parent in known and parent != record.span_id:
-            children.setdefault(parent, []).append(record)
-        else:
-            roots.append(record)
-    seen: set[str] = set()
-    # Parents in a circle have no root; what was not reached begins a tree of its own.
-    for root in (*roots, *records):
-        waiting = [(root, 0, "", "")]
+class _Walk:
+    """Puts the spans of one trace under each other."""
+
+    def __init__(self, records: list[Record], *, fold: bool, ascii_only: bool) -> None:
+        self._records = records
+        self._branches = ("|- ", "`- ", "|  ") if ascii_only else ("├─ ", "└─ ", "│  ")
+        self._by_id = {record.span_id: record for record in records}
+        self._children: dict[str, list[Record]] = {}
+        self._roots: list[Record] = []
+        for record in records:
+            parent = record.parent_span_id
+            if parent in self._by_id and parent != record.span_id:
+                self._children.setdefault(parent, []).append(record)
+            else:
+                self._roots.append(record)
+        self._fold = fold
+        self._troubled = self._find_trouble() if fold else set[str]()
+        self._seen: set[str] = set()
+
+    def _find_trouble(self) -> set[str]:
+        """Return the ids of spans that are not fine or were cancelled, and of all above these."""
+        troubled: set[str] = set()
+        for record in self._records:
+            above: Record | None = record
+            if is_fine(record) and not record.is_cancelled:
+                above = None
+            while above is not None and above.span_id not in troubled:
+                troubled.add(above.span_id)
+                above = self._by_id.get(above.parent_span_id)
+        return troubled
+
+    def nodes(self) -> Iterator[Node]:
+        """Yield the lines, parents before children."""
+        # Parents in a circle have no root; what was not reached begins a tree of its own.
+        for root in (*self._roots, *self._records):
+            waiting = [(Node(root, 0, ""), "")]
+            while waiting:
+                node, below = waiting.pop()
+                if node.record.span_id in self._seen:
+                    continue
+                self._seen.add(node.record.span_id)
+                yield node
+                if node.siblings:
+                    self._pass_over(node.siblings)
+                else:
+                    waiting += self._below(node, below)
+
+    def _below(self, node: Node, below: str) -> list[tuple[Node, str]]:
+        """Return what stands directly below a span, the last first."""
+        tee, corner, bar = self._branches
+        made: list[tuple[Node, str]] = []
+        for number, group in enumerate(reversed(self._groups(node.record))):
+            is_last = number == 0
+            deeper = below + ("   " if is_last else bar) if node.depth < _MAX_INDENT else below
+            branch = below + (corner if is_last else tee)
+            first = group[0]
+            siblings = group if len(group) > 1 else ()
+            made.append((Node(first, node.depth + 1, branch, siblings, node.record), deeper))
+        return made
+
+    def _groups(self, record: Record) -> list[tuple[Record, ...]]:
+        """Return the children of a span, each alone or with its equals."""
+        children = self._children.get(record.span_id, [])
+        if not self._fold or len(children) < _MANY:
+            return [(child,) for child in children]
+        by_name: dict[str, list[Record]] = {}
+        for child in children:
+            if child.span_id not in self._troubled:
+                by_name.setdefault(child.name, []).append(child)
+        many = {name: tuple(equal) for name, equal in by_name.items() if len(equal) >= _MANY}
+        groups: list[tuple[Record, ...]] = []
+        for child in children:
+            equal = many.get(child.name)
+            if equal is None or child.span_id in self._troubled:
+                groups.append((child,))
+            elif child is equal[0]:
+                groups.append(equal)
+        return groups
+
+    def _pass_over(self, siblings: Iterable[Record]) -> None:
+        waiting = list(siblings)
         while waiting:
-            record, depth, branch, below = waiting.pop()
-            if record.span_id in seen:
-                continue
-            seen.add(record.span_id)
-            yield Node(record, depth, branch)
-            mine = children.get(record.span_id, [])
-            for child in reversed(mine):
-                is_last = child is mine[-1]
-                deeper = below + ("   " if is_last else bar) if depth < _MAX_INDENT else below
-                waiting.append((child, depth + 1, below + (corner if is_last else tee), deeper))
+            record = waiting.pop()
+            self._seen.add(record.span_id)
+            waiting += [
+                child
+                for child in self._children.get(record.span_id, ())
+                if child.span_id not in self._seen
+            ]

@@ -218,6 +218,13 @@ class OtlpConfig:
         default="auto",
         name="otlp-spans",
     )
+    ends_only: bool = declare(
+        Boolean(),
+        "Send nothing but the ends of spans: no starts, no logs, nothing about processes. With"
+        " `OTEL_LOGS_EXPORTER=none`, nothing is sent that travels as a log.",
+        default=False,
+        name="otlp-ends-only",
+    )
     grace: float = declare(
         Duration(0.001, _HOUR, zero="to send every start"),
         "A span that ends sooner sends no start, unless something below it is sent before.",

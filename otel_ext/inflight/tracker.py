@@ -18,6 +18,7 @@ from otel_ext.inflight.heartbeat import HEARTBEAT_INTERVAL, Heartbeat
 from otel_ext.inflight.reaper import DEFAULT_GRACE, DEFAULT_MAX_AGE, REAPER_INTERVAL, Reaper
 from otel_ext.inflight.table import DEFAULT_MAX_SPANS, InflightTable
 from otel_ext.inflight.watchdog import DEFAULT_THRESHOLD, WATCHDOG_INTERVAL, Watchdog
+from otel_ext.runtime.incarnation import declare_heartbeat
 from otel_ext.runtime.worker import shared_worker
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["InflightSettings", "Tracker", "dump"]
 
 _NO_THRESHOLDS: Final[Mapping[str, float]] = MappingProxyType({})
+# A longer interval, in seconds, stands for no heartbeat at all.
+_LONGEST_INTERVAL: Final = 1e8
 
 
 class InflightSettings(NamedTuple):
@@ -82,6 +85,8 @@ class Tracker:
         self.heartbeat = Heartbeat(emit, _count_open, self._sends_heartbeat)
         self.worker = worker or shared_worker()
         self._settings = settings
+        if settings.heartbeat < _LONGEST_INTERVAL:
+            declare_heartbeat(settings.heartbeat)
         self._jobs: dict[str, Job] = {}
         _trackers[self._number] = self
 

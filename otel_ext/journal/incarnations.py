@@ -18,6 +18,7 @@ from otel_ext.journal.liveness import (
     identity_of,
     liveness_of,
 )
+from otel_ext.journal.silence import silence_limit
 from otel_ext.record.decode import decode_line
 from otel_ext.record.model import EMPTY, Process, Record
 from otel_ext.record.timestamps import parse_timestamp
@@ -35,7 +36,9 @@ __all__ = [
     "Numbers",
     "RunningSpan",
     "base_id",
+    "last_sign_ns",
     "modified_ns",
+    "time_of",
 ]
 
 _COMPAT: Final = b'{"timestamp":'
@@ -230,25 +233,21 @@ class IncarnationReader:
         )
 
     def last_seen_ns(self, now_ns: int) -> int:
-        """Return the last sign of life; never in the future.
-
-        It is the time of the last record, unless that lies clearly behind the moment at
-        which the worker was last at work, or the file was last written to.
-        """
-        try:
-            last = parse_timestamp(self._last_text) if self._last_text else 0
-        except RecordError:
-            last = 0
-        stamp_ns = self.stamp_ns
-        latest = max(stamp_ns, modified_ns(self.segments))
-        if latest and last > latest + _AHEAD_NS:
-            last = latest
-        return min(max(last, stamp_ns), now_ns)
+        """Return the last sign of life; see `last_sign_ns`."""
+        return last_sign_ns(
+            time_of(self._last_text), self.stamp_ns, modified_ns(self.segments), now_ns
+        )
 
     @property
     def is_compat(self) -> bool:
         """Whether the lines have the timestamp at the top level too."""
         return self._process_start.startswith(_COMPAT)
+
+    @property
+    def silence_limit(self) -> float:
+        """Seconds of silence after which the process counts as dead."""
+        process, _ = self.facts()
+        return silence_limit(process.heartbeat_ms, has_box=bool(self.boxes))
 
     def facts(self) -> tuple[Process, ProcessIdentity]:
         """Return the process and its identity, from what says most about it."""
@@ -291,6 +290,40 @@ class IncarnationReader:
             records=self.records,
             files=(*self.segments, *(box.path for box in self.boxes)),
         )
+
+
+def time_of(timestamp: str) -> int:
+    """Return the time of a record's timestamp; 0 if it is not one.
+
+    >>> time_of("1970-01-01T00:00:01.000000Z"), time_of("soon")
+    (1000000000, 0)
+    """
+    try:
+        return parse_timestamp(timestamp) if timestamp else 0
+    except RecordError:
+        return 0
+
+
+def last_sign_ns(record_ns: int, stamp_ns: int, file_ns: int, now_ns: int) -> int:
+    """Return a process's last sign of life; never in the future.
+
+    It is the time of the last record, unless that lies clearly behind the moment at
+    which the worker was last at work, or the file was last written to. All arguments
+    are nanoseconds since the epoch.
+
+    Args:
+        record_ns: The time of its last record; 0 if there is none.
+        stamp_ns: When its worker last stamped a ring buffer; 0 if there is none.
+        file_ns: When a file of its own was last written to; 0 if unknown.
+        now_ns: The time.
+
+    >>> last_sign_ns(5_000_000_000, 4_000_000_000, 0, 9_000_000_000)
+    5000000000
+    """
+    latest = max(stamp_ns, file_ns)
+    if latest and record_ns > latest + _AHEAD_NS:
+        record_ns = latest
+    return min(max(record_ns, stamp_ns), now_ns)
 
 
 def modified_ns(paths: Iterable[Path]) -> int:

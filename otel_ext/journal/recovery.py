@@ -13,7 +13,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 from time import time_ns
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from otel_ext.errors import JournalError
 from otel_ext.journal.death import Outcome, PidAndStart, outcome_in, outcome_of
@@ -44,9 +44,6 @@ if TYPE_CHECKING:
     from otel_ext.journal.reader import Skipped
 
 __all__ = ["Recovered", "RecoveryReport", "recover", "recover_each", "recover_one"]
-
-# Three heartbeats missed.
-_GRACE_SECONDS: Final = 15.0
 
 
 class Recovered(NamedTuple):
@@ -109,12 +106,12 @@ class _Work:
     def __init__(
         self,
         folder: Path,
-        grace_seconds: float,
+        grace_seconds: float | None,
         outcomes: Mapping[PidAndStart, Outcome],
         now_ns: int,
     ) -> None:
         self.folder = folder
-        self.grace_ns = int(grace_seconds * 1e9)
+        self._grace_seconds = grace_seconds
         self.outcomes = outcomes
         self.now_ns = now_ns
         self.recovered: list[Recovered] = []
@@ -167,7 +164,10 @@ class _Work:
                 if parse_segment_name(path.name) is not None
             ),
         )
-        if not _is_proven(identity) and silent_ns < self.grace_ns:
+        limit = self._grace_seconds
+        if limit is None:
+            limit = max(one.silence_limit for one in journals)
+        if not _is_proven(identity) and silent_ns < limit * 1e9:
             self.uncertain.append(reader.id)
             return True
         return False
@@ -303,7 +303,7 @@ def _unfinished_in(path: Path) -> list[str]:
 def recover_each(
     folder: Path,
     *,
-    grace_seconds: float = _GRACE_SECONDS,
+    grace_seconds: float | None = None,
     outcomes: Mapping[PidAndStart, Outcome] | None = None,
     now_ns: int | None = None,
     thorough: bool = False,
@@ -320,7 +320,7 @@ def recover_each(
 
 def recover_one(folder: Path, incarnation: str) -> RecoveryReport:
     """Recover one incarnation of a folder, if it is dead; see `recover`."""
-    return _do(_Work(folder, _GRACE_SECONDS, {}, time_ns()), incarnation)
+    return _do(_Work(folder, None, {}, time_ns()), incarnation)
 
 
 def _do(work: _Work, incarnation: str) -> RecoveryReport:
@@ -347,7 +347,7 @@ def _report(work: _Work) -> RecoveryReport:
 def recover(
     folder: Path,
     *,
-    grace_seconds: float = _GRACE_SECONDS,
+    grace_seconds: float | None = None,
     outcomes: Mapping[PidAndStart, Outcome] | None = None,
     now_ns: int | None = None,
 ) -> RecoveryReport:
@@ -359,7 +359,8 @@ def recover(
     Args:
         folder: The folder of records.
         grace_seconds: For how long a process must have been silent of which
-            cannot be asked whether it lives (another host or container).
+            cannot be asked whether it lives (another host or container); None for
+            three of the heartbeats that it has announced.
         outcomes: How processes of this boot ended, where the caller knows it, by pid
             and start time (clock ticks since boot): a pid alone is used again.
         now_ns: The time, nanoseconds since the epoch; None for the clock's.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from otel_ext.journal.files import ends_closed, parse_box_name, parse_segment_name
 from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX
 from otel_ext.journal.liveness import identity_from_id, is_alive
+from otel_ext.journal.silence import LONGEST_SILENCE
 from otel_ext.runtime.counters import COUNTERS
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["apply_retention"]
 
 
-# A process in another container cannot be asked; its heartbeat goes to its file.
-_SILENT_SECONDS: Final = 600.0
 # A file without an end that nobody recovers does not stay for ever.
 _ABANDONED_SECONDS: Final = 86_400.0
 
@@ -85,7 +84,7 @@ def _closed_segments(folder: Path, current: Path | None, moment: float) -> list[
     for (incarnation, _), segments in journals.items():
         newest = segments.pop(max(segments))
         closed += segments.values()
-        is_silent = newest.modified < moment - _SILENT_SECONDS
+        is_silent = newest.modified < moment - LONGEST_SILENCE
         if (
             is_silent
             and incarnation not in with_box

@@ -197,11 +197,13 @@ class Process:
         argv: The command line.
         resource: Attributes of the OpenTelemetry resource.
         pid_namespace: Inode of the PID namespace that `pid` belongs to; 0 if unknown.
+        heartbeat_ms: Milliseconds between its heartbeats; 0 if it sends none, or if unknown.
     """
 
     __slots__ = (
         "argv",
         "boot_id",
+        "heartbeat_ms",
         "host",
         "id",
         "pid",
@@ -210,7 +212,7 @@ class Process:
         "start_time",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - the facts of a process
         self,
         id: str,  # noqa: A002 - the key's name in the format
         pid: int = 0,
@@ -220,6 +222,7 @@ class Process:
         argv: tuple[str, ...] = (),
         resource: Mapping[str, object] = EMPTY,
         pid_namespace: int = 0,
+        heartbeat_ms: int = 0,
     ) -> None:
         self.id = id
         self.pid = pid
@@ -229,6 +232,7 @@ class Process:
         self.argv = argv
         self.resource = resource
         self.pid_namespace = pid_namespace
+        self.heartbeat_ms = heartbeat_ms
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Process) and other.id == self.id
@@ -282,6 +286,16 @@ class Record(NamedTuple):
     def provisional(self) -> bool:
         """Whether a later record will replace this one (a start or an update)."""
         return self.phase in {"start", "update"}
+
+    @property
+    def is_real_end(self) -> bool:
+        """Whether this is a span's own end, not one made up for a span that never ended."""
+        return self.phase == "end" and self.abandoned is None
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the span ended because its asyncio task was cancelled."""
+        return self.extra.get("cancelled") is True
 
     @property
     def key(self) -> tuple[str, str]:

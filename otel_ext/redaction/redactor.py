@@ -246,6 +246,7 @@ class Redactor:
                 tuple(argv),
                 resource,
                 process.pid_namespace,
+                process.heartbeat_ms,
             )
         if len(self._processes) >= _MAX_KNOWN:
             self._processes.clear()

@@ -22,12 +22,36 @@ from otel_ext.runtime.fork import after_fork_in_child
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["Incarnation", "boot_id", "current", "pid_namespace", "process_start_time"]
+__all__ = [
+    "Incarnation",
+    "boot_id",
+    "current",
+    "declare_heartbeat",
+    "pid_namespace",
+    "process_start_time",
+]
 
 _BOOT_ID_FILE: Final = Path("/proc/sys/kernel/random/boot_id")
 _NAMESPACE: Final = Path("/proc/self/ns/pid")
 _MAX_RESOURCES: Final = 256
 _MAX_KNOWN: Final = 1_024
+
+
+# What this program has declared; a forked child goes on with it.
+_heartbeats: Final[set[int]] = set()
+
+
+def declare_heartbeat(seconds: float) -> None:
+    """Declare how often this program sends a heartbeat; its next `process.start` says so.
+
+    Args:
+        seconds: Between two of them; the shortest that was declared counts.
+    """
+    _heartbeats.add(max(int(seconds * 1_000), 1))
+
+
+def _heartbeat_ms() -> int:
+    return min(_heartbeats.copy(), default=0)
 
 
 def boot_id() -> str:
@@ -162,6 +186,7 @@ class Incarnation:
             argv=tuple(getattr(sys, "orig_argv", sys.argv)),
             resource=attributes,
             pid_namespace=self.pid_namespace,
+            heartbeat_ms=_heartbeat_ms(),
         )
         self._processes.append(process)
         return process

@@ -59,6 +59,8 @@ def process_start_record(process: Process, seq: int) -> Record:
     }
     if process.pid_namespace:
         facts["pid_namespace"] = process.pid_namespace
+    if process.heartbeat_ms:
+        facts["heartbeat_ms"] = process.heartbeat_ms
     return process_record(PROCESS_START, process, seq, facts)
 
 
@@ -155,4 +157,5 @@ def process_from(process_id: str, facts: Mapping[str, object]) -> Process:
         argv=tuple(map(str, cast("list[object]", argv))) if isinstance(argv, list) else (),
         resource=cast("dict[str, object]", resource) if isinstance(resource, dict) else EMPTY,
         pid_namespace=whole_number(facts.get("pid_namespace")),
+        heartbeat_ms=whole_number(facts.get("heartbeat_ms")),
     )

@@ -114,7 +114,7 @@ def signs(**ages: float) -> Signs:
 )
 def test_what_follows_from_the_signs_of_life(known: Signs, condition: Condition) -> None:
     """A stamp that is late tells of a hang only where no record was made since."""
-    assert condition_of(own_identity(), known, NOW) == condition
+    assert condition_of(own_identity(), known, NOW, 16) == condition
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_what_follows_from_the_signs_of_life(known: Signs, condition: Condition)
 )
 def test_a_clock_that_is_set_does_not_deceive(known: Signs, condition: Condition) -> None:
     """A stamp from the future is no sign of life, and an old one no proof of a hang."""
-    assert condition_of(own_identity(), known, NOW) == condition
+    assert condition_of(own_identity(), known, NOW, 16) == condition
 
 
 def test_a_stamp_from_the_future_hides_no_hang(tmp_path: Path) -> None:
@@ -155,5 +155,5 @@ def test_a_box_of_another_machine_counts_by_whatever_was_seen_last() -> None:
     """Whom nobody can ask is silent after three missed heartbeats, records among them."""
     elsewhere = ProcessIdentity(os.getpid(), 1, "another boot", "elsewhere")
     old = signs(stamp_ns=17, record_ns=17)
-    assert condition_of(elsewhere, old, NOW) == "silent"
-    assert condition_of(elsewhere, old._replace(record_ns=NOW.wall_ns), NOW) == "alive"
+    assert condition_of(elsewhere, old, NOW, 16) == "silent"
+    assert condition_of(elsewhere, old._replace(record_ns=NOW.wall_ns), NOW, 16) == "alive"

@@ -300,6 +300,7 @@ PROOFS: dict[str, Proof] = {
     "otlp": Proof(value=True, look=_sent("/v1/traces", ended=True)),
     "otlp-encoding": Proof("same-id", _sent("/v1/traces", ended=False), _QUICK),
     "otlp-spans": Proof("never", _sent("/v1/traces", ended=True), _OTLP),
+    "otlp-ends-only": Proof(value=True, look=_sent("/v1/logs", b"work", ended=True), beside=_QUICK),
     "otlp-grace": Proof(0, _sent("/v1/logs", b"work", ended=True), _OTLP),
     "otlp-queue-spans": Proof(7, _spied, _OTLP, _LIMITS),
     "otlp-queue-bytes": Proof("1 MiB", _spied, _OTLP, _LIMITS),

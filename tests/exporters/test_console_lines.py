@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_ext.exporters import console_lines
+from otel_ext.exporters.console_attributes import in_short
 from otel_ext.exporters.console_lines import LineRenderer
-from otel_ext.exporters.console_text import Painter, cells, cut, duration, in_short, printable
+from otel_ext.exporters.console_text import Painter, cells, cut, duration, printable
 from otel_ext.record.model import Link, SpanEvent, Status, ThreadInfo
 from tests.exporters.samples import MAIN, end, log, start, task
 

@@ -112,19 +112,21 @@ def _logs_service(receiver: GrpcReceiver) -> logs_service_pb2_grpc.LogsServiceSe
 
 @contextmanager
 def grpc_receiver(
-    credentials: grpc.ServerCredentials | None = None,
+    credentials: grpc.ServerCredentials | None = None, *, takes_logs: bool = True
 ) -> Generator[GrpcReceiver, None, None]:
     """Run a receiver on a port of loopback.
 
     Args:
         credentials: For TLS; None for none.
+        takes_logs: Whether it has a service for logs.
     """
     made = GrpcReceiver()
     server = grpc.server(ThreadPoolExecutor(4))
     add_traces = trace_service_pb2_grpc.add_TraceServiceServicer_to_server  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     add_logs = logs_service_pb2_grpc.add_LogsServiceServicer_to_server  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     add_traces(_trace_service(made), server)  # type: ignore[no-untyped-call]
-    add_logs(_logs_service(made), server)  # type: ignore[no-untyped-call]
+    if takes_logs:
+        add_logs(_logs_service(made), server)  # type: ignore[no-untyped-call]
     if credentials is None:
         made.port = server.add_insecure_port("127.0.0.1:0")
     else:

@@ -95,6 +95,8 @@ class Sink:
         # By the last part of the path, with names in lower case.
         self.headers: dict[str, dict[str, str]] = {}
         self.answer = Answer()
+        # Answers to one signal only, `traces` or `logs`.
+        self.answers: dict[str, Answer] = {}
         # So many requests are taken and not answered: the connection breaks.
         self.hang_ups = 0
         sink = self
@@ -110,13 +112,14 @@ class Sink:
                 if self.headers.get("content-encoding") == "gzip":
                     body = gzip.decompress(body)
                 told = {name.lower(): value for name, value in self.headers.items()}
-                sink.headers[self.path.rsplit("/", 1)[1]] = told
+                signal = self.path.rsplit("/", 1)[1]
+                sink.headers[signal] = told
                 sink.take(self.path, body)
                 if sink.hang_ups:
                     sink.hang_ups -= 1
                     self.close_connection = True
                     return
-                answer = sink.answer
+                answer = sink.answers.get(signal, sink.answer)
                 self.send_response(answer.status)
                 self.send_header("content-type", "application/x-protobuf")
                 self.send_header("content-length", str(len(answer.body)))

@@ -97,7 +97,7 @@ def test_each_span_is_sent_once_where_the_program_sends_too(
         **collector.settings(protocol),
         "OTEL_TRACES_EXPORTER": "otlp",
         "OTEL_METRICS_EXPORTER": "none",
-        "OTEL_LOGS_EXPORTER": "none",
+        "OTEL_LOGS_EXPORTER": "console",  # `none` would leave out our events too
         "OTEL_EXT_AUTO": "true",
         "OTEL_EXT_OTLP": "true",
     }

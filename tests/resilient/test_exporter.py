@@ -135,7 +135,7 @@ def test_a_flush_into_an_outage_is_done_when_all_is_on_disk(tmp_path: Path) -> N
     for record in finals(600):
         exporter.export(record)
     assert exporter.force_flush(10_000)
-    assert exporter.store.waiting >= 600
+    assert exporter.waiting >= 600
     part = health().part("remote circuit")
     assert part is not None
     assert part.state in {"failed", "degraded"}

@@ -1,0 +1,38 @@
+"""How long a process may give no sign of life before readers take it for dead or hung.
+
+The writer says in its `process.start` how often its heartbeat comes, so readers need
+no interval of their own.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = ["LONGEST_SILENCE", "STAMP_SECONDS", "silence_limit"]
+
+STAMP_SECONDS: Final = 1.0
+"""Seconds between two stamps that a worker sets in its ring buffer."""
+
+LONGEST_SILENCE: Final = 600.0
+"""Seconds of silence that prove nothing where a process sends no heartbeat."""
+
+_MISSED: Final = 3
+_SLACK_SECONDS: Final = 1.0
+_STAMPED_SECONDS: Final = 15.0
+
+
+def silence_limit(heartbeat_ms: int, *, has_box: bool) -> float:
+    """Return the seconds of silence after which a process counts as dead or hung.
+
+    Args:
+        heartbeat_ms: Milliseconds between its heartbeats; 0 if it sends none.
+        has_box: Whether it has a ring buffer, which its worker stamps each second.
+
+    >>> silence_limit(5_000, has_box=False), silence_limit(60_000, has_box=False)
+    (16.0, 181.0)
+    >>> silence_limit(0, has_box=True), silence_limit(0, has_box=False)
+    (15.0, 600.0)
+    """
+    if heartbeat_ms:
+        return _MISSED * heartbeat_ms / 1_000 + _SLACK_SECONDS
+    return _STAMPED_SECONDS if has_box else LONGEST_SILENCE

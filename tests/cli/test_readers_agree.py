@@ -1,0 +1,136 @@
+"""`ps`, `recover` and neighbours judge the same processes and spans alike."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_ext.cli.running import Collector
+from otel_ext.exporters import JsonlExporter
+from otel_ext.journal.folder import read_incarnations
+from otel_ext.journal.recovery import recover
+from otel_ext.journal.silence import silence_limit
+from otel_ext.record.model import Process
+from otel_ext.runtime import incarnation
+from tests.cli.watched import look, shop, spans_by
+from tests.exporters.samples import end, start
+from tests.programs import records_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def truncate(path: Path) -> None:
+    """Empty a file, as logrotate's copytruncate does."""
+    os.truncate(path, 0)
+
+
+def rename(path: Path) -> None:
+    """Move a file away, as logrotate's create does."""
+    path.rename(path.with_name("old.jsonl.1"))
+
+
+@pytest.mark.parametrize("take", [truncate, rename, os.unlink])
+def test_spans_of_a_hung_program_are_seen_without_its_file(
+    tmp_path: Path, take: Callable[[Path], object]
+) -> None:
+    """They stand in the ring buffer: `ps` shows what `recover` will end, hung and dead."""
+    with shop(tmp_path) as process:
+        assert set(spans_by(tmp_path)) == {"checkout", "pay"}
+        process.send_signal(signal.SIGSTOP)
+        (file,) = (tmp_path / "traces").glob("*.jsonl")
+        take(file)
+        hung = spans_by(tmp_path)
+        assert {name: span["state"] for name, span in hung.items()} == {
+            "checkout": "hung",
+            "pay": "hung",
+        }
+        process.kill()
+        process.wait()
+        assert {str(span["state"]) for span in spans_by(tmp_path).values()} == {"lost"}
+    done = look(tmp_path, "recover", "--json")
+    (found,) = json.loads(done.out)["recovered"]
+    assert {span["name"] for span in found["ended"]} == {"checkout", "pay"}
+
+
+def test_a_span_that_died_is_of_one_age(tmp_path: Path) -> None:
+    """`ps`, `recover` and the end that recovery writes tell the same age."""
+    with shop(tmp_path) as process:
+        process.kill()
+        process.wait()
+    ages = {name: span["age_seconds"] for name, span in spans_by(tmp_path).items()}
+    done = look(tmp_path, "recover", "--json")
+    (found,) = json.loads(done.out)["recovered"]
+    assert {span["name"]: span["age_seconds"] for span in found["ended"]} == ages
+    ends = [one for one in records_in(tmp_path / "traces") if one.abandoned == "process-died"]
+    assert {one.name: (one.time_ns - one.start_ns) / 1e9 for one in ends} == ages
+
+
+@pytest.mark.parametrize("interval", [2.0, 90.0])
+def test_a_process_says_how_often_its_heartbeat_comes(tmp_path: Path, interval: float) -> None:
+    """Readers take three of its own heartbeats for its limit, whatever their settings are."""
+    with shop(tmp_path, heartbeat_interval=interval, durability="queued"):
+        (found,) = read_incarnations(tmp_path / "traces")[0].values()
+        process, _ = found.facts()
+        assert process.heartbeat_ms == interval * 1_000
+        assert found.silence_limit == 3 * interval + 1
+
+
+def test_a_slow_heartbeat_of_a_neighbour_is_no_death(tmp_path: Path) -> None:
+    """A process that cannot be asked is left alone until it has missed three heartbeats."""
+    here = incarnation.current().process_for(None)
+    process = Process(
+        "b0b0b0b0-7-1-00000000",
+        pid=7,
+        start_time=1,
+        boot_id="b0b0b0b0",
+        host="elsewhere",
+        pid_namespace=here.pid_namespace + 1,
+        heartbeat_ms=60_000,
+    )
+    exporter = JsonlExporter(tmp_path / "one.jsonl", durability="write")
+    exporter.export(start("job", process=process))
+    exporter.shutdown()
+    lines = (tmp_path / "one.jsonl").read_text().splitlines(keepends=True)
+    record = json.loads(lines[0])
+    record["__tracer_meta__"].update(
+        pid=7,
+        start_time=1,
+        boot_id="b0b0b0b0",
+        host="elsewhere",
+        process=process.id,
+        heartbeat_ms=60_000,
+        pid_namespace=process.pid_namespace,
+    )
+    file = tmp_path / "traces" / f"{process.id}.1.jsonl"
+    file.parent.mkdir()
+    file.write_text(json.dumps(record) + "\n" + next(line for line in lines if "job" in line))
+    written_ns = max(file.stat().st_mtime_ns, start().time_ns)
+    minute = 60_000_000_000
+    assert recover(file.parent, now_ns=written_ns + 2 * minute).uncertain == (process.id,)
+    assert recover(file.parent, now_ns=written_ns + 4 * minute).spans == 1
+
+
+def test_without_a_heartbeat_silence_proves_little() -> None:
+    """A writer without heartbeats is waited for ten minutes; a ring buffer is stamped."""
+    assert silence_limit(0, has_box=False) == 600
+    assert silence_limit(0, has_box=True) == 15
+
+
+def test_spans_with_the_same_ids_are_all_shown(tmp_path: Path) -> None:
+    """With a seeded `random` in several workers, `ps` shows the span of each."""
+    for number in range(3):
+        process = Process(f"b0b0b0b0-{number + 1}-1-0000000{number}", pid=number + 1)
+        exporter = JsonlExporter(tmp_path / f"{number}.jsonl", durability="write")
+        exporter.export(start("epoch", process=process))
+        if number == 0:
+            exporter.export(end("epoch", process=process))
+        exporter.shutdown()
+    places = sorted(tmp_path.glob("*.jsonl"))
+    spans = Collector(places, elsewhere=True).collect().spans
+    assert sorted(span.record.process.pid or span.process.pid for span in spans) == [2, 3]

@@ -1,0 +1,216 @@
+"""What a line of `otel-ext tree` tells, which spans are chosen, and how equal ones are folded."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from otel_ext.cli.main import main
+from otel_ext.exporters import JsonlExporter
+from otel_ext.exporters.console_text import cells
+from otel_ext.record.model import Process, SpanEvent, Status
+from tests.exporters.samples import end, start
+from tests.programs import OTEL_EXT, environment, execute
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from otel_ext.record.model import Record
+
+ROOT = f"{1:016x}"
+MILLISECOND = 1_000_000
+
+
+def written(folder: Path, *records: Record) -> str:
+    """Write records into a folder, as a program does; return the folder's path."""
+    exporter = JsonlExporter(folder / "traces")
+    for record in records:
+        exporter.export(record)
+    exporter.shutdown()
+    return str(folder / "traces")
+
+
+def failed(name: str, number: int, text: str, **fields: Any) -> Record:  # noqa: ANN401 - any field of a record
+    """Return the end of a span that failed with a ValueError."""
+    exception = SpanEvent(
+        "exception", 1, {"exception.type": "builtins.ValueError", "exception.message": text}
+    )
+    return end(name, number, status=Status("error", text), events=(exception,), **fields)
+
+
+def shown(capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
+    """Return the lines that `otel-ext tree` shows for some words."""
+    main(["tree", *words])
+    return capsys.readouterr().out.splitlines()
+
+
+def test_the_error_stands_behind_the_time(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The exception, else the status's text, and the status code before other attributes."""
+    attributes = {"http.request.method": "GET", "http.response.status_code": 402, "order.id": 3}
+    folder = written(
+        tmp_path,
+        failed("charge card", 1, "card\ndeclined", attributes=attributes),
+        end("no exception", 2, status=Status("error", "told by the program")),
+        end("nothing said", 3, status=Status("error")),
+    )
+    lines = shown(capsys, folder)
+    assert lines[1].startswith(
+        "✗ charge card 12.3 ms  ValueError: card declined  http.response.status_code=402 order.id=3"
+    )
+    assert lines[2].startswith("✗ no exception 12.3 ms  told by the program")
+    assert lines[3].startswith("✗ nothing said 12.3 ms error")
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 200])
+def test_the_name_is_cut_before_the_state_is(
+    columns: int,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """At any width a line keeps its state, and none is wider than the terminal."""
+    folder = written(
+        tmp_path,
+        start("日本語 spän " * 20),
+        end("日本語 spän " * 20, abandoned="owner-died"),
+        failed("x" * 200, 2, "y" * 500, attributes={"a": "z" * 500}),
+    )
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("NO_COLOR", "1")
+    lines = shown(capsys, folder)
+    assert "abandoned: owner-died" in lines[1]
+    assert "12.3 ms" in lines[2]
+    assert max(map(cells, lines)) <= columns
+
+
+def test_how_a_process_ended_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A span that died with its process names the signal."""
+    folder = written(tmp_path, end(abandoned="process-died", extra={"signal": "SIGKILL"}))
+    (line,) = shown(capsys, folder)[1:]
+    assert "abandoned: process-died, ended by SIGKILL" in line
+
+
+def test_a_span_of_another_process_names_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of spans of one process only the uppermost does."""
+    worker = Process("b0-9-1-worker", pid=9, resource={"service.name": "worker"})
+    lines = [
+        record._replace(process=worker, name="process.start", kind="process", phase=None)
+        for record in [start(extra={"pid": 9, "resource": {"service.name": "worker"}})]
+    ]
+    folder = written(
+        tmp_path,
+        *lines,
+        start("send"),
+        end("send"),
+        end("task", 2, parent_span_id=ROOT, process=worker),
+        end("step", 3, parent_span_id=f"{2:016x}", process=worker),
+    )
+    _, client, task, step = shown(capsys, folder)
+    assert "[worker 9]" in task
+    assert "[" not in step
+    assert "[worker 9]" not in client
+
+
+def spans_with_trouble() -> list[Record]:
+    """Return a trace of which one span failed, one is slow and one was lost."""
+    return [
+        end("root", 1, took=900 * MILLISECOND),
+        failed("bad", 2, "no", parent_span_id=ROOT),
+        end("slow", 3, took=700 * MILLISECOND, parent_span_id=ROOT),
+        end("lost", 4, abandoned="process-died", parent_span_id=ROOT),
+        start("open", 5, parent_span_id=ROOT),
+        end("fine", 6, parent_span_id=ROOT),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (["--errors"], ["root", "bad"]),
+        (["--slower", "0.5"], ["root", "slow", "open"]),
+        (["--name", "f*e"], ["root", "fine"]),
+        (["--running"], ["root", "open"]),
+        (["--lost"], ["root", "lost"]),
+        (["--errors", "--slower", "0.5"], []),
+    ],
+)
+def test_chosen_spans_come_with_those_above(
+    words: list[str], names: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each option leaves out what does not meet it; together they must all be met."""
+    folder = written(tmp_path, *spans_with_trouble())
+    main(["tree", folder, "--json", *words])
+    traces = json.loads(capsys.readouterr().out)["traces"]
+    assert [span["name"] for trace in traces for span in trace["spans"]] == names
+
+
+def test_equal_siblings_become_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Only those that ended well; what went wrong, or stands above it, keeps its line."""
+    children = [
+        end("index file", number, took=number * MILLISECOND, parent_span_id=ROOT)
+        for number in range(2, 102)
+    ]
+    bad = failed("index file", 200, "no such file", parent_span_id=ROOT)
+    above = end("index file", 201, parent_span_id=ROOT)
+    below = failed("read", 202, "cannot", parent_span_id=f"{201:016x}")
+    few = [end("few", number, parent_span_id=ROOT) for number in range(300, 304)]
+    folder = written(tmp_path, end("all", 1), *children, bad, above, below, *few)
+    head, *lines = shown(capsys, folder)
+    assert "108 spans" in head
+    assert next(line for line in lines if " x100 " in line).startswith(
+        "├─ ✓ index file x100 51.5 ms each, 101 ms at most"
+    )
+    assert len(lines) == 1 + 1 + 1 + 2 + 4
+    assert sum("ValueError" in line for line in lines) == 2
+    assert len(shown(capsys, folder, "--no-fold")) == 1 + 108
+
+
+def test_ids_that_processes_have_in_common_are_kept_apart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a seeded `random` in several workers: a trace each, and it is said why."""
+    one, two = Process("b0-1-1-aa", pid=1), Process("b0-2-1-bb", pid=2)
+    folder = written(
+        tmp_path,
+        start("epoch", process=one),
+        end("epoch", process=one),
+        start("epoch", process=two),
+    )
+    lines = shown(capsys, folder)
+    assert len(lines) == 4
+    assert sum("other processes use the same ids" in line for line in lines) == 2
+    assert sum(line.startswith("✓ epoch") for line in lines) == 1
+
+
+def test_a_span_ended_by_a_forked_child_stays_one_span(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Only starts tell that ids were given twice; an end of another process ends the span."""
+    parent, child = Process("b0-1-1-aa", pid=1), Process("b0-2-1-bb", pid=2)
+    folder = written(tmp_path, start("job", process=parent), end("job", process=child))
+    head, line = shown(capsys, folder)
+    assert head.endswith("1 span")
+    assert line.startswith("✓ job")
+
+
+def test_json_tells_all_in_utf8_whatever_the_locale(tmp_path: Path) -> None:
+    """Attributes, status, error and process; other encodings of the output change nothing."""
+    written(tmp_path, failed("wörk", 1, "kaputt: ä", attributes={"größe": [1, {"a": None}]}))
+    done = execute(
+        [OTEL_EXT, "tree", "traces", "--json"],
+        cwd=tmp_path,
+        env=environment(PYTHONIOENCODING="ascii"),
+    )
+    (trace,) = json.loads(done.out)["traces"]
+    (span,) = trace["spans"]
+    assert (span["name"], span["error"]) == ("wörk", "ValueError: kaputt: ä")
+    assert (span["status"], span["attributes"]) == ("error", {"größe": [1, {"a": None}]})
+    assert span["process"]["pid"]

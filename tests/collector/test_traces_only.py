@@ -1,0 +1,66 @@
+"""A real Collector that has a pipeline for traces and none for logs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.collector import otelcol
+from tests.programs import OTEL_EXT, environment, execute, python, wait_until, write_program
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.collector
+
+TRACES_ONLY = """
+receivers:
+  otlp:
+    protocols:
+      grpc: {endpoint: "${env:OTLP_GRPC}"}
+      http: {endpoint: "${env:OTLP_HTTP}"}
+exporters:
+  file: {path: collected/spans.json, create_directory: true, flush_interval: 100ms}
+service:
+  telemetry: {metrics: {level: none}}
+  pipelines:
+    traces: {receivers: [otlp], exporters: [file]}
+"""
+PROGRAM = """
+import time
+from opentelemetry import trace
+tracer = trace.get_tracer("app")
+with tracer.start_as_current_span("checkout"):
+    with tracer.start_as_current_span("pay"):
+        time.sleep(0.1)
+    with tracer.start_as_current_span("ship"):
+        time.sleep(1.5)
+"""
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_all_spans_arrive_at_a_collector_without_logs(tmp_path: Path, protocol: str) -> None:
+    """A span that runs longer than its grace, and all others; nothing is left on disk."""
+    configuration = tmp_path / "traces.yaml"
+    configuration.write_text(TRACES_ONLY)
+    program = write_program(tmp_path, PROGRAM)
+    with otelcol.running(str(configuration), tmp_path) as ports:
+        port = ports["grpc" if protocol == "grpc" else "http"]
+        done = execute(
+            [OTEL_EXT, "run", "--otlp", "--output", "out", "--", *python(program)],
+            cwd=tmp_path,
+            env=environment(
+                OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{port}",
+                OTEL_EXPORTER_OTLP_PROTOCOL=protocol,
+            ),
+        )
+        assert done.code == 0, done.err
+        assert done.err.count("it takes no logs") == 1
+        wait_until(lambda: len(otelcol.spans(tmp_path)) >= 3, "the spans arrive")
+        assert sorted(str(span["name"]) for span in otelcol.spans(tmp_path)) == [
+            "checkout",
+            "pay",
+            "ship",
+        ]
+    assert not list((tmp_path / "out" / ".spill").rglob("*.jsonl"))

@@ -1,0 +1,179 @@
+"""Backends that take spans and no logs, as Jaeger and Tempo do; and data refused for good."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_ext.exporters import OTLPRecordExporter, ResilientExporter
+from otel_ext.runtime.counters import COUNTERS
+from tests.exporters import samples
+from tests.otlp.grpc_receiver import grpc_receiver
+from tests.otlp.sink import Answer, Sink
+from tests.programs import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from pathlib import Path
+
+ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
+PROTOCOL = "OTEL_EXPORTER_OTLP_PROTOCOL"
+NAMES = ["checkout", "pay", "ship"]
+
+
+@pytest.fixture
+def sink(monkeypatch: pytest.MonkeyPatch) -> Generator[Sink, None, None]:
+    """Run a receiver over HTTP and name it in the environment."""
+    made = Sink()
+    monkeypatch.setenv(ENDPOINT, f"http://127.0.0.1:{made.port}")
+    yield made
+    made.close()
+
+
+@contextmanager
+def traces_only(
+    protocol: str, monkeypatch: pytest.MonkeyPatch
+) -> Generator[Callable[[], list[str]], None, None]:
+    """Run a backend without logs and name it in the environment; gives the spans it has."""
+    monkeypatch.setenv(PROTOCOL, protocol)
+    if protocol == "grpc":
+        with grpc_receiver(takes_logs=False) as receiver:
+            monkeypatch.setenv(ENDPOINT, f"http://127.0.0.1:{receiver.port}")
+            yield lambda: sorted(receiver.spans)
+        return
+    sink = Sink()
+    sink.answers["logs"] = Answer(404)
+    monkeypatch.setenv(ENDPOINT, f"http://127.0.0.1:{sink.port}")
+    try:
+        yield lambda: sorted(span.name for span in sink.spans)
+    finally:
+        sink.close()
+
+
+def send_three(exporter: OTLPRecordExporter | ResilientExporter) -> None:
+    """Export starts, logs and ends of three spans, each kind brought out before the next."""
+    for number, name in enumerate(NAMES, 1):
+        exporter.export(samples.start(name, number))
+        exporter.export(samples.log(f"log of {name}"))
+        exporter.force_flush(5_000)
+    for number, name in enumerate(NAMES, 1):
+        exporter.export(samples.end(name, number))
+        exporter.force_flush(5_000)
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+@pytest.mark.parametrize("resilient", [True, False])
+def test_spans_arrive_where_logs_are_not_served(
+    protocol: str,
+    resilient: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Every span arrives; one line says that the backend takes no logs; nothing waits on disk."""
+    with traces_only(protocol, monkeypatch) as arrived:
+        inner = OTLPRecordExporter(grace=0.001)
+        exporter = ResilientExporter(inner, folder=tmp_path) if resilient else inner
+        send_three(exporter)
+        wait_until(lambda: arrived() == NAMES, "the spans arrive")
+        exporter.shutdown()
+    said = [line for line in capfd.readouterr().err.splitlines() if line.startswith("otel-ext:")]
+    assert len(said) == 1, said
+    assert "it takes no logs, so only spans are sent from now on" in said[0]
+    assert not list((tmp_path / ".spill").rglob("*.jsonl"))
+
+
+def test_logs_are_not_asked_for_again(sink: Sink) -> None:
+    """After the answer that there is no such path, what travels as a log is left out."""
+    sink.answers["logs"] = Answer(404)
+    exporter = OTLPRecordExporter(grace=0.001)
+    exporter.export(samples.log("the first"))
+    exporter.force_flush(5_000)
+    unwanted = COUNTERS.value("remote.not_wanted")
+    for number in range(5):
+        exporter.export(samples.log("another"))
+        exporter.export(samples.end("work", number + 1))
+        exporter.force_flush(5_000)
+    exporter.shutdown()
+    assert sink.requests.count("/v1/logs") == 1
+    assert len(sink.named("work")) == 5
+    assert COUNTERS.value("remote.not_wanted") - unwanted == 5
+
+
+def test_an_outage_of_logs_does_not_hold_up_spans(sink: Sink, tmp_path: Path) -> None:
+    """Logs that may be taken later wait on disk, with a circuit of their own, and arrive then."""
+    sink.answers["logs"] = Answer(503, retry_after="1")
+    exporter = ResilientExporter(OTLPRecordExporter(grace=0.001), folder=tmp_path)
+    send_three(exporter)
+    wait_until(lambda: len(sink.spans) == 3, "the spans arrive")
+    assert exporter.circuit == "open"
+    assert exporter.waiting
+    sink.events.clear()
+    sink.answers.clear()
+    wait_until(lambda: len(sink.of("otel_ext.log")) >= 3, "the logs arrive")
+    exporter.shutdown()
+
+
+def test_logs_that_are_down_do_not_hold_up_spans_without_a_disk(sink: Sink) -> None:
+    """The plain queue tries events again by themselves, and sends spans meanwhile."""
+    sink.answers["logs"] = Answer(503)
+    exporter = OTLPRecordExporter(grace=0.001, shutdown_seconds=0.1)
+    exporter.export(samples.log("waits"))
+    assert not exporter.force_flush(5_000)
+    exporter.export(samples.end("work", 1))
+    wait_until(lambda: sink.named("work"), "the span arrives")
+    sink.answers.clear()
+    assert exporter.force_flush(5_000)
+    assert sink.of("otel_ext.log")
+    exporter.shutdown()
+
+
+def test_bad_data_is_sent_once_and_set_aside(
+    sink: Sink, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A span that is refused with 400 is not sent again, nor does it open the circuit."""
+    sink.answers["traces"] = Answer(400)
+    exporter = ResilientExporter(OTLPRecordExporter(), folder=tmp_path)
+    exporter.export(samples.end("bad", 1))
+    exporter.force_flush(5_000)
+    for _ in range(3):
+        exporter.force_flush(5_000)
+    assert exporter.circuit == "closed"
+    exporter.shutdown()
+    assert sink.requests.count("/v1/traces") == 1
+    (file,) = (tmp_path / ".spill" / "poison").glob("*.jsonl")
+    assert '"refused":"' in file.read_text()
+    assert not list((tmp_path / ".spill").glob("*.jsonl"))
+    said = [line for line in capfd.readouterr().err.splitlines() if line.startswith("otel-ext:")]
+    assert len(said) == 1, said
+    assert "answered 400" in said[0]
+
+
+@pytest.mark.parametrize("how", ["variable", "argument"])
+def test_only_ends_are_sent_where_that_is_asked_for(
+    how: str, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`OTEL_LOGS_EXPORTER=none` and `ends_only` leave out starts, logs and process records."""
+    if how == "variable":
+        monkeypatch.setenv("OTEL_LOGS_EXPORTER", "none")
+    exporter = OTLPRecordExporter(grace=0.001, ends_only=how == "argument")
+    send_three(exporter)
+    exporter.shutdown()
+    assert sorted(span.name for span in sink.spans) == NAMES
+    assert sink.requests == ["/v1/traces"] * len(sink.requests)
+
+
+def test_starts_that_travel_as_spans_need_no_logs(
+    sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With `same-id`, `OTEL_LOGS_EXPORTER=none` leaves them in."""
+    monkeypatch.setenv("OTEL_LOGS_EXPORTER", "none")
+    exporter = OTLPRecordExporter(encoding="same-id", grace=0.001)
+    exporter.export(samples.start("work", 1))
+    exporter.export(samples.log("left out"))
+    exporter.force_flush(5_000)
+    exporter.shutdown()
+    assert [span.end_ns for span in sink.named("work")] == [0]
+    assert sink.requests == ["/v1/traces"] * len(sink.requests)
