@@ -139,7 +139,7 @@ class LineRenderer:
     def _render_end(self, record: Record) -> str:
         known = self._forget(record.span_id) or self._stranger(record)
         failed = (record.status is not None and record.status.code == "error") or record.abandoned
-        cancelled = not failed and record.extra.get("cancelled") is True
+        cancelled = not failed and record.is_cancelled
         kind, color = ("error", "red") if failed else ("end", "green")
         if cancelled:
             kind, color = "cancelled", "yellow"

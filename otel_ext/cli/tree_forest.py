@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from otel_ext.record.model import Record
 
-__all__ = ["Node", "Trace", "has_failed", "is_fine", "make_trace", "start_of", "was_cancelled"]
+__all__ = ["Node", "Trace", "has_failed", "is_fine", "make_trace", "start_of"]
 
 _MAX_INDENT: Final = 40
 # So many equal siblings become one line.
@@ -65,14 +65,9 @@ def has_failed(record: Record) -> bool:
     return record.is_real_end and record.status is not None and record.status.code == "error"
 
 
-def was_cancelled(record: Record) -> bool:
-    """Whether a span has ended because its task was cancelled."""
-    return record.extra.get("cancelled") is True
-
-
 def is_fine(record: Record) -> bool:
     """Whether a span has ended and nothing went wrong in it."""
-    return record.is_real_end and not has_failed(record) and not was_cancelled(record)
+    return record.is_real_end and not has_failed(record) and not record.is_cancelled
 
 
 def make_trace(
@@ -117,10 +112,12 @@ class _Walk:
         self._seen: set[str] = set()
 
     def _find_trouble(self) -> set[str]:
-        """Return the ids of spans that are not fine, and of all above these."""
+        """Return the ids of spans that are not fine or were cancelled, and of all above these."""
         troubled: set[str] = set()
         for record in self._records:
-            above: Record | None = None if is_fine(record) else record
+            above: Record | None = record
+            if is_fine(record) and not record.is_cancelled:
+                above = None
             while above is not None and above.span_id not in troubled:
                 troubled.add(above.span_id)
                 above = self._by_id.get(above.parent_span_id)

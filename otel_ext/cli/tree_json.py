@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from otel_ext.cli.running_place import opened_at
-from otel_ext.cli.tree_forest import start_of, was_cancelled
+from otel_ext.cli.tree_forest import start_of
 from otel_ext.cli.tree_lines import error_of, state_of
 from otel_ext.record.timestamps import format_ns
 from otel_ext.record.values import encode_object
@@ -70,7 +70,7 @@ def _span(
         "state": state_of(record, running),
         "status": status.code if status else None,
         "error": error_of(record) or None,
-        "cancelled": was_cancelled(record),
+        "cancelled": record.is_cancelled,
         "start": format_ns(start_of(record)),
         "duration_ns": record.time_ns - record.start_ns if is_over else one.age_ns if one else None,
         **opened_at(record).as_dict(),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel_ext.cli.tree_forest import has_failed, was_cancelled
+from otel_ext.cli.tree_forest import has_failed
 from otel_ext.exporters.console_attributes import in_short
 from otel_ext.exporters.console_text import cells, cut, duration, printable
 
@@ -127,7 +127,7 @@ def state_of(record: Record, running: Mapping[SpanKey, Running]) -> str:
     if record.phase != "end":
         one = running.get(record.key)
         return "open" if one is None else one.state
-    return record.abandoned or "ended"
+    return record.abandoned or ("cancelled" if record.is_cancelled else "ended")
 
 
 def _state(record: Record, look: Look) -> _State:
@@ -144,7 +144,7 @@ def _state(record: Record, look: Look) -> _State:
     if has_failed(record):
         error = error_of(record)
         return _State(failed, "red", took if error else f"{took} error", printable(error))
-    if was_cancelled(record):
+    if record.is_cancelled:
         return _State("c" if look.ascii_only else "⊘", "yellow", f"{took} cancelled")
     return _State("+" if look.ascii_only else "✓", "green", took)
 

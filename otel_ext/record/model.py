@@ -302,6 +302,11 @@ class Record(NamedTuple):
         return self.phase == "end" and self.abandoned is None
 
     @property
+    def is_cancelled(self) -> bool:
+        """Whether the span ended because its asyncio task was cancelled."""
+        return self.extra.get("cancelled") is True
+
+    @property
     def key(self) -> tuple[str, str]:
         """What the merge rule groups by: trace id and span id."""
         return self.trace_id, self.span_id

@@ -92,7 +92,7 @@ def test_cancelled_spans_have_a_mark_of_their_own(tmp_path: Path) -> None:
     assert line.startswith("⊘ ")
     assert " cancelled" in line
     (trace,) = json.loads(look(tmp_path, "tree", "--json").out)["traces"]
-    assert [span["cancelled"] for span in trace["spans"]] == [True]
+    assert [span["state"] for span in trace["spans"]] == ["cancelled"]
 
 
 def test_circles_and_missing_parents_lose_no_span() -> None:

@@ -8,7 +8,7 @@ import threading
 import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import structlog
 from opentelemetry.sdk.trace import TracerProvider
@@ -59,17 +59,15 @@ class Collector(ThreadingHTTPServer):
 
 
 class _Taking(BaseHTTPRequestHandler):
-    server: Collector
-
     def do_POST(self) -> None:
         """Take one request."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.got.append((self.path, body))
+        cast("Collector", self.server).got.append((self.path, body))
         self.send_response(200)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as the base has it
         """Say nothing."""
 
 
@@ -300,6 +298,7 @@ PROOFS: dict[str, Proof] = {
     "otlp": Proof(value=True, look=_sent("/v1/traces", ended=True)),
     "otlp-encoding": Proof("same-id", _sent("/v1/traces", ended=False), _QUICK),
     "otlp-spans": Proof("never", _sent("/v1/traces", ended=True), _OTLP),
+    "otlp-ends-only": Proof(value=True, look=_sent("/v1/logs", b"work", ended=True), beside=_QUICK),
     "otlp-grace": Proof(0, _sent("/v1/logs", b"work", ended=True), _OTLP),
     "otlp-queue-spans": Proof(7, _spied, _OTLP, _LIMITS),
     "otlp-queue-bytes": Proof("1 MiB", _spied, _OTLP, _LIMITS),
