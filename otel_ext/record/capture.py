@@ -131,7 +131,7 @@ def here_python(depth: int) -> tuple[CallSite, ThreadInfo, TaskInfo | None]:
 def _attributes_of(holder: object) -> Mapping[str, object]:
     """Return a copy of a span's, event's or link's attributes."""
     try:
-        copied: object = holder._attributes.copy()  # type: ignore[attr-defined]  # noqa: SLF001
+        copied = cast("object", holder._attributes.copy())  # type: ignore[attr-defined]  # noqa: SLF001
     except AttributeError:
         public: Mapping[str, object] = getattr(holder, "attributes", None) or EMPTY
         return dict(public)

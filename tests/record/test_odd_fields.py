@@ -106,8 +106,8 @@ PAIRS = [
 
 def both(span: ReadableSpan) -> tuple[Record, Record]:
     """Return start and end of `span` as they are read from valid lines, by either code the same."""
-    found = []
-    lines = []
+    found: list[tuple[Record, Record]] = []
+    lines: list[tuple[bytes, bytes]] = []
     for start_of, end_of, encode in PAIRS:
         start = start_of(span, PROCESS, 1)
         # The places in this function differ, and times of now.
