@@ -246,7 +246,7 @@ def capture_start_python(span: ReadableSpan, process: Process, seq: int) -> Reco
 def _or_none(read: Callable[[], T]) -> T | None:
     try:
         return read()
-    except Exception:  # noqa: BLE001 - a thread's or a task's name may be of anybody's making
+    except Exception:  # noqa: BLE001 - a thread or a task of a user's class may do anything
         return None
 
 
