@@ -171,7 +171,7 @@ def test_times_that_cannot_be_told_are_those_of_now(value: object) -> None:
     ],
 )
 def test_names_become_text(name: object, expected: str) -> None:
-    """A span's and an event's name that is no text is its text, and redaction leaves the rest as it is."""
+    """A name that is not a text, of a span or an event, is its text; redaction keeps the rest."""
     start, end = both(span_with(name=name, events=[Odd(name=name)]))
     assert (start.name, end.name, end.events[0].name) == (expected,) * 3
     redacted = Redactor().redact(capture.capture_end(span_with(name=name), PROCESS, 2, start))
