@@ -271,7 +271,7 @@ def _top_frame(record: Record) -> str:
     stack = record.extra.get("stack")
     if not isinstance(stack, (list, tuple)):
         return ""
-    items = cast("list[object]", list(stack))
+    items = cast("list[object] | tuple[object, ...]", stack)
     frames = [cast("dict[str, object]", item) for item in items if isinstance(item, dict)]
     if not frames:
         return ""

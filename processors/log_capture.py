@@ -241,7 +241,7 @@ def _there(source: logging.LogRecord) -> _Moment:
 
 def _place_of(source: logging.LogRecord) -> CallSite:
     """Return the line of the user's own that made a library log, else the library's line."""
-    file: object = source.pathname
+    file = cast("object", source.pathname)
     if isinstance(file, str) and not is_own(file) and _is_of_this_thread(source):
         site = find_call_site(2)
         if site is not UNKNOWN_SITE:
@@ -273,7 +273,7 @@ def _site_of(file: object, line: object, function: object) -> CallSite:
     site = _sites.get(key)
     if site is None:
         names = ("code.file.path", "code.line.number", "code.function.name")
-        named = dict(zip(names, key, strict=True))
+        named: dict[str, object] = dict(zip(names, key, strict=True))
         if len(_sites) >= _MAX_SITES:
             _sites.clear()
         site = _sites[key] = site_from_attributes(named) or UNKNOWN_SITE

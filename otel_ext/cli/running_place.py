@@ -25,7 +25,8 @@ class Frame(NamedTuple):
 
     def as_dict(self) -> dict[str, object]:
         """Return the frame for JSON; null where nothing is known."""
-        return self._asdict() if self.file else dict.fromkeys(self._fields)
+        fields: dict[str, object] = self._asdict()
+        return fields if self.file else {**fields, **dict.fromkeys(fields)}
 
 
 class Place(NamedTuple):

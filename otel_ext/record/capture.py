@@ -132,7 +132,7 @@ def here_python(depth: int) -> tuple[CallSite, ThreadInfo, TaskInfo | None]:
 def _attributes_of(holder: object) -> Mapping[str, object]:
     """Return a copy of a span's, event's or link's attributes."""
     try:
-        copied: object = holder._attributes.copy()  # type: ignore[attr-defined]  # noqa: SLF001
+        copied = cast("object", holder._attributes.copy())  # type: ignore[attr-defined]  # noqa: SLF001
     except AttributeError:
         public: Mapping[str, object] = getattr(holder, "attributes", None) or EMPTY
         return dict(public)
@@ -247,7 +247,7 @@ def capture_start_python(span: ReadableSpan, process: Process, seq: int) -> Reco
 def _or_none(read: Callable[[], T]) -> T | None:
     try:
         return read()
-    except Exception:  # noqa: BLE001 - a thread's or a task's name may be of anybody's making
+    except Exception:  # noqa: BLE001 - a thread or a task of a user's class may do anything
         return None
 
 

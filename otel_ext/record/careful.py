@@ -202,7 +202,7 @@ def _hex(number: object, size: int) -> str:
     """Return an id as text.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is not a valid id.
     """
     if not isinstance(number, int) or not 0 < number < 1 << 8 * size:
         raise ValueError(f"{text_of(number)[:80]} is not an id of {size} bytes")

@@ -35,7 +35,7 @@ OWN: Final = 0
 CARRIER: Final = 1
 """Only carries a call through: OpenTelemetry, this package, the standard library."""
 FOREIGN: Final = 2
-"""Installed, and so somebody else's, as far as can be known."""
+"""Installed, and so not the user's, as far as the path tells."""
 INSTRUMENTING: Final = 3
 """Opens spans for others: what is around it did not open them."""
 
@@ -147,7 +147,7 @@ def _standard_library() -> tuple[str, ...]:
 
 
 def _program() -> str:
-    """Return the top-level package that is run as the program; empty if there is none."""
+    """Return the top-level package that is run as the program; empty if it is not one."""
     main = sys.modules.get("__main__")
     name: object = getattr(getattr(main, "__spec__", None), "name", None)
     if not isinstance(name, str):

@@ -80,7 +80,7 @@ def test_now_asks_the_program_where_it_is(tmp_path: Path) -> None:
 
 
 def test_a_stopped_program_is_told_as_hung(tmp_path: Path) -> None:
-    """SIGSTOP: state hung at once, and who does not answer is told; SIGCONT: all is as before."""
+    """SIGSTOP: state hung at once, and `ps` says who does not answer; SIGCONT: all is as before."""
     with shop(tmp_path) as process:
         process.send_signal(signal.SIGSTOP)
         hung: dict[str, object] = {"checkout": "hung", "pay": "hung"}

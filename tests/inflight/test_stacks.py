@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 
-def test_the_users_line_is_told_however_deep_the_libraries_are() -> None:
+def test_the_users_line_is_there_however_deep_the_libraries_are() -> None:
     """The innermost twenty frames; where all are of libraries, the last is the user's own."""
     frame = through(*[LIBRARY] * 50)(lambda: sys._getframe(1))  # noqa: SLF001 - a frame of a library
     stack = stack_of_thread(cast("FrameType", frame))

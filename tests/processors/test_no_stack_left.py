@@ -138,7 +138,7 @@ def test_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_record_that_cannot_be_encoded_is_written_in_its_least_form(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Whatever keeps an end from being encoded, its span ends in the file; that is told once."""
+    """Whatever keeps an end from being encoded, its span ends in the file, with one message."""
 
     def fails_on_data(record: Record) -> bytes:
         if record.attributes and "…" not in record.attributes:

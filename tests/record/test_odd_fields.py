@@ -75,7 +75,7 @@ class Kind(enum.Enum):
 
 
 class Odd(NamedTuple):
-    """An event or a link that somebody built."""
+    """An event or a link that a program built by hand."""
 
     name: object = "e"
     timestamp: object = NOW
@@ -106,8 +106,8 @@ PAIRS = [
 
 def both(span: ReadableSpan) -> tuple[Record, Record]:
     """Return start and end of `span` as they are read from valid lines, by either code the same."""
-    found = []
-    lines = []
+    found: list[tuple[Record, Record]] = []
+    lines: list[tuple[bytes, bytes]] = []
     for start_of, end_of, encode in PAIRS:
         start = start_of(span, PROCESS, 1)
         # The places in this function differ, and times of now.
@@ -171,7 +171,7 @@ def test_times_that_cannot_be_told_are_those_of_now(value: object) -> None:
     ],
 )
 def test_names_become_text(name: object, expected: str) -> None:
-    """A span's and an event's name that is no text is its text; redaction takes no offence."""
+    """A name that is not a text, of a span or an event, is its text; redaction keeps the rest."""
     start, end = both(span_with(name=name, events=[Odd(name=name)]))
     assert (start.name, end.name, end.events[0].name) == (expected,) * 3
     redacted = Redactor().redact(capture.capture_end(span_with(name=name), PROCESS, 2, start))
