@@ -54,20 +54,20 @@ def test_a_record_is_seen_by_the_collector_only_when_complete(
 
 
 @pytest.fixture
-def interrupted() -> Generator[Callable[[], None], None, None]:
+def interrupted() -> Generator[Callable[[], object], None, None]:
     """A function that raises Ctrl-C by a real signal, a moment later."""
 
     def raise_it(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGALRM, raise_it)
-    yield lambda: signal.setitimer(signal.ITIMER_REAL, 0.0005)  # type: ignore[func-returns-value]
+    yield lambda: signal.setitimer(signal.ITIMER_REAL, 0.0005)
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, before)
 
 
 def test_ctrl_c_during_the_quick_look_for_secrets_reaches_the_program(
-    tmp_path: Path, interrupted: Callable[[], None]
+    tmp_path: Path, interrupted: Callable[[], object]
 ) -> None:
     """Of the interrupts that come while a long text is searched, none is swallowed."""
     exporter = RedactingExporter(JsonlExporter(tmp_path, open_records=list))
@@ -143,7 +143,7 @@ def test_an_interrupt_while_a_class_is_looked_at_goes_on() -> None:
 
 @pytest.mark.parametrize("find", [here, find_call_site])
 def test_code_from_which_a_span_was_opened_is_let_go(find: Callable[[int], object]) -> None:
-    """Code that is made anew each time, as in notebooks and templates, goes when it is done with."""
+    """Code that is made anew each time, as in notebooks and templates, goes when it is done."""
     made: list[weakref.ref[CodeType]] = []
     for number in range(40):
         code = compile("find(1)\nfind(1)", f"<script {number}>", "exec")

@@ -147,7 +147,8 @@ def test_a_variable_turns_the_compiled_part_off(value: str, tmp_path: Path) -> N
 def test_doctor_says_that_the_compiled_part_is_turned_off(tmp_path: Path) -> None:
     """The variable is named where someone looks for why records cost more."""
     env = environment(OTEL_EXT_PURE_PYTHON="1")
-    done = execute(["otel-ext", "doctor"], cwd=tmp_path, env=env)
+    command = "from otel_ext.cli.main import main; main()"
+    done = execute([sys.executable, "-c", command, "doctor"], cwd=tmp_path, env=env)
     assert "OTEL_EXT_PURE_PYTHON" in " ".join(done.out.split())
 
 
