@@ -25,6 +25,7 @@ SOURCES := $(filter-out %/__pycache__ %.pyc %.so,$(SOURCES))
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help python run test lint wheel wheel-check matrix compat bench bench-quick soak chaos \
+	sanitize \
 	collector test-collector clean
 
 help: ## show this list
@@ -78,6 +79,9 @@ $(STAMPS)/installed: $(STAMPS)/wheel $(STAMPS)/tools
 	@echo "==> installing $(WHEEL)"
 	@$(TEST_PYTHON) $(PIP) install --no-deps --force-reinstall $(WHEEL)
 	@touch $@
+
+sanitize: $(STAMPS)/installed ## the compiled part under sanitizers, and a debug interpreter if there is one
+	@$(PYTHON) tools/sanitize.py $(TEST_PYTHON) $(PYTEST_ARGS)
 
 matrix: python ## run the tests with every supported Python found here
 	@$(PYTHON) tools/matrix.py

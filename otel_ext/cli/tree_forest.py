@@ -116,7 +116,7 @@ class _Walk:
         troubled: set[str] = set()
         for record in self._records:
             above: Record | None = record
-            if is_fine(record) and not record.is_cancelled:
+            if is_fine(record):
                 above = None
             while above is not None and above.span_id not in troubled:
                 troubled.add(above.span_id)

@@ -1,0 +1,243 @@
+"""The compiled part takes nothing from a program: no record half built, no interrupt, no memory."""
+
+from __future__ import annotations
+
+import gc
+import signal
+import sys
+import threading
+import weakref
+from typing import TYPE_CHECKING
+
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import Link, SpanContext
+
+from otel_ext.exporters import JsonlExporter
+from otel_ext.exporters.redacting import RedactingExporter
+from otel_ext.processors import LifecycleSpanProcessor
+from otel_ext.record.callsite import find_call_site
+from otel_ext.record.capture import here
+from otel_ext.record.model import Process, Record, SpanEvent
+from tests.processors.spans import provider_with
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from pathlib import Path
+    from types import CodeType
+
+    from otel_ext.protocols import RecordExporter
+
+PROCESS = Process("b00t-1-2-cafe0001")
+
+
+def test_a_record_is_seen_by_the_collector_only_when_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever looks at all objects while a span starts or ends finds no record without fields."""
+    found: list[tuple[object, ...]] = []
+
+    class Watched(dict[str, object]):
+        """Attributes of a link, which are copied while the record is built."""
+
+        def copy(self) -> dict[str, object]:
+            found.extend(tuple(one) for one in gc.get_objects() if type(one) is Record)
+            return dict(self)
+
+    tracer = provider_with(JsonlExporter(tmp_path, open_records=list)).get_tracer("t")
+    link = Link(SpanContext(1, 2, is_remote=False), {"a": 1})
+    monkeypatch.setattr(link, "_attributes", Watched(a=1))
+    for _ in range(3):
+        tracer.start_span("work", links=[link]).end()
+    complete = len(Record._fields)
+    assert all(len(one) == complete for one in found)
+
+
+@pytest.fixture
+def interrupted() -> Generator[Callable[[], object], None, None]:
+    """A function that raises Ctrl-C by a real signal, a moment later."""
+
+    def raise_it(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, raise_it)
+    yield lambda: signal.setitimer(signal.ITIMER_REAL, 0.0005)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def test_ctrl_c_during_the_quick_look_for_secrets_reaches_the_program(
+    tmp_path: Path, interrupted: Callable[[], object]
+) -> None:
+    """Of the interrupts that come while a long text is searched, none is swallowed."""
+    exporter = RedactingExporter(JsonlExporter(tmp_path, open_records=list))
+    tracer = provider_with(exporter).get_tracer("t")
+    tracer.start_span("warm").end()
+    text = "é" + "_a " * 21_000
+    arrived = 0
+    for number in range(20):
+        try:
+            interrupted()
+            for _ in range(200):  # the signal comes within one of them
+                tracer.start_span("work", attributes={"text": f"{text}{number}"}).end()
+        except KeyboardInterrupt:
+            arrived += 1
+    assert arrived == 20
+
+
+class Interrupting(dict[str, object]):
+    """Attributes whose reading is interrupted."""
+
+    def _interrupt(self) -> None:
+        raise KeyboardInterrupt
+
+    __iter__ = __len__ = __bool__ = items = _interrupt  # type: ignore[assignment]
+
+
+def test_an_interrupt_while_a_record_is_encoded_stays_itself(tmp_path: Path) -> None:
+    """Nothing else of the exporter's runs between the interrupt and the program."""
+    exporter = JsonlExporter(tmp_path, open_records=list)
+    tracer = provider_with(exporter).get_tracer("t")
+    tracer.start_span("x").end()
+    asked: list[str] = []
+
+    class Journal(type(exporter._journal)):  # type: ignore[misc]  # noqa: SLF001 - as a debugger's proxy
+        def __getattribute__(self, name: str) -> object:
+            asked.append(name)
+            return object.__getattribute__(self, name)
+
+    process = next(iter(exporter._introduced.values()))  # noqa: SLF001 - one that it knows
+    events = (SpanEvent("e", 1, Interrupting(a=1)),)
+    record = Record("span", "end", "w", 10**18, 1, process, trace_id="ab" * 16, span_id="cd" * 8)
+    exporter._journal.__class__ = Journal  # noqa: SLF001
+    with pytest.raises(KeyboardInterrupt):
+        exporter.quick_export(record._replace(span_kind="internal", events=events))
+    assert asked == []
+
+
+class OddMeta(type):
+    """A metaclass whose look-ups are interrupted."""
+
+    def __getattribute__(cls, name: str) -> object:
+        if name == "fragment":
+            raise KeyboardInterrupt
+        return type.__getattribute__(cls, name)
+
+
+class Interrupted(metaclass=OddMeta):
+    """A call site of that class."""
+
+    fragment = '"file":"a.py"'
+
+
+def test_an_interrupt_while_a_class_is_looked_at_goes_on() -> None:
+    """Where a slot is asked for, what is meant for the program is not cleared."""
+    from otel_ext.record import codec  # noqa: PLC0415 - what was chosen at its import
+
+    if codec.encode_line is codec.encode_line_python:
+        pytest.skip("the compiled part was not built")
+    record = Record("span", "start", "w", 10**18, 1, PROCESS, trace_id="ab" * 16, span_id="cd" * 8)
+    with pytest.raises(KeyboardInterrupt):
+        codec.encode_line(record._replace(site=Interrupted()))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("find", [here, find_call_site])
+def test_code_from_which_a_span_was_opened_is_let_go(find: Callable[[int], object]) -> None:
+    """Code that is made anew each time, as in notebooks and templates, goes when it is done."""
+    made: list[weakref.ref[CodeType]] = []
+    for number in range(40):
+        code = compile("find(1)\nfind(1)", f"<script {number}>", "exec")
+        exec(code, {"find": find})  # noqa: S102 - that is what such programs do
+        made.append(weakref.ref(code))
+        del code
+    gc.collect()
+    assert [one() for one in made] == [None] * 40
+
+
+def test_code_at_the_address_of_code_that_has_gone_has_its_own_place() -> None:
+    """A place that was remembered goes with its code, so no other code is taken for it."""
+    for number in range(300):
+        names: dict[str, object] = {"find": here}
+        exec(compile(f"{chr(10) * number}site = find(1)[0]", "<script>", "exec"), names)  # noqa: S102
+        assert getattr(names["site"], "line", 0) == number + 1
+
+
+def test_threads_that_look_at_all_objects_do_no_harm(tmp_path: Path) -> None:
+    """A leak hunter in a thread of its own reads records while spans start and end."""
+    tracer = provider_with(JsonlExporter(tmp_path, open_records=list)).get_tracer("t")
+    link = Link(SpanContext(1, 2, is_remote=False), {"a": 1})
+    stop = threading.Event()
+
+    def look() -> None:
+        while not stop.is_set():
+            for one in gc.get_objects():
+                if type(one) is Record:
+                    assert one.extra is not None
+                    assert one.name
+
+    hunter = threading.Thread(target=look)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        hunter.start()
+        for _ in range(300):
+            tracer.start_span("work", links=[link]).end()
+    finally:
+        stop.set()
+        hunter.join()
+        sys.setswitchinterval(interval)
+
+
+WIRINGS: list[Callable[[JsonlExporter], RecordExporter]] = [lambda one: one, RedactingExporter]
+
+
+@pytest.mark.parametrize("wrap", WIRINGS)
+def test_the_documented_wiring_asks_the_table_for_open_spans(
+    wrap: Callable[[JsonlExporter], RecordExporter], tmp_path: Path
+) -> None:
+    """The exporter remembers no records of its own, which would keep it from the compiled way."""
+    journal = JsonlExporter(tmp_path)
+    provider = TracerProvider(shutdown_on_exit=False)
+    processor = LifecycleSpanProcessor(wrap(journal))
+    provider.add_span_processor(processor)
+    tracer = provider.get_tracer("t")
+    tracer.start_span("warm").end()
+    still_open = tracer.start_span("open")
+    assert journal._open == {}  # noqa: SLF001 - what it would remember
+    assert [one.name for one in journal._open_records()] == ["open"]  # noqa: SLF001
+    assert journal._quick is not None  # noqa: SLF001 - the compiled steps have what they need
+    still_open.end()
+    processor.shutdown()
+
+
+def test_an_exporter_that_delegates_is_not_passed_by(tmp_path: Path) -> None:
+    """One that changes records, and hands on all else, gets every record and no hook of ours."""
+    journal = JsonlExporter(tmp_path)
+
+    class Scrubbing:
+        never_waits = leaf = True
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(journal, name)
+
+        def export(self, record: Record) -> None:
+            journal.export(record._replace(name="scrubbed"))
+
+        def force_flush(self, timeout_millis: int = 30_000) -> bool:
+            return journal.force_flush(timeout_millis)
+
+        def shutdown(self) -> None:
+            journal.shutdown()
+
+    processor = LifecycleSpanProcessor(Scrubbing())
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(processor)
+    tracer = provider.get_tracer("t")
+    tracer.start_span("warm").end()
+    secret = tracer.start_span("secret")
+    assert [one.name for one in journal._open_records()] == ["scrubbed"]  # noqa: SLF001
+    secret.end()
+    processor.shutdown()
+    text = "".join(file.read_text() for file in tmp_path.rglob("*.jsonl"))
+    assert '"event":"scrubbed.start"' in text
+    assert "secret" not in text

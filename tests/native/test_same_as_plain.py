@@ -1,0 +1,183 @@
+"""What is odd goes the Python way, so that both ways say the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import pytest
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+
+from otel_ext.processors import LifecycleSpanProcessor
+from otel_ext.record import capture, codec
+from otel_ext.record.model import Process, Record
+from otel_ext.record.speed import load_speed
+from tests.processors.spans import Recorder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from opentelemetry.sdk.trace import Event, Span
+
+pytestmark = pytest.mark.skipif(load_speed() is None, reason="the compiled part was not built")
+
+PROCESS = Process("b00t-1-2-cafe0001")
+
+
+class OddText(str):
+    """A text that shows as another one."""
+
+    __slots__ = ()
+
+    def __format__(self, _: str) -> str:
+        return "shown"
+
+
+class Number:
+    """Something that can be taken for a whole number."""
+
+    def __index__(self) -> int:
+        return 7
+
+
+ODD: list[dict[str, object]] = [
+    {"links": None},
+    {"links": []},
+    {"links": {}},
+    {"links": 5},
+    {"phase": "end", "events": None},
+    {"phase": "end", "events": []},
+    {"parent_span_id": None},
+    {"parent_span_id": 2**80},
+    {"parent_span_id": b""},
+    {"parent_span_id": object()},
+    {"parent_span_id": OddText("ab")},
+    {"trace_id": OddText("ab")},
+    {"span_kind": None},
+    {"phase": "extra"},
+    {"phase": ""},
+    {"phase": None},
+    {"seq": True},
+    {"seq": Number()},
+    {"time_ns": Number()},
+    {"kind": "log", "level": None},
+    {"kind": "log", "trace_id": 3},
+]
+
+
+def outcome(encode: Callable[[Record], bytes], record: Record) -> object:
+    """Return the line, or the kind of error."""
+    try:
+        return encode(record)
+    except Exception as error:  # noqa: BLE001 - whichever it is
+        return type(error)
+
+
+@pytest.mark.parametrize("fields", ODD, ids=[",".join(one) for one in ODD])
+def test_a_field_of_another_type_is_encoded_as_by_python(fields: dict[str, object]) -> None:
+    """No field is read as what it is not; an unknown phase is refused."""
+    usual = Record("span", "start", "work", 10**18, 1, PROCESS, span_kind="internal")
+    record = usual._replace(**{"trace_id": "ab" * 16, "span_id": "cd" * 8, **fields})  # type: ignore[arg-type]
+    assert outcome(codec.encode_line, record) == outcome(codec.encode_line_python, record)
+
+
+IDS = [(2**128, 5), (2**128 + 1, 5), (2**135, 5), (-1, 5), (5, 2**64), (5, -2), (2**128 - 1, 1)]
+
+
+@pytest.mark.parametrize(("trace_id", "span_id"), IDS)
+def test_ids_that_do_not_fit_are_no_other_ids(trace_id: int, span_id: int) -> None:
+    """An id that is too large or negative never becomes that of another trace."""
+
+    class Ids(RandomIdGenerator):
+        def generate_trace_id(self) -> int:
+            return trace_id
+
+        def generate_span_id(self) -> int:
+            return span_id
+
+    provider = TracerProvider(shutdown_on_exit=False, id_generator=Ids())
+    span = cast("Span", provider.get_tracer("t").start_span("work"))
+
+    def ids(make: Callable[[Span, Process, int], Record]) -> object:
+        try:
+            record = make(span, PROCESS, 1)
+        except OverflowError:
+            return OverflowError
+        return record.trace_id, record.span_id
+
+    assert ids(capture.capture_start) == ids(capture.capture_start_python)
+
+
+class Scrubbed(ReadableSpan):
+    """What scrubbing processors pass on: another span says in public what may be said."""
+
+    def __init__(self, inner: ReadableSpan) -> None:
+        super().__init__(
+            inner.name,
+            context=inner.context,
+            parent=inner.parent,
+            resource=inner.resource,
+            attributes=inner.attributes,
+            events=inner.events,
+            kind=inner.kind,
+            instrumentation_scope=inner.instrumentation_scope,
+            status=inner.status,
+            start_time=inner.start_time,
+            end_time=inner.end_time,
+        )
+
+    @property
+    def name(self) -> str:
+        """Another name than the one that is kept."""
+        return "scrubbed"
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """No events."""
+        return ()
+
+
+def test_a_span_of_another_class_is_recorded_as_it_shows_itself() -> None:
+    """Its public properties count, not what it keeps under the names of the SDK."""
+    recorder = Recorder()
+    processor = LifecycleSpanProcessor(recorder)
+    span = cast("Span", TracerProvider(shutdown_on_exit=False).get_tracer("t").start_span("secret"))
+    processor.on_start(span)
+    span.add_event("secret")
+    span.end()
+    processor.on_end(Scrubbed(span._readable_span()))  # noqa: SLF001 - as the SDK makes it
+    end = recorder.records[-1]
+    assert (end.phase, end.name, end.events) == ("end", "scrubbed", ())
+    processor.shutdown()
+
+
+def test_a_descriptor_that_comes_later_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a program puts on the SDK's class after the first spans decides from then on."""
+    span = cast("Span", TracerProvider(shutdown_on_exit=False).get_tracer("t").start_span("kept"))
+    assert capture.capture_start(span, PROCESS, 1).name == "kept"
+    monkeypatch.setattr(type(span), "_name", property(lambda _: "later"), raising=False)
+    assert capture.capture_start(span, PROCESS, 2).name == "later"
+
+
+def test_the_descriptor_of_another_class_is_not_followed() -> None:
+    """A class that borrows a slot of another one says nothing of where its objects keep it."""
+
+    class Holder:
+        __slots__ = ("fragment",)
+
+    class Borrower:
+        __slots__ = ("other",)
+        fragment = Holder.__dict__["fragment"]
+
+    borrower = Borrower()
+    setattr(borrower, "other", '"file":"wrong"')  # noqa: B010 - slots that no checker sees
+    record = Record("span", "start", "w", 10**18, 1, PROCESS, trace_id="ab" * 16, span_id="cd" * 8)
+    odd = record._replace(site=borrower)  # type: ignore[arg-type]
+    assert outcome(codec.encode_line, odd) is TypeError
+
+
+def test_whether_unsampled_spans_count_may_be_any_truth() -> None:
+    """`record_only=1` records what `record_only=True` does, compiled or not."""
+    span = cast("Span", TracerProvider(shutdown_on_exit=False).get_tracer("t").start_span("x"))
+    given = cast("bool", 1)
+    assert capture.identify(span, given) == capture.identify_python(span, given)

@@ -1,0 +1,165 @@
+"""The compiled part is set up as a whole, for the main interpreter, unless it is turned off."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_ext.record.speed import load_speed
+from tests.programs import environment, execute, write_program
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+speed = load_speed()
+is_built = pytest.mark.skipif(speed is None, reason="the compiled part was not built")
+
+CALLS = (
+    "encode_line(1)",
+    "identify(1, True)",
+    "capture_start(1, 2, 3)",
+    "capture_end(1, 2, 3, 4)",
+    "here(1)",
+    "begin_span(object(), 1)",
+    "end_span(object(), 1)",
+)
+BEFORE = """\
+from otel_ext import _speed
+for call in {calls!r}:
+    try:
+        eval(f"_speed.{{call}}")
+    except RuntimeError as error:
+        print(error)
+"""
+
+
+@is_built
+def test_a_function_that_is_called_too_early_says_so(tmp_path: Path) -> None:
+    """Before it has been configured each function raises; none reads what is not there."""
+    program = write_program(tmp_path, BEFORE.format(calls=CALLS))
+    done = execute([sys.executable, program], cwd=tmp_path)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.splitlines() == ["otel_ext._speed is not configured"] * len(CALLS)
+
+
+HALF = """\
+import otel_ext.processors
+from opentelemetry.sdk.trace import TracerProvider
+from otel_ext.record import capture
+from otel_ext.record.speed import load_speed
+speed = load_speed()
+known = {}
+class Keeper:
+    def configure_capture(self, **given): known.update(given)
+    def __getattr__(self, name): return getattr(speed, name)
+capture.load_speed = Keeper
+capture._choose_capture()
+span = TracerProvider(shutdown_on_exit=False).get_tracer("t").start_span("x")
+wrong = {name: object() for name in known}
+for changes in ({"names": ()}, {"record_type": int}, {"kinds": (1,)}, {"code_keys": []}, wrong):
+    try:
+        speed.configure_capture(**{**known, **changes})
+    except (TypeError, ValueError) as error:
+        print("refused")
+for configure in (speed.configure_hooks, speed.configure):
+    try:
+        configure(**dict.fromkeys(("begin", "record_type"), object()))
+    except TypeError:
+        print("refused")
+del wrong
+others = [object() for _ in range(1000)]
+print(capture.capture_start(span, 1, 2).name)
+"""
+
+
+@is_built
+def test_a_configuration_that_is_refused_leaves_the_one_before(tmp_path: Path) -> None:
+    """Nothing of it is in force, and the next span is recorded."""
+    done = execute([sys.executable, write_program(tmp_path, HALF)], cwd=tmp_path)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.split() == ["refused"] * 7 + ["x"]
+
+
+INTERPRETERS = """\
+import pathlib, sys
+made = []  # an interpreter ends with what stands for it
+if sys.version_info >= (3, 13):
+    import _interpreters
+    def run(code):
+        made.append(_interpreters.create("legacy"))
+        failed = _interpreters.exec(made[-1], code)
+        assert failed is None, failed
+else:
+    import _xxsubinterpreters as _interpreters
+    def run(code):
+        made.append(_interpreters.create(isolated=False))
+        _interpreters.run_string(made[-1], code)
+SPANS = '''
+import pathlib
+from opentelemetry.sdk.trace import TracerProvider
+from otel_ext.exporters import JsonlExporter
+from otel_ext.processors import LifecycleSpanProcessor
+from otel_ext.record.speed import load_speed
+folder = pathlib.Path("{folder}")
+provider = TracerProvider(shutdown_on_exit=False)
+provider.add_span_processor(LifecycleSpanProcessor(JsonlExporter(folder)))
+def ten():
+    for _ in range(10):
+        provider.get_tracer("t").start_span("work").end()
+    provider.force_flush()
+    lines = [line for file in folder.glob("*.jsonl") for line in file.read_text().splitlines()]
+    said = "compiled" if load_speed() else "plain"
+    print("{folder}", said, sum('"kind":"span"' in line for line in lines), flush=True)
+ten()
+'''
+other = f"import sys; sys.path[:] = {sys.path!r}\\n" + SPANS.replace("{folder}", "other")
+"""
+FIRST = 'exec(SPANS.replace("{folder}", "main"))\n'
+ENDS = "import os; sys.stdout.flush(); os._exit(0)\n"  # the interpreter's end is another matter
+
+
+@is_built
+@pytest.mark.parametrize("order", ["main first", "other first"])
+def test_a_second_interpreter_of_a_process_has_the_python_code(order: str, tmp_path: Path) -> None:
+    """The state of the compiled part is the main interpreter's alone, whoever imports it first."""
+    steps = (FIRST, "run(other)\n") if order == "main first" else ("run(other)\n", FIRST)
+    program = write_program(tmp_path, INTERPRETERS + "".join(steps) + "ten()\n" + ENDS)
+    done = execute([sys.executable, program], cwd=tmp_path)
+    assert (done.code, done.err) == (0, "")
+    said = done.out.splitlines()
+    assert sorted(said) == ["main compiled 20", "main compiled 40", "other plain 20"]
+
+
+OFF = "from otel_ext.record.speed import load_speed; print(load_speed())"
+
+
+@pytest.mark.parametrize("value", ["1", "true"])
+def test_a_variable_turns_the_compiled_part_off(value: str, tmp_path: Path) -> None:
+    """`OTEL_EXT_PURE_PYTHON=1` needs no other wheel, and is no unknown setting."""
+    env = environment(OTEL_EXT_PURE_PYTHON=value)
+    assert execute([sys.executable, "-c", OFF], cwd=tmp_path, env=env).out == "None\n"
+    program = "from otel_ext.config import load_config; load_config()"
+    assert execute([sys.executable, "-W", "error", "-c", program], cwd=tmp_path, env=env).code == 0
+
+
+def test_doctor_says_that_the_compiled_part_is_turned_off(tmp_path: Path) -> None:
+    """The variable is named where someone looks for why records cost more."""
+    env = environment(OTEL_EXT_PURE_PYTHON="1")
+    command = "from otel_ext.cli.main import main; main()"
+    done = execute([sys.executable, "-c", command, "doctor"], cwd=tmp_path, env=env)
+    assert "OTEL_EXT_PURE_PYTHON" in " ".join(done.out.split())
+
+
+@is_built
+def test_importing_it_again_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second import in the main interpreter is the same part, configured as it was."""
+    from otel_ext.record import capture, codec  # noqa: PLC0415 - what it is configured with
+    from otel_ext.record.model import Process, Record  # noqa: PLC0415
+
+    assert capture.capture_start is not capture.capture_start_python
+    monkeypatch.delitem(sys.modules, "otel_ext._speed")
+    again = __import__("otel_ext._speed", fromlist=["encode_line"])
+    record = Record("log", None, "x", 0, 1, Process("p"))
+    assert again.encode_line(record) == codec.encode_line(record)
