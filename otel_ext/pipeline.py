@@ -349,31 +349,12 @@ def _is_seen() -> bool:
 
 def _attach(handle: Handle, tracer_provider: object) -> None:
     """Add the processor of `handle` to a provider; one is made if there is none."""
+    from otel_ext.adoption import add_processors, ensure_provider  # noqa: PLC0415 - imports the SDK
+
     try:
-        provider = tracer_provider or _global_provider()
-        add = getattr(provider, "add_span_processor", None)
-        if add is None:
-            report_problem(
-                "nothing is recorded",
-                f"the tracer provider {type(provider).__qualname__} takes no span processors;"
-                " use opentelemetry.sdk.trace.TracerProvider",
-            )
-            return
-        if handle.watch is not None:
-            add(handle.watch)  # before any record is made
-        add(handle.processor)
-    except Exception as error:  # noqa: BLE001 - a provider is anybody's code
+        # `watch` sees a span before any record of it is made.
+        found = (handle.watch, handle.processor)
+        processors = [one for one in found if one is not None]
+        add_processors(tracer_provider or ensure_provider(), processors)
+    except Exception as error:  # noqa: BLE001 - a resource detector of the program's
         report_problem("nothing is recorded: no tracer provider can be used", error)
-
-
-def _global_provider() -> object:
-    """Return the global provider, after making it where there is none."""
-    found = trace.get_tracer_provider()
-    if not isinstance(found, trace.ProxyTracerProvider):
-        return found
-    from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
-    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
-
-    trace.set_tracer_provider(TracerProvider(resource=Resource.create()))
-    # Another thread may have been faster; then it is that one's.
-    return trace.get_tracer_provider()

@@ -136,9 +136,9 @@ def _configure() -> None:
 
 
 def _provide() -> None:
-    from otel_ext.adoption import set_adopting_provider  # noqa: PLC0415
+    from otel_ext.adoption import ensure_provider  # noqa: PLC0415
 
-    set_adopting_provider()
+    ensure_provider()
 
 
 def tolerant_config() -> Config:
