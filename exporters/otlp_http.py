@@ -15,6 +15,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from urllib3.exceptions import NewConnectionError
 
+from otel_ext.exporters.otlp_variables import request_timeout
 from otel_ext.protocols import SendResult
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ __all__ = ["AnsweringSession", "make_session", "make_span_exporter"]
 
 # OTLP's own list of what may succeed later (OTLP/HTTP, "Retryable response codes").
 _RETRYABLE: Final = frozenset({429, 502, 503, 504})
+# What the stock exporters send again, with pauses of up to a minute: all but 429 before 1.45.
+_SENT_AGAIN: Final = frozenset({408, *_RETRYABLE, *range(500, 600)})
 _OK: Final = range(200, 300)
 _LONGEST_MESSAGE: Final = 300
 # Each names an entry point that makes the session, with a user's credentials.
@@ -35,7 +38,7 @@ _PROVIDERS: Final = (
 )
 
 
-class _EnoughError(Exception):
+class _EnoughError(OSError):
     """Ends a call of the exporter, which would try again by itself: that is for others to do."""
 
 
@@ -74,7 +77,7 @@ class AnsweringSession(requests.Session):
             if self._tries > 1:
                 raise _EnoughError(self._error) from error
             raise
-        if answer.status_code in _RETRYABLE:
+        if answer.status_code in _SENT_AGAIN:
             raise _EnoughError(f"{answer.status_code} {answer.reason}")
         return answer
 
@@ -123,7 +126,7 @@ def make_span_exporter(session: AnsweringSession | None) -> SpanExporter:
     Args:
         session: Sends the requests; None for one of the exporter's own.
     """
-    return OTLPSpanExporter(session=session)
+    return OTLPSpanExporter(session=session, timeout=request_timeout("TRACES"))
 
 
 def _partial_success(signal: str, body: bytes) -> tuple[int, str]:

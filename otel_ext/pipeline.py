@@ -21,6 +21,7 @@ from otel_ext.errors import ConfigError
 from otel_ext.handle import Handle, exit_seconds
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.signals import chain_sigterm
+from otel_ext.sdk_version import is_sdk_supported
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -156,7 +157,7 @@ def install(
     Returns:
         The handle of what is at work.
     """
-    disabled = _sdk_disabled() or not config.capture.enabled
+    disabled = _sdk_disabled() or not config.capture.enabled or not is_sdk_supported()
     handle = Handle(config) if disabled else _make_handle(config, tracer_provider, redact_callback)
     while (winner := _current.setdefault("handle", handle)) is not handle:
         # Another thread came first, or what is there has been shut down.

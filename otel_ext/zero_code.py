@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.runtime.guard import report_problem
+from otel_ext.sdk_version import is_sdk_supported
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -87,7 +88,7 @@ def start_process() -> None:
     If the environment names exporters, a configurator or a configuration file,
     OpenTelemetry's own start-up does the work and calls `pre_instrument`.
     """
-    if not wanted() or _is_helper_process() or not _first("process"):
+    if not wanted() or _is_helper_process() or not _first("process") or not is_sdk_supported():
         return
     with _children_unrecorded():
         if _sdk_has_started():

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.programs import environment, execute, ids, python, recorded, spans_in
+from tests.sdk import since
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+pytestmark = since(45, "the releases of these tools that constraints.txt names ask for it")
 
 BEGINNING = """\
 import json, sys, warnings

@@ -16,6 +16,7 @@ from tests.exporters import samples
 from tests.otlp.grpc_receiver import GrpcReceiver, grpc_receiver
 from tests.otlp.sink import Sink
 from tests.otlp.test_outages import black_hole
+from tests.sdk import GRPC_ANSWERS
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -221,6 +222,7 @@ def test_the_certificate_to_trust_is_read_for_grpc(peers: Peers, certificate: Ce
     assert (receiver.spans, receiver.logs) == (["work", "work"], ["told"])
 
 
+@GRPC_ANSWERS
 def test_an_insecure_connection_is_made_where_it_is_asked_for(peers: Peers) -> None:
     """`INSECURE`, for gRPC and an endpoint that does not say `http://`."""
     receiver = peers.grpc()
