@@ -22,7 +22,8 @@ def is_sdk_supported() -> bool:
     True
     """
     version = _installed()
-    if version is None or _release(version) >= OLDEST:
+    release = _release(version or "")
+    if not release or release >= OLDEST:  # what tells no number gets a chance
         return True
     oldest = ".".join(map(str, OLDEST))
     report_problem(

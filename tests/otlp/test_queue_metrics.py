@@ -20,6 +20,7 @@ from otel_ext.protocols import SendResult
 from otel_ext.runtime.worker import Worker
 from tests.exporters import samples
 from tests.programs import wait_until
+from tests.sdk import since
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -150,6 +151,7 @@ def points_names(reader: InMemoryMetricReader) -> set[str]:
     }
 
 
+@since(33, "the conventions have metrics of the SDK itself")
 def test_the_names_are_those_of_the_conventions() -> None:
     """Every metric is one that OpenTelemetry's conventions define for its own processors."""
     for signal in ("SPAN", "LOG"):

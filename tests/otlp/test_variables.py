@@ -151,7 +151,7 @@ def test_requests_over_grpc_are_compressed(peers: Peers) -> None:
     assert (receiver.spans, receiver.logs) == (["work"], ["told"])
 
 
-@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+@pytest.mark.parametrize("protocol", ["http/protobuf", pytest.param("grpc", marks=GRPC_ANSWERS)])
 @pytest.mark.parametrize("names", [("TIMEOUT",), ("TRACES_TIMEOUT", "LOGS_TIMEOUT")])
 def test_no_answer_is_waited_for_longer_than_it_is_said(
     peers: Peers, protocol: str, names: tuple[str, ...]
@@ -208,6 +208,7 @@ def test_the_certificate_to_trust_is_read(
     assert len(sink.named("work")) == len(sink.of("otel_ext.log")) == 1
 
 
+@GRPC_ANSWERS
 @pytest.mark.needs("openssl")
 def test_the_certificate_to_trust_is_read_for_grpc(peers: Peers, certificate: Certificate) -> None:
     """Likewise over gRPC, where `CERTIFICATE` may be for one signal."""
