@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import Tracer, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, Tracer, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
@@ -118,7 +118,9 @@ def test_tracers_handed_out_before_become_the_successors() -> None:
     assert span.instrumentation_scope is not None
     assert span.instrumentation_scope.name == "held"
     assert span.instrumentation_scope.attributes == {"scope": "attribute"}
-    assert first.get_tracer("held", "1.3") is provider.get_tracer("held", "1.3")
+    later = first.get_tracer("held", "1.3").start_span("later")
+    assert isinstance(later, ReadableSpan)
+    assert later.resource is provider.resource
     assert first.successor is provider
 
 
@@ -312,4 +314,5 @@ def test_asking_for_a_tracer_again_and_again_costs_nothing() -> None:
     provider = AdoptingTracerProvider(Resource({}))
     for _ in range(1_000):
         provider.get_tracer("my.library", "1.0")
-    assert len(provider._handed_out) == 1  # noqa: SLF001 - what must not grow
+    # Before 1.40 the SDK itself keeps none of them.
+    assert len(provider._handed_out) <= 1  # noqa: SLF001 - what must not grow
