@@ -33,7 +33,11 @@ def test_seeding_random_does_not_repeat_ids() -> None:
 def test_an_id_is_never_the_invalid_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where chance draws 0, it draws again."""
     drawn = iter([bytes(8), b"\0" * 7 + b"\5", bytes(16), b"\7" + bytes(15)])
-    monkeypatch.setattr(os, "urandom", lambda _: next(drawn))
+
+    def draw(_: int) -> bytes:
+        return next(drawn)
+
+    monkeypatch.setattr(os, "urandom", draw)
     generator = EntropyIdGenerator()
     assert (generator.generate_span_id(), generator.generate_trace_id()) == (5, 7 << 120)
 
