@@ -6,9 +6,15 @@ PYTHON ?= python3
 # gate is for the whole suite and is left out then.
 PYTEST_ARGS ?=
 
+# `make test SDK=oldest` tests with the oldest OpenTelemetry that is admitted.
+SDK ?= newest
+
 PYVER := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 CHECKOUT := $(CURDIR)
-BUILD := build/py$(PYVER)
+BUILD := build/py$(PYVER)$(if $(filter oldest,$(SDK)),-oldest)
+# The oldest lacks what the tools and programs of the extra `test` ask for.
+EXTRA := $(if $(filter oldest,$(SDK)),test-base,test)
+CONSTRAINTS := $(if $(filter oldest,$(SDK)),$(BUILD)/constraints.txt,constraints.txt)
 DIST := $(BUILD)/dist
 PIP := -m pip --quiet --disable-pip-version-check --no-input
 TEST_PYTHON := $(BUILD)/venv/bin/python
@@ -70,9 +76,13 @@ $(STAMPS)/wheel: $(SOURCES) | $(STAMPS)/build
 	@$(TEST_PYTHON) tools/build_wheel.py --out $(DIST)
 	@touch $@
 
-$(STAMPS)/tools: pyproject.toml constraints.txt | $(STAMPS)/venv $(STAMPS)/wheel
+build/py$(PYVER)-oldest/constraints.txt: constraints.txt constraints-oldest.txt
+	@mkdir -p $(@D)
+	@$(PYTHON) tools/oldest_constraints.py > $@
+
+$(STAMPS)/tools: pyproject.toml $(CONSTRAINTS) | $(STAMPS)/venv $(STAMPS)/wheel
 	@echo "==> installing the wheel's dependencies and the test tools"
-	@$(TEST_PYTHON) $(PIP) install --constraint constraints.txt "$(WHEEL)[test]"
+	@$(TEST_PYTHON) $(PIP) install --constraint $(CONSTRAINTS) "$(WHEEL)[$(EXTRA)]"
 	@touch $@
 
 $(STAMPS)/installed: $(STAMPS)/wheel $(STAMPS)/tools
@@ -83,7 +93,7 @@ $(STAMPS)/installed: $(STAMPS)/wheel $(STAMPS)/tools
 sanitize: $(STAMPS)/installed ## the compiled part under sanitizers, and a debug interpreter if there is one
 	@$(PYTHON) tools/sanitize.py $(TEST_PYTHON) $(PYTEST_ARGS)
 
-matrix: python ## run the tests with every supported Python found here
+matrix: python ## run the tests with every Python found here, oldest and newest OpenTelemetry
 	@$(PYTHON) tools/matrix.py
 
 # COMPAT_ARGS="sqlite3 asgi" runs some; --source FOLDER takes checkouts before archives.

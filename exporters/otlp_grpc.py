@@ -7,6 +7,7 @@ up, and finds none: to try again, and when, is for those who keep the records.
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 from typing import TYPE_CHECKING, Final, Protocol, cast
@@ -16,6 +17,7 @@ from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 from grpc import RpcError, StatusCode  # type: ignore[import-untyped]
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 
+from otel_ext.exporters.otlp_variables import request_timeout
 from otel_ext.protocols import SendResult
 
 if TYPE_CHECKING:
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
 
     from otel_ext.protocols import Refusal
 
-__all__ = ["GrpcAnswers", "make_span_exporter"]
+__all__ = ["GrpcAnswers", "make_span_exporter", "takes_codes"]
+
+_CODES_ARGUMENT: Final = "retryable_error_codes"
 
 _CODES: Final = "OTEL_PYTHON_EXPORTER_OTLP_GRPC_RETRYABLE_ERROR_CODES"
 # OTLP's own list of what may succeed later (OTLP/gRPC, "Failures"). It has "resource
@@ -125,13 +129,26 @@ class _Noted:
         return self is other
 
 
-def make_span_exporter(answers: GrpcAnswers) -> SpanExporter:
+def takes_codes() -> bool:
+    """Return whether the stock exporters take the codes to try again; those before 1.42 do not.
+
+    Such an exporter tries again by itself, for up to a minute, and does not say why a
+    request failed.
+    """
+    return _CODES_ARGUMENT in inspect.signature(OTLPSpanExporter).parameters
+
+
+def make_span_exporter(answers: GrpcAnswers | None) -> SpanExporter:
     """Return the stock exporter of spans, set up by the `OTEL_EXPORTER_OTLP_*` variables.
 
     Args:
-        answers: Gets to know why a call failed.
+        answers: Receives why a call failed; None where the exporter does not tell.
     """
-    return OTLPSpanExporter(retryable_error_codes=cast("Iterable[StatusCode]", answers.codes))
+    timeout = request_timeout("TRACES")
+    if answers is None:
+        return OTLPSpanExporter(timeout=timeout)
+    codes = cast("Iterable[StatusCode]", answers.codes)
+    return OTLPSpanExporter(timeout=timeout, retryable_error_codes=codes)
 
 
 def _retryable() -> frozenset[str]:

@@ -15,6 +15,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from urllib3.exceptions import NewConnectionError
 
+from otel_ext.exporters.otlp_variables import request_timeout
 from otel_ext.protocols import SendResult
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ __all__ = ["AnsweringSession", "make_session", "make_span_exporter"]
 
 # OTLP's own list of what may succeed later (OTLP/HTTP, "Retryable response codes").
 _RETRYABLE: Final = frozenset({429, 502, 503, 504})
+# What the stock exporters send again, with pauses of up to a minute: all but 429 before 1.45.
+_SENT_AGAIN: Final = frozenset({408, *_RETRYABLE, *range(500, 600)})
 _OK: Final = range(200, 300)
 # The receiver's word on the data (OTLP/HTTP, "Bad data"; RFC 9110, 15.5), and on a path
 # or method that it does not serve.
@@ -47,7 +50,7 @@ _PROVIDERS: Final = (
 )
 
 
-class _EnoughError(Exception):
+class _EnoughError(OSError):
     """Ends a call of the exporter, which would try again by itself: that is for others to do."""
 
 
@@ -86,7 +89,7 @@ class AnsweringSession(requests.Session):
             if self._tries > 1:
                 raise _EnoughError(self._error) from error
             raise
-        if answer.status_code in _RETRYABLE:
+        if answer.status_code in _SENT_AGAIN:
             raise _EnoughError(f"{answer.status_code} {answer.reason}")
         return answer
 
@@ -136,7 +139,7 @@ def make_span_exporter(session: AnsweringSession | None) -> SpanExporter:
     Args:
         session: Sends the requests; None for one of the exporter's own.
     """
-    return OTLPSpanExporter(session=session)
+    return OTLPSpanExporter(session=session, timeout=request_timeout("TRACES"))
 
 
 def _partial_success(signal: str, body: bytes) -> tuple[int, str]:

@@ -6,12 +6,11 @@ plain values, and an exporter for such records.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+import opentelemetry.sdk._logs as sdk_logs
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.context import Context
-from opentelemetry.sdk._logs import ReadableLogRecord
-from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
 from opentelemetry.trace import (
     NonRecordingSpan,
     SpanContext,
@@ -19,10 +18,13 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
+from otel_ext.exporters.otlp_variables import request_timeout
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import requests
+    from opentelemetry.sdk._logs.export import LogRecordExporter
 
     from otel_ext.exporters.otlp_events import LogEvent
 
@@ -33,8 +35,12 @@ _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _NOWHERE: Final = Context({"otel_ext": "no span"})
 
 
-def make_log(event: LogEvent) -> ReadableLogRecord:
+def make_log(event: LogEvent) -> object:
     """Return `event` as the SDK's exporters take it."""
+    # The SDK before 1.39 has no such class.
+    readable = getattr(sdk_logs, "ReadableLogRecord", None)
+    if readable is None:
+        return _make_old_log(event)
     context = _NOWHERE
     if event.trace_id:
         ids = SpanContext(event.trace_id, event.span_id, is_remote=False, trace_flags=_SAMPLED)
@@ -49,7 +55,35 @@ def make_log(event: LogEvent) -> ReadableLogRecord:
         attributes=event.attributes,
         event_name=event.name,
     )
-    return ReadableLogRecord(record, event.resource, event.scope)
+    made: object = readable(record, event.resource, event.scope)
+    return made
+
+
+def _make_old_log(event: LogEvent) -> object:
+    """Return `event` for exporters before 1.39; the name of the event is an attribute there."""
+    old: Any = sdk_logs
+    record = old.LogRecord(
+        timestamp=event.time_ns,
+        observed_timestamp=event.observed_ns,
+        severity_number=SeverityNumber(event.severity),
+        severity_text=event.severity_text or None,
+        body=event.body,
+        resource=event.resource,
+    )
+    # Set, since the arguments differ between releases, and attributes of the SDK's own
+    # kind would drop what is nested. An id of 0 says that there is none.
+    record.trace_id, record.span_id = event.trace_id, event.span_id
+    record.trace_flags = _SAMPLED if event.trace_id else TraceFlags(0)
+    record.attributes = _OldAttributes(event.attributes)
+    if event.name:
+        record.attributes["event.name"] = record.event_name = event.name
+    return old.LogData(record, event.scope)
+
+
+class _OldAttributes(dict[str, object]):
+    """Attributes that the exporters before 1.39 ask for the number of those left out."""
+
+    dropped = 0
 
 
 class LogExporter:
@@ -64,8 +98,9 @@ class LogExporter:
 
     def export(self, events: Sequence[LogEvent]) -> bool:
         """Send the events and wait for the answer; whether they were taken."""
-        result = self._exporter.export([make_log(event) for event in events])
-        return result is LogRecordExportResult.SUCCESS
+        logs: Any = [make_log(event) for event in events]
+        # The class of the result has another name before 1.39.
+        return self._exporter.export(logs).name == "SUCCESS"
 
     def shutdown(self) -> None:
         """Close the connection."""
@@ -94,6 +129,9 @@ def make_log_exporter(
         codes: What the exporter itself tries again, for gRPC; none for what it likes.
     """
     make = exporter_class(protocol)
+    timeout = request_timeout("LOGS")
     if protocol == "grpc":
-        return LogExporter(make(retryable_error_codes=codes or None))
-    return LogExporter(make(session=session))
+        # Exporters before 1.42 do not take the argument.
+        more = {"retryable_error_codes": codes} if codes else {}
+        return LogExporter(make(timeout=timeout, **more))
+    return LogExporter(make(session=session, timeout=timeout))

@@ -132,7 +132,11 @@ class Connection:
 
 def _answered(answers: Answers, export: Callable[[], bool], count: int) -> SendResult:
     answers.begin()
-    result = answers.result(ok=export())
+    try:
+        ok = export()
+    except OSError:  # what a session raised; exporters before 1.45 let it through
+        ok = False
+    result = answers.result(ok=ok)
     if answers.repeated:
         COUNTERS.add("remote.maybe_twice", count)
     return result
@@ -172,8 +176,8 @@ def _make_span_exporter(protocol: str) -> tuple[SpanExporter, Answers]:
     if protocol == _GRPC:
         from otel_ext.exporters import otlp_grpc  # noqa: PLC0415
 
-        answers = otlp_grpc.GrpcAnswers()
-        return otlp_grpc.make_span_exporter(answers), answers
+        answers = otlp_grpc.GrpcAnswers() if otlp_grpc.takes_codes() else None
+        return otlp_grpc.make_span_exporter(answers), answers or NoAnswers()
     from otel_ext.exporters.otlp_http import make_session, make_span_exporter  # noqa: PLC0415
 
     session = make_session("TRACES")
@@ -185,8 +189,10 @@ def _make_log_exporter(protocol: str) -> tuple[LogExporter, Answers]:
     from otel_ext.exporters.otlp_logs import make_log_exporter  # noqa: PLC0415
 
     if protocol == _GRPC:
-        from otel_ext.exporters.otlp_grpc import GrpcAnswers  # noqa: PLC0415
+        from otel_ext.exporters.otlp_grpc import GrpcAnswers, takes_codes  # noqa: PLC0415
 
+        if not takes_codes():
+            return make_log_exporter(protocol), NoAnswers()
         answers = GrpcAnswers()
         return make_log_exporter(protocol, codes=answers.codes), answers
     from otel_ext.exporters.otlp_http import make_session  # noqa: PLC0415

@@ -1,14 +1,13 @@
-"""A tracer provider that makes way for the program's own.
+"""The tracer provider that otel-ext sets, which gives way to the program's own.
 
-Under `otel-ext run` a provider is in place before the program starts, so that
-instrumentations have one. A program that then sets its own is refused by the API
-(it can be set once), and its exporters would get nothing. Here the refused
-provider takes over instead: every tracer handed out so far becomes one of its
-tracers, our processor is added to it, and the warning is not logged.
+`otel-ext run` and `configure()` set a provider before the program sets one, so that
+instrumentations have one to use. The API accepts a provider only once and would refuse
+the program's; its exporters would then get nothing. Here the refused provider takes
+over instead: our processors are added to it, every tracer handed out so far delegates
+to one of its tracers, and the API's warning is not logged.
 
-How the refusal is noticed: the API logs it, and a filter on that logger sees the
-call. Where the program has silenced the logger, it stays what it is without
-this module: the program's provider gets only what it is used for directly.
+The API reports a refusal only through its logger. `_listen` puts a function of ours in
+front of that one logger, until a provider has been adopted; see docs/adr/0012.
 """
 
 from __future__ import annotations
@@ -17,49 +16,113 @@ import atexit
 import inspect
 import logging
 import weakref
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
 
 from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import Tracer, TracerProvider
 
+from otel_ext.entropy import EntropyIdGenerator
 from otel_ext.runtime.guard import report_problem
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from opentelemetry.sdk.trace import SpanProcessor
     from opentelemetry.util.types import Attributes
 
-__all__ = ["AdoptingTracerProvider", "set_adopting_provider"]
+__all__ = ["AdoptingTracerProvider", "add_processors", "ensure_provider"]
 
 _REFUSALS: Final = "opentelemetry.trace"
 _ARGUMENT: Final = "tracer_provider"
+_CHECK: Final = "isEnabledFor"
+# The SDK keeps these on the provider, where programs read them.
+_PUBLIC_PARTS: Final = ("sampler", "id_generator")
+
+
+class _Provider(Protocol):
+    """What a provider must have to be adopted."""
+
+    def get_tracer(
+        self,
+        instrumenting_module_name: str,
+        instrumenting_library_version: str | None = None,
+        schema_url: str | None = None,
+        attributes: Attributes = None,
+        /,
+    ) -> trace.Tracer: ...
 
 
 class _HandedOut(NamedTuple):
-    """A tracer that somebody may still hold, and what it was asked for with."""
+    """A tracer that the program may still hold, and the arguments it was requested with."""
 
-    tracer: weakref.ref[trace.Tracer]
+    tracer: weakref.ref[Tracer]
     scope: tuple[str, str | None, str | None, Attributes]
 
 
+class _DelegatingTracer(Tracer):
+    """A tracer of ours after the adoption: it makes the spans of the program's provider.
+
+    A tracer is handed out as a plain `Tracer` of the SDK, so nothing is in its way. On
+    adoption it becomes an instance of this class. A decorator that
+    `start_as_current_span` made earlier calls `start_span` of the tracer it was made
+    with, so its spans go to the program's provider too.
+    """
+
+    successor: trace.Tracer
+
+    # The signature is the other tracer's: openinference's takes more arguments.
+    def start_span(self, *args: Any, **kwargs: Any) -> trace.Span:  # noqa: ANN401
+        """Start a span of the program's provider."""
+        return self.successor.start_span(*args, **kwargs)
+
+    def start_as_current_span(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        """Return what the program's tracer returns: a context manager, and a decorator."""
+        return self.successor.start_as_current_span(*args, **kwargs)
+
+
 class AdoptingTracerProvider(TracerProvider):
-    """Traces as any provider does, until another is to be used in its place.
+    """A provider of the SDK that works until another is to be used in its place.
 
     Args:
-        resource: What the spans are of.
+        resource: The resource of the spans.
+
+    >>> ours = AdoptingTracerProvider(Resource({}))
+    >>> tracer = ours.get_tracer("held by an instrumentation")
+    >>> theirs = TracerProvider(resource=Resource({"service.name": "shop"}))
+    >>> ours.adopt(theirs)
+    True
+    >>> tracer.start_span("order").resource.attributes["service.name"]
+    'shop'
     """
 
     def __init__(self, resource: Resource) -> None:
-        super().__init__(resource=resource, shutdown_on_exit=False)
-        self._successor: TracerProvider | None = None
+        super().__init__(
+            resource=resource, shutdown_on_exit=False, id_generator=EntropyIdGenerator()
+        )
+        self._successor: object = None
+        self._claim: dict[str, object] = {}
         self._handed_out: dict[int, _HandedOut] = {}
         self._processors: list[SpanProcessor] = []
         atexit.register(self._end)
 
     @property
-    def successor(self) -> TracerProvider | None:
-        """The provider that took over, if one did."""
+    def successor(self) -> object:
+        """The provider that took over; None if none did."""
         return self._successor
+
+    @property
+    def resource(self) -> Resource:
+        """The resource of the provider that is in use."""
+        own = super().resource
+        return own if self._successor is None else getattr(self._successor, "resource", own)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the program's provider has
+        # Called only for what this class lacks, such as a method of the successor's class.
+        successor = self.__dict__.get("_successor")
+        if successor is None or name.startswith("__"):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return getattr(successor, name)
 
     def get_tracer(
         self,
@@ -68,7 +131,7 @@ class AdoptingTracerProvider(TracerProvider):
         schema_url: str | None = None,
         attributes: Attributes = None,
     ) -> trace.Tracer:
-        """Return a tracer, which will be the successor's once there is one."""
+        """Return a tracer, which makes the successor's spans once there is one."""
         scope = (
             instrumenting_module_name,
             instrumenting_library_version,
@@ -76,18 +139,21 @@ class AdoptingTracerProvider(TracerProvider):
             attributes,
         )
         if self._successor is not None:
-            return self._successor.get_tracer(*scope)
+            return _tracer_of(self._successor, scope)
         tracer = super().get_tracer(*scope)
-        # Weakly: a program may ask for a tracer with every request.
-        handed_out, number = self._handed_out, id(tracer)
-        held = weakref.ref(tracer, lambda _: handed_out.pop(number, None))
-        handed_out.setdefault(number, _HandedOut(held, scope))
+        if isinstance(tracer, Tracer):
+            # Weakly: a program may ask for a tracer with every request.
+            handed_out, number = self._handed_out, id(tracer)
+            held = weakref.ref(tracer, lambda _: handed_out.pop(number, None))
+            one = handed_out.setdefault(number, _HandedOut(held, scope))
+            if self.successor is not None:  # adopted meanwhile, by another thread
+                _hand_over(one, self.successor)
         return tracer
 
     def add_span_processor(self, span_processor: SpanProcessor) -> None:
         """Add a processor to the provider that is in use."""
         if self._successor is not None:
-            self._successor.add_span_processor(span_processor)
+            add_processors(self._successor, [span_processor])
             return
         self._processors.append(span_processor)
         super().add_span_processor(span_processor)
@@ -95,74 +161,162 @@ class AdoptingTracerProvider(TracerProvider):
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Flush the processors of the provider that is in use."""
         if self._successor is not None:
-            return self._successor.force_flush(timeout_millis)
+            flush = getattr(self._successor, "force_flush", None)
+            return flush is None or flush(timeout_millis) is not False
         return super().force_flush(timeout_millis)
 
     def shutdown(self) -> None:
         """Shut down, the successor first."""
+        atexit.unregister(self._end)
         if self._successor is not None:
-            self._successor.shutdown()
+            getattr(self._successor, "shutdown", _do_nothing)()
         super().shutdown()
 
     def adopt(self, provider: object) -> bool:
-        """Let `provider` take over; whether it does. Only the first one can.
+        """Let `provider` take over. Only the first one can.
+
+        Spans that are open keep the processors they started with. A provider that takes
+        no span processors takes over too, since the program's telemetry comes first;
+        its spans are not recorded, which is reported.
 
         Args:
             provider: A provider that the program has made.
+
+        Returns:
+            Whether `provider` is in use from now on.
         """
-        if self._successor is not None or provider is self:
+        if provider is self or self._successor is not None:
             return False
-        if not isinstance(provider, TracerProvider):
+        if not callable(getattr(provider, "get_tracer", None)):
+            report_problem(
+                "the program's tracer provider gets no spans",
+                f"{_name(provider)} has no method get_tracer;"
+                " derive it from opentelemetry.trace.TracerProvider",
+            )
             return False
-        for processor in self._processors:
-            provider.add_span_processor(processor)
+        if self._claim.setdefault("successor", provider) is not provider:
+            return False  # another thread came first
+        add_processors(provider, self._processors)
+        for name in _PUBLIC_PARTS:
+            if hasattr(provider, name):
+                setattr(self, name, getattr(provider, name))
         self._successor = provider
-        for held, scope in list(self._handed_out.values()):
-            tracer = held()
-            other = provider.get_tracer(*scope)
-            if tracer is not None and type(other) is type(tracer):
-                # Instrumentations hold on to the tracer they got, so it becomes the other one.
-                vars(tracer).update(vars(other))
+        for one in list(self._handed_out.values()):
+            _hand_over(one, provider)
         return True
 
     def _end(self) -> None:
-        # A successor ends as the program has told it to.
+        # A successor ends as the program has arranged.
         if self._successor is None:
             super().shutdown()
 
 
-class _Refusals(logging.Filter):
-    """Sees the API refuse a second provider, and offers that one to the first."""
+def add_processors(provider: object, processors: Sequence[SpanProcessor]) -> bool:
+    """Add processors to a provider of any kind; reports where that cannot be done.
 
-    def __init__(self, provider: AdoptingTracerProvider) -> None:
-        super().__init__()
-        self._provider = provider
+    Args:
+        provider: Has `add_span_processor`, as the SDK's providers and their wrappers do.
+        processors: What to add, in this order.
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Return False where the refusal has been made good, so that it is not logged."""
+    Returns:
+        Whether all were added.
+    """
+    add = getattr(provider, "add_span_processor", None)
+    if not callable(add):
+        report_problem(
+            "nothing is recorded",
+            f"the tracer provider {_name(provider)} takes no span processors;"
+            " use opentelemetry.sdk.trace.TracerProvider",
+        )
+        return False
+    try:
+        for processor in processors:
+            add(processor)
+    except Exception as error:  # noqa: BLE001 - the program's own class
+        report_problem(f"nothing is recorded: {_name(provider)} takes no processor", error)
+        return False
+    return True
+
+
+def ensure_provider() -> object:
+    """Return the global tracer provider, after setting one that gives way if there is none."""
+    found = trace.get_tracer_provider()
+    if not isinstance(found, trace.ProxyTracerProvider):
+        return found
+    provider = AdoptingTracerProvider(Resource.create())
+    trace.set_tracer_provider(provider)
+    found = trace.get_tracer_provider()
+    if found is provider:
+        _listen(provider)
+    return found  # another thread's, if that one was faster
+
+
+def _listen(provider: AdoptingTracerProvider) -> None:
+    """Learn when the API refuses a provider, from its logger.
+
+    A filter would not do: none is called where the program has raised the logger's level,
+    called `logging.disable`, or disabled the logger with `dictConfig` or `fileConfig`.
+    What the logger is asked in any case is whether it is enabled for a level.
+    """
+    logger = logging.getLogger(_REFUSALS)
+
+    def is_enabled_for(level: int) -> bool:
         try:
-            refused = _refused_provider()
-            return refused is None or not self._provider.adopt(refused)
+            if level >= logging.WARNING and _is_made_good(provider):
+                vars(logger).pop(_CHECK, None)
+                return False
         except Exception as error:  # noqa: BLE001 - the program's own call goes on
             report_problem("the program's tracer provider gets no spans of others", error)
-            return True
+        return type(logger).isEnabledFor(logger, level)
+
+    vars(logger)[_CHECK] = is_enabled_for
+
+
+def _is_made_good(provider: AdoptingTracerProvider) -> bool:
+    """Whether `provider` has now adopted one that the API is refusing."""
+    refused = _refused_provider()
+    # Test suites reset the API; another provider may be the global one since.
+    return (
+        refused is not None and trace.get_tracer_provider() is provider and provider.adopt(refused)
+    )
 
 
 def _refused_provider() -> object:
-    """Return what a caller gave to `trace.set_tracer_provider`; None if that is no caller."""
+    """Return what the program gave to `trace.set_tracer_provider`; None outside such a call."""
     frame = inspect.currentframe()
     while frame is not None:
-        if frame.f_code is trace.set_tracer_provider.__code__:
-            return frame.f_locals.get(_ARGUMENT)
+        if frame.f_globals.get("__name__") == _REFUSALS and _ARGUMENT in frame.f_locals:
+            return frame.f_locals[_ARGUMENT]
         frame = frame.f_back
     return None
 
 
-def set_adopting_provider() -> None:
-    """Set a provider that makes way for the program's own, if there is none yet."""
-    if not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+def _hand_over(handed_out: _HandedOut, provider: object) -> None:
+    """Make a tracer that was handed out delegate to one of `provider`."""
+    tracer = handed_out.tracer()
+    if tracer is None:
         return
-    provider = AdoptingTracerProvider(Resource.create())
-    trace.set_tracer_provider(provider)
-    if trace.get_tracer_provider() is provider:
-        logging.getLogger(_REFUSALS).addFilter(_Refusals(provider))
+    try:
+        vars(tracer)["successor"] = _tracer_of(provider, handed_out.scope)
+        # A call that is under way on another thread ends as it began.
+        tracer.__class__ = _DelegatingTracer
+    except Exception as error:  # noqa: BLE001 - the program's own class; the other tracers go on
+        report_problem(f"{_name(provider)} gets no spans of {handed_out.scope[0]}", error)
+
+
+def _tracer_of(
+    provider: object, scope: tuple[str, str | None, str | None, Attributes]
+) -> trace.Tracer:
+    """Ask a provider of any kind for a tracer; older ones take fewer arguments."""
+    words = list(scope)
+    while len(words) > 1 and words[-1] is None:
+        words.pop()
+    return cast("_Provider", provider).get_tracer(*cast("tuple[str]", tuple(words)))
+
+
+def _name(provider: object) -> str:
+    return type(provider).__qualname__
+
+
+def _do_nothing() -> None:
+    pass

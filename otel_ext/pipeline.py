@@ -21,6 +21,7 @@ from otel_ext.errors import ConfigError
 from otel_ext.handle import Handle, exit_seconds
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.signals import chain_sigterm
+from otel_ext.sdk_version import is_sdk_supported
 from otel_ext.starting import with_usable_output
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def install(
     Returns:
         The handle of what is at work.
     """
-    disabled = _sdk_disabled() or not config.capture.enabled
+    disabled = _sdk_disabled() or not config.capture.enabled or not is_sdk_supported()
     handle = Handle(config) if disabled else _make_handle(config, tracer_provider, redact_callback)
     while (winner := HANDLES.setdefault("handle", handle)) is not handle:
         # Another thread came first, or what is there has been shut down.
@@ -359,31 +360,12 @@ def make_console(config: Config) -> ConsoleExporter | None:
 
 def _attach(handle: Handle, tracer_provider: object) -> None:
     """Add the processor of `handle` to a provider; one is made if there is none."""
+    from otel_ext.adoption import add_processors, ensure_provider  # noqa: PLC0415 - imports the SDK
+
     try:
-        provider = tracer_provider or _global_provider()
-        add = getattr(provider, "add_span_processor", None)
-        if add is None:
-            report_problem(
-                "nothing is recorded",
-                f"the tracer provider {type(provider).__qualname__} takes no span processors;"
-                " use opentelemetry.sdk.trace.TracerProvider",
-            )
-            return
-        if handle.watch is not None:
-            add(handle.watch)  # before any record is made
-        add(handle.processor)
-    except Exception as error:  # noqa: BLE001 - a provider is anybody's code
+        # `watch` sees a span before any record of it is made.
+        found = (handle.watch, handle.processor)
+        processors = [one for one in found if one is not None]
+        add_processors(tracer_provider or ensure_provider(), processors)
+    except Exception as error:  # noqa: BLE001 - a resource detector of the program's
         report_problem("nothing is recorded: no tracer provider can be used", error)
-
-
-def _global_provider() -> object:
-    """Return the global provider, after making it where there is none."""
-    found = trace.get_tracer_provider()
-    if not isinstance(found, trace.ProxyTracerProvider):
-        return found
-    from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
-    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
-
-    trace.set_tracer_provider(TracerProvider(resource=Resource.create()))
-    # Another thread may have been faster; then it is that one's.
-    return trace.get_tracer_provider()

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.run_notes import are_wanted, note
+from otel_ext.sdk_version import is_sdk_supported
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -90,7 +91,7 @@ def start_process() -> None:
     If the environment names exporters, a configurator or a configuration file,
     OpenTelemetry's own start-up does the work and calls `pre_instrument`.
     """
-    if not wanted() or _is_helper_process() or not _first("process"):
+    if not wanted() or _is_helper_process() or not _first("process") or not is_sdk_supported():
         return
     with _children_unrecorded():
         if _sdk_has_started():
@@ -151,9 +152,9 @@ def _configure() -> None:
 
 
 def _provide() -> None:
-    from otel_ext.adoption import set_adopting_provider  # noqa: PLC0415
+    from otel_ext.adoption import ensure_provider  # noqa: PLC0415
 
-    set_adopting_provider()
+    ensure_provider()
 
 
 def tolerant_config() -> Config:

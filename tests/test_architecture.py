@@ -47,11 +47,14 @@ LAYERS: Final[dict[str, frozenset[str]]] = {
     "structlog_setup": UPPER | {"handle", "current"},
     "starting": BOTTOM,
     "no_spans": RUNTIME | {"instrumentors", "handle"},
-    "pipeline": UPPER
-    | {"handle", "current", "structlog_setup", "instrumentors", "no_spans", "starting"},
     "instrumentors": RUNTIME,
-    "adoption": RUNTIME,
-    "zero_code": UPPER | {"pipeline", "instrumentors", "adoption", "starting"},
+    "entropy": frozenset(),
+    "sdk_version": RUNTIME,
+    "adoption": RUNTIME | {"entropy"},
+    "pipeline": UPPER
+    | {"handle", "current", "structlog_setup", "instrumentors", "no_spans", "starting"}
+    | {"adoption", "sdk_version"},
+    "zero_code": UPPER | {"pipeline", "instrumentors", "adoption", "starting", "sdk_version"},
     "environment_exporter": UPPER | {"current", "pipeline", "zero_code"},
     "environment_variables": RUNTIME | {"zero_code"},
     "testing": UPPER | {"pipeline"},

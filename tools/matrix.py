@@ -1,7 +1,8 @@
-"""Run `make test` with every supported Python found on this machine.
+"""Run `make test` with every supported Python found here, and two OpenTelemetry releases.
 
-Looks on the PATH and among pyenv's versions. Prints which were run, and which
-of the supported ones are not here; exits with 1 if any run failed.
+Each Python runs with the newest OpenTelemetry of constraints.txt and with the oldest
+that otel-ext admits. Looks on the PATH and among pyenv's versions. Prints which were
+run, and which of the supported ones are not here; exits with 1 if any run failed.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import sys
 from pathlib import Path
 
 SUPPORTED = ("3.10", "3.11", "3.12", "3.13", "3.14")
+# OpenTelemetry 1.30 and what it needs were released before the later Pythons.
+OLDEST_SDK_RUNS_ON = SUPPORTED[:4]
 
 
 def works(interpreter: str, version: str) -> bool:
@@ -40,9 +43,11 @@ def main() -> int:
         if interpreter is None:
             results[version] = "not on this machine"
             continue
-        command = ["make", "test", f"PYTHON={interpreter}"]
-        done = subprocess.run(command, check=False)  # noqa: S603 - our own command
-        results[version] = "FAILED" if done.returncode else "passed"
+        for sdk in ("oldest", "newest") if version in OLDEST_SDK_RUNS_ON else ("newest",):
+            command = ["make", "test", f"PYTHON={interpreter}", f"SDK={sdk}"]
+            done = subprocess.run(command, check=False)  # noqa: S603 - our own command
+            name = f"{version}, {sdk} OpenTelemetry"
+            results[name] = "FAILED" if done.returncode else "passed"
     for version, result in results.items():
         sys.stdout.write(f"Python {version}: {result}\n")
     return 1 if "FAILED" in results.values() else 0

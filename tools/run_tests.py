@@ -30,6 +30,7 @@ PARTS = (
     "CONTRIBUTING.md",
     "pyproject.toml",
     "constraints.txt",
+    "constraints-oldest.txt",
 )
 # Most tests start programs and wait for them, so there may be more than processors.
 WORKERS = (os.cpu_count() or 1) + 1

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
 
     from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+    from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 
 class Span(NamedTuple):
@@ -64,6 +65,12 @@ class Answer(NamedTuple):
     status: int = 200
     body: bytes = b""
     retry_after: str = ""
+
+
+def event_name_of(log: LogRecord) -> str:
+    """Return the name of an event; OTLP before 1.5 has no field for it."""
+    attributes = mapping_of(log.attributes)
+    return str(getattr(log, "event_name", attributes.get("event.name", "")))
 
 
 def value_of(value: AnyValue) -> object:
@@ -182,7 +189,7 @@ class Sink:
             for of_scope in of_resource.scope_logs:
                 self.events += [
                     Event(
-                        log.event_name,
+                        event_name_of(log),
                         value_of(log.body),
                         log.severity_number,
                         log.severity_text,

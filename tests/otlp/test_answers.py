@@ -20,6 +20,7 @@ from otel_ext.exporters.otlp import OtlpSender
 from tests.exporters import samples
 from tests.exporters.samples import Counted
 from tests.otlp.sink import Answer, Sink
+from tests.sdk import since
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -127,6 +128,7 @@ def test_the_exporter_itself_does_not_wait_and_try_again(
     assert len(receiver.requests) == 1
 
 
+@since(33, "its HTTP exporters send again where a connection was broken")
 def test_what_the_exporter_sends_again_by_itself_is_counted(receiver: Sink) -> None:
     """A connection that breaks is tried once more at once: the batch may have been taken."""
     counted = Counted()

@@ -14,6 +14,7 @@ from otel_ext.record.model import Record
 from otel_ext.runtime import incarnation
 from tests.otlp.pipes import RESOURCE, sending
 from tests.programs import wait_until
+from tests.sdk import SDK
 
 if TYPE_CHECKING:
     from tests.otlp.sink import Sink
@@ -45,6 +46,8 @@ def test_a_span_arrives_once_with_all_it_holds(sink: Sink) -> None:
     assert pay.start_ns <= pay.end_ns <= order.end_ns
     assert pay.status == 2
     expected = {"who": "Ünn", "n": 3, "ok": True, "sizes": [1, 2], "raw": b"\x00\xff"}
+    if SDK < (1, 45):  # earlier releases drop bytes that are not UTF-8 before anyone sees them
+        del expected["raw"]
     assert pay.attributes == expected
     assert (pay.events, pay.links) == (["tried"], [sink.named("before")[0].span_id])
     assert (pay.resource, pay.scope) == (RESOURCE, "shop.orders")

@@ -20,6 +20,7 @@ from otel_ext.runtime.counters import COUNTERS
 from tests.exporters import samples
 from tests.otlp.grpc_receiver import GrpcReceiver, Refusal, grpc_receiver
 from tests.programs import wait_until
+from tests.sdk import GRPC_ANSWERS
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
     from otel_ext.record.model import Record
+
+pytestmark = GRPC_ANSWERS
 
 SPAN = samples.end("work")
 LOG = samples.log("told")

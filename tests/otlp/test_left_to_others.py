@@ -15,6 +15,7 @@ from tests.exporters import samples
 from tests.exporters.samples import Counted
 from tests.otlp.sink import Answer, Sink
 from tests.programs import environment, execute, free_port, python, wait_until, write_program
+from tests.sdk import since
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -98,6 +99,7 @@ def test_spans_left_on_disk_are_sent_by_a_run_with_an_exporter_of_its_own(
     assert not list((tmp_path / "out" / ".spill").glob("*.jsonl"))
 
 
+@since(36, "the program's own exporter keeps to its timeout")
 def test_spans_of_another_exporter_are_not_kept_for_later(receiver: Sink, tmp_path: Path) -> None:
     """In an outage what it sends, or loses, is its own; ours would bring it once more."""
     receiver.answer = Answer(503)

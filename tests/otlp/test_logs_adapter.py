@@ -11,14 +11,14 @@ from opentelemetry.sdk.resources import Resource
 
 from otel_ext.exporters.otlp_events import LogEvent
 from otel_ext.exporters.otlp_transport import Connection
+from tests.sdk import LOG_CLASSES
 
 ADAPTER = "exporters/otlp_logs.py"
 NEEDED = [
     ("opentelemetry._logs", "LogRecord"),
     ("opentelemetry._logs", "SeverityNumber"),
-    ("opentelemetry.sdk._logs", "ReadableLogRecord"),
-    ("opentelemetry.sdk._logs.export", "LogRecordExporter"),
-    ("opentelemetry.sdk._logs.export", "LogRecordExportResult"),
+    pytest.param("opentelemetry.sdk._logs", "ReadableLogRecord", marks=LOG_CLASSES),
+    pytest.param("opentelemetry.sdk._logs.export", "LogRecordExporter", marks=LOG_CLASSES),
     ("opentelemetry.exporter.otlp.proto.http._log_exporter", "OTLPLogExporter"),
     ("opentelemetry.exporter.otlp.proto.grpc._log_exporter", "OTLPLogExporter"),
 ]
@@ -37,15 +37,17 @@ def test_what_the_adapter_imports_is_still_there(module: str, name: str) -> None
 @pytest.mark.parametrize(
     ("module", "name", "parameters"),
     [
-        (
+        pytest.param(
             "opentelemetry._logs",
             "LogRecord",
             "timestamp observed_timestamp context severity_number body attributes event_name",
+            marks=LOG_CLASSES,
         ),
-        (
+        pytest.param(
             "opentelemetry.sdk._logs",
             "ReadableLogRecord",
             "log_record resource instrumentation_scope",
+            marks=LOG_CLASSES,
         ),
         ("opentelemetry.exporter.otlp.proto.http._log_exporter", "OTLPLogExporter", "session"),
     ],

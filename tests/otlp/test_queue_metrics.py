@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import gc
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, NumberDataPoint
-from opentelemetry.semconv._incubating.metrics import (  # pyright: ignore[reportMissingTypeStubs]
-    otel_metrics,
-)
 
 from otel_ext.exporters import queue_metrics
 from otel_ext.exporters.breaker import RetryLimits
@@ -22,6 +20,7 @@ from otel_ext.protocols import SendResult
 from otel_ext.runtime.worker import Worker
 from tests.exporters import samples
 from tests.programs import wait_until
+from tests.sdk import since
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -152,10 +151,12 @@ def points_names(reader: InMemoryMetricReader) -> set[str]:
     }
 
 
+@since(33, "the conventions have metrics of the SDK itself")
 def test_the_names_are_those_of_the_conventions() -> None:
     """Every metric is one that OpenTelemetry's conventions define for its own processors."""
     for signal in ("SPAN", "LOG"):
         for what in ("PROCESSED", "QUEUE_SIZE", "QUEUE_CAPACITY"):
+            otel_metrics = import_module("opentelemetry.semconv._incubating.metrics.otel_metrics")
             name = getattr(otel_metrics, f"OTEL_SDK_PROCESSOR_{signal}_{what}")
             assert name.startswith("otel.sdk.processor.")
 

@@ -16,6 +16,7 @@ from tests.exporters import samples
 from tests.otlp.grpc_receiver import GrpcReceiver, grpc_receiver
 from tests.otlp.sink import Sink
 from tests.otlp.test_outages import black_hole
+from tests.sdk import GRPC_ANSWERS
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -150,7 +151,7 @@ def test_requests_over_grpc_are_compressed(peers: Peers) -> None:
     assert (receiver.spans, receiver.logs) == (["work"], ["told"])
 
 
-@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+@pytest.mark.parametrize("protocol", ["http/protobuf", pytest.param("grpc", marks=GRPC_ANSWERS)])
 @pytest.mark.parametrize("names", [("TIMEOUT",), ("TRACES_TIMEOUT", "LOGS_TIMEOUT")])
 def test_no_answer_is_waited_for_longer_than_it_is_said(
     peers: Peers, protocol: str, names: tuple[str, ...]
@@ -207,6 +208,7 @@ def test_the_certificate_to_trust_is_read(
     assert len(sink.named("work")) == len(sink.of("otel_ext.log")) == 1
 
 
+@GRPC_ANSWERS
 @pytest.mark.needs("openssl")
 def test_the_certificate_to_trust_is_read_for_grpc(peers: Peers, certificate: Certificate) -> None:
     """Likewise over gRPC, where `CERTIFICATE` may be for one signal."""
@@ -221,6 +223,7 @@ def test_the_certificate_to_trust_is_read_for_grpc(peers: Peers, certificate: Ce
     assert (receiver.spans, receiver.logs) == (["work", "work"], ["told"])
 
 
+@GRPC_ANSWERS
 def test_an_insecure_connection_is_made_where_it_is_asked_for(peers: Peers) -> None:
     """`INSECURE`, for gRPC and an endpoint that does not say `http://`."""
     receiver = peers.grpc()
