@@ -12,12 +12,19 @@ import threading
 from time import time_ns
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, cast
 
-from opentelemetry.trace import SpanContext, SpanKind, StatusCode
+from opentelemetry.trace import SpanKind, StatusCode
 
 from otel_ext.record import callsite, own_code
 from otel_ext.record.callsite import find_call_site, site_from_attributes
 from otel_ext.record.cancelling import how_it_ended, note_start
-from otel_ext.record.careful import KINDS, STATUS_CODES, careful_end, careful_start
+from otel_ext.record.careful import (
+    KINDS,
+    STATUS_CODES,
+    NotAsExpectedError,
+    careful_end,
+    careful_start,
+    span_types,
+)
 from otel_ext.record.cleaning import text_of
 from otel_ext.record.model import (
     EMPTY,
@@ -87,10 +94,6 @@ _new_record: Final = cast(
 )
 
 
-class _NotAsExpectedError(TypeError):
-    """A field of a span is not of the type that OpenTelemetry names."""
-
-
 class _Local(threading.local):
     """What this thread is called, described once."""
 
@@ -137,7 +140,7 @@ def _attributes_of(holder: object) -> Mapping[str, object]:
         public: Mapping[str, object] = getattr(holder, "attributes", None) or EMPTY
         return dict(public)
     if type(copied) is not dict:
-        raise _NotAsExpectedError
+        raise NotAsExpectedError
     return cast("Mapping[str, object]", copied)
 
 
@@ -187,27 +190,27 @@ def _status_of(span: ReadableSpan) -> Status:
     if code is StatusCode.UNSET:
         return UNSET_STATUS
     if type(code) is not StatusCode:
-        raise _NotAsExpectedError
+        raise NotAsExpectedError
     description = status.description or ""
     return Status(STATUS_CODES[code.value], _exact_name(description))
 
 
 def _exact_name(name: object) -> str:
     if type(name) is not str:
-        raise _NotAsExpectedError
+        raise NotAsExpectedError
     return name
 
 
 def _exact_time(time_ns: object) -> int:
     if type(time_ns) is not int:
-        raise _NotAsExpectedError
+        raise NotAsExpectedError
     return time_ns
 
 
 def _kind_of(span: ReadableSpan) -> str:
     kind = span.kind
     if type(kind) is not SpanKind:
-        raise _NotAsExpectedError
+        raise NotAsExpectedError
     return KINDS[kind.value]
 
 
@@ -255,7 +258,7 @@ def _start_of(span: ReadableSpan, process: Process, seq: int) -> Record:
     """Return the start record of a span whose fields are all as expected."""
     context = span.get_span_context()
     if context is None:
-        raise _NotAsExpectedError
+        raise NotAsExpectedError
     attributes = _attributes_of(span)
     parent = span.parent
     links = span.links
@@ -350,13 +353,6 @@ def _end_of(span: ReadableSpan, process: Process, seq: int, start: Record) -> Re
     )
 
 
-def _span_types() -> tuple[type, type, type]:
-    """Return the SDK's own classes of spans that run, spans that ended, and contexts."""
-    from opentelemetry.sdk import trace as sdk  # noqa: PLC0415 - not for those who only log
-
-    return getattr(sdk, "_Span", sdk.Span), sdk.ReadableSpan, SpanContext
-
-
 def _choose_capture() -> tuple[_Identify, _CaptureStart, _CaptureEnd, _Here]:
     """Return the compiled functions where they were built, else the ones above."""
     speed = load_speed()
@@ -388,7 +384,7 @@ def _choose_capture() -> tuple[_Identify, _CaptureStart, _CaptureEnd, _Here]:
         code_keys=("code.file.path", "code.filepath"),
         identify=identify_python,
         here=here_python,
-        span_types=_span_types,
+        span_types=span_types,
     )
     return speed.identify, speed.capture_start, speed.capture_end, speed.here
 

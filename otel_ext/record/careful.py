@@ -39,7 +39,16 @@ if TYPE_CHECKING:
 
     from otel_ext.record.model import Process
 
-__all__ = ["KINDS", "STATUS_CODES", "careful_end", "careful_start", "reduce_record", "time_of"]
+__all__ = [
+    "KINDS",
+    "STATUS_CODES",
+    "NotAsExpectedError",
+    "careful_end",
+    "careful_start",
+    "reduce_record",
+    "span_types",
+    "time_of",
+]
 
 KINDS: Final = ("internal", "server", "client", "producer", "consumer")
 """The kinds of spans, each at the place that its number in the SDK says."""
@@ -56,6 +65,22 @@ _SECONDS: Final = (10**8, 10**11)
 _ID_BYTES: Final = 8
 
 T = TypeVar("T")
+
+
+class NotAsExpectedError(TypeError):
+    """A field of a span is not of the type that OpenTelemetry names."""
+
+
+def span_types() -> tuple[type, type, type]:
+    """Return the SDK's own classes of spans that run, spans that ended, and contexts.
+
+    >>> [one.__name__ for one in span_types()][1:]
+    ['ReadableSpan', 'SpanContext']
+    """
+    from opentelemetry.sdk import trace as sdk  # noqa: PLC0415 - not for those who only log
+    from opentelemetry.trace import SpanContext  # noqa: PLC0415
+
+    return getattr(sdk, "_Span", sdk.Span), sdk.ReadableSpan, SpanContext
 
 
 def time_of(value: object) -> int:
