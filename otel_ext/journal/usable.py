@@ -42,7 +42,7 @@ def problem_with_output(path: Path, *, trial: bool = False) -> str:
 
 
 def spare_folder() -> Path | None:
-    """Return a private folder for records below the temporary directory; None if there is none.
+    """Return a private folder for records below the temporary directory, or None.
 
     It has a fixed name, so that all programs of one user share it. What another
     user has put there in its place, a link included, is not used.

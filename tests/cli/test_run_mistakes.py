@@ -143,7 +143,7 @@ def test_starting_never_fails_for_our_sake(
     variables: dict[str, str],
     said: str,
 ) -> None:
-    """A wrong place, variable or file is told once; the program runs and is recorded."""
+    """A wrong place, variable or file is said once; the program runs and is recorded."""
     for name, text in files.items():
         write_program(tmp_path, text, name)
     write_program(tmp_path, "", "file.txt")
