@@ -182,8 +182,7 @@ int speed_is_plain(PyObject *quick, PyObject *record)
                     || is_known(quick, FIELD(LOGGER)) == 1)
                 && is_clean_process(quick, FIELD(PROCESS)) == 1
                 && are_clean(quick, FIELD(ATTRIBUTES)) == 1;
-    PyErr_Clear();
-    return clean;
+    return pass_over() < 0 ? -1 : clean;
 }
 
 int speed_init_secrets(void)

@@ -60,7 +60,9 @@ static PyMethodDef methods[] = {
      "Return what calls the second of three if the first says no, else the third."},
     {"cursor", speed_cursor, METH_O, "Return a position in mapped memory to store lines by."},
     {"is_harmless", speed_is_harmless_text, METH_O,
-     "Return whether nothing in a text can be suspicious, at a glance."},
+     "Return whether surely no rule of redaction finds anything in a text."},
+    {"learn_triggers", speed_learn_triggers, METH_VARARGS,
+     "Take the literals without which no rule of redaction finds anything."},
     {"count_lines", speed_count_lines, METH_O, "Return how many newlines there are."},
     {NULL, NULL, 0, NULL},
 };
@@ -73,7 +75,6 @@ static struct PyModuleDef definition = {
 PyMODINIT_FUNC PyInit__speed(void)
 {
     speed_init_ids();
-    speed_init_glance();
     config.s_fragment = PyUnicode_InternFromString("fragment");
     config.s_id = PyUnicode_InternFromString("id");
     if (config.s_fragment == NULL || config.s_id == NULL || speed_init_capture() < 0

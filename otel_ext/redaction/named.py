@@ -238,7 +238,7 @@ def _assigned(
     start, end = value_behind(text, behind, until, level)
     if end <= start:
         return None
-    if name[-4:].lower() == "pass" and _is_no_password(text, at, separator, behind, start):
+    if name.lower() == "pass" and _is_no_password(text, at, separator, behind, start):
         return None
     value = text[start:end]
     is_bare = text[start - 1 : start] not in {"'", '"'}
@@ -282,6 +282,8 @@ def _behind_gap(text: str, match: re.Match[str], name: str, at: int, rule: str) 
         return None
     end = word.end()
     value = word[0]
+    if value[0] == "$":
+        return None  # a variable, or quotes of SQL that have a row of their own
     if is_option and "\n" not in match[match.lastgroup or 0]:
         option = text[start:].split(None, 1)[0] if text[start : start + 1] != "-" else ""
         end = start + len(option)
@@ -341,4 +343,7 @@ def _is_no_password(text: str, at: int, separator: str, behind: int, start: int)
     before = text[max(at - 8, 0) : at]
     words = before.rstrip(BLANKS)
     is_apart = words != before and words[-1:].isalnum()
-    return is_apart and (separator == ":" and text[behind : behind + 1].isspace() or separator == "=" and text[start:start+1].isalpha() and "-" not in before)
+    if separator == ":":
+        return is_apart and text[behind : behind + 1].isspace()
+    word = _WORD_END.match(text, start)
+    return is_apart and separator == "=" and word is not None and word[0].isalpha()

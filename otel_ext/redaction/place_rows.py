@@ -31,12 +31,12 @@ PLACE_ROWS: Final[tuple[Row, ...]] = (
         "webhook",
         "office.com|logic.azure.com",
         rf"office\.com/webhook(?:b2)?/({_UUID}[\w@/-]{{8,300}})",
-        ("https://corp.webhook.office.com/webhookb2/⟦" + "a1b2c3d4-" * 1 + "a1b2-a1b2-a1b2-~12h@~90⟧",),
+        ("https://corp.webhook.office.com/webhookb2/⟦~8h-~4h-~4h-~4h-~12h@~90⟧",),
     ),
     within(
         "webhook",
         "hooks.zapier.com",
-        r"hooks\.zapier\.com/hooks/catch/([\w/-]{8,100})",
+        r"hooks\.zapier\.com/hooks/catch/([\w/-]{7,100}\w)",
         ("https://hooks.zapier.com/hooks/catch/⟦1234567/abcdefg⟧/",),
     ),
     # Links that let whoever has them in.
@@ -108,7 +108,7 @@ PLACE_ROWS: Final[tuple[Row, ...]] = (
     ),
     within(
         "password",
-        "login",
+        "machine|default login",
         r"login\s{1,8}\S{1,64}\s{1,8}password\s{1,8}(\S{1,200})",
         ("machine h login ann password ⟦hunter2⟧", "machine h\n  login a\n  password ⟦hunter2⟧"),
         ("login with password failed",),

@@ -111,6 +111,6 @@ def is_random(value: str) -> bool:
     if _LETTER_AND_DIGIT.match(value) is None:
         return False
     # `user-17`, `step_2`, `v1.2.3` are names with a number.
-    return re.fullmatch(r"[A-Za-z]{1,16}[-_./:#]?[0-9.]{1,4}", value) is None or (
+    return re.fullmatch(r"[A-Za-z]{1,16}[-_./:#]?[0-9.]{1,6}", value) is None or (
         value.isalnum() and len(value) < 10  # noqa: PLR2004 - such as passwords are
     )

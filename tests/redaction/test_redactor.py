@@ -354,8 +354,8 @@ def test_urls_that_are_new_each_time(count: int) -> None:
 def test_a_text_that_is_longer_than_what_is_looked_at_is_cut() -> None:
     """A limit below the length of what is searched alone holds all the same."""
     redactor = Redactor(RedactionRules(scan_limit=100))
-    url = f"http://shop.example/{'a' * 120}"
+    url = f"http://shop.example/token/{'a' * 120}"
     told = redactor.redact(span("start", attributes={"url": url})).attributes["url"]
     assert isinstance(told, str)
-    assert told.startswith("http://shop.example/a")
+    assert told.startswith("http://shop.example/token/a")
     assert "characters]" in told
