@@ -52,9 +52,7 @@ _PERSONAL: Final = (
     ("ssn", re.compile(r"(?<![0-9-])[0-9]{3}-[0-9]{2}-[0-9]{4}(?![0-9-])")),
     (
         "iban",
-        re.compile(
-            r"(?<![A-Za-z0-9])[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?"
-        ),
+        re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?"),
     ),
 )
 
@@ -75,7 +73,9 @@ def find_cards(text: str) -> Iterator[Span]:
             run = _RUN.match(text, start)
             at = run.end() if run else end
             yield Span(start, at, "credit-card")
-        elif is_card(_NO_DIGIT.sub("", match[1])) and not is_identifier(text[max(start - _BEFORE, 0) : start]):
+        elif is_card(_NO_DIGIT.sub("", match[1])) and not is_identifier(
+            text[max(start - _BEFORE, 0) : start]
+        ):
             at = end
             yield Span(start, end, "credit-card")
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel_ext.redaction.names import NAME_ROWS, QUERY_NAMES
 from otel_ext.redaction.folding import fold
+from otel_ext.redaction.names import NAME_ROWS, QUERY_NAMES
 from otel_ext.redaction.rows import Span, any_of
 from otel_ext.redaction.value_ends import BLANKS, QUOTE, is_nothing, quoted, value_behind
 from otel_ext.redaction.values import is_random, is_secret
@@ -36,10 +36,15 @@ def _stems() -> tuple[tuple[str, ...], tuple[str, ...]]:
     phrases = {*words, *glued, "pass"}
     for one in tuple(phrases):
         # What only goes on where another one ends is found with that.
-        if any(one != other and one.startswith(other) and " " not in one[len(other) :] for other in phrases):
+        if any(
+            one != other and one.startswith(other) and " " not in one[len(other) :]
+            for other in phrases
+        ):
             phrases.discard(one)
     short = {
-        one for one in phrases if len(one) <= _SHORT and one.isascii() and one not in (*glued, "pass")
+        one
+        for one in phrases
+        if len(one) <= _SHORT and one.isascii() and one not in (*glued, "pass")
     }
     # `cc` is a part of many words, and stands for cards in keys alone.
     free = {one for one in phrases - short if not one.startswith("cc ")}
@@ -53,12 +58,14 @@ _CLOSE: Final = (
     rf"|\[[0-9]{{0,3}}|u0022)"
 )
 _ASSIGN: Final = (
-    r"(?P<assign>=(?:> ?string\([0-9]{1,5}\)|>|==?)?|:(?:=|(?!//))|%(?:25){0,3}3(?:d|a(?!%(?:25){0,3}2f))"
+    r"(?P<assign>=(?:> ?string\([0-9]{1,5}\)|>|==?)?|:(?:=|(?!//))"
+    r"|%(?:25){0,3}3(?:d|a(?!%(?:25){0,3}2f))"
     r"|->|[→⇒]|\|(?!\|)|\t|\\t)"
 )
 _OTHER: Final = (
     rf"(?P<call>\((?=n?\\{{0,3}}[\"']))"
-    r"|(?P<field>(?:[\"']\\?,\s{0,4}|[\"']\s[^<>]{0,48}?|\n\s{1,16})\\?[\"']?value\\?[\"']?\s{0,4}[:=]\s{0,4})"
+    r"|(?P<field>(?:[\"']\\?,\s{0,4}|[\"']\s[^<>]{0,48}?|\n\s{1,16})"
+    r"\\?[\"']?value\\?[\"']?\s{0,4}[:=]\s{0,4})"
     rf"|(?P<quoted>[{BLANKS}\n]{{1,3}}(?=n?\\?[\"']))"
     rf"|(?P<pair>\\{{0,7}}[\"'],[ \t\r\n]{{0,4}}[bu]?(?=\\{{0,7}}[\"']))"
     r"|(?P<element>(?:\s[\w:.-]{1,32}=[\"'][^<>]{0,64})?>(?:\s{0,2}<!\[cdata\[)?)"
@@ -96,7 +103,9 @@ _QUERY: Final = re.compile(
     r"(?P<assign>=|%(?:25){0,3}3d)"
 )
 # With names of the user's own, each word that stands before a separator counts.
-_ANY: Final = re.compile(rf"(?<![\w.-])[^\W\d][\w.\-\[\]]{{0,64}}(?:{_CLOSE}{{0,6}}{_ASSIGN}|{_OTHER})")
+_ANY: Final = re.compile(
+    rf"(?<![\w.-])[^\W\d][\w.\-\[\]]{{0,64}}(?:{_CLOSE}{{0,6}}{_ASSIGN}|{_OTHER})"
+)
 _ESCAPE: Final = re.compile(r"%(?:25){0,3}[0-7][0-9a-fA-F]|\\u00[0-7][0-9a-fA-F]|\\[nrt]")
 _WHOLE_NAME: Final = re.compile(r"-{0,4}([\w.\-\[\] ]*)")
 _BRACKETS: Final = re.compile(r"[\[\]]+")
@@ -190,7 +199,9 @@ def _name(text: str, match: re.Match[str], done: int) -> tuple[str, int]:
     return _BRACKETS.sub(".", name).strip(" ."), at
 
 
-def _value(text: str, match: re.Match[str], name: str, at: int, rule: str) -> Span | None:
+def _value(  # noqa: PLR0911 - one for each notation
+    text: str, match: re.Match[str], name: str, at: int, rule: str
+) -> Span | None:
     """Return the value behind a name, by the notation in which it stands."""
     kind = match.lastgroup or ""
     if kind == "assign":
@@ -205,7 +216,10 @@ def _value(text: str, match: re.Match[str], name: str, at: int, rule: str) -> Sp
         return _checked(text, start, end, rule)
     if kind == "pair":
         return _paired(text, at, start, rule)
-    if kind == "field" and _FIELD.search(text[max(0, at - _LONGEST_NAME) : match.start()].lower()) is None:
+    if (
+        kind == "field"
+        and _FIELD.search(text[max(0, at - _LONGEST_NAME) : match.start()].lower()) is None
+    ):
         return None
     start, end = value_behind(text, start)
     return _checked(text, start, end, rule)
@@ -217,7 +231,7 @@ def _checked(text: str, start: int, end: int, rule: str) -> Span | None:
     return Span(start, end, rule) if is_secret(text[start:end], rule, is_bare=False) else None
 
 
-def _assigned(
+def _assigned(  # noqa: PLR0911 - one for each reason to leave it
     text: str, match: re.Match[str], name: str, at: int, rule: str
 ) -> Span | None:
     separator = match["assign"]
@@ -267,7 +281,9 @@ def _block(text: str, start: int) -> tuple[int, int]:
     return start + indent, end
 
 
-def _behind_gap(text: str, match: re.Match[str], name: str, at: int, rule: str) -> Span | None:
+def _behind_gap(  # noqa: PLR0911 - as above
+    text: str, match: re.Match[str], name: str, at: int, rule: str
+) -> Span | None:
     start = match.end()
     is_option = text[at : at + 1] == "-" and not text[max(at - 1, 0) : at].isalnum()
     quote = QUOTE.match(text, start)
@@ -322,9 +338,7 @@ def _paired(text: str, at: int, start: int, rule: str) -> Span | None:
         return None
     first, end = quoted(text, quote)
     behind = end + len(quote[0])
-    is_value = (
-        not text.startswith("-", first) if is_option else _END_OF_PAIR.match(text, behind)
-    )
+    is_value = not text.startswith("-", first) if is_option else _END_OF_PAIR.match(text, behind)
     return _checked(text, first, end, rule) if is_value else None
 
 

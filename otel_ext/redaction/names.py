@@ -43,7 +43,7 @@ NAME_ROWS: Final = (
         "|otp code|backup code|security answer|hash pwd|clave",
         "pwd|password|passwd|passphrase|passcode|passwort|kennwort|wachtwoord|contraseña|contrasena"
         "|lösenord|hasło|şifre|пароль|密码|密碼|口令|パスワード|비밀번호",
-        "db.connection.password PGPASSWORD dbPassword user.pw app.pin smtp.pass otp_code 用户密码",
+        "db.connection.password dbPassword user.pw app.pin smtp.pass otp_code 用户密码",
         "compass pinned password_policy password_file bypass spinner password_reset_url",
     ),
     NameRow(
@@ -62,7 +62,8 @@ NAME_ROWS: Final = (
     ),
     NameRow(
         "api-key",
-        "api key|xapi key|secret key|secret access key|access key|account key|storage key|subscription key|master key"
+        "api key|xapi key|secret key|secret access key|access key|account key"
+        "|storage key|subscription key|master key"
         "|signing key|encryption key|decryption key|hmac key|shared key|shared access key"
         "|service key|deploy key|license key|licence key|ssh key|gpg key|pgp key|aws access key",
         "",
@@ -123,16 +124,17 @@ _PERSONAL: Final = (
     r"|user_full_name|client_address|client_ip|x_forwarded_for|remote_?addr)_"
 )
 # Last words by which a value is only about the secret.
-_ABOUT: Final = frozenset(
-    "age alg algorithm arn at attempts budget changed class column cost count counts created"
-    " dim dir disabled domain duration embedding embeddings enabled endpoint exp expired expires"
-    " expiration expiry field fields file filename fingerprint format handler header_name hint"
-    " host idx in index issuer label length lifetime limit limits manager max method min name"
-    " offset on param path policy pos position present provider ratio ref reference refs required"
-    " rotated rotation scope scopes second seconds shape size source state status store strategy"
-    " strength time timeout total ttl type types updated uri url usage valid validator version"
-    " middleware regex pattern schema min_length reset required message error".split()
-)
+_ABOUT_WORDS: Final = """
+    age alg algorithm arn at attempts budget changed class column cost count counts created
+    dim dir disabled domain duration embedding embeddings enabled endpoint exp expired expires
+    expiration expiry field fields file filename fingerprint format handler header_name hint
+    host idx in index issuer label length lifetime limit limits manager max method min name
+    offset on param path policy pos position present provider ratio ref reference refs
+    required rotated rotation scope scopes second seconds shape size source state status store
+    strategy strength time timeout total ttl type types updated uri url usage valid validator
+    version middleware regex pattern schema min_length reset required message error
+"""
+_ABOUT: Final = frozenset(_ABOUT_WORDS.split())
 _WITH_IDS: Final = frozenset({"password", "secret", "token", "api-key", "private-key"})
 # What a program that counts words, or goes through pages, calls a token.
 _OTHER_TOKENS: Final = re.compile(
@@ -165,7 +167,8 @@ def split_words(name: str) -> str:
 def _expression(row: NameRow) -> str:
     """Return the expression of a row for the words of a name."""
     words = "|".join(
-        phrase.replace("$", "_$").replace(" ", "_?") if "$" in phrase
+        phrase.replace("$", "_$").replace(" ", "_?")
+        if "$" in phrase
         else f"{phrase.replace(' ', '_?')}s?_"
         for phrase in row.words.split("|")
     )

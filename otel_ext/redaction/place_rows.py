@@ -1,4 +1,4 @@
-r"""The rows of the table for secrets that the words around them tell: URLs, commands, statements."""
+"""The rows of the table for secrets that URLs, commands and statements around them tell."""
 
 from __future__ import annotations
 

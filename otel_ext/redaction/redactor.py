@@ -25,8 +25,8 @@ from otel_ext.record.model import (
 from otel_ext.record.speed import load_speed
 from otel_ext.redaction.cards import CARD_DIGITS
 from otel_ext.redaction.marks import ERROR_MARK
-from otel_ext.redaction.texts import CLEAN, MAX_TEXT, SHORTEST, RedactionRules, TextRedactor
 from otel_ext.redaction.scanner import TRIGGERS, is_suspicious
+from otel_ext.redaction.texts import CLEAN, MAX_TEXT, SHORTEST, RedactionRules, TextRedactor
 from otel_ext.redaction.walking import LEAST_CARD, NO_SECRETS, Walker
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem

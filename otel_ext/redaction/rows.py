@@ -99,7 +99,7 @@ def token(
     )
 
 
-def within(  # noqa: PLR0913 - the columns of the table
+def within(
     rule: str,
     context: str,
     form: str,

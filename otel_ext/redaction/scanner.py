@@ -79,9 +79,7 @@ _PLACES: Final = tuple(row for row in ROWS if not row.is_token)
 # Apart, each is searched for by the letters that it begins with.
 _FREE: Final = re.compile(any_of(one for one in TRIGGERS if one[0] != "^"))
 _BORDERED: Final = re.compile(
-    any_of(
-        {*_TOKENS, *(one[1:] for one in TRIGGERS if one[0] == "^")}, border="(?<![a-z0-9]{})"
-    )
+    any_of({*_TOKENS, *(one[1:] for one in TRIGGERS if one[0] == "^")}, border="(?<![a-z0-9]{})")
 )
 _NUMBER: Final = re.compile(rf"[2-6](?:(?:[ .+-]|%20)?[0-9]){{{CARD_DIGITS - 1}}}")
 
@@ -114,9 +112,7 @@ def find_secrets(text: str, finder: Finder, *, strict: bool = False) -> Iterator
 
 def _find(text: str, finder: Finder, strict: bool) -> Iterator[Span]:  # noqa: FBT001 - private
     folded = fold(text)
-    found = 0
-    for span in _find_forms(text, folded, strict):
-        found += 1
+    for found, span in enumerate(_find_forms(text, folded, strict), 1):
         yield span
         if found > MOST_LOOKED_AT:
             yield Span(span.start, len(text), "too-many")
@@ -203,12 +199,16 @@ def _find_url_passwords(text: str) -> Iterator[Span]:
         if border and (not colon or before != ":" or _is_port(password)):
             continue
         if colon:
-            rest = re.compile(r"[^\s\"'<>@/?#]{0,200}@").match(text, end + 1) if before == ":" else None
+            rest = (
+                re.compile(r"[^\s\"'<>@/?#]{0,200}@").match(text, end + 1)
+                if before == ":"
+                else None
+            )
             if rest is not None and len(user) == len(authority):
                 end = rest.end() - 1
             if len(name) >= _LONG_USER and _is_mixed(name):
                 yield Span(start, start + len(name), "url-password")
-            if password != "x-oauth-basic":
+            if password != "x-oauth-basic":  # noqa: S105 - a word of GitHub's
                 yield Span(start + len(name) + 1, end, "url-password")
         elif before == ":" and len(user) >= _LONG_USER:
             yield Span(start, end, "url-password")

@@ -93,7 +93,9 @@ TOKEN_ROWS: Final = (
     _key("oy2", r"[a-z0-9]{43}(?![A-Za-z0-9])", "oy2~43l"),
     _key("AKCp", r"[A-Za-z0-9]{60,}", "AKCp~69"),
     _key("lsv2_pt_ lsv2_sk_", r"[0-9a-f]{32}_\w{10}", "lsv2_pt_~32h_~10"),
-    within("api-key", "twilio", r"(?<![A-Za-z0-9])SK[0-9a-f]{32}(?![0-9a-f])", ("twilio ⟦SK~32h⟧",)),
+    within(
+        "api-key", "twilio", r"(?<![A-Za-z0-9])SK[0-9a-f]{32}(?![0-9a-f])", ("twilio ⟦SK~32h⟧",)
+    ),
     within("api-key", "crates|cargo", r"(?<![A-Za-z0-9])cio[A-Za-z0-9]{32}", ("crates ⟦cio~32⟧",)),
     within(
         "api-key",
@@ -101,7 +103,12 @@ TOKEN_ROWS: Final = (
         r"(?<![A-Za-z0-9])pat[A-Za-z0-9]{14}\.[0-9a-f]{64}",
         ("airtable ⟦pat~14.~64h⟧",),
     ),
-    within("api-key", "facebook|graph token", r"(?<![A-Za-z0-9])EAA[A-Za-z0-9]{80,}", ("facebook ⟦EAA~120⟧",)),
+    within(
+        "api-key",
+        "facebook|graph token",
+        r"(?<![A-Za-z0-9])EAA[A-Za-z0-9]{80,}",
+        ("facebook ⟦EAA~120⟧",),
+    ),
     within(
         "api-key",
         ".atlasv1.",

@@ -41,24 +41,28 @@ _IDENTIFIER: Final = re.compile(r"S-1-[0-9-]{1,80}|SIG[A-Z0-9]{2,8}")
 _WORD: Final = re.compile(r"[A-Za-z][a-z']{0,13}[.,;:!?]?")
 _WORDS: Final = re.compile(r"[A-Za-z][a-z',.-]{0,20}(?: [A-Za-z0-9_',.-]{1,20}){1,30}[.!]?")
 _SCHEMES: Final = ("bearer ", "basic ", "token ", "digest ", "apikey ", "negotiate ", "aws4-")
-_PROSE: Final = frozenset(
-    "absent accepted active added all also and any anonymous authenticated auth bad blank by bytes"
-    " cannot changed check cleared closed code confirmed correct created denied deleted disabled does"
-    " empty enabled error exists expected expired expires failed failure false field for forbidden"
-    " found generated given granted has hidden ignored in incorrect input invalid is issued it length"
-    " locked lost masked may mismatch missing must needed never new no none not null of off ok on only"
-    " opened optional or passed provided random received redacted refreshed rejected removed renewed"
-    " required reset restored revoked rotated saved sent should started stored"
-    " success succeeded the timeout to too true type unauthorized undefined unknown unset unused"
-    " updated upper valid value verified was we weak when will wrong yes you your".split()
-)
+_PROSE_WORDS: Final = """
+    absent accepted active added all also and any anonymous authenticated auth bad blank by
+    bytes cannot changed check cleared closed code confirmed correct created denied deleted
+    disabled does empty enabled error exists expected expired expires failed failure false
+    field for forbidden found generated given granted has hidden ignored in incorrect input
+    invalid is issued it length locked lost masked may mismatch missing must needed never new
+    no none not null of off ok on only opened optional or passed provided random received
+    redacted refreshed rejected removed renewed required reset restored revoked rotated saved
+    sent should started stored success succeeded the timeout to too true type unauthorized
+    undefined unknown unset unused updated upper valid value verified was we weak when will
+    wrong yes you your
+"""
+_PROSE: Final = frozenset(_PROSE_WORDS.split())
 _LOOSE: Final = frozenset({"token", "secret", "api-key", "authorization", "cookie", "session"})
 _LETTER_AND_DIGIT: Final = re.compile(r"(?=[^0-9]{0,200}[0-9])(?=[^A-Za-z]{0,200}[A-Za-z])\S")
 _LEAST_RANDOM: Final = 6
 _LONG: Final = 200
 
 
-def is_secret(value: str, rule: str, *, is_prose: bool = False, is_bare: bool = True) -> bool:
+def is_secret(  # noqa: PLR0911 - one for each reason
+    value: str, rule: str, *, is_prose: bool = False, is_bare: bool = True
+) -> bool:
     """Whether `value`, which stands behind a name that falls under `rule`, is a secret.
 
     Args:

@@ -339,7 +339,9 @@ class Walker:
             return value
         return found if isinstance(found, str) else ERROR_MARK
 
-    def _by_key(self, rule: str, value: object, told: str) -> object:
+    def _by_key(  # noqa: PLR0911 - one for each kind of value
+        self, rule: str, value: object, told: str
+    ) -> object:
         """Return a mark for the value under a key that tells a secret."""
         if value is None or type(value) is bool:
             return value

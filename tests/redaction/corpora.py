@@ -55,13 +55,14 @@ class Entry(NamedTuple):
 
 def expand(text: str, seed: str) -> str:
     """Return `text` with random characters in its holes, the same for the same seed."""
-    chosen = random.Random(seed)  # noqa: S311 - made-up secrets
+    chosen = random.Random(seed)
 
     def fill(match: re.Match[str]) -> str:
         kind, length = KINDS[match[1]], int(match[2])
         made = "".join(chosen.choices(kind, k=length))
-        if length >= 8 and match[1] in "abulUhQ":  # noqa: PLR2004 - as real ones all but surely are
-            made = f"{made[:3]}7{made[4:-3]}{'a' if match[1] in 'lh' else 'K' if match[1] in 'UQ' else 'qZ'[len(made) % 2]}{made[-2:]}"
+        if length >= 8 and match[1] in "abulUhQ":
+            letter = "a" if match[1] in "lh" else "K" if match[1] in "UQ" else "qZ"[len(made) % 2]
+            made = f"{made[:3]}7{made[4:-3]}{letter}{made[-2:]}"
         if match[1] == "p":
             made = f"k{made[1:-2]}4{made[-1]}"
         return made.replace("-", "x", 1) if made.startswith("-") else made
@@ -87,7 +88,7 @@ def load(name: str) -> list[Entry]:
             full = expand(value, key)
             gone.extend(_GONE.findall(full))
             plain = full.replace("⟦", "").replace("⟧", "")
-            return int(plain) if plain.isdecimal() and "⟦" in full and len(plain) > 12 else plain  # noqa: PLR2004
+            return int(plain) if plain.isdecimal() and "⟦" in full and len(plain) > 12 else plain
 
         attributes = cast("dict[str, object]", build(given["attributes"]))
         entries.append(Entry(key, attributes, tuple(gone)))

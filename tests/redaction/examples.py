@@ -19,11 +19,11 @@ _HOLE = re.compile(r"~([0-9]{1,3})([hUl]?)")
 
 def marked(example: str) -> str:
     """Return an example with its holes filled, and with the signs around the secret."""
-    chosen = random.Random(example)  # noqa: S311 - made-up secrets
+    chosen = random.Random(example)
 
     def fill(match: re.Match[str]) -> str:
         made = "".join(chosen.choices(_KINDS[match[2]], k=int(match[1])))
-        return f"{made[:-2]}7{'a' if match[2] in {'h', 'l'} else 'K'}" if len(made) > 4 else made  # noqa: PLR2004
+        return f"{made[:-2]}7{'a' if match[2] in {'h', 'l'} else 'K'}" if len(made) > 4 else made
 
     return _HOLE.sub(fill, example)
 

@@ -47,7 +47,9 @@ def test_the_names_of_a_row(row: NameRow) -> None:
     """A row's names are judged as it says, as keys and in a text."""
     for name in row.goes.split():
         assert rule_for_name(name), name
-        assert TEXTS.redact(f"x {name}=k7Hq29xZp1Lm") == f"x {name}=[redacted: {rule_for_name(name)}]"
+        assert (
+            TEXTS.redact(f"x {name}=k7Hq29xZp1Lm") == f"x {name}=[redacted: {rule_for_name(name)}]"
+        )
     for name in row.stays.split():
         assert not rule_for_name(name), name
         assert TEXTS.redact(f"x {name}=k7Hq29xZp1Lm") == f"x {name}=k7Hq29xZp1Lm"
@@ -81,7 +83,21 @@ def test_recall_and_precision(held_out: bool) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["?", "$1", "%s", ":p", "@p1", "${X}", "{{ x }}", "[PAD]", "</s>", "***", "required", "17", "}"],
+    [
+        "?",
+        "$1",
+        "%s",
+        ":p",
+        "@p1",
+        "${X}",
+        "{{ x }}",
+        "[PAD]",
+        "</s>",
+        "***",
+        "required",
+        "17",
+        "}",
+    ],
 )
 def test_what_only_stands_for_a_value_is_no_secret(value: str) -> None:
     """Placeholders, small numbers and words about a secret are told from one."""
