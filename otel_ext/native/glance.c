@@ -1,84 +1,75 @@
-/* A glance at a text: whether `is_suspicious` of otel_ext.redaction.value_rules surely finds
- * nothing in it. A no decides nothing: the expression itself is asked then.
+/* The prefilter of redaction: whether a text surely holds nothing that a rule could find.
  *
- * Most characters can begin nothing that the expression looks for; of the others, what
- * stands around them is looked at, and never more than a few characters.
+ * The table of rules in otel_ext.redaction is the only place that knows what to look for; it
+ * hands its literals over as `TRIGGERS`. "Harmless" is certain; otherwise Python looks.
  */
 #include "speed.h"
 
-#define LEAST_TOKEN 15    /* word characters that are long enough for a token */
-#define LEAST_CARD 12     /* digits, spaces and hyphens behind the first digit of a card */
+#include <string.h>
 
-enum { WORD = 1, LETTER = 2, CARD = 4, PRINTS = 8, QUOTE = 16, BEGINS = 32 };
+#define MOST_LITERALS 512
+#define ROOM 8192
 
-static unsigned char kinds[256];
+enum { INSIDE = 1, DIGIT = 2, GAP = 4 };
 
-static int is(int kind, const unsigned char *at, const unsigned char *end)
+typedef struct {
+    const char *rest;             /* the literal behind its first two characters */
+    unsigned char second;         /* 0 where it has only one */
+    unsigned char length;         /* of the rest */
+    unsigned char at_border;      /* whether no letter or digit may stand before it */
+} Literal;
+
+static unsigned char kinds[256], lower[256];
+static unsigned char pairs[128][16];    /* which two characters begin a literal */
+static Literal literals[MOST_LITERALS];
+static short begins[129];               /* the literals by their first character */
+static char room[ROOM];
+static long least_digits;               /* of a card's number; 0: nothing is known yet */
+
+static int matches(const Literal *literal, const unsigned char *at, const unsigned char *text,
+                   const unsigned char *end)
 {
-    return at < end && kinds[*at] & kind;
-}
-
-/* How many characters of that kind follow, up to `most`. */
-static int run_of(int kind, const unsigned char *at, const unsigned char *end, int most)
-{
-    int found = 0;
-    while (found < most && is(kind, at + found, end))
-        found++;
-    return found;
-}
-
-static int continues(const unsigned char *at, const unsigned char *end, const char *lower)
-{
-    for (; *lower; lower++, at++)
-        if (at >= end || (*at | 0x20) != (unsigned char)*lower)
+    if (literal->at_border && at > text && kinds[at[-1]] & INSIDE)
+        return 0;
+    if (literal->second == 0)
+        return 1;
+    if (end - at < literal->length + 2 || lower[at[1]] != literal->second)
+        return 0;
+    for (int i = 0; i < literal->length; i++)
+        if (lower[at[i + 2]] != (unsigned char)literal->rest[i])
             return 0;
     return 1;
 }
 
-/* Whether what stands at `at` may be the beginning of something suspicious. */
-static int may_begin(const unsigned char *text, const unsigned char *at, const unsigned char *end)
+static int is_begun(const unsigned char *at, const unsigned char *text, const unsigned char *end)
 {
-    const unsigned char *next = at + 1;
-    switch (*at) {
-    case '-':    /* an option, which nothing that prints stands before, or a token */
-        if (next < end && *next == '-')
+    unsigned char first = lower[*at];
+    for (int i = begins[first]; i < begins[first + 1]; i++)
+        if (matches(&literals[i], at, text, end))
             return 1;
-        if (!(at > text && kinds[at[-1]] & PRINTS) && is(LETTER, next, end))
-            return 1;
-        return run_of(WORD, next, end, LEAST_TOKEN) == LEAST_TOKEN;
-    case '_':
-        return run_of(WORD, next, end, LEAST_TOKEN) == LEAST_TOKEN;
-    case '.':
-        return continues(next, end, "com") || run_of(WORD, next, end, LEAST_TOKEN) == LEAST_TOKEN;
-    case '2': case '3': case '4': case '5': case '6':
-        return run_of(CARD, next, end, LEAST_CARD) == LEAST_CARD;
-    case '(': case '[':    /* a name in quotes */
-        return is(QUOTE, next, end);
-    case 'A':
-        return is(LETTER, next, end) && is(LETTER, next + 1, end)
-               && (next + 2 < end && (next[2] | 0x20) == 'a');
-    case 'B': case 'b':
-        return continues(next, end, "ear") || continues(next, end, "asi");
-    case 'J':
-        return at > text && at[-1] == 'y';
-    case '<':
-        return next < end && *next == '/';
-    case '%':
-        return next < end && (*next == '3' || *next == '2');
-    default:    /* = : and quotes */
-        return 1;
-    }
+    return 0;
 }
 
 int speed_is_harmless(PyObject *text)
 {
-    if (!PyUnicode_CheckExact(text) || !PyUnicode_IS_COMPACT_ASCII(text))
+    if (least_digits == 0 || !PyUnicode_CheckExact(text) || !PyUnicode_IS_COMPACT_ASCII(text))
         return 0;
     const unsigned char *begin = PyUnicode_1BYTE_DATA(text);
     const unsigned char *end = begin + PyUnicode_GET_LENGTH(text);
-    for (const unsigned char *at = begin; at < end; at++)
-        if (kinds[*at] & BEGINS && may_begin(begin, at, end))
+    long digits = 0;
+    for (const unsigned char *at = begin; at < end; at++) {
+        unsigned char kind = kinds[*at];
+        if (kind & (DIGIT | GAP)) {
+            if (kind & DIGIT && ++digits >= least_digits)
+                return 0;
+        } else {
+            digits = 0;
+        }
+        /* The text ends with a zero, so that the last character has one behind it too. */
+        unsigned char second = lower[at[1]];
+        if (pairs[lower[*at]][second >> 3] & 1 << (second & 7) && is_begun(at, begin, end))
             return 0;
+    }
     return 1;
 }
 
@@ -87,20 +78,68 @@ PyObject *speed_is_harmless_text(PyObject *Py_UNUSED(module), PyObject *text)
     return PyBool_FromLong(speed_is_harmless(text));
 }
 
-static void mark(const char *characters, int kind)
+static void mark(const char *characters, unsigned char kind)
 {
     for (; *characters; characters++)
-        kinds[(unsigned char)*characters] |= (unsigned char)kind;
+        kinds[(unsigned char)*characters] |= kind;
 }
 
-void speed_init_glance(void)
+/* Adds the literals that begin with `first`; returns how many there are now, -1 on error. */
+static int add_literals(PyObject *triggers, int first, int count, Py_ssize_t *used)
 {
-    mark("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", LETTER | WORD);
-    mark("0123456789_-", WORD);
-    mark("0123456789 -", CARD);
-    mark(" \t\r\nbu\\\"'", QUOTE);
-    mark("-_.23456([ABbJ=:%<\"'", BEGINS);
-    for (int character = '!'; character <= '~'; character++)
-        if (character != '"' && character != '\'')
-            kinds[character] |= PRINTS;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(triggers); i++) {
+        PyObject *trigger = PyTuple_GET_ITEM(triggers, i);
+        if (!PyUnicode_CheckExact(trigger) || !PyUnicode_IS_COMPACT_ASCII(trigger))
+            continue;    /* only texts of ASCII are looked at */
+        Py_ssize_t size;
+        const char *given = PyUnicode_AsUTF8AndSize(trigger, &size);
+        int at_border = size > 1 && given[0] == '^';
+        given += at_border;
+        size -= at_border;
+        if (size == 0 || (unsigned char)given[0] != first)
+            continue;
+        if (count == MOST_LITERALS || size > 64 || *used + size > ROOM) {
+            PyErr_SetString(PyExc_ValueError, "learn_triggers: too many, or one too long");
+            return -1;
+        }
+        Py_ssize_t length = size > 2 ? size - 2 : 0;
+        memcpy(room + *used, given + size - length, (size_t)length);
+        literals[count++] = (Literal){room + *used, size > 1 ? (unsigned char)given[1] : 0,
+                                      (unsigned char)length, (unsigned char)at_border};
+        *used += length;
+        if (size == 1)
+            memset(pairs[first], 0xff, sizeof(pairs[first]));
+        else
+            pairs[first][(unsigned char)given[1] >> 3] |=
+                (unsigned char)(1 << ((unsigned char)given[1] & 7));
+    }
+    return count;
+}
+
+PyObject *speed_learn_triggers(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *triggers;
+    long digits;
+    if (!PyArg_ParseTuple(args, "O!l:learn_triggers", &PyTuple_Type, &triggers, &digits))
+        return NULL;
+    if (least_digits != 0)
+        Py_RETURN_NONE;    /* the table is the same for every redactor */
+    for (int character = 0; character < 256; character++)
+        lower[character] = (unsigned char)(character >= 'A' && character <= 'Z' ? character | 0x20
+                                                                                : character);
+    mark("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", INSIDE);
+    mark("0123456789", DIGIT);
+    mark(" .+-%", GAP);
+    int count = 0;
+    Py_ssize_t used = 0;
+    memset(pairs, 0, sizeof(pairs));
+    for (int first = 0; first < 128; first++) {
+        begins[first] = (short)count;
+        count = add_literals(triggers, first, count, &used);
+        if (count < 0)
+            return NULL;
+    }
+    begins[128] = (short)count;
+    least_digits = digits;
+    Py_RETURN_NONE;
 }

@@ -51,7 +51,9 @@ static PyMethodDef methods[] = {
      "Return what calls the second of three if the first says no, else the third."},
     {"cursor", speed_cursor, METH_O, "Return a position in mapped memory to store lines by."},
     {"is_harmless", speed_is_harmless_text, METH_O,
-     "Return whether nothing in a text can be suspicious, at a glance."},
+     "Return whether surely no rule of redaction finds anything in a text."},
+    {"learn_triggers", speed_learn_triggers, METH_VARARGS,
+     "Take the literals without which no rule of redaction finds anything."},
     {"watch_process", speed_watch_process, METH_VARARGS,
      "Take what tells a forked child, and what such a child has to call."},
     {"count_lines", speed_count_lines, METH_O, "Return how many newlines there are."},
@@ -84,7 +86,6 @@ static int set_up(PyObject *Py_UNUSED(module))
     if (claimed)
         return claimed < 0 ? -1 : 0;
     speed_init_ids();
-    speed_init_glance();
     s_fragment = PyUnicode_InternFromString("fragment");
     s_id = PyUnicode_InternFromString("id");
     return s_fragment == NULL || s_id == NULL || speed_init_capture() < 0 || speed_init_hooks() < 0

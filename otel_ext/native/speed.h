@@ -305,10 +305,10 @@ PyObject *speed_bind_plain(PyObject *module, PyObject *parts);
 /* 1: the record surely holds no secret, 0: Python has to look, -1: error, meant for the program. */
 int speed_is_plain(PyObject *quick, PyObject *record);
 int speed_is_redactor(PyObject *quick);
-/* 1: nothing in the text can be suspicious, 0: the expression itself has to be asked. */
+/* 1: no rule can find anything in the text, 0: Python has to look. */
 int speed_is_harmless(PyObject *text);
 PyObject *speed_is_harmless_text(PyObject *module, PyObject *text);
-void speed_init_glance(void);
+PyObject *speed_learn_triggers(PyObject *module, PyObject *args);
 int speed_init_secrets(void);
 int speed_init_hooks(void);
 int speed_init_path(void);

@@ -14,17 +14,10 @@ from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, cast
 
 from opentelemetry.trace import SpanKind, StatusCode
 
-from otel_ext.record import callsite, own_code
+from otel_ext.record import callsite, careful, own_code
 from otel_ext.record.callsite import find_call_site, site_from_attributes
 from otel_ext.record.cancelling import how_it_ended, note_start
-from otel_ext.record.careful import (
-    KINDS,
-    STATUS_CODES,
-    NotAsExpectedError,
-    careful_end,
-    careful_start,
-    span_types,
-)
+from otel_ext.record.careful import KINDS, STATUS_CODES, NotAsExpectedError
 from otel_ext.record.cleaning import text_of
 from otel_ext.record.model import (
     EMPTY,
@@ -243,7 +236,7 @@ def capture_start_python(span: ReadableSpan, process: Process, seq: int) -> Reco
     except RecursionError:
         raise  # the worker, which has a stack, does it again
     except Exception:  # noqa: BLE001 - a field is not as expected
-        record = careful_start(span, process, seq, find_call_site(1))
+        record = careful.careful_start(span, process, seq, find_call_site(1))
         return record._replace(thread=_or_none(current_thread), task=_or_none(current_task))
 
 
@@ -316,7 +309,7 @@ def capture_end_python(
     except RecursionError:
         raise
     except Exception:  # noqa: BLE001 - a field is not as expected
-        return careful_end(span, process, seq, start)
+        return careful.careful_end(span, process, seq, start)
 
 
 def _end_of(span: ReadableSpan, process: Process, seq: int, start: Record) -> Record:
@@ -384,7 +377,7 @@ def _choose_capture() -> tuple[_Identify, _CaptureStart, _CaptureEnd, _Here]:
         code_keys=("code.file.path", "code.filepath"),
         identify=identify_python,
         here=here_python,
-        span_types=span_types,
+        span_types=careful.span_types,
     )
     return speed.identify, speed.capture_start, speed.capture_end, speed.here
 

@@ -7,10 +7,21 @@ from typing import TYPE_CHECKING, Final, cast
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["with_rules"]
+__all__ = ["MOST_FIELDS", "rule_of_fields", "with_rules"]
 
 _LONGEST_NAME: Final = 128
 _PAIR: Final = 2
+MOST_FIELDS: Final = 8
+"""The most fields of a mapping that holds a name and its value."""
+
+_NAMES: Final = ("name", "Name", "key", "Key")
+# Options of one letter, by the command that they are given to.
+_SHORT: Final = {
+    "-a": {"redis-cli"},
+    "-p": {"sshpass", "docker", "podman", "mysql", "mysqldump", "mariadb", "mongo", "mongosh"},
+    "-u": {"curl"},
+    "-w": {"ldapsearch", "ldapmodify"},
+}
 
 
 def with_rules(
@@ -22,22 +33,42 @@ def with_rules(
         items: Of a command line, or of pairs such as the headers of a request.
         rule_for: Tells the rule by which a name's value is a secret; empty if it is none.
 
-    >>> from otel_ext.redaction.key_rules import rule_for_name
+    >>> from otel_ext.redaction.names import rule_for_name
     >>> list(with_rules(["mysql", "--password", "hunter2"], rule_for_name))
     [('mysql', ''), ('--password', ''), ('hunter2', 'password')]
     >>> list(with_rules([("cookie", "hunter2"), ("host", "h")], rule_for_name))
     [(('cookie', 'hunter2'), 'cookie'), (('host', 'h'), '')]
     """
     told = ""
+    first = items[0] if items else ""
+    command = first.rpartition("/")[2] if type(first) is str else ""
     for item in items:
         rule, told = told, ""
         if type(item) is str and item.startswith("-"):
             rule = ""
             if "=" not in item and len(item) <= _LONGEST_NAME:
                 told = rule_for(item.lstrip("-"))
+                if not told and command in _SHORT.get(item[:2], ()):
+                    if item[2:]:
+                        rule = "password" if command.startswith(("mysql", "maria")) else ""
+                    elif not command.startswith(("mysql", "maria")):
+                        told = "password"
         elif type(item) is list or type(item) is tuple:
             rule = _rule_of_pair(cast("list[object] | tuple[object, ...]", item), rule_for)
         yield item, rule
+
+
+def rule_of_fields(fields: dict[object, object], rule_for: Callable[[str], str]) -> str:
+    """Return the rule for the field `value` of a mapping whose field `name` tells a secret.
+
+    >>> from otel_ext.redaction.names import rule_for_name
+    >>> rule_of_fields({"name": "API_TOKEN", "value": "x"}, rule_for_name)
+    'token'
+    """
+    if "value" not in fields and "Value" not in fields:
+        return ""
+    name = next((fields[key] for key in _NAMES if key in fields), None)
+    return rule_for(name) if type(name) is str and len(name) <= _LONGEST_NAME else ""
 
 
 def _rule_of_pair(pair: list[object] | tuple[object, ...], rule_for: Callable[[str], str]) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hmac
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.redaction.value_rules import MARK
+from otel_ext.redaction.rows import MARK
 from otel_ext.runtime.counters import COUNTERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from otel_ext.redaction.value_rules import Span
+    from otel_ext.redaction.rows import Span
 
 __all__ = ["ERROR_MARK", "MARK_BEGIN", "Marker"]
 

@@ -22,9 +22,11 @@ from otel_ext.record.model import (
     TaskInfo,
     ThreadInfo,
 )
+from otel_ext.record.speed import load_speed
+from otel_ext.redaction.cards import CARD_DIGITS
 from otel_ext.redaction.marks import ERROR_MARK
+from otel_ext.redaction.scanner import TRIGGERS, is_suspicious
 from otel_ext.redaction.texts import CLEAN, MAX_TEXT, SHORTEST, RedactionRules, TextRedactor
-from otel_ext.redaction.value_rules import is_suspicious
 from otel_ext.redaction.walking import LEAST_CARD, NO_SECRETS, Walker
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
@@ -84,7 +86,7 @@ class Redactor:
             raise ConfigError(f"a pattern of redaction cannot be used: {error}") from None
         self.calls_back = callback is not None
         self._callback = callback
-        self._looks_at_all = self.calls_back or self._rules.strict or bool(self._rules.values)
+        self._looks_at_all = self.calls_back or self._texts.looks_at_all
         self._processes: dict[str, tuple[Process, Process]] = {}
         # What the compiled form of `_is_plain` needs; None where it may not be used.
         self.quick = None if self._looks_at_all else self._parts()
@@ -129,6 +131,9 @@ class Redactor:
 
     def _parts(self) -> tuple[object, ...]:
         texts = self._texts
+        speed = load_speed()
+        if speed is not None:
+            speed.learn_triggers(TRIGGERS, CARD_DIGITS)
         words: tuple[object, ...] = (self._processes, texts.verdicts, CLEAN, texts.clean)
         return (*words, is_suspicious, SHORTEST, MAX_TEXT, LEAST_CARD)
 

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.config.patterns import parse_pattern
 from otel_ext.redaction.automaton import Automaton
-from otel_ext.redaction.key_rules import rule_for_name, split_words
 from otel_ext.redaction.marks import Marker
-from otel_ext.redaction.pair_rules import find_elements, find_listed, find_statements
-from otel_ext.redaction.text_rules import find_assigned, find_flags
-from otel_ext.redaction.url_rules import find_dsn_passwords, find_url_passwords, find_webhooks
-from otel_ext.redaction.value_rules import MARK, Span, find_values, is_suspicious
+from otel_ext.redaction.named import Finder
+from otel_ext.redaction.names import rule_for_name, split_words
+from otel_ext.redaction.rows import MARK, Span
+from otel_ext.redaction.scanner import find_secrets, is_suspicious
 from otel_ext.runtime.counters import COUNTERS
 
 if TYPE_CHECKING:
@@ -91,7 +90,8 @@ class TextRedactor:
         self._allow = _automata(f"(?i)^({_bare(key)})$" for key in rules.allow)
         self._values = _automata(rules.values)
         self.scan_limit = rules.scan_limit
-        self._looks_at_all = rules.strict or bool(self._values)
+        self.looks_at_all = rules.strict or bool(self._values) or bool(self._keys)
+        self._finder = Finder(self.rule_in_text, finds_all=rules.strict or bool(self._keys))
         self.marker = Marker(rules.hmac_key)
         self._names: dict[str, str] = {}
         self.verdicts: dict[str, Verdict] = {}
@@ -138,7 +138,7 @@ class TextRedactor:
         """Whether `text` surely holds no secret and is short enough, at a glance."""
         if len(text) < SHORTEST or text in self.clean or text in self._long_clean:
             return True
-        return not self._looks_at_all and len(text) <= MAX_TEXT and not is_suspicious(text)
+        return not self.looks_at_all and len(text) <= MAX_TEXT and not is_suspicious(text)
 
     def glance(self, text: str) -> bool:
         """Tell what `is_clean` tells, and remember it: for texts that come again and again."""
@@ -177,21 +177,7 @@ class TextRedactor:
         return f"{note}{done}" if path and _is_told_from_the_end(path) else f"{done}{note}"
 
     def _find(self, text: str) -> Iterable[Span]:
-        yield from find_values(text, strict=self._strict)
-        if "//" in text:
-            yield from find_url_passwords(text)
-        if "@" in text:
-            yield from find_dsn_passwords(text)
-        if ".com" in text:
-            yield from find_webhooks(text)
-        yield from find_assigned(text, self.rule_in_text)
-        if "-" in text:
-            yield from find_flags(text, self.rule_in_text)
-        if "</" in text:
-            yield from find_elements(text, self.rule_in_text)
-        if "'" in text or '"' in text:
-            yield from find_statements(text)
-            yield from find_listed(text, self.rule_in_text)
+        yield from find_secrets(text, self._finder, strict=self._strict)
         for automaton in self._values:
             yield from (Span(start, end, "custom-value") for start, end in automaton.spans(text))
 

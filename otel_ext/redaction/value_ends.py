@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from otel_ext.redaction.value_rules import MARK
+from otel_ext.redaction.rows import MARK
 
 __all__ = ["BLANKS", "QUOTE", "is_nothing", "quoted", "value_behind"]
 
@@ -27,7 +27,7 @@ QUOTE: Final = re.compile(
 _TRIPLE: Final = 3
 _OPENING: Final = frozenset("([{")
 _BRACKETS: Final = frozenset("()[]{}")
-_PREFIX: Final = re.compile(r"[rbuf]{1,2}(?=\\{0,7}[\"'])", re.IGNORECASE)
+_PREFIX: Final = re.compile(r"[rbufn]{1,2}(?=\\{0,7}[\"'])", re.IGNORECASE)
 _PLAIN: Final = re.compile(r"[^\s&;\"'<>]+")
 _CHAIN: Final = re.compile(r"\.(?=[A-Za-z_])|\(")
 # What goes on with the same value: `password: str = '…'`, `token = x or '…'`, `"Bearer " + "…"`.

@@ -26,10 +26,12 @@ from otel_ext.record.budget import (
 )
 from otel_ext.record.cleaning import MAX_DEPTH, Cleaner, text_of
 from otel_ext.record.values import encode_value
-from otel_ext.redaction.listed import with_rules
+from otel_ext.redaction.cards import is_card, is_identifier
+from otel_ext.redaction.listed import MOST_FIELDS, rule_of_fields, with_rules
 from otel_ext.redaction.marks import ERROR_MARK, MARK_BEGIN
+from otel_ext.redaction.rows import MARK
 from otel_ext.redaction.texts import ALLOWED, CLEAN
-from otel_ext.redaction.value_rules import MARK, is_card
+from otel_ext.redaction.values import is_secret
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
 
@@ -59,6 +61,8 @@ _SUSPICIOUS: Final = 60
 _MARK: Final = 60
 _NEW_KEY: Final = 40
 _CONTAINER: Final = 5
+# Rules by which any value at all is taken.
+CERTAIN: Final = frozenset({"custom-key", "personal", "credit-card", "ssn"})
 
 
 class Walker:
@@ -223,11 +227,14 @@ class Walker:
         changed: dict[str, object] = {}
         taken: dict[str, int] = {}
         is_same = True
+        told = rule_of_fields(value, self._texts.rule_in_text) if size <= MOST_FIELDS else ""
         for key, item in islice(value.items(), most):
             if budget.left <= budget.floor:
                 break
             try:
                 name, kept = self._item(prefix, path, key, item, depth + 1)
+                if told and key in {"value", "Value"} and kept is item:
+                    kept = self._by_key(told, item, f"{prefix}{path}.{key}")
             except Exception as error:  # noqa: BLE001 - as above
                 name, kept = self._failed_name(key), self.failed(error)
             is_same = is_same and kept is item and name is key
@@ -299,13 +306,18 @@ class Walker:
                 value = self._answer(answer, path)
         if type(value) is str:
             self._budget.left -= _TEXT + (len(value) >> 5)
-            if self._texts.is_clean(value):
+            if self._texts.is_clean(value) or (value.isdecimal() and is_identifier(path)):
                 return value
             self._budget.left -= _SUSPICIOUS + (min(len(value), self._texts.scan_limit) >> 1)
             found = self._texts.redact(value, path)
             self._budget.left -= _MARK * found.count(MARK_BEGIN)
             return found
-        if type(value) is int and LEAST_CARD <= value < _MOST_CARD and is_card(str(value)):
+        if (
+            type(value) is int
+            and LEAST_CARD <= value < _MOST_CARD
+            and is_card(str(value))
+            and not is_identifier(path)
+        ):
             return self._marker.mark(str(value), "credit-card")
         return value
 
@@ -328,7 +340,9 @@ class Walker:
             return value
         return found if isinstance(found, str) else ERROR_MARK
 
-    def _by_key(self, rule: str, value: object, told: str) -> object:
+    def _by_key(  # noqa: PLR0911 - one for each kind of value
+        self, rule: str, value: object, told: str
+    ) -> object:
         """Return a mark for the value under a key that tells a secret."""
         if value is None or type(value) is bool:
             return value
@@ -336,7 +350,11 @@ class Walker:
             text = str.__str__(value)
             if not text or (text.startswith(MARK_BEGIN) and MARK.fullmatch(text)):
                 return value
+            if rule not in CERTAIN and not is_secret(text, rule, is_bare=False):
+                return self._leaf(told, value, told)
             return self._marker.mark(text, rule)
+        if type(value) is int and rule not in CERTAIN and not is_secret(str(value), rule):
+            return value
         if not self._marker.compares or self._budget.left <= self._budget.floor:
             return self._marker.mark_unseen(rule)
         return self._marker.mark(encode_value(value, Cleaner(self._budget)), rule)

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from otel_ext.exporters import JsonlExporter
 from otel_ext.record.speed import load_speed
-from otel_ext.redaction.pair_rules import find_elements, find_listed, find_statements
+from otel_ext.redaction.cards import CARD_DIGITS
+from otel_ext.redaction.named import Finder
 from otel_ext.redaction.redactor import Redactor
-from otel_ext.redaction.text_rules import find_assigned, find_flags
+from otel_ext.redaction.scanner import ROWS, TRIGGERS, find_secrets, is_suspicious
 from otel_ext.redaction.texts import RedactionRules, TextRedactor
-from otel_ext.redaction.url_rules import find_dsn_passwords, find_url_passwords, find_webhooks
-from otel_ext.redaction.value_rules import find_values, is_suspicious
+from tests.redaction.examples import expand
 from tests.redaction.planted import SECRETS, log
 from tests.redaction.telling import WRITTEN
 
@@ -26,16 +26,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from otel_ext.record.model import Record
-    from otel_ext.redaction.value_rules import Span
+    from otel_ext.redaction.rows import Row, Span
 
 import_module("otel_ext.record.capture")  # which tells the compiled part what a record is
 speed = load_speed()
+if speed is not None:
+    speed.learn_triggers(TRIGGERS, CARD_DIGITS)
 PARTS = (
     *("token", "password", "PASSWORD", "BY", "identified", "a", "b", "u", "S", "0", "4111", "-"),
     *("--", "-", "=", ":", "%3", "%3D", "%25", "D", "d", "%2F", "//", "://", "@", "tcp", "("),
     *("'", '"', "\\", ",", "[", ")", "]", " ", "  ", "\t", "\n", "\xa0", "\u2007", "<", ">"),
     *("</", "</token>", "<token>", ".com", "hooks.slack.com", "/", "services", "discord", "api"),
     *("webhooks", "eyJ", ".", "abcdefghijklmnop", "ABCDEFGHIJKLMNOPQ", "hvs.", "ghp_", "sk-"),
+    *TRIGGERS,
+    *(one.removeprefix("^").upper() for one in TRIGGERS),
     *("Bearer ", "basic", "-----BEGIN ", "PRIVATE KEY", "AKIA", "1234567890123456", "é", "\x85"),
 )
 TEXTS = st.one_of(
@@ -58,13 +62,7 @@ def found(text: str) -> Iterator[Span]:
     def every(_: str) -> str:
         return "token"
 
-    yield from find_values(text)
-    yield from find_url_passwords(text)
-    yield from find_dsn_passwords(text)
-    yield from find_webhooks(text)
-    yield from find_statements(text)
-    for find in (find_assigned, find_flags, find_elements, find_listed):
-        yield from find(text, every)
+    yield from find_secrets(text, Finder(every))
 
 
 @MANY
@@ -74,6 +72,10 @@ def found(text: str) -> Iterator[Span]:
 @example("('token', 'abc')")
 @example("PASSWORD  \\'abc'")
 @example("hooks.slack.com%2fservices%2f12345678")
+@example("next=%26jwt%3Dabc")
+@example("\uff50ass\uff57ord\uff1dabc")
+@example("pa\u200bssword=abc")
+@example("пароль=abc")
 def test_what_a_rule_finds_is_stopped(text: str) -> None:
     """Each text that any rule finds something in is suspicious at a glance."""
     if is_suspicious(text) is None:
@@ -82,7 +84,16 @@ def test_what_a_rule_finds_is_stopped(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["a plain text, of 17 words (or so)", "GET /orders/12", "it's", "well-known names", "pre -x"],
+    [
+        *(
+            "a plain text, of 17 words (or so)",
+            "GET /orders/12",
+            "it's",
+            "well-known names",
+            "a: b",
+        ),
+        *("http://shop.example:8000/orders/12?page=2", "x = 1", "Task-12", "2026-11-20T16:00:00Z"),
+    ],
 )
 def test_ordinary_texts_pass(text: str) -> None:
     """Ordinary texts are let through at a glance, which is what makes them cheap."""
@@ -91,7 +102,7 @@ def test_ordinary_texts_pass(text: str) -> None:
 
 compiled = pytest.mark.skipif(speed is None, reason="the compiled part was not built")
 # What something suspicious may begin with, or stand around that, and some other characters.
-AROUND = "aAbBJyeIz_-.,()[]\"'\\=:%<>/23 \t7~\x7fé"
+AROUND = "aAbBJyeIz_-.,()[]\"'\\=:%<>/23 \t7~\x7fé@pPwWkKsS"
 
 
 @compiled
@@ -117,6 +128,8 @@ def test_all_short_texts_of_what_is_suspicious() -> None:
     texts = [*product(AROUND, repeat=3), *product(map(chr, range(128)), repeat=2)]
     passed = [text for text in map("".join, texts) if speed.is_harmless(text)]
     assert 1_000 < len(passed) < len(texts)
+    for trigger in TRIGGERS:
+        assert not speed.is_harmless(f"x {trigger.removeprefix('^').upper()} y")
     assert [text for text in passed if is_suspicious(text)] == []
 
 
@@ -180,7 +193,7 @@ def test_long_texts_are_remembered_and_only_some() -> None:
     """A stack trace found clean is not looked at again; few are kept, none with a secret."""
     texts = TextRedactor(RedactionRules())
     traces = [
-        f"Traceback of {number}: def f(x=1)\n" + '  File "a.py", line 7, in f\n' * 40
+        f"Traceback of {number}: def f(token)\n" + '  File "a.py", line 7, in f\n' * 40
         for number in range(200)
     ]
     for trace in traces * 2:
@@ -189,3 +202,11 @@ def test_long_texts_are_remembered_and_only_some() -> None:
     kept = texts._long_clean  # noqa: SLF001 - what is kept is the point
     assert 0 < len(kept) <= 64
     assert kept <= set(traces)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.form.pattern[:40])
+def test_the_prefilter_follows_from_the_rows(row: Row) -> None:
+    """Each row is found in its examples by `is_suspicious`, and by the compiled prefilter."""
+    for text in map(expand, row.goes):
+        assert is_suspicious(text) is not None
+        assert speed is None or not speed.is_harmless(text)

@@ -167,7 +167,7 @@ def test_strict_takes_what_tells_of_a_person() -> None:
 
 def test_long_texts_are_cut_where_they_may_hold_secrets() -> None:
     """Behind the limit nothing is looked at, so nothing is kept; a stack trace keeps its end."""
-    text = "a: b\n" * 4_000
+    text = "a key\n" * 4_000
     found = redacted(
         {"body": text, "exception.stacktrace": f"{text}last line", "plain": "x" * 9_000}
     )
@@ -354,8 +354,8 @@ def test_urls_that_are_new_each_time(count: int) -> None:
 def test_a_text_that_is_longer_than_what_is_looked_at_is_cut() -> None:
     """A limit below the length of what is searched alone holds all the same."""
     redactor = Redactor(RedactionRules(scan_limit=100))
-    url = f"http://shop.example/{'a' * 120}"
+    url = f"http://shop.example/token/{'a' * 120}"
     told = redactor.redact(span("start", attributes={"url": url})).attributes["url"]
     assert isinstance(told, str)
-    assert told.startswith("http://shop.example/a")
+    assert told.startswith("http://shop.example/token/a")
     assert "characters]" in told
