@@ -9,6 +9,7 @@ import pytest
 
 from otel_ext import environment_variables
 from otel_ext.config import CONFIG_VARIABLE, SETTINGS
+from otel_ext.record.speed import PURE_PYTHON
 from otel_ext.zero_code import AUTO
 from tests.programs import SCRIPTS, environment, execute, python, records_in, write_program
 
@@ -53,7 +54,8 @@ def test_each_can_be_loaded(group: str) -> None:
 def test_every_variable_is_an_option() -> None:
     """Each name is its own value, and the table of settings decides which there are."""
     names = dir(environment_variables)
-    assert set(names) == {AUTO, CONFIG_VARIABLE} | {setting.env for setting in SETTINGS}
+    alone = {AUTO, CONFIG_VARIABLE, PURE_PYTHON}
+    assert set(names) == alone | {setting.env for setting in SETTINGS}
     assert all(getattr(environment_variables, name) == name for name in names)
     with pytest.raises(AttributeError, match="OTEL_EXT_NOTHING"):
         _ = environment_variables.OTEL_EXT_NOTHING
