@@ -19,6 +19,7 @@ from otel_ext.cli.running_signs import Moment, condition_of, worker_silence
 from otel_ext.journal.files import parse_segment_name
 from otel_ext.journal.incarnations import base_id
 from otel_ext.journal.liveness import ProcessIdentity, identity_from_id
+from otel_ext.journal.replaced import replaced_in
 from otel_ext.record.model import EMPTY
 
 if TYPE_CHECKING:
@@ -87,10 +88,12 @@ class Collector:
         self.places = list(places)
         self._elsewhere = elsewhere
         self._files = Files()
+        self._replaced: dict[Path, frozenset[str]] = {}
 
     def collect(self) -> Snapshot:
         """Return what runs now."""
         now_ns = time_ns()
+        self._replaced = {}
         processes: dict[tuple[Path, str], RunningProcess] = {}
         spans: dict[tuple[str, str], Running] = {}
         for reader, boxes in self._files.read(self.places):
@@ -111,6 +114,8 @@ class Collector:
         now_ns: int,
     ) -> Iterator[Running]:
         folder = reader.path.parent
+        if folder not in self._replaced:
+            self._replaced[folder] = replaced_in(folder)
         known: dict[str, RunningProcess | None] = {}
         for box in boxes:
             box.introduce(reader)
@@ -148,13 +153,14 @@ class Collector:
         signs = signs_in(mine, now.wall_ns)._replace(
             seen_ns=_modified_ns(reader.path, name) or max(told_ns, default=0)
         )
+        is_replaced = name in self._replaced[reader.path.parent]
         return RunningProcess(
             id=name,
             pid=identity.pid,
             command=command_name(argv_of(extra) or living_argv(identity)),
             host=identity.host,
             folder=reader.path.parent,
-            condition=condition_of(identity, signs, now),
+            condition="dead" if is_replaced else condition_of(identity, signs, now),
             last_seen_ns=min(signs.newest_ns, now_ns),
             last_seq=_last_seq(mine, heartbeat),
             boxes=tuple(box.path for box in mine),
