@@ -141,7 +141,8 @@ class FolderWatch:
 
 
 def _incarnations_in(place: Path) -> Iterator[tuple[str, SegmentName | None]]:
-    with suppress(FileNotFoundError), os.scandir(place) as entries:
+    # Out of reach, too: a process that gave up its privileges keeps no folder in order.
+    with suppress(FileNotFoundError, PermissionError), os.scandir(place) as entries:
         for entry in entries:
             if entry.name.endswith((BOX_SUFFIX, LOCK_SUFFIX)):
                 yield base_id(entry.name.rpartition(".")[0]), None
