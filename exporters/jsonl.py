@@ -17,6 +17,7 @@ from otel_ext.errors import ConfigError
 from otel_ext.inflight.tracker import dump
 from otel_ext.journal.opening import Durability, JournalSettings
 from otel_ext.journal.place import problem_with
+from otel_ext.journal.rehearsal import rehearse
 from otel_ext.journal.writer import open_writer
 from otel_ext.record.careful import reduce_record
 from otel_ext.record.codec import encode_line
@@ -126,6 +127,7 @@ class JsonlExporter:
         )
         self._begin_anew()
         after_fork_in_child(self._begin_anew)
+        rehearse()
 
     @property
     def state(self) -> JournalState:

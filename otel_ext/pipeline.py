@@ -268,7 +268,10 @@ def _redacting(exporter: RecordExporter, redactor: Redactor | None) -> RecordExp
     if redactor is None:
         return exporter
     from otel_ext.exporters.redacting import RedactingExporter  # noqa: PLC0415
+    from otel_ext.journal.rehearsal import rehearse  # noqa: PLC0415
 
+    if not redactor.calls_back:
+        rehearse(redactor.redact)
     return RedactingExporter(exporter, redactor)
 
 

@@ -19,6 +19,7 @@ from otel_ext.cli.running_signs import Moment, condition_of, worker_silence
 from otel_ext.journal.files import parse_segment_name
 from otel_ext.journal.incarnations import base_id, last_sign_ns, time_of
 from otel_ext.journal.liveness import ProcessIdentity, identity_from_id
+from otel_ext.journal.replaced import replaced_in
 from otel_ext.journal.silence import silence_limit
 from otel_ext.record.model import EMPTY
 from otel_ext.runtime.process_records import whole_number
@@ -91,10 +92,12 @@ class Collector:
         self.places = list(places)
         self._elsewhere = elsewhere
         self._files = Files()
+        self._replaced: dict[Path, frozenset[str]] = {}
 
     def collect(self) -> Snapshot:
         """Return what runs now."""
         now_ns = time_ns()
+        self._replaced = {}
         processes: dict[tuple[Path, str], RunningProcess] = {}
         # By process too: several may have given the same ids to spans of their own.
         spans: dict[tuple[str, SpanKey], Running] = {}
@@ -116,6 +119,8 @@ class Collector:
         now_ns: int,
     ) -> Iterator[Running]:
         folder = reader.path.parent
+        if folder not in self._replaced:
+            self._replaced[folder] = replaced_in(folder)
         known: dict[str, RunningProcess | None] = {}
         for box in boxes:
             box.introduce(reader)
@@ -153,13 +158,16 @@ class Collector:
         signs = signs_in(mine, now.wall_ns)._replace(
             seen_ns=_modified_ns(reader.path, name) or max(told_ns, default=0)
         )
+        is_replaced = name in self._replaced[reader.path.parent]
         return RunningProcess(
             id=name,
             pid=identity.pid,
             command=command_name(argv_of(extra) or living_argv(identity)),
             host=identity.host,
             folder=reader.path.parent,
-            condition=condition_of(
+            condition="dead"
+            if is_replaced
+            else condition_of(
                 identity,
                 signs,
                 now,

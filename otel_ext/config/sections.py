@@ -127,7 +127,8 @@ class JournalConfig:
     durability: Durability = declare(  # noqa: RUF009 - returns a field
         Choice(("mapped", "queued", "write")),
         "How a record leaves the program: `mapped` into memory that outlives a kill, `queued`"
-        " through a queue that does not, `write` by a system call each.",
+        " through a queue that does not, `write` by a system call each, as slow as the disk;"
+        " after a write of more than 1 s through a queue for 30 s, which is said.",
         default="mapped",
     )
     sync: Sync = declare(  # noqa: RUF009 - returns a field
@@ -137,7 +138,11 @@ class JournalConfig:
         default="interval",
     )
     box_size: int = declare(
-        Size(64 * _KIB, _GIB), "Size of the black box of each process.", default=8 * _MIB
+        Size(64 * _KIB, _GIB),
+        "Size of the black box of each process. It is emptied every 50 ms, later where the"
+        " processor or the disk is busy; what the program records meanwhile must fit, at"
+        " about 2,500 records a MiB, or is dropped and counted.",
+        default=8 * _MIB,
     )
     segment_size: int = declare(
         Size(64 * _KIB, 1024 * _GIB),

@@ -26,7 +26,7 @@ from time import monotonic_ns
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.journal import layout
-from otel_ext.journal.files import create_exclusive
+from otel_ext.journal.files import create_exclusive, is_gone
 from otel_ext.record.speed import load_speed
 from otel_ext.runtime.counters import COUNTERS
 
@@ -171,7 +171,7 @@ class BlackBox:
     @property
     def is_lost(self) -> bool:
         """Whether somebody took the file away: then a kill would lose what is in it."""
-        return not os.path.lexists(self.path)
+        return is_gone(self.path)
 
     @property
     def pending(self) -> int:
@@ -346,9 +346,17 @@ def _map_chunks(descriptor: int, facts: BoxFacts) -> list[mmap.mmap]:
     size = facts.chunk_size
     # A mapping keeps a descriptor of its own, of no use here, unless told not to.
     keep: dict[str, bool] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
-    return [
+    chunks = [
         mmap.mmap(descriptor, size, offset=index * size, **keep) for index in range(facts.chunks)
     ]
+    # Else the kernel takes the first store for the begin of a long read, and fills pages
+    # far ahead with zeros, of the whole box perhaps: milliseconds within the first span.
+    advice: int | None = getattr(mmap, "MADV_RANDOM", None)
+    if advice is not None:
+        with suppress(OSError):
+            for chunk in chunks:
+                chunk.madvise(advice)
+    return chunks
 
 
 def _cursors_in(chunks: Sequence[mmap.mmap]) -> Sequence[_Cursor]:

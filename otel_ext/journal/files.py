@@ -24,9 +24,11 @@ __all__ = [
     "SegmentName",
     "Target",
     "box_file",
+    "can_make_files_in",
     "create_exclusive",
     "ends_closed",
     "ends_whole",
+    "is_gone",
     "list_segments",
     "make_folder",
     "open_folder",
@@ -246,6 +248,27 @@ def _is_open(descriptor: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def is_gone(path: Path) -> bool:
+    """Whether nothing has this name any more; not where it is only out of reach.
+
+    A process that gave up its privileges may not look into the folder of its own
+    files, and a disk may fail for a while.
+    """
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def can_make_files_in(folder: Path) -> bool:
+    """Whether this process may make files in `folder`, or may make it: it is gone."""
+    effective = os.access in os.supports_effective_ids
+    return os.access(folder, os.W_OK | os.X_OK, effective_ids=effective) or is_gone(folder)
 
 
 def sync_folder(path: Path) -> None:

@@ -15,6 +15,7 @@ from otel_ext.journal.files import list_segments, parse_box_name, parse_segment_
 from otel_ext.journal.incarnations import IncarnationReader, IncarnationState, Numbers, base_id
 from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX
 from otel_ext.journal.reader import Skipped, read_box, scan
+from otel_ext.journal.replaced import replaced_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -185,9 +186,13 @@ def read_folder(path: Path, *, now_ns: int | None = None) -> FolderState:
     """
     moment = time_ns() if now_ns is None else now_ns
     readers, skipped = read_incarnations(path)
+    replaced = replaced_in(path)
     by_incarnation: dict[str, list[IncarnationState]] = {}
     for key, reader in readers.items():
-        by_incarnation.setdefault(key.incarnation, []).append(reader.state(moment))
+        state = reader.state(moment)
+        if key.incarnation in replaced:
+            state = state._replace(liveness="dead")
+        by_incarnation.setdefault(key.incarnation, []).append(state)
     states = sorted(map(_together, by_incarnation.values()), key=lambda state: state.last_seen_ns)
     return FolderState(path, tuple(states), tuple(skipped.items), skipped.total_bytes)
 

@@ -31,6 +31,7 @@ from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX
 from otel_ext.journal.liveness import identity_from_id, is_alive, is_this_boot, liveness_of
 from otel_ext.journal.locking import LOCK_SUFFIX, IncarnationLock
 from otel_ext.journal.reader import Line, scan
+from otel_ext.journal.replaced import replaced_in
 from otel_ext.journal.segment import SegmentWriter
 from otel_ext.record.codec import encode_compat_line, encode_line
 from otel_ext.record.model import Process
@@ -119,11 +120,13 @@ class _Work:
         self.uncertain: list[str] = []
         self.busy: list[str] = []
         self.skipped = SkippedLog()
+        self._replaced = replaced_in(folder)
 
     def do(self, incarnation: str) -> None:
         """Recover one incarnation, if it is dead and nobody else does."""
         identity = identity_from_id(incarnation)
-        if identity is not None and is_alive(identity) == "alive":
+        may_live = incarnation not in self._replaced
+        if may_live and identity is not None and is_alive(identity) == "alive":
             self.living.append(incarnation)
             return
         lock = IncarnationLock(self.folder, incarnation)
@@ -150,6 +153,8 @@ class _Work:
         return reader.closed and not reader.boxes and not reader.starts
 
     def _may_live(self, reader: IncarnationReader, journals: list[IncarnationReader]) -> bool:
+        if reader.id in self._replaced:
+            return False
         _, identity = reader.facts()
         if is_alive(identity) == "alive":
             self.living.append(reader.id)

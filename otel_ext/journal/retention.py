@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from otel_ext.journal.files import ends_closed, parse_box_name, parse_segment_name
 from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX
 from otel_ext.journal.liveness import identity_from_id, is_alive
+from otel_ext.journal.replaced import replaced_in
 from otel_ext.journal.silence import LONGEST_SILENCE
 from otel_ext.runtime.counters import COUNTERS
 
@@ -80,6 +81,7 @@ def _closed_segments(folder: Path, current: Path | None, moment: float) -> list[
             segment = _Closed(status.st_mtime, status.st_size, folder / entry.name)
             journals.setdefault(name.stream, {})[name.number] = segment
     with_box = _with_box(folder)
+    replaced = replaced_in(folder)
     closed: list[_Closed] = []
     for (incarnation, _), segments in journals.items():
         newest = segments.pop(max(segments))
@@ -88,7 +90,7 @@ def _closed_segments(folder: Path, current: Path | None, moment: float) -> list[
         if (
             is_silent
             and incarnation not in with_box
-            and not _is_needed(incarnation, newest, moment)
+            and not _is_needed(incarnation, newest, moment, replaced)
         ):
             closed.append(newest)
     return [segment for segment in closed if segment.path != current]
@@ -103,10 +105,10 @@ def _with_box(folder: Path) -> set[str]:
     return {parse_box_name(name)[0] for name in names if name.endswith(BOX_SUFFIX)}
 
 
-def _is_needed(incarnation: str, newest: _Closed, moment: float) -> bool:
+def _is_needed(incarnation: str, newest: _Closed, moment: float, replaced: frozenset[str]) -> bool:
     """Whether the incarnation lives, may live, or waits to be recovered."""
     identity = identity_from_id(incarnation)
-    if identity is None or is_alive(identity) == "alive":
+    if identity is None or (incarnation not in replaced and is_alive(identity) == "alive"):
         return True
     # By its id alone a process of another container looks dead, too: its file must say so.
     return newest.modified > moment - _ABANDONED_SECONDS and not ends_closed(newest.path)

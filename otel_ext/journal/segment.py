@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from otel_ext.errors import JournalError
 from otel_ext.journal.files import (
     Target,
+    can_make_files_in,
     create_exclusive,
     ends_whole,
+    is_gone,
     make_folder,
     segment_file,
     standard_numbers_taken,
@@ -203,7 +205,8 @@ class SegmentWriter:
         grown = self._size - self._first_size
         too_large = 0 < self._max_bytes <= grown
         too_old = 0 < self._max_age <= monotonic() - self._opened_at
-        if too_large or too_old:
+        # After privileges were given up this one goes on: no other can be made.
+        if (too_large or too_old) and can_make_files_in(self.target.folder):
             self.sync()
             self._leave()
             self.open()
@@ -276,7 +279,8 @@ class SegmentWriter:
         try:
             status = os.lstat(self.path)
         except OSError:
-            return True
+            # Out of reach is not gone: the open file may well be written to.
+            return is_gone(self.path)
         return _Identity(status.st_dev, status.st_ino) != self._identity
 
     def _create_segment(self) -> int:

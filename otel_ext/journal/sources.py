@@ -21,10 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["DirectSource", "QueueSource", "Source"]
 
 _STEP: Final = 256 * 1024
-_SLOW_SECONDS: Final = 0.005
-_SLOW_WRITES: Final = 2
+_SLOW_SECONDS: Final = 1.0
 _PAUSE_SECONDS: Final = 30.0
-_SLOW: Final = "two writes took more than 5 ms each, so records wait in memory for 30 seconds"
+_SLOW: Final = "a write took more than 1 s, so records wait in memory for 30 s"
 
 
 class Source(Protocol):
@@ -158,8 +157,9 @@ class QueueSource:
 class DirectSource:
     """The file itself: a system call for each line, on the caller's thread.
 
-    Where that proves slow, or fails, lines go through a queue for a while. The
-    promise is weaker then, so it is said.
+    A slow disk makes the caller slow: that is the promise. Where a write takes more
+    than a second, or fails, lines go through a queue for a while. The promise is
+    weaker then, so it is said.
 
     Args:
         segment: The file.
@@ -169,7 +169,6 @@ class DirectSource:
     def __init__(self, segment: SegmentWriter, max_bytes: int) -> None:
         self._segment = segment
         self._queue = QueueSource(max_bytes)
-        self._slow = 0
         self._pause_until = 0.0
         self._refusal = ""
 
@@ -201,11 +200,8 @@ class DirectSource:
         return True
 
     def _note_slow(self) -> None:
-        self._slow += 1
-        if self._slow >= _SLOW_WRITES:
-            self._slow = 0
-            self._pause_until = monotonic() + _PAUSE_SECONDS
-            report_problem(f"journal: {self._segment.path}", _SLOW)
+        self._pause_until = monotonic() + _PAUSE_SECONDS
+        report_problem(f"journal: {self._segment.path}", _SLOW)
 
     @property
     def pending(self) -> int:

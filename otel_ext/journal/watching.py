@@ -21,6 +21,7 @@ from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX
 from otel_ext.journal.liveness import identity_from_id, is_alive
 from otel_ext.journal.locking import LOCK_SUFFIX
 from otel_ext.journal.recovery import recover_one
+from otel_ext.journal.replaced import is_replaced_by
 from otel_ext.runtime.deadline import BoundedCalls
 
 if TYPE_CHECKING:
@@ -122,7 +123,8 @@ class FolderWatch:
             if name in self._done or now < self._not_before.get(name, 0.0):
                 continue
             identity = identity_from_id(name)
-            if identity is None or is_alive(identity) != "alive":
+            is_mine = is_replaced_by(name, self._own)
+            if is_mine or identity is None or is_alive(identity) != "alive":
                 yield name
             elif not everybody:
                 return
@@ -139,7 +141,8 @@ class FolderWatch:
 
 
 def _incarnations_in(place: Path) -> Iterator[tuple[str, SegmentName | None]]:
-    with suppress(FileNotFoundError), os.scandir(place) as entries:
+    # Out of reach, too: a process that gave up its privileges keeps no folder in order.
+    with suppress(FileNotFoundError, PermissionError), os.scandir(place) as entries:
         for entry in entries:
             if entry.name.endswith((BOX_SUFFIX, LOCK_SUFFIX)):
                 yield base_id(entry.name.rpartition(".")[0]), None

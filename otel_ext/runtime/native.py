@@ -126,6 +126,18 @@ def start_thread(function: Callable[[], None], name: str) -> None:
     _our_threads().have_run = True
     original = _patched("start_new_thread")
     if original is None:
-        threading.Thread(target=function, name=name, daemon=True).start()
+        _thread.start_new_thread(_start_named, (function, name))
     else:
         original(function, ())
+
+
+def _start_named(function: Callable[[], None], name: str) -> None:
+    """Start the thread that `threading` knows by its name; the body of a thread before it.
+
+    `Thread.start` waits until the new thread runs, for milliseconds on a busy
+    machine. The program's thread, within its first span, is not to wait.
+    """
+    try:
+        threading.Thread(target=function, name=name, daemon=True).start()
+    except RuntimeError:  # there is no room for two
+        function()

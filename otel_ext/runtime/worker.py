@@ -32,6 +32,9 @@ WORKER_NAME: Final = "otel-ext-worker"
 _LONGEST_SLEEP: Final = 5.0
 _MAX_BACKOFF: Final = 30.0
 _LONG_JOB: Final = 5.0
+# A job that began at once would take the interpreter lock from the thread that asks
+# for it: the program's, within its first span.
+_FIRST_PAUSE: Final = 0.02
 # Jobs due this soon are run together, so that the thread wakes less often.
 _SLACK: Final = 0.005
 # What instrumentations of HTTP clients and the like ask before they make spans.
@@ -61,7 +64,7 @@ class Job:
         self._call = _weakly(call)
         self.interval = interval
         self.name = name
-        self.due = 0.0
+        self.due = monotonic() + _FIRST_PAUSE
         self.failures = 0
         self.error = ""
         self.since_ns = 0
@@ -76,6 +79,10 @@ class Job:
         self.due = 0.0
         self.woken = True
         self._worker.ring()
+
+    def postpone(self) -> None:
+        """Leave the interpreter to whoever starts the thread, for a moment."""
+        self.due = max(self.due, monotonic() + _FIRST_PAUSE)
 
     def run(self) -> bool:
         """Run once, now; whether the job is still wanted."""
@@ -162,7 +169,7 @@ class Worker:
         return self._life.running
 
     def every(self, seconds: float, job: Callable[[], None], name: str) -> Job:
-        """Run `job` every `seconds`, the first time as soon as the thread runs.
+        """Run `job` every `seconds`, the first time 20 ms after the thread has started.
 
         Does not start the thread; `ensure` does, also after a `stop`. A job that raises is reported
         and tried again, ever less often.
@@ -243,6 +250,8 @@ class Worker:
         life = _Life()
         life.ended.acquire()
         life.running = True
+        for job in list(self._jobs.values()):
+            job.postpone()
         self._life = life
         me: weakref.ref[Worker] = weakref.ref(self)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import ctypes
 import gc
 import os
@@ -75,9 +76,9 @@ def test_the_thread_starts_when_it_is_needed_and_is_a_daemon(worker: Worker) -> 
     assert not threads_named(worker.name)
     for _ in range(3):
         worker.ensure()
+    assert wait_until(lambda: len(runs) >= 3)
     (thread,) = threads_named(worker.name)
     assert thread.daemon
-    assert wait_until(lambda: len(runs) >= 3)
 
 
 def test_jobs_run_at_their_intervals(worker: Worker) -> None:
@@ -183,15 +184,15 @@ def test_a_system_without_threads_to_give_is_asked_again(
 ) -> None:
     """When no thread can be started the caller is not hurt, and a later hook succeeds."""
     refusals: list[int] = []
-    start = threading.Thread.start
+    start = _thread.start_new_thread
 
-    def refuse(thread: threading.Thread) -> None:
-        if thread.name == worker.name and len(refusals) < 2:
+    def refuse(function: Callable[..., object], args: tuple[object, ...]) -> int:
+        if worker.name in args and len(refusals) < 2:
             refusals.append(1)
             raise RuntimeError("can't start new thread")
-        start(thread)
+        return start(function, args)
 
-    monkeypatch.setattr(threading.Thread, "start", refuse)
+    monkeypatch.setattr(_thread, "start_new_thread", refuse)
     worker.ensure()
     assert not worker.is_alive
     part = part_of(worker)

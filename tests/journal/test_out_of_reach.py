@@ -1,0 +1,54 @@
+"""A folder that its program may not look into any more, as after privileges were given up."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DEADLINE = 120.0
+PROGRAM = """
+import os, sys, time
+from pathlib import Path
+from otel_ext.journal.opening import JournalSettings
+from otel_ext.journal.writer import Journal
+
+folder = Path(sys.argv[1])
+# Rotation is due at every pass; the look at the names, once a second.
+journal = Journal(folder, JournalSettings(box_size=1 << 17, segment_size=1000))
+line = b'{"n":1}' + b" " * 600 + b"\\n"
+assert journal.append(line) and journal.drain()
+if os.getuid() == 0:
+    os.setgid(65534)
+    os.setuid(65534)
+else:
+    folder.chmod(0)
+end = time.monotonic() + 2.5
+while time.monotonic() < end:
+    assert journal.append(line) and journal.drain(), journal.state()
+    time.sleep(0.05)
+assert not journal.state().problem, journal.state()
+journal.close()
+"""
+
+
+def test_records_go_on_into_the_open_file(tmp_path: Path) -> None:
+    """The file that is open takes all records, beyond its size: no other one can be made."""
+    folder = tmp_path / "traces"
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, folder],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    folder.chmod(0o700)
+    assert (done.returncode, done.stderr) == (0, "")
+    (file,) = folder.glob("*.jsonl")
+    lines = file.read_text("utf-8").splitlines()
+    assert len(lines) > 2
+    assert all(json.loads(line) == {"n": 1} for line in lines)
