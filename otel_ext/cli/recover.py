@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from otel_ext.cli.recover_spans import as_dicts, ended_by, lines_of, open_in
-from otel_ext.cli.streams import can_show_unicode, say
+from otel_ext.cli.streams import can_show_unicode, say, say_json, width_of
 from otel_ext.cli.validate_report import safe_text
 from otel_ext.errors import UsageError
 from otel_ext.journal.recovery import recover
@@ -101,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
     report = recover(folder, grace_seconds=args.grace)
     ended = ended_by(report, found)
     if args.json:
-        sys.stdout.write(orjson.dumps(_as_dict(report, as_dicts(ended))).decode() + "\n")
+        say_json(orjson.dumps(_as_dict(report, as_dicts(ended)), default=str))
     else:
         _print(report)
         _print_spans(report, ended)
@@ -195,7 +195,14 @@ def _print(report: RecoveryReport) -> None:
 
 def _print_spans(report: RecoveryReport, ended: Sequence[Ended]) -> None:
     """Say what the dead processes were doing, and where to look on."""
-    lines = list(lines_of(ended, report.spans, ascii_only=not can_show_unicode(sys.stdout)))
+    lines = list(
+        lines_of(
+            ended,
+            report.spans,
+            width=width_of(sys.stdout),
+            ascii_only=not can_show_unicode(sys.stdout),
+        )
+    )
     if lines:
         say("")
         say("What was running when it died:")

@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.cli.running import Collector
-from otel_ext.cli.running_table import age_text
+from otel_ext.cli.running_table import cut_left
 from otel_ext.cli.running_tree import as_tree
-from otel_ext.exporters.console_text import cells, printable
+from otel_ext.exporters.console_attributes import in_short
+from otel_ext.exporters.console_text import cells, cut, duration, printable
 from otel_ext.journal.files import list_segments, parse_segment_name
 
 if TYPE_CHECKING:
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
 __all__ = ["Ended", "as_dicts", "ended_by", "lines_of", "open_in"]
 
 _MAX_SHOWN: Final = 10
+_GAP: Final = "  "
+# Where the output has no width, as in a file or a pipe.
+_PLENTY: Final = 1_000
+_LONGEST_ATTRIBUTES: Final = 80
+_LEAST_NAME: Final = 8
+_ROOM_FOR_PROCESS: Final = 60
 _MAX_TOLD: Final = 1_000
 
 
@@ -60,40 +67,44 @@ def ended_by(report: RecoveryReport, found: Sequence[Running]) -> list[Ended]:
     ]
 
 
-def lines_of(ended: Sequence[Ended], total: int, *, ascii_only: bool = False) -> Iterator[str]:
+def lines_of(
+    ended: Sequence[Ended], total: int, *, width: int = 0, ascii_only: bool = False
+) -> Iterator[str]:
     """Yield a line for each of the oldest spans, children under their parents.
 
     Args:
         ended: The spans.
         total: How many were ended in all.
+        width: Columns there are; 0 for as many as it takes.
         ascii_only: Whether the lines must do without Unicode.
     """
-    ages = {one.span.record.key: one.age_ns for one in ended}
+    ages = {(one.span.process.id, one.span.record.key): one.age_ns for one in ended}
     oldest = [one.span for one in ended[:_MAX_SHOWN]]
     rows = [
-        (
-            age_text(ages[span.record.key]),
-            branch + printable(span.record.name),
-            printable(span.process.label),
-            _where(span),
-        )
+        (duration(ages[span.process.id, span.record.key]), branch, span)
         for branch, span in as_tree(oldest, ascii_only=ascii_only)
     ]
-    age, name, process = (max((cells(row[at]) for row in rows), default=0) for at in range(3))
-    for row in rows:
-        texts = (row[0].rjust(age), _padded(row[1], name), _padded(row[2], process), row[3])
-        yield f"  {'  '.join(texts)}".rstrip()
+    age_width = max((cells(age) for age, _, _ in rows), default=0)
+    room = (width or _PLENTY) - age_width - 2 * len(_GAP)
+    for age, branch, span in rows:
+        line = f"{_GAP}{age.rjust(age_width)}{_GAP}{_what(branch, span, room)}"
+        yield line.replace("…", "~") if ascii_only else line
     if rows and total > len(rows):
         yield f"  and {total - len(rows):,} more"
 
 
-def _where(span: Running) -> str:
-    verb = "at" if span.place.is_now else "opened"
-    return f"{verb} {printable(str(span.place.frame))}" if span.place.frame.file else ""
-
-
-def _padded(text: str, width: int) -> str:
-    return text + " " * (width - cells(text))
+def _what(branch: str, span: Running, room: int) -> str:
+    """Return which span it is, of which process if there is room for that, and where it was."""
+    tails = [f"[{printable(span.process.label)}]"] if room >= _ROOM_FOR_PROCESS else []
+    if span.place.frame.file:
+        verb = "at" if span.place.is_now else "opened"
+        place = cut_left(printable(str(span.place.frame)), room // 2 - len(verb) - 1)
+        tails.append(f"{verb} {place}")
+    tail = "".join(_GAP + one for one in tails)
+    name = cut(branch + printable(span.record.name), max(room - cells(tail), _LEAST_NAME))
+    left = min(room - cells(name) - cells(tail) - len(_GAP), _LONGEST_ATTRIBUTES)
+    attributes = in_short(span.record.attributes, left) if left >= _LEAST_NAME else ""
+    return f"{name}{_GAP + attributes if attributes else ''}{tail}"
 
 
 def as_dicts(ended: Sequence[Ended]) -> Mapping[str, list[dict[str, object]]]:
@@ -106,6 +117,7 @@ def as_dicts(ended: Sequence[Ended]) -> Mapping[str, list[dict[str, object]]]:
             "span_id": record.span_id,
             "name": record.name,
             "age_seconds": age_ns / 1e9,
+            "attributes": dict(record.attributes),
             "where": {**span.place.frame.as_dict(), "now": span.place.is_now},
         }
         found.setdefault(span.process.id, []).append(about)

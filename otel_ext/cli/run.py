@@ -9,9 +9,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.cli.launch import CommandError, bootstrap_environment, resolve
+from otel_ext.cli.recover_spans import ended_by, lines_of, open_in
 from otel_ext.cli.run_reason import reason_for_no_spans
 from otel_ext.cli.run_summary import RunSummary
 from otel_ext.cli.standard_streams import tell
+from otel_ext.cli.streams import can_show_unicode, width_of
 from otel_ext.cli.supervise import Ended, end_like, replace_process, supervise
 from otel_ext.config import CONFIG_VARIABLE, Config, load_leniently
 from otel_ext.errors import OtelExtError
@@ -134,29 +136,40 @@ def _run(command: list[str], config: Config, *, quiet: bool) -> int:
             environment[NOTES_VARIABLE] = str(notes)
         ended = supervise(command, environment)
         reason = partial(reason_for_no_spans, command, notes, config)
-        recovered = not config.journal.recover_on_start or _recover(config.output.folder, ended)
-        summary.write(sys.stderr, ended.outcome, complete=recovered, reason=reason)
+        recovered = True
+        died: list[str] = []
+        if config.journal.recover_on_start:
+            recovered, died = _recover(config.output.folder, ended)
+        summary.write(sys.stderr, ended.outcome, complete=recovered, reason=reason, died=died)
     return end_like(ended.outcome)
 
 
-def _recover(folder: Path, ended: Ended) -> bool:
-    """Bring out what a killed program left in its box, and end its open spans.
+def _recover(folder: Path, ended: Ended) -> tuple[bool, list[str]]:
+    """Bring out what a killed program left in its ring buffer, and end its open spans.
 
     Returns:
-        Whether that was done, if there was anything to do.
+        Whether that was done, if there was anything to do, and a line for each of the
+        oldest spans that were open.
     """
     if not folder.is_dir():  # a single file keeps its box beside it
         folder = folder.absolute().parent
     number = -ended.outcome
     how = Outcome(signal=number) if number > 0 else Outcome(exit_status=ended.outcome)
     try:
-        failed = recover(folder, outcomes={(ended.pid, ended.start_time): how}).failed
+        found = open_in(folder)  # before their ends are written: these do not say where they were
+        report = recover(folder, outcomes={(ended.pid, ended.start_time): how})
     except (OtelExtError, OSError) as error:
         tell(f"open spans were not closed: {error}")
-        return False
-    for problem in sorted({one.problem for one in failed}):
+        return False, []
+    for problem in sorted({one.problem for one in report.failed}):
         tell(f"what was left could not be brought to its file: {problem}")
-    return not failed
+    lines = lines_of(
+        ended_by(report, found),
+        report.spans,
+        width=width_of(sys.stderr),
+        ascii_only=not can_show_unicode(sys.stderr),
+    )
+    return not report.failed, list(lines)
 
 
 def _settings(config: Config, *, quiet: bool) -> dict[str, str]:

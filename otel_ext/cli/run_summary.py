@@ -13,7 +13,7 @@ from otel_ext.cli.run_count import count_records, left_boxes
 from otel_ext.journal.layout import BOX_FOLDER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from otel_ext.cli.run_count import Count
@@ -47,6 +47,7 @@ class RunSummary:
         *,
         complete: bool = True,
         reason: Callable[[], str] = str,
+        died: Sequence[str] = (),
     ) -> None:
         """Write the closing words.
 
@@ -55,14 +56,22 @@ class RunSummary:
             outcome: Exit code of the program, or minus the signal that ended it.
             complete: Whether all that the program left is in its files.
             reason: Returns why there is no span; called where there is none.
+            died: A line for each span that was open when a process died.
         """
         try:
-            stream.write(self.text(outcome, complete=complete, reason=reason))
+            stream.write(self.text(outcome, complete=complete, reason=reason, died=died))
             stream.flush()
         except (OSError, ValueError):
             pass  # nobody reads it any more, and the program is over
 
-    def text(self, outcome: int, *, complete: bool = True, reason: Callable[[], str] = str) -> str:
+    def text(
+        self,
+        outcome: int,
+        *,
+        complete: bool = True,
+        reason: Callable[[], str] = str,
+        died: Sequence[str] = (),
+    ) -> str:
         """Return the closing words, each line with its newline."""
         lines = [f"otel-ext: ended by {_signal_name(-outcome)}."] if outcome < 0 else []
         # Not Path.is_dir: that raises where a folder above may not be searched.
@@ -76,6 +85,8 @@ class RunSummary:
             lines.append(f"otel-ext: no spans. {why}")
         if count.waiting:
             lines.append(_left_behind(count, place))
+        if died:
+            lines += ["otel-ext: what was running when it died:", *died]
         if count.size:
             lines += self._next_steps()
         return "\n".join([*lines, ""])

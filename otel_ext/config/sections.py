@@ -224,8 +224,7 @@ class OtlpConfig:
     )
     encoding: OtlpEncoding = declare(  # noqa: RUF009 - returns a field
         Choice(("events", "logfire", "same-id")),
-        "How the start of a span is sent: as a log `event`, as a pending span that Logfire"
-        " understands, or as a span under the `same-id` that has no end yet.",
+        "A start is sent as a log (`events`), a pending span of Logfire, or an open `same-id` span.",
         default="events",
         name="otlp-encoding",
     )
@@ -237,8 +236,7 @@ class OtlpConfig:
     )
     ends_only: bool = declare(
         Boolean(),
-        "Send nothing but the ends of spans: no starts, no logs, nothing about processes. With"
-        " `OTEL_LOGS_EXPORTER=none`, nothing is sent that travels as a log.",
+        "Send nothing but the ends of spans: no starts, no logs, nothing about processes.",
         default=False,
         name="otlp-ends-only",
     )

@@ -18,7 +18,7 @@ from otel_ext.record.model import Process
 from otel_ext.runtime import incarnation
 from tests.cli.watched import look, shop, spans_by
 from tests.exporters.samples import end, start
-from tests.programs import records_in
+from tests.programs import records_in, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,6 +75,7 @@ def test_a_span_that_died_is_of_one_age(tmp_path: Path) -> None:
 def test_a_process_says_how_often_its_heartbeat_comes(tmp_path: Path, interval: float) -> None:
     """Readers take three of its own heartbeats for its limit, whatever their settings are."""
     with shop(tmp_path, heartbeat_interval=interval, durability="queued"):
+        wait_until(lambda: read_incarnations(tmp_path / "traces")[0], "its first records")
         (found,) = read_incarnations(tmp_path / "traces")[0].values()
         process, _ = found.facts()
         assert process.heartbeat_ms == interval * 1_000

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_ext.cli.main import main
+from otel_ext.exporters.console_text import duration
 from otel_ext.journal.layout import BOX_FOLDER
 from tests.durability.kit import HEAD, command, plain
 from tests.journal.dead import die
@@ -73,12 +74,14 @@ def test_what_a_dead_process_was_doing_is_told(tmp_path: Path) -> None:
     done = execute([OTEL_EXT, "recover", "traces"], cwd=tmp_path)
     told = done.out.partition("What was running when it died:\n")[2].splitlines()
     first, second, blank, following = told
-    assert re.fullmatch(r" +\d+ms  order   +\d+ python -c  opened <string>:\d+ <module>", first)
-    assert re.fullmatch(r" +\d+ms  └─ pay  +\d+ python -c  opened <string>:\d+ <module>", second)
+    place = r"\[\d+ python -c\]  opened <string>:\d+ <module>"
+    assert re.fullmatch(rf" +[\d.]+ ms  order  {place}", first)
+    assert re.fullmatch(rf" +[\d.]+ ms  └─ pay  {place}", second)
     assert (blank, following) == ("", "next: otel-ext tree traces")
     ends = {end.name: end for end in spans_in(tmp_path / "traces") if end.abandoned}
-    taken_ms = (ends["pay"].time_ns - (ends["pay"].start_ns or 0)) // 1_000_000
-    assert int(second.split("ms")[0]) == taken_ms >= 50
+    taken_ns = ends["pay"].time_ns - (ends["pay"].start_ns or 0)
+    assert taken_ns >= 50_000_000
+    assert second.split("  └─")[0].strip() == duration(taken_ns)
     again = execute([OTEL_EXT, "recover", "traces"], cwd=tmp_path)
     assert "What was running" not in again.out
 
@@ -93,7 +96,9 @@ def test_of_many_spans_the_oldest_are_told(tmp_path: Path) -> None:
     told = json.loads(execute([OTEL_EXT, "recover", "--json", "copy"], cwd=tmp_path).out)
     [one] = told["recovered"]
     assert [span["name"] for span in one["ended"]] == [f"open {n}" for n in range(14)]
-    assert set(one["ended"][0]) == {"trace_id", "span_id", "name", "age_seconds", "where"}
+    assert set(one["ended"][0]) == {
+        *("trace_id", "span_id", "name", "age_seconds", "attributes", "where")
+    }
     assert set(one["ended"][0]["where"]) == {"file", "line", "function", "now"}
 
 
@@ -101,7 +106,7 @@ def test_where_a_stalled_span_was_last_is_told(tmp_path: Path) -> None:
     """Where somebody has looked at it before the death, that place is told, not the opening."""
     killed(tmp_path, f"{NESTED}otel_ext.dump()")
     out = execute([OTEL_EXT, "recover", "traces"], cwd=tmp_path).out
-    assert out.count("python -c  at <string>:") == 2
+    assert out.count("python -c]  at <string>:") == 2
 
 
 @pytest.mark.parametrize(

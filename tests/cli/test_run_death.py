@@ -1,0 +1,74 @@
+"""What `otel-ext run` and `recover` say of a program that died: what it was doing, and where."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_ext.cli.recover_spans import ended_by, lines_of, open_in
+from otel_ext.exporters.console_text import cells
+from otel_ext.journal.recovery import recover
+from tests.cli.watched import look, shop
+from tests.programs import OTEL_EXT, execute, python, write_program
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PROGRAM = """
+import os, signal, sys
+from opentelemetry import trace
+tracer = trace.get_tracer("shop")
+with tracer.start_as_current_span("checkout", attributes={"order.id": 17}):
+    with tracer.start_as_current_span("pay"):
+        if len(sys.argv) > 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_closing_words_tell_what_was_running(tmp_path: Path) -> None:
+    """With the signal, the spans under each other, their attributes and their lines."""
+    program = write_program(tmp_path, PROGRAM)
+    done = execute([OTEL_EXT, "run", "--", *python(program, "die")], cwd=tmp_path)
+    lines = done.err.splitlines()
+    assert "otel-ext: ended by SIGKILL." in lines
+    at = lines.index("otel-ext: what was running when it died:")
+    first, second = lines[at + 1 : at + 3]
+    assert "checkout  order.id=17" in first
+    assert f"opened {program.name}:5" in first
+    assert "└─ pay" in second or "`- pay" in second
+    assert f"opened {program.name}:6" in second
+
+
+def test_a_program_that_ends_well_leaves_no_such_words(tmp_path: Path) -> None:
+    """Only what a death left open is told of."""
+    program = write_program(tmp_path, PROGRAM)
+    done = execute([OTEL_EXT, "run", "--", *python(program)], cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert "when it died" not in done.err
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_the_lines_fit_the_terminal(tmp_path: Path, width: int) -> None:
+    """Names and places are cut, never the width passed; the program's data is among them."""
+    with shop(tmp_path) as process:
+        process.kill()
+        process.wait()
+    folder = tmp_path / "traces"
+    found = open_in(folder)
+    report = recover(folder)
+    lines = list(lines_of(ended_by(report, found), report.spans, width=width))
+    assert len(lines) == 2
+    assert max(map(cells, lines)) <= width
+    assert all("shop_one.py" in line for line in lines) or width == 40
+    assert "user=ann" in lines[0] or width < 120
+
+
+def test_json_of_a_recovery_has_the_attributes(tmp_path: Path) -> None:
+    """Programs get them whole."""
+    with shop(tmp_path) as process:
+        process.kill()
+        process.wait()
+    (found,) = json.loads(look(tmp_path, "recover", "--json").out)["recovered"]
+    assert {"user": "ann"} in [span["attributes"] for span in found["ended"]]
