@@ -224,7 +224,7 @@ class OtlpConfig:
     )
     encoding: OtlpEncoding = declare(  # noqa: RUF009 - returns a field
         Choice(("events", "logfire", "same-id")),
-        "A start is sent as a log (`events`), a pending span of Logfire, or an open `same-id` span.",
+        "A start is sent as a log (`events`), a pending span of Logfire, or an open span.",
         default="events",
         name="otlp-encoding",
     )
