@@ -97,8 +97,7 @@ class Watchdog:
         now = monotonic_ns()
         oldest = islice(self._table.entries(), limit)
         opened = [(key, entry, now - entry.born) for key, entry in oldest]
-        self._tell(opened)
-        return len(opened)
+        return self._tell(opened)
 
     def threshold_of(self, name: str) -> float:
         """Return the age in nanoseconds at which a span of this name is stalled."""
@@ -113,16 +112,22 @@ class Watchdog:
             self._by_name[name] = known
         return known
 
-    def _tell(self, spans: list[tuple[Key, Entry, int]]) -> None:
+    def _tell(self, spans: list[tuple[Key, Entry, int]]) -> int:
+        """Emit an update for each span that is still open; return for how many."""
         frames = thread_frames()
         told: list[tuple[Key, Entry, int, list[dict[str, object]]]] = []
         for key, entry, age in spans:
             told.append((key, entry, age, _stack_of(entry, frames)))
         # Before anything else runs: a frame keeps its local variables alive.
         frames.clear()
-        for key, entry, age, stack in told:
-            if self._table.get(key) is entry:
-                self._emit(_update(entry, age, stack, stalled=key in self._table.stalled))
+        # A span whose end was made up is over for readers: an update would open it again.
+        reported = self._table.reported
+        still_open = [
+            one for one in told if self._table.get(one[0]) is one[1] and one[0] not in reported
+        ]
+        for key, entry, age, stack in still_open:
+            self._emit(_update(entry, age, stack, stalled=key in self._table.stalled))
+        return len(still_open)
 
 
 def _update(entry: Entry, age: int, stack: list[dict[str, object]], *, stalled: bool) -> Record:

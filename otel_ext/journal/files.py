@@ -28,6 +28,7 @@ __all__ = [
     "create_exclusive",
     "ends_closed",
     "ends_whole",
+    "ignore_in_git",
     "is_gone",
     "list_segments",
     "make_folder",
@@ -147,8 +148,6 @@ def list_segments(folder: Path) -> list[Path]:
 def make_folder(path: Path) -> None:
     """Make the folder for records, with what is above it, unless it is there.
 
-    A folder that this makes tells git to leave it out.
-
     Raises:
         JournalError: It cannot be made, or something else has its name.
     """
@@ -166,6 +165,21 @@ def make_folder(path: Path) -> None:
             hint="Name a folder that this user can write to.",
             context={"path": str(path), "errno": error.errno},
         ) from error
+    _new_folders.add(str(path))
+
+
+# Folders that this process has made, and in which `ignore_in_git` has not been yet.
+_new_folders: Final[set[str]] = set()
+
+
+def ignore_in_git(path: Path) -> None:
+    """Tell git to leave out a folder that `make_folder` has made.
+
+    Not done there: that may be the thread of a span, which a disk must not hold up.
+    """
+    if str(path) not in _new_folders:
+        return
+    _new_folders.discard(str(path))
     with suppress(OSError):
         descriptor = create_exclusive(path / ".gitignore", os.O_WRONLY)
         try:

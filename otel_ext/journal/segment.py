@@ -21,6 +21,7 @@ from otel_ext.journal.files import (
     can_make_files_in,
     create_exclusive,
     ends_whole,
+    ignore_in_git,
     is_gone,
     make_folder,
     segment_file,
@@ -113,6 +114,7 @@ class SegmentWriter:
                 self._take(self._open_file() if self.target.file else self._create_segment())
         if self._preamble_due:
             self._write_preamble()
+        ignore_in_git(self.target.folder)
 
     def write(self, lines: memoryview | bytes) -> int:
         """Append whole lines; returns how many bytes of them are in the file.

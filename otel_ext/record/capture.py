@@ -12,7 +12,7 @@ import threading
 from time import time_ns
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, cast
 
-from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace import SpanContext, SpanKind, StatusCode
 
 from otel_ext.record import callsite, careful, own_code
 from otel_ext.record.callsite import find_call_site, site_from_attributes
@@ -61,22 +61,9 @@ SAMPLED: Final = 0x01
 
 # The SDK's privates, for the compiled functions, in the order they expect.
 _SPAN_FIELDS: Final = (
-    "_name",
-    "_context",
-    "_parent",
-    "_attributes",
-    "_links",
-    "_kind",
-    "_start_time",
-    "_end_time",
-    "_events",
-    "_status",
-    "_instrumentation_scope",
-    "_status_code",
-    "copy",
-    "_dict",
-    "_dq",
-    "_resource",
+    *("_name", "_context", "_parent", "_attributes", "_links", "_kind", "_start_time"),
+    *("_end_time", "_events", "_status", "_instrumentation_scope", "_status_code"),
+    *("copy", "_dict", "_dq", "_resource"),
 )
 T = TypeVar("T")
 _MAX_SCOPES: Final = 4_096
@@ -346,6 +333,13 @@ def _end_of(span: ReadableSpan, process: Process, seq: int, start: Record) -> Re
     )
 
 
+def _span_types() -> tuple[type, type, type]:
+    """Return the SDK's own classes of spans that run, spans that ended, and contexts."""
+    from opentelemetry.sdk import trace as sdk  # noqa: PLC0415 - not for those who only log
+
+    return getattr(sdk, "_Span", sdk.Span), sdk.ReadableSpan, SpanContext
+
+
 def _choose_capture() -> tuple[_Identify, _CaptureStart, _CaptureEnd, _Here]:
     """Return the compiled functions where they were built, else the ones above."""
     speed = load_speed()
@@ -377,7 +371,7 @@ def _choose_capture() -> tuple[_Identify, _CaptureStart, _CaptureEnd, _Here]:
         code_keys=("code.file.path", "code.filepath"),
         identify=identify_python,
         here=here_python,
-        span_types=careful.span_types,
+        span_types=_span_types,
     )
     return speed.identify, speed.capture_start, speed.capture_end, speed.here
 

@@ -46,7 +46,6 @@ __all__ = [
     "careful_end",
     "careful_start",
     "reduce_record",
-    "span_types",
     "time_of",
 ]
 
@@ -69,18 +68,6 @@ T = TypeVar("T")
 
 class NotAsExpectedError(TypeError):
     """A field of a span is not of the type that OpenTelemetry names."""
-
-
-def span_types() -> tuple[type, type, type]:
-    """Return the SDK's own classes of spans that run, spans that ended, and contexts.
-
-    >>> [one.__name__ for one in span_types()][1:]
-    ['ReadableSpan', 'SpanContext']
-    """
-    from opentelemetry.sdk import trace as sdk  # noqa: PLC0415 - not for those who only log
-    from opentelemetry.trace import SpanContext  # noqa: PLC0415
-
-    return getattr(sdk, "_Span", sdk.Span), sdk.ReadableSpan, SpanContext
 
 
 def time_of(value: object) -> int:

@@ -15,6 +15,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 
 import otel_ext
+from otel_ext.config import load_leniently
+from otel_ext.errors import ConfigError
 from otel_ext.handle import exit_seconds
 from otel_ext.journal.layout import BOX_FOLDER
 from tests.programs import records_in
@@ -233,6 +235,17 @@ def _has(judge: Callable[[Record], bool], number: int = 1) -> Callable[[Session]
     return look
 
 
+def _refuses(session: Session) -> bool:
+    os.environ["OTEL_EXT_SYNC"] = "sometimes"
+    try:
+        load_leniently({"strict": session.handle.config.value("strict")})
+    except ConfigError:
+        return True
+    finally:
+        del os.environ["OTEL_EXT_SYNC"]
+    return False
+
+
 def _spied(session: Session) -> list[str]:
     return session.spied
 
@@ -274,6 +287,10 @@ _SECRET = {"password": "open sesame"}
 _REAPER = ("otel_ext.inflight.tracker", "Reaper")
 
 PROOFS: dict[str, Proof] = {
+    "instrument": Proof(
+        value=True, look=_spied, spy=("otel_ext.instrumentors", "instrument_libraries")
+    ),
+    "strict": Proof(value=True, look=_refuses),
     "enabled": Proof(value=False, look=_worked),
     "record-only": Proof(value=True, look=_worked, beside={"record_only": False}),
     "structlog": Proof(value=True, look=_logged),
@@ -298,8 +315,10 @@ PROOFS: dict[str, Proof] = {
     "otlp": Proof(value=True, look=_sent("/v1/traces", ended=True)),
     "otlp-encoding": Proof("same-id", _sent("/v1/traces", ended=False), _QUICK),
     "otlp-spans": Proof("never", _sent("/v1/traces", ended=True), _OTLP),
-    "otlp-ends-only": Proof(value=True, look=_sent("/v1/logs", b"work", ended=True), beside=_QUICK),
-    "otlp-grace": Proof(0, _sent("/v1/logs", b"work", ended=True), _OTLP),
+    "otlp-ends-only": Proof(
+        value=True, look=_sent("/v1/logs", b"open.start", ended=False), beside=_OTLP
+    ),
+    "otlp-grace": Proof(0, _spied, _OTLP, ("otel_ext.exporters.remote_queue", "Backlog")),
     "otlp-queue-spans": Proof(7, _spied, _OTLP, _LIMITS),
     "otlp-queue-bytes": Proof("1 MiB", _spied, _OTLP, _LIMITS),
     "otlp-exit-timeout": Proof("5s", _seconds, _OTLP),

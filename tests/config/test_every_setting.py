@@ -74,6 +74,8 @@ def test_each_setting_changes_something(
             patch.chdir(tmp_path)
             patch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", address(collector))
             patch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+            # The libraries of the tests themselves stay as they are.
+            patch.setenv("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "*")
             calls = spy_on(name, patch)
             given = {**proof.beside, **settings}
             with recording(tmp_path / folder, given, collector) as session:

@@ -50,7 +50,12 @@ tracer_provider:
   processors:
     - batch: {{exporter: {{otlp_http: {{endpoint: "{endpoint}/v1/traces"}}}}}}
 """
-NOWHERE = {f"OTEL_{signal}_EXPORTER": "none" for signal in ("TRACES", "METRICS", "LOGS")}
+# Of logs, `none` would leave out the starts of spans, too.
+NOWHERE = {
+    "OTEL_TRACES_EXPORTER": "none",
+    "OTEL_METRICS_EXPORTER": "none",
+    "OTEL_LOGS_EXPORTER": "console",
+}
 
 
 def send(folder: Path, command: list[str], protocol: str, **variables: str) -> Sink:
