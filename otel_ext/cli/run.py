@@ -169,7 +169,9 @@ def _recover(folder: Path, ended: Ended) -> tuple[bool, list[str]]:
         width=width_of(sys.stderr),
         ascii_only=not can_show_unicode(sys.stderr),
     )
-    return not report.failed, list(lines)
+    # A program that ends well closes its file itself, unless it could not write any more.
+    is_short = ended.outcome >= 0 and not all(one.had_box for one in report.recovered)
+    return not (report.failed or is_short), list(lines)
 
 
 def _settings(config: Config, *, quiet: bool) -> dict[str, str]:

@@ -58,6 +58,7 @@ class Recovered(NamedTuple):
         file: The file that was written to, the first where it had several journals;
             None if nothing had to be.
         problem: Why it could not be done; empty if it was.
+        had_box: Whether it had a ring buffer: without one, what waited in memory is lost.
     """
 
     process: Process
@@ -66,6 +67,7 @@ class Recovered(NamedTuple):
     last_seen_ns: int
     file: Path | None
     problem: str = ""
+    had_box: bool = False
 
 
 class RecoveryReport(NamedTuple):
@@ -188,7 +190,8 @@ class _Work:
         last_seen_ns = self._last_seen_ns(journals)
         outcome = outcome_in(self.outcomes, identity) or outcome_of(identity)
         facts: dict[str, object] = {"last_seen": format_ns(last_seen_ns), **outcome.as_extra()}
-        done = Recovered(process, 0, 0, last_seen_ns, None)
+        had_box = any(reader.boxes for reader in journals)
+        done = Recovered(process, 0, 0, last_seen_ns, None, had_box=had_box)
         for reader in left:
             done = self._recover_journal(reader, facts, done)
         return done

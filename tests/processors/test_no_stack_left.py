@@ -67,7 +67,7 @@ def test_spans_down_to_the_recursion_limit(tmp_path: Path, attributes: str, plai
     for record in records_in(tmp_path / "traces"):
         if record.kind == "span":
             assert record.abandoned is None
-            phases[str(record.phase)][record.span_id] += 1
+            phases.setdefault(str(record.phase), Counter())[record.span_id] += 1
     assert phases["start"] == phases["end"]
     assert set(phases["end"].values()) == {1}
     # One more may be open when the limit is reached, and one comes after.
