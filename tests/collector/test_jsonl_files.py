@@ -1,4 +1,4 @@
-"""Our files, read by the real Collector's filelog receiver: nothing lost, nothing twice."""
+"""Our files, read by the real Collector's file_log receiver: nothing lost, nothing twice."""
 
 from __future__ import annotations
 
