@@ -43,7 +43,7 @@ def follow(page: Path, folder: Path) -> tuple[int, str]:
 
 
 @pytest.mark.slow
-@pytest.mark.needs("curl")
+@pytest.mark.needs("curl", "jq")
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("page", guides(), ids=lambda page: page.name)
 def test_a_guide_can_be_followed(page: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Our files, read by the real Collector's filelog receiver: nothing lost, nothing twice."""
+"""Our files, read by the real Collector's file_log receiver: nothing lost, nothing twice."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ ROUTES = ("spans", "inflight", "logs")
 
 
 def record(folder: Path, *words: str, program: str = PROGRAM, **settings: str) -> Done:
-    """Record the program into `folder/traces`, in compat mode."""
+    """Record the program into `folder/traces`, in compat mode unless `settings` say otherwise."""
     path = write_program(folder, program)
-    env = environment(OTEL_EXT_COMPAT_MODE="true", **settings)
+    env = environment(**{"OTEL_EXT_COMPAT_MODE": "true", **settings})
     done = execute(recorded(folder / "traces", *python(path, *words)), cwd=folder, env=env)
     assert done.code == 0, done.err
     return done
@@ -48,10 +48,11 @@ def arrived(folder: Path) -> list[Log]:
     return [log for route in ROUTES for log in logs(folder, route)]
 
 
-def test_every_record_arrives_once_on_its_way(tmp_path: Path) -> None:
+@pytest.mark.parametrize("compat_mode", ["true", "false"])
+def test_every_record_arrives_once_on_its_way(tmp_path: Path, compat_mode: str) -> None:
     """Spans, what is in flight, and logs go three ways, with time, ids and level in place."""
     with running("jsonl.yaml", tmp_path):
-        record(tmp_path, "20")
+        record(tmp_path, "20", OTEL_EXT_COMPAT_MODE=compat_mode)
         written = records_in(tmp_path / "traces")
         settled(lambda: len(arrived(tmp_path)), len(written), "every record arrives")
     assert {log.event for log in logs(tmp_path, "spans")} == {"otel_ext.span.end"}
@@ -67,7 +68,8 @@ def test_every_record_arrives_once_on_its_way(tmp_path: Path) -> None:
     for one in written:
         log = by_key[one.process.id, one.seq]
         # Six digits of a second are what a line tells.
-        assert format_ns(log.time_ns) == format_ns(one.time_ns) == log.attributes["timestamp"]
+        assert format_ns(log.time_ns) == format_ns(one.time_ns) == log.meta["timestamp"]
+        assert ("timestamp" in log.attributes) is (compat_mode == "true")
         assert (log.trace_id, log.span_id) == (one.trace_id or "", one.span_id or "")
         assert log.body == one.event
 
