@@ -12,7 +12,7 @@ from otel_ext.cli.running import Collector
 from otel_ext.cli.running_place import frames_of, opened_at
 from otel_ext.cli.running_table import COLOURS, age_text, json_line
 from otel_ext.cli.running_tree import as_tree
-from otel_ext.cli.streams import painter_for, say, warn
+from otel_ext.cli.streams import painter_for, say, say_json, warn
 from otel_ext.exporters.console_text import printable
 from otel_ext.record.values import encode_value
 
@@ -68,8 +68,8 @@ def run(args: argparse.Namespace) -> int:
         return 1
     if args.json:
         for span in spans:
-            stack = encode_value([frame.as_dict() for frame in frames_of(span.update)]).decode()
-            say(f'{json_line(span)[:-1]},"stack":{stack}}}')
+            stack = encode_value([frame.as_dict() for frame in frames_of(span.update)])
+            say_json(b'%b,"stack":%b}' % (json_line(span)[:-1], stack))
         return 0
     paint = painter_for(sys.stdout, enabled=not args.no_color)
     ordered = [span for _, span in as_tree(spans)] if args.tree else spans

@@ -227,8 +227,8 @@ def _unchanged(text: str) -> str:
     return text
 
 
-def json_line(span: Running) -> str:
-    """Return one span as a JSON object; its keys are in the command's documentation."""
+def json_line(span: Running) -> bytes:
+    """Return one span as a JSON object in UTF-8; its keys are in the command's documentation."""
     record, place = span.record, span.place
     fields: dict[str, object] = {
         "trace_id": record.trace_id,
@@ -236,6 +236,7 @@ def json_line(span: Running) -> str:
         "parent_span_id": record.parent_span_id or None,
         "name": record.name,
         "state": span.state,
+        "status": record.status.code if record.status else None,
         "age_seconds": span.age_ns / _SECOND,
         "started": format_ns(record.time_ns),
         "process": span.process.as_dict(),
@@ -249,4 +250,4 @@ def json_line(span: Running) -> str:
         "task": record.task.name if record.task else None,
         "attributes": record.attributes,
     }
-    return encode_object(fields).decode("utf-8", "replace")
+    return encode_object(fields)

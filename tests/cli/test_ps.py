@@ -195,6 +195,7 @@ def test_json_is_one_object_a_span(tmp_path: Path) -> None:
         "parent_span_id",
         "name",
         "state",
+        "status",
         "age_seconds",
         "started",
         "process",
