@@ -49,7 +49,7 @@ def test_json_is_utf8_whatever_the_locale(folder: Path, words: tuple[str, ...]) 
 
 @pytest.mark.parametrize("command", ["ps", "dump"])
 def test_json_holds_status_process_and_attributes(folder: Path, command: str) -> None:
-    """A program that reads the lines learns the status (none while it runs), the process and every attribute."""
+    """A program that reads the lines learns status, process and attributes."""
     done = execute([OTEL_EXT, command, "--json", "--name", "checkout", "traces"], cwd=folder)
     span = json.loads(done.out)
     assert span["attributes"]["user"] == "ann"
