@@ -23,7 +23,10 @@ _VARIABLE: Final = (
     (re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]+)+\b"), "ID"),
     (re.compile(r"\b([0-9a-f]{16,32}|[0-9a-f]{8})\b"), "ID"),
     (re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z"), "TIME"),
-    (re.compile(r"\b\d+m\d\ds\b|\b\d[\d.,]*( ?(ns|µs|ms|s|KiB|MiB|GiB|GB|kB|B|%)(?!\w))?"), "0"),
+    (
+        re.compile(r"\b\d+ min \d\d s\b|\b\d[\d.,]*( ?(ns|µs|ms|s|KiB|MiB|GiB|GB|kB|B|%)(?!\w))?"),
+        "0",
+    ),
     (re.compile(r"\s+"), " "),
 )
 

@@ -6,7 +6,7 @@ import sys
 from argparse import RawDescriptionHelpFormatter
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.cli.streams import can_show_unicode, painter_for, say, warn, width_of
+from otel_ext.cli.streams import can_show_unicode, painter_for, say, say_json, warn, width_of
 from otel_ext.config import load_config
 from otel_ext.exporters.console_text import cells, cut, printable
 from otel_ext.record.values import encode_object
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     config = load_config(file=args.config, command_line=True)
     items = [item for item in config.items() if not args.changed or item[2].layer != "default"]
     if args.json:
-        say(_as_json(config, items))
+        say_json(_as_json(config, items))
         return 0
     for warning in config.warnings:
         warn(printable(warning, _LONGEST))
@@ -119,7 +119,7 @@ def _cut_ascii(text: str, width: int) -> str:
     return text if len(text) <= width else text[: max(width - 1, 0)] + "~"
 
 
-def _as_json(config: Config, items: list[tuple[Setting, object, Source]]) -> str:
+def _as_json(config: Config, items: list[tuple[Setting, object, Source]]) -> bytes:
     settings = [
         {
             "name": setting.name,
@@ -138,4 +138,4 @@ def _as_json(config: Config, items: list[tuple[Setting, object, Source]]) -> str
         "warnings": list(config.warnings),
         "settings": settings,
     }
-    return encode_object(found).decode("utf-8", "replace")
+    return encode_object(found)

@@ -12,7 +12,7 @@ from otel_ext.cli.doctor_install import check_installation, check_platform, chec
 from otel_ext.cli.doctor_records import check_folder, check_processes, check_settings
 from otel_ext.cli.ps import places
 from otel_ext.cli.running import Collector
-from otel_ext.cli.streams import painter_for, say
+from otel_ext.cli.streams import painter_for, say, say_json
 from otel_ext.config import Config
 from otel_ext.exporters.console_text import printable
 from otel_ext.record.values import encode_object
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     """
     checks = _all_checks(args.folder)
     if args.json:
-        say(_as_json(checks))
+        say_json(_as_json(checks))
     else:
         _show(checks, use_colour=not args.no_color)
     return 1 if any(check.is_unwell for check in checks) else 0
@@ -119,7 +119,7 @@ def _wrap(text: str, width: int) -> list[str]:
     )
 
 
-def _as_json(checks: list[Check]) -> str:
+def _as_json(checks: list[Check]) -> bytes:
     parts = [
         {
             "group": check.group,
@@ -131,4 +131,4 @@ def _as_json(checks: list[Check]) -> str:
         for check in checks
     ]
     is_well = not any(check.is_unwell for check in checks)
-    return encode_object({"healthy": is_well, "parts": parts}).decode("utf-8", "replace")
+    return encode_object({"healthy": is_well, "parts": parts})

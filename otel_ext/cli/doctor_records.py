@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
 from otel_ext.cli.doctor_check import failed, healthy, note, weak
-from otel_ext.cli.running_table import age_text
 from otel_ext.config import load_config
 from otel_ext.config.units import format_size
 from otel_ext.errors import OtelExtError
-from otel_ext.exporters.console_text import printable
+from otel_ext.exporters.console_text import duration, printable
 from otel_ext.journal.files import list_segments
 from otel_ext.journal.filesystem import file_system_of
 from otel_ext.record.model import EMPTY
@@ -225,7 +224,7 @@ def _process(process: RunningProcess, spans: int, now_ns: int) -> Check:
             " is full, then they are dropped and counted",
         )
     if process.condition == "hung":
-        since = age_text(max(now_ns - process.last_seen_ns, 0))
+        since = duration(max(now_ns - process.last_seen_ns, 0))
         return weak(
             _PROGRAMS,
             part,

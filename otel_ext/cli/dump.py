@@ -10,10 +10,11 @@ from otel_ext.cli.asking import ask
 from otel_ext.cli.ps import add_filters, chosen, explain_nothing, places, tell_silent
 from otel_ext.cli.running import Collector
 from otel_ext.cli.running_place import frames_of, opened_at
-from otel_ext.cli.running_table import COLOURS, age_text, json_line
+from otel_ext.cli.running_table import COLOURS, json_line
 from otel_ext.cli.running_tree import as_tree
-from otel_ext.cli.streams import painter_for, say, warn
-from otel_ext.exporters.console_text import printable
+from otel_ext.cli.streams import painter_for, say, say_json, warn, width_of
+from otel_ext.exporters.console_attributes import in_short
+from otel_ext.exporters.console_text import duration, printable
 from otel_ext.record.values import encode_value
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["register", "run"]
 
+_INDENT: Final = "    "
+# Where the output has no width, as in a file or a pipe.
+_WIDTH: Final = 200
 _EPILOG: Final = """\
 The programs are asked through their black boxes; no signal is sent and nothing is
 stopped. One that hangs does not answer: then its last known stacks are shown.
@@ -68,8 +72,8 @@ def run(args: argparse.Namespace) -> int:
         return 1
     if args.json:
         for span in spans:
-            stack = encode_value([frame.as_dict() for frame in frames_of(span.update)]).decode()
-            say(f'{json_line(span)[:-1]},"stack":{stack}}}')
+            stack = encode_value([frame.as_dict() for frame in frames_of(span.update)])
+            say_json(b'%b,"stack":%b}' % (json_line(span)[:-1], stack))
         return 0
     paint = painter_for(sys.stdout, enabled=not args.no_color)
     ordered = [span for _, span in as_tree(spans)] if args.tree else spans
@@ -89,10 +93,13 @@ def _lines(span: Running, now_ns: int, paint: Painter) -> Iterator[str]:
     owner = record.task.name if record.task else record.thread.name if record.thread else ""
     on = f"  on {printable(owner)}" if owner else ""
     state = paint(COLOURS[span.state], span.state)
-    yield f"  {paint('bold', printable(record.name))}  {state} {age_text(span.age_ns)}{on}"
+    yield f"  {paint('bold', printable(record.name))}  {state} {duration(span.age_ns)}{on}"
+    attributes = in_short(record.attributes, (width_of(sys.stdout) or _WIDTH) - len(_INDENT))
+    if attributes:
+        yield paint("dim", f"{_INDENT}{attributes}")
     frames = frames_of(span.update)
     if frames:
-        seen = age_text(max(now_ns - span.place.seen_ns, 0))
+        seen = duration(max(now_ns - span.place.seen_ns, 0))
         yield paint("dim", f"    where it was {seen} ago, innermost first:")
         for frame in frames:
             is_own = frame == span.place.frame

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from otel_ext.cli.asking import ask
 from otel_ext.cli.running import Collector, Running, Snapshot
 from otel_ext.cli.running_table import Look, json_line, table_lines
-from otel_ext.cli.streams import can_show_unicode, painter_for, say, warn, width_of
+from otel_ext.cli.streams import can_show_unicode, painter_for, say, say_json, warn, width_of
 from otel_ext.config import load_config
 from otel_ext.errors import OtelExtError, UsageError
 from otel_ext.exporters.console_text import printable
@@ -133,7 +133,7 @@ def run(args: argparse.Namespace) -> int:
     spans = chosen(snapshot, args)
     if args.json:
         for span in spans:
-            say(json_line(span))
+            say_json(json_line(span))
     elif spans:
         _show(spans, snapshot, args)
     if not spans:

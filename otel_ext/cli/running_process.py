@@ -6,7 +6,7 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from otel_ext.cli.running_table import age_text
+from otel_ext.exporters.console_text import duration
 from otel_ext.journal.liveness import ProcessIdentity, is_alive
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class RunningProcess(NamedTuple):
         """What is known of one that does not go on as it should; empty if there is nothing."""
         if self.worker_silent_ns is None or self.condition not in {"blocked", "hung"}:
             return ""
-        since = age_text(self.worker_silent_ns)
+        since = duration(self.worker_silent_ns)
         if self.condition == "blocked":
             return f"its disk blocks: nothing has been written for {since}"
         # An idle program whose disk blocks looks the same from here.

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.cli.running_place import opened_at
 from otel_ext.cli.running_tree import as_tree
-from otel_ext.exporters.console_text import Painter, cells, cut, printable
+from otel_ext.exporters.console_attributes import in_short
+from otel_ext.exporters.console_text import Painter, cells, cut, duration, printable
 from otel_ext.record.timestamps import format_ns
 from otel_ext.record.values import encode_object
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from otel_ext.cli.running import Running
 
-__all__ = ["COLOURS", "Look", "age_text", "cut_left", "json_line", "table_lines"]
+__all__ = ["COLOURS", "Look", "cut_left", "json_line", "table_lines"]
 
 COLOURS: Final = {
     "running": "green",
@@ -28,6 +29,9 @@ COLOURS: Final = {
 
 _GAP: Final = "  "
 _HEADERS: Final = ("AGE", "STATE", "NAME", "PROCESS", "WHERE")
+_ATTRIBUTES: Final = "ATTRIBUTES"
+# Columns for attributes where the output has no width, as in a file or a pipe.
+_ATTRIBUTES_WIDTH: Final = 200
 _SECOND: Final = 1_000_000_000
 _OLD_LOOK_NS: Final = 5 * _SECOND
 _LEAST: Final = 8
@@ -49,29 +53,6 @@ class Look(NamedTuple):
     painter: Painter
     tree: bool = False
     ascii_only: bool = False
-
-
-def age_text(nanoseconds: int) -> str:
-    """Return an age as `ps` and `top` would: short, largest unit first.
-
-    >>> [age_text(int(s * 1e9)) for s in (0.042, 7.26, 59.9, 185, 7_380, 356_400)]
-    ['42ms', '7.2s', '59s', '3m05s', '2h03m', '4d03h']
-    """
-    milliseconds = nanoseconds // 1_000_000
-    seconds = nanoseconds // _SECOND
-    if seconds < 1:
-        return f"{milliseconds}ms"
-    if seconds < 10:  # noqa: PLR2004
-        return f"{seconds}.{milliseconds % 1_000 // 100}s"
-    if seconds < 60:  # noqa: PLR2004
-        return f"{seconds}s"
-    minutes, seconds = divmod(seconds, 60)
-    if minutes < 60:  # noqa: PLR2004
-        return f"{minutes}m{seconds:02d}s"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 48:  # noqa: PLR2004
-        return f"{hours}h{minutes:02d}m"
-    return f"{hours // 24}d{hours % 24:02d}h"
 
 
 def cut_left(text: str, width: int) -> str:
@@ -98,6 +79,7 @@ class _Row(NamedTuple):
     verb: str
     place: str
     ago: str
+    attributes: Mapping[str, object]
 
     @property
     def where(self) -> str:
@@ -110,13 +92,14 @@ def _row(branch: str, span: Running, now_ns: int, limit: int) -> _Row:
     # An old look is told as such: the span may well be elsewhere by now.
     is_old = place.is_now and since_ns > _OLD_LOOK_NS
     return _Row(
-        age_text(span.age_ns),
+        duration(span.age_ns),
         span.state,
         branch + printable(span.record.name, limit),
         printable(span.process.label, limit),
         "at" if place.is_now else "opened" if place.frame.file else "-",
         printable(str(place.frame), limit),
-        f" {age_text(since_ns)} ago" if is_old else "",
+        f" {duration(since_ns)} ago" if is_old else "",
+        span.record.attributes,
     )
 
 
@@ -136,9 +119,23 @@ def table_lines(
     rows = [_row(branch, span, now_ns, limit) for branch, span in islice(ordered, most)]
     widths = _widths(rows, look.width or _UNLIMITED)
     ellipsis_safe = _to_ascii if look.ascii_only else _unchanged
-    yield ellipsis_safe(_header(widths, look))
-    for row in rows:
-        yield ellipsis_safe(_line(row, widths, look.painter))
+    texts = _attribute_texts(rows, widths, look)
+    yield ellipsis_safe(_header(widths, look, has_attributes=any(texts)))
+    for row, text in zip(rows, texts, strict=True):
+        yield ellipsis_safe(_line(row, text, widths, look.painter))
+
+
+def _attribute_texts(
+    rows: list[_Row], widths: tuple[int, int, int, int, int], look: Look
+) -> list[str]:
+    """Return each row's attributes in the columns that the others leave; empty if too few."""
+    room = _ATTRIBUTES_WIDTH
+    if look.width:
+        room = look.width - sum(widths) - len(widths) * len(_GAP)
+    if room < len(_ATTRIBUTES):
+        return [""] * len(rows)
+    texts = [in_short(row.attributes, room) for row in rows]
+    return ["" if text == "…" else text for text in texts]
 
 
 def _widths(rows: list[_Row], width: int) -> tuple[int, int, int, int, int]:
@@ -172,17 +169,20 @@ def _share(needs: list[int], room: int) -> list[int]:
     return given
 
 
-def _header(widths: tuple[int, int, int, int, int], look: Look) -> str:
+def _header(widths: tuple[int, int, int, int, int], look: Look, *, has_attributes: bool) -> str:
     age, *texts = _HEADERS
     parts = [age.rjust(widths[0])]
     parts += [text.ljust(width) for text, width in zip(texts, widths[1:], strict=True)]
+    parts += [_ATTRIBUTES] if has_attributes else []
     return look.painter("bold", _GAP.join(parts).rstrip())
 
 
-def _line(row: _Row, widths: tuple[int, int, int, int, int], paint: Painter) -> str:
+def _line(
+    row: _Row, attributes: str, widths: tuple[int, int, int, int, int], paint: Painter
+) -> str:
     age, state, name, process, where = widths
     place, ago = _fit_place(row.place, row.ago, where - len(row.verb) - 1)
-    return _GAP.join(
+    line = _GAP.join(
         [
             row.age.rjust(age),
             paint(COLOURS[row.state], row.state) + " " * (state - len(row.state)),
@@ -191,6 +191,10 @@ def _line(row: _Row, widths: tuple[int, int, int, int, int], paint: Painter) -> 
             f"{paint('dim', row.verb)} {place}{paint('dim', ago)}".rstrip(),
         ]
     )
+    if not attributes:
+        return line
+    used = cells(f"{row.verb} {place}{ago}".rstrip())
+    return f"{line}{' ' * (where - used)}{_GAP}{paint('dim', attributes)}"
 
 
 def _fit_place(place: str, ago: str, room: int) -> tuple[str, str]:
@@ -227,8 +231,8 @@ def _unchanged(text: str) -> str:
     return text
 
 
-def json_line(span: Running) -> str:
-    """Return one span as a JSON object; its keys are in the command's documentation."""
+def json_line(span: Running) -> bytes:
+    """Return one span as a JSON object in UTF-8; its keys are in the command's documentation."""
     record, place = span.record, span.place
     fields: dict[str, object] = {
         "trace_id": record.trace_id,
@@ -236,6 +240,7 @@ def json_line(span: Running) -> str:
         "parent_span_id": record.parent_span_id or None,
         "name": record.name,
         "state": span.state,
+        "status": record.status.code if record.status else None,
         "age_seconds": span.age_ns / _SECOND,
         "started": format_ns(record.time_ns),
         "process": span.process.as_dict(),
@@ -249,4 +254,4 @@ def json_line(span: Running) -> str:
         "task": record.task.name if record.task else None,
         "attributes": record.attributes,
     }
-    return encode_object(fields).decode("utf-8", "replace")
+    return encode_object(fields)

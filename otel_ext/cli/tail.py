@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_ext.cli.arguments import line_count
 from otel_ext.cli.ps import places
-from otel_ext.cli.streams import can_show_unicode, painter_for, say, warn, width_of
+from otel_ext.cli.streams import can_show_unicode, painter_for, say, say_json, warn, width_of
 from otel_ext.cli.tail_files import Followed
 from otel_ext.errors import RecordError, UsageError
 from otel_ext.exporters.console_lines import LineRenderer
@@ -95,8 +95,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _say_lines(lines: Iterable[bytes]) -> None:
     for line in lines:
-        sys.stdout.buffer.write(line + b"\n")
-    sys.stdout.buffer.flush()
+        say_json(line)
 
 
 class _Shown:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from otel_ext.cli.ps import add_filters, chosen, places
 from otel_ext.cli.running import Collector
 from otel_ext.cli.running_table import Look, json_line
-from otel_ext.cli.streams import can_show_unicode, painter_for, say
+from otel_ext.cli.streams import can_show_unicode, painter_for, say_json
 from otel_ext.cli.top_screen import Screen
 from otel_ext.cli.top_view import SORTS, RateMeter, figures_of, frame_lines, sorted_by
 from otel_ext.exporters.console_text import printable
@@ -195,9 +195,9 @@ class _Top:
                 "open": figures.open,
                 "records_per_second": figures.rate,
             }
-            lines = ",".join(map(json_line, sorted_by(spans, self._order)))
-            # Joined as text: each line is an object already, made safe on its own.
-            say(f'{encode_object(head).decode()[:-1]},"spans":[{lines}]}}')
+            lines = b",".join(map(json_line, sorted_by(spans, self._order)))
+            # Joined as bytes: each line is an object already, made safe on its own.
+            say_json(b'%b,"spans":[%b]}' % (encode_object(head)[:-1], lines))
             sys.stdout.flush()
             if number == self._args.iterations:
                 return 0

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
+from otel_ext.cli.streams import say, say_json
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
@@ -30,12 +32,6 @@ def safe_text(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
-
-
-def _say(text: str) -> None:
-    """Write a line to the standard output, whatever its encoding can hold."""
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
 
 
 class _File:
@@ -102,7 +98,7 @@ class TextReport(Report):
     def show_bad(self, name: str, line: LineReport) -> None:
         """Write one line for each reason."""
         for reason in line.reasons:
-            _say(f"{safe_text(name)}:{line.number}: {reason}")
+            say(f"{safe_text(name)}:{line.number}: {reason}")
 
     def finish(self) -> None:
         """Write the table, and the outcome in one sentence."""
@@ -111,7 +107,7 @@ class TextReport(Report):
 
         left_out = self.bad - self.max_errors
         if left_out > 0:
-            _say(f"... and {left_out:,} more bad lines (see --max-errors)")
+            say(f"... and {left_out:,} more bad lines (see --max-errors)")
         table = Table(box=None, pad_edge=False, header_style="bold")
         table.add_column("records")
         table.add_column("count", justify="right")
@@ -124,20 +120,20 @@ class TextReport(Report):
             console.width = _PLAIN_WIDTH
         if table.row_count:
             if self.bad and self.max_errors:
-                _say("")
+                say("")
             console.print(table)
-            _say("")
+            say("")
         self._show_files()
-        _say(self._outcome())
+        say(self._outcome())
 
     def _show_files(self) -> None:
         if len(self.files) == 1:
             return
         bad = [file for file in self.files if file.bad]
         for file in bad[:_MAX_FILES_SHOWN]:
-            _say(f"{safe_text(file.name)}: {file.bad:,} of {file.lines:,} lines bad")
+            say(f"{safe_text(file.name)}: {file.bad:,} of {file.lines:,} lines bad")
         if len(bad) > _MAX_FILES_SHOWN:
-            _say(f"... and {len(bad) - _MAX_FILES_SHOWN:,} more files with bad lines")
+            say(f"... and {len(bad) - _MAX_FILES_SHOWN:,} more files with bad lines")
 
     def _outcome(self) -> str:
         checked = len(self.files) - self.problems
@@ -188,7 +184,7 @@ class JsonReport(Report):
             "errors": self.errors,
             "errors_left_out": self.bad - len(self.errors),
         }
-        _say(orjson.dumps(outcome, option=orjson.OPT_INDENT_2).decode())
+        say_json(orjson.dumps(outcome, option=orjson.OPT_INDENT_2))
 
 
 def _split(reason: str) -> tuple[str, str]:

@@ -33,11 +33,12 @@ def test_open_spans_are_shown_and_ended_ones_are_not(tmp_path: Path) -> None:
     with shop(tmp_path) as process:
         done = look(tmp_path, "ps")
     header, *rows = columns(done.out)
-    assert header == ["AGE", "STATE", "NAME", "PROCESS", "WHERE"]
+    assert header == ["AGE", "STATE", "NAME", "PROCESS", "WHERE", "ATTRIBUTES"]
     assert [row[2] for row in rows] == ["checkout", "pay"]
     assert {row[1] for row in rows} == {"running"}
     assert {row[3] for row in rows} == {f"{process.pid} shop_one.py"}
     assert {row[4] for row in rows} == {"at shop_one.py:10 wait_for_the_bank"}
+    assert [row[5:] for row in rows] == [["user=ann"], []]
     assert (done.code, done.err) == (0, "")
 
 
@@ -195,6 +196,7 @@ def test_json_is_one_object_a_span(tmp_path: Path) -> None:
         "parent_span_id",
         "name",
         "state",
+        "status",
         "age_seconds",
         "started",
         "process",

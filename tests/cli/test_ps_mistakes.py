@@ -213,3 +213,22 @@ def test_a_device_or_pipe_is_refused(
     said = capsys.readouterr()
     assert said.err.startswith(f"otel-ext: {name}: a device or pipe, not a file of records. ")
     assert said.out == ""
+
+
+def test_attributes_take_the_room_that_is_left(tmp_path: Path) -> None:
+    """The user's own come first; they are cut at the width, and are left out without room."""
+    attributes = {"http.method": "GET", "customer": 7, "note": "a text longer than the line"}
+    write(tmp_path, DEAD, span("order")._replace(attributes=attributes), span("pay", 2))
+    snapshot = Collector([tmp_path]).collect()
+
+    def lines(width: int) -> list[str]:
+        look = Look(width, Painter(enabled=False))
+        return list(table_lines(snapshot.spans, snapshot.time_ns, look))
+
+    header, order, pay = lines(0)
+    assert header.endswith("  WHERE            ATTRIBUTES")
+    assert order.endswith('  customer=7 note="a text longer than the line" http.method=GET')
+    assert pay.endswith("  opened a.py:3 f")
+    assert lines(80)[1].endswith('  customer=7 note="a text longe…')
+    assert max(map(cells, lines(80))) <= 80
+    assert all("ATTRIBUTES" not in line and "customer" not in line for line in lines(50))

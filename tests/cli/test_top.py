@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_ext.cli.main import main
-from tests.cli.watched import look, shop
+from tests.cli.watched import columns, look, shop
 from tests.programs import OTEL_EXT, environment
 
 if TYPE_CHECKING:
@@ -151,9 +151,9 @@ def test_once_is_for_scripts(tmp_path: Path) -> None:
     assert "2 open" in head
     assert (note, header.split()) == (
         "sorted by age",
-        ["AGE", "STATE", "NAME", "PROCESS", "WHERE"],
+        ["AGE", "STATE", "NAME", "PROCESS", "WHERE", "ATTRIBUTES"],
     )
-    assert [row.split()[2] for row in rows] == ["checkout", "pay"]
+    assert [row[2] for row in columns("\n".join(rows))] == ["checkout", "pay"]
     assert "\x1b" not in done.out
     assert (done.code, done.err) == (0, "")
 
