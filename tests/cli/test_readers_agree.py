@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from otel_ext.cli.doctor_records import check_processes
 from otel_ext.cli.running import Collector
 from otel_ext.exporters import JsonlExporter
 from otel_ext.journal.folder import read_incarnations
@@ -135,3 +136,6 @@ def test_spans_with_the_same_ids_are_all_shown(tmp_path: Path) -> None:
     places = sorted(tmp_path.glob("*.jsonl"))
     spans = Collector(places, elsewhere=True).collect().spans
     assert sorted(span.record.process.pid or span.process.pid for span in spans) == [2, 3]
+    snapshot = Collector(places, elsewhere=True).collect()
+    (check,) = [one for one in check_processes(snapshot) if one.part == "ids"]
+    assert "1 open spans have ids that several processes use" in check.detail
