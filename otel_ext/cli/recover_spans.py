@@ -30,7 +30,7 @@ _GAP: Final = "  "
 _PLENTY: Final = 1_000
 _LONGEST_ATTRIBUTES: Final = 80
 _LEAST_NAME: Final = 8
-_ROOM_FOR_PROCESS: Final = 60
+_ROOM_FOR_PROCESS: Final = 100
 _MAX_TOLD: Final = 1_000
 
 
@@ -86,16 +86,17 @@ def lines_of(
     ]
     age_width = max((cells(age) for age, _, _ in rows), default=0)
     room = (width or _PLENTY) - age_width - 2 * len(_GAP)
+    is_named = room >= _ROOM_FOR_PROCESS or len({span.process.id for _, _, span in rows}) > 1
     for age, branch, span in rows:
-        line = f"{_GAP}{age.rjust(age_width)}{_GAP}{_what(branch, span, room)}"
+        line = f"{_GAP}{age.rjust(age_width)}{_GAP}{_what(branch, span, room, is_named=is_named)}"
         yield line.replace("…", "~") if ascii_only else line
     if rows and total > len(rows):
         yield f"  and {total - len(rows):,} more"
 
 
-def _what(branch: str, span: Running, room: int) -> str:
-    """Return which span it is, of which process if there is room for that, and where it was."""
-    tails = [f"[{printable(span.process.label)}]"] if room >= _ROOM_FOR_PROCESS else []
+def _what(branch: str, span: Running, room: int, *, is_named: bool) -> str:
+    """Return which span it is, of which process if that is named, and where it was."""
+    tails = [f"[{printable(span.process.label)}]"] if is_named else []
     if span.place.frame.file:
         verb = "at" if span.place.is_now else "opened"
         place = cut_left(printable(str(span.place.frame)), room // 2 - len(verb) - 1)
