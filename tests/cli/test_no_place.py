@@ -46,7 +46,7 @@ def test_what_a_recovery_ends_is_shown_without_a_place(folder: Path) -> None:
     """The list of what was running when its process died has no column for it then."""
     ended = [Ended(one, 10**9) for one in open_in(folder)]
     (line,) = lines_of(ended, 1)
-    assert line == f"  1.0s  GET /items  {ended[0].span.process.label}"
+    assert line == f"  1.00 s  GET /items  [{ended[0].span.process.label}]"
     assert as_dicts(ended)[DEAD.id][0]["where"] == {**NOTHING, "now": False}
 
 

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 CONFIGURATIONS = ("otlp.yaml", "jsonl.yaml")
 # What configurations call a component, where its module is called otherwise.
-NAMES = {"file_storage": "filestorage", "memory_limiter": "memorylimiter"}
+NAMES = {
+    "file_log": "filelog",
+    "file_storage": "filestorage",
+    "memory_limiter": "memorylimiter",
+}
 
 
 def built(kind: str) -> set[str]:

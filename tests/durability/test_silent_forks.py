@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PURE = 'import sys\nsys.modules["otel_ext._speed"] = None\n'
+# Its master has no thread of ours. With one that asks for the interpreter lock just then, a
+# child that was forked behind the interpreter's back waits for ever when it gives the lock away.
+AS_IN_UWSGI = """\
+import os, sys, types
+sys.modules["uwsgi"] = types.ModuleType("uwsgi")
+sys.modules["uwsgi"].worker_id = lambda: 0
+sys.modules["uwsgi"].masterpid = lambda master=os.getpid(): master
+"""
 SILENT_FORK = """\
 import ctypes, random, warnings
 warnings.simplefilter("ignore")
@@ -24,6 +32,7 @@ fork = ctypes.PyDLL(None).fork
 def in_children(count, call):
     pids = []
     for number in range(count):
+        time.sleep(0.1)  # so that no thread waits for the interpreter lock now
         pid = fork()
         if pid == 0:
             random.seed()
@@ -42,12 +51,13 @@ def run(
     text: str,
     *,
     compiled: bool,
+    threads: bool = False,
     expected: int = 0,
     head: str = "",
     **changes: str,
 ) -> Found:
     """Run a program that forks silently, recover what it left, and return that."""
-    head = ("" if compiled else PURE) + head + HEAD + SILENT_FORK
+    head = ("" if compiled else PURE) + ("" if threads else AS_IN_UWSGI) + head + HEAD + SILENT_FORK
     done = subprocess.run(
         command(text, folder, head=head),
         env=environ(**changes),
@@ -165,5 +175,5 @@ def test_a_child_without_a_thread_makes_room_itself(tmp_path: Path, *, compiled:
     tracer.start_span("loaded").end()
     in_children(1, work)
     """
-    found = run(tmp_path, text, compiled=compiled, OTEL_EXT_BOX_SIZE="128KiB")
+    found = run(tmp_path, text, compiled=compiled, threads=True, OTEL_EXT_BOX_SIZE="128KiB")
     assert by_process(found, "request") == [2000]
