@@ -57,7 +57,8 @@ def test_each_kind_of_record_goes_its_way(tmp_path: Path, protocol: str, way: st
         wanted = settings(dict(ports), protocol)
         if way == "opentelemetry-instrument":
             wanted |= {"OTEL_EXT_AUTO": "true", "OTEL_EXT_OTLP": "true"}
-            wanted |= {f"OTEL_{name}_EXPORTER": "none" for name in ("TRACES", "METRICS", "LOGS")}
+            wanted |= {"OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none"}
+            wanted |= {"OTEL_LOGS_EXPORTER": "console"}  # `none` would leave out our events too
             command = [str(SCRIPTS / "opentelemetry-instrument"), *program]
         else:
             command = [OTEL_EXT, "run", "--otlp", "--", *program]
