@@ -14,6 +14,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from otel_ext.cli.arguments import seconds
 from otel_ext.cli.asking import ask
 from otel_ext.cli.running import Collector, Running, Snapshot
 from otel_ext.cli.running_table import Look, json_line, table_lines
@@ -92,7 +93,7 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", metavar="GLOB", help="only spans of this name (*, ?, [...])")
     parser.add_argument("--process", metavar="PID", type=_pid, help="only spans of this process")
     parser.add_argument(
-        "--older", metavar="SECONDS", type=_seconds, default=0.0, help="only spans at least so old"
+        "--older", metavar="SECONDS", type=seconds, default=0.0, help="only spans at least so old"
     )
     parser.add_argument(
         "--stalled", action="store_true", help="only spans that are stalled, blocked, hung or lost"
@@ -104,16 +105,6 @@ def _pid(text: str) -> int:
     if text.isdecimal() and text.isascii() and 0 < int(text) < 2**31:
         return int(text)
     raise ArgumentTypeError(f"{printable(text)!r} is no process id; give a number from 1")
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if 0 <= value < float("inf"):
-        return value
-    raise ArgumentTypeError(f"{printable(text)!r} is no number of seconds; give 0 or more")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentTypeError
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from otel_ext.cli.arguments import seconds
 from otel_ext.cli.tree_forest import has_failed
 
 if TYPE_CHECKING:
@@ -23,23 +23,13 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
     """Add the options that choose spans; those above a chosen one are shown with it."""
     parser.add_argument("--name", metavar="GLOB", help="only spans of this name (*, ?, [...])")
     parser.add_argument(
-        "--slower", metavar="SECONDS", type=_seconds, help="only spans that took at least so long"
+        "--slower", metavar="SECONDS", type=seconds, help="only spans that took at least so long"
     )
     parser.add_argument("--errors", action="store_true", help="only spans that failed")
     parser.add_argument("--running", action="store_true", help="only spans that run now")
     parser.add_argument(
         "--lost", action="store_true", help="only spans that never ended, since their process died"
     )
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if 0 <= value < float("inf"):
-        return value
-    raise ArgumentTypeError(f"{text!r} is not a number of seconds; give 0 or more")
 
 
 class SpanFilter:
