@@ -58,7 +58,9 @@ LAYERS: Final[dict[str, frozenset[str]]] = {
     "environment_exporter": UPPER | {"current", "pipeline", "zero_code"},
     "environment_variables": RUNTIME | {"zero_code"},
     "testing": UPPER | {"pipeline"},
-    "cli": UPPER | {"pipeline", "instrumentors", "no_spans", "starting", "zero_code", "otel_ext"},
+    "cli": UPPER
+    | {"pipeline", "instrumentors", "no_spans", "starting", "zero_code", "otel_ext"}
+    | {"sdk_version"},
     "__init__": UPPER
     | {"handle", "pipeline", "structlog_setup", "instrumentors", "zero_code", "testing"},
     "__main__": frozenset({"cli"}),
