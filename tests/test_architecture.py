@@ -55,7 +55,7 @@ LAYERS: Final[dict[str, frozenset[str]]] = {
     | {"handle", "current", "structlog_setup", "instrumentors", "no_spans", "starting"}
     | {"adoption", "sdk_version"},
     "zero_code": UPPER | {"pipeline", "instrumentors", "adoption", "starting", "sdk_version"},
-    "environment_exporter": UPPER | {"current", "pipeline", "zero_code"},
+    "environment_exporter": UPPER | {"current", "pipeline", "zero_code", "sdk_version"},
     "environment_variables": RUNTIME | {"zero_code"},
     "testing": UPPER | {"pipeline"},
     "cli": UPPER

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 import opentelemetry.sdk.version
 import pytest
 from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 from otel_ext.cli import doctor_install
+from otel_ext.environment_exporter import EnvironmentSpanExporter
 from otel_ext.pipeline import configure
 from otel_ext.sdk_version import ADMITTED, OLDEST, is_sdk_supported
 from tests.programs import environment, execute, python
@@ -66,6 +69,20 @@ def test_a_program_under_run_goes_on(tmp_path: Path) -> None:
     done = execute(python("-c", code), cwd=tmp_path, env=env)
     assert (done.code, done.out) == (0, "ProxyTracerProvider\n")
     assert done.err.count("opentelemetry-sdk is 1.20.0") == 1
+
+
+def test_the_exporter_of_the_environment_records_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """`OTEL_TRACES_EXPORTER=otel_ext` takes every span, writes none, and says why."""
+    monkeypatch.setattr(opentelemetry.sdk.version, "__version__", "1.29.0")
+    monkeypatch.setenv("OTEL_EXT_OUTPUT", str(tmp_path / "traces"))
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(EnvironmentSpanExporter()))
+    provider.get_tracer("t").start_span("work").end()
+    provider.shutdown()
+    assert list(tmp_path.iterdir()) == []
+    assert capfd.readouterr().err.count("opentelemetry-sdk is 1.29.0") == 1
 
 
 @pytest.mark.parametrize(
