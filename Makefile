@@ -93,8 +93,11 @@ $(STAMPS)/installed: $(STAMPS)/wheel $(STAMPS)/tools
 sanitize: $(STAMPS)/installed ## the compiled part under sanitizers, and a debug interpreter if there is one
 	@$(PYTHON) tools/sanitize.py $(TEST_PYTHON) $(PYTEST_ARGS)
 
+# MATRIX_ARGS="--python 3.13 --sdk newest" runs some; `--python PATH` names an interpreter.
+MATRIX_ARGS ?=
+
 matrix: python ## run the tests with every Python found here, oldest and newest OpenTelemetry
-	@$(PYTHON) tools/matrix.py
+	@$(PYTHON) -m tools.matrix $(MATRIX_ARGS)
 
 # COMPAT_ARGS="sqlite3 asgi" runs some; --source FOLDER takes checkouts before archives.
 COMPAT_ARGS ?=

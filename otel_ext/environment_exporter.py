@@ -16,6 +16,7 @@ from otel_ext.exporters.stock import RecordSpanExporter
 from otel_ext.pipeline import make_console, make_exporter, say_warnings
 from otel_ext.redaction.setup import make_redactor
 from otel_ext.runtime.guard import report_problem
+from otel_ext.sdk_version import is_sdk_supported
 from otel_ext.zero_code import tolerant_config
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class EnvironmentSpanExporter(SpanExporter):
         try:
             config = tolerant_config()
             say_warnings(config)
-            if config.capture.enabled:
+            if config.capture.enabled and is_sdk_supported():
                 # A batch is written on a thread of the SDK's, often while the interpreter
                 # exits, when no thread can be started any more to bring records out.
                 config = replace(config, journal=replace(config.journal, durability="write"))

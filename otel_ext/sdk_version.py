@@ -6,30 +6,46 @@ from typing import Final
 
 from otel_ext.runtime.guard import report_problem
 
-__all__ = ["OLDEST", "is_sdk_supported"]
+__all__ = ["ADMITTED", "OLDEST", "is_admitted", "is_sdk_supported"]
 
 OLDEST: Final = (1, 30)
 """The oldest release that the tests pass with, as in the dependencies of pyproject.toml."""
+
+_NEXT_MAJOR: Final = (2,)
+
+ADMITTED: Final = f">={'.'.join(map(str, OLDEST))},<{_NEXT_MAJOR[0]}"
+"""The releases that otel-ext works with, as pip writes it."""
+
+
+def is_admitted(version: str) -> bool:
+    """Return whether otel-ext works with this release of OpenTelemetry's stable packages.
+
+    Args:
+        version: As the package gives it; one that starts with no number gets a chance.
+
+    >>> is_admitted("1.45.1"), is_admitted("1.29.0"), is_admitted("2.0.0")
+    (True, False, False)
+    """
+    release = _release(version)
+    return not release or OLDEST <= release < _NEXT_MAJOR
 
 
 def is_sdk_supported() -> bool:
     """Return whether the SDK of this process is one that otel-ext works with.
 
-    Installers see to that by the dependencies; an environment that was put together
-    otherwise may hold an older release. Says so on stderr then, once a minute at most.
+    Installers check the dependencies; an environment that was put together otherwise
+    may hold another release. Says so on stderr then, once a minute at most.
 
     >>> is_sdk_supported()
     True
     """
     version = _installed()
-    release = _release(version or "")
-    if not release or release >= OLDEST:  # what tells no number gets a chance
+    if version is None or is_admitted(version):
         return True
-    oldest = ".".join(map(str, OLDEST))
     report_problem(
         "nothing is recorded",
-        f"opentelemetry-sdk {version} is older than {oldest}:"
-        f" pip install 'opentelemetry-sdk>={oldest}'",
+        f"otel-ext works with OpenTelemetry {ADMITTED}, and opentelemetry-sdk is {version}:"
+        f" pip install 'opentelemetry-sdk{ADMITTED}'",
     )
     return False
 

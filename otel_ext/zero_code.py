@@ -192,15 +192,14 @@ def _initialize_sdk() -> None:
 
     A distribution other than the stock one may have its own way to load them.
     """
-    # By name, since the package is optional and comes without types.
-    start = import_module(_SDK_START)
     if _has_own_distro():
-        start.initialize()
+        _run_sdk_start()
         return
     before = os.environ.get(_DISABLED)
-    os.environ[_DISABLED] = "*"
+    # Each by its name: the first releases that are admitted do not know `*`.
+    os.environ[_DISABLED] = ",".join(_entry_points("opentelemetry_instrumentor"))
     try:
-        start.initialize()
+        _run_sdk_start()
     finally:
         if before is None:
             del os.environ[_DISABLED]
@@ -209,12 +208,26 @@ def _initialize_sdk() -> None:
     _guarded("libraries were not instrumented", _instrument)
 
 
+def _run_sdk_start() -> None:
+    # By name, since the package is optional and comes without types.
+    start = import_module(_SDK_START)
+    if hasattr(start, "initialize"):
+        start.initialize()
+    else:  # before OpenTelemetry 1.31 importing this module is the start
+        import_module(f"{_SDK_START}.sitecustomize")
+
+
 def _has_own_distro() -> bool:
+    chosen = os.environ.get("OTEL_PYTHON_DISTRO", "")
+    found = _entry_points("opentelemetry_distro").items()
+    values = [value for name, value in found if chosen in {"", name}]
+    return any(not value.startswith("opentelemetry.distro:") for value in values)
+
+
+def _entry_points(group: str) -> dict[str, str]:
     from importlib.metadata import entry_points  # noqa: PLC0415 - slow, and only for this way
 
-    chosen = os.environ.get("OTEL_PYTHON_DISTRO", "")
-    found = [e for e in entry_points(group="opentelemetry_distro") if chosen in {"", e.name}]
-    return any(not entry.value.startswith("opentelemetry.distro:") for entry in found)
+    return {entry.name: entry.value for entry in entry_points(group=group)}
 
 
 def _sdk_has_started() -> bool:

@@ -22,5 +22,6 @@ def since(minor: int, why: str) -> pytest.MarkDecorator:
 
 # Before it the gRPC exporters try again by themselves and do not tell why a request failed.
 GRPC_ANSWERS = since(42, "its gRPC exporters take the codes to try again")
+CONFIG_FILES = since(44, "a package of that release reads OTEL_CONFIG_FILE")
 LOG_CLASSES = since(39, "the classes for log records have these names")
 EVENT_NAMES = since(35, "a log record has the name of its event")

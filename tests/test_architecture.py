@@ -55,10 +55,12 @@ LAYERS: Final[dict[str, frozenset[str]]] = {
     | {"handle", "current", "structlog_setup", "instrumentors", "no_spans", "starting"}
     | {"adoption", "sdk_version"},
     "zero_code": UPPER | {"pipeline", "instrumentors", "adoption", "starting", "sdk_version"},
-    "environment_exporter": UPPER | {"current", "pipeline", "zero_code"},
+    "environment_exporter": UPPER | {"current", "pipeline", "zero_code", "sdk_version"},
     "environment_variables": RUNTIME | {"zero_code"},
     "testing": UPPER | {"pipeline"},
-    "cli": UPPER | {"pipeline", "instrumentors", "no_spans", "starting", "zero_code", "otel_ext"},
+    "cli": UPPER
+    | {"pipeline", "instrumentors", "no_spans", "starting", "zero_code", "otel_ext"}
+    | {"sdk_version"},
     "__init__": UPPER
     | {"handle", "pipeline", "structlog_setup", "instrumentors", "zero_code", "testing"},
     "__main__": frozenset({"cli"}),

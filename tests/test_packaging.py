@@ -130,9 +130,19 @@ def test_everything_that_make_installs_has_a_pinned_version() -> None:
     assert wanted - pinned == {"otel-ext"}
 
 
-def test_constraints_hold_versions_and_no_addresses() -> None:
+def test_the_oldest_opentelemetry_is_pinned_whole() -> None:
+    """constraints-oldest.txt pins each package of OpenTelemetry that is installed with it."""
+    lines = (checkout() / "constraints-oldest.txt").read_text(encoding="utf-8").splitlines()
+    extras = table("project", "optional-dependencies")
+    wanted = names_in(table("project")["dependencies"]) + names_in(extras["test-base"])
+    names = {name for name in requirement_names(wanted) if name.startswith("opentelemetry-")}
+    assert names - requirement_names(lines) == set()
+
+
+@pytest.mark.parametrize("file", ["constraints.txt", "constraints-oldest.txt"])
+def test_constraints_hold_versions_and_no_addresses(file: str) -> None:
     """Where packages come from is the machine's business: the file says only which ones."""
-    text = (checkout() / "constraints.txt").read_text(encoding="utf-8")
+    text = (checkout() / file).read_text(encoding="utf-8")
     entries = [line for line in text.splitlines() if line and not line.startswith("#")]
     # One version of a package, or one for older and one for newer Pythons.
     names = [

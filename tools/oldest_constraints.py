@@ -9,12 +9,19 @@ import sys
 from pathlib import Path
 
 
-def pins(file: str) -> dict[str, str]:
-    """Return the lines of a constraints file by the name of their package."""
+def package_of(line: str) -> str:
+    """Return the name of the package that a line of a constraints file is for."""
+    return line.partition("==")[0]
+
+
+def pins(file: str) -> list[str]:
+    """Return the lines of a constraints file, of which a package may have several."""
     lines = Path(file).read_text(encoding="utf-8").splitlines()
-    return {line.partition("==")[0]: line for line in lines if "==" in line}
+    return [line for line in lines if "==" in line]
 
 
 if __name__ == "__main__":
-    merged = {**pins("constraints.txt"), **pins("constraints-oldest.txt")}
-    sys.stdout.write("\n".join(merged.values()) + "\n")
+    oldest = pins("constraints-oldest.txt")
+    replaced = {package_of(line) for line in oldest}
+    kept = [line for line in pins("constraints.txt") if package_of(line) not in replaced]
+    sys.stdout.write("\n".join(kept + oldest) + "\n")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, cast
 from otel_ext.cli.doctor_check import failed, healthy, note, weak
 from otel_ext.record.speed import IS_TURNED_OFF, PURE_PYTHON, load_speed
 from otel_ext.runtime.incarnation import boot_id
+from otel_ext.sdk_version import ADMITTED, is_admitted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,9 +24,8 @@ __all__ = ["check_installation", "check_platform", "check_zero_code", "versions_
 _INSTALLED: Final = "Installation"
 _ZERO_CODE: Final = "Zero-code"
 _PLATFORM: Final = "This machine"
-_LEAST: Final = (1, 45)
 _NEEDED: Final = ("opentelemetry-api", "opentelemetry-sdk", "opentelemetry-exporter-otlp")
-_PIP: Final = f"Run: pip install -U {' '.join(f'{name}~=1.45' for name in _NEEDED)}"
+_PIP: Final = "Run: pip install -U " + " ".join(f"'{name}{ADMITTED}'" for name in _NEEDED)
 # 0.N of the beta packages is released together with 1.(N-21) of the stable ones.
 _BETA_LEAD: Final = 21
 _REINSTALL: Final = "pip install --force-reinstall --no-deps ."
@@ -86,12 +86,11 @@ def _opentelemetry(found: dict[str, str]) -> Iterator[Check]:
         return
     ours = {name: version for name, version in found.items() if name.startswith("opentelemetry-")}
     sdk = ours["opentelemetry-sdk"]
-    too_old = [
-        f"{name} {ours[name]}" for name in _NEEDED if (_numbers(ours[name]) or _LEAST) < _LEAST
-    ]
+    refused = [f"{name} {ours[name]}" for name in _NEEDED if not is_admitted(ours[name])]
     odd = versions_agree(ours)
-    if too_old:
-        yield failed(_INSTALLED, "OpenTelemetry", f"too old: {', '.join(too_old)}", _PIP)
+    if refused:
+        text = f"otel-ext works with {ADMITTED}, and here is {', '.join(refused)}"
+        yield failed(_INSTALLED, "OpenTelemetry", text, _PIP)
     elif odd:
         yield weak(
             _INSTALLED,

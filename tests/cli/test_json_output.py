@@ -31,7 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Generator[Path]:
         ("dump", "--json", "traces"),
         ("doctor", "--json", "traces"),
         ("validate", "--json", "../möbel0/traces"),
-        ("tail", "--json", "--no-follow", "traces"),
+        ("tail", "--json", "--no-follow", "--lines=1000", "traces"),  # all of them
         ("recover", "--json", "traces"),
         ("config", "--json"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -159,6 +160,7 @@ def test_a_descriptor_that_comes_later_is_seen(monkeypatch: pytest.MonkeyPatch) 
     assert capture.capture_start(span, PROCESS, 2).name == "later"
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 follows it where code is hot")
 def test_the_descriptor_of_another_class_is_not_followed() -> None:
     """A class that borrows a slot of another one says nothing of where its objects keep it."""
 

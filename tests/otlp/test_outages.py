@@ -14,6 +14,7 @@ import pytest
 from otel_ext.exporters.remote_inbox import QueueLimits
 from tests.otlp.pipes import sending
 from tests.programs import environment, execute, python, wait_until, write_program
+from tests.sdk import SDK
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -70,7 +71,9 @@ def test_no_ended_span_is_lost_while_the_collector_restarts(
     arrived = [one.name for one in sink.spans]
     starts = {one.body for one in sink.starts()}
     assert "whole run.start" in starts
-    assert {f"second {second}.start" for second in (0, 9)} <= starts
+    # Before 1.42 gRPC waits for its own next try, and the start is sent too late to be of use.
+    long_open = (0, 9) if protocol != "grpc" or SDK >= (1, 42) else (0,)
+    assert {f"second {second}.start" for second in long_open} <= starts
     # Sent twice only what may have been under way when the collector died.
     assert len(arrived) - len(set(arrived)) <= 512
     assert part.state == "healthy", part

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -180,6 +181,7 @@ def test_a_loop_of_another_kind(tracer: Tracer, monkeypatch: pytest.MonkeyPatch)
         loop.close()
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="asyncio itself does not know them")
 def test_tasks_written_in_python(tracer: Tracer) -> None:
     """A task factory may give tasks that are not asyncio's compiled ones."""
     made: Any = vars(asyncio.tasks)["_PyTask"]

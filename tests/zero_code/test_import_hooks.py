@@ -197,8 +197,8 @@ def test_with_exporters_of_the_environment_too(tmp_path: Path) -> None:
     add_instrumentor(lib, "used")
     code = """\
         import os, sys
-        disabled = os.environ["OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"]
-        print("inst_used" in sys.modules, "*" in disabled)
+        disabled = os.environ["OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"].split(",")
+        print("inst_used" in sys.modules, "used" in disabled or "*" in disabled)
         from used import Thing
         print(Thing.__name__)
     """

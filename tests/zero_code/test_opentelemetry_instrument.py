@@ -18,6 +18,7 @@ from tests.programs import (
     spans_in,
     write_program,
 )
+from tests.sdk import CONFIG_FILES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -113,6 +114,7 @@ def test_with_another_configurator(tmp_path: Path) -> None:
     assert records_in(tmp_path / "traces")[0].extra["resource"] == {"vendor": "another"}
 
 
+@CONFIG_FILES
 def test_with_a_configuration_file(tmp_path: Path) -> None:
     """Where OTEL_CONFIG_FILE describes the SDK, its processors go on and ours comes beside."""
     config = write_program(

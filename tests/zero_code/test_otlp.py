@@ -17,6 +17,7 @@ from tests.programs import (
     wait_until,
     write_program,
 )
+from tests.sdk import CONFIG_FILES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -120,6 +121,7 @@ def test_with_another_configurator(tmp_path: Path) -> None:
     assert sink.named("work")[0].resource["service.name"] == "declared"
 
 
+@CONFIG_FILES
 def test_with_a_configuration_file(tmp_path: Path) -> None:
     """An OTLP exporter that OTEL_CONFIG_FILE declares sends the spans; starts come from us."""
     sink = send(tmp_path, [INSTRUMENT], "http/protobuf", **AUTO, OTEL_CONFIG_FILE="otel.yaml")
