@@ -2,7 +2,8 @@
 
 Standard error is the program's, and may lead elsewhere at any time: pytest captures it
 by its descriptor, a daemon redirects it. What was meant for a person goes to the
-terminal that was there, and nowhere else.
+terminal that was there, and nowhere else, and not into the screen of a program that
+draws one: such a program switches the terminal's line editing off (`ICANON`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,11 @@ from __future__ import annotations
 import os
 import sys
 from typing import Final, TypeAlias
+
+try:
+    from termios import ICANON, tcgetattr
+except ImportError:  # Windows
+    tcgetattr = None
 
 __all__ = ["Terminal", "identity_of"]
 
@@ -54,10 +60,19 @@ class Terminal:
             return None
 
     def is_there(self) -> bool:
-        """Return whether the descriptor leads to this terminal now."""
+        """Return whether the descriptor leads to this terminal now, and no program draws there."""
         try:
-            return identity_of(os.fstat(self.descriptor)) == self._identity
+            there = identity_of(os.fstat(self.descriptor)) == self._identity
         except OSError:
+            return False
+        return there and not self._is_drawn_on()
+
+    def _is_drawn_on(self) -> bool:
+        if tcgetattr is None:
+            return False
+        try:
+            return not tcgetattr(self.descriptor)[3] & ICANON
+        except Exception:  # noqa: BLE001 - termios.error, which is no OSError: no terminal
             return False
 
     def fileno(self) -> int:

@@ -38,6 +38,9 @@ _ARGUMENT: Final = "tracer_provider"
 _CHECK: Final = "isEnabledFor"
 # The SDK keeps these on the provider, where programs read them.
 _PUBLIC_PARTS: Final = ("sampler", "id_generator")
+_providers_of: Final[weakref.WeakKeyDictionary[SpanProcessor, weakref.WeakSet[object]]] = (
+    weakref.WeakKeyDictionary()
+)
 
 
 class _Provider(Protocol):
@@ -214,6 +217,9 @@ class AdoptingTracerProvider(TracerProvider):
 def add_processors(provider: object, processors: Sequence[SpanProcessor]) -> bool:
     """Add processors to a provider of any kind; reports where that cannot be done.
 
+    A processor that was added to the provider here before is not added again: a program
+    may name a provider to `configure` and set it as the global one too.
+
     Args:
         provider: Has `add_span_processor`, as the SDK's providers and their wrappers do.
         processors: What to add, in this order.
@@ -231,11 +237,23 @@ def add_processors(provider: object, processors: Sequence[SpanProcessor]) -> boo
         return False
     try:
         for processor in processors:
-            add(processor)
+            if not _was_added(provider, processor):
+                add(processor)
     except Exception as error:  # noqa: BLE001 - the program's own class
         report_problem(f"nothing is recorded: {_name(provider)} takes no processor", error)
         return False
     return True
+
+
+def _was_added(provider: object, processor: SpanProcessor) -> bool:
+    """Note that `provider` gets `processor`, and return whether it had it before."""
+    try:
+        providers = _providers_of.setdefault(processor, weakref.WeakSet())
+        known = provider in providers
+        providers.add(provider)
+    except TypeError:  # a class whose objects cannot be referred to weakly, or be hashed
+        return False
+    return known
 
 
 def ensure_provider() -> object:

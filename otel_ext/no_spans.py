@@ -9,7 +9,12 @@ import atexit
 import os
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.instrumentors.libraries import install_command, missing_instrumentations, named
+from otel_ext.instrumentors.libraries import (
+    install_command,
+    missing_instrumentations,
+    named,
+    switched_off,
+)
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
 
@@ -39,7 +44,8 @@ def _explain(handle: Handle, pid: int) -> None:
             return
         if COUNTERS.value("accepted") > _INTRODUCTION:
             return
-        reason = sampled_out(os.environ) or _not_instrumented()
+        switch_on = not handle.config.capture.instrument
+        reason = sampled_out(os.environ) or _not_instrumented(switch_on=switch_on)
         if reason:
             report_problem("no spans", reason)
     except Exception as error:  # noqa: BLE001 - the program ends as without us
@@ -67,14 +73,21 @@ def sampled_out(environ: Mapping[str, str]) -> str:
     return ""
 
 
-def _not_instrumented() -> str:
-    """Return which frameworks of this program are not instrumented; empty if all are."""
+def _not_instrumented(*, switch_on: bool) -> str:
+    """Return which frameworks of this program are not instrumented; empty if all are.
+
+    Args:
+        switch_on: Whether the program has yet to ask for its libraries to be instrumented.
+    """
     missing = missing_instrumentations(frameworks_only=True)
-    switch_on = "call otel_ext.configure(instrument=True)"
+    call = "call otel_ext.configure(instrument=True)"
     if missing.to_install:
         names = named(missing.to_install)
-        return f"{names} not instrumented. Run: {install_command(missing.to_install)}; {switch_on}"
-    if missing.to_switch_on:
-        names = named(missing.to_switch_on)
-        return f"{names} not instrumented, though it could be: {switch_on}"
+        command = f"{names} not instrumented. Run: {install_command(missing.to_install)}"
+        return f"{command}; {call}" if switch_on else command
+    if missing.to_switch_on and switch_on:
+        return f"{named(missing.to_switch_on)} not instrumented, though it could be: {call}"
+    if missing.disabled:
+        reason = switched_off(missing.disabled)
+        return f"{reason}, and {call}" if switch_on else reason
     return ""

@@ -61,10 +61,11 @@ def configure(
     `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` describe; otherwise adds to
     the one that is there. Does nothing if `OTEL_SDK_DISABLED` is true. A second
     call returns the handle of the first; if its settings differ, it says so on
-    stderr and they have no effect.
+    stderr and they have no effect. A provider that it names is recorded as well.
 
     Args:
-        tracer_provider: A provider to add to, instead of the global one.
+        tracer_provider: A provider to add to, instead of the global one. The API's proxy,
+            which stands for the global one while none is set, is that one.
         redact_callback: Gets the path and the value of each text, number, bool and None
             in a record, and returns what is to be recorded; see docs/redaction.md.
         **settings: Any setting of the configuration, such as `output="traces"`
@@ -85,10 +86,15 @@ def configure(
     >>> handle.shutdown()
     True
     """
+    if isinstance(tracer_provider, trace.ProxyTracerProvider):
+        tracer_provider = None
     config, problem = with_usable_output(load_leniently(settings))
     known = HANDLES.get("handle")
     if known is not None and not known.closed:
-        return _known(known, config, settings)
+        _known(known, config, settings)
+        if tracer_provider is not None and known.active:
+            _attach(known, tracer_provider)
+        return known
     if problem and not _sdk_disabled():
         report_problem("configuration", problem)
     handle = install(config, tracer_provider, redact_callback)
@@ -108,8 +114,8 @@ def _for_the_program(handle: Handle) -> None:
     explain_at_exit(handle)
 
 
-def _known(handle: Handle, config: Config, settings: dict[str, object]) -> Handle:
-    """Return the handle of an earlier call; says so if this one wants something else."""
+def _known(handle: Handle, config: Config, settings: dict[str, object]) -> None:
+    """Wait for the earlier call that made `handle`; reports settings that differ from its own."""
     handle.wait_ready(_WAIT_SECONDS)
     given = [setting_named(name).name for name, value in settings.items() if value is not None]
     differ = [
@@ -123,7 +129,6 @@ def _known(handle: Handle, config: Config, settings: dict[str, object]) -> Handl
             f"the first call's settings stay, without {', '.join(differ)}."
             " Shut its handle down first to begin anew",
         )
-    return handle
 
 
 def _shown(config: Config, name: str) -> object:
@@ -284,7 +289,7 @@ def _make_otlp(config: Config, tracer_provider: object) -> OtlpParts | None:
     try:
         return make_otlp(
             config.otlp,
-            lambda: tracer_provider or trace.get_tracer_provider(),
+            lambda: trace.get_tracer_provider() if tracer_provider is None else tracer_provider,
             record_only=config.capture.record_only,
         )
     except ConfigError as error:  # of a variable that is not ours: the files are made all the same
@@ -369,6 +374,8 @@ def _attach(handle: Handle, tracer_provider: object) -> None:
         # `watch` sees a span before any record of it is made.
         found = (handle.watch, handle.processor)
         processors = [one for one in found if one is not None]
-        add_processors(tracer_provider or ensure_provider(), processors)
+        add_processors(
+            ensure_provider() if tracer_provider is None else tracer_provider, processors
+        )
     except Exception as error:  # noqa: BLE001 - a resource detector of the program's
         report_problem("nothing is recorded: no tracer provider can be used", error)

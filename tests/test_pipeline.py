@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from otel_ext.config import reset_config, set_compat_mode
 from otel_ext.errors import ConfigError
 from otel_ext.pipeline import configure
-from tests.programs import environment, execute, python, records_in, spans_in
+from tests.programs import environment, execute, python, recorded, records_in, spans_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,6 +84,50 @@ def test_twice_is_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Non
     first.shutdown()
     assert len(spans_in(tmp_path, "work")) == 2
     assert capfd.readouterr().err == ""
+
+
+def test_a_second_provider_is_recorded_too(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A call that names another provider adds to it, once, and keeps the first."""
+    one, other = TracerProvider(), TracerProvider()
+    handle = configure(output=tmp_path, tracer_provider=one)
+    for _ in range(2):
+        assert configure(tracer_provider=other) is handle
+    work(one)
+    work(other, "other")
+    handle.shutdown()
+    assert len(spans_in(tmp_path, "work")) == len(spans_in(tmp_path, "other")) == 2
+    assert capfd.readouterr().err == ""
+
+
+def test_a_provider_that_is_named_and_set(tmp_path: Path) -> None:
+    """Under `otel-ext run`, one that the program names to `configure` and sets counts once."""
+    code = """\
+        import otel_ext
+        from opentelemetry import trace
+        from opentelemetry.sdk.trace import TracerProvider
+        mine = TracerProvider()
+        otel_ext.configure(tracer_provider=mine)
+        trace.set_tracer_provider(mine)
+        trace.get_tracer("t").start_span("work").end()
+    """
+    words = recorded(tmp_path / "out", *python("-c", textwrap.dedent(code)))
+    done = execute(words, cwd=tmp_path, env=environment())
+    assert done.code == 0, done.err
+    assert len(spans_in(tmp_path / "out", "work")) == 2
+
+
+def test_the_proxy_stands_for_the_global_provider(tmp_path: Path) -> None:
+    """`tracer_provider=trace.get_tracer_provider()` works where no provider is set yet."""
+    code = """\
+        import otel_ext
+        from opentelemetry import trace
+        otel_ext.configure(output="out", tracer_provider=trace.get_tracer_provider())
+        trace.get_tracer("t").start_span("work").end()
+    """
+    assert run(code, tmp_path) == ""
+    assert len(spans_in(tmp_path / "out", "work")) == 2
 
 
 def test_other_settings_the_second_time_are_refused_aloud(

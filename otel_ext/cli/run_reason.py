@@ -6,7 +6,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.instrumentors.libraries import install_command, named
+from otel_ext.instrumentors.libraries import (
+    DISABLED_VARIABLE,
+    install_command,
+    named,
+    switched_off,
+)
 from otel_ext.no_spans import sampled_out
 from otel_ext.runtime.run_notes import read_notes
 
@@ -17,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["reason_for_no_spans"]
 
-_DISABLED: Final = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
 # What the exporters of OpenTelemetry import, too.
 _OF_EXPORTERS: Final = frozenset({"grpc", "requests", "urllib3"})
 # Options of an interpreter with which it does not look at our variables.
@@ -123,15 +127,24 @@ def _own_provider(found: Mapping[str, list[str]]) -> str:
 
 
 def _not_instrumented(found: Mapping[str, list[str]], config: Config) -> str:
-    if "disabled" in found:
-        return f"{_DISABLED}=* switches all instrumentations off, and the program opened no span."
+    source = config.source_of("instrument")
+    if not config.capture.instrument and source.layer != "default":
+        return f"The setting instrument is off ({source}), and the program opened no span itself."
+    disabled = found.get("disabled", [])
+    if "*" in disabled:
+        return (
+            f"{DISABLED_VARIABLE}=* switches all instrumentations off, and the program opened"
+            " no span."
+        )
     exports = config.otlp.enabled or os.environ.get("OTEL_TRACES_EXPORTER", "").strip()
     libraries = [
         name for name in found.get("library", ()) if not exports or name not in _OF_EXPORTERS
     ]
-    if not libraries:
+    reasons: list[str] = []
+    if libraries:
+        reasons.append(f"{named(libraries)} not instrumented. Run: {install_command(libraries)}")
+    if disabled:
+        reasons.append(switched_off(disabled))
+    if not reasons:
         return ""
-    return (
-        f"The program opened no span itself, and {named(libraries)} not instrumented."
-        f" Run: {install_command(libraries)}"
-    )
+    return f"The program opened no span itself, and {'; also, '.join(reasons)}"

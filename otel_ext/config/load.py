@@ -109,7 +109,10 @@ def load_leniently(
     config, problems = _load(settings or {}, _Sources(file, environ, None, command_line))
     if config.capture.strict or not problems.only_outside:
         problems.raise_all()
-    left_out = [f"{sentence.rstrip('.')}. It is left out" for sentence in problems.sentences()]
+    left_out = [
+        f"{sentence if sentence.endswith('?') else sentence.rstrip('.') + '.'} It is left out"
+        for sentence in problems.sentences()
+    ]
     return replace(config, warnings=(*left_out, *config.warnings))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from functools import partial
 from importlib.metadata import PackageNotFoundError, distribution
@@ -12,9 +13,22 @@ import wrapt
 from otel_ext.runtime.run_notes import are_wanted, note
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
-__all__ = ["Missing", "install_command", "missing_instrumentations", "named", "note_missing"]
+__all__ = [
+    "DISABLED_VARIABLE",
+    "Missing",
+    "disabled_instrumentations",
+    "install_command",
+    "missing_instrumentations",
+    "named",
+    "note_disabled",
+    "note_missing",
+    "switched_off",
+]
+
+DISABLED_VARIABLE: Final = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
+"""The environment variable of OpenTelemetry that leaves instrumentations out."""
 
 _PREFIX: Final = "opentelemetry-instrumentation-"
 # Modules whose use makes spans, the most telling first, with their instrumentation's name
@@ -72,10 +86,33 @@ class Missing(NamedTuple):
     Attributes:
         to_install: Modules whose instrumentation is not installed.
         to_switch_on: Modules whose instrumentation is installed, and not switched on.
+        disabled: Modules whose instrumentation the environment switches off.
     """
 
     to_install: tuple[str, ...] = ()
     to_switch_on: tuple[str, ...] = ()
+    disabled: tuple[str, ...] = ()
+
+
+def disabled_instrumentations(environ: Mapping[str, str]) -> frozenset[str]:
+    """Return the entry points that the environment switches off; `*` is all.
+
+    >>> sorted(disabled_instrumentations({DISABLED_VARIABLE: "flask, redis"}))
+    ['flask', 'redis']
+    """
+    names = (name.strip() for name in environ.get(DISABLED_VARIABLE, "").split(","))
+    return frozenset(filter(None, names))
+
+
+def switched_off(names: Iterable[str]) -> str:
+    """Return the reason why `names` made no span, and the way out, in a sentence.
+
+    >>> switched_off(["flask"])
+    'OTEL_PYTHON_DISABLED_INSTRUMENTATIONS leaves out flask: take it out of the list'
+    """
+    listed = list(names)
+    them = "it" if len(listed) == 1 else "them"
+    return f"{DISABLED_VARIABLE} leaves out {', '.join(listed)}: take {them} out of the list"
 
 
 def _most_telling(modules: Iterable[str]) -> list[str]:
@@ -112,12 +149,32 @@ def missing_instrumentations(*, frameworks_only: bool = False) -> Missing:
     """
     to_install: list[str] = []
     to_switch_on: list[str] = []
+    disabled: list[str] = []
+    left_out = disabled_instrumentations(os.environ)
     for module in _FRAMEWORKS if frameworks_only else _LIBRARIES:
         package = _package_of(module)
-        instrumentation = f"opentelemetry.instrumentation.{package[len(_PREFIX) :]}"
-        if module in sys.modules and instrumentation.replace("-", "_") not in sys.modules:
-            (to_switch_on if _is_installed(package) else to_install).append(module)
-    return Missing(tuple(to_install), tuple(to_switch_on))
+        name = package[len(_PREFIX) :]
+        instrumentation = f"opentelemetry.instrumentation.{name}".replace("-", "_")
+        if module not in sys.modules or instrumentation in sys.modules:
+            continue
+        if not _is_installed(package):
+            to_install.append(module)
+        else:
+            (disabled if left_out & {name, "*"} else to_switch_on).append(module)
+    return Missing(tuple(to_install), tuple(to_switch_on), tuple(disabled))
+
+
+def note_disabled(name: str, modules: Iterable[str]) -> None:
+    """Leave a note for `otel-ext run` when a library is imported whose instrumentation is off.
+
+    Args:
+        name: The instrumentation's entry point.
+        modules: The modules that it waits for.
+    """
+    if are_wanted():
+        for module in modules:
+            if module not in sys.modules:
+                wrapt.register_post_import_hook(lambda _: note("disabled", name), module)
 
 
 def note_missing(covered: Collection[str]) -> None:

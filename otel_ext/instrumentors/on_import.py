@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import wrapt
 
-from otel_ext.instrumentors.libraries import note_missing
-from otel_ext.instrumentors.triggers import trigger_modules
+from otel_ext.instrumentors.libraries import disabled_instrumentations, note_disabled, note_missing
+from otel_ext.instrumentors.triggers import instrumented, trigger_modules
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.run_notes import note
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["instrument_libraries"]
 
 _GROUP: Final = "opentelemetry_instrumentor"
-_DISABLED: Final = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
 _DJANGO: Final = ("django.core.handlers.base", "BaseHandler.load_middleware")
 # Entry points that wait for their library, or whose turn has come; each has one turn.
 _waiting: Final[dict[str, EntryPoint]] = {}
@@ -64,7 +63,7 @@ def instrument_libraries() -> list[str]:
 
 
 def _wait_for_libraries(found: list[str]) -> None:
-    disabled = {name.strip() for name in os.environ.get(_DISABLED, "").split(",")}
+    disabled = disabled_instrumentations(os.environ)
     if "*" in disabled:
         note("disabled", "*")
         return
@@ -73,6 +72,7 @@ def _wait_for_libraries(found: list[str]) -> None:
         modules = trigger_modules(entry)
         covered.update(modules)
         if entry.name in disabled:
+            note_disabled(entry.name, modules)
             continue
         found.append(entry.name)
         if entry.name not in _seen:
@@ -133,20 +133,31 @@ def _instrument(entry: EntryPoint) -> None:
         return
     try:
         factory = cast("_Factory", entry.load())
-    except ModuleNotFoundError:
-        if _names_library(entry):
+        instrumentor = factory()
+        # By the program itself, or by `opentelemetry-instrument`.
+        if not getattr(instrumentor, "is_instrumented_by_opentelemetry", False):
+            instrumentor.instrument(skip_dep_check=True)
+    except ModuleNotFoundError as error:
+        if not _lacks_its_library(entry, error):
             raise
-        return  # it names no library, so the one that it is for may not be installed
-    instrumentor = factory()
-    # By the program itself, or by `opentelemetry-instrument`.
-    if not getattr(instrumentor, "is_instrumented_by_opentelemetry", False):
-        instrumentor.instrument(skip_dep_check=True)
+        return
     note("instrumented", entry.name)
+
+
+def _lacks_its_library(entry: EntryPoint, error: ModuleNotFoundError) -> bool:
+    """Whether the module that is missing is what `entry` is for.
+
+    It may be where the metadata names no library, or several of which one is enough: the
+    entry points `httpx` and `httpx2` are of one distribution, and wait for either library.
+    """
+    needed, any_of = instrumented(entry.dist)
+    top = (error.name or "").partition(".")[0]
+    return not needed and (not any_of or not top or top in trigger_modules(entry))
 
 
 def _conflicts(entry: EntryPoint) -> bool:
     """Whether the instrumented library is missing or of a version that does not fit."""
-    if entry.dist is None or not _names_library(entry):
+    if entry.dist is None or not any(instrumented(entry.dist)):
         return False
     from opentelemetry.instrumentation.dependencies import (  # noqa: PLC0415 - may be absent
         get_dist_dependency_conflicts,
@@ -160,9 +171,3 @@ def _conflicts(entry: EntryPoint) -> bool:
         report_problem(f"instrumentation {entry.name} was left out", str(conflict))
         note("failed", entry.name)
     return True
-
-
-def _names_library(entry: EntryPoint) -> bool:
-    """Whether the metadata of an instrumentation says what it is for."""
-    requires = entry.dist.requires if entry.dist is not None else None
-    return any("instruments" in one for one in requires or ())

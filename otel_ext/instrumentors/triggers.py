@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-__all__ = ["trigger_modules"]
+__all__ = ["instrumented", "trigger_modules"]
 
 # Entry points without such extras, and those that replace more than the first module
 # of their library brings.
@@ -61,14 +61,18 @@ def trigger_modules(entry: EntryPoint) -> tuple[str, ...]:
     found = _BY_ENTRY_POINT.get(entry.name)
     if found is not None:
         return found
-    needed, any_of = _instrumented(entry.dist)
+    needed, any_of = instrumented(entry.dist)
     # Of several that are needed together the first is the one that is instrumented.
     names = [*needed[:1], *any_of]
     return tuple(dict.fromkeys(module for name in names for module in _modules_of(name)))
 
 
-def _instrumented(dist: Distribution | None) -> tuple[list[str], list[str]]:
-    """Return the distributions that `dist` instruments: those all needed, those of which any is."""
+def instrumented(dist: Distribution | None) -> tuple[list[str], list[str]]:
+    """Return the distributions that `dist` instruments: those all needed, those of which any is.
+
+    Args:
+        dist: The distribution of an instrumentation.
+    """
     needed: list[str] = []
     any_of: list[str] = []
     for requirement in (dist.requires if dist is not None else None) or ():

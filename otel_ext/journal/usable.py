@@ -66,7 +66,8 @@ def _problem_of(path: Path, *, trial: bool) -> str:
         pass  # what is above it tells
     except OSError as error:
         return f"the name cannot be used: {error.strerror}"
-    there = next(place for place in (path, *path.parents) if _is_there(place))
+    # A link that leads nowhere is there too: no folder can be made in its place.
+    there = next(place for place in (path, *path.parents) if os.path.lexists(place))
     if there.is_dir():
         return _problem_in(there) if trial else _problem_by_rights(there)
     if there != path or not path.is_file():
@@ -103,10 +104,3 @@ def _problem_appending(path: Path) -> str:
         what = "it is a link" if error.errno == errno.ELOOP else error.strerror
         return "" if error.errno in _PASSING else f"{path} cannot be written to: {what}"
     return ""
-
-
-def _is_there(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:
-        return False

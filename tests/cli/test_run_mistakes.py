@@ -77,6 +77,8 @@ def test_a_command_that_cannot_start(
     [
         (["--output", "file.txt/below"], {}, "file.txt is no folder"),
         (["--output", "/dev/null"], {}, "/dev/null is no folder"),
+        (["--output", "lost"], {}, "lost is no folder"),
+        (["--output", "lost/below"], {}, "lost is no folder"),
         (
             ["--output", "/proc/x"],
             {},
@@ -103,6 +105,7 @@ def test_a_wrong_setting_keeps_the_program_from_starting_where_that_is_asked_for
     write_program(tmp_path, "sync = [", "broken.toml")
     write_program(tmp_path, "", "real.jsonl")
     (tmp_path / "link.jsonl").symlink_to("real.jsonl")
+    (tmp_path / "lost").symlink_to("nowhere")
     code = "open('started', 'w')"
     if options == ["--compat"]:
         options = ["--no-such-option"]

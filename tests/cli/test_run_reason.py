@@ -107,6 +107,21 @@ def test_instrumentations_that_are_switched_off(tmp_path: Path) -> None:
     assert "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=* switches all" in said
 
 
+def test_one_instrumentation_that_is_switched_off(tmp_path: Path) -> None:
+    """An imported library whose instrumentation the variable leaves out is named alone."""
+    variables = {**EVERYTHING, "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "flask,celery"}
+    said = closing_words(tmp_path, *python("-c", "import flask"), **variables)
+    assert "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS leaves out flask: take it out" in said
+    assert "celery" not in said
+
+
+def test_the_setting_that_switches_instrumentations_off(tmp_path: Path) -> None:
+    """`instrument` is named with its source."""
+    said = closing_words(tmp_path, *python("-c", "import flask"), OTEL_EXT_INSTRUMENT="false")
+    assert "The setting instrument is off (" in said
+    assert "OTEL_EXT_INSTRUMENT" in said
+
+
 def test_nothing_to_blame(tmp_path: Path) -> None:
     """Where the program just opened no span, it says how to open one, and installs nothing."""
     said = closing_words(tmp_path, *python("-c", "pass"))
@@ -130,10 +145,15 @@ IN_CODE = "import otel_ext\nhandle = otel_ext.configure(console='off')\n"
     [
         (
             "import flask",
-            {},
+            EVERYTHING,
             "flask is not instrumented, though it could be: call otel_ext.configure(instrument=",
         ),
         (ONE_SPAN, {"OTEL_TRACES_SAMPLER": "always_off"}, "OTEL_TRACES_SAMPLER=always_off"),
+        (
+            "import flask",
+            {"OTEL_EXT_INSTRUMENT": "true", "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "flask"},
+            "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS leaves out flask: take it out of the list",
+        ),
         ("import httpx", {}, ""),
         ("import flask\n" + ONE_SPAN, {}, ""),
         ("import flask\nhandle.shutdown()", {}, ""),

@@ -7,7 +7,9 @@ import pty
 import select
 import subprocess
 import sys
+import termios
 import time
+import tty
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -102,6 +104,21 @@ def test_nothing_goes_to_what_takes_the_terminals_place(screen: Screen, tmp_path
     assert (tmp_path / "captured").read_bytes() == b""
     os.close(kept)
     os.close(other)
+
+
+def test_a_program_that_draws_has_the_screen_to_itself(screen: Screen) -> None:
+    """While the terminal is not in line mode lines are dropped; they go on when it is back."""
+    exporter = ConsoleExporter(Terminal(screen.program), style="people", color=False)
+    exporter.export(start("first"))
+    modes = termios.tcgetattr(screen.program)
+    tty.setcbreak(screen.program)  # as curses and prompt_toolkit do
+    exporter.export(start("second"))
+    assert not exporter.is_seen()
+    termios.tcsetattr(screen.program, termios.TCSANOW, modes)
+    exporter.export(start("third"))
+    assert exporter.is_seen()
+    text = screen.seen()
+    assert [name in text for name in ("first", "second", "third")] == [True, False, True]
 
 
 def test_a_descriptor_of_ours_that_the_program_took_is_not_used(

@@ -156,6 +156,25 @@ def test_a_failing_instrumentation_breaks_no_import(tmp_path: Path, body: str) -
     assert done.err.count("instrumentation broken was left out") == 1
 
 
+@pytest.mark.parametrize(
+    "error", ["ModuleNotFoundError('other must be installed')", "ModuleNotFoundError(name='other')"]
+)
+def test_one_distribution_for_two_libraries(tmp_path: Path, error: str) -> None:
+    """An instrumentation of httpx2, which comes with the one of httpx, is left out in silence."""
+    lib = tmp_path / "lib"
+    add_library(lib, "used")
+    requirement = "used>=1; extra == 'instruments-any'\nRequires-Dist: other>=1"
+    add_instrumentor(lib, "used", requirement=requirement, any_of=True)
+    entry = "[opentelemetry_instrumentor]\nused = inst_used:Instrumentor\nother = inst_used:Other\n"
+    write_program(lib, entry, "inst_used-1.dist-info/entry_points.txt")
+    other = f"class Other:\n    def instrument(self, **kwargs):\n        raise {error}\n"
+    with (lib / "inst_used.py").open("a") as file:
+        file.write(other)
+    done = run(tmp_path, "from used import Thing; print(Thing.__name__)")
+    assert done.out.splitlines() == ["instrumented used", "Instrumented"], done.err
+    assert "left out" not in done.err
+
+
 def test_another_version_is_left_out_and_said(tmp_path: Path) -> None:
     """A library that the instrumentation does not fit is left as it is; one line names both."""
     lib = tmp_path / "lib"
