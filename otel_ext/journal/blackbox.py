@@ -103,6 +103,7 @@ class BlackBox:
         self.successor: Callable[[bytes], bool] | None = None
         header = self._chunks[0]
         header[: layout.STAMP_AT] = layout.pack_facts(facts)
+        self._set_word(layout.STEADY_STAMP_AT, monotonic_ns())
         for index, start in enumerate(self._drained):
             self._set_word(layout.DRAINED_AT + 8 * index, start)
         for cursor, start in zip(self._cursors, self._drained, strict=True):

@@ -92,8 +92,8 @@ class BoxState(NamedTuple):
         closed: Whether the box was drained and closed in order.
         drained: For each chunk, the offset in it up to which it is in the segment.
         dropped: How many records the process had to drop by then.
-        steady_ns: The moment of the stamp by the monotonic clock, which nobody sets
-            and which all processes of one boot share; 0 if unknown.
+        steady_ns: When the box was made or last stamped, by the monotonic clock, which
+            cannot be set and which all processes of one boot share; 0 if unknown.
     """
 
     stamp_ns: int
