@@ -180,6 +180,7 @@ META_RULES: Final[Mapping[str, Rule]] = {
     "pid_namespace": _FIGURE,
     "heartbeat_ms": _FIGURE,
     "steady_ns": _FIGURE,
+    "buffer_peak": _FIGURE,
     "host": _TEXT,
     "argv": Rule("an array of texts", _is_texts),
     "resource": _ATTRIBUTES,
@@ -219,6 +220,7 @@ _TOTALS: Final = "last_seq dropped accepted written "
 _WHO: Final = "thread task "
 _PROCESS_MAY: Final = (
     f"{_FACTS} {_WHO} {_TOTALS} open_spans memory_bytes pid_namespace heartbeat_ms steady_ns "
+    "buffer_peak "
 )
 
 SHAPES: Final[Mapping[str, Shape]] = {
