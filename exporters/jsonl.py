@@ -18,12 +18,12 @@ from otel_ext.inflight.tracker import dump
 from otel_ext.journal.opening import Durability, JournalSettings
 from otel_ext.journal.place import problem_with
 from otel_ext.journal.rehearsal import rehearse
-from otel_ext.journal.writer import open_writer
+from otel_ext.journal.writer import Journal
 from otel_ext.record.careful import reduce_record
 from otel_ext.record.codec import encode_line
 from otel_ext.record.speed import load_speed
 from otel_ext.runtime import incarnation
-from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.counters import BUFFER_PEAK, COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child, check_process
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.process_records import (
@@ -118,7 +118,7 @@ class JsonlExporter:
         self._takes_sources = open_records is None
         self._encoding: Encoding = encode_line
         self._closed = False
-        self._journal = open_writer(
+        self._journal = Journal(
             self._path,
             _with_durability(settings or JournalSettings(), durability),
             preamble=self._preamble,
@@ -245,7 +245,8 @@ class JsonlExporter:
         self._closed = True
         try:
             left = self._count_open()
-            self._say_end(left, until)
+            self._journal.flush(int(max(0.0, until - monotonic()) * _LAST_FLUSH * 1000))
+            self._journal.append_last(self._ending)
             self._journal.close(max(until - monotonic(), 0.0), unfinished=left > 0)
         except Exception as error:  # noqa: BLE001 - the program is ending
             report_problem("JsonlExporter: shutdown failed", error)
@@ -258,20 +259,19 @@ class JsonlExporter:
         """Return how many spans may have no end in the file; those refused by a full table too."""
         return len(self._open_records()) + COUNTERS.value(_REFUSED)
 
-    def _say_end(self, left: int, until: float) -> None:
-        """Write the records that close the file, with the final account.
+    def _ending(self) -> list[bytes]:
+        """Return the lines that close the file, with the account of this moment.
 
-        Args:
-            left: How many spans may still be open: then the file is not closed, and
-                recovery is to end them.
-            until: When the file must be closed.
+        Where spans may still be open they say so, and recovery is to end them.
         """
+        left = self._count_open()
         current = incarnation.current()
         own = [one for one in list(self._introduced.values()) if one.pid == current.pid]
-        if not own:
-            return
-        self._journal.flush(int(max(0.0, until - monotonic()) * _LAST_FLUSH * 1000))
         accepted, written = COUNTERS.value("accepted"), COUNTERS.value("written")
+        dropped = COUNTERS.dropped()
+        if self._journal.state().pending:
+            written = accepted - sum(dropped.values())  # the rest stands before these lines
+        lines: list[bytes] = []
         for number, process in enumerate(own, 1):
             seq = current.next_seq()
             # Whoever reads one of these finds it, and those before it, accepted and written.
@@ -279,10 +279,13 @@ class JsonlExporter:
                 "last_seq": seq,
                 "accepted": accepted + number,
                 "written": written + number,
-                "dropped": COUNTERS.dropped(),
+                "dropped": dropped,
+                "buffer_peak": COUNTERS.value(BUFFER_PEAK),
                 **({"open_spans": left} if left else {}),
             }
-            self._append(self._encoding(process_end_record(process, seq, totals)))
+            lines.append(self._encoding(process_end_record(process, seq, totals)))
+        COUNTERS.add("accepted", len(lines))
+        return lines
 
     def _append(self, line: bytes) -> None:
         """Write a line of our own making."""

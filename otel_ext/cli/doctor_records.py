@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
 from otel_ext.cli.doctor_check import failed, healthy, note, weak
+from otel_ext.cli.doctor_ids import check_ids
 from otel_ext.config import load_config
 from otel_ext.config.units import format_size
 from otel_ext.errors import OtelExtError
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from otel_ext.cli.running import Snapshot
     from otel_ext.cli.running_process import RunningProcess
     from otel_ext.config import Config
-    from otel_ext.record.merge import SpanKey
 
 __all__ = ["check_folder", "check_processes", "check_settings"]
 
@@ -204,23 +204,7 @@ def check_processes(snapshot: Snapshot) -> Iterator[Check]:
     for process in living:
         yield _process(process, spans.get(process.id, 0), snapshot.time_ns)
     yield from _leftovers(snapshot, spans)
-    yield from _repeated_ids(snapshot)
-
-
-def _repeated_ids(snapshot: Snapshot) -> Iterator[Check]:
-    """Yield what is wrong if several processes have open spans with the same ids."""
-    owners: dict[SpanKey, set[str]] = {}
-    for span in snapshot.spans:
-        owners.setdefault(span.record.key, set()).add(span.process.label)
-    repeated = [labels for labels in owners.values() if len(labels) > 1]
-    if repeated:
-        names = ", ".join(printable(label) for label in sorted(repeated[0]))
-        yield weak(
-            _PROGRAMS,
-            "ids",
-            f"{len(repeated)} open spans have ids that several processes use: {names}",
-            "Do not seed random alike in each worker, or let otel-ext make the tracer provider",
-        )
+    yield from check_ids(snapshot)
 
 
 def _process(process: RunningProcess, spans: int, now_ns: int) -> Check:

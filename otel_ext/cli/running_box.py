@@ -13,7 +13,7 @@ from otel_ext.cli.running_scan import key_of
 from otel_ext.cli.running_signs import Signs
 from otel_ext.errors import RecordError
 from otel_ext.journal.files import parse_box_name
-from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX
+from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX, HEADER_SIZE
 from otel_ext.journal.liveness import ProcessIdentity
 from otel_ext.journal.reader import Box, Line, read_box
 from otel_ext.record.timestamps import format_ns, parse_timestamp
@@ -126,7 +126,7 @@ def signs_in(boxes: Sequence[BoxView], now_ns: int) -> Signs:
 
 def is_drained(line: Line, box: Box) -> bool:
     """Whether a line of a box has been brought to the file."""
-    if box.facts is None or box.state is None:
+    if box.facts is None or box.state is None or line.offset < HEADER_SIZE:
         return False
     index, offset = divmod(line.offset, box.facts.chunk_size)
     return index < len(box.state.drained) and offset < box.state.drained[index]

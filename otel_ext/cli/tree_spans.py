@@ -11,12 +11,12 @@ from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX
 from otel_ext.journal.reader import Located, read_box, read_records
 from otel_ext.record.decode import decode_line
 from otel_ext.record.merge import Merger
+from otel_ext.record.repeated import RepeatedIds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from otel_ext.record.merge import SpanKey
     from otel_ext.record.model import Record
 
 __all__ = ["ProcessFacts", "SpanSet", "read_spans"]
@@ -60,7 +60,7 @@ class SpanSet:
         self.processes: dict[str, ProcessFacts] = {}
         self.repeated: set[str] = set()
         self._mergers: dict[str, Merger] = {}
-        self._started_by: dict[SpanKey, str] = {}
+        self._ids = RepeatedIds()
 
     def add(self, record: Record) -> None:
         """Take one record of any kind."""
@@ -71,7 +71,7 @@ class SpanSet:
             return
         if record.kind != "span":
             return
-        if record.phase == "start" and self._started_by.setdefault(record.key, name) != name:
+        if record.phase == "start" and self._ids.note_start(record.key, name):
             self.repeated.add(record.trace_id)
         merger = self._mergers.get(name)
         if merger is None:

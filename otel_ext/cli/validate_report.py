@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from otel_ext.cli.streams import say, say_json
+from otel_ext.record.repeated import REPEATED_IDS_ADVICE, RepeatedIds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -21,6 +22,9 @@ __all__ = ["JsonReport", "Report", "TextReport", "progress_bar", "safe_text"]
 _BIG_BYTES: Final = 32 * 1024 * 1024
 _MAX_FILES_SHOWN: Final = 20
 _PLAIN_WIDTH: Final = 100
+# Spans that are compared; beyond that a sample of them is, so that memory stays bounded.
+_MAX_SPANS: Final = 1 << 16
+_MAX_NAMES: Final = 3
 
 
 def safe_text(text: str) -> str:
@@ -58,6 +62,7 @@ class Report:
         self.lines = 0
         self.bad = 0
         self.problems = 0
+        self.ids = RepeatedIds(_MAX_SPANS)
 
     def begin_file(self, name: str) -> None:
         """Count the next lines to the file `name`."""
@@ -70,6 +75,9 @@ class Report:
         self.lines += 1
         if not line.reasons:
             self.shapes[line.shape] += 1
+            if line.shape == "span.start":
+                key = (str(line.meta["trace_id"]), str(line.meta["span_id"]))
+                self.ids.note_start(key, str(line.meta["process"]))
             return
         file.bad += 1
         self.bad += 1
@@ -124,6 +132,8 @@ class TextReport(Report):
             console.print(table)
             say("")
         self._show_files()
+        if self.ids.count:
+            say(_repeated(self.ids))
         say(self._outcome())
 
     def _show_files(self) -> None:
@@ -183,8 +193,27 @@ class JsonReport(Report):
             ],
             "errors": self.errors,
             "errors_left_out": self.bad - len(self.errors),
+            "repeated_ids": {
+                "count": self.ids.count,
+                "processes": sorted(self.ids.processes),
+                "sample": self.ids.is_sample,
+            },
         }
         say_json(orjson.dumps(outcome, option=orjson.OPT_INDENT_2))
+
+
+def _repeated(ids: RepeatedIds) -> str:
+    """Return that, and where, several processes have given the same ids to their spans."""
+    least = "at least " if ids.is_sample else ""
+    spans = "1 span id repeats" if ids.count == 1 else f"{ids.count:,} span ids repeat"
+    names = sorted(ids.processes)
+    shown = ", ".join(names[:_MAX_NAMES])
+    more = len(names) - _MAX_NAMES
+    shown += f" and {more:,} more" if more > 0 else ""
+    return (
+        f"{least}{spans}: {len(names):,} processes use the same for spans of their own"
+        f" ({shown}). {REPEATED_IDS_ADVICE}."
+    )
 
 
 def _split(reason: str) -> tuple[str, str]:

@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.runtime import incarnation
-from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.counters import BUFFER_PEAK, COUNTERS
 from otel_ext.runtime.process_records import process_record
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ class Heartbeat:
             "accepted": COUNTERS.value("accepted"),
             "written": COUNTERS.value("written"),
             "dropped": COUNTERS.dropped(),
+            "buffer_peak": COUNTERS.value(BUFFER_PEAK),
             "memory_bytes": memory_bytes(),
         }
         process = current.process_for(None)

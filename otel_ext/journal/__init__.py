@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from otel_ext.journal.opening import JournalSettings
     from otel_ext.journal.reader import Skipped, read_box, read_records, scan
     from otel_ext.journal.recovery import RecoveryReport, recover
-    from otel_ext.journal.writer import Journal, JournalState, LineWriter, open_writer
+    from otel_ext.journal.writer import Journal, JournalState, LineWriter
 
 __all__ = [
     "BlackBox",
@@ -34,7 +34,6 @@ __all__ = [
     "RunningSpan",
     "Skipped",
     "is_alive",
-    "open_writer",
     "read_box",
     "read_folder",
     "read_records",
@@ -57,7 +56,6 @@ _HOMES = {
     "RunningSpan": "incarnations",
     "Skipped": "reader",
     "is_alive": "liveness",
-    "open_writer": "writer",
     "read_box": "reader",
     "read_folder": "folder",
     "read_records": "reader",

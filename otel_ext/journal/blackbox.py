@@ -16,35 +16,25 @@ back. A caller that is refused goes on to the next chunk.
 
 from __future__ import annotations
 
-import errno
-import mmap
 import os
-import sys
 from contextlib import nullcontext, suppress
 from threading import RLock
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.journal import layout
+from otel_ext.journal.chunks import HAS_GIL, cursors_in, map_chunks, store_into
 from otel_ext.journal.files import create_exclusive, is_gone
+from otel_ext.journal.reserve import reserve_blocks
 from otel_ext.record.speed import load_speed
 from otel_ext.runtime.counters import COUNTERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
-    from typing import Protocol
 
     from otel_ext.journal.layout import BoxFacts
-
-    class _Cursor(Protocol):
-        """A position in mapped memory, as a mapping object has one."""
-
-        def write(self, line: bytes, /) -> object: ...
-        def seek(self, position: int, /) -> None: ...
-        def tell(self) -> int: ...
-
 
 __all__ = ["CHUNKS", "DEFAULT_BOX_BYTES", "BlackBox", "appender"]
 
@@ -53,8 +43,6 @@ CHUNKS: Final = 2
 _RECYCLE_BYTES: Final = 64 * 1024
 _ZEROS: Final = bytes(32 * 1024)
 _STEP: Final = 256 * 1024
-_CANNOT_RESERVE: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
-_HAS_GIL: Final[bool] = getattr(sys, "_is_gil_enabled", lambda: True)()
 
 
 class BlackBox:
@@ -78,6 +66,8 @@ class BlackBox:
         "_cursors",
         "_drained",
         "_guard",
+        "_last_end",
+        "_peak",
         "_refusal",
         "_sealed_ends",
         "_store",
@@ -90,19 +80,22 @@ class BlackBox:
     def __init__(self, descriptor: int, path: Path, facts: BoxFacts) -> None:
         self.path = path
         self.facts = facts
-        self._chunks = _map_chunks(descriptor, facts)
+        self._chunks = map_chunks(descriptor, facts)
         # Without an interpreter lock two writes could take the same position; a
         # signal handler on the same thread passes this lock.
-        self._guard: AbstractContextManager[object] = nullcontext() if _HAS_GIL else RLock()
-        self._cursors = _cursors_in(self._chunks)
-        self._stores = [_store_into(cursor, self._guard) for cursor in self._cursors]
+        self._guard: AbstractContextManager[object] = nullcontext() if HAS_GIL else RLock()
+        self._cursors = cursors_in(self._chunks)
+        self._stores = [store_into(cursor, self._guard) for cursor in self._cursors]
         self._drained = [start for start, _ in self._bounds()]
         self._sealed_ends: list[int | None] = [None] * len(self._chunks)
         self._current = 0
+        self._last_end = layout.LAST_LINES_AT
+        self._peak = 0
         self._refusal = "queue_full"
         self.successor: Callable[[bytes], bool] | None = None
         header = self._chunks[0]
         header[: layout.STAMP_AT] = layout.pack_facts(facts)
+        self._set_word(layout.STEADY_STAMP_AT, monotonic_ns())
         for index, start in enumerate(self._drained):
             self._set_word(layout.DRAINED_AT + 8 * index, start)
         for cursor, start in zip(self._cursors, self._drained, strict=True):
@@ -123,7 +116,7 @@ class BlackBox:
         """
         descriptor = create_exclusive(path.name, os.O_RDWR, dir_fd=folder)
         try:
-            _reserve(descriptor, facts.size)
+            reserve_blocks(descriptor, facts.size)
             return cls(descriptor, path, facts)
         except BaseException:
             with suppress(OSError):
@@ -148,8 +141,33 @@ class BlackBox:
         return True
 
     def _append_elsewhere(self, line: bytes) -> bool:
+        if self._find_room(line):
+            return True
+        if self.successor is not None:
+            return self.successor(line)
+        COUNTERS.add(f"dropped.{self._refusal}")
+        return False
+
+    def append_last(self, lines: Iterable[bytes]) -> None:
+        """Store the lines that close the file: where the box is full, in its header."""
+        kept = b""
+        for line in lines:
+            if self._find_room(line):
+                continue
+            if len(kept) + len(line) > layout.HEADER_SIZE - layout.LAST_LINES_AT:
+                COUNTERS.add(f"dropped.{self._refusal}")
+            else:
+                kept += line
+        self._keep_last(kept)
+
+    def _keep_last(self, lines: bytes) -> None:
+        size = layout.HEADER_SIZE - layout.LAST_LINES_AT
+        self._chunks[0][layout.LAST_LINES_AT : layout.HEADER_SIZE] = lines.ljust(size, b"\0")
+        self._last_end = layout.LAST_LINES_AT + len(lines)
+
+    def _find_room(self, line: bytes) -> bool:
         count = len(self._chunks)
-        for step in range(1, count + 1):
+        for step in range(count):
             index = (self._current + step) % count
             try:
                 self._stores[index](line)
@@ -158,9 +176,6 @@ class BlackBox:
             self._current = index
             self._store = self._stores[index]
             return True
-        if self.successor is not None:
-            return self.successor(line)
-        COUNTERS.add(f"dropped.{self._refusal}")
         return False
 
     @property
@@ -176,7 +191,19 @@ class BlackBox:
     @property
     def pending(self) -> int:
         """How many bytes wait for the worker."""
-        return sum(self._end(index) - at for index, at in enumerate(self._drained))
+        waiting = sum(self._end(index) - at for index, at in enumerate(self._drained))
+        return waiting + self._last_end - layout.LAST_LINES_AT
+
+    @property
+    def peak(self) -> int:
+        """The fullest that the box has been, in per cent."""
+        self._note_peak()
+        return min(100 * self._peak // (self.facts.size - layout.HEADER_SIZE), 100)
+
+    def _note_peak(self) -> None:
+        # Room comes back only where a chunk is recycled, so before that it is fullest.
+        used = sum(self._end(index) - start for index, (start, _) in enumerate(self._bounds()))
+        self._peak = max(self._peak, used)
 
     def drain(self, write: Callable[[memoryview], int]) -> bool:
         """Bring what waits to the segment; whether nothing was left of it.
@@ -190,7 +217,13 @@ class BlackBox:
         for step in range(1, count + 1):
             if not self._drain_chunk((self._current + step) % count, write):
                 return False
-        return True
+        return self._drain_last(write)
+
+    def _drain_last(self, write: Callable[[memoryview], int]) -> bool:
+        lines = self._chunks[0][layout.LAST_LINES_AT : self._last_end]
+        if lines:
+            self._keep_last(lines[write(memoryview(lines)) :])
+        return self._last_end == layout.LAST_LINES_AT
 
     def _drain_chunk(self, index: int, write: Callable[[memoryview], int]) -> bool:
         if not self._write_out(index, write):
@@ -245,6 +278,7 @@ class BlackBox:
         self._sealed_ends[index] = self.facts.chunk_size if end < 0 else end
 
     def _recycle(self, index: int) -> None:
+        self._note_peak()
         chunk = self._chunks[index]
         start, end = self._start(index), self._end(index)
         # In small pieces, from the end: what a reader sees meanwhile has no holes.
@@ -303,19 +337,23 @@ class BlackBox:
         for cursor in self._cursors:
             cursor.seek(self.facts.chunk_size)
 
-    def close(self, *, remove: bool) -> None:
+    def close(self, *, remove: bool) -> int:
         """Let go of a sealed box.
 
         The memory goes with this object: a caller may be about to use it.
 
         Args:
             remove: The box was drained: mark it closed and delete it.
+
+        Returns:
+            0: no line of a box is lost.
         """
         if remove:
             self._set_word(layout.EXIT_MARK_AT, 1)
             with suppress(OSError):
                 self.path.unlink(missing_ok=True)
                 self.path.parent.rmdir()  # unless other boxes are in it
+        return 0
 
     def _bounds(self) -> Iterator[tuple[int, int]]:
         for index in range(len(self._chunks)):
@@ -340,54 +378,3 @@ def appender(box: BlackBox) -> Callable[[bytes], bool]:
     """Return `box.append`: compiled where that was built, the method elsewhere."""
     speed = load_speed()
     return box.append if speed is None else speed.bind_append(box)
-
-
-def _map_chunks(descriptor: int, facts: BoxFacts) -> list[mmap.mmap]:
-    size = facts.chunk_size
-    # A mapping keeps a descriptor of its own, of no use here, unless told not to.
-    keep: dict[str, bool] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
-    chunks = [
-        mmap.mmap(descriptor, size, offset=index * size, **keep) for index in range(facts.chunks)
-    ]
-    # Else the kernel takes the first store for the begin of a long read, and fills pages
-    # far ahead with zeros, of the whole box perhaps: milliseconds within the first span.
-    advice: int | None = getattr(mmap, "MADV_RANDOM", None)
-    if advice is not None:
-        with suppress(OSError):
-            for chunk in chunks:
-                chunk.madvise(advice)
-    return chunks
-
-
-def _cursors_in(chunks: Sequence[mmap.mmap]) -> Sequence[_Cursor]:
-    """Return what stores lines in each chunk: the mapping itself, or what is quicker."""
-    speed = load_speed()
-    return chunks if speed is None else [speed.cursor(chunk) for chunk in chunks]
-
-
-def _store_into(
-    cursor: _Cursor, guard: AbstractContextManager[object]
-) -> Callable[[bytes], object]:
-    if _HAS_GIL:
-        return cursor.write
-
-    def store(line: bytes) -> object:
-        with guard:
-            return cursor.write(line)
-
-    return store
-
-
-def _reserve(descriptor: int, size: int) -> None:
-    try:
-        os.posix_fallocate(descriptor, 0, size)
-    except (AttributeError, OSError) as error:
-        if isinstance(error, OSError) and error.errno not in _CANNOT_RESERVE:
-            raise
-        _write_zeros(descriptor, size)
-
-
-def _write_zeros(descriptor: int, size: int) -> None:
-    left = size
-    while left > 0:
-        left -= os.write(descriptor, _ZEROS[:left])

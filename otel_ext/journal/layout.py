@@ -3,7 +3,8 @@
 A box is a file of fixed size. Its first page is the header: facts that never
 change (with a checksum), then words that the worker changes in place. The rest
 of the first chunk, and each further chunk, holds plain record lines from its
-beginning on; what is not used is zero. Lines of JSON never hold a NUL byte, so
+beginning on; what is not used is zero. So does the end of the header page, for the
+lines that close the file where the chunks are full. Lines of JSON never hold a NUL byte, so
 the first NUL ends a chunk's content, and a box whose header is lost can still
 be read.
 """
@@ -46,6 +47,7 @@ ANSWER_AT: Final = 2080
 DROPPED_AT: Final = 2088
 STEADY_STAMP_AT: Final = 2096  # these two: zero in boxes of versions that did not know them
 DRAINED_AT: Final = 2112
+LAST_LINES_AT: Final = DRAINED_AT + 8 * MAX_CHUNKS  # up to the end of the page
 WORD: Final = struct.Struct("<Q")
 _MAX_TEXT: Final = 400
 
@@ -92,8 +94,8 @@ class BoxState(NamedTuple):
         closed: Whether the box was drained and closed in order.
         drained: For each chunk, the offset in it up to which it is in the segment.
         dropped: How many records the process had to drop by then.
-        steady_ns: The moment of the stamp by the monotonic clock, which nobody sets
-            and which all processes of one boot share; 0 if unknown.
+        steady_ns: When the box was made or last stamped, by the monotonic clock, which
+            cannot be set and which all processes of one boot share; 0 if unknown.
     """
 
     stamp_ns: int

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, cast
 from otel_ext.errors import RecordError
 from otel_ext.journal.layout import (
     HEADER_SIZE,
+    LAST_LINES_AT,
     BoxFacts,
     BoxState,
     chunk_bounds,
@@ -313,7 +314,10 @@ def _read_box(path: Path, descriptor: int) -> Box:
 def _stretches(
     size: int, facts: BoxFacts | None, state: BoxState | None
 ) -> Iterator[tuple[int, int, int]]:
-    """Yield beginning, end and drained offset of each chunk, as offsets in the file."""
+    """Yield beginning, end and drained offset of each chunk and of the lines that close the file.
+
+    They are offsets in the box.
+    """
     if facts is None or state is None:
         yield HEADER_SIZE, size, HEADER_SIZE
         return
@@ -321,6 +325,7 @@ def _stretches(
         base = index * facts.chunk_size
         start, end = chunk_bounds(index, facts.chunk_size)
         yield base + start, min(base + end, size), base + drained
+    yield LAST_LINES_AT, HEADER_SIZE, LAST_LINES_AT
 
 
 def _is_blank_end(item: Skipped, end: int) -> bool:

@@ -3,18 +3,25 @@
 A process that replaces its program keeps its pid, start time and boot, so the
 kernel says of the old program's incarnation that it lives. It does not: of
 incarnations that agree in all of these, and in the PID namespace, only the one
-that was opened last can live. Every reader of a folder asks here.
+that was opened last can live. The monotonic clock says which one that is: the time of
+day may have been set back since. Every reader of a folder asks here.
 """
 
 from __future__ import annotations
 
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.errors import RecordError
 from otel_ext.journal.files import parse_box_name, parse_segment_name
-from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX, HEADER_SIZE, unpack_facts
+from otel_ext.journal.layout import (
+    BOX_FOLDER,
+    BOX_SUFFIX,
+    HEADER_SIZE,
+    unpack_facts,
+    unpack_state,
+)
 from otel_ext.journal.liveness import identity_from_id
 from otel_ext.record.decode import decode_line
 from otel_ext.runtime.process_records import whole_number
@@ -26,6 +33,20 @@ if TYPE_CHECKING:
 __all__ = ["is_replaced_by", "replaced_in"]
 
 _FIRST_LINE: Final = 256 * 1024
+
+
+class _Sign(NamedTuple):
+    """A moment at which an incarnation was alive, in order of `steady_ns`.
+
+    Attributes:
+        steady_ns: By the monotonic clock; 0 if unknown.
+        time_ns: By the time of day, for those of which nothing else is known.
+        pid_namespace: Where its process id is valid; 0 if unknown.
+    """
+
+    steady_ns: int
+    time_ns: int
+    pid_namespace: int
 
 
 def is_replaced_by(incarnation: str, own: str) -> bool:
@@ -60,13 +81,13 @@ def replaced_in(folder: Path) -> frozenset[str]:
 
 def _replaced_of(incarnations: dict[str, list[Path]]) -> set[str]:
     """Return those of one kernel's process, as their ids have it, that were not opened last."""
-    by_namespace: dict[int, list[tuple[int, str]]] = {}
+    by_namespace: dict[int, list[tuple[_Sign, str]]] = {}
     for incarnation, paths in incarnations.items():
-        opened = [one for one in map(_opening_of, paths) if one is not None]
-        if opened:  # else nothing tells when that was
-            namespace = max(one[1] for one in opened)
-            at_ns = min(one[0] for one in opened)
-            by_namespace.setdefault(namespace, []).append((at_ns, incarnation))
+        signs = [one for one in map(_sign_in, paths) if one is not None]
+        if signs:  # else nothing tells when that was
+            # One begins where the other has ended, so any sign of each will do.
+            namespace = max(one.pid_namespace for one in signs)
+            by_namespace.setdefault(namespace, []).append((max(signs), incarnation))
     return {incarnation for group in by_namespace.values() for _, incarnation in sorted(group)[:-1]}
 
 
@@ -89,14 +110,23 @@ def _files_in(folder: Path) -> Iterable[tuple[str, Path]]:
                 yield segment.incarnation, folder / name
 
 
-def _opening_of(path: Path) -> tuple[int, int] | None:
-    """Return when a box or segment was opened, and in which PID namespace; None if unknown."""
+def _sign_in(path: Path) -> _Sign | None:
+    """Return what a box or the first line of a segment tells; None if that is nothing."""
     try:
         with path.open("rb") as file:
             if path.name.endswith(BOX_SUFFIX):
-                facts = unpack_facts(file.read(HEADER_SIZE))
-                return None if facts is None else (facts.created_ns, facts.pid_namespace)
+                header = file.read(HEADER_SIZE)
+                facts = unpack_facts(header)
+                if facts is None:
+                    return None
+                steady_ns = unpack_state(header, facts.chunks).steady_ns
+                return _Sign(steady_ns, facts.created_ns, facts.pid_namespace)
             record = decode_line(file.readline(_FIRST_LINE))
     except (OSError, RecordError):
         return None
-    return record.time_ns, whole_number(record.extra.get("pid_namespace"))
+    extra = record.extra
+    return _Sign(
+        whole_number(extra.get("steady_ns")),
+        record.time_ns,
+        whole_number(extra.get("pid_namespace")),
+    )

@@ -100,7 +100,7 @@ class SegmentWriter:
         self._broken_line = False
         self._cut_short = False
         self._unsynced = False
-        self._is_regular = True
+        self.is_regular = True
 
     def open(self) -> None:
         """Open the file if it is not open.
@@ -191,7 +191,7 @@ class SegmentWriter:
         if not self._unsynced or self._sync == "never" or self.descriptor < 0:
             return
         self._unsynced = False
-        if not self._is_regular:
+        if not self.is_regular:
             return
         try:
             sync_data(self.descriptor)
@@ -237,7 +237,7 @@ class SegmentWriter:
         """
         self._look()
         self.open()
-        size = os.fstat(self.descriptor).st_size if self._is_regular else self._size
+        size = os.fstat(self.descriptor).st_size if self.is_regular else self._size
         self._unsynced = self._unsynced or size != self._size
         self._size = size
         self.rotate_if_due()
@@ -248,7 +248,7 @@ class SegmentWriter:
 
     def _look(self) -> None:
         """Notice what others did to the file: closed, removed, renamed or emptied it."""
-        if self.descriptor < 0 or not self._is_regular:
+        if self.descriptor < 0 or not self.is_regular:
             return
         status = self._status_if_ours(self.descriptor)
         if status is None:
@@ -324,10 +324,10 @@ class SegmentWriter:
         self._parked = -1
         self.descriptor = descriptor
         self._identity = _Identity(status.st_dev, status.st_ino)
-        self._is_regular = stat.S_ISREG(status.st_mode)
+        self.is_regular = stat.S_ISREG(status.st_mode)
         self._size = self._first_size = status.st_size
         self._opened_at = self._looked_at = monotonic()
-        self._broken_line = self._is_regular and self.path is not None and not ends_whole(self.path)
+        self._broken_line = self.is_regular and self.path is not None and not ends_whole(self.path)
 
     def _write_preamble(self) -> None:
         try:
@@ -373,7 +373,7 @@ class SegmentWriter:
         Raises:
             OSError: That failed.
         """
-        if self.descriptor >= 0 and self._is_regular:
+        if self.descriptor >= 0 and self.is_regular:
             sync_data(self.descriptor)
             self._unsynced = False
 

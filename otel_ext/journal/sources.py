@@ -14,7 +14,7 @@ from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from otel_ext.journal.segment import SegmentWriter
 
@@ -33,6 +33,10 @@ class Source(Protocol):
         """Take one line; whether there was room. For any thread at any time."""
         ...
 
+    def append_last(self, lines: Iterable[bytes]) -> None:
+        """Take the lines that close the file, behind all others, however full it is."""
+        ...
+
     @property
     def trouble(self) -> str:
         """Why it works worse than it should; empty if it does not."""
@@ -46,6 +50,11 @@ class Source(Protocol):
     @property
     def pending(self) -> int:
         """How many bytes wait for the worker."""
+        ...
+
+    @property
+    def peak(self) -> int:
+        """The fullest that it has been, in per cent."""
         ...
 
     def drain(self, write: Callable[[memoryview], int]) -> bool:
@@ -64,8 +73,8 @@ class Source(Protocol):
         """In a forked child: leave alone what is the parent's."""
         ...
 
-    def close(self, *, remove: bool) -> None:
-        """Let go of everything; `remove` says that it was drained."""
+    def close(self, *, remove: bool) -> int:
+        """Let go of everything, drained or not, and return how many lines are lost with it."""
         ...
 
 
@@ -80,6 +89,7 @@ class QueueSource:
         self._max_bytes = max_bytes
         self._lines: deque[bytes] = deque()
         self._bytes = 0
+        self._peak = 0
         self._batch = memoryview(b"")
         self._refusal = ""
 
@@ -93,6 +103,12 @@ class QueueSource:
         self._bytes = size
         self._lines.append(line)
         return True
+
+    def append_last(self, lines: Iterable[bytes]) -> None:
+        """Take the lines that close the file, behind all others, however full it is."""
+        if not self._refusal:
+            self._lines.extend(lines)
+            self._bytes = self._count()
 
     @property
     def trouble(self) -> str:
@@ -109,8 +125,15 @@ class QueueSource:
         """How many bytes wait for the worker, about."""
         return self._bytes if self._lines or self._batch else 0
 
+    @property
+    def peak(self) -> int:
+        """The fullest that it has been, in per cent."""
+        self._peak = max(self._peak, self._bytes)
+        return min(100 * self._peak // self._max_bytes, 100)
+
     def drain(self, write: Callable[[memoryview], int]) -> bool:
         """Bring what waits to the file; whether nothing was left of it."""
+        self._peak = max(self._peak, self._bytes)  # from here on it is less
         try:
             while self._batch or self._next_batch():
                 kept = write(self._batch)
@@ -146,12 +169,15 @@ class QueueSource:
         """In a forked child: leave to the parent what is the parent's."""
         self._refusal = "forked"
 
-    def close(self, *, remove: bool) -> None:
-        """Count as lost what was not brought out."""
+    def close(self, *, remove: bool) -> int:
+        """Count as lost what was not brought out, and return how many lines that is."""
         self.seal("closed")
         lost = 0 if remove else bytes(self._batch).count(b"\n") + len(self._lines)
         if lost:
             COUNTERS.add("dropped.not_written", lost)
+        self._lines.clear()
+        self._batch = memoryview(b"")
+        return lost
 
 
 class DirectSource:
@@ -184,18 +210,25 @@ class DirectSource:
 
     def append(self, line: bytes) -> bool:
         """Write one line, or queue it; whether one of the two was done."""
+        return self._write(line) or self._queue.append(line)
+
+    def append_last(self, lines: Iterable[bytes]) -> None:
+        """Write the lines that close the file, or queue them, however full the queue is."""
+        self._queue.append_last([line for line in lines if not self._write(line)])
+
+    def _write(self, line: bytes) -> bool:
         if self._refusal or self._pause_until or not self._segment.can_take():
-            return self._queue.append(line)
+            return False
         began = perf_counter()
         try:
             wrote = os.write(self._segment.descriptor, line)
         except OSError:
-            return self._queue.append(line)
+            return False
         if perf_counter() - began > _SLOW_SECONDS:
             self._note_slow()
         if wrote < len(line):
             self._segment.note_broken_line()
-            return self._queue.append(line)
+            return False
         COUNTERS.add("written")
         return True
 
@@ -207,6 +240,11 @@ class DirectSource:
     def pending(self) -> int:
         """How many bytes wait for the worker."""
         return self._queue.pending
+
+    @property
+    def peak(self) -> int:
+        """The fullest that the queue has been, in per cent."""
+        return self._queue.peak
 
     def drain(self, write: Callable[[memoryview], int]) -> bool:
         """Bring the queue to the file; whether nothing was left of it."""
@@ -228,7 +266,7 @@ class DirectSource:
         self._refusal = "forked"
         self._queue.abandon()
 
-    def close(self, *, remove: bool) -> None:
-        """Count as lost what was not brought out."""
+    def close(self, *, remove: bool) -> int:
+        """Count as lost what was not brought out, and return how many lines that is."""
         self._refusal = "closed"
-        self._queue.close(remove=remove)
+        return self._queue.close(remove=remove)

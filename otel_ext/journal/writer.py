@@ -13,16 +13,17 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from time import monotonic, sleep, time_ns
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.journal.blackbox import BlackBox, appender
 from otel_ext.journal.face import JournalState, LineWriter, Mode
 from otel_ext.journal.housekeeping import Housekeeper
+from otel_ext.journal.last_lines import LastLines
 from otel_ext.journal.numbering import give_back_number
 from otel_ext.journal.opening import JournalSettings, Opened, lines_of, open_source
 from otel_ext.journal.trouble import Trouble
-from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.counters import BUFFER_PEAK, COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.health import HealthCell
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from otel_ext.journal.segment import SegmentWriter
     from otel_ext.runtime.worker import Job, Worker
 
-__all__ = ["Journal", "JournalState", "LineWriter", "open_writer"]
+__all__ = ["Journal", "JournalState", "LineWriter"]
 
 _INTERVAL: Final = 0.05
 _TICK_SECONDS: Final = 1.0
@@ -88,6 +89,7 @@ class Journal:
         self._job: Job | None = None
         self._cell = HealthCell("journal", "nothing recorded yet")
         self._inherited: SegmentWriter | None = None
+        self._last = LastLines()
         self._begin_anew()
         after_fork_in_child(self._after_fork)
 
@@ -104,6 +106,7 @@ class Journal:
         self._next_tick = 0.0
         self._closing = self._finished = self._unfinished = False
         self._housekeeper = Housekeeper(self.settings)
+        self._last = LastLines(self._last)
         self.append: Callable[[bytes], bool] = self._append_first
 
     def _after_fork(self) -> None:
@@ -160,6 +163,8 @@ class Journal:
         early, self._early = self._early, []
         for line in early:
             opened.source.append(line)
+        if opened.mode == "write":
+            self._last.keep_room(opened)  # before callers fill the disk
         self._report_mode()
         if self._worker is not None:
             if self._job is None:
@@ -227,9 +232,12 @@ class Journal:
             return False
         # Looked at once: a pass that began before `close` may have missed a line.
         closing = self._closing
+        COUNTERS.raise_to(BUFFER_PEAK, opened.source.peak)
         try:
             if closing:
                 opened.source.seal("closed")
+            if now >= self._next_tick:
+                self._last.keep_room(opened)
             clean = opened.source.drain(opened.write)
         except OSError as error:
             self._note_failure(opened, error)
@@ -270,7 +278,7 @@ class Journal:
         if now < self._next_tick:
             return
         self._next_tick = now + _TICK_SECONDS
-        _stamp(opened)
+        opened.stamp()
         opened.segment.sync()
         if opened.source.is_lost and not (self._closing or self._trouble.problem):
             opened = self._replace_source(opened)
@@ -330,6 +338,16 @@ class Journal:
                 return False
         return True
 
+    def append_last(self, make: Callable[[], Iterable[bytes]]) -> None:
+        """Take the lines that close the file, for which room is kept.
+
+        Args:
+            make: Makes them, with the account of the moment. Called again by `close` where
+                what waits cannot be written.
+        """
+        if (opened := self._opened) is not None:
+            self._last.append(opened, make)
+
     def close(self, timeout: float = 2.0, *, unfinished: bool = False) -> bool:
         """Bring out what waits and stop; a box that was drained is removed. Twice is once.
 
@@ -355,14 +373,15 @@ class Journal:
         if job is not None:
             job.cancel()
         if not self._finished:
-            _stamp(opened)  # the box stays, and is all that tells what was dropped
-            opened.source.close(remove=False)
+            opened.stamp()  # the box stays, and is all that tells what was dropped
+            self._last.give_up(opened, self._draining, self._trouble.problem)
             self._finished = True
         self._cell.healthy("closed")
         return done
 
     def _finish(self, opened: Opened) -> None:
         """Close the file, then remove the box: all that was in it is in the file."""
+        self._last.close()
         opened.segment.close()
         target = opened.segment.target
         opened.source.close(remove=not (self._unfinished and target.file))
@@ -379,20 +398,3 @@ class Journal:
         problem = self._trouble.problem or opened.source.trouble
         path, pending = opened.segment.path, opened.source.pending
         return JournalState(mode, opened.reason, path, pending, problem)
-
-
-def _stamp(opened: Opened) -> None:
-    dropped = sum(COUNTERS.dropped().values())
-    opened.source.stamp(time_ns(), current().last_seq, dropped)
-
-
-def open_writer(
-    path: Path,
-    settings: JournalSettings | None = None,
-    *,
-    preamble: Callable[[], Iterable[bytes]] = tuple,
-    worker: Worker | None = None,
-    on_request: Callable[[], object] | None = None,
-) -> Journal:
-    """Return `Journal` of these arguments; nothing is made at `path` before the first line."""
-    return Journal(path, settings, preamble=preamble, worker=worker, on_request=on_request)

@@ -179,6 +179,8 @@ META_RULES: Final[Mapping[str, Rule]] = {
     "boot_id": _TEXT,
     "pid_namespace": _FIGURE,
     "heartbeat_ms": _FIGURE,
+    "steady_ns": _FIGURE,
+    "buffer_peak": _FIGURE,
     "host": _TEXT,
     "argv": Rule("an array of texts", _is_texts),
     "resource": _ATTRIBUTES,
@@ -217,7 +219,8 @@ _FACTS: Final = "pid start_time boot_id host argv resource "
 _TOTALS: Final = "last_seq dropped accepted written "
 _WHO: Final = "thread task "
 _PROCESS_MAY: Final = (
-    f"{_FACTS} {_WHO} {_TOTALS} open_spans memory_bytes pid_namespace heartbeat_ms "
+    f"{_FACTS} {_WHO} {_TOTALS} open_spans memory_bytes pid_namespace heartbeat_ms steady_ns "
+    "buffer_peak "
 )
 
 SHAPES: Final[Mapping[str, Shape]] = {
@@ -229,7 +232,7 @@ SHAPES: Final[Mapping[str, Shape]] = {
         _shape("span.end (abandoned)", f"{_ENDED} abandoned", f"{_SPAN_MAY} events {_DEATH}"),
         _shape("log", "", f"trace_id span_id {_WHO} level logger"),
         _shape("event", "", f"trace_id span_id {_WHO}"),
-        _shape("process.start", _FACTS, f"pid_namespace heartbeat_ms {_WHO}"),
+        _shape("process.start", _FACTS, f"pid_namespace heartbeat_ms steady_ns {_WHO}"),
         _shape("process.heartbeat", f"open_spans {_TOTALS}", _PROCESS_MAY),
         _shape("process.end", "", f"{_DEATH} {_PROCESS_MAY}"),
     )

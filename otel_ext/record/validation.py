@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, cast
 import orjson
 
 from otel_ext.record.checking import Reasons, check_meta
-from otel_ext.record.model import META_KEY
+from otel_ext.record.model import EMPTY, META_KEY
 from otel_ext.record.parsing import WHOLE_LINE, parse_line
 from otel_ext.record.values import MAX_LINE_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 __all__ = ["LineReport", "LineSource", "load_schema", "validate_line", "validate_stream"]
 
@@ -43,6 +43,7 @@ class LineReport(NamedTuple):
         reasons: What is wrong with it; empty for a good record.
         shape: What the record is, such as `span.start` or `log`; empty when bad.
         is_ours: Whether it is a JSON object, or may be what damage left of one.
+        meta: The metadata of a good record; empty when bad.
     """
 
     number: int
@@ -50,6 +51,7 @@ class LineReport(NamedTuple):
     reasons: list[str]
     shape: str
     is_ours: bool
+    meta: Mapping[str, object] = EMPTY
 
 
 def load_schema() -> dict[str, object]:
@@ -108,7 +110,8 @@ def validate_stream(source: LineSource) -> Iterator[LineReport]:
 
 def _report(line: bytes, number: int, offset: int) -> LineReport:
     reasons = Reasons()
-    shape, is_json = _check(line, reasons)
+    shape, meta = _check(line, reasons)
+    is_json = meta is not None
     if not line.endswith(b"\n"):
         # Only the last line can lack its newline: torn, or still being written.
         if not is_json:
@@ -118,7 +121,9 @@ def _report(line: bytes, number: int, offset: int) -> LineReport:
             0, f"{WHOLE_LINE}: the file ends here without a newline; the text is {state}"
         )
     is_ours = is_json or _may_be_damaged(line)
-    return LineReport(number, offset, list(reasons), "" if reasons else shape, is_ours)
+    if reasons or meta is None:
+        return LineReport(number, offset, list(reasons), "", is_ours)
+    return LineReport(number, offset, [], shape, is_ours, meta)
 
 
 def _may_be_damaged(line: bytes) -> bool:
@@ -143,19 +148,20 @@ def _too_long(line: bytes, length: int) -> str:
     return f"{WHOLE_LINE}: longer than {MAX_LINE_BYTES} bytes ({length} bytes){note}"
 
 
-def _check(line: bytes, reasons: Reasons) -> tuple[str, bool]:
-    """Judge one line; return its shape and whether it is a JSON object at all."""
+def _check(line: bytes, reasons: Reasons) -> tuple[str, Mapping[str, object] | None]:
+    """Judge one line; return its shape and its metadata, None if it is no JSON object."""
     if len(line) > MAX_LINE_BYTES:
         reasons.add(WHOLE_LINE, f"longer than {MAX_LINE_BYTES} bytes ({len(line)} bytes)")
-        return "", False
+        return "", None
     fields = parse_line(line, reasons)
     if fields is None:
-        return "", False
+        return "", None
     if META_KEY not in fields:
         reasons.add(WHOLE_LINE, f"has no {META_KEY}")
-        return "", True
+        return "", EMPTY
     meta = fields[META_KEY]
     if not isinstance(meta, dict):
         reasons.add(f"/{META_KEY}", "must be an object")
-        return "", True
-    return check_meta(cast("dict[str, object]", meta), reasons), True
+        return "", EMPTY
+    found = cast("dict[str, object]", meta)
+    return check_meta(found, reasons), found

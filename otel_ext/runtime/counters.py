@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["COUNTERS", "Counters"]
+__all__ = ["BUFFER_PEAK", "COUNTERS", "Counters"]
+
+BUFFER_PEAK: Final = "journal.buffer_peak"
+"""The fullest that what waits for the file has been, in per cent of `box-size`."""
 
 
 def _value(counter: count[int]) -> int:
@@ -47,6 +50,17 @@ class Counters:
             next(counter)
         else:
             deque(islice(counter, amount), maxlen=0)  # advanced without a loop of Python's
+
+    def raise_to(self, name: str, value: int) -> None:
+        """Advance the counter `name` to `value` if it stands lower; for one thread at a time.
+
+        >>> counters = Counters()
+        >>> counters.raise_to("peak", 7), counters.raise_to("peak", 3), counters.value("peak")
+        (None, None, 7)
+        """
+        missing = value - self.value(name)
+        if missing > 0:
+            self.add(name, missing)
 
     def stepper(self, name: str) -> Callable[[], int]:
         """Return what advances the counter `name` by one, for a path that is walked often.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from time import time_ns
+from time import monotonic_ns, time_ns
 from typing import TYPE_CHECKING, Final, cast
 
 from otel_ext.record.model import EMPTY, UNKNOWN_SITE, CallSite, Process, Record
@@ -56,6 +56,7 @@ def process_start_record(process: Process, seq: int) -> Record:
         "host": process.host,
         "argv": _bounded(process.argv),
         "resource": _bounded_resource(process.resource),
+        "steady_ns": monotonic_ns(),
     }
     if process.pid_namespace:
         facts["pid_namespace"] = process.pid_namespace

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from otel_ext.cli.doctor_ids import check_ids
 from otel_ext.cli.doctor_records import check_processes
 from otel_ext.cli.running import Collector
 from otel_ext.exporters import JsonlExporter
@@ -138,4 +139,19 @@ def test_spans_with_the_same_ids_are_all_shown(tmp_path: Path) -> None:
     assert sorted(span.record.process.pid or span.process.pid for span in spans) == [2, 3]
     snapshot = Collector(places, elsewhere=True).collect()
     (check,) = [one for one in check_processes(snapshot) if one.part == "ids"]
-    assert "1 open spans have ids that several processes use" in check.detail
+    assert "1 span has an id that several processes use: 1, 2, 3" in check.detail
+
+
+def test_ids_that_finished_spans_repeat_are_found(tmp_path: Path) -> None:
+    """Where none of the spans is open any more, `doctor` still says that their ids repeat."""
+    for number in range(5):
+        process = Process(f"b0b0b0b0-{number + 1}-1-0000000{number}", pid=number + 1)
+        exporter = JsonlExporter(tmp_path / f"{number}.jsonl", durability="write")
+        for record in (start("epoch", process=process), end("epoch", process=process)):
+            exporter.export(record)
+        exporter.shutdown()
+    snapshot = Collector([tmp_path], elsewhere=True).collect()
+    assert snapshot.spans == ()
+    (check,) = check_ids(snapshot)
+    assert check.detail == "1 span has an id that several processes use: 1, 2, 3 and 2 more"
+    assert check.is_unwell

@@ -16,14 +16,16 @@ import pytest
 
 from otel_ext.cli.main import main
 from otel_ext.cli.validate_report import progress_bar, safe_text
+from otel_ext.record.model import META_KEY
 from tests.figures import figures
-from tests.record.format_examples import documents, line_of
+from tests.record.format_examples import documents, line_of, meta_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
 GOOD = b"".join(map(line_of, documents()))
 COUNT = len(documents())
+START = next(one for one in documents() if meta_of(one).get("phase") == "start")
 BAD = line_of(documents()[0]).replace(b'"seq":12', b'"seq":-1')
 REASON = "/__tracer_meta__/seq: must be an integer from 0 to 2^63-1, is -1"
 
@@ -55,6 +57,35 @@ def test_good_files_are_counted(good: Path, capsys: Capture) -> None:
     assert rows["span.start"] == "1"
     assert rows["log"] == "2"
     assert "bad lines" not in rows
+
+
+def _start_line(number: int, process: str) -> bytes:
+    """Return the start of the span `number` of a process."""
+    meta = {**meta_of(START), "process": process, "span_id": f"{number + 1:016x}"}
+    return line_of({**START, META_KEY: meta})
+
+
+def test_ids_that_several_processes_use_are_reported(tmp_path: Path, capsys: Capture) -> None:
+    """Workers with one seed: how many ids repeat, in which processes, and what to do."""
+    for process in ("5f3c9a1e-1-1-00000001", "5f3c9a1e-2-1-00000002"):
+        # A further file of the same process repeats the starts of what is open.
+        for part in (".jsonl", ".1.jsonl"):
+            lines = b"".join(_start_line(number, process) for number in range(3))
+            (tmp_path / f"{process}{part}").write_bytes(lines)
+    alone = _start_line(9, "5f3c9a1e-3-1-00000003")
+    (tmp_path / "alone.jsonl").write_bytes(alone)
+    assert main(["validate", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "3 span ids repeat: 2 processes use the same for spans of their own" in out
+    assert "(5f3c9a1e-1-1-00000001, 5f3c9a1e-2-1-00000002). Do not seed random alike" in out
+    assert main(["validate", "--json", str(tmp_path)]) == 0
+    assert json.loads(capsys.readouterr().out)["repeated_ids"] == {
+        "count": 3,
+        "processes": ["5f3c9a1e-1-1-00000001", "5f3c9a1e-2-1-00000002"],
+        "sample": False,
+    }
+    assert main(["validate", str(tmp_path / "alone.jsonl")]) == 0
+    assert "repeat" not in capsys.readouterr().out
 
 
 def test_a_bad_line_has_its_place_and_reason(bad: Path, capsys: Capture) -> None:
@@ -296,8 +327,10 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         path = tmp_path / f"{times}.jsonl"
         with path.open("wb") as file:
             file.write(b"\0" * (times << 13) + b"\n")
-            for _ in range(times):
+            for number in range(times):
                 file.write(GOOD + BAD)
+                for span in range(4):
+                    file.write(_start_line(4 * number + span, f"5f3c9a1e-{number}-1-00000001"))
         out, peak = _peak_of_validating(path)
         assert reason in out
         peaks.append(peak)

@@ -21,28 +21,33 @@ if TYPE_CHECKING:
 DEADLINE = 60.0
 PROGRAM = """
 import os, sys, time
+folder, life, recovers, durability, step = sys.argv[1], int(sys.argv[2]), *sys.argv[3:]
+now = time.time_ns
+time.time_ns = lambda: now() + life * int(step) * 10**9
 from opentelemetry.sdk.trace import TracerProvider
 from otel_ext.exporters import JsonlExporter
 from otel_ext.journal.opening import JournalSettings
 from otel_ext.processors import LifecycleSpanProcessor
 
-folder, life, recovers = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-settings = JournalSettings(box_size=1 << 17, recover_on_start=recovers == "yes")
+settings = JournalSettings(durability, box_size=1 << 17, recover_on_start=recovers == "yes")
 provider = TracerProvider()
 provider.add_span_processor(LifecycleSpanProcessor(JsonlExporter(folder, settings=settings)))
 with provider.get_tracer("t").start_as_current_span(f"life {life}"):
     if life < 2:
         provider.force_flush()
-        rest = [folder, str(life + 1), recovers]
+        rest = [folder, str(life + 1), recovers, durability, step]
         os.execv(sys.executable, [sys.executable, "-c", sys.orig_argv[2], *rest])
     print("ready", flush=True)
     sys.stdin.read()
 """
 
 
-def _start(folder: Path, recovers: str) -> subprocess.Popen[bytes]:
+def _start(
+    folder: Path, recovers: str, durability: str = "mapped", step: int = 0
+) -> subprocess.Popen[bytes]:
+    """Start a program that replaces itself twice; the time of day moves by `step` each time."""
     program = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, folder, "0", recovers],
+        [sys.executable, "-c", PROGRAM, folder, "0", recovers, durability, str(step)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
@@ -64,10 +69,18 @@ def _ps(folder: Path) -> dict[str, str]:
     return {span["name"]: span["state"] for span in map(json.loads, out.splitlines())}
 
 
-def test_readers_call_a_replaced_program_lost_and_recovery_ends_it(tmp_path: Path) -> None:
-    """`ps`, the folder's reader and `recover` agree: of three images only the last one lives."""
+@pytest.mark.parametrize(
+    ("durability", "step"), [("mapped", 0), ("mapped", -3600), ("queued", -3600), ("write", -3600)]
+)
+def test_readers_call_a_replaced_program_lost_and_recovery_ends_it(
+    tmp_path: Path, durability: str, step: int
+) -> None:
+    """`ps`, the folder's reader and `recover` agree: of three images only the last one lives.
+
+    That holds where the clock is set back by an hour between two images, too.
+    """
     folder = tmp_path / "traces"
-    program = _start(folder, "no")
+    program = _start(folder, "no", durability, step)
     try:
         states = _ps(folder)
         assert states["life 0"] == states["life 1"] == "lost"

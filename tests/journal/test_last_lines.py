@@ -1,0 +1,156 @@
+"""The lines that close a file find room in a full box, and on a disk that fills up."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from otel_ext.cli.run_count import count_records
+from otel_ext.journal.reader import read_box
+from otel_ext.journal.reserve import Reserve
+from otel_ext.journal.sources import QueueSource
+from otel_ext.journal.writer import Journal
+from otel_ext.runtime.counters import BUFFER_PEAK, COUNTERS
+from tests.journal.making import ALONE, KIB, collect, line, make_box, run, seqs_in
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from otel_ext.journal.blackbox import BlackBox
+
+
+def fill(box: BlackBox) -> int:
+    """Fill a box to its last byte; return how many lines it took."""
+    number = 0
+    while box.append(line(number, name="x" * 200)):
+        number += 1
+    while box.append(line(number)):
+        number += 1
+    return number
+
+
+def test_a_full_box_takes_the_last_lines(tmp_path: Path) -> None:
+    """They stand in its header, behind all others for every reader, and wait for a file."""
+    box = make_box(tmp_path, size=256 * KIB)
+    count = fill(box)
+    last = [line(count + 1, name="process.end"), line(count + 2, name="process.end")]
+    dropped = COUNTERS.value("dropped.queue_full")
+    box.append_last(last)
+    assert COUNTERS.value("dropped.queue_full") == dropped
+    found = read_box(box.path)
+    assert not found.skipped
+    assert [one.data + b"\n" for one in found.lines[-2:]] == last
+    assert len(found.lines) == count + 2
+    assert count_records([], [found]).waiting == count + 2
+    assert box.pending >= sum(map(len, last))
+    assert collect(box).endswith(b"".join(last))
+    assert len(read_box(box.path).lines) < count
+    assert box.pending == 0
+    box.close(remove=True)
+
+
+def test_last_lines_go_with_the_others_where_there_is_room(tmp_path: Path) -> None:
+    """The place in the header is for a full box only."""
+    box = make_box(tmp_path, size=256 * KIB)
+    box.append(line(1))
+    box.append_last([line(2), line(3)])
+    offsets = [one.offset for one in read_box(box.path).lines]
+    assert min(offsets) >= 4 * KIB
+    assert collect(box) == b"".join(map(line, (1, 2, 3)))
+    box.close(remove=True)
+
+
+def test_what_has_no_room_in_the_header_is_counted(tmp_path: Path) -> None:
+    """Several processes in one program: as many ends as find room, whole ones."""
+    box = make_box(tmp_path, size=256 * KIB)
+    count = fill(box)
+    dropped = COUNTERS.value("dropped.queue_full")
+    box.append_last([line(count + n, name="e" * 300) for n in range(9)])
+    lost = COUNTERS.value("dropped.queue_full") - dropped
+    assert 0 < lost < 9
+    assert len(read_box(box.path).lines) == count + 9 - lost
+    box.close(remove=True)
+
+
+def test_the_fullest_moment_is_known(tmp_path: Path) -> None:
+    """In per cent, for a box and for a queue, also after all has been brought out."""
+    box = make_box(tmp_path, size=256 * KIB)
+    assert box.peak == 0
+    fill(box)
+    collect(box)
+    assert box.peak in {99, 100}
+    box.close(remove=True)
+    queue = QueueSource(10_000)
+    while queue.append(line(1)):
+        pass
+    assert queue.drain(len)
+    assert queue.peak > 90
+
+
+def test_a_queue_takes_the_last_lines_beyond_its_limit(tmp_path: Path) -> None:
+    """Where the disk is slow but not full, they follow what waits."""
+    journal = Journal(tmp_path, ALONE._replace(durability="queued", box_size=10_000))
+    count = 0
+    while journal.append(line(count)):
+        count += 1
+    journal.append_last(lambda: [line(count + 1)])
+    assert journal.close()
+    assert seqs_in(tmp_path) == [*range(count), count + 1]
+    assert COUNTERS.value(BUFFER_PEAK) > 90
+
+
+def test_room_is_given_back_though_a_child_has_the_file_open(tmp_path: Path) -> None:
+    """The blocks go when they are released, not when the last copy of the descriptor does."""
+    reserve = Reserve()
+    reserve.keep(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    copy = os.dup(reserve._descriptor)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    try:
+        assert os.fstat(copy).st_blocks > 0
+        reserve.release()
+        assert os.fstat(copy).st_blocks == 0
+    finally:
+        os.close(copy)
+    reserve.release()
+    assert not reserve.is_kept
+
+
+def test_a_number_that_is_another_files_is_left_alone(tmp_path: Path) -> None:
+    """A daemon closes all descriptors: what has the number then is not emptied nor closed."""
+    text = """
+    import os, sys
+    from pathlib import Path
+    from otel_ext.journal.reserve import Reserve
+    reserve = Reserve()
+    reserve.keep(Path(sys.argv[1]))
+    os.closerange(3, 64)
+    descriptor = os.open(sys.argv[1] + "/theirs", os.O_RDWR | os.O_CREAT)
+    os.write(descriptor, b"data")
+    reserve.release()
+    print(os.fstat(descriptor).st_size)
+    """
+    assert run(text, tmp_path) == "4\n"
+
+
+def test_a_child_leaves_the_room_to_its_parent(tmp_path: Path) -> None:
+    """Its own journal reserves its own; the parent's blocks stay until the parent ends."""
+    text = """
+    import os, sys
+    from pathlib import Path
+    from otel_ext.journal.writer import Journal
+    from tests.journal.making import ALONE, line
+    journal = Journal(Path(sys.argv[1]), ALONE._replace(durability="queued"))
+    def held():
+        links = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")
+                 if os.path.islink(f"/proc/self/fd/{fd}")]
+        return sum("reserve" in link for link in links)
+    journal.append(line(1)), journal.flush()
+    before = held()
+    pid = os.fork()
+    if pid == 0:
+        journal.append(line(2)), journal.flush()
+        os._exit(held())
+    _, status = os.waitpid(pid, 0)
+    print(before, os.waitstatus_to_exitcode(status), held(), journal.close(), held())
+    """
+    assert run(text, tmp_path) == "1 1 1 True 0\n"
