@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from otel_ext.cli.streams import say, say_json
+from otel_ext.cli.streams import as_utf8, say, say_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -158,7 +158,7 @@ class JsonReport(Report):
         ]
         self.errors.append(
             {
-                "file": safe_text(name),
+                "file": safe_text(as_utf8(name)),
                 "line": line.number,
                 "offset": line.offset,
                 "reasons": reasons,
@@ -174,7 +174,7 @@ class JsonReport(Report):
             "records": dict(sorted(self.shapes.items())),
             "files": [
                 {
-                    "file": safe_text(file.name),
+                    "file": safe_text(as_utf8(file.name)),
                     "lines": file.lines,
                     "bad": file.bad,
                     "problem": file.problem or None,
