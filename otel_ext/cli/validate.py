@@ -109,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _sources(place: Path) -> list[_Source]:
-    """Return the files that a place stands for; says so if there are none."""
+    """Return the files that a place stands for."""
     if place == STDIN:
         if cast("object", sys.stdin) is None:
             raise UsageError("the standard input is closed", hint="Name a file")

@@ -168,7 +168,7 @@ class JsonReport(Report):
     def finish(self) -> None:
         """Write the object."""
         outcome = {
-            "ok": not self.bad and not self.problems,
+            "ok": bool(self.files) and not self.bad and not self.problems,
             "lines": self.lines,
             "bad": self.bad,
             "records": dict(sorted(self.shapes.items())),

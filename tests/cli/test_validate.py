@@ -194,6 +194,14 @@ def test_a_damaged_file_is_still_a_file_of_records(
     assert captured.err == ""
 
 
+def test_a_folder_without_files_is_not_good(tmp_path: Path, capsys: Capture) -> None:
+    """Exit code 1, and the JSON says the same."""
+    assert main(["validate", "--json", str(tmp_path)]) == 1
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["ok"] is False
+    assert f"no records in {tmp_path}. " in captured.err
+
+
 def test_an_empty_file_is_good(tmp_path: Path, capsys: Capture) -> None:
     """A file without lines has no bad ones."""
     path = tmp_path / "empty.jsonl"
