@@ -13,11 +13,18 @@ thread or task has a number before its lines, and its name where it is new.
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Final, cast
 
 from otel_ext.exporters.console_attributes import in_short
-from otel_ext.exporters.console_text import Painter, cells, cut, duration, printable
+from otel_ext.exporters.console_text import (
+    Painter,
+    cells,
+    clock,
+    cut,
+    duration,
+    error_of,
+    printable,
+)
 from otel_ext.record.model import EMPTY
 from otel_ext.record.own_code import first_own
 
@@ -149,7 +156,7 @@ class LineRenderer:
         if record.abandoned:
             words += " " + self._paint("red", f"abandoned: {record.abandoned}")
         elif failed:
-            words += " " + self._paint("red", _error_of(record))
+            words += " " + self._paint("red", printable(error_of(record)) or "error")
         elif cancelled:
             words += " " + self._paint("yellow", "cancelled")
         # What the start line showed is not repeated.
@@ -194,12 +201,12 @@ class LineRenderer:
     ) -> str:
         """Put a line together: time, lane, indent, mark, words, attributes, place."""
         width = self._width() - 1  # a line that fills the last column may wrap
-        clock = _clock(record.time_ns)
+        moment = clock(record.time_ns)
         number = known.lane.number
         lane = f"{number:>2}" if number else "  "
         indent = "  " * min(known.depth, _MAX_INDENT, max(width - 40, 0) // 4)
         plain_words = _without_colour(words) if self._paint.enabled else words
-        used = len(clock) + 1 + len(lane) + 1 + len(indent) + 2 + cells(plain_words)
+        used = len(moment) + 1 + len(lane) + 1 + len(indent) + 2 + cells(plain_words)
         if used > width:
             words = cut(plain_words, max(width - used + cells(plain_words), 8))
             used = width
@@ -212,7 +219,7 @@ class LineRenderer:
         used += cells(shown) + 1 if shown else 0
         gap = width - used - cells(tail)
         colour = _LANE_COLOURS[number % len(_LANE_COLOURS)]
-        text = f"{self._paint('dim', clock)} {self._paint(colour, lane)} {indent}{mark} {words}"
+        text = f"{self._paint('dim', moment)} {self._paint(colour, lane)} {indent}{mark} {words}"
         if shown:
             text += f" {self._paint('dim', shown)}"
         return f"{text}{' ' * gap}{self._paint('dim', tail)}" if tail else text
@@ -255,17 +262,6 @@ def _owner_of(record: Record) -> tuple[object, str]:
     return None, ""
 
 
-def _error_of(record: Record) -> str:
-    """Return what went wrong: the last exception, else the status's description."""
-    for event in reversed(record.events):
-        if event.name == "exception":
-            kind = str(event.attributes.get("exception.type", "")).rpartition(".")[2]
-            message = str(event.attributes.get("exception.message", ""))
-            return printable(f"{kind}: {message}" if message else kind)
-    description = record.status.description if record.status is not None else ""
-    return printable(description) or "error"
-
-
 def _top_frame(record: Record) -> str:
     """Return where the span is now: the innermost frame of the user's own."""
     stack = record.extra.get("stack")
@@ -277,14 +273,6 @@ def _top_frame(record: Record) -> str:
         return ""
     own = frames[first_own([str(frame.get("file") or "?") for frame in frames])]
     return f"{own.get('file', '?')}:{own.get('line', '?')} {own.get('function', '')}"
-
-
-def _clock(time_ns: int) -> str:
-    seconds, rest = divmod(time_ns, 1_000_000_000)
-    try:
-        return f"{time.strftime('%H:%M:%S', time.localtime(seconds))}.{rest // 1_000_000:03d}"
-    except (OverflowError, ValueError, OSError):
-        return "--:--:--.---"
 
 
 def _without_colour(text: str) -> str:

@@ -1,11 +1,15 @@
-"""Text that is safe and short enough for a terminal: names, durations, colours."""
+"""Text that is safe and short enough for a terminal: names, times, errors, colours."""
 
 from __future__ import annotations
 
+import time
 import unicodedata
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-__all__ = ["Painter", "cells", "cut", "duration", "printable"]
+if TYPE_CHECKING:
+    from otel_ext.record.model import Record
+
+__all__ = ["Painter", "cells", "clock", "cut", "duration", "error_of", "moment", "printable"]
 
 _MAX_NAME: Final = 120
 _SPACES: Final = frozenset("\u00a0\u2002\u2003\u2009\u202f\u3000")
@@ -102,6 +106,45 @@ def duration(nanoseconds: int) -> str:
     if hours < 48:  # noqa: PLR2004
         return f"{hours} h {minutes:02d} min"
     return f"{hours // 24} d {hours % 24:02d} h"
+
+
+def clock(time_ns: int) -> str:
+    """Return the time of day as the clock on the wall has it; the one style of every view.
+
+    Args:
+        time_ns: Nanoseconds since the epoch.
+    """
+    return _local(time_ns, "%H:%M:%S", "--:--:--.---")
+
+
+def moment(time_ns: int) -> str:
+    """Return date and time as the clock on the wall has them, with the distance from UTC.
+
+    Args:
+        time_ns: Nanoseconds since the epoch.
+    """
+    return _local(time_ns, "%Y-%m-%d %H:%M:%S", "-", " %z")
+
+
+def _local(time_ns: int, form: str, unknown: str, zone: str = "") -> str:
+    seconds, rest = divmod(time_ns, _SECOND)
+    try:
+        return time.strftime(f"{form}.{rest // 1_000_000:03d}{zone}", time.localtime(seconds))
+    except (OverflowError, ValueError, OSError):
+        return unknown
+
+
+def error_of(record: Record) -> str:
+    """Return what went wrong in a span, as it was recorded: not yet safe to print.
+
+    That is the last exception, else the status's description; empty if there is neither.
+    """
+    for event in reversed(record.events):
+        if event.name == "exception":
+            kind = str(event.attributes.get("exception.type", "")).rpartition(".")[2]
+            message = str(event.attributes.get("exception.message", ""))
+            return f"{kind}: {message}" if kind and message else kind or message
+    return record.status.description or "" if record.status is not None else ""
 
 
 class Painter:

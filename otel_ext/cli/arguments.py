@@ -2,44 +2,55 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError
+from typing import Final
+
 from otel_ext.exporters.console_text import printable
 
-__all__ = ["line_count", "seconds"]
+__all__ = ["seconds", "whole_number"]
+
+_YEAR: Final = 365 * 86_400.0
 
 
-def line_count(text: str) -> int:
-    """Return the number of lines that `text` names, for argparse's `type`.
+def whole_number(text: str, least: int = 0) -> int:
+    """Return the number that `text` names, for argparse's `type`.
+
+    Args:
+        text: What was typed.
+        least: The smallest number that is allowed.
 
     Raises:
-        ArgumentTypeError: It is no whole number from 0 on.
+        ArgumentTypeError: It is not a whole number, or less than that.
 
-    >>> line_count("12")
+    >>> whole_number("12")
     12
     """
-    from argparse import ArgumentTypeError  # noqa: PLC0415 - the parser has loaded it by then
-
-    if text.isdecimal() and text.isascii():
+    if text.isdecimal() and text.isascii() and int(text) >= least:
         return int(text)
-    message = f"{text!r} is no number of lines; give 0 or more"
+    message = f"{printable(text)!r} is not a whole number from {least}; give {least} or more"
     raise ArgumentTypeError(message)
 
 
-def seconds(text: str) -> float:
+def seconds(text: str, least: float = 0.0, most: float = _YEAR) -> float:
     """Return the number of seconds that `text` names, for argparse's `type`.
 
+    Args:
+        text: What was typed.
+        least: The smallest number that is allowed.
+        most: The largest one; a year if left out.
+
     Raises:
-        ArgumentTypeError: It is not a finite number from 0 on.
+        ArgumentTypeError: It is not a number, or not in that range.
 
     >>> seconds("1.5")
     1.5
     """
-    from argparse import ArgumentTypeError  # noqa: PLC0415 - as above
-
     try:
         value = float(text)
     except ValueError:
         value = -1.0
-    if 0 <= value < float("inf"):
+    if least <= value <= most:
         return value
-    message = f"{printable(text)!r} is no number of seconds; give 0 or more"
+    allowed = f"{least:g} or more, a year at most" if most == _YEAR else f"{least:g} to {most:g}"
+    message = f"{printable(text)!r} is no number of seconds; give {allowed}"
     raise ArgumentTypeError(message)

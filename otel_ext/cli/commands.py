@@ -53,7 +53,7 @@ class Command(NamedTuple):
 COMMANDS: Final = (
     Command("run", "Record", "run a program and record its spans, its code unchanged"),
     Command("recover", "Record", "close what processes that died left open"),
-    Command("ps", "Look", "spans running now on this machine, one a line"),
+    Command("ps", "Look", "spans running now, one a line"),
     Command("top", "Look", "the same, live"),
     Command("dump", "Look", "where each running span is now, with its stack"),
     Command("tail", "Look", "follow records as they are written"),
@@ -64,11 +64,17 @@ COMMANDS: Final = (
 )
 
 EXAMPLES: Final = (
-    ("run", "otel-ext run -- python app.py", "every span, the moment it starts"),
-    ("run", "otel-ext run --output traces -- gunicorn app:app", "servers and their workers too"),
+    ("run", "otel-ext run -- python app.py", "every span as it starts"),
+    ("run", "otel-ext run --output traces -- gunicorn app:app", "servers and workers too"),
     ("tree", "otel-ext tree traces", "what happened, as a tree"),
     ("ps", "otel-ext ps", "what is running right now"),
+    ("ps", "otel-ext ps --all", "on the whole machine"),
     ("validate", "otel-ext validate traces", "are all records well formed?"),
+)
+
+_PLACES: Final = (
+    "Without a folder a command looks at what the setting output names, with --all",
+    "at the whole machine. Times are local, UTC in JSON; the oldest comes first.",
 )
 
 
@@ -122,5 +128,6 @@ def help_page(stream: IO[str]) -> str:
     width = max((len(line) for line, _ in shown), default=0)
     lines += ["", f"{bold}Examples{off}"]
     lines += [f"  {line:<{width}}  {dim}{why}{off}".rstrip() for line, why in shown]
+    lines += ["", *(f"{dim}{line}{off}" for line in _PLACES)]
     lines += ["", f"{dim}otel-ext COMMAND --help tells more; otel-ext --version the version.{off}"]
     return "\n".join(lines) + "\n"

@@ -6,7 +6,15 @@ import sys
 from argparse import RawDescriptionHelpFormatter
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.cli.streams import can_show_unicode, painter_for, say, say_json, warn, width_of
+from otel_ext.cli.streams import (
+    as_utf8,
+    can_show_unicode,
+    painter_for,
+    say,
+    say_json,
+    warn,
+    width_of,
+)
 from otel_ext.config import load_config
 from otel_ext.exporters.console_text import cells, cut, printable
 from otel_ext.record.values import encode_object
@@ -24,10 +32,10 @@ _GAP: Final = "  "
 _HEADERS: Final = ("SETTING", "VALUE", "SOURCE", "ENVIRONMENT VARIABLE")
 _LONGEST: Final = 4_096
 _EPILOG: Final = """\
-A setting comes from the program's code, else from its environment variable, else
-from a file (otel-ext.toml, otel-ext.yaml, [tool.otel-ext] in pyproject.toml; looked
-for here and in the folders above), else it has its default. What a program sets in
-its code is not seen here.
+A setting comes from the program's code, else from its environment variable,
+else from a file (otel-ext.toml, otel-ext.yaml, [tool.otel-ext] in
+pyproject.toml; looked for here and in the folders above), else it has its
+default. What a program sets in its code is not seen here.
 
 examples:
   otel-ext config                     all settings
@@ -50,7 +58,7 @@ def register(subparsers: Subparsers) -> None:
         "--changed", action="store_true", help="only settings that are not at their default"
     )
     parser.add_argument("--json", action="store_true", help="one JSON object, for programs")
-    parser.add_argument("--no-color", action="store_true", help="no colour (as NO_COLOR=1 does)")
+    parser.add_argument("--no-color", action="store_true", help="no color (as NO_COLOR=1 does)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -123,19 +131,21 @@ def _as_json(config: Config, items: list[tuple[Setting, object, Source]]) -> byt
     settings = [
         {
             "name": setting.name,
-            "value": value if isinstance(value, (bool, int, float)) else setting.kind.format(value),
-            "text": setting.kind.format(value),
+            "value": value
+            if isinstance(value, (bool, int, float))
+            else as_utf8(setting.kind.format(value)),
+            "text": as_utf8(setting.kind.format(value)),
             "default": setting.kind.format(setting.default),
             "layer": source.layer,
-            "source": str(source),
+            "source": as_utf8(str(source)),
             "env": setting.env,
             "help": setting.help,
         }
         for setting, value, source in items
     ]
     found = {
-        "file": str(config.file) if config.file else None,
-        "warnings": list(config.warnings),
+        "file": as_utf8(str(config.file)) if config.file else None,
+        "warnings": list(map(as_utf8, config.warnings)),
         "settings": settings,
     }
     return encode_object(found)

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 from otel_ext.cli.doctor_install import check_installation, check_platform, check_zero_code
 from otel_ext.cli.doctor_records import check_folder, check_processes, check_settings
-from otel_ext.cli.ps import places
+from otel_ext.cli.places import add_places, places_of
 from otel_ext.cli.running import Collector
-from otel_ext.cli.streams import painter_for, say, say_json
-from otel_ext.config import Config
+from otel_ext.cli.streams import as_utf8, painter_for, say, say_json
+from otel_ext.config import Config, load_leniently
+from otel_ext.errors import OtelExtError
 from otel_ext.exporters.console_text import printable
 from otel_ext.record.values import encode_object
 
@@ -40,7 +41,13 @@ words:
   weak   works, but not as it should; the line below says what to do
   FAIL   does not work
 
-exit code: 0 if nothing is weak or fails, else 1
+examples:
+  otel-ext doctor                the folder that the setting output names
+  otel-ext doctor traces         another one
+  otel-ext doctor --all          all programs of this machine that record spans
+
+exit code: 0 if nothing is weak or fails, 1 if something is, 2 for wrong use or
+a wrong folder
 """
 
 
@@ -53,20 +60,18 @@ def register(subparsers: Subparsers) -> None:
         epilog=_EPILOG,
         formatter_class=RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "folder", nargs="?", metavar="DIR", help="folder of records (default: the setting output)"
-    )
+    add_places(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object, for programs")
-    parser.add_argument("--no-color", action="store_true", help="no colour (as NO_COLOR=1 does)")
+    parser.add_argument("--no-color", action="store_true", help="no color (as NO_COLOR=1 does)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Look at everything; 0 if all is well, else 1.
 
     Raises:
-        UsageError: The folder that was named is not there.
+        UsageError: A place that was named is missing or cannot be read.
     """
-    checks = _all_checks(args.folder)
+    checks = _all_checks(args)
     if args.json:
         say_json(_as_json(checks))
     else:
@@ -74,19 +79,28 @@ def run(args: argparse.Namespace) -> int:
     return 1 if any(check.is_unwell for check in checks) else 0
 
 
-def _all_checks(named: str | None) -> list[Check]:
-    looked_at = places([named] if named else (), quiet=True)
+def _all_checks(args: argparse.Namespace) -> list[Check]:
     config, settings = check_settings()
-    used = config or Config()
-    folder = looked_at[0] if named else used.output.folder.absolute()
+    used = config or _used_all_the_same()
+    # The setting's own place is judged rather than refused: programs make it.
+    found = places_of(args) if args.places or args.all else []
+    folders = [place.absolute() for place in found or [used.output.folder]]
     return [
         *check_installation(),
         *check_zero_code(),
         *settings,
-        *check_folder(folder, used),
-        *check_processes(Collector(looked_at).collect()),
+        *(check for folder in folders for check in check_folder(folder, used)),
+        *check_processes(Collector(folders).collect()),
         *check_platform(),
     ]
+
+
+def _used_all_the_same() -> Config:
+    """Return what a program takes of a configuration in which something is wrong."""
+    try:
+        return load_leniently()
+    except OtelExtError:  # the setting `strict`: it does not start
+        return Config()
 
 
 def _show(checks: list[Check], *, use_colour: bool) -> None:
@@ -122,11 +136,11 @@ def _wrap(text: str, width: int) -> list[str]:
 def _as_json(checks: list[Check]) -> bytes:
     parts = [
         {
-            "group": check.group,
-            "part": check.part,
+            "group": as_utf8(check.group),
+            "part": as_utf8(check.part),
             "state": check.state,
-            "detail": check.detail,
-            "hint": check.hint or None,
+            "detail": as_utf8(check.detail),
+            "hint": as_utf8(check.hint) or None,
         }
         for check in checks
     ]

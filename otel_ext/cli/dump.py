@@ -7,7 +7,8 @@ from argparse import RawDescriptionHelpFormatter
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.cli.asking import ask
-from otel_ext.cli.ps import add_filters, chosen, explain_nothing, places, tell_silent
+from otel_ext.cli.places import nothing_in, places_of
+from otel_ext.cli.ps import add_filters, chosen, explain_nothing, tell_silent
 from otel_ext.cli.running import Collector
 from otel_ext.cli.running_place import frames_of, opened_at
 from otel_ext.cli.running_table import COLOURS, json_line
@@ -31,14 +32,15 @@ _INDENT: Final = "    "
 # Where the output has no width, as in a file or a pipe.
 _WIDTH: Final = 200
 _EPILOG: Final = """\
-The programs are asked through their black boxes; no signal is sent and nothing is
-stopped. One that hangs does not answer: then its last known stacks are shown.
+The programs are asked through their black boxes; no signal is sent and nothing
+is stopped. One that hangs does not answer: its last known stacks are shown.
 
 examples:
-  otel-ext dump                       every open span of this machine
+  otel-ext dump            in the folder that the setting output names
+  otel-ext dump --all      all programs of this machine that record spans
   otel-ext dump --process 4242 --older 10
 
-exit code: 0 if a span is shown, 1 if none is, 2 for wrong use
+exit code: 0 if a span is shown, 1 if none is, 2 for wrong use or a wrong folder
 """
 
 
@@ -59,16 +61,17 @@ def run(args: argparse.Namespace) -> int:
     """Ask, and show what is open; 0 if something is, else 1.
 
     Raises:
-        UsageError: A folder that was named is not there.
+        UsageError: A place to look at is missing or cannot be read.
     """
-    collector = Collector(places(args.places), elsewhere=args.all)
+    found = places_of(args)
+    collector = Collector(found, elsewhere=args.other_hosts)
     before = collector.collect()
     wanted = {span.process.id for span in chosen(before, args)}
     tell_silent(ask(process for process in before.processes if process.id in wanted))
     snapshot = collector.collect()
     spans = chosen(snapshot, args)
     if not spans:
-        warn(explain_nothing(snapshot))
+        warn(nothing_in(found, args) or explain_nothing(snapshot, args))
         return 1
     if args.json:
         for span in spans:

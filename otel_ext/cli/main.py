@@ -66,8 +66,12 @@ def _dispatch(argv: Sequence[str]) -> int:
     args, unknown = parser.parse_known_args(argv)
     if unknown:
         # argparse would blame the frame, and send the user to the wrong help.
+        hint = f"See otel-ext {command.name} --help"
         message = f"{command.name}: there is no option {unknown[0]!r}"
-        raise UsageError(message, hint=f"See otel-ext {command.name} --help")
+        if not unknown[0].startswith("-"):
+            message = f"{command.name}: {unknown[0]!r} is one word too many here"
+            hint = f"Put options before or behind all names. {hint}"
+        raise UsageError(message, hint=hint)
     return module.run(args)
 
 

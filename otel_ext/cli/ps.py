@@ -6,23 +6,20 @@ is at this moment its process is asked, for a second at most.
 
 from __future__ import annotations
 
-import os
-import stat
+import shlex
 import sys
 from argparse import SUPPRESS, ArgumentTypeError, RawDescriptionHelpFormatter
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.cli.arguments import seconds
 from otel_ext.cli.asking import ask
+from otel_ext.cli.place_checks import shown
+from otel_ext.cli.places import add_places, nothing_in, places_of, whole_machine
 from otel_ext.cli.running import Collector, Running, Snapshot
 from otel_ext.cli.running_table import Look, json_line, table_lines
 from otel_ext.cli.streams import can_show_unicode, painter_for, say, say_json, warn, width_of
-from otel_ext.config import load_config
-from otel_ext.errors import OtelExtError, UsageError
 from otel_ext.exporters.console_text import printable
-from otel_ext.journal.discovery import find_folders
 
 if TYPE_CHECKING:
     import argparse
@@ -31,15 +28,15 @@ if TYPE_CHECKING:
     from otel_ext.cli.commands import Subparsers
     from otel_ext.cli.running_process import RunningProcess
 
-__all__ = ["add_filters", "chosen", "explain_nothing", "places", "register", "run", "tell_silent"]
+__all__ = ["add_filters", "chosen", "explain_nothing", "register", "run", "tell_silent"]
 
 _EPILOG: Final = """\
 states:
   running   nothing is wrong with it
-  stalled   open for longer than its threshold (settings stall-after, stall-patterns)
+  stalled   open for longer than the settings stall-after and stall-patterns say
   blocked   its process runs, but what it records does not reach the disk
-  hung      its process lives, but nothing in it was seen to run: stopped, or a call
-            that never lets go of the interpreter
+  hung      its process lives, but nothing in it runs: stopped, or a call that
+            never lets go of the interpreter
   lost      its process is gone; `otel-ext recover` writes its end
 
 where:
@@ -48,13 +45,14 @@ where:
   -                           nothing is known: none of your code opened it
 
 examples:
-  otel-ext ps                     all programs of this machine that record spans
+  otel-ext ps                     in the folder that the setting output names
+  otel-ext ps --all               all programs of this machine that record spans
   otel-ext ps --tree              as trees
   otel-ext ps --no-ask            only what is on record; no program is asked
   otel-ext ps --stalled traces    only what does not go well, in this folder
   otel-ext ps --name 'db.*' --older 5
 
-exit code: 0 if a span is shown, 1 if none is, 2 for wrong use
+exit code: 0 if a span is shown, 1 if none is, 2 for wrong use or a wrong folder
 """
 
 
@@ -62,8 +60,8 @@ def register(subparsers: Subparsers) -> None:
     """Add the parser of `otel-ext ps`."""
     parser = subparsers.add_parser(
         "ps",
-        help="spans running now on this machine, one a line",
-        description="Show the spans that run now on this machine, one a line, oldest first.",
+        help="spans running now, one a line",
+        description="Show the spans that run now, one a line, oldest first.",
         epilog=_EPILOG,
         formatter_class=RawDescriptionHelpFormatter,
     )
@@ -79,16 +77,13 @@ def register(subparsers: Subparsers) -> None:
 
 
 def add_filters(parser: argparse.ArgumentParser) -> None:
-    """Add the options that `ps` and `top` share."""
-    parser.add_argument(
-        "places",
-        nargs="*",
-        metavar="DIR",
-        help="folders of records (default: those that living programs write to, and this one's)",
-    )
+    """Add the arguments that `ps`, `top` and `dump` share."""
+    add_places(parser)
     parser.add_argument("--tree", action="store_true", help="spans under their parents")
     parser.add_argument(
-        "--all", action="store_true", help="spans of other machines in the same folders too"
+        "--other-hosts",
+        action="store_true",
+        help="spans of other machines in the same folders too",
     )
     parser.add_argument("--name", metavar="GLOB", help="only spans of this name (*, ?, [...])")
     parser.add_argument("--process", metavar="PID", type=_pid, help="only spans of this process")
@@ -98,7 +93,7 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--stalled", action="store_true", help="only spans that are stalled, blocked, hung or lost"
     )
-    parser.add_argument("--no-color", action="store_true", help="no colour (as NO_COLOR=1 does)")
+    parser.add_argument("--no-color", action="store_true", help="no color (as NO_COLOR=1 does)")
 
 
 def _pid(text: str) -> int:
@@ -111,9 +106,10 @@ def run(args: argparse.Namespace) -> int:
     """Show what runs; 0 if something does, else 1.
 
     Raises:
-        UsageError: A folder that was named is not there.
+        UsageError: A place to look at is missing or cannot be read.
     """
-    collector = Collector(places(args.places), elsewhere=args.all)
+    found = places_of(args)
+    collector = Collector(found, elsewhere=args.other_hosts)
     snapshot = collector.collect()
     if args.asks:
         shown = {span.process.id for span in chosen(snapshot, args)}
@@ -128,7 +124,7 @@ def run(args: argparse.Namespace) -> int:
     elif spans:
         _show(spans, snapshot, args)
     if not spans:
-        warn(explain_nothing(snapshot))
+        warn(nothing_in(found, args) or explain_nothing(snapshot, args))
         return 1
     return 0
 
@@ -147,22 +143,20 @@ def _show(spans: Sequence[Running], snapshot: Snapshot, args: argparse.Namespace
         warn(f"process {printable(label)}: {remark}")
     lost = {str(span.process.folder) for span in spans if span.state == "lost"}
     if lost and sys.stdout.isatty():
-        names = " ".join(printable(name) for name in sorted(lost))
+        names = " ".join(shown(shlex.quote(name)) for name in sorted(lost))
         warn(f"what is lost can be closed: otel-ext recover {names}")
 
 
-def explain_nothing(snapshot: Snapshot) -> str:
-    """Return why nothing is shown, and the way on."""
+def explain_nothing(snapshot: Snapshot, args: argparse.Namespace) -> str:
+    """Return why nothing is shown where there are records, and the way on."""
     if snapshot.spans:
         return f"none of {len(snapshot.spans):,} open spans is asked for by the options"
-    if not snapshot.folders:
-        return "no program here records spans. Start one: otel-ext run -- python app.py"
-    names = ", ".join(printable(str(folder)) for folder in snapshot.folders)
+    names = ", ".join(map(shown, snapshot.folders))
     living = sum(process.lives for process in snapshot.processes)
     programs = "no program is" if not living else f"{living} programs are"
     if living == 1:
         programs = "1 program is"
-    return f"no span is open in {names}; {programs} recording there"
+    return f"no span is open in {names}; {programs} recording there{whole_machine(args)}"
 
 
 def chosen(snapshot: Snapshot, args: argparse.Namespace) -> list[Running]:
@@ -176,56 +170,6 @@ def chosen(snapshot: Snapshot, args: argparse.Namespace) -> list[Running]:
         and (args.process is None or span.process.pid == args.process)
         and (not args.stalled or span.state != "running")
     ]
-
-
-def places(names: Sequence[str], *, quiet: bool = False) -> list[Path]:
-    """Return where to look: what was named, else where living programs write to, and here.
-
-    Args:
-        names: What was named.
-        quiet: Whether to say nothing of a broken configuration.
-
-    Raises:
-        UsageError: What was named is not there, cannot be read, or is a device or pipe.
-    """
-    if names:
-        return [_named(name) for name in names]
-    found = find_folders()
-    try:
-        configured = load_config().output.folder.absolute()
-    except OtelExtError as error:
-        if not quiet:
-            warn(f"{error} (so the folder it names is not looked at)")
-    else:
-        if _exists(configured) and configured not in found:
-            found.append(configured)
-    return found
-
-
-def _named(name: str) -> Path:
-    path = Path(name)
-    shown = printable(name)
-    try:
-        mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
-            os.scandir(path).close()
-    except (FileNotFoundError, NotADirectoryError):
-        hint = "Without a folder, those of all running programs are looked at"
-        raise UsageError(f"{shown}: there is no such folder", hint=hint) from None
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{shown}: {getattr(error, 'strerror', None) or error}") from None
-    # They are read from any place, and again and again, as no pipe can be.
-    if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
-        hint = "Write what it gives to a file, and name that"
-        raise UsageError(f"{shown}: a device or pipe, not a file of records", hint=hint)
-    return path.absolute()
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:
-        return False
 
 
 def tell_silent(silent: Sequence[RunningProcess]) -> None:

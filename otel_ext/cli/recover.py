@@ -9,22 +9,32 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from pathlib import Path
 from time import time_ns
 from typing import TYPE_CHECKING, Final
 
 import orjson
 
+from otel_ext.cli.arguments import seconds
+from otel_ext.cli.place_checks import shown
+from otel_ext.cli.places import add_places, nothing_in, places_of
 from otel_ext.cli.recover_spans import as_dicts, ended_by, lines_of, open_in
-from otel_ext.cli.streams import can_show_unicode, say, say_json, width_of
-from otel_ext.cli.validate_report import safe_text
-from otel_ext.errors import UsageError
+from otel_ext.cli.streams import (
+    as_utf8,
+    can_show_unicode,
+    say,
+    say_json,
+    warn,
+    width_of,
+)
+from otel_ext.errors import OtelExtError, UsageError
+from otel_ext.exporters.console_text import duration
 from otel_ext.journal.recovery import recover
 from otel_ext.record.timestamps import format_ns
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from otel_ext.cli.commands import Subparsers
     from otel_ext.cli.recover_spans import Ended
@@ -39,13 +49,14 @@ Living processes are left alone, and doing it twice changes nothing. Programs do
 this by themselves at their next start in the same folder.
 
 examples:
+  otel-ext recover                      the folder that the setting output names
   otel-ext recover traces
   otel-ext recover --json /var/lib/app/traces
+  otel-ext recover --all                wherever running programs record
+
+exit code: 0 if all was done, also if there was nothing to do; 1 if a process or
+a folder of --all could not be recovered; 2 for wrong use or a wrong folder
 """
-_SECOND: Final = 1_000_000_000
-_MINUTE: Final = 60
-_HOUR: Final = 3_600
-_DAY: Final = 86_400
 _MAX_DAMAGE_SHOWN: Final = 10
 
 
@@ -63,77 +74,82 @@ def register(subparsers: Subparsers) -> None:
         description=_DESCRIPTION,
         formatter_class=RawDescriptionHelpFormatter,
     )
-    parser.add_argument("folder", metavar="DIR", help="folder that programs wrote records to")
+    add_places(parser, "folders")
     parser.add_argument(
         "--grace",
-        type=_seconds,
+        type=seconds,
         metavar="SECONDS",
         help="take a process on another host or in another container for dead when it was"
         " silent for so long (default: three of its heartbeats)",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object, for programs")
-
-
-def _seconds(text: str) -> float:
-    from argparse import ArgumentTypeError  # noqa: PLC0415 - as above
-
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if 0 <= seconds <= _DAY * 365:
-        return seconds
-    message = f"{text!r} is no number of seconds; give 0 or more"
-    raise ArgumentTypeError(message)
+    parser.add_argument(
+        "--json", action="store_true", help="one JSON object a folder, for programs"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Recover the folder of `args`, print what was done, and return the exit code.
+    """Recover the folders of `args`, print what was done, and return the exit code.
 
     Args:
-        args: With `folder`, `grace` and `json`, as `register` defines them.
+        args: As `register` defines them.
 
     Raises:
-        UsageError: The folder is missing, or cannot be read or written.
+        UsageError: A folder is missing, or cannot be read or written; nothing was done then.
     """
-    folder = _checked(args.folder)
+    found = places_of(args)
+    folders: list[Path] = []
+    for folder in found:
+        try:
+            _require_writable(folder)
+        except UsageError as error:
+            if not args.all:
+                raise
+            warn(str(error))
+        else:
+            folders.append(folder)
+    if reason := nothing_in(found, args):
+        warn(reason)
+    is_done = len(folders) == len(found)
+    for folder in folders:
+        try:
+            is_done &= _recover(folder, args, several=len(folders) > 1)
+        except (OtelExtError, OSError) as error:
+            if not args.all:
+                raise
+            is_done = False
+            warn(f"{shown(folder)}: {shown(str(error))}")
+    return 0 if is_done else 1
+
+
+def _recover(folder: Path, args: argparse.Namespace, *, several: bool) -> bool:
+    """Recover one folder and print what was done; whether all of it could be."""
     found = open_in(folder)
     report = recover(folder, grace_seconds=args.grace)
     ended = ended_by(report, found)
     if args.json:
-        say_json(orjson.dumps(_as_dict(report, as_dicts(ended)), default=str))
+        say_json(orjson.dumps(_as_dict(report, as_dicts(ended))))
     else:
+        if several:
+            say(f"{shown(folder)}:")
         _print(report)
         _print_spans(report, ended)
-    return 1 if report.failed else 0
+        if several:
+            say("")
+    return not report.failed
 
 
-def _checked(name: str) -> Path:
-    shown = safe_text(name)
-    folder = Path(name)
-    try:
-        is_folder = folder.is_dir()
-        exists = is_folder or folder.exists()
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{shown}: {getattr(error, 'strerror', None) or error}") from None
-    if not exists:
-        hint = "Give the folder that was named as output"
-        raise UsageError(f"{shown}: there is no such folder", hint=hint)
-    if not is_folder:
-        hint = "Give the folder it is in"
-        raise UsageError(f"{shown}: a file, not a folder", hint=hint)
+def _require_writable(folder: Path) -> None:
     effective = os.access in os.supports_effective_ids
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK, effective_ids=effective):
-        hint = "Recovery adds records to its files: call it as the user that wrote them"
-        raise UsageError(f"{shown}: the folder cannot be written by this user", hint=hint)
-    return folder
+        hint = "Recovery adds records to its files: run this as the user that wrote the records"
+        raise UsageError(f"{shown(folder)}: cannot be written by this user", hint=hint)
 
 
 def _as_dict(
     report: RecoveryReport, ended: Mapping[str, list[dict[str, object]]]
 ) -> dict[str, object]:
     return {
-        "folder": str(report.folder),
+        "folder": as_utf8(str(report.folder)),
         "recovered": [
             {
                 "process": one.process.id,
@@ -142,34 +158,30 @@ def _as_dict(
                 "spans": one.spans,
                 "lines_from_box": one.lines,
                 "last_seen": format_ns(one.last_seen_ns),
-                "file": None if one.file is None else str(one.file),
-                "problem": one.problem or None,
+                "file": None if one.file is None else as_utf8(str(one.file)),
+                "problem": as_utf8(one.problem) or None,
                 "ended": ended.get(one.process.id, []),
             }
-            for one in report.recovered
+            for one in _oldest_first(report)
         ],
         "living": list(report.living),
         "uncertain": list(report.uncertain),
         "busy": list(report.busy),
         "skipped": [
-            {"file": str(path), "offset": at.offset, "length": at.length, "reason": at.reason}
+            {
+                "file": as_utf8(str(path)),
+                "offset": at.offset,
+                "length": at.length,
+                "reason": at.reason,
+            }
             for path, at in report.skipped
         ],
         "skipped_bytes": report.skipped_bytes,
     }
 
 
-def _age(ns: int) -> str:
-    """Return how long ago a moment was, in its largest unit.
-
-    >>> _age(time_ns() - 150 * 1_000_000_000)
-    '2 min ago'
-    """
-    seconds = max(0, (time_ns() - ns) // _SECOND)
-    for unit, name in ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min")):
-        if seconds >= unit:
-            return f"{seconds // unit} {name} ago"
-    return f"{seconds} s ago"
+def _oldest_first(report: RecoveryReport) -> list[Recovered]:
+    return sorted(report.recovered, key=lambda one: one.last_seen_ns)
 
 
 def _print(report: RecoveryReport) -> None:
@@ -183,13 +195,13 @@ def _print(report: RecoveryReport) -> None:
         for heading in ("PROCESS", "PID", "LAST SEEN", "SPANS ENDED", "FROM BOX", "RESULT"):
             is_figure = heading in {"PID", "SPANS ENDED", "FROM BOX"}
             table.add_column(heading, justify="right" if is_figure else "left")
-        for one in report.recovered:
+        for one in _oldest_first(report):
             table.add_row(*(Text(cell) for cell in _row(one)))
         console.print(table)
         console.print()
     console.print(Text(_sentence(report)))
     for path, at in report.skipped[:_MAX_DAMAGE_SHOWN]:
-        text = f"skipped {at.length} bytes at {at.offset} of {safe_text(path.name)}: {at.reason}"
+        text = f"skipped {at.length} bytes at {at.offset} of {shown(path.name)}: {at.reason}"
         console.print(Text(text, style="dim"))
 
 
@@ -210,17 +222,22 @@ def _print_spans(report: RecoveryReport, ended: Sequence[Ended]) -> None:
             say(line)
     if len(report.recovered) > len(report.failed):
         say("")
-        say(f"next: otel-ext tree {safe_text(shlex.quote(str(report.folder)))}")
+        say(f"next: otel-ext tree {shown(shlex.quote(str(report.folder)))}")
+
+
+def _ago(ns: int) -> str:
+    """Return how long ago a moment was; empty if it is unknown."""
+    return f"{duration(max(time_ns() - ns, 0))} ago" if ns else ""
 
 
 def _row(one: Recovered) -> tuple[str, ...]:
     return (
-        safe_text(one.process.id),
+        shown(one.process.id),
         str(one.process.pid or ""),
-        _age(one.last_seen_ns) if one.last_seen_ns else "",
+        _ago(one.last_seen_ns),
         str(one.spans),
         str(one.lines),
-        safe_text(one.problem) if one.problem else "done",
+        shown(one.problem) if one.problem else "done",
     )
 
 

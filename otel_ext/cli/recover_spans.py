@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import orjson
+
 from otel_ext.cli.running import Collector
 from otel_ext.cli.running_table import cut_left
 from otel_ext.cli.running_tree import as_tree
 from otel_ext.exporters.console_attributes import in_short
 from otel_ext.exporters.console_text import cells, cut, duration, printable
 from otel_ext.journal.files import list_segments, parse_segment_name
+from otel_ext.record.values import encode_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -61,7 +64,7 @@ def ended_by(report: RecoveryReport, found: Sequence[Running]) -> list[Ended]:
         if one.spans and not one.problem
     }
     return [
-        Ended(span, max(seen_ns[span.process.id] - span.record.time_ns, 0))
+        Ended(span, max(seen_ns[span.process.id] - span.start_ns, 0))
         for span in found
         if span.process.id in seen_ns
     ]
@@ -117,8 +120,9 @@ def as_dicts(ended: Sequence[Ended]) -> Mapping[str, list[dict[str, object]]]:
             "trace_id": record.trace_id,
             "span_id": record.span_id,
             "name": record.name,
+            "status": record.status.code if record.status else None,
             "age_seconds": age_ns / 1e9,
-            "attributes": dict(record.attributes),
+            "attributes": orjson.Fragment(encode_object(record.attributes)),
             "where": {**span.place.frame.as_dict(), "now": span.place.is_now},
         }
         found.setdefault(span.process.id, []).append(about)

@@ -40,8 +40,9 @@ examples:
 
 Processes that the program starts are recorded too, each into a file of its own.
 Installed OpenTelemetry instrumentations are switched on. Exit code, signals,
-arguments and standard streams are those of the program. With --quiet the program
-takes the place of this process: nothing else appears, not even at the end.
+arguments and standard streams are those of the program. With --quiet the
+program takes the place of this process: nothing else appears, not even at the
+end.
 """
 
 

@@ -5,17 +5,13 @@ from __future__ import annotations
 from time import time_ns
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
+from otel_ext.cli.process_names import argv_of, command_name, service_of
 from otel_ext.cli.running_box import signs_in
 from otel_ext.cli.running_files import Files
 from otel_ext.cli.running_place import place_of
-from otel_ext.cli.running_process import (
-    RunningProcess,
-    argv_of,
-    command_name,
-    is_elsewhere,
-    living_argv,
-)
+from otel_ext.cli.running_process import RunningProcess, is_elsewhere, living_argv
 from otel_ext.cli.running_signs import Moment, condition_of, worker_silence
+from otel_ext.cli.tree_forest import start_of
 from otel_ext.journal.files import parse_segment_name
 from otel_ext.journal.incarnations import base_id, last_sign_ns, time_of
 from otel_ext.journal.liveness import ProcessIdentity, identity_from_id
@@ -63,6 +59,11 @@ class Running(NamedTuple):
     age_ns: int
     place: Place
 
+    @property
+    def start_ns(self) -> int:
+        """When it started, nanoseconds since the epoch."""
+        return start_of(self.record)
+
 
 class Snapshot(NamedTuple):
     """Everything at one moment.
@@ -89,10 +90,19 @@ class Collector:
     """
 
     def __init__(self, places: Iterable[Path], *, elsewhere: bool = False) -> None:
-        self.places = list(places)
+        self.places = places
         self._elsewhere = elsewhere
         self._files = Files()
         self._replaced: dict[Path, frozenset[str]] = {}
+
+    @property
+    def places(self) -> Iterable[Path]:
+        """Where is looked; may be set to others."""
+        return self._places
+
+    @places.setter
+    def places(self, places: Iterable[Path]) -> None:
+        self._places = [place.absolute() for place in places]
 
     def collect(self) -> Snapshot:
         """Return what runs now."""
@@ -101,14 +111,14 @@ class Collector:
         processes: dict[tuple[Path, str], RunningProcess] = {}
         # By process too: several may have given the same ids to spans of their own.
         spans: dict[tuple[str, SpanKey], Running] = {}
-        for reader, boxes in self._files.read(self.places):
+        for reader, boxes in self._files.read(self._places):
             for found in self._read(reader, boxes, processes, now_ns):
                 spans.setdefault((found.process.id, found.record.key), found)
         return Snapshot(
             now_ns,
-            tuple(self.places),
+            tuple(self._places),
             tuple(processes.values()),
-            tuple(sorted(spans.values(), key=lambda span: span.record.time_ns)),
+            tuple(sorted(spans.values(), key=lambda span: span.start_ns)),
         )
 
     def _read(
@@ -178,6 +188,7 @@ class Collector:
             boxes=tuple(box.path for box in mine),
             heartbeat=heartbeat,
             worker_silent_ns=worker_silence(signs, now),
+            service=service_of(extra),
         )
 
 
@@ -229,7 +240,7 @@ def _running(
         state = "stalled"
     until_ns = process.last_seen_ns if state == "lost" else now_ns
     newest_ns = record.time_ns if update is None else update.time_ns
-    age_ns = max(until_ns, min(newest_ns, now_ns)) - record.time_ns
+    age_ns = max(until_ns, min(newest_ns, now_ns)) - start_of(record)
     return Running(record, update, process, state, max(age_ns, 0), place_of(record, update))
 
 

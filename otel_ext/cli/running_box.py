@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from otel_ext.cli.running_scan import key_of
 from otel_ext.cli.running_signs import Signs
 from otel_ext.errors import RecordError
-from otel_ext.journal.files import parse_box_name
+from otel_ext.journal.files import parse_box_name, segment_file
 from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX, HEADER_SIZE
 from otel_ext.journal.liveness import ProcessIdentity
 from otel_ext.journal.reader import Box, Line, read_box
@@ -39,6 +39,7 @@ class BoxView:
         stamp_ns: When its worker last stamped it, or when it was made; 0 if unknown.
         steady_ns: The moment of the stamp by the monotonic clock; 0 if unknown.
         last_seq: Number of the last record at that moment.
+        lines: Its whole lines, also those that the file has already.
     """
 
     def __init__(self, box: Box) -> None:
@@ -57,7 +58,7 @@ class BoxView:
         self.stamp_ns = max(state.stamp_ns, facts.created_ns) if facts and state else 0
         self.steady_ns = state.steady_ns if state else 0
         self.last_seq = state.last_seq if state else 0
-        self._lines = box.lines
+        self.lines = box.lines
         self._waiting = tuple(line for line in box.lines if not is_drained(line, box))
 
     def newest_ns(self, until_ns: int) -> int:
@@ -80,22 +81,27 @@ class BoxView:
         """The journal whose segments it drains to, unless it has a target."""
         return self.id, self.journal
 
+    @property
+    def file_name(self) -> str:
+        """The file it drains to; of its own segments the first, which has others after it."""
+        return self.target or segment_file(self.id, 0, self.journal)
+
     def introduce(self, reader: FileReader) -> None:
         """Hand `reader` what the process says of itself in the box."""
-        for line in self._lines:
+        for line in self.lines:
             if line.meta.get("kind") == "process":
                 reader.take_process_line(line)
 
     @property
     def last_text(self) -> str:
         """The timestamp of the newest line, by its number; empty if there is none."""
-        return str(self._lines[-1].meta.get("timestamp", "")) if self._lines else ""
+        return str(self.lines[-1].meta.get("timestamp", "")) if self.lines else ""
 
     def apply(
         self, starts: dict[Key, bytes], updates: dict[Key, bytes], reader: FileReader
     ) -> None:
         """Bring copies of a file's open spans up to what the box holds."""
-        for line in self._lines:
+        for line in self.lines:
             if line.meta.get("kind") != "span":
                 continue
             key, phase = key_of(line.meta), line.meta.get("phase")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from otel_ext.cli.running_box import BoxView, read_boxes
 from otel_ext.cli.running_scan import FileReader
-from otel_ext.journal.files import ends_closed, list_segments, parse_segment_name, segment_file
+from otel_ext.journal.files import ends_closed, list_segments, parse_segment_name
 from otel_ext.journal.folder import is_young
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Files:
             if any(box.stream == journal for box in boxes) or not self._is_closed(path):
                 by_file[path] = []
         for box in boxes:
-            path = folder / (box.target or segment_file(box.id, 0, box.journal))
+            path = folder / box.file_name
             if not box.target and box.stream in newest:
                 path = newest[box.stream].path
             if not is_file or path == place:

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
+from otel_ext.cli.process_names import ProcessName
+from otel_ext.cli.streams import as_utf8
 from otel_ext.exporters.console_text import duration
 from otel_ext.journal.liveness import ProcessIdentity, is_alive
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from otel_ext.cli.running_signs import Condition
     from otel_ext.record.model import Record
 
-__all__ = [
-    "RunningProcess",
-    "argv_of",
-    "command_name",
-    "is_elsewhere",
-    "living_argv",
-]
+__all__ = ["RunningProcess", "is_elsewhere", "living_argv"]
 
 
 class RunningProcess(NamedTuple):
@@ -39,6 +33,7 @@ class RunningProcess(NamedTuple):
         boxes: Its black boxes.
         heartbeat: Its newest heartbeat record.
         worker_silent_ns: For how long its worker has not stamped the box; None if unknown.
+        service: The name of its service; empty if it has none.
     """
 
     id: str
@@ -52,12 +47,14 @@ class RunningProcess(NamedTuple):
     boxes: tuple[Path, ...]
     heartbeat: Record | None
     worker_silent_ns: int | None = None
+    service: str = ""
 
     def with_journal(self, other: RunningProcess) -> RunningProcess:
         """Return the process as two of its journals tell of it: by what was heard last."""
         newest, older = sorted((self, other), key=lambda one: one.last_seen_ns, reverse=True)
         return newest._replace(
             command=newest.command or older.command,
+            service=newest.service or older.service,
             last_seq=max(newest.last_seq, older.last_seq),
             boxes=(*self.boxes, *other.boxes),
             heartbeat=newest.heartbeat or older.heartbeat,
@@ -70,8 +67,8 @@ class RunningProcess(NamedTuple):
 
     @property
     def label(self) -> str:
-        """Its pid and command."""
-        return f"{self.pid or '?'} {self.command}".rstrip()
+        """Its pid, and its service or command."""
+        return ProcessName(self.pid, self.service, self.command).label
 
     @property
     def remark(self) -> str:
@@ -93,9 +90,10 @@ class RunningProcess(NamedTuple):
         return {
             "id": self.id,
             "pid": self.pid,
+            "service": self.service or None,
             "command": self.command,
             "host": self.host,
-            "folder": str(self.folder),
+            "folder": as_utf8(str(self.folder)),
             "condition": self.condition,
             "worker_silent_seconds": None if silent_ns is None else silent_ns / 1e9,
         }
@@ -110,43 +108,6 @@ def is_elsewhere(identity: ProcessIdentity) -> bool:
     )
 
 
-def command_name(argv: Sequence[str]) -> str:
-    """Return what a command line runs, in one word or two.
-
-    >>> command_name(["/usr/bin/python3", "-X", "dev", "srv/app.py", "--port", "80"])
-    'app.py'
-    >>> command_name(["python3.12", "-m", "http.server"])
-    '-m http.server'
-    >>> command_name(["/venv/bin/python", "/venv/bin/gunicorn", "app:app"])
-    'gunicorn'
-    >>> command_name(["python", "-c", "import this"])
-    'python -c'
-    """
-    if not argv:
-        return ""
-    program = _base(argv[0])
-    if not program.lower().startswith(("python", "pypy")):
-        return program
-    rest = iter(argv[1:])
-    for word in rest:
-        if word in {"-X", "-W", "--check-hash-based-pycs"}:
-            next(rest, None)
-        elif word.startswith("-m"):
-            return f"-m {word[2:] or next(rest, '')}".rstrip()
-        elif word.startswith("-c"):
-            return f"{program} -c"
-        elif not word.startswith("-") or word == "-":
-            base = _base(word)
-            return (
-                f"{_base(word[: -len(base)].rstrip('/'))}/{base}" if base == "__main__.py" else base
-            )
-    return program
-
-
-def _base(path: str) -> str:
-    return path.replace("\\", "/").rstrip("/").rpartition("/")[2] or path
-
-
 def living_argv(identity: ProcessIdentity) -> tuple[str, ...]:
     """Return the command line of a living process as the kernel tells it; empty if it does not."""
     if is_alive(identity) != "alive":
@@ -156,9 +117,3 @@ def living_argv(identity: ProcessIdentity) -> tuple[str, ...]:
     except OSError:
         return ()
     return tuple(text.rstrip("\0").split("\0"))
-
-
-def argv_of(extra: Mapping[str, object]) -> tuple[str, ...]:
-    """Return the command line that a `process.start` record tells."""
-    argv = extra.get("argv")
-    return tuple(map(str, cast("list[object]", argv))) if isinstance(argv, list) else ()

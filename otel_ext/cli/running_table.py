@@ -242,7 +242,7 @@ def json_line(span: Running) -> bytes:
         "state": span.state,
         "status": record.status.code if record.status else None,
         "age_seconds": span.age_ns / _SECOND,
-        "started": format_ns(record.time_ns),
+        "started": format_ns(span.start_ns),
         "process": span.process.as_dict(),
         "where": {
             **place.frame.as_dict(),

@@ -1,19 +1,20 @@
 """`otel-ext tail`: follow records as they are written, for people or as JSON lines.
 
-Exit code 0 when all was shown, 2 for a wrong use, 130 after Ctrl-C.
+Exit code 0 when all was shown, 1 when there are no records, 2 for a wrong use or a
+wrong folder, 130 after Ctrl-C.
 """
 
 from __future__ import annotations
 
 import sys
-from time import sleep
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.cli.arguments import line_count
-from otel_ext.cli.ps import places
+from otel_ext.cli.arguments import whole_number
+from otel_ext.cli.places import add_places, machine_places, nothing_in, places_of
 from otel_ext.cli.streams import can_show_unicode, painter_for, say, say_json, warn, width_of
 from otel_ext.cli.tail_files import Followed
-from otel_ext.errors import RecordError, UsageError
+from otel_ext.errors import RecordError
 from otel_ext.exporters.console_lines import LineRenderer
 from otel_ext.record.decode import decode_line
 
@@ -27,15 +28,22 @@ if TYPE_CHECKING:
 __all__ = ["register", "run"]
 
 _DESCRIPTION: Final = """\
-Shows the last records and then each new one, of all processes together. Ctrl-C ends it.
+Shows the last records and then each new one, of all processes together. Ctrl-C
+ends it.
 
 examples:
+  otel-ext tail                              in what the setting output names
+  otel-ext tail --all                        all programs of this machine
   otel-ext tail traces                       follow a folder, new files included
   otel-ext tail --json traces | grep ERROR   the lines as they are
   otel-ext tail --no-follow --lines 50 traces
+
+exit code: 0 if all was shown, 1 if there are no records, 2 for wrong use or a
+wrong folder, 130 after Ctrl-C
 """
 _PLAIN_WIDTH: Final = 120
 _PAUSE: Final = 0.1
+_SEARCH_SECONDS: Final = 5.0
 _DEFAULT_LINES: Final = 10
 _MAX_REMEMBERED: Final = 100_000
 
@@ -54,18 +62,18 @@ def register(subparsers: Subparsers) -> None:
         description=_DESCRIPTION,
         formatter_class=RawDescriptionHelpFormatter,
     )
-    parser.add_argument("places", nargs="*", metavar="FILE|DIR", help="file or folder of records")
+    add_places(parser)
     parser.add_argument(
         "-n",
         "--lines",
-        type=line_count,
+        type=whole_number,
         default=_DEFAULT_LINES,
         metavar="N",
         help=f"begin with the last N records (default: {_DEFAULT_LINES})",
     )
     parser.add_argument("--no-follow", action="store_true", help="do not wait for more")
-    parser.add_argument("--no-color", action="store_true", help="no colour, whatever the terminal")
-    parser.add_argument("--json", action="store_true", help="print the lines as they are")
+    parser.add_argument("--no-color", action="store_true", help="no color (as NO_COLOR=1 does)")
+    parser.add_argument("--json", action="store_true", help="the lines as they are, for programs")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -75,18 +83,23 @@ def run(args: argparse.Namespace) -> int:
         args: As `register` defines them.
 
     Raises:
-        UsageError: A file or folder is not there, cannot be read, or is a device.
+        UsageError: A place to look at is missing or cannot be read.
     """
-    found = places(args.places)
-    if not found:
-        hint = "Name a folder, or start one: otel-ext run -- python app.py"
-        raise UsageError("no program here records spans", hint=hint)
+    found = places_of(args)
+    if reason := nothing_in(found, args):
+        warn(reason)
+        if args.no_follow:
+            return 1
     followed = Followed(found)
     show = _say_lines if args.json else _Shown(colour=not args.no_color).show
     show(followed.last(args.lines))
     sys.stdout.flush()
+    search_at = monotonic() + _SEARCH_SECONDS
     while not args.no_follow:
         sleep(_PAUSE)
+        if args.all and monotonic() >= search_at:
+            search_at = monotonic() + _SEARCH_SECONDS
+            followed.places = machine_places(quiet=True)
         if lines := followed.news():
             show(lines)
             sys.stdout.flush()

@@ -26,10 +26,13 @@ class Followed:
 
     Args:
         places: Folders of records, in which files come and go, or single files.
+
+    Attributes:
+        places: The same; may be set to others.
     """
 
     def __init__(self, places: Iterable[Path]) -> None:
-        self._places = list(places)
+        self.places = list(places)
         self._files: dict[Path, _File] = {}
 
     def last(self, number: int) -> list[bytes]:
@@ -58,7 +61,7 @@ class Followed:
 
     def _paths(self) -> list[Path]:
         found: list[Path] = []
-        for place in self._places:
+        for place in self.places:
             found += list_segments(place) if place.is_dir() else [place]
         return found
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentTypeError, RawDescriptionHelpFormatter
+from argparse import RawDescriptionHelpFormatter
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.cli.ps import add_filters, chosen, places
+from otel_ext.cli.arguments import seconds, whole_number
+from otel_ext.cli.places import machine_places, nothing_in, places_of
+from otel_ext.cli.ps import add_filters, chosen
 from otel_ext.cli.running import Collector
 from otel_ext.cli.running_table import Look, json_line
-from otel_ext.cli.streams import can_show_unicode, painter_for, say_json
+from otel_ext.cli.streams import can_show_unicode, painter_for, say_json, warn
 from otel_ext.cli.top_screen import Screen
 from otel_ext.cli.top_view import SORTS, RateMeter, figures_of, frame_lines, sorted_by
-from otel_ext.exporters.console_text import printable
 from otel_ext.record.timestamps import format_ns
 from otel_ext.record.values import encode_object
 
@@ -33,13 +35,17 @@ keys:
   q   quit              s   sort by age, state, name or process
   t   tree or list      p   pause
 
-States and places are those of `otel-ext ps`. Nothing is asked of the programs, so
-one that hangs is shown as well.
+States and places are those of `otel-ext ps`. Nothing is asked of the programs,
+so one that hangs is shown as well.
 
 examples:
-  otel-ext top                       all programs of this machine that record spans
-  otel-ext top --once --stalled      one picture, for scripts
+  otel-ext top                     in the folder that the setting output names
+  otel-ext top --all               all programs of this machine that record
+  otel-ext top --once --stalled    one picture, for scripts
   otel-ext top traces --interval 5
+
+exit code: 0 if the last picture shows a span or it was left by a key, 1 if none
+is shown, 2 for wrong use or a wrong folder
 """
 
 
@@ -47,8 +53,8 @@ def register(subparsers: Subparsers) -> None:
     """Add the parser of `otel-ext top`."""
     parser = subparsers.add_parser(
         "top",
-        help="spans running now on this machine, live",
-        description="Show the spans that run now on this machine, live.",
+        help="spans running now, live",
+        description="Show the spans that run now, live.",
         epilog=_EPILOG,
         formatter_class=RawDescriptionHelpFormatter,
     )
@@ -57,12 +63,16 @@ def register(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--interval",
         metavar="SECONDS",
-        type=_interval,
+        type=partial(seconds, least=0.1, most=3_600.0),
         default=1.0,
         help="time between pictures (default: 1)",
     )
     parser.add_argument(
-        "--iterations", metavar="N", type=_count, default=0, help="end after N pictures"
+        "--iterations",
+        metavar="N",
+        type=partial(whole_number, least=1),
+        default=0,
+        help="end after N pictures",
     )
     parser.add_argument(
         "--once", dest="iterations", action="store_const", const=1, help="one picture, then end"
@@ -70,27 +80,11 @@ def register(subparsers: Subparsers) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object a picture")
 
 
-def _count(text: str) -> int:
-    if text.isdecimal() and text.isascii() and int(text) > 0:
-        return int(text)
-    raise ArgumentTypeError(f"{printable(text)!r} is no number of pictures; give 1 or more")
-
-
-def _interval(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if 0.1 <= value <= 3600:  # noqa: PLR2004
-        return value
-    raise ArgumentTypeError(f"{printable(text)!r} is no interval; give 0.1 to 3600 seconds")
-
-
 def run(args: argparse.Namespace) -> int:
     """Show pictures until it is enough.
 
     Raises:
-        UsageError: A folder that was named is not there.
+        UsageError: A place to look at is missing or cannot be read.
     """
     top = _Top(args)
     if args.json:
@@ -107,7 +101,10 @@ class _Top:
 
     def __init__(self, args: argparse.Namespace) -> None:
         self._args = args
-        self._collector = Collector(places(args.places), elsewhere=args.all)
+        found = places_of(args)
+        self._collector = Collector(found, elsewhere=args.other_hosts)
+        if reason := nothing_in(found, args):
+            warn(reason)
         self._search_at = monotonic() + _SEARCH_SECONDS
         self._meter = RateMeter()
         self._order: str = args.sort
@@ -117,9 +114,9 @@ class _Top:
     def _look(self) -> tuple[Snapshot, list[Running], Figures]:
         """Look once at what runs."""
         now = monotonic()
-        if not self._args.places and now >= self._search_at:
+        if self._args.all and now >= self._search_at:
             self._search_at = now + _SEARCH_SECONDS
-            self._collector.places = places((), quiet=True)
+            self._collector.places = machine_places(quiet=True)
         snapshot = self._collector.collect()
         spans = chosen(snapshot, self._args)
         seqs = {process.id: process.last_seq for process in snapshot.processes if process.lives}
@@ -134,7 +131,7 @@ class _Top:
             number += 1
             screen.show(self._picture(screen, snapshot, spans, figures))
             if number == self._args.iterations:
-                return 0
+                return 0 if spans else 1
             if not self._wait(screen, snapshot, spans, figures):
                 return 0
             if not self._paused:
@@ -200,5 +197,5 @@ class _Top:
             say_json(b'%b,"spans":[%b]}' % (encode_object(head)[:-1], lines))
             sys.stdout.flush()
             if number == self._args.iterations:
-                return 0
+                return 0 if spans else 1
             Screen(sys.stdout, live=False).key(self._args.interval)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter, deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.cli.running import STATES
 from otel_ext.cli.running_table import COLOURS, Look, table_lines
-from otel_ext.exporters.console_text import cells, cut
+from otel_ext.exporters.console_text import cells, clock, cut
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,18 +82,18 @@ def sorted_by(spans: Sequence[Running], order: str) -> list[Running]:
         return sorted(spans, key=lambda span: span.record.name)
     if order == "process":
         return sorted(spans, key=lambda span: (span.process.pid, span.process.id))
-    return sorted(spans, key=lambda span: -span.age_ns)
+    return sorted(spans, key=lambda span: span.start_ns)
 
 
 def _length(parts: list[tuple[str, str]], gap: str) -> int:
     return sum(cells(text) for _, text in parts) + len(gap) * (len(parts) - 1)
 
 
-def _head(figures: Figures, look: Look, clock: str) -> str:
+def _head(figures: Figures, look: Look, now: str) -> str:
     paint = look.painter
     total = sum(figures.open.values())
     parts = [
-        ("bold", f"otel-ext top {clock}"),
+        ("bold", f"otel-ext top {now}"),
         ("", f"{figures.processes} {'process' if figures.processes == 1 else 'processes'}"),
         ("bold", f"{total:,} open"),
     ]
@@ -110,7 +109,7 @@ def _head(figures: Figures, look: Look, clock: str) -> str:
     if look.width and _length(parts, gap) > look.width:
         gap = " "
     if look.width and _length(parts, gap) > look.width:
-        parts[0] = ("bold", clock)
+        parts[0] = ("bold", now)
     while look.width and len(parts) > 1 and _length(parts, gap) > look.width:
         parts.pop()
     return gap.join(paint(style, text) if style else text for style, text in parts)
@@ -137,8 +136,7 @@ def frame_lines(
         note: What the second line says: the order, a pause.
         has_keys: Whether keys are obeyed, so that the last line tells of them.
     """
-    clock = time.strftime("%H:%M:%S", time.localtime(now_ns // 1_000_000_000))
-    lines = [_head(figures, look, clock), look.painter("dim", note), ""]
+    lines = [_head(figures, look, clock(now_ns)), look.painter("dim", note), ""]
     room = max(height - _HEAD_LINES - 1 - has_keys, _LEAST_ROWS) if height else len(spans)
     # One line less where one has to say how many more there are.
     shown = room if len(spans) <= room else max(room - 1, _LEAST_ROWS)

@@ -1,17 +1,18 @@
 """`otel-ext tree`: traces as trees, running spans marked.
 
 Exit code 0 when something is shown, 1 when there is no span to show, 2 for a
-wrong use.
+wrong use or a wrong folder.
 """
 
 from __future__ import annotations
 
 import sys
-import time
-from argparse import ArgumentTypeError, RawDescriptionHelpFormatter
+from argparse import RawDescriptionHelpFormatter
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.cli.ps import places
+from otel_ext.cli.arguments import whole_number
+from otel_ext.cli.place_checks import shown
+from otel_ext.cli.places import add_places, nothing_in, places_of
 from otel_ext.cli.running import Collector
 from otel_ext.cli.streams import can_show_unicode, painter_for, say, say_json, warn, width_of
 from otel_ext.cli.tree_filter import SpanFilter, add_filters
@@ -19,7 +20,7 @@ from otel_ext.cli.tree_forest import make_trace
 from otel_ext.cli.tree_json import as_json
 from otel_ext.cli.tree_lines import Look, line_of
 from otel_ext.cli.tree_spans import read_spans
-from otel_ext.exporters.console_text import cut, printable
+from otel_ext.exporters.console_text import cut, moment, printable
 
 if TYPE_CHECKING:
     import argparse
@@ -35,16 +36,20 @@ if TYPE_CHECKING:
 __all__ = ["register", "run"]
 
 _DESCRIPTION: Final = """\
-Show traces as trees: each span under its parent, with how long it took, or for how
-long it has been running. A span that never ended is marked with what became of it.
-Many equal siblings are shown as one line with their number.
+Show traces as trees: each span under its parent, with how long it took, or for
+how long it has been running. A span that never ended is marked with what became
+of it. Many equal siblings are shown as one line with their number.
 
 examples:
-  otel-ext tree traces                  the newest traces in a folder
+  otel-ext tree                         in what the setting output names
+  otel-ext tree traces                  in a folder
+  otel-ext tree --all                   all programs of this machine
   otel-ext tree --errors                what failed, with the spans above it
   otel-ext tree --slower 1 --name 'GET *'
   otel-ext tree --trace 4bf92f traces   the one whose id begins like that
   otel-ext tree --depth 2 --last 0      all, the upper levels only
+
+exit code: 0 if a span is shown, 1 if none is, 2 for wrong use or a wrong folder
 """
 _DEFAULT_LAST: Final = 10
 _SHORT_ID: Final = 8
@@ -62,32 +67,26 @@ def register(subparsers: Subparsers) -> None:
         description=_DESCRIPTION,
         formatter_class=RawDescriptionHelpFormatter,
     )
-    parser.add_argument("places", nargs="*", metavar="FILE|DIR", help="file or folder of records")
+    add_places(parser)
     parser.add_argument(
         "--trace", default="", metavar="ID", help="only traces whose id begins with ID"
     )
     add_filters(parser)
     parser.add_argument(
         "--last",
-        type=_number,
+        type=whole_number,
         default=_DEFAULT_LAST,
         metavar="N",
         help=f"the newest N traces (default: {_DEFAULT_LAST}); 0 for all",
     )
     parser.add_argument(
-        "--depth", type=_number, default=0, metavar="N", help="levels to show (default: all)"
+        "--depth", type=whole_number, default=0, metavar="N", help="levels to show (default: all)"
     )
     parser.add_argument(
         "--no-fold", action="store_true", help="a line for each span, however many are equal"
     )
     parser.add_argument("--no-color", action="store_true", help="no color (as NO_COLOR=1 does)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object, for programs")
-
-
-def _number(text: str) -> int:
-    if text.isdecimal() and text.isascii():
-        return int(text)
-    raise ArgumentTypeError(f"{text!r} is not a whole number; give 0 or more")
+    parser.add_argument("--json", action="store_true", help="one JSON object, for programs")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -97,26 +96,26 @@ def run(args: argparse.Namespace) -> int:
         args: As `register` defines them.
 
     Raises:
-        UsageError: A file or folder is not there, or cannot be read.
+        UsageError: A place to look at is missing or cannot be read.
     """
-    found = places(args.places)
+    found = places_of(args)
     # In this order: what ends in between has ended.
     running = {one.record.key: one for one in Collector(found, elsewhere=True).collect().spans}
     spans = read_spans(found)
     span_filter = SpanFilter.from_options(args, running)
     traces = _traces(spans, span_filter, args)
-    shown = traces[-args.last :]
+    newest = traces[-args.last :]
     if spans.skipped:
         warn(f"{spans.skipped:,} damaged places were passed over; otel-ext validate names them")
     if args.json:
-        say_json(as_json(shown, running, spans.processes, args.depth))
-        return 0 if shown else 1
-    if not shown:
-        warn(_why_nothing(found, spans))
+        say_json(as_json(newest, running, spans.processes, args.depth))
+    elif newest:
+        _show(newest, spans, running, span_filter, args)
+    if not newest:
+        warn(nothing_in(found, args) or _why_nothing(found, spans))
         return 1
-    _show(shown, spans, running, span_filter, args)
-    if len(shown) < len(traces):
-        warn(f"{len(traces) - len(shown):,} earlier not shown; --last 0 shows all")
+    if len(newest) < len(traces) and not args.json:
+        warn(f"{len(traces) - len(newest):,} earlier not shown; --last 0 shows all")
     return 0
 
 
@@ -135,9 +134,9 @@ def _traces(spans: SpanSet, span_filter: SpanFilter, args: argparse.Namespace) -
 
 
 def _why_nothing(found: Sequence[Path], spans: SpanSet) -> str:
-    names = ", ".join(printable(str(place)) for place in found) or "here"
+    names = ", ".join(shown(place.absolute()) for place in found)
     number = len(spans)
-    return f"no such trace: {names} has {number:,} spans" if number else f"no span: {names}"
+    return f"no such trace: {names} has {number:,} spans" if number else f"no span in {names}"
 
 
 def _show(
@@ -165,19 +164,9 @@ def _show(
 
 def _head(trace: Trace, spans: SpanSet) -> str:
     number = "1 span" if trace.spans == 1 else f"{trace.spans:,} spans"
-    head = f"trace {trace.trace_id[:_SHORT_ID]}  {_clock(trace.start_ns)}  {number}"
+    head = f"trace {trace.trace_id[:_SHORT_ID]}  {moment(trace.start_ns)}  {number}"
     if not trace.process:
         return head
     facts = spans.processes.get(trace.process)
-    label = facts.label if facts is not None and facts.label else trace.process
+    label = facts.label if facts is not None else trace.process
     return f"{head}  of {printable(label)} alone: other processes use the same ids"
-
-
-def _clock(time_ns: int) -> str:
-    """Return a time as the clock on the wall has it, with its distance from UTC."""
-    try:
-        local = time.localtime(time_ns // 1_000_000_000)
-    except (OverflowError, ValueError, OSError):
-        return "-"
-    milliseconds = time_ns // 1_000_000 % 1_000
-    return time.strftime(f"%Y-%m-%d %H:%M:%S.{milliseconds:03d} %z", local)

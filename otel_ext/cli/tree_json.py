@@ -8,16 +8,17 @@ import orjson
 
 from otel_ext.cli.running_place import opened_at
 from otel_ext.cli.tree_forest import start_of
-from otel_ext.cli.tree_lines import error_of, state_of
+from otel_ext.cli.tree_lines import state_of
+from otel_ext.exporters.console_text import error_of
 from otel_ext.record.timestamps import format_ns
 from otel_ext.record.values import encode_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from otel_ext.cli.process_names import ProcessName
     from otel_ext.cli.running import Running
     from otel_ext.cli.tree_forest import Node, Trace
-    from otel_ext.cli.tree_spans import ProcessFacts
     from otel_ext.record.merge import SpanKey
 
 __all__ = ["as_json"]
@@ -26,7 +27,7 @@ __all__ = ["as_json"]
 def as_json(
     traces: Iterable[Trace],
     running: Mapping[SpanKey, Running],
-    processes: Mapping[str, ProcessFacts],
+    processes: Mapping[str, ProcessName],
     depth: int = 0,
 ) -> bytes:
     """Return the traces as one JSON object in UTF-8.
@@ -54,7 +55,7 @@ def as_json(
 
 
 def _span(
-    node: Node, running: Mapping[SpanKey, Running], processes: Mapping[str, ProcessFacts]
+    node: Node, running: Mapping[SpanKey, Running], processes: Mapping[str, ProcessName]
 ) -> dict[str, object]:
     record = node.record
     one = running.get(record.key)

@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.cli.tree_forest import has_failed
 from otel_ext.exporters.console_attributes import in_short
-from otel_ext.exporters.console_text import cells, cut, duration, printable
+from otel_ext.exporters.console_text import cells, cut, duration, error_of, printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from otel_ext.cli.process_names import ProcessName
     from otel_ext.cli.running import Running
     from otel_ext.cli.tree_forest import Node
-    from otel_ext.cli.tree_spans import ProcessFacts
     from otel_ext.exporters.console_text import Painter
     from otel_ext.record.merge import SpanKey
     from otel_ext.record.model import Record
 
-__all__ = ["Look", "error_of", "line_of", "state_of"]
+__all__ = ["Look", "line_of", "state_of"]
 
 _LEAST_ERROR: Final = 16
 # Where the output has no width, as in a file or a pipe.
@@ -48,7 +48,7 @@ class Look(NamedTuple):
     paint: Painter
     ascii_only: bool
     running: Mapping[SpanKey, Running]
-    processes: Mapping[str, ProcessFacts]
+    processes: Mapping[str, ProcessName]
     matches: frozenset[str] | None = None
 
 
@@ -110,7 +110,7 @@ def _process_of(node: Node, look: Look) -> str:
     if node.parent is not None and node.parent.process.id == own:
         return ""
     facts = look.processes.get(own)
-    return printable(f"[{facts.label}]") if facts is not None and facts.label else ""
+    return printable(f"[{facts.label}]") if facts is not None else ""
 
 
 def _place_of(node: Node, look: Look) -> str:
@@ -142,7 +142,7 @@ def _state(record: Record, look: Look) -> _State:
     if record.abandoned:
         return _State(failed, "red", f"{took} abandoned: {record.abandoned}{_outcome_of(record)}")
     if has_failed(record):
-        error = error_of(record)
+        error = " ".join(error_of(record).split())
         return _State(failed, "red", took if error else f"{took} error", printable(error))
     if record.is_cancelled:
         return _State("c" if look.ascii_only else "⊘", "yellow", f"{took} cancelled")
@@ -162,13 +162,3 @@ def _together(siblings: tuple[Record, ...], look: Look) -> _State:
     times = sorted(one.time_ns - one.start_ns for one in siblings)
     words = f"{duration(int(median(times)))} each, {duration(times[-1])} at most"
     return _State("+" if look.ascii_only else "✓", "green", words)
-
-
-def error_of(record: Record) -> str:
-    """Return what went wrong in a span: the last exception, else the status's description."""
-    for event in reversed(record.events):
-        if event.name == "exception":
-            kind = str(event.attributes.get("exception.type", "")).rpartition(".")[2]
-            message = " ".join(str(event.attributes.get("exception.message", "")).split())
-            return f"{kind}: {message}" if kind and message else kind or message
-    return record.status.description or "" if record.status is not None else ""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from typing import TYPE_CHECKING
 
-from otel_ext.cli.running_process import argv_of, command_name
+from otel_ext.cli.process_names import ProcessName
+from otel_ext.cli.running_box import read_boxes
 from otel_ext.errors import RecordError
 from otel_ext.journal.files import list_segments
-from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX
-from otel_ext.journal.reader import Located, read_box, read_records
+from otel_ext.journal.reader import Located, read_records
 from otel_ext.record.decode import decode_line
 from otel_ext.record.merge import Merger
 from otel_ext.record.repeated import RepeatedIds
@@ -19,28 +19,7 @@ if TYPE_CHECKING:
 
     from otel_ext.record.model import Record
 
-__all__ = ["ProcessFacts", "SpanSet", "read_spans"]
-
-_NO_SERVICE: Final = "unknown_service"
-
-
-class ProcessFacts(NamedTuple):
-    """What a process has said of itself.
-
-    Attributes:
-        pid: Its process id; 0 if unknown.
-        service: The name of its service; empty if it has none.
-        command: What it runs, short.
-    """
-
-    pid: int = 0
-    service: str = ""
-    command: str = ""
-
-    @property
-    def label(self) -> str:
-        """Its service or command, and its pid."""
-        return f"{self.service or self.command} {self.pid or ''}".strip()
+__all__ = ["SpanSet", "read_spans"]
 
 
 class SpanSet:
@@ -57,7 +36,7 @@ class SpanSet:
 
     def __init__(self) -> None:
         self.skipped = 0
-        self.processes: dict[str, ProcessFacts] = {}
+        self.processes: dict[str, ProcessName] = {}
         self.repeated: set[str] = set()
         self._mergers: dict[str, Merger] = {}
         self._ids = RepeatedIds()
@@ -67,7 +46,7 @@ class SpanSet:
         name = record.process.id
         if record.kind == "process":
             if record.name == "process.start" and name not in self.processes:
-                self.processes[name] = _facts(record)
+                self.processes[name] = ProcessName.from_start(record.extra)
             return
         if record.kind != "span":
             return
@@ -100,30 +79,24 @@ def read_spans(places: Iterable[Path]) -> SpanSet:
     """Return the spans of some files.
 
     Args:
-        places: Folders of records, whose black boxes count too, or single files.
+        places: Folders of records or single files; their black boxes count too.
     """
     found = SpanSet()
     for place in places:
-        for path in [place] if place.is_file() else list_segments(place):
+        is_file = place.is_file()
+        for path in [place] if is_file else list_segments(place):
             for item in read_records(path):
                 if isinstance(item, Located):
                     found.add(item.record)
                 else:
                     found.skipped += 1
         # After the files: what is not in a file yet is in the box.
-        for path in sorted((place / BOX_FOLDER).glob(f"*{BOX_SUFFIX}")):
-            for line in read_box(path).lines:
+        for box in read_boxes(place.absolute().parent if is_file else place):
+            if is_file and box.file_name != place.name:
+                continue
+            for line in box.lines:
                 try:
                     found.add(decode_line(line.data))
                 except RecordError:
                     found.skipped += 1
     return found
-
-
-def _facts(record: Record) -> ProcessFacts:
-    extra = record.extra
-    pid, resource = extra.get("pid"), extra.get("resource")
-    known = cast("dict[str, object]", resource) if isinstance(resource, dict) else {}
-    named = str(known.get("service.name") or "")
-    service = "" if named.startswith(_NO_SERVICE) else named
-    return ProcessFacts(pid if type(pid) is int else 0, service, command_name(argv_of(extra)))

@@ -1,25 +1,28 @@
 """`otel-ext validate`: are the records in these files well formed?
 
-Exit code 0 when they all are, 1 when one is not, 2 when something cannot be
-read or is no file of records. Reads a line at a time, however large the file.
+Exit code 0 when they all are, 1 when one is not or there are none, 2 when something
+cannot be read or is no file of records. Reads a line at a time, however large the file.
 """
 
 from __future__ import annotations
 
-import stat
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
-from otel_ext.cli.arguments import line_count
-from otel_ext.cli.validate_report import JsonReport, TextReport, progress_bar, safe_text
+from otel_ext.cli.arguments import whole_number
+from otel_ext.cli.place_checks import not_records, shown, unreadable
+from otel_ext.cli.places import STDIN, add_places, nothing_in, places_of
+from otel_ext.cli.streams import warn
+from otel_ext.cli.validate_report import JsonReport, TextReport, progress_bar
 from otel_ext.errors import UsageError
+from otel_ext.journal.files import list_segments
 from otel_ext.record.validation import LineReport, validate_stream
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from io import BufferedReader
+    from pathlib import Path
 
     from otel_ext.cli.commands import Subparsers
     from otel_ext.cli.validate_report import Report
@@ -28,7 +31,6 @@ __all__ = ["register", "run"]
 
 _BUFFER_BYTES: Final = 1 << 20
 _ENOUGH_LINES: Final = 10
-_STDIN: Final = "-"
 # Enough lines between two looks at the progress bar that it costs nothing.
 _LINES_A_STEP: Final = 4_096
 _DESCRIPTION: Final = """\
@@ -36,17 +38,15 @@ Checks files of records line by line against version 2 of the record format
 and says what is wrong and where. Prints a table of what the files hold.
 
 examples:
+  otel-ext validate                        what the setting output names
   otel-ext validate traces                 all *.jsonl in a folder
   otel-ext validate old.jsonl new.jsonl    these files
+  otel-ext validate --all                  wherever running programs record
   gzip -dc old.jsonl.gz | otel-ext validate -
+
+exit code: 0 if all records are well formed, 1 if one is not or there are none,
+2 for wrong use, a wrong folder or a file that cannot be read
 """
-_OTHER_FORMATS: Final = (
-    (b"\x1f\x8b", "It is compressed: gzip -dc FILE | otel-ext validate -"),
-    (b"\x28\xb5\x2f\xfd", "It is compressed: zstd -dc FILE | otel-ext validate -"),
-    (b"\xff\xfe", "It is text in UTF-16; the format is UTF-8"),
-    (b"SQLite format 3", "It is a database; its records are in the *.jsonl files"),
-)
-_HINT: Final = "A file of records has one JSON object a line"
 
 
 class _Source(NamedTuple):
@@ -71,32 +71,32 @@ def register(subparsers: Subparsers) -> None:
         description=_DESCRIPTION,
         formatter_class=RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "files",
-        nargs="+",
-        metavar="FILE",
-        help="file of records, folder with *.jsonl files, or - for the standard input",
-    )
+    add_places(parser, "streams")
     parser.add_argument(
         "--max-errors",
-        type=line_count,
+        type=whole_number,
         default=50,
         metavar="N",
         help="show at most N bad lines; all are counted (default: 50)",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object, for programs")
+    parser.add_argument("--json", action="store_true", help="one JSON object, for programs")
 
 
 def run(args: argparse.Namespace) -> int:
     """Check the files of `args`, print what was found, and return the exit code.
 
     Args:
-        args: With `files`, `max_errors` and `json`, as `register` defines them.
+        args: As `register` defines them.
 
     Raises:
         UsageError: A file is missing, or is a device; nothing was read then.
     """
-    sources = [source for name in args.files for source in _find(name)]
+    sources: list[_Source] = []
+    for place in places_of(args):
+        found = _sources(place)
+        sources += found
+        if not found:
+            warn(nothing_in([place], args) or f"no *.jsonl file in {shown(place)}")
     report: Report = (JsonReport if args.json else TextReport)(args.max_errors)
     total = sum(source.size for source in sources)
     with progress_bar(total) as advance:
@@ -105,41 +105,21 @@ def run(args: argparse.Namespace) -> int:
     report.finish()
     if report.problems:
         return 2
-    return 1 if report.bad else 0
+    return 1 if report.bad or not sources else 0
 
 
-def _find(name: str) -> Iterator[_Source]:
-    """Yield the files that `name` stands for."""
-    if name == _STDIN:
+def _sources(place: Path) -> list[_Source]:
+    """Return the files that a place stands for."""
+    if place == STDIN:
         if cast("object", sys.stdin) is None:
             raise UsageError("the standard input is closed", hint="Name a file")
-        yield _Source("<stdin>", None, 0)
-        return
-    shown = safe_text(name)
-    try:
-        info = Path(name).stat()
-    except (FileNotFoundError, NotADirectoryError):
-        raise UsageError(f"{shown}: there is no such file or folder") from None
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{shown}: {getattr(error, 'strerror', None) or error}") from None
-    if stat.S_ISDIR(info.st_mode):
-        yield from _find_in_folder(Path(name), shown)
-    elif stat.S_ISREG(info.st_mode) or stat.S_ISFIFO(info.st_mode):
-        yield _Source(name, Path(name), info.st_size)
-    else:
-        hint = "For the standard input, give -"
-        raise UsageError(f"{shown}: a device or socket, not a file of records", hint=hint)
-
-
-def _find_in_folder(folder: Path, shown: str) -> Iterator[_Source]:
-    try:
-        found = sorted(path for path in folder.glob("*.jsonl") if path.is_file())
-    except OSError as error:
-        raise UsageError(f"{shown}: {error.strerror}") from None
-    if not found:
-        raise UsageError(f"{shown}: no *.jsonl file in this folder", hint="Name the files")
-    for path in found:
-        yield _Source(str(path), path, path.stat().st_size)
+        return [_Source("<stdin>", None, 0)]
+    files = list_segments(place) if place.is_dir() else [place]
+    return [
+        _Source(str(path), path, path.stat().st_size)
+        for path in files
+        if path == place or path.is_file()
+    ]
 
 
 def _check_source(source: _Source, report: Report, advance: Callable[[int], None]) -> None:
@@ -159,7 +139,7 @@ def _check_source(source: _Source, report: Report, advance: Callable[[int], None
                 _check_stream(cast("BufferedReader", stream), report, move_to)
             move_to(source.size)
     except OSError as error:
-        report.problem(f"cannot be read: {error.strerror or error}")
+        report.problem(". ".join(unreadable(error)))
     except UsageError as error:
         report.problem(str(error))
 
@@ -191,7 +171,6 @@ def _check_stream(
 
 
 def _require(certain: bool, first_bytes: bytes) -> None:  # noqa: FBT001 - reads as a sentence
-    if certain:
-        return
-    hints = (hint for magic, hint in _OTHER_FORMATS if first_bytes.startswith(magic))
-    raise UsageError("not a file of records", hint=next(hints, _HINT))
+    if not certain:
+        what, hint = not_records(first_bytes)
+        raise UsageError(what, hint=hint)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from otel_ext.cli.streams import say, say_json
+from otel_ext.cli.streams import as_utf8, say, say_json
 from otel_ext.record.repeated import REPEATED_IDS_ADVICE, RepeatedIds
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ class JsonReport(Report):
         ]
         self.errors.append(
             {
-                "file": safe_text(name),
+                "file": safe_text(as_utf8(name)),
                 "line": line.number,
                 "offset": line.offset,
                 "reasons": reasons,
@@ -178,13 +178,13 @@ class JsonReport(Report):
     def finish(self) -> None:
         """Write the object."""
         outcome = {
-            "ok": not self.bad and not self.problems,
+            "ok": bool(self.files) and not self.bad and not self.problems,
             "lines": self.lines,
             "bad": self.bad,
             "records": dict(sorted(self.shapes.items())),
             "files": [
                 {
-                    "file": safe_text(file.name),
+                    "file": safe_text(as_utf8(file.name)),
                     "lines": file.lines,
                     "bad": file.bad,
                     "problem": file.problem or None,

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 
+from otel_ext.cli.commands import available
+from tests.cli.test_ps_mistakes import DEAD, span, write
 from tests.cli.watched import shop
 from tests.programs import OTEL_EXT, environment, execute
 
@@ -23,28 +26,55 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Generator[Path]:
         yield folder
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("ps", "--json", "traces"),
-        ("top", "--json", "--once", "traces"),
-        ("dump", "--json", "traces"),
-        ("doctor", "--json", "traces"),
-        ("validate", "--json", "../möbel0/traces"),
-        ("tail", "--json", "--no-follow", "--lines=1000", "traces"),  # all of them
-        ("recover", "--json", "traces"),
-        ("config", "--json"),
-    ],
-    ids=lambda words: words[0],
-)
-def test_json_is_utf8_whatever_the_locale(folder: Path, words: tuple[str, ...]) -> None:
+WORDS = {
+    "ps": ("traces",),
+    "top": ("--once", "traces"),
+    "dump": ("traces",),
+    "tree": ("traces",),
+    "tail": ("--no-follow", "--lines=1000", "../möbel0/traces"),
+    "doctor": ("traces",),
+    "validate": ("../möbel0/traces",),
+    "recover": ("../möbel0/traces",),
+    "config": (),
+}
+# These have told nothing of what is called after furniture, or need not.
+WITHOUT = {"tree", "tail"}
+
+
+def test_every_command_with_json_is_here() -> None:
+    """All have it but `run`, which has no output of its own."""
+    assert {*WORDS, "run"} == {command.name for command in available()}
+
+
+@pytest.mark.parametrize("locale", [{}, {"LC_ALL": "C"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}])
+@pytest.mark.parametrize("command", WORDS)
+def test_json_is_utf8_whatever_the_locale(
+    folder: Path, command: str, locale: dict[str, str]
+) -> None:
     """Names beyond ASCII stand in the JSON as UTF-8, though the stream is said to be ASCII."""
-    variables = environment(PYTHONIOENCODING="ascii", OTEL_EXT_OUTPUT="möbel")
-    done = execute([OTEL_EXT, *words], cwd=folder, env=variables)
-    assert "ö" in done.out or words[0] == "recover"
+    variables = environment(PYTHONIOENCODING="ascii", OTEL_EXT_OUTPUT="möbel", **locale)
+    done = execute([OTEL_EXT, command, "--json", *WORDS[command]], cwd=folder, env=variables)
+    assert "Traceback" not in done.err
+    assert "ö" in done.out or command in WITHOUT
     assert "\\x" not in done.out
-    for line in done.out.splitlines() if words[0] != "validate" else [done.out]:
+    for line in done.out.splitlines() if command not in {"validate", "tree"} else [done.out]:
         json.loads(line)
+
+
+@pytest.mark.parametrize("command", [name for name in WORDS if name != "config"])
+def test_a_name_that_is_no_utf8_hides_nothing(tmp_path: Path, command: str) -> None:
+    """A folder whose name JSON and the terminal cannot show is looked at all the same."""
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir(mode=0o700)
+    write(folder, DEAD, span("pay", 2), raw=b"damage\n")
+    words = [word for word in WORDS[command] if word.startswith("-")]
+    people = execute([OTEL_EXT, command, *words, folder], cwd=tmp_path)
+    programs = execute([OTEL_EXT, command, *words, "--json", folder], cwd=tmp_path)
+    for done in (people, programs):
+        assert "Traceback" not in done.err
+        assert "pay" in done.out or command in {"doctor", "validate", "recover"}
+    if command != "tail":
+        json.loads(programs.out)
 
 
 @pytest.mark.parametrize("command", ["ps", "dump"])

@@ -149,10 +149,16 @@ def test_colour_only_where_it_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None
     assert "\x1b[" not in commands.help_page(stream)  # type: ignore[arg-type]
 
 
-def test_every_command_there_is_can_show_its_help(capsys: pytest.CaptureFixture[str]) -> None:
-    """Each subcommand in the list loads, registers and explains itself."""
+def test_every_command_there_is_can_show_its_help(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each subcommand in the list loads, registers and explains itself in 80 columns."""
+    monkeypatch.setenv("COLUMNS", "80")
+    assert max(map(len, commands.help_page(sys.stdout).splitlines())) <= 80
     for command in commands.available():
         with pytest.raises(SystemExit) as ended:
             main([command.name, "--help"])
         assert ended.value.code == 0
-        assert f"otel-ext {command.name}" in capsys.readouterr().out
+        page = capsys.readouterr().out
+        assert f"otel-ext {command.name}" in page
+        assert max(map(len, page.splitlines())) <= 80

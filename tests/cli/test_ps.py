@@ -42,12 +42,12 @@ def test_open_spans_are_shown_and_ended_ones_are_not(tmp_path: Path) -> None:
     assert (done.code, done.err) == (0, "")
 
 
-def test_without_a_folder_running_programs_are_found(tmp_path: Path) -> None:
-    """Programs are found by what they have mapped, whatever folder one stands in."""
+def test_running_programs_of_the_machine_are_found(tmp_path: Path) -> None:
+    """With --all they are found by what they have mapped, whatever folder one stands in."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     with shop(tmp_path) as process:
-        done = execute([OTEL_EXT, "ps", "--process", str(process.pid)], cwd=elsewhere)
+        done = execute([OTEL_EXT, "ps", "--all", "--process", str(process.pid)], cwd=elsewhere)
     assert [row[2] for row in columns(done.out)[1:]] == ["checkout", "pay"]
 
 

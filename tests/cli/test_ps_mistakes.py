@@ -119,7 +119,7 @@ def test_old_segments_and_closed_files_are_not_read(
     os.utime(first, (long_ago, long_ago))
     first.with_name(f"{DEAD.id}.1.jsonl").write_bytes(encode_line(span("in the newest", 3)))
     write(tmp_path, FAR, span("closed", 4, FAR), process_end_record(FAR, 9))
-    assert main(["ps", "--all", "--json", str(tmp_path)]) == 0
+    assert main(["ps", "--other-hosts", "--json", str(tmp_path)]) == 0
     names = [json.loads(line)["name"] for line in capsys.readouterr().out.splitlines()]
     assert names == ["in the newest"]
 
@@ -136,14 +136,14 @@ def test_the_segment_before_counts_until_the_newest_is_complete(
     assert names == ["open"]
 
 
-def test_spans_of_other_machines_only_with_all(
+def test_spans_of_other_machines_only_if_asked(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A shared folder holds spans of other machines too; --all shows them."""
+    """A shared folder holds spans of other machines too; --other-hosts shows them."""
     write(tmp_path, FAR, span("far", 2, FAR))
     assert main(["ps", str(tmp_path)]) == 1
     capsys.readouterr()
-    assert main(["ps", "--all", str(tmp_path)]) == 0
+    assert main(["ps", "--other-hosts", str(tmp_path)]) == 0
     assert "far.py" in capsys.readouterr().out
 
 

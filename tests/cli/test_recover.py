@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from otel_ext.cli import places
 from otel_ext.cli.main import main
 from otel_ext.exporters.console_text import duration
 from otel_ext.journal.layout import BOX_FOLDER
+from tests.cli.test_ps_mistakes import DEAD, span, write
 from tests.durability.kit import HEAD, command, plain
 from tests.journal.dead import die
 from tests.journal.making import program
@@ -97,7 +99,7 @@ def test_of_many_spans_the_oldest_are_told(tmp_path: Path) -> None:
     [one] = told["recovered"]
     assert [span["name"] for span in one["ended"]] == [f"open {n}" for n in range(14)]
     assert set(one["ended"][0]) == {
-        *("trace_id", "span_id", "name", "age_seconds", "attributes", "where")
+        *("trace_id", "span_id", "name", "status", "age_seconds", "attributes", "where")
     }
     assert set(one["ended"][0]["where"]) == {"file", "line", "function", "now"}
 
@@ -140,12 +142,16 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     die(tmp_path)
     text = """
         import argparse, os, sys
+        from otel_ext.cli.places import add_places
         from otel_ext.cli.recover import run
         from otel_ext.errors import UsageError
         os.chmod(sys.argv[1], 0o755)
+        parser = argparse.ArgumentParser(prog="otel-ext recover")
+        add_places(parser, "folders")
+        args = parser.parse_args([sys.argv[1]])
         os.seteuid(65534)
         try:
-            run(argparse.Namespace(folder=sys.argv[1], grace=60.0, json=True))
+            run(argparse.Namespace(**vars(args), grace=60.0, json=True))
         except UsageError as error:
             print(error)
     """
@@ -155,3 +161,21 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     assert "cannot be written" in out
     assert "user that wrote" in out
     assert len(list((tmp_path / BOX_FOLDER).glob("*.box"))) == 1
+
+
+def test_of_the_whole_machine_one_folder_may_fail(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others are recovered all the same; what failed is named, and the exit code is 1."""
+    odd, good = tmp_path / "odd", tmp_path / "good"
+    for folder in (odd, good):
+        folder.mkdir(mode=0o700)
+        write(folder, DEAD, span("pay", 2))
+    (odd / BOX_FOLDER).symlink_to(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(places, "find_folders", lambda: [odd, good])
+    assert main(["recover", "--all", "--grace", "0"]) == 1
+    out = " ".join(capsys.readouterr().out.split())
+    assert f"{odd}: PROCESS" in out
+    assert "1 could not be recovered." in out
+    assert "1 process(es) recovered, 1 open span(s) ended." in out.partition(f"{good}:")[2]

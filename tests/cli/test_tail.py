@@ -131,7 +131,7 @@ def test_what_a_new_file_repeats_is_shown_once(tmp_path: Path) -> None:
     [
         (["missing"], "missing: there is no such"),
         (["/dev/null"], "/dev/null: a device or pipe"),
-        (["--lines", "-3", "traces"], "is no number of lines"),
+        (["--lines", "-3", "traces"], "'-3' is not a whole number from 0; give 0 or more"),
     ],
 )
 def test_mistakes_are_named(tmp_path: Path, words: list[str], said: str) -> None:

@@ -173,8 +173,8 @@ def test_json_has_figures_and_spans(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--iterations", "0"], "'0' is no number of pictures; give 1 or more"),
-        (["--interval", "0"], "'0' is no interval; give 0.1 to 3600 seconds"),
+        (["--iterations", "0"], "'0' is not a whole number from 1; give 1 or more"),
+        (["--interval", "0"], "'0' is no number of seconds; give 0.1 to 3600"),
         (["--sort", "size"], "invalid choice"),
         (["nowhere"], "nowhere: there is no such folder"),
     ],

@@ -114,9 +114,9 @@ def test_a_span_of_another_process_names_it(
         end("step", 3, parent_span_id=f"{2:016x}", process=worker),
     )
     _, client, task, step = shown(capsys, folder)
-    assert "[worker 9]" in task
+    assert "[9 worker]" in task
     assert "[" not in step
-    assert "[worker 9]" not in client
+    assert "[9 worker]" not in client
 
 
 def spans_with_trouble() -> list[Record]:

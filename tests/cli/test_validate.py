@@ -159,18 +159,16 @@ def test_a_pipe_can_be_named(tmp_path: Path, capsys: Capture) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("missing.jsonl", "there is no such file or folder"),
-        ("good.jsonl/below", "there is no such file or folder"),
-        ("empty", "no *.jsonl file in this folder. Name the files"),
-        ("/dev/null", "a device or socket, not a file of records. For the standard input, give -"),
-        ("nul\0", "embedded null"),
+        ("missing.jsonl", "there is no such folder or file"),
+        ("good.jsonl/below", "there is no such folder or file"),
+        ("/dev/null", "a device or pipe, not a file of records. "),
+        ("nul\0", "there is no such folder or file"),
     ],
 )
 def test_what_cannot_be_read_is_a_usage_error(
     good: Path, capsys: Capture, name: str, message: str
 ) -> None:
     """Exit code 2, one line that names the thing, and nothing was read."""
-    (good.parent / "empty").mkdir()
     assert main(["validate", str(good), str(good.parent / name)]) == 2
     captured = capsys.readouterr()
     assert message in captured.err
@@ -227,6 +225,14 @@ def test_a_damaged_file_is_still_a_file_of_records(
     assert captured.err == ""
 
 
+def test_a_folder_without_files_is_not_good(tmp_path: Path, capsys: Capture) -> None:
+    """Exit code 1, and the JSON says the same."""
+    assert main(["validate", "--json", str(tmp_path)]) == 1
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["ok"] is False
+    assert f"no records in {tmp_path}. " in captured.err
+
+
 def test_an_empty_file_is_good(tmp_path: Path, capsys: Capture) -> None:
     """A file without lines has no bad ones."""
     path = tmp_path / "empty.jsonl"
@@ -259,7 +265,8 @@ def test_a_file_that_may_not_be_read(good: Path, bad: Path, capsys: Capture) -> 
     with nobody():
         assert main(["validate", str(bad), str(good)]) == 2
     captured = capsys.readouterr()
-    assert captured.err == f"otel-ext: {bad}: cannot be read: Permission denied\n"
+    reason = "cannot be read: Permission denied. Run this as the user that wrote the records"
+    assert captured.err == f"otel-ext: {bad}: {reason}\n"
     assert "all good; 1 could not be checked" in captured.out
 
 

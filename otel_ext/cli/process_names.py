@@ -1,0 +1,97 @@
+"""How a process is called, by what it says of itself in `process.start`: one way in all views."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["ProcessName", "argv_of", "command_name", "service_of"]
+
+# How the SDK begins the name of a service that nobody has named.
+_NO_SERVICE: Final = "unknown_service"
+
+
+class ProcessName(NamedTuple):
+    """What a process has said of itself.
+
+    Attributes:
+        pid: Its process id; 0 if unknown.
+        service: The name of its service; empty if it has none.
+        command: What it runs, short.
+    """
+
+    pid: int = 0
+    service: str = ""
+    command: str = ""
+
+    @classmethod
+    def from_start(cls, extra: Mapping[str, object]) -> ProcessName:
+        """Return the name by the fields of a `process.start` record.
+
+        >>> ProcessName.from_start({"pid": 7, "argv": ["python", "app.py"]}).label
+        '7 app.py'
+        """
+        pid = extra.get("pid")
+        return cls(pid if type(pid) is int else 0, service_of(extra), command_name(argv_of(extra)))
+
+    @property
+    def label(self) -> str:
+        """Its pid, and its service, else its command.
+
+        >>> ProcessName(7, "shop", "app.py").label, ProcessName(0, "", "app.py").label
+        ('7 shop', '? app.py')
+        """
+        return f"{self.pid or '?'} {self.service or self.command}".rstrip()
+
+
+def service_of(extra: Mapping[str, object]) -> str:
+    """Return the service that a `process.start` record names; empty if it names none."""
+    resource = extra.get("resource")
+    known = cast("dict[str, object]", resource) if isinstance(resource, dict) else {}
+    name = str(known.get("service.name") or "")
+    return "" if name.startswith(_NO_SERVICE) else name
+
+
+def command_name(argv: Sequence[str]) -> str:
+    """Return what a command line runs, in one word or two.
+
+    >>> command_name(["/usr/bin/python3", "-X", "dev", "srv/app.py", "--port", "80"])
+    'app.py'
+    >>> command_name(["python3.12", "-m", "http.server"])
+    '-m http.server'
+    >>> command_name(["/venv/bin/python", "/venv/bin/gunicorn", "app:app"])
+    'gunicorn'
+    >>> command_name(["python", "-c", "import this"])
+    'python -c'
+    """
+    if not argv:
+        return ""
+    program = _base(argv[0])
+    if not program.lower().startswith(("python", "pypy")):
+        return program
+    rest = iter(argv[1:])
+    for word in rest:
+        if word in {"-X", "-W", "--check-hash-based-pycs"}:
+            next(rest, None)
+        elif word.startswith("-m"):
+            return f"-m {word[2:] or next(rest, '')}".rstrip()
+        elif word.startswith("-c"):
+            return f"{program} -c"
+        elif not word.startswith("-") or word == "-":
+            base = _base(word)
+            return (
+                f"{_base(word[: -len(base)].rstrip('/'))}/{base}" if base == "__main__.py" else base
+            )
+    return program
+
+
+def _base(path: str) -> str:
+    return path.replace("\\", "/").rstrip("/").rpartition("/")[2] or path
+
+
+def argv_of(extra: Mapping[str, object]) -> tuple[str, ...]:
+    """Return the command line that a `process.start` record tells."""
+    argv = extra.get("argv")
+    return tuple(map(str, cast("list[object]", argv))) if isinstance(argv, list) else ()

@@ -1,0 +1,109 @@
+"""One order, one clock and one style of durations in all commands; what their JSON holds."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_ext.cli.main import main
+from otel_ext.record.codec import encode_line
+from otel_ext.record.model import Process, Record
+from otel_ext.record.timestamps import parse_timestamp
+from otel_ext.runtime.process_records import process_start_record
+from tests.cli.test_places import ENDING, Capture, answer
+from tests.cli.test_ps_mistakes import DEAD, span, write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize("name", ["ps", "top", "dump", "tree", "recover"])
+def test_json_holds_attributes_status_and_process(
+    name: str, tmp_path: Path, capsys: Capture
+) -> None:
+    """Whoever reads the JSON of a command that shows spans learns the same of each."""
+    open_span = span("pay", 2)._replace(attributes={"käse": 1})
+    (tmp_path / "traces").mkdir(mode=0o700)
+    write(tmp_path / "traces", DEAD, open_span)
+    main([name, *ENDING.get(name, []), "--json", str(tmp_path / "traces")])
+    told = json.loads(capsys.readouterr().out)
+    if name == "recover":
+        (one,) = told["recovered"]
+        (found,) = one["ended"]
+        assert one["pid"] == DEAD.pid
+    else:
+        if name == "tree":
+            (told,) = told["traces"]
+        (found,) = told.get("spans", [told])
+        assert found["process"]["pid"] == DEAD.pid
+        assert {"id", "pid", "service", "command"} <= set(found["process"])
+    assert found["attributes"] == {"käse": 1}
+    assert found["status"] is None
+
+
+def left_open(folder: Path, number: int, name: str, opened: float, seen: float) -> None:
+    """Write a span of a process of its own, opened and last seen so many seconds ago."""
+    now = time.time()
+    process = Process(
+        f"00000000-{number}-5-00000000", number, 5, "00000000-0000", DEAD.host, ("app.py",)
+    )
+    at = int((now - opened) * 1e9)
+    record = span(name, number, process)._replace(time_ns=at, trace_id=f"{number:032x}")
+    first = process_start_record(process, 1)._replace(time_ns=at)
+    path = folder / f"{process.id}.jsonl"
+    last = Record("event", None, "seen", int((now - seen) * 1e9), number + 1, process)
+    path.write_bytes(b"".join(map(encode_line, (first, record, last))))
+    os.utime(path, (now - seen, now - seen))
+
+
+@pytest.mark.parametrize("name", ["ps", "top", "dump", "tree", "tail", "recover"])
+def test_the_oldest_comes_first(name: str, tmp_path: Path, capsys: Capture) -> None:
+    """By the start, however long a process was seen after it; the same in each view."""
+    left_open(tmp_path, 9, "older", 200.0, 190.0)
+    left_open(tmp_path, 8, "younger", 100.0, 10.0)
+    tmp_path.chmod(0o700)
+    code, said = answer(capsys, name, *ENDING.get(name, []), str(tmp_path))
+    assert 0 <= said.index("older") < said.index("younger")
+    # The durations, too, are of one style.
+    assert name == "tail" or ("10.0 s" in said and "1 min 30 s" in said)
+    assert code == 0
+
+
+def test_a_span_of_which_only_an_update_is_left_has_its_age(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    """`ps` and `tree` tell the same start of a span whose first file is gone."""
+    update = span("long", 2, phase="update")._replace(extra={"age_ns": 90 * 10**9})
+    write(tmp_path, DEAD, update)
+    main(["ps", "--json", str(tmp_path)])
+    open_span = json.loads(capsys.readouterr().out)
+    main(["tree", "--json", str(tmp_path)])
+    (trace,) = json.loads(capsys.readouterr().out)["traces"]
+    assert open_span["started"] == trace["spans"][0]["start"]
+    assert open_span["age_seconds"] >= 90
+
+
+def test_one_clock(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Times are local in every view for people, and UTC for programs."""
+    monkeypatch.setenv("TZ", "XYZ-05:30")
+    time.tzset()
+    try:
+        opened = "2026-11-20T16:32:47.429000Z"
+        record = span("pay", 2)._replace(time_ns=parse_timestamp(opened))
+        write(tmp_path, DEAD, record)
+        assert "2026-11-20 22:02:47.429 +0530" in answer(capsys, "tree", str(tmp_path))[1]
+        assert "22:02:47.429 " in answer(capsys, "tail", "--no-follow", str(tmp_path))[1]
+        assert re.search(
+            rf"top {time.strftime('%H')}:\d\d:\d\d\.\d{{3}}  ",
+            answer(capsys, "top", "--once", str(tmp_path))[1],
+        )
+        assert '"start": "2026-11-20T16:32:47' in answer(capsys, "tree", "--json", str(tmp_path))[1]
+        assert '"started":"2026-11-20T16:32:47' in answer(capsys, "ps", "--json", str(tmp_path))[1]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
