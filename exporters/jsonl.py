@@ -262,9 +262,10 @@ class JsonlExporter:
     def _ending(self) -> list[bytes]:
         """Return the lines that close the file, with the account of this moment.
 
-        Where spans may still be open they say so, and recovery is to end them.
+        Where spans may still be open they say so, and recovery is to end them. What could
+        not be written may have been an end.
         """
-        left = self._count_open()
+        left = self._count_open() + COUNTERS.value("dropped.not_written")
         current = incarnation.current()
         own = [one for one in list(self._introduced.values()) if one.pid == current.pid]
         accepted, written = COUNTERS.value("accepted"), COUNTERS.value("written")

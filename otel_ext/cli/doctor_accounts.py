@@ -56,7 +56,7 @@ class _Account(NamedTuple):
     @classmethod
     def of(cls, facts: Mapping[str, object]) -> _Account:
         found, peak = facts.get("dropped"), facts.get("buffer_peak")
-        counts = cast("Mapping[str, object]", found) if isinstance(found, dict) else {}
+        counts = cast("Mapping[str, object]", found if isinstance(found, dict) else EMPTY)
         dropped = {printable(key): n for key, n in counts.items() if type(n) is int and n > 0}
         return cls(Counter(dropped), peak if type(peak) is int else 0)
 
@@ -104,7 +104,7 @@ def check_ended(group: str, snapshot: Snapshot) -> Iterator[Check]:
     ended = [account for name, account in accounts.items() if name not in living]
     losers = [account for account in ended if account.dropped]
     if losers:
-        total = _Account(sum((one.dropped for one in losers), Counter()), 0)
+        total = _Account(sum((one.dropped for one in losers), Counter[str]()), 0)
         text = f"{_programs(len(losers))} dropped {total.dropped.total():,} records within a day"
         yield weak(group, "ended", f"{text}: {total.reasons}", total.advice)
     close = [one.peak for one in ended if not one.dropped and one.peak >= _CLOSE_TO_FULL]

@@ -158,7 +158,8 @@ class BlackBox:
                 COUNTERS.add(f"dropped.{self._refusal}")
             else:
                 kept += line
-        self._keep_last(kept)
+        if kept:
+            self._keep_last(kept)
 
     def _keep_last(self, lines: bytes) -> None:
         size = layout.HEADER_SIZE - layout.LAST_LINES_AT

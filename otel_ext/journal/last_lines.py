@@ -86,6 +86,7 @@ class LastLines:
             lost = opened.source.close(remove=False)
             if lost:
                 self._write_alone(opened, lost, problem)
+            self._reserve.release()
         finally:
             lock.release()
 

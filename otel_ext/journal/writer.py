@@ -164,7 +164,8 @@ class Journal:
         for line in early:
             opened.source.append(line)
         if opened.mode == "write":
-            self._last.keep_room(opened)  # before callers fill the disk
+            with suppress(OSError):
+                self._last.keep_room(opened)  # before callers fill the disk
         self._report_mode()
         if self._worker is not None:
             if self._job is None:
@@ -342,8 +343,7 @@ class Journal:
         """Take the lines that close the file, for which room is kept.
 
         Args:
-            make: Makes them, with the account of the moment. Called again by `close` where
-                what waits cannot be written.
+            make: Makes them, with the account of the moment; `close` may call it again.
         """
         if (opened := self._opened) is not None:
             self._last.append(opened, make)
