@@ -255,18 +255,8 @@ class Journal:
         return clean
 
     def _answer_request(self, opened: Opened) -> None:
-        """Record where this program is, if another process has asked since the last time."""
-        box = opened.source
-        if self._on_request is None or not isinstance(box, BlackBox):
-            return
-        request = box.request
-        if request == box.answer:
-            return
-        try:
-            self._on_request()
-        except Exception as error:  # noqa: BLE001 - what waits must be written all the same
-            report_problem("journal: a request from outside", error)
-        box.answer_request(request)
+        if self._on_request is not None and isinstance(opened.source, BlackBox):
+            opened.source.serve_request(self._on_request)
 
     def _note_failure(self, opened: Opened, error: OSError) -> None:
         if self._trouble.note(error):
