@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from otel_ext.journal.blackbox import BlackBox
+    from otel_ext.journal.face import JournalState, LineWriter
     from otel_ext.journal.folder import FolderState, read_folder
     from otel_ext.journal.incarnations import IncarnationState, RunningSpan
     from otel_ext.journal.liveness import Liveness, ProcessIdentity, is_alive, watch
     from otel_ext.journal.opening import JournalSettings
     from otel_ext.journal.reader import Skipped, read_box, read_records, scan
     from otel_ext.journal.recovery import RecoveryReport, recover
-    from otel_ext.journal.writer import Journal, JournalState, LineWriter, open_writer
+    from otel_ext.journal.writer import Journal
 
 __all__ = [
     "BlackBox",
@@ -34,7 +35,6 @@ __all__ = [
     "RunningSpan",
     "Skipped",
     "is_alive",
-    "open_writer",
     "read_box",
     "read_folder",
     "read_records",
@@ -49,15 +49,14 @@ _HOMES = {
     "IncarnationState": "incarnations",
     "Journal": "writer",
     "JournalSettings": "opening",
-    "JournalState": "writer",
-    "LineWriter": "writer",
+    "JournalState": "face",
+    "LineWriter": "face",
     "Liveness": "liveness",
     "ProcessIdentity": "liveness",
     "RecoveryReport": "recovery",
     "RunningSpan": "incarnations",
     "Skipped": "reader",
     "is_alive": "liveness",
-    "open_writer": "writer",
     "read_box": "reader",
     "read_folder": "folder",
     "read_records": "reader",

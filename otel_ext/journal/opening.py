@@ -24,6 +24,7 @@ from otel_ext.journal.sources import DirectSource, QueueSource, Source
 from otel_ext.record.speed import load_speed
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
+from otel_ext.runtime.incarnation import current
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -82,6 +83,11 @@ class Opened(NamedTuple):
     source: Source
     segment: SegmentWriter
 
+    def as_direct(self, max_bytes: int) -> Opened:
+        """Return this journal with the file itself as its source, as with `durability=write`."""
+        self.segment.take_callers()
+        return self._replace(mode="write", reason="", source=DirectSource(self.segment, max_bytes))
+
     def write(self, lines: memoryview) -> int:
         """Write lines to the file and count them; see `SegmentWriter.write`."""
         kept = self.segment.write(lines)
@@ -89,6 +95,11 @@ class Opened(NamedTuple):
             with lines[:kept] as part:
                 COUNTERS.add("written", _count_lines(part))
         return kept
+
+    def stamp(self) -> None:
+        """Leave a sign of life, with the account, where there is a place for it."""
+        dropped = sum(COUNTERS.dropped().values())
+        self.source.stamp(time_ns(), current().last_seq, dropped)
 
 
 def _count_lines_python(lines: memoryview) -> int:

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from time import monotonic, sleep, time_ns
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.journal.blackbox import BlackBox, appender
-from otel_ext.journal.face import JournalState, LineWriter, Mode
+from otel_ext.journal.face import JournalState, Mode
 from otel_ext.journal.housekeeping import Housekeeper
 from otel_ext.journal.numbering import give_back_number
 from otel_ext.journal.opening import JournalSettings, Opened, lines_of, open_source
@@ -34,9 +34,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from otel_ext.journal.segment import SegmentWriter
+    from otel_ext.journal.sources import Source
     from otel_ext.runtime.worker import Job, Worker
 
-__all__ = ["Journal", "JournalState", "LineWriter", "open_writer"]
+__all__ = ["Journal"]
 
 _INTERVAL: Final = 0.05
 _TICK_SECONDS: Final = 1.0
@@ -154,9 +155,8 @@ class Journal:
         opened = open_source(self.path, self.settings, current(), self._preamble)
         for line in lines_of(self._preamble):
             opened.source.append(line)
-        self._opened = opened
         source = opened.source
-        self.append = appender(source) if isinstance(source, BlackBox) else source.append
+        self._use(opened)
         early, self._early = self._early, []
         for line in early:
             opened.source.append(line)
@@ -167,6 +167,14 @@ class Journal:
             self._worker.ensure()
             if isinstance(source, BlackBox) and not self._worker.is_alive:
                 source.successor = self._append_to_full
+
+    def _use(self, opened: Opened) -> None:
+        """Let callers append to the source of `opened`."""
+        self._opened = opened
+        self.append = self._append_closed if self._closing else self._append_to(opened.source)
+
+    def _append_to(self, source: Source) -> Callable[[bytes], bool]:
+        return appender(source) if isinstance(source, BlackBox) else source.append
 
     def _append_to_full(self, line: bytes) -> bool:
         """Make room in the box, then take the line: no thread may be started that does so."""
@@ -230,13 +238,14 @@ class Journal:
         try:
             if closing:
                 opened.source.seal("closed")
-            clean = opened.source.drain(opened.write)
+            clean = self._drain_source(opened)
         except OSError as error:
             self._note_failure(opened, error)
             clean = False
         else:
             if self._trouble.is_over():
                 self._report_mode()
+        opened = self._opened or opened
         self._tick(opened, now)
         if clean:
             if closing:
@@ -244,6 +253,9 @@ class Journal:
             # Last: whoever waits for it may go on to remove what is left.
             self._clean_pass = number
         return clean
+
+    def _drain_source(self, opened: Opened) -> bool:
+        return opened.source.drain(opened.write)
 
     def _answer_request(self, opened: Opened) -> None:
         """Record where this program is, if another process has asked since the last time."""
@@ -270,7 +282,7 @@ class Journal:
         if now < self._next_tick:
             return
         self._next_tick = now + _TICK_SECONDS
-        _stamp(opened)
+        opened.stamp()
         opened.segment.sync()
         if opened.source.is_lost and not (self._closing or self._trouble.problem):
             opened = self._replace_source(opened)
@@ -281,14 +293,17 @@ class Journal:
         journal = lost.segment.target.journal
         fresh = open_source(self.path, self.settings, current(), self._preamble, journal=journal)
         opened = fresh._replace(segment=lost.segment)
-        if isinstance(lost.source, BlackBox):
-            lost.source.successor = opened.source.append
-        self._opened = opened
-        self.append = self._append_closed if self._closing else opened.source.append
-        lost.source.seal("closed")
         with suppress(OSError):
-            lost.source.drain(lost.write)
+            self._hand_over(lost, opened)
         return opened
+
+    def _hand_over(self, old: Opened, new: Opened) -> bool:
+        """Let callers append to another source; whether nothing is left in the old one."""
+        self._use(new)
+        if isinstance(old.source, BlackBox):
+            old.source.successor = self.append
+        old.source.seal("closed")
+        return old.source.drain(old.write)
 
     def flush(self, timeout_millis: int = 30_000) -> bool:
         """Bring all lines taken so far into the file; whether that was done in time.
@@ -355,7 +370,7 @@ class Journal:
         if job is not None:
             job.cancel()
         if not self._finished:
-            _stamp(opened)  # the box stays, and is all that tells what was dropped
+            opened.stamp()  # the box stays, and is all that tells what was dropped
             opened.source.close(remove=False)
             self._finished = True
         self._cell.healthy("closed")
@@ -379,20 +394,3 @@ class Journal:
         problem = self._trouble.problem or opened.source.trouble
         path, pending = opened.segment.path, opened.source.pending
         return JournalState(mode, opened.reason, path, pending, problem)
-
-
-def _stamp(opened: Opened) -> None:
-    dropped = sum(COUNTERS.dropped().values())
-    opened.source.stamp(time_ns(), current().last_seq, dropped)
-
-
-def open_writer(
-    path: Path,
-    settings: JournalSettings | None = None,
-    *,
-    preamble: Callable[[], Iterable[bytes]] = tuple,
-    worker: Worker | None = None,
-    on_request: Callable[[], object] | None = None,
-) -> Journal:
-    """Return `Journal` of these arguments; nothing is made at `path` before the first line."""
-    return Journal(path, settings, preamble=preamble, worker=worker, on_request=on_request)

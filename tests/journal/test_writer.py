@@ -16,7 +16,7 @@ import pytest
 from otel_ext.journal.layout import BOX_FOLDER
 from otel_ext.journal.opening import target_of
 from otel_ext.journal.recovery import recover
-from otel_ext.journal.writer import Journal, open_writer
+from otel_ext.journal.writer import Journal
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.health import health
 from otel_ext.runtime.supervisor import Supervisor
@@ -42,7 +42,7 @@ def worker() -> Iterator[Worker]:
 @pytest.mark.parametrize("mode", MODES)
 def test_lines_reach_the_file(tmp_path: Path, mode: Durability) -> None:
     """In every mode what is appended is in the file after a flush, the preamble first."""
-    journal = open_writer(
+    journal = Journal(
         tmp_path, ALONE._replace(durability=mode), preamble=lambda: [line(0, name="head")]
     )
     assert journal.state().mode == "unopened"
