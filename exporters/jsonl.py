@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final, get_args
 
 from otel_ext.errors import ConfigError
 from otel_ext.inflight.tracker import dump
+from otel_ext.journal.lasting import LastingJournal
 from otel_ext.journal.opening import Durability, JournalSettings
 from otel_ext.journal.place import absolute_path, problem_with
 from otel_ext.journal.rehearsal import rehearse
-from otel_ext.journal.lasting import LastingJournal
 from otel_ext.record.careful import reduce_record
 from otel_ext.record.codec import encode_line
 from otel_ext.record.speed import load_speed

@@ -92,7 +92,9 @@ def test_spans_of_exit_handlers_that_run_after_ours_are_recorded(
 ) -> None:
     """Each has start and end, also those of finalizers; a span open till then has its real end."""
     head = ("" if compiled else PLAIN) + LATE + setup + FINALIZER
-    run_program(tmp_path, head, 'kept, never = tracer.start_span("kept"), tracer.start_span("never")')
+    run_program(
+        tmp_path, head, 'kept, never = tracer.start_span("kept"), tracer.start_span("never")'
+    )
     found = read(tmp_path)
     assert {one.name for one in found.phase("start")} == LATE_NAMES | {"kept", "never"}
     real = {one.name: one for one in found.phase("end") if not one.abandoned}
@@ -225,7 +227,7 @@ def test_handlers_of_a_sitecustomize_under_run_are_recorded(tmp_path: Path) -> N
     )
     program = write_program(tmp_path, "pass\n")
     folder = tmp_path / "traces"
-    words = [OTEL_EXT, "run", "--output", folder, "--", sys.executable, program]
+    words: list[str | Path] = [OTEL_EXT, "run", "--output", folder, "--", sys.executable, program]
     path = os.pathsep.join([str(tmp_path), plain()["PYTHONPATH"]])
     done = execute(words, cwd=tmp_path, env=plain(PYTHONPATH=path))
     assert done.code == 0, done.err
