@@ -164,8 +164,7 @@ class Journal:
         for line in early:
             opened.source.append(line)
         if opened.mode == "write":
-            with suppress(OSError):
-                self._last.keep_room(opened)  # before callers fill the disk
+            self._last.keep_room(opened)  # before callers fill the disk
         self._report_mode()
         if self._worker is not None:
             if self._job is None:
@@ -330,11 +329,7 @@ class Journal:
         return True
 
     def append_last(self, make: Callable[[], Iterable[bytes]]) -> None:
-        """Take the lines that close the file, for which room is kept.
-
-        Args:
-            make: Makes them, with the account of the moment; `close` may call it again.
-        """
+        """Take the lines that close the file, for which room is kept; `close` may make others."""
         if (opened := self._opened) is not None:
             self._last.append(opened, make)
 
