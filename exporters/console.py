@@ -13,6 +13,7 @@ from otel_ext.exporters.console_text import Painter
 from otel_ext.exporters.stream import StreamWriter
 from otel_ext.exporters.terminal import Terminal
 from otel_ext.record.codec import encode_line
+from otel_ext.runtime.closing import is_exiting
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
 
@@ -29,6 +30,7 @@ _STYLES: Final = get_args(ConsoleStyle)
 _DEFAULT_WIDTH: Final = 100
 _LEAST_WIDTH: Final = 40
 _LOOK_SECONDS: Final = 1.0
+_EXIT_MILLIS: Final = 500
 
 
 class ConsoleExporter:
@@ -107,7 +109,13 @@ class ConsoleExporter:
         return self._writer is None or self._writer.flush(timeout_millis)
 
     def shutdown(self) -> None:
-        """Bring out what waits, for a short while, and stop. Twice is once."""
+        """Bring out what waits, for a short while, and stop. Idempotent.
+
+        At the exit of the program later records are shown, too.
+        """
+        if is_exiting():
+            self.force_flush(_EXIT_MILLIS)
+            return
         self._closed = True
         if self._writer is not None:
             self._writer.close()

@@ -7,22 +7,21 @@ before the first record, and a forked child gets a box and a file of its own.
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
-from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Final, cast, get_args
+from typing import TYPE_CHECKING, Final, get_args
 
 from otel_ext.errors import ConfigError
 from otel_ext.inflight.tracker import dump
+from otel_ext.journal.lasting import LastingJournal
 from otel_ext.journal.opening import Durability, JournalSettings
-from otel_ext.journal.place import problem_with
+from otel_ext.journal.place import absolute_path, problem_with
 from otel_ext.journal.rehearsal import rehearse
-from otel_ext.journal.writer import Journal
 from otel_ext.record.careful import reduce_record
 from otel_ext.record.codec import encode_line
 from otel_ext.record.speed import load_speed
 from otel_ext.runtime import incarnation
+from otel_ext.runtime.closing import is_exiting
 from otel_ext.runtime.counters import BUFFER_PEAK, COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child, check_process
 from otel_ext.runtime.guard import report_problem
@@ -34,9 +33,10 @@ from otel_ext.runtime.process_records import (
 from otel_ext.runtime.worker import shared_worker
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterable
 
-    from otel_ext.journal.writer import JournalState
+    from otel_ext.journal.face import JournalState
     from otel_ext.protocols import Encoding
     from otel_ext.record.model import Process, Record
 
@@ -102,6 +102,7 @@ class JsonlExporter:
     _open: dict[tuple[str, str], Record]
     _open_sources: tuple[Callable[[], Iterable[Record]], ...]
     _begun: bool
+    _said_open: bool
     _quick: tuple[object, ...] | None
 
     def __init__(
@@ -112,16 +113,17 @@ class JsonlExporter:
         settings: JournalSettings | None = None,
         open_records: Callable[[], Iterable[Record]] | None = None,
     ) -> None:
-        self._path = _absolute(path)
+        self._path = absolute_path(path)
         # Without any, the exporter remembers them itself.
         self._open_sources = () if open_records is None else (open_records,)
         self._takes_sources = open_records is None
         self._encoding: Encoding = encode_line
         self._closed = False
-        self._journal = Journal(
+        self._journal = LastingJournal(
             self._path,
             _with_durability(settings or JournalSettings(), durability),
             preamble=self._preamble,
+            ending=self._ending,
             worker=shared_worker(),
             on_request=_tell_places,
         )
@@ -234,7 +236,11 @@ class JsonlExporter:
             return False
 
     def shutdown(self) -> None:
-        """Write `process.end` and close; later records are dropped. Twice is once."""
+        """Write `process.end` and close; later records are dropped. Idempotent.
+
+        At the exit of the program later records are written as well, each followed by
+        another `process.end`.
+        """
         self.shutdown_by(monotonic() + _CLOSE_SECONDS)
 
     def shutdown_by(self, until: float) -> None:
@@ -242,12 +248,16 @@ class JsonlExporter:
         check_process()
         if self._closed:
             return
-        self._closed = True
+        self._closed = not is_exiting()
+        journal, left = self._journal, max(until - monotonic(), 0.0)
         try:
-            left = self._count_open()
-            self._journal.flush(int(max(0.0, until - monotonic()) * _LAST_FLUSH * 1000))
-            self._journal.append_last(self._ending)
-            self._journal.close(max(until - monotonic(), 0.0), unfinished=left > 0)
+            unfinished = self._count_open() > 0
+            if not self._closed:
+                journal.close_for_exit(left, unfinished=unfinished)
+                return
+            journal.flush(int(left * _LAST_FLUSH * 1000))
+            journal.append_last(self._ending)
+            journal.close(max(until - monotonic(), 0.0), unfinished=unfinished)
         except Exception as error:  # noqa: BLE001 - the program is ending
             report_problem("JsonlExporter: shutdown failed", error)
 
@@ -262,9 +272,15 @@ class JsonlExporter:
     def _ending(self) -> list[bytes]:
         """Return the lines that close the file, with the account of this moment.
 
-        Where spans may still be open they say so, and recovery is to end them.
+        Where spans may still be open they say so, and recovery is to end them; those that
+        said so last hold until the last of the spans ends. What could not be written may
+        have been an end, or those lines.
         """
-        left = self._count_open()
+        lost = COUNTERS.value("dropped.not_written")
+        left = self._count_open() + lost
+        if left and self._said_open and not lost:
+            return []
+        self._said_open = left > 0
         current = incarnation.current()
         own = [one for one in list(self._introduced.values()) if one.pid == current.pid]
         accepted, written = COUNTERS.value("accepted"), COUNTERS.value("written")
@@ -286,11 +302,6 @@ class JsonlExporter:
             lines.append(self._encoding(process_end_record(process, seq, totals)))
         COUNTERS.add("accepted", len(lines))
         return lines
-
-    def _append(self, line: bytes) -> None:
-        """Write a line of our own making."""
-        COUNTERS.add("accepted")
-        self._journal.append(line)
 
     def _introduce(self, record: Record, encoding: Encoding) -> bool:
         """See to it that the file says who `record.process` is; whether there is a file."""
@@ -317,7 +328,8 @@ class JsonlExporter:
         self._introduced[process.id] = process
         # Of a process that this one only speaks of there is nothing to tell.
         if process.pid == current.pid and record.name != PROCESS_START:
-            self._append(encoding(process_start_record(process, current.next_seq())))
+            COUNTERS.add("accepted")
+            self._journal.append(encoding(process_start_record(process, current.next_seq())))
         return True
 
     def _preamble(self) -> list[bytes]:
@@ -352,7 +364,7 @@ class JsonlExporter:
         """Go on as another process: whoever is in the file must be introduced."""
         self._introduced = {}
         self._open = {}
-        self._begun = False
+        self._begun = self._said_open = False
         self._accept: Callable[[], object] = self._accept_first
         # What the compiled export needs; while it is None the method does the work.
         self._quick = None
@@ -366,23 +378,6 @@ class JsonlExporter:
 def _tell_places() -> None:
     """Record where the open spans are: `otel-ext ps` asks."""
     dump(_MAX_TOLD)
-
-
-def _absolute(path: str | os.PathLike[str]) -> Path:
-    """Return `path` as it must be kept: the program may change its working directory."""
-    given = cast("object", path)
-    if not isinstance(given, (str, os.PathLike)):
-        raise ConfigError(f"the path {given!r} is not a path", hint="Give a folder or a file name.")
-    text = cast("object", os.fspath(path))
-    if not isinstance(text, str) or not text or "\0" in text:
-        raise ConfigError(f"the path {text!r} cannot be used", hint="Give a folder or a file name.")
-    try:
-        return Path(os.path.abspath(text))  # noqa: PTH100 - Path.absolute keeps `..`
-    except OSError:
-        raise ConfigError(
-            f"the path {text!r} is relative to a working directory that is gone",
-            hint="Give an absolute path.",
-        ) from None
 
 
 def _with_durability(settings: JournalSettings, durability: str | None) -> JournalSettings:

@@ -107,6 +107,7 @@ class RemoteQueue:
         self._health = HealthCell(name, "nothing was sent yet")
         self._closed = False
         self._stopped = False
+        self._sends_late = False
         # What became of records, by signal: for those who measure this queue alone.
         self.counts = Counters()
         self._begin_anew()
@@ -152,7 +153,7 @@ class RemoteQueue:
     def export(self, record: Record) -> None:
         """Queue one record; called on the user's thread."""
         check_process()
-        if self._closed:
+        if self._closed and not self._sends_late:
             COUNTERS.add("remote.closed")
             return
         if self._wants is not None and not self._wants(record):
@@ -161,10 +162,24 @@ class RemoteQueue:
         lane = self._inbox.lane_of(record)
         if not lane.put(record):
             self._note_full(lane)
+        elif self._closed:
+            if lane is not self._inbox.provisional:
+                self._send_now()
         elif lane is self._inbox.finals and not len(lane.items) % BATCH:
             self._job.wake()
         if not self._worker.is_alive:
             self._worker.ensure()
+
+    def send_late(self) -> None:
+        """Take records after the shutdown, too, and send them on the thread that brings them.
+
+        For a sender that only keeps records for the next program.
+        """
+        self._sends_late = True
+
+    def _send_now(self) -> None:
+        self._waiters.append(_Waiter())
+        self.run()
 
     def _note_full(self, lane: Lane) -> None:
         inbox = self._inbox

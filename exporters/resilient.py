@@ -13,6 +13,7 @@ from otel_ext.exporters.record_store import DEFAULT_SPILL_SIZE, RecordStore
 from otel_ext.exporters.remote_queue import RemoteQueue
 from otel_ext.exporters.resilient_sender import ResilientSender
 from otel_ext.protocols import RecordSender, SignalSender
+from otel_ext.runtime.closing import is_exiting
 from otel_ext.runtime.worker import Worker
 
 if TYPE_CHECKING:
@@ -98,7 +99,8 @@ class ResilientExporter:
     def export(self, record: Record) -> None:
         """Queue one record; called on the user's thread."""
         self._queue.export(record)
-        self._sender.ensure_threads()
+        if not self._closed:
+            self._sender.ensure_threads()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Send all records taken so far, or bring them to disk.
@@ -123,10 +125,14 @@ class ResilientExporter:
         return done
 
     def shutdown(self) -> None:
-        """Send what is queued within the time there is; bring the rest to disk. Twice is once."""
+        """Send what is queued within the time there is; bring the rest to disk. Idempotent.
+
+        At the exit of the program later records are brought to disk, too.
+        """
         if self._closed:
             return
         self._closed = True
+        go_on = is_exiting()
         # A flush that has just waited in vain has had its time.
         gave_up = monotonic() - self._gave_up_at < _JUST_NOW
         seconds = 0.0 if gave_up else self._shutdown_seconds
@@ -135,6 +141,9 @@ class ResilientExporter:
         self._job.cancel()
         self._queue.shutdown()
         self._worker.stop(0.0)
+        if go_on:
+            self._sender.finish_by(monotonic())
+            self._queue.send_late()
 
 
 def _by_signal(

@@ -6,7 +6,7 @@ import threading
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.runtime.closing import EXIT_SECONDS, shutdown_by
+from otel_ext.runtime.closing import EXIT_SECONDS, at_exit, shutdown_by
 from otel_ext.runtime.guard import report_problem
 
 if TYPE_CHECKING:
@@ -113,10 +113,10 @@ class Handle:
             return True
         until = monotonic() + max(timeout, _LEAST_SECONDS)
         done = self.flush(max(timeout - _CLOSE_SECONDS, timeout / 2))
+        self.closed = True
         return self._close(until) and done
 
     def _close(self, until: float) -> bool:
-        self.closed = True
         try:
             if self._undo is not None:
                 self._undo()
@@ -128,9 +128,10 @@ class Handle:
         return True
 
     def drain(self) -> None:
-        """Shut down as at exit, in two seconds at most."""
+        """Bring out all records as at exit, in two seconds at most; later ones are still taken."""
         if not self.closed:
-            self._close(monotonic() + exit_seconds(self.config))
+            with at_exit():
+                self._close(monotonic() + exit_seconds(self.config))
 
     def flush_briefly(self) -> None:
         """Bring out what can be brought out in a second, as before a sudden end."""

@@ -21,7 +21,7 @@ from otel_ext.record.careful import careful_end, careful_start
 from otel_ext.record.model import Process
 from otel_ext.record.speed import load_speed
 from otel_ext.runtime import incarnation
-from otel_ext.runtime.closing import EXIT_SECONDS, has_room, shutdown_by
+from otel_ext.runtime.closing import EXIT_SECONDS, at_exit, has_room, is_exiting, shutdown_by
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child, check_process
 from otel_ext.runtime.given import check_exporter, quick_export_of
@@ -103,6 +103,7 @@ class LifecycleSpanProcessor(SpanProcessor):
         leaf = getattr(exporter, "leaf", False) is True
         self._export = quick_export_of(exporter) if leaf else self._export_watched
         self._closed = False
+        self._shut_down = False
         self._begin_anew()
         after_fork_in_child(self._begin_anew)
 
@@ -138,17 +139,25 @@ class LifecycleSpanProcessor(SpanProcessor):
             return False
 
     def shutdown(self) -> None:
-        """Shut the exporter down; later spans are ignored. Twice is once."""
+        """Shut the exporter down; later spans are ignored, unless the program exits. Idempotent."""
         self.shutdown_by(monotonic() + EXIT_SECONDS)
 
     def shutdown_by(self, until: float) -> None:
         """Do what `shutdown` does, by then by the monotonic clock."""
         check_process()
-        if self._closed:
+        if self._shut_down:
             return
+        self._shut_down = True
         self._catch_up()
-        self._closed = True
-        self._quick = None
+        if is_exiting():
+            with at_exit():
+                self._stop_by(until)
+        else:
+            self._closed = True
+            self._quick = None
+            self._stop_by(until)
+
+    def _stop_by(self, until: float) -> None:
         exporter = self._exporter
         # The open spans may take half of the time; the files must still be closed then.
         share = max(0.0, until - monotonic()) / 2
@@ -193,6 +202,8 @@ class LifecycleSpanProcessor(SpanProcessor):
 
     def _watch(self) -> None:
         self._begun = True
+        if self._shut_down:
+            return  # the program exits
         try:
             # Asked again at each start until a thread watches: uWSGI's master starts none.
             self._begun = self.tracker.begin()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from otel_ext.cli.doctor_check import Check
     from otel_ext.cli.running import Snapshot
 
-__all__ = ["check_ids"]
+__all__ = ["check_ids", "newest_files"]
 
 _MAX_FILES: Final = 64
 # Generators that are seeded alike agree from their first span on.
@@ -34,7 +34,7 @@ def check_ids(snapshot: Snapshot) -> Iterator[Check]:
     read by `otel-ext validate`.
     """
     ids = RepeatedIds()
-    for path in _newest(snapshot.folders):
+    for path in newest_files(snapshot.folders):
         for item in scan(path):
             if item.offset > _MAX_BYTES:
                 break
@@ -54,7 +54,8 @@ def check_ids(snapshot: Snapshot) -> Iterator[Check]:
     yield weak("Programs", "ids", text, REPEATED_IDS_ADVICE)
 
 
-def _newest(folders: Iterable[Path]) -> list[Path]:
+def newest_files(folders: Iterable[Path]) -> list[Path]:
+    """Return the files of records that were written last, at most 64, the newest first."""
     files = [
         path
         for folder in folders

@@ -6,8 +6,9 @@ import os
 import stat
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
+from otel_ext.cli.doctor_accounts import check_account, check_ended
 from otel_ext.cli.doctor_check import failed, healthy, note, weak
 from otel_ext.cli.doctor_ids import check_ids
 from otel_ext.config import load_config
@@ -204,6 +205,7 @@ def check_processes(snapshot: Snapshot) -> Iterator[Check]:
     for process in living:
         yield _process(process, spans.get(process.id, 0), snapshot.time_ns)
     yield from _leftovers(snapshot, spans)
+    yield from check_ended(_PROGRAMS, snapshot)
     yield from check_ids(snapshot)
 
 
@@ -233,22 +235,7 @@ def _process(process: RunningProcess, spans: int, now_ns: int) -> Check:
             f"{process.remark or f'hangs: nothing in it has run for {since}'}; {detail}",
             f"otel-ext ps --process {process.pid} shows what it was doing",
         )
-    dropped = _dropped(process)
-    if dropped:
-        reasons = ", ".join(f"{reason} {count:,}" for reason, count in sorted(dropped.items()))
-        hint = _ADVICE.get(max(dropped, key=lambda reason: dropped[reason]), "")
-        return weak(_PROGRAMS, part, f"records were dropped: {reasons}; {detail}", hint)
-    return healthy(_PROGRAMS, part, detail)
-
-
-_ADVICE: Final = {
-    "queue_full": "The file could not be written as fast as records came: raise box-size,"
-    " or name a faster disk",
-    "write_failed": "The output cannot be written: look at room and permissions above",
-    "inflight_full": "Raise max-open-spans",
-    "encode_failed": "Its standard error says which record could not be encoded",
-    "not_written": "The output could not be written when the program ended",
-}
+    return check_account(_PROGRAMS, part, detail, process)
 
 
 def _beat(process: RunningProcess) -> str:
@@ -256,16 +243,6 @@ def _beat(process: RunningProcess) -> str:
     memory, written = extra.get("memory_bytes"), extra.get("written")
     text = f", {written:,} written" if type(written) is int else ""
     return f"{text}, {_human(memory)} of memory" if type(memory) is int and memory else text
-
-
-def _dropped(process: RunningProcess) -> dict[str, int]:
-    found: object = (
-        process.heartbeat.extra.get("dropped") if process.heartbeat is not None else None
-    )
-    if not isinstance(found, dict):
-        return {}
-    counts = cast("Mapping[str, object]", found)
-    return {printable(key): n for key, n in counts.items() if type(n) is int and n > 0}
 
 
 def _leftovers(snapshot: Snapshot, spans: Mapping[str, int]) -> Iterator[Check]:

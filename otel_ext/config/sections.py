@@ -140,8 +140,8 @@ class JournalConfig:
     box_size: int = declare(
         Size(64 * _KIB, _GIB),
         "Size of the black box of each process. It is emptied every 50 ms, later where the"
-        " processor or the disk is busy; what the program records meanwhile must fit, at"
-        " about 2,500 records a MiB, or is dropped and counted.",
+        " processor or the disk is busy; what comes meanwhile must fit, about 2,000 records a"
+        " MiB, or is dropped and counted. `otel-ext doctor` says when it came close to full.",
         default=8 * _MIB,
     )
     segment_size: int = declare(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, cast
 from otel_ext.inflight.owners import TaskOwner, ThreadOwner
 from otel_ext.record.model import EMPTY, UNSET_STATUS, Record
 from otel_ext.runtime import incarnation
+from otel_ext.runtime.closing import is_exiting
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child
 
@@ -171,6 +172,8 @@ class Reaper:
         if _refused() != refused:
             # Whose end is missing only the file can tell: recovery looks there.
             self._table.put_back(taken)
+        elif is_exiting():
+            self._table.keep(taken)
         return done
 
     def _reap_collected(self) -> None:

@@ -119,6 +119,7 @@ class InflightTable:
         """Stalled spans, each with the age at which it is looked at again."""
         self.reported: set[Key] = set()
         """Spans that have an abandoned end and are kept for a real one that still comes."""
+        self._kept: dict[Key, Entry] = {}
         self._attach()
         after_fork_in_child(self._begin_anew)
         _tables[id(self)] = weakref.ref(self, _forget_table(id(self)))
@@ -158,7 +159,7 @@ class InflightTable:
 
     def pop(self, key: Key) -> Record | None:
         """Take note that a span has ended; return its start record, if it was tracked."""
-        entry = self._open.pop(key, None)
+        entry = self._open.pop(key, None) or self._kept.pop(key, None)
         return None if entry is None else entry.record
 
     def is_inherited(self, key: Key, start_ns: int | None = None) -> bool:
@@ -224,6 +225,14 @@ class InflightTable:
         for key, entry in entries:
             self._open.setdefault(key, entry)
 
+    def keep(self, entries: Iterable[tuple[Key, Entry]]) -> None:
+        """Keep entries that were removed, out of all counts, for the reaper.
+
+        A span that the exit found open may still be ended by a later exit handler, and
+        its end needs what its start says.
+        """
+        self._kept.update(entries)
+
     def open_spans(self) -> list[tuple[Key, OpenSpan]]:
         """Return all open spans with their keys, oldest first."""
         now = monotonic_ns()
@@ -266,6 +275,7 @@ class InflightTable:
         self._inherited = (self._open, *self._inherited)
         self._forked_at = time_ns()
         self._open = {}
+        self._kept = {}
         self.stalled = {}
         self.reported = set()
         self._attach()

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from otel_ext.journal.blackbox import BlackBox
+    from otel_ext.journal.face import JournalState, LineWriter
     from otel_ext.journal.folder import FolderState, read_folder
     from otel_ext.journal.incarnations import IncarnationState, RunningSpan
     from otel_ext.journal.liveness import Liveness, ProcessIdentity, is_alive, watch
     from otel_ext.journal.opening import JournalSettings
     from otel_ext.journal.reader import Skipped, read_box, read_records, scan
     from otel_ext.journal.recovery import RecoveryReport, recover
-    from otel_ext.journal.writer import Journal, JournalState, LineWriter
+    from otel_ext.journal.writer import Journal
 
 __all__ = [
     "BlackBox",
@@ -48,8 +49,8 @@ _HOMES = {
     "IncarnationState": "incarnations",
     "Journal": "writer",
     "JournalSettings": "opening",
-    "JournalState": "writer",
-    "LineWriter": "writer",
+    "JournalState": "face",
+    "LineWriter": "face",
     "Liveness": "liveness",
     "ProcessIdentity": "liveness",
     "RecoveryReport": "recovery",

@@ -28,6 +28,7 @@ from otel_ext.journal.files import create_exclusive, is_gone
 from otel_ext.journal.reserve import reserve_blocks
 from otel_ext.record.speed import load_speed
 from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.guard import report_problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -158,7 +159,8 @@ class BlackBox:
                 COUNTERS.add(f"dropped.{self._refusal}")
             else:
                 kept += line
-        self._keep_last(kept)
+        if kept:
+            self._keep_last(kept)
 
     def _keep_last(self, lines: bytes) -> None:
         size = layout.HEADER_SIZE - layout.LAST_LINES_AT
@@ -313,6 +315,17 @@ class BlackBox:
     def answer(self) -> int:
         """The request that was answered last."""
         return self._word(layout.ANSWER_AT)
+
+    def serve_request(self, on_request: Callable[[], object]) -> None:
+        """Call `on_request`, if another process has asked where this one is since the last time."""
+        request = self.request
+        if request == self.answer:
+            return
+        try:
+            on_request()
+        except Exception as error:  # noqa: BLE001 - what waits must be written all the same
+            report_problem("journal: a request from outside", error)
+        self.answer_request(request)
 
     def answer_request(self, request: int) -> None:
         """Say that all a `request` asks for has been stored."""

@@ -40,19 +40,16 @@ class LastLines:
         self._make: Callable[[], Iterable[bytes]] = tuple
 
     def keep_room(self, opened: Opened) -> None:
-        """Reserve room for them unless a box has it; on the thread that writes.
-
-        Raises:
-            OSError: The file cannot be opened.
-        """
+        """Reserve room for them unless a box has it; on the thread that writes."""
         if self._inherited is not None:
             self._inherited.forget()
             self._inherited = None
         if isinstance(opened.source, BlackBox) or self._reserve.is_kept:
             return
-        opened.segment.open()
-        if opened.segment.is_regular:
-            self._reserve.keep(opened.segment.target.folder)
+        with suppress(OSError):  # whoever writes will be told
+            opened.segment.open()
+            if opened.segment.is_regular:
+                self._reserve.keep(opened.segment.target.folder)
 
     def forget(self) -> None:
         """In a forked child: leave to the parent what is the parent's."""
@@ -86,6 +83,7 @@ class LastLines:
             lost = opened.source.close(remove=False)
             if lost:
                 self._write_alone(opened, lost, problem)
+            self._reserve.release()
         finally:
             lock.release()
 

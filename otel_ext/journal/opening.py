@@ -83,6 +83,11 @@ class Opened(NamedTuple):
     source: Source
     segment: SegmentWriter
 
+    def as_direct(self, max_bytes: int) -> Opened:
+        """Return this journal with the file itself as its source, as with `durability=write`."""
+        self.segment.take_callers()
+        return self._replace(mode="write", reason="", source=DirectSource(self.segment, max_bytes))
+
     def write(self, lines: memoryview) -> int:
         """Write lines to the file and count them; see `SegmentWriter.write`."""
         kept = self.segment.write(lines)

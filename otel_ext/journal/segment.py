@@ -225,6 +225,10 @@ class SegmentWriter:
             with suppress(OSError):
                 os.close(descriptor)
 
+    def take_callers(self) -> None:
+        """Be `direct` from now on."""
+        self._direct = self._shared = True
+
     def can_take(self) -> bool:
         """Whether a caller may write to `descriptor` now; asked by a caller, on any thread."""
         return not self._preamble_due and self._is_ours(self.descriptor)

@@ -17,7 +17,7 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.journal.blackbox import BlackBox, appender
-from otel_ext.journal.face import JournalState, LineWriter, Mode
+from otel_ext.journal.face import JournalState, Mode
 from otel_ext.journal.housekeeping import Housekeeper
 from otel_ext.journal.last_lines import LastLines
 from otel_ext.journal.numbering import give_back_number
@@ -35,9 +35,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from otel_ext.journal.segment import SegmentWriter
+    from otel_ext.journal.sources import Source
     from otel_ext.runtime.worker import Job, Worker
 
-__all__ = ["Journal", "JournalState", "LineWriter"]
+__all__ = ["Journal"]
 
 _INTERVAL: Final = 0.05
 _TICK_SECONDS: Final = 1.0
@@ -157,9 +158,8 @@ class Journal:
         opened = open_source(self.path, self.settings, current(), self._preamble)
         for line in lines_of(self._preamble):
             opened.source.append(line)
-        self._opened = opened
         source = opened.source
-        self.append = appender(source) if isinstance(source, BlackBox) else source.append
+        self._use(opened)
         early, self._early = self._early, []
         for line in early:
             opened.source.append(line)
@@ -172,6 +172,14 @@ class Journal:
             self._worker.ensure()
             if isinstance(source, BlackBox) and not self._worker.is_alive:
                 source.successor = self._append_to_full
+
+    def _use(self, opened: Opened) -> None:
+        """Let callers append to the source of `opened`."""
+        self._opened = opened
+        self.append = self._append_closed if self._closing else self._append_to(opened.source)
+
+    def _append_to(self, source: Source) -> Callable[[bytes], bool]:
+        return appender(source) if isinstance(source, BlackBox) else source.append
 
     def _append_to_full(self, line: bytes) -> bool:
         """Make room in the box, then take the line: no thread may be started that does so."""
@@ -238,13 +246,14 @@ class Journal:
                 opened.source.seal("closed")
             if now >= self._next_tick:
                 self._last.keep_room(opened)
-            clean = opened.source.drain(opened.write)
+            clean = self._drain_source(opened)
         except OSError as error:
             self._note_failure(opened, error)
             clean = False
         else:
             if self._trouble.is_over():
                 self._report_mode()
+        opened = self._opened or opened
         self._tick(opened, now)
         if clean:
             if closing:
@@ -253,19 +262,12 @@ class Journal:
             self._clean_pass = number
         return clean
 
+    def _drain_source(self, opened: Opened) -> bool:
+        return opened.source.drain(opened.write)
+
     def _answer_request(self, opened: Opened) -> None:
-        """Record where this program is, if another process has asked since the last time."""
-        box = opened.source
-        if self._on_request is None or not isinstance(box, BlackBox):
-            return
-        request = box.request
-        if request == box.answer:
-            return
-        try:
-            self._on_request()
-        except Exception as error:  # noqa: BLE001 - what waits must be written all the same
-            report_problem("journal: a request from outside", error)
-        box.answer_request(request)
+        if self._on_request is not None and isinstance(opened.source, BlackBox):
+            opened.source.serve_request(self._on_request)
 
     def _note_failure(self, opened: Opened, error: OSError) -> None:
         if self._trouble.note(error):
@@ -289,14 +291,17 @@ class Journal:
         journal = lost.segment.target.journal
         fresh = open_source(self.path, self.settings, current(), self._preamble, journal=journal)
         opened = fresh._replace(segment=lost.segment)
-        if isinstance(lost.source, BlackBox):
-            lost.source.successor = opened.source.append
-        self._opened = opened
-        self.append = self._append_closed if self._closing else opened.source.append
-        lost.source.seal("closed")
         with suppress(OSError):
-            lost.source.drain(lost.write)
+            self._hand_over(lost, opened)
         return opened
+
+    def _hand_over(self, old: Opened, new: Opened) -> bool:
+        """Let callers append to another source; whether nothing is left in the old one."""
+        self._use(new)
+        if isinstance(old.source, BlackBox):
+            old.source.successor = self.append
+        old.source.seal("closed")
+        return old.source.drain(old.write)
 
     def flush(self, timeout_millis: int = 30_000) -> bool:
         """Bring all lines taken so far into the file; whether that was done in time.
@@ -339,12 +344,7 @@ class Journal:
         return True
 
     def append_last(self, make: Callable[[], Iterable[bytes]]) -> None:
-        """Take the lines that close the file, for which room is kept.
-
-        Args:
-            make: Makes them, with the account of the moment. Called again by `close` where
-                what waits cannot be written.
-        """
+        """Take the lines that close the file, for which room is kept; `close` may make others."""
         if (opened := self._opened) is not None:
             self._last.append(opened, make)
 

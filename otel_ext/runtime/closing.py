@@ -3,19 +3,68 @@
 One deadline goes down from whoever ends the program to everything that writes, so
 that the parts do not each take their own time. Exporters of others know nothing of
 it; they are shut down as ever, and their callers bound the time.
+
+A shutdown at the exit of the program is no end: exit handlers that were registered
+before ours run after it. Whoever shuts down asks `is_exiting`; see docs/adr/0017.
 """
 
 from __future__ import annotations
 
+import sys
+import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
-__all__ = ["EXIT_SECONDS", "HasRoom", "TimedShutdown", "has_room", "shutdown_by"]
+__all__ = [
+    "EXIT_SECONDS",
+    "HasRoom",
+    "TimedShutdown",
+    "at_exit",
+    "has_room",
+    "is_exiting",
+    "shutdown_by",
+]
 
 EXIT_SECONDS: Final = 2.0
 """How much longer an exit takes at most, whatever hangs while it writes."""
+
+# As many items as there are calls of `at_exit` under way, on any thread.
+_at_exit: Final[list[None]] = []
+
+
+def is_exiting() -> bool:
+    """Return whether a shutdown that is under way is one of an exit handler.
+
+    The interpreter waits for the threads of the program, then calls its exit handlers
+    on the main thread, which counts as over by then.
+
+    >>> is_exiting()
+    False
+    """
+    main = threading.main_thread()
+    return bool(
+        _at_exit
+        or sys.is_finalizing()
+        or (threading.get_ident() == main.ident and not main.is_alive())
+    )
+
+
+@contextmanager
+def at_exit() -> Generator[None]:
+    """Let `is_exiting` say so inside, also to the threads that a shutdown starts.
+
+    >>> with at_exit():
+    ...     is_exiting()
+    True
+    """
+    _at_exit.append(None)
+    try:
+        yield
+    finally:
+        _at_exit.pop()
 
 
 @runtime_checkable

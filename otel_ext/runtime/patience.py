@@ -96,11 +96,15 @@ class PatientExporter:
         self._name = type(inner).__name__
         self._patience = patience
         self._calls = BoundedCalls(self._name)
+        self._closed = False
         self._begin_anew()
         after_fork_in_child(self._begin_anew)
 
     def export(self, record: Record) -> None:
         """Hand one record on; what `inner` raises in time is raised here."""
+        if self._closed:
+            COUNTERS.add("exporter.closed")
+            return
         life = self._life
         if life.thread_id == get_ident():
             self.inner.export(record)  # of a span that it starts itself
@@ -137,6 +141,7 @@ class PatientExporter:
 
     def shutdown_by(self, until: float) -> None:
         """Shut `inner` down; does not wait for it any longer than until then."""
+        self._closed = True
         self._caught_up(until)
         self._calls.wait(self._calls.begin(self.inner.shutdown, last=True), until)
 

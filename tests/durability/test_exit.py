@@ -180,7 +180,7 @@ def test_the_first_span_may_come_while_the_interpreter_ends(
 ) -> None:
     """No thread is started any more, so nothing waits for one; the record is there."""
     head = HEAD if compiled else f'import sys\nsys.modules["otel_ext._speed"] = None\n{HEAD}'
-    # Spans are ignored once the provider's exit handler has run.
+    # None of the exit handlers runs.
     head += "import atexit\natexit._clear()\n"
     done = subprocess.run(
         command(FIRST_SPAN_OF_A_FINALIZER, tmp_path, head=head),

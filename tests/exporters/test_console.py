@@ -18,6 +18,7 @@ import pytest
 from otel_ext.errors import ConfigError
 from otel_ext.exporters import CompatExporter, ConsoleExporter
 from otel_ext.record.codec import encode_line
+from otel_ext.runtime.closing import at_exit
 from otel_ext.runtime.counters import COUNTERS
 from tests.exporters.samples import end, log, start
 from tests.programs import environment, execute, write_program
@@ -291,6 +292,16 @@ def test_records_after_shutdown_are_not_shown(pipe: Pipe) -> None:
     exporter.export(start())
     print("theirs", file=pipe.stream, flush=True)
     assert os.read(pipe.reader, 10_000) == b"theirs\n"
+
+
+def test_records_that_come_while_the_program_exits_are_shown(pipe: Pipe) -> None:
+    """The shutdown of an exit handler is no end: others run after it."""
+    exporter = ConsoleExporter(pipe.stream)
+    with at_exit():
+        exporter.shutdown()
+    exporter.export(start())
+    assert exporter.force_flush(5_000)
+    assert os.read(pipe.reader, 10_000) == encode_line(start())
 
 
 def test_threads_do_not_tear_lines(pipe: Pipe) -> None:

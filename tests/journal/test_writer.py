@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from otel_ext.journal import sources
 from otel_ext.journal.layout import BOX_FOLDER
 from otel_ext.journal.opening import target_of
 from otel_ext.journal.recovery import recover
@@ -20,7 +21,7 @@ from otel_ext.journal.writer import Journal
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.health import health
 from otel_ext.runtime.supervisor import Supervisor
-from otel_ext.runtime.worker import Worker
+from otel_ext.runtime.worker import Worker, shared_worker
 from tests.journal.making import ALONE, line, program, run, seqs_in, wait_until
 
 if TYPE_CHECKING:
@@ -273,6 +274,22 @@ def test_slow_writes_go_through_the_queue_for_a_while(tmp_path: Path) -> None:
     assert closed.strip() == "True"
     assert seqs_in(tmp_path) == [0, 1, 2]
     assert done.stderr.count("more than 1 s") == 1
+
+
+def test_the_queue_of_a_slow_disk_is_written_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While records go through it, a kill takes only what came since the worker's last turn."""
+    clock = iter((0.0, 1.1))
+    monkeypatch.setattr(sources, "perf_counter", lambda: next(clock))
+    settings = ALONE._replace(durability="write")
+    journal = Journal(tmp_path, settings, worker=shared_worker())
+    for number in range(3):
+        assert journal.append(line(number))
+        expected = [*range(number + 1)]
+        assert wait_until(lambda expected=expected: seqs_in(tmp_path) == expected)  # type: ignore[misc]
+        assert "more than 1 s" in journal.state().problem
+    assert journal.close()
 
 
 def test_health_says_how_the_journal_is(tmp_path: Path) -> None:

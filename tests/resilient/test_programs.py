@@ -200,3 +200,34 @@ def test_without_spill_nothing_is_written(tmp_path: Path) -> None:
     assert done.code == 0, done.err
     assert not (tmp_path / "out" / ".spill").exists()
     assert time.time() - json.loads(done.out)["at"] < 4.0
+
+
+LATE = """
+import atexit
+def at_exit():
+    kept.end()
+    tracer.start_span("late").end()
+atexit.register(at_exit)  # runs after what configure() registers
+from opentelemetry import trace
+import otel_ext
+otel_ext.configure(otlp=True, output="out")
+tracer = trace.get_tracer("t")
+kept = tracer.start_span("kept")
+tracer.start_span("early").end()
+"""
+
+
+def test_spans_of_exit_handlers_that_run_after_ours_are_sent_by_the_next(
+    tmp_path: Path, sink: Sink
+) -> None:
+    """Nobody sends any more when they come, so they wait on disk; also a real end that is late."""
+    program = write_program(tmp_path, LATE, "late.py")
+    done = execute(python(program), cwd=tmp_path, env=sending_to(sink.port))
+    assert (done.code, done.err) == (0, "")
+    assert [span.name for span in sink.spans] == ["early"]
+    assert sorted(spilled(tmp_path)) == ["kept", "late"]
+    program = write_program(tmp_path, PROGRAM)
+    execute(python(program, "next", "1", "3"), cwd=tmp_path, env=sending_to(sink.port))
+    names = sorted(span.name for span in sink.spans)
+    assert names == ["early", "kept", "late", "next 0"]
+    assert not spilled(tmp_path)

@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from otel_ext.exporters import FanOut
 from otel_ext.processors import LifecycleSpanProcessor
+from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.patience import PatientExporter, patient
 from otel_ext.testing import RecordCapture
 from tests.exporters import samples
@@ -57,6 +58,18 @@ def test_what_never_waits_is_called_straight() -> None:
     exporter.export(samples.start("work"))
     assert strange.threads
     assert threading.get_ident() not in strange.threads
+
+
+def test_after_its_shutdown_it_gets_nothing() -> None:
+    """It may have closed what it writes to, while exit handlers of the program still record."""
+    strange = Strange()
+    exporter = PatientExporter(strange)
+    exporter.export(samples.start("work"))
+    exporter.shutdown()
+    before = COUNTERS.value("exporter.closed")
+    exporter.export(samples.start("late"))
+    assert strange.events == ["work.start"]
+    assert COUNTERS.value("exporter.closed") == before + 1
 
 
 def test_records_are_there_when_export_returns_and_in_order() -> None:

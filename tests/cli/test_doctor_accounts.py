@@ -1,0 +1,125 @@
+"""`otel-ext doctor` says which programs dropped records, and whose buffer came close to full."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_ext.cli.doctor_accounts import check_account, check_ended
+from otel_ext.cli.running import Collector
+from otel_ext.cli.running_process import RunningProcess
+from otel_ext.record.codec import encode_line
+from otel_ext.record.model import Process
+from otel_ext.runtime.process_records import (
+    process_end_record,
+    process_record,
+    process_start_record,
+)
+from tests.cli.test_doctor import parts_of
+from tests.cli.watched import look
+from tests.programs import execute, python, write_program
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from otel_ext.cli.doctor_check import Check
+
+BURST = """\
+import sys
+from opentelemetry.sdk.trace import TracerProvider
+from otel_ext.exporters import JsonlExporter
+from otel_ext.journal.opening import JournalSettings
+from otel_ext.processors import LifecycleSpanProcessor
+
+sys.setswitchinterval(5)  # the worker gets no turn until the burst is over
+exporter = JsonlExporter("traces", settings=JournalSettings(box_size=1 << 17))
+provider = TracerProvider()
+provider.add_span_processor(LifecycleSpanProcessor(exporter))
+tracer = provider.get_tracer("shop")
+for number in range(1_000):
+    tracer.start_span("order", attributes={"text": "x" * 100}).end()
+    if exporter.state.pending > float(sys.argv[1]) * (1 << 17):
+        break
+"""
+
+
+def ended(folder: Path, name: str, totals: Mapping[str, object]) -> Path:
+    """Write the file of a process that has ended with an account."""
+    process = Process(f"b0b0b0b0-{name}-1-00000001", pid=int(name))
+    path = folder / f"{process.id}.jsonl"
+    records = (process_start_record(process, 1), process_end_record(process, 2, totals))
+    path.write_bytes(b"".join(map(encode_line, records)))
+    return path
+
+
+def found_in(folder: Path) -> list[Check]:
+    """Return what is said of the programs of a folder that have ended."""
+    return list(check_ended("Programs", Collector([folder], elsewhere=True).collect()))
+
+
+@pytest.mark.parametrize(
+    ("facts", "state", "said", "hint"),
+    [
+        ({}, "healthy", "2 open", ""),
+        ({"dropped": {"queue_full": 0}, "buffer_peak": 79}, "healthy", "2 open", ""),
+        ({"buffer_peak": 80}, "note", "its buffer came close to full: 80 %; 2 open", "box-size"),
+        (
+            {"dropped": {"queue_full": 7, "closed": 1}, "buffer_peak": 99},
+            "degraded",
+            "records were dropped: closed 1, queue_full 7; 2 open",
+            "raise box-size",
+        ),
+        ({"dropped": "many", "buffer_peak": "full"}, "healthy", "2 open", ""),
+    ],
+)
+def test_a_heartbeat_tells(facts: dict[str, object], state: str, said: str, hint: str) -> None:
+    """Of a program that runs: what it dropped, else how full its buffer has been."""
+    process = Process("b0b0b0b0-7-1-00000001", pid=7)
+    heartbeat = process_record("process.heartbeat", process, 9, facts)
+    running = RunningProcess(
+        process.id, 7, "shop", "", Path("traces"), "alive", 1, 9, (), heartbeat
+    )
+    check = check_account("Programs", running.label, "2 open", running)
+    assert (check.state, check.detail) == (state, said)
+    assert hint in check.hint
+
+
+def test_what_programs_said_at_their_end_is_added_up(tmp_path: Path) -> None:
+    """Each by its last account, in the last of its files; those of long ago do not count."""
+    ended(tmp_path, "1", {"dropped": {"queue_full": 3}, "buffer_peak": 99})
+    ended(tmp_path, "2", {"dropped": {"queue_full": 1_000, "not_written": 2}})
+    ended(tmp_path, "3", {"dropped": {}, "buffer_peak": 85})
+    ended(tmp_path, "4", {"dropped": {}, "buffer_peak": 20})
+    os.utime(ended(tmp_path, "5", {"dropped": {"queue_full": 500}}), (0, 0))
+    dropped, close = found_in(tmp_path)
+    assert dropped.state == "degraded"
+    assert dropped.detail == (
+        "2 programs dropped 1,005 records within a day: not_written 2, queue_full 1,003"
+    )
+    assert "raise box-size" in dropped.hint
+    assert close.state == "note"
+    assert close.detail == "the buffer of 1 program came close to full: 85 %"
+
+
+def test_a_folder_without_such_accounts_is_well(tmp_path: Path) -> None:
+    """Nothing is said where nothing was dropped, nor of files that are not records."""
+    ended(tmp_path, "4", {"dropped": {}, "buffer_peak": 20})
+    (tmp_path / "other.jsonl").write_text("[1]\n{}\n")
+    assert found_in(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("part", "state", "said"),
+    [(9.9, "degraded", "1 program dropped "), (0.9, "note", "came close to full: 9")],
+)
+def test_a_burst_into_a_small_buffer(tmp_path: Path, part: float, state: str, said: str) -> None:
+    """After the end of a real program: that it lost records, or that it nearly did."""
+    program = write_program(tmp_path, BURST, "burst.py")
+    assert execute(python(program, str(part)), cwd=tmp_path).code == 0
+    found = parts_of(look(tmp_path, "doctor", "--json").out)["ended"]
+    assert found["state"] == state
+    assert said in str(found["detail"])
+    assert "box-size" in str(found["hint"])

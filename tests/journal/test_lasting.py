@@ -1,0 +1,137 @@
+"""A journal at the exit of its program: drained, without its box, and still taking lines."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_ext.journal.lasting import LastingJournal
+from otel_ext.journal.layout import BOX_FOLDER
+from otel_ext.runtime.supervisor import Supervisor
+from otel_ext.runtime.worker import Worker
+from tests.journal.making import ALONE, line, seqs_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from otel_ext.journal.opening import Durability
+
+MODES: tuple[Durability, ...] = ("mapped", "queued", "write")
+
+
+@pytest.fixture
+def worker() -> Iterator[Worker]:
+    """Return a worker of the test's own, stopped at its end."""
+    made = Worker("lasting-test-worker", Supervisor())
+    yield made
+    made.stop(timeout=5)
+
+
+def last_line() -> list[bytes]:
+    """Return the ending of the journals here."""
+    return [line(0, name="end")]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("named", [False, True])
+def test_lines_after_the_exit_are_in_the_file_at_once(
+    tmp_path: Path, worker: Worker, mode: Durability, *, named: bool
+) -> None:
+    """Each is followed by the ending, in the file there was, and no box is left."""
+    journal = LastingJournal(
+        tmp_path / "records.jsonl" if named else tmp_path,
+        ALONE._replace(durability=mode),
+        ending=last_line,
+        worker=worker,
+    )
+    journal.append(line(1))
+    assert journal.close_for_exit()
+    assert seqs_in(tmp_path) == [1, 0]
+    assert [path.suffix for path in tmp_path.iterdir()] == [".jsonl"]
+    assert journal.append(line(2))
+    assert seqs_in(tmp_path) == [1, 0, 2, 0]
+    assert journal.close_for_exit()
+    assert journal.flush()
+    assert seqs_in(tmp_path) == [1, 0, 2, 0]
+    assert [path.suffix for path in tmp_path.iterdir()] == [".jsonl"]
+    assert journal.close()
+    assert not journal.append(line(3))
+
+
+def test_a_journal_that_was_not_opened_makes_nothing_until_a_line_comes(tmp_path: Path) -> None:
+    """Then the file is made, with its first lines, and no box."""
+    folder = tmp_path / "traces"
+    journal = LastingJournal(
+        folder, ALONE, preamble=lambda: [line(9, name="head")], ending=last_line
+    )
+    assert journal.close_for_exit()
+    assert not folder.exists()
+    assert journal.append(line(1))
+    assert seqs_in(folder) == [9, 1, 0]
+    assert not (folder / BOX_FOLDER).exists()
+
+
+def test_threads_that_append_meanwhile_lose_nothing(tmp_path: Path, worker: Worker) -> None:
+    """While the box is drained, closed and left, every line is taken, and is there once."""
+    journal = LastingJournal(tmp_path, ALONE, worker=worker)
+    taken: list[int] = []
+    stop = threading.Event()
+
+    def append(first: int) -> None:
+        number = first
+        while not stop.is_set():
+            if journal.append(line(number)):
+                taken.append(number)
+            number += 4
+
+    threads = [threading.Thread(target=append, args=(first,)) for first in range(1, 5)]
+    for thread in threads:
+        thread.start()
+    while len(taken) < 2_000:
+        stop.wait(0.001)
+    done = journal.close_for_exit(20.0)
+    after = len(taken)
+    while len(taken) < after + 200:
+        stop.wait(0.001)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert done
+    assert sorted(seqs_in(tmp_path)) == sorted(taken)
+    assert len(taken) == len(set(taken))
+    assert not (tmp_path / BOX_FOLDER).exists()
+
+
+def test_a_box_that_cannot_be_drained_stays_and_takes_the_later_lines(tmp_path: Path) -> None:
+    """A disk that takes nothing costs the exit its time, once; what comes then is in the box."""
+    journal = LastingJournal(tmp_path / "traces", ALONE, ending=last_line)
+    journal.append(line(1))
+    assert journal._draining.acquire()  # noqa: SLF001 - as a thread does that hangs in a write
+    assert not journal.close_for_exit(0.05)
+    assert journal.append(line(2))
+    assert not list((tmp_path / "traces").glob("*.jsonl"))
+    journal._draining.release()  # noqa: SLF001 - it hangs no more
+    assert journal.drain()
+    assert seqs_in(tmp_path / "traces") == [1, 0, 2, 0]
+    assert not (tmp_path / "traces" / BOX_FOLDER).exists()
+    assert journal.append(line(3))
+    assert seqs_in(tmp_path / "traces") == [1, 0, 2, 0, 3, 0]
+
+
+def test_a_child_forked_by_an_exit_handler_has_a_file_of_its_own(tmp_path: Path) -> None:
+    """It writes there at once, too."""
+    journal = LastingJournal(tmp_path, ALONE, ending=last_line)
+    journal.append(line(1))
+    assert journal.close_for_exit()
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0 if journal.append(line(2)) else 1)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert journal.append(line(3))
+    assert sorted(seqs_in(tmp_path)) == [0, 0, 0, 1, 2, 3]
+    assert len(list(tmp_path.glob("*.jsonl"))) == 2
+    assert not (tmp_path / BOX_FOLDER).exists()
