@@ -7,16 +7,14 @@ before the first record, and a forked child gets a box and a file of its own.
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
-from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Final, cast, get_args
+from typing import TYPE_CHECKING, Final, get_args
 
 from otel_ext.errors import ConfigError
 from otel_ext.inflight.tracker import dump
 from otel_ext.journal.opening import Durability, JournalSettings
-from otel_ext.journal.place import problem_with
+from otel_ext.journal.place import absolute_path, problem_with
 from otel_ext.journal.rehearsal import rehearse
 from otel_ext.journal.writer import open_writer
 from otel_ext.record.careful import reduce_record
@@ -28,12 +26,14 @@ from otel_ext.runtime.fork import after_fork_in_child, check_process
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.process_records import (
     PROCESS_START,
+    is_main_known,
     process_end_record,
     process_start_record,
 )
 from otel_ext.runtime.worker import shared_worker
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterable
 
     from otel_ext.journal.writer import JournalState
@@ -102,6 +102,7 @@ class JsonlExporter:
     _open: dict[tuple[str, str], Record]
     _open_sources: tuple[Callable[[], Iterable[Record]], ...]
     _begun: bool
+    _first_line: tuple[Process, Encoding, bytes] | None
     _quick: tuple[object, ...] | None
 
     def __init__(
@@ -112,7 +113,7 @@ class JsonlExporter:
         settings: JournalSettings | None = None,
         open_records: Callable[[], Iterable[Record]] | None = None,
     ) -> None:
-        self._path = _absolute(path)
+        self._path = absolute_path(path)
         # Without any, the exporter remembers them itself.
         self._open_sources = () if open_records is None else (open_records,)
         self._takes_sources = open_records is None
@@ -127,7 +128,7 @@ class JsonlExporter:
         )
         self._begin_anew()
         after_fork_in_child(self._begin_anew)
-        rehearse()
+        rehearse(self._path)
 
     @property
     def state(self) -> JournalState:
@@ -170,6 +171,17 @@ class JsonlExporter:
         if self._takes_sources and self._exports_as_given:
             self._open_sources = (*self._open_sources, open_records)
             self._open.clear()
+
+    def prepare_first_line(self, process: Process, encoding: Encoding = encode_line) -> None:
+        """Make the line that begins the file now, so that the first record need not wait for it.
+
+        Args:
+            process: Whose record the first one will be; else the line is not used.
+            encoding: How the records will be encoded; likewise.
+        """
+        if is_main_known():  # else a reader would miss the name of the program
+            seq = incarnation.current().next_seq()
+            self._first_line = process, encoding, encoding(process_start_record(process, seq))
 
     def export_reduced(self, record: Record, error: Exception) -> None:
         """Write what can be written of a record that cannot be encoded; the compiled export's way.
@@ -320,6 +332,11 @@ class JsonlExporter:
     def _preamble(self) -> list[bytes]:
         """Return the lines that begin a file: who writes it, and what is open."""
         current = incarnation.current()
+        first, self._first_line = self._first_line, None
+        if first is not None and not self._begun and self._begins_with(first):
+            COUNTERS.add("accepted")
+            self._begun = True
+            return [first[2]]
         records = [
             process_start_record(process, current.next_seq())
             for process in list(self._introduced.values())
@@ -333,6 +350,11 @@ class JsonlExporter:
             self._begun = True
         encoding = self._encoding
         return [encoding(record) for record in records]
+
+    def _begins_with(self, first: tuple[Process, Encoding, bytes]) -> bool:
+        """Return whether the prepared line is the one that this file begins with."""
+        known = list(self._introduced.values())
+        return first[1] is self._encoding and len(known) == 1 and known[0] is first[0]
 
     def _remember(self, record: Record) -> None:
         if record.phase == "end":
@@ -350,6 +372,7 @@ class JsonlExporter:
         self._introduced = {}
         self._open = {}
         self._begun = False
+        self._first_line = None
         self._accept: Callable[[], object] = self._accept_first
         # What the compiled export needs; while it is None the method does the work.
         self._quick = None
@@ -363,23 +386,6 @@ class JsonlExporter:
 def _tell_places() -> None:
     """Record where the open spans are: `otel-ext ps` asks."""
     dump(_MAX_TOLD)
-
-
-def _absolute(path: str | os.PathLike[str]) -> Path:
-    """Return `path` as it must be kept: the program may change its working directory."""
-    given = cast("object", path)
-    if not isinstance(given, (str, os.PathLike)):
-        raise ConfigError(f"the path {given!r} is not a path", hint="Give a folder or a file name.")
-    text = cast("object", os.fspath(path))
-    if not isinstance(text, str) or not text or "\0" in text:
-        raise ConfigError(f"the path {text!r} cannot be used", hint="Give a folder or a file name.")
-    try:
-        return Path(os.path.abspath(text))  # noqa: PTH100 - Path.absolute keeps `..`
-    except OSError:
-        raise ConfigError(
-            f"the path {text!r} is relative to a working directory that is gone",
-            hint="Give an absolute path.",
-        ) from None
 
 
 def _with_durability(settings: JournalSettings, durability: str | None) -> JournalSettings:

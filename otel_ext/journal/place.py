@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import stat
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final, cast
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from otel_ext.errors import ConfigError
 
-__all__ = ["problem_with"]
+__all__ = ["absolute_path", "problem_with"]
 
 _WAY_OUT: Final = "Name a folder, or a file whose name ends in .jsonl."
 # Every record begins with a key, and no space before it.
@@ -32,7 +33,7 @@ def problem_with(path: Path) -> str:
     ''
     """
     try:
-        mode = path.stat().st_mode
+        mode = os.stat(path).st_mode  # noqa: PTH116 - on the user's path, kept light
         if stat.S_ISDIR(mode):
             return ""
         if not stat.S_ISREG(mode):
@@ -46,3 +47,27 @@ def problem_with(path: Path) -> str:
     if beginning in {b"", _BEGINNING}:
         return ""
     return f"{str(path)!r} holds something other than records. {_WAY_OUT}"
+
+
+def absolute_path(path: str | os.PathLike[str]) -> Path:
+    """Return `path` as it must be kept: the program may change its working directory.
+
+    Raises:
+        ConfigError: It is no path at all, or relative to a working directory that is gone.
+
+    >>> absolute_path("/srv/shop/../traces").as_posix()
+    '/srv/traces'
+    """
+    given = cast("object", path)
+    if not isinstance(given, (str, os.PathLike)):
+        raise ConfigError(f"the path {given!r} is not a path", hint="Give a folder or a file name.")
+    text = cast("object", os.fspath(path))
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise ConfigError(f"the path {text!r} cannot be used", hint="Give a folder or a file name.")
+    try:
+        return Path(os.path.abspath(text))  # noqa: PTH100 - Path.absolute keeps `..`
+    except OSError:
+        raise ConfigError(
+            f"the path {text!r} is relative to a working directory that is gone",
+            hint="Give an absolute path.",
+        ) from None
