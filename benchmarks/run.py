@@ -35,6 +35,7 @@ MEASURES: Final = (
     "reading",
     "imports",
     "start_cost",
+    "first_span",
 )
 _QUICK: Final = "A short run, for breakage and not for figures."
 

@@ -77,6 +77,10 @@ TARGETS: Final = (
         *("start_cost", "start beyond without, ms", 300.0, 200.0, " ms"),
     ),
     Target(
+        "First span of a process after configure(), beyond one without, at the caller",
+        *("first_span", "In a fresh process: otel-ext: configure(), ms beyond", 1.0, 0.5, " ms"),
+    ),
+    Target(
         "Import of otel_ext and the SDK's tracing over that of the SDK's tracing alone",
         *("imports", "import over sdk.trace", 1.3, 1.1),
     ),

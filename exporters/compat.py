@@ -10,14 +10,14 @@ from otel_ext.record.speed import load_speed
 from otel_ext.record.timestamps import format_ns
 from otel_ext.runtime.closing import has_room, shutdown_by
 from otel_ext.runtime.counters import COUNTERS
-from otel_ext.runtime.given import check_exporter, quick_export_of
+from otel_ext.runtime.given import check_exporter, prepare_first_line, quick_export_of
 from otel_ext.runtime.guard import report_problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from otel_ext.protocols import RecordExporter
-    from otel_ext.record.model import Record
+    from otel_ext.record.model import Process, Record
 
 __all__ = ["CompatExporter"]
 
@@ -94,6 +94,11 @@ class CompatExporter:
         learn = getattr(type(self._inner), "learn_open_records", None)
         if learn is not None and type(self).export is CompatExporter.export:
             learn(self._inner, open_records)
+
+    def prepare_first_line(self, process: Process) -> None:
+        """Let `inner` make the line that begins its file, without the timestamp."""
+        if type(self).export is CompatExporter.export:
+            prepare_first_line(self._inner, process)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Flush `inner`."""

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from otel_ext.runtime.closing import EXIT_SECONDS, has_room, shutdown_by
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.deadline import BoundedCalls
-from otel_ext.runtime.given import check_exporter
+from otel_ext.runtime.given import check_exporter, prepare_first_line
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.patience import patient
 
 if TYPE_CHECKING:
     from otel_ext.protocols import RecordExporter
-    from otel_ext.record.model import Record
+    from otel_ext.record.model import Process, Record
 
 __all__ = ["FanOut"]
 
@@ -59,6 +59,11 @@ class FanOut:
             except Exception as error:  # noqa: BLE001 - the next one must get it
                 COUNTERS.add("fanout.failed")
                 report_problem(f"{name}: a record is lost", error)
+
+    def prepare_first_line(self, process: Process) -> None:
+        """Let the exporters that begin a file make its first line."""
+        for exporter in self._exporters:
+            prepare_first_line(exporter, process)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Flush all; whether all of them were done in time."""

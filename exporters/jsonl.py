@@ -27,6 +27,7 @@ from otel_ext.runtime.fork import after_fork_in_child, check_process
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.process_records import (
     PROCESS_START,
+    is_main_known,
     process_end_record,
     process_start_record,
 )
@@ -103,6 +104,7 @@ class JsonlExporter:
     _open_sources: tuple[Callable[[], Iterable[Record]], ...]
     _begun: bool
     _said_open: bool
+    _first_line: tuple[Process, Encoding, bytes] | None
     _quick: tuple[object, ...] | None
 
     def __init__(
@@ -129,7 +131,7 @@ class JsonlExporter:
         )
         self._begin_anew()
         after_fork_in_child(self._begin_anew)
-        rehearse()
+        rehearse(self._path)
 
     @property
     def state(self) -> JournalState:
@@ -172,6 +174,17 @@ class JsonlExporter:
         if self._takes_sources and self._exports_as_given:
             self._open_sources = (*self._open_sources, open_records)
             self._open.clear()
+
+    def prepare_first_line(self, process: Process, encoding: Encoding = encode_line) -> None:
+        """Make the line that begins the file now, so that the first record need not wait for it.
+
+        Args:
+            process: Whose record the first one will be; else the line is not used.
+            encoding: How the records will be encoded; likewise.
+        """
+        if is_main_known():  # else a reader would miss the name of the program
+            seq = incarnation.current().next_seq()
+            self._first_line = process, encoding, encoding(process_start_record(process, seq))
 
     def export_reduced(self, record: Record, error: Exception) -> None:
         """Write what can be written of a record that cannot be encoded; the compiled export's way.
@@ -335,6 +348,11 @@ class JsonlExporter:
     def _preamble(self) -> list[bytes]:
         """Return the lines that begin a file: who writes it, and what is open."""
         current = incarnation.current()
+        first, self._first_line = self._first_line, None
+        if first is not None and not self._begun and self._begins_with(first):
+            COUNTERS.add("accepted")
+            self._begun = True
+            return [first[2]]
         records = [
             process_start_record(process, current.next_seq())
             for process in list(self._introduced.values())
@@ -348,6 +366,11 @@ class JsonlExporter:
             self._begun = True
         encoding = self._encoding
         return [encoding(record) for record in records]
+
+    def _begins_with(self, first: tuple[Process, Encoding, bytes]) -> bool:
+        """Return whether the prepared line is the one that this file begins with."""
+        known = list(self._introduced.values())
+        return first[1] is self._encoding and len(known) == 1 and known[0] is first[0]
 
     def _remember(self, record: Record) -> None:
         if record.phase == "end":
@@ -365,6 +388,7 @@ class JsonlExporter:
         self._introduced = {}
         self._open = {}
         self._begun = self._said_open = False
+        self._first_line = None
         self._accept: Callable[[], object] = self._accept_first
         # What the compiled export needs; while it is None the method does the work.
         self._quick = None

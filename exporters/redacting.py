@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Final
 from otel_ext.exporters.jsonl import JsonlExporter
 from otel_ext.protocols import LineExporter
 from otel_ext.record.codec import encode_line
+from otel_ext.record.model import Record
 from otel_ext.record.speed import load_speed
 from otel_ext.redaction.redactor import Redactor
 from otel_ext.runtime.closing import has_room, shutdown_by
-from otel_ext.runtime.given import check_exporter
+from otel_ext.runtime.given import check_exporter, prepare_first_line
+from otel_ext.runtime.process_records import PROCESS_START
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from otel_ext.protocols import Encoding, RecordExporter
-    from otel_ext.record.model import Record
+    from otel_ext.record.model import Process
 
 __all__ = ["RedactingExporter"]
 
@@ -88,6 +90,13 @@ class RedactingExporter:
         learn = getattr(type(self._inner), "learn_open_records", None)
         if learn is not None and type(self).export is RedactingExporter.export:
             learn(self._inner, open_records)
+
+    def prepare_first_line(self, process: Process, encoding: Encoding = encode_line) -> None:
+        """Let `inner` make the line that begins its file; see `JsonlExporter`."""
+        if type(self).export is RedactingExporter.export and not self._redactor.calls_back:
+            # No record of it is written: this is how redaction gets to know the process.
+            known = self._redact(Record("process", None, PROCESS_START, 0, 0, process))
+            prepare_first_line(self._inner, known.process, self._redacting(encoding))
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Flush `inner`; whether that was done in time."""

@@ -255,6 +255,7 @@ def make_exporter(
     from otel_ext.exporters.compat import CompatExporter  # noqa: PLC0415
     from otel_ext.exporters.fanout import FanOut  # noqa: PLC0415
     from otel_ext.exporters.jsonl import JsonlExporter  # noqa: PLC0415
+    from otel_ext.journal.rehearsal import rehearse_redaction  # noqa: PLC0415
 
     # The switch is asked for each record, so it can be thrown while the program runs.
     journal = JsonlExporter(
@@ -262,6 +263,8 @@ def make_exporter(
         settings=_journal_settings(config.journal),
         open_records=open_records,
     )
+    if redactor is not None and not redactor.calls_back:
+        rehearse_redaction(redactor.redact)
     files = CompatExporter(_redacting(journal, redactor), enabled=is_compat)
     others = [_redacting(one, redactor) for one in (console, remote) if one is not None]
     if not others:
@@ -273,10 +276,7 @@ def _redacting(exporter: RecordExporter, redactor: Redactor | None) -> RecordExp
     if redactor is None:
         return exporter
     from otel_ext.exporters.redacting import RedactingExporter  # noqa: PLC0415
-    from otel_ext.journal.rehearsal import rehearse  # noqa: PLC0415
 
-    if not redactor.calls_back:
-        rehearse(redactor.redact)
     return RedactingExporter(exporter, redactor)
 
 
@@ -369,13 +369,16 @@ def make_console(config: Config) -> ConsoleExporter | None:
 def _attach(handle: Handle, tracer_provider: object) -> None:
     """Add the processor of `handle` to a provider; one is made if there is none."""
     from otel_ext.adoption import add_processors, ensure_provider  # noqa: PLC0415 - imports the SDK
+    from otel_ext.processors.lifecycle import LifecycleSpanProcessor  # noqa: PLC0415
 
     try:
         # `watch` sees a span before any record of it is made.
         found = (handle.watch, handle.processor)
         processors = [one for one in found if one is not None]
-        add_processors(
-            ensure_provider() if tracer_provider is None else tracer_provider, processors
-        )
+        provider = ensure_provider() if tracer_provider is None else tracer_provider
+        add_processors(provider, processors)
+        resource: object = getattr(provider, "resource", None)
+        if resource is not None and isinstance(handle.processor, LifecycleSpanProcessor):
+            handle.processor.prepare(resource)
     except Exception as error:  # noqa: BLE001 - a resource detector of the program's
         report_problem("nothing is recorded: no tracer provider can be used", error)

@@ -24,7 +24,7 @@ from otel_ext.runtime import incarnation
 from otel_ext.runtime.closing import EXIT_SECONDS, at_exit, has_room, is_exiting, shutdown_by
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child, check_process
-from otel_ext.runtime.given import check_exporter, quick_export_of
+from otel_ext.runtime.given import check_exporter, prepare_first_line, quick_export_of
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.patience import patient
 
@@ -128,6 +128,17 @@ class LifecycleSpanProcessor(SpanProcessor):
         except Exception as error:  # noqa: BLE001 - nothing may reach the user's code
             self._note_loss(_END_IS_LOST, error)
 
+    def prepare(self, resource: object) -> None:
+        """Get ready for the first span, before it comes.
+
+        Args:
+            resource: What the spans will come with, as far as is known.
+        """
+        try:
+            prepare_first_line(self._exporter, incarnation.current().expect(resource))
+        except Exception as error:  # noqa: BLE001 - the program's set-up must go on
+            report_problem("LifecycleSpanProcessor: the first span could not be prepared", error)
+
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Flush the exporter; whether all records were brought out in time."""
         check_process()
@@ -182,9 +193,13 @@ class LifecycleSpanProcessor(SpanProcessor):
         seq = self._next_seq()
         record = capture_start(span, known[1], seq)
         self._table.add(record, span, key)
-        if seq % _LOOK_EVERY == 0 or not self._begun:
-            self._watch()
-        self._export(record)  # last: what is left to the worker was not exported
+        try:
+            self._export(record)
+        finally:
+            # Behind it: the first export makes system calls, and each of them would give the
+            # interpreter lock to a thread that has just been started.
+            if seq % _LOOK_EVERY == 0 or not self._begun:
+                self._watch()
 
     def end_span(self, span: ReadableSpan) -> None:
         """Do what `on_end` is for; whatever is raised is the caller's to guard."""
@@ -207,10 +222,9 @@ class LifecycleSpanProcessor(SpanProcessor):
         try:
             # Asked again at each start until a thread watches: uWSGI's master starts none.
             self._begun = self.tracker.begin()
-        except RecursionError:
+        except RecursionError:  # the next span tries again
             self._begun = False
-            raise
-        except Exception as error:  # noqa: BLE001 - the record must go out
+        except Exception as error:  # noqa: BLE001 - the record is out
             report_problem("LifecycleSpanProcessor: open spans are not watched", error)
 
     def _catch_up(self) -> None:

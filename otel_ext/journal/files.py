@@ -152,7 +152,10 @@ def make_folder(path: Path) -> None:
         JournalError: It cannot be made, or something else has its name.
     """
     try:
-        path.mkdir(mode=0o700, parents=True)
+        try:
+            os.mkdir(path, 0o700)  # noqa: PTH102 - on the user's path, kept light
+        except FileNotFoundError:
+            path.mkdir(mode=0o700, parents=True)
     except OSError as error:
         if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where it may not look
             return
@@ -202,7 +205,7 @@ def open_folder(path: Path, *, create: bool = False) -> int:
     try:
         if create:
             with suppress(FileExistsError):
-                path.mkdir(0o700)
+                os.mkdir(path, 0o700)  # noqa: PTH102 - on the user's path, kept light
         descriptor = os.open(path, os.O_RDONLY | _DIRECTORY | _NOFOLLOW | _CLOEXEC)
     except FileNotFoundError:
         raise

@@ -16,6 +16,10 @@ __all__ = ["FileSystem", "file_system_of"]
 
 _KEEPS_BLOCKS: Final = frozenset({"ext2", "ext3", "ext4", "tmpfs", "xfs"})
 _MOUNTS: Final = Path("/proc/self/mountinfo")
+_MOST_KNOWN: Final = 64
+# By device and file system id: the number of a device is given again when what was mounted
+# under it is gone. A list of mounts is long on a host of containers.
+_kinds: Final[dict[tuple[int, int], str]] = {}
 
 
 class FileSystem(NamedTuple):
@@ -42,25 +46,33 @@ def file_system_of(folder: Path) -> FileSystem:
     False
     """
     try:
-        device = folder.stat().st_dev
-        kind = _kind_of_device(device)
+        device = os.stat(folder).st_dev  # noqa: PTH116 - on the user's path, kept light
+        figures = os.statvfs(folder)
+        kind = _kinds.get((device, figures.f_fsid)) or _look_up(device, figures.f_fsid)
     except OSError as error:
         return FileSystem("", f"its file system is unknown ({error.strerror})")
     if kind in _KEEPS_BLOCKS:
         return FileSystem(kind, "")
     if kind == "overlay":
-        return _overlay(folder)
+        return _overlay(figures.f_files)
     if not kind:
         return FileSystem("", "its file system is unknown")
     return FileSystem(kind, f"a file system of kind {kind} may not keep reserved blocks")
 
 
-def _overlay(folder: Path) -> FileSystem:
+def _overlay(inodes: int) -> FileSystem:
     # A container's own layer. Its figures are those of the file system below;
     # one without a fixed number of inodes (btrfs says 0) keeps no blocks.
-    if os.statvfs(folder).f_files == 0:
+    if inodes == 0:
         return FileSystem("overlay", "the file system below may not keep reserved blocks")
     return FileSystem("overlay", "")
+
+
+def _look_up(device: int, number: int) -> str:
+    kind = _kind_of_device(device)
+    if kind and len(_kinds) < _MOST_KNOWN:
+        _kinds[device, number] = kind
+    return kind
 
 
 def _kind_of_device(device: int) -> str:

@@ -123,7 +123,7 @@ def target_of(path: Path, incarnation: str) -> Target:
     """Return what `path` means: a file by its name or what is there, else a folder."""
     try:
         # Looked at once: another process may make the folder at any moment.
-        is_folder = stat.S_ISDIR(path.stat().st_mode)
+        is_folder = stat.S_ISDIR(os.stat(path).st_mode)  # noqa: PTH116 - on the user's path
     except (OSError, ValueError):
         is_folder = path.suffix not in FILE_SUFFIXES
     if is_folder:

@@ -27,6 +27,7 @@ __all__ = [
     "first_own",
     "is_own",
     "judge",
+    "judge_carriers",
 ]
 
 # The compiled form has the same numbers: otel_ext/native/site.c.
@@ -63,6 +64,11 @@ _CARRIERS: Final = (
     "langfuse",
     "sentry_sdk",
     "openinference",
+)
+_ON_EVERY_STACK: Final = (
+    "opentelemetry.sdk.trace",
+    "opentelemetry.util._decorator",
+    "otel_ext.processors.lifecycle",
 )
 _INSTALLED: Final = re.compile(r"[/\\](site-packages|dist-packages|__pypackages__)[/\\]")
 _INSTRUMENTING: Final = re.compile(r"[/\\]instrumentation[/\\]")
@@ -111,6 +117,18 @@ def is_own(filename: str) -> bool:
     return (judge(filename) if verdict is None else verdict) == OWN
 
 
+def judge_carriers() -> None:
+    """Judge the files that stand on the stack of every span, before the first one.
+
+    Of the user's own files more is known when the program runs.
+    """
+    _standard_library()
+    for name in _ON_EVERY_STACK:
+        file: object = getattr(sys.modules.get(name), "__file__", None)
+        if isinstance(file, str):
+            is_own(file)
+
+
 def _judge(filename: str) -> int:
     if filename.startswith((*OURS, "<frozen ")):
         return CARRIER
@@ -138,6 +156,7 @@ def _folders_of(modules: Iterable[ModuleType | None]) -> tuple[str, ...]:
     return tuple(found)
 
 
+@lru_cache(maxsize=1)
 def _standard_library() -> tuple[str, ...]:
     file: object = getattr(os, "__file__", None)
     if not isinstance(file, str):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -18,12 +19,14 @@ IS_TURNED_OFF: Final = os.environ.get(PURE_PYTHON, "").strip().lower() in {"1", 
 """Whether the environment does so; looked at once, so that no process is half compiled."""
 
 
+@cache
 def load_speed() -> ModuleType | None:
     """Return `otel_ext._speed`, or None where it was not built or must not be used.
 
     An interpreter that runs without its lock would turn the lock on for a module
     that relies on it; there the Python code serves. So it does in every interpreter
-    beside the main one, which the module refuses by an `ImportError`.
+    beside the main one, which the module refuses by an `ImportError`. Where it is missing
+    each import would search the whole path again, the first span's among them.
     """
     if IS_TURNED_OFF or not getattr(sys, "_is_gil_enabled", lambda: True)():
         return None

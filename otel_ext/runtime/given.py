@@ -10,10 +10,10 @@ from otel_ext.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from otel_ext.protocols import RecordExporter
-    from otel_ext.record.model import Record
+    from otel_ext.protocols import Encoding, RecordExporter
+    from otel_ext.record.model import Process, Record
 
-__all__ = ["check_exporter", "quick_export_of"]
+__all__ = ["check_exporter", "prepare_first_line", "quick_export_of"]
 
 
 def check_exporter(owner: str, given: object) -> None:
@@ -54,6 +54,25 @@ def quick_export_of(exporter: RecordExporter) -> Callable[[Record], None]:
     if hasattr(type(exporter), "quick_export"):
         quick = getattr(exporter, "quick_export", quick)
     return quick
+
+
+def prepare_first_line(
+    exporter: RecordExporter, process: Process, encoding: Encoding | None = None
+) -> None:
+    """Let an exporter make the line that begins its file, if it begins files.
+
+    Args:
+        exporter: Any exporter. The class is asked, as by `quick_export_of`.
+        process: Whose record the first one will be.
+        encoding: How the records will be encoded; None for the usual way.
+
+    >>> from otel_ext.exporters import ConsoleExporter
+    >>> from otel_ext.record.model import Process
+    >>> prepare_first_line(ConsoleExporter(), Process("p"))
+    """
+    prepare = getattr(type(exporter), "prepare_first_line", None)
+    if prepare is not None:
+        prepare(exporter, process, *(() if encoding is None else (encoding,)))
 
 
 def _way_out(given: object) -> str:

@@ -10,7 +10,6 @@ import os
 import socket
 import sys
 from itertools import count
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
 from opentelemetry import trace
@@ -31,14 +30,17 @@ __all__ = [
     "process_start_time",
 ]
 
-_BOOT_ID_FILE: Final = Path("/proc/sys/kernel/random/boot_id")
-_NAMESPACE: Final = Path("/proc/self/ns/pid")
+_BOOT_ID_FILE: Final = "/proc/sys/kernel/random/boot_id"
+_NAMESPACE: Final = "/proc/self/ns/pid"
+_MOST_READ: Final = 4_096
 _MAX_RESOURCES: Final = 256
 _MAX_KNOWN: Final = 1_024
 
 
 # What this program has declared; a forked child goes on with it.
 _heartbeats: Final[set[int]] = set()
+# A process and its forked children live in one boot.
+_boot: Final[dict[str, str]] = {}
 
 
 def declare_heartbeat(seconds: float) -> None:
@@ -56,11 +58,27 @@ def _heartbeat_ms() -> int:
 
 def boot_id() -> str:
     """Return the kernel's identifier of this boot; empty where there is none."""
+    found = _boot.get("id")
+    if found is None:
+        try:
+            found = _boot["id"] = _read(_BOOT_ID_FILE).decode().strip()
+        except (OSError, ValueError):
+            return ""
+    return found
+
+
+def _read(path: str) -> bytes:
+    """Return a short file of the kernel.
+
+    On the thread of the first span, in a forked child as well, where each object that is
+    touched costs the copy of a page: so without `pathlib` and `io`. Bytes, because a
+    program that gave up its rights may not be able to load an encoding.
+    """
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     try:
-        # Bytes: a program that gave up its rights may not be able to load an encoding.
-        return _BOOT_ID_FILE.read_bytes().decode().strip()
-    except (OSError, ValueError):
-        return ""
+        return os.read(descriptor, _MOST_READ)
+    finally:
+        os.close(descriptor)
 
 
 def process_start_time(pid: int) -> int:
@@ -70,7 +88,7 @@ def process_start_time(pid: int) -> int:
     pid (proc(5), field 22 of `/proc/PID/stat`).
     """
     try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
+        stat = _read(f"/proc/{pid}/stat")
         # The command, in brackets, may hold spaces and brackets of its own.
         return int(stat[stat.rindex(b")") + 2 :].split()[19])
     except (OSError, ValueError, IndexError):
@@ -80,7 +98,7 @@ def process_start_time(pid: int) -> int:
 def pid_namespace() -> int:
     """Return the inode of this process's PID namespace; 0 where there is none."""
     try:
-        return _NAMESPACE.stat().st_ino
+        return os.stat(_NAMESPACE).st_ino  # noqa: PTH116 - see `_read`
     except OSError:
         return 0
 
@@ -96,6 +114,7 @@ class Incarnation:
     """
 
     __slots__ = (
+        "_expected",
         "_first",
         "_known",
         "_last",
@@ -126,6 +145,7 @@ class Incarnation:
         self._first: dict[str, dict[str, object]] = {}
         self._numbers = count(2)
         self._processes: list[Process] = []
+        self._expected: Process | None = None
         self._known: dict[int, tuple[object, Process]] = {}
         self._last: tuple[object, Process] | None = None
 
@@ -160,6 +180,20 @@ class Incarnation:
             self._last = known
         return known[1]
 
+    def expect(self, resource: object) -> Process:
+        """Return the process as seen through `resource`, if that is the first one recorded.
+
+        Whichever resource is recorded first stands under the incarnation's id, so this one
+        takes no number until then.
+
+        Args:
+            resource: As for `process_for`.
+        """
+        found = getattr(resource, "attributes", resource) or EMPTY
+        attributes = dict(cast("Mapping[str, object]", found))
+        self._expected = expected = self._make_process(self.id, attributes)
+        return expected
+
     def _remember(self, resource: object) -> tuple[object, Process]:
         if len(self._known) >= _MAX_KNOWN:
             self._known = {}
@@ -177,8 +211,18 @@ class Incarnation:
                 return process
         if len(self._processes) >= _MAX_RESOURCES:
             return self._processes[0]
-        process = Process(
-            id=self.id if first == attributes else f"{self.id}.{next(self._numbers)}",
+        name = self.id if first == attributes else f"{self.id}.{next(self._numbers)}"
+        process = self._make_process(name, attributes)
+        expected, self._expected = self._expected, None
+        # What was prepared for it goes by the object.
+        if expected is not None and _varying(expected) == _varying(process):
+            process = expected
+        self._processes.append(process)
+        return process
+
+    def _make_process(self, name: str, attributes: dict[str, object]) -> Process:
+        return Process(
+            id=name,
             pid=self.pid,
             start_time=self.start_time,
             boot_id=self.boot_id,
@@ -188,8 +232,11 @@ class Incarnation:
             pid_namespace=self.pid_namespace,
             heartbeat_ms=_heartbeat_ms(),
         )
-        self._processes.append(process)
-        return process
+
+
+def _varying(process: Process) -> tuple[object, ...]:
+    """Return what is not the same in all that one incarnation says of itself."""
+    return process.id, process.argv, process.resource, process.heartbeat_ms
 
 
 class _Holder:

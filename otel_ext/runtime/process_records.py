@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PROCESS_END",
     "PROCESS_START",
+    "is_main_known",
     "process_end_record",
     "process_from",
     "process_record",
@@ -88,6 +89,11 @@ def process_record(
         facts: Metadata that only this record has.
     """
     return Record("process", None, name, time_ns(), seq, process, _main_site(), extra=facts)
+
+
+def is_main_known() -> bool:
+    """Return whether Python has got to the program's main script: not while it sets up `site`."""
+    return hasattr(sys.modules.get("__main__"), "__file__")
 
 
 def _main_site() -> CallSite:
