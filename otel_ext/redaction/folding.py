@@ -7,7 +7,9 @@ from typing import Final
 
 __all__ = ["fold", "visible"]
 
-_INVISIBLE: Final = re.compile("[\u00ad\u180e\u200b-\u200f\u2060-\u2064\ufeff]")
+_INVISIBLE: Final = frozenset(
+    "\u00ad\u180e\u200b\u200c\u200d\u200e\u200f\u2060\u2061\u2062\u2063\u2064\ufeff"
+)
 _LOOK_ALIKES: Final = (
     ("АВЕКМНОРСТУХІЅЈавекмнорстухіѕјһԁԛԝ", "ABEKMHOPCTYXISJabekmhopctyxisjhdqw"),
     ("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧαεικνορτυχ", "ABEZHIKMNOPTYXaeikvoptux"),
@@ -41,7 +43,7 @@ def visible(text: str) -> tuple[str, list[int] | None]:
     >>> visible("pa\u200bss")
     ('pass', [0, 1, 3, 4])
     """
-    if text.isascii() or _INVISIBLE.search(text) is None:
+    if text.isascii() or not _INVISIBLE.intersection(text):
         return text, None
-    kept = [at for at, character in enumerate(text) if _INVISIBLE.match(character) is None]
-    return "".join(text[at] for at in kept), kept
+    kept = [at for at, character in enumerate(text) if character not in _INVISIBLE]
+    return "".join(map(text.__getitem__, kept)), kept

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from otel_ext.redaction.rows import Row, within
+from otel_ext.redaction.values import is_mixed
 
 __all__ = ["PLACE_ROWS"]
 
@@ -54,34 +55,34 @@ PLACE_ROWS: Final[tuple[Row, ...]] = (
             "https://h/reset-password/instructions-for-everyone",
             "https://app.example/verify/done",
         ),
-        is_random=True,
+        judge=is_mixed,
     ),
     # Commands whose options have one letter.
     within(
         "password",
         "mysql|mariadb",
-        rf"(?<=\s)-p{_QUOTE}([^\s\"'-][^\s\"']{{2,200}})",
+        rf"-p(?<=\s-p){_QUOTE}([^\s\"'-][^\s\"']{{2,200}})",
         ("mysql -u root -p⟦hunter2⟧ shop", "mysqldump -p'⟦hunter2⟧' shop"),
         ("mysql -p -h db", "mysql -h db -P 3306"),
     ),
     within(
         "password",
         "sshpass|docker login|podman login|mongo|ldap",
-        rf"(?<=\s)-[pw]\s{{1,4}}{_QUOTE}([^\s\"'-][^\s\"']{{3,200}})",
+        rf"-[pw](?<=\s-[pw])\s{{1,4}}{_QUOTE}([^\s\"'-][^\s\"']{{3,200}})",
         ("sshpass -p ⟦hunter2⟧ ssh h", "docker login -u ann -p ⟦hunter2⟧ registry.example"),
         ("docker login registry.example",),
     ),
     within(
         "password",
         "redis-cli",
-        rf"(?<=\s)-a\s{{1,4}}{_QUOTE}([^\s\"'-][^\s\"']{{2,200}})",
+        rf"-a(?<=\s-a)\s{{1,4}}{_QUOTE}([^\s\"'-][^\s\"']{{2,200}})",
         ("redis-cli -h cache -a ⟦hunter2⟧ ping",),
         ("redis-cli -h cache ping",),
     ),
     within(
         "password",
         "auth",
-        rf"(?:^|(?<=[\s>\"'])|(?<=\\n))AUTH\s{{1,4}}(?:\w{{1,32}}\s{{1,4}})?{_QUOTE}"
+        rf"AUTH(?:(?<=^AUTH)|(?<=[\s>\"']AUTH)|(?<=\\nAUTH))\s{{1,4}}(?:\w{{1,32}}\s{{1,4}})?{_QUOTE}"
         r"(?=[^\s\"']{0,200}[0-9!-/])([^\s\"':=]{4,200})",
         ("AUTH ⟦hunter2⟧", "AUTH default ⟦hunter2⟧"),
         ("AUTH failed", "AUTH LOGIN"),
@@ -89,7 +90,7 @@ PLACE_ROWS: Final[tuple[Row, ...]] = (
     within(
         "password",
         "curl|wget|httpie",
-        rf"(?:(?<=\s)-u\s{{0,4}}|--user[ =]){_QUOTE}[^\s:\"']{{1,64}}:([^\s\"']{{2,200}})",
+        rf"-(?:u(?<=\s-u)\s{{0,4}}|-user[ =]){_QUOTE}[^\s:\"']{{1,64}}:([^\s\"']{{2,200}})",
         ("curl -u ann:⟦hunter2⟧ https://h/",),
         ("curl -u ann https://h/",),
     ),
