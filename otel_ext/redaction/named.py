@@ -95,10 +95,11 @@ def _pattern() -> re.Pattern[str]:
 _NAMED: Final = _pattern()
 # With names of the user's own, each word that stands before a separator counts.
 _ANY: Final = re.compile(
-    rf"(?<![\w.-])[^\W\d][\w.\-\[\]]{{0,64}}(?:{_CLOSE}{{0,6}}{_ASSIGN}|{_OTHER})"
+    rf"(?<![\w.-])[^\W\d][\w.\-\[\]]{{0,64}}(?P<tail>)(?:{_CLOSE}{{0,6}}{_ASSIGN}|{_OTHER})"
 )
-_ESCAPE: Final = re.compile(r"%(?:25){0,3}[0-7][0-9a-fA-F]|\\u00[0-7][0-9a-fA-F]|\\[nrt]")
-_WHOLE_NAME: Final = re.compile(r"-{0,4}([\w.\-\[\] ]*)")
+_TO_LAST_ESCAPE: Final = re.compile(
+    r"(?s:.*)(?:%(?:25){0,3}[0-7][0-9a-fA-F]|\\u00[0-7][0-9a-fA-F]|\\[nrt])"
+)
 _BRACKETS: Final = re.compile(r"[\[\]]+")
 _FIELD: Final = re.compile(
     r"(?:<[^<>]{0,64}|(?:^|[^a-z])(?:name|key|param|parameter|field|id)\\?[\"']?\s{0,4}[:=]\s{0,4})"
@@ -195,14 +196,15 @@ def _name(text: str, match: re.Match[str], done: int) -> tuple[str, int]:
     least = max(done, match.start() - _LONGEST_NAME)
     window = text[least : match.start()]
     if "%" in window or "\\" in window:
-        for escape in _ESCAPE.finditer(window):
-            least = max(least, match.start() - len(window) + escape.end())
-        window = text[least : match.start()]
+        escape = _TO_LAST_ESCAPE.match(window)
+        if escape is not None:
+            least += escape.end()
+            window = window[escape.end() :]
     at = least + len(window.rstrip(_PART))
-    kind = match.lastgroup or ""
-    whole = _WHOLE_NAME.match(text, at, match.start(kind))
-    name = whole[1] if whole else ""
-    return _BRACKETS.sub(".", name).strip(" ."), at
+    name = text[at : match.end("tail")].lstrip("-")
+    if "[" in name or "]" in name:
+        name = _BRACKETS.sub(".", name)
+    return name.strip(" ."), at
 
 
 def _value(  # noqa: PLR0911 - one for each notation

@@ -97,7 +97,7 @@ PLACE_ROWS: Final[tuple[Row, ...]] = (
     within(
         "password",
         "jdbc:oracle|sqlplus|impdp|expdp",
-        r"[:\s][\w$]{1,64}/([^\s/@\"']{2,200})@",
+        r"/(?<=[\w$]/)([^\s/@\"']{2,200})@",
         ("jdbc:oracle:thin:ann/⟦hunter2⟧@//db:1521/x", "sqlplus ann/⟦hunter2⟧@orcl"),
         ("sqlplus /nolog",),
     ),
@@ -117,7 +117,7 @@ PLACE_ROWS: Final[tuple[Row, ...]] = (
     within(
         "password",
         "securestring",
-        r"(?i:securestring)\s{1,4}(?:-String\s{1,4})?[\"']([^\"']{1,200})[\"']",
+        r"[sS](?i:ecurestring)\s{1,4}(?:-String\s{1,4})?[\"']([^\"']{1,200})[\"']",
         ("ConvertTo-SecureString '⟦hunter2⟧' -AsPlainText",),
         ("ConvertTo-SecureString $plain",),
     ),
@@ -132,7 +132,7 @@ PLACE_ROWS: Final[tuple[Row, ...]] = (
     within(
         "password",
         "identified",
-        r"(?i:identified)\s{1,4}(?:(?i:with)\s{1,4}[\w\"']{1,40}\s{1,4})?(?i:by)\s{1,4}"
+        r"[iI](?i:dentified)\s{1,4}(?:(?i:with)\s{1,4}[\w\"']{1,40}\s{1,4})?(?i:by)\s{1,4}"
         r"(?:(?i:password)\s{1,4})?(?:'((?:[^']|''){1,200})|\"((?:[^\"]|\"\"){1,200}))",
         ("CREATE USER ann IDENTIFIED BY '⟦hunter2⟧'", "identified with x by \"⟦it''s a⟧\" x"),
         ("ALTER USER ann IDENTIFIED BY ?", "identified by name"),
@@ -140,14 +140,14 @@ PLACE_ROWS: Final[tuple[Row, ...]] = (
     within(
         "password",
         "set password for",
-        r"(?i:set password for)[^=\n]{1,64}=\s{0,4}'([^']{1,200})'",
+        r"[sS](?i:et password for)[^=\n]{1,64}=\s{0,4}'([^']{1,200})'",
         ("SET PASSWORD FOR 'ann'@'%' = '⟦hunter2⟧'",),
         ("SET PASSWORD FOR ann = ?",),
     ),
     within(
         "password",
         "password $",
-        r"(?i:password)\s{1,4}\$(\w{0,16})\$([^$]{1,200})\$",
+        r"[pP](?i:assword)\s{1,4}\$(\w{0,16})\$([^$]{1,200})\$",
         ("ALTER USER ann PASSWORD $$⟦hunter2⟧$$",),
         ("password $1 and",),
     ),

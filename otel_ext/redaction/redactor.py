@@ -22,10 +22,8 @@ from otel_ext.record.model import (
     TaskInfo,
     ThreadInfo,
 )
-from otel_ext.record.speed import load_speed
-from otel_ext.redaction.cards import CARD_DIGITS
 from otel_ext.redaction.marks import ERROR_MARK
-from otel_ext.redaction.scanner import TRIGGERS, is_suspicious
+from otel_ext.redaction.scanner import is_suspicious
 from otel_ext.redaction.texts import CLEAN, MAX_TEXT, SHORTEST, RedactionRules, TextRedactor
 from otel_ext.redaction.walking import LEAST_CARD, NO_SECRETS, Walker
 from otel_ext.runtime.counters import COUNTERS
@@ -131,9 +129,6 @@ class Redactor:
 
     def _parts(self) -> tuple[object, ...]:
         texts = self._texts
-        speed = load_speed()
-        if speed is not None:
-            speed.learn_triggers(TRIGGERS, CARD_DIGITS)
         words: tuple[object, ...] = (self._processes, texts.verdicts, CLEAN, texts.clean)
         return (*words, is_suspicious, SHORTEST, MAX_TEXT, LEAST_CARD)
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections import ChainMap
-from typing import TYPE_CHECKING, Final
+from itertools import islice
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from otel_ext.record.speed import load_speed
 from otel_ext.redaction.cards import CARD_DIGITS, find_cards, find_personal
 from otel_ext.redaction.folding import fold, visible
 from otel_ext.redaction.named import QUERY_ENDS, SHORT_STEMS, STEMS, Finder, find_named
@@ -15,7 +18,7 @@ from otel_ext.redaction.token_rows import TOKEN_ROWS
 from otel_ext.redaction.values import is_mixed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Set
 
 __all__ = ["ROWS", "TRIGGERS", "find_secrets", "is_suspicious"]
 
@@ -24,6 +27,9 @@ ROWS: Final[tuple[Row, ...]] = (*TOKEN_ROWS, *PLACE_ROWS)
 
 MOST_LOOKED_AT: Final = 256
 """So many things that have a form are looked at in one text; the rest of it goes."""
+
+MOST_ROWS: Final = 24
+"""So many rows are tried on one text; one with the words of more of them goes as a whole."""
 
 # A separator that is percent-encoded, once or more often.
 _ENCODED: Final = ("%3d", "%3a", "%253", "%25253", "%2525253", "u0022")
@@ -74,10 +80,33 @@ def _tokens() -> Iterator[tuple[str, re.Pattern[str]]]:
         yield rule, re.compile(any_of(dict(ChainMap(*tails))), re.ASCII)
 
 
+class _Place(NamedTuple):
+    """A row that is tried where a text has its words."""
+
+    row: Row
+    form: re.Pattern[str]
+    triggers: frozenset[int]
+
+
+def _triggers_of(words: Iterable[str]) -> frozenset[int]:
+    """Return the places in `TRIGGERS` without which a text has none of `words`."""
+    found = enumerate(one.removeprefix("^") for one in TRIGGERS)
+    return frozenset(at for at, one in found if any(one in word for word in words))
+
+
 _TOKENS: Final = tuple(_tokens())
-_PLACES: Final = tuple((row, re.compile(row.form)) for row in ROWS if not row.tails)
+_PLACES: Final = tuple(
+    _Place(row, re.compile(row.form), _triggers_of(row.literals)) for row in ROWS if not row.tails
+)
+_OF_TOKENS: Final = _triggers_of([one for row in ROWS if row.tails for one in row.literals])
+_OF_NAMES: Final = _triggers_of([*STEMS, *SHORT_STEMS, *QUERY_ENDS, *_ENCODED])
+_EVERY: Final = frozenset(range(len(TRIGGERS)))
+_FOREIGN: Final = frozenset(at for at, one in enumerate(TRIGGERS) if not one.isascii())
 _PEM: Final = re.compile(r"-----(BEGIN|END) [A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,8}(?:-----)?")
-_URL: Final = re.compile(r"//(?<!///)((?:[^\s\"'<>@/]|/(?!/)){1,200})@")
+# Up to the next `//`, so that each is read once; behind a scheme up to the next `://`.
+_URL: Final = re.compile(
+    r"//(?<!///)(?=((?<=://)(?:[^\s\"'<>@/]|/(?<!:/)|/(?!/)){1,200}|(?:[^\s\"'<>@/]|/(?!/)){1,200}))\1@"
+)
 _LONG_USER: Final = 16
 _PORT: Final = re.compile(r"[0-9]{1,5}")
 _TO_LAST_AT: Final = re.compile(r"[^\s\"'<>@/?#]{0,200}@")
@@ -101,41 +130,56 @@ def find_secrets(text: str, finder: Finder, *, strict: bool = False) -> Iterator
     >>> [span.rule for span in find_secrets("sent AKIAIOSFODNN7EXAMPLE", Finder(rule_for_name))]
     ['aws-key']
     """
-    seen, kept = visible(text)
-    for span in _find(seen, finder, strict):
-        if kept is not None and span.end > span.start:
-            yield Span(kept[span.start], kept[span.end - 1] + 1, span.rule)
-        else:
-            yield span
+    seen, cuts = visible(text)
+    for start, end, rule in _find(seen, finder, strict):
+        # As many characters further on as were left out before.
+        yield Span(start + bisect_right(cuts, start), end + bisect_left(cuts, end), rule)
 
 
 def _find(text: str, finder: Finder, strict: bool) -> Iterator[Span]:  # noqa: FBT001 - private
     folded = fold(text)
-    for looked_at, span in enumerate(_find_forms(text, folded)):
-        if looked_at == MOST_LOOKED_AT:
-            # The rows that were not tried might find something anywhere.
-            yield Span(0, len(text), "too-many")
-            return
-        if span.rule:
-            yield span
+    # Other characters are no letters here, as behind the borders of the expressions.
+    plain = folded if folded.isascii() else folded.encode("ascii", "replace").decode()
+    begun = _begun(plain)
+    places = [
+        one
+        for one in _PLACES
+        if not begun.isdisjoint(one.triggers) and any(map(plain.__contains__, one.row.literals))
+    ]
+    candidates = _find_forms(text, plain, begun, places)
+    looked_at = list(islice(candidates, MOST_LOOKED_AT)) if len(places) <= MOST_ROWS else None
+    if looked_at is None or next(candidates, None) is not None:
+        # What was not tried might find something anywhere.
+        yield Span(0, len(text), "too-many")
+        return
+    yield from (span for span in looked_at if span.rule)
     yield from find_cards(text)
     if strict:
         yield from find_personal(text)
-    yield from find_named(text, folded, finder)
+    if finder.finds_all or not begun.isdisjoint(_OF_NAMES):
+        yield from find_named(text, folded, finder)
 
 
-def _find_forms(text: str, folded: str) -> Iterator[Span]:
+def _begun(plain: str) -> Set[int]:
+    """Return the places of the triggers that a text may have; the compiled part finds them."""
+    speed = load_speed()
+    found = None if speed is None else speed.find_triggers(plain)
+    return _EVERY if found is None else _FOREIGN.union(found)
+
+
+def _find_forms(
+    text: str, plain: str, begun: Set[int], places: list[_Place]
+) -> Iterator[Span]:
     """Yield what has the form of a secret; with an empty rule where it is none after all."""
-    for rule, tokens in _TOKENS:
+    for rule, tokens in _TOKENS if not begun.isdisjoint(_OF_TOKENS) else ():
         for match in tokens.finditer(text):
             yield Span(*match.span(), rule)
-    for row, form in _PLACES:
-        if any(map(folded.__contains__, row.literals)):
-            for match in form.finditer(text):
-                group = match.lastindex or 0
-                is_secret = row.judge is None or row.judge(match[group])
-                yield Span(*match.span(group), row.rule if is_secret else "")
-    if "private key" in folded:
+    for row, form, _ in places:
+        for match in form.finditer(text):
+            start, end = match.span(match.lastindex or 0)
+            is_secret = row.judge is None or row.judge(text[start:end])
+            yield Span(start - row.lead, end, row.rule if is_secret else "")
+    if "private key" in plain:
         yield from _find_private_keys(text)
     if "@" in text:
         for match in _URL.finditer(text):

@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.config.patterns import parse_pattern
+from otel_ext.record.speed import load_speed
 from otel_ext.redaction.automaton import Automaton
+from otel_ext.redaction.cards import CARD_DIGITS
 from otel_ext.redaction.marks import Marker
 from otel_ext.redaction.named import Finder
 from otel_ext.redaction.names import rule_for_name, split_words
 from otel_ext.redaction.rows import MARK, Span
-from otel_ext.redaction.scanner import find_secrets, is_suspicious
+from otel_ext.redaction.scanner import TRIGGERS, find_secrets, is_suspicious
 from otel_ext.runtime.counters import COUNTERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 __all__ = ["ALLOWED", "CLEAN", "MAX_TEXT", "SHORTEST", "RedactionRules", "TextRedactor", "Verdict"]
 
@@ -93,6 +95,10 @@ class TextRedactor:
         self.looks_at_all = rules.strict or bool(self._values) or bool(self._keys)
         self._finder = Finder(self.rule_in_text, finds_all=rules.strict or bool(self._keys))
         self.marker = Marker(rules.hmac_key)
+        speed = load_speed()
+        if speed is not None:
+            speed.learn_triggers(TRIGGERS, CARD_DIGITS)
+        self._is_harmless: Callable[[str], bool] | None = speed and speed.is_harmless
         self._names: dict[str, str] = {}
         self.verdicts: dict[str, Verdict] = {}
         self.clean: set[str] = set()
@@ -138,7 +144,14 @@ class TextRedactor:
         """Whether `text` surely holds no secret and is short enough, at a glance."""
         if len(text) < SHORTEST or text in self.clean or text in self._long_clean:
             return True
-        return not self.looks_at_all and len(text) <= MAX_TEXT and not is_suspicious(text)
+        if self.looks_at_all or len(text) > MAX_TEXT:
+            return False
+        if self._is_harmless is not None and self._is_harmless(text):
+            return True
+        # What is searched anyway needs no look before.
+        if _LONGEST_KNOWN < len(text) <= self.scan_limit:
+            return False
+        return is_suspicious(text) is None
 
     def glance(self, text: str) -> bool:
         """Tell what `is_clean` tells, and remember it: for texts that come again and again."""

@@ -139,20 +139,23 @@ TOKEN_ROWS: Final = (
     within(
         "api-key",
         ".atlasv1.",
-        r"[A-Za-z0-9](?<![A-Za-z0-9].)[A-Za-z0-9]{13}\.atlasv1\.[\w-]{40,}",
+        r"\.atlasv1\.(?<=[A-Za-z0-9]{14}\.atlasv1\.)[\w-]{40,}",
         ("plan with ⟦~14.atlasv1.~64⟧",),
+        lead=14,
     ),
     within(
         "api-key",
         "8q~",
-        r"[\w~.-](?<![\w~.-].)[\w~.-]{2}8Q~[\w~.-]{31,40}",
+        r"8Q~(?<=[\w~.-]{3}8Q~)(?<![\w~.-]{4}8Q~)[\w~.-]{31,40}",
         ("azure ⟦abc8Q~~34⟧ rotated",),
+        lead=3,
     ),
     within(
         "api-key",
         "|".join(f"-us{digit}" for digit in range(1, 10)),
-        r"[0-9a-f](?<![0-9A-Za-z].)[0-9a-f]{31}-us[0-9]{1,2}(?![0-9])",
+        r"-us[0-9](?<=[0-9a-f]{32}-us[0-9])(?<![0-9A-Za-z]{33}-us[0-9])[0-9]?(?![0-9])",
         ("list ⟦~32h-us12⟧",),
+        lead=32,
     ),
     within(
         "api-key",
