@@ -60,7 +60,7 @@ _TEXT: Final = 4
 _SUSPICIOUS: Final = 120
 _MARK: Final = 60
 _CHECKED: Final = 20
-_NEW_KEY: Final = 60
+_NEW_KEY: Final = 40
 _CONTAINER: Final = 5
 # Rules by which any value at all is taken.
 CERTAIN: Final = frozenset({"custom-key", "personal", "credit-card", "ssn"})
@@ -185,9 +185,15 @@ class Walker:
 
     def _plain(self, value: object) -> object:
         """Return any value as plain data, as far as the budget goes."""
-        if self._budget.left <= self._budget.floor:
+        budget = self._budget
+        if budget.left <= budget.floor:
             return TOO_MUCH
-        return Cleaner(self._budget).value(value)
+        # What it becomes is walked too, and that costs more.
+        share = Budget((budget.left - budget.floor) >> 2)
+        budget.left -= share.left
+        plain = Cleaner(share).value(value)
+        budget.left += max(share.left, 0)
+        return plain
 
     def _refused(self, value: object, depth: int) -> str:
         """Return what is to stand in the place of a container; empty if it is to be entered."""
