@@ -38,7 +38,7 @@ __all__ = ["Redactor"]
 
 _MAX_KNOWN: Final = 1_024
 # What redaction may cost for each part of a record, so that all of it takes a few milliseconds.
-_WORK: Final = WORK // 8
+_WORK: Final = WORK // 6
 # To search some texts costs less than to go through all of a record.
 _MOST_SEARCHED: Final = 8
 _COUNTED: Final = "redacted."
@@ -201,7 +201,7 @@ class Redactor:
             status=status,
             level=text("level", record.level),
             logger=text("logger", record.logger),
-            extra=self._walker(_WORK // 4).mapping("", extra) if extra else extra,
+            extra=self._walker(_WORK // 8).mapping("", extra) if extra else extra,
         )
         return record if all(map(_is, made, record)) else made
 
@@ -211,11 +211,11 @@ class Redactor:
     # Each of these has a part of its own, so that what is large leaves room for the others.
 
     def _links(self, links: tuple[Link, ...]) -> tuple[Link, ...]:
-        walker = self._walker(_WORK // 4)
+        walker = self._walker(_WORK // 8)
         return _kept(links, tuple(_link(walker, link) for link in links))
 
     def _events(self, events: tuple[SpanEvent, ...]) -> tuple[SpanEvent, ...]:
-        walker = self._walker(_WORK // 2)
+        walker = self._walker(_WORK // 4)
         return _kept(events, tuple(_event(walker, event) for event in events))
 
     def _site(self, walker: Walker, site: CallSite) -> CallSite:

@@ -146,7 +146,7 @@ class Walker:
         self._budget.left -= _ENTRY
         verdict = self._texts.verdicts.get(path)
         if verdict is None:
-            self._budget.left -= _NEW_KEY + len(path)
+            self._budget.left -= _NEW_KEY + len(path) + (len(path) ** 2 >> 9)
             verdict = self._texts.verdict(path)
         if verdict is ALLOWED:
             return key, value
