@@ -87,9 +87,7 @@ def _pattern() -> re.Pattern[str]:
         **{stem: _BORDER.format(re.escape(stem)) for stem in SHORT_STEMS},
         **dict.fromkeys(STEMS, ""),
     }
-    return re.compile(
-        rf"(?:{any_of(tails, _APART)}){_TAIL}(?:{_CLOSE}{{0,6}}{_ASSIGN}|{_OTHER})"
-    )
+    return re.compile(rf"(?:{any_of(tails, _APART)}){_TAIL}(?:{_CLOSE}{{0,6}}{_ASSIGN}|{_OTHER})")
 
 
 _NAMED: Final = _pattern()

@@ -167,9 +167,7 @@ def _begun(plain: str) -> Set[int]:
     return _EVERY if found is None else _FOREIGN.union(found)
 
 
-def _find_forms(
-    text: str, plain: str, begun: Set[int], places: list[_Place]
-) -> Iterator[Span]:
+def _find_forms(text: str, plain: str, begun: Set[int], places: list[_Place]) -> Iterator[Span]:
     """Yield what has the form of a secret; with an empty rule where it is none after all."""
     for rule, tokens in _TOKENS if not begun.isdisjoint(_OF_TOKENS) else ():
         for match in tokens.finditer(text):

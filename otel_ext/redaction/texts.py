@@ -239,4 +239,3 @@ def _automata(patterns: Iterable[str]) -> tuple[Automaton, ...]:
 def _bare(pattern: str) -> str:
     """Return a pattern of keys without what all of them have: capitals do not matter."""
     return pattern.removeprefix("(?i)")
-

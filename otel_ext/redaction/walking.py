@@ -373,6 +373,4 @@ class Walker:
 def _are_harmless(values: list[object] | tuple[object, ...]) -> bool:
     """Whether these are numbers that no rule applies to, as in an embedding: a quick look."""
     kinds = set(map(type, values))
-    return kinds <= NO_SECRETS or (
-        kinds == {int} and max(cast("list[int]", values)) < LEAST_CARD
-    )
+    return kinds <= NO_SECRETS or (kinds == {int} and max(cast("list[int]", values)) < LEAST_CARD)
