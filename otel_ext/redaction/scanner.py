@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections import ChainMap
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -18,7 +17,8 @@ from otel_ext.redaction.token_rows import TOKEN_ROWS
 from otel_ext.redaction.values import is_mixed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Set
+    from collections.abc import Iterable, Iterator
+    from collections.abc import Set as AbstractSet
 
 __all__ = ["ROWS", "TRIGGERS", "find_secrets", "is_suspicious"]
 
@@ -76,8 +76,9 @@ _NUMBER: Final = re.compile(rf"[2-6](?:(?:[ .+-]|%20)?[0-9]){{{CARD_DIGITS - 1}}
 def _tokens() -> Iterator[tuple[str, re.Pattern[str]]]:
     """Yield each rule of tokens with one expression for all of its rows."""
     for rule in dict.fromkeys(row.rule for row in ROWS if row.tails):
-        tails = [row.tails for row in ROWS if row.rule == rule]
-        yield rule, re.compile(any_of(dict(ChainMap(*tails))), re.ASCII)
+        rows = [row for row in ROWS if row.rule == rule]
+        tails = {literal: tail for row in rows for literal, tail in row.tails.items()}
+        yield rule, re.compile(any_of(tails), re.ASCII)
 
 
 class _Place(NamedTuple):
@@ -160,14 +161,16 @@ def _find(text: str, finder: Finder, strict: bool) -> Iterator[Span]:  # noqa: F
         yield from find_named(text, folded, finder)
 
 
-def _begun(plain: str) -> Set[int]:
+def _begun(plain: str) -> AbstractSet[int]:
     """Return the places of the triggers that a text may have; the compiled part finds them."""
     speed = load_speed()
     found = None if speed is None else speed.find_triggers(plain)
     return _EVERY if found is None else _FOREIGN.union(found)
 
 
-def _find_forms(text: str, plain: str, begun: Set[int], places: list[_Place]) -> Iterator[Span]:
+def _find_forms(
+    text: str, plain: str, begun: AbstractSet[int], places: list[_Place]
+) -> Iterator[Span]:
     """Yield what has the form of a secret; with an empty rule where it is none after all."""
     for rule, tokens in _TOKENS if not begun.isdisjoint(_OF_TOKENS) else ():
         for match in tokens.finditer(text):

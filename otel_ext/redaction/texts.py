@@ -95,10 +95,11 @@ class TextRedactor:
         self.looks_at_all = rules.strict or bool(self._values) or bool(self._keys)
         self._finder = Finder(self.rule_in_text, finds_all=rules.strict or bool(self._keys))
         self.marker = Marker(rules.hmac_key)
+        self._is_harmless: Callable[[str], bool] | None = None
         speed = load_speed()
         if speed is not None:
             speed.learn_triggers(TRIGGERS, CARD_DIGITS)
-        self._is_harmless: Callable[[str], bool] | None = speed and speed.is_harmless
+            self._is_harmless = speed.is_harmless
         self._names: dict[str, str] = {}
         self.verdicts: dict[str, Verdict] = {}
         self.clean: set[str] = set()

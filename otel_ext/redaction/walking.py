@@ -170,10 +170,10 @@ class Walker:
         """
         kind = type(value)
         if kind is dict:
-            return self._dict(prefix, path, cast("dict[object, object]", value), depth)
+            return self._container(prefix, path, cast("dict[object, object]", value), depth)
         if kind is list or kind is tuple:
             items = cast("list[object] | tuple[object, ...]", value)
-            return self._list(prefix, path, items, depth)
+            return self._container(prefix, path, items, depth)
         if kind is str or kind is int or kind in NO_SECRETS or kind in _LEAVES:
             return self._leaf(prefix + path, value, path)
         if isinstance(value, str):
@@ -206,16 +206,31 @@ class Walker:
         self._budget.left -= _CONTAINER
         return ""
 
-    def _dict(self, prefix: str, path: str, value: dict[object, object], depth: int) -> object:
+    def _container(
+        self,
+        prefix: str,
+        path: str,
+        value: dict[object, object] | list[object] | tuple[object, ...],
+        depth: int,
+    ) -> object:
+        if not isinstance(value, dict) and self._callback is None and _are_harmless(value):
+            self._budget.left -= len(value) >> 3
+            return value
         refused = self._refused(value, depth)
         if refused:
             return refused
         self._open.add(id(value))
         try:
-            changed, is_same = self._entries(prefix, path, value, depth)
+            changed, is_same = (
+                self._entries(prefix, path, value, depth)
+                if isinstance(value, dict)
+                else self._items(prefix, path, value, depth)
+            )
         finally:
             self._open.discard(id(value))
-        return value if is_same else changed
+        if is_same:
+            return value
+        return tuple(changed) if type(value) is tuple else changed
 
     def _entries(
         self, prefix: str, path: str, value: dict[object, object], depth: int
@@ -245,24 +260,6 @@ class Walker:
                 size, len(changed), "items", value.get("…")
             )
         return changed, is_same
-
-    def _list(
-        self, prefix: str, path: str, value: list[object] | tuple[object, ...], depth: int
-    ) -> object:
-        if self._callback is None and len(value) <= MAX_ITEMS and _are_harmless(value):
-            self._budget.left -= len(value) >> 3
-            return value
-        refused = self._refused(value, depth)
-        if refused:
-            return refused
-        self._open.add(id(value))
-        try:
-            changed, is_same = self._items(prefix, path, value, depth)
-        finally:
-            self._open.discard(id(value))
-        if is_same:
-            return value
-        return changed if type(value) is list else tuple(changed)
 
     def _items(
         self, prefix: str, path: str, value: list[object] | tuple[object, ...], depth: int
@@ -372,5 +369,7 @@ class Walker:
 
 def _are_harmless(values: list[object] | tuple[object, ...]) -> bool:
     """Whether these are numbers that no rule applies to, as in an embedding: a quick look."""
+    if len(values) > MAX_ITEMS:
+        return False
     kinds = set(map(type, values))
     return kinds <= NO_SECRETS or (kinds == {int} and max(cast("list[int]", values)) < LEAST_CARD)

@@ -37,7 +37,7 @@ WORST = (
     "pass: %#dp.st.ghr\u0410\u5bc6\u78bck",
     "1!%25%252525\u015fifre\uff50 ",
     "%252525%2525251\u015fifre\uff50 ",
-    "\u200bl\u2007http://a:b@sidhttp://a:1/identified with x by \"it''s a\" xa%22token%22%3A%22hvr.",
+    "\u200bl\u2007http://a:b@sidhttp://a:1/identified with x by \"it''s a\" xa%22token%22%3A",
     "token=x [redacted: a]otp:ezakby ABSK",
     "api keyhas\u0142osecurestring<<input value='hunter2' type='password'>",
     "secret_manager nfp_\xa0",
