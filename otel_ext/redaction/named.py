@@ -37,15 +37,13 @@ def _stems() -> tuple[frozenset[str], frozenset[str]]:
     phrases = {*words, *glued, "pass"}
     # What only goes on where another one ends is found with that, as is what ends with it;
     # `cc` is a part of many words, and stands for cards in keys alone.
+    ends = tuple(f" {one}" for one in phrases - {"pass"})
     phrases = {
         one
         for one in phrases
         if not one.startswith("cc ")
-        and not any(
-            (one.startswith(other) and " " not in one[len(other) :])
-            or (other != "pass" and one.endswith(f" {other}"))
-            for other in phrases - {one}
-        )
+        and not one.endswith(ends)
+        and not any(one[:at] in phrases and " " not in one[at:] for at in range(1, len(one)))
     }
     short = {one for one in phrases - glued - {"pass"} if len(one) <= _SHORT and one.isascii()}
     return frozenset(phrases - short), frozenset(short)

@@ -91,8 +91,9 @@ class _Place(NamedTuple):
 
 def _triggers_of(words: Iterable[str]) -> frozenset[int]:
     """Return the places in `TRIGGERS` without which a text has none of `words`."""
+    joined = "\n".join(words)
     found = enumerate(one.removeprefix("^") for one in TRIGGERS)
-    return frozenset(at for at, one in found if any(one in word for word in words))
+    return frozenset(at for at, one in found if one in joined)
 
 
 _TOKENS: Final = tuple(_tokens())
