@@ -42,13 +42,18 @@ static int matches(const Literal *literal, const unsigned char *at, const unsign
     return 1;
 }
 
+static inline int may_begin(const unsigned char *at)
+{
+    /* The text ends with a zero, so that the last character has one behind it too. */
+    unsigned char second = lower[at[1]];
+    return pairs[lower[*at]][second >> 3] & 1 << (second & 7);
+}
+
 /* Whether a literal begins at `at`; with `found`, marks the places of all that do. */
 static int is_begun(const unsigned char *at, const unsigned char *text, const unsigned char *end,
                     unsigned char *found)
 {
-    unsigned char first = lower[*at], second = lower[at[1]];
-    if (!(pairs[first][second >> 3] & 1 << (second & 7)))
-        return 0;
+    unsigned char first = lower[*at];
     for (int i = begins[first]; i < begins[first + 1]; i++)
         if (matches(&literals[i], at, text, end)) {
             if (found == NULL)
@@ -73,8 +78,7 @@ int speed_is_harmless(PyObject *text)
         } else {
             digits = 0;
         }
-        /* The text ends with a zero, so that the last character has one behind it too. */
-        if (is_begun(at, begin, end, NULL))
+        if (may_begin(at) && is_begun(at, begin, end, NULL))
             return 0;
     }
     return 1;
@@ -94,7 +98,8 @@ PyObject *speed_find_triggers(PyObject *Py_UNUSED(module), PyObject *text)
     const unsigned char *begin = PyUnicode_1BYTE_DATA(text);
     const unsigned char *end = begin + PyUnicode_GET_LENGTH(text);
     for (const unsigned char *at = begin; at < end; at++)
-        is_begun(at, begin, end, found);
+        if (may_begin(at))
+            is_begun(at, begin, end, found);
     PyObject *places = PyList_New(0);
     for (long i = 0; places != NULL && i < MOST_LITERALS; i++) {
         PyObject *place = found[i] ? PyLong_FromLong(i) : NULL;
