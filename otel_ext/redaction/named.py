@@ -105,10 +105,12 @@ _OPTION: Final = re.compile(r"(?!-)\S+")
 _END_OF_PAIR: Final = re.compile(r"\s{0,4}(?:,\s{0,4})?(?:[)\]]|$)")
 _WORD_END: Final = re.compile(r"[^\s\"'<>,;)\]}]{1,300}")
 _LEAST_IN_QUERY: Final = 10
-# What may be spent on the names of one text: some 60 secrets, or 500 names that tell none.
+# What may be spent on the names of one text: some 60 secrets, or 500 names that tell none;
+# a name in prose, with a word behind it, is looked at quickly.
 _WORK: Final = 512
 _NEW_NAME: Final = 5
 _JUDGED: Final = 7
+_SAID: Final = 2
 _WHOLE_LINE: Final = frozenset({"authorization", "cookie"})
 _CODES: Final = re.compile(r"(?:otp|pin|code)$")
 _DIGITS: Final = re.compile(r"[0-9]{4,8}")
@@ -160,6 +162,8 @@ def find_named(text: str, folded: str, finder: Finder) -> Iterator[Span]:
             continue
         left -= _JUDGED
         span = _value(text, match, name, at, rule) if rule else _in_query(text, match, name)
+        if span is None and match.lastgroup == "gap":
+            left += _JUDGED - _SAID
         if span is not None:
             done = span.end
             yield span

@@ -180,7 +180,7 @@ class Redactor:
 
     def _redacted(self, record: Record) -> Record:
         """Return `record` without what the rules find in it, itself if that is nothing."""
-        walker = self._walker()
+        walker = self._walker(_WORK // 4)
         text = walker.text
         extra = record.extra
         if "argv" in extra:
@@ -193,7 +193,7 @@ class Redactor:
         made = record._replace(
             name=text("name", record.name),
             site=self._site(walker, record.site),
-            attributes=walker.mapping("", record.attributes),
+            attributes=self._walker().mapping("", record.attributes),
             links=self._links(record.links) if record.links else record.links,
             events=self._events(record.events) if record.events else record.events,
             thread=_named(walker, record.thread, "thread.name"),
@@ -215,7 +215,7 @@ class Redactor:
         return _kept(links, tuple(_link(walker, link) for link in links))
 
     def _events(self, events: tuple[SpanEvent, ...]) -> tuple[SpanEvent, ...]:
-        walker = self._walker(_WORK // 4)
+        walker = self._walker(_WORK // 2)
         return _kept(events, tuple(_event(walker, event) for event in events))
 
     def _site(self, walker: Walker, site: CallSite) -> CallSite:

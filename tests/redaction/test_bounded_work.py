@@ -155,6 +155,15 @@ def test_no_record_costs_more_than_its_budget(attributes: dict[str, Any]) -> Non
     assert b"left out" in encode_line(Redactor().redact(record))
 
 
+def test_what_is_large_leaves_room_for_the_rest() -> None:
+    """The name, the logger and an event stay, whatever the attributes cost."""
+    record = log(attributes={"texts": [f"token=x{number}y" for number in range(50_000)]})
+    event = SpanEvent("e", 0, {"exception.stacktrace": "a token\n" * 100})
+    given = record._replace(name="a login", logger="my.logger", events=(event,) * 3)
+    found = Redactor().redact(given)
+    assert (found.name, found.logger, found.events) == (given.name, given.logger, given.events)
+
+
 def test_numbers_alone_are_not_cut() -> None:
     """A long list of numbers that no rule applies to, such as an embedding, stays whole."""
     numbers = [number / 7 for number in range(90_000)]
