@@ -17,6 +17,7 @@ typedef struct {
     unsigned char second;         /* 0 where it has only one */
     unsigned char length;         /* of the rest */
     unsigned char at_border;      /* whether no letter or digit may stand before it */
+    unsigned short place;         /* in the table that was handed over */
 } Literal;
 
 static unsigned char kinds[256], lower[256];
@@ -41,12 +42,24 @@ static int matches(const Literal *literal, const unsigned char *at, const unsign
     return 1;
 }
 
-static int is_begun(const unsigned char *at, const unsigned char *text, const unsigned char *end)
+static inline int may_begin(const unsigned char *at)
+{
+    /* The text ends with a zero, so that the last character has one behind it too. */
+    unsigned char second = lower[at[1]];
+    return pairs[lower[*at]][second >> 3] & 1 << (second & 7);
+}
+
+/* Whether a literal begins at `at`; with `found`, marks the places of all that do. */
+static int is_begun(const unsigned char *at, const unsigned char *text, const unsigned char *end,
+                    unsigned char *found)
 {
     unsigned char first = lower[*at];
     for (int i = begins[first]; i < begins[first + 1]; i++)
-        if (matches(&literals[i], at, text, end))
-            return 1;
+        if (matches(&literals[i], at, text, end)) {
+            if (found == NULL)
+                return 1;
+            found[literals[i].place] = 1;
+        }
     return 0;
 }
 
@@ -65,9 +78,7 @@ int speed_is_harmless(PyObject *text)
         } else {
             digits = 0;
         }
-        /* The text ends with a zero, so that the last character has one behind it too. */
-        unsigned char second = lower[at[1]];
-        if (pairs[lower[*at]][second >> 3] & 1 << (second & 7) && is_begun(at, begin, end))
+        if (may_begin(at) && is_begun(at, begin, end, NULL))
             return 0;
     }
     return 1;
@@ -76,6 +87,27 @@ int speed_is_harmless(PyObject *text)
 PyObject *speed_is_harmless_text(PyObject *Py_UNUSED(module), PyObject *text)
 {
     return PyBool_FromLong(speed_is_harmless(text));
+}
+
+/* Returns the places in the table of the literals that a text holds; None if it is not ASCII. */
+PyObject *speed_find_triggers(PyObject *Py_UNUSED(module), PyObject *text)
+{
+    if (least_digits == 0 || !PyUnicode_CheckExact(text) || !PyUnicode_IS_COMPACT_ASCII(text))
+        Py_RETURN_NONE;
+    unsigned char found[MOST_LITERALS] = {0};
+    const unsigned char *begin = PyUnicode_1BYTE_DATA(text);
+    const unsigned char *end = begin + PyUnicode_GET_LENGTH(text);
+    for (const unsigned char *at = begin; at < end; at++)
+        if (may_begin(at))
+            is_begun(at, begin, end, found);
+    PyObject *places = PyList_New(0);
+    for (long i = 0; places != NULL && i < MOST_LITERALS; i++) {
+        PyObject *place = found[i] ? PyLong_FromLong(i) : NULL;
+        if (found[i] && (place == NULL || PyList_Append(places, place) < 0))
+            Py_CLEAR(places);
+        Py_XDECREF(place);
+    }
+    return places;
 }
 
 static void mark(const char *characters, unsigned char kind)
@@ -98,14 +130,15 @@ static int add_literals(PyObject *triggers, int first, int count, Py_ssize_t *us
         size -= at_border;
         if (size == 0 || (unsigned char)given[0] != first)
             continue;
-        if (count == MOST_LITERALS || size > 64 || *used + size > ROOM) {
+        if (count == MOST_LITERALS || i >= MOST_LITERALS || size > 64 || *used + size > ROOM) {
             PyErr_SetString(PyExc_ValueError, "learn_triggers: too many, or one too long");
             return -1;
         }
         Py_ssize_t length = size > 2 ? size - 2 : 0;
         memcpy(room + *used, given + size - length, (size_t)length);
         literals[count++] = (Literal){room + *used, size > 1 ? (unsigned char)given[1] : 0,
-                                      (unsigned char)length, (unsigned char)at_border};
+                                      (unsigned char)length, (unsigned char)at_border,
+                                      (unsigned short)i};
         *used += length;
         if (size == 1)
             memset(pairs[first], 0xff, sizeof(pairs[first]));

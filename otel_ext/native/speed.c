@@ -52,6 +52,8 @@ static PyMethodDef methods[] = {
     {"cursor", speed_cursor, METH_O, "Return a position in mapped memory to store lines by."},
     {"is_harmless", speed_is_harmless_text, METH_O,
      "Return whether surely no rule of redaction finds anything in a text."},
+    {"find_triggers", speed_find_triggers, METH_O,
+     "Return which of the literals a text holds, by their places; None if it is not ASCII."},
     {"learn_triggers", speed_learn_triggers, METH_VARARGS,
      "Take the literals without which no rule of redaction finds anything."},
     {"watch_process", speed_watch_process, METH_VARARGS,

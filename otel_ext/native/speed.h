@@ -308,6 +308,7 @@ int speed_is_redactor(PyObject *quick);
 /* 1: no rule can find anything in the text, 0: Python has to look. */
 int speed_is_harmless(PyObject *text);
 PyObject *speed_is_harmless_text(PyObject *module, PyObject *text);
+PyObject *speed_find_triggers(PyObject *module, PyObject *text);
 PyObject *speed_learn_triggers(PyObject *module, PyObject *args);
 int speed_init_secrets(void);
 int speed_init_hooks(void);

@@ -16,13 +16,12 @@ CARD_DIGITS: Final = 13
 """The fewest digits of a card's number; a text that has no such run is not searched."""
 
 _GAP: Final = r"(?:[ .+-]|%20)"
-# Together, or in the groups that stand on a card. Found from each place where a group
-# begins, so that other groups may stand before it.
+# Together, or in the groups that stand on a card.
 _CARD: Final = re.compile(
-    r"(?<![0-9A-Za-z_.])(?=("
-    rf"[2-6][0-9]{{3}}({_GAP})[0-9]{{4}}\2[0-9]{{4}}\2[0-9]{{4}}(?:\2?[0-9]{{3}}(?![0-9]))?"
-    rf"|3[0-9]{{3}}({_GAP})[0-9]{{6}}\3[0-9]{{4,5}}"
-    r"|[2-6][0-9]{12,18})(?![0-9A-Za-z_]))"
+    r"[2-6](?<![0-9A-Za-z_.].)(?:"
+    rf"[0-9]{{3}}({_GAP})[0-9]{{4}}\1[0-9]{{4}}\1[0-9]{{4}}(?:\1?[0-9]{{3}}(?![0-9]))?"
+    rf"|[0-9]{{3}}({_GAP})[0-9]{{6}}\2[0-9]{{4,5}}"
+    r"|[0-9]{12,18})(?![0-9A-Za-z_])"
 )
 _FORMS: Final = re.compile(
     r"4[0-9]{15}|4[0-9]{12}|4[0-9]{18}|(?:5[1-5][0-9]{2}|2[2-7][0-9]{2})[0-9]{12}|3[47][0-9]{13}"
@@ -65,15 +64,15 @@ def find_cards(text: str) -> Iterator[Span]:
     """
     at, most = 0, MOST_NUMBERS
     while (match := _CARD.search(text, at)) is not None:
-        start, end = match.span(1)
-        at = start + 1
+        start, end = match.span()
+        at = start + 1  # other groups may stand before it
         most -= 1
         if most < 0:
             # A text of nothing but numbers: what is not looked at cannot be kept.
             run = _RUN.match(text, start)
             at = run.end() if run else end
             yield Span(start, at, "credit-card")
-        elif is_card(_NO_DIGIT.sub("", match[1])) and not is_identifier(
+        elif is_card(_NO_DIGIT.sub("", match[0])) and not is_identifier(
             text[max(start - _BEFORE, 0) : start]
         ):
             at = end

@@ -33,15 +33,13 @@ def fold(text: str) -> str:
     return text.translate(_TABLE).lower()
 
 
-def visible(text: str) -> tuple[str, list[int] | None]:
-    r"""Return `text` without invisible characters, and where each of the rest stood.
-
-    The second is None where nothing was left out.
+def visible(text: str) -> tuple[str, list[int]]:
+    r"""Return `text` without invisible characters, and where they were left out of what is left.
 
     >>> visible("pa\u200bss")
-    ('pass', [0, 1, 3, 4])
+    ('pass', [2])
     """
     if text.isascii() or _INVISIBLE.search(text) is None:
-        return text, None
-    kept = [at for at, character in enumerate(text) if _INVISIBLE.match(character) is None]
-    return "".join(text[at] for at in kept), kept
+        return text, []
+    cuts = [match.start() - before for before, match in enumerate(_INVISIBLE.finditer(text))]
+    return _INVISIBLE.sub("", text), cuts

@@ -23,35 +23,34 @@ __all__ = ["SHORT_STEMS", "STEMS", "Finder", "find_named"]
 
 _PART: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-[]"
 _LONGEST_NAME: Final = 96
+_LONGEST_ELEMENT: Final = 4_096
 _APART: Final = r"[ _.-]?"
 
 
 _SHORT: Final = 4
 
 
-def _stems() -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _stems() -> tuple[frozenset[str], frozenset[str]]:
     """Return what the names in a text have within them, and what they have at a border."""
-    words = [fold(one.rstrip("$")) for row in NAME_ROWS for one in row.words.split("|")]
-    glued = [fold(one) for row in NAME_ROWS for one in row.glued.split("|") if one]
+    words = {fold(one.rstrip("$")) for row in NAME_ROWS for one in row.words.split("|")}
+    glued = {fold(one) for row in NAME_ROWS for one in row.glued.split("|") if one}
     phrases = {*words, *glued, "pass"}
-    for one in tuple(phrases):
-        # What only goes on where another one ends is found with that.
-        if any(
-            one != other and one.startswith(other) and " " not in one[len(other) :]
-            for other in phrases
-        ):
-            phrases.discard(one)
-    short = {
+    # What only goes on where another one ends is found with that, as is what ends with it;
+    # `cc` is a part of many words, and stands for cards in keys alone.
+    ends = tuple(f" {one}" for one in phrases - {"pass"})
+    phrases = {
         one
         for one in phrases
-        if len(one) <= _SHORT and one.isascii() and one not in (*glued, "pass")
+        if not one.startswith("cc ")
+        and not one.endswith(ends)
+        and not any(one[:at] in phrases and " " not in one[at:] for at in range(1, len(one)))
     }
-    # `cc` is a part of many words, and stands for cards in keys alone.
-    free = {one for one in phrases - short if not one.startswith("cc ")}
-    return tuple(sorted(free)), tuple(sorted(short))
+    short = {one for one in phrases - glued - {"pass"} if len(one) <= _SHORT and one.isascii()}
+    return frozenset(phrases - short), frozenset(short)
 
 
 STEMS, SHORT_STEMS = _stems()
+QUERY_ENDS: Final = tuple(f"{name}=" for name in QUERY_NAMES)
 
 _CLOSE: Final = (
     rf"(?:[{BLANKS}\xc2\"'\\\])]|%(?:25){{0,3}}(?:5d|22|27|5b[0-9]{{0,3}})"
@@ -76,46 +75,42 @@ _OTHER: Final = (
 _TAIL: Final = r"(?=(?P<tail>[\w.-]{0,24}))(?P=tail)(?![\w.-])"
 # What is percent-encoded before a name ends with a letter or a digit.
 _BORDER: Final = "(?:(?<![a-z0-9]{0})|(?<=%[0-7][0-9a-f]{0})|(?<=25[0-7][0-9a-f]{0}))"
-
-
-def _alternatives() -> str:
-    """Return the stems as alternatives that each begin with a letter, for a quick search."""
-    by_letter: dict[str, tuple[list[str], list[str]]] = {}
-    for place, stems in enumerate((STEMS, SHORT_STEMS)):
-        for stem in stems:
-            by_letter.setdefault(stem[0], ([], []))[place].append(stem)
-    found = [any_of(free, _APART) for free, _ in by_letter.values() if free]
-    found += [any_of(short, border=_BORDER) for _, short in by_letter.values() if short]
-    return "|".join(found)
-
-
-_BEGIN: Final = _alternatives()
-
-
-def _pattern(begin: str) -> re.Pattern[str]:
-    return re.compile(rf"(?:{begin}){_TAIL}(?:{_CLOSE}{{0,6}}{_ASSIGN}|{_OTHER})")
-
-
-_NAMED: Final = _pattern(_BEGIN)
 # In a query, names count that tell nothing elsewhere.
-_QUERY: Final = re.compile(
-    rf"(?:[?&;]|%(?:25){{0,3}}(?:26|3f))(?:[\w-]{{0,32}}-)?(?P<name>{'|'.join(sorted(QUERY_NAMES))})"
-    r"(?P<assign>=|%(?:25){0,3}3d)"
-)
+_IN_QUERY: Final = "(?:(?<=[?&;-]{0})|(?<=26{0})|(?<=3f{0}))(?==|%(?:25){{0,3}}3d)"
+
+
+def _pattern() -> re.Pattern[str]:
+    tails = {
+        **{name: _IN_QUERY.format(name) for name in QUERY_NAMES},
+        **{stem: _BORDER.format(re.escape(stem)) for stem in SHORT_STEMS},
+        **dict.fromkeys(STEMS, ""),
+    }
+    return re.compile(rf"(?:{any_of(tails, _APART)}){_TAIL}(?:{_CLOSE}{{0,6}}{_ASSIGN}|{_OTHER})")
+
+
+_NAMED: Final = _pattern()
 # With names of the user's own, each word that stands before a separator counts.
 _ANY: Final = re.compile(
-    rf"(?<![\w.-])[^\W\d][\w.\-\[\]]{{0,64}}(?:{_CLOSE}{{0,6}}{_ASSIGN}|{_OTHER})"
+    rf"(?<![\w.-])[^\W\d][\w.\-\[\]]{{0,64}}(?P<tail>)(?:{_CLOSE}{{0,6}}{_ASSIGN}|{_OTHER})"
 )
-_ESCAPE: Final = re.compile(r"%(?:25){0,3}[0-7][0-9a-fA-F]|\\u00[0-7][0-9a-fA-F]|\\[nrt]")
-_WHOLE_NAME: Final = re.compile(r"-{0,4}([\w.\-\[\] ]*)")
+_TO_LAST_ESCAPE: Final = re.compile(
+    r"(?s:.*)(?:%(?:25){0,3}[0-7][0-9a-fA-F]|\\u00[0-7][0-9a-fA-F]|\\[nrt])"
+)
 _BRACKETS: Final = re.compile(r"[\[\]]+")
 _FIELD: Final = re.compile(
     r"(?:<[^<>]{0,64}|(?:^|[^a-z])(?:name|key|param|parameter|field|id)\\?[\"']?\s{0,4}[:=]\s{0,4})"
     r"\\?[\"']?[a-z0-9_.-]{0,64}$"
 )
+_OPTION: Final = re.compile(r"(?!-)\S+")
 _END_OF_PAIR: Final = re.compile(r"\s{0,4}(?:,\s{0,4})?(?:[)\]]|$)")
 _WORD_END: Final = re.compile(r"[^\s\"'<>,;)\]}]{1,300}")
 _LEAST_IN_QUERY: Final = 10
+# What may be spent on the names of one text: some 60 secrets, or 500 names that tell none;
+# a name in prose, with a word behind it, is looked at quickly.
+_WORK: Final = 512
+_NEW_NAME: Final = 5
+_JUDGED: Final = 7
+_SAID: Final = 2
 _WHOLE_LINE: Final = frozenset({"authorization", "cookie"})
 _CODES: Final = re.compile(r"(?:otp|pin|code)$")
 _DIGITS: Final = re.compile(r"[0-9]{4,8}")
@@ -135,53 +130,65 @@ class Finder(NamedTuple):
     finds_all: bool = False
 
 
-def find_named(text: str, folded: str, finder: Finder, most: int) -> Iterator[Span]:
+def find_named(text: str, folded: str, finder: Finder) -> Iterator[Span]:
     """Yield the values that stand behind a name that tells a secret.
 
     Args:
         text: Any text.
         folded: The same, as `folding.fold` returns it.
         finder: How names are judged.
-        most: So many names are looked at; what stands behind the last one is one secret.
 
     >>> from otel_ext.redaction.names import rule_for_name
     >>> text = "GET /?page=2&token=abc"
-    >>> list(find_named(text, text, Finder(rule_for_name), 100))
+    >>> list(find_named(text, text, Finder(rule_for_name)))
     [Span(start=19, end=22, rule='token')]
     """
     done = 0
+    left = _WORK
+    rules: dict[str, str] = {}
     for match in (_ANY if finder.finds_all else _NAMED).finditer(folded):
         if match.start() < done:
             continue
-        most -= 1
-        if most < 0:
+        left -= 1
+        if left < 0:
             yield Span(match.start(), len(text), "too-many")
             return
         name, at = _name(text, match, done)
-        rule = finder.rule_for(name)
-        if not rule:
+        rule = rules.get(name)
+        if rule is None:
+            left -= _NEW_NAME
+            rule = rules[name] = finder.rule_for(name)
+        if not rule and not _is_in_query(text, name, match, at):
             continue
-        span = _value(text, match, name, at, rule)
+        left -= _JUDGED
+        span = _value(text, match, name, at, rule) if rule else _in_query(text, match, name)
+        if span is None and match.lastgroup == "gap":
+            left += _JUDGED - _SAID
         if span is not None:
             done = span.end
             yield span
-    if "=" in text or "%" in text:
-        yield from _find_in_query(text, folded)
+            if text[span.start] in "([{" or "(" in text[span.start : span.end]:
+                left -= (span.end - span.start) >> 2
 
 
-def _find_in_query(text: str, folded: str) -> Iterator[Span]:
-    done = 0
-    for match in _QUERY.finditer(folded):
-        if match.end() < done:
-            continue
-        level = match["assign"][:-2]
-        start, end = value_behind(text, match.end(), "", level)
-        value = text[start:end]
-        if end - start >= _LEAST_IN_QUERY and is_secret(value, "url-query"):
-            if match["name"] in {"key", "code"} and value.isalpha() and value.islower():
-                continue
-            done = end
-            yield Span(start, end, "url-query")
+def _is_in_query(text: str, name: str, match: re.Match[str], at: int) -> bool:
+    """Whether a name that tells nothing elsewhere is that of a parameter of a URL's query."""
+    return (
+        match.lastgroup == "assign"
+        and match["assign"][0] in "=%"
+        and name.lower().rpartition("-")[2] in QUERY_NAMES
+        and (text[at - 1 : at] in {"?", "&", ";"} or text[at - 2 : at].lower() in {"26", "3f"})
+    )
+
+
+def _in_query(text: str, match: re.Match[str], name: str) -> Span | None:
+    start, end = value_behind(text, match.end(), "", match["assign"][:-2])
+    value = text[start:end]
+    if len(value) < _LEAST_IN_QUERY or not is_secret(value, "url-query"):
+        return None
+    if name.lower() in {"key", "code"} and value.isalpha() and value.islower():
+        return None
+    return Span(start, end, "url-query")
 
 
 def _name(text: str, match: re.Match[str], done: int) -> tuple[str, int]:
@@ -189,14 +196,15 @@ def _name(text: str, match: re.Match[str], done: int) -> tuple[str, int]:
     least = max(done, match.start() - _LONGEST_NAME)
     window = text[least : match.start()]
     if "%" in window or "\\" in window:
-        for escape in _ESCAPE.finditer(window):
-            least = max(least, match.start() - len(window) + escape.end())
-        window = text[least : match.start()]
+        escape = _TO_LAST_ESCAPE.match(window)
+        if escape is not None:
+            least += escape.end()
+            window = window[escape.end() :]
     at = least + len(window.rstrip(_PART))
-    kind = match.lastgroup or ""
-    whole = _WHOLE_NAME.match(text, at, match.start(kind))
-    name = whole[1] if whole else ""
-    return _BRACKETS.sub(".", name).strip(" ."), at
+    name = text[at : match.end("tail")].lstrip("-")
+    if "[" in name or "]" in name:
+        name = _BRACKETS.sub(".", name)
+    return name.strip(" ."), at
 
 
 def _value(  # noqa: PLR0911 - one for each notation
@@ -301,9 +309,8 @@ def _behind_gap(  # noqa: PLR0911 - as above
     if value[0] == "$":
         return None  # a variable, or quotes of SQL that have a row of their own
     if is_option and "\n" not in match[match.lastgroup or 0]:
-        option = text[start:].split(None, 1)[0] if text[start : start + 1] != "-" else ""
-        end = start + len(option)
-        return _checked(text, start, end, rule) if option else None
+        option = _OPTION.match(text, start)
+        return _checked(text, start, option.end(), rule) if option else None
     if value[-1:] in ".:!?":
         end -= 1
         value = value[:-1]
@@ -318,7 +325,7 @@ def _element(text: str, match: re.Match[str], at: int, rule: str) -> Span | None
     if "<" not in text[max(at - 32, 0) : at + 1]:
         return None
     start = match.end("element")
-    end = text.find("</", start)
+    end = text.find("</", start, start + _LONGEST_ELEMENT)
     if end < 0 or end == start:
         return None
     if text[end - 3 : end] == "]]>" and match["element"].endswith("["):

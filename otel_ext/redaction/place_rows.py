@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from otel_ext.redaction.rows import Row, within
+from otel_ext.redaction.values import is_mixed
 
 __all__ = ["PLACE_ROWS"]
 
@@ -54,34 +55,34 @@ PLACE_ROWS: Final[tuple[Row, ...]] = (
             "https://h/reset-password/instructions-for-everyone",
             "https://app.example/verify/done",
         ),
-        is_random=True,
+        judge=is_mixed,
     ),
     # Commands whose options have one letter.
     within(
         "password",
         "mysql|mariadb",
-        rf"(?<=\s)-p{_QUOTE}([^\s\"'-][^\s\"']{{2,200}})",
+        rf"-p(?<=\s-p){_QUOTE}([^\s\"'-][^\s\"']{{2,200}})",
         ("mysql -u root -p⟦hunter2⟧ shop", "mysqldump -p'⟦hunter2⟧' shop"),
         ("mysql -p -h db", "mysql -h db -P 3306"),
     ),
     within(
         "password",
         "sshpass|docker login|podman login|mongo|ldap",
-        rf"(?<=\s)-[pw]\s{{1,4}}{_QUOTE}([^\s\"'-][^\s\"']{{3,200}})",
+        rf"-[pw](?<=\s-[pw])\s{{1,4}}{_QUOTE}([^\s\"'-][^\s\"']{{3,200}})",
         ("sshpass -p ⟦hunter2⟧ ssh h", "docker login -u ann -p ⟦hunter2⟧ registry.example"),
         ("docker login registry.example",),
     ),
     within(
         "password",
         "redis-cli",
-        rf"(?<=\s)-a\s{{1,4}}{_QUOTE}([^\s\"'-][^\s\"']{{2,200}})",
+        rf"-a(?<=\s-a)\s{{1,4}}{_QUOTE}([^\s\"'-][^\s\"']{{2,200}})",
         ("redis-cli -h cache -a ⟦hunter2⟧ ping",),
         ("redis-cli -h cache ping",),
     ),
     within(
         "password",
         "auth",
-        rf"(?:^|(?<=[\s>\"'])|(?<=\\n))AUTH\s{{1,4}}(?:\w{{1,32}}\s{{1,4}})?{_QUOTE}"
+        rf"AUTH(?:(?<=^AUTH)|(?<=[\s>\"']AUTH)|(?<=\\nAUTH))\s{{1,4}}(?:\w{{1,32}}\s{{1,4}})?{_QUOTE}"
         r"(?=[^\s\"']{0,200}[0-9!-/])([^\s\"':=]{4,200})",
         ("AUTH ⟦hunter2⟧", "AUTH default ⟦hunter2⟧"),
         ("AUTH failed", "AUTH LOGIN"),
@@ -89,14 +90,14 @@ PLACE_ROWS: Final[tuple[Row, ...]] = (
     within(
         "password",
         "curl|wget|httpie",
-        rf"(?:(?<=\s)-u\s{{0,4}}|--user[ =]){_QUOTE}[^\s:\"']{{1,64}}:([^\s\"']{{2,200}})",
+        rf"-(?:u(?<=\s-u)\s{{0,4}}|-user[ =]){_QUOTE}[^\s:\"']{{1,64}}:([^\s\"']{{2,200}})",
         ("curl -u ann:⟦hunter2⟧ https://h/",),
         ("curl -u ann https://h/",),
     ),
     within(
         "password",
         "jdbc:oracle|sqlplus|impdp|expdp",
-        r"[:\s][\w$]{1,64}/([^\s/@\"']{2,200})@",
+        r"/(?<=[\w$]/)([^\s/@\"']{2,200})@",
         ("jdbc:oracle:thin:ann/⟦hunter2⟧@//db:1521/x", "sqlplus ann/⟦hunter2⟧@orcl"),
         ("sqlplus /nolog",),
     ),
@@ -116,7 +117,7 @@ PLACE_ROWS: Final[tuple[Row, ...]] = (
     within(
         "password",
         "securestring",
-        r"(?i:securestring)\s{1,4}(?:-String\s{1,4})?[\"']([^\"']{1,200})[\"']",
+        r"[sS](?i:ecurestring)\s{1,4}(?:-String\s{1,4})?[\"']([^\"']{1,200})[\"']",
         ("ConvertTo-SecureString '⟦hunter2⟧' -AsPlainText",),
         ("ConvertTo-SecureString $plain",),
     ),
@@ -131,7 +132,7 @@ PLACE_ROWS: Final[tuple[Row, ...]] = (
     within(
         "password",
         "identified",
-        r"(?i:identified)\s{1,4}(?:(?i:with)\s{1,4}[\w\"']{1,40}\s{1,4})?(?i:by)\s{1,4}"
+        r"[iI](?i:dentified)\s{1,4}(?:(?i:with)\s{1,4}[\w\"']{1,40}\s{1,4})?(?i:by)\s{1,4}"
         r"(?:(?i:password)\s{1,4})?(?:'((?:[^']|''){1,200})|\"((?:[^\"]|\"\"){1,200}))",
         ("CREATE USER ann IDENTIFIED BY '⟦hunter2⟧'", "identified with x by \"⟦it''s a⟧\" x"),
         ("ALTER USER ann IDENTIFIED BY ?", "identified by name"),
@@ -139,14 +140,14 @@ PLACE_ROWS: Final[tuple[Row, ...]] = (
     within(
         "password",
         "set password for",
-        r"(?i:set password for)[^=\n]{1,64}=\s{0,4}'([^']{1,200})'",
+        r"[sS](?i:et password for)[^=\n]{1,64}=\s{0,4}'([^']{1,200})'",
         ("SET PASSWORD FOR 'ann'@'%' = '⟦hunter2⟧'",),
         ("SET PASSWORD FOR ann = ?",),
     ),
     within(
         "password",
         "password $",
-        r"(?i:password)\s{1,4}\$(\w{0,16})\$([^$]{1,200})\$",
+        r"[pP](?i:assword)\s{1,4}\$(\w{0,16})\$([^$]{1,200})\$",
         ("ALTER USER ann PASSWORD $$⟦hunter2⟧$$",),
         ("password $1 and",),
     ),

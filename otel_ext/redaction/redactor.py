@@ -22,10 +22,8 @@ from otel_ext.record.model import (
     TaskInfo,
     ThreadInfo,
 )
-from otel_ext.record.speed import load_speed
-from otel_ext.redaction.cards import CARD_DIGITS
 from otel_ext.redaction.marks import ERROR_MARK
-from otel_ext.redaction.scanner import TRIGGERS, is_suspicious
+from otel_ext.redaction.scanner import is_suspicious
 from otel_ext.redaction.texts import CLEAN, MAX_TEXT, SHORTEST, RedactionRules, TextRedactor
 from otel_ext.redaction.walking import LEAST_CARD, NO_SECRETS, Walker
 from otel_ext.runtime.counters import COUNTERS
@@ -39,6 +37,8 @@ if TYPE_CHECKING:
 __all__ = ["Redactor"]
 
 _MAX_KNOWN: Final = 1_024
+# What redaction may cost for each part of a record, so that all of it takes a few milliseconds.
+_WORK: Final = WORK // 6
 # To search some texts costs less than to go through all of a record.
 _MOST_SEARCHED: Final = 8
 _COUNTED: Final = "redacted."
@@ -131,9 +131,6 @@ class Redactor:
 
     def _parts(self) -> tuple[object, ...]:
         texts = self._texts
-        speed = load_speed()
-        if speed is not None:
-            speed.learn_triggers(TRIGGERS, CARD_DIGITS)
         words: tuple[object, ...] = (self._processes, texts.verdicts, CLEAN, texts.clean)
         return (*words, is_suspicious, SHORTEST, MAX_TEXT, LEAST_CARD)
 
@@ -183,7 +180,7 @@ class Redactor:
 
     def _redacted(self, record: Record) -> Record:
         """Return `record` without what the rules find in it, itself if that is nothing."""
-        walker = self._walker()
+        walker = self._walker(_WORK // 4)
         text = walker.text
         extra = record.extra
         if "argv" in extra:
@@ -196,33 +193,29 @@ class Redactor:
         made = record._replace(
             name=text("name", record.name),
             site=self._site(walker, record.site),
-            attributes=walker.mapping("", record.attributes),
-            links=self._links(record.links),
-            events=self._events(record.events),
+            attributes=self._walker().mapping("", record.attributes),
+            links=self._links(record.links) if record.links else record.links,
+            events=self._events(record.events) if record.events else record.events,
             thread=_named(walker, record.thread, "thread.name"),
             task=_named(walker, record.task, "task.name"),
             status=status,
             level=text("level", record.level),
             logger=text("logger", record.logger),
-            extra=self._walker().mapping("", extra) if extra else extra,
+            extra=self._walker(_WORK // 8).mapping("", extra) if extra else extra,
         )
         return record if all(map(_is, made, record)) else made
 
-    def _walker(self, budget: Budget | None = None) -> Walker:
-        return Walker(self._texts, self._callback, budget)
+    def _walker(self, work: int = _WORK) -> Walker:
+        return Walker(self._texts, self._callback, Budget(work))
 
     # Each of these has a part of its own, so that what is large leaves room for the others.
 
     def _links(self, links: tuple[Link, ...]) -> tuple[Link, ...]:
-        if not links:
-            return links
-        walker = self._walker(Budget(WORK // 2))
+        walker = self._walker(_WORK // 8)
         return _kept(links, tuple(_link(walker, link) for link in links))
 
     def _events(self, events: tuple[SpanEvent, ...]) -> tuple[SpanEvent, ...]:
-        if not events:
-            return events
-        walker = self._walker(Budget(WORK // 2))
+        walker = self._walker(_WORK // 2)
         return _kept(events, tuple(_event(walker, event) for event in events))
 
     def _site(self, walker: Walker, site: CallSite) -> CallSite:
@@ -264,17 +257,8 @@ def _argv(walker: Walker, argv: object) -> list[str]:
     """Return a command line without secrets, also those that follow their option."""
     if not isinstance(argv, (list, tuple)):
         return [ERROR_MARK]
-    found: list[str] = []
-    told_by = ""
-    for argument in map(str, cast("list[object]", argv)):
-        is_option = argument.startswith("-")
-        if told_by and not is_option:
-            found.append(str(walker.under(told_by, argument)))
-            told_by = ""
-            continue
-        told_by = argument.lstrip("-") if is_option and "=" not in argument else ""
-        found.append(walker.text("argv", argument))
-    return found
+    found = walker.value("", "argv", list(map(str, cast("list[object]", argv))))
+    return cast("list[str]", found) if isinstance(found, list) else [ERROR_MARK]
 
 
 def _link(walker: Walker, link: Link) -> Link:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
 __all__ = ["MARK", "Row", "Span", "any_of", "token", "within"]
 
@@ -28,53 +29,54 @@ class Row(NamedTuple):
     Attributes:
         rule: What the mark in the place of the secret says.
         literals: In small letters; a text without any of them is not searched.
-        form: The secret is its first group, or all of it where it has none.
+        form: An expression, best with a literal in front, which a search finds quickly. It
+            is linear. The secret is its first group, or all of it where it has none.
         goes: Texts with the secret between `⟦` and `⟧`; the tests run them.
         stays: Texts that are left as they are; the tests run them.
-        is_random: Whether the secret must also look random: letters and digits mixed.
-        is_token: Whether the secret begins with one of the literals, behind no letter or digit.
+        judge: Tells of what the form finds whether it is a secret; None if all of it is.
+        lead: How many characters before what the form finds are a part of the secret.
+        tails: Of tokens: what follows each of the literals that they begin with.
     """
 
     rule: str
     literals: tuple[str, ...]
-    form: re.Pattern[str]
+    form: str
     goes: tuple[str, ...]
     stays: tuple[str, ...] = ()
-    is_random: bool = False
-    is_token: bool = False
+    judge: Callable[[str], bool] | None = None
+    lead: int = 0
+    tails: Mapping[str, str] = MappingProxyType({})
 
 
-def any_of(words: Iterable[str], space: str = " ", border: str = "") -> str:
-    """Return an expression for the longest of `words` that reads each letter once.
+def any_of(words: Mapping[str, str], space: str = " ") -> str:
+    """Return an expression for the longest of `words`, with what must follow it.
+
+    Each letter is read once, and a search looks only at the letters that a word begins with.
 
     Args:
-        words: Literals.
+        words: Literals, and the expression behind each.
         space: What a space in them stands for.
-        border: What must hold before them, with `{}` for their first letter; a search
-            that begins with a letter, and looks back from there, is the quickest.
 
-    >>> any_of(["key", "keys", "kex"])
-    'ke(?:x|y(?:s)?)'
+    >>> any_of({"key": "", "keys": "=", "kex": "[0-9]"})
+    'ke(?:x[0-9]|y(?:s=|))'
     """
-    heads: dict[str, list[str]] = {}
-    for word in words:
-        heads.setdefault(word[:1], []).append(word[1:])
-    is_end = heads.pop("", None) is not None
+    heads: dict[str, dict[str, str]] = {}
+    for word, tail in words.items():
+        heads.setdefault(word[:1], {})[word[1:]] = tail
+    end = heads.pop("", None)
     parts = [
-        (space if head == " " else re.escape(head))
-        + border.format(re.escape(head))
-        + any_of(tails, space)
+        (space if head == " " else re.escape(head)) + any_of(tails, space)
         for head, tails in sorted(heads.items())
     ]
-    if is_end:
-        return f"(?:{'|'.join(parts)})?" if parts else ""
+    if end is not None:
+        parts.append(end[""])
     return parts[0] if len(parts) == 1 else f"(?:{'|'.join(parts)})"
 
 
 def token(
     rule: str, beginnings: str, rest: str, goes: Iterable[str], stays: Iterable[str] = ()
 ) -> Row:
-    r"""Return the row of tokens that begin with one of some literals.
+    r"""Return the row of tokens that begin with a literal, behind no letter or digit.
 
     Args:
         rule: What the mark says.
@@ -83,20 +85,12 @@ def token(
         goes: As in `Row`.
         stays: As in `Row`.
 
-    >>> row = token("api-key", "ghp_ gho_", r"[A-Za-z0-9]{36}", ())
-    >>> row.literals
+    >>> token("api-key", "ghp_ gho_", r"[A-Za-z0-9]{36}", ()).literals
     ('ghp_', 'gho_')
     """
-    literals = beginnings.split()
-    either = any_of(literals, border="(?<![A-Za-z0-9]{})")
-    return Row(
-        rule,
-        tuple(literal.lower() for literal in literals),
-        re.compile(rf"(?:{either}){rest}", re.ASCII),
-        tuple(goes),
-        tuple(stays),
-        is_token=True,
-    )
+    tails = {one: f"(?<![A-Za-z0-9]{re.escape(one)}){rest}" for one in beginnings.split()}
+    literals = tuple(map(str.lower, tails))
+    return Row(rule, literals, any_of(tails), tuple(goes), tuple(stays), tails=tails)
 
 
 def within(
@@ -105,18 +99,18 @@ def within(
     form: str,
     goes: Iterable[str],
     stays: Iterable[str] = (),
-    *,
-    is_random: bool = False,
+    judge: Callable[[str], bool] | None = None,
+    lead: int = 0,
 ) -> Row:
     """Return the row of a form that tells a secret only in texts with certain words.
 
     Args:
         rule: What the mark says.
         context: Words in small letters, with `|` between; the text must have one of them.
-        form: The expression; it is linear, with bounded repetitions.
+        form: As in `Row`.
         goes: As in `Row`.
         stays: As in `Row`.
-        is_random: As in `Row`.
+        judge: As in `Row`.
+        lead: As in `Row`.
     """
-    words = tuple(context.split("|"))
-    return Row(rule, words, re.compile(form), tuple(goes), tuple(stays), is_random)
+    return Row(rule, tuple(context.split("|")), form, tuple(goes), tuple(stays), judge, lead)

@@ -2,43 +2,34 @@
 
 from __future__ import annotations
 
-import base64
 import re
-from typing import TYPE_CHECKING, Final
+from bisect import bisect_left, bisect_right
+from itertools import islice
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from otel_ext.record.speed import load_speed
 from otel_ext.redaction.cards import CARD_DIGITS, find_cards, find_personal
 from otel_ext.redaction.folding import fold, visible
-from otel_ext.redaction.named import SHORT_STEMS, STEMS, Finder, find_named
-from otel_ext.redaction.names import QUERY_NAMES
+from otel_ext.redaction.named import QUERY_ENDS, SHORT_STEMS, STEMS, Finder, find_named
 from otel_ext.redaction.place_rows import PLACE_ROWS
 from otel_ext.redaction.rows import Row, Span, any_of
 from otel_ext.redaction.token_rows import TOKEN_ROWS
-from otel_ext.redaction.values import is_random
+from otel_ext.redaction.values import is_mixed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+    from collections.abc import Set as AbstractSet
 
 __all__ = ["ROWS", "TRIGGERS", "find_secrets", "is_suspicious"]
 
 ROWS: Final[tuple[Row, ...]] = (*TOKEN_ROWS, *PLACE_ROWS)
 """Each rule for a form, with its examples."""
 
-MOST_LOOKED_AT: Final = 64
-"""So many things that may be secrets are looked at in one text; the rest of it goes."""
+MOST_LOOKED_AT: Final = 256
+"""So many things that have a form are looked at in one text; the rest of it goes."""
 
-_URL: Final = re.compile(r"//([^\s\"'<>@]{1,200})@")
-_JWT: Final = re.compile(
-    r"(?<![A-Za-z0-9])eyJ[A-Za-z0-9_-]{7,4096}(?:\.|%2[eE])[A-Za-z0-9_.=-]{0,8192}"
-)
-_SCHEME: Final = re.compile(
-    r"(?<![A-Za-z])(bearer|basic)(?:[ \t+]|%20){1,8}([A-Za-z0-9._~+/=-]{6,8192})",
-    re.IGNORECASE | re.ASCII,
-)
-_PEM: Final = re.compile(r"-----(BEGIN|END) [A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,8}(?:-----)?")
-_LONG_CREDENTIAL: Final = 20
-_LONG_USER: Final = 16
-_PORT_DIGITS: Final = 5
-
+MOST_ROWS: Final = 24
+"""So many rows are tried on one text; one with the words of more of them goes as a whole."""
 
 # A separator that is percent-encoded, once or more often.
 _ENCODED: Final = ("%3d", "%3a", "%253", "%25253", "%2525253", "u0022")
@@ -57,37 +48,76 @@ def _triggers() -> tuple[str, ...]:
     Those with `^` in front count only where no letter or digit stands before them.
     """
     single = frozenset(stem for stem in (*STEMS, *SHORT_STEMS) if " " not in stem)
-    free = {"eyj", "private key", "bearer", "basic", "@"}
-    free |= {f"{name}=" for name in QUERY_NAMES} | set(_ENCODED)
+    free = {"private key", "@", *QUERY_ENDS, *_ENCODED}
     free |= {_literal(stem, single) for stem in STEMS}
-    bordered = {f"^{_literal(stem, single)}" for stem in SHORT_STEMS}
+    bordered = {_literal(stem, single) for stem in SHORT_STEMS}
     for row in ROWS:
-        if row.is_token:
-            bordered |= {f"^{one}" for one in row.literals}
-        else:
-            free |= set(row.literals)
+        (bordered if row.tails else free).update(row.literals)
     # One that has another within it tells nothing more.
     free = {one for one in free if not any(other != one and other in one for other in free)}
-    return tuple(sorted(free | {one for one in bordered if not any(part in one for part in free)}))
+    bordered = {one for one in bordered if not any(part in one for part in free)}
+    return tuple(sorted((*free, *(f"^{one}" for one in bordered))))
 
 
 TRIGGERS: Final = _triggers()
 """The prefilter: literals in small letters, for both languages."""
 
-_TOKENS: Final = {literal: row for row in ROWS if row.is_token for literal in row.literals}
-_PLACES: Final = tuple(row for row in ROWS if not row.is_token)
-# Apart, each is searched for by the letters that it begins with.
-_FREE: Final = re.compile(any_of(one for one in TRIGGERS if one[0] != "^"))
-_BORDERED: Final = re.compile(
-    any_of({*_TOKENS, *(one[1:] for one in TRIGGERS if one[0] == "^")}, border="(?<![a-z0-9]{})")
+_ANY: Final = re.compile(
+    any_of(
+        {
+            one.removeprefix("^"): f"(?<![a-z0-9]{re.escape(one[1:])})" if one[0] == "^" else ""
+            for one in TRIGGERS
+        }
+    )
 )
 _NUMBER: Final = re.compile(rf"[2-6](?:(?:[ .+-]|%20)?[0-9]){{{CARD_DIGITS - 1}}}")
 
 
+def _tokens() -> Iterator[tuple[str, re.Pattern[str]]]:
+    """Yield each rule of tokens with one expression for all of its rows."""
+    for rule in dict.fromkeys(row.rule for row in ROWS if row.tails):
+        rows = [row for row in ROWS if row.rule == rule]
+        tails = {literal: tail for row in rows for literal, tail in row.tails.items()}
+        yield rule, re.compile(any_of(tails), re.ASCII)
+
+
+class _Place(NamedTuple):
+    """A row that is tried where a text has its words."""
+
+    row: Row
+    form: re.Pattern[str]
+    triggers: frozenset[int]
+
+
+def _triggers_of(words: Iterable[str]) -> frozenset[int]:
+    """Return the places in `TRIGGERS` without which a text has none of `words`."""
+    joined = "\n".join(words)
+    found = enumerate(one.removeprefix("^") for one in TRIGGERS)
+    return frozenset(at for at, one in found if one in joined)
+
+
+_TOKENS: Final = tuple(_tokens())
+_PLACES: Final = tuple(
+    _Place(row, re.compile(row.form), _triggers_of(row.literals)) for row in ROWS if not row.tails
+)
+_OF_TOKENS: Final = _triggers_of([one for row in ROWS if row.tails for one in row.literals])
+_OF_NAMES: Final = _triggers_of([*STEMS, *SHORT_STEMS, *QUERY_ENDS, *_ENCODED])
+_EVERY: Final = frozenset(range(len(TRIGGERS)))
+_FOREIGN: Final = frozenset(at for at, one in enumerate(TRIGGERS) if not one.isascii())
+_PEM: Final = re.compile(r"-----(BEGIN|END) [A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,8}(?:-----)?")
+# Up to the next `//`, so that each is read once; behind a scheme up to the next `://`.
+_URL: Final = re.compile(
+    r"//(?<!///)(?=((?<=://)(?:[^\s\"'<>@/]|/(?<!:/)|/(?!/)){1,200}|(?:[^\s\"'<>@/]|/(?!/)){1,200}))\1@"
+)
+_LONG_USER: Final = 16
+_PORT: Final = re.compile(r"[0-9]{1,5}")
+_TO_LAST_AT: Final = re.compile(r"[^\s\"'<>@/?#]{0,200}@")
+
+
 def is_suspicious(text: str) -> re.Match[str] | None:
     """Return what in `text` may begin a secret; None is certain."""
-    folded = text.lower() if text.isascii() else fold(visible(text)[0])
-    return _FREE.search(folded) or _BORDERED.search(folded) or _NUMBER.search(folded)
+    folded = fold(visible(text)[0])
+    return _ANY.search(folded) or _NUMBER.search(folded)
 
 
 def find_secrets(text: str, finder: Finder, *, strict: bool = False) -> Iterator[Span]:
@@ -102,49 +132,60 @@ def find_secrets(text: str, finder: Finder, *, strict: bool = False) -> Iterator
     >>> [span.rule for span in find_secrets("sent AKIAIOSFODNN7EXAMPLE", Finder(rule_for_name))]
     ['aws-key']
     """
-    seen, kept = visible(text)
-    for span in _find(seen, finder, strict):
-        if kept is not None and span.end > span.start:
-            yield Span(kept[span.start], kept[span.end - 1] + 1, span.rule)
-        else:
-            yield span
+    seen, cuts = visible(text)
+    for start, end, rule in _find(seen, finder, strict):
+        # As many characters further on as were left out before.
+        yield Span(start + bisect_right(cuts, start), end + bisect_left(cuts, end), rule)
 
 
 def _find(text: str, finder: Finder, strict: bool) -> Iterator[Span]:  # noqa: FBT001 - private
     folded = fold(text)
-    for found, span in enumerate(_find_forms(text, folded, strict), 1):
-        yield span
-        if found > MOST_LOOKED_AT:
-            yield Span(span.start, len(text), "too-many")
-            break
-    yield from find_named(text, folded, finder, MOST_LOOKED_AT)
-
-
-def _find_forms(text: str, folded: str, strict: bool) -> Iterator[Span]:  # noqa: FBT001 - private
-    rows = [row for row in _PLACES if any(map(folded.__contains__, row.literals))]
-    begun = {match[0] for match in _BORDERED.finditer(folded)}
-    rows += {_TOKENS[literal]: 0 for literal in begun if literal in _TOKENS}
-    for row in rows:
-        for match in row.form.finditer(text):
-            start, end = match.span(match.lastindex or 0)
-            if not row.is_random or _is_mixed(match[match.lastindex or 0]):
-                yield Span(start, end, row.rule)
-    if "eyj" in folded:
-        for match in _JWT.finditer(text):
-            yield Span(match.start(), match.end(), "jwt")
-    if "private key" in folded:
-        yield from _find_private_keys(text)
-    if "bearer" in folded or "basic" in folded:
-        yield from _find_credentials(text)
-    if "@" in text and "//" in text:
-        yield from _find_url_passwords(text)
+    # Other characters are no letters here, as behind the borders of the expressions.
+    plain = folded if folded.isascii() else folded.encode("ascii", "replace").decode()
+    begun = _begun(plain)
+    places = [
+        one
+        for one in _PLACES
+        if not begun.isdisjoint(one.triggers) and any(map(plain.__contains__, one.row.literals))
+    ]
+    candidates = _find_forms(text, plain, begun, places)
+    looked_at = list(islice(candidates, MOST_LOOKED_AT)) if len(places) <= MOST_ROWS else None
+    if looked_at is None or next(candidates, None) is not None:
+        # What was not tried might find something anywhere.
+        yield Span(0, len(text), "too-many")
+        return
+    yield from (span for span in looked_at if span.rule)
     yield from find_cards(text)
     if strict:
         yield from find_personal(text)
+    if finder.finds_all or not begun.isdisjoint(_OF_NAMES):
+        yield from find_named(text, folded, finder)
 
 
-def _is_mixed(value: str) -> bool:
-    return is_random(value) and (value.lower() != value or "-" in value or not value.isalnum())
+def _begun(plain: str) -> AbstractSet[int]:
+    """Return the places of the triggers that a text may have; the compiled part finds them."""
+    speed = load_speed()
+    found = None if speed is None else speed.find_triggers(plain)
+    return _EVERY if found is None else _FOREIGN.union(found)
+
+
+def _find_forms(
+    text: str, plain: str, begun: AbstractSet[int], places: list[_Place]
+) -> Iterator[Span]:
+    """Yield what has the form of a secret; with an empty rule where it is none after all."""
+    for rule, tokens in _TOKENS if not begun.isdisjoint(_OF_TOKENS) else ():
+        for match in tokens.finditer(text):
+            yield Span(*match.span(), rule)
+    for row, form, _ in places:
+        for match in form.finditer(text):
+            start, end = match.span(match.lastindex or 0)
+            is_secret = row.judge is None or row.judge(text[start:end])
+            yield Span(start - row.lead, end, row.rule if is_secret else "")
+    if "private key" in plain:
+        yield from _find_private_keys(text)
+    if "@" in text:
+        for match in _URL.finditer(text):
+            yield from _passwords(text, match)
 
 
 def _find_private_keys(text: str) -> Iterator[Span]:
@@ -155,64 +196,33 @@ def _find_private_keys(text: str) -> Iterator[Span]:
         if match[1] == "BEGIN":
             begin = match.start() if begin < 0 else begin
         else:
-            yield Span(max(begin, 0) if begin >= 0 else done, match.end(), "private-key")
+            yield Span(begin if begin >= 0 else done, match.end(), "private-key")
             done, begin = match.end(), -1
     if begin >= 0:
         yield Span(begin, len(text), "private-key")
 
 
-def _find_credentials(text: str) -> Iterator[Span]:
-    for match in _SCHEME.finditer(text):
-        given = match[2]
-        if match[1].lower() == "basic":
-            is_given = _holds_user(given)
-        else:
-            is_given = len(given) >= _LONG_CREDENTIAL or any(map(str.isdigit, given))
-        if is_given:
-            yield Span(match.start(2), match.end(2), "authorization")
-
-
-def _holds_user(given: str) -> bool:
-    """Whether `given` is base64 of `user:password` (RFC 7617), and not just a word."""
-    plain = given.rstrip("=.")
-    try:
-        return b":" in base64.b64decode(plain + "=" * (-len(plain) % 4), altchars=b"-_")
-    except ValueError:
-        return False
-
-
-def _find_url_passwords(text: str) -> Iterator[Span]:
-    """Find the passwords in URLs, and long user names, which are tokens.
+def _passwords(text: str, match: re.Match[str]) -> Iterator[Span]:
+    """Yield the password in a URL, and a long user name, which is a token.
 
     A password may hold `/`, `?` and `#`, which a URL should not have there: all up
     to the last `@` counts then. Without a scheme before `//` none of these counts.
     """
-    for match in _URL.finditer(text):
-        start, end = match.span(1)
-        before = text[max(match.start() - 1, 0) : match.start()]
-        if before.isalnum() or before == "/":
-            continue
-        user = match[1]
-        border = re.search(r"[/?#]", user)
-        authority = user[: border.start()] if border else user
-        name, colon, password = authority.partition(":")
-        if border and (not colon or before != ":" or _is_port(password)):
-            continue
-        if colon:
-            rest = (
-                re.compile(r"[^\s\"'<>@/?#]{0,200}@").match(text, end + 1)
-                if before == ":"
-                else None
-            )
-            if rest is not None and len(user) == len(authority):
-                end = rest.end() - 1
-            if len(name) >= _LONG_USER and _is_mixed(name):
-                yield Span(start, start + len(name), "url-password")
-            if password != "x-oauth-basic":  # noqa: S105 - a word of GitHub's
-                yield Span(start + len(name) + 1, end, "url-password")
-        elif before == ":" and len(user) >= _LONG_USER:
-            yield Span(start, end, "url-password")
-
-
-def _is_port(text: str) -> bool:
-    return text.isdecimal() and len(text) <= _PORT_DIGITS
+    start, end = match.span(1)
+    before = text[max(match.start() - 1, 0) : match.start()]
+    user = match[1]
+    authority = re.split(r"[/?#]", user, maxsplit=1)[0]
+    name, colon, password = authority.partition(":")
+    is_cut = len(authority) < len(user)
+    if before.isalnum() or (is_cut and (not colon or before != ":" or _PORT.fullmatch(password))):
+        yield Span(start, end, "")
+    elif not colon:
+        is_token = before == ":" and len(user) >= _LONG_USER
+        yield Span(start, end, "url-password" if is_token else "")
+    else:
+        rest = _TO_LAST_AT.match(text, end + 1) if before == ":" and not is_cut else None
+        if len(name) >= _LONG_USER and is_mixed(name):
+            yield Span(start, start + len(name), "url-password")
+        is_secret = password != "x-oauth-basic"  # noqa: S105 - a word of GitHub's
+        end = rest.end() - 1 if rest else end
+        yield Span(start + len(name) + 1, end, "url-password" if is_secret else "")

@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.config.patterns import parse_pattern
+from otel_ext.record.speed import load_speed
 from otel_ext.redaction.automaton import Automaton
-from otel_ext.redaction.marks import Marker
+from otel_ext.redaction.cards import CARD_DIGITS
+from otel_ext.redaction.marks import MARK_BEGIN, Marker
 from otel_ext.redaction.named import Finder
 from otel_ext.redaction.names import rule_for_name, split_words
 from otel_ext.redaction.rows import MARK, Span
-from otel_ext.redaction.scanner import find_secrets, is_suspicious
+from otel_ext.redaction.scanner import TRIGGERS, find_secrets, is_suspicious
 from otel_ext.runtime.counters import COUNTERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 __all__ = ["ALLOWED", "CLEAN", "MAX_TEXT", "SHORTEST", "RedactionRules", "TextRedactor", "Verdict"]
 
@@ -31,7 +33,7 @@ _LONGEST_KNOWN: Final = 512
 _MAX_LONG_KNOWN: Final = 64
 # A secret across the end of what is looked at is still found whole.
 _MARGIN: Final = 1_024
-_MARGIN_BEFORE: Final = 4_096
+_MARGIN_BEFORE: Final = 2_048
 _NOTE_ROOM: Final = 64
 # What is told last says most here: where an exception was raised.
 _TOLD_FROM_THE_END: Final = frozenset({"stacktrace", "traceback", "stack", "exception"})
@@ -93,6 +95,11 @@ class TextRedactor:
         self.looks_at_all = rules.strict or bool(self._values) or bool(self._keys)
         self._finder = Finder(self.rule_in_text, finds_all=rules.strict or bool(self._keys))
         self.marker = Marker(rules.hmac_key)
+        self._is_harmless: Callable[[str], bool] | None = None
+        speed = load_speed()
+        if speed is not None:
+            speed.learn_triggers(TRIGGERS, CARD_DIGITS)
+            self._is_harmless = speed.is_harmless
         self._names: dict[str, str] = {}
         self.verdicts: dict[str, Verdict] = {}
         self.clean: set[str] = set()
@@ -113,11 +120,11 @@ class TextRedactor:
         if any(one.matches(path) for one in self._allow):
             return ALLOWED
         name = self.redact(path)
-        rule = self._rule_for(MARK.sub("", path))
+        rule = self._rule_for(MARK.sub("", path) if MARK_BEGIN in path else path)
         return CLEAN if not rule and name == path else Verdict(rule, name)
 
     def _rule_for(self, name: str) -> str:
-        words = split_words(name)
+        words = split_words(name) if self._keys else ""
         # Both as it stands and with its words apart: `customerName` is found by `customer.name`.
         if any(one.matches(name) or one.matches(words) for one in self._keys):
             return "custom-key"
@@ -138,7 +145,14 @@ class TextRedactor:
         """Whether `text` surely holds no secret and is short enough, at a glance."""
         if len(text) < SHORTEST or text in self.clean or text in self._long_clean:
             return True
-        return not self.looks_at_all and len(text) <= MAX_TEXT and not is_suspicious(text)
+        if self.looks_at_all or len(text) > MAX_TEXT:
+            return False
+        if self._is_harmless is not None and self._is_harmless(text):
+            return True
+        # What is searched anyway needs no look before.
+        if _LONGEST_KNOWN < len(text) <= self.scan_limit:
+            return False
+        return is_suspicious(text) is None
 
     def glance(self, text: str) -> bool:
         """Tell what `is_clean` tells, and remember it: for texts that come again and again."""
@@ -165,42 +179,47 @@ class TextRedactor:
         """
         if self.is_clean(text):
             return text
-        looked_at, note = self._cut(text, path)
-        spans = list(self._find(looked_at))
-        if not spans and not note:
-            self.remember(text)
-            return text
-        done = self.marker.mark_spans(looked_at, spans)
-        if not note:
-            return done
+        limit = self.scan_limit
+        if len(text) <= limit:
+            spans = list(self._find(text))
+            if not spans:
+                self.remember(text)
+                return text
+            return self.marker.mark_spans(text, spans)
         COUNTERS.add("redacted.truncated")
-        return f"{note}{done}" if path and _is_told_from_the_end(path) else f"{done}{note}"
+        if path.rpartition(".")[2] in _TOLD_FROM_THE_END:
+            return self._end_of(text, len(text) - limit + _NOTE_ROOM)
+        return self._start_of(text, limit - _NOTE_ROOM)  # so that it is not cut again
+
+    def _start_of(self, text: str, end: int) -> str:
+        """Return the text up to there, redacted; a secret across the end is still found whole."""
+        spans = sorted(self._find(text[: end + _MARGIN]))
+        for start, stop, _ in spans:
+            if start < end < stop:
+                end = stop
+        kept = self.marker.mark_spans(text[:end], (span for span in spans if span.end <= end))
+        return f"{kept}…[+{len(text) - end} characters]"
+
+    def _end_of(self, text: str, least: int) -> str:
+        """Return the text from there on, or from the next line on, redacted."""
+        start = text.find("\n", least) + 1 or least
+        before = max(start - _MARGIN_BEFORE, 0)
+        spans = [
+            Span(first + before, stop + before, rule)
+            for first, stop, rule in sorted(self._find(text[before:]))
+        ]
+        for first, stop, _ in spans:
+            if first < start < stop:
+                start = stop
+        left = (
+            Span(first - start, stop - start, rule) for first, stop, rule in spans if first >= start
+        )
+        return f"[{start} characters+]…{self.marker.mark_spans(text[start:], left)}"
 
     def _find(self, text: str) -> Iterable[Span]:
         yield from find_secrets(text, self._finder, strict=self._strict)
         for automaton in self._values:
             yield from (Span(start, end, "custom-value") for start, end in automaton.spans(text))
-
-    def _cut(self, text: str, path: str) -> tuple[str, str]:
-        """Return what is looked at of `text`, and a note on what is left out."""
-        limit = self.scan_limit
-        if len(text) <= limit:
-            return text, ""
-        if path and _is_told_from_the_end(path):
-            # From the beginning of a line on, so that no secret is cut in two.
-            least = len(text) - limit + _NOTE_ROOM
-            start = text.find("\n", least) + 1 or least
-            before = max(start - _MARGIN_BEFORE, 0)
-            for begin, stop, _ in sorted(self._find(text[before:])):
-                if before + begin < start < before + stop:
-                    start = before + stop
-            return text[start:], f"[{start} characters+]…"
-        end = limit - _NOTE_ROOM  # so that what was cut once is not cut again
-        seen = text[: limit + _MARGIN]
-        for start, stop, _ in sorted(self._find(seen)):
-            if start < end < stop:
-                end = stop
-        return seen[:end], f"…[+{len(text) - end} characters]"
 
     def remember(self, text: str) -> None:
         """Take note that `text` holds no secret."""
@@ -221,7 +240,3 @@ def _automata(patterns: Iterable[str]) -> tuple[Automaton, ...]:
 def _bare(pattern: str) -> str:
     """Return a pattern of keys without what all of them have: capitals do not matter."""
     return pattern.removeprefix("(?i)")
-
-
-def _is_told_from_the_end(path: str) -> bool:
-    return path.rpartition(".")[2] in _TOLD_FROM_THE_END

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.redaction.rows import token, within
+from otel_ext.redaction.values import has_user, is_credential, is_mixed, is_web_token
 
 if TYPE_CHECKING:
     from otel_ext.redaction.rows import Row
@@ -24,6 +25,30 @@ def _key(beginnings: str, rest: str, example: str, *stays: str) -> Row:
 
 
 TOKEN_ROWS: Final = (
+    within(
+        "jwt",
+        "eyj",
+        r"eyJ(?<![A-Za-z0-9]eyJ)[A-Za-z0-9_-]{7,}(?:(?:\.|%2[eE])[A-Za-z0-9_.=-]*)?",
+        ("with ⟦eyJ~20.~30.~40⟧ in",),
+        ("eyJ~20 alone",),
+        judge=is_web_token,
+    ),
+    within(
+        "authorization",
+        "bearer",
+        r"[bB](?<![A-Za-z].)(?i:earer)(?:[ \t+]|%20){1,8}([A-Za-z0-9._~+/=-]{6,})",
+        ("Bearer ⟦~24⟧",),
+        ("bearer bonds", "a bearer instrument"),
+        judge=is_credential,
+    ),
+    within(
+        "authorization",
+        "basic",
+        r"[bB](?<![A-Za-z].)(?i:asic)(?:[ \t+]|%20){1,8}([A-Za-z0-9._~+/=-]{6,})",
+        ("Basic ⟦YW5uOmh1bnRlcjI=⟧",),
+        ("basic understanding",),
+        judge=has_user,
+    ),
     token(
         "aws-key",
         "AKIA ASIA ABIA ACCA AGPA AIDA ANPA ANVA APKA AROA ASCA",
@@ -35,10 +60,10 @@ TOKEN_ROWS: Final = (
     within(
         "aws-key",
         "aws",
-        r"(?<![A-Za-z0-9/+=_-])([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=_-])",
+        r"[A-Za-z0-9/+](?<![A-Za-z0-9/+=_-].)[A-Za-z0-9/+]{39}(?![A-Za-z0-9/+=_-])",
         ("secret of aws: ⟦aB3~37⟧",),
         ("aws commit 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b",),
-        is_random=True,
+        judge=is_mixed,
     ),
     _key("ghp_ gho_ ghu_ ghs_ ghr_", r"[A-Za-z0-9]{20,}", "ghp_~36", "ghp_short"),
     _key("github_pat_", r"\w{20,}", "github_pat_~40"),
@@ -94,50 +119,55 @@ TOKEN_ROWS: Final = (
     _key("AKCp", r"[A-Za-z0-9]{60,}", "AKCp~69"),
     _key("lsv2_pt_ lsv2_sk_", r"[0-9a-f]{32}_\w{10}", "lsv2_pt_~32h_~10"),
     within(
-        "api-key", "twilio", r"(?<![A-Za-z0-9])SK[0-9a-f]{32}(?![0-9a-f])", ("twilio ⟦SK~32h⟧",)
+        "api-key", "twilio", r"SK(?<![A-Za-z0-9]SK)[0-9a-f]{32}(?![0-9a-f])", ("twilio ⟦SK~32h⟧",)
     ),
-    within("api-key", "crates|cargo", r"(?<![A-Za-z0-9])cio[A-Za-z0-9]{32}", ("crates ⟦cio~32⟧",)),
+    within(
+        "api-key", "crates|cargo", r"cio(?<![A-Za-z0-9]cio)[A-Za-z0-9]{32}", ("crates ⟦cio~32⟧",)
+    ),
     within(
         "api-key",
         "airtable",
-        r"(?<![A-Za-z0-9])pat[A-Za-z0-9]{14}\.[0-9a-f]{64}",
+        r"pat(?<![A-Za-z0-9]pat)[A-Za-z0-9]{14}\.[0-9a-f]{64}",
         ("airtable ⟦pat~14.~64h⟧",),
     ),
     within(
         "api-key",
         "facebook|graph token",
-        r"(?<![A-Za-z0-9])EAA[A-Za-z0-9]{80,}",
+        r"EAA(?<![A-Za-z0-9]EAA)[A-Za-z0-9]{80,}",
         ("facebook ⟦EAA~120⟧",),
     ),
     within(
         "api-key",
         ".atlasv1.",
-        r"(?<![A-Za-z0-9])[A-Za-z0-9]{14}\.atlasv1\.[\w-]{40,}",
+        r"\.atlasv1\.(?<=[A-Za-z0-9]{14}\.atlasv1\.)[\w-]{40,}",
         ("plan with ⟦~14.atlasv1.~64⟧",),
+        lead=14,
     ),
     within(
         "api-key",
         "8q~",
-        r"(?<![\w~.-])[\w~.-]{3}8Q~[\w~.-]{31,40}",
+        r"8Q~(?<=[\w~.-]{3}8Q~)(?<![\w~.-]{4}8Q~)[\w~.-]{31,40}",
         ("azure ⟦abc8Q~~34⟧ rotated",),
+        lead=3,
     ),
     within(
         "api-key",
         "|".join(f"-us{digit}" for digit in range(1, 10)),
-        r"(?<![0-9A-Za-z])[0-9a-f]{32}-us[0-9]{1,2}(?![0-9])",
+        r"-us[0-9](?<=[0-9a-f]{32}-us[0-9])(?<![0-9A-Za-z]{33}-us[0-9])[0-9]?(?![0-9])",
         ("list ⟦~32h-us12⟧",),
+        lead=32,
     ),
     within(
         "api-key",
         "discord",
-        r"(?<![\w.-])[MNO][\w-]{23,27}\.[\w-]{6}\.[\w-]{27,45}",
+        r"[MNO](?<![\w.-][MNO])[\w-]{23,27}\.[\w-]{6}\.[\w-]{27,45}",
         ("discord ⟦M~23.~6.~38⟧",),
     ),
     # Telegram: the number of a bot, and what lets it speak.
     within(
         "api-key",
         ":aa|%3aaa",
-        r"(?<![0-9])[0-9]{6,12}(?::|%3[aA])[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])",
+        r"[0-9](?<![0-9].)[0-9]{5,11}(?::|%3[aA])[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])",
         ("bot⟦123456789:AA~33⟧",),
         ("12345678:0123456789abcdef0123456789abcdef",),
     ),

@@ -25,9 +25,16 @@ QUOTE: Final = re.compile(
 """Opening quotes: one, three as in Python, or two as in CSV where a text follows at once."""
 
 _TRIPLE: Final = 3
+# A value with more parts, or brackets and quotes, than these goes on to the end of the text.
+_MOST_STEPS: Final = 16
+_MOST_TOKENS: Final = 256
 _OPENING: Final = frozenset("([{")
 _BRACKETS: Final = frozenset("()[]{}")
 _PREFIX: Final = re.compile(r"[rbufn]{1,2}(?=\\{0,7}[\"'])", re.IGNORECASE)
+_INSIDE: Final = {
+    quote: re.compile(rf"[^\\{quote}]*(?:(?:\\.|{quote}{quote})[^\\{quote}]*)*", re.DOTALL)
+    for quote in "'\""
+}
 _PLAIN: Final = re.compile(r"[^\s&;\"'<>]+")
 _CHAIN: Final = re.compile(r"\.(?=[A-Za-z_])|\(")
 # What goes on with the same value: `password: str = '…'`, `token = x or '…'`, `"Bearer " + "…"`.
@@ -60,10 +67,15 @@ def value_behind(text: str, at: int, until: str = "", level: str = "") -> tuple[
     else:
         start, end, after = _part(text, at, until)
         is_quoted = after > end
-        while (more := _MORE.match(text, after)) is not None:
+        for _ in range(_MOST_STEPS):
+            more = _MORE.match(text, after)
+            if more is None:
+                break
             _, end, after = _part(text, more.end(), "")
             if not is_quoted:
                 end = after  # with the quotes that end the last part
+        else:
+            end = len(text)
     return (end, end) if is_nothing(text, start, end) else (start, end)
 
 
@@ -103,18 +115,24 @@ def _plain(text: str, at: int) -> int:
     """Return where a value without quotes ends; a call ends with its bracket, or its line."""
     word = _PLAIN.match(text, at)
     end = word.end() if word else at
-    while (depth := text.count("(", at, end) - text.count(")", at, end)) > 0:
+    for _ in range(_MOST_STEPS):
+        depth = text.count("(", at, end) - text.count(")", at, end)
+        if depth <= 0:
+            return end
         end = _closing(text, end, _IN_CALL, depth)
         word = _PLAIN.match(text, end) if _CHAIN.match(text, end) else None
         if word is None:
-            break
+            return end
         at, end = end, word.end()
-    return end
+    return len(text)
 
 
 def _closing(text: str, at: int, tokens: re.Pattern[str], depth: int = 0) -> int:
     """Return where the bracket is closed; where it is not, the end of line or text."""
-    while (token := tokens.search(text, at)) is not None:
+    for _ in range(_MOST_TOKENS):
+        token = tokens.search(text, at)
+        if token is None:
+            break
         at = token.end()
         found = token[0]
         if found == "\n":
@@ -148,22 +166,20 @@ def quoted(text: str, quote: re.Match[str]) -> tuple[int, int]:
     """
     opening = quote[0]
     start = quote.end()
+    if len(opening) == 1:
+        # SQL escapes a quote by another.
+        inside = _INSIDE[opening].match(text, start)
+        end = inside.end() if inside else start
+        return start, end if text.startswith(opening, end) else len(text)
     found = text.find(opening, start)
-    while found >= 0:
-        behind = found
-        while behind > start and text[behind - 1] == "\\":
-            behind -= 1
-        following = found + len(opening)
-        if len(opening) > 1:
-            # One that is escaped more often belongs to a text further inside.
-            if opening[0] != "\\" or behind == found:
-                return start, found
-        elif (found - behind) % 2 == 0:
-            if text[following : following + 1] != opening:
-                return start, found
-            following += 1  # SQL escapes a quote by another
-        found = text.find(opening, following)
-    return start, len(text)
+    for _ in range(_MOST_TOKENS):
+        # One that is escaped more often belongs to a text further inside.
+        if found < 0 or opening[0] != "\\" or found == start or text[found - 1] != "\\":
+            break
+        found = text.find(opening, found + len(opening))
+    else:
+        found = -1
+    return start, found if found >= 0 else len(text)
 
 
 class _Level:

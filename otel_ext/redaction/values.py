@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from typing import Final
 
-__all__ = ["is_random", "is_secret"]
+__all__ = ["has_user", "is_credential", "is_mixed", "is_random", "is_secret", "is_web_token"]
 
 # What stands for a value that is given elsewhere, or for one that is not shown.
 _PLACEHOLDER: Final = re.compile(
@@ -57,6 +58,7 @@ _PROSE: Final = frozenset(_PROSE_WORDS.split())
 _LOOSE: Final = frozenset({"token", "secret", "api-key", "authorization", "cookie", "session"})
 _LETTER_AND_DIGIT: Final = re.compile(r"(?=[^0-9]{0,200}[0-9])(?=[^A-Za-z]{0,200}[A-Za-z])\S")
 _LEAST_RANDOM: Final = 6
+_LONG_CREDENTIAL: Final = 20
 _LONG: Final = 200
 
 
@@ -118,3 +120,27 @@ def is_random(value: str) -> bool:
     return re.fullmatch(r"[A-Za-z]{1,16}[-_./:#]?[0-9.]{1,6}", value) is None or (
         value.isalnum() and len(value) < 10  # noqa: PLR2004 - such as passwords are
     )
+
+
+def is_mixed(value: str) -> bool:
+    """Whether `value` looks random and is not just small letters and digits."""
+    return is_random(value) and (value.lower() != value or "-" in value or not value.isalnum())
+
+
+def is_web_token(value: str) -> bool:
+    """Whether a token that begins with the base64 of `{"` goes on behind a dot."""
+    return "." in value or "%2" in value
+
+
+def is_credential(value: str) -> bool:
+    """Whether what follows `Bearer` is more than a word."""
+    return len(value) >= _LONG_CREDENTIAL or any(map(str.isdigit, value))
+
+
+def has_user(value: str) -> bool:
+    """Whether `value` is base64 of `user:password` (RFC 7617), and not just a word."""
+    plain = value.rstrip("=.")
+    try:
+        return b":" in base64.b64decode(plain + "=" * (-len(plain) % 4), altchars=b"-_")
+    except ValueError:
+        return False

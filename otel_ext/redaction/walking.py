@@ -57,8 +57,9 @@ _MAX_PATH: Final = 1_024
 # What work costs, measured by the look at a plain number.
 _ENTRY: Final = 3
 _TEXT: Final = 4
-_SUSPICIOUS: Final = 60
+_SUSPICIOUS: Final = 120
 _MARK: Final = 60
+_CHECKED: Final = 20
 _NEW_KEY: Final = 40
 _CONTAINER: Final = 5
 # Rules by which any value at all is taken.
@@ -122,13 +123,6 @@ class Walker:
         except Exception as error:  # noqa: BLE001 - a callback may do anything
             return self.failed(error)
 
-    def under(self, name: str, value: str) -> object:
-        """Return a value that stands under the key `name` without secrets."""
-        try:
-            return self._item("", "", name, value, 1)[1]
-        except Exception as error:  # noqa: BLE001 - as above
-            return self.failed(error)
-
     def failed(self, error: Exception) -> str:
         """Return what stands in the place of a value that could not be redacted."""
         COUNTERS.add("redacted.error")
@@ -152,7 +146,7 @@ class Walker:
         self._budget.left -= _ENTRY
         verdict = self._texts.verdicts.get(path)
         if verdict is None:
-            self._budget.left -= _NEW_KEY + (len(path) >> 1)
+            self._budget.left -= _NEW_KEY + len(path) + (len(path) ** 2 >> 9)
             verdict = self._texts.verdict(path)
         if verdict is ALLOWED:
             return key, value
@@ -176,10 +170,10 @@ class Walker:
         """
         kind = type(value)
         if kind is dict:
-            return self._dict(prefix, path, cast("dict[object, object]", value), depth)
+            return self._container(prefix, path, cast("dict[object, object]", value), depth)
         if kind is list or kind is tuple:
             items = cast("list[object] | tuple[object, ...]", value)
-            return self._list(prefix, path, items, depth)
+            return self._container(prefix, path, items, depth)
         if kind is str or kind is int or kind in NO_SECRETS or kind in _LEAVES:
             return self._leaf(prefix + path, value, path)
         if isinstance(value, str):
@@ -191,9 +185,15 @@ class Walker:
 
     def _plain(self, value: object) -> object:
         """Return any value as plain data, as far as the budget goes."""
-        if self._budget.left <= self._budget.floor:
+        budget = self._budget
+        if budget.left <= budget.floor:
             return TOO_MUCH
-        return Cleaner(self._budget).value(value)
+        # What it becomes is walked too, and that costs more.
+        share = Budget((budget.left - budget.floor) >> 2)
+        budget.left -= share.left
+        plain = Cleaner(share).value(value)
+        budget.left += max(share.left, 0)
+        return plain
 
     def _refused(self, value: object, depth: int) -> str:
         """Return what is to stand in the place of a container; empty if it is to be entered."""
@@ -206,16 +206,31 @@ class Walker:
         self._budget.left -= _CONTAINER
         return ""
 
-    def _dict(self, prefix: str, path: str, value: dict[object, object], depth: int) -> object:
+    def _container(
+        self,
+        prefix: str,
+        path: str,
+        value: dict[object, object] | list[object] | tuple[object, ...],
+        depth: int,
+    ) -> object:
+        if not isinstance(value, dict) and self._callback is None and _are_harmless(value):
+            self._budget.left -= len(value) >> 3
+            return value
         refused = self._refused(value, depth)
         if refused:
             return refused
         self._open.add(id(value))
         try:
-            changed, is_same = self._entries(prefix, path, value, depth)
+            changed, is_same = (
+                self._entries(prefix, path, value, depth)
+                if isinstance(value, dict)
+                else self._items(prefix, path, value, depth)
+            )
         finally:
             self._open.discard(id(value))
-        return value if is_same else changed
+        if is_same:
+            return value
+        return tuple(changed) if type(value) is tuple else changed
 
     def _entries(
         self, prefix: str, path: str, value: dict[object, object], depth: int
@@ -246,21 +261,6 @@ class Walker:
             )
         return changed, is_same
 
-    def _list(
-        self, prefix: str, path: str, value: list[object] | tuple[object, ...], depth: int
-    ) -> object:
-        refused = self._refused(value, depth)
-        if refused:
-            return refused
-        self._open.add(id(value))
-        try:
-            changed, is_same = self._items(prefix, path, value, depth)
-        finally:
-            self._open.discard(id(value))
-        if is_same:
-            return value
-        return changed if type(value) is list else tuple(changed)
-
     def _items(
         self, prefix: str, path: str, value: list[object] | tuple[object, ...], depth: int
     ) -> tuple[list[object], bool]:
@@ -273,6 +273,7 @@ class Walker:
         for item, rule in islice(with_rules(value, self._texts.rule_in_text), most):
             if budget.left <= budget.floor:
                 break
+            budget.left -= 1
             try:
                 if rule:
                     kept = self._listed(rule, prefix, path, item)
@@ -305,20 +306,25 @@ class Walker:
             if answer is not value:
                 value = self._answer(answer, path)
         if type(value) is str:
-            self._budget.left -= _TEXT + (len(value) >> 5)
+            # Other letters must be told from those that look alike.
+            look = _TEXT + (len(value) >> (5 if value.isascii() else 1))
+            if self._budget.left < look >> 1:
+                return TOO_MUCH
+            self._budget.left -= look
             if self._texts.is_clean(value) or (value.isdecimal() and is_identifier(path)):
                 return value
-            self._budget.left -= _SUSPICIOUS + (min(len(value), self._texts.scan_limit) >> 1)
+            cost = _SUSPICIOUS + (min(len(value), self._texts.scan_limit) >> 1)
+            if self._budget.left < cost >> 1:
+                return TOO_MUCH
+            self._budget.left -= cost
             found = self._texts.redact(value, path)
             self._budget.left -= _MARK * found.count(MARK_BEGIN)
             return found
-        if (
-            type(value) is int
-            and LEAST_CARD <= value < _MOST_CARD
-            and is_card(str(value))
-            and not is_identifier(path)
-        ):
-            return self._marker.mark(str(value), "credit-card")
+        if type(value) is int and LEAST_CARD <= value < _MOST_CARD:
+            self._budget.left -= _CHECKED
+            if is_card(str(value)) and not is_identifier(path):
+                self._budget.left -= _MARK
+                return self._marker.mark(str(value), "credit-card")
         return value
 
     def _leaf_text(self, path: str, text: str) -> str:
@@ -346,6 +352,7 @@ class Walker:
         """Return a mark for the value under a key that tells a secret."""
         if value is None or type(value) is bool:
             return value
+        self._budget.left -= _CHECKED
         if isinstance(value, str):
             text = str.__str__(value)
             if not text or (text.startswith(MARK_BEGIN) and MARK.fullmatch(text)):
@@ -358,3 +365,11 @@ class Walker:
         if not self._marker.compares or self._budget.left <= self._budget.floor:
             return self._marker.mark_unseen(rule)
         return self._marker.mark(encode_value(value, Cleaner(self._budget)), rule)
+
+
+def _are_harmless(values: list[object] | tuple[object, ...]) -> bool:
+    """Whether these are numbers that no rule applies to, as in an embedding: a quick look."""
+    if len(values) > MAX_ITEMS:
+        return False
+    kinds = set(map(type, values))
+    return kinds <= NO_SECRETS or (kinds == {int} and max(cast("list[int]", values)) < LEAST_CARD)

@@ -204,7 +204,7 @@ def test_long_texts_are_remembered_and_only_some() -> None:
     assert kept <= set(traces)
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.form.pattern[:40])
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.form[:40])
 def test_the_prefilter_follows_from_the_rows(row: Row) -> None:
     """Each row is found in its examples by `is_suspicious`, and by the compiled prefilter."""
     for text in map(expand, row.goes):

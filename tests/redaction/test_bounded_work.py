@@ -1,0 +1,183 @@
+"""What one text, and one record, may cost at most: counted in calls, and in time with much room."""
+
+from __future__ import annotations
+
+import sys
+from time import thread_time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from otel_ext.record.codec import encode_line
+from otel_ext.record.model import SpanEvent
+from otel_ext.redaction import RedactionRules, Redactor
+from otel_ext.redaction.scanner import ROWS, TRIGGERS
+from otel_ext.redaction.texts import TextRedactor
+from tests.redaction.examples import expand
+from tests.redaction.planted import log
+from tests.redaction.test_linear_time import HOSTILE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+SIZE = 8_192
+# Measured: up to 7,000 calls; a text of separators took 90,000 before they were bounded.
+MOST_CALLS = 12_000
+# A text takes about 1 ms and a record 10; before, the worst text took 60 and a record 300.
+MOST_SECONDS_OF_TEXT = 0.03
+MOST_SECONDS_OF_RECORD = 0.15
+LITERALS = tuple(one.removeprefix("^") for one in TRIGGERS)
+EXAMPLES = tuple(expand(one) for row in ROWS for one in (*row.goes, *row.stays))
+# What a search for the worst text came up with.
+WORST = (
+    "eyJ-",
+    "eyJ-eyJgho_a-",
+    " ".join(LITERALS),
+    "=".join(LITERALS),
+    "pass: %#dp.st.ghr\u0410\u5bc6\u78bck",
+    "1!%25%252525\u015fifre\uff50 ",
+    "%252525%2525251\u015fifre\uff50 ",
+    "\u200bl\u2007http://a:b@sidhttp://a:1/identified with x by \"it''s a\" xa%22token%22%3A",
+    "token=x [redacted: a]otp:ezakby ABSK",
+    "api keyhas\u0142osecurestring<<input value='hunter2' type='password'>",
+    "secret_manager nfp_\xa0",
+    "input_tokens: 12, ",
+    "password=f(x).g(",
+    "password=[[[[",
+    'token="' + '\\"' * 40,
+    "password: a = ",
+    '{"a":"{\\"token\\":\\"',
+    "a1token=x ",
+    "//a",
+    "://a//",
+    "//a@",
+    "basic aaaaaa ",
+    "4111 ",
+    "]=]",
+    "1:1:",
+)
+
+
+def calls(work: Callable[[], object]) -> int:
+    """Return how many functions `work` calls, those written in C included."""
+    count = 0
+
+    def see(_frame: object, event: str, _given: object) -> None:
+        nonlocal count
+        count += event in {"call", "c_call"}
+
+    before = sys.getprofile()
+    sys.setprofile(see)
+    try:
+        work()
+    finally:
+        sys.setprofile(before)
+    return count
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Return the least processor time that `work` takes of three times."""
+    tracer = sys.gettrace()
+    sys.settrace(None)
+    try:
+        found: list[float] = []
+        for _ in range(3):
+            start = thread_time()
+            work()
+            found.append(thread_time() - start)
+        return min(found)
+    finally:
+        sys.settrace(tracer)
+
+
+def full(unit: str) -> str:
+    """Return 8 KiB of `unit`."""
+    return (unit * (SIZE // len(unit) + 1))[:SIZE]
+
+
+def anew(text: str, *, strict: bool = False) -> Callable[[], str]:
+    """Return what redacts `text` with nothing known before."""
+    return lambda: TextRedactor(RedactionRules(strict=strict)).redact(text)
+
+
+def worst(units: Iterable[str], *, strict: bool = False) -> tuple[int, str]:
+    """Return the most calls that a text of one of `units` costs, and which that is."""
+    return max((calls(anew(full(unit), strict=strict)), unit) for unit in units)
+
+
+@pytest.mark.parametrize(
+    "units",
+    [
+        LITERALS,
+        tuple(f"{literal}=" for literal in LITERALS),
+        tuple(f"{literal}: x1 " for literal in LITERALS),
+        EXAMPLES,
+        tuple(f"{example}\n" for example in EXAMPLES),
+        HOSTILE,
+        WORST,
+    ],
+    ids=["literals", "assigned", "in prose", "examples", "lines", "hostile", "found"],
+)
+def test_no_text_of_8_kib_costs_more_than_so_many_calls(units: tuple[str, ...]) -> None:
+    """Whatever is repeated, what is looked at one by one in Python is bounded."""
+    found, unit = worst(units)
+    assert found < MOST_CALLS, unit
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("unit", [*WORST, *(f"{unit}x" for unit in HOSTILE[:12])])
+def test_the_expressions_do_not_go_back_and_forth(unit: str, strict: bool) -> None:
+    """The time that the expressions take, which no count of calls tells, is bounded too."""
+    assert seconds(anew(full(unit), strict=strict)) < MOST_SECONDS_OF_TEXT
+
+
+RECORDS: tuple[dict[str, Any], ...] = (
+    {"texts": [f"token=x{number}y" for number in range(50_000)]},
+    {f"key.{number}.name": number for number in range(5_000)},
+    {"token." * 200 + str(number): number for number in range(200)},
+    {"cards": [4_111_111_111_111_111 + number for number in range(50_000)]},
+    {"numbers": list(range(200_000))},
+    {f"text {number}": full(WORST[number % 10] + str(number)) for number in range(200)},
+    {f"text {number}": full("\u0441\u043b\u043e\u0432\u043e key ") * 8 for number in range(50)},
+    {"headers": [["cookie", f"hunter{number}"] for number in range(20_000)]},
+    {"command": ["--password", "x"] * 20_000},
+    {"pairs": [{"name": f"API_TOKEN{number}", "value": "x1y2z3"} for number in range(20_000)]},
+    {"bytes": [b"token=abc%d" % number for number in range(20_000)]},
+)
+
+
+@pytest.mark.parametrize("attributes", RECORDS, ids=lambda one: str(next(iter(one)))[:16])
+def test_no_record_costs_more_than_its_budget(attributes: dict[str, Any]) -> None:
+    """However much a record holds, in attributes and events, what is looked at is bounded."""
+    event = SpanEvent("e", 0, attributes)
+    record = log(attributes=attributes)._replace(events=(event,) * 8)
+    assert seconds(lambda: Redactor().redact(record)) < MOST_SECONDS_OF_RECORD
+    assert b"left out" in encode_line(Redactor().redact(record))
+
+
+def test_what_is_large_leaves_room_for_the_rest() -> None:
+    """The name, the logger and an event stay, whatever the attributes cost."""
+    record = log(attributes={"texts": [f"token=x{number}y" for number in range(50_000)]})
+    event = SpanEvent("e", 0, {"exception.stacktrace": "a token\n" * 100})
+    given = record._replace(name="a login", logger="my.logger", events=(event,) * 3)
+    found = Redactor().redact(given)
+    assert (found.name, found.logger, found.events) == (given.name, given.logger, given.events)
+
+
+def test_numbers_alone_are_not_cut() -> None:
+    """A long list of numbers that no rule applies to, such as an embedding, stays whole."""
+    numbers = [number / 7 for number in range(90_000)]
+    record = log(attributes={"embedding": numbers, "ids": list(range(90_000))})
+    assert Redactor().redact(record) is record
+
+
+def test_names_that_tell_nothing_do_not_cut_a_text() -> None:
+    """Hundreds of names such as those of token counts leave a text as it is."""
+    text = full('{"prompt_tokens":1234,"total_tokens":1801},')
+    assert TextRedactor(RedactionRules()).redact(text) == text
+
+
+def test_a_text_with_the_words_of_most_rows_goes_as_a_whole() -> None:
+    """Not every row is tried on one text; one that would need more of them is not kept."""
+    text = f"{' '.join(LITERALS)} ghp_{'a1B2' * 9} and hunter2"
+    assert TextRedactor(RedactionRules()).redact(text) == "[redacted: too-many]"
