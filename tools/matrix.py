@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from tools.oldest_constraints import package_of, pins
+from tools.run_tests import NOT_COMPILED
 
 SUPPORTED: Final = ("3.10", "3.11", "3.12", "3.13", "3.14")
 SDKS: Final = {"oldest": "constraints-oldest.txt", "newest": "constraints.txt"}
@@ -150,7 +151,9 @@ def main() -> int:
             sys.stdout.write(f"==> {name}: {interpreter}\n")
             log = LOGS / f"{version}-{sdk}.log"
             code, ran = run(interpreter, sdk, log), True
-            tests = counted(log.read_text(encoding="utf-8")) or "no test was run"
+            said = log.read_text(encoding="utf-8")
+            tests = counted(said) or "no test was run"
+            tests += f"; {NOT_COMPILED}" if NOT_COMPILED in said else ""
             summary.append(f"{name}: {f'FAILED: {tests}: {log}' if code else tests}")
             failed = failed or code != 0
     sys.stdout.write("\n".join(summary) + "\n")

@@ -34,6 +34,7 @@ PARTS = (
 )
 # Most tests start programs and wait for them, so there may be more than processors.
 WORKERS = (os.cpu_count() or 1) + 1
+NOT_COMPILED = "the compiled part was not built: only the plain one is tested"
 LEFTOVERS = shutil.ignore_patterns("__pycache__", "*.pyc")
 
 
@@ -74,6 +75,8 @@ def refuse_the_checkout(work: Path, env: dict[str, str]) -> None:
         "import importlib.util as u, otel_ext, sys, sysconfig\n"
         "assert otel_ext.__file__.startswith(sysconfig.get_path('purelib')), otel_ext.__file__\n"
         "assert u.find_spec('processors') is None and u.find_spec('exporters') is None\n"
+        "from otel_ext.record.speed import load_speed\n"
+        f"load_speed() or print('==> {NOT_COMPILED}')\n"
     )
     if subprocess.run([sys.executable, "-c", code], cwd=work, env=env, check=False).returncode:  # noqa: S603 - our own code
         message = "the installed wheel is not what would be tested; run: make clean test"
