@@ -20,12 +20,13 @@ import time
 from pathlib import Path
 
 from tools.compat.bench import Bench, SuiteUnavailableError
-from tools.compat.outcome import differences, unequal
+from tools.compat.outcome import Outcome, differences, unequal
 from tools.compat.report import Result, details, load, save, table
 from tools.compat.suites import SUITES, Suite
 
 DIFFERENT = 1
 NOT_RUN = 2
+STOPPED = 130
 
 
 def say(text: str) -> None:
@@ -50,12 +51,9 @@ def compare(bench: Bench, suite: Suite, again: int) -> Result:
     try:
         say(" installing;")
         needs = bench.install(suite)
-        runs = []
+        runs: list[tuple[Outcome, Outcome]] = []
         while not runs or (unequal(*runs[0]) and len(runs) <= again):
-            say(" without us," if not runs else " again without us,")
-            without = bench.run(suite, ours=False)
-            say(" with us;")
-            runs.append((without, bench.run(suite, ours=True)))
+            runs.append(run_both(bench, suite))
     except SuiteUnavailableError as error:
         return Result(suite.package, version, {}, {}, {}, trouble=str(error))
     without, ours = runs[0]
@@ -68,8 +66,17 @@ def compare(bench: Bench, suite: Suite, again: int) -> Result:
         spans=ours.spans,
         seconds=round(time.monotonic() - began, 1),
         differences=differences(runs),
-        trouble=without.trouble and f"without us: {without.trouble}",
     )
+
+
+def run_both(bench: Bench, suite: Suite) -> tuple[Outcome, Outcome]:
+    """Run a suite without us and with us; one that fails as a whole without us has no result."""
+    say(" without us,")
+    without = bench.run(suite, ours=False)
+    if without.trouble:
+        raise SuiteUnavailableError(f"without us: {without.trouble}")
+    say(" with us;")
+    return without, bench.run(suite, ours=True)
 
 
 def chosen(names: list[str]) -> list[Suite]:
@@ -94,7 +101,7 @@ def options_of(words: list[str] | None) -> argparse.Namespace:
         prog="compat", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("suites", nargs="*", help="packages, with or without their prefix")
-    parser.add_argument("--wheel", type=Path, required=True, help="our wheel")
+    parser.add_argument("--wheel", type=Path, required=True, help="our wheel, tested as installed")
     parser.add_argument("--work", type=Path, required=True, help="a folder to work in")
     parser.add_argument(
         "--source", type=Path, action="append", default=[], metavar="FOLDER",
@@ -115,7 +122,45 @@ def options_of(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--last", action="store_true", help="run nothing, show the results last seen"
     )
-    return parser.parse_args(words)
+    options = parser.parse_args(words)
+    if not options.last and not options.wheel.is_file():
+        parser.error(f"--wheel {options.wheel} is not a file; `make wheel` makes one")
+    for source in options.source:
+        if not source.is_dir():
+            parser.error(f"--source {source} is not a folder; give one that holds checkouts")
+    return options
+
+
+def run(options: argparse.Namespace, wanted: list[Suite], kept: Path) -> list[Result]:
+    """Compare the suites, keep each result as soon as it is there, and return them."""
+    work: Path = options.work.resolve()
+    work.mkdir(parents=True, exist_ok=True)
+    bench = Bench(
+        work, options.wheel.resolve(), options.source, pure=options.pure, timeout=options.timeout
+    )
+    say("compat: preparing the environment\n")
+    bench.prepare()
+    results: list[Result] = []
+    for number, suite in enumerate(wanted, 1):
+        say(f"[{number}/{len(wanted)}] {suite.short}:")
+        result = compare(bench, suite, options.again)
+        say(f" {result.verdict}, {result.seconds:.0f} s\n")
+        save(result, kept)
+        results.append(result)
+    return results
+
+
+def show(results: list[Result], json_file: Path | None) -> int:
+    """Print the results, write them to a file if one is given, and return the exit code."""
+    same = sum(result.is_same for result in results)
+    sys.stdout.write(table(results) + details(results))
+    sys.stdout.write(f"{same} of {len(results)} suites go the same way with us as without\n")
+    if json_file is not None:
+        text = json.dumps([result.as_json() for result in results], indent=2)
+        json_file.write_text(text + "\n", "utf-8")
+    if any(result.trouble for result in results):
+        return NOT_RUN
+    return 0 if same == len(results) else DIFFERENT
 
 
 def main(words: list[str] | None = None) -> int:
@@ -125,31 +170,15 @@ def main(words: list[str] | None = None) -> int:
     kept: Path = options.work.resolve() / ("results-pure" if options.pure else "results")
     if options.last:
         files = [kept / f"{suite.package}.json" for suite in wanted]
-        results = [load(file) for file in files if file.exists()]
-    else:
-        options.work.mkdir(parents=True, exist_ok=True)
-        bench = Bench(
-            options.work.resolve(), options.wheel.resolve(), options.source,
-            pure=options.pure, timeout=options.timeout,
-        )  # fmt: skip
-        say("compat: preparing the environment\n")
-        bench.prepare()
-        results = []
-        for number, suite in enumerate(wanted, 1):
-            say(f"[{number}/{len(wanted)}] {suite.package}:")
-            result = compare(bench, suite, options.again)
-            say(f" {result.verdict}, {result.seconds:.0f} s\n")
-            save(result, kept)
-            results.append(result)
-    sys.stdout.write(table(results) + details(results))
-    same = sum(result.is_same for result in results)
-    sys.stdout.write(f"{same} of {len(results)} suites go the same way with us as without\n")
-    if options.json:
-        text = json.dumps([result.as_json() for result in results], indent=2)
-        options.json.write_text(text + "\n", "utf-8")
-    if any(result.trouble for result in results):
+        return show([load(file) for file in files if file.exists()], options.json)
+    try:
+        return show(run(options, wanted, kept), options.json)
+    except SuiteUnavailableError as error:
+        say(f"compat: the environment cannot be made: {error}\n")
         return NOT_RUN
-    return 0 if same == len(results) else DIFFERENT
+    except KeyboardInterrupt:
+        say("\ncompat: stopped; --last shows the results so far\n")
+        return STOPPED
 
 
 if __name__ == "__main__":

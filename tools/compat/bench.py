@@ -13,7 +13,7 @@ import venv
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tools.compat.outcome import Outcome, tests_in
+from tools.compat.outcome import Outcome, outcomes_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,9 @@ TOOLS: Final = ("pytest", "pytest-asyncio", "pytest-timeout")
 PIN: Final = re.compile(r"^(opentelemetry[\w-]*)==(\S+)$", re.MULTILINE)
 # A record of a span's start, in a line of a journal.
 START: Final = re.compile(rb'"phase": ?"start"')
-VERSIONS: Final = "import sys; from importlib.metadata import version as v; print(*map(v, sys.argv[1:]))"
+VERSIONS: Final = (
+    "import sys; from importlib.metadata import version as v; print(*map(v, sys.argv[1:]))"
+)
 PURE_PYTHON: Final = "OTEL_EXT_PURE_PYTHON"
 
 
@@ -56,7 +58,7 @@ class Bench:
         self.pure = pure
         self.timeout = timeout
         self.python = work / "venv" / "bin" / "python"
-        self._versions = dict(PIN.findall(CONSTRAINTS[0].read_text("utf-8")))
+        self._versions: dict[str, str] = dict(PIN.findall(CONSTRAINTS[0].read_text("utf-8")))
 
     def version_of(self, package: str) -> str:
         """Return the version of an OpenTelemetry package to test; contrib's packages share one."""
@@ -145,7 +147,7 @@ class Bench:
         command = [
             str(self.python), "-m", "pytest", "-q", "-p", "no:cacheprovider",
             "-c", str(HERE / "pytest.ini"), f"--rootdir={folder}", f"--junitxml={report}",
-            f"--timeout={self.timeout // 3}", *suite.tests,
+            f"--timeout={max(1, self.timeout // 3)}", *suite.tests,
         ]  # fmt: skip
         began = time.monotonic()
         with (self.work / f"{name}.txt").open("wb") as log:
@@ -163,7 +165,7 @@ class Bench:
         if not report.exists():
             trouble = trouble or f"pytest wrote no report; {name}.txt has its output"
             return Outcome({}, seconds, 0, trouble)
-        return Outcome(tests_in(report), seconds, _starts_in(records) if ours else 0, trouble)
+        return Outcome(outcomes_in(report), seconds, _starts_in(records) if ours else 0, trouble)
 
     def _environment(self, records: Path | None) -> dict[str, str]:
         """Return the environment of a run, with us where there is a folder for records."""

@@ -63,7 +63,7 @@ class Difference(NamedTuple):
         return len(set(self.without)) > 1
 
 
-def tests_in(report: Path) -> dict[str, str]:
+def outcomes_in(report: Path) -> dict[str, str]:
     """Return what a JUnit report says of each test; of several of one name, the worst.
 
     Args:

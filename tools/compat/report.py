@@ -53,8 +53,12 @@ class Result(NamedTuple):
             return f"{len(self.ours_to_mend)} DIFFER"
         if not self.without[PASSED]:
             return "NONE PASSES"
-        unstable = len(self.differences)
-        return f"same; {unstable} unstable without us too" if unstable else "same"
+        words = ["same"]
+        if self.differences:
+            words.append(f"{len(self.differences)} unstable without us too")
+        if not self.spans:
+            words.append("makes no span")
+        return "; ".join(words)
 
     @property
     def is_same(self) -> bool:
