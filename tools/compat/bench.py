@@ -84,9 +84,17 @@ class Bench:
         """
         command = [str(self.python), "-m", "pip", "--quiet", "--disable-pip-version-check"]
         pins = [word for file in CONSTRAINTS for word in ("--constraint", str(file))]
-        done = subprocess.run(  # noqa: S603 - our own words
-            [*command, words[0], *pins, *words[1:]], capture_output=True, text=True, check=False
-        )
+        try:
+            done = subprocess.run(  # noqa: S603 - our own words
+                [*command, words[0], *pins, *words[1:]],
+                capture_output=True,
+                text=True,
+                timeout=self.timeout,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            reason = f"pip {words[0]} {words[-1]}: did not end within {self.timeout} s"
+            raise SuiteUnavailableError(reason) from error
         if done.returncode:
             errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
             reason = (errors or done.stderr.splitlines() or ["it says nothing"])[-1]
@@ -145,16 +153,16 @@ class Bench:
         records = self.work / "records" / suite.package
         shutil.rmtree(records, ignore_errors=True)
         command = [
-            str(self.python), "-m", "pytest", "-q", "-p", "no:cacheprovider",
-            "-c", str(HERE / "pytest.ini"), f"--rootdir={folder}", f"--junitxml={report}",
-            f"--timeout={max(1, self.timeout // 3)}", *suite.tests,
+            str(self.python), "-m", "pytest", "-c", str(HERE / "pytest.ini"),
+            f"--rootdir={folder}", f"--junitxml={report}",
+            f"--timeout={max(1, self.timeout // 3)}", "tests",
         ]  # fmt: skip
         began = time.monotonic()
         with (self.work / f"{name}.txt").open("wb") as log:
             process = subprocess.Popen(  # noqa: S603 - our own words
                 command,
                 cwd=folder,
-                env=self._environment(records if ours else None),
+                env=self._environment(suite, records if ours else None),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -167,9 +175,10 @@ class Bench:
             return Outcome({}, seconds, 0, trouble)
         return Outcome(outcomes_in(report), seconds, _starts_in(records) if ours else 0, trouble)
 
-    def _environment(self, records: Path | None) -> dict[str, str]:
+    def _environment(self, suite: Suite, records: Path | None) -> dict[str, str]:
         """Return the environment of a run, with us where there is a folder for records."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith("OTEL_")}
+        kept |= dict(variable.split("=", 1) for variable in suite.environ)
         kept["PYTHONPATH"] = str(HERE / "_site")
         kept["PATH"] = f"{self.python.parent}{os.pathsep}{kept.get('PATH', os.defpath)}"
         if records is not None:
