@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -14,9 +15,7 @@ from tools.compat.outcome import Difference, Outcome, differences, outcomes_in
 from tools.compat.report import Result, load, save
 from tools.compat.suites import SUITES, Suite
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+PAGE = Path(__file__).parent.parent / "docs" / "compatibility.md"
 SUITE = Suite("opentelemetry-instrumentation-sample")
 # Counts the processors of a provider, here and in a child.
 TESTS = """\
@@ -52,7 +51,7 @@ class HereBench(Bench):
 
     def __init__(self, work: Path, source: Path, timeout: int = 120) -> None:
         super().__init__(work, work / "none.whl", [source], pure=False, timeout=timeout)
-        self.python = type(self.python)(sys.executable)
+        self.python = Path(sys.executable)
 
     def install(self, suite: Suite) -> dict[str, str]:
         """Return no versions."""
@@ -180,3 +179,9 @@ def test_a_mistake_on_the_command_line_is_named(
         main(["--wheel", "w", "--work", str(tmp_path), *words])
     assert ended.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_the_page_has_the_results_of_every_suite() -> None:
+    """The table of results last seen has a row for each suite, and no other."""
+    rows = re.findall(r"^\| (opentelemetry-\S+) \d", PAGE.read_text("utf-8"), re.MULTILINE)
+    assert rows == [suite.package for suite in SUITES]

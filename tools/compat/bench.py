@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tools.compat.outcome import Outcome, outcomes_in
+from tools.compat.suites import CONTRIB, Suite
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from tools.compat.suites import Suite
 
 HERE: Final = Path(__file__).resolve().parent
 CONSTRAINTS: Final = (HERE.parents[1] / "constraints.txt", HERE / "constraints.txt")
@@ -27,9 +26,11 @@ TOOLS: Final = ("pytest", "pytest-asyncio", "pytest-timeout")
 PIN: Final = re.compile(r"^(opentelemetry[\w-]*)==(\S+)$", re.MULTILINE)
 # A record of a span's start, in a line of a journal.
 START: Final = re.compile(rb'"phase": ?"start"')
-VERSIONS: Final = (
-    "import sys; from importlib.metadata import version as v; print(*map(v, sys.argv[1:]))"
-)
+INSTALLED: Final = """
+from importlib.metadata import distributions
+for each in distributions():
+    print(each.name, each.version)
+"""
 PURE_PYTHON: Final = "OTEL_EXT_PURE_PYTHON"
 
 
@@ -77,13 +78,13 @@ class Bench:
         self.pip("install", "--no-deps", "--force-reinstall", str(self.wheel))
 
     def pip(self, *words: str) -> None:
-        """Run pip in the environment with the pins.
+        """Run pip in the environment, with the pins where it installs or downloads.
 
         Raises:
             SuiteUnavailableError: If pip fails; the text has its reason.
         """
         command = [str(self.python), "-m", "pip", "--quiet", "--disable-pip-version-check"]
-        pins = [word for file in CONSTRAINTS for word in ("--constraint", str(file))]
+        pins = [f"--constraint={file}" for file in CONSTRAINTS if words[0] != "uninstall"]
         try:
             done = subprocess.run(  # noqa: S603 - our own words
                 [*command, words[0], *pins, *words[1:]],
@@ -103,15 +104,25 @@ class Bench:
     def install(self, suite: Suite) -> dict[str, str]:
         """Install a suite's package and needs, and return the versions of its needs.
 
+        The instrumentations of other suites go: some tests look for those that are installed.
+
         Raises:
             SuiteUnavailableError: If pip cannot.
         """
+        others = [name for name in self._installed() if name.startswith(CONTRIB)]
+        if others:
+            self.pip("uninstall", "--yes", *others)
         self.pip("install", f"{suite.package}=={self.version_of(suite.package)}", *suite.needs)
-        needs = [need.partition("[")[0] for need in suite.needs]
+        installed = self._installed()
+        return {need: installed[need] for need in suite.needs}
+
+    def _installed(self) -> dict[str, str]:
+        """Return the version of each package in the environment."""
         done = subprocess.run(  # noqa: S603 - our own words
-            [str(self.python), "-c", VERSIONS, *needs], capture_output=True, text=True, check=True
+            [str(self.python), "-c", INSTALLED], capture_output=True, text=True, check=True
         )
-        return dict(zip(needs, done.stdout.split(), strict=True))
+        pairs = (line.split() for line in done.stdout.splitlines())
+        return {name.lower().replace("_", "-"): version for name, version in pairs}
 
     def tests_of(self, suite: Suite) -> Path:
         """Return the folder with a suite's tests: a checkout, or its archive unpacked.
@@ -120,7 +131,7 @@ class Bench:
             SuiteUnavailableError: If there is no archive, or none with tests.
         """
         for source in self.sources:
-            if (source / suite.package).is_dir():
+            if (source / suite.package / "tests").is_dir():
                 return (source / suite.package).resolve()
         name = f"{suite.package}=={self.version_of(suite.package)}"
         folder = self.work / name.replace("-", "_").replace("==", "-")

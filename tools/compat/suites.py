@@ -36,6 +36,8 @@ def _contrib(name: str, *needs: str) -> Suite:
 
 SUITES: Final = (
     Suite("opentelemetry-sdk", ("psutil", "flaky")),
+    Suite("opentelemetry-exporter-otlp-proto-grpc", ("grpcio", "protobuf")),
+    Suite("opentelemetry-exporter-otlp-proto-http", ("requests", "responses")),
     _contrib("aiohttp-client", "aiohttp", "http-server-mock"),
     _contrib("aiohttp-server", "aiohttp", "pytest-aiohttp"),
     _contrib("asgi", "asgiref"),
