@@ -45,7 +45,7 @@ SUITES: Final = (
     _contrib("celery", "celery"),
     _contrib("click", "click", "flask"),
     _contrib("dbapi"),
-    _contrib("django", "django"),
+    _contrib("django", "django", f"{CONTRIB}asgi"),
     _contrib("falcon", "falcon"),
     _contrib("fastapi", "fastapi", "httpx"),
     _contrib("flask", "flask"),
