@@ -103,7 +103,7 @@ matrix: python ## run the tests with every Python found here, oldest and newest 
 COMPAT_ARGS ?=
 
 compat: $(STAMPS)/wheel ## OpenTelemetry's own test suites, with and without our processor
-	@$(TEST_PYTHON) tools/compat.py --wheel $(WHEEL) --work $(BUILD)/compat $(COMPAT_ARGS)
+	@$(TEST_PYTHON) -m tools.compat --wheel $(WHEEL) --work $(BUILD)/compat $(COMPAT_ARGS)
 
 # -- the code ---------------------------------------------------------------
 
