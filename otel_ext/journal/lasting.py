@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LastingJournal"]
 
+# Seconds that a caller waits for a thread that writes, too, after a write of its own failed.
 _LATE_WAIT: Final = 0.25
 
 

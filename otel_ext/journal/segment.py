@@ -226,7 +226,7 @@ class SegmentWriter:
                 os.close(descriptor)
 
     def take_callers(self) -> None:
-        """Be `direct` from now on."""
+        """Let callers write to `descriptor` themselves from now on, as with `direct`."""
         self._direct = self._shared = True
 
     def can_take(self) -> bool:

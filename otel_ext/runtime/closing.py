@@ -39,7 +39,7 @@ def is_exiting() -> bool:
     """Return whether a shutdown that is under way is one of an exit handler.
 
     The interpreter waits for the threads of the program, then calls its exit handlers
-    on the main thread, which counts as over by then.
+    on the main thread, which no longer counts as alive.
 
     >>> is_exiting()
     False
