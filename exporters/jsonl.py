@@ -22,13 +22,13 @@ from otel_ext.record.codec import encode_line
 from otel_ext.record.speed import load_speed
 from otel_ext.runtime import incarnation
 from otel_ext.runtime.closing import is_exiting
-from otel_ext.runtime.counters import BUFFER_PEAK, COUNTERS
+from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child, check_process
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.process_records import (
     PROCESS_START,
+    closing_records,
     is_main_known,
-    process_end_record,
     process_start_record,
 )
 from otel_ext.runtime.worker import shared_worker
@@ -81,7 +81,7 @@ class JsonlExporter:
 
     Raises:
         ConfigError: `path` is no path at all, or relative to a working directory
-            that is gone, or `durability` is none of the three.
+            that is gone, or there is no such `durability`.
 
     >>> import tempfile, pathlib
     >>> from otel_ext.record.model import Process, Record
@@ -294,27 +294,10 @@ class JsonlExporter:
         if left and self._said_open and not lost:
             return []
         self._said_open = left > 0
-        current = incarnation.current()
-        own = [one for one in list(self._introduced.values()) if one.pid == current.pid]
-        accepted, written = COUNTERS.value("accepted"), COUNTERS.value("written")
-        dropped = COUNTERS.dropped()
-        if self._journal.state().pending:
-            written = accepted - sum(dropped.values())  # the rest stands before these lines
-        lines: list[bytes] = []
-        for number, process in enumerate(own, 1):
-            seq = current.next_seq()
-            # Whoever reads one of these finds it, and those before it, accepted and written.
-            totals: dict[str, object] = {
-                "last_seq": seq,
-                "accepted": accepted + number,
-                "written": written + number,
-                "dropped": dropped,
-                "buffer_peak": COUNTERS.value(BUFFER_PEAK),
-                **({"open_spans": left} if left else {}),
-            }
-            lines.append(self._encoding(process_end_record(process, seq, totals)))
-        COUNTERS.add("accepted", len(lines))
-        return lines
+        pending = self._journal.state().pending > 0
+        records = closing_records(self._introduced.values(), open_spans=left, pending=pending)
+        COUNTERS.add("accepted", len(records))
+        return [self._encoding(record) for record in records]
 
     def _introduce(self, record: Record, encoding: Encoding) -> bool:
         """See to it that the file says who `record.process` is; whether there is a file."""

@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING, Final, cast
 
 from otel_ext.record.model import EMPTY, UNKNOWN_SITE, CallSite, Process, Record
 from otel_ext.record.values import encode_value
+from otel_ext.runtime import incarnation
+from otel_ext.runtime.counters import BUFFER_PEAK, COUNTERS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 __all__ = [
     "PROCESS_END",
     "PROCESS_START",
+    "closing_records",
     "is_main_known",
     "process_end_record",
     "process_from",
@@ -75,6 +78,38 @@ def process_end_record(process: Process, seq: int, totals: Mapping[str, object] 
         totals: What became of its records, as in a heartbeat.
     """
     return process_record(PROCESS_END, process, seq, totals)
+
+
+def closing_records(
+    processes: Iterable[Process], *, open_spans: int, pending: bool
+) -> list[Record]:
+    """Return the records that close a file, with the account of this moment.
+
+    Args:
+        processes: Whom the file introduces; those of other processes are left out.
+        open_spans: How many spans may have no end in the file; 0 closes it for good.
+        pending: Whether records still wait to be written, before these.
+    """
+    current = incarnation.current()
+    accepted, written = COUNTERS.value("accepted"), COUNTERS.value("written")
+    dropped = COUNTERS.dropped()
+    if pending:
+        written = accepted - sum(dropped.values())
+    records: list[Record] = []
+    own = [process for process in list(processes) if process.pid == current.pid]
+    for number, process in enumerate(own, 1):
+        seq = current.next_seq()
+        # Whoever reads one of these finds it, and those before it, accepted and written.
+        totals: dict[str, object] = {
+            "last_seq": seq,
+            "accepted": accepted + number,
+            "written": written + number,
+            "dropped": dropped,
+            "buffer_peak": COUNTERS.value(BUFFER_PEAK),
+            **({"open_spans": open_spans} if open_spans else {}),
+        }
+        records.append(process_end_record(process, seq, totals))
+    return records
 
 
 def process_record(
