@@ -342,7 +342,7 @@ def test_whatever_stands_in_for_the_resource() -> None:
     provider.add_span_processor(LifecycleSpanProcessor(records))
     for resource in (5, "text", [1], Hostile(), {"a": Hostile()}, {"a": Hostile()}, None):
         span = cast("Any", provider.get_tracer("test").start_span("work"))
-        span._resource = resource
+        span._resource = resource  # noqa: SLF001 - as a subclass or a wrapper may have it
         span.end()
     phases = [record.phase for record in records.records if record.kind == "span"]
     assert phases == ["start", "end"] * 7
