@@ -149,7 +149,7 @@ class RecordStore:
             where = str(self._poison.folder)
         report_problem(
             f"{self._name}: what is refused for good is set aside in {where}",
-            f"{refused[0].reason} ({len(refused)} of a batch)",
+            refused[0].reason,
         )
 
     def close(self) -> None:

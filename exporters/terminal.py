@@ -12,11 +12,6 @@ import os
 import sys
 from typing import Final, TypeAlias
 
-try:
-    from termios import ICANON, tcgetattr
-except ImportError:  # Windows
-    tcgetattr = None
-
 __all__ = ["Terminal", "identity_of"]
 
 _STANDARD_ERROR: Final = 2
@@ -68,9 +63,9 @@ class Terminal:
         return there and not self._is_drawn_on()
 
     def _is_drawn_on(self) -> bool:
-        if tcgetattr is None:
-            return False
         try:
+            from termios import ICANON, tcgetattr  # noqa: PLC0415 - not on every platform
+
             return not tcgetattr(self.descriptor)[3] & ICANON
         except Exception:  # noqa: BLE001 - termios.error, which is no OSError: no terminal
             return False

@@ -197,8 +197,11 @@ class Incarnation:
     def _remember(self, resource: object) -> tuple[object, Process]:
         if len(self._known) >= _MAX_KNOWN:
             self._known = {}
-        found = getattr(resource, "attributes", resource) or EMPTY
-        process = self._process_with(dict(cast("Mapping[str, object]", found)))
+        try:
+            found = getattr(resource, "attributes", resource) or EMPTY
+            process = self._process_with(dict(cast("Mapping[str, object]", found)))
+        except Exception:  # noqa: BLE001 - any object may stand in for one; the span is recorded
+            process = self._process_with(self._first.get("resource", {}))
         # Holding the resource keeps its id() from being used again.
         return self._known.setdefault(id(resource), (resource, process))
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 
+from otel_ext.processors import LifecycleSpanProcessor
 from otel_ext.record import capture, codec
 from otel_ext.record.careful import careful_end, careful_start, reduce_record, time_of
 from otel_ext.record.decode import decode_line
@@ -28,6 +29,7 @@ from otel_ext.record.model import (
 from otel_ext.record.model import Status as RecordStatus
 from otel_ext.record.validation import validate_line
 from otel_ext.redaction.redactor import Redactor
+from otel_ext.testing import RecordCapture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -331,6 +333,19 @@ def test_whatever_stands_in_the_fields_both_lines_are_valid(
     start, end = both(span_with(links=links, events=events, **fields))
     assert (start.phase, end.phase) == ("start", "end")
     assert start.key == end.key == (f"{1:032x}", f"{2:016x}")
+
+
+def test_whatever_stands_in_for_the_resource() -> None:
+    """A resource of another kind belongs to the first one's process; neither record is lost."""
+    records = RecordCapture()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(LifecycleSpanProcessor(records))
+    for resource in (5, "text", [1], Hostile(), {"a": Hostile()}, {"a": Hostile()}, None):
+        span = cast("Any", provider.get_tracer("test").start_span("work"))
+        span._resource = resource  # noqa: SLF001 - as a subclass or a wrapper may have it
+        span.end()
+    phases = [record.phase for record in records.records if record.kind == "span"]
+    assert phases == ["start", "end"] * 7
 
 
 def test_only_ids_are_indispensable() -> None:
