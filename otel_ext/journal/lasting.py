@@ -86,12 +86,15 @@ class LastingJournal(Journal):
         self._is_late = True
         if self._opened is None:
             return True
-        done = self._wait_for_pass(monotonic() + timeout)
+        deadline = monotonic() + timeout
+        done = self._wait_for_pass(deadline)
         opened = self._opened
         self._use(opened)
         self.append_last(self._ending)
         self._write_waiting(opened)
-        if not done:
+        if done:
+            self._wait_for_pass(deadline)  # which brings the last lines to the disk as well
+        else:
             opened.stamp()  # the box stays, and is all that tells what was dropped
         return done
 

@@ -1,119 +1,21 @@
-"""A fork made in C: the hooks run as soon as the child does anything with us."""
+"""Runs the tests of forks made in C in a process with no other thread."""
 
 from __future__ import annotations
 
-import ctypes
 import os
-import threading
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
-from otel_ext.runtime import fork
-from otel_ext.runtime.fork import check_process, is_silent_child
-from otel_ext.runtime.native import may_start_threads, start_thread
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded"),
-    pytest.mark.skipif(os.name != "posix", reason="there is no fork"),
-]
+from tests.programs import execute, python
 
 
-def in_child(answer: Callable[[], str]) -> str:
-    """Return what `answer` says in a child that C code forks."""
-    reader, writer = os.pipe()
-    silent_fork = ctypes.PyDLL(None).fork
-    child = silent_fork()
-    if child == 0:
-        try:
-            os.write(writer, answer().encode())
-        finally:
-            os._exit(0)
-    os.close(writer)
-    os.waitpid(child, 0)
-    with os.fdopen(reader) as stream:
-        return stream.read()
-
-
-class Part:
-    """Something that must be reset in a child; the mark is asked again amid that."""
-
-    def __init__(self, process: fork._Process, name: str, heard: list[str]) -> None:
-        self.process = process
-        self.name = name
-        self.heard = heard
-
-    def reset(self) -> None:
-        """Note the name, as if a signal handler came in that records something."""
-        self.heard.append(self.name)
-        if not self.process.mark[0]:
-            self.process.enter()
-
-
-@pytest.fixture(params=["page", "process id"])
-def process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> fork._Process:
-    """Return the state of a process, with either way to notice a fork."""
-    if request.param == "process id":
-        monkeypatch.setattr(fork, "_wiped_page", lambda: None)
-    monkeypatch.delattr(os, "register_at_fork")
-    monkeypatch.setattr(fork, "load_speed", lambda: None)
-    return fork._Process()  # noqa: SLF001 - the one there is belongs to this process
-
-
-def test_hooks_run_once_and_in_order(process: fork._Process) -> None:
-    """The child that looks at the mark runs each hook once, also if one is interrupted."""
-    heard: list[str] = []
-    parts = [Part(process, name, heard) for name in "abc"]
-    for part in parts:
-        process.add(part.reset)
-
-    def look() -> str:
-        for _ in range(3):
-            if not process.mark[0]:
-                process.enter()
-        return "".join(heard)
-
-    assert in_child(look) == "abc"
-    # In the child of a child the list of the parent is inherited.
-    assert in_child(lambda: f"{look()} {in_child(look)}") == "abc abcabc"
-    assert heard == []
-    assert process.mark[0]
-
-
-def test_a_page_is_cleared_where_the_kernel_can() -> None:
-    """On Linux noticing costs no system call."""
-    page = fork._wiped_page()  # noqa: SLF001 - its fallback would hide that it fails
-    assert page is not None
-    page[0] = 1
-    assert in_child(lambda: str(page[0])) == "0"
-    assert page[0] == 1
-
-
-def test_an_ordinary_fork_is_not_silent() -> None:
-    """Where Python forks, the hooks have run, and threads may be started."""
-    check_process()
-    assert not is_silent_child()
-    child = os.fork()
-    if child == 0:
-        os._exit(0 if may_start_threads() and not is_silent_child() else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-
-
-def test_no_thread_beside_a_broken_interpreter_lock() -> None:
-    """In a silent child of a process with threads of ours none is started; its own child may."""
-    done = threading.Event()
-    start_thread(done.set, "test-thread")
-    assert done.wait(20)
-
-    def answer() -> str:
-        check_process()
-        try:
-            start_thread(done.clear, "test-thread")
-        except RuntimeError:
-            return "refused"
-        return "started"
-
-    assert in_child(answer) == "refused"
+@pytest.mark.skipif(os.name != "posix", reason="there is no fork")
+def test_forks_made_in_c(tmp_path: Path) -> None:
+    """Each of them passes, and none is left out."""
+    tests = Path(__file__).with_name("silent_forks.py")
+    words = ["-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", "-p", "no:randomly"]
+    done = execute(python(*words, f"--basetemp={tmp_path / 'work'}", tests), cwd=tests.parents[2])
+    assert done.code == 0, done.out + done.err
+    assert "5 passed" in done.out
+    assert "skipped" not in done.out
