@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
@@ -380,5 +381,7 @@ def _attach(handle: Handle, tracer_provider: object) -> None:
         resource: object = getattr(provider, "resource", None)
         if resource is not None and isinstance(handle.processor, LifecycleSpanProcessor):
             handle.processor.prepare(resource)
+        if gc.isenabled():
+            gc.collect(1)  # what set-up has made: else it takes a millisecond of the first span
     except Exception as error:  # noqa: BLE001 - a resource detector of the program's
         report_problem("nothing is recorded: no tracer provider can be used", error)
