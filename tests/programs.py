@@ -117,6 +117,21 @@ def wait_until(condition: Callable[[], object], what: str, timeout: float = 30.0
         time.sleep(0.02)
 
 
+def in_child(answer: Callable[[], str], fork: Callable[[], int] = os.fork) -> str:
+    """Return what `answer` says in a child that `fork` makes."""
+    reader, writer = os.pipe()
+    child = fork()
+    if child == 0:
+        try:
+            os.write(writer, answer().encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    os.waitpid(child, 0)
+    with os.fdopen(reader) as stream:
+        return stream.read()
+
+
 def free_port() -> int:
     """Return a port of loopback that is free now."""
     with socket.socket() as listener:

@@ -121,7 +121,7 @@ def is_there(path: Path) -> bool:
     try:
         path.stat()
     except PermissionError:
-        return True  # nobody knows, and the error says why
+        return True  # it cannot be read, as the error will say
     except (OSError, ValueError):
         return False
     return True

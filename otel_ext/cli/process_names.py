@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ProcessName", "argv_of", "command_name", "service_of"]
 
-# How the SDK begins the name of a service that nobody has named.
+# How the SDK's default name of a service begins.
 _NO_SERVICE: Final = "unknown_service"
 
 

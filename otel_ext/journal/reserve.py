@@ -64,7 +64,7 @@ class Reserve:
         return self._descriptor >= 0
 
     def keep(self, folder: Path) -> None:
-        """Reserve room on the file system of `folder`; without effect where there is none."""
+        """Reserve room on the file system of `folder`; a full disk leaves `is_kept` false."""
         if self.is_kept:
             return
         with suppress(OSError):

@@ -16,7 +16,7 @@ import pytest
 from otel_ext.runtime import fork
 from otel_ext.runtime.fork import check_process, is_silent_child
 from otel_ext.runtime.native import may_start_threads, start_thread
-from tests.programs import wait_until
+from tests.programs import in_child, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,20 +27,9 @@ pytestmark = [
 ]
 
 
-def in_child(answer: Callable[[], str]) -> str:
+def in_silent_child(answer: Callable[[], str]) -> str:
     """Return what `answer` says in a child that C code forks."""
-    reader, writer = os.pipe()
-    silent_fork = ctypes.PyDLL(None).fork
-    child = silent_fork()
-    if child == 0:
-        try:
-            os.write(writer, answer().encode())
-        finally:
-            os._exit(0)
-    os.close(writer)
-    os.waitpid(child, 0)
-    with os.fdopen(reader) as stream:
-        return stream.read()
+    return in_child(answer, ctypes.PyDLL(None).fork)
 
 
 class Part:
@@ -81,9 +70,9 @@ def test_hooks_run_once_and_in_order(process: fork._Process) -> None:
                 process.enter()
         return "".join(heard)
 
-    assert in_child(look) == "abc"
+    assert in_silent_child(look) == "abc"
     # In the child of a child the list of the parent is inherited.
-    assert in_child(lambda: f"{look()} {in_child(look)}") == "abc abcabc"
+    assert in_silent_child(lambda: f"{look()} {in_silent_child(look)}") == "abc abcabc"
     assert heard == []
     assert process.mark[0]
 
@@ -93,7 +82,7 @@ def test_a_page_is_cleared_where_the_kernel_can() -> None:
     page = fork._wiped_page()  # noqa: SLF001 - its fallback would hide that it fails
     assert page is not None
     page[0] = 1
-    assert in_child(lambda: str(page[0])) == "0"
+    assert in_silent_child(lambda: str(page[0])) == "0"
     assert page[0] == 1
 
 
@@ -121,4 +110,4 @@ def test_no_thread_beside_a_broken_interpreter_lock() -> None:
             return "refused"
         return "started"
 
-    assert in_child(answer) == "refused"
+    assert in_silent_child(answer) == "refused"

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import gc
-import os
 import weakref
-from typing import TYPE_CHECKING
 
 import pytest
 
 from otel_ext.runtime import fork
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tests.programs import in_child
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
 
@@ -33,21 +29,6 @@ class Part:
     def fail(self) -> None:
         """Raise."""
         raise RuntimeError(self.name)
-
-
-def in_child(answer: Callable[[], str]) -> str:
-    """Return what `answer` says in a forked child."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.write(writer, answer().encode())
-        finally:
-            os._exit(0)
-    os.close(writer)
-    os.waitpid(child, 0)
-    with os.fdopen(reader) as stream:
-        return stream.read()
 
 
 def test_hooks_run_in_the_child_in_order() -> None:
