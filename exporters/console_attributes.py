@@ -74,13 +74,17 @@ def in_short(attributes: Mapping[str, object], width: int) -> str:
     'user=ann note="a longer…'
     >>> in_short({"user": "ann", "note": "two words"}, 12)
     'user=ann …'
+    >>> in_short({"user": "ann"}, 8)
+    'user=ann'
     """
     parts: list[str] = []
     room = width
-    for key, value in by_interest(attributes):
+    ordered = by_interest(attributes)
+    for left, (key, value) in zip(range(len(ordered) - 1, -1, -1), ordered, strict=True):
         name = printable(key, _MAX_VALUE)
         part = f"{name}={_value(value)}"
-        if cells(part) + 2 > room:
+        # All but the last must leave room for an ellipsis.
+        if cells(part) + (2 if left else 0) > room:
             if room - cells(name) - 1 >= _LEAST_VALUE:
                 return " ".join([*parts, cut(part, room)])
             return " ".join([*parts, "…"])[: max(width, 0)]

@@ -35,6 +35,8 @@ _ATTRIBUTES_WIDTH: Final = 200
 _SECOND: Final = 1_000_000_000
 _OLD_LOOK_NS: Final = 5 * _SECOND
 _LEAST: Final = 8
+# A terminal of so many columns keeps a fifth for attributes, where spans have some.
+_KEEPS_FOR_ATTRIBUTES: Final = 72
 _UNLIMITED: Final = 1_000_000
 _LONGEST: Final = 4_096
 
@@ -150,9 +152,17 @@ def _widths(rows: list[_Row], width: int) -> tuple[int, int, int, int, int]:
             (_HEADERS[4], [row.where for row in rows]),
         )
     ]
-    room = max(width - age - state - 4 * len(_GAP), 3 * _LEAST)
+    room = max(width - age - state - 4 * len(_GAP) - _kept(rows, width), 3 * _LEAST)
     name, process, where = _share(needs, room)
     return age, state, name, process, where
+
+
+def _kept(rows: list[_Row], width: int) -> int:
+    """Return the columns that the others leave to attributes, with the gap before them."""
+    if not _KEEPS_FOR_ATTRIBUTES <= width < _UNLIMITED:
+        return 0
+    longest = max((cells(in_short(row.attributes, width // 5)) for row in rows), default=0)
+    return longest + len(_GAP) if longest else 0
 
 
 def _share(needs: list[int], room: int) -> list[int]:

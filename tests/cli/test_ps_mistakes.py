@@ -232,3 +232,18 @@ def test_attributes_take_the_room_that_is_left(tmp_path: Path) -> None:
     assert lines(80)[1].endswith('  customer=7 note="a text longe…')
     assert max(map(cells, lines(80))) <= 80
     assert all("ATTRIBUTES" not in line and "customer" not in line for line in lines(50))
+
+
+def test_eighty_columns_have_room_for_attributes(tmp_path: Path) -> None:
+    """The usual terminal shows which order hangs, beside names and places of usual lengths."""
+    site = CallSite("/srv/shop/orders/nightly.py", 123, "Orders.charge_all")
+    one = span("charge the card", 2)._replace(site=site, attributes={"order.id": "o-4711"})
+    write(tmp_path, DEAD, one)
+    snapshot = Collector([tmp_path]).collect()
+    look = Look(80, Painter(enabled=False))
+    header, line = table_lines(snapshot.spans, snapshot.time_ns, look)
+    assert header.endswith("  ATTRIBUTES")
+    assert line.endswith("  order.id=o-4711")
+    assert "charge the" in line
+    assert "charge_all" in line
+    assert cells(line) <= 80
