@@ -29,14 +29,17 @@ COLOURS: Final = {
 
 _GAP: Final = "  "
 _HEADERS: Final = ("AGE", "STATE", "NAME", "PROCESS", "WHERE")
+_PID: Final = "PID"
 _ATTRIBUTES: Final = "ATTRIBUTES"
 # Columns for attributes where the output has no width, as in a file or a pipe.
 _ATTRIBUTES_WIDTH: Final = 200
 _SECOND: Final = 1_000_000_000
 _OLD_LOOK_NS: Final = 5 * _SECOND
 _LEAST: Final = 8
-# A terminal of so many columns keeps a fifth for attributes, where spans have some.
+# A terminal of so many columns keeps a quarter for attributes, where spans have some.
 _KEEPS_FOR_ATTRIBUTES: Final = 72
+# On a narrower one the only process goes by its number: the columns are wanted elsewhere.
+_NAMES_ONE_PROCESS: Final = 100
 _UNLIMITED: Final = 1_000_000
 _LONGEST: Final = 4_096
 
@@ -119,10 +122,14 @@ def table_lines(
     ordered = as_tree(spans, ascii_only=look.ascii_only) if look.tree else (("", s) for s in spans)
     limit = _LONGEST if look.width == 0 else max(look.width, _LEAST)
     rows = [_row(branch, span, now_ns, limit) for branch, span in islice(ordered, most)]
+    if 0 < look.width < _NAMES_ONE_PROCESS and len({row.process for row in rows}) == 1:
+        rows = [row._replace(process=row.process.partition(" ")[0]) for row in rows]
     widths = _widths(rows, look.width or _UNLIMITED)
     ellipsis_safe = _to_ascii if look.ascii_only else _unchanged
     texts = _attribute_texts(rows, widths, look)
-    yield ellipsis_safe(_header(widths, look, has_attributes=any(texts)))
+    headers = [*_HEADERS[:3], _process_header(rows), _HEADERS[4]]
+    headers += [_ATTRIBUTES] if any(texts) else []
+    yield ellipsis_safe(look.painter("bold", _header(headers, widths)))
     for row, text in zip(rows, texts, strict=True):
         yield ellipsis_safe(_line(row, text, widths, look.painter))
 
@@ -148,7 +155,7 @@ def _widths(rows: list[_Row], width: int) -> tuple[int, int, int, int, int]:
         max([len(header), *(cells(text) for text in texts)])
         for header, texts in (
             (_HEADERS[2], [row.name for row in rows]),
-            (_HEADERS[3], [row.process for row in rows]),
+            (_process_header(rows), [row.process for row in rows]),
             (_HEADERS[4], [row.where for row in rows]),
         )
     ]
@@ -157,11 +164,15 @@ def _widths(rows: list[_Row], width: int) -> tuple[int, int, int, int, int]:
     return age, state, name, process, where
 
 
+def _process_header(rows: list[_Row]) -> str:
+    return _PID if rows and all(row.process.isdigit() for row in rows) else _HEADERS[3]
+
+
 def _kept(rows: list[_Row], width: int) -> int:
     """Return the columns that the others leave to attributes, with the gap before them."""
     if not _KEEPS_FOR_ATTRIBUTES <= width < _UNLIMITED:
         return 0
-    longest = max((cells(in_short(row.attributes, width // 5)) for row in rows), default=0)
+    longest = max((cells(in_short(row.attributes, width // 4)) for row in rows), default=0)
     return longest + len(_GAP) if longest else 0
 
 
@@ -179,12 +190,10 @@ def _share(needs: list[int], room: int) -> list[int]:
     return given
 
 
-def _header(widths: tuple[int, int, int, int, int], look: Look, *, has_attributes: bool) -> str:
-    age, *texts = _HEADERS
-    parts = [age.rjust(widths[0])]
-    parts += [text.ljust(width) for text, width in zip(texts, widths[1:], strict=True)]
-    parts += [_ATTRIBUTES] if has_attributes else []
-    return look.painter("bold", _GAP.join(parts).rstrip())
+def _header(headers: list[str], widths: tuple[int, ...]) -> str:
+    age, *texts = headers
+    parts = [text.ljust(width) for text, width in zip(texts, (*widths[1:], 0), strict=False)]
+    return _GAP.join([age.rjust(widths[0]), *parts]).rstrip()
 
 
 def _line(

@@ -229,7 +229,7 @@ def test_attributes_take_the_room_that_is_left(tmp_path: Path) -> None:
     assert header.endswith("  WHERE            ATTRIBUTES")
     assert order.endswith('  customer=7 note="a text longer than the line" http.method=GET')
     assert pay.endswith("  opened a.py:3 f")
-    assert lines(80)[1].endswith('  customer=7 note="a text longe…')
+    assert lines(80)[1].endswith('  customer=7 note="a text longer tha…')
     assert max(map(cells, lines(80))) <= 80
     assert all("ATTRIBUTES" not in line and "customer" not in line for line in lines(50))
 
@@ -247,3 +247,16 @@ def test_eighty_columns_have_room_for_attributes(tmp_path: Path) -> None:
     assert "charge the" in line
     assert "charge_all" in line
     assert cells(line) <= 80
+
+
+def test_the_only_process_goes_by_its_number_on_a_narrow_terminal(tmp_path: Path) -> None:
+    """With two processes, or with a hundred columns, the names of the programs are shown."""
+    write(tmp_path, DEAD, span("order", 2))
+    snapshot = Collector([tmp_path]).collect()
+
+    def header(width: int) -> list[str]:
+        look = Look(width, Painter(enabled=False))
+        return next(table_lines(snapshot.spans, snapshot.time_ns, look)).split()
+
+    assert header(80)[3] == "PID"
+    assert header(100)[3] == header(0)[3] == "PROCESS"
