@@ -156,6 +156,7 @@ def _recover(folder: Path, ended: Ended) -> tuple[bool, list[str]]:
         folder = folder.absolute().parent
     number = -ended.outcome
     how = Outcome(signal=number) if number > 0 else Outcome(exit_status=ended.outcome)
+    how = how._replace(seen_ns=ended.seen_ns)
     try:
         found = open_in(folder)  # before their ends are written: these do not say where they were
         report = recover(folder, outcomes={(ended.pid, ended.start_time): how})

@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+from time import time_ns
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from otel_ext.cli.launch import CommandError
@@ -52,11 +53,13 @@ class Ended(NamedTuple):
         pid: Its process id.
         outcome: Its exit code, or the negative number of the signal that ended it.
         start_time: When the kernel started it, in clock ticks since boot; 0 if unknown.
+        seen_ns: When the end was seen, nanoseconds since the epoch.
     """
 
     pid: int
     outcome: int
     start_time: int
+    seen_ns: int
 
 
 def supervise(command: list[str], environment: Mapping[str, str]) -> Ended:
@@ -81,7 +84,7 @@ def supervise(command: list[str], environment: Mapping[str, str]) -> Ended:
             if number == signal.SIGCHLD:
                 outcome = _reap(child)
                 if outcome is not None:
-                    return Ended(child, outcome, start_time)
+                    return Ended(child, outcome, start_time, time_ns())
             else:
                 os.kill(child, number)
     finally:

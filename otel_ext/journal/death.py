@@ -24,6 +24,7 @@ class Outcome(NamedTuple):
     Attributes:
         signal: Number of the signal that ended it; 0 if none is known.
         exit_status: Its exit status; None if unknown or ended by a signal.
+        seen_ns: When its parent saw the end, nanoseconds since the epoch; 0 if unknown.
 
     >>> Outcome(signal=9).as_extra()
     {'signal': 'SIGKILL'}
@@ -33,6 +34,7 @@ class Outcome(NamedTuple):
 
     signal: int = 0
     exit_status: int | None = None
+    seen_ns: int = 0
 
     @classmethod
     def from_wait_status(cls, status: int) -> Outcome:

@@ -187,8 +187,8 @@ class _Work:
     ) -> Recovered:
         """Recover the journals of one incarnation that are not done, each in its own file."""
         process, identity = max((one.facts() for one in left), key=lambda facts: facts[0].pid)
-        last_seen_ns = self._last_seen_ns(journals)
         outcome = outcome_in(self.outcomes, identity) or outcome_of(identity)
+        last_seen_ns = max(self._last_seen_ns(journals), outcome.seen_ns)
         facts: dict[str, object] = {"last_seen": format_ns(last_seen_ns), **outcome.as_extra()}
         had_box = any(reader.boxes for reader in journals)
         done = Recovered(process, 0, 0, last_seen_ns, None, had_box=had_box)

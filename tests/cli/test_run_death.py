@@ -11,7 +11,7 @@ from otel_ext.cli.recover_spans import ended_by, lines_of, open_in
 from otel_ext.exporters.console_text import cells
 from otel_ext.journal.recovery import recover
 from tests.cli.watched import look, shop
-from tests.programs import OTEL_EXT, execute, python, write_program
+from tests.programs import OTEL_EXT, execute, python, spans_in, write_program
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +39,24 @@ def test_the_closing_words_tell_what_was_running(tmp_path: Path) -> None:
     assert f"opened {program.name}:5" in first
     assert "└─ pay" in second or "`- pay" in second
     assert f"opened {program.name}:6" in second
+
+
+LATE_DEATH = """
+import os, signal, time
+from opentelemetry import trace
+with trace.get_tracer("shop").start_as_current_span("pay"):
+    time.sleep(0.2)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_span_lasts_until_the_death_was_seen(tmp_path: Path) -> None:
+    """Not just until the last record or heartbeat, which may be long before."""
+    program = write_program(tmp_path, LATE_DEATH)
+    execute([OTEL_EXT, "run", "--", *python(program)], cwd=tmp_path)
+    start, end = spans_in(tmp_path / "traces")
+    assert end.abandoned == "process-died"
+    assert end.time_ns - start.time_ns >= 200_000_000
 
 
 def test_a_program_that_ends_well_leaves_no_such_words(tmp_path: Path) -> None:
