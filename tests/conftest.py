@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -22,13 +23,12 @@ if TYPE_CHECKING:
 NO_SKIPS = "OTEL_EXT_TEST_NO_SKIPS"
 # Under this name a report carries what its test has measured.
 FIGURES = "figures"
-# Folders of tests whose programs are measured for coverage too: there they are what is
-# tested. Elsewhere that would double their time, and a child forked beside busy threads
-# can hang in what starts the measuring anew.
-MEASURED = ("cli", "zero_code")
-
 # How long an example takes says more about the machine than about the code.
-settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "tests", deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow]
+)
+# CONTRIBUTING.md says how to run it.
+settings.register_profile("deep", settings.get_profile("tests"), max_examples=1_000)
 settings.load_profile("tests")
 
 
@@ -74,6 +74,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.write_line(line)
 
 
+def pytest_collection_finish() -> None:
+    """Take what was collected out of the garbage collector's rounds.
+
+    It stays to the end: thousands of tests and all that they import, which each
+    collection made by a test would go through again.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     """Turn a skipped test module into an error where nothing may be skipped."""
@@ -96,7 +106,7 @@ def _open_to_others(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.fixture(autouse=True)
 def _programs_unmeasured(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep what measures coverage out of the programs that most tests start."""
-    if request.path.parent.name not in MEASURED:
+    if request.node.get_closest_marker("measured") is None:
         for name in [name for name in os.environ if name.startswith("COVERAGE_")]:
             monkeypatch.delenv(name)
 
