@@ -30,8 +30,8 @@ SOURCES := $(filter-out %/__pycache__ %.pyc %.so,$(SOURCES))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help python run test lint wheel wheel-check matrix compat bench bench-quick soak chaos \
-	sanitize \
+.PHONY: help python run test lint lint-ruff lint-mypy lint-pyright wheel wheel-check matrix \
+	compat bench bench-quick soak chaos sanitize \
 	collector test-collector clean
 
 help: ## show this list
@@ -107,13 +107,19 @@ compat: $(STAMPS)/wheel ## OpenTelemetry's own test suites, with and without our
 
 # -- the code ---------------------------------------------------------------
 
-lint: $(STAMPS)/lint wheel-check ## ruff, mypy --strict, pyright, and the wheel's contents
+lint: wheel-check lint-ruff lint-mypy lint-pyright ## ruff, mypy --strict, pyright, and the wheel's contents
+
+lint-ruff: $(STAMPS)/lint
 	@echo "==> ruff check"
 	@$(TEST_PYTHON) -m ruff check .
 	@echo "==> ruff format --check"
 	@$(TEST_PYTHON) -m ruff format --check .
+
+lint-mypy: $(STAMPS)/lint
 	@echo "==> mypy --strict"
 	@$(TEST_PYTHON) -m mypy
+
+lint-pyright: $(STAMPS)/lint
 	@echo "==> pyright"
 	@$(TEST_PYTHON) -m pyright --pythonpath $(TEST_PYTHON)
 
