@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.examples import PROFILES
 from tests.figures import take_figures
 
 if TYPE_CHECKING:
@@ -24,11 +25,13 @@ NO_SKIPS = "OTEL_EXT_TEST_NO_SKIPS"
 # Under this name a report carries what its test has measured.
 FIGURES = "figures"
 # How long an example takes says more about the machine than about the code.
-settings.register_profile(
-    "tests", deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow]
-)
-# CONTRIBUTING.md says how to run it.
-settings.register_profile("deep", settings.get_profile("tests"), max_examples=1_000)
+for profile, count in PROFILES.items():
+    settings.register_profile(
+        profile,
+        deadline=None,
+        max_examples=count,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
 settings.load_profile("tests")
 
 
