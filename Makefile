@@ -31,7 +31,7 @@ SOURCES := $(filter-out %/__pycache__ %.pyc %.so,$(SOURCES))
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help python run test lint lint-ruff lint-mypy lint-pyright wheel wheel-check matrix \
-	compat bench bench-quick soak chaos sanitize \
+	builder compat bench bench-quick soak chaos sanitize \
 	collector test-collector clean
 
 help: ## show this list
@@ -69,6 +69,8 @@ $(STAMPS)/venv: | python
 $(STAMPS)/build: $(STAMPS)/venv constraints.txt
 	@$(TEST_PYTHON) $(PIP) install --constraint constraints.txt build
 	@touch $@
+
+builder: $(STAMPS)/build
 
 # The wheel is made from the source archive: one that lacks a file is found out here.
 $(STAMPS)/wheel: $(SOURCES) | $(STAMPS)/build
@@ -154,7 +156,7 @@ bench-quick: $(STAMPS)/bench ## the benchmarks, short: for breakage, not for fig
 $(STAMPS)/bench: $(STAMPS)/wheel pyproject.toml constraints.txt
 	@echo "==> installing the wheel and what the benchmarks compare it with"
 	@$(PYTHON) -m venv --clear $(BUILD)/bench-venv
-	@$(BENCH_PYTHON) $(PIP) install --constraint constraints.txt "$(WHEEL)[bench]"
+	@$(BENCH_PYTHON) $(PIP) install --no-compile --constraint constraints.txt "$(WHEEL)[bench]"
 	@touch $@
 
 # Each run is long; shorter ones are `make soak SOAK_SECONDS=120` and `make chaos CHAOS_TIMES=100`.
