@@ -77,14 +77,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.write_line(line)
 
 
-def pytest_collection_finish() -> None:
-    """Take what was collected out of the garbage collector's rounds.
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep what is collected here out of the garbage collector's rounds.
 
     It stays to the end: thousands of tests and all that they import, which each
-    collection made by a test would go through again.
+    round would go through again, now and when a test asks for one.
     """
-    gc.collect()
-    gc.freeze()
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)

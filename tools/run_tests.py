@@ -35,6 +35,14 @@ PARTS = (
 # Most tests start programs and wait for them, so there may be more than processors.
 WORKERS = (os.cpu_count() or 1) + 2
 NOT_COMPILED = "the compiled part was not built: only the plain one is tested"
+# What each of the workers, which begin together, would do otherwise: rewrite the assertions
+# of all tests, and find out which characters there are.
+PREPARATION = """\
+import pytest
+from hypothesis import strategies
+strategies.text().validate()
+pytest.main(["--collect-only", "-qq", "tests"])
+"""
 LEFTOVERS = shutil.ignore_patterns("__pycache__", "*.pyc")
 
 
@@ -83,12 +91,9 @@ def refuse_the_checkout(work: Path, env: dict[str, str]) -> None:
         raise SystemExit(message)
 
 
-def compiling(work: Path, env: dict[str, str]) -> subprocess.Popen[bytes]:
-    """Start to compile the tests, so that the workers, which begin together, need not each do it.
-
-    What is wrong with a test is said when the suite runs.
-    """
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-qq", "tests"]
+def preparing(work: Path, env: dict[str, str]) -> subprocess.Popen[bytes]:
+    """Start to prepare the tests; what is wrong with one is said when the suite runs."""
+    command = [sys.executable, "-c", PREPARATION]
     return subprocess.Popen(  # noqa: S603 - our own command
         command, cwd=work, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -114,7 +119,7 @@ def main() -> int:
     doctests = ("--doctest-modules", "--ignore-glob=/*/_site/*", "--pyargs", "otel_ext")
     suite = ("-n", str(WORKERS), "--dist", "worksteal", "--durations=15", "tests")
     measured = ("-m", "coverage", "run", "-m", "pytest")
-    with compiling(work, env):
+    with preparing(work, env):
         of_doctests = run(*measured, "-q", *doctests)
     failure = run(*measured, *suite) or of_doctests
     if failure:
