@@ -30,8 +30,8 @@ SOURCES := $(filter-out %/__pycache__ %.pyc %.so,$(SOURCES))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help python run test lint wheel wheel-check matrix compat bench bench-quick soak chaos \
-	sanitize \
+.PHONY: help python run test lint lint-ruff lint-mypy lint-pyright wheel wheel-check matrix \
+	builder compat bench bench-quick soak chaos sanitize \
 	collector test-collector clean
 
 help: ## show this list
@@ -70,6 +70,8 @@ $(STAMPS)/build: $(STAMPS)/venv constraints.txt
 	@$(TEST_PYTHON) $(PIP) install --constraint constraints.txt build
 	@touch $@
 
+builder: $(STAMPS)/build
+
 # The wheel is made from the source archive: one that lacks a file is found out here.
 $(STAMPS)/wheel: $(SOURCES) | $(STAMPS)/build
 	@echo "==> building the wheel"
@@ -107,13 +109,19 @@ compat: $(STAMPS)/wheel ## OpenTelemetry's own test suites, with and without our
 
 # -- the code ---------------------------------------------------------------
 
-lint: $(STAMPS)/lint wheel-check ## ruff, mypy --strict, pyright, and the wheel's contents
+lint: wheel-check lint-ruff lint-mypy lint-pyright ## ruff, mypy --strict, pyright, and the wheel's contents
+
+lint-ruff: $(STAMPS)/lint
 	@echo "==> ruff check"
 	@$(TEST_PYTHON) -m ruff check .
 	@echo "==> ruff format --check"
 	@$(TEST_PYTHON) -m ruff format --check .
+
+lint-mypy: $(STAMPS)/lint
 	@echo "==> mypy --strict"
 	@$(TEST_PYTHON) -m mypy
+
+lint-pyright: $(STAMPS)/lint
 	@echo "==> pyright"
 	@$(TEST_PYTHON) -m pyright --pythonpath $(TEST_PYTHON)
 
@@ -148,7 +156,7 @@ bench-quick: $(STAMPS)/bench ## the benchmarks, short: for breakage, not for fig
 $(STAMPS)/bench: $(STAMPS)/wheel pyproject.toml constraints.txt
 	@echo "==> installing the wheel and what the benchmarks compare it with"
 	@$(PYTHON) -m venv --clear $(BUILD)/bench-venv
-	@$(BENCH_PYTHON) $(PIP) install --constraint constraints.txt "$(WHEEL)[bench]"
+	@$(BENCH_PYTHON) $(PIP) install --no-compile --constraint constraints.txt "$(WHEEL)[bench]"
 	@touch $@
 
 # Each run is long; shorter ones are `make soak SOAK_SECONDS=120` and `make chaos CHAOS_TIMES=100`.

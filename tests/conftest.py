@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.examples import PROFILES
 from tests.figures import take_figures
 
 if TYPE_CHECKING:
@@ -22,13 +24,14 @@ if TYPE_CHECKING:
 NO_SKIPS = "OTEL_EXT_TEST_NO_SKIPS"
 # Under this name a report carries what its test has measured.
 FIGURES = "figures"
-# Folders of tests whose programs are measured for coverage too: there they are what is
-# tested. Elsewhere that would double their time, and a child forked beside busy threads
-# can hang in what starts the measuring anew.
-MEASURED = ("cli", "zero_code")
-
 # How long an example takes says more about the machine than about the code.
-settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+for profile, count in PROFILES.items():
+    settings.register_profile(
+        profile,
+        deadline=None,
+        max_examples=count,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
 settings.load_profile("tests")
 
 
@@ -75,6 +78,21 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep what is collected here out of the garbage collector's rounds.
+
+    It stays to the end: thousands of tests and all that they import, which each
+    round would go through again, now and when a test asks for one.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+@pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     """Turn a skipped test module into an error where nothing may be skipped."""
     report = yield
@@ -96,7 +114,7 @@ def _open_to_others(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.fixture(autouse=True)
 def _programs_unmeasured(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep what measures coverage out of the programs that most tests start."""
-    if request.path.parent.name not in MEASURED:
+    if request.node.get_closest_marker("measured") is None:
         for name in [name for name in os.environ if name.startswith("COVERAGE_")]:
             monkeypatch.delenv(name)
 

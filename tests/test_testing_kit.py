@@ -118,6 +118,8 @@ def test_the_fixtures_work_in_a_users_suite(tmp_path: Path) -> None:
     """A user's tests get fresh records, ids and clock each."""
     program = write_program(tmp_path, USERS_TEST, "test_users.py")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(program)]
-    done = execute(command, cwd=tmp_path, env=environment())
+    # What other packages bring for pytest is not needed, and takes a second to import.
+    env = environment(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+    done = execute(command, cwd=tmp_path, env=env)
     assert done.code == 0, done.out
     assert "2 passed" in done.out

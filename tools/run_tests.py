@@ -2,7 +2,7 @@
 
 Copies what the tests read into a work folder and runs pytest there, so that
 neither the checkout's `otel_ext` nor its `processors` and `exporters` can be
-imported; measures the installed package, subprocesses included; runs the
+imported; measures the installed package, and programs where a test asks for it; runs the
 package's doctests; then asks for the coverage that pyproject.toml demands.
 """
 
@@ -33,8 +33,16 @@ PARTS = (
     "constraints-oldest.txt",
 )
 # Most tests start programs and wait for them, so there may be more than processors.
-WORKERS = (os.cpu_count() or 1) + 1
+WORKERS = (os.cpu_count() or 1) + 2
 NOT_COMPILED = "the compiled part was not built: only the plain one is tested"
+# What each of the workers, which begin together, would do otherwise: rewrite the assertions
+# of all tests, and find out which characters there are.
+PREPARATION = """\
+import pytest
+from hypothesis import strategies
+strategies.text().validate()
+pytest.main(["--collect-only", "-qq", "tests"])
+"""
 LEFTOVERS = shutil.ignore_patterns("__pycache__", "*.pyc")
 
 
@@ -83,8 +91,16 @@ def refuse_the_checkout(work: Path, env: dict[str, str]) -> None:
         raise SystemExit(message)
 
 
+def preparing(work: Path, env: dict[str, str]) -> subprocess.Popen[bytes]:
+    """Start to prepare the tests; what is wrong with one is said when the suite runs."""
+    command = [sys.executable, "-c", PREPARATION]
+    return subprocess.Popen(  # noqa: S603 - our own command
+        command, cwd=work, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+
+
 def main() -> int:
-    """Run the suite, the doctests and the coverage gate; return the first failure."""
+    """Run the doctests, the suite and the coverage gate; return the code of a failure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--checkout", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
@@ -101,14 +117,13 @@ def main() -> int:
     if options.pytest:
         return run("-m", "pytest", *options.pytest)
     doctests = ("--doctest-modules", "--ignore-glob=/*/_site/*", "--pyargs", "otel_ext")
-    suite = ("pytest", "-n", str(WORKERS), "--dist", "worksteal", "--durations=15", "tests")
-    steps = (
-        ("-m", "coverage", "run", "-m", *suite),
-        ("-m", "coverage", "run", "-m", "pytest", "-q", *doctests),
-    )
-    failures = [code for code in (run(*step) for step in steps) if code]
-    if failures:
-        return failures[0]
+    suite = ("-n", str(WORKERS), "--dist", "worksteal", "--durations=15", "tests")
+    measured = ("-m", "coverage", "run", "-m", "pytest")
+    with preparing(work, env):
+        of_doctests = run(*measured, "-q", *doctests)
+    failure = run(*measured, *suite) or of_doctests
+    if failure:
+        return failure
     code = run("-m", "coverage", "combine", "--quiet")
     # What is left was cut short together with a process that a test has killed.
     for leftover in work.glob(".coverage.*"):

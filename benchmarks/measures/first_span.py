@@ -69,7 +69,7 @@ def measure(effort: Effort) -> Result:
     found: dict[str, dict[str, list[float]]] = {
         place: {way: [] for way in ways} for place in _PLACES
     }
-    rounds = effort.pick(full=41, quick=5, tiny=1)
+    rounds = effort.pick(full=41, quick=3, tiny=1)
     with TemporaryDirectory(prefix="otel-ext-bench-") as folder:
         script = Path(folder, "first.py")
         for number, order in enumerate(rotations(len(ways), rounds + 1)):

@@ -64,7 +64,7 @@ def _alternate(
     rigs: dict[str, Rig], work: Callable[[Tracer, int], None], effort: Effort
 ) -> dict[str, list[Cost]]:
     cases = [Case(name, partial(work, rig.tracer), rig.drain) for name, rig in rigs.items()]
-    rounds = effort.pick(full=_ROUNDS, quick=3, tiny=1)
+    rounds = effort.pick(full=_ROUNDS, quick=2, tiny=1)
     return alternate(cases, rounds=rounds, count=effort.pick(full=_SPANS, quick=300, tiny=20))
 
 
@@ -117,7 +117,7 @@ def _show_ratio(of: list[float], to: list[float], bare: list[float]) -> str:
 
 def _check(rigs: dict[str, Rig], result: Result, effort: Effort) -> None:
     """See that everybody did the work: a span that was dropped costs little."""
-    spans = len(SHAPES) * (effort.pick(full=_ROUNDS, quick=3, tiny=1) + 1)
+    spans = len(SHAPES) * (effort.pick(full=_ROUNDS, quick=2, tiny=1) + 1)
     spans *= effort.pick(full=_SPANS, quick=300, tiny=20)
     for name, rig in rigs.items():
         rig.drain()

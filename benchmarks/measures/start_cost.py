@@ -44,7 +44,7 @@ def measure(effort: Effort) -> Result:
         every: recorded,
     }
     found: dict[str, list[float]] = {way: [] for way in ways}
-    rounds = effort.pick(full=21, quick=5, tiny=1)
+    rounds = effort.pick(full=21, quick=3, tiny=1)
     for number, order in enumerate(rotations(len(ways), rounds + 1)):
         for index in order:
             way = list(ways)[index]

@@ -9,7 +9,7 @@ import pytest
 
 from otel_ext.exporters import JsonlExporter
 from tests.exporters.samples import end, start
-from tests.programs import OTEL_EXT, Done, environment, execute, python, spans_in, write_program
+from tests.programs import OTEL_EXT, Done, execute, python, spans_in, write_program
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,9 +54,7 @@ with open("errors.txt", "w") as file:
 def closed(cwd: Path, redirections: str, *words: str) -> Done:
     """Run a command whose standard streams are redirected, or closed, by a shell."""
     command = ["sh", "-c", f"{shlex.join(words)} {redirections}"]
-    # What measures coverage may have something to say itself.
-    env = {name: value for name, value in environment().items() if "COVERAGE" not in name}
-    return execute(command, cwd=cwd, env=env)
+    return execute(command, cwd=cwd)
 
 
 @pytest.mark.parametrize("redirections", [">&-", "2>&-", "<&- >&- 2>&-", "2>/dev/full"])

@@ -15,6 +15,8 @@ from tests.programs import OTEL_EXT, environment, execute
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.measured
+
 
 def test_every_setting_with_value_source_and_variable(tmp_path: Path) -> None:
     """The table has all settings; each tells which layer set it, a file with its line."""

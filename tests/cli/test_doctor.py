@@ -46,6 +46,7 @@ def test_json_has_every_part(tmp_path: Path) -> None:
     assert json.loads(done.out)["healthy"] is (done.code == 0)
 
 
+@pytest.mark.measured
 def test_a_stopped_program_and_leftovers_are_unwell(tmp_path: Path) -> None:
     """A stopped program and what a killed one left are named with the way out; exit code 1."""
     with shop(tmp_path, name="one") as one, shop(tmp_path, name="two") as two:

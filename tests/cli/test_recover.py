@@ -25,6 +25,8 @@ from tests.programs import OTEL_EXT, execute, records_in, spans_in
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.measured
+
 
 def test_a_dead_process_is_recovered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One line for the process, one sentence for all, exit code 0; then nothing to do."""

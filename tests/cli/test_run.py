@@ -126,6 +126,7 @@ def test_the_exit_code_and_the_error_are_the_programs(
     assert done.err.startswith(plain.err)
 
 
+@pytest.mark.measured
 def test_quiet_takes_the_place_of_the_process(tmp_path: Path) -> None:
     """With --quiet the program has our process id and nothing is added to its output."""
     code = "import os; print(os.getpid())\n" + ONE_SPAN
@@ -170,6 +171,7 @@ def test_records_appear_on_the_terminal_when_asked_for(tmp_path: Path) -> None:
     assert '"event":' not in done.err
 
 
+@pytest.mark.measured
 def test_console_scripts_are_found_beside_the_interpreter(tmp_path: Path) -> None:
     """A console script of our own environment runs though that is not on PATH."""
     env = environment(PATH="/usr/bin:/bin")

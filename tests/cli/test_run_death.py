@@ -16,6 +16,8 @@ from tests.programs import OTEL_EXT, execute, python, spans_in, write_program
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.measured
+
 PROGRAM = """
 import os, signal, sys
 from opentelemetry import trace

@@ -217,6 +217,7 @@ def test_the_spare_folder_belongs_to_this_user(tmp_path: Path, trap: str) -> Non
     assert found.stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.measured
 def test_trying_a_folder_leaves_nothing(tmp_path: Path) -> None:
     """A program without spans leaves no folder, and none that was there is changed."""
     (tmp_path / "there").mkdir()
@@ -227,6 +228,7 @@ def test_trying_a_folder_leaves_nothing(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.rglob("*")] == ["there"]
 
 
+@pytest.mark.measured
 def test_odd_variables_are_mentioned_once(tmp_path: Path) -> None:
     """A variable that looks like ours and is none is said once, not by every process."""
     code = "import subprocess, sys; subprocess.run([sys.executable, '-c', ''])"

@@ -75,6 +75,7 @@ def test_a_variable_of_opentelemetry(
     assert expected in closing_words(tmp_path, *python("-c", ONE_SPAN), **variables)
 
 
+@pytest.mark.measured
 def test_a_library_that_is_not_instrumented(tmp_path: Path) -> None:
     """The libraries that were really imported are named, with what to install for them."""
     write_program(tmp_path, "", "falcon.py")  # stands for a library without instrumentation
@@ -107,6 +108,7 @@ def test_instrumentations_that_are_switched_off(tmp_path: Path) -> None:
     assert "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=* switches all" in said
 
 
+@pytest.mark.measured
 def test_one_instrumentation_that_is_switched_off(tmp_path: Path) -> None:
     """An imported library whose instrumentation the variable leaves out is named alone."""
     variables = {**EVERYTHING, "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "flask,celery"}

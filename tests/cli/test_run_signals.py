@@ -86,6 +86,7 @@ def test_we_end_by_the_signal_that_ended_the_program(
     assert f"ended by {number.name}" in done.err
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize("output", ["traces", "one.jsonl"])
 def test_a_killed_program_leaves_its_open_span(tmp_path: Path, output: str) -> None:
     """After `kill -9` its open span has a start, an end with the cause, and is counted."""
@@ -166,6 +167,7 @@ def test_ctrl_c_of_a_plain_program_is_ctrl_c_for_the_shell(tmp_path: Path) -> No
     assert [record.phase for record in spans_in(tmp_path / "traces")] == ["start", "end"]
 
 
+@pytest.mark.measured
 def test_ctrl_z_stops_both_and_they_continue(tmp_path: Path) -> None:
     """Under a shell's job control Ctrl-Z stops the program and us, and `fg` continues both."""
     program = write_program(tmp_path, COUNTING)

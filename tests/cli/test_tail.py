@@ -20,6 +20,8 @@ from tests.programs import OTEL_EXT, environment, execute, wait_until
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.measured
+
 
 def written(path: Path, *names: str) -> None:
     """Append a log of each name to a file."""

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
+pytestmark = pytest.mark.measured
+
 ENTER, LEAVE = "\x1b[?1049h", "\x1b[?1049l"
 
 

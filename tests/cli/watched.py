@@ -26,7 +26,7 @@ tracer = trace.get_tracer("shop")
 
 def wait_for_the_bank():
     open("ready-" + sys.argv[3], "w").close()
-    for _ in range(600): time.sleep(0.1)  # a signal on the way into a sleep waits for its end
+    for _ in range(36000): time.sleep(0.1)  # a signal on the way into a sleep waits for its end
 
 with tracer.start_as_current_span("checkout", attributes={"user": "ann"}):
     with tracer.start_as_current_span("quick"):

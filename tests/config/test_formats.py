@@ -9,13 +9,14 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_ext.config import load_config
 from otel_ext.config.toml_file import parse_pyproject, parse_toml
 from otel_ext.config.yaml_file import parse_yaml
 from otel_ext.errors import ConfigError
+from tests.examples import examples
 
 PATH = Path("settings.file")
 
@@ -98,7 +99,7 @@ def test_a_huge_value_is_shown_short() -> None:
 
 
 @pytest.mark.parametrize("parse", [parse_toml, parse_yaml])
-@settings(max_examples=200)
+@examples(2)
 @given(text=st.one_of(st.text(), st.text("[]{}=:.'\"\n-#&*!|> ab1,")))
 def test_any_text_parses_or_is_refused(parse: object, text: str) -> None:
     """No text makes a reader raise anything but ConfigError."""

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_ext.config.kinds import Boolean, Choice, Duration, Folder, Integer, Kind, Size, Thresholds
@@ -108,7 +108,6 @@ def test_sizes_round_trip(size: int) -> None:
     assert SIZE.parse(SIZE.format(size)) == size
 
 
-@settings(max_examples=50)
 @given(
     st.dictionaries(
         st.text(min_size=1, max_size=20).filter(

@@ -17,7 +17,7 @@ import pytest
 from tests.durability.kit import ROOT, plain
 from tests.figures import figures
 
-SECONDS = float(os.environ.get("SOAK_SECONDS", "20"))
+SECONDS = float(os.environ.get("SOAK_SECONDS", "12"))
 RATE = 5_000.0
 
 

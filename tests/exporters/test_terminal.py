@@ -201,4 +201,5 @@ def test_pytest_captures_nothing_of_ours(tmp_path: Path) -> None:
     )
     write_program(tmp_path, test, "test_it.py")
     command = [OTEL_EXT, "run", *python("-m", "pytest", "-q", "-p", "no:cacheprovider")]
-    assert "1 passed" in on_a_terminal(command, tmp_path, NO_COLOR="1")
+    variables = {"NO_COLOR": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    assert "1 passed" in on_a_terminal(command, tmp_path, **variables)

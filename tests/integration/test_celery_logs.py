@@ -29,8 +29,9 @@ import otel_ext
 import structlog
 from opentelemetry import trace
 
-folders = dict.fromkeys(("data_folder_in", "data_folder_out", "processed_folder"), "queue")
-app = celery.Celery("tasks", broker="filesystem://", broker_transport_options=folders)
+options = dict.fromkeys(("data_folder_in", "data_folder_out", "processed_folder"), "queue")
+options["polling_interval"] = 0.05  # a second otherwise, before each task
+app = celery.Celery("tasks", broker="filesystem://", broker_transport_options=options)
 otel_ext.configure(output="traces")
 otel_ext.configure_structlog(stdlib=True)
 
@@ -58,6 +59,7 @@ def test_tasks_that_log_succeed_and_their_logs_are_on_record(tmp_path: Path) -> 
     send = "import tasks\nfor number in range(3): tasks.add.delay(number)\n"
     assert execute(python("-c", send), cwd=tmp_path, env=env).code == 0
     worker = [str(SCRIPTS / "celery"), "-A", "tasks", "worker", "--concurrency", "1"]
+    worker += ["--without-gossip", "--without-mingle"]  # which wait for other workers
     with started(worker, cwd=tmp_path, env=env) as process:
         wait_until(
             lambda: len([one for one in logs_in(tmp_path / "traces") if one.logger == "shop"]) >= 6,

@@ -13,6 +13,7 @@ from otel_ext.journal import salvage
 from otel_ext.journal.reader import Line, Skipped, read_box, scan
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process, Record
+from tests.examples import examples
 from tests.journal.making import line, make_box
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ LINES = [line(number, name="n" * SIZES[number % 4]) for number in range(12)]
 CONTENT = b"".join(LINES)
 STARTS = [len(b"".join(LINES[:number])) for number in range(len(LINES) + 1)]
 QUICK = settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    examples(3),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 

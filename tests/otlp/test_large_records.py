@@ -139,6 +139,7 @@ def test_a_text_is_cut_by_its_bytes(text: str, longest: int) -> None:
                 st.lists(inner, max_size=8)
                 | st.dictionaries(st.text(max_size=9), inner, max_size=8)
             ),
+            max_leaves=20,
         ),
         max_size=12,
     )

@@ -21,7 +21,7 @@ PROGRAM = Path(collector_outage.__file__)
 def test_nothing_is_missing_after_an_outage_under_load(tmp_path: Path, protocol: str) -> None:
     """Every final span and every start of a long one arrives, none twice beyond what is counted."""
     pytest.importorskip("rotel")
-    words = python(PROGRAM, "15", "2000", protocol, "7")
+    words = python(PROGRAM, "12", "2000", protocol, "5.5")
     done = execute(words, cwd=tmp_path, env=environment(), timeout=200)
     assert done.out, done.err
     report = json.loads(done.out)

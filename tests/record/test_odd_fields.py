@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
@@ -30,6 +30,7 @@ from otel_ext.record.model import Status as RecordStatus
 from otel_ext.record.validation import validate_line
 from otel_ext.redaction.redactor import Redactor
 from otel_ext.testing import RecordCapture
+from tests.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -320,7 +321,7 @@ odd_items = st.lists(
 SLOTS = ("name", "parent", "attributes", "kind", "start_time", "end_time", "status")
 
 
-@settings(deadline=None, max_examples=150)
+@examples(2)
 @given(
     st.dictionaries(st.sampled_from((*SLOTS, "instrumentation_scope")), rubbish, max_size=4),
     odd_items | rubbish,

@@ -6,12 +6,13 @@ import copy
 from typing import Any, cast
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_ext.record.model import META_KEY
 from otel_ext.record.rules import META_RULES, SHAPES, TIMESTAMP_PATTERN
 from otel_ext.record.validation import validate_line
+from tests.examples import examples
 from tests.record.format_examples import Document, documents, line_of, meta_of
 from tests.record.schema_judge import SCHEMA, check_schema, is_valid
 
@@ -101,11 +102,13 @@ KEYS = st.sampled_from(
     [*META_RULES, "name", "id", "code", "description", "attributes", "more", "a/b~c"]
 )
 
+EXAMPLES = documents()
+
 
 @st.composite
 def mutated(draw: st.DrawFn) -> Document:
     """An example record with up to three keys removed, changed, or added somewhere inside."""
-    document = copy.deepcopy(draw(st.sampled_from(documents())))
+    document = copy.deepcopy(draw(st.sampled_from(EXAMPLES)))
     for _ in range(draw(st.integers(0, 3))):
         part = _choose_part(draw, meta_of(document))
         key = draw(st.sampled_from(sorted(part)) | KEYS) if part else draw(KEYS)
@@ -115,7 +118,7 @@ def mutated(draw: st.DrawFn) -> Document:
         elif how == "odd":
             part[key] = copy.deepcopy(draw(ODD_VALUES))
         else:
-            lenders = [meta for meta in map(meta_of, documents()) if key in meta]
+            lenders = [meta for meta in map(meta_of, EXAMPLES) if key in meta]
             lent = draw(st.sampled_from(lenders)).get(key) if lenders else draw(ODD_VALUES)
             part[key] = copy.deepcopy(lent)
     return document
@@ -130,7 +133,7 @@ def _choose_part(draw: st.DrawFn, meta: Document) -> Document:
 
 
 @pytest.mark.timeout(240)
-@settings(max_examples=1_000)
+@examples(10)
 @given(mutated())
 def test_schema_and_validator_agree(document: Document) -> None:
     """Whatever is removed from, changed in or added to a record, both judge it alike."""

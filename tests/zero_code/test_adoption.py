@@ -20,6 +20,8 @@ from tests.programs import environment, execute, ids, python, recorded, records_
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.measured
+
 OWN_PROVIDER = """\
 import json, logging, sqlite3
 from opentelemetry import trace

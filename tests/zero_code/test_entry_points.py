@@ -11,12 +11,22 @@ from otel_ext import environment_variables
 from otel_ext.config import CONFIG_VARIABLE, SETTINGS
 from otel_ext.record.speed import PURE_PYTHON
 from otel_ext.zero_code import AUTO
-from tests.programs import SCRIPTS, environment, execute, python, records_in, write_program
+from tests.programs import (
+    LIGHT_WITHOUT_LOGGING,
+    SCRIPTS,
+    environment,
+    execute,
+    python,
+    records_in,
+    write_program,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.programs import Done
+
+pytestmark = pytest.mark.measured
 
 INSTRUMENT = str(SCRIPTS / "opentelemetry-instrument")
 PROGRAM = """\
@@ -30,8 +40,7 @@ ELSEWHERE = ["--metrics_exporter", "none", "--logs_exporter", "none"]
 def instrumented(folder: Path, *options: str, **variables: str) -> Done:
     """Run the program under opentelemetry-instrument with these options."""
     program = python(write_program(folder, PROGRAM))
-    # On some versions of Python that instrumentation fails at exit, with us or without.
-    env = environment(OTEL_PYTHON_DISABLED_INSTRUMENTATIONS="logging", **variables)
+    env = environment(**LIGHT_WITHOUT_LOGGING, **variables)
     done = execute([INSTRUMENT, *ELSEWHERE, *options, *program], cwd=folder, env=env)
     assert (done.code, done.err.count("Traceback")) == (0, 0), done.err
     return done

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.programs import (
+    LIGHT_WITHOUT_LOGGING,
     SCRIPTS,
     environment,
     execute,
@@ -37,8 +38,7 @@ NOWHERE = {
     "OTEL_TRACES_EXPORTER": "none",
     "OTEL_METRICS_EXPORTER": "none",
     "OTEL_LOGS_EXPORTER": "none",
-    # It starts a thread while the interpreter exits, which Python 3.12 and newer refuse.
-    "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "logging",
+    **LIGHT_WITHOUT_LOGGING,
 }
 # What another vendor's package brings: a configurator and an exporter.
 OTHER = """\

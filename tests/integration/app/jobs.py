@@ -19,6 +19,8 @@ app.conf.broker_transport_options = {
     "data_folder_in": str(FOLDER / "queue"),
     "data_folder_out": str(FOLDER / "queue"),
     "control_folder": str(FOLDER / "control"),
+    # A second otherwise, before each task.
+    "polling_interval": 0.05,
 }
 
 
