@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 # What tests read beside the installed package.
@@ -35,6 +36,9 @@ PARTS = (
 # Most tests start programs and wait for them, so there may be more than processors.
 WORKERS = (os.cpu_count() or 1) + 1
 NOT_COMPILED = "the compiled part was not built: only the plain one is tested"
+# The folder that pytest makes by itself is closed to other users whenever another run starts,
+# and some tests go on as another user. Coverage leaves out what is in a folder of this name.
+TEMPORARY = "pytest-of-ext-"
 LEFTOVERS = shutil.ignore_patterns("__pycache__", "*.pyc")
 
 
@@ -98,15 +102,19 @@ def main() -> int:
     def run(*words: str) -> int:
         return subprocess.run([sys.executable, *words], cwd=work, env=env, check=False).returncode  # noqa: S603 - our own commands
 
+    def run_pytest(*words: str) -> int:
+        with tempfile.TemporaryDirectory(prefix=TEMPORARY, ignore_cleanup_errors=True) as folder:
+            return run(*words, f"--basetemp={folder}/t")
+
     if options.pytest:
-        return run("-m", "pytest", *options.pytest)
+        return run_pytest("-m", "pytest", *options.pytest)
     doctests = ("--doctest-modules", "--ignore-glob=/*/_site/*", "--pyargs", "otel_ext")
     suite = ("pytest", "-n", str(WORKERS), "--dist", "worksteal", "--durations=15", "tests")
     steps = (
         ("-m", "coverage", "run", "-m", *suite),
         ("-m", "coverage", "run", "-m", "pytest", "-q", *doctests),
     )
-    failures = [code for code in (run(*step) for step in steps) if code]
+    failures = [code for code in (run_pytest(*step) for step in steps) if code]
     if failures:
         return failures[0]
     code = run("-m", "coverage", "combine", "--quiet")

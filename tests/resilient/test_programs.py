@@ -29,16 +29,20 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
+# Seconds, at the most, that PROGRAM waits until what is on disk was sent.
+SENT = "30"
 PROGRAM = """
-import json, sys, time
+import glob, json, sys, time
 from opentelemetry import trace
 import otel_ext
-name, count, pause = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+name, count, most = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
 otel_ext.configure(otlp=True, output="out", retry_pause="100ms")
 tracer = trace.get_tracer("t")
 for number in range(count):
     tracer.start_span(f"{name} {number}", attributes={"n": number}).end()
-time.sleep(pause)
+until = time.monotonic() + most
+while glob.glob("out/.spill/*.jsonl") and time.monotonic() < until:
+    time.sleep(0.02)
 print(json.dumps({"at": time.time()}), flush=True)
 if len(sys.argv) > 4:
     time.sleep(60)
@@ -102,7 +106,7 @@ def test_blackholed_the_program_ends_in_time_and_all_is_sent_by_the_next(
     assert "Traceback" not in done.err
     assert took < 2.0 + (0.5 if limit else 2.0)
     assert sorted(spilled(tmp_path)) == wanted("first", 3000)
-    second = execute(python(program, "second", "5", "3"), cwd=tmp_path, env=sending_to(sink.port))
+    second = execute(python(program, "second", "5", SENT), cwd=tmp_path, env=sending_to(sink.port))
     assert second.code == 0, second.err
     names = sorted(span.name for span in sink.spans)
     assert names == wanted("first", 3000) + wanted("second", 5)
@@ -121,7 +125,7 @@ def test_killed_while_the_collector_is_away(tmp_path: Path, sink: Sink) -> None:
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
     for _ in range(2):
-        done = execute(python(program, "next", "1", "2"), cwd=tmp_path, env=sending_to(sink.port))
+        done = execute(python(program, "next", "1", SENT), cwd=tmp_path, env=sending_to(sink.port))
         assert done.code == 0, done.err
     names = [span.name for span in sink.spans if span.name.startswith("first")]
     assert sorted(names) == wanted("first", 700)
@@ -144,7 +148,7 @@ def test_killed_again_and_again_while_it_replays(tmp_path: Path, sink: Sink) -> 
             process.kill()
             process.wait()
     for _ in range(6):
-        last = execute(python(program, "last", "1", "4"), cwd=tmp_path, env=sending_to(sink.port))
+        last = execute(python(program, "last", "1", SENT), cwd=tmp_path, env=sending_to(sink.port))
         assert last.code == 0, last.err
         if not spilled(tmp_path):
             break
@@ -187,7 +191,7 @@ def test_a_forked_child_has_its_own(tmp_path: Path, sink: Sink) -> None:
     wanted_names = sorted([*wanted("parent", 50), "parent after", *children])
     assert sorted(spilled(tmp_path)) == wanted_names
     program = write_program(tmp_path, PROGRAM)
-    execute(python(program, "next", "1", "3"), cwd=tmp_path, env=sending_to(sink.port))
+    execute(python(program, "next", "1", SENT), cwd=tmp_path, env=sending_to(sink.port))
     names = sorted(span.name for span in sink.spans if not span.name.startswith("next"))
     assert names == wanted_names
 
@@ -227,7 +231,7 @@ def test_spans_of_exit_handlers_that_run_after_ours_are_sent_by_the_next(
     assert [span.name for span in sink.spans] == ["early"]
     assert sorted(spilled(tmp_path)) == ["kept", "late"]
     program = write_program(tmp_path, PROGRAM)
-    execute(python(program, "next", "1", "3"), cwd=tmp_path, env=sending_to(sink.port))
+    execute(python(program, "next", "1", SENT), cwd=tmp_path, env=sending_to(sink.port))
     names = sorted(span.name for span in sink.spans)
     assert names == ["early", "kept", "late", "next 0"]
     assert not spilled(tmp_path)
