@@ -60,7 +60,10 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module  # noqa: PLC0415 - paid for only when asked
 
-    return getattr(import_module(module), name)
+    # Kept: in a signal handler amid an import, importing again raises in Python 3.10.
+    found: object = getattr(import_module(module), name)
+    globals()[name] = found
+    return found
 
 
 def __dir__() -> list[str]:

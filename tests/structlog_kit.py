@@ -15,6 +15,8 @@ META = "__tracer_meta__"
 class Kept:
     """An exporter that keeps what it gets."""
 
+    never_waits = True
+
     def __init__(self) -> None:
         self.records: list[Record] = []
 

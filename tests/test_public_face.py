@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 
@@ -27,6 +28,22 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
     """A name that is not there is refused as by any other module."""
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = otel_ext.nothing
+
+
+@pytest.mark.parametrize(
+    ("package", "name"), [("otel_ext", "health"), ("otel_ext.journal", "is_alive")]
+)
+def test_a_name_is_imported_once(package: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Used again, it imports nothing: a signal handler amid an import may use it."""
+    module = importlib.import_module(package)
+    first = getattr(module, name)
+
+    def refuse(_: str) -> None:
+        raise AssertionError("imported again")
+
+    monkeypatch.setattr(importlib, "import_module", refuse)
+    monkeypatch.setattr(module, "import_module", refuse, raising=False)
+    assert getattr(module, name) is first
 
 
 def test_importing_the_package_imports_nothing_heavy() -> None:

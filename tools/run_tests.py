@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 # What tests read beside the installed package.
@@ -43,6 +44,9 @@ from hypothesis import strategies
 strategies.text().validate()
 pytest.main(["--collect-only", "-qq", "tests"])
 """
+# The folder that pytest makes by itself is closed to other users whenever another run starts,
+# and some tests go on as another user. Coverage leaves out what is in a folder of this name.
+TEMPORARY = "pytest-of-ext-"
 LEFTOVERS = shutil.ignore_patterns("__pycache__", "*.pyc")
 
 
@@ -114,14 +118,18 @@ def main() -> int:
     def run(*words: str) -> int:
         return subprocess.run([sys.executable, *words], cwd=work, env=env, check=False).returncode  # noqa: S603 - our own commands
 
+    def run_pytest(*words: str) -> int:
+        with tempfile.TemporaryDirectory(prefix=TEMPORARY, ignore_cleanup_errors=True) as folder:
+            return run(*words, f"--basetemp={folder}/t")
+
     if options.pytest:
-        return run("-m", "pytest", *options.pytest)
+        return run_pytest("-m", "pytest", *options.pytest)
     doctests = ("--doctest-modules", "--ignore-glob=/*/_site/*", "--pyargs", "otel_ext")
     suite = ("-n", str(WORKERS), "--dist", "worksteal", "--durations=15", "tests")
     measured = ("-m", "coverage", "run", "-m", "pytest")
     with preparing(work, env):
-        of_doctests = run(*measured, "-q", *doctests)
-    failure = run(*measured, *suite) or of_doctests
+        of_doctests = run_pytest(*measured, "-q", *doctests)
+    failure = run_pytest(*measured, *suite) or of_doctests
     if failure:
         return failure
     code = run("-m", "coverage", "combine", "--quiet")

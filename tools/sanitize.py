@@ -7,7 +7,9 @@ passes over. Run: python tools/sanitize.py PYTHON [PATHS AND OPTIONS FOR PYTEST]
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -24,6 +26,7 @@ _TESTS: Final = (
     "tests/journal/test_cursor.py",
     "tests/redaction/test_quick_look.py",
 )
+_BUILDERS: Final = _BUILD / "builders"
 _FLAGS: Final = "-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined"
 
 
@@ -31,6 +34,7 @@ def main(arguments: list[str]) -> int:
     """Run both; return 1 if one fails."""
     python, more = os.path.abspath(arguments[0]), arguments[1:]  # noqa: PTH100 - of a venv: no link is followed
     packages = _ask(python, "import sys; print(*(p for p in sys.path if 'site-' in p), sep='\\n')")
+    _install_builders(python)
     _say("address and undefined behaviour sanitizers")
     flags = {"CFLAGS": _FLAGS, "LDFLAGS": _FLAGS}
     failed = _run(python, packages, flags, _sanitizers(), more)
@@ -45,6 +49,15 @@ def main(arguments: list[str]) -> int:
 def _say(text: str) -> None:
     sys.stdout.write(f"==> {text}\n")
     sys.stdout.flush()
+
+
+def _install_builders(python: str) -> None:
+    """Install what pyproject.toml asks for to build; a new environment has an older one or none."""
+    project = (_ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    (requires,) = re.findall(r"^requires = (\[.*\])$", project, re.MULTILINE)
+    pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input"]
+    shutil.rmtree(_BUILDERS, ignore_errors=True)
+    _call([*pip, "install", "--target", _BUILDERS, *json.loads(requires)], {})
 
 
 def _sanitizers() -> dict[str, str]:
@@ -81,7 +94,7 @@ def _run(
     _call([python, "-m", "venv", "--clear", "--without-pip", venv], {})
     own = str(venv / "bin" / "python")
     (next((venv / "lib").glob("python*")) / "site-packages" / "all.pth").write_text(
-        f"{tree}\n{packages}\n", encoding="utf-8"
+        f"{tree}\n{_BUILDERS}\n{packages}\n", encoding="utf-8"
     )
     build = "from setuptools import setup; setup()"
     _call([own, "-c", build, "--quiet", "build_ext", "--inplace"], building, tree)

@@ -43,6 +43,10 @@ MOST_P99 = 20_000.0
 PERIOD = 10.0
 AWAY = 3.0
 CALM = 5.0
+# What is on its way through the collector has arrived when nothing came for so long.
+QUIET = 0.5
+# Seconds, at the most, that the last records may be on their way.
+ARRIVING = 60.0
 
 CHILD = """
 import json, sys, time
@@ -89,21 +93,29 @@ sys.stdin.readline()
 until = time.monotonic() + 300
 while time.monotonic() < until:
     done = handle.flush(10)
-    parts = [health().part(name) for name in ("OTLP", "OTLP spill")]
-    if done and all(part is None or part.state == "healthy" for part in parts):
+    parts = [part for part in health().parts if part.name.startswith("OTLP")]
+    if done and all(part.state == "healthy" for part in parts if "circuit" not in part.name):
         break
     time.sleep(0.2)
 print(json.dumps(COUNTERS.snapshot()), flush=True)
 """
 
 
-def disturb(collector: Collector, relay: Relay, until: float, period: float) -> int:
+def settle(sink: Sink) -> None:
+    """Wait until the collector has handed on what it took."""
+    before = -1
+    while (now := len(sink.requests)) != before:
+        before = now
+        time.sleep(QUIET)
+
+
+def disturb(collector: Collector, sink: Sink, relay: Relay, until: float, period: float) -> int:
     """Kill the collector and start it again, until then; return how often."""
     kills = 0
     while time.monotonic() + period < until:
         time.sleep(period - AWAY)
         relay.cut()
-        time.sleep(0.5)
+        settle(sink)
         collector.kill()
         kills += 1
         time.sleep(AWAY)
@@ -134,19 +146,23 @@ def run(seconds: float, rate: int, protocol: str, period: float) -> dict[str, An
             assert child.stdout is not None
             child.stdout.readline()
             warm = len(sink.spans)
-            kills = disturb(collector, relay, time.monotonic() + seconds, period)
+            kills = disturb(collector, sink, relay, time.monotonic() + seconds, period)
             found = json.loads(child.stdout.readline())
             child.stdin.write(os.linesep)
             child.stdin.flush()
             counters = json.loads(child.stdout.readline())
-        time.sleep(1)
+        until = time.monotonic() + ARRIVING
+        outcome = compare(sink, warm, found["made"], found["long"])
+        while outcome["missing"] + outcome["missing_starts"] and time.monotonic() < until:
+            time.sleep(QUIET)
+            outcome = compare(sink, warm, found["made"], found["long"])
         told = {name: value for name, value in counters.items() if name.startswith("remote.")}
         ratio = round(found["p99_us"] / found["calm_p99_us"], 2)
         return {
             **found,
             "p99_ratio": ratio,
             "kills": kills,
-            **compare(sink, warm, found["made"], found["long"]),
+            **outcome,
             "counters": told,
         }
 

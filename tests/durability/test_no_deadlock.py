@@ -50,6 +50,7 @@ EVERYWHERE = """
         if next(forks) % 200 == 0:
             handle.flush(0.2)
     forks = count()
+    otel_ext.health()  # imports it, which in a signal handler amid an import fails in Python 3.10
     logging.getLogger().addHandler(Handler())
     logging.getLogger().setLevel(logging.INFO)
     signal.signal(signal.SIGALRM, on_signal)

@@ -133,7 +133,11 @@ class Hanging(Noting):
 
 
 class Counted:
-    """Tells by how much counters moved since it was made."""
+    """Tells by how much counters moved since it was made.
+
+    Other exporters of the process move them too, also late ones of tests before: whole
+    accounts are compared in a program of their own.
+    """
 
     def __init__(self) -> None:
         self._before: Mapping[str, int] = COUNTERS.snapshot()

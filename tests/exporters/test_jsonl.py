@@ -194,18 +194,6 @@ def test_encoding_that_raises_costs_its_record_only(
     assert "a record cannot be encoded: LookupError: load" in capfd.readouterr().err
 
 
-def test_account_closes(tmp_path: Path) -> None:
-    """What was accepted was written or dropped, records after shutdown included."""
-    counted = Counted()
-    exporter = JsonlExporter(tmp_path)
-    for number in range(100):
-        exporter.export(start(number=number))
-    exporter.shutdown()
-    exporter.export(end())
-    assert counted("dropped.closed") == 1
-    assert counted("accepted") == counted("written") + counted.dropped == 103
-
-
 def test_full_file_is_followed_by_one_that_stands_alone(tmp_path: Path) -> None:
     """After a rotation the new file begins with process.start and the spans still open."""
     settings = JournalSettings(segment_size=65_536)

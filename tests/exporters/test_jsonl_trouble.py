@@ -106,24 +106,46 @@ def test_file_that_may_hold_records_is_written_to(tmp_path: Path, name: str, tex
     assert decode_line(kept.splitlines()[-1]).name == "process.end"
 
 
-def test_folder_that_cannot_be_made_is_named(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     """A folder below a regular file cannot be: the message names it, the caller is unharmed."""
     (tmp_path / "file").write_text("")
-    counted = Counted()
-    exporter = JsonlExporter(tmp_path / "file" / "traces")
-    for number in range(10):
-        exporter.export(start(number=number))
-    assert not exporter.force_flush(300)
-    exporter.shutdown()
-    told = capfd.readouterr().err
-    assert str(tmp_path / "file" / "traces") in told
-    assert "Traceback" not in told
-    assert "records could not be written before the program ended" in told
-    assert len(told.splitlines()) <= 4
-    assert counted("accepted") == counted.dropped
-    assert counted("written") == 0
+    done = run_program(
+        tmp_path,
+        """
+exporter = JsonlExporter(os.path.join(sys.argv[1], "file", "traces"))
+for number in range(10):
+    exporter.export(start(number=number))
+print(exporter.force_flush(300))
+exporter.shutdown()
+account()
+""",
+    )
+    assert done.code == 0, done.err
+    assert done.out.splitlines()[0] == "False"
+    assert str(tmp_path / "file" / "traces") in done.err
+    assert "Traceback" not in done.err
+    assert "records could not be written before the program ended" in done.err
+    assert len(done.err.splitlines()) <= 4
+    accepted, written, dropped = account_of(done)
+    assert (accepted, written) == (dropped, 0)
+    assert dropped > 10
+
+
+def test_account_closes(tmp_path: Path) -> None:
+    """What was accepted was written or dropped, records after shutdown included."""
+    done = run_program(
+        tmp_path,
+        """
+exporter = JsonlExporter(os.path.join(sys.argv[1], "traces"))
+for number in range(100):
+    exporter.export(start(number=number))
+exporter.shutdown()
+exporter.export(end())
+account()
+""",
+    )
+    assert (done.code, done.err) == (0, "")
+    assert account_of(done) == (103, 102, 1)
 
 
 def test_symbolic_link_is_not_followed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

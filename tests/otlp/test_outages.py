@@ -130,7 +130,8 @@ def test_a_destination_that_never_answers_does_not_hold_up_the_exit(
         done = execute(python(program, str(configured)), cwd=tmp_path, env=environment(**variables))
     ended = time.time()
     assert done.code == 0, done.err
-    assert ended - float(done.out.split()[-1]) < configured + 1.5
+    # A request that is waited for takes 10 s; the rest is for a busy machine.
+    assert ended - float(done.out.split()[-1]) < configured + 5.0
     assert "Traceback" not in done.err
 
 
@@ -140,7 +141,7 @@ def test_a_destination_that_is_not_there_does_not_hold_up_the_exit(tmp_path: Pat
     variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
     done = execute(python(program, "2.0"), cwd=tmp_path, env=environment(**variables))
     assert done.code == 0, done.err
-    assert time.time() - float(done.out.split()[-1]) < 3.5
+    assert time.time() - float(done.out.split()[-1]) < 8.0
 
 
 FORKING = """

@@ -35,7 +35,7 @@ import otel_ext
 otel_ext.configure(output="traces", console="off")
 tracer = trace.get_tracer("t")
 made = []
-sys.setrecursionlimit(200)  # the SDK renders the whole stack for each span
+sys.setrecursionlimit(150)  # the SDK renders the whole stack for each span: CPU seconds if deep
 
 
 def down(depth):

@@ -29,16 +29,22 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
+# Seconds, at the most, that PROGRAM waits until what is on disk was sent.
+SENT = "30"
+# An exit that waits for an answer of the destination takes longer, at 10 s a request.
+UNHELD = 8.0
 PROGRAM = """
-import json, sys, time
+import glob, json, sys, time
 from opentelemetry import trace
 import otel_ext
-name, count, pause = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+name, count, most = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
 otel_ext.configure(otlp=True, output="out", retry_pause="100ms")
 tracer = trace.get_tracer("t")
 for number in range(count):
     tracer.start_span(f"{name} {number}", attributes={"n": number}).end()
-time.sleep(pause)
+until = time.monotonic() + most
+while glob.glob("out/.spill/*.jsonl") and time.monotonic() < until:
+    time.sleep(0.02)
 print(json.dumps({"at": time.time()}), flush=True)
 if len(sys.argv) > 4:
     time.sleep(60)
@@ -82,6 +88,16 @@ def spilled(folder: Path) -> list[str]:
     return names
 
 
+def send_rest(program: Path, folder: Path, sink: Sink) -> None:
+    """Run a program until nothing waits on disk: one in a hurry leaves its own last records."""
+    for _ in range(6):
+        done = execute(python(program, "last", "1", SENT), cwd=folder, env=sending_to(sink.port))
+        assert done.code == 0, done.err
+        if not list_files(folder / "out" / ".spill"):
+            return
+    raise AssertionError("records stay on disk")
+
+
 def wanted(name: str, count: int) -> list[str]:
     """Return the names that a run of the program makes."""
     return sorted(f"{name} {number}" for number in range(count))
@@ -100,9 +116,9 @@ def test_blackholed_the_program_ends_in_time_and_all_is_sent_by_the_next(
         took = time.time() - json.loads(done.out)["at"]
     assert done.code == 0, done.err
     assert "Traceback" not in done.err
-    assert took < 2.0 + (0.5 if limit else 2.0)
+    assert took < UNHELD
     assert sorted(spilled(tmp_path)) == wanted("first", 3000)
-    second = execute(python(program, "second", "5", "3"), cwd=tmp_path, env=sending_to(sink.port))
+    second = execute(python(program, "second", "5", SENT), cwd=tmp_path, env=sending_to(sink.port))
     assert second.code == 0, second.err
     names = sorted(span.name for span in sink.spans)
     assert names == wanted("first", 3000) + wanted("second", 5)
@@ -120,12 +136,9 @@ def test_killed_while_the_collector_is_away(tmp_path: Path, sink: Sink) -> None:
         wait_until(lambda: len(spilled(tmp_path)) >= 700, "everything is on disk")
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-    for _ in range(2):
-        done = execute(python(program, "next", "1", "2"), cwd=tmp_path, env=sending_to(sink.port))
-        assert done.code == 0, done.err
+    send_rest(program, tmp_path, sink)
     names = [span.name for span in sink.spans if span.name.startswith("first")]
     assert sorted(names) == wanted("first", 700)
-    assert not list_files(tmp_path / "out" / ".spill")
 
 
 def test_killed_again_and_again_while_it_replays(tmp_path: Path, sink: Sink) -> None:
@@ -143,11 +156,7 @@ def test_killed_again_and_again_while_it_replays(tmp_path: Path, sink: Sink) -> 
             time.sleep(0.6 + 0.15 * number)
             process.kill()
             process.wait()
-    for _ in range(6):
-        last = execute(python(program, "last", "1", "4"), cwd=tmp_path, env=sending_to(sink.port))
-        assert last.code == 0, last.err
-        if not spilled(tmp_path):
-            break
+    send_rest(program, tmp_path, sink)
     names = {span.name for span in sink.spans if span.name.startswith("first")}
     assert sorted(names) == wanted("first", 6000)
 
@@ -187,7 +196,7 @@ def test_a_forked_child_has_its_own(tmp_path: Path, sink: Sink) -> None:
     wanted_names = sorted([*wanted("parent", 50), "parent after", *children])
     assert sorted(spilled(tmp_path)) == wanted_names
     program = write_program(tmp_path, PROGRAM)
-    execute(python(program, "next", "1", "3"), cwd=tmp_path, env=sending_to(sink.port))
+    execute(python(program, "next", "1", SENT), cwd=tmp_path, env=sending_to(sink.port))
     names = sorted(span.name for span in sink.spans if not span.name.startswith("next"))
     assert names == wanted_names
 
@@ -199,7 +208,7 @@ def test_without_spill_nothing_is_written(tmp_path: Path) -> None:
     done = execute(python(program, "first", "100", "0"), cwd=tmp_path, env=env)
     assert done.code == 0, done.err
     assert not (tmp_path / "out" / ".spill").exists()
-    assert time.time() - json.loads(done.out)["at"] < 4.0
+    assert time.time() - json.loads(done.out)["at"] < UNHELD
 
 
 LATE = """
@@ -227,7 +236,7 @@ def test_spans_of_exit_handlers_that_run_after_ours_are_sent_by_the_next(
     assert [span.name for span in sink.spans] == ["early"]
     assert sorted(spilled(tmp_path)) == ["kept", "late"]
     program = write_program(tmp_path, PROGRAM)
-    execute(python(program, "next", "1", "3"), cwd=tmp_path, env=sending_to(sink.port))
+    execute(python(program, "next", "1", SENT), cwd=tmp_path, env=sending_to(sink.port))
     names = sorted(span.name for span in sink.spans)
     assert names == ["early", "kept", "late", "next 0"]
     assert not spilled(tmp_path)
