@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 import orjson
 
-from otel_ext.cli.running_box import is_drained
 from otel_ext.journal.incarnations import base_id
 from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX
 from otel_ext.journal.liveness import ProcessIdentity, is_alive
@@ -117,7 +116,7 @@ def count_records(files: Sequence[Path], boxes: Sequence[Box] = ()) -> Count:
 
 def _count_box(box: Box, tally: _Tally) -> int:
     """Return how many records of a box are in no file that was counted."""
-    new = [line for line in box.lines if line.key not in tally.keys and not is_drained(line, box)]
+    new = [line for line in box.lines if line.key not in tally.keys and not box.is_drained(line)]
     for line in new:
         tally.add(line.meta)
     if box.facts is not None and box.state is not None:

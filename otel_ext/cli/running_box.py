@@ -1,8 +1,9 @@
 """What a ring buffer adds to its file: lines that are not there yet, or not any more.
 
-Lines that were brought to the file stay in the buffer for a while. They count too: the
-file may have been truncated, rotated or deleted by others, and a program that hangs
-does not write it again.
+Lines that were brought to the file stay in the buffer for a while. While the file is as its
+writer left it, it alone tells which spans they leave open: their ends may stand in an older
+file. They count where others have truncated, moved or deleted the file, because a program
+that hangs does not write it again.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from otel_ext.cli.running_scan import key_of
 from otel_ext.cli.running_signs import Signs
 from otel_ext.errors import RecordError
 from otel_ext.journal.files import parse_box_name, segment_file
-from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX, HEADER_SIZE
+from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX
 from otel_ext.journal.liveness import ProcessIdentity
-from otel_ext.journal.reader import Box, Line, read_box
+from otel_ext.journal.reader import Box, read_box
 from otel_ext.record.timestamps import format_ns, parse_timestamp
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from otel_ext.cli.running_scan import FileReader, Key
 
-__all__ = ["BoxView", "is_drained", "read_boxes", "signs_in"]
+__all__ = ["BoxView", "read_boxes", "signs_in"]
 
 
 class BoxView:
@@ -59,7 +60,7 @@ class BoxView:
         self.steady_ns = state.steady_ns if state else 0
         self.last_seq = state.last_seq if state else 0
         self.lines = box.lines
-        self._waiting = tuple(line for line in box.lines if not is_drained(line, box))
+        self._drained = frozenset(line.offset for line in box.lines if box.is_drained(line))
 
     def newest_ns(self, until_ns: int) -> int:
         """Return the time of the newest record that waits in the box; 0 if there is none.
@@ -69,7 +70,8 @@ class BoxView:
         """
         # Times as text are all of one length, and in order like the times themselves.
         until = format_ns(until_ns)
-        times = (str(line.meta.get("timestamp", "")) for line in self._waiting)
+        waiting = (line for line in self.lines if line.offset not in self._drained)
+        times = (str(line.meta.get("timestamp", "")) for line in waiting)
         newest = max((time for time in times if time <= until), default="")
         try:
             return parse_timestamp(newest)
@@ -100,19 +102,23 @@ class BoxView:
     def apply(
         self, starts: dict[Key, bytes], updates: dict[Key, bytes], reader: FileReader
     ) -> None:
-        """Bring copies of a file's open spans up to what the box holds."""
-        for line in self.lines:
-            if line.meta.get("kind") != "span":
+        """Bring copies of a file's open spans up to what the box holds.
+
+        In any order of its lines: a small end fits in where its start did not.
+        """
+        lines = [(key_of(line.meta), line) for line in self.lines if line.meta["kind"] == "span"]
+        ended = {key for key, line in lines if line.meta.get("phase") == "end"}
+        for key in ended:
+            starts.pop(key, None)
+            updates.pop(key, None)
+        is_left = reader.has_begun(self.id)
+        for key, line in lines:
+            phase = line.meta.get("phase")
+            if key in ended or reader.has_ended(key):
                 continue
-            key, phase = key_of(line.meta), line.meta.get("phase")
-            if phase == "end":
-                starts.pop(key, None)
-                updates.pop(key, None)
-            elif key in reader.ended or key in reader.fresh_ends:
-                continue  # its end was moved to the file while the box was read
-            elif phase == "update":
+            if phase == "update":
                 updates[key] = line.data
-            elif phase == "start":
+            elif phase == "start" and not (is_left and line.offset in self._drained):
                 starts.setdefault(key, line.data)
 
 
@@ -128,14 +134,6 @@ def signs_in(boxes: Sequence[BoxView], now_ns: int) -> Signs:
         steady_ns=max((box.steady_ns for box in boxes), default=0),
         record_ns=max((box.newest_ns(now_ns) for box in boxes), default=0),
     )
-
-
-def is_drained(line: Line, box: Box) -> bool:
-    """Whether a line of a box has been brought to the file."""
-    if box.facts is None or box.state is None or line.offset < HEADER_SIZE:
-        return False
-    index, offset = divmod(line.offset, box.facts.chunk_size)
-    return index < len(box.state.drained) and offset < box.state.drained[index]
 
 
 def read_boxes(folder: Path) -> Iterator[BoxView]:

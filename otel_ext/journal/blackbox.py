@@ -59,6 +59,8 @@ class BlackBox:
 
     Attributes:
         successor: Takes what this box refuses, once another has its place.
+        is_in_order: Whether what the last `drain` has brought out holds, of each line, all
+            lines that were stored before it.
     """
 
     __slots__ = (
@@ -68,12 +70,14 @@ class BlackBox:
         "_drained",
         "_guard",
         "_last_end",
+        "_moves",
         "_peak",
         "_refusal",
         "_sealed_ends",
         "_store",
         "_stores",
         "facts",
+        "is_in_order",
         "path",
         "successor",
     )
@@ -91,8 +95,10 @@ class BlackBox:
         self._sealed_ends: list[int | None] = [None] * len(self._chunks)
         self._current = 0
         self._last_end = layout.LAST_LINES_AT
+        self._moves = 0
         self._peak = 0
         self._refusal = "queue_full"
+        self.is_in_order = True
         self.successor: Callable[[bytes], bool] | None = None
         header = self._chunks[0]
         header[: layout.STAMP_AT] = layout.pack_facts(facts)
@@ -175,10 +181,14 @@ class BlackBox:
                 self._stores[index](line)
             except ValueError:
                 continue
-            self._current = index
-            self._store = self._stores[index]
+            self._move_to(index)
             return True
         return False
+
+    def _move_to(self, index: int) -> None:
+        self._moves += index != self._current
+        self._current = index
+        self._store = self._stores[index]
 
     @property
     def trouble(self) -> str:
@@ -215,10 +225,15 @@ class BlackBox:
                 may raise OSError, then all else stays in the box.
         """
         count = len(self._chunks)
+        moves, current = self._moves, self._current
         # The current chunk last: what stands in the others is older.
         for step in range(1, count + 1):
-            if not self._drain_chunk((self._current + step) % count, write):
+            if not self._drain_chunk((current + step) % count, write):
+                self.is_in_order = False
                 return False
+        # After a first move new lines stand in chunks that were drained before; a second one
+        # may have led back to a chunk that was drained later.
+        self.is_in_order = self._moves - moves <= 1
         return self._drain_last(write)
 
     def _drain_last(self, write: Callable[[memoryview], int]) -> bool:
@@ -236,8 +251,7 @@ class BlackBox:
             if used < _RECYCLE_BYTES:
                 return True
             # Callers move on before this chunk is closed to them.
-            self._current = (index + 1) % len(self._chunks)
-            self._store = self._stores[self._current]
+            self._move_to((index + 1) % len(self._chunks))
         if used == 0:
             return True
         self._seal(index)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from time import time_ns
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
@@ -90,11 +91,24 @@ class Opened(NamedTuple):
 
     def write(self, lines: memoryview) -> int:
         """Write lines to the file and count them; see `SegmentWriter.write`."""
-        kept = self.segment.write(lines)
+        kept = self.segment.write(lines, rotate=not isinstance(self.source, BlackBox))
         if kept:
             with lines[:kept] as part:
                 COUNTERS.add("written", _count_lines(part))
         return kept
+
+    def drain(self) -> bool:
+        """Bring what waits to the file; whether nothing was left of it.
+
+        From a ring buffer lines come out in another order than they went in, where it is
+        small. So that no start follows its end into the next segment, which repeats what
+        is open and is read alone, this begins only where the order is kept.
+        """
+        done = self.source.drain(self.write)
+        if done and isinstance(self.source, BlackBox) and self.source.is_in_order:
+            with suppress(OSError):
+                self.segment.rotate_if_due()
+        return done
 
     def stamp(self) -> None:
         """Leave a sign of life, with the account, where there is a place for it."""

@@ -116,7 +116,7 @@ class SegmentWriter:
             self._write_preamble()
         ignore_in_git(self.target.folder)
 
-    def write(self, lines: memoryview | bytes) -> int:
+    def write(self, lines: memoryview | bytes, *, rotate: bool = True) -> int:
         """Append whole lines; returns how many bytes of them are in the file.
 
         What is returned always ends with a line. A line that was cut short is
@@ -124,6 +124,7 @@ class SegmentWriter:
 
         Args:
             lines: One or more lines, each with its newline.
+            rotate: Whether to go on to a new segment afterwards if one is due.
 
         Raises:
             OSError: Nothing could be written now; try again later.
@@ -137,9 +138,10 @@ class SegmentWriter:
             raise
         if self._sync == "always":
             self.sync()
-        # The lines are in the file: what fails from here on is for the next call.
-        with suppress(OSError):
-            self.rotate_if_due()
+        if rotate:
+            # The lines are in the file: what fails from here on is for the next call.
+            with suppress(OSError):
+                self.rotate_if_due()
         return kept
 
     def _append(self, lines: memoryview | bytes) -> int:
