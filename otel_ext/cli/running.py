@@ -18,7 +18,7 @@ from otel_ext.journal.liveness import ProcessIdentity, identity_from_id
 from otel_ext.journal.replaced import replaced_in
 from otel_ext.journal.silence import silence_limit
 from otel_ext.record.model import EMPTY
-from otel_ext.runtime.process_records import whole_number
+from otel_ext.runtime.process_records import dropped_by, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -189,6 +189,8 @@ class Collector:
             heartbeat=heartbeat,
             worker_silent_ns=worker_silence(signs, now),
             service=service_of(extra),
+            dropped=max([dropped_by(heartbeat), *(box.dropped for box in mine)]),
+            is_full=any(box.is_full for box in mine),
         )
 
 

@@ -41,6 +41,8 @@ class BoxView:
         steady_ns: The moment of the stamp by the monotonic clock; 0 if unknown.
         last_seq: Number of the last record at that moment.
         lines: Its whole lines, also those that the file has already.
+        dropped: How many records its process had dropped at that moment.
+        is_full: Whether it has no room, so that more records are dropped.
     """
 
     def __init__(self, box: Box) -> None:
@@ -60,6 +62,8 @@ class BoxView:
         self.steady_ns = state.steady_ns if state else 0
         self.last_seq = state.last_seq if state else 0
         self.lines = box.lines
+        self.dropped = state.dropped if state else 0
+        self.is_full = box.is_full
         self._drained = frozenset(line.offset for line in box.lines if box.is_drained(line))
 
     def newest_ns(self, until_ns: int) -> int:

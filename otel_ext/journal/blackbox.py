@@ -59,6 +59,7 @@ class BlackBox:
 
     Attributes:
         successor: Takes what this box refuses, once another has its place.
+        has_refused: Whether it has refused a line for want of room; may be set to false.
         is_in_order: Whether what the last `drain` has brought out holds, of each line, all
             lines that were stored before it.
     """
@@ -77,6 +78,7 @@ class BlackBox:
         "_store",
         "_stores",
         "facts",
+        "has_refused",
         "is_in_order",
         "path",
         "successor",
@@ -98,6 +100,7 @@ class BlackBox:
         self._moves = 0
         self._peak = 0
         self._refusal = "queue_full"
+        self.has_refused = False
         self.is_in_order = True
         self.successor: Callable[[bytes], bool] | None = None
         header = self._chunks[0]
@@ -152,6 +155,7 @@ class BlackBox:
             return True
         if self.successor is not None:
             return self.successor(line)
+        self.has_refused = True
         COUNTERS.add(f"dropped.{self._refusal}")
         return False
 

@@ -104,10 +104,14 @@ class Opened(NamedTuple):
         small. So that no start follows its end into the next segment, which repeats what
         is open and is read alone, this begins only where the order is kept.
         """
-        done = self.source.drain(self.write)
-        if done and isinstance(self.source, BlackBox) and self.source.is_in_order:
+        source = self.source
+        is_writing = source.pending > 0
+        done = source.drain(self.write)
+        if done and is_writing and isinstance(source, BlackBox) and source.is_in_order:
             with suppress(OSError):
-                self.segment.rotate_if_due()
+                # Where an end was refused, only a new file tells that its span is not open.
+                if self.segment.rotate_if_due(after_loss=source.has_refused):
+                    source.has_refused = False
         return done
 
     def stamp(self) -> None:

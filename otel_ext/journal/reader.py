@@ -109,6 +109,19 @@ class Box(NamedTuple):
     lines: tuple[Line, ...]
     skipped: tuple[Skipped, ...]
 
+    @property
+    def is_full(self) -> bool:
+        """Whether a line as long as those in it finds no room, so that records are dropped."""
+        if self.facts is None or not self.lines:
+            return False
+        size = self.facts.chunk_size
+        used = [0] * self.facts.chunks
+        for line in self.lines:
+            if line.offset // size < len(used):
+                used[line.offset // size] = line.offset % size + len(line.data) + 1
+        longest = max(len(line.data) for line in self.lines)
+        return all(at + longest >= size for at in used)
+
     def is_drained(self, line: Line) -> bool:
         """Return whether a line had been brought to the file before the ring buffer was read."""
         if self.facts is None or self.state is None or line.offset < HEADER_SIZE:

@@ -45,6 +45,8 @@ _FILE_FLAGS: Final = os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_
 _STEP: Final = 256 * 1024
 _MAX_NUMBER: Final = 999_999
 _LOOK_INTERVAL: Final = 1.0
+# Files follow each other no faster than that where lines are lost all the time.
+_AFTER_LOSS_SECONDS: Final = 10.0
 # After these the same file may take more, once there is room or somebody reads.
 _PASSING: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.EINTR})
 
@@ -202,18 +204,25 @@ class SegmentWriter:
             report_problem(f"journal: {self.path} could not be synced, a new file follows", error)
             self._leave()
 
-    def rotate_if_due(self) -> None:
-        """Go on to a new segment if this one is large or old enough."""
+    def rotate_if_due(self, *, after_loss: bool = False) -> bool:
+        """Go on to a new segment if this one is large or old enough, and return whether it was.
+
+        Args:
+            after_loss: Whether lines are missing, so that what this one says is open may
+                not be: a new one, which repeats what is open, is due soon.
+        """
         if self.target.file or self.descriptor < 0 or self._size == self._first_size:
-            return
-        grown = self._size - self._first_size
-        too_large = 0 < self._max_bytes <= grown
-        too_old = 0 < self._max_age <= monotonic() - self._opened_at
+            return False
+        age = monotonic() - self._opened_at
+        too_large = 0 < self._max_bytes <= self._size - self._first_size
+        too_old = 0 < self._max_age <= age or (after_loss and age >= _AFTER_LOSS_SECONDS)
         # After privileges were given up this one goes on: no other can be made.
-        if (too_large or too_old) and can_make_files_in(self.target.folder):
-            self.sync()
-            self._leave()
-            self.open()
+        if not (too_large or too_old) or not can_make_files_in(self.target.folder):
+            return False
+        self.sync()
+        self._leave()
+        self.open()
+        return True
 
     def _leave(self) -> None:
         """Close the file; the next write opens a new one, with the preamble first."""
