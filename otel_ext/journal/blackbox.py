@@ -59,9 +59,7 @@ class BlackBox:
 
     Attributes:
         successor: Takes what this box refuses, once another has its place.
-        has_refused: Whether it has refused a line for want of room; may be set to false.
-        is_in_order: Whether what the last `drain` has brought out holds, of each line, all
-            lines that were stored before it.
+        is_in_order: Whether the last `drain` has brought out, with each line, all before it.
     """
 
     __slots__ = (
@@ -78,7 +76,6 @@ class BlackBox:
         "_store",
         "_stores",
         "facts",
-        "has_refused",
         "is_in_order",
         "path",
         "successor",
@@ -95,12 +92,9 @@ class BlackBox:
         self._stores = [store_into(cursor, self._guard) for cursor in self._cursors]
         self._drained = [start for start, _ in self._bounds()]
         self._sealed_ends: list[int | None] = [None] * len(self._chunks)
-        self._current = 0
+        self._current = self._moves = self._peak = 0
         self._last_end = layout.LAST_LINES_AT
-        self._moves = 0
-        self._peak = 0
         self._refusal = "queue_full"
-        self.has_refused = False
         self.is_in_order = True
         self.successor: Callable[[bytes], bool] | None = None
         header = self._chunks[0]
@@ -155,7 +149,6 @@ class BlackBox:
             return True
         if self.successor is not None:
             return self.successor(line)
-        self.has_refused = True
         COUNTERS.add(f"dropped.{self._refusal}")
         return False
 
@@ -185,14 +178,11 @@ class BlackBox:
                 self._stores[index](line)
             except ValueError:
                 continue
-            self._move_to(index)
+            self._moves += index != self._current
+            self._current = index
+            self._store = self._stores[index]
             return True
         return False
-
-    def _move_to(self, index: int) -> None:
-        self._moves += index != self._current
-        self._current = index
-        self._store = self._stores[index]
 
     @property
     def trouble(self) -> str:
@@ -228,15 +218,12 @@ class BlackBox:
             write: Takes whole lines and returns how many bytes of them it kept;
                 may raise OSError, then all else stays in the box.
         """
-        count = len(self._chunks)
-        moves, current = self._moves, self._current
+        count, moves, current = len(self._chunks), self._moves, self._current
         # The current chunk last: what stands in the others is older.
         for step in range(1, count + 1):
             if not self._drain_chunk((current + step) % count, write):
-                self.is_in_order = False
                 return False
-        # After a first move new lines stand in chunks that were drained before; a second one
-        # may have led back to a chunk that was drained later.
+        # A second move may lead from a chunk that was drained back to one that was not yet.
         self.is_in_order = self._moves - moves <= 1
         return self._drain_last(write)
 
@@ -255,7 +242,9 @@ class BlackBox:
             if used < _RECYCLE_BYTES:
                 return True
             # Callers move on before this chunk is closed to them.
-            self._move_to((index + 1) % len(self._chunks))
+            self._moves += 1
+            self._current = (index + 1) % len(self._chunks)
+            self._store = self._stores[self._current]
         if used == 0:
             return True
         self._seal(index)

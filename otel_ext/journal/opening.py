@@ -91,11 +91,18 @@ class Opened(NamedTuple):
 
     def write(self, lines: memoryview) -> int:
         """Write lines to the file and count them; see `SegmentWriter.write`."""
-        kept = self.segment.write(lines, rotate=not isinstance(self.source, BlackBox))
+        kept = self.segment.write(lines)
         if kept:
             with lines[:kept] as part:
                 COUNTERS.add("written", _count_lines(part))
+        if not isinstance(self.source, BlackBox):
+            self._rotate()
         return kept
+
+    def _rotate(self) -> None:
+        # The lines are in the file: what fails from here on is for the next call.
+        with suppress(OSError):
+            self.segment.rotate_if_due()
 
     def drain(self) -> bool:
         """Bring what waits to the file; whether nothing was left of it.
@@ -108,10 +115,7 @@ class Opened(NamedTuple):
         is_writing = source.pending > 0
         done = source.drain(self.write)
         if done and is_writing and isinstance(source, BlackBox) and source.is_in_order:
-            with suppress(OSError):
-                # Where an end was refused, only a new file tells that its span is not open.
-                if self.segment.rotate_if_due(after_loss=source.has_refused):
-                    source.has_refused = False
+            self._rotate()
         return done
 
     def stamp(self) -> None:

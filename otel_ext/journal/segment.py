@@ -47,6 +47,7 @@ _MAX_NUMBER: Final = 999_999
 _LOOK_INTERVAL: Final = 1.0
 # Files follow each other no faster than that where lines are lost all the time.
 _AFTER_LOSS_SECONDS: Final = 10.0
+_REFUSED: Final = "dropped.queue_full"
 # After these the same file may take more, once there is room or somebody reads.
 _PASSING: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.EINTR})
 
@@ -94,13 +95,9 @@ class SegmentWriter:
         self._max_age = max_age
         self._sync: Sync = sync
         self._identity = _Identity(-1, -1)
-        self._number = 0
-        self._size = 0
-        self._first_size = 0
-        self._opened_at = 0.0
-        self._looked_at = 0.0
-        self._broken_line = False
-        self._cut_short = False
+        self._number = self._size = self._first_size = self._refused = 0
+        self._opened_at = self._looked_at = 0.0
+        self._broken_line = self._cut_short = False
         self._unsynced = False
         self.is_regular = True
 
@@ -118,7 +115,7 @@ class SegmentWriter:
             self._write_preamble()
         ignore_in_git(self.target.folder)
 
-    def write(self, lines: memoryview | bytes, *, rotate: bool = True) -> int:
+    def write(self, lines: memoryview | bytes) -> int:
         """Append whole lines; returns how many bytes of them are in the file.
 
         What is returned always ends with a line. A line that was cut short is
@@ -126,7 +123,6 @@ class SegmentWriter:
 
         Args:
             lines: One or more lines, each with its newline.
-            rotate: Whether to go on to a new segment afterwards if one is due.
 
         Raises:
             OSError: Nothing could be written now; try again later.
@@ -140,10 +136,6 @@ class SegmentWriter:
             raise
         if self._sync == "always":
             self.sync()
-        if rotate:
-            # The lines are in the file: what fails from here on is for the next call.
-            with suppress(OSError):
-                self.rotate_if_due()
         return kept
 
     def _append(self, lines: memoryview | bytes) -> int:
@@ -204,25 +196,22 @@ class SegmentWriter:
             report_problem(f"journal: {self.path} could not be synced, a new file follows", error)
             self._leave()
 
-    def rotate_if_due(self, *, after_loss: bool = False) -> bool:
-        """Go on to a new segment if this one is large or old enough, and return whether it was.
-
-        Args:
-            after_loss: Whether lines are missing, so that what this one says is open may
-                not be: a new one, which repeats what is open, is due soon.
-        """
+    def rotate_if_due(self) -> None:
+        """Go on to a new segment if this one is large or old enough, or ends may be missing."""
         if self.target.file or self.descriptor < 0 or self._size == self._first_size:
-            return False
+            return
         age = monotonic() - self._opened_at
         too_large = 0 < self._max_bytes <= self._size - self._first_size
-        too_old = 0 < self._max_age <= age or (after_loss and age >= _AFTER_LOSS_SECONDS)
+        too_old = 0 < self._max_age <= age
+        # Only a new one, which repeats what is open, tells that such spans are not.
+        refused = COUNTERS.value(_REFUSED)
+        is_short = age >= _AFTER_LOSS_SECONDS and refused != self._refused
         # After privileges were given up this one goes on: no other can be made.
-        if not (too_large or too_old) or not can_make_files_in(self.target.folder):
-            return False
-        self.sync()
-        self._leave()
-        self.open()
-        return True
+        if (too_large or too_old or is_short) and can_make_files_in(self.target.folder):
+            self._refused = refused
+            self.sync()
+            self._leave()
+            self.open()
 
     def _leave(self) -> None:
         """Close the file; the next write opens a new one, with the preamble first."""

@@ -13,20 +13,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.journal import segment, sources
-from otel_ext.journal.folder import read_folder
+from otel_ext.journal import sources
 from otel_ext.journal.layout import BOX_FOLDER
 from otel_ext.journal.opening import target_of
 from otel_ext.journal.recovery import recover
 from otel_ext.journal.writer import Journal
-from otel_ext.record.codec import encode_line
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.health import health
-from otel_ext.runtime.incarnation import current
-from otel_ext.runtime.process_records import process_start_record
 from otel_ext.runtime.supervisor import Supervisor
 from otel_ext.runtime.worker import Worker, shared_worker
-from tests.journal.making import ALONE, end, line, program, run, seqs_in, start, wait_until
+from tests.journal.making import ALONE, line, program, run, seqs_in, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -233,31 +229,6 @@ def test_a_rotation_by_the_worker_repeats_the_preamble(tmp_path: Path) -> None:
     assert len(files) > 3
     assert all(path.read_bytes().startswith(line(0, name="head")) for path in files)
     assert sorted(set(seqs_in(tmp_path))) == list(range(2_001))
-
-
-def test_a_new_file_tells_what_is_open_where_an_end_was_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A span whose end found no room is not shown for as long as its file lasts."""
-    monkeypatch.setattr(segment, "_AFTER_LOSS_SECONDS", 0.0)
-    me = current().process_for(None)
-    begins = encode_line(process_start_record(me, 1))
-    open_lines = [encode_line(start(number, me.id)) for number in (2, 3)]
-    settings = ALONE._replace(box_size=1)
-    journal = Journal(tmp_path, settings, preamble=lambda: [begins, *open_lines])
-    for one in open_lines:
-        journal.append(one)
-    long = encode_line(end(4, me.id, 3, name="x" * 140_000))
-    assert len(long) > settings.box_size
-    open_lines.pop()
-    assert not journal.append(long)
-    for number in (5, 6):
-        journal.append(line(number, me.id))
-        assert journal.drain()
-    [state] = read_folder(tmp_path).incarnations
-    assert [span.start.seq for span in state.running] == [2]
-    assert len(list(tmp_path.glob("*.jsonl"))) == 2
-    journal.close()
 
 
 def test_a_folder_that_is_removed_comes_back(tmp_path: Path) -> None:
