@@ -168,21 +168,16 @@ class Collector:
         signs = signs_in(mine, now.wall_ns)._replace(
             seen_ns=_modified_ns(reader.path, name) or max(told_ns, default=0)
         )
+        limit = silence_limit(whole_number(extra.get("heartbeat_ms")), has_box=bool(mine))
         is_replaced = name in self._replaced[reader.path.parent]
+        condition = "dead" if is_replaced else condition_of(identity, signs, now, limit)
         return RunningProcess(
             id=name,
             pid=identity.pid,
             command=command_name(argv_of(extra) or living_argv(identity)),
             host=identity.host,
             folder=reader.path.parent,
-            condition="dead"
-            if is_replaced
-            else condition_of(
-                identity,
-                signs,
-                now,
-                silence_limit(whole_number(extra.get("heartbeat_ms")), has_box=bool(mine)),
-            ),
+            condition=condition,
             last_seen_ns=_last_seen_ns(reader, name, mine, signs, now_ns),
             last_seq=_last_seq(mine, heartbeat),
             boxes=tuple(box.path for box in mine),
@@ -190,7 +185,7 @@ class Collector:
             worker_silent_ns=worker_silence(signs, now),
             service=service_of(extra),
             dropped=max([dropped_by(heartbeat), *(box.dropped for box in mine)]),
-            is_full=any(box.is_full for box in mine),
+            is_full=condition != "alive" and any(box.is_full for box in mine),
         )
 
 

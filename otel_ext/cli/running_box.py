@@ -16,7 +16,7 @@ from otel_ext.errors import RecordError
 from otel_ext.journal.files import parse_box_name, segment_file
 from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX
 from otel_ext.journal.liveness import ProcessIdentity
-from otel_ext.journal.reader import Box, read_box
+from otel_ext.journal.reader import Box, Line, read_box
 from otel_ext.record.timestamps import format_ns, parse_timestamp
 
 if TYPE_CHECKING:
@@ -42,7 +42,6 @@ class BoxView:
         last_seq: Number of the last record at that moment.
         lines: Its whole lines, also those that the file has already.
         dropped: How many records its process had dropped at that moment.
-        is_full: Whether it has no room, so that more records are dropped.
     """
 
     def __init__(self, box: Box) -> None:
@@ -63,7 +62,7 @@ class BoxView:
         self.last_seq = state.last_seq if state else 0
         self.lines = box.lines
         self.dropped = state.dropped if state else 0
-        self.is_full = box.is_full
+        self._box = box
         self._drained = frozenset(line.offset for line in box.lines if box.is_drained(line))
 
     def newest_ns(self, until_ns: int) -> int:
@@ -81,6 +80,11 @@ class BoxView:
             return parse_timestamp(newest)
         except RecordError:
             return 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it has no room, so that more records are dropped."""
+        return self._box.is_full
 
     @property
     def stream(self) -> tuple[str, int]:
@@ -110,16 +114,23 @@ class BoxView:
 
         In any order of its lines: a small end fits in where its start did not.
         """
-        lines = [(key_of(line.meta), line) for line in self.lines if line.meta["kind"] == "span"]
-        ended = {key for key, line in lines if line.meta.get("phase") == "end"}
-        for key in ended:
-            starts.pop(key, None)
-            updates.pop(key, None)
+        others: list[tuple[Key, Line]] = []
+        ended: set[Key] = set()
+        for line in self.lines:
+            if line.meta["kind"] != "span":
+                continue
+            key = key_of(line.meta)
+            if line.meta.get("phase") == "end":
+                ended.add(key)
+                starts.pop(key, None)
+                updates.pop(key, None)
+            else:
+                others.append((key, line))
         is_left = reader.has_begun(self.id)
-        for key, line in lines:
-            phase = line.meta.get("phase")
+        for key, line in others:
             if key in ended or reader.has_ended(key):
                 continue
+            phase = line.meta.get("phase")
             if phase == "update":
                 updates[key] = line.data
             elif phase == "start" and not (is_left and line.offset in self._drained):

@@ -112,15 +112,15 @@ class Box(NamedTuple):
     @property
     def is_full(self) -> bool:
         """Whether a line as long as those in it finds no room, so that records are dropped."""
-        if self.facts is None or not self.lines:
+        if self.facts is None:
             return False
         size = self.facts.chunk_size
-        used = [0] * self.facts.chunks
-        for line in self.lines:
-            if line.offset // size < len(used):
-                used[line.offset // size] = line.offset % size + len(line.data) + 1
-        longest = max(len(line.data) for line in self.lines)
-        return all(at + longest >= size for at in used)
+        lines = [line for line in self.lines if line.offset >= HEADER_SIZE]
+        last = {line.offset // size: line for line in lines}
+        longest = max((len(line.data) for line in lines), default=0)
+        return len(last) == self.facts.chunks and all(
+            line.offset % size + len(line.data) + longest >= size for line in last.values()
+        )
 
     def is_drained(self, line: Line) -> bool:
         """Return whether a line had been brought to the file before the ring buffer was read."""
