@@ -104,17 +104,20 @@ class Opened(NamedTuple):
         with suppress(OSError):
             self.segment.rotate_if_due()
 
-    def drain(self) -> bool:
+    def drain(self, *, rotate: bool) -> bool:
         """Bring what waits to the file; whether nothing was left of it.
 
-        From a ring buffer lines come out in another order than they went in, where it is
-        small. So that no start follows its end into the next segment, which repeats what
-        is open and is read alone, this begins only where the order is kept.
+        A small ring buffer lets lines out in another order than they came in. A segment
+        repeats what is open and is read alone, so it begins only where no start can follow
+        its end into it.
+
+        Args:
+            rotate: Whether a ring buffer's next segment may begin: not behind the last lines.
         """
         source = self.source
         is_writing = source.pending > 0
         done = source.drain(self.write)
-        if done and is_writing and isinstance(source, BlackBox) and source.is_in_order:
+        if rotate and done and is_writing and isinstance(source, BlackBox) and source.is_in_order:
             self._rotate()
         return done
 

@@ -205,7 +205,7 @@ class SegmentWriter:
         too_old = 0 < self._max_age <= age
         # Only a new one, which repeats what is open, tells that such spans are not.
         refused = COUNTERS.value(_REFUSED)
-        is_short = age >= _AFTER_LOSS_SECONDS and refused != self._refused
+        is_short = refused != self._refused and age >= _AFTER_LOSS_SECONDS and self._max_age > 0
         # After privileges were given up this one goes on: no other can be made.
         if (too_large or too_old or is_short) and can_make_files_in(self.target.folder):
             self._refused = refused

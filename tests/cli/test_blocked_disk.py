@@ -123,6 +123,8 @@ def test_ends_that_a_full_box_refuses_are_told_of(
     assert lost.reservation == "1,751 of its records were dropped, so its spans may have ended"
     assert not lost._replace(condition="alive").as_dict()["may_lack_ends"]
     assert [one.part for one in check_processes(snapshot) if why in one.detail] == ["leftovers"]
+    assert main(["tree", str(tmp_path / "traces")]) == 0
+    assert f"process {process.pid} shop_one.py: {why}\n" in capsys.readouterr().err
     assert main(["recover", str(tmp_path / "traces")]) == 0
     assert f"[{process.pid} shop_one.py] {why}" in capsys.readouterr().out
 

@@ -205,8 +205,10 @@ def test_a_new_file_tells_what_is_open_where_an_end_was_refused(
         assert journal.drain()
     [state] = read_folder(tmp_path).incarnations
     assert [span.start.seq for span in state.running] == [2]
-    assert len(list(tmp_path.glob("*.jsonl"))) == 2
-    journal.close()
+    assert not journal.append(long)
+    journal.append(line(7, me.id))
+    assert journal.close()
+    assert len(list(tmp_path.glob("*.jsonl"))) == 2  # none begins behind the last lines
 
 
 def test_a_hung_process_shows_by_its_stamp(tmp_path: Path) -> None:
