@@ -35,7 +35,13 @@ _LONGEST: Final = 12_000
 
 
 class _Turns(threading.local):
-    """Lets one of several threads run at a time; each of them knows its own number."""
+    """Lets one of several threads run at a time; each of them knows its own number.
+
+    Args:
+        random: Decides who comes next.
+        eagerness: How likely it is that a thread lets another one go first.
+        waiting: Of the threads that have not returned; shared by all, as each runs this.
+    """
 
     number = -1
 
@@ -66,6 +72,7 @@ class _Turns(threading.local):
         self._wake_another()
         for thread in threads:
             thread.join(60)
+        assert not self._waiting, "a thread hangs"
         if errors:
             raise errors[0]
 

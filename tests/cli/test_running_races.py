@@ -9,7 +9,12 @@ import pytest
 
 from otel_ext.cli.running import Collector
 from otel_ext.journal.folder import read_folder, read_incarnations
+from otel_ext.journal.writer import Journal
+from otel_ext.record.codec import encode_line
+from otel_ext.runtime.incarnation import current
+from otel_ext.runtime.process_records import process_start_record
 from tests.cli.interleaved import Interleaved
+from tests.journal.making import ALONE, end, start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,3 +69,26 @@ def test_each_look_is_true(
 
     run.run(look)
     assert not faults
+
+
+def test_a_truncated_file_does_not_hide_what_came_behind_the_one_before(tmp_path: Path) -> None:
+    """A hung program's newest file is emptied: older files and the ring buffer tell all."""
+    me = current().process_for(None)
+    lines = [encode_line(process_start_record(me, 1))]
+    settings = ALONE._replace(box_size=1, segment_size=4_096)
+    journal = Journal(tmp_path, settings, preamble=lambda: lines)
+    ended = encode_line(start(2, me.id))
+    for line in (ended, encode_line(end(3, me.id, 2, name="x" * 4_096))):
+        journal.append(line)
+    opened = [encode_line(start(number, me.id)) for number in (4, 5)]
+    journal.append(opened[0])
+    lines.append(opened[0])
+    assert journal.drain()  # and goes on to the next file, which repeats the first
+    journal.append(opened[1])
+    assert journal.drain()
+    newest = tmp_path / f"{me.id}.1.jsonl"
+    assert newest.read_bytes().endswith(opened[1])
+    os.truncate(newest, 0)
+    assert shown_by_collector(Collector([tmp_path])) == {4, 5}
+    assert shown_by_folder(tmp_path) == {4, 5}
+    journal.close()
