@@ -254,9 +254,11 @@ def _leftovers(snapshot: Snapshot, spans: Mapping[str, int]) -> Iterator[Check]:
         processes = "1 process that is" if len(mine) == 1 else f"{len(mine):,} processes that are"
         left = "1 open span" if count == 1 else f"{count:,} open spans"
         left += " and 1 black box" if boxes == 1 else f" and {boxes:,} black boxes"
+        reservations = "; ".join(sorted({one.reservation for one in mine if one.reservation}))
         yield weak(
             _PROGRAMS,
             "leftovers",
-            f"{processes} gone left {left} in {folder}",
+            f"{processes} gone left {left} in {folder}"
+            + (f"; {reservations}" if reservations else ""),
             f"Run: otel-ext recover {printable(str(folder))}",
         )

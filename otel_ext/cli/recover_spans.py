@@ -95,6 +95,10 @@ def lines_of(
         yield line.replace("…", "~") if ascii_only else line
     if rows and total > len(rows):
         yield f"  and {total - len(rows):,} more"
+    doubtful = {one.span.process.label: one.span.process.reservation for one in ended}
+    for label, reservation in doubtful.items():
+        if reservation:
+            yield f"{_GAP}[{printable(label)}] {reservation}"
 
 
 def _what(branch: str, span: Running, room: int, *, is_named: bool) -> str:

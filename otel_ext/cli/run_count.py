@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 import orjson
 
-from otel_ext.cli.running_box import is_drained
 from otel_ext.journal.incarnations import base_id
 from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX
 from otel_ext.journal.liveness import ProcessIdentity, is_alive
@@ -15,13 +14,13 @@ from otel_ext.journal.reader import read_box
 from otel_ext.record.model import META_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
     from pathlib import Path
 
     from otel_ext.journal.layout import BoxFacts
     from otel_ext.journal.reader import Box
 
-__all__ = ["Count", "count_records", "left_boxes"]
+__all__ = ["Count", "boxes_in", "count_records", "left_boxes"]
 
 _MAX_BYTES: Final = 64 * 1024 * 1024
 _TAIL_BYTES: Final = 16 * 1024
@@ -117,7 +116,7 @@ def count_records(files: Sequence[Path], boxes: Sequence[Box] = ()) -> Count:
 
 def _count_box(box: Box, tally: _Tally) -> int:
     """Return how many records of a box are in no file that was counted."""
-    new = [line for line in box.lines if line.key not in tally.keys and not is_drained(line, box)]
+    new = [line for line in box.lines if line.key not in tally.keys and not box.is_drained(line)]
     for line in new:
         tally.add(line.meta)
     if box.facts is not None and box.state is not None:
@@ -125,22 +124,24 @@ def _count_box(box: Box, tally: _Tally) -> int:
     return len(new)
 
 
-def left_boxes(folder: Path, since_ns: int) -> list[Box]:
+def boxes_in(folder: Path) -> list[Path]:
+    """Return the files of the boxes in a folder of records."""
+    try:
+        return sorted((folder / BOX_FOLDER).glob(f"*{BOX_SUFFIX}"))
+    except OSError:
+        return []
+
+
+def left_boxes(folder: Path, before: Container[Path]) -> list[Box]:
     """Return the boxes of processes that are gone.
 
     Args:
         folder: The folder of records.
-        since_ns: Boxes that were made before are another run's; nanoseconds since the epoch.
+        before: Boxes that are another run's: those that were there when this one began.
+            Each has a name of its own, and the clock may have been set since.
     """
-    try:
-        boxes = [read_box(path) for path in sorted((folder / BOX_FOLDER).glob(f"*{BOX_SUFFIX}"))]
-    except OSError:
-        return []
-    return [
-        box
-        for box in boxes
-        if box.facts is not None and box.facts.created_ns >= since_ns and _is_gone(box.facts)
-    ]
+    boxes = [read_box(path) for path in boxes_in(folder) if path not in before]
+    return [box for box in boxes if box.facts is not None and _is_gone(box.facts)]
 
 
 def _is_gone(facts: BoxFacts) -> bool:

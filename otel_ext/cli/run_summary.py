@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shlex
 import signal
-import time
+from contextlib import suppress
+from stat import S_ISREG
 from typing import IO, TYPE_CHECKING, Final
 
 from otel_ext.cli.commands import available
-from otel_ext.cli.run_count import count_records, left_boxes
+from otel_ext.cli.run_count import boxes_in, count_records, left_boxes
 from otel_ext.journal.layout import BOX_FOLDER
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["RunSummary"]
 
-# File systems and clocks are not of one mind about the last moment.
-_SLACK_NS: Final = 20_000_000
 _NEXT: Final = (
     ("tree", "what happened, as a tree"),
     ("tail", "the records, one a line"),
@@ -38,7 +37,9 @@ class RunSummary:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._since = time.time_ns() - _SLACK_NS
+        # Not by their times: the clock may be set while the program runs.
+        self._files_before = self._files()
+        self._boxes_before = frozenset(boxes_in(self._place()))
 
     def write(
         self,
@@ -74,10 +75,8 @@ class RunSummary:
     ) -> str:
         """Return the closing words, each line with its newline."""
         lines = [f"otel-ext: ended by {_signal_name(-outcome)}."] if outcome < 0 else []
-        # Not Path.is_dir: that raises where a folder above may not be searched.
-        is_folder = os.path.isdir(self._folder)  # noqa: PTH112
-        place = self._folder if is_folder else self._folder.absolute().parent
-        count = count_records(self._new_files(), left_boxes(place, self._since))
+        place = self._place()
+        count = count_records(self._new_files(), left_boxes(place, self._boxes_before))
         if not count.size and not count.waiting and not count.dropped:
             return "\n".join([*lines, f"otel-ext: no records. {reason()}".rstrip(), ""])
         lines.append(f"otel-ext: {_amount(count, self._folder)}{_reservation(count, complete)}")
@@ -102,19 +101,29 @@ class RunSummary:
             for head, (command, why) in zip(heads, commands, strict=False)
         ]
 
-    def _new_files(self) -> list[Path]:
-        try:
-            if not self._folder.is_dir():
-                return [self._folder] if self._is_new(self._folder) else []
-            return sorted(path for path in self._folder.glob("*.jsonl") if self._is_new(path))
-        except OSError:
-            return []  # the folder is gone or closed to us
+    def _place(self) -> Path:
+        """Return the folder that the files and boxes are in."""
+        # Not Path.is_dir: that raises where a folder above may not be searched.
+        is_folder = os.path.isdir(self._folder)  # noqa: PTH112
+        return self._folder if is_folder else self._folder.absolute().parent
 
-    def _is_new(self, path: Path) -> bool:
-        try:
-            return path.is_file() and path.stat().st_mtime_ns >= self._since
-        except OSError:
-            return False  # deleted meanwhile
+    def _new_files(self) -> list[Path]:
+        return sorted(
+            path for path, state in self._files().items() if self._files_before.get(path) != state
+        )
+
+    def _files(self) -> dict[Path, tuple[int, int, int]]:
+        """Return the files that there are, each with what a write changes."""
+        found: dict[Path, tuple[int, int, int]] = {}
+        # The folder may be gone or closed to us, and a file deleted meanwhile.
+        with suppress(OSError):
+            paths = self._folder.glob("*.jsonl") if self._folder.is_dir() else [self._folder]
+            for path in paths:
+                with suppress(OSError):
+                    status = path.stat()
+                    if S_ISREG(status.st_mode):
+                        found[path] = (status.st_ino, status.st_size, status.st_mtime_ns)
+        return found
 
 
 def _amount(count: Count, folder: Path) -> str:

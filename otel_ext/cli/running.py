@@ -18,7 +18,7 @@ from otel_ext.journal.liveness import ProcessIdentity, identity_from_id
 from otel_ext.journal.replaced import replaced_in
 from otel_ext.journal.silence import silence_limit
 from otel_ext.record.model import EMPTY
-from otel_ext.runtime.process_records import whole_number
+from otel_ext.runtime.process_records import dropped_by, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from otel_ext.cli.running_box import BoxView
     from otel_ext.cli.running_place import Place
-    from otel_ext.cli.running_scan import FileReader, Key
+    from otel_ext.cli.running_scan import FileReader
     from otel_ext.cli.running_signs import Signs
     from otel_ext.record.merge import SpanKey
     from otel_ext.record.model import Record
@@ -134,7 +134,7 @@ class Collector:
         known: dict[str, RunningProcess | None] = {}
         for box in boxes:
             box.introduce(reader)
-        ids = [*(box.id for box in boxes), *map(base_id, reader.processes)]
+        ids = [*(box.id for box in boxes), *map(base_id, reader.process_ids())]
         for name in dict.fromkeys(ids):
             known[name] = self._process(name, reader, boxes, now_ns)
         for record, update in _open_spans(reader, boxes):
@@ -168,27 +168,24 @@ class Collector:
         signs = signs_in(mine, now.wall_ns)._replace(
             seen_ns=_modified_ns(reader.path, name) or max(told_ns, default=0)
         )
+        limit = silence_limit(whole_number(extra.get("heartbeat_ms")), has_box=bool(mine))
         is_replaced = name in self._replaced[reader.path.parent]
+        condition = "dead" if is_replaced else condition_of(identity, signs, now, limit)
         return RunningProcess(
             id=name,
             pid=identity.pid,
             command=command_name(argv_of(extra) or living_argv(identity)),
             host=identity.host,
             folder=reader.path.parent,
-            condition="dead"
-            if is_replaced
-            else condition_of(
-                identity,
-                signs,
-                now,
-                silence_limit(whole_number(extra.get("heartbeat_ms")), has_box=bool(mine)),
-            ),
+            condition=condition,
             last_seen_ns=_last_seen_ns(reader, name, mine, signs, now_ns),
             last_seq=_last_seq(mine, heartbeat),
             boxes=tuple(box.path for box in mine),
             heartbeat=heartbeat,
             worker_silent_ns=worker_silence(signs, now),
             service=service_of(extra),
+            dropped=max([dropped_by(heartbeat), *(box.dropped for box in mine)]),
+            is_full=condition != "alive" and any(box.is_full for box in mine),
         )
 
 
@@ -208,18 +205,16 @@ def _last_seen_ns(
 
 def _open_spans(reader: FileReader, boxes: list[BoxView]) -> Iterator[tuple[Record, Record | None]]:
     """Yield start and newest update of each open span of a file and its boxes."""
-    starts: Mapping[Key, bytes] = reader.starts
-    updates: Mapping[Key, bytes] = reader.updates
-    if boxes:
-        merged_starts, merged_updates = dict(starts), dict(updates)
-        for box in boxes:
-            box.apply(merged_starts, merged_updates, reader)
-        starts, updates = merged_starts, merged_updates
+    starts, updates = reader.open_lines()
+    for box in boxes:
+        box.apply(starts, updates, reader)
     for key in dict.fromkeys((*starts, *updates)):
         update = updates.get(key)
         newest = None if update is None else reader.decode(key, update, is_update=True)
         start = starts.get(key)
         record = None if start is None else reader.decode(key, start)
+        if record is None and newest and reader.process_record(newest.process.id, "start"):
+            continue  # it ended while its update was made: where a file begins, starts are complete
         record = record or newest
         if record is not None:
             yield record, newest

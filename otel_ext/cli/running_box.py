@@ -1,8 +1,9 @@
 """What a ring buffer adds to its file: lines that are not there yet, or not any more.
 
-Lines that were brought to the file stay in the buffer for a while. They count too: the
-file may have been truncated, rotated or deleted by others, and a program that hangs
-does not write it again.
+Lines that were brought to the file stay in the buffer for a while. While the file is as its
+writer left it, it alone tells which spans they leave open: their ends may stand in an older
+file. They count where others have truncated, moved or deleted the file, because a program
+that hangs does not write it again.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from otel_ext.cli.running_scan import key_of
 from otel_ext.cli.running_signs import Signs
 from otel_ext.errors import RecordError
 from otel_ext.journal.files import parse_box_name, segment_file
-from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX, HEADER_SIZE
+from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX
 from otel_ext.journal.liveness import ProcessIdentity
 from otel_ext.journal.reader import Box, Line, read_box
 from otel_ext.record.timestamps import format_ns, parse_timestamp
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from otel_ext.cli.running_scan import FileReader, Key
 
-__all__ = ["BoxView", "is_drained", "read_boxes", "signs_in"]
+__all__ = ["BoxView", "read_boxes", "signs_in"]
 
 
 class BoxView:
@@ -40,6 +41,7 @@ class BoxView:
         steady_ns: The moment of the stamp by the monotonic clock; 0 if unknown.
         last_seq: Number of the last record at that moment.
         lines: Its whole lines, also those that the file has already.
+        dropped: How many records its process had dropped at that moment.
     """
 
     def __init__(self, box: Box) -> None:
@@ -59,7 +61,9 @@ class BoxView:
         self.steady_ns = state.steady_ns if state else 0
         self.last_seq = state.last_seq if state else 0
         self.lines = box.lines
-        self._waiting = tuple(line for line in box.lines if not is_drained(line, box))
+        self.dropped = state.dropped if state else 0
+        self._box = box
+        self._drained = frozenset(line.offset for line in box.lines if box.is_drained(line))
 
     def newest_ns(self, until_ns: int) -> int:
         """Return the time of the newest record that waits in the box; 0 if there is none.
@@ -69,12 +73,18 @@ class BoxView:
         """
         # Times as text are all of one length, and in order like the times themselves.
         until = format_ns(until_ns)
-        times = (str(line.meta.get("timestamp", "")) for line in self._waiting)
+        waiting = (line for line in self.lines if line.offset not in self._drained)
+        times = (str(line.meta.get("timestamp", "")) for line in waiting)
         newest = max((time for time in times if time <= until), default="")
         try:
             return parse_timestamp(newest)
         except RecordError:
             return 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it has no room, so that more records are dropped."""
+        return self._box.is_full
 
     @property
     def stream(self) -> tuple[str, int]:
@@ -100,19 +110,30 @@ class BoxView:
     def apply(
         self, starts: dict[Key, bytes], updates: dict[Key, bytes], reader: FileReader
     ) -> None:
-        """Bring copies of a file's open spans up to what the box holds."""
+        """Bring copies of a file's open spans up to what the box holds.
+
+        In any order of its lines: a small end fits in where its start did not.
+        """
+        others: list[tuple[Key, Line]] = []
+        ended: set[Key] = set()
         for line in self.lines:
-            if line.meta.get("kind") != "span":
+            if line.meta["kind"] != "span":
                 continue
-            key, phase = key_of(line.meta), line.meta.get("phase")
-            if phase == "end":
+            key = key_of(line.meta)
+            if line.meta.get("phase") == "end":
+                ended.add(key)
                 starts.pop(key, None)
                 updates.pop(key, None)
-            elif key in reader.ended or key in reader.fresh_ends:
-                continue  # its end was moved to the file while the box was read
-            elif phase == "update":
+            else:
+                others.append((key, line))
+        is_left = reader.has_begun(self.id)
+        for key, line in others:
+            if key in ended or reader.has_ended(key):
+                continue
+            phase = line.meta.get("phase")
+            if phase == "update":
                 updates[key] = line.data
-            elif phase == "start":
+            elif phase == "start" and not (is_left and line.offset in self._drained):
                 starts.setdefault(key, line.data)
 
 
@@ -128,14 +149,6 @@ def signs_in(boxes: Sequence[BoxView], now_ns: int) -> Signs:
         steady_ns=max((box.steady_ns for box in boxes), default=0),
         record_ns=max((box.newest_ns(now_ns) for box in boxes), default=0),
     )
-
-
-def is_drained(line: Line, box: Box) -> bool:
-    """Whether a line of a box has been brought to the file."""
-    if box.facts is None or box.state is None or line.offset < HEADER_SIZE:
-        return False
-    index, offset = divmod(line.offset, box.facts.chunk_size)
-    return index < len(box.state.drained) and offset < box.state.drained[index]
 
 
 def read_boxes(folder: Path) -> Iterator[BoxView]:

@@ -34,6 +34,8 @@ class RunningProcess(NamedTuple):
         heartbeat: Its newest heartbeat record.
         worker_silent_ns: For how long its worker has not stamped the box; None if unknown.
         service: The name of its service; empty if it has none.
+        dropped: How many of its records were dropped, as far as is known.
+        is_full: Whether a black box of it has no room.
     """
 
     id: str
@@ -48,6 +50,8 @@ class RunningProcess(NamedTuple):
     heartbeat: Record | None
     worker_silent_ns: int | None = None
     service: str = ""
+    dropped: int = 0
+    is_full: bool = False
 
     def with_journal(self, other: RunningProcess) -> RunningProcess:
         """Return the process as two of its journals tell of it: by what was heard last."""
@@ -56,6 +60,8 @@ class RunningProcess(NamedTuple):
             command=newest.command or older.command,
             service=newest.service or older.service,
             last_seq=max(newest.last_seq, older.last_seq),
+            dropped=max(newest.dropped, older.dropped),
+            is_full=newest.is_full or older.is_full,
             boxes=(*self.boxes, *other.boxes),
             heartbeat=newest.heartbeat or older.heartbeat,
         )
@@ -73,6 +79,22 @@ class RunningProcess(NamedTuple):
     @property
     def remark(self) -> str:
         """What is known of one that does not go on as it should; empty if there is nothing."""
+        return "; ".join(filter(None, (self._silence, self.reservation)))
+
+    @property
+    def reservation(self) -> str:
+        """Why its spans may have ended although no end is recorded; empty if they have not.
+
+        One that writes its files says soon what is open, whatever was dropped before.
+        """
+        if self.condition == "alive":
+            return ""
+        if self.dropped:
+            return f"{self.dropped:,} of its records were dropped, so its spans may have ended"
+        return "its black box is full, so its spans may have ended" if self.is_full else ""
+
+    @property
+    def _silence(self) -> str:
         if self.worker_silent_ns is None or self.condition not in {"blocked", "hung"}:
             return ""
         since = duration(self.worker_silent_ns)
@@ -96,6 +118,7 @@ class RunningProcess(NamedTuple):
             "folder": as_utf8(str(self.folder)),
             "condition": self.condition,
             "worker_silent_seconds": None if silent_ns is None else silent_ns / 1e9,
+            "may_lack_ends": bool(self.reservation),
         }
 
 

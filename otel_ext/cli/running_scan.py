@@ -12,6 +12,7 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.errors import RecordError
+from otel_ext.journal.incarnations import base_id
 from otel_ext.journal.reader import Line, scan_descriptor
 from otel_ext.record.decode import decode_line
 
@@ -36,6 +37,7 @@ _TRACE: Final = b'","trace_id":"'
 _ABANDONED: Final = b',"abandoned":"'
 _KEY_BYTES: Final = 32 + len(b'","span_id":"') + 16
 _START, _UPDATE, _END = b"s", b"u", b"e"
+_PROCESS_START: Final = "process.start"
 
 
 def key_of(meta: Mapping[str, object]) -> Key:
@@ -51,9 +53,12 @@ class FileReader:
     Attributes:
         starts: Start lines of spans without an end, by key.
         updates: Newest update line of such spans.
-        ended: Keys whose end came while no start was known, or was abandoned: a start
-            that comes now is void.
+        ended: Keys whose end came while no start was known, or while another may follow: a
+            start that comes now is void.
         fresh_ends: Keys whose end the last `read` found behind its mark.
+        is_whole: Whether it holds more than the first lines of a segment, so that these,
+            which repeat what is open, are complete.
+        before: The segment before, where that still counts; None if it does not.
         processes: Newest `process.start` line by the process's id.
         heartbeats: Newest heartbeat line by the process's id.
         last_text: The timestamp in the last line that our own encoder has written.
@@ -61,6 +66,7 @@ class FileReader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.before: FileReader | None = None
         self._decoded: dict[Key, tuple[bytes, Record | None]] = {}
         self._begin_anew()
 
@@ -71,17 +77,45 @@ class FileReader:
         self.updates: dict[Key, bytes] = {}
         self.ended: set[Key] = set()
         self.fresh_ends: set[Key] = set()
+        self.is_whole = False
+        self._begun: set[str] = set()
+        self._repeated: set[Key] = set()
         self.processes: dict[str, bytes] = {}
         self.heartbeats: dict[str, bytes] = {}
         self.last_text = ""
 
-    def continue_from(self, earlier: FileReader) -> None:
-        """Begin with what was open at the end of the file before this one."""
-        self.starts = dict(earlier.starts)
-        self.updates = dict(earlier.updates)
-        self.ended = set(earlier.ended)
-        self.processes = dict(earlier.processes)
-        self.heartbeats = dict(earlier.heartbeats)
+    def open_lines(self) -> tuple[dict[Key, bytes], dict[Key, bytes]]:
+        """Return copies of the start and update lines of the open spans, by key.
+
+        While a segment may not yet repeat all that is open, the one before counts too.
+        """
+        if self.is_whole or self.before is None:
+            return dict(self.starts), dict(self.updates)
+        before = self.before
+        starts, updates = before.open_lines()
+        starts |= {key: line for key, line in self.starts.items() if not before.has_ended(key)}
+        return starts, updates
+
+    def take_ends(self, earlier: FileReader) -> None:
+        """Take into account the ends that an earlier segment had for lines of the ring buffer."""
+        self.fresh_ends |= earlier.fresh_ends | earlier.ended
+
+    def has_ended(self, key: Key) -> bool:
+        """Return whether a start or update of a span that is found elsewhere is void."""
+        return key in self.ended or key in self.fresh_ends
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether the file says of any process who that is."""
+        return bool(self._begun)
+
+    def has_begun(self, process: str) -> bool:
+        """Return whether the file itself says who the process is, as each does that it began.
+
+        Args:
+            process: The incarnation's id.
+        """
+        return process in self._begun
 
     def size(self) -> int:
         """Return the file's size now; 0 if it is not there."""
@@ -94,7 +128,7 @@ class FileReader:
         """Take the lines that came since the last call; never raises on what they hold.
 
         Args:
-            mark: Offset from which ends are noted in `fresh_ends`: the size of the
+            mark: Offset behind which ends are noted in `fresh_ends`: the size of the
                 file before the box was read.
         """
         self.fresh_ends = set()
@@ -146,10 +180,12 @@ class FileReader:
                 ids = line.find(_TRACE, 0, kind) + len(_TRACE)
                 phase = kind + len(_SPAN)
                 self._apply(
-                    line[ids : ids + _KEY_BYTES], line[phase : phase + 1], line, fresh=start >= mark
+                    line[ids : ids + _KEY_BYTES], line[phase : phase + 1], line, fresh=at > mark
                 )
             elif line.startswith(_PROCESS, kind):
                 self._take_carefully(descriptor, start, at, mark)
+            else:
+                self.is_whole = True
         self._offset = at
         self._note_time(lines[-1])
 
@@ -166,24 +202,32 @@ class FileReader:
             kind = item.meta.get("kind")
             if kind == "span":
                 phase = str(item.meta.get("phase"))[:1].encode()
-                self._apply(key_of(item.meta), phase, item.data, fresh=start >= mark)
+                self._apply(key_of(item.meta), phase, item.data, fresh=end > mark)
             elif kind == "process":
                 self.take_process_line(item)
+                self._begun.add(base_id(item.key[0]))
+                self.is_whole = self.is_whole or item.meta.get("event") != _PROCESS_START
+            else:
+                self.is_whole = True
 
     def take_process_line(self, line: Line) -> None:
         """Take what a process says of itself."""
         process = str(line.meta.get("process"))
         event = line.meta.get("event")
-        if event == "process.start":
+        if event == _PROCESS_START:
             self.processes[process] = line.data
         elif event == "process.heartbeat":
             self.heartbeats[process] = line.data
 
     def _apply(self, key: Key, phase: bytes, line: bytes, *, fresh: bool) -> None:
+        if phase != _START:
+            self.is_whole = True
         if phase == _END:
             self.updates.pop(key, None)
-            # A start may follow the end of a span that its owner left behind.
-            if self.starts.pop(key, None) is None or _ABANDONED in line:
+            is_first = self.starts.pop(key, None) is None
+            # A start may follow the end of a span that its owner left behind, and that of one
+            # whose start a new file repeated, before it had come out of the ring buffer.
+            if is_first or _ABANDONED in line or key in self._repeated:
                 self.ended.add(key)
             if fresh:
                 self.fresh_ends.add(key)
@@ -193,6 +237,8 @@ class FileReader:
             self.updates[key] = line
         elif phase == _START:
             self.starts.setdefault(key, line)
+            if not self.is_whole:
+                self._repeated.add(key)
 
     def decode(self, key: Key, line: bytes, *, is_update: bool = False) -> Record | None:
         """Return the record of `line`, kept for the next time; None if it is none.
@@ -222,7 +268,13 @@ class FileReader:
             what: `start` or `heartbeat`.
         """
         line = (self.processes if what == "start" else self.heartbeats).get(name)
-        return None if line is None else self.decode(f"{name} {what}".encode(), line)
+        if line is None:
+            return None if self.before is None else self.before.process_record(name, what)
+        return self.decode(f"{name} {what}".encode(), line)
+
+    def process_ids(self) -> list[str]:
+        """Return the ids of the processes that say who they are."""
+        return [*self.processes, *(self.before.process_ids() if self.before else ())]
 
     def forget_decoded(self) -> None:
         """Let go of decoded records of spans that are no longer open."""

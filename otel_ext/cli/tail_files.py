@@ -1,4 +1,7 @@
-"""Follows files of records: the last lines of each, then what is added to any."""
+"""Follows files of records: the last lines of each, then what is added to any.
+
+What waits in ring buffers comes with it; see `tail_boxes`.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
+from otel_ext.cli.tail_boxes import Waiting
 from otel_ext.journal.files import list_segments
 from otel_ext.record.model import META_KEY
 from otel_ext.record.values import MAX_LINE_BYTES
@@ -34,6 +38,7 @@ class Followed:
     def __init__(self, places: Iterable[Path]) -> None:
         self.places = list(places)
         self._files: dict[Path, _File] = {}
+        self._waiting = Waiting()
 
     def last(self, number: int) -> list[bytes]:
         """Return the last lines of all files together, in the order of their times.
@@ -41,10 +46,12 @@ class Followed:
         Args:
             number: How many; what is written later comes by `news`.
         """
+        waiting = self._waiting.first(self.places) if number else []
         lines: list[bytes] = []
         for path in self._paths():
             file = self._files[path] = _File(path)
             lines += file.last(number)
+        lines = self._waiting.not_shown(lines) + waiting
         lines.sort(key=_time_of)
         return lines[-number:] if number else []
 
@@ -56,6 +63,7 @@ class Followed:
             if file is None:
                 file = self._files[path] = _File(path)
             lines += file.news()
+        lines = self._waiting.not_shown(lines) + self._waiting.stuck(self.places)
         lines.sort(key=_time_of)
         return lines
 

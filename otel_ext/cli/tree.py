@@ -107,6 +107,10 @@ def run(args: argparse.Namespace) -> int:
     newest = traces[-args.last :]
     if spans.skipped:
         warn(f"{spans.skipped:,} damaged places were passed over; otel-ext validate names them")
+    traces_shown = {trace.trace_id for trace in newest}
+    about = [one.process for key, one in running.items() if key[0] in traces_shown]
+    for label, why in {one.label: one.reservation for one in about if one.reservation}.items():
+        warn(f"process {printable(label)}: {why}")
     if args.json:
         say_json(as_json(newest, running, spans.processes, args.depth))
     elif newest:

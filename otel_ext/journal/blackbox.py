@@ -59,6 +59,7 @@ class BlackBox:
 
     Attributes:
         successor: Takes what this box refuses, once another has its place.
+        is_in_order: Whether the last `drain` has brought out, with each line, all before it.
     """
 
     __slots__ = (
@@ -68,12 +69,14 @@ class BlackBox:
         "_drained",
         "_guard",
         "_last_end",
+        "_moves",
         "_peak",
         "_refusal",
         "_sealed_ends",
         "_store",
         "_stores",
         "facts",
+        "is_in_order",
         "path",
         "successor",
     )
@@ -89,10 +92,10 @@ class BlackBox:
         self._stores = [store_into(cursor, self._guard) for cursor in self._cursors]
         self._drained = [start for start, _ in self._bounds()]
         self._sealed_ends: list[int | None] = [None] * len(self._chunks)
-        self._current = 0
+        self._current = self._moves = self._peak = 0
         self._last_end = layout.LAST_LINES_AT
-        self._peak = 0
         self._refusal = "queue_full"
+        self.is_in_order = True
         self.successor: Callable[[bytes], bool] | None = None
         header = self._chunks[0]
         header[: layout.STAMP_AT] = layout.pack_facts(facts)
@@ -175,6 +178,7 @@ class BlackBox:
                 self._stores[index](line)
             except ValueError:
                 continue
+            self._moves += index != self._current
             self._current = index
             self._store = self._stores[index]
             return True
@@ -214,11 +218,13 @@ class BlackBox:
             write: Takes whole lines and returns how many bytes of them it kept;
                 may raise OSError, then all else stays in the box.
         """
-        count = len(self._chunks)
+        count, moves, current = len(self._chunks), self._moves, self._current
         # The current chunk last: what stands in the others is older.
         for step in range(1, count + 1):
-            if not self._drain_chunk((self._current + step) % count, write):
+            if not self._drain_chunk((current + step) % count, write):
                 return False
+        # A second move may lead from a chunk that was drained back to one that was not yet.
+        self.is_in_order = self._moves - moves <= 1
         return self._drain_last(write)
 
     def _drain_last(self, write: Callable[[memoryview], int]) -> bool:
@@ -236,6 +242,7 @@ class BlackBox:
             if used < _RECYCLE_BYTES:
                 return True
             # Callers move on before this chunk is closed to them.
+            self._moves += 1
             self._current = (index + 1) % len(self._chunks)
             self._store = self._stores[self._current]
         if used == 0:

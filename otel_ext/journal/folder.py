@@ -12,9 +12,15 @@ from time import time_ns
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.journal.files import list_segments, parse_box_name, parse_segment_name
-from otel_ext.journal.incarnations import IncarnationReader, IncarnationState, Numbers, base_id
+from otel_ext.journal.incarnations import (
+    IncarnationReader,
+    IncarnationState,
+    Numbers,
+    base_id,
+    begins_segment,
+)
 from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX
-from otel_ext.journal.reader import Skipped, read_box, scan
+from otel_ext.journal.reader import Line, Skipped, read_box, scan
 from otel_ext.journal.replaced import replaced_in
 
 if TYPE_CHECKING:
@@ -27,13 +33,11 @@ __all__ = [
     "FolderState",
     "JournalKey",
     "SkippedLog",
-    "is_young",
     "read_folder",
     "read_incarnations",
 ]
 
 _MAX_SKIPPED: Final = 1_000
-_YOUNG_NS: Final = 10_000_000_000
 
 
 class FolderState(NamedTuple):
@@ -95,6 +99,11 @@ class _Readers:
             self.found[key] = reader
         return reader
 
+    def turn_to_segment(self, key: JournalKey) -> None:
+        """Take note that the next lines of a journal come from another segment."""
+        if key in self.found:
+            self.found[key].turn_to_segment()
+
     def add_box(self, box: Box) -> None:
         name, number = parse_box_name(box.path.name)
         if box.facts is None:
@@ -104,14 +113,14 @@ class _Readers:
         else:
             self.get(JournalKey(box.facts.id, number)).add_box(box)
 
-    def finish(self) -> None:
+    def finish(self, *, every_segment: bool) -> None:
         """Take the lines of the boxes, too; behind the last segment."""
         for key, box in self._nameless:
             # Its header would have said whether it drains to a file of several processes.
             others = (one for one in self.found if one.incarnation == key.incarnation)
             self.get(key if key in self.found else next(others, key)).add_box(box)
         for reader in self.found.values():
-            reader.add_box_lines()
+            reader.add_box_lines(every_segment=every_segment)
 
 
 def read_incarnations(
@@ -119,7 +128,8 @@ def read_incarnations(
 ) -> tuple[dict[JournalKey, IncarnationReader], SkippedLog]:
     """Read a folder's boxes, then its segments, each journal of an incarnation for itself.
 
-    In this order a line that the worker moves meanwhile is seen at least once.
+    In this order a line that the worker moves meanwhile is seen at least once, and segments
+    that the worker leaves meanwhile are read, too.
 
     Args:
         folder: The folder of records.
@@ -128,13 +138,16 @@ def read_incarnations(
     """
     readers = _Readers()
     skipped = SkippedLog()
+    known = frozenset(list_segments(folder))
     for path in sorted(folder.joinpath(BOX_FOLDER).glob(f"{only or ''}*{BOX_SUFFIX}")):
         box = read_box(path)
         readers.add_box(box)
         for damage in box.skipped:
             skipped.add(path, damage)
-    for path in _wanted_segments(folder, only, every_segment=every_segment):
+    for path in _wanted_segments(folder, only, None if every_segment else known):
         segment = parse_segment_name(path.name)
+        if segment is not None:
+            readers.turn_to_segment(JournalKey(segment.incarnation, segment.journal))
         for item in scan(path):
             if isinstance(item, Skipped):
                 skipped.add(path, item)
@@ -145,12 +158,20 @@ def read_incarnations(
                     JournalKey(name, segment.journal) if segment else JournalKey(name, 0, path.name)
                 )
                 readers.get(key).add_line(item, path)
-    readers.finish()
+    readers.finish(every_segment=every_segment)
     return readers.found, skipped
 
 
-def _wanted_segments(folder: Path, only: str, *, every_segment: bool) -> Iterable[Path]:
-    """Return the segments to read: of each journal the newest, and what it may yet lack."""
+def _wanted_segments(folder: Path, only: str, known: frozenset[Path] | None) -> Iterable[Path]:
+    """Return the segments to read.
+
+    Args:
+        folder: The folder of records.
+        only: The one incarnation that is wanted; empty for all.
+        known: What was there before the boxes were read: of each journal the newest of
+            them and all that came since are wanted, and what the last may yet lack. None
+            for all segments.
+    """
     by_journal: dict[tuple[str, int], list[Path]] = {}
     wanted: list[Path] = []
     for path in list_segments(folder):
@@ -160,21 +181,21 @@ def _wanted_segments(folder: Path, only: str, *, every_segment: bool) -> Iterabl
         elif not only or name.incarnation == only:
             by_journal.setdefault(name.stream, []).append(path)
     for paths in by_journal.values():
-        young = len(paths) > 1 and is_young(paths[-1], paths[-2])
-        wanted += paths if every_segment else paths[-2 if young else -1 :]
+        first = 0
+        if known is not None:
+            first = max((at for at, path in enumerate(paths) if path in known), default=0)
+            if first == len(paths) - 1 and first and not _repeats_all(paths[-1]):
+                first -= 1
+        wanted += paths[first:]
     return wanted
 
 
-def is_young(segment: Path, before: Path) -> bool:
-    """Whether `segment` may not yet repeat all that was open when it began.
+def _repeats_all(segment: Path) -> bool:
+    """Whether a segment repeats all that was open when it began: it holds more than that.
 
-    It was last written so soon after the one before it that its writer may still
-    be at its first lines, or may have been killed at them.
+    Its writer may still be at its first lines, or may have been killed at them.
     """
-    try:
-        return segment.stat().st_mtime_ns - before.stat().st_mtime_ns < _YOUNG_NS
-    except OSError:
-        return False
+    return any(isinstance(item, Line) and not begins_segment(item) for item in scan(segment))
 
 
 def read_folder(path: Path, *, now_ns: int | None = None) -> FolderState:

@@ -22,7 +22,7 @@ from otel_ext.journal.silence import silence_limit
 from otel_ext.record.decode import decode_line
 from otel_ext.record.model import EMPTY, Process, Record
 from otel_ext.record.timestamps import parse_timestamp
-from otel_ext.runtime.process_records import process_from, whole_number
+from otel_ext.runtime.process_records import PROCESS_START, process_from, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -36,6 +36,7 @@ __all__ = [
     "Numbers",
     "RunningSpan",
     "base_id",
+    "begins_segment",
     "last_sign_ns",
     "modified_ns",
     "time_of",
@@ -127,6 +128,12 @@ class IncarnationReader:
         incarnation: Whose lines.
         numbers: Those of all journals of the incarnation.
         journal: Which of its journals.
+
+    Attributes:
+        is_begun: Whether the segment that was read last says who the process is, as each
+            does that it began.
+        is_whole: Whether it holds more than the first lines of a segment, so that these,
+            which repeat what is open, are complete.
     """
 
     def __init__(self, incarnation: str, numbers: Numbers | None = None, journal: int = 0) -> None:
@@ -138,10 +145,12 @@ class IncarnationReader:
         self.segments: list[Path] = []
         self.starts: dict[tuple[str, str], bytes] = {}
         self.updates: dict[tuple[str, str], tuple[int, bytes]] = {}
+        self.is_begun = self.is_whole = False
         self.closed = False
         self.left_open = 0
         self.records = 0
         self._ended: set[tuple[str, str]] = set()
+        self._repeated: set[tuple[str, str]] = set()
         self._process_start = b""
         self._heartbeat = b""
         self._last_text = ""
@@ -158,13 +167,28 @@ class IncarnationReader:
             self.segments.append(path)
         if line.key in self.numbers.in_boxes:
             self.numbers.written.add(line.key)
+        self.is_begun = self.is_begun or line.meta.get("event") == PROCESS_START
+        self.is_whole = self.is_whole or not begins_segment(line)
         self._apply(line)
 
-    def add_box_lines(self) -> None:
-        """Take the lines of the boxes; to be called behind the last segment."""
+    def turn_to_segment(self) -> None:
+        """Take note that the next lines come from another segment than those so far."""
+        self.is_begun = self.is_whole = False
+        self._repeated.clear()
+
+    def add_box_lines(self, *, every_segment: bool) -> None:
+        """Take the lines of the boxes; to be called behind the last segment.
+
+        Args:
+            every_segment: Whether all segments were read. Else of what the boxes have brought
+                to the segments, the last one that was read tells better what is open.
+        """
         for box in self.boxes:
             for line in box.lines:
-                if line.key not in self.numbers.written:
+                if line.key in self.numbers.written:
+                    continue
+                is_left = self.is_begun and not every_segment and box.is_drained(line)
+                if not is_left or line.meta.get("phase") != "start":
                     self._apply(line)
 
     def _apply(self, line: Line) -> None:
@@ -188,8 +212,10 @@ class IncarnationReader:
         phase = meta.get("phase")
         if phase == "end":
             self.updates.pop(key, None)
-            # A start may follow the end of a span that its owner left behind.
-            if self.starts.pop(key, None) is None or "abandoned" in meta:
+            is_first = self.starts.pop(key, None) is None
+            # A start may follow the end of a span that its owner left behind, and that of one
+            # whose start a new file repeated, before it had come out of the ring buffer.
+            if is_first or "abandoned" in meta or key in self._repeated:
                 self._ended.add(key)
         elif key in self._ended:
             return
@@ -198,10 +224,12 @@ class IncarnationReader:
         elif phase == "start":
             self.closed = False
             self.starts.setdefault(key, line.data)
+            if not self.is_whole:
+                self._repeated.add(key)
 
     def _apply_process(self, line: Line, meta: Mapping[str, object]) -> None:
         event = meta.get("event")
-        if event == "process.start":
+        if event == PROCESS_START:
             self._process_start = self._process_start or line.data
         elif event == "process.heartbeat":
             self._heartbeat = line.data
@@ -213,7 +241,9 @@ class IncarnationReader:
     def running(self) -> tuple[RunningSpan, ...]:
         """Return the open spans, oldest first."""
         found: list[RunningSpan] = []
-        for key in (*self.starts, *(key for key in self.updates if key not in self.starts)):
+        # Without a start its span ended while the update was made, where starts are complete.
+        alone = () if self._process_start else self.updates.keys() - self.starts.keys()
+        for key in (*self.starts, *alone):
             update = _decode(self.updates[key][1]) if key in self.updates else None
             start = _decode(self.starts.get(key, b"")) or update
             if start is not None:
@@ -290,6 +320,11 @@ class IncarnationReader:
             records=self.records,
             files=(*self.segments, *(box.path for box in self.boxes)),
         )
+
+
+def begins_segment(line: Line) -> bool:
+    """Return whether a line may be one of those that repeat what a reader must know."""
+    return line.meta.get("phase") == "start" or line.meta.get("event") == PROCESS_START
 
 
 def time_of(timestamp: str) -> int:

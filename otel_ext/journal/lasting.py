@@ -106,7 +106,7 @@ class LastingJournal(Journal):
             self._last.give_up(opened, self._draining, problem)
 
     def _drain_source(self, opened: Opened) -> bool:
-        done = super()._drain_source(opened)
+        done = opened.drain(rotate=False) if self._is_late else super()._drain_source(opened)
         if done and self._is_late:
             opened.segment.sync()
             if not isinstance(opened.source, DirectSource):

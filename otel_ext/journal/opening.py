@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from time import time_ns
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
@@ -94,7 +95,31 @@ class Opened(NamedTuple):
         if kept:
             with lines[:kept] as part:
                 COUNTERS.add("written", _count_lines(part))
+        if not isinstance(self.source, BlackBox):
+            self._rotate()
         return kept
+
+    def _rotate(self) -> None:
+        # The lines are in the file: what fails from here on is for the next call.
+        with suppress(OSError):
+            self.segment.rotate_if_due()
+
+    def drain(self, *, rotate: bool) -> bool:
+        """Bring what waits to the file; whether nothing was left of it.
+
+        A small ring buffer lets lines out in another order than they came in. A segment
+        repeats what is open and is read alone, so it begins only where no start can follow
+        its end into it.
+
+        Args:
+            rotate: Whether a ring buffer's next segment may begin: not behind the last lines.
+        """
+        source = self.source
+        is_writing = source.pending > 0
+        done = source.drain(self.write)
+        if rotate and done and is_writing and isinstance(source, BlackBox) and source.is_in_order:
+            self._rotate()
+        return done
 
     def stamp(self) -> None:
         """Leave a sign of life, with the account, where there is a place for it."""

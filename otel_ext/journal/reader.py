@@ -99,7 +99,7 @@ class Box(NamedTuple):
         path: Its file.
         facts: Its header; None if that is damaged.
         state: The changing part of it; None if the header is damaged.
-        lines: The whole lines in it, in the order they were stored.
+        lines: The whole lines in it, chunk by chunk.
         skipped: Damage in what was not yet drained.
     """
 
@@ -108,6 +108,26 @@ class Box(NamedTuple):
     state: BoxState | None
     lines: tuple[Line, ...]
     skipped: tuple[Skipped, ...]
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a line as long as those in it finds no room, so that records are dropped."""
+        if self.facts is None:
+            return False
+        size = self.facts.chunk_size
+        lines = [line for line in self.lines if line.offset >= HEADER_SIZE]
+        last = {line.offset // size: line for line in lines}
+        longest = max((len(line.data) for line in lines), default=0)
+        return len(last) == self.facts.chunks and all(
+            line.offset % size + len(line.data) + longest >= size for line in last.values()
+        )
+
+    def is_drained(self, line: Line) -> bool:
+        """Return whether a line had been brought to the file before the ring buffer was read."""
+        if self.facts is None or self.state is None or line.offset < HEADER_SIZE:
+            return False
+        index, offset = divmod(line.offset, self.facts.chunk_size)
+        return index < len(self.state.drained) and offset < self.state.drained[index]
 
 
 def scan(path: Path, start: int = 0) -> Iterator[Line | Skipped]:

@@ -45,6 +45,9 @@ _FILE_FLAGS: Final = os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_
 _STEP: Final = 256 * 1024
 _MAX_NUMBER: Final = 999_999
 _LOOK_INTERVAL: Final = 1.0
+# Files follow each other no faster than that where lines are lost all the time.
+_AFTER_LOSS_SECONDS: Final = 10.0
+_REFUSED: Final = "dropped.queue_full"
 # After these the same file may take more, once there is room or somebody reads.
 _PASSING: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.EINTR})
 
@@ -92,13 +95,9 @@ class SegmentWriter:
         self._max_age = max_age
         self._sync: Sync = sync
         self._identity = _Identity(-1, -1)
-        self._number = 0
-        self._size = 0
-        self._first_size = 0
-        self._opened_at = 0.0
-        self._looked_at = 0.0
-        self._broken_line = False
-        self._cut_short = False
+        self._number = self._size = self._first_size = self._refused = 0
+        self._opened_at = self._looked_at = 0.0
+        self._broken_line = self._cut_short = False
         self._unsynced = False
         self.is_regular = True
 
@@ -137,9 +136,6 @@ class SegmentWriter:
             raise
         if self._sync == "always":
             self.sync()
-        # The lines are in the file: what fails from here on is for the next call.
-        with suppress(OSError):
-            self.rotate_if_due()
         return kept
 
     def _append(self, lines: memoryview | bytes) -> int:
@@ -201,14 +197,18 @@ class SegmentWriter:
             self._leave()
 
     def rotate_if_due(self) -> None:
-        """Go on to a new segment if this one is large or old enough."""
+        """Go on to a new segment if this one is large or old enough, or ends may be missing."""
         if self.target.file or self.descriptor < 0 or self._size == self._first_size:
             return
-        grown = self._size - self._first_size
-        too_large = 0 < self._max_bytes <= grown
-        too_old = 0 < self._max_age <= monotonic() - self._opened_at
+        age = monotonic() - self._opened_at
+        too_large = 0 < self._max_bytes <= self._size - self._first_size
+        too_old = 0 < self._max_age <= age
+        # Only a new one, which repeats what is open, tells that such spans are not.
+        refused = COUNTERS.value(_REFUSED)
+        is_short = refused != self._refused and age >= _AFTER_LOSS_SECONDS and self._max_age > 0
         # After privileges were given up this one goes on: no other can be made.
-        if (too_large or too_old) and can_make_files_in(self.target.folder):
+        if (too_large or too_old or is_short) and can_make_files_in(self.target.folder):
+            self._refused = refused
             self.sync()
             self._leave()
             self.open()

@@ -263,7 +263,7 @@ class Journal:
         return clean
 
     def _drain_source(self, opened: Opened) -> bool:
-        return opened.source.drain(opened.write)
+        return opened.drain(rotate=not self._closing)
 
     def _answer_request(self, opened: Opened) -> None:
         if self._on_request is not None and isinstance(opened.source, BlackBox):
@@ -301,7 +301,7 @@ class Journal:
         if isinstance(old.source, BlackBox):
             old.source.successor = self.append
         old.source.seal("closed")
-        return old.source.drain(old.write)
+        return old.drain(rotate=False)
 
     def flush(self, timeout_millis: int = 30_000) -> bool:
         """Bring all lines taken so far into the file; whether that was done in time.

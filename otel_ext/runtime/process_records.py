@@ -23,6 +23,7 @@ __all__ = [
     "PROCESS_END",
     "PROCESS_START",
     "closing_records",
+    "dropped_by",
     "is_main_known",
     "process_end_record",
     "process_from",
@@ -177,6 +178,18 @@ def whole_number(value: object) -> int:
     (7, 0, 0)
     """
     return value if type(value) is int and 0 <= value < 2**63 else 0
+
+
+def dropped_by(account: Record | None) -> int:
+    """Return how many records a heartbeat or `process.end` says were dropped.
+
+    >>> dropped_by(None)
+    0
+    """
+    reasons = None if account is None else account.extra.get("dropped")
+    if not isinstance(reasons, dict):
+        return 0
+    return sum(map(whole_number, cast("dict[str, object]", reasons).values()))
 
 
 def process_from(process_id: str, facts: Mapping[str, object]) -> Process:

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from otel_ext.cli.doctor_records import check_processes
+from otel_ext.cli.main import main
+from otel_ext.cli.running import Collector
 from otel_ext.cli.running_signs import Moment, Signs, condition_of
 from otel_ext.journal.layout import STAMP_AT, WORD
 from otel_ext.journal.liveness import ProcessIdentity, own_identity
 from tests.cli.watched import HOLDS_INTERPRETER, columns, look, shop, spans_by, states, waiting_for
-from tests.programs import environment
+from tests.programs import environment, wait_until
 from tests.soak.blocked_sink import build
 
 if TYPE_CHECKING:
@@ -26,6 +29,19 @@ open("ready-" + sys.argv[3], "w").close()
         while True:
             tracer.start_span("tick").end()
             time.sleep(0.02)
+"""
+FILLS_THE_BOX = """\
+import os
+        orders = [tracer.start_span(f"order {number}") for number in range(30)]
+        open("ready-" + sys.argv[3], "w").close()
+        while not os.path.exists("blocked"):
+            time.sleep(0.01)
+        for number in range(1_000):
+            tracer.start_span("fill", attributes={"text": "x" * 100})
+        for order in orders:
+            order.end()
+        open("ended", "w").close()
+        time.sleep(60)
 """
 RUNNING: dict[str, object] = {"checkout": "running", "pay": "running"}
 BLOCKED: dict[str, object] = {"checkout": "blocked", "pay": "blocked"}
@@ -84,6 +100,33 @@ def test_a_program_that_hangs_is_not_told_as_blocked(tmp_path: Path) -> None:
     """Where nothing was recorded since the last stamp either, it is the program that hangs."""
     with shop(tmp_path, body=HOLDS_INTERPRETER):
         assert waiting_for(tmp_path, HUNG) == HUNG
+
+
+@pytest.mark.needs("cc")
+def test_ends_that_a_full_box_refuses_are_told_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Spans that ended are open for every reader then; each says why they may have ended."""
+    why = "its black box is full, so its spans may have ended"
+    with shop(tmp_path, body=FILLS_THE_BOX, env=blocking(tmp_path), box_size="128KiB") as process:
+        (tmp_path / "blocked").touch()
+        wait_until((tmp_path / "ended").exists, "the ends")
+        process.kill()
+        process.wait()
+    snapshot = Collector([tmp_path / "traces"]).collect()
+    orders = [span for span in snapshot.spans if span.record.name.startswith("order")]
+    assert {(span.state, span.process.remark) for span in orders} == {("lost", why)}
+    hung = orders[0].process._replace(condition="hung", worker_silent_ns=5 * S)
+    assert hung.remark.endswith(f"is idle while its disk blocks; {why}")
+    assert hung.as_dict()["may_lack_ends"]
+    lost = hung._replace(dropped=1_751)
+    assert lost.reservation == "1,751 of its records were dropped, so its spans may have ended"
+    assert not lost._replace(condition="alive").as_dict()["may_lack_ends"]
+    assert [one.part for one in check_processes(snapshot) if why in one.detail] == ["leftovers"]
+    assert main(["tree", str(tmp_path / "traces")]) == 0
+    assert f"process {process.pid} shop_one.py: {why}\n" in capsys.readouterr().err
+    assert main(["recover", str(tmp_path / "traces")]) == 0
+    assert f"[{process.pid} shop_one.py] {why}" in capsys.readouterr().out
 
 
 S = 1_000_000_000

@@ -117,7 +117,8 @@ def test_old_segments_and_closed_files_are_not_read(
     first = write(tmp_path, DEAD, span("in an old segment", 2))
     long_ago = time.time() - 60
     os.utime(first, (long_ago, long_ago))
-    first.with_name(f"{DEAD.id}.1.jsonl").write_bytes(encode_line(span("in the newest", 3)))
+    newest = [process_start_record(DEAD, 3), span("in the newest", 4), span("x", 5, phase="end")]
+    first.with_name(f"{DEAD.id}.1.jsonl").write_bytes(b"".join(map(encode_line, newest)))
     write(tmp_path, FAR, span("closed", 4, FAR), process_end_record(FAR, 9))
     assert main(["ps", "--other-hosts", "--json", str(tmp_path)]) == 0
     names = [json.loads(line)["name"] for line in capsys.readouterr().out.splitlines()]
@@ -128,12 +129,15 @@ def test_the_segment_before_counts_until_the_newest_is_complete(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Killed amid a change of files, a process's spans are found in the file before."""
-    first = write(tmp_path, DEAD, span("open", 2), span("ended", 3))
-    again = encode_line(span("ended", 3)) + encode_line(span("ended", 3, phase="end"))
-    first.with_name(f"{DEAD.id}.1.jsonl").write_bytes(again)
+    ended = span("ended", 3, phase="end")
+    first = write(tmp_path, DEAD, span("open", 2), span("ended", 3), ended, span("repeated", 4))
+    # However long the old one had been left alone: a quiet program changes files by their age.
+    os.utime(first, (1, 1))
+    again = [process_start_record(DEAD, 5), span("repeated", 4)]
+    first.with_name(f"{DEAD.id}.1.jsonl").write_bytes(b"".join(map(encode_line, again)))
     assert main(["ps", "--json", str(tmp_path)]) == 0
     names = [json.loads(line)["name"] for line in capsys.readouterr().out.splitlines()]
-    assert names == ["open"]
+    assert sorted(names) == ["open", "repeated"]
 
 
 def test_spans_of_other_machines_only_if_asked(

@@ -65,10 +65,11 @@ def test_only_what_the_run_wrote_counts(tmp_path: Path) -> None:
     """Files that were there before and were not written to since are left out."""
     old = tmp_path / "old.jsonl"
     old.write_bytes(line(1, "start"))
-    os.utime(old, (time.time() - 60, time.time() - 60))
     summary = RunSummary(tmp_path)
     assert "no records" in summary.text(0)
-    (tmp_path / "new.jsonl").write_bytes(line(2, "start") + line(2, "end"))
+    new = tmp_path / "new.jsonl"
+    new.write_bytes(line(2, "start") + line(2, "end"))
+    os.utime(new, (1, 1))  # the clock was set back
     assert summary.text(0).startswith(f"otel-ext: 2 records in 1 file in {tmp_path}\n")
 
 
@@ -120,7 +121,9 @@ def test_what_was_dropped_is_told(
     assert "did not end" not in text
 
 
-def left_box(folder: Path, name: str, lines: list[bytes], dropped: int) -> None:
+def left_box(
+    folder: Path, name: str, lines: list[bytes], dropped: int, created_ns: int | None = None
+) -> None:
     """Leave the box that a process of this boot had when it was killed."""
     facts = BoxFacts(
         id=name,
@@ -129,12 +132,12 @@ def left_box(folder: Path, name: str, lines: list[bytes], dropped: int) -> None:
         boot_id=boot_id(),
         host=socket.gethostname(),
         pid_namespace=pid_namespace(),
-        created_ns=time.time_ns(),
+        created_ns=time.time_ns() if created_ns is None else created_ns,
         target="",
         size=262_144,
         chunk_size=131_072,
     )
-    (folder / BOX_FOLDER).mkdir(mode=0o700)
+    (folder / BOX_FOLDER).mkdir(mode=0o700, exist_ok=True)
     descriptor = os.open(folder / BOX_FOLDER, os.O_RDONLY)
     box = BlackBox.create(descriptor, folder / BOX_FOLDER / f"{name}{BOX_SUFFIX}", facts)
     os.close(descriptor)
@@ -159,6 +162,17 @@ def test_what_a_dead_process_left_in_its_box_is_told(
     assert main(["recover", str(tmp_path)]) == 0
     assert "done" in capsys.readouterr().out
     assert summary.text(0).startswith(f"otel-ext: 3 records in 1 file in {tmp_path}\n")
+
+
+def test_a_clock_that_is_set_moves_no_box_to_another_run(tmp_path: Path) -> None:
+    """A box counts if it was not there at the begin, whenever its process thought it made it."""
+    earlier, own = (encode_line(process_end_record(Process(name), 1)) for name in ("p1", "p2"))
+    in_an_hour = time.time_ns() + 3_600 * 10**9
+    left_box(tmp_path, "b0-7-1-00000000", [earlier] * 5, dropped=3, created_ns=in_an_hour)
+    summary = RunSummary(tmp_path)
+    assert "no records" in summary.text(0)
+    left_box(tmp_path, "b0-8-1-00000000", [own], dropped=0, created_ns=1)
+    assert f"1 record waits in {tmp_path / BOX_FOLDER}; " in summary.text(0)
 
 
 def test_records_that_may_be_missing_are_no_spans_without_an_end(tmp_path: Path) -> None:

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from otel_ext.cli import tail_boxes
 from otel_ext.cli.tail_files import Followed
 from otel_ext.exporters import JsonlExporter
+from otel_ext.journal.writer import Journal
 from otel_ext.record.codec import encode_line
 from otel_ext.record.decode import decode_line
 from tests.cli.watched import look
 from tests.exporters.samples import end, log, start
+from tests.journal.making import ALONE, line
 from tests.programs import OTEL_EXT, environment, execute, wait_until
 
 if TYPE_CHECKING:
@@ -83,6 +86,33 @@ def test_a_file_that_was_replaced_is_read_anew(tmp_path: Path) -> None:
     (tmp_path / "new").replace(path)
     assert names(followed.news()) == ["three", "four"]
     path.unlink()
+    assert followed.news() == []
+
+
+def test_what_waits_in_a_ring_buffer_is_shown_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last lines are the last ones made; later ones too where nothing brings them out."""
+    journal = Journal(tmp_path, ALONE)  # without a worker, as one that hangs
+    for name in ("written", "also written"):
+        journal.append(line(len(name), name=name))
+    journal.drain()
+    journal.append(line(20, name="waits"))
+    followed = Followed([tmp_path])
+    assert names(followed.last(2)) == ["also written", "waits"]
+    journal.append(line(21, name="comes later"))
+    assert followed.news() == []  # its worker may still be at work
+    monkeypatch.setattr(tail_boxes, "_STOPPED_NS", 0)
+    monkeypatch.setattr(tail_boxes, "_LOOK_SECONDS", 0.0)
+    followed = Followed([next(tmp_path.glob("*.jsonl"))])
+    assert names(followed.last(1)) == ["comes later"]
+    journal.append(line(22, name="waits as well"))
+    assert names(followed.news()) == ["waits as well"]
+    assert followed.news() == []
+    journal.drain()
+    journal.append(line(23, name="new"))
+    assert names(followed.news()) == ["new"]
+    assert journal.close()
     assert followed.news() == []
 
 

@@ -6,6 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+from otel_ext.journal import segment
 from otel_ext.journal.folder import read_folder
 from otel_ext.journal.incarnations import base_id
 from otel_ext.journal.writer import Journal
@@ -18,6 +19,8 @@ from tests.journal.making import ALONE, BASE_NS, TRACE, end, line, running, span
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 DEAD = "00000000-7-1-0000000a"
 
@@ -69,9 +72,7 @@ def test_a_reader_needs_only_the_newest_segment(tmp_path: Path) -> None:
     """Older segments are not read: rotation repeats what is open."""
     older, newer = tmp_path / f"{DEAD}.jsonl", tmp_path / f"{DEAD}.1.jsonl"
     older.write_bytes(encode_line(start(1, DEAD, name="older")))
-    newer.write_bytes(encode_line(start(2, DEAD, name="newer")))
-    minute_before = newer.stat().st_mtime - 60
-    os.utime(older, (minute_before, minute_before))
+    newer.write_bytes(encode_line(start(2, DEAD, name="newer")) + encode_line(end(3, DEAD, 1)))
     assert names(tmp_path) == ["newer"]
 
 
@@ -80,6 +81,7 @@ def test_a_segment_that_has_just_begun_is_read_with_the_one_before(tmp_path: Pat
     older, newer = tmp_path / f"{DEAD}.jsonl", tmp_path / f"{DEAD}.1.jsonl"
     older.write_bytes(encode_line(start(1, DEAD, name="older")) + encode_line(start(3, DEAD)))
     newer.write_bytes(encode_line(start(3, DEAD)))
+    os.utime(older, (1, 1))
     assert len(names(tmp_path)) == 2
 
 
@@ -180,6 +182,33 @@ def test_the_heartbeat_is_kept(tmp_path: Path) -> None:
 def test_a_missing_folder_is_an_empty_one(tmp_path: Path) -> None:
     """There is nothing to be seen, and no error."""
     assert read_folder(tmp_path / "gone").incarnations == ()
+
+
+def test_a_new_file_tells_what_is_open_where_an_end_was_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A span whose end found no room is not shown for as long as its file lasts."""
+    monkeypatch.setattr(segment, "_AFTER_LOSS_SECONDS", 0.0)
+    me = current().process_for(None)
+    begins = encode_line(process_start_record(me, 1))
+    open_lines = [encode_line(start(number, me.id)) for number in (2, 3)]
+    settings = ALONE._replace(box_size=1)
+    journal = Journal(tmp_path, settings, preamble=lambda: [begins, *open_lines])
+    for one in open_lines:
+        journal.append(one)
+    long = encode_line(end(4, me.id, 3, name="x" * 140_000))
+    assert len(long) > settings.box_size
+    open_lines.pop()
+    assert not journal.append(long)
+    for number in (5, 6):
+        journal.append(line(number, me.id))
+        assert journal.drain()
+    [state] = read_folder(tmp_path).incarnations
+    assert [span.start.seq for span in state.running] == [2]
+    assert not journal.append(long)
+    journal.append(line(7, me.id))
+    assert journal.close()
+    assert len(list(tmp_path.glob("*.jsonl"))) == 2  # none begins behind the last lines
 
 
 def test_a_hung_process_shows_by_its_stamp(tmp_path: Path) -> None:

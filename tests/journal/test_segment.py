@@ -61,6 +61,7 @@ def test_rotation_by_size_repeats_the_preamble(tmp_path: Path) -> None:
     writer = writer_in(tmp_path, max_bytes=1000)
     for number in range(1, 21):
         writer.write(line(number))
+        writer.rotate_if_due()
     writer.close()
     assert len(names(tmp_path)) > 3
     first, *others = sorted(tmp_path.iterdir(), key=lambda path: (len(path.name), path.name))
@@ -75,6 +76,7 @@ def test_a_preamble_larger_than_a_segment_rotates_no_further(tmp_path: Path) -> 
     writer = SegmentWriter(Target(tmp_path, ID), preamble=lambda: [line(0)] * 100, max_bytes=1000)
     for number in range(1, 11):
         writer.write(line(number))
+        writer.rotate_if_due()
     writer.close()
     assert 2 <= len(names(tmp_path)) <= 4
 
@@ -87,6 +89,7 @@ def test_rotation_by_age(tmp_path: Path) -> None:
     assert len(names(tmp_path)) == 1
     time.sleep(0.01)
     writer.write(line(2))
+    writer.rotate_if_due()
     assert len(names(tmp_path)) == 2
     writer.close()
 

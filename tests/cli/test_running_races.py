@@ -1,0 +1,94 @@
+"""`ps` and `top` beside a program at work: what they show is true of the moment they looked."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from otel_ext.cli.running import Collector
+from otel_ext.journal.folder import read_folder, read_incarnations
+from otel_ext.journal.writer import Journal
+from otel_ext.record.codec import encode_line
+from otel_ext.runtime.incarnation import current
+from otel_ext.runtime.process_records import process_start_record
+from tests.cli.interleaved import Interleaved
+from tests.journal.making import ALONE, end, start
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+SEEDS: Final = int(os.environ.get("SEEDS", "12"))
+
+
+def shown_by_collector(collector: Collector) -> set[int]:
+    """Return the numbers of the spans that `ps` and `top` show."""
+    return {int(span.record.span_id, 16) for span in collector.collect().spans}
+
+
+def shown_by_folder(folder: Path) -> set[int]:
+    """Return the numbers of the spans that the careful reader calls running."""
+    return {
+        int(span.start.span_id, 16)
+        for state in read_folder(folder).incarnations
+        for span in state.running
+    }
+
+
+def shown_by_recovery(folder: Path) -> set[int]:
+    """Return the numbers of the spans that recovery would end."""
+    readers, _ = read_incarnations(folder, every_segment=True)
+    return {int(span.start.span_id, 16) for one in readers.values() for span in one.running()}
+
+
+@pytest.mark.parametrize("reader", ["top", "ps", "read_folder", "recover"])
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_each_look_is_true(
+    tmp_path: Path, seed: int, reader: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No span is shown whose end was stored before the look; none that is open is missed."""
+    run = Interleaved(tmp_path, seed, monkeypatch)
+    collector = Collector([tmp_path])
+    looks: dict[str, Callable[[], set[int]]] = {
+        "top": lambda: shown_by_collector(collector),
+        "ps": lambda: shown_by_collector(Collector([tmp_path])),
+        "read_folder": lambda: shown_by_folder(tmp_path),
+        "recover": lambda: shown_by_recovery(tmp_path),
+    }
+    faults: list[str] = []
+
+    def look() -> None:
+        at = run.moment
+        shown = looks[reader]()
+        over = {number for number, moment in run.ended.items() if moment <= at}
+        open_then = {number for number, moment in run.started.items() if moment <= at}
+        faults.extend(f"{number} had ended" for number in shown & over)
+        faults.extend(f"{number} is missed" for number in open_then - set(run.ending) - shown)
+
+    run.run(look)
+    assert not faults
+
+
+def test_a_truncated_file_does_not_hide_what_came_behind_the_one_before(tmp_path: Path) -> None:
+    """A hung program's newest file is emptied: older files and the ring buffer tell all."""
+    me = current().process_for(None)
+    lines = [encode_line(process_start_record(me, 1))]
+    settings = ALONE._replace(box_size=1, segment_size=4_096)
+    journal = Journal(tmp_path, settings, preamble=lambda: lines)
+    ended = encode_line(start(2, me.id))
+    for line in (ended, encode_line(end(3, me.id, 2, name="x" * 4_096))):
+        journal.append(line)
+    opened = [encode_line(start(number, me.id)) for number in (4, 5)]
+    journal.append(opened[0])
+    lines.append(opened[0])
+    assert journal.drain()  # and goes on to the next file, which repeats the first
+    journal.append(opened[1])
+    assert journal.drain()
+    newest = tmp_path / f"{me.id}.1.jsonl"
+    assert newest.read_bytes().endswith(opened[1])
+    os.truncate(newest, 0)
+    assert shown_by_collector(Collector([tmp_path])) == {4, 5}
+    assert shown_by_folder(tmp_path) == {4, 5}
+    journal.close()
