@@ -15,6 +15,11 @@ _PLACEHOLDER: Final = re.compile(
     r"|[*•.xX#-]{2,64}|[^\w]{1,4}|(?:your|my|the)[_-][\w-]{1,32}|YOUR[_-][\w-]{1,32}",
     re.ASCII,
 )
+_NOTHING: Final = re.compile(
+    r"(?:(?:null|none|nil|true|false|undefined|\*{3,})(?![A-Za-z0-9_])"
+    r"|\[redacted: [^\]]{1,80}\])[ ,)\]}]*",
+    re.IGNORECASE,
+)
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,9}(?:\.[0-9]{1,12})?")
 _FEW: Final = re.compile(r"[0-9]{1,2}")
 # Types, as annotations and definitions of columns name them; keywords; other languages' nulls.
@@ -79,7 +84,7 @@ def is_secret(  # noqa: PLR0911 - one for each reason
     if len(value) > _LONG:
         return True
     value = value.strip()
-    if not value or _PLACEHOLDER.fullmatch(value) or _IDENTIFIER.fullmatch(value):
+    if not value or any(one.fullmatch(value) for one in (_PLACEHOLDER, _NOTHING, _IDENTIFIER)):
         return False
     if value[0].isdigit() or value[0] in "+-":
         numbers = _NUMBER if rule in _LOOSE else _FEW
