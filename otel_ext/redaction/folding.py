@@ -7,7 +7,7 @@ from typing import Final
 
 __all__ = ["fold", "visible"]
 
-_INVISIBLE: Final = re.compile("[\u00ad\u180e\u200b-\u200f\u2060-\u2064\ufeff]")
+_INVISIBLE: Final = re.compile("[\u00ad\u180e\u200b-\u200f\u2060-\u2064\ufeff]+")
 _LOOK_ALIKES: Final = (
     ("АВЕКМНОРСТУХІЅЈавекмнорстухіѕјһԁԛԝ", "ABEKMHOPCTYXISJabekmhopctyxisjhdqw"),
     ("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧαεικνορτυχ", "ABEZHIKMNOPTYXaeikvoptux"),
@@ -15,11 +15,13 @@ _LOOK_ALIKES: Final = (
 )
 # Full-width forms, as keyboards for Chinese and Japanese write them.
 _WIDE: Final = {wide: chr(wide - 0xFEE0) for wide in range(0xFF01, 0xFF5F)}
-_TABLE: Final = {
+_TABLE: Final[dict[int, int | str]] = {
     **_WIDE,
     **{ord(one): other for ones, others in _LOOK_ALIKES for one, other in zip(ones, others)},  # noqa: B905 - Python 3.10
 }
 _FOLDED: Final = re.compile(f"[{''.join(map(chr, _TABLE))}]".replace("\\", ""))
+# What is in the table is found in half the time of what is not.
+_TABLE |= {code: code for code in range(0x600) if code not in _TABLE}
 
 
 def fold(text: str) -> str:
@@ -41,5 +43,8 @@ def visible(text: str) -> tuple[str, list[int]]:
     """
     if text.isascii() or _INVISIBLE.search(text) is None:
         return text, []
-    cuts = [match.start() - before for before, match in enumerate(_INVISIBLE.finditer(text))]
+    cuts: list[int] = []
+    for match in _INVISIBLE.finditer(text):
+        start, end = match.span()
+        cuts += [start - len(cuts)] * (end - start)
     return _INVISIBLE.sub("", text), cuts

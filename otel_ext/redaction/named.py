@@ -94,9 +94,8 @@ _NAMED: Final = _pattern()
 _ANY: Final = re.compile(
     rf"(?<![\w.-])[^\W\d][\w.\-\[\]]{{0,64}}(?P<tail>)(?:{_CLOSE}{{0,6}}{_ASSIGN}|{_OTHER})"
 )
-_TO_LAST_ESCAPE: Final = re.compile(
-    r"(?s:.*)(?:%(?:25){0,3}[0-7][0-9a-fA-F]|\\u00[0-7][0-9a-fA-F]|\\[nrt])"
-)
+_ESCAPES: Final = frozenset("%\\")
+_ESCAPE: Final = re.compile(r"%(?:25){0,3}[0-7][0-9a-fA-F]|\\u00[0-7][0-9a-fA-F]|\\[nrt]")
 _BRACKETS: Final = re.compile(r"[\[\]]+")
 _FIELD: Final = re.compile(
     r"(?:<[^<>]{0,64}|(?:^|[^a-z])(?:name|key|param|parameter|field|id)\\?[\"']?\s{0,4}[:=]\s{0,4})"
@@ -106,17 +105,18 @@ _OPTION: Final = re.compile(r"(?!-)\S+")
 _END_OF_PAIR: Final = re.compile(r"\s{0,4}(?:,\s{0,4})?(?:[)\]]|$)")
 _WORD_END: Final = re.compile(r"[^\s\"'<>,;)\]}]{1,300}(?<![.:!?])")
 _BLOCK: Final = re.compile(r" ?[|>][-+]?[ \r]{0,4}\n")
+# A word without a digit, which is no secret where only a space stands before it.
+_IN_PROSE: Final = re.compile(r"[^\s\"'<>,;)\]}0-9]{0,300}(?![^\s\"'<>,;)\]}])")
 _NOTHING: Final = (0, 0)
 _AND: Final = frozenset({"?", "&"})
 # What a text in quotes right behind it is told by.
 _BEFORE_QUOTES: Final = ("password", "-string")
 _LEAST_IN_QUERY: Final = 10
-# What may be spent on the names of one text: some 60 secrets, or 500 names that tell none;
-# a name in prose, with a word behind it, is looked at quickly.
-_WORK: Final = 512
-_NEW_NAME: Final = 5
-_JUDGED: Final = 7
-_SAID: Final = 2
+# What may be spent on the names of one text: some 50 secrets, or 400 names that tell none.
+_WORK: Final = 800
+_MET: Final = 2
+_NEW_NAME: Final = 10
+_JUDGED: Final = 12
 _WHOLE_LINE: Final = frozenset({"authorization", "cookie"})
 _CODES: Final = re.compile(r"(?:otp|pin|code)$")
 _DIGITS: Final = re.compile(r"[0-9]{4,8}")
@@ -155,10 +155,14 @@ def find_named(text: str, folded: str, finder: Finder) -> Iterator[Span]:
     for match in (_ANY if finder.finds_all else _NAMED).finditer(folded):
         if match.start() < done:
             continue
-        left -= 1
+        left -= _MET
         if left < 0:
             yield Span(match.start(), len(text), "too-many")
             return
+        if match.lastgroup == "gap" and _IN_PROSE.match(text, match.end()):
+            least = max(done, match.start() - _LONGEST_NAME)
+            if "-" not in text[least : match.start()]:
+                continue
         name, at = _name(text, match, done)
         rule = rules.get(name)
         if rule is None:
@@ -166,13 +170,13 @@ def find_named(text: str, folded: str, finder: Finder) -> Iterator[Span]:
             rule = rules[name] = finder.rule_for(name)
         if not rule and not _is_in_query(text, name, match, at):
             continue
-        left -= _SAID if match.lastgroup == "gap" else _JUDGED
+        left -= _JUDGED
         start, end = _value(text, match, name, at, rule)
         if start < end:
             done = end
             yield Span(start, end, rule or "url-query")
             if text[start] in "([{" or "(" in text[start:end]:
-                left -= (end - start) >> 2
+                left -= (end - start) >> 1
 
 
 def _is_in_query(text: str, name: str, match: re.Match[str], at: int) -> bool:
@@ -187,14 +191,14 @@ def _is_in_query(text: str, name: str, match: re.Match[str], at: int) -> bool:
 def _name(text: str, match: re.Match[str], done: int) -> tuple[str, int]:
     """Return the whole name whose end was found, and where it begins."""
     least = max(done, match.start() - _LONGEST_NAME)
-    window = text[least : match.start()]
-    escape = _TO_LAST_ESCAPE.match(window) if "%" in window or "\\" in window else None
-    if escape is not None:
-        least += escape.end()
-        window = window[escape.end() :]
-    at = least + len(window.rstrip(_PART))
+    at = least + len(text[least : match.start()].rstrip(_PART))
+    if text[at - 1 : at] in _ESCAPES:
+        escape = _ESCAPE.match(text, at - 1, match.start())
+        at = escape.end() if escape else at
     name = text[at : match.end("tail")].lstrip("-")
-    return _BRACKETS.sub(".", name).strip(" ."), at
+    if "[" in name or "]" in name:
+        name = _BRACKETS.sub(".", name)
+    return name.strip(" ."), at
 
 
 def _value(text: str, match: re.Match[str], name: str, at: int, rule: str) -> tuple[int, int]:

@@ -24,10 +24,10 @@ __all__ = ["ROWS", "TRIGGERS", "find_secrets", "is_suspicious"]
 ROWS: Final[tuple[Row, ...]] = (*TOKEN_ROWS, *PLACE_ROWS)
 """Each rule for a form, with its examples."""
 
-MOST_LOOKED_AT: Final = 256
+MOST_LOOKED_AT: Final = 96
 """So many things that have a form are looked at in one text; the rest of it goes."""
 
-MOST_ROWS: Final = 24
+MOST_ROWS: Final = 12
 """So many rows are tried on one text; one with the words of more of them goes as a whole."""
 
 # A separator that is percent-encoded, once or more often.

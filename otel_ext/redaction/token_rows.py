@@ -173,14 +173,18 @@ TOKEN_ROWS: Final = (
     within(
         "private-key",
         "private key",
-        rf"-----BEGIN {_PEM}[^-]*(?:-(?!----END {_PEM})[^-]*)*(?:-----END {_PEM}(?:-----)?|\Z)"
-        rf"|\A[^-]*(?:-(?!----(?:BEGIN|END) {_PEM})[^-]*)*-----END {_PEM}(?:-----)?",
+        rf"-----BEGIN {_PEM}[^-]*(?:-(?!----END {_PEM})[^-]*)*(?:-----END {_PEM}(?:-----)?|\Z)",
         (
             "a ⟦-----BEGIN RSA PRIVATE KEY-----\n~20\n-----END RSA PRIVATE KEY-----⟧ b",
-            "⟦~20\n-----END PRIVATE KEY-----⟧ b",
             "a ⟦-----BEGIN PRIVATE KEY-----\n~20⟧",
         ),
         ("a private key -----BEGIN PUBLIC KEY-----",),
+    ),
+    within(
+        "private-key",
+        "private key",
+        rf"(\A(?=((?:[^-]|-(?!----(?:BEGIN|END) {_PEM}))*))\2-----END {_PEM}(?:-----)?)",
+        ("⟦~20\n-----END PRIVATE KEY-----⟧ b",),
     ),
     within(
         "api-key",

@@ -184,9 +184,10 @@ class Walker:
         """Return a dict, a list or a tuple redacted, itself where nothing of it is a secret."""
         budget = self._budget
         is_dict = isinstance(value, dict)
-        if not is_dict and self._callback is None and _are_harmless(value):
-            budget.left -= len(value) >> 3
-            return value
+        if not is_dict and self._callback is None:
+            budget.left -= min(len(value), MAX_ITEMS) >> 3
+            if _are_harmless(value):
+                return value
         if id(value) in self._open:
             return CIRCULAR
         if depth >= MAX_DEPTH:
@@ -290,7 +291,7 @@ class Walker:
             self._budget.left -= _MARK * found.count(MARK_BEGIN)
             return found
         if type(value) is int and LEAST_CARD <= value < _MOST_CARD:
-            self._budget.left -= _CHECKED
+            self._budget.left -= 2 * _CHECKED
             if is_card(str(value)) and not is_identifier(path):
                 self._budget.left -= _MARK
                 return self._marker.mark(str(value), "credit-card")
