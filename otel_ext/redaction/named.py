@@ -153,22 +153,23 @@ def find_named(text: str, folded: str, finder: Finder) -> Iterator[Span]:
     left = _WORK
     rules: dict[str, str] = {}
     for match in (_ANY if finder.finds_all else _NAMED).finditer(folded):
-        if match.start() < done:
+        begin, end = match.span()
+        if begin < done:
             continue
         left -= _MET
         if left < 0:
-            yield Span(match.start(), len(text), "too-many")
+            yield Span(begin, len(text), "too-many")
             return
-        if match.lastgroup == "gap" and _IN_PROSE.match(text, match.end()):
-            least = max(done, match.start() - _LONGEST_NAME)
-            if "-" not in text[least : match.start()]:
-                continue
-        name, at = _name(text, match, done)
+        least = max(done, begin - _LONGEST_NAME)
+        is_gap = match.lastgroup == "gap"
+        if is_gap and _IN_PROSE.match(text, end) and "-" not in text[least:begin]:
+            continue
+        name, at = _name(text, least, begin, match.end("tail"))
         rule = rules.get(name)
         if rule is None:
             left -= _NEW_NAME
             rule = rules[name] = finder.rule_for(name)
-        if not rule and not _is_in_query(text, name, match, at):
+        if not rule and (is_gap or not _is_in_query(text, name, match, at)):
             continue
         left -= _JUDGED
         start, end = _value(text, match, name, at, rule)
@@ -188,14 +189,13 @@ def _is_in_query(text: str, name: str, match: re.Match[str], at: int) -> bool:
     )
 
 
-def _name(text: str, match: re.Match[str], done: int) -> tuple[str, int]:
-    """Return the whole name whose end was found, and where it begins."""
-    least = max(done, match.start() - _LONGEST_NAME)
-    at = least + len(text[least : match.start()].rstrip(_PART))
+def _name(text: str, least: int, begin: int, end: int) -> tuple[str, int]:
+    """Return the whole name whose end was found from `begin` to `end`, and where it begins."""
+    at = least + len(text[least:begin].rstrip(_PART))
     if text[at - 1 : at] in _ESCAPES:
-        escape = _ESCAPE.match(text, at - 1, match.start())
+        escape = _ESCAPE.match(text, at - 1, begin)
         at = escape.end() if escape else at
-    name = text[at : match.end("tail")].lstrip("-")
+    name = text[at:end].lstrip("-")
     if "[" in name or "]" in name:
         name = _BRACKETS.sub(".", name)
     return name.strip(" ."), at

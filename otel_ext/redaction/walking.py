@@ -59,7 +59,7 @@ _TEXT: Final = 4
 _SUSPICIOUS: Final = 120
 _MARK: Final = 60
 _CHECKED: Final = 20
-_NEW_KEY: Final = 40
+_NEW_KEY: Final = 60
 _CONTAINER: Final = 5
 # Rules by which any value at all is taken.
 CERTAIN: Final = frozenset({"custom-key", "personal", "credit-card", "ssn"})
@@ -184,8 +184,9 @@ class Walker:
         """Return a dict, a list or a tuple redacted, itself where nothing of it is a secret."""
         budget = self._budget
         is_dict = isinstance(value, dict)
-        if not is_dict and self._callback is None:
-            budget.left -= min(len(value), MAX_ITEMS) >> 3
+        look = len(value) >> 3
+        if not is_dict and self._callback is None and look < budget.left - budget.floor:
+            budget.left -= look
             if _are_harmless(value):
                 return value
         if id(value) in self._open:
