@@ -156,7 +156,7 @@ class Walker:
         """
         kind = type(value)
         if kind is dict or kind is list or kind is tuple:
-            return self._container(prefix, path, cast("list[object]", value), depth)
+            return self._container(prefix, path, value, depth)
         if kind is str or kind is int or kind in NO_SECRETS or kind in _LEAVES:
             return self._leaf(prefix + path, value, path)
         if isinstance(value, str):
@@ -178,16 +178,16 @@ class Walker:
         budget.left += max(share.left, 0)
         return plain
 
-    def _container(
-        self, prefix: str, path: str, value: dict[str, object] | list[object], depth: int
+    def _container(  # noqa: PLR0911 - one for each reason to leave it
+        self, prefix: str, path: str, value: object, depth: int
     ) -> object:
         """Return a dict, a list or a tuple redacted, itself where nothing of it is a secret."""
         budget = self._budget
-        is_dict = isinstance(value, dict)
-        look = len(value) >> 3
-        if not is_dict and self._callback is None and look < budget.left - budget.floor:
+        items = None if type(value) is dict else cast("list[object]", value)
+        look = 0 if items is None else len(items) >> 3
+        if items is not None and self._callback is None and look < budget.left - budget.floor:
             budget.left -= look
-            if _are_harmless(value):
+            if _are_harmless(items):
                 return value
         if id(value) in self._open:
             return CIRCULAR
@@ -198,15 +198,16 @@ class Walker:
         budget.left -= _CONTAINER
         self._open.add(id(value))
         try:
-            if is_dict:
-                changed, is_same = self._entries(prefix, path, value, depth)
-            else:
-                changed, is_same = self._items(prefix, path, value, depth)
+            if items is None:
+                fields = cast("dict[str, object]", value)
+                changed, is_same = self._entries(prefix, path, fields, depth)
+                return value if is_same else changed
+            kept, is_same = self._items(prefix, path, items, depth)
         finally:
             self._open.discard(id(value))
         if is_same:
             return value
-        return tuple(changed) if type(value) is tuple else changed
+        return tuple(kept) if type(value) is tuple else kept
 
     def _entries(
         self, prefix: str, path: str, values: Mapping[str, object], depth: int

@@ -9,8 +9,9 @@ import pytest
 
 from otel_ext.redaction import RedactionRules, Redactor
 from otel_ext.redaction.names import NAME_ROWS, rule_for_name
+from otel_ext.redaction.place_rows import STRICT_ROWS
 from otel_ext.redaction.rows import MARK
-from otel_ext.redaction.scanner import ROWS, STRICT_ROWS
+from otel_ext.redaction.scanner import ROWS
 from otel_ext.redaction.texts import TextRedactor
 from otel_ext.redaction.values import is_random, is_secret
 from tests.figures import figures
