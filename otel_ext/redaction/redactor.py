@@ -40,7 +40,7 @@ __all__ = ["Redactor", "make_redactor"]
 
 _MAX_KNOWN: Final = 1_024
 # What redaction may cost for each part of a record, so that all of it takes a few milliseconds.
-_WORK: Final = WORK // 8
+_WORK: Final = WORK // 7
 # To search some texts costs less than to go through all of a record.
 _MOST_SEARCHED: Final = 8
 _COUNTED: Final = "redacted."

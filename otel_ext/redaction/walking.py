@@ -59,7 +59,7 @@ _TEXT: Final = 4
 _SUSPICIOUS: Final = 120
 _MARK: Final = 60
 _CHECKED: Final = 20
-_NEW_KEY: Final = 60
+_NEW_KEY: Final = 40
 _CONTAINER: Final = 5
 # Rules by which any value at all is taken.
 CERTAIN: Final = frozenset({"custom-key", "personal", "credit-card", "ssn"})
@@ -185,7 +185,8 @@ class Walker:
         budget = self._budget
         items = None if type(value) is dict else cast("list[object]", value)
         look = 0 if items is None else len(items) >> 3
-        if items is not None and self._callback is None and look < budget.left - budget.floor:
+        can_pay = look <= max(budget.left - budget.floor, 0)
+        if items is not None and self._callback is None and can_pay:
             budget.left -= look
             if _are_harmless(items):
                 return value
