@@ -183,7 +183,8 @@ class Walker:
     ) -> object:
         """Return a dict, a list or a tuple redacted, itself where nothing of it is a secret."""
         budget = self._budget
-        items = None if type(value) is dict else cast("list[object]", value)
+        kind = type(value)
+        items = None if kind is dict else cast("list[object]", value)
         look = 0 if items is None else len(items) >> 3
         can_pay = look <= max(budget.left - budget.floor, 0)
         if items is not None and self._callback is None and can_pay:
@@ -208,7 +209,7 @@ class Walker:
             self._open.discard(id(value))
         if is_same:
             return value
-        return tuple(kept) if type(value) is tuple else kept
+        return tuple(kept) if kind is tuple else kept
 
     def _entries(
         self, prefix: str, path: str, values: Mapping[str, object], depth: int
