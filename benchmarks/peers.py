@@ -24,7 +24,7 @@ from otel_ext import configure
 from otel_ext.config import load_config
 from otel_ext.pipeline import make_exporter
 from otel_ext.processors.lifecycle import LifecycleSpanProcessor
-from otel_ext.redaction.setup import make_redactor
+from otel_ext.redaction.redactor import make_redactor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from otel_ext.current import has_recorded
 from otel_ext.exporters.stock import RecordSpanExporter
 from otel_ext.pipeline import make_console, make_exporter, say_warnings
-from otel_ext.redaction.setup import make_redactor
+from otel_ext.redaction.redactor import make_redactor
 from otel_ext.runtime.guard import report_problem
 from otel_ext.sdk_version import is_sdk_supported
 from otel_ext.zero_code import tolerant_config

@@ -210,7 +210,7 @@ def _make_handle(
     def open_records() -> list[Record]:
         return processor.tracker.table.start_records()
 
-    from otel_ext.redaction.setup import make_redactor  # noqa: PLC0415
+    from otel_ext.redaction.redactor import make_redactor  # noqa: PLC0415
 
     redactor = make_redactor(config.redaction, redact_callback)
     otlp = _make_otlp(config, tracer_provider)

@@ -74,6 +74,10 @@ class Budget:
         self.floor = min(self._kept, left - (left >> 2))
         return left > 0
 
+    def goes_on(self) -> bool:
+        """Whether the value that is walked now has not spent its share."""
+        return self.left > self.floor
+
 
 def size_of(container: object) -> int | None:
     """Return how many items there are; None where nobody can say.

@@ -1,4 +1,4 @@
-"""The numbers of payment cards, and what only the strict mode finds by its form."""
+"""The numbers of payment cards."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from otel_ext.redaction.rows import Span
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["CARD_DIGITS", "find_cards", "find_personal", "is_card", "is_identifier"]
+__all__ = ["CARD_DIGITS", "find_cards", "is_card", "is_identifier"]
 
 CARD_DIGITS: Final = 13
 """The fewest digits of a card's number; a text that has no such run is not searched."""
@@ -39,21 +39,6 @@ _IDENTIFIER: Final = re.compile(
 _NAMES_CARD: Final = re.compile(r"card|pan\b|credit|cc", re.IGNORECASE)
 _BEFORE: Final = 24
 _DOUBLED: Final = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
-
-_PERSONAL: Final = (
-    (
-        "email",
-        re.compile(
-            r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}"
-            r"(?:\.[A-Za-z0-9-]{1,63}){1,8}"
-        ),
-    ),
-    ("ssn", re.compile(r"(?<![0-9-])[0-9]{3}-[0-9]{2}-[0-9]{4}(?![0-9-])")),
-    (
-        "iban",
-        re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?"),
-    ),
-)
 
 
 def find_cards(text: str) -> Iterator[Span]:
@@ -87,17 +72,6 @@ def is_identifier(name: str) -> bool:
     """
     name = name[-_BEFORE:]
     return _IDENTIFIER.search(name) is not None and _NAMES_CARD.search(name) is None
-
-
-def find_personal(text: str) -> Iterator[Span]:
-    """Yield what tells of a person by its form.
-
-    >>> [span.rule for span in find_personal("ann@example.org 123-45-6789")]
-    ['email', 'ssn']
-    """
-    for rule, pattern in _PERSONAL:
-        for match in pattern.finditer(text):
-            yield Span(match.start(), match.end(), rule)
 
 
 def is_card(number: str) -> bool:

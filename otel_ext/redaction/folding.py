@@ -7,7 +7,7 @@ from typing import Final
 
 __all__ = ["fold", "visible"]
 
-_INVISIBLE: Final = re.compile("[\u00ad\u180e\u200b-\u200f\u2060-\u2064\ufeff]")
+_INVISIBLE: Final = re.compile("[\u00ad\u180e\u200b-\u200f\u2060-\u2064\ufeff]+")
 _LOOK_ALIKES: Final = (
     ("АВЕКМНОРСТУХІЅЈавекмнорстухіѕјһԁԛԝ", "ABEKMHOPCTYXISJabekmhopctyxisjhdqw"),
     ("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧαεικνορτυχ", "ABEZHIKMNOPTYXaeikvoptux"),
@@ -20,6 +20,8 @@ _TABLE: Final = {
     **{ord(one): other for ones, others in _LOOK_ALIKES for one, other in zip(ones, others)},  # noqa: B905 - Python 3.10
 }
 _FOLDED: Final = re.compile(f"[{''.join(map(chr, _TABLE))}]".replace("\\", ""))
+# Looking up what is in a table takes half the time of looking up what is not.
+_WHOLE: Final[dict[int, int | str]] = {**{code: code for code in range(0x600)}, **_TABLE}
 
 
 def fold(text: str) -> str:
@@ -30,7 +32,7 @@ def fold(text: str) -> str:
     """
     if text.isascii() or _FOLDED.search(text) is None:
         return text.lower()
-    return text.translate(_TABLE).lower()
+    return text.translate(_WHOLE).lower()
 
 
 def visible(text: str) -> tuple[str, list[int]]:
@@ -41,5 +43,8 @@ def visible(text: str) -> tuple[str, list[int]]:
     """
     if text.isascii() or _INVISIBLE.search(text) is None:
         return text, []
-    cuts = [match.start() - before for before, match in enumerate(_INVISIBLE.finditer(text))]
+    cuts: list[int] = []
+    for match in _INVISIBLE.finditer(text):
+        start, end = match.span()
+        cuts += [start - len(cuts)] * (end - start)
     return _INVISIBLE.sub("", text), cuts

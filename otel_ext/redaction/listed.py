@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["MOST_FIELDS", "rule_of_fields", "with_rules"]
+__all__ = ["VALUES", "rule_of_fields", "with_rules"]
 
 _LONGEST_NAME: Final = 128
 _PAIR: Final = 2
-MOST_FIELDS: Final = 8
-"""The most fields of a mapping that holds a name and its value."""
-
+_MOST_FIELDS: Final = 8
+VALUES: Final = frozenset({"value", "Value"})
+"""The fields of a mapping that hold the value of what another field names."""
 _NAMES: Final = ("name", "Name", "key", "Key")
 # Options of one letter, by the command that they are given to.
 _SHORT: Final = {
@@ -24,9 +24,7 @@ _SHORT: Final = {
 }
 
 
-def with_rules(
-    items: list[object] | tuple[object, ...], rule_for: Callable[[str], str]
-) -> Iterator[tuple[object, str]]:
+def with_rules(items: list[object], rule_for: Callable[[str], str]) -> Iterator[tuple[object, str]]:
     """Yield each item with the rule by which it, or the second of a pair, is a secret.
 
     Args:
@@ -44,37 +42,35 @@ def with_rules(
     command = first.rpartition("/")[2] if type(first) is str else ""
     for item in items:
         rule, told = told, ""
-        if type(item) is str and item.startswith("-"):
+        if type(item) is str and item[:1] == "-":
             rule = ""
-            if "=" not in item and len(item) <= _LONGEST_NAME:
-                told = rule_for(item.lstrip("-"))
+            if "=" not in item:
+                told = _rule_of(item.lstrip("-"), rule_for)
                 if not told and command in _SHORT.get(item[:2], ()):
-                    if item[2:]:
-                        rule = "password" if command.startswith(("mysql", "maria")) else ""
-                    elif not command.startswith(("mysql", "maria")):
-                        told = "password"
-        elif type(item) is list or type(item) is tuple:
-            rule = _rule_of_pair(cast("list[object] | tuple[object, ...]", item), rule_for)
+                    # Of these, MySQL's alone has its value right behind the letter.
+                    is_glued = command.startswith(("mysql", "maria"))
+                    rule = "password" if is_glued and item[2:] else ""
+                    told = "" if is_glued or item[2:] else "password"
+        elif (type(item) is list or type(item) is tuple) and len(
+            pair := cast("list[object]", item)
+        ) == _PAIR:
+            rule = _rule_of(pair[0], rule_for)
         yield item, rule
 
 
-def rule_of_fields(fields: dict[object, object], rule_for: Callable[[str], str]) -> str:
+def rule_of_fields(fields: Mapping[str, object], rule_for: Callable[[str], str]) -> str:
     """Return the rule for the field `value` of a mapping whose field `name` tells a secret.
 
     >>> from otel_ext.redaction.names import rule_for_name
     >>> rule_of_fields({"name": "API_TOKEN", "value": "x"}, rule_for_name)
     'token'
     """
-    if "value" not in fields and "Value" not in fields:
+    if len(fields) > _MOST_FIELDS or VALUES.isdisjoint(fields):
         return ""
-    name = next((fields[key] for key in _NAMES if key in fields), None)
-    return rule_for(name) if type(name) is str and len(name) <= _LONGEST_NAME else ""
+    return _rule_of(next((fields[key] for key in _NAMES if key in fields), None), rule_for)
 
 
-def _rule_of_pair(pair: list[object] | tuple[object, ...], rule_for: Callable[[str], str]) -> str:
-    name = pair[0] if len(pair) == _PAIR else None
+def _rule_of(name: object, rule_for: Callable[[str], str]) -> str:
     if type(name) is bytes:
         name = name.decode("latin-1")
-    if type(name) is not str or len(name) > _LONGEST_NAME:
-        return ""
-    return rule_for(name)
+    return rule_for(name) if type(name) is str and len(name) <= _LONGEST_NAME else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.redaction.rows import MARK
@@ -57,24 +58,21 @@ class Marker:
 
     def mark_spans(self, text: str, spans: Iterable[Span]) -> str:
         """Return `text` with a mark in the place of each span; those that touch become one."""
-        marks = MARK.finditer(text)
-        mark = next(marks, None)
+        marks = deque(match.span() for match in MARK.finditer(text))
+        found: list[Span] = []
+        for span in sorted(spans):
+            # Both are in order, so that one pass over the marks does for all the spans.
+            while marks and marks[0][1] <= span.start:
+                marks.popleft()
+            if marks and marks[0][0] <= span.start and span.end <= marks[0][1]:
+                continue
+            if found and span.start < found[-1].end:
+                found[-1] = found[-1]._replace(end=max(span.end, found[-1].end))
+            else:
+                found.append(span)
         parts: list[str] = []
         done = 0
-        begin, end, rule = -1, -1, ""
-        for start, stop, name in sorted(spans):
-            # Both are in order, so that one pass over the marks does for all the spans.
-            while mark is not None and mark.end() <= start:
-                mark = next(marks, None)
-            if mark is not None and mark.start() <= start and stop <= mark.end():
-                continue
-            if start < end:
-                end = max(end, stop)
-                continue
-            if end >= 0:
-                parts += (text[done:begin], self.mark(text[begin:end], rule))
-                done = end
-            begin, end, rule = start, stop, name
-        if end < 0:
-            return text
-        return "".join([*parts, text[done:begin], self.mark(text[begin:end], rule), text[end:]])
+        for start, end, rule in found:
+            parts += (text[done:start], self.mark(text[start:end], rule))
+            done = end
+        return "".join((*parts, text[done:]))

@@ -8,12 +8,13 @@ there. `password=…`, `"token": "…"`, `--api-key …`, `<secret>…</secret>`
 from __future__ import annotations
 
 import re
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.redaction.folding import fold
 from otel_ext.redaction.names import NAME_ROWS, QUERY_NAMES
 from otel_ext.redaction.rows import Span, any_of
-from otel_ext.redaction.value_ends import BLANKS, QUOTE, is_nothing, quoted, value_behind
+from otel_ext.redaction.value_ends import BLANKS, QUOTE, value_behind
 from otel_ext.redaction.values import is_random, is_secret
 
 if TYPE_CHECKING:
@@ -93,9 +94,8 @@ _NAMED: Final = _pattern()
 _ANY: Final = re.compile(
     rf"(?<![\w.-])[^\W\d][\w.\-\[\]]{{0,64}}(?P<tail>)(?:{_CLOSE}{{0,6}}{_ASSIGN}|{_OTHER})"
 )
-_TO_LAST_ESCAPE: Final = re.compile(
-    r"(?s:.*)(?:%(?:25){0,3}[0-7][0-9a-fA-F]|\\u00[0-7][0-9a-fA-F]|\\[nrt])"
-)
+_ESCAPES: Final = frozenset("%\\")
+_ESCAPE: Final = re.compile(r"%(?:25){0,3}[0-7][0-9a-fA-F]|\\u00[0-7][0-9a-fA-F]|\\[nrt]")
 _BRACKETS: Final = re.compile(r"[\[\]]+")
 _FIELD: Final = re.compile(
     r"(?:<[^<>]{0,64}|(?:^|[^a-z])(?:name|key|param|parameter|field|id)\\?[\"']?\s{0,4}[:=]\s{0,4})"
@@ -103,14 +103,20 @@ _FIELD: Final = re.compile(
 )
 _OPTION: Final = re.compile(r"(?!-)\S+")
 _END_OF_PAIR: Final = re.compile(r"\s{0,4}(?:,\s{0,4})?(?:[)\]]|$)")
-_WORD_END: Final = re.compile(r"[^\s\"'<>,;)\]}]{1,300}")
+_WORD_END: Final = re.compile(r"[^\s\"'<>,;)\]}]{1,300}(?<![.:!?])")
+_BLOCK: Final = re.compile(r" ?[|>][-+]?[ \r]{0,4}\n")
+# A word without a digit, which is no secret where only a space stands before it.
+_IN_PROSE: Final = re.compile(r"[^\s\"'<>,;)\]}0-9]{0,300}(?![^\s\"'<>,;)\]}])")
+_NOTHING: Final = (0, 0)
+_AND: Final = frozenset({"?", "&"})
+# What a text in quotes right behind it is told by.
+_BEFORE_QUOTES: Final = ("password", "-string")
 _LEAST_IN_QUERY: Final = 10
-# What may be spent on the names of one text: some 60 secrets, or 500 names that tell none;
-# a name in prose, with a word behind it, is looked at quickly.
-_WORK: Final = 512
-_NEW_NAME: Final = 5
-_JUDGED: Final = 7
-_SAID: Final = 2
+# What may be spent on the names of one text: some 50 secrets, or 400 names that tell none.
+_WORK: Final = 800
+_MET: Final = 2
+_NEW_NAME: Final = 10
+_JUDGED: Final = 12
 _WHOLE_LINE: Final = frozenset({"authorization", "cookie"})
 _CODES: Final = re.compile(r"(?:otp|pin|code)$")
 _DIGITS: Final = re.compile(r"[0-9]{4,8}")
@@ -147,214 +153,149 @@ def find_named(text: str, folded: str, finder: Finder) -> Iterator[Span]:
     left = _WORK
     rules: dict[str, str] = {}
     for match in (_ANY if finder.finds_all else _NAMED).finditer(folded):
-        if match.start() < done:
+        begin, end = match.span()
+        if begin < done:
             continue
-        left -= 1
+        left -= _MET
         if left < 0:
-            yield Span(match.start(), len(text), "too-many")
+            yield Span(begin, len(text), "too-many")
             return
-        name, at = _name(text, match, done)
+        least = max(done, begin - _LONGEST_NAME)
+        is_gap = match.lastgroup == "gap"
+        if is_gap and _IN_PROSE.match(text, end) and "-" not in text[least:begin]:
+            continue
+        name, at = _name(text, least, begin, match.end("tail"))
         rule = rules.get(name)
         if rule is None:
             left -= _NEW_NAME
             rule = rules[name] = finder.rule_for(name)
-        if not rule and not _is_in_query(text, name, match, at):
+        if not rule and (is_gap or not _is_in_query(text, name, match, at)):
             continue
         left -= _JUDGED
-        span = _value(text, match, name, at, rule) if rule else _in_query(text, match, name)
-        if span is None and match.lastgroup == "gap":
-            left += _JUDGED - _SAID
-        if span is not None:
-            done = span.end
-            yield span
-            if text[span.start] in "([{" or "(" in text[span.start : span.end]:
-                left -= (span.end - span.start) >> 2
+        start, end = _value(text, match, name, at, rule)
+        if start < end:
+            done = end
+            yield Span(start, end, rule or "url-query")
+            if text[start] in "([{" or "(" in text[start:end]:
+                left -= (end - start) >> 1
 
 
 def _is_in_query(text: str, name: str, match: re.Match[str], at: int) -> bool:
     """Whether a name that tells nothing elsewhere is that of a parameter of a URL's query."""
     return (
         match.lastgroup == "assign"
-        and match["assign"][0] in "=%"
         and name.lower().rpartition("-")[2] in QUERY_NAMES
         and (text[at - 1 : at] in {"?", "&", ";"} or text[at - 2 : at].lower() in {"26", "3f"})
     )
 
 
-def _in_query(text: str, match: re.Match[str], name: str) -> Span | None:
-    start, end = value_behind(text, match.end(), "", match["assign"][:-2])
-    value = text[start:end]
-    if len(value) < _LEAST_IN_QUERY or not is_secret(value, "url-query"):
-        return None
-    if name.lower() in {"key", "code"} and value.isalpha() and value.islower():
-        return None
-    return Span(start, end, "url-query")
-
-
-def _name(text: str, match: re.Match[str], done: int) -> tuple[str, int]:
-    """Return the whole name whose end was found, and where it begins."""
-    least = max(done, match.start() - _LONGEST_NAME)
-    window = text[least : match.start()]
-    if "%" in window or "\\" in window:
-        escape = _TO_LAST_ESCAPE.match(window)
-        if escape is not None:
-            least += escape.end()
-            window = window[escape.end() :]
-    at = least + len(window.rstrip(_PART))
-    name = text[at : match.end("tail")].lstrip("-")
+def _name(text: str, least: int, begin: int, end: int) -> tuple[str, int]:
+    """Return the whole name whose end was found from `begin` to `end`, and where it begins."""
+    at = least + len(text[least:begin].rstrip(_PART))
+    if text[at - 1 : at] in _ESCAPES:
+        escape = _ESCAPE.match(text, at - 1, begin)
+        at = escape.end() if escape else at
+    name = text[at:end].lstrip("-")
     if "[" in name or "]" in name:
         name = _BRACKETS.sub(".", name)
     return name.strip(" ."), at
 
 
-def _value(  # noqa: PLR0911 - one for each notation
-    text: str, match: re.Match[str], name: str, at: int, rule: str
-) -> Span | None:
-    """Return the value behind a name, by the notation in which it stands."""
+def _value(text: str, match: re.Match[str], name: str, at: int, rule: str) -> tuple[int, int]:
+    """Return from where to where the secret behind a name goes, by the notation; else nothing."""
     kind = match.lastgroup or ""
+    start = match.end()
     if kind == "assign":
         return _assigned(text, match, name, at, rule)
-    if kind in {"gap", "quoted"}:
-        return _behind_gap(text, match, name, at, rule)
-    start = match.end()
-    if kind == "element":
-        return _element(text, match, at, rule)
-    if kind == "next":
-        end = text.find("<", start)
-        return _checked(text, start, end, rule)
-    if kind == "pair":
-        return _paired(text, at, start, rule)
-    if (
-        kind == "field"
-        and _FIELD.search(text[max(0, at - _LONGEST_NAME) : match.start()].lower()) is None
-    ):
-        return None
-    start, end = value_behind(text, start)
-    return _checked(text, start, end, rule)
+    if kind == "gap":
+        start, end = _behind_gap(text, start, name, at)
+    elif kind == "quoted":
+        # An option, or a statement of SQL: PASSWORD '…'.
+        is_told = _is_option(text, at) or match[0].rstrip(" \t\n").endswith(_BEFORE_QUOTES)
+        start, end = value_behind(text, start) if is_told else _NOTHING
+    elif kind == "element":
+        end = text.find("</", start, start + _LONGEST_ELEMENT)
+        end -= 3 if text[end - 3 : end] == "]]>" else 0
+        if "<" not in text[max(at - 32, 0) : at + 1] or "<" in text[start:end]:
+            return _NOTHING
+    elif kind == "pair":
+        start, end = _paired(text, at, start)
+    else:
+        before = text[max(0, at - _LONGEST_NAME) : match.start()].lower()
+        is_told = kind != "field" or _FIELD.search(before) is not None
+        start, end = value_behind(text, start) if is_told else _NOTHING
+    return (start, end) if is_secret(text[start:end], rule, is_bare=False) else _NOTHING
 
 
-def _checked(text: str, start: int, end: int, rule: str) -> Span | None:
-    if end <= start or is_nothing(text, start, end):
-        return None
-    return Span(start, end, rule) if is_secret(text[start:end], rule, is_bare=False) else None
-
-
-def _assigned(  # noqa: PLR0911 - one for each reason to leave it
-    text: str, match: re.Match[str], name: str, at: int, rule: str
-) -> Span | None:
+def _assigned(text: str, match: re.Match[str], name: str, at: int, rule: str) -> tuple[int, int]:
+    """Return the secret behind a separator, which may be percent-encoded."""
     separator = match["assign"]
     before = text[max(at - 1, 0) : at]
     behind = match.end()
-    if before == separator == ":" and not text[behind : behind + 1].isspace():
-        return None  # an ARN and the like: parts with colons between
+    is_apart = text[behind : behind + 1].isspace()
+    if before == separator == ":" and not is_apart:
+        return _NOTHING  # an ARN and the like: parts with colons between
     level = separator[:-2] if separator[0] == "%" else ""
     until = ""
-    if separator in {"|", "\t", "\\t"} and not text[behind : behind + 80].strip(" |\t-\n"):
-        return None
-    if rule in _WHOLE_LINE and separator in {":", "="}:
-        until = _end_of_line(before, separator)
-    if text[behind : behind + 3].lstrip(" ")[:2] in {"|\n", ">\n", "|-", ">-", "|+"}:
-        line = text.find("\n", behind)
-        start, end = _block(text, line + 1) if line >= 0 else (0, 0)
-        return _checked(text, start, end, rule)
-    start, end = value_behind(text, behind, until, level)
-    if end <= start:
-        return None
+    if rule in _WHOLE_LINE and separator in {":", "="} and (separator == ":" or before not in _AND):
+        # A header in quotes ends where they do.
+        until = before if before in {'"', "'"} else "\n"
+    block = _BLOCK.match(text, behind)
+    if block is not None:
+        start, end = _block(text, block.end())
+    else:
+        start, end = value_behind(text, behind, until, level)
     if name.lower() == "pass" and _is_no_password(text, at, separator, behind, start):
-        return None
-    value = text[start:end]
-    is_bare = text[start - 1 : start] not in {"'", '"'}
-    in_query = before in {"?", "&"} or level
-    is_prose = is_bare and separator == ":" and text[behind : behind + 1] == " " and not in_query
-    if is_prose and " " not in value:
-        line = text.find("\n", start)
-        rest = text[start : min(start + 80, line if line >= 0 else start + 80)]
-        if rule == "password" and not is_secret(rest, rule, is_prose=True, is_bare=False):
-            return None
-    if not is_secret(value, rule, is_prose=is_prose, is_bare=is_bare and not in_query):
-        return None
-    return Span(start, end, rule)
+        return _NOTHING
+    in_query = before in _AND or level
+    is_bare = not in_query and text[start - 1 : start] not in {"'", '"'}
+    is_prose = is_bare and separator == ":" and is_apart
+    if not rule:
+        value = text[start:end]
+        is_word = value.isalpha() and value.islower() and name.lower() in {"key", "code"}
+        return _NOTHING if is_word or len(value) < _LEAST_IN_QUERY else (start, end)
+    is_found = is_secret(text[start:end], rule, is_prose=is_prose, is_bare=is_bare)
+    return (start, end) if is_found else _NOTHING
 
 
 def _block(text: str, start: int) -> tuple[int, int]:
     """Return the block of a YAML text that begins there: the lines that stand as deep."""
-    line = start
-    indent = len(text[line : line + 64]) - len(text[line : line + 64].lstrip(" "))
-    end = line
-    while indent and text.startswith(" " * indent, line):
-        end = text.find("\n", line)
-        if end < 0:
-            return start + indent, len(text)
-        line = end + 1
-    return start + indent, end
+    lines = text[start:].splitlines(keepends=True)
+    indent = " " * (len(lines[0]) - len(lines[0].lstrip(" "))) if lines else ""
+    inside = takewhile(lambda line: indent and line.startswith(indent), lines)
+    end = start + sum(map(len, inside))
+    return start + len(indent), end - text.endswith("\n", start, end)
 
 
-def _behind_gap(  # noqa: PLR0911 - as above
-    text: str, match: re.Match[str], name: str, at: int, rule: str
-) -> Span | None:
-    start = match.end()
-    is_option = text[at : at + 1] == "-" and not text[max(at - 1, 0) : at].isalnum()
-    quote = QUOTE.match(text, start)
-    if quote is not None:
-        # An option, or a statement of SQL: PASSWORD '…'.
-        if not is_option and not match[0].rstrip(" \t\n").endswith(("password", "-string")):
-            return None
-        first, end = quoted(text, quote)
-        return _checked(text, first, end, rule)
+def _is_option(text: str, at: int) -> bool:
+    return text[at : at + 1] == "-" and not text[max(at - 1, 0) : at].isalnum()
+
+
+def _behind_gap(text: str, start: int, name: str, at: int) -> tuple[int, int]:
+    """Return what an option is given, or a word behind a name that looks random."""
     word = _WORD_END.match(text, start)
-    if word is None:
-        return None
-    end = word.end()
-    value = word[0]
-    if value[0] == "$":
-        return None  # a variable, or quotes of SQL that have a row of their own
-    if is_option and "\n" not in match[match.lastgroup or 0]:
+    if word is None or word[0][0] == "$":
+        return _NOTHING  # a variable, or quotes of SQL that have a row of their own
+    if _is_option(text, at) and text[start - 1] != "\n":
         option = _OPTION.match(text, start)
-        return _checked(text, start, option.end(), rule) if option else None
-    if value[-1:] in ".:!?":
-        end -= 1
-        value = value[:-1]
-    is_code = _CODES.search(fold(name).rstrip()) is not None and _DIGITS.fullmatch(value)
-    if not is_code and not (is_random(value) and "=" not in value and "(" not in value):
-        return None
-    return _checked(text, start, end, rule)
+        return option.span() if option else _NOTHING
+    value = word[0]
+    is_code = _CODES.search(fold(name)) is not None and _DIGITS.fullmatch(value)
+    is_secret_word = is_code or (is_random(value) and "=" not in value and "(" not in value)
+    return word.span() if is_secret_word else _NOTHING
 
 
-def _element(text: str, match: re.Match[str], at: int, rule: str) -> Span | None:
-    """Return the text of an element of XML whose name tells a secret."""
-    if "<" not in text[max(at - 32, 0) : at + 1]:
-        return None
-    start = match.end("element")
-    end = text.find("</", start, start + _LONGEST_ELEMENT)
-    if end < 0 or end == start:
-        return None
-    if text[end - 3 : end] == "]]>" and match["element"].endswith("["):
-        end -= 3
-    value = text[start:end]
-    return _checked(text, start, end, rule) if "<" not in value else None
-
-
-def _paired(text: str, at: int, start: int, rule: str) -> Span | None:
+def _paired(text: str, at: int, start: int) -> tuple[int, int]:
     """Return the second of a pair, or what follows an option, in a list that is shown."""
     is_option = text[at : at + 1] == "-"
     opening = text[max(at - 10, 0) : at].rstrip("\"'\\bu").rstrip(" \t\r\n")[-1:]
     if not is_option and opening not in {"(", "["}:
-        return None
-    quote = QUOTE.match(text, start)
-    if quote is None:
-        return None
-    first, end = quoted(text, quote)
-    behind = end + len(quote[0])
-    is_value = not text.startswith("-", first) if is_option else _END_OF_PAIR.match(text, behind)
-    return _checked(text, first, end, rule) if is_value else None
-
-
-def _end_of_line(before: str, separator: str) -> str:
-    """Return what a header goes on to; nothing for one that is a parameter of a query."""
-    if separator == "=" and before in {"?", "&"}:
-        return ""
-    # A header in quotes ends where they do.
-    return before if before in {'"', "'"} else "\n"
+        return _NOTHING
+    start, end = value_behind(text, start)
+    quote = QUOTE.match(text, end)
+    behind = quote.end() if quote else end
+    is_value = not text.startswith("-", start) if is_option else _END_OF_PAIR.match(text, behind)
+    return (start, end) if is_value else _NOTHING
 
 
 def _is_no_password(text: str, at: int, separator: str, behind: int, start: int) -> bool:
@@ -364,7 +305,6 @@ def _is_no_password(text: str, at: int, separator: str, behind: int, start: int)
     before = text[max(at - 8, 0) : at]
     words = before.rstrip(BLANKS)
     is_apart = words != before and words[-1:].isalnum()
-    if separator == ":":
-        return is_apart and text[behind : behind + 1].isspace()
     word = _WORD_END.match(text, start)
-    return is_apart and separator == "=" and word is not None and word[0].isalpha()
+    is_word = word is not None and word[0].isalpha() if separator == "=" else separator == ":"
+    return is_apart and is_word and (separator == "=" or text[behind : behind + 1].isspace())

@@ -7,10 +7,12 @@ from typing import Final
 from otel_ext.redaction.rows import Row, within
 from otel_ext.redaction.values import is_mixed
 
-__all__ = ["PLACE_ROWS"]
+__all__ = ["PLACE_ROWS", "STRICT_ROWS"]
 
 _SLASH: Final = r"(?:/|%2[fF])"
 _UUID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_SCHEME: Final = r"(?::|%3[aA])\\?/\\?/"
+_HOST: Final = r"(?:[\w-]+(?:\.[\w-]+)+|localhost|[\w-]+:[0-9]{1,5}|\[[0-9a-fA-F:.]+\])[:/?#\\]"
 _QUOTE: Final = r"[\"']?"
 
 PLACE_ROWS: Final[tuple[Row, ...]] = (
@@ -159,11 +161,75 @@ PLACE_ROWS: Final[tuple[Row, ...]] = (
         ("app:⟦hunter2⟧@tcp(db:3306)/orders",),
         ("mail me @tcp(x)",),
     ),
+    # A URL's user and password; a port and the address of an IPv6 host are none. A password may
+    # hold `/`, `?`, `#` and `@`: it goes on to a later `@` unless a host stands behind the first.
     within(
         "url-password",
-        "%40",
-        r"(?i:%3a%2f%2f)[^\s\"'<>&%]{0,64}%3[aA]([^\s\"'<>&]{1,200}?)%40",
-        ("https%3A%2F%2Fann%3A⟦hunter2⟧%40h%2Fp",),
+        "@",
+        rf"{_SCHEME}(?!\[[0-9a-fA-F:.]*\])[^\s\"'<>@/?#:,;]*:"
+        r"(?!(?:(?<=http:)|(?<=https:)|(?<=git:)|(?<=ssh:))//|[0-9]{1,5}(?:[\\/?#,;&|)\]}]|$))(?:([^\s\"'<>@]+"
+        rf"(?:@(?:[^\s\"'<>@/?#]*|(?!{_HOST})[^\s\"'<>@=,;|&]*)(?<!/)(?=@))*)@|[^\s\"'<>@]+)",
+        (
+            "postgres://ann:⟦hunter2⟧@db:5432/orders",
+            "redis://:⟦hunter/2?#3⟧@cache/0",
+            "https://ann:⟦pa://ss⟧@h/x https://ann:⟦//pass⟧@h/x",
+            "https://ann:⟦p@ss/w:rd⟧@h/x?mail=ann@example.org",
+            "http://h1:80,http://h2:80,http://ann:⟦p%40ss⟧@[::1]:80/,http://bob:⟦pa:ss⟧@h4/",
+            r"https:\/\/ann:⟦hunter2⟧@h\/x and https%3A//ann:⟦hunter2⟧@h/",
+        ),
+        (
+            "http://[::1]:80/a@b http://h:8080/a@b https://http://ann@h",
+            "https://h/login:x@y",
+            "https://ann:x-oauth-basic@h/",
+        ),
+        judge=lambda value: value != "x-oauth-basic",
+    ),
+    # A long user name is a token.
+    within(
+        "url-password",
+        "@",
+        rf"{_SCHEME}(?:([^\s\"'<>@/?#:]{{16,}})@|([^\s\"'<>@/?#:]{{16,}})(?=:[^\s\"'<>@/?#]*@))",
+        ("https://⟦~24⟧@h/x.git", "https://⟦~24⟧:x-oauth-basic@h/"),
+        ("https://ann@h/x", "https://compute-12-34.region.example:80/@x"),
+    ),
+    within(
+        "url-password",
+        "@",
+        r"//(?<![\w:/]//)[^\s\"'<>@/?#:]*:([^\s\"'<>@/?#]+)@",
+        ("to //root:⟦hunter2⟧@db/x",),
+        ("a//b:c@d", "//h:80/a@b"),
+    ),
+    within(
+        "url-password",
+        "%40|%253a",
+        r"(?i:%(?:25)?3a%(?:25)?2f%(?:25)?2f)[^\s\"'<>&%]{0,64}%(?:25)?3[aA]"
+        r"(?:((?:[^\s\"'<>&%]|%(?!(?:25)?(?:40|2[fF26])))+(?:%40(?:[^\s\"'<>&%]|%(?!40|2[fF26]))*(?=%40))*)%(?:25)?40|[^\s\"'<>&]+)",
+        ("https%3A%2F%2Fann%3A⟦hunter2⟧%40h%2Fp", "x=https%253A%252F%252Fann%253A⟦hunter2⟧%2540h"),
         ("x=ann%40example.org",),
     ),
 )
+
+STRICT_ROWS: Final[tuple[Row, ...]] = (
+    within(
+        "email",
+        "@",
+        r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}",
+        ("by ⟦ann.b@mail.example.org⟧, who",),
+        ("ann@host",),
+    ),
+    within(
+        "ssn",
+        "-",
+        "(?<![0-9-])[0-9]{3}-[0-9]{2}-[0-9]{4}(?![0-9-])",
+        ("of ⟦123-45-6789⟧",),
+        ("1123-45-6789",),
+    ),
+    within(
+        "iban",
+        "",
+        "(?<![A-Za-z0-9])[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?",
+        ("to ⟦GB82 WEST 1234 5698 7654 32⟧.",),
+        ("GB82 WEST",),
+    ),
+)
+"""What the strict mode finds too: what tells of a person by its form."""

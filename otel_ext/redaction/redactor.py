@@ -1,8 +1,9 @@
-"""`Redactor`: a record without secrets, made from any record."""
+"""`Redactor`: a record without secrets, made from any record; and how settings make one."""
 
 from __future__ import annotations
 
 import threading
+from operator import is_
 from time import time_ns
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
@@ -31,19 +32,20 @@ from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.health import PartHealth, register_part
 
 if TYPE_CHECKING:
+    from otel_ext.config import RedactionConfig
     from otel_ext.redaction.walking import RedactCallback
     from otel_ext.runtime.health import State
 
-__all__ = ["Redactor"]
+__all__ = ["Redactor", "make_redactor"]
 
 _MAX_KNOWN: Final = 1_024
 # What redaction may cost for each part of a record, so that all of it takes a few milliseconds.
-_WORK: Final = WORK // 6
+_WORK: Final = WORK // 7
 # To search some texts costs less than to go through all of a record.
 _MOST_SEARCHED: Final = 8
 _COUNTED: Final = "redacted."
 
-T = TypeVar("T")
+Fields = TypeVar("Fields", bound="tuple[object, ...]")
 Named = TypeVar("Named", ThreadInfo, TaskInfo)
 
 
@@ -144,12 +146,11 @@ class Redactor:
         texts = self._texts
         clean = texts.clean
         thread, task = record.thread, record.task
+        names = (record.name, record.logger, "" if thread is None else thread.name)
         if (
-            (record.name not in clean and not texts.glance(record.name))
-            or record.site.fragment not in clean
-            or (thread is not None and thread.name not in clean and not texts.glance(thread.name))
+            record.site.fragment not in clean
+            or not all(name in clean or texts.glance(name) for name in names)
             or (task is not None and not texts.is_clean(task.name))
-            or (record.logger and record.logger not in clean and not texts.glance(record.logger))
         ):
             return False
         verdicts = texts.verdicts
@@ -187,15 +188,16 @@ class Redactor:
             extra = {**extra, "argv": _argv(walker, extra["argv"])}
         status = record.status
         if status is not None and status.description:
-            status = _kept(
-                status, Status(status.code, text("status.description", status.description))
-            )
+            description = text("status.description", status.description)
+            status = _kept(status, status._replace(description=description))
+        # What may be large has a part of its own, so that it leaves room for the rest.
+        links, events = self._walker(_WORK // 8), self._walker(_WORK // 2)
         made = record._replace(
             name=text("name", record.name),
             site=self._site(walker, record.site),
             attributes=self._walker().mapping("", record.attributes),
-            links=self._links(record.links) if record.links else record.links,
-            events=self._events(record.events) if record.events else record.events,
+            links=_kept(record.links, tuple(_link(links, one) for one in record.links)),
+            events=_kept(record.events, tuple(_event(events, one) for one in record.events)),
             thread=_named(walker, record.thread, "thread.name"),
             task=_named(walker, record.task, "task.name"),
             status=status,
@@ -203,20 +205,10 @@ class Redactor:
             logger=text("logger", record.logger),
             extra=self._walker(_WORK // 8).mapping("", extra) if extra else extra,
         )
-        return record if all(map(_is, made, record)) else made
+        return _kept(record, made)
 
     def _walker(self, work: int = _WORK) -> Walker:
         return Walker(self._texts, self._callback, Budget(work))
-
-    # Each of these has a part of its own, so that what is large leaves room for the others.
-
-    def _links(self, links: tuple[Link, ...]) -> tuple[Link, ...]:
-        walker = self._walker(_WORK // 8)
-        return _kept(links, tuple(_link(walker, link) for link in links))
-
-    def _events(self, events: tuple[SpanEvent, ...]) -> tuple[SpanEvent, ...]:
-        walker = self._walker(_WORK // 2)
-        return _kept(events, tuple(_event(walker, event) for event in events))
 
     def _site(self, walker: Walker, site: CallSite) -> CallSite:
         if site.fragment in self._texts.clean:
@@ -262,16 +254,13 @@ def _argv(walker: Walker, argv: object) -> list[str]:
 
 
 def _link(walker: Walker, link: Link) -> Link:
-    attributes = walker.mapping("links.", link.attributes)
-    return link if attributes is link.attributes else link._replace(attributes=attributes)
+    return _kept(link, link._replace(attributes=walker.mapping("links.", link.attributes)))
 
 
 def _event(walker: Walker, event: SpanEvent) -> SpanEvent:
     attributes = walker.mapping("events.", event.attributes)
     name = walker.text("events.name", event.name)
-    if name == event.name and attributes is event.attributes:
-        return event
-    return SpanEvent(name, event.time_ns, attributes)
+    return _kept(event, event._replace(name=name, attributes=attributes))
 
 
 def _named(walker: Walker, info: Named | None, path: str) -> Named | None:
@@ -281,13 +270,9 @@ def _named(walker: Walker, info: Named | None, path: str) -> Named | None:
     return info if name == info.name else type(info)(info.id, name)
 
 
-def _is(one: object, other: object) -> bool:
-    return one is other
-
-
-def _kept(old: T, new: T) -> T:
-    """Return the old object where the new one says the same."""
-    return old if old == new else new
+def _kept(old: Fields, new: Fields) -> Fields:
+    """Return the old one where the new one holds the same objects."""
+    return old if all(map(is_, old, new)) else new
 
 
 def _emptied(record: Record, error: Exception) -> Record:
@@ -310,3 +295,35 @@ def _emptied(record: Record, error: Exception) -> Record:
         extra=EMPTY,
         process=Process(known.id, known.pid, known.start_time, known.boot_id, known.host),
     )
+
+
+def make_redactor(
+    redaction: RedactionConfig, callback: RedactCallback | None = None
+) -> Redactor | None:
+    """Return what takes secrets out of records; None if that is off.
+
+    Args:
+        redaction: The settings.
+        callback: As for `Redactor`.
+
+    Raises:
+        ConfigError: `callback` cannot be called.
+    """
+    if callback is not None and not callable(cast("object", callback)):
+        raise ConfigError(
+            f"redact_callback: {type(callback).__name__} cannot be called",
+            hint="Give a function of a path and a value that returns a value",
+        )
+    if redaction.mode == "off":
+        if callback is not None:
+            report_problem("configure()", "redact_callback is not called, since redact=off")
+        return None
+    rules = RedactionRules(
+        strict=redaction.mode == "strict",
+        keys=redaction.keys,
+        values=redaction.values,
+        allow=redaction.allow,
+        hmac_key=redaction.hmac_key,
+        scan_limit=redaction.scan_limit,
+    )
+    return Redactor(rules, callback)

@@ -30,11 +30,10 @@ class Row(NamedTuple):
         rule: What the mark in the place of the secret says.
         literals: In small letters; a text without any of them is not searched.
         form: An expression, best with a literal in front, which a search finds quickly. It
-            is linear. The secret is its first group, or all of it where it has none.
+            is linear. The secret is the group that matched, or all of it where it has none.
         goes: Texts with the secret between `⟦` and `⟧`; the tests run them.
         stays: Texts that are left as they are; the tests run them.
         judge: Tells of what the form finds whether it is a secret; None if all of it is.
-        lead: How many characters before what the form finds are a part of the secret.
         tails: Of tokens: what follows each of the literals that they begin with.
     """
 
@@ -44,7 +43,6 @@ class Row(NamedTuple):
     goes: tuple[str, ...]
     stays: tuple[str, ...] = ()
     judge: Callable[[str], bool] | None = None
-    lead: int = 0
     tails: Mapping[str, str] = MappingProxyType({})
 
 
@@ -100,7 +98,6 @@ def within(
     goes: Iterable[str],
     stays: Iterable[str] = (),
     judge: Callable[[str], bool] | None = None,
-    lead: int = 0,
 ) -> Row:
     """Return the row of a form that tells a secret only in texts with certain words.
 
@@ -111,6 +108,5 @@ def within(
         goes: As in `Row`.
         stays: As in `Row`.
         judge: As in `Row`.
-        lead: As in `Row`.
     """
-    return Row(rule, tuple(context.split("|")), form, tuple(goes), tuple(stays), judge, lead)
+    return Row(rule, tuple(context.split("|")), form, tuple(goes), tuple(stays), judge)

@@ -8,13 +8,12 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.record.speed import load_speed
-from otel_ext.redaction.cards import CARD_DIGITS, find_cards, find_personal
+from otel_ext.redaction.cards import CARD_DIGITS, find_cards
 from otel_ext.redaction.folding import fold, visible
 from otel_ext.redaction.named import QUERY_ENDS, SHORT_STEMS, STEMS, Finder, find_named
-from otel_ext.redaction.place_rows import PLACE_ROWS
+from otel_ext.redaction.place_rows import PLACE_ROWS, STRICT_ROWS
 from otel_ext.redaction.rows import Row, Span, any_of
 from otel_ext.redaction.token_rows import TOKEN_ROWS
-from otel_ext.redaction.values import is_mixed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,10 +24,10 @@ __all__ = ["ROWS", "TRIGGERS", "find_secrets", "is_suspicious"]
 ROWS: Final[tuple[Row, ...]] = (*TOKEN_ROWS, *PLACE_ROWS)
 """Each rule for a form, with its examples."""
 
-MOST_LOOKED_AT: Final = 256
+MOST_LOOKED_AT: Final = 96
 """So many things that have a form are looked at in one text; the rest of it goes."""
 
-MOST_ROWS: Final = 24
+MOST_ROWS: Final = 12
 """So many rows are tried on one text; one with the words of more of them goes as a whole."""
 
 # A separator that is percent-encoded, once or more often.
@@ -48,7 +47,7 @@ def _triggers() -> tuple[str, ...]:
     Those with `^` in front count only where no letter or digit stands before them.
     """
     single = frozenset(stem for stem in (*STEMS, *SHORT_STEMS) if " " not in stem)
-    free = {"private key", "@", *QUERY_ENDS, *_ENCODED}
+    free = {*QUERY_ENDS, *_ENCODED}
     free |= {_literal(stem, single) for stem in STEMS}
     bordered = {_literal(stem, single) for stem in SHORT_STEMS}
     for row in ROWS:
@@ -100,18 +99,11 @@ _TOKENS: Final = tuple(_tokens())
 _PLACES: Final = tuple(
     _Place(row, re.compile(row.form), _triggers_of(row.literals)) for row in ROWS if not row.tails
 )
+_STRICT: Final = tuple(_Place(row, re.compile(row.form), frozenset()) for row in STRICT_ROWS)
 _OF_TOKENS: Final = _triggers_of([one for row in ROWS if row.tails for one in row.literals])
 _OF_NAMES: Final = _triggers_of([*STEMS, *SHORT_STEMS, *QUERY_ENDS, *_ENCODED])
 _EVERY: Final = frozenset(range(len(TRIGGERS)))
 _FOREIGN: Final = frozenset(at for at, one in enumerate(TRIGGERS) if not one.isascii())
-_PEM: Final = re.compile(r"-----(BEGIN|END) [A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,8}(?:-----)?")
-# Up to the next `//`, so that each is read once; behind a scheme up to the next `://`.
-_URL: Final = re.compile(
-    r"//(?<!///)(?=((?<=://)(?:[^\s\"'<>@/]|/(?<!:/)|/(?!/)){1,200}|(?:[^\s\"'<>@/]|/(?!/)){1,200}))\1@"
-)
-_LONG_USER: Final = 16
-_PORT: Final = re.compile(r"[0-9]{1,5}")
-_TO_LAST_AT: Final = re.compile(r"[^\s\"'<>@/?#]{0,200}@")
 
 
 def is_suspicious(text: str) -> re.Match[str] | None:
@@ -148,7 +140,9 @@ def _find(text: str, finder: Finder, strict: bool) -> Iterator[Span]:  # noqa: F
         for one in _PLACES
         if not begun.isdisjoint(one.triggers) and any(map(plain.__contains__, one.row.literals))
     ]
-    candidates = _find_forms(text, plain, begun, places)
+    if strict:
+        places += _STRICT
+    candidates = _find_forms(text, begun, places)
     looked_at = list(islice(candidates, MOST_LOOKED_AT)) if len(places) <= MOST_ROWS else None
     if looked_at is None or next(candidates, None) is not None:
         # What was not tried might find something anywhere.
@@ -156,8 +150,6 @@ def _find(text: str, finder: Finder, strict: bool) -> Iterator[Span]:  # noqa: F
         return
     yield from (span for span in looked_at if span.rule)
     yield from find_cards(text)
-    if strict:
-        yield from find_personal(text)
     if finder.finds_all or not begun.isdisjoint(_OF_NAMES):
         yield from find_named(text, folded, finder)
 
@@ -169,9 +161,7 @@ def _begun(plain: str) -> AbstractSet[int]:
     return _EVERY if found is None else _FOREIGN.union(found)
 
 
-def _find_forms(
-    text: str, plain: str, begun: AbstractSet[int], places: list[_Place]
-) -> Iterator[Span]:
+def _find_forms(text: str, begun: AbstractSet[int], places: list[_Place]) -> Iterator[Span]:
     """Yield what has the form of a secret; with an empty rule where it is none after all."""
     for rule, tokens in _TOKENS if not begun.isdisjoint(_OF_TOKENS) else ():
         for match in tokens.finditer(text):
@@ -179,50 +169,7 @@ def _find_forms(
     for row, form, _ in places:
         for match in form.finditer(text):
             start, end = match.span(match.lastindex or 0)
-            is_secret = row.judge is None or row.judge(text[start:end])
-            yield Span(start - row.lead, end, row.rule if is_secret else "")
-    if "private key" in plain:
-        yield from _find_private_keys(text)
-    if "@" in text:
-        for match in _URL.finditer(text):
-            yield from _passwords(text, match)
-
-
-def _find_private_keys(text: str) -> Iterator[Span]:
-    """Find keys in PEM; one without its end goes on to the end of the text, and vice versa."""
-    begin = -1
-    done = 0
-    for match in _PEM.finditer(text):
-        if match[1] == "BEGIN":
-            begin = match.start() if begin < 0 else begin
-        else:
-            yield Span(begin if begin >= 0 else done, match.end(), "private-key")
-            done, begin = match.end(), -1
-    if begin >= 0:
-        yield Span(begin, len(text), "private-key")
-
-
-def _passwords(text: str, match: re.Match[str]) -> Iterator[Span]:
-    """Yield the password in a URL, and a long user name, which is a token.
-
-    A password may hold `/`, `?` and `#`, which a URL should not have there: all up
-    to the last `@` counts then. Without a scheme before `//` none of these counts.
-    """
-    start, end = match.span(1)
-    before = text[max(match.start() - 1, 0) : match.start()]
-    user = match[1]
-    authority = re.split(r"[/?#]", user, maxsplit=1)[0]
-    name, colon, password = authority.partition(":")
-    is_cut = len(authority) < len(user)
-    if before.isalnum() or (is_cut and (not colon or before != ":" or _PORT.fullmatch(password))):
-        yield Span(start, end, "")
-    elif not colon:
-        is_token = before == ":" and len(user) >= _LONG_USER
-        yield Span(start, end, "url-password" if is_token else "")
-    else:
-        rest = _TO_LAST_AT.match(text, end + 1) if before == ":" and not is_cut else None
-        if len(name) >= _LONG_USER and is_mixed(name):
-            yield Span(start, start + len(name), "url-password")
-        is_secret = password != "x-oauth-basic"  # noqa: S105 - a word of GitHub's
-        end = rest.end() - 1 if rest else end
-        yield Span(start + len(name) + 1, end, "url-password" if is_secret else "")
+            is_secret = (match.lastindex is not None or not form.groups) and (
+                row.judge is None or row.judge(text[start:end])
+            )
+            yield Span(start, end, row.rule if is_secret else "")

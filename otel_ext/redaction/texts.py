@@ -186,35 +186,31 @@ class TextRedactor:
                 self.remember(text)
                 return text
             return self.marker.mark_spans(text, spans)
+        return self._cut(text, from_end=path.rpartition(".")[2] in _TOLD_FROM_THE_END)
+
+    def _cut(self, text: str, *, from_end: bool) -> str:
+        """Return so much of the text as is looked at, without the secrets across its ends."""
         COUNTERS.add("redacted.truncated")
-        if path.rpartition(".")[2] in _TOLD_FROM_THE_END:
-            return self._end_of(text, len(text) - limit + _NOTE_ROOM)
-        return self._start_of(text, limit - _NOTE_ROOM)  # so that it is not cut again
-
-    def _start_of(self, text: str, end: int) -> str:
-        """Return the text up to there, redacted; a secret across the end is still found whole."""
-        spans = sorted(self._find(text[: end + _MARGIN]))
-        for start, stop, _ in spans:
-            if start < end < stop:
-                end = stop
-        kept = self.marker.mark_spans(text[:end], (span for span in spans if span.end <= end))
-        return f"{kept}…[+{len(text) - end} characters]"
-
-    def _end_of(self, text: str, least: int) -> str:
-        """Return the text from there on, or from the next line on, redacted."""
-        start = text.find("\n", least) + 1 or least
+        size = self.scan_limit - _NOTE_ROOM  # so that it is not cut again
+        start, end = 0, size
+        if from_end:
+            start, end = len(text) - size, len(text)
+            start = text.find("\n", start) + 1 or start
         before = max(start - _MARGIN_BEFORE, 0)
         spans = [
             Span(first + before, stop + before, rule)
-            for first, stop, rule in sorted(self._find(text[before:]))
+            for first, stop, rule in sorted(self._find(text[before : end + _MARGIN]))
         ]
         for first, stop, _ in spans:
-            if first < start < stop:
-                start = stop
-        left = (
-            Span(first - start, stop - start, rule) for first, stop, rule in spans if first >= start
+            start = stop if first < start < stop else start
+            end = stop if first < end < stop else end
+        inside = [one for one in spans if start <= one.start and one.end <= end]
+        kept = self.marker.mark_spans(
+            text[start:end],
+            (Span(first - start, stop - start, rule) for first, stop, rule in inside),
         )
-        return f"[{start} characters+]…{self.marker.mark_spans(text[start:], left)}"
+        head = f"[{start} characters+]…" if start else ""
+        return f"{head}{kept}…[+{len(text) - end} characters]" if end < len(text) else head + kept
 
     def _find(self, text: str) -> Iterable[Span]:
         yield from find_secrets(text, self._finder, strict=self._strict)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["TOKEN_ROWS"]
 
 _MORE: Final = r"[\w-]{16,}"
+_PEM: Final = "[A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,8}"
 _HEX: Final = r"[0-9a-fA-F]{32,}"
 
 
@@ -139,23 +140,20 @@ TOKEN_ROWS: Final = (
     within(
         "api-key",
         ".atlasv1.",
-        r"\.atlasv1\.(?<=[A-Za-z0-9]{14}\.atlasv1\.)[\w-]{40,}",
+        r"(?<![A-Za-z0-9])[A-Za-z0-9]{14}\.atlasv1\.[\w-]{40,}",
         ("plan with ⟦~14.atlasv1.~64⟧",),
-        lead=14,
     ),
     within(
         "api-key",
         "8q~",
-        r"8Q~(?<=[\w~.-]{3}8Q~)(?<![\w~.-]{4}8Q~)[\w~.-]{31,40}",
+        r"(?<![\w~.-])[\w~.-]{3}8Q~[\w~.-]{31,40}",
         ("azure ⟦abc8Q~~34⟧ rotated",),
-        lead=3,
     ),
     within(
         "api-key",
         "|".join(f"-us{digit}" for digit in range(1, 10)),
-        r"-us[0-9](?<=[0-9a-f]{32}-us[0-9])(?<![0-9A-Za-z]{33}-us[0-9])[0-9]?(?![0-9])",
+        r"(?<![0-9A-Za-z])[0-9a-f]{32}-us[0-9]{1,2}(?![0-9])",
         ("list ⟦~32h-us12⟧",),
-        lead=32,
     ),
     within(
         "api-key",
@@ -170,6 +168,23 @@ TOKEN_ROWS: Final = (
         r"[0-9](?<![0-9].)[0-9]{5,11}(?::|%3[aA])[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])",
         ("bot⟦123456789:AA~33⟧",),
         ("12345678:0123456789abcdef0123456789abcdef",),
+    ),
+    # A key in PEM; one without its end goes on to the end of the text, and vice versa.
+    within(
+        "private-key",
+        "private key",
+        rf"-----BEGIN {_PEM}[^-]*(?:-(?!----END {_PEM})[^-]*)*(?:-----END {_PEM}(?:-----)?|\Z)",
+        (
+            "a ⟦-----BEGIN RSA PRIVATE KEY-----\n~20\n-----END RSA PRIVATE KEY-----⟧ b",
+            "a ⟦-----BEGIN PRIVATE KEY-----\n~20⟧",
+        ),
+        ("a private key -----BEGIN PUBLIC KEY-----",),
+    ),
+    within(
+        "private-key",
+        "private key",
+        rf"(\A(?=((?:[^-]|-(?!----(?:BEGIN|END) {_PEM}))*))\2-----END {_PEM}(?:-----)?)",
+        ("⟦~20\n-----END PRIVATE KEY-----⟧ b",),
     ),
     within(
         "api-key",

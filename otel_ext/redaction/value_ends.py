@@ -10,9 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from otel_ext.redaction.rows import MARK
-
-__all__ = ["BLANKS", "QUOTE", "is_nothing", "quoted", "value_behind"]
+__all__ = ["BLANKS", "QUOTE", "value_behind"]
 
 BLANKS: Final = " \t\xa0\u2007\u202f"
 """What may stand around a separator: spaces, also those that do not break a line."""
@@ -44,9 +42,6 @@ _MORE: Final = re.compile(
 )
 _IN_CALL: Final = re.compile(r"""[()\n]|(?<!\w)[rbufRBUF]{0,2}(?=\\{0,7}["'])""")
 _IN_BRACKETS: Final = re.compile(r"""[\[\]{}]|(?<!\w)[rbufRBUF]{0,2}(?=\\{0,7}["'])""")
-_NOTHING: Final = re.compile(
-    r"(?:null|none|nil|true|false|undefined|\*{3,})(?![A-Za-z0-9_])", re.IGNORECASE
-)
 
 
 def value_behind(text: str, at: int, until: str = "", level: str = "") -> tuple[int, int]:
@@ -76,16 +71,7 @@ def value_behind(text: str, at: int, until: str = "", level: str = "") -> tuple[
                 end = after  # with the quotes that end the last part
         else:
             end = len(text)
-    return (end, end) if is_nothing(text, start, end) else (start, end)
-
-
-def is_nothing(text: str, start: int, end: int) -> bool:
-    """Whether what stands there is a mark already, or tells that there is no value."""
-    mark = MARK.match(text, start)
-    if mark is not None and mark.end() == end:
-        return True
-    nothing = _NOTHING.match(text, start)
-    return nothing is not None and not text[nothing.end() : end].strip(" ,)]}")
+    return start, end
 
 
 def _part(text: str, at: int, until: str) -> tuple[int, int, int]:
@@ -98,10 +84,7 @@ def _part(text: str, at: int, until: str) -> tuple[int, int, int]:
     if quote is not None:
         start, end = quoted(text, quote)
         return start, end, min(end + len(quote[0]), len(text))
-    mark = MARK.match(text, at)
-    if mark is not None:
-        end = mark.end()
-    elif text[at : at + 1] in {"{", "["}:
+    if text[at : at + 1] in {"{", "["}:
         end = _closing(text, at, _IN_BRACKETS)
     elif until:
         end = text.find(until, at)
@@ -207,9 +190,6 @@ def _encoded(text: str, at: int, level: str, until: str) -> tuple[int, int]:
     start = skipped.end() if skipped else at
     quote = ends.quote.match(text, start)
     start = quote.end() if quote else start
-    mark = MARK.match(text, start)
-    if mark is not None:
-        return start, mark.end()
     pattern = ends.end_of_line if until else ends.end_of_word
     found = (pattern if quote is None else ends.end_of_quoted).search(text, start)
     return start, found.start() if found else len(text)

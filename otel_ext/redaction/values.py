@@ -12,8 +12,14 @@ __all__ = ["has_user", "is_credential", "is_mixed", "is_random", "is_secret", "i
 _PLACEHOLDER: Final = re.compile(
     r"\?|\$[0-9]{1,3}|%s|%\([\w.]{1,64}\)s|[:@][a-z_]{1,32}[0-9]?|\$\{[^{}]{1,64}\}?|\$[A-Z_]{2,64}"
     r"|%[A-Z_]{2,64}%|\{\{?[^{}:]{0,64}\}?\}?|</?[^<>\s]{1,32}>?|<\|[^|]{1,32}\|>|\[[\w :-]{1,32}\]"
-    r"|[*•.xX#-]{2,64}|[^\w]{1,4}|(?:your|my|the)[_-][\w-]{1,32}|YOUR[_-][\w-]{1,32}",
+    r"|[*•.xX#-]{2,64}|[^\w]{1,4}|(?:your|my|the)[_-][\w-]{1,32}|YOUR[_-][\w-]{1,32}"
+    r"|S-1-[0-9-]{1,80}|SIG[A-Z0-9]{2,8}",
     re.ASCII,
+)
+_NOTHING: Final = re.compile(
+    r"(?:(?:null|none|nil|true|false|undefined|\*{3,})(?![A-Za-z0-9_])"
+    r"|\[redacted: [^\]]{1,80}\])[ ,)\]}]*",
+    re.IGNORECASE,
 )
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,9}(?:\.[0-9]{1,12})?")
 _FEW: Final = re.compile(r"[0-9]{1,2}")
@@ -38,7 +44,6 @@ _REFERENCE: Final = re.compile(
     r"(?:_id)?|cookie|id|auth|credentials)[;,)]{0,3}"
 )
 _PATH: Final = re.compile(r"(?:/[A-Za-z_.-]{1,32}){2,8}|arn:[\w:/.-]{4,200}|https?://[^@\s]{0,200}")
-_IDENTIFIER: Final = re.compile(r"S-1-[0-9-]{1,80}|SIG[A-Z0-9]{2,8}")
 _WORD: Final = re.compile(r"[A-Za-z][a-z']{0,13}[.,;:!?]?")
 _WORDS: Final = re.compile(r"[A-Za-z][a-z',.-]{0,20}(?: [A-Za-z0-9_',.-]{1,20}){1,30}[.!]?")
 _SCHEMES: Final = ("bearer ", "basic ", "token ", "digest ", "apikey ", "negotiate ", "aws4-")
@@ -79,7 +84,7 @@ def is_secret(  # noqa: PLR0911 - one for each reason
     if len(value) > _LONG:
         return True
     value = value.strip()
-    if not value or _PLACEHOLDER.fullmatch(value) or _IDENTIFIER.fullmatch(value):
+    if not value or _PLACEHOLDER.fullmatch(value) or _NOTHING.fullmatch(value):
         return False
     if value[0].isdigit() or value[0] in "+-":
         numbers = _NUMBER if rule in _LOOSE else _FEW

@@ -11,7 +11,6 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import uuid
-from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from otel_ext.record.budget import (
@@ -27,7 +26,7 @@ from otel_ext.record.budget import (
 from otel_ext.record.cleaning import MAX_DEPTH, Cleaner, text_of
 from otel_ext.record.values import encode_value
 from otel_ext.redaction.cards import is_card, is_identifier
-from otel_ext.redaction.listed import MOST_FIELDS, rule_of_fields, with_rules
+from otel_ext.redaction.listed import VALUES, rule_of_fields, with_rules
 from otel_ext.redaction.marks import ERROR_MARK, MARK_BEGIN
 from otel_ext.redaction.rows import MARK
 from otel_ext.redaction.texts import ALLOWED, CLEAN
@@ -97,23 +96,10 @@ class Walker:
             prefix: What stands before a key in the path that a callback gets.
             values: Attributes, or the fields of a log.
         """
-        budget = self._budget
-        changed: dict[str, object] = {}
-        taken: dict[str, int] = {}
-        is_same = type(cast("object", values)) is dict or not values
-        for key, value in values.items():
-            if not budget.share():
-                changed[unique("…", changed, taken)] = left_out(
-                    size_of(values), len(changed), "keys"
-                )
-                return changed
-            try:
-                name, kept = self._item(prefix, "", key, value, 1)
-            except Exception as error:  # noqa: BLE001 - a value, or a callback, may do anything
-                name, kept = self._failed_name(key), self.failed(error)
-            is_same = is_same and kept is value and name is key
-            changed[unique(name, changed, taken)] = kept
-        return values if is_same else changed
+        changed, is_same = self._entries(prefix, "", values, 0)
+        return (
+            values if is_same and (not values or type(cast("object", values)) is dict) else changed
+        )
 
     def text(self, path: str, text: str) -> str:
         """Return a text that stands under no key of the user's without secrets."""
@@ -169,11 +155,8 @@ class Walker:
             depth: How deep it is nested.
         """
         kind = type(value)
-        if kind is dict:
-            return self._container(prefix, path, cast("dict[object, object]", value), depth)
-        if kind is list or kind is tuple:
-            items = cast("list[object] | tuple[object, ...]", value)
-            return self._container(prefix, path, items, depth)
+        if kind is dict or kind is list or kind is tuple:
+            return self._container(prefix, path, value, depth)
         if kind is str or kind is int or kind in NO_SECRETS or kind in _LEAVES:
             return self._leaf(prefix + path, value, path)
         if isinstance(value, str):
@@ -186,7 +169,7 @@ class Walker:
     def _plain(self, value: object) -> object:
         """Return any value as plain data, as far as the budget goes."""
         budget = self._budget
-        if budget.left <= budget.floor:
+        if not budget.goes_on():
             return TOO_MUCH
         # What it becomes is walked too, and that costs more.
         share = Budget((budget.left - budget.floor) >> 2)
@@ -195,97 +178,88 @@ class Walker:
         budget.left += max(share.left, 0)
         return plain
 
-    def _refused(self, value: object, depth: int) -> str:
-        """Return what is to stand in the place of a container; empty if it is to be entered."""
+    def _container(  # noqa: PLR0911 - one for each reason to leave it
+        self, prefix: str, path: str, value: object, depth: int
+    ) -> object:
+        """Return a dict, a list or a tuple redacted, itself where nothing of it is a secret."""
+        budget = self._budget
+        kind = type(value)
+        items = None if kind is dict else cast("list[object]", value)
+        look = 0 if items is None else len(items) >> 3
+        can_pay = look <= max(budget.left - budget.floor, 0)
+        if items is not None and self._callback is None and can_pay:
+            budget.left -= look
+            if _are_harmless(items):
+                return value
         if id(value) in self._open:
             return CIRCULAR
         if depth >= MAX_DEPTH:
             return TOO_DEEP
-        if self._budget.left <= self._budget.floor:
+        if not budget.goes_on():
             return TOO_MUCH
-        self._budget.left -= _CONTAINER
-        return ""
-
-    def _container(
-        self,
-        prefix: str,
-        path: str,
-        value: dict[object, object] | list[object] | tuple[object, ...],
-        depth: int,
-    ) -> object:
-        if not isinstance(value, dict) and self._callback is None and _are_harmless(value):
-            self._budget.left -= len(value) >> 3
-            return value
-        refused = self._refused(value, depth)
-        if refused:
-            return refused
+        budget.left -= _CONTAINER
         self._open.add(id(value))
         try:
-            changed, is_same = (
-                self._entries(prefix, path, value, depth)
-                if isinstance(value, dict)
-                else self._items(prefix, path, value, depth)
-            )
+            if items is None:
+                fields = cast("dict[str, object]", value)
+                changed, is_same = self._entries(prefix, path, fields, depth)
+                return value if is_same else changed
+            kept, is_same = self._items(prefix, path, items, depth)
         finally:
             self._open.discard(id(value))
         if is_same:
             return value
-        return tuple(changed) if type(value) is tuple else changed
+        return tuple(kept) if kind is tuple else kept
 
     def _entries(
-        self, prefix: str, path: str, value: dict[object, object], depth: int
+        self, prefix: str, path: str, values: Mapping[str, object], depth: int
     ) -> tuple[dict[str, object], bool]:
-        """Return what is kept of a dict, and whether that is all of it."""
-        budget = self._budget
-        size = len(value)
-        most = size if size <= MAX_ITEMS else MAX_ITEMS - 1
+        """Return what is kept of a mapping, and whether that is all of it."""
+        size = size_of(values)
         changed: dict[str, object] = {}
         taken: dict[str, int] = {}
         is_same = True
-        told = rule_of_fields(value, self._texts.rule_in_text) if size <= MOST_FIELDS else ""
-        for key, item in islice(value.items(), most):
-            if budget.left <= budget.floor:
+        goes_on = self._budget.share if depth == 0 else self._budget.goes_on
+        told = rule_of_fields(values, self._texts.rule_in_text) if depth else ""
+        for key, item in values.items():
+            if (depth and len(changed) == MAX_ITEMS - 1 and size != MAX_ITEMS) or not goes_on():
+                is_same = False
+                what, last = ("items", values.get("…")) if depth else ("keys", None)
+                changed[unique("…", changed, taken)] = left_out(size, len(changed), what, last)
                 break
             try:
                 name, kept = self._item(prefix, path, key, item, depth + 1)
-                if told and key in {"value", "Value"} and kept is item:
+                if told and key in VALUES and kept is item:
                     kept = self._by_key(told, item, f"{prefix}{path}.{key}")
-            except Exception as error:  # noqa: BLE001 - as above
+            except Exception as error:  # noqa: BLE001 - a value, or a callback, may do anything
                 name, kept = self._failed_name(key), self.failed(error)
             is_same = is_same and kept is item and name is key
             changed[unique(name, changed, taken)] = kept
-        if len(changed) < size:
-            is_same = False
-            changed[unique("…", changed, taken)] = left_out(
-                size, len(changed), "items", value.get("…")
-            )
         return changed, is_same
 
     def _items(
-        self, prefix: str, path: str, value: list[object] | tuple[object, ...], depth: int
+        self, prefix: str, path: str, value: list[object], depth: int
     ) -> tuple[list[object], bool]:
         """Return what is kept of a list, and whether that is all of it."""
         budget = self._budget
         size = len(value)
-        most = size if size <= MAX_ITEMS else MAX_ITEMS - 1
         changed: list[object] = []
         is_same = True
-        for item, rule in islice(with_rules(value, self._texts.rule_in_text), most):
-            if budget.left <= budget.floor:
-                break
+        for item, rule in with_rules(value, self._texts.rule_in_text):
+            if (len(changed) == MAX_ITEMS - 1 and size > MAX_ITEMS) or not budget.goes_on():
+                changed.append(left_out(size, len(changed), "items", value[-1]))
+                return changed, False
             budget.left -= 1
             try:
-                if rule:
-                    kept = self._listed(rule, prefix, path, item)
-                else:
-                    kept = self.value(prefix, path, item, depth + 1)
+                kept = (
+                    self._listed(rule, prefix, path, item)
+                    if rule
+                    else self.value(prefix, path, item, depth + 1)
+                )
             except Exception as error:  # noqa: BLE001 - as above
                 kept = self.failed(error)
             is_same = is_same and kept is item
             changed.append(kept)
-        if len(changed) < size:
-            is_same = False
-            changed.append(left_out(size, len(changed), "items", value[-1]))
         return changed, is_same
 
     def _listed(self, rule: str, prefix: str, path: str, item: object) -> object:
@@ -321,7 +295,7 @@ class Walker:
             self._budget.left -= _MARK * found.count(MARK_BEGIN)
             return found
         if type(value) is int and LEAST_CARD <= value < _MOST_CARD:
-            self._budget.left -= _CHECKED
+            self._budget.left -= 2 * _CHECKED
             if is_card(str(value)) and not is_identifier(path):
                 self._budget.left -= _MARK
                 return self._marker.mark(str(value), "credit-card")
@@ -362,12 +336,12 @@ class Walker:
             return self._marker.mark(text, rule)
         if type(value) is int and rule not in CERTAIN and not is_secret(str(value), rule):
             return value
-        if not self._marker.compares or self._budget.left <= self._budget.floor:
+        if not self._marker.compares or not self._budget.goes_on():
             return self._marker.mark_unseen(rule)
         return self._marker.mark(encode_value(value, Cleaner(self._budget)), rule)
 
 
-def _are_harmless(values: list[object] | tuple[object, ...]) -> bool:
+def _are_harmless(values: list[object]) -> bool:
     """Whether these are numbers that no rule applies to, as in an embedding: a quick look."""
     if len(values) > MAX_ITEMS:
         return False

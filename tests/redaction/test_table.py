@@ -9,6 +9,7 @@ import pytest
 
 from otel_ext.redaction import RedactionRules, Redactor
 from otel_ext.redaction.names import NAME_ROWS, rule_for_name
+from otel_ext.redaction.place_rows import STRICT_ROWS
 from otel_ext.redaction.rows import MARK
 from otel_ext.redaction.scanner import ROWS
 from otel_ext.redaction.texts import TextRedactor
@@ -22,15 +23,16 @@ if TYPE_CHECKING:
     from otel_ext.redaction.rows import Row
 
 TEXTS = TextRedactor(RedactionRules())
-GOES = [(row, example) for row in ROWS for example in row.goes]
-STAYS = [(row, example) for row in ROWS for example in row.stays]
+STRICT = TextRedactor(RedactionRules(strict=True))
+GOES = [(row, example) for row in (*ROWS, *STRICT_ROWS) for example in row.goes]
+STAYS = [(row, example) for row in (*ROWS, *STRICT_ROWS) for example in row.stays]
 _GONE = re.compile("⟦.*?⟧", re.DOTALL)
 
 
 @pytest.mark.parametrize(("row", "example"), GOES, ids=lambda one: str(one)[:40])
 def test_what_a_row_says_goes(row: Row, example: str) -> None:
     """Of the examples of each row just the secret goes, by some rule."""
-    found = TEXTS.redact(expand(example))
+    found = _texts_for(row).redact(expand(example))
     assert MARK.sub("<>", found) == _GONE.sub("<>", marked(example))
     assert re.search(row.form, expand(example), re.ASCII if row.tails else 0)
 
@@ -38,8 +40,12 @@ def test_what_a_row_says_goes(row: Row, example: str) -> None:
 @pytest.mark.parametrize(("row", "example"), STAYS, ids=lambda one: str(one)[:40])
 def test_what_a_row_says_stays(row: Row, example: str) -> None:
     """The other examples of each row are left as they are."""
-    assert TEXTS.redact(expand(example)) == expand(example)
+    assert _texts_for(row).redact(expand(example)) == expand(example)
     assert row.goes
+
+
+def _texts_for(row: Row) -> TextRedactor:
+    return STRICT if row in STRICT_ROWS else TEXTS
 
 
 @pytest.mark.parametrize("row", NAME_ROWS, ids=lambda row: row.rule)
