@@ -17,6 +17,7 @@ from tests.exporters import samples
 from tests.programs import environment, execute, wait_until, write_program
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from otel_ext.record.model import Record
@@ -88,8 +89,8 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> native._Threads:
 def test_a_thread_that_hangs_does_not_hold_up_the_exit(threads: native._Threads) -> None:
     """The others end all the same, and no further one is started."""
     hangs, ends = threading.Event(), threading.Event()
-    start_thread(lambda: hangs.wait(60) and None, "test-hangs")
-    start_thread(lambda: ends.wait(60) and None, "test-ends", ends.set)
+    start_thread(waits_for(hangs), "test-hangs")
+    start_thread(waits_for(ends), "test-ends", ends.set)
     wait_until(lambda: named("test-hangs") and named("test-ends"), "both run")
     threads.end()
     assert named("test-hangs")
@@ -108,6 +109,15 @@ def test_threads_that_have_ended_are_forgotten(threads: native._Threads) -> None
         assert done.wait(30)
         wait_until(lambda: not named("test-short"), "the thread ends")
     assert len(threads.running) < 10
+
+
+def waits_for(event: threading.Event) -> Callable[[], None]:
+    """Return the body of a thread that runs until then."""
+
+    def wait() -> None:
+        event.wait(60)
+
+    return wait
 
 
 def named(name: str) -> list[threading.Thread]:
@@ -165,9 +175,9 @@ def test_what_was_made_last_is_shut_down_first(capfd: pytest.CaptureFixture[str]
     done: list[str] = []
     handler = _ExitHandler()
     parts = [Part("first", done), Part("broken", done, ValueError("broken")), Part("last", done)]
-    for part in [*parts, Part("dropped", done)]:
+    for part in parts:
         handler.add(part.shutdown)
-    del part
+    handler.add(Part("dropped", done).shutdown)
     handler.run()
     assert done == ["last True", "broken True", "first True"]
     assert "shutdown at exit failed: ValueError: broken" in capfd.readouterr().err
