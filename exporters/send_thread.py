@@ -43,6 +43,12 @@ class _Life:
         # Held while a call is made.
         self.idle = new_lock()
 
+    def stop(self) -> None:
+        """Let the thread end behind the call under way; does not wait."""
+        self.stopping = True
+        with suppress(RuntimeError):  # it rings already
+            self.bell.release()
+
 
 class SendThread:
     """Makes calls on a daemon thread, one at a time, for one caller.
@@ -80,7 +86,7 @@ class SendThread:
         life.running = True
         me: weakref.ref[SendThread] = weakref.ref(self)
         try:
-            start_thread(lambda: _run(me, life), self.name)
+            start_thread(lambda: _run(me, life), self.name, life.stop)
         except RuntimeError as error:  # no more threads to be had
             life.running = False
             life.next_start = monotonic() + _LOOK
@@ -123,11 +129,8 @@ class SendThread:
         self._life = _Life()
 
     def stop(self) -> None:
-        """End the thread behind the call under way, without waiting. Twice is once."""
-        life = self._life
-        life.stopping = True
-        with suppress(RuntimeError):  # it rings already
-            life.bell.release()
+        """End the thread behind the call under way, without waiting. Idempotent."""
+        self._life.stop()
 
     def _begin_anew(self) -> None:
         self._life = _Life()

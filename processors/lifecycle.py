@@ -21,7 +21,14 @@ from otel_ext.record.careful import careful_end, careful_start
 from otel_ext.record.model import Process
 from otel_ext.record.speed import load_speed
 from otel_ext.runtime import incarnation
-from otel_ext.runtime.closing import EXIT_SECONDS, at_exit, has_room, is_exiting, shutdown_by
+from otel_ext.runtime.closing import (
+    EXIT_SECONDS,
+    at_exit,
+    has_room,
+    is_exiting,
+    shut_down_at_exit,
+    shutdown_by,
+)
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child, check_process
 from otel_ext.runtime.given import check_exporter, prepare_first_line, quick_export_of
@@ -106,6 +113,7 @@ class LifecycleSpanProcessor(SpanProcessor):
         self._shut_down = False
         self._begin_anew()
         after_fork_in_child(self._begin_anew)
+        shut_down_at_exit(self.shutdown)
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Export the start record of `span`; called by the SDK on the user's thread."""

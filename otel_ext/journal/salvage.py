@@ -35,7 +35,9 @@ def load(data: bytes) -> object:
     """Return what the JSON of `data` says; None also where it is none."""
     try:
         return orjson.loads(data)
-    except orjson.JSONDecodeError:
+    # Where an application has started Python again, orjson raises an error class of the
+    # interpreter before, whose module is empty: that ends in a NameError.
+    except (orjson.JSONDecodeError, NameError):
         return None
 
 

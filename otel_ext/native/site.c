@@ -159,9 +159,12 @@ static PyObject *find_known_site(int depth)
     return opener == NULL ? Py_NewRef(given.unknown_site) : known_site(opener, opened_at);
 }
 
+/* NULL also where there is no memory for the frame object: the stack is looked at no further. */
 static PyFrameObject *frame_below(PyFrameObject *frame)
 {
     PyFrameObject *back = PyFrame_GetBack(frame);
+    if (back == NULL)
+        PyErr_Clear();
     Py_DECREF(frame);
     return back;
 }

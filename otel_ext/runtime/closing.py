@@ -5,15 +5,21 @@ that the parts do not each take their own time. Exporters of others know nothing
 it; they are shut down as ever, and their callers bound the time.
 
 A shutdown at the exit of the program is no end: exit handlers that were registered
-before ours run after it. Whoever shuts down asks `is_exiting`; see docs/adr/0017.
+before ours run after it. Whoever shuts down asks `is_exiting`; see docs/adr/0017. Our
+threads end behind it, so it must have happened by then: `shut_down_at_exit`.
 """
 
 from __future__ import annotations
 
+import atexit
 import sys
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
+
+from otel_ext.runtime.guard import report_problem
+from otel_ext.runtime.native import end_threads_at_exit
+from otel_ext.runtime.weak_method import WeakMethod
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -25,6 +31,7 @@ __all__ = [
     "at_exit",
     "has_room",
     "is_exiting",
+    "shut_down_at_exit",
     "shutdown_by",
 ]
 
@@ -65,6 +72,48 @@ def at_exit() -> Generator[None]:
         yield
     finally:
         _at_exit.pop()
+
+
+class _ExitHandler:
+    """Shuts down at the exit what the program has not shut down by then."""
+
+    def __init__(self) -> None:
+        self.shutdowns: list[WeakMethod[None]] = []
+        end_threads_at_exit()
+        atexit.register(self.run)
+
+    def add(self, shutdown: Callable[[], None]) -> None:
+        living = [known for known in self.shutdowns if known() is not None]
+        self.shutdowns = [*living, WeakMethod(shutdown)]
+
+    def run(self) -> None:
+        """Call all, those that were added last first."""
+        for known in reversed(self.shutdowns):
+            shutdown = known()
+            if shutdown is None:
+                continue
+            try:
+                with at_exit():
+                    shutdown()
+            except Exception as error:  # noqa: BLE001 - the program is ending
+                report_problem("shutdown at exit failed", error)
+
+
+_handler: Final[dict[str, _ExitHandler]] = {}
+
+
+def shut_down_at_exit(shutdown: Callable[[], None]) -> None:
+    """Call the bound `shutdown` at the exit of the program, while its object lives.
+
+    The threads of this package run until then and end behind it.
+
+    Args:
+        shutdown: Idempotent; the program may call it before.
+    """
+    handler = _handler.get("handler")
+    if handler is None:
+        handler = _handler.setdefault("handler", _ExitHandler())
+    handler.add(shutdown)
 
 
 @runtime_checkable

@@ -54,18 +54,29 @@ class _Item:
 class _Life:
     """One thread and what waits for it; a forked child begins another."""
 
-    __slots__ = ("bell", "is_late", "starting", "thread_id", "waiting", "working")
+    __slots__ = ("bell", "is_late", "starting", "stopping", "thread_id", "waiting", "working")
 
     def __init__(self) -> None:
         self.waiting: deque[_Item] = deque()
         self.working = False
         self.is_late = False
+        self.stopping = False
         self.thread_id = 0
-        # Held by the one who starts the thread, and then for good.
+        # Held by the one who starts the thread, and then while that lives.
         self.starting = new_lock()
         # Held while nobody has rung.
         self.bell = new_lock()
         self.bell.acquire()
+
+    def stop(self) -> None:
+        """Let the thread end behind what waits; does not wait."""
+        self.stopping = True
+        self.ring()
+
+    def ring(self) -> None:
+        """Let the thread look for work; never waits."""
+        with suppress(RuntimeError):  # it rings already
+            self.bell.release()
 
     @property
     def is_idle(self) -> bool:
@@ -158,13 +169,12 @@ class PatientExporter:
         if life.starting.acquire(blocking=False):
             me: weakref.ref[PatientExporter] = weakref.ref(self)
             try:
-                start_thread(lambda: _run(me, life), f"otel-ext {self._name}")
+                start_thread(lambda: _run(me, life), f"otel-ext {self._name}", life.stop)
             except RuntimeError:  # no more threads to be had: then here and now
                 life.starting.release()
                 _work_off(self.inner, life, self._name)
                 return
-        with suppress(RuntimeError):  # it rings already
-            life.bell.release()
+        life.ring()
 
     def _begin_anew(self) -> None:
         """In a forked child: what waits is the parent's."""
@@ -172,9 +182,9 @@ class PatientExporter:
 
 
 def _run(reference: weakref.ref[PatientExporter], life: _Life) -> None:
-    """Hand records on until the exporter is gone; the body of the thread."""
+    """Hand records on until the exporter is gone or the program exits; the body of the thread."""
     life.thread_id = get_ident()
-    while True:
+    while not life.stopping:
         rung = life.bell.acquire(timeout=_LOOK)
         exporter = reference()
         if exporter is None:
@@ -182,6 +192,7 @@ def _run(reference: weakref.ref[PatientExporter], life: _Life) -> None:
         if rung:
             _work_off(exporter.inner, life, exporter._name)  # noqa: SLF001 - its own thread
         del exporter
+    life.starting.release()
 
 
 def _work_off(inner: RecordExporter, life: _Life, name: str) -> None:

@@ -134,6 +134,16 @@ class _Life:
         # Held while the thread lives.
         self.ended = new_lock()
 
+    def stop(self) -> None:
+        """Let the thread end behind the job under way; does not wait."""
+        self.stopping = True
+        self.ring()
+
+    def ring(self) -> None:
+        """Let the thread look at its jobs; never waits, safe in signal handlers."""
+        with suppress(RuntimeError):  # it rings already
+            self.bell.release()
+
 
 class Worker:
     """Runs periodic jobs on one daemon thread.
@@ -207,8 +217,7 @@ class Worker:
 
     def ring(self) -> None:
         """Let the thread look at its jobs; never waits, safe in signal handlers."""
-        with suppress(RuntimeError):  # it rings already
-            self._life.bell.release()
+        self._life.ring()
 
     def ensure(self) -> None:
         """Start the thread if it does not run; for every hook, so nearly free."""
@@ -232,9 +241,8 @@ class Worker:
             Whether the thread has ended.
         """
         life = self._life
-        life.stopping = True
         self._supervisor.remove(self.name)
-        self.ring()
+        life.stop()
         if not life.running:
             return True
         if life.ident == get_ident():
@@ -255,7 +263,7 @@ class Worker:
         self._life = life
         me: weakref.ref[Worker] = weakref.ref(self)
         try:
-            start_thread(lambda: _run(me, life), self.name)
+            start_thread(lambda: _run(me, life), self.name, life.stop)
         except BaseException:
             life.running = False
             raise

@@ -1,0 +1,50 @@
+"""The compiled part where memory runs out: it goes on, or says so by a `MemoryError`."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_ext.record.speed import load_speed
+from tests.programs import execute, write_program
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# The frame that asks is one of the standard library's, so those below it are looked at. Each
+# has other code, so no place is known, and at each turn another allocation fails.
+PROGRAM = """\
+import _testcapi, collections, json
+import otel_ext.processors
+from otel_ext.record.speed import load_speed
+here = load_speed().here
+CODE = '''
+def ask(number):
+    try:
+        _testcapi.set_nomemory(number, number + 1)
+        return here(0)
+    finally:
+        _testcapi.remove_mem_hooks()
+'''
+def deep(left, number):
+    return ask(number) if left == 0 else deep(left - 1, number)
+seen = collections.Counter()
+for number in range(60):
+    exec(compile(CODE, json.__file__.replace("__init__", f"no_memory_{number}"), "exec"))
+    try:
+        seen[type(deep(5, number)).__name__] += 1
+    except Exception as error:
+        seen[repr(error)] += 1
+print(dict(seen))
+"""
+
+
+@pytest.mark.skipif(load_speed() is None, reason="the compiled part was not built")
+@pytest.mark.skipif(find_spec("_testcapi") is None, reason="this Python came without its tests")
+def test_a_place_is_found_though_an_allocation_fails(tmp_path: Path) -> None:
+    """A frame that there is no memory for ends the search, and leaves no exception set."""
+    done = execute([sys.executable, write_program(tmp_path, PROGRAM)], cwd=tmp_path)
+    assert (done.code, done.err, done.out) == (0, "", "{'tuple': 60}\n")
