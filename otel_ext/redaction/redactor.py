@@ -146,7 +146,7 @@ class Redactor:
         thread, task = record.thread, record.task
         if (
             (record.name not in clean and not texts.glance(record.name))
-            or record.site.fragment not in clean
+            or (record.site.fragment not in clean and not self._is_plain_site(record.site))
             or (thread is not None and thread.name not in clean and not texts.glance(thread.name))
             or (task is not None and not texts.is_clean(task.name))
             or (record.logger and record.logger not in clean and not texts.glance(record.logger))
@@ -176,6 +176,15 @@ class Redactor:
                     return False
             elif type(value) not in NO_SECRETS:
                 return False
+        return True
+
+    def _is_plain_site(self, site: CallSite) -> bool:
+        """Whether a place surely holds no secret; remembered if so."""
+        is_clean = self._texts.is_clean
+        for text in (site.file, site.function):
+            if type(text) is not str or not is_clean(text):
+                return False
+        self._texts.remember(site.fragment)
         return True
 
     def _redacted(self, record: Record) -> Record:

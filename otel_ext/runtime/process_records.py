@@ -37,6 +37,8 @@ PROCESS_END: Final = "process.end"
 _MAX_ARGV: Final = 16_384
 _MAX_ARGUMENT: Final = 4_096
 _MAX_RESOURCE: Final = 65_536
+# What one character takes at most in JSON: \uXXXX, or two of those.
+_LONGEST_ESCAPE: Final = 12
 # The last main script there was: Python takes its name away before it calls `atexit`.
 _main: Final[dict[str, CallSite]] = {}
 
@@ -159,6 +161,8 @@ def _bounded(argv: tuple[str, ...]) -> list[str]:
 
 def _bounded_resource(resource: Mapping[str, object]) -> dict[str, object]:
     """Return the resource without what a record has no room for."""
+    if _surely_fits(resource):
+        return dict(resource)
     kept: dict[str, object] = {}
     room = _MAX_RESOURCE
     for key, value in resource.items():
@@ -168,6 +172,16 @@ def _bounded_resource(resource: Mapping[str, object]) -> dict[str, object]:
             break
         kept[key] = value
     return kept
+
+
+def _surely_fits(resource: Mapping[str, object]) -> bool:
+    """Fast check: do short texts alone stay within the limit, however they are escaped?"""
+    room = _MAX_RESOURCE
+    for key, value in resource.items():
+        if type(value) is not str:
+            return False
+        room -= len(key) + _LONGEST_ESCAPE * len(value)
+    return room >= 0
 
 
 def whole_number(value: object) -> int:
