@@ -378,10 +378,10 @@ def _attach(handle: Handle, tracer_provider: object) -> None:
         processors = [one for one in found if one is not None]
         provider = ensure_provider() if tracer_provider is None else tracer_provider
         add_processors(provider, processors)
+        if gc.isenabled():
+            gc.collect(1)  # what set-up has made: else it takes a millisecond of the first span
         resource: object = getattr(provider, "resource", None)
         if resource is not None and isinstance(handle.processor, LifecycleSpanProcessor):
             handle.processor.prepare(resource)
-        if gc.isenabled():
-            gc.collect(1)  # what set-up has made: else it takes a millisecond of the first span
     except Exception as error:  # noqa: BLE001 - a resource detector of the program's
         report_problem("nothing is recorded: no tracer provider can be used", error)
