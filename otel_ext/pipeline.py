@@ -358,12 +358,13 @@ def make_console(config: Config) -> ConsoleExporter | None:
     mode = config.console.mode
     if mode == "off":
         return None
-    from otel_ext.exporters.console import ConsoleExporter  # noqa: PLC0415
     from otel_ext.exporters.terminal import Terminal  # noqa: PLC0415
 
     terminal = Terminal.of_standard_error()
     if mode == "auto" and terminal is None:
         return None
+    from otel_ext.exporters.console import ConsoleExporter  # noqa: PLC0415 - where it shows
+
     return ConsoleExporter(terminal, style="json" if mode == "json" else "people")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hmac
+from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.redaction.rows import MARK
@@ -35,6 +35,8 @@ class Marker:
 
     def __init__(self, key: str = "") -> None:
         self._key = key.encode("utf-8", "surrogatepass")
+        if self._key:
+            import_module("hmac")  # slow, and so not within a span
 
     @property
     def compares(self) -> bool:
@@ -51,6 +53,8 @@ class Marker:
         if not self._key:
             return self.mark_unseen(rule)
         COUNTERS.add(f"redacted.{rule}")
+        import hmac  # noqa: PLC0415 - loads OpenSSL, and only with a key
+
         data = secret if isinstance(secret, bytes) else secret.encode("utf-8", "surrogatepass")
         code = hmac.new(self._key, data, "sha256").hexdigest()[:_HEX_DIGITS]
         return f"[redacted: {rule} hmac:{code}]"
