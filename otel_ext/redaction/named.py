@@ -8,7 +8,7 @@ there. `password=…`, `"token": "…"`, `--api-key …`, `<secret>…</secret>`
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.redaction.folding import fold
@@ -92,7 +92,7 @@ def _pattern() -> re.Pattern[str]:
 _NAMED: Final = _pattern()
 
 
-@lru_cache(maxsize=1)
+@cache
 def _any_name() -> re.Pattern[str]:
     """Return the expression for names of the user's own: each word before a separator counts."""
     return re.compile(

@@ -9,7 +9,7 @@ the secret (`token.type`, `secret_arn`), the value stays.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache
 from typing import Final, NamedTuple
 
 from otel_ext.redaction.folding import fold, visible
@@ -189,7 +189,7 @@ _RULES: Final = tuple((row.rule, _expression(row)) for row in NAME_ROWS)
 _DEFAULT: Final = _Compiled(_RULES)
 
 
-@lru_cache(maxsize=1)
+@cache
 def _strict() -> _Compiled:
     return _Compiled((*_RULES, ("personal", _PERSONAL)))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
+from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -62,14 +63,24 @@ def _triggers() -> tuple[str, ...]:
 TRIGGERS: Final = _triggers()
 """The prefilter: literals in small letters, for both languages."""
 
-_ANY: Final = re.compile(
-    any_of(
-        {
-            one.removeprefix("^"): f"(?<![a-z0-9]{re.escape(one[1:])})" if one[0] == "^" else ""
-            for one in TRIGGERS
-        }
+
+def _any_of_triggers(triggers: Iterable[str]) -> re.Pattern[str]:
+    return re.compile(
+        any_of(
+            {
+                one.removeprefix("^"): f"(?<![a-z0-9]{re.escape(one[1:])})" if one[0] == "^" else ""
+                for one in triggers
+            }
+        )
     )
-)
+
+
+@cache
+def _any() -> re.Pattern[str]:
+    """Return the expression for all triggers; the compiled part does without."""
+    return _any_of_triggers(TRIGGERS)
+
+
 _NUMBER: Final = re.compile(rf"[2-6](?:(?:[ .+-]|%20)?[0-9]){{{CARD_DIGITS - 1}}}")
 
 
@@ -85,8 +96,13 @@ class _Place(NamedTuple):
     """A row that is tried where a text has its words."""
 
     row: Row
-    form: re.Pattern[str]
     triggers: frozenset[int]
+
+
+@cache
+def _compiled(form: str) -> re.Pattern[str]:
+    """Return the expression of a row, made when a text has its words: most never have."""
+    return re.compile(form)
 
 
 def _triggers_of(words: Iterable[str]) -> frozenset[int]:
@@ -97,13 +113,12 @@ def _triggers_of(words: Iterable[str]) -> frozenset[int]:
 
 
 _TOKENS: Final = tuple(_tokens())
-_PLACES: Final = tuple(
-    _Place(row, re.compile(row.form), _triggers_of(row.literals)) for row in ROWS if not row.tails
-)
+_PLACES: Final = tuple(_Place(row, _triggers_of(row.literals)) for row in ROWS if not row.tails)
 _OF_TOKENS: Final = _triggers_of([one for row in ROWS if row.tails for one in row.literals])
 _OF_NAMES: Final = _triggers_of([*STEMS, *SHORT_STEMS, *QUERY_ENDS, *_ENCODED])
 _EVERY: Final = frozenset(range(len(TRIGGERS)))
 _FOREIGN: Final = frozenset(at for at, one in enumerate(TRIGGERS) if not one.isascii())
+_FOREIGN_ONES: Final = _any_of_triggers(TRIGGERS[at] for at in sorted(_FOREIGN))
 _PEM: Final = re.compile(r"-----(BEGIN|END) [A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,8}(?:-----)?")
 # Up to the next `//`, so that each is read once; behind a scheme up to the next `://`.
 _URL: Final = re.compile(
@@ -114,10 +129,16 @@ _PORT: Final = re.compile(r"[0-9]{1,5}")
 _TO_LAST_AT: Final = re.compile(r"[^\s\"'<>@/?#]{0,200}@")
 
 
-def is_suspicious(text: str) -> re.Match[str] | None:
+def is_suspicious(text: str) -> re.Match[str] | list[int] | None:
     """Return what in `text` may begin a secret; None is certain."""
     folded = fold(visible(text)[0])
-    return _ANY.search(folded) or _NUMBER.search(folded)
+    begun = _found(_plain(folded))
+    if begun is None:
+        return _any().search(folded) or _NUMBER.search(folded)
+    if begun:
+        return begun
+    foreign = None if folded.isascii() else _FOREIGN_ONES.search(folded)
+    return foreign or _NUMBER.search(folded)
 
 
 def find_secrets(text: str, finder: Finder, *, strict: bool = False) -> Iterator[Span]:
@@ -140,8 +161,7 @@ def find_secrets(text: str, finder: Finder, *, strict: bool = False) -> Iterator
 
 def _find(text: str, finder: Finder, strict: bool) -> Iterator[Span]:  # noqa: FBT001 - private
     folded = fold(text)
-    # Other characters are no letters here, as behind the borders of the expressions.
-    plain = folded if folded.isascii() else folded.encode("ascii", "replace").decode()
+    plain = _plain(folded)
     begun = _begun(plain)
     places = [
         one
@@ -163,10 +183,21 @@ def _find(text: str, finder: Finder, strict: bool) -> Iterator[Span]:  # noqa: F
 
 
 def _begun(plain: str) -> AbstractSet[int]:
-    """Return the places of the triggers that a text may have; the compiled part finds them."""
-    speed = load_speed()
-    found = None if speed is None else speed.find_triggers(plain)
+    """Return the places of the triggers that a text may have."""
+    found = _found(plain)
     return _EVERY if found is None else _FOREIGN.union(found)
+
+
+def _found(plain: str) -> list[int] | None:
+    """Return the places of the triggers in a text, in ASCII; None without the compiled part."""
+    speed = load_speed()
+    found: list[int] | None = None if speed is None else speed.find_triggers(plain)
+    return found
+
+
+def _plain(folded: str) -> str:
+    """Return a text in ASCII; others are no letters, as behind the borders of the expressions."""
+    return folded if folded.isascii() else folded.encode("ascii", "replace").decode()
 
 
 def _find_forms(
@@ -176,8 +207,8 @@ def _find_forms(
     for rule, tokens in _TOKENS if not begun.isdisjoint(_OF_TOKENS) else ():
         for match in tokens.finditer(text):
             yield Span(*match.span(), rule)
-    for row, form, _ in places:
-        for match in form.finditer(text):
+    for row, _ in places:
+        for match in _compiled(row.form).finditer(text):
             start, end = match.span(match.lastindex or 0)
             is_secret = row.judge is None or row.judge(text[start:end])
             yield Span(start - row.lead, end, row.rule if is_secret else "")
