@@ -96,9 +96,9 @@ FACTS: list[dict[str, object]] = [
 
 
 @pytest.mark.parametrize("kind", ["process", "log", "span"])
-@pytest.mark.parametrize("facts", FACTS, ids=[",".join(one) for one in FACTS])
+@pytest.mark.parametrize("facts", FACTS, ids=[",".join(map(str, one)) for one in FACTS])
 def test_nested_data_is_encoded_as_by_python(
-    facts: dict[str, object], kind: Literal["process"]
+    facts: dict[str, object], kind: Literal["process", "log", "span"]
 ) -> None:
     """What only some records carry, and dicts in attributes, read the same either way."""
     record = Record(kind, None, "process.start", 10**18, 1, PROCESS, extra=facts, attributes=facts)
