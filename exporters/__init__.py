@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_ext.exporters.compat import CompatExporter
-from otel_ext.exporters.console import ConsoleExporter
-from otel_ext.exporters.fanout import FanOut
-from otel_ext.exporters.jsonl import JsonlExporter
-
 if TYPE_CHECKING:
+    from otel_ext.exporters.compat import CompatExporter
+    from otel_ext.exporters.console import ConsoleExporter
+    from otel_ext.exporters.fanout import FanOut
+    from otel_ext.exporters.jsonl import JsonlExporter
     from otel_ext.exporters.otlp import OTLPRecordExporter
     from otel_ext.exporters.redacting import RedactingExporter
     from otel_ext.exporters.resilient import ResilientExporter
@@ -27,24 +26,29 @@ __all__ = [
     "StockSpanExporterAdapter",
 ]
 
+_MODULES = {
+    "CompatExporter": "compat",
+    "ConsoleExporter": "console",
+    "FanOut": "fanout",
+    "JsonlExporter": "jsonl",
+    "OTLPRecordExporter": "otlp",
+    "RecordSpanExporter": "stock",
+    "RedactingExporter": "redacting",
+    "ResilientExporter": "resilient",
+    "StockSpanExporterAdapter": "stock",
+}
+
 
 def __getattr__(name: str) -> object:
-    if name == "OTLPRecordExporter":
-        from otel_ext.exporters import otlp  # noqa: PLC0415 - paid for only when asked
+    """Import what is asked for: a program pays for the exporters it uses."""
+    module = _MODULES.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415 - paid for only when asked
 
-        return otlp.OTLPRecordExporter
-    if name == "RedactingExporter":
-        from otel_ext.exporters import redacting  # noqa: PLC0415 - paid for only when asked
+    return getattr(import_module(f"otel_ext.exporters.{module}"), name)
 
-        return redacting.RedactingExporter
-    if name == "ResilientExporter":
-        from otel_ext.exporters import resilient  # noqa: PLC0415 - paid for only when asked
 
-        return resilient.ResilientExporter
-    # The SDK's export package costs import time that most programs need not pay.
-    if name in {"RecordSpanExporter", "StockSpanExporterAdapter"}:
-        from otel_ext.exporters import stock  # noqa: PLC0415 - paid for only when asked
-
-        return getattr(stock, name)
-    message = f"module {__name__!r} has no attribute {name!r}"
-    raise AttributeError(message)
+def __dir__() -> list[str]:
+    """Name what can be asked for."""
+    return __all__

@@ -358,12 +358,13 @@ def make_console(config: Config) -> ConsoleExporter | None:
     mode = config.console.mode
     if mode == "off":
         return None
-    from otel_ext.exporters.console import ConsoleExporter  # noqa: PLC0415
     from otel_ext.exporters.terminal import Terminal  # noqa: PLC0415
 
     terminal = Terminal.of_standard_error()
     if mode == "auto" and terminal is None:
         return None
+    from otel_ext.exporters.console import ConsoleExporter  # noqa: PLC0415 - where it shows
+
     return ConsoleExporter(terminal, style="json" if mode == "json" else "people")
 
 
@@ -378,10 +379,10 @@ def _attach(handle: Handle, tracer_provider: object) -> None:
         processors = [one for one in found if one is not None]
         provider = ensure_provider() if tracer_provider is None else tracer_provider
         add_processors(provider, processors)
+        if gc.isenabled():
+            gc.collect(1)  # what set-up has made: else it takes a millisecond of the first span
         resource: object = getattr(provider, "resource", None)
         if resource is not None and isinstance(handle.processor, LifecycleSpanProcessor):
             handle.processor.prepare(resource)
-        if gc.isenabled():
-            gc.collect(1)  # what set-up has made: else it takes a millisecond of the first span
     except Exception as error:  # noqa: BLE001 - a resource detector of the program's
         report_problem("nothing is recorded: no tracer provider can be used", error)

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 import otel_ext
+from otel_ext import exporters
 
 
 @pytest.mark.parametrize("name", otel_ext.__all__)
@@ -54,3 +55,16 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", exporters.__all__)
+def test_every_exporter_is_there(name: str) -> None:
+    """Each exporter can be had from the package, which imports it then."""
+    assert getattr(exporters, name).__name__ == name
+    assert name in dir(exporters)
+
+
+def test_an_unknown_exporter_is_an_attribute_error() -> None:
+    """A name that is not there is refused as by any other module."""
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = exporters.nothing

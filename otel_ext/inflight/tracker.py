@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["InflightSettings", "Tracker", "dump"]
 
+_FIRST_JOB: Final = "late spans"
 _LAST_JOB: Final = "heartbeat"
 _NO_THRESHOLDS: Final[Mapping[str, float]] = MappingProxyType({})
 # A longer interval, in seconds, stands for no heartbeat at all.
@@ -97,19 +98,27 @@ class Tracker:
 
     def begin(self) -> bool:
         """Start to watch, and return whether a thread does; nearly free once one does."""
-        if _LAST_JOB not in self._jobs:
-            if self._before is not None:
-                self._add("late spans", REAPER_INTERVAL, self._before)
-            self._add("reaper", REAPER_INTERVAL, self.reaper.run)
-            self._add("watchdog", WATCHDOG_INTERVAL, self.watchdog.run)
-            self._add(_LAST_JOB, self._settings.heartbeat, self.heartbeat.run)
+        if not self._jobs:
+            # The thread makes the other jobs: this one may be in the program's first span.
+            self._add(self._jobs, _FIRST_JOB, REAPER_INTERVAL, self._run_first)
         self.worker.ensure()
         return self.worker.is_alive
 
-    def _add(self, name: str, seconds: float, run: Callable[[], None]) -> None:
+    def _run_first(self) -> None:
+        jobs = self._jobs
+        if _FIRST_JOB in jobs and _LAST_JOB not in jobs:
+            self._add(jobs, "reaper", REAPER_INTERVAL, self.reaper.run)
+            self._add(jobs, "watchdog", WATCHDOG_INTERVAL, self.watchdog.run)
+            self._add(jobs, _LAST_JOB, self._settings.heartbeat, self.heartbeat.run)
+        if self._before is not None:
+            self._before()
+
+    def _add(
+        self, jobs: dict[str, Job], name: str, seconds: float, run: Callable[[], None]
+    ) -> None:
         job = self.worker.every(seconds, run, name)
         # Two threads may begin at once; setdefault is one step.
-        if self._jobs.setdefault(name, job) is not job:
+        if jobs.setdefault(name, job) is not job or jobs is not self._jobs:
             job.cancel()
 
     def _rank(self, destination: object) -> tuple[float, int] | None:

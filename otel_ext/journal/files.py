@@ -10,18 +10,16 @@ import errno
 import os
 import re
 import stat
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from otel_ext.errors import JournalError
 from otel_ext.journal.layout import BOX_SUFFIX
 
-if TYPE_CHECKING:
-    from collections.abc import Generator
-
 __all__ = [
     "SegmentName",
+    "StandardNumbersTaken",
     "Target",
     "box_file",
     "can_make_files_in",
@@ -36,7 +34,6 @@ __all__ = [
     "parse_box_name",
     "parse_segment_name",
     "segment_file",
-    "standard_numbers_taken",
     "sync_data",
     "sync_folder",
 ]
@@ -151,13 +148,15 @@ def make_folder(path: Path) -> None:
     Raises:
         JournalError: It cannot be made, or something else has its name.
     """
+    if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where it may not look
+        return
     try:
         try:
             os.mkdir(path, 0o700)  # noqa: PTH102 - on the user's path, kept light
         except FileNotFoundError:
             path.mkdir(mode=0o700, parents=True)
     except OSError as error:
-        if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where it may not look
+        if os.path.isdir(path):  # noqa: PTH112 - another process has just made it
             return
         if isinstance(error, FileExistsError):
             raise JournalError(
@@ -242,20 +241,26 @@ def create_exclusive(name: str | Path, flags: int, *, dir_fd: int | None = None)
     return os.open(name, flags, 0o600, dir_fd=dir_fd)
 
 
-@contextmanager
-def standard_numbers_taken() -> Generator[None]:
-    """Keep what is opened inside off the numbers 0 to 2, where a daemon has closed those.
+class StandardNumbersTaken:
+    """Keeps what is opened inside off the numbers 0 to 2, where a daemon has closed those.
 
     Whoever prints without a look, as C code does, would print into the records.
     """
-    held: list[int] = []
-    try:
+
+    __slots__ = ("_held",)
+
+    def __init__(self) -> None:
+        self._held: list[int] = []
+
+    def __enter__(self) -> None:
+        """Open what is closed of the three."""
         with suppress(OSError):  # of two evils: records there, not none
             while not all(map(_is_open, _STANDARD)):
-                held.append(os.open(os.devnull, os.O_RDONLY | _CLOEXEC))
-        yield
-    finally:
-        for descriptor in held:
+                self._held.append(os.open(os.devnull, os.O_RDONLY | _CLOEXEC))
+
+    def __exit__(self, *_: object) -> None:
+        """Close again what was opened."""
+        for descriptor in self._held:
             os.close(descriptor)
 
 

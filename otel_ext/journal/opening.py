@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from otel_ext.errors import JournalError
 from otel_ext.journal.blackbox import CHUNKS, DEFAULT_BOX_BYTES, BlackBox
 from otel_ext.journal.files import (
+    StandardNumbersTaken,
     Target,
     box_file,
     make_folder,
     open_folder,
-    standard_numbers_taken,
 )
 from otel_ext.journal.filesystem import file_system_of
 from otel_ext.journal.layout import BOX_FOLDER, BoxFacts
@@ -221,20 +221,22 @@ def _make_box(target: Target, settings: JournalSettings, incarnation: Incarnatio
         size=chunk_size * CHUNKS,
         chunk_size=chunk_size,
     )
+    if target.journal >= _MAX_BOXES:
+        where = str(target.folder / BOX_FOLDER)
+        raise JournalError(f"{where!r} holds {_MAX_BOXES} boxes of this process")
+    path = target.folder.joinpath(BOX_FOLDER, box_file(facts.id, target.journal))
     for _ in range(_ATTEMPTS):
         try:
-            with standard_numbers_taken():
-                return _create_box(target.folder / BOX_FOLDER, facts, target.journal)
+            with StandardNumbersTaken():
+                return _create_box(path, facts)
         except FileNotFoundError:
             continue  # another process has just removed the folder, empty
-    raise JournalError(f"{str(target.folder / BOX_FOLDER)!r} comes and goes")
+    raise JournalError(f"{str(path.parent)!r} comes and goes")
 
 
-def _create_box(path: Path, facts: BoxFacts, journal: int) -> BlackBox:
-    if journal >= _MAX_BOXES:
-        raise JournalError(f"{str(path)!r} holds {_MAX_BOXES} boxes of this process")
-    folder = open_folder(path, create=True)
+def _create_box(path: Path, facts: BoxFacts) -> BlackBox:
+    folder = open_folder(path.parent, create=True)
     try:
-        return BlackBox.create(folder, path / box_file(facts.id, journal), facts)
+        return BlackBox.create(folder, path, facts)
     finally:
         os.close(folder)

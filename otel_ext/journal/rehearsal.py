@@ -10,9 +10,12 @@ file is made, no thread is started, and nothing is counted.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from otel_ext.journal.blackbox import CHUNKS, BlackBox, appender
 from otel_ext.journal.filesystem import file_system_of
+from otel_ext.journal.layout import BoxFacts
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process
 from otel_ext.record.own_code import judge_carriers
@@ -23,12 +26,12 @@ from otel_ext.runtime.process_records import process_start_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from otel_ext.record.model import Record
 
 __all__ = ["rehearse", "rehearse_redaction"]
 
+_CHUNK_BYTES: Final = 65_536
 # What the SDK and its detectors put into a resource.
 _RESOURCE: Final = {
     "service.name": "rehearsal",
@@ -49,7 +52,7 @@ def rehearse(path: Path) -> None:
     >>> rehearse(Path("/tmp/records"))
     """
     try:
-        encode_line(_first_record())
+        _store(encode_line(_first_record()))
         may_start_threads()
         judge_carriers()
         for folder in (path, *path.parents):
@@ -71,6 +74,24 @@ def rehearse_redaction(redact: Callable[[Record], Record]) -> None:
         encode_line(redact(_first_record()))
     except Exception as error:  # noqa: BLE001 - the program's set-up must go on
         report_problem("redaction could not be prepared", error)
+
+
+def _store(line: bytes) -> None:
+    """Store a line in a ring buffer that is memory of this process, without a file."""
+    mine = incarnation.current()
+    facts = BoxFacts(
+        id=mine.id,
+        pid=mine.pid,
+        start_time=mine.start_time,
+        boot_id=mine.boot_id,
+        host=mine.host,
+        pid_namespace=mine.pid_namespace,
+        created_ns=0,
+        target="",
+        size=CHUNKS * _CHUNK_BYTES,
+        chunk_size=_CHUNK_BYTES,
+    )
+    appender(BlackBox(-1, Path(), facts))(line)
 
 
 def _first_record() -> Record:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from otel_ext.errors import JournalError
 from otel_ext.journal.files import (
+    StandardNumbersTaken,
     Target,
     can_make_files_in,
     create_exclusive,
@@ -25,7 +26,6 @@ from otel_ext.journal.files import (
     is_gone,
     make_folder,
     segment_file,
-    standard_numbers_taken,
     sync_data,
     sync_folder,
 )
@@ -109,7 +109,7 @@ class SegmentWriter:
         """
         if self.descriptor < 0:
             make_folder(self.target.folder)
-            with standard_numbers_taken():
+            with StandardNumbersTaken():
                 self._take(self._open_file() if self.target.file else self._create_segment())
         if self._preamble_due:
             self._write_preamble()

@@ -8,7 +8,7 @@
 #define MAX_NS 0x7fffffffffffffffLL
 #define STAMP_SIZE 20                   /* 2026-11-20T16:00:00. */
 
-static PyObject *s_span, *s_log, *s_start, *s_end, *s_update;
+static PyObject *s_span, *s_log, *s_process, *s_start, *s_end, *s_update;
 
 static void write_digits(char *at, long long number, int width)
 {
@@ -193,6 +193,25 @@ static int put_attributes(Buffer *b, PyObject *attributes)
     return PUT(b, "\n");
 }
 
+/* Metadata that only this record has. */
+static int put_extra(Buffer *b, PyObject *record)
+{
+    PyObject *extra = PyTuple_GET_ITEM(record, F_EXTRA);
+    Py_ssize_t size = extra == given.empty ? 0 : PyObject_Size(extra);
+    if (size <= 0)
+        return (int)size;
+    Py_ssize_t begin = b->size;
+    int plain = put_plain_object(b, extra);
+    if (plain == 0)
+        return put_called(b, config.encode_extra, record);
+    if (plain < 0)
+        return -1;
+    /* The object goes on in the one around it: without braces of its own. */
+    b->data[begin] = ',';
+    b->size--;
+    return 0;
+}
+
 /* Whether `text` reads so: that very object, as a rule. */
 static int is_text(PyObject *text, PyObject *known)
 {
@@ -213,7 +232,6 @@ static PyObject *known_phase(PyObject *phase)
 static int put_span(Buffer *b, PyObject *record)
 {
     PyObject *phase = known_phase(PyTuple_GET_ITEM(record, F_PHASE));
-    PyObject *extra = PyTuple_GET_ITEM(record, F_EXTRA);
     long long time_ns;
     if (phase == NULL)
         return -1;
@@ -221,8 +239,7 @@ static int put_span(Buffer *b, PyObject *record)
         return -1;
     if (phase == s_end && put_end(b, record, time_ns) < 0)
         return -1;
-    Py_ssize_t extras = extra == given.empty ? 0 : PyObject_Size(extra);
-    if (extras < 0 || (extras && put_called(b, config.encode_extra, record) < 0))
+    if (put_extra(b, record) < 0)
         return -1;
     return put_attributes(b, PyTuple_GET_ITEM(record, F_ATTRIBUTES));
 }
@@ -238,7 +255,7 @@ static int put_text_field(Buffer *b, const char *key, PyObject *text)
     return PUT(b, "\"");
 }
 
-static int put_log_head(Buffer *b, PyObject *record)
+static int put_log_head(Buffer *b, PyObject *record, PyObject *kind)
 {
     long long time_ns;
     PyObject *trace_id = PyTuple_GET_ITEM(record, F_TRACE_ID);
@@ -258,25 +275,24 @@ static int put_log_head(Buffer *b, PyObject *record)
     if (get_int64(PyTuple_GET_ITEM(record, F_SEQ), &seq) < 0)
         return -1;
     if (put_site(b, record) < 0
-        || PUT(b, ",\"version\":2,\"kind\":\"log\",\"seq\":") < 0 || put_number(b, seq) < 0
+        || PUT(b, ",\"version\":2,\"kind\":\"") < 0 || put_str(b, kind) < 0
+        || PUT(b, "\",\"seq\":") < 0 || put_number(b, seq) < 0
         || PUT(b, ",\"process\":\"") < 0
         || put_process(b, record) < 0)
         return -1;
     return PUT(b, "\"");
 }
 
-static int put_log(Buffer *b, PyObject *record)
+static int put_log(Buffer *b, PyObject *record, PyObject *kind)
 {
-    if (put_log_head(b, record) < 0
+    if (put_log_head(b, record, kind) < 0
         || put_fragment(b, ",\"thread\":", PyTuple_GET_ITEM(record, F_THREAD)) < 0
         || put_fragment(b, ",\"task\":", PyTuple_GET_ITEM(record, F_TASK)) < 0)
         return -1;
     if (put_text_field(b, ",\"level\":", PyTuple_GET_ITEM(record, F_LEVEL)) < 0
         || put_text_field(b, ",\"logger\":", PyTuple_GET_ITEM(record, F_LOGGER)) < 0)
         return -1;
-    PyObject *extra = PyTuple_GET_ITEM(record, F_EXTRA);
-    Py_ssize_t extras = extra == given.empty ? 0 : PyObject_Size(extra);
-    if (extras < 0 || (extras && put_called(b, config.encode_extra, record) < 0))
+    if (put_extra(b, record) < 0)
         return -1;
     return put_attributes(b, PyTuple_GET_ITEM(record, F_ATTRIBUTES));
 }
@@ -286,9 +302,10 @@ int speed_encode_into(Buffer *buffer, PyObject *record)
     if ((PyObject *)Py_TYPE(record) != config.record_type)
         return 0;
     PyObject *kind = PyTuple_GET_ITEM(record, F_KIND);
-    int failed = is_text(kind, s_span)  ? put_span(buffer, record)
-                 : is_text(kind, s_log) ? put_log(buffer, record)
-                                        : 1;
+    int failed = is_text(kind, s_span)      ? put_span(buffer, record)
+                 : is_text(kind, s_log)     ? put_log(buffer, record, s_log)
+                 : is_text(kind, s_process) ? put_log(buffer, record, s_process)
+                                            : 1;
     if (failed >= 0)
         return !failed;
     /* Whatever it was (a time beyond 64 bits), the Python codec decides. */
@@ -312,7 +329,8 @@ PyObject *speed_encode_line(PyObject *Py_UNUSED(module), PyObject *record)
 int speed_init_encode(void)
 {
     static const Name names[] = {
-        {&s_span, "span"}, {&s_log, "log"}, {&s_start, "start"}, {&s_end, "end"},
+        {&s_span, "span"}, {&s_log, "log"}, {&s_process, "process"}, {&s_start, "start"},
+        {&s_end, "end"},
         {&s_update, "update"},
     };
     return speed_intern(names, sizeof names / sizeof *names);

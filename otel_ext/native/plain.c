@@ -1,7 +1,7 @@
 /* Plain values as JSON: what nearly all attributes are made of.
  *
  * Anything else (text that needs an escape, floats with an exponent, bytes,
- * nested objects, large objects) is left to the Python codec, so that there is
+ * deeply nested or large objects) is left to the Python codec, so that there is
  * one place that knows how awkward values are written.
  */
 #include "speed.h"
@@ -9,6 +9,7 @@
 #define MAX_PLAIN_TEXT 4096
 #define MAX_PLAIN_OBJECT 65536
 #define MAX_DIGITS 24
+#define MAX_DEPTH 4
 #define KEYS 256
 #define LONGEST_KEPT_KEY 256
 
@@ -108,13 +109,14 @@ static int put_float(Buffer *buffer, double value)
 }
 
 static int put_plain_value(Buffer *buffer, PyObject *value, Py_ssize_t end, int depth);
+static int put_plain_mapping(Buffer *buffer, PyObject *mapping, Py_ssize_t end, int depth);
 
 /* Lists may share what they hold, and be larger than any memory when written out: what goes
  * beyond `end` is not plain, and is found out in between. */
 static int put_plain_sequence(Buffer *buffer, PyObject *sequence, Py_ssize_t end, int depth)
 {
     Py_ssize_t size = PySequence_Fast_GET_SIZE(sequence);
-    if (depth > 4 || size > MAX_PLAIN_TEXT)
+    if (depth > MAX_DEPTH || size > MAX_PLAIN_TEXT)
         return 0;
     if (PUT(buffer, "[") < 0)
         return -1;
@@ -151,6 +153,8 @@ static int put_plain_value(Buffer *buffer, PyObject *value, Py_ssize_t end, int 
         return put_float(buffer, PyFloat_AS_DOUBLE(value));
     if (PyTuple_CheckExact(value) || PyList_CheckExact(value))
         return put_plain_sequence(buffer, value, end, depth);
+    if (PyDict_CheckExact(value))
+        return put_plain_mapping(buffer, value, end, depth + 1);
     return 0;
 }
 
@@ -195,27 +199,37 @@ static int put_key(Buffer *buffer, char separator, PyObject *key)
     return 0;
 }
 
+static int put_plain_mapping(Buffer *buffer, PyObject *mapping, Py_ssize_t end, int depth)
+{
+    Py_ssize_t position = 0;
+    PyObject *key, *value;
+    char separator = '{';
+    if (depth > MAX_DEPTH)
+        return 0;
+    while (PyDict_Next(mapping, &position, &key, &value)) {
+        if (!is_plain_key(key))
+            return 0;
+        if (put_key(buffer, separator, key) < 0)
+            return -1;
+        int result = put_plain_value(buffer, value, end, depth);
+        if (result != 1)
+            return result;
+        if (buffer->size > end)
+            return 0;
+        separator = ',';
+    }
+    if (separator == '{' && PUT(buffer, "{") < 0)
+        return -1;
+    return PUT(buffer, "}") < 0 ? -1 : 1;
+}
+
 int put_plain_object(Buffer *buffer, PyObject *mapping)
 {
     if (!PyDict_CheckExact(mapping))
         return 0;
-    Py_ssize_t begin = buffer->size, end = begin + MAX_PLAIN_OBJECT, position = 0;
-    PyObject *key, *value;
-    char separator = '{';
-    while (PyDict_Next(mapping, &position, &key, &value)) {
-        if (!is_plain_key(key))
-            goto not_plain;
-        if (put_key(buffer, separator, key) < 0)
-            return -1;
-        int result = put_plain_value(buffer, value, end, 0);
-        if (result < 0)
-            return -1;
-        if (result == 0 || buffer->size > end)
-            goto not_plain;
-        separator = ',';
-    }
-    return PUT(buffer, "}") < 0 ? -1 : 1;
-not_plain:
-    buffer->size = begin;
-    return 0;
+    Py_ssize_t begin = buffer->size;
+    int result = put_plain_mapping(buffer, mapping, begin + MAX_PLAIN_OBJECT, 0);
+    if (result == 0)
+        buffer->size = begin;
+    return result;
 }

@@ -7,7 +7,7 @@ looks as a line of JSON is the business of `otel_ext.record.codec`.
 
 from __future__ import annotations
 
-import json
+from json.encoder import encode_basestring_ascii
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
@@ -53,7 +53,7 @@ ABANDONED_CAUSES: Final[tuple[Abandoned, ...]] = (
 
 def _text(value: str) -> str:
     """Return `value` as a JSON string in ASCII, safe for every terminal and encoder."""
-    return json.dumps(value.encode("utf-8", "replace").decode())
+    return encode_basestring_ascii(value.encode("utf-8", "replace").decode())
 
 
 class CallSite:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hmac
 from collections import deque
+from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.redaction.rows import MARK
@@ -36,6 +36,8 @@ class Marker:
 
     def __init__(self, key: str = "") -> None:
         self._key = key.encode("utf-8", "surrogatepass")
+        if self._key:
+            import_module("hmac")  # slow, and so not within a span
 
     @property
     def compares(self) -> bool:
@@ -52,6 +54,8 @@ class Marker:
         if not self._key:
             return self.mark_unseen(rule)
         COUNTERS.add(f"redacted.{rule}")
+        import hmac  # noqa: PLC0415 - loads OpenSSL, and only with a key
+
         data = secret if isinstance(secret, bytes) else secret.encode("utf-8", "surrogatepass")
         code = hmac.new(self._key, data, "sha256").hexdigest()[:_HEX_DIGITS]
         return f"[redacted: {rule} hmac:{code}]"

@@ -8,6 +8,7 @@ there. `password=…`, `"token": "…"`, `--api-key …`, `<secret>…</secret>`
 from __future__ import annotations
 
 import re
+from functools import cache
 from itertools import takewhile
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -90,10 +91,16 @@ def _pattern() -> re.Pattern[str]:
 
 
 _NAMED: Final = _pattern()
-# With names of the user's own, each word that stands before a separator counts.
-_ANY: Final = re.compile(
-    rf"(?<![\w.-])[^\W\d][\w.\-\[\]]{{0,64}}(?P<tail>)(?:{_CLOSE}{{0,6}}{_ASSIGN}|{_OTHER})"
-)
+
+
+@cache
+def _any_name() -> re.Pattern[str]:
+    """Return the expression for names of the user's own: each word before a separator counts."""
+    return re.compile(
+        rf"(?<![\w.-])[^\W\d][\w.\-\[\]]{{0,64}}(?P<tail>)(?:{_CLOSE}{{0,6}}{_ASSIGN}|{_OTHER})"
+    )
+
+
 _ESCAPES: Final = frozenset("%\\")
 _ESCAPE: Final = re.compile(r"%(?:25){0,3}[0-7][0-9a-fA-F]|\\u00[0-7][0-9a-fA-F]|\\[nrt]")
 _BRACKETS: Final = re.compile(r"[\[\]]+")
@@ -152,7 +159,7 @@ def find_named(text: str, folded: str, finder: Finder) -> Iterator[Span]:
     done = 0
     left = _WORK
     rules: dict[str, str] = {}
-    for match in (_ANY if finder.finds_all else _NAMED).finditer(folded):
+    for match in (_any_name() if finder.finds_all else _NAMED).finditer(folded):
         begin, end = match.span()
         if begin < done:
             continue

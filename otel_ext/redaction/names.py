@@ -9,6 +9,7 @@ the secret (`token.type`, `secret_arn`), the value stays.
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Final, NamedTuple
 
 from otel_ext.redaction.folding import fold, visible
@@ -186,7 +187,11 @@ class _Compiled:
 
 _RULES: Final = tuple((row.rule, _expression(row)) for row in NAME_ROWS)
 _DEFAULT: Final = _Compiled(_RULES)
-_STRICT: Final = _Compiled((*_RULES, ("personal", _PERSONAL)))
+
+
+@cache
+def _strict() -> _Compiled:
+    return _Compiled((*_RULES, ("personal", _PERSONAL)))
 
 
 def rule_for_name(name: str, *, strict: bool = False) -> str:
@@ -203,7 +208,7 @@ def rule_for_name(name: str, *, strict: bool = False) -> str:
         # As a word among others it tells nothing: `first_pass`, `boarding pass`.
         return "password"
     words = split_words(name)
-    rules = _STRICT if strict else _DEFAULT
+    rules = _strict() if strict else _DEFAULT
     if rules.any.search(words) is None:
         return ""
     rule = next((rule for rule, pattern in rules.each if pattern.search(words)), "")

@@ -30,8 +30,11 @@ from otel_ext.redaction.walking import LEAST_CARD, NO_SECRETS, Walker
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.health import PartHealth, register_part
+from otel_ext.runtime.process_records import says_its_process
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from otel_ext.config import RedactionConfig
     from otel_ext.redaction.walking import RedactCallback
     from otel_ext.runtime.health import State
@@ -90,6 +93,7 @@ class Redactor:
         self._callback = callback
         self._looks_at_all = self.calls_back or self._texts.looks_at_all
         self._processes: dict[str, tuple[Process, Process]] = {}
+        self._last_known: tuple[Process, Process] | None = None
         # What the compiled form of `_is_plain` needs; None where it may not be used.
         self.quick = None if self._looks_at_all else self._parts()
         self._last = _Last()
@@ -104,7 +108,7 @@ class Redactor:
         try:
             process = record.process
             known = self._processes.get(process.id)
-            if known is None or known[0] is not process:
+            if known is None or (known[0] is not process and known[1] is not process):
                 known = self._know(process)
             told = record
             if known[1] is not process:
@@ -148,7 +152,7 @@ class Redactor:
         thread, task = record.thread, record.task
         names = (record.name, record.logger, "" if thread is None else thread.name)
         if (
-            record.site.fragment not in clean
+            (record.site.fragment not in clean and not self._is_plain_site(record.site))
             or not all(name in clean or texts.glance(name) for name in names)
             or (task is not None and not texts.is_clean(task.name))
         ):
@@ -179,12 +183,23 @@ class Redactor:
                 return False
         return True
 
+    def _is_plain_site(self, site: CallSite) -> bool:
+        """Whether a place surely holds no secret; remembered if so."""
+        is_clean = self._texts.is_clean
+        for text in (site.file, site.function):
+            if type(text) is not str or not is_clean(text):
+                return False
+        self._texts.remember(site.fragment)
+        return True
+
     def _redacted(self, record: Record) -> Record:
         """Return `record` without what the rules find in it, itself if that is nothing."""
         walker = self._walker(_WORK // 4)
         text = walker.text
         extra = record.extra
-        if "argv" in extra:
+        # The process of a record is redacted before the rest of it.
+        is_told = not self.calls_back and says_its_process(record)
+        if "argv" in extra and not is_told:
             extra = {**extra, "argv": _argv(walker, extra["argv"])}
         status = record.status
         if status is not None and status.description:
@@ -203,7 +218,7 @@ class Redactor:
             status=status,
             level=text("level", record.level),
             logger=text("logger", record.logger),
-            extra=self._walker(_WORK // 8).mapping("", extra) if extra else extra,
+            extra=extra if is_told or not extra else self._walker(_WORK // 8).mapping("", extra),
         )
         return _kept(record, made)
 
@@ -223,26 +238,57 @@ class Redactor:
 
     def _know(self, process: Process) -> tuple[Process, Process]:
         """Return `process`, and what may be told of it; found out once for each."""
+        known = self._like_the_last(process) or self._look_at(process)
+        if len(self._processes) >= _MAX_KNOWN:
+            self._processes.clear()
+        self._processes[process.id] = self._last_known = known
+        return known
+
+    def _like_the_last(self, process: Process) -> tuple[Process, Process] | None:
+        """Return `process` and its clean form if little of it is new; None otherwise.
+
+        A forked child has the command line of its parent and nearly the same resource.
+        """
+        last = self._last_known
+        if last is None or self.calls_back:
+            return None
+        old, clean = last
+        before, now = old.resource, process.resource
+        facts = (process.host, process.argv, now.keys())
+        if facts != (old.host, old.argv, before.keys()):
+            return None
+        new = {key: value for key, value in now.items() if value is not before[key]}
+        if self._walker().mapping("resource.", new) is not new:
+            return None
+        if clean is old:
+            return process, process
+        return process, _with_facts(process, clean.host, clean.argv, {**clean.resource, **new})
+
+    def _look_at(self, process: Process) -> tuple[Process, Process]:
         walker = self._walker()
         argv = _argv(walker, process.argv)
         resource = walker.mapping("resource.", process.resource)
         clean = process
         if argv != list(process.argv) or resource is not process.resource:
-            clean = Process(
-                process.id,
-                process.pid,
-                process.start_time,
-                process.boot_id,
-                walker.text("host", process.host),
-                tuple(argv),
-                resource,
-                process.pid_namespace,
-                process.heartbeat_ms,
-            )
-        if len(self._processes) >= _MAX_KNOWN:
-            self._processes.clear()
-        known = self._processes[process.id] = (process, clean)
-        return known
+            host = walker.text("host", process.host)
+            clean = _with_facts(process, host, tuple(argv), resource)
+        return process, clean
+
+
+def _with_facts(
+    process: Process, host: str, argv: tuple[str, ...], resource: Mapping[str, object]
+) -> Process:
+    return Process(
+        process.id,
+        process.pid,
+        process.start_time,
+        process.boot_id,
+        host,
+        argv,
+        resource,
+        process.pid_namespace,
+        process.heartbeat_ms,
+    )
 
 
 def _argv(walker: Walker, argv: object) -> list[str]:

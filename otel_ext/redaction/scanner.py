@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
+from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -61,14 +62,24 @@ def _triggers() -> tuple[str, ...]:
 TRIGGERS: Final = _triggers()
 """The prefilter: literals in small letters, for both languages."""
 
-_ANY: Final = re.compile(
-    any_of(
-        {
-            one.removeprefix("^"): f"(?<![a-z0-9]{re.escape(one[1:])})" if one[0] == "^" else ""
-            for one in TRIGGERS
-        }
+
+def _any_of_triggers(triggers: Iterable[str]) -> re.Pattern[str]:
+    return re.compile(
+        any_of(
+            {
+                one.removeprefix("^"): f"(?<![a-z0-9]{re.escape(one[1:])})" if one[0] == "^" else ""
+                for one in triggers
+            }
+        )
     )
-)
+
+
+@cache
+def _any() -> re.Pattern[str]:
+    """Return the expression for all triggers; the compiled part does without."""
+    return _any_of_triggers(TRIGGERS)
+
+
 _NUMBER: Final = re.compile(rf"[2-6](?:(?:[ .+-]|%20)?[0-9]){{{CARD_DIGITS - 1}}}")
 
 
@@ -84,8 +95,13 @@ class _Place(NamedTuple):
     """A row that is tried where a text has its words."""
 
     row: Row
-    form: re.Pattern[str]
     triggers: frozenset[int]
+
+
+@cache
+def _compiled(form: str) -> re.Pattern[str]:
+    """Return the expression of a row, made when a text has its words: most never have."""
+    return re.compile(form)
 
 
 def _triggers_of(words: Iterable[str]) -> frozenset[int]:
@@ -96,20 +112,25 @@ def _triggers_of(words: Iterable[str]) -> frozenset[int]:
 
 
 _TOKENS: Final = tuple(_tokens())
-_PLACES: Final = tuple(
-    _Place(row, re.compile(row.form), _triggers_of(row.literals)) for row in ROWS if not row.tails
-)
-_STRICT: Final = tuple(_Place(row, re.compile(row.form), frozenset()) for row in STRICT_ROWS)
+_PLACES: Final = tuple(_Place(row, _triggers_of(row.literals)) for row in ROWS if not row.tails)
+_STRICT: Final = tuple(_Place(row, frozenset()) for row in STRICT_ROWS)
 _OF_TOKENS: Final = _triggers_of([one for row in ROWS if row.tails for one in row.literals])
 _OF_NAMES: Final = _triggers_of([*STEMS, *SHORT_STEMS, *QUERY_ENDS, *_ENCODED])
 _EVERY: Final = frozenset(range(len(TRIGGERS)))
 _FOREIGN: Final = frozenset(at for at, one in enumerate(TRIGGERS) if not one.isascii())
+_FOREIGN_ONES: Final = _any_of_triggers(TRIGGERS[at] for at in sorted(_FOREIGN))
 
 
-def is_suspicious(text: str) -> re.Match[str] | None:
+def is_suspicious(text: str) -> re.Match[str] | list[int] | None:
     """Return what in `text` may begin a secret; None is certain."""
     folded = fold(visible(text)[0])
-    return _ANY.search(folded) or _NUMBER.search(folded)
+    begun = _found(_plain(folded))
+    if begun is None:
+        return _any().search(folded) or _NUMBER.search(folded)
+    if begun:
+        return begun
+    foreign = None if folded.isascii() else _FOREIGN_ONES.search(folded)
+    return foreign or _NUMBER.search(folded)
 
 
 def find_secrets(text: str, finder: Finder, *, strict: bool = False) -> Iterator[Span]:
@@ -132,8 +153,7 @@ def find_secrets(text: str, finder: Finder, *, strict: bool = False) -> Iterator
 
 def _find(text: str, finder: Finder, strict: bool) -> Iterator[Span]:  # noqa: FBT001 - private
     folded = fold(text)
-    # Other characters are no letters here, as behind the borders of the expressions.
-    plain = folded if folded.isascii() else folded.encode("ascii", "replace").decode()
+    plain = _plain(folded)
     begun = _begun(plain)
     places = [
         one
@@ -155,10 +175,21 @@ def _find(text: str, finder: Finder, strict: bool) -> Iterator[Span]:  # noqa: F
 
 
 def _begun(plain: str) -> AbstractSet[int]:
-    """Return the places of the triggers that a text may have; the compiled part finds them."""
-    speed = load_speed()
-    found = None if speed is None else speed.find_triggers(plain)
+    """Return the places of the triggers that a text may have."""
+    found = _found(plain)
     return _EVERY if found is None else _FOREIGN.union(found)
+
+
+def _found(plain: str) -> list[int] | None:
+    """Return the places of the triggers in a text, in ASCII; None without the compiled part."""
+    speed = load_speed()
+    found: list[int] | None = None if speed is None else speed.find_triggers(plain)
+    return found
+
+
+def _plain(folded: str) -> str:
+    """Return a text in ASCII; others are no letters, as behind the borders of the expressions."""
+    return folded if folded.isascii() else folded.encode("ascii", "replace").decode()
 
 
 def _find_forms(text: str, begun: AbstractSet[int], places: list[_Place]) -> Iterator[Span]:
@@ -166,7 +197,8 @@ def _find_forms(text: str, begun: AbstractSet[int], places: list[_Place]) -> Ite
     for rule, tokens in _TOKENS if not begun.isdisjoint(_OF_TOKENS) else ():
         for match in tokens.finditer(text):
             yield Span(*match.span(), rule)
-    for row, form, _ in places:
+    for row, _ in places:
+        form = _compiled(row.form)
         for match in form.finditer(text):
             start, end = match.span(match.lastindex or 0)
             is_secret = (match.lastindex is not None or not form.groups) and (

@@ -9,7 +9,7 @@ looked at because the budget is spent is left out.
 from __future__ import annotations
 
 import datetime as dt
-import decimal
+import sys
 import uuid
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
@@ -49,9 +49,7 @@ NO_SECRETS: Final[frozenset[type]] = frozenset({bool, float, type(None)})
 
 LEAST_CARD: Final = 10**12
 _MOST_CARD: Final = 10**19
-_LEAVES: Final[frozenset[type]] = frozenset(
-    {dt.datetime, dt.date, dt.time, decimal.Decimal, uuid.UUID}
-)
+_LEAVES: Final[frozenset[type]] = frozenset({dt.datetime, dt.date, dt.time, uuid.UUID})
 _MAX_PATH: Final = 1_024
 # What work costs, measured by the look at a plain number.
 _ENTRY: Final = 3
@@ -157,7 +155,7 @@ class Walker:
         kind = type(value)
         if kind is dict or kind is list or kind is tuple:
             return self._container(prefix, path, value, depth)
-        if kind is str or kind is int or kind in NO_SECRETS or kind in _LEAVES:
+        if kind is str or kind is int or kind in NO_SECRETS or _is_leaf(kind):
             return self._leaf(prefix + path, value, path)
         if isinstance(value, str):
             return self._leaf(prefix + path, str.__str__(value), path)
@@ -347,3 +345,11 @@ def _are_harmless(values: list[object]) -> bool:
         return False
     kinds = set(map(type, values))
     return kinds <= NO_SECRETS or (kinds == {int} and max(cast("list[int]", values)) < LEAST_CARD)
+
+
+def _is_leaf(kind: type) -> bool:
+    if kind in _LEAVES:
+        return True
+    # Not imported for this look: where the program has not, there is no such value.
+    decimal = sys.modules.get("decimal")
+    return decimal is not None and kind is getattr(decimal, "Decimal", None)

@@ -189,17 +189,14 @@ class Incarnation:
         Args:
             resource: As for `process_for`.
         """
-        found = getattr(resource, "attributes", resource) or EMPTY
-        attributes = dict(cast("Mapping[str, object]", found))
-        self._expected = expected = self._make_process(self.id, attributes)
+        self._expected = expected = self._make_process(self.id, _attributes_of(resource))
         return expected
 
     def _remember(self, resource: object) -> tuple[object, Process]:
         if len(self._known) >= _MAX_KNOWN:
             self._known = {}
         try:
-            found = getattr(resource, "attributes", resource) or EMPTY
-            process = self._process_with(dict(cast("Mapping[str, object]", found)))
+            process = self._process_with(_attributes_of(resource))
         except Exception:  # noqa: BLE001 - any object may stand in for one; the span is recorded
             process = self._process_with(self._first.get("resource", {}))
         # Holding the resource keeps its id() from being used again.
@@ -235,6 +232,14 @@ class Incarnation:
             pid_namespace=self.pid_namespace,
             heartbeat_ms=_heartbeat_ms(),
         )
+
+
+def _attributes_of(resource: object) -> dict[str, object]:
+    """Return what `Incarnation.process_for` takes as a plain dict of its own."""
+    found = getattr(resource, "attributes", resource) or EMPTY
+    # The SDK's attributes copy themselves in one step; read one by one, each takes a lock.
+    copy: Callable[[], object] | None = getattr(found, "copy", None)
+    return dict(cast("Mapping[str, object]", found if copy is None else copy()))
 
 
 def _varying(process: Process) -> tuple[object, ...]:

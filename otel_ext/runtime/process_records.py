@@ -29,6 +29,7 @@ __all__ = [
     "process_from",
     "process_record",
     "process_start_record",
+    "says_its_process",
     "whole_number",
 ]
 
@@ -38,6 +39,8 @@ PROCESS_END: Final = "process.end"
 _MAX_ARGV: Final = 16_384
 _MAX_ARGUMENT: Final = 4_096
 _MAX_RESOURCE: Final = 65_536
+# What one character takes at most in JSON: \uXXXX, or two of those.
+_LONGEST_ESCAPE: Final = 12
 # The last main script there was: Python takes its name away before it calls `atexit`.
 _main: Final[dict[str, CallSite]] = {}
 
@@ -54,6 +57,27 @@ def process_start_record(process: Process, seq: int) -> Record:
     >>> record.event, record.extra["pid"], record.extra["start_time"]
     ('process.start', 7, 1)
     """
+    return process_record(PROCESS_START, process, seq, _facts_of(process, monotonic_ns()))
+
+
+def says_its_process(record: Record) -> bool:
+    """Whether `record` opens a file and says only what its `process` says.
+
+    Args:
+        record: A record of any kind.
+
+    >>> from otel_ext.record.model import Process
+    >>> record = process_start_record(Process("b0-7-1-aa", pid=7), 1)
+    >>> says_its_process(record), says_its_process(record._replace(extra={"pid": 8}))
+    (True, False)
+    """
+    if record.kind != "process" or record.name != PROCESS_START or record.attributes:
+        return False
+    steady_ns = record.extra.get("steady_ns")
+    return type(steady_ns) is int and record.extra == _facts_of(record.process, steady_ns)
+
+
+def _facts_of(process: Process, steady_ns: int) -> dict[str, object]:
     facts: dict[str, object] = {
         "pid": process.pid,
         "start_time": process.start_time,
@@ -61,13 +85,13 @@ def process_start_record(process: Process, seq: int) -> Record:
         "host": process.host,
         "argv": _bounded(process.argv),
         "resource": _bounded_resource(process.resource),
-        "steady_ns": monotonic_ns(),
+        "steady_ns": steady_ns,
     }
     if process.pid_namespace:
         facts["pid_namespace"] = process.pid_namespace
     if process.heartbeat_ms:
         facts["heartbeat_ms"] = process.heartbeat_ms
-    return process_record(PROCESS_START, process, seq, facts)
+    return facts
 
 
 def process_end_record(process: Process, seq: int, totals: Mapping[str, object] = EMPTY) -> Record:
@@ -160,6 +184,8 @@ def _bounded(argv: tuple[str, ...]) -> list[str]:
 
 def _bounded_resource(resource: Mapping[str, object]) -> dict[str, object]:
     """Return the resource without what a record has no room for."""
+    if _surely_fits(resource):
+        return dict(resource)
     kept: dict[str, object] = {}
     room = _MAX_RESOURCE
     for key, value in resource.items():
@@ -169,6 +195,16 @@ def _bounded_resource(resource: Mapping[str, object]) -> dict[str, object]:
             break
         kept[key] = value
     return kept
+
+
+def _surely_fits(resource: Mapping[str, object]) -> bool:
+    """Fast check: do short texts alone stay within the limit, however they are escaped?"""
+    room = _MAX_RESOURCE
+    for key, value in resource.items():
+        if type(value) is not str:
+            return False
+        room -= len(key) + _LONGEST_ESCAPE * len(value)
+    return room >= 0
 
 
 def whole_number(value: object) -> int:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 from opentelemetry.sdk.resources import Resource
 
+from otel_ext.record.speed import load_speed
 from otel_ext.runtime.incarnation import Incarnation
 from otel_ext.runtime.process_records import PROCESS_START
+from tests.figures import figures
 from tests.programs import execute, python, records_in, write_program
 
 if TYPE_CHECKING:
@@ -50,6 +52,40 @@ watching = False
 span.end()
 print(json.dumps([made, seen, shared_worker().is_alive]))
 """
+
+
+# Prints how many functions the thread of the first span calls.
+COUNTED = """
+import sys
+from opentelemetry.sdk.trace import TracerProvider
+provider = TracerProvider(shutdown_on_exit=False)
+{set_up}
+tracer = provider.get_tracer("first")
+calls = 0
+def count(frame, event, argument):
+    global calls
+    calls += event in ("call", "c_call")
+sys.setprofile(count)
+with tracer.start_as_current_span("first"):
+    pass
+sys.setprofile(None)
+print(calls)
+"""
+
+
+@pytest.mark.parametrize("way", sorted(SET_UP))
+def test_the_first_span_takes_few_steps(tmp_path: Path, way: str) -> None:
+    """Its thread calls a bounded number of functions more than it does without otel-ext."""
+
+    def calls(set_up: str) -> int:
+        program = write_program(tmp_path, COUNTED.format(set_up=set_up))
+        done = execute(python(program, tmp_path), cwd=tmp_path)
+        assert done.code == 0, done.err
+        return int(done.out)
+
+    beyond = calls(SET_UP[way]) - calls("")
+    figures("first span", way=way, calls_more_than_without=beyond)
+    assert beyond <= (800 if load_speed() is None else 620)
 
 
 @pytest.mark.parametrize("way", sorted(SET_UP))

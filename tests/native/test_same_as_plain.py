@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -80,6 +80,33 @@ def test_a_field_of_another_type_is_encoded_as_by_python(fields: dict[str, objec
     usual = Record("span", "start", "work", 10**18, 1, PROCESS, span_kind="internal")
     record = usual._replace(**{"trace_id": "ab" * 16, "span_id": "cd" * 8, **fields})  # type: ignore[arg-type]
     assert outcome(codec.encode_line, record) == outcome(codec.encode_line_python, record)
+
+
+FACTS: list[dict[str, object]] = [
+    {"pid": 7, "argv": ["a", "b c"], "resource": {"service.name": "shop", "n": [1, 2.5, None]}},
+    {"resource": {}},
+    {"resource": {"a": {"b": {"c": {"d": {"e": {"f": 1}}}}}}},
+    {"resource": {"quoted": '"', "umlaut": "\xfc", 3: "x", "__tracer_meta__": 1}},
+    {"resource": {"long": "x" * 70_000}},
+    {"resource": {"many": ["x" * 4_000] * 40}},
+    {"resource": {"nan": float("nan"), "deep": {"set": {1}}}},
+    {"__tracer_meta__": 1},
+    {},
+]
+
+
+@pytest.mark.parametrize("kind", ["process", "log", "span"])
+@pytest.mark.parametrize("facts", FACTS, ids=[",".join(map(str, one)) for one in FACTS])
+def test_nested_data_is_encoded_as_by_python(
+    facts: dict[str, object], kind: Literal["process", "log", "span"]
+) -> None:
+    """What only some records carry, and dicts in attributes, read the same either way."""
+    record = Record(kind, None, "process.start", 10**18, 1, PROCESS, extra=facts, attributes=facts)
+    if kind == "span":
+        record = record._replace(phase="start", trace_id="ab" * 16, span_id="cd" * 8)
+    assert codec.encode_line(record) == codec.encode_line_python(record)
+    only_facts = record._replace(attributes={})
+    assert codec.encode_line(only_facts) == codec.encode_line_python(only_facts)
 
 
 IDS = [(2**128, 5), (2**128 + 1, 5), (2**135, 5), (-1, 5), (5, 2**64), (5, -2), (2**128 - 1, 1)]

@@ -90,6 +90,23 @@ def test_switched_off_it_imports_nothing(tmp_path: Path) -> None:
         assert (done.out, done.err) == ("False\n", "")
 
 
+UNUSED = ("otel_ext.exporters.console", "otel_ext.exporters.otlp", "decimal", "structlog", "yaml")
+
+
+def test_the_start_imports_what_it_uses(tmp_path: Path) -> None:
+    """Each process pays for its start: parts that no setting asks for are not imported."""
+    code = f"import sys; print([name for name in {UNUSED} if name in sys.modules])"
+    env = environment(
+        PYTHONPATH=BOOTSTRAP_DIR,
+        OTEL_EXT_AUTO="true",
+        OTEL_EXT_CONSOLE="auto",
+        OTEL_EXT_OUTPUT=str(tmp_path),
+        OTEL_PYTHON_DISABLED_INSTRUMENTATIONS="*",
+    )
+    done = execute(python("-c", code), cwd=tmp_path, env=env)
+    assert (done.code, done.out) == (0, "[]\n")
+
+
 def test_isolated_interpreters_are_left_alone(tmp_path: Path) -> None:
     """`python -I` ignores the environment, so it runs unrecorded; the closing words say so."""
     done = execute(recorded(tmp_path / "t", *python("-I", "-c", "print(1)")), cwd=tmp_path)
