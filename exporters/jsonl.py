@@ -185,7 +185,7 @@ class JsonlExporter:
         if is_main_known():  # else a reader would miss the name of the program
             seq = incarnation.current().next_seq()
             self._first_line = process, encoding, encoding(process_start_record(process, seq))
-            rehearse(self._path)
+            rehearse(self._path)  # again: the rest of set-up came between
 
     def export_reduced(self, record: Record, error: Exception) -> None:
         """Write what can be written of a record that cannot be encoded; the compiled export's way.

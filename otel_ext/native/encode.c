@@ -330,8 +330,7 @@ int speed_init_encode(void)
 {
     static const Name names[] = {
         {&s_span, "span"}, {&s_log, "log"}, {&s_process, "process"}, {&s_start, "start"},
-        {&s_end, "end"},
-        {&s_update, "update"},
+        {&s_end, "end"}, {&s_update, "update"},
     };
     return speed_intern(names, sizeof names / sizeof *names);
 }
