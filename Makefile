@@ -156,7 +156,7 @@ bench-quick: $(STAMPS)/bench ## the benchmarks, short: for breakage, not for fig
 $(STAMPS)/bench: $(STAMPS)/wheel pyproject.toml constraints.txt
 	@echo "==> installing the wheel and what the benchmarks compare it with"
 	@$(PYTHON) -m venv --clear $(BUILD)/bench-venv
-	@$(BENCH_PYTHON) $(PIP) install --no-compile --constraint constraints.txt "$(WHEEL)[bench]"
+	@$(BENCH_PYTHON) $(PIP) install --constraint constraints.txt "$(WHEEL)[bench]"
 	@touch $@
 
 # Each run is long; shorter ones are `make soak SOAK_SECONDS=120` and `make chaos CHAOS_TIMES=100`.
