@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from itertools import takewhile
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.redaction.folding import fold
@@ -191,6 +190,7 @@ def _is_in_query(text: str, name: str, match: re.Match[str], at: int) -> bool:
     """Whether a name that tells nothing elsewhere is that of a parameter of a URL's query."""
     return (
         match.lastgroup == "assign"
+        and match["assign"][0] in "=%"
         and name.lower().rpartition("-")[2] in QUERY_NAMES
         and (text[at - 1 : at] in {"?", "&", ";"} or text[at - 2 : at].lower() in {"26", "3f"})
     )
@@ -260,17 +260,18 @@ def _assigned(text: str, match: re.Match[str], name: str, at: int, rule: str) ->
     if not rule:
         value = text[start:end]
         is_word = value.isalpha() and value.islower() and name.lower() in {"key", "code"}
-        return _NOTHING if is_word or len(value) < _LEAST_IN_QUERY else (start, end)
-    is_found = is_secret(text[start:end], rule, is_prose=is_prose, is_bare=is_bare)
+        if is_word or len(value) < _LEAST_IN_QUERY:
+            return _NOTHING
+    is_found = is_secret(text[start:end], rule, is_prose=is_prose, is_bare=is_bare or not rule)
     return (start, end) if is_found else _NOTHING
 
 
 def _block(text: str, start: int) -> tuple[int, int]:
     """Return the block of a YAML text that begins there: the lines that stand as deep."""
-    lines = text[start:].splitlines(keepends=True)
-    indent = " " * (len(lines[0]) - len(lines[0].lstrip(" "))) if lines else ""
-    inside = takewhile(lambda line: indent and line.startswith(indent), lines)
-    end = start + sum(map(len, inside))
+    indent = " " * (len(text[start : start + 64]) - len(text[start : start + 64].lstrip(" ")))
+    end = start
+    while indent and text.startswith(indent, end):
+        end = text.find("\n", end) + 1 or len(text)
     return start + len(indent), end - text.endswith("\n", start, end)
 
 

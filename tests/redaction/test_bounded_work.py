@@ -62,6 +62,8 @@ WORST = (
     "x-token a -pass b ",
     'sso/passcredit="',
     "a\u200b",
+    "password: |\n",
+    "password: |\n  x\n",
 )
 
 

@@ -37,6 +37,7 @@ READABLE = (
     *("run -v -x 5 -port 80", "a well-known -thing here", "-rw-r--r-- 1 root"),
     *("// see foo: bar@example.org", "a//b:c@d", "http://h//x:80/y@z", "hooks.slack.com is down"),
     *("width 100%25 of it", "next=https%3A%2F%2Fx%2F%3Fpage%3D2", "12:30:45", "code=abc"),
+    *("?sig=${SIGNATURE}&x=1", "?signature={{ signature }}", "?key=permissions"),
     *("12345678:0123456789abcdef0123456789abcdef", "@cache(size=1)", "'a': f(x)", "hvs.short"),
 )
 
