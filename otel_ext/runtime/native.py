@@ -111,10 +111,11 @@ class _Running:
         finally:
             self._found.release()
 
-    def stop(self) -> None:
-        """Ask the thread to end."""
+    def stop(self) -> bool:
+        """Ask the thread to end; whether that is worth waiting for."""
         with suppress(Exception):  # the other threads must be asked, too
-            self._stop()
+            return self._stop() is not False
+        return False
 
     def has_ended(self, until: float = 0.0) -> bool:
         """Wait for the end until then, by the monotonic clock; whether it has come."""
@@ -160,10 +161,9 @@ class _Threads:
         """End all, and start no more. One that hangs is left behind."""
         check_process()
         self.are_over = True
-        running, until = self.running, monotonic() + _END_SECONDS
-        for one in running:
-            one.stop()
-        for one in running:
+        ending = [one for one in self.running if one.stop()]
+        until = monotonic() + _END_SECONDS
+        for one in ending:
             one.has_ended(until)
 
 
@@ -221,7 +221,8 @@ def start_thread(
         function: What the thread does; it should not raise.
         name: The thread's name, for debuggers and `threading.enumerate()`.
         stop: Makes `function` return soon, without waiting; called at the exit of the
-            program. By default it returns soon in any case.
+            program. False if it hangs, and so will not return soon. By default it returns
+            soon in any case.
 
     Raises:
         RuntimeError: If the system has no more threads, or `may_start_threads` says no.

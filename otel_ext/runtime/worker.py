@@ -31,6 +31,8 @@ WORKER_NAME: Final = "otel-ext-worker"
 _LONGEST_SLEEP: Final = 5.0
 _MAX_BACKOFF: Final = 30.0
 _LONG_JOB: Final = 5.0
+# One that takes so long is not waited for at the exit, which has waited for its work before.
+_HANGING_JOB: Final = 1.0
 # A job that began at once would take the interpreter lock from the thread that asks
 # for it: the program's, within its first span.
 _FIRST_PAUSE: Final = 0.02
@@ -133,10 +135,12 @@ class _Life:
         # Held while the thread lives.
         self.ended = new_lock()
 
-    def stop(self) -> None:
-        """Let the thread end behind the job under way; does not wait."""
+    def stop(self) -> bool:
+        """Let the thread end behind the job under way; whether that does not seem to hang."""
         self.stopping = True
         self.ring()
+        busy = self.busy
+        return busy is None or monotonic() - busy[1] < _HANGING_JOB
 
     def ring(self) -> None:
         """Let the thread look at its jobs; never waits, safe in signal handlers."""

@@ -156,3 +156,15 @@ def test_a_record_that_holds_beginnings_is_found_behind_damage(tmp_path: Path) -
     path = tmp_path / "damaged.jsonl"
     path.write_bytes(b'{"torn' + encode_line(record))
     assert [one.key[1] for one in scan(path) if isinstance(one, Line)] == [7]
+
+
+def test_damage_is_damage_where_the_json_parser_cannot_say_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In a second interpreter of a process orjson's error class raises a NameError itself."""
+
+    def load(_data: bytes) -> object:
+        raise NameError("name 'ValueError' is not defined")
+
+    monkeypatch.setattr("otel_ext.journal.salvage.orjson.loads", load)
+    assert salvage.load(b"{torn") is None
