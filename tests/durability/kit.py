@@ -172,7 +172,7 @@ def recovered_apart(folder: Path) -> tuple[list[str], list[str]]:
     In a process of its own: of very many records, reading takes long where coverage is measured.
     """
     words = command(RECOVERED_APART, folder, head="")
-    starts, ends = cast("list[list[str]]", printed(words))
+    starts, ends = cast("list[list[str]]", printed(words, timeout=150.0))
     return starts, ends
 
 
