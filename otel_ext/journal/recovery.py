@@ -152,7 +152,8 @@ class _Work:
 
     @staticmethod
     def _is_done(reader: IncarnationReader) -> bool:
-        return reader.closed and not reader.boxes and not reader.starts
+        # Not by its starts: one may be too damaged to be given an end.
+        return reader.closed and not reader.boxes and not reader.running()
 
     def _may_live(self, reader: IncarnationReader, journals: list[IncarnationReader]) -> bool:
         if reader.id in self._replaced:

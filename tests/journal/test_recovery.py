@@ -205,6 +205,18 @@ def test_a_process_of_an_earlier_boot_is_dead(tmp_path: Path) -> None:
     assert recover(tmp_path, now_ns=NOW_NS).spans == 1
 
 
+def test_a_start_too_damaged_for_an_end_is_no_work_left(tmp_path: Path) -> None:
+    """It is damage for good: a second recovery finds nothing to do."""
+    process = "00000000-7-1-0000000a"
+    facts = {"pid": 7, "start_time": 1, "boot_id": "0" * 36, "host": own_identity().host}
+    first = Record("process", None, "process.start", 10**18, 1, Process(process), extra=facts)
+    damaged = encode_line(start(3, process, number=1)).replace(b'"span_kind":"', b'"span_kind":"~')
+    path = tmp_path / "app.jsonl"  # what several processes share is always looked through
+    path.write_bytes(encode_line(first) + encode_line(start(2, process)) + damaged)
+    assert recover(tmp_path, now_ns=NOW_NS).spans == 1
+    assert recover(tmp_path, now_ns=NOW_NS).recovered == ()
+
+
 @pytest.mark.parametrize("what", ["header", "everything", "truncated", "grown", "empty"])
 def test_a_damaged_box_costs_only_what_is_damaged(tmp_path: Path, what: str) -> None:
     """However the box looks, what the file holds is recovered, and the box goes."""
