@@ -14,7 +14,7 @@ from __future__ import annotations
 import atexit
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from otel_ext.runtime.guard import report_problem
@@ -83,8 +83,11 @@ class _ExitHandler:
         atexit.register(self.run)
 
     def add(self, shutdown: Callable[[], None]) -> None:
-        living = [known for known in self.shutdowns if known() is not None]
-        self.shutdowns = [*living, WeakMethod(shutdown)]
+        # Several threads may add at once: one call on the list for each change.
+        for dead in [known for known in self.shutdowns if known() is None]:
+            with suppress(ValueError):
+                self.shutdowns.remove(dead)
+        self.shutdowns.append(WeakMethod(shutdown))
 
     def run(self) -> None:
         """Call all, those that were added last first."""
