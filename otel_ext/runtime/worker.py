@@ -8,10 +8,12 @@ started again when it dies. Whoever hands in a job bounds the time it takes.
 from __future__ import annotations
 
 import weakref
+from contextvars import Context
+from functools import partial
 from itertools import count
 from threading import get_ident
 from time import monotonic, time_ns
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from opentelemetry import context
 
@@ -24,6 +26,9 @@ from otel_ext.runtime.weak_method import WeakMethod
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextvars import Token
+
+    from opentelemetry.context.context import Context as OtelContext
 
 __all__ = ["WORKER_NAME", "Job", "Worker", "shared_worker"]
 
@@ -174,6 +179,7 @@ class Worker:
         self._jobs: dict[int, Job] = {}
         self._numbers = count()
         self._life = _Life()
+        self._context = _untraced()
         self._supervisor = supervisor or shared_supervisor()
         register_part(self._report)
         after_fork_in_child(self._begin_anew)
@@ -266,9 +272,12 @@ class Worker:
         for job in list(self._jobs.values()):
             job.postpone()
         self._life = life
-        me: weakref.ref[Worker] = weakref.ref(self)
+        body = partial(_run, weakref.ref(self), life, is_untraced=self._context is not None)
+        if self._context is not None:
+            # A copy: a forked child may find the original in use by a thread that is gone.
+            body = partial(self._context.copy().run, body)
         try:
-            start_thread(lambda: _run(me, life), self.name, life.stop)
+            start_thread(body, self.name, life.stop)
         except BaseException:
             life.running = False
             raise
@@ -321,22 +330,38 @@ def _call_if_alive(reference: WeakMethod[None]) -> None:
         call()
 
 
-def _suppress_instrumentation() -> None:
-    """Tell instrumentations that what this thread does is not to be traced."""
+def _suppress_instrumentation() -> object:
+    """Tell instrumentations that what is done from here on is not to be traced."""
     plain, private = _SUPPRESS
     marked = context.set_value(plain, value=True)
     key = getattr(context, private, None)
     if isinstance(key, str):
         marked = context.set_value(key, value=True, context=marked)
-    context.attach(marked)
+    return context.attach(marked)
 
 
-def _run(reference: weakref.ref[Worker], life: _Life) -> None:
+def _untraced() -> Context | None:
+    """Return a context for the thread in which instrumentations trace nothing.
+
+    Made at set-up: a program's test may count all calls of OpenTelemetry's `attach`, and
+    would see one of the thread. None where OpenTelemetry's context is of another kind.
+    """
+    before = context.get_current()
+    made = Context()
+    token = made.run(_suppress_instrumentation)
+    if context.get_current() is before:
+        return made
+    context.detach(cast("Token[OtelContext]", token))
+    return None
+
+
+def _run(reference: weakref.ref[Worker], life: _Life, *, is_untraced: bool) -> None:
     """Run jobs until the worker stops or is dropped; the body of the thread."""
     problem: BaseException | None = None
     try:
         life.ident = get_ident()
-        _suppress_instrumentation()
+        if not is_untraced:
+            _suppress_instrumentation()
         while not life.stopping:
             worker = reference()
             if worker is None:

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from opentelemetry import context
 
 from otel_ext.runtime.health import PartHealth, health
 from otel_ext.runtime.supervisor import Supervisor
@@ -298,16 +297,6 @@ def test_a_dropped_worker_ends() -> None:
     gc.collect()
     assert wait_until(lambda: reference() is None)
     assert wait_until(lambda: not threads_named("test-dropped"))
-
-
-def test_jobs_run_with_instrumentation_suppressed(worker: Worker) -> None:
-    """What a job does over HTTP and the like makes no spans of its own."""
-    seen: list[object] = []
-    worker.every(60, lambda: seen.append(context.get_value("suppress_instrumentation")), "look")
-    worker.ensure()
-    assert wait_until(lambda: seen)
-    assert seen == [True]
-    assert context.get_value("suppress_instrumentation") is None
 
 
 def test_a_job_under_way_for_long_shows_in_the_health(
