@@ -6,7 +6,7 @@ a tenth of a second to import.
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
@@ -19,7 +19,7 @@ from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from opentelemetry.sdk.trace import ReadableSpan
 
@@ -90,6 +90,8 @@ class Connection:
         self._origins = Origins()
         self._spans: tuple[SpanExporter, Answers] | None = None
         self._logs: tuple[LogExporter, Answers] | None = None
+        self._sending: list[object] = []
+        self._to_close: list[object] = []
 
     def spans_of(self, records: Sequence[Record]) -> list[ReadableSpan]:
         """Return final records as spans; one that cannot be loses only itself."""
@@ -108,9 +110,10 @@ class Connection:
         if self._spans is None:
             self._spans = _make_span_exporter(self._protocols[0])
         exporter, answers = self._spans
-        return _answered(
-            answers, lambda: exporter.export(spans) is SpanExportResult.SUCCESS, len(spans)
-        )
+        with self._under_way(exporter):
+            return _answered(
+                answers, lambda: exporter.export(spans) is SpanExportResult.SUCCESS, len(spans)
+            )
 
     def send_logs(self, logs: Sequence[LogEvent]) -> SendResult:
         """Send log records in one request."""
@@ -121,13 +124,33 @@ class Connection:
                 message = f"this version of OpenTelemetry has its logs elsewhere: {error}"
                 return SendResult(ok=False, message=message)
         exporter, answers = self._logs
-        return _answered(answers, lambda: exporter.export(logs), len(logs))
+        with self._under_way(exporter):
+            return _answered(answers, lambda: exporter.export(logs), len(logs))
 
     def close(self) -> None:
-        """Close both; a request that is under way is given up."""
+        """Close both; a request that is under way is given up.
+
+        The old exporters that give no answers wait for it, half a minute and longer: they
+        are closed behind it, by the thread that sends.
+        """
         for made in (self._spans, self._logs):
-            if made is not None:
-                made[0].shutdown()
+            if made is None:
+                continue
+            exporter, answers = made
+            if exporter in self._sending and isinstance(answers, NoAnswers):
+                self._to_close.append(exporter)
+            else:
+                exporter.shutdown()
+
+    @contextmanager
+    def _under_way(self, exporter: SpanExporter | LogExporter) -> Generator[None]:
+        self._sending.append(exporter)
+        try:
+            yield
+        finally:
+            self._sending.remove(exporter)
+            if exporter in self._to_close:
+                exporter.shutdown()
 
 
 def _answered(answers: Answers, export: Callable[[], bool], count: int) -> SendResult:
