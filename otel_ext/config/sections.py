@@ -146,7 +146,7 @@ class JournalConfig:
     )
     segment_size: int = declare(
         Size(64 * _KIB, 1024 * _GIB),
-        "A JSONL file that reaches this size is followed by a new one.",
+        "A JSONL file of this size, and at most one box more, is followed by a new one.",
         default=64 * _MIB,
     )
     segment_age: float = declare(

@@ -114,8 +114,11 @@ def test_a_line_that_is_no_record_is_kept_as_text(tmp_path: Path) -> None:
 
 def test_rotated_files_are_read_to_their_ends(tmp_path: Path) -> None:
     """Files that begin alike, after a long command line, are told apart."""
+    # A new file follows when all that waits has been written.
+    flush = "        if number % 100 == 99: trace.get_tracer_provider().force_flush()\n"
+    program = PROGRAM.replace("pass\n", f"pass\n{flush}")
     with running("jsonl.yaml", tmp_path):
-        record(tmp_path, "500", "x" * 4_000, OTEL_EXT_SEGMENT_SIZE="64KiB")
+        record(tmp_path, "500", "x" * 4_000, program=program, OTEL_EXT_SEGMENT_SIZE="64KiB")
         written = records_in(tmp_path / "traces")
         assert len(list((tmp_path / "traces").glob("*.jsonl"))) > 2
         settled(lambda: len(arrived(tmp_path)), len(written), "every record arrives")
