@@ -16,6 +16,7 @@ import atexit
 import inspect
 import logging
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
 
 from opentelemetry import trace
@@ -147,7 +148,7 @@ class AdoptingTracerProvider(TracerProvider):
         if isinstance(tracer, Tracer):
             # Weakly: a program may ask for a tracer with every request.
             handed_out, number = self._handed_out, id(tracer)
-            held = weakref.ref(tracer, lambda _: handed_out.pop(number, None))
+            held = weakref.ref(tracer, partial(handed_out.pop, number))
             one = handed_out.setdefault(number, _HandedOut(held, scope))
             if self.successor is not None:  # adopted meanwhile, by another thread
                 _hand_over(one, self.successor)

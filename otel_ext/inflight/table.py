@@ -8,6 +8,7 @@ entry goes to `collected` for the reaper. Bounded in count; the reaper bounds ag
 from __future__ import annotations
 
 import weakref
+from functools import partial
 from collections import deque
 from dataclasses import dataclass
 from time import monotonic_ns, time_ns
@@ -20,7 +21,7 @@ from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child, check_process
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from opentelemetry.sdk.trace import Span
     from opentelemetry.trace import SpanContext
@@ -122,7 +123,7 @@ class InflightTable:
         self._kept: dict[Key, Entry] = {}
         self._attach()
         after_fork_in_child(self._begin_anew)
-        _tables[id(self)] = weakref.ref(self, _forget_table(id(self)))
+        _tables[id(self)] = weakref.ref(self, partial(_tables.pop, id(self)))
 
     def __len__(self) -> int:
         return len(self._open)
@@ -282,10 +283,6 @@ class InflightTable:
 
 
 _tables: Final[dict[int, weakref.ref[InflightTable]]] = {}
-
-
-def _forget_table(number: int) -> Callable[[object], object]:
-    return lambda _: _tables.pop(number, None)
 
 
 def open_spans() -> tuple[OpenSpan, ...]:

@@ -8,6 +8,7 @@ weakly, so a part that is gone is no longer listed.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from time import time_ns
 from typing import TYPE_CHECKING, Final, Literal
@@ -88,7 +89,8 @@ def register_part(report: Callable[[], PartHealth]) -> None:
         report: A bound method that says how the part is: quick, without a lock.
     """
     number = next(_numbers)
-    _reports[number] = WeakMethod(report, lambda _: _reports.pop(number, None))
+    # No function of Python's: Ctrl-C that comes within the callback of a reference is lost.
+    _reports[number] = WeakMethod(report, partial(_reports.pop, number))
 
 
 class HealthCell:
