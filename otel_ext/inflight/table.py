@@ -8,9 +8,9 @@ entry goes to `collected` for the reaper. Bounded in count; the reaper bounds ag
 from __future__ import annotations
 
 import weakref
-from functools import partial
 from collections import deque
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic_ns, time_ns
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeAlias
