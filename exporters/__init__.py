@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from otel_ext.lazy_names import lazy_name
+
 if TYPE_CHECKING:
     from otel_ext.exporters.compat import CompatExporter
     from otel_ext.exporters.console import ConsoleExporter
@@ -27,26 +29,21 @@ __all__ = [
 ]
 
 _MODULES = {
-    "CompatExporter": "compat",
-    "ConsoleExporter": "console",
-    "FanOut": "fanout",
-    "JsonlExporter": "jsonl",
-    "OTLPRecordExporter": "otlp",
-    "RecordSpanExporter": "stock",
-    "RedactingExporter": "redacting",
-    "ResilientExporter": "resilient",
-    "StockSpanExporterAdapter": "stock",
+    "CompatExporter": "otel_ext.exporters.compat",
+    "ConsoleExporter": "otel_ext.exporters.console",
+    "FanOut": "otel_ext.exporters.fanout",
+    "JsonlExporter": "otel_ext.exporters.jsonl",
+    "OTLPRecordExporter": "otel_ext.exporters.otlp",
+    "RecordSpanExporter": "otel_ext.exporters.stock",
+    "RedactingExporter": "otel_ext.exporters.redacting",
+    "ResilientExporter": "otel_ext.exporters.resilient",
+    "StockSpanExporterAdapter": "otel_ext.exporters.stock",
 }
 
 
 def __getattr__(name: str) -> object:
     """Import what is asked for: a program pays for the exporters it uses."""
-    module = _MODULES.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415 - paid for only when asked
-
-    return getattr(import_module(f"otel_ext.exporters.{module}"), name)
+    return lazy_name(globals(), _MODULES, name)
 
 
 def __dir__() -> list[str]:

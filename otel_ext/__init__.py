@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from otel_ext.lazy_names import lazy_name
+
 if TYPE_CHECKING:
     from otel_ext.config import compat_mode, get_config, set_compat_mode
     from otel_ext.handle import Handle
@@ -55,15 +57,7 @@ def __getattr__(name: str) -> object:
         from importlib.metadata import version  # noqa: PLC0415 - paid for only when asked
 
         return version("otel-ext")
-    module = _MODULES.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415 - paid for only when asked
-
-    # Kept: in a signal handler amid an import, importing again raises in Python 3.10.
-    found: object = getattr(import_module(module), name)
-    globals()[name] = found
-    return found
+    return lazy_name(globals(), _MODULES, name)
 
 
 def __dir__() -> list[str]:

@@ -22,9 +22,10 @@ MIDDLE: Final = BOTTOM | {"processors", "exporters", "context", "events", "servi
 UPPER: Final = MIDDLE | {"analysis", "structured", "views", "store", "server"}
 
 # Who may import whom. Every part may import itself and FOR_ALL.
-FOR_ALL: Final = frozenset({"errors", "protocols"})
+FOR_ALL: Final = frozenset({"errors", "lazy_names", "protocols"})
 LAYERS: Final[dict[str, frozenset[str]]] = {
     "errors": frozenset(),
+    "lazy_names": frozenset(),
     "protocols": RECORD,
     "record": frozenset({"_speed"}),
     "config": RECORD,

@@ -32,7 +32,12 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("package", "name"), [("otel_ext", "health"), ("otel_ext.journal", "is_alive")]
+    ("package", "name"),
+    [
+        ("otel_ext", "health"),
+        ("otel_ext.journal", "is_alive"),
+        ("otel_ext.exporters", "JsonlExporter"),
+    ],
 )
 def test_a_name_is_imported_once(package: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Used again, it imports nothing: a signal handler amid an import may use it."""

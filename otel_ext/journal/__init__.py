@@ -7,8 +7,9 @@ loaded when first used, since a program that only writes needs no reader.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from otel_ext.lazy_names import lazy_name
 
 if TYPE_CHECKING:
     from otel_ext.journal.blackbox import BlackBox
@@ -44,32 +45,27 @@ __all__ = [
 ]
 
 _HOMES = {
-    "BlackBox": "blackbox",
-    "FolderState": "folder",
-    "IncarnationState": "incarnations",
-    "Journal": "writer",
-    "JournalSettings": "opening",
-    "JournalState": "face",
-    "LineWriter": "face",
-    "Liveness": "liveness",
-    "ProcessIdentity": "liveness",
-    "RecoveryReport": "recovery",
-    "RunningSpan": "incarnations",
-    "Skipped": "reader",
-    "is_alive": "liveness",
-    "read_box": "reader",
-    "read_folder": "folder",
-    "read_records": "reader",
-    "recover": "recovery",
-    "scan": "reader",
-    "watch": "liveness",
+    "BlackBox": "otel_ext.journal.blackbox",
+    "FolderState": "otel_ext.journal.folder",
+    "IncarnationState": "otel_ext.journal.incarnations",
+    "Journal": "otel_ext.journal.writer",
+    "JournalSettings": "otel_ext.journal.opening",
+    "JournalState": "otel_ext.journal.face",
+    "LineWriter": "otel_ext.journal.face",
+    "Liveness": "otel_ext.journal.liveness",
+    "ProcessIdentity": "otel_ext.journal.liveness",
+    "RecoveryReport": "otel_ext.journal.recovery",
+    "RunningSpan": "otel_ext.journal.incarnations",
+    "Skipped": "otel_ext.journal.reader",
+    "is_alive": "otel_ext.journal.liveness",
+    "read_box": "otel_ext.journal.reader",
+    "read_folder": "otel_ext.journal.folder",
+    "read_records": "otel_ext.journal.reader",
+    "recover": "otel_ext.journal.recovery",
+    "scan": "otel_ext.journal.reader",
+    "watch": "otel_ext.journal.liveness",
 }
 
 
 def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found: object = getattr(import_module(f"{__name__}.{home}"), name)
-    globals()[name] = found
-    return found
+    return lazy_name(globals(), _HOMES, name)
