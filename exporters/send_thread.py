@@ -7,14 +7,13 @@ thread of their own, and whoever asked for one waits no longer than it wants to.
 from __future__ import annotations
 
 import weakref
-from contextlib import suppress
 from contextvars import copy_context
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.runtime.fork import after_fork_in_child
 from otel_ext.runtime.guard import report_problem
-from otel_ext.runtime.native import may_start_threads, new_lock, start_thread
+from otel_ext.runtime.native import Bell, may_start_threads, new_lock, start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,17 +36,14 @@ class _Life:
         # Held by the one who starts the thread, and then for good.
         self.starting = new_lock()
         self.next_start = 0.0
-        # Held while there is nothing to do.
-        self.bell = new_lock()
-        self.bell.acquire()
+        self.bell = Bell()
         # Held while a call is made.
         self.idle = new_lock()
 
     def stop(self) -> None:
         """Let the thread end behind the call under way; does not wait."""
         self.stopping = True
-        with suppress(RuntimeError):  # it rings already
-            self.bell.release()
+        self.bell.ring()
 
 
 class SendThread:
@@ -107,7 +103,7 @@ class SendThread:
         life.idle.acquire()
         life.call = lambda: context.run(call)
         if life.running:
-            life.bell.release()
+            life.bell.ring()
         else:
             _make(life)
 
@@ -151,7 +147,7 @@ def _make(life: _Life) -> None:
 def _run(reference: weakref.ref[SendThread], life: _Life) -> None:
     """Make calls until the thread is stopped or its owner is gone."""
     while not life.stopping:
-        if life.bell.acquire(timeout=_LOOK):
+        if life.bell.wait(_LOOK):
             if life.call is not None:
                 _make(life)
         elif reference() is None:

@@ -5,8 +5,8 @@ that the parts do not each take their own time. Exporters of others know nothing
 it; they are shut down as ever, and their callers bound the time.
 
 A shutdown at the exit of the program is no end: exit handlers that were registered
-before ours run after it. Whoever shuts down asks `is_exiting`; see docs/adr/0017. Our
-threads end behind it, so it must have happened by then: `shut_down_at_exit`.
+before ours run after it. Whoever shuts down asks `is_exiting`; see docs/adr/0017.
+The threads of this package end after all exit handlers that `shut_down_at_exit` calls.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def at_exit() -> Generator[None]:
 
 
 class _ExitHandler:
-    """Shuts down at the exit what the program has not shut down by then."""
+    """Calls, when the program exits, the shutdowns that the program has not called itself."""
 
     def __init__(self) -> None:
         self.shutdowns: list[WeakMethod[None]] = []

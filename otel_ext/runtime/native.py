@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = [
+    "Bell",
     "Lock",
     "end_threads_at_exit",
     "is_gevent",
@@ -75,6 +76,35 @@ def new_lock() -> Lock:
     """
     allocate = _patched("allocate_lock")
     return _thread.allocate_lock() if allocate is None else cast("Lock", allocate())
+
+
+class Bell:
+    """Wakes the one thread that waits for it; several rings before it is heard count as one.
+
+    >>> bell = Bell()
+    >>> bell.ring()
+    >>> bell.ring()
+    >>> bell.wait(0), bell.wait(0)
+    (True, False)
+    """
+
+    __slots__ = ("_lock",)
+
+    def __init__(self) -> None:
+        # Held while nothing has rung: ringing is releasing it, which never waits.
+        self._lock = new_lock()
+        self._lock.acquire()
+
+    def ring(self) -> None:
+        """Ring; never waits, safe in signal handlers."""
+        try:  # noqa: SIM105 - on the program's path, kept light
+            self._lock.release()
+        except RuntimeError:  # it rings already
+            pass
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for a ring; whether there was one in time."""
+        return self._lock.acquire(timeout=seconds)
 
 
 class _Running:

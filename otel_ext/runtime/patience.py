@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
-from contextlib import suppress
 from contextvars import copy_context
 from threading import get_ident
 from time import monotonic, sleep
@@ -21,7 +20,7 @@ from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.deadline import BoundedCalls
 from otel_ext.runtime.fork import after_fork_in_child
 from otel_ext.runtime.guard import report_problem
-from otel_ext.runtime.native import new_lock, start_thread
+from otel_ext.runtime.native import Bell, new_lock, start_thread
 
 if TYPE_CHECKING:
     from otel_ext.protocols import RecordExporter
@@ -64,19 +63,12 @@ class _Life:
         self.thread_id = 0
         # Held by the one who starts the thread, and then while that lives.
         self.starting = new_lock()
-        # Held while nobody has rung.
-        self.bell = new_lock()
-        self.bell.acquire()
+        self.bell = Bell()
 
     def stop(self) -> None:
         """Let the thread end behind what waits; does not wait."""
         self.stopping = True
-        self.ring()
-
-    def ring(self) -> None:
-        """Let the thread look for work; never waits."""
-        with suppress(RuntimeError):  # it rings already
-            self.bell.release()
+        self.bell.ring()
 
     @property
     def is_idle(self) -> bool:
@@ -174,7 +166,7 @@ class PatientExporter:
                 life.starting.release()
                 _work_off(self.inner, life, self._name)
                 return
-        life.ring()
+        life.bell.ring()
 
     def _begin_anew(self) -> None:
         """In a forked child: what waits is the parent's."""
@@ -185,7 +177,7 @@ def _run(reference: weakref.ref[PatientExporter], life: _Life) -> None:
     """Hand records on until the exporter is gone or the program exits; the body of the thread."""
     life.thread_id = get_ident()
     while not life.stopping:
-        rung = life.bell.acquire(timeout=_LOOK)
+        rung = life.bell.wait(_LOOK)
         exporter = reference()
         if exporter is None:
             return

@@ -20,7 +20,7 @@ from opentelemetry import context
 from otel_ext.runtime.fork import after_fork_in_child
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.health import PartHealth, register_part
-from otel_ext.runtime.native import may_start_threads, new_lock, start_thread
+from otel_ext.runtime.native import Bell, may_start_threads, new_lock, start_thread
 from otel_ext.runtime.supervisor import Supervisor, shared_supervisor
 from otel_ext.runtime.weak_method import WeakMethod
 
@@ -134,25 +134,16 @@ class _Life:
         self.ident = 0
         # The job under way and since when, by the monotonic clock.
         self.busy: tuple[str, float] | None = None
-        # Held while there is nothing to do: ringing is releasing it, which never waits.
-        self.bell = new_lock()
-        self.bell.acquire()
+        self.bell = Bell()
         # Held while the thread lives.
         self.ended = new_lock()
 
     def stop(self) -> bool:
         """Let the thread end behind the job under way; whether that does not seem to hang."""
         self.stopping = True
-        self.ring()
+        self.bell.ring()
         busy = self.busy
         return busy is None or monotonic() - busy[1] < _HANGING_JOB
-
-    def ring(self) -> None:
-        """Let the thread look at its jobs; never waits, safe in signal handlers."""
-        try:  # noqa: SIM105 - on the user's path, kept light
-            self.bell.release()
-        except RuntimeError:  # it rings already
-            pass
 
 
 class Worker:
@@ -228,7 +219,7 @@ class Worker:
 
     def ring(self) -> None:
         """Let the thread look at its jobs; never waits, safe in signal handlers."""
-        self._life.ring()
+        self._life.bell.ring()
 
     def ensure(self) -> None:
         """Start the thread if it does not run; for every hook, so nearly free."""
@@ -317,7 +308,7 @@ class Worker:
         return PartHealth(f"{self.name} jobs", "degraded", text, since)
 
     def _begin_anew(self) -> None:
-        """In a forked child: no thread, nobody at the bell; the jobs stay."""
+        """In a forked child: no thread; the jobs stay."""
         self._life = _Life()
         for job in self._jobs.values():
             job.due = 0.0
@@ -370,7 +361,7 @@ def _run(reference: weakref.ref[Worker], life: _Life, *, is_untraced: bool) -> N
             # Without it the worker could not be collected while the thread sleeps.
             del worker
             if pause and not life.stopping:
-                life.bell.acquire(timeout=pause)
+                life.bell.wait(pause)
     except BaseException as error:  # noqa: BLE001 - a thread has nobody to tell but its supervisor
         problem = error
     finally:
