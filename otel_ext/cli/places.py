@@ -19,8 +19,7 @@ from otel_ext.config import load_leniently
 from otel_ext.errors import OtelExtError, UsageError
 from otel_ext.exporters.console_text import printable
 from otel_ext.journal.discovery import find_folders
-from otel_ext.journal.files import list_segments
-from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX
+from otel_ext.journal.files import list_boxes, list_segments
 from otel_ext.starting import with_usable_output
 
 if TYPE_CHECKING:
@@ -169,8 +168,7 @@ def _has_records(place: Path) -> bool:
             return place == STDIN or place.stat().st_size > 0
     except OSError:
         return False
-    boxes = (place / BOX_FOLDER).glob(f"*{BOX_SUFFIX}")
-    return bool(list_segments(place)) or next(boxes, None) is not None
+    return bool(list_segments(place) or list_boxes(place))
 
 
 def _each_once(places: Iterable[Path]) -> list[Path]:

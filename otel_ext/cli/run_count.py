@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 import orjson
 
+from otel_ext.journal.files import list_boxes
 from otel_ext.journal.incarnations import base_id
-from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX
 from otel_ext.journal.liveness import ProcessIdentity, is_alive
 from otel_ext.journal.reader import read_box
 from otel_ext.record.model import META_KEY
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from otel_ext.journal.layout import BoxFacts
     from otel_ext.journal.reader import Box
 
-__all__ = ["Count", "boxes_in", "count_records", "left_boxes"]
+__all__ = ["Count", "count_records", "left_boxes"]
 
 _MAX_BYTES: Final = 64 * 1024 * 1024
 _TAIL_BYTES: Final = 16 * 1024
@@ -124,14 +124,6 @@ def _count_box(box: Box, tally: _Tally) -> int:
     return len(new)
 
 
-def boxes_in(folder: Path) -> list[Path]:
-    """Return the files of the boxes in a folder of records."""
-    try:
-        return sorted((folder / BOX_FOLDER).glob(f"*{BOX_SUFFIX}"))
-    except OSError:
-        return []
-
-
 def left_boxes(folder: Path, before: Container[Path]) -> list[Box]:
     """Return the boxes of processes that are gone.
 
@@ -140,7 +132,7 @@ def left_boxes(folder: Path, before: Container[Path]) -> list[Box]:
         before: Boxes that are another run's: those that were there when this one began.
             Each has a name of its own, and the clock may have been set since.
     """
-    boxes = [read_box(path) for path in boxes_in(folder) if path not in before]
+    boxes = [read_box(path) for path in list_boxes(folder) if path not in before]
     return [box for box in boxes if box.facts is not None and _is_gone(box.facts)]
 
 

@@ -10,7 +10,8 @@ from stat import S_ISREG
 from typing import IO, TYPE_CHECKING, Final
 
 from otel_ext.cli.commands import available
-from otel_ext.cli.run_count import boxes_in, count_records, left_boxes
+from otel_ext.cli.run_count import count_records, left_boxes
+from otel_ext.journal.files import list_boxes
 from otel_ext.journal.layout import BOX_FOLDER
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class RunSummary:
         self._folder = folder
         # Not by their times: the clock may be set while the program runs.
         self._files_before = self._files()
-        self._boxes_before = frozenset(boxes_in(self._place()))
+        self._boxes_before = frozenset(list_boxes(self._place()))
 
     def write(
         self,

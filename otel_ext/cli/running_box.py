@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 from otel_ext.cli.running_scan import key_of
 from otel_ext.cli.running_signs import Signs
 from otel_ext.errors import RecordError
-from otel_ext.journal.files import parse_box_name, segment_file
-from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX
+from otel_ext.journal.files import list_boxes, parse_box_name, segment_file
 from otel_ext.journal.liveness import ProcessIdentity
 from otel_ext.journal.reader import Box, Line, read_box
 from otel_ext.record.timestamps import format_ns, parse_timestamp
@@ -153,9 +152,5 @@ def signs_in(boxes: Sequence[BoxView], now_ns: int) -> Signs:
 
 def read_boxes(folder: Path) -> Iterator[BoxView]:
     """Yield the boxes of a folder of records; only reads."""
-    try:
-        paths = sorted((folder / BOX_FOLDER).glob(f"*{BOX_SUFFIX}"))
-    except OSError:
-        return
-    for path in paths:
+    for path in list_boxes(folder):
         yield BoxView(read_box(path))

@@ -11,10 +11,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.cli.running_signs import Moment, Signs, worker_silence
-from otel_ext.journal.files import list_segments, parse_box_name, parse_segment_name
+from otel_ext.journal.files import list_boxes, list_segments, parse_box_name, parse_segment_name
 from otel_ext.journal.layout import (
-    BOX_FOLDER,
-    BOX_SUFFIX,
     HEADER_SIZE,
     unpack_facts,
     unpack_state,
@@ -105,7 +103,7 @@ def _headers(places: Iterable[Path]) -> Iterator[_Header]:
     for place in places:
         is_folder = place.is_dir()
         folder = place if is_folder else place.parent
-        for path in sorted((folder / BOX_FOLDER).glob(f"*{BOX_SUFFIX}")):
+        for path in list_boxes(folder):
             header = _header(path, now)
             if header is not None and (is_folder or header.file == place):
                 yield header

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from otel_ext.errors import JournalError
-from otel_ext.journal.layout import BOX_SUFFIX
+from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX
 
 __all__ = [
     "SegmentName",
@@ -28,6 +28,7 @@ __all__ = [
     "ends_whole",
     "ignore_in_git",
     "is_gone",
+    "list_boxes",
     "list_segments",
     "make_folder",
     "open_folder",
@@ -140,6 +141,19 @@ def list_segments(folder: Path) -> list[Path]:
     except OSError:
         return []
     return sorted(found, key=order)
+
+
+def list_boxes(folder: Path, incarnation: str = "") -> list[Path]:
+    """Return the ring buffers of a folder of records, by name.
+
+    Args:
+        folder: The folder of records.
+        incarnation: Only those of it; empty for all.
+    """
+    try:
+        return sorted((folder / BOX_FOLDER).glob(f"{incarnation}*{BOX_SUFFIX}"))
+    except OSError:
+        return []
 
 
 def make_folder(path: Path) -> None:

@@ -11,7 +11,7 @@ from collections import defaultdict
 from time import time_ns
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel_ext.journal.files import list_segments, parse_box_name, parse_segment_name
+from otel_ext.journal.files import list_boxes, list_segments, parse_box_name, parse_segment_name
 from otel_ext.journal.incarnations import (
     IncarnationReader,
     IncarnationState,
@@ -19,7 +19,6 @@ from otel_ext.journal.incarnations import (
     base_id,
     begins_segment,
 )
-from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX
 from otel_ext.journal.reader import Line, Skipped, read_box, scan
 from otel_ext.journal.replaced import replaced_in
 
@@ -139,7 +138,7 @@ def read_incarnations(
     readers = _Readers()
     skipped = SkippedLog()
     known = frozenset(list_segments(folder))
-    for path in sorted(folder.joinpath(BOX_FOLDER).glob(f"{only or ''}*{BOX_SUFFIX}")):
+    for path in list_boxes(folder, only):
         box = read_box(path)
         readers.add_box(box)
         for damage in box.skipped:

@@ -13,7 +13,10 @@ from __future__ import annotations
 
 import struct
 import zlib
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from otel_ext.runtime.incarnation import Incarnation
 
 __all__ = [
     "BOX_FOLDER",
@@ -78,6 +81,24 @@ class BoxFacts(NamedTuple):
     target: str
     size: int
     chunk_size: int
+
+    @classmethod
+    def of(
+        cls, incarnation: Incarnation, size: int, chunk_size: int, *, target: str, created_ns: int
+    ) -> BoxFacts:
+        """Return the facts of a box of this process."""
+        return cls(
+            id=incarnation.id,
+            pid=incarnation.pid,
+            start_time=incarnation.start_time,
+            boot_id=incarnation.boot_id,
+            host=incarnation.host,
+            pid_namespace=incarnation.pid_namespace,
+            created_ns=created_ns,
+            target=target,
+            size=size,
+            chunk_size=chunk_size,
+        )
 
     @property
     def chunks(self) -> int:

@@ -209,18 +209,8 @@ def _make_box(target: Target, settings: JournalSettings, incarnation: Incarnatio
     if not place.can_map:
         raise JournalError(place.refusal)
     chunk_size = max(settings.box_size // CHUNKS // _PAGE, 1) * _PAGE
-    facts = BoxFacts(
-        id=incarnation.id,
-        pid=incarnation.pid,
-        start_time=incarnation.start_time,
-        boot_id=incarnation.boot_id,
-        host=incarnation.host,
-        pid_namespace=incarnation.pid_namespace,
-        created_ns=time_ns(),
-        target=target.file,
-        size=chunk_size * CHUNKS,
-        chunk_size=chunk_size,
-    )
+    size = chunk_size * CHUNKS
+    facts = BoxFacts.of(incarnation, size, chunk_size, target=target.file, created_ns=time_ns())
     if target.journal >= _MAX_BOXES:
         where = str(target.folder / BOX_FOLDER)
         raise JournalError(f"{where!r} holds {_MAX_BOXES} boxes of this process")

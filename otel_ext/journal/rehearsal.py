@@ -78,19 +78,8 @@ def rehearse_redaction(redact: Callable[[Record], Record]) -> None:
 
 def _store(line: bytes) -> None:
     """Store a line in a ring buffer that is memory of this process, without a file."""
-    mine = incarnation.current()
-    facts = BoxFacts(
-        id=mine.id,
-        pid=mine.pid,
-        start_time=mine.start_time,
-        boot_id=mine.boot_id,
-        host=mine.host,
-        pid_namespace=mine.pid_namespace,
-        created_ns=0,
-        target="",
-        size=CHUNKS * _CHUNK_BYTES,
-        chunk_size=_CHUNK_BYTES,
-    )
+    mine, size = incarnation.current(), CHUNKS * _CHUNK_BYTES
+    facts = BoxFacts.of(mine, size, _CHUNK_BYTES, target="", created_ns=0)
     appender(BlackBox(-1, Path(), facts))(line)
 
 

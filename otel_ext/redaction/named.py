@@ -115,7 +115,7 @@ _BLOCK: Final = re.compile(r" ?[|>][-+]?[ \r]{0,4}\n")
 _IN_PROSE: Final = re.compile(r"[^\s\"'<>,;)\]}0-9]{0,300}(?![^\s\"'<>,;)\]}])")
 _NOTHING: Final = (0, 0)
 _AND: Final = frozenset({"?", "&"})
-# What a text in quotes right behind it is told by.
+# Names after which a value may follow in quotes without a separator.
 _BEFORE_QUOTES: Final = ("password", "-string")
 _LEAST_IN_QUERY: Final = 10
 # What may be spent on the names of one text: some 50 secrets, or 400 names that tell none.
