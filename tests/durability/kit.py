@@ -112,6 +112,8 @@ def beside(words: Sequence[str], **changes: str) -> Generator[subprocess.Popen[s
         yield process
     finally:
         process.kill()
+        # Before its input ends: what `unshare` had started would end in order by that.
+        process.wait()
         process.communicate()
 
 

@@ -20,7 +20,7 @@ from tests.durability.kit import (
     recovered,
     tell,
 )
-from tests.programs import OTEL_EXT, execute, wait_until
+from tests.programs import OTEL_EXT, execute
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,7 +67,6 @@ def test_a_process_of_another_namespace_is_left_alone(tmp_path: Path, durability
         assert line_of(process) == "ended"
         assert_ended_once(read(tmp_path))
     # Of the dead one the same: nobody can ask, so it is given time, and then it is over.
-    wait_until(lambda: process.poll() is not None, "its end")
     assert recover(tmp_path, grace_seconds=600).uncertain
     assert recover(tmp_path, grace_seconds=0.0).spans == 0
     assert_valid(tmp_path)
