@@ -118,7 +118,7 @@ class Backlog:
         # Of a span that ends here nothing is left to promote.
         finals = list(self._decided(finals))
         self._take_logs(self._decided(logs))
-        self._take_finals(finals)
+        self._take_finals(finals, now)
 
     # These two run for each span, so they do not call what they could do themselves.
 
@@ -140,18 +140,23 @@ class Backlog:
                 self._promote(record.trace_id, record.parent_span_id)
                 self._ready[key] = item
 
-    def _take_finals(self, items: Iterable[Item]) -> None:
+    def _take_finals(self, items: Iterable[Item], now: float) -> None:
         young, ready = self._young, self._ready
         gone: list[Item] = []
+        overtaken = 0
         for item in items:
             record = item[0]
             key = (record.trace_id, record.span_id)
             start = young.pop(key, None)
             if start is not None:
                 gone.append(start[0])
+                overtaken += start[1] <= now
             elif ready and key in ready:
                 gone.append(ready.pop(key))
+                overtaken += 1
             self._finals.append(item)
+        if overtaken:
+            COUNTERS.add("remote.overtaken_starts", overtaken)
         self._inbox.provisional.release(gone)
 
     def _take_logs(self, items: Iterable[Item]) -> None:

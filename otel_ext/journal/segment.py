@@ -95,7 +95,8 @@ class SegmentWriter:
         self._max_age = max_age
         self._sync: Sync = sync
         self._identity = _Identity(-1, -1)
-        self._number = self._size = self._first_size = self._refused = 0
+        self._number = self._size = self._first_size = 0
+        self._refused = COUNTERS.value(_REFUSED)
         self._opened_at = self._looked_at = 0.0
         self._broken_line = self._cut_short = False
         self._unsynced = False
@@ -218,10 +219,9 @@ class SegmentWriter:
         descriptor, self.descriptor = self.descriptor, -1
         self._broken_line = False
         self._preamble_due = True
-        if descriptor >= 0 and self._is_ours(descriptor):
-            if self._direct:
-                self._parked = descriptor
-                return
+        if self._direct and self._is_ours(descriptor):
+            self._parked = descriptor
+        elif self._is_ours(descriptor):
             with suppress(OSError):
                 os.close(descriptor)
 

@@ -6,7 +6,6 @@ import ast
 import os
 import signal
 import subprocess
-import time
 
 import pytest
 
@@ -126,7 +125,7 @@ def test_another_pid_namespace_is_not_mistaken_for_ours() -> None:
 
 
 @pytest.mark.parametrize("with_pidfd", [True, False])
-def test_a_death_is_seen_within_a_second(monkeypatch: pytest.MonkeyPatch, with_pidfd: bool) -> None:
+def test_a_death_is_seen(monkeypatch: pytest.MonkeyPatch, with_pidfd: bool) -> None:
     """A watch on another process's child notices its death, with or without a pidfd."""
     if not with_pidfd:
         monkeypatch.delattr(os, "pidfd_open", raising=False)
@@ -134,9 +133,7 @@ def test_a_death_is_seen_within_a_second(monkeypatch: pytest.MonkeyPatch, with_p
         assert (one.fileno() >= 0) is (with_pidfd and hasattr(os, "pidfd_open"))
         assert not one.wait(0.05)
         process.kill()
-        began = time.monotonic()
         assert one.wait(10)
-        assert time.monotonic() - began < 1.0
         assert one.wait(0)
 
 

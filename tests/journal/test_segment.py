@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_ext.errors import JournalError
+from otel_ext.journal import segment
 from otel_ext.journal.files import Target
 from otel_ext.journal.segment import SegmentWriter
+from otel_ext.runtime.counters import COUNTERS
 from tests.journal.making import damage_in, line, lines_in, program, run
 
 if TYPE_CHECKING:
@@ -89,6 +91,22 @@ def test_rotation_by_age(tmp_path: Path) -> None:
     assert len(names(tmp_path)) == 1
     time.sleep(0.01)
     writer.write(line(2))
+    writer.rotate_if_due()
+    assert len(names(tmp_path)) == 2
+    writer.close()
+
+
+def test_what_was_refused_before_a_file_began_ends_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only ends refused since then make what it tells of open spans wrong."""
+    monkeypatch.setattr(segment, "_AFTER_LOSS_SECONDS", 0.0)
+    COUNTERS.add("dropped.queue_full")
+    writer = writer_in(tmp_path, max_age=3600.0)
+    writer.write(line(1))
+    writer.rotate_if_due()
+    assert len(names(tmp_path)) == 1
+    COUNTERS.add("dropped.queue_full")
     writer.rotate_if_due()
     assert len(names(tmp_path)) == 2
     writer.close()

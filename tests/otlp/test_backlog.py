@@ -5,11 +5,13 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_ext.exporters.remote_backlog import Backlog
 from otel_ext.exporters.remote_inbox import Inbox, QueueLimits
+from otel_ext.runtime.counters import COUNTERS
 from tests.exporters import samples
 
 if TYPE_CHECKING:
@@ -66,8 +68,10 @@ def test_a_short_span_sends_no_start() -> None:
     desk.put(samples.start("short"))
     assert desk.send() == []
     desk.put(samples.end("short"))
+    before = COUNTERS.value("remote.overtaken_starts")
     assert desk.send() == ["short.end"]
     assert len(desk.backlog) == desk.held == 0
+    assert COUNTERS.value("remote.overtaken_starts") == before
 
 
 def test_a_long_span_sends_its_start_when_the_grace_is_over() -> None:
@@ -84,16 +88,21 @@ def test_a_long_span_sends_its_start_when_the_grace_is_over() -> None:
     assert desk.held == 0
 
 
-def test_a_start_is_dropped_when_its_end_waits_behind_it() -> None:
-    """A start that could not be sent in time is not sent once the end is known."""
+@pytest.mark.parametrize("tried", [True, False])
+def test_a_start_is_dropped_when_its_end_waits_behind_it(tried: bool) -> None:
+    """A start that could not be sent in time is not sent once the end is known, and counted."""
+    before = COUNTERS.value("remote.overtaken_starts")
     desk = Desk()
     desk.put(samples.start("long"))
+    desk.backlog.take(0.0)
     desk.now = 2 * GRACE
-    batch = desk.backlog.events(512, desk.now)
-    desk.backlog.put_back(batch)
+    if tried:
+        batch = desk.backlog.events(512, desk.now)
+        desk.backlog.put_back(batch)
     desk.put(samples.end("long"))
     assert desk.send() == ["long.end"]
     assert desk.held == 0
+    assert COUNTERS.value("remote.overtaken_starts") - before == 1
 
 
 def test_ancestors_of_a_sent_end_are_promoted() -> None:

@@ -162,7 +162,7 @@ def test_no_answer_is_waited_for_longer_than_it_is_said(
         result = peers.send(
             PROTOCOL=protocol, ENDPOINT=f"http://127.0.0.1:{port}", **dict.fromkeys(names, 0.5)
         )
-        assert 0.9 <= time.monotonic() - began < 4  # two requests
+        assert 0.9 <= time.monotonic() - began < 9  # two requests
     assert (result.ok, result.retry) == (False, True)
 
 

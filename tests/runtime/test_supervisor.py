@@ -58,8 +58,8 @@ def test_a_part_that_dies_again_and_again_waits_longer(starts: list[str]) -> Non
     supervisor.start("part-b")
     pauses: list[float] = []
     for count in (2, 3, 4):
-        supervisor.died("part-b", "gone")
         begin = time.monotonic()
+        supervisor.died("part-b", "gone")
         assert restart(supervisor, starts, count)
         pauses.append(time.monotonic() - begin)
     assert pauses[0] >= 0.1
