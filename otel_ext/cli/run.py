@@ -18,6 +18,7 @@ from otel_ext.cli.supervise import Ended, end_like, replace_process, supervise
 from otel_ext.config import CONFIG_VARIABLE, Config, load_leniently
 from otel_ext.errors import OtelExtError
 from otel_ext.journal.death import Outcome
+from otel_ext.journal.files import folder_of
 from otel_ext.journal.recovery import recover
 from otel_ext.runtime.run_notes import NOTES_VARIABLE, notes_folder
 from otel_ext.starting import with_usable_output
@@ -152,8 +153,7 @@ def _recover(folder: Path, ended: Ended) -> tuple[bool, list[str]]:
         Whether that was done, if there was anything to do, and a line for each of the
         oldest spans that were open.
     """
-    if not folder.is_dir():  # a single file keeps its box beside it
-        folder = folder.absolute().parent
+    folder = folder_of(folder)
     number = -ended.outcome
     how = Outcome(signal=number) if number > 0 else Outcome(exit_status=ended.outcome)
     how = how._replace(seen_ns=ended.seen_ns)

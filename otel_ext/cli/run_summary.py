@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import signal
 from contextlib import suppress
@@ -11,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 from otel_ext.cli.commands import available
 from otel_ext.cli.run_count import count_records, left_boxes
-from otel_ext.journal.files import list_boxes
+from otel_ext.journal.files import folder_of, is_folder, list_boxes
 from otel_ext.journal.layout import BOX_FOLDER
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ class RunSummary:
         self._folder = folder
         # Not by their times: the clock may be set while the program runs.
         self._files_before = self._files()
-        self._boxes_before = frozenset(list_boxes(self._place()))
+        self._boxes_before = frozenset(list_boxes(folder_of(folder)))
 
     def write(
         self,
@@ -76,15 +75,15 @@ class RunSummary:
     ) -> str:
         """Return the closing words, each line with its newline."""
         lines = [f"otel-ext: ended by {_signal_name(-outcome)}."] if outcome < 0 else []
-        place = self._place()
-        count = count_records(self._new_files(), left_boxes(place, self._boxes_before))
+        folder = folder_of(self._folder)
+        count = count_records(self._new_files(), left_boxes(folder, self._boxes_before))
         if not count.size and not count.waiting and not count.dropped:
             return "\n".join([*lines, f"otel-ext: no records. {reason()}".rstrip(), ""])
         lines.append(f"otel-ext: {_amount(count, self._folder)}{_reservation(count, complete)}")
         if not count.has_spans and not count.dropped and (why := reason()):
             lines.append(f"otel-ext: no spans. {why}")
         if count.waiting:
-            lines.append(_left_behind(count, place))
+            lines.append(_left_behind(count, folder))
         if died:
             lines += ["otel-ext: what was running when it died:", *died]
         if count.size:
@@ -102,12 +101,6 @@ class RunSummary:
             for head, (command, why) in zip(heads, commands, strict=False)
         ]
 
-    def _place(self) -> Path:
-        """Return the folder that the files and boxes are in."""
-        # Not Path.is_dir: that raises where a folder above may not be searched.
-        is_folder = os.path.isdir(self._folder)  # noqa: PTH112
-        return self._folder if is_folder else self._folder.absolute().parent
-
     def _new_files(self) -> list[Path]:
         return sorted(
             path for path, state in self._files().items() if self._files_before.get(path) != state
@@ -118,7 +111,7 @@ class RunSummary:
         found: dict[Path, tuple[int, int, int]] = {}
         # The folder may be gone or closed to us, and a file deleted meanwhile.
         with suppress(OSError):
-            paths = self._folder.glob("*.jsonl") if self._folder.is_dir() else [self._folder]
+            paths = self._folder.glob("*.jsonl") if is_folder(self._folder) else [self._folder]
             for path in paths:
                 with suppress(OSError):
                     status = path.stat()

@@ -11,12 +11,14 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.cli.running_signs import Moment, Signs, worker_silence
-from otel_ext.journal.files import list_boxes, list_segments, parse_box_name, parse_segment_name
-from otel_ext.journal.layout import (
-    HEADER_SIZE,
-    unpack_facts,
-    unpack_state,
+from otel_ext.journal.files import (
+    is_folder,
+    list_boxes,
+    list_segments,
+    parse_box_name,
+    parse_segment_name,
 )
+from otel_ext.journal.layout import HEADER_SIZE, unpack_facts, unpack_state
 from otel_ext.journal.reader import read_box
 
 if TYPE_CHECKING:
@@ -101,11 +103,10 @@ def _headers(places: Iterable[Path]) -> Iterator[_Header]:
     """Yield what the ring buffers tell that drain to folders or single files."""
     now = Moment.now()
     for place in places:
-        is_folder = place.is_dir()
-        folder = place if is_folder else place.parent
-        for path in list_boxes(folder):
+        is_single = not is_folder(place)
+        for path in list_boxes(place.parent if is_single else place):
             header = _header(path, now)
-            if header is not None and (is_folder or header.file == place):
+            if header is not None and (header.file == place or not is_single):
                 yield header
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from otel_ext.cli.tail_boxes import Waiting
-from otel_ext.journal.files import list_segments
+from otel_ext.journal.files import is_folder, list_segments
 from otel_ext.record.model import META_KEY
 from otel_ext.record.values import MAX_LINE_BYTES
 
@@ -70,7 +70,7 @@ class Followed:
     def _paths(self) -> list[Path]:
         found: list[Path] = []
         for place in self.places:
-            found += list_segments(place) if place.is_dir() else [place]
+            found += list_segments(place) if is_folder(place) else [place]
         return found
 
 

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.journal.files import parse_segment_name
+from otel_ext.journal.files import is_folder, parse_segment_name
 from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def find_folders(proc: Path = _PROC) -> list[Path]:
     for process in _processes(proc):
         found.update(_mapped(process))
         found.update(_opened(process))
-    return sorted(folder for folder in found if folder.is_dir())
+    return sorted(folder for folder in found if is_folder(folder))
 
 
 def _processes(proc: Path) -> Iterator[Path]:

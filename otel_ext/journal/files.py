@@ -26,7 +26,9 @@ __all__ = [
     "create_exclusive",
     "ends_closed",
     "ends_whole",
+    "folder_of",
     "ignore_in_git",
+    "is_folder",
     "is_gone",
     "list_boxes",
     "list_segments",
@@ -156,13 +158,26 @@ def list_boxes(folder: Path, incarnation: str = "") -> list[Path]:
         return []
 
 
+def is_folder(path: Path) -> bool:
+    """Return whether a folder is there, as far as can be seen.
+
+    Not `Path.is_dir`: that raises where a folder above may not be searched.
+    """
+    return os.path.isdir(path)  # noqa: PTH112 - see above
+
+
+def folder_of(path: Path) -> Path:
+    """Return the folder that files and ring buffers are in: `path`, or the one of a single file."""
+    return path if is_folder(path) else path.absolute().parent
+
+
 def make_folder(path: Path) -> None:
     """Make the folder for records, with what is above it, unless it is there.
 
     Raises:
         JournalError: It cannot be made, or something else has its name.
     """
-    if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where it may not look
+    if is_folder(path):
         return
     try:
         try:
@@ -170,7 +185,7 @@ def make_folder(path: Path) -> None:
         except FileNotFoundError:
             path.mkdir(mode=0o700, parents=True)
     except OSError as error:
-        if os.path.isdir(path):  # noqa: PTH112 - another process has just made it
+        if is_folder(path):  # another process has just made it
             return
         if isinstance(error, FileExistsError):
             raise JournalError(

@@ -52,3 +52,45 @@ def test_records_go_on_into_the_open_file(tmp_path: Path) -> None:
     lines = file.read_text("utf-8").splitlines()
     assert len(lines) > 2
     assert all(json.loads(line) == {"n": 1} for line in lines)
+
+
+LOST = """
+import os, sys
+from pathlib import Path
+from otel_ext.cli.main import main
+from otel_ext.journal.discovery import find_folders
+
+closed, other = map(Path, sys.argv[1:])
+inner = closed / "inner"
+for folder in (inner, other):
+    folder.mkdir(parents=True)
+    os.open(folder / "b0-7-1-00000000.jsonl", os.O_CREAT | os.O_WRONLY)  # as a journal's is
+run = ["run", "--output", str(inner / "traces"), "--", "/bin/sh", "-c"]
+main([*run, "exit 0"])  # loads what is out of reach without privileges
+if os.getuid() == 0:
+    os.chown(closed, 65534, 65534)
+    os.chown(inner, 65534, 65534)
+    os.setgid(65534)
+    os.setuid(65534)
+assert {inner, other} <= {*find_folders()}, find_folders()
+code = main([*run, f"chmod 0 {closed}; exit 3"])
+print(code, inner in find_folders(), other in find_folders())
+"""
+
+
+def test_a_folder_out_of_reach_hides_neither_the_exit_code_nor_other_folders(
+    tmp_path: Path,
+) -> None:
+    """`run` ends as its program did, and `ps` looks at the folders that it may look into."""
+    tmp_path.chmod(0o755)
+    closed = tmp_path / "closed"
+    done = subprocess.run(
+        [sys.executable, "-c", LOST, closed, tmp_path / "other"],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    closed.chmod(0o700)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["3", "False", "True"], done.stdout + done.stderr
