@@ -12,6 +12,7 @@ from otel_ext.journal.incarnations import base_id
 from otel_ext.journal.liveness import ProcessIdentity, is_alive
 from otel_ext.journal.reader import read_box
 from otel_ext.record.model import META_KEY
+from otel_ext.runtime.process_records import dropped_in
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping, Sequence
@@ -68,7 +69,7 @@ class _Tally:
         elif meta.get("phase") == "end":
             (self._abandoned if "abandoned" in meta else self._ended).add(key)
         elif "dropped" in meta:
-            self.note_dropped(str(meta.get("process")), _sum_of(meta["dropped"]))
+            self.note_dropped(str(meta.get("process")), dropped_in(meta))
 
     def note_dropped(self, process: str, number: int) -> None:
         """Take an account of a process; the later ones only grow."""
@@ -141,13 +142,6 @@ def _is_gone(facts: BoxFacts) -> bool:
         facts.pid, facts.start_time, facts.boot_id, facts.host, facts.pid_namespace
     )
     return is_alive(identity) == "dead"
-
-
-def _sum_of(reasons: object) -> int:
-    if not isinstance(reasons, dict):
-        return 0
-    numbers = cast("dict[str, object]", reasons).values()
-    return sum(number for number in numbers if isinstance(number, int))
 
 
 def _lines(file: Path, start: int) -> list[bytes]:

@@ -18,7 +18,7 @@ from otel_ext.journal.liveness import ProcessIdentity, identity_from_id
 from otel_ext.journal.replaced import replaced_in
 from otel_ext.journal.silence import silence_limit
 from otel_ext.record.model import EMPTY
-from otel_ext.runtime.process_records import dropped_by, whole_number
+from otel_ext.runtime.process_records import dropped_in, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -170,6 +170,7 @@ class Collector:
         )
         limit = silence_limit(whole_number(extra.get("heartbeat_ms")), has_box=bool(mine))
         is_replaced = name in self._replaced[reader.path.parent]
+        dropped = dropped_in(heartbeat.extra if heartbeat else EMPTY)
         condition = "dead" if is_replaced else condition_of(identity, signs, now, limit)
         return RunningProcess(
             id=name,
@@ -184,7 +185,7 @@ class Collector:
             heartbeat=heartbeat,
             worker_silent_ns=worker_silence(signs, now),
             service=service_of(extra),
-            dropped=max([dropped_by(heartbeat), *(box.dropped for box in mine)]),
+            dropped=max([dropped, *(box.dropped for box in mine)]),
             is_full=condition != "alive" and any(box.is_full for box in mine),
         )
 

@@ -15,6 +15,7 @@ from otel_ext.errors import RecordError
 from otel_ext.journal.incarnations import base_id
 from otel_ext.journal.reader import Line, scan_descriptor
 from otel_ext.record.decode import decode_line
+from otel_ext.runtime.process_records import PROCESS_START
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +38,6 @@ _TRACE: Final = b'","trace_id":"'
 _ABANDONED: Final = b',"abandoned":"'
 _KEY_BYTES: Final = 32 + len(b'","span_id":"') + 16
 _START, _UPDATE, _END = b"s", b"u", b"e"
-_PROCESS_START: Final = "process.start"
 
 
 def key_of(meta: Mapping[str, object]) -> Key:
@@ -206,7 +206,7 @@ class FileReader:
             elif kind == "process":
                 self.take_process_line(item)
                 self._begun.add(base_id(item.key[0]))
-                self.is_whole = self.is_whole or item.meta.get("event") != _PROCESS_START
+                self.is_whole = self.is_whole or item.meta.get("event") != PROCESS_START
             else:
                 self.is_whole = True
 
@@ -214,7 +214,7 @@ class FileReader:
         """Take what a process says of itself."""
         process = str(line.meta.get("process"))
         event = line.meta.get("event")
-        if event == _PROCESS_START:
+        if event == PROCESS_START:
             self.processes[process] = line.data
         elif event == "process.heartbeat":
             self.heartbeats[process] = line.data

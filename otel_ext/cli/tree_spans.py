@@ -12,6 +12,7 @@ from otel_ext.journal.reader import Located, read_records
 from otel_ext.record.decode import decode_line
 from otel_ext.record.merge import Merger
 from otel_ext.record.repeated import RepeatedIds
+from otel_ext.runtime.process_records import PROCESS_START
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,7 +46,7 @@ class SpanSet:
         """Take one record of any kind."""
         name = record.process.id
         if record.kind == "process":
-            if record.name == "process.start" and name not in self.processes:
+            if record.name == PROCESS_START and name not in self.processes:
                 self.processes[name] = ProcessName.from_start(record.extra)
             return
         if record.kind != "span":

@@ -23,7 +23,7 @@ __all__ = [
     "PROCESS_END",
     "PROCESS_START",
     "closing_records",
-    "dropped_by",
+    "dropped_in",
     "is_main_known",
     "process_end_record",
     "process_from",
@@ -216,13 +216,16 @@ def whole_number(value: object) -> int:
     return value if type(value) is int and 0 <= value < 2**63 else 0
 
 
-def dropped_by(account: Record | None) -> int:
+def dropped_in(facts: Mapping[str, object]) -> int:
     """Return how many records a heartbeat or `process.end` says were dropped.
 
-    >>> dropped_by(None)
-    0
+    Args:
+        facts: The metadata of the record.
+
+    >>> dropped_in({"dropped": {"queue_full": 2, "closed": 1}}), dropped_in({})
+    (3, 0)
     """
-    reasons = None if account is None else account.extra.get("dropped")
+    reasons = facts.get("dropped")
     if not isinstance(reasons, dict):
         return 0
     return sum(map(whole_number, cast("dict[str, object]", reasons).values()))
