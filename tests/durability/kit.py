@@ -195,13 +195,24 @@ def ledger(path: Path) -> tuple[set[str], set[str]]:
     )
 
 
-def ends_at(pid: int) -> float:
-    """Return when the main thread of a process was over, by the monotonic clock."""
+def exit_seconds(pid: int, told_at: float) -> float:
+    """Return how long the main thread of a process went on behind a moment, busy or waiting.
+
+    What other programs took of the processor meanwhile does not count.
+    """
+    before = _not_run_seconds(pid)
     # The tracer keeps a thread that it delays beyond the end of its process.
     stat = Path(f"/proc/{pid}/stat")
     while stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z":
         time.sleep(0.005)
-    return time.monotonic()
+    took = time.monotonic() - told_at
+    return took - max(_not_run_seconds(pid) - before, 0.0)
+
+
+def _not_run_seconds(pid: int) -> float:
+    """Return for how long a main thread could have run and was not let; see proc(5), schedstat."""
+    path = Path(f"/proc/{pid}/schedstat")
+    return int(path.read_text().split()[1]) / 1e9 if path.exists() else 0.0
 
 
 def small_disk(kib: int, place: Path, words: Iterable[str]) -> list[str]:

@@ -67,6 +67,8 @@ def test_the_death_of_a_process_is_seen_by_another(tmp_path: Path) -> None:
             assert all(start <= end <= died_ns for _, start, end in ends_of_the_dead(tmp_path))
         wait_until(lambda: not list(tmp_path.glob(".blackbox/*.lock")), "the last lock goes")
     figures("death of a process", seen=", ".join(f"{one:.2f} s" for one in took))
+    # The best of five: on a machine that has other work some take longer.
+    assert min(took) <= 1.0
 
 
 def test_the_death_of_several_is_seen_by_those_that_are_left(tmp_path: Path) -> None:
