@@ -106,11 +106,11 @@ class FileReader:
 
     @property
     def is_begun(self) -> bool:
-        """Whether the file says of any process who that is."""
+        """Whether the file holds a `process.start` record."""
         return bool(self._begun)
 
     def has_begun(self, process: str) -> bool:
-        """Return whether the file itself says who the process is, as each does that it began.
+        """Return whether the file holds the `process.start` record of a process.
 
         Args:
             process: The incarnation's id.
@@ -273,7 +273,7 @@ class FileReader:
         return self.decode(f"{name} {what}".encode(), line)
 
     def process_ids(self) -> list[str]:
-        """Return the ids of the processes that say who they are."""
+        """Return the ids of the processes whose `process.start` record was read."""
         return [*self.processes, *(self.before.process_ids() if self.before else ())]
 
     def forget_decoded(self) -> None:

@@ -169,7 +169,7 @@ def _process_header(rows: list[_Row]) -> str:
 
 
 def _kept(rows: list[_Row], width: int) -> int:
-    """Return the columns that the others leave to attributes, with the gap before them."""
+    """Return the width that is reserved for the attributes, with the gap before them."""
     if not _KEEPS_FOR_ATTRIBUTES <= width < _UNLIMITED:
         return 0
     longest = max((cells(in_short(row.attributes, width // 4)) for row in rows), default=0)

@@ -100,7 +100,7 @@ class Waiting:
 
 
 def _headers(places: Iterable[Path]) -> Iterator[_Header]:
-    """Yield what the ring buffers tell that drain to folders or single files."""
+    """Yield the headers of the ring buffers that drain to these folders and files."""
     now = Moment.now()
     for place in places:
         is_single = not is_folder(place)

@@ -282,13 +282,13 @@ class StandardNumbersTaken:
         self._held: list[int] = []
 
     def __enter__(self) -> None:
-        """Open what is closed of the three."""
+        """Open those of the descriptors 0 to 2 that are closed."""
         with suppress(OSError):  # of two evils: records there, not none
             while not all(map(_is_open, _STANDARD)):
                 self._held.append(os.open(os.devnull, os.O_RDONLY | _CLOEXEC))
 
     def __exit__(self, *_: object) -> None:
-        """Close again what was opened."""
+        """Close those that were opened."""
         for descriptor in self._held:
             os.close(descriptor)
 

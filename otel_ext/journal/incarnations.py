@@ -130,8 +130,7 @@ class IncarnationReader:
         journal: Which of its journals.
 
     Attributes:
-        is_begun: Whether the segment that was read last says who the process is, as each
-            does that it began.
+        is_begun: Whether the segment that was read last holds a `process.start` record.
         is_whole: Whether it holds more than the first lines of a segment, so that these,
             which repeat what is open, are complete.
     """
@@ -323,7 +322,7 @@ class IncarnationReader:
 
 
 def begins_segment(line: Line) -> bool:
-    """Return whether a line may be one of those that repeat what a reader must know."""
+    """Return whether a line may be one of the first of a segment, which repeat the open spans."""
     return line.meta.get("phase") == "start" or line.meta.get("event") == PROCESS_START
 
 

@@ -111,7 +111,7 @@ class Box(NamedTuple):
 
     @property
     def is_full(self) -> bool:
-        """Whether a line as long as those in it finds no room, so that records are dropped."""
+        """Whether no chunk has room for a line as long as the longest in it."""
         if self.facts is None:
             return False
         size = self.facts.chunk_size

@@ -135,7 +135,7 @@ class _Running:
             self._found.release()
 
     def run(self, function: Callable[[], None]) -> None:
-        """Be the thread, which `threading` does not know."""
+        """Run `function`; the body of a thread that `threading` does not know."""
         try:
             function()
         finally:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def test_the_end_of_a_thread_is_told_at_once() -> None:
-    """The owner of a dead thread shows up by itself; nobody polls it."""
+    """The owner of a thread that ended is put into `gone` without any polling."""
     owners = Owners()
     kept: list[ThreadOwner] = []
     thread = threading.Thread(target=lambda: kept.append(owners.of_thread()))
