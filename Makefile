@@ -25,7 +25,8 @@ WHEEL = $$(echo $(DIST)/otel_ext-*.whl)
 # Folders are listed too, so that a deleted module makes a new wheel.
 PACKAGING := pyproject.toml README.md LICENSE
 SOURCES := $(PACKAGING) $(wildcard \
-	otel_ext otel_ext/* otel_ext/*/* otel_ext/*/*/* processors processors/* exporters exporters/*)
+	otel_ext otel_ext/* otel_ext/*/* otel_ext/*/*/* otel_ext/*/*/*/* processors processors/* \
+	exporters exporters/* exporters/*/* exporters/*/*/*)
 SOURCES := $(filter-out %/__pycache__ %.pyc %.so,$(SOURCES))
 
 .DEFAULT_GOAL := help

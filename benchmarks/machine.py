@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
-from otel_ext.record.speed import load_speed
+from otel_ext._accel import load_speed
 
 __all__ = ["describe"]
 

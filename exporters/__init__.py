@@ -8,13 +8,13 @@ from otel_ext.lazy_names import lazy_name
 
 if TYPE_CHECKING:
     from otel_ext.exporters.compat import CompatExporter
-    from otel_ext.exporters.console import ConsoleExporter
+    from otel_ext.exporters.console.exporter import ConsoleExporter
+    from otel_ext.exporters.delivery.resilient import ResilientExporter
     from otel_ext.exporters.fanout import FanOut
     from otel_ext.exporters.jsonl import JsonlExporter
-    from otel_ext.exporters.otlp import OTLPRecordExporter
+    from otel_ext.exporters.otlp.exporter import OTLPRecordExporter
     from otel_ext.exporters.redacting import RedactingExporter
-    from otel_ext.exporters.resilient import ResilientExporter
-    from otel_ext.exporters.stock import RecordSpanExporter, StockSpanExporterAdapter
+    from otel_ext.exporters.sdk_adapters import RecordSpanExporter, StockSpanExporterAdapter
 
 __all__ = [
     "CompatExporter",
@@ -30,14 +30,14 @@ __all__ = [
 
 _MODULES = {
     "CompatExporter": "otel_ext.exporters.compat",
-    "ConsoleExporter": "otel_ext.exporters.console",
+    "ConsoleExporter": "otel_ext.exporters.console.exporter",
     "FanOut": "otel_ext.exporters.fanout",
     "JsonlExporter": "otel_ext.exporters.jsonl",
-    "OTLPRecordExporter": "otel_ext.exporters.otlp",
-    "RecordSpanExporter": "otel_ext.exporters.stock",
+    "OTLPRecordExporter": "otel_ext.exporters.otlp.exporter",
+    "RecordSpanExporter": "otel_ext.exporters.sdk_adapters",
     "RedactingExporter": "otel_ext.exporters.redacting",
-    "ResilientExporter": "otel_ext.exporters.resilient",
-    "StockSpanExporterAdapter": "otel_ext.exporters.stock",
+    "ResilientExporter": "otel_ext.exporters.delivery.resilient",
+    "StockSpanExporterAdapter": "otel_ext.exporters.sdk_adapters",
 }
 
 

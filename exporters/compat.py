@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from otel_ext._accel import load_speed
 from otel_ext.protocols import LineExporter
 from otel_ext.record.codec import encode_compat_line
-from otel_ext.record.speed import load_speed
 from otel_ext.record.timestamps import format_ns
-from otel_ext.runtime.closing import has_room, shutdown_by
 from otel_ext.runtime.counters import COUNTERS
-from otel_ext.runtime.given import check_exporter, prepare_first_line, quick_export_of
+from otel_ext.runtime.deadline import has_room, shutdown_by
+from otel_ext.runtime.exporter_check import check_exporter, prepare_first_line, quick_export_of
 from otel_ext.runtime.guard import report_problem
 
 if TYPE_CHECKING:

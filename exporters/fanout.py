@@ -5,12 +5,12 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from otel_ext.runtime.closing import EXIT_SECONDS, has_room, shutdown_by
+from otel_ext.runtime.bounded_calls import BoundedCalls
 from otel_ext.runtime.counters import COUNTERS
-from otel_ext.runtime.deadline import BoundedCalls
-from otel_ext.runtime.given import check_exporter, prepare_first_line
+from otel_ext.runtime.deadline import EXIT_SECONDS, has_room, shutdown_by
+from otel_ext.runtime.exporter_check import check_exporter, prepare_first_line
 from otel_ext.runtime.guard import report_problem
-from otel_ext.runtime.patience import patient
+from otel_ext.runtime.isolated import patient
 
 if TYPE_CHECKING:
     from otel_ext.protocols import RecordExporter

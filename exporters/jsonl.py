@@ -11,21 +11,21 @@ from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Final, get_args
 
+from otel_ext._accel import load_speed
 from otel_ext.errors import ConfigError
 from otel_ext.inflight.tracker import dump
-from otel_ext.journal.lasting import LastingJournal
-from otel_ext.journal.opening import Durability, JournalSettings
-from otel_ext.journal.place import absolute_path, problem_with
-from otel_ext.journal.rehearsal import rehearse
-from otel_ext.record.careful import reduce_record
+from otel_ext.journal.path_check import absolute_path, problem_with
+from otel_ext.journal.write.exit import LastingJournal
+from otel_ext.journal.write.opening import Durability, JournalSettings
+from otel_ext.journal.write.rehearsal import rehearse
 from otel_ext.record.codec import encode_line
-from otel_ext.record.speed import load_speed
-from otel_ext.runtime import incarnation
-from otel_ext.runtime.closing import is_exiting
+from otel_ext.record.untyped import reduce_record
 from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.deadline import is_exiting
 from otel_ext.runtime.fork import after_fork_in_child, check_process
 from otel_ext.runtime.guard import report_problem
-from otel_ext.runtime.process_records import (
+from otel_ext.runtime.process import incarnation
+from otel_ext.runtime.process.records import (
     PROCESS_START,
     closing_records,
     is_main_known,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable
 
-    from otel_ext.journal.face import JournalState
+    from otel_ext.journal.types import JournalState
     from otel_ext.protocols import Encoding
     from otel_ext.record.model import Process, Record
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from otel_ext._accel import load_speed
 from otel_ext.exporters.jsonl import JsonlExporter
 from otel_ext.protocols import LineExporter
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Record
-from otel_ext.record.speed import load_speed
 from otel_ext.redaction.redactor import Redactor
-from otel_ext.runtime.closing import has_room, shutdown_by
-from otel_ext.runtime.given import check_exporter, prepare_first_line
-from otel_ext.runtime.process_records import PROCESS_START
+from otel_ext.runtime.deadline import has_room, shutdown_by
+from otel_ext.runtime.exporter_check import check_exporter, prepare_first_line
+from otel_ext.runtime.process.records import PROCESS_START
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

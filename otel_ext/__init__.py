@@ -12,12 +12,12 @@ from otel_ext.lazy_names import lazy_name
 
 if TYPE_CHECKING:
     from otel_ext.config import compat_mode, get_config, set_compat_mode
-    from otel_ext.handle import Handle
     from otel_ext.inflight.table import OpenSpan, open_spans
     from otel_ext.inflight.tracker import dump
     from otel_ext.pipeline import configure
     from otel_ext.runtime.health import Health, health
-    from otel_ext.structlog_setup import configure_structlog
+    from otel_ext.setup.handle import Handle
+    from otel_ext.setup.structlog import configure_structlog
 
     __version__: str
 
@@ -37,12 +37,12 @@ __all__ = [
 ]
 
 _MODULES = {
-    "Handle": "otel_ext.handle",
+    "Handle": "otel_ext.setup.handle",
     "Health": "otel_ext.runtime.health",
     "OpenSpan": "otel_ext.inflight.table",
     "compat_mode": "otel_ext.config",
     "configure": "otel_ext.pipeline",
-    "configure_structlog": "otel_ext.structlog_setup",
+    "configure_structlog": "otel_ext.setup.structlog",
     "dump": "otel_ext.inflight.tracker",
     "get_config": "otel_ext.config",
     "health": "otel_ext.runtime.health",

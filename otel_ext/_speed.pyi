@@ -6,7 +6,7 @@ from mmap import mmap
 from opentelemetry.sdk.trace import ReadableSpan, Span
 
 from otel_ext.exporters.jsonl import JsonlExporter
-from otel_ext.journal.blackbox import BlackBox
+from otel_ext.journal.write.ring_buffer import BlackBox
 from otel_ext.processors.lifecycle import LifecycleSpanProcessor
 from otel_ext.record.model import (
     CallSite,

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from otel_ext.current import has_recorded
-from otel_ext.exporters.stock import RecordSpanExporter
+from otel_ext.exporters.sdk_adapters import RecordSpanExporter
 from otel_ext.pipeline import make_console, make_exporter, say_warnings
 from otel_ext.redaction.redactor import make_redactor
 from otel_ext.runtime.guard import report_problem
-from otel_ext.sdk_version import is_sdk_supported
+from otel_ext.setup.current import has_recorded
+from otel_ext.setup.sdk_version import is_sdk_supported
 from otel_ext.zero_code import tolerant_config
 
 if TYPE_CHECKING:

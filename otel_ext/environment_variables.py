@@ -7,8 +7,8 @@ settings, so none can be missing or out of date.
 
 from __future__ import annotations
 
+from otel_ext._accel import PURE_PYTHON
 from otel_ext.config import CONFIG_VARIABLE, SETTINGS
-from otel_ext.record.speed import PURE_PYTHON
 from otel_ext.zero_code import AUTO
 
 __all__: list[str] = []

@@ -17,23 +17,23 @@ from typing import TYPE_CHECKING, Final
 from opentelemetry import trace
 
 from otel_ext.config import Config, is_compat, load_leniently, set_config, setting_named
-from otel_ext.current import HANDLES
 from otel_ext.errors import ConfigError
-from otel_ext.handle import Handle, exit_seconds
 from otel_ext.runtime.guard import report_problem
-from otel_ext.runtime.signals import chain_sigterm
-from otel_ext.sdk_version import is_sdk_supported
-from otel_ext.starting import with_usable_output
+from otel_ext.runtime.process.signals import chain_sigterm
+from otel_ext.setup.current import HANDLES
+from otel_ext.setup.handle import Handle, exit_seconds
+from otel_ext.setup.sdk_version import is_sdk_supported
+from otel_ext.setup.starting import with_usable_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from otel_ext.config import InflightConfig, JournalConfig
-    from otel_ext.exporters.console import ConsoleExporter
-    from otel_ext.exporters.otlp_setup import OtlpParts
-    from otel_ext.exporters.remote_queue import RemoteQueue
+    from otel_ext.exporters.console.exporter import ConsoleExporter
+    from otel_ext.exporters.delivery.remote_queue import RemoteQueue
+    from otel_ext.exporters.otlp.setup import OtlpParts
     from otel_ext.inflight.tracker import InflightSettings
-    from otel_ext.journal.opening import JournalSettings
+    from otel_ext.journal.write.opening import JournalSettings
     from otel_ext.protocols import RecordExporter
     from otel_ext.record.model import Record
     from otel_ext.redaction import RedactCallback, Redactor
@@ -110,7 +110,7 @@ def _for_the_program(handle: Handle) -> None:
         from otel_ext.instrumentors import instrument_libraries  # noqa: PLC0415 - on demand
 
         instrument_libraries()
-    from otel_ext.no_spans import explain_at_exit  # noqa: PLC0415 - where something is recorded
+    from otel_ext.setup.no_spans import explain_at_exit  # noqa: PLC0415 - where something is recorded
 
     explain_at_exit(handle)
 
@@ -183,7 +183,7 @@ def _configure_structlog() -> None:
         from structlog import get_config  # noqa: PLC0415 - only where it is wanted
 
         from otel_ext.processors.structlog_chain import exports_records  # noqa: PLC0415
-        from otel_ext.structlog_setup import configure_structlog  # noqa: PLC0415
+        from otel_ext.setup.structlog import configure_structlog  # noqa: PLC0415
 
         if not exports_records(get_config()["processors"]):
             configure_structlog()
@@ -256,7 +256,7 @@ def make_exporter(
     from otel_ext.exporters.compat import CompatExporter  # noqa: PLC0415
     from otel_ext.exporters.fanout import FanOut  # noqa: PLC0415
     from otel_ext.exporters.jsonl import JsonlExporter  # noqa: PLC0415
-    from otel_ext.journal.rehearsal import rehearse_redaction  # noqa: PLC0415
+    from otel_ext.journal.write.rehearsal import rehearse_redaction  # noqa: PLC0415
 
     # The switch is asked for each record, so it can be thrown while the program runs.
     journal = JsonlExporter(
@@ -285,7 +285,7 @@ def _make_otlp(config: Config, tracer_provider: object) -> OtlpParts | None:
     """Return what sends records to a collector, if `config` asks for it and it can be."""
     if not config.otlp.enabled:
         return None
-    from otel_ext.exporters.otlp_setup import make_otlp  # noqa: PLC0415
+    from otel_ext.exporters.otlp.setup import make_otlp  # noqa: PLC0415
 
     try:
         return make_otlp(
@@ -300,8 +300,8 @@ def _make_otlp(config: Config, tracer_provider: object) -> OtlpParts | None:
 
 def _make_resilient(config: Config, exporter: RemoteQueue) -> RecordExporter:
     """Return `exporter` in the care of one that gets over an outage."""
-    from otel_ext.exporters.breaker import RetryLimits  # noqa: PLC0415
-    from otel_ext.exporters.resilient import ResilientExporter  # noqa: PLC0415
+    from otel_ext.exporters.delivery.resilient import ResilientExporter  # noqa: PLC0415
+    from otel_ext.exporters.delivery.sending.breaker import RetryLimits  # noqa: PLC0415
 
     remote = config.remote
     return ResilientExporter(
@@ -318,13 +318,13 @@ def _make_resilient(config: Config, exporter: RemoteQueue) -> RecordExporter:
 
 
 def _journal_settings(journal: JournalConfig) -> JournalSettings:
-    from otel_ext.journal.opening import JournalSettings  # noqa: PLC0415
+    from otel_ext.journal.write.opening import JournalSettings  # noqa: PLC0415
 
     if journal.recover_on_start:
         # A module first imported while the interpreter exits can make a program
         # that Ctrl-C ended exit with 1 (evaluating anything makes Python forget
         # the interrupt), so what the worker will need is imported here.
-        import_module("otel_ext.journal.watching")
+        import_module("otel_ext.journal.recovery.watching")
     return JournalSettings(
         durability=journal.durability,
         sync=journal.sync,
@@ -358,20 +358,20 @@ def make_console(config: Config) -> ConsoleExporter | None:
     mode = config.console.mode
     if mode == "off":
         return None
-    from otel_ext.exporters.terminal import Terminal  # noqa: PLC0415
+    from otel_ext.exporters.console.foreground import Terminal  # noqa: PLC0415
 
     terminal = Terminal.of_standard_error()
     if mode == "auto" and terminal is None:
         return None
-    from otel_ext.exporters.console import ConsoleExporter  # noqa: PLC0415 - where it shows
+    from otel_ext.exporters.console.exporter import ConsoleExporter  # noqa: PLC0415 - where it shows
 
     return ConsoleExporter(terminal, style="json" if mode == "json" else "people")
 
 
 def _attach(handle: Handle, tracer_provider: object) -> None:
     """Add the processor of `handle` to a provider; one is made if there is none."""
-    from otel_ext.adoption import add_processors, ensure_provider  # noqa: PLC0415 - imports the SDK
     from otel_ext.processors.lifecycle import LifecycleSpanProcessor  # noqa: PLC0415
+    from otel_ext.setup.adoption import add_processors, ensure_provider  # noqa: PLC0415 - imports the SDK
 
     try:
         # `watch` sees a span before any record of it is made.

@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.runtime.guard import report_problem
-from otel_ext.runtime.run_notes import are_wanted, note
-from otel_ext.sdk_version import is_sdk_supported
+from otel_ext.runtime.process.run_notes import are_wanted, note
+from otel_ext.setup.sdk_version import is_sdk_supported
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -37,7 +37,7 @@ __all__ = ["AUTO", "BOOTSTRAP_DIR", "pre_instrument", "start_process", "tolerant
 AUTO: Final = "OTEL_EXT_AUTO"
 """The environment variable that switches recording on in a process: `true`."""
 
-BOOTSTRAP_DIR: Final = str(Path(__file__).resolve().parent / "cli" / "_site")
+BOOTSTRAP_DIR: Final = str(Path(__file__).resolve().parent / "cli" / "runner" / "_site")
 """The folder that `otel-ext run` puts on PYTHONPATH; it holds a `sitecustomize`."""
 
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
@@ -152,7 +152,7 @@ def _configure() -> None:
 
 
 def _provide() -> None:
-    from otel_ext.adoption import ensure_provider  # noqa: PLC0415
+    from otel_ext.setup.adoption import ensure_provider  # noqa: PLC0415
 
     ensure_provider()
 
@@ -161,7 +161,7 @@ def tolerant_config() -> Config:
     """Return the configuration with a place for records; what is wrong is reported, not raised."""
     from otel_ext.config import Config, load_leniently  # noqa: PLC0415
     from otel_ext.errors import OtelExtError  # noqa: PLC0415
-    from otel_ext.starting import with_usable_output  # noqa: PLC0415
+    from otel_ext.setup.starting import with_usable_output  # noqa: PLC0415
 
     config = Config()
     try:

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from opentelemetry.sdk.trace import SpanProcessor
 
+from otel_ext._accel import load_speed
 from otel_ext.inflight.owners import TaskOwner
 from otel_ext.inflight.table import Entry, InflightTable
 from otel_ext.inflight.tracker import Tracker
 from otel_ext.record.capture import capture_end, capture_start, identify
-from otel_ext.record.careful import careful_end, careful_start
 from otel_ext.record.model import Process
-from otel_ext.record.speed import load_speed
-from otel_ext.runtime import incarnation
-from otel_ext.runtime.closing import (
+from otel_ext.record.untyped import careful_end, careful_start
+from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.deadline import (
     EXIT_SECONDS,
     at_exit,
     has_room,
@@ -29,11 +29,11 @@ from otel_ext.runtime.closing import (
     shut_down_at_exit,
     shutdown_by,
 )
-from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.exporter_check import check_exporter, prepare_first_line, quick_export_of
 from otel_ext.runtime.fork import after_fork_in_child, check_process
-from otel_ext.runtime.given import check_exporter, prepare_first_line, quick_export_of
 from otel_ext.runtime.guard import report_problem
-from otel_ext.runtime.patience import patient
+from otel_ext.runtime.isolated import patient
+from otel_ext.runtime.process import incarnation
 
 if TYPE_CHECKING:
     from collections.abc import Callable

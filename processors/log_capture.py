@@ -18,14 +18,14 @@ from opentelemetry import trace
 from opentelemetry.context import get_current
 from structlog.processors import CallsiteParameter, CallsiteParameterAdder, format_exc_info
 
-from otel_ext.record.callsite import find_call_site, site_from_attributes
+from otel_ext.record.call_site import find_call_site, site_from_attributes
 from otel_ext.record.capture import current_task, current_thread, here
-from otel_ext.record.careful import time_of
-from otel_ext.record.cleaning import text_of
 from otel_ext.record.model import EMPTY, UNKNOWN_SITE, CallSite, Record, ThreadInfo
 from otel_ext.record.own_code import is_own
-from otel_ext.runtime import incarnation
+from otel_ext.record.sanitise.cleaning import text_of
+from otel_ext.record.untyped import time_of
 from otel_ext.runtime.fork import after_fork_in_child, check_process
+from otel_ext.runtime.process import incarnation
 
 if TYPE_CHECKING:
     import logging

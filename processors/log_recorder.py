@@ -10,11 +10,11 @@ from structlog.processors import format_exc_info
 
 from otel_ext.processors.log_capture import LogCapture, is_suppressed
 from otel_ext.record.model import FORMAT_VERSION, META_KEY
+from otel_ext.record.sanitise.values import encode_object
 from otel_ext.record.timestamps import format_ns
-from otel_ext.record.values import encode_object
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
-from otel_ext.runtime.patience import patient
+from otel_ext.runtime.isolated import patient
 
 if TYPE_CHECKING:
     from collections.abc import Callable

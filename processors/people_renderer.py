@@ -8,7 +8,7 @@ import structlog
 from structlog.processors import TimeStamper
 
 from otel_ext.processors.log_recorder import FORMATTER_KEYS, user_keys
-from otel_ext.record.values import encode_object
+from otel_ext.record.sanitise.values import encode_object
 from otel_ext.runtime.guard import report_problem
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import structlog
 from structlog.stdlib import ExtraAdder
 
 from otel_ext.processors.printing import print_guarded
-from otel_ext.record.cleaning import text_of
+from otel_ext.record.sanitise.cleaning import text_of
 from otel_ext.runtime.guard import report_problem
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _MARKS: Final = ("_logger", "_name")  # what wrap_for_formatter leaves on a LogR
 _PRINTERS: Final = (
     "structlog._output",
     "otel_ext.processors.printing",
-    "otel_ext.exporters.stream",
+    "otel_ext.exporters.console.stream",
 )
 _PRINTER_WITHIN: Final = 5  # frames of such an object
 

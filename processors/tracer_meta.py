@@ -21,7 +21,7 @@ from structlog.processors import format_exc_info
 from otel_ext.processors.log_recorder import FORMATTER_KEYS, LogRecorder, TracerMeta, user_keys
 from otel_ext.record.codec import encode_compat_line, encode_line
 from otel_ext.record.model import META_KEY
-from otel_ext.record.values import SHIELDED_META_KEY, encode_object
+from otel_ext.record.sanitise.values import SHIELDED_META_KEY, encode_object
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
 

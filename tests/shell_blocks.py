@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext import environment_variables
-from otel_ext.cli.commands import find, load
+from otel_ext.cli.registry import find, load
 from tests.tree import checkout
 
 if TYPE_CHECKING:

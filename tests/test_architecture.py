@@ -18,8 +18,7 @@ from tests.tree import Module, imports_of, modules
 RECORD: Final = frozenset({"record"})
 RUNTIME: Final = RECORD | {"config", "runtime"}
 BOTTOM: Final = RUNTIME | {"inflight", "journal", "redaction"}
-MIDDLE: Final = BOTTOM | {"processors", "exporters", "context", "events", "services"}
-UPPER: Final = MIDDLE | {"analysis", "structured", "views", "store", "server"}
+MIDDLE: Final = BOTTOM | {"processors", "exporters"}
 
 # Who may import whom. Every part may import itself and FOR_ALL.
 FOR_ALL: Final = frozenset({"errors", "lazy_names", "protocols"})
@@ -27,43 +26,27 @@ LAYERS: Final[dict[str, frozenset[str]]] = {
     "errors": frozenset(),
     "lazy_names": frozenset(),
     "protocols": RECORD,
-    "record": frozenset({"_speed"}),
+    "_accel": frozenset({"_speed"}),
+    "terminal": frozenset(),
+    "record": frozenset({"_accel"}),
     "config": RECORD,
-    "runtime": RECORD | {"config"},
+    "runtime": RECORD | {"config", "_accel"},
     "inflight": RECORD | {"runtime"},
     "journal": RECORD | {"runtime"},
-    "redaction": RUNTIME,
-    "processors": BOTTOM,
-    "exporters": BOTTOM | {"processors"},
-    "context": BOTTOM | {"processors", "exporters"},
-    "events": BOTTOM | {"processors", "exporters", "context"},
-    "services": BOTTOM | {"processors", "exporters", "context", "events"},
-    "analysis": RECORD,
-    "structured": RECORD | {"context", "analysis"},
-    "views": RECORD | {"analysis"},
-    "store": MIDDLE | {"analysis"},
-    "server": MIDDLE | {"analysis", "store"},
-    "handle": UPPER,
-    "current": UPPER | {"handle"},
-    "structlog_setup": UPPER | {"handle", "current"},
-    "starting": BOTTOM,
-    "no_spans": RUNTIME | {"instrumentors", "handle"},
+    "redaction": RUNTIME | {"_accel"},
+    "processors": BOTTOM | {"_accel"},
+    "exporters": BOTTOM | {"processors", "terminal"},
+    "observe": BOTTOM,
     "instrumentors": RUNTIME,
-    "entropy": frozenset(),
-    "sdk_version": RUNTIME,
-    "adoption": RUNTIME | {"entropy"},
-    "pipeline": UPPER
-    | {"handle", "current", "structlog_setup", "instrumentors", "no_spans", "starting"}
-    | {"adoption", "sdk_version"},
-    "zero_code": UPPER | {"pipeline", "instrumentors", "adoption", "starting", "sdk_version"},
-    "environment_exporter": UPPER | {"current", "pipeline", "zero_code", "sdk_version"},
+    "setup": MIDDLE | {"instrumentors"},
+    "pipeline": MIDDLE | {"setup", "instrumentors"},
+    "zero_code": MIDDLE | {"setup", "instrumentors", "pipeline"},
+    "environment_exporter": MIDDLE | {"setup", "pipeline", "zero_code"},
     "environment_variables": RUNTIME | {"zero_code"},
-    "testing": UPPER | {"pipeline"},
-    "cli": UPPER
-    | {"pipeline", "instrumentors", "no_spans", "starting", "zero_code", "otel_ext"}
-    | {"sdk_version"},
-    "__init__": UPPER
-    | {"handle", "pipeline", "structlog_setup", "instrumentors", "zero_code", "testing"},
+    "testing": MIDDLE | {"pipeline"},
+    "cli": MIDDLE
+    | {"observe", "terminal", "setup", "instrumentors", "pipeline", "zero_code", "otel_ext"},
+    "__init__": MIDDLE | {"setup", "pipeline"},
     "__main__": frozenset({"cli"}),
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from otel_ext.cli.commands import available
+from otel_ext.cli.registry import available
 from tests.guides import ROOT
 
 

@@ -32,7 +32,7 @@ from otel_ext.exporters import (
     ResilientExporter,
     StockSpanExporterAdapter,
 )
-from otel_ext.exporters.remote_queue import RemoteQueue
+from otel_ext.exporters.delivery.remote_queue import RemoteQueue
 from otel_ext.processors import LifecycleSpanProcessor
 from otel_ext.processors.tracer_meta import TracerMetaProcessor, TracerMetaRenderer, TracerMetaTap
 from otel_ext.protocols import RecordExporter, SendResult

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import pytest
 
-from otel_ext.cli.commands import available
+from otel_ext.cli.registry import available
 from tests.guides import is_guide
 from tests.tree import checkout
 

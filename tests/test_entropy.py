@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from opentelemetry.sdk.resources import Resource
 
-from otel_ext.adoption import AdoptingTracerProvider
-from otel_ext.entropy import EntropyIdGenerator
+from otel_ext.setup.adoption import AdoptingTracerProvider
+from otel_ext.setup.ids import EntropyIdGenerator
 from tests.programs import execute, python, recorded, spans_in
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def test_a_system_without_entropy_still_gives_ids(monkeypatch: pytest.MonkeyPatc
 
 FORKED_IN_C = """\
 import ctypes, json, os, sys
-from otel_ext.entropy import EntropyIdGenerator
+from otel_ext.setup.ids import EntropyIdGenerator
 generator = EntropyIdGenerator()
 generator.generate_span_id()
 reading, writing = os.pipe()

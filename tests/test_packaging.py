@@ -82,7 +82,7 @@ def test_one_top_level_package_is_installed() -> None:
     assert {name for name in names if not name.startswith("__editable__")} == {"otel_ext"}
 
 
-@pytest.mark.parametrize("name", ["py.typed", "record/schema.json"])
+@pytest.mark.parametrize("name", ["py.typed", "record/schema/schema.json"])
 def test_data_files_are_installed(name: str) -> None:
     """Files that are not code are part of the package: the typing marker and the schema."""
     assert resources.files("otel_ext").joinpath(name).is_file()

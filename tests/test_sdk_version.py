@@ -11,10 +11,10 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
-from otel_ext.cli import doctor_install
+from otel_ext.cli.commands.doctor import install as doctor_install
 from otel_ext.environment_exporter import EnvironmentSpanExporter
 from otel_ext.pipeline import configure
-from otel_ext.sdk_version import ADMITTED, OLDEST, is_sdk_supported
+from otel_ext.setup.sdk_version import ADMITTED, OLDEST, is_sdk_supported
 from tests.programs import environment, execute, python
 from tests.tree import checkout
 

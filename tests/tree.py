@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 PACKAGE = Path(otel_ext.__file__).parent
 # Not a module of ours but what the interpreter of a child process imports as
 # `sitecustomize`: it must start on any Python and exists for its side effects.
-BOOTSTRAP = "otel_ext.cli._site.sitecustomize"
+BOOTSTRAP = "otel_ext.cli.runner._site.sitecustomize"
 
 # The one module of ours that is not Python.
 COMPILED = "otel_ext._speed"

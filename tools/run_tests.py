@@ -87,7 +87,7 @@ def refuse_the_checkout(work: Path, env: dict[str, str]) -> None:
         "import importlib.util as u, otel_ext, sys, sysconfig\n"
         "assert otel_ext.__file__.startswith(sysconfig.get_path('purelib')), otel_ext.__file__\n"
         "assert u.find_spec('processors') is None and u.find_spec('exporters') is None\n"
-        "from otel_ext.record.speed import load_speed\n"
+        "from otel_ext._accel import load_speed\n"
         f"load_speed() or print('==> {NOT_COMPILED}')\n"
     )
     if subprocess.run([sys.executable, "-c", code], cwd=work, env=env, check=False).returncode:  # noqa: S603 - our own code

@@ -15,7 +15,7 @@ from benchmarks.child import python
 from benchmarks.peers import NullExporter, Rig, make_rig
 from benchmarks.result import Chart, Result, Table
 from benchmarks.shapes import FOUR
-from otel_ext.journal.sources import QueueSource
+from otel_ext.journal.write.sources import QueueSource
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import CallSite, Process, Record
 

@@ -15,7 +15,7 @@ from otel_ext.record.codec import encode_line
 from otel_ext.record.decode import decode_line
 from otel_ext.record.merge import Merger
 from otel_ext.record.model import CallSite, Process, Record, Scope, Status, ThreadInfo
-from otel_ext.record.validation import validate_stream
+from otel_ext.record.schema.validation import validate_stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

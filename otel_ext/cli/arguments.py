@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentTypeError
 from typing import Final
 
-from otel_ext.exporters.console_text import printable
+from otel_ext.terminal import printable
 
 __all__ = ["seconds", "whole_number"]
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from otel_ext.cli.commands import available, find, help_page, load
+from otel_ext.cli.registry import available, find, help_page, load
 from otel_ext.cli.standard_streams import fill_closed_streams, leave_full_streams, tell
 from otel_ext.errors import OtelExtError, UsageError
 

@@ -7,7 +7,7 @@ import shutil
 import sys
 from typing import TextIO
 
-from otel_ext.exporters.console_text import Painter
+from otel_ext.terminal import Painter
 
 __all__ = ["as_utf8", "can_show_unicode", "painter_for", "say", "say_json", "warn", "width_of"]
 

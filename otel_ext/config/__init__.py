@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from otel_ext.config.declarations import Setting
 from otel_ext.config.live import (
     compat_mode,
     get_config,
@@ -10,8 +11,8 @@ from otel_ext.config.live import (
     set_compat_mode,
     set_config,
 )
-from otel_ext.config.load import CONFIG_VARIABLE, load_config, load_leniently
-from otel_ext.config.problems import Layer, Source
+from otel_ext.config.messages import Layer, Source
+from otel_ext.config.precedence import CONFIG_VARIABLE, load_config, load_leniently
 from otel_ext.config.sections import (
     SETTINGS,
     CaptureConfig,
@@ -25,7 +26,6 @@ from otel_ext.config.sections import (
     RemoteConfig,
     setting_named,
 )
-from otel_ext.config.settings import Setting
 
 __all__ = [
     "CONFIG_VARIABLE",

@@ -9,8 +9,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
-from otel_ext.config.load import check_value, load_leniently
-from otel_ext.config.problems import Source
+from otel_ext.config.messages import Source
+from otel_ext.config.precedence import check_value, load_leniently
 from otel_ext.config.sections import Config, setting_named
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from otel_ext.config.problems import show
+from otel_ext.config.messages import show
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from otel_ext.config.declarations import declare
 from otel_ext.config.kinds import Choice, Size
 from otel_ext.config.redaction_kinds import Patterns, Secret
-from otel_ext.config.settings import declare
 
 __all__ = ["RedactMode", "RedactionConfig"]
 

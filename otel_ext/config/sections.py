@@ -11,10 +11,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal
 
+from otel_ext.config.declarations import Setting, declare, settings_of
 from otel_ext.config.kinds import Boolean, Choice, Duration, Folder, Integer, Size, Thresholds
-from otel_ext.config.problems import DEFAULT, Source, did_you_mean, show
+from otel_ext.config.messages import DEFAULT, Source, did_you_mean, show
 from otel_ext.config.redaction_section import RedactionConfig
-from otel_ext.config.settings import Setting, declare, settings_of
 from otel_ext.errors import ConfigError
 
 if TYPE_CHECKING:

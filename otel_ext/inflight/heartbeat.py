@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.runtime import incarnation
 from otel_ext.runtime.counters import BUFFER_PEAK, COUNTERS
-from otel_ext.runtime.process_records import process_record
+from otel_ext.runtime.process import incarnation
+from otel_ext.runtime.process.records import process_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable

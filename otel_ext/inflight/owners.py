@@ -16,7 +16,7 @@ import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
-from otel_ext.runtime.native import is_gevent
+from otel_ext.runtime.threads import is_gevent
 
 if TYPE_CHECKING:
     from asyncio import Task

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final, cast
 
 from otel_ext.inflight.owners import TaskOwner, ThreadOwner
 from otel_ext.record.model import EMPTY, UNSET_STATUS, Record
-from otel_ext.runtime import incarnation
-from otel_ext.runtime.closing import is_exiting
 from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.deadline import is_exiting
 from otel_ext.runtime.fork import after_fork_in_child
+from otel_ext.runtime.process import incarnation
 
 if TYPE_CHECKING:
     from collections.abc import Callable

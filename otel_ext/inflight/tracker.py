@@ -19,7 +19,7 @@ from otel_ext.inflight.reaper import DEFAULT_GRACE, DEFAULT_MAX_AGE, REAPER_INTE
 from otel_ext.inflight.table import DEFAULT_MAX_SPANS, InflightTable
 from otel_ext.inflight.watchdog import DEFAULT_THRESHOLD, WATCHDOG_INTERVAL, Watchdog
 from otel_ext.runtime.fork import check_process
-from otel_ext.runtime.incarnation import declare_heartbeat
+from otel_ext.runtime.process.incarnation import declare_heartbeat
 from otel_ext.runtime.worker import shared_worker
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from otel_ext.inflight.stacks import (
     thread_frames,
 )
 from otel_ext.record.model import EMPTY
-from otel_ext.runtime import incarnation
+from otel_ext.runtime.process import incarnation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

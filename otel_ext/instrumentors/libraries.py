@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import wrapt
 
-from otel_ext.runtime.run_notes import are_wanted, note
+from otel_ext.runtime.process.run_notes import are_wanted, note
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping

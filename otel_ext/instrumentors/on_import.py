@@ -22,7 +22,7 @@ import wrapt
 from otel_ext.instrumentors.libraries import disabled_instrumentations, note_disabled, note_missing
 from otel_ext.instrumentors.triggers import instrumented, trigger_modules
 from otel_ext.runtime.guard import report_problem
-from otel_ext.runtime.run_notes import note
+from otel_ext.runtime.process.run_notes import note
 
 if TYPE_CHECKING:
     from collections.abc import Callable

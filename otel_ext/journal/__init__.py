@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 from otel_ext.lazy_names import lazy_name
 
 if TYPE_CHECKING:
-    from otel_ext.journal.blackbox import BlackBox
-    from otel_ext.journal.face import JournalState, LineWriter
-    from otel_ext.journal.folder import FolderState, read_folder
-    from otel_ext.journal.incarnations import IncarnationState, RunningSpan
     from otel_ext.journal.liveness import Liveness, ProcessIdentity, is_alive, watch
-    from otel_ext.journal.opening import JournalSettings
-    from otel_ext.journal.reader import Skipped, read_box, read_records, scan
-    from otel_ext.journal.recovery import RecoveryReport, recover
-    from otel_ext.journal.writer import Journal
+    from otel_ext.journal.read.folder import FolderState, read_folder
+    from otel_ext.journal.read.incarnations import IncarnationState, RunningSpan
+    from otel_ext.journal.read.scanner import Skipped, read_box, read_records, scan
+    from otel_ext.journal.recovery.recover import RecoveryReport, recover
+    from otel_ext.journal.types import JournalState, LineWriter
+    from otel_ext.journal.write.journal import Journal
+    from otel_ext.journal.write.opening import JournalSettings
+    from otel_ext.journal.write.ring_buffer import BlackBox
 
 __all__ = [
     "BlackBox",
@@ -45,24 +45,24 @@ __all__ = [
 ]
 
 _HOMES = {
-    "BlackBox": "otel_ext.journal.blackbox",
-    "FolderState": "otel_ext.journal.folder",
-    "IncarnationState": "otel_ext.journal.incarnations",
-    "Journal": "otel_ext.journal.writer",
-    "JournalSettings": "otel_ext.journal.opening",
-    "JournalState": "otel_ext.journal.face",
-    "LineWriter": "otel_ext.journal.face",
+    "BlackBox": "otel_ext.journal.write.ring_buffer",
+    "FolderState": "otel_ext.journal.read.folder",
+    "IncarnationState": "otel_ext.journal.read.incarnations",
+    "Journal": "otel_ext.journal.write.journal",
+    "JournalSettings": "otel_ext.journal.write.opening",
+    "JournalState": "otel_ext.journal.types",
+    "LineWriter": "otel_ext.journal.types",
     "Liveness": "otel_ext.journal.liveness",
     "ProcessIdentity": "otel_ext.journal.liveness",
-    "RecoveryReport": "otel_ext.journal.recovery",
-    "RunningSpan": "otel_ext.journal.incarnations",
-    "Skipped": "otel_ext.journal.reader",
+    "RecoveryReport": "otel_ext.journal.recovery.recover",
+    "RunningSpan": "otel_ext.journal.read.incarnations",
+    "Skipped": "otel_ext.journal.read.scanner",
     "is_alive": "otel_ext.journal.liveness",
-    "read_box": "otel_ext.journal.reader",
-    "read_folder": "otel_ext.journal.folder",
-    "read_records": "otel_ext.journal.reader",
-    "recover": "otel_ext.journal.recovery",
-    "scan": "otel_ext.journal.reader",
+    "read_box": "otel_ext.journal.read.scanner",
+    "read_folder": "otel_ext.journal.read.folder",
+    "read_records": "otel_ext.journal.read.scanner",
+    "recover": "otel_ext.journal.recovery.recover",
+    "scan": "otel_ext.journal.read.scanner",
     "watch": "otel_ext.journal.liveness",
 }
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from otel_ext.errors import JournalError
-from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX
+from otel_ext.journal.ring_layout import BOX_FOLDER, BOX_SUFFIX
 
 __all__ = [
     "SegmentName",

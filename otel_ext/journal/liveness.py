@@ -18,7 +18,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from otel_ext.runtime.incarnation import boot_id, pid_namespace, process_start_time
+from otel_ext.runtime.process.incarnation import boot_id, pid_namespace, process_start_time
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -1,4 +1,4 @@
-/* Where the user's code opened a span: otel_ext.record.callsite, compiled. */
+/* Where the user's code opened a span: otel_ext.record.call_site, compiled. */
 #include "speed.h"
 
 #define SITES 1024

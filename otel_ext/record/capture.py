@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, cast
 
 from opentelemetry.trace import SpanContext, SpanKind, StatusCode
 
-from otel_ext.record import callsite, careful, own_code
-from otel_ext.record.callsite import find_call_site, site_from_attributes
-from otel_ext.record.cancelling import how_it_ended, note_start
-from otel_ext.record.careful import KINDS, STATUS_CODES, NotAsExpectedError
-from otel_ext.record.cleaning import text_of
+from otel_ext._accel import load_speed
+from otel_ext.record import call_site, own_code, untyped
+from otel_ext.record.call_site import find_call_site, site_from_attributes
+from otel_ext.record.cancellation import how_it_ended, note_start
 from otel_ext.record.model import (
     EMPTY,
     UNKNOWN_SITE,
@@ -31,7 +30,8 @@ from otel_ext.record.model import (
     TaskInfo,
     ThreadInfo,
 )
-from otel_ext.record.speed import load_speed
+from otel_ext.record.sanitise.cleaning import text_of
+from otel_ext.record.untyped import KINDS, STATUS_CODES, NotAsExpectedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -223,7 +223,7 @@ def capture_start_python(span: ReadableSpan, process: Process, seq: int) -> Reco
     except RecursionError:
         raise  # the worker, which has a stack, does it again
     except Exception:  # noqa: BLE001 - a field is not as expected
-        record = careful.careful_start(span, process, seq, find_call_site(1))
+        record = untyped.careful_start(span, process, seq, find_call_site(1))
         return record._replace(thread=_or_none(current_thread), task=_or_none(current_task))
 
 
@@ -296,7 +296,7 @@ def capture_end_python(
     except RecursionError:
         raise
     except Exception:  # noqa: BLE001 - a field is not as expected
-        return careful.careful_end(span, process, seq, start)
+        return untyped.careful_end(span, process, seq, start)
 
 
 def _end_of(span: ReadableSpan, process: Process, seq: int, start: Record) -> Record:
@@ -351,7 +351,7 @@ def _choose_capture() -> tuple[_Identify, _CaptureStart, _CaptureEnd, _Here]:
         record_type=Record,
         judge=own_code.judge,
         judged=own_code.JUDGED,
-        remember=callsite.remember,
+        remember=call_site.remember,
         unknown_site=UNKNOWN_SITE,
         site_from_attributes=site_from_attributes,
         scope_of=_scope_of,

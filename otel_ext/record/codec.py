@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
-from otel_ext.record.budget import WORK, Budget
-from otel_ext.record.cleaning import Cleaner
+from otel_ext._accel import load_speed
 from otel_ext.record.model import META_KEY, UNSET_STATUS, Link, Record, SpanEvent
-from otel_ext.record.speed import load_speed
-from otel_ext.record.timestamps import format_ns
-from otel_ext.record.values import (
+from otel_ext.record.sanitise.budget import WORK, Budget
+from otel_ext.record.sanitise.cleaning import Cleaner
+from otel_ext.record.sanitise.values import (
     MAX_LINE_BYTES,
     encode_object,
     encode_text,
     encode_value,
 )
+from otel_ext.record.timestamps import format_ns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,7 +64,7 @@ def encode_line_python(record: Record) -> bytes:
     r"""Return `record` as one line of JSON in UTF-8, its newline included.
 
     The metadata comes first, then the user's keys in their own order. Never
-    longer than `MAX_LINE_BYTES`; see `otel_ext.record.values` for awkward values.
+    longer than `MAX_LINE_BYTES`; see `otel_ext.record.sanitise.values` for awkward values.
 
     >>> from otel_ext.record.model import Process, Record
     >>> process = Process("b00t-7-1-aa")

@@ -2,7 +2,7 @@
 
 Decoding is for readers: it takes what version 2 says and keeps what it does not
 know under `extra`, so that a newer writer's keys survive a round trip. Whether
-a line keeps the format in every detail is for `otel_ext.record.validation`.
+a line keeps the format in every detail is for `otel_ext.record.schema.validation`.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from otel_ext.redaction.redactor import Redactor
-from otel_ext.redaction.texts import RedactionRules
-from otel_ext.redaction.walking import RedactCallback
+from otel_ext.redaction.text import RedactionRules
+from otel_ext.redaction.walk import RedactCallback
 
 __all__ = ["RedactCallback", "RedactionRules", "Redactor"]

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from otel_ext.config.patterns import PatternError
 from otel_ext.errors import ConfigError
-from otel_ext.record.budget import WORK, Budget
 from otel_ext.record.model import (
     EMPTY,
     UNKNOWN_SITE,
@@ -23,20 +22,21 @@ from otel_ext.record.model import (
     TaskInfo,
     ThreadInfo,
 )
-from otel_ext.redaction.marks import ERROR_MARK
-from otel_ext.redaction.scanner import is_suspicious
-from otel_ext.redaction.texts import CLEAN, MAX_TEXT, SHORTEST, RedactionRules, TextRedactor
-from otel_ext.redaction.walking import LEAST_CARD, NO_SECRETS, Walker
+from otel_ext.record.sanitise.budget import WORK, Budget
+from otel_ext.redaction.masks import ERROR_MARK
+from otel_ext.redaction.scan.scanner import is_suspicious
+from otel_ext.redaction.text import CLEAN, MAX_TEXT, SHORTEST, RedactionRules, TextRedactor
+from otel_ext.redaction.walk import LEAST_CARD, NO_SECRETS, Walker
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.health import PartHealth, register_part
-from otel_ext.runtime.process_records import says_its_process
+from otel_ext.runtime.process.records import says_its_process
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from otel_ext.config import RedactionConfig
-    from otel_ext.redaction.walking import RedactCallback
+    from otel_ext.redaction.walk import RedactCallback
     from otel_ext.runtime.health import State
 
 __all__ = ["Redactor", "make_redactor"]

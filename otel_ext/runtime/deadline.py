@@ -1,104 +1,163 @@
-"""Calls that may hang, waited for no longer than there is time.
+"""Closing in time: what closes is told by when, if it can be told.
 
-Python cannot end a call that hangs. So it is made on a thread of its own and,
-when the time is up, left there; until it returns no second one is begun.
+One deadline goes down from whoever ends the program to everything that writes, so
+that the parts do not each take their own time. Exporters of others know nothing of
+it; they are shut down as ever, and their callers bound the time.
+
+A shutdown at the exit of the program is no end: exit handlers that were registered
+before ours run after it. Whoever shuts down asks `is_exiting`; see docs/adr/0017.
+The threads of this package end after all exit handlers that `shut_down_at_exit` calls.
 """
 
 from __future__ import annotations
 
-from time import monotonic
-from typing import TYPE_CHECKING
+import atexit
+import sys
+import threading
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
-from otel_ext.runtime.fork import after_fork_in_child
 from otel_ext.runtime.guard import report_problem
-from otel_ext.runtime.native import new_lock, start_thread
+from otel_ext.runtime.threads import end_threads_at_exit
+from otel_ext.runtime.weak_method import WeakMethod
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
-    from otel_ext.runtime.native import Lock
+__all__ = [
+    "EXIT_SECONDS",
+    "HasRoom",
+    "TimedShutdown",
+    "at_exit",
+    "has_room",
+    "is_exiting",
+    "shut_down_at_exit",
+    "shutdown_by",
+]
 
-__all__ = ["BoundedCalls", "Call"]
+EXIT_SECONDS: Final = 2.0
+"""How much longer an exit takes at most, whatever hangs while it writes."""
+
+# As many items as there are calls of `at_exit` under way, on any thread.
+_at_exit: Final[list[None]] = []
 
 
-class BoundedCalls:
-    """Makes one call at a time on a daemon thread and waits for it only so long.
+def is_exiting() -> bool:
+    """Return whether a shutdown that is under way is one of an exit handler.
 
-    Args:
-        where: Whose calls they are, for messages.
+    The interpreter waits for the threads of the program, then calls its exit handlers
+    on the main thread, which no longer counts as alive.
 
-    >>> calls = BoundedCalls("doctest")
-    >>> call = calls.begin(lambda: True)
-    >>> calls.wait(call, monotonic() + 10)
+    >>> is_exiting()
+    False
+    """
+    main = threading.main_thread()
+    return bool(
+        _at_exit
+        or sys.is_finalizing()
+        or (threading.get_ident() == main.ident and not main.is_alive())
+    )
+
+
+@contextmanager
+def at_exit() -> Generator[None]:
+    """Let `is_exiting` say so inside, also to the threads that a shutdown starts.
+
+    >>> with at_exit():
+    ...     is_exiting()
     True
     """
-
-    def __init__(self, where: str) -> None:
-        self._where = where
-        self._running: Call | None = None
-        after_fork_in_child(self._begin_anew)
-
-    def begin(self, function: Callable[[], object], *, last: bool = False) -> Call:
-        """Begin to call `function`, unless an earlier call still runs: then that one is meant.
-
-        Where no thread can be started, as while the interpreter ends, the call
-        is made here and now.
-
-        Args:
-            function: What to call; False or an exception means that it failed.
-            last: Call it whatever still runs: there will be no further call.
-        """
-        running = self._running
-        if running is not None and not running.is_done and not last:
-            return running
-        call = Call(self._where, function)
-        self._running = call
-        try:
-            start_thread(call.run, f"otel-ext {self._where}")
-        except RuntimeError:
-            call.run()
-        return call
-
-    def wait(self, call: Call, until: float) -> bool:
-        """Wait for `call` until then, by the monotonic clock.
-
-        Returns:
-            Whether it came to an end in time, did not raise and did not return False.
-        """
-        if call.wait(until - monotonic()):
-            return call.succeeded
-        report_problem(self._where, "it takes too long and is not waited for any more")
-        return False
-
-    def _begin_anew(self) -> None:
-        """In a forked child: the thread is gone, and with it the call."""
-        self._running = None
+    _at_exit.append(None)
+    try:
+        yield
+    finally:
+        _at_exit.pop()
 
 
-class Call:
-    """One call: what it is, and what became of it."""
+class _ExitHandler:
+    """Calls, when the program exits, the shutdowns that the program has not called itself."""
 
-    def __init__(self, where: str, function: Callable[[], object]) -> None:
-        self._where = where
-        self._function = function
-        self._done: Lock = new_lock()
-        self._done.acquire()
-        self.is_done = False
-        self.succeeded = False
+    def __init__(self) -> None:
+        self.shutdowns: list[WeakMethod[None]] = []
+        end_threads_at_exit()
+        atexit.register(self.run)
+
+    def add(self, shutdown: Callable[[], None]) -> None:
+        # Several threads may add at once: one call on the list for each change.
+        for dead in [known for known in self.shutdowns if known() is None]:
+            with suppress(ValueError):
+                self.shutdowns.remove(dead)
+        self.shutdowns.append(WeakMethod(shutdown))
 
     def run(self) -> None:
-        """Make the call; the body of the thread."""
-        try:
-            self.succeeded = self._function() is not False
-        except Exception as error:  # noqa: BLE001 - it must not end anybody else's work
-            report_problem(self._where, error)
-        finally:
-            self.is_done = True
-            self._done.release()
+        """Call all, those that were added last first."""
+        for known in reversed(self.shutdowns):
+            shutdown = known()
+            if shutdown is None:
+                continue
+            try:
+                with at_exit():
+                    shutdown()
+            except Exception as error:  # noqa: BLE001 - the program is ending
+                report_problem("shutdown at exit failed", error)
 
-    def wait(self, seconds: float) -> bool:
-        """Wait so long for the call to come to an end; whether it did."""
-        if not self._done.acquire(timeout=max(seconds, 0.0)):
-            return False
-        self._done.release()  # for the next who waits
-        return True
+
+_handler: Final[dict[str, _ExitHandler]] = {}
+
+
+def shut_down_at_exit(shutdown: Callable[[], None]) -> None:
+    """Call the bound `shutdown` at the exit of the program, while its object lives.
+
+    The threads of this package run until then and end behind it.
+
+    Args:
+        shutdown: Idempotent; the program may call it before.
+    """
+    handler = _handler.get("handler")
+    if handler is None:
+        handler = _handler.setdefault("handler", _ExitHandler())
+    handler.add(shutdown)
+
+
+@runtime_checkable
+class TimedShutdown(Protocol):
+    """What can be told by when to be done."""
+
+    def shutdown_by(self, until: float) -> None:
+        """Shut down by then, by the monotonic clock. Twice is once."""
+        ...
+
+
+@runtime_checkable
+class HasRoom(Protocol):
+    """What can tell whether more records may come now."""
+
+    def has_room(self, until: float) -> bool:
+        """Wait until many more records can be taken, or until then; whether they can."""
+        ...
+
+
+def shutdown_by(part: object, shutdown: Callable[[], object], until: float) -> None:
+    """Shut `part` down by then, if it can be told; else call its `shutdown`.
+
+    Args:
+        part: An exporter or a processor.
+        shutdown: Its `shutdown`.
+        until: The moment, by the monotonic clock.
+
+    >>> shutdown_by(None, lambda: print("closed"), 0.0)
+    closed
+    """
+    if isinstance(part, TimedShutdown):
+        part.shutdown_by(until)
+    else:
+        shutdown()
+
+
+def has_room(part: object, until: float) -> bool:
+    """Wait until `part` can take many more records, or until then; whether it can.
+
+    >>> has_room(None, 0.0)
+    True
+    """
+    return part.has_room(until) if isinstance(part, HasRoom) else True

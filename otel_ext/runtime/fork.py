@@ -23,7 +23,7 @@ from itertools import count
 from threading import RLock
 from typing import TYPE_CHECKING, Final, Protocol
 
-from otel_ext.record.speed import load_speed
+from otel_ext._accel import load_speed
 from otel_ext.runtime.weak_method import WeakMethod
 
 if TYPE_CHECKING:

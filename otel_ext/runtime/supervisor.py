@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from otel_ext.runtime.fork import after_fork_in_child
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.health import HealthCell
-from otel_ext.runtime.native import new_lock
+from otel_ext.runtime.threads import new_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable

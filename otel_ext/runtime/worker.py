@@ -20,8 +20,8 @@ from opentelemetry import context
 from otel_ext.runtime.fork import after_fork_in_child
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.health import PartHealth, register_part
-from otel_ext.runtime.native import Bell, may_start_threads, new_lock, start_thread
 from otel_ext.runtime.supervisor import Supervisor, shared_supervisor
+from otel_ext.runtime.threads import Bell, may_start_threads, new_lock, start_thread
 from otel_ext.runtime.weak_method import WeakMethod
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, NoReturn
 from opentelemetry import trace
 
 import otel_ext
-from otel_ext.journal.recovery import recover
+from otel_ext.journal.recovery.recover import recover
 from tests.durability.kit import assert_ended_once, read
 
 if TYPE_CHECKING:

@@ -33,8 +33,8 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 from opentelemetry import trace
 
 import otel_ext
-from otel_ext.journal.reader import Located, read_records
-from otel_ext.journal.recovery import recover
+from otel_ext.journal.read.scanner import Located, read_records
+from otel_ext.journal.recovery.recover import recover
 from otel_ext.runtime.counters import COUNTERS
 
 if TYPE_CHECKING:

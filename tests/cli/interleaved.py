@@ -13,13 +13,13 @@ from random import Random
 from threading import Semaphore, Thread
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.journal.blackbox import BlackBox
-from otel_ext.journal.opening import JournalSettings
-from otel_ext.journal.writer import Journal
+from otel_ext.journal.write.journal import Journal
+from otel_ext.journal.write.opening import JournalSettings
+from otel_ext.journal.write.ring_buffer import BlackBox
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Record
-from otel_ext.runtime.incarnation import current
-from otel_ext.runtime.process_records import process_start_record
+from otel_ext.runtime.process.incarnation import current
+from otel_ext.runtime.process.records import process_start_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable

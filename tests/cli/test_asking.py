@@ -7,15 +7,15 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from otel_ext.cli.asking import ask
-from otel_ext.cli.running import Collector
-from otel_ext.journal.layout import HEADER_SIZE, REQUEST_AT, WORD
+from otel_ext.journal.ring_layout import HEADER_SIZE, REQUEST_AT, WORD
+from otel_ext.observe.snapshot import Collector
+from otel_ext.observe.stack_requests import ask
 from tests.cli.watched import shop
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from otel_ext.cli.running_process import RunningProcess
+    from otel_ext.observe.processes import RunningProcess
 
 
 def processes(folder: Path) -> tuple[RunningProcess, ...]:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from otel_ext.cli.doctor_records import check_processes
+from otel_ext.cli.commands.doctor.records import check_processes
 from otel_ext.cli.main import main
-from otel_ext.cli.running import Collector
-from otel_ext.cli.running_signs import Moment, Signs, condition_of
-from otel_ext.journal.layout import STAMP_AT, WORD
 from otel_ext.journal.liveness import ProcessIdentity, own_identity
+from otel_ext.journal.ring_layout import STAMP_AT, WORD
+from otel_ext.observe.liveness import Moment, Signs, condition_of
+from otel_ext.observe.snapshot import Collector
 from tests.cli.watched import HOLDS_INTERPRETER, columns, look, shop, spans_by, states, waiting_for
 from tests.programs import environment, wait_until
 from tests.soak.blocked_sink import build
@@ -22,7 +22,7 @@ from tests.soak.blocked_sink import build
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from otel_ext.cli.running_signs import Condition
+    from otel_ext.observe.liveness import Condition
 
 TICKS = """\
 open("ready-" + sys.argv[3], "w").close()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from otel_ext.cli.doctor_install import versions_agree
+from otel_ext.cli.commands.doctor.install import versions_agree
 from otel_ext.cli.main import main
 from tests.cli.watched import look, shop
 from tests.programs import OTEL_EXT, environment, execute

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.cli.doctor_accounts import check_account, check_ended
-from otel_ext.cli.running import Collector
-from otel_ext.cli.running_process import RunningProcess
+from otel_ext.cli.commands.doctor.accounts import check_account, check_ended
+from otel_ext.observe.processes import RunningProcess
+from otel_ext.observe.snapshot import Collector
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process
-from otel_ext.runtime.process_records import (
+from otel_ext.runtime.process.records import (
     process_end_record,
     process_record,
     process_start_record,
@@ -25,13 +25,13 @@ from tests.programs import execute, python, write_program
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from otel_ext.cli.doctor_check import Check
+    from otel_ext.cli.commands.doctor.check import Check
 
 BURST = """\
 import sys
 from opentelemetry.sdk.trace import TracerProvider
 from otel_ext.exporters import JsonlExporter
-from otel_ext.journal.opening import JournalSettings
+from otel_ext.journal.write.opening import JournalSettings
 from otel_ext.processors import LifecycleSpanProcessor
 
 sys.setswitchinterval(5)  # the worker gets no turn until the burst is over

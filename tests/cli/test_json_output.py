@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.cli.commands import available
+from otel_ext.cli.registry import available
 from tests.cli.test_ps_mistakes import DEAD, span, write
 from tests.cli.watched import shop
 from tests.programs import OTEL_EXT, environment, execute

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.cli import commands
+from otel_ext.cli import registry as commands
 from otel_ext.cli.main import main
 from otel_ext.errors import UsageError
 from tests.programs import OTEL_EXT, environment, execute

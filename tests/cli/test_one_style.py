@@ -14,7 +14,7 @@ from otel_ext.cli.main import main
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process, Record
 from otel_ext.record.timestamps import parse_timestamp
-from otel_ext.runtime.process_records import process_start_record
+from otel_ext.runtime.process.records import process_start_record
 from tests.cli.test_places import ENDING, Capture, answer
 from tests.cli.test_ps_mistakes import DEAD, span, write
 

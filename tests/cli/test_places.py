@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.cli import commands, places
+from otel_ext.cli import inputs as places
+from otel_ext.cli import registry as commands
+from otel_ext.cli.inputs import nothing_in, places_of
 from otel_ext.cli.main import main
-from otel_ext.cli.places import nothing_in, places_of
 from tests.cli.test_ps_mistakes import DEAD, span, write
 from tests.programs import execute, python, write_program
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from otel_ext.journal.recovery import recover
+from otel_ext.journal.recovery.recover import recover
 from tests.cli.watched import (
     HOLDS_INTERPRETER,
     columns,

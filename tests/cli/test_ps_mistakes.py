@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_ext.cli.main import main
-from otel_ext.cli.running import Collector
-from otel_ext.cli.running_table import Look, table_lines
-from otel_ext.exporters.console_text import Painter, cells
-from otel_ext.journal.layout import BOX_FOLDER
+from otel_ext.cli.span_table import Look, table_lines
+from otel_ext.journal.ring_layout import BOX_FOLDER
+from otel_ext.observe.snapshot import Collector
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import CallSite, Process, Record
-from otel_ext.runtime.process_records import process_end_record, process_start_record
+from otel_ext.runtime.process.records import process_end_record, process_start_record
+from otel_ext.terminal import Painter, cells
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.cli.doctor_ids import check_ids
-from otel_ext.cli.doctor_records import check_processes
-from otel_ext.cli.running import Collector
+from otel_ext.cli.commands.doctor.ids import check_ids
+from otel_ext.cli.commands.doctor.records import check_processes
 from otel_ext.exporters import JsonlExporter
-from otel_ext.journal.folder import read_incarnations
-from otel_ext.journal.recovery import recover
-from otel_ext.journal.silence import silence_limit
+from otel_ext.journal.read.folder import read_incarnations
+from otel_ext.journal.read.silence import silence_limit
+from otel_ext.journal.recovery.recover import recover
+from otel_ext.observe.snapshot import Collector
 from otel_ext.record.model import Process
-from otel_ext.runtime import incarnation
+from otel_ext.runtime.process import incarnation
 from tests.cli.watched import look, shop, spans_by
 from tests.exporters.samples import end, start
 from tests.programs import records_in, wait_until

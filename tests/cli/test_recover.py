@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.cli import places
+from otel_ext.cli import inputs as places
 from otel_ext.cli.main import main
-from otel_ext.exporters.console_text import duration
-from otel_ext.journal.layout import BOX_FOLDER
+from otel_ext.journal.ring_layout import BOX_FOLDER
+from otel_ext.terminal import duration
 from tests.cli.test_ps_mistakes import DEAD, span, write
 from tests.durability.kit import HEAD, command, plain
 from tests.journal.dead import die
@@ -144,8 +144,8 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     die(tmp_path)
     text = """
         import argparse, os, sys
-        from otel_ext.cli.places import add_places
-        from otel_ext.cli.recover import run
+        from otel_ext.cli.inputs import add_places
+        from otel_ext.cli.commands.recover.command import run
         from otel_ext.errors import UsageError
         os.chmod(sys.argv[1], 0o755)
         parser = argparse.ArgumentParser(prog="otel-ext recover")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.cli.recover_spans import ended_by, lines_of, open_in
-from otel_ext.exporters.console_text import cells
-from otel_ext.journal.recovery import recover
+from otel_ext.cli.commands.recover.spans import ended_by, lines_of, open_in
+from otel_ext.journal.recovery.recover import recover
+from otel_ext.terminal import cells
 from tests.cli.watched import look, shop
 from tests.programs import OTEL_EXT, execute, python, spans_in, write_program
 

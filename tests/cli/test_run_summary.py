@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.cli import run_count
 from otel_ext.cli.main import main
-from otel_ext.cli.run_count import count_records
-from otel_ext.cli.run_summary import RunSummary
-from otel_ext.journal.blackbox import BlackBox
-from otel_ext.journal.layout import BOX_FOLDER, BOX_SUFFIX, BoxFacts
+from otel_ext.cli.runner import count as run_count
+from otel_ext.cli.runner.count import count_records
+from otel_ext.cli.runner.summary import RunSummary
+from otel_ext.journal.ring_layout import BOX_FOLDER, BOX_SUFFIX, BoxFacts
+from otel_ext.journal.write.ring_buffer import BlackBox
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process, Record, Status
-from otel_ext.runtime.incarnation import boot_id, pid_namespace
-from otel_ext.runtime.process_records import process_end_record
+from otel_ext.runtime.process.incarnation import boot_id, pid_namespace
+from otel_ext.runtime.process.records import process_end_record
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from otel_ext.cli.running import Collector
-from otel_ext.journal.folder import read_folder, read_incarnations
-from otel_ext.journal.writer import Journal
+from otel_ext.journal.read.folder import read_folder, read_incarnations
+from otel_ext.journal.write.journal import Journal
+from otel_ext.observe.snapshot import Collector
 from otel_ext.record.codec import encode_line
-from otel_ext.runtime.incarnation import current
-from otel_ext.runtime.process_records import process_start_record
+from otel_ext.runtime.process.incarnation import current
+from otel_ext.runtime.process.records import process_start_record
 from tests.cli.interleaved import Interleaved
 from tests.journal.making import ALONE, end, start
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_ext.cli.running import Collector
-from otel_ext.cli.running_scan import FileReader
-from otel_ext.journal.folder import read_folder
+from otel_ext.journal.read.folder import read_folder
+from otel_ext.observe.scan import FileReader
+from otel_ext.observe.snapshot import Collector
 from otel_ext.record.codec import encode_compat_line, encode_line
 from otel_ext.record.model import Process, Record
 from tests.cli.watched import shop

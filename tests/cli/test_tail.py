@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.cli import tail_boxes
-from otel_ext.cli.tail_files import Followed
+from otel_ext.cli.commands.tail import ring_buffers as tail_boxes
+from otel_ext.cli.commands.tail.files import Followed
 from otel_ext.exporters import JsonlExporter
-from otel_ext.journal.writer import Journal
+from otel_ext.journal.write.journal import Journal
 from otel_ext.record.codec import encode_line
 from otel_ext.record.decode import decode_line
 from tests.cli.watched import look

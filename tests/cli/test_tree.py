@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.cli.tree_forest import make_trace
-from otel_ext.cli.tree_spans import read_spans
+from otel_ext.cli.commands.tree.forest import make_trace
+from otel_ext.cli.commands.tree.spans import read_spans
 from otel_ext.exporters import JsonlExporter
 from tests.cli.watched import look, shop
 from tests.exporters.samples import end, start

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from otel_ext.cli.commands.validate.report import progress_bar, safe_text
 from otel_ext.cli.main import main
-from otel_ext.cli.validate_report import progress_bar, safe_text
 from otel_ext.record.model import META_KEY
 from tests.figures import figures
 from tests.record.format_examples import documents, line_of, meta_of

@@ -17,8 +17,8 @@ from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 import otel_ext
 from otel_ext.config import load_leniently
 from otel_ext.errors import ConfigError
-from otel_ext.handle import exit_seconds
-from otel_ext.journal.layout import BOX_FOLDER
+from otel_ext.journal.ring_layout import BOX_FOLDER
+from otel_ext.setup.handle import exit_seconds
 from tests.programs import records_in
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Span
 
-    from otel_ext.handle import Handle
     from otel_ext.record.model import Record
+    from otel_ext.setup.handle import Handle
 
 _OLD = "00000000-7-1-0000000a"  # an incarnation of an earlier boot
 _TWO_HOURS = 7_200.0
@@ -279,10 +279,10 @@ def _line(**attributes: Any) -> Callable[[Session], bytes]:  # noqa: ANN401 - as
 
 _OTLP = {"otlp": True}
 _QUICK = {"otlp": True, "otlp_grace": 0}
-_LIMITS = ("otel_ext.exporters.otlp_setup", "QueueLimits")
-_RESILIENT = ("otel_ext.exporters.resilient", "ResilientExporter")
-_WATCH = ("otel_ext.journal.watching", "FolderWatch")
-_RETRY = ("otel_ext.exporters.breaker", "RetryLimits")
+_LIMITS = ("otel_ext.exporters.otlp.setup", "QueueLimits")
+_RESILIENT = ("otel_ext.exporters.delivery.resilient", "ResilientExporter")
+_WATCH = ("otel_ext.journal.recovery.watching", "FolderWatch")
+_RETRY = ("otel_ext.exporters.delivery.sending.breaker", "RetryLimits")
 _SECRET = {"password": "open sesame"}
 _REAPER = ("otel_ext.inflight.tracker", "Reaper")
 
@@ -296,7 +296,9 @@ PROOFS: dict[str, Proof] = {
     "structlog": Proof(value=True, look=_logged),
     "output": Proof("elsewhere", _in_traces),
     "compat-mode": Proof(value=True, look=_begins),
-    "console": Proof("json", _spied, spy=("otel_ext.exporters.console", "ConsoleExporter")),
+    "console": Proof(
+        "json", _spied, spy=("otel_ext.exporters.console.exporter", "ConsoleExporter")
+    ),
     "durability": Proof("write", _has_box),
     "sync": Proof("always", _synced, spy=("os", "fdatasync")),
     "box-size": Proof("64 KiB", _boxes),
@@ -318,7 +320,7 @@ PROOFS: dict[str, Proof] = {
     "otlp-ends-only": Proof(
         value=True, look=_sent("/v1/logs", b"open.start", ended=False), beside=_OTLP
     ),
-    "otlp-grace": Proof(0, _spied, _OTLP, ("otel_ext.exporters.remote_queue", "Backlog")),
+    "otlp-grace": Proof(0, _spied, _OTLP, ("otel_ext.exporters.delivery.remote_queue", "Backlog")),
     "otlp-queue-spans": Proof(7, _spied, _OTLP, _LIMITS),
     "otlp-queue-bytes": Proof("1 MiB", _spied, _OTLP, _LIMITS),
     "otlp-exit-timeout": Proof("5s", _seconds, _OTLP),

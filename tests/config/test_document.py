@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 from otel_ext.config import SETTINGS, Config, load_config
-from otel_ext.config.document import main, render_configuration, render_toml
-from otel_ext.config.toml_file import parse_toml
+from otel_ext.config.sources.toml import parse_toml
+from tools.settings_page import main, render_configuration, render_toml
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_ext.config import load_config
-from otel_ext.config.files import FILE_NAMES, MAX_FILE_BYTES, find_file
+from otel_ext.config.sources.files import FILE_NAMES, MAX_FILE_BYTES, find_file
 from otel_ext.errors import ConfigError
 
 if TYPE_CHECKING:

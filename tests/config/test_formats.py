@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_ext.config import load_config
-from otel_ext.config.toml_file import parse_pyproject, parse_toml
-from otel_ext.config.yaml_file import parse_yaml
+from otel_ext.config.sources.toml import parse_pyproject, parse_toml
+from otel_ext.config.sources.yaml import parse_yaml
 from otel_ext.errors import ConfigError
 from tests.examples import examples
 

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from otel_ext.journal.reader import Located, read_records
-from otel_ext.journal.recovery import recover
+from otel_ext.journal.read.scanner import Located, read_records
+from otel_ext.journal.recovery.recover import recover
 from tests.programs import OTEL_EXT, environment, execute
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from otel_ext.journal.recovery import recover
+from otel_ext.journal.recovery.recover import recover
 
 if TYPE_CHECKING:
     from pathlib import Path

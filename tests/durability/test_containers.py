@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.journal.recovery import recover
-from otel_ext.runtime.incarnation import pid_namespace
+from otel_ext.journal.recovery.recover import recover
+from otel_ext.runtime.process.incarnation import pid_namespace
 from tests.durability.kit import (
     assert_ended_once,
     assert_valid,

@@ -72,7 +72,7 @@ TABLE = """
     from otel_ext.inflight.table import Entry, span_key
     from otel_ext.processors import lifecycle
     from otel_ext.record.capture import capture_start
-    from otel_ext.record.speed import load_speed
+    from otel_ext._accel import load_speed
     from otel_ext.runtime import incarnation
     class Nowhere:
         leaf = never_waits = True

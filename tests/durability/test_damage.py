@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.journal.recovery import recover
+from otel_ext.journal.recovery.recover import recover
 from tests.durability.kit import (
     Found,
     assert_ended_once,

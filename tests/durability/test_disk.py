@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from otel_ext.journal.reader import Line, scan
+from otel_ext.journal.read.scanner import Line, scan
 from tests.durability.kit import command, plain, small_disk
 from tests.figures import figures
 from tests.programs import OTEL_EXT, environment, execute, write_program

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from opentelemetry.sdk.resources import Resource
 
-from otel_ext.record.speed import load_speed
-from otel_ext.runtime.incarnation import Incarnation
-from otel_ext.runtime.process_records import PROCESS_START
+from otel_ext._accel import load_speed
+from otel_ext.runtime.process.incarnation import Incarnation
+from otel_ext.runtime.process.records import PROCESS_START
 from tests.figures import figures
 from tests.programs import execute, python, records_in, write_program
 

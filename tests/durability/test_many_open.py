@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from otel_ext.journal.files import ends_closed
-from otel_ext.journal.recovery import recover
+from otel_ext.journal.recovery.recover import recover
 from tests.durability.kit import (
     assert_ended_once,
     assert_valid,

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_ext.journal.files import list_segments, parse_segment_name
-from otel_ext.journal.folder import read_folder
-from otel_ext.journal.retention import apply_retention
+from otel_ext.journal.read.folder import read_folder
+from otel_ext.journal.recovery.retention import apply_retention
 from tests.durability.kit import (
     assert_ended_once,
     assert_valid,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.journal.layout import BOX_FOLDER
+from otel_ext.journal.ring_layout import BOX_FOLDER
 from tests.durability.kit import HEAD, Found, assert_ended_once, assert_valid, command, recovered
 from tests.durability.kit import plain as environ
 

@@ -6,8 +6,8 @@ import threading
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from otel_ext.record.model import CallSite, Record, Scope, Status, TaskInfo, ThreadInfo
-from otel_ext.runtime import incarnation
 from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.process import incarnation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

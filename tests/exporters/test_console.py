@@ -18,8 +18,8 @@ import pytest
 from otel_ext.errors import ConfigError
 from otel_ext.exporters import CompatExporter, ConsoleExporter
 from otel_ext.record.codec import encode_line
-from otel_ext.runtime.closing import at_exit
 from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.deadline import at_exit
 from tests.exporters.samples import end, log, start
 from tests.programs import environment, execute, write_program
 

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_ext.exporters import console_lines
-from otel_ext.exporters.console_attributes import in_short
-from otel_ext.exporters.console_lines import LineRenderer
-from otel_ext.exporters.console_text import Painter, cells, cut, duration, printable
+from otel_ext.exporters.console import lines as console_lines
+from otel_ext.exporters.console.attributes import in_short
+from otel_ext.exporters.console.lines import LineRenderer
 from otel_ext.record.model import Link, SpanEvent, Status, ThreadInfo
+from otel_ext.terminal import Painter, cells, cut, duration, printable
 from tests.exporters.samples import MAIN, end, log, start, task
 
 HOSTILE = st.text() | st.sampled_from(

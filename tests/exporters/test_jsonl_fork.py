@@ -10,14 +10,14 @@ import pytest
 
 from otel_ext.exporters import JsonlExporter
 from otel_ext.record.decode import decode_line
-from otel_ext.runtime import incarnation
+from otel_ext.runtime.process import incarnation
 from tests.exporters.samples import end, start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from otel_ext.journal.opening import Durability
+    from otel_ext.journal.write.opening import Durability
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
 

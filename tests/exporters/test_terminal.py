@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from otel_ext.exporters import ConsoleExporter
-from otel_ext.exporters.terminal import Terminal
+from otel_ext.exporters.console.foreground import Terminal
 from otel_ext.runtime.counters import COUNTERS
 from tests.exporters.samples import end, start
 from tests.programs import OTEL_EXT, environment, execute, python, write_program

@@ -15,8 +15,8 @@ from otel_ext.inflight.heartbeat import memory_bytes
 from otel_ext.processors import LifecycleSpanProcessor
 from otel_ext.record.codec import encode_line
 from otel_ext.record.decode import decode_line
-from otel_ext.runtime import incarnation
 from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.process import incarnation
 from otel_ext.runtime.worker import Worker
 from otel_ext.testing import RecordCapture
 from tests.durability.kit import command, plain, read

@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerPro
 
 from otel_ext.inflight import InflightTable, Reaper, span_key
 from otel_ext.record.capture import capture_end, capture_start
-from otel_ext.runtime import incarnation
+from otel_ext.runtime.process import incarnation
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -34,7 +34,7 @@ from otel_ext.processors.stdlib_bridge import StdlibBridge
 from otel_ext.processors.structlog_chain import is_officially_instrumented
 from otel_ext.processors.tracer_meta import TracerMetaProcessor, TracerMetaRenderer
 from otel_ext.record.decode import decode_line
-from otel_ext.structlog_setup import configure_structlog
+from otel_ext.setup.structlog import configure_structlog
 from tests.structlog_kit import META, Kept, fail
 
 if TYPE_CHECKING:

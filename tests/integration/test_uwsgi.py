@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from otel_ext.journal.recovery import recover
+from otel_ext.journal.recovery.recover import recover
 from tests.programs import (
     SCRIPTS,
     answers,

@@ -17,9 +17,9 @@ DIES = """
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
     from otel_ext.exporters.jsonl import JsonlExporter
-    from otel_ext.journal.opening import JournalSettings
+    from otel_ext.journal.write.opening import JournalSettings
     from otel_ext.processors.lifecycle import LifecycleSpanProcessor
-    from otel_ext.runtime.incarnation import current
+    from otel_ext.runtime.process.incarnation import current
     folder, mode, count, name = sys.argv[1:5]
     path = Path(folder, name) if name else Path(folder)
     settings = JournalSettings(durability=mode, recover_on_start=False)

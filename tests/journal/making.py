@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from otel_ext.journal.blackbox import BlackBox
 from otel_ext.journal.files import open_folder
-from otel_ext.journal.layout import BOX_FOLDER, BoxFacts
 from otel_ext.journal.liveness import own_identity
-from otel_ext.journal.opening import JournalSettings
-from otel_ext.journal.reader import Line, Skipped, scan
+from otel_ext.journal.read.scanner import Line, Skipped, scan
+from otel_ext.journal.ring_layout import BOX_FOLDER, BoxFacts
+from otel_ext.journal.write.opening import JournalSettings
+from otel_ext.journal.write.ring_buffer import BlackBox
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process, Record, Status
 

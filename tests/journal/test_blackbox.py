@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.journal.layout import BOX_FOLDER
-from otel_ext.journal.reader import read_box
+from otel_ext.journal.read.scanner import read_box
+from otel_ext.journal.ring_layout import BOX_FOLDER
 from otel_ext.runtime.counters import COUNTERS
 from tests.journal.making import KIB, collect, line, make_box, program
 

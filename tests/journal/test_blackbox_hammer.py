@@ -18,7 +18,7 @@ from tests.journal.making import KIB, line, make_box
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from otel_ext.journal.blackbox import BlackBox
+    from otel_ext.journal.write.ring_buffer import BlackBox
 
 SECONDS = 3.0
 THREADS = 8

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_ext.record.speed import load_speed
+from otel_ext._accel import load_speed
 
 speed = load_speed()
 pytestmark = pytest.mark.skipif(speed is None, reason="the compiled part was not built")

@@ -6,14 +6,14 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from otel_ext.journal import segment
-from otel_ext.journal.folder import read_folder
-from otel_ext.journal.incarnations import base_id
-from otel_ext.journal.writer import Journal
+from otel_ext.journal.read.folder import read_folder
+from otel_ext.journal.read.incarnations import base_id
+from otel_ext.journal.write import segment
+from otel_ext.journal.write.journal import Journal
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process, Record
-from otel_ext.runtime.incarnation import current
-from otel_ext.runtime.process_records import process_end_record, process_start_record
+from otel_ext.runtime.process.incarnation import current
+from otel_ext.runtime.process.records import process_end_record, process_start_record
 from tests.journal.dead import die
 from tests.journal.making import ALONE, BASE_NS, TRACE, end, line, running, span_id, start
 
@@ -216,9 +216,9 @@ def test_a_hung_process_shows_by_its_stamp(tmp_path: Path) -> None:
     text = """
         import os, signal, sys, time
         from pathlib import Path
-        from otel_ext.journal.writer import Journal
+        from otel_ext.journal.write.journal import Journal
         from otel_ext.record.codec import encode_line
-        from otel_ext.runtime.incarnation import current
+        from otel_ext.runtime.process.incarnation import current
         from otel_ext.runtime.worker import shared_worker
         from tests.journal.making import ALONE, start
         journal = Journal(Path(sys.argv[1]), ALONE, worker=shared_worker())

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.journal.layout import BOX_FOLDER
-from otel_ext.journal.recovery import recover
+from otel_ext.journal.recovery.recover import recover
+from otel_ext.journal.ring_layout import BOX_FOLDER
 from tests.journal.making import ROOT, lines_in, program, run
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 COMMON = """
     import os, signal, sys, threading, time
     from pathlib import Path
-    from otel_ext.journal.writer import Journal
-    from otel_ext.runtime.incarnation import current
+    from otel_ext.journal.write.journal import Journal
+    from otel_ext.runtime.process.incarnation import current
     from otel_ext.runtime.worker import shared_worker
     from tests.journal.making import ALONE, line
     import warnings
@@ -173,8 +173,8 @@ def test_multiprocessing(tmp_path: Path, method: str) -> None:
         """
 import multiprocessing, sys, warnings
 from pathlib import Path
-from otel_ext.journal.writer import Journal
-from otel_ext.runtime.incarnation import current
+from otel_ext.journal.write.journal import Journal
+from otel_ext.runtime.process.incarnation import current
 from tests.journal.making import ALONE, line
 warnings.simplefilter("ignore")
 journal = Journal(Path(sys.argv[1]), ALONE)

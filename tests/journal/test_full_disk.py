@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from otel_ext.journal.sources import QueueSource
-from otel_ext.journal.writer import Journal
+from otel_ext.journal.write.journal import Journal
+from otel_ext.journal.write.sources import QueueSource
 from otel_ext.runtime.counters import COUNTERS
 from tests.journal.making import ALONE, line
 

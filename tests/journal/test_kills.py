@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.journal.reader import Located, read_records
-from otel_ext.journal.recovery import recover
+from otel_ext.journal.read.scanner import Located, read_records
+from otel_ext.journal.recovery.recover import recover
 from tests.figures import figures
 from tests.journal.making import ROOT, program
 
@@ -64,7 +64,7 @@ SMALL_PROGRAM = """
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
     from otel_ext.exporters.jsonl import JsonlExporter
-    from otel_ext.journal.opening import JournalSettings
+    from otel_ext.journal.write.opening import JournalSettings
     from otel_ext.processors.lifecycle import LifecycleSpanProcessor
     ledger = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     def note(text):

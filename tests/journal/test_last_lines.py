@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from otel_ext.cli.run_count import count_records
-from otel_ext.journal.reader import read_box
-from otel_ext.journal.reserve import Reserve
-from otel_ext.journal.sources import QueueSource
-from otel_ext.journal.writer import Journal
+from otel_ext.cli.runner.count import count_records
+from otel_ext.journal.read.scanner import read_box
+from otel_ext.journal.write.journal import Journal
+from otel_ext.journal.write.reserve import Reserve
+from otel_ext.journal.write.sources import QueueSource
 from otel_ext.runtime.counters import BUFFER_PEAK, COUNTERS
 from tests.journal.making import ALONE, KIB, collect, line, make_box, run, seqs_in
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from otel_ext.journal.blackbox import BlackBox
+    from otel_ext.journal.write.ring_buffer import BlackBox
 
 
 def fill(box: BlackBox) -> int:
@@ -120,7 +120,7 @@ def test_a_number_that_is_another_files_is_left_alone(tmp_path: Path) -> None:
     text = """
     import os, sys
     from pathlib import Path
-    from otel_ext.journal.reserve import Reserve
+    from otel_ext.journal.write.reserve import Reserve
     reserve = Reserve()
     reserve.keep(Path(sys.argv[1]))
     os.closerange(3, 64)
@@ -137,7 +137,7 @@ def test_a_child_leaves_the_room_to_its_parent(tmp_path: Path) -> None:
     text = """
     import os, sys
     from pathlib import Path
-    from otel_ext.journal.writer import Journal
+    from otel_ext.journal.write.journal import Journal
     from tests.journal.making import ALONE, line
     journal = Journal(Path(sys.argv[1]), ALONE._replace(durability="queued"))
     def held():

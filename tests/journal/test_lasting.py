@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.journal.lasting import LastingJournal
-from otel_ext.journal.layout import BOX_FOLDER
+from otel_ext.journal.ring_layout import BOX_FOLDER
+from otel_ext.journal.write.exit import LastingJournal
 from otel_ext.runtime.supervisor import Supervisor
 from otel_ext.runtime.worker import Worker
 from tests.journal.making import ALONE, line, seqs_in
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from otel_ext.journal.opening import Durability
+    from otel_ext.journal.write.opening import Durability
 
 MODES: tuple[Durability, ...] = ("mapped", "queued", "write")
 

@@ -17,7 +17,7 @@ from otel_ext.journal.liveness import (
     watch,
     zombie_status,
 )
-from otel_ext.runtime.incarnation import Incarnation, process_start_time
+from otel_ext.runtime.process.incarnation import Incarnation, process_start_time
 from tests.journal.making import run
 
 ME = own_identity()

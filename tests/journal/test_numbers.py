@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 MEASURE = """
     import gc, json, sys, threading, time
     from pathlib import Path
-    from otel_ext.journal.writer import Journal
+    from otel_ext.journal.write.journal import Journal
     from otel_ext.runtime.worker import shared_worker
     from tests.journal.making import ALONE
     journal = Journal(Path(sys.argv[1]), ALONE, worker=shared_worker())

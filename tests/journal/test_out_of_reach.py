@@ -14,8 +14,8 @@ DEADLINE = 120.0
 PROGRAM = """
 import os, sys, time
 from pathlib import Path
-from otel_ext.journal.opening import JournalSettings
-from otel_ext.journal.writer import Journal
+from otel_ext.journal.write.opening import JournalSettings
+from otel_ext.journal.write.journal import Journal
 
 folder = Path(sys.argv[1])
 # Rotation is due at every pass; the look at the names, once a second.
@@ -58,7 +58,7 @@ LOST = """
 import os, sys
 from pathlib import Path
 from otel_ext.cli.main import main
-from otel_ext.journal.discovery import find_folders
+from otel_ext.journal.folders import find_folders
 
 closed, other = map(Path, sys.argv[1:])
 inner = closed / "inner"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from otel_ext.journal.reader import Line, Located, Skipped, read_box, read_records, scan
+from otel_ext.journal.read.scanner import Line, Located, Skipped, read_box, read_records, scan
 from otel_ext.record.codec import encode_compat_line, encode_line
-from otel_ext.record.values import MAX_LINE_BYTES
+from otel_ext.record.sanitise.values import MAX_LINE_BYTES
 from tests.journal.making import (
     KIB,
     damage_in,
@@ -110,7 +110,7 @@ def test_memory_is_bounded(tmp_path: Path) -> None:
     text = """
         import resource, sys
         from pathlib import Path
-        from otel_ext.journal.reader import Line, scan
+        from otel_ext.journal.read.scanner import Line, scan
         from tests.journal.making import line
         path = Path(sys.argv[1])
         with path.open("wb") as file:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from otel_ext.journal import salvage
-from otel_ext.journal.reader import Line, Skipped, read_box, scan
+from otel_ext.journal.read import salvage
+from otel_ext.journal.read.scanner import Line, Skipped, read_box, scan
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process, Record
 from tests.examples import examples
@@ -166,5 +166,5 @@ def test_damage_is_damage_where_the_json_parser_cannot_say_so(
     def load(_data: bytes) -> object:
         raise NameError("name 'ValueError' is not defined")
 
-    monkeypatch.setattr("otel_ext.journal.salvage.orjson.loads", load)
+    monkeypatch.setattr("otel_ext.journal.read.salvage.orjson.loads", load)
     assert salvage.load(b"{torn") is None

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_ext.errors import JournalError
-from otel_ext.journal.death import Outcome, outcome_in
-from otel_ext.journal.folder import read_folder
-from otel_ext.journal.layout import BOX_FOLDER
 from otel_ext.journal.liveness import own_identity
-from otel_ext.journal.recovery import recover
-from otel_ext.journal.writer import Journal
+from otel_ext.journal.read.folder import read_folder
+from otel_ext.journal.recovery.exit_status import Outcome, outcome_in
+from otel_ext.journal.recovery.recover import recover
+from otel_ext.journal.ring_layout import BOX_FOLDER
+from otel_ext.journal.write.journal import Journal
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process, Record
-from otel_ext.record.validation import validate_stream
-from otel_ext.runtime.incarnation import current
+from otel_ext.record.schema.validation import validate_stream
+from otel_ext.runtime.process.incarnation import current
 from tests.journal.dead import die
 from tests.journal.making import ALONE, line, lines_in, program, seqs_in, start
 from tests.programs import records_in
@@ -141,9 +141,9 @@ def test_a_stopped_process_is_alive(tmp_path: Path) -> None:
     text = """
         import os, sys, signal
         from pathlib import Path
-        from otel_ext.journal.writer import Journal
+        from otel_ext.journal.write.journal import Journal
         from otel_ext.record.codec import encode_line
-        from otel_ext.runtime.incarnation import current
+        from otel_ext.runtime.process.incarnation import current
         from tests.journal.making import ALONE, start
         journal = Journal(Path(sys.argv[1]), ALONE)
         journal.append(encode_line(start(1, current().id)))

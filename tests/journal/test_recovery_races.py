@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.journal.layout import BOX_FOLDER
-from otel_ext.journal.locking import IncarnationLock
-from otel_ext.journal.recovery import RecoveryReport, recover
-from otel_ext.journal.writer import Journal
+from otel_ext.journal.recovery.locking import IncarnationLock
+from otel_ext.journal.recovery.recover import RecoveryReport, recover
+from otel_ext.journal.ring_layout import BOX_FOLDER
+from otel_ext.journal.write.journal import Journal
 from tests.journal.dead import die
 from tests.journal.making import ALONE, line, lines_in, program, running, wait_until
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 RECOVER = """
     import sys
     from pathlib import Path
-    from otel_ext.journal.recovery import recover
+    from otel_ext.journal.recovery.recover import recover
     sys.stdin.readline()
     report = recover(Path(sys.argv[1]))
     print(report.spans, len(report.failed))
@@ -92,7 +92,7 @@ def test_a_lock_whose_holder_died_is_taken_over(tmp_path: Path) -> None:
     hold = """
         import os, signal, sys
         from pathlib import Path
-        from otel_ext.journal.locking import IncarnationLock
+        from otel_ext.journal.recovery.locking import IncarnationLock
         assert IncarnationLock(Path(sys.argv[1]), sys.argv[2]).acquire()
         print("held", flush=True)
         signal.pause()
@@ -126,7 +126,7 @@ def test_a_recovery_that_is_killed_is_finished_by_the_next(tmp_path: Path, call:
     text = """
         import sys
         from pathlib import Path
-        from otel_ext.journal.recovery import recover
+        from otel_ext.journal.recovery.recover import recover
         recover(Path(sys.argv[1]))
     """
     killed = 0

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.journal.folder import read_folder
-from otel_ext.journal.recovery import recover
-from otel_ext.journal.replaced import is_replaced_by, replaced_in
+from otel_ext.journal.read.folder import read_folder
+from otel_ext.journal.recovery.recover import recover
+from otel_ext.journal.recovery.replaced import is_replaced_by, replaced_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +26,7 @@ now = time.time_ns
 time.time_ns = lambda: now() + life * int(step) * 10**9
 from opentelemetry.sdk.trace import TracerProvider
 from otel_ext.exporters import JsonlExporter
-from otel_ext.journal.opening import JournalSettings
+from otel_ext.journal.write.opening import JournalSettings
 from otel_ext.processors import LifecycleSpanProcessor
 
 settings = JournalSettings(durability, box_size=1 << 17, recover_on_start=recovers == "yes")

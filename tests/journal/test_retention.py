@@ -6,9 +6,9 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from otel_ext.journal.layout import BOX_FOLDER
-from otel_ext.journal.retention import apply_retention
-from otel_ext.runtime.incarnation import Incarnation
+from otel_ext.journal.recovery.retention import apply_retention
+from otel_ext.journal.ring_layout import BOX_FOLDER
+from otel_ext.runtime.process.incarnation import Incarnation
 
 if TYPE_CHECKING:
     from pathlib import Path

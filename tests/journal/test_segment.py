@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_ext.errors import JournalError
-from otel_ext.journal import segment
 from otel_ext.journal.files import Target
-from otel_ext.journal.segment import SegmentWriter
+from otel_ext.journal.write import segment
+from otel_ext.journal.write.segment import SegmentWriter
 from otel_ext.runtime.counters import COUNTERS
 from tests.journal.making import damage_in, line, lines_in, program, run
 
@@ -185,7 +185,7 @@ def test_several_writers_share_a_named_file(tmp_path: Path) -> None:
         import os, sys
         from pathlib import Path
         from otel_ext.journal.files import Target
-        from otel_ext.journal.segment import SegmentWriter
+        from otel_ext.journal.write.segment import SegmentWriter
         from tests.journal.making import line
         children = []
         for n in range(4):
@@ -219,7 +219,7 @@ LIMITED = """
     import os, resource, sys
     from pathlib import Path
     from otel_ext.journal.files import Target
-    from otel_ext.journal.segment import SegmentWriter
+    from otel_ext.journal.write.segment import SegmentWriter
     from tests.journal.making import line
     named = sys.argv[2]
     writer = SegmentWriter(Target(Path(sys.argv[1]), "b0070000-7-1-00000000", named))
@@ -275,7 +275,7 @@ def test_a_failed_fsync_leaves_the_file_for_a_new_one(tmp_path: Path) -> None:
         import sys
         from pathlib import Path
         from otel_ext.journal.files import Target
-        from otel_ext.journal.segment import SegmentWriter
+        from otel_ext.journal.write.segment import SegmentWriter
         from tests.journal.making import line
         writer = SegmentWriter(Target(Path(sys.argv[1]), "b0070000-7-1-00000000"), sync="always",
                                preamble=lambda: [line(0, name="head")])

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.journal import sources
-from otel_ext.journal.layout import BOX_FOLDER
-from otel_ext.journal.opening import target_of
-from otel_ext.journal.recovery import recover
-from otel_ext.journal.writer import Journal
+from otel_ext.journal.recovery.recover import recover
+from otel_ext.journal.ring_layout import BOX_FOLDER
+from otel_ext.journal.write import sources
+from otel_ext.journal.write.journal import Journal
+from otel_ext.journal.write.opening import target_of
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.health import health
 from otel_ext.runtime.supervisor import Supervisor
@@ -27,7 +27,7 @@ from tests.journal.making import ALONE, line, program, run, seqs_in, wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from otel_ext.journal.opening import Durability
+    from otel_ext.journal.write.opening import Durability
 
 MODES: tuple[Durability, ...] = ("mapped", "queued", "write")
 
@@ -255,7 +255,7 @@ def test_slow_writes_go_through_the_queue_for_a_while(tmp_path: Path) -> None:
     text = """
         import sys
         from pathlib import Path
-        from otel_ext.journal.writer import Journal
+        from otel_ext.journal.write.journal import Journal
         from tests.journal.making import ALONE, line
         journal = Journal(Path(sys.argv[1]), ALONE._replace(durability="write"))
         for number in range(3):
@@ -304,7 +304,7 @@ def test_the_program_ends_at_once_however_it_ends(tmp_path: Path) -> None:
     text = """
         import sys
         from pathlib import Path
-        from otel_ext.journal.writer import Journal
+        from otel_ext.journal.write.journal import Journal
         from otel_ext.runtime.worker import shared_worker
         from tests.journal.making import ALONE, line
         journal = Journal(Path(sys.argv[1]), ALONE, worker=shared_worker())
@@ -322,8 +322,8 @@ def test_a_disk_that_hangs_holds_nobody_up(tmp_path: Path) -> None:
     text = """
         import sys, time
         from pathlib import Path
-        from otel_ext.journal.writer import Journal
-        from otel_ext.runtime.incarnation import current
+        from otel_ext.journal.write.journal import Journal
+        from otel_ext.runtime.process.incarnation import current
         from otel_ext.runtime.worker import shared_worker
         from tests.journal.making import ALONE, line
         journal = Journal(Path(sys.argv[1]), ALONE, worker=shared_worker())

@@ -16,7 +16,7 @@ from opentelemetry.trace import Link, SpanContext
 from otel_ext.exporters import JsonlExporter
 from otel_ext.exporters.redacting import RedactingExporter
 from otel_ext.processors import LifecycleSpanProcessor
-from otel_ext.record.callsite import find_call_site
+from otel_ext.record.call_site import find_call_site
 from otel_ext.record.capture import here
 from otel_ext.record.model import Process, Record, SpanEvent
 from tests.processors.spans import provider_with

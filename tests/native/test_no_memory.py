@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.record.speed import load_speed
+from otel_ext._accel import load_speed
 from tests.programs import execute, write_program
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PROGRAM = """\
 import _testcapi, collections, json
 import otel_ext.processors
-from otel_ext.record.speed import load_speed
+from otel_ext._accel import load_speed
 here = load_speed().here
 CODE = '''
 def ask(number):

@@ -9,10 +9,10 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
+from otel_ext._accel import load_speed
 from otel_ext.processors import LifecycleSpanProcessor
 from otel_ext.record import capture, codec
 from otel_ext.record.model import Process, Record
-from otel_ext.record.speed import load_speed
 from tests.processors.spans import Recorder
 
 if TYPE_CHECKING:

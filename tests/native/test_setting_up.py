@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.record.speed import load_speed
+from otel_ext._accel import load_speed
 from tests.programs import environment, execute, write_program
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ HALF = """\
 import otel_ext.processors
 from opentelemetry.sdk.trace import TracerProvider
 from otel_ext.record import capture
-from otel_ext.record.speed import load_speed
+from otel_ext._accel import load_speed
 speed = load_speed()
 known = {}
 class Keeper:
@@ -101,7 +101,7 @@ import pathlib
 from opentelemetry.sdk.trace import TracerProvider
 from otel_ext.exporters import JsonlExporter
 from otel_ext.processors import LifecycleSpanProcessor
-from otel_ext.record.speed import load_speed
+from otel_ext._accel import load_speed
 folder = pathlib.Path("{folder}")
 provider = TracerProvider(shutdown_on_exit=False)
 provider.add_span_processor(LifecycleSpanProcessor(JsonlExporter(folder)))
@@ -132,7 +132,7 @@ def test_a_second_interpreter_of_a_process_has_the_python_code(order: str, tmp_p
     assert sorted(said) == ["main compiled 20", "main compiled 40", "other plain 20"]
 
 
-OFF = "from otel_ext.record.speed import load_speed; print(load_speed())"
+OFF = "from otel_ext._accel import load_speed; print(load_speed())"
 
 
 @pytest.mark.parametrize("value", ["1", "true"])

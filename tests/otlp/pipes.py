@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 
-from otel_ext.exporters.otlp import OTLPRecordExporter
+from otel_ext.exporters.otlp.exporter import OTLPRecordExporter
 from otel_ext.processors.lifecycle import LifecycleSpanProcessor
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
-from otel_ext.exporters.otlp import OtlpSender
+from otel_ext.exporters.otlp.exporter import OtlpSender
 from tests.exporters import samples
 from tests.exporters.samples import Counted
 from tests.otlp.sink import Answer, Sink

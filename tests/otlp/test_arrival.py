@@ -11,7 +11,7 @@ from opentelemetry.instrumentation.sqlite3 import SQLite3Instrumentor
 from opentelemetry.trace import Link, SpanKind, Status, StatusCode
 
 from otel_ext.record.model import Record
-from otel_ext.runtime import incarnation
+from otel_ext.runtime.process import incarnation
 from tests.otlp.pipes import RESOURCE, sending
 from tests.programs import wait_until
 from tests.sdk import SDK

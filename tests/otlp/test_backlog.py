@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_ext.exporters.remote_backlog import Backlog
-from otel_ext.exporters.remote_inbox import Inbox, QueueLimits
+from otel_ext.exporters.delivery.batcher import Backlog
+from otel_ext.exporters.delivery.queue import Inbox, QueueLimits
 from otel_ext.runtime.counters import COUNTERS
 from tests.exporters import samples
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from otel_ext.exporters import otlp_transport
-from otel_ext.exporters.otlp_encodings import ENCODINGS
-from otel_ext.exporters.otlp_transport import Answers, Connection, NoAnswers
+from otel_ext.exporters.otlp.encoding.provisional import ENCODINGS
+from otel_ext.exporters.otlp.transport import sender as otlp_transport
+from otel_ext.exporters.otlp.transport.sender import Answers, Connection, NoAnswers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

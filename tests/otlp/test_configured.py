@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace.export import (
 )
 
 from otel_ext import configure
-from otel_ext.exporters.otlp_detect import has_otlp_exporter
+from otel_ext.exporters.otlp.detect import has_otlp_exporter
 from tests.programs import (
     OTEL_EXT,
     environment,

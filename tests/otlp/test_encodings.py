@@ -9,9 +9,9 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 
 from otel_ext.errors import ConfigError
-from otel_ext.exporters.otlp import OTLPRecordExporter, encoding_names
-from otel_ext.exporters.otlp_encodings import ENCODINGS, encode_events, encode_same_id
-from otel_ext.exporters.otlp_spans import Origins
+from otel_ext.exporters.otlp.encoding.provisional import ENCODINGS, encode_events, encode_same_id
+from otel_ext.exporters.otlp.encoding.spans import Origins
+from otel_ext.exporters.otlp.exporter import OTLPRecordExporter, encoding_names
 from otel_ext.inflight.tracker import dump
 from tests.exporters import samples
 from tests.otlp.pipes import sending

@@ -15,7 +15,7 @@ from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 from opentelemetry.sdk.trace import TracerProvider
 
 from otel_ext import configure
-from otel_ext.exporters.otlp import OtlpSender
+from otel_ext.exporters.otlp.exporter import OtlpSender
 from otel_ext.runtime.counters import COUNTERS
 from tests.exporters import samples
 from tests.otlp.grpc_receiver import GrpcReceiver, Refusal, grpc_receiver

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_ext.exporters.otlp import OTLPRecordExporter
-from otel_ext.exporters.otlp_spans import Origins, span_of
-from otel_ext.exporters.otlp_values import Room, clean_attributes, clean_text
-from otel_ext.exporters.remote_inbox import size_of
-from otel_ext.exporters.resilient import ResilientExporter
+from otel_ext.exporters.delivery.queue import size_of
+from otel_ext.exporters.delivery.resilient import ResilientExporter
+from otel_ext.exporters.otlp.encoding.spans import Origins, span_of
+from otel_ext.exporters.otlp.encoding.values import Room, clean_attributes, clean_text
+from otel_ext.exporters.otlp.exporter import OTLPRecordExporter
 from otel_ext.record.model import Process, SpanEvent
 from tests.exporters import samples
 from tests.exporters.samples import Counted

@@ -10,7 +10,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 from otel_ext import configure
-from otel_ext.exporters.otlp import OTLPRecordExporter
+from otel_ext.exporters.otlp.exporter import OTLPRecordExporter
 from tests.exporters import samples
 from tests.exporters.samples import Counted
 from tests.otlp.sink import Answer, Sink

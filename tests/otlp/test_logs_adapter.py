@@ -9,11 +9,11 @@ from importlib import import_module
 import pytest
 from opentelemetry.sdk.resources import Resource
 
-from otel_ext.exporters.otlp_events import LogEvent
-from otel_ext.exporters.otlp_transport import Connection
+from otel_ext.exporters.otlp.encoding.events import LogEvent
+from otel_ext.exporters.otlp.transport.sender import Connection
 from tests.sdk import LOG_CLASSES
 
-ADAPTER = "exporters/otlp_logs.py"
+ADAPTER = "exporters/otlp/transport/logs.py"
 NEEDED = [
     ("opentelemetry._logs", "LogRecord"),
     ("opentelemetry._logs", "SeverityNumber"),
@@ -66,7 +66,7 @@ def test_without_the_packages_only_events_are_lost(
     protocol: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Spans are sent all the same; the answer for events says what is the matter."""
-    monkeypatch.delitem(sys.modules, "otel_ext.exporters.otlp_logs", raising=False)
+    monkeypatch.delitem(sys.modules, "otel_ext.exporters.otlp.transport.logs", raising=False)
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk._logs", None)
     connection = Connection("events", protocol, protocol)
     event = LogEvent("e", "b", 9, "", 1, 2, 0, 0, {}, Resource({}), None)

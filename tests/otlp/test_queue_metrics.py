@@ -10,12 +10,12 @@ import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, NumberDataPoint
 
-from otel_ext.exporters import queue_metrics
-from otel_ext.exporters.breaker import RetryLimits
-from otel_ext.exporters.queue_metrics import observe_queue, wants_metrics
-from otel_ext.exporters.remote_inbox import QueueLimits
-from otel_ext.exporters.remote_queue import RemoteQueue
-from otel_ext.exporters.resilient import ResilientExporter
+from otel_ext.exporters.delivery import metrics as queue_metrics
+from otel_ext.exporters.delivery.metrics import observe_queue, wants_metrics
+from otel_ext.exporters.delivery.queue import QueueLimits
+from otel_ext.exporters.delivery.remote_queue import RemoteQueue
+from otel_ext.exporters.delivery.resilient import ResilientExporter
+from otel_ext.exporters.delivery.sending.breaker import RetryLimits
 from otel_ext.protocols import SendResult
 from otel_ext.runtime.worker import Worker
 from tests.exporters import samples

@@ -6,8 +6,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from otel_ext.exporters.remote_inbox import QueueLimits, size_of
-from otel_ext.exporters.remote_queue import RemoteQueue
+from otel_ext.exporters.delivery.queue import QueueLimits, size_of
+from otel_ext.exporters.delivery.remote_queue import RemoteQueue
 from otel_ext.protocols import RecordSender, SendResult
 from otel_ext.runtime.health import health
 from otel_ext.runtime.worker import Worker

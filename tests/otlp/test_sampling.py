@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace.sampling import (
 from opentelemetry.trace import use_span
 
 from otel_ext import configure
-from otel_ext.exporters.sampled import UnsampledSpans
+from otel_ext.exporters.delivery.sampling import UnsampledSpans
 from otel_ext.processors.tracer_meta import TracerMetaProcessor
 from tests.exporters import samples
 from tests.otlp.pipes import sending

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from otel_ext.exporters.remote_backlog import Backlog
-from otel_ext.exporters.remote_inbox import Inbox, QueueLimits
-from otel_ext.exporters.remote_queue import RemoteQueue
-from otel_ext.exporters.remote_turns import BATCH, EVENTS_INTERVAL, Turns
+from otel_ext.exporters.delivery.batcher import Backlog
+from otel_ext.exporters.delivery.queue import Inbox, QueueLimits
+from otel_ext.exporters.delivery.remote_queue import RemoteQueue
+from otel_ext.exporters.delivery.scheduler import BATCH, EVENTS_INTERVAL, Turns
 from otel_ext.protocols import SendResult
 from otel_ext.runtime.worker import Worker
 from tests.exporters import samples

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from otel_ext.exporters.otlp_values import clean_attributes
+from otel_ext.exporters.otlp.encoding.values import clean_attributes
 
 
 def circular() -> dict[str, object]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import grpc  # type: ignore[import-untyped]
 import pytest
 
-from otel_ext.exporters.otlp import OtlpSender
+from otel_ext.exporters.otlp.exporter import OtlpSender
 from tests.exporters import samples
 from tests.otlp.grpc_receiver import GrpcReceiver, grpc_receiver
 from tests.otlp.sink import Sink

@@ -20,7 +20,7 @@ from otel_ext.processors.bridge_keeper import BridgeKeeper, remove_bridge
 from otel_ext.processors.stdlib_bridge import StdlibBridge
 from otel_ext.processors.tracer_meta import TracerMetaProcessor, TracerMetaRenderer
 from otel_ext.runtime.worker import shared_worker
-from otel_ext.structlog_setup import configure_structlog
+from otel_ext.setup.structlog import configure_structlog
 from tests.programs import records_in, wait_until
 from tests.structlog_kit import Kept
 

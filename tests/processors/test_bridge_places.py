@@ -14,7 +14,7 @@ from otel_ext.processors.stdlib_bridge import StdlibBridge
 from otel_ext.processors.tracer_meta import TracerMetaRenderer
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import UNKNOWN_SITE
-from otel_ext.record.validation import validate_line
+from otel_ext.record.schema.validation import validate_line
 from tests.record.test_own_code import LIBRARY
 from tests.structlog_kit import Kept
 

@@ -12,12 +12,12 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
+from otel_ext._accel import load_speed
 from otel_ext.exporters import JsonlExporter
 from otel_ext.inflight import open_spans
 from otel_ext.processors import LifecycleSpanProcessor, lifecycle
 from otel_ext.record import codec
 from otel_ext.record.model import Process, Record, Scope, ThreadInfo
-from otel_ext.record.speed import load_speed
 from tests.processors.spans import Recorder, provider_with
 from tests.programs import spans_in
 

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Link, SpanContext
 
+from otel_ext._accel import load_speed
 from otel_ext.exporters import CompatExporter, JsonlExporter
 from otel_ext.exporters.redacting import RedactingExporter
 from otel_ext.inflight.tracker import InflightSettings
 from otel_ext.processors import LifecycleSpanProcessor, lifecycle
 from otel_ext.record import codec
 from otel_ext.record.model import Process, Record
-from otel_ext.record.speed import load_speed
 from otel_ext.redaction.redactor import Redactor
 from otel_ext.runtime.counters import COUNTERS
 from tests.processors.spans import Recorder, provider_with

@@ -16,8 +16,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from otel_ext.exporters import FanOut, JsonlExporter
 from otel_ext.processors import LifecycleSpanProcessor, lifecycle
-from otel_ext.runtime import incarnation
 from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.process import incarnation
 from tests.exporters.samples import Hanging, Noting, Spoilt
 from tests.processors.spans import Recorder, provider_with
 from tests.programs import records_in

@@ -13,7 +13,7 @@ from otel_ext.exporters import JsonlExporter
 from otel_ext.processors import LifecycleSpanProcessor, lifecycle
 from otel_ext.processors.lifecycle import _MOST_LATE
 from otel_ext.record.codec import encode_line
-from otel_ext.record.validation import validate_line
+from otel_ext.record.schema.validation import validate_line
 from tests.processors.spans import Recorder
 from tests.programs import execute, records_in, write_program
 

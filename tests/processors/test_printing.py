@@ -18,7 +18,7 @@ from otel_ext.processors.people_renderer import PeopleRenderer
 from otel_ext.processors.printing import StandardOutput
 from otel_ext.record.decode import decode_line
 from otel_ext.runtime.counters import COUNTERS
-from otel_ext.structlog_setup import configure_structlog
+from otel_ext.setup.structlog import configure_structlog
 from tests.structlog_kit import Kept
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import re
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from otel_ext.record.validation import load_schema
+from otel_ext.record.schema.validation import load_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

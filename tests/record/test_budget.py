@@ -16,12 +16,12 @@ import pytest
 import structlog
 
 from otel_ext.processors.tracer_meta import TracerMetaRenderer
-from otel_ext.record.budget import CIRCULAR, TOO_MUCH, WORK, Budget
-from otel_ext.record.cleaning import Cleaner
 from otel_ext.record.codec import encode_line, encode_line_python
 from otel_ext.record.model import Process, Record, SpanEvent
-from otel_ext.record.validation import validate_line
-from otel_ext.record.values import MAX_LINE_BYTES, encode_object, encode_value
+from otel_ext.record.sanitise.budget import CIRCULAR, TOO_MUCH, WORK, Budget
+from otel_ext.record.sanitise.cleaning import Cleaner
+from otel_ext.record.sanitise.values import MAX_LINE_BYTES, encode_object, encode_value
+from otel_ext.record.schema.validation import validate_line
 from otel_ext.redaction import Redactor
 
 # Without a bound each of these would run for longer than the machine lasts.

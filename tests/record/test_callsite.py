@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from otel_ext.record import callsite, own_code
-from otel_ext.record.callsite import describe_frame, find_call_site, site_from_attributes
+from otel_ext.record import call_site as callsite
+from otel_ext.record import own_code
+from otel_ext.record.call_site import describe_frame, find_call_site, site_from_attributes
 from otel_ext.record.model import UNKNOWN_SITE, CallSite
 from tests.processors.spans import recording
 from tests.programs import environment, execute, write_program

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
-from otel_ext.exporters.console_lines import LineRenderer
-from otel_ext.exporters.console_text import Painter
+from otel_ext.exporters.console.lines import LineRenderer
 from otel_ext.processors import lifecycle
 from otel_ext.processors.lifecycle import LifecycleSpanProcessor
-from otel_ext.record import cancelling
+from otel_ext.record import cancellation as cancelling
 from otel_ext.record.capture import capture_end_python, capture_start_python
 from otel_ext.record.codec import encode_line, encode_line_python
 from otel_ext.record.decode import decode_line
-from otel_ext.record.validation import validate_line
+from otel_ext.record.schema.validation import validate_line
+from otel_ext.terminal import Painter
 from tests.structlog_kit import Kept
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from otel_ext.record.capture import (
 )
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import EMPTY, UNSET_STATUS, Process
-from otel_ext.record.validation import validate_line
+from otel_ext.record.schema.validation import validate_line
 from tests.programs import execute
 
 if TYPE_CHECKING:

@@ -27,8 +27,8 @@ from otel_ext.record.model import (
     TaskInfo,
     ThreadInfo,
 )
-from otel_ext.record.validation import validate_line
-from otel_ext.record.values import MAX_LINE_BYTES
+from otel_ext.record.sanitise.values import MAX_LINE_BYTES
+from otel_ext.record.schema.validation import validate_line
 from tests.record.test_speed import records
 
 ENCODERS = [encode_line, encode_line_python]

@@ -12,7 +12,7 @@ import pytest
 
 from otel_ext.record.codec import encode_line, encode_line_python
 from otel_ext.record.model import Process, Record
-from otel_ext.record.values import encode_object, encode_value
+from otel_ext.record.sanitise.values import encode_object, encode_value
 from otel_ext.redaction import Redactor
 
 np: Any = import_module("numpy")  # not for its types: they need a newer Python than the oldest

@@ -9,9 +9,9 @@ import pytest
 from otel_ext.record.codec import encode_compat_line, encode_line
 from otel_ext.record.decode import decode_line
 from otel_ext.record.model import ABANDONED_CAUSES
-from otel_ext.record.rules import META_RULES, SHAPES, shape_of
-from otel_ext.record.validation import validate_line
-from otel_ext.record.values import MAX_DEPTH, MAX_LINE_BYTES, MAX_TEXT
+from otel_ext.record.sanitise.values import MAX_DEPTH, MAX_LINE_BYTES, MAX_TEXT
+from otel_ext.record.schema.rules import META_RULES, SHAPES, shape_of
+from otel_ext.record.schema.validation import validate_line
 from tests.record.format_examples import TEXT, Document, documents, headings, line_of, meta_of
 from tests.record.schema_judge import errors_of
 

@@ -15,7 +15,6 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 
 from otel_ext.processors import LifecycleSpanProcessor
 from otel_ext.record import capture, codec
-from otel_ext.record.careful import careful_end, careful_start, reduce_record, time_of
 from otel_ext.record.decode import decode_line
 from otel_ext.record.model import (
     EMPTY,
@@ -27,7 +26,8 @@ from otel_ext.record.model import (
     ThreadInfo,
 )
 from otel_ext.record.model import Status as RecordStatus
-from otel_ext.record.validation import validate_line
+from otel_ext.record.schema.validation import validate_line
+from otel_ext.record.untyped import careful_end, careful_start, reduce_record, time_of
 from otel_ext.redaction.redactor import Redactor
 from otel_ext.testing import RecordCapture
 from tests.examples import examples

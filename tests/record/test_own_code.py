@@ -15,7 +15,7 @@ import pytest
 from opentelemetry.instrumentation import requests as instrumentation
 
 from otel_ext.record import own_code
-from otel_ext.record.callsite import find_call_site
+from otel_ext.record.call_site import find_call_site
 from otel_ext.record.capture import here, here_python
 from otel_ext.record.model import UNKNOWN_SITE
 from otel_ext.record.own_code import CARRIER, FOREIGN, INSTRUMENTING, OWN, first_own, is_own, judge

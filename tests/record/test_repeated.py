@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 
-from otel_ext.record.repeated import RepeatedIds
+from otel_ext.record.repeated_ids import RepeatedIds
 
 
 def key(number: int) -> tuple[str, str]:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_ext.record.model import META_KEY
-from otel_ext.record.rules import META_RULES, SHAPES, TIMESTAMP_PATTERN
-from otel_ext.record.validation import validate_line
+from otel_ext.record.schema.rules import META_RULES, SHAPES, TIMESTAMP_PATTERN
+from otel_ext.record.schema.validation import validate_line
 from tests.examples import examples
 from tests.record.format_examples import Document, documents, line_of, meta_of
 from tests.record.schema_judge import SCHEMA, check_schema, is_valid

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from otel_ext.record.codec import encode_line
 from otel_ext.record.decode import decode_line
 from otel_ext.record.model import META_KEY, Link, Process, Record, SpanEvent, Status
-from otel_ext.record.parsing import MAX_LINE_DEPTH
-from otel_ext.record.validation import LineReport, validate_line, validate_stream
-from otel_ext.record.values import MAX_LINE_BYTES
+from otel_ext.record.sanitise.values import MAX_LINE_BYTES
+from otel_ext.record.schema.parsing import MAX_LINE_DEPTH
+from otel_ext.record.schema.validation import LineReport, validate_line, validate_stream
 from tests.record.format_examples import documents, line_of, meta_of
 
 if TYPE_CHECKING:

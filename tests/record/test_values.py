@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_ext.record.values import (
+from otel_ext.record.sanitise.values import (
     MAX_DEPTH,
     MAX_LINE_BYTES,
     MAX_TEXT,

@@ -18,7 +18,7 @@ from otel_ext.record.model import (
     TaskInfo,
     ThreadInfo,
 )
-from otel_ext.runtime.process_records import process_start_record
+from otel_ext.runtime.process.records import process_start_record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,8 +11,8 @@ import pytest
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import SpanEvent
 from otel_ext.redaction import RedactionRules, Redactor
-from otel_ext.redaction.scanner import ROWS, TRIGGERS
-from otel_ext.redaction.texts import TextRedactor
+from otel_ext.redaction.scan.scanner import ROWS, TRIGGERS
+from otel_ext.redaction.text import TextRedactor
 from tests.redaction.examples import expand
 from tests.redaction.planted import log
 from tests.redaction.test_linear_time import HOSTILE

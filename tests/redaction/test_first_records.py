@@ -8,8 +8,8 @@ import pytest
 
 from otel_ext.record.model import CallSite, Process
 from otel_ext.redaction import Redactor
-from otel_ext.redaction.walking import Walker
-from otel_ext.runtime.process_records import process_start_record
+from otel_ext.redaction.walk import Walker
+from otel_ext.runtime.process.records import process_start_record
 from tests.redaction.planted import span
 
 if TYPE_CHECKING:

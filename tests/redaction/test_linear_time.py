@@ -10,7 +10,7 @@ import pytest
 
 from otel_ext.config.patterns import PatternError, parse_pattern
 from otel_ext.redaction.automaton import Automaton
-from otel_ext.redaction.texts import RedactionRules, TextRedactor
+from otel_ext.redaction.text import RedactionRules, TextRedactor
 
 if TYPE_CHECKING:
     from collections.abc import Callable

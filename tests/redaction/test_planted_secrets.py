@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from otel_ext.record.codec import encode_line
-from otel_ext.record.values import encode_object
+from otel_ext.record.sanitise.values import encode_object
 from otel_ext.redaction import RedactionRules, Redactor
 from tests.redaction.planted import KEYS, SECRETS, everywhere, log, random, span
 

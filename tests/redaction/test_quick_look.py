@@ -10,13 +10,13 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from otel_ext._accel import load_speed
 from otel_ext.exporters import JsonlExporter
-from otel_ext.record.speed import load_speed
-from otel_ext.redaction.cards import CARD_DIGITS
-from otel_ext.redaction.named import Finder
 from otel_ext.redaction.redactor import Redactor
-from otel_ext.redaction.scanner import ROWS, TRIGGERS, find_secrets, is_suspicious
-from otel_ext.redaction.texts import RedactionRules, TextRedactor
+from otel_ext.redaction.scan.assignments import Finder
+from otel_ext.redaction.scan.cards import CARD_DIGITS
+from otel_ext.redaction.scan.scanner import ROWS, TRIGGERS, find_secrets, is_suspicious
+from otel_ext.redaction.text import RedactionRules, TextRedactor
 from tests.redaction.examples import expand
 from tests.redaction.planted import SECRETS, log
 from tests.redaction.telling import WRITTEN
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from otel_ext.record.model import Record
-    from otel_ext.redaction.rows import Row, Span
+    from otel_ext.redaction.rules.row import Row, Span
 
 import_module("otel_ext.record.capture")  # which tells the compiled part what a record is
 speed = load_speed()

@@ -12,9 +12,9 @@ import pytest
 from otel_ext.errors import ConfigError
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process, SpanEvent
-from otel_ext.record.values import encode_object
+from otel_ext.record.sanitise.values import encode_object
 from otel_ext.redaction import RedactionRules, Redactor
-from otel_ext.redaction.texts import TextRedactor
+from otel_ext.redaction.text import TextRedactor
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.health import health
 from tests.redaction.planted import everywhere, log, span

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_ext.redaction import RedactionRules, Redactor
-from otel_ext.redaction.names import NAME_ROWS, rule_for_name
-from otel_ext.redaction.place_rows import STRICT_ROWS
-from otel_ext.redaction.rows import MARK
-from otel_ext.redaction.scanner import ROWS
-from otel_ext.redaction.texts import TextRedactor
-from otel_ext.redaction.values import is_random, is_secret
+from otel_ext.redaction.rules.contexts import STRICT_ROWS
+from otel_ext.redaction.rules.names import NAME_ROWS, rule_for_name
+from otel_ext.redaction.rules.row import MARK
+from otel_ext.redaction.scan.scanner import ROWS
+from otel_ext.redaction.scan.values import is_random, is_secret
+from otel_ext.redaction.text import TextRedactor
 from tests.figures import figures
 from tests.redaction.corpora import is_changed, leaks, load
 from tests.redaction.examples import expand, marked
 
 if TYPE_CHECKING:
-    from otel_ext.redaction.names import NameRow
-    from otel_ext.redaction.rows import Row
+    from otel_ext.redaction.rules.names import NameRow
+    from otel_ext.redaction.rules.row import Row
 
 TEXTS = TextRedactor(RedactionRules())
 STRICT = TextRedactor(RedactionRules(strict=True))

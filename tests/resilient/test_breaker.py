@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_ext.exporters.breaker import CircuitBreaker, RetryLimits
+from otel_ext.exporters.delivery.sending.breaker import CircuitBreaker, RetryLimits
 
 
 class Clock:

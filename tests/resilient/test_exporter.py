@@ -11,12 +11,12 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Span, set_span_in_context
 
 from otel_ext.errors import ConfigError
-from otel_ext.exporters.breaker import RetryLimits
+from otel_ext.exporters.delivery.remote_queue import RemoteQueue
+from otel_ext.exporters.delivery.resilient import ResilientExporter
+from otel_ext.exporters.delivery.sending.breaker import RetryLimits
 from otel_ext.exporters.fanout import FanOut
 from otel_ext.exporters.jsonl import JsonlExporter
-from otel_ext.exporters.otlp import OTLPRecordExporter
-from otel_ext.exporters.remote_queue import RemoteQueue
-from otel_ext.exporters.resilient import ResilientExporter
+from otel_ext.exporters.otlp.exporter import OTLPRecordExporter
 from otel_ext.processors.lifecycle import LifecycleSpanProcessor
 from otel_ext.protocols import RecordExporter
 from otel_ext.runtime.counters import COUNTERS

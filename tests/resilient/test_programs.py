@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.exporters.spill_files import list_files
+from otel_ext.exporters.delivery.persistent.files import list_files
 from otel_ext.record.decode import decode_line
 from tests.otlp.sink import Sink
 from tests.programs import (

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.exporters.breaker import RetryLimits
-from otel_ext.exporters.record_store import RecordStore
-from otel_ext.exporters.resilient_sender import ResilientSender
+from otel_ext.exporters.delivery.persistent.store import RecordStore
+from otel_ext.exporters.delivery.sending.breaker import RetryLimits
+from otel_ext.exporters.delivery.sending.sender import ResilientSender
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.health import health
 from tests.programs import wait_until

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from otel_ext.exporters.spill import SpillFolder
-from otel_ext.exporters.spill_files import SpillName, list_files
+from otel_ext.exporters.delivery.persistent.files import SpillName, list_files
+from otel_ext.exporters.delivery.persistent.queue import SpillFolder
 from otel_ext.record.decode import decode_line
 from otel_ext.runtime.counters import COUNTERS
-from otel_ext.runtime.incarnation import current
+from otel_ext.runtime.process.incarnation import current
 from tests.resilient.destination import final, finals
 
 ROOM = 64 * 1024 * 1024
@@ -132,7 +132,7 @@ def test_a_file_taken_away_is_followed_by_another(tmp_path: Path) -> None:
 NO_ROOM = """
 import resource, sys
 from pathlib import Path
-from otel_ext.exporters.spill import SpillFolder
+from otel_ext.exporters.delivery.persistent.queue import SpillFolder
 from tests.resilient.destination import finals
 spill = SpillFolder(Path(sys.argv[1]), "x", 1 << 26)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
@@ -164,7 +164,7 @@ def test_a_disk_without_room_refuses_a_batch_as_a_whole(tmp_path: Path) -> None:
 LEAVING = """
 import sys
 from pathlib import Path
-from otel_ext.exporters.spill import SpillFolder
+from otel_ext.exporters.delivery.persistent.queue import SpillFolder
 from tests.resilient.destination import finals
 spill = SpillFolder(Path(sys.argv[1]), "x", 1 << 26)
 spill.append(finals(int(sys.argv[2]), sys.argv[3]))

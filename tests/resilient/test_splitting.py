@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_ext.exporters.breaker import RetryLimits
-from otel_ext.exporters.record_store import RecordStore
-from otel_ext.exporters.resilient_sender import ResilientSender
-from otel_ext.exporters.splitting import deliver
+from otel_ext.exporters.delivery.persistent.store import RecordStore
+from otel_ext.exporters.delivery.sending.breaker import RetryLimits
+from otel_ext.exporters.delivery.sending.sender import ResilientSender
+from otel_ext.exporters.delivery.sending.splitting import deliver
 from otel_ext.protocols import SendResult
 from tests.programs import wait_until
 from tests.resilient.destination import TAKEN, Answer, LineSender, destination, final, finals

@@ -15,7 +15,7 @@ import pytest
 
 from otel_ext.runtime import fork
 from otel_ext.runtime.fork import check_process, is_silent_child
-from otel_ext.runtime.native import may_start_threads, start_thread
+from otel_ext.runtime.threads import may_start_threads, start_thread
 from tests.programs import in_child, wait_until
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.runtime import native
-from otel_ext.runtime.closing import _ExitHandler, is_exiting
-from otel_ext.runtime.native import may_start_threads, start_thread
-from otel_ext.runtime.patience import PatientExporter
+from otel_ext.runtime import threads as native
+from otel_ext.runtime.deadline import _ExitHandler, is_exiting
+from otel_ext.runtime.isolated import PatientExporter
+from otel_ext.runtime.threads import may_start_threads, start_thread
 from tests.exporters import samples
 from tests.programs import environment, execute, wait_until, write_program
 

@@ -76,7 +76,7 @@ def test_hooks_keep_nothing_alive() -> None:
 
 def test_counters_of_a_child_begin_at_nothing() -> None:
     """What the parent counted is the parent's."""
-    from otel_ext.runtime import incarnation  # noqa: PLC0415 - its first use sets the hook
+    from otel_ext.runtime.process import incarnation  # noqa: PLC0415 - its first use sets the hook
 
     incarnation.current()
     COUNTERS.add("accepted", 5)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from opentelemetry.sdk.resources import Resource
 
-from otel_ext.runtime import incarnation
-from otel_ext.runtime.incarnation import Incarnation, boot_id, process_start_time
-from otel_ext.runtime.process_records import process_end_record, process_start_record
+from otel_ext.runtime.process import incarnation
+from otel_ext.runtime.process.incarnation import Incarnation, boot_id, process_start_time
+from otel_ext.runtime.process.records import process_end_record, process_start_record
 from tests.programs import execute, python, write_program
 
 if TYPE_CHECKING:
@@ -195,8 +195,8 @@ def test_long_resource_is_bounded() -> None:
 # Prints the place that a record names, at once and when the interpreter exits.
 PLACES = """
 import atexit
-from otel_ext.runtime.incarnation import current
-from otel_ext.runtime.process_records import process_record
+from otel_ext.runtime.process.incarnation import current
+from otel_ext.runtime.process.records import process_record
 
 def say():
     site = process_record("process.note", current().process_for(None), 1).site

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from otel_ext.exporters import FanOut
 from otel_ext.processors import LifecycleSpanProcessor
 from otel_ext.runtime.counters import COUNTERS
-from otel_ext.runtime.patience import PatientExporter, patient
+from otel_ext.runtime.isolated import PatientExporter, patient
 from otel_ext.testing import RecordCapture
 from tests.exporters import samples
 from tests.exporters.samples import Counted

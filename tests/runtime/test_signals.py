@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from otel_ext.runtime.signals import chain_sigterm
+from otel_ext.runtime.process.signals import chain_sigterm
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,7 +27,7 @@ CASES = {
 }
 PROGRAM = """
 import os, signal, sys, time
-from otel_ext.runtime.signals import chain_sigterm
+from otel_ext.runtime.process.signals import chain_sigterm
 {before}
 {chain}
 os.kill(os.getpid(), signal.SIGTERM)
@@ -69,7 +69,7 @@ def test_asyncio_is_still_told() -> None:
     """A handler that asyncio set beforehand still reaches its loop."""
     program = (
         "import asyncio, os, signal\n"
-        "from otel_ext.runtime.signals import chain_sigterm\n"
+        "from otel_ext.runtime.process.signals import chain_sigterm\n"
         "async def main():\n"
         "    told = asyncio.Event()\n"
         "    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)\n"

@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
-from otel_ext.adoption import AdoptingTracerProvider
+from otel_ext.setup.adoption import AdoptingTracerProvider
 from tests.programs import environment, execute, ids, python, recorded, records_in, spans_in
 
 if TYPE_CHECKING:

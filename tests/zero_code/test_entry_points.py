@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_ext import environment_variables
+from otel_ext._accel import PURE_PYTHON
 from otel_ext.config import CONFIG_VARIABLE, SETTINGS
-from otel_ext.record.speed import PURE_PYTHON
 from otel_ext.zero_code import AUTO
 from tests.programs import (
     LIGHT_WITHOUT_LOGGING,

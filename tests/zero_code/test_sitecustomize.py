@@ -90,7 +90,13 @@ def test_switched_off_it_imports_nothing(tmp_path: Path) -> None:
         assert (done.out, done.err) == ("False\n", "")
 
 
-UNUSED = ("otel_ext.exporters.console", "otel_ext.exporters.otlp", "decimal", "structlog", "yaml")
+UNUSED = (
+    "otel_ext.exporters.console.exporter",
+    "otel_ext.exporters.otlp.exporter",
+    "decimal",
+    "structlog",
+    "yaml",
+)
 
 
 def test_the_start_imports_what_it_uses(tmp_path: Path) -> None:

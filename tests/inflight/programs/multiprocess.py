@@ -11,7 +11,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from otel_ext.runtime import incarnation
+from otel_ext.runtime.process import incarnation
 from otel_ext.runtime.worker import shared_worker
 from tests.inflight.tracking import Tracking, wait_until
 

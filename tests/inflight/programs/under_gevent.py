@@ -11,7 +11,7 @@ import json
 import sys
 import time
 
-from otel_ext.runtime.native import is_gevent
+from otel_ext.runtime.threads import is_gevent
 from otel_ext.runtime.worker import shared_worker
 from tests.inflight.tracking import Tracking
 

@@ -25,8 +25,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from otel_ext import configure
-from otel_ext.exporters.otlp import OTLPRecordExporter
-from otel_ext.exporters.remote_inbox import QueueLimits
+from otel_ext.exporters.delivery.queue import QueueLimits
+from otel_ext.exporters.otlp.exporter import OTLPRecordExporter
 from otel_ext.processors.lifecycle import LifecycleSpanProcessor
 from otel_ext.runtime.counters import COUNTERS
 

@@ -1,0 +1,3 @@
+"""Shows records in a terminal."""
+
+from __future__ import annotations

@@ -1,0 +1,107 @@
+"""Attributes in the few columns a line has for them: what tells most comes first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, cast
+
+from otel_ext.record.sanitise.values import encode_value
+from otel_ext.terminal import cells, cut, printable
+
+__all__ = ["by_interest", "in_short"]
+
+_MAX_VALUE: Final = 48
+_MAX_TEXT: Final = 4_096
+_PLAIN: Final = frozenset("-._:/@+%,")
+# A value cut to fewer columns tells nothing.
+_LEAST_VALUE: Final = 8
+# What OpenTelemetry's conventions put first about a request, a query or a message.
+_FIRST: Final = (
+    "http.response.status_code",
+    "http.status_code",
+    "rpc.grpc.status_code",
+    "error.type",
+)
+_SECOND: Final = (
+    "http.route",
+    "url.path",
+    "http.target",
+    "url.full",
+    "http.url",
+    "db.query.text",
+    "db.statement",
+    "db.operation.name",
+    "messaging.destination.name",
+    "messaging.destination",
+    "rpc.service",
+    "rpc.method",
+    "server.address",
+)
+# First words of the names that instrumentations give; a user's own have others.
+_CONVENTIONS: Final = frozenset(
+    {
+        *("http", "url", "net", "network", "server", "client", "peer", "user_agent"),
+        *("db", "rpc", "messaging", "faas", "cloud", "code", "thread", "exception"),
+        *("otel", "error", "asgi", "process", "host", "service", "telemetry", "tls"),
+    }
+)
+
+
+def by_interest(attributes: Mapping[str, object]) -> list[tuple[str, object]]:
+    """Return attributes in the order in which people want to see them.
+
+    First status codes, then what the program itself has set, then what a request or
+    query was about, then the rest, each group in its own order.
+
+    >>> [key for key, _ in by_interest({"http.scheme": "http", "http.route": "/", "user": 7})]
+    ['user', 'http.route', 'http.scheme']
+    """
+    keys = [
+        *(key for key in _FIRST if key in attributes),
+        *(key for key in attributes if key.partition(".")[0] not in _CONVENTIONS),
+        *(key for key in _SECOND if key in attributes),
+        *attributes,
+    ]
+    return [(key, attributes[key]) for key in dict.fromkeys(keys)]
+
+
+def in_short(attributes: Mapping[str, object], width: int) -> str:
+    """Return attributes as `key=value`, as many as `width` columns have room for.
+
+    >>> in_short({"user": "ann", "note": "two words", "sizes": (1, 2)}, 40)
+    'user=ann note="two words" sizes=[1,2]'
+    >>> in_short({"user": "ann", "note": "a longer text"}, 24)
+    'user=ann note="a longer…'
+    >>> in_short({"user": "ann", "note": "two words"}, 12)
+    'user=ann …'
+    >>> in_short({"user": "ann"}, 8)
+    'user=ann'
+    """
+    parts: list[str] = []
+    room = width
+    ordered = by_interest(attributes)
+    for left, (key, value) in zip(range(len(ordered) - 1, -1, -1), ordered, strict=True):
+        name = printable(key, _MAX_VALUE)
+        part = f"{name}={_value(value)}"
+        # All but the last must leave room for an ellipsis.
+        if cells(part) + (2 if left else 0) > room:
+            if room - cells(name) - 1 >= _LEAST_VALUE:
+                return " ".join([*parts, cut(part, room)])
+            return " ".join([*parts, "…"])[: max(width, 0)]
+        room -= cells(part) + 1
+        parts.append(part)
+    return " ".join(parts)
+
+
+def _value(value: object) -> str:
+    given: object = value
+    if isinstance(value, str):
+        # Statements and the like come over several lines; here they have one.
+        given = text = " ".join(str.__str__(value)[:_MAX_TEXT].split())
+        if text and (text.isalnum() or all(c.isalnum() or c in _PLAIN for c in text[:_MAX_VALUE])):
+            return printable(text, _MAX_VALUE)
+    elif isinstance(value, (Sequence, Mapping)):
+        items = cast("Sequence[object]", value)
+        if len(items) > _MAX_VALUE:
+            return f"[{len(items)} items]"
+    return printable(encode_value(given).decode(), _MAX_VALUE)

@@ -1,0 +1,189 @@
+"""`ConsoleExporter`: records as they come, for people or, through a pipe, as JSON lines."""
+
+from __future__ import annotations
+
+import os
+import sys
+from time import monotonic
+from typing import TYPE_CHECKING, Final, Literal, TextIO, cast, get_args
+
+from otel_ext.errors import ConfigError
+from otel_ext.exporters.console.foreground import Terminal
+from otel_ext.exporters.console.lines import LineRenderer
+from otel_ext.exporters.console.stream import StreamWriter
+from otel_ext.record.codec import encode_line
+from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.deadline import is_exiting
+from otel_ext.runtime.guard import report_problem
+from otel_ext.terminal import Painter
+
+if TYPE_CHECKING:
+    from otel_ext.protocols import Encoding
+    from otel_ext.record.model import Record
+
+__all__ = ["ConsoleExporter", "ConsoleStyle"]
+
+ConsoleStyle = Literal["auto", "people", "json"]
+
+_NAME: Final = "console"
+_STYLES: Final = get_args(ConsoleStyle)
+_DEFAULT_WIDTH: Final = 100
+_LEAST_WIDTH: Final = 40
+_LOOK_SECONDS: Final = 1.0
+_EXIT_MILLIS: Final = 500
+
+
+class ConsoleExporter:
+    """Shows records on a terminal, live and indented; in a pipe as JSON lines.
+
+    Never waits: lines that a paused terminal or an unread pipe does not take are
+    dropped in the end and counted (`console.dropped.*`). Nothing that stands in
+    the data can move the cursor or colour the screen.
+
+    Args:
+        stream: Where to; default: `sys.stderr` as it is at the first record. To a
+            `Terminal` records go only while that is to be seen.
+        style: `people`: lines to read; `json`: lines for programs; `auto`: lines
+            to read on a terminal, else JSON.
+        color: Whether to use colour. Default: on a terminal, unless `NO_COLOR` is
+            set (https://no-color.org); elsewhere only if `FORCE_COLOR` is.
+
+    Raises:
+        ConfigError: `style` is none of the three.
+
+    >>> import io
+    >>> from otel_ext.record.model import Process, Record
+    >>> stream = io.StringIO()
+    >>> exporter = ConsoleExporter(stream, style="people")
+    >>> exporter.export(Record("event", None, "deployed", 0, 1, Process("p")))
+    >>> stream.getvalue().rstrip()[-10:]
+    '◆ deployed'
+    """
+
+    never_waits = True
+
+    def __init__(
+        self,
+        stream: TextIO | Terminal | None = None,
+        *,
+        style: ConsoleStyle = "auto",
+        color: bool | None = None,
+    ) -> None:
+        if style not in _STYLES:
+            raise ConfigError(
+                f"style {style!r} is not known", hint=f"Use one of {', '.join(_STYLES)}."
+            )
+        self._stream = stream
+        self._style: ConsoleStyle = style
+        self._color = color
+        self._writer: StreamWriter | None = None
+        self._made: dict[str, StreamWriter] = {}
+        self._renderer: LineRenderer | None = None
+        self._closed = False
+        self._columns = _DEFAULT_WIDTH
+        self._looked_at = 0.0
+
+    def export(self, record: Record) -> None:
+        """Show one record; never raises, never waits."""
+        self.export_as(record, encode_line)
+
+    def export_as(self, record: Record, encoding: Encoding) -> None:
+        """Show one record, in JSON as `encoding` renders it; never raises, never waits."""
+        try:
+            writer = self._writer or self._begin()
+            if writer is None or self._closed:
+                return
+            renderer = self._renderer
+            if renderer is None:
+                writer.append(encoding(record))
+                return
+            line = renderer.render(record)
+            if line:
+                writer.append(f"{line}\n".encode(self._encoding, "replace"))
+        except Exception as error:  # noqa: BLE001 - nothing may reach the user's code
+            COUNTERS.add("console.dropped.encode_failed")
+            report_problem("ConsoleExporter: a record is not shown", error)
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Bring out what waits; whether that was done in time."""
+        return self._writer is None or self._writer.flush(timeout_millis)
+
+    def shutdown(self) -> None:
+        """Bring out what waits, for a short while, and stop. Idempotent.
+
+        At the exit of the program later records are shown, too.
+        """
+        if is_exiting():
+            self.force_flush(_EXIT_MILLIS)
+            return
+        self._closed = True
+        if self._writer is not None:
+            self._writer.close()
+
+    def _begin(self) -> StreamWriter | None:
+        """Look at the stream, now that there is something to show."""
+        stream = self._stream or cast("TextIO | None", sys.stderr)
+        if stream is None:  # a program without a console, such as pythonw
+            return None
+        self._stream = stream
+        is_terminal = _is_terminal(stream)
+        if self._style == "people" or (self._style == "auto" and is_terminal):
+            color = _wants_color(is_terminal) if self._color is None else self._color
+            self._renderer = LineRenderer(
+                Painter(enabled=color), self._width, ascii_only=not _takes_marks(self._encoding)
+            )
+        # One step: two threads at once get the same writer.
+        self._writer = self._made.setdefault(_NAME, StreamWriter(stream, _NAME))
+        return self._writer
+
+    def is_seen(self) -> bool:
+        """Return whether what is shown appears on a terminal now."""
+        stream = self._stream
+        if isinstance(stream, Terminal):
+            return stream.is_there()
+        return _is_terminal(stream or cast("TextIO | None", sys.stderr))
+
+    @property
+    def _encoding(self) -> str:
+        return getattr(self._stream, "encoding", None) or "utf-8"
+
+    def _width(self) -> int:
+        """Return the terminal's columns, looked up once a second."""
+        now = monotonic()
+        if now - self._looked_at > _LOOK_SECONDS:
+            self._looked_at = now
+            self._columns = max(_columns_of(self._stream), _LEAST_WIDTH)
+        return self._columns
+
+
+def _is_terminal(stream: TextIO | Terminal | None) -> bool:
+    try:
+        return stream is not None and stream.isatty()
+    except Exception:  # noqa: BLE001 - an object of any kind may stand in, or it is closed
+        return False
+
+
+def _wants_color(is_terminal: bool) -> bool:  # noqa: FBT001 - private
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return is_terminal and os.environ.get("TERM") != "dumb"
+
+
+def _takes_marks(encoding: str) -> bool:
+    try:
+        "▶✓✗⊘·◆…".encode(encoding)
+    except (UnicodeError, LookupError):
+        return False
+    return True
+
+
+def _columns_of(stream: TextIO | Terminal | None) -> int:
+    wanted = os.environ.get("COLUMNS", "")
+    if wanted.isdecimal() and int(wanted):
+        return int(wanted)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns if stream else _DEFAULT_WIDTH
+    except Exception:  # noqa: BLE001 - as above
+        return _DEFAULT_WIDTH

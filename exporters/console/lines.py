@@ -1,0 +1,280 @@
+"""Records as lines for people: indented as the spans nest, live.
+
+::
+
+    12:03:04.120   ▶ index library root=/usr/lib             index_library.py:42
+    12:03:04.121     ▶ parse path=ast.py                     index_library.py:88
+    12:03:04.133     ✓ parse 12.3 ms tokens=4102
+    12:03:05.320   ✗ index library 1.20 s ValueError: no such folder
+
+Marks and words carry the meaning, colour only helps. A second and further
+thread or task has a number before its lines, and its name where it is new.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, cast
+
+from otel_ext.exporters.console.attributes import in_short
+from otel_ext.record.model import EMPTY
+from otel_ext.record.own_code import first_own
+from otel_ext.terminal import (
+    Painter,
+    cells,
+    clock,
+    cut,
+    duration,
+    error_of,
+    printable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from otel_ext.record.model import Record
+
+__all__ = ["LineRenderer"]
+
+_MAX_OPEN: Final = 10_000
+_MAX_LANES: Final = 1_000
+_MAX_INDENT: Final = 16
+_GAP: Final = 2
+_UNICODE: Final = {
+    "start": "▶",
+    "end": "✓",
+    "error": "✗",
+    "cancelled": "⊘",
+    "log": "·",
+    "event": "◆",
+    "update": "…",
+}
+_ASCII: Final = {
+    "start": ">",
+    "end": "<",
+    "error": "x",
+    "cancelled": "c",
+    "log": "-",
+    "event": "*",
+    "update": "~",
+}
+_LEVELS: Final = {
+    "debug": "dim",
+    "warning": "yellow",
+    "warn": "yellow",
+    "error": "red",
+    "critical": "red",
+    "exception": "red",
+}
+_LANE_COLOURS: Final = ("blue", "magenta", "cyan", "yellow", "green")
+
+
+class _Open:
+    """What is remembered of a span that started: where its end belongs."""
+
+    __slots__ = ("attributes", "depth", "lane")
+
+    def __init__(self, depth: int, lane: _Lane, attributes: Mapping[str, object]) -> None:
+        self.depth = depth
+        self.lane = lane
+        self.attributes = attributes
+
+
+class _Lane:
+    """One thread or task as the reader sees it: a small number that is used again."""
+
+    __slots__ = ("name", "number", "open")
+
+    def __init__(self, number: int, name: str) -> None:
+        self.number = number
+        self.name = name
+        self.open = 0
+
+
+class LineRenderer:
+    """Turns records into lines, one each; remembers what is open, within bounds.
+
+    Args:
+        painter: Puts the colour on.
+        width: Tells the columns there are.
+        ascii_only: Whether marks must do without Unicode.
+
+    >>> from otel_ext.record.model import Process, Record
+    >>> renderer = LineRenderer(Painter(enabled=False), lambda: 60)
+    >>> record = Record("event", None, "deployed", 0, 1, Process("p"), attributes={"to": "eu"})
+    >>> renderer.render(record)[16:]
+    '◆ deployed to=eu'
+    """
+
+    def __init__(
+        self, painter: Painter, width: Callable[[], int], *, ascii_only: bool = False
+    ) -> None:
+        self._paint = painter
+        self._width = width
+        self._marks = _ASCII if ascii_only else _UNICODE
+        self._open: dict[str, _Open] = {}
+        self._lanes: dict[object, _Lane] = {}
+
+    def render(self, record: Record) -> str:
+        """Return the line for `record`, without a newline; empty if people need none."""
+        if record.kind == "process":
+            return ""
+        if record.kind != "span":
+            return self._render_log(record)
+        if record.phase == "start":
+            return self._render_start(record)
+        return self._render_update(record) if record.phase == "update" else self._render_end(record)
+
+    def _render_start(self, record: Record) -> str:
+        parent = self._open.get(record.parent_span_id)
+        lane, name = self._lane_of(record)
+        known = _Open(0 if parent is None else parent.depth + 1, lane, record.attributes)
+        lane.open += 1
+        if len(self._open) >= _MAX_OPEN:
+            self._forget(next(iter(self._open)))
+        self._open[record.span_id] = known
+        site = f"{record.site.file}:{record.site.line}" if record.site.line else ""
+        tail = f"[{name}] {site}" if name else site
+        return self._line(
+            record,
+            known,
+            self._paint("cyan", self._marks["start"]),
+            self._paint("bold", printable(record.name)),
+            record.attributes,
+            tail,
+        )
+
+    def _render_end(self, record: Record) -> str:
+        known = self._forget(record.span_id) or self._stranger(record)
+        failed = (record.status is not None and record.status.code == "error") or record.abandoned
+        cancelled = not failed and record.is_cancelled
+        kind, color = ("error", "red") if failed else ("end", "green")
+        if cancelled:
+            kind, color = "cancelled", "yellow"
+        mark = self._paint(color, self._marks[kind])
+        took = duration(record.time_ns - record.start_ns)
+        words = f"{printable(record.name)} {self._paint('yellow' if failed else color, took)}"
+        if record.abandoned:
+            words += " " + self._paint("red", f"abandoned: {record.abandoned}")
+        elif failed:
+            words += " " + self._paint("red", printable(error_of(record)) or "error")
+        elif cancelled:
+            words += " " + self._paint("yellow", "cancelled")
+        # What the start line showed is not repeated.
+        before = known.attributes
+        news = {
+            key: value
+            for key, value in record.attributes.items()
+            if key not in before or before[key] != value
+        }
+        return self._line(record, known, mark, words, news, "")
+
+    def _render_update(self, record: Record) -> str:
+        known = self._open.get(record.span_id) or self._stranger(record)
+        words = printable(record.name)
+        if record.extra.get("stalled"):
+            words += " " + self._paint("yellow", "stalled")
+        return self._line(record, known, self._marks["update"], words, EMPTY, _top_frame(record))
+
+    def _render_log(self, record: Record) -> str:
+        around = self._open.get(record.span_id)
+        known = (
+            self._stranger(record)
+            if around is None
+            else _Open(around.depth + 1, around.lane, EMPTY)
+        )
+        style = _LEVELS.get(record.level, "")
+        mark = self._marks["event" if record.kind == "event" else "log"]
+        level = f"{printable(record.level)} " if record.level else ""
+        words = f"{level}{printable(record.name)}"
+        if style:
+            mark, words = self._paint(style, mark), self._paint(style, words)
+        return self._line(record, known, mark, words, record.attributes, "")
+
+    def _line(
+        self,
+        record: Record,
+        known: _Open,
+        mark: str,
+        words: str,
+        attributes: Mapping[str, object],
+        tail: str,
+    ) -> str:
+        """Put a line together: time, lane, indent, mark, words, attributes, place."""
+        width = self._width() - 1  # a line that fills the last column may wrap
+        moment = clock(record.time_ns)
+        number = known.lane.number
+        lane = f"{number:>2}" if number else "  "
+        indent = "  " * min(known.depth, _MAX_INDENT, max(width - 40, 0) // 4)
+        plain_words = _without_colour(words) if self._paint.enabled else words
+        used = len(moment) + 1 + len(lane) + 1 + len(indent) + 2 + cells(plain_words)
+        if used > width:
+            words = cut(plain_words, max(width - used + cells(plain_words), 8))
+            used = width
+        # The place keeps its room at the right, unless there is hardly any.
+        tail = printable(tail)
+        reserved = cells(tail) + _GAP
+        if used + reserved > width:
+            tail, reserved = "", 0
+        shown = in_short(attributes, width - used - reserved - 1) if attributes else ""
+        used += cells(shown) + 1 if shown else 0
+        gap = width - used - cells(tail)
+        colour = _LANE_COLOURS[number % len(_LANE_COLOURS)]
+        text = f"{self._paint('dim', moment)} {self._paint(colour, lane)} {indent}{mark} {words}"
+        if shown:
+            text += f" {self._paint('dim', shown)}"
+        return f"{text}{' ' * gap}{self._paint('dim', tail)}" if tail else text
+
+    def _lane_of(self, record: Record) -> tuple[_Lane, str]:
+        """Return the lane of the record's thread or task, and its name where it is new."""
+        owner, name = _owner_of(record)
+        lane = self._lanes.get(owner)
+        if lane is not None:
+            return lane, ""
+        idle = [key for key, known in self._lanes.copy().items() if known.open <= 0]
+        taken = {known.number for known in list(self._lanes.values()) if known.open > 0}
+        number = next(number for number in range(len(taken) + 1) if number not in taken)
+        for key in idle:
+            # An idle lane's number goes to whoever comes next.
+            known = self._lanes.get(key)
+            if known is not None and (known.number == number or len(self._lanes) > _MAX_LANES):
+                self._lanes.pop(key, None)
+        is_first = not self._lanes and not self._open
+        lane = self._lanes[owner] = _Lane(number, name)
+        return lane, "" if is_first and name == "MainThread" else name
+
+    def _stranger(self, record: Record) -> _Open:
+        """Stand in for a span whose start was not seen."""
+        lane = self._lanes.get(_owner_of(record)[0])
+        return _Open(0, lane or _Lane(0, ""), EMPTY)
+
+    def _forget(self, span_id: str) -> _Open | None:
+        known = self._open.pop(span_id, None)
+        if known is not None:
+            known.lane.open -= 1
+        return known
+
+
+def _owner_of(record: Record) -> tuple[object, str]:
+    if record.task is not None:
+        return ("task", record.task.id), record.task.name
+    if record.thread is not None:
+        return record.thread.id, record.thread.name
+    return None, ""
+
+
+def _top_frame(record: Record) -> str:
+    """Return where the span is now: the innermost frame of the user's own."""
+    stack = record.extra.get("stack")
+    if not isinstance(stack, (list, tuple)):
+        return ""
+    items = cast("list[object] | tuple[object, ...]", stack)
+    frames = [cast("dict[str, object]", item) for item in items if isinstance(item, dict)]
+    if not frames:
+        return ""
+    own = frames[first_own([str(frame.get("file") or "?") for frame in frames])]
+    return f"{own.get('file', '?')}:{own.get('line', '?')} {own.get('function', '')}"
+
+
+def _without_colour(text: str) -> str:
+    parts = text.split("\x1b[")
+    return parts[0] + "".join(part.partition("m")[2] for part in parts[1:])

@@ -1,0 +1,257 @@
+"""Writing lines to a terminal or pipe without ever waiting for it.
+
+A pipe that nobody reads, or a terminal that was paused, makes a plain write wait
+for as long as it pleases. So the pipe or terminal is opened a second time, as
+non-blocking: the flag must not be set on the program's own descriptor, because
+everybody who shares that would get errors they do not expect. What cannot go
+out now waits in a bounded queue; beyond its bound lines are dropped and counted.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import select
+import stat
+from collections import deque
+from contextlib import suppress
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Final, TextIO
+
+from otel_ext.exporters.console.foreground import Terminal, identity_of
+from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.fork import after_fork_in_child, check_process
+from otel_ext.runtime.guard import report_problem
+from otel_ext.runtime.threads import new_lock
+from otel_ext.runtime.worker import shared_worker
+
+if TYPE_CHECKING:
+    from otel_ext.runtime.threads import Lock
+    from otel_ext.runtime.worker import Job
+
+__all__ = ["StreamWriter"]
+
+_MAX_BYTES: Final = 4 * 1024 * 1024
+_ATOMIC: Final = getattr(select, "PIPE_BUF", 512)
+_RETRY_SECONDS: Final = 0.1
+_POLL_SECONDS: Final = 0.002
+_FLAGS: Final = (
+    os.O_WRONLY
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_NOCTTY", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+)
+
+
+class _Outlet:
+    """A descriptor of our own for the file that another descriptor leads to.
+
+    Args:
+        descriptor: The program's.
+        status: Of the file that is meant.
+
+    Raises:
+        OSError: The descriptor leads to another file by now.
+    """
+
+    def __init__(self, descriptor: int, status: os.stat_result) -> None:
+        self.identity = identity_of(status)
+        self._own = -1
+        self.never_waits = stat.S_ISREG(status.st_mode)
+        if stat.S_ISFIFO(status.st_mode) or stat.S_ISCHR(status.st_mode):
+            # Not possible on another platform, or for another user's terminal.
+            with suppress(OSError):
+                self._own = os.open(f"/proc/self/fd/{descriptor}", _FLAGS)
+                self.never_waits = True
+        if self._own < 0:
+            self._own = os.dup(descriptor)
+        if not self.is_there():
+            raise OSError(errno.ESTALE, "the stream was replaced just now")
+
+    def is_there(self) -> bool:
+        """Whether the descriptor leads there still; programs close what they did not open."""
+        try:
+            return identity_of(os.fstat(self._own)) == self.identity
+        except OSError:
+            return False
+
+    def write(self, data: bytes) -> int:
+        """Write what can be written at once and return how much; 0 if nothing can."""
+        if not self.never_waits:
+            if not self.is_ready(0):
+                return 0
+            data = data[:_ATOMIC]  # what has room is written without waiting (pipe(7))
+        try:
+            return os.write(self._own, data)
+        except BlockingIOError:
+            return 0
+
+    def is_ready(self, seconds: float) -> bool:
+        """Wait so long for room; whether there is some."""
+        if not hasattr(select, "poll"):
+            return True
+        poller = select.poll()
+        poller.register(self._own, select.POLLOUT)
+        return bool(poller.poll(int(seconds * 1000)))
+
+    def __del__(self) -> None:
+        if self._own >= 0 and self.is_there():
+            os.close(self._own)
+
+
+class StreamWriter:
+    r"""Writes lines to a text stream; never waits, never raises.
+
+    A stream of the interpreter's own kind is written to through its descriptor;
+    any other, such as a notebook's, through its `write` method. What is for a terminal
+    is dropped and counted (`NAME.dropped.redirected`) while that is not to be seen.
+
+    Args:
+        stream: Where the lines go.
+        name: Who writes, for messages and counters.
+
+    >>> import sys
+    >>> StreamWriter(sys.stdout, "doctest").append(b"one line\n")
+    one line
+    True
+    """
+
+    _busy: Lock
+    _lines: deque[bytes]
+    _rest: bytes
+    _bytes: int
+
+    def __init__(self, stream: TextIO | Terminal, name: str) -> None:
+        self._stream = stream
+        self._name = name
+        self._outlet: _Outlet | None = None
+        self._job: Job | None = None
+        self._closed = False
+        self._begin_anew()
+        after_fork_in_child(self._begin_anew)
+
+    def append(self, line: bytes) -> bool:
+        """Take one line, with its newline; whether there was room for it."""
+        check_process()
+        if self._closed:
+            return self._drop("closed")
+        if self._bytes + len(line) > _MAX_BYTES:
+            report_problem(f"{self._name}: lines are lost", "nobody reads what it writes")
+            return self._drop("queue_full")
+        # Two threads may lose one of two additions; an empty queue sets it right.
+        self._bytes += len(line)
+        self._lines.append(line)
+        self._pump()
+        if self._lines and self._job is None:
+            # Later lines may be long in coming, and these should be seen.
+            worker = shared_worker()
+            self._job = worker.every(_RETRY_SECONDS, self._retry, self._name)
+            worker.ensure()
+        return True
+
+    def flush(self, timeout_millis: int = 30_000) -> bool:
+        """Write what waits; whether that was done in time."""
+        check_process()
+        until = monotonic() + timeout_millis / 1000
+        while self._pump() or self._lines or self._rest:
+            remaining = until - monotonic()
+            if remaining <= 0:
+                return False
+            outlet = self._outlet
+            if outlet is None or outlet.is_ready(min(remaining, _RETRY_SECONDS)):
+                sleep(_POLL_SECONDS)
+        return True
+
+    def close(self, timeout_millis: int = 500) -> None:
+        """Write what waits, for a while, and stop; the stream stays open. Twice is once."""
+        if self._closed:
+            return
+        self._closed = True
+        self.flush(timeout_millis)
+        if self._job is not None:
+            self._job.cancel()
+        self._outlet = None  # its reader sees the end when the program closes the stream
+        lines, self._lines = self._lines, deque()
+        if lines:
+            COUNTERS.add(f"{self._name}.dropped.not_written", len(lines))
+
+    def _retry(self) -> None:
+        """Try once more; the worker's job."""
+        self._pump()
+
+    def _drop(self, reason: str) -> bool:
+        COUNTERS.add(f"{self._name}.dropped.{reason}")
+        return False
+
+    def _pump(self) -> bool:
+        """Write what can be written now; whether another thread is at it instead."""
+        # A stream of the user's own may itself record something: it comes back
+        # here, finds the lock taken, and its line waits for the next round.
+        rounds = len(self._lines) + 1
+        while self._lines or self._rest:
+            if not self._busy.acquire(blocking=False):
+                return True
+            try:
+                rounds = self._write_lines(rounds)
+            finally:
+                self._busy.release()
+            # Who found the lock taken relies on its holder to look once more.
+            if rounds <= 0:
+                return False
+        self._bytes = 0
+        return False
+
+    def _write_lines(self, rounds: int) -> int:
+        """Write up to `rounds` lines; return how many more may be written now."""
+        while rounds > 0 and (self._rest or self._lines):
+            data = self._rest or self._lines.popleft()
+            self._rest = b""
+            rounds -= 1
+            if isinstance(self._stream, Terminal) and not self._stream.is_there():
+                self._outlet = None  # a daemon lets go of its terminal, and so do we
+                self._drop("redirected")
+                continue
+            try:
+                kept = self._write(data)
+            except Exception as error:  # noqa: BLE001 - closed, broken, or anybody's own
+                self._outlet = None
+                self._drop("write_failed")
+                report_problem(f"{self._name}: lines are lost", error)
+                continue
+            self._bytes -= kept
+            if kept < len(data):
+                self._rest = data[kept:]
+                return 0
+            COUNTERS.add(f"{self._name}.written")
+        return rounds
+
+    def _write(self, data: bytes) -> int:
+        stream = self._stream
+        if isinstance(stream, Terminal):
+            return self._reach(stream.descriptor).write(data)
+        if isinstance(stream, io.TextIOWrapper):
+            try:
+                descriptor = stream.fileno()
+            except (io.UnsupportedOperation, AttributeError):
+                pass
+            else:
+                return self._reach(descriptor).write(data)
+        stream.write(data.decode("utf-8", "replace"))
+        stream.flush()
+        return len(data)
+
+    def _reach(self, descriptor: int) -> _Outlet:
+        """Return the outlet for `descriptor`, another one when the program has redirected it."""
+        status = os.fstat(descriptor)
+        outlet = self._outlet
+        if outlet is None or outlet.identity != identity_of(status) or not outlet.is_there():
+            outlet = self._outlet = _Outlet(descriptor, status)
+        return outlet
+
+    def _begin_anew(self) -> None:
+        """Go on as another process: what waits is the parent's to write."""
+        self._busy = new_lock()
+        self._lines = deque()
+        self._rest = b""
+        self._bytes = 0

@@ -1,0 +1,325 @@
+"""What is to be sent, in which order, and what need not be sent at all.
+
+Used by the sending thread alone. A start waits for `grace` and is dropped when
+its end comes first, unless something below its span is sent: then the starts of
+all spans above are sent too, so that no tree lacks a parent.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import chain
+from time import time_ns
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.guard import report_problem
+from otel_ext.runtime.process.records import process_end_record, process_start_record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from otel_ext.exporters.delivery.queue import Inbox, Item
+    from otel_ext.protocols import SampleDecision
+    from otel_ext.record.model import Process, Record
+
+__all__ = ["Backlog", "Batch"]
+
+_Key: TypeAlias = "tuple[str, str]"
+
+_MAX_BYTES: Final = 2 * 1024 * 1024  # gRPC's receivers take 4 MiB at a time
+_NOT_NUMBERED: Final = 0
+
+
+class Batch:
+    """Records that go out together: either final ones, or events.
+
+    Args:
+        items: The records.
+        is_final: Whether they are final records of spans.
+    """
+
+    __slots__ = ("is_final", "items")
+
+    def __init__(self, items: list[Item], *, is_final: bool) -> None:
+        self.items = items
+        self.is_final = is_final
+
+    @property
+    def records(self) -> list[Record]:
+        """The records, without their sizes."""
+        return [item[0] for item in self.items]
+
+
+class Backlog:
+    """Orders the records of one destination.
+
+    Args:
+        inbox: Where the records were taken from; told when one is gone.
+        grace: Seconds that a start waits for its end.
+        decide: Tells whether a span's records may be sent at all.
+        is_wanted: Whether a record of our own making is to be sent.
+    """
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        grace: float,
+        decide: SampleDecision | None,
+        is_wanted: Callable[[Record], bool] = lambda _: True,
+    ) -> None:
+        self._inbox = inbox
+        self._grace = grace
+        self._decide = decide
+        self._is_wanted = is_wanted
+        # Starts within their grace, the oldest first, and when it is over.
+        self._young: dict[_Key, tuple[Item, float]] = {}
+        # What shall be sent of a span that has not ended: the newest record only.
+        self._ready: dict[_Key, Item] = {}
+        self._finals: deque[Item] = deque()
+        self._logs: deque[Item] = deque()
+        self._undecided: list[Item] = []
+        self._processes: dict[str, Process] = {}
+        self._taken_at: float | None = None
+
+    def __len__(self) -> int:
+        return (
+            len(self._young)
+            + len(self._ready)
+            + len(self._finals)
+            + len(self._logs)
+            + len(self._undecided)
+        )
+
+    def take(self, now: float) -> None:
+        """Take over what waits in the inbox.
+
+        Args:
+            now: By the monotonic clock.
+        """
+        provisional, finals, logs = self._inbox.take()
+        met: Process | None = None
+        for item in chain(provisional, finals, logs):
+            if item[0].process is not met:  # nearly all are of one
+                met = item[0].process
+                self._meet(met)
+        # Nothing of these can be older than the call before.
+        oldest = now if self._taken_at is None else self._taken_at
+        self._taken_at = now
+        if self._undecided:
+            again, self._undecided = self._undecided, []
+            # They have waited already, so that their end may be near.
+            waited = [item for item in again if item[0].provisional]
+            self._take_provisional(self._decided(waited), now, now)
+            others = [item for item in again if not item[0].provisional]
+            finals = [item for item in others if item[0].is_real_end] + finals
+            logs = [item for item in others if not item[0].is_real_end] + logs
+        self._take_provisional(self._decided(provisional), oldest, now)
+        # Of a span that ends here nothing is left to promote.
+        finals = list(self._decided(finals))
+        self._take_logs(self._decided(logs))
+        self._take_finals(finals, now)
+
+    # These two run for each span, so they do not call what they could do themselves.
+
+    def _take_provisional(self, items: Iterable[Item], oldest: float, now: float) -> None:
+        """Take over starts and updates; the grace of a start counts from its own time.
+
+        A start's time is the program's to set, so it is believed within bounds.
+        """
+        young = self._young
+        grace, shift = self._grace, now - time_ns() / 1e9
+        for item in items:
+            record = item[0]
+            key = (record.trace_id, record.span_id)
+            if record.phase == "start":
+                born = record.time_ns / 1e9 + shift
+                young[key] = (item, min(max(born, oldest), now) + grace)
+            else:
+                self._forget(key)  # an update tells all that the start does
+                self._promote(record.trace_id, record.parent_span_id)
+                self._ready[key] = item
+
+    def _take_finals(self, items: Iterable[Item], now: float) -> None:
+        young, ready = self._young, self._ready
+        gone: list[Item] = []
+        overtaken = 0
+        for item in items:
+            record = item[0]
+            key = (record.trace_id, record.span_id)
+            start = young.pop(key, None)
+            if start is not None:
+                gone.append(start[0])
+                overtaken += start[1] <= now
+            elif ready and key in ready:
+                gone.append(ready.pop(key))
+                overtaken += 1
+            self._finals.append(item)
+        if overtaken:
+            COUNTERS.add("remote.overtaken_starts", overtaken)
+        self._inbox.provisional.release(gone)
+
+    def _take_logs(self, items: Iterable[Item]) -> None:
+        """Take over logs: what they happened in is told of, too."""
+        for item in items:
+            record = item[0]
+            if record.phase == "end":
+                self._forget(record.key)  # made up for a span: it tells all that the start does
+                self._promote(record.trace_id, record.parent_span_id)
+            elif self._young and record.span_id:
+                self._promote(record.trace_id, record.span_id)
+            self._logs.append(item)
+
+    def _forget(self, key: _Key) -> None:
+        """Drop what waits of a span about which there is newer to tell."""
+        young = self._young.pop(key, None)
+        if young is not None:
+            self._inbox.provisional.release([young[0]])
+        ready = self._ready.pop(key, None)
+        if ready is not None:
+            self._inbox.provisional.release([ready])
+
+    def _decided(self, items: list[Item]) -> Iterable[Item]:
+        """Return those of `items` that may be sent; keep those that nobody knows of yet."""
+        decide = self._decide
+        if decide is None:
+            return items
+        # What belongs to no span is nobody's to decide.
+        return [item for item in items if not item[0].span_id or self._is_sampled(item, decide)]
+
+    def _is_sampled(self, item: Item, decide: SampleDecision) -> bool:
+        try:
+            verdict = decide(item[0])
+        except Exception as error:  # noqa: BLE001 - the hook is anybody's code
+            report_problem("sampling: a record is not sent", error)
+            verdict = False
+        if verdict is None:
+            self._undecided.append(item)
+        elif not verdict:
+            COUNTERS.add("remote.not_sampled")
+            self._inbox.lane_of(item[0]).release([item])
+        return bool(verdict)
+
+    def _meet(self, process: Process) -> None:
+        """Tell of a process whose first record this is: others name it only by its id."""
+        if process.id not in self._processes:
+            self._processes[process.id] = process
+            self._add_own(process_start_record(process, _NOT_NUMBERED))
+
+    def say_goodbye(self) -> None:
+        """Tell that the processes met end in good order."""
+        for process in self._processes.values():
+            self._add_own(process_end_record(process, _NOT_NUMBERED))
+
+    def _add_own(self, record: Record) -> None:
+        """Add a record that did not come through the inbox, so takes no room there."""
+        if not self._is_wanted(record):
+            return
+        self._inbox.logs.held += 1
+        self._logs.append((record, 0))
+
+    def finals(self, limit: int) -> Batch:
+        """Return the next batch of final records; the spans above them become ready.
+
+        Args:
+            limit: The most records of a batch.
+        """
+        taken = _take(self._finals, limit)
+        if self._young:
+            for record, _ in taken:
+                self._promote(record.trace_id, record.parent_span_id)
+        return Batch(taken, is_final=True)
+
+    def leave_to_others(self, batch: Batch) -> None:
+        """Drop a batch of final records, which another exporter sends."""
+        COUNTERS.add("remote.left_to_others", len(batch.items))
+        self._inbox.finals.release(batch.items)
+
+    def waits(self, *, is_final: bool) -> bool:
+        """Whether anything of that kind could be sent now."""
+        return self.finals_waiting > 0 if is_final else self.events_waiting
+
+    def events(self, limit: int, now: float) -> Batch:
+        """Return the next batch of logs, and of starts and updates whose time has come.
+
+        Args:
+            limit: The most records of a batch.
+            now: By the monotonic clock; infinity ends the grace of every start.
+        """
+        self._end_grace(now)
+        taken = _take(self._logs, limit)
+        room = limit - len(taken)
+        size = sum(item[1] for item in taken)
+        for key in list(self._ready)[:room]:
+            size += self._ready[key][1]
+            if taken and size > _MAX_BYTES:
+                break
+            taken.append(self._ready.pop(key))
+        return Batch(taken, is_final=False)
+
+    def _end_grace(self, now: float) -> None:
+        due: list[_Key] = []
+        for key, (_, until) in self._young.items():
+            if until > now:
+                break  # the others are younger
+            due.append(key)
+        for key in due:
+            young = self._young.pop(key, None)  # None: promoted a moment ago
+            if young is not None:
+                self._promote(key[0], young[0][0].parent_span_id)
+                self._ready[key] = young[0]
+
+    def _promote(self, trace_id: str, span_id: str) -> None:
+        """Make the start of a span, and those of all above it, ready: the uppermost first."""
+        above: list[tuple[_Key, Item]] = []
+        while span_id:
+            key = (trace_id, span_id)
+            young = self._young.pop(key, None)
+            if young is None:
+                break  # sent, ended, or of another process: so are those above it
+            above.append((key, young[0]))
+            span_id = young[0][0].parent_span_id
+        for key, item in reversed(above):
+            self._ready[key] = item
+
+    def put_back(self, batch: Batch) -> None:
+        """Take back a batch that could not be sent, to be sent again later."""
+        if batch.is_final:
+            self._finals.extendleft(reversed(batch.items))
+            return
+        for item in reversed(batch.items):
+            if item[0].provisional:
+                self._ready.setdefault(item[0].key, item)
+            else:
+                self._logs.appendleft(item)
+
+    def done(self, batch: Batch) -> None:
+        """Note that a batch was sent, or given up."""
+        if batch.is_final:
+            self._inbox.finals.release(batch.items)
+            return
+        provisional = [item for item in batch.items if item[0].provisional]
+        self._inbox.provisional.release(provisional)
+        self._inbox.logs.release([item for item in batch.items if not item[0].provisional])
+
+    @property
+    def finals_waiting(self) -> int:
+        """How many final records wait."""
+        return len(self._finals)
+
+    @property
+    def events_waiting(self) -> bool:
+        """Whether there is an event that need not wait."""
+        return bool(self._ready or self._logs)
+
+
+def _take(items: deque[Item], limit: int) -> list[Item]:
+    """Take up to `limit` items off the left, and no more bytes than a batch may have."""
+    taken: list[Item] = []
+    size = 0
+    while items and len(taken) < limit:
+        size += items[0][1]
+        if taken and size > _MAX_BYTES:
+            break
+        taken.append(items.popleft())
+    return taken

@@ -1,0 +1,104 @@
+"""`BySignal`: a circuit, a backlog and a thread for each signal of one destination.
+
+Jaeger and Tempo take spans and refuse logs. With one circuit for both, refused
+logs would hold up the spans.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from otel_ext.protocols import SendResult
+from otel_ext.runtime.counters import COUNTERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from otel_ext.exporters.delivery.sending.breaker import CircuitState
+    from otel_ext.exporters.delivery.sending.sender import ResilientSender
+    from otel_ext.record.model import Record
+
+__all__ = ["BySignal"]
+
+
+class BySignal:
+    """Hands each record to the sender of its signal; a `SignalSender`.
+
+    Args:
+        senders: One for each signal, those that matter most first.
+        signal_of: Returns the signal of a record.
+    """
+
+    def __init__(
+        self, senders: Mapping[str, ResilientSender], signal_of: Callable[[Record], str]
+    ) -> None:
+        self._senders = dict(senders)
+        self.signals = tuple(self._senders)
+        self.signal_of = signal_of
+
+    @property
+    def circuit(self) -> CircuitState:
+        """The state of the circuit that is worst off."""
+        worst: CircuitState = "closed"
+        for sender in self._senders.values():
+            if sender.circuit == "open":
+                return sender.circuit
+            if sender.circuit == "half-open":
+                worst = sender.circuit
+        return worst
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether no batch is on its way without an answer."""
+        return all(sender.is_settled for sender in self._senders.values())
+
+    @property
+    def waiting(self) -> int:
+        """How many records wait on disk."""
+        return sum(sender.store.waiting for sender in self._senders.values())
+
+    def ensure_threads(self) -> None:
+        """Start the threads that do not run yet."""
+        for sender in self._senders.values():
+            sender.ensure_thread()
+
+    def send(self, records: Sequence[Record]) -> SendResult:
+        """Send one batch, each record by the sender of its signal."""
+        parts: dict[str, list[Record]] = {}
+        for record in records:
+            parts.setdefault(self.signal_of(record), []).append(record)
+        results = [(self._senders[signal].send(part), len(part)) for signal, part in parts.items()]
+        if len(results) == 1:
+            return results[0][0]
+        return _together(results)
+
+    def tick(self) -> None:
+        """Replay what waits on disk, for a moment."""
+        for sender in self._senders.values():
+            sender.tick()
+
+    def finish_by(self, moment: float) -> None:
+        """Try the destination until `moment` of the monotonic clock; the rest goes to disk."""
+        for sender in self._senders.values():
+            sender.finish_by(moment)
+
+    def close(self) -> None:
+        """Bring to disk what has no answer, and let go of the destination. Idempotent."""
+        for sender in self._senders.values():
+            sender.close()
+
+
+def _together(results: list[tuple[SendResult, int]]) -> SendResult:
+    """Return one result for the parts of a batch; a part that must be retried wins."""
+    failed = next((result for result, _ in results if not result.ok), None)
+    message = "; ".join(dict.fromkeys(result.message for result, _ in results if result.message))
+    if failed is not None:
+        # The queue retries the whole batch, so the parts that went well are sent again.
+        COUNTERS.add("remote.maybe_twice", sum(count for result, count in results if result.ok))
+        return failed._replace(message=message)
+    return SendResult(
+        ok=True,
+        rejected=sum(result.rejected for result, _ in results),
+        kept=sum(result.kept for result, _ in results),
+        message=message,
+    )

@@ -1,0 +1,121 @@
+"""What the queues of remote destinations say of themselves, as metrics.
+
+The names and attributes are those by which the SDK observes its own processors
+(`otel.sdk.processor.*`, OpenTelemetry's semantic conventions). Off unless
+`OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED=true`, as in the SDK. Everything is read
+when a reader asks, so the path of a record costs little, and nothing that is
+sent makes anything to send.
+
+A meter has but one instrument of a name, and asks but those who were there when
+it was made. So one observer answers for all queues there are.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from itertools import count
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry.metrics import Observation, get_meter_provider
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider
+
+    from otel_ext.exporters.delivery.queue import Lane
+    from otel_ext.exporters.delivery.remote_queue import RemoteQueue
+
+__all__ = ["observe_queue", "wants_metrics"]
+
+_ENABLED: Final = "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED"
+_METER: Final = "otel_ext"
+_TYPE: Final = "otel_ext_remote_queue"
+_numbers: Final = count()
+
+
+def wants_metrics() -> bool:
+    """Return whether the environment asks for the SDK's metrics about itself."""
+    return os.environ.get(_ENABLED, "").strip().lower() == "true"
+
+
+def observe_queue(queue: RemoteQueue, meter_provider: MeterProvider | None = None) -> None:
+    """Offer metrics of `queue`, for as long as it lives.
+
+    Args:
+        queue: The queue of a destination.
+        meter_provider: Whose readers ask; the global one by default.
+    """
+    if meter_provider is None:
+        _global.add(queue, get_meter_provider())
+        return
+    observer = _others.get(meter_provider)
+    if observer is None:
+        observer = _others[meter_provider] = _Observer()
+    observer.add(queue, meter_provider)
+
+
+class _Observer:
+    """Answers what the readers of one meter provider ask about all queues."""
+
+    def __init__(self) -> None:
+        self._queues: weakref.WeakKeyDictionary[RemoteQueue, dict[str, str]] = (
+            weakref.WeakKeyDictionary()
+        )
+        self._is_offered = False
+
+    def add(self, queue: RemoteQueue, provider: MeterProvider) -> None:
+        """Answer for `queue` too; make the instruments with the first one."""
+        name = f"{_TYPE}/{next(_numbers)}"
+        self._queues[queue] = {"otel.component.type": _TYPE, "otel.component.name": name}
+        if not self._is_offered:
+            self._is_offered = True
+            self._offer(provider.get_meter(_METER))
+
+    def _offer(self, meter: Meter) -> None:
+        """Make the instruments: for spans, and for what is sent as logs."""
+        for signal, lanes in (("span", ("finals",)), ("log", ("provisional", "logs"))):
+            unit = "{log_record}" if signal == "log" else "{span}"
+            prefix = f"otel.sdk.processor.{signal}"
+            meter.create_observable_up_down_counter(
+                f"{prefix}.queue.size", [self._reader(lanes, _waiting)], unit
+            )
+            meter.create_observable_up_down_counter(
+                f"{prefix}.queue.capacity", [self._reader(lanes, _capacity)], unit
+            )
+            meter.create_observable_counter(f"{prefix}.processed", [self._processed(signal)], unit)
+
+    def _reader(
+        self, lanes: tuple[str, ...], figure: Callable[[Lane], int]
+    ) -> Callable[[CallbackOptions], Iterable[Observation]]:
+        def read(_: CallbackOptions) -> Iterable[Observation]:
+            for queue, attributes in list(self._queues.items()):
+                value = sum(figure(getattr(queue.inbox, lane)) for lane in lanes)
+                yield Observation(value, attributes)
+
+        return read
+
+    def _processed(self, signal: str) -> Callable[[CallbackOptions], Iterable[Observation]]:
+        def read(_: CallbackOptions) -> Iterable[Observation]:
+            for queue, attributes in list(self._queues.items()):
+                yield Observation(queue.counts.value(signal), attributes)
+                # As in the SDK: with an error's name what was dropped, without one the rest.
+                for error in _ERRORS:
+                    value = queue.counts.value(f"{signal}.{error}")
+                    yield Observation(value, {**attributes, "error.type": error})
+
+        return read
+
+
+_ERRORS: Final = ("queue_full", "rejected")
+_global: Final = _Observer()
+_others: Final[weakref.WeakKeyDictionary[MeterProvider, _Observer]] = weakref.WeakKeyDictionary()
+
+
+def _waiting(lane: Lane) -> int:
+    return len(lane)
+
+
+def _capacity(lane: Lane) -> int:
+    return lane.limits.records

@@ -1,0 +1,3 @@
+"""Keeps on disk what could not be sent yet."""
+
+from __future__ import annotations

@@ -1,0 +1,201 @@
+"""Records as lines of a spill file, and back: nothing a destination is told gets lost.
+
+A record's line names its process only by its id. So the facts of each process
+stand in the file too, in a line of their own before the first record of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from otel_ext.errors import RecordError
+from otel_ext.record.codec import encode_line
+from otel_ext.record.decode import decode_line
+from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.guard import report_problem
+from otel_ext.runtime.process.records import process_from, process_start_record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from otel_ext.exporters.delivery.persistent.files import Lines, SpillName
+    from otel_ext.record.model import Process, Record
+
+__all__ = [
+    "Chunk",
+    "SpillFile",
+    "decode_chunk",
+    "decode_lines",
+    "encode_record",
+    "in_parts",
+    "process_line",
+    "with_processes",
+]
+
+_MARK: Final = "spill"
+
+
+_CHUNK: Final = 512
+_SMALLER: Final = 8
+# So often a record is tried by itself, with others taken in between, before it is given up.
+_TRIES: Final = 3
+
+
+class SpillFile:
+    """One file that waits to be sent, and how much of it has been."""
+
+    __slots__ = (
+        "failed_at",
+        "failures",
+        "known",
+        "limit",
+        "name",
+        "offset",
+        "records",
+        "size",
+        "suspect_since",
+    )
+
+    def __init__(self, name: SpillName, records: int, size: int) -> None:
+        self.name = name
+        self.records = records
+        self.size = size
+        self.offset = 0
+        self.known: dict[str, Process] = {}
+        # What the destination had taken when it refused all of this; -1: it did not.
+        self.suspect_since = -1
+        # How many records are tried at once, and how often one by itself has failed.
+        self.limit = _CHUNK
+        self.failures = 0
+        # What the destination had taken at the last failure; -1: there was none.
+        self.failed_at = -1
+
+    def went_well(self) -> None:
+        """Note that what came next of it was taken: more may be tried at once."""
+        self.suspect_since = self.failed_at = -1
+        self.failures = 0
+        self.limit = min(self.limit * 2, _CHUNK)
+
+    def failed(self, taken: int) -> bool:
+        """Note a failure that may pass; whether to give up what was tried, a single record.
+
+        While the destination takes other records the fault may lie in these, so
+        fewer are tried at once, down to one.
+
+        Args:
+            taken: How many of such records the destination has taken up to now.
+        """
+        takes_others = 0 <= self.failed_at < taken
+        self.failed_at = taken
+        if not takes_others:
+            return False
+        if self.limit > 1:
+            self.limit = max(self.limit // _SMALLER, 1)
+            return False
+        self.failures += 1
+        return self.failures >= _TRIES
+
+
+class Chunk(NamedTuple):
+    """Records that come next, the file they stand in, and the offset behind them.
+
+    They are all of one kind: ended spans, or anything else. A destination may
+    take the one and refuse the other.
+    """
+
+    file: SpillFile
+    records: list[Record]
+    offset: int
+    at_end: bool
+
+
+def encode_record(record: Record) -> bytes | None:
+    """Return the line of a record; None if it cannot be made."""
+    try:
+        return encode_line(record)
+    except Exception as error:  # noqa: BLE001 - the others must be kept
+        COUNTERS.add("remote.not_encoded")
+        report_problem("spill: a record is lost", error)
+        return None
+
+
+def process_line(process: Process) -> bytes:
+    """Return the line that tells who `process` is."""
+    record = process_start_record(process, 0)
+    return encode_line(record._replace(extra={**record.extra, _MARK: True}))
+
+
+def decode_lines(lines: Iterable[bytes], known: dict[str, Process]) -> list[Record]:
+    """Return the records of `lines`, each with what is known of its process.
+
+    Args:
+        lines: Lines of one file, in their order; what is no record is counted and
+            left out.
+        known: The processes by their ids; those that the lines tell of are added.
+
+    >>> from otel_ext.record.model import Process, Record
+    >>> process = Process("b0-7-1-aa", pid=7, resource={"service.name": "shop"})
+    >>> record = Record("event", None, "deployed", 0, 1, process)
+    >>> decode_lines([process_line(process), encode_line(record)], {})[0].process.resource
+    {'service.name': 'shop'}
+    """
+    records: list[Record] = []
+    for line in lines:
+        try:
+            record = decode_line(line)
+        except RecordError:
+            COUNTERS.add("remote.spill_damaged")
+            continue
+        if record.kind == "process" and record.extra.get(_MARK) is True:
+            known[record.process.id] = process_from(record.process.id, record.extra)
+        else:
+            process = known.get(record.process.id)
+            # A process that tells of itself carries its facts.
+            if process is None and record.kind == "process" and "resource" in record.extra:
+                process = known[record.process.id] = process_from(record.process.id, record.extra)
+            records.append(record if process is None else record._replace(process=process))
+    return records
+
+
+def decode_chunk(file: SpillFile, lines: Lines) -> Chunk:
+    """Return the first records of `lines` that are of one kind.
+
+    Args:
+        file: The file that the lines were read from, at its offset.
+        lines: What was read.
+    """
+    records: list[Record] = []
+    offset = file.offset
+    for line in lines.lines:
+        for record in decode_lines((line,), file.known):
+            if records and records[0].is_real_end != record.is_real_end:
+                return Chunk(file, records, offset, at_end=False)
+            records.append(record)
+        offset += len(line)
+    return Chunk(file, records, lines.offset, lines.at_end)
+
+
+def in_parts(lines: list[tuple[Record, bytes]], size: int) -> Iterator[list[tuple[Record, bytes]]]:
+    """Yield `lines` in parts of up to `size` bytes, but a record at least."""
+    part: list[tuple[Record, bytes]] = []
+    room = size
+    for pair in lines:
+        if part and len(pair[1]) > room:
+            yield part
+            part, room = [], size
+        part.append(pair)
+        room -= len(pair[1])
+    if part:
+        yield part
+
+
+def with_processes(lines: list[tuple[Record, bytes]], known: dict[str, Process]) -> bytes:
+    """Return the lines as a whole, with the facts of each process before its first record."""
+    data: list[bytes] = []
+    for record, line in lines:
+        process = record.process
+        if process.id not in known:
+            known[process.id] = process
+            data.append(process_line(process))
+        data.append(line)
+    return b"".join(data)

@@ -1,0 +1,250 @@
+"""`SpillFolder`: records that cannot be sent now, on disk until they can be.
+
+`DIR/.spill/` holds files of plain record lines, about a megabyte each, named by
+destination, age and owner. They are written by whole batches, read in the order
+of their age, and deleted when all of a file has been sent. What a process that
+died has left is taken over by renaming it, which only one can do. Used by one
+thread.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import count
+from time import time, time_ns
+from typing import TYPE_CHECKING, Final
+
+from otel_ext.exporters.delivery.persistent.files import (
+    SpillName,
+    append_data,
+    count_lines,
+    delete_file,
+    list_files,
+    read_lines,
+    rename_file,
+    slug_of,
+    sync_file,
+)
+from otel_ext.exporters.delivery.persistent.lines import (
+    SpillFile,
+    decode_chunk,
+    encode_record,
+    in_parts,
+    with_processes,
+)
+from otel_ext.journal.liveness import identity_from_id, is_alive
+from otel_ext.journal.read.silence import LONGEST_SILENCE
+from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.fork import after_fork_in_child
+from otel_ext.runtime.guard import report_problem
+from otel_ext.runtime.process.incarnation import current
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from otel_ext.exporters.delivery.persistent.files import FoundFile
+    from otel_ext.exporters.delivery.persistent.lines import Chunk
+    from otel_ext.record.model import Record
+
+__all__ = ["SpillFolder"]
+
+_FILE_SIZE: Final = 1024 * 1024
+
+_turns: Final = count(1)
+# Which owners of files there are in this process: `INCARNATION.TURN`.
+_owners: Final[set[str]] = set()
+
+
+class SpillFolder:
+    """Keeps records of one destination in a folder, up to a size.
+
+    Args:
+        folder: The folder; made with mode 0700 when first needed.
+        name: The destination.
+        max_bytes: What the folder may hold, all destinations together; beyond it
+            the oldest files are deleted, and what they held is counted.
+    """
+
+    _files: deque[SpillFile]
+    _current: SpillFile | None
+    _owner: tuple[str, int] | None
+    _unsynced: bool
+    _last: int
+
+    def __init__(self, folder: Path, name: str, max_bytes: int) -> None:
+        self.folder = folder
+        self._slug = slug_of(name)
+        self._where = f"{name}: {folder}"
+        self._max_bytes = max_bytes
+        self._file_size = min(_FILE_SIZE, max_bytes // 4)
+        self._begin_anew()
+        after_fork_in_child(self._begin_anew)
+
+    @property
+    def waiting(self) -> int:
+        """How many records wait; of a file begun, all of them."""
+        return sum(file.records for file in self._files)
+
+    def append(self, records: Sequence[Record]) -> bool:
+        """Write a batch; whether all of it is kept."""
+        pairs = [(record, encode_record(record)) for record in records]
+        lines = [(record, line) for record, line in pairs if line is not None]
+        try:
+            for part in in_parts(lines, self._file_size):
+                if not self._append_to_current(part):
+                    self._append_to_new(part)
+        except OSError as error:
+            COUNTERS.add("remote.spill_failed")
+            report_problem(f"{self._where}: records cannot be kept for later", error)
+            return False
+        return True
+
+    def _append_to_current(self, lines: list[tuple[Record, bytes]]) -> bool:
+        file = self._current
+        if file is None or file.size + sum(len(line) for _, line in lines) > self._file_size:
+            return False
+        data = with_processes(lines, file.known)
+        try:
+            append_data(self.folder, file.name.file, data, new=False)
+        except FileNotFoundError:  # deleted to make room, or taken over
+            self._forget(file)
+            return False
+        file.records += len(lines)
+        file.size += len(data)
+        self._unsynced = True
+        return True
+
+    def _append_to_new(self, lines: list[tuple[Record, bytes]]) -> None:
+        self.sync()
+        self._owner = self._owner or self._become_owner()
+        self._last = max(time_ns(), self._last + 1)
+        name = SpillName(self._slug, self._last, *self._owner)
+        file = SpillFile(name, len(lines), 0)
+        data = with_processes(lines, file.known)
+        self._make_room(len(data))
+        append_data(self.folder, name.file, data, new=True)
+        file.size = len(data)
+        self._files.append(file)
+        self._current = file
+        self._unsynced = True
+
+    def _become_owner(self) -> tuple[str, int]:
+        owner = (current().id, next(_turns))
+        _owners.add(f"{owner[0]}.{owner[1]}")
+        return owner
+
+    def _make_room(self, needed: int) -> None:
+        """Delete the oldest files until `needed` more bytes have room."""
+        found = list_files(self.folder)
+        total = sum(one.size for one in found) + needed
+        for one in found:
+            if total <= self._max_bytes:
+                return
+            total -= one.size
+            lost = count_lines(self.folder, one.name.file)
+            if not delete_file(self.folder, one.name.file):
+                continue
+            COUNTERS.add("remote.spill_evicted", lost)
+            report_problem(
+                f"{self._where}: the oldest records are deleted",
+                "they wait for their destination and take more room than `spill-size` allows",
+            )
+            for mine in [file for file in self._files if file.name == one.name]:
+                self._forget(mine)
+
+    def adopt(self) -> int:
+        """Take over what dead processes have left for this destination; return how many files."""
+        self._owner = self._owner or self._become_owner()
+        taken = 0
+        for one in list_files(self.folder):
+            if one.name.slug != self._slug or not self._is_left(one):
+                continue
+            name = one.name._replace(incarnation=self._owner[0], turn=self._owner[1])
+            if not rename_file(self.folder, one.name, name):
+                continue
+            records = count_lines(self.folder, name.file)
+            self._files.append(SpillFile(name, records, one.size))
+            COUNTERS.add("remote.spill_adopted", records)
+            if name.begun:
+                COUNTERS.add("remote.maybe_twice", records)
+            taken += 1
+        if taken:
+            self._files = deque(sorted(self._files, key=lambda file: file.name.number))
+        return taken
+
+    def _is_left(self, one: FoundFile) -> bool:
+        """Whether nobody will send the file any more."""
+        name = one.name
+        if name.incarnation == current().id:
+            return f"{name.incarnation}.{name.turn}" not in _owners
+        identity = identity_from_id(name.incarnation)
+        alive = "unknown" if identity is None else is_alive(identity)
+        return alive == "dead" or (alive == "unknown" and time() - one.modified > LONGEST_SILENCE)
+
+    def next_chunk(self) -> Chunk | None:
+        """Return what is to be sent next, None if nothing waits; the same until `done`."""
+        while self._files:
+            file = self._files[0]
+            if file is self._current:
+                self._current = None  # what comes now begins another file
+            if not file.name.begun:
+                begun = file.name._replace(begun=True)
+                if rename_file(self.folder, file.name, begun):
+                    file.name = begun
+            try:
+                lines = read_lines(self.folder, file.name.file, file.offset, file.limit)
+            except FileNotFoundError:  # deleted to make room, or taken over
+                self._forget(file)
+                continue
+            except OSError as error:
+                report_problem(f"{self._where}: records cannot be read", error)
+                return None
+            chunk = decode_chunk(file, lines)
+            if chunk.records or not chunk.at_end:
+                return chunk
+            self._delete(file)
+        return None
+
+    def done(self, chunk: Chunk) -> None:
+        """Note that a chunk has been sent, or put elsewhere."""
+        chunk.file.offset = chunk.offset
+        chunk.file.went_well()
+        if chunk.at_end:
+            self._delete(chunk.file)
+
+    def put_last(self, file: SpillFile) -> None:
+        """Try the others before this file."""
+        if file in self._files:
+            self._files.remove(file)
+            self._files.append(file)
+
+    def sync(self) -> None:
+        """Bring to the disk what was written last."""
+        if self._unsynced and self._current is not None:
+            sync_file(self.folder, self._current.name.file)
+        self._unsynced = False
+
+    def close(self) -> None:
+        """Leave what waits to the next who comes. Twice is once."""
+        if self._owner is not None:
+            _owners.discard(f"{self._owner[0]}.{self._owner[1]}")
+        self._begin_anew()
+
+    def _delete(self, file: SpillFile) -> None:
+        delete_file(self.folder, file.name.file)
+        self._forget(file)
+
+    def _forget(self, file: SpillFile) -> None:
+        if file in self._files:
+            self._files.remove(file)
+        if file is self._current:
+            self._current = None
+
+    def _begin_anew(self) -> None:
+        """Own nothing; a forked child leaves its parent's files alone."""
+        self._files = deque()
+        self._current = None
+        self._owner = None
+        self._unsynced = False
+        self._last = 0

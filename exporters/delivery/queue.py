@@ -1,0 +1,198 @@
+"""Where records wait for the thread that sends them: bounded, and without a lock.
+
+The program's threads put, one thread takes. There are three lanes, each with a
+budget of its own in records and in bytes, so starts can never push out ends:
+provisional records, real ends of spans, and all else: logs, what a process says of
+itself, and ends made up for spans that never ended.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, cast
+
+from otel_ext.exporters.otlp.encoding.values import clean_attributes
+
+if TYPE_CHECKING:
+    from otel_ext.record.model import Record
+
+__all__ = ["Inbox", "Item", "Lane", "QueueLimits", "size_of"]
+
+Item: TypeAlias = "tuple[Record, int]"
+"""A record and what it is reckoned to need, in bytes."""
+
+# A record with its attributes' dictionary and the values that are no text.
+_BASE: Final = 1_024
+_SMALL: Final = 64
+_DEEP: Final = 24
+# Of a lane's room: the sending thread must be back before the rest of it is full.
+_FILLING: Final = 0.2
+_COMING: Final = 0.02
+_NEARLY_FULL: Final = 0.6
+# No destination takes more of one record, so no more of it need wait.
+_LARGE: Final = 2 * 1024 * 1024
+_PLAIN: Final = (int, float, type(None))
+
+
+class QueueLimits(NamedTuple):
+    """How much may wait for a destination.
+
+    Attributes:
+        records: Final records. Of provisional ones and of logs, half as many more
+            each.
+        size: Bytes, as reckoned; shared out in the same way.
+    """
+
+    records: int = 8_192
+    size: int = 16 * 1024 * 1024
+
+
+class Lane:
+    """One kind of records, and what there is room for.
+
+    `held` and `held_size` are what the sending thread has taken over and not
+    sent yet; only that thread changes them.
+
+    Args:
+        limits: The most records and bytes.
+    """
+
+    __slots__ = ("held", "held_size", "items", "limits", "size")
+
+    def __init__(self, limits: QueueLimits) -> None:
+        self.limits = limits
+        self.items: deque[Item] = deque()
+        self.size = 0
+        self.held = 0
+        self.held_size = 0
+
+    def put(self, record: Record) -> bool:
+        """Take one record; False if there is no room for it."""
+        size = size_of(record)
+        if size > _LARGE:
+            record = record._replace(attributes=clean_attributes(record.attributes))
+            size = size_of(record)
+        records, most = self.limits
+        if len(self.items) + self.held >= records or self.size + self.held_size + size > most:
+            return False
+        # Without a lock two threads at once may miscount, by one record and until
+        # the lane is next found empty.
+        self.size += size
+        self.items.append((record, size))
+        return True
+
+    def take(self, count: int) -> list[Item]:
+        """Take over the oldest `count` records; called by the sending thread."""
+        pop = self.items.popleft
+        taken = [pop() for _ in range(count)]
+        size = sum([item[1] for item in taken])
+        self.held += count
+        self.held_size += size
+        self.size = max(self.size - size, 0) if self.items else 0
+        return taken
+
+    def release(self, items: Sequence[Item]) -> None:
+        """Note that `items`, once taken over, were sent or given up."""
+        self.held -= len(items)
+        self.held_size -= sum([item[1] for item in items])
+
+    def __len__(self) -> int:
+        return len(self.items) + self.held
+
+    @property
+    def is_filling(self) -> bool:
+        """Whether so much comes in that it may get full soon.
+
+        What has been taken over does not count while nothing comes in: a flush has
+        the time to send it.
+        """
+        records, most = self.limits
+        come = max(len(self.items) / records, self.size / most)
+        there = max(len(self) / records, (self.size + self.held_size) / most)
+        return come > _FILLING or (come > _COMING and there > _NEARLY_FULL)
+
+
+class Inbox:
+    """The three lanes of one destination.
+
+    Args:
+        limits: How much may wait.
+    """
+
+    __slots__ = ("finals", "logs", "provisional")
+
+    def __init__(self, limits: QueueLimits) -> None:
+        half = QueueLimits(max(limits.records // 2, 1), max(limits.size // 2, 1))
+        self.finals = Lane(limits)
+        self.provisional = Lane(half)
+        self.logs = Lane(half)
+
+    @property
+    def is_filling(self) -> bool:
+        """Whether one of the lanes may get full soon."""
+        return self.finals.is_filling or self.provisional.is_filling or self.logs.is_filling
+
+    def lane_of(self, record: Record) -> Lane:
+        """Return where `record` waits."""
+        if record.provisional:
+            return self.provisional
+        return self.finals if record.is_real_end else self.logs
+
+    def take(self) -> tuple[list[Item], list[Item], list[Item]]:
+        """Take over everything: provisional records, final ones, logs.
+
+        The start of every final record returned has been returned too, by this
+        call or an earlier one: finals are counted before starts are.
+        """
+        finals = len(self.finals.items)
+        provisional = self.provisional.take(len(self.provisional.items))
+        return provisional, self.finals.take(finals), self.logs.take(len(self.logs.items))
+
+
+def size_of(record: Record) -> int:
+    """Return about how many bytes `record` holds, rather more than less, quickly.
+
+    >>> from otel_ext.record.model import Process, Record
+    >>> size_of(Record("log", None, "x" * 500, 0, 1, Process("p"))) > 1_500
+    True
+    """
+    size = _BASE + len(record.name)
+    for key, value in record.attributes.items():
+        size += len(key)
+        if isinstance(value, str):
+            size += len(value) if value.isascii() else _bytes_of(value)
+        elif not isinstance(value, _PLAIN):
+            size += _size_of_value(value, _DEEP)
+    if record.events:
+        size += sum(_SMALL + _size_of_value(event.attributes, _DEEP) for event in record.events)
+    if record.links:
+        size += sum(_SMALL + _size_of_value(link.attributes, _DEEP) for link in record.links)
+    if record.extra:
+        size += _size_of_value(record.extra, _DEEP)
+    return size
+
+
+def _bytes_of(text: str) -> int:
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError:
+        return 3 * len(text)
+
+
+def _size_of_value(value: object, depth: int) -> int:
+    if isinstance(value, str):
+        return _SMALL + (len(value) if value.isascii() else _bytes_of(value))
+    if isinstance(value, (bytes, bytearray)):
+        return _SMALL + len(value)
+    if depth == 0:
+        return _BASE
+    if isinstance(value, Mapping):
+        pairs = cast("Mapping[object, object]", value).items()
+        return _SMALL + sum(
+            _size_of_value(key, 0) + _size_of_value(item, depth - 1) for key, item in pairs
+        )
+    if isinstance(value, Sequence):
+        items = cast("Sequence[object]", value)
+        return _SMALL + sum(_size_of_value(item, depth - 1) for item in items)
+    return _SMALL

@@ -1,0 +1,396 @@
+"""`RemoteQueue`: between the program's threads and a destination that may be slow or away.
+
+All remote destinations share one background thread. What waits is bounded; the
+program's threads only append to it. Final records go first.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from contextlib import suppress
+from math import inf
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from otel_ext.exporters.delivery.batcher import Backlog
+from otel_ext.exporters.delivery.metrics import observe_queue, wants_metrics
+from otel_ext.exporters.delivery.queue import Inbox, QueueLimits
+from otel_ext.exporters.delivery.retry_delay import pauses_for
+from otel_ext.exporters.delivery.scheduler import BATCH, Turns
+from otel_ext.protocols import SendResult
+from otel_ext.runtime.counters import COUNTERS, Counters
+from otel_ext.runtime.fork import after_fork_in_child, check_process
+from otel_ext.runtime.guard import report_problem
+from otel_ext.runtime.health import HealthCell
+from otel_ext.runtime.threads import new_lock
+from otel_ext.runtime.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from otel_ext.exporters.delivery.batcher import Batch
+    from otel_ext.exporters.delivery.queue import Lane
+    from otel_ext.exporters.delivery.retry_delay import Pause
+    from otel_ext.protocols import RecordSender, SampleDecision
+    from otel_ext.record.model import Record
+
+__all__ = ["REMOTE_WORKER_NAME", "RemoteQueue", "remote_worker"]
+
+REMOTE_WORKER_NAME: Final = "otel-ext-remote"
+
+# How often the thread looks what is due, in seconds.
+_INTERVAL: Final = 0.25
+# So many batches go out at most before the thread's other jobs have their turn.
+_ROUNDS: Final = 32
+_SHUTDOWN_SECONDS: Final = 2.0
+
+
+class _Waiter:
+    """A thread that waits for a flush, and what it will be told."""
+
+    __slots__ = ("done", "ok")
+
+    def __init__(self) -> None:
+        self.ok = False
+        self.done = new_lock()
+        self.done.acquire()
+
+
+class RemoteQueue:
+    """Queues records and sends them in batches on a background thread.
+
+    The start of a span that ends within `grace` is never sent, except where
+    something below it is: then those of all spans above go out too. When the
+    queue is full, starts are refused before final records are.
+
+    A batch that fails and may succeed later is kept and tried again, ever less
+    often; meanwhile the queue fills up and what has no room is counted.
+
+    Args:
+        sender: Sends a batch.
+        name: What the destination is called in `health()` and in messages.
+        limits: How much may wait.
+        grace: Seconds that a start waits for its end.
+        defer: Tells whether a span's records may be sent, for a decision that is
+            made later than at its start; None sends all.
+        shutdown_seconds: How long `shutdown` waits for what is queued.
+        finals: Whether final records are sent at all, or a function that is asked at
+            each batch. Ends that were made up are sent in any case, as events are.
+        worker: Whose thread sends; by default one thread for all destinations.
+    """
+
+    leaf = True
+    never_waits = True
+
+    def __init__(
+        self,
+        sender: RecordSender,
+        *,
+        name: str = "remote",
+        limits: QueueLimits | None = None,
+        grace: float = 0.5,
+        defer: SampleDecision | None = None,
+        shutdown_seconds: float = _SHUTDOWN_SECONDS,
+        finals: bool | Callable[[], bool] = True,
+        worker: Worker | None = None,
+    ) -> None:
+        self.name = name
+        self.sender = sender
+        # Whether a record is to be sent; None sends all.
+        self._wants: Callable[[Record], bool] | None = None
+        self._reports_refusals = True
+        self._limits = limits or QueueLimits()
+        self._grace = grace
+        self._defer = defer
+        self._shutdown_seconds = shutdown_seconds
+        self._finals = finals
+        self._health = HealthCell(name, "nothing was sent yet")
+        self._closed = False
+        self._stopped = False
+        self._sends_late = False
+        # What became of records, by signal: for those who measure this queue alone.
+        self.counts = Counters()
+        self._begin_anew()
+        self._worker = worker or remote_worker()
+        self._job = self._worker.every(_INTERVAL, self.run, name)
+        after_fork_in_child(self._begin_anew)
+
+        if wants_metrics():
+            observe_queue(self)
+
+    @property
+    def inbox(self) -> Inbox:
+        """What waits, for those who measure it."""
+        return self._inbox
+
+    @property
+    def is_filling(self) -> bool:
+        """Whether so much comes in, while a batch is sent, that there may soon be no room."""
+        return self._inbox.is_filling
+
+    def send_through(self, sender: RecordSender, worker: Worker) -> None:
+        """Send by another sender from now on, on another thread; before the first record.
+
+        Args:
+            sender: Around the one there is; reports itself what is refused.
+            worker: Whose thread sends.
+        """
+        self._job.cancel()
+        self.sender = sender
+        self._reports_refusals = False
+        self._pauses = pauses_for(sender)
+        self._worker = worker
+        self._job = worker.every(_INTERVAL, self.run, self.name)
+
+    def send_only(self, wants: Callable[[Record], bool]) -> None:
+        """Leave out records that `wants` returns False for; called on the user's thread."""
+        self._wants = wants
+
+    def _is_wanted(self, record: Record) -> bool:
+        wants = self._wants
+        return wants is None or wants(record)
+
+    def export(self, record: Record) -> None:
+        """Queue one record; called on the user's thread."""
+        check_process()
+        if self._closed and not self._sends_late:
+            COUNTERS.add("remote.closed")
+            return
+        if self._wants is not None and not self._wants(record):
+            COUNTERS.add("remote.not_wanted")
+            return
+        lane = self._inbox.lane_of(record)
+        if not lane.put(record):
+            self._note_full(lane)
+        elif self._closed:
+            if lane is not self._inbox.provisional:
+                self._send_now()
+        elif lane is self._inbox.finals and not len(lane.items) % BATCH:
+            self._job.wake()
+        if not self._worker.is_alive:
+            self._worker.ensure()
+
+    def send_late(self) -> None:
+        """Take records after the shutdown, too, and send them on the thread that brings them.
+
+        For a sender that only keeps records for the next program.
+        """
+        self._sends_late = True
+
+    def _send_now(self) -> None:
+        self._waiters.append(_Waiter())
+        self.run()
+
+    def _note_full(self, lane: Lane) -> None:
+        inbox = self._inbox
+        self.counts.add("span.queue_full" if lane is inbox.finals else "log.queue_full")
+        if lane is inbox.provisional:
+            COUNTERS.add("remote.shed_starts")
+            return
+        COUNTERS.add("remote.full_finals" if lane is inbox.finals else "remote.full_logs")
+        report_problem(
+            f"{self.name}: records are lost",
+            "the queue is full, since the destination takes them too slowly or not at all;"
+            " a longer queue holds out for longer",
+        )
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Send all records taken so far, also starts within their grace.
+
+        Returns:
+            Whether that was done in time.
+        """
+        check_process()
+        waiter = _Waiter()
+        self._waiters.append(waiter)
+        if self._stopped:
+            self._answer_waiters()
+        began = monotonic()
+        until = began + timeout_millis / 1000
+        self._vain = (began, inf)
+        self._worker.ensure()
+        if not self._worker.is_alive:
+            self.run()  # no thread can be started any more: the interpreter ends
+        self._job.wake()
+        if waiter.done.acquire(timeout=max(until - monotonic(), 0.0)):
+            self._vain = (0.0, 0.0)
+            return waiter.ok
+        self._vain = (began, monotonic())
+        return False
+
+    def shutdown(self) -> None:
+        """Send what is queued, within the time there is, and stop. Twice is once."""
+        check_process()
+        if self._closed:
+            return
+        self._closed = True
+        self._goodbye = True
+        left_seconds = self._shutdown_seconds - self._waited_in_vain()
+        self.force_flush(int(max(left_seconds, 0.0) * 1000))
+        self._job.cancel()
+        # A flush that came too late for the last run would wait until its time is up.
+        self._stopped = True
+        self._answer_waiters()
+        left = self._left
+        if left:
+            COUNTERS.add("remote.unsent_at_exit", left)
+            report_problem(f"{self.name}: {left} records were not sent", "the time was up")
+        try:
+            self.sender.close()
+        except Exception as error:  # noqa: BLE001 - a sender is anybody's code
+            report_problem(f"{self.name}: closing failed", error)
+
+    @property
+    def _left(self) -> int:
+        return len(self._inbox.finals) + len(self._inbox.logs)
+
+    def _answer_waiters(self) -> None:
+        """Tell all who wait for a flush how it is, since nobody will send any more."""
+        with suppress(IndexError):
+            while True:
+                waiter = self._waiters.popleft()
+                waiter.ok = not self._left
+                waiter.done.release()
+
+    def _waited_in_vain(self) -> float:
+        """Return for how long a flush waited that failed just now, or waits still."""
+        began, ended = self._vain
+        now = monotonic()
+        return min(ended, now) - began if ended > now - 1.0 else 0.0
+
+    def run(self) -> None:
+        """Send what is due; the job of the background thread."""
+        # A flush may have to do it on its own thread, at the interpreter's end.
+        if not self._busy.acquire(blocking=False):
+            return
+        waiters: list[_Waiter] = []
+        try:
+            while self._waiters:
+                waiters.append(self._waiters.popleft())
+            ok = self._send_due(everything=bool(waiters))
+            for waiter in waiters:
+                waiter.ok = ok
+        finally:
+            self._busy.release()
+            for waiter in waiters:
+                waiter.done.release()
+
+    def _send_due(self, *, everything: bool) -> bool:
+        """Send what is due; whether nothing that is due is left."""
+        backlog = self._backlog
+        backlog.take(monotonic())
+        now = monotonic()
+        paused = {
+            is_final
+            for is_final, pause in self._pauses.items()
+            if not pause.is_over(now, hurried=everything)
+        }
+        if len(paused) == len(self._pauses):
+            return False
+        if everything and self._goodbye:
+            self._goodbye = False
+            backlog.say_goodbye()
+        return self._send_batches(backlog, paused, everything=everything)
+
+    def _send_batches(self, backlog: Backlog, paused: set[bool], *, everything: bool) -> bool:
+        """Send batches but those of the kinds in `paused`, to which a kind that fails is added."""
+        self._turns.begin()
+        for _ in range(_ROUNDS * 1_000 if everything else _ROUNDS):
+            batch = self._turns.next(monotonic(), everything=everything, paused=paused)
+            if batch is None:
+                return not any(backlog.waits(is_final=kind) for kind in paused)
+            # Decided here, before anything of it is kept for another run to send.
+            if batch.is_final and not self._sends_finals():
+                backlog.leave_to_others(batch)
+                continue
+            if not self._send(batch):
+                failed = self._pauses[batch.is_final]
+                paused |= {kind for kind, pause in self._pauses.items() if pause is failed}
+                if len(paused) == len(self._pauses):
+                    return False
+            if not everything:  # else it might never come to an end
+                backlog.take(monotonic())
+        self._job.wake()
+        return True
+
+    def _sends_finals(self) -> bool:
+        finals = self._finals
+        try:
+            return finals if isinstance(finals, bool) else finals()
+        except Exception as error:  # noqa: BLE001 - anybody's code
+            report_problem(f"{self.name}: final records may be sent twice", error)
+            return True
+
+    def _send(self, batch: Batch) -> bool:
+        """Send one batch; False if it waits for another try."""
+        backlog = self._backlog
+        try:
+            result = self.sender.send(batch.records)
+        except Exception as error:  # noqa: BLE001 - a sender is anybody's code
+            report_problem(f"{self.name}: a batch is lost", error)
+            result = SendResult(ok=False, message=f"{type(error).__name__}: {error}")
+        if not result.ok and result.retry:
+            backlog.put_back(batch)
+            self._back_off(result, self._pauses[batch.is_final])
+            return False
+        backlog.done(batch)
+        count = len(batch.items)
+        signal = "span" if batch.is_final else "log"
+        if not result.ok:
+            self.counts.add(f"{signal}.rejected", count)
+            COUNTERS.add("remote.refused", count)
+            self._health.degraded(f"{count} records were refused: {result.message}")
+            report_problem(f"{self.name}: {count} records are lost", result.message)
+            return True
+        self._pauses[batch.is_final].reset()
+        self.counts.add(signal, max(count - result.kept - result.rejected, 0))
+        self.counts.add(f"{signal}.rejected", result.rejected)
+        self._note_sent(count, result, is_final=batch.is_final)
+        return True
+
+    def _note_sent(self, count: int, result: SendResult, *, is_final: bool) -> None:
+        count -= result.kept
+        COUNTERS.add("remote.sent_finals" if is_final else "remote.sent_events", count)
+        if result.kept:
+            COUNTERS.add("remote.kept", result.kept)
+            self._health.degraded(f"records are kept to be sent later: {result.message}")
+            return
+        if not result.rejected:
+            self._health.healthy("records are sent")
+            return
+        COUNTERS.add("remote.refused", result.rejected)
+        self._health.degraded(f"{result.rejected} records were refused: {result.message}")
+        if self._reports_refusals:
+            report_problem(f"{self.name}: records were refused", result.message)
+
+    def _back_off(self, result: SendResult, pause: Pause) -> None:
+        COUNTERS.add("remote.retries")
+        seconds = pause.begin(monotonic(), result.retry_after)
+        self._health.failed(f"not sent, and tried again in {seconds:.1f} s: {result.message}")
+        report_problem(f"{self.name}: nothing can be sent for now", result.message)
+
+    def _begin_anew(self) -> None:
+        """Start with nothing; a forked child leaves to its parent what waits there."""
+        self.counts.reset()
+        self._inbox = Inbox(self._limits)
+        self._backlog = Backlog(self._inbox, self._grace, self._defer, self._is_wanted)
+        self._turns = Turns(self._backlog)
+        self._waiters: deque[_Waiter] = deque()
+        self._busy = new_lock()
+        self._pauses = pauses_for(self.sender)
+        # When the last flush that failed began and ended; the end of one under way is far off.
+        self._vain = (0.0, 0.0)
+        self._goodbye = False
+
+
+_shared: Final[dict[str, Worker]] = {}
+
+
+def remote_worker() -> Worker:
+    """Return the worker whose thread sends to all remote destinations.
+
+    >>> remote_worker() is remote_worker()
+    True
+    """
+    found = _shared.get("worker")
+    return found if found is not None else _shared.setdefault("worker", Worker(REMOTE_WORKER_NAME))

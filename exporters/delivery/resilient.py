@@ -1,0 +1,188 @@
+"""`ResilientExporter`: around an exporter whose destination may be slow, picky or away."""
+
+from __future__ import annotations
+
+from math import inf
+from pathlib import Path
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Final
+
+from otel_ext.errors import ConfigError
+from otel_ext.exporters.delivery.by_signal import BySignal
+from otel_ext.exporters.delivery.persistent.store import DEFAULT_SPILL_SIZE, RecordStore
+from otel_ext.exporters.delivery.remote_queue import RemoteQueue
+from otel_ext.exporters.delivery.sending.sender import ResilientSender
+from otel_ext.protocols import RecordSender, SignalSender
+from otel_ext.runtime.deadline import is_exiting
+from otel_ext.runtime.worker import Worker
+
+if TYPE_CHECKING:
+    import os
+
+    from otel_ext.exporters.delivery.sending.breaker import CircuitState, RetryLimits
+    from otel_ext.record.model import Record
+
+__all__ = ["ResilientExporter"]
+
+_TICK: Final = 0.25
+# What bringing a full queue to disk may take at exit.
+_TO_DISK: Final = 1.0
+_LOOK: Final = 0.02
+_JUST_NOW: Final = 1.0
+
+
+class ResilientExporter:
+    """Sends through `inner`, and keeps on disk what its destination does not take now.
+
+    - A circuit breaker leaves a destination that fails alone, ever longer, or as
+      long as it asks for (`Retry-After`), and then tries one batch. Spans and logs
+      have one each, so logs that are refused do not hold up spans.
+    - Each has threads of its own: a destination that hangs delays no other.
+    - What cannot be sent is kept in `FOLDER/.spill` and sent later: when the
+      destination is back, or by the next program with the same folder.
+    - A batch that is refused is halved until the one bad record is found; that
+      one is set aside in `FOLDER/.spill/poison`, with the reason.
+
+    Args:
+        inner: A remote exporter, such as `OTLPRecordExporter`, or a sender.
+        folder: The folder of records; None keeps nothing on disk.
+        name: What the destination is called; two with the same folder need two
+            names. By default `inner`'s own.
+        spill_size: Bytes that may wait on disk.
+        limits: When a destination counts as down and how it is tried again.
+        shutdown_seconds: How long `shutdown` tries to send; then the rest goes to disk.
+
+    Raises:
+        ConfigError: `inner` is neither.
+
+    >>> from otel_ext.exporters.otlp.exporter import OTLPRecordExporter
+    >>> exporter = ResilientExporter(OTLPRecordExporter(), folder="traces")
+    >>> exporter.circuit
+    'closed'
+    >>> exporter.shutdown()
+    """
+
+    leaf = True
+    never_waits = True
+
+    def __init__(
+        self,
+        inner: RemoteQueue | RecordSender,
+        *,
+        folder: str | os.PathLike[str] | None,
+        name: str = "",
+        spill_size: int = DEFAULT_SPILL_SIZE,
+        limits: RetryLimits | None = None,
+        shutdown_seconds: float = 1.5,
+    ) -> None:
+        queue = _queue_of(inner)
+        self.name = name or queue.name
+        self._sender = _by_signal(queue, self.name, folder, spill_size, limits)
+        self._shutdown_seconds = shutdown_seconds
+        self._gave_up_at = -inf
+        self._closed = False
+        self._queue = queue
+        self._worker = Worker(f"otel-ext-remote {self.name}")
+        queue.send_through(self._sender, self._worker)
+        self._job = self._worker.every(_TICK, self._sender.tick, f"{self.name} replay")
+
+    @property
+    def circuit(self) -> CircuitState:
+        """The state of the circuit, of the worse one: `closed`, `open` or `half-open`."""
+        return self._sender.circuit
+
+    @property
+    def waiting(self) -> int:
+        """How many records wait on disk."""
+        return self._sender.waiting
+
+    def export(self, record: Record) -> None:
+        """Queue one record; called on the user's thread."""
+        self._queue.export(record)
+        if not self._closed:
+            self._sender.ensure_threads()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Send all records taken so far, or bring them to disk.
+
+        Returns:
+            Whether that was done in time; whether they were sent is told by `health()`.
+        """
+        if self._closed:
+            return True
+        until = monotonic() + timeout_millis / 1000
+        done = self._queue.force_flush(timeout_millis)
+        while not self._sender.is_settled:
+            if monotonic() >= until:
+                done = False
+                break
+            if not self._worker.is_alive:
+                self._sender.tick()
+            self._job.wake()
+            sleep(_LOOK)
+        if not done:
+            self._gave_up_at = monotonic()
+        return done
+
+    def shutdown(self) -> None:
+        """Send what is queued within the time there is; bring the rest to disk. Idempotent.
+
+        At the exit of the program later records are brought to disk, too.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        go_on = is_exiting()
+        # A flush that has just waited in vain has had its time.
+        gave_up = monotonic() - self._gave_up_at < _JUST_NOW
+        seconds = 0.0 if gave_up else self._shutdown_seconds
+        self._sender.finish_by(monotonic() + seconds)
+        self._queue.force_flush(int((seconds + _TO_DISK) * 1000))
+        self._job.cancel()
+        self._queue.shutdown()
+        self._worker.stop(0.0)
+        if go_on:
+            self._sender.finish_by(monotonic())
+            self._queue.send_late()
+
+
+def _by_signal(
+    queue: RemoteQueue,
+    name: str,
+    folder: str | os.PathLike[str] | None,
+    spill_size: int,
+    limits: RetryLimits | None,
+) -> BySignal:
+    """Return a sender around the queue's own, with a resilient one for each signal."""
+    inner = queue.sender
+    path = Path(folder) if folder is not None else None
+    signals = inner.signals if isinstance(inner, SignalSender) else ("",)
+
+    def make(signal: str) -> ResilientSender:
+        # The first one has the destination's own name.
+        full_name = name if signal == signals[0] else f"{name} {signal}"
+        return ResilientSender(
+            inner,
+            name=full_name,
+            store=RecordStore(path, full_name, spill_size),
+            limits=limits,
+            hurried=lambda: queue.is_filling,
+            counts=queue.counts,
+        )
+
+    signal_of = inner.signal_of if isinstance(inner, SignalSender) else _the_only_one
+    return BySignal({signal: make(signal) for signal in signals}, signal_of)
+
+
+def _the_only_one(_record: Record) -> str:
+    return ""
+
+
+def _queue_of(inner: object) -> RemoteQueue:
+    if isinstance(inner, RemoteQueue):
+        return inner
+    if isinstance(inner, RecordSender):
+        return RemoteQueue(inner)
+    message = f"ResilientExporter cannot go around a {type(inner).__name__}"
+    hint = "Give it an OTLPRecordExporter, or a sender: an object with send() and close()."
+    raise ConfigError(message, hint=hint)

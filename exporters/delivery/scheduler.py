@@ -1,0 +1,77 @@
+"""Which kind of batch goes out next: final records and events take turns, so that neither starves.
+
+Without turns a program that ends more spans than the destination takes at a time
+would never get to tell of those that run: their starts would wait until their
+own ends take their place.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from otel_ext.exporters.delivery.batcher import Backlog, Batch
+
+__all__ = ["BATCH", "EVENTS_INTERVAL", "Turns"]
+
+BATCH: Final = 512
+# A batch that is not full goes out so often, in seconds.
+EVENTS_INTERVAL: Final = 0.2
+_FINALS_INTERVAL: Final = 1.0
+
+
+class Turns:
+    """Takes batches out of a backlog: final records first, then each kind in turn.
+
+    Args:
+        backlog: What is to be sent.
+    """
+
+    def __init__(self, backlog: Backlog) -> None:
+        self._backlog = backlog
+        # When batches that are not full go out, by the monotonic clock.
+        self._finals_due = 0.0
+        self._events_due = 0.0
+        self._was_final = False
+
+    def begin(self) -> None:
+        """Begin with final records, whatever the last batch was."""
+        self._was_final = False
+
+    def next(self, now: float, *, everything: bool, paused: Collection[bool] = ()) -> Batch | None:
+        """Return the next batch, None if nothing is due.
+
+        Args:
+            now: By the monotonic clock.
+            everything: Whether all that waits is due, a start within its grace too.
+            paused: The kinds that are left alone: True for final records, False for events.
+        """
+        are_finals_due = True not in paused and self._are_finals_due(now, everything=everything)
+        if False not in paused and (everything or now >= self._events_due):
+            if are_finals_due and not self._was_final:
+                return self._finals(now)
+            batch = self._events(now, everything=everything)
+            if batch is not None:
+                return batch
+        return self._finals(now) if are_finals_due else None
+
+    def _are_finals_due(self, now: float, *, everything: bool) -> bool:
+        waiting = self._backlog.finals_waiting
+        return waiting >= BATCH or (waiting > 0 and (everything or now >= self._finals_due))
+
+    def _finals(self, now: float) -> Batch:
+        batch = self._backlog.finals(BATCH)
+        self._was_final = True
+        if not self._backlog.finals_waiting:
+            self._finals_due = now + _FINALS_INTERVAL
+        return batch
+
+    def _events(self, now: float, *, everything: bool) -> Batch | None:
+        batch = self._backlog.events(BATCH, inf if everything else now)
+        self._was_final = False
+        if not self._backlog.events_waiting:
+            self._events_due = now + EVENTS_INTERVAL
+        return batch if batch.items else None

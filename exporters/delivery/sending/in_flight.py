@@ -1,0 +1,59 @@
+"""A batch on its way to a destination, and what became of it."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from otel_ext.exporters.delivery.sending.splitting import Delivery, deliver
+from otel_ext.protocols import SendResult
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from otel_ext.exporters.delivery.persistent.lines import Chunk
+    from otel_ext.protocols import RecordSender
+    from otel_ext.record.model import Record
+
+__all__ = ["Outgoing"]
+
+
+class Outgoing:
+    """One batch that is being sent.
+
+    Args:
+        records: The batch.
+        chunk: Where on disk it came from; None if the queue gave it.
+    """
+
+    __slots__ = ("_ended", "chunk", "delivery", "promised", "records", "since")
+
+    def __init__(self, records: Sequence[Record], chunk: Chunk | None = None) -> None:
+        self.records = records
+        self.chunk = chunk
+        self.since = monotonic()
+        self._ended = 0.0
+        self.delivery: Delivery | None = None
+        # Whether the queue has been told that this batch is taken care of.
+        self.promised = False
+
+    def make(self, inner: RecordSender, *, works: bool) -> None:
+        """Send it; called on the sending thread.
+
+        Args:
+            inner: The destination.
+            works: Whether it is known to take records.
+        """
+        self.delivery = deliver(inner, self.records, works=works)
+        self._ended = monotonic()
+
+    def took_longer_than(self, seconds: float) -> bool:
+        """Whether the answer took longer."""
+        return self._ended - self.since > seconds
+
+    def outcome(self) -> Delivery:
+        """Return what became of it, once the call has ended; one that failed has no answer."""
+        if self.delivery is None:  # the thread has reported why
+            lost = SendResult(ok=False, retry=True, message="the call failed")
+            self.delivery = Delivery(lost, unsent=tuple(self.records), maybe_sent=True)
+        return self.delivery

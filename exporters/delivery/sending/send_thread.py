@@ -1,0 +1,155 @@
+"""`SendThread`: one thread that makes one call at a time, so that nobody else hangs with it.
+
+Python cannot end a call that hangs. So a destination's calls are made on a
+thread of their own, and whoever asked for one waits no longer than it wants to.
+"""
+
+from __future__ import annotations
+
+import weakref
+from contextvars import copy_context
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from otel_ext.runtime.fork import after_fork_in_child
+from otel_ext.runtime.guard import report_problem
+from otel_ext.runtime.threads import Bell, may_start_threads, new_lock, start_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["SendThread"]
+
+# How often a thread looks whether its owner is still wanted, in seconds.
+_LOOK: Final = 5.0
+
+
+class _Life:
+    """One thread and what it is to do; a forked child begins another."""
+
+    __slots__ = ("bell", "call", "idle", "next_start", "running", "starting", "stopping")
+
+    def __init__(self) -> None:
+        self.running = False
+        self.stopping = False
+        self.call: Callable[[], None] | None = None
+        # Held by the one who starts the thread, and then for good.
+        self.starting = new_lock()
+        self.next_start = 0.0
+        self.bell = Bell()
+        # Held while a call is made.
+        self.idle = new_lock()
+
+    def stop(self) -> None:
+        """Let the thread end behind the call under way; does not wait."""
+        self.stopping = True
+        self.bell.ring()
+
+
+class SendThread:
+    """Makes calls on a daemon thread, one at a time, for one caller.
+
+    Args:
+        name: The thread's name.
+
+    >>> thread = SendThread("doctest-send")
+    >>> heard = []
+    >>> thread.begin(lambda: heard.append("sent"))
+    >>> thread.wait(10), heard
+    (True, ['sent'])
+    >>> thread.stop()
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._life = _Life()
+        after_fork_in_child(self._begin_anew)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._life.running
+
+    def ensure(self) -> None:
+        """Start the thread if it does not run: before the interpreter begins to end."""
+        life = self._life
+        if life.running or life.stopping or monotonic() < life.next_start:
+            return
+        if not may_start_threads():
+            return  # each call is made by its caller
+        if not life.starting.acquire(blocking=False):
+            return
+        life.running = True
+        me: weakref.ref[SendThread] = weakref.ref(self)
+        try:
+            start_thread(lambda: _run(me, life), self.name, life.stop)
+        except RuntimeError as error:  # no more threads to be had
+            life.running = False
+            life.next_start = monotonic() + _LOOK
+            life.starting.release()
+            report_problem(f"{self.name}: no thread, so a slow destination delays others", error)
+
+    def begin(self, call: Callable[[], None]) -> None:
+        """Begin a call; the one before must have come to an end (`wait`).
+
+        Where no thread can be started the call is made here and now.
+
+        Args:
+            call: What to do; runs in the context of the caller.
+        """
+        self.ensure()
+        life = self._life
+        context = copy_context()
+        life.idle.acquire()
+        life.call = lambda: context.run(call)
+        if life.running:
+            life.bell.ring()
+        else:
+            _make(life)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the call under way to come to an end; whether there is none any more.
+
+        Args:
+            seconds: How long; 0 only looks.
+        """
+        idle = self._life.idle
+        if not idle.acquire(timeout=max(seconds, 0.0)):
+            return False
+        idle.release()
+        return True
+
+    def abandon(self) -> None:
+        """Leave a call that hangs to itself; the next one gets a new thread."""
+        self._life.stopping = True
+        self._life = _Life()
+
+    def stop(self) -> None:
+        """End the thread behind the call under way, without waiting. Idempotent."""
+        self._life.stop()
+
+    def _begin_anew(self) -> None:
+        self._life = _Life()
+
+
+def _make(life: _Life) -> None:
+    call = life.call
+    try:
+        if call is not None:
+            call()
+    except BaseException as error:  # noqa: BLE001 - the thread must go on
+        report_problem("a call of a send thread failed", error)
+    finally:
+        life.call = None
+        life.idle.release()
+
+
+def _run(reference: weakref.ref[SendThread], life: _Life) -> None:
+    """Make calls until the thread is stopped or its owner is gone."""
+    while not life.stopping:
+        if life.bell.wait(_LOOK):
+            if life.call is not None:
+                _make(life)
+        elif reference() is None:
+            break
+    life.running = False

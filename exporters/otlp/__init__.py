@@ -1,0 +1,3 @@
+"""Exports records by OTLP."""
+
+from __future__ import annotations

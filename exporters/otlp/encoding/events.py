@@ -1,0 +1,45 @@
+"""What an OTLP log record is made of: plain values, without the packages that are not stable."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+    from otel_ext.exporters.otlp.encoding.values import OtlpValue
+
+__all__ = ["LogEvent"]
+
+
+class LogEvent(NamedTuple):
+    """What an OTLP log record is made of.
+
+    Attributes:
+        name: The event's name, such as `otel_ext.span.start`.
+        body: The text for people.
+        severity: OTLP's number, 1 to 24; 0 for none.
+        severity_text: The level in the words of the program; may be empty.
+        time_ns: When it happened, nanoseconds since the epoch.
+        observed_ns: When it was handed over, likewise.
+        trace_id: The span's trace; 0 for none.
+        span_id: The span; 0 for none.
+        attributes: The user's data and ours.
+        resource: What the process is.
+        scope: The instrumentation scope, if known.
+    """
+
+    name: str
+    body: str
+    severity: int
+    severity_text: str
+    time_ns: int
+    observed_ns: int
+    trace_id: int
+    span_id: int
+    attributes: Mapping[str, OtlpValue]
+    resource: Resource
+    scope: InstrumentationScope | None

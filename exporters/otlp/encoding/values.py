@@ -1,0 +1,221 @@
+"""Values as OTLP can carry them: one that cannot loses itself, never its batch.
+
+The stock encoder fails a whole batch on a name with a lone surrogate; a receiver
+refuses a whole request that is nested too deep or has more than 4 MiB. So each
+record has room for so many bytes, and what goes beyond it ends here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final, TypeAlias, cast
+
+import orjson
+
+from otel_ext.record.sanitise.values import encode_value
+
+__all__ = ["OtlpValue", "Room", "clean_attributes", "clean_text", "clean_value"]
+
+OtlpValue: TypeAlias = (
+    "str | bool | int | float | bytes | Sequence[OtlpValue] | Mapping[str, OtlpValue] | None"
+)
+"""What an attribute or a body may be."""
+
+_INT_MIN: Final = -(2**63)
+_INT_MAX: Final = 2**63 - 1
+# Each level of ours is up to three of the encoding's, of which receivers take a hundred.
+_MAX_DEPTH: Final = 24
+# All values of a record together, in bytes: a quarter of what receivers take at a time.
+_ROOM: Final = 1024 * 1024
+# Names and texts that stand beside the values; a record has but a few.
+_LONGEST: Final = 64 * 1024
+# What any value takes at least, and where a text is left out as a whole.
+_SMALL: Final = 16
+_NOTE: Final = 48
+_PAIR: Final = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+_HALF: Final = re.compile("[\ud800-\udfff]")
+
+
+class Room:
+    """How many bytes the values of one record may still take.
+
+    One text gets half of what is left at the most, so that a huge one leaves
+    room for what comes behind it.
+
+    Args:
+        size: Bytes.
+    """
+
+    __slots__ = ("left",)
+
+    def __init__(self, size: int = _ROOM) -> None:
+        self.left = size
+
+    def has(self, size: int) -> bool:
+        """Whether there is room for so many bytes; takes them if so."""
+        if size > self.left:
+            return False
+        self.left -= size
+        return True
+
+    @property
+    def longest(self) -> int:
+        """Bytes that the next text may have."""
+        return self.left // 2
+
+
+def clean_attributes(
+    attributes: Mapping[str, object], room: Room | None = None
+) -> Mapping[str, OtlpValue]:
+    r"""Return attributes that can be encoded: the same object where nothing is amiss.
+
+    Args:
+        attributes: The user's data.
+        room: What they may take, together with other values; None for a record's whole.
+
+    >>> clean_attributes({"a": 1, "b": 2**70, "c": "\ud800"})
+    {'a': 1, 'b': '1180591620717411303424', 'c': '\ufffd'}
+    >>> clean_attributes({"huge": "x" * 900, "small": "y"}, Room(120))
+    {'huge': 'xx…[+898 characters]', 'small': 'y'}
+    """
+    size = _size_if_plain(attributes)
+    room = room or Room()
+    if size >= 0 and room.has(size):
+        return cast("Mapping[str, OtlpValue]", attributes)
+    return _clean_mapping(attributes, room, 1)
+
+
+def _size_if_plain(attributes: Mapping[str, object]) -> int:
+    """Return how many bytes attributes take that can be encoded as they are; -1 for others."""
+    size = _SMALL * len(attributes)
+    for key, value in attributes.items():
+        if not key.isascii():
+            return -1
+        size += len(key)
+        if isinstance(value, str):
+            if not value.isascii():
+                return -1
+            size += len(value)
+        elif isinstance(value, int):
+            if not _INT_MIN <= value <= _INT_MAX:
+                return -1
+        elif not isinstance(value, float):
+            return -1
+    return size
+
+
+def clean_text(text: str, longest: int = _LONGEST) -> str:
+    """Return `text` as UTF-8 can carry it, cut where it has more bytes than `longest`.
+
+    >>> clean_text("a" * 120, 52), clean_text("€€", 4)
+    ('aaaa…[+116 characters]', '')
+    """
+    if text.isascii():
+        if len(text) <= longest:
+            return text
+        data = text[:longest].encode()
+    else:
+        data = _encoded(text[: longest + 1])
+        if len(text) <= longest and len(data) <= longest:
+            return data.decode()
+    if longest < _NOTE:
+        return ""
+    # What is cut in the middle of a character loses it.
+    head = data[: longest - _NOTE].decode(errors="ignore")
+    return f"{head}…[+{len(text) - len(head)} characters]"
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        # Two halves of one character make it whole, as in UTF-16.
+        whole = _PAIR.sub(lambda pair: _joined(pair[0]), text)
+        return _HALF.sub("\ufffd", whole).encode()
+
+
+def _joined(pair: str) -> str:
+    return pair.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+
+
+def clean_value(value: object, room: Room | None = None, depth: int = 1) -> OtlpValue:
+    """Return any one value as OTLP can carry it; never raises.
+
+    Args:
+        value: The value.
+        room: What it may take; None for a record's whole.
+        depth: How deep it is nested already.
+    """
+    try:
+        return _clean(value, room or Room(), depth)
+    except Exception:  # noqa: BLE001 - a user's type may do anything
+        return f"<unprintable: {type(value).__name__}>"
+
+
+def _clean(value: object, room: Room, depth: int) -> OtlpValue:
+    if value is None or isinstance(value, (bool, float)):
+        return value
+    if isinstance(value, int) and _INT_MIN <= value <= _INT_MAX:
+        return int(value)
+    if isinstance(value, bytes):
+        kept = value[: room.longest]
+        room.left -= len(kept)
+        return kept
+    if isinstance(value, (Mapping, list, tuple)):
+        return _clean_container(cast("Mapping[object, object]", value), room, depth)
+    # As in a file: dates, enums, huge integers and whatever else there is.
+    text = str.__str__(value) if isinstance(value, str) else _as_in_a_file(value)
+    return _text_in(room, text)
+
+
+def _clean_container(
+    value: Mapping[object, object] | Sequence[object], room: Room, depth: int
+) -> OtlpValue:
+    if depth >= _MAX_DEPTH:
+        return "<too deep>"
+    if isinstance(value, Mapping):
+        return _clean_mapping(value, room, depth)
+    return _clean_items(value, room, depth)
+
+
+def _text_in(room: Room, text: str) -> str:
+    cleaned = clean_text(text, room.longest)
+    room.left -= len(cleaned) if cleaned.isascii() else len(cleaned.encode())
+    return cleaned
+
+
+def _as_in_a_file(value: object) -> str:
+    encoded = encode_value(value)
+    plain: object = orjson.loads(encoded)
+    return plain if isinstance(plain, str) else encoded.decode()
+
+
+def _clean_mapping(
+    value: Mapping[str, object] | Mapping[object, object], room: Room, depth: int
+) -> dict[str, OtlpValue]:
+    made: dict[str, OtlpValue] = {}
+    for key, item in value.items():
+        if not room.has(_SMALL):
+            made["otel_ext.left_out"] = len(value) - len(made)
+            break
+        name = _text_in(room, str(key))
+        if depth > 1 or not isinstance(item, (Mapping, list, tuple)):
+            made[name] = clean_value(item, room, depth + 1)
+            continue
+        # One attribute without end leaves room for those behind it.
+        part = Room(room.longest)
+        room.left -= part.left
+        made[name] = clean_value(cast("object", item), part, depth + 1)
+        room.left += part.left
+    return made
+
+
+def _clean_items(value: Sequence[object], room: Room, depth: int) -> list[OtlpValue]:
+    made: list[OtlpValue] = []
+    for item in value:
+        if not room.has(_SMALL):
+            made.append(f"<left out: {len(value) - len(made)} items>")
+            break
+        made.append(clean_value(item, room, depth + 1))
+    return made

@@ -1,0 +1,171 @@
+"""What an OTLP/gRPC receiver answers, which the stock exporters keep to themselves.
+
+They take a set of the codes that are worth another try, and look up in it the
+code of each failure while they handle it. The set made here notes what is looked
+up, and finds none: to try again, and when, is for those who keep the records.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
+from grpc import RpcError, StatusCode  # type: ignore[import-untyped]
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+
+from otel_ext.exporters.otlp.variables import request_timeout
+from otel_ext.protocols import SendResult
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from opentelemetry.sdk.trace.export import SpanExporter
+
+    from otel_ext.protocols import Refusal
+
+__all__ = ["GrpcAnswers", "make_span_exporter", "takes_codes"]
+
+_CODES_ARGUMENT: Final = "retryable_error_codes"
+
+_CODES: Final = "OTEL_PYTHON_EXPORTER_OTLP_GRPC_RETRYABLE_ERROR_CODES"
+# OTLP's own list of what may succeed later (OTLP/gRPC, "Failures"). It has "resource
+# exhausted" only with a time to wait; without one it is tried later all the same.
+_RETRYABLE: Final = frozenset(
+    {
+        "CANCELLED",
+        "DEADLINE_EXCEEDED",
+        "RESOURCE_EXHAUSTED",
+        "ABORTED",
+        "OUT_OF_RANGE",
+        "UNAVAILABLE",
+        "DATA_LOSS",
+    }
+)
+# What the servers of C, Go and Rust say of a message beyond their limit, under codes
+# that else stand for what passes.
+_TOO_LARGE: Final = ("larger than max", "too large")
+_REFUSALS: Final[dict[str, Refusal]] = {"INVALID_ARGUMENT": "data", "UNIMPLEMENTED": "signal"}
+_LONGEST_MESSAGE: Final = 300
+
+
+class _Code(Protocol):
+    name: str
+
+
+class _Failure(Protocol):
+    """What gRPC raises for a call that failed."""
+
+    def code(self) -> _Code: ...
+
+    def details(self) -> str | None: ...
+
+    def trailing_metadata(self) -> Iterable[tuple[str, str | bytes]] | None: ...
+
+
+class GrpcAnswers:
+    """Remembers why the last call failed; one for each exporter."""
+
+    repeated = False  # the exporter does not try again
+
+    def __init__(self) -> None:
+        self._failure: _Failure | None = None
+
+    @property
+    def codes(self) -> list[object]:
+        """What to give to a stock exporter as `retryable_error_codes`."""
+        return [_Noted(code, self) for code in cast("Iterable[object]", StatusCode)]
+
+    def begin(self) -> None:
+        """Forget the last call."""
+        self._failure = None
+
+    def note(self) -> None:
+        """Take note of the failure that is being handled on this thread."""
+        error = sys.exc_info()[1]
+        if isinstance(error, RpcError):
+            self._failure = cast("_Failure", error)
+
+    def result(self, *, ok: bool) -> SendResult:
+        """Return what became of the batch that was sent last.
+
+        Args:
+            ok: Whether the exporter says that it was taken.
+        """
+        failure, self._failure = self._failure, None
+        if ok:
+            return SendResult(ok=True)
+        if failure is None:
+            return SendResult(ok=False, retry=True, message="the log of the exporter says why")
+        name, details = failure.code().name, failure.details() or ""
+        too_large = any(text in details for text in _TOO_LARGE)
+        return SendResult(
+            ok=False,
+            retry=name in _retryable() and not too_large,
+            retry_after=_retry_after(failure),
+            message=f"the receiver answered {name}: {details}"[:_LONGEST_MESSAGE],
+            refusal="data" if too_large else _REFUSALS.get(name, ""),
+        )
+
+
+class _Noted:
+    """One status code, which tells when it is looked up; it is never found."""
+
+    __slots__ = ("_answers", "_code")
+
+    def __init__(self, code: object, answers: GrpcAnswers) -> None:
+        self._code = code
+        self._answers = answers
+
+    def __hash__(self) -> int:
+        return hash(self._code)
+
+    def __eq__(self, other: object) -> bool:
+        if other is self._code:
+            self._answers.note()
+        return self is other
+
+
+def takes_codes() -> bool:
+    """Return whether the stock exporters take the codes to try again; those before 1.42 do not.
+
+    Such an exporter tries again by itself, for up to a minute, and does not say why a
+    request failed.
+    """
+    return _CODES_ARGUMENT in inspect.signature(OTLPSpanExporter).parameters
+
+
+def make_span_exporter(answers: GrpcAnswers | None) -> SpanExporter:
+    """Return the stock exporter of spans, set up by the `OTEL_EXPORTER_OTLP_*` variables.
+
+    Args:
+        answers: Receives why a call failed; None where the exporter does not tell.
+    """
+    timeout = request_timeout("TRACES")
+    if answers is None:
+        return OTLPSpanExporter(timeout=timeout)
+    codes = cast("Iterable[StatusCode]", answers.codes)
+    return OTLPSpanExporter(timeout=timeout, retryable_error_codes=codes)
+
+
+def _retryable() -> frozenset[str]:
+    told = os.environ.get(_CODES, "")
+    return frozenset(code.strip().upper() for code in told.split(",")) if told else _RETRYABLE
+
+
+def _retry_after(failure: _Failure) -> float:
+    """Return the seconds that the receiver asks to be left alone; 0 if it does not."""
+    try:
+        told = dict(failure.trailing_metadata() or ())
+        info = RetryInfo()
+        if "google.rpc.retryinfo-bin" in told:
+            info.ParseFromString(cast("bytes", told["google.rpc.retryinfo-bin"]))
+        elif "grpc-status-details-bin" in told:
+            status = Status.FromString(cast("bytes", told["grpc-status-details-bin"]))
+            next((True for one in status.details if one.Unpack(info)), None)
+        return max(float(info.retry_delay.seconds + info.retry_delay.nanos / 1e9), 0.0)
+    except Exception:  # noqa: BLE001 - a peer may send anything
+        return 0.0

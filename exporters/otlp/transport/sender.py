@@ -1,0 +1,224 @@
+"""The stock OTLP exporters of one process: for spans and for log records.
+
+Imported only where records are sent, since the exporters and what they need take
+a tenth of a second to import.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+
+from otel_ext.exporters.otlp.encoding.provisional import ENCODINGS
+from otel_ext.exporters.otlp.encoding.spans import Origins, span_of
+from otel_ext.protocols import SendResult
+from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.guard import report_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Sequence
+
+    from opentelemetry.sdk.trace import ReadableSpan
+
+    from otel_ext.exporters.otlp.encoding.events import LogEvent
+    from otel_ext.exporters.otlp.encoding.provisional import Encoded
+    from otel_ext.exporters.otlp.transport.logs import LogExporter
+    from otel_ext.record.model import Record
+
+__all__ = ["Answers", "Connection", "NoAnswers", "import_exporters"]
+
+Made = TypeVar("Made")
+
+_GRPC: Final = "grpc"
+_MODULES: Final = {
+    "grpc": "otel_ext.exporters.otlp.transport.grpc",
+    "http/protobuf": "otel_ext.exporters.otlp.transport.http",
+}
+# What they import with the first request.
+_LATER: Final = {"grpc": ("grpc.experimental", "grpc._channel"), "http/protobuf": ("netrc",)}
+
+
+class Answers(Protocol):
+    """Remembers what a receiver answers to the exporter of one signal.
+
+    Attributes:
+        repeated: Whether the last batch was sent again though it may have been taken.
+    """
+
+    repeated: bool
+
+    def begin(self) -> None:
+        """Forget the last answer."""
+
+    def result(self, *, ok: bool) -> SendResult:
+        """Return what became of the batch that was sent last.
+
+        Args:
+            ok: Whether the exporter says that it was taken.
+        """
+        ...
+
+
+class NoAnswers:
+    """Stands where answers cannot be had."""
+
+    repeated = False
+
+    def begin(self) -> None:
+        """Do nothing."""
+
+    def result(self, *, ok: bool) -> SendResult:
+        """Return what the exporter says; what failed may succeed later."""
+        return SendResult(ok=ok, retry=not ok, message="" if ok else "the log says why")
+
+
+class Connection:
+    """Sends spans and log records; each of the two exporters is made when first used.
+
+    Args:
+        encoding: How records that are not final travel.
+        span_protocol: `grpc` or `http/protobuf`.
+        log_protocol: Likewise.
+    """
+
+    def __init__(self, encoding: str, span_protocol: str, log_protocol: str) -> None:
+        self._encoding = ENCODINGS[encoding]
+        self._protocols = (span_protocol, log_protocol)
+        self._origins = Origins()
+        self._spans: tuple[SpanExporter, Answers] | None = None
+        self._logs: tuple[LogExporter, Answers] | None = None
+        self._sending: list[object] = []
+        self._to_close: list[object] = []
+
+    def spans_of(self, records: Sequence[Record]) -> list[ReadableSpan]:
+        """Return final records as spans; one that cannot be loses only itself."""
+        origins = self._origins
+        try:
+            return [span_of(record, origins) for record in records]
+        except Exception:  # noqa: BLE001 - found out below, one by one
+            return list(_each(records, lambda record: span_of(record, origins)))
+
+    def encode(self, records: Sequence[Record]) -> list[Encoded]:
+        """Return what other records become; one that cannot be encoded loses only itself."""
+        return list(_each(records, lambda record: self._encoding(record, self._origins)))
+
+    def send_spans(self, spans: Sequence[ReadableSpan]) -> SendResult:
+        """Send spans in one request."""
+        if self._spans is None:
+            self._spans = _make_span_exporter(self._protocols[0])
+        exporter, answers = self._spans
+        with self._under_way(exporter):
+            return _answered(
+                answers, lambda: exporter.export(spans) is SpanExportResult.SUCCESS, len(spans)
+            )
+
+    def send_logs(self, logs: Sequence[LogEvent]) -> SendResult:
+        """Send log records in one request."""
+        if self._logs is None:
+            try:
+                self._logs = _make_log_exporter(self._protocols[1])
+            except ImportError as error:
+                message = f"this version of OpenTelemetry has its logs elsewhere: {error}"
+                return SendResult(ok=False, message=message)
+        exporter, answers = self._logs
+        with self._under_way(exporter):
+            return _answered(answers, lambda: exporter.export(logs), len(logs))
+
+    def close(self) -> None:
+        """Close both; a request that is under way is given up.
+
+        The old exporters that give no answers wait for it, half a minute and longer: they
+        are closed behind it, by the thread that sends.
+        """
+        for made in (self._spans, self._logs):
+            if made is None:
+                continue
+            exporter, answers = made
+            if exporter in self._sending and isinstance(answers, NoAnswers):
+                self._to_close.append(exporter)
+            else:
+                exporter.shutdown()
+
+    @contextmanager
+    def _under_way(self, exporter: SpanExporter | LogExporter) -> Generator[None]:
+        self._sending.append(exporter)
+        try:
+            yield
+        finally:
+            self._sending.remove(exporter)
+            if exporter in self._to_close:
+                exporter.shutdown()
+
+
+def _answered(answers: Answers, export: Callable[[], bool], count: int) -> SendResult:
+    answers.begin()
+    try:
+        ok = export()
+    except OSError:  # what a session raised; exporters before 1.45 let it through
+        ok = False
+    result = answers.result(ok=ok)
+    if answers.repeated:
+        COUNTERS.add("remote.maybe_twice", count)
+    return result
+
+
+def _each(records: Sequence[Record], make: Callable[[Record], Made]) -> Iterator[Made]:
+    for record in records:
+        try:
+            yield make(record)
+        except Exception as error:  # noqa: BLE001 - the others must be sent
+            COUNTERS.add("remote.not_encoded")
+            report_problem("OTLP: a record is lost", error)
+
+
+def import_exporters(span_protocol: str, log_protocol: str) -> None:
+    """Import all that sending will need, before a thread of ours needs it.
+
+    A module that brings threads of its own refuses to be imported while the
+    interpreter exits, and then is when a short program sends its first batch. And a
+    process that forks while a thread imports leaves its child waiting for that import.
+
+    Args:
+        span_protocol: `grpc` or `http/protobuf`.
+        log_protocol: Likewise.
+    """
+    for protocol, module in _MODULES.items():
+        if protocol in (span_protocol, log_protocol):
+            for name in (module, *_LATER[protocol]):
+                import_module(name)
+    with suppress(ImportError):  # told of when there is a log record to send
+        from otel_ext.exporters.otlp.transport.logs import exporter_class  # noqa: PLC0415
+
+        exporter_class(log_protocol)
+
+
+def _make_span_exporter(protocol: str) -> tuple[SpanExporter, Answers]:
+    if protocol == _GRPC:
+        from otel_ext.exporters.otlp.transport import grpc  # noqa: PLC0415
+
+        answers = grpc.GrpcAnswers() if grpc.takes_codes() else None
+        return grpc.make_span_exporter(answers), answers or NoAnswers()
+    from otel_ext.exporters.otlp.transport.http import make_session, make_span_exporter  # noqa: PLC0415
+
+    session = make_session("TRACES")
+    return make_span_exporter(session), session or NoAnswers()
+
+
+def _make_log_exporter(protocol: str) -> tuple[LogExporter, Answers]:
+    # By itself, since the packages beneath it move; spans are sent all the same.
+    from otel_ext.exporters.otlp.transport.logs import make_log_exporter  # noqa: PLC0415
+
+    if protocol == _GRPC:
+        from otel_ext.exporters.otlp.transport.grpc import GrpcAnswers, takes_codes  # noqa: PLC0415
+
+        if not takes_codes():
+            return make_log_exporter(protocol), NoAnswers()
+        answers = GrpcAnswers()
+        return make_log_exporter(protocol, codes=answers.codes), answers
+    from otel_ext.exporters.otlp.transport.http import make_session  # noqa: PLC0415
+
+    session = make_session("LOGS")
+    return make_log_exporter(protocol, session), session or NoAnswers()

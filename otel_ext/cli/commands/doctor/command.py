@@ -1,0 +1,148 @@
+"""`otel-ext doctor`: which parts are healthy, and why not."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import textwrap
+from argparse import RawDescriptionHelpFormatter
+from typing import TYPE_CHECKING, Final
+
+from otel_ext.cli.commands.doctor.install import check_installation, check_platform, check_zero_code
+from otel_ext.cli.commands.doctor.records import check_folder, check_processes, check_settings
+from otel_ext.cli.inputs import add_places, places_of
+from otel_ext.cli.streams import as_utf8, painter_for, say, say_json
+from otel_ext.config import Config, load_leniently
+from otel_ext.errors import OtelExtError
+from otel_ext.observe.snapshot import Collector
+from otel_ext.record.sanitise.values import encode_object
+from otel_ext.terminal import printable
+
+if TYPE_CHECKING:
+    import argparse
+
+    from otel_ext.cli.commands.doctor.check import Check, Finding
+    from otel_ext.cli.registry import Subparsers
+
+__all__ = ["register", "run"]
+
+_WORDS: Final[dict[Finding, tuple[str, str]]] = {
+    "healthy": ("green", "ok"),
+    "note": ("cyan", "note"),
+    "degraded": ("yellow", "weak"),
+    "failed": ("red", "FAIL"),
+}
+_LONGEST: Final = 4_096
+_PART: Final = 30
+_EPILOG: Final = """\
+words:
+  ok     as it should be
+  note   worth knowing, nothing to mend
+  weak   works, but not as it should; the line below says what to do
+  FAIL   does not work
+
+examples:
+  otel-ext doctor                the folder that the setting output names
+  otel-ext doctor traces         another one
+  otel-ext doctor --all          all programs of this machine that record spans
+
+exit code: 0 if nothing is weak or fails, 1 if something is, 2 for wrong use or
+a wrong folder
+"""
+
+
+def register(subparsers: Subparsers) -> None:
+    """Add the parser of `otel-ext doctor`."""
+    parser = subparsers.add_parser(
+        "doctor",
+        help="which parts are healthy, and why not",
+        description="Look at installation, settings, folders and running programs.",
+        epilog=_EPILOG,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    add_places(parser)
+    parser.add_argument("--json", action="store_true", help="one JSON object, for programs")
+    parser.add_argument("--no-color", action="store_true", help="no color (as NO_COLOR=1 does)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Look at everything; 0 if all is well, else 1.
+
+    Raises:
+        UsageError: A place that was named is missing or cannot be read.
+    """
+    checks = _all_checks(args)
+    if args.json:
+        say_json(_as_json(checks))
+    else:
+        _show(checks, use_colour=not args.no_color)
+    return 1 if any(check.is_unwell for check in checks) else 0
+
+
+def _all_checks(args: argparse.Namespace) -> list[Check]:
+    config, settings = check_settings()
+    used = config or _used_all_the_same()
+    # The setting's own place is judged rather than refused: programs make it.
+    found = places_of(args) if args.places or args.all else []
+    folders = [place.absolute() for place in found or [used.output.folder]]
+    return [
+        *check_installation(),
+        *check_zero_code(),
+        *settings,
+        *(check for folder in folders for check in check_folder(folder, used)),
+        *check_processes(Collector(folders).collect()),
+        *check_platform(),
+    ]
+
+
+def _used_all_the_same() -> Config:
+    """Return what a program takes of a configuration in which something is wrong."""
+    try:
+        return load_leniently()
+    except OtelExtError:  # the setting `strict`: it does not start
+        return Config()
+
+
+def _show(checks: list[Check], *, use_colour: bool) -> None:
+    paint = painter_for(sys.stdout, enabled=use_colour)
+    width = max(shutil.get_terminal_size().columns if sys.stdout.isatty() else 100, 50)
+    part_width = min(max(len(check.part) for check in checks), _PART)
+    group = ""
+    for check in checks:
+        if check.group != group:
+            say(("\n" if group else "") + paint("bold", printable(check.group, _LONGEST)))
+            group = check.group
+        style, word = _WORDS[check.state]
+        head = f"  {word:<4}  {printable(check.part):<{part_width}}  "
+        lines = _wrap(check.detail, width - len(head)) or [""]
+        say(head.replace(word, paint(style, word), 1) + lines[0])
+        for line in [*lines[1:], *(_wrap(check.hint, width - len(head)) if check.hint else [])]:
+            say(" " * len(head) + line)
+    say("")
+    unwell = sum(check.is_unwell for check in checks)
+    if unwell:
+        need = "needs" if unwell == 1 else "need"
+        say(paint("bold", f"{unwell} of {len(checks)} checks {need} attention"))
+    else:
+        say(paint("bold", "all is well"))
+
+
+def _wrap(text: str, width: int) -> list[str]:
+    return textwrap.wrap(
+        printable(text, _LONGEST), max(width, 20), break_long_words=False, break_on_hyphens=False
+    )
+
+
+def _as_json(checks: list[Check]) -> bytes:
+    parts = [
+        {
+            "group": as_utf8(check.group),
+            "part": as_utf8(check.part),
+            "state": check.state,
+            "detail": as_utf8(check.detail),
+            "hint": as_utf8(check.hint) or None,
+        }
+        for check in checks
+    ]
+    is_well = not any(check.is_unwell for check in checks)
+    return encode_object({"healthy": is_well, "parts": parts})

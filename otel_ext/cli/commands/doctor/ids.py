@@ -1,0 +1,70 @@
+"""The doctor's look at span ids: do several processes give the same ones to their spans?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from otel_ext.cli.commands.doctor.check import weak
+from otel_ext.journal.files import list_segments
+from otel_ext.journal.liveness import identity_from_id
+from otel_ext.journal.read.incarnations import base_id, modified_ns
+from otel_ext.journal.read.scanner import Line, scan
+from otel_ext.record.repeated_ids import REPEATED_IDS_ADVICE, RepeatedIds
+from otel_ext.terminal import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from otel_ext.cli.commands.doctor.check import Check
+    from otel_ext.observe.snapshot import Snapshot
+
+__all__ = ["check_ids", "newest_files"]
+
+_MAX_FILES: Final = 64
+# Generators that are seeded alike agree from their first span on.
+_MAX_BYTES: Final = 256 * 1024
+_MAX_NAMES: Final = 3
+
+
+def check_ids(snapshot: Snapshot) -> Iterator[Check]:
+    """Yield what is wrong if several processes have given the same ids to their spans.
+
+    The beginnings of the newest files are read, and what runs now; all of the files are
+    read by `otel-ext validate`.
+    """
+    ids = RepeatedIds()
+    for path in newest_files(snapshot.folders):
+        for item in scan(path):
+            if item.offset > _MAX_BYTES:
+                break
+            if isinstance(item, Line) and item.meta.get("phase") == "start":
+                key = (str(item.meta.get("trace_id")), str(item.meta.get("span_id")))
+                ids.note_start(key, item.key[0])
+    for span in snapshot.spans:
+        ids.note_start(span.record.key, span.record.process.id)
+    if not ids.count:
+        return
+    labels = {process.id: process.label for process in snapshot.processes}
+    names = sorted({labels.get(base_id(name)) or _pid(name) for name in ids.processes})
+    shown = ", ".join(printable(name) for name in names[:_MAX_NAMES])
+    more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
+    spans = "1 span has an id" if ids.count == 1 else f"{ids.count:,} spans have ids"
+    text = f"{spans} that several processes use: {shown}{more}"
+    yield weak("Programs", "ids", text, REPEATED_IDS_ADVICE)
+
+
+def newest_files(folders: Iterable[Path]) -> list[Path]:
+    """Return the files of records that were written last, at most 64, the newest first."""
+    files = [
+        path
+        for folder in folders
+        for path in ([folder] if folder.is_file() else list_segments(folder))
+    ]
+    return sorted(files, key=lambda path: modified_ns([path]), reverse=True)[:_MAX_FILES]
+
+
+def _pid(process: str) -> str:
+    """Return the pid in an incarnation's id, or that id itself."""
+    identity = identity_from_id(process)
+    return process if identity is None else str(identity.pid)

@@ -1,0 +1,240 @@
+"""The doctor's look at the installation: versions, the codec, zero-code, the platform."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from importlib.metadata import distributions, entry_points
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Final, cast
+
+from otel_ext._accel import IS_TURNED_OFF, PURE_PYTHON, load_speed
+from otel_ext.cli.commands.doctor.check import failed, healthy, note, weak
+from otel_ext.runtime.process.incarnation import boot_id
+from otel_ext.setup.sdk_version import ADMITTED, is_admitted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from otel_ext.cli.commands.doctor.check import Check
+
+__all__ = ["check_installation", "check_platform", "check_zero_code", "versions_agree"]
+
+_INSTALLED: Final = "Installation"
+_ZERO_CODE: Final = "Zero-code"
+_PLATFORM: Final = "This machine"
+_NEEDED: Final = ("opentelemetry-api", "opentelemetry-sdk", "opentelemetry-exporter-otlp")
+_PIP: Final = "Run: pip install -U " + " ".join(f"'{name}{ADMITTED}'" for name in _NEEDED)
+# 0.N of the beta packages is released together with 1.(N-21) of the stable ones.
+_BETA_LEAD: Final = 21
+_REINSTALL: Final = "pip install --force-reinstall --no-deps ."
+_PRE_INSTRUMENT: Final = "otel_ext"
+
+
+def check_installation() -> Iterator[Check]:
+    """Yield how the installed packages are."""
+    yield _python()
+    found = _packages()
+    own = found.get("otel-ext", "unknown")
+    yield healthy(_INSTALLED, "otel-ext", own)
+    yield from _opentelemetry(found)
+    if IS_TURNED_OFF:
+        yield note(
+            _INSTALLED,
+            "codec",
+            f"pure Python: {PURE_PYTHON} turns the compiled one off; records are the same",
+            f"Unset {PURE_PYTHON} to have it back.",
+        )
+    elif load_speed() is None:
+        yield note(
+            _INSTALLED,
+            "codec",
+            "pure Python: the compiled one was not built; records are the same and cost more",
+            f"In a checkout, with a C compiler and Python's headers: {_REINSTALL}",
+        )
+    else:
+        yield healthy(_INSTALLED, "codec", "compiled")
+    if find_spec("yaml") is None:
+        text = "PyYAML is not installed; only a configuration file in YAML needs it"
+        yield note(_INSTALLED, "YAML", text, "Run: pip install pyyaml")
+
+
+def _python() -> Check:
+    version = platform.python_version()
+    text = f"{version}, {platform.python_implementation()}"
+    return healthy(_INSTALLED, "Python", text)
+
+
+def _packages() -> dict[str, str]:
+    """Return the versions of what is installed and concerns us, by normalised name."""
+    found: dict[str, str] = {}
+    for distribution in distributions():
+        name = cast("str | None", distribution.metadata["Name"])
+        if not name:
+            continue  # a damaged installation of something else
+        name = re.sub(r"[-_.]+", "-", name).lower()
+        if name.startswith("opentelemetry-") or name in {"otel-ext", "structlog", "orjson"}:
+            found.setdefault(name, distribution.version)
+    return found
+
+
+def _opentelemetry(found: dict[str, str]) -> Iterator[Check]:
+    missing = [name for name in _NEEDED if name not in found]
+    if missing:
+        yield failed(_INSTALLED, "OpenTelemetry", f"missing: {', '.join(missing)}", _PIP)
+        return
+    ours = {name: version for name, version in found.items() if name.startswith("opentelemetry-")}
+    sdk = ours["opentelemetry-sdk"]
+    refused = [f"{name} {ours[name]}" for name in _NEEDED if not is_admitted(ours[name])]
+    odd = versions_agree(ours)
+    if refused:
+        text = f"otel-ext works with {ADMITTED}, and here is {', '.join(refused)}"
+        yield failed(_INSTALLED, "OpenTelemetry", text, _PIP)
+    elif odd:
+        yield weak(
+            _INSTALLED,
+            "OpenTelemetry",
+            f"SDK {sdk}, and not of the same release: {', '.join(odd)}",
+            "Packages of different releases may not work together; upgrade them in one command",
+        )
+    else:
+        yield healthy(
+            _INSTALLED, "OpenTelemetry", f"SDK {sdk}, {len(ours)} packages of one release"
+        )
+
+
+def versions_agree(found: dict[str, str]) -> list[str]:
+    """Return the packages that are not of the SDK's release, with their versions.
+
+    Packages of OpenTelemetry for Python are released together, the stable ones as
+    1.N and the others as 0.(N+21) beta. Others have numbers of their own.
+
+    Args:
+        found: Versions by name, the SDK's among them.
+
+    >>> versions_agree({"opentelemetry-sdk": "1.45.1", "opentelemetry-distro": "0.66b1"})
+    []
+    >>> versions_agree({"opentelemetry-sdk": "1.45.1", "opentelemetry-api": "1.44.0"})
+    ['opentelemetry-api 1.44.0']
+    """
+    sdk = _numbers(found["opentelemetry-sdk"])
+    if sdk is None:
+        return []
+    odd: list[str] = []
+    for name, version in sorted(found.items()):
+        numbers = _numbers(version)
+        if numbers is None or not _is_of_the_family(name, version):
+            continue
+        wanted = sdk if numbers[0] else (0, sdk[1] + _BETA_LEAD)
+        if numbers != wanted:
+            odd.append(f"{name} {version}")
+    return odd
+
+
+def _is_of_the_family(name: str, version: str) -> bool:
+    if name in {*_NEEDED, "opentelemetry-proto", "opentelemetry-semantic-conventions"}:
+        return True
+    if name.startswith("opentelemetry-exporter-otlp"):
+        return True
+    is_contrib = name.startswith(("opentelemetry-instrumentation", "opentelemetry-distro"))
+    return is_contrib and re.match(r"0\.\d+b\d", version) is not None
+
+
+def _numbers(version: str) -> tuple[int, int] | None:
+    match = re.match(r"(\d+)\.(\d+)", version)
+    return None if match is None else (int(match[1]), int(match[2]))
+
+
+def check_zero_code() -> Iterator[Check]:
+    """Yield what `otel-ext run` and `opentelemetry-instrument` would find."""
+    if _PRE_INSTRUMENT in _names("opentelemetry_pre_instrument"):
+        yield healthy(_ZERO_CODE, "entry point", "opentelemetry-instrument calls otel-ext")
+    else:
+        yield failed(
+            _ZERO_CODE,
+            "entry point",
+            "opentelemetry-instrument does not find otel-ext: its installation is incomplete",
+            f"In a checkout: {_REINSTALL}",
+        )
+    for part, group in (
+        ("distro", "opentelemetry_distro"),
+        ("configurator", "opentelemetry_configurator"),
+    ):
+        yield _one_of(part, group)
+    found = _names("opentelemetry_instrumentor")
+    if found:
+        shown = ", ".join(found[:8]) + (f" and {len(found) - 8} more" if len(found) > 8 else "")  # noqa: PLR2004
+        yield healthy(_ZERO_CODE, "instrumentations", f"{len(found)}: {shown}")
+    else:
+        yield note(
+            _ZERO_CODE,
+            "instrumentations",
+            "none is installed, so only spans that the program itself opens are seen",
+            "Run: pip install opentelemetry-instrumentation && opentelemetry-bootstrap -a install",
+        )
+    if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        hint = "Unset it, or set it to false"
+        yield failed(_ZERO_CODE, "OTEL_SDK_DISABLED", "true: nothing is recorded", hint)
+    if os.environ.get("OTEL_TRACES_SAMPLER", "").strip().lower() == "always_off":
+        yield failed(
+            _ZERO_CODE,
+            "OTEL_TRACES_SAMPLER",
+            "always_off: no span is sampled, so none is recorded",
+            "Unset it, or use parentbased_always_on",
+        )
+
+
+def _names(group: str) -> list[str]:
+    return sorted({entry.name for entry in entry_points(group=group)})
+
+
+def _one_of(part: str, group: str) -> Check:
+    found = _names(group)
+    chosen = os.environ.get(f"OTEL_PYTHON_{part.upper()}", "").strip()
+    if chosen and chosen not in found:
+        there = f"there are {', '.join(found)}" if found else "none is installed"
+        return failed(
+            _ZERO_CODE,
+            part,
+            f"OTEL_PYTHON_{part.upper()}={chosen} is not installed; {there}",
+            "Install it, or unset the variable",
+        )
+    if len(found) > 1 and not chosen:
+        # Which one is first depends on the order of folders on the path.
+        hint = f"Choose one with OTEL_PYTHON_{part.upper()}"
+        return weak(
+            _ZERO_CODE, part, f"several, of which any may be used: {', '.join(found)}", hint
+        )
+    return healthy(
+        _ZERO_CODE, part, chosen or (found[0] if found else "none (otel-ext run needs none)")
+    )
+
+
+def check_platform() -> Iterator[Check]:
+    """Yield what the system offers to tell living processes from dead ones."""
+    yield healthy(
+        _PLATFORM, "system", f"{platform.system()} {platform.release()} {platform.machine()}"
+    )
+    boot = boot_id()
+    if boot and os.path.exists("/proc/self/stat"):  # noqa: PTH110
+        yield healthy(_PLATFORM, "process identity", f"pid, start time and boot id {boot[:8]}")
+    else:
+        yield weak(
+            _PLATFORM,
+            "process identity",
+            "no /proc: a dead process is told from a living one by its pid alone",
+            "Mount /proc where programs run",
+        )
+    if _has_pidfd():
+        yield healthy(_PLATFORM, "pidfd", "the end of a process is seen at once")
+    else:
+        yield note(_PLATFORM, "pidfd", "not available: the end of a process is seen within 0.2 s")
+
+
+def _has_pidfd() -> bool:
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (AttributeError, OSError):
+        return False
+    return True

@@ -1,0 +1,259 @@
+"""`otel-ext recover`: end what processes that died left open.
+
+Exit code 0 when it was done (also when there was nothing to do), 1 when some
+process could not be recovered, 2 when the folder cannot be read or written.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from time import time_ns
+from typing import TYPE_CHECKING, Final
+
+import orjson
+
+from otel_ext.cli.arguments import seconds
+from otel_ext.cli.commands.recover.spans import as_dicts, ended_by, lines_of, open_in
+from otel_ext.cli.input_checks import shown
+from otel_ext.cli.inputs import add_places, nothing_in, places_of
+from otel_ext.cli.streams import (
+    as_utf8,
+    can_show_unicode,
+    say,
+    say_json,
+    warn,
+    width_of,
+)
+from otel_ext.errors import OtelExtError, UsageError
+from otel_ext.journal.recovery.recover import recover
+from otel_ext.record.timestamps import format_ns
+from otel_ext.terminal import duration
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from otel_ext.cli.commands.recover.spans import Ended
+    from otel_ext.cli.registry import Subparsers
+    from otel_ext.journal.recovery.recover import Recovered, RecoveryReport
+
+__all__ = ["register", "run"]
+
+_DESCRIPTION: Final = """\
+Ends what processes that died left open: each span that was running gets an end
+record with abandoned: process-died, dated by the process's last sign of life.
+Living processes are left alone, and doing it twice changes nothing. Programs do
+this by themselves at their next start in the same folder.
+
+examples:
+  otel-ext recover                      the folder that the setting output names
+  otel-ext recover traces
+  otel-ext recover --json /var/lib/app/traces
+  otel-ext recover --all                wherever running programs record
+
+exit code: 0 if all was done, also if there was nothing to do; 1 if a process or
+a folder of --all could not be recovered; 2 for wrong use or a wrong folder
+"""
+_MAX_DAMAGE_SHOWN: Final = 10
+
+
+def register(subparsers: Subparsers) -> None:
+    """Add the subcommand's parser.
+
+    Args:
+        subparsers: Of the parser of `otel-ext`.
+    """
+    from argparse import RawDescriptionHelpFormatter  # noqa: PLC0415 - argparse is the caller's
+
+    parser = subparsers.add_parser(
+        "recover",
+        help="close what processes that died left open",
+        description=_DESCRIPTION,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    add_places(parser, "folders")
+    parser.add_argument(
+        "--grace",
+        type=seconds,
+        metavar="SECONDS",
+        help="take a process on another host or in another container for dead when it was"
+        " silent for so long (default: three of its heartbeats)",
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="one JSON object a folder, for programs"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Recover the folders of `args`, print what was done, and return the exit code.
+
+    Args:
+        args: As `register` defines them.
+
+    Raises:
+        UsageError: A folder is missing, or cannot be read or written; nothing was done then.
+    """
+    found = places_of(args)
+    folders: list[Path] = []
+    for folder in found:
+        try:
+            _require_writable(folder)
+        except UsageError as error:
+            if not args.all:
+                raise
+            warn(str(error))
+        else:
+            folders.append(folder)
+    if reason := nothing_in(found, args):
+        warn(reason)
+    is_done = len(folders) == len(found)
+    for folder in folders:
+        try:
+            is_done &= _recover(folder, args, several=len(folders) > 1)
+        except (OtelExtError, OSError) as error:
+            if not args.all:
+                raise
+            is_done = False
+            warn(f"{shown(folder)}: {shown(str(error))}")
+    return 0 if is_done else 1
+
+
+def _recover(folder: Path, args: argparse.Namespace, *, several: bool) -> bool:
+    """Recover one folder and print what was done; whether all of it could be."""
+    found = open_in(folder)
+    report = recover(folder, grace_seconds=args.grace)
+    ended = ended_by(report, found)
+    if args.json:
+        say_json(orjson.dumps(_as_dict(report, as_dicts(ended))))
+    else:
+        if several:
+            say(f"{shown(folder)}:")
+        _print(report)
+        _print_spans(report, ended)
+        if several:
+            say("")
+    return not report.failed
+
+
+def _require_writable(folder: Path) -> None:
+    effective = os.access in os.supports_effective_ids
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK, effective_ids=effective):
+        hint = "Recovery adds records to its files: run this as the user that wrote the records"
+        raise UsageError(f"{shown(folder)}: cannot be written by this user", hint=hint)
+
+
+def _as_dict(
+    report: RecoveryReport, ended: Mapping[str, list[dict[str, object]]]
+) -> dict[str, object]:
+    return {
+        "folder": as_utf8(str(report.folder)),
+        "recovered": [
+            {
+                "process": one.process.id,
+                "pid": one.process.pid,
+                "host": one.process.host,
+                "spans": one.spans,
+                "lines_from_box": one.lines,
+                "last_seen": format_ns(one.last_seen_ns),
+                "file": None if one.file is None else as_utf8(str(one.file)),
+                "problem": as_utf8(one.problem) or None,
+                "ended": ended.get(one.process.id, []),
+            }
+            for one in _oldest_first(report)
+        ],
+        "living": list(report.living),
+        "uncertain": list(report.uncertain),
+        "busy": list(report.busy),
+        "skipped": [
+            {
+                "file": as_utf8(str(path)),
+                "offset": at.offset,
+                "length": at.length,
+                "reason": at.reason,
+            }
+            for path, at in report.skipped
+        ],
+        "skipped_bytes": report.skipped_bytes,
+    }
+
+
+def _oldest_first(report: RecoveryReport) -> list[Recovered]:
+    return sorted(report.recovered, key=lambda one: one.last_seen_ns)
+
+
+def _print(report: RecoveryReport) -> None:
+    from rich.console import Console  # noqa: PLC0415 - slow, and only for people
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    console = Console(highlight=False)
+    if report.recovered:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for heading in ("PROCESS", "PID", "LAST SEEN", "SPANS ENDED", "FROM BOX", "RESULT"):
+            is_figure = heading in {"PID", "SPANS ENDED", "FROM BOX"}
+            table.add_column(heading, justify="right" if is_figure else "left")
+        for one in _oldest_first(report):
+            table.add_row(*(Text(cell) for cell in _row(one)))
+        console.print(table)
+        console.print()
+    console.print(Text(_sentence(report)))
+    for path, at in report.skipped[:_MAX_DAMAGE_SHOWN]:
+        text = f"skipped {at.length} bytes at {at.offset} of {shown(path.name)}: {at.reason}"
+        console.print(Text(text, style="dim"))
+
+
+def _print_spans(report: RecoveryReport, ended: Sequence[Ended]) -> None:
+    """Say what the dead processes were doing, and where to look on."""
+    lines = list(
+        lines_of(
+            ended,
+            report.spans,
+            width=width_of(sys.stdout),
+            ascii_only=not can_show_unicode(sys.stdout),
+        )
+    )
+    if lines:
+        say("")
+        say("What was running when it died:")
+        for line in lines:
+            say(line)
+    if len(report.recovered) > len(report.failed):
+        say("")
+        say(f"next: otel-ext tree {shown(shlex.quote(str(report.folder)))}")
+
+
+def _ago(ns: int) -> str:
+    """Return how long ago a moment was; empty if it is unknown."""
+    return f"{duration(max(time_ns() - ns, 0))} ago" if ns else ""
+
+
+def _row(one: Recovered) -> tuple[str, ...]:
+    return (
+        shown(one.process.id),
+        str(one.process.pid or ""),
+        _ago(one.last_seen_ns),
+        str(one.spans),
+        str(one.lines),
+        shown(one.problem) if one.problem else "done",
+    )
+
+
+def _sentence(report: RecoveryReport) -> str:
+    """Return what was done, and what was left and why."""
+    count = len(report.recovered) - len(report.failed)
+    parts = [f"{count} process(es) recovered, {report.spans} open span(s) ended."]
+    if not report.recovered:
+        parts = ["Nothing to recover."]
+    if report.failed:
+        parts.append(f"{len(report.failed)} could not be recovered.")
+    if report.living:
+        parts.append(f"{len(report.living)} alive.")
+    if report.uncertain:
+        hint = "seen lately on another host or in another container; try again later"
+        parts.append(f"{len(report.uncertain)} uncertain: {hint}.")
+    if report.busy:
+        parts.append(f"{len(report.busy)} being recovered by somebody else.")
+    return " ".join(parts)

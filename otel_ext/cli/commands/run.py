@@ -1,0 +1,193 @@
+"""`otel-ext run -- COMMAND`: runs a program and records its spans, its code unchanged."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from otel_ext.cli.commands.recover.spans import ended_by, lines_of, open_in
+from otel_ext.cli.runner.launch import CommandError, bootstrap_environment, resolve
+from otel_ext.cli.runner.reason import reason_for_no_spans
+from otel_ext.cli.runner.summary import RunSummary
+from otel_ext.cli.runner.supervise import Ended, end_like, replace_process, supervise
+from otel_ext.cli.standard_streams import tell
+from otel_ext.cli.streams import can_show_unicode, width_of
+from otel_ext.config import CONFIG_VARIABLE, Config, load_leniently
+from otel_ext.errors import OtelExtError
+from otel_ext.journal.files import folder_of
+from otel_ext.journal.recovery.exit_status import Outcome
+from otel_ext.journal.recovery.recover import recover
+from otel_ext.runtime.process.run_notes import NOTES_VARIABLE, notes_folder
+from otel_ext.setup.starting import with_usable_output
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from otel_ext.cli.registry import Subparsers
+
+__all__ = ["register", "run"]
+
+_EPILOG: Final = """\
+examples:
+  otel-ext run -- python app.py --its --own --options
+  otel-ext run app.py                  the interpreter of otel-ext runs it
+  otel-ext run -m package.module
+  otel-ext run --output traces -- gunicorn --workers 4 app:app
+  otel-ext run --otlp -- flask run
+  otel-ext run --quiet -- celery -A tasks worker
+
+Processes that the program starts are recorded too, each into a file of its own.
+Installed OpenTelemetry instrumentations are switched on. Exit code, signals,
+arguments and standard streams are those of the program. With --quiet the
+program takes the place of this process: nothing else appears, not even at the
+end.
+"""
+
+
+def register(subparsers: Subparsers) -> None:
+    """Add the parser of `otel-ext run`."""
+    parser = subparsers.add_parser(
+        "run",
+        help="run a program and record its spans",
+        description="Run a program and record its spans, its code unchanged.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="otel-ext run [OPTIONS] [--] COMMAND [ARGUMENT ...]",
+    )
+    parser.add_argument("--output", metavar="DIR", help="folder for the records (default: traces)")
+    parser.add_argument(
+        "--compat-mode",
+        action="store_true",
+        default=None,
+        help="write the timestamp at the top level of each line too",
+    )
+    parser.add_argument(
+        "--otlp",
+        action="store_true",
+        default=None,
+        help="send records to a collector too (OTEL_EXPORTER_OTLP_ENDPOINT and so on)",
+    )
+    parser.add_argument("--config", metavar="FILE", help="settings: a TOML or YAML file")
+    parser.add_argument(
+        "--quiet", action="store_true", help="no records on the terminal, no closing words"
+    )
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        default=None,
+        help="do not start the program where a setting or the folder is wrong",
+    )
+    parser.add_argument(
+        "-m",
+        dest="module",
+        metavar="MODULE",
+        nargs=argparse.REMAINDER,
+        help="run a module, as python -m does",
+    )
+    parser.add_argument("command", metavar="COMMAND", nargs=argparse.REMAINDER, help="what to run")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command and return its exit code.
+
+    Raises:
+        ConfigError: An option is wrong, or with --strict anything; nothing has been started.
+    """
+    words = _words(args)
+    if not words:
+        tell("run: there is no command. Try: otel-ext run -- python app.py")
+        return 2
+    options = {
+        "output": args.output,
+        "compat-mode": args.compat_mode,
+        "otlp": args.otlp,
+        "strict": args.strict,
+    }
+    config = load_leniently(options, file=args.config, command_line=True)
+    config, problem = with_usable_output(config, trial=True)
+    for warning in (*config.warnings, *([problem] if problem else [])):
+        tell(warning)
+    try:
+        return _run(resolve(words), config, quiet=args.quiet)
+    except CommandError as error:
+        tell(str(error))
+        return error.exit_code
+
+
+def _words(args: argparse.Namespace) -> list[str]:
+    if args.module is not None:
+        return [sys.executable, "-m", *args.module] if args.module else []
+    words: list[str] = args.command
+    return words[1:] if words[:1] == ["--"] else words
+
+
+def _run(command: list[str], config: Config, *, quiet: bool) -> int:
+    if not config.capture.enabled:
+        replace_process(command, os.environ)
+    environment = bootstrap_environment(
+        os.environ, _settings(config, quiet=quiet), run_pid=os.getpid()
+    )
+    if quiet or not hasattr(os, "posix_spawn"):
+        replace_process(command, environment)
+    summary = RunSummary(config.output.folder)
+    with notes_folder() as notes:
+        if notes is not None:
+            environment[NOTES_VARIABLE] = str(notes)
+        ended = supervise(command, environment)
+        reason = partial(reason_for_no_spans, command, notes, config)
+        recovered = True
+        died: list[str] = []
+        if config.journal.recover_on_start:
+            recovered, died = _recover(config.output.folder, ended)
+        summary.write(sys.stderr, ended.outcome, complete=recovered, reason=reason, died=died)
+    return end_like(ended.outcome)
+
+
+def _recover(folder: Path, ended: Ended) -> tuple[bool, list[str]]:
+    """Bring out what a killed program left in its ring buffer, and end its open spans.
+
+    Returns:
+        Whether that was done, if there was anything to do, and a line for each of the
+        oldest spans that were open.
+    """
+    folder = folder_of(folder)
+    number = -ended.outcome
+    how = Outcome(signal=number) if number > 0 else Outcome(exit_status=ended.outcome)
+    how = how._replace(seen_ns=ended.seen_ns)
+    try:
+        found = open_in(folder)  # before their ends are written: these do not say where they were
+        report = recover(folder, outcomes={(ended.pid, ended.start_time): how})
+    except (OtelExtError, OSError) as error:
+        tell(f"open spans were not closed: {error}")
+        return False, []
+    for problem in sorted({one.problem for one in report.failed}):
+        tell(f"what was left could not be brought to its file: {problem}")
+    lines = lines_of(
+        ended_by(report, found),
+        report.spans,
+        width=width_of(sys.stderr),
+        ascii_only=not can_show_unicode(sys.stderr),
+    )
+    # A program that ends well closes its file itself, unless it could not write any more.
+    is_short = ended.outcome >= 0 and not all(one.had_box for one in report.recovered)
+    return not (report.failed or is_short), list(lines)
+
+
+def _settings(config: Config, *, quiet: bool) -> dict[str, str]:
+    """Return what children must know in whatever folder they run: as variables."""
+    settings = {
+        "OTEL_EXT_OUTPUT": str(config.output.folder.absolute()),
+        CONFIG_VARIABLE: str(config.file.absolute()) if config.file else os.devnull,
+    }
+    if config.source_of("compat-mode").layer == "code":
+        settings["OTEL_EXT_COMPAT_MODE"] = "true"
+    if config.source_of("otlp").layer == "code":
+        settings["OTEL_EXT_OTLP"] = "true"
+    if quiet:
+        settings["OTEL_EXT_CONSOLE"] = "off"
+    elif config.source_of("console").layer == "default":
+        settings["OTEL_EXT_CONSOLE"] = "auto"  # whoever types the command may want to watch
+    return settings

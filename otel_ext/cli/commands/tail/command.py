@@ -1,0 +1,151 @@
+"""`otel-ext tail`: follow records as they are written, for people or as JSON lines.
+
+Exit code 0 when all was shown, 1 when there are no records, 2 for a wrong use or a
+wrong folder, 130 after Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import sys
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Final
+
+from otel_ext.cli.arguments import whole_number
+from otel_ext.cli.commands.tail.files import Followed
+from otel_ext.cli.inputs import add_places, machine_places, nothing_in, places_of
+from otel_ext.cli.streams import can_show_unicode, painter_for, say, say_json, warn, width_of
+from otel_ext.errors import RecordError
+from otel_ext.exporters.console.lines import LineRenderer
+from otel_ext.record.decode import decode_line
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable
+
+    from otel_ext.cli.registry import Subparsers
+    from otel_ext.record.model import Record
+
+__all__ = ["register", "run"]
+
+_DESCRIPTION: Final = """\
+Shows the last records and then each new one, of all processes together. Ctrl-C
+ends it.
+
+examples:
+  otel-ext tail                              in what the setting output names
+  otel-ext tail --all                        all programs of this machine
+  otel-ext tail traces                       follow a folder, new files included
+  otel-ext tail --json traces | grep ERROR   the lines as they are
+  otel-ext tail --no-follow --lines 50 traces
+
+exit code: 0 if all was shown, 1 if there are no records, 2 for wrong use or a
+wrong folder, 130 after Ctrl-C
+"""
+_PLAIN_WIDTH: Final = 120
+_PAUSE: Final = 0.1
+_SEARCH_SECONDS: Final = 5.0
+_DEFAULT_LINES: Final = 10
+_MAX_REMEMBERED: Final = 100_000
+
+
+def register(subparsers: Subparsers) -> None:
+    """Add the subcommand's parser.
+
+    Args:
+        subparsers: Of the parser of `otel-ext`.
+    """
+    from argparse import RawDescriptionHelpFormatter  # noqa: PLC0415 - argparse is the caller's
+
+    parser = subparsers.add_parser(
+        "tail",
+        help="follow records as they are written",
+        description=_DESCRIPTION,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    add_places(parser)
+    parser.add_argument(
+        "-n",
+        "--lines",
+        type=whole_number,
+        default=_DEFAULT_LINES,
+        metavar="N",
+        help=f"begin with the last N records (default: {_DEFAULT_LINES})",
+    )
+    parser.add_argument("--no-follow", action="store_true", help="do not wait for more")
+    parser.add_argument("--no-color", action="store_true", help="no color (as NO_COLOR=1 does)")
+    parser.add_argument("--json", action="store_true", help="the lines as they are, for programs")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Follow the files of `args` until Ctrl-C, or to their end with `--no-follow`.
+
+    Args:
+        args: As `register` defines them.
+
+    Raises:
+        UsageError: A place to look at is missing or cannot be read.
+    """
+    found = places_of(args)
+    if reason := nothing_in(found, args):
+        warn(reason)
+        if args.no_follow:
+            return 1
+    followed = Followed(found)
+    show = _say_lines if args.json else _Shown(colour=not args.no_color).show
+    show(followed.last(args.lines))
+    sys.stdout.flush()
+    search_at = monotonic() + _SEARCH_SECONDS
+    while not args.no_follow:
+        sleep(_PAUSE)
+        if args.all and monotonic() >= search_at:
+            search_at = monotonic() + _SEARCH_SECONDS
+            followed.places = machine_places(quiet=True)
+        if lines := followed.news():
+            show(lines)
+            sys.stdout.flush()
+    return 0
+
+
+def _say_lines(lines: Iterable[bytes]) -> None:
+    for line in lines:
+        say_json(line)
+
+
+class _Shown:
+    """Prints records for people; what a new file repeats of the one before is left out."""
+
+    def __init__(self, *, colour: bool) -> None:
+        self._renderer = LineRenderer(
+            painter_for(sys.stdout, enabled=colour),
+            lambda: width_of(sys.stdout) or _PLAIN_WIDTH,
+            ascii_only=not can_show_unicode(sys.stdout),
+        )
+        self._open: dict[tuple[str, str], None] = {}
+        self._damaged = False
+
+    def show(self, lines: Iterable[bytes]) -> None:
+        """Print what the lines say."""
+        for line in lines:
+            try:
+                record = decode_line(line)
+            except RecordError:
+                self._tell_damage()
+                continue
+            text = "" if self._is_repeated(record) else self._renderer.render(record)
+            if text:
+                say(text)
+
+    def _is_repeated(self, record: Record) -> bool:
+        if record.phase == "end":
+            self._open.pop(record.key, None)
+        elif record.phase == "start":
+            if record.key in self._open:
+                return True
+            if len(self._open) < _MAX_REMEMBERED:
+                self._open[record.key] = None
+        return False
+
+    def _tell_damage(self) -> None:
+        if not self._damaged:
+            self._damaged = True
+            warn("some lines are no records; otel-ext validate names them")

@@ -1,0 +1,144 @@
+"""Follows files of records: the last lines of each, then what is added to any.
+
+What waits in ring buffers comes with it; see `tail_boxes`.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+import orjson
+
+from otel_ext.cli.commands.tail.ring_buffers import Waiting
+from otel_ext.journal.files import is_folder, list_segments
+from otel_ext.record.model import META_KEY
+from otel_ext.record.sanitise.values import MAX_LINE_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+__all__ = ["Followed"]
+
+_BLOCK: Final = 256 * 1024
+_MOST_AT_ONCE: Final = 16 * 1024 * 1024
+
+
+class Followed:
+    """The files of some places, and how far each has been read.
+
+    Args:
+        places: Folders of records, in which files come and go, or single files.
+
+    Attributes:
+        places: The same; may be set to others.
+    """
+
+    def __init__(self, places: Iterable[Path]) -> None:
+        self.places = list(places)
+        self._files: dict[Path, _File] = {}
+        self._waiting = Waiting()
+
+    def last(self, number: int) -> list[bytes]:
+        """Return the last lines of all files together, in the order of their times.
+
+        Args:
+            number: How many; what is written later comes by `news`.
+        """
+        waiting = self._waiting.first(self.places) if number else []
+        lines: list[bytes] = []
+        for path in self._paths():
+            file = self._files[path] = _File(path)
+            lines += file.last(number)
+        lines = self._waiting.not_shown(lines) + waiting
+        lines.sort(key=_time_of)
+        return lines[-number:] if number else []
+
+    def news(self) -> list[bytes]:
+        """Return the whole lines that came since the last call, in the order of their times."""
+        lines: list[bytes] = []
+        for path in self._paths():
+            file = self._files.get(path)
+            if file is None:
+                file = self._files[path] = _File(path)
+            lines += file.news()
+        lines = self._waiting.not_shown(lines) + self._waiting.stuck(self.places)
+        lines.sort(key=_time_of)
+        return lines
+
+    def _paths(self) -> list[Path]:
+        found: list[Path] = []
+        for place in self.places:
+            found += list_segments(place) if is_folder(place) else [place]
+        return found
+
+
+class _File:
+    """One file and how far it has been read: to the end of its last whole line."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._offset = 0
+        self._inode = 0
+
+    def last(self, number: int) -> list[bytes]:
+        """Return the last lines; the reading goes on behind them."""
+        descriptor = self._open()
+        if descriptor is None:
+            return []
+        try:
+            end = os.fstat(descriptor).st_size
+            start, data = end, b""
+            # One more than wanted: the first piece may be the rest of a line.
+            while start > 0 and data.count(b"\n") <= number and len(data) < _MOST_AT_ONCE:
+                begin = max(start - _BLOCK, 0)
+                data = os.pread(descriptor, start - begin, begin) + data
+                start = begin
+        except OSError:
+            return []
+        finally:
+            os.close(descriptor)
+        whole = data[: data.rfind(b"\n") + 1]
+        self._offset = start + len(whole)
+        lines = whole.split(b"\n")[:-1]
+        if start > 0:
+            lines = lines[1:]
+        return lines[-number:] if number else []
+
+    def news(self) -> list[bytes]:
+        """Return the lines that were added."""
+        descriptor = self._open()
+        if descriptor is None:
+            return []
+        try:
+            data = os.pread(descriptor, _MOST_AT_ONCE, self._offset)
+        except OSError:
+            return []
+        finally:
+            os.close(descriptor)
+        whole = data[: data.rfind(b"\n") + 1]
+        if not whole and len(data) > MAX_LINE_BYTES:
+            whole = data  # no record is as long as that
+        self._offset += len(whole)
+        return whole.split(b"\n")[:-1]
+
+    def _open(self) -> int | None:
+        flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
+        try:
+            descriptor = os.open(self.path, flags)
+        except OSError:
+            return None  # it may come back
+        status = os.fstat(descriptor)
+        if status.st_size < self._offset or (self._inode and status.st_ino != self._inode):
+            self._offset = 0  # another file of that name, or emptied
+        self._inode = status.st_ino
+        return descriptor
+
+
+def _time_of(line: bytes) -> str:
+    """Return the timestamp of a line; of what is no record, one before all others."""
+    try:
+        return str(orjson.loads(line)[META_KEY]["timestamp"])
+    except (ValueError, KeyError, TypeError):
+        return ""

@@ -1,0 +1,201 @@
+"""`otel-ext top`: the spans that run now, live."""
+
+from __future__ import annotations
+
+import sys
+from argparse import RawDescriptionHelpFormatter
+from functools import partial
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from otel_ext.cli.arguments import seconds, whole_number
+from otel_ext.cli.commands.ps import add_filters, chosen
+from otel_ext.cli.commands.top.screen import Screen
+from otel_ext.cli.commands.top.view import SORTS, RateMeter, figures_of, frame_lines, sorted_by
+from otel_ext.cli.inputs import machine_places, nothing_in, places_of
+from otel_ext.cli.span_table import Look, json_line
+from otel_ext.cli.streams import can_show_unicode, painter_for, say_json, warn
+from otel_ext.observe.snapshot import Collector
+from otel_ext.record.sanitise.values import encode_object
+from otel_ext.record.timestamps import format_ns
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from otel_ext.cli.commands.top.view import Figures
+    from otel_ext.cli.registry import Subparsers
+    from otel_ext.observe.snapshot import Running, Snapshot
+
+__all__ = ["register", "run"]
+
+_SEARCH_SECONDS: Final = 5.0
+_EPILOG: Final = """\
+keys:
+  q   quit              s   sort by age, state, name or process
+  t   tree or list      p   pause
+
+States and places are those of `otel-ext ps`. Nothing is asked of the programs,
+so one that hangs is shown as well.
+
+examples:
+  otel-ext top                     in the folder that the setting output names
+  otel-ext top --all               all programs of this machine that record
+  otel-ext top --once --stalled    one picture, for scripts
+  otel-ext top traces --interval 5
+
+exit code: 0 if the last picture shows a span or it was left by a key, 1 if none
+is shown, 2 for wrong use or a wrong folder
+"""
+
+
+def register(subparsers: Subparsers) -> None:
+    """Add the parser of `otel-ext top`."""
+    parser = subparsers.add_parser(
+        "top",
+        help="spans running now, live",
+        description="Show the spans that run now, live.",
+        epilog=_EPILOG,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    add_filters(parser)
+    parser.add_argument("--sort", choices=SORTS, default=SORTS[0], help="order (default: age)")
+    parser.add_argument(
+        "--interval",
+        metavar="SECONDS",
+        type=partial(seconds, least=0.1, most=3_600.0),
+        default=1.0,
+        help="time between pictures (default: 1)",
+    )
+    parser.add_argument(
+        "--iterations",
+        metavar="N",
+        type=partial(whole_number, least=1),
+        default=0,
+        help="end after N pictures",
+    )
+    parser.add_argument(
+        "--once", dest="iterations", action="store_const", const=1, help="one picture, then end"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object a picture")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show pictures until it is enough.
+
+    Raises:
+        UsageError: A place to look at is missing or cannot be read.
+    """
+    top = _Top(args)
+    if args.json:
+        return top.tell_json()
+    with Screen(sys.stdout, live=not args.iterations) as screen:
+        try:
+            return top.show_on(screen)
+        except KeyboardInterrupt:
+            return 0  # the usual way to leave a program of this sort
+
+
+class _Top:
+    """What is shown, in which order, and whether it stands still."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self._args = args
+        found = places_of(args)
+        self._collector = Collector(found, elsewhere=args.other_hosts)
+        if reason := nothing_in(found, args):
+            warn(reason)
+        self._search_at = monotonic() + _SEARCH_SECONDS
+        self._meter = RateMeter()
+        self._order: str = args.sort
+        self._tree: bool = args.tree
+        self._paused = False
+
+    def _look(self) -> tuple[Snapshot, list[Running], Figures]:
+        """Look once at what runs."""
+        now = monotonic()
+        if self._args.all and now >= self._search_at:
+            self._search_at = now + _SEARCH_SECONDS
+            self._collector.places = machine_places(quiet=True)
+        snapshot = self._collector.collect()
+        spans = chosen(snapshot, self._args)
+        seqs = {process.id: process.last_seq for process in snapshot.processes if process.lives}
+        figures = figures_of(snapshot, spans, self._meter.add(monotonic(), seqs))
+        return snapshot, spans, figures
+
+    def show_on(self, screen: Screen) -> int:
+        """Show pictures on `screen` until a key or the number of pictures ends it."""
+        number = 0
+        snapshot, spans, figures = self._look()
+        while True:
+            number += 1
+            screen.show(self._picture(screen, snapshot, spans, figures))
+            if number == self._args.iterations:
+                return 0 if spans else 1
+            if not self._wait(screen, snapshot, spans, figures):
+                return 0
+            if not self._paused:
+                snapshot, spans, figures = self._look()
+
+    def _wait(
+        self, screen: Screen, snapshot: Snapshot, spans: Sequence[Running], figures: Figures
+    ) -> bool:
+        """Wait for the next picture and obey keys meanwhile; False to quit."""
+        until = monotonic() + self._args.interval
+        while (left := until - monotonic()) > 0:
+            key = screen.key(left)
+            if key == "q":
+                return False
+            if key in {"s", "t", "p"}:
+                self._obey(key)
+                screen.show(self._picture(screen, snapshot, spans, figures))
+        return True
+
+    def _obey(self, key: str) -> None:
+        if key == "s":
+            self._order = SORTS[(SORTS.index(self._order) + 1) % len(SORTS)]
+        elif key == "t":
+            self._tree = not self._tree
+        else:
+            self._paused = not self._paused
+
+    def _picture(
+        self, screen: Screen, snapshot: Snapshot, spans: Sequence[Running], figures: Figures
+    ) -> list[str]:
+        width, height = screen.size
+        look = Look(
+            width,
+            painter_for(sys.stdout, enabled=not self._args.no_color),
+            tree=self._tree,
+            ascii_only=not can_show_unicode(sys.stdout),
+        )
+        note = f"{'as trees, ' if self._tree else ''}sorted by {self._order}"
+        return frame_lines(
+            figures,
+            sorted_by(spans, self._order),
+            look,
+            now_ns=snapshot.time_ns,
+            height=height,
+            note=f"{note}, paused" if self._paused else note,
+            has_keys=screen.has_keys,
+        )
+
+    def tell_json(self) -> int:
+        """Write one object a picture until the number of pictures ends it."""
+        number = 0
+        while True:
+            number += 1
+            snapshot, spans, figures = self._look()
+            head = {
+                "time": format_ns(snapshot.time_ns),
+                "processes": figures.processes,
+                "open": figures.open,
+                "records_per_second": figures.rate,
+            }
+            lines = b",".join(map(json_line, sorted_by(spans, self._order)))
+            # Joined as bytes: each line is an object already, made safe on its own.
+            say_json(b'%b,"spans":[%b]}' % (encode_object(head)[:-1], lines))
+            sys.stdout.flush()
+            if number == self._args.iterations:
+                return 0 if spans else 1
+            Screen(sys.stdout, live=False).key(self._args.interval)

@@ -1,0 +1,152 @@
+"""One picture of `otel-ext top`: a line of figures, then the spans."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from otel_ext.cli.span_table import COLOURS, Look, table_lines
+from otel_ext.observe.snapshot import STATES
+from otel_ext.terminal import cells, clock, cut
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from otel_ext.observe.snapshot import Running, Snapshot
+
+__all__ = ["SORTS", "Figures", "RateMeter", "figures_of", "frame_lines", "sorted_by"]
+
+SORTS: Final = ("age", "state", "name", "process")
+
+_WINDOW_SECONDS: Final = 5.0
+_HEAD_LINES: Final = 3
+_FOOT: Final = "q quit   s sort   t tree   p pause"
+_LEAST_ROWS: Final = 1
+
+
+class Figures(NamedTuple):
+    """What the first line tells.
+
+    Attributes:
+        processes: Processes that live.
+        open: Open spans, by state.
+        rate: Records a second over all processes; None before it is known.
+    """
+
+    processes: int
+    open: dict[str, int]
+    rate: float | None
+
+
+class RateMeter:
+    """Measures records a second by the numbers that processes have given to them.
+
+    >>> meter = RateMeter()
+    >>> meter.add(10.0, {"a": 100}), meter.add(12.0, {"a": 150, "b": 7})
+    (None, 25.0)
+    """
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, dict[str, int]]] = deque()
+
+    def add(self, moment: float, last_seqs: dict[str, int]) -> float | None:
+        """Take the last numbers by process and return the rate over some seconds.
+
+        Args:
+            moment: Seconds on a clock that never steps.
+            last_seqs: Number of the last record of each process.
+        """
+        seen = self._seen
+        seen.append((moment, last_seqs))
+        while len(seen) > 2 and moment - seen[1][0] >= _WINDOW_SECONDS:  # noqa: PLR2004
+            seen.popleft()
+        then, before = seen[0]
+        if moment <= then:
+            return None
+        made = sum(seq - before.get(name, seq) for name, seq in last_seqs.items())
+        return max(made, 0) / (moment - then)
+
+
+def figures_of(snapshot: Snapshot, spans: Sequence[Running], rate: float | None) -> Figures:
+    """Return the figures of what is shown."""
+    counts = Counter(span.state for span in spans)
+    living = sum(process.lives for process in snapshot.processes)
+    return Figures(living, {state: counts[state] for state in STATES}, rate)
+
+
+def sorted_by(spans: Sequence[Running], order: str) -> list[Running]:
+    """Return the spans in the order called `order`, the oldest first where it leaves a choice."""
+    if order == "state":
+        return sorted(spans, key=lambda span: -STATES.index(span.state))
+    if order == "name":
+        return sorted(spans, key=lambda span: span.record.name)
+    if order == "process":
+        return sorted(spans, key=lambda span: (span.process.pid, span.process.id))
+    return sorted(spans, key=lambda span: span.start_ns)
+
+
+def _length(parts: list[tuple[str, str]], gap: str) -> int:
+    return sum(cells(text) for _, text in parts) + len(gap) * (len(parts) - 1)
+
+
+def _head(figures: Figures, look: Look, now: str) -> str:
+    paint = look.painter
+    total = sum(figures.open.values())
+    parts = [
+        ("bold", f"otel-ext top {now}"),
+        ("", f"{figures.processes} {'process' if figures.processes == 1 else 'processes'}"),
+        ("bold", f"{total:,} open"),
+    ]
+    # The bad ones always, so that the eye finds them at the same place; but for the rarest.
+    parts += [
+        (COLOURS[state] if figures.open[state] else "dim", f"{figures.open[state]:,} {state}")
+        for state in STATES[1:]
+        if figures.open[state] or state != "blocked"
+    ]
+    if figures.rate is not None:
+        parts.append(("", f"{figures.rate:,.0f} records/s"))
+    gap = "   "
+    if look.width and _length(parts, gap) > look.width:
+        gap = " "
+    if look.width and _length(parts, gap) > look.width:
+        parts[0] = ("bold", now)
+    while look.width and len(parts) > 1 and _length(parts, gap) > look.width:
+        parts.pop()
+    return gap.join(paint(style, text) if style else text for style, text in parts)
+
+
+def frame_lines(
+    figures: Figures,
+    spans: Sequence[Running],
+    look: Look,
+    *,
+    now_ns: int,
+    height: int = 0,
+    note: str = "",
+    has_keys: bool = False,
+) -> list[str]:
+    """Return the lines of one picture.
+
+    Args:
+        figures: For the first line.
+        spans: In their order.
+        look: How the lines shall look.
+        now_ns: When the spans were collected, nanoseconds since the epoch.
+        height: Lines of the terminal; 0 for as many as it takes.
+        note: What the second line says: the order, a pause.
+        has_keys: Whether keys are obeyed, so that the last line tells of them.
+    """
+    lines = [_head(figures, look, clock(now_ns)), look.painter("dim", note), ""]
+    room = max(height - _HEAD_LINES - 1 - has_keys, _LEAST_ROWS) if height else len(spans)
+    # One line less where one has to say how many more there are.
+    shown = room if len(spans) <= room else max(room - 1, _LEAST_ROWS)
+    if spans:
+        lines += table_lines(spans, now_ns, look, shown)
+        if len(spans) > shown:
+            lines.append(look.painter("dim", f"and {len(spans) - shown:,} more"))
+    else:
+        lines.append(look.painter("dim", "no span is open"))
+    if has_keys:
+        lines += [""] * (height - 1 - len(lines))
+        lines.append(look.painter("dim", cut(_FOOT, look.width or len(_FOOT))))
+    return lines

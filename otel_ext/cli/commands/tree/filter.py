@@ -1,0 +1,99 @@
+"""Which spans of a trace are asked for: by name, time and what became of them."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from otel_ext.cli.arguments import seconds
+from otel_ext.cli.commands.tree.forest import has_failed
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Mapping, Sequence
+
+    from otel_ext.observe.snapshot import Running
+    from otel_ext.record.merge import SpanKey
+    from otel_ext.record.model import Record
+
+__all__ = ["SpanFilter", "add_filters"]
+
+
+def add_filters(parser: argparse.ArgumentParser) -> None:
+    """Add the options that choose spans; those above a chosen one are shown with it."""
+    parser.add_argument("--name", metavar="GLOB", help="only spans of this name (*, ?, [...])")
+    parser.add_argument(
+        "--slower", metavar="SECONDS", type=seconds, help="only spans that took at least so long"
+    )
+    parser.add_argument("--errors", action="store_true", help="only spans that failed")
+    parser.add_argument("--running", action="store_true", help="only spans that run now")
+    parser.add_argument(
+        "--lost", action="store_true", help="only spans that never ended, since their process died"
+    )
+
+
+class SpanFilter:
+    """Keeps the spans that meet each of some conditions, and those above them.
+
+    Args:
+        conditions: What a span must be; none keeps all.
+    """
+
+    def __init__(self, conditions: Sequence[Callable[[Record], bool]]) -> None:
+        self._conditions = conditions
+        self._matched: set[str] = set()
+
+    @classmethod
+    def from_options(
+        cls, args: argparse.Namespace, running: Mapping[SpanKey, Running]
+    ) -> SpanFilter:
+        """Return what the options of `add_filters` ask for.
+
+        Args:
+            args: The options.
+            running: What is open now, by span.
+        """
+
+        def is_lost(record: Record) -> bool:
+            one = running.get(record.key)
+            return record.abandoned is not None or (one is not None and one.state == "lost")
+
+        def took(record: Record) -> float:
+            if record.phase == "end":
+                return (record.time_ns - record.start_ns) / 1e9
+            one = running.get(record.key)
+            return 0.0 if one is None else one.age_ns / 1e9
+
+        conditions: list[Callable[[Record], bool]] = []
+        if args.name is not None:
+            conditions.append(lambda record: fnmatchcase(record.name, args.name))
+        if args.slower is not None:
+            conditions.append(lambda record: took(record) >= args.slower)
+        if args.errors:
+            conditions.append(has_failed)
+        if args.running:
+            conditions.append(lambda record: record.phase != "end" and not is_lost(record))
+        if args.lost:
+            conditions.append(is_lost)
+        return cls(conditions)
+
+    @property
+    def matched(self) -> frozenset[str] | None:
+        """Ids of the spans that met the conditions; None where all are kept."""
+        return frozenset(self._matched) if self._conditions else None
+
+    def apply(self, records: Sequence[Record]) -> list[Record]:
+        """Return those of the records of one trace that are asked for, and those above them."""
+        if not self._conditions:
+            return list(records)
+        by_id = {record.span_id: record for record in records}
+        kept: dict[str, Record] = {}
+        for record in records:
+            if not all(condition(record) for condition in self._conditions):
+                continue
+            self._matched.add(record.span_id)
+            above: Record | None = record
+            while above is not None and above.span_id not in kept:
+                kept[above.span_id] = above
+                above = by_id.get(above.parent_span_id)
+        return list(kept.values())

@@ -1,0 +1,103 @@
+"""The spans in files of records, each by the record that tells most of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from otel_ext.errors import RecordError
+from otel_ext.journal.files import list_segments
+from otel_ext.journal.read.scanner import Located, read_records
+from otel_ext.observe.process_names import ProcessName
+from otel_ext.observe.ring_buffers import read_boxes
+from otel_ext.record.decode import decode_line
+from otel_ext.record.merge import Merger
+from otel_ext.record.repeated_ids import RepeatedIds
+from otel_ext.runtime.process.records import PROCESS_START
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from otel_ext.record.model import Record
+
+__all__ = ["SpanSet", "read_spans"]
+
+
+class SpanSet:
+    """Takes records and keeps one for each span.
+
+    Ids that several processes have given to spans of their own, as with a seeded
+    `random`, are kept apart by process.
+
+    Attributes:
+        skipped: How many stretches of the files were no records.
+        processes: What each process has said of itself, by its id.
+        repeated: Trace ids that several processes have given to traces of their own.
+    """
+
+    def __init__(self) -> None:
+        self.skipped = 0
+        self.processes: dict[str, ProcessName] = {}
+        self.repeated: set[str] = set()
+        self._mergers: dict[str, Merger] = {}
+        self._ids = RepeatedIds()
+
+    def add(self, record: Record) -> None:
+        """Take one record of any kind."""
+        name = record.process.id
+        if record.kind == "process":
+            if record.name == PROCESS_START and name not in self.processes:
+                self.processes[name] = ProcessName.from_start(record.extra)
+            return
+        if record.kind != "span":
+            return
+        if record.phase == "start" and self._ids.note_start(record.key, name):
+            self.repeated.add(record.trace_id)
+        merger = self._mergers.get(name)
+        if merger is None:
+            merger = self._mergers[name] = Merger()
+        merger.add(record)
+
+    def __len__(self) -> int:
+        return sum(len(spans) for spans in self.traces().values())
+
+    def traces(self) -> dict[tuple[str, str], list[Record]]:
+        """Return the spans of each trace by its id, and by its process where ids repeat."""
+        whole = Merger()
+        found: dict[tuple[str, str], list[Record]] = {}
+        for name, merger in self._mergers.items():
+            for record in merger.spans.values():
+                if record.trace_id in self.repeated:
+                    found.setdefault((record.trace_id, name), []).append(record)
+                else:
+                    whole.add(record)
+        for record in whole.spans.values():
+            found.setdefault((record.trace_id, ""), []).append(record)
+        return found
+
+
+def read_spans(places: Iterable[Path]) -> SpanSet:
+    """Return the spans of some files.
+
+    Args:
+        places: Folders of records or single files; their black boxes count too.
+    """
+    found = SpanSet()
+    for place in places:
+        is_file = place.is_file()
+        for path in [place] if is_file else list_segments(place):
+            for item in read_records(path):
+                if isinstance(item, Located):
+                    found.add(item.record)
+                else:
+                    found.skipped += 1
+        # After the files: what is not in a file yet is in the box.
+        for box in read_boxes(place.absolute().parent if is_file else place):
+            if is_file and box.file_name != place.name:
+                continue
+            for line in box.lines:
+                try:
+                    found.add(decode_line(line.data))
+                except RecordError:
+                    found.skipped += 1
+    return found

@@ -1,0 +1,176 @@
+"""`otel-ext validate`: are the records in these files well formed?
+
+Exit code 0 when they all are, 1 when one is not or there are none, 2 when something
+cannot be read or is no file of records. Reads a line at a time, however large the file.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
+
+from otel_ext.cli.arguments import whole_number
+from otel_ext.cli.commands.validate.report import JsonReport, TextReport, progress_bar
+from otel_ext.cli.input_checks import not_records, shown, unreadable
+from otel_ext.cli.inputs import STDIN, add_places, nothing_in, places_of
+from otel_ext.cli.streams import warn
+from otel_ext.errors import UsageError
+from otel_ext.journal.files import list_segments
+from otel_ext.record.schema.validation import LineReport, validate_stream
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+    from io import BufferedReader
+    from pathlib import Path
+
+    from otel_ext.cli.commands.validate.report import Report
+    from otel_ext.cli.registry import Subparsers
+
+__all__ = ["register", "run"]
+
+_BUFFER_BYTES: Final = 1 << 20
+_ENOUGH_LINES: Final = 10
+# Enough lines between two looks at the progress bar that it costs nothing.
+_LINES_A_STEP: Final = 4_096
+_DESCRIPTION: Final = """\
+Checks files of records line by line against version 2 of the record format
+and says what is wrong and where. Prints a table of what the files hold.
+
+examples:
+  otel-ext validate                        what the setting output names
+  otel-ext validate traces                 all *.jsonl in a folder
+  otel-ext validate old.jsonl new.jsonl    these files
+  otel-ext validate --all                  wherever running programs record
+  gzip -dc old.jsonl.gz | otel-ext validate -
+
+exit code: 0 if all records are well formed, 1 if one is not or there are none,
+2 for wrong use, a wrong folder or a file that cannot be read
+"""
+
+
+class _Source(NamedTuple):
+    """One file to read; `path` is None for the standard input."""
+
+    name: str
+    path: Path | None
+    size: int
+
+
+def register(subparsers: Subparsers) -> None:
+    """Add the subcommand's parser.
+
+    Args:
+        subparsers: Of the parser of `otel-ext`.
+    """
+    from argparse import RawDescriptionHelpFormatter  # noqa: PLC0415 - argparse is the caller's
+
+    parser = subparsers.add_parser(
+        "validate",
+        help="check files of records, line by line",
+        description=_DESCRIPTION,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    add_places(parser, "streams")
+    parser.add_argument(
+        "--max-errors",
+        type=whole_number,
+        default=50,
+        metavar="N",
+        help="show at most N bad lines; all are counted (default: 50)",
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object, for programs")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check the files of `args`, print what was found, and return the exit code.
+
+    Args:
+        args: As `register` defines them.
+
+    Raises:
+        UsageError: A file is missing, or is a device; nothing was read then.
+    """
+    sources: list[_Source] = []
+    for place in places_of(args):
+        found = _sources(place)
+        sources += found
+        if not found:
+            warn(nothing_in([place], args) or f"no *.jsonl file in {shown(place)}")
+    report: Report = (JsonReport if args.json else TextReport)(args.max_errors)
+    total = sum(source.size for source in sources)
+    with progress_bar(total) as advance:
+        for source in sources:
+            _check_source(source, report, advance)
+    report.finish()
+    if report.problems:
+        return 2
+    return 1 if report.bad or not sources else 0
+
+
+def _sources(place: Path) -> list[_Source]:
+    """Return the files that a place stands for."""
+    if place == STDIN:
+        if cast("object", sys.stdin) is None:
+            raise UsageError("the standard input is closed", hint="Name a file")
+        return [_Source("<stdin>", None, 0)]
+    files = list_segments(place) if place.is_dir() else [place]
+    return [
+        _Source(str(path), path, path.stat().st_size)
+        for path in files
+        if path == place or path.is_file()
+    ]
+
+
+def _check_source(source: _Source, report: Report, advance: Callable[[int], None]) -> None:
+    report.begin_file(source.name)
+    done = 0
+
+    def move_to(offset: int) -> None:
+        nonlocal done
+        advance(offset - done)
+        done = offset
+
+    try:
+        if source.path is None:
+            _check_stream(cast("BufferedReader", sys.stdin.buffer), report, move_to)
+        else:
+            with source.path.open("rb", buffering=_BUFFER_BYTES) as stream:
+                _check_stream(cast("BufferedReader", stream), report, move_to)
+            move_to(source.size)
+    except OSError as error:
+        report.problem(". ".join(unreadable(error)))
+    except UsageError as error:
+        report.problem(str(error))
+
+
+def _check_stream(
+    stream: BufferedReader,
+    report: Report,
+    move_to: Callable[[int], None],
+) -> None:
+    """Report each line; a file of another sort gets one message instead of one a line."""
+    first_bytes = stream.peek(16)[:16]
+    doubtful: list[LineReport] = []
+    certain = False
+    for line in validate_stream(stream):
+        if not certain:
+            certain = line.is_ours
+            doubtful.append(line)
+            if not certain and len(doubtful) < _ENOUGH_LINES:
+                continue
+            _require(certain, first_bytes)
+            for held in doubtful:
+                report.line(held)
+            continue
+        report.line(line)
+        if line.number % _LINES_A_STEP == 0:
+            move_to(line.offset)
+    if doubtful and not certain:
+        _require(certain, first_bytes)
+
+
+def _require(certain: bool, first_bytes: bytes) -> None:  # noqa: FBT001 - reads as a sentence
+    if not certain:
+        what, hint = not_records(first_bytes)
+        raise UsageError(what, hint=hint)

@@ -1,0 +1,253 @@
+"""How `otel-ext validate` tells what it found: for people, or as JSON for programs."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+import orjson
+
+from otel_ext.cli.streams import as_utf8, say, say_json
+from otel_ext.record.repeated_ids import REPEATED_IDS_ADVICE, RepeatedIds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from otel_ext.record.schema.validation import LineReport
+
+__all__ = ["JsonReport", "Report", "TextReport", "progress_bar", "safe_text"]
+
+_BIG_BYTES: Final = 32 * 1024 * 1024
+_MAX_FILES_SHOWN: Final = 20
+_PLAIN_WIDTH: Final = 100
+# Spans that are compared; beyond that a sample of them is, so that memory stays bounded.
+_MAX_SPANS: Final = 1 << 16
+_MAX_NAMES: Final = 3
+
+
+def safe_text(text: str) -> str:
+    r"""Return `text` with whatever a terminal would obey, or cannot show, as escapes.
+
+    >>> safe_text("a\x1b[31m.jsonl")
+    'a\\x1b[31m.jsonl'
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+class _File:
+    """The counts of one file."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.lines = 0
+        self.bad = 0
+        self.problem = ""
+
+
+class Report:
+    """Counts what comes in. Subclasses show it; the memory taken is bounded.
+
+    Args:
+        max_errors: How many bad lines to show.
+    """
+
+    def __init__(self, max_errors: int) -> None:
+        self.max_errors = max_errors
+        self.shapes: Counter[str] = Counter()
+        self.files: list[_File] = []
+        self.lines = 0
+        self.bad = 0
+        self.problems = 0
+        self.ids = RepeatedIds(_MAX_SPANS)
+
+    def begin_file(self, name: str) -> None:
+        """Count the next lines to the file `name`."""
+        self.files.append(_File(name))
+
+    def line(self, line: LineReport) -> None:
+        """Count one line, and show it if it is bad."""
+        file = self.files[-1]
+        file.lines += 1
+        self.lines += 1
+        if not line.reasons:
+            self.shapes[line.shape] += 1
+            if line.shape == "span.start":
+                key = (str(line.meta["trace_id"]), str(line.meta["span_id"]))
+                self.ids.note_start(key, str(line.meta["process"]))
+            return
+        file.bad += 1
+        self.bad += 1
+        if self.bad <= self.max_errors:
+            self.show_bad(file.name, line)
+
+    def problem(self, text: str) -> None:
+        """Tell that the file cannot be checked, or not to its end."""
+        file = self.files[-1]
+        file.problem = text
+        self.problems += 1
+        sys.stderr.write(f"otel-ext: {safe_text(file.name)}: {text}\n")
+
+    def show_bad(self, name: str, line: LineReport) -> None:
+        """Show one bad line of the file `name`."""
+        raise NotImplementedError
+
+    def finish(self) -> None:
+        """Show what was found over all."""
+        raise NotImplementedError
+
+
+class TextReport(Report):
+    """For people: `FILE:LINE: reason`, as compilers write it, then a table."""
+
+    def show_bad(self, name: str, line: LineReport) -> None:
+        """Write one line for each reason."""
+        for reason in line.reasons:
+            say(f"{safe_text(name)}:{line.number}: {reason}")
+
+    def finish(self) -> None:
+        """Write the table, and the outcome in one sentence."""
+        from rich.console import Console  # noqa: PLC0415 - not needed for --json
+        from rich.table import Table  # noqa: PLC0415
+
+        left_out = self.bad - self.max_errors
+        if left_out > 0:
+            say(f"... and {left_out:,} more bad lines (see --max-errors)")
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        table.add_column("records")
+        table.add_column("count", justify="right")
+        for shape in sorted(self.shapes):
+            table.add_row(shape, f"{self.shapes[shape]:,}")
+        if self.bad:
+            table.add_row("bad lines", f"{self.bad:,}", style="red")
+        console = Console(markup=False, highlight=False)
+        if not console.is_terminal:
+            console.width = _PLAIN_WIDTH
+        if table.row_count:
+            if self.bad and self.max_errors:
+                say("")
+            console.print(table)
+            say("")
+        self._show_files()
+        if self.ids.count:
+            say(_repeated(self.ids))
+        say(self._outcome())
+
+    def _show_files(self) -> None:
+        if len(self.files) == 1:
+            return
+        bad = [file for file in self.files if file.bad]
+        for file in bad[:_MAX_FILES_SHOWN]:
+            say(f"{safe_text(file.name)}: {file.bad:,} of {file.lines:,} lines bad")
+        if len(bad) > _MAX_FILES_SHOWN:
+            say(f"... and {len(bad) - _MAX_FILES_SHOWN:,} more files with bad lines")
+
+    def _outcome(self) -> str:
+        checked = len(self.files) - self.problems
+        files = "1 file" if checked == 1 else f"{checked:,} files"
+        lines = "1 line" if self.lines == 1 else f"{self.lines:,} lines"
+        found = f"{self.bad:,} bad" if self.bad else "all good"
+        outcome = f"{files}, {lines}: {found if self.lines else 'nothing to check'}"
+        return outcome + (f"; {self.problems} could not be checked" if self.problems else "")
+
+
+class JsonReport(Report):
+    """For programs: one JSON object at the end."""
+
+    def __init__(self, max_errors: int) -> None:
+        super().__init__(max_errors)
+        self.errors: list[dict[str, object]] = []
+
+    def show_bad(self, name: str, line: LineReport) -> None:
+        """Keep the bad line for the end."""
+        reasons = [
+            dict(zip(("pointer", "message"), _split(text), strict=True)) for text in line.reasons
+        ]
+        self.errors.append(
+            {
+                "file": safe_text(as_utf8(name)),
+                "line": line.number,
+                "offset": line.offset,
+                "reasons": reasons,
+            },
+        )
+
+    def finish(self) -> None:
+        """Write the object."""
+        outcome = {
+            "ok": bool(self.files) and not self.bad and not self.problems,
+            "lines": self.lines,
+            "bad": self.bad,
+            "records": dict(sorted(self.shapes.items())),
+            "files": [
+                {
+                    "file": safe_text(as_utf8(file.name)),
+                    "lines": file.lines,
+                    "bad": file.bad,
+                    "problem": file.problem or None,
+                }
+                for file in self.files
+            ],
+            "errors": self.errors,
+            "errors_left_out": self.bad - len(self.errors),
+            "repeated_ids": {
+                "count": self.ids.count,
+                "processes": sorted(self.ids.processes),
+                "sample": self.ids.is_sample,
+            },
+        }
+        say_json(orjson.dumps(outcome, option=orjson.OPT_INDENT_2))
+
+
+def _repeated(ids: RepeatedIds) -> str:
+    """Return that, and where, several processes have given the same ids to their spans."""
+    least = "at least " if ids.is_sample else ""
+    spans = "1 span id repeats" if ids.count == 1 else f"{ids.count:,} span ids repeat"
+    names = sorted(ids.processes)
+    shown = ", ".join(names[:_MAX_NAMES])
+    more = len(names) - _MAX_NAMES
+    shown += f" and {more:,} more" if more > 0 else ""
+    return (
+        f"{least}{spans}: {len(names):,} processes use the same for spans of their own"
+        f" ({shown}). {REPEATED_IDS_ADVICE}."
+    )
+
+
+def _split(reason: str) -> tuple[str, str]:
+    """Return pointer and message of a reason; the pointer of the whole line is empty."""
+    pointer, found, message = reason.partition(": ")
+    if not found:
+        return "", reason
+    return pointer if pointer.startswith("/") else "", message
+
+
+@contextmanager
+def progress_bar(total: int) -> Generator[Callable[[int], None]]:
+    """Show how far the reading is, on the standard error, where that helps.
+
+    Args:
+        total: Bytes to read. There is no bar for a little, nor without a terminal.
+
+    Yields:
+        To be called with the number of bytes read since the last call.
+    """
+    if total < _BIG_BYTES or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console  # noqa: PLC0415 - only for a bar
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn  # noqa: PLC0415
+
+    bar = Progress(
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        redirect_stdout=sys.stdout.isatty(),
+    )
+    with bar:
+        task = bar.add_task("reading", total=total)
+        yield lambda size: bar.advance(task, size)

@@ -1,0 +1,127 @@
+"""Whether records can be read at one place, and what every command says where they cannot."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+from otel_ext.cli.streams import warn
+from otel_ext.errors import UsageError
+from otel_ext.journal.files import list_segments
+from otel_ext.journal.path_check import problem_with
+from otel_ext.terminal import printable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["Takes", "is_there", "not_records", "require_readable", "shown", "unreadable"]
+
+Takes: TypeAlias = Literal["places", "folders", "streams"]
+"""What a command can look at: files and folders, folders alone, or pipes too."""
+
+_LONGEST: Final = 4_096
+_FORMAT: Final = "A file of records has one JSON object a line"
+_BEGINNING: Final = 16
+_OTHER_FORMATS: Final = (
+    (b"\x1f\x8b", "It is compressed: gzip -dc FILE | otel-ext validate -"),
+    (b"\x28\xb5\x2f\xfd", "It is compressed: zstd -dc FILE | otel-ext validate -"),
+    (b"\xff\xfe", "It is text in UTF-16; the format is UTF-8"),
+    (b"SQLite format 3", "It is a database; its records are in the *.jsonl files"),
+)
+
+
+def require_readable(path: Path, label: str, takes: Takes, way_out: str) -> None:
+    """Raise the error that fits if records cannot be read at `path`.
+
+    Args:
+        path: The place.
+        label: How messages name it.
+        takes: What the command can look at.
+        way_out: What to do where it is missing.
+    """
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            os.scandir(path).close()
+            os.stat(os.path.join(path, "."))  # noqa: PTH116, PTH118 - Path drops the point
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        message = f"{label}: there is no such folder or file"
+        raise UsageError(message, hint=way_out) from None
+    except OSError as error:
+        what, hint = unreadable(error)
+        raise UsageError(f"{label}: {what}", hint=hint) from None
+    if not stat.S_ISDIR(mode):
+        _judge_file(path, mode, label, takes)
+    elif takes != "streams":
+        _judge_files_in(path, label)
+
+
+def _judge_files_in(folder: Path, label: str) -> None:
+    """Say how many files of a folder cannot be read; raise if none of them can."""
+    effective = os.access in os.supports_effective_ids
+    files = list_segments(folder)
+    closed = [path for path in files if not os.access(path, os.R_OK, effective_ids=effective)]
+    if not closed:
+        return
+    what, hint = unreadable(PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+    if len(closed) == len(files):
+        raise UsageError(f"{label}: {what}", hint=hint)
+    warn(f"{label}: {len(closed):,} of {len(files):,} files {what}. {hint}")
+
+
+def _judge_file(path: Path, mode: int, label: str, takes: Takes) -> None:
+    # What is no pipe is read from any place, and again and again.
+    if not stat.S_ISREG(mode) and not (takes == "streams" and stat.S_ISFIFO(mode)):
+        hint = "Write what it gives to a file, and name that"
+        if takes == "streams":
+            hint += "; for the standard input, give -"
+        raise UsageError(f"{label}: a device or pipe, not a file of records", hint=hint)
+    if takes == "streams":
+        return  # it is judged by all of its lines, and the files beside it are read in any case
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(_BEGINNING)
+    except OSError as error:
+        what, hint = unreadable(error)
+        raise UsageError(f"{label}: {what}", hint=hint) from None
+    if problem_with(path) or _other_format(beginning):
+        what, hint = not_records(beginning)
+        raise UsageError(f"{label}: {what}", hint=hint)
+
+
+def shown(path: str | Path) -> str:
+    """Return a path as it is safe to print."""
+    return printable(str(path), _LONGEST)
+
+
+def unreadable(error: OSError | ValueError) -> tuple[str, str]:
+    """Return that something cannot be read, and the way out, for any command's message."""
+    reason = getattr(error, "strerror", None) or str(error)
+    way_out = "Name another"
+    if isinstance(error, PermissionError):
+        way_out = "Run this as the user that wrote the records"
+    return f"cannot be read: {reason}", way_out
+
+
+def not_records(beginning: bytes) -> tuple[str, str]:
+    """Return that a file holds something else, and the way out by how it begins."""
+    return "not a file of records", _other_format(beginning) or _FORMAT
+
+
+def _other_format(beginning: bytes) -> str:
+    """Return the way out for a file of a known other format; empty for any other beginning."""
+    hints = (hint for magic, hint in _OTHER_FORMATS if beginning.startswith(magic))
+    return next(hints, "")
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is something at `path`, as far as this user may know."""
+    try:
+        path.stat()
+    except PermissionError:
+        return True  # it cannot be read, as the error will say
+    except (OSError, ValueError):
+        return False
+    return True

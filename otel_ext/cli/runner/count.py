@@ -1,0 +1,169 @@
+"""Counts what a run left: records in files, those that still wait in a box, those dropped."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
+
+import orjson
+
+from otel_ext.journal.files import list_boxes
+from otel_ext.journal.liveness import ProcessIdentity, is_alive
+from otel_ext.journal.read.incarnations import base_id
+from otel_ext.journal.read.scanner import read_box
+from otel_ext.record.model import META_KEY
+from otel_ext.runtime.process.records import dropped_in
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Mapping, Sequence
+    from pathlib import Path
+
+    from otel_ext.journal.read.scanner import Box
+    from otel_ext.journal.ring_layout import BoxFacts
+
+__all__ = ["Count", "count_records", "left_boxes"]
+
+_MAX_BYTES: Final = 64 * 1024 * 1024
+_TAIL_BYTES: Final = 16 * 1024
+
+
+class Count(NamedTuple):
+    """How much a run left.
+
+    Attributes:
+        files: Number of files.
+        records: Number of records in them; None when there is too much to count.
+        unended: Number of spans that did not end, or were ended for a dead process.
+        size: Bytes in all.
+        waiting: Number of records that are in a box and in no file.
+        dropped: Number of records that the processes say were dropped.
+        has_spans: Whether there is a record of a span; true where there is too much to count.
+    """
+
+    files: int
+    records: int | None
+    unended: int
+    size: int
+    waiting: int = 0
+    dropped: int = 0
+    has_spans: bool = True
+
+
+class _Tally:
+    """What the lines that were counted say of spans and of drops."""
+
+    def __init__(self) -> None:
+        self.keys: set[tuple[object, object]] = set()
+        self.dropped: dict[str, int] = {}
+        # A span can start in one file and end in another, after a rotation.
+        self._started: set[tuple[object, object]] = set()
+        self._ended: set[tuple[object, object]] = set()
+        self._abandoned: set[tuple[object, object]] = set()
+
+    def add(self, meta: Mapping[str, object]) -> None:
+        """Count one record."""
+        self.keys.add((meta.get("process"), meta.get("seq")))
+        key = (meta.get("trace_id"), meta.get("span_id"))
+        if meta.get("phase") == "start":
+            self._started.add(key)
+        elif meta.get("phase") == "end":
+            (self._abandoned if "abandoned" in meta else self._ended).add(key)
+        elif "dropped" in meta:
+            self.note_dropped(str(meta.get("process")), dropped_in(meta))
+
+    def note_dropped(self, process: str, number: int) -> None:
+        """Take an account of a process; the later ones only grow."""
+        name = base_id(process)
+        self.dropped[name] = max(number, self.dropped.get(name, 0))
+
+    @property
+    def has_spans(self) -> bool:
+        """Whether any of the lines speaks of a span."""
+        return bool(self._started or self._ended or self._abandoned)
+
+    @property
+    def unended(self) -> int:
+        """Number of spans without an end of their own."""
+        # A real end beats one that was made up for a span without.
+        return len((self._started | self._abandoned) - self._ended)
+
+
+def count_records(files: Sequence[Path], boxes: Sequence[Box] = ()) -> Count:
+    """Count records and spans without an end.
+
+    Args:
+        files: JSONL files; one that went away counts as empty.
+        boxes: What processes that are gone left behind.
+    """
+    size = sum(_size(file) for file in files)
+    is_too_much = size > _MAX_BYTES
+    tally = _Tally()
+    records = 0
+    for file in files:
+        # The last lines at least: there a process says what it dropped.
+        for line in _lines(file, -_TAIL_BYTES if is_too_much else 0):
+            meta = _meta(line)
+            if meta:
+                tally.add(meta)
+                records += 1
+    waiting = sum(_count_box(box, tally) for box in boxes)
+    dropped = sum(tally.dropped.values())
+    if is_too_much:
+        return Count(len(files), None, 0, size, waiting, dropped)
+    return Count(
+        len(files), records, tally.unended, size, waiting, dropped, has_spans=tally.has_spans
+    )
+
+
+def _count_box(box: Box, tally: _Tally) -> int:
+    """Return how many records of a box are in no file that was counted."""
+    new = [line for line in box.lines if line.key not in tally.keys and not box.is_drained(line)]
+    for line in new:
+        tally.add(line.meta)
+    if box.facts is not None and box.state is not None:
+        tally.note_dropped(box.facts.id, box.state.dropped)
+    return len(new)
+
+
+def left_boxes(folder: Path, before: Container[Path]) -> list[Box]:
+    """Return the boxes of processes that are gone.
+
+    Args:
+        folder: The folder of records.
+        before: Boxes that are another run's: those that were there when this one began.
+            Each has a name of its own, and the clock may have been set since.
+    """
+    boxes = [read_box(path) for path in list_boxes(folder) if path not in before]
+    return [box for box in boxes if box.facts is not None and _is_gone(box.facts)]
+
+
+def _is_gone(facts: BoxFacts) -> bool:
+    identity = ProcessIdentity(
+        facts.pid, facts.start_time, facts.boot_id, facts.host, facts.pid_namespace
+    )
+    return is_alive(identity) == "dead"
+
+
+def _lines(file: Path, start: int) -> list[bytes]:
+    try:
+        with file.open("rb") as opened:
+            if start:
+                opened.seek(max(start, -_size(file)), os.SEEK_END)
+            return opened.read().splitlines()
+    except OSError:
+        return []
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0
+
+
+def _meta(line: bytes) -> dict[str, object]:
+    try:
+        meta = orjson.loads(line)[META_KEY]
+    except (orjson.JSONDecodeError, KeyError, TypeError, IndexError):
+        return {}
+    return cast("dict[str, object]", meta) if isinstance(meta, dict) else {}

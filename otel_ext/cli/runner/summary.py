@@ -1,0 +1,159 @@
+"""The closing words of `otel-ext run`: where the records are and what to type next."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+from contextlib import suppress
+from stat import S_ISREG
+from typing import IO, TYPE_CHECKING, Final
+
+from otel_ext.cli.registry import available
+from otel_ext.cli.runner.count import count_records, left_boxes
+from otel_ext.journal.files import folder_of, is_folder, list_boxes
+from otel_ext.journal.ring_layout import BOX_FOLDER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from otel_ext.cli.runner.count import Count
+
+__all__ = ["RunSummary"]
+
+_NEXT: Final = (
+    ("tree", "what happened, as a tree"),
+    ("tail", "the records, one a line"),
+    ("validate", "are all of them well formed?"),
+)
+
+
+class RunSummary:
+    """Finds what was written since it was made, and tells.
+
+    Args:
+        folder: Where the records go; it may be a single file too.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        # Not by their times: the clock may be set while the program runs.
+        self._files_before = self._files()
+        self._boxes_before = frozenset(list_boxes(folder_of(folder)))
+
+    def write(
+        self,
+        stream: IO[str],
+        outcome: int,
+        *,
+        complete: bool = True,
+        reason: Callable[[], str] = str,
+        died: Sequence[str] = (),
+    ) -> None:
+        """Write the closing words.
+
+        Args:
+            stream: Where to; a stream that nobody reads is no error.
+            outcome: Exit code of the program, or minus the signal that ended it.
+            complete: Whether all that the program left is in its files.
+            reason: Returns why there is no span; called where there is none.
+            died: A line for each span that was open when a process died.
+        """
+        try:
+            stream.write(self.text(outcome, complete=complete, reason=reason, died=died))
+            stream.flush()
+        except (OSError, ValueError):
+            pass  # nobody reads it any more, and the program is over
+
+    def text(
+        self,
+        outcome: int,
+        *,
+        complete: bool = True,
+        reason: Callable[[], str] = str,
+        died: Sequence[str] = (),
+    ) -> str:
+        """Return the closing words, each line with its newline."""
+        lines = [f"otel-ext: ended by {_signal_name(-outcome)}."] if outcome < 0 else []
+        folder = folder_of(self._folder)
+        count = count_records(self._new_files(), left_boxes(folder, self._boxes_before))
+        if not count.size and not count.waiting and not count.dropped:
+            return "\n".join([*lines, f"otel-ext: no records. {reason()}".rstrip(), ""])
+        lines.append(f"otel-ext: {_amount(count, self._folder)}{_reservation(count, complete)}")
+        if not count.has_spans and not count.dropped and (why := reason()):
+            lines.append(f"otel-ext: no spans. {why}")
+        if count.waiting:
+            lines.append(_left_behind(count, folder))
+        if died:
+            lines += ["otel-ext: what was running when it died:", *died]
+        if count.size:
+            lines += self._next_steps()
+        return "\n".join([*lines, ""])
+
+    def _next_steps(self) -> list[str]:
+        names = {command.name for command in available()}
+        quoted = shlex.quote(str(self._folder))
+        commands = [(f"otel-ext {name} {quoted}", why) for name, why in _NEXT if name in names]
+        width = max((len(command) for command, _ in commands), default=0)
+        heads = ["otel-ext: next:", *[" " * 15] * len(commands)]
+        return [
+            f"{head} {command:<{width}}  {why}"
+            for head, (command, why) in zip(heads, commands, strict=False)
+        ]
+
+    def _new_files(self) -> list[Path]:
+        return sorted(
+            path for path, state in self._files().items() if self._files_before.get(path) != state
+        )
+
+    def _files(self) -> dict[Path, tuple[int, int, int]]:
+        """Return the files that there are, each with what a write changes."""
+        found: dict[Path, tuple[int, int, int]] = {}
+        # The folder may be gone or closed to us, and a file deleted meanwhile.
+        with suppress(OSError):
+            paths = self._folder.glob("*.jsonl") if is_folder(self._folder) else [self._folder]
+            for path in paths:
+                with suppress(OSError):
+                    status = path.stat()
+                    if S_ISREG(status.st_mode):
+                        found[path] = (status.st_ino, status.st_size, status.st_mtime_ns)
+        return found
+
+
+def _amount(count: Count, folder: Path) -> str:
+    files = "1 file" if count.files == 1 else f"{count.files:,} files"
+    if count.records is None:
+        return f"{count.size / 2**20:,.0f} MiB of records in {files} in {folder}"
+    return f"{_number(count.records)} in {files} in {folder}"
+
+
+def _reservation(count: Count, complete: bool) -> str:  # noqa: FBT001 - the caller names it
+    # Which spans ended is not known where records are missing: theirs may be the ends.
+    if count.dropped:
+        return f"; {_number(count.dropped)} could not be written and went lost"
+    if not complete and not count.waiting:
+        return "; there may have been more that could not be written"
+    if not count.unended:
+        return ""
+    spans = "1 span did" if count.unended == 1 else f"{count.unended:,} spans did"
+    return f"; {spans} not end"
+
+
+def _left_behind(count: Count, place: Path) -> str:
+    way_out = f"otel-ext recover {shlex.quote(str(place))}"
+    wait = "waits" if count.waiting == 1 else "wait"
+    return (
+        f"otel-ext: {_number(count.waiting)} {wait} in {place / BOX_FOLDER};"
+        f" once there is room for more: {way_out}"
+    )
+
+
+def _number(records: int) -> str:
+    return "1 record" if records == 1 else f"{records:,} records"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

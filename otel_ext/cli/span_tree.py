@@ -1,0 +1,59 @@
+"""Open spans as trees: each under its parent, whatever process that is in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from otel_ext.observe.snapshot import Running
+    from otel_ext.record.merge import SpanKey
+
+__all__ = ["as_tree"]
+
+_MAX_INDENT = 12
+
+
+def as_tree(spans: Sequence[Running], *, ascii_only: bool = False) -> Iterator[tuple[str, Running]]:
+    """Yield the spans in the order of their trees, each with the branch to draw before it.
+
+    A span whose parent is not among them stands at the top. Every span is
+    yielded once, whatever the parents say.
+
+    Args:
+        spans: Oldest first.
+        ascii_only: Whether the branches must do without Unicode.
+    """
+
+    def key_of(span: Running) -> tuple[str, SpanKey]:
+        # Spans of several processes may have the same ids: each is shown.
+        return span.process.id, span.record.key
+
+    tee, corner, bar = ("|- ", "`- ", "|  ") if ascii_only else ("├─ ", "└─ ", "│  ")
+    known = {span.record.key for span in spans}
+    children: dict[SpanKey, list[Running]] = {}
+    roots: list[Running] = []
+    for span in spans:
+        parent = (span.record.trace_id, span.record.parent_span_id)
+        if parent in known and parent != span.record.key:
+            children.setdefault(parent, []).append(span)
+        else:
+            roots.append(span)
+    seen: set[tuple[str, SpanKey]] = set()
+    # Parents in a circle have no root; what was not reached begins a tree of its own.
+    for root in (*roots, *spans):
+        waiting = [("", "", root)]
+        while waiting:
+            branch, below, span = waiting.pop()
+            if key_of(span) in seen:
+                continue
+            seen.add(key_of(span))
+            yield branch, span
+            mine = children.get(span.record.key, [])
+            for child in reversed(mine):
+                is_last = child is mine[-1]
+                deeper = (
+                    below + ("   " if is_last else bar) if len(below) < 3 * _MAX_INDENT else below
+                )
+                waiting.append((below + (corner if is_last else tee), deeper, child))

@@ -1,0 +1,233 @@
+"""Finds the configuration file and reads it, whatever lies there in its place."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from otel_ext.errors import ConfigError, MissingExtraError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from otel_ext.config.sources.entry import Entry
+
+__all__ = ["FILE_NAMES", "MAX_FILE_BYTES", "FileSettings", "find_file", "read_file"]
+
+FILE_NAMES: Final = ("otel-ext.toml", "otel-ext.yaml", "otel-ext.yml", "pyproject.toml")
+"""Names that are looked for in a folder; the first that is there counts."""
+
+MAX_FILE_BYTES: Final = 1024 * 1024
+_REPOSITORY_MARKS: Final = (".git", ".hg")
+# Ways to begin a table that can hold `tool.otel-ext`.
+_TOOL_TABLE: Final = (
+    rb"""(?m)^(?:\xef\xbb\xbf)?\s*\[?\s*["']?tool["']?\s*(?:[]=]|\.\s*["']?otel-ext)"""
+)
+_ABSENT: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EACCES})
+
+
+class FileSettings(NamedTuple):
+    """What a file holds: its path (None without a file), its entries, and what is odd."""
+
+    path: Path | None
+    entries: tuple[Entry, ...]
+    warnings: tuple[str, ...] = ()
+
+
+def find_file(
+    start: str | os.PathLike[str] | None = None, *, owners: Collection[int] | None = None
+) -> FileSettings | None:
+    """Return what the configuration file for a program in the folder `start` holds.
+
+    The folder and its parents are searched, up to the root of the repository,
+    the home folder or the root. A `pyproject.toml` counts only with a table
+    `[tool.otel-ext]`. In a parent, a file of another user is passed over.
+
+    Args:
+        start: Where to begin, instead of the working directory.
+        owners: Ids of the users whose files count in parents, instead of this one,
+            root and the owner of the folder.
+
+    Returns:
+        None if there is no file and nothing to warn of.
+
+    Raises:
+        ConfigError: The file that counts is broken or cannot be read.
+        MissingExtraError: It is YAML, and PyYAML is not installed.
+    """
+    try:
+        folder = Path(os.path.abspath(start or os.getcwd()))  # noqa: PTH100, PTH109 - keeps links
+    except FileNotFoundError:
+        return None  # the working directory is gone, so no file can be in it
+    warnings: list[str] = []
+    trusted = _trusted_owners(folder) if owners is None else owners
+    for place in _places(folder):
+        there = [place / name for name in FILE_NAMES if _is_there(place / name)]
+        for path in there:
+            if place != folder and not _is_trusted(path, trusted):
+                warnings.append(f"{path} is passed over: it belongs to another user")
+                continue
+            entries = _entries(path, explicit=False)
+            if entries is not None:
+                warnings += _passed_over(path, there)
+                return FileSettings(path, entries, tuple(warnings))
+    return FileSettings(None, (), tuple(warnings)) if warnings else None
+
+
+def _passed_over(path: Path, there: list[Path]) -> list[str]:
+    """Return a sentence for each file beside `path` that would have counted without it."""
+    others = there[there.index(path) + 1 :]
+    return [
+        f"{other} is passed over: {path.name} beside it counts"
+        for other in others
+        if other.name != "pyproject.toml"
+    ]
+
+
+def read_file(path: Path) -> FileSettings:
+    """Return what the configuration file `path` holds; it has to be there.
+
+    Raises:
+        ConfigError: It is missing, broken or cannot be read.
+        MissingExtraError: It is YAML, and PyYAML is not installed.
+    """
+    entries = _entries(path, explicit=True)
+    if entries is None:
+        raise ConfigError(
+            f"{path} has no table [tool.otel-ext]", hint="Add it, or name another file"
+        )
+    return FileSettings(path, entries)
+
+
+def _places(folder: Path) -> Iterator[Path]:
+    """Yield `folder` and its parents up to where a search ends."""
+    home = os.path.expanduser("~")  # noqa: PTH111 - Path.home raises without a home
+    for place in (folder, *folder.parents):
+        yield place
+        if str(place) == home or any(_is_there(place / mark) for mark in _REPOSITORY_MARKS):
+            return
+
+
+def _is_there(path: Path) -> bool:
+    """Tell whether something is at `path`; what may not be looked into counts as absent."""
+    try:
+        path.stat()
+    except OSError as error:
+        return error.errno not in _ABSENT
+    return True
+
+
+def _trusted_owners(folder: Path) -> frozenset[int]:
+    """Return the users whose files in parent folders count: this one, root, the folder's."""
+    if not hasattr(os, "geteuid"):
+        return frozenset()
+    try:
+        return frozenset({0, os.geteuid(), folder.stat().st_uid})
+    except OSError:
+        return frozenset({0, os.geteuid()})
+
+
+def _is_trusted(path: Path, trusted: Collection[int]) -> bool:
+    """Tell whether one of the `trusted` users owns `path`; all are where systems have no owners."""
+    try:
+        return not trusted or path.stat().st_uid in trusted
+    except OSError:
+        return True  # reading it tells what is wrong
+
+
+def _entries(path: Path, *, explicit: bool) -> tuple[Entry, ...] | None:
+    """Return the entries of `path`; None for a `pyproject.toml` that is not about us."""
+    ours = path.name != "pyproject.toml"
+    try:
+        data = _read_bytes(path)
+    except ConfigError:
+        if ours or explicit:
+            raise
+        return None
+    if not ours and not explicit and not re.search(_TOOL_TABLE, data):
+        return None  # most files that name us only depend on us: no need to parse them
+    suffix = path.suffix.lower()
+    if suffix not in {".toml", ".yaml", ".yml"}:
+        raise ConfigError(f"{path} has an unknown ending", hint="Use .toml, .yaml or .yml")
+    text = _decode(path, data)
+    if suffix == ".toml":
+        return _toml_entries(path, text, whole_file=ours, explicit=explicit)
+    try:
+        from otel_ext.config.sources import yaml  # noqa: PLC0415 - optional, and slow to import
+    except ImportError as error:
+        if error.name != "yaml":
+            raise
+        raise MissingExtraError("pyyaml", "yaml") from None
+    return yaml.parse_yaml(path, text)
+
+
+def _toml_entries(
+    path: Path, text: str, *, whole_file: bool, explicit: bool
+) -> tuple[Entry, ...] | None:
+    """Return the entries of a TOML file; see `_entries`."""
+    try:
+        from otel_ext.config.sources import toml  # noqa: PLC0415 - slow to import
+    except ImportError as error:  # pragma: no cover - only a broken installation on Python 3.10
+        raise ConfigError(
+            f"{path} needs tomli on this Python", hint="Run: pip install tomli"
+        ) from error
+    if whole_file:
+        return toml.parse_toml(path, text)
+    return toml.parse_pyproject(path, text, explicit=explicit)
+
+
+def _read_bytes(path: Path) -> bytes:
+    """Return the bytes of a regular file of bounded size; never blocks on a pipe or device."""
+    if "\0" in str(path):
+        raise ConfigError(f"{str(path)!r} is not a path", hint="Give the path of a file")
+    try:
+        _require_file(path, path.stat())
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+        with os.fdopen(os.open(path, flags), "rb") as file:
+            _require_file(path, os.fstat(file.fileno()))
+            data = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        if isinstance(error, FileNotFoundError):
+            raise ConfigError(
+                f"{path} does not exist", hint="Give the path of an existing file"
+            ) from None
+        raise ConfigError(
+            f"{path} cannot be read: {error.strerror or type(error).__name__}",
+            hint="Make it readable, or name another file",
+        ) from None
+    if len(data) > MAX_FILE_BYTES:
+        raise ConfigError(
+            f"{path} is too large for a configuration", hint="Use a file of at most 1 MiB"
+        )
+    return data
+
+
+def _require_file(path: Path, status: os.stat_result) -> None:
+    """Raise ConfigError if `status` is not that of a regular file."""
+    mode = status.st_mode
+    if stat.S_ISREG(mode):
+        return
+    what = "a folder" if stat.S_ISDIR(mode) else "a pipe or socket"
+    if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+        what = "a device"
+    raise ConfigError(f"{path} is {what}, not a file", hint="Give the path of a TOML or YAML file")
+
+
+def _decode(path: Path, data: bytes) -> str:
+    """Return `data` as text; a byte order mark is left out."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        # Offsets count from behind a byte order mark, where there is one.
+        before = data[len(data) - len(error.object) :][: error.start]
+        line = before.count(b"\n") + 1
+        column = len(before) - (before.rfind(b"\n") + 1) + 1
+        byte = error.object[error.start]
+        raise ConfigError(
+            f"{path}:{line}:{column}: byte 0x{byte:02x} is not UTF-8 text",
+            hint="Save the file as UTF-8",
+        ) from None

@@ -1,0 +1,82 @@
+"""Finds the folders that programs of this machine write their records to.
+
+There is no registry that could be out of date: the kernel knows which box a
+process has mapped and which journal it has open (proc(5)), and says so for
+every process of the same user. A hung process is found like any other.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from otel_ext.journal.files import is_folder, parse_segment_name
+from otel_ext.journal.ring_layout import BOX_FOLDER, BOX_SUFFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["find_folders"]
+
+_PROC: Final = Path("/proc")
+_BOX: Final = f"/{BOX_FOLDER}/"
+
+
+def find_folders(proc: Path = _PROC) -> list[Path]:
+    """Return the journal folders that living processes use now, sorted.
+
+    Args:
+        proc: Where the kernel's process file system is mounted.
+
+    Returns:
+        Folders; empty where the platform has no such file system.
+
+    >>> all(folder.is_absolute() for folder in find_folders())
+    True
+    """
+    found: set[Path] = set()
+    for process in _processes(proc):
+        found.update(_mapped(process))
+        found.update(_opened(process))
+    return sorted(folder for folder in found if is_folder(folder))
+
+
+def _processes(proc: Path) -> Iterator[Path]:
+    try:
+        names = os.listdir(proc)  # noqa: PTH208 - names only, no objects for all
+    except OSError:
+        return
+    for name in names:
+        if name.isdecimal():
+            yield proc / name
+
+
+def _mapped(process: Path) -> Iterator[Path]:
+    """Yield the folder of each box that the process has mapped."""
+    try:
+        maps = (process / "maps").read_text("utf-8", "surrogateescape")
+    except OSError:  # gone, or somebody else's
+        return
+    if _BOX not in maps:
+        return
+    for line in maps.splitlines():
+        _, slash, path = line.partition("/")
+        if slash and path.endswith(BOX_SUFFIX) and _BOX in path:
+            yield Path(f"/{path}").parent.parent
+
+
+def _opened(process: Path) -> Iterator[Path]:
+    """Yield the folder of each journal that the process has open, box or not."""
+    try:
+        descriptors = os.listdir(process / "fd")  # noqa: PTH208 - as above
+    except OSError:
+        return
+    for descriptor in descriptors:
+        try:
+            target = os.readlink(process / "fd" / descriptor)  # noqa: PTH115 - as above
+        except OSError:
+            continue
+        folder, _, name = target.rpartition("/")
+        if name.endswith(".jsonl") and parse_segment_name(name) is not None:
+            yield Path(folder)

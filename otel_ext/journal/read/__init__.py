@@ -1,0 +1,3 @@
+"""Reads journals and their ring buffers."""
+
+from __future__ import annotations

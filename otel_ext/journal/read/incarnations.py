@@ -1,0 +1,376 @@
+"""What the records of one incarnation say: who it is, what it does, when it was last alive.
+
+Lines are taken one by one, from segments and boxes in any order that their files
+come in; only what is still of use is kept.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from otel_ext.errors import RecordError
+from otel_ext.journal.liveness import (
+    Liveness,
+    ProcessIdentity,
+    identity_from_id,
+    identity_of,
+    liveness_of,
+)
+from otel_ext.journal.read.silence import silence_limit
+from otel_ext.record.decode import decode_line
+from otel_ext.record.model import EMPTY, Process, Record
+from otel_ext.record.timestamps import parse_timestamp
+from otel_ext.runtime.process.records import PROCESS_START, process_from, whole_number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from otel_ext.journal.read.scanner import Box, Line
+
+__all__ = [
+    "IncarnationReader",
+    "IncarnationState",
+    "Numbers",
+    "RunningSpan",
+    "base_id",
+    "begins_segment",
+    "last_sign_ns",
+    "modified_ns",
+    "time_of",
+]
+
+_COMPAT: Final = b'{"timestamp":'
+# A record waits in the box for less than that, unless the disk hangs.
+_AHEAD_NS: Final = 2_000_000_000
+_SUB_ID: Final = re.compile(r"(.+-[0-9a-f]{8})\.\d+", re.ASCII)
+
+
+class RunningSpan(NamedTuple):
+    """A span that has started and not ended.
+
+    Attributes:
+        start: Its start record; where that is gone, its oldest update.
+        update: The newest update; None if there is none.
+    """
+
+    start: Record
+    update: Record | None
+
+
+class IncarnationState(NamedTuple):
+    """One incarnation of a process, as its records tell it.
+
+    Attributes:
+        process: Its facts.
+        identity: What tells it from other processes.
+        liveness: Whether it lives.
+        running: Its open spans, oldest first. Of a dead one: what it was doing.
+        last_seen_ns: Its last sign of life, nanoseconds since the epoch.
+        stamp_ns: When its worker last stamped the box; 0 without a box. Old while
+            the process lives means that it hangs.
+        heartbeat: Its last heartbeat; None if there was none.
+        closed: Whether its end is recorded.
+        records: How many records were read.
+        files: Segments that were read, then boxes.
+    """
+
+    process: Process
+    identity: ProcessIdentity
+    liveness: Liveness
+    running: tuple[RunningSpan, ...]
+    last_seen_ns: int
+    stamp_ns: int
+    heartbeat: Record | None
+    closed: bool
+    records: int
+    files: tuple[Path, ...]
+
+
+def base_id(process: str) -> str:
+    """Return the incarnation's id that a process id belongs to.
+
+    >>> base_id("b0-7-1-00000000.2"), base_id("b0-7-1-00000000")
+    ('b0-7-1-00000000', 'b0-7-1-00000000')
+    """
+    match = _SUB_ID.fullmatch(process)
+    return process if match is None else match[1]
+
+
+class Numbers:
+    """The numbers of one incarnation's records, over all its journals.
+
+    Attributes:
+        last: The highest by the process's id.
+        in_boxes: Process and number of what stands in a box.
+        written: Of these what stands in a file, too.
+    """
+
+    def __init__(self) -> None:
+        self.last: dict[str, int] = {}
+        self.in_boxes: set[tuple[str, int]] = set()
+        self.written: set[tuple[str, int]] = set()
+
+    def next_for(self, process: str) -> int:
+        """Return the next number of a process, as if it went on itself."""
+        number = self.last[process] = self.last.get(process, 0) + 1
+        return number
+
+
+class IncarnationReader:
+    """Takes the lines of one journal of an incarnation and keeps what is still of use.
+
+    Memory grows with the open spans, not with the lines.
+
+    Args:
+        incarnation: Whose lines.
+        numbers: Those of all journals of the incarnation.
+        journal: Which of its journals.
+
+    Attributes:
+        is_begun: Whether the segment that was read last holds a `process.start` record.
+        is_whole: Whether it holds more than the first lines of a segment, so that these,
+            which repeat what is open, are complete.
+    """
+
+    def __init__(self, incarnation: str, numbers: Numbers | None = None, journal: int = 0) -> None:
+        self.id = incarnation
+        self.journal = journal
+        self.numbers = numbers or Numbers()
+        self.processes: dict[str, None] = {}
+        self.boxes: list[Box] = []
+        self.segments: list[Path] = []
+        self.starts: dict[tuple[str, str], bytes] = {}
+        self.updates: dict[tuple[str, str], tuple[int, bytes]] = {}
+        self.is_begun = self.is_whole = False
+        self.closed = False
+        self.left_open = 0
+        self.records = 0
+        self._ended: set[tuple[str, str]] = set()
+        self._repeated: set[tuple[str, str]] = set()
+        self._process_start = b""
+        self._heartbeat = b""
+        self._last_text = ""
+        self._last_seq = -1
+
+    def add_box(self, box: Box) -> None:
+        """Take a box; its lines count after those of all segments."""
+        self.boxes.append(box)
+        self.numbers.in_boxes.update(line.key for line in box.lines)
+
+    def add_line(self, line: Line, path: Path) -> None:
+        """Take one line of a segment."""
+        if path not in self.segments:
+            self.segments.append(path)
+        if line.key in self.numbers.in_boxes:
+            self.numbers.written.add(line.key)
+        self.is_begun = self.is_begun or line.meta.get("event") == PROCESS_START
+        self.is_whole = self.is_whole or not begins_segment(line)
+        self._apply(line)
+
+    def turn_to_segment(self) -> None:
+        """Take note that the next lines come from another segment than those so far."""
+        self.is_begun = self.is_whole = False
+        self._repeated.clear()
+
+    def add_box_lines(self, *, every_segment: bool) -> None:
+        """Take the lines of the boxes; to be called behind the last segment.
+
+        Args:
+            every_segment: Whether all segments were read. Else of what the boxes have brought
+                to the segments, the last one that was read tells better what is open.
+        """
+        for box in self.boxes:
+            for line in box.lines:
+                if line.key in self.numbers.written:
+                    continue
+                is_left = self.is_begun and not every_segment and box.is_drained(line)
+                if not is_left or line.meta.get("phase") != "start":
+                    self._apply(line)
+
+    def _apply(self, line: Line) -> None:
+        self.records += 1
+        meta = line.meta
+        process, seq = line.key
+        if seq > self.numbers.last.get(process, -1):
+            self.numbers.last[process] = seq
+        self.processes[process] = None
+        text = meta.get("timestamp")
+        # Not the latest one: a span may be given any time, and a clock may be set back.
+        if isinstance(text, str) and seq >= self._last_seq:
+            self._last_seq, self._last_text = seq, text
+        if meta.get("kind") == "span":
+            self._apply_span(line, meta, seq)
+        elif meta.get("kind") == "process":
+            self._apply_process(line, meta)
+
+    def _apply_span(self, line: Line, meta: Mapping[str, object], seq: int) -> None:
+        key = (str(meta.get("trace_id")), str(meta.get("span_id")))
+        phase = meta.get("phase")
+        if phase == "end":
+            self.updates.pop(key, None)
+            is_first = self.starts.pop(key, None) is None
+            # A start may follow the end of a span that its owner left behind, and that of one
+            # whose start a new file repeated, before it had come out of the ring buffer.
+            if is_first or "abandoned" in meta or key in self._repeated:
+                self._ended.add(key)
+        elif key in self._ended:
+            return
+        elif phase == "update" and seq >= self.updates.get(key, (0, b""))[0]:
+            self.updates[key] = (seq, line.data)
+        elif phase == "start":
+            self.closed = False
+            self.starts.setdefault(key, line.data)
+            if not self.is_whole:
+                self._repeated.add(key)
+
+    def _apply_process(self, line: Line, meta: Mapping[str, object]) -> None:
+        event = meta.get("event")
+        if event == PROCESS_START:
+            self._process_start = self._process_start or line.data
+        elif event == "process.heartbeat":
+            self._heartbeat = line.data
+        elif event == "process.end":
+            # An end that tells of spans that are still open closes nothing.
+            self.left_open = whole_number(meta.get("open_spans"))
+            self.closed = not self.left_open
+
+    def running(self) -> tuple[RunningSpan, ...]:
+        """Return the open spans, oldest first."""
+        found: list[RunningSpan] = []
+        # Without a start its span ended while the update was made, where starts are complete.
+        alone = () if self._process_start else self.updates.keys() - self.starts.keys()
+        for key in (*self.starts, *alone):
+            update = _decode(self.updates[key][1]) if key in self.updates else None
+            start = _decode(self.starts.get(key, b"")) or update
+            if start is not None:
+                found.append(RunningSpan(start, update))
+        return tuple(sorted(found, key=lambda span: span.start.time_ns))
+
+    @property
+    def stamp_ns(self) -> int:
+        """When the worker last stamped a box; when the box was made, before it ever did."""
+        return max(
+            (
+                max(box.state.stamp_ns, box.facts.created_ns)
+                for box in self.boxes
+                if box.facts is not None and box.state is not None
+            ),
+            default=0,
+        )
+
+    def last_seen_ns(self, now_ns: int) -> int:
+        """Return the last sign of life; see `last_sign_ns`."""
+        return last_sign_ns(
+            time_of(self._last_text), self.stamp_ns, modified_ns(self.segments), now_ns
+        )
+
+    @property
+    def is_compat(self) -> bool:
+        """Whether the lines have the timestamp at the top level too."""
+        return self._process_start.startswith(_COMPAT)
+
+    @property
+    def silence_limit(self) -> float:
+        """Seconds of silence after which the process counts as dead."""
+        process, _ = self.facts()
+        return silence_limit(process.heartbeat_ms, has_box=bool(self.boxes))
+
+    def facts(self) -> tuple[Process, ProcessIdentity]:
+        """Return the process and its identity, from what says most about it."""
+        start = _decode(self._process_start)
+        extra = EMPTY if start is None else start.extra
+        process = process_from(self.id, extra)
+        for box in self.boxes:
+            if (facts := box.facts) is not None:
+                identity = ProcessIdentity(
+                    facts.pid, facts.start_time, facts.boot_id, facts.host, facts.pid_namespace
+                )
+                if not process.pid:
+                    process = Process(
+                        self.id,
+                        facts.pid,
+                        facts.start_time,
+                        facts.boot_id,
+                        facts.host,
+                        pid_namespace=facts.pid_namespace,
+                    )
+                return process, identity
+        if process.pid:
+            return process, identity_of(process)
+        identity = identity_from_id(self.id) or ProcessIdentity(0)
+        process = Process(self.id, identity.pid, identity.start_time, identity.boot_id)
+        return process, identity
+
+    def state(self, now_ns: int) -> IncarnationState:
+        """Return what the lines say."""
+        process, identity = self.facts()
+        return IncarnationState(
+            process=process,
+            identity=identity,
+            liveness=liveness_of(identity),
+            running=self.running(),
+            last_seen_ns=self.last_seen_ns(now_ns),
+            stamp_ns=self.stamp_ns,
+            heartbeat=_decode(self._heartbeat),
+            closed=self.closed,
+            records=self.records,
+            files=(*self.segments, *(box.path for box in self.boxes)),
+        )
+
+
+def begins_segment(line: Line) -> bool:
+    """Return whether a line may be one of the first of a segment, which repeat the open spans."""
+    return line.meta.get("phase") == "start" or line.meta.get("event") == PROCESS_START
+
+
+def time_of(timestamp: str) -> int:
+    """Return the time of a record's timestamp; 0 if it is not one.
+
+    >>> time_of("1970-01-01T00:00:01.000000Z"), time_of("soon")
+    (1000000000, 0)
+    """
+    try:
+        return parse_timestamp(timestamp) if timestamp else 0
+    except RecordError:
+        return 0
+
+
+def last_sign_ns(record_ns: int, stamp_ns: int, file_ns: int, now_ns: int) -> int:
+    """Return a process's last sign of life; never in the future.
+
+    It is the time of the last record, unless that lies clearly behind the moment at
+    which the worker was last at work, or the file was last written to. All arguments
+    are nanoseconds since the epoch.
+
+    Args:
+        record_ns: The time of its last record; 0 if there is none.
+        stamp_ns: When its worker last stamped a ring buffer; 0 if there is none.
+        file_ns: When a file of its own was last written to; 0 if unknown.
+        now_ns: The time.
+
+    >>> last_sign_ns(5_000_000_000, 4_000_000_000, 0, 9_000_000_000)
+    5000000000
+    """
+    latest = max(stamp_ns, file_ns)
+    if latest and record_ns > latest + _AHEAD_NS:
+        record_ns = latest
+    return min(max(record_ns, stamp_ns), now_ns)
+
+
+def modified_ns(paths: Iterable[Path]) -> int:
+    """Return when one of the files was last written to; 0 if none can be asked."""
+    newest = 0
+    for path in paths:
+        with suppress(OSError):
+            newest = max(newest, path.stat().st_mtime_ns)
+    return newest
+
+
+def _decode(data: bytes) -> Record | None:
+    try:
+        return decode_line(data) if data else None
+    except RecordError:
+        return None

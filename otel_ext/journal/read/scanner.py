@@ -1,0 +1,352 @@
+"""Reading what a journal holds, damage and all.
+
+The scan never raises on what a file holds: it returns the lines that are whole
+before and after any damage, and says which bytes it skipped and why. Memory is
+bounded by the longest line. It works on files that are being written, and on
+the box of a process that hangs, because it only reads.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, cast
+
+from otel_ext.errors import RecordError
+from otel_ext.journal.read.salvage import BEGINNING, load, meta_of, salvage
+from otel_ext.journal.ring_layout import (
+    HEADER_SIZE,
+    LAST_LINES_AT,
+    BoxFacts,
+    BoxState,
+    chunk_bounds,
+    unpack_facts,
+    unpack_state,
+)
+from otel_ext.record.decode import decode_line
+from otel_ext.record.sanitise.values import MAX_LINE_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from otel_ext.record.model import Record
+
+__all__ = [
+    "Box",
+    "Line",
+    "Located",
+    "Skipped",
+    "read_box",
+    "read_records",
+    "scan",
+    "scan_descriptor",
+]
+
+Reason = Literal["torn", "nul", "garbage", "too long", "not a record", "unreadable"]
+
+_BLOCK: Final = 256 * 1024
+_BLANK: Final = bytes(_BLOCK)
+_LONGEST_BEGINNING: Final = 128
+_NULS: Final = re.compile(rb"\0{8,}")
+
+
+class Line(NamedTuple):
+    """One whole line.
+
+    Attributes:
+        offset: Where it begins in the file.
+        data: Its bytes, without the newline.
+        meta: Its metadata, decoded.
+    """
+
+    offset: int
+    data: bytes
+    meta: Mapping[str, object]
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """Process and number: the same for every copy of one record."""
+        return cast("str", self.meta["process"]), cast("int", self.meta["seq"])
+
+
+class Skipped(NamedTuple):
+    """Bytes that are no record.
+
+    Attributes:
+        offset: Where they begin in the file.
+        length: How many they are.
+        reason: What is wrong with them.
+    """
+
+    offset: int
+    length: int
+    reason: Reason
+
+
+class Located(NamedTuple):
+    """A record and where its line begins in the file."""
+
+    offset: int
+    record: Record
+
+
+class Box(NamedTuple):
+    """What a box holds.
+
+    Attributes:
+        path: Its file.
+        facts: Its header; None if that is damaged.
+        state: The changing part of it; None if the header is damaged.
+        lines: The whole lines in it, chunk by chunk.
+        skipped: Damage in what was not yet drained.
+    """
+
+    path: Path
+    facts: BoxFacts | None
+    state: BoxState | None
+    lines: tuple[Line, ...]
+    skipped: tuple[Skipped, ...]
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no chunk has room for a line as long as the longest in it."""
+        if self.facts is None:
+            return False
+        size = self.facts.chunk_size
+        lines = [line for line in self.lines if line.offset >= HEADER_SIZE]
+        last = {line.offset // size: line for line in lines}
+        longest = max((len(line.data) for line in lines), default=0)
+        return len(last) == self.facts.chunks and all(
+            line.offset % size + len(line.data) + longest >= size for line in last.values()
+        )
+
+    def is_drained(self, line: Line) -> bool:
+        """Return whether a line had been brought to the file before the ring buffer was read."""
+        if self.facts is None or self.state is None or line.offset < HEADER_SIZE:
+            return False
+        index, offset = divmod(line.offset, self.facts.chunk_size)
+        return index < len(self.state.drained) and offset < self.state.drained[index]
+
+
+def scan(path: Path, start: int = 0) -> Iterator[Line | Skipped]:
+    """Yield the lines and the damage of a file, in order.
+
+    Args:
+        path: The file.
+        start: Offset to begin at, a line's beginning.
+
+    Yields:
+        Each whole line, each stretch of bytes that is none. A file that cannot
+        be opened yields one `Skipped` of length 0.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        descriptor = os.open(path, flags)
+    except OSError:
+        yield Skipped(start, 0, "unreadable")
+        return
+    try:
+        yield from scan_descriptor(descriptor, start)
+    finally:
+        os.close(descriptor)
+
+
+def scan_descriptor(
+    descriptor: int, start: int = 0, end: int | None = None
+) -> Iterator[Line | Skipped]:
+    """Yield the lines and the damage of an open file from `start` to `end`."""
+    pending: Skipped | None = None
+    for item in _pieces(descriptor, start, end):
+        if isinstance(item, Line):
+            if pending is not None:
+                yield pending
+            pending = None
+            yield item
+        elif pending is None:
+            pending = item
+        elif _goes_on(pending, item):
+            pending = Skipped(pending.offset, pending.length + item.length, pending.reason)
+        else:
+            yield pending
+            pending = item
+    if pending is not None:
+        yield pending
+
+
+def _goes_on(first: Skipped, then: Skipped) -> bool:
+    """Whether two stretches are one: a line that is too long is judged piece by piece."""
+    if then.offset != first.offset + first.length:
+        return False
+    return then.reason == first.reason or (first.reason == "too long" and then.reason != "nul")
+
+
+def _pieces(descriptor: int, start: int, end: int | None) -> Iterator[Line | Skipped]:
+    at = rest_at = start
+    rest = b""
+    while end is None or at < end:
+        try:
+            block = os.pread(descriptor, _BLOCK if end is None else min(_BLOCK, end - at), at)
+        except OSError:
+            yield Skipped(at, 0, "unreadable")
+            break
+        if not block:
+            break
+        at += len(block)
+        if not rest and block == (_BLANK if len(block) == _BLOCK else bytes(len(block))):
+            # Most of a box is blank: megabytes without a newline.
+            yield Skipped(rest_at, len(block), "nul")
+            rest_at = at
+            continue
+        *whole, rest = (rest + block).split(b"\n")
+        for data in whole:
+            yield from _examine(data, rest_at, ended=True)
+            rest_at += len(data) + 1
+        while len(rest) > MAX_LINE_BYTES or (rest and not rest.strip(b"\0")):
+            cut = _cut(rest)
+            yield from _examine(rest[:cut], rest_at, ended=True)
+            rest, rest_at = rest[cut:], rest_at + cut
+    if rest:
+        yield from _examine(rest, rest_at, ended=False)
+
+
+def _cut(rest: bytes) -> int:
+    """Return how much of a line without end can be judged now: up to the last beginning in it."""
+    if not rest.strip(b"\0"):
+        return len(rest)
+    last = 0
+    for match in BEGINNING.finditer(rest):
+        last = match.start()
+    return last or len(rest) - _LONGEST_BEGINNING
+
+
+def _examine(data: bytes, offset: int, *, ended: bool) -> Iterator[Line | Skipped]:
+    """Yield what the bytes between two newlines hold."""
+    if not data:
+        return
+    loaded = load(data)
+    if isinstance(loaded, dict):
+        meta = meta_of(cast("dict[str, object]", loaded))
+        yield (
+            Skipped(offset, len(data), "not a record") if meta is None else Line(offset, data, meta)
+        )
+    elif loaded is not None or data.isspace():
+        yield Skipped(offset, len(data), "not a record")
+    else:
+        yield from _salvage(data, offset, ended=ended)
+
+
+def _salvage(data: bytes, offset: int, *, ended: bool) -> Iterator[Line | Skipped]:
+    """Yield the whole records in damaged bytes, and what lies between them."""
+    done = 0
+    for start, end, meta in salvage(data):
+        if start > done:
+            yield from _name(data[done:start], offset + done, ended=True)
+        done = end
+        yield Line(offset + start, data[start:end], meta)
+    if done < len(data):
+        yield from _name(data[done:], offset + done, ended=ended)
+
+
+def _name(data: bytes, offset: int, *, ended: bool) -> Iterator[Skipped]:
+    """Say what is wrong with bytes that hold no record, runs of NUL apart."""
+    done = 0
+    for run in _NULS.finditer(data):
+        if run.start() > done:
+            yield _name_one(data[done : run.start()], offset + done, ended=False)
+        yield Skipped(offset + run.start(), run.end() - run.start(), "nul")
+        done = run.end()
+    if done < len(data):
+        yield _name_one(data[done:], offset + done, ended=ended)
+
+
+def _name_one(data: bytes, offset: int, *, ended: bool) -> Skipped:
+    reason: Reason = "garbage"
+    if not data.strip(b"\0"):
+        reason = "nul"
+    elif len(data) > MAX_LINE_BYTES:
+        reason = "too long"
+    elif not ended or BEGINNING.match(data):
+        reason = "torn"
+    return Skipped(offset, len(data), reason)
+
+
+def read_records(path: Path, start: int = 0) -> Iterator[Located | Skipped]:
+    """Yield the records and the damage of a file of lines, in order.
+
+    Args:
+        path: The file.
+        start: Offset to begin at.
+    """
+    for item in scan(path, start):
+        if isinstance(item, Skipped):
+            yield item
+            continue
+        try:
+            yield Located(item.offset, decode_line(item.data))
+        except RecordError:
+            yield Skipped(item.offset, len(item.data), "not a record")
+
+
+def read_box(path: Path) -> Box:
+    """Return what a box holds, whether its process lives, hangs or is dead; never raises."""
+    flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+    try:
+        descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    except OSError:
+        return Box(path, None, None, (), (Skipped(0, 0, "unreadable"),))
+    try:
+        return _read_box(path, descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _read_box(path: Path, descriptor: int) -> Box:
+    header = b""
+    size = 0
+    with suppress(OSError):
+        size = os.fstat(descriptor).st_size
+        header = os.pread(descriptor, HEADER_SIZE, 0)
+    facts = unpack_facts(header)
+    state = None if facts is None else unpack_state(header, facts.chunks)
+    chunks: list[list[Line]] = []
+    skipped: list[Skipped] = []
+    for start, end, drained in _stretches(size, facts, state):
+        chunk: list[Line] = []
+        for item in scan_descriptor(descriptor, start, end):
+            if isinstance(item, Line):
+                chunk.append(item)
+            elif not _is_blank_end(item, end) and item.offset + item.length > drained:
+                skipped.append(item)
+        chunks.append(chunk)
+    if facts is None:
+        skipped.insert(0, Skipped(0, min(size, HEADER_SIZE), "garbage"))
+    lines: dict[tuple[str, int], Line] = {}
+    # The chunk that was filled first holds the lower numbers.
+    for chunk in sorted(filter(None, chunks), key=lambda chunk: chunk[0].key[1]):
+        for line in chunk:
+            lines.setdefault(line.key, line)
+    ordered = tuple(lines.values())
+    return Box(path, facts, state, ordered, tuple(skipped))
+
+
+def _stretches(
+    size: int, facts: BoxFacts | None, state: BoxState | None
+) -> Iterator[tuple[int, int, int]]:
+    """Yield beginning, end and drained offset of each chunk and of the lines that close the file.
+
+    They are offsets in the box.
+    """
+    if facts is None or state is None:
+        yield HEADER_SIZE, size, HEADER_SIZE
+        return
+    for index, drained in enumerate(state.drained):
+        base = index * facts.chunk_size
+        start, end = chunk_bounds(index, facts.chunk_size)
+        yield base + start, min(base + end, size), base + drained
+    yield LAST_LINES_AT, HEADER_SIZE, LAST_LINES_AT
+
+
+def _is_blank_end(item: Skipped, end: int) -> bool:
+    return item.reason == "nul" and item.offset + item.length >= end

@@ -1,0 +1,51 @@
+"""The records that recovery writes for a process that cannot write them any more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from otel_ext.journal.read.incarnations import base_id
+from otel_ext.record.model import Process, Record, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from otel_ext.journal.read.incarnations import IncarnationReader
+
+__all__ = ["closing", "end_of"]
+
+
+def end_of(
+    start: Record, reader: IncarnationReader, last_seen_ns: int, facts: Mapping[str, object]
+) -> Record:
+    """Return the end record of a span that a dead process left open."""
+    return start._replace(
+        phase="end",
+        time_ns=max(last_seen_ns, start.time_ns),
+        seq=reader.numbers.next_for(start.process.id),
+        start_ns=start.time_ns,
+        status=Status("unset"),
+        # A process that had no time to say it of all of them ended in order all the same.
+        abandoned="shutdown" if reader.left_open else "process-died",
+        extra=facts,
+    )
+
+
+def closing(
+    process: Process,
+    reader: IncarnationReader,
+    last_seen_ns: int,
+    facts: Mapping[str, object],
+) -> Iterator[Record]:
+    """Yield the end of the process, once for each id it went by."""
+    for name in dict.fromkeys((process.id, *reader.processes)):
+        if base_id(name) == process.id:
+            yield Record(
+                kind="process",
+                phase=None,
+                name="process.end",
+                time_ns=last_seen_ns,
+                seq=reader.numbers.next_for(name),
+                process=Process(name),
+                extra=facts,
+            )

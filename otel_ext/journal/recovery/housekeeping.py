@@ -1,0 +1,70 @@
+"""What a journal does for its folder beside writing: recovery of the dead, retention."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from otel_ext.journal.recovery.retention import apply_retention
+from otel_ext.runtime.guard import report_problem
+
+if TYPE_CHECKING:
+    from otel_ext.journal.recovery.watching import FolderWatch
+    from otel_ext.journal.write.opening import JournalSettings
+    from otel_ext.journal.write.segment import SegmentWriter
+
+__all__ = ["Housekeeper"]
+
+_RETENTION_SECONDS: Final = 60.0
+# Less than the second within which the death of a process is to be seen.
+_LOOK_SECONDS: Final = 0.5
+
+
+class Housekeeper:
+    """Keeps one folder in order, a little at a time.
+
+    Args:
+        settings: Whether to recover, and what to keep.
+    """
+
+    def __init__(self, settings: JournalSettings) -> None:
+        self._settings = settings
+        self._watch: FolderWatch | None = None
+        self._next_look = self._next_retention = 0.0
+
+    def run(self, segment: SegmentWriter, now: float) -> None:
+        """Do what is due; called several times a second, never raises.
+
+        Args:
+            segment: The file that is written to.
+            now: The monotonic time, seconds.
+        """
+        try:
+            self._look(segment, now)
+            self._apply_retention(segment, now)
+        except Exception as error:  # noqa: BLE001 - this process's own records go on
+            report_problem(f"journal: keeping {segment.target.folder} in order", error)
+
+    def _look(self, segment: SegmentWriter, now: float) -> None:
+        """Have ended what processes left open that died in the same folder."""
+        if now < self._next_look or not self._settings.recover_on_start:
+            return
+        self._next_look = now + _LOOK_SECONDS
+        if self._watch is None:
+            from otel_ext.journal.recovery.watching import FolderWatch  # noqa: PLC0415 - seldom needed
+
+            target = segment.target
+            self._watch = FolderWatch(
+                target.folder, target.incarnation, boxes_only=bool(target.file)
+            )
+        self._watch.look()
+
+    def _apply_retention(self, segment: SegmentWriter, now: float) -> None:
+        if now < self._next_retention or segment.target.file:
+            return
+        self._next_retention = now + _RETENTION_SECONDS
+        apply_retention(
+            segment.target.folder,
+            max_bytes=self._settings.retention_size,
+            max_age=self._settings.retention_age,
+            current=segment.path,
+        )

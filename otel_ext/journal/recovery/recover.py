@@ -1,0 +1,393 @@
+"""Ending what processes that died left open.
+
+For each incarnation whose process is gone: what its box still holds goes to its
+file, each open span gets an end record (`abandoned: process-died`), and the
+incarnation a `process.end`. Doing it again changes nothing. Two recoverers at
+once share the work: each incarnation is done under a lock that the kernel
+releases when its holder dies.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from time import time_ns
+from typing import TYPE_CHECKING, NamedTuple
+
+from otel_ext.errors import JournalError
+from otel_ext.journal.files import (
+    Target,
+    ends_closed,
+    list_segments,
+    open_folder,
+    parse_segment_name,
+)
+from otel_ext.journal.liveness import identity_from_id, is_alive, is_this_boot, liveness_of
+from otel_ext.journal.read.folder import SkippedLog, read_incarnations
+from otel_ext.journal.read.incarnations import IncarnationReader, base_id, modified_ns
+from otel_ext.journal.read.scanner import Line, scan
+from otel_ext.journal.recovery.end_records import closing, end_of
+from otel_ext.journal.recovery.exit_status import Outcome, PidAndStart, outcome_in, outcome_of
+from otel_ext.journal.recovery.locking import LOCK_SUFFIX, IncarnationLock
+from otel_ext.journal.recovery.replaced import replaced_in
+from otel_ext.journal.ring_layout import BOX_FOLDER, BOX_SUFFIX
+from otel_ext.journal.write.segment import SegmentWriter
+from otel_ext.record.codec import encode_compat_line, encode_line
+from otel_ext.record.model import Process
+from otel_ext.record.timestamps import format_ns
+from otel_ext.runtime.guard import report_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from otel_ext.journal.liveness import ProcessIdentity
+    from otel_ext.journal.read.scanner import Skipped
+
+__all__ = ["Recovered", "RecoveryReport", "recover", "recover_each", "recover_one"]
+
+
+class Recovered(NamedTuple):
+    """What was done for one incarnation.
+
+    Attributes:
+        process: The process that died.
+        spans: How many open spans got an end.
+        lines: How many lines its box still held.
+        last_seen_ns: Its last sign of life, nanoseconds since the epoch.
+        file: The file that was written to, the first where it had several journals;
+            None if nothing had to be.
+        problem: Why it could not be done; empty if it was.
+        had_box: Whether it had a ring buffer: without one, what waited in memory is lost.
+    """
+
+    process: Process
+    spans: int
+    lines: int
+    last_seen_ns: int
+    file: Path | None
+    problem: str = ""
+    had_box: bool = False
+
+
+class RecoveryReport(NamedTuple):
+    """What a recovery of a folder did.
+
+    Attributes:
+        folder: The folder of records.
+        recovered: One for each incarnation that something was done for.
+        living: Ids of incarnations that live, and were left alone.
+        uncertain: Ids of incarnations of which that cannot be told yet: they are
+            on another host or in another container, and were seen lately.
+        busy: Ids of incarnations that another recoverer works on.
+        skipped: Damage in the files that were read, at most 1,000 stretches.
+        skipped_bytes: All bytes that were skipped.
+    """
+
+    folder: Path
+    recovered: tuple[Recovered, ...]
+    living: tuple[str, ...]
+    uncertain: tuple[str, ...]
+    busy: tuple[str, ...]
+    skipped: tuple[tuple[Path, Skipped], ...]
+    skipped_bytes: int
+
+    @property
+    def spans(self) -> int:
+        """How many open spans got an end."""
+        return sum(one.spans for one in self.recovered)
+
+    @property
+    def failed(self) -> tuple[Recovered, ...]:
+        """The incarnations for which it could not be done."""
+        return tuple(one for one in self.recovered if one.problem)
+
+
+class _Work:
+    """One recovery of a folder."""
+
+    def __init__(
+        self,
+        folder: Path,
+        grace_seconds: float | None,
+        outcomes: Mapping[PidAndStart, Outcome],
+        now_ns: int,
+    ) -> None:
+        self.folder = folder
+        self._grace_seconds = grace_seconds
+        self.outcomes = outcomes
+        self.now_ns = now_ns
+        self.recovered: list[Recovered] = []
+        self.living: list[str] = []
+        self.uncertain: list[str] = []
+        self.busy: list[str] = []
+        self.skipped = SkippedLog()
+        self._replaced = replaced_in(folder)
+
+    def do(self, incarnation: str) -> None:
+        """Recover one incarnation, if it is dead and nobody else does."""
+        identity = identity_from_id(incarnation)
+        may_live = incarnation not in self._replaced
+        if may_live and identity is not None and is_alive(identity) == "alive":
+            self.living.append(incarnation)
+            return
+        lock = IncarnationLock(self.folder, incarnation)
+        if not lock.acquire():
+            self.busy.append(incarnation)
+            return
+        try:
+            # Read under the lock: another recoverer may just have done it.
+            found, skipped = read_incarnations(self.folder, only=incarnation, every_segment=True)
+            journals = list(found.values())
+            left = [reader for reader in journals if not self._is_done(reader)]
+            if not left:
+                return
+            for path, damage in skipped.items:
+                self.skipped.add(path, damage)
+            if any(self._may_live(reader, journals) for reader in left):
+                return
+            self.recovered.append(self._recover(left, journals))
+        finally:
+            lock.release()
+
+    @staticmethod
+    def _is_done(reader: IncarnationReader) -> bool:
+        # Not by its starts: one may be too damaged to be given an end.
+        return reader.closed and not reader.boxes and not reader.running()
+
+    def _may_live(self, reader: IncarnationReader, journals: list[IncarnationReader]) -> bool:
+        if reader.id in self._replaced:
+            return False
+        _, identity = reader.facts()
+        if is_alive(identity) == "alive":
+            self.living.append(reader.id)
+            return True
+        # What only looks dead from here must also have been silent for a while.
+        silent_ns = self.now_ns - max(
+            self._last_seen_ns(journals),
+            modified_ns(
+                path
+                for one in journals
+                for path in one.segments
+                if parse_segment_name(path.name) is not None
+            ),
+        )
+        limit = self._grace_seconds
+        if limit is None:
+            limit = max(one.silence_limit for one in journals)
+        if not _is_proven(identity) and silent_ns < limit * 1e9:
+            self.uncertain.append(reader.id)
+            return True
+        return False
+
+    def _last_seen_ns(self, journals: list[IncarnationReader]) -> int:
+        return max(reader.last_seen_ns(self.now_ns) for reader in journals)
+
+    def _recover(
+        self, left: list[IncarnationReader], journals: list[IncarnationReader]
+    ) -> Recovered:
+        """Recover the journals of one incarnation that are not done, each in its own file."""
+        process, identity = max((one.facts() for one in left), key=lambda facts: facts[0].pid)
+        outcome = outcome_in(self.outcomes, identity) or outcome_of(identity)
+        last_seen_ns = max(self._last_seen_ns(journals), outcome.seen_ns)
+        facts: dict[str, object] = {"last_seen": format_ns(last_seen_ns), **outcome.as_extra()}
+        had_box = any(reader.boxes for reader in journals)
+        done = Recovered(process, 0, 0, last_seen_ns, None, had_box=had_box)
+        for reader in left:
+            done = self._recover_journal(reader, facts, done)
+        return done
+
+    def _recover_journal(
+        self, reader: IncarnationReader, facts: Mapping[str, object], done: Recovered
+    ) -> Recovered:
+        """Recover one journal; return what was `done` for its incarnation, with this."""
+        waiting = [
+            line.data + b"\n"
+            for box in reader.boxes
+            for line in box.lines
+            if line.key not in reader.numbers.written
+        ]
+        at_ns = done.last_seen_ns
+        records = [end_of(span.start, reader, at_ns, facts) for span in reader.running()]
+        spans = len(records)
+        if spans or not reader.closed:
+            records.extend(closing(done.process, reader, at_ns, facts))
+        encode = encode_compat_line if reader.is_compat else encode_line
+        lines = [*waiting, *map(encode, records)]
+        done = done._replace(spans=done.spans + spans, lines=done.lines + len(waiting))
+        try:
+            path = self._write(reader, lines) if lines else None
+            self._remove_boxes(reader)
+        except OSError as error:
+            return done._replace(problem=str(error))
+        return done._replace(file=done.file or path)
+
+    def _write(self, reader: IncarnationReader, lines: list[bytes]) -> Path | None:
+        name = self._file_of(reader)
+        segment = parse_segment_name(name)
+        _, identity = reader.facts()
+        # On a full disk no half of a line may stay in a file that is the dead process's own.
+        alone = segment is not None and segment.incarnation == reader.id and _is_proven(identity)
+        target = Target(self.folder, reader.id, name, reader.journal)
+        writer = SegmentWriter(target, alone=alone)
+        try:
+            writer.write_all(lines)
+            # Only what is on the disk may go from the box.
+            writer.sync_or_fail()
+            return writer.path
+        finally:
+            writer.close()
+
+    def _file_of(self, reader: IncarnationReader) -> str:
+        """Return the name of the file to append to; empty for a new segment."""
+        for box in reader.boxes:
+            if box.facts is not None and box.facts.target:
+                return Path(box.facts.target).name
+        if reader.segments:
+            return reader.segments[-1].name
+        # It may have made a file and died before the first line was in it.
+        return _newest_segment(self.folder, (reader.id, reader.journal))
+
+    def _remove_boxes(self, reader: IncarnationReader) -> None:
+        if not reader.boxes:
+            return
+        folder = open_folder(self.folder / BOX_FOLDER)
+        try:
+            for box in reader.boxes:
+                with suppress(FileNotFoundError):
+                    os.unlink(box.path.name, dir_fd=folder)
+        finally:
+            os.close(folder)
+
+
+def _is_proven(identity: ProcessIdentity) -> bool:
+    """Whether the process is dead beyond doubt: this machine's kernel says so."""
+    return liveness_of(identity) == "dead" and is_this_boot(identity.boot_id)
+
+
+def _newest_segment(folder: Path, journal: tuple[str, int]) -> str:
+    """Return the name of a journal's newest segment; empty if there is none."""
+    newest = ""
+    for path in list_segments(folder):
+        name = parse_segment_name(path.name)
+        if name is not None and name.stream == journal:
+            newest = path.name
+    return newest
+
+
+def _candidates(folder: Path, *, thorough: bool) -> list[str]:
+    """Return the ids of incarnations that may need recovery."""
+    found: dict[str, None] = {}
+    # A lock is there where a recovery was cut off, if only in its last step.
+    for suffix in (BOX_SUFFIX, LOCK_SUFFIX):
+        for path in sorted(folder.joinpath(BOX_FOLDER).glob(f"*{suffix}")):
+            found[base_id(path.name[: -len(suffix)])] = None
+    newest: dict[tuple[str, int], Path] = {}
+    for path in list_segments(folder):
+        name = parse_segment_name(path.name)
+        if name is not None:
+            newest[name.stream] = path
+        elif thorough:
+            found.update(dict.fromkeys(_unfinished_in(path)))
+    for (incarnation, _), path in newest.items():
+        if incarnation not in found and not ends_closed(path):
+            found[incarnation] = None
+    return list(found)
+
+
+def _unfinished_in(path: Path) -> list[str]:
+    """Return the ids of incarnations whose end is not recorded in a file of several."""
+    readers: dict[str, IncarnationReader] = {}
+    for item in scan(path):
+        if isinstance(item, Line):
+            name = base_id(item.key[0])
+            readers.setdefault(name, IncarnationReader(name)).add_line(item, path)
+    return [
+        reader.id
+        for reader in readers.values()
+        if identity_from_id(reader.id) is not None and (reader.starts or not reader.closed)
+    ]
+
+
+def recover_each(
+    folder: Path,
+    *,
+    grace_seconds: float | None = None,
+    outcomes: Mapping[PidAndStart, Outcome] | None = None,
+    now_ns: int | None = None,
+    thorough: bool = False,
+) -> Iterator[RecoveryReport]:
+    """Recover a folder step by step; yields the report so far after each incarnation.
+
+    For callers that have other things to do in between. See `recover`, which
+    also looks through files that several processes share (`thorough`).
+    """
+    work = _Work(folder, grace_seconds, outcomes or {}, time_ns() if now_ns is None else now_ns)
+    for incarnation in _candidates(folder, thorough=thorough):
+        yield _do(work, incarnation)
+
+
+def recover_one(folder: Path, incarnation: str) -> RecoveryReport:
+    """Recover one incarnation of a folder, if it is dead; see `recover`."""
+    return _do(_Work(folder, None, {}, time_ns()), incarnation)
+
+
+def _do(work: _Work, incarnation: str) -> RecoveryReport:
+    try:
+        work.do(incarnation)
+    except Exception as error:  # noqa: BLE001 - one damaged incarnation must not stop the rest
+        report_problem(f"recovery of {incarnation}", error)
+        work.recovered.append(Recovered(Process(incarnation), 0, 0, 0, None, str(error)))
+    return _report(work)
+
+
+def _report(work: _Work) -> RecoveryReport:
+    return RecoveryReport(
+        work.folder,
+        tuple(work.recovered),
+        tuple(work.living),
+        tuple(work.uncertain),
+        tuple(work.busy),
+        tuple(work.skipped.items),
+        work.skipped.total_bytes,
+    )
+
+
+def recover(
+    folder: Path,
+    *,
+    grace_seconds: float | None = None,
+    outcomes: Mapping[PidAndStart, Outcome] | None = None,
+    now_ns: int | None = None,
+) -> RecoveryReport:
+    """End what processes that died left open in a folder of records.
+
+    Safe at any time: living processes are left alone, doing it twice is doing it
+    once, and it can be stopped anywhere.
+
+    Args:
+        folder: The folder of records.
+        grace_seconds: For how long a process must have been silent of which
+            cannot be asked whether it lives (another host or container); None for
+            three of the heartbeats that it has announced.
+        outcomes: How processes of this boot ended, where the caller knows it, by pid
+            and start time (clock ticks since boot): a pid alone is used again.
+        now_ns: The time, nanoseconds since the epoch; None for the clock's.
+
+    Raises:
+        JournalError: `folder` is no folder, or cannot be read.
+    """
+    try:
+        os.scandir(folder).close()
+    except OSError as error:
+        raise JournalError(
+            f"the folder {str(folder)!r} cannot be read: {error.strerror}",
+            hint="Name the folder that a program wrote its records to.",
+            context={"path": str(folder), "errno": error.errno},
+        ) from error
+    report = RecoveryReport(folder, (), (), (), (), (), 0)
+    for step in recover_each(
+        folder, grace_seconds=grace_seconds, outcomes=outcomes, now_ns=now_ns, thorough=True
+    ):
+        report = step
+    return report

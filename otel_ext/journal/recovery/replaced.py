@@ -1,0 +1,132 @@
+"""Which incarnations of a folder belong to programs that were replaced (`execve`).
+
+A process that replaces its program keeps its pid, start time and boot, so the
+kernel says of the old program's incarnation that it lives. It does not: of
+incarnations that agree in all of these, and in the PID namespace, only the one
+that was opened last can live. The monotonic clock says which one that is: the time of
+day may have been set back since. Every reader of a folder asks here.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from otel_ext.errors import RecordError
+from otel_ext.journal.files import parse_box_name, parse_segment_name
+from otel_ext.journal.liveness import identity_from_id
+from otel_ext.journal.ring_layout import (
+    BOX_FOLDER,
+    BOX_SUFFIX,
+    HEADER_SIZE,
+    unpack_facts,
+    unpack_state,
+)
+from otel_ext.record.decode import decode_line
+from otel_ext.runtime.process.records import whole_number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+__all__ = ["is_replaced_by", "replaced_in"]
+
+_FIRST_LINE: Final = 256 * 1024
+
+
+class _Sign(NamedTuple):
+    """A moment at which an incarnation was alive, in order of `steady_ns`.
+
+    Attributes:
+        steady_ns: By the monotonic clock; 0 if unknown.
+        time_ns: By the time of day, for those of which nothing else is known.
+        pid_namespace: Where its process id is valid; 0 if unknown.
+    """
+
+    steady_ns: int
+    time_ns: int
+    pid_namespace: int
+
+
+def is_replaced_by(incarnation: str, own: str) -> bool:
+    """Whether `incarnation` is of a program that this process was before it became `own`.
+
+    >>> is_replaced_by("b0-7-1-00000001", "b0-7-1-00000002")
+    True
+    >>> is_replaced_by("b0-8-1-00000001", "b0-7-1-00000002")
+    False
+    """
+    return incarnation != own and _kernel_process(incarnation) == _kernel_process(own) != ""
+
+
+def replaced_in(folder: Path) -> frozenset[str]:
+    """Return the ids of the incarnations in a folder whose program was replaced.
+
+    Files are opened only of processes with several incarnations.
+
+    Args:
+        folder: The folder of records; one that cannot be read holds none.
+    """
+    files: dict[str, dict[str, list[Path]]] = {}
+    for incarnation, path in _files_in(folder):
+        if process := _kernel_process(incarnation):
+            files.setdefault(process, {}).setdefault(incarnation, []).append(path)
+    found: set[str] = set()
+    for incarnations in files.values():
+        if len(incarnations) > 1:
+            found |= _replaced_of(incarnations)
+    return frozenset(found)
+
+
+def _replaced_of(incarnations: dict[str, list[Path]]) -> set[str]:
+    """Return those of one kernel's process, as their ids have it, that were not opened last."""
+    by_namespace: dict[int, list[tuple[_Sign, str]]] = {}
+    for incarnation, paths in incarnations.items():
+        signs = [one for one in map(_sign_in, paths) if one is not None]
+        if signs:  # else nothing tells when that was
+            # One begins where the other has ended, so any sign of each will do.
+            namespace = max(one.pid_namespace for one in signs)
+            by_namespace.setdefault(namespace, []).append((max(signs), incarnation))
+    return {incarnation for group in by_namespace.values() for _, incarnation in sorted(group)[:-1]}
+
+
+def _kernel_process(incarnation: str) -> str:
+    """Return the part of an id that says which process of the kernel it is; empty if none does."""
+    identity = identity_from_id(incarnation)
+    if identity is None or not identity.boot_id or not identity.start_time:
+        return ""
+    return incarnation.rpartition("-")[0]
+
+
+def _files_in(folder: Path) -> Iterable[tuple[str, Path]]:
+    with suppress(OSError):
+        for name in os.listdir(folder / BOX_FOLDER):  # noqa: PTH208 - names only
+            if name.endswith(BOX_SUFFIX):
+                yield parse_box_name(name)[0], folder / BOX_FOLDER / name
+    with suppress(OSError):
+        for name in os.listdir(folder):  # noqa: PTH208 - names only
+            if (segment := parse_segment_name(name)) is not None:
+                yield segment.incarnation, folder / name
+
+
+def _sign_in(path: Path) -> _Sign | None:
+    """Return what a box or the first line of a segment tells; None if that is nothing."""
+    try:
+        with path.open("rb") as file:
+            if path.name.endswith(BOX_SUFFIX):
+                header = file.read(HEADER_SIZE)
+                facts = unpack_facts(header)
+                if facts is None:
+                    return None
+                steady_ns = unpack_state(header, facts.chunks).steady_ns
+                return _Sign(steady_ns, facts.created_ns, facts.pid_namespace)
+            record = decode_line(file.readline(_FIRST_LINE))
+    except (OSError, RecordError):
+        return None
+    extra = record.extra
+    return _Sign(
+        whole_number(extra.get("steady_ns")),
+        record.time_ns,
+        whole_number(extra.get("pid_namespace")),
+    )

@@ -1,0 +1,114 @@
+"""Deleting old segments, so that a folder of records does not grow for ever.
+
+Only files whose names are segments' are touched, and of them only closed ones:
+those of dead incarnations that need no recovery, and the older ones of living
+ones, whose open spans stand in the newest of the same journal again.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from time import time
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from otel_ext.journal.files import ends_closed, parse_box_name, parse_segment_name
+from otel_ext.journal.liveness import identity_from_id, is_alive
+from otel_ext.journal.read.silence import LONGEST_SILENCE
+from otel_ext.journal.recovery.replaced import replaced_in
+from otel_ext.journal.ring_layout import BOX_FOLDER, BOX_SUFFIX
+from otel_ext.runtime.counters import COUNTERS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["apply_retention"]
+
+
+# A file without an end that nobody recovers does not stay for ever.
+_ABANDONED_SECONDS: Final = 86_400.0
+
+
+class _Closed(NamedTuple):
+    modified: float
+    size: int
+    path: Path
+
+
+def apply_retention(
+    folder: Path,
+    *,
+    max_bytes: int,
+    max_age: float,
+    current: Path | None = None,
+    now: float | None = None,
+) -> list[Path]:
+    """Delete closed segments that are too old or too much; return those.
+
+    Args:
+        folder: The folder of records.
+        max_bytes: Bytes that closed segments may take together; 0 for no limit.
+        max_age: Seconds that one is kept after its last write; 0 for no limit.
+        current: The file that this process writes to.
+        now: The time, seconds since the epoch; None for the clock's.
+    """
+    if not max_bytes and not max_age:
+        return []
+    moment = time() if now is None else now
+    closed = sorted(_closed_segments(folder, current, moment))
+    total = sum(segment.size for segment in closed)
+    deleted: list[Path] = []
+    for segment in closed:
+        too_old = 0 < max_age < moment - segment.modified
+        if not too_old and not 0 < max_bytes < total:
+            continue
+        with suppress(OSError):
+            segment.path.unlink()
+            deleted.append(segment.path)
+            COUNTERS.add("journal.segments_deleted")
+        total -= segment.size
+    return deleted
+
+
+def _closed_segments(folder: Path, current: Path | None, moment: float) -> list[_Closed]:
+    journals: dict[tuple[str, int], dict[int, _Closed]] = {}
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            name = parse_segment_name(entry.name)
+            if name is None or not entry.is_file(follow_symlinks=False):
+                continue
+            status = entry.stat(follow_symlinks=False)
+            segment = _Closed(status.st_mtime, status.st_size, folder / entry.name)
+            journals.setdefault(name.stream, {})[name.number] = segment
+    with_box = _with_box(folder)
+    replaced = replaced_in(folder)
+    closed: list[_Closed] = []
+    for (incarnation, _), segments in journals.items():
+        newest = segments.pop(max(segments))
+        closed += segments.values()
+        is_silent = newest.modified < moment - LONGEST_SILENCE
+        if (
+            is_silent
+            and incarnation not in with_box
+            and not _is_needed(incarnation, newest, moment, replaced)
+        ):
+            closed.append(newest)
+    return [segment for segment in closed if segment.path != current]
+
+
+def _with_box(folder: Path) -> set[str]:
+    """Return the incarnations that have a box: they live, or wait to be recovered."""
+    try:
+        names = os.listdir(folder / BOX_FOLDER)  # noqa: PTH208 - names only
+    except OSError:
+        return set()
+    return {parse_box_name(name)[0] for name in names if name.endswith(BOX_SUFFIX)}
+
+
+def _is_needed(incarnation: str, newest: _Closed, moment: float, replaced: frozenset[str]) -> bool:
+    """Whether the incarnation lives, may live, or waits to be recovered."""
+    identity = identity_from_id(incarnation)
+    if identity is None or (incarnation not in replaced and is_alive(identity) == "alive"):
+        return True
+    # By its id alone a process of another container looks dead, too: its file must say so.
+    return newest.modified > moment - _ABANDONED_SECONDS and not ends_closed(newest.path)

@@ -1,0 +1,157 @@
+"""Sees within a second that a process died that wrote to the same folder.
+
+Looking is cheap: each process looks at the one that follows it in the order of
+names, and at the next where that one is dead. So together the living look at
+everybody, and each at hardly more than one. What has to be read and written for
+a dead one is done on a thread that ends with it, so that this process's own
+records never wait for it.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from itertools import islice
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from otel_ext.journal.files import ends_closed, parse_segment_name, segment_file
+from otel_ext.journal.liveness import identity_from_id, is_alive
+from otel_ext.journal.read.incarnations import base_id
+from otel_ext.journal.recovery.locking import LOCK_SUFFIX
+from otel_ext.journal.recovery.recover import recover_one
+from otel_ext.journal.recovery.replaced import is_replaced_by
+from otel_ext.journal.ring_layout import BOX_FOLDER, BOX_SUFFIX
+from otel_ext.runtime.bounded_calls import BoundedCalls
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from otel_ext.journal.files import SegmentName
+    from otel_ext.runtime.bounded_calls import Call
+
+__all__ = ["FolderWatch"]
+
+# Every so many looks it is everybody that is looked at: a stopped process looks at nobody.
+_EVERYBODY: Final = 10
+# A process of which one cannot tell, or that could not be recovered, is tried again.
+_AGAIN_SECONDS: Final = 30.0
+_BUSY_SECONDS: Final = 1.0
+# A folder may hold thousands of files of processes that ended long ago.
+_AT_ONCE: Final = 50
+
+
+class FolderWatch:
+    """Has those recovered who died in one folder, now or before this process came.
+
+    Args:
+        folder: The folder of records.
+        own: Id of this process's incarnation.
+        boxes_only: Other files of the folder are none of ours.
+    """
+
+    def __init__(self, folder: Path, own: str, *, boxes_only: bool = False) -> None:
+        self._folder = folder
+        self._own = own
+        self._boxes_only = boxes_only
+        self._calls = BoundedCalls("journal: recovery of other processes")
+        self._running: Call | None = None
+        self._looks = 0
+        self._seen: tuple[int, ...] = ()
+        # By name, for those that have no box: the newest segment of each journal.
+        self._known: dict[str, dict[int, int]] = {}
+        self._with_box: set[str] = set()
+        self._done: set[str] = set()
+        self._not_before: dict[str, float] = {}
+
+    def look(self) -> None:
+        """Look once, and begin to recover whoever is found dead; never waits.
+
+        Raises:
+            OSError: The folder cannot be read.
+        """
+        if self._running is not None and not self._running.is_done:
+            return
+        self._list()
+        dead = list(self._dead(everybody=self._looks % _EVERYBODY == 0))
+        self._looks += 1
+        if dead:
+            self._running = self._calls.begin(lambda: self._recover(dead))
+
+    def _list(self) -> None:
+        """Read the names again if the folder has changed."""
+        boxes = self._folder / BOX_FOLDER
+        places = [boxes] if self._boxes_only else [boxes, self._folder]
+        seen = tuple(_changed_ns(place) for place in places)
+        if seen == self._seen:
+            return
+        self._seen = seen
+        known: dict[str, dict[int, int]] = {}
+        self._with_box = set()
+        for place in places:
+            for name, segment in _incarnations_in(place):
+                newest = known.setdefault(name, {})
+                if segment is None:
+                    self._with_box.add(name)
+                else:
+                    last = newest.get(segment.journal, 0)
+                    newest[segment.journal] = max(last, segment.number)
+        known.pop(self._own, None)
+        self._known = known
+        self._done &= known.keys()
+        self._not_before = {name: at for name, at in self._not_before.items() if name in known}
+
+    def _dead(self, *, everybody: bool) -> Iterator[str]:
+        """Yield those who seem dead: of those with a box all, of the others some at a time."""
+        names = sorted(self._known)
+        after = [name for name in names if name > self._own]
+        in_turn = after + names[: len(names) - len(after)]
+        yield from self._gone([name for name in in_turn if name in self._with_box], everybody)
+        others = [name for name in in_turn if name not in self._with_box]
+        for name in islice(self._gone(others, everybody), _AT_ONCE):
+            newest = self._known[name].items()
+            if all(ends_closed(self._folder / segment_file(name, n, j)) for j, n in newest):
+                self._done.add(name)
+            else:
+                yield name
+
+    def _gone(self, names: list[str], everybody: bool) -> Iterator[str]:  # noqa: FBT001 - handed on
+        """Yield those that do not live; up to the first that does, unless `everybody`."""
+        now = monotonic()
+        for name in names:
+            if name in self._done or now < self._not_before.get(name, 0.0):
+                continue
+            identity = identity_from_id(name)
+            is_mine = is_replaced_by(name, self._own)
+            if is_mine or identity is None or is_alive(identity) != "alive":
+                yield name
+            elif not everybody:
+                return
+
+    def _recover(self, names: list[str]) -> None:
+        for name in names:
+            report = recover_one(self._folder, name)
+            if report.busy:
+                self._not_before[name] = monotonic() + _BUSY_SECONDS
+            elif report.failed or report.uncertain:
+                self._not_before[name] = monotonic() + _AGAIN_SECONDS
+            elif not report.living:
+                self._done.add(name)
+
+
+def _incarnations_in(place: Path) -> Iterator[tuple[str, SegmentName | None]]:
+    # Out of reach, too: a process that gave up its privileges keeps no folder in order.
+    with suppress(FileNotFoundError, PermissionError), os.scandir(place) as entries:
+        for entry in entries:
+            if entry.name.endswith((BOX_SUFFIX, LOCK_SUFFIX)):
+                yield base_id(entry.name.rpartition(".")[0]), None
+            elif (segment := parse_segment_name(entry.name)) is not None:
+                yield segment.incarnation, segment
+
+
+def _changed_ns(place: Path) -> int:
+    try:
+        return place.stat().st_mtime_ns
+    except OSError:
+        return 0

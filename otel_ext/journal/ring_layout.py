@@ -1,0 +1,191 @@
+"""Where what stands in a box: the header page, and the chunks behind it.
+
+A box is a file of fixed size. Its first page is the header: facts that never
+change (with a checksum), then words that the worker changes in place. The rest
+of the first chunk, and each further chunk, holds plain record lines from its
+beginning on; what is not used is zero. So does the end of the header page, for the
+lines that close the file where the chunks are full. Lines of JSON never hold a NUL byte, so
+the first NUL ends a chunk's content, and a box whose header is lost can still
+be read.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from otel_ext.runtime.process.incarnation import Incarnation
+
+__all__ = [
+    "BOX_FOLDER",
+    "BOX_SUFFIX",
+    "HEADER_SIZE",
+    "MAX_CHUNKS",
+    "BoxFacts",
+    "BoxState",
+    "chunk_bounds",
+    "pack_facts",
+    "unpack_facts",
+    "unpack_state",
+]
+
+BOX_FOLDER: Final = ".blackbox"
+BOX_SUFFIX: Final = ".box"
+HEADER_SIZE: Final = 4096
+MAX_CHUNKS: Final = 64
+
+_MAGIC: Final = b"OTXBOX\r\n"
+_VERSION: Final = 1
+_FACTS: Final = struct.Struct("<8sIIQQIQQQ")
+_TEXTS: Final = ("id", "boot_id", "host", "target")
+_CHECKSUM_AT: Final = 2044
+STAMP_AT: Final = 2048
+LAST_SEQ_AT: Final = 2056
+EXIT_MARK_AT: Final = 2064
+# Set by whoever wants to know where the program is, and repeated when it told.
+REQUEST_AT: Final = 2072
+ANSWER_AT: Final = 2080
+DROPPED_AT: Final = 2088
+STEADY_STAMP_AT: Final = 2096  # these two: zero in boxes of versions that did not know them
+DRAINED_AT: Final = 2112
+LAST_LINES_AT: Final = DRAINED_AT + 8 * MAX_CHUNKS  # up to the end of the page
+WORD: Final = struct.Struct("<Q")
+_MAX_TEXT: Final = 400
+
+
+class BoxFacts(NamedTuple):
+    """What a box's header says that never changes.
+
+    Attributes:
+        id: The incarnation's id.
+        pid: Its process id.
+        start_time: When the kernel started it, in clock ticks since boot.
+        boot_id: The kernel's identifier of the boot.
+        host: Host name.
+        pid_namespace: Inode of the PID namespace that `pid` belongs to; 0 if unknown.
+        created_ns: When the box was made, nanoseconds since the epoch.
+        target: Name of the file it drains to; empty for the incarnation's own segments.
+        size: Bytes of the whole file.
+        chunk_size: Bytes of one chunk, the header counted in the first.
+    """
+
+    id: str
+    pid: int
+    start_time: int
+    boot_id: str
+    host: str
+    pid_namespace: int
+    created_ns: int
+    target: str
+    size: int
+    chunk_size: int
+
+    @classmethod
+    def of(
+        cls, incarnation: Incarnation, size: int, chunk_size: int, *, target: str, created_ns: int
+    ) -> BoxFacts:
+        """Return the facts of a box of this process."""
+        return cls(
+            id=incarnation.id,
+            pid=incarnation.pid,
+            start_time=incarnation.start_time,
+            boot_id=incarnation.boot_id,
+            host=incarnation.host,
+            pid_namespace=incarnation.pid_namespace,
+            created_ns=created_ns,
+            target=target,
+            size=size,
+            chunk_size=chunk_size,
+        )
+
+    @property
+    def chunks(self) -> int:
+        """How many chunks the box has."""
+        return self.size // self.chunk_size
+
+
+class BoxState(NamedTuple):
+    """What a box's header says that the worker changes.
+
+    Attributes:
+        stamp_ns: The worker's last sign of life, nanoseconds since the epoch.
+        last_seq: Number of the incarnation's last record at that moment.
+        closed: Whether the box was drained and closed in order.
+        drained: For each chunk, the offset in it up to which it is in the segment.
+        dropped: How many records the process had to drop by then.
+        steady_ns: When the box was made or last stamped, by the monotonic clock, which
+            cannot be set and which all processes of one boot share; 0 if unknown.
+    """
+
+    stamp_ns: int
+    last_seq: int
+    closed: bool
+    drained: tuple[int, ...]
+    dropped: int = 0
+    steady_ns: int = 0
+
+
+def chunk_bounds(index: int, chunk_size: int) -> tuple[int, int]:
+    """Return where the content of chunk `index` begins and ends, inside the chunk.
+
+    >>> chunk_bounds(0, 8192), chunk_bounds(1, 8192)
+    ((4096, 8192), (0, 8192))
+    """
+    return (HEADER_SIZE if index == 0 else 0), chunk_size
+
+
+def pack_facts(facts: BoxFacts) -> bytes:
+    """Return the unchanging first part of the header page."""
+    head = _FACTS.pack(
+        _MAGIC,
+        _VERSION,
+        HEADER_SIZE,
+        facts.size,
+        facts.chunk_size,
+        facts.pid,
+        facts.start_time,
+        facts.pid_namespace,
+        facts.created_ns,
+    )
+    for name in _TEXTS:
+        text = str(getattr(facts, name)).encode("utf-8", "replace")[:_MAX_TEXT]
+        head += struct.pack("<H", len(text)) + text
+    head = head.ljust(_CHECKSUM_AT, b"\0")
+    return head + struct.pack("<I", zlib.crc32(head))
+
+
+def unpack_facts(header: bytes) -> BoxFacts | None:
+    """Return the facts of a header page, or None if it is damaged or not ours."""
+    if len(header) < HEADER_SIZE or header[:8] != _MAGIC:
+        return None
+    (checksum,) = struct.unpack_from("<I", header, _CHECKSUM_AT)
+    if zlib.crc32(header[:_CHECKSUM_AT]) != checksum:
+        return None
+    _, version, header_size, size, chunk_size, *numbers = _FACTS.unpack_from(header)
+    chunks = size // chunk_size if chunk_size else 0
+    if version != _VERSION or header_size != HEADER_SIZE or not 0 < chunks <= MAX_CHUNKS:
+        return None
+    texts: list[str] = []
+    at = _FACTS.size
+    for _ in _TEXTS:
+        (length,) = struct.unpack_from("<H", header, at)
+        texts.append(header[at + 2 : at + 2 + length].decode("utf-8", "replace"))
+        at += 2 + length
+    pid, start_time, pid_namespace, created_ns = numbers
+    name, boot_id, host, target = texts
+    return BoxFacts(
+        name, pid, start_time, boot_id, host, pid_namespace, created_ns, target, size, chunk_size
+    )
+
+
+def unpack_state(header: bytes, chunks: int) -> BoxState:
+    """Return the changing words of a header page for a box of `chunks` chunks."""
+    (stamp_ns,) = WORD.unpack_from(header, STAMP_AT)
+    (last_seq,) = WORD.unpack_from(header, LAST_SEQ_AT)
+    (exit_mark,) = WORD.unpack_from(header, EXIT_MARK_AT)
+    (steady_ns,) = WORD.unpack_from(header, STEADY_STAMP_AT)
+    drained = struct.unpack_from(f"<{chunks}Q", header, DRAINED_AT)
+    (dropped,) = WORD.unpack_from(header, DROPPED_AT)
+    return BoxState(stamp_ns, last_seq, exit_mark == 1, drained, dropped, steady_ns)

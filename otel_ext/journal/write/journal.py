@@ -1,0 +1,400 @@
+"""The journal: takes lines from callers, and gets them into the file for good.
+
+::
+
+    append ─► source (box | queue | the file itself) ─ drain, by the worker ─► segment
+
+Nothing is made before the first line comes. A forked child begins anew with a
+box and a segment of its own. What cannot be written is tried again, ever less
+often but at least every second, while lines wait in the source.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Final
+
+from otel_ext.journal.recovery.housekeeping import Housekeeper
+from otel_ext.journal.types import JournalState, Mode
+from otel_ext.journal.write.backoff import Trouble
+from otel_ext.journal.write.journal_ids import give_back_number
+from otel_ext.journal.write.last_lines import LastLines
+from otel_ext.journal.write.opening import JournalSettings, Opened, lines_of, open_source
+from otel_ext.journal.write.ring_buffer import BlackBox, appender
+from otel_ext.runtime.counters import BUFFER_PEAK, COUNTERS
+from otel_ext.runtime.fork import after_fork_in_child
+from otel_ext.runtime.guard import report_problem
+from otel_ext.runtime.health import HealthCell
+from otel_ext.runtime.process.incarnation import current
+from otel_ext.runtime.threads import new_lock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from otel_ext.journal.write.segment import SegmentWriter
+    from otel_ext.journal.write.sources import Source
+    from otel_ext.runtime.worker import Job, Worker
+
+__all__ = ["Journal"]
+
+_INTERVAL: Final = 0.05
+_TICK_SECONDS: Final = 1.0
+_OPEN_WAIT: Final = 1.0
+_POLL: Final = 0.002
+# The part of the box that may wait where somebody brings many lines at once.
+_ROOM: Final = 4
+_MAX_EARLY: Final = 10_000
+
+
+class Journal:
+    r"""One incarnation's way to its file, and in a forked child the next one's.
+
+    Args:
+        path: A folder (one file per incarnation), or a file if its name ends
+            in `.jsonl` or it is there and no folder.
+        settings: How lines are kept.
+        preamble: Lines that begin every file: what a reader must know without
+            the older ones. Called on the thread that opens or rotates.
+        worker: Whose thread calls `drain`; None if the owner does.
+        on_request: Records where this program is; called on the worker's thread
+            when another process asks by the box.
+
+    >>> from pathlib import Path
+    >>> from tempfile import mkdtemp
+    >>> folder = Path(mkdtemp())
+    >>> journal = Journal(folder)
+    >>> list(folder.iterdir()), journal.append(b'{"n":1}\\n'), journal.close()
+    ([], True, True)
+    >>> [file.read_text() for file in folder.glob("*.jsonl")]
+    ['{"n":1}\\n']
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        settings: JournalSettings | None = None,
+        *,
+        preamble: Callable[[], Iterable[bytes]] = tuple,
+        worker: Worker | None = None,
+        on_request: Callable[[], object] | None = None,
+    ) -> None:
+        # A daemon changes its working directory after this.
+        self.path = path.absolute()
+        self.settings = settings or JournalSettings()
+        self._preamble = preamble
+        self._worker = worker
+        self._on_request = on_request
+        self._job: Job | None = None
+        self._cell = HealthCell("journal", "nothing recorded yet")
+        self._inherited: SegmentWriter | None = None
+        self._last = LastLines()
+        self._begin_anew()
+        after_fork_in_child(self._after_fork)
+
+    def _begin_anew(self) -> None:
+        self._opened: Opened | None = None
+        self._opening = new_lock()
+        self._opener = 0
+        self._draining = new_lock()
+        self._drainer = 0
+        self._early: list[bytes] = []
+        self._passes = 0
+        self._clean_pass = 0
+        self._trouble = Trouble()
+        self._next_tick = 0.0
+        self._closing = self._finished = self._unfinished = False
+        self._housekeeper = Housekeeper(self.settings)
+        self._last = LastLines(self._last)
+        self.append: Callable[[bytes], bool] = self._append_first
+
+    def _after_fork(self) -> None:
+        # The child must not touch what is its parent's; only objects are swapped.
+        opened, closing = self._opened, self._closing
+        self._begin_anew()
+        if opened is not None:
+            opened.source.abandon()
+            self._inherited = opened.segment
+        if closing:
+            self._closing = self._finished = True
+            self.append = self._append_closed
+
+    def _append_first(self, line: bytes) -> bool:
+        """Open the journal, then take the line."""
+        if self._opener == threading.get_ident():
+            return self._append_early(line)  # a signal handler, or a finalizer, amid opening
+        if not self._opening.acquire(timeout=_OPEN_WAIT):
+            return self._append_early(line)
+        try:
+            self._opener = threading.get_ident()
+            if self._opened is None and not self._closing:
+                self._open()
+        finally:
+            self._opener = 0
+            self._opening.release()
+        return self.append(line) if self._opened is not None else self._append_closed(line)
+
+    def _append_early(self, line: bytes) -> bool:
+        opened = self._opened
+        if opened is not None:
+            return opened.source.append(line)
+        if len(self._early) >= _MAX_EARLY:
+            COUNTERS.add("dropped.queue_full")
+            return False
+        self._early.append(line)
+        return True
+
+    def _append_closed(self, line: bytes) -> bool:
+        del line
+        COUNTERS.add("dropped.closed")
+        return False
+
+    def _open(self) -> None:
+        if self._inherited is not None:
+            self._inherited.forget()
+            self._inherited = None
+        opened = open_source(self.path, self.settings, current(), self._preamble)
+        for line in lines_of(self._preamble):
+            opened.source.append(line)
+        source = opened.source
+        self._use(opened)
+        early, self._early = self._early, []
+        for line in early:
+            opened.source.append(line)
+        if opened.mode == "write":
+            self._last.keep_room(opened)  # before callers fill the disk
+        self._report_mode()
+        if self._worker is not None:
+            if self._job is None:
+                self._job = self._worker.every(_INTERVAL, self._run, "journal")
+            self._worker.ensure()
+            if isinstance(source, BlackBox) and not self._worker.is_alive:
+                source.successor = self._append_to_full
+
+    def _use(self, opened: Opened) -> None:
+        """Let callers append to the source of `opened`."""
+        self._opened = opened
+        self.append = self._append_closed if self._closing else self._append_to(opened.source)
+
+    def _append_to(self, source: Source) -> Callable[[bytes], bool]:
+        return appender(source) if isinstance(source, BlackBox) else source.append
+
+    def _append_to_full(self, line: bytes) -> bool:
+        """Make room in the box, then take the line: no thread may be started that does so."""
+        opened = self._opened
+        if opened is None or self._closing or not isinstance(opened.source, BlackBox):
+            return self._append_closed(line)
+        opened.source.successor = None  # what still has no room is counted
+        self.drain(0.0)
+        taken = opened.source.append(line)
+        opened.source.successor = self._append_to_full
+        return taken
+
+    def _report_mode(self) -> None:
+        opened = self._opened
+        if opened is None:
+            return
+        trouble = opened.reason or opened.source.trouble
+        if self._trouble.problem:
+            self._cell.failed(f"{opened.mode}: {self._trouble.problem}")
+        elif trouble:
+            self._cell.degraded(f"{opened.mode}: {trouble}")
+        else:
+            self._cell.healthy(opened.mode)
+
+    def _run(self) -> None:
+        self.drain()
+
+    def drain(self, timeout: float = 5.0) -> bool:
+        """Bring what waits to the file, and do what is due; the worker's job.
+
+        Args:
+            timeout: Seconds to wait for another thread that does the same.
+
+        Returns:
+            Whether nothing was left waiting.
+        """
+        if self._drainer == threading.get_ident():
+            return False  # a signal handler amid draining
+        if not self._draining.acquire(timeout=max(0.0, timeout)):
+            return False
+        try:
+            self._drainer = threading.get_ident()
+            return self._pass()
+        finally:
+            self._drainer = 0
+            self._draining.release()
+
+    def _pass(self) -> bool:
+        opened = self._opened
+        if opened is None:
+            return True
+        self._passes += 1
+        number = self._passes
+        self._answer_request(opened)
+        now = monotonic()
+        if self._trouble.must_wait(now):
+            self._tick(opened, now)
+            return False
+        # Looked at once: a pass that began before `close` may have missed a line.
+        closing = self._closing
+        COUNTERS.raise_to(BUFFER_PEAK, opened.source.peak)
+        try:
+            if closing:
+                opened.source.seal("closed")
+            if now >= self._next_tick:
+                self._last.keep_room(opened)
+            clean = self._drain_source(opened)
+        except OSError as error:
+            self._note_failure(opened, error)
+            clean = False
+        else:
+            if self._trouble.is_over():
+                self._report_mode()
+        opened = self._opened or opened
+        self._tick(opened, now)
+        if clean:
+            if closing:
+                self._finish(opened)
+            # Last: whoever waits for it may go on to remove what is left.
+            self._clean_pass = number
+        return clean
+
+    def _drain_source(self, opened: Opened) -> bool:
+        return opened.drain(rotate=not self._closing)
+
+    def _answer_request(self, opened: Opened) -> None:
+        if self._on_request is not None and isinstance(opened.source, BlackBox):
+            opened.source.serve_request(self._on_request)
+
+    def _note_failure(self, opened: Opened, error: OSError) -> None:
+        if self._trouble.note(error):
+            report_problem(f"journal: {opened.segment.path or self.path} cannot be written", error)
+        self._report_mode()
+
+    def _tick(self, opened: Opened, now: float) -> None:
+        if not self._closing:
+            self._housekeeper.run(opened.segment, now)
+        if now < self._next_tick:
+            return
+        self._next_tick = now + _TICK_SECONDS
+        opened.stamp()
+        opened.segment.sync()
+        if opened.source.is_lost and not (self._closing or self._trouble.problem):
+            opened = self._replace_source(opened)
+        self._report_mode()
+
+    def _replace_source(self, lost: Opened) -> Opened:
+        """Make another box in place of one that somebody removed, with the whole folder perhaps."""
+        journal = lost.segment.target.journal
+        fresh = open_source(self.path, self.settings, current(), self._preamble, journal=journal)
+        opened = fresh._replace(segment=lost.segment)
+        with suppress(OSError):
+            self._hand_over(lost, opened)
+        return opened
+
+    def _hand_over(self, old: Opened, new: Opened) -> bool:
+        """Let callers append to another source; whether nothing is left in the old one."""
+        self._use(new)
+        if isinstance(old.source, BlackBox):
+            old.source.successor = self.append
+        old.source.seal("closed")
+        return old.drain(rotate=False)
+
+    def flush(self, timeout_millis: int = 30_000) -> bool:
+        """Bring all lines taken so far into the file; whether that was done in time.
+
+        The worker writes, so a disk that hangs does not hold this up. Never raises.
+        """
+        deadline = monotonic() + timeout_millis / 1000
+        return self._wait_for_pass(deadline) if self._opened is not None else True
+
+    def _wait_for_pass(self, deadline: float) -> bool:
+        wanted = self._passes + 1
+        if not self._wake_worker():
+            return self.drain(deadline - monotonic())
+        while self._clean_pass < wanted and not self._finished:
+            if monotonic() >= deadline:
+                return False
+            sleep(_POLL)
+        return True
+
+    def _wake_worker(self) -> bool:
+        """Make the worker run; whether it can: not if this is its own thread."""
+        self._trouble.hurry()
+        worker, job = self._worker, self._job
+        if worker is None or job is None or self._drainer == threading.get_ident():
+            return False
+        worker.ensure()
+        job.wake()
+        return worker.is_alive
+
+    def has_room(self, until: float) -> bool:
+        """Wait until most of the box is free, or until then (monotonic); whether it is."""
+        limit = self.settings.box_size // _ROOM
+        while (opened := self._opened) is not None and opened.source.pending > limit:
+            if monotonic() >= until:
+                return False
+            if self._wake_worker():
+                sleep(_POLL)
+            elif not self.drain(until - monotonic()):
+                return False
+        return True
+
+    def append_last(self, make: Callable[[], Iterable[bytes]]) -> None:
+        """Take the lines that close the file, for which room is kept; `close` may make others."""
+        if (opened := self._opened) is not None:
+            self._last.append(opened, make)
+
+    def close(self, timeout: float = 2.0, *, unfinished: bool = False) -> bool:
+        """Bring out what waits and stop; a box that was drained is removed. Twice is once.
+
+        Args:
+            timeout: Seconds. What is not in the file by then stays in the box,
+                for `recover`.
+            unfinished: There is more for `recover` to do. A segment's last line says so;
+                a file of several processes needs the box to be found by.
+
+        Returns:
+            Whether all lines are in the file.
+        """
+        deadline = monotonic() + timeout
+        self._unfinished = unfinished
+        self._closing = True
+        self.append = self._append_closed
+        opened = self._opened
+        if opened is None or self._finished:
+            self._finished = True
+            return True
+        done = self._wait_for_pass(deadline)
+        job, self._job = self._job, None
+        if job is not None:
+            job.cancel()
+        if not self._finished:
+            opened.stamp()  # the box stays, and is all that tells what was dropped
+            self._last.give_up(opened, self._draining, self._trouble.problem)
+            self._finished = True
+        self._cell.healthy("closed")
+        return done
+
+    def _finish(self, opened: Opened) -> None:
+        """Close the file, then remove the box: all that was in it is in the file."""
+        self._last.close()
+        opened.segment.close()
+        target = opened.segment.target
+        opened.source.close(remove=not (self._unfinished and target.file))
+        if not self._unfinished:
+            give_back_number(target.folder, target.incarnation, target.journal)
+        self._finished = True
+
+    def state(self) -> JournalState:
+        """Return how the journal is now."""
+        opened = self._opened
+        if opened is None:
+            return JournalState("closed" if self._closing else "unopened", "", None, 0, "")
+        mode: Mode = "closed" if self._finished else opened.mode
+        problem = self._trouble.problem or opened.source.trouble
+        path, pending = opened.segment.path, opened.source.pending
+        return JournalState(mode, opened.reason, path, pending, problem)

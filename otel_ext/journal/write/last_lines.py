@@ -1,0 +1,107 @@
+"""The lines that close a journal's account, and the room that is kept for them.
+
+They are written last, which is when a disk is full if it ever is. In a box they have a
+place in its header. Where lines wait in memory instead, some blocks of the file system
+are reserved: what waits is counted as lost, then the blocks are released for the account.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from otel_ext.journal.write.opening import lines_of
+from otel_ext.journal.write.reserve import Reserve
+from otel_ext.journal.write.ring_buffer import BlackBox
+from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.guard import report_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from otel_ext.journal.write.opening import Opened
+    from otel_ext.runtime.threads import Lock
+
+__all__ = ["LastLines"]
+
+_WAIT_SECONDS: Final = 0.1
+
+
+class LastLines:
+    """What closes one journal's file.
+
+    Args:
+        inherited: What a forked child has of its parent.
+    """
+
+    def __init__(self, inherited: LastLines | None = None) -> None:
+        self._reserve = Reserve()
+        self._inherited = inherited
+        self._make: Callable[[], Iterable[bytes]] = tuple
+
+    def keep_room(self, opened: Opened) -> None:
+        """Reserve room for them unless a box has it; on the thread that writes."""
+        if self._inherited is not None:
+            self._inherited.forget()
+            self._inherited = None
+        if isinstance(opened.source, BlackBox) or self._reserve.is_kept:
+            return
+        with suppress(OSError):  # whoever writes will be told
+            opened.segment.open()
+            if opened.segment.is_regular:
+                self._reserve.keep(opened.segment.target.folder)
+
+    def forget(self) -> None:
+        """In a forked child: leave to the parent what is the parent's."""
+        self._reserve.forget()
+        if self._inherited is not None:
+            self._inherited.forget()
+
+    def append(self, opened: Opened, make: Callable[[], Iterable[bytes]]) -> None:
+        """Let them follow all that was taken.
+
+        Args:
+            opened: The journal.
+            make: Makes the lines, with the account of the moment; called again where what
+                waits could not be written, so that the account says so.
+        """
+        self._make = make
+        opened.source.append_last(lines_of(make))
+
+    def give_up(self, opened: Opened, lock: Lock, problem: str) -> None:
+        """Leave what waits in the box; what waits in memory is lost, which they tell.
+
+        Args:
+            opened: The journal.
+            lock: Whoever holds it is writing, perhaps to a disk that hangs.
+            problem: Why the file cannot be written; empty if it only hangs.
+        """
+        if not (problem and lock.acquire(timeout=_WAIT_SECONDS)):
+            opened.source.close(remove=False)
+            return
+        try:
+            lost = opened.source.close(remove=False)
+            if lost:
+                self._write_alone(opened, lost, problem)
+            self._reserve.release()
+        finally:
+            lock.release()
+
+    def _write_alone(self, opened: Opened, lost: int, problem: str) -> None:
+        """Write them into the room that was kept, and report what is lost."""
+        self._reserve.release()
+        lines = b"".join(lines_of(self._make))
+        written = 0
+        with suppress(OSError):
+            written = opened.write(memoryview(lines)) if lines else 0
+        COUNTERS.add("dropped.not_written", lines[written:].count(b"\n"))
+        account = "" if written else "; nor could the account of it (process.end)"
+        report_problem(
+            f"journal: {opened.segment.path}: {lost} records could not be written before the"
+            f" program ended{account}",
+            problem,
+        )
+
+    def close(self) -> None:
+        """Give the room back. Idempotent."""
+        self._reserve.release()

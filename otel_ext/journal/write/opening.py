@@ -1,0 +1,232 @@
+"""Choosing how lines are kept, by what was asked for and what the place can do."""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import suppress
+from time import time_ns
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+from otel_ext._accel import load_speed
+from otel_ext.errors import JournalError
+from otel_ext.journal.files import (
+    StandardNumbersTaken,
+    Target,
+    box_file,
+    make_folder,
+    open_folder,
+)
+from otel_ext.journal.filesystem import file_system_of
+from otel_ext.journal.ring_layout import BOX_FOLDER, BoxFacts
+from otel_ext.journal.write.journal_ids import take_number
+from otel_ext.journal.write.ring_buffer import CHUNKS, DEFAULT_BOX_BYTES, BlackBox
+from otel_ext.journal.write.segment import SegmentWriter, Sync
+from otel_ext.journal.write.sources import DirectSource, QueueSource, Source
+from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.guard import report_problem
+from otel_ext.runtime.process.incarnation import current
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from otel_ext.runtime.process.incarnation import Incarnation
+
+__all__ = ["Durability", "JournalSettings", "Opened", "lines_of", "open_source", "target_of"]
+
+Durability = Literal["mapped", "queued", "write"]
+
+FILE_SUFFIXES: Final = frozenset({".jsonl", ".json"})
+_MAX_BOXES: Final = 8
+_ATTEMPTS: Final = 5
+_PAGE: Final = 65_536  # a multiple of every platform's granularity for mapping
+
+
+class JournalSettings(NamedTuple):
+    """How lines are kept.
+
+    Attributes:
+        durability: How a line leaves its caller: stored into the box, queued in
+            memory, or written to the file.
+        sync: When the file is forced to the disk: after each write, each second,
+            or never.
+        box_size: Bytes of the box, or of the queue.
+        segment_size: Bytes after which a new file follows; 0 for never.
+        segment_age: Seconds after which one does; 0 for never.
+        retention_size: Bytes of all closed files together; 0 for no limit.
+        retention_age: Seconds that a closed file is kept; 0 for no limit.
+        recover_on_start: End what processes that died in the same folder left open.
+    """
+
+    durability: Durability = "mapped"
+    sync: Sync = "interval"
+    box_size: int = DEFAULT_BOX_BYTES
+    segment_size: int = 64 * 1024 * 1024
+    segment_age: float = 3600.0
+    retention_size: int = 512 * 1024 * 1024
+    retention_age: float = 7 * 86_400.0
+    recover_on_start: bool = True
+
+
+class Opened(NamedTuple):
+    """A journal that has been opened.
+
+    Attributes:
+        mode: How lines leave their caller.
+        reason: Why that is not what was asked for; empty if it is.
+        source: Where lines wait.
+        segment: The file they go to.
+    """
+
+    mode: Durability
+    reason: str
+    source: Source
+    segment: SegmentWriter
+
+    def as_direct(self, max_bytes: int) -> Opened:
+        """Return this journal with the file itself as its source, as with `durability=write`."""
+        self.segment.take_callers()
+        return self._replace(mode="write", reason="", source=DirectSource(self.segment, max_bytes))
+
+    def write(self, lines: memoryview) -> int:
+        """Write lines to the file and count them; see `SegmentWriter.write`."""
+        kept = self.segment.write(lines)
+        if kept:
+            with lines[:kept] as part:
+                COUNTERS.add("written", _count_lines(part))
+        if not isinstance(self.source, BlackBox):
+            self._rotate()
+        return kept
+
+    def _rotate(self) -> None:
+        # The lines are in the file: what fails from here on is for the next call.
+        with suppress(OSError):
+            self.segment.rotate_if_due()
+
+    def drain(self, *, rotate: bool) -> bool:
+        """Bring what waits to the file; whether nothing was left of it.
+
+        A small ring buffer lets lines out in another order than they came in. A segment
+        repeats what is open and is read alone, so it begins only where no start can follow
+        its end into it.
+
+        Args:
+            rotate: Whether a ring buffer's next segment may begin: not behind the last lines.
+        """
+        source = self.source
+        is_writing = source.pending > 0
+        done = source.drain(self.write)
+        if rotate and done and is_writing and isinstance(source, BlackBox) and source.is_in_order:
+            self._rotate()
+        return done
+
+    def stamp(self) -> None:
+        """Leave a sign of life, with the account, where there is a place for it."""
+        dropped = sum(COUNTERS.dropped().values())
+        self.source.stamp(time_ns(), current().last_seq, dropped)
+
+
+def _count_lines_python(lines: memoryview) -> int:
+    return bytes(lines).count(b"\n")
+
+
+_speed: Final = load_speed()
+_count_lines: Final = _count_lines_python if _speed is None else _speed.count_lines
+
+
+def lines_of(preamble: Callable[[], Iterable[bytes]]) -> list[bytes]:
+    """Return the lines that begin a file; none, which is reported, if they cannot be made."""
+    try:
+        return list(preamble())
+    except Exception as error:  # noqa: BLE001 - the records themselves must go on
+        report_problem("journal: the first lines of a file could not be made", error)
+        return []
+
+
+def target_of(path: Path, incarnation: str) -> Target:
+    """Return what `path` means: a file by its name or what is there, else a folder."""
+    try:
+        # Looked at once: another process may make the folder at any moment.
+        is_folder = stat.S_ISDIR(os.stat(path).st_mode)  # noqa: PTH116 - on the user's path
+    except (OSError, ValueError):
+        is_folder = path.suffix not in FILE_SUFFIXES
+    if is_folder:
+        return Target(path, incarnation)
+    return Target(path.parent, incarnation, path.name)
+
+
+def open_source(
+    path: Path,
+    settings: JournalSettings,
+    incarnation: Incarnation,
+    preamble: Callable[[], Iterable[bytes]],
+    *,
+    journal: int | None = None,
+) -> Opened:
+    """Open the way to `path`; always succeeds, in memory where nothing else can be had.
+
+    Args:
+        path: A folder or a file.
+        settings: How lines are kept.
+        incarnation: Whose lines.
+        preamble: Lines that begin every further file.
+        journal: Which journal of the incarnation it is; None for another one.
+    """
+    target = target_of(path, incarnation.id)
+    if journal is None:
+        journal = take_number(target.folder, incarnation.id)
+    target = target._replace(journal=journal)
+    mode = settings.durability
+    segment = SegmentWriter(
+        target,
+        preamble=preamble,
+        max_bytes=settings.segment_size,
+        max_age=settings.segment_age,
+        sync=settings.sync,
+        direct=mode == "write",
+    )
+    reason = ""
+    if mode == "mapped":
+        try:
+            return Opened(mode, "", _make_box(target, settings, incarnation), segment)
+        except (OSError, ValueError) as error:
+            reason = f"no black box: {error}"
+    elif mode == "write":
+        try:
+            segment.open()
+        except OSError as error:
+            report_problem(f"journal: {path} cannot be written", error)
+        return Opened(mode, "", DirectSource(segment, settings.box_size), segment)
+    if reason:
+        report_problem("journal: records wait in memory, where a kill loses up to 50 ms", reason)
+    return Opened("queued", reason, QueueSource(settings.box_size), segment)
+
+
+def _make_box(target: Target, settings: JournalSettings, incarnation: Incarnation) -> BlackBox:
+    make_folder(target.folder)
+    place = file_system_of(target.folder)
+    if not place.can_map:
+        raise JournalError(place.refusal)
+    chunk_size = max(settings.box_size // CHUNKS // _PAGE, 1) * _PAGE
+    size = chunk_size * CHUNKS
+    facts = BoxFacts.of(incarnation, size, chunk_size, target=target.file, created_ns=time_ns())
+    if target.journal >= _MAX_BOXES:
+        where = str(target.folder / BOX_FOLDER)
+        raise JournalError(f"{where!r} holds {_MAX_BOXES} boxes of this process")
+    path = target.folder.joinpath(BOX_FOLDER, box_file(facts.id, target.journal))
+    for _ in range(_ATTEMPTS):
+        try:
+            with StandardNumbersTaken():
+                return _create_box(path, facts)
+        except FileNotFoundError:
+            continue  # another process has just removed the folder, empty
+    raise JournalError(f"{str(path.parent)!r} comes and goes")
+
+
+def _create_box(path: Path, facts: BoxFacts) -> BlackBox:
+    folder = open_folder(path.parent, create=True)
+    try:
+        return BlackBox.create(folder, path, facts)
+    finally:
+        os.close(folder)

@@ -1,0 +1,100 @@
+"""Rehearse the first record of a process while the program sets itself up.
+
+What is done for the first time is slow: modules are imported, patterns compiled,
+the interpreter's and the processor's caches are cold. A record made up at set-up
+goes the way of the first one and is thrown away, so that the first span, the
+first one of each forked worker too, finds all of that done. What a process learns
+once, such as its identity and the file system of its records, it learns here. No
+file is made, no thread is started, and nothing is counted.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from otel_ext.journal.filesystem import file_system_of
+from otel_ext.journal.ring_layout import BoxFacts
+from otel_ext.journal.write.ring_buffer import CHUNKS, BlackBox, appender
+from otel_ext.record.codec import encode_line
+from otel_ext.record.model import Process
+from otel_ext.record.own_code import judge_carriers
+from otel_ext.runtime.guard import report_problem
+from otel_ext.runtime.process import incarnation
+from otel_ext.runtime.process.records import process_start_record
+from otel_ext.runtime.threads import may_start_threads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from otel_ext.record.model import Record
+
+__all__ = ["rehearse", "rehearse_redaction"]
+
+_CHUNK_BYTES: Final = 65_536
+# What the SDK and its detectors put into a resource.
+_RESOURCE: Final = {
+    "service.name": "rehearsal",
+    "service.instance.id": "00000000-0000-0000-0000-000000000000",
+    "telemetry.sdk.language": "python",
+    "telemetry.sdk.name": "opentelemetry",
+    "telemetry.sdk.version": "1",
+}
+
+
+def rehearse(path: Path) -> None:
+    """Prepare what the first record needs, except redaction; never raises.
+
+    Args:
+        path: Where records are to go.
+
+    >>> from pathlib import Path
+    >>> rehearse(Path("/tmp/records"))
+    """
+    try:
+        _store(encode_line(_first_record()))
+        may_start_threads()
+        judge_carriers()
+        for folder in (path, *path.parents):
+            if file_system_of(folder).kind:
+                break
+    except Exception as error:  # noqa: BLE001 - the program's set-up must go on
+        report_problem("the first record could not be prepared", error)
+
+
+def rehearse_redaction(redact: Callable[[Record], Record]) -> None:
+    """Let the first record pass redaction; never raises.
+
+    Args:
+        redact: What records pass on their way; it finds nothing in this one.
+
+    >>> rehearse_redaction(lambda record: record)
+    """
+    try:
+        encode_line(redact(_first_record()))
+    except Exception as error:  # noqa: BLE001 - the program's set-up must go on
+        report_problem("redaction could not be prepared", error)
+
+
+def _store(line: bytes) -> None:
+    """Store a line in a ring buffer that is memory of this process, without a file."""
+    mine, size = incarnation.current(), CHUNKS * _CHUNK_BYTES
+    facts = BoxFacts.of(mine, size, _CHUNK_BYTES, target="", created_ns=0)
+    appender(BlackBox(-1, Path(), facts))(line)
+
+
+def _first_record() -> Record:
+    """Return a `process.start` record that looks like this process's, of a made-up program."""
+    mine = incarnation.current()
+    process = Process(
+        mine.id,
+        mine.pid,
+        mine.start_time,
+        mine.boot_id,
+        mine.host,
+        ("python",),
+        _RESOURCE,
+        mine.pid_namespace,
+        heartbeat_ms=1,
+    )
+    return process_start_record(process, 1)

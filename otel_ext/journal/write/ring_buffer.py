@@ -1,0 +1,402 @@
+"""The black box: memory of the kernel that takes a record without a system call.
+
+The box is a preallocated file mapped in two (or more) chunks, each by a mapping
+object of its own. Such an object has a position, and its `write` copies a line
+to that position and advances it in one step of the interpreter; where the hot path
+is compiled, a cursor of its own does the same with less. So a line is
+claimed and stored at once: other threads, a signal handler in the middle of a
+caller, a finalizer, or an exception thrown into the thread find it either there
+as a whole or not at all, without any lock.
+
+A chunk refuses a line that does not fit by raising ValueError. Moving a chunk's
+position to its end thus seals it: nobody can write any more, and the worker can
+take what is left, blank the chunk, and open it again by moving the position
+back. A caller that is refused goes on to the next chunk.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import nullcontext, suppress
+from threading import RLock
+from time import monotonic_ns
+from typing import TYPE_CHECKING, Final
+
+from otel_ext._accel import load_speed
+from otel_ext.journal import ring_layout
+from otel_ext.journal.files import create_exclusive, is_gone
+from otel_ext.journal.write.chunks import HAS_GIL, cursors_in, map_chunks, store_into
+from otel_ext.journal.write.reserve import reserve_blocks
+from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.guard import report_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from otel_ext.journal.ring_layout import BoxFacts
+
+__all__ = ["CHUNKS", "DEFAULT_BOX_BYTES", "BlackBox", "appender"]
+
+DEFAULT_BOX_BYTES: Final = 8 * 1024 * 1024
+CHUNKS: Final = 2
+_RECYCLE_BYTES: Final = 64 * 1024
+_ZEROS: Final = bytes(32 * 1024)
+_STEP: Final = 256 * 1024
+
+
+class BlackBox:
+    """A ring of record lines that outlives the process.
+
+    `append` may be called from anywhere at any time. All other methods belong to
+    one thread at a time: the worker, or whoever closes the box.
+
+    Args:
+        descriptor: The box's file, which must have all its blocks; is closed.
+        path: Where it lies.
+        facts: What its header says.
+
+    Attributes:
+        successor: Takes what this box refuses, once another has its place.
+        is_in_order: Whether the last `drain` has brought out, with each line, all before it.
+    """
+
+    __slots__ = (
+        "_chunks",
+        "_current",
+        "_cursors",
+        "_drained",
+        "_guard",
+        "_last_end",
+        "_moves",
+        "_peak",
+        "_refusal",
+        "_sealed_ends",
+        "_store",
+        "_stores",
+        "facts",
+        "is_in_order",
+        "path",
+        "successor",
+    )
+
+    def __init__(self, descriptor: int, path: Path, facts: BoxFacts) -> None:
+        self.path = path
+        self.facts = facts
+        self._chunks = map_chunks(descriptor, facts)
+        # Without an interpreter lock two writes could take the same position; a
+        # signal handler on the same thread passes this lock.
+        self._guard: AbstractContextManager[object] = nullcontext() if HAS_GIL else RLock()
+        self._cursors = cursors_in(self._chunks)
+        self._stores = [store_into(cursor, self._guard) for cursor in self._cursors]
+        self._drained = [start for start, _ in self._bounds()]
+        self._sealed_ends: list[int | None] = [None] * len(self._chunks)
+        self._current = self._moves = self._peak = 0
+        self._last_end = ring_layout.LAST_LINES_AT
+        self._refusal = "queue_full"
+        self.is_in_order = True
+        self.successor: Callable[[bytes], bool] | None = None
+        header = self._chunks[0]
+        header[: ring_layout.STAMP_AT] = ring_layout.pack_facts(facts)
+        self._set_word(ring_layout.STEADY_STAMP_AT, monotonic_ns())
+        for index, start in enumerate(self._drained):
+            self._set_word(ring_layout.DRAINED_AT + 8 * index, start)
+        for cursor, start in zip(self._cursors, self._drained, strict=True):
+            cursor.seek(start)
+        self._store: Callable[[bytes], object] = self._stores[0]
+
+    @classmethod
+    def create(cls, folder: int, path: Path, facts: BoxFacts) -> BlackBox:
+        """Make a box whose blocks are all reserved.
+
+        Args:
+            folder: Descriptor of the folder that `path` is in.
+            path: The file to make; must not be there yet.
+            facts: What its header shall say; `facts.size` is a multiple of the chunk size.
+
+        Raises:
+            OSError: No room, a limit, a name that is taken, or no memory to map.
+        """
+        descriptor = create_exclusive(path.name, os.O_RDWR, dir_fd=folder)
+        try:
+            reserve_blocks(descriptor, facts.size)
+            return cls(descriptor, path, facts)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(path.name, dir_fd=folder)
+            raise
+        finally:
+            os.close(descriptor)
+
+    def append(self, line: bytes) -> bool:
+        """Store one line; whether there was room. The caller's path.
+
+        No system call and no lock. When this returns true, SIGKILL cannot take
+        the line back. A refused line is counted under `dropped.`.
+
+        Args:
+            line: A whole record: JSON without NUL bytes, newline at its end.
+        """
+        try:
+            self._store(line)
+        except ValueError:
+            return self._append_elsewhere(line)
+        return True
+
+    def _append_elsewhere(self, line: bytes) -> bool:
+        if self._find_room(line):
+            return True
+        if self.successor is not None:
+            return self.successor(line)
+        COUNTERS.add(f"dropped.{self._refusal}")
+        return False
+
+    def append_last(self, lines: Iterable[bytes]) -> None:
+        """Store the lines that close the file: where the box is full, in its header."""
+        kept = b""
+        for line in lines:
+            if self._find_room(line):
+                continue
+            if len(kept) + len(line) > ring_layout.HEADER_SIZE - ring_layout.LAST_LINES_AT:
+                COUNTERS.add(f"dropped.{self._refusal}")
+            else:
+                kept += line
+        if kept:
+            self._keep_last(kept)
+
+    def _keep_last(self, lines: bytes) -> None:
+        size = ring_layout.HEADER_SIZE - ring_layout.LAST_LINES_AT
+        self._chunks[0][ring_layout.LAST_LINES_AT : ring_layout.HEADER_SIZE] = lines.ljust(
+            size, b"\0"
+        )
+        self._last_end = ring_layout.LAST_LINES_AT + len(lines)
+
+    def _find_room(self, line: bytes) -> bool:
+        count = len(self._chunks)
+        for step in range(count):
+            index = (self._current + step) % count
+            try:
+                self._stores[index](line)
+            except ValueError:
+                continue
+            self._moves += index != self._current
+            self._current = index
+            self._store = self._stores[index]
+            return True
+        return False
+
+    @property
+    def trouble(self) -> str:
+        """Why it works worse than it should; empty if it does not."""
+        return ""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether somebody took the file away: then a kill would lose what is in it."""
+        return is_gone(self.path)
+
+    @property
+    def pending(self) -> int:
+        """How many bytes wait for the worker."""
+        waiting = sum(self._end(index) - at for index, at in enumerate(self._drained))
+        return waiting + self._last_end - ring_layout.LAST_LINES_AT
+
+    @property
+    def peak(self) -> int:
+        """The fullest that the box has been, in per cent."""
+        self._note_peak()
+        return min(100 * self._peak // (self.facts.size - ring_layout.HEADER_SIZE), 100)
+
+    def _note_peak(self) -> None:
+        # Room comes back only where a chunk is recycled, so before that it is fullest.
+        used = sum(self._end(index) - start for index, (start, _) in enumerate(self._bounds()))
+        self._peak = max(self._peak, used)
+
+    def drain(self, write: Callable[[memoryview], int]) -> bool:
+        """Bring what waits to the segment; whether nothing was left of it.
+
+        Args:
+            write: Takes whole lines and returns how many bytes of them it kept;
+                may raise OSError, then all else stays in the box.
+        """
+        count, moves, current = len(self._chunks), self._moves, self._current
+        # The current chunk last: what stands in the others is older.
+        for step in range(1, count + 1):
+            if not self._drain_chunk((current + step) % count, write):
+                return False
+        # A second move may lead from a chunk that was drained back to one that was not yet.
+        self.is_in_order = self._moves - moves <= 1
+        return self._drain_last(write)
+
+    def _drain_last(self, write: Callable[[memoryview], int]) -> bool:
+        lines = self._chunks[0][ring_layout.LAST_LINES_AT : self._last_end]
+        if lines:
+            self._keep_last(lines[write(memoryview(lines)) :])
+        return self._last_end == ring_layout.LAST_LINES_AT
+
+    def _drain_chunk(self, index: int, write: Callable[[memoryview], int]) -> bool:
+        if not self._write_out(index, write):
+            return False
+        start = self._start(index)
+        used = self._drained[index] - start
+        if index == self._current:
+            if used < _RECYCLE_BYTES:
+                return True
+            # Callers move on before this chunk is closed to them.
+            self._moves += 1
+            self._current = (index + 1) % len(self._chunks)
+            self._store = self._stores[self._current]
+        if used == 0:
+            return True
+        self._seal(index)
+        if not self._write_out(index, write):
+            return False
+        self._recycle(index)
+        return True
+
+    def _write_out(self, index: int, write: Callable[[memoryview], int]) -> bool:
+        end = self._end(index)
+        with memoryview(self._chunks[index]) as view:
+            while (at := self._drained[index]) < end:
+                with view[at : self._line_end(index, at, end)] as lines:
+                    kept = write(lines)
+                self._drained[index] = at + kept
+                self._set_word(ring_layout.DRAINED_AT + 8 * index, at + kept)
+                if kept == 0:
+                    return False
+        return True
+
+    def _line_end(self, index: int, at: int, end: int) -> int:
+        """Return where to cut, at a line's end and not far behind `at`."""
+        if end - at <= _STEP:
+            return end
+        chunk = self._chunks[index]
+        found = chunk.rfind(b"\n", at, at + _STEP)
+        if found < 0:
+            found = chunk.find(b"\n", at + _STEP, end)
+        return end if found < 0 else found + 1
+
+    def _seal(self, index: int) -> None:
+        if self._sealed_ends[index] is not None:
+            return
+        cursor = self._cursors[index]
+        with self._guard:
+            seen = cursor.tell()
+            cursor.seek(self.facts.chunk_size)
+        # Lines that came between the two steps lie behind `seen`, and end at a NUL.
+        end = self._chunks[index].find(b"\0", seen)
+        self._sealed_ends[index] = self.facts.chunk_size if end < 0 else end
+
+    def _recycle(self, index: int) -> None:
+        self._note_peak()
+        chunk = self._chunks[index]
+        start, end = self._start(index), self._end(index)
+        # In small pieces, from the end: what a reader sees meanwhile has no holes.
+        for upper in range(end, start, -len(_ZEROS)):
+            lower = max(start, upper - len(_ZEROS))
+            chunk[lower:upper] = _ZEROS[: upper - lower]
+        self._drained[index] = start
+        self._set_word(ring_layout.DRAINED_AT + 8 * index, start)
+        self._sealed_ends[index] = None
+        if self._refusal == "queue_full":
+            self._cursors[index].seek(start)
+
+    def stamp(self, now_ns: int, last_seq: int, dropped: int = 0) -> None:
+        """Leave the worker's sign of life in the header.
+
+        Args:
+            now_ns: The time, nanoseconds since the epoch.
+            last_seq: Number of the incarnation's last record.
+            dropped: How many records were dropped so far.
+        """
+        self._set_word(ring_layout.STAMP_AT, now_ns)
+        self._set_word(ring_layout.STEADY_STAMP_AT, monotonic_ns())
+        self._set_word(ring_layout.LAST_SEQ_AT, last_seq)
+        self._set_word(ring_layout.DROPPED_AT, dropped)
+
+    @property
+    def request(self) -> int:
+        """What another process has set to learn where this one is; 0 before the first time."""
+        return self._word(ring_layout.REQUEST_AT)
+
+    @property
+    def answer(self) -> int:
+        """The request that was answered last."""
+        return self._word(ring_layout.ANSWER_AT)
+
+    def serve_request(self, on_request: Callable[[], object]) -> None:
+        """Call `on_request`, if another process has asked where this one is since the last time."""
+        request = self.request
+        if request == self.answer:
+            return
+        try:
+            on_request()
+        except Exception as error:  # noqa: BLE001 - what waits must be written all the same
+            report_problem("journal: a request from outside", error)
+        self.answer_request(request)
+
+    def answer_request(self, request: int) -> None:
+        """Say that all a `request` asks for has been stored."""
+        self._set_word(ring_layout.ANSWER_AT, request)
+
+    def seal(self, reason: str) -> None:
+        """Take no more lines; those that are in can still be drained.
+
+        Args:
+            reason: Later lines are counted under `dropped.REASON`.
+        """
+        self._refusal = reason
+        for index in range(len(self._chunks)):
+            self._seal(index)
+
+    def abandon(self) -> None:
+        """Never store again: a child must not store into the box of its parent.
+
+        Only moves positions, so that an at-fork hook may call it.
+        """
+        self._refusal = "forked"
+        for cursor in self._cursors:
+            cursor.seek(self.facts.chunk_size)
+
+    def close(self, *, remove: bool) -> int:
+        """Let go of a sealed box.
+
+        The memory goes with this object: a caller may be about to use it.
+
+        Args:
+            remove: The box was drained: mark it closed and delete it.
+
+        Returns:
+            0: no line of a box is lost.
+        """
+        if remove:
+            self._set_word(ring_layout.EXIT_MARK_AT, 1)
+            with suppress(OSError):
+                self.path.unlink(missing_ok=True)
+                self.path.parent.rmdir()  # unless other boxes are in it
+        return 0
+
+    def _bounds(self) -> Iterator[tuple[int, int]]:
+        for index in range(len(self._chunks)):
+            yield ring_layout.chunk_bounds(index, self.facts.chunk_size)
+
+    def _start(self, index: int) -> int:
+        return ring_layout.chunk_bounds(index, self.facts.chunk_size)[0]
+
+    def _end(self, index: int) -> int:
+        sealed = self._sealed_ends[index]
+        return self._cursors[index].tell() if sealed is None else sealed
+
+    def _word(self, at: int) -> int:
+        value: int = ring_layout.WORD.unpack_from(self._chunks[0], at)[0]
+        return value
+
+    def _set_word(self, at: int, value: int) -> None:
+        ring_layout.WORD.pack_into(self._chunks[0], at, value)
+
+
+def appender(box: BlackBox) -> Callable[[bytes], bool]:
+    """Return `box.append`: compiled where that was built, the method elsewhere."""
+    speed = load_speed()
+    return box.append if speed is None else speed.bind_append(box)

@@ -1,0 +1,142 @@
+"""The processes that `ps` and `top` speak of: who they are, and how."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from otel_ext.cli.streams import as_utf8
+from otel_ext.journal.liveness import ProcessIdentity, is_alive
+from otel_ext.observe.process_names import ProcessName
+from otel_ext.terminal import duration
+
+if TYPE_CHECKING:
+    from otel_ext.observe.liveness import Condition
+    from otel_ext.record.model import Record
+
+__all__ = ["RunningProcess", "is_elsewhere", "living_argv"]
+
+
+class RunningProcess(NamedTuple):
+    """One incarnation of a process.
+
+    Attributes:
+        id: The incarnation's id.
+        pid: Its process id; 0 if unknown.
+        command: What it runs, short.
+        host: Host name; empty if unknown.
+        folder: Where its records are.
+        condition: How it is.
+        last_seen_ns: Its last sign of life, nanoseconds since the epoch; 0 if unknown.
+        last_seq: Number of its last record, as far as is known.
+        boxes: Its black boxes.
+        heartbeat: Its newest heartbeat record.
+        worker_silent_ns: For how long its worker has not stamped the box; None if unknown.
+        service: The name of its service; empty if it has none.
+        dropped: How many of its records were dropped, as far as is known.
+        is_full: Whether a black box of it has no room.
+    """
+
+    id: str
+    pid: int
+    command: str
+    host: str
+    folder: Path
+    condition: Condition
+    last_seen_ns: int
+    last_seq: int
+    boxes: tuple[Path, ...]
+    heartbeat: Record | None
+    worker_silent_ns: int | None = None
+    service: str = ""
+    dropped: int = 0
+    is_full: bool = False
+
+    def with_journal(self, other: RunningProcess) -> RunningProcess:
+        """Return the process as two of its journals tell of it: by what was heard last."""
+        newest, older = sorted((self, other), key=lambda one: one.last_seen_ns, reverse=True)
+        return newest._replace(
+            command=newest.command or older.command,
+            service=newest.service or older.service,
+            last_seq=max(newest.last_seq, older.last_seq),
+            dropped=max(newest.dropped, older.dropped),
+            is_full=newest.is_full or older.is_full,
+            boxes=(*self.boxes, *other.boxes),
+            heartbeat=newest.heartbeat or older.heartbeat,
+        )
+
+    @property
+    def lives(self) -> bool:
+        """Whether the process is there, running or not."""
+        return self.condition in {"alive", "blocked", "hung", "stopped"}
+
+    @property
+    def label(self) -> str:
+        """Its pid, and its service or command."""
+        return ProcessName(self.pid, self.service, self.command).label
+
+    @property
+    def remark(self) -> str:
+        """What is known of one that does not go on as it should; empty if there is nothing."""
+        return "; ".join(filter(None, (self._silence, self.reservation)))
+
+    @property
+    def reservation(self) -> str:
+        """Why its spans may have ended although no end is recorded; empty if they have not.
+
+        One that writes its files says soon what is open, whatever was dropped before.
+        """
+        if self.condition == "alive":
+            return ""
+        if self.dropped:
+            return f"{self.dropped:,} of its records were dropped, so its spans may have ended"
+        return "its black box is full, so its spans may have ended" if self.is_full else ""
+
+    @property
+    def _silence(self) -> str:
+        if self.worker_silent_ns is None or self.condition not in {"blocked", "hung"}:
+            return ""
+        since = duration(self.worker_silent_ns)
+        if self.condition == "blocked":
+            return f"its disk blocks: nothing has been written for {since}"
+        # An idle program whose disk blocks looks the same from here.
+        return (
+            f"its worker has written nothing for {since}:"
+            " it hangs, or is idle while its disk blocks"
+        )
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the process for JSON."""
+        silent_ns = self.worker_silent_ns
+        return {
+            "id": self.id,
+            "pid": self.pid,
+            "service": self.service or None,
+            "command": self.command,
+            "host": self.host,
+            "folder": as_utf8(str(self.folder)),
+            "condition": self.condition,
+            "worker_silent_seconds": None if silent_ns is None else silent_ns / 1e9,
+            "may_lack_ends": bool(self.reservation),
+        }
+
+
+def is_elsewhere(identity: ProcessIdentity) -> bool:
+    """Whether the process belongs to another machine."""
+    return (
+        bool(identity.host)
+        and identity.host != socket.gethostname()
+        and (is_alive(identity) == "unknown")
+    )
+
+
+def living_argv(identity: ProcessIdentity) -> tuple[str, ...]:
+    """Return the command line of a living process as the kernel tells it; empty if it does not."""
+    if is_alive(identity) != "alive":
+        return ()
+    try:
+        text = Path(f"/proc/{identity.pid}/cmdline").read_text("utf-8", "replace")
+    except OSError:
+        return ()
+    return tuple(text.rstrip("\0").split("\0"))

@@ -1,0 +1,156 @@
+"""What a ring buffer adds to its file: lines that are not there yet, or not any more.
+
+Lines that were brought to the file stay in the buffer for a while. While the file is as its
+writer left it, it alone tells which spans they leave open: their ends may stand in an older
+file. They count where others have truncated, moved or deleted the file, because a program
+that hangs does not write it again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from otel_ext.errors import RecordError
+from otel_ext.journal.files import list_boxes, parse_box_name, segment_file
+from otel_ext.journal.liveness import ProcessIdentity
+from otel_ext.journal.read.scanner import Box, Line, read_box
+from otel_ext.observe.liveness import Signs
+from otel_ext.observe.scan import key_of
+from otel_ext.record.timestamps import format_ns, parse_timestamp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from otel_ext.observe.scan import FileReader, Key
+
+__all__ = ["BoxView", "read_boxes", "signs_in"]
+
+
+class BoxView:
+    """A box as it was when it was read.
+
+    Attributes:
+        path: Its file.
+        id: The incarnation it belongs to.
+        journal: Which of its journals.
+        target: Name of the file it drains to; empty for the incarnation's own.
+        identity: Its process; None if the header is damaged.
+        stamp_ns: When its worker last stamped it, or when it was made; 0 if unknown.
+        steady_ns: The moment of the stamp by the monotonic clock; 0 if unknown.
+        last_seq: Number of the last record at that moment.
+        lines: Its whole lines, also those that the file has already.
+        dropped: How many records its process had dropped at that moment.
+    """
+
+    def __init__(self, box: Box) -> None:
+        facts, state = box.facts, box.state
+        self.path = box.path
+        name, self.journal = parse_box_name(box.path.name)
+        self.id = facts.id if facts else name
+        self.target = facts.target if facts else ""
+        self.identity = (
+            ProcessIdentity(
+                facts.pid, facts.start_time, facts.boot_id, facts.host, facts.pid_namespace
+            )
+            if facts
+            else None
+        )
+        self.stamp_ns = max(state.stamp_ns, facts.created_ns) if facts and state else 0
+        self.steady_ns = state.steady_ns if state else 0
+        self.last_seq = state.last_seq if state else 0
+        self.lines = box.lines
+        self.dropped = state.dropped if state else 0
+        self._box = box
+        self._drained = frozenset(line.offset for line in box.lines if box.is_drained(line))
+
+    def newest_ns(self, until_ns: int) -> int:
+        """Return the time of the newest record that waits in the box; 0 if there is none.
+
+        Args:
+            until_ns: Later ones do not count: programs may date their spans as they like.
+        """
+        # Times as text are all of one length, and in order like the times themselves.
+        until = format_ns(until_ns)
+        waiting = (line for line in self.lines if line.offset not in self._drained)
+        times = (str(line.meta.get("timestamp", "")) for line in waiting)
+        newest = max((time for time in times if time <= until), default="")
+        try:
+            return parse_timestamp(newest)
+        except RecordError:
+            return 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it has no room, so that more records are dropped."""
+        return self._box.is_full
+
+    @property
+    def stream(self) -> tuple[str, int]:
+        """The journal whose segments it drains to, unless it has a target."""
+        return self.id, self.journal
+
+    @property
+    def file_name(self) -> str:
+        """The file it drains to; of its own segments the first, which has others after it."""
+        return self.target or segment_file(self.id, 0, self.journal)
+
+    def introduce(self, reader: FileReader) -> None:
+        """Hand `reader` what the process says of itself in the box."""
+        for line in self.lines:
+            if line.meta.get("kind") == "process":
+                reader.take_process_line(line)
+
+    @property
+    def last_text(self) -> str:
+        """The timestamp of the newest line, by its number; empty if there is none."""
+        return str(self.lines[-1].meta.get("timestamp", "")) if self.lines else ""
+
+    def apply(
+        self, starts: dict[Key, bytes], updates: dict[Key, bytes], reader: FileReader
+    ) -> None:
+        """Bring copies of a file's open spans up to what the box holds.
+
+        In any order of its lines: a small end fits in where its start did not.
+        """
+        others: list[tuple[Key, Line]] = []
+        ended: set[Key] = set()
+        for line in self.lines:
+            if line.meta["kind"] != "span":
+                continue
+            key = key_of(line.meta)
+            if line.meta.get("phase") == "end":
+                ended.add(key)
+                starts.pop(key, None)
+                updates.pop(key, None)
+            else:
+                others.append((key, line))
+        is_left = reader.has_begun(self.id)
+        for key, line in others:
+            if key in ended or reader.has_ended(key):
+                continue
+            phase = line.meta.get("phase")
+            if phase == "update":
+                updates[key] = line.data
+            elif phase == "start" and not (is_left and line.offset in self._drained):
+                starts.setdefault(key, line.data)
+
+
+def signs_in(boxes: Sequence[BoxView], now_ns: int) -> Signs:
+    """Return what the boxes of one process tell of when it was active.
+
+    Args:
+        boxes: All of one process.
+        now_ns: The time, nanoseconds since the epoch.
+    """
+    return Signs(
+        stamp_ns=max((box.stamp_ns for box in boxes), default=0),
+        steady_ns=max((box.steady_ns for box in boxes), default=0),
+        record_ns=max((box.newest_ns(now_ns) for box in boxes), default=0),
+    )
+
+
+def read_boxes(folder: Path) -> Iterator[BoxView]:
+    """Yield the boxes of a folder of records; only reads."""
+    for path in list_boxes(folder):
+        yield BoxView(read_box(path))

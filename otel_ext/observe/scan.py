@@ -1,0 +1,283 @@
+"""Follows a file of records and keeps what is open in it, quickly.
+
+A journal grows to hundreds of thousands of lines of which a handful matter: the
+starts without an end. Our own encoder puts ids and phase at known places, so a
+line is judged by a few searches in its bytes; only what is still open at the end
+is decoded. A line of any other shape, or a damaged one, goes the careful way.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+from otel_ext.errors import RecordError
+from otel_ext.journal.read.incarnations import base_id
+from otel_ext.journal.read.scanner import Line, scan_descriptor
+from otel_ext.record.decode import decode_line
+from otel_ext.runtime.process.records import PROCESS_START
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from otel_ext.record.model import Record
+
+__all__ = ["FileReader", "Key", "key_of"]
+
+Key = bytes
+"""A span's two ids as they stand in a line: `TRACE","span_id":"SPAN`."""
+
+_BLOCK: Final = 1024 * 1024
+_HEADS: Final = (b'{"__tracer_meta__":{"timestamp":"', b'{"timestamp":"')
+_SECOND_HEAD: Final = b'{"__tracer_meta__":{'
+_KIND: Final = b',"version":2,"kind":"'
+_SPAN: Final = b'span","phase":"'
+_PROCESS: Final = b'process"'
+_TRACE: Final = b'","trace_id":"'
+_ABANDONED: Final = b',"abandoned":"'
+_KEY_BYTES: Final = 32 + len(b'","span_id":"') + 16
+_START, _UPDATE, _END = b"s", b"u", b"e"
+
+
+def key_of(meta: Mapping[str, object]) -> Key:
+    """Return the key of the span that a line's metadata speaks of."""
+    return f'{meta.get("trace_id")}","span_id":"{meta.get("span_id")}'.encode()
+
+
+class FileReader:
+    """Reads one file, and later what was added to it.
+
+    Memory grows with the open spans, not with the lines.
+
+    Attributes:
+        starts: Start lines of spans without an end, by key.
+        updates: Newest update line of such spans.
+        ended: Keys whose end came while no start was known, or while another may follow: a
+            start that comes now is void.
+        fresh_ends: Keys whose end the last `read` found behind its mark.
+        is_whole: Whether it holds more than the first lines of a segment, so that these,
+            which repeat what is open, are complete.
+        before: The segment before, where that still counts; None if it does not.
+        processes: Newest `process.start` line by the process's id.
+        heartbeats: Newest heartbeat line by the process's id.
+        last_text: The timestamp in the last line that our own encoder has written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.before: FileReader | None = None
+        self._decoded: dict[Key, tuple[bytes, Record | None]] = {}
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self._offset = 0
+        self._inode = 0
+        self.starts: dict[Key, bytes] = {}
+        self.updates: dict[Key, bytes] = {}
+        self.ended: set[Key] = set()
+        self.fresh_ends: set[Key] = set()
+        self.is_whole = False
+        self._begun: set[str] = set()
+        self._repeated: set[Key] = set()
+        self.processes: dict[str, bytes] = {}
+        self.heartbeats: dict[str, bytes] = {}
+        self.last_text = ""
+
+    def open_lines(self) -> tuple[dict[Key, bytes], dict[Key, bytes]]:
+        """Return copies of the start and update lines of the open spans, by key.
+
+        While a segment may not yet repeat all that is open, the one before counts too.
+        """
+        if self.is_whole or self.before is None:
+            return dict(self.starts), dict(self.updates)
+        before = self.before
+        starts, updates = before.open_lines()
+        starts |= {key: line for key, line in self.starts.items() if not before.has_ended(key)}
+        return starts, updates
+
+    def take_ends(self, earlier: FileReader) -> None:
+        """Take into account the ends that an earlier segment had for lines of the ring buffer."""
+        self.fresh_ends |= earlier.fresh_ends | earlier.ended
+
+    def has_ended(self, key: Key) -> bool:
+        """Return whether a start or update of a span that is found elsewhere is void."""
+        return key in self.ended or key in self.fresh_ends
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether the file holds a `process.start` record."""
+        return bool(self._begun)
+
+    def has_begun(self, process: str) -> bool:
+        """Return whether the file holds the `process.start` record of a process.
+
+        Args:
+            process: The incarnation's id.
+        """
+        return process in self._begun
+
+    def size(self) -> int:
+        """Return the file's size now; 0 if it is not there."""
+        try:
+            return self.path.stat().st_size
+        except OSError:
+            return 0
+
+    def read(self, mark: int = 0) -> None:
+        """Take the lines that came since the last call; never raises on what they hold.
+
+        Args:
+            mark: Offset behind which ends are noted in `fresh_ends`: the size of the
+                file before the box was read.
+        """
+        self.fresh_ends = set()
+        flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
+        try:
+            descriptor = os.open(self.path, flags)
+        except OSError:
+            return
+        try:
+            status = os.fstat(descriptor)
+            if self._offset and (status.st_ino != self._inode or status.st_size < self._offset):
+                self._begin_anew()
+            self._inode = status.st_ino
+            self._read_blocks(descriptor, mark)
+        except OSError:
+            return  # what was read so far stands
+        finally:
+            os.close(descriptor)
+
+    def _read_blocks(self, descriptor: int, mark: int) -> None:
+        pieces: list[bytes] = []
+        at = self._offset
+        while block := os.pread(descriptor, _BLOCK, at):
+            at += len(block)
+            head, newline, rest = block.rpartition(b"\n")
+            if not newline:
+                pieces.append(block)
+                continue
+            self._take(b"".join([*pieces, head]).split(b"\n"), descriptor, mark)
+            pieces = [rest]
+
+    def _take(self, lines: list[bytes], descriptor: int, mark: int) -> None:
+        at = self._offset
+        for line in lines:
+            start = at
+            at += len(line) + 1
+            kind = line.find(_KIND)
+            if (
+                kind < 0
+                or not line.startswith(_HEADS)
+                or not line.endswith(b"}")
+                or b"\0" in line
+                or line.find(_SECOND_HEAD, 1) > 0
+            ):
+                self._take_carefully(descriptor, start, at, mark)
+                continue
+            kind += len(_KIND)
+            if line.startswith(_SPAN, kind):
+                ids = line.find(_TRACE, 0, kind) + len(_TRACE)
+                phase = kind + len(_SPAN)
+                self._apply(
+                    line[ids : ids + _KEY_BYTES], line[phase : phase + 1], line, fresh=at > mark
+                )
+            elif line.startswith(_PROCESS, kind):
+                self._take_carefully(descriptor, start, at, mark)
+            else:
+                self.is_whole = True
+        self._offset = at
+        self._note_time(lines[-1])
+
+    def _note_time(self, line: bytes) -> None:
+        for head in _HEADS:
+            if line.startswith(head):
+                end = line.find(b'"', len(head))
+                self.last_text = line[len(head) : end].decode("ascii", "replace")
+
+    def _take_carefully(self, descriptor: int, start: int, end: int, mark: int) -> None:
+        for item in scan_descriptor(descriptor, start, end):
+            if not isinstance(item, Line):
+                continue
+            kind = item.meta.get("kind")
+            if kind == "span":
+                phase = str(item.meta.get("phase"))[:1].encode()
+                self._apply(key_of(item.meta), phase, item.data, fresh=end > mark)
+            elif kind == "process":
+                self.take_process_line(item)
+                self._begun.add(base_id(item.key[0]))
+                self.is_whole = self.is_whole or item.meta.get("event") != PROCESS_START
+            else:
+                self.is_whole = True
+
+    def take_process_line(self, line: Line) -> None:
+        """Take what a process says of itself."""
+        process = str(line.meta.get("process"))
+        event = line.meta.get("event")
+        if event == PROCESS_START:
+            self.processes[process] = line.data
+        elif event == "process.heartbeat":
+            self.heartbeats[process] = line.data
+
+    def _apply(self, key: Key, phase: bytes, line: bytes, *, fresh: bool) -> None:
+        if phase != _START:
+            self.is_whole = True
+        if phase == _END:
+            self.updates.pop(key, None)
+            is_first = self.starts.pop(key, None) is None
+            # A start may follow the end of a span that its owner left behind, and that of one
+            # whose start a new file repeated, before it had come out of the ring buffer.
+            if is_first or _ABANDONED in line or key in self._repeated:
+                self.ended.add(key)
+            if fresh:
+                self.fresh_ends.add(key)
+        elif key in self.ended:
+            return
+        elif phase == _UPDATE:
+            self.updates[key] = line
+        elif phase == _START:
+            self.starts.setdefault(key, line)
+            if not self.is_whole:
+                self._repeated.add(key)
+
+    def decode(self, key: Key, line: bytes, *, is_update: bool = False) -> Record | None:
+        """Return the record of `line`, kept for the next time; None if it is none.
+
+        Args:
+            key: Its span.
+            line: The line.
+            is_update: Whether it is an update, which is kept apart from the start.
+        """
+        slot = key + b"u" if is_update else key
+        known = self._decoded.get(slot)
+        if known is not None and known[0] == line:
+            return known[1]
+        record: Record | None
+        try:
+            record = decode_line(line)
+        except RecordError:
+            record = None
+        self._decoded[slot] = (line, record)
+        return record
+
+    def process_record(self, name: str, what: str) -> Record | None:
+        """Return the newest `process.start` or heartbeat of the process `name`.
+
+        Args:
+            name: The incarnation's id.
+            what: `start` or `heartbeat`.
+        """
+        line = (self.processes if what == "start" else self.heartbeats).get(name)
+        if line is None:
+            return None if self.before is None else self.before.process_record(name, what)
+        return self.decode(f"{name} {what}".encode(), line)
+
+    def process_ids(self) -> list[str]:
+        """Return the ids of the processes whose `process.start` record was read."""
+        return [*self.processes, *(self.before.process_ids() if self.before else ())]
+
+    def forget_decoded(self) -> None:
+        """Let go of decoded records of spans that are no longer open."""
+        limit = 4 * (len(self.starts) + len(self.updates)) + 1_000
+        if len(self._decoded) > limit:
+            self._decoded.clear()

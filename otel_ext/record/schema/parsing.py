@@ -1,0 +1,153 @@
+"""Reads the text of one line: JSON that nothing was lost of, or the reason why not.
+
+Parsers forgive: of a key that stands twice they keep one in silence, some take
+NaN or half a surrogate pair. The format forgives none of it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import TYPE_CHECKING, Final, NoReturn, cast
+
+import orjson
+
+from otel_ext.record.model import META_KEY
+from otel_ext.record.sanitise.values import MAX_DEPTH
+from otel_ext.record.schema.rules import META_RULES
+
+if TYPE_CHECKING:
+    from otel_ext.record.schema.metadata import Reasons
+
+__all__ = ["MAX_LINE_DEPTH", "WHOLE_LINE", "parse_line"]
+
+MAX_LINE_DEPTH: Final = MAX_DEPTH + 8
+"""How many levels a line may nest: those of a value, and those around it."""
+
+WHOLE_LINE: Final = "line"
+"""Stands for the pointer where a reason is about the line as a whole."""
+
+_TOO_DEEP: Final = "nested too deep"
+_BOM: Final = b"\xef\xbb\xbf"
+
+
+def parse_line(line: bytes, reasons: Reasons) -> dict[str, object] | None:
+    """Return the JSON object that `line` is; None, and a reason, if it is none.
+
+    Args:
+        line: One line in UTF-8, with or without its newline.
+        reasons: Gets what is wrong with the text.
+    """
+    body = _strip_ending(line, reasons)
+    try:
+        document: object = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        reasons.add(WHOLE_LINE, _explain_text(body, error))
+        return None
+    if not isinstance(document, dict):
+        reasons.add(WHOLE_LINE, "a record is a JSON object; this is another kind of value")
+        return None
+    fields = cast("dict[str, object]", document)
+    _check_depth(fields, body, reasons)
+    _check_doubled(fields, body, reasons)
+    return fields
+
+
+def _strip_ending(line: bytes, reasons: Reasons) -> bytes:
+    body = line[:-1] if line.endswith(b"\n") else line
+    if body.endswith(b"\r"):
+        reasons.add(WHOLE_LINE, "ends in CR LF; lines end in LF alone")
+        body = body[:-1]
+    if body.startswith(_BOM):
+        reasons.add(WHOLE_LINE, "begins with a byte order mark; the format has none")
+        body = body[len(_BOM) :]
+    return body
+
+
+def _check_depth(document: dict[str, object], body: bytes, reasons: Reasons) -> None:
+    if body.count(b"{") + body.count(b"[") <= MAX_LINE_DEPTH:
+        return
+    level: list[object] = [document]
+    for _ in range(MAX_LINE_DEPTH):
+        level = [inner for item in level for inner in _children(item)]
+        if not level:
+            return
+    if any(isinstance(item, (dict, list)) for item in level):
+        reasons.add(WHOLE_LINE, f"nests deeper than {MAX_LINE_DEPTH} levels")
+
+
+def _children(item: object) -> list[object]:
+    if isinstance(item, dict):
+        return list(cast("dict[str, object]", item).values())
+    return cast("list[object]", item) if isinstance(item, list) else []
+
+
+class _Doubled(dict[str, object]):
+    """An object in which a key stood twice."""
+
+    keys_twice: tuple[str, ...] = ()
+
+
+def _check_doubled(document: dict[str, object], body: bytes, reasons: Reasons) -> None:
+    """Find keys of the format that stand twice, where parsers keep one in silence."""
+    try:
+        # Nothing was lost in parsing if the parsed line, encoded, is the line.
+        if orjson.dumps(document) == body:
+            return
+        again = json.loads(body, object_pairs_hook=_pairs)
+    except (orjson.JSONEncodeError, RecursionError, ValueError):
+        return  # too deep, or a number too long: other rules say so
+    if isinstance(again, _Doubled) and META_KEY in again.keys_twice:
+        reasons.add(f"/{META_KEY}", "stands twice")
+    _find_doubled(cast("dict[str, object]", again).get(META_KEY), f"/{META_KEY}", reasons)
+
+
+def _pairs(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    plain = dict(pairs)
+    if len(plain) == len(pairs):
+        return plain
+    doubled = _Doubled(plain)
+    times = Counter(name for name, _ in pairs)
+    doubled.keys_twice = tuple(name for name in plain if times[name] > 1)
+    return doubled
+
+
+def _find_doubled(meta: object, pointer: str, reasons: Reasons) -> None:
+    if isinstance(meta, _Doubled):
+        for name in meta.keys_twice:
+            reasons.add(f"{pointer}/{name}", "stands twice")
+    if not isinstance(meta, dict):
+        return
+    for key, value in cast("dict[str, object]", meta).items():
+        rule = META_RULES.get(key)
+        if rule is None or rule.fields is None:
+            continue
+        items = cast("list[object]", value) if isinstance(value, list) else [value]
+        for item in items:
+            if isinstance(item, _Doubled):
+                reasons.add(f"{pointer}/{key}", f"{item.keys_twice[0]} stands twice")
+
+
+def _explain_text(body: bytes, error: orjson.JSONDecodeError) -> str:
+    """Say why a line is not JSON, in the words that help most."""
+    if not body.strip():
+        return "an empty line"
+    if b"\0" in body:
+        return f"{body.count(0)} NUL bytes, the first at byte {body.index(0)}"
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as failure:
+        return f"not UTF-8: byte 0x{body[failure.start]:02x} at byte {failure.start}"
+    try:
+        json.loads(text, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as failure:
+        return f"not JSON: {failure.msg} at column {failure.colno}"
+    except (ValueError, RecursionError) as failure:
+        return _TOO_DEEP if isinstance(failure, RecursionError) else f"not JSON: {failure}"
+    # How deep `json` goes is another figure in each Python; all else it takes, orjson takes too.
+    return _TOO_DEEP if error.msg.startswith("depth limit") else f"not JSON: {error.msg}"
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    message = f'{name} is written as the text "{name}"'
+    raise ValueError(message)

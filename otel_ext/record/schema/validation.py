@@ -1,0 +1,167 @@
+"""Whether lines keep version 2 of the record format, and if not, why.
+
+Quick, because files are large: one call of the JSON parser, then the tables of
+`otel_ext.record.schema.rules`. A line that breaks a rule gets reasons, each with the
+JSON pointer of the place; nothing here raises because of what a line holds, and
+memory stays within a few lines' worth whatever the file.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, cast
+
+import orjson
+
+from otel_ext.record.model import EMPTY, META_KEY
+from otel_ext.record.sanitise.values import MAX_LINE_BYTES
+from otel_ext.record.schema.metadata import Reasons, check_meta
+from otel_ext.record.schema.parsing import WHOLE_LINE, parse_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["LineReport", "LineSource", "load_schema", "validate_line", "validate_stream"]
+
+_SKIP_BYTES: Final = 1 << 20
+
+
+class LineSource(Protocol):
+    """Anything opened for reading bytes: a file, a pipe, `io.BytesIO`."""
+
+    def readline(self, size: int = -1, /) -> bytes:
+        """Return the next line, or at most `size` bytes of it; empty at the end."""
+        ...
+
+
+class LineReport(NamedTuple):
+    """What was found out about one line of a file.
+
+    Attributes:
+        number: The line's number, 1 for the first.
+        offset: Where it begins, in bytes.
+        reasons: What is wrong with it; empty for a good record.
+        shape: What the record is, such as `span.start` or `log`; empty when bad.
+        is_ours: Whether it is a JSON object, or may be what damage left of one.
+        meta: The metadata of a good record; empty when bad.
+    """
+
+    number: int
+    offset: int
+    reasons: list[str]
+    shape: str
+    is_ours: bool
+    meta: Mapping[str, object] = EMPTY
+
+
+def load_schema() -> dict[str, object]:
+    """Return the JSON Schema (2020-12) of the record format, as shipped.
+
+    >>> load_schema()["title"]
+    'otel-ext record, version 2'
+    """
+    text = files("otel_ext.record.schema").joinpath("schema.json").read_bytes()
+    return cast("dict[str, object]", orjson.loads(text))
+
+
+def validate_line(line: bytes) -> list[str]:
+    r"""Return what is wrong with one line; nothing means a good record.
+
+    Args:
+        line: One line in UTF-8, with or without its newline.
+
+    Returns:
+        Reasons such as `/__tracer_meta__/seq: must be ...`, at most about twenty.
+
+    >>> validate_line(b'{"user": "ann"}\n')
+    ['line: has no __tracer_meta__']
+    >>> validate_line(b'{"__tracer_meta__": {"version": NaN}}')
+    ['line: not JSON: NaN is written as the text "NaN"']
+    """
+    reasons = Reasons()
+    _check(line, reasons)
+    return list(reasons)
+
+
+def validate_stream(source: LineSource) -> Iterator[LineReport]:
+    """Judge each line of a file of records, one after the other.
+
+    Empty lines are passed over: a writer that begins anew after a torn line may
+    leave one. A line too long for a record is skipped without being held.
+
+    Args:
+        source: A file opened for reading bytes.
+
+    Raises:
+        OSError: `source` cannot be read any further.
+    """
+    number, offset = 0, 0
+    while line := source.readline(MAX_LINE_BYTES + 1):
+        number += 1
+        length = len(line)
+        if length > MAX_LINE_BYTES:
+            length += 0 if line.endswith(b"\n") else _skip_rest(source)
+            reasons = [_too_long(line, length)]
+            yield LineReport(number, offset, reasons, "", _may_be_damaged(line))
+        elif line != b"\n":
+            yield _report(line, number, offset)
+        offset += length
+
+
+def _report(line: bytes, number: int, offset: int) -> LineReport:
+    reasons = Reasons()
+    shape, meta = _check(line, reasons)
+    is_json = meta is not None
+    if not line.endswith(b"\n"):
+        # Only the last line can lack its newline: torn, or still being written.
+        if not is_json:
+            reasons.clear()
+        state = "whole" if is_json else "torn"
+        reasons.insert(
+            0, f"{WHOLE_LINE}: the file ends here without a newline; the text is {state}"
+        )
+    is_ours = is_json or _may_be_damaged(line)
+    if reasons or meta is None:
+        return LineReport(number, offset, list(reasons), "", is_ours)
+    return LineReport(number, offset, [], shape, is_ours, meta)
+
+
+def _may_be_damaged(line: bytes) -> bool:
+    """Tell a damaged line of records from a line of another sort of file."""
+    # A blank line, or one of NUL bytes alone, is in programs and pictures too.
+    rest = line.lstrip(b"\0\xef\xbb\xbf \t")
+    return rest.startswith(b'{"') or META_KEY.encode() in rest
+
+
+def _skip_rest(source: LineSource) -> int:
+    """Read up to the end of the line and return how many bytes that was."""
+    skipped = 0
+    while piece := source.readline(_SKIP_BYTES):
+        skipped += len(piece)
+        if piece.endswith(b"\n"):
+            break
+    return skipped
+
+
+def _too_long(line: bytes, length: int) -> str:
+    note = "; it begins with NUL bytes" if line.startswith(b"\0") else ""
+    return f"{WHOLE_LINE}: longer than {MAX_LINE_BYTES} bytes ({length} bytes){note}"
+
+
+def _check(line: bytes, reasons: Reasons) -> tuple[str, Mapping[str, object] | None]:
+    """Judge one line; return its shape and its metadata, None if it is no JSON object."""
+    if len(line) > MAX_LINE_BYTES:
+        reasons.add(WHOLE_LINE, f"longer than {MAX_LINE_BYTES} bytes ({len(line)} bytes)")
+        return "", None
+    fields = parse_line(line, reasons)
+    if fields is None:
+        return "", None
+    if META_KEY not in fields:
+        reasons.add(WHOLE_LINE, f"has no {META_KEY}")
+        return "", EMPTY
+    meta = fields[META_KEY]
+    if not isinstance(meta, dict):
+        reasons.add(f"/{META_KEY}", "must be an object")
+        return "", EMPTY
+    found = cast("dict[str, object]", meta)
+    return check_meta(found, reasons), found

@@ -1,0 +1,309 @@
+"""Captures a span whose fields are not of the types that OpenTelemetry names.
+
+The SDK checks few of them. Each field is read on its own here: what can be converted
+is, and what cannot is replaced, so that one bad field loses only itself. Only public
+properties of a span are used. `reduce_record` is the last resort, for a record that
+cannot be encoded. docs/record-format.md, "Awkward values", tells what becomes of what.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta, timezone
+from math import isfinite
+from time import time_ns
+from typing import TYPE_CHECKING, Final, TypeVar, cast
+
+from otel_ext.record.call_site import site_from_attributes
+from otel_ext.record.model import (
+    EMPTY,
+    UNKNOWN_SITE,
+    UNSET_STATUS,
+    CallSite,
+    Link,
+    Record,
+    Scope,
+    SpanEvent,
+    Status,
+    TaskInfo,
+    ThreadInfo,
+)
+from otel_ext.record.sanitise.budget import left_out, size_of
+from otel_ext.record.sanitise.cleaning import text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from opentelemetry.sdk.trace import ReadableSpan
+
+    from otel_ext.record.model import Process
+
+__all__ = [
+    "KINDS",
+    "STATUS_CODES",
+    "NotAsExpectedError",
+    "careful_end",
+    "careful_start",
+    "reduce_record",
+    "time_of",
+]
+
+KINDS: Final = ("internal", "server", "client", "producer", "consumer")
+"""The kinds of spans, each at the place that its number in the SDK says."""
+
+STATUS_CODES: Final = ("unset", "ok", "error")
+"""The codes of a status, each at the place that its number in the SDK says."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MICROSECOND: Final = timedelta(microseconds=1)
+# A float from here on is a number of nanoseconds: as such it is a time since March 1973.
+_LEAST_NS: Final = 10**17
+# A float between these is a number of seconds, as `time.time()` returns it: from 1973 to 5138.
+_SECONDS: Final = (10**8, 10**11)
+_ID_BYTES: Final = 8
+
+T = TypeVar("T")
+
+
+class NotAsExpectedError(TypeError):
+    """A field of a span is not of the type that OpenTelemetry names."""
+
+
+def time_of(value: object) -> int:
+    """Return the nanoseconds since the epoch that `value` stands for, else those of now.
+
+    A float is a number of nanoseconds or of seconds, whichever makes it a time after
+    March 1973. A datetime without a time zone is in local time, as everywhere in Python.
+
+    >>> time_of(1_792_000_000_123_456_789.0), time_of(1_792_000_000.5)
+    (1792000000123456768, 1792000000500000000)
+    >>> time_of("yesterday") > 1_700_000_000_000_000_000
+    True
+    """
+    try:
+        if isinstance(value, datetime):
+            moment = value if value.tzinfo is not None else value.astimezone()
+            return (moment - _EPOCH) // _MICROSECOND * 1_000
+        if isinstance(value, float):
+            return _time_of_float(float(value))
+        if value is not None and not isinstance(value, bool):
+            return int.__int__(operator.index(cast("int", value)))
+    except Exception:  # noqa: BLE001, S110 - a user's type may do anything
+        pass
+    return time_ns()
+
+
+def _time_of_float(value: float) -> int:
+    if isfinite(value) and value >= _LEAST_NS:
+        return int(value)
+    if _SECONDS[0] <= value <= _SECONDS[1]:
+        return int(value * 1e6) * 1_000  # a float of seconds has no more digits
+    return time_ns()
+
+
+def careful_start(
+    span: ReadableSpan, process: Process, seq: int, site: CallSite = UNKNOWN_SITE
+) -> Record:
+    """Return the start record of a span, whatever its fields are; without thread and task.
+
+    Args:
+        span: The span. It must have a valid context.
+        process: The process as seen through the span's resource.
+        seq: The record's number within the process.
+        site: Where it was opened, if no attribute of the span says so.
+
+    Raises:
+        ValueError: The span has no context, or its ids are not the ones of a span.
+    """
+    attributes = _attributes_of(span)
+    trace_id, span_id = _ids_of(span.get_span_context())
+    return Record(
+        kind="span",
+        phase="start",
+        name=_name_of(span),
+        time_ns=_or_else(lambda: time_of(span.start_time or None), time_ns),
+        seq=seq,
+        process=process,
+        site=_or_else(lambda: site_from_attributes(attributes), lambda: None) or site,
+        attributes=attributes,
+        trace_id=trace_id,
+        span_id=span_id,
+        parent_span_id=_or_else(lambda: _parent_of(span), str),
+        span_kind=_or_else(lambda: _kind_of(span.kind), lambda: KINDS[0]),
+        scope=_or_else(lambda: _scope_of(span.instrumentation_scope), lambda: None),
+        links=_links_of(span),
+    )
+
+
+def careful_end(span: ReadableSpan, process: Process, seq: int, start: Record | None) -> Record:
+    """Return the final record of a span, whatever its fields are.
+
+    Args:
+        span: The span. It must have a valid context.
+        process: The process as seen through the span's resource.
+        seq: The record's number within the process.
+        start: The span's start record, if it is still known.
+
+    Raises:
+        ValueError: The span has no context, or its ids are not the ones of a span.
+    """
+    if start is None:
+        start = careful_start(span, process, seq)
+    return start._replace(
+        phase="end",
+        name=_name_of(span),
+        time_ns=_or_else(lambda: time_of(span.end_time or None), time_ns),
+        seq=seq,
+        process=process,
+        attributes=_attributes_of(span),
+        links=_links_of(span),
+        start_ns=start.time_ns,
+        status=_or_else(lambda: _status_of(span.status), lambda: UNSET_STATUS),
+        events=_events_of(span),
+    )
+
+
+def reduce_record(record: Record) -> Record:
+    """Return what of a record can be encoded in any case: ids, times, status, place.
+
+    A finished span without an end would count as running for ever, so an end that
+    cannot be encoded is written in this form, and a start or a log as well. The user's
+    data is replaced by a note on how much of it there was.
+
+    Args:
+        record: A record of a span, a log or an event.
+    """
+    fields = size_of(record.attributes)
+    note = EMPTY if fields == 0 else {"…": left_out(fields, 0, "keys")}
+    status = record.status
+    return record._replace(
+        name=text_of(record.name),
+        time_ns=time_of(record.time_ns),
+        site=_if_is(record.site, CallSite) or UNKNOWN_SITE,
+        attributes=note,
+        span_kind=record.span_kind if record.span_kind in KINDS else "",
+        scope=_if_is(record.scope, Scope),
+        links=(),
+        thread=_if_is(record.thread, ThreadInfo),
+        task=_if_is(record.task, TaskInfo),
+        start_ns=time_of(record.start_ns),
+        status=None if status is None else Status(_status_of(status).code),
+        events=(),
+        level=text_of(record.level),
+        logger=text_of(record.logger),
+    )
+
+
+def _or_else(read: Callable[[], T], default: Callable[[], T]) -> T:
+    try:
+        return read()
+    except Exception:  # noqa: BLE001 - a field of any type, whose code may do anything
+        return default()
+
+
+def _if_is(value: T, kind: type[T]) -> T | None:
+    return value if type(value) is kind else None
+
+
+def _name_of(named: object) -> str:
+    return _or_else(lambda: text_of(cast("ReadableSpan", named).name), lambda: text_of(named))
+
+
+def _hex(number: object, size: int) -> str:
+    """Return an id as text.
+
+    Raises:
+        ValueError: It is not a valid id.
+    """
+    if not isinstance(number, int) or not 0 < number < 1 << 8 * size:
+        raise ValueError(f"{text_of(number)[:80]} is not an id of {size} bytes")
+    return number.to_bytes(size, "big").hex()
+
+
+def _ids_of(context: object) -> tuple[str, str]:
+    if context is None:
+        raise ValueError("the span has no context")
+    trace_id, span_id = getattr(context, "trace_id", None), getattr(context, "span_id", None)
+    return _hex(trace_id, 2 * _ID_BYTES), _hex(span_id, _ID_BYTES)
+
+
+def _parent_of(span: ReadableSpan) -> str:
+    return "" if span.parent is None else _hex(span.parent.span_id, _ID_BYTES)
+
+
+def _kind_of(kind: object) -> str:
+    number: object = getattr(kind, "value", kind)
+    return KINDS[number] if type(number) is int and 0 <= number < len(KINDS) else KINDS[0]
+
+
+def _scope_of(scope: object) -> Scope | None:
+    if scope is None:
+        return None
+    name, version = getattr(scope, "name", None), getattr(scope, "version", None)
+    return Scope("" if name is None else text_of(name), "" if version is None else text_of(version))
+
+
+def _status_of(status: object) -> Status:
+    """Return a status: one of the SDK's or ours, or a code alone, by its number or its name."""
+    code: object = getattr(status, "status_code", getattr(status, "code", status))
+    value: object = getattr(code, "value", code)
+    name = STATUS_CODES[0]
+    if isinstance(value, str):
+        text = text_of(value).lower()
+        name = text if text in STATUS_CODES else name
+    elif type(value) is int and 0 <= value < len(STATUS_CODES):
+        name = STATUS_CODES[value]
+    description: object = getattr(status, "description", None)
+    if description is None or name == STATUS_CODES[0]:
+        return Status(name)
+    return Status(name, text_of(description))
+
+
+def _attributes_of(holder: object) -> Mapping[str, object]:
+    """Return a copy of the attributes of a span, a link or an event; a note if they are none."""
+    try:
+        found: object = getattr(holder, "attributes", None)
+    except Exception:  # noqa: BLE001 - as above; the SDK's own property is one that raises
+        return {"…": "<unprintable: attributes>"}
+    if found is None:
+        return {}
+    # What is no mapping is not copied: it may be endless.
+    copied = _or_else(
+        lambda: dict(cast("Mapping[str, object]", found)) if isinstance(found, Mapping) else None,
+        lambda: None,
+    )
+    return {"…": f"<unprintable: {type(found).__name__}>"} if copied is None else copied
+
+
+def _items_of(read: Callable[[], object]) -> tuple[object, ...]:
+    """Return the links or events of a span; none if they cannot be had."""
+    found = _or_else(read, lambda: None)
+    if not isinstance(found, Iterable) or isinstance(found, (str, bytes)):
+        return ()
+    return _or_else(lambda: tuple(cast("Iterable[object]", found)), tuple)
+
+
+def _links_of(span: ReadableSpan) -> tuple[Link, ...]:
+    """Return the links; those that lead nowhere are left out."""
+    found = (_link_of(link) for link in _items_of(lambda: span.links))
+    return tuple(link for link in found if link is not None)
+
+
+def _link_of(link: object) -> Link | None:
+    try:
+        ids = _ids_of(getattr(link, "context", None))
+    except Exception:  # noqa: BLE001 - as above
+        return None
+    return Link(*ids, _attributes_of(link))
+
+
+def _events_of(span: ReadableSpan) -> tuple[SpanEvent, ...]:
+    return tuple(
+        SpanEvent(_name_of(event), time_of(_time_in(event)), _attributes_of(event))
+        for event in _items_of(lambda: span.events)
+    )
+
+
+def _time_in(event: object) -> object:
+    return _or_else(lambda: getattr(event, "timestamp", None), lambda: None)

@@ -1,0 +1,82 @@
+"""What stands in the place of a secret: a mask, or a code that equal values share."""
+
+from __future__ import annotations
+
+from collections import deque
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+from otel_ext.redaction.rules.row import MARK
+from otel_ext.runtime.counters import COUNTERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from otel_ext.redaction.rules.row import Span
+
+__all__ = ["ERROR_MARK", "MARK_BEGIN", "Marker"]
+
+ERROR_MARK: Final = "[redacted: error]"
+MARK_BEGIN: Final = "[redacted: "
+_HEX_DIGITS: Final = 32
+
+
+class Marker:
+    """Puts marks in the place of secrets, and counts them.
+
+    Args:
+        key: With one, marks tell which values are equal: each carries 128 bits of the
+            value's HMAC-SHA256 (RFC 2104). A plain hash would let anybody try values out.
+
+    >>> Marker("").mark("hunter2", "password")
+    '[redacted: password]'
+    >>> Marker("a key of 16 or more").mark("hunter2", "password")[:26]
+    '[redacted: password hmac:6'
+    """
+
+    def __init__(self, key: str = "") -> None:
+        self._key = key.encode("utf-8", "surrogatepass")
+        if self._key:
+            import_module("hmac")  # slow, and so not within a span
+
+    @property
+    def compares(self) -> bool:
+        """Whether marks tell which values are equal."""
+        return bool(self._key)
+
+    def mark_unseen(self, rule: str) -> str:
+        """Return what stands in the place of a secret that was not looked at."""
+        COUNTERS.add(f"redacted.{rule}")
+        return f"[redacted: {rule}]"
+
+    def mark(self, secret: str | bytes, rule: str) -> str:
+        """Return what stands in the place of `secret`."""
+        if not self._key:
+            return self.mark_unseen(rule)
+        COUNTERS.add(f"redacted.{rule}")
+        import hmac  # noqa: PLC0415 - loads OpenSSL, and only with a key
+
+        data = secret if isinstance(secret, bytes) else secret.encode("utf-8", "surrogatepass")
+        code = hmac.new(self._key, data, "sha256").hexdigest()[:_HEX_DIGITS]
+        return f"[redacted: {rule} hmac:{code}]"
+
+    def mark_spans(self, text: str, spans: Iterable[Span]) -> str:
+        """Return `text` with a mark in the place of each span; those that touch become one."""
+        marks = deque(match.span() for match in MARK.finditer(text))
+        found: list[Span] = []
+        for span in sorted(spans):
+            # Both are in order, so that one pass over the marks does for all the spans.
+            while marks and marks[0][1] <= span.start:
+                marks.popleft()
+            if marks and marks[0][0] <= span.start and span.end <= marks[0][1]:
+                continue
+            if found and span.start < found[-1].end:
+                found[-1] = found[-1]._replace(end=max(span.end, found[-1].end))
+            else:
+                found.append(span)
+        parts: list[str] = []
+        done = 0
+        for start, end, rule in found:
+            parts += (text[done:start], self.mark(text[start:end], rule))
+            done = end
+        return "".join((*parts, text[done:]))

@@ -1,0 +1,3 @@
+"""Finds secrets in text by the rules."""
+
+from __future__ import annotations

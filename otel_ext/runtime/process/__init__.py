@@ -1,0 +1,3 @@
+"""What a journal knows about its process: start, end, signals, notes of `otel-ext run`."""
+
+from __future__ import annotations

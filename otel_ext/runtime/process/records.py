@@ -1,0 +1,255 @@
+"""The records a process writes about itself: at its beginning and at its end.
+
+Span records name their process by its id; who that is, and through which
+resource it is seen, stands once, in the record that opens the file.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from time import monotonic_ns, time_ns
+from typing import TYPE_CHECKING, Final, cast
+
+from otel_ext.record.model import EMPTY, UNKNOWN_SITE, CallSite, Process, Record
+from otel_ext.record.sanitise.values import encode_value
+from otel_ext.runtime.counters import BUFFER_PEAK, COUNTERS
+from otel_ext.runtime.process import incarnation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = [
+    "PROCESS_END",
+    "PROCESS_START",
+    "closing_records",
+    "dropped_in",
+    "is_main_known",
+    "process_end_record",
+    "process_from",
+    "process_record",
+    "process_start_record",
+    "says_its_process",
+    "whole_number",
+]
+
+PROCESS_START: Final = "process.start"
+PROCESS_END: Final = "process.end"
+
+_MAX_ARGV: Final = 16_384
+_MAX_ARGUMENT: Final = 4_096
+_MAX_RESOURCE: Final = 65_536
+# What one character takes at most in JSON: \uXXXX, or two of those.
+_LONGEST_ESCAPE: Final = 12
+# The last main script there was: Python takes its name away before it calls `atexit`.
+_main: Final[dict[str, CallSite]] = {}
+
+
+def process_start_record(process: Process, seq: int) -> Record:
+    """Return the record that opens the file of `process`: who it is, and its resource.
+
+    Args:
+        process: The process as seen through one resource.
+        seq: The record's number within the process.
+
+    >>> from otel_ext.record.model import Process
+    >>> record = process_start_record(Process("b0-7-1-aa", pid=7, start_time=1), 1)
+    >>> record.event, record.extra["pid"], record.extra["start_time"]
+    ('process.start', 7, 1)
+    """
+    return process_record(PROCESS_START, process, seq, _facts_of(process, monotonic_ns()))
+
+
+def says_its_process(record: Record) -> bool:
+    """Whether `record` opens a file and says only what its `process` says.
+
+    Args:
+        record: A record of any kind.
+
+    >>> from otel_ext.record.model import Process
+    >>> record = process_start_record(Process("b0-7-1-aa", pid=7), 1)
+    >>> says_its_process(record), says_its_process(record._replace(extra={"pid": 8}))
+    (True, False)
+    """
+    if record.kind != "process" or record.name != PROCESS_START or record.attributes:
+        return False
+    steady_ns = record.extra.get("steady_ns")
+    return type(steady_ns) is int and record.extra == _facts_of(record.process, steady_ns)
+
+
+def _facts_of(process: Process, steady_ns: int) -> dict[str, object]:
+    facts: dict[str, object] = {
+        "pid": process.pid,
+        "start_time": process.start_time,
+        "boot_id": process.boot_id,
+        "host": process.host,
+        "argv": _bounded(process.argv),
+        "resource": _bounded_resource(process.resource),
+        "steady_ns": steady_ns,
+    }
+    if process.pid_namespace:
+        facts["pid_namespace"] = process.pid_namespace
+    if process.heartbeat_ms:
+        facts["heartbeat_ms"] = process.heartbeat_ms
+    return facts
+
+
+def process_end_record(process: Process, seq: int, totals: Mapping[str, object] = EMPTY) -> Record:
+    """Return the record that closes the file of `process` in good order.
+
+    Args:
+        process: The process as its start record named it.
+        seq: The record's number within the process.
+        totals: What became of its records, as in a heartbeat.
+    """
+    return process_record(PROCESS_END, process, seq, totals)
+
+
+def closing_records(
+    processes: Iterable[Process], *, open_spans: int, pending: bool
+) -> list[Record]:
+    """Return the records that close a file, with the account of this moment.
+
+    Args:
+        processes: Whom the file introduces; those of other processes are left out.
+        open_spans: How many spans may have no end in the file; 0 closes it for good.
+        pending: Whether records still wait to be written, before these.
+    """
+    current = incarnation.current()
+    accepted, written = COUNTERS.value("accepted"), COUNTERS.value("written")
+    dropped = COUNTERS.dropped()
+    if pending:
+        written = accepted - sum(dropped.values())
+    records: list[Record] = []
+    own = [process for process in list(processes) if process.pid == current.pid]
+    for number, process in enumerate(own, 1):
+        seq = current.next_seq()
+        # Whoever reads one of these finds it, and those before it, accepted and written.
+        totals: dict[str, object] = {
+            "last_seq": seq,
+            "accepted": accepted + number,
+            "written": written + number,
+            "dropped": dropped,
+            "buffer_peak": COUNTERS.value(BUFFER_PEAK),
+            **({"open_spans": open_spans} if open_spans else {}),
+        }
+        records.append(process_end_record(process, seq, totals))
+    return records
+
+
+def process_record(
+    name: str, process: Process, seq: int, facts: Mapping[str, object] = EMPTY
+) -> Record:
+    """Return a record of kind `process`, of this moment.
+
+    Args:
+        name: What happened, such as `process.start`.
+        process: The process it speaks of.
+        seq: The record's number within the process.
+        facts: Metadata that only this record has.
+    """
+    return Record("process", None, name, time_ns(), seq, process, _main_site(), extra=facts)
+
+
+def is_main_known() -> bool:
+    """Return whether Python has got to the program's main script: not while it sets up `site`."""
+    return hasattr(sys.modules.get("__main__"), "__file__")
+
+
+def _main_site() -> CallSite:
+    """Return the program's main script as a place: there is no better one for a process."""
+    path: object = getattr(sys.modules.get("__main__"), "__file__", None)
+    if not isinstance(path, str):
+        return _main.get("site", UNKNOWN_SITE)
+    try:
+        root = os.getcwd() + os.sep  # noqa: PTH109 - a removed folder must not matter
+    except OSError:
+        root = os.sep * 2
+    site = _main["site"] = CallSite(path.removeprefix(root), 0, "<module>")
+    return site
+
+
+def _bounded(argv: tuple[str, ...]) -> list[str]:
+    """Return the command line cut to what a record has room for."""
+    kept: list[str] = []
+    room = _MAX_ARGV
+    for argument in argv:
+        if room <= 0:
+            kept.append(f"<left out: {len(argv) - len(kept)} arguments>")
+            break
+        kept.append(argument[: min(room, _MAX_ARGUMENT)])
+        room -= len(kept[-1]) + 1
+    return kept
+
+
+def _bounded_resource(resource: Mapping[str, object]) -> dict[str, object]:
+    """Return the resource without what a record has no room for."""
+    if _surely_fits(resource):
+        return dict(resource)
+    kept: dict[str, object] = {}
+    room = _MAX_RESOURCE
+    for key, value in resource.items():
+        room -= len(key) + len(encode_value(value))
+        if room < 0:
+            kept["…"] = f"<left out: {len(resource) - len(kept)} attributes>"
+            break
+        kept[key] = value
+    return kept
+
+
+def _surely_fits(resource: Mapping[str, object]) -> bool:
+    """Fast check: do short texts alone stay within the limit, however they are escaped?"""
+    room = _MAX_RESOURCE
+    for key, value in resource.items():
+        if type(value) is not str:
+            return False
+        room -= len(key) + _LONGEST_ESCAPE * len(value)
+    return room >= 0
+
+
+def whole_number(value: object) -> int:
+    """Return a number that a record carries; 0 for anything else.
+
+    >>> whole_number(7), whole_number(True), whole_number("7")
+    (7, 0, 0)
+    """
+    return value if type(value) is int and 0 <= value < 2**63 else 0
+
+
+def dropped_in(facts: Mapping[str, object]) -> int:
+    """Return how many records a heartbeat or `process.end` says were dropped.
+
+    Args:
+        facts: The metadata of the record.
+
+    >>> dropped_in({"dropped": {"queue_full": 2, "closed": 1}}), dropped_in({})
+    (3, 0)
+    """
+    reasons = facts.get("dropped")
+    if not isinstance(reasons, dict):
+        return 0
+    return sum(map(whole_number, cast("dict[str, object]", reasons).values()))
+
+
+def process_from(process_id: str, facts: Mapping[str, object]) -> Process:
+    """Return the process of which a `process.start` record tells.
+
+    Args:
+        process_id: Its incarnation's id.
+        facts: What the record says; what is missing or of another type is unknown.
+
+    >>> process_from("b0-7-1-00000000", {"pid": 7, "host": None}).pid
+    7
+    """
+    argv, resource = facts.get("argv"), facts.get("resource")
+    return Process(
+        process_id,
+        pid=whole_number(facts.get("pid")),
+        start_time=whole_number(facts.get("start_time")),
+        boot_id=str(facts.get("boot_id") or ""),
+        host=str(facts.get("host") or ""),
+        argv=tuple(map(str, cast("list[object]", argv))) if isinstance(argv, list) else (),
+        resource=cast("dict[str, object]", resource) if isinstance(resource, dict) else EMPTY,
+        pid_namespace=whole_number(facts.get("pid_namespace")),
+        heartbeat_ms=whole_number(facts.get("heartbeat_ms")),
+    )

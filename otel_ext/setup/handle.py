@@ -1,0 +1,165 @@
+"""What `configure()` returns: flush and shut down what it set up."""
+
+from __future__ import annotations
+
+import threading
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from otel_ext.runtime.deadline import EXIT_SECONDS, at_exit, shutdown_by
+from otel_ext.runtime.guard import report_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from opentelemetry.sdk.trace import SpanProcessor
+
+    from otel_ext.config import Config
+    from otel_ext.exporters.console.exporter import ConsoleExporter
+    from otel_ext.protocols import RecordExporter
+    from otel_ext.redaction.redactor import Redactor
+
+__all__ = ["Handle", "exit_seconds"]
+
+# Of the time that a shutdown has, this much is for open spans and for closing files.
+_CLOSE_SECONDS: Final = 1.5
+# Closing where nothing hangs, for a shutdown that was given no time at all.
+_LEAST_SECONDS: Final = 0.25
+# What is not sent in time is written to disk.
+_MARGIN: Final = 1.0
+
+
+def exit_seconds(config: Config) -> float:
+    """Return how long an exit may take: two seconds, unless a collector is given longer."""
+    otlp = config.otlp
+    return max(EXIT_SECONDS, otlp.exit_timeout + _MARGIN) if otlp.enabled else EXIT_SECONDS
+
+
+class Handle:
+    """Flushes and shuts down what `configure` set up.
+
+    Nothing needs to be called: records are brought out at exit. As a context
+    manager it shuts down at the end of the block. No method raises.
+
+    Args:
+        config: The configuration in effect.
+        processor: The processor that records; None if nothing is recorded.
+        exporter: Where the processor's records go.
+        watch: Sees spans before `processor` does, for the exporter's sake.
+        redactor: Takes secrets out of the records; None where they are left in.
+
+    >>> from otel_ext.config import Config
+    >>> handle = Handle(Config())
+    >>> handle.active, handle.flush(), handle.shutdown(), handle.closed
+    (False, True, True, True)
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        processor: SpanProcessor | None = None,
+        exporter: RecordExporter | None = None,
+        watch: SpanProcessor | None = None,
+        redactor: Redactor | None = None,
+        console: ConsoleExporter | None = None,
+    ) -> None:
+        self.config = config
+        self.processor = processor
+        self.exporter = exporter
+        self.watch = watch
+        self.redactor = redactor
+        self.console = console
+        self.closed = False
+        self._ready = threading.Event()
+        self._undo: Callable[[], None] | None = None
+
+    @property
+    def active(self) -> bool:
+        """Whether spans are recorded by this handle."""
+        return self.processor is not None and not self.closed
+
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Bring out all records made so far.
+
+        Args:
+            timeout: Seconds to wait at most.
+
+        Returns:
+            Whether all of them were brought out in time.
+        """
+        processor = self.processor
+        if processor is None or self.closed:
+            return True
+        try:
+            return processor.force_flush(max(0, int(timeout * 1000)))
+        except Exception as error:  # noqa: BLE001 - an exporter is anybody's code
+            report_problem("flush failed", error)
+            return False
+
+    def shutdown(self, timeout: float = 5.0) -> bool:
+        """Bring out all records and stop recording; twice is once.
+
+        Spans that are still open are not touched. `configure` may be called again.
+
+        Args:
+            timeout: Seconds to wait for records at most.
+
+        Returns:
+            Whether all records were brought out in time.
+        """
+        if self.closed:
+            return True
+        until = monotonic() + max(timeout, _LEAST_SECONDS)
+        done = self.flush(max(timeout - _CLOSE_SECONDS, timeout / 2))
+        self.closed = True
+        return self._close(until) and done
+
+    def _close(self, until: float) -> bool:
+        try:
+            if self._undo is not None:
+                self._undo()
+            if self.processor is not None:
+                shutdown_by(self.processor, self.processor.shutdown, until)
+        except Exception as error:  # noqa: BLE001 - an exporter is anybody's code
+            report_problem("shutdown failed", error)
+            return False
+        return True
+
+    def drain(self) -> None:
+        """Bring out all records as at exit, in two seconds at most; later ones are still taken."""
+        if not self.closed:
+            with at_exit():
+                self._close(monotonic() + exit_seconds(self.config))
+
+    def flush_briefly(self) -> None:
+        """Bring out what can be brought out in a second, as before a sudden end."""
+        self.flush(1.0)
+
+    def undo_at_shutdown(self, undo: Callable[[], None]) -> None:
+        """Let `shutdown` call `undo`, which takes back a change to the process."""
+        self._undo = undo
+
+    def set_ready(self) -> None:
+        """Tell threads that called `configure` at the same time that it is done."""
+        self._ready.set()
+
+    def wait_ready(self, timeout: float) -> bool:
+        """Wait until the call of `configure` that made this handle is done."""
+        return self._ready.wait(timeout)
+
+    def __enter__(self) -> Handle:  # noqa: PYI034 - typing.Self came with Python 3.11
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.shutdown()
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else "active" if self.processor else "inactive"
+        return f"<otel_ext.Handle {state} output={str(self.config.output.folder)!r}>"
