@@ -44,18 +44,18 @@ def draw_charts(charts: Iterable[Chart], folder: Path) -> list[str]:
     return names
 
 
-def _colours(names: Iterable[str]) -> dict[str, str]:
+def _colors(names: Iterable[str]) -> dict[str, str]:
     """Return a green for each of ours and a grey for each other, in their order."""
     ours, others = iter(_OURS), iter(_OTHERS)
     return {name: next(ours if "otel-ext" in name else others) for name in names}
 
 
 def _bars(axes: Any, chart: Chart) -> None:  # noqa: ANN401 - matplotlib is optional
-    colours = _colours(chart.series)
+    colors = _colors(chart.series)
     width = 0.8 / len(chart.series)
     for number, (name, values) in enumerate(chart.series.items()):
         at = [group - 0.4 + width * (number + 0.5) for group in range(len(chart.labels))]
-        drawn = axes.bar(at, values, width * 0.95, label=name, color=colours[name])
+        drawn = axes.bar(at, values, width * 0.95, label=name, color=colors[name])
         axes.bar_label(drawn, fmt="%.3g", fontsize=6, padding=1, rotation=90)
     axes.set_xticks(range(len(chart.labels)), chart.labels)
     axes.margins(y=0.15)

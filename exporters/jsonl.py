@@ -2,7 +2,7 @@
 
 The journal under it does the keeping: by default a line is stored in memory
 that outlives a kill, and one worker brings it to the file. Nothing is made
-before the first record, and a forked child gets a box and a file of its own.
+before the first record, and a forked child gets a ring buffer and a file of its own.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _WHERE: Final = "JsonlExporter: records are lost"
 _MODES: Final = get_args(Durability)
 _MAX_INTRODUCED: Final = 10_000
 _MAX_REMEMBERED: Final = 100_000
-# What another process asks for must not fill the box and push records out.
+# What another process asks for must not fill the ring buffer and push records out.
 _MAX_TOLD: Final = 1_000
 # An exit takes two seconds at most, of which the open spans may take some.
 _CLOSE_SECONDS: Final = 1.25
@@ -129,8 +129,8 @@ class JsonlExporter:
             worker=shared_worker(),
             on_request=_tell_places,
         )
-        self._begin_anew()
-        after_fork_in_child(self._begin_anew)
+        self._reset()
+        after_fork_in_child(self._reset)
         rehearse(self._path)
 
     @property
@@ -367,7 +367,7 @@ class JsonlExporter:
             return list(self._open.values())
         return [record for source in self._open_sources for record in source()]
 
-    def _begin_anew(self) -> None:
+    def _reset(self) -> None:
         """Go on as another process: whoever is in the file must be introduced."""
         self._introduced = {}
         self._open = {}

@@ -19,7 +19,7 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 
 from otel_ext.record.call_site import site_from_attributes
 from otel_ext.record.capture import capture_end
-from otel_ext.record.model import UNKNOWN_SITE
+from otel_ext.record.model import UNKNOWN_CALL_SITE
 from otel_ext.runtime.bounded_calls import BoundedCalls
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
@@ -76,8 +76,8 @@ class RecordSpanExporter(SpanExporter):
             try:
                 process = current.process_for(span.resource)
                 record = capture_end(span, process, current.next_seq(), None)
-                site = site_from_attributes(record.attributes) or UNKNOWN_SITE
-                self._exporter.export(record._replace(site=site, thread=None, task=None))
+                call_site = site_from_attributes(record.attributes) or UNKNOWN_CALL_SITE
+                self._exporter.export(record._replace(call_site=call_site, thread=None, task=None))
             except Exception as error:  # noqa: BLE001 - the other spans must be exported
                 COUNTERS.add("stock.failed")
                 report_problem("RecordSpanExporter: a span is lost", error)

@@ -6,7 +6,7 @@ from mmap import mmap
 from opentelemetry.sdk.trace import ReadableSpan, Span
 
 from otel_ext.exporters.jsonl import JsonlExporter
-from otel_ext.journal.write.ring_buffer import BlackBox
+from otel_ext.journal.write.ring_buffer import RingBuffer
 from otel_ext.processors.lifecycle import LifecycleSpanProcessor
 from otel_ext.record.model import (
     CallSite,
@@ -51,7 +51,7 @@ def end_span(processor: LifecycleSpanProcessor, span: ReadableSpan, /) -> None: 
 def hooks_for(
     cls: type[LifecycleSpanProcessor], start_is_lost: str, end_is_lost: str, /
 ) -> dict[str, Callable[..., None]]: ...
-def bind_append(box: BlackBox, /) -> Callable[[bytes], bool]: ...
+def bind_append(ring: RingBuffer, /) -> Callable[[bytes], bool]: ...
 def bind_export(exporter: JsonlExporter, /) -> Callable[[Record], None]: ...
 def bind_plain(
     parts: tuple[JsonlExporter, tuple[object, ...], Callable[[Record], None]], /

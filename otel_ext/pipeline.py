@@ -306,12 +306,12 @@ def _make_resilient(config: Config, exporter: RemoteQueue) -> RecordExporter:
     remote = config.remote
     return ResilientExporter(
         exporter,
-        folder=config.output.folder if remote.spill else None,
-        spill_size=remote.spill_size,
+        folder=config.output.folder if remote.persistent_queue else None,
+        persistent_queue_size=remote.persistent_queue_size,
         limits=RetryLimits(
             failures=remote.retry_failures,
-            pause=remote.retry_pause,
-            longest_pause=remote.retry_longest_pause,
+            pause=remote.retry_initial_interval,
+            longest_pause=remote.retry_max_interval,
         ),
         shutdown_seconds=config.otlp.exit_timeout,
     )
@@ -328,7 +328,7 @@ def _journal_settings(journal: JournalConfig) -> JournalSettings:
     return JournalSettings(
         durability=journal.durability,
         sync=journal.sync,
-        box_size=journal.box_size,
+        ring_size=journal.ring_size,
         segment_size=journal.segment_size,
         segment_age=journal.segment_age,
         retention_size=journal.retention_size,

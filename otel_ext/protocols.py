@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 Encoding: TypeAlias = Callable[["Record"], bytes]
-"""Turns a record into one line of JSON in UTF-8, its newline included."""
+"""Scheduler a record into one line of JSON in UTF-8, its newline included."""
 
 
 @runtime_checkable

@@ -1,4 +1,4 @@
-"""Text that is safe and short enough for a terminal: names, times, errors, colours."""
+"""Text that is safe and short enough for a terminal: names, times, errors, colors."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def error_of(record: Record) -> str:
 
 
 class Painter:
-    r"""Puts colour on text, or leaves it alone.
+    r"""Puts color on text, or leaves it alone.
 
     >>> Painter(enabled=True)("red", "no"), Painter(enabled=False)("red", "no")
     ('\x1b[31mno\x1b[0m', 'no')
@@ -158,5 +158,5 @@ class Painter:
         self.enabled = enabled
 
     def __call__(self, style: str, text: str) -> str:
-        """Return `text` in `style`, which is one name of a colour or of a weight."""
+        """Return `text` in `style`, which is one name of a color or of a weight."""
         return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if self.enabled and text else text

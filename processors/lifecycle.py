@@ -19,7 +19,7 @@ from otel_ext.inflight.table import Entry, InflightTable
 from otel_ext.inflight.tracker import Tracker
 from otel_ext.record.capture import capture_end, capture_start, identify
 from otel_ext.record.model import Process
-from otel_ext.record.untyped import careful_end, careful_start
+from otel_ext.record.untyped import capture_untyped_end, capture_untyped_start
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.deadline import (
     EXIT_SECONDS,
@@ -111,8 +111,8 @@ class LifecycleSpanProcessor(SpanProcessor):
         self._export = quick_export_of(exporter) if leaf else self._export_watched
         self._closed = False
         self._shut_down = False
-        self._begin_anew()
-        after_fork_in_child(self._begin_anew)
+        self._reset()
+        after_fork_in_child(self._reset)
         shut_down_at_exit(self.shutdown)
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
@@ -256,14 +256,14 @@ class LifecycleSpanProcessor(SpanProcessor):
         entry = self._table.get(key)
         start = None if entry is None else entry.record
         if is_start:
-            record = start or careful_start(span, process, self._next_seq())
+            record = start or capture_untyped_start(span, process, self._next_seq())
             if start is None and span.end_time is None:
                 self._table.add(record, cast("Span", span), key)
         else:
             self._table.pop(key)
             if start is None and self._table.is_inherited(key, span.start_time):
                 return
-            record = careful_end(span, process, self._next_seq(), start)
+            record = capture_untyped_end(span, process, self._next_seq(), start)
         self._export(record)
 
     def _emit(self, record: Record) -> None:
@@ -301,7 +301,7 @@ class LifecycleSpanProcessor(SpanProcessor):
         self._quick = (*known, current.counter, self._record_only, self._table, self._export)
         return known
 
-    def _begin_anew(self) -> None:
+    def _reset(self) -> None:
         """Know nothing of the process yet; a forked child goes on as another one."""
         self._depth = _Depth()
         self._late: list[tuple[ReadableSpan, str]] = []

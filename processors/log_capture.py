@@ -20,7 +20,7 @@ from structlog.processors import CallsiteParameter, CallsiteParameterAdder, form
 
 from otel_ext.record.call_site import find_call_site, site_from_attributes
 from otel_ext.record.capture import current_task, current_thread, here
-from otel_ext.record.model import EMPTY, UNKNOWN_SITE, CallSite, Record, ThreadInfo
+from otel_ext.record.model import EMPTY, UNKNOWN_CALL_SITE, CallSite, Record, ThreadInfo
 from otel_ext.record.own_code import is_own
 from otel_ext.record.sanitise.cleaning import text_of
 from otel_ext.record.untyped import time_of
@@ -61,7 +61,7 @@ _find_async_caller: Final = CallsiteParameterAdder(
 _SUPPRESS: Final = "suppress_instrumentation"
 # What Record(...) comes to, without its naming of 23 arguments: a third of the cost.
 _new: Final = cast("Callable[[type[Record], tuple[object, ...]], Record]", vars(tuple)["__new__"])
-_sites: dict[tuple[object, ...], CallSite] = {}
+_call_sites: dict[tuple[object, ...], CallSite] = {}
 
 
 _Moment: TypeAlias = "tuple[int, CallSite, ThreadInfo | None, TaskInfo | None]"
@@ -96,9 +96,9 @@ class LogCapture:
         self._ids: tuple[Callable[[], Context | None], str, str] = (_nothing, "", "")
         self._process: Process | None = None
         self._next_seq: Callable[[], int]
-        after_fork_in_child(self.begin_anew)
+        after_fork_in_child(self.reset)
 
-    def begin_anew(self) -> None:
+    def reset(self) -> None:
         """Go on as another process; only swaps objects."""
         self._process = None
 
@@ -134,13 +134,13 @@ class LogCapture:
                 trace_id, span_id = self._ids_in(context)
         thread: ThreadInfo | None
         if source is None or (event_dict["_from_structlog"] and _is_of_this_thread(source)):
-            time, (site, thread, task) = time_ns(), here(3)
-            if site is UNKNOWN_SITE:
-                site, thread = _async_caller(site, thread)
+            time, (call_site, thread, task) = time_ns(), here(3)
+            if call_site is UNKNOWN_CALL_SITE:
+                call_site, thread = _async_caller(call_site, thread)
         else:
-            time, site, thread, task = _there(source)
+            time, call_site, thread, task = _there(source)
         # The fields in their order: a call with keywords costs as much as all the rest.
-        head = ("log", None, name, time, self._next_seq(), process, site, fields)
+        head = ("log", None, name, time, self._next_seq(), process, call_site, fields)
         ids = (trace_id, span_id, *_NO_SPAN)
         return _new(Record, (*head, *ids, thread, task, *_NOT_ENDED, level, logger_name, EMPTY))
 
@@ -243,23 +243,25 @@ def _place_of(source: logging.LogRecord) -> CallSite:
     """Return the line of the user's own that made a library log, else the library's line."""
     file = cast("object", source.pathname)
     if isinstance(file, str) and not is_own(file) and _is_of_this_thread(source):
-        site = find_call_site(2)
-        if site is not UNKNOWN_SITE:
-            return site
+        call_site = find_call_site(2)
+        if call_site is not UNKNOWN_CALL_SITE:
+            return call_site
     return _site_of(file, source.lineno, source.funcName)
 
 
-def _async_caller(site: CallSite, thread: ThreadInfo | None) -> tuple[CallSite, ThreadInfo | None]:
+def _async_caller(
+    call_site: CallSite, thread: ThreadInfo | None
+) -> tuple[CallSite, ThreadInfo | None]:
     """Return where and on which thread an async log method was called.
 
     Args:
-        site: What the stack says, for calls that were none of an async method.
+        call_site: What the stack says, for calls that were none of an async method.
         thread: The thread of the executor, kept where structlog noted no other.
     """
     found = _find_async_caller(None, "", {})  # type: ignore[arg-type]
     file, line = found["pathname"], found["lineno"]
     if not isinstance(file, str) or file.endswith(_EXECUTOR_FILE):
-        return site, thread
+        return call_site, thread
     number, name = found["thread"], found["thread_name"]
     if thread is None or number != thread.id:
         thread = ThreadInfo(number, name)
@@ -270,11 +272,11 @@ def _site_of(file: object, line: object, function: object) -> CallSite:
     """Return the place, described once for all records from there."""
     # A record that came from another process may hold anything.
     key = tuple(one if type(one) in {str, int} else None for one in (file, line, function))
-    site = _sites.get(key)
-    if site is None:
+    call_site = _call_sites.get(key)
+    if call_site is None:
         names = ("code.file.path", "code.line.number", "code.function.name")
         named: dict[str, object] = dict(zip(names, key, strict=True))
-        if len(_sites) >= _MAX_SITES:
-            _sites.clear()
-        site = _sites[key] = site_from_attributes(named) or UNKNOWN_SITE
-    return site
+        if len(_call_sites) >= _MAX_SITES:
+            _call_sites.clear()
+        call_site = _call_sites[key] = site_from_attributes(named) or UNKNOWN_CALL_SITE
+    return call_site

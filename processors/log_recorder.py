@@ -130,14 +130,14 @@ def _rebuild(kind: Callable[..., object], options: dict[str, object]) -> object:
 
 def _meta_of(record: Record) -> dict[str, object]:
     """Return what the line of a log record has under `__tracer_meta__`."""
-    site = record.site
+    call_site = record.call_site
     meta: dict[str, object] = {"timestamp": format_ns(record.time_ns), "event": record.name}
     if record.trace_id:
         meta["trace_id"] = record.trace_id
         meta["span_id"] = record.span_id
-    meta["file"] = site.file
-    meta["line"] = site.line
-    meta["function"] = site.function
+    meta["file"] = call_site.file
+    meta["line"] = call_site.line
+    meta["function"] = call_site.function
     meta["version"] = FORMAT_VERSION
     meta["kind"] = record.kind
     meta["seq"] = record.seq

@@ -20,7 +20,7 @@ __all__ = ["PeopleRenderer"]
 
 
 class PeopleRenderer:
-    r"""Renders an event for a terminal: time, colours, and no escape sequence in its text.
+    r"""Renders an event for a terminal: time, colors, and no escape sequence in its text.
 
     Args:
         hidden: Tells whether the terminal shows the same log by another way already.

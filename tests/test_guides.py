@@ -22,7 +22,7 @@ def follow(page: Path, folder: Path) -> tuple[int, str]:
     typed = folder.parent / "typed.sh"
     typed.write_text(script(commands(page), free_port()), "utf-8")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    # Wide enough for every table, and no colours: what a page can show.
+    # Wide enough for every table, and no colors: what a page can show.
     env = environment(**EVERYTHING, PATH=path, COLUMNS="120", NO_COLOR="1")
     with subprocess.Popen(
         ["bash", str(typed)],

@@ -180,7 +180,7 @@ def test_threads_that_configure_at_once_get_one_handle(tmp_path: Path) -> None:
     [
         ({"outptu": "x"}, "Did you mean"),
         ({"sync": "often"}, "argument sync"),
-        ({"box_size": -1}, "box-size"),
+        ({"ring_size": -1}, "ring-size"),
     ],
 )
 def test_a_wrong_argument_is_an_error_of_the_call(settings: dict[str, Any], expected: str) -> None:

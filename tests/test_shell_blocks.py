@@ -47,7 +47,7 @@ def test_what_a_command_names_is_there(block: Block) -> None:
         ("otel-ext rnu app.py", "otel-ext has no command ['rnu']"),
         ("otel-ext run --ouput x -- python app.py", "otel-ext run has no ['--ouput']"),
         ("otel-ext validate --max x", "validate"),
-        ("otel-ext tree --colour", "otel-ext tree has no ['--colour']"),
+        ("otel-ext tree --color", "otel-ext tree has no ['--color']"),
         ("otel-ext run -- pyhton app.py", "there is no program pyhton"),
         ("OTEL_EXT_OUPUT=x otel-ext run app.py", "there is no variable OTEL_EXT_OUPUT"),
         ("opentelemetry-instrument --ext_ouput x python app.py", "has no --ext_ouput"),

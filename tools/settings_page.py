@@ -71,8 +71,8 @@ _PROGRAM: Final = """\
 from otel_ext.config import get_config, load_config, set_compat_mode
 
 config = get_config()                # what is in force; loaded by the first call
-config.journal.box_size              # bytes, as the table below groups them
-config.source_of("box-size")         # where the value came from
+config.journal.ring_size              # bytes, as the table below groups them
+config.source_of("ring-size")         # where the value came from
 set_compat_mode(True)                # from the next record on, in the whole process
 load_config({"sync": "always"})      # the same sources, without putting it in force
 ```

@@ -85,12 +85,12 @@ def _chains(exporter: JsonlExporter) -> dict[str, list[Processor]]:
     merge = structlog.contextvars.merge_contextvars
     stamp = TimeStamper(fmt="iso", utc=True)
     json = JSONRenderer(serializer=orjson.dumps)
-    site = CallsiteParameterAdder(_SITE)
+    call_site = CallsiteParameterAdder(_SITE)
     stock: list[Processor] = [merge, add_log_level, format_exc_info, stamp]
     ours: list[Processor] = [merge, add_log_level, StackInfoRenderer()]
     return {
         _STOCK: [*stock, json],
-        _STOCK_SITE: [*stock, site, json],
+        _STOCK_SITE: [*stock, call_site, json],
         _PRINTED: [*ours, TracerMetaRenderer()],
         _BOTH: [*ours, TracerMetaRenderer(exporter)],
     }

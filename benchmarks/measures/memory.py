@@ -35,7 +35,7 @@ def measure(effort: Effort) -> Result:
     result = Result(
         "memory",
         "Memory",
-        "Anonymous memory of a process of its own (`RssAnon`; the black box is a file of 8 MiB,"
+        "Anonymous memory of a process of its own (`RssAnon`; the ring buffer is a file of 8 MiB,"
         " mapped, and counts as cache). Spans have four attributes. 'Open' is with all spans open"
         " at once; 'waiting' is in the queue of a destination that takes nothing.",
     )
@@ -137,10 +137,12 @@ def _waiting(peer: str, count: int) -> int:
         return _resident() - before
     queue = QueueSource(1 << 40)
     process = Process("b00tb00t-4711-123456-cafe0001")
-    site = CallSite("shop/orders.py", 42, "Orders.store")
+    call_site = CallSite("shop/orders.py", 42, "Orders.store")
     before = _resident()
     for number in range(count):
-        record = Record("span", "start", "GET /orders/{id}", number, number, process, site, FOUR)
+        record = Record(
+            "span", "start", "GET /orders/{id}", number, number, process, call_site, FOUR
+        )
         queue.append(encode_line(record._replace(trace_id="ab" * 16, span_id="cd" * 8)))
     return _resident() - before
 

@@ -75,7 +75,7 @@ def measure(effort: Effort) -> Result:
 
 def _records(count: int) -> Iterator[Record]:
     process = Process("b00tb00t-4711-123456-cafe0001")
-    site = CallSite("shop/orders.py", 42, "Orders.store")
+    call_site = CallSite("shop/orders.py", 42, "Orders.store")
     scope = Scope("shop.orders", "1.4")
     thread = ThreadInfo(140_211_765_123_776, "MainThread")
     begin = 1_790_000_000_000_000_000
@@ -87,7 +87,7 @@ def _records(count: int) -> Iterator[Record]:
             begin + number * 20_000,
             2 * number + 1,
             process,
-            site,
+            call_site,
             FOUR,
             f"{number // 10 + 1:032x}",
             f"{number + 1:016x}",

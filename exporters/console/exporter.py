@@ -38,14 +38,14 @@ class ConsoleExporter:
 
     Never waits: lines that a paused terminal or an unread pipe does not take are
     dropped in the end and counted (`console.dropped.*`). Nothing that stands in
-    the data can move the cursor or colour the screen.
+    the data can move the cursor or color the screen.
 
     Args:
         stream: Where to; default: `sys.stderr` as it is at the first record. To a
             `Terminal` records go only while that is to be seen.
         style: `people`: lines to read; `json`: lines for programs; `auto`: lines
             to read on a terminal, else JSON.
-        color: Whether to use colour. Default: on a terminal, unless `NO_COLOR` is
+        color: Whether to use color. Default: on a terminal, unless `NO_COLOR` is
             set (https://no-color.org); elsewhere only if `FORCE_COLOR` is.
 
     Raises:

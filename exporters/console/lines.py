@@ -7,7 +7,7 @@
     12:03:04.133     ✓ parse 12.3 ms tokens=4102
     12:03:05.320   ✗ index library 1.20 s ValueError: no such folder
 
-Marks and words carry the meaning, colour only helps. A second and further
+Marks and words carry the meaning, color only helps. A second and further
 thread or task has a number before its lines, and its name where it is new.
 """
 
@@ -65,7 +65,7 @@ _LEVELS: Final = {
     "critical": "red",
     "exception": "red",
 }
-_LANE_COLOURS: Final = ("blue", "magenta", "cyan", "yellow", "green")
+_LANE_COLORS: Final = ("blue", "magenta", "cyan", "yellow", "green")
 
 
 class _Open:
@@ -91,10 +91,10 @@ class _Lane:
 
 
 class LineRenderer:
-    """Turns records into lines, one each; remembers what is open, within bounds.
+    """Scheduler records into lines, one each; remembers what is open, within bounds.
 
     Args:
-        painter: Puts the colour on.
+        painter: Puts the color on.
         width: Tells the columns there are.
         ascii_only: Whether marks must do without Unicode.
 
@@ -132,8 +132,10 @@ class LineRenderer:
         if len(self._open) >= _MAX_OPEN:
             self._forget(next(iter(self._open)))
         self._open[record.span_id] = known
-        site = f"{record.site.file}:{record.site.line}" if record.site.line else ""
-        tail = f"[{name}] {site}" if name else site
+        call_site = (
+            f"{record.call_site.file}:{record.call_site.line}" if record.call_site.line else ""
+        )
+        tail = f"[{name}] {call_site}" if name else call_site
         return self._line(
             record,
             known,
@@ -205,7 +207,7 @@ class LineRenderer:
         number = known.lane.number
         lane = f"{number:>2}" if number else "  "
         indent = "  " * min(known.depth, _MAX_INDENT, max(width - 40, 0) // 4)
-        plain_words = _without_colour(words) if self._paint.enabled else words
+        plain_words = _without_color(words) if self._paint.enabled else words
         used = len(moment) + 1 + len(lane) + 1 + len(indent) + 2 + cells(plain_words)
         if used > width:
             words = cut(plain_words, max(width - used + cells(plain_words), 8))
@@ -218,8 +220,8 @@ class LineRenderer:
         shown = in_short(attributes, width - used - reserved - 1) if attributes else ""
         used += cells(shown) + 1 if shown else 0
         gap = width - used - cells(tail)
-        colour = _LANE_COLOURS[number % len(_LANE_COLOURS)]
-        text = f"{self._paint('dim', moment)} {self._paint(colour, lane)} {indent}{mark} {words}"
+        color = _LANE_COLORS[number % len(_LANE_COLORS)]
+        text = f"{self._paint('dim', moment)} {self._paint(color, lane)} {indent}{mark} {words}"
         if shown:
             text += f" {self._paint('dim', shown)}"
         return f"{text}{' ' * gap}{self._paint('dim', tail)}" if tail else text
@@ -275,6 +277,6 @@ def _top_frame(record: Record) -> str:
     return f"{own.get('file', '?')}:{own.get('line', '?')} {own.get('function', '')}"
 
 
-def _without_colour(text: str) -> str:
+def _without_color(text: str) -> str:
     parts = text.split("\x1b[")
     return parts[0] + "".join(part.partition("m")[2] for part in parts[1:])

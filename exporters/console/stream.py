@@ -128,8 +128,8 @@ class StreamWriter:
         self._outlet: _Outlet | None = None
         self._job: Job | None = None
         self._closed = False
-        self._begin_anew()
-        after_fork_in_child(self._begin_anew)
+        self._reset()
+        after_fork_in_child(self._reset)
 
     def append(self, line: bytes) -> bool:
         """Take one line, with its newline; whether there was room for it."""
@@ -249,7 +249,7 @@ class StreamWriter:
             outlet = self._outlet = _Outlet(descriptor, status)
         return outlet
 
-    def _begin_anew(self) -> None:
+    def _reset(self) -> None:
         """Go on as another process: what waits is the parent's to write."""
         self._busy = new_lock()
         self._lines = deque()

@@ -19,11 +19,11 @@ from otel_ext.runtime.process.records import process_end_record, process_start_r
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from otel_ext.exporters.delivery.queue import Inbox, Item
+    from otel_ext.exporters.delivery.queue import Item, PriorityQueue
     from otel_ext.protocols import SampleDecision
     from otel_ext.record.model import Process, Record
 
-__all__ = ["Backlog", "Batch"]
+__all__ = ["Batch", "Batcher"]
 
 _Key: TypeAlias = "tuple[str, str]"
 
@@ -51,7 +51,7 @@ class Batch:
         return [item[0] for item in self.items]
 
 
-class Backlog:
+class Batcher:
     """Orders the records of one destination.
 
     Args:
@@ -63,12 +63,12 @@ class Backlog:
 
     def __init__(
         self,
-        inbox: Inbox,
+        queue: PriorityQueue,
         grace: float,
         decide: SampleDecision | None,
         is_wanted: Callable[[Record], bool] = lambda _: True,
     ) -> None:
-        self._inbox = inbox
+        self._queue = queue
         self._grace = grace
         self._decide = decide
         self._is_wanted = is_wanted
@@ -97,7 +97,7 @@ class Backlog:
         Args:
             now: By the monotonic clock.
         """
-        provisional, finals, logs = self._inbox.take()
+        provisional, finals, logs = self._queue.take()
         met: Process | None = None
         for item in chain(provisional, finals, logs):
             if item[0].process is not met:  # nearly all are of one
@@ -157,7 +157,7 @@ class Backlog:
             self._finals.append(item)
         if overtaken:
             COUNTERS.add("remote.overtaken_starts", overtaken)
-        self._inbox.provisional.release(gone)
+        self._queue.provisional.release(gone)
 
     def _take_logs(self, items: Iterable[Item]) -> None:
         """Take over logs: what they happened in is told of, too."""
@@ -174,10 +174,10 @@ class Backlog:
         """Drop what waits of a span about which there is newer to tell."""
         young = self._young.pop(key, None)
         if young is not None:
-            self._inbox.provisional.release([young[0]])
+            self._queue.provisional.release([young[0]])
         ready = self._ready.pop(key, None)
         if ready is not None:
-            self._inbox.provisional.release([ready])
+            self._queue.provisional.release([ready])
 
     def _decided(self, items: list[Item]) -> Iterable[Item]:
         """Return those of `items` that may be sent; keep those that nobody knows of yet."""
@@ -197,7 +197,7 @@ class Backlog:
             self._undecided.append(item)
         elif not verdict:
             COUNTERS.add("remote.not_sampled")
-            self._inbox.lane_of(item[0]).release([item])
+            self._queue.lane_of(item[0]).release([item])
         return bool(verdict)
 
     def _meet(self, process: Process) -> None:
@@ -215,7 +215,7 @@ class Backlog:
         """Add a record that did not come through the inbox, so takes no room there."""
         if not self._is_wanted(record):
             return
-        self._inbox.logs.held += 1
+        self._queue.logs.held += 1
         self._logs.append((record, 0))
 
     def finals(self, limit: int) -> Batch:
@@ -233,7 +233,7 @@ class Backlog:
     def leave_to_others(self, batch: Batch) -> None:
         """Drop a batch of final records, which another exporter sends."""
         COUNTERS.add("remote.left_to_others", len(batch.items))
-        self._inbox.finals.release(batch.items)
+        self._queue.finals.release(batch.items)
 
     def waits(self, *, is_final: bool) -> bool:
         """Whether anything of that kind could be sent now."""
@@ -296,11 +296,11 @@ class Backlog:
     def done(self, batch: Batch) -> None:
         """Note that a batch was sent, or given up."""
         if batch.is_final:
-            self._inbox.finals.release(batch.items)
+            self._queue.finals.release(batch.items)
             return
         provisional = [item for item in batch.items if item[0].provisional]
-        self._inbox.provisional.release(provisional)
-        self._inbox.logs.release([item for item in batch.items if not item[0].provisional])
+        self._queue.provisional.release(provisional)
+        self._queue.logs.release([item for item in batch.items if not item[0].provisional])
 
     @property
     def finals_waiting(self) -> int:

@@ -91,7 +91,7 @@ class _Observer:
     ) -> Callable[[CallbackOptions], Iterable[Observation]]:
         def read(_: CallbackOptions) -> Iterable[Observation]:
             for queue, attributes in list(self._queues.items()):
-                value = sum(figure(getattr(queue.inbox, lane)) for lane in lanes)
+                value = sum(figure(getattr(queue.queue, lane)) for lane in lanes)
                 yield Observation(value, attributes)
 
         return read

@@ -17,7 +17,7 @@ from otel_ext.exporters.otlp.encoding.values import clean_attributes
 if TYPE_CHECKING:
     from otel_ext.record.model import Record
 
-__all__ = ["Inbox", "Item", "Lane", "QueueLimits", "size_of"]
+__all__ = ["Item", "Lane", "PriorityQueue", "QueueLimits", "size_of"]
 
 Item: TypeAlias = "tuple[Record, int]"
 """A record and what it is reckoned to need, in bytes."""
@@ -113,7 +113,7 @@ class Lane:
         return come > _FILLING or (come > _COMING and there > _NEARLY_FULL)
 
 
-class Inbox:
+class PriorityQueue:
     """The three lanes of one destination.
 
     Args:

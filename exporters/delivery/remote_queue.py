@@ -12,11 +12,11 @@ from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.exporters.delivery.batcher import Backlog
+from otel_ext.exporters.delivery.batcher import Batcher
 from otel_ext.exporters.delivery.metrics import observe_queue, wants_metrics
-from otel_ext.exporters.delivery.queue import Inbox, QueueLimits
+from otel_ext.exporters.delivery.queue import PriorityQueue, QueueLimits
 from otel_ext.exporters.delivery.retry_delay import pauses_for
-from otel_ext.exporters.delivery.scheduler import BATCH, Turns
+from otel_ext.exporters.delivery.scheduler import BATCH, Scheduler
 from otel_ext.protocols import SendResult
 from otel_ext.runtime.counters import COUNTERS, Counters
 from otel_ext.runtime.fork import after_fork_in_child, check_process
@@ -110,23 +110,23 @@ class RemoteQueue:
         self._sends_late = False
         # What became of records, by signal: for those who measure this queue alone.
         self.counts = Counters()
-        self._begin_anew()
+        self._reset()
         self._worker = worker or remote_worker()
         self._job = self._worker.every(_INTERVAL, self.run, name)
-        after_fork_in_child(self._begin_anew)
+        after_fork_in_child(self._reset)
 
         if wants_metrics():
             observe_queue(self)
 
     @property
-    def inbox(self) -> Inbox:
+    def queue(self) -> PriorityQueue:
         """What waits, for those who measure it."""
-        return self._inbox
+        return self._queue
 
     @property
     def is_filling(self) -> bool:
         """Whether so much comes in, while a batch is sent, that there may soon be no room."""
-        return self._inbox.is_filling
+        return self._queue.is_filling
 
     def send_through(self, sender: RecordSender, worker: Worker) -> None:
         """Send by another sender from now on, on another thread; before the first record.
@@ -159,13 +159,13 @@ class RemoteQueue:
         if self._wants is not None and not self._wants(record):
             COUNTERS.add("remote.not_wanted")
             return
-        lane = self._inbox.lane_of(record)
+        lane = self._queue.lane_of(record)
         if not lane.put(record):
             self._note_full(lane)
         elif self._closed:
-            if lane is not self._inbox.provisional:
+            if lane is not self._queue.provisional:
                 self._send_now()
-        elif lane is self._inbox.finals and not len(lane.items) % BATCH:
+        elif lane is self._queue.finals and not len(lane.items) % BATCH:
             self._job.wake()
         if not self._worker.is_alive:
             self._worker.ensure()
@@ -182,12 +182,12 @@ class RemoteQueue:
         self.run()
 
     def _note_full(self, lane: Lane) -> None:
-        inbox = self._inbox
-        self.counts.add("span.queue_full" if lane is inbox.finals else "log.queue_full")
-        if lane is inbox.provisional:
+        queue = self._queue
+        self.counts.add("span.queue_full" if lane is queue.finals else "log.queue_full")
+        if lane is queue.provisional:
             COUNTERS.add("remote.shed_starts")
             return
-        COUNTERS.add("remote.full_finals" if lane is inbox.finals else "remote.full_logs")
+        COUNTERS.add("remote.full_finals" if lane is queue.finals else "remote.full_logs")
         report_problem(
             f"{self.name}: records are lost",
             "the queue is full, since the destination takes them too slowly or not at all;"
@@ -242,7 +242,7 @@ class RemoteQueue:
 
     @property
     def _left(self) -> int:
-        return len(self._inbox.finals) + len(self._inbox.logs)
+        return len(self._queue.finals) + len(self._queue.logs)
 
     def _answer_waiters(self) -> None:
         """Tell all who wait for a flush how it is, since nobody will send any more."""
@@ -277,8 +277,8 @@ class RemoteQueue:
 
     def _send_due(self, *, everything: bool) -> bool:
         """Send what is due; whether nothing that is due is left."""
-        backlog = self._backlog
-        backlog.take(monotonic())
+        batcher = self._batcher
+        batcher.take(monotonic())
         now = monotonic()
         paused = {
             is_final
@@ -289,19 +289,19 @@ class RemoteQueue:
             return False
         if everything and self._goodbye:
             self._goodbye = False
-            backlog.say_goodbye()
-        return self._send_batches(backlog, paused, everything=everything)
+            batcher.say_goodbye()
+        return self._send_batches(batcher, paused, everything=everything)
 
-    def _send_batches(self, backlog: Backlog, paused: set[bool], *, everything: bool) -> bool:
+    def _send_batches(self, batcher: Batcher, paused: set[bool], *, everything: bool) -> bool:
         """Send batches but those of the kinds in `paused`, to which a kind that fails is added."""
         self._turns.begin()
         for _ in range(_ROUNDS * 1_000 if everything else _ROUNDS):
             batch = self._turns.next(monotonic(), everything=everything, paused=paused)
             if batch is None:
-                return not any(backlog.waits(is_final=kind) for kind in paused)
+                return not any(batcher.waits(is_final=kind) for kind in paused)
             # Decided here, before anything of it is kept for another run to send.
             if batch.is_final and not self._sends_finals():
-                backlog.leave_to_others(batch)
+                batcher.leave_to_others(batch)
                 continue
             if not self._send(batch):
                 failed = self._pauses[batch.is_final]
@@ -309,7 +309,7 @@ class RemoteQueue:
                 if len(paused) == len(self._pauses):
                     return False
             if not everything:  # else it might never come to an end
-                backlog.take(monotonic())
+                batcher.take(monotonic())
         self._job.wake()
         return True
 
@@ -323,17 +323,17 @@ class RemoteQueue:
 
     def _send(self, batch: Batch) -> bool:
         """Send one batch; False if it waits for another try."""
-        backlog = self._backlog
+        batcher = self._batcher
         try:
             result = self.sender.send(batch.records)
         except Exception as error:  # noqa: BLE001 - a sender is anybody's code
             report_problem(f"{self.name}: a batch is lost", error)
             result = SendResult(ok=False, message=f"{type(error).__name__}: {error}")
         if not result.ok and result.retry:
-            backlog.put_back(batch)
+            batcher.put_back(batch)
             self._back_off(result, self._pauses[batch.is_final])
             return False
-        backlog.done(batch)
+        batcher.done(batch)
         count = len(batch.items)
         signal = "span" if batch.is_final else "log"
         if not result.ok:
@@ -369,12 +369,12 @@ class RemoteQueue:
         self._health.failed(f"not sent, and tried again in {seconds:.1f} s: {result.message}")
         report_problem(f"{self.name}: nothing can be sent for now", result.message)
 
-    def _begin_anew(self) -> None:
+    def _reset(self) -> None:
         """Start with nothing; a forked child leaves to its parent what waits there."""
         self.counts.reset()
-        self._inbox = Inbox(self._limits)
-        self._backlog = Backlog(self._inbox, self._grace, self._defer, self._is_wanted)
-        self._turns = Turns(self._backlog)
+        self._queue = PriorityQueue(self._limits)
+        self._batcher = Batcher(self._queue, self._grace, self._defer, self._is_wanted)
+        self._turns = Scheduler(self._batcher)
         self._waiters: deque[_Waiter] = deque()
         self._busy = new_lock()
         self._pauses = pauses_for(self.sender)

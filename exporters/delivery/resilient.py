@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_ext.errors import ConfigError
 from otel_ext.exporters.delivery.by_signal import BySignal
-from otel_ext.exporters.delivery.persistent.store import DEFAULT_SPILL_SIZE, RecordStore
+from otel_ext.exporters.delivery.persistent.store import DEFAULT_PERSISTENT_QUEUE_SIZE, RecordStore
 from otel_ext.exporters.delivery.remote_queue import RemoteQueue
 from otel_ext.exporters.delivery.sending.sender import ResilientSender
 from otel_ext.protocols import RecordSender, SignalSender
@@ -38,17 +38,17 @@ class ResilientExporter:
       long as it asks for (`Retry-After`), and then tries one batch. Spans and logs
       have one each, so logs that are refused do not hold up spans.
     - Each has threads of its own: a destination that hangs delays no other.
-    - What cannot be sent is kept in `FOLDER/.spill` and sent later: when the
+    - What cannot be sent is kept in `FOLDER/.queue` and sent later: when the
       destination is back, or by the next program with the same folder.
     - A batch that is refused is halved until the one bad record is found; that
-      one is set aside in `FOLDER/.spill/poison`, with the reason.
+      one is set aside in `FOLDER/.queue/dead-letter`, with the reason.
 
     Args:
         inner: A remote exporter, such as `OTLPRecordExporter`, or a sender.
         folder: The folder of records; None keeps nothing on disk.
         name: What the destination is called; two with the same folder need two
             names. By default `inner`'s own.
-        spill_size: Bytes that may wait on disk.
+        persistent_queue_size: Bytes that may wait on disk.
         limits: When a destination counts as down and how it is tried again.
         shutdown_seconds: How long `shutdown` tries to send; then the rest goes to disk.
 
@@ -71,13 +71,13 @@ class ResilientExporter:
         *,
         folder: str | os.PathLike[str] | None,
         name: str = "",
-        spill_size: int = DEFAULT_SPILL_SIZE,
+        persistent_queue_size: int = DEFAULT_PERSISTENT_QUEUE_SIZE,
         limits: RetryLimits | None = None,
         shutdown_seconds: float = 1.5,
     ) -> None:
         queue = _queue_of(inner)
         self.name = name or queue.name
-        self._sender = _by_signal(queue, self.name, folder, spill_size, limits)
+        self._sender = _by_signal(queue, self.name, folder, persistent_queue_size, limits)
         self._shutdown_seconds = shutdown_seconds
         self._gave_up_at = -inf
         self._closed = False
@@ -150,7 +150,7 @@ def _by_signal(
     queue: RemoteQueue,
     name: str,
     folder: str | os.PathLike[str] | None,
-    spill_size: int,
+    persistent_queue_size: int,
     limits: RetryLimits | None,
 ) -> BySignal:
     """Return a sender around the queue's own, with a resilient one for each signal."""
@@ -164,7 +164,7 @@ def _by_signal(
         return ResilientSender(
             inner,
             name=full_name,
-            store=RecordStore(path, full_name, spill_size),
+            store=RecordStore(path, full_name, persistent_queue_size),
             limits=limits,
             hurried=lambda: queue.is_filling,
             counts=queue.counts,

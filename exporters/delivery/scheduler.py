@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from otel_ext.exporters.delivery.batcher import Backlog, Batch
+    from otel_ext.exporters.delivery.batcher import Batch, Batcher
 
-__all__ = ["BATCH", "EVENTS_INTERVAL", "Turns"]
+__all__ = ["BATCH", "EVENTS_INTERVAL", "Scheduler"]
 
 BATCH: Final = 512
 # A batch that is not full goes out so often, in seconds.
@@ -23,15 +23,15 @@ EVENTS_INTERVAL: Final = 0.2
 _FINALS_INTERVAL: Final = 1.0
 
 
-class Turns:
+class Scheduler:
     """Takes batches out of a backlog: final records first, then each kind in turn.
 
     Args:
         backlog: What is to be sent.
     """
 
-    def __init__(self, backlog: Backlog) -> None:
-        self._backlog = backlog
+    def __init__(self, batcher: Batcher) -> None:
+        self._batcher = batcher
         # When batches that are not full go out, by the monotonic clock.
         self._finals_due = 0.0
         self._events_due = 0.0
@@ -59,19 +59,19 @@ class Turns:
         return self._finals(now) if are_finals_due else None
 
     def _are_finals_due(self, now: float, *, everything: bool) -> bool:
-        waiting = self._backlog.finals_waiting
+        waiting = self._batcher.finals_waiting
         return waiting >= BATCH or (waiting > 0 and (everything or now >= self._finals_due))
 
     def _finals(self, now: float) -> Batch:
-        batch = self._backlog.finals(BATCH)
+        batch = self._batcher.finals(BATCH)
         self._was_final = True
-        if not self._backlog.finals_waiting:
+        if not self._batcher.finals_waiting:
             self._finals_due = now + _FINALS_INTERVAL
         return batch
 
     def _events(self, now: float, *, everything: bool) -> Batch | None:
-        batch = self._backlog.events(BATCH, inf if everything else now)
+        batch = self._batcher.events(BATCH, inf if everything else now)
         self._was_final = False
-        if not self._backlog.events_waiting:
+        if not self._batcher.events_waiting:
             self._events_due = now + EVENTS_INTERVAL
         return batch if batch.items else None

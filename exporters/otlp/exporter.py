@@ -120,7 +120,7 @@ class OtlpSender:
         self._connecting = new_lock()
         # What a parent process had open: not ours to use, nor to close.
         self._inherited: list[Connection] = []
-        after_fork_in_child(self._begin_anew)
+        after_fork_in_child(self._reset)
 
     def signal_of(self, record: Record) -> str:
         """Return `spans` or `logs`: what `record` travels as."""
@@ -169,7 +169,7 @@ class OtlpSender:
         finally:
             self._connecting.release()
 
-    def _begin_anew(self) -> None:
+    def _reset(self) -> None:
         self._connecting = new_lock()
         if self._connection is not None:
             self._inherited.append(self._connection)

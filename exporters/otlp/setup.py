@@ -57,12 +57,12 @@ def make_otlp(
     if record_only:
         from otel_ext.exporters.delivery.sampling import UnsampledSpans  # noqa: PLC0415
 
-        watch = unsampled = UnsampledSpans(ended=config.queue_spans)
+        watch = unsampled = UnsampledSpans(ended=config.queue_size)
         defer = unsampled.decide
     exporter = OTLPRecordExporter(
         encoding=config.encoding,
         spans=sends_spans if config.spans == "auto" else config.spans == "always",
-        limits=QueueLimits(config.queue_spans, config.queue_bytes),
+        limits=QueueLimits(config.queue_size, config.queue_bytes),
         ends_only=config.ends_only,
         grace=config.grace,
         defer=defer,

@@ -17,7 +17,7 @@ from otel_ext.cli.input_checks import Takes, is_there, require_readable, shown
 from otel_ext.cli.streams import warn
 from otel_ext.config import load_leniently
 from otel_ext.errors import OtelExtError, UsageError
-from otel_ext.journal.files import list_boxes, list_segments
+from otel_ext.journal.files import list_rings, list_segments
 from otel_ext.journal.folders import find_folders
 from otel_ext.setup.starting import with_usable_output
 from otel_ext.terminal import printable
@@ -168,7 +168,7 @@ def _has_records(place: Path) -> bool:
             return place == STDIN or place.stat().st_size > 0
     except OSError:
         return False
-    return bool(list_segments(place) or list_boxes(place))
+    return bool(list_segments(place) or list_rings(place))
 
 
 def _each_once(places: Iterable[Path]) -> list[Path]:

@@ -93,21 +93,21 @@ def load(command: Command) -> Module:
     return cast("Module", import_module(command.module))
 
 
-def _wants_colour(stream: IO[str]) -> bool:
-    # https://no-color.org: set and not empty means no colour, whatever the value.
+def _wants_color(stream: IO[str]) -> bool:
+    # https://no-color.org: set and not empty means no color, whatever the value.
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return False
     return stream.isatty()
 
 
 def help_page(stream: IO[str]) -> str:
-    """Return the text of `otel-ext --help`, with colour where `stream` shows it.
+    """Return the text of `otel-ext --help`, with color where `stream` shows it.
 
     Args:
         stream: Where the page will be written.
     """
     bold, name_on, dim, off = ("\x1b[1m", "\x1b[36m", "\x1b[2m", "\x1b[0m")
-    if not _wants_colour(stream):
+    if not _wants_color(stream):
         bold = name_on = dim = off = ""
     commands = available()
     lines = [

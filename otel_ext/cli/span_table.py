@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from otel_ext.observe.snapshot import Running
 
-__all__ = ["COLOURS", "Look", "cut_left", "json_line", "table_lines"]
+__all__ = ["COLORS", "Look", "cut_left", "json_line", "table_lines"]
 
-COLOURS: Final = {
+COLORS: Final = {
     "running": "green",
     "stalled": "yellow",
     "blocked": "yellow",
@@ -49,7 +49,7 @@ class Look(NamedTuple):
 
     Attributes:
         width: Columns of the terminal; 0 for as wide as it takes.
-        painter: Puts the colour on.
+        painter: Puts the color on.
         tree: Whether spans stand under their parents.
         ascii_only: Whether the lines must do without Unicode.
     """
@@ -204,7 +204,7 @@ def _line(
     line = _GAP.join(
         [
             row.age.rjust(age),
-            paint(COLOURS[row.state], row.state) + " " * (state - len(row.state)),
+            paint(COLORS[row.state], row.state) + " " * (state - len(row.state)),
             paint("bold", _padded(row.name, name)),
             _padded(row.process, process),
             f"{paint('dim', row.verb)} {place}{paint('dim', ago)}".rstrip(),

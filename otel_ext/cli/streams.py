@@ -18,13 +18,13 @@ def width_of(stream: TextIO) -> int:
 
 
 def painter_for(stream: TextIO, *, enabled: bool = True) -> Painter:
-    """Return a painter that puts colour on where `stream` shows it and nobody objects.
+    """Return a painter that puts color on where `stream` shows it and nobody objects.
 
     Args:
         stream: Where the text goes.
-        enabled: False for no colour at all.
+        enabled: False for no color at all.
     """
-    # https://no-color.org: set and not empty means no colour, whatever the value.
+    # https://no-color.org: set and not empty means no color, whatever the value.
     unwanted = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
     return Painter(enabled=enabled and not unwanted and stream.isatty())
 

@@ -35,8 +35,8 @@ class Setting:
         aliases: Further environment variables, used when `env` is not set.
 
     >>> from otel_ext.config import SETTINGS
-    >>> [setting.env for setting in SETTINGS if setting.name == "box-size"]
-    ['OTEL_EXT_BOX_SIZE']
+    >>> [setting.env for setting in SETTINGS if setting.name == "ring-size"]
+    ['OTEL_EXT_RING_SIZE']
     """
 
     name: str

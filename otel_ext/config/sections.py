@@ -122,7 +122,7 @@ class ConsoleConfig:
 
 @dataclass(frozen=True)
 class JournalConfig:
-    """How records are kept: the black box, its files and their end. Seconds and bytes."""
+    """How records are kept: the ring buffer, its files and their end. Seconds and bytes."""
 
     durability: Durability = declare(  # noqa: RUF009 - returns a field
         Choice(("mapped", "queued", "write")),
@@ -137,16 +137,16 @@ class JournalConfig:
         " once a second (`interval`), or as the system sees fit (`never`).",
         default="interval",
     )
-    box_size: int = declare(
+    ring_size: int = declare(
         Size(64 * _KIB, _GIB),
-        "Size of the black box of each process. It is emptied every 50 ms, later where the"
+        "Size of the ring buffer of each process. It is emptied every 50 ms, later where the"
         " processor or the disk is busy; what comes meanwhile must fit, about 2,000 records a"
         " MiB, or is dropped and counted. `otel-ext doctor` says when it came close to full.",
         default=8 * _MIB,
     )
     segment_size: int = declare(
         Size(64 * _KIB, 1024 * _GIB),
-        "A JSONL file of this size, and at most one box more, is followed by a new one.",
+        "A JSONL file of this size, and at most one ring buffer more, is followed by a new one.",
         default=64 * _MIB,
     )
     segment_age: float = declare(
@@ -246,12 +246,12 @@ class OtlpConfig:
         default=0.5,
         name="otlp-grace",
     )
-    queue_spans: int = declare(
+    queue_size: int = declare(
         Integer(1, 10_000_000),
         "Ended spans that wait for the collector at most; of starts and of logs, half as many more"
         " each. Starts are the first to be left out.",
         default=8_192,
-        name="otlp-queue-spans",
+        name="otlp-queue-size",
     )
     queue_bytes: int = declare(
         Size(64 * _KIB, 64 * _GIB),
@@ -271,13 +271,13 @@ class OtlpConfig:
 class RemoteConfig:
     """What happens while a destination cannot be reached. Seconds and bytes."""
 
-    spill: bool = declare(
+    persistent_queue: bool = declare(
         Boolean(),
-        "Keep on disk, in `.spill` below the output folder, what a destination does not take now,"
+        "Keep on disk, in `.queue` below the output folder, what a destination does not take now,"
         " and send it when it does, or when a program is started there again.",
         default=True,
     )
-    spill_size: int = declare(
+    persistent_queue_size: int = declare(
         Size(64 * _KIB, 1024 * _GIB),
         "What may wait on disk, all destinations together; beyond it the oldest is deleted.",
         default=512 * _MIB,
@@ -287,13 +287,13 @@ class RemoteConfig:
         "A destination that fails so many times in a row is left alone for a while.",
         default=3,
     )
-    retry_pause: float = declare(
+    retry_initial_interval: float = declare(
         Duration(0.01, _HOUR),
         "How long it is left alone at first; twice as long each time that it fails again, and as"
         " long as it asks for by `Retry-After`.",
         default=0.5,
     )
-    retry_longest_pause: float = declare(
+    retry_max_interval: float = declare(
         Duration(0.01, _DAY),
         "The longest time that it is left alone by itself.",
         default=30.0,
@@ -391,8 +391,8 @@ def setting_named(name: str) -> Setting:
     Raises:
         ConfigError: There is none; the nearest is suggested.
 
-    >>> setting_named("box_size").name
-    'box-size'
+    >>> setting_named("ring_size").name
+    'ring-size'
     """
     setting = _BY_NAME.get(name.replace("_", "-"))
     if setting is None:

@@ -40,7 +40,7 @@ _new_record: Final = cast(
     tuple.__new__,  # pyright: ignore[reportUnknownMemberType]
 )
 _MAX_AT_ONCE: Final = 5_000
-# At an exit: so many records at a time are let into the box.
+# At an exit: so many records at a time are let into the ring buffer.
 _BATCH: Final = 50
 # Where a record's fields begin that only an end has: `start_ns` and on.
 _START_NS: Final = Record._fields.index("start_ns")
@@ -105,7 +105,7 @@ class Reaper:
         self._pending = _Pending()
         self._next_age_check = 0.0
         self._next_task_check = 0.0
-        after_fork_in_child(self._begin_anew)
+        after_fork_in_child(self._reset)
 
     def run(self) -> None:
         """Look once; the job that the worker runs every `REAPER_INTERVAL`."""
@@ -260,6 +260,6 @@ class Reaper:
         seq = incarnation.current().next_seq()
         self._emit(_abandoned_end(start, cause, end_ns, seq))
 
-    def _begin_anew(self) -> None:
+    def _reset(self) -> None:
         self._pending = _Pending()
         self._next_task_check = 0.0

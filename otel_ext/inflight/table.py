@@ -83,7 +83,7 @@ class OpenSpan:
         task: The asyncio task that opened it, if one did.
         owner_alive: Whether that task, or else that thread, still runs.
         attributes: The attributes at the start.
-        site: Where it was opened.
+        call_site: Where it was opened.
         stalled: Whether it is open for longer than its threshold.
     """
 
@@ -97,7 +97,7 @@ class OpenSpan:
     task: TaskInfo | None
     owner_alive: bool
     attributes: Mapping[str, object]
-    site: CallSite
+    call_site: CallSite
     stalled: bool
 
 
@@ -122,7 +122,7 @@ class InflightTable:
         """Spans that have an abandoned end and are kept for a real one that still comes."""
         self._kept: dict[Key, Entry] = {}
         self._attach()
-        after_fork_in_child(self._begin_anew)
+        after_fork_in_child(self._reset)
         _tables[id(self)] = weakref.ref(self, partial(_tables.pop, id(self)))
 
     def __len__(self) -> int:
@@ -252,7 +252,7 @@ class InflightTable:
             task=record.task,
             owner_alive=entry.owner.is_alive(),
             attributes=MappingProxyType(dict(record.attributes)) if record.attributes else EMPTY,
-            site=record.site,
+            call_site=record.call_site,
             stalled=key in self.stalled,
         )
 
@@ -271,7 +271,7 @@ class InflightTable:
             self.owners.note_gone,
         )
 
-    def _begin_anew(self) -> None:
+    def _reset(self) -> None:
         """In a forked child: nothing is open, and what the parent had open is its own."""
         self._inherited = (self._open, *self._inherited)
         self._forked_at = time_ns()

@@ -15,15 +15,14 @@ if TYPE_CHECKING:
     from otel_ext.journal.liveness import Liveness, ProcessIdentity, is_alive, watch
     from otel_ext.journal.read.folder import FolderState, read_folder
     from otel_ext.journal.read.incarnations import IncarnationState, RunningSpan
-    from otel_ext.journal.read.scanner import Skipped, read_box, read_records, scan
+    from otel_ext.journal.read.scanner import Skipped, read_records, read_ring, scan
     from otel_ext.journal.recovery.recover import RecoveryReport, recover
     from otel_ext.journal.types import JournalState, LineWriter
     from otel_ext.journal.write.journal import Journal
     from otel_ext.journal.write.opening import JournalSettings
-    from otel_ext.journal.write.ring_buffer import BlackBox
+    from otel_ext.journal.write.ring_buffer import RingBuffer
 
 __all__ = [
-    "BlackBox",
     "FolderState",
     "IncarnationState",
     "Journal",
@@ -33,19 +32,20 @@ __all__ = [
     "Liveness",
     "ProcessIdentity",
     "RecoveryReport",
+    "RingBuffer",
     "RunningSpan",
     "Skipped",
     "is_alive",
-    "read_box",
     "read_folder",
     "read_records",
+    "read_ring",
     "recover",
     "scan",
     "watch",
 ]
 
 _HOMES = {
-    "BlackBox": "otel_ext.journal.write.ring_buffer",
+    "RingBuffer": "otel_ext.journal.write.ring_buffer",
     "FolderState": "otel_ext.journal.read.folder",
     "IncarnationState": "otel_ext.journal.read.incarnations",
     "Journal": "otel_ext.journal.write.journal",
@@ -58,7 +58,7 @@ _HOMES = {
     "RunningSpan": "otel_ext.journal.read.incarnations",
     "Skipped": "otel_ext.journal.read.scanner",
     "is_alive": "otel_ext.journal.liveness",
-    "read_box": "otel_ext.journal.read.scanner",
+    "read_ring": "otel_ext.journal.read.scanner",
     "read_folder": "otel_ext.journal.read.folder",
     "read_records": "otel_ext.journal.read.scanner",
     "recover": "otel_ext.journal.recovery.recover",

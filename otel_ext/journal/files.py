@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from otel_ext.errors import JournalError
-from otel_ext.journal.ring_layout import BOX_FOLDER, BOX_SUFFIX
+from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX
 
 __all__ = [
     "SegmentName",
     "StandardNumbersTaken",
     "Target",
-    "box_file",
     "can_make_files_in",
     "create_exclusive",
     "ends_closed",
@@ -30,12 +29,13 @@ __all__ = [
     "ignore_in_git",
     "is_folder",
     "is_gone",
-    "list_boxes",
+    "list_rings",
     "list_segments",
     "make_folder",
     "open_folder",
-    "parse_box_name",
+    "parse_ring_name",
     "parse_segment_name",
+    "ring_file",
     "segment_file",
     "sync_data",
     "sync_folder",
@@ -48,7 +48,7 @@ _STANDARD: Final = range(3)
 _TAIL_BYTES: Final = 16 * 1024
 _ID: Final = r"[0-9a-z]{1,40}-\d{1,20}-\d{1,20}-[0-9a-f]{8}"
 _SEGMENT: Final = re.compile(rf"({_ID})(?:\.j(\d{{1,6}}))?(?:\.(\d{{1,6}}))?\.jsonl", re.ASCII)
-_BOX: Final = re.compile(rf"(.+?)(?:\.(\d{{1,6}}))?{re.escape(BOX_SUFFIX)}")
+_RING: Final = re.compile(rf"(.+?)(?:\.(\d{{1,6}}))?{re.escape(RING_SUFFIX)}")
 _END: Final = b'"event":"process.end"'
 _LEFT_OPEN: Final = re.compile(rb'"open_spans": ?[1-9]')
 
@@ -100,22 +100,22 @@ def segment_file(incarnation: str, number: int, journal: int = 0) -> str:
     return f"{stream}.{number}.jsonl" if number else f"{stream}.jsonl"
 
 
-def box_file(incarnation: str, journal: int) -> str:
-    """Return the file name of the box of an incarnation's journal.
+def ring_file(incarnation: str, journal: int) -> str:
+    """Return the file name of the ring buffer of an incarnation's journal.
 
-    >>> box_file("b0-7-1-00000000", 0), box_file("b0-7-1-00000000", 2)
-    ('b0-7-1-00000000.box', 'b0-7-1-00000000.2.box')
+    >>> ring_file("b0-7-1-00000000", 0), ring_file("b0-7-1-00000000", 2)
+    ('b0-7-1-00000000.ring', 'b0-7-1-00000000.2.ring')
     """
-    return f"{incarnation}.{journal}{BOX_SUFFIX}" if journal else f"{incarnation}{BOX_SUFFIX}"
+    return f"{incarnation}.{journal}{RING_SUFFIX}" if journal else f"{incarnation}{RING_SUFFIX}"
 
 
-def parse_box_name(name: str) -> tuple[str, int]:
-    """Return the incarnation and the journal that a box's file name tells.
+def parse_ring_name(name: str) -> tuple[str, int]:
+    """Return the incarnation and the journal that a ring buffer's file name tells.
 
-    >>> parse_box_name("b0-7-1-00000000.2.box"), parse_box_name("b0-7-1-00000000.box")
+    >>> parse_ring_name("b0-7-1-00000000.2.ring"), parse_ring_name("b0-7-1-00000000.ring")
     (('b0-7-1-00000000', 2), ('b0-7-1-00000000', 0))
     """
-    match = _BOX.fullmatch(name)
+    match = _RING.fullmatch(name)
     return (name, 0) if match is None else (match[1], int(match[2] or 0))
 
 
@@ -145,7 +145,7 @@ def list_segments(folder: Path) -> list[Path]:
     return sorted(found, key=order)
 
 
-def list_boxes(folder: Path, incarnation: str = "") -> list[Path]:
+def list_rings(folder: Path, incarnation: str = "") -> list[Path]:
     """Return the ring buffers of a folder of records, by name.
 
     Args:
@@ -153,7 +153,7 @@ def list_boxes(folder: Path, incarnation: str = "") -> list[Path]:
         incarnation: Only those of it; empty for all.
     """
     try:
-        return sorted((folder / BOX_FOLDER).glob(f"{incarnation}*{BOX_SUFFIX}"))
+        return sorted((folder / RING_FOLDER).glob(f"{incarnation}*{RING_SUFFIX}"))
     except OSError:
         return []
 

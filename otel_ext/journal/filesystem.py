@@ -1,7 +1,7 @@
 """What a file system can promise, and with it whether memory may be mapped on it.
 
 A store into a mapped page whose block cannot be had is SIGBUS, which kills the
-host. Only file systems that keep a reserved block reserved may carry a box:
+host. Only file systems that keep a reserved block reserved may carry a ring buffer:
 not network file systems, not those in user space, and not those that write
 every change to a new place (btrfs, zfs, bcachefs, f2fs).
 """
@@ -27,7 +27,7 @@ class FileSystem(NamedTuple):
 
     Attributes:
         kind: Its name as the kernel says it; empty where that cannot be told.
-        refusal: Why no box may stand on it; empty if it may.
+        refusal: Why no ring buffer may stand on it; empty if it may.
     """
 
     kind: str
@@ -35,7 +35,7 @@ class FileSystem(NamedTuple):
 
     @property
     def can_map(self) -> bool:
-        """Whether a box may stand on it."""
+        """Whether a ring buffer may stand on it."""
         return not self.refusal
 
 

@@ -1,6 +1,6 @@
 """Finds the folders that programs of this machine write their records to.
 
-There is no registry that could be out of date: the kernel knows which box a
+There is no registry that could be out of date: the kernel knows which ring buffer a
 process has mapped and which journal it has open (proc(5)), and says so for
 every process of the same user. A hung process is found like any other.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.journal.files import is_folder, parse_segment_name
-from otel_ext.journal.ring_layout import BOX_FOLDER, BOX_SUFFIX
+from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["find_folders"]
 
 _PROC: Final = Path("/proc")
-_BOX: Final = f"/{BOX_FOLDER}/"
+_RING: Final = f"/{RING_FOLDER}/"
 
 
 def find_folders(proc: Path = _PROC) -> list[Path]:
@@ -53,21 +53,21 @@ def _processes(proc: Path) -> Iterator[Path]:
 
 
 def _mapped(process: Path) -> Iterator[Path]:
-    """Yield the folder of each box that the process has mapped."""
+    """Yield the folder of each ring buffer that the process has mapped."""
     try:
         maps = (process / "maps").read_text("utf-8", "surrogateescape")
     except OSError:  # gone, or somebody else's
         return
-    if _BOX not in maps:
+    if _RING not in maps:
         return
     for line in maps.splitlines():
         _, slash, path = line.partition("/")
-        if slash and path.endswith(BOX_SUFFIX) and _BOX in path:
+        if slash and path.endswith(RING_SUFFIX) and _RING in path:
             yield Path(f"/{path}").parent.parent
 
 
 def _opened(process: Path) -> Iterator[Path]:
-    """Yield the folder of each journal that the process has open, box or not."""
+    """Yield the folder of each journal that the process has open, ring buffer or not."""
     try:
         descriptors = os.listdir(process / "fd")  # noqa: PTH208 - as above
     except OSError:

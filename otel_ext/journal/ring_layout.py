@@ -1,11 +1,11 @@
-"""Where what stands in a box: the header page, and the chunks behind it.
+"""Where what stands in a ring buffer: the header page, and the chunks behind it.
 
-A box is a file of fixed size. Its first page is the header: facts that never
+A ring buffer is a file of fixed size. Its first page is the header: facts that never
 change (with a checksum), then words that the worker changes in place. The rest
 of the first chunk, and each further chunk, holds plain record lines from its
 beginning on; what is not used is zero. So does the end of the header page, for the
 lines that close the file where the chunks are full. Lines of JSON never hold a NUL byte, so
-the first NUL ends a chunk's content, and a box whose header is lost can still
+the first NUL ends a chunk's content, and a ring buffer whose header is lost can still
 be read.
 """
 
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     from otel_ext.runtime.process.incarnation import Incarnation
 
 __all__ = [
-    "BOX_FOLDER",
-    "BOX_SUFFIX",
     "HEADER_SIZE",
     "MAX_CHUNKS",
-    "BoxFacts",
-    "BoxState",
+    "RING_FOLDER",
+    "RING_SUFFIX",
+    "RingFacts",
+    "RingState",
     "chunk_bounds",
     "pack_facts",
     "unpack_facts",
     "unpack_state",
 ]
 
-BOX_FOLDER: Final = ".blackbox"
-BOX_SUFFIX: Final = ".box"
+RING_FOLDER: Final = ".blackbox"
+RING_SUFFIX: Final = ".box"
 HEADER_SIZE: Final = 4096
 MAX_CHUNKS: Final = 64
 
@@ -48,15 +48,15 @@ EXIT_MARK_AT: Final = 2064
 REQUEST_AT: Final = 2072
 ANSWER_AT: Final = 2080
 DROPPED_AT: Final = 2088
-STEADY_STAMP_AT: Final = 2096  # these two: zero in boxes of versions that did not know them
+STEADY_STAMP_AT: Final = 2096  # these two: zero in ring buffers of versions that did not know them
 DRAINED_AT: Final = 2112
 LAST_LINES_AT: Final = DRAINED_AT + 8 * MAX_CHUNKS  # up to the end of the page
 WORD: Final = struct.Struct("<Q")
 _MAX_TEXT: Final = 400
 
 
-class BoxFacts(NamedTuple):
-    """What a box's header says that never changes.
+class RingFacts(NamedTuple):
+    """What a ring buffer's header says that never changes.
 
     Attributes:
         id: The incarnation's id.
@@ -65,7 +65,7 @@ class BoxFacts(NamedTuple):
         boot_id: The kernel's identifier of the boot.
         host: Host name.
         pid_namespace: Inode of the PID namespace that `pid` belongs to; 0 if unknown.
-        created_ns: When the box was made, nanoseconds since the epoch.
+        created_ns: When the ring buffer was made, nanoseconds since the epoch.
         target: Name of the file it drains to; empty for the incarnation's own segments.
         size: Bytes of the whole file.
         chunk_size: Bytes of one chunk, the header counted in the first.
@@ -85,8 +85,8 @@ class BoxFacts(NamedTuple):
     @classmethod
     def of(
         cls, incarnation: Incarnation, size: int, chunk_size: int, *, target: str, created_ns: int
-    ) -> BoxFacts:
-        """Return the facts of a box of this process."""
+    ) -> RingFacts:
+        """Return the facts of a ring buffer of this process."""
         return cls(
             id=incarnation.id,
             pid=incarnation.pid,
@@ -102,20 +102,20 @@ class BoxFacts(NamedTuple):
 
     @property
     def chunks(self) -> int:
-        """How many chunks the box has."""
+        """How many chunks the ring buffer has."""
         return self.size // self.chunk_size
 
 
-class BoxState(NamedTuple):
-    """What a box's header says that the worker changes.
+class RingState(NamedTuple):
+    """What a ring buffer's header says that the worker changes.
 
     Attributes:
         stamp_ns: The worker's last sign of life, nanoseconds since the epoch.
         last_seq: Number of the incarnation's last record at that moment.
-        closed: Whether the box was drained and closed in order.
+        closed: Whether the ring buffer was drained and closed in order.
         drained: For each chunk, the offset in it up to which it is in the segment.
         dropped: How many records the process had to drop by then.
-        steady_ns: When the box was made or last stamped, by the monotonic clock, which
+        steady_ns: When the ring buffer was made or last stamped, by the monotonic clock, which
             cannot be set and which all processes of one boot share; 0 if unknown.
     """
 
@@ -136,7 +136,7 @@ def chunk_bounds(index: int, chunk_size: int) -> tuple[int, int]:
     return (HEADER_SIZE if index == 0 else 0), chunk_size
 
 
-def pack_facts(facts: BoxFacts) -> bytes:
+def pack_facts(facts: RingFacts) -> bytes:
     """Return the unchanging first part of the header page."""
     head = _FACTS.pack(
         _MAGIC,
@@ -156,7 +156,7 @@ def pack_facts(facts: BoxFacts) -> bytes:
     return head + struct.pack("<I", zlib.crc32(head))
 
 
-def unpack_facts(header: bytes) -> BoxFacts | None:
+def unpack_facts(header: bytes) -> RingFacts | None:
     """Return the facts of a header page, or None if it is damaged or not ours."""
     if len(header) < HEADER_SIZE or header[:8] != _MAGIC:
         return None
@@ -175,17 +175,17 @@ def unpack_facts(header: bytes) -> BoxFacts | None:
         at += 2 + length
     pid, start_time, pid_namespace, created_ns = numbers
     name, boot_id, host, target = texts
-    return BoxFacts(
+    return RingFacts(
         name, pid, start_time, boot_id, host, pid_namespace, created_ns, target, size, chunk_size
     )
 
 
-def unpack_state(header: bytes, chunks: int) -> BoxState:
-    """Return the changing words of a header page for a box of `chunks` chunks."""
+def unpack_state(header: bytes, chunks: int) -> RingState:
+    """Return the changing words of a header page for a ring buffer of `chunks` chunks."""
     (stamp_ns,) = WORD.unpack_from(header, STAMP_AT)
     (last_seq,) = WORD.unpack_from(header, LAST_SEQ_AT)
     (exit_mark,) = WORD.unpack_from(header, EXIT_MARK_AT)
     (steady_ns,) = WORD.unpack_from(header, STEADY_STAMP_AT)
     drained = struct.unpack_from(f"<{chunks}Q", header, DRAINED_AT)
     (dropped,) = WORD.unpack_from(header, DROPPED_AT)
-    return BoxState(stamp_ns, last_seq, exit_mark == 1, drained, dropped, steady_ns)
+    return RingState(stamp_ns, last_seq, exit_mark == 1, drained, dropped, steady_ns)

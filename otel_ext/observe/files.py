@@ -1,4 +1,4 @@
-"""Which files of a folder have to be read to know what is open, and with which boxes.
+"""Which files of a folder have to be read to know what is open, and with which ring buffers.
 
 The newest segment of each journal repeats what was open when it began, so the
 older ones are left alone. Until that repetition is complete the one before is read,
@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.journal.files import ends_closed, list_segments, parse_segment_name
-from otel_ext.observe.ring_buffers import BoxView, read_boxes
+from otel_ext.observe.ring_buffers import RingView, read_rings
 from otel_ext.observe.scan import FileReader
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ class Files:
         self._used: set[Path] = set()
         self._closed: dict[Path, int] = {}
 
-    def read(self, places: Iterable[Path]) -> Iterator[tuple[FileReader, list[BoxView]]]:
-        """Yield each file that matters, read to its end, with the boxes that drain to it.
+    def read(self, places: Iterable[Path]) -> Iterator[tuple[FileReader, list[RingView]]]:
+        """Yield each file that matters, read to its end, with the ring buffers that drain to it.
 
         Args:
             places: Folders of records, or single files of them.
@@ -56,25 +56,25 @@ class Files:
             yield from self._read_place(place)
         self._readers = {path: self._readers[path] for path in self._used}
 
-    def _read_place(self, place: Path) -> Iterator[tuple[FileReader, list[BoxView]]]:
+    def _read_place(self, place: Path) -> Iterator[tuple[FileReader, list[RingView]]]:
         is_file = place.is_file()
         folder = place.parent if is_file else place
-        # In this order: what is in a file beyond its mark may be in a box, too, and
-        # what the boxes say is drained is in the files that are listed after them.
+        # In this order: what is in a file beyond its mark may be in a ring buffer, too, and
+        # what the ring buffers say is drained is in the files that are listed after them.
         marks = {path: _size(path) for path in list_segments(folder)}
-        boxes = list(read_boxes(folder))
+        rings = list(read_rings(folder))
         newest = {} if is_file else _newest(list_segments(folder), marks)
-        by_file: dict[Path, list[BoxView]] = {place: []} if is_file else {}
+        by_file: dict[Path, list[RingView]] = {place: []} if is_file else {}
         by_path = {one.path: one for one in newest.values()}
         for journal, one in newest.items():
-            if any(box.stream == journal for box in boxes) or not self._is_closed(one.path):
+            if any(ring.stream == journal for ring in rings) or not self._is_closed(one.path):
                 by_file[one.path] = []
-        for box in boxes:
-            path = folder / box.file_name
-            if not box.target and box.stream in newest:
-                path = newest[box.stream].path
+        for ring in rings:
+            path = folder / ring.file_name
+            if not ring.target and ring.stream in newest:
+                path = newest[ring.stream].path
             if not is_file or path == place:
-                by_file.setdefault(path, []).append(box)
+                by_file.setdefault(path, []).append(ring)
         for path, mine in by_file.items():
             segment = by_path.get(path) or _Newest(path, None, ())
             yield self._follow(segment, marks), mine

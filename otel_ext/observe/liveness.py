@@ -1,7 +1,7 @@
 """Signs of life, and what follows from them: does a process run, hang, or wait for its disk?
 
-Only the worker stamps the box, and a write that blocks holds the worker up. The
-program itself goes on then, and goes on putting records into the box. So a stamp
+Only the worker stamps the ring buffer, and a write that blocks holds the worker up. The
+program itself goes on then, and goes on putting records into the ring buffer. So a stamp
 that is missing tells a hang only where no record was made since either.
 """
 
@@ -41,9 +41,9 @@ class Signs(NamedTuple):
     """When a process was last seen to do something; 0 where that is unknown.
 
     Attributes:
-        stamp_ns: When its worker stamped its box, nanoseconds since the epoch.
+        stamp_ns: When its worker stamped its ring buffer, nanoseconds since the epoch.
         steady_ns: The same by the monotonic clock, which nobody sets.
-        record_ns: The time of the newest record that waits in its box.
+        record_ns: The time of the newest record that waits in its ring buffer.
         seen_ns: Any other sign: its start, a heartbeat, a write to its file.
     """
 
@@ -71,7 +71,7 @@ class Moment(NamedTuple):
 
 
 def worker_silence(signs: Signs, now: Moment) -> int | None:
-    """Return for how long the worker has not stamped the box; None if that is unknown.
+    """Return for how long the worker has not stamped the ring buffer; None if that is unknown.
 
     A stamp from the future tells nothing: the clock was set back since, or is
     another one. Nanoseconds.

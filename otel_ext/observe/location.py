@@ -66,8 +66,10 @@ def frames_of(update: Record | None) -> list[Frame]:
 
 def opened_at(record: Record) -> Frame:
     """Return where the span of a record was opened; a frame without a file if unknown."""
-    site = record.site
-    return Frame(site.file, site.line, site.function) if site.is_known else Frame()
+    call_site = record.call_site
+    return (
+        Frame(call_site.file, call_site.line, call_site.function) if call_site.is_known else Frame()
+    )
 
 
 def place_of(start: Record, update: Record | None) -> Place:

@@ -30,12 +30,12 @@ class RunningProcess(NamedTuple):
         condition: How it is.
         last_seen_ns: Its last sign of life, nanoseconds since the epoch; 0 if unknown.
         last_seq: Number of its last record, as far as is known.
-        boxes: Its black boxes.
+        rings: Its ring buffers.
         heartbeat: Its newest heartbeat record.
-        worker_silent_ns: For how long its worker has not stamped the box; None if unknown.
+        worker_silent_ns: For how long its worker has not stamped the ring buffer; None if unknown.
         service: The name of its service; empty if it has none.
         dropped: How many of its records were dropped, as far as is known.
-        is_full: Whether a black box of it has no room.
+        is_full: Whether a ring buffer of it has no room.
     """
 
     id: str
@@ -46,7 +46,7 @@ class RunningProcess(NamedTuple):
     condition: Condition
     last_seen_ns: int
     last_seq: int
-    boxes: tuple[Path, ...]
+    rings: tuple[Path, ...]
     heartbeat: Record | None
     worker_silent_ns: int | None = None
     service: str = ""
@@ -62,7 +62,7 @@ class RunningProcess(NamedTuple):
             last_seq=max(newest.last_seq, older.last_seq),
             dropped=max(newest.dropped, older.dropped),
             is_full=newest.is_full or older.is_full,
-            boxes=(*self.boxes, *other.boxes),
+            rings=(*self.rings, *other.rings),
             heartbeat=newest.heartbeat or older.heartbeat,
         )
 
@@ -91,7 +91,7 @@ class RunningProcess(NamedTuple):
             return ""
         if self.dropped:
             return f"{self.dropped:,} of its records were dropped, so its spans may have ended"
-        return "its black box is full, so its spans may have ended" if self.is_full else ""
+        return "its ring buffer is full, so its spans may have ended" if self.is_full else ""
 
     @property
     def _silence(self) -> str:

@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from otel_ext.errors import RecordError
-from otel_ext.journal.files import list_boxes, parse_box_name, segment_file
+from otel_ext.journal.files import list_rings, parse_ring_name, segment_file
 from otel_ext.journal.liveness import ProcessIdentity
-from otel_ext.journal.read.scanner import Box, Line, read_box
+from otel_ext.journal.read.scanner import Line, RingContents, read_ring
 from otel_ext.observe.liveness import Signs
 from otel_ext.observe.scan import key_of
 from otel_ext.record.timestamps import format_ns, parse_timestamp
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
     from otel_ext.observe.scan import FileReader, Key
 
-__all__ = ["BoxView", "read_boxes", "signs_in"]
+__all__ = ["RingView", "read_rings", "signs_in"]
 
 
-class BoxView:
-    """A box as it was when it was read.
+class RingView:
+    """A ring buffer as it was when it was read.
 
     Attributes:
         path: Its file.
@@ -43,10 +43,10 @@ class BoxView:
         dropped: How many records its process had dropped at that moment.
     """
 
-    def __init__(self, box: Box) -> None:
-        facts, state = box.facts, box.state
-        self.path = box.path
-        name, self.journal = parse_box_name(box.path.name)
+    def __init__(self, ring: RingContents) -> None:
+        facts, state = ring.facts, ring.state
+        self.path = ring.path
+        name, self.journal = parse_ring_name(ring.path.name)
         self.id = facts.id if facts else name
         self.target = facts.target if facts else ""
         self.identity = (
@@ -59,13 +59,13 @@ class BoxView:
         self.stamp_ns = max(state.stamp_ns, facts.created_ns) if facts and state else 0
         self.steady_ns = state.steady_ns if state else 0
         self.last_seq = state.last_seq if state else 0
-        self.lines = box.lines
+        self.lines = ring.lines
         self.dropped = state.dropped if state else 0
-        self._box = box
-        self._drained = frozenset(line.offset for line in box.lines if box.is_drained(line))
+        self._ring = ring
+        self._drained = frozenset(line.offset for line in ring.lines if ring.is_drained(line))
 
     def newest_ns(self, until_ns: int) -> int:
-        """Return the time of the newest record that waits in the box; 0 if there is none.
+        """Return the time of the newest record that waits in the ring buffer; 0 if there is none.
 
         Args:
             until_ns: Later ones do not count: programs may date their spans as they like.
@@ -83,7 +83,7 @@ class BoxView:
     @property
     def is_full(self) -> bool:
         """Whether it has no room, so that more records are dropped."""
-        return self._box.is_full
+        return self._ring.is_full
 
     @property
     def stream(self) -> tuple[str, int]:
@@ -96,7 +96,7 @@ class BoxView:
         return self.target or segment_file(self.id, 0, self.journal)
 
     def introduce(self, reader: FileReader) -> None:
-        """Hand `reader` what the process says of itself in the box."""
+        """Hand `reader` what the process says of itself in the ring buffer."""
         for line in self.lines:
             if line.meta.get("kind") == "process":
                 reader.take_process_line(line)
@@ -109,7 +109,7 @@ class BoxView:
     def apply(
         self, starts: dict[Key, bytes], updates: dict[Key, bytes], reader: FileReader
     ) -> None:
-        """Bring copies of a file's open spans up to what the box holds.
+        """Bring copies of a file's open spans up to what the ring buffer holds.
 
         In any order of its lines: a small end fits in where its start did not.
         """
@@ -136,21 +136,21 @@ class BoxView:
                 starts.setdefault(key, line.data)
 
 
-def signs_in(boxes: Sequence[BoxView], now_ns: int) -> Signs:
-    """Return what the boxes of one process tell of when it was active.
+def signs_in(rings: Sequence[RingView], now_ns: int) -> Signs:
+    """Return what the ring buffers of one process tell of when it was active.
 
     Args:
-        boxes: All of one process.
+        rings: All of one process.
         now_ns: The time, nanoseconds since the epoch.
     """
     return Signs(
-        stamp_ns=max((box.stamp_ns for box in boxes), default=0),
-        steady_ns=max((box.steady_ns for box in boxes), default=0),
-        record_ns=max((box.newest_ns(now_ns) for box in boxes), default=0),
+        stamp_ns=max((ring.stamp_ns for ring in rings), default=0),
+        steady_ns=max((ring.steady_ns for ring in rings), default=0),
+        record_ns=max((ring.newest_ns(now_ns) for ring in rings), default=0),
     )
 
 
-def read_boxes(folder: Path) -> Iterator[BoxView]:
-    """Yield the boxes of a folder of records; only reads."""
-    for path in list_boxes(folder):
-        yield BoxView(read_box(path))
+def read_rings(folder: Path) -> Iterator[RingView]:
+    """Yield the ring buffers of a folder of records; only reads."""
+    for path in list_rings(folder):
+        yield RingView(read_ring(path))

@@ -68,9 +68,9 @@ class FileReader:
         self.path = path
         self.before: FileReader | None = None
         self._decoded: dict[Key, tuple[bytes, Record | None]] = {}
-        self._begin_anew()
+        self._reset()
 
-    def _begin_anew(self) -> None:
+    def _reset(self) -> None:
         self._offset = 0
         self._inode = 0
         self.starts: dict[Key, bytes] = {}
@@ -129,7 +129,7 @@ class FileReader:
 
         Args:
             mark: Offset behind which ends are noted in `fresh_ends`: the size of the
-                file before the box was read.
+                file before the ring buffer was read.
         """
         self.fresh_ends = set()
         flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
@@ -140,7 +140,7 @@ class FileReader:
         try:
             status = os.fstat(descriptor)
             if self._offset and (status.st_ino != self._inode or status.st_size < self._offset):
-                self._begin_anew()
+                self._reset()
             self._inode = status.st_ino
             self._read_blocks(descriptor, mark)
         except OSError:

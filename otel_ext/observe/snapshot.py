@@ -1,4 +1,4 @@
-"""Collects what runs now, from boxes and journals alone: no process is asked."""
+"""Collects what runs now, from ring buffers and journals alone: no process is asked."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from otel_ext.observe.liveness import Signs
     from otel_ext.observe.location import Place
-    from otel_ext.observe.ring_buffers import BoxView
+    from otel_ext.observe.ring_buffers import RingView
     from otel_ext.observe.scan import FileReader
     from otel_ext.record.merge import SpanKey
     from otel_ext.record.model import Record
@@ -111,8 +111,8 @@ class Collector:
         processes: dict[tuple[Path, str], RunningProcess] = {}
         # By process too: several may have given the same ids to spans of their own.
         spans: dict[tuple[str, SpanKey], Running] = {}
-        for reader, boxes in self._files.read(self._places):
-            for found in self._read(reader, boxes, processes, now_ns):
+        for reader, rings in self._files.read(self._places):
+            for found in self._read(reader, rings, processes, now_ns):
                 spans.setdefault((found.process.id, found.record.key), found)
         return Snapshot(
             now_ns,
@@ -124,7 +124,7 @@ class Collector:
     def _read(
         self,
         reader: FileReader,
-        boxes: list[BoxView],
+        rings: list[RingView],
         processes: dict[tuple[Path, str], RunningProcess],
         now_ns: int,
     ) -> Iterator[Running]:
@@ -132,15 +132,15 @@ class Collector:
         if folder not in self._replaced:
             self._replaced[folder] = replaced_in(folder)
         known: dict[str, RunningProcess | None] = {}
-        for box in boxes:
-            box.introduce(reader)
-        ids = [*(box.id for box in boxes), *map(base_id, reader.process_ids())]
+        for ring in rings:
+            ring.introduce(reader)
+        ids = [*(ring.id for ring in rings), *map(base_id, reader.process_ids())]
         for name in dict.fromkeys(ids):
-            known[name] = self._process(name, reader, boxes, now_ns)
-        for record, update in _open_spans(reader, boxes):
+            known[name] = self._process(name, reader, rings, now_ns)
+        for record, update in _open_spans(reader, rings):
             name = base_id(record.process.id)
             if name not in known:
-                known[name] = self._process(name, reader, boxes, now_ns)
+                known[name] = self._process(name, reader, rings, now_ns)
             process = known[name]
             if process is not None:
                 yield _running(record, update, process, now_ns)
@@ -151,13 +151,13 @@ class Collector:
                 processes[folder, name] = process if other is None else process.with_journal(other)
 
     def _process(
-        self, name: str, reader: FileReader, boxes: list[BoxView], now_ns: int
+        self, name: str, reader: FileReader, rings: list[RingView], now_ns: int
     ) -> RunningProcess | None:
-        mine = [box for box in boxes if box.id == name]
+        mine = [ring for ring in rings if ring.id == name]
         start = reader.process_record(name, "start")
         heartbeat = reader.process_record(name, "heartbeat")
         extra = EMPTY if start is None else start.extra
-        identity = next((box.identity for box in mine if box.identity), None) or _identity(
+        identity = next((ring.identity for ring in mine if ring.identity), None) or _identity(
             name, extra
         )
         if not self._elsewhere and is_elsewhere(identity):
@@ -168,7 +168,7 @@ class Collector:
         signs = signs_in(mine, now.wall_ns)._replace(
             seen_ns=_modified_ns(reader.path, name) or max(told_ns, default=0)
         )
-        limit = silence_limit(whole_number(extra.get("heartbeat_ms")), has_box=bool(mine))
+        limit = silence_limit(whole_number(extra.get("heartbeat_ms")), has_ring=bool(mine))
         is_replaced = name in self._replaced[reader.path.parent]
         dropped = dropped_in(heartbeat.extra if heartbeat else EMPTY)
         condition = "dead" if is_replaced else condition_of(identity, signs, now, limit)
@@ -181,20 +181,20 @@ class Collector:
             condition=condition,
             last_seen_ns=_last_seen_ns(reader, name, mine, signs, now_ns),
             last_seq=_last_seq(mine, heartbeat),
-            boxes=tuple(box.path for box in mine),
+            rings=tuple(ring.path for ring in mine),
             heartbeat=heartbeat,
             worker_silent_ns=worker_silence(signs, now),
             service=service_of(extra),
-            dropped=max([dropped, *(box.dropped for box in mine)]),
-            is_full=condition != "alive" and any(box.is_full for box in mine),
+            dropped=max([dropped, *(ring.dropped for ring in mine)]),
+            is_full=condition != "alive" and any(ring.is_full for ring in mine),
         )
 
 
 def _last_seen_ns(
-    reader: FileReader, name: str, boxes: list[BoxView], signs: Signs, now_ns: int
+    reader: FileReader, name: str, rings: list[RingView], signs: Signs, now_ns: int
 ) -> int:
     """Return the last sign of life of a process, by the rule of recovery where that can be."""
-    texts = [box.last_text for box in boxes]
+    texts = [ring.last_text for ring in rings]
     file_ns = _modified_ns(reader.path, name)
     if file_ns:
         texts.append(reader.last_text)
@@ -204,11 +204,13 @@ def _last_seen_ns(
     return last_sign_ns(record_ns, signs.stamp_ns, file_ns, now_ns)
 
 
-def _open_spans(reader: FileReader, boxes: list[BoxView]) -> Iterator[tuple[Record, Record | None]]:
-    """Yield start and newest update of each open span of a file and its boxes."""
+def _open_spans(
+    reader: FileReader, rings: list[RingView]
+) -> Iterator[tuple[Record, Record | None]]:
+    """Yield start and newest update of each open span of a file and its ring buffers."""
     starts, updates = reader.open_lines()
-    for box in boxes:
-        box.apply(starts, updates, reader)
+    for ring in rings:
+        ring.apply(starts, updates, reader)
     for key in dict.fromkeys((*starts, *updates)):
         update = updates.get(key)
         newest = None if update is None else reader.decode(key, update, is_update=True)
@@ -257,9 +259,9 @@ def _identity(name: str, extra: Mapping[str, object]) -> ProcessIdentity:
     )
 
 
-def _last_seq(boxes: list[BoxView], heartbeat: Record | None) -> int:
+def _last_seq(rings: list[RingView], heartbeat: Record | None) -> int:
     said = None if heartbeat is None else heartbeat.extra.get("last_seq")
-    return max([said if type(said) is int else 0, *(box.last_seq for box in boxes)])
+    return max([said if type(said) is int else 0, *(ring.last_seq for ring in rings)])
 
 
 def _modified_ns(path: Path, name: str) -> int:

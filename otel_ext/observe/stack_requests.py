@@ -1,6 +1,6 @@
-"""Asks living processes where they are, through their black boxes; no signal is sent.
+"""Asks living processes where they are, through their ring buffers; no signal is sent.
 
-A word in the header of the box is set to a new value; the program's worker sees
+A word in the header of the ring buffer is set to a new value; the program's worker sees
 that with its next turn, records where each open span is, and repeats the value
 beside it. A process that hangs does not answer, and is not disturbed either.
 """
@@ -52,7 +52,7 @@ def ask(
     for process in processes:
         if not process.lives:
             continue
-        asked = [box for box in process.boxes if _put(box, value)]
+        asked = [ring for ring in process.rings if _put(ring, value)]
         if asked and process.condition == "alive":
             waiting.append((process, asked))
         else:
@@ -61,8 +61,8 @@ def ask(
     while waiting:
         waiting = [
             (process, left)
-            for process, boxes in waiting
-            if (left := [box for box in boxes if not _has_answered(box, value)])
+            for process, rings in waiting
+            if (left := [ring for ring in rings if not _has_answered(ring, value)])
         ]
         if not waiting or monotonic() >= deadline:
             break
@@ -70,15 +70,15 @@ def ask(
     return [*silent, *(process for process, _ in waiting)]
 
 
-def _put(box: Path, value: int) -> bool:
-    """Set the request in a box's header; whether that could be done."""
+def _put(ring: Path, value: int) -> bool:
+    """Set the request in a ring buffer's header; whether that could be done."""
     flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
     try:
-        descriptor = os.open(box, flags)
+        descriptor = os.open(ring, flags)
     except OSError:
         return False
     try:
-        # Only into what is a box beyond doubt.
+        # Only into what is a ring buffer beyond doubt.
         if unpack_facts(os.pread(descriptor, HEADER_SIZE, 0)) is None:
             return False
         return os.pwrite(descriptor, WORD.pack(value), REQUEST_AT) == WORD.size
@@ -88,13 +88,13 @@ def _put(box: Path, value: int) -> bool:
         os.close(descriptor)
 
 
-def _has_answered(box: Path, value: int) -> bool:
-    """Whether the box's program answered this request, or one that took its place.
+def _has_answered(ring: Path, value: int) -> bool:
+    """Whether the ring buffer's program answered this request, or one that took its place.
 
-    A closed box counts as an answer.
+    A closed ring buffer counts as an answer.
     """
     try:
-        descriptor = os.open(box, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        descriptor = os.open(ring, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     except OSError:
         return True  # the program ended meanwhile
     try:

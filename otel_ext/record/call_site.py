@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 from weakref import ref
 
-from otel_ext.record.model import UNKNOWN_SITE, CallSite
+from otel_ext.record.model import UNKNOWN_CALL_SITE, CallSite
 from otel_ext.record.own_code import CARRIER, FOREIGN, JUDGED, OWN, judge
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _MAX_FRAMES: Final = 250
 
 # The code is held weakly: programs that make code anew each time, as notebooks and
 # template engines do, must be able to let go of it. The entry goes with it.
-_sites: Final[dict[tuple[int, int], tuple[ref[CodeType], CallSite]]] = {}
+_call_sites: Final[dict[tuple[int, int], tuple[ref[CodeType], CallSite]]] = {}
 
 
 def find_call_site(depth: int = 1) -> CallSite:
@@ -47,7 +47,7 @@ def find_call_site(depth: int = 1) -> CallSite:
     Args:
         depth: How many frames to pass without a look, our own hooks.
 
-    >>> find_call_site(1) is UNKNOWN_SITE or find_call_site(1).line > 0
+    >>> find_call_site(1) is UNKNOWN_CALL_SITE or find_call_site(1).line > 0
     True
     """
     frame: FrameType | None = sys._getframe(depth)  # noqa: SLF001 - the documented way to a frame
@@ -66,24 +66,24 @@ def find_call_site(depth: int = 1) -> CallSite:
             undecided = False
             opener = frame if verdict == FOREIGN else None
         frame = frame.f_back
-    return UNKNOWN_SITE if opener is None else _site_of(opener)
+    return UNKNOWN_CALL_SITE if opener is None else _site_of(opener)
 
 
 def _site_of(frame: FrameType) -> CallSite:
     code = frame.f_code
-    known = _sites.get((id(code), frame.f_lasti))
+    known = _call_sites.get((id(code), frame.f_lasti))
     return known[1] if known is not None and known[0]() is code else remember(frame)
 
 
 def remember(frame: FrameType) -> CallSite:
     """Return the place where `frame` stands, and keep it for the next time."""
-    site = describe_frame(frame)
-    if len(_sites) >= _MAX_CACHED:
-        _sites.clear()
+    call_site = describe_frame(frame)
+    if len(_call_sites) >= _MAX_CACHED:
+        _call_sites.clear()
     key = (id(frame.f_code), frame.f_lasti)
     # Called with the reference, which serves as what is returned if there is no entry.
-    _sites[key] = (ref(frame.f_code, partial(_sites.pop, key)), site)
-    return site
+    _call_sites[key] = (ref(frame.f_code, partial(_call_sites.pop, key)), call_site)
+    return call_site
 
 
 def describe_frame(frame: FrameType) -> CallSite:

@@ -20,7 +20,7 @@ from otel_ext.record.call_site import find_call_site, site_from_attributes
 from otel_ext.record.cancellation import how_it_ended, note_start
 from otel_ext.record.model import (
     EMPTY,
-    UNKNOWN_SITE,
+    UNKNOWN_CALL_SITE,
     UNSET_STATUS,
     Link,
     Record,
@@ -223,7 +223,7 @@ def capture_start_python(span: ReadableSpan, process: Process, seq: int) -> Reco
     except RecursionError:
         raise  # the worker, which has a stack, does it again
     except Exception:  # noqa: BLE001 - a field is not as expected
-        record = untyped.careful_start(span, process, seq, find_call_site(1))
+        record = untyped.capture_untyped_start(span, process, seq, find_call_site(1))
         return record._replace(thread=_or_none(current_thread), task=_or_none(current_task))
 
 
@@ -256,7 +256,7 @@ def _start_of(span: ReadableSpan, process: Process, seq: int) -> Record:
             _exact_time(span.start_time) or time_ns(),
             seq,
             process,
-            _site(attributes),
+            _call_site(attributes),
             attributes,
             trace_id,
             span_id,
@@ -271,7 +271,7 @@ def _start_of(span: ReadableSpan, process: Process, seq: int) -> Record:
     )
 
 
-def _site(attributes: Mapping[str, object]) -> CallSite:
+def _call_site(attributes: Mapping[str, object]) -> CallSite:
     return site_from_attributes(attributes) or find_call_site(4)
 
 
@@ -296,7 +296,7 @@ def capture_end_python(
     except RecursionError:
         raise
     except Exception:  # noqa: BLE001 - a field is not as expected
-        return untyped.careful_end(span, process, seq, start)
+        return untyped.capture_untyped_end(span, process, seq, start)
 
 
 def _end_of(span: ReadableSpan, process: Process, seq: int, start: Record) -> Record:
@@ -312,7 +312,7 @@ def _end_of(span: ReadableSpan, process: Process, seq: int, start: Record) -> Re
             _exact_time(span.end_time) or time_ns(),
             seq,
             process,
-            start.site,
+            start.call_site,
             _attributes_of(span),
             start.trace_id,
             start.span_id,
@@ -352,7 +352,7 @@ def _choose_capture() -> tuple[_Identify, _CaptureStart, _CaptureEnd, _Here]:
         judge=own_code.judge,
         judged=own_code.JUDGED,
         remember=call_site.remember,
-        unknown_site=UNKNOWN_SITE,
+        unknown_site=UNKNOWN_CALL_SITE,
         site_from_attributes=site_from_attributes,
         scope_of=_scope_of,
         links_of=_links_of,

@@ -88,7 +88,7 @@ def _span_meta(record: Record) -> str:
         f'{_HEAD}"timestamp":"{format_ns(record.time_ns)}",'
         f'"event":{_name_fragment(record.name)}.{phase}",'
         f'"trace_id":"{record.trace_id}","span_id":"{record.span_id}",'
-        f"{record.site.fragment}{_SPAN[phase]}{record.seq},"
+        f"{record.call_site.fragment}{_SPAN[phase]}{record.seq},"
         f'"process":"{record.process.id}"'
     )
     if parent:
@@ -129,7 +129,7 @@ def _other_meta(record: Record) -> str:
     if record.trace_id:
         text += f',"trace_id":"{record.trace_id}","span_id":"{record.span_id}"'
     text += (
-        f',{record.site.fragment},"version":2,"kind":"{record.kind}","seq":{record.seq}'
+        f',{record.call_site.fragment},"version":2,"kind":"{record.kind}","seq":{record.seq}'
         f',"process":"{record.process.id}"'
     )
     if record.thread is not None:

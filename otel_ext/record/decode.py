@@ -111,7 +111,7 @@ def _record(meta: dict[str, object], attributes: dict[str, object]) -> Record:
         time_ns=time_ns,
         seq=_number(meta["seq"]),
         process=Process(_plain(meta, "process")),
-        site=CallSite(_text(meta["file"]), _number(meta["line"]), _text(meta["function"])),
+        call_site=CallSite(_text(meta["file"]), _number(meta["line"]), _text(meta["function"])),
         attributes=attributes,
         trace_id=_plain(meta, "trace_id"),
         span_id=_plain(meta, "span_id"),

@@ -19,7 +19,7 @@ __all__ = [
     "EMPTY",
     "FORMAT_VERSION",
     "META_KEY",
-    "UNKNOWN_SITE",
+    "UNKNOWN_CALL_SITE",
     "UNSET_STATUS",
     "Abandoned",
     "CallSite",
@@ -83,7 +83,7 @@ class CallSite:
     def is_known(self) -> bool:
         """Whether there is a place: no frame of the user's may have been on the stack.
 
-        >>> UNKNOWN_SITE.is_known, CallSite("app.py", 3, "main").is_known
+        >>> UNKNOWN_CALL_SITE.is_known, CallSite("app.py", 3, "main").is_known
         (False, True)
         """
         return self.file != "<unknown>"
@@ -98,7 +98,7 @@ class CallSite:
         return f"CallSite({self.file!r}, {self.line}, {self.function!r})"
 
 
-UNKNOWN_SITE: Final = CallSite("<unknown>", 0, "<unknown>")
+UNKNOWN_CALL_SITE: Final = CallSite("<unknown>", 0, "<unknown>")
 
 
 class _Fragment:
@@ -268,7 +268,7 @@ class Record(NamedTuple):
     time_ns: int
     seq: int
     process: Process
-    site: CallSite = UNKNOWN_SITE
+    call_site: CallSite = UNKNOWN_CALL_SITE
     attributes: Mapping[str, object] = EMPTY
     trace_id: str = ""
     span_id: str = ""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 from otel_ext.record.call_site import site_from_attributes
 from otel_ext.record.model import (
     EMPTY,
-    UNKNOWN_SITE,
+    UNKNOWN_CALL_SITE,
     UNSET_STATUS,
     CallSite,
     Link,
@@ -43,8 +43,8 @@ __all__ = [
     "KINDS",
     "STATUS_CODES",
     "NotAsExpectedError",
-    "careful_end",
-    "careful_start",
+    "capture_untyped_end",
+    "capture_untyped_start",
     "reduce_record",
     "time_of",
 ]
@@ -102,8 +102,8 @@ def _time_of_float(value: float) -> int:
     return time_ns()
 
 
-def careful_start(
-    span: ReadableSpan, process: Process, seq: int, site: CallSite = UNKNOWN_SITE
+def capture_untyped_start(
+    span: ReadableSpan, process: Process, seq: int, call_site: CallSite = UNKNOWN_CALL_SITE
 ) -> Record:
     """Return the start record of a span, whatever its fields are; without thread and task.
 
@@ -111,7 +111,7 @@ def careful_start(
         span: The span. It must have a valid context.
         process: The process as seen through the span's resource.
         seq: The record's number within the process.
-        site: Where it was opened, if no attribute of the span says so.
+        call_site: Where it was opened, if no attribute of the span says so.
 
     Raises:
         ValueError: The span has no context, or its ids are not the ones of a span.
@@ -125,7 +125,7 @@ def careful_start(
         time_ns=_or_else(lambda: time_of(span.start_time or None), time_ns),
         seq=seq,
         process=process,
-        site=_or_else(lambda: site_from_attributes(attributes), lambda: None) or site,
+        call_site=_or_else(lambda: site_from_attributes(attributes), lambda: None) or call_site,
         attributes=attributes,
         trace_id=trace_id,
         span_id=span_id,
@@ -136,7 +136,9 @@ def careful_start(
     )
 
 
-def careful_end(span: ReadableSpan, process: Process, seq: int, start: Record | None) -> Record:
+def capture_untyped_end(
+    span: ReadableSpan, process: Process, seq: int, start: Record | None
+) -> Record:
     """Return the final record of a span, whatever its fields are.
 
     Args:
@@ -149,7 +151,7 @@ def careful_end(span: ReadableSpan, process: Process, seq: int, start: Record | 
         ValueError: The span has no context, or its ids are not the ones of a span.
     """
     if start is None:
-        start = careful_start(span, process, seq)
+        start = capture_untyped_start(span, process, seq)
     return start._replace(
         phase="end",
         name=_name_of(span),
@@ -180,7 +182,7 @@ def reduce_record(record: Record) -> Record:
     return record._replace(
         name=text_of(record.name),
         time_ns=time_of(record.time_ns),
-        site=_if_is(record.site, CallSite) or UNKNOWN_SITE,
+        call_site=_if_is(record.call_site, CallSite) or UNKNOWN_CALL_SITE,
         attributes=note,
         span_kind=record.span_kind if record.span_kind in KINDS else "",
         scope=_if_is(record.scope, Scope),

@@ -11,7 +11,7 @@ from otel_ext.config.patterns import PatternError
 from otel_ext.errors import ConfigError
 from otel_ext.record.model import (
     EMPTY,
-    UNKNOWN_SITE,
+    UNKNOWN_CALL_SITE,
     UNSET_STATUS,
     CallSite,
     Link,
@@ -152,7 +152,7 @@ class Redactor:
         thread, task = record.thread, record.task
         names = (record.name, record.logger, "" if thread is None else thread.name)
         if (
-            (record.site.fragment not in clean and not self._is_plain_site(record.site))
+            (record.call_site.fragment not in clean and not self._is_plain_site(record.call_site))
             or not all(name in clean or texts.glance(name) for name in names)
             or (task is not None and not texts.is_clean(task.name))
         ):
@@ -183,13 +183,13 @@ class Redactor:
                 return False
         return True
 
-    def _is_plain_site(self, site: CallSite) -> bool:
+    def _is_plain_site(self, call_site: CallSite) -> bool:
         """Whether a place surely holds no secret; remembered if so."""
         is_clean = self._texts.is_clean
-        for text in (site.file, site.function):
+        for text in (call_site.file, call_site.function):
             if type(text) is not str or not is_clean(text):
                 return False
-        self._texts.remember(site.fragment)
+        self._texts.remember(call_site.fragment)
         return True
 
     def _redacted(self, record: Record) -> Record:
@@ -209,7 +209,7 @@ class Redactor:
         links, events = self._walker(_WORK // 8), self._walker(_WORK // 2)
         made = record._replace(
             name=text("name", record.name),
-            site=self._site(walker, record.site),
+            call_site=self._call_site(walker, record.call_site),
             attributes=self._walker().mapping("", record.attributes),
             links=_kept(record.links, tuple(_link(links, one) for one in record.links)),
             events=_kept(record.events, tuple(_event(events, one) for one in record.events)),
@@ -225,16 +225,16 @@ class Redactor:
     def _walker(self, work: int = _WORK) -> Walker:
         return Walker(self._texts, self._callback, Budget(work))
 
-    def _site(self, walker: Walker, site: CallSite) -> CallSite:
-        if site.fragment in self._texts.clean:
-            return site
-        file = walker.text("file", site.file)
-        function = walker.text("function", site.function)
-        if file == site.file and function == site.function:
+    def _call_site(self, walker: Walker, call_site: CallSite) -> CallSite:
+        if call_site.fragment in self._texts.clean:
+            return call_site
+        file = walker.text("file", call_site.file)
+        function = walker.text("function", call_site.function)
+        if file == call_site.file and function == call_site.function:
             if not self.calls_back:
-                self._texts.remember(site.fragment)
-            return site
-        return CallSite(file, site.line, function)
+                self._texts.remember(call_site.fragment)
+            return call_site
+        return CallSite(file, call_site.line, function)
 
     def _know(self, process: Process) -> tuple[Process, Process]:
         """Return `process`, and what may be told of it; found out once for each."""
@@ -328,7 +328,7 @@ def _emptied(record: Record, error: Exception) -> Record:
     known = record.process
     return record._replace(
         name=ERROR_MARK,
-        site=UNKNOWN_SITE,
+        call_site=UNKNOWN_CALL_SITE,
         attributes=EMPTY,
         links=(),
         events=(),

@@ -155,7 +155,7 @@ class Walker:
         kind = type(value)
         if kind is dict or kind is list or kind is tuple:
             return self._container(prefix, path, value, depth)
-        if kind is str or kind is int or kind in NO_SECRETS or _is_leaf(kind):
+        if kind is str or kind is int or kind in NO_SECRETS or _never_starts_spans(kind):
             return self._leaf(prefix + path, value, path)
         if isinstance(value, str):
             return self._leaf(prefix + path, str.__str__(value), path)
@@ -347,7 +347,7 @@ def _are_harmless(values: list[object]) -> bool:
     return kinds <= NO_SECRETS or (kinds == {int} and max(cast("list[int]", values)) < LEAST_CARD)
 
 
-def _is_leaf(kind: type) -> bool:
+def _never_starts_spans(kind: type) -> bool:
     if kind in _LEAVES:
         return True
     # Not imported for this look: where the program has not, there is no such value.

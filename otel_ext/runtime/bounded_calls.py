@@ -36,7 +36,7 @@ class BoundedCalls:
     def __init__(self, where: str) -> None:
         self._where = where
         self._running: Call | None = None
-        after_fork_in_child(self._begin_anew)
+        after_fork_in_child(self._reset)
 
     def begin(self, function: Callable[[], object], *, last: bool = False) -> Call:
         """Begin to call `function`, unless an earlier call still runs: then that one is meant.
@@ -70,7 +70,7 @@ class BoundedCalls:
         report_problem(self._where, "it takes too long and is not waited for any more")
         return False
 
-    def _begin_anew(self) -> None:
+    def _reset(self) -> None:
         """In a forked child: the thread is gone, and with it the call."""
         self._running = None
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["BUFFER_PEAK", "COUNTERS", "Counters"]
 
 BUFFER_PEAK: Final = "journal.buffer_peak"
-"""The fullest that what waits for the file has been, in per cent of `box-size`."""
+"""The fullest that what waits for the file has been, in per cent of `ring-size`."""
 
 
 def _value(counter: count[int]) -> int:

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from otel_ext.protocols import RecordExporter
     from otel_ext.record.model import Record
 
-__all__ = ["PatientExporter", "patient"]
+__all__ = ["IsolatedExporter", "patient"]
 
-_PATIENCE: Final = 0.5
+_TIMEOUT: Final = 0.5
 _MAX_WAITING: Final = 10_000
 _SHUTDOWN_SECONDS: Final = 1.5
 # How often the thread looks whether its exporter is still wanted, in seconds.
@@ -75,7 +75,7 @@ class _Life:
         return not self.waiting and not self.working
 
 
-class PatientExporter:
+class IsolatedExporter:
     """Calls `inner` on a thread of its own, and waits for it only so long.
 
     Args:
@@ -85,7 +85,7 @@ class PatientExporter:
     >>> from otel_ext.record.model import Process, Record
     >>> from otel_ext.testing import RecordCapture
     >>> capture = RecordCapture()
-    >>> exporter = PatientExporter(capture)
+    >>> exporter = IsolatedExporter(capture)
     >>> exporter.export(Record("event", None, "deployed", 0, 1, Process("p")))
     >>> [record.event for record in capture.records]
     ['deployed']
@@ -93,15 +93,15 @@ class PatientExporter:
 
     never_waits = True
 
-    def __init__(self, inner: RecordExporter, *, patience: float = _PATIENCE) -> None:
+    def __init__(self, inner: RecordExporter, *, timeout: float = _TIMEOUT) -> None:
         self.inner = inner
         self.leaf = getattr(inner, "leaf", False) is True
         self._name = type(inner).__name__
-        self._patience = patience
+        self._timeout = timeout
         self._calls = BoundedCalls(self._name)
         self._closed = False
-        self._begin_anew()
-        after_fork_in_child(self._begin_anew)
+        self._reset()
+        after_fork_in_child(self._reset)
 
     def export(self, record: Record) -> None:
         """Hand one record on; what `inner` raises in time is raised here."""
@@ -123,9 +123,9 @@ class PatientExporter:
         self._wake(life)
         if item.is_left:
             return
-        if not item.done.acquire(timeout=self._patience):
+        if not item.done.acquire(timeout=self._timeout):
             life.is_late = item.is_left = True
-            why = f"export took more than {self._patience:g} s and is not waited for any more"
+            why = f"export took more than {self._timeout:g} s and is not waited for any more"
             report_problem(f"{self._name} hangs", why)
         elif item.error is not None:
             raise item.error
@@ -159,7 +159,7 @@ class PatientExporter:
 
     def _wake(self, life: _Life) -> None:
         if life.starting.acquire(blocking=False):
-            me: weakref.ref[PatientExporter] = weakref.ref(self)
+            me: weakref.ref[IsolatedExporter] = weakref.ref(self)
             try:
                 start_thread(lambda: _run(me, life), f"otel-ext {self._name}", life.stop)
             except RuntimeError:  # no more threads to be had: then here and now
@@ -168,12 +168,12 @@ class PatientExporter:
                 return
         life.bell.ring()
 
-    def _begin_anew(self) -> None:
+    def _reset(self) -> None:
         """In a forked child: what waits is the parent's."""
         self._life = _Life()
 
 
-def _run(reference: weakref.ref[PatientExporter], life: _Life) -> None:
+def _run(reference: weakref.ref[IsolatedExporter], life: _Life) -> None:
     """Hand records on until the exporter is gone or the program exits; the body of the thread."""
     life.thread_id = get_ident()
     while not life.stopping:
@@ -220,4 +220,4 @@ def patient(exporter: RecordExporter) -> RecordExporter:
     """
     if getattr(exporter, "never_waits", False) is True:
         return exporter
-    return PatientExporter(exporter)
+    return IsolatedExporter(exporter)

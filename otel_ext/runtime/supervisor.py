@@ -59,7 +59,7 @@ class Supervisor:
         self._parts: dict[str, _Part] = {}
         self._down: dict[str, float] = {}
         self._restarting = new_lock()
-        after_fork_in_child(self._begin_anew)
+        after_fork_in_child(self._reset)
 
     def add(self, name: str, start: Callable[[], None], *, after: tuple[str, ...] = ()) -> None:
         """Take a part into care.
@@ -141,7 +141,7 @@ class Supervisor:
             return  # nothing starts any more; what is left is done by whoever flushes
         report_problem(f"{part.name}: stopped and will be started again", error)
 
-    def _begin_anew(self) -> None:
+    def _reset(self) -> None:
         """In a forked child no thread is left: nothing is down, nothing was started."""
         self._down = {}
         self._restarting = new_lock()

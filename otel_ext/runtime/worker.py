@@ -1,6 +1,6 @@
 """The one background thread: it runs small jobs, each every so many seconds.
 
-Draining the black box, reaping spans and the heartbeat all share it. It starts
+Draining the ring buffer, reaping spans and the heartbeat all share it. It starts
 with the first record, is a daemon, takes no lock that a caller holds, and is
 started again when it dies. Whoever hands in a job bounds the time it takes.
 """
@@ -173,7 +173,7 @@ class Worker:
         self._context = _untraced()
         self._supervisor = supervisor or shared_supervisor()
         register_part(self._report)
-        after_fork_in_child(self._begin_anew)
+        after_fork_in_child(self._reset)
 
     @property
     def is_alive(self) -> bool:
@@ -307,7 +307,7 @@ class Worker:
         since = min(job.since_ns for job in failing)
         return PartHealth(f"{self.name} jobs", "degraded", text, since)
 
-    def _begin_anew(self) -> None:
+    def _reset(self) -> None:
         """In a forked child: no thread; the jobs stay."""
         self._life = _Life()
         for job in self._jobs.values():

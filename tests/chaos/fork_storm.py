@@ -130,7 +130,7 @@ def main(forks: int) -> int:
     parent = os.getpid()
     try:
         handle = otel_ext.configure(
-            output=folder, console="off", box_size=4 << 20, retention_size=0
+            output=folder, console="off", ring_size=4 << 20, retention_size=0
         )
         outcomes = storm(forks)
         handle.shutdown()

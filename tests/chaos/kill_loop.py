@@ -75,7 +75,7 @@ class Killed(NamedTuple):
 
 
 def note(ledger: int, letter: bytes, span: Span) -> None:
-    """Note that a call has returned, and first how many records a full box refused so far."""
+    """Note that a call has returned, after the number of records that a full ring refused."""
     dropped = COUNTERS.value("dropped.queue_full")
     if dropped:
         os.write(ledger, b"D%016x" % dropped)
@@ -210,8 +210,8 @@ def check(folder: Path, killed: list[Killed], found: Counter[str]) -> None:
         found["starts"] += len(one.started)
         found["ends"] += len(one.ended)
         no_start, no_end = len(one.started - starts.keys()), len(one.ended - real)
-        found["refused by a full box"] += one.dropped
-        # What a full box refused was counted and said; everything else was promised.
+        found["refused by a full ring buffer"] += one.dropped
+        # What a full ring buffer refused was counted and said; everything else was promised.
         if no_start + no_end > one.dropped:
             found["missing starts"] += no_start
             found["missing ends"] += no_end

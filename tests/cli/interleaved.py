@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_ext.journal.write.journal import Journal
 from otel_ext.journal.write.opening import JournalSettings
-from otel_ext.journal.write.ring_buffer import BlackBox
+from otel_ext.journal.write.ring_buffer import RingBuffer
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Record
 from otel_ext.runtime.process.incarnation import current
@@ -113,14 +113,14 @@ class Interleaved:
         self.ending: dict[int, int] = {}
         self.ended: dict[int, int] = {}
         settings = JournalSettings(
-            box_size=1, segment_size=random.choice([4, 30, 100]) * 1024, sync="never"
+            ring_size=1, segment_size=random.choice([4, 30, 100]) * 1024, sync="never"
         )
         settings = settings._replace(recover_on_start=False)
         self.journal = Journal(folder, settings, preamble=self._preamble)
         for name in _CALLS:
             monkeypatch.setattr(os, name, self._switching(getattr(os, name)))
         for name in ("_set_word", "_recycle", "_seal"):
-            monkeypatch.setattr(BlackBox, name, self._switching(getattr(BlackBox, name)))
+            monkeypatch.setattr(RingBuffer, name, self._switching(getattr(RingBuffer, name)))
 
     def run(self, look: Callable[[], None], *, spans: int = 150, looks: int = 12) -> None:
         """Let them run.

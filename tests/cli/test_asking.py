@@ -1,4 +1,4 @@
-"""Asking programs through their boxes: who answers, who does not, and what is left alone."""
+"""Asking programs through their ring buffers: who answers, who does not, and what is left alone."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ def test_an_answer_of_before_the_clock_was_set_back_is_none(tmp_path: Path) -> N
     with shop(tmp_path) as program:
         (process,) = processes(tmp_path)
         program.send_signal(signal.SIGSTOP)
-        with process.boxes[0].open("r+b") as box:
-            box.seek(REQUEST_AT)
+        with process.rings[0].open("r+b") as ring:
+            ring.seek(REQUEST_AT)
             far_ahead = WORD.pack(time.time_ns() + 10**18)
-            box.write(far_ahead * 2)
+            ring.write(far_ahead * 2)
         assert ask([process], timeout=0.3) == [process]
         program.send_signal(signal.SIGCONT)
         assert ask([process], timeout=20.0) == []
@@ -71,28 +71,28 @@ def test_two_who_ask_at_once_are_both_answered(tmp_path: Path) -> None:
     assert silent == []
 
 
-def test_a_box_that_is_none_is_not_written_to(tmp_path: Path) -> None:
-    """Only a file with the header of a box is written to; others stay as they are."""
+def test_a_ring_buffer_that_is_none_is_not_written_to(tmp_path: Path) -> None:
+    """Only a file with the header of a ring buffer is written to; others stay as they are."""
     with shop(tmp_path):
         (process,) = processes(tmp_path)
     other = tmp_path / "precious"
     other.write_bytes(b"x" * HEADER_SIZE)
     missing = tmp_path / "missing"
     link = tmp_path / "link"
-    link.symlink_to(process.boxes[0])
+    link.symlink_to(process.rings[0])
     began = time.monotonic()
-    asked = process._replace(condition="alive", boxes=(other, missing, link))
+    asked = process._replace(condition="alive", rings=(other, missing, link))
     assert ask([asked]) == [asked]
     assert other.read_bytes() == b"x" * HEADER_SIZE
     assert time.monotonic() - began < 20
 
 
 def test_a_dead_process_is_not_asked(tmp_path: Path) -> None:
-    """The box of a process that is gone is left as it is: it is evidence."""
+    """The ring buffer of a process that is gone is left as it is: it is evidence."""
     with shop(tmp_path) as process:
         process.kill()
         process.wait()
         (dead,) = processes(tmp_path)
-        before = dead.boxes[0].read_bytes()
+        before = dead.rings[0].read_bytes()
         assert ask([dead]) == []
-        assert dead.boxes[0].read_bytes() == before
+        assert dead.rings[0].read_bytes() == before

@@ -30,7 +30,7 @@ open("ready-" + sys.argv[3], "w").close()
             tracer.start_span("tick").end()
             time.sleep(0.02)
 """
-FILLS_THE_BOX = """\
+FILLS_THE_RING = """\
 import os
         orders = [tracer.start_span(f"order {number}") for number in range(30)]
         open("ready-" + sys.argv[3], "w").close()
@@ -103,12 +103,12 @@ def test_a_program_that_hangs_is_not_told_as_blocked(tmp_path: Path) -> None:
 
 
 @pytest.mark.needs("cc")
-def test_ends_that_a_full_box_refuses_are_told_of(
+def test_ends_that_a_full_ring_buffer_refuses_are_told_of(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Spans that ended are open for every reader then; each says why they may have ended."""
-    why = "its black box is full, so its spans may have ended"
-    with shop(tmp_path, body=FILLS_THE_BOX, env=blocking(tmp_path), box_size="128KiB") as process:
+    why = "its ring buffer is full, so its spans may have ended"
+    with shop(tmp_path, body=FILLS_THE_RING, env=blocking(tmp_path), ring_size="128KiB") as process:
         (tmp_path / "blocked").touch()
         wait_until((tmp_path / "ended").exists, "the ends")
         process.kill()
@@ -146,11 +146,11 @@ def signs(**ages: float) -> Signs:
         (signs(stamp_ns=4, steady_ns=4), "hung"),
         (signs(stamp_ns=4, steady_ns=4, record_ns=3.9), "hung"),
         (signs(stamp_ns=4, steady_ns=4, record_ns=0.1), "blocked"),
-        # The box is full: no record comes any more, and it is known to have run.
+        # The ring buffer is full: no record comes any more, and it is known to have run.
         (signs(stamp_ns=900, steady_ns=900, record_ns=800), "blocked"),
         (signs(stamp_ns=3.5, steady_ns=3.5, record_ns=2), "alive"),
         (signs(stamp_ns=4, steady_ns=4, seen_ns=0.1), "hung"),
-        # Without a box, heartbeats and the file have to do.
+        # Without a ring buffer, heartbeats and the file have to do.
         (signs(seen_ns=15), "alive"),
         (signs(seen_ns=17), "hung"),
     ],
@@ -169,7 +169,7 @@ def test_what_follows_from_the_signs_of_life(known: Signs, condition: Condition)
         (signs(stamp_ns=-3600, steady_ns=9, record_ns=1), "blocked"),
         # It was set ahead.
         (signs(stamp_ns=86_400, steady_ns=1), "alive"),
-        # A box of a version that stamps by the wall clock only; a living one stamps anew at once.
+        # Stamped by the wall clock only, by an older version; a living process stamps it again.
         (signs(stamp_ns=-3600), "hung"),
         (signs(stamp_ns=-3600, seen_ns=2), "alive"),
         (signs(stamp_ns=-0.5), "alive"),
@@ -187,14 +187,14 @@ def test_a_stamp_from_the_future_hides_no_hang(tmp_path: Path) -> None:
     """A program that hangs is told as hung when the clock was set back behind its last stamp."""
     with shop(tmp_path, body=HOLDS_INTERPRETER):
         assert waiting_for(tmp_path, HUNG) == HUNG
-        [box] = tmp_path.glob("traces/.blackbox/*.box")
-        with box.open("r+b") as file:
+        [ring] = tmp_path.glob("traces/.blackbox/*.ring")
+        with ring.open("r+b") as file:
             file.seek(STAMP_AT)
             file.write(WORD.pack(time.time_ns() + 3600 * S))
         assert states(tmp_path) == HUNG
 
 
-def test_a_box_of_another_machine_counts_by_whatever_was_seen_last() -> None:
+def test_a_ring_buffer_of_another_machine_counts_by_whatever_was_seen_last() -> None:
     """Whom nobody can ask is silent after three missed heartbeats, records among them."""
     elsewhere = ProcessIdentity(os.getpid(), 1, "another boot", "elsewhere")
     old = signs(stamp_ns=17, record_ns=17)

@@ -29,7 +29,7 @@ def test_every_setting_with_value_source_and_variable(tmp_path: Path) -> None:
     assert list(by_name) == [setting.name for setting in SETTINGS]
     assert by_name["output"][:2] == [str(tmp_path / "spans"), f"{tmp_path}/otel-ext.toml:1"]
     assert by_name["sync"] == ["always", "environment variable OTEL_EXT_SYNC", "OTEL_EXT_SYNC"]
-    assert by_name["box-size"] == ["8 MiB", "default", "OTEL_EXT_BOX_SIZE"]
+    assert by_name["ring-size"] == ["8 MiB", "default", "OTEL_EXT_RING_SIZE"]
     assert (done.code, done.err) == (0, "")
 
 
@@ -45,12 +45,12 @@ def test_only_what_was_changed(tmp_path: Path) -> None:
 
 def test_config_as_json(tmp_path: Path) -> None:
     """--json: file, warnings, and each setting with value, text, default, layer and source."""
-    env = environment(OTEL_EXT_BOX_SIZE="1MiB", OTEL_EXT_SYNK="x")
+    env = environment(OTEL_EXT_RING_SIZE="1MiB", OTEL_EXT_SYNK="x")
     done = execute([OTEL_EXT, "config", "--json"], cwd=tmp_path, env=env)
     found = json.loads(done.out)
     assert list(found) == ["file", "warnings", "settings"]
-    (box,) = [one for one in found["settings"] if one["name"] == "box-size"]
-    assert (box["value"], box["text"], box["layer"]) == (2**20, "1 MiB", "environment")
+    (ring,) = [one for one in found["settings"] if one["name"] == "ring-size"]
+    assert (ring["value"], ring["text"], ring["layer"]) == (2**20, "1 MiB", "environment")
     assert "OTEL_EXT_SYNK" in found["warnings"][0]
     assert (found["file"], done.err) == (None, "")
 

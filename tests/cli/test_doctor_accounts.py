@@ -35,7 +35,7 @@ from otel_ext.journal.write.opening import JournalSettings
 from otel_ext.processors import LifecycleSpanProcessor
 
 sys.setswitchinterval(5)  # the worker gets no turn until the burst is over
-exporter = JsonlExporter("traces", settings=JournalSettings(box_size=1 << 17))
+exporter = JsonlExporter("traces", settings=JournalSettings(ring_size=1 << 17))
 provider = TracerProvider()
 provider.add_span_processor(LifecycleSpanProcessor(exporter))
 tracer = provider.get_tracer("shop")
@@ -65,12 +65,12 @@ def found_in(folder: Path) -> list[Check]:
     [
         ({}, "healthy", "2 open", ""),
         ({"dropped": {"queue_full": 0}, "buffer_peak": 79}, "healthy", "2 open", ""),
-        ({"buffer_peak": 80}, "note", "its buffer came close to full: 80 %; 2 open", "box-size"),
+        ({"buffer_peak": 80}, "note", "its buffer came close to full: 80 %; 2 open", "ring-size"),
         (
             {"dropped": {"queue_full": 7, "closed": 1}, "buffer_peak": 99},
             "degraded",
             "records were dropped: closed 1, queue_full 7; 2 open",
-            "raise box-size",
+            "raise ring-size",
         ),
         ({"dropped": "many", "buffer_peak": "full"}, "healthy", "2 open", ""),
     ],
@@ -99,7 +99,7 @@ def test_what_programs_said_at_their_end_is_added_up(tmp_path: Path) -> None:
     assert dropped.detail == (
         "2 programs dropped 1,005 records within a day: not_written 2, queue_full 1,003"
     )
-    assert "raise box-size" in dropped.hint
+    assert "raise ring-size" in dropped.hint
     assert close.state == "note"
     assert close.detail == "the buffer of 1 program came close to full: 85 %"
 
@@ -122,4 +122,4 @@ def test_a_burst_into_a_small_buffer(tmp_path: Path, part: float, state: str, sa
     found = parts_of(look(tmp_path, "doctor", "--json").out)["ended"]
     assert found["state"] == state
     assert said in str(found["detail"])
-    assert "box-size" in str(found["hint"])
+    assert "ring-size" in str(found["hint"])

@@ -136,8 +136,8 @@ class _Terminal:
         return True
 
 
-def test_colour_only_where_it_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A terminal gets colour unless NO_COLOR is set or the terminal is dumb."""
+def test_color_only_where_it_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal gets color unless NO_COLOR is set or the terminal is dumb."""
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("NO_COLOR", raising=False)
     stream = _Terminal()

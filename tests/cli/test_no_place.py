@@ -9,7 +9,7 @@ import pytest
 
 from otel_ext.cli.commands.recover.spans import Ended, as_dicts, lines_of, open_in
 from otel_ext.cli.main import main
-from otel_ext.record.model import UNKNOWN_SITE
+from otel_ext.record.model import UNKNOWN_CALL_SITE
 from tests.cli.test_ps_mistakes import DEAD, span, write
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ NOTHING = {"file": None, "line": None, "function": None}
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Return a folder with one span that has no place."""
-    write(tmp_path, DEAD, span("GET /items")._replace(site=UNKNOWN_SITE))
+    write(tmp_path, DEAD, span("GET /items")._replace(call_site=UNKNOWN_CALL_SITE))
     return tmp_path
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from otel_ext.cli.main import main
 from otel_ext.cli.span_table import Look, table_lines
-from otel_ext.journal.ring_layout import BOX_FOLDER
+from otel_ext.journal.ring_layout import RING_FOLDER
 from otel_ext.observe.snapshot import Collector
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import CallSite, Process, Record
@@ -56,7 +56,7 @@ def test_hostile_names_cannot_reach_the_terminal(
     """Escape sequences, direction marks and line breaks in data are shown, not obeyed."""
     evil = Process(DEAD.id, 7, 5, "00000000-0000", DEAD.host, (EVIL,))
     record = span(EVIL)._replace(
-        site=CallSite(EVIL, 3, EVIL), attributes={EVIL: EVIL}, process=evil
+        call_site=CallSite(EVIL, 3, EVIL), attributes={EVIL: EVIL}, process=evil
     )
     write(tmp_path, evil, record)
     assert main([*words[:1], str(tmp_path), *words[1:]]) == 0
@@ -97,17 +97,17 @@ def test_damage_costs_no_intact_span(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert sorted(names) == ["before", "behind"]
 
 
-def test_a_damaged_box_is_read_as_far_as_it_goes(
+def test_a_damaged_ring_buffer_is_read_as_far_as_it_goes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A box whose header is gone still shows the spans in it."""
-    boxes = tmp_path / BOX_FOLDER
-    boxes.mkdir()
-    body = encode_line(span("in the box", 2)) + b"\0" * 8192
-    (boxes / f"{DEAD.id}.box").write_bytes(os.urandom(4096) + body)
-    (boxes / "empty.box").touch()
+    """A ring buffer whose header is gone still shows the spans in it."""
+    rings = tmp_path / RING_FOLDER
+    rings.mkdir()
+    body = encode_line(span("in the ring buffer", 2)) + b"\0" * 8192
+    (rings / f"{DEAD.id}.ring").write_bytes(os.urandom(4096) + body)
+    (rings / "empty.ring").touch()
     assert main(["ps", str(tmp_path)]) == 0
-    assert "in the box" in capsys.readouterr().out
+    assert "in the ring buffer" in capsys.readouterr().out
 
 
 def test_old_segments_and_closed_files_are_not_read(
@@ -182,8 +182,10 @@ def test_a_deep_tree_fits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 @pytest.mark.parametrize("width", [20, 40, 80, 120, 200])
 def test_lines_fit_the_terminal(width: int, tmp_path: Path) -> None:
     """On a terminal no line is wider than it; the ends of long places stay readable."""
-    site = CallSite("/very/long/path/to/the/package/with/many/folders/jobs.py", 1234, "Batch.run")
-    named = span("日本語の長い名前" * 6, 2)._replace(site=site)
+    call_site = CallSite(
+        "/very/long/path/to/the/package/with/many/folders/jobs.py", 1234, "Batch.run"
+    )
+    named = span("日本語の長い名前" * 6, 2)._replace(call_site=call_site)
     write(tmp_path, DEAD, named, span("short", 3))
     snapshot = Collector([tmp_path]).collect()
     look = Look(width, Painter(enabled=False))
@@ -240,8 +242,10 @@ def test_attributes_take_the_room_that_is_left(tmp_path: Path) -> None:
 
 def test_eighty_columns_have_room_for_attributes(tmp_path: Path) -> None:
     """The usual terminal shows which order hangs, beside names and places of usual lengths."""
-    site = CallSite("/srv/shop/orders/nightly.py", 123, "Orders.charge_all")
-    one = span("charge the card", 2)._replace(site=site, attributes={"order.id": "o-4711"})
+    call_site = CallSite("/srv/shop/orders/nightly.py", 123, "Orders.charge_all")
+    one = span("charge the card", 2)._replace(
+        call_site=call_site, attributes={"order.id": "o-4711"}
+    )
     write(tmp_path, DEAD, one)
     snapshot = Collector([tmp_path]).collect()
     look = Look(80, Painter(enabled=False))

@@ -121,8 +121,8 @@ def test_a_slow_heartbeat_of_a_neighbour_is_no_death(tmp_path: Path) -> None:
 
 def test_without_a_heartbeat_silence_proves_little() -> None:
     """A writer without heartbeats is waited for ten minutes; a ring buffer is stamped."""
-    assert silence_limit(0, has_box=False) == 600
-    assert silence_limit(0, has_box=True) == 15
+    assert silence_limit(0, has_ring=False) == 600
+    assert silence_limit(0, has_ring=True) == 15
 
 
 def test_spans_with_the_same_ids_are_all_shown(tmp_path: Path) -> None:

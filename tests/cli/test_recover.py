@@ -14,7 +14,7 @@ import pytest
 
 from otel_ext.cli import inputs as places
 from otel_ext.cli.main import main
-from otel_ext.journal.ring_layout import BOX_FOLDER
+from otel_ext.journal.ring_layout import RING_FOLDER
 from otel_ext.terminal import duration
 from tests.cli.test_ps_mistakes import DEAD, span, write
 from tests.durability.kit import HEAD, command, plain
@@ -140,7 +140,7 @@ def test_a_wrong_grace_is_named(capsys: pytest.CaptureFixture[str], seconds: str
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another user")
 def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
-    """Who may not write there is told so, and the box stays for its owner."""
+    """Who may not write there is told so, and the ring buffer stays for its owner."""
     die(tmp_path)
     text = """
         import argparse, os, sys
@@ -162,7 +162,7 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     out = subprocess.run(program(text, tmp_path), capture_output=True, text=True, check=True).stdout
     assert "cannot be written" in out
     assert "user that wrote" in out
-    assert len(list((tmp_path / BOX_FOLDER).glob("*.box"))) == 1
+    assert len(list((tmp_path / RING_FOLDER).glob("*.ring"))) == 1
 
 
 def test_of_the_whole_machine_one_folder_may_fail(
@@ -173,7 +173,7 @@ def test_of_the_whole_machine_one_folder_may_fail(
     for folder in (odd, good):
         folder.mkdir(mode=0o700)
         write(folder, DEAD, span("pay", 2))
-    (odd / BOX_FOLDER).symlink_to(tmp_path)
+    (odd / RING_FOLDER).symlink_to(tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(places, "find_folders", lambda: [odd, good])
     assert main(["recover", "--all", "--grace", "0"]) == 1

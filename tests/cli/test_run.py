@@ -89,7 +89,9 @@ def test_a_span_becomes_a_start_and_an_end(tmp_path: Path) -> None:
     spans = spans_in(tmp_path / "traces")
     assert [record.phase for record in spans] == ["start", "end"]
     assert ids(spans, "start") == ids(spans, "end")
-    assert {(record.site.file, record.site.line) for record in spans} == {("program.py", 2)}
+    assert {(record.call_site.file, record.call_site.line) for record in spans} == {
+        ("program.py", 2)
+    }
     assert records_in(tmp_path / "traces")[0].name == "process.start"
 
 

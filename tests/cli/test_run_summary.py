@@ -14,8 +14,8 @@ from otel_ext.cli.main import main
 from otel_ext.cli.runner import count as run_count
 from otel_ext.cli.runner.count import count_records
 from otel_ext.cli.runner.summary import RunSummary
-from otel_ext.journal.ring_layout import BOX_FOLDER, BOX_SUFFIX, BoxFacts
-from otel_ext.journal.write.ring_buffer import BlackBox
+from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX, RingFacts
+from otel_ext.journal.write.ring_buffer import RingBuffer
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process, Record, Status
 from otel_ext.runtime.process.incarnation import boot_id, pid_namespace
@@ -121,11 +121,11 @@ def test_what_was_dropped_is_told(
     assert "did not end" not in text
 
 
-def left_box(
+def left_ring(
     folder: Path, name: str, lines: list[bytes], dropped: int, created_ns: int | None = None
 ) -> None:
-    """Leave the box that a process of this boot had when it was killed."""
-    facts = BoxFacts(
+    """Leave the ring buffer that a process of this boot had when it was killed."""
+    facts = RingFacts(
         id=name,
         pid=2**22 + 1,  # beyond the highest there can be
         start_time=1,
@@ -137,42 +137,42 @@ def left_box(
         size=262_144,
         chunk_size=131_072,
     )
-    (folder / BOX_FOLDER).mkdir(mode=0o700, exist_ok=True)
-    descriptor = os.open(folder / BOX_FOLDER, os.O_RDONLY)
-    box = BlackBox.create(descriptor, folder / BOX_FOLDER / f"{name}{BOX_SUFFIX}", facts)
+    (folder / RING_FOLDER).mkdir(mode=0o700, exist_ok=True)
+    descriptor = os.open(folder / RING_FOLDER, os.O_RDONLY)
+    ring = RingBuffer.create(descriptor, folder / RING_FOLDER / f"{name}{RING_SUFFIX}", facts)
     os.close(descriptor)
     for one in lines:
-        assert box.append(one)
-    box.stamp(time.time_ns(), len(lines), dropped)
+        assert ring.append(one)
+    ring.stamp(time.time_ns(), len(lines), dropped)
 
 
-def test_what_a_dead_process_left_in_its_box_is_told(
+def test_what_a_dead_process_left_in_its_ring_buffer_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Records that are in no file yet are counted, with the command that brings them there."""
     summary = RunSummary(tmp_path)
     process = Process("b0-7-1-00000000")
     records = [process_end_record(process, seq) for seq in (1, 2, 3)]
-    left_box(tmp_path, process.id, [encode_line(record) for record in records], dropped=7)
+    left_ring(tmp_path, process.id, [encode_line(record) for record in records], dropped=7)
     (tmp_path / f"{process.id}.jsonl").write_bytes(encode_line(records[0]))
     text = summary.text(0)
     assert f"1 record in 1 file in {tmp_path}; 7 records could not be written" in text
-    assert f"2 records wait in {tmp_path / BOX_FOLDER}; once there is room for more: " in text
+    assert f"2 records wait in {tmp_path / RING_FOLDER}; once there is room for more: " in text
     assert f"otel-ext recover {tmp_path}\n" in text
     assert main(["recover", str(tmp_path)]) == 0
     assert "done" in capsys.readouterr().out
     assert summary.text(0).startswith(f"otel-ext: 3 records in 1 file in {tmp_path}\n")
 
 
-def test_a_clock_that_is_set_moves_no_box_to_another_run(tmp_path: Path) -> None:
-    """A box counts if it was not there at the begin, whenever its process thought it made it."""
+def test_a_clock_that_is_set_moves_no_ring_buffer_to_another_run(tmp_path: Path) -> None:
+    """A ring buffer counts if it was not there at the start, whatever time it claims to be from."""
     earlier, own = (encode_line(process_end_record(Process(name), 1)) for name in ("p1", "p2"))
     in_an_hour = time.time_ns() + 3_600 * 10**9
-    left_box(tmp_path, "b0-7-1-00000000", [earlier] * 5, dropped=3, created_ns=in_an_hour)
+    left_ring(tmp_path, "b0-7-1-00000000", [earlier] * 5, dropped=3, created_ns=in_an_hour)
     summary = RunSummary(tmp_path)
     assert "no records" in summary.text(0)
-    left_box(tmp_path, "b0-8-1-00000000", [own], dropped=0, created_ns=1)
-    assert f"1 record waits in {tmp_path / BOX_FOLDER}; " in summary.text(0)
+    left_ring(tmp_path, "b0-8-1-00000000", [own], dropped=0, created_ns=1)
+    assert f"1 record waits in {tmp_path / RING_FOLDER}; " in summary.text(0)
 
 
 def test_records_that_may_be_missing_are_no_spans_without_an_end(tmp_path: Path) -> None:

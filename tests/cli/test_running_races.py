@@ -75,7 +75,7 @@ def test_a_truncated_file_does_not_hide_what_came_behind_the_one_before(tmp_path
     """A hung program's newest file is emptied: older files and the ring buffer tell all."""
     me = current().process_for(None)
     lines = [encode_line(process_start_record(me, 1))]
-    settings = ALONE._replace(box_size=1, segment_size=4_096)
+    settings = ALONE._replace(ring_size=1, segment_size=4_096)
     journal = Journal(tmp_path, settings, preamble=lambda: lines)
     ended = encode_line(start(2, me.id))
     for line in (ended, encode_line(end(3, me.id, 2, name="x" * 4_096))):

@@ -98,7 +98,7 @@ def test_a_file_that_was_replaced_is_read_anew(tmp_path: Path) -> None:
 def test_no_ended_span_is_shown_while_a_program_works(tmp_path: Path) -> None:
     """Long-open spans are in every look, and no span is shown that had ended before it.
 
-    Thousands of short spans go through a small box and files that are changed often. One
+    Thousands of short spans go through a small ring buffer and files that are changed often. One
     follows the other, so the end of each is stored before the next one's start is stamped.
     """
     body = """\
@@ -110,7 +110,7 @@ open("ready-" + sys.argv[3], "w").close()
 """
     seen: list[tuple[int, Record]] = []
     looks = 0
-    with shop(tmp_path, body=body, segment_size="64KiB", box_size="128KiB"):
+    with shop(tmp_path, body=body, segment_size="64KiB", ring_size="128KiB"):
         collector = Collector([tmp_path / "traces"])
         end = time.monotonic() + 1.5
         while time.monotonic() < end:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.cli.commands.tail import ring_buffers as tail_boxes
+from otel_ext.cli.commands.tail import ring_buffers as tail_rings
 from otel_ext.cli.commands.tail.files import Followed
 from otel_ext.exporters import JsonlExporter
 from otel_ext.journal.write.journal import Journal
@@ -102,8 +102,8 @@ def test_what_waits_in_a_ring_buffer_is_shown_once(
     assert names(followed.last(2)) == ["also written", "waits"]
     journal.append(line(21, name="comes later"))
     assert followed.news() == []  # its worker may still be at work
-    monkeypatch.setattr(tail_boxes, "_STOPPED_NS", 0)
-    monkeypatch.setattr(tail_boxes, "_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(tail_rings, "_STOPPED_NS", 0)
+    monkeypatch.setattr(tail_rings, "_LOOK_SECONDS", 0.0)
     followed = Followed([next(tmp_path.glob("*.jsonl"))])
     assert names(followed.last(1)) == ["comes later"]
     journal.append(line(22, name="waits as well"))

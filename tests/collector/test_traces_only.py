@@ -63,4 +63,4 @@ def test_all_spans_arrive_at_a_collector_without_logs(tmp_path: Path, protocol: 
             "pay",
             "ship",
         ]
-    assert not list((tmp_path / "out" / ".spill").rglob("*.jsonl"))
+    assert not list((tmp_path / "out" / ".queue").rglob("*.jsonl"))

@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 import otel_ext
 from otel_ext.config import load_leniently
 from otel_ext.errors import ConfigError
-from otel_ext.journal.ring_layout import BOX_FOLDER
+from otel_ext.journal.ring_layout import RING_FOLDER
 from otel_ext.setup.handle import exit_seconds
 from tests.programs import records_in
 
@@ -188,13 +188,13 @@ def _files(session: Session) -> bool:
     return len(list(session.output.glob("*.jsonl"))) > 1
 
 
-def _boxes(session: Session) -> list[int]:
+def _rings(session: Session) -> list[int]:
     session.span()
-    return [one.stat().st_size for one in (session.output / BOX_FOLDER).glob("*.box")]
+    return [one.stat().st_size for one in (session.output / RING_FOLDER).glob("*.ring")]
 
 
-def _has_box(session: Session) -> bool:
-    return bool(_boxes(session))
+def _has_ring(session: Session) -> bool:
+    return bool(_rings(session))
 
 
 def _kept_old(session: Session) -> bool:
@@ -262,11 +262,11 @@ def _sent(path: str, part: bytes = b"", *, ended: bool) -> Callable[[Session], b
     return look
 
 
-def _spilled(session: Session) -> bool:
+def _persisted(session: Session) -> bool:
     session.collector.server_close()
     session.span()
     session.handle.shutdown(0.5)
-    return any((session.output / ".spill").rglob("*"))
+    return any((session.output / ".queue").rglob("*"))
 
 
 def _line(**attributes: Any) -> Callable[[Session], bytes]:  # noqa: ANN401 - as the SDK's
@@ -299,9 +299,9 @@ PROOFS: dict[str, Proof] = {
     "console": Proof(
         "json", _spied, spy=("otel_ext.exporters.console.exporter", "ConsoleExporter")
     ),
-    "durability": Proof("write", _has_box),
+    "durability": Proof("write", _has_ring),
     "sync": Proof("always", _synced, spy=("os", "fdatasync")),
-    "box-size": Proof("64 KiB", _boxes),
+    "ring-size": Proof("64 KiB", _rings),
     "segment-size": Proof("64 KiB", _files),
     "segment-age": Proof("1s", _files),
     "retention-size": Proof("64 KiB", _kept_old),
@@ -320,17 +320,17 @@ PROOFS: dict[str, Proof] = {
     "otlp-ends-only": Proof(
         value=True, look=_sent("/v1/logs", b"open.start", ended=False), beside=_OTLP
     ),
-    "otlp-grace": Proof(0, _spied, _OTLP, ("otel_ext.exporters.delivery.remote_queue", "Backlog")),
-    "otlp-queue-spans": Proof(7, _spied, _OTLP, _LIMITS),
+    "otlp-grace": Proof(0, _spied, _OTLP, ("otel_ext.exporters.delivery.remote_queue", "Batcher")),
+    "otlp-queue-size": Proof(7, _spied, _OTLP, _LIMITS),
     "otlp-queue-bytes": Proof("1 MiB", _spied, _OTLP, _LIMITS),
     "otlp-exit-timeout": Proof("5s", _seconds, _OTLP),
-    "spill": Proof(value=False, look=_spilled, beside=_OTLP),
-    "spill-size": Proof("1 MiB", _spied, _OTLP, _RESILIENT),
+    "persistent-queue": Proof(value=False, look=_persisted, beside=_OTLP),
+    "persistent-queue-size": Proof("1 MiB", _spied, _OTLP, _RESILIENT),
     "retry-failures": Proof(7, _spied, _OTLP, _RETRY),
-    "retry-pause": Proof("7s", _spied, _OTLP, _RETRY),
-    "retry-longest-pause": Proof("7m", _spied, _OTLP, _RETRY),
+    "retry-initial-interval": Proof("7s", _spied, _OTLP, _RETRY),
+    "retry-max-interval": Proof("7m", _spied, _OTLP, _RETRY),
     "redact": Proof("off", _line(**_SECRET)),
-    "redact-keys": Proof("colour", _line(colour="red")),
+    "redact-keys": Proof("color", _line(color="red")),
     "redact-values": Proof("zebra-[0-9]+", _line(text="a zebra-77")),
     "redact-allow": Proof("password", _line(**_SECRET)),
     "redact-hmac-key": Proof("0123456789abcdef", _line(**_SECRET)),

@@ -84,7 +84,7 @@ def test_the_defaults_are_those_promised() -> None:
     config = Config()
     assert config.output.folder == Path("traces")
     assert (config.journal.durability, config.journal.sync) == ("mapped", "interval")
-    assert config.journal.box_size == 8 * 1024**2
+    assert config.journal.ring_size == 8 * 1024**2
     assert config.journal.retention_age == 7 * 86_400
     assert config.inflight.max_open_spans == 100_000
     assert (config.inflight.heartbeat_interval, config.inflight.stall_after) == (5.0, 60.0)
@@ -193,11 +193,11 @@ def test_all_mistakes_are_told_at_once(repository: Path) -> None:
     """Mistakes of file, environment and code come in one error, one line each."""
     (repository / "otel-ext.toml").write_text('sync = "often"\ncolour = 1\n', "utf-8")
     with pytest.raises(ConfigError) as caught:
-        load_config({"box_size": 1, "flavour": 2}, environ={"OTEL_EXT_DURABILITY": "forever"})
+        load_config({"ring_size": 1, "flavour": 2}, environ={"OTEL_EXT_DURABILITY": "forever"})
     lines = str(caught.value).splitlines()
     assert lines[0] == "5 problems in the configuration:"
     told = "\n".join(lines[1:])
-    for word in ("sync", "colour", "box-size", "flavour", "durability"):
+    for word in ("sync", "color", "ring-size", "flavour", "durability"):
         assert word in told
     assert all(line.startswith("- ") for line in lines[1:])
     assert len(lines) == 6
@@ -207,8 +207,8 @@ def test_all_mistakes_are_told_at_once(repository: Path) -> None:
 def test_a_broken_file_does_not_hide_other_mistakes(repository: Path) -> None:
     """What is wrong beside a broken file is told with it."""
     (repository / "otel-ext.toml").write_text("sync = \n", "utf-8")
-    with pytest.raises(ConfigError, match=r"2 problems(.|\n)*toml:1:8(.|\n)*box-size"):
-        load_config({"box_size": -1}, environ={})
+    with pytest.raises(ConfigError, match=r"2 problems(.|\n)*toml:1:8(.|\n)*ring-size"):
+        load_config({"ring_size": -1}, environ={})
 
 
 @pytest.mark.parametrize(
@@ -309,7 +309,7 @@ def test_a_hostile_value_from_code_is_an_ordinary_mistake() -> None:
 
 def test_an_unknown_name_is_refused_by_the_configuration() -> None:
     """Asking for a setting that does not exist suggests the nearest."""
-    with pytest.raises(ConfigError, match="Did you mean 'box-size'"):
+    with pytest.raises(ConfigError, match="Did you mean 'ring-size'"):
         Config().value("boxsize")
     with pytest.raises(ConfigError, match="no setting 'nothing'"):
         Config().source_of("nothing")

@@ -56,7 +56,7 @@ def states(folder: Path) -> dict[str, str]:
 @pytest.mark.needs("unshare")
 @pytest.mark.parametrize("durability", ["queued", "write", "mapped"])
 def test_a_process_of_another_namespace_is_left_alone(tmp_path: Path, durability: str) -> None:
-    """With a box or without: `ps` shows it running, `recover` waits, and no record is doubled."""
+    """In every mode `ps` shows it running, `recover` waits, and no record is doubled."""
     words = command(LIVES, tmp_path, durability)
     with beside(inside(words)) as process:
         assert int(line_of(process)) < 10
@@ -89,7 +89,7 @@ def test_what_does_not_say_its_namespace_is_not_taken_for_dead(tmp_path: Path) -
 
 
 def test_a_process_says_its_namespace(tmp_path: Path) -> None:
-    """Each file tells it, so that readers without a box know whether they can ask."""
+    """Each file tells it, so that readers without a ring buffer know whether they can ask."""
     with beside(command(LIVES, tmp_path, "queued")) as process:
         assert line_of(process)
     (start,) = recovered(tmp_path).events("process.start")[:1]

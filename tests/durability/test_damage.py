@@ -87,7 +87,7 @@ def test_two_recover_while_a_third_starts(tmp_path: Path) -> None:
 def scribble(path: Path, dice: random.Random) -> int:
     """Overwrite a few stretches of a file with random bytes; return how many bytes."""
     data = bytearray(path.read_bytes())
-    # A box is mostly empty; what matters is in its first pages.
+    # A ring buffer is mostly empty; what matters is in its first pages.
     reach = min(len(data), 256 * 1024)
     if not reach:
         return 0
@@ -106,7 +106,7 @@ def scribble(path: Path, dice: random.Random) -> int:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_random_damage_then_recovery(tmp_path: Path, seed: int) -> None:
-    """Whatever box and journal look like: no exception, the rest is read, and again is once."""
+    """Damage anywhere raises nothing, costs only what it hit, and recovery stays idempotent."""
     dice = random.Random(seed)
     original = tmp_path / "original"
     die(original, "flush")
@@ -116,7 +116,7 @@ def test_random_damage_then_recovery(tmp_path: Path, seed: int) -> None:
     for turn in range(25):
         folder = tmp_path / f"damaged-{turn}"
         shutil.copytree(original, folder)
-        victims = [*folder.glob("*.jsonl"), *folder.glob(".blackbox/*.box")]
+        victims = [*folder.glob("*.jsonl"), *folder.glob(".blackbox/*.ring")]
         for victim in dice.sample(victims, dice.randrange(1, len(victims) + 1)):
             scribble(victim, dice)
         # Who wrote what is damaged may be unknown, and would be given time to show up.
@@ -126,7 +126,7 @@ def test_random_damage_then_recovery(tmp_path: Path, seed: int) -> None:
         found = read(folder)
         ends = [r.key for r in found.phase("end") if r.abandoned == "process-died"]
         assert len(ends) == len(set(ends))
-        assert not list(folder.glob(".blackbox/*.box"))
+        assert not list(folder.glob(".blackbox/*.ring"))
         kept += len({(r.process.id, r.seq) for r in found.records} & whole)
         total += len(whole)
         # Damage is told with line numbers; it is no crash, and no clean bill either.

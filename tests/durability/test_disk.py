@@ -17,7 +17,7 @@ from tests.programs import OTEL_EXT, environment, execute, write_program
 if TYPE_CHECKING:
     from pathlib import Path
 
-# argv: folder on the small disk, box size
+# argv: folder on the small disk, ring buffer size
 FILLS_UP = """
     import json, subprocess
     from pathlib import Path
@@ -87,13 +87,13 @@ FILLS_UP = """
 @pytest.mark.parametrize(
     ("mode", "kib", "box", "used"),
     [
-        # No room for the box: records are queued instead.
+        # No room for the ring buffer: records are queued instead.
         ("mapped", 64, 8 << 20, "queued"),
         ("mapped", 192, 64 << 10, "mapped"),
         ("write", 64, 64 << 10, "write"),
     ],
 )
-def test_a_small_disk_fills_up(tmp_path: Path, mode: str, kib: int, box: int, used: str) -> None:
+def test_a_small_disk_fills_up(tmp_path: Path, mode: str, kib: int, ring: int, used: str) -> None:
     """The program is unharmed, its neighbour intact, the account closed; writing goes on."""
     neighbour = tmp_path / "neighbours"
     subprocess.run(
@@ -101,11 +101,11 @@ def test_a_small_disk_fills_up(tmp_path: Path, mode: str, kib: int, box: int, us
     )
     [file] = neighbour.glob("*.jsonl")
     place = tmp_path / "disk"
-    words = command(FILLS_UP, place / "traces", box, file)
+    words = command(FILLS_UP, place / "traces", ring, file)
     script = ["sh", "-c", f'mkdir -p {place}/traces && exec "$@"', "sh", *words]
     done = subprocess.run(
         small_disk(kib, place, script),
-        env=plain(OTEL_EXT_BOX_SIZE=str(box), OTEL_EXT_DURABILITY=mode),
+        env=plain(OTEL_EXT_RING_SIZE=str(ring), OTEL_EXT_DURABILITY=mode),
         capture_output=True,
         text=True,
         timeout=100,
@@ -156,21 +156,21 @@ echo "valid=$?"
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 @pytest.mark.needs("unshare", "mount")
-@pytest.mark.parametrize(("kib", "has_box"), [(3 * 1024, True), (512, False)])
-def test_the_end_of_a_run_on_a_full_disk(tmp_path: Path, kib: int, has_box: bool) -> None:
+@pytest.mark.parametrize(("kib", "has_ring"), [(3 * 1024, True), (512, False)])
+def test_the_end_of_a_run_on_a_full_disk(tmp_path: Path, kib: int, has_ring: bool) -> None:
     """The closing words say what is missing, and when there is room no half of a line is left."""
     place = tmp_path / "disk"
     write_program(tmp_path, MANY)
     run = [OTEL_EXT, "run", "--output", f"{place}/traces", "program.py"]
     script = ["sh", "-c", ON_A_FULL_DISK, "sh", str(place), *run]
-    env = environment(OTEL_EXT_CONSOLE="off", OTEL_EXT_BOX_SIZE=str(2 << 20))
+    env = environment(OTEL_EXT_CONSOLE="off", OTEL_EXT_RING_SIZE=str(2 << 20))
     done = execute(small_disk(kib, place, script), cwd=tmp_path, env=env, timeout=100)
     said = (tmp_path / "disk.said").read_text("utf-8")
     assert done.code == 0, done.err
     assert "rc=0" in done.out
     assert "valid=0" in done.out, done.out + said
     assert "did not end" not in said
-    if not has_box:
+    if not has_ring:
         # A process that lost what waited in memory still says how much that was.
         [numbers] = re.findall(
             r"([\d,]+) records in 1 file in \S+; ([\d,]+) records could not", said
@@ -223,7 +223,7 @@ def test_the_account_closes_on_a_full_disk(
     place = tmp_path / "disk"
     words = command(OVERFLOWS, place / "traces")
     script = ["sh", "-c", LOOK_AFTERWARDS, "sh", str(place), *words]
-    env = plain(OTEL_EXT_BOX_SIZE=str(64 << 10), OTEL_EXT_DURABILITY=mode)
+    env = plain(OTEL_EXT_RING_SIZE=str(64 << 10), OTEL_EXT_DURABILITY=mode)
     subprocess.run(small_disk(kib, place, script), env=env, check=True, timeout=100)
     said = (tmp_path / "disk.said").read_text("utf-8")
     assert "Traceback" not in said

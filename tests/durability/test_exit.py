@@ -132,7 +132,7 @@ def test_sigterm_with_handle_sigterm(tmp_path: Path, own: bool) -> None:
 
 
 def test_sigterm_without_the_setting_is_a_kill(tmp_path: Path) -> None:
-    """A process that SIGTERM ends at once leaves its box, and recovery ends its spans."""
+    """A process that SIGTERM ends at once leaves its ring buffer, and recovery ends its spans."""
     text = """
     span = tracer.start_span("open")
     print("ready", flush=True)

@@ -110,7 +110,7 @@ def test_the_line_that_begins_the_file_is_made_at_set_up(tmp_path: Path) -> None
     assert (start.name, span.name) == (PROCESS_START, "first")
     assert (start.seq, span.seq) == (1, 2)
     assert start.time_ns < span.time_ns
-    assert start.site.file == program.name or start.site.file == str(program)
+    assert start.call_site.file == program.name or start.call_site.file == str(program)
     assert start.extra["resource"] == {"service.name": "shop"}
 
 

@@ -166,7 +166,7 @@ def test_a_program_under_otel_ext_run_is_killed(tmp_path: Path, turn: int) -> No
 
 
 def test_records_of_a_killed_process_are_read_without_recovery(tmp_path: Path) -> None:
-    """Also a folder that nobody has recovered tells what ran: `ps` reads the box itself."""
+    """Also a folder that nobody has recovered tells what ran: `ps` reads the ring buffer itself."""
     text = """
     kept = [tracer.start_span(f"open {n}") for n in range(3)]
     os.kill(os.getpid(), signal.SIGKILL)

@@ -100,7 +100,7 @@ def test_spans_of_exit_handlers_that_run_after_ours_are_recorded(
     real = {one.name: one for one in found.phase("end") if not one.abandoned}
     assert set(real) == LATE_NAMES | {"kept"}
     [start] = found.phase("start", "kept")
-    assert real["kept"].site == start.site
+    assert real["kept"].call_site == start.call_site
     assert [one.abandoned for one in found.phase("end", "never")] == ["shutdown"]
     last = found.records[-1]
     assert last.event == "process.end"
@@ -211,7 +211,7 @@ def test_daemon_threads_lose_no_span_while_the_program_exits(tmp_path: Path) -> 
     known = {key[1]: one for key, one in merge(found.records).items()}
     assert all(known[span_id].is_real_end for span_id in ends)
     assert {one.phase for one in known.values()} == {"end"}
-    assert not list(folder.glob(".blackbox/*.box"))
+    assert not list(folder.glob(".blackbox/*.ring"))
 
 
 def test_handlers_of_a_sitecustomize_under_run_are_recorded(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def test_spans_that_an_exit_has_no_time_for_are_shown_and_then_ended(
 
 
 def test_an_end_that_tells_of_open_spans_closes_no_file(tmp_path: Path) -> None:
-    """Though all lines are in the file and no box is left, recovery looks into it."""
+    """Though all lines are in the file and no ring buffer is left, recovery looks into it."""
     run(tmp_path, 20, "handle.processor.tracker.reaper.abandon_all = lambda *a, **k: 0")
     (path,) = tmp_path.glob("*.jsonl")
     assert not (tmp_path / ".blackbox").exists()
@@ -176,5 +176,5 @@ def test_a_blocked_disk_and_very_many_open_spans_do_not_add_up(
     assert exit_took < 2 * alone_took + 2.0 + 1.0
     wait_until(lambda: not Path(f"/proc/{pid}").exists(), "the end of the last thread")
     starts, ends = recovered_apart(tmp_path / "traces")
-    # What the full box refused was counted, and nothing that it took is left open.
+    # What the full ring buffer refused was counted, and nothing that it took is left open.
     assert set(starts) <= set(ends)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.journal.ring_layout import BOX_FOLDER
+from otel_ext.journal.ring_layout import RING_FOLDER
 from tests.durability.kit import HEAD, Found, assert_ended_once, assert_valid, command, recovered
 from tests.durability.kit import plain as environ
 
@@ -141,7 +141,7 @@ def test_shutdown_in_a_child_leaves_the_parent_alone(tmp_path: Path, *, compiled
         handle.flush(1.0)
         handle.shutdown(1.0)
     in_children(2, close)
-    assert len(list(Path(sys.argv[1], {BOX_FOLDER!r}).iterdir())) == 1
+    assert len(list(Path(sys.argv[1], {RING_FOLDER!r}).iterdir())) == 1
     span.end()
     tracer.start_span("later").end()
     """
@@ -175,5 +175,5 @@ def test_a_child_without_a_thread_makes_room_itself(tmp_path: Path, *, compiled:
     tracer.start_span("loaded").end()
     in_children(1, work)
     """
-    found = run(tmp_path, text, compiled=compiled, threads=True, OTEL_EXT_BOX_SIZE="128KiB")
+    found = run(tmp_path, text, compiled=compiled, threads=True, OTEL_EXT_RING_SIZE="128KiB")
     assert by_process(found, "request") == [2000]

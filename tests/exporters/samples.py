@@ -32,7 +32,7 @@ def start(name: str = "load", number: int = 1, **fields: Any) -> Record:  # noqa
         time_ns=1_792_000_000_000_000_000,
         seq=number,
         process=own_process(),
-        site=CallSite("app.py", 3, "main"),
+        call_site=CallSite("app.py", 3, "main"),
         trace_id=TRACE,
         span_id=f"{number:016x}",
         span_kind="internal",

@@ -67,8 +67,8 @@ def show(exporter: ConsoleExporter) -> None:
     assert exporter.force_flush(5_000)
 
 
-def test_terminal_shows_lines_for_people_in_colour(terminal: tuple[int, io.TextIOWrapper]) -> None:
-    """On a terminal the lines are for people, and coloured."""
+def test_terminal_shows_lines_for_people_in_color(terminal: tuple[int, io.TextIOWrapper]) -> None:
+    """On a terminal the lines are for people, and colored."""
     person, stream = terminal
     show(ConsoleExporter(stream))
     seen = ""
@@ -89,7 +89,7 @@ def test_terminal_shows_lines_for_people_in_colour(terminal: tuple[int, io.TextI
         ({}, False, False),
     ],
 )
-def test_colour_on_a_terminal(
+def test_color_on_a_terminal(
     terminal: tuple[int, io.TextIOWrapper],
     monkeypatch: pytest.MonkeyPatch,
     variables: dict[str, str],
@@ -119,7 +119,7 @@ def test_pipe_takes_the_encoding_of_compat_mode(pipe: Pipe) -> None:
 def test_lines_for_people_can_be_forced_into_a_pipe(
     pipe: Pipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`style="people"` writes to a pipe what a terminal would get, without colour."""
+    """`style="people"` writes to a pipe what a terminal would get, without color."""
     monkeypatch.delenv("FORCE_COLOR", raising=False)
     show(ConsoleExporter(pipe.stream, style="people"))
     seen = os.read(pipe.reader, 10_000).decode()

@@ -29,7 +29,7 @@ def body(line: str) -> str:
     return line[12:]
 
 
-def test_start_and_end_have_marks_that_need_no_colour() -> None:
+def test_start_and_end_have_marks_that_need_no_color() -> None:
     """A start, an end and a failed end are told apart by their marks."""
     lines = renderer()
     failed = end(number=2, status=Status("error", "too late"))
@@ -191,8 +191,8 @@ def test_nothing_in_the_data_reaches_the_terminal_raw(
         assert cells(line) <= max(width, 48)
 
 
-def test_colour_is_ours_only() -> None:
-    """With colour, escapes in the data stay visible text."""
+def test_color_is_ours_only() -> None:
+    """With color, escapes in the data stay visible text."""
     line = renderer(color=True).render(start("\x1b[31mred"))
     assert r"\x1b[31mred" in line
 

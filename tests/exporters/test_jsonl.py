@@ -72,7 +72,7 @@ def test_nothing_is_made_before_the_first_record(tmp_path: Path) -> None:
 
 
 def test_nothing_is_left_but_the_file(tmp_path: Path) -> None:
-    """After an orderly shutdown no box is left behind."""
+    """After an orderly shutdown no ring buffer is left behind."""
     exporter = JsonlExporter(tmp_path)
     exporter.export(start())
     exporter.shutdown()
@@ -94,7 +94,7 @@ def test_first_line_tells_who_the_process_is(tmp_path: Path) -> None:
     assert first.extra["host"] == current.host
     assert isinstance(first.extra["argv"], list)
     assert isinstance(first.extra["resource"], dict)
-    assert (first.site.line, first.site.function) in {(0, "<module>"), (0, "<unknown>")}
+    assert (first.call_site.line, first.call_site.function) in {(0, "<module>"), (0, "<unknown>")}
 
 
 def test_file_name_is_that_file(tmp_path: Path) -> None:

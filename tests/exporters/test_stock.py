@@ -19,7 +19,7 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 
 from otel_ext.exporters import JsonlExporter, RecordSpanExporter, StockSpanExporterAdapter
 from otel_ext.processors import LifecycleSpanProcessor
-from otel_ext.record.model import UNKNOWN_SITE
+from otel_ext.record.model import UNKNOWN_CALL_SITE
 from tests.exporters.samples import Counted, Hanging, Noting, Spoilt, end, log, start
 from tests.programs import records_in
 
@@ -67,7 +67,7 @@ def test_our_exporter_in_a_stock_processor(
     records = records_in(tmp_path)
     spans = [record for record in records if record.kind == "span"]
     assert sorted(record.event for record in spans) == ["child.end", "parent.end"]
-    assert {record.site for record in spans} == {UNKNOWN_SITE}
+    assert {record.call_site for record in spans} == {UNKNOWN_CALL_SITE}
     assert {record.thread for record in spans} == {None}
     child = next(record for record in spans if record.name == "child")
     assert child.events[0].attributes["exception.message"] == "no luck"
@@ -81,7 +81,7 @@ def test_code_attributes_still_tell_the_place() -> None:
     span = provider.get_tracer("t").start_span("s", attributes={"code.file.path": "jobs.py"})
     span.set_attribute("code.line.number", 4)
     span.end()
-    assert (inner.records[0].site.file, inner.records[0].site.line) == ("jobs.py", 4)
+    assert (inner.records[0].call_site.file, inner.records[0].call_site.line) == ("jobs.py", 4)
 
 
 def test_stock_exporter_behind_our_processor_sees_the_same_spans() -> None:

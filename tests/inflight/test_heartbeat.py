@@ -48,8 +48,8 @@ def test_a_beat_tells_open_spans_numbers_drops_and_memory(
     assert beat.extra["accepted"] == COUNTERS.value("accepted")
     assert beat.extra["written"] == COUNTERS.value("written")
     assert cast("dict[str, int]", beat.extra["dropped"])["queue_full"] >= 1
-    assert beat.site.line == 0
-    assert (beat.site.file, beat.site.function) == ("program.py", "<module>")
+    assert beat.call_site.line == 0
+    assert (beat.call_site.file, beat.call_site.function) == ("program.py", "<module>")
     span.end()
 
 

@@ -143,7 +143,7 @@ def test_a_real_end_after_the_report_is_recorded_with_its_start() -> None:
     (end,) = tracking.ends
     assert end.key == abandoned.key
     assert end.abandoned is None
-    assert end.site is abandoned.site
+    assert end.call_site is abandoned.call_site
     assert len(tracking.table) == 0
 
 

@@ -163,7 +163,7 @@ def test_an_exit_out_of_time_leaves_the_rest_to_recovery(tracking: Tracking) -> 
 
 
 def test_an_end_that_is_refused_at_the_exit_is_left_to_recovery() -> None:
-    """A full box takes no more records; the spans concerned stay in the table."""
+    """A full ring buffer takes no more records; the spans concerned stay in the table."""
     table = InflightTable()
     tracking = Tracking(table)
     kept = [tracking.tracer.start_span(f"s{number}") for number in range(120)]

@@ -28,7 +28,7 @@ def test_a_span_is_in_the_table_from_its_start_to_its_end(tracking: Tracking) ->
     assert (start.name, start.phase, dict(start.attributes)) == ("work", "start", {"n": 1})
     span.end()
     assert len(tracking.table) == 0
-    assert tracking.ends[0].site is start.site
+    assert tracking.ends[0].call_site is start.call_site
     assert tracking.ends[0].trace_id is start.trace_id
 
 
@@ -121,8 +121,8 @@ def test_open_spans_shows_name_ids_age_owner_attributes_and_place(tracking: Trac
     assert shown.task is None
     assert shown.owner_alive
     assert dict(shown.attributes) == {"k": "v"}
-    assert shown.site is tracking.table.start_records()[1].site
-    assert shown.site.line > 0
+    assert shown.call_site is tracking.table.start_records()[1].call_site
+    assert shown.call_site.line > 0
     assert not shown.stalled
     span.end()
     parent.end()

@@ -140,21 +140,23 @@ def test_client_spans_have_the_line_that_called_the_library(tmp_path: Path, how:
     """requests, httpx and sqlite3: the place is the call in the program, each time."""
     program, records = run(tmp_path, CLIENTS, how)
     for name in ("requests", "httpx", "sqlite3"):
-        sites = [
-            (one.site.file, one.site.line, one.site.function)
+        call_sites = [
+            (one.call_site.file, one.call_site.line, one.call_site.function)
             for one in records
             if one.kind == "span" and one.scope and one.scope.name.endswith(f".{name}")
         ]
-        assert set(sites) == {(program.name, line_with(program, name), "fetch")}
-        assert len(sites) >= 4
+        assert set(call_sites) == {(program.name, line_with(program, name), "fetch")}
+        assert len(call_sites) >= 4
 
 
 @HOW
 def test_a_published_task_has_the_line_that_published_it(tmp_path: Path, how: str) -> None:
     """Celery's producer spans name the program's line, not kombu's or Celery's."""
     program, records = run(tmp_path, CELERY, how)
-    sites = {(one.site.file, one.site.line) for one in records if one.span_kind == "producer"}
-    assert sites == {(program.name, line_with(program, "celery"))}
+    call_sites = {
+        (one.call_site.file, one.call_site.line) for one in records if one.span_kind == "producer"
+    }
+    assert call_sites == {(program.name, line_with(program, "celery"))}
 
 
 @HOW
@@ -163,8 +165,8 @@ def test_server_spans_have_no_place_and_logs_have_theirs(tmp_path: Path, how: st
     program, records = run(tmp_path, FLASK, how)
     servers = [one for one in records if one.span_kind == "server"]
     assert len(servers) == 4
-    assert not any(one.site.is_known for one in servers)
-    logs = {one.site for one in records if one.kind == "log" and one.logger == "shop"}
+    assert not any(one.call_site.is_known for one in servers)
+    logs = {one.call_site for one in records if one.kind == "log" and one.logger == "shop"}
     assert {(one.file, one.line, one.function) for one in logs} == {
         (program.name, line_with(program, "log"), "index")
     }
@@ -195,9 +197,9 @@ def test_an_installed_package_that_is_run_has_its_own_lines(tmp_path: Path, how:
     env = environment(PYTHONPATH=str(installed))
     done = execute([sys.executable, "-m", "shop", how], cwd=tmp_path, env=env)
     assert done.code == 0, done.err
-    sites = {
-        (one.site.file, one.site.line)
+    call_sites = {
+        (one.call_site.file, one.call_site.line)
         for one in records_in(tmp_path / "traces")
         if one.kind == "span"
     }
-    assert sites == {("lib/site-packages/shop/__main__.py", line_with(program, "order"))}
+    assert call_sites == {("lib/site-packages/shop/__main__.py", line_with(program, "order"))}

@@ -105,7 +105,7 @@ def test_one_call_from_nothing(capsysbinary: Output) -> None:
     assert stored.attributes == {"order": {"id": 7}, "request": "r1"}
     assert stored.span_id == kept.records[0].span_id != ""
     assert (stored.level, stored.logger) == ("info", "shop")
-    assert stored.site.function == "test_one_call_from_nothing"
+    assert stored.call_site.function == "test_one_call_from_nothing"
     assert str(failed.attributes["exception"]).endswith("KeyError: 'id'")
 
 
@@ -263,7 +263,7 @@ def test_logs_of_the_standard_library(capsysbinary: Output) -> None:
         assert kept.names == [slow.name, failed.name, own.name] == ["slow q", "failed", "own"]
         assert (slow.level, slow.logger) == ("info", "lib.db")
         assert slow.attributes == {"took": 1.5, "level": 9}
-        assert slow.site.function == "test_logs_of_the_standard_library"
+        assert slow.call_site.function == "test_logs_of_the_standard_library"
         assert slow.span_id == f"{span.get_span_context().span_id:016x}"
         assert str(failed.attributes["exception"]).endswith("OSError: gone")
 
@@ -304,7 +304,7 @@ def test_structlog_through_logging_is_not_doubled(wrapped: bool) -> None:
         logging.getLogger("lib").warning("foreign")
         assert kept.names == ["own", "foreign"]
         assert kept.records[0].logger == "shop"
-        assert kept.records[0].site.function == "test_structlog_through_logging_is_not_doubled"
+        assert kept.records[0].call_site.function == "test_structlog_through_logging_is_not_doubled"
         assert json.loads(printed.getvalue().splitlines()[0]) == {"event": "own", "n": 1}
 
 

@@ -55,7 +55,7 @@ def test_snippets_of_the_guide_run(
     done = run(snippet, tmp_path, plain_environ)
     (record,) = logs_in(tmp_path / "traces")
     assert decode_line(done.stdout.strip()) == record
-    assert record.site.file == "shop.py"
+    assert record.call_site.file == "shop.py"
 
 
 def test_the_guides_example_line_is_a_record() -> None:

@@ -1,4 +1,4 @@
-"""Makes records, lines, boxes and journals for the tests of this folder."""
+"""Makes records, lines, ring buffers and journals for the tests of this folder."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, cast
 from otel_ext.journal.files import open_folder
 from otel_ext.journal.liveness import own_identity
 from otel_ext.journal.read.scanner import Line, Skipped, scan
-from otel_ext.journal.ring_layout import BOX_FOLDER, BoxFacts
+from otel_ext.journal.ring_layout import RING_FOLDER, RingFacts
 from otel_ext.journal.write.opening import JournalSettings
-from otel_ext.journal.write.ring_buffer import BlackBox
+from otel_ext.journal.write.ring_buffer import RingBuffer
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process, Record, Status
 
@@ -74,12 +74,12 @@ def end(seq: int, process: str = "p", number: int = 0, name: str = "work") -> Re
     )
 
 
-def make_box(
-    folder: Path, *, size: int = 2 * 1024 * 1024, facts: BoxFacts | None = None
-) -> BlackBox:
-    """Make a box below `folder` for this process."""
+def make_ring(
+    folder: Path, *, size: int = 2 * 1024 * 1024, facts: RingFacts | None = None
+) -> RingBuffer:
+    """Make a ring buffer below `folder` for this process."""
     me = own_identity()
-    made = facts or BoxFacts(
+    made = facts or RingFacts(
         id=f"{me.boot_id.replace('-', '')[:8]}-{me.pid}-{me.start_time}-00000000",
         pid=me.pid,
         start_time=me.start_time,
@@ -91,23 +91,23 @@ def make_box(
         size=size,
         chunk_size=size // 2,
     )
-    path = folder / BOX_FOLDER
+    path = folder / RING_FOLDER
     descriptor = open_folder(path, create=True)
     try:
-        return BlackBox.create(descriptor, path / f"{made.id}.box", made)
+        return RingBuffer.create(descriptor, path / f"{made.id}.ring", made)
     finally:
         os.close(descriptor)
 
 
-def collect(box: BlackBox) -> bytes:
-    """Drain a box and return what was in it."""
+def collect(ring: RingBuffer) -> bytes:
+    """Drain a ring buffer and return what was in it."""
     out: list[bytes] = []
 
     def write(lines: memoryview) -> int:
         out.append(bytes(lines))
         return len(lines)
 
-    assert box.drain(write)
+    assert ring.drain(write)
     return b"".join(out)
 
 

@@ -1,4 +1,4 @@
-"""The black box under everything at once: threads, signals, finalizers, and the worker."""
+"""The ring buffer under everything at once: threads, signals, finalizers, and the worker."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from otel_ext.runtime.counters import COUNTERS
 from tests.figures import figures
-from tests.journal.making import KIB, line, make_box
+from tests.journal.making import KIB, line, make_ring
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from otel_ext.journal.write.ring_buffer import BlackBox
+    from otel_ext.journal.write.ring_buffer import RingBuffer
 
 SECONDS = 3.0
 THREADS = 8
@@ -27,15 +27,15 @@ THREADS = 8
 class Hammer:
     """Appends numbered lines from everywhere and keeps a ledger of those taken."""
 
-    def __init__(self, box: BlackBox) -> None:
-        self.box = box
+    def __init__(self, ring: RingBuffer) -> None:
+        self.ring = ring
         self.stop = threading.Event()
         self.taken: dict[str, list[int]] = {}
         self.refused = 0
 
     def append(self, who: str, number: int) -> None:
         """Append one line and note whether it was taken."""
-        if self.box.append(line(number, who, name="n" * (number % 300))):
+        if self.ring.append(line(number, who, name="n" * (number % 300))):
             self.taken.setdefault(who, []).append(number)
         else:
             self.refused += 1
@@ -68,7 +68,7 @@ class Garbage:
 
 
 def strike(hammer: Hammer) -> bytes:
-    """Run everything for a while; return all that came out of the box."""
+    """Run everything for a while; return all that came out of the ring buffer."""
     out: list[bytes] = []
 
     def write(lines: memoryview) -> int:
@@ -78,7 +78,7 @@ def strike(hammer: Hammer) -> bytes:
 
     def drain() -> None:
         while not hammer.stop.wait(0.01):
-            hammer.box.drain(write)
+            hammer.ring.drain(write)
 
     threads = [threading.Thread(target=hammer.work, args=(f"t{n}",)) for n in range(THREADS)]
     threads.append(threading.Thread(target=drain))
@@ -102,15 +102,15 @@ def strike(hammer: Hammer) -> bytes:
         signal.signal(signal.SIGALRM, before)
         sys.setswitchinterval(interval)
     gc.collect()
-    hammer.box.seal("closed")
-    assert hammer.box.drain(write)
+    hammer.ring.seal("closed")
+    assert hammer.ring.drain(write)
     return b"".join(out)
 
 
 def test_nothing_is_lost_doubled_or_torn(tmp_path: Path) -> None:
     """From 8 threads, signal handlers and finalizers each line taken comes out once, whole."""
     dropped = COUNTERS.value("dropped.queue_full")
-    hammer = Hammer(make_box(tmp_path, size=512 * KIB))
+    hammer = Hammer(make_ring(tmp_path, size=512 * KIB))
     out = Counter(strike(hammer).splitlines(keepends=True))
     expected = Counter(
         line(number, who, name="n" * (number % 300))
@@ -121,12 +121,17 @@ def test_nothing_is_lost_doubled_or_torn(tmp_path: Path) -> None:
     assert COUNTERS.value("dropped.queue_full") - dropped == hammer.refused
     assert len(hammer.taken["signal"]) > 50, "the handler ran"
     assert any(who.startswith("gc-") for who in hammer.taken), "finalizers ran"
-    figures("hammered box", taken=sum(out.values()), refused=hammer.refused, cores=os.cpu_count())
+    figures(
+        "hammered ring buffer",
+        taken=sum(out.values()),
+        refused=hammer.refused,
+        cores=os.cpu_count(),
+    )
 
 
 def test_each_thread_finds_its_lines_in_its_own_order(tmp_path: Path) -> None:
     """A start is before its end in the file: the lines of one thread keep their order."""
-    hammer = Hammer(make_box(tmp_path, size=8 * 1024 * KIB))
+    hammer = Hammer(make_ring(tmp_path, size=8 * 1024 * KIB))
     out: list[bytes] = []
 
     def work(who: str) -> None:
@@ -143,9 +148,9 @@ def test_each_thread_finds_its_lines_in_its_own_order(tmp_path: Path) -> None:
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
-        hammer.box.drain(write)
+        hammer.ring.drain(write)
         time.sleep(0.002)
-    hammer.box.drain(write)
+    hammer.ring.drain(write)
     lines = b"".join(out).splitlines(keepends=True)
     assert hammer.refused == 0
     for who, numbers in hammer.taken.items():

@@ -1,4 +1,4 @@
-"""Where no box can be had: the queue instead, said once, and nothing harmed."""
+"""Where no ring buffer can be had: the queue instead, said once, and nothing harmed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from otel_ext.journal.filesystem import file_system_of
-from otel_ext.journal.ring_layout import BOX_FOLDER
+from otel_ext.journal.ring_layout import RING_FOLDER
 from otel_ext.journal.write.journal import Journal
 from tests.journal.making import ALONE, line, run, seqs_in
 
@@ -31,18 +31,18 @@ AS_NOBODY = """
 """
 
 
-def test_a_planted_link_as_box_folder_is_not_followed(tmp_path: Path) -> None:
-    """A link named .blackbox gets no box; records go through the queue, and it is said why."""
+def test_a_planted_link_as_ring_buffer_folder_is_not_followed(tmp_path: Path) -> None:
+    """A link named .blackbox gets no ring buffer; records go through the queue, with the reason."""
     victim = tmp_path / "victim"
     victim.mkdir(0o755)
     folder = tmp_path / "traces"
     folder.mkdir()
-    (folder / BOX_FOLDER).symlink_to(victim)
+    (folder / RING_FOLDER).symlink_to(victim)
     journal = Journal(folder, ALONE)
     assert journal.append(line(1))
     state = journal.state()
     assert state.mode == "queued"
-    assert BOX_FOLDER in state.reason
+    assert RING_FOLDER in state.reason
     assert "link" in state.reason
     assert journal.close()
     assert list(victim.iterdir()) == []
@@ -50,21 +50,21 @@ def test_a_planted_link_as_box_folder_is_not_followed(tmp_path: Path) -> None:
     assert seqs_in(folder) == [1]
 
 
-def test_an_open_box_folder_is_made_private(tmp_path: Path) -> None:
+def test_an_open_ring_buffer_folder_is_made_private(tmp_path: Path) -> None:
     """A .blackbox that others could look into is closed to them."""
-    (tmp_path / BOX_FOLDER).mkdir(0o755)
+    (tmp_path / RING_FOLDER).mkdir(0o755)
     journal = Journal(tmp_path, ALONE)
     journal.append(line(1))
-    assert (tmp_path / BOX_FOLDER).stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / RING_FOLDER).stat().st_mode & 0o777 == 0o700
     assert journal.state().mode == "mapped"
     journal.close()
 
 
-def test_a_box_folder_of_somebody_else_is_not_used(tmp_path: Path) -> None:
-    """Whoever owns the folder could swap the box; so no box is made there."""
+def test_a_ring_buffer_folder_of_somebody_else_is_not_used(tmp_path: Path) -> None:
+    """Whoever owns the folder could swap the ring buffer; so no ring buffer is made there."""
     if os.geteuid() != 0:
         pytest.skip("needs root to give a folder away")
-    folder = tmp_path / BOX_FOLDER
+    folder = tmp_path / RING_FOLDER
     folder.mkdir(0o700)
     os.chown(folder, 65534, 65534)
     journal = Journal(tmp_path, ALONE)
@@ -87,7 +87,7 @@ def test_a_folder_that_cannot_be_written_harms_nobody(tmp_path: Path) -> None:
     finally:
         folder.chmod(0o755)
     assert (taken, flushed, mode, health) == (True, False, "queued", "failed")
-    assert BOX_FOLDER in reason
+    assert RING_FOLDER in reason
     assert "Permission denied" in problem
 
 
@@ -112,7 +112,7 @@ def test_a_folder_that_becomes_writable_gets_the_lines(tmp_path: Path) -> None:
     [("/proc", False), ("/sys", False), ("/dev/shm", True)],  # noqa: S108 - asked about, not used
 )
 def test_the_file_system_decides(folder: str, can_map: bool) -> None:
-    """Only file systems that keep reserved blocks may carry a box."""
+    """Only file systems that keep reserved blocks may carry a ring buffer."""
     found = file_system_of(Path(folder))
     assert found.can_map is can_map
     assert bool(found.refusal) is not can_map
@@ -125,7 +125,7 @@ def test_an_unknown_file_system_is_not_trusted(tmp_path: Path) -> None:
 
 
 def test_a_limit_on_file_size_leads_to_the_queue(tmp_path: Path) -> None:
-    """Under RLIMIT_FSIZE below the box's size the program goes on, with the queue."""
+    """Under RLIMIT_FSIZE below the ring buffer's size the program goes on, with the queue."""
     text = """
         import resource, sys
         from pathlib import Path

@@ -44,7 +44,7 @@ def test_a_dead_process_tells_what_it_was_doing(tmp_path: Path) -> None:
 
 
 def test_this_process_tells_what_it_is_doing(tmp_path: Path) -> None:
-    """From box and segment together, whatever has been drained meanwhile."""
+    """From ring buffer and segment together, whatever has been drained meanwhile."""
     me = current()
     journal = Journal(
         tmp_path,
@@ -55,11 +55,11 @@ def test_this_process_tells_what_it_is_doing(tmp_path: Path) -> None:
     journal.append(encode_line(start(11, me.id, name="ended")))
     journal.drain()
     journal.append(encode_line(end(12, me.id, 11, name="ended")))
-    journal.append(encode_line(start(13, me.id, name="in the box")))
+    journal.append(encode_line(start(13, me.id, name="in the ring buffer")))
     state = read_folder(tmp_path)
     [one] = state.incarnations
     assert one.liveness == "alive"
-    assert [span.start.name for span in one.running] == ["drained", "in the box"]
+    assert [span.start.name for span in one.running] == ["drained", "in the ring buffer"]
     assert one.stamp_ns > 0
     assert state.skipped == ()
     journal.append(encode_line(process_end_record(me.process_for(None), me.next_seq())))
@@ -192,12 +192,12 @@ def test_a_new_file_tells_what_is_open_where_an_end_was_refused(
     me = current().process_for(None)
     begins = encode_line(process_start_record(me, 1))
     open_lines = [encode_line(start(number, me.id)) for number in (2, 3)]
-    settings = ALONE._replace(box_size=1)
+    settings = ALONE._replace(ring_size=1)
     journal = Journal(tmp_path, settings, preamble=lambda: [begins, *open_lines])
     for one in open_lines:
         journal.append(one)
     long = encode_line(end(4, me.id, 3, name="x" * 140_000))
-    assert len(long) > settings.box_size
+    assert len(long) > settings.ring_size
     open_lines.pop()
     assert not journal.append(long)
     for number in (5, 6):

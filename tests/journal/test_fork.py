@@ -1,4 +1,4 @@
-"""Forks: a child records into a box and a segment of its own, never into its parent's."""
+"""Forks: a child records into a ring buffer and a segment of its own, never into its parent's."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_ext.journal.recovery.recover import recover
-from otel_ext.journal.ring_layout import BOX_FOLDER
+from otel_ext.journal.ring_layout import RING_FOLDER
 from tests.journal.making import ROOT, lines_in, program, run
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def test_parent_and_child_write_apart(tmp_path: Path, mode: str) -> None:
 
 
 def test_a_child_that_never_records_leaves_nothing(tmp_path: Path) -> None:
-    """A fork alone makes no file, and its end does not touch the parent's box."""
+    """A fork alone makes no file, and its end does not touch the parent's ring buffer."""
     text = f"""{COMMON}
     say("before")
     pid = os.fork()
@@ -86,7 +86,7 @@ def test_a_child_that_never_records_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_a_child_that_exits_hard_loses_nothing(tmp_path: Path) -> None:
-    """After os._exit the child's lines are in its box, and recovery brings them out."""
+    """After os._exit the child's lines are in its ring buffer, and recovery brings them out."""
     text = f"""{COMMON}
     say("before")
     pid = os.fork()
@@ -98,15 +98,15 @@ def test_a_child_that_exits_hard_loses_nothing(tmp_path: Path) -> None:
     journal.close()
     """
     run(text, tmp_path, "mapped")
-    assert len(list((tmp_path / BOX_FOLDER).glob("*.box"))) == 1
+    assert len(list((tmp_path / RING_FOLDER).glob("*.ring"))) == 1
     recover(tmp_path)
     files = sorted(names_by_file(tmp_path).values(), key=lambda names: names["child"])
     assert files[1]["child"] == 300
     assert files[1]["process.end"] == 1
-    assert not (tmp_path / BOX_FOLDER).exists()
+    assert not (tmp_path / RING_FOLDER).exists()
 
 
-def test_a_fork_amid_an_append_stores_nothing_in_the_parents_box(tmp_path: Path) -> None:
+def test_a_fork_amid_an_append_stores_nothing_in_the_parents_ring_buffer(tmp_path: Path) -> None:
     """A signal handler that forks in the middle of the caller's path does no harm either."""
     text = f"""{COMMON}
     say("before")

@@ -1,4 +1,4 @@
-"""The lines that close a file find room in a full box, and on a disk that fills up."""
+"""The lines that close a file find room in a full ring buffer, and on a disk that fills up."""
 
 from __future__ import annotations
 
@@ -6,80 +6,80 @@ import os
 from typing import TYPE_CHECKING
 
 from otel_ext.cli.runner.count import count_records
-from otel_ext.journal.read.scanner import read_box
+from otel_ext.journal.read.scanner import read_ring
 from otel_ext.journal.write.journal import Journal
 from otel_ext.journal.write.reserve import Reserve
 from otel_ext.journal.write.sources import QueueSource
 from otel_ext.runtime.counters import BUFFER_PEAK, COUNTERS
-from tests.journal.making import ALONE, KIB, collect, line, make_box, run, seqs_in
+from tests.journal.making import ALONE, KIB, collect, line, make_ring, run, seqs_in
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from otel_ext.journal.write.ring_buffer import BlackBox
+    from otel_ext.journal.write.ring_buffer import RingBuffer
 
 
-def fill(box: BlackBox) -> int:
-    """Fill a box to its last byte; return how many lines it took."""
+def fill(ring: RingBuffer) -> int:
+    """Fill a ring buffer to its last byte; return how many lines it took."""
     number = 0
-    while box.append(line(number, name="x" * 200)):
+    while ring.append(line(number, name="x" * 200)):
         number += 1
-    while box.append(line(number)):
+    while ring.append(line(number)):
         number += 1
     return number
 
 
-def test_a_full_box_takes_the_last_lines(tmp_path: Path) -> None:
+def test_a_full_ring_buffer_takes_the_last_lines(tmp_path: Path) -> None:
     """They stand in its header, behind all others for every reader, and wait for a file."""
-    box = make_box(tmp_path, size=256 * KIB)
-    count = fill(box)
+    ring = make_ring(tmp_path, size=256 * KIB)
+    count = fill(ring)
     last = [line(count + 1, name="process.end"), line(count + 2, name="process.end")]
     dropped = COUNTERS.value("dropped.queue_full")
-    box.append_last(last)
+    ring.append_last(last)
     assert COUNTERS.value("dropped.queue_full") == dropped
-    found = read_box(box.path)
+    found = read_ring(ring.path)
     assert not found.skipped
     assert [one.data + b"\n" for one in found.lines[-2:]] == last
     assert len(found.lines) == count + 2
     assert count_records([], [found]).waiting == count + 2
-    assert box.pending >= sum(map(len, last))
-    assert collect(box).endswith(b"".join(last))
-    assert len(read_box(box.path).lines) < count
-    assert box.pending == 0
-    box.close(remove=True)
+    assert ring.pending >= sum(map(len, last))
+    assert collect(ring).endswith(b"".join(last))
+    assert len(read_ring(ring.path).lines) < count
+    assert ring.pending == 0
+    ring.close(remove=True)
 
 
 def test_last_lines_go_with_the_others_where_there_is_room(tmp_path: Path) -> None:
-    """The place in the header is for a full box only."""
-    box = make_box(tmp_path, size=256 * KIB)
-    box.append(line(1))
-    box.append_last([line(2), line(3)])
-    offsets = [one.offset for one in read_box(box.path).lines]
+    """The place in the header is for a full ring buffer only."""
+    ring = make_ring(tmp_path, size=256 * KIB)
+    ring.append(line(1))
+    ring.append_last([line(2), line(3)])
+    offsets = [one.offset for one in read_ring(ring.path).lines]
     assert min(offsets) >= 4 * KIB
-    assert collect(box) == b"".join(map(line, (1, 2, 3)))
-    box.close(remove=True)
+    assert collect(ring) == b"".join(map(line, (1, 2, 3)))
+    ring.close(remove=True)
 
 
 def test_what_has_no_room_in_the_header_is_counted(tmp_path: Path) -> None:
     """Several processes in one program: as many ends as find room, whole ones."""
-    box = make_box(tmp_path, size=256 * KIB)
-    count = fill(box)
+    ring = make_ring(tmp_path, size=256 * KIB)
+    count = fill(ring)
     dropped = COUNTERS.value("dropped.queue_full")
-    box.append_last([line(count + n, name="e" * 300) for n in range(9)])
+    ring.append_last([line(count + n, name="e" * 300) for n in range(9)])
     lost = COUNTERS.value("dropped.queue_full") - dropped
     assert 0 < lost < 9
-    assert len(read_box(box.path).lines) == count + 9 - lost
-    box.close(remove=True)
+    assert len(read_ring(ring.path).lines) == count + 9 - lost
+    ring.close(remove=True)
 
 
 def test_the_fullest_moment_is_known(tmp_path: Path) -> None:
-    """In per cent, for a box and for a queue, also after all has been brought out."""
-    box = make_box(tmp_path, size=256 * KIB)
-    assert box.peak == 0
-    fill(box)
-    collect(box)
-    assert box.peak in {99, 100}
-    box.close(remove=True)
+    """In per cent, for a ring buffer and for a queue, also after all has been brought out."""
+    ring = make_ring(tmp_path, size=256 * KIB)
+    assert ring.peak == 0
+    fill(ring)
+    collect(ring)
+    assert ring.peak in {99, 100}
+    ring.close(remove=True)
     queue = QueueSource(10_000)
     while queue.append(line(1)):
         pass
@@ -89,7 +89,7 @@ def test_the_fullest_moment_is_known(tmp_path: Path) -> None:
 
 def test_a_queue_takes_the_last_lines_beyond_its_limit(tmp_path: Path) -> None:
     """Where the disk is slow but not full, they follow what waits."""
-    journal = Journal(tmp_path, ALONE._replace(durability="queued", box_size=10_000))
+    journal = Journal(tmp_path, ALONE._replace(durability="queued", ring_size=10_000))
     count = 0
     while journal.append(line(count)):
         count += 1

@@ -1,4 +1,4 @@
-"""A journal at the exit of its program: drained, without its box, and still taking lines."""
+"""A journal at the exit of its program: drained, its ring buffer gone, still taking lines."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.journal.ring_layout import BOX_FOLDER
+from otel_ext.journal.ring_layout import RING_FOLDER
 from otel_ext.journal.write.exit import LastingJournal
 from otel_ext.runtime.supervisor import Supervisor
 from otel_ext.runtime.worker import Worker
@@ -41,7 +41,7 @@ def last_line() -> list[bytes]:
 def test_lines_after_the_exit_are_in_the_file_at_once(
     tmp_path: Path, worker: Worker, mode: Durability, *, named: bool
 ) -> None:
-    """Each is followed by the ending, in the file there was, and no box is left."""
+    """Each is followed by the ending, in the file there was, and no ring buffer is left."""
     journal = LastingJournal(
         tmp_path / "records.jsonl" if named else tmp_path,
         ALONE._replace(durability=mode),
@@ -63,7 +63,7 @@ def test_lines_after_the_exit_are_in_the_file_at_once(
 
 
 def test_a_journal_that_was_not_opened_makes_nothing_until_a_line_comes(tmp_path: Path) -> None:
-    """Then the file is made, with its first lines, and no box."""
+    """Then the file is made, with its first lines, and no ring buffer."""
     folder = tmp_path / "traces"
     journal = LastingJournal(
         folder, ALONE, preamble=lambda: [line(9, name="head")], ending=last_line
@@ -72,11 +72,11 @@ def test_a_journal_that_was_not_opened_makes_nothing_until_a_line_comes(tmp_path
     assert not folder.exists()
     assert journal.append(line(1))
     assert seqs_in(folder) == [9, 1, 0]
-    assert not (folder / BOX_FOLDER).exists()
+    assert not (folder / RING_FOLDER).exists()
 
 
 def test_threads_that_append_meanwhile_lose_nothing(tmp_path: Path, worker: Worker) -> None:
-    """While the box is drained, closed and left, every line is taken, and is there once."""
+    """While the ring buffer is drained, closed and left, every line is taken, and is there once."""
     journal = LastingJournal(tmp_path, ALONE, worker=worker)
     taken: list[int] = []
     stop = threading.Event()
@@ -103,11 +103,13 @@ def test_threads_that_append_meanwhile_lose_nothing(tmp_path: Path, worker: Work
     assert done
     assert sorted(seqs_in(tmp_path)) == sorted(taken)
     assert len(taken) == len(set(taken))
-    assert not (tmp_path / BOX_FOLDER).exists()
+    assert not (tmp_path / RING_FOLDER).exists()
 
 
-def test_a_box_that_cannot_be_drained_stays_and_takes_the_later_lines(tmp_path: Path) -> None:
-    """A disk that takes nothing costs the exit its time, once; what comes then is in the box."""
+def test_a_ring_buffer_that_cannot_be_drained_stays_and_takes_the_later_lines(
+    tmp_path: Path,
+) -> None:
+    """A disk that takes nothing costs the exit its time once; later lines stay in the ring."""
     journal = LastingJournal(tmp_path / "traces", ALONE, ending=last_line)
     journal.append(line(1))
     assert journal._draining.acquire()  # noqa: SLF001 - as a thread does that hangs in a write
@@ -117,7 +119,7 @@ def test_a_box_that_cannot_be_drained_stays_and_takes_the_later_lines(tmp_path: 
     journal._draining.release()  # noqa: SLF001 - it hangs no more
     assert journal.drain()
     assert seqs_in(tmp_path / "traces") == [1, 0, 2, 0]
-    assert not (tmp_path / "traces" / BOX_FOLDER).exists()
+    assert not (tmp_path / "traces" / RING_FOLDER).exists()
     assert journal.append(line(3))
     assert seqs_in(tmp_path / "traces") == [1, 0, 2, 0, 3, 0]
 
@@ -134,4 +136,4 @@ def test_a_child_forked_by_an_exit_handler_has_a_file_of_its_own(tmp_path: Path)
     assert journal.append(line(3))
     assert sorted(seqs_in(tmp_path)) == [0, 0, 0, 1, 2, 3]
     assert len(list(tmp_path.glob("*.jsonl"))) == 2
-    assert not (tmp_path / BOX_FOLDER).exists()
+    assert not (tmp_path / RING_FOLDER).exists()

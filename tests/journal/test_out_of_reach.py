@@ -19,7 +19,7 @@ from otel_ext.journal.write.journal import Journal
 
 folder = Path(sys.argv[1])
 # Rotation is due at every pass; the look at the names, once a second.
-journal = Journal(folder, JournalSettings(box_size=1 << 17, segment_size=1000))
+journal = Journal(folder, JournalSettings(ring_size=1 << 17, segment_size=1000))
 line = b'{"n":1}' + b" " * 600 + b"\\n"
 assert journal.append(line) and journal.drain()
 if os.getuid() == 0:

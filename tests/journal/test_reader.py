@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from otel_ext.journal.read.scanner import Line, Located, Skipped, read_box, read_records, scan
+from otel_ext.journal.read.scanner import Line, Located, Skipped, read_records, read_ring, scan
 from otel_ext.record.codec import encode_compat_line, encode_line
 from otel_ext.record.sanitise.values import MAX_LINE_BYTES
 from tests.journal.making import (
@@ -14,7 +14,7 @@ from tests.journal.making import (
     damage_in,
     line,
     lines_in,
-    make_box,
+    make_ring,
     record,
     run,
     running,
@@ -102,7 +102,7 @@ def test_what_cannot_be_opened_is_said(tmp_path: Path) -> None:
     """A missing file and a folder are reported as unreadable."""
     assert list(scan(tmp_path / "missing")) == [Skipped(0, 0, "unreadable")]
     assert list(scan(tmp_path)) == [Skipped(0, 0, "unreadable")]
-    assert read_box(tmp_path / "missing").skipped == (Skipped(0, 0, "unreadable"),)
+    assert read_ring(tmp_path / "missing").skipped == (Skipped(0, 0, "unreadable"),)
 
 
 def test_memory_is_bounded(tmp_path: Path) -> None:
@@ -136,39 +136,39 @@ def test_reading_can_begin_in_the_middle(tmp_path: Path) -> None:
     ]
 
 
-def test_a_box_without_its_header_still_gives_its_lines(tmp_path: Path) -> None:
+def test_a_ring_buffer_without_its_header_still_gives_its_lines(tmp_path: Path) -> None:
     """When the header is damaged, the lines are found all the same, and that is said."""
-    box = make_box(tmp_path)
+    ring = make_ring(tmp_path)
     for number in range(50):
-        box.append(line(number))
-    content = bytearray(box.path.read_bytes())
+        ring.append(line(number))
+    content = bytearray(ring.path.read_bytes())
     for at in range(0, 4096, 7):
         content[at] ^= 0xA5
-    box.path.write_bytes(content)
-    found = read_box(box.path)
+    ring.path.write_bytes(content)
+    found = read_ring(ring.path)
     assert found.facts is None
     assert [one.key[1] for one in found.lines] == list(range(50))
     assert found.skipped == (Skipped(0, 4096, "garbage"),)
 
 
 @pytest.mark.parametrize("content", [b"", b"x", b"OTXBOX\r\n", b"\0" * 100_000, b"\xff" * 50_000])
-def test_any_bytes_for_a_box(tmp_path: Path, content: bytes) -> None:
-    """What is no box at all gives no lines and no error."""
-    path = tmp_path / "some.box"
+def test_any_bytes_for_a_ring_buffer(tmp_path: Path, content: bytes) -> None:
+    """What is no ring buffer at all gives no lines and no error."""
+    path = tmp_path / "some.ring"
     path.write_bytes(content)
-    found = read_box(path)
+    found = read_ring(path)
     assert found.facts is None
     assert found.lines == ()
 
 
-def test_the_box_of_a_stopped_process_can_be_read(tmp_path: Path) -> None:
+def test_the_ring_buffer_of_a_stopped_process_can_be_read(tmp_path: Path) -> None:
     """A process that hangs is not asked anything; its undrained lines are there to see."""
     text = """
         import os, signal, sys
         from pathlib import Path
         from otel_ext.record.codec import encode_line
-        from tests.journal.making import line, make_box, start
-        box = make_box(Path(sys.argv[1]))
+        from tests.journal.making import line, make_ring, start
+        ring buffer = make_ring(Path(sys.argv[1]))
         box.append(encode_line(start(1)))
         print(box.path, flush=True)
         os.kill(os.getpid(), signal.SIGSTOP)
@@ -176,17 +176,17 @@ def test_the_box_of_a_stopped_process_can_be_read(tmp_path: Path) -> None:
     with running(text, tmp_path) as process:
         assert process.stdout is not None
         path = Path(process.stdout.readline().strip())
-        found = read_box(path)
+        found = read_ring(path)
         assert [one.meta["event"] for one in found.lines] == [start(1).event]
 
 
-def test_a_box_that_changes_while_it_is_read(tmp_path: Path) -> None:
-    """Read again and again while it is written and drained, a box never raises or lies."""
+def test_a_ring_buffer_that_changes_while_it_is_read(tmp_path: Path) -> None:
+    """Read again and again while it is written and drained, a ring buffer never raises or lies."""
     text = """
         import sys, time
         from pathlib import Path
-        from tests.journal.making import line, make_box
-        box = make_box(Path(sys.argv[1]), size=1 << 18)
+        from tests.journal.making import line, make_ring
+        ring buffer = make_ring(Path(sys.argv[1]), size=1 << 18)
         print(box.path, flush=True)
         number = 0
         while True:
@@ -200,7 +200,7 @@ def test_a_box_that_changes_while_it_is_read(tmp_path: Path) -> None:
         path = Path(process.stdout.readline().strip())
         seen = 0
         for _ in range(150):
-            found = read_box(path)
+            found = read_ring(path)
             for one in found.lines:
                 number = one.key[1]
                 assert one.data + b"\n" == line(number, name="n" * (number % 400))

@@ -10,11 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from otel_ext.journal.read import salvage
-from otel_ext.journal.read.scanner import Line, Skipped, read_box, scan
+from otel_ext.journal.read.scanner import Line, Skipped, read_ring, scan
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process, Record
 from tests.examples import examples
-from tests.journal.making import line, make_box
+from tests.journal.making import line, make_ring
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,20 +110,20 @@ def test_every_single_bit(tmp_path: Path) -> None:
 
 @QUICK
 @given(at=st.integers(0, 4096 + len(CONTENT)), garbage=st.binary(min_size=1, max_size=200))
-def test_a_damaged_box(tmp_path: Path, at: int, garbage: bytes) -> None:
+def test_a_damaged_ring_buffer(tmp_path: Path, at: int, garbage: bytes) -> None:
     """Damage to header or content never raises and costs only the lines it touches."""
-    box = make_box(tmp_path, size=1 << 18)
+    ring = make_ring(tmp_path, size=1 << 18)
     for one in LINES:
-        assert box.append(one)
-    content = bytearray(box.path.read_bytes())
+        assert ring.append(one)
+    content = bytearray(ring.path.read_bytes())
     content[at : at + len(garbage)] = garbage
-    box.path.write_bytes(content)
-    whole = {one.data for one in read_box(box.path).lines}
+    ring.path.write_bytes(content)
+    whole = {one.data for one in read_ring(ring.path).lines}
     for number, one in enumerate(LINES):
         begin, stop = 4096 + STARTS[number], 4096 + STARTS[number + 1]
         if stop < at or begin >= at + len(garbage):
             assert one[:-1] in whole, f"line {number} is lost"
-    box.path.unlink()
+    ring.path.unlink()
 
 
 @pytest.mark.parametrize("behind", [b"", b"}" * 36, b'"}}', b"\0" * 20])

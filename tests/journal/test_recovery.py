@@ -15,7 +15,7 @@ from otel_ext.journal.liveness import own_identity
 from otel_ext.journal.read.folder import read_folder
 from otel_ext.journal.recovery.exit_status import Outcome, outcome_in
 from otel_ext.journal.recovery.recover import recover
-from otel_ext.journal.ring_layout import BOX_FOLDER
+from otel_ext.journal.ring_layout import RING_FOLDER
 from otel_ext.journal.write.journal import Journal
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process, Record
@@ -51,10 +51,10 @@ def test_open_spans_of_a_killed_process_are_ended(tmp_path: Path, mode: str) -> 
     for end in ends:
         began = starts[end.span_id]
         assert end.abandoned == "process-died"
-        assert (end.start_ns, end.attributes, end.site) == (
+        assert (end.start_ns, end.attributes, end.call_site) == (
             began.time_ns,
             began.attributes,
-            began.site,
+            began.call_site,
         )
         assert (end.parent_span_id, end.scope, end.span_kind, end.thread) == (
             began.parent_span_id,
@@ -67,14 +67,14 @@ def test_open_spans_of_a_killed_process_are_ended(tmp_path: Path, mode: str) -> 
 
 
 def test_recovery_twice_is_recovery_once(tmp_path: Path) -> None:
-    """A second recovery changes no byte and leaves no box, lock or folder behind."""
+    """A second recovery changes no byte and leaves no ring buffer, lock or folder behind."""
     die(tmp_path)
     recover(tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     again = recover(tmp_path)
     assert again.recovered == ()
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
-    assert not (tmp_path / BOX_FOLDER).exists()
+    assert not (tmp_path / RING_FOLDER).exists()
 
 
 def test_what_recovery_writes_keeps_the_format(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_the_living_are_left_alone(tmp_path: Path) -> None:
     report = recover(tmp_path)
     assert (len(report.living), report.recovered) == (1, ())
     assert {path: path.read_bytes() for path in tmp_path.glob("*.jsonl")} == before
-    assert len(list((tmp_path / BOX_FOLDER).glob("*.box"))) == 1
+    assert len(list((tmp_path / RING_FOLDER).glob("*.ring"))) == 1
     journal.close()
 
 
@@ -175,8 +175,8 @@ def test_a_file_of_several_processes(tmp_path: Path) -> None:
     assert len(keys) == len(set(keys))
 
 
-def test_a_shared_file_without_boxes(tmp_path: Path) -> None:
-    """Also where processes had no boxes, a named file is looked through."""
+def test_a_shared_file_without_ring_buffers(tmp_path: Path) -> None:
+    """Also where processes had no ring buffers, a named file is looked through."""
     die(tmp_path, "queued", name="app.jsonl")
     assert recover(tmp_path).spans == 4
     assert recover(tmp_path).recovered == ()
@@ -218,13 +218,13 @@ def test_a_start_too_damaged_for_an_end_is_no_work_left(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["header", "everything", "truncated", "grown", "empty"])
-def test_a_damaged_box_costs_only_what_is_damaged(tmp_path: Path, what: str) -> None:
-    """However the box looks, what the file holds is recovered, and the box goes."""
+def test_a_damaged_ring_buffer_costs_only_what_is_damaged(tmp_path: Path, what: str) -> None:
+    """However the ring buffer looks, what the file holds is recovered, and the ring buffer goes."""
     die(tmp_path, "mapped")
     recovered = tmp_path / "copy"
-    shutil.copytree(tmp_path / BOX_FOLDER, recovered / BOX_FOLDER)
-    [box] = (recovered / BOX_FOLDER).iterdir()
-    content = box.read_bytes()
+    shutil.copytree(tmp_path / RING_FOLDER, recovered / RING_FOLDER)
+    [ring] = (recovered / RING_FOLDER).iterdir()
+    content = ring.read_bytes()
     damaged: dict[str, bytes] = {
         "header": b"\xa5" * 4096 + content[4096:],
         "everything": b"\xa5" * len(content),
@@ -232,12 +232,12 @@ def test_a_damaged_box_costs_only_what_is_damaged(tmp_path: Path, what: str) -> 
         "grown": content + b"\xa5" * 70_000,
         "empty": b"",
     }
-    box.write_bytes(damaged[what])
+    ring.write_bytes(damaged[what])
     report = recover(recovered)
     assert not report.failed
     assert report.skipped_bytes > 0 or what in {"truncated", "grown", "empty"}
     assert report.spans == {"header": 4, "grown": 4}.get(what, report.spans)
-    assert not list(recovered.glob(f"{BOX_FOLDER}/*.box"))
+    assert not list(recovered.glob(f"{RING_FOLDER}/*.ring"))
 
 
 def test_a_torn_end_of_the_file_is_closed_first(tmp_path: Path) -> None:
@@ -260,7 +260,7 @@ def ends_in_tolerant(path: Path) -> list[object]:
 
 
 def test_a_late_real_end_is_not_abandoned(tmp_path: Path) -> None:
-    """A span whose real end is in the box or the file gets no other."""
+    """A span whose real end is in the ring buffer or the file gets no other."""
     die(tmp_path)
     recover(tmp_path)
     names = [end.name for end in ends_in(tmp_path)]

@@ -11,7 +11,7 @@ import pytest
 
 from otel_ext.journal.recovery.locking import IncarnationLock
 from otel_ext.journal.recovery.recover import RecoveryReport, recover
-from otel_ext.journal.ring_layout import BOX_FOLDER
+from otel_ext.journal.ring_layout import RING_FOLDER
 from otel_ext.journal.write.journal import Journal
 from tests.journal.dead import die
 from tests.journal.making import ALONE, line, lines_in, program, running, wait_until
@@ -41,7 +41,7 @@ def check(folder: Path, spans: int) -> None:
     )
     assert len(ends) == spans
     assert set(ends.values()) <= {1}
-    assert not (folder / BOX_FOLDER).exists()
+    assert not (folder / RING_FOLDER).exists()
 
 
 def test_processes_that_recover_at_once(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_the_next_program_recovers_by_itself(tmp_path: Path) -> None:
 
     def done() -> bool:
         journal.drain()
-        return len(list((tmp_path / BOX_FOLDER).glob("*"))) == 1
+        return len(list((tmp_path / RING_FOLDER).glob("*"))) == 1
 
     assert wait_until(done)
     assert journal.close()

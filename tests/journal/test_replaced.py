@@ -29,7 +29,7 @@ from otel_ext.exporters import JsonlExporter
 from otel_ext.journal.write.opening import JournalSettings
 from otel_ext.processors import LifecycleSpanProcessor
 
-settings = JournalSettings(durability, box_size=1 << 17, recover_on_start=recovers == "yes")
+settings = JournalSettings(durability, ring_size=1 << 17, recover_on_start=recovers == "yes")
 provider = TracerProvider()
 provider.add_span_processor(LifecycleSpanProcessor(JsonlExporter(folder, settings=settings)))
 with provider.get_tracer("t").start_as_current_span(f"life {life}"):
@@ -101,8 +101,8 @@ def test_a_new_program_ends_the_spans_of_those_it_replaced(tmp_path: Path) -> No
     program = _start(folder, "yes")
     try:
         end = time.monotonic() + DEADLINE
-        while len(list((folder / ".blackbox").glob("*.box"))) > 1:
-            assert time.monotonic() < end, "the boxes of the predecessors stay"
+        while len(list((folder / ".blackbox").glob("*.ring"))) > 1:
+            assert time.monotonic() < end, "the ring buffers of the predecessors stay"
             time.sleep(0.02)
     finally:
         _stop(program)

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from otel_ext.journal.recovery.retention import apply_retention
-from otel_ext.journal.ring_layout import BOX_FOLDER
+from otel_ext.journal.ring_layout import RING_FOLDER
 from otel_ext.runtime.process.incarnation import Incarnation
 
 if TYPE_CHECKING:
@@ -64,10 +64,10 @@ def test_of_the_living_only_older_segments_go(tmp_path: Path) -> None:
 
 
 def test_what_waits_for_recovery_stays(tmp_path: Path) -> None:
-    """A dead incarnation whose box is there still has open spans in its newest segment."""
+    """A dead incarnation whose ring buffer is there still has open spans in its newest segment."""
     make(tmp_path, f"{DEAD[0]}.jsonl", days=100)
-    (tmp_path / BOX_FOLDER).mkdir()
-    (tmp_path / BOX_FOLDER / f"{DEAD[0]}.box").touch()
+    (tmp_path / RING_FOLDER).mkdir()
+    (tmp_path / RING_FOLDER / f"{DEAD[0]}.ring").touch()
     apply_retention(tmp_path, max_bytes=1, max_age=DAY, now=NOW)
     assert left(tmp_path) == {f"{DEAD[0]}.jsonl"}
 

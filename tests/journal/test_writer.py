@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_ext.journal.recovery.recover import recover
-from otel_ext.journal.ring_layout import BOX_FOLDER
+from otel_ext.journal.ring_layout import RING_FOLDER
 from otel_ext.journal.write import sources
 from otel_ext.journal.write.journal import Journal
 from otel_ext.journal.write.opening import target_of
@@ -57,7 +57,7 @@ def test_lines_reach_the_file(tmp_path: Path, mode: Durability) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_closing_in_order_leaves_only_the_segment(tmp_path: Path, mode: Durability) -> None:
-    """No box and no empty folder stay; closing twice is closing once; later lines are counted."""
+    """No ring buffer and no empty folder stay; closing is idempotent; later lines are counted."""
     before = COUNTERS.value("dropped.closed")
     journal = Journal(tmp_path, ALONE._replace(durability=mode))
     journal.append(line(1))
@@ -79,7 +79,7 @@ def test_nothing_is_made_without_a_line(tmp_path: Path, worker: Worker) -> None:
 
 
 def test_the_worker_drains_by_itself(tmp_path: Path, worker: Worker) -> None:
-    """Without a flush a line is in the file soon; one second later the box is stamped."""
+    """Without a flush a line is in the file soon; one second later the ring buffer is stamped."""
     journal = Journal(tmp_path, ALONE, worker=worker)
     journal.append(line(1))
     assert wait_until(lambda: seqs_in(tmp_path) == [1])
@@ -89,12 +89,12 @@ def test_the_worker_drains_by_itself(tmp_path: Path, worker: Worker) -> None:
 
 
 def test_a_named_file_is_appended_to(tmp_path: Path) -> None:
-    """A path that ends in .jsonl is a file; its box lies beside it."""
+    """A path that ends in .jsonl is a file; its ring buffer lies beside it."""
     path = tmp_path / "app.jsonl"
     for number in (1, 2):
         journal = Journal(path, ALONE)
         journal.append(line(number))
-        assert [one.name for one in (tmp_path / BOX_FOLDER).iterdir()] != []
+        assert [one.name for one in (tmp_path / RING_FOLDER).iterdir()] != []
         assert journal.close()
     assert path.read_bytes() == line(1) + line(2)
 
@@ -112,11 +112,11 @@ def test_a_relative_path_stays_where_it_was(
 
 
 def test_two_journals_of_one_process_share_a_folder(tmp_path: Path) -> None:
-    """Each has its own box and segment."""
+    """Each has its own ring buffer and segment."""
     first, second = Journal(tmp_path, ALONE), Journal(tmp_path, ALONE)
     first.append(line(1))
     second.append(line(2))
-    assert len(list((tmp_path / BOX_FOLDER).iterdir())) == 2
+    assert len(list((tmp_path / RING_FOLDER).iterdir())) == 2
     assert first.close()
     assert second.close()
     assert sorted(seqs_in(tmp_path)) == [1, 2]
@@ -177,7 +177,7 @@ def test_a_preamble_that_fails_does_not_stop_records(tmp_path: Path) -> None:
 def test_a_full_queue_refuses_and_counts(tmp_path: Path) -> None:
     """Memory is bounded: what does not fit is refused, and the sum comes out."""
     before = COUNTERS.snapshot()
-    settings = ALONE._replace(durability="queued", box_size=20_000)
+    settings = ALONE._replace(durability="queued", ring_size=20_000)
     journal = Journal(tmp_path, settings)
     taken = sum(journal.append(line(number)) for number in range(1_000))
     assert 0 < taken < 1_000
@@ -191,7 +191,7 @@ def test_a_full_queue_refuses_and_counts(tmp_path: Path) -> None:
 
 
 def test_flush_and_close_give_up_in_time(tmp_path: Path, worker: Worker) -> None:
-    """When the disk hangs, flush and close come back at their timeout and the box stays."""
+    """When the disk hangs, flush and close come back at their timeout and the ring buffer stays."""
     journal = Journal(tmp_path, ALONE, worker=worker)
     journal.append(line(1))
     assert journal.flush(5_000)
@@ -211,7 +211,7 @@ def test_flush_and_close_give_up_in_time(tmp_path: Path, worker: Worker) -> None
     assert not journal.close(timeout=0.3)
     assert time.monotonic() - began < 10
     hang.set()
-    assert len(list((tmp_path / BOX_FOLDER).iterdir())) == 1
+    assert len(list((tmp_path / RING_FOLDER).iterdir())) == 1
 
 
 def test_a_rotation_by_the_worker_repeats_the_preamble(tmp_path: Path) -> None:
@@ -230,7 +230,7 @@ def test_a_rotation_by_the_worker_repeats_the_preamble(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_removed_comes_back(tmp_path: Path) -> None:
-    """After `rm -r` of all records the process goes on in a new folder, with a new box."""
+    """After `rm -r` of all records the process goes on in a new folder, with a new ring buffer."""
     folder = tmp_path / "traces"
     journal = Journal(folder, ALONE, preamble=lambda: [line(0, name="head")])
     journal.append(line(1))
@@ -240,11 +240,11 @@ def test_a_folder_that_is_removed_comes_back(tmp_path: Path) -> None:
 
     def is_back() -> bool:
         journal.drain()
-        return len(list((folder / BOX_FOLDER).glob("*.box"))) == 1
+        return len(list((folder / RING_FOLDER).glob("*.ring"))) == 1
 
     assert wait_until(is_back)
     assert journal.append(line(2))
-    assert stale(line(3)), "a caller that holds the old box finds the new one"
+    assert stale(line(3)), "a caller that holds the old ring buffer finds the new one"
     assert journal.close()
     assert seqs_in(folder) == [0, 2, 3]
 
@@ -300,7 +300,7 @@ def test_health_says_how_the_journal_is(tmp_path: Path) -> None:
 
 
 def test_the_program_ends_at_once_however_it_ends(tmp_path: Path) -> None:
-    """A daemon worker holds nobody up: a program that never closes ends, and its box stays."""
+    """A program that never closes still ends, since the worker is a daemon; its ring stays."""
     text = """
         import sys
         from pathlib import Path
@@ -313,12 +313,12 @@ def test_the_program_ends_at_once_however_it_ends(tmp_path: Path) -> None:
     began = time.monotonic()
     run(text, tmp_path)
     assert time.monotonic() - began < 20
-    assert len(list((tmp_path / BOX_FOLDER).iterdir())) == 1
+    assert len(list((tmp_path / RING_FOLDER).iterdir())) == 1
 
 
 @pytest.mark.needs("strace")
 def test_a_disk_that_hangs_holds_nobody_up(tmp_path: Path) -> None:
-    """With the worker stuck in the kernel, flush and close come back, and the box stays."""
+    """With the worker stuck in the kernel, flush and close come back, and the ring buffer stays."""
     text = """
         import sys, time
         from pathlib import Path

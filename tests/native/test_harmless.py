@@ -142,7 +142,7 @@ def test_an_interrupt_while_a_class_is_looked_at_goes_on() -> None:
         pytest.skip("the compiled part was not built")
     record = Record("span", "start", "w", 10**18, 1, PROCESS, trace_id="ab" * 16, span_id="cd" * 8)
     with pytest.raises(KeyboardInterrupt):
-        codec.encode_line(record._replace(site=Interrupted()))  # type: ignore[arg-type]
+        codec.encode_line(record._replace(call_site=Interrupted()))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("find", [here, find_call_site])

@@ -201,7 +201,7 @@ def test_the_descriptor_of_another_class_is_not_followed() -> None:
     borrower = Borrower()
     setattr(borrower, "other", '"file":"wrong"')  # noqa: B010 - slots that no checker sees
     record = Record("span", "start", "w", 10**18, 1, PROCESS, trace_id="ab" * 16, span_id="cd" * 8)
-    odd = record._replace(site=borrower)  # type: ignore[arg-type]
+    odd = record._replace(call_site=borrower)  # type: ignore[arg-type]
     assert outcome(codec.encode_line, odd) is TypeError
 
 

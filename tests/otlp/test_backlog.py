@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_ext.exporters.delivery.batcher import Backlog
-from otel_ext.exporters.delivery.queue import Inbox, QueueLimits
+from otel_ext.exporters.delivery.batcher import Batcher
+from otel_ext.exporters.delivery.queue import PriorityQueue, QueueLimits
 from otel_ext.runtime.counters import COUNTERS
 from tests.exporters import samples
 
@@ -25,36 +25,36 @@ class Desk:
     """An inbox with its backlog, and a clock that is set by hand."""
 
     def __init__(self, *, grace: float = GRACE, decide: SampleDecision | None = None) -> None:
-        self.inbox = Inbox(QueueLimits())
-        self.backlog = Backlog(self.inbox, grace, decide)
+        self.queue = PriorityQueue(QueueLimits())
+        self.batcher = Batcher(self.queue, grace, decide)
         self.now = 0.0
 
     def put(self, *records: Record) -> None:
         """Queue records and let the sending thread see them."""
         for record in records:
-            lane = self.inbox.finals if record.phase == "end" else self.inbox.provisional
+            lane = self.queue.finals if record.phase == "end" else self.queue.provisional
             if record.phase is None:
-                lane = self.inbox.logs
+                lane = self.queue.logs
             assert lane.put(record)
-        self.backlog.take(self.now)
+        self.batcher.take(self.now)
 
     def send(self, *, everything: bool = False) -> list[str]:
         """Send what is due and return the records' names, processes left out."""
         names: list[str] = []
         while True:
-            batch = self.backlog.finals(512)
+            batch = self.batcher.finals(512)
             if not batch.items:
-                batch = self.backlog.events(512, inf if everything else self.now)
+                batch = self.batcher.events(512, inf if everything else self.now)
             if not batch.items:
                 return names
             names += [record.event for record in batch.records if record.kind != "process"]
-            self.backlog.done(batch)
+            self.batcher.done(batch)
 
     @property
     def held(self) -> int:
         """What the lanes believe is still there."""
-        inbox = self.inbox
-        return len(inbox.finals) + len(inbox.provisional) + len(inbox.logs)
+        queue = self.queue
+        return len(queue.finals) + len(queue.provisional) + len(queue.logs)
 
 
 def child(name: str, number: int, parent: int) -> Record:
@@ -70,7 +70,7 @@ def test_a_short_span_sends_no_start() -> None:
     desk.put(samples.end("short"))
     before = COUNTERS.value("remote.overtaken_starts")
     assert desk.send() == ["short.end"]
-    assert len(desk.backlog) == desk.held == 0
+    assert len(desk.batcher) == desk.held == 0
     assert COUNTERS.value("remote.overtaken_starts") == before
 
 
@@ -94,11 +94,11 @@ def test_a_start_is_dropped_when_its_end_waits_behind_it(tried: bool) -> None:
     before = COUNTERS.value("remote.overtaken_starts")
     desk = Desk()
     desk.put(samples.start("long"))
-    desk.backlog.take(0.0)
+    desk.batcher.take(0.0)
     desk.now = 2 * GRACE
     if tried:
-        batch = desk.backlog.events(512, desk.now)
-        desk.backlog.put_back(batch)
+        batch = desk.batcher.events(512, desk.now)
+        desk.batcher.put_back(batch)
     desk.put(samples.end("long"))
     assert desk.send() == ["long.end"]
     assert desk.held == 0
@@ -154,7 +154,7 @@ def test_a_log_in_a_span_that_has_ended_sends_its_end_alone() -> None:
     desk.put(samples.start("short", 1))
     desk.put(inside, samples.end("short", 1))
     assert desk.send() == ["short.end", "inside"]
-    assert len(desk.backlog) == desk.held == 0
+    assert len(desk.batcher) == desk.held == 0
 
 
 def test_logs_of_a_span_wait_for_its_decision() -> None:
@@ -168,7 +168,7 @@ def test_logs_of_a_span_wait_for_its_decision() -> None:
     verdicts.update({f"{1:016x}": True, f"{2:016x}": False})
     desk.put()
     assert desk.send() == ["in 1"]
-    assert len(desk.backlog) == desk.held == 0
+    assert len(desk.batcher) == desk.held == 0
 
 
 def test_an_update_stands_for_the_start_and_the_update_before() -> None:
@@ -195,7 +195,7 @@ def test_the_process_is_told_of_before_its_first_record() -> None:
     desk = Desk()
     desk.put(samples.log("one"))
     desk.put(samples.log("two"))
-    batch = desk.backlog.events(512, 0.0)
+    batch = desk.batcher.events(512, 0.0)
     assert [record.event for record in batch.records] == ["process.start", "one", "two"]
 
 
@@ -213,7 +213,7 @@ def test_records_wait_for_a_deferred_decision() -> None:
     assert desk.send() == ["kept.start"]
     desk.put(samples.end("kept", 1), samples.end("dropped", 2))
     assert desk.send() == ["kept.end"]
-    assert len(desk.backlog) == desk.held == 0
+    assert len(desk.batcher) == desk.held == 0
 
 
 def test_a_decision_after_the_end_sends_the_end_alone() -> None:
@@ -266,4 +266,4 @@ def test_no_tree_lacks_a_parent(data: st.DataObject) -> None:
                 parent = parents[int(name[1:])]
                 assert not parent or f"s{parent}" in known
     desk.send(everything=True)
-    assert len(desk.backlog) == desk.held == 0
+    assert len(desk.batcher) == desk.held == 0

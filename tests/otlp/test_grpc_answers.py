@@ -173,11 +173,11 @@ def test_one_record_that_is_never_taken_holds_up_nothing(
         otlp=True,
         tracer_provider=provider,
         console="off",
-        retry_pause="50ms",
-        retry_longest_pause="100ms",
+        retry_initial_interval="50ms",
+        retry_max_interval="100ms",
     )
     tracer = provider.get_tracer("t")
-    poison = COUNTERS.value("remote.poison")
+    dead_letter = COUNTERS.value("remote.dead_letters")
     with traffic(tracer) as made:
         wait_until(lambda: "traffic" in receiver.spans, "the traffic arrives")
         down.append(True)
@@ -186,11 +186,13 @@ def test_one_record_that_is_never_taken_holds_up_nothing(
         handle.flush(5)
         down.clear()
         wait_until(lambda: receiver.spans.count("good") == 1_021, "the good ones arrive", 60)
-        wait_until(lambda: COUNTERS.value("remote.poison") > poison, "the bad is set aside", 60)
-    assert COUNTERS.value("remote.poison") - poison == 1
+        wait_until(
+            lambda: COUNTERS.value("remote.dead_letters") > dead_letter, "the bad is set aside", 60
+        )
+    assert COUNTERS.value("remote.dead_letters") - dead_letter == 1
     wait_until(lambda: receiver.spans.count("traffic") >= len(made), "the traffic arrives")
     handle.shutdown()
     assert "bad" not in receiver.spans
-    (file,) = (tmp_path / ".spill" / "poison").glob("*.jsonl")
+    (file,) = (tmp_path / ".queue" / "dead-letter").glob("*.jsonl")
     assert code in file.read_text()
-    assert not list((tmp_path / ".spill").glob("*.jsonl"))
+    assert not list((tmp_path / ".queue").glob("*.jsonl"))

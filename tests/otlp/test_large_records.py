@@ -91,7 +91,7 @@ def test_no_request_is_larger_than_receivers_take(
         exporter.shutdown()
         assert receiver.spans.count("good") == 3
         assert max(receiver.sizes) < 3.5 * MIB
-        assert counted("remote.poison") == counted("remote.refused") == 0
+        assert counted("remote.dead_letters") == counted("remote.refused") == 0
 
 
 def test_a_large_text_leaves_room_for_those_behind_it() -> None:

@@ -29,7 +29,7 @@ def test_nothing_is_missing_after_an_outage_under_load(tmp_path: Path, protocol:
         f"outage at {report['rate']} spans a second over {protocol}",
         made=report["made"],
         twice=report["twice"],
-        spilled=report["counters"].get("remote.spilled", 0),
+        persisted=report["counters"].get("remote.persisted", 0),
         grown_KiB=report["grown"] >> 10,
         p99_us=round(report["p99_us"]),
         calm_p99_us=round(report["calm_p99_us"]),

@@ -139,8 +139,8 @@ def test_the_budgets_hold_with_many_threads() -> None:
         thread.join()
     assert queue.force_flush(10_000)
     assert len(sender.events) + counted("remote.full_finals") == 8_000
-    inbox = queue.inbox
-    assert (len(inbox.finals), inbox.finals.size, inbox.finals.held_size) == (0, 0, 0)
+    finals = queue.queue.finals
+    assert (len(finals), finals.size, finals.held_size) == (0, 0, 0)
     queue.shutdown()
 
 
@@ -186,7 +186,7 @@ def test_what_is_refused_for_good_is_counted_and_given_up() -> None:
     wait_until(lambda: sender.batches, "the first batch")
     assert queue.force_flush(5_000)
     assert counted("remote.refused") == 2  # the end, and one event of the second batch
-    assert not queue.inbox.finals.held
+    assert not queue.queue.finals.held
     queue.shutdown()
 
 

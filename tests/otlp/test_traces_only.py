@@ -83,7 +83,7 @@ def test_spans_arrive_where_logs_are_not_served(
     said = [line for line in capfd.readouterr().err.splitlines() if line.startswith("otel-ext:")]
     assert len(said) == 1, said
     assert "it takes no logs, so only spans are sent from now on" in said[0]
-    assert not list((tmp_path / ".spill").rglob("*.jsonl"))
+    assert not list((tmp_path / ".queue").rglob("*.jsonl"))
 
 
 def test_logs_are_not_asked_for_again(sink: Sink) -> None:
@@ -144,9 +144,9 @@ def test_bad_data_is_sent_once_and_set_aside(
     assert exporter.circuit == "closed"
     exporter.shutdown()
     assert sink.requests.count("/v1/traces") == 1
-    (file,) = (tmp_path / ".spill" / "poison").glob("*.jsonl")
+    (file,) = (tmp_path / ".queue" / "dead-letter").glob("*.jsonl")
     assert '"refused":"' in file.read_text()
-    assert not list((tmp_path / ".spill").glob("*.jsonl"))
+    assert not list((tmp_path / ".queue").glob("*.jsonl"))
     said = [line for line in capfd.readouterr().err.splitlines() if line.startswith("otel-ext:")]
     assert len(said) == 1, said
     assert "answered 400" in said[0]

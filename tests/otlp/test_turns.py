@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from otel_ext.exporters.delivery.batcher import Backlog
-from otel_ext.exporters.delivery.queue import Inbox, QueueLimits
+from otel_ext.exporters.delivery.batcher import Batcher
+from otel_ext.exporters.delivery.queue import PriorityQueue, QueueLimits
 from otel_ext.exporters.delivery.remote_queue import RemoteQueue
-from otel_ext.exporters.delivery.scheduler import BATCH, EVENTS_INTERVAL, Turns
+from otel_ext.exporters.delivery.scheduler import BATCH, EVENTS_INTERVAL, Scheduler
 from otel_ext.protocols import SendResult
 from otel_ext.runtime.worker import Worker
 from tests.exporters import samples
@@ -66,13 +66,13 @@ def test_a_start_goes_out_although_final_records_never_end() -> None:
 
 def test_many_logs_do_not_keep_final_records_waiting() -> None:
     """Where there is plenty of both, batches alternate."""
-    inbox = Inbox(PLENTY)
-    backlog = Backlog(inbox, GRACE, None)
-    turns = Turns(backlog)
+    queue = PriorityQueue(PLENTY)
+    batcher = Batcher(queue, GRACE, None)
+    turns = Scheduler(batcher)
     for number in range(4 * BATCH):
-        inbox.finals.put(samples.end("work", number))
-        inbox.logs.put(samples.log("told"))
-    backlog.take(0.0)
+        queue.finals.put(samples.end("work", number))
+        queue.logs.put(samples.log("told"))
+    batcher.take(0.0)
     kinds: list[bool] = []
     while (batch := turns.next(EVENTS_INTERVAL, everything=False)) is not None:
         kinds.append(batch.is_final)
@@ -81,16 +81,16 @@ def test_many_logs_do_not_keep_final_records_waiting() -> None:
 
 def test_the_grace_of_a_start_counts_from_the_span_itself() -> None:
     """Not from when the sending thread came to see it, which may have been busy; within bounds."""
-    inbox = Inbox(PLENTY)
-    backlog = Backlog(inbox, 0.5, None)
-    backlog.take(100.0)
+    queue = PriorityQueue(PLENTY)
+    batcher = Batcher(queue, 0.5, None)
+    batcher.take(100.0)
     now_ns = time.time_ns()
     ages = {"soon": 0.4, "now": 0.0, "in the future": -3_600.0, "long ago": 3_600.0}
     for number, (name, age) in enumerate(ages.items(), 1):
-        inbox.provisional.put(samples.start(name, number, time_ns=now_ns - int(age * 1e9)))
-    backlog.take(101.0)  # nothing of these is older than a second
+        queue.provisional.put(samples.start(name, number, time_ns=now_ns - int(age * 1e9)))
+    batcher.take(101.0)  # nothing of these is older than a second
     told = {
-        at: {record.name for record in backlog.events(BATCH, at).records if record.kind == "span"}
+        at: {record.name for record in batcher.events(BATCH, at).records if record.kind == "span"}
         for at in (101.0, 101.2, 101.6)
     }
     # "long ago" stands behind those that are not due yet, which costs it a turn.

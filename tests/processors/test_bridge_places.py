@@ -13,7 +13,7 @@ import pytest
 from otel_ext.processors.stdlib_bridge import StdlibBridge
 from otel_ext.processors.tracer_meta import TracerMetaRenderer
 from otel_ext.record.codec import encode_line
-from otel_ext.record.model import UNKNOWN_SITE
+from otel_ext.record.model import UNKNOWN_CALL_SITE
 from otel_ext.record.schema.validation import validate_line
 from tests.record.test_own_code import LIBRARY
 from tests.structlog_kit import Kept
@@ -40,8 +40,8 @@ def test_a_log_of_a_library_has_the_users_line() -> None:
     line = cast("FrameType", inspect.currentframe()).f_lineno + 1
     space["log"](logger)
     (record,) = kept.records
-    assert Path(record.site.file).samefile(__file__)
-    assert record.site.line == line
+    assert Path(record.call_site.file).samefile(__file__)
+    assert record.call_site.line == line
 
 
 def test_a_log_of_the_users_keeps_its_own_line() -> None:
@@ -49,7 +49,7 @@ def test_a_log_of_the_users_keeps_its_own_line() -> None:
     logger, kept = bridged()
     line = cast("FrameType", inspect.currentframe()).f_lineno + 1
     logger.warning("asked")
-    assert (kept.records[0].site.line, kept.records[0].name) == (line, "asked")
+    assert (kept.records[0].call_site.line, kept.records[0].name) == (line, "asked")
 
 
 @pytest.mark.parametrize(
@@ -80,4 +80,4 @@ def test_odd_fields_of_a_log_record_lose_only_themselves(fields: dict[str, objec
     assert validate_line(encode_line(record)) == []
     assert record.name == "told"
     assert record.time_ns >= before - 10**9
-    assert record.site != UNKNOWN_SITE or "pathname" in fields
+    assert record.call_site != UNKNOWN_CALL_SITE or "pathname" in fields

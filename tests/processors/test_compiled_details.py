@@ -165,16 +165,16 @@ def test_sites_are_the_same_the_second_time() -> None:
         end_it: Callable[[], None] = lambda: tracer.start_span("lambda").end()  # noqa: E731 - a frame of its own
         end_it()
         exec("tracer.start_span('exec').end()", {"tracer": tracer})  # noqa: S102 - ours
-    sites: dict[str, set[tuple[str, int, str]]] = {}
+    call_sites: dict[str, set[tuple[str, int, str]]] = {}
     for one in recorder.records:
         if one.phase == "start":
-            place = (one.site.file, one.site.line, one.site.function)
-            sites.setdefault(one.name, set()).add(place)
-    assert {name: len(places) for name, places in sites.items()} == dict.fromkeys(
+            place = (one.call_site.file, one.call_site.line, one.call_site.function)
+            call_sites.setdefault(one.name, set()).add(place)
+    assert {name: len(places) for name, places in call_sites.items()} == dict.fromkeys(
         ("method", "comprehension", "generator", "context manager", "lambda", "exec"), 1
     )
-    assert {places.copy().pop()[0] for places in sites.values()} == {
-        sites["method"].copy().pop()[0],
+    assert {places.copy().pop()[0] for places in call_sites.values()} == {
+        call_sites["method"].copy().pop()[0],
         "<string>",
     }
 

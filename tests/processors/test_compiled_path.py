@@ -1,4 +1,4 @@
-"""The compiled steps between a hook and the box do what the Python ones do."""
+"""The compiled steps between a hook and the ring buffer do what the Python ones do."""
 
 from __future__ import annotations
 

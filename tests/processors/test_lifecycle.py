@@ -85,10 +85,10 @@ def test_call_site_is_the_users_line() -> None:
     line = cast("FrameType", inspect.currentframe()).f_lineno + 1
     with tracer.start_as_current_span("job"):
         pass
-    site = recorder.of("job")[0].site
-    assert Path(site.file).samefile(__file__)
-    assert site.line == line
-    assert site.function.endswith("test_call_site_is_the_users_line")
+    call_site = recorder.of("job")[0].call_site
+    assert Path(call_site.file).samefile(__file__)
+    assert call_site.line == line
+    assert call_site.function.endswith("test_call_site_is_the_users_line")
 
 
 def test_parents_links_and_kind() -> None:
@@ -269,7 +269,7 @@ def test_span_ended_on_another_thread_keeps_its_owner() -> None:
     thread.join()
     start, end = recorder.of("job")
     assert end.thread == start.thread
-    assert end.site == start.site
+    assert end.call_site == start.call_site
 
 
 def test_end_without_a_start_is_recorded() -> None:

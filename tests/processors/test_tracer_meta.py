@@ -215,7 +215,7 @@ def test_cached_loggers_and_bound_loggers() -> None:
     log.info("a")
     log.bind(user="ann").info("b")
     first, second = kept.records
-    assert second.site.line == first.site.line + 1
+    assert second.call_site.line == first.call_site.line + 1
     assert second.attributes == {"user": "ann"}
 
 
@@ -232,9 +232,9 @@ def test_async_methods_name_their_callers_place_thread_and_span() -> None:
 
     span_id = asyncio.run(handle())
     record = kept.records[0]
-    assert record.site.file.endswith("test_tracer_meta.py")
-    assert record.site.function.endswith("handle")
-    assert record.site.line == handle.__code__.co_firstlineno + 2
+    assert record.call_site.file.endswith("test_tracer_meta.py")
+    assert record.call_site.function.endswith("handle")
+    assert record.call_site.line == handle.__code__.co_firstlineno + 2
     assert record.span_id == trace.format_span_id(span_id)
     assert record.thread is not None
     assert record.thread.name == "MainThread"
@@ -309,7 +309,11 @@ def test_formatter_of_the_standard_library() -> None:
     record.created = 1_792_000_000.25
     line = decode_line(formatter.format(record))
     assert (line.name, line.level, line.logger) == ("slow q", "warning", "lib.db")
-    assert (line.site.file, line.site.line, line.site.function) == ("/srv/db.py", 17, "query")
+    assert (line.call_site.file, line.call_site.line, line.call_site.function) == (
+        "/srv/db.py",
+        17,
+        "query",
+    )
     assert line.attributes == {"took": 1.5}
     assert line.time_ns == 1_792_000_000_250_000_000
     assert kept.records[0] == line

@@ -17,7 +17,7 @@ import pytest
 from otel_ext.record import call_site as callsite
 from otel_ext.record import own_code
 from otel_ext.record.call_site import describe_frame, find_call_site, site_from_attributes
-from otel_ext.record.model import UNKNOWN_SITE, CallSite
+from otel_ext.record.model import UNKNOWN_CALL_SITE, CallSite
 from tests.processors.spans import recording
 from tests.programs import environment, execute, write_program
 
@@ -33,10 +33,10 @@ def here() -> FrameType:
 
 def test_own_line_is_found() -> None:
     """The caller's file, line and qualified function."""
-    site = find_call_site()
-    assert site.line == here().f_lineno - 1
-    assert Path(site.file).samefile(__file__)
-    assert site.function.endswith("test_own_line_is_found")
+    call_site = find_call_site()
+    assert call_site.line == here().f_lineno - 1
+    assert Path(call_site.file).samefile(__file__)
+    assert call_site.function.endswith("test_own_line_is_found")
 
 
 def test_a_place_is_described_once() -> None:
@@ -79,8 +79,8 @@ def test_wrappers_of_the_standard_library_are_passed() -> None:
     def opened():  # type: ignore[no-untyped-def] # noqa: ANN202
         yield functools.partial(find_call_site, 2)()
 
-    with opened() as site:
-        assert site.line == here().f_lineno - 1
+    with opened() as call_site:
+        assert call_site.line == here().f_lineno - 1
 
 
 def test_decorator_and_with_statement_name_the_users_line() -> None:
@@ -94,14 +94,14 @@ def test_decorator_and_with_statement_name_the_users_line() -> None:
     work()
     with tracer.start_as_current_span("with"):
         line = here().f_lineno - 1
-    assert recorder.of("with")[0].site.line == line
-    assert Path(recorder.of("decorated")[0].site.file).samefile(__file__)
+    assert recorder.of("with")[0].call_site.line == line
+    assert Path(recorder.of("decorated")[0].call_site.file).samefile(__file__)
 
 
 def test_place_in_a_thread_without_user_code_is_unknown() -> None:
     """A pool's thread that runs a hook directly has no place; a user's function has its own."""
     with ThreadPoolExecutor(1) as pool:
-        assert pool.submit(find_call_site, 1).result() is UNKNOWN_SITE
+        assert pool.submit(find_call_site, 1).result() is UNKNOWN_CALL_SITE
         assert pool.submit(lambda: find_call_site()).result().function.endswith("<lambda>")  # noqa: PLW0108
     found: list[CallSite] = []
     thread = threading.Thread(target=lambda: found.append(find_call_site()))
@@ -118,7 +118,7 @@ def test_code_attributes_come_first() -> None:
     tracer.start_span("stable", attributes=cast("dict[str, str]", stable)).end()
     tracer.start_span("older", attributes=cast("dict[str, str]", older)).end()
     expected = CallSite("/srv/a.py", 3, "A.b")
-    assert [recorder.of(name)[0].site for name in ("stable", "older")] == [expected] * 2
+    assert [recorder.of(name)[0].call_site for name in ("stable", "older")] == [expected] * 2
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_caches_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         code = compile("find()", f"endless-{number}.py", "exec")
         exec(code, {"find": find_call_site})  # noqa: S102
     assert len(own_code.JUDGED) <= 101
-    assert len(callsite._sites) <= 101  # noqa: SLF001 - its size is what is tested
+    assert len(callsite._call_sites) <= 101  # noqa: SLF001 - its size is what is tested
 
 
 def test_users_folder_may_be_called_like_a_library(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def test_spans_that_a_cancellation_goes_through_are_marked(tracer: Tracer, kept:
         assert decode_line(line).extra == record.extra
     assert b'"cancelled":true' in encode_line(ends(kept)["inner"])
     assert ends(kept)["inner"].status == ends(kept)["later"].status  # the program's own word
-    assert ends(kept)["rollback"].site.function.endswith("work")
+    assert ends(kept)["rollback"].call_site.function.endswith("work")
 
 
 def test_a_timeout_cancels(tracer: Tracer, kept: Kept) -> None:

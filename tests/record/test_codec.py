@@ -40,7 +40,7 @@ START = Record(
     time_ns=1_792_000_000_123_456_789,
     seq=41,
     process=PROCESS,
-    site=CallSite("app/views.py", 12, "items"),
+    call_site=CallSite("app/views.py", 12, "items"),
     attributes=MappingProxyType({"user": "ann"}),
     trace_id="0123456789abcdef" * 2,
     span_id="0123456789abcdef",
@@ -226,7 +226,7 @@ def test_terminal_codes_never_stand_in_a_line() -> None:
     evil = "\x1b[2J\x7f\x9b\u202e\u2028\ufeff"
     record = END._replace(
         name=evil,
-        site=CallSite(evil, 1, evil),
+        call_site=CallSite(evil, 1, evil),
         scope=Scope(evil, evil),
         thread=ThreadInfo(1, evil),
         task=TaskInfo(1, evil),

@@ -18,7 +18,7 @@ from otel_ext.record import capture, codec
 from otel_ext.record.decode import decode_line
 from otel_ext.record.model import (
     EMPTY,
-    UNKNOWN_SITE,
+    UNKNOWN_CALL_SITE,
     CallSite,
     Process,
     Record,
@@ -27,7 +27,12 @@ from otel_ext.record.model import (
 )
 from otel_ext.record.model import Status as RecordStatus
 from otel_ext.record.schema.validation import validate_line
-from otel_ext.record.untyped import careful_end, careful_start, reduce_record, time_of
+from otel_ext.record.untyped import (
+    capture_untyped_end,
+    capture_untyped_start,
+    reduce_record,
+    time_of,
+)
 from otel_ext.redaction.redactor import Redactor
 from otel_ext.testing import RecordCapture
 from tests.examples import examples
@@ -114,7 +119,7 @@ def both(span: ReadableSpan) -> tuple[Record, Record]:
     for start_of, end_of, encode in PAIRS:
         start = start_of(span, PROCESS, 1)
         # The places in this function differ, and times of now.
-        start = start._replace(site=UNKNOWN_SITE, time_ns=_rounded(start.time_ns))
+        start = start._replace(call_site=UNKNOWN_CALL_SITE, time_ns=_rounded(start.time_ns))
         end = end_of(span, PROCESS, 2, start)
         end = end._replace(
             time_ns=_rounded(end.time_ns),
@@ -297,7 +302,7 @@ def test_a_record_in_its_least_form_is_valid() -> None:
     assert least.key == record.key
     assert least.status == RecordStatus("error")
     assert dict(least.attributes) == {"…": "<left out: 1 keys>"}
-    assert line_of(reduce_record(record)).site == record.site
+    assert line_of(reduce_record(record)).call_site == record.call_site
     log = Record("log", None, "told", NOW, 1, PROCESS, level="info", thread=ThreadInfo(1, "t"))
     assert line_of(reduce_record(log)).attributes == EMPTY
 
@@ -352,7 +357,12 @@ def test_whatever_stands_in_for_the_resource() -> None:
 def test_only_ids_are_indispensable() -> None:
     """A span whose ids are none has no record; nothing else prevents one."""
     with pytest.raises(ValueError, match="no context"):
-        careful_start(ReadableSpan("job"), PROCESS, 1)
+        capture_untyped_start(ReadableSpan("job"), PROCESS, 1)
     with pytest.raises(ValueError, match="is not an id of 16 bytes"):
-        careful_end(ReadableSpan("job", SpanContext(2**130, 2, is_remote=False)), PROCESS, 1, None)
-    assert careful_start(span_with(), PROCESS, 1, CallSite("a.py", 1, "f")).site.file == "a.py"
+        capture_untyped_end(
+            ReadableSpan("job", SpanContext(2**130, 2, is_remote=False)), PROCESS, 1, None
+        )
+    assert (
+        capture_untyped_start(span_with(), PROCESS, 1, CallSite("a.py", 1, "f")).call_site.file
+        == "a.py"
+    )

@@ -17,7 +17,7 @@ from opentelemetry.instrumentation import requests as instrumentation
 from otel_ext.record import own_code
 from otel_ext.record.call_site import find_call_site
 from otel_ext.record.capture import here, here_python
-from otel_ext.record.model import UNKNOWN_SITE
+from otel_ext.record.model import UNKNOWN_CALL_SITE
 from otel_ext.record.own_code import CARRIER, FOREIGN, INSTRUMENTING, OWN, first_own, is_own, judge
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ SITE = "/srv/venv/lib/python3.12/site-packages"
 
 
 @pytest.fixture(autouse=True)
-def _judged_anew() -> Iterator[None]:
+def _judge_again() -> Iterator[None]:
     """Judgements of made-up files must not outlive their test."""
     before = dict(own_code.JUDGED)
     yield
@@ -197,8 +197,8 @@ def test_the_users_line_is_found_through_a_library() -> None:
 @pytest.mark.usefixtures("_no_frames_of_the_tests")
 def test_behind_an_instrumentation_without_the_users_code_there_is_no_place() -> None:
     """A server span that middleware opens in a thread of the server's has none."""
-    assert in_thread(lambda: through(INSTRUMENTATION, LIBRARY)(find_call_site)) is UNKNOWN_SITE
-    assert in_thread(lambda: find_call_site()) is UNKNOWN_SITE  # noqa: PLW0108 - a frame of its own
+    assert in_thread(lambda: through(INSTRUMENTATION, LIBRARY)(find_call_site)) is UNKNOWN_CALL_SITE
+    assert in_thread(lambda: find_call_site()) is UNKNOWN_CALL_SITE  # noqa: PLW0108 - a frame of its own
 
 
 @pytest.mark.usefixtures("_no_frames_of_the_tests")
@@ -212,7 +212,7 @@ def test_installed_code_that_opens_a_span_itself_is_its_place() -> None:
 def test_the_search_ends() -> None:
     """A stack of libraries that is deeper than 250 frames is not walked to its end."""
     assert through(*[LIBRARY] * 300)(find_call_site).file == LIBRARY  # type: ignore[attr-defined]
-    assert through(*[INSTRUMENTATION] * 300)(find_call_site) is UNKNOWN_SITE
+    assert through(*[INSTRUMENTATION] * 300)(find_call_site) is UNKNOWN_CALL_SITE
 
 
 def test_where_a_stack_is_in_the_users_code() -> None:

@@ -71,7 +71,7 @@ records = st.builds(
     time_ns=times,
     seq=st.integers(0, 2**40),
     process=st.just(PROCESS),
-    site=st.builds(CallSite, texts, st.integers(0, 10_000), texts),
+    call_site=st.builds(CallSite, texts, st.integers(0, 10_000), texts),
     attributes=st.dictionaries(texts, values, max_size=5),
     trace_id=st.sampled_from(["ab" * 16, "ab" * 16, ""]),
     span_id=st.just("cd" * 8),
@@ -186,7 +186,7 @@ def test_a_changed_sdk_only_costs_speed() -> None:
     span = cast("ReadableSpan", provider.get_tracer("tests").start_span("x", attributes={"a": 1}))
     record = capture.capture_start(cast("ReadableSpan", Foreign(span)), PROCESS, 1)
     expected = capture.capture_start_python(span, PROCESS, 1)
-    assert record._replace(site=expected.site) == expected
+    assert record._replace(call_site=expected.call_site) == expected
 
 
 def test_the_compiled_code_leaks_nothing() -> None:

@@ -20,7 +20,7 @@ from otel_ext.record.capture import (
     here,
     here_python,
 )
-from otel_ext.record.model import UNKNOWN_SITE, Process, TaskInfo
+from otel_ext.record.model import UNKNOWN_CALL_SITE, Process, TaskInfo
 from tests.processors.spans import Recorder, provider_with
 
 if TYPE_CHECKING:
@@ -277,7 +277,7 @@ def test_places_in_generators_and_where_there_are_none() -> None:
     with ThreadPoolExecutor(thread_name_prefix="same") as pool:
         found = [pool.submit(one, 1).result() for one in (here, here_python)]
     assert found[0] == found[1]
-    assert found[0][0] is found[1][0] is UNKNOWN_SITE
+    assert found[0][0] is found[1][0] is UNKNOWN_CALL_SITE
     for one in (here, here_python):
         with pytest.raises(ValueError, match="call stack"):
             one(100_000)

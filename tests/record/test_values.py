@@ -84,7 +84,7 @@ class Same:
         return "same"
 
 
-class Colour(enum.Enum):
+class Color(enum.Enum):
     """An enumeration."""
 
     RED = "red"
@@ -137,7 +137,7 @@ HUGE = 10**5_000
         (range(3), [0, 1, 2]),
         (dt.date(2026, 11, 20), "2026-11-20"),
         (uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001"),
-        (Colour.RED, "red"),
+        (Color.RED, "red"),
         (Point(1, float("nan")), {"x": 1, "y": "NaN"}),
         (decimal.Decimal("1.10"), "1.10"),
         (Silent(), "<unprintable: Silent>"),

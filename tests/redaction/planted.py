@@ -136,7 +136,7 @@ def everywhere(text: str) -> list[Record]:
         span("start", attributes={"many": (text, "other")}),
         span("start", name=text),
         span("start", task=TaskInfo(1, text), thread=ThreadInfo(2, text)),
-        span("start", site=CallSite(text, 1, text)),
+        span("start", call_site=CallSite(text, 1, text)),
         span("end", attributes={"url.query": text}),
         span("end", status=Status("error", text)),
         span("end", links=(Link("c" * 32, "d" * 16, {"note": text}),)),

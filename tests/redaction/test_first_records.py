@@ -78,8 +78,8 @@ def test_a_new_place_without_secrets_needs_no_walk(monkeypatch: pytest.MonkeyPat
     usual = span("start", attributes={"n": 1})
     redactor.redact(usual)
     monkeypatch.setattr(Walker, "mapping", mapping)
-    moved = usual._replace(site=CallSite("shop/orders.py", 3, "place"))
+    moved = usual._replace(call_site=CallSite("shop/orders.py", 3, "place"))
     assert redactor.redact(moved) is moved
     assert walks == []
-    told = usual._replace(site=CallSite("jobs/token=hunter2hunter2.py", 3, "run"))
-    assert "hunter2" not in redactor.redact(told).site.fragment
+    told = usual._replace(call_site=CallSite("jobs/token=hunter2hunter2.py", 3, "run"))
+    assert "hunter2" not in redactor.redact(told).call_site.fragment

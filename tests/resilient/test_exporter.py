@@ -107,13 +107,13 @@ def test_exit_is_bounded_and_nothing_is_lost(tmp_path: Path) -> None:
         exporter = ResilientExporter(
             LineSender(hanging.url, timeout=30), folder=tmp_path, shutdown_seconds=0.5
         )
-        before = COUNTERS.value("remote.spilled")
+        before = COUNTERS.value("remote.persisted")
         for record in finals(8_000):
             exporter.export(record)
         began = time.monotonic()
         exporter.shutdown()
         assert time.monotonic() - began < 15
-        assert COUNTERS.value("remote.spilled") - before >= 8_000
+        assert COUNTERS.value("remote.persisted") - before >= 8_000
 
 
 def test_a_flush_keeps_its_time(tmp_path: Path) -> None:
@@ -144,12 +144,12 @@ def test_a_flush_into_an_outage_is_done_when_all_is_on_disk(tmp_path: Path) -> N
 
 def test_a_disk_that_is_full_costs_the_program_nothing(tmp_path: Path) -> None:
     """Where neither destination nor disk takes records, the queue keeps what it can."""
-    (tmp_path / ".spill").write_text("a file in the folder's place")
+    (tmp_path / ".queue").write_text("a file in the folder's place")
     with destination(lambda _: Answer(503)) as there:
         exporter = ResilientExporter(LineSender(there.url), folder=tmp_path, limits=QUICK)
         for record in finals(600):
             exporter.export(record)
-        wait_until(lambda: COUNTERS.value("remote.spill_failed"), "the disk is tried")
+        wait_until(lambda: COUNTERS.value("remote.persist_failed"), "the disk is tried")
         there.behave = lambda _: Answer()
         wait_until(lambda: len(set(there.names())) >= 600, "all arrive in the end")
         exporter.shutdown()

@@ -38,12 +38,12 @@ import glob, json, sys, time
 from opentelemetry import trace
 import otel_ext
 name, count, most = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
-otel_ext.configure(otlp=True, output="out", retry_pause="100ms")
+otel_ext.configure(otlp=True, output="out", retry_initial_interval="100ms")
 tracer = trace.get_tracer("t")
 for number in range(count):
     tracer.start_span(f"{name} {number}", attributes={"n": number}).end()
 until = time.monotonic() + most
-while glob.glob("out/.spill/*.jsonl") and time.monotonic() < until:
+while glob.glob("out/.queue/*.jsonl") and time.monotonic() < until:
     time.sleep(0.02)
 print(json.dumps({"at": time.time()}), flush=True)
 if len(sys.argv) > 4:
@@ -78,10 +78,10 @@ def sending_to(port: int, **more: str) -> dict[str, str]:
     )
 
 
-def spilled(folder: Path) -> list[str]:
+def persisted(folder: Path) -> list[str]:
     """Return the names of the final records that wait on disk."""
     names: list[str] = []
-    for file in sorted((folder / "out" / ".spill").glob("*.jsonl")):
+    for file in sorted((folder / "out" / ".queue").glob("*.jsonl")):
         with suppress(FileNotFoundError):  # the program goes on, and has replaced it
             records = map(decode_line, file.read_bytes().splitlines())
             names += [record.name for record in records if record.phase == "end"]
@@ -93,7 +93,7 @@ def send_rest(program: Path, folder: Path, sink: Sink) -> None:
     for _ in range(6):
         done = execute(python(program, "last", "1", SENT), cwd=folder, env=sending_to(sink.port))
         assert done.code == 0, done.err
-        if not list_files(folder / "out" / ".spill"):
+        if not list_files(folder / "out" / ".queue"):
             return
     raise AssertionError("records stay on disk")
 
@@ -117,12 +117,12 @@ def test_blackholed_the_program_ends_in_time_and_all_is_sent_by_the_next(
     assert done.code == 0, done.err
     assert "Traceback" not in done.err
     assert took < UNHELD
-    assert sorted(spilled(tmp_path)) == wanted("first", 3000)
+    assert sorted(persisted(tmp_path)) == wanted("first", 3000)
     second = execute(python(program, "second", "5", SENT), cwd=tmp_path, env=sending_to(sink.port))
     assert second.code == 0, second.err
     names = sorted(span.name for span in sink.spans)
     assert names == wanted("first", 3000) + wanted("second", 5)
-    assert not spilled(tmp_path)
+    assert not persisted(tmp_path)
     assert {span.resource["service.name"] for span in sink.spans} == {"shop"}
     (one,) = sink.named("first 17")
     assert one.attributes["n"] == 17
@@ -133,7 +133,7 @@ def test_killed_while_the_collector_is_away(tmp_path: Path, sink: Sink) -> None:
     program = write_program(tmp_path, PROGRAM)
     command = python(program, "first", "700", "0", "stay")
     with started(command, cwd=tmp_path, env=sending_to(free_port())) as process:
-        wait_until(lambda: len(spilled(tmp_path)) >= 700, "everything is on disk")
+        wait_until(lambda: len(persisted(tmp_path)) >= 700, "everything is on disk")
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
     send_rest(program, tmp_path, sink)
@@ -148,7 +148,7 @@ def test_killed_again_and_again_while_it_replays(tmp_path: Path, sink: Sink) -> 
         python(program, "first", "6000", "0"), cwd=tmp_path, env=sending_to(free_port())
     )
     assert first.code == 0, first.err
-    there = len(spilled(tmp_path))
+    there = len(persisted(tmp_path))
     assert there == 6000
     for number in range(4):
         command = python(program, f"again{number}", "1", "0", "stay")
@@ -165,7 +165,7 @@ FORKING = """
 import os, sys, time
 from opentelemetry import trace
 import otel_ext
-handle = otel_ext.configure(otlp=True, output="out", retry_pause="100ms")
+handle = otel_ext.configure(otlp=True, output="out", retry_initial_interval="100ms")
 tracer = trace.get_tracer("t")
 for number in range(50):
     tracer.start_span(f"parent {number}").end()
@@ -194,7 +194,7 @@ def test_a_forked_child_has_its_own(tmp_path: Path, sink: Sink) -> None:
     # A child may have taken over what an earlier one, which has ended, has left.
     children = [f"child {child} {number}" for child in range(3) for number in range(20)]
     wanted_names = sorted([*wanted("parent", 50), "parent after", *children])
-    assert sorted(spilled(tmp_path)) == wanted_names
+    assert sorted(persisted(tmp_path)) == wanted_names
     program = write_program(tmp_path, PROGRAM)
     execute(python(program, "next", "1", SENT), cwd=tmp_path, env=sending_to(sink.port))
     names = sorted(span.name for span in sink.spans if not span.name.startswith("next"))
@@ -204,10 +204,10 @@ def test_a_forked_child_has_its_own(tmp_path: Path, sink: Sink) -> None:
 def test_without_spill_nothing_is_written(tmp_path: Path) -> None:
     """Switched off, there is no folder, and the exit is as quick."""
     program = write_program(tmp_path, PROGRAM)
-    env = sending_to(free_port(), OTEL_EXT_SPILL="false")
+    env = sending_to(free_port(), OTEL_EXT_PERSISTENT_QUEUE="false")
     done = execute(python(program, "first", "100", "0"), cwd=tmp_path, env=env)
     assert done.code == 0, done.err
-    assert not (tmp_path / "out" / ".spill").exists()
+    assert not (tmp_path / "out" / ".queue").exists()
     assert time.time() - json.loads(done.out)["at"] < UNHELD
 
 
@@ -234,9 +234,9 @@ def test_spans_of_exit_handlers_that_run_after_ours_are_sent_by_the_next(
     done = execute(python(program), cwd=tmp_path, env=sending_to(sink.port))
     assert (done.code, done.err) == (0, "")
     assert [span.name for span in sink.spans] == ["early"]
-    assert sorted(spilled(tmp_path)) == ["kept", "late"]
+    assert sorted(persisted(tmp_path)) == ["kept", "late"]
     program = write_program(tmp_path, PROGRAM)
     execute(python(program, "next", "1", SENT), cwd=tmp_path, env=sending_to(sink.port))
     names = sorted(span.name for span in sink.spans)
     assert names == ["early", "kept", "late", "next 0"]
-    assert not spilled(tmp_path)
+    assert not persisted(tmp_path)

@@ -51,7 +51,7 @@ def sender_to(
 
 def files(folder: Path) -> list[Path]:
     """Return the files that wait."""
-    return sorted((folder / ".spill").glob("*.jsonl"))
+    return sorted((folder / ".queue").glob("*.jsonl"))
 
 
 def is_open(sender: ResilientSender) -> bool:
@@ -76,7 +76,7 @@ def test_a_batch_goes_through(there: Destination, tmp_path: Path) -> None:
     assert result.ok
     assert result.kept == 0
     assert there.names() == ["span 0", "span 1", "span 2"]
-    assert not (tmp_path / ".spill").exists()
+    assert not (tmp_path / ".queue").exists()
     sender.close()
 
 
@@ -260,12 +260,12 @@ def test_what_fails_each_time_gives_way_to_the_others(there: Destination, tmp_pa
     batch[300] = final("bad", 301)
     assert sender.send(batch).kept == 600
     there.behave = behave
-    poison = tmp_path / ".spill" / "poison"
+    dead_letter = tmp_path / ".queue" / "dead-letter"
 
     def set_aside() -> bool:
         sender.tick()
         sender.send([final("live", 7)])
-        return poison.exists() and not files(tmp_path)
+        return dead_letter.exists() and not files(tmp_path)
 
     wait_until(set_aside, "it is set aside, and nothing waits")
     assert "bad" not in there.names()
@@ -285,7 +285,7 @@ def test_an_outage_gives_up_nothing(there: Destination, tmp_path: Path) -> None:
         return there.requests > 12
 
     wait_until(often_tried, "it is tried again and again")
-    assert not (tmp_path / ".spill" / "poison").exists()
+    assert not (tmp_path / ".queue" / "dead-letter").exists()
     there.behave = lambda _: TAKEN
     replay(sender, there, 1)
     sender.close()
@@ -314,7 +314,7 @@ def test_what_is_taken_of_one_kind_says_nothing_of_the_other(
         return there.requests > 200
 
     wait_until(often_tried, "the spans are tried again and again")
-    assert not (tmp_path / ".spill" / "poison").exists()
+    assert not (tmp_path / ".queue" / "dead-letter").exists()
     there.behave = lambda _: TAKEN
     replay(sender, there, len(there.taken) + 40)
     assert {record.name for record in finals(40)} <= set(there.names())

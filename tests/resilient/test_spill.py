@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from otel_ext.exporters.delivery.persistent.files import SpillName, list_files
-from otel_ext.exporters.delivery.persistent.queue import SpillFolder
+from otel_ext.exporters.delivery.persistent.files import QueueFileName, list_files
+from otel_ext.exporters.delivery.persistent.queue import PersistentQueue
 from otel_ext.record.decode import decode_line
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.process.incarnation import current
@@ -21,36 +21,38 @@ from tests.resilient.destination import final, finals
 ROOM = 64 * 1024 * 1024
 
 
-def all_of(spill: SpillFolder) -> list[str]:
+def all_of(persistent_queue: PersistentQueue) -> list[str]:
     """Take everything out and return the names."""
     names: list[str] = []
-    while (chunk := spill.next_chunk()) is not None:
+    while (chunk := persistent_queue.next_chunk()) is not None:
         names += [record.name for record in chunk.records]
-        spill.done(chunk)
+        persistent_queue.done(chunk)
     return names
 
 
 def test_what_goes_in_comes_out_in_order(tmp_path: Path) -> None:
     """Several batches over several files come out as they went in, and leave nothing."""
-    spill = SpillFolder(tmp_path / ".spill", "x", ROOM)
+    persistent_queue = PersistentQueue(tmp_path / ".queue", "x", ROOM)
     for part in range(6):
-        assert spill.append([final(f"{part}-{n}", n + 1, text="t" * 800) for n in range(512)])
-    assert len(list_files(tmp_path / ".spill")) > 1
-    assert spill.waiting == 6 * 512
-    assert all_of(spill) == [f"{part}-{n}" for part in range(6) for n in range(512)]
-    assert not list_files(tmp_path / ".spill")
-    assert spill.waiting == 0
+        assert persistent_queue.append(
+            [final(f"{part}-{n}", n + 1, text="t" * 800) for n in range(512)]
+        )
+    assert len(list_files(tmp_path / ".queue")) > 1
+    assert persistent_queue.waiting == 6 * 512
+    assert all_of(persistent_queue) == [f"{part}-{n}" for part in range(6) for n in range(512)]
+    assert not list_files(tmp_path / ".queue")
+    assert persistent_queue.waiting == 0
 
 
 def test_folder_and_files_are_private(tmp_path: Path) -> None:
     """0700 and 0600, whatever the umask; the lines are plain records."""
     old = os.umask(0)
     try:
-        spill = SpillFolder(tmp_path / "new" / ".spill", "x", ROOM)
-        spill.append(finals(2))
+        persistent_queue = PersistentQueue(tmp_path / "new" / ".queue", "x", ROOM)
+        persistent_queue.append(finals(2))
     finally:
         os.umask(old)
-    folder = tmp_path / "new" / ".spill"
+    folder = tmp_path / "new" / ".queue"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     (file,) = folder.iterdir()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -62,9 +64,9 @@ def test_a_link_in_the_folders_place_is_not_followed(tmp_path: Path) -> None:
     """Somebody's link does not make us write elsewhere; the batch is refused, not lost."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    (tmp_path / ".spill").symlink_to(elsewhere)
-    spill = SpillFolder(tmp_path / ".spill", "x", ROOM)
-    assert not spill.append(finals(1))
+    (tmp_path / ".queue").symlink_to(elsewhere)
+    persistent_queue = PersistentQueue(tmp_path / ".queue", "x", ROOM)
+    assert not persistent_queue.append(finals(1))
     assert not list(elsewhere.iterdir())
 
 
@@ -73,9 +75,9 @@ def test_a_file_swapped_for_a_link_or_a_pipe_is_left_alone(tmp_path: Path) -> No
     target = tmp_path / "target"
     target.write_text("precious")
     for put in ("link", "pipe", "second name"):
-        spill = SpillFolder(tmp_path / put / ".spill", "x", ROOM)
-        spill.append(finals(1))
-        (file,) = (tmp_path / put / ".spill").iterdir()
+        persistent_queue = PersistentQueue(tmp_path / put / ".queue", "x", ROOM)
+        persistent_queue.append(finals(1))
+        (file,) = (tmp_path / put / ".queue").iterdir()
         file.unlink()
         if put == "link":
             file.symlink_to(target)
@@ -83,20 +85,22 @@ def test_a_file_swapped_for_a_link_or_a_pipe_is_left_alone(tmp_path: Path) -> No
             os.mkfifo(file)
         else:
             file.hardlink_to(target)
-        assert not spill.append(finals(1))
+        assert not persistent_queue.append(finals(1))
         assert target.read_text() == "precious"
 
 
 @pytest.mark.parametrize("room", [128 * 1024, 4 * 1024 * 1024])
 def test_the_oldest_is_deleted_when_there_is_no_room(tmp_path: Path, room: int) -> None:
     """The folder stays below its size; what was deleted is counted, the newest is there."""
-    before = COUNTERS.value("remote.spill_evicted")
-    spill = SpillFolder(tmp_path / ".spill", "x", room)
+    before = COUNTERS.value("remote.persisted_evicted")
+    persistent_queue = PersistentQueue(tmp_path / ".queue", "x", room)
     for part in range(40):
-        assert spill.append([final(f"{part}", n + 1, text="t" * 1000) for n in range(400)])
-        assert sum(one.size for one in list_files(tmp_path / ".spill")) <= room
-    names = all_of(spill)
-    evicted = COUNTERS.value("remote.spill_evicted") - before
+        assert persistent_queue.append(
+            [final(f"{part}", n + 1, text="t" * 1000) for n in range(400)]
+        )
+        assert sum(one.size for one in list_files(tmp_path / ".queue")) <= room
+    names = all_of(persistent_queue)
+    evicted = COUNTERS.value("remote.persisted_evicted") - before
     # The facts of processes stand in the files, too: a line each.
     files = 40 * 400 * 1_200 // min(room // 4, 1024 * 1024) * 2
     assert 40 * 400 - len(names) <= evicted <= 40 * 400 - len(names) + files
@@ -106,24 +110,24 @@ def test_the_oldest_is_deleted_when_there_is_no_room(tmp_path: Path, room: int) 
 
 def test_damage_costs_only_the_lines_it_is_in(tmp_path: Path) -> None:
     """Garbage in the middle and a torn last line are counted; the others come out."""
-    spill = SpillFolder(tmp_path / ".spill", "x", ROOM)
-    spill.append(finals(10))
-    (file,) = (tmp_path / ".spill").iterdir()
+    persistent_queue = PersistentQueue(tmp_path / ".queue", "x", ROOM)
+    persistent_queue.append(finals(10))
+    (file,) = (tmp_path / ".queue").iterdir()
     lines = file.read_bytes().splitlines(keepends=True)
     lines[3] = b"\0\0garbage\xff\n"
     file.write_bytes(b"".join(lines) + b'{"__tracer_meta__":{"times')
-    assert len(all_of(spill)) == 9
-    assert not list_files(tmp_path / ".spill")
+    assert len(all_of(persistent_queue)) == 9
+    assert not list_files(tmp_path / ".queue")
 
 
 def test_a_file_taken_away_is_followed_by_another(tmp_path: Path) -> None:
     """What somebody deleted is gone; what comes next is kept, with its process."""
-    spill = SpillFolder(tmp_path / ".spill", "x", ROOM)
-    spill.append(finals(1, "gone"))
-    for file in (tmp_path / ".spill").iterdir():
+    persistent_queue = PersistentQueue(tmp_path / ".queue", "x", ROOM)
+    persistent_queue.append(finals(1, "gone"))
+    for file in (tmp_path / ".queue").iterdir():
         file.unlink()
-    assert spill.append(finals(1, "there"))
-    chunk = spill.next_chunk()
+    assert persistent_queue.append(finals(1, "there"))
+    chunk = persistent_queue.next_chunk()
     assert chunk is not None
     assert [record.name for record in chunk.records] == ["there 0"]
     assert chunk.records[0].process.resource == {"service.name": "shop"}
@@ -132,9 +136,9 @@ def test_a_file_taken_away_is_followed_by_another(tmp_path: Path) -> None:
 NO_ROOM = """
 import resource, sys
 from pathlib import Path
-from otel_ext.exporters.delivery.persistent.queue import SpillFolder
+from otel_ext.exporters.delivery.persistent.queue import PersistentQueue
 from tests.resilient.destination import finals
-spill = SpillFolder(Path(sys.argv[1]), "x", 1 << 26)
+persistent-queue = PersistentQueue(Path(sys.argv[1]), "x", 1 << 26)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 batches = 0
 while spill.append(finals(100)):
@@ -145,7 +149,7 @@ print(batches)
 
 def test_a_disk_without_room_refuses_a_batch_as_a_whole(tmp_path: Path) -> None:
     """A write that stops half-way leaves no half of a batch behind."""
-    folder = tmp_path / ".spill"
+    folder = tmp_path / ".queue"
     done = subprocess.run(
         [sys.executable, "-c", NO_ROOM, str(folder)],
         cwd=Path(__file__).parents[2],
@@ -156,17 +160,17 @@ def test_a_disk_without_room_refuses_a_batch_as_a_whole(tmp_path: Path) -> None:
     batches = int(done.stdout)
     assert batches > 0
     assert "cannot be kept" in done.stderr
-    spill = SpillFolder(folder, "x", ROOM)
-    assert spill.adopt() == 1
-    assert len(all_of(spill)) == batches * 100
+    persistent_queue = PersistentQueue(folder, "x", ROOM)
+    assert persistent_queue.adopt() == 1
+    assert len(all_of(persistent_queue)) == batches * 100
 
 
 LEAVING = """
 import sys
 from pathlib import Path
-from otel_ext.exporters.delivery.persistent.queue import SpillFolder
+from otel_ext.exporters.delivery.persistent.queue import PersistentQueue
 from tests.resilient.destination import finals
-spill = SpillFolder(Path(sys.argv[1]), "x", 1 << 26)
+persistent-queue = PersistentQueue(Path(sys.argv[1]), "x", 1 << 26)
 spill.append(finals(int(sys.argv[2]), sys.argv[3]))
 if len(sys.argv) > 4:
     print("ready", flush=True)
@@ -184,11 +188,11 @@ def leave(folder: Path, count: int, name: str) -> None:
 
 def test_what_a_dead_process_left_is_taken_over_once(tmp_path: Path) -> None:
     """Of several that come at once each file goes to one; files of other destinations stay."""
-    folder = tmp_path / ".spill"
+    folder = tmp_path / ".queue"
     for number in range(5):
         leave(folder, 10, f"dead{number}")
-    takers = [SpillFolder(folder, "x", ROOM) for _ in range(4)]
-    other = SpillFolder(folder, "y", ROOM)
+    takers = [PersistentQueue(folder, "x", ROOM) for _ in range(4)]
+    other = PersistentQueue(folder, "y", ROOM)
     threads = [threading.Thread(target=taker.adopt) for taker in [*takers, other]]
     for thread in threads:
         thread.start()
@@ -201,7 +205,7 @@ def test_what_a_dead_process_left_is_taken_over_once(tmp_path: Path) -> None:
 
 def test_what_a_living_process_keeps_is_its_own(tmp_path: Path) -> None:
     """Nobody takes over from a process that lives, nor from another exporter of this one."""
-    folder = tmp_path / ".spill"
+    folder = tmp_path / ".queue"
     process = subprocess.Popen(
         [sys.executable, "-c", LEAVING, str(folder), "3", "alive", "stay"],
         cwd=Path(__file__).parents[2],
@@ -212,7 +216,7 @@ def test_what_a_living_process_keeps_is_its_own(tmp_path: Path) -> None:
         assert process.stdout is not None
         assert process.stdin is not None
         process.stdout.readline()
-        first, second = SpillFolder(folder, "x", ROOM), SpillFolder(folder, "x", ROOM)
+        first, second = PersistentQueue(folder, "x", ROOM), PersistentQueue(folder, "x", ROOM)
         first.append(finals(1, "mine"))
         assert second.adopt() == 0
         first.close()
@@ -225,23 +229,23 @@ def test_what_a_living_process_keeps_is_its_own(tmp_path: Path) -> None:
 
 def test_what_was_sent_in_part_is_counted_as_maybe_twice(tmp_path: Path) -> None:
     """A file that a process had begun to send when it died may hold what has arrived."""
-    folder = tmp_path / ".spill"
+    folder = tmp_path / ".queue"
     leave(folder, 4, "begun")
     (found,) = list_files(folder)
     (folder / found.name.file).rename(folder / found.name._replace(begun=True).file)
     before = COUNTERS.value("remote.maybe_twice")
-    spill = SpillFolder(folder, "x", ROOM)
-    assert spill.adopt() == 1
+    persistent_queue = PersistentQueue(folder, "x", ROOM)
+    assert persistent_queue.adopt() == 1
     assert COUNTERS.value("remote.maybe_twice") - before >= 4
 
 
 def test_names_that_are_not_ours_are_left_alone(tmp_path: Path) -> None:
     """Other files in the folder are neither read nor deleted."""
-    folder = tmp_path / ".spill"
-    spill = SpillFolder(folder, "x", 4 * 1024 * 1024)
-    spill.append(finals(1))
+    folder = tmp_path / ".queue"
+    persistent_queue = PersistentQueue(folder, "x", 4 * 1024 * 1024)
+    persistent_queue.append(finals(1))
     (folder / "notes.jsonl").write_text("mine")
     (folder / "x.1.b0-7-1-00000000.1.jsonl.bak").write_text("mine")
     assert len(list_files(folder)) == 1
-    assert SpillName.parse("x.1.../etc.1.jsonl") is None
-    assert SpillName.parse(f"x.1.{current().id}.1.jsonl") is not None
+    assert QueueFileName.parse("x.1.../etc.1.jsonl") is None
+    assert QueueFileName.parse(f"x.1.{current().id}.1.jsonl") is not None

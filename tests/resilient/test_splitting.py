@@ -131,7 +131,7 @@ def test_of_512_records_with_a_hostile_one_511_arrive(kind: str, tmp_path: Path)
         assert len(there.taken) == 511
         assert "hostile" not in there.names()
         assert result.rejected in {0, 1}  # 0: it took longer than the queue is made to wait
-        (file,) = (tmp_path / ".spill" / "poison").glob("*.jsonl")
+        (file,) = (tmp_path / ".queue" / "dead-letter").glob("*.jsonl")
         lines = [json.loads(line) for line in file.read_bytes().splitlines()]
         (meta,) = [one["__tracer_meta__"] for one in lines if "refused" in one["__tracer_meta__"]]
         assert meta["event"] == "hostile.end"
@@ -152,7 +152,7 @@ def test_a_sender_that_raises_has_refused(tmp_path: Path) -> None:
     sender = ResilientSender(inner, name="test", store=RecordStore(tmp_path, "test"), limits=QUICK)
     sender.send(finals(20))
     assert sorted(inner.taken) == [n for n in range(1, 21) if n != 9]
-    assert list((tmp_path / ".spill" / "poison").glob("*.jsonl"))
+    assert list((tmp_path / ".queue" / "dead-letter").glob("*.jsonl"))
     sender.close()
 
 
@@ -166,13 +166,13 @@ def test_a_bad_record_alone_waits_for_evidence(tmp_path: Path) -> None:
         sender = ResilientSender(LineSender(there.url), name="test", store=store, limits=QUICK)
         assert sender.send([final("bad")]).kept == 1
         sender.tick()
-        poison = tmp_path / ".spill" / "poison"
-        assert not poison.exists()
+        dead_letter = tmp_path / ".queue" / "dead-letter"
+        assert not dead_letter.exists()
 
         def others() -> bool:
             sender.send([final("good", 2)])
             sender.tick()
-            return poison.exists() and store.waiting == 0
+            return dead_letter.exists() and store.waiting == 0
 
         wait_until(others, "it is set aside")
         assert "bad" not in there.names()
@@ -189,5 +189,5 @@ def test_a_wrong_password_costs_nothing(tmp_path: Path) -> None:
             sender.tick()
         there.behave = lambda _: TAKEN
         wait_until(lambda: ticked(sender).is_settled and len(there.taken) == 200, "all arrive")
-        assert not (tmp_path / ".spill" / "poison").exists()
+        assert not (tmp_path / ".queue" / "dead-letter").exists()
         sender.close()

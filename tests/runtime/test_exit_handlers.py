@@ -11,7 +11,7 @@ import pytest
 
 from otel_ext.runtime import threads as native
 from otel_ext.runtime.deadline import _ExitHandler, is_exiting
-from otel_ext.runtime.isolated import PatientExporter
+from otel_ext.runtime.isolated import IsolatedExporter
 from otel_ext.runtime.threads import may_start_threads, start_thread
 from tests.exporters import samples
 from tests.programs import environment, execute, wait_until, write_program
@@ -147,7 +147,7 @@ class Noting:
 def test_an_exporter_of_others_is_called_by_the_caller_then(threads: native._Threads) -> None:
     """Without a thread of its own no record waits for one."""
     noting = Noting()
-    exporter = PatientExporter(noting, patience=30)
+    exporter = IsolatedExporter(noting, timeout=30)
     exporter.export(samples.start("late"))
     threads.end()
     exporter.export(samples.start("late"))

@@ -22,7 +22,7 @@ class Part:
         self.told = told
         self.name = name
 
-    def begin_anew(self) -> None:
+    def reset(self) -> None:
         """Note the name."""
         self.told.append(self.name)
 
@@ -36,7 +36,7 @@ def test_hooks_run_in_the_child_in_order() -> None:
     told: list[str] = []
     parts = [Part(told, name) for name in "abc"]
     for part in parts:
-        after_fork_in_child(part.begin_anew)
+        after_fork_in_child(part.reset)
     assert in_child(lambda: ",".join(told)) == "a,b,c"
     assert told == []
 
@@ -45,7 +45,7 @@ def test_grandchild_runs_them_again() -> None:
     """A child of a child is told, too."""
     told: list[str] = []
     part = Part(told, "x")
-    after_fork_in_child(part.begin_anew)
+    after_fork_in_child(part.reset)
     assert in_child(lambda: in_child(lambda: ",".join(told))) == "x,x"
 
 
@@ -54,7 +54,7 @@ def test_hook_that_raises_stops_no_other() -> None:
     told: list[str] = []
     bad, good = Part(told, "bad"), Part(told, "good")
     after_fork_in_child(bad.fail)
-    after_fork_in_child(good.begin_anew)
+    after_fork_in_child(good.reset)
     assert in_child(lambda: ",".join(told)) == "good"
 
 
@@ -62,7 +62,7 @@ def test_hooks_keep_nothing_alive() -> None:
     """A part that was dropped is gone, its hook does not run, and the list does not grow."""
     told: list[str] = []
     part = Part(told, "gone")
-    after_fork_in_child(part.begin_anew)
+    after_fork_in_child(part.reset)
     reference = weakref.ref(part)
     del part
     gc.collect()
@@ -70,7 +70,7 @@ def test_hooks_keep_nothing_alive() -> None:
     assert in_child(lambda: ",".join(told) or "nothing") == "nothing"
     before = len(fork._PROCESS.hooks)  # noqa: SLF001 - its size is what is tested
     for _ in range(200):
-        after_fork_in_child(Part(told, "short-lived").begin_anew)
+        after_fork_in_child(Part(told, "short-lived").reset)
     assert len(fork._PROCESS.hooks) <= before + 1  # noqa: SLF001
 
 

@@ -165,7 +165,11 @@ def test_process_records(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
         "process.start",
         "process.end",
     )
-    assert (start.site.file, start.site.line, start.site.function) == ("app.py", 0, "<module>")
+    assert (start.call_site.file, start.call_site.line, start.call_site.function) == (
+        "app.py",
+        0,
+        "<module>",
+    )
     assert start.extra["resource"] == {"service.name": "app"}
     assert start.extra["pid"] == os.getpid()
     assert end.extra == {}

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from otel_ext.exporters import FanOut
 from otel_ext.processors import LifecycleSpanProcessor
 from otel_ext.runtime.counters import COUNTERS
-from otel_ext.runtime.isolated import PatientExporter, patient
+from otel_ext.runtime.isolated import IsolatedExporter, patient
 from otel_ext.testing import RecordCapture
 from tests.exporters import samples
 from tests.exporters.samples import Counted
@@ -63,7 +63,7 @@ def test_what_never_waits_is_called_straight() -> None:
 def test_after_its_shutdown_it_gets_nothing() -> None:
     """It may have closed what it writes to, while exit handlers of the program still record."""
     strange = Strange()
-    exporter = PatientExporter(strange)
+    exporter = IsolatedExporter(strange)
     exporter.export(samples.start("work"))
     exporter.shutdown()
     before = COUNTERS.value("exporter.closed")
@@ -75,7 +75,7 @@ def test_after_its_shutdown_it_gets_nothing() -> None:
 def test_records_are_there_when_export_returns_and_in_order() -> None:
     """From several threads at once, each one's in its order."""
     strange = Strange()
-    exporter = PatientExporter(strange)
+    exporter = IsolatedExporter(strange)
 
     def work(name: str) -> None:
         for number in range(50):
@@ -95,7 +95,7 @@ def test_records_are_there_when_export_returns_and_in_order() -> None:
 def test_what_it_raises_reaches_the_caller() -> None:
     """As it would on the caller's own thread; also what ends programs."""
     strange = Strange()
-    exporter = PatientExporter(strange)
+    exporter = IsolatedExporter(strange)
     for error in (ValueError("no"), SystemExit(3)):
         strange.error = error
         with pytest.raises(type(error)) as caught:
@@ -134,7 +134,7 @@ def test_a_hanging_exporter_costs_bounded_memory_and_a_bounded_exit() -> None:
     """Beyond its queue records are dropped and counted; shutdown leaves it behind."""
     strange = Strange()
     strange.go_on.clear()
-    exporter = PatientExporter(strange, patience=0.01)
+    exporter = IsolatedExporter(strange, timeout=0.01)
     counted = Counted()
     for number in range(10_100):
         exporter.export(samples.start("work", number + 1))
@@ -149,7 +149,7 @@ def test_what_is_raised_when_nobody_waits_is_counted(capfd: pytest.CaptureFixtur
     """A record that fails late is a loss like any other."""
     strange = Strange()
     strange.go_on.clear()
-    exporter = PatientExporter(strange, patience=0.01)
+    exporter = IsolatedExporter(strange, timeout=0.01)
     counted = Counted()
     exporter.export(samples.start("first"))
     exporter.export(samples.start("second"))
@@ -162,7 +162,7 @@ def test_what_is_raised_when_nobody_waits_is_counted(capfd: pytest.CaptureFixtur
 def test_an_exporter_that_starts_spans_is_not_waited_for_by_itself() -> None:
     """What it exports on its own thread goes straight on."""
     strange = Strange()
-    exporter = PatientExporter(strange, patience=5)
+    exporter = IsolatedExporter(strange, timeout=5)
 
     class Nesting(RecordCapture):
         never_waits = False
@@ -173,7 +173,7 @@ def test_an_exporter_that_starts_spans_is_not_waited_for_by_itself() -> None:
             if record.name == "outer":
                 nesting.export(samples.start("inner"))
 
-    nesting = PatientExporter(Nesting(), patience=5)
+    nesting = IsolatedExporter(Nesting(), timeout=5)
     began = time.monotonic()
     nesting.export(samples.start("outer"))
     exporter.export(samples.start("other"))
@@ -186,7 +186,7 @@ def test_an_exporter_that_starts_spans_is_not_waited_for_by_itself() -> None:
 def test_a_forked_child_has_a_thread_of_its_own() -> None:
     """Also while the parent's exporter hangs."""
     strange = Strange()
-    exporter = PatientExporter(strange, patience=0.05)
+    exporter = IsolatedExporter(strange, timeout=0.05)
     strange.go_on.clear()
     exporter.export(samples.start("parent's"))
     pid = os.fork()

@@ -20,7 +20,7 @@ from otel_ext.runtime.counters import COUNTERS
 
 THREADS = 4
 HELD = 20
-WARM_UP = 0.25  # of the time: the box fills, the allocator settles
+WARM_UP = 0.25  # of the time: the ring buffer fills, the allocator settles
 PERIOD = 0.01
 STEP = 60.0  # the wall clock was set, and did not just drift
 
@@ -84,7 +84,7 @@ def main() -> None:
         owner_grace=0.0,
         segment_size=8 << 20,
         retention_size=64 << 20,
-        box_size=2 << 20,
+        ring_size=2 << 20,
     )
     done: list[int] = []
     stop = threading.Event()

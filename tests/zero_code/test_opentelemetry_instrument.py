@@ -138,7 +138,7 @@ def test_with_a_configuration_file(tmp_path: Path) -> None:
     [
         ({"OTEL_EXT_SYNC": "often"}, "environment variable OTEL_EXT_SYNC"),
         ({"OTEL_EXT_CONFIG": "missing.toml"}, "missing.toml does not exist"),
-        ({"OTEL_EXT_BOX_SIZE": "-1", "OTEL_EXT_STALL_AFTER": "soon"}, "OTEL_EXT_STALL_AFTER"),
+        ({"OTEL_EXT_RING_SIZE": "-1", "OTEL_EXT_STALL_AFTER": "soon"}, "OTEL_EXT_STALL_AFTER"),
     ],
 )
 def test_a_wrong_setting_is_said_and_the_rest_kept(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FoundFile",
     "Lines",
-    "SpillName",
+    "QueueFileName",
     "append_data",
     "count_lines",
     "delete_file",
@@ -44,7 +44,7 @@ _SAFE: Final = _NOFOLLOW | getattr(os, "O_NONBLOCK", 0)
 _READ_SIZE: Final = 2 * 1024 * 1024
 
 
-class SpillName(NamedTuple):
+class QueueFileName(NamedTuple):
     """A spill file's name taken apart.
 
     Attributes:
@@ -65,17 +65,17 @@ class SpillName(NamedTuple):
     def file(self) -> str:
         """The name.
 
-        >>> SpillName("otlp", 7, "b0-7-1-00000000", 1).file
+        >>> QueueFileName("otlp", 7, "b0-7-1-00000000", 1).file
         'otlp.7.b0-7-1-00000000.1.jsonl'
         """
         begun = ".begun" if self.begun else ""
         return f"{self.slug}.{self.number}.{self.incarnation}.{self.turn}{begun}.jsonl"
 
     @classmethod
-    def parse(cls, text: str) -> SpillName | None:
+    def parse(cls, text: str) -> QueueFileName | None:
         """Return the parts of a name, None for any other.
 
-        >>> SpillName.parse("otlp.7.b0-7-1-00000000.1.begun.jsonl").begun
+        >>> QueueFileName.parse("otlp.7.b0-7-1-00000000.1.begun.jsonl").begun
         True
         """
         match = _NAME.fullmatch(text)
@@ -87,7 +87,7 @@ class SpillName(NamedTuple):
 class FoundFile(NamedTuple):
     """A file of the folder: its name, its size in bytes, and when it was written last."""
 
-    name: SpillName
+    name: QueueFileName
     size: int
     modified: float
 
@@ -198,7 +198,7 @@ def list_files(folder: Path) -> list[FoundFile]:
     found: list[FoundFile] = []
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
-            name = SpillName.parse(entry.name)
+            name = QueueFileName.parse(entry.name)
             if name is None or not entry.is_file(follow_symlinks=False):
                 continue
             with suppress(OSError):
@@ -207,7 +207,7 @@ def list_files(folder: Path) -> list[FoundFile]:
     return sorted(found, key=lambda one: one.name.number)
 
 
-def rename_file(folder: Path, old: SpillName, new: SpillName) -> bool:
+def rename_file(folder: Path, old: QueueFileName, new: QueueFileName) -> bool:
     """Rename a file in one step; False if somebody else was faster."""
     try:
         with _opened(folder) as parent:

@@ -18,12 +18,12 @@ from otel_ext.runtime.process.records import process_from, process_start_record
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from otel_ext.exporters.delivery.persistent.files import Lines, SpillName
+    from otel_ext.exporters.delivery.persistent.files import Lines, QueueFileName
     from otel_ext.record.model import Process, Record
 
 __all__ = [
     "Chunk",
-    "SpillFile",
+    "QueueFile",
     "decode_chunk",
     "decode_lines",
     "encode_record",
@@ -32,7 +32,7 @@ __all__ = [
     "with_processes",
 ]
 
-_MARK: Final = "spill"
+_MARK: Final = "queue"
 
 
 _CHUNK: Final = 512
@@ -41,7 +41,7 @@ _SMALLER: Final = 8
 _TRIES: Final = 3
 
 
-class SpillFile:
+class QueueFile:
     """One file that waits to be sent, and how much of it has been."""
 
     __slots__ = (
@@ -56,7 +56,7 @@ class SpillFile:
         "suspect_since",
     )
 
-    def __init__(self, name: SpillName, records: int, size: int) -> None:
+    def __init__(self, name: QueueFileName, records: int, size: int) -> None:
         self.name = name
         self.records = records
         self.size = size
@@ -103,7 +103,7 @@ class Chunk(NamedTuple):
     take the one and refuse the other.
     """
 
-    file: SpillFile
+    file: QueueFile
     records: list[Record]
     offset: int
     at_end: bool
@@ -157,7 +157,7 @@ def decode_lines(lines: Iterable[bytes], known: dict[str, Process]) -> list[Reco
     return records
 
 
-def decode_chunk(file: SpillFile, lines: Lines) -> Chunk:
+def decode_chunk(file: QueueFile, lines: Lines) -> Chunk:
     """Return the first records of `lines` that are of one kind.
 
     Args:

@@ -1,6 +1,6 @@
-"""`SpillFolder`: records that cannot be sent now, on disk until they can be.
+"""`PersistentQueue`: records that cannot be sent now, on disk until they can be.
 
-`DIR/.spill/` holds files of plain record lines, about a megabyte each, named by
+`DIR/.queue/` holds files of plain record lines, about a megabyte each, named by
 destination, age and owner. They are written by whole batches, read in the order
 of their age, and deleted when all of a file has been sent. What a process that
 died has left is taken over by renaming it, which only one can do. Used by one
@@ -15,7 +15,7 @@ from time import time, time_ns
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.exporters.delivery.persistent.files import (
-    SpillName,
+    QueueFileName,
     append_data,
     count_lines,
     delete_file,
@@ -26,7 +26,7 @@ from otel_ext.exporters.delivery.persistent.files import (
     sync_file,
 )
 from otel_ext.exporters.delivery.persistent.lines import (
-    SpillFile,
+    QueueFile,
     decode_chunk,
     encode_record,
     in_parts,
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from otel_ext.exporters.delivery.persistent.lines import Chunk
     from otel_ext.record.model import Record
 
-__all__ = ["SpillFolder"]
+__all__ = ["PersistentQueue"]
 
 _FILE_SIZE: Final = 1024 * 1024
 
@@ -56,7 +56,7 @@ _turns: Final = count(1)
 _owners: Final[set[str]] = set()
 
 
-class SpillFolder:
+class PersistentQueue:
     """Keeps records of one destination in a folder, up to a size.
 
     Args:
@@ -66,8 +66,8 @@ class SpillFolder:
             the oldest files are deleted, and what they held is counted.
     """
 
-    _files: deque[SpillFile]
-    _current: SpillFile | None
+    _files: deque[QueueFile]
+    _current: QueueFile | None
     _owner: tuple[str, int] | None
     _unsynced: bool
     _last: int
@@ -78,8 +78,8 @@ class SpillFolder:
         self._where = f"{name}: {folder}"
         self._max_bytes = max_bytes
         self._file_size = min(_FILE_SIZE, max_bytes // 4)
-        self._begin_anew()
-        after_fork_in_child(self._begin_anew)
+        self._reset()
+        after_fork_in_child(self._reset)
 
     @property
     def waiting(self) -> int:
@@ -95,7 +95,7 @@ class SpillFolder:
                 if not self._append_to_current(part):
                     self._append_to_new(part)
         except OSError as error:
-            COUNTERS.add("remote.spill_failed")
+            COUNTERS.add("remote.persist_failed")
             report_problem(f"{self._where}: records cannot be kept for later", error)
             return False
         return True
@@ -119,8 +119,8 @@ class SpillFolder:
         self.sync()
         self._owner = self._owner or self._become_owner()
         self._last = max(time_ns(), self._last + 1)
-        name = SpillName(self._slug, self._last, *self._owner)
-        file = SpillFile(name, len(lines), 0)
+        name = QueueFileName(self._slug, self._last, *self._owner)
+        file = QueueFile(name, len(lines), 0)
         data = with_processes(lines, file.known)
         self._make_room(len(data))
         append_data(self.folder, name.file, data, new=True)
@@ -145,10 +145,10 @@ class SpillFolder:
             lost = count_lines(self.folder, one.name.file)
             if not delete_file(self.folder, one.name.file):
                 continue
-            COUNTERS.add("remote.spill_evicted", lost)
+            COUNTERS.add("remote.persisted_evicted", lost)
             report_problem(
                 f"{self._where}: the oldest records are deleted",
-                "they wait for their destination and take more room than `spill-size` allows",
+                "they wait for their destination and need more room than `persistent-queue-size`",
             )
             for mine in [file for file in self._files if file.name == one.name]:
                 self._forget(mine)
@@ -164,7 +164,7 @@ class SpillFolder:
             if not rename_file(self.folder, one.name, name):
                 continue
             records = count_lines(self.folder, name.file)
-            self._files.append(SpillFile(name, records, one.size))
+            self._files.append(QueueFile(name, records, one.size))
             COUNTERS.add("remote.spill_adopted", records)
             if name.begun:
                 COUNTERS.add("remote.maybe_twice", records)
@@ -213,7 +213,7 @@ class SpillFolder:
         if chunk.at_end:
             self._delete(chunk.file)
 
-    def put_last(self, file: SpillFile) -> None:
+    def put_last(self, file: QueueFile) -> None:
         """Try the others before this file."""
         if file in self._files:
             self._files.remove(file)
@@ -229,19 +229,19 @@ class SpillFolder:
         """Leave what waits to the next who comes. Twice is once."""
         if self._owner is not None:
             _owners.discard(f"{self._owner[0]}.{self._owner[1]}")
-        self._begin_anew()
+        self._reset()
 
-    def _delete(self, file: SpillFile) -> None:
+    def _delete(self, file: QueueFile) -> None:
         delete_file(self.folder, file.name.file)
         self._forget(file)
 
-    def _forget(self, file: SpillFile) -> None:
+    def _forget(self, file: QueueFile) -> None:
         if file in self._files:
             self._files.remove(file)
         if file is self._current:
             self._current = None
 
-    def _begin_anew(self) -> None:
+    def _reset(self) -> None:
         """Own nothing; a forked child leaves its parent's files alone."""
         self._files = deque()
         self._current = None

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from otel_ext.protocols import RecordSender
     from otel_ext.record.model import Record
 
-__all__ = ["Outgoing"]
+__all__ = ["InFlightRequest"]
 
 
-class Outgoing:
+class InFlightRequest:
     """One batch that is being sent.
 
     Args:

@@ -63,7 +63,7 @@ class SendThread:
     def __init__(self, name: str) -> None:
         self.name = name
         self._life = _Life()
-        after_fork_in_child(self._begin_anew)
+        after_fork_in_child(self._reset)
 
     @property
     def is_alive(self) -> bool:
@@ -128,7 +128,7 @@ class SendThread:
         """End the thread behind the call under way, without waiting. Idempotent."""
         self._life.stop()
 
-    def _begin_anew(self) -> None:
+    def _reset(self) -> None:
         self._life = _Life()
 
 

@@ -18,7 +18,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.exporters.delivery.sending.breaker import CircuitBreaker, RetryLimits
-from otel_ext.exporters.delivery.sending.in_flight import Outgoing
+from otel_ext.exporters.delivery.sending.in_flight import InFlightRequest
 from otel_ext.exporters.delivery.sending.send_thread import SendThread
 from otel_ext.protocols import SendResult
 from otel_ext.runtime.counters import COUNTERS
@@ -41,7 +41,7 @@ __all__ = ["ResilientSender"]
 
 # A call that takes longer is not waited for: what comes meanwhile goes to disk. Nor
 # is it where the queue fills up meanwhile, which a busy program does much sooner.
-_PATIENCE: Final = 1.0
+_TIMEOUT: Final = 1.0
 _LOOK: Final = 0.05
 # How long one turn of replay may keep the queue waiting, in seconds.
 _REPLAY_SECONDS: Final = 0.3
@@ -67,7 +67,7 @@ class ResilientSender:
     """
 
     _breaker: CircuitBreaker
-    _call: Outgoing | None
+    _call: InFlightRequest | None
     # What neither the destination nor the disk took: a batch at the most.
     _homeless: list[Record]
     # How many ended spans, and how many others, the destination has taken.
@@ -92,8 +92,8 @@ class ResilientSender:
         self._finish_by = _NEVER
         self._closed = False
         self.thread = SendThread(f"otel-ext-send {name}")
-        self._begin_anew()
-        after_fork_in_child(self._begin_anew)
+        self._reset()
+        after_fork_in_child(self._reset)
 
     @property
     def circuit(self) -> CircuitState:
@@ -112,7 +112,7 @@ class ResilientSender:
 
     def send(self, records: Sequence[Record]) -> SendResult:
         """Send one batch, or keep it on disk; waits for an answer only so long."""
-        if not self._turn.acquire(timeout=_PATIENCE):
+        if not self._turn.acquire(timeout=_TIMEOUT):
             return SendResult(ok=False, retry=True, message="the exporter is being closed")
         try:
             return self._send(records)
@@ -120,7 +120,7 @@ class ResilientSender:
             self._turn.release()
 
     def _send(self, records: Sequence[Record]) -> SendResult:
-        self._settle_within(_PATIENCE)
+        self._settle_within(_TIMEOUT)
         if not self._find_home():
             return self._busy("an earlier batch could be neither sent nor kept")
         if self._is_busy():
@@ -130,7 +130,7 @@ class ResilientSender:
         if not self._breaker.allows():
             return self._keep(records, "the circuit is open")
         call = self._begin(records)
-        self._settle_within(_PATIENCE)
+        self._settle_within(_TIMEOUT)
         delivery = call.delivery
         if self._is_busy() or delivery is None:
             call.promised = True
@@ -186,9 +186,9 @@ class ResilientSender:
     def _is_busy(self) -> bool:
         return self._call is not None
 
-    def _begin(self, records: Sequence[Record], chunk: Chunk | None = None) -> Outgoing:
+    def _begin(self, records: Sequence[Record], chunk: Chunk | None = None) -> InFlightRequest:
         """Begin to send on the sending thread."""
-        call = self._call = Outgoing(records, chunk)
+        call = self._call = InFlightRequest(records, chunk)
         inner = self.inner
         taken = self._taken[records[0].is_real_end]
         works = chunk is not None and 0 <= chunk.file.suspect_since < taken
@@ -222,12 +222,12 @@ class ResilientSender:
             if call.chunk is None:
                 self._put_away(call.records, maybe_sent=True)
 
-    def _settle(self, call: Outgoing) -> None:
+    def _settle(self, call: InFlightRequest) -> None:
         """Take note of what became of a call that came to an end."""
         delivery = call.outcome()
         kind = call.records[0].is_real_end
         self._taken[kind] += delivery.sent
-        self._note_outcome(delivery, slow=call.took_longer_than(_PATIENCE))
+        self._note_outcome(delivery, slow=call.took_longer_than(_TIMEOUT))
         self.store.set_aside(delivery.refused)
         rejected = delivery.rejected + len(delivery.refused)
         if call.chunk is not None:
@@ -292,10 +292,10 @@ class ResilientSender:
                 return False
             records, self._homeless = self._homeless, []
             self._begin(records)
-            self._settle_within(_PATIENCE)
+            self._settle_within(_TIMEOUT)
         return not self._homeless
 
-    def _begin_anew(self) -> None:
+    def _reset(self) -> None:
         """Know nothing of the destination yet; a forked child goes on as another program."""
         self._breaker = CircuitBreaker(self.name, self._limits)
         self._call = None

@@ -1,3 +1,3 @@
-"""Turns records into OTLP spans, logs and events."""
+"""Scheduler records into OTLP spans, logs and events."""
 
 from __future__ import annotations

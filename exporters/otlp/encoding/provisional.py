@@ -160,10 +160,10 @@ def _attributes_of(record: Record) -> dict[str, OtlpValue]:
     """Return the user's data, then ours under names that are not the user's."""
     room = Room()
     made: dict[str, OtlpValue] = dict(clean_attributes(record.attributes, room))
-    if record.site.is_known:
-        made.setdefault("code.file.path", record.site.file)
-        made.setdefault("code.line.number", record.site.line)
-        made.setdefault("code.function.name", record.site.function)
+    if record.call_site.is_known:
+        made.setdefault("code.file.path", record.call_site.file)
+        made.setdefault("code.line.number", record.call_site.line)
+        made.setdefault("code.function.name", record.call_site.function)
     if record.thread is not None:
         made.setdefault("thread.id", record.thread.id)
         made.setdefault("thread.name", clean_text(record.thread.name))

@@ -75,13 +75,13 @@ def run(args: argparse.Namespace) -> int:
     for warning in config.warnings:
         warn(printable(warning, _LONGEST))
     if items:
-        _show(items, use_colour=not args.no_color)
+        _show(items, use_color=not args.no_color)
     else:
         warn("every setting has its default")
     return 0
 
 
-def _show(items: list[tuple[Setting, object, Source]], *, use_colour: bool) -> None:
+def _show(items: list[tuple[Setting, object, Source]], *, use_color: bool) -> None:
     rows = [
         (
             printable(setting.name),
@@ -92,7 +92,7 @@ def _show(items: list[tuple[Setting, object, Source]], *, use_colour: bool) -> N
         )
         for setting, value, source in items
     ]
-    paint = painter_for(sys.stdout, enabled=use_colour)
+    paint = painter_for(sys.stdout, enabled=use_color)
     columns_of = [[header, *(row[at] for row in rows)] for at, header in enumerate(_HEADERS)]
     widths = [max(map(cells, map(str, column))) for column in columns_of]
     width = width_of(sys.stdout)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_ext.cli.commands.ps import add_filters, chosen, explain_nothing, tell_silent
 from otel_ext.cli.inputs import nothing_in, places_of
-from otel_ext.cli.span_table import COLOURS, json_line
+from otel_ext.cli.span_table import COLORS, json_line
 from otel_ext.cli.span_tree import as_tree
 from otel_ext.cli.streams import painter_for, say, say_json, warn, width_of
 from otel_ext.exporters.console.attributes import in_short
@@ -32,7 +32,7 @@ _INDENT: Final = "    "
 # Where the output has no width, as in a file or a pipe.
 _WIDTH: Final = 200
 _EPILOG: Final = """\
-The programs are asked through their black boxes; no signal is sent and nothing
+The programs are asked through their ring buffers; no signal is sent and nothing
 is stopped. One that hangs does not answer: its last known stacks are shown.
 
 examples:
@@ -95,7 +95,7 @@ def _lines(span: Running, now_ns: int, paint: Painter) -> Iterator[str]:
     record = span.record
     owner = record.task.name if record.task else record.thread.name if record.thread else ""
     on = f"  on {printable(owner)}" if owner else ""
-    state = paint(COLOURS[span.state], span.state)
+    state = paint(COLORS[span.state], span.state)
     yield f"  {paint('bold', printable(record.name))}  {state} {duration(span.age_ns)}{on}"
     attributes = in_short(record.attributes, (width_of(sys.stdout) or _WIDTH) - len(_INDENT))
     if attributes:

@@ -1,6 +1,6 @@
 """`otel-ext ps`: the spans that run now on this machine, one a line.
 
-Boxes and journals are read, so spans of a hung process are shown too. Where each span
+Ring buffers and journals are read, so spans of a hung process are shown too. Where each span
 is at this moment its process is asked, for a second at most.
 """
 
@@ -114,8 +114,8 @@ def run(args: argparse.Namespace) -> int:
     if args.asks:
         shown = {span.process.id for span in chosen(snapshot, args)}
         silent = ask(process for process in snapshot.processes if process.id in shown)
-        # What has no black box cannot be asked, which is no news.
-        tell_silent([process for process in silent if process.boxes])
+        # What has no ring buffer cannot be asked, which is no news.
+        tell_silent([process for process in silent if process.rings])
         snapshot = collector.collect()
     spans = chosen(snapshot, args)
     if args.json:

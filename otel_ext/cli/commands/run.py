@@ -172,7 +172,7 @@ def _recover(folder: Path, ended: Ended) -> tuple[bool, list[str]]:
         ascii_only=not can_show_unicode(sys.stderr),
     )
     # A program that ends well closes its file itself, unless it could not write any more.
-    is_short = ended.outcome >= 0 and not all(one.had_box for one in report.recovered)
+    is_short = ended.outcome >= 0 and not all(one.had_ring for one in report.recovered)
     return not (report.failed or is_short), list(lines)
 
 

@@ -1,4 +1,4 @@
-"""Counts what a run left: records in files, those that still wait in a box, those dropped."""
+"""Counts what a run left: records in files, records still in ring buffers, dropped records."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 import orjson
 
-from otel_ext.journal.files import list_boxes
+from otel_ext.journal.files import list_rings
 from otel_ext.journal.liveness import ProcessIdentity, is_alive
 from otel_ext.journal.read.incarnations import base_id
-from otel_ext.journal.read.scanner import read_box
+from otel_ext.journal.read.scanner import read_ring
 from otel_ext.record.model import META_KEY
 from otel_ext.runtime.process.records import dropped_in
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Container, Mapping, Sequence
     from pathlib import Path
 
-    from otel_ext.journal.read.scanner import Box
-    from otel_ext.journal.ring_layout import BoxFacts
+    from otel_ext.journal.read.scanner import RingContents
+    from otel_ext.journal.ring_layout import RingFacts
 
-__all__ = ["Count", "count_records", "left_boxes"]
+__all__ = ["Count", "count_records", "left_rings"]
 
 _MAX_BYTES: Final = 64 * 1024 * 1024
 _TAIL_BYTES: Final = 16 * 1024
@@ -35,7 +35,7 @@ class Count(NamedTuple):
         records: Number of records in them; None when there is too much to count.
         unended: Number of spans that did not end, or were ended for a dead process.
         size: Bytes in all.
-        waiting: Number of records that are in a box and in no file.
+        waiting: Number of records that are in a ring buffer and in no file.
         dropped: Number of records that the processes say were dropped.
         has_spans: Whether there is a record of a span; true where there is too much to count.
     """
@@ -88,12 +88,12 @@ class _Tally:
         return len((self._started | self._abandoned) - self._ended)
 
 
-def count_records(files: Sequence[Path], boxes: Sequence[Box] = ()) -> Count:
+def count_records(files: Sequence[Path], rings: Sequence[RingContents] = ()) -> Count:
     """Count records and spans without an end.
 
     Args:
         files: JSONL files; one that went away counts as empty.
-        boxes: What processes that are gone left behind.
+        rings: What processes that are gone left behind.
     """
     size = sum(_size(file) for file in files)
     is_too_much = size > _MAX_BYTES
@@ -106,7 +106,7 @@ def count_records(files: Sequence[Path], boxes: Sequence[Box] = ()) -> Count:
             if meta:
                 tally.add(meta)
                 records += 1
-    waiting = sum(_count_box(box, tally) for box in boxes)
+    waiting = sum(_count_ring(ring, tally) for ring in rings)
     dropped = sum(tally.dropped.values())
     if is_too_much:
         return Count(len(files), None, 0, size, waiting, dropped)
@@ -115,29 +115,29 @@ def count_records(files: Sequence[Path], boxes: Sequence[Box] = ()) -> Count:
     )
 
 
-def _count_box(box: Box, tally: _Tally) -> int:
-    """Return how many records of a box are in no file that was counted."""
-    new = [line for line in box.lines if line.key not in tally.keys and not box.is_drained(line)]
+def _count_ring(ring: RingContents, tally: _Tally) -> int:
+    """Return how many records of a ring buffer are in no file that was counted."""
+    new = [line for line in ring.lines if line.key not in tally.keys and not ring.is_drained(line)]
     for line in new:
         tally.add(line.meta)
-    if box.facts is not None and box.state is not None:
-        tally.note_dropped(box.facts.id, box.state.dropped)
+    if ring.facts is not None and ring.state is not None:
+        tally.note_dropped(ring.facts.id, ring.state.dropped)
     return len(new)
 
 
-def left_boxes(folder: Path, before: Container[Path]) -> list[Box]:
-    """Return the boxes of processes that are gone.
+def left_rings(folder: Path, before: Container[Path]) -> list[RingContents]:
+    """Return the ring buffers of processes that are gone.
 
     Args:
         folder: The folder of records.
-        before: Boxes that are another run's: those that were there when this one began.
+        before: Ring buffers that are another run's: those that were there when this one began.
             Each has a name of its own, and the clock may have been set since.
     """
-    boxes = [read_box(path) for path in list_boxes(folder) if path not in before]
-    return [box for box in boxes if box.facts is not None and _is_gone(box.facts)]
+    rings = [read_ring(path) for path in list_rings(folder) if path not in before]
+    return [ring for ring in rings if ring.facts is not None and _is_gone(ring.facts)]
 
 
-def _is_gone(facts: BoxFacts) -> bool:
+def _is_gone(facts: RingFacts) -> bool:
     identity = ProcessIdentity(
         facts.pid, facts.start_time, facts.boot_id, facts.host, facts.pid_namespace
     )

@@ -9,9 +9,9 @@ from stat import S_ISREG
 from typing import IO, TYPE_CHECKING, Final
 
 from otel_ext.cli.registry import available
-from otel_ext.cli.runner.count import count_records, left_boxes
-from otel_ext.journal.files import folder_of, is_folder, list_boxes
-from otel_ext.journal.ring_layout import BOX_FOLDER
+from otel_ext.cli.runner.count import count_records, left_rings
+from otel_ext.journal.files import folder_of, is_folder, list_rings
+from otel_ext.journal.ring_layout import RING_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,7 +39,7 @@ class RunSummary:
         self._folder = folder
         # Not by their times: the clock may be set while the program runs.
         self._files_before = self._files()
-        self._boxes_before = frozenset(list_boxes(folder_of(folder)))
+        self._rings_before = frozenset(list_rings(folder_of(folder)))
 
     def write(
         self,
@@ -76,7 +76,7 @@ class RunSummary:
         """Return the closing words, each line with its newline."""
         lines = [f"otel-ext: ended by {_signal_name(-outcome)}."] if outcome < 0 else []
         folder = folder_of(self._folder)
-        count = count_records(self._new_files(), left_boxes(folder, self._boxes_before))
+        count = count_records(self._new_files(), left_rings(folder, self._rings_before))
         if not count.size and not count.waiting and not count.dropped:
             return "\n".join([*lines, f"otel-ext: no records. {reason()}".rstrip(), ""])
         lines.append(f"otel-ext: {_amount(count, self._folder)}{_reservation(count, complete)}")
@@ -143,7 +143,7 @@ def _left_behind(count: Count, place: Path) -> str:
     way_out = f"otel-ext recover {shlex.quote(str(place))}"
     wait = "waits" if count.waiting == 1 else "wait"
     return (
-        f"otel-ext: {_number(count.waiting)} {wait} in {place / BOX_FOLDER};"
+        f"otel-ext: {_number(count.waiting)} {wait} in {place / RING_FOLDER};"
         f" once there is room for more: {way_out}"
     )
 

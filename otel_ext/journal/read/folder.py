@@ -1,6 +1,6 @@
 """What a folder of records says about its processes, living or dead.
 
-The newest segment of each journal and its box together tell what runs now:
+The newest segment of each journal and its ring buffer together tell what runs now:
 rotation repeats the open spans, so older segments are not needed. Nothing is
 asked of the processes themselves, so the answer is there for a hung one too.
 """
@@ -11,7 +11,7 @@ from collections import defaultdict
 from time import time_ns
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel_ext.journal.files import list_boxes, list_segments, parse_box_name, parse_segment_name
+from otel_ext.journal.files import list_rings, list_segments, parse_ring_name, parse_segment_name
 from otel_ext.journal.read.incarnations import (
     IncarnationReader,
     IncarnationState,
@@ -19,14 +19,14 @@ from otel_ext.journal.read.incarnations import (
     base_id,
     begins_segment,
 )
-from otel_ext.journal.read.scanner import Line, Skipped, read_box, scan
+from otel_ext.journal.read.scanner import Line, Skipped, read_ring, scan
 from otel_ext.journal.recovery.replaced import replaced_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from otel_ext.journal.read.scanner import Box
+    from otel_ext.journal.read.scanner import RingContents
 
 __all__ = [
     "FolderState",
@@ -70,7 +70,7 @@ class SkippedLog:
 
 
 class JournalKey(NamedTuple):
-    """Which journal a line or a box belongs to.
+    """Which journal a line or a ring buffer belongs to.
 
     Attributes:
         incarnation: Whose journal.
@@ -89,7 +89,7 @@ class _Readers:
     def __init__(self) -> None:
         self.found: dict[JournalKey, IncarnationReader] = {}
         self.numbers: defaultdict[str, Numbers] = defaultdict(Numbers)
-        self._nameless: list[tuple[JournalKey, Box]] = []
+        self._nameless: list[tuple[JournalKey, RingContents]] = []
 
     def get(self, key: JournalKey) -> IncarnationReader:
         reader = self.found.get(key)
@@ -103,29 +103,29 @@ class _Readers:
         if key in self.found:
             self.found[key].turn_to_segment()
 
-    def add_box(self, box: Box) -> None:
-        name, number = parse_box_name(box.path.name)
-        if box.facts is None:
-            self._nameless.append((JournalKey(name, number), box))
-        elif box.facts.target:
-            self.get(JournalKey(box.facts.id, 0, box.facts.target)).add_box(box)
+    def add_ring(self, ring: RingContents) -> None:
+        name, number = parse_ring_name(ring.path.name)
+        if ring.facts is None:
+            self._nameless.append((JournalKey(name, number), ring))
+        elif ring.facts.target:
+            self.get(JournalKey(ring.facts.id, 0, ring.facts.target)).add_ring(ring)
         else:
-            self.get(JournalKey(box.facts.id, number)).add_box(box)
+            self.get(JournalKey(ring.facts.id, number)).add_ring(ring)
 
     def finish(self, *, every_segment: bool) -> None:
-        """Take the lines of the boxes, too; behind the last segment."""
-        for key, box in self._nameless:
+        """Take the lines of the ring buffers, too; behind the last segment."""
+        for key, ring in self._nameless:
             # Its header would have said whether it drains to a file of several processes.
             others = (one for one in self.found if one.incarnation == key.incarnation)
-            self.get(key if key in self.found else next(others, key)).add_box(box)
+            self.get(key if key in self.found else next(others, key)).add_ring(ring)
         for reader in self.found.values():
-            reader.add_box_lines(every_segment=every_segment)
+            reader.add_ring_lines(every_segment=every_segment)
 
 
 def read_incarnations(
     folder: Path, *, only: str = "", every_segment: bool = False
 ) -> tuple[dict[JournalKey, IncarnationReader], SkippedLog]:
-    """Read a folder's boxes, then its segments, each journal of an incarnation for itself.
+    """Read a folder's ring buffers, then its segments, each journal of an incarnation for itself.
 
     In this order a line that the worker moves meanwhile is seen at least once, and segments
     that the worker leaves meanwhile are read, too.
@@ -138,10 +138,10 @@ def read_incarnations(
     readers = _Readers()
     skipped = SkippedLog()
     known = frozenset(list_segments(folder))
-    for path in list_boxes(folder, only):
-        box = read_box(path)
-        readers.add_box(box)
-        for damage in box.skipped:
+    for path in list_rings(folder, only):
+        ring = read_ring(path)
+        readers.add_ring(ring)
+        for damage in ring.skipped:
             skipped.add(path, damage)
     for path in _wanted_segments(folder, only, None if every_segment else known):
         segment = parse_segment_name(path.name)
@@ -167,7 +167,7 @@ def _wanted_segments(folder: Path, only: str, known: frozenset[Path] | None) -> 
     Args:
         folder: The folder of records.
         only: The one incarnation that is wanted; empty for all.
-        known: What was there before the boxes were read: of each journal the newest of
+        known: What was there before the ring buffers were read: of each journal the newest of
             them and all that came since are wanted, and what the last may yet lack. None
             for all segments.
     """

@@ -1,6 +1,6 @@
 """What the records of one incarnation say: who it is, what it does, when it was last alive.
 
-Lines are taken one by one, from segments and boxes in any order that their files
+Lines are taken one by one, from segments and ring buffers in any order that their files
 come in; only what is still of use is kept.
 """
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from otel_ext.journal.read.scanner import Box, Line
+    from otel_ext.journal.read.scanner import Line, RingContents
 
 __all__ = [
     "IncarnationReader",
@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 _COMPAT: Final = b'{"timestamp":'
-# A record waits in the box for less than that, unless the disk hangs.
+# A record waits in the ring buffer for less than that, unless the disk hangs.
 _AHEAD_NS: Final = 2_000_000_000
 _SUB_ID: Final = re.compile(r"(.+-[0-9a-f]{8})\.\d+", re.ASCII)
 
@@ -69,12 +69,12 @@ class IncarnationState(NamedTuple):
         liveness: Whether it lives.
         running: Its open spans, oldest first. Of a dead one: what it was doing.
         last_seen_ns: Its last sign of life, nanoseconds since the epoch.
-        stamp_ns: When its worker last stamped the box; 0 without a box. Old while
+        stamp_ns: When its worker last stamped the ring buffer; 0 without a ring buffer. Old while
             the process lives means that it hangs.
         heartbeat: Its last heartbeat; None if there was none.
         closed: Whether its end is recorded.
         records: How many records were read.
-        files: Segments that were read, then boxes.
+        files: Segments that were read, then ring buffers.
     """
 
     process: Process
@@ -104,13 +104,13 @@ class Numbers:
 
     Attributes:
         last: The highest by the process's id.
-        in_boxes: Process and number of what stands in a box.
+        in_rings: Process and number of what stands in a ring buffer.
         written: Of these what stands in a file, too.
     """
 
     def __init__(self) -> None:
         self.last: dict[str, int] = {}
-        self.in_boxes: set[tuple[str, int]] = set()
+        self.in_rings: set[tuple[str, int]] = set()
         self.written: set[tuple[str, int]] = set()
 
     def next_for(self, process: str) -> int:
@@ -140,7 +140,7 @@ class IncarnationReader:
         self.journal = journal
         self.numbers = numbers or Numbers()
         self.processes: dict[str, None] = {}
-        self.boxes: list[Box] = []
+        self.rings: list[RingContents] = []
         self.segments: list[Path] = []
         self.starts: dict[tuple[str, str], bytes] = {}
         self.updates: dict[tuple[str, str], tuple[int, bytes]] = {}
@@ -155,16 +155,16 @@ class IncarnationReader:
         self._last_text = ""
         self._last_seq = -1
 
-    def add_box(self, box: Box) -> None:
-        """Take a box; its lines count after those of all segments."""
-        self.boxes.append(box)
-        self.numbers.in_boxes.update(line.key for line in box.lines)
+    def add_ring(self, ring: RingContents) -> None:
+        """Take a ring buffer; its lines count after those of all segments."""
+        self.rings.append(ring)
+        self.numbers.in_rings.update(line.key for line in ring.lines)
 
     def add_line(self, line: Line, path: Path) -> None:
         """Take one line of a segment."""
         if path not in self.segments:
             self.segments.append(path)
-        if line.key in self.numbers.in_boxes:
+        if line.key in self.numbers.in_rings:
             self.numbers.written.add(line.key)
         self.is_begun = self.is_begun or line.meta.get("event") == PROCESS_START
         self.is_whole = self.is_whole or not begins_segment(line)
@@ -175,18 +175,18 @@ class IncarnationReader:
         self.is_begun = self.is_whole = False
         self._repeated.clear()
 
-    def add_box_lines(self, *, every_segment: bool) -> None:
-        """Take the lines of the boxes; to be called behind the last segment.
+    def add_ring_lines(self, *, every_segment: bool) -> None:
+        """Take the lines of the ring buffers; to be called behind the last segment.
 
         Args:
-            every_segment: Whether all segments were read. Else of what the boxes have brought
-                to the segments, the last one that was read tells better what is open.
+            every_segment: Whether all segments were read. Otherwise the last segment that was
+                read is newer than what the ring buffers have already brought to the segments.
         """
-        for box in self.boxes:
-            for line in box.lines:
+        for ring in self.rings:
+            for line in ring.lines:
                 if line.key in self.numbers.written:
                     continue
-                is_left = self.is_begun and not every_segment and box.is_drained(line)
+                is_left = self.is_begun and not every_segment and ring.is_drained(line)
                 if not is_left or line.meta.get("phase") != "start":
                     self._apply(line)
 
@@ -251,12 +251,12 @@ class IncarnationReader:
 
     @property
     def stamp_ns(self) -> int:
-        """When the worker last stamped a box; when the box was made, before it ever did."""
+        """When the worker last stamped a ring buffer; if it never did, when that was made."""
         return max(
             (
-                max(box.state.stamp_ns, box.facts.created_ns)
-                for box in self.boxes
-                if box.facts is not None and box.state is not None
+                max(ring.state.stamp_ns, ring.facts.created_ns)
+                for ring in self.rings
+                if ring.facts is not None and ring.state is not None
             ),
             default=0,
         )
@@ -276,15 +276,15 @@ class IncarnationReader:
     def silence_limit(self) -> float:
         """Seconds of silence after which the process counts as dead."""
         process, _ = self.facts()
-        return silence_limit(process.heartbeat_ms, has_box=bool(self.boxes))
+        return silence_limit(process.heartbeat_ms, has_ring=bool(self.rings))
 
     def facts(self) -> tuple[Process, ProcessIdentity]:
         """Return the process and its identity, from what says most about it."""
         start = _decode(self._process_start)
         extra = EMPTY if start is None else start.extra
         process = process_from(self.id, extra)
-        for box in self.boxes:
-            if (facts := box.facts) is not None:
+        for ring in self.rings:
+            if (facts := ring.facts) is not None:
                 identity = ProcessIdentity(
                     facts.pid, facts.start_time, facts.boot_id, facts.host, facts.pid_namespace
                 )
@@ -317,7 +317,7 @@ class IncarnationReader:
             heartbeat=_decode(self._heartbeat),
             closed=self.closed,
             records=self.records,
-            files=(*self.segments, *(box.path for box in self.boxes)),
+            files=(*self.segments, *(ring.path for ring in self.rings)),
         )
 
 

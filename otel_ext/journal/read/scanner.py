@@ -3,7 +3,7 @@
 The scan never raises on what a file holds: it returns the lines that are whole
 before and after any damage, and says which bytes it skipped and why. Memory is
 bounded by the longest line. It works on files that are being written, and on
-the box of a process that hangs, because it only reads.
+the ring buffer of a process that hangs, because it only reads.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from otel_ext.journal.read.salvage import BEGINNING, load, meta_of, salvage
 from otel_ext.journal.ring_layout import (
     HEADER_SIZE,
     LAST_LINES_AT,
-    BoxFacts,
-    BoxState,
+    RingFacts,
+    RingState,
     chunk_bounds,
     unpack_facts,
     unpack_state,
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
     from otel_ext.record.model import Record
 
 __all__ = [
-    "Box",
     "Line",
     "Located",
+    "RingContents",
     "Skipped",
-    "read_box",
     "read_records",
+    "read_ring",
     "scan",
     "scan_descriptor",
 ]
@@ -92,8 +92,8 @@ class Located(NamedTuple):
     record: Record
 
 
-class Box(NamedTuple):
-    """What a box holds.
+class RingContents(NamedTuple):
+    """What a ring buffer holds.
 
     Attributes:
         path: Its file.
@@ -104,8 +104,8 @@ class Box(NamedTuple):
     """
 
     path: Path
-    facts: BoxFacts | None
-    state: BoxState | None
+    facts: RingFacts | None
+    state: RingState | None
     lines: tuple[Line, ...]
     skipped: tuple[Skipped, ...]
 
@@ -195,7 +195,7 @@ def _pieces(descriptor: int, start: int, end: int | None) -> Iterator[Line | Ski
             break
         at += len(block)
         if not rest and block == (_BLANK if len(block) == _BLOCK else bytes(len(block))):
-            # Most of a box is blank: megabytes without a newline.
+            # Most of a ring buffer is blank: megabytes without a newline.
             yield Skipped(rest_at, len(block), "nul")
             rest_at = at
             continue
@@ -289,20 +289,20 @@ def read_records(path: Path, start: int = 0) -> Iterator[Located | Skipped]:
             yield Skipped(item.offset, len(item.data), "not a record")
 
 
-def read_box(path: Path) -> Box:
-    """Return what a box holds, whether its process lives, hangs or is dead; never raises."""
+def read_ring(path: Path) -> RingContents:
+    """Return what a ring buffer holds, whatever state its process is in; never raises."""
     flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
     try:
         descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
     except OSError:
-        return Box(path, None, None, (), (Skipped(0, 0, "unreadable"),))
+        return RingContents(path, None, None, (), (Skipped(0, 0, "unreadable"),))
     try:
-        return _read_box(path, descriptor)
+        return _read_ring(path, descriptor)
     finally:
         os.close(descriptor)
 
 
-def _read_box(path: Path, descriptor: int) -> Box:
+def _read_ring(path: Path, descriptor: int) -> RingContents:
     header = b""
     size = 0
     with suppress(OSError):
@@ -328,15 +328,15 @@ def _read_box(path: Path, descriptor: int) -> Box:
         for line in chunk:
             lines.setdefault(line.key, line)
     ordered = tuple(lines.values())
-    return Box(path, facts, state, ordered, tuple(skipped))
+    return RingContents(path, facts, state, ordered, tuple(skipped))
 
 
 def _stretches(
-    size: int, facts: BoxFacts | None, state: BoxState | None
+    size: int, facts: RingFacts | None, state: RingState | None
 ) -> Iterator[tuple[int, int, int]]:
     """Yield beginning, end and drained offset of each chunk and of the lines that close the file.
 
-    They are offsets in the box.
+    They are offsets in the ring buffer.
     """
     if facts is None or state is None:
         yield HEADER_SIZE, size, HEADER_SIZE

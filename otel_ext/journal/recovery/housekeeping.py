@@ -54,7 +54,7 @@ class Housekeeper:
 
             target = segment.target
             self._watch = FolderWatch(
-                target.folder, target.incarnation, boxes_only=bool(target.file)
+                target.folder, target.incarnation, rings_only=bool(target.file)
             )
         self._watch.look()
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.journal.files import open_folder
-from otel_ext.journal.ring_layout import BOX_FOLDER
+from otel_ext.journal.ring_layout import RING_FOLDER
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +32,7 @@ class IncarnationLock:
     """
 
     def __init__(self, folder: Path, incarnation: str) -> None:
-        self._folder = folder / BOX_FOLDER
+        self._folder = folder / RING_FOLDER
         self._name = f"{incarnation}{LOCK_SUFFIX}"
         self._descriptor = -1
 
@@ -76,7 +76,7 @@ class IncarnationLock:
             self._folder.joinpath(self._name).unlink()
         os.close(descriptor)
         with suppress(OSError):
-            self._folder.rmdir()  # unless there are boxes in it
+            self._folder.rmdir()  # unless there are ring buffers in it
 
 
 def _lock(descriptor: int) -> bool:

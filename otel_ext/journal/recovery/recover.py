@@ -1,6 +1,6 @@
 """Ending what processes that died left open.
 
-For each incarnation whose process is gone: what its box still holds goes to its
+For each incarnation whose process is gone: what its ring buffer still holds goes to its
 file, each open span gets an end record (`abandoned: process-died`), and the
 incarnation a `process.end`. Doing it again changes nothing. Two recoverers at
 once share the work: each incarnation is done under a lock that the kernel
@@ -31,7 +31,7 @@ from otel_ext.journal.recovery.end_records import closing, end_of
 from otel_ext.journal.recovery.exit_status import Outcome, PidAndStart, outcome_in, outcome_of
 from otel_ext.journal.recovery.locking import LOCK_SUFFIX, IncarnationLock
 from otel_ext.journal.recovery.replaced import replaced_in
-from otel_ext.journal.ring_layout import BOX_FOLDER, BOX_SUFFIX
+from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX
 from otel_ext.journal.write.segment import SegmentWriter
 from otel_ext.record.codec import encode_compat_line, encode_line
 from otel_ext.record.model import Process
@@ -53,12 +53,12 @@ class Recovered(NamedTuple):
     Attributes:
         process: The process that died.
         spans: How many open spans got an end.
-        lines: How many lines its box still held.
+        lines: How many lines its ring buffer still held.
         last_seen_ns: Its last sign of life, nanoseconds since the epoch.
         file: The file that was written to, the first where it had several journals;
             None if nothing had to be.
         problem: Why it could not be done; empty if it was.
-        had_box: Whether it had a ring buffer: without one, what waited in memory is lost.
+        had_ring: Whether it had a ring buffer: without one, what waited in memory is lost.
     """
 
     process: Process
@@ -67,7 +67,7 @@ class Recovered(NamedTuple):
     last_seen_ns: int
     file: Path | None
     problem: str = ""
-    had_box: bool = False
+    had_ring: bool = False
 
 
 class RecoveryReport(NamedTuple):
@@ -153,7 +153,7 @@ class _Work:
     @staticmethod
     def _is_done(reader: IncarnationReader) -> bool:
         # Not by its starts: one may be too damaged to be given an end.
-        return reader.closed and not reader.boxes and not reader.running()
+        return reader.closed and not reader.rings and not reader.running()
 
     def _may_live(self, reader: IncarnationReader, journals: list[IncarnationReader]) -> bool:
         if reader.id in self._replaced:
@@ -191,8 +191,8 @@ class _Work:
         outcome = outcome_in(self.outcomes, identity) or outcome_of(identity)
         last_seen_ns = max(self._last_seen_ns(journals), outcome.seen_ns)
         facts: dict[str, object] = {"last_seen": format_ns(last_seen_ns), **outcome.as_extra()}
-        had_box = any(reader.boxes for reader in journals)
-        done = Recovered(process, 0, 0, last_seen_ns, None, had_box=had_box)
+        had_ring = any(reader.rings for reader in journals)
+        done = Recovered(process, 0, 0, last_seen_ns, None, had_ring=had_ring)
         for reader in left:
             done = self._recover_journal(reader, facts, done)
         return done
@@ -203,8 +203,8 @@ class _Work:
         """Recover one journal; return what was `done` for its incarnation, with this."""
         waiting = [
             line.data + b"\n"
-            for box in reader.boxes
-            for line in box.lines
+            for ring in reader.rings
+            for line in ring.lines
             if line.key not in reader.numbers.written
         ]
         at_ns = done.last_seen_ns
@@ -217,7 +217,7 @@ class _Work:
         done = done._replace(spans=done.spans + spans, lines=done.lines + len(waiting))
         try:
             path = self._write(reader, lines) if lines else None
-            self._remove_boxes(reader)
+            self._remove_rings(reader)
         except OSError as error:
             return done._replace(problem=str(error))
         return done._replace(file=done.file or path)
@@ -232,7 +232,7 @@ class _Work:
         writer = SegmentWriter(target, alone=alone)
         try:
             writer.write_all(lines)
-            # Only what is on the disk may go from the box.
+            # Only what is on the disk may go from the ring buffer.
             writer.sync_or_fail()
             return writer.path
         finally:
@@ -240,22 +240,22 @@ class _Work:
 
     def _file_of(self, reader: IncarnationReader) -> str:
         """Return the name of the file to append to; empty for a new segment."""
-        for box in reader.boxes:
-            if box.facts is not None and box.facts.target:
-                return Path(box.facts.target).name
+        for ring in reader.rings:
+            if ring.facts is not None and ring.facts.target:
+                return Path(ring.facts.target).name
         if reader.segments:
             return reader.segments[-1].name
         # It may have made a file and died before the first line was in it.
         return _newest_segment(self.folder, (reader.id, reader.journal))
 
-    def _remove_boxes(self, reader: IncarnationReader) -> None:
-        if not reader.boxes:
+    def _remove_rings(self, reader: IncarnationReader) -> None:
+        if not reader.rings:
             return
-        folder = open_folder(self.folder / BOX_FOLDER)
+        folder = open_folder(self.folder / RING_FOLDER)
         try:
-            for box in reader.boxes:
+            for ring in reader.rings:
                 with suppress(FileNotFoundError):
-                    os.unlink(box.path.name, dir_fd=folder)
+                    os.unlink(ring.path.name, dir_fd=folder)
         finally:
             os.close(folder)
 
@@ -279,8 +279,8 @@ def _candidates(folder: Path, *, thorough: bool) -> list[str]:
     """Return the ids of incarnations that may need recovery."""
     found: dict[str, None] = {}
     # A lock is there where a recovery was cut off, if only in its last step.
-    for suffix in (BOX_SUFFIX, LOCK_SUFFIX):
-        for path in sorted(folder.joinpath(BOX_FOLDER).glob(f"*{suffix}")):
+    for suffix in (RING_SUFFIX, LOCK_SUFFIX):
+        for path in sorted(folder.joinpath(RING_FOLDER).glob(f"*{suffix}")):
             found[base_id(path.name[: -len(suffix)])] = None
     newest: dict[tuple[str, int], Path] = {}
     for path in list_segments(folder):

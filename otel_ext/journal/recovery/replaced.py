@@ -14,12 +14,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.errors import RecordError
-from otel_ext.journal.files import parse_box_name, parse_segment_name
+from otel_ext.journal.files import parse_ring_name, parse_segment_name
 from otel_ext.journal.liveness import identity_from_id
 from otel_ext.journal.ring_layout import (
-    BOX_FOLDER,
-    BOX_SUFFIX,
     HEADER_SIZE,
+    RING_FOLDER,
+    RING_SUFFIX,
     unpack_facts,
     unpack_state,
 )
@@ -101,9 +101,9 @@ def _kernel_process(incarnation: str) -> str:
 
 def _files_in(folder: Path) -> Iterable[tuple[str, Path]]:
     with suppress(OSError):
-        for name in os.listdir(folder / BOX_FOLDER):  # noqa: PTH208 - names only
-            if name.endswith(BOX_SUFFIX):
-                yield parse_box_name(name)[0], folder / BOX_FOLDER / name
+        for name in os.listdir(folder / RING_FOLDER):  # noqa: PTH208 - names only
+            if name.endswith(RING_SUFFIX):
+                yield parse_ring_name(name)[0], folder / RING_FOLDER / name
     with suppress(OSError):
         for name in os.listdir(folder):  # noqa: PTH208 - names only
             if (segment := parse_segment_name(name)) is not None:
@@ -111,10 +111,10 @@ def _files_in(folder: Path) -> Iterable[tuple[str, Path]]:
 
 
 def _sign_in(path: Path) -> _Sign | None:
-    """Return what a box or the first line of a segment tells; None if that is nothing."""
+    """Return what a ring buffer or the first line of a segment tells; None if that is nothing."""
     try:
         with path.open("rb") as file:
-            if path.name.endswith(BOX_SUFFIX):
+            if path.name.endswith(RING_SUFFIX):
                 header = file.read(HEADER_SIZE)
                 facts = unpack_facts(header)
                 if facts is None:

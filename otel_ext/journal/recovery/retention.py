@@ -12,11 +12,11 @@ from contextlib import suppress
 from time import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel_ext.journal.files import ends_closed, parse_box_name, parse_segment_name
+from otel_ext.journal.files import ends_closed, parse_ring_name, parse_segment_name
 from otel_ext.journal.liveness import identity_from_id, is_alive
 from otel_ext.journal.read.silence import LONGEST_SILENCE
 from otel_ext.journal.recovery.replaced import replaced_in
-from otel_ext.journal.ring_layout import BOX_FOLDER, BOX_SUFFIX
+from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX
 from otel_ext.runtime.counters import COUNTERS
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _closed_segments(folder: Path, current: Path | None, moment: float) -> list[
             status = entry.stat(follow_symlinks=False)
             segment = _Closed(status.st_mtime, status.st_size, folder / entry.name)
             journals.setdefault(name.stream, {})[name.number] = segment
-    with_box = _with_box(folder)
+    with_ring = _with_ring(folder)
     replaced = replaced_in(folder)
     closed: list[_Closed] = []
     for (incarnation, _), segments in journals.items():
@@ -89,20 +89,20 @@ def _closed_segments(folder: Path, current: Path | None, moment: float) -> list[
         is_silent = newest.modified < moment - LONGEST_SILENCE
         if (
             is_silent
-            and incarnation not in with_box
+            and incarnation not in with_ring
             and not _is_needed(incarnation, newest, moment, replaced)
         ):
             closed.append(newest)
     return [segment for segment in closed if segment.path != current]
 
 
-def _with_box(folder: Path) -> set[str]:
-    """Return the incarnations that have a box: they live, or wait to be recovered."""
+def _with_ring(folder: Path) -> set[str]:
+    """Return the incarnations that have a ring buffer: they live, or wait to be recovered."""
     try:
-        names = os.listdir(folder / BOX_FOLDER)  # noqa: PTH208 - names only
+        names = os.listdir(folder / RING_FOLDER)  # noqa: PTH208 - names only
     except OSError:
         return set()
-    return {parse_box_name(name)[0] for name in names if name.endswith(BOX_SUFFIX)}
+    return {parse_ring_name(name)[0] for name in names if name.endswith(RING_SUFFIX)}
 
 
 def _is_needed(incarnation: str, newest: _Closed, moment: float, replaced: frozenset[str]) -> bool:

@@ -21,7 +21,7 @@ from otel_ext.journal.read.incarnations import base_id
 from otel_ext.journal.recovery.locking import LOCK_SUFFIX
 from otel_ext.journal.recovery.recover import recover_one
 from otel_ext.journal.recovery.replaced import is_replaced_by
-from otel_ext.journal.ring_layout import BOX_FOLDER, BOX_SUFFIX
+from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX
 from otel_ext.runtime.bounded_calls import BoundedCalls
 
 if TYPE_CHECKING:
@@ -48,20 +48,20 @@ class FolderWatch:
     Args:
         folder: The folder of records.
         own: Id of this process's incarnation.
-        boxes_only: Other files of the folder are none of ours.
+        rings_only: Other files of the folder are none of ours.
     """
 
-    def __init__(self, folder: Path, own: str, *, boxes_only: bool = False) -> None:
+    def __init__(self, folder: Path, own: str, *, rings_only: bool = False) -> None:
         self._folder = folder
         self._own = own
-        self._boxes_only = boxes_only
+        self._rings_only = rings_only
         self._calls = BoundedCalls("journal: recovery of other processes")
         self._running: Call | None = None
         self._looks = 0
         self._seen: tuple[int, ...] = ()
-        # By name, for those that have no box: the newest segment of each journal.
+        # By name, for those that have no ring buffer: the newest segment of each journal.
         self._known: dict[str, dict[int, int]] = {}
-        self._with_box: set[str] = set()
+        self._with_ring: set[str] = set()
         self._done: set[str] = set()
         self._not_before: dict[str, float] = {}
 
@@ -81,19 +81,19 @@ class FolderWatch:
 
     def _list(self) -> None:
         """Read the names again if the folder has changed."""
-        boxes = self._folder / BOX_FOLDER
-        places = [boxes] if self._boxes_only else [boxes, self._folder]
+        rings = self._folder / RING_FOLDER
+        places = [rings] if self._rings_only else [rings, self._folder]
         seen = tuple(_changed_ns(place) for place in places)
         if seen == self._seen:
             return
         self._seen = seen
         known: dict[str, dict[int, int]] = {}
-        self._with_box = set()
+        self._with_ring = set()
         for place in places:
             for name, segment in _incarnations_in(place):
                 newest = known.setdefault(name, {})
                 if segment is None:
-                    self._with_box.add(name)
+                    self._with_ring.add(name)
                 else:
                     last = newest.get(segment.journal, 0)
                     newest[segment.journal] = max(last, segment.number)
@@ -103,12 +103,12 @@ class FolderWatch:
         self._not_before = {name: at for name, at in self._not_before.items() if name in known}
 
     def _dead(self, *, everybody: bool) -> Iterator[str]:
-        """Yield those who seem dead: of those with a box all, of the others some at a time."""
+        """Yield processes that seem dead: all with a ring buffer, of the others some at a time."""
         names = sorted(self._known)
         after = [name for name in names if name > self._own]
         in_turn = after + names[: len(names) - len(after)]
-        yield from self._gone([name for name in in_turn if name in self._with_box], everybody)
-        others = [name for name in in_turn if name not in self._with_box]
+        yield from self._gone([name for name in in_turn if name in self._with_ring], everybody)
+        others = [name for name in in_turn if name not in self._with_ring]
         for name in islice(self._gone(others, everybody), _AT_ONCE):
             newest = self._known[name].items()
             if all(ends_closed(self._folder / segment_file(name, n, j)) for j, n in newest):
@@ -144,7 +144,7 @@ def _incarnations_in(place: Path) -> Iterator[tuple[str, SegmentName | None]]:
     # Out of reach, too: a process that gave up its privileges keeps no folder in order.
     with suppress(FileNotFoundError, PermissionError), os.scandir(place) as entries:
         for entry in entries:
-            if entry.name.endswith((BOX_SUFFIX, LOCK_SUFFIX)):
+            if entry.name.endswith((RING_SUFFIX, LOCK_SUFFIX)):
                 yield base_id(entry.name.rpartition(".")[0]), None
             elif (segment := parse_segment_name(entry.name)) is not None:
                 yield segment.incarnation, segment

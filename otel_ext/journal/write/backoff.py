@@ -5,16 +5,16 @@ from __future__ import annotations
 from time import monotonic
 from typing import Final
 
-__all__ = ["Trouble"]
+__all__ = ["Backoff"]
 
 _FIRST_BACKOFF: Final = 0.1
 _MAX_BACKOFF: Final = 1.0
 
 
-class Trouble:
+class Backoff:
     """What is wrong with the file now, and when it is tried again: ever less often.
 
-    >>> trouble = Trouble()
+    >>> trouble = Backoff()
     >>> trouble.note(OSError("no room")), trouble.note(OSError("no room"))
     (True, False)
     >>> trouble.problem, trouble.must_wait(monotonic()), trouble.is_over()

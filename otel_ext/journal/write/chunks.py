@@ -1,4 +1,4 @@
-"""The mapped memory of a box: its chunks, and what stores a line in each of them."""
+"""The mapped memory of a ring buffer: its chunks, and what stores a line in each of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
-    from otel_ext.journal.ring_layout import BoxFacts
+    from otel_ext.journal.ring_layout import RingFacts
 
 __all__ = ["HAS_GIL", "Cursor", "cursors_in", "map_chunks", "store_into"]
 
@@ -37,8 +37,8 @@ class Cursor(Protocol):
         ...
 
 
-def map_chunks(descriptor: int, facts: BoxFacts) -> list[mmap.mmap]:
-    """Return each chunk of a box as a mapping of its own."""
+def map_chunks(descriptor: int, facts: RingFacts) -> list[mmap.mmap]:
+    """Return each chunk of a ring buffer as a mapping of its own."""
     size = facts.chunk_size
     # A mapping keeps a descriptor of its own, of no use here, unless told not to.
     keep: dict[str, bool] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
@@ -46,7 +46,7 @@ def map_chunks(descriptor: int, facts: BoxFacts) -> list[mmap.mmap]:
         mmap.mmap(descriptor, size, offset=index * size, **keep) for index in range(facts.chunks)
     ]
     # Else the kernel takes the first store for the begin of a long read, and fills pages
-    # far ahead with zeros, of the whole box perhaps: milliseconds within the first span.
+    # far ahead with zeros, of the whole ring buffer perhaps: milliseconds within the first span.
     advice: int | None = getattr(mmap, "MADV_RANDOM", None)
     if advice is not None:
         with suppress(OSError):

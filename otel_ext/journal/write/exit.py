@@ -2,7 +2,7 @@
 
 Exit handlers run in the reverse order of their registration, so those of the program that
 were registered first run after ours, and finalizers run later still. At the exit the
-source is drained and its box removed as by `close`; what comes later is written to the
+source is drained and its ring buffer removed as by `close`; what comes later is written to the
 file at once, by whoever brings it, since no thread may be left to do so. Each such line
 is followed by those that close the file, because any of them may be the last. See
 docs/adr/0017.
@@ -14,7 +14,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.journal.write.journal import Journal
-from otel_ext.journal.write.ring_buffer import BlackBox
+from otel_ext.journal.write.ring_buffer import RingBuffer
 from otel_ext.journal.write.sources import DirectSource
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class LastingJournal(Journal):
         """Do what `close` does, but take later lines, too. Idempotent.
 
         Args:
-            timeout: Seconds. A box that is not drained by then stays, for `recover`, and
+            timeout: Seconds. A ring buffer that is not drained by then stays, for `recover`, and
                 takes the later lines.
             unfinished: As for `close`.
 
@@ -95,12 +95,12 @@ class LastingJournal(Journal):
         if done:
             self._wait_for_pass(deadline)  # which brings the last lines to the disk as well
         else:
-            opened.stamp()  # the box stays, and is all that tells what was dropped
+            opened.stamp()  # the ring buffer stays, and is all that tells what was dropped
         return done
 
     def _write_waiting(self, opened: Opened) -> None:
         """Write what waits in memory, or at least the account of it: there may be no later try."""
-        if isinstance(opened.source, BlackBox) or not opened.source.pending:
+        if isinstance(opened.source, RingBuffer) or not opened.source.pending:
             return
         if not self.drain(_LATE_WAIT) and (problem := self._trouble.problem):
             self._last.give_up(opened, self._draining, problem)
@@ -115,7 +115,7 @@ class LastingJournal(Journal):
 
     def _write_directly(self, drained: Opened) -> None:
         """Let callers write to the file themselves, in place of a source that was drained."""
-        if self._hand_over(drained, drained.as_direct(self.settings.box_size)):
+        if self._hand_over(drained, drained.as_direct(self.settings.ring_size)):
             needed = self._unfinished and drained.segment.target.file
             drained.source.close(remove=not needed)
 

@@ -2,10 +2,10 @@
 
 ::
 
-    append ─► source (box | queue | the file itself) ─ drain, by the worker ─► segment
+    append ─► source (ring buffer | queue | the file itself) ─ drain, by the worker ─► segment
 
 Nothing is made before the first line comes. A forked child begins anew with a
-box and a segment of its own. What cannot be written is tried again, ever less
+ring buffer and a segment of its own. What cannot be written is tried again, ever less
 often but at least every second, while lines wait in the source.
 """
 
@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Final
 
 from otel_ext.journal.recovery.housekeeping import Housekeeper
 from otel_ext.journal.types import JournalState, Mode
-from otel_ext.journal.write.backoff import Trouble
+from otel_ext.journal.write.backoff import Backoff
 from otel_ext.journal.write.journal_ids import give_back_number
 from otel_ext.journal.write.last_lines import LastLines
 from otel_ext.journal.write.opening import JournalSettings, Opened, lines_of, open_source
-from otel_ext.journal.write.ring_buffer import BlackBox, appender
+from otel_ext.journal.write.ring_buffer import RingBuffer, appender
 from otel_ext.runtime.counters import BUFFER_PEAK, COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child
 from otel_ext.runtime.guard import report_problem
@@ -44,7 +44,7 @@ _INTERVAL: Final = 0.05
 _TICK_SECONDS: Final = 1.0
 _OPEN_WAIT: Final = 1.0
 _POLL: Final = 0.002
-# The part of the box that may wait where somebody brings many lines at once.
+# The part of the ring buffer that may wait where somebody brings many lines at once.
 _ROOM: Final = 4
 _MAX_EARLY: Final = 10_000
 
@@ -60,7 +60,7 @@ class Journal:
             the older ones. Called on the thread that opens or rotates.
         worker: Whose thread calls `drain`; None if the owner does.
         on_request: Records where this program is; called on the worker's thread
-            when another process asks by the box.
+            when another process asks by the ring buffer.
 
     >>> from pathlib import Path
     >>> from tempfile import mkdtemp
@@ -91,10 +91,10 @@ class Journal:
         self._cell = HealthCell("journal", "nothing recorded yet")
         self._inherited: SegmentWriter | None = None
         self._last = LastLines()
-        self._begin_anew()
+        self._reset()
         after_fork_in_child(self._after_fork)
 
-    def _begin_anew(self) -> None:
+    def _reset(self) -> None:
         self._opened: Opened | None = None
         self._opening = new_lock()
         self._opener = 0
@@ -103,7 +103,7 @@ class Journal:
         self._early: list[bytes] = []
         self._passes = 0
         self._clean_pass = 0
-        self._trouble = Trouble()
+        self._trouble = Backoff()
         self._next_tick = 0.0
         self._closing = self._finished = self._unfinished = False
         self._housekeeper = Housekeeper(self.settings)
@@ -113,7 +113,7 @@ class Journal:
     def _after_fork(self) -> None:
         # The child must not touch what is its parent's; only objects are swapped.
         opened, closing = self._opened, self._closing
-        self._begin_anew()
+        self._reset()
         if opened is not None:
             opened.source.abandon()
             self._inherited = opened.segment
@@ -170,7 +170,7 @@ class Journal:
             if self._job is None:
                 self._job = self._worker.every(_INTERVAL, self._run, "journal")
             self._worker.ensure()
-            if isinstance(source, BlackBox) and not self._worker.is_alive:
+            if isinstance(source, RingBuffer) and not self._worker.is_alive:
                 source.successor = self._append_to_full
 
     def _use(self, opened: Opened) -> None:
@@ -179,12 +179,12 @@ class Journal:
         self.append = self._append_closed if self._closing else self._append_to(opened.source)
 
     def _append_to(self, source: Source) -> Callable[[bytes], bool]:
-        return appender(source) if isinstance(source, BlackBox) else source.append
+        return appender(source) if isinstance(source, RingBuffer) else source.append
 
     def _append_to_full(self, line: bytes) -> bool:
-        """Make room in the box, then take the line: no thread may be started that does so."""
+        """Make room in the ring buffer, then take the line, since no thread can be started."""
         opened = self._opened
-        if opened is None or self._closing or not isinstance(opened.source, BlackBox):
+        if opened is None or self._closing or not isinstance(opened.source, RingBuffer):
             return self._append_closed(line)
         opened.source.successor = None  # what still has no room is counted
         self.drain(0.0)
@@ -266,7 +266,7 @@ class Journal:
         return opened.drain(rotate=not self._closing)
 
     def _answer_request(self, opened: Opened) -> None:
-        if self._on_request is not None and isinstance(opened.source, BlackBox):
+        if self._on_request is not None and isinstance(opened.source, RingBuffer):
             opened.source.serve_request(self._on_request)
 
     def _note_failure(self, opened: Opened, error: OSError) -> None:
@@ -287,7 +287,7 @@ class Journal:
         self._report_mode()
 
     def _replace_source(self, lost: Opened) -> Opened:
-        """Make another box in place of one that somebody removed, with the whole folder perhaps."""
+        """Make another ring buffer after the old one, or its whole folder, was removed."""
         journal = lost.segment.target.journal
         fresh = open_source(self.path, self.settings, current(), self._preamble, journal=journal)
         opened = fresh._replace(segment=lost.segment)
@@ -298,7 +298,7 @@ class Journal:
     def _hand_over(self, old: Opened, new: Opened) -> bool:
         """Let callers append to another source; whether nothing is left in the old one."""
         self._use(new)
-        if isinstance(old.source, BlackBox):
+        if isinstance(old.source, RingBuffer):
             old.source.successor = self.append
         old.source.seal("closed")
         return old.drain(rotate=False)
@@ -332,8 +332,8 @@ class Journal:
         return worker.is_alive
 
     def has_room(self, until: float) -> bool:
-        """Wait until most of the box is free, or until then (monotonic); whether it is."""
-        limit = self.settings.box_size // _ROOM
+        """Wait until most of the ring buffer is free, or until then (monotonic); whether it is."""
+        limit = self.settings.ring_size // _ROOM
         while (opened := self._opened) is not None and opened.source.pending > limit:
             if monotonic() >= until:
                 return False
@@ -349,13 +349,13 @@ class Journal:
             self._last.append(opened, make)
 
     def close(self, timeout: float = 2.0, *, unfinished: bool = False) -> bool:
-        """Bring out what waits and stop; a box that was drained is removed. Twice is once.
+        """Bring out what waits and stop; a ring buffer that was drained is removed. Twice is once.
 
         Args:
-            timeout: Seconds. What is not in the file by then stays in the box,
+            timeout: Seconds. What is not in the file by then stays in the ring buffer,
                 for `recover`.
             unfinished: There is more for `recover` to do. A segment's last line says so;
-                a file of several processes needs the box to be found by.
+                a file of several processes needs the ring buffer to be found by.
 
         Returns:
             Whether all lines are in the file.
@@ -373,14 +373,14 @@ class Journal:
         if job is not None:
             job.cancel()
         if not self._finished:
-            opened.stamp()  # the box stays, and is all that tells what was dropped
+            opened.stamp()  # the ring buffer stays, and is all that tells what was dropped
             self._last.give_up(opened, self._draining, self._trouble.problem)
             self._finished = True
         self._cell.healthy("closed")
         return done
 
     def _finish(self, opened: Opened) -> None:
-        """Close the file, then remove the box: all that was in it is in the file."""
+        """Close the file, then remove the ring buffer: all that was in it is in the file."""
         self._last.close()
         opened.segment.close()
         target = opened.segment.target

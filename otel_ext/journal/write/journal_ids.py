@@ -1,7 +1,7 @@
 """Which journal of its process in a folder a journal is: the first one, or one beside it.
 
 Most programs have one exporter for a folder. Where there are several, each has files
-and a box of its own, told apart by this number, so that a reader finds the newest
+and a ring buffer of its own, told apart by this number, so that a reader finds the newest
 segment of each. A number is given again when its journal was closed for good.
 """
 

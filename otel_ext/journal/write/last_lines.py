@@ -1,6 +1,6 @@
 """The lines that close a journal's account, and the room that is kept for them.
 
-They are written last, which is when a disk is full if it ever is. In a box they have a
+They are written last, which is when a disk is full if it ever is. In a ring buffer they have a
 place in its header. Where lines wait in memory instead, some blocks of the file system
 are reserved: what waits is counted as lost, then the blocks are released for the account.
 """
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_ext.journal.write.opening import lines_of
 from otel_ext.journal.write.reserve import Reserve
-from otel_ext.journal.write.ring_buffer import BlackBox
+from otel_ext.journal.write.ring_buffer import RingBuffer
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
 
@@ -40,11 +40,11 @@ class LastLines:
         self._make: Callable[[], Iterable[bytes]] = tuple
 
     def keep_room(self, opened: Opened) -> None:
-        """Reserve room for them unless a box has it; on the thread that writes."""
+        """Reserve room for them unless a ring buffer has it; on the thread that writes."""
         if self._inherited is not None:
             self._inherited.forget()
             self._inherited = None
-        if isinstance(opened.source, BlackBox) or self._reserve.is_kept:
+        if isinstance(opened.source, RingBuffer) or self._reserve.is_kept:
             return
         with suppress(OSError):  # whoever writes will be told
             opened.segment.open()
@@ -69,7 +69,7 @@ class LastLines:
         opened.source.append_last(lines_of(make))
 
     def give_up(self, opened: Opened, lock: Lock, problem: str) -> None:
-        """Leave what waits in the box; what waits in memory is lost, which they tell.
+        """Leave what waits in the ring buffer; what waits in memory is lost, which they tell.
 
         Args:
             opened: The journal.

@@ -13,14 +13,14 @@ from otel_ext.errors import JournalError
 from otel_ext.journal.files import (
     StandardNumbersTaken,
     Target,
-    box_file,
     make_folder,
     open_folder,
+    ring_file,
 )
 from otel_ext.journal.filesystem import file_system_of
-from otel_ext.journal.ring_layout import BOX_FOLDER, BoxFacts
+from otel_ext.journal.ring_layout import RING_FOLDER, RingFacts
 from otel_ext.journal.write.journal_ids import take_number
-from otel_ext.journal.write.ring_buffer import CHUNKS, DEFAULT_BOX_BYTES, BlackBox
+from otel_ext.journal.write.ring_buffer import CHUNKS, DEFAULT_RING_BYTES, RingBuffer
 from otel_ext.journal.write.segment import SegmentWriter, Sync
 from otel_ext.journal.write.sources import DirectSource, QueueSource, Source
 from otel_ext.runtime.counters import COUNTERS
@@ -38,7 +38,7 @@ __all__ = ["Durability", "JournalSettings", "Opened", "lines_of", "open_source",
 Durability = Literal["mapped", "queued", "write"]
 
 FILE_SUFFIXES: Final = frozenset({".jsonl", ".json"})
-_MAX_BOXES: Final = 8
+_MAX_RINGS: Final = 8
 _ATTEMPTS: Final = 5
 _PAGE: Final = 65_536  # a multiple of every platform's granularity for mapping
 
@@ -47,11 +47,11 @@ class JournalSettings(NamedTuple):
     """How lines are kept.
 
     Attributes:
-        durability: How a line leaves its caller: stored into the box, queued in
+        durability: How a line leaves its caller: stored into the ring buffer, queued in
             memory, or written to the file.
         sync: When the file is forced to the disk: after each write, each second,
             or never.
-        box_size: Bytes of the box, or of the queue.
+        ring_size: Bytes of the ring buffer, or of the queue.
         segment_size: Bytes after which a new file follows; 0 for never.
         segment_age: Seconds after which one does; 0 for never.
         retention_size: Bytes of all closed files together; 0 for no limit.
@@ -61,7 +61,7 @@ class JournalSettings(NamedTuple):
 
     durability: Durability = "mapped"
     sync: Sync = "interval"
-    box_size: int = DEFAULT_BOX_BYTES
+    ring_size: int = DEFAULT_RING_BYTES
     segment_size: int = 64 * 1024 * 1024
     segment_age: float = 3600.0
     retention_size: int = 512 * 1024 * 1024
@@ -95,7 +95,7 @@ class Opened(NamedTuple):
         if kept:
             with lines[:kept] as part:
                 COUNTERS.add("written", _count_lines(part))
-        if not isinstance(self.source, BlackBox):
+        if not isinstance(self.source, RingBuffer):
             self._rotate()
         return kept
 
@@ -117,7 +117,7 @@ class Opened(NamedTuple):
         source = self.source
         is_writing = source.pending > 0
         done = source.drain(self.write)
-        if rotate and done and is_writing and isinstance(source, BlackBox) and source.is_in_order:
+        if rotate and done and is_writing and isinstance(source, RingBuffer) and source.is_in_order:
             self._rotate()
         return done
 
@@ -189,44 +189,44 @@ def open_source(
     reason = ""
     if mode == "mapped":
         try:
-            return Opened(mode, "", _make_box(target, settings, incarnation), segment)
+            return Opened(mode, "", _make_ring(target, settings, incarnation), segment)
         except (OSError, ValueError) as error:
-            reason = f"no black box: {error}"
+            reason = f"no ring buffer: {error}"
     elif mode == "write":
         try:
             segment.open()
         except OSError as error:
             report_problem(f"journal: {path} cannot be written", error)
-        return Opened(mode, "", DirectSource(segment, settings.box_size), segment)
+        return Opened(mode, "", DirectSource(segment, settings.ring_size), segment)
     if reason:
         report_problem("journal: records wait in memory, where a kill loses up to 50 ms", reason)
-    return Opened("queued", reason, QueueSource(settings.box_size), segment)
+    return Opened("queued", reason, QueueSource(settings.ring_size), segment)
 
 
-def _make_box(target: Target, settings: JournalSettings, incarnation: Incarnation) -> BlackBox:
+def _make_ring(target: Target, settings: JournalSettings, incarnation: Incarnation) -> RingBuffer:
     make_folder(target.folder)
     place = file_system_of(target.folder)
     if not place.can_map:
         raise JournalError(place.refusal)
-    chunk_size = max(settings.box_size // CHUNKS // _PAGE, 1) * _PAGE
+    chunk_size = max(settings.ring_size // CHUNKS // _PAGE, 1) * _PAGE
     size = chunk_size * CHUNKS
-    facts = BoxFacts.of(incarnation, size, chunk_size, target=target.file, created_ns=time_ns())
-    if target.journal >= _MAX_BOXES:
-        where = str(target.folder / BOX_FOLDER)
-        raise JournalError(f"{where!r} holds {_MAX_BOXES} boxes of this process")
-    path = target.folder.joinpath(BOX_FOLDER, box_file(facts.id, target.journal))
+    facts = RingFacts.of(incarnation, size, chunk_size, target=target.file, created_ns=time_ns())
+    if target.journal >= _MAX_RINGS:
+        where = str(target.folder / RING_FOLDER)
+        raise JournalError(f"{where!r} holds {_MAX_RINGS} ring buffers of this process")
+    path = target.folder.joinpath(RING_FOLDER, ring_file(facts.id, target.journal))
     for _ in range(_ATTEMPTS):
         try:
             with StandardNumbersTaken():
-                return _create_box(path, facts)
+                return _create_ring(path, facts)
         except FileNotFoundError:
             continue  # another process has just removed the folder, empty
     raise JournalError(f"{str(path.parent)!r} comes and goes")
 
 
-def _create_box(path: Path, facts: BoxFacts) -> BlackBox:
+def _create_ring(path: Path, facts: RingFacts) -> RingBuffer:
     folder = open_folder(path.parent, create=True)
     try:
-        return BlackBox.create(folder, path, facts)
+        return RingBuffer.create(folder, path, facts)
     finally:
         os.close(folder)

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.journal.filesystem import file_system_of
-from otel_ext.journal.ring_layout import BoxFacts
-from otel_ext.journal.write.ring_buffer import CHUNKS, BlackBox, appender
+from otel_ext.journal.ring_layout import RingFacts
+from otel_ext.journal.write.ring_buffer import CHUNKS, RingBuffer, appender
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process
 from otel_ext.record.own_code import judge_carriers
@@ -79,8 +79,8 @@ def rehearse_redaction(redact: Callable[[Record], Record]) -> None:
 def _store(line: bytes) -> None:
     """Store a line in a ring buffer that is memory of this process, without a file."""
     mine, size = incarnation.current(), CHUNKS * _CHUNK_BYTES
-    facts = BoxFacts.of(mine, size, _CHUNK_BYTES, target="", created_ns=0)
-    appender(BlackBox(-1, Path(), facts))(line)
+    facts = RingFacts.of(mine, size, _CHUNK_BYTES, target="", created_ns=0)
+    appender(RingBuffer(-1, Path(), facts))(line)
 
 
 def _first_record() -> Record:

@@ -1,6 +1,6 @@
-"""The black box: memory of the kernel that takes a record without a system call.
+"""The ring buffer: memory of the kernel that takes a record without a system call.
 
-The box is a preallocated file mapped in two (or more) chunks, each by a mapping
+The ring buffer is a preallocated file mapped in two (or more) chunks, each by a mapping
 object of its own. Such an object has a position, and its `write` copies a line
 to that position and advances it in one step of the interpreter; where the hot path
 is compiled, a cursor of its own does the same with less. So a line is
@@ -35,30 +35,30 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from otel_ext.journal.ring_layout import BoxFacts
+    from otel_ext.journal.ring_layout import RingFacts
 
-__all__ = ["CHUNKS", "DEFAULT_BOX_BYTES", "BlackBox", "appender"]
+__all__ = ["CHUNKS", "DEFAULT_RING_BYTES", "RingBuffer", "appender"]
 
-DEFAULT_BOX_BYTES: Final = 8 * 1024 * 1024
+DEFAULT_RING_BYTES: Final = 8 * 1024 * 1024
 CHUNKS: Final = 2
 _RECYCLE_BYTES: Final = 64 * 1024
 _ZEROS: Final = bytes(32 * 1024)
 _STEP: Final = 256 * 1024
 
 
-class BlackBox:
+class RingBuffer:
     """A ring of record lines that outlives the process.
 
     `append` may be called from anywhere at any time. All other methods belong to
-    one thread at a time: the worker, or whoever closes the box.
+    one thread at a time: the worker, or whoever closes the ring buffer.
 
     Args:
-        descriptor: The box's file, which must have all its blocks; is closed.
+        descriptor: The ring buffer's file, which must have all its blocks; is closed.
         path: Where it lies.
         facts: What its header says.
 
     Attributes:
-        successor: Takes what this box refuses, once another has its place.
+        successor: Takes what this ring buffer refuses, once another has its place.
         is_in_order: Whether the last `drain` has brought out, with each line, all before it.
     """
 
@@ -81,7 +81,7 @@ class BlackBox:
         "successor",
     )
 
-    def __init__(self, descriptor: int, path: Path, facts: BoxFacts) -> None:
+    def __init__(self, descriptor: int, path: Path, facts: RingFacts) -> None:
         self.path = path
         self.facts = facts
         self._chunks = map_chunks(descriptor, facts)
@@ -107,8 +107,8 @@ class BlackBox:
         self._store: Callable[[bytes], object] = self._stores[0]
 
     @classmethod
-    def create(cls, folder: int, path: Path, facts: BoxFacts) -> BlackBox:
-        """Make a box whose blocks are all reserved.
+    def create(cls, folder: int, path: Path, facts: RingFacts) -> RingBuffer:
+        """Make a ring buffer whose blocks are all reserved.
 
         Args:
             folder: Descriptor of the folder that `path` is in.
@@ -153,7 +153,7 @@ class BlackBox:
         return False
 
     def append_last(self, lines: Iterable[bytes]) -> None:
-        """Store the lines that close the file: where the box is full, in its header."""
+        """Store the lines that close the file: where the ring buffer is full, in its header."""
         kept = b""
         for line in lines:
             if self._find_room(line):
@@ -204,7 +204,7 @@ class BlackBox:
 
     @property
     def peak(self) -> int:
-        """The fullest that the box has been, in per cent."""
+        """The fullest that the ring buffer has been, in per cent."""
         self._note_peak()
         return min(100 * self._peak // (self.facts.size - ring_layout.HEADER_SIZE), 100)
 
@@ -218,7 +218,7 @@ class BlackBox:
 
         Args:
             write: Takes whole lines and returns how many bytes of them it kept;
-                may raise OSError, then all else stays in the box.
+                may raise OSError, then all else stays in the ring buffer.
         """
         count, moves, current = len(self._chunks), self._moves, self._current
         # The current chunk last: what stands in the others is older.
@@ -351,7 +351,7 @@ class BlackBox:
             self._seal(index)
 
     def abandon(self) -> None:
-        """Never store again: a child must not store into the box of its parent.
+        """Never store again: a child must not store into the ring buffer of its parent.
 
         Only moves positions, so that an at-fork hook may call it.
         """
@@ -360,21 +360,21 @@ class BlackBox:
             cursor.seek(self.facts.chunk_size)
 
     def close(self, *, remove: bool) -> int:
-        """Let go of a sealed box.
+        """Let go of a sealed ring buffer.
 
         The memory goes with this object: a caller may be about to use it.
 
         Args:
-            remove: The box was drained: mark it closed and delete it.
+            remove: The ring buffer was drained: mark it closed and delete it.
 
         Returns:
-            0: no line of a box is lost.
+            0: no line of a ring buffer is lost.
         """
         if remove:
             self._set_word(ring_layout.EXIT_MARK_AT, 1)
             with suppress(OSError):
                 self.path.unlink(missing_ok=True)
-                self.path.parent.rmdir()  # unless other boxes are in it
+                self.path.parent.rmdir()  # unless other ring buffers are in it
         return 0
 
     def _bounds(self) -> Iterator[tuple[int, int]]:
@@ -396,7 +396,7 @@ class BlackBox:
         ring_layout.WORD.pack_into(self._chunks[0], at, value)
 
 
-def appender(box: BlackBox) -> Callable[[bytes], bool]:
+def appender(ring: RingBuffer) -> Callable[[bytes], bool]:
     """Return `box.append`: compiled where that was built, the method elsewhere."""
     speed = load_speed()
-    return box.append if speed is None else speed.bind_append(box)
+    return ring.append if speed is None else speed.bind_append(ring)

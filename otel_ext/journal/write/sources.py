@@ -1,4 +1,4 @@
-"""Where records wait for the worker: the box, a queue in memory, or the file itself.
+"""Where records wait for the worker: the ring buffer, a queue in memory, or the file itself.
 
 All have the face of `Source`. What `append` refuses it has counted.
 """

@@ -11,7 +11,7 @@ import sys
 from time import monotonic_ns, time_ns
 from typing import TYPE_CHECKING, Final, cast
 
-from otel_ext.record.model import EMPTY, UNKNOWN_SITE, CallSite, Process, Record
+from otel_ext.record.model import EMPTY, UNKNOWN_CALL_SITE, CallSite, Process, Record
 from otel_ext.record.sanitise.values import encode_value
 from otel_ext.runtime.counters import BUFFER_PEAK, COUNTERS
 from otel_ext.runtime.process import incarnation
@@ -152,7 +152,7 @@ def process_record(
 
 
 def is_main_known() -> bool:
-    """Return whether Python has got to the program's main script: not while it sets up `site`."""
+    """Return whether Python runs the main script yet: not while it imports the module `site`."""
     return hasattr(sys.modules.get("__main__"), "__file__")
 
 
@@ -160,13 +160,13 @@ def _main_site() -> CallSite:
     """Return the program's main script as a place: there is no better one for a process."""
     path: object = getattr(sys.modules.get("__main__"), "__file__", None)
     if not isinstance(path, str):
-        return _main.get("site", UNKNOWN_SITE)
+        return _main.get("site", UNKNOWN_CALL_SITE)
     try:
         root = os.getcwd() + os.sep  # noqa: PTH109 - a removed folder must not matter
     except OSError:
         root = os.sep * 2
-    site = _main["site"] = CallSite(path.removeprefix(root), 0, "<module>")
-    return site
+    call_site = _main["site"] = CallSite(path.removeprefix(root), 0, "<module>")
+    return call_site
 
 
 def _bounded(argv: tuple[str, ...]) -> list[str]:

@@ -30,9 +30,9 @@ __all__ = ["check_account", "check_ended"]
 _CLOSE_TO_FULL: Final = 80
 _TAIL_BYTES: Final = 16 * 1024
 _LATELY_SECONDS: Final = 86_400
-_RAISE: Final = "Raise box-size before records are dropped"
+_RAISE: Final = "Raise ring-size before records are dropped"
 _ADVICE: Final = {
-    "queue_full": "The file could not be written as fast as records came: raise box-size,"
+    "queue_full": "The file could not be written as fast as records came: raise ring-size,"
     " or name a faster disk",
     "write_failed": "The output cannot be written: look at room and permissions above",
     "inflight_full": "Raise max-open-spans",

@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         say_json(_as_json(checks))
     else:
-        _show(checks, use_colour=not args.no_color)
+        _show(checks, use_color=not args.no_color)
     return 1 if any(check.is_unwell for check in checks) else 0
 
 
@@ -103,8 +103,8 @@ def _used_all_the_same() -> Config:
         return Config()
 
 
-def _show(checks: list[Check], *, use_colour: bool) -> None:
-    paint = painter_for(sys.stdout, enabled=use_colour)
+def _show(checks: list[Check], *, use_color: bool) -> None:
+    paint = painter_for(sys.stdout, enabled=use_color)
     width = max(shutil.get_terminal_size().columns if sys.stdout.isatty() else 100, 50)
     part_width = min(max(len(check.part) for check in checks), _PART)
     group = ""

@@ -158,13 +158,13 @@ def _room(group: str, folder: Path, config: Config) -> Iterator[Check]:
     except (AttributeError, OSError):
         return
     free = status.f_bavail * status.f_frsize
-    least = max(_LEAST_ROOM, 2 * config.journal.box_size)
+    least = max(_LEAST_ROOM, 2 * config.journal.ring_size)
     if free < least:
         yield weak(
             group,
             "room",
-            f"{_human(free)} free; each process needs {format_size(config.journal.box_size)}"
-            " for its black box, and its files come on top",
+            f"{_human(free)} free; each process needs {format_size(config.journal.ring_size)}"
+            " for its ring buffer, and its files come on top",
             "Make room, lower retention-size, or name another folder",
         )
     elif status.f_files and status.f_favail < _LEAST_INODES:
@@ -224,7 +224,7 @@ def _process(process: RunningProcess, spans: int, now_ns: int) -> Check:
             _PROGRAMS,
             part,
             f"{process.remark}; {detail}",
-            f"Look at the disk under {process.folder}; records wait in the black box until it"
+            f"Look at the disk under {process.folder}; records wait in the ring buffer until it"
             " is full, then they are dropped and counted",
         )
     if process.condition == "hung":
@@ -250,10 +250,10 @@ def _leftovers(snapshot: Snapshot, spans: Mapping[str, int]) -> Iterator[Check]:
     for folder in sorted({process.folder for process in dead}):
         mine = [process for process in dead if process.folder == folder]
         count = sum(spans.get(process.id, 0) for process in mine)
-        boxes = sum(len(process.boxes) for process in mine)
+        rings = sum(len(process.rings) for process in mine)
         processes = "1 process that is" if len(mine) == 1 else f"{len(mine):,} processes that are"
         left = "1 open span" if count == 1 else f"{count:,} open spans"
-        left += " and 1 black box" if boxes == 1 else f" and {boxes:,} black boxes"
+        left += " and 1 ring buffer" if rings == 1 else f" and {rings:,} ring buffers"
         reservations = "; ".join(sorted({one.reservation for one in mine if one.reservation}))
         yield weak(
             _PROGRAMS,

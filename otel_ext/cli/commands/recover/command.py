@@ -156,7 +156,7 @@ def _as_dict(
                 "pid": one.process.pid,
                 "host": one.process.host,
                 "spans": one.spans,
-                "lines_from_box": one.lines,
+                "lines_from_ring": one.lines,
                 "last_seen": format_ns(one.last_seen_ns),
                 "file": None if one.file is None else as_utf8(str(one.file)),
                 "problem": as_utf8(one.problem) or None,

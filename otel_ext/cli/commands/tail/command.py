@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
         if args.no_follow:
             return 1
     followed = Followed(found)
-    show = _say_lines if args.json else _Shown(colour=not args.no_color).show
+    show = _say_lines if args.json else _Shown(color=not args.no_color).show
     show(followed.last(args.lines))
     sys.stdout.flush()
     search_at = monotonic() + _SEARCH_SECONDS
@@ -114,9 +114,9 @@ def _say_lines(lines: Iterable[bytes]) -> None:
 class _Shown:
     """Prints records for people; what a new file repeats of the one before is left out."""
 
-    def __init__(self, *, colour: bool) -> None:
+    def __init__(self, *, color: bool) -> None:
         self._renderer = LineRenderer(
-            painter_for(sys.stdout, enabled=colour),
+            painter_for(sys.stdout, enabled=color),
             lambda: width_of(sys.stdout) or _PLAIN_WIDTH,
             ascii_only=not can_show_unicode(sys.stdout),
         )

@@ -1,6 +1,6 @@
 """Follows files of records: the last lines of each, then what is added to any.
 
-What waits in ring buffers comes with it; see `tail_boxes`.
+What waits in ring buffers comes with it; see `tail_rings`.
 """
 
 from __future__ import annotations

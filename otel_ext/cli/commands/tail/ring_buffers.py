@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.journal.files import (
     is_folder,
-    list_boxes,
+    list_rings,
     list_segments,
-    parse_box_name,
+    parse_ring_name,
     parse_segment_name,
 )
-from otel_ext.journal.read.scanner import read_box
+from otel_ext.journal.read.scanner import read_ring
 from otel_ext.journal.ring_layout import HEADER_SIZE, unpack_facts, unpack_state
 from otel_ext.observe.liveness import Moment, Signs, worker_silence
 
@@ -55,7 +55,7 @@ class _Header(NamedTuple):
         newest = None
         for path in list_segments(folder):
             segment = parse_segment_name(path.name)
-            if segment is not None and segment.stream == parse_box_name(self.path.name):
+            if segment is not None and segment.stream == parse_ring_name(self.path.name):
                 newest = path
         return newest
 
@@ -89,8 +89,8 @@ class Waiting:
 
     def _lines_in(self, header: _Header) -> list[bytes]:
         """Return what waits in a ring buffer and was not shown."""
-        box = read_box(header.path)
-        waiting = [line.data for line in box.lines if not box.is_drained(line)]
+        ring = read_ring(header.path)
+        waiting = [line.data for line in ring.lines if not ring.is_drained(line)]
         fresh = [line for line in waiting if line not in self._shown]
         if fresh and (file := header.file) is not None:
             written = _last_lines(file)
@@ -104,7 +104,7 @@ def _headers(places: Iterable[Path]) -> Iterator[_Header]:
     now = Moment.now()
     for place in places:
         is_single = not is_folder(place)
-        for path in list_boxes(place.parent if is_single else place):
+        for path in list_rings(place.parent if is_single else place):
             header = _header(path, now)
             if header is not None and (header.file == place or not is_single):
                 yield header

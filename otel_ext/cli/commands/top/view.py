@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel_ext.cli.span_table import COLOURS, Look, table_lines
+from otel_ext.cli.span_table import COLORS, Look, table_lines
 from otel_ext.observe.snapshot import STATES
 from otel_ext.terminal import cells, clock, cut
 
@@ -99,7 +99,7 @@ def _head(figures: Figures, look: Look, now: str) -> str:
     ]
     # The bad ones always, so that the eye finds them at the same place; but for the rarest.
     parts += [
-        (COLOURS[state] if figures.open[state] else "dim", f"{figures.open[state]:,} {state}")
+        (COLORS[state] if figures.open[state] else "dim", f"{figures.open[state]:,} {state}")
         for state in STATES[1:]
         if figures.open[state] or state != "blocked"
     ]

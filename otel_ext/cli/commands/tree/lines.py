@@ -37,7 +37,7 @@ class Look(NamedTuple):
 
     Attributes:
         width: Columns there are; 0 for as many as it takes.
-        paint: Puts the colour on.
+        paint: Puts the color on.
         ascii_only: Whether marks must do without Unicode.
         running: What is open now, by span.
         processes: What is known of each process, by its id.
@@ -119,7 +119,11 @@ def _place_of(node: Node, look: Look) -> str:
     running = look.running.get(record.key) if record.phase != "end" else None
     if running is not None and running.place.is_now:
         return printable(f"at {running.place.frame}")
-    return f"{printable(record.site.file)}:{record.site.line}" if record.site.line else ""
+    return (
+        f"{printable(record.call_site.file)}:{record.call_site.line}"
+        if record.call_site.line
+        else ""
+    )
 
 
 def state_of(record: Record, running: Mapping[SpanKey, Running]) -> str:

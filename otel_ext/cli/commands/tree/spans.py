@@ -8,7 +8,7 @@ from otel_ext.errors import RecordError
 from otel_ext.journal.files import list_segments
 from otel_ext.journal.read.scanner import Located, read_records
 from otel_ext.observe.process_names import ProcessName
-from otel_ext.observe.ring_buffers import read_boxes
+from otel_ext.observe.ring_buffers import read_rings
 from otel_ext.record.decode import decode_line
 from otel_ext.record.merge import Merger
 from otel_ext.record.repeated_ids import RepeatedIds
@@ -80,7 +80,7 @@ def read_spans(places: Iterable[Path]) -> SpanSet:
     """Return the spans of some files.
 
     Args:
-        places: Folders of records or single files; their black boxes count too.
+        places: Folders of records or single files; their ring buffers count too.
     """
     found = SpanSet()
     for place in places:
@@ -91,11 +91,11 @@ def read_spans(places: Iterable[Path]) -> SpanSet:
                     found.add(item.record)
                 else:
                     found.skipped += 1
-        # After the files: what is not in a file yet is in the box.
-        for box in read_boxes(place.absolute().parent if is_file else place):
-            if is_file and box.file_name != place.name:
+        # After the files: what is not in a file yet is in the ring buffer.
+        for ring in read_rings(place.absolute().parent if is_file else place):
+            if is_file and ring.file_name != place.name:
                 continue
-            for line in box.lines:
+            for line in ring.lines:
                 try:
                     found.add(decode_line(line.data))
                 except RecordError:
