@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from otel_ext.record.model import Record
 
-__all__ = ["Painter", "cells", "clock", "cut", "duration", "error_of", "moment", "printable"]
+__all__ = [
+    "Painter",
+    "as_utf8",
+    "cells",
+    "clock",
+    "cut",
+    "duration",
+    "error_of",
+    "moment",
+    "printable",
+]
 
 _MAX_NAME: Final = 120
 _SPACES: Final = frozenset("\u00a0\u2002\u2003\u2009\u202f\u3000")
@@ -160,3 +170,17 @@ class Painter:
     def __call__(self, style: str, text: str) -> str:
         """Return `text` in `style`, which is one name of a color or of a weight."""
         return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if self.enabled and text else text
+
+
+def as_utf8(text: str) -> str:
+    r"""Return text as UTF-8 has it, whatever the locale has made of its bytes; for JSON.
+
+    In an ASCII locale, and where a name is none in UTF-8, Python reads its bytes one by one.
+
+    >>> as_utf8("caf\udcc3\udca9"), as_utf8("caf\udce9") == "caf\N{REPLACEMENT CHARACTER}"
+    ('café', True)
+    """
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    except UnicodeEncodeError:  # surrogates that no name of a file has
+        return text.encode("utf-8", "replace").decode()

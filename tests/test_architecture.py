@@ -21,22 +21,22 @@ BOTTOM: Final = RUNTIME | {"inflight", "journal", "redaction"}
 MIDDLE: Final = BOTTOM | {"processors", "exporters"}
 
 # Who may import whom. Every part may import itself and FOR_ALL.
-FOR_ALL: Final = frozenset({"errors", "lazy_names", "protocols"})
+FOR_ALL: Final = frozenset({"_accel", "errors", "lazy_names", "protocols"})
 LAYERS: Final[dict[str, frozenset[str]]] = {
     "errors": frozenset(),
     "lazy_names": frozenset(),
     "protocols": RECORD,
     "_accel": frozenset({"_speed"}),
-    "terminal": frozenset(),
-    "record": frozenset({"_accel"}),
+    "terminal": RECORD,
+    "record": frozenset(),
     "config": RECORD,
-    "runtime": RECORD | {"config", "_accel"},
+    "runtime": RECORD | {"config"},
     "inflight": RECORD | {"runtime"},
     "journal": RECORD | {"runtime"},
-    "redaction": RUNTIME | {"_accel"},
-    "processors": BOTTOM | {"_accel"},
+    "redaction": RUNTIME,
+    "processors": BOTTOM,
     "exporters": BOTTOM | {"processors", "terminal"},
-    "observe": BOTTOM,
+    "observe": BOTTOM | {"terminal"},
     "instrumentors": RUNTIME,
     "setup": MIDDLE | {"instrumentors"},
     "pipeline": MIDDLE | {"setup", "instrumentors"},

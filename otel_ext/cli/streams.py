@@ -9,7 +9,7 @@ from typing import TextIO
 
 from otel_ext.terminal import Painter
 
-__all__ = ["as_utf8", "can_show_unicode", "painter_for", "say", "say_json", "warn", "width_of"]
+__all__ = ["can_show_unicode", "painter_for", "say", "say_json", "warn", "width_of"]
 
 
 def width_of(stream: TextIO) -> int:
@@ -52,20 +52,6 @@ def say_json(data: bytes) -> None:
         return
     sys.stdout.flush()
     buffer.write(data + b"\n")
-
-
-def as_utf8(text: str) -> str:
-    r"""Return text as UTF-8 has it, whatever the locale has made of its bytes; for JSON.
-
-    In an ASCII locale, and where a name is none in UTF-8, Python reads its bytes one by one.
-
-    >>> as_utf8("caf\udcc3\udca9"), as_utf8("caf\udce9") == "caf\N{REPLACEMENT CHARACTER}"
-    ('café', True)
-    """
-    try:
-        return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    except UnicodeEncodeError:  # surrogates that no name of a file has
-        return text.encode("utf-8", "replace").decode()
 
 
 def warn(text: str) -> None:

@@ -6,10 +6,9 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from otel_ext.cli.streams import as_utf8
 from otel_ext.journal.liveness import ProcessIdentity, is_alive
 from otel_ext.observe.process_names import ProcessName
-from otel_ext.terminal import duration
+from otel_ext.terminal import as_utf8, duration
 
 if TYPE_CHECKING:
     from otel_ext.observe.liveness import Condition

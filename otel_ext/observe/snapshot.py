@@ -5,7 +5,6 @@ from __future__ import annotations
 from time import time_ns
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from otel_ext.cli.commands.tree.forest import start_of
 from otel_ext.journal.files import parse_segment_name
 from otel_ext.journal.liveness import ProcessIdentity, identity_from_id
 from otel_ext.journal.read.incarnations import base_id, last_sign_ns, time_of
@@ -62,7 +61,7 @@ class Running(NamedTuple):
     @property
     def start_ns(self) -> int:
         """When it started, nanoseconds since the epoch."""
-        return start_of(self.record)
+        return self.record.started_ns
 
 
 class Snapshot(NamedTuple):
@@ -238,7 +237,7 @@ def _running(
         state = "stalled"
     until_ns = process.last_seen_ns if state == "lost" else now_ns
     newest_ns = record.time_ns if update is None else update.time_ns
-    age_ns = max(until_ns, min(newest_ns, now_ns)) - start_of(record)
+    age_ns = max(until_ns, min(newest_ns, now_ns)) - record.started_ns
     return Running(record, update, process, state, max(age_ns, 0), place_of(record, update))
 
 

@@ -302,6 +302,14 @@ class Record(NamedTuple):
         return self.phase == "end" and self.abandoned is None
 
     @property
+    def started_ns(self) -> int:
+        """When the span of this record started, nanoseconds since the epoch."""
+        if self.phase == "end":
+            return self.start_ns
+        age = self.extra.get("age_ns")
+        return self.time_ns - age if type(age) is int else self.time_ns
+
+    @property
     def is_cancelled(self) -> bool:
         """Whether the span ended because its asyncio task was cancelled."""
         return self.extra.get("cancelled") is True

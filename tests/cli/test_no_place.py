@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from otel_ext.cli.commands.recover.spans import Ended, as_dicts, lines_of, open_in
+from otel_ext.cli.ended_spans import Ended, as_dicts, lines_of, open_in
 from otel_ext.cli.main import main
 from otel_ext.record.model import UNKNOWN_CALL_SITE
 from tests.cli.test_ps_mistakes import DEAD, span, write

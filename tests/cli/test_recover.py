@@ -145,7 +145,7 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     text = """
         import argparse, os, sys
         from otel_ext.cli.inputs import add_places
-        from otel_ext.cli.commands.recover.command import run
+        from otel_ext.cli.commands.recover import run
         from otel_ext.errors import UsageError
         os.chmod(sys.argv[1], 0o755)
         parser = argparse.ArgumentParser(prog="otel-ext recover")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.cli.commands.recover.spans import ended_by, lines_of, open_in
+from otel_ext.cli.ended_spans import ended_by, lines_of, open_in
 from otel_ext.journal.recovery.recover import recover
 from otel_ext.terminal import cells
 from tests.cli.watched import look, shop

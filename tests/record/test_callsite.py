@@ -183,7 +183,7 @@ def test_users_folder_may_be_called_like_a_library(tmp_path: Path) -> None:
 from tests.processors.spans import recording
 tracer, recorder = recording()
 tracer.start_span("job").end()
-print(recorder.spans[0].site.file)
+print(recorder.spans[0].call_site.file)
 """,
         name="opentelemetry/logging/structlog/contextlib.py",
     )
@@ -205,7 +205,7 @@ sys.path.insert(0, {str(tmp_path / "link")!r})
 from tests.processors.spans import recording
 tracer, recorder = recording()
 tracer.start_span("job").end()
-print(recorder.spans[0].site.file)
+print(recorder.spans[0].call_site.file)
 """,
     )
     done = execute([sys.executable, program], cwd=tmp_path)

@@ -203,8 +203,8 @@ from otel_ext.runtime.process.incarnation import current
 from otel_ext.runtime.process.records import process_record
 
 def say():
-    site = process_record("process.note", current().process_for(None), 1).site
-    print(site.file, site.line, site.function)
+    call_site = process_record("process.note", current().process_for(None), 1).call_site
+    print(call_site.file, call_site.line, call_site.function)
 
 say()
 atexit.register(say)

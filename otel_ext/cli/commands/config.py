@@ -7,7 +7,6 @@ from argparse import RawDescriptionHelpFormatter
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.cli.streams import (
-    as_utf8,
     can_show_unicode,
     painter_for,
     say,
@@ -17,7 +16,7 @@ from otel_ext.cli.streams import (
 )
 from otel_ext.config import load_config
 from otel_ext.record.sanitise.values import encode_object
-from otel_ext.terminal import cells, cut, printable
+from otel_ext.terminal import as_utf8, cells, cut, printable
 
 if TYPE_CHECKING:
     import argparse

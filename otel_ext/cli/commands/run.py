@@ -8,7 +8,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.cli.commands.recover.spans import ended_by, lines_of, open_in
+from otel_ext.cli.ended_spans import ended_by, lines_of, open_in
 from otel_ext.cli.runner.launch import CommandError, bootstrap_environment, resolve
 from otel_ext.cli.runner.reason import reason_for_no_spans
 from otel_ext.cli.runner.summary import RunSummary

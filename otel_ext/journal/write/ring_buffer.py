@@ -1,17 +1,16 @@
 """The ring buffer: memory of the kernel that takes a record without a system call.
 
-The ring buffer is a preallocated file mapped in two (or more) chunks, each by a mapping
-object of its own. Such an object has a position, and its `write` copies a line
-to that position and advances it in one step of the interpreter; where the hot path
-is compiled, a cursor of its own does the same with less. So a line is
-claimed and stored at once: other threads, a signal handler in the middle of a
-caller, a finalizer, or an exception thrown into the thread find it either there
-as a whole or not at all, without any lock.
+It is a preallocated file mapped in two (or more) chunks, each by a mapping object of
+its own. Such an object has a position, and its `write` copies a line to that position
+and advances it in one step of the interpreter; where the hot path is compiled, a cursor
+does the same with less. So a line is claimed and stored at once: other threads, a signal
+handler, a finalizer, or an exception thrown into the thread find the whole line or none
+of it, without any lock.
 
 A chunk refuses a line that does not fit by raising ValueError. Moving a chunk's
 position to its end thus seals it: nobody can write any more, and the worker can
-take what is left, blank the chunk, and open it again by moving the position
-back. A caller that is refused goes on to the next chunk.
+take what is left, blank the chunk, and move the position back. A caller that is refused
+goes on to the next chunk.
 """
 
 from __future__ import annotations

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Final
 from otel_ext.cli.commands.doctor.install import check_installation, check_platform, check_zero_code
 from otel_ext.cli.commands.doctor.records import check_folder, check_processes, check_settings
 from otel_ext.cli.inputs import add_places, places_of
-from otel_ext.cli.streams import as_utf8, painter_for, say, say_json
+from otel_ext.cli.streams import painter_for, say, say_json
 from otel_ext.config import Config, load_leniently
 from otel_ext.errors import OtelExtError
 from otel_ext.observe.snapshot import Collector
 from otel_ext.record.sanitise.values import encode_object
-from otel_ext.terminal import printable
+from otel_ext.terminal import as_utf8, printable
 
 if TYPE_CHECKING:
     import argparse

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from otel_ext.record.model import Record
 
-__all__ = ["Node", "Trace", "has_failed", "is_fine", "make_trace", "start_of"]
+__all__ = ["Node", "Trace", "has_failed", "is_fine", "make_trace"]
 
 _MAX_INDENT: Final = 40
 # So many equal siblings become one line.
@@ -52,14 +52,6 @@ class Trace(NamedTuple):
     process: str = ""
 
 
-def start_of(record: Record) -> int:
-    """Return when the span of a record started, nanoseconds since the epoch."""
-    if record.phase == "end":
-        return record.start_ns
-    age = record.extra.get("age_ns")
-    return record.time_ns - age if type(age) is int else record.time_ns
-
-
 def has_failed(record: Record) -> bool:
     """Whether a span has ended with an error."""
     return record.is_real_end and record.status is not None and record.status.code == "error"
@@ -86,10 +78,10 @@ def make_trace(
         fold: Whether equal siblings, if there are many, become one line: of one name,
             and nothing went wrong in them nor below them.
     """
-    ordered = sorted(records, key=start_of)
+    ordered = sorted(records, key=lambda record: record.started_ns)
     walk = _Walk(ordered, fold=fold, ascii_only=ascii_only)
     nodes = tuple(walk.nodes())
-    return Trace(ordered[0].trace_id, start_of(ordered[0]), len(ordered), nodes, process)
+    return Trace(ordered[0].trace_id, ordered[0].started_ns, len(ordered), nodes, process)
 
 
 class _Walk:

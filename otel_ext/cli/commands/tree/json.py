@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from otel_ext.cli.commands.tree.forest import start_of
 from otel_ext.cli.commands.tree.lines import state_of
 from otel_ext.observe.location import opened_at
 from otel_ext.record.sanitise.values import encode_object
@@ -72,7 +71,7 @@ def _span(
         "status": status.code if status else None,
         "error": error_of(record) or None,
         "cancelled": record.is_cancelled,
-        "start": format_ns(start_of(record)),
+        "start": format_ns(record.started_ns),
         "duration_ns": record.time_ns - record.start_ns if is_over else one.age_ns if one else None,
         **opened_at(record).as_dict(),
         "process": {

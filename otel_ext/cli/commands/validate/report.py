@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from otel_ext.cli.streams import as_utf8, say, say_json
+from otel_ext.cli.streams import say, say_json
 from otel_ext.record.repeated_ids import REPEATED_IDS_ADVICE, RepeatedIds
+from otel_ext.terminal import as_utf8
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

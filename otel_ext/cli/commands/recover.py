@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from otel_ext.cli.arguments import seconds
-from otel_ext.cli.commands.recover.spans import as_dicts, ended_by, lines_of, open_in
+from otel_ext.cli.ended_spans import as_dicts, ended_by, lines_of, open_in
 from otel_ext.cli.input_checks import shown
 from otel_ext.cli.inputs import add_places, nothing_in, places_of
 from otel_ext.cli.streams import (
-    as_utf8,
     can_show_unicode,
     say,
     say_json,
@@ -29,14 +28,14 @@ from otel_ext.cli.streams import (
 from otel_ext.errors import OtelExtError, UsageError
 from otel_ext.journal.recovery.recover import recover
 from otel_ext.record.timestamps import format_ns
-from otel_ext.terminal import duration
+from otel_ext.terminal import as_utf8, duration
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from otel_ext.cli.commands.recover.spans import Ended
+    from otel_ext.cli.ended_spans import Ended
     from otel_ext.cli.registry import Subparsers
     from otel_ext.journal.recovery.recover import Recovered, RecoveryReport
 
