@@ -31,7 +31,7 @@ SOURCES := $(filter-out %/__pycache__ %.pyc %.so,$(SOURCES))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help python run test lint lint-ruff lint-mypy lint-pyright wheel wheel-check matrix \
+.PHONY: help python run test lint lint-words lint-ruff lint-mypy lint-pyright wheel wheel-check matrix \
 	builder compat bench bench-quick soak chaos sanitize \
 	collector test-collector clean
 
@@ -110,7 +110,11 @@ compat: $(STAMPS)/wheel ## OpenTelemetry's own test suites, with and without our
 
 # -- the code ---------------------------------------------------------------
 
-lint: wheel-check lint-ruff lint-mypy lint-pyright ## ruff, mypy --strict, pyright, and the wheel's contents
+lint: wheel-check lint-words lint-ruff lint-mypy lint-pyright ## plain words, ruff, mypy --strict, pyright, and the wheel's contents
+
+lint-words: | python
+	@echo "==> plain words"
+	@$(PYTHON) tools/plain_words.py
 
 lint-ruff: $(STAMPS)/lint
 	@echo "==> ruff check"

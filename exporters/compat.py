@@ -10,7 +10,7 @@ from otel_ext.record.codec import encode_compat_line
 from otel_ext.record.timestamps import format_ns
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.deadline import has_room, shutdown_by
-from otel_ext.runtime.exporter_check import check_exporter, prepare_first_line, quick_export_of
+from otel_ext.runtime.exporter_check import check_exporter, fast_export_of, prepare_first_line
 from otel_ext.runtime.guard import report_problem
 
 if TYPE_CHECKING:
@@ -78,9 +78,9 @@ class CompatExporter:
             self._inner.export(record._replace(attributes=attributes))
 
     @property
-    def quick_export(self) -> Callable[[Record], None]:
+    def fast_export(self) -> Callable[[Record], None]:
         """`export`, compiled where that was built; it must not be told from the method."""
-        inner = quick_export_of(self._inner)
+        inner = fast_export_of(self._inner)
         speed = load_speed()
         if speed is None or type(self).export is not CompatExporter.export:
             return self.export

@@ -147,7 +147,7 @@ class JsonlExporter:
         self.export_as(record, encode_line)
 
     @property
-    def quick_export(self) -> Callable[[Record], None]:
+    def fast_export(self) -> Callable[[Record], None]:
         """`export`, compiled where that was built; it must not be told from the method."""
         speed = load_speed()
         if speed is None or not self._exports_as_given:

@@ -76,7 +76,7 @@ class RedactingExporter:
             self._inner.export(self._redact(record))
 
     @property
-    def quick_export(self) -> Callable[[Record], None]:
+    def fast_export(self) -> Callable[[Record], None]:
         """`export`, compiled where that was built; it must not be told from the method."""
         speed, quick, inner = load_speed(), self._redactor.quick, self._inner
         usual = type(self).export is RedactingExporter.export and type(inner) is JsonlExporter

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from otel_ext.exporters.sdk_adapters import RecordSpanExporter
-from otel_ext.pipeline import make_console, make_exporter, say_warnings
+from otel_ext.pipeline import make_console, make_exporter, report_warnings
 from otel_ext.redaction.redactor import make_redactor
 from otel_ext.runtime.guard import report_problem
 from otel_ext.setup.current import has_recorded
@@ -44,7 +44,7 @@ class EnvironmentSpanExporter(SpanExporter):
         self._inner: RecordSpanExporter | None = None
         try:
             config = tolerant_config()
-            say_warnings(config)
+            report_warnings(config)
             if config.capture.enabled and is_sdk_supported():
                 # A batch is written on a thread of the SDK's, often while the interpreter
                 # exits, when no thread can be started any more to bring records out.

@@ -43,7 +43,7 @@ __all__ = [
     "install",
     "make_console",
     "make_exporter",
-    "say_warnings",
+    "report_warnings",
 ]
 
 _WAIT_SECONDS: Final = 5.0
@@ -163,7 +163,7 @@ def install(
             HANDLES.pop("handle", None)
     try:
         if handle.active:
-            say_warnings(config)
+            report_warnings(config)
             set_config(config)
             _attach(handle, tracer_provider)
             atexit.register(handle.drain)
@@ -191,7 +191,7 @@ def _configure_structlog() -> None:
         report_problem("logs of structlog are not recorded", error)
 
 
-def say_warnings(config: Config) -> None:
+def report_warnings(config: Config) -> None:
     """Say what is odd in `config`, or was wrong and left out."""
     if "OTEL_EXT_RUN_PID" not in os.environ:  # else `otel-ext run` has said them, once for all
         for warning in config.warnings:

@@ -29,7 +29,7 @@ from otel_ext.runtime.deadline import (
     shut_down_at_exit,
     shutdown_by,
 )
-from otel_ext.runtime.exporter_check import check_exporter, prepare_first_line, quick_export_of
+from otel_ext.runtime.exporter_check import check_exporter, fast_export_of, prepare_first_line
 from otel_ext.runtime.fork import after_fork_in_child, check_process
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.isolated import patient
@@ -108,7 +108,7 @@ class LifecycleSpanProcessor(SpanProcessor):
             learn(exporter, self._table.start_records)
         # What is told never to start spans is called straight.
         leaf = getattr(exporter, "leaf", False) is True
-        self._export = quick_export_of(exporter) if leaf else self._export_watched
+        self._export = fast_export_of(exporter) if leaf else self._export_watched
         self._closed = False
         self._shut_down = False
         self._reset()

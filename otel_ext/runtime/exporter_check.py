@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from otel_ext.protocols import Encoding, RecordExporter
     from otel_ext.record.model import Process, Record
 
-__all__ = ["check_exporter", "prepare_first_line", "quick_export_of"]
+__all__ = ["check_exporter", "fast_export_of", "prepare_first_line"]
 
 
 def check_exporter(owner: str, given: object) -> None:
@@ -39,7 +39,7 @@ def check_exporter(owner: str, given: object) -> None:
     raise ConfigError(f"{owner} takes an exporter, not {shown}", hint=hint)
 
 
-def quick_export_of(exporter: RecordExporter) -> Callable[[Record], None]:
+def fast_export_of(exporter: RecordExporter) -> Callable[[Record], None]:
     """Return the compiled `export` of an exporter whose class has one, else its `export`.
 
     The class is asked: an exporter that hands on to one inside it whatever it does not
@@ -47,12 +47,12 @@ def quick_export_of(exporter: RecordExporter) -> Callable[[Record], None]:
 
     >>> from otel_ext.exporters import ConsoleExporter
     >>> mine = ConsoleExporter()
-    >>> quick_export_of(mine) == mine.export
+    >>> fast_export_of(mine) == mine.export
     True
     """
     quick: Callable[[Record], None] = exporter.export
-    if hasattr(type(exporter), "quick_export"):
-        quick = getattr(exporter, "quick_export", quick)
+    if hasattr(type(exporter), "fast_export"):
+        quick = getattr(exporter, "fast_export", quick)
     return quick
 
 
@@ -62,7 +62,7 @@ def prepare_first_line(
     """Let an exporter make the line that begins its file, if it begins files.
 
     Args:
-        exporter: Any exporter. The class is asked, as by `quick_export_of`.
+        exporter: Any exporter. The class is asked, as by `fast_export_of`.
         process: Whose record the first one will be.
         encoding: How the records will be encoded; None for the usual way.
 

@@ -103,7 +103,7 @@ def test_a_program_that_hangs_is_not_told_as_blocked(tmp_path: Path) -> None:
 
 
 @pytest.mark.needs("cc")
-def test_ends_that_a_full_ring_buffer_refuses_are_told_of(
+def test_ends_that_a_full_ring_buffer_refuses_are_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Spans that ended are open for every reader then; each says why they may have ended."""

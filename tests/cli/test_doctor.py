@@ -100,7 +100,7 @@ def test_a_file_system_that_keeps_no_blocks(tmp_path: Path) -> None:
     assert done.code == 1
 
 
-def test_versions_of_different_releases_are_told() -> None:
+def test_versions_of_different_releases_are_reported() -> None:
     """Stable and beta packages of one release agree; any other mixture is named."""
     good = {
         "opentelemetry-sdk": "1.45.1",

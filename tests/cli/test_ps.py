@@ -51,7 +51,7 @@ def test_running_programs_of_the_machine_are_found(tmp_path: Path) -> None:
     assert [row[2] for row in columns(done.out)[1:]] == ["checkout", "pay"]
 
 
-def test_a_stalled_span_is_told_with_where_it_is_now(tmp_path: Path) -> None:
+def test_a_stalled_span_is_reported_with_where_it_is_now(tmp_path: Path) -> None:
     """Once the watchdog has looked, the state is stalled and the place is the frame it is in."""
     with shop(tmp_path, stall_after=0.2):
         stalled: dict[str, object] = {"checkout": "stalled", "pay": "stalled"}
@@ -80,7 +80,7 @@ def test_now_asks_the_program_where_it_is(tmp_path: Path) -> None:
     assert took < 20
 
 
-def test_a_stopped_program_is_told_as_hung(tmp_path: Path) -> None:
+def test_a_stopped_program_is_reported_as_hung(tmp_path: Path) -> None:
     """SIGSTOP: state hung at once, and `ps` says who does not answer; SIGCONT: all is as before."""
     with shop(tmp_path) as process:
         process.send_signal(signal.SIGSTOP)
@@ -93,7 +93,7 @@ def test_a_stopped_program_is_told_as_hung(tmp_path: Path) -> None:
         assert waiting_for(tmp_path, BOTH_RUN) == BOTH_RUN
 
 
-def test_a_call_that_holds_the_interpreter_is_told_as_hung(tmp_path: Path) -> None:
+def test_a_call_that_holds_the_interpreter_is_reported_as_hung(tmp_path: Path) -> None:
     """A regular expression that never ends lets no other thread run; its spans show anyway."""
     hung: dict[str, object] = {"checkout": "hung", "pay": "hung"}
     with shop(tmp_path, body=HOLDS_INTERPRETER) as process:

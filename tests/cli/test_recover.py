@@ -69,7 +69,7 @@ tracer.start_span("late").end()
 """
 
 
-def test_what_a_dead_process_was_doing_is_told(tmp_path: Path) -> None:
+def test_what_a_dead_process_was_doing_is_reported(tmp_path: Path) -> None:
     """Each span that was ended: its name under its parent's, age, process, and where; then how on.
 
     What had ended by itself is not among them, and an age ends with the last sign of life.
@@ -90,7 +90,7 @@ def test_what_a_dead_process_was_doing_is_told(tmp_path: Path) -> None:
     assert "What was running" not in again.out
 
 
-def test_of_many_spans_the_oldest_are_told(tmp_path: Path) -> None:
+def test_of_many_spans_the_oldest_are_reported(tmp_path: Path) -> None:
     """Ten lines and how many more there are; --json has them all, where they were, too."""
     killed(tmp_path, 'kept = [tracer.start_span(f"open {n}") for n in range(14)]')
     shutil.copytree(tmp_path / "traces", tmp_path / "copy")
@@ -106,7 +106,7 @@ def test_of_many_spans_the_oldest_are_told(tmp_path: Path) -> None:
     assert set(one["ended"][0]["where"]) == {"file", "line", "function", "now"}
 
 
-def test_where_a_stalled_span_was_last_is_told(tmp_path: Path) -> None:
+def test_where_a_stalled_span_was_last_is_reported(tmp_path: Path) -> None:
     """Where somebody has looked at it before the death, that place is told, not the opening."""
     killed(tmp_path, f"{NESTED}otel_ext.dump()")
     out = execute([OTEL_EXT, "recover", "traces"], cwd=tmp_path).out
@@ -139,7 +139,7 @@ def test_a_wrong_grace_is_named(capsys: pytest.CaptureFixture[str], seconds: str
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another user")
-def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_of_another_user_is_left_alone(tmp_path: Path) -> None:
     """Who may not write there is told so, and the ring buffer stays for its owner."""
     die(tmp_path)
     text = """

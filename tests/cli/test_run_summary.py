@@ -103,7 +103,7 @@ def test_the_signal_is_named(tmp_path: Path, outcome: int, said: str) -> None:
 
 
 @pytest.mark.parametrize("limit", [10_000_000, 100])
-def test_what_was_dropped_is_told(
+def test_what_was_dropped_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int
 ) -> None:
     """A process's last account counts, once; then nothing is said of spans without an end."""
@@ -146,7 +146,7 @@ def left_ring(
     ring.stamp(time.time_ns(), len(lines), dropped)
 
 
-def test_what_a_dead_process_left_in_its_ring_buffer_is_told(
+def test_what_a_dead_process_left_in_its_ring_buffer_is_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Records that are in no file yet are counted, with the command that brings them there."""

@@ -89,7 +89,9 @@ def test_the_name_is_cut_before_the_state_is(
     assert max(map(cells, lines)) <= columns
 
 
-def test_how_a_process_ended_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_how_a_process_ended_is_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A span that died with its process names the signal."""
     folder = written(tmp_path, end(abandoned="process-died", extra={"signal": "SIGKILL"}))
     (line,) = shown(capsys, folder)[1:]

@@ -33,7 +33,7 @@ PATH = Path("settings.file")
         ("\0", "1:1"),
     ],
 )
-def test_broken_toml_is_told_with_line_and_column(text: str, place: str) -> None:
+def test_broken_toml_is_reported_with_line_and_column(text: str, place: str) -> None:
     """A syntax error names file, line and column."""
     with pytest.raises(ConfigError, match=f"^settings.file:{place}: .*Correct the file$"):
         parse_toml(PATH, text)
@@ -58,7 +58,7 @@ def test_broken_toml_is_told_with_line_and_column(text: str, place: str) -> None
         ("a: " + "9" * 5000, "1"),
     ],
 )
-def test_broken_yaml_is_told_with_its_place(text: str, place: str) -> None:
+def test_broken_yaml_is_reported_with_its_place(text: str, place: str) -> None:
     """Syntax errors, tags, aliases and keys twice name file and line, columns where known."""
     with pytest.raises(ConfigError, match=f"^settings.file:{place}: .*Correct the file$"):
         parse_yaml(PATH, text)

@@ -27,7 +27,7 @@ def test_the_first_call_loads(monkeypatch: pytest.MonkeyPatch) -> None:
     assert get_config() is first
 
 
-def test_a_mistake_is_told_again_by_the_next_call(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mistake_is_reported_again_by_the_next_call(monkeypatch: pytest.MonkeyPatch) -> None:
     """A configuration that strict refuses is not put in force."""
     monkeypatch.setenv("OTEL_EXT_SYNC", "often")
     monkeypatch.setenv("OTEL_EXT_STRICT", "true")

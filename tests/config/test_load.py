@@ -147,7 +147,7 @@ def test_code_beats_environment_beats_file(setting: Setting, repository: Path) -
 
 
 @each_setting
-def test_a_wrong_value_is_told_in_full(setting: Setting, repository: Path) -> None:
+def test_a_wrong_value_is_reported_in_full(setting: Setting, repository: Path) -> None:
     """The message names setting, value, source and what is allowed, for every source."""
     kind = setting.kind
     wrong = (
@@ -189,7 +189,7 @@ def test_a_wrong_name_of_a_choice_suggests_the_nearest() -> None:
         load_config({"sync": "allways"}, environ={})
 
 
-def test_all_mistakes_are_told_at_once(repository: Path) -> None:
+def test_all_mistakes_are_reported_at_once(repository: Path) -> None:
     """Mistakes of file, environment and code come in one error, one line each."""
     (repository / "otel-ext.toml").write_text('sync = "often"\ncolour = 1\n', "utf-8")
     with pytest.raises(ConfigError) as caught:

@@ -74,7 +74,7 @@ def test_end_tells_only_what_is_new() -> None:
     assert line.endswith("✓ load 12.3 ms n=2 rows=9")
 
 
-def test_exception_is_told_in_one_line() -> None:
+def test_exception_is_reported_in_one_line() -> None:
     """A failed span shows the last exception's type and message."""
     event = SpanEvent(
         "exception",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
 
-def test_the_end_of_a_thread_is_told_at_once() -> None:
+def test_the_end_of_a_thread_is_reported_at_once() -> None:
     """The owner of a thread that ended is put into `gone` without any polling."""
     owners = Owners()
     kept: list[ThreadOwner] = []

@@ -140,7 +140,7 @@ def test_thresholds_go_by_the_pattern_of_the_name(tracking: Tracking) -> None:
     del spans
 
 
-def test_nothing_is_said_when_the_threshold_is_0(tracking: Tracking) -> None:
+def test_nothing_is_reported_when_the_threshold_is_0(tracking: Tracking) -> None:
     """The watchdog can be switched off."""
     watchdog, updates = watch(tracking, threshold=0)
     span = tracking.tracer.start_span("slow")
@@ -150,7 +150,7 @@ def test_nothing_is_said_when_the_threshold_is_0(tracking: Tracking) -> None:
     span.end()
 
 
-def test_a_stall_is_told_again_ever_less_often(tracking: Tracking) -> None:
+def test_a_stall_is_reported_again_ever_less_often(tracking: Tracking) -> None:
     """Updates come at the threshold, at twice that age, at four times, and so on."""
     watchdog, updates = watch(tracking, threshold=0.02)
     span = tracking.tracer.start_span("slow")
@@ -186,7 +186,7 @@ def test_dump_tells_of_every_open_span(tracking: Tracking) -> None:
     young.end()
 
 
-def test_only_the_top_frames_are_told(tracking: Tracking) -> None:
+def test_only_the_top_frames_are_reported(tracking: Tracking) -> None:
     """A deep recursion costs no more than twenty frames."""
     watchdog, updates = watch(tracking)
 
@@ -226,7 +226,7 @@ def test_a_generator_based_awaitable_is_followed(tracking: Tracking) -> None:
     assert functions(updates[0])[-3:] == ["wait", "__await__", "pausing"]
 
 
-def test_a_dead_threads_stack_is_not_somebody_elses(tracking: Tracking) -> None:
+def test_a_dead_threads_stack_is_not_another_ones(tracking: Tracking) -> None:
     """The identifier of a dead thread may be used again: its span then has no stack."""
     watchdog, updates = watch(tracking)
     spans: list[object] = []

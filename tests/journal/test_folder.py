@@ -111,7 +111,7 @@ def test_an_update_whose_start_is_gone_still_runs(tmp_path: Path) -> None:
     assert names(tmp_path) == ["work"]
 
 
-def test_spans_are_told_apart_by_trace_and_span(tmp_path: Path) -> None:
+def test_spans_are_distinguished_by_trace_and_span(tmp_path: Path) -> None:
     """The same span id in two traces is two spans."""
     other = end(2, DEAD, 1)._replace(trace_id="f" * 32)
     (tmp_path / f"{DEAD}.jsonl").write_bytes(encode_line(start(1, DEAD)) + encode_line(other))

@@ -91,14 +91,14 @@ def test_what_recovery_writes_keeps_the_format(tmp_path: Path) -> None:
     assert (last.event, "last_seen" in last.extra) == ("process.end", True)
 
 
-def test_the_signal_is_told_where_it_is_known(tmp_path: Path) -> None:
+def test_the_signal_is_reported_where_it_is_known(tmp_path: Path) -> None:
     """Whoever waited for the process can say how it ended."""
     dead = die(tmp_path)
     recover(tmp_path, outcomes={dead.named: Outcome.from_wait_status(9)})
     assert {end.extra["signal"] for end in ends_in(tmp_path)} == {"SIGKILL"}
 
 
-def test_an_exit_status_is_told_where_it_is_known(tmp_path: Path) -> None:
+def test_an_exit_status_is_reported_where_it_is_known(tmp_path: Path) -> None:
     """The same for a process that exited."""
     dead = die(tmp_path)
     recover(tmp_path, outcomes={dead.named: Outcome.from_wait_status(3 << 8)})

@@ -115,7 +115,7 @@ def test_an_interrupt_while_a_record_is_encoded_stays_itself(tmp_path: Path) -> 
     record = Record("span", "end", "w", 10**18, 1, process, trace_id="ab" * 16, span_id="cd" * 8)
     exporter._journal.__class__ = Journal  # noqa: SLF001
     with pytest.raises(KeyboardInterrupt):
-        exporter.quick_export(record._replace(span_kind="internal", events=events))
+        exporter.fast_export(record._replace(span_kind="internal", events=events))
     assert asked == []
 
 

@@ -190,7 +190,7 @@ def test_a_flush_ends_every_grace() -> None:
     assert desk.send(everything=True) == ["open.start"]
 
 
-def test_the_process_is_told_of_before_its_first_record() -> None:
+def test_the_process_is_reported_before_its_first_record() -> None:
     """Records name their process by its id, so who that is goes out first, once."""
     desk = Desk()
     desk.put(samples.log("one"))

@@ -59,7 +59,7 @@ def points_of(reader: InMemoryMetricReader, component: str) -> dict[tuple[str, o
     return found
 
 
-def test_sizes_capacities_and_losses_are_told() -> None:
+def test_sizes_capacities_and_losses_are_reported() -> None:
     """What waits, what there is room for, what was processed, and what was dropped and why."""
     reader = InMemoryMetricReader()
     worker = Worker("test-metrics")
@@ -114,7 +114,7 @@ def test_each_queue_tells_of_itself() -> None:
     assert not points_names(reader)
 
 
-def test_what_is_replayed_or_refused_is_told(tmp_path: Path) -> None:
+def test_what_is_replayed_or_refused_is_reported(tmp_path: Path) -> None:
     """What went over the disk is processed when it is sent, and rejected when it is set aside."""
     reader = InMemoryMetricReader()
     sender = Choosy()

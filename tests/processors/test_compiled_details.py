@@ -65,7 +65,7 @@ def test_a_spare_record_is_out_of_the_collectors_sight(tmp_path: Path) -> None:
     assert all(isinstance(one.name, str) for one in found)
 
 
-def test_threads_are_told_apart() -> None:
+def test_threads_are_distinguished() -> None:
     """Spans of threads that take turns, and of threads that come after others, have their own."""
     recorder = Recorder()
     tracer = provider_with(recorder).get_tracer("t")
@@ -179,7 +179,7 @@ def test_sites_are_the_same_the_second_time() -> None:
     }
 
 
-def test_what_is_written_together_is_told_apart() -> None:
+def test_what_is_written_together_is_distinguished() -> None:
     """Kind, scope and thread are remembered as one text, and only for just these three."""
     scopes = [Scope("a"), Scope("b", "1"), None]
     threads = [ThreadInfo(1, "one"), ThreadInfo(2, "two"), None]
@@ -191,7 +191,7 @@ def test_what_is_written_together_is_told_apart() -> None:
                     assert codec.encode_line(record) == codec.encode_line_python(record)
 
 
-def test_keys_are_told_apart() -> None:
+def test_keys_are_distinguished() -> None:
     """A key found plain is remembered as that object, whatever comes in its place later."""
     for number in range(2_000):
         for key in (f"key {number}", f'quo"te {number}', "__tracer_meta__", "plain"):

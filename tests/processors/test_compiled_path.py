@@ -285,7 +285,7 @@ def test_a_subclass_is_asked(tmp_path: Path) -> None:
 def test_a_journal_that_raises_is_counted(tmp_path: Path) -> None:
     """Whatever the journal raises is counted and reported, and the hook returns."""
     exporter = JsonlExporter(tmp_path, open_records=list)
-    export = exporter.quick_export
+    export = exporter.fast_export
     export(record_of({}))
 
     def fail(_: bytes) -> bool:

@@ -236,7 +236,7 @@ def test_spans_after_shutdown_are_ignored() -> None:
     assert recorder.shutdowns == 1
 
 
-def test_open_spans_at_shutdown_are_told_of() -> None:
+def test_open_spans_at_shutdown_are_reported() -> None:
     """A span that is open at shutdown gets an end that says so; its own end is too late."""
     recorder = Recorder()
     provider = provider_with(recorder)

@@ -47,7 +47,7 @@ def test_a_place_is_described_once() -> None:
     assert two[0].line == two[1].line
 
 
-def test_lines_of_one_function_are_told_apart() -> None:
+def test_lines_of_one_function_are_distinguished() -> None:
     """Two lines of one function are two places."""
     first = find_call_site()
     second = find_call_site()

@@ -165,7 +165,7 @@ def test_thread_is_described_once() -> None:
     assert (found[0].name, found[0].id) == ("other", thread.ident)
 
 
-def test_task_is_told_inside_asyncio_only() -> None:
+def test_task_is_reported_inside_asyncio_only() -> None:
     """Outside a running loop there is no task."""
     assert current_task() is None
 

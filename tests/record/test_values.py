@@ -161,7 +161,7 @@ def test_hostile_kinds_of_text_and_number(value: object) -> None:
     assert got["nan"] == "NaN"
 
 
-def test_huge_integer_is_told_in_hex_where_decimal_is_refused() -> None:
+def test_huge_integer_is_reported_in_hex_where_decimal_is_refused() -> None:
     """Python refuses the digits of very long integers; hex is still at hand."""
     got = json.loads(encode_value(HUGE))
     assert got == hex(HUGE)

@@ -116,7 +116,7 @@ def test_what_may_be_a_password_is_a_secret(value: str) -> None:
     assert is_secret(value, "password")
 
 
-def test_random_values_are_told_from_words() -> None:
+def test_random_values_are_reported_from_words() -> None:
     """Only what mixes letters and digits counts where no separator stands before it."""
     assert is_random("k7Hq29xZ")
     assert not any(map(is_random, ("required", "user-17", "12345678", "v1.2.3")))

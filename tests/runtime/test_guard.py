@@ -44,7 +44,7 @@ def test_every_problem_is_counted() -> None:
     assert COUNTERS.value("problems") - before == 7
 
 
-def test_hostile_errors_are_told_safely(capfd: pytest.CaptureFixture[str]) -> None:
+def test_hostile_errors_are_reported_safely(capfd: pytest.CaptureFixture[str]) -> None:
     """Errors whose text raises, controls the terminal or is endless make one harmless line."""
 
     class HostileError(Exception):

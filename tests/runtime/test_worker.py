@@ -259,7 +259,7 @@ def test_stopping_ends_the_thread_and_a_new_job_may_begin_again(worker: Worker) 
     assert wait_until(lambda: runs)
 
 
-def test_stopping_waits_no_longer_than_it_was_told(worker: Worker) -> None:
+def test_stopping_waits_no_longer_than_it_was_reported(worker: Worker) -> None:
     """A job that hangs does not hold up the one who stops the worker."""
     release = threading.Event()
     entered = threading.Event()

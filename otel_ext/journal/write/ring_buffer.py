@@ -7,10 +7,9 @@ does the same with less. So a line is claimed and stored at once: other threads,
 handler, a finalizer, or an exception thrown into the thread find the whole line or none
 of it, without any lock.
 
-A chunk refuses a line that does not fit by raising ValueError. Moving a chunk's
-position to its end thus seals it: nobody can write any more, and the worker can
-take what is left, blank the chunk, and move the position back. A caller that is refused
-goes on to the next chunk.
+A chunk refuses a line that does not fit by raising ValueError; the caller goes on to the
+next chunk. Moving a chunk's position to its end thus seals it: the worker can take what
+is in it, blank it, and move the position back.
 """
 
 from __future__ import annotations
