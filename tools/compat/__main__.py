@@ -44,7 +44,7 @@ def compare(bench: Bench, suite: Suite, again: int) -> Result:
         again: How many more pairs of runs a difference asks for.
 
     Returns:
-        The result; one with `trouble` if the suite could not be run.
+        The result; one with `problem` if the suite could not be run.
     """
     began = time.monotonic()
     version = bench.version_of(suite.package)
@@ -55,7 +55,7 @@ def compare(bench: Bench, suite: Suite, again: int) -> Result:
         while not runs or (unequal(*runs[0]) and len(runs) <= again):
             runs.append(run_both(bench, suite))
     except SuiteUnavailableError as error:
-        return Result(suite.package, version, {}, {}, {}, trouble=str(error))
+        return Result(suite.package, version, {}, {}, {}, problem=str(error))
     without, ours = runs[0]
     return Result(
         suite.package,
@@ -73,8 +73,8 @@ def run_both(bench: Bench, suite: Suite) -> tuple[Outcome, Outcome]:
     """Run a suite without us and with us; one that fails as a whole without us has no result."""
     say(" without us,")
     without = bench.run(suite, ours=False)
-    if without.trouble:
-        raise SuiteUnavailableError(f"without us: {without.trouble}")
+    if without.problem:
+        raise SuiteUnavailableError(f"without us: {without.problem}")
     say(" with us;")
     return without, bench.run(suite, ours=True)
 
@@ -158,7 +158,7 @@ def show(results: list[Result], json_file: Path | None) -> int:
     if json_file is not None:
         text = json.dumps([result.as_json() for result in results], indent=2)
         json_file.write_text(text + "\n", "utf-8")
-    if any(result.trouble for result in results):
+    if any(result.problem for result in results):
         return NOT_RUN
     return 0 if same == len(results) else DIFFERENT
 

@@ -179,12 +179,12 @@ class Bench:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-            trouble = _wait(process, self.timeout)
+            problem = _wait(process, self.timeout)
         seconds = time.monotonic() - began
         if not report.exists():
-            trouble = trouble or f"pytest wrote no report; {name}.txt has its output"
-            return Outcome({}, seconds, 0, trouble)
-        return Outcome(outcomes_in(report), seconds, _starts_in(records) if ours else 0, trouble)
+            problem = problem or f"pytest wrote no report; {name}.txt has its output"
+            return Outcome({}, seconds, 0, problem)
+        return Outcome(outcomes_in(report), seconds, _starts_in(records) if ours else 0, problem)
 
     def _environment(self, suite: Suite, records: Path | None) -> dict[str, str]:
         """Return the environment of a run, with us where there is a folder for records."""

@@ -24,18 +24,18 @@ class Outcome(NamedTuple):
         tests: What became of each test, by its name.
         seconds: How long the run took.
         spans: How many spans our processor saw start; 0 in a run without us.
-        trouble: Why the run has no result or not all of it, or "".
+        problem: Why the run has no result or not all of it, or "".
     """
 
     tests: Mapping[str, str]
     seconds: float
     spans: int = 0
-    trouble: str = ""
+    problem: str = ""
 
     def of(self, test: str) -> str:
         """Return what became of `test`."""
         if test == WHOLE:
-            return FAILED if self.trouble else PASSED
+            return FAILED if self.problem else PASSED
         return self.tests.get(test, MISSING)
 
     def counts(self) -> dict[str, int]:

@@ -26,7 +26,7 @@ class Result(NamedTuple):
         spans: How many spans our processor saw start in the first run with us.
         seconds: How long all runs of the suite took.
         differences: The tests whose outcome was not the same in the first run of each.
-        trouble: Why the suite could not be run, or "".
+        problem: Why the suite could not be run, or "".
     """
 
     package: str
@@ -37,7 +37,7 @@ class Result(NamedTuple):
     spans: int = 0
     seconds: float = 0.0
     differences: tuple[Difference, ...] = ()
-    trouble: str = ""
+    problem: str = ""
 
     @property
     def ours_to_mend(self) -> tuple[Difference, ...]:
@@ -47,7 +47,7 @@ class Result(NamedTuple):
     @property
     def verdict(self) -> str:
         """The result in a few words."""
-        if self.trouble:
+        if self.problem:
             return "NOT RUN"
         if self.ours_to_mend:
             return f"{len(self.ours_to_mend)} DIFFER"
@@ -103,8 +103,8 @@ def details(results: Iterable[Result]) -> str:
     """Return each test that differs with its outcomes, and why suites could not be run."""
     lines: list[str] = []
     for result in results:
-        if result.trouble:
-            lines.append(f"{result.package}: {result.trouble}")
+        if result.problem:
+            lines.append(f"{result.package}: {result.problem}")
         for each in result.differences:
             kind = "unstable without us too" if each.is_unstable_upstream else "DIFFERS"
             lines += [
