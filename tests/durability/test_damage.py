@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_ext.journal.recovery.recover import recover
+from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX
 from tests.durability.kit import (
     Found,
     assert_ended_once,
@@ -116,7 +117,7 @@ def test_random_damage_then_recovery(tmp_path: Path, seed: int) -> None:
     for turn in range(25):
         folder = tmp_path / f"damaged-{turn}"
         shutil.copytree(original, folder)
-        victims = [*folder.glob("*.jsonl"), *folder.glob(".blackbox/*.ring")]
+        victims = [*folder.glob("*.jsonl"), *folder.glob(f"{RING_FOLDER}/*{RING_SUFFIX}")]
         for victim in dice.sample(victims, dice.randrange(1, len(victims) + 1)):
             scribble(victim, dice)
         # Who wrote what is damaged may be unknown, and would be given time to show up.
@@ -126,7 +127,7 @@ def test_random_damage_then_recovery(tmp_path: Path, seed: int) -> None:
         found = read(folder)
         ends = [r.key for r in found.phase("end") if r.abandoned == "process-died"]
         assert len(ends) == len(set(ends))
-        assert not list(folder.glob(".blackbox/*.ring"))
+        assert not list(folder.glob(f"{RING_FOLDER}/*{RING_SUFFIX}"))
         kept += len({(r.process.id, r.seq) for r in found.records} & whole)
         total += len(whole)
         # Damage is told with line numbers; it is no crash, and no clean bill either.

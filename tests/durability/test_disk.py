@@ -85,7 +85,7 @@ FILLS_UP = """
 @pytest.mark.timeout(120)
 @pytest.mark.needs("unshare", "mount")
 @pytest.mark.parametrize(
-    ("mode", "kib", "box", "used"),
+    ("mode", "kib", "ring", "used"),
     [
         # No room for the ring buffer: records are queued instead.
         ("mapped", 64, 8 << 20, "queued"),

@@ -9,6 +9,7 @@ import pytest
 from opentelemetry.sdk.resources import Resource
 
 from otel_ext._accel import load_speed
+from otel_ext.journal.ring_layout import RING_SUFFIX
 from otel_ext.runtime.process.incarnation import Incarnation
 from otel_ext.runtime.process.records import PROCESS_START
 from tests.figures import figures
@@ -44,7 +45,7 @@ def watch(event, arguments):
     if watching and threading.get_ident() == threading.main_thread().ident:
         if event in ("import", "open", "os.mkdir"):
             name = os.path.basename(os.fsdecode(arguments[0]))
-            name = "BOX" if name.endswith(".box") else name
+            name = "RING" if name.endswith("{suffix}") else name
             seen.append(f"{{event}} {{name}}" + " with a worker" * shared_worker().is_alive)
 sys.addaudithook(watch)
 span = tracer.start_span("first")
@@ -92,18 +93,19 @@ def test_the_first_span_takes_few_steps(tmp_path: Path, way: str) -> None:
 def test_the_first_span_makes_the_ring_buffer_and_little_else(tmp_path: Path, way: str) -> None:
     """It opens nothing of /proc and imports nothing; the thread starts behind what it opens."""
     folder = tmp_path / "traces"
-    program = write_program(tmp_path, WATCHED.format(set_up=SET_UP[way]))
+    program = write_program(tmp_path, WATCHED.format(set_up=SET_UP[way], suffix=RING_SUFFIX))
     done = execute(python(program, folder), cwd=tmp_path)
     assert done.code == 0, done.err
     made, seen, has_worker = json.loads(done.out)
     assert not made
-    assert seen == ["os.mkdir traces", "os.mkdir .blackbox", "open .blackbox", "open BOX"]
+    assert seen == ["os.mkdir traces", "os.mkdir .blackbox", "open .blackbox", "open RING"]
     assert has_worker
 
 
 def test_the_line_that_begins_the_file_is_made_at_set_up(tmp_path: Path) -> None:
     """It is older than the first span, and says the same as one made with the first record."""
-    program = write_program(tmp_path, WATCHED.format(set_up=SET_UP["configure"]))
+    text = WATCHED.format(set_up=SET_UP["configure"], suffix=RING_SUFFIX)
+    program = write_program(tmp_path, text)
     done = execute(python(program, tmp_path / "traces"), cwd=tmp_path)
     assert done.code == 0, done.err
     start, span = records_in(tmp_path / "traces")[:2]

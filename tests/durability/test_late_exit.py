@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX
 from otel_ext.record.merge import merge
 from tests.durability.kit import (
     HEAD,
@@ -211,7 +212,7 @@ def test_daemon_threads_lose_no_span_while_the_program_exits(tmp_path: Path) -> 
     known = {key[1]: one for key, one in merge(found.records).items()}
     assert all(known[span_id].is_real_end for span_id in ends)
     assert {one.phase for one in known.values()} == {"end"}
-    assert not list(folder.glob(".blackbox/*.ring"))
+    assert not list(folder.glob(f"{RING_FOLDER}/*{RING_SUFFIX}"))
 
 
 def test_handlers_of_a_sitecustomize_under_run_are_recorded(tmp_path: Path) -> None:
