@@ -69,7 +69,7 @@ def read(folder: Path) -> Found:
     return found
 
 
-def plain(**changes: str) -> dict[str, str]:
+def tree_env(**changes: str) -> dict[str, str]:
     """Return an environment for a program that imports from this tree."""
     return {**environment(), "PYTHONPATH": str(ROOT), **changes}
 
@@ -79,14 +79,14 @@ def command(text: str, *arguments: object, head: str = HEAD) -> list[str]:
     return [sys.executable, "-c", head + textwrap.dedent(text), *map(str, arguments)]
 
 
-def told(
+def printed_object(
     words: Sequence[str], *, timeout: float = 50.0, env: dict[str, str] | None = None
 ) -> dict[str, object]:
     """Run a program to its end; it must succeed. Return the JSON object it prints."""
-    return cast("dict[str, object]", printed(words, timeout=timeout, env=env))
+    return cast("dict[str, object]", printed_json(words, timeout=timeout, env=env))
 
 
-def printed(
+def printed_json(
     words: Sequence[str], *, timeout: float = 50.0, env: dict[str, str] | None = None
 ) -> object:
     """Run a program to its end; it must succeed. Return the JSON it prints."""
@@ -94,7 +94,7 @@ def printed(
         words,
         capture_output=True,
         text=True,
-        env=plain() if env is None else env,
+        env=tree_env() if env is None else env,
         timeout=timeout,
         check=False,
     )
@@ -103,10 +103,10 @@ def printed(
 
 
 @contextmanager
-def beside(words: Sequence[str], **changes: str) -> Generator[subprocess.Popen[str], None, None]:
+def running(words: Sequence[str], **changes: str) -> Generator[subprocess.Popen[str], None, None]:
     """Run a program beside the test; its output is read line by line."""
     process = subprocess.Popen(
-        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=plain(**changes)
+        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=tree_env(**changes)
     )
     try:
         yield process
@@ -117,13 +117,13 @@ def beside(words: Sequence[str], **changes: str) -> Generator[subprocess.Popen[s
         process.communicate()
 
 
-def line_of(process: subprocess.Popen[str]) -> str:
+def read_line(process: subprocess.Popen[str]) -> str:
     """Return the next line that a program prints."""
     assert process.stdout is not None
     return process.stdout.readline().strip()
 
 
-def tell(process: subprocess.Popen[str], word: str = "") -> None:
+def write_line(process: subprocess.Popen[str], word: str = "") -> None:
     """Give a program the line that it waits for."""
     assert process.stdin is not None
     process.stdin.write(f"{word}\n")
@@ -139,7 +139,7 @@ def assert_valid(folder: Path, *, torn: int = 0) -> None:
     """
     files = sorted(folder.glob("*.jsonl"))
     assert files
-    done = execute([OTEL_EXT, "validate", *files], cwd=folder, env=plain())
+    done = execute([OTEL_EXT, "validate", *files], cwd=folder, env=tree_env())
     cut = done.out.count(": line: not JSON: ")
     assert cut <= torn, done.out
     assert done.code == 0 or done.out.rstrip().endswith(f": {cut} bad"), done.out + done.err
@@ -165,7 +165,7 @@ def recovered(folder: Path) -> Found:
     return read(folder)
 
 
-RECOVERED_APART = """\
+RECOVERED_IN_CHILD = """\
 import json, sys
 from pathlib import Path
 from tests.durability.kit import recovered
@@ -175,13 +175,13 @@ print(json.dumps([ids(records("start"), "start"), ids(records("end"), "end")]))
 """
 
 
-def recovered_apart(folder: Path) -> tuple[list[str], list[str]]:
+def recovered_in_child(folder: Path) -> tuple[list[str], list[str]]:
     """Recover a folder as `recovered` does; return the ids of its starts and of its ends.
 
     In a process of its own: of very many records, reading takes long where coverage is measured.
     """
-    words = command(RECOVERED_APART, folder, head="")
-    starts, ends = cast("list[list[str]]", printed(words, timeout=150.0))
+    words = command(RECOVERED_IN_CHILD, folder, head="")
+    starts, ends = cast("list[list[str]]", printed_json(words, timeout=150.0))
     return starts, ends
 
 

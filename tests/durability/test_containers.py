@@ -13,12 +13,12 @@ from otel_ext.runtime.process.incarnation import pid_namespace
 from tests.durability.kit import (
     assert_ended_once,
     assert_valid,
-    beside,
     command,
-    line_of,
     read,
+    read_line,
     recovered,
-    tell,
+    running,
+    write_line,
 )
 from tests.programs import OTEL_EXT, execute
 
@@ -58,13 +58,13 @@ def states(folder: Path) -> dict[str, str]:
 def test_a_process_of_another_namespace_is_left_alone(tmp_path: Path, durability: str) -> None:
     """In every mode `ps` shows it running, `recover` waits, and no record is doubled."""
     words = command(LIVES, tmp_path, durability)
-    with beside(inside(words)) as process:
-        assert int(line_of(process)) < 10
+    with running(inside(words)) as process:
+        assert int(read_line(process)) < 10
         assert states(tmp_path) == {"inside": "running"}
         report = recover(tmp_path, grace_seconds=600)
         assert (report.spans, len(report.uncertain)) == (0, 1)
-        tell(process)
-        assert line_of(process) == "ended"
+        write_line(process)
+        assert read_line(process) == "ended"
         assert_ended_once(read(tmp_path))
     # Of the dead one the same: nobody can ask, so it is given time, and then it is over.
     assert recover(tmp_path, grace_seconds=600).uncertain
@@ -75,8 +75,8 @@ def test_a_process_of_another_namespace_is_left_alone(tmp_path: Path, durability
 @pytest.mark.needs("unshare")
 def test_what_does_not_say_its_namespace_is_not_taken_for_dead(tmp_path: Path) -> None:
     """A file from before the key was written: nobody lives under that pid here, and yet."""
-    with beside(inside(command(LIVES, tmp_path, "queued"))) as process:
-        assert line_of(process)
+    with running(inside(command(LIVES, tmp_path, "queued"))) as process:
+        assert read_line(process)
         (path,) = tmp_path.glob("*.jsonl")
         lines = [json.loads(line) for line in path.read_bytes().splitlines()]
         old = tmp_path / "old"
@@ -90,7 +90,7 @@ def test_what_does_not_say_its_namespace_is_not_taken_for_dead(tmp_path: Path) -
 
 def test_a_process_says_its_namespace(tmp_path: Path) -> None:
     """Each file tells it, so that readers without a ring buffer know whether they can ask."""
-    with beside(command(LIVES, tmp_path, "queued")) as process:
-        assert line_of(process)
+    with running(command(LIVES, tmp_path, "queued")) as process:
+        assert read_line(process)
     (start,) = recovered(tmp_path).events("process.start")[:1]
     assert start.extra["pid_namespace"] == pid_namespace()

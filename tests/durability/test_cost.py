@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from tests.durability.kit import command, told
+from tests.durability.kit import command, printed_object
 from tests.figures import figures
 
 if TYPE_CHECKING:
@@ -48,7 +48,10 @@ HUNDRED_THOUSAND = """
 def test_a_hundred_thousand_open_spans(tmp_path: Path) -> None:
     """The whole processor holds them in 100 MB beyond what the SDK's own span objects take."""
     sdk, both = (
-        cast("dict[str, float]", told(command(HUNDRED_THOUSAND, tmp_path / who, who), timeout=85))
+        cast(
+            "dict[str, float]",
+            printed_object(command(HUNDRED_THOUSAND, tmp_path / who, who), timeout=85),
+        )
         for who in ("sdk", "ours")
     )
     figures(
@@ -124,7 +127,7 @@ def test_the_table_costs_a_start_about_a_microsecond(tmp_path: Path) -> None:
 
     Processor time in the best of some rounds, garbage collection included.
     """
-    cost = cast("dict[str, float]", told(command(TABLE, tmp_path)))
+    cost = cast("dict[str, float]", printed_object(command(TABLE, tmp_path)))
     figures(
         "the table",
         hook=f"{cost['hook_us']:.2f} us",
@@ -199,7 +202,7 @@ def test_a_start_beside_four_busy_threads(tmp_path: Path) -> None:
     """
     rounds: list[dict[str, float]] = []
     for number in range(TRIES):
-        cost = told(command(BESIDE_BUSY_THREADS, tmp_path / str(number)))
+        cost = printed_object(command(BESIDE_BUSY_THREADS, tmp_path / str(number)))
         rounds.append(cast("dict[str, float]", cost))
         assert rounds[-1]["starts"] >= 2_000
         if rounds[-1]["p99_us"] <= 50:

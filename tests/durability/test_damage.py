@@ -15,13 +15,13 @@ from tests.durability.kit import (
     Found,
     assert_ended_once,
     assert_valid,
-    beside,
     command,
-    line_of,
-    plain,
     read,
+    read_line,
     recovered,
-    tell,
+    running,
+    tree_env,
+    write_line,
 )
 from tests.figures import figures
 from tests.programs import OTEL_EXT, wait_until
@@ -46,7 +46,7 @@ LIVES = """
 
 def die(folder: Path, *flush: str) -> None:
     """Leave behind what a killed program leaves."""
-    done = subprocess.run(command(DIES, folder, *flush), env=plain(), check=False, timeout=50)
+    done = subprocess.run(command(DIES, folder, *flush), env=tree_env(), check=False, timeout=50)
     assert done.returncode == -9
 
 
@@ -64,19 +64,23 @@ def test_two_recover_while_a_third_starts(tmp_path: Path) -> None:
         die(copies[0])
         die(copies[0], "flush")
         words = [OTEL_EXT, "recover", str(copies[0])]
-        with beside(command(LIVES, copies[0])) as living:
+        with running(command(LIVES, copies[0])) as living:
             both = [
                 subprocess.Popen(
-                    words, env=plain(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+                    words,
+                    env=tree_env(),
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
                 )
                 for _ in range(2)
             ]
-            assert line_of(living) == "ready"
+            assert read_line(living) == "ready"
             for process in both:
                 out = process.communicate(timeout=50)[0]
                 assert process.returncode == 0, out
             wait_until(lambda f=copies[0]: abandoned(read(f)) == 40, "all ends", 10)  # type: ignore[misc]
-            tell(living)
+            write_line(living)
             assert living.wait(20) == 0
         found = recovered(copies[0])
         assert_ended_once(found)
@@ -133,7 +137,9 @@ def test_random_damage_then_recovery(tmp_path: Path, seed: int) -> None:
         # Damage is told with line numbers; it is no crash, and no clean bill either.
         words = [OTEL_EXT, "validate", *map(str, folder.glob("*.jsonl"))]
         if turn % 8 == 0:
-            done = subprocess.run(words, env=plain(), capture_output=True, text=True, check=False)
+            done = subprocess.run(
+                words, env=tree_env(), capture_output=True, text=True, check=False
+            )
             assert done.returncode in {0, 1}, done.stderr
             assert "Traceback" not in done.stderr
     figures(f"random damage, seed {seed}", records_kept=f"{kept} of {total}")

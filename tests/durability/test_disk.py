@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from otel_ext.journal.read.scanner import Line, scan
-from tests.durability.kit import command, plain, small_disk
+from tests.durability.kit import command, small_disk, tree_env
 from tests.figures import figures
 from tests.programs import OTEL_EXT, environment, execute, write_program
 
@@ -97,7 +97,7 @@ def test_a_small_disk_fills_up(tmp_path: Path, mode: str, kib: int, ring: int, u
     """The program is unharmed, its neighbour intact, the account closed; writing goes on."""
     neighbour = tmp_path / "neighbours"
     subprocess.run(
-        command("tracer.start_span('neighbour').end()", neighbour), env=plain(), check=True
+        command("tracer.start_span('neighbour').end()", neighbour), env=tree_env(), check=True
     )
     [file] = neighbour.glob("*.jsonl")
     place = tmp_path / "disk"
@@ -105,7 +105,7 @@ def test_a_small_disk_fills_up(tmp_path: Path, mode: str, kib: int, ring: int, u
     script = ["sh", "-c", f'mkdir -p {place}/traces && exec "$@"', "sh", *words]
     done = subprocess.run(
         small_disk(kib, place, script),
-        env=plain(OTEL_EXT_RING_SIZE=str(ring), OTEL_EXT_DURABILITY=mode),
+        env=tree_env(OTEL_EXT_RING_SIZE=str(ring), OTEL_EXT_DURABILITY=mode),
         capture_output=True,
         text=True,
         timeout=100,
@@ -223,7 +223,7 @@ def test_the_account_closes_on_a_full_disk(
     place = tmp_path / "disk"
     words = command(OVERFLOWS, place / "traces")
     script = ["sh", "-c", LOOK_AFTERWARDS, "sh", str(place), *words]
-    env = plain(OTEL_EXT_RING_SIZE=str(64 << 10), OTEL_EXT_DURABILITY=mode)
+    env = tree_env(OTEL_EXT_RING_SIZE=str(64 << 10), OTEL_EXT_DURABILITY=mode)
     subprocess.run(small_disk(kib, place, script), env=env, check=True, timeout=100)
     said = (tmp_path / "disk.said").read_text("utf-8")
     assert "Traceback" not in said

@@ -12,14 +12,14 @@ from tests.durability.kit import (
     HEAD,
     assert_ended_once,
     assert_valid,
-    beside,
     command,
     exit_seconds,
-    line_of,
-    plain,
+    printed_object,
     read,
+    read_line,
     recovered,
-    told,
+    running,
+    tree_env,
 )
 from tests.figures import figures
 from tests.programs import wait_until
@@ -50,7 +50,7 @@ def test_a_blocked_disk_holds_up_an_exit_for_two_seconds_at_most(
     inject = ["-e", f"trace={calls}", "-e", f"inject={calls}:delay_enter=50s"]
     notes = tmp_path / "notes"
     words = command(BLOCKED, tmp_path / "traces", notes)
-    with subprocess.Popen([*trace, *inject, *words], env=plain()) as tracer:
+    with subprocess.Popen([*trace, *inject, *words], env=tree_env()) as tracer:
         wait_until(lambda: notes.exists() and notes.stat().st_size, "the program's last note")
         pid, flushed, took, told_at = json.loads(notes.read_bytes())
         exit_took = exit_seconds(pid, told_at)
@@ -79,7 +79,7 @@ def test_an_orderly_exit_says_shutdown_of_open_spans_and_closes_the_account(
     for number in range(100):
         tracer.start_span("done").end()
     """
-    done = subprocess.run(command(text, tmp_path), env=plain(), timeout=50, check=False)
+    done = subprocess.run(command(text, tmp_path), env=tree_env(), timeout=50, check=False)
     assert done.returncode == 0
     found = read(tmp_path)
     assert_ended_once(found)
@@ -117,8 +117,8 @@ def test_sigterm_with_handle_sigterm(tmp_path: Path, own: bool) -> None:
     """The program's own handler runs; without one the process dies by the signal, in order."""
     install = "signal.signal(signal.SIGTERM, on_term)" if own else ""
     words = command(TERMINATED.format(install=install), tmp_path, head=LATE_HEAD)
-    with beside(words) as process:
-        assert line_of(process) == "ready"
+    with running(words) as process:
+        assert read_line(process) == "ready"
         process.terminate()
         rest = process.communicate(timeout=20)[0]
     assert process.returncode == (3 if own else -15)
@@ -139,8 +139,8 @@ def test_sigterm_without_the_setting_is_a_kill(tmp_path: Path) -> None:
     while True:
         time.sleep(0.01)
     """
-    with beside(command(text, tmp_path)) as process:
-        assert line_of(process) == "ready"
+    with running(command(text, tmp_path)) as process:
+        assert read_line(process) == "ready"
         process.terminate()
         assert process.wait(20) == -15
     found = recovered(tmp_path)
@@ -158,7 +158,7 @@ def test_a_program_that_never_ends_its_handle_is_quick_to_exit(tmp_path: Path) -
         tracer.start_span("done").end()
     began = time.monotonic()
     """
-    drained = told(command(text, tmp_path))["drained"]
+    drained = printed_object(command(text, tmp_path))["drained"]
     figures("idle exit", drained=f"{drained} s")
     assert isinstance(drained, float)
     assert drained < 2.0
@@ -184,7 +184,7 @@ def test_the_first_span_may_come_while_the_interpreter_ends(
     head += "import atexit\natexit._clear()\n"
     done = subprocess.run(
         command(FIRST_SPAN_OF_A_FINALIZER, tmp_path, head=head),
-        env=plain(),
+        env=tree_env(),
         capture_output=True,
         text=True,
         timeout=50,

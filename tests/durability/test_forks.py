@@ -15,12 +15,12 @@ from tests.durability.kit import (
     Found,
     assert_ended_once,
     assert_valid,
-    beside,
     command,
-    line_of,
-    plain,
     read,
+    read_line,
     recovered,
+    running,
+    tree_env,
 )
 from tests.figures import figures
 from tests.programs import SCRIPTS, answers, free_port, python, recorded, started, wait_until
@@ -80,7 +80,7 @@ def test_os_fork(tmp_path: Path, end: str) -> None:
         span.end()
     """
     done = subprocess.run(
-        command(text, tmp_path), env=plain(), timeout=50, check=False, stderr=subprocess.PIPE
+        command(text, tmp_path), env=tree_env(), timeout=50, check=False, stderr=subprocess.PIPE
     )
     assert done.returncode == 0, done.stderr
     found = recovered(tmp_path)
@@ -122,7 +122,7 @@ def test_multiprocessing_with_killed_children(tmp_path: Path, method: str) -> No
     program.write_text(KILLED_CHILDREN)
     folder = tmp_path / "traces"
     done = subprocess.run(
-        python("-W", "ignore", program, folder, method), env=plain(), timeout=55, check=False
+        python("-W", "ignore", program, folder, method), env=tree_env(), timeout=55, check=False
     )
     assert done.returncode == 0
     found = recovered(folder)
@@ -158,7 +158,9 @@ def test_gevent(tmp_path: Path) -> None:
     gevent.os.waitpid(pid, 0)
     kept.end()
     """
-    done = subprocess.run(command(text, tmp_path, head=head), env=plain(), timeout=50, check=False)
+    done = subprocess.run(
+        command(text, tmp_path, head=head), env=tree_env(), timeout=50, check=False
+    )
     assert done.returncode == 0
     found = recovered(tmp_path)
     assert_apart(tmp_path, found)
@@ -188,7 +190,7 @@ def serve(tmp_path: Path, name: str, text: str, server: Sequence[str]) -> Found:
     port, folder = free_port(), tmp_path / "traces"
     words = recorded(folder, str(SCRIPTS / server[0]), *server[1:])
     words = [word.replace("PORT", str(port)) for word in words]
-    env = plain(PYTHONPATH=str(tmp_path))
+    env = tree_env(PYTHONPATH=str(tmp_path))
     with started(words, cwd=tmp_path, env=env) as process:
         wait_until(lambda: answers(port), "the server listens", 40)
         url = f"http://127.0.0.1:{port}"
@@ -274,7 +276,7 @@ def test_celery_prefork_with_killed_children(tmp_path: Path) -> None:
         "        os.kill(os.getpid(), 9)\n"
     )
     folder = tmp_path / "traces"
-    env = plain(
+    env = tree_env(
         PYTHONPATH=f"{APP}{os.pathsep}{tmp_path}",
         JOBS_FOLDER=str(tmp_path / "jobs"),
         C_FORCE_ROOT="1",
@@ -289,10 +291,10 @@ def test_celery_prefork_with_killed_children(tmp_path: Path) -> None:
     )
     words = recorded(folder, *worker, *options, "--without-mingle", "--without-heartbeat")
     with started(words, cwd=tmp_path, env=env) as process:
-        with beside(
+        with running(
             python("-c", send), **{k: env[k] for k in ("PYTHONPATH", "JOBS_FOLDER")}
         ) as sender:
-            assert line_of(sender) == "[0, 2, 4, 6]"
+            assert read_line(sender) == "[0, 2, 4, 6]"
         process.send_signal(signal.SIGTERM)
         assert process.wait(40) in {0, -signal.SIGTERM}
     found = recovered(folder)

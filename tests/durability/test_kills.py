@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.durability.kit import assert_ended_once, assert_valid, command, ledger, plain, recovered
+from tests.durability.kit import (
+    assert_ended_once,
+    assert_valid,
+    command,
+    ledger,
+    recovered,
+    tree_env,
+)
 from tests.figures import figures
 from tests.programs import python, recorded, records_in, wait_until
 
@@ -79,7 +86,7 @@ def test_a_kill_at_every_write(tmp_path: Path, durability: str) -> None:
         trace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=write"]
         inject = ["-e", f"inject=write:signal=SIGKILL:when={number}"]
         settings = {"OTEL_EXT_DURABILITY": durability, "OTEL_EXT_SEGMENT_SIZE": "64KiB"}
-        env = plain(PYTHONUNBUFFERED="1", **settings)
+        env = tree_env(PYTHONUNBUFFERED="1", **settings)
         words = [*trace, *inject, *command(SMALL, folder, notes)]
         done = subprocess.run(words, env=env, check=False, stderr=subprocess.PIPE)
         found = recovered(folder) if folder.exists() else None
@@ -140,7 +147,7 @@ def test_a_program_under_otel_ext_run_is_killed(tmp_path: Path, turn: int) -> No
     program.write_text(LIVES)
     folder, notes = tmp_path / "traces", tmp_path / "notes"
     words = recorded(folder, *python(program, notes))
-    with subprocess.Popen(words, env=plain(), stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(words, env=tree_env(), stderr=subprocess.PIPE, text=True) as process:
         wait_until(lambda: len(ledger(notes)[1]) > 20, "some spans")
         time.sleep(random.random() * 0.2)
         [child] = [
@@ -171,10 +178,10 @@ def test_records_of_a_killed_process_are_read_without_recovery(tmp_path: Path) -
     kept = [tracer.start_span(f"open {n}") for n in range(3)]
     os.kill(os.getpid(), signal.SIGKILL)
     """
-    done = subprocess.run(command(text, tmp_path), env=plain(), check=False, timeout=50)
+    done = subprocess.run(command(text, tmp_path), env=tree_env(), check=False, timeout=50)
     assert done.returncode == -signal.SIGKILL
     words = ["otel-ext", "ps", "--json", str(tmp_path)]
-    listed = subprocess.run(words, env=plain(), capture_output=True, text=True, check=False)
+    listed = subprocess.run(words, env=tree_env(), capture_output=True, text=True, check=False)
     assert listed.returncode == 0, listed.stderr
     assert all(f"open {n}" in listed.stdout for n in range(3))
     assert records_in(tmp_path) == [] or records_in(tmp_path)[0].event == "process.start"

@@ -17,13 +17,13 @@ from tests.durability.kit import (
     NOTE,
     assert_ended_once,
     assert_valid,
-    beside,
     command,
     ledger,
-    line_of,
-    plain,
     read,
+    read_line,
     recovered,
+    running,
+    tree_env,
 )
 from tests.programs import OTEL_EXT, execute, wait_until, write_program
 
@@ -77,7 +77,7 @@ def run_program(folder: Path, head: str, text: str) -> None:
     """Run a program to its end, which must be silent and in order."""
     done = subprocess.run(
         command(text, folder, head=head),
-        env=plain(),
+        env=tree_env(),
         capture_output=True,
         text=True,
         timeout=50,
@@ -154,9 +154,9 @@ def hang():
 def test_a_program_that_hangs_in_a_late_handler_is_seen_and_recovered(tmp_path: Path) -> None:
     """`ps` shows the span that hangs; after a kill its start is there, and recovery ends it."""
     head = "import atexit\natexit.register(lambda: hang())\n" + HEAD
-    with beside(command(HANGS, tmp_path, head=head)) as process:
-        assert line_of(process) == "hangs"
-        seen = execute([OTEL_EXT, "ps", tmp_path], cwd=tmp_path, env=plain())
+    with running(command(HANGS, tmp_path, head=head)) as process:
+        assert read_line(process) == "hangs"
+        seen = execute([OTEL_EXT, "ps", tmp_path], cwd=tmp_path, env=tree_env())
         assert "hangs late" in seen.out
         process.send_signal(signal.SIGKILL)
         process.wait(20)
@@ -229,8 +229,8 @@ def test_handlers_of_a_sitecustomize_under_run_are_recorded(tmp_path: Path) -> N
     program = write_program(tmp_path, "pass\n")
     folder = tmp_path / "traces"
     words: list[str | Path] = [OTEL_EXT, "run", "--output", folder, "--", sys.executable, program]
-    path = os.pathsep.join([str(tmp_path), plain()["PYTHONPATH"]])
-    done = execute(words, cwd=tmp_path, env=plain(PYTHONPATH=path))
+    path = os.pathsep.join([str(tmp_path), tree_env()["PYTHONPATH"]])
+    done = execute(words, cwd=tmp_path, env=tree_env(PYTHONPATH=path))
     assert done.code == 0, done.err
     assert [one.phase for one in read(folder).records if one.name == "late"] == ["start", "end"]
 
@@ -255,7 +255,7 @@ def test_late_spans_go_to_the_ring_buffer_while_the_disk_hangs(tmp_path: Path) -
     notes = tmp_path / "notes"
     head = "import atexit\natexit.register(lambda: late())\n" + HEAD
     words = command(SLOW_DISK, tmp_path / "traces", notes, head=head)
-    with subprocess.Popen([*trace, *inject, *words], env=plain()) as tracer:
+    with subprocess.Popen([*trace, *inject, *words], env=tree_env()) as tracer:
         wait_until(lambda: notes.exists() and notes.stat().st_size, "the late handler's note")
         pid = int(notes.read_bytes())
         os.kill(pid, signal.SIGKILL)

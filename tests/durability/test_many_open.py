@@ -18,11 +18,11 @@ from tests.durability.kit import (
     assert_valid,
     command,
     exit_seconds,
-    line_of,
-    plain,
     read,
+    read_line,
     recovered,
-    recovered_apart,
+    recovered_in_child,
+    tree_env,
 )
 from tests.figures import figures
 from tests.programs import OTEL_EXT, execute, wait_until
@@ -45,11 +45,11 @@ NO_TIME = "handle.processor.shutdown_by(0.0)"
 def run(folder: Path, count: int, end: str = "", *, output: str = "") -> None:
     """Run a program that keeps `count` spans open and exits in good order."""
     words = command(MANY.format(count=count, end=end), output or folder)
-    done = subprocess.run(words, env=plain(), timeout=150, check=False)
+    done = subprocess.run(words, env=tree_env(), timeout=150, check=False)
     assert done.returncode == 0
 
 
-def running(folder: Path) -> list[dict[str, object]]:
+def shown_by_ps(folder: Path) -> list[dict[str, object]]:
     """Return what `otel-ext ps --json` shows of a folder or a file."""
     done = execute([OTEL_EXT, "ps", folder, "--json"], cwd=folder.parent)
     return [json.loads(line) for line in done.out.splitlines()]
@@ -64,11 +64,11 @@ def test_many_open_spans_all_have_an_end_after_an_exit_and_recovery(tmp_path: Pa
     took = time.monotonic() - began
     files = tmp_path.glob("*.jsonl")
     before = sum(path.read_bytes().count(b'"phase":"end"') for path in files)
-    starts, ends = recovered_apart(tmp_path)
+    starts, ends = recovered_in_child(tmp_path)
     figures(f"{COUNT:,} open", program=f"{took:.1f} s", ended_at_exit=before)
     assert len(set(starts)) == COUNT
     assert ends == sorted(set(starts))
-    assert not running(tmp_path)
+    assert not shown_by_ps(tmp_path)
 
 
 @pytest.mark.parametrize("output", ["", "one.jsonl"])
@@ -79,14 +79,14 @@ def test_spans_that_an_exit_has_no_time_for_are_shown_and_then_ended(
     folder = tmp_path / "traces"
     place = folder / output
     run(folder, 200, NO_TIME, output=str(place))
-    shown = running(place)
+    shown = shown_by_ps(place)
     assert len(shown) == 200
     assert {span["state"] for span in shown} == {"lost"}
     found = recovered(folder)
     assert_ended_once(found)
     ends = found.phase("end")
     assert [end.abandoned for end in ends] == ["shutdown"] * 200
-    assert not running(place)
+    assert not shown_by_ps(place)
     assert_valid(folder)
 
 
@@ -110,7 +110,7 @@ def test_spans_that_a_full_table_refused_are_ended_by_recovery(tmp_path: Path) -
     kept = [tracer.start_span(f"open {n}") for n in range(5)]
     kept[4].end()
     """
-    done = subprocess.run(command(text, tmp_path), env=plain(), timeout=50, check=False)
+    done = subprocess.run(command(text, tmp_path), env=tree_env(), timeout=50, check=False)
     assert done.returncode == 0
     found = recovered(tmp_path)
     assert_ended_once(found)
@@ -154,7 +154,7 @@ def test_a_blocked_disk_and_very_many_open_spans_do_not_add_up(
     inject = ["-e", "trace=write,fdatasync", "-e", "inject=write,fdatasync:delay_enter=100s"]
     notes = tmp_path / "notes"
     words = command(HANGING.format(action=action, count=COUNT), tmp_path / "traces", notes)
-    with subprocess.Popen([*trace, *inject, *words], env=plain()) as tracer:
+    with subprocess.Popen([*trace, *inject, *words], env=tree_env()) as tracer:
         wait_until(lambda: notes.exists() and notes.stat().st_size, "the last note", 100.0)
         pid, took, told_at = json.loads(notes.read_bytes())
         exit_took = exit_seconds(pid, told_at)
@@ -162,7 +162,7 @@ def test_a_blocked_disk_and_very_many_open_spans_do_not_add_up(
     words = [sys.executable, "-c", ALONE, str(COUNT)]
     alone = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
     with alone:
-        told_at = float(line_of(alone))
+        told_at = float(read_line(alone))
         alone_took = exit_seconds(alone.pid, told_at)
     figures(
         f"blocked, {COUNT:,} open, {action}",
@@ -175,6 +175,6 @@ def test_a_blocked_disk_and_very_many_open_spans_do_not_add_up(
     # What is known of a span has to be freed like the span itself: that is no waiting.
     assert exit_took < 2 * alone_took + 2.0 + 1.0
     wait_until(lambda: not Path(f"/proc/{pid}").exists(), "the end of the last thread")
-    starts, ends = recovered_apart(tmp_path / "traces")
+    starts, ends = recovered_in_child(tmp_path / "traces")
     # What the full ring buffer refused was counted, and nothing that it took is left open.
     assert set(starts) <= set(ends)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from tests.durability.kit import ROOT, command, plain, read, told
+from tests.durability.kit import ROOT, command, printed_object, read, tree_env
 from tests.figures import figures
 
 if TYPE_CHECKING:
@@ -86,8 +86,8 @@ def test_spans_in_finalizers_signal_handlers_and_log_handlers(
     tmp_path: Path, durability: str
 ) -> None:
     """All at once beside busy threads: no deadlock, and each record is written or counted."""
-    env = plain(OTEL_EXT_DURABILITY=durability)
-    done = told(command(EVERYWHERE, tmp_path, "1"), env=env)
+    env = tree_env(OTEL_EXT_DURABILITY=durability)
+    done = printed_object(command(EVERYWHERE, tmp_path, "1"), env=env)
     figures(f"everywhere, {durability}", **done)
     assert done["hung"] is False
     for what in ("signals", "finalizers", "logs"):
@@ -111,7 +111,7 @@ def test_a_storm_of_forks() -> None:
     program = ROOT / "tests" / "chaos" / "fork_storm.py"
     done = subprocess.run(
         [sys.executable, str(program), "90"],
-        env=plain(),
+        env=tree_env(),
         capture_output=True,
         text=True,
         timeout=110,

@@ -14,13 +14,13 @@ import pytest
 from otel_ext.record.merge import merge
 from tests.durability.kit import (
     assert_ended_once,
-    beside,
     command,
-    line_of,
-    plain,
+    printed_object,
     read,
-    tell,
-    told,
+    read_line,
+    running,
+    tree_env,
+    write_line,
 )
 from tests.figures import figures
 from tests.programs import wait_until
@@ -52,11 +52,11 @@ def ends_of_the_dead(folder: Path) -> list[tuple[str, int, int]]:
 def test_the_death_of_a_process_is_seen_by_another(tmp_path: Path) -> None:
     """Another process that writes to the same folder ends what the dead one left open."""
     took: list[float] = []
-    with beside(command(WATCHES, tmp_path)) as watcher:
-        assert line_of(watcher) == "ready"
+    with running(command(WATCHES, tmp_path)) as watcher:
+        assert read_line(watcher) == "ready"
         for number in range(5):
-            with beside(command(DIES, tmp_path)) as process:
-                pid = int(line_of(process))
+            with running(command(DIES, tmp_path)) as process:
+                pid = int(read_line(process))
                 time.sleep(0.1 * number)
                 os.kill(pid, signal.SIGKILL)
                 died_ns, began = time.time_ns(), time.monotonic()
@@ -75,8 +75,8 @@ def test_the_death_of_several_is_seen_by_those_that_are_left(tmp_path: Path) -> 
     """Of five processes any three may die at once: the two others end all their spans, once."""
     words = command(DIES, tmp_path)
     with ExitStack() as stack:
-        five = [stack.enter_context(beside(words)) for _ in range(5)]
-        everybody = sorted(five, key=lambda one: int(line_of(one)))
+        five = [stack.enter_context(running(words)) for _ in range(5)]
+        everybody = sorted(five, key=lambda one: int(read_line(one)))
         for process in everybody[1:4]:
             process.kill()
         began = time.monotonic()
@@ -87,7 +87,7 @@ def test_the_death_of_several_is_seen_by_those_that_are_left(tmp_path: Path) -> 
         time.sleep(1.2)
         assert len(ends_of_the_dead(tmp_path)) == 15
         for process in (everybody[0], everybody[4]):
-            tell(process)
+            write_line(process)
             assert process.wait(20) == 0
     found = read(tmp_path)
     assert_ended_once(found)
@@ -96,13 +96,16 @@ def test_the_death_of_several_is_seen_by_those_that_are_left(tmp_path: Path) -> 
 
 def test_a_stopped_process_is_not_dead(tmp_path: Path) -> None:
     """A process that is stopped for longer than any deadline is given up by nobody."""
-    with beside(command(WATCHES, tmp_path)) as watcher, beside(command(DIES, tmp_path)) as process:
-        assert line_of(watcher) == "ready"
-        os.kill(int(line_of(process)), signal.SIGSTOP)
+    with (
+        running(command(WATCHES, tmp_path)) as watcher,
+        running(command(DIES, tmp_path)) as process,
+    ):
+        assert read_line(watcher) == "ready"
+        os.kill(int(read_line(process)), signal.SIGSTOP)
         time.sleep(2.5)
         assert ends_of_the_dead(tmp_path) == []
         process.send_signal(signal.SIGCONT)
-        tell(process)
+        write_line(process)
         assert process.wait(20) == 0
     assert {end.abandoned for end in read(tmp_path).phase("end", "open 0")} == {"shutdown"}
 
@@ -142,9 +145,9 @@ PROMISED = {"task's": 0.1, "collected": 0.1, "thread's": 1.0}
 
 def seen_after(folder: Path, grace: str) -> dict[str, float]:
     """Return how long after its event each death was seen, in one run of a program."""
-    env = plain(OTEL_EXT_OWNER_GRACE=grace)
+    env = tree_env(OTEL_EXT_OWNER_GRACE=grace)
     text = INSIDE.replace('float(os.environ.get("OTEL_EXT_OWNER_GRACE", "0.5"))', "0.5")
-    events = told(command(text, folder), env=env)
+    events = printed_object(command(text, folder), env=env)
     found = read(folder)
     assert_ended_once(found)
     late: dict[str, float] = {}
@@ -186,7 +189,7 @@ def test_a_late_real_end_wins(tmp_path: Path) -> None:
     time.sleep(0.8)
     kept[0].end()
     """
-    done = subprocess.run(command(text, tmp_path), env=plain(), timeout=50, check=False)
+    done = subprocess.run(command(text, tmp_path), env=tree_env(), timeout=50, check=False)
     assert done.returncode == 0
     found = read(tmp_path)
     assert {end.abandoned for end in found.phase("end")} == {"owner-died", None}
@@ -196,21 +199,21 @@ def test_a_late_real_end_wins(tmp_path: Path) -> None:
 
 def test_a_folder_with_many_old_files_is_looked_through_a_little_at_a_time(tmp_path: Path) -> None:
     """Many files of ended processes cost a start nothing; a dead one among them is found."""
-    with beside(command(DIES, tmp_path), OTEL_EXT_DURABILITY="queued") as process:
-        pid = int(line_of(process))
+    with running(command(DIES, tmp_path), OTEL_EXT_DURABILITY="queued") as process:
+        pid = int(read_line(process))
         wait_until(lambda: len(read(tmp_path).phase("start")) == 5, "the records")
         os.kill(pid, signal.SIGKILL)
         process.wait()
     [left] = tmp_path.glob("*.jsonl")
     boot = left.name.partition("-")[0]
     subprocess.run(
-        command("tracer.start_span('closed').end()", tmp_path / "x"), env=plain(), check=True
+        command("tracer.start_span('closed').end()", tmp_path / "x"), env=tree_env(), check=True
     )
     [closed] = (tmp_path / "x").glob("*.jsonl")
     text = closed.read_bytes()
     for number in range(120):
         name = f"{boot}-{number + 2_000_000}-1-{number:08x}"
         (tmp_path / f"{name}.jsonl").write_bytes(text.replace(closed.stem.encode(), name.encode()))
-    with beside(command(WATCHES, tmp_path)) as watcher:
-        assert line_of(watcher) == "ready"
+    with running(command(WATCHES, tmp_path)) as watcher:
+        assert read_line(watcher) == "ready"
         wait_until(lambda: len(ends_of_the_dead(tmp_path)) == 5, "the ends", 10)

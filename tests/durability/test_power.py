@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.durability.kit import command, plain
+from tests.durability.kit import command, tree_env
 from tests.figures import figures
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def test_the_file_is_synced_as_promised(tmp_path: Path, sync: str) -> None:
     trace = ["strace", "-f", "-qq", "-ttt", "-e", "trace=write,fdatasync", "-o", str(log)]
     done = subprocess.run(
         [*trace, *command(WRITES, tmp_path / "traces")],
-        env=plain(OTEL_EXT_SYNC=sync),
+        env=tree_env(OTEL_EXT_SYNC=sync),
         check=False,
         timeout=50,
     )

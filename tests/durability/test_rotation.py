@@ -17,13 +17,13 @@ from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Status
 from tests.durability.kit import (
     assert_valid,
-    beside,
     command,
-    line_of,
-    plain,
     read,
+    read_line,
     recovered,
-    tell,
+    running,
+    tree_env,
+    write_line,
 )
 from tests.figures import figures
 from tests.journal.making import start
@@ -51,7 +51,7 @@ SMALL_SEGMENTS = {"OTEL_EXT_SEGMENT_SIZE": "128KiB"}
 
 def listed(folder: Path) -> list[str]:
     """Return the names of the spans that `ps` shows as running."""
-    done = execute([OTEL_EXT, "ps", "--json", folder], cwd=folder, env=plain())
+    done = execute([OTEL_EXT, "ps", "--json", folder], cwd=folder, env=tree_env())
     assert done.code == 0 or "no span is open" in done.err, done.err
     spans = [json.loads(line) for line in done.out.splitlines()]
     found = spans[0]["spans"] if len(spans) == 1 and "spans" in spans[0] else spans
@@ -61,8 +61,8 @@ def listed(folder: Path) -> list[str]:
 @pytest.mark.parametrize("end", ["return", "die"])
 def test_only_the_newest_segment_is_needed(tmp_path: Path, end: str) -> None:
     """With all older files deleted, `ps`, recovery and the end of the program miss nothing."""
-    with beside(command(ROTATES, tmp_path), **SMALL_SEGMENTS) as process:
-        assert line_of(process) == "rotated"
+    with running(command(ROTATES, tmp_path), **SMALL_SEGMENTS) as process:
+        assert read_line(process) == "rotated"
         segments = list_segments(tmp_path)
         assert len(segments) > 5
         before = listed(tmp_path)
@@ -70,7 +70,7 @@ def test_only_the_newest_segment_is_needed(tmp_path: Path, end: str) -> None:
             old.unlink()
         names = [f"held {n}" for n in range(10)]
         assert listed(tmp_path) == before == names
-        tell(process, end)
+        write_line(process, end)
         process.wait(20)
     found = recovered(tmp_path)
     ends = {r.name: r.abandoned for r in found.phase("end") if r.name.startswith("held")}
@@ -87,8 +87,8 @@ def test_only_the_newest_segment_is_needed(tmp_path: Path, end: str) -> None:
 def test_retention_keeps_a_folder_within_its_size(tmp_path: Path) -> None:
     """A program that writes for long keeps the folder small, and its own open spans."""
     limits = {"OTEL_EXT_SEGMENT_SIZE": "128KiB", "OTEL_EXT_RETENTION_SIZE": "512KiB"}
-    with beside(command(ROTATES, tmp_path), **limits) as process:
-        assert line_of(process) == "rotated"
+    with running(command(ROTATES, tmp_path), **limits) as process:
+        assert read_line(process) == "rotated"
         deadline = time.monotonic() + 5
         written = sum(path.stat().st_size for path in list_segments(tmp_path))
         apply_retention(tmp_path, max_bytes=512 * 1024, max_age=0)
@@ -103,7 +103,7 @@ def test_retention_keeps_a_folder_within_its_size(tmp_path: Path) -> None:
 def test_a_restart_removes_what_is_too_old(tmp_path: Path) -> None:
     """The next program in the folder deletes closed files beyond their age, and no others."""
     old = subprocess.run(
-        command("tracer.start_span('old').end()", tmp_path), env=plain(), check=False
+        command("tracer.start_span('old').end()", tmp_path), env=tree_env(), check=False
     )
     assert old.returncode == 0
     [file] = tmp_path.glob("*.jsonl")
@@ -113,7 +113,7 @@ def test_a_restart_removes_what_is_too_old(tmp_path: Path) -> None:
     tracer.start_span("new").end()
     time.sleep(0.3)
     """
-    env = plain(OTEL_EXT_RETENTION_AGE="30m")
+    env = tree_env(OTEL_EXT_RETENTION_AGE="30m")
     new = subprocess.run(command(text, tmp_path), env=env, check=False)
     assert new.returncode == 0
     assert {record.name for record in read(tmp_path).phase("end")} == {"new"}
@@ -145,14 +145,14 @@ def test_a_span_whose_owner_died_is_not_open_again_in_the_next_segment(
     tmp_path: Path, word: str
 ) -> None:
     """Its one end stays the only one after rotation, kill and recovery; a real one is added."""
-    with beside(command(LEFT_BEHIND, tmp_path), **SMALL_SEGMENTS) as process:
-        assert line_of(process) == "open"
+    with running(command(LEFT_BEHIND, tmp_path), **SMALL_SEGMENTS) as process:
+        assert read_line(process) == "open"
         wait_until(lambda: listed(tmp_path) == ["held"], "the report of the dead owner")
-        tell(process)
-        assert line_of(process) == "rotated"
+        write_line(process)
+        assert read_line(process) == "rotated"
         assert len(list_segments(tmp_path)) > 2
         assert listed(tmp_path) == ["held"]
-        tell(process, word)
+        write_line(process, word)
         process.wait(20)
     found = recovered(tmp_path)
     causes = {end.abandoned for end in found.phase("end", "left behind")}

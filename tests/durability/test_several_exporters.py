@@ -16,13 +16,13 @@ from otel_ext.journal.recovery.retention import apply_retention
 from tests.durability.kit import (
     assert_ended_once,
     assert_valid,
-    beside,
     command,
-    line_of,
-    plain,
     read,
+    read_line,
     recovered,
-    tell,
+    running,
+    tree_env,
+    write_line,
 )
 from tests.programs import OTEL_EXT, execute
 
@@ -77,11 +77,11 @@ def test_each_has_files_that_no_reader_and_no_retention_misses(
     tmp_path: Path, durability: str
 ) -> None:
     """`ps` shows the spans of all, retention keeps their newest files, recovery ends all."""
-    with beside(command(THREE, tmp_path, durability, head=HEAD)) as process:
-        assert line_of(process) == "open"
+    with running(command(THREE, tmp_path, durability, head=HEAD)) as process:
+        assert read_line(process) == "open"
         assert shown(tmp_path) == dict.fromkeys(["of 0", "of 1", "of 2"], "running")
-        tell(process)
-        assert line_of(process) == "rotated"
+        write_line(process)
+        assert read_line(process) == "rotated"
         assert shown(tmp_path) == dict.fromkeys(["of 0", "of 1"], "running")
         long_ago = time.time() - 10 * 86_400
         for path in list_segments(tmp_path):
@@ -90,7 +90,7 @@ def test_each_has_files_that_no_reader_and_no_retention_misses(
         left = [parse_segment_name(path.name) for path in list_segments(tmp_path)]
         assert [name.journal for name in left if name is not None] == [0, 1, 2]
         assert set(shown(tmp_path)) == {"of 0", "of 1"}
-        tell(process)
+        write_line(process)
         process.wait(20)
     [state] = read_folder(tmp_path).incarnations
     assert sorted(span.start.name for span in state.running) == ["of 0", "of 1"]
@@ -112,7 +112,7 @@ def test_one_behind_another_goes_on_with_its_files(tmp_path: Path) -> None:
         providers.pop().shutdown()
     """
     words = command(text, tmp_path, "mapped", head=HEAD)
-    assert subprocess.run(words, env=plain(), timeout=50, check=False).returncode == 0
+    assert subprocess.run(words, env=tree_env(), timeout=50, check=False).returncode == 0
     names = [parse_segment_name(path.name) for path in list_segments(tmp_path)]
     assert [(name.journal, name.number) for name in names if name is not None] == [
         (0, 0),

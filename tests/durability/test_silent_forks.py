@@ -9,8 +9,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_ext.journal.ring_layout import RING_FOLDER
-from tests.durability.kit import HEAD, Found, assert_ended_once, assert_valid, command, recovered
-from tests.durability.kit import plain as environ
+from tests.durability.kit import (
+    HEAD,
+    Found,
+    assert_ended_once,
+    assert_valid,
+    command,
+    recovered,
+    tree_env,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,7 +67,7 @@ def run(
     head = ("" if compiled else PURE) + ("" if threads else AS_IN_UWSGI) + head + HEAD + SILENT_FORK
     done = subprocess.run(
         command(text, folder, head=head),
-        env=environ(**changes),
+        env=tree_env(**changes),
         capture_output=True,
         text=True,
         timeout=50,

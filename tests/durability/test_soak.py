@@ -14,7 +14,7 @@ from typing import cast
 
 import pytest
 
-from tests.durability.kit import ROOT, plain
+from tests.durability.kit import ROOT, tree_env
 from tests.figures import figures
 
 SECONDS = float(os.environ.get("SOAK_SECONDS", "12"))
@@ -32,7 +32,7 @@ def test_a_blocked_sink_costs_neither_memory_nor_the_account() -> None:
     program = ROOT / "tests" / "soak" / "blocked_sink.py"
     done = subprocess.run(
         [sys.executable, str(program), str(SECONDS), str(RATE)],
-        env=plain(),
+        env=tree_env(),
         capture_output=True,
         text=True,
         check=False,
