@@ -76,7 +76,7 @@ def test_what_our_processor_changes_is_found_and_only_that(tmp_path: Path, sourc
     """
     result = compare(HereBench(tmp_path, source), SUITE, again=1)
     assert not result.problem
-    assert [each.test for each in result.ours_to_mend] == [
+    assert [each.test for each in result.stable_differences] == [
         "tests.test_sample::test_child",
         "tests.test_sample::test_processors",
     ]

@@ -29,8 +29,8 @@ NOT_RUN = 2
 STOPPED = 130
 
 
-def say(text: str) -> None:
-    """Tell the user how far the work is."""
+def write_error(text: str) -> None:
+    """Write text to standard error at once."""
     sys.stderr.write(text)
     sys.stderr.flush()
 
@@ -41,7 +41,7 @@ def compare(bench: Bench, suite: Suite, again: int) -> Result:
     Args:
         bench: Where to run it.
         suite: The suite.
-        again: How many more pairs of runs a difference asks for.
+        again: How many more pairs of runs to make where outcomes differ.
 
     Returns:
         The result; one with `problem` if the suite could not be run.
@@ -49,7 +49,7 @@ def compare(bench: Bench, suite: Suite, again: int) -> Result:
     began = time.monotonic()
     version = bench.version_of(suite.package)
     try:
-        say(" installing;")
+        write_error(" installing;")
         needs = bench.install(suite)
         runs: list[tuple[Outcome, Outcome]] = []
         while not runs or (unequal(*runs[0]) and len(runs) <= again):
@@ -71,31 +71,31 @@ def compare(bench: Bench, suite: Suite, again: int) -> Result:
 
 def run_both(bench: Bench, suite: Suite) -> tuple[Outcome, Outcome]:
     """Run a suite without us and with us; one that fails as a whole without us has no result."""
-    say(" without us,")
+    write_error(" without us,")
     without = bench.run(suite, ours=False)
     if without.problem:
         raise SuiteUnavailableError(f"without us: {without.problem}")
-    say(" with us;")
+    write_error(" with us;")
     return without, bench.run(suite, ours=True)
 
 
 def chosen(names: list[str]) -> list[Suite]:
-    """Return the suites that are meant, all without a name; ends with 2 for an unknown one."""
+    """Return the suites of these names, or all without any; exit with 2 for an unknown name."""
     wanted = [suite for suite in SUITES if not names or names_suite(suite, names)]
     unknown = [name for name in names if not any(names_suite(suite, [name]) for suite in SUITES)]
     if unknown:
         known = ", ".join(suite.short for suite in SUITES)
-        say(f"compat: no suite is named {', '.join(unknown)}; there are {known}\n")
+        write_error(f"compat: no suite is named {', '.join(unknown)}; there are {known}\n")
         sys.exit(NOT_RUN)
     return wanted
 
 
 def names_suite(suite: Suite, names: list[str]) -> bool:
-    """Tell whether one of `names` means `suite`: its package, or that without the prefix."""
+    """Return whether `names` has the suite's package, with or without its prefix."""
     return suite.package in names or suite.short in names
 
 
-def options_of(words: list[str] | None) -> argparse.Namespace:
+def options_of(arguments: list[str] | None) -> argparse.Namespace:
     """Return the options of the command line."""
     parser = argparse.ArgumentParser(
         prog="compat", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -113,45 +113,43 @@ def options_of(words: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--again", type=int, default=3, metavar="N",
-        help="pairs of runs more for a suite whose outcomes differ (%(default)s)",
+        help="further pairs of runs for a suite whose outcomes differ (%(default)s)",
     )  # fmt: skip
     parser.add_argument(
         "--timeout", type=int, default=900, metavar="SECONDS",
-        help="for one run of a suite (%(default)s)",
+        help="limit for one run of a suite (%(default)s)",
     )  # fmt: skip
-    parser.add_argument(
-        "--last", action="store_true", help="run nothing, show the results last seen"
-    )
-    options = parser.parse_args(words)
+    parser.add_argument("--last", action="store_true", help="run nothing, show the last results")
+    options = parser.parse_args(arguments)
     if not options.last and not options.wheel.is_file():
         parser.error(f"--wheel {options.wheel} is not a file; `make wheel` makes one")
     for source in options.source:
         if not source.is_dir():
-            parser.error(f"--source {source} is not a folder; give one that holds checkouts")
+            parser.error(f"--source {source} is not a folder; name one that holds checkouts")
     return options
 
 
 def run(options: argparse.Namespace, wanted: list[Suite], kept: Path) -> list[Result]:
-    """Compare the suites, keep each result as soon as it is there, and return them."""
+    """Compare the suites, saving each result as soon as it is known, and return them."""
     work: Path = options.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
     bench = Bench(
         work, options.wheel.resolve(), options.source, pure=options.pure, timeout=options.timeout
     )
-    say("compat: preparing the environment\n")
+    write_error("compat: preparing the environment\n")
     bench.prepare()
     results: list[Result] = []
     for number, suite in enumerate(wanted, 1):
-        say(f"[{number}/{len(wanted)}] {suite.short}:")
+        write_error(f"[{number}/{len(wanted)}] {suite.short}:")
         result = compare(bench, suite, options.again)
-        say(f" {result.verdict}, {result.seconds:.0f} s\n")
+        write_error(f" {result.verdict}, {result.seconds:.0f} s\n")
         save(result, kept)
         results.append(result)
     return results
 
 
 def show(results: list[Result], json_file: Path | None) -> int:
-    """Print the results, write them to a file if one is given, and return the exit code."""
+    """Print the results, write them to `json_file` unless it is None; return the exit code."""
     same = sum(result.is_same for result in results)
     sys.stdout.write(table(results) + details(results))
     sys.stdout.write(f"{same} of {len(results)} suites go the same way with us as without\n")
@@ -163,9 +161,9 @@ def show(results: list[Result], json_file: Path | None) -> int:
     return 0 if same == len(results) else DIFFERENT
 
 
-def main(words: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Compare the suites, and return the exit code."""
-    options = options_of(words)
+    options = options_of(arguments)
     wanted = chosen(options.suites)
     kept: Path = options.work.resolve() / ("results-pure" if options.pure else "results")
     if options.last:
@@ -174,10 +172,10 @@ def main(words: list[str] | None = None) -> int:
     try:
         return show(run(options, wanted, kept), options.json)
     except SuiteUnavailableError as error:
-        say(f"compat: the environment cannot be made: {error}\n")
+        write_error(f"compat: the environment cannot be made: {error}\n")
         return NOT_RUN
     except KeyboardInterrupt:
-        say("\ncompat: stopped; --last shows the results so far\n")
+        write_error("\ncompat: stopped; --last shows the results so far\n")
         return STOPPED
 
 

@@ -1,4 +1,4 @@
-"""Where the suites are run: one environment for all, their sources, and the runs themselves."""
+"""Runs the suites: makes one environment for all, gets their sources, and starts pytest."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ PURE_PYTHON: Final = "OTEL_EXT_PURE_PYTHON"
 
 
 class SuiteUnavailableError(Exception):
-    """A suite cannot be had or set up; the text says why and the way out."""
+    """A suite cannot be obtained or set up; the message says why and what to do."""
 
 
 class Bench:
-    """Where the suites are run.
+    """Makes the environment for the suites and runs them in it.
 
     Args:
         work: The folder for the environment, the sources and the logs.
         wheel: Our wheel.
-        sources: Folders of checkouts, each checkout named as its package; they are looked
-            through before an archive is downloaded.
+        sources: Folders of checkouts, each checkout named as its package; they are searched
+            before an archive is downloaded.
         pure: Whether the runs with us are without our compiled part.
         timeout: Seconds that one run of a suite may take; a single test may take a third.
     """
@@ -77,37 +77,37 @@ class Bench:
         self.pip("install", str(self.wheel), *TOOLS, utils)
         self.pip("install", "--no-deps", "--force-reinstall", str(self.wheel))
 
-    def pip(self, *words: str) -> None:
+    def pip(self, *arguments: str) -> None:
         """Run pip in the environment, with the pins where it installs or downloads.
 
         Raises:
-            SuiteUnavailableError: If pip fails; the text has its reason.
+            SuiteUnavailableError: If pip fails; the message has its reason.
         """
         command = [str(self.python), "-m", "pip", "--quiet", "--disable-pip-version-check"]
-        pins = [f"--constraint={file}" for file in CONSTRAINTS if words[0] != "uninstall"]
+        pins = [f"--constraint={file}" for file in CONSTRAINTS if arguments[0] != "uninstall"]
         try:
-            done = subprocess.run(  # noqa: S603 - our own words
-                [*command, words[0], *pins, *words[1:]],
+            done = subprocess.run(  # noqa: S603 - our own arguments
+                [*command, arguments[0], *pins, *arguments[1:]],
                 capture_output=True,
                 text=True,
                 timeout=self.timeout,
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
-            reason = f"pip {words[0]} {words[-1]}: did not end within {self.timeout} s"
+            reason = f"pip {arguments[0]} {arguments[-1]}: did not end within {self.timeout} s"
             raise SuiteUnavailableError(reason) from error
         if done.returncode:
             errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
-            reason = (errors or done.stderr.splitlines() or ["it says nothing"])[-1]
-            raise SuiteUnavailableError(f"pip {words[0]} {words[-1]}: {reason}")
+            reason = (errors or done.stderr.splitlines() or ["it printed no error"])[-1]
+            raise SuiteUnavailableError(f"pip {arguments[0]} {arguments[-1]}: {reason}")
 
     def install(self, suite: Suite) -> dict[str, str]:
         """Install a suite's package and needs, and return the versions of its needs.
 
-        The instrumentations of other suites go: some tests look for those that are installed.
+        Uninstalls the instrumentations of other suites, since some tests use all that they find.
 
         Raises:
-            SuiteUnavailableError: If pip cannot.
+            SuiteUnavailableError: If pip fails.
         """
         others = [name for name in self._installed() if name.startswith(CONTRIB)]
         if others:
@@ -118,7 +118,7 @@ class Bench:
 
     def _installed(self) -> dict[str, str]:
         """Return the version of each package in the environment."""
-        done = subprocess.run(  # noqa: S603 - our own words
+        done = subprocess.run(  # noqa: S603 - our own arguments
             [str(self.python), "-c", INSTALLED], capture_output=True, text=True, check=True
         )
         pairs = (line.split() for line in done.stdout.splitlines())
@@ -135,7 +135,7 @@ class Bench:
                 return (source / suite.package).resolve()
         name = f"{suite.package}=={self.version_of(suite.package)}"
         folder = self.work / name.replace("-", "_").replace("==", "-")
-        remedy = "give a folder of checkouts, each named as its package, with --source"
+        remedy = "name a folder of checkouts, each named as its package, with --source"
         archive = self.work / f"{folder.name}.tar.gz"
         try:
             if not archive.exists():
@@ -152,10 +152,10 @@ class Bench:
         return folder
 
     def run(self, suite: Suite, *, ours: bool) -> Outcome:
-        """Run a suite with us or without, and return its outcome; its log stays in the folder.
+        """Run a suite with us or without, and return its outcome; its log stays in `work`.
 
         Raises:
-            SuiteUnavailableError: If the tests cannot be had.
+            SuiteUnavailableError: If the tests cannot be obtained.
         """
         folder = self.tests_of(suite)
         name = f"{suite.package}-{'with' if ours else 'without'}"
@@ -170,7 +170,7 @@ class Bench:
         ]  # fmt: skip
         began = time.monotonic()
         with (self.work / f"{name}.txt").open("wb") as log:
-            process = subprocess.Popen(  # noqa: S603 - our own words
+            process = subprocess.Popen(  # noqa: S603 - our own arguments
                 command,
                 cwd=folder,
                 env=self._environment(suite, records if ours else None),
@@ -187,7 +187,7 @@ class Bench:
         return Outcome(outcomes_in(report), seconds, _starts_in(records) if ours else 0, problem)
 
     def _environment(self, suite: Suite, records: Path | None) -> dict[str, str]:
-        """Return the environment of a run, with us where there is a folder for records."""
+        """Return the environment of a run, with our processor if `records` is a folder."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith("OTEL_")}
         kept |= dict(variable.split("=", 1) for variable in suite.environ)
         kept["PYTHONPATH"] = str(HERE / "_site")
@@ -200,7 +200,7 @@ class Bench:
 
 
 def _wait(process: subprocess.Popen[bytes], timeout: int) -> str:
-    """Wait for a run, end its whole session if it takes too long, and say so."""
+    """Wait for a run, and kill its session after the timeout; return the problem, or ""."""
     try:
         process.wait(timeout)
     except subprocess.TimeoutExpired:

@@ -1,4 +1,4 @@
-"""What became of a suite's tests, with us and without, and whether that is the same."""
+"""Compares the outcomes of a suite's tests with our processor and without it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Outcome(NamedTuple):
     """One run of a suite.
 
     Attributes:
-        tests: What became of each test, by its name.
+        tests: The outcome of each test, by its name.
         seconds: How long the run took.
         spans: How many spans our processor saw start; 0 in a run without us.
         problem: Why the run has no result or not all of it, or "".
@@ -33,7 +33,7 @@ class Outcome(NamedTuple):
     problem: str = ""
 
     def of(self, test: str) -> str:
-        """Return what became of `test`."""
+        """Return the outcome of `test`."""
         if test == WHOLE:
             return FAILED if self.problem else PASSED
         return self.tests.get(test, MISSING)
@@ -59,12 +59,12 @@ class Difference(NamedTuple):
 
     @property
     def is_unstable_upstream(self) -> bool:
-        """Tell whether the test has no firm outcome without us either."""
+        """Whether the test's outcome also varies in the runs without us."""
         return len(set(self.without)) > 1
 
 
 def outcomes_in(report: Path) -> dict[str, str]:
-    """Return what a JUnit report says of each test; of several of one name, the worst.
+    """Return the outcome of each test in a JUnit report; of several of one name, the worst.
 
     Args:
         report: The file that pytest wrote.

@@ -1,4 +1,4 @@
-"""How the results are kept and shown: a file for each suite, and one table of them all."""
+"""Saves the result of each suite in a file, and shows all results in one table."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HEAD: Final = ("suite", "needs", "passed, failed, skipped without us", "with us"
 
 
 class Result(NamedTuple):
-    """What a suite's runs came to.
+    """The result of a suite's runs.
 
     Attributes:
         package: The package that carries the tests.
@@ -40,8 +40,8 @@ class Result(NamedTuple):
     problem: str = ""
 
     @property
-    def ours_to_mend(self) -> tuple[Difference, ...]:
-        """The differences that are not explained by tests without a firm outcome."""
+    def stable_differences(self) -> tuple[Difference, ...]:
+        """The differences in tests that have the same outcome in all runs without us."""
         return tuple(d for d in self.differences if not d.is_unstable_upstream)
 
     @property
@@ -49,8 +49,8 @@ class Result(NamedTuple):
         """The result in a few words."""
         if self.problem:
             return "NOT RUN"
-        if self.ours_to_mend:
-            return f"{len(self.ours_to_mend)} DIFFER"
+        if self.stable_differences:
+            return f"{len(self.stable_differences)} DIFFER"
         if not self.without[PASSED]:
             return "NONE PASSES"
         words = ["same"]
@@ -62,7 +62,7 @@ class Result(NamedTuple):
 
     @property
     def is_same(self) -> bool:
-        """Whether the suite ran and goes the same way with us as without."""
+        """Whether the suite ran, with the same outcomes with us as without."""
         return self.verdict.startswith("same")
 
     def as_json(self) -> dict[str, Any]:
@@ -73,7 +73,7 @@ class Result(NamedTuple):
 
 
 def save(result: Result, folder: Path) -> None:
-    """Keep a result in `folder`, in place of the suite's last one."""
+    """Write a result into `folder`, where it replaces the suite's previous one."""
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(result.as_json(), indent=2)
     (folder / f"{result.package}.json").write_text(text + "\n", "utf-8")

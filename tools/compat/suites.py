@@ -1,4 +1,4 @@
-"""The test suites that `make compat` runs, and what each needs beside its package.
+"""The test suites that `make compat` runs, and what each needs besides its package.
 
 The versions are pinned by constraints.txt and, for what only these suites need, by
 constraints.txt in this folder.

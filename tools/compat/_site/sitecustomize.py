@@ -20,7 +20,7 @@ OUTPUT = os.environ.get("OTEL_EXT_COMPAT_OUTPUT")
 
 
 def put_in_front(module: ModuleType) -> None:
-    """Let every provider that `module` makes start with our processor."""
+    """Add our processor first to every provider that `module` makes."""
     provider: type[TracerProvider] = module.TracerProvider
     original = provider.__init__
 
