@@ -1,4 +1,4 @@
-"""A process in a PID namespace of its own, beside readers outside of it."""
+"""A process in a PID namespace of its own, seen by readers outside of it."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ LIVES = """
 """
 
 
-def inside(words: list[str]) -> list[str]:
-    """Return the command that runs `words` in a PID namespace of its own."""
+def inside(argv: list[str]) -> list[str]:
+    """Return the command line that runs `argv` in a PID namespace of its own."""
     flags = "-pf" if os.geteuid() == 0 else "-Urpf"
-    return ["unshare", flags, "--kill-child", "--mount-proc", *words]
+    return ["unshare", flags, "--kill-child", "--mount-proc", *argv]
 
 
 def states(folder: Path) -> dict[str, str]:
-    """Return the state of each open span, as `ps` sees it from outside."""
+    """Return the state of each open span, as `ps` shows it outside the namespace."""
     done = execute([OTEL_EXT, "ps", folder, "--json"], cwd=folder)
     shown = [json.loads(line) for line in done.out.splitlines()]
     return {span["name"]: span["state"] for span in shown}
@@ -56,9 +56,9 @@ def states(folder: Path) -> dict[str, str]:
 @pytest.mark.needs("unshare")
 @pytest.mark.parametrize("durability", ["queued", "write", "mapped"])
 def test_a_process_of_another_namespace_is_left_alone(tmp_path: Path, durability: str) -> None:
-    """In every mode `ps` shows it running, `recover` waits, and no record is doubled."""
-    words = command(LIVES, tmp_path, durability)
-    with running(inside(words)) as process:
+    """In every mode `ps` shows its span as running, and `recover` leaves that open."""
+    argv = command(LIVES, tmp_path, durability)
+    with running(inside(argv)) as process:
         assert int(read_line(process)) < 10
         assert states(tmp_path) == {"inside": "running"}
         report = recover(tmp_path, grace_seconds=600)
@@ -66,15 +66,15 @@ def test_a_process_of_another_namespace_is_left_alone(tmp_path: Path, durability
         write_line(process)
         assert read_line(process) == "ended"
         assert_ended_once(read(tmp_path))
-    # Of the dead one the same: nobody can ask, so it is given time, and then it is over.
+    # A reader outside cannot check the killed process either, so it is uncertain for the grace.
     assert recover(tmp_path, grace_seconds=600).uncertain
     assert recover(tmp_path, grace_seconds=0.0).spans == 0
     assert_valid(tmp_path)
 
 
 @pytest.mark.needs("unshare")
-def test_what_does_not_say_its_namespace_is_not_taken_for_dead(tmp_path: Path) -> None:
-    """A file from before the key was written: nobody lives under that pid here, and yet."""
+def test_a_file_without_a_namespace_is_not_taken_for_dead(tmp_path: Path) -> None:
+    """A file from before the key was written is uncertain, though no process here has its pid."""
     with running(inside(command(LIVES, tmp_path, "queued"))) as process:
         assert read_line(process)
         (path,) = tmp_path.glob("*.jsonl")
@@ -88,8 +88,8 @@ def test_what_does_not_say_its_namespace_is_not_taken_for_dead(tmp_path: Path) -
         assert recover(old, grace_seconds=600).uncertain
 
 
-def test_a_process_says_its_namespace(tmp_path: Path) -> None:
-    """Each file tells it, so that readers without a ring buffer know whether they can ask."""
+def test_process_start_has_the_namespace(tmp_path: Path) -> None:
+    """Each file contains it, so that readers know whether the pid is one that they can check."""
     with running(command(LIVES, tmp_path, "queued")) as process:
         assert read_line(process)
     (start,) = recovered(tmp_path).events("process.start")[:1]

@@ -1,4 +1,4 @@
-"""The end of a program: in order, in time, and by SIGTERM, with the account closed."""
+"""The end of a program: in order, in time, and by SIGTERM, with all records counted."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.programs import wait_until
 BLOCKED = """
     import json
     notes = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT)
-    os.close(2)  # the trace holds up every write, also those to standard error
+    os.close(2)  # strace delays every write, also those to standard error
     kept = [tracer.start_span(f"open {n}") for n in range(50)]
     time.sleep(0.3)  # the worker is in its first write now
     for number in range(500):
@@ -49,11 +49,11 @@ def test_a_blocked_disk_holds_up_an_exit_for_two_seconds_at_most(
     trace = ["strace", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null"]
     inject = ["-e", f"trace={calls}", "-e", f"inject={calls}:delay_enter=50s"]
     notes = tmp_path / "notes"
-    words = command(BLOCKED, tmp_path / "traces", notes)
-    with subprocess.Popen([*trace, *inject, *words], env=tree_env()) as tracer:
+    argv = command(BLOCKED, tmp_path / "traces", notes)
+    with subprocess.Popen([*trace, *inject, *argv], env=tree_env()) as tracer:
         wait_until(lambda: notes.exists() and notes.stat().st_size, "the program's last note")
-        pid, flushed, took, told_at = json.loads(notes.read_bytes())
-        exit_took = exit_seconds(pid, told_at)
+        pid, flushed, took, ended = json.loads(notes.read_bytes())
+        exit_took = exit_seconds(pid, ended)
         tracer.kill()
     figures(f"blocked {calls}", flush=f"{took:.2f} s", exit=f"{exit_took:.2f} s")
     if "write" in calls:
@@ -66,14 +66,12 @@ def test_a_blocked_disk_holds_up_an_exit_for_two_seconds_at_most(
     assert_ended_once(found)
     assert len(found.phase("start")) == 550
     assert len([end for end in found.phase("end", "more") if not end.abandoned]) == 500
-    # Said by the program itself, since it ended in order.
+    # Ended by the program itself, since it exited in order.
     assert {end.abandoned for end in found.phase("end") if end.name != "more"} == {"shutdown"}
 
 
-def test_an_orderly_exit_says_shutdown_of_open_spans_and_closes_the_account(
-    tmp_path: Path,
-) -> None:
-    """Open spans get an end that says so; process.end has the totals; nothing else is left."""
+def test_an_orderly_exit_ends_open_spans_and_writes_the_totals(tmp_path: Path) -> None:
+    """Their ends have the cause `shutdown`; process.end has the totals; only the file is left."""
     text = """
     kept = [tracer.start_span(f"open {n}") for n in range(3)]
     for number in range(100):
@@ -116,8 +114,8 @@ LATE_HEAD = HEAD.replace("handle =", "#")
 def test_sigterm_with_handle_sigterm(tmp_path: Path, own: bool) -> None:
     """The program's own handler runs; without one the process dies by the signal, in order."""
     install = "signal.signal(signal.SIGTERM, on_term)" if own else ""
-    words = command(TERMINATED.format(install=install), tmp_path, head=LATE_HEAD)
-    with running(words) as process:
+    argv = command(TERMINATED.format(install=install), tmp_path, head=LATE_HEAD)
+    with running(argv) as process:
         assert read_line(process) == "ready"
         process.terminate()
         rest = process.communicate(timeout=20)[0]
@@ -147,8 +145,8 @@ def test_sigterm_without_the_setting_is_a_kill(tmp_path: Path) -> None:
     assert [end.abandoned for end in found.phase("end")] == ["process-died"]
 
 
-def test_a_program_that_never_ends_its_handle_is_quick_to_exit(tmp_path: Path) -> None:
-    """With an idle disk an exit costs next to nothing."""
+def test_an_exit_without_a_shutdown_is_quick(tmp_path: Path) -> None:
+    """With an idle disk the exit handler takes less than its two seconds."""
     text = """
     import atexit, json
     atexit.register(lambda: print(json.dumps({"drained": time.monotonic() - began})))
@@ -178,9 +176,9 @@ FIRST_SPAN_OF_A_FINALIZER = """
 def test_the_first_span_may_come_while_the_interpreter_ends(
     tmp_path: Path, *, compiled: bool
 ) -> None:
-    """No thread is started any more, so nothing waits for one; the record is there."""
+    """Python starts no thread then, so nothing waits for one, and both records are written."""
     head = HEAD if compiled else f'import sys\nsys.modules["otel_ext._speed"] = None\n{HEAD}'
-    # None of the exit handlers runs.
+    # So that no exit handler runs.
     head += "import atexit\natexit._clear()\n"
     done = subprocess.run(
         command(FIRST_SPAN_OF_A_FINALIZER, tmp_path, head=head),

@@ -1,4 +1,4 @@
-"""Spans where locks may be held, by the assembled product: nothing hangs, nothing is lost."""
+"""Spans in places where locks may be held: the whole program does not hang and loses nothing."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ EVERYWHERE = """
         if next(forks) % 200 == 0:
             handle.flush(0.2)
     forks = count()
-    otel_ext.health()  # imports it, which in a signal handler amid an import fails in Python 3.10
+    otel_ext.health()  # imported now: Python 3.10 fails to in a signal handler amid an import
     logging.getLogger().addHandler(Handler())
     logging.getLogger().setLevel(logging.INFO)
     signal.signal(signal.SIGALRM, on_signal)
@@ -99,7 +99,7 @@ def test_spans_in_finalizers_signal_handlers_and_log_handlers(
         starts = {start.key for start in found.phase("start")}
         assert len(starts) == done["used"]
         assert starts == {end.key for end in found.phase("end") if not end.abandoned}
-        # Python tells of a span in a dead cycle before the finalizer ends it: then the end is late.
+        # Python clears the weak reference to a span in a dead cycle before the finalizer ends it.
         given_up = {end.name for end in found.phase("end") if end.abandoned}
         assert given_up <= {"ended in a finalizer"}
 
@@ -107,7 +107,7 @@ def test_spans_in_finalizers_signal_handlers_and_log_handlers(
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_a_storm_of_forks() -> None:
-    """Children forked beside busy threads start, work and end in any way; `make chaos` has more."""
+    """Children forked beside busy threads record and end in each way; `make chaos` forks more."""
     program = ROOT / "tests" / "chaos" / "fork_storm.py"
     done = subprocess.run(
         [sys.executable, str(program), "90"],

@@ -1,4 +1,4 @@
-"""Rotation and retention: old files may go, and what runs is still told in full."""
+"""Rotation and retention: without the old files, the newest still shows all open spans."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_only_the_newest_segment_is_needed(tmp_path: Path, end: str) -> None:
     assert ends == dict.fromkeys(names, "process-died" if end == "die" else None)
     starts = found.phase("start", "held 3")
     assert starts[0].attributes == {"n": 3}
-    # Each file says who wrote it, so that it can be read alone.
+    # Each file begins with `process.start`, so that it can be read alone.
     for path in list_segments(tmp_path):
         assert b'"event":"process.start"' in path.read_bytes().splitlines()[0]
     assert_valid(tmp_path)
@@ -85,7 +85,7 @@ def test_only_the_newest_segment_is_needed(tmp_path: Path, end: str) -> None:
 
 
 def test_retention_keeps_a_folder_within_its_size(tmp_path: Path) -> None:
-    """A program that writes for long keeps the folder small, and its own open spans."""
+    """Retention keeps the folder of a program that writes for long small, and its open spans."""
     limits = {"OTEL_EXT_SEGMENT_SIZE": "128KiB", "OTEL_EXT_RETENTION_SIZE": "512KiB"}
     with running(command(ROTATES, tmp_path), **limits) as process:
         assert read_line(process) == "rotated"
@@ -101,7 +101,7 @@ def test_retention_keeps_a_folder_within_its_size(tmp_path: Path) -> None:
 
 
 def test_a_restart_removes_what_is_too_old(tmp_path: Path) -> None:
-    """The next program in the folder deletes closed files beyond their age, and no others."""
+    """The next program in the folder deletes closed files that are too old, and no others."""
     old = subprocess.run(
         command("tracer.start_span('old').end()", tmp_path), env=tree_env(), check=False
     )
@@ -144,7 +144,7 @@ LEFT_BEHIND = """
 def test_a_span_whose_owner_died_is_not_open_again_in_the_next_segment(
     tmp_path: Path, word: str
 ) -> None:
-    """Its one end stays the only one after rotation, kill and recovery; a real one is added."""
+    """It has one end after rotation, kill and recovery, and a second if the program ends it."""
     with running(command(LEFT_BEHIND, tmp_path), **SMALL_SEGMENTS) as process:
         assert read_line(process) == "open"
         wait_until(lambda: listed(tmp_path) == ["held"], "the report of the dead owner")
@@ -163,8 +163,8 @@ def test_a_span_whose_owner_died_is_not_open_again_in_the_next_segment(
     assert listed(tmp_path) == []
 
 
-def test_recovery_is_not_misled_by_a_start_behind_an_abandoned_end(tmp_path: Path) -> None:
-    """Files of earlier releases repeat such starts; the span has its end all the same."""
+def test_recovery_adds_no_end_where_a_start_follows_an_abandoned_end(tmp_path: Path) -> None:
+    """Files of earlier versions repeat such starts; the span has its end nevertheless."""
     name = "0123abcd-4194305-1-0000000a"
     began = start(1, name)
     gone = began._replace(

@@ -66,17 +66,17 @@ THREE = """
 
 
 def shown(folder: Path, command: str = "ps") -> dict[str, str]:
-    """Return the state of each open span."""
+    """Return the state of each open span that a command shows."""
     done = execute([OTEL_EXT, command, folder, "--json"], cwd=folder)
     spans = [json.loads(line) for line in done.out.splitlines()]
     return {span["name"]: span["state"] for span in spans}
 
 
 @pytest.mark.parametrize("durability", ["mapped", "queued"])
-def test_each_has_files_that_no_reader_and_no_retention_misses(
+def test_readers_and_retention_use_the_files_of_each_exporter(
     tmp_path: Path, durability: str
 ) -> None:
-    """`ps` shows the spans of all, retention keeps their newest files, recovery ends all."""
+    """`ps` shows the spans of each, retention keeps their newest files, recovery ends all."""
     with running(command(THREE, tmp_path, durability, head=HEAD)) as process:
         assert read_line(process) == "open"
         assert shown(tmp_path) == dict.fromkeys(["of 0", "of 1", "of 2"], "running")
@@ -103,16 +103,16 @@ def test_each_has_files_that_no_reader_and_no_retention_misses(
     assert_valid(tmp_path)
 
 
-def test_one_behind_another_goes_on_with_its_files(tmp_path: Path) -> None:
-    """A journal that was closed for good makes room: names are those of a single one."""
+def test_exporters_one_after_another_share_a_journal_id(tmp_path: Path) -> None:
+    """A journal that was closed frees its id: the file names are those of a single journal."""
     text = """
     for number in range(3):
         add(f"of {number}")
         spans.pop().end()
         providers.pop().shutdown()
     """
-    words = command(text, tmp_path, "mapped", head=HEAD)
-    assert subprocess.run(words, env=tree_env(), timeout=50, check=False).returncode == 0
+    argv = command(text, tmp_path, "mapped", head=HEAD)
+    assert subprocess.run(argv, env=tree_env(), timeout=50, check=False).returncode == 0
     names = [parse_segment_name(path.name) for path in list_segments(tmp_path)]
     assert [(name.journal, name.number) for name in names if name is not None] == [
         (0, 0),
