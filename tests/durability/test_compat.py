@@ -24,7 +24,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_recovered_ends_have_the_timestamp_at_the_top_level(tmp_path: Path) -> None:
-    """A file written in compat mode has it in every line, also in those that recovery adds."""
+    """A file of compat mode has it in every line, also in those that recovery adds."""
     subprocess.run([sys.executable, "-c", PROGRAM, str(tmp_path)], check=False, timeout=60)
     assert recover(tmp_path).spans == 1
     [file] = tmp_path.glob("*.jsonl")
