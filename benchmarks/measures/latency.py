@@ -1,4 +1,4 @@
-"""Measures how long a caller waits for a span: one thread, eight, asyncio, busy neighbours."""
+"""Measures how long a caller waits for a span: one thread, eight, asyncio, beside busy threads."""
 
 from __future__ import annotations
 
