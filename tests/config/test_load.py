@@ -191,7 +191,7 @@ def test_a_wrong_name_of_a_choice_suggests_the_nearest() -> None:
 
 def test_all_mistakes_are_reported_at_once(repository: Path) -> None:
     """Mistakes of file, environment and code come in one error, one line each."""
-    (repository / "otel-ext.toml").write_text('sync = "often"\ncolour = 1\n', "utf-8")
+    (repository / "otel-ext.toml").write_text('sync = "often"\ncolor = 1\n', "utf-8")
     with pytest.raises(ConfigError) as caught:
         load_config({"ring_size": 1, "flavour": 2}, environ={"OTEL_EXT_DURABILITY": "forever"})
     lines = str(caught.value).splitlines()
