@@ -310,7 +310,7 @@ def test_a_hostile_value_from_code_is_an_ordinary_mistake() -> None:
 def test_an_unknown_name_is_refused_by_the_configuration() -> None:
     """Asking for a setting that does not exist suggests the nearest."""
     with pytest.raises(ConfigError, match="Did you mean 'ring-size'"):
-        Config().value("boxsize")
+        Config().value("ringsize")
     with pytest.raises(ConfigError, match="no setting 'nothing'"):
         Config().source_of("nothing")
 
