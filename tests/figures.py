@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["figures", "take_figures"]
+__all__ = ["report_figures", "take_figures"]
 
 _told: list[str] = []
 
 
-def figures(name: str, **values: object) -> None:
+def report_figures(name: str, **values: object) -> None:
     """Tell what was measured to whoever reads the summary of the run."""
     told = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in values.items())
     _told.append(f"{name}: {told}")

@@ -141,7 +141,7 @@ def free_port() -> int:
         return cast("int", listener.getsockname()[1])
 
 
-def answers(port: int) -> bool:
+def is_listening(port: int) -> bool:
     """Whether something listens on a port of loopback."""
     with socket.socket() as client:
         client.settimeout(1.0)

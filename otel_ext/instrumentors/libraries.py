@@ -21,10 +21,10 @@ __all__ = [
     "disabled_instrumentations",
     "install_command",
     "missing_instrumentations",
-    "named",
+    "names_and_verb",
     "note_disabled",
     "note_missing",
-    "switched_off",
+    "why_disabled",
 ]
 
 DISABLED_VARIABLE: Final = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
@@ -104,10 +104,10 @@ def disabled_instrumentations(environ: Mapping[str, str]) -> frozenset[str]:
     return frozenset(filter(None, names))
 
 
-def switched_off(names: Iterable[str]) -> str:
+def why_disabled(names: Iterable[str]) -> str:
     """Return the reason why `names` made no span, and the way out, in a sentence.
 
-    >>> switched_off(["flask"])
+    >>> why_disabled(["flask"])
     'OTEL_PYTHON_DISABLED_INSTRUMENTATIONS leaves out flask: take it out of the list'
     """
     listed = list(names)
@@ -131,10 +131,10 @@ def install_command(modules: Iterable[str]) -> str:
     return " ".join(["pip install", *map(_package_of, _most_telling(modules))])
 
 
-def named(modules: Iterable[str]) -> str:
+def names_and_verb(modules: Iterable[str]) -> str:
     """Return the subject and the verb of a sentence about `modules`, of four at most.
 
-    >>> named(["flask"]), named(["redis", "flask"])
+    >>> names_and_verb(["flask"]), names_and_verb(["redis", "flask"])
     ('flask is', 'flask, redis are')
     """
     names = _most_telling(modules)

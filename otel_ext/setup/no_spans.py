@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 from otel_ext.instrumentors.libraries import (
     install_command,
     missing_instrumentations,
-    named,
-    switched_off,
+    names_and_verb,
+    why_disabled,
 )
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
@@ -82,12 +82,14 @@ def _not_instrumented(*, switch_on: bool) -> str:
     missing = missing_instrumentations(frameworks_only=True)
     call = "call otel_ext.configure(instrument=True)"
     if missing.to_install:
-        names = named(missing.to_install)
+        names = names_and_verb(missing.to_install)
         command = f"{names} not instrumented. Run: {install_command(missing.to_install)}"
         return f"{command}; {call}" if switch_on else command
     if missing.to_switch_on and switch_on:
-        return f"{named(missing.to_switch_on)} not instrumented, though it could be: {call}"
+        return (
+            f"{names_and_verb(missing.to_switch_on)} not instrumented, though it could be: {call}"
+        )
     if missing.disabled:
-        reason = switched_off(missing.disabled)
+        reason = why_disabled(missing.disabled)
         return f"{reason}, and {call}" if switch_on else reason
     return ""
