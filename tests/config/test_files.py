@@ -109,7 +109,7 @@ def test_a_file_of_another_user_in_a_parent_is_passed_over(repository: Path) -> 
     found = find_file(deep, owners={os.geteuid() + 1})
     assert found is not None
     assert (found.path, found.entries) == (None, ())
-    assert found.warnings == (f"{file} is passed over: it belongs to another user",)
+    assert found.warnings == (f"{file} is ignored: it belongs to another user",)
     beside = find_file(repository, owners={os.geteuid() + 1})
     assert beside is not None
     assert beside.path == file
@@ -155,7 +155,7 @@ def test_an_explicit_pyproject_needs_our_table(repository: Path) -> None:
 def test_an_unknown_ending_is_an_error(repository: Path) -> None:
     """A file that is neither TOML nor YAML by its name is refused."""
     (repository / "settings.ini").write_text("", "utf-8")
-    with pytest.raises(ConfigError, match="unknown ending.*Use .toml, .yaml or .yml"):
+    with pytest.raises(ConfigError, match="unknown suffix.*Use .toml, .yaml or .yml"):
         load_config(environ={}, file="settings.ini")
 
 

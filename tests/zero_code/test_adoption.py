@@ -107,7 +107,7 @@ def provider_with_memory() -> tuple[TracerProvider, InMemorySpanExporter]:
     return provider, seen
 
 
-def test_tracers_handed_out_before_become_the_successors() -> None:
+def test_tracers_issued_before_become_the_successors() -> None:
     """A tracer that an instrumentation holds makes the successor's spans from then on."""
     first = AdoptingTracerProvider(Resource({}))
     tracer = first.get_tracer("held", "1.2", "https://example.com/schema", {"scope": "attribute"})
@@ -264,7 +264,7 @@ def test_a_span_that_is_open_ends_where_it_started() -> None:
     assert not seen.get_finished_spans()
 
 
-def test_a_tracer_that_was_handed_out_is_a_plain_one() -> None:
+def test_a_tracer_that_was_issued_is_a_plain_one() -> None:
     """Until a provider is adopted nothing of ours lies between a tracer and its spans."""
     assert type(AdoptingTracerProvider(Resource({})).get_tracer("test")) is Tracer
 
@@ -317,4 +317,4 @@ def test_asking_for_a_tracer_again_and_again_costs_nothing() -> None:
     for _ in range(1_000):
         provider.get_tracer("my.library", "1.0")
     # Before 1.40 the SDK itself keeps none of them.
-    assert len(provider._handed_out) <= 1  # noqa: SLF001 - what must not grow
+    assert len(provider._issued) <= 1  # noqa: SLF001 - what must not grow
