@@ -1,4 +1,4 @@
-"""`make compat` finds what our processor changes in the test suites of others."""
+"""`make compat` finds tests of OpenTelemetry whose outcome our processor changes."""
 
 from __future__ import annotations
 
@@ -75,8 +75,8 @@ def test_what_our_processor_changes_is_found_and_only_that(tmp_path: Path, sourc
     Our processor is on the providers of the run and of its children, and sees their spans.
     """
     result = compare(HereBench(tmp_path, source), SUITE, again=1)
-    assert not result.trouble
-    assert [each.test for each in result.ours_to_mend] == [
+    assert not result.problem
+    assert [each.test for each in result.caused_by_us] == [
         "tests.test_sample::test_child",
         "tests.test_sample::test_processors",
     ]
@@ -93,7 +93,7 @@ def test_a_suite_that_hangs_is_ended(tmp_path: Path, source: Path) -> None:
     waits = "import time\ntime.sleep(3600)\n"
     (source / SUITE.package / "tests" / "conftest.py").write_text(waits, "utf-8")
     result = compare(HereBench(tmp_path, source, timeout=3), SUITE, again=0)
-    assert result.trouble == "without us: did not end within 3 s"
+    assert result.problem == "without us: did not end within 3 s"
     assert result.verdict == "NOT RUN"
 
 
@@ -104,8 +104,8 @@ def test_a_missing_archive_is_named_with_the_way_out(
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     missing = Suite("opentelemetry-instrumentation-missing")
     result = compare(HereBench(tmp_path, source), missing, again=0)
-    assert f"no source archive of {missing.package}==" in result.trouble
-    assert "with --source" in result.trouble
+    assert f"no source archive of {missing.package}==" in result.problem
+    assert "with --source" in result.problem
     assert result.verdict == "NOT RUN"
 
 
@@ -157,7 +157,7 @@ def test_the_results_last_seen_are_shown(
     save(good._replace(differences=(bad,)), tmp_path / "results")
     assert main(options) == 1
     assert "DIFFERS: t::x" in capsys.readouterr().out
-    save(good._replace(trouble="no archive"), tmp_path / "results")
+    save(good._replace(problem="no archive"), tmp_path / "results")
     assert main(options) == 2
     assert f"{good.package}: no archive" in capsys.readouterr().out
 
