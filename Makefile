@@ -168,7 +168,7 @@ $(STAMPS)/bench: $(STAMPS)/wheel pyproject.toml constraints.txt
 SOAK_SECONDS ?=
 CHAOS_TIMES ?=
 
-soak: $(STAMPS)/installed ## hours of load, with forks, failures and outages
+soak: $(STAMPS)/installed ## hours of load and disturbances
 	@$(PROGRAMS) tests/soak -- $(SOAK_SECONDS)
 
 chaos: $(STAMPS)/installed ## thousands of random kills and forks
