@@ -216,19 +216,19 @@ def foreign_privates(module: Module) -> list[str]:
     return found
 
 
-def test_privates_of_others_are_used_in_one_place() -> None:
-    """Only the capture module touches underscored attributes that are not the module's own."""
+def test_privates_of_others_are_used_in_one_module() -> None:
+    """Only the capture module uses underscored attributes that it does not define."""
     wrong = [
-        place
+        location
         for module in modules()
         if module.name != CAPTURE
-        for place in foreign_privates(module)
+        for location in foreign_privates(module)
     ]
     assert not wrong, "\n".join(wrong)
 
 
 def private_imports(module: Module) -> list[str]:
-    """Return where a module imports underscored parts of OpenTelemetry, those for logs apart."""
+    """Return where a module imports underscored parts of OpenTelemetry, except those for logs."""
     found: list[str] = []
     for node in ast.walk(module.tree):
         names: list[str] = []
@@ -244,10 +244,13 @@ def private_imports(module: Module) -> list[str]:
     return found
 
 
-def test_private_modules_of_the_sdk_are_imported_in_one_place() -> None:
+def test_private_modules_of_the_sdk_are_imported_in_one_module() -> None:
     """Underscored modules and names of OpenTelemetry are imported by the capture module only."""
     wrong = [
-        place for module in modules() if module.name != CAPTURE for place in private_imports(module)
+        location
+        for module in modules()
+        if module.name != CAPTURE
+        for location in private_imports(module)
     ]
     assert not wrong, "\n".join(wrong)
 

@@ -246,9 +246,9 @@ def test_a_provider_without_processors_keeps_its_spans(capfd: pytest.CaptureFixt
     assert first.adopt(provider)
     tracer.start_span("work")
     assert provider.tracer.names == ["work"]
-    said = capfd.readouterr().err
-    assert "nothing is recorded: the tracer provider Wrapping takes no span processors;" in said
-    assert "use opentelemetry.sdk.trace.TracerProvider" in said
+    printed = capfd.readouterr().err
+    assert "nothing is recorded: the tracer provider Wrapping takes no span processors;" in printed
+    assert "use opentelemetry.sdk.trace.TracerProvider" in printed
 
 
 def test_a_span_that_is_open_ends_where_it_started() -> None:

@@ -134,7 +134,7 @@ def test_with_a_configuration_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variables", "said"),
+    ("variables", "message"),
     [
         ({"OTEL_EXT_SYNC": "often"}, "environment variable OTEL_EXT_SYNC"),
         ({"OTEL_EXT_CONFIG": "missing.toml"}, "missing.toml does not exist"),
@@ -142,12 +142,12 @@ def test_with_a_configuration_file(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_setting_is_said_and_the_rest_kept(
-    tmp_path: Path, variables: dict[str, str], said: str
+    tmp_path: Path, variables: dict[str, str], message: str
 ) -> None:
     """The program runs, a line names each setting, and recording goes on without it."""
     done = instrumented(tmp_path, **variables)
     assert done.code == 0
-    assert said in done.err
+    assert message in done.err
     assert "Traceback" not in done.err
     assert len(done.err.splitlines()) == len(variables)
     assert len(spans_in(tmp_path / "traces", "work")) == 2
