@@ -369,7 +369,7 @@ def make_console(config: Config) -> ConsoleExporter | None:
 
 
 def _attach(handle: Handle, tracer_provider: object) -> None:
-    """Add the processors of `handle` to a provider; set a global one if there is none."""
+    """Add the processors of `handle` to a provider, after setting a global one if needed."""
     from otel_ext.processors.lifecycle import LifecycleSpanProcessor  # noqa: PLC0415
     from otel_ext.setup.adoption import add_processors, ensure_provider  # noqa: PLC0415 - imports the SDK
 

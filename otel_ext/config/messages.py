@@ -84,7 +84,7 @@ class Problems:
         return tuple(str(error) for error in self._errors)
 
     def raise_all(self) -> None:
-        """Raise one error that lists all that were collected; return if there is none.
+        """Raise one error that lists all collected ones, if there are any.
 
         Raises:
             ConfigError: Its context holds each message under "problems".

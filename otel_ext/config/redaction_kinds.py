@@ -70,7 +70,7 @@ class Secret(Kind):
         return f"at least {_MIN_LENGTH} characters"
 
     def parse(self, value: object) -> str:
-        """Return the key, or empty text if there is none."""
+        """Return the key; empty text means no key."""
         if not isinstance(value, str):
             raise TypeError("not text")
         key = value.strip()

@@ -107,8 +107,8 @@ def provider_with_memory() -> tuple[TracerProvider, InMemorySpanExporter]:
     return provider, seen
 
 
-def test_tracers_issued_before_become_the_successors() -> None:
-    """A tracer that an instrumentation holds makes the successor's spans from then on."""
+def test_issued_tracers_start_the_successors_spans() -> None:
+    """A tracer that an instrumentation keeps starts the successor's spans after an adoption."""
     first = AdoptingTracerProvider(Resource({}))
     tracer = first.get_tracer("held", "1.2", "https://example.com/schema", {"scope": "attribute"})
     provider, seen = provider_with_memory()
@@ -182,7 +182,7 @@ class Wrapping(trace.TracerProvider):
         self.added: list[object] = []
 
     def get_tracer(self, *args: str) -> trace.Tracer:  # type: ignore[override]
-        """Return the one tracer; check that no argument is None."""
+        """Return the one tracer; check that the arguments are not None."""
         assert all(args)
         return self.tracer
 
@@ -264,8 +264,8 @@ def test_a_span_that_is_open_ends_where_it_started() -> None:
     assert not seen.get_finished_spans()
 
 
-def test_a_tracer_that_was_issued_is_a_plain_one() -> None:
-    """Until a provider is adopted nothing of ours lies between a tracer and its spans."""
+def test_an_issued_tracer_is_a_plain_one() -> None:
+    """Until an adoption, tracers are of the SDK's own class, without overhead."""
     assert type(AdoptingTracerProvider(Resource({})).get_tracer("test")) is Tracer
 
 
