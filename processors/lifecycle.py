@@ -32,7 +32,7 @@ from otel_ext.runtime.deadline import (
 from otel_ext.runtime.exporter_check import check_exporter, fast_export_of, prepare_first_line
 from otel_ext.runtime.fork import after_fork_in_child, check_process
 from otel_ext.runtime.guard import report_problem
-from otel_ext.runtime.isolated import patient
+from otel_ext.runtime.isolated import isolate
 from otel_ext.runtime.process import incarnation
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class LifecycleSpanProcessor(SpanProcessor):
         check_exporter("LifecycleSpanProcessor", exporter)
         self._record_only = bool(record_only)
         self.tracker = Tracker(self._emit, inflight, destination=exporter, before=self._catch_up)
-        self._exporter = exporter = patient(exporter)
+        self._exporter = exporter = isolate(exporter)
         self._table = self.tracker.table
         # Asked of the class: one that hands on what it does not have itself, to an exporter
         # inside it, may change the records on their way.

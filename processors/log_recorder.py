@@ -14,7 +14,7 @@ from otel_ext.record.sanitise.values import encode_object
 from otel_ext.record.timestamps import format_ns
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
-from otel_ext.runtime.isolated import patient
+from otel_ext.runtime.isolated import isolate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,7 +66,7 @@ class LogRecorder:
         redact: Callable[[Record], Record] | None = None,
     ) -> None:
         self._exporter = exporter
-        self._target = None if exporter is None else patient(exporter)
+        self._target = None if exporter is None else isolate(exporter)
         self._compat: bool | Callable[[], bool] = compat
         self._exceptions = exceptions
         self._capturing = LogCapture(exceptions)

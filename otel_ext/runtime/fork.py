@@ -29,7 +29,7 @@ from otel_ext.runtime.weak_method import WeakMethod
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["after_fork_in_child", "check_process", "is_silent_child"]
+__all__ = ["after_fork_in_child", "check_process", "forked_without_hooks"]
 
 # The module `mmap` does not name it; include/uapi/asm-generic/mman-common.h.
 _MADV_WIPEONFORK: Final = 18
@@ -84,7 +84,7 @@ class _Process:
         self._numbers = count()
         self._waiting: deque[int] | None = None
         self._entering = RLock()
-        self.is_silent_child = False
+        self.forked_without_hooks = False
 
     def add(self, method: Callable[[], None]) -> None:
         number = next(self._numbers)
@@ -110,7 +110,7 @@ class _Process:
         # A thread that is gone may have held it.
         self._entering = RLock()
         self._waiting = None
-        self.is_silent_child = False
+        self.forked_without_hooks = False
         self._run_hooks()
         self.mark[0] = 1
 
@@ -121,7 +121,7 @@ class _Process:
         held = lock.acquire(timeout=_WAIT)
         try:
             if not self.mark[0]:
-                self.is_silent_child = True
+                self.forked_without_hooks = True
                 self._run_hooks()
                 self.mark[0] = 1
         finally:
@@ -158,15 +158,15 @@ def after_fork_in_child(method: Callable[[], None]) -> None:
     _PROCESS.add(method)
 
 
-def is_silent_child() -> bool:
+def forked_without_hooks() -> bool:
     """Return whether this process was forked without the interpreter being told.
 
     Then its lock, too, is in the state that the fork left it in.
 
-    >>> is_silent_child()
+    >>> forked_without_hooks()
     False
     """
-    return _PROCESS.is_silent_child
+    return _PROCESS.forked_without_hooks
 
 
 def check_process() -> None:

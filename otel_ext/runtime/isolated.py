@@ -20,13 +20,13 @@ from otel_ext.runtime.bounded_calls import BoundedCalls
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child
 from otel_ext.runtime.guard import report_problem
-from otel_ext.runtime.threads import Bell, new_lock, start_thread
+from otel_ext.runtime.threads import WakeEvent, new_lock, start_thread
 
 if TYPE_CHECKING:
     from otel_ext.protocols import RecordExporter
     from otel_ext.record.model import Record
 
-__all__ = ["IsolatedExporter", "patient"]
+__all__ = ["IsolatedExporter", "isolate"]
 
 _TIMEOUT: Final = 0.5
 _MAX_WAITING: Final = 10_000
@@ -53,7 +53,7 @@ class _Item:
 class _Life:
     """One thread and what waits for it; a forked child begins another."""
 
-    __slots__ = ("bell", "is_late", "starting", "stopping", "thread_id", "waiting", "working")
+    __slots__ = ("is_late", "starting", "stopping", "thread_id", "waiting", "wake_event", "working")
 
     def __init__(self) -> None:
         self.waiting: deque[_Item] = deque()
@@ -63,12 +63,12 @@ class _Life:
         self.thread_id = 0
         # Held by the one who starts the thread, and then while that lives.
         self.starting = new_lock()
-        self.bell = Bell()
+        self.wake_event = WakeEvent()
 
     def stop(self) -> None:
         """Let the thread end behind what waits; does not wait."""
         self.stopping = True
-        self.bell.ring()
+        self.wake_event.set()
 
     @property
     def is_idle(self) -> bool:
@@ -166,7 +166,7 @@ class IsolatedExporter:
                 life.starting.release()
                 _work_off(self.inner, life, self._name)
                 return
-        life.bell.ring()
+        life.wake_event.set()
 
     def _reset(self) -> None:
         """In a forked child: what waits is the parent's."""
@@ -177,7 +177,7 @@ def _run(reference: weakref.ref[IsolatedExporter], life: _Life) -> None:
     """Hand records on until the exporter is gone or the program exits; the body of the thread."""
     life.thread_id = get_ident()
     while not life.stopping:
-        rung = life.bell.wait(_LOOK)
+        rung = life.wake_event.wait(_LOOK)
         exporter = reference()
         if exporter is None:
             return
@@ -207,7 +207,7 @@ def _work_off(inner: RecordExporter, life: _Life, name: str) -> None:
             item.done.release()
 
 
-def patient(exporter: RecordExporter) -> RecordExporter:
+def isolate(exporter: RecordExporter) -> RecordExporter:
     """Return `exporter` if it says that it never waits, else what calls it patiently.
 
     Args:
@@ -215,7 +215,7 @@ def patient(exporter: RecordExporter) -> RecordExporter:
 
     >>> from otel_ext.exporters import ConsoleExporter
     >>> mine = ConsoleExporter()
-    >>> patient(mine) is mine
+    >>> isolate(mine) is mine
     True
     """
     if getattr(exporter, "never_waits", False) is True:

@@ -21,14 +21,14 @@ from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
-from otel_ext.runtime.fork import after_fork_in_child, check_process, is_silent_child
+from otel_ext.runtime.fork import after_fork_in_child, check_process, forked_without_hooks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = [
-    "Bell",
     "Lock",
+    "WakeEvent",
     "end_threads_at_exit",
     "is_gevent",
     "may_start_threads",
@@ -78,13 +78,13 @@ def new_lock() -> Lock:
     return _thread.allocate_lock() if allocate is None else cast("Lock", allocate())
 
 
-class Bell:
+class WakeEvent:
     """Wakes the one thread that waits for it; several rings before it is heard count as one.
 
-    >>> bell = Bell()
-    >>> bell.ring()
-    >>> bell.ring()
-    >>> bell.wait(0), bell.wait(0)
+    >>> wake_event = WakeEvent()
+    >>> wake_event.set()
+    >>> wake_event.set()
+    >>> wake_event.wait(0), wake_event.wait(0)
     (True, False)
     """
 
@@ -95,7 +95,7 @@ class Bell:
         self._lock = new_lock()
         self._lock.acquire()
 
-    def ring(self) -> None:
+    def set(self) -> None:
         """Ring; never waits, safe in signal handlers."""
         try:  # noqa: SIM105 - on the program's path, kept light
             self._lock.release()
@@ -177,7 +177,7 @@ class _Threads:
         atexit.register(self.end)
 
     def _after_fork(self) -> None:
-        self.would_block = is_silent_child() and (self.have_run or self.would_block)
+        self.would_block = forked_without_hooks() and (self.have_run or self.would_block)
         self.have_run = False
         self.running = []
 

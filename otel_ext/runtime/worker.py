@@ -21,7 +21,7 @@ from otel_ext.runtime.fork import after_fork_in_child
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.health import PartHealth, register_part
 from otel_ext.runtime.supervisor import Supervisor, shared_supervisor
-from otel_ext.runtime.threads import Bell, may_start_threads, new_lock, start_thread
+from otel_ext.runtime.threads import WakeEvent, may_start_threads, new_lock, start_thread
 from otel_ext.runtime.weak_method import WeakMethod
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Job:
         """Run the job as soon as the thread is free; safe in signal handlers."""
         self.due = 0.0
         self.woken = True
-        self._worker.ring()
+        self._worker.notify()
 
     def postpone(self) -> None:
         """Leave the interpreter to whoever starts the thread, for a moment."""
@@ -126,7 +126,7 @@ def _weakly(call: Callable[[], None]) -> Callable[[], Callable[[], None] | None]
 class _Life:
     """One thread's life; a restart and a forked child begin another."""
 
-    __slots__ = ("bell", "busy", "ended", "ident", "running", "stopping")
+    __slots__ = ("busy", "ended", "ident", "running", "stopping", "wake_event")
 
     def __init__(self) -> None:
         self.running = False
@@ -134,14 +134,14 @@ class _Life:
         self.ident = 0
         # The job under way and since when, by the monotonic clock.
         self.busy: tuple[str, float] | None = None
-        self.bell = Bell()
+        self.wake_event = WakeEvent()
         # Held while the thread lives.
         self.ended = new_lock()
 
     def stop(self) -> bool:
         """Let the thread end behind the job under way; whether that does not seem to hang."""
         self.stopping = True
-        self.bell.ring()
+        self.wake_event.set()
         busy = self.busy
         return busy is None or monotonic() - busy[1] < _HANGING_JOB
 
@@ -201,7 +201,7 @@ class Worker:
         if self._life.stopping:
             self._life = _Life()
         self._jobs[next(self._numbers)] = made
-        self.ring()
+        self.notify()
         return made
 
     def forget(self, job: Job) -> None:
@@ -215,11 +215,11 @@ class Worker:
         for job in list(self._jobs.values()):
             if not job.failures:
                 job.due = 0.0
-        self.ring()
+        self.notify()
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         """Let the thread look at its jobs; never waits, safe in signal handlers."""
-        self._life.bell.ring()
+        self._life.wake_event.set()
 
     def ensure(self) -> None:
         """Start the thread if it does not run; for every hook, so nearly free."""
@@ -361,7 +361,7 @@ def _run(reference: weakref.ref[Worker], life: _Life, *, is_untraced: bool) -> N
             # Without it the worker could not be collected while the thread sleeps.
             del worker
             if pause and not life.stopping:
-                life.bell.wait(pause)
+                life.wake_event.wait(pause)
     except BaseException as error:  # noqa: BLE001 - a thread has nobody to tell but its supervisor
         problem = error
     finally:

@@ -25,11 +25,11 @@ __all__ = [
     "closing_records",
     "dropped_in",
     "is_main_known",
+    "is_plain_process_start",
     "process_end_record",
     "process_from",
     "process_record",
     "process_start_record",
-    "says_its_process",
     "whole_number",
 ]
 
@@ -60,7 +60,7 @@ def process_start_record(process: Process, seq: int) -> Record:
     return process_record(PROCESS_START, process, seq, _facts_of(process, monotonic_ns()))
 
 
-def says_its_process(record: Record) -> bool:
+def is_plain_process_start(record: Record) -> bool:
     """Whether `record` opens a file and says only what its `process` says.
 
     Args:
@@ -68,7 +68,7 @@ def says_its_process(record: Record) -> bool:
 
     >>> from otel_ext.record.model import Process
     >>> record = process_start_record(Process("b0-7-1-aa", pid=7), 1)
-    >>> says_its_process(record), says_its_process(record._replace(extra={"pid": 8}))
+    >>> is_plain_process_start(record), is_plain_process_start(record._replace(extra={"pid": 8}))
     (True, False)
     """
     if record.kind != "process" or record.name != PROCESS_START or record.attributes:

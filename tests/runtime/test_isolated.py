@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from otel_ext.exporters import FanOut
 from otel_ext.processors import LifecycleSpanProcessor
 from otel_ext.runtime.counters import COUNTERS
-from otel_ext.runtime.isolated import IsolatedExporter, patient
+from otel_ext.runtime.isolated import IsolatedExporter, isolate
 from otel_ext.testing import RecordCapture
 from tests.exporters import samples
 from tests.exporters.samples import Counted
@@ -53,8 +53,8 @@ class Strange:
 def test_what_never_waits_is_called_straight() -> None:
     """Only an exporter that does not say so gets a thread of its own."""
     mine, strange = RecordCapture(), Strange()
-    assert patient(mine) is mine
-    exporter = patient(strange)
+    assert isolate(mine) is mine
+    exporter = isolate(strange)
     exporter.export(samples.start("work"))
     assert strange.threads
     assert threading.get_ident() not in strange.threads

@@ -1,6 +1,6 @@
 """A fork made in C: the hooks run as soon as the child does anything with us.
 
-Run by `test_silent_fork.py` in a process of their own. CPython does not mend its
+Run by `test_forks_without_hooks.py` in a process of their own. CPython does not mend its
 interpreter lock in such a child, which hangs if another thread waited for the lock.
 """
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_ext.runtime import fork
-from otel_ext.runtime.fork import check_process, is_silent_child
+from otel_ext.runtime.fork import check_process, forked_without_hooks
 from otel_ext.runtime.threads import may_start_threads, start_thread
 from tests.programs import in_child, wait_until
 
@@ -89,10 +89,10 @@ def test_a_page_is_cleared_where_the_kernel_can() -> None:
 def test_an_ordinary_fork_is_not_silent() -> None:
     """Where Python forks, the hooks have run, and threads may be started."""
     check_process()
-    assert not is_silent_child()
+    assert not forked_without_hooks()
     child = os.fork()
     if child == 0:
-        os._exit(0 if may_start_threads() and not is_silent_child() else 1)
+        os._exit(0 if may_start_threads() and not forked_without_hooks() else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
