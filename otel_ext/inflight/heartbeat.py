@@ -1,7 +1,7 @@
 """Emits a heartbeat record with the counters of the process every few seconds.
 
-Readers use it to decide whether a process on another machine is alive (three missed
-beats), and to check that accepted = written + dropped.
+Readers use it to decide whether a process that they cannot check directly is alive
+(three missed beats), and to verify that accepted = written + dropped.
 """
 
 from __future__ import annotations

@@ -124,7 +124,7 @@ def test_a_handler_that_exports_takes_the_place_of_the_bridge() -> None:
 
 def test_a_factory_without_a_chain_leaves_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the program's factory of log records replaces ours, the worker puts the bridge back."""
-    monkeypatch.setattr(bridge_keeper, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(bridge_keeper, "_CHECK_INTERVAL", 0.01)
     configure_structlog(Kept(), stdlib=True)
     logging.setLogRecordFactory(logging.LogRecord)
     ROOT.handlers.clear()

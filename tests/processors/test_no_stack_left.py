@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from otel_ext.exporters import JsonlExporter
 from otel_ext.processors import LifecycleSpanProcessor, lifecycle
-from otel_ext.processors.lifecycle import _MOST_LATE
+from otel_ext.processors.lifecycle import _MAX_LATE
 from otel_ext.record.codec import encode_line
 from otel_ext.record.schema.validation import validate_line
 from tests.processors.spans import Recorder
@@ -124,12 +124,12 @@ def test_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A program that recurses without end, and is not waited for, does not fill memory."""
     exporter = NoStack()
     processor = LifecycleSpanProcessor(exporter)
-    monkeypatch.setattr(processor, "_late", [(None, "")] * (_MOST_LATE + 1))
+    monkeypatch.setattr(processor, "_late", [(None, "")] * (_MAX_LATE + 1))
     provider = TracerProvider(shutdown_on_exit=False)
     monkeypatch.setattr(processor, "_catch_up", lambda: None)
     provider.add_span_processor(processor)
     provider.get_tracer("t").start_span("one too many").end()
-    assert len(processor._late) == _MOST_LATE + 1  # noqa: SLF001 - its size is what is tested
+    assert len(processor._late) == _MAX_LATE + 1  # noqa: SLF001 - its size is what is tested
     monkeypatch.undo()
     exporter.fails = False
     provider.shutdown()

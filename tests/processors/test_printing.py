@@ -143,7 +143,7 @@ def test_what_is_not_printed_is_counted(
     StandardOutput().info("one")
     StandardOutput().info("two")
     assert COUNTERS.value("structlog.print_failed") - before == 2
-    assert "a log is on record but was not printed: NewError" in capfd.readouterr().err
+    assert "a log was recorded but not printed: NewError" in capfd.readouterr().err
 
 
 def test_an_interrupt_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
