@@ -48,7 +48,7 @@ def test_start_and_end_agree() -> None:
         "span_id",
         "parent_span_id",
         "process",
-        "site",
+        "call_site",
         "thread",
         "scope",
         "span_kind",
