@@ -56,6 +56,6 @@ def test_no_living_span_is_abandoned_when_the_clock_is_set(
         number += 1
         time.sleep(0.2)
     with program:
-        told = program.stdout.read().splitlines()
-    assert told == ["abandoned 0, open 12, 42 days"]
+        output = program.stdout.read().splitlines()
+    assert output == ["abandoned 0, open 12, 42 days"]
     assert number > len(STEPS)

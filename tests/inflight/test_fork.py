@@ -178,11 +178,11 @@ def test_multiprocessing_in_every_start_method(method: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["parent"] == {"open": 1, "ends": []}
-    for child in told["children"]:
+    result = json.loads(done.stdout)
+    assert result["parent"] == {"open": 1, "ends": []}
+    for child in result["children"]:
         assert child["ends"] == ["child's"]
         assert child["abandoned"] == ["garbage-collected"]
         assert child["ignored"] == (1 if method == "fork" else 0)
-        assert child["pid"] != told["pid"]
-    assert len({child["process"] for child in told["children"]}) == 3
+        assert child["pid"] != result["pid"]
+    assert len({child["process"] for child in result["children"]}) == 3

@@ -25,15 +25,15 @@ def run(program: Path, *arguments: str) -> dict[str, object]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    told: dict[str, object] = json.loads(done.stdout)
-    return told
+    result: dict[str, object] = json.loads(done.stdout)
+    return result
 
 
 def test_under_gevent_the_worker_is_a_thread_and_greenlets_are_owners() -> None:
     """With everything patched the worker runs beside a busy program, and finds dead greenlets."""
     pytest.importorskip("gevent")
-    told = run(PROGRAMS / "under_gevent.py")
-    assert told == {
+    result = run(PROGRAMS / "under_gevent.py")
+    assert result == {
         "is_gevent": True,
         "runs while the program is busy": True,
         "abandoned": ["owner-died"],

@@ -90,8 +90,8 @@ SETTINGS = InflightSettings(heartbeat=INTERVAL)
 @pytest.fixture
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the providers that other tests have left behind out of the count."""
-    nobody: WeakValueDictionary[int, Tracker] = WeakValueDictionary()
-    monkeypatch.setattr(tracker, "_trackers", nobody)
+    none: WeakValueDictionary[int, Tracker] = WeakValueDictionary()
+    monkeypatch.setattr(tracker, "_trackers", none)
 
 
 def provider_on(*captures: RecordCapture) -> TracerProvider:
@@ -195,6 +195,6 @@ def test_a_forked_child_has_one_heartbeat_of_its_own(tmp_path: Path) -> None:
     for beat in read(tmp_path).events("process.heartbeat"):
         counts.setdefault(beat.process.id, []).append(beat.extra["open_spans"])
     assert len(counts) == 2
-    assert sorted(told[-1] for told in counts.values()) == [2, 3]  # type: ignore[type-var]
+    assert sorted(open_counts[-1] for open_counts in counts.values()) == [2, 3]  # type: ignore[type-var]
     # 1.8 s and more, on a slow machine, hold nine turns; three beats each would be 27.
-    assert all(3 <= len(told) <= 18 for told in counts.values())
+    assert all(3 <= len(open_counts) <= 18 for open_counts in counts.values())

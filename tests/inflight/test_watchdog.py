@@ -32,14 +32,14 @@ def watch(tracking: Tracking, **settings: object) -> tuple[Watchdog, list[Record
     return Watchdog(tracking.table, updates.append, **settings), updates  # type: ignore[arg-type]
 
 
-def run_until_told(watchdog: Watchdog, updates: list[Record]) -> bool:
+def run_until_update(watchdog: Watchdog, updates: list[Record]) -> bool:
     """Run the watchdog as the worker would, until it wrote something or time is up."""
 
-    def told() -> bool:
+    def has_update() -> bool:
         watchdog.run()
         return bool(updates)
 
-    return wait_until(told)
+    return wait_until(has_update)
 
 
 def wait_here(event: threading.Event) -> None:
@@ -60,7 +60,7 @@ def test_a_span_beyond_its_threshold_is_stalled_and_says_where(tracking: Trackin
     thread.start()
     watchdog.run()
     assert not updates
-    assert run_until_told(watchdog, updates)
+    assert run_until_update(watchdog, updates)
     assert [one.stalled for one in open_spans() if one.name == "stuck"] == [True]
     event.set()
     thread.join()
@@ -117,7 +117,7 @@ def test_a_task_that_blocks_its_loop_says_where(tracking: Tracking) -> None:
 
     thread = threading.Thread(target=lambda: asyncio.run(block()))
     thread.start()
-    assert run_until_told(watchdog, updates)
+    assert run_until_update(watchdog, updates)
     event.set()
     thread.join()
     names = functions(updates[0])
@@ -167,7 +167,7 @@ def test_a_stall_is_reported_again_ever_less_often(tracking: Tracking) -> None:
     span.end()
 
 
-def test_dump_tells_of_every_open_span(tracking: Tracking) -> None:
+def test_dump_reports_every_open_span(tracking: Tracking) -> None:
     """On demand all open spans are told with their stacks; stalled are only those that are."""
     watchdog, updates = watch(tracking, threshold=0.02)
     old = tracking.tracer.start_span("old")
@@ -181,7 +181,7 @@ def test_dump_tells_of_every_open_span(tracking: Tracking) -> None:
         ("young", False),
     ]
     for update in updates:
-        assert functions(update)[0] == "test_dump_tells_of_every_open_span", "no frame of ours"
+        assert functions(update)[0] == "test_dump_reports_every_open_span", "no frame of ours"
     old.end()
     young.end()
 

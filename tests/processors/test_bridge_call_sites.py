@@ -70,7 +70,7 @@ def test_odd_fields_of_a_log_record_lose_only_themselves(fields: dict[str, objec
     before = time.time_ns()
     plain = {
         "name": "n",
-        "msg": "told",
+        "msg": "stored",
         "levelname": "INFO",
         "levelno": 20,
         "pathname": "/srv/a.py",
@@ -78,6 +78,6 @@ def test_odd_fields_of_a_log_record_lose_only_themselves(fields: dict[str, objec
     logger.handle(logging.makeLogRecord({**plain, **fields}))
     (record,) = kept.records
     assert validate_line(encode_line(record)) == []
-    assert record.name == "told"
+    assert record.name == "stored"
     assert record.time_ns >= before - 10**9
     assert record.call_site != UNKNOWN_CALL_SITE or "pathname" in fields

@@ -168,12 +168,12 @@ def test_sites_are_the_same_the_second_time() -> None:
     call_sites: dict[str, set[tuple[str, int, str]]] = {}
     for one in recorder.records:
         if one.phase == "start":
-            place = (one.call_site.file, one.call_site.line, one.call_site.function)
-            call_sites.setdefault(one.name, set()).add(place)
-    assert {name: len(places) for name, places in call_sites.items()} == dict.fromkeys(
+            location = (one.call_site.file, one.call_site.line, one.call_site.function)
+            call_sites.setdefault(one.name, set()).add(location)
+    assert {name: len(locations) for name, locations in call_sites.items()} == dict.fromkeys(
         ("method", "comprehension", "generator", "context manager", "lambda", "exec"), 1
     )
-    assert {places.copy().pop()[0] for places in call_sites.values()} == {
+    assert {locations.copy().pop()[0] for locations in call_sites.values()} == {
         call_sites["method"].copy().pop()[0],
         "<string>",
     }
@@ -239,10 +239,10 @@ def test_the_hooks_are_called_as_methods_are(tmp_path: Path) -> None:
         ((), {"span": SPAN}),
         ((), {"parent_context": None, "span": SPAN}),
     ]
-    for places, names in calls:
+    for positional, names in calls:
         span = tracer.start_span("work")
-        given = [span if one is SPAN else one for one in places]
-        processor.on_start(*given, **{name: names[name] and span for name in names})
+        arguments = [span if one is SPAN else one for one in positional]
+        processor.on_start(*arguments, **{name: names[name] and span for name in names})
         span.end()
         processor.on_end(span=span)
     span = tracer.start_span("work")
@@ -253,9 +253,9 @@ def test_the_hooks_are_called_as_methods_are(tmp_path: Path) -> None:
         ((span, None), {"parent_context": None}),
         ((span,), {"other": 1}),
     ]
-    for places, names in mistakes:
+    for positional, names in mistakes:
         with pytest.raises(TypeError):
-            processor.on_start(*places, **names)
+            processor.on_start(*positional, **names)
     for wrong in ((), (span, None)):
         with pytest.raises(TypeError):
             processor.on_end(*wrong)

@@ -102,15 +102,15 @@ def test_a_full_table_refuses() -> None:
 def test_each_character_is_seen_at_each_place(special: str) -> None:
     """A text is written alike by both encoders, wherever in it the odd character stands."""
     for size in range(1, 20):
-        for place in range(size):
-            text = "a" * place + special + "b" * (size - place - 1)
+        for index in range(size):
+            text = "a" * index + special + "b" * (size - index - 1)
             record = record_of({text: text}, name=text)
             assert codec.encode_line(record) == codec.encode_line_python(record)
 
 
 @given(attributes=st.dictionaries(keys, values, max_size=4), name=words)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_no_secret_passes_the_quick_look(
+def test_no_secret_passes_the_prefilter(
     tmp_path_factory: pytest.TempPathFactory, attributes: dict[str, object], name: str
 ) -> None:
     """What the compiled look lets pass is what the rules would have left as it is."""
@@ -156,7 +156,7 @@ def test_a_plain_record_needs_no_redaction_in_python(tmp_path: Path) -> None:
 def test_the_switch_is_asked_each_time(answer: object, called: str) -> None:
     """The compiled switch calls the one way or the other; a failure counts as yes."""
     assert speed is not None
-    said: list[str] = []
+    calls: list[str] = []
 
     def ask() -> bool:
         if isinstance(answer, OSError):
@@ -164,13 +164,13 @@ def test_the_switch_is_asked_each_time(answer: object, called: str) -> None:
         return bool(answer)
 
     def second(_: Record) -> None:
-        said.append("second")
+        calls.append("second")
 
     def third(_: Record) -> None:
-        said.append("third")
+        calls.append("third")
 
     speed.bind_choice((ask, second, third))(record_of({}))
-    assert said == [called]
+    assert calls == [called]
 
 
 class Slotted:
@@ -190,15 +190,15 @@ class Computed:
         return False
 
 
-def choice(ask: Callable[[], bool], said: list[str]) -> Callable[[Record], None]:
+def choice(ask: Callable[[], bool], calls: list[str]) -> Callable[[Record], None]:
     """Return the compiled choice, whose two ways note what they are."""
     assert speed is not None
 
     def no(_: Record) -> None:
-        said.append("no")
+        calls.append("no")
 
     def yes(_: Record) -> None:
-        said.append("yes")
+        calls.append("yes")
 
     bound: Callable[[Record], None] = speed.bind_choice((ask, no, yes))
     return bound
@@ -207,15 +207,15 @@ def choice(ask: Callable[[], bool], said: list[str]) -> Callable[[Record], None]
 @pytest.mark.parametrize("kind", [Slotted, SimpleNamespace])
 def test_a_switch_that_only_reads_an_attribute_is_read_each_time(kind: Any) -> None:  # noqa: ANN401
     """What `partial(getattr, ...)` reads is read without the call; the answer is the same."""
-    said: list[str] = []
+    calls: list[str] = []
     holder = kind()
-    export = choice(partial(getattr, holder, "on"), said)
+    export = choice(partial(getattr, holder, "on"), calls)
     for answer in (False, True, 0, "text", False):
         holder.on = answer
         export(record_of({}))
     del holder.on
     export(record_of({}))
-    assert said == ["no", "yes", "yes", "yes", "no", "yes"]
+    assert calls == ["no", "yes", "yes", "yes", "no", "yes"]
 
 
 @pytest.mark.parametrize(
@@ -229,9 +229,9 @@ def test_a_switch_that_only_reads_an_attribute_is_read_each_time(kind: Any) -> N
 )
 def test_other_partial_functions_are_called(ask: Callable[[], bool]) -> None:
     """Only the plain form is read; all others are asked as ever."""
-    said: list[str] = []
-    choice(ask, said)(record_of({}))
-    assert said == ["no"]
+    calls: list[str] = []
+    choice(ask, calls)(record_of({}))
+    assert calls == ["no"]
 
 
 def test_an_interrupt_while_the_switch_is_asked_goes_on() -> None:

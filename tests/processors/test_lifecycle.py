@@ -66,9 +66,9 @@ def test_start_and_end_agree() -> None:
 def test_start_is_a_snapshot() -> None:
     """What is set on the span later shows in the end record only."""
     tracer, recorder = recording()
-    given = {"early": [1, 2]}
-    with tracer.start_as_current_span("job", attributes=given) as span:
-        given["early"].append(3)
+    attributes = {"early": [1, 2]}
+    with tracer.start_as_current_span("job", attributes=attributes) as span:
+        attributes["early"].append(3)
         span.set_attribute("early", "changed")
         span.set_attribute("late", 1)
         span.update_name("job")
@@ -145,7 +145,7 @@ def test_status_ok() -> None:
     assert recorder.of("job")[1].status == ("ok", "")
 
 
-def test_given_times_are_kept() -> None:
+def test_passed_times_are_kept() -> None:
     """Start and end times that the caller gives are the record's, to the nanosecond."""
     tracer, recorder = recording()
     tracer.start_span("job", start_time=1_000_000_007).end(end_time=2_000_000_011)

@@ -138,9 +138,9 @@ def test_losses_are_counted_and_told_once(capfd: pytest.CaptureFixture[str]) -> 
     for _ in range(5):
         use(provider.get_tracer("t"))
     assert COUNTERS.value("dropped.hook_failed") - before >= 20
-    told = capfd.readouterr().err
-    assert told.count("a start record is lost: SpoiltError") == 1
-    assert told.count("an end record is lost: SpoiltError") == 1
+    output = capfd.readouterr().err
+    assert output.count("a start record is lost: SpoiltError") == 1
+    assert output.count("an end record is lost: SpoiltError") == 1
     assert not provider.force_flush()
     provider.shutdown()
 

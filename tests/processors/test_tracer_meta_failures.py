@@ -183,11 +183,11 @@ def test_queued_records_do_not_change_with_the_users_objects() -> None:
 
 def test_the_event_dict_is_not_changed_in_place() -> None:
     """The dict a processor is given stays as it was, so a failure later on harms nothing."""
-    given = {"event": "x", "n": 1, "level": "info", "exc_info": ValueError("v")}
-    before = dict(given)
-    TracerMetaProcessor()(None, "info", given)
-    TracerMetaRenderer()(None, "info", given)
-    assert given == before
+    event_dict = {"event": "x", "n": 1, "level": "info", "exc_info": ValueError("v")}
+    before = dict(event_dict)
+    TracerMetaProcessor()(None, "info", event_dict)
+    TracerMetaRenderer()(None, "info", event_dict)
+    assert event_dict == before
 
 
 def test_warnings_that_the_sdk_writes_under_its_locks() -> None:

@@ -27,7 +27,7 @@ pytestmark = [
 ]
 
 
-def in_silent_child(answer: Callable[[], str]) -> str:
+def in_child_without_hooks(answer: Callable[[], str]) -> str:
     """Return what `answer` says in a child that C code forks."""
     return in_child(answer, ctypes.PyDLL(None).fork)
 
@@ -35,14 +35,14 @@ def in_silent_child(answer: Callable[[], str]) -> str:
 class Part:
     """Something that must be reset in a child; the mark is asked again amid that."""
 
-    def __init__(self, process: fork._Process, name: str, heard: list[str]) -> None:
+    def __init__(self, process: fork._Process, name: str, names: list[str]) -> None:
         self.process = process
         self.name = name
-        self.heard = heard
+        self.names = names
 
     def reset(self) -> None:
         """Note the name, as if a signal handler came in that records something."""
-        self.heard.append(self.name)
+        self.names.append(self.name)
         if not self.process.mark[0]:
             self.process.enter()
 
@@ -59,21 +59,23 @@ def process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_hooks_run_once_and_in_order(process: fork._Process) -> None:
     """The child that looks at the mark runs each hook once, also if one is interrupted."""
-    heard: list[str] = []
-    parts = [Part(process, name, heard) for name in "abc"]
+    names: list[str] = []
+    parts = [Part(process, name, names) for name in "abc"]
     for part in parts:
         process.add(part.reset)
 
-    def look() -> str:
+    def check() -> str:
         for _ in range(3):
             if not process.mark[0]:
                 process.enter()
-        return "".join(heard)
+        return "".join(names)
 
-    assert in_silent_child(look) == "abc"
+    assert in_child_without_hooks(check) == "abc"
     # In the child of a child the list of the parent is inherited.
-    assert in_silent_child(lambda: f"{look()} {in_silent_child(look)}") == "abc abcabc"
-    assert heard == []
+    assert (
+        in_child_without_hooks(lambda: f"{check()} {in_child_without_hooks(check)}") == "abc abcabc"
+    )
+    assert names == []
     assert process.mark[0]
 
 
@@ -82,7 +84,7 @@ def test_a_page_is_cleared_where_the_kernel_can() -> None:
     page = fork._wiped_page()  # noqa: SLF001 - its fallback would hide that it fails
     assert page is not None
     page[0] = 1
-    assert in_silent_child(lambda: str(page[0])) == "0"
+    assert in_child_without_hooks(lambda: str(page[0])) == "0"
     assert page[0] == 1
 
 
@@ -110,4 +112,4 @@ def test_no_thread_beside_a_broken_interpreter_lock() -> None:
             return "refused"
         return "started"
 
-    assert in_silent_child(answer) == "refused"
+    assert in_child_without_hooks(answer) == "refused"

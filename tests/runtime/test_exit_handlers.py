@@ -38,7 +38,7 @@ import otel_ext
 from otel_ext.exporters import FanOut, JsonlExporter, OTLPRecordExporter, ResilientExporter
 from otel_ext.processors import LifecycleSpanProcessor
 
-class Strange:
+class ThirdParty:
     def export(self, record):
         pass
     def force_flush(self, timeout_millis=0):
@@ -48,7 +48,7 @@ class Strange:
 
 remote = ResilientExporter(OTLPRecordExporter(), folder="by-hand")
 provider = TracerProvider(shutdown_on_exit={on_exit})
-exporter = FanOut(JsonlExporter("by-hand"), Strange(), remote)
+exporter = FanOut(JsonlExporter("by-hand"), ThirdParty(), remote)
 provider.add_span_processor(LifecycleSpanProcessor(exporter))
 otel_ext.configure(output="configured")
 for one in (provider, trace.get_tracer_provider()):
@@ -67,7 +67,7 @@ def test_no_thread_of_ours_outlives_the_exit_handlers(tmp_path: Path, *, on_exit
     assert done.code == 0, done.err
     before, after = json.loads(done.out)
     assert {
-        "otel-ext Strange",
+        "otel-ext ThirdParty",
         "otel-ext-remote OTLP",
         "otel-ext-send OTLP",
         "otel-ext-worker",

@@ -28,7 +28,7 @@ def test_each_kind_once_in_its_interval(capfd: pytest.CaptureFixture[str]) -> No
     for _ in range(50):
         reporter.report("a", OSError("first"))
     reporter.report("a", ValueError("other kind"))
-    reporter.report("b", OSError("other place"))
+    reporter.report("b", OSError("other component"))
     assert len(capfd.readouterr().err.splitlines()) == 3
     time.sleep(0.25)
     reporter.report("a", OSError("again"))
@@ -56,8 +56,8 @@ def test_hostile_errors_are_reported_safely(capfd: pytest.CaptureFixture[str]) -
     reporter.report("b", ValueError("\x1b[2J\n\u202e\ud800"))
     reporter.report("c\x1b", ValueError("x" * 100_000))
     reporter.report("d", ValueError())
-    told = capfd.readouterr().err
-    lines = told.splitlines()
+    output = capfd.readouterr().err
+    lines = output.splitlines()
     assert lines[0] == "otel-ext: a: HostileError: <unprintable>"
     assert len(lines) == 4
     assert all(line.isprintable() for line in lines)
@@ -69,7 +69,7 @@ def test_memory_is_bounded(capfd: pytest.CaptureFixture[str]) -> None:
     """Endless kinds of problems do not fill memory."""
     reporter = ProblemReporter()
     for number in range(3_000):
-        reporter.report(f"place {number}", "trouble")
+        reporter.report(f"component {number}", "problem")
     assert len(reporter._next) <= 1_000  # noqa: SLF001 - its size is what is tested
     assert capfd.readouterr().err
 
@@ -91,7 +91,7 @@ def test_replaced_stderr_runs_nobodys_code(
 def test_no_stderr_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a stderr nothing is told, and nothing raised."""
     monkeypatch.setattr(sys, "__stderr__", None)
-    report_problem("nobody listens", ValueError("x"))
+    report_problem("no stderr", ValueError("x"))
 
 
 def test_closed_stderr_and_unread_pipe(tmp_path: Path) -> None:

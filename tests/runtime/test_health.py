@@ -58,20 +58,20 @@ def test_a_part_that_cannot_say_is_failed_and_hides_no_other() -> None:
     broken = Broken()
     register_part(broken.report)
     other = HealthCell("part-3")
-    told = health()
-    part = told.part("Broken")
+    found = health()
+    part = found.part("Broken")
     assert part is not None
     assert part.state == "failed"
     assert "really broken" in part.detail
-    assert told.part("part-3") == other.report()
+    assert found.part("part-3") == other.report()
 
 
 def test_the_answer_cannot_be_changed_and_is_ready_for_json() -> None:
     """It is a snapshot: immutable, and plain data on request."""
-    told = Health((PartHealth("a", "degraded", "why", 1_000_000_000),))
+    found = Health((PartHealth("a", "degraded", "why", 1_000_000_000),))
     with pytest.raises(FrozenInstanceError):
-        told.parts = ()  # type: ignore[misc]
-    assert json.loads(json.dumps(told.as_dict())) == {
+        found.parts = ()  # type: ignore[misc]
+    assert json.loads(json.dumps(found.as_dict())) == {
         "state": "degraded",
         "parts": [
             {

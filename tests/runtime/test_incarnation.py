@@ -197,27 +197,27 @@ def test_long_resource_is_bounded() -> None:
 
 
 # Prints the place that a record names, at once and when the interpreter exits.
-PLACES = """
+CALL_SITES = """
 import atexit
 from otel_ext.runtime.process.incarnation import current
 from otel_ext.runtime.process.records import process_record
 
-def say():
+def show():
     call_site = process_record("process.note", current().process_for(None), 1).call_site
     print(call_site.file, call_site.line, call_site.function)
 
-say()
-atexit.register(say)
+show()
+atexit.register(show)
 """
 
 
 def test_program_without_a_main_script(tmp_path: Path) -> None:
     """An interactive session has no script; its place is unknown."""
-    done = execute(python("-c", PLACES), cwd=tmp_path)
+    done = execute(python("-c", CALL_SITES), cwd=tmp_path)
     assert done.out.splitlines() == ["<unknown> 0 <unknown>"] * 2
 
 
 def test_main_script_is_known_at_exit(tmp_path: Path) -> None:
     """The last records name the script too, though Python has let go of its name by then."""
-    done = execute(python(write_program(tmp_path, PLACES)), cwd=tmp_path)
+    done = execute(python(write_program(tmp_path, CALL_SITES)), cwd=tmp_path)
     assert done.out.splitlines() == ["program.py 0 <module>"] * 2

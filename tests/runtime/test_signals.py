@@ -71,12 +71,12 @@ def test_asyncio_is_still_told() -> None:
         "import asyncio, os, signal\n"
         "from otel_ext.runtime.process.signals import chain_sigterm\n"
         "async def main():\n"
-        "    told = asyncio.Event()\n"
-        "    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)\n"
+        "    notified = asyncio.Event()\n"
+        "    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, notified.set)\n"
         "    chain_sigterm(lambda: print('ours', flush=True))\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"
-        "    await asyncio.wait_for(told.wait(), 10)\n"
-        "    print('loop told', flush=True)\n"
+        "    await asyncio.wait_for(notified.wait(), 10)\n"
+        "    print('loop notified', flush=True)\n"
         "asyncio.run(main())\n"
     )
     done = subprocess.run(
@@ -87,7 +87,7 @@ def test_asyncio_is_still_told() -> None:
         timeout=30,
         check=False,
     )
-    assert (done.returncode, done.stdout) == (0, "ours\nloop told\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "ours\nloop notified\n"), done.stderr
 
 
 def test_restoring_puts_back_what_was_there() -> None:

@@ -19,7 +19,7 @@ def seen_by_a_job() -> object:
     worker = Worker("test-context", Supervisor())
     assert context.get_value("suppress_instrumentation") is None
     seen: list[object] = []
-    worker.every(60, lambda: seen.append(context.get_value("suppress_instrumentation")), "look")
+    worker.every(60, lambda: seen.append(context.get_value("suppress_instrumentation")), "check")
     worker.ensure()
     wait_until(lambda: bool(seen), "the job")
     assert worker.stop(10)
@@ -38,7 +38,7 @@ def test_the_thread_attaches_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     attached: list[object] = []
     monkeypatch.setattr(context, "attach", attached.append)
     ran: list[object] = []
-    worker.every(60, lambda: ran.append(context.get_value("suppress_instrumentation")), "look")
+    worker.every(60, lambda: ran.append(context.get_value("suppress_instrumentation")), "check")
     worker.ensure()
     wait_until(lambda: bool(ran), "the job")
     assert worker.stop(10)

@@ -22,7 +22,7 @@ def main() -> None:
     worker = shared_worker()
     job = worker.every(0.05, tracking.reaper.run, "reaper")
     clock: list[float] = []
-    looks = worker.every(0.05, lambda: clock.append(time.time()), "look at the clock")
+    job = worker.every(0.05, lambda: clock.append(time.time()), "read the clock")
     worker.ensure()
     done = threading.Event()
 
@@ -47,9 +47,9 @@ def main() -> None:
         sys.stdout.flush()
         done.wait(seconds * 0.9)
         days = round((max(clock) - min(clock)) / 86_400)
-        told = f"abandoned {len(tracking.abandoned)}, open {len(tracking.table)}"
-        sys.stdout.write(f"{told}, {days} days\n")
-        looks.cancel()
+        summary = f"abandoned {len(tracking.abandoned)}, open {len(tracking.table)}"
+        sys.stdout.write(f"{summary}, {days} days\n")
+        job.cancel()
         job.cancel()
         done.set()
         looping.join()

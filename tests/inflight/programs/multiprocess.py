@@ -54,11 +54,11 @@ def main() -> None:
     children = [multiprocessing.Process(target=child, args=(results,)) for _ in range(3)]
     for process in children:
         process.start()
-    told = [results.get(timeout=40) for _ in children]
+    reports = [results.get(timeout=40) for _ in children]
     for process in children:
         process.join(40)
     parent = {"open": len(TRACKING.table), "ends": [end.name for end in TRACKING.ends]}
-    sys.stdout.write(json.dumps({"pid": os.getpid(), "parent": parent, "children": told}))
+    sys.stdout.write(json.dumps({"pid": os.getpid(), "parent": parent, "children": reports}))
 
 
 if __name__ == "__main__":

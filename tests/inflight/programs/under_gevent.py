@@ -51,7 +51,7 @@ def main() -> None:
     stopped = worker.stop()
     worker.every(0.02, tracking.reaper.run, "reaper")
     worker.ensure()
-    told = {
+    result = {
         "is_gevent": is_gevent(),
         "runs while the program is busy": while_busy > 3,
         "abandoned": [record.abandoned for record in tracking.abandoned],
@@ -59,7 +59,7 @@ def main() -> None:
         "stopped": stopped,
         "ensured again": worker.is_alive,
     }
-    sys.stdout.write(json.dumps(told))
+    sys.stdout.write(json.dumps(result))
 
 
 if __name__ == "__main__":
