@@ -1,4 +1,4 @@
-"""A path, or anything else that takes no records, given where an exporter belongs."""
+"""A path, or another object that cannot export records, is passed as an exporter."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ NAMES = ["LifecycleSpanProcessor", "FanOut", "CompatExporter", "RedactingExporte
 def test_an_invalid_exporter_is_refused(
     owner: Owner, name: str, wrong: object, message: str
 ) -> None:
-    """The error comes at once, and names who takes an exporter, the value and the way out."""
+    """The error comes at once, and names the class, the value and what to pass instead."""
     with pytest.raises(ConfigError) as caught:
         owner(cast("RecordExporter", wrong))
     assert str(caught.value).startswith(f"{name} takes an exporter, not ")
     assert message in str(caught.value)
 
 
-def test_anything_that_exports_is_taken() -> None:
+def test_any_object_that_exports_is_valid() -> None:
     """An exporter need not be derived from anything."""
     inner = Noting()
     assert FanOut(CompatExporter(inner), RedactingExporter(inner)).force_flush() is True

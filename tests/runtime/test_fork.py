@@ -1,4 +1,4 @@
-"""What a forked child runs first: hooks that swap objects, and keep nothing alive."""
+"""A forked child runs the hooks first; hooks keep no object alive."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threade
 
 
 class Part:
-    """Something that must be told of a fork."""
+    """Something with a fork hook."""
 
     def __init__(self, names: list[str], name: str) -> None:
         self.names = names
@@ -42,7 +42,7 @@ def test_hooks_run_in_the_child_in_order() -> None:
 
 
 def test_grandchild_runs_them_again() -> None:
-    """A child of a child is told, too."""
+    """A child of a child runs the hooks, too."""
     names: list[str] = []
     part = Part(names, "x")
     after_fork_in_child(part.reset)
@@ -50,7 +50,7 @@ def test_grandchild_runs_them_again() -> None:
 
 
 def test_hook_that_raises_stops_no_other() -> None:
-    """The child starts, and the hooks behind the failing one run."""
+    """The child starts, and the hooks after the failing one run."""
     names: list[str] = []
     bad, good = Part(names, "bad"), Part(names, "good")
     after_fork_in_child(bad.fail)
@@ -75,7 +75,7 @@ def test_hooks_keep_nothing_alive() -> None:
 
 
 def test_counters_of_a_child_begin_at_nothing() -> None:
-    """What the parent counted is the parent's."""
+    """The child does not take over the parent's counts."""
     from otel_ext.runtime.process import incarnation  # noqa: PLC0415 - its first use sets the hook
 
     incarnation.current()

@@ -1,4 +1,4 @@
-"""Exporters that somebody else has written: called in time, in order, and never waited for long."""
+"""Third-party exporters are called in order, and callers wait for them only up to a timeout."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class ThirdParty:
-    """Keeps what it gets, hangs while it is told to, and raises what it is told to."""
+    """Keeps events, hangs while `go_on` is not set, and raises `error` if there is one."""
 
     def __init__(self) -> None:
         self.events: list[str] = []
@@ -34,7 +34,7 @@ class ThirdParty:
         self.threads: set[int] = set()
 
     def export(self, record: Record) -> None:
-        """Hang, raise, or keep."""
+        """Hang, raise, or keep the event."""
         self.threads.add(threading.get_ident())
         self.go_on.wait(30)
         if self.error is not None:
@@ -50,8 +50,8 @@ class ThirdParty:
         self.go_on.wait(30)
 
 
-def test_what_never_waits_is_called_straight() -> None:
-    """Only an exporter that does not say so gets a thread of its own."""
+def test_an_exporter_that_never_waits_is_called_directly() -> None:
+    """Only an exporter without `never_waits` gets a thread of its own."""
     mine, third_party = RecordCapture(), ThirdParty()
     assert isolate(mine) is mine
     exporter = isolate(third_party)
@@ -60,8 +60,8 @@ def test_what_never_waits_is_called_straight() -> None:
     assert threading.get_ident() not in third_party.threads
 
 
-def test_after_its_shutdown_it_gets_nothing() -> None:
-    """It may have closed what it writes to, while exit handlers of the program still record."""
+def test_after_its_shutdown_it_gets_no_record() -> None:
+    """It may have closed its file, while exit handlers of the program still record."""
     third_party = ThirdParty()
     exporter = IsolatedExporter(third_party)
     exporter.export(samples.start("work"))
@@ -73,7 +73,7 @@ def test_after_its_shutdown_it_gets_nothing() -> None:
 
 
 def test_records_are_there_when_export_returns_and_in_order() -> None:
-    """From several threads at once, each one's in its order."""
+    """Several threads export at once; the records of each stay in order."""
     third_party = ThirdParty()
     exporter = IsolatedExporter(third_party)
 
@@ -93,7 +93,7 @@ def test_records_are_there_when_export_returns_and_in_order() -> None:
 
 
 def test_what_it_raises_reaches_the_caller() -> None:
-    """As it would on the caller's own thread; also what ends programs."""
+    """An exception arrives as on the caller's own thread; also one that ends programs."""
     third_party = ThirdParty()
     exporter = IsolatedExporter(third_party)
     for error in (ValueError("no"), SystemExit(3)):
@@ -104,7 +104,7 @@ def test_what_it_raises_reaches_the_caller() -> None:
 
 
 def test_a_program_goes_on_when_an_exporter_hangs(capfd: pytest.CaptureFixture[str]) -> None:
-    """It waits once, says so, the other exporters get all; what waited arrives when it goes on."""
+    """The program waits once and reports it; other exporters get all, this one gets them later."""
     third_party, capture = ThirdParty(), RecordCapture()
     third_party.go_on.clear()
     provider = TracerProvider(shutdown_on_exit=False)
@@ -131,7 +131,7 @@ def test_a_program_goes_on_when_an_exporter_hangs(capfd: pytest.CaptureFixture[s
 
 
 def test_a_hanging_exporter_costs_bounded_memory_and_a_bounded_exit() -> None:
-    """Beyond its queue records are dropped and counted; shutdown leaves it behind."""
+    """Beyond the queue's limit records are dropped and counted; shutdown does not wait for it."""
     third_party = ThirdParty()
     third_party.go_on.clear()
     exporter = IsolatedExporter(third_party, timeout=0.01)
@@ -145,8 +145,8 @@ def test_a_hanging_exporter_costs_bounded_memory_and_a_bounded_exit() -> None:
     third_party.go_on.set()
 
 
-def test_what_is_raised_when_nobody_waits_is_counted(capfd: pytest.CaptureFixture[str]) -> None:
-    """A record that fails late is a loss like any other."""
+def test_what_is_raised_after_the_timeout_is_counted(capfd: pytest.CaptureFixture[str]) -> None:
+    """A record whose export fails after the timeout counts as dropped."""
     third_party = ThirdParty()
     third_party.go_on.clear()
     exporter = IsolatedExporter(third_party, timeout=0.01)
@@ -160,7 +160,7 @@ def test_what_is_raised_when_nobody_waits_is_counted(capfd: pytest.CaptureFixtur
 
 
 def test_an_exporter_that_starts_spans_is_not_waited_for_by_itself() -> None:
-    """What it exports on its own thread goes straight on."""
+    """A record that it exports on its own thread does not go through the queue."""
     third_party = ThirdParty()
     exporter = IsolatedExporter(third_party, timeout=5)
 
@@ -184,7 +184,7 @@ def test_an_exporter_that_starts_spans_is_not_waited_for_by_itself() -> None:
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
 def test_a_forked_child_has_a_thread_of_its_own() -> None:
-    """Also while the parent's exporter hangs."""
+    """Even while the parent's exporter hangs."""
     third_party = ThirdParty()
     exporter = IsolatedExporter(third_party, timeout=0.05)
     third_party.go_on.clear()

@@ -1,7 +1,7 @@
-"""A program: keep spans open on the main thread, on threads and in tasks for some seconds.
+"""Keeps spans open on the main thread, on threads and in tasks for some seconds.
 
-Prints "ready", then how many were given up meanwhile, and how far the wall
-clock was seen to move.
+Prints "ready", then how many were abandoned meanwhile, and how far the wall
+clock moved.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tests.inflight.tracking import Tracking
 
 
 def main() -> None:
-    """Keep twelve spans open and count what the reaper says."""
+    """Keep twelve spans open and count the abandoned ends."""
     seconds = float(sys.argv[1])
     tracking = Tracking(grace=0.0)
     worker = shared_worker()

@@ -1,4 +1,4 @@
-"""A program under gevent, patched before anything else; prints what it saw as JSON."""
+"""Tracks spans in a program that gevent patches first; prints the results as JSON."""
 
 # ruff: noqa: E402 - the patch comes first, as gevent's users must do it
 from __future__ import annotations
@@ -19,7 +19,7 @@ BUSY_SECONDS = 0.5
 
 
 def main() -> None:
-    """Be busy without yielding, then let greenlets live and die."""
+    """Run without yielding, then run greenlets to their end."""
     tracking = Tracking(grace=0.0)
     worker = shared_worker()
     beats: list[float] = []
