@@ -17,10 +17,10 @@ from otel_ext.runtime.guard import report_problem
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["StandardOutput", "StandardOutputFactory", "is_terminal", "print_guarded", "print_line"]
+__all__ = ["StandardOutput", "StandardOutputFactory", "is_terminal", "print_line", "write_safely"]
 
 
-def print_guarded(write: Callable[[Any], object], line: object) -> None:
+def write_safely(write: Callable[[Any], object], line: object) -> None:
     """Call `write(line)`; count and report its exception instead of raising it."""
     try:
         write(line)
@@ -38,7 +38,7 @@ def print_line(line: object) -> None:
     >>> print_line(b'{"event":"stored"}')
     {"event":"stored"}
     """
-    print_guarded(_write, line)
+    write_safely(_write, line)
 
 
 def is_terminal(stream: TextIO | None) -> bool:

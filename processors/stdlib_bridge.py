@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import structlog
 from structlog.stdlib import ExtraAdder
 
-from otel_ext.processors.printing import print_guarded
+from otel_ext.processors.printing import write_safely
 from otel_ext.record.sanitise.cleaning import text_of
 from otel_ext.runtime.guard import report_problem
 
@@ -105,7 +105,7 @@ class StdlibBridge(logging.Handler):
         except structlog.DropEvent:
             return
         if self._write is not None:
-            print_guarded(self._write, result)
+            write_safely(self._write, result)
 
 
 def _message_of(record: logging.LogRecord) -> str:

@@ -67,7 +67,7 @@ class Job:
         self, worker: Worker, call: Callable[[], None], interval: float, name: str
     ) -> None:
         self._worker = worker
-        self._call = _weakly(call)
+        self._call = _weak_call(call)
         self.interval = interval
         self.name = name
         self.due = monotonic() + _FIRST_PAUSE
@@ -116,7 +116,7 @@ class Job:
         report_problem(f"{WORKER_NAME}: {self.name} failed and will be tried again", error)
 
 
-def _weakly(call: Callable[[], None]) -> Callable[[], Callable[[], None] | None]:
+def _weak_call(call: Callable[[], None]) -> Callable[[], Callable[[], None] | None]:
     """Return a function that returns `call`, or None once the object of that method is gone."""
     if hasattr(call, "__self__") and hasattr(call, "__func__"):
         return WeakMethod(call)
