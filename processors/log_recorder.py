@@ -84,7 +84,7 @@ class LogRecorder:
         return compat if isinstance(compat, bool) else bool(compat())
 
     def export(self, record: Record, event_dict: EventDict) -> None:
-        """Export `record`, unless instrumentation is suppressed or the exporter itself logged it."""
+        """Export `record`, except while instrumentation is suppressed or this exporter logs."""
         exporter = self._target
         if exporter is None:
             return
