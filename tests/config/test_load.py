@@ -191,7 +191,7 @@ def test_a_wrong_name_of_a_choice_suggests_the_nearest() -> None:
 
 def test_all_mistakes_are_reported_at_once(repository: Path) -> None:
     """Mistakes of file, environment and code come in one error, one line each."""
-    (repository / "otel-ext.toml").write_text('sync = "often"\ncolour = 1\n', "utf-8")
+    (repository / "otel-ext.toml").write_text('sync = "often"\ncolor = 1\n', "utf-8")
     with pytest.raises(ConfigError) as caught:
         load_config({"ring_size": 1, "flavour": 2}, environ={"OTEL_EXT_DURABILITY": "forever"})
     lines = str(caught.value).splitlines()
@@ -310,7 +310,7 @@ def test_a_hostile_value_from_code_is_an_ordinary_mistake() -> None:
 def test_an_unknown_name_is_refused_by_the_configuration() -> None:
     """Asking for a setting that does not exist suggests the nearest."""
     with pytest.raises(ConfigError, match="Did you mean 'ring-size'"):
-        Config().value("boxsize")
+        Config().value("ringsize")
     with pytest.raises(ConfigError, match="no setting 'nothing'"):
         Config().source_of("nothing")
 

@@ -73,7 +73,7 @@ TABLE = """
     from otel_ext.processors import lifecycle
     from otel_ext.record.capture import capture_start
     from otel_ext._accel import load_speed
-    from otel_ext.runtime import incarnation
+    from otel_ext.runtime.process import incarnation
     class Nowhere:
         leaf = never_waits = True
         export = staticmethod(id)
