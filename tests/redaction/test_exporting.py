@@ -53,7 +53,7 @@ with tracer.start_as_current_span("GET /?token=hunter2hunter2", attributes=secre
 class Sink:
     """An exporter that keeps what it gets and is none of lines."""
 
-    leaf = True
+    never_starts_spans = True
     never_waits = True
 
     def __init__(self) -> None:
