@@ -1,4 +1,4 @@
-"""The errors that otel-ext raises for its callers' mistakes.
+"""Defines the exceptions of otel-ext.
 
 ::
 

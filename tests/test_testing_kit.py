@@ -118,7 +118,7 @@ def test_the_fixtures_work_in_a_users_suite(tmp_path: Path) -> None:
     """Each test of a user has its own records, ids and clock."""
     program = write_program(tmp_path, USERS_TEST, "test_users.py")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(program)]
-    # What other packages bring for pytest is not needed, and takes a second to import.
+    # Plugins of other packages are not needed and take a second to import.
     env = environment(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
     done = execute(command, cwd=tmp_path, env=env)
     assert done.code == 0, done.out

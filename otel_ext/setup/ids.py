@@ -14,7 +14,7 @@ class EntropyIdGenerator(IdGenerator):
     """Generates ids with `os.urandom`, so that seeding `random` does not make them repeat.
 
     The SDK's own generator uses `random`. Several processes that all call
-    `random.seed(42)`, as training programs do, would give their traces the same ids.
+    `random.seed(42)`, as training programs do, would have the same trace ids.
     Each id comes from the kernel when it is needed: there is no state that a forked
     child would share with its parent, however it was forked.
 
