@@ -105,7 +105,7 @@ class LifecycleSpanProcessor(SpanProcessor):
         learn = getattr(type(exporter), "learn_open_records", None)
         if learn is not None:
             learn(exporter, self._table.start_records)
-        never_starts_spans = getattr(exporter, "leaf", False) is True
+        never_starts_spans = getattr(exporter, "never_starts_spans", False) is True
         self._export = fast_export_of(exporter) if never_starts_spans else self._export_watched
         self._closed = False
         self._shut_down = False

@@ -16,7 +16,7 @@ import pytest
 from otel_ext.inflight import open_spans
 from otel_ext.inflight.owners import Owners, ThreadOwner
 from otel_ext.runtime.counters import COUNTERS
-from tests.figures import figures
+from tests.figures import report_figures
 from tests.inflight.tracking import Tracking, wait_until
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def test_the_end_of_a_thread_is_detected_and_reported() -> None:
     died = time.monotonic()
     (record,) = tracking.reap_until(1)
     took = time.monotonic() - died
-    figures("death of a thread, 200 ms grace", reported_after=f"{took * 1e3:.0f} ms")
+    report_figures("death of a thread, 200 ms grace", reported_after=f"{took * 1e3:.0f} ms")
     assert (record.phase, record.abandoned) == ("end", "owner-died")
     assert record.thread is not None
     assert record.thread.name == "short-lived"
@@ -166,7 +166,7 @@ def test_a_finished_task_that_is_still_referenced_is_found() -> None:
     assert record.abandoned == "owner-died"
     assert record.task is not None
     assert record.task.name == "forgetful"
-    figures("end of a task", reported_after=f"{took * 1e3:.1f} ms")
+    report_figures("end of a task", reported_after=f"{took * 1e3:.1f} ms")
     assert task.done()
 
 

@@ -17,7 +17,7 @@ from otel_ext.record.codec import encode_line
 from otel_ext.record.decode import decode_line
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.worker import Worker
-from tests.figures import figures
+from tests.figures import report_figures
 from tests.inflight.tracking import Tracking, wait_until
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -63,7 +63,7 @@ def test_a_collected_span_is_reported_within_100_ms() -> None:
         assert record.time_ns >= record.start_ns > 0
     job.cancel()
     assert worker.stop()
-    figures("a collected span", reported_after=f"{min(took) * 1e3:.0f} ms")
+    report_figures("a collected span", reported_after=f"{min(took) * 1e3:.0f} ms")
     assert min(took) < 5
     assert len(tracking.table) == 0
 
