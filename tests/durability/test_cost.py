@@ -54,7 +54,7 @@ def test_a_hundred_thousand_open_spans(tmp_path: Path) -> None:
         )
         for who in ("sdk", "ours")
     )
-    figures(
+    report_figures(
         "100,000 open spans",
         sdk_alone=f"{sdk['mb']:.0f} MB",
         with_ours=f"{both['mb']:.0f} MB",
@@ -78,7 +78,7 @@ TABLE = """
     from otel_ext._accel import load_speed
     from otel_ext.runtime.process import incarnation
     class Nowhere:
-        leaf = never_waits = True
+        never_starts_spans = never_waits = True
         export = staticmethod(id)
         force_flush = shutdown = staticmethod(bool)
     Processor = lifecycle.LifecycleSpanProcessor
@@ -208,6 +208,6 @@ def test_a_start_beside_four_busy_threads(tmp_path: Path) -> None:
         if rounds[-1]["p99_us"] <= 50:
             break
     best = min(rounds, key=lambda one: one["p99_us"])
-    figures("a start beside four busy threads", rounds=len(rounds), **best)
+    report_figures("a start beside four busy threads", rounds=len(rounds), **best)
     assert best["p99_us"] <= 50
     assert best["first_p99_us"] < 1_000

@@ -21,7 +21,7 @@ from tests.durability.kit import (
     running,
     tree_env,
 )
-from tests.figures import figures
+from tests.figures import report_figures
 from tests.programs import wait_until
 
 BLOCKED = """
@@ -55,7 +55,7 @@ def test_a_blocked_disk_holds_up_an_exit_for_two_seconds_at_most(
         pid, flushed, took, ended = json.loads(notes.read_bytes())
         exit_took = exit_seconds(pid, ended)
         tracer.kill()
-    figures(f"blocked {calls}", flush=f"{took:.2f} s", exit=f"{exit_took:.2f} s")
+    report_figures(f"blocked {calls}", flush=f"{took:.2f} s", exit=f"{exit_took:.2f} s")
     if "write" in calls:
         assert flushed is False
     assert took < 0.5 + 0.5
@@ -86,7 +86,7 @@ def test_an_orderly_exit_ends_open_spans_and_writes_the_totals(tmp_path: Path) -
     last = found.records[-1]
     assert last.event == "process.end"
     totals = {key: last.extra[key] for key in ("accepted", "written", "dropped", "last_seq")}
-    figures("process.end", **totals)
+    report_figures("process.end", **totals)
     assert totals["accepted"] == totals["written"] == len(found.records)
     assert totals["dropped"] == {}
     assert totals["last_seq"] == last.seq

@@ -22,8 +22,8 @@ from tests.durability.kit import (
     running,
     tree_env,
 )
-from tests.figures import figures
-from tests.programs import SCRIPTS, answers, free_port, python, recorded, started, wait_until
+from tests.figures import report_figures
+from tests.programs import SCRIPTS, free_port, is_listening, python, recorded, started, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -203,7 +203,7 @@ def serve(tmp_path: Path, name: str, text: str, server: Sequence[str]) -> Found:
         seen = len(died(folder))
         process.send_signal(signal.SIGTERM)
         assert process.wait(40) in {0, -signal.SIGTERM}
-    figures(f"{server[0]}: killed workers", recovered_while_it_ran=f"{seen} of 3")
+    report_figures(f"{server[0]}: killed workers", recovered_while_it_ran=f"{seen} of 3")
     found = recovered(folder)
     assert_apart(folder, found)
     return found

@@ -105,7 +105,7 @@ def test_a_kill_at_every_write(tmp_path: Path, durability: str) -> None:
             break
         assert done.returncode in {-signal.SIGKILL, 128 + signal.SIGKILL}
         assert number < 200
-    figures(
+    report_figures(
         f"{durability}: killed at each write",
         kills=number - 1,
         promised=promised,

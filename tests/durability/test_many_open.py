@@ -24,7 +24,7 @@ from tests.durability.kit import (
     recovered_in_child,
     tree_env,
 )
-from tests.figures import figures
+from tests.figures import report_figures
 from tests.programs import OTEL_EXT, execute, wait_until
 
 MANY = """

@@ -119,6 +119,6 @@ def test_a_storm_of_forks() -> None:
     )
     assert done.stdout, done.stderr[-3000:]
     outcome = json.loads(done.stdout)
-    figures("a storm of forks", **outcome)
+    report_figures("a storm of forks", **outcome)
     assert outcome["wrong"] == [], done.stderr[-3000:]
     assert done.returncode == 0

@@ -52,7 +52,7 @@ def test_the_file_is_synced_as_promised(tmp_path: Path, sync: str) -> None:
         for number, (name, at) in enumerate(calls)
         if name == "write"
     ]
-    figures(f"sync={sync}", writes=len(waited), longest_wait=f"{max(waited):.2f} s")
+    report_figures(f"sync={sync}", writes=len(waited), longest_wait=f"{max(waited):.2f} s")
     if sync == "always":
         assert ["fdatasync" if name == "write" else "write" for name in names[:-1]] == names[1:]
     else:

@@ -329,9 +329,12 @@ def test_the_bridge_survives_mistakes_of_callers(capfd: pytest.CaptureFixture[st
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"renderer": "xml"}, "renderer='xml' is none. Use auto, console, json or a structlog"),
-        ({"level": "loud"}, "level='loud' is no log level. Use debug, info, warning, error"),
-        ({"level": 7}, "level=7 is no log level"),
+        (
+            {"renderer": "xml"},
+            "renderer='xml' is not a valid renderer. Use auto, console, json or a structlog",
+        ),
+        ({"level": "loud"}, "level='loud' is not a log level. Use debug, info, warning, error"),
+        ({"level": 7}, "level=7 is not a log level"),
     ],
 )
 def test_an_invalid_argument_is_an_error(arguments: dict[str, Any], message: str) -> None:

@@ -1,14 +1,14 @@
-"""Run the test suites of OpenTelemetry with and without our processor, and compare.
+"""Runs the test suites of OpenTelemetry with and without our processor, and compares them.
 
-The suites come from the packages' source archives, or from checkouts. Each is run as it is,
-and with `LifecycleSpanProcessor` in front of every tracer provider. Where a test's outcome is
-not the same, the suite is run again in both ways: a test that is unstable without us too is
-named as such, and every other difference is a fault of ours.
+The suites come from the packages' source archives, or from checkouts. Each is run without
+changes, and with `LifecycleSpanProcessor` added to every tracer provider. If the outcome of a
+test differs, the suite is run again both ways: a test that is unstable without us too is
+reported as such; every other difference is a fault of ours.
 
     make compat COMPAT_ARGS="sqlite3 asgi"
 
-The exit code is 0 if every suite goes the same way, 1 if one does not, 2 if one could not be
-run.
+The exit code is 0 if every suite has the same outcomes, 1 if one differs, 2 if one could not
+be run.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ def write_error(text: str) -> None:
 
 
 def compare(bench: Bench, suite: Suite, again: int) -> Result:
-    """Run a suite in both ways, and `again` times more if the outcomes are not the same.
+    """Run a suite both ways, and up to `again` times more if the outcomes differ.
 
     Args:
-        bench: Where to run it.
+        bench: Runs it.
         suite: The suite.
         again: How many more pairs of runs to make where outcomes differ.
 
@@ -87,7 +87,7 @@ def chosen(names: list[str]) -> list[Suite]:
         known = ", ".join(suite.short for suite in SUITES)
         write_error(f"compat: no suite is named {', '.join(unknown)}; there are {known}\n")
         sys.exit(NOT_RUN)
-    return wanted
+    return suites
 
 
 def names_suite(suite: Suite, names: list[str]) -> bool:
@@ -109,7 +109,7 @@ def options_of(arguments: list[str] | None) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results there")
     parser.add_argument(
-        "--pure", action="store_true", help="run with our pure Python form, not the compiled one"
+        "--pure", action="store_true", help="run with our Python code, not the compiled part"
     )
     parser.add_argument(
         "--again", type=int, default=3, metavar="N",
@@ -167,10 +167,10 @@ def main(arguments: list[str] | None = None) -> int:
     wanted = chosen(options.suites)
     kept: Path = options.work.resolve() / ("results-pure" if options.pure else "results")
     if options.last:
-        files = [kept / f"{suite.package}.json" for suite in wanted]
-        return show([load(file) for file in files if file.exists()], options.json)
+        files = [kept / f"{suite.package}.json" for suite in suites]
+        return print_results([load(file) for file in files if file.exists()], options.json)
     try:
-        return show(run(options, wanted, kept), options.json)
+        return print_results(run(options, suites, kept), options.json)
     except SuiteUnavailableError as error:
         write_error(f"compat: the environment cannot be made: {error}\n")
         return NOT_RUN

@@ -24,7 +24,7 @@ CONSTRAINTS: Final = (HERE.parents[1] / "constraints.txt", HERE / "constraints.t
 TEST_UTILS: Final = "opentelemetry-test-utils"
 TOOLS: Final = ("pytest", "pytest-asyncio", "pytest-timeout")
 PIN: Final = re.compile(r"^(opentelemetry[\w-]*)==(\S+)$", re.MULTILINE)
-# A record of a span's start, in a line of a journal.
+# A start record, in a line of a journal.
 START: Final = re.compile(rb'"phase": ?"start"')
 INSTALLED: Final = """
 from importlib.metadata import distributions
@@ -66,10 +66,10 @@ class Bench:
         return self._versions.get(package, self._versions["opentelemetry-instrumentation"])
 
     def prepare(self) -> None:
-        """Make the environment with our wheel and the tools of the suites.
+        """Create the environment with our wheel and the tools of the suites.
 
         Raises:
-            SuiteUnavailableError: If it cannot be made.
+            SuiteUnavailableError: If it cannot be created.
         """
         if not self.python.exists():
             venv.create(self.work / "venv", with_pip=True)
@@ -125,10 +125,10 @@ class Bench:
         return {name.lower().replace("_", "-"): version for name, version in pairs}
 
     def tests_of(self, suite: Suite) -> Path:
-        """Return the folder with a suite's tests: a checkout, or its archive unpacked.
+        """Return the folder with a suite's tests: a checkout, or its unpacked archive.
 
         Raises:
-            SuiteUnavailableError: If there is no archive, or none with tests.
+            SuiteUnavailableError: If there is no archive, or it has no tests.
         """
         for source in self.sources:
             if (source / suite.package / "tests").is_dir():
@@ -213,5 +213,5 @@ def _wait(process: subprocess.Popen[bytes], timeout: int) -> str:
 
 
 def _starts_in(records: Path) -> int:
-    """Return how many records of a span's start are in a folder."""
+    """Return how many start records are in a folder."""
     return sum(len(START.findall(file.read_bytes())) for file in records.glob("*.jsonl"))

@@ -45,7 +45,7 @@ class Outcome(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """A test whose outcome was not the same with us and without in the first run of each.
+    """A test whose outcome differed between the first run with us and the first without.
 
     Attributes:
         test: Its name.
@@ -83,7 +83,7 @@ def outcomes_in(report: Path) -> dict[str, str]:
 
 
 def unequal(without: Outcome, ours: Outcome) -> frozenset[str]:
-    """Return the names of the tests whose outcome is not the same in both runs.
+    """Return the names of the tests whose outcomes differ between the two runs.
 
     Examples:
         >>> sorted(unequal(Outcome({"a": "passed", "b": "failed"}, 1), Outcome({"a": "passed"}, 1)))

@@ -23,7 +23,7 @@ class Result(NamedTuple):
         needs: The versions of what its tests need; the instrumented library comes first.
         without: How many tests passed, failed and were skipped in the first run without us.
         ours: The same in the first run with us.
-        spans: How many spans our processor saw start in the first run with us.
+        spans: How many starts our processor recorded in the first run with us.
         seconds: How long all runs of the suite took.
         differences: The tests whose outcome was not the same in the first run of each.
         problem: Why the suite could not be run, or "".
@@ -91,7 +91,7 @@ def load(file: Path) -> Result:
 
 
 def table(results: Sequence[Result]) -> str:
-    """Return the results as a table: Markdown whose columns are aligned."""
+    """Return the results as a Markdown table with aligned columns."""
     rows = [HEAD, *(_row(result) for result in results)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
     lines = [_line(row, widths) for row in rows]
@@ -100,7 +100,7 @@ def table(results: Sequence[Result]) -> str:
 
 
 def details(results: Iterable[Result]) -> str:
-    """Return each test that differs with its outcomes, and why suites could not be run."""
+    """Return the tests that differ with their outcomes, and why suites could not be run."""
     lines: list[str] = []
     for result in results:
         if result.problem:
