@@ -76,7 +76,7 @@ def test_only_tests_that_our_processor_breaks_are_reported(tmp_path: Path, sourc
     """
     result = compare(HereBench(tmp_path, source), SUITE, again=1)
     assert not result.problem
-    assert [each.test for each in result.stable_differences] == [
+    assert [each.test for each in result.caused_by_us] == [
         "tests.test_sample::test_child",
         "tests.test_sample::test_processors",
     ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from tests.durability.kit import command, printed_object
-from tests.figures import figures
+from tests.figures import report_figures
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -128,7 +128,7 @@ def test_the_table_costs_a_start_about_a_microsecond(tmp_path: Path) -> None:
     Processor time of the best of seven rounds, garbage collection included.
     """
     cost = cast("dict[str, float]", printed_object(command(TABLE, tmp_path)))
-    figures(
+    report_figures(
         "the table",
         hook=f"{cost['hook_us']:.2f} us",
         of_it_the_table=f"{cost['table_us']:.2f} us",

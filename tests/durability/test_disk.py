@@ -11,7 +11,7 @@ import pytest
 
 from otel_ext.journal.read.scanner import Line, scan
 from tests.durability.kit import command, small_disk, tree_env
-from tests.figures import figures
+from tests.figures import report_figures
 from tests.programs import OTEL_EXT, environment, execute, write_program
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def test_a_small_disk_fills_up(tmp_path: Path, mode: str, kib: int, ring: int, u
     )
     assert done.returncode == 0, done.stderr
     report = cast("dict[str, object]", json.loads(done.stdout.splitlines()[-1]))
-    figures(f"tmpfs of {kib} KiB, {mode}", **report)
+    report_figures(f"tmpfs of {kib} KiB, {mode}", **report)
     assert "No space left" in str(report["full"])
     assert used in str(report["full"])
     assert report["failed"] == 0

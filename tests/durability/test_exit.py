@@ -157,7 +157,7 @@ def test_an_exit_without_a_shutdown_is_quick(tmp_path: Path) -> None:
     began = time.monotonic()
     """
     drained = printed_object(command(text, tmp_path))["drained"]
-    figures("idle exit", drained=f"{drained} s")
+    report_figures("idle exit", drained=f"{drained} s")
     assert isinstance(drained, float)
     assert drained < 2.0
 

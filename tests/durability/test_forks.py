@@ -192,7 +192,7 @@ def serve(tmp_path: Path, name: str, text: str, server: Sequence[str]) -> Found:
     argv = [word.replace("PORT", str(port)) for word in argv]
     env = tree_env(PYTHONPATH=str(tmp_path))
     with started(argv, cwd=tmp_path, env=env) as process:
-        wait_until(lambda: answers(port), "the server listens", 40)
+        wait_until(lambda: is_listening(port), "the server listens", 40)
         url = f"http://127.0.0.1:{port}"
         for _ in range(3):
             with pytest.raises(requests.ConnectionError):

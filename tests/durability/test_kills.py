@@ -19,7 +19,7 @@ from tests.durability.kit import (
     recovered,
     tree_env,
 )
-from tests.figures import figures
+from tests.figures import report_figures
 from tests.programs import python, recorded, records_in, wait_until
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def test_a_program_under_otel_ext_run_is_killed(tmp_path: Path, turn: int) -> No
     assert "did not end" in stderr
     assert_valid(folder, torn=1)
     counts = {"starts": len(started), "open": len(abandoned), "missing": len(missing)}
-    figures(f"otel-ext run, kill {turn + 1}", **counts)
+    report_figures(f"otel-ext run, kill {turn + 1}", **counts)
     assert not missing
 
 

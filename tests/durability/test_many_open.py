@@ -65,7 +65,7 @@ def test_many_open_spans_all_have_an_end_after_an_exit_and_recovery(tmp_path: Pa
     files = tmp_path.glob("*.jsonl")
     before = sum(path.read_bytes().count(b'"phase":"end"') for path in files)
     starts, ends = recovered_in_child(tmp_path)
-    figures(f"{COUNT:,} open", program=f"{took:.1f} s", ended_at_exit=before)
+    report_figures(f"{COUNT:,} open", program=f"{took:.1f} s", ended_at_exit=before)
     assert len(set(starts)) == COUNT
     assert ends == sorted(set(starts))
     assert not shown_by_ps(tmp_path)
@@ -164,7 +164,7 @@ def test_a_blocked_disk_and_very_many_open_spans_do_not_add_up(
     with alone:
         ended = float(read_line(alone))
         alone_took = exit_seconds(alone.pid, ended)
-    figures(
+    report_figures(
         f"blocked, {COUNT:,} open, {action}",
         took=f"{took:.2f} s",
         exit=f"{exit_took:.2f} s",

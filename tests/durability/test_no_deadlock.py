@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from tests.durability.kit import ROOT, command, printed_object, read, tree_env
-from tests.figures import figures
+from tests.figures import report_figures
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,7 +88,7 @@ def test_spans_in_finalizers_signal_handlers_and_log_handlers(
     """All at once beside busy threads: no deadlock, and each record is written or counted."""
     env = tree_env(OTEL_EXT_DURABILITY=durability)
     done = printed_object(command(EVERYWHERE, tmp_path, "1"), env=env)
-    figures(f"everywhere, {durability}", **done)
+    report_figures(f"everywhere, {durability}", **done)
     assert done["hung"] is False
     for what in ("signals", "finalizers", "logs"):
         assert cast("int", done[what]) > 5

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.durability.kit import command, tree_env
-from tests.figures import figures
+from tests.figures import report_figures
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -31,7 +31,7 @@ sys.modules["uwsgi"] = types.ModuleType("uwsgi")
 sys.modules["uwsgi"].worker_id = lambda: 0
 sys.modules["uwsgi"].masterpid = lambda master=os.getpid(): master
 """
-SILENT_FORK = """\
+FORK_WITHOUT_HOOKS = """\
 import ctypes, random, warnings
 warnings.simplefilter("ignore")
 # As uWSGI does: from C, without the at-fork hooks, and seeding `random` itself.
@@ -63,8 +63,14 @@ def run(
     head: str = "",
     **changes: str,
 ) -> Found:
-    """Run a program that forks silently, recover its folder, and return the records."""
-    head = ("" if compiled else PURE) + ("" if threads else AS_IN_UWSGI) + head + HEAD + SILENT_FORK
+    """Run a program that forks without hooks, recover its folder, and return the records."""
+    head = (
+        ("" if compiled else PURE)
+        + ("" if threads else AS_IN_UWSGI)
+        + head
+        + HEAD
+        + FORK_WITHOUT_HOOKS
+    )
     done = subprocess.run(
         command(text, folder, head=head),
         env=tree_env(**changes),

@@ -15,7 +15,7 @@ from typing import cast
 import pytest
 
 from tests.durability.kit import ROOT, tree_env
-from tests.figures import figures
+from tests.figures import report_figures
 
 SECONDS = float(os.environ.get("SOAK_SECONDS", "12"))
 RATE = 5_000.0
@@ -39,7 +39,7 @@ def test_a_blocked_disk_costs_no_memory_and_all_records_are_counted() -> None:
     )
     assert done.stdout, done.stderr
     report = cast("dict[str, object]", json.loads(done.stdout))
-    figures(f"soak of {SECONDS:.0f} s at {RATE:,.0f} spans/s", **report)
+    report_figures(f"soak of {SECONDS:.0f} s at {RATE:,.0f} spans/s", **report)
     assert report["wrong"] == [], done.stderr
     assert done.returncode == 0
     assert cast("int", report["spans_per_second"]) >= 0.9 * RATE

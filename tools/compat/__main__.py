@@ -29,8 +29,8 @@ NOT_RUN = 2
 STOPPED = 130
 
 
-def write_error(text: str) -> None:
-    """Write text to standard error at once."""
+def show_progress(text: str) -> None:
+    """Print progress on stderr."""
     sys.stderr.write(text)
     sys.stderr.flush()
 
@@ -41,7 +41,7 @@ def compare(bench: Bench, suite: Suite, again: int) -> Result:
     Args:
         bench: Runs it.
         suite: The suite.
-        again: How many more pairs of runs to make where outcomes differ.
+        again: How many more pairs of runs to make after a difference.
 
     Returns:
         The result; one with `problem` if the suite could not be run.
@@ -49,7 +49,7 @@ def compare(bench: Bench, suite: Suite, again: int) -> Result:
     began = time.monotonic()
     version = bench.version_of(suite.package)
     try:
-        write_error(" installing;")
+        show_progress(" installing;")
         needs = bench.install(suite)
         runs: list[tuple[Outcome, Outcome]] = []
         while not runs or (unequal(*runs[0]) and len(runs) <= again):
@@ -70,33 +70,33 @@ def compare(bench: Bench, suite: Suite, again: int) -> Result:
 
 
 def run_both(bench: Bench, suite: Suite) -> tuple[Outcome, Outcome]:
-    """Run a suite without us and with us; one that fails as a whole without us has no result."""
-    write_error(" without us,")
+    """Run a suite without us and with us; raise if it cannot run even without us."""
+    show_progress(" without us,")
     without = bench.run(suite, ours=False)
     if without.problem:
         raise SuiteUnavailableError(f"without us: {without.problem}")
-    write_error(" with us;")
+    show_progress(" with us;")
     return without, bench.run(suite, ours=True)
 
 
-def chosen(names: list[str]) -> list[Suite]:
-    """Return the suites of these names, or all without any; exit with 2 for an unknown name."""
-    wanted = [suite for suite in SUITES if not names or names_suite(suite, names)]
+def suites_named(names: list[str]) -> list[Suite]:
+    """Return the suites with these names, all if there are none; exit with 2 for an unknown one."""
+    suites = [suite for suite in SUITES if not names or names_suite(suite, names)]
     unknown = [name for name in names if not any(names_suite(suite, [name]) for suite in SUITES)]
     if unknown:
         known = ", ".join(suite.short for suite in SUITES)
-        write_error(f"compat: no suite is named {', '.join(unknown)}; there are {known}\n")
+        show_progress(f"compat: no suite is named {', '.join(unknown)}; there are {known}\n")
         sys.exit(NOT_RUN)
     return suites
 
 
 def names_suite(suite: Suite, names: list[str]) -> bool:
-    """Return whether `names` has the suite's package, with or without its prefix."""
+    """Return whether `names` has the suite's package, with or without the prefix."""
     return suite.package in names or suite.short in names
 
 
-def options_of(arguments: list[str] | None) -> argparse.Namespace:
-    """Return the options of the command line."""
+def options_of(words: list[str] | None) -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         prog="compat", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -113,43 +113,43 @@ def options_of(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--again", type=int, default=3, metavar="N",
-        help="further pairs of runs for a suite whose outcomes differ (%(default)s)",
+        help="more pairs of runs for a suite whose outcomes differ (%(default)s)",
     )  # fmt: skip
     parser.add_argument(
         "--timeout", type=int, default=900, metavar="SECONDS",
-        help="limit for one run of a suite (%(default)s)",
+        help="for one run of a suite (%(default)s)",
     )  # fmt: skip
-    parser.add_argument("--last", action="store_true", help="run nothing, show the last results")
-    options = parser.parse_args(arguments)
+    parser.add_argument("--last", action="store_true", help="run nothing, show the latest results")
+    options = parser.parse_args(words)
     if not options.last and not options.wheel.is_file():
         parser.error(f"--wheel {options.wheel} is not a file; `make wheel` makes one")
     for source in options.source:
         if not source.is_dir():
-            parser.error(f"--source {source} is not a folder; name one that holds checkouts")
+            parser.error(f"--source {source} is not a folder; pass one that contains checkouts")
     return options
 
 
-def run(options: argparse.Namespace, wanted: list[Suite], kept: Path) -> list[Result]:
-    """Compare the suites, saving each result as soon as it is known, and return them."""
+def run(options: argparse.Namespace, suites: list[Suite], kept: Path) -> list[Result]:
+    """Compare the suites, save each result as soon as it is known, and return them."""
     work: Path = options.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
     bench = Bench(
         work, options.wheel.resolve(), options.source, pure=options.pure, timeout=options.timeout
     )
-    write_error("compat: preparing the environment\n")
+    show_progress("compat: preparing the environment\n")
     bench.prepare()
     results: list[Result] = []
-    for number, suite in enumerate(wanted, 1):
-        write_error(f"[{number}/{len(wanted)}] {suite.short}:")
+    for number, suite in enumerate(suites, 1):
+        show_progress(f"[{number}/{len(suites)}] {suite.short}:")
         result = compare(bench, suite, options.again)
-        write_error(f" {result.verdict}, {result.seconds:.0f} s\n")
+        show_progress(f" {result.verdict}, {result.seconds:.0f} s\n")
         save(result, kept)
         results.append(result)
     return results
 
 
-def show(results: list[Result], json_file: Path | None) -> int:
-    """Print the results, write them to `json_file` unless it is None; return the exit code."""
+def print_results(results: list[Result], json_file: Path | None) -> int:
+    """Print the results, write them to `json_file` if there is one, and return the exit code."""
     same = sum(result.is_same for result in results)
     sys.stdout.write(table(results) + details(results))
     sys.stdout.write(f"{same} of {len(results)} suites go the same way with us as without\n")
@@ -161,10 +161,10 @@ def show(results: list[Result], json_file: Path | None) -> int:
     return 0 if same == len(results) else DIFFERENT
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(words: list[str] | None = None) -> int:
     """Compare the suites, and return the exit code."""
-    options = options_of(arguments)
-    wanted = chosen(options.suites)
+    options = options_of(words)
+    suites = suites_named(options.suites)
     kept: Path = options.work.resolve() / ("results-pure" if options.pure else "results")
     if options.last:
         files = [kept / f"{suite.package}.json" for suite in suites]
@@ -172,10 +172,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return print_results(run(options, suites, kept), options.json)
     except SuiteUnavailableError as error:
-        write_error(f"compat: the environment cannot be made: {error}\n")
+        show_progress(f"compat: the environment cannot be created: {error}\n")
         return NOT_RUN
     except KeyboardInterrupt:
-        write_error("\ncompat: stopped; --last shows the results so far\n")
+        show_progress("\ncompat: stopped; --last shows the results so far\n")
         return STOPPED
 
 

@@ -1,4 +1,4 @@
-"""Runs the suites: makes one environment for all, gets their sources, and starts pytest."""
+"""Runs the suites: one environment for all, their sources, and the runs themselves."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ PURE_PYTHON: Final = "OTEL_EXT_PURE_PYTHON"
 
 
 class SuiteUnavailableError(Exception):
-    """A suite cannot be obtained or set up; the message says why and what to do."""
+    """A suite cannot be downloaded or set up; the message has the reason and the way out."""
 
 
 class Bench:
-    """Makes the environment for the suites and runs them in it.
+    """The environment in which the suites are run.
 
     Args:
         work: The folder for the environment, the sources and the logs.
         wheel: Our wheel.
-        sources: Folders of checkouts, each checkout named as its package; they are searched
-            before an archive is downloaded.
-        pure: Whether the runs with us are without our compiled part.
+        sources: Folders of checkouts, each named as its package; searched before an
+            archive is downloaded.
+        pure: Whether the runs with us use our Python code only.
         timeout: Seconds that one run of a suite may take; a single test may take a third.
     """
 
@@ -77,34 +77,35 @@ class Bench:
         self.pip("install", str(self.wheel), *TOOLS, utils)
         self.pip("install", "--no-deps", "--force-reinstall", str(self.wheel))
 
-    def pip(self, *arguments: str) -> None:
-        """Run pip in the environment, with the pins where it installs or downloads.
+    def pip(self, *words: str) -> None:
+        """Run pip in the environment, with the pins for what it installs or downloads.
 
         Raises:
             SuiteUnavailableError: If pip fails; the message has its reason.
         """
         command = [str(self.python), "-m", "pip", "--quiet", "--disable-pip-version-check"]
-        pins = [f"--constraint={file}" for file in CONSTRAINTS if arguments[0] != "uninstall"]
+        pins = [f"--constraint={file}" for file in CONSTRAINTS if words[0] != "uninstall"]
         try:
-            done = subprocess.run(  # noqa: S603 - our own arguments
-                [*command, arguments[0], *pins, *arguments[1:]],
+            done = subprocess.run(  # noqa: S603 - our own command
+                [*command, words[0], *pins, *words[1:]],
                 capture_output=True,
                 text=True,
                 timeout=self.timeout,
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
-            reason = f"pip {arguments[0]} {arguments[-1]}: did not end within {self.timeout} s"
+            reason = f"pip {words[0]} {words[-1]}: did not end within {self.timeout} s"
             raise SuiteUnavailableError(reason) from error
         if done.returncode:
             errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
-            reason = (errors or done.stderr.splitlines() or ["it printed no error"])[-1]
-            raise SuiteUnavailableError(f"pip {arguments[0]} {arguments[-1]}: {reason}")
+            reason = (errors or done.stderr.splitlines() or ["it printed nothing"])[-1]
+            raise SuiteUnavailableError(f"pip {words[0]} {words[-1]}: {reason}")
 
     def install(self, suite: Suite) -> dict[str, str]:
         """Install a suite's package and needs, and return the versions of its needs.
 
-        Uninstalls the instrumentations of other suites, since some tests use all that they find.
+        The instrumentations of other suites are uninstalled: some tests check which are
+        installed.
 
         Raises:
             SuiteUnavailableError: If pip fails.
@@ -118,7 +119,7 @@ class Bench:
 
     def _installed(self) -> dict[str, str]:
         """Return the version of each package in the environment."""
-        done = subprocess.run(  # noqa: S603 - our own arguments
+        done = subprocess.run(  # noqa: S603 - our own command
             [str(self.python), "-c", INSTALLED], capture_output=True, text=True, check=True
         )
         pairs = (line.split() for line in done.stdout.splitlines())
@@ -135,7 +136,7 @@ class Bench:
                 return (source / suite.package).resolve()
         name = f"{suite.package}=={self.version_of(suite.package)}"
         folder = self.work / name.replace("-", "_").replace("==", "-")
-        remedy = "name a folder of checkouts, each named as its package, with --source"
+        remedy = "pass a folder of checkouts, each named as its package, with --source"
         archive = self.work / f"{folder.name}.tar.gz"
         try:
             if not archive.exists():
@@ -152,10 +153,10 @@ class Bench:
         return folder
 
     def run(self, suite: Suite, *, ours: bool) -> Outcome:
-        """Run a suite with us or without, and return its outcome; its log stays in `work`.
+        """Run a suite with us or without, and return its outcome; its log stays in the folder.
 
         Raises:
-            SuiteUnavailableError: If the tests cannot be obtained.
+            SuiteUnavailableError: If the tests cannot be downloaded.
         """
         folder = self.tests_of(suite)
         name = f"{suite.package}-{'with' if ours else 'without'}"
@@ -170,7 +171,7 @@ class Bench:
         ]  # fmt: skip
         began = time.monotonic()
         with (self.work / f"{name}.txt").open("wb") as log:
-            process = subprocess.Popen(  # noqa: S603 - our own arguments
+            process = subprocess.Popen(  # noqa: S603 - our own command
                 command,
                 cwd=folder,
                 env=self._environment(suite, records if ours else None),
@@ -187,7 +188,7 @@ class Bench:
         return Outcome(outcomes_in(report), seconds, _starts_in(records) if ours else 0, problem)
 
     def _environment(self, suite: Suite, records: Path | None) -> dict[str, str]:
-        """Return the environment of a run, with our processor if `records` is a folder."""
+        """Return the environment of a run; it is with us if there is a folder for records."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith("OTEL_")}
         kept |= dict(variable.split("=", 1) for variable in suite.environ)
         kept["PYTHONPATH"] = str(HERE / "_site")
@@ -200,7 +201,7 @@ class Bench:
 
 
 def _wait(process: subprocess.Popen[bytes], timeout: int) -> str:
-    """Wait for a run, and kill its session after the timeout; return the problem, or ""."""
+    """Wait for a run; if it takes too long, kill its session and return a sentence about it."""
     try:
         process.wait(timeout)
     except subprocess.TimeoutExpired:

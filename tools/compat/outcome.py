@@ -1,4 +1,4 @@
-"""Compares the outcomes of a suite's tests with our processor and without it."""
+"""The outcomes of a suite's tests, with us and without, and how they differ."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Outcome(NamedTuple):
     Attributes:
         tests: The outcome of each test, by its name.
         seconds: How long the run took.
-        spans: How many spans our processor saw start; 0 in a run without us.
-        problem: Why the run has no result or not all of it, or "".
+        spans: How many starts our processor recorded; 0 in a run without us.
+        problem: Why the run has no result or only a part of it, or "".
     """
 
     tests: Mapping[str, str]
@@ -59,12 +59,12 @@ class Difference(NamedTuple):
 
     @property
     def is_unstable_upstream(self) -> bool:
-        """Whether the test's outcome also varies in the runs without us."""
+        """Whether the outcome of the test varies without us too."""
         return len(set(self.without)) > 1
 
 
 def outcomes_in(report: Path) -> dict[str, str]:
-    """Return the outcome of each test in a JUnit report; of several of one name, the worst.
+    """Return the outcome of each test in a JUnit report; the worst if several share a name.
 
     Args:
         report: The file that pytest wrote.

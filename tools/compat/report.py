@@ -1,4 +1,4 @@
-"""Saves the result of each suite in a file, and shows all results in one table."""
+"""Saves and prints the results: a file for each suite, and one table of all."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Result(NamedTuple):
         ours: The same in the first run with us.
         spans: How many starts our processor recorded in the first run with us.
         seconds: How long all runs of the suite took.
-        differences: The tests whose outcome was not the same in the first run of each.
+        differences: The tests whose outcomes differ between the two first runs.
         problem: Why the suite could not be run, or "".
     """
 
@@ -40,8 +40,8 @@ class Result(NamedTuple):
     problem: str = ""
 
     @property
-    def stable_differences(self) -> tuple[Difference, ...]:
-        """The differences in tests that have the same outcome in all runs without us."""
+    def caused_by_us(self) -> tuple[Difference, ...]:
+        """The differences that unstable tests do not explain."""
         return tuple(d for d in self.differences if not d.is_unstable_upstream)
 
     @property
@@ -49,8 +49,8 @@ class Result(NamedTuple):
         """The result in a few words."""
         if self.problem:
             return "NOT RUN"
-        if self.stable_differences:
-            return f"{len(self.stable_differences)} DIFFER"
+        if self.caused_by_us:
+            return f"{len(self.caused_by_us)} DIFFER"
         if not self.without[PASSED]:
             return "NONE PASSES"
         words = ["same"]
@@ -62,7 +62,7 @@ class Result(NamedTuple):
 
     @property
     def is_same(self) -> bool:
-        """Whether the suite ran, with the same outcomes with us as without."""
+        """Whether the suite ran and had the same outcomes with us as without."""
         return self.verdict.startswith("same")
 
     def as_json(self) -> dict[str, Any]:
@@ -73,7 +73,7 @@ class Result(NamedTuple):
 
 
 def save(result: Result, folder: Path) -> None:
-    """Write a result into `folder`, where it replaces the suite's previous one."""
+    """Save a result in `folder`, replacing the suite's previous one."""
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(result.as_json(), indent=2)
     (folder / f"{result.package}.json").write_text(text + "\n", "utf-8")

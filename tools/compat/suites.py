@@ -1,4 +1,4 @@
-"""The test suites that `make compat` runs, and what each needs besides its package.
+"""The test suites that `make compat` runs, and what each needs beside its package.
 
 The versions are pinned in constraints.txt and, for packages that only these suites need,
 in constraints.txt in this folder.

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 OUTPUT = os.environ.get("OTEL_EXT_COMPAT_OUTPUT")
 
 
-def put_in_front(module: ModuleType) -> None:
-    """Add our processor first to every provider that `module` makes."""
+def add_our_processor(module: ModuleType) -> None:
+    """Let every provider of `module` start with our processor."""
     provider: type[TracerProvider] = module.TracerProvider
     original = provider.__init__
 
