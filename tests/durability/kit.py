@@ -33,6 +33,9 @@ tracer = trace.get_tracer("durability")
 """
 """The first lines of a program, which records into the folder named by its first argument."""
 
+NOT_COMPILED = 'import sys\nsys.modules["otel_ext._speed"] = None\n'
+"""Put before `HEAD`, makes a program use the Python code, as if the compiled part were missing."""
+
 NOTE = 17
 """Bytes of one note in a ledger: `S` or `E`, and a span id of 16 digits."""
 
@@ -128,6 +131,13 @@ def write_line(process: subprocess.Popen[str], word: str = "") -> None:
     assert process.stdin is not None
     process.stdin.write(f"{word}\n")
     process.stdin.flush()
+
+
+def open_span_states(folder: Path) -> dict[str, str]:
+    """Return the state of each open span by its name, as `otel-ext ps` shows it."""
+    done = execute([OTEL_EXT, "ps", folder, "--json"], cwd=folder)
+    spans = [json.loads(line) for line in done.out.splitlines()]
+    return {span["name"]: span["state"] for span in spans}
 
 
 def assert_valid(folder: Path, *, torn: int = 0) -> None:

@@ -14,13 +14,13 @@ from tests.durability.kit import (
     assert_ended_once,
     assert_valid,
     command,
+    open_span_states,
     read,
     read_line,
     recovered,
     running,
     write_line,
 )
-from tests.programs import OTEL_EXT, execute
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,13 +46,6 @@ def inside(argv: list[str]) -> list[str]:
     return ["unshare", flags, "--kill-child", "--mount-proc", *argv]
 
 
-def states(folder: Path) -> dict[str, str]:
-    """Return the state of each open span, as `ps` shows it outside the namespace."""
-    done = execute([OTEL_EXT, "ps", folder, "--json"], cwd=folder)
-    shown = [json.loads(line) for line in done.out.splitlines()]
-    return {span["name"]: span["state"] for span in shown}
-
-
 @pytest.mark.needs("unshare")
 @pytest.mark.parametrize("durability", ["queued", "write", "mapped"])
 def test_a_process_of_another_namespace_is_left_alone(tmp_path: Path, durability: str) -> None:
@@ -60,7 +53,7 @@ def test_a_process_of_another_namespace_is_left_alone(tmp_path: Path, durability
     argv = command(LIVES, tmp_path, durability)
     with running(inside(argv)) as process:
         assert int(read_line(process)) < 10
-        assert states(tmp_path) == {"inside": "running"}
+        assert open_span_states(tmp_path) == {"inside": "running"}
         report = recover(tmp_path, grace_seconds=600)
         assert (report.spans, len(report.uncertain)) == (0, 1)
         write_line(process)
@@ -84,7 +77,7 @@ def test_a_file_without_a_namespace_is_not_taken_for_dead(tmp_path: Path) -> Non
         for line in lines:
             line["__tracer_meta__"].pop("pid_namespace", None)
         (old / path.name).write_text("".join(f"{json.dumps(line)}\n" for line in lines))
-        assert states(old) == {"inside": "running"}
+        assert open_span_states(old) == {"inside": "running"}
         assert recover(old, grace_seconds=600).uncertain
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.durability.kit import (
     HEAD,
+    NOT_COMPILED,
     assert_ended_once,
     assert_valid,
     command,
@@ -177,7 +178,7 @@ def test_the_first_span_may_come_while_the_interpreter_ends(
     tmp_path: Path, *, compiled: bool
 ) -> None:
     """Python starts no thread then, so nothing waits for one, and both records are written."""
-    head = HEAD if compiled else f'import sys\nsys.modules["otel_ext._speed"] = None\n{HEAD}'
+    head = HEAD if compiled else NOT_COMPILED + HEAD
     # So that no exit handler runs.
     head += "import atexit\natexit._clear()\n"
     done = subprocess.run(

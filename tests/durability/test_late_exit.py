@@ -14,6 +14,7 @@ from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX
 from otel_ext.record.merge import merge
 from tests.durability.kit import (
     HEAD,
+    NOT_COMPILED,
     NOTE,
     assert_ended_once,
     assert_valid,
@@ -26,8 +27,6 @@ from tests.durability.kit import (
     tree_env,
 )
 from tests.programs import OTEL_EXT, execute, wait_until, write_program
-
-PLAIN = 'import sys\nsys.modules["otel_ext._speed"] = None\n'
 
 # Registered before `configure()`, so all of these run after the handler that it registers.
 LATE = """\
@@ -92,7 +91,7 @@ def test_spans_of_exit_handlers_that_run_after_ours_are_recorded(
     tmp_path: Path, setup: str, *, compiled: bool
 ) -> None:
     """Each has start and end, also those of finalizers; a span still open gets its real end."""
-    head = ("" if compiled else PLAIN) + LATE + setup + FINALIZER
+    head = ("" if compiled else NOT_COMPILED) + LATE + setup + FINALIZER
     run_program(
         tmp_path, head, 'kept, never = tracer.start_span("kept"), tracer.start_span("never")'
     )
@@ -116,7 +115,7 @@ def test_spans_of_exit_handlers_that_run_after_ours_are_recorded(
 def test_the_first_span_may_come_from_a_late_handler(tmp_path: Path, *, compiled: bool) -> None:
     """A program that recorded nothing until then leaves a closed file and no ring buffer."""
     text = "import otel_ext\n"
-    head = ("" if compiled else PLAIN) + "import atexit\n"
+    head = ("" if compiled else NOT_COMPILED) + "import atexit\n"
     head += 'atexit.register(lambda: tracer.start_span("late").end())\n' + HEAD
     run_program(tmp_path, head, text)
     found = read(tmp_path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import time
@@ -17,6 +16,7 @@ from tests.durability.kit import (
     assert_ended_once,
     assert_valid,
     command,
+    open_span_states,
     read,
     read_line,
     recovered,
@@ -24,7 +24,6 @@ from tests.durability.kit import (
     tree_env,
     write_line,
 )
-from tests.programs import OTEL_EXT, execute
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,13 +64,6 @@ THREE = """
 """
 
 
-def shown(folder: Path, command: str = "ps") -> dict[str, str]:
-    """Return the state of each open span that a command shows."""
-    done = execute([OTEL_EXT, command, folder, "--json"], cwd=folder)
-    spans = [json.loads(line) for line in done.out.splitlines()]
-    return {span["name"]: span["state"] for span in spans}
-
-
 @pytest.mark.parametrize("durability", ["mapped", "queued"])
 def test_readers_and_retention_use_the_files_of_each_exporter(
     tmp_path: Path, durability: str
@@ -79,27 +71,27 @@ def test_readers_and_retention_use_the_files_of_each_exporter(
     """`ps` shows the spans of each, retention keeps their newest files, recovery ends all."""
     with running(command(THREE, tmp_path, durability, head=HEAD)) as process:
         assert read_line(process) == "open"
-        assert shown(tmp_path) == dict.fromkeys(["of 0", "of 1", "of 2"], "running")
+        assert open_span_states(tmp_path) == dict.fromkeys(["of 0", "of 1", "of 2"], "running")
         write_line(process)
         assert read_line(process) == "rotated"
-        assert shown(tmp_path) == dict.fromkeys(["of 0", "of 1"], "running")
+        assert open_span_states(tmp_path) == dict.fromkeys(["of 0", "of 1"], "running")
         long_ago = time.time() - 10 * 86_400
         for path in list_segments(tmp_path):
             os.utime(path, (long_ago, long_ago))
         apply_retention(tmp_path, max_bytes=1, max_age=1.0)
         left = [parse_segment_name(path.name) for path in list_segments(tmp_path)]
         assert [name.journal for name in left if name is not None] == [0, 1, 2]
-        assert set(shown(tmp_path)) == {"of 0", "of 1"}
+        assert set(open_span_states(tmp_path)) == {"of 0", "of 1"}
         write_line(process)
         process.wait(20)
     [state] = read_folder(tmp_path).incarnations
     assert sorted(span.start.name for span in state.running) == ["of 0", "of 1"]
-    assert shown(tmp_path) == dict.fromkeys(["of 0", "of 1"], "lost")
+    assert open_span_states(tmp_path) == dict.fromkeys(["of 0", "of 1"], "lost")
     found = recovered(tmp_path)
     assert_ended_once(found)
     causes = {end.name: end.abandoned for end in found.phase("end") if end.name != "done"}
     assert causes == {"of 0": "process-died", "of 1": "process-died", "of 2": None}
-    assert shown(tmp_path) == {}
+    assert open_span_states(tmp_path) == {}
     assert_valid(tmp_path)
 
 

@@ -11,6 +11,7 @@ import pytest
 from otel_ext.journal.ring_layout import RING_FOLDER
 from tests.durability.kit import (
     HEAD,
+    NOT_COMPILED,
     Found,
     assert_ended_once,
     assert_valid,
@@ -22,7 +23,6 @@ from tests.durability.kit import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-PURE = 'import sys\nsys.modules["otel_ext._speed"] = None\n'
 # uWSGI's master has no thread of ours. If a thread waits for the interpreter lock during the
 # fork, the child, of which the interpreter does not know, hangs when it releases the lock.
 AS_IN_UWSGI = """\
@@ -64,13 +64,8 @@ def run(
     **changes: str,
 ) -> Found:
     """Run a program that forks without hooks, recover its folder, and return the records."""
-    head = (
-        ("" if compiled else PURE)
-        + ("" if threads else AS_IN_UWSGI)
-        + head
-        + HEAD
-        + FORK_WITHOUT_HOOKS
-    )
+    first = ("" if compiled else NOT_COMPILED) + ("" if threads else AS_IN_UWSGI)
+    head = first + head + HEAD + FORK_WITHOUT_HOOKS
     done = subprocess.run(
         command(text, folder, head=head),
         env=tree_env(**changes),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_ext.record.decode import decode_line
+from tests.programs import records_in
 from tests.tree import checkout
 
 if TYPE_CHECKING:
@@ -41,10 +42,7 @@ def run(program: str, folder: Path, environ: dict[str, str]) -> subprocess.Compl
 
 def logs_in(folder: Path) -> list[Record]:
     """Return the log records in the files of `folder`."""
-    lines = [
-        line for path in sorted(folder.glob("*.jsonl")) for line in path.read_bytes().splitlines()
-    ]
-    return [record for record in map(decode_line, lines) if record.kind == "log"]
+    return [record for record in records_in(folder) if record.kind == "log"]
 
 
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=range(len(SNIPPETS)))
