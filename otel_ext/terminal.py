@@ -13,12 +13,12 @@ __all__ = [
     "Painter",
     "as_utf8",
     "cells",
-    "clock",
     "cut",
+    "date_and_time",
     "duration",
     "error_of",
-    "moment",
     "printable",
+    "time_of_day",
 ]
 
 _MAX_NAME: Final = 120
@@ -118,7 +118,7 @@ def duration(nanoseconds: int) -> str:
     return f"{hours // 24} d {hours % 24:02d} h"
 
 
-def clock(time_ns: int) -> str:
+def time_of_day(time_ns: int) -> str:
     """Return the time of day as the clock on the wall has it; the one style of every view.
 
     Args:
@@ -127,7 +127,7 @@ def clock(time_ns: int) -> str:
     return _local(time_ns, "%H:%M:%S", "--:--:--.---")
 
 
-def moment(time_ns: int) -> str:
+def date_and_time(time_ns: int) -> str:
     """Return date and time as the clock on the wall has them, with the distance from UTC.
 
     Args:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.cli.span_table import COLORS, Look, table_lines
 from otel_ext.observe.snapshot import STATES
-from otel_ext.terminal import cells, clock, cut
+from otel_ext.terminal import cells, cut, time_of_day
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -136,7 +136,7 @@ def frame_lines(
         note: What the second line says: the order, a pause.
         has_keys: Whether keys are obeyed, so that the last line tells of them.
     """
-    lines = [_head(figures, look, clock(now_ns)), look.painter("dim", note), ""]
+    lines = [_head(figures, look, time_of_day(now_ns)), look.painter("dim", note), ""]
     room = max(height - _HEAD_LINES - 1 - has_keys, _LEAST_ROWS) if height else len(spans)
     # One line less where one has to say how many more there are.
     shown = room if len(spans) <= room else max(room - 1, _LEAST_ROWS)

@@ -20,7 +20,7 @@ from otel_ext.cli.input_checks import shown
 from otel_ext.cli.inputs import add_places, nothing_in, places_of
 from otel_ext.cli.streams import can_show_unicode, painter_for, say, say_json, warn, width_of
 from otel_ext.observe.snapshot import Collector
-from otel_ext.terminal import cut, moment, printable
+from otel_ext.terminal import cut, date_and_time, printable
 
 if TYPE_CHECKING:
     import argparse
@@ -168,7 +168,7 @@ def _show(
 
 def _head(trace: Trace, spans: SpanSet) -> str:
     number = "1 span" if trace.spans == 1 else f"{trace.spans:,} spans"
-    head = f"trace {trace.trace_id[:_SHORT_ID]}  {moment(trace.start_ns)}  {number}"
+    head = f"trace {trace.trace_id[:_SHORT_ID]}  {date_and_time(trace.start_ns)}  {number}"
     if not trace.process:
         return head
     facts = spans.processes.get(trace.process)
