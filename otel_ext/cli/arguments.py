@@ -12,12 +12,12 @@ __all__ = ["seconds", "whole_number"]
 _YEAR: Final = 365 * 86_400.0
 
 
-def whole_number(text: str, least: int = 0) -> int:
+def whole_number(text: str, minimum: int = 0) -> int:
     """Return the number that `text` names, for argparse's `type`.
 
     Args:
         text: What was typed.
-        least: The smallest number that is allowed.
+        minimum: The smallest number that is allowed.
 
     Raises:
         ArgumentTypeError: It is not a whole number, or less than that.
@@ -25,19 +25,19 @@ def whole_number(text: str, least: int = 0) -> int:
     >>> whole_number("12")
     12
     """
-    if text.isdecimal() and text.isascii() and int(text) >= least:
+    if text.isdecimal() and text.isascii() and int(text) >= minimum:
         return int(text)
-    message = f"{printable(text)!r} is not a whole number from {least}; give {least} or more"
+    message = f"{printable(text)!r} is not a whole number from {minimum}; give {minimum} or more"
     raise ArgumentTypeError(message)
 
 
-def seconds(text: str, least: float = 0.0, most: float = _YEAR) -> float:
+def seconds(text: str, minimum: float = 0.0, maximum: float = _YEAR) -> float:
     """Return the number of seconds that `text` names, for argparse's `type`.
 
     Args:
         text: What was typed.
-        least: The smallest number that is allowed.
-        most: The largest one; a year if left out.
+        minimum: The smallest number that is allowed.
+        maximum: The largest one; a year if left out.
 
     Raises:
         ArgumentTypeError: It is not a number, or not in that range.
@@ -49,8 +49,12 @@ def seconds(text: str, least: float = 0.0, most: float = _YEAR) -> float:
         value = float(text)
     except ValueError:
         value = -1.0
-    if least <= value <= most:
+    if minimum <= value <= maximum:
         return value
-    allowed = f"{least:g} or more, a year at most" if most == _YEAR else f"{least:g} to {most:g}"
+    allowed = (
+        f"{minimum:g} or more, a year at maximum"
+        if maximum == _YEAR
+        else f"{minimum:g} to {maximum:g}"
+    )
     message = f"{printable(text)!r} is no number of seconds; give {allowed}"
     raise ArgumentTypeError(message)

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from otel_ext.journal.recovery.recover import RecoveryReport
-    from otel_ext.observe.snapshot import Running
+    from otel_ext.observe.snapshot import OpenSpan
 
-__all__ = ["Ended", "as_dicts", "ended_by", "lines_of", "open_in"]
+__all__ = ["EndedSpan", "as_dicts", "ended_by", "lines_of", "open_in"]
 
 _MAX_SHOWN: Final = 10
 _GAP: Final = "  "
@@ -34,10 +34,10 @@ _PLENTY: Final = 1_000
 _LONGEST_ATTRIBUTES: Final = 80
 _LEAST_NAME: Final = 8
 _ROOM_FOR_PROCESS: Final = 100
-_MAX_TOLD: Final = 1_000
+_MAX_IN_JSON: Final = 1_000
 
 
-class Ended(NamedTuple):
+class EndedSpan(NamedTuple):
     """A span that was ended for its dead process.
 
     Attributes:
@@ -45,18 +45,18 @@ class Ended(NamedTuple):
         age_ns: From its start to the last sign of life of its process.
     """
 
-    span: Running
+    span: OpenSpan
     age_ns: int
 
 
-def open_in(folder: Path) -> tuple[Running, ...]:
+def open_in(folder: Path) -> tuple[OpenSpan, ...]:
     """Return what is open in a folder of records, oldest first; only reads."""
     # Files that several processes share are named one by one.
     shared = [path for path in list_segments(folder) if parse_segment_name(path.name) is None]
-    return Collector([folder, *shared], elsewhere=True).collect().spans
+    return Collector([folder, *shared], other_hosts=True).collect().spans
 
 
-def ended_by(report: RecoveryReport, found: Sequence[Running]) -> list[Ended]:
+def ended_by(report: RecoveryReport, found: Sequence[OpenSpan]) -> list[EndedSpan]:
     """Return the spans of `found` whose process `report` says was recovered."""
     seen_ns = {
         one.process.id: one.last_seen_ns
@@ -64,14 +64,14 @@ def ended_by(report: RecoveryReport, found: Sequence[Running]) -> list[Ended]:
         if one.spans and not one.problem
     }
     return [
-        Ended(span, max(seen_ns[span.process.id] - span.start_ns, 0))
+        EndedSpan(span, max(seen_ns[span.process.id] - span.start_ns, 0))
         for span in found
         if span.process.id in seen_ns
     ]
 
 
 def lines_of(
-    ended: Sequence[Ended], total: int, *, width: int = 0, ascii_only: bool = False
+    ended: Sequence[EndedSpan], total: int, *, width: int = 0, ascii_only: bool = False
 ) -> Iterator[str]:
     """Yield a line for each of the oldest spans, children under their parents.
 
@@ -91,23 +91,23 @@ def lines_of(
     room = (width or _PLENTY) - age_width - 2 * len(_GAP)
     is_named = room >= _ROOM_FOR_PROCESS or len({span.process.id for _, _, span in rows}) > 1
     for age, branch, span in rows:
-        line = f"{_GAP}{age.rjust(age_width)}{_GAP}{_what(branch, span, room, is_named=is_named)}"
+        line = f"{_GAP}{age.rjust(age_width)}{_GAP}{_description(branch, span, room, is_named=is_named)}"
         yield line.replace("…", "~") if ascii_only else line
     if rows and total > len(rows):
         yield f"  and {total - len(rows):,} more"
-    doubtful = {one.span.process.label: one.span.process.reservation for one in ended}
-    for label, reservation in doubtful.items():
-        if reservation:
-            yield f"{_GAP}[{printable(label)}] {reservation}"
+    doubtful = {one.span.process.label: one.span.process.missing_ends_reason for one in ended}
+    for label, missing_ends_reason in doubtful.items():
+        if missing_ends_reason:
+            yield f"{_GAP}[{printable(label)}] {missing_ends_reason}"
 
 
-def _what(branch: str, span: Running, room: int, *, is_named: bool) -> str:
+def _description(branch: str, span: OpenSpan, room: int, *, is_named: bool) -> str:
     """Return which span it is, of which process if that is named, and where it was."""
     tails = [f"[{printable(span.process.label)}]"] if is_named else []
-    if span.place.frame.file:
-        verb = "at" if span.place.is_now else "opened"
-        place = cut_left(printable(str(span.place.frame)), room // 2 - len(verb) - 1)
-        tails.append(f"{verb} {place}")
+    if span.location.frame.file:
+        verb = "at" if span.location.is_now else "opened"
+        location = cut_left(printable(str(span.location.frame)), room // 2 - len(verb) - 1)
+        tails.append(f"{verb} {location}")
     tail = "".join(_GAP + one for one in tails)
     name = cut(branch + printable(span.record.name), max(room - cells(tail), _LEAST_NAME))
     left = min(room - cells(name) - cells(tail) - len(_GAP), _LONGEST_ATTRIBUTES)
@@ -115,10 +115,10 @@ def _what(branch: str, span: Running, room: int, *, is_named: bool) -> str:
     return f"{name}{_GAP + attributes if attributes else ''}{tail}"
 
 
-def as_dicts(ended: Sequence[Ended]) -> Mapping[str, list[dict[str, object]]]:
+def as_dicts(ended: Sequence[EndedSpan]) -> Mapping[str, list[dict[str, object]]]:
     """Return the oldest thousand spans for JSON, by their process's id."""
     found: dict[str, list[dict[str, object]]] = {}
-    for span, age_ns in ended[:_MAX_TOLD]:
+    for span, age_ns in ended[:_MAX_IN_JSON]:
         record = span.record
         about: dict[str, object] = {
             "trace_id": record.trace_id,
@@ -127,7 +127,7 @@ def as_dicts(ended: Sequence[Ended]) -> Mapping[str, list[dict[str, object]]]:
             "status": record.status.code if record.status else None,
             "age_seconds": age_ns / 1e9,
             "attributes": orjson.Fragment(encode_object(record.attributes)),
-            "where": {**span.place.frame.as_dict(), "now": span.place.is_now},
+            "where": {**span.location.frame.as_dict(), "now": span.location.is_now},
         }
         found.setdefault(span.process.id, []).append(about)
     return found

@@ -16,9 +16,16 @@ from otel_ext.terminal import printable
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Takes", "is_there", "not_records", "require_readable", "shown", "unreadable"]
+__all__ = [
+    "InputKind",
+    "is_there",
+    "not_records",
+    "printable_path",
+    "require_readable",
+    "unreadable",
+]
 
-Takes: TypeAlias = Literal["places", "folders", "streams"]
+InputKind: TypeAlias = Literal["paths", "folders", "streams"]
 """What a command can look at: files and folders, folders alone, or pipes too."""
 
 _LONGEST: Final = 4_096
@@ -32,14 +39,14 @@ _OTHER_FORMATS: Final = (
 )
 
 
-def require_readable(path: Path, label: str, takes: Takes, way_out: str) -> None:
+def require_readable(path: Path, label: str, kind: InputKind, hint: str) -> None:
     """Raise the error that fits if records cannot be read at `path`.
 
     Args:
         path: The place.
         label: How messages name it.
-        takes: What the command can look at.
-        way_out: What to do where it is missing.
+        kind: What the command can look at.
+        hint: What to do where it is missing.
     """
     try:
         mode = path.stat().st_mode
@@ -48,37 +55,39 @@ def require_readable(path: Path, label: str, takes: Takes, way_out: str) -> None
             os.stat(os.path.join(path, "."))  # noqa: PTH116, PTH118 - Path drops the point
     except (FileNotFoundError, NotADirectoryError, ValueError):
         message = f"{label}: there is no such folder or file"
-        raise UsageError(message, hint=way_out) from None
+        raise UsageError(message, hint=hint) from None
     except OSError as error:
         what, hint = unreadable(error)
         raise UsageError(f"{label}: {what}", hint=hint) from None
     if not stat.S_ISDIR(mode):
-        _judge_file(path, mode, label, takes)
-    elif takes != "streams":
-        _judge_files_in(path, label)
+        _check_file(path, mode, label, kind)
+    elif kind != "streams":
+        _check_files_in(path, label)
 
 
-def _judge_files_in(folder: Path, label: str) -> None:
+def _check_files_in(folder: Path, label: str) -> None:
     """Say how many files of a folder cannot be read; raise if none of them can."""
     effective = os.access in os.supports_effective_ids
     files = list_segments(folder)
-    closed = [path for path in files if not os.access(path, os.R_OK, effective_ids=effective)]
-    if not closed:
+    unreadable_files = [
+        path for path in files if not os.access(path, os.R_OK, effective_ids=effective)
+    ]
+    if not unreadable_files:
         return
     what, hint = unreadable(PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
-    if len(closed) == len(files):
+    if len(unreadable_files) == len(files):
         raise UsageError(f"{label}: {what}", hint=hint)
-    warn(f"{label}: {len(closed):,} of {len(files):,} files {what}. {hint}")
+    warn(f"{label}: {len(unreadable_files):,} of {len(files):,} files {what}. {hint}")
 
 
-def _judge_file(path: Path, mode: int, label: str, takes: Takes) -> None:
+def _check_file(path: Path, mode: int, label: str, kind: InputKind) -> None:
     # What is no pipe is read from any place, and again and again.
-    if not stat.S_ISREG(mode) and not (takes == "streams" and stat.S_ISFIFO(mode)):
+    if not stat.S_ISREG(mode) and not (kind == "streams" and stat.S_ISFIFO(mode)):
         hint = "Write what it gives to a file, and name that"
-        if takes == "streams":
+        if kind == "streams":
             hint += "; for the standard input, give -"
         raise UsageError(f"{label}: a device or pipe, not a file of records", hint=hint)
-    if takes == "streams":
+    if kind == "streams":
         return  # it is judged by all of its lines, and the files beside it are read in any case
     try:
         with path.open("rb") as file:
@@ -91,7 +100,7 @@ def _judge_file(path: Path, mode: int, label: str, takes: Takes) -> None:
         raise UsageError(f"{label}: {what}", hint=hint)
 
 
-def shown(path: str | Path) -> str:
+def printable_path(path: str | Path) -> str:
     """Return a path as it is safe to print."""
     return printable(str(path), _LONGEST)
 
@@ -99,10 +108,10 @@ def shown(path: str | Path) -> str:
 def unreadable(error: OSError | ValueError) -> tuple[str, str]:
     """Return that something cannot be read, and the way out, for any command's message."""
     reason = getattr(error, "strerror", None) or str(error)
-    way_out = "Name another"
+    hint = "Name another"
     if isinstance(error, PermissionError):
-        way_out = "Run this as the user that wrote the records"
-    return f"cannot be read: {reason}", way_out
+        hint = "Run this as the user that wrote the records"
+    return f"cannot be read: {reason}", hint
 
 
 def not_records(beginning: bytes) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from otel_ext.cli.registry import available, find, help_page, load
-from otel_ext.cli.standard_streams import fill_closed_streams, leave_full_streams, tell
+from otel_ext.cli.standard_streams import drop_full_streams, fill_closed_streams, print_error
 from otel_ext.errors import OtelExtError, UsageError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ __all__ = ["main"]
 
 _WRONG_USE: Final = 2
 _INTERRUPTED: Final = 130  # 128 + SIGINT, as shells count
-_NOBODY_READS: Final = 141  # 128 + SIGPIPE
+_READER_GONE: Final = 141  # 128 + SIGPIPE
 
 
 class _Parser(argparse.ArgumentParser):
@@ -75,11 +75,11 @@ def _dispatch(argv: Sequence[str]) -> int:
     return module.run(args)
 
 
-def _nobody_reads() -> int:
+def _reader_gone() -> int:
     # The interpreter flushes stdout when it exits and would complain again.
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return _NOBODY_READS
+    return _READER_GONE
 
 
 def _describe(error: OSError) -> str:
@@ -98,23 +98,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     0
     """
     fill_closed_streams()
-    code = _answer(argv)
-    leave_full_streams()
+    code = _run_and_report(argv)
+    drop_full_streams()
     return code
 
 
-def _answer(argv: Sequence[str] | None) -> int:
+def _run_and_report(argv: Sequence[str] | None) -> int:
     """Return the exit code of the command line; a user's mistake is told in a line."""
     try:
         code = _dispatch(sys.argv[1:] if argv is None else list(argv))
         sys.stdout.flush()
     except OtelExtError as error:
-        tell(str(error))
+        print_error(str(error))
         return _WRONG_USE
     except BrokenPipeError:
-        return _nobody_reads()
+        return _reader_gone()
     except OSError as error:
-        tell(_describe(error))
+        print_error(_describe(error))
         return _WRONG_USE
     except KeyboardInterrupt:
         return _INTERRUPTED

@@ -72,7 +72,7 @@ EXAMPLES: Final = (
     ("validate", "otel-ext validate traces", "are all records well formed?"),
 )
 
-_PLACES: Final = (
+_INPUTS_NOTE: Final = (
     "Without a folder a command looks at what the setting output names, with --all",
     "at the whole machine. Times are local, UTC in JSON; the oldest comes first.",
 )
@@ -128,6 +128,6 @@ def help_page(stream: IO[str]) -> str:
     width = max((len(line) for line, _ in shown), default=0)
     lines += ["", f"{bold}Examples{off}"]
     lines += [f"  {line:<{width}}  {dim}{why}{off}".rstrip() for line, why in shown]
-    lines += ["", *(f"{dim}{line}{off}" for line in _PLACES)]
+    lines += ["", *(f"{dim}{line}{off}" for line in _INPUTS_NOTE)]
     lines += ["", f"{dim}otel-ext COMMAND --help tells more; otel-ext --version the version.{off}"]
     return "\n".join(lines) + "\n"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from otel_ext.observe.snapshot import Running
+    from otel_ext.observe.snapshot import OpenSpan
     from otel_ext.record.merge import SpanKey
 
 __all__ = ["as_tree"]
@@ -15,7 +15,9 @@ __all__ = ["as_tree"]
 _MAX_INDENT = 12
 
 
-def as_tree(spans: Sequence[Running], *, ascii_only: bool = False) -> Iterator[tuple[str, Running]]:
+def as_tree(
+    spans: Sequence[OpenSpan], *, ascii_only: bool = False
+) -> Iterator[tuple[str, OpenSpan]]:
     """Yield the spans in the order of their trees, each with the branch to draw before it.
 
     A span whose parent is not among them stands at the top. Every span is
@@ -26,14 +28,14 @@ def as_tree(spans: Sequence[Running], *, ascii_only: bool = False) -> Iterator[t
         ascii_only: Whether the branches must do without Unicode.
     """
 
-    def key_of(span: Running) -> tuple[str, SpanKey]:
+    def key_of(span: OpenSpan) -> tuple[str, SpanKey]:
         # Spans of several processes may have the same ids: each is shown.
         return span.process.id, span.record.key
 
     tee, corner, bar = ("|- ", "`- ", "|  ") if ascii_only else ("├─ ", "└─ ", "│  ")
     known = {span.record.key for span in spans}
-    children: dict[SpanKey, list[Running]] = {}
-    roots: list[Running] = []
+    children: dict[SpanKey, list[OpenSpan]] = {}
+    roots: list[OpenSpan] = []
     for span in spans:
         parent = (span.record.trace_id, span.record.parent_span_id)
         if parent in known and parent != span.record.key:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, TextIO
 
-__all__ = ["fill_closed_streams", "flush_streams", "leave_full_streams", "tell"]
+__all__ = ["drop_full_streams", "fill_closed_streams", "flush_streams", "print_error"]
 
 _OUTPUTS: Final = (("stdout", 1), ("stderr", 2))
 
@@ -21,10 +21,10 @@ def fill_closed_streams() -> None:
     """
     for name, number in _OUTPUTS:
         if getattr(sys, name) is None:
-            setattr(sys, name, _nowhere(number))
+            setattr(sys, name, _open_devnull(number))
 
 
-def _nowhere(number: int) -> TextIO:
+def _open_devnull(number: int) -> TextIO:
     descriptor = os.open(os.devnull, os.O_WRONLY)
     # Under its own number, so that no file of records gets that.
     if descriptor != number and not _is_open(number):
@@ -42,13 +42,13 @@ def _is_open(number: int) -> bool:
     return True
 
 
-def tell(text: str) -> None:
+def print_error(text: str) -> None:
     """Write one line to the standard error; that nobody can read it is no reason to stop."""
     with suppress(OSError, ValueError):
         sys.stderr.write(f"otel-ext: {text}\n")
 
 
-def leave_full_streams() -> None:
+def drop_full_streams() -> None:
     """Let go of a stream that takes no more: for what is left the exit code would be 120."""
     for name, _ in _OUTPUTS:
         try:

@@ -9,7 +9,7 @@ from typing import TextIO
 
 from otel_ext.terminal import Painter
 
-__all__ = ["can_show_unicode", "painter_for", "say", "say_json", "warn", "width_of"]
+__all__ = ["can_show_unicode", "painter_for", "print_json", "print_line", "warn", "width_of"]
 
 
 def width_of(stream: TextIO) -> int:
@@ -38,13 +38,13 @@ def can_show_unicode(stream: TextIO) -> bool:
     return True
 
 
-def say(text: str) -> None:
+def print_line(text: str) -> None:
     """Write one line to the standard output, whatever its encoding can hold."""
     encoding = sys.stdout.encoding or "utf-8"
     sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
 
 
-def say_json(data: bytes) -> None:
+def print_json(data: bytes) -> None:
     """Write one line of JSON to the standard output, in UTF-8 whatever the locale says."""
     buffer = getattr(sys.stdout, "buffer", None)
     if buffer is None:  # a stream in the place of the standard one, as in tests

@@ -1,4 +1,4 @@
-"""Signs of life, and what follows from them: does a process run, hang, or wait for its disk?
+"""LivenessEvidence of life, and what follows from them: does a process run, hang, or wait for its disk?
 
 Only the worker stamps the ring buffer, and a write that blocks holds the worker up. The
 program itself goes on then, and goes on putting records into the ring buffer. So a stamp
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from otel_ext.journal.liveness import ProcessIdentity
 
-__all__ = ["Condition", "Moment", "Signs", "condition_of", "worker_silence"]
+__all__ = ["ClockReading", "Condition", "LivenessEvidence", "condition_of", "worker_silent_ns_at"]
 
 Condition = Literal["alive", "blocked", "hung", "stopped", "dead", "silent"]
 """How a process is.
@@ -32,12 +32,12 @@ but nothing of it was seen to run; `stopped`: a signal or a debugger stopped it;
 # Three missed stamps are no accident.
 _STALE_STAMP_NS: Final = int(3 * STAMP_SECONDS * 1e9)
 # Records so long after the last stamp: the program ran while its worker did not.
-_LAG_NS: Final = 2_000_000_000
+_WORKER_LAG_NS: Final = 2_000_000_000
 # What is stamped while we read is no news from the future.
-_AHEAD_NS: Final = 1_000_000_000
+_MAX_AHEAD_NS: Final = 1_000_000_000
 
 
-class Signs(NamedTuple):
+class LivenessEvidence(NamedTuple):
     """When a process was last seen to do something; 0 where that is unknown.
 
     Attributes:
@@ -58,41 +58,46 @@ class Signs(NamedTuple):
         return max(self.stamp_ns, self.record_ns, self.seen_ns)
 
 
-class Moment(NamedTuple):
+class ClockReading(NamedTuple):
     """A moment by both clocks."""
 
     wall_ns: int
     steady_ns: int
 
     @classmethod
-    def now(cls) -> Moment:
+    def now(cls) -> ClockReading:
         """Return this moment."""
         return cls(time_ns(), monotonic_ns())
 
 
-def worker_silence(signs: Signs, now: Moment) -> int | None:
+def worker_silent_ns_at(evidence: LivenessEvidence, now: ClockReading) -> int | None:
     """Return for how long the worker has not stamped the ring buffer; None if that is unknown.
 
     A stamp from the future tells nothing: the clock was set back since, or is
     another one. Nanoseconds.
 
-    >>> worker_silence(Signs(stamp_ns=5 * 10**9), Moment(7 * 10**9, 0))
+    >>> worker_silent_ns_at(LivenessEvidence(stamp_ns=5 * 10**9), ClockReading(7 * 10**9, 0))
     2000000000
-    >>> worker_silence(Signs(stamp_ns=99 * 10**9, steady_ns=10**9), Moment(7 * 10**9, 5 * 10**9))
+    >>> worker_silent_ns_at(
+    ...     LivenessEvidence(stamp_ns=99 * 10**9, steady_ns=10**9),
+    ...     ClockReading(7 * 10**9, 5 * 10**9),
+    ... )
     4000000000
     """
-    return _youngest([_age(signs.steady_ns, now.steady_ns), _age(signs.stamp_ns, now.wall_ns)])
+    return _youngest(
+        [_age(evidence.steady_ns, now.steady_ns), _age(evidence.stamp_ns, now.wall_ns)]
+    )
 
 
 def condition_of(
-    identity: ProcessIdentity, signs: Signs, now: Moment, limit_seconds: float
+    identity: ProcessIdentity, evidence: LivenessEvidence, now: ClockReading, limit_seconds: float
 ) -> Condition:
     """Return how the process is.
 
     Args:
         identity: Which process.
-        signs: What is known of it.
-        now: The time, taken after the signs were read.
+        evidence: What is known of it.
+        now: The time, taken after the evidence were read.
         limit_seconds: For how long it may give no sign; see `silence_limit`.
     """
     limit_ns = int(limit_seconds * 1e9)
@@ -101,29 +106,29 @@ def condition_of(
         return "dead"
     if liveness == "unknown":
         # On another machine: its clock may well be ahead of ours.
-        return "silent" if now.wall_ns - signs.newest_ns > limit_ns else "alive"
-    return "stopped" if _is_stopped(identity.pid) else _condition_by(signs, now, limit_ns)
+        return "silent" if now.wall_ns - evidence.newest_ns > limit_ns else "alive"
+    return "stopped" if _is_stopped(identity.pid) else _condition_of_living(evidence, now, limit_ns)
 
 
-def _condition_by(signs: Signs, now: Moment, limit_ns: int) -> Condition:
+def _condition_of_living(evidence: LivenessEvidence, now: ClockReading, limit_ns: int) -> Condition:
     """Return how a process is that lives and is not stopped."""
-    silence = worker_silence(signs, now)
-    record_age = _age(signs.record_ns, now.wall_ns)
+    silence = worker_silent_ns_at(evidence, now)
+    record_age = _age(evidence.record_ns, now.wall_ns)
     if silence is None:
-        silence = _youngest([record_age, _age(signs.seen_ns, now.wall_ns)])
+        silence = _youngest([record_age, _age(evidence.seen_ns, now.wall_ns)])
         return "hung" if silence is None or silence > limit_ns else "alive"
     if silence <= _STALE_STAMP_NS:
         return "alive"
     if record_age is None:
         return "hung"
-    if silence - record_age > _LAG_NS:
+    if silence - record_age > _WORKER_LAG_NS:
         return "blocked"
     return "alive" if record_age <= _STALE_STAMP_NS else "hung"
 
 
 def _age(at_ns: int, now_ns: int) -> int | None:
     """Return how long ago something was; None if it is unknown, or said to be to come."""
-    if not at_ns or at_ns > now_ns + _AHEAD_NS:
+    if not at_ns or at_ns > now_ns + _MAX_AHEAD_NS:
         return None
     return max(now_ns - at_ns, 0)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from otel_ext.observe.liveness import Condition
     from otel_ext.record.model import Record
 
-__all__ = ["RunningProcess", "is_elsewhere", "living_argv"]
+__all__ = ["RunningProcess", "is_on_another_host", "living_argv"]
 
 
 class RunningProcess(NamedTuple):
@@ -52,7 +52,7 @@ class RunningProcess(NamedTuple):
     dropped: int = 0
     is_full: bool = False
 
-    def with_journal(self, other: RunningProcess) -> RunningProcess:
+    def merged_with(self, other: RunningProcess) -> RunningProcess:
         """Return the process as two of its journals tell of it: by what was heard last."""
         newest, older = sorted((self, other), key=lambda one: one.last_seen_ns, reverse=True)
         return newest._replace(
@@ -76,12 +76,12 @@ class RunningProcess(NamedTuple):
         return ProcessName(self.pid, self.service, self.command).label
 
     @property
-    def remark(self) -> str:
+    def problem(self) -> str:
         """What is known of one that does not go on as it should; empty if there is nothing."""
-        return "; ".join(filter(None, (self._silence, self.reservation)))
+        return "; ".join(filter(None, (self._worker_problem, self.missing_ends_reason)))
 
     @property
-    def reservation(self) -> str:
+    def missing_ends_reason(self) -> str:
         """Why its spans may have ended although no end is recorded; empty if they have not.
 
         One that writes its files says soon what is open, whatever was dropped before.
@@ -93,7 +93,7 @@ class RunningProcess(NamedTuple):
         return "its ring buffer is full, so its spans may have ended" if self.is_full else ""
 
     @property
-    def _silence(self) -> str:
+    def _worker_problem(self) -> str:
         if self.worker_silent_ns is None or self.condition not in {"blocked", "hung"}:
             return ""
         since = duration(self.worker_silent_ns)
@@ -117,11 +117,11 @@ class RunningProcess(NamedTuple):
             "folder": as_utf8(str(self.folder)),
             "condition": self.condition,
             "worker_silent_seconds": None if silent_ns is None else silent_ns / 1e9,
-            "may_lack_ends": bool(self.reservation),
+            "may_lack_ends": bool(self.missing_ends_reason),
         }
 
 
-def is_elsewhere(identity: ProcessIdentity) -> bool:
+def is_on_another_host(identity: ProcessIdentity) -> bool:
     """Whether the process belongs to another machine."""
     return (
         bool(identity.host)

@@ -14,7 +14,7 @@ from otel_ext.errors import RecordError
 from otel_ext.journal.files import list_rings, parse_ring_name, segment_file
 from otel_ext.journal.liveness import ProcessIdentity
 from otel_ext.journal.read.scanner import Line, RingContents, read_ring
-from otel_ext.observe.liveness import Signs
+from otel_ext.observe.liveness import LivenessEvidence
 from otel_ext.observe.scan import key_of
 from otel_ext.record.timestamps import format_ns, parse_timestamp
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from otel_ext.observe.scan import FileReader, Key
 
-__all__ = ["RingView", "read_rings", "signs_in"]
+__all__ = ["RingView", "liveness_evidence", "read_rings"]
 
 
 class RingView:
@@ -95,11 +95,11 @@ class RingView:
         """The file it drains to; of its own segments the first, which has others after it."""
         return self.target or segment_file(self.id, 0, self.journal)
 
-    def introduce(self, reader: FileReader) -> None:
+    def add_process_lines_to(self, reader: FileReader) -> None:
         """Hand `reader` what the process says of itself in the ring buffer."""
         for line in self.lines:
             if line.meta.get("kind") == "process":
-                reader.take_process_line(line)
+                reader.add_process_line(line)
 
     @property
     def last_text(self) -> str:
@@ -125,25 +125,25 @@ class RingView:
                 updates.pop(key, None)
             else:
                 others.append((key, line))
-        is_left = reader.has_begun(self.id)
+        file_is_intact = reader.has_started(self.id)
         for key, line in others:
             if key in ended or reader.has_ended(key):
                 continue
             phase = line.meta.get("phase")
             if phase == "update":
                 updates[key] = line.data
-            elif phase == "start" and not (is_left and line.offset in self._drained):
+            elif phase == "start" and not (file_is_intact and line.offset in self._drained):
                 starts.setdefault(key, line.data)
 
 
-def signs_in(rings: Sequence[RingView], now_ns: int) -> Signs:
+def liveness_evidence(rings: Sequence[RingView], now_ns: int) -> LivenessEvidence:
     """Return what the ring buffers of one process tell of when it was active.
 
     Args:
         rings: All of one process.
         now_ns: The time, nanoseconds since the epoch.
     """
-    return Signs(
+    return LivenessEvidence(
         stamp_ns=max((ring.stamp_ns for ring in rings), default=0),
         steady_ns=max((ring.steady_ns for ring in rings), default=0),
         record_ns=max((ring.newest_ns(now_ns) for ring in rings), default=0),

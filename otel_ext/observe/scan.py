@@ -55,8 +55,8 @@ class FileReader:
         updates: Newest update line of such spans.
         ended: Keys whose end came while no start was known, or while another may follow: a
             start that comes now is void.
-        fresh_ends: Keys whose end the last `read` found behind its mark.
-        is_whole: Whether it holds more than the first lines of a segment, so that these,
+        ends_after_mark: Keys whose end the last `read` found behind its mark.
+        is_preamble_complete: Whether it holds more than the first lines of a segment, so that these,
             which repeat what is open, are complete.
         before: The segment before, where that still counts; None if it does not.
         processes: Newest `process.start` line by the process's id.
@@ -66,7 +66,7 @@ class FileReader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.before: FileReader | None = None
+        self.previous: FileReader | None = None
         self._decoded: dict[Key, tuple[bytes, Record | None]] = {}
         self._reset()
 
@@ -76,9 +76,9 @@ class FileReader:
         self.starts: dict[Key, bytes] = {}
         self.updates: dict[Key, bytes] = {}
         self.ended: set[Key] = set()
-        self.fresh_ends: set[Key] = set()
-        self.is_whole = False
-        self._begun: set[str] = set()
+        self.ends_after_mark: set[Key] = set()
+        self.is_preamble_complete = False
+        self._started: set[str] = set()
         self._repeated: set[Key] = set()
         self.processes: dict[str, bytes] = {}
         self.heartbeats: dict[str, bytes] = {}
@@ -89,33 +89,33 @@ class FileReader:
 
         While a segment may not yet repeat all that is open, the one before counts too.
         """
-        if self.is_whole or self.before is None:
+        if self.is_preamble_complete or self.previous is None:
             return dict(self.starts), dict(self.updates)
-        before = self.before
-        starts, updates = before.open_lines()
-        starts |= {key: line for key, line in self.starts.items() if not before.has_ended(key)}
+        previous = self.previous
+        starts, updates = previous.open_lines()
+        starts |= {key: line for key, line in self.starts.items() if not previous.has_ended(key)}
         return starts, updates
 
-    def take_ends(self, earlier: FileReader) -> None:
+    def add_ends_of(self, earlier: FileReader) -> None:
         """Take into account the ends that an earlier segment had for lines of the ring buffer."""
-        self.fresh_ends |= earlier.fresh_ends | earlier.ended
+        self.ends_after_mark |= earlier.ends_after_mark | earlier.ended
 
     def has_ended(self, key: Key) -> bool:
         """Return whether a start or update of a span that is found elsewhere is void."""
-        return key in self.ended or key in self.fresh_ends
+        return key in self.ended or key in self.ends_after_mark
 
     @property
-    def is_begun(self) -> bool:
+    def has_process_start(self) -> bool:
         """Whether the file holds a `process.start` record."""
-        return bool(self._begun)
+        return bool(self._started)
 
-    def has_begun(self, process: str) -> bool:
+    def has_started(self, process: str) -> bool:
         """Return whether the file holds the `process.start` record of a process.
 
         Args:
             process: The incarnation's id.
         """
-        return process in self._begun
+        return process in self._started
 
     def size(self) -> int:
         """Return the file's size now; 0 if it is not there."""
@@ -128,10 +128,10 @@ class FileReader:
         """Take the lines that came since the last call; never raises on what they hold.
 
         Args:
-            mark: Offset behind which ends are noted in `fresh_ends`: the size of the
+            mark: Offset behind which ends are noted in `ends_after_mark`: the size of the
                 file before the ring buffer was read.
         """
-        self.fresh_ends = set()
+        self.ends_after_mark = set()
         flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
         try:
             descriptor = os.open(self.path, flags)
@@ -157,10 +157,10 @@ class FileReader:
             if not newline:
                 pieces.append(block)
                 continue
-            self._take(b"".join([*pieces, head]).split(b"\n"), descriptor, mark)
+            self._read_lines(b"".join([*pieces, head]).split(b"\n"), descriptor, mark)
             pieces = [rest]
 
-    def _take(self, lines: list[bytes], descriptor: int, mark: int) -> None:
+    def _read_lines(self, lines: list[bytes], descriptor: int, mark: int) -> None:
         at = self._offset
         for line in lines:
             start = at
@@ -173,7 +173,7 @@ class FileReader:
                 or b"\0" in line
                 or line.find(_SECOND_HEAD, 1) > 0
             ):
-                self._take_carefully(descriptor, start, at, mark)
+                self._read_slowly(descriptor, start, at, mark)
                 continue
             kind += len(_KIND)
             if line.startswith(_SPAN, kind):
@@ -183,9 +183,9 @@ class FileReader:
                     line[ids : ids + _KEY_BYTES], line[phase : phase + 1], line, fresh=at > mark
                 )
             elif line.startswith(_PROCESS, kind):
-                self._take_carefully(descriptor, start, at, mark)
+                self._read_slowly(descriptor, start, at, mark)
             else:
-                self.is_whole = True
+                self.is_preamble_complete = True
         self._offset = at
         self._note_time(lines[-1])
 
@@ -195,7 +195,7 @@ class FileReader:
                 end = line.find(b'"', len(head))
                 self.last_text = line[len(head) : end].decode("ascii", "replace")
 
-    def _take_carefully(self, descriptor: int, start: int, end: int, mark: int) -> None:
+    def _read_slowly(self, descriptor: int, start: int, end: int, mark: int) -> None:
         for item in scan_descriptor(descriptor, start, end):
             if not isinstance(item, Line):
                 continue
@@ -204,13 +204,15 @@ class FileReader:
                 phase = str(item.meta.get("phase"))[:1].encode()
                 self._apply(key_of(item.meta), phase, item.data, fresh=end > mark)
             elif kind == "process":
-                self.take_process_line(item)
-                self._begun.add(base_id(item.key[0]))
-                self.is_whole = self.is_whole or item.meta.get("event") != PROCESS_START
+                self.add_process_line(item)
+                self._started.add(base_id(item.key[0]))
+                self.is_preamble_complete = (
+                    self.is_preamble_complete or item.meta.get("event") != PROCESS_START
+                )
             else:
-                self.is_whole = True
+                self.is_preamble_complete = True
 
-    def take_process_line(self, line: Line) -> None:
+    def add_process_line(self, line: Line) -> None:
         """Take what a process says of itself."""
         process = str(line.meta.get("process"))
         event = line.meta.get("event")
@@ -221,7 +223,7 @@ class FileReader:
 
     def _apply(self, key: Key, phase: bytes, line: bytes, *, fresh: bool) -> None:
         if phase != _START:
-            self.is_whole = True
+            self.is_preamble_complete = True
         if phase == _END:
             self.updates.pop(key, None)
             is_first = self.starts.pop(key, None) is None
@@ -230,14 +232,14 @@ class FileReader:
             if is_first or _ABANDONED in line or key in self._repeated:
                 self.ended.add(key)
             if fresh:
-                self.fresh_ends.add(key)
+                self.ends_after_mark.add(key)
         elif key in self.ended:
             return
         elif phase == _UPDATE:
             self.updates[key] = line
         elif phase == _START:
             self.starts.setdefault(key, line)
-            if not self.is_whole:
+            if not self.is_preamble_complete:
                 self._repeated.add(key)
 
     def decode(self, key: Key, line: bytes, *, is_update: bool = False) -> Record | None:
@@ -269,12 +271,12 @@ class FileReader:
         """
         line = (self.processes if what == "start" else self.heartbeats).get(name)
         if line is None:
-            return None if self.before is None else self.before.process_record(name, what)
+            return None if self.previous is None else self.previous.process_record(name, what)
         return self.decode(f"{name} {what}".encode(), line)
 
     def process_ids(self) -> list[str]:
         """Return the ids of the processes whose `process.start` record was read."""
-        return [*self.processes, *(self.before.process_ids() if self.before else ())]
+        return [*self.processes, *(self.previous.process_ids() if self.previous else ())]
 
     def forget_decoded(self) -> None:
         """Let go of decoded records of spans that are no longer open."""

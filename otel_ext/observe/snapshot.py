@@ -10,12 +10,12 @@ from otel_ext.journal.liveness import ProcessIdentity, identity_from_id
 from otel_ext.journal.read.incarnations import base_id, last_sign_ns, time_of
 from otel_ext.journal.read.silence import silence_limit
 from otel_ext.journal.recovery.replaced import replaced_in
-from otel_ext.observe.files import Files
-from otel_ext.observe.liveness import Moment, condition_of, worker_silence
-from otel_ext.observe.location import place_of
+from otel_ext.observe.files import JournalFiles
+from otel_ext.observe.liveness import ClockReading, condition_of, worker_silent_ns_at
+from otel_ext.observe.location import location_of
 from otel_ext.observe.process_names import argv_of, command_name, service_of
-from otel_ext.observe.processes import RunningProcess, is_elsewhere, living_argv
-from otel_ext.observe.ring_buffers import signs_in
+from otel_ext.observe.processes import RunningProcess, is_on_another_host, living_argv
+from otel_ext.observe.ring_buffers import liveness_evidence
 from otel_ext.record.model import EMPTY
 from otel_ext.runtime.process.records import dropped_in, whole_number
 
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from otel_ext.observe.liveness import Signs
-    from otel_ext.observe.location import Place
+    from otel_ext.observe.liveness import LivenessEvidence
+    from otel_ext.observe.location import Location
     from otel_ext.observe.ring_buffers import RingView
     from otel_ext.observe.scan import FileReader
     from otel_ext.record.merge import SpanKey
     from otel_ext.record.model import Record
 
-__all__ = ["STATES", "Collector", "Running", "Snapshot", "State"]
+__all__ = ["STATES", "Collector", "OpenSpan", "Snapshot", "State"]
 
 State = Literal["running", "stalled", "blocked", "hung", "lost"]
 STATES: Final[tuple[State, ...]] = ("running", "stalled", "blocked", "hung", "lost")
 
 
-class Running(NamedTuple):
+class OpenSpan(NamedTuple):
     """One span that has started and not ended.
 
     Attributes:
@@ -48,7 +48,7 @@ class Running(NamedTuple):
             is gone.
         age_ns: For how long it has been open, nanoseconds. Of a lost one: until
             the last sign of life.
-        place: Where it is.
+        location: Where it is.
     """
 
     record: Record
@@ -56,7 +56,7 @@ class Running(NamedTuple):
     process: RunningProcess
     state: State
     age_ns: int
-    place: Place
+    location: Location
 
     @property
     def start_ns(self) -> int:
@@ -77,31 +77,31 @@ class Snapshot(NamedTuple):
     time_ns: int
     folders: tuple[Path, ...]
     processes: tuple[RunningProcess, ...]
-    spans: tuple[Running, ...]
+    spans: tuple[OpenSpan, ...]
 
 
 class Collector:
-    """Collects from some places, again and again; only what is new is read then.
+    """Collects from some paths, again and again; only what is new is read then.
 
     Args:
-        places: Folders of records, or single files of them.
-        elsewhere: Whether processes of other machines count too.
+        paths: Folders of records, or single files of them.
+        other_hosts: Whether processes of other machines count too.
     """
 
-    def __init__(self, places: Iterable[Path], *, elsewhere: bool = False) -> None:
-        self.places = places
-        self._elsewhere = elsewhere
-        self._files = Files()
+    def __init__(self, paths: Iterable[Path], *, other_hosts: bool = False) -> None:
+        self.paths = paths
+        self._other_hosts = other_hosts
+        self._files = JournalFiles()
         self._replaced: dict[Path, frozenset[str]] = {}
 
     @property
-    def places(self) -> Iterable[Path]:
+    def paths(self) -> Iterable[Path]:
         """Where is looked; may be set to others."""
-        return self._places
+        return self._paths
 
-    @places.setter
-    def places(self, places: Iterable[Path]) -> None:
-        self._places = [place.absolute() for place in places]
+    @paths.setter
+    def paths(self, paths: Iterable[Path]) -> None:
+        self._paths = [path.absolute() for path in paths]
 
     def collect(self) -> Snapshot:
         """Return what runs now."""
@@ -109,13 +109,13 @@ class Collector:
         self._replaced = {}
         processes: dict[tuple[Path, str], RunningProcess] = {}
         # By process too: several may have given the same ids to spans of their own.
-        spans: dict[tuple[str, SpanKey], Running] = {}
-        for reader, rings in self._files.read(self._places):
+        spans: dict[tuple[str, SpanKey], OpenSpan] = {}
+        for reader, rings in self._files.read(self._paths):
             for found in self._read(reader, rings, processes, now_ns):
                 spans.setdefault((found.process.id, found.record.key), found)
         return Snapshot(
             now_ns,
-            tuple(self._places),
+            tuple(self._paths),
             tuple(processes.values()),
             tuple(sorted(spans.values(), key=lambda span: span.start_ns)),
         )
@@ -126,51 +126,51 @@ class Collector:
         rings: list[RingView],
         processes: dict[tuple[Path, str], RunningProcess],
         now_ns: int,
-    ) -> Iterator[Running]:
+    ) -> Iterator[OpenSpan]:
         folder = reader.path.parent
         if folder not in self._replaced:
             self._replaced[folder] = replaced_in(folder)
         known: dict[str, RunningProcess | None] = {}
         for ring in rings:
-            ring.introduce(reader)
+            ring.add_process_lines_to(reader)
         ids = [*(ring.id for ring in rings), *map(base_id, reader.process_ids())]
         for name in dict.fromkeys(ids):
             known[name] = self._process(name, reader, rings, now_ns)
-        for record, update in _open_spans(reader, rings):
+        for record, update in _open_records(reader, rings):
             name = base_id(record.process.id)
             if name not in known:
                 known[name] = self._process(name, reader, rings, now_ns)
             process = known[name]
             if process is not None:
-                yield _running(record, update, process, now_ns)
+                yield _open_span(record, update, process, now_ns)
         reader.forget_decoded()
         for name, process in known.items():
             if process is not None:
                 other = processes.get((folder, name))
-                processes[folder, name] = process if other is None else process.with_journal(other)
+                processes[folder, name] = process if other is None else process.merged_with(other)
 
     def _process(
         self, name: str, reader: FileReader, rings: list[RingView], now_ns: int
     ) -> RunningProcess | None:
-        mine = [ring for ring in rings if ring.id == name]
+        own_rings = [ring for ring in rings if ring.id == name]
         start = reader.process_record(name, "start")
         heartbeat = reader.process_record(name, "heartbeat")
         extra = EMPTY if start is None else start.extra
-        identity = next((ring.identity for ring in mine if ring.identity), None) or _identity(
+        identity = next((ring.identity for ring in own_rings if ring.identity), None) or _identity(
             name, extra
         )
-        if not self._elsewhere and is_elsewhere(identity):
+        if not self._other_hosts and is_on_another_host(identity):
             return None
-        now = Moment.now()
+        now = ClockReading.now()
         # What a record says counts last: the clock may have been set back since.
-        told_ns = [record.time_ns for record in (start, heartbeat) if record is not None]
-        signs = signs_in(mine, now.wall_ns)._replace(
-            seen_ns=_modified_ns(reader.path, name) or max(told_ns, default=0)
+        record_times = [record.time_ns for record in (start, heartbeat) if record is not None]
+        evidence = liveness_evidence(own_rings, now.wall_ns)._replace(
+            seen_ns=_modified_ns(reader.path, name) or max(record_times, default=0)
         )
-        limit = silence_limit(whole_number(extra.get("heartbeat_ms")), has_ring=bool(mine))
+        limit = silence_limit(whole_number(extra.get("heartbeat_ms")), has_ring=bool(own_rings))
         is_replaced = name in self._replaced[reader.path.parent]
         dropped = dropped_in(heartbeat.extra if heartbeat else EMPTY)
-        condition = "dead" if is_replaced else condition_of(identity, signs, now, limit)
+        condition = "dead" if is_replaced else condition_of(identity, evidence, now, limit)
         return RunningProcess(
             id=name,
             pid=identity.pid,
@@ -178,19 +178,19 @@ class Collector:
             host=identity.host,
             folder=reader.path.parent,
             condition=condition,
-            last_seen_ns=_last_seen_ns(reader, name, mine, signs, now_ns),
-            last_seq=_last_seq(mine, heartbeat),
-            rings=tuple(ring.path for ring in mine),
+            last_seen_ns=_last_seen_ns(reader, name, own_rings, evidence, now_ns),
+            last_seq=_last_seq(own_rings, heartbeat),
+            rings=tuple(ring.path for ring in own_rings),
             heartbeat=heartbeat,
-            worker_silent_ns=worker_silence(signs, now),
+            worker_silent_ns=worker_silent_ns_at(evidence, now),
             service=service_of(extra),
-            dropped=max([dropped, *(ring.dropped for ring in mine)]),
-            is_full=condition != "alive" and any(ring.is_full for ring in mine),
+            dropped=max([dropped, *(ring.dropped for ring in own_rings)]),
+            is_full=condition != "alive" and any(ring.is_full for ring in own_rings),
         )
 
 
 def _last_seen_ns(
-    reader: FileReader, name: str, rings: list[RingView], signs: Signs, now_ns: int
+    reader: FileReader, name: str, rings: list[RingView], evidence: LivenessEvidence, now_ns: int
 ) -> int:
     """Return the last sign of life of a process, by the rule of recovery where that can be."""
     texts = [ring.last_text for ring in rings]
@@ -199,11 +199,11 @@ def _last_seen_ns(
         texts.append(reader.last_text)
     record_ns = max(map(time_of, texts), default=0)
     if not record_ns:
-        return min(signs.newest_ns, now_ns)
-    return last_sign_ns(record_ns, signs.stamp_ns, file_ns, now_ns)
+        return min(evidence.newest_ns, now_ns)
+    return last_sign_ns(record_ns, evidence.stamp_ns, file_ns, now_ns)
 
 
-def _open_spans(
+def _open_records(
     reader: FileReader, rings: list[RingView]
 ) -> Iterator[tuple[Record, Record | None]]:
     """Yield start and newest update of each open span of a file and its ring buffers."""
@@ -222,9 +222,9 @@ def _open_spans(
             yield record, newest
 
 
-def _running(
+def _open_span(
     record: Record, update: Record | None, process: RunningProcess, now_ns: int
-) -> Running:
+) -> OpenSpan:
     state: State = "running"
     if process.condition in {"dead", "silent"}:
         state = "lost"
@@ -238,7 +238,7 @@ def _running(
     until_ns = process.last_seen_ns if state == "lost" else now_ns
     newest_ns = record.time_ns if update is None else update.time_ns
     age_ns = max(until_ns, min(newest_ns, now_ns)) - record.started_ns
-    return Running(record, update, process, state, max(age_ns, 0), place_of(record, update))
+    return OpenSpan(record, update, process, state, max(age_ns, 0), location_of(record, update))
 
 
 def _identity(name: str, extra: Mapping[str, object]) -> ProcessIdentity:
@@ -259,8 +259,8 @@ def _identity(name: str, extra: Mapping[str, object]) -> ProcessIdentity:
 
 
 def _last_seq(rings: list[RingView], heartbeat: Record | None) -> int:
-    said = None if heartbeat is None else heartbeat.extra.get("last_seq")
-    return max([said if type(said) is int else 0, *(ring.last_seq for ring in rings)])
+    recorded = None if heartbeat is None else heartbeat.extra.get("last_seq")
+    return max([recorded if type(recorded) is int else 0, *(ring.last_seq for ring in rings)])
 
 
 def _modified_ns(path: Path, name: str) -> int:

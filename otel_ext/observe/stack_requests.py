@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
     from otel_ext.observe.processes import RunningProcess
 
-__all__ = ["ask"]
+__all__ = ["request_stacks"]
 
 _WAIT_SECONDS: Final = 1.0
 _POLL_SECONDS: Final = 0.02
 
 
-def ask(
+def request_stacks(
     processes: Iterable[RunningProcess], *, timeout: float = _WAIT_SECONDS
 ) -> list[RunningProcess]:
     """Make living processes record where their spans are, and wait for it.
@@ -48,15 +48,15 @@ def ask(
     # A word nobody has used: clocks are set back, and numbers are not ours alone to count.
     value = secrets.randbits(63) + 1
     waiting: list[tuple[RunningProcess, list[Path]]] = []
-    silent: list[RunningProcess] = []
+    unanswered: list[RunningProcess] = []
     for process in processes:
         if not process.lives:
             continue
-        asked = [ring for ring in process.rings if _put(ring, value)]
+        asked = [ring for ring in process.rings if _write_request(ring, value)]
         if asked and process.condition == "alive":
             waiting.append((process, asked))
         else:
-            silent.append(process)  # it is seen to hang: no use in waiting
+            unanswered.append(process)  # it is seen to hang: no use in waiting
     deadline = monotonic() + timeout
     while waiting:
         waiting = [
@@ -67,10 +67,10 @@ def ask(
         if not waiting or monotonic() >= deadline:
             break
         sleep(_POLL_SECONDS)
-    return [*silent, *(process for process, _ in waiting)]
+    return [*unanswered, *(process for process, _ in waiting)]
 
 
-def _put(ring: Path, value: int) -> bool:
+def _write_request(ring: Path, value: int) -> bool:
     """Set the request in a ring buffer's header; whether that could be done."""
     flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
     try:

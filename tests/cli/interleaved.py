@@ -34,7 +34,7 @@ _TRACE: Final = "c" * 32
 _LONGEST: Final = 12_000
 
 
-class _Turns(threading.local):
+class _Scheduler(threading.local):
     """Lets one of several threads run at a time; each of them knows its own number.
 
     Args:
@@ -76,7 +76,7 @@ class _Turns(threading.local):
         if errors:
             raise errors[0]
 
-    def give(self, *, at_once: bool = False) -> None:
+    def switch(self, *, at_once: bool = False) -> None:
         """Let another thread run, or not; called by the one that does."""
         own = self._waiting.get(self.number)
         if own is not None and (at_once or self._random.random() < self._eagerness):
@@ -104,8 +104,8 @@ class Interleaved:
 
     def __init__(self, folder: Path, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
         self._random = random = Random(seed)
-        self._turns = _Turns(random, random.choice([0.02, 0.1, 0.4]), {})
-        self._me = current().process_for(None)
+        self._scheduler = _Scheduler(random, random.choice([0.02, 0.1, 0.4]), {})
+        self._process = current().process_for(None)
         self._table: dict[int, bytes] = {}
         self._done = False
         self.moment = 0
@@ -122,48 +122,48 @@ class Interleaved:
         for name in ("_set_word", "_recycle", "_seal"):
             monkeypatch.setattr(RingBuffer, name, self._switching(getattr(RingBuffer, name)))
 
-    def run(self, look: Callable[[], None], *, spans: int = 150, looks: int = 12) -> None:
+    def run(self, read_once: Callable[[], None], *, spans: int = 150, reads: int = 12) -> None:
         """Let them run.
 
         Args:
-            look: What the reader does.
+            read_once: What the reader does.
             spans: How many spans the program makes.
-            looks: How often the reader looks.
+            reads: How often the reader reads.
         """
 
         def read() -> None:
-            for _ in range(looks):
-                look()
-                self._turns.give(at_once=True)
+            for _ in range(reads):
+                read_once()
+                self._scheduler.switch(at_once=True)
 
-        self._turns.run(lambda: self._work(spans), self._drain, read)
+        self._scheduler.run(lambda: self._work(spans), self._drain, read)
 
     def _switching(self, call: Callable[..., object]) -> Callable[..., object]:
         def switching(*args: object, **options: object) -> object:
-            self._turns.give()
+            self._scheduler.switch()
             return call(*args, **options)
 
         return switching
 
     def _preamble(self) -> list[bytes]:
-        first = encode_line(process_start_record(self._me, current().next_seq()))
+        first = encode_line(process_start_record(self._process, current().next_seq()))
         return [first, *self._table.values()]
 
     def _work(self, spans: int) -> None:
         """Make spans; those that end do so in any order."""
         for number in range(1, spans + 1):
             self._start(number)
-            self._turns.give()
+            self._scheduler.switch()
             while self._table and self._random.random() < 0.5:
                 self._end(self._random.choice(list(self._table)))
-                self._turns.give()
+                self._scheduler.switch()
         self._done = True
 
     def _drain(self) -> None:
         """Do what the worker does."""
         while not self._done:
             self.journal.drain()
-            self._turns.give(at_once=True)
+            self._scheduler.switch(at_once=True)
 
     def _record(self, phase: str, number: int) -> bytes:
         size = self._random.choice([0, 50, 500, 3_000, _LONGEST])
@@ -173,7 +173,7 @@ class Interleaved:
             f"s{number}",
             1_000,
             current().next_seq(),
-            self._me,
+            self._process,
             trace_id=_TRACE,
             span_id=f"{number:016x}",
             attributes={"fill": "x" * self._random.randint(size // 2, size)},

@@ -13,9 +13,17 @@ from otel_ext.cli.commands.doctor.records import check_processes
 from otel_ext.cli.main import main
 from otel_ext.journal.liveness import ProcessIdentity, own_identity
 from otel_ext.journal.ring_layout import STAMP_AT, WORD
-from otel_ext.observe.liveness import Moment, Signs, condition_of
+from otel_ext.observe.liveness import ClockReading, LivenessEvidence, condition_of
 from otel_ext.observe.snapshot import Collector
-from tests.cli.watched import HOLDS_INTERPRETER, columns, look, shop, spans_by, states, waiting_for
+from tests.cli.watched import (
+    HOLDS_INTERPRETER,
+    columns,
+    run_on_traces,
+    shop,
+    spans_by,
+    states,
+    waiting_for,
+)
 from tests.programs import environment, wait_until
 from tests.soak.blocked_sink import build
 
@@ -64,14 +72,14 @@ def test_a_program_whose_disk_blocks_is_not_told_as_hung(tmp_path: Path) -> None
         assert waiting_for(tmp_path, BLOCKED, names) == BLOCKED
         # Well beyond the time after which a silent worker would count as hung.
         time.sleep(1.5)
-        told = spans_by(tmp_path, "ps", *names)["pay"]
-        ps = look(tmp_path, "ps", "--tree", *names)
-        top = look(tmp_path, "top", "--once", *names)
-        doctor = look(tmp_path, "doctor", "--no-color")
+        shown = spans_by(tmp_path, "ps", *names)["pay"]
+        ps = run_on_traces(tmp_path, "ps", "--tree", *names)
+        top = run_on_traces(tmp_path, "top", "--once", *names)
+        doctor = run_on_traces(tmp_path, "doctor", "--no-color")
         (tmp_path / "blocked").unlink()
         assert waiting_for(tmp_path, RUNNING, names) == RUNNING
-    about = cast("dict[str, object]", told["process"])
-    assert (told["state"], about["condition"]) == ("blocked", "blocked")
+    about = cast("dict[str, object]", shown["process"])
+    assert (shown["state"], about["condition"]) == ("blocked", "blocked")
     assert cast("float", about["worker_silent_seconds"]) > 3
     assert {row[1] for row in columns(ps.out)[1:]} == {"blocked"}
     assert f"process {process.pid} shop_one.py: its disk blocks: nothing has been written" in ps.err
@@ -86,8 +94,8 @@ def test_an_idle_program_whose_disk_blocks_may_as_well_hang(tmp_path: Path) -> N
     with shop(tmp_path, env=blocking(tmp_path), heartbeat_interval=0.2):
         (tmp_path / "blocked").touch()
         assert waiting_for(tmp_path, HUNG) == HUNG
-        ps = look(tmp_path, "ps")
-        doctor = json.loads(look(tmp_path, "doctor", "--json").out)
+        ps = run_on_traces(tmp_path, "ps")
+        doctor = json.loads(run_on_traces(tmp_path, "doctor", "--json").out)
         (tmp_path / "blocked").unlink()
         assert waiting_for(tmp_path, RUNNING) == RUNNING
     known = "its worker has written nothing for"
@@ -115,12 +123,14 @@ def test_ends_that_a_full_ring_buffer_refuses_are_reported(
         process.wait()
     snapshot = Collector([tmp_path / "traces"]).collect()
     orders = [span for span in snapshot.spans if span.record.name.startswith("order")]
-    assert {(span.state, span.process.remark) for span in orders} == {("lost", why)}
+    assert {(span.state, span.process.problem) for span in orders} == {("lost", why)}
     hung = orders[0].process._replace(condition="hung", worker_silent_ns=5 * S)
-    assert hung.remark.endswith(f"is idle while its disk blocks; {why}")
+    assert hung.problem.endswith(f"is idle while its disk blocks; {why}")
     assert hung.as_dict()["may_lack_ends"]
     lost = hung._replace(dropped=1_751)
-    assert lost.reservation == "1,751 of its records were dropped, so its spans may have ended"
+    assert (
+        lost.missing_ends_reason == "1,751 of its records were dropped, so its spans may have ended"
+    )
     assert not lost._replace(condition="alive").as_dict()["may_lack_ends"]
     assert [one.part for one in check_processes(snapshot) if why in one.detail] == ["leftovers"]
     assert main(["tree", str(tmp_path / "traces")]) == 0
@@ -130,32 +140,34 @@ def test_ends_that_a_full_ring_buffer_refuses_are_reported(
 
 
 S = 1_000_000_000
-NOW = Moment(1_000_000 * S, 500_000 * S)
+NOW = ClockReading(1_000_000 * S, 500_000 * S)
 
 
-def signs(**ages: float) -> Signs:
+def evidence(**ages: float) -> LivenessEvidence:
     """Return signs of life by their age in seconds; a negative one is still to come."""
     now = {"steady_ns": NOW.steady_ns}
-    return Signs(**{name: now.get(name, NOW.wall_ns) - int(age * S) for name, age in ages.items()})
+    return LivenessEvidence(
+        **{name: now.get(name, NOW.wall_ns) - int(age * S) for name, age in ages.items()}
+    )
 
 
 @pytest.mark.parametrize(
     ("known", "condition"),
     [
-        (signs(stamp_ns=1, steady_ns=1), "alive"),
-        (signs(stamp_ns=4, steady_ns=4), "hung"),
-        (signs(stamp_ns=4, steady_ns=4, record_ns=3.9), "hung"),
-        (signs(stamp_ns=4, steady_ns=4, record_ns=0.1), "blocked"),
+        (evidence(stamp_ns=1, steady_ns=1), "alive"),
+        (evidence(stamp_ns=4, steady_ns=4), "hung"),
+        (evidence(stamp_ns=4, steady_ns=4, record_ns=3.9), "hung"),
+        (evidence(stamp_ns=4, steady_ns=4, record_ns=0.1), "blocked"),
         # The ring buffer is full: no record comes any more, and it is known to have run.
-        (signs(stamp_ns=900, steady_ns=900, record_ns=800), "blocked"),
-        (signs(stamp_ns=3.5, steady_ns=3.5, record_ns=2), "alive"),
-        (signs(stamp_ns=4, steady_ns=4, seen_ns=0.1), "hung"),
+        (evidence(stamp_ns=900, steady_ns=900, record_ns=800), "blocked"),
+        (evidence(stamp_ns=3.5, steady_ns=3.5, record_ns=2), "alive"),
+        (evidence(stamp_ns=4, steady_ns=4, seen_ns=0.1), "hung"),
         # Without a ring buffer, heartbeats and the file have to do.
-        (signs(seen_ns=15), "alive"),
-        (signs(seen_ns=17), "hung"),
+        (evidence(seen_ns=15), "alive"),
+        (evidence(seen_ns=17), "hung"),
     ],
 )
-def test_what_follows_from_the_signs_of_life(known: Signs, condition: Condition) -> None:
+def test_what_follows_from_the_signs_of_life(known: LivenessEvidence, condition: Condition) -> None:
     """A stamp that is late tells of a hang only where no record was made since."""
     assert condition_of(own_identity(), known, NOW, 16) == condition
 
@@ -164,21 +176,23 @@ def test_what_follows_from_the_signs_of_life(known: Signs, condition: Condition)
     ("known", "condition"),
     [
         # The wall clock was set back behind the last stamp: the other clock tells.
-        (signs(stamp_ns=-3600, steady_ns=1), "alive"),
-        (signs(stamp_ns=-3600, steady_ns=4), "hung"),
-        (signs(stamp_ns=-3600, steady_ns=9, record_ns=1), "blocked"),
+        (evidence(stamp_ns=-3600, steady_ns=1), "alive"),
+        (evidence(stamp_ns=-3600, steady_ns=4), "hung"),
+        (evidence(stamp_ns=-3600, steady_ns=9, record_ns=1), "blocked"),
         # It was set ahead.
-        (signs(stamp_ns=86_400, steady_ns=1), "alive"),
+        (evidence(stamp_ns=86_400, steady_ns=1), "alive"),
         # Stamped by the wall clock only, by an older version; a living process stamps it again.
-        (signs(stamp_ns=-3600), "hung"),
-        (signs(stamp_ns=-3600, seen_ns=2), "alive"),
-        (signs(stamp_ns=-0.5), "alive"),
-        (signs(stamp_ns=4), "hung"),
+        (evidence(stamp_ns=-3600), "hung"),
+        (evidence(stamp_ns=-3600, seen_ns=2), "alive"),
+        (evidence(stamp_ns=-0.5), "alive"),
+        (evidence(stamp_ns=4), "hung"),
         # A program whose every clock is made up: what the kernel dates, its file, counts.
-        (signs(stamp_ns=-3600, steady_ns=-3600, seen_ns=2), "alive"),
+        (evidence(stamp_ns=-3600, steady_ns=-3600, seen_ns=2), "alive"),
     ],
 )
-def test_a_clock_that_is_set_does_not_deceive(known: Signs, condition: Condition) -> None:
+def test_a_clock_that_is_set_does_not_deceive(
+    known: LivenessEvidence, condition: Condition
+) -> None:
     """A stamp from the future is no sign of life, and an old one no proof of a hang."""
     assert condition_of(own_identity(), known, NOW, 16) == condition
 
@@ -197,6 +211,6 @@ def test_a_stamp_from_the_future_hides_no_hang(tmp_path: Path) -> None:
 def test_a_ring_buffer_of_another_machine_counts_by_whatever_was_seen_last() -> None:
     """Whom nobody can ask is silent after three missed heartbeats, records among them."""
     elsewhere = ProcessIdentity(os.getpid(), 1, "another boot", "elsewhere")
-    old = signs(stamp_ns=17, record_ns=17)
+    old = evidence(stamp_ns=17, record_ns=17)
     assert condition_of(elsewhere, old, NOW, 16) == "silent"
     assert condition_of(elsewhere, old._replace(record_ns=NOW.wall_ns), NOW, 16) == "alive"

@@ -10,7 +10,7 @@ import pytest
 
 from otel_ext.cli.commands.doctor.install import versions_agree
 from otel_ext.cli.main import main
-from tests.cli.watched import look, shop
+from tests.cli.watched import run_on_traces, shop
 from tests.programs import OTEL_EXT, environment, execute
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def parts_of(text: str) -> dict[str, dict[str, object]]:
 def test_all_is_well(tmp_path: Path) -> None:
     """With a program that records as it should, the exit code is 0 and all is well."""
     with shop(tmp_path) as process:
-        done = look(tmp_path, "doctor")
+        done = run_on_traces(tmp_path, "doctor")
     assert "all is well" in done.out
     assert f"ok    {process.pid} shop_one.py" in done.out
     assert (done.code, done.err) == (0, "")
@@ -36,7 +36,7 @@ def test_all_is_well(tmp_path: Path) -> None:
 def test_json_has_every_part(tmp_path: Path) -> None:
     """--json: one object with each part's state, detail and hint."""
     (tmp_path / "traces").mkdir(mode=0o700)
-    done = look(tmp_path, "doctor", "--json")
+    done = run_on_traces(tmp_path, "doctor", "--json")
     parts = parts_of(done.out)
     assert {"Python", "OpenTelemetry", "codec", "configuration", "folder", "durability"} <= {*parts}
     assert {"room", "distro", "instrumentations", "process identity", "pidfd"} <= {*parts}
@@ -53,7 +53,7 @@ def test_a_stopped_program_and_leftovers_are_unwell(tmp_path: Path) -> None:
         two.kill()
         two.wait()
         one.send_signal(signal.SIGSTOP)
-        done = look(tmp_path, "doctor")
+        done = run_on_traces(tmp_path, "doctor")
         one.send_signal(signal.SIGCONT)
     assert f"weak  {one.pid} shop_one.py" in done.out
     assert f"kill -CONT {one.pid}" in done.out
@@ -63,7 +63,7 @@ def test_a_stopped_program_and_leftovers_are_unwell(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variables", "part", "state", "said"),
+    ("variables", "part", "state", "expected"),
     [
         ({"OTEL_EXT_SYNC": "often"}, "configuration", "failed", "'often'"),
         ({"OTEL_EXT_SYNK": "never"}, "configuration", "degraded", "OTEL_EXT_SYNC"),
@@ -77,14 +77,14 @@ def test_a_stopped_program_and_leftovers_are_unwell(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_wrong_is_named_with_the_way_out(
-    tmp_path: Path, variables: dict[str, str], part: str, state: str, said: str
+    tmp_path: Path, variables: dict[str, str], part: str, state: str, expected: str
 ) -> None:
     """Each trouble of settings, environment and place shows at its part."""
     done = execute([OTEL_EXT, "doctor", "--json"], cwd=tmp_path, env=environment(**variables))
     # A part may have several findings; the last one is the trouble.
     found = parts_of(done.out)[part]
     assert found["state"] == state, found
-    assert said in f"{found['detail']} {found['hint']}"
+    assert expected in f"{found['detail']} {found['hint']}"
     # Other programs of this machine may be unwell, too.
     assert done.code == 1 or state == "note"
     assert done.err == ""

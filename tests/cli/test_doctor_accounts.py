@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.cli.commands.doctor.accounts import check_account, check_ended
+from otel_ext.cli.commands.doctor.accounts import check_ended, check_running
 from otel_ext.observe.processes import RunningProcess
 from otel_ext.observe.snapshot import Collector
 from otel_ext.record.codec import encode_line
@@ -19,7 +19,7 @@ from otel_ext.runtime.process.records import (
     process_start_record,
 )
 from tests.cli.test_doctor import parts_of
-from tests.cli.watched import look
+from tests.cli.watched import run_on_traces
 from tests.programs import execute, python, write_program
 
 if TYPE_CHECKING:
@@ -57,11 +57,11 @@ def ended(folder: Path, name: str, totals: Mapping[str, object]) -> Path:
 
 def found_in(folder: Path) -> list[Check]:
     """Return what is said of the programs of a folder that have ended."""
-    return list(check_ended("Programs", Collector([folder], elsewhere=True).collect()))
+    return list(check_ended("Programs", Collector([folder], other_hosts=True).collect()))
 
 
 @pytest.mark.parametrize(
-    ("facts", "state", "said", "hint"),
+    ("facts", "state", "expected", "hint"),
     [
         ({}, "healthy", "2 open", ""),
         ({"dropped": {"queue_full": 0}, "buffer_peak": 79}, "healthy", "2 open", ""),
@@ -75,15 +75,15 @@ def found_in(folder: Path) -> list[Check]:
         ({"dropped": "many", "buffer_peak": "full"}, "healthy", "2 open", ""),
     ],
 )
-def test_a_heartbeat_tells(facts: dict[str, object], state: str, said: str, hint: str) -> None:
+def test_a_heartbeat_tells(facts: dict[str, object], state: str, expected: str, hint: str) -> None:
     """Of a program that runs: what it dropped, else how full its buffer has been."""
     process = Process("b0b0b0b0-7-1-00000001", pid=7)
     heartbeat = process_record("process.heartbeat", process, 9, facts)
     running = RunningProcess(
         process.id, 7, "shop", "", Path("traces"), "alive", 1, 9, (), heartbeat
     )
-    check = check_account("Programs", running.label, "2 open", running)
-    assert (check.state, check.detail) == (state, said)
+    check = check_running("Programs", running.label, "2 open", running)
+    assert (check.state, check.detail) == (state, expected)
     assert hint in check.hint
 
 
@@ -112,14 +112,16 @@ def test_a_folder_without_such_accounts_is_well(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("part", "state", "said"),
+    ("part", "state", "expected"),
     [(9.9, "degraded", "1 program dropped "), (0.9, "note", "came close to full: 9")],
 )
-def test_a_burst_into_a_small_buffer(tmp_path: Path, part: float, state: str, said: str) -> None:
+def test_a_burst_into_a_small_buffer(
+    tmp_path: Path, part: float, state: str, expected: str
+) -> None:
     """After the end of a real program: that it lost records, or that it nearly did."""
     program = write_program(tmp_path, BURST, "burst.py")
     assert execute(python(program, str(part)), cwd=tmp_path).code == 0
-    found = parts_of(look(tmp_path, "doctor", "--json").out)["ended"]
+    found = parts_of(run_on_traces(tmp_path, "doctor", "--json").out)["ended"]
     assert found["state"] == state
-    assert said in str(found["detail"])
+    assert expected in str(found["detail"])
     assert "ring-size" in str(found["hint"])

@@ -73,7 +73,7 @@ def test_a_mistake_is_one_line_with_the_way_out(
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "said"),
+    ("error", "code", "expected"),
     [
         (UsageError("no such trace", hint="See otel-ext ps"), 2, "otel-ext: no such trace. See"),
         (PermissionError(13, "Permission denied", "/x"), 2, "otel-ext: /x: Permission denied"),
@@ -83,7 +83,7 @@ def test_a_mistake_is_one_line_with_the_way_out(
 def test_errors_of_a_subcommand_become_exit_codes(
     error: BaseException,
     code: int,
-    said: str,
+    expected: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -103,7 +103,7 @@ def test_errors_of_a_subcommand_become_exit_codes(
 
     monkeypatch.setattr("otel_ext.cli.main.load", load)
     assert main(["run"]) == code
-    assert capsys.readouterr().err.startswith(said)
+    assert capsys.readouterr().err.startswith(expected)
 
 
 def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process, Record
 from otel_ext.record.timestamps import parse_timestamp
 from otel_ext.runtime.process.records import process_start_record
-from tests.cli.test_places import ENDING, Capture, answer
+from tests.cli.test_inputs import ENDING, Capture, answer
 from tests.cli.test_ps_mistakes import DEAD, span, write
 
 if TYPE_CHECKING:
@@ -31,15 +31,15 @@ def test_json_holds_attributes_status_and_process(
     (tmp_path / "traces").mkdir(mode=0o700)
     write(tmp_path / "traces", DEAD, open_span)
     main([name, *ENDING.get(name, []), "--json", str(tmp_path / "traces")])
-    told = json.loads(capsys.readouterr().out)
+    document = json.loads(capsys.readouterr().out)
     if name == "recover":
-        (one,) = told["recovered"]
+        (one,) = document["recovered"]
         (found,) = one["ended"]
         assert one["pid"] == DEAD.pid
     else:
         if name == "tree":
-            (told,) = told["traces"]
-        (found,) = told.get("spans", [told])
+            (document,) = document["traces"]
+        (found,) = document.get("spans", [document])
         assert found["process"]["pid"] == DEAD.pid
         assert {"id", "pid", "service", "command"} <= set(found["process"])
     assert found["attributes"] == {"käse": 1}
@@ -67,10 +67,10 @@ def test_the_oldest_comes_first(name: str, tmp_path: Path, capsys: Capture) -> N
     left_open(tmp_path, 9, "older", 200.0, 190.0)
     left_open(tmp_path, 8, "younger", 100.0, 10.0)
     tmp_path.chmod(0o700)
-    code, said = answer(capsys, name, *ENDING.get(name, []), str(tmp_path))
-    assert 0 <= said.index("older") < said.index("younger")
+    code, output = answer(capsys, name, *ENDING.get(name, []), str(tmp_path))
+    assert 0 <= output.index("older") < output.index("younger")
     # The durations, too, are of one style.
-    assert name == "tail" or ("10.0 s" in said and "1 min 30 s" in said)
+    assert name == "tail" or ("10.0 s" in output and "1 min 30 s" in output)
     assert code == 0
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_ext.cli.main import main
-from otel_ext.cli.span_table import Look, table_lines
+from otel_ext.cli.span_table import TableOptions, table_lines
 from otel_ext.journal.ring_layout import RING_FOLDER
 from otel_ext.observe.snapshot import Collector
 from otel_ext.record.codec import encode_line
@@ -66,7 +66,7 @@ def test_hostile_names_cannot_reach_the_terminal(
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "expected"),
     [
         (["missing"], "missing: there is no such folder"),
         (["\x1b[31m"], r"\x1b[31m: there is no such folder"),
@@ -78,12 +78,12 @@ def test_hostile_names_cannot_reach_the_terminal(
     ],
 )
 def test_mistakes_are_one_line(
-    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    words: list[str], expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A wrong folder or option is named in one line, with exit code 2 and no traceback."""
     assert main(["ps", *words]) == 2
     captured = capsys.readouterr()
-    assert said in captured.err
+    assert expected in captured.err
     assert (captured.out, len(captured.err.splitlines())) == ("", 1)
 
 
@@ -188,8 +188,8 @@ def test_lines_fit_the_terminal(width: int, tmp_path: Path) -> None:
     named = span("日本語の長い名前" * 6, 2)._replace(call_site=call_site)
     write(tmp_path, DEAD, named, span("short", 3))
     snapshot = Collector([tmp_path]).collect()
-    look = Look(width, Painter(enabled=False))
-    lines = list(table_lines(snapshot.spans, snapshot.time_ns, look))
+    options = TableOptions(width, Painter(enabled=False))
+    lines = list(table_lines(snapshot.spans, snapshot.time_ns, options))
     assert len(lines) == 3
     if width >= 60:
         assert max(map(cells, lines)) <= width
@@ -216,9 +216,9 @@ def test_a_device_or_pipe_is_refused(
     finally:
         os.close(reader)
         os.close(writer)
-    said = capsys.readouterr()
-    assert said.err.startswith(f"otel-ext: {name}: a device or pipe, not a file of records. ")
-    assert said.out == ""
+    captured = capsys.readouterr()
+    assert captured.err.startswith(f"otel-ext: {name}: a device or pipe, not a file of records. ")
+    assert captured.out == ""
 
 
 def test_attributes_take_the_room_that_is_left(tmp_path: Path) -> None:
@@ -228,8 +228,8 @@ def test_attributes_take_the_room_that_is_left(tmp_path: Path) -> None:
     snapshot = Collector([tmp_path]).collect()
 
     def lines(width: int) -> list[str]:
-        look = Look(width, Painter(enabled=False))
-        return list(table_lines(snapshot.spans, snapshot.time_ns, look))
+        options = TableOptions(width, Painter(enabled=False))
+        return list(table_lines(snapshot.spans, snapshot.time_ns, options))
 
     header, order, pay = lines(0)
     assert header.endswith("  WHERE            ATTRIBUTES")
@@ -248,8 +248,8 @@ def test_eighty_columns_have_room_for_attributes(tmp_path: Path) -> None:
     )
     write(tmp_path, DEAD, one)
     snapshot = Collector([tmp_path]).collect()
-    look = Look(80, Painter(enabled=False))
-    header, line = table_lines(snapshot.spans, snapshot.time_ns, look)
+    options = TableOptions(80, Painter(enabled=False))
+    header, line = table_lines(snapshot.spans, snapshot.time_ns, options)
     assert header.endswith("  ATTRIBUTES")
     assert line.endswith("  order.id=o-4711")
     assert "charge the" in line
@@ -263,8 +263,8 @@ def test_the_only_process_goes_by_its_number_on_a_narrow_terminal(tmp_path: Path
     snapshot = Collector([tmp_path]).collect()
 
     def header(width: int) -> list[str]:
-        look = Look(width, Painter(enabled=False))
-        return next(table_lines(snapshot.spans, snapshot.time_ns, look)).split()
+        options = TableOptions(width, Painter(enabled=False))
+        return next(table_lines(snapshot.spans, snapshot.time_ns, options)).split()
 
     assert header(80)[3] == "PID"
     assert header(100)[3] == header(0)[3] == "PROCESS"

@@ -18,7 +18,7 @@ from otel_ext.journal.recovery.recover import recover
 from otel_ext.observe.snapshot import Collector
 from otel_ext.record.model import Process
 from otel_ext.runtime.process import incarnation
-from tests.cli.watched import look, shop, spans_by
+from tests.cli.watched import run_on_traces, shop, spans_by
 from tests.exporters.samples import end, start
 from tests.programs import records_in, wait_until
 
@@ -55,7 +55,7 @@ def test_spans_of_a_hung_program_are_seen_without_its_file(
         process.kill()
         process.wait()
         assert {str(span["state"]) for span in spans_by(tmp_path).values()} == {"lost"}
-    done = look(tmp_path, "recover", "--json")
+    done = run_on_traces(tmp_path, "recover", "--json")
     (found,) = json.loads(done.out)["recovered"]
     assert {span["name"] for span in found["ended"]} == {"checkout", "pay"}
 
@@ -66,7 +66,7 @@ def test_a_span_that_died_is_of_one_age(tmp_path: Path) -> None:
         process.kill()
         process.wait()
     ages = {name: span["age_seconds"] for name, span in spans_by(tmp_path).items()}
-    done = look(tmp_path, "recover", "--json")
+    done = run_on_traces(tmp_path, "recover", "--json")
     (found,) = json.loads(done.out)["recovered"]
     assert {span["name"]: span["age_seconds"] for span in found["ended"]} == ages
     ends = [one for one in records_in(tmp_path / "traces") if one.abandoned == "process-died"]
@@ -134,10 +134,10 @@ def test_spans_with_the_same_ids_are_all_shown(tmp_path: Path) -> None:
         if number == 0:
             exporter.export(end("epoch", process=process))
         exporter.shutdown()
-    places = sorted(tmp_path.glob("*.jsonl"))
-    spans = Collector(places, elsewhere=True).collect().spans
+    files = sorted(tmp_path.glob("*.jsonl"))
+    spans = Collector(files, other_hosts=True).collect().spans
     assert sorted(span.record.process.pid or span.process.pid for span in spans) == [2, 3]
-    snapshot = Collector(places, elsewhere=True).collect()
+    snapshot = Collector(files, other_hosts=True).collect()
     (check,) = [one for one in check_processes(snapshot) if one.part == "ids"]
     assert "1 span has an id that several processes use: 1, 2, 3" in check.detail
 
@@ -150,8 +150,8 @@ def test_ids_that_finished_spans_repeat_are_found(tmp_path: Path) -> None:
         for record in (start("epoch", process=process), end("epoch", process=process)):
             exporter.export(record)
         exporter.shutdown()
-    snapshot = Collector([tmp_path], elsewhere=True).collect()
+    snapshot = Collector([tmp_path], other_hosts=True).collect()
     assert snapshot.spans == ()
     (check,) = check_ids(snapshot)
     assert check.detail == "1 span has an id that several processes use: 1, 2, 3 and 2 more"
-    assert check.is_unwell
+    assert check.needs_attention

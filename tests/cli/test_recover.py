@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.cli import inputs as places
+from otel_ext.cli import inputs
 from otel_ext.cli.main import main
 from otel_ext.journal.ring_layout import RING_FOLDER
 from otel_ext.terminal import duration
@@ -44,11 +44,11 @@ def test_for_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     """With --json all of it is one object."""
     dead = die(tmp_path)
     assert main(["recover", "--json", str(tmp_path)]) == 0
-    told = json.loads(capsys.readouterr().out)
-    [one] = told["recovered"]
+    document = json.loads(capsys.readouterr().out)
+    [one] = document["recovered"]
     assert (one["process"], one["pid"], one["spans"]) == (dead.id, dead.pid, 4)
     assert one["problem"] is None
-    assert told["skipped_bytes"] == 0
+    assert document["skipped_bytes"] == 0
 
 
 def killed(folder: Path, body: str) -> None:
@@ -76,8 +76,8 @@ def test_what_a_dead_process_was_doing_is_reported(tmp_path: Path) -> None:
     """
     killed(tmp_path, NESTED)
     done = execute([OTEL_EXT, "recover", "traces"], cwd=tmp_path)
-    told = done.out.partition("What was running when it died:\n")[2].splitlines()
-    first, second, blank, following = told
+    lines = done.out.partition("What was running when it died:\n")[2].splitlines()
+    first, second, blank, following = lines
     place = r"\[\d+ python -c\]  opened <string>:\d+ <module>"
     assert re.fullmatch(rf" +[\d.]+ ms  order  {place}", first)
     assert re.fullmatch(rf" +[\d.]+ ms  └─ pay  {place}", second)
@@ -97,8 +97,8 @@ def test_of_many_spans_the_oldest_are_reported(tmp_path: Path) -> None:
     out = execute([OTEL_EXT, "recover", "traces"], cwd=tmp_path).out
     assert re.findall(r"open \d+", out) == [f"open {n}" for n in range(10)]
     assert "  and 4 more\n" in out
-    told = json.loads(execute([OTEL_EXT, "recover", "--json", "copy"], cwd=tmp_path).out)
-    [one] = told["recovered"]
+    document = json.loads(execute([OTEL_EXT, "recover", "--json", "copy"], cwd=tmp_path).out)
+    [one] = document["recovered"]
     assert [span["name"] for span in one["ended"]] == [f"open {n}" for n in range(14)]
     assert set(one["ended"][0]) == {
         *("trace_id", "span_id", "name", "status", "age_seconds", "attributes", "where")
@@ -144,12 +144,12 @@ def test_a_folder_of_another_user_is_left_alone(tmp_path: Path) -> None:
     die(tmp_path)
     text = """
         import argparse, os, sys
-        from otel_ext.cli.inputs import add_places
+        from otel_ext.cli.inputs import add_inputs
         from otel_ext.cli.commands.recover import run
         from otel_ext.errors import UsageError
         os.chmod(sys.argv[1], 0o755)
         parser = argparse.ArgumentParser(prog="otel-ext recover")
-        add_places(parser, "folders")
+        add_inputs(parser, "folders")
         args = parser.parse_args([sys.argv[1]])
         os.seteuid(65534)
         try:
@@ -175,7 +175,7 @@ def test_of_the_whole_machine_one_folder_may_fail(
         write(folder, DEAD, span("pay", 2))
     (odd / RING_FOLDER).symlink_to(tmp_path)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(places, "find_folders", lambda: [odd, good])
+    monkeypatch.setattr(inputs, "find_folders", lambda: [odd, good])
     assert main(["recover", "--all", "--grace", "0"]) == 1
     out = " ".join(capsys.readouterr().out.split())
     assert f"{odd}: PROCESS" in out

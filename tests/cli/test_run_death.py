@@ -10,7 +10,7 @@ import pytest
 from otel_ext.cli.ended_spans import ended_by, lines_of, open_in
 from otel_ext.journal.recovery.recover import recover
 from otel_ext.terminal import cells
-from tests.cli.watched import look, shop
+from tests.cli.watched import run_on_traces, shop
 from tests.programs import OTEL_EXT, execute, python, spans_in, write_program
 
 if TYPE_CHECKING:
@@ -90,5 +90,5 @@ def test_json_of_a_recovery_has_the_attributes(tmp_path: Path) -> None:
     with shop(tmp_path) as process:
         process.kill()
         process.wait()
-    (found,) = json.loads(look(tmp_path, "recover", "--json").out)["recovered"]
+    (found,) = json.loads(run_on_traces(tmp_path, "recover", "--json").out)["recovered"]
     assert {"user": "ann"} in [span["attributes"] for span in found["ended"]]

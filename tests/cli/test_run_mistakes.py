@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def as_nobody() -> Generator[None]:
+def as_unprivileged_user() -> Generator[None]:
     """Give up the rights of root for a while, if there are any."""
     if os.geteuid():
         yield
@@ -41,7 +41,7 @@ def as_nobody() -> Generator[None]:
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "said"),
+    ("words", "code", "expected"),
     [
         (["no-such-program"], 127, "no-such-program was not found. It is neither a file here"),
         (["./progam.py"], 127, "./progam.py was not found. Did you mean program.py?"),
@@ -57,7 +57,7 @@ def as_nobody() -> Generator[None]:
 )
 @pytest.mark.parametrize("quiet", [(), ("--quiet",)])
 def test_a_command_that_cannot_start(
-    tmp_path: Path, words: list[str], code: int, said: str, quiet: tuple[str]
+    tmp_path: Path, words: list[str], code: int, expected: str, quiet: tuple[str]
 ) -> None:
     """The exit code is a shell's, and one line says which thing is wrong and what to do."""
     write_program(tmp_path, "")
@@ -67,13 +67,13 @@ def test_a_command_that_cannot_start(
     write_program(tmp_path, "\0\0\0", "not-a-program").chmod(0o755)
     done = execute([OTEL_EXT, "run", *quiet, *words], cwd=tmp_path)
     assert done.code == code, done.err
-    assert said in done.err
+    assert expected in done.err
     assert done.err.startswith("otel-ext: ")
     assert len(done.err.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
-    ("options", "variables", "said"),
+    ("options", "variables", "expected"),
     [
         (["--output", "file.txt/below"], {}, "file.txt is no folder"),
         (["--output", "/dev/null"], {}, "/dev/null is no folder"),
@@ -98,7 +98,7 @@ def test_a_command_that_cannot_start(
     ],
 )
 def test_a_wrong_setting_keeps_the_program_from_starting_where_that_is_asked_for(
-    tmp_path: Path, options: list[str], variables: dict[str, str], said: str
+    tmp_path: Path, options: list[str], variables: dict[str, str], expected: str
 ) -> None:
     """With --strict a wrong option, variable or file is exit code 2, before anything runs."""
     write_program(tmp_path, "", "file.txt")
@@ -112,7 +112,7 @@ def test_a_wrong_setting_keeps_the_program_from_starting_where_that_is_asked_for
     command = [OTEL_EXT, "run", "--strict", *options, "--", *python("-c", code)]
     done = execute(command, cwd=tmp_path, env=environment(**variables))
     assert done.code == 2
-    assert said in done.err
+    assert expected in done.err
     assert "Traceback" not in done.err
     assert not (tmp_path / "started").exists()
 
@@ -123,7 +123,7 @@ ONE_SPAN = (
 
 
 @pytest.mark.parametrize(
-    ("options", "files", "variables", "said"),
+    ("options", "files", "variables", "expected"),
     [
         (["--output", "file.txt/below"], {}, {}, "file.txt is no folder. Records go to "),
         (["--output", "/proc/x"], {}, {}, "/proc cannot be written to: No such file or directory."),
@@ -144,7 +144,7 @@ def test_starting_never_fails_for_our_sake(
     options: list[str],
     files: dict[str, str],
     variables: dict[str, str],
-    said: str,
+    expected: str,
 ) -> None:
     """A wrong place, variable or file is said once; the program runs and is recorded."""
     for name, text in files.items():
@@ -156,7 +156,7 @@ def test_starting_never_fails_for_our_sake(
     env = environment(TMPDIR=str(spare), **variables)
     done = execute(command, cwd=tmp_path, env=env)
     assert done.code == 0, done.err
-    assert done.err.count(said) == 1, done.err
+    assert done.err.count(expected) == 1, done.err
     folder = spare / f"otel-ext-{os.geteuid()}" if options else tmp_path / "traces"
     assert len(spans_in(folder, "s")) == 2
     assert str(folder) in done.err or "in traces" in done.err
@@ -170,12 +170,12 @@ def test_a_folder_without_permission_is_refused_by_strict(
     # Not `tmp_path`: into that only the user that runs the tests may look.
     with TemporaryDirectory() as folder:
         Path(folder).chmod(0o555)
-        with as_nobody():
+        with as_unprivileged_user():
             words = ["run", "--strict", "--output", str(Path(folder, below)), "--", "true"]
             assert main(words) == 2
         Path(folder).chmod(0o700)
-    said = capsys.readouterr().err
-    assert f"{folder} cannot be written to: Permission denied. Name another by --output" in said
+    error = capsys.readouterr().err
+    assert f"{folder} cannot be written to: Permission denied. Name another by --output" in error
 
 
 def test_a_working_directory_that_is_gone(tmp_path: Path) -> None:

@@ -35,10 +35,10 @@ def closing_words(folder: Path, *words: str, **variables: str) -> str:
 @pytest.mark.parametrize("option", ["-I", "-E", "-S", "-uI"])
 def test_an_option_by_which_python_ignores_the_environment(tmp_path: Path, option: str) -> None:
     """The option is named, and the way to record such a program."""
-    said = closing_words(tmp_path, *python(option, "-c", "print(1)"))
-    assert "otel-ext was never started in the program: the option -" in said
-    assert f"-{option[-1]} makes Python ignore the environment" in said
-    assert "otel_ext.configure()" in said
+    words_at_end = closing_words(tmp_path, *python(option, "-c", "print(1)"))
+    assert "otel-ext was never started in the program: the option -" in words_at_end
+    assert f"-{option[-1]} makes Python ignore the environment" in words_at_end
+    assert "otel_ext.configure()" in words_at_end
 
 
 def test_a_script_whose_first_line_has_the_option(tmp_path: Path) -> None:
@@ -51,10 +51,10 @@ def test_a_script_whose_first_line_has_the_option(tmp_path: Path) -> None:
 @pytest.mark.parametrize("words", [["env", "-i", sys.executable, "-c", "pass"], ["true"]])
 def test_no_python_that_knows_of_us(tmp_path: Path, words: list[str]) -> None:
     """A program in another language and an emptied environment are both named as causes."""
-    said = closing_words(tmp_path, *words)
-    assert f"No Python process started otel-ext: {words[0]} is not a Python program" in said
-    assert "(env -i, sudo)" in said
-    assert "install" not in said
+    words_at_end = closing_words(tmp_path, *words)
+    assert f"No Python process started otel-ext: {words[0]} is not a Python program" in words_at_end
+    assert "(env -i, sudo)" in words_at_end
+    assert "install" not in words_at_end
 
 
 @pytest.mark.parametrize(
@@ -80,11 +80,12 @@ def test_a_library_that_is_not_instrumented(tmp_path: Path) -> None:
     """The libraries that were really imported are named, with what to install for them."""
     write_program(tmp_path, "", "falcon.py")  # stands for a library without instrumentation
     code = "import falcon, flask, celery"
-    said = closing_words(tmp_path, *python("-c", code), **EVERYTHING)
+    words_at_end = closing_words(tmp_path, *python("-c", code), **EVERYTHING)
     assert (
-        "falcon is not instrumented. Run: pip install opentelemetry-instrumentation-falcon" in said
+        "falcon is not instrumented. Run: pip install opentelemetry-instrumentation-falcon"
+        in words_at_end
     )
-    assert said.endswith("opentelemetry-instrumentation-falcon")
+    assert words_at_end.endswith("opentelemetry-instrumentation-falcon")
 
 
 def test_a_killed_program_has_said_what_it_imported(tmp_path: Path) -> None:
@@ -97,38 +98,40 @@ def test_a_killed_program_has_said_what_it_imported(tmp_path: Path) -> None:
 
 def test_a_provider_that_takes_no_processors(tmp_path: Path) -> None:
     """A tracer provider of the program's own that cannot be joined is named by its class."""
-    said = closing_words(tmp_path, *python("-c", OWN_PROVIDER))
-    assert "uses a tracer provider of its own, __main__.Own" in said
+    words_at_end = closing_words(tmp_path, *python("-c", OWN_PROVIDER))
+    assert "uses a tracer provider of its own, __main__.Own" in words_at_end
 
 
 def test_instrumentations_that_are_switched_off(tmp_path: Path) -> None:
     """The variable that switches all of them off is named."""
     variables = {"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "*"}
-    said = closing_words(tmp_path, *python("-c", "import flask"), **variables)
-    assert "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=* switches all" in said
+    words_at_end = closing_words(tmp_path, *python("-c", "import flask"), **variables)
+    assert "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=* switches all" in words_at_end
 
 
 @pytest.mark.measured
 def test_one_instrumentation_that_is_switched_off(tmp_path: Path) -> None:
     """An imported library whose instrumentation the variable leaves out is named alone."""
     variables = {**EVERYTHING, "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "flask,celery"}
-    said = closing_words(tmp_path, *python("-c", "import flask"), **variables)
-    assert "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS leaves out flask: take it out" in said
-    assert "celery" not in said
+    words_at_end = closing_words(tmp_path, *python("-c", "import flask"), **variables)
+    assert "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS leaves out flask: take it out" in words_at_end
+    assert "celery" not in words_at_end
 
 
 def test_the_setting_that_switches_instrumentations_off(tmp_path: Path) -> None:
     """`instrument` is named with its source."""
-    said = closing_words(tmp_path, *python("-c", "import flask"), OTEL_EXT_INSTRUMENT="false")
-    assert "The setting instrument is off (" in said
-    assert "OTEL_EXT_INSTRUMENT" in said
+    words_at_end = closing_words(
+        tmp_path, *python("-c", "import flask"), OTEL_EXT_INSTRUMENT="false"
+    )
+    assert "The setting instrument is off (" in words_at_end
+    assert "OTEL_EXT_INSTRUMENT" in words_at_end
 
 
 def test_nothing_to_blame(tmp_path: Path) -> None:
     """Where the program just opened no span, it says how to open one, and installs nothing."""
-    said = closing_words(tmp_path, *python("-c", "pass"))
-    assert "The program opened no span. Open some with the OpenTelemetry API" in said
-    assert "pip" not in said
+    words_at_end = closing_words(tmp_path, *python("-c", "pass"))
+    assert "The program opened no span. Open some with the OpenTelemetry API" in words_at_end
+    assert "pip" not in words_at_end
 
 
 def test_no_reason_where_there_are_spans(tmp_path: Path) -> None:

@@ -92,14 +92,14 @@ def test_too_much_to_count_is_weighed(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(
-    ("outcome", "said"),
+    ("outcome", "expected"),
     [(-9, "ended by SIGKILL"), (-60, "ended by signal 60"), (3, ""), (0, "")],
 )
-def test_the_signal_is_named(tmp_path: Path, outcome: int, said: str) -> None:
+def test_the_signal_is_named(tmp_path: Path, outcome: int, expected: str) -> None:
     """What ended the program is named where that was a signal, and only then."""
     text = RunSummary(tmp_path).text(outcome)
-    assert said in text
-    assert ("ended by" in text) == bool(said)
+    assert expected in text
+    assert ("ended by" in text) == bool(expected)
 
 
 @pytest.mark.parametrize("limit", [10_000_000, 100])

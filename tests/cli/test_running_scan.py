@@ -58,7 +58,7 @@ def log_line(seq: int) -> bytes:
 
 
 @given(STEPS, st.integers(0, 40))
-def test_quick_and_careful_reading_agree(
+def test_the_fast_and_the_slow_path_agree(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int, str]], cut: int
 ) -> None:
     """Whatever order records come in, however written, both name the same open spans.
@@ -75,13 +75,13 @@ def test_quick_and_careful_reading_agree(
     reader.read()
     path.write_bytes(data)
     reader.read()
-    quick = {*reader.starts, *reader.updates}
+    fast = {*reader.starts, *reader.updates}
     (state,) = read_folder(folder).incarnations
-    careful = {span.start.key for span in state.running}
-    assert {tuple(key.decode().split('","span_id":"')) for key in quick} == careful
+    slow = {span.start.key for span in state.running}
+    assert {tuple(key.decode().split('","span_id":"')) for key in fast} == slow
 
 
-def test_a_file_that_was_replaced_is_read_anew(tmp_path: Path) -> None:
+def test_a_file_that_was_replaced_is_read_from_its_start(tmp_path: Path) -> None:
     """A file that became shorter is another file; nothing of the old one stays."""
     path = tmp_path / f"{ME.id}.jsonl"
     path.write_bytes(line("start", 1, 1) + line("start", 2, 2))

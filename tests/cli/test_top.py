@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_ext.cli.main import main
-from tests.cli.watched import columns, look, shop
+from tests.cli.watched import columns, run_on_traces, shop
 from tests.programs import OTEL_EXT, environment
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def test_no_line_is_longer_than_a_narrow_terminal(tmp_path: Path) -> None:
 def test_once_is_for_scripts(tmp_path: Path) -> None:
     """--once writes one plain picture without escape sequences and ends."""
     with shop(tmp_path):
-        done = look(tmp_path, "top", "--once")
+        done = run_on_traces(tmp_path, "top", "--once")
     head, note, _, header, *rows = done.out.rstrip().splitlines()
     assert "1 process" in head
     assert "2 open" in head
@@ -163,7 +163,7 @@ def test_once_is_for_scripts(tmp_path: Path) -> None:
 def test_json_has_figures_and_spans(tmp_path: Path) -> None:
     """--json writes one object a picture; the second knows the rate."""
     with shop(tmp_path):
-        done = look(tmp_path, "top", "--json", "--iterations", "2", "--interval", "0.2")
+        done = run_on_traces(tmp_path, "top", "--json", "--iterations", "2", "--interval", "0.2")
     first, second = map(json.loads, done.out.splitlines())
     assert list(first) == ["time", "processes", "open", "records_per_second", "spans"]
     assert first["open"] == {"running": 2, "stalled": 0, "blocked": 0, "hung": 0, "lost": 0}
@@ -173,7 +173,7 @@ def test_json_has_figures_and_spans(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "expected"),
     [
         (["--iterations", "0"], "'0' is not a whole number from 1; give 1 or more"),
         (["--interval", "0"], "'0' is no number of seconds; give 0.1 to 3600"),
@@ -182,10 +182,10 @@ def test_json_has_figures_and_spans(tmp_path: Path) -> None:
     ],
 )
 def test_mistakes_are_one_line(
-    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    words: list[str], expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A wrong option is one line with the way out and exit code 2."""
     assert main(["top", *words]) == 2
     captured = capsys.readouterr()
-    assert said in captured.err
+    assert expected in captured.err
     assert len(captured.err.splitlines()) == 1

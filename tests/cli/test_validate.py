@@ -242,7 +242,7 @@ def test_an_empty_file_is_good(tmp_path: Path, capsys: Capture) -> None:
 
 
 @contextmanager
-def nobody() -> Generator[None]:
+def as_unprivileged_user() -> Generator[None]:
     """Give up the rights of root for a while, if there are any."""
     if os.geteuid():
         yield
@@ -262,7 +262,7 @@ def test_a_file_that_may_not_be_read(good: Path, bad: Path, capsys: Capture) -> 
         folder = folder.parent
     bad.chmod(0)
     good.chmod(0o644)
-    with nobody():
+    with as_unprivileged_user():
         assert main(["validate", str(bad), str(good)]) == 2
     captured = capsys.readouterr()
     reason = "cannot be read: Permission denied. Run this as the user that wrote the records"

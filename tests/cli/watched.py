@@ -65,14 +65,14 @@ def shop(
         yield process
 
 
-def look(folder: Path, command: str, *words: str | Path) -> Done:
+def run_on_traces(folder: Path, command: str, *words: str | Path) -> Done:
     """Run a command of ours on the folder `traces`."""
     return execute([OTEL_EXT, command, "traces", *words], cwd=folder)
 
 
 def spans_by(folder: Path, command: str = "ps", *words: str) -> dict[str, dict[str, object]]:
     """Return what `ps --json` shows, by the span's name."""
-    done = look(folder, command, "--json", *words)
+    done = run_on_traces(folder, command, "--json", *words)
     found = [cast("dict[str, object]", json.loads(line)) for line in done.out.splitlines()]
     return {str(span["name"]): span for span in found}
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 from otel_ext.cli.streams import (
     can_show_unicode,
     painter_for,
-    say,
-    say_json,
+    print_json,
+    print_line,
     warn,
     width_of,
 )
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     config = load_config(file=args.config, command_line=True)
     items = [item for item in config.items() if not args.changed or item[2].layer != "default"]
     if args.json:
-        say_json(_as_json(config, items))
+        print_json(_as_json(config, items))
         return 0
     for warning in config.warnings:
         warn(printable(warning, _LONGEST))
@@ -100,11 +100,11 @@ def _show(items: list[tuple[Setting, object, Source]], *, use_color: bool) -> No
     # The variable follows from the name: where there is no room, it is what can go.
     columns = 4 if not width or sum(widths) + 3 * len(_GAP) <= width else 3
     shorten = cut if can_show_unicode(sys.stdout) else _cut_ascii
-    say(paint("bold", _join(_HEADERS, widths, columns)))
+    print_line(paint("bold", _join(_HEADERS, widths, columns)))
     for *texts, is_default in rows:
         kept = [shorten(text, room) for text, room in zip(texts, widths, strict=True)]
         line = _join(kept, widths, columns)
-        say(paint("dim", line) if is_default else line)
+        print_line(paint("dim", line) if is_default else line)
 
 
 def _fit(widths: list[int], width: int) -> tuple[int, int]:

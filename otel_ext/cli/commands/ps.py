@@ -13,12 +13,19 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.cli.arguments import seconds
-from otel_ext.cli.input_checks import shown
-from otel_ext.cli.inputs import add_places, nothing_in, places_of, whole_machine
-from otel_ext.cli.span_table import Look, json_line, table_lines
-from otel_ext.cli.streams import can_show_unicode, painter_for, say, say_json, warn, width_of
-from otel_ext.observe.snapshot import Collector, Running, Snapshot
-from otel_ext.observe.stack_requests import ask
+from otel_ext.cli.input_checks import printable_path
+from otel_ext.cli.inputs import add_inputs, all_hint, inputs_of, no_records_message
+from otel_ext.cli.span_table import TableOptions, json_line, table_lines
+from otel_ext.cli.streams import (
+    can_show_unicode,
+    painter_for,
+    print_json,
+    print_line,
+    warn,
+    width_of,
+)
+from otel_ext.observe.snapshot import Collector, OpenSpan, Snapshot
+from otel_ext.observe.stack_requests import request_stacks
 from otel_ext.terminal import printable
 
 if TYPE_CHECKING:
@@ -28,7 +35,7 @@ if TYPE_CHECKING:
     from otel_ext.cli.registry import Subparsers
     from otel_ext.observe.processes import RunningProcess
 
-__all__ = ["add_filters", "chosen", "explain_nothing", "register", "run", "tell_silent"]
+__all__ = ["add_filters", "no_spans_message", "register", "run", "select_spans", "warn_unanswered"]
 
 _EPILOG: Final = """\
 states:
@@ -78,7 +85,7 @@ def register(subparsers: Subparsers) -> None:
 
 def add_filters(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that `ps`, `top` and `dump` share."""
-    add_places(parser)
+    add_inputs(parser)
     parser.add_argument("--tree", action="store_true", help="spans under their parents")
     parser.add_argument(
         "--other-hosts",
@@ -108,58 +115,60 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         UsageError: A place to look at is missing or cannot be read.
     """
-    found = places_of(args)
-    collector = Collector(found, elsewhere=args.other_hosts)
+    found = inputs_of(args)
+    collector = Collector(found, other_hosts=args.other_hosts)
     snapshot = collector.collect()
     if args.asks:
-        shown = {span.process.id for span in chosen(snapshot, args)}
-        silent = ask(process for process in snapshot.processes if process.id in shown)
+        shown = {span.process.id for span in select_spans(snapshot, args)}
+        unanswered = request_stacks(
+            process for process in snapshot.processes if process.id in shown
+        )
         # What has no ring buffer cannot be asked, which is no news.
-        tell_silent([process for process in silent if process.rings])
+        warn_unanswered([process for process in unanswered if process.rings])
         snapshot = collector.collect()
-    spans = chosen(snapshot, args)
+    spans = select_spans(snapshot, args)
     if args.json:
         for span in spans:
-            say_json(json_line(span))
+            print_json(json_line(span))
     elif spans:
         _show(spans, snapshot, args)
     if not spans:
-        warn(nothing_in(found, args) or explain_nothing(snapshot, args))
+        warn(no_records_message(found, args) or no_spans_message(snapshot, args))
         return 1
     return 0
 
 
-def _show(spans: Sequence[Running], snapshot: Snapshot, args: argparse.Namespace) -> None:
-    look = Look(
+def _show(spans: Sequence[OpenSpan], snapshot: Snapshot, args: argparse.Namespace) -> None:
+    options = TableOptions(
         width_of(sys.stdout),
         painter_for(sys.stdout, enabled=not args.no_color),
         tree=args.tree,
         ascii_only=not can_show_unicode(sys.stdout),
     )
-    for line in table_lines(spans, snapshot.time_ns, look):
-        say(line)
-    remarks = {span.process.label: span.process.remark for span in spans if span.process.remark}
-    for label, remark in remarks.items():
-        warn(f"process {printable(label)}: {remark}")
+    for line in table_lines(spans, snapshot.time_ns, options):
+        print_line(line)
+    problems = {span.process.label: span.process.problem for span in spans if span.process.problem}
+    for label, problem in problems.items():
+        warn(f"process {printable(label)}: {problem}")
     lost = {str(span.process.folder) for span in spans if span.state == "lost"}
     if lost and sys.stdout.isatty():
-        names = " ".join(shown(shlex.quote(name)) for name in sorted(lost))
+        names = " ".join(printable_path(shlex.quote(name)) for name in sorted(lost))
         warn(f"what is lost can be closed: otel-ext recover {names}")
 
 
-def explain_nothing(snapshot: Snapshot, args: argparse.Namespace) -> str:
+def no_spans_message(snapshot: Snapshot, args: argparse.Namespace) -> str:
     """Return why nothing is shown where there are records, and the way on."""
     if snapshot.spans:
         return f"none of {len(snapshot.spans):,} open spans is asked for by the options"
-    names = ", ".join(map(shown, snapshot.folders))
+    names = ", ".join(map(printable_path, snapshot.folders))
     living = sum(process.lives for process in snapshot.processes)
     programs = "no program is" if not living else f"{living} programs are"
     if living == 1:
         programs = "1 program is"
-    return f"no span is open in {names}; {programs} recording there{whole_machine(args)}"
+    return f"no span is open in {names}; {programs} recording there{all_hint(args)}"
 
 
-def chosen(snapshot: Snapshot, args: argparse.Namespace) -> list[Running]:
+def select_spans(snapshot: Snapshot, args: argparse.Namespace) -> list[OpenSpan]:
     """Return the spans that the options ask for."""
     older_ns = int(args.older * 1e9)
     return [
@@ -172,8 +181,8 @@ def chosen(snapshot: Snapshot, args: argparse.Namespace) -> list[Running]:
     ]
 
 
-def tell_silent(silent: Sequence[RunningProcess]) -> None:
+def warn_unanswered(unanswered: Sequence[RunningProcess]) -> None:
     """Say which processes did not answer."""
-    for process in silent:
+    for process in unanswered:
         label = printable(process.label)
         warn(f"process {label} does not answer; what it wrote last is shown")

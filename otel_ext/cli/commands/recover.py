@@ -16,12 +16,12 @@ import orjson
 
 from otel_ext.cli.arguments import seconds
 from otel_ext.cli.ended_spans import as_dicts, ended_by, lines_of, open_in
-from otel_ext.cli.input_checks import shown
-from otel_ext.cli.inputs import add_places, nothing_in, places_of
+from otel_ext.cli.input_checks import printable_path
+from otel_ext.cli.inputs import add_inputs, inputs_of, no_records_message
 from otel_ext.cli.streams import (
     can_show_unicode,
-    say,
-    say_json,
+    print_json,
+    print_line,
     warn,
     width_of,
 )
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from otel_ext.cli.ended_spans import Ended
+    from otel_ext.cli.ended_spans import EndedSpan
     from otel_ext.cli.registry import Subparsers
     from otel_ext.journal.recovery.recover import Recovered, RecoveryReport
 
@@ -73,7 +73,7 @@ def register(subparsers: Subparsers) -> None:
         description=_DESCRIPTION,
         formatter_class=RawDescriptionHelpFormatter,
     )
-    add_places(parser, "folders")
+    add_inputs(parser, "folders")
     parser.add_argument(
         "--grace",
         type=seconds,
@@ -95,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         UsageError: A folder is missing, or cannot be read or written; nothing was done then.
     """
-    found = places_of(args)
+    found = inputs_of(args)
     folders: list[Path] = []
     for folder in found:
         try:
@@ -106,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
             warn(str(error))
         else:
             folders.append(folder)
-    if reason := nothing_in(found, args):
+    if reason := no_records_message(found, args):
         warn(reason)
     is_done = len(folders) == len(found)
     for folder in folders:
@@ -116,7 +116,7 @@ def run(args: argparse.Namespace) -> int:
             if not args.all:
                 raise
             is_done = False
-            warn(f"{shown(folder)}: {shown(str(error))}")
+            warn(f"{printable_path(folder)}: {printable_path(str(error))}")
     return 0 if is_done else 1
 
 
@@ -126,14 +126,14 @@ def _recover(folder: Path, args: argparse.Namespace, *, several: bool) -> bool:
     report = recover(folder, grace_seconds=args.grace)
     ended = ended_by(report, found)
     if args.json:
-        say_json(orjson.dumps(_as_dict(report, as_dicts(ended))))
+        print_json(orjson.dumps(_as_dict(report, as_dicts(ended))))
     else:
         if several:
-            say(f"{shown(folder)}:")
+            print_line(f"{printable_path(folder)}:")
         _print(report)
         _print_spans(report, ended)
         if several:
-            say("")
+            print_line("")
     return not report.failed
 
 
@@ -141,7 +141,7 @@ def _require_writable(folder: Path) -> None:
     effective = os.access in os.supports_effective_ids
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK, effective_ids=effective):
         hint = "Recovery adds records to its files: run this as the user that wrote the records"
-        raise UsageError(f"{shown(folder)}: cannot be written by this user", hint=hint)
+        raise UsageError(f"{printable_path(folder)}: cannot be written by this user", hint=hint)
 
 
 def _as_dict(
@@ -200,11 +200,13 @@ def _print(report: RecoveryReport) -> None:
         console.print()
     console.print(Text(_sentence(report)))
     for path, at in report.skipped[:_MAX_DAMAGE_SHOWN]:
-        text = f"skipped {at.length} bytes at {at.offset} of {shown(path.name)}: {at.reason}"
+        text = (
+            f"skipped {at.length} bytes at {at.offset} of {printable_path(path.name)}: {at.reason}"
+        )
         console.print(Text(text, style="dim"))
 
 
-def _print_spans(report: RecoveryReport, ended: Sequence[Ended]) -> None:
+def _print_spans(report: RecoveryReport, ended: Sequence[EndedSpan]) -> None:
     """Say what the dead processes were doing, and where to look on."""
     lines = list(
         lines_of(
@@ -215,13 +217,13 @@ def _print_spans(report: RecoveryReport, ended: Sequence[Ended]) -> None:
         )
     )
     if lines:
-        say("")
-        say("What was running when it died:")
+        print_line("")
+        print_line("What was running when it died:")
         for line in lines:
-            say(line)
+            print_line(line)
     if len(report.recovered) > len(report.failed):
-        say("")
-        say(f"next: otel-ext tree {shown(shlex.quote(str(report.folder)))}")
+        print_line("")
+        print_line(f"next: otel-ext tree {printable_path(shlex.quote(str(report.folder)))}")
 
 
 def _ago(ns: int) -> str:
@@ -231,12 +233,12 @@ def _ago(ns: int) -> str:
 
 def _row(one: Recovered) -> tuple[str, ...]:
     return (
-        shown(one.process.id),
+        printable_path(one.process.id),
         str(one.process.pid or ""),
         _ago(one.last_seen_ns),
         str(one.spans),
         str(one.lines),
-        shown(one.problem) if one.problem else "done",
+        printable_path(one.problem) if one.problem else "done",
     )
 
 

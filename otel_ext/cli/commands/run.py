@@ -12,8 +12,8 @@ from otel_ext.cli.ended_spans import ended_by, lines_of, open_in
 from otel_ext.cli.runner.launch import CommandError, bootstrap_environment, resolve
 from otel_ext.cli.runner.reason import reason_for_no_spans
 from otel_ext.cli.runner.summary import RunSummary
-from otel_ext.cli.runner.supervise import Ended, end_like, replace_process, supervise
-from otel_ext.cli.standard_streams import tell
+from otel_ext.cli.runner.supervise import ProgramEnd, end_like, replace_process, supervise
+from otel_ext.cli.standard_streams import print_error
 from otel_ext.cli.streams import can_show_unicode, width_of
 from otel_ext.config import CONFIG_VARIABLE, Config, load_leniently
 from otel_ext.errors import OtelExtError
@@ -98,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
     """
     words = _words(args)
     if not words:
-        tell("run: there is no command. Try: otel-ext run -- python app.py")
+        print_error("run: there is no command. Try: otel-ext run -- python app.py")
         return 2
     options = {
         "output": args.output,
@@ -109,11 +109,11 @@ def run(args: argparse.Namespace) -> int:
     config = load_leniently(options, file=args.config, command_line=True)
     config, problem = with_usable_output(config, trial=True)
     for warning in (*config.warnings, *([problem] if problem else [])):
-        tell(warning)
+        print_error(warning)
     try:
         return _run(resolve(words), config, quiet=args.quiet)
     except CommandError as error:
-        tell(str(error))
+        print_error(str(error))
         return error.exit_code
 
 
@@ -146,7 +146,7 @@ def _run(command: list[str], config: Config, *, quiet: bool) -> int:
     return end_like(ended.outcome)
 
 
-def _recover(folder: Path, ended: Ended) -> tuple[bool, list[str]]:
+def _recover(folder: Path, ended: ProgramEnd) -> tuple[bool, list[str]]:
     """Bring out what a killed program left in its ring buffer, and end its open spans.
 
     Returns:
@@ -161,10 +161,10 @@ def _recover(folder: Path, ended: Ended) -> tuple[bool, list[str]]:
         found = open_in(folder)  # before their ends are written: these do not say where they were
         report = recover(folder, outcomes={(ended.pid, ended.start_time): how})
     except (OtelExtError, OSError) as error:
-        tell(f"open spans were not closed: {error}")
+        print_error(f"open spans were not closed: {error}")
         return False, []
     for problem in sorted({one.problem for one in report.failed}):
-        tell(f"what was left could not be brought to its file: {problem}")
+        print_error(f"what was left could not be brought to its file: {problem}")
     lines = lines_of(
         ended_by(report, found),
         report.spans,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from otel_ext.journal.read.scanner import RingContents
     from otel_ext.journal.ring_layout import RingFacts
 
-__all__ = ["Count", "count_records", "left_rings"]
+__all__ = ["Count", "count_records", "rings_left_behind"]
 
 _MAX_BYTES: Final = 64 * 1024 * 1024
 _TAIL_BYTES: Final = 16 * 1024
@@ -125,7 +125,7 @@ def _count_ring(ring: RingContents, tally: _Tally) -> int:
     return len(new)
 
 
-def left_rings(folder: Path, before: Container[Path]) -> list[RingContents]:
+def rings_left_behind(folder: Path, before: Container[Path]) -> list[RingContents]:
     """Return the ring buffers of processes that are gone.
 
     Args:

@@ -9,7 +9,7 @@ from stat import S_ISREG
 from typing import IO, TYPE_CHECKING, Final
 
 from otel_ext.cli.registry import available
-from otel_ext.cli.runner.count import count_records, left_rings
+from otel_ext.cli.runner.count import count_records, rings_left_behind
 from otel_ext.journal.files import folder_of, is_folder, list_rings
 from otel_ext.journal.ring_layout import RING_FOLDER
 
@@ -76,14 +76,14 @@ class RunSummary:
         """Return the closing words, each line with its newline."""
         lines = [f"otel-ext: ended by {_signal_name(-outcome)}."] if outcome < 0 else []
         folder = folder_of(self._folder)
-        count = count_records(self._new_files(), left_rings(folder, self._rings_before))
+        count = count_records(self._new_files(), rings_left_behind(folder, self._rings_before))
         if not count.size and not count.waiting and not count.dropped:
             return "\n".join([*lines, f"otel-ext: no records. {reason()}".rstrip(), ""])
-        lines.append(f"otel-ext: {_amount(count, self._folder)}{_reservation(count, complete)}")
+        lines.append(f"otel-ext: {_amount(count, self._folder)}{_loss_note(count, complete)}")
         if not count.has_spans and not count.dropped and (why := reason()):
             lines.append(f"otel-ext: no spans. {why}")
         if count.waiting:
-            lines.append(_left_behind(count, folder))
+            lines.append(_waiting_line(count, folder))
         if died:
             lines += ["otel-ext: what was running when it died:", *died]
         if count.size:
@@ -127,7 +127,7 @@ def _amount(count: Count, folder: Path) -> str:
     return f"{_number(count.records)} in {files} in {folder}"
 
 
-def _reservation(count: Count, complete: bool) -> str:  # noqa: FBT001 - the caller names it
+def _loss_note(count: Count, complete: bool) -> str:  # noqa: FBT001 - the caller names it
     # Which spans ended is not known where records are missing: theirs may be the ends.
     if count.dropped:
         return f"; {_number(count.dropped)} could not be written and went lost"
@@ -139,11 +139,11 @@ def _reservation(count: Count, complete: bool) -> str:  # noqa: FBT001 - the cal
     return f"; {spans} not end"
 
 
-def _left_behind(count: Count, place: Path) -> str:
-    way_out = f"otel-ext recover {shlex.quote(str(place))}"
+def _waiting_line(count: Count, folder: Path) -> str:
+    way_out = f"otel-ext recover {shlex.quote(str(folder))}"
     wait = "waits" if count.waiting == 1 else "wait"
     return (
-        f"otel-ext: {_number(count.waiting)} {wait} in {place / RING_FOLDER};"
+        f"otel-ext: {_number(count.waiting)} {wait} in {folder / RING_FOLDER};"
         f" once there is room for more: {way_out}"
     )
 

@@ -22,7 +22,7 @@ from otel_ext.runtime.process.incarnation import process_start_time
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Ended", "end_like", "replace_process", "supervise"]
+__all__ = ["ProgramEnd", "end_like", "replace_process", "supervise"]
 
 _NAMES: Final = (
     "SIGHUP",
@@ -46,7 +46,7 @@ _RESTORED: Final = tuple(
 _FROM_KERNEL: Final = 0x80  # SI_KERNEL of sigaction(2): the terminal, so the child got it too
 
 
-class Ended(NamedTuple):
+class ProgramEnd(NamedTuple):
     """How the program ended.
 
     Attributes:
@@ -62,7 +62,7 @@ class Ended(NamedTuple):
     seen_ns: int
 
 
-def supervise(command: list[str], environment: Mapping[str, str]) -> Ended:
+def supervise(command: list[str], environment: Mapping[str, str]) -> ProgramEnd:
     """Run `command` to its end and return how it ended.
 
     Args:
@@ -84,7 +84,7 @@ def supervise(command: list[str], environment: Mapping[str, str]) -> Ended:
             if number == signal.SIGCHLD:
                 outcome = _reap(child)
                 if outcome is not None:
-                    return Ended(child, outcome, start_time, time_ns())
+                    return ProgramEnd(child, outcome, start_time, time_ns())
             else:
                 os.kill(child, number)
     finally:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Final, Literal, NamedTuple
 
-__all__ = ["Check", "Finding", "failed", "healthy", "note", "weak"]
+__all__ = ["Check", "Finding", "degraded", "failed", "healthy", "note"]
 
 Finding = Literal["healthy", "note", "degraded", "failed"]
 """`note` is worth knowing and no illness; `degraded` works, but not as it should."""
 
-UNWELL: Final = frozenset({"degraded", "failed"})
+_NEEDS_ATTENTION: Final = frozenset({"degraded", "failed"})
 
 
 class Check(NamedTuple):
@@ -30,9 +30,9 @@ class Check(NamedTuple):
     hint: str = ""
 
     @property
-    def is_unwell(self) -> bool:
+    def needs_attention(self) -> bool:
         """Whether something has to be done."""
-        return self.state in UNWELL
+        return self.state in _NEEDS_ATTENTION
 
 
 def healthy(group: str, part: str, detail: str) -> Check:
@@ -45,7 +45,7 @@ def note(group: str, part: str, detail: str, hint: str = "") -> Check:
     return Check(group, part, "note", detail, hint)
 
 
-def weak(group: str, part: str, detail: str, hint: str = "") -> Check:
+def degraded(group: str, part: str, detail: str, hint: str = "") -> Check:
     """Return a part that works, but not as it should."""
     return Check(group, part, "degraded", detail, hint)
 

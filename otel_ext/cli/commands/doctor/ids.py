@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.cli.commands.doctor.check import weak
+from otel_ext.cli.commands.doctor.check import degraded
 from otel_ext.journal.files import list_segments
 from otel_ext.journal.liveness import identity_from_id
 from otel_ext.journal.read.incarnations import base_id, modified_ns
@@ -51,7 +51,7 @@ def check_ids(snapshot: Snapshot) -> Iterator[Check]:
     more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
     spans = "1 span has an id" if ids.count == 1 else f"{ids.count:,} spans have ids"
     text = f"{spans} that several processes use: {shown}{more}"
-    yield weak("Programs", "ids", text, REPEATED_IDS_ADVICE)
+    yield degraded("Programs", "ids", text, REPEATED_IDS_ADVICE)
 
 
 def newest_files(folders: Iterable[Path]) -> list[Path]:

@@ -11,9 +11,16 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.cli.arguments import whole_number
-from otel_ext.cli.commands.tail.files import Followed
-from otel_ext.cli.inputs import add_places, machine_places, nothing_in, places_of
-from otel_ext.cli.streams import can_show_unicode, painter_for, say, say_json, warn, width_of
+from otel_ext.cli.commands.tail.files import FollowedFiles
+from otel_ext.cli.inputs import add_inputs, inputs_of, machine_inputs, no_records_message
+from otel_ext.cli.streams import (
+    can_show_unicode,
+    painter_for,
+    print_json,
+    print_line,
+    warn,
+    width_of,
+)
 from otel_ext.errors import RecordError
 from otel_ext.exporters.console.lines import LineRenderer
 from otel_ext.record.decode import decode_line
@@ -62,7 +69,7 @@ def register(subparsers: Subparsers) -> None:
         description=_DESCRIPTION,
         formatter_class=RawDescriptionHelpFormatter,
     )
-    add_places(parser)
+    add_inputs(parser)
     parser.add_argument(
         "-n",
         "--lines",
@@ -85,33 +92,33 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         UsageError: A place to look at is missing or cannot be read.
     """
-    found = places_of(args)
-    if reason := nothing_in(found, args):
+    found = inputs_of(args)
+    if reason := no_records_message(found, args):
         warn(reason)
         if args.no_follow:
             return 1
-    followed = Followed(found)
-    show = _say_lines if args.json else _Shown(color=not args.no_color).show
-    show(followed.last(args.lines))
+    followed = FollowedFiles(found)
+    show = _print_lines if args.json else _Printer(color=not args.no_color).show
+    show(followed.last_lines(args.lines))
     sys.stdout.flush()
     search_at = monotonic() + _SEARCH_SECONDS
     while not args.no_follow:
         sleep(_PAUSE)
         if args.all and monotonic() >= search_at:
             search_at = monotonic() + _SEARCH_SECONDS
-            followed.places = machine_places(quiet=True)
-        if lines := followed.news():
+            followed.paths = machine_inputs(quiet=True)
+        if lines := followed.new_lines():
             show(lines)
             sys.stdout.flush()
     return 0
 
 
-def _say_lines(lines: Iterable[bytes]) -> None:
+def _print_lines(lines: Iterable[bytes]) -> None:
     for line in lines:
-        say_json(line)
+        print_json(line)
 
 
-class _Shown:
+class _Printer:
     """Prints records for people; what a new file repeats of the one before is left out."""
 
     def __init__(self, *, color: bool) -> None:
@@ -129,11 +136,11 @@ class _Shown:
             try:
                 record = decode_line(line)
             except RecordError:
-                self._tell_damage()
+                self._warn_of_damage()
                 continue
             text = "" if self._is_repeated(record) else self._renderer.render(record)
             if text:
-                say(text)
+                print_line(text)
 
     def _is_repeated(self, record: Record) -> bool:
         if record.phase == "end":
@@ -145,7 +152,7 @@ class _Shown:
                 self._open[record.key] = None
         return False
 
-    def _tell_damage(self) -> None:
+    def _warn_of_damage(self) -> None:
         if not self._damaged:
             self._damaged = True
             warn("some lines are no records; otel-ext validate names them")

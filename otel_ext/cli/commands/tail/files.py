@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from otel_ext.cli.commands.tail.ring_buffers import Waiting
+from otel_ext.cli.commands.tail.ring_buffers import WaitingLines
 from otel_ext.journal.files import is_folder, list_segments
 from otel_ext.record.model import META_KEY
 from otel_ext.record.sanitise.values import MAX_LINE_BYTES
@@ -19,58 +19,58 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-__all__ = ["Followed"]
+__all__ = ["FollowedFiles"]
 
 _BLOCK: Final = 256 * 1024
 _MOST_AT_ONCE: Final = 16 * 1024 * 1024
 
 
-class Followed:
-    """The files of some places, and how far each has been read.
+class FollowedFiles:
+    """The files of some paths, and how far each has been read.
 
     Args:
-        places: Folders of records, in which files come and go, or single files.
+        paths: Folders of records, in which files come and go, or single files.
 
     Attributes:
-        places: The same; may be set to others.
+        paths: The same; may be set to others.
     """
 
-    def __init__(self, places: Iterable[Path]) -> None:
-        self.places = list(places)
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self.paths = list(paths)
         self._files: dict[Path, _File] = {}
-        self._waiting = Waiting()
+        self._waiting = WaitingLines()
 
-    def last(self, number: int) -> list[bytes]:
+    def last_lines(self, number: int) -> list[bytes]:
         """Return the last lines of all files together, in the order of their times.
 
         Args:
-            number: How many; what is written later comes by `news`.
+            number: How many; what is written later comes by `new_lines`.
         """
-        waiting = self._waiting.first(self.places) if number else []
+        waiting = self._waiting.all_lines(self.paths) if number else []
         lines: list[bytes] = []
         for path in self._paths():
             file = self._files[path] = _File(path)
-            lines += file.last(number)
-        lines = self._waiting.not_shown(lines) + waiting
+            lines += file.last_lines(number)
+        lines = self._waiting.without_shown(lines) + waiting
         lines.sort(key=_time_of)
         return lines[-number:] if number else []
 
-    def news(self) -> list[bytes]:
+    def new_lines(self) -> list[bytes]:
         """Return the whole lines that came since the last call, in the order of their times."""
         lines: list[bytes] = []
         for path in self._paths():
             file = self._files.get(path)
             if file is None:
                 file = self._files[path] = _File(path)
-            lines += file.news()
-        lines = self._waiting.not_shown(lines) + self._waiting.stuck(self.places)
+            lines += file.new_lines()
+        lines = self._waiting.without_shown(lines) + self._waiting.stuck_lines(self.paths)
         lines.sort(key=_time_of)
         return lines
 
     def _paths(self) -> list[Path]:
         found: list[Path] = []
-        for place in self.places:
-            found += list_segments(place) if is_folder(place) else [place]
+        for path in self.paths:
+            found += list_segments(path) if is_folder(path) else [path]
         return found
 
 
@@ -82,7 +82,7 @@ class _File:
         self._offset = 0
         self._inode = 0
 
-    def last(self, number: int) -> list[bytes]:
+    def last_lines(self, number: int) -> list[bytes]:
         """Return the last lines; the reading goes on behind them."""
         descriptor = self._open()
         if descriptor is None:
@@ -106,7 +106,7 @@ class _File:
             lines = lines[1:]
         return lines[-number:] if number else []
 
-    def news(self) -> list[bytes]:
+    def new_lines(self) -> list[bytes]:
         """Return the lines that were added."""
         descriptor = self._open()
         if descriptor is None:

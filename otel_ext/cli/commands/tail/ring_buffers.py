@@ -19,15 +19,15 @@ from otel_ext.journal.files import (
 )
 from otel_ext.journal.read.scanner import read_ring
 from otel_ext.journal.ring_layout import HEADER_SIZE, unpack_facts, unpack_state
-from otel_ext.observe.liveness import Moment, Signs, worker_silence
+from otel_ext.observe.liveness import ClockReading, LivenessEvidence, worker_silent_ns_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-__all__ = ["Waiting"]
+__all__ = ["WaitingLines"]
 
-_LOOK_SECONDS: Final = 1.0
+_CHECK_SECONDS: Final = 1.0
 _STOPPED_NS: Final = 3_000_000_000
 # More than a worker writes at once: that is in the file before it counts as drained.
 _LAST_BYTES: Final = 1024 * 1024
@@ -60,26 +60,26 @@ class _Header(NamedTuple):
         return newest
 
 
-class Waiting:
-    """What waits in the ring buffers of some places, each line once."""
+class WaitingLines:
+    """What waits in the ring buffers of some paths, each line once."""
 
     def __init__(self) -> None:
         self._shown: set[bytes] = set()
-        self._next_look = 0.0
+        self._next_check = 0.0
 
-    def first(self, places: Iterable[Path]) -> list[bytes]:
+    def all_lines(self, paths: Iterable[Path]) -> list[bytes]:
         """Return all lines that wait; to be called before the files are read."""
-        return [line for one in _headers(places) for line in self._lines_in(one)]
+        return [line for one in _headers(paths) for line in self._lines_in(one)]
 
-    def stuck(self, places: Iterable[Path]) -> list[bytes]:
+    def stuck_lines(self, paths: Iterable[Path]) -> list[bytes]:
         """Return the lines that wait for a worker that has stopped; looked for once a second."""
-        if monotonic() < self._next_look:
+        if monotonic() < self._next_check:
             return []
-        self._next_look = monotonic() + _LOOK_SECONDS
-        stopped = (one for one in _headers(places) if (one.silent_ns or 0) > _STOPPED_NS)
+        self._next_check = monotonic() + _CHECK_SECONDS
+        stopped = (one for one in _headers(paths) if (one.silent_ns or 0) > _STOPPED_NS)
         return [line for one in stopped for line in self._lines_in(one)]
 
-    def not_shown(self, lines: list[bytes]) -> list[bytes]:
+    def without_shown(self, lines: list[bytes]) -> list[bytes]:
         """Return lines of a file without those that were shown while they waited."""
         if not self._shown:
             return lines
@@ -99,18 +99,18 @@ class Waiting:
         return fresh
 
 
-def _headers(places: Iterable[Path]) -> Iterator[_Header]:
+def _headers(paths: Iterable[Path]) -> Iterator[_Header]:
     """Yield the headers of the ring buffers that drain to these folders and files."""
-    now = Moment.now()
-    for place in places:
-        is_single = not is_folder(place)
-        for path in list_rings(place.parent if is_single else place):
+    now = ClockReading.now()
+    for input_path in paths:
+        is_single = not is_folder(input_path)
+        for path in list_rings(input_path.parent if is_single else input_path):
             header = _header(path, now)
-            if header is not None and (header.file == place or not is_single):
+            if header is not None and (header.file == input_path or not is_single):
                 yield header
 
 
-def _header(path: Path, now: Moment) -> _Header | None:
+def _header(path: Path, now: ClockReading) -> _Header | None:
     try:
         with path.open("rb") as file:
             page = file.read(HEADER_SIZE)
@@ -120,8 +120,8 @@ def _header(path: Path, now: Moment) -> _Header | None:
     if facts is None:
         return None
     state = unpack_state(page, facts.chunks)
-    signs = Signs(max(state.stamp_ns, facts.created_ns), state.steady_ns)
-    return _Header(path, facts.target, worker_silence(signs, now))
+    evidence = LivenessEvidence(max(state.stamp_ns, facts.created_ns), state.steady_ns)
+    return _Header(path, facts.target, worker_silent_ns_at(evidence, now))
 
 
 def _last_lines(path: Path) -> frozenset[bytes]:

@@ -14,11 +14,18 @@ from otel_ext.cli.arguments import whole_number
 from otel_ext.cli.commands.tree.filter import SpanFilter, add_filters
 from otel_ext.cli.commands.tree.forest import make_trace
 from otel_ext.cli.commands.tree.json import as_json
-from otel_ext.cli.commands.tree.lines import Look, line_of
+from otel_ext.cli.commands.tree.lines import TreeOptions, line_of
 from otel_ext.cli.commands.tree.spans import read_spans
-from otel_ext.cli.input_checks import shown
-from otel_ext.cli.inputs import add_places, nothing_in, places_of
-from otel_ext.cli.streams import can_show_unicode, painter_for, say, say_json, warn, width_of
+from otel_ext.cli.input_checks import printable_path
+from otel_ext.cli.inputs import add_inputs, inputs_of, no_records_message
+from otel_ext.cli.streams import (
+    can_show_unicode,
+    painter_for,
+    print_json,
+    print_line,
+    warn,
+    width_of,
+)
 from otel_ext.observe.snapshot import Collector
 from otel_ext.terminal import cut, date_and_time, printable
 
@@ -30,7 +37,7 @@ if TYPE_CHECKING:
     from otel_ext.cli.commands.tree.forest import Trace
     from otel_ext.cli.commands.tree.spans import SpanSet
     from otel_ext.cli.registry import Subparsers
-    from otel_ext.observe.snapshot import Running
+    from otel_ext.observe.snapshot import OpenSpan
     from otel_ext.record.merge import SpanKey
 
 __all__ = ["register", "run"]
@@ -67,7 +74,7 @@ def register(subparsers: Subparsers) -> None:
         description=_DESCRIPTION,
         formatter_class=RawDescriptionHelpFormatter,
     )
-    add_places(parser)
+    add_inputs(parser)
     parser.add_argument(
         "--trace", default="", metavar="ID", help="only traces whose id begins with ID"
     )
@@ -98,9 +105,9 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         UsageError: A place to look at is missing or cannot be read.
     """
-    found = places_of(args)
+    found = inputs_of(args)
     # In this order: what ends in between has ended.
-    running = {one.record.key: one for one in Collector(found, elsewhere=True).collect().spans}
+    running = {one.record.key: one for one in Collector(found, other_hosts=True).collect().spans}
     spans = read_spans(found)
     span_filter = SpanFilter.from_options(args, running)
     traces = _traces(spans, span_filter, args)
@@ -109,14 +116,16 @@ def run(args: argparse.Namespace) -> int:
         warn(f"{spans.skipped:,} damaged places were passed over; otel-ext validate names them")
     traces_shown = {trace.trace_id for trace in newest}
     about = [one.process for key, one in running.items() if key[0] in traces_shown]
-    for label, why in {one.label: one.reservation for one in about if one.reservation}.items():
+    for label, why in {
+        one.label: one.missing_ends_reason for one in about if one.missing_ends_reason
+    }.items():
         warn(f"process {printable(label)}: {why}")
     if args.json:
-        say_json(as_json(newest, running, spans.processes, args.depth))
+        print_json(as_json(newest, running, spans.processes, args.depth))
     elif newest:
         _show(newest, spans, running, span_filter, args)
     if not newest:
-        warn(nothing_in(found, args) or _why_nothing(found, spans))
+        warn(no_records_message(found, args) or _why_nothing(found, spans))
         return 1
     if len(newest) < len(traces) and not args.json:
         warn(f"{len(traces) - len(newest):,} earlier not shown; --last 0 shows all")
@@ -138,7 +147,7 @@ def _traces(spans: SpanSet, span_filter: SpanFilter, args: argparse.Namespace) -
 
 
 def _why_nothing(found: Sequence[Path], spans: SpanSet) -> str:
-    names = ", ".join(shown(place.absolute()) for place in found)
+    names = ", ".join(printable_path(place.absolute()) for place in found)
     number = len(spans)
     return f"no such trace: {names} has {number:,} spans" if number else f"no span in {names}"
 
@@ -146,11 +155,11 @@ def _why_nothing(found: Sequence[Path], spans: SpanSet) -> str:
 def _show(
     traces: Sequence[Trace],
     spans: SpanSet,
-    running: Mapping[SpanKey, Running],
+    running: Mapping[SpanKey, OpenSpan],
     span_filter: SpanFilter,
     args: argparse.Namespace,
 ) -> None:
-    look = Look(
+    options = TreeOptions(
         width_of(sys.stdout),
         painter_for(sys.stdout, enabled=not args.no_color),
         not can_show_unicode(sys.stdout),
@@ -160,10 +169,10 @@ def _show(
     )
     for trace in traces:
         head = _head(trace, spans)
-        say(look.paint("dim", cut(head, look.width) if look.width else head))
+        print_line(options.paint("dim", cut(head, options.width) if options.width else head))
         for node in trace.nodes:
             if not args.depth or node.depth < args.depth:
-                say(line_of(node, look))
+                print_line(line_of(node, options))
 
 
 def _head(trace: Trace, spans: SpanSet) -> str:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Mapping, Sequence
 
-    from otel_ext.observe.snapshot import Running
+    from otel_ext.observe.snapshot import OpenSpan
     from otel_ext.record.merge import SpanKey
     from otel_ext.record.model import Record
 
@@ -45,7 +45,7 @@ class SpanFilter:
 
     @classmethod
     def from_options(
-        cls, args: argparse.Namespace, running: Mapping[SpanKey, Running]
+        cls, args: argparse.Namespace, running: Mapping[SpanKey, OpenSpan]
     ) -> SpanFilter:
         """Return what the options of `add_filters` ask for.
 

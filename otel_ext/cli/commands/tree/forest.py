@@ -100,20 +100,20 @@ class _Walk:
             else:
                 self._roots.append(record)
         self._fold = fold
-        self._troubled = self._find_trouble() if fold else set[str]()
+        self._unfoldable = self._find_unfoldable() if fold else set[str]()
         self._seen: set[str] = set()
 
-    def _find_trouble(self) -> set[str]:
+    def _find_unfoldable(self) -> set[str]:
         """Return the ids of spans that are not fine or were cancelled, and of all above these."""
-        troubled: set[str] = set()
+        found: set[str] = set()
         for record in self._records:
             above: Record | None = record
             if is_fine(record):
                 above = None
-            while above is not None and above.span_id not in troubled:
-                troubled.add(above.span_id)
+            while above is not None and above.span_id not in found:
+                found.add(above.span_id)
                 above = self._by_id.get(above.parent_span_id)
-        return troubled
+        return found
 
     def nodes(self) -> Iterator[Node]:
         """Yield the lines, parents before children."""
@@ -127,7 +127,7 @@ class _Walk:
                 self._seen.add(node.record.span_id)
                 yield node
                 if node.siblings:
-                    self._pass_over(node.siblings)
+                    self._mark_seen(node.siblings)
                 else:
                     waiting += self._below(node, below)
 
@@ -151,19 +151,19 @@ class _Walk:
             return [(child,) for child in children]
         by_name: dict[str, list[Record]] = {}
         for child in children:
-            if child.span_id not in self._troubled:
+            if child.span_id not in self._unfoldable:
                 by_name.setdefault(child.name, []).append(child)
         many = {name: tuple(equal) for name, equal in by_name.items() if len(equal) >= _MANY}
         groups: list[tuple[Record, ...]] = []
         for child in children:
             equal = many.get(child.name)
-            if equal is None or child.span_id in self._troubled:
+            if equal is None or child.span_id in self._unfoldable:
                 groups.append((child,))
             elif child is equal[0]:
                 groups.append(equal)
         return groups
 
-    def _pass_over(self, siblings: Iterable[Record]) -> None:
+    def _mark_seen(self, siblings: Iterable[Record]) -> None:
         waiting = list(siblings)
         while waiting:
             record = waiting.pop()

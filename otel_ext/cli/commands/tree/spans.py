@@ -24,7 +24,7 @@ __all__ = ["SpanSet", "read_spans"]
 
 
 class SpanSet:
-    """Takes records and keeps one for each span.
+    """InputKind records and keeps one for each span.
 
     Ids that several processes have given to spans of their own, as with a seeded
     `random`, are kept apart by process.
@@ -76,24 +76,24 @@ class SpanSet:
         return found
 
 
-def read_spans(places: Iterable[Path]) -> SpanSet:
+def read_spans(paths: Iterable[Path]) -> SpanSet:
     """Return the spans of some files.
 
     Args:
-        places: Folders of records or single files; their ring buffers count too.
+        paths: Folders of records or single files; their ring buffers count too.
     """
     found = SpanSet()
-    for place in places:
-        is_file = place.is_file()
-        for path in [place] if is_file else list_segments(place):
+    for input_path in paths:
+        is_file = input_path.is_file()
+        for path in [input_path] if is_file else list_segments(input_path):
             for item in read_records(path):
                 if isinstance(item, Located):
                     found.add(item.record)
                 else:
                     found.skipped += 1
         # After the files: what is not in a file yet is in the ring buffer.
-        for ring in read_rings(place.absolute().parent if is_file else place):
-            if is_file and ring.file_name != place.name:
+        for ring in read_rings(input_path.absolute().parent if is_file else input_path):
+            if is_file and ring.file_name != input_path.name:
                 continue
             for line in ring.lines:
                 try:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from otel_ext.cli.arguments import whole_number
 from otel_ext.cli.commands.validate.report import JsonReport, TextReport, progress_bar
-from otel_ext.cli.input_checks import not_records, shown, unreadable
-from otel_ext.cli.inputs import STDIN, add_places, nothing_in, places_of
+from otel_ext.cli.input_checks import not_records, printable_path, unreadable
+from otel_ext.cli.inputs import STDIN, add_inputs, inputs_of, no_records_message
 from otel_ext.cli.streams import warn
 from otel_ext.errors import UsageError
 from otel_ext.journal.files import list_segments
@@ -71,7 +71,7 @@ def register(subparsers: Subparsers) -> None:
         description=_DESCRIPTION,
         formatter_class=RawDescriptionHelpFormatter,
     )
-    add_places(parser, "streams")
+    add_inputs(parser, "streams")
     parser.add_argument(
         "--max-errors",
         type=whole_number,
@@ -92,11 +92,14 @@ def run(args: argparse.Namespace) -> int:
         UsageError: A file is missing, or is a device; nothing was read then.
     """
     sources: list[_Source] = []
-    for place in places_of(args):
-        found = _sources(place)
+    for input_path in inputs_of(args):
+        found = _sources_of(input_path)
         sources += found
         if not found:
-            warn(nothing_in([place], args) or f"no *.jsonl file in {shown(place)}")
+            warn(
+                no_records_message([input_path], args)
+                or f"no *.jsonl file in {printable_path(input_path)}"
+            )
     report: Report = (JsonReport if args.json else TextReport)(args.max_errors)
     total = sum(source.size for source in sources)
     with progress_bar(total) as advance:
@@ -108,17 +111,17 @@ def run(args: argparse.Namespace) -> int:
     return 1 if report.bad or not sources else 0
 
 
-def _sources(place: Path) -> list[_Source]:
-    """Return the files that a place stands for."""
-    if place == STDIN:
+def _sources_of(input_path: Path) -> list[_Source]:
+    """Return the files that a input_path stands for."""
+    if input_path == STDIN:
         if cast("object", sys.stdin) is None:
             raise UsageError("the standard input is closed", hint="Name a file")
         return [_Source("<stdin>", None, 0)]
-    files = list_segments(place) if place.is_dir() else [place]
+    files = list_segments(input_path) if input_path.is_dir() else [input_path]
     return [
         _Source(str(path), path, path.stat().st_size)
         for path in files
-        if path == place or path.is_file()
+        if path == input_path or path.is_file()
     ]
 
 
@@ -152,25 +155,25 @@ def _check_stream(
     """Report each line; a file of another sort gets one message instead of one a line."""
     first_bytes = stream.peek(16)[:16]
     doubtful: list[LineReport] = []
-    certain = False
+    has_records = False
     for line in validate_stream(stream):
-        if not certain:
-            certain = line.is_ours
+        if not has_records:
+            has_records = line.is_ours
             doubtful.append(line)
-            if not certain and len(doubtful) < _ENOUGH_LINES:
+            if not has_records and len(doubtful) < _ENOUGH_LINES:
                 continue
-            _require(certain, first_bytes)
+            _refuse_other_formats(has_records, first_bytes)
             for held in doubtful:
                 report.line(held)
             continue
         report.line(line)
         if line.number % _LINES_A_STEP == 0:
             move_to(line.offset)
-    if doubtful and not certain:
-        _require(certain, first_bytes)
+    if doubtful and not has_records:
+        _refuse_other_formats(has_records, first_bytes)
 
 
-def _require(certain: bool, first_bytes: bytes) -> None:  # noqa: FBT001 - reads as a sentence
-    if not certain:
+def _refuse_other_formats(has_records: bool, first_bytes: bytes) -> None:  # noqa: FBT001 - reads as a sentence
+    if not has_records:
         what, hint = not_records(first_bytes)
         raise UsageError(what, hint=hint)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from otel_ext.cli.streams import say, say_json
+from otel_ext.cli.streams import print_json, print_line
 from otel_ext.record.repeated_ids import REPEATED_IDS_ADVICE, RepeatedIds
 from otel_ext.terminal import as_utf8
 
@@ -107,7 +107,7 @@ class TextReport(Report):
     def show_bad(self, name: str, line: LineReport) -> None:
         """Write one line for each reason."""
         for reason in line.reasons:
-            say(f"{safe_text(name)}:{line.number}: {reason}")
+            print_line(f"{safe_text(name)}:{line.number}: {reason}")
 
     def finish(self) -> None:
         """Write the table, and the outcome in one sentence."""
@@ -116,7 +116,7 @@ class TextReport(Report):
 
         left_out = self.bad - self.max_errors
         if left_out > 0:
-            say(f"... and {left_out:,} more bad lines (see --max-errors)")
+            print_line(f"... and {left_out:,} more bad lines (see --max-errors)")
         table = Table(box=None, pad_edge=False, header_style="bold")
         table.add_column("records")
         table.add_column("count", justify="right")
@@ -129,22 +129,22 @@ class TextReport(Report):
             console.width = _PLAIN_WIDTH
         if table.row_count:
             if self.bad and self.max_errors:
-                say("")
+                print_line("")
             console.print(table)
-            say("")
+            print_line("")
         self._show_files()
         if self.ids.count:
-            say(_repeated(self.ids))
-        say(self._outcome())
+            print_line(_repeated(self.ids))
+        print_line(self._outcome())
 
     def _show_files(self) -> None:
         if len(self.files) == 1:
             return
         bad = [file for file in self.files if file.bad]
         for file in bad[:_MAX_FILES_SHOWN]:
-            say(f"{safe_text(file.name)}: {file.bad:,} of {file.lines:,} lines bad")
+            print_line(f"{safe_text(file.name)}: {file.bad:,} of {file.lines:,} lines bad")
         if len(bad) > _MAX_FILES_SHOWN:
-            say(f"... and {len(bad) - _MAX_FILES_SHOWN:,} more files with bad lines")
+            print_line(f"... and {len(bad) - _MAX_FILES_SHOWN:,} more files with bad lines")
 
     def _outcome(self) -> str:
         checked = len(self.files) - self.problems
@@ -200,7 +200,7 @@ class JsonReport(Report):
                 "sample": self.ids.is_sample,
             },
         }
-        say_json(orjson.dumps(outcome, option=orjson.OPT_INDENT_2))
+        print_json(orjson.dumps(outcome, option=orjson.OPT_INDENT_2))
 
 
 def _repeated(ids: RepeatedIds) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from otel_ext.cli.ended_spans import Ended, as_dicts, lines_of, open_in
+from otel_ext.cli.ended_spans import EndedSpan, as_dicts, lines_of, open_in
 from otel_ext.cli.main import main
 from otel_ext.record.model import UNKNOWN_CALL_SITE
 from tests.cli.test_ps_mistakes import DEAD, span, write
@@ -44,7 +44,7 @@ def test_people_are_shown_no_place(
 
 def test_what_a_recovery_ends_is_shown_without_a_place(folder: Path) -> None:
     """The list of what was running when its process died has no column for it then."""
-    ended = [Ended(one, 10**9) for one in open_in(folder)]
+    ended = [EndedSpan(one, 10**9) for one in open_in(folder)]
     (line,) = lines_of(ended, 1)
     assert line == f"  1.00 s  GET /items  [{ended[0].span.process.label}]"
     assert as_dicts(ended)[DEAD.id][0]["where"] == {**NOTHING, "now": False}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from otel_ext.journal.ring_layout import HEADER_SIZE, REQUEST_AT, WORD
 from otel_ext.observe.snapshot import Collector
-from otel_ext.observe.stack_requests import ask
+from otel_ext.observe.stack_requests import request_stacks
 from tests.cli.watched import shop
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def test_a_program_answers_each_time(tmp_path: Path) -> None:
         collector = Collector([tmp_path / "traces"])
         seen: list[int] = []
         for _ in range(3):
-            assert ask(collector.collect().processes) == []
+            assert request_stacks(collector.collect().processes) == []
             updates = [span.update for span in collector.collect().spans]
             assert all(update is not None and update.extra.get("stack") for update in updates)
             seen += [update.seq for update in updates if update is not None]
@@ -48,9 +48,9 @@ def test_an_answer_of_before_the_clock_was_set_back_is_none(tmp_path: Path) -> N
             ring.seek(REQUEST_AT)
             far_ahead = WORD.pack(time.time_ns() + 10**18)
             ring.write(far_ahead * 2)
-        assert ask([process], timeout=0.3) == [process]
+        assert request_stacks([process], timeout=0.3) == [process]
         program.send_signal(signal.SIGCONT)
-        assert ask([process], timeout=20.0) == []
+        assert request_stacks([process], timeout=20.0) == []
 
 
 def test_two_who_ask_at_once_are_both_answered(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_two_who_ask_at_once_are_both_answered(tmp_path: Path) -> None:
 
         def ask_often() -> None:
             for _ in range(10):
-                silent.extend(ask(asked, timeout=20.0))
+                silent.extend(request_stacks(asked, timeout=20.0))
 
         threads = [threading.Thread(target=ask_often) for _ in range(4)]
         for thread in threads:
@@ -82,7 +82,7 @@ def test_a_ring_buffer_that_is_none_is_not_written_to(tmp_path: Path) -> None:
     link.symlink_to(process.rings[0])
     began = time.monotonic()
     asked = process._replace(condition="alive", rings=(other, missing, link))
-    assert ask([asked]) == [asked]
+    assert request_stacks([asked]) == [asked]
     assert other.read_bytes() == b"x" * HEADER_SIZE
     assert time.monotonic() - began < 20
 
@@ -94,5 +94,5 @@ def test_a_dead_process_is_not_asked(tmp_path: Path) -> None:
         process.wait()
         (dead,) = processes(tmp_path)
         before = dead.rings[0].read_bytes()
-        assert ask([dead]) == []
+        assert request_stacks([dead]) == []
         assert dead.rings[0].read_bytes() == before
