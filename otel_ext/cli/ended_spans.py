@@ -1,7 +1,7 @@
-"""What dead processes were doing: the spans that a recovery ends, for people and programs.
+"""Shows the spans that a recovery ended, and where each was last.
 
-They are looked at before the recovery, as `ps` does it, since their end records do
-not say where they were last; told of are those of processes that it recovered.
+They are collected before the recovery, as `ps` does, because end records do not contain
+the last location. Only spans of processes that were recovered are shown.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["EndedSpan", "as_dicts", "ended_by", "lines_of", "open_in"]
 
 _MAX_SHOWN: Final = 10
 _GAP: Final = "  "
-# Where the output has no width, as in a file or a pipe.
+# For output without a width, such as a file or a pipe.
 _PLENTY: Final = 1_000
 _LONGEST_ATTRIBUTES: Final = 80
 _LEAST_NAME: Final = 8
@@ -38,11 +38,11 @@ _MAX_IN_JSON: Final = 1_000
 
 
 class EndedSpan(NamedTuple):
-    """A span that was ended for its dead process.
+    """A span that recovery ended because its process died.
 
     Attributes:
-        span: How it was found.
-        age_ns: From its start to the last sign of life of its process.
+        span: The span as it was before the recovery.
+        age_ns: Time from its start until its process was last active.
     """
 
     span: OpenSpan
@@ -50,14 +50,14 @@ class EndedSpan(NamedTuple):
 
 
 def open_in(folder: Path) -> tuple[OpenSpan, ...]:
-    """Return what is open in a folder of records, oldest first; only reads."""
-    # Files that several processes share are named one by one.
+    """Return the open spans in a folder of records, oldest first; nothing is written."""
+    # Files that several processes share have to be listed as single files.
     shared = [path for path in list_segments(folder) if parse_segment_name(path.name) is None]
     return Collector([folder, *shared], other_hosts=True).collect().spans
 
 
 def ended_by(report: RecoveryReport, found: Sequence[OpenSpan]) -> list[EndedSpan]:
-    """Return the spans of `found` whose process `report` says was recovered."""
+    """Return the spans of `found` whose process was recovered by `report`."""
     seen_ns = {
         one.process.id: one.last_seen_ns
         for one in report.recovered
@@ -73,13 +73,13 @@ def ended_by(report: RecoveryReport, found: Sequence[OpenSpan]) -> list[EndedSpa
 def lines_of(
     ended: Sequence[EndedSpan], total: int, *, width: int = 0, ascii_only: bool = False
 ) -> Iterator[str]:
-    """Yield a line for each of the oldest spans, children under their parents.
+    """Yield a line for each of the oldest spans, children below their parents.
 
     Args:
         ended: The spans.
-        total: How many were ended in all.
-        width: Columns there are; 0 for as many as it takes.
-        ascii_only: Whether the lines must do without Unicode.
+        total: How many spans were ended in all.
+        width: Columns of the terminal; 0 for no limit.
+        ascii_only: Whether to draw in ASCII.
     """
     ages = {(one.span.process.id, one.span.record.key): one.age_ns for one in ended}
     oldest = [one.span for one in ended[:_MAX_SHOWN]]
@@ -91,18 +91,19 @@ def lines_of(
     room = (width or _PLENTY) - age_width - 2 * len(_GAP)
     is_named = room >= _ROOM_FOR_PROCESS or len({span.process.id for _, _, span in rows}) > 1
     for age, branch, span in rows:
-        line = f"{_GAP}{age.rjust(age_width)}{_GAP}{_description(branch, span, room, is_named=is_named)}"
+        description = _description(branch, span, room, is_named=is_named)
+        line = f"{_GAP}{age.rjust(age_width)}{_GAP}{description}"
         yield line.replace("…", "~") if ascii_only else line
     if rows and total > len(rows):
         yield f"  and {total - len(rows):,} more"
-    doubtful = {one.span.process.label: one.span.process.missing_ends_reason for one in ended}
-    for label, missing_ends_reason in doubtful.items():
-        if missing_ends_reason:
-            yield f"{_GAP}[{printable(label)}] {missing_ends_reason}"
+    reasons = {one.span.process.label: one.span.process.missing_ends_reason for one in ended}
+    for label, reason in reasons.items():
+        if reason:
+            yield f"{_GAP}[{printable(label)}] {reason}"
 
 
 def _description(branch: str, span: OpenSpan, room: int, *, is_named: bool) -> str:
-    """Return which span it is, of which process if that is named, and where it was."""
+    """Return name, attributes, process (if `is_named`) and location of a span."""
     tails = [f"[{printable(span.process.label)}]"] if is_named else []
     if span.location.frame.file:
         verb = "at" if span.location.is_now else "opened"
@@ -116,7 +117,7 @@ def _description(branch: str, span: OpenSpan, room: int, *, is_named: bool) -> s
 
 
 def as_dicts(ended: Sequence[EndedSpan]) -> Mapping[str, list[dict[str, object]]]:
-    """Return the oldest thousand spans for JSON, by their process's id."""
+    """Return the oldest thousand spans for JSON, by the id of their process."""
     found: dict[str, list[dict[str, object]]] = {}
     for span, age_ns in ended[:_MAX_IN_JSON]:
         record = span.record

@@ -1,4 +1,4 @@
-"""Whether records can be read at one place, and what every command says where they cannot."""
+"""Checks whether records can be read from a path; the errors are the same for all commands."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 InputKind: TypeAlias = Literal["paths", "folders", "streams"]
-"""What a command can look at: files and folders, folders alone, or pipes too."""
+"""What a command reads: files and folders, folders only, or pipes too."""
 
 _LONGEST: Final = 4_096
 _FORMAT: Final = "A file of records has one JSON object a line"
@@ -40,19 +40,22 @@ _OTHER_FORMATS: Final = (
 
 
 def require_readable(path: Path, label: str, kind: InputKind, hint: str) -> None:
-    """Raise the error that fits if records cannot be read at `path`.
+    """Raise an error if records cannot be read from `path`.
 
     Args:
-        path: The place.
-        label: How messages name it.
-        kind: What the command can look at.
-        hint: What to do where it is missing.
+        path: A file or folder.
+        label: The name to print in messages.
+        kind: What the command reads.
+        hint: What to do if the path is missing.
+
+    Raises:
+        UsageError: It is missing, cannot be read, or does not contain records.
     """
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
             os.scandir(path).close()
-            os.stat(os.path.join(path, "."))  # noqa: PTH116, PTH118 - Path drops the point
+            os.stat(os.path.join(path, "."))  # noqa: PTH116, PTH118 - Path drops the dot
     except (FileNotFoundError, NotADirectoryError, ValueError):
         message = f"{label}: there is no such folder or file"
         raise UsageError(message, hint=hint) from None
@@ -66,7 +69,7 @@ def require_readable(path: Path, label: str, kind: InputKind, hint: str) -> None
 
 
 def _check_files_in(folder: Path, label: str) -> None:
-    """Say how many files of a folder cannot be read; raise if none of them can."""
+    """Print how many files of a folder cannot be read; raise an error if none can be."""
     effective = os.access in os.supports_effective_ids
     files = list_segments(folder)
     unreadable_files = [
@@ -81,14 +84,14 @@ def _check_files_in(folder: Path, label: str) -> None:
 
 
 def _check_file(path: Path, mode: int, label: str, kind: InputKind) -> None:
-    # What is no pipe is read from any place, and again and again.
+    # Commands seek in files and read them again, so only `validate` can read a pipe.
     if not stat.S_ISREG(mode) and not (kind == "streams" and stat.S_ISFIFO(mode)):
-        hint = "Write what it gives to a file, and name that"
+        hint = "Write its data to a file, and name that"
         if kind == "streams":
-            hint += "; for the standard input, give -"
+            hint += "; for the standard input, use -"
         raise UsageError(f"{label}: a device or pipe, not a file of records", hint=hint)
     if kind == "streams":
-        return  # it is judged by all of its lines, and the files beside it are read in any case
+        return  # `validate` checks every line, and goes on with the other files
     try:
         with path.open("rb") as file:
             beginning = file.read(_BEGINNING)
@@ -101,12 +104,12 @@ def _check_file(path: Path, mode: int, label: str, kind: InputKind) -> None:
 
 
 def printable_path(path: str | Path) -> str:
-    """Return a path as it is safe to print."""
+    """Return a path as text that is safe to print."""
     return printable(str(path), _LONGEST)
 
 
 def unreadable(error: OSError | ValueError) -> tuple[str, str]:
-    """Return that something cannot be read, and the way out, for any command's message."""
+    """Return the message that something cannot be read, and the hint."""
     reason = getattr(error, "strerror", None) or str(error)
     hint = "Name another"
     if isinstance(error, PermissionError):
@@ -115,22 +118,22 @@ def unreadable(error: OSError | ValueError) -> tuple[str, str]:
 
 
 def not_records(beginning: bytes) -> tuple[str, str]:
-    """Return that a file holds something else, and the way out by how it begins."""
+    """Return the message that a file does not contain records, and a hint by its first bytes."""
     return "not a file of records", _other_format(beginning) or _FORMAT
 
 
 def _other_format(beginning: bytes) -> str:
-    """Return the way out for a file of a known other format; empty for any other beginning."""
+    """Return the hint for a file of a known other format; empty if it is unknown."""
     hints = (hint for magic, hint in _OTHER_FORMATS if beginning.startswith(magic))
     return next(hints, "")
 
 
 def is_there(path: Path) -> bool:
-    """Whether there is something at `path`, as far as this user may know."""
+    """Whether `path` exists, as far as this user may know."""
     try:
         path.stat()
     except PermissionError:
-        return True  # it cannot be read, as the error will say
+        return True  # a later check reports that it cannot be read
     except (OSError, ValueError):
         return False
     return True

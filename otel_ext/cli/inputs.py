@@ -1,10 +1,10 @@
-"""Which files and folders a command looks at: one rule, and the same words, for all of them.
+"""Finds the inputs of a command: the files and folders to read, by one rule for all commands.
 
-A command looks at what is named; else at what the setting `output` names, as a program
-started here would have it; with `--all` at each folder that a running program of this
-machine records into, and at the setting's. A path that is missing, cannot be read or
-holds something else is an error. That there are no records in it is no error: a command
-that finds nothing to show says so by `no_records_message`.
+The inputs are the files and folders in the arguments; without any, the folder in the setting
+`output`, as a program started here would use it; with `--all`, each folder that a running
+program of this machine records into, and that of the setting. An input that is missing,
+cannot be read or does not contain records is an error. An empty folder is not an error: a
+command that finds nothing to show prints `no_records_message`.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ _INPUT_HELP: Final[dict[InputKind, tuple[str, str]]] = {
 
 
 def add_inputs(parser: argparse.ArgumentParser, kind: InputKind = "paths") -> None:
-    """Add the arguments that say where to look; `inputs_of` reads them.
+    """Add the arguments for the inputs; `inputs_of` evaluates them.
 
     Args:
-        parser: Of the command.
-        kind: What the command can look at.
+        parser: The parser of the command.
+        kind: What the command reads.
     """
     metavar, description = _INPUT_HELP[kind]
     parser.add_argument(
@@ -61,22 +61,20 @@ def add_inputs(parser: argparse.ArgumentParser, kind: InputKind = "paths") -> No
 
 
 def inputs_of(args: argparse.Namespace) -> list[Path]:
-    """Return where a command shall look, each path once; as named, not made absolute.
+    """Return the inputs of a command, each once, as the user named them.
 
     Args:
-        args: What the arguments of `add_inputs` were given.
+        args: The parsed arguments of `add_inputs`.
 
     Raises:
-        UsageError: A path is missing, cannot be read, or is something else.
-        ConfigError: The setting `strict` is on, and something is wrong in the configuration.
+        UsageError: An input is missing, cannot be read, or does not contain records.
+        ConfigError: The setting `strict` is on, and the configuration is wrong.
     """
     if args.all and args.inputs:
-        hint = "Leave one of them out"
+        hint = "Use one of them"
         if hasattr(args, "other_hosts"):
             hint += "; --other-hosts shows the spans of other machines in a folder"
-        message = (
-            f"--all is the whole machine, and {printable_path(args.inputs[0])} is one path of it"
-        )
+        message = f"--all reads the whole machine, so {printable_path(args.inputs[0])} is too much"
         raise UsageError(message, hint=hint)
     if args.all:
         found = machine_inputs()
@@ -85,16 +83,16 @@ def inputs_of(args: argparse.Namespace) -> list[Path]:
     else:
         found = [_input_of_setting(args)]
     if args.input_kind == "folders":
-        # The setting may name a single file: its ring buffer is beside it.
+        # The setting may name a single file, whose ring buffer is in its folder.
         found = [path.absolute().parent if path.is_file() else path for path in found]
     return _without_duplicates(found)
 
 
 def machine_inputs(*, quiet: bool = False) -> list[Path]:
-    """Return each folder that a running program records into, and what `output` names, if there.
+    """Return each folder that a running program records into, and that of `output` if it exists.
 
     Args:
-        quiet: Whether to say nothing of a path or a configuration that is wrong.
+        quiet: Whether to print nothing about a wrong path or configuration.
     """
     found = find_folders()
     try:
@@ -105,12 +103,12 @@ def machine_inputs(*, quiet: bool = False) -> list[Path]:
             found.append(path)
     except (OtelExtError, OSError) as error:
         if not quiet:
-            warn(f"{printable(str(error), _LONGEST)} (so the setting output is left out)")
+            warn(f"{printable(str(error), _LONGEST)} (the setting output is left out)")
     return _without_duplicates(found)
 
 
 def no_records_message(paths: Sequence[Path], args: argparse.Namespace) -> str:
-    """Return that none of the paths holds records, and the way on; empty if one does."""
+    """Return the message that no path contains records, and what to do; empty if one does."""
     if any(map(_has_records, paths)):
         return ""
     if not paths:
@@ -120,7 +118,7 @@ def no_records_message(paths: Sequence[Path], args: argparse.Namespace) -> str:
 
 
 def all_hint(args: argparse.Namespace) -> str:
-    """Return how to look at the whole machine, to end a sentence; empty where that was done."""
+    """Return a hint to use `--all`, to append to a sentence; empty if it was used."""
     return "" if args.all else f"; the whole machine: {args.prog} --all"
 
 
@@ -130,7 +128,7 @@ def _input_of_setting(args: argparse.Namespace) -> Path:
     for warning in config.warnings:
         warn(printable(warning, _LONGEST))
     if not is_there(config.output.folder):
-        # Where it cannot be made, the program takes another, and says the same.
+        # If it cannot be created, a program uses another folder and prints the same problem.
         config, problem = with_usable_output(config)
         if problem:
             warn(printable(problem, _LONGEST))
@@ -144,7 +142,7 @@ def _input_of_setting(args: argparse.Namespace) -> Path:
 
 
 def _checked_input(name: str, args: argparse.Namespace) -> Path:
-    """Return the path of that name."""
+    """Return the path for an argument, after checking that it can be read."""
     if args.input_kind == "streams" and name == str(STDIN):
         return STDIN
     if not name:
@@ -154,7 +152,7 @@ def _checked_input(name: str, args: argparse.Namespace) -> Path:
         path = path.absolute()
     require_readable(path, printable_path(name), args.input_kind, f"Name another{all_hint(args)}")
     if args.input_kind == "folders" and not path.is_dir():
-        hint = f"Give the folder it is in: {args.prog} {printable_path(path.parent)}"
+        hint = f"Name its folder: {args.prog} {printable_path(path.parent)}"
         raise UsageError(f"{printable_path(name)}: a file, not a folder", hint=hint)
     return path
 
@@ -169,7 +167,7 @@ def _has_records(path: Path) -> bool:
 
 
 def _without_duplicates(paths: Iterable[Path]) -> list[Path]:
-    """Return the paths without those that another one stands for: the same, or its folder."""
+    """Return the paths without duplicates and without files whose folder is among them."""
     kept: dict[str, Path] = {}
     for path in paths:
         kept.setdefault(os.path.realpath(path), path)

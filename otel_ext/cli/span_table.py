@@ -1,4 +1,4 @@
-"""Open spans as lines: aligned columns, cut to the width of the terminal, safe to print."""
+"""Formats open spans as a table that fits the terminal and is safe to print, or as JSON."""
 
 from __future__ import annotations
 
@@ -31,27 +31,27 @@ _GAP: Final = "  "
 _HEADERS: Final = ("AGE", "STATE", "NAME", "PROCESS", "WHERE")
 _PID: Final = "PID"
 _ATTRIBUTES: Final = "ATTRIBUTES"
-# Columns for attributes where the output has no width, as in a file or a pipe.
+# Columns for attributes in output without a width, such as a file or a pipe.
 _ATTRIBUTES_WIDTH: Final = 200
 _SECOND: Final = 1_000_000_000
 _OLD_LOCATION_NS: Final = 5 * _SECOND
 _LEAST: Final = 8
-# A terminal of so many columns keeps a quarter for attributes, where spans have some.
+# A terminal with this many columns reserves a quarter for attributes, if spans have any.
 _RESERVES_FOR_ATTRIBUTES: Final = 72
-# On a narrower one the only process goes by its number: the columns are wanted elsewhere.
+# On a narrower terminal a single process is shown by its pid alone, to save columns.
 _NAMES_ONE_PROCESS: Final = 100
 _UNLIMITED: Final = 1_000_000
 _LONGEST: Final = 4_096
 
 
 class TableOptions(NamedTuple):
-    """How lines shall options.
+    """How to draw a table of spans.
 
     Attributes:
-        width: Columns of the terminal; 0 for as wide as it takes.
-        painter: Puts the color on.
-        tree: Whether spans stand under their parents.
-        ascii_only: Whether the lines must do without Unicode.
+        width: Columns of the terminal; 0 for no limit.
+        painter: Colors text.
+        tree: Whether to print spans under their parents.
+        ascii_only: Whether to draw in ASCII.
     """
 
     width: int
@@ -94,7 +94,7 @@ class _Row(NamedTuple):
 def _row(branch: str, span: OpenSpan, now_ns: int, limit: int) -> _Row:
     location = span.location
     since_ns = now_ns - location.seen_ns
-    # An old look is told as such: the span may well be elsewhere by now.
+    # An old location is shown with its age: the span may be elsewhere by now.
     is_old = location.is_now and since_ns > _OLD_LOCATION_NS
     return _Row(
         duration(span.age_ns),
@@ -114,10 +114,10 @@ def table_lines(
     """Yield the header and one line for each span, without newlines.
 
     Args:
-        spans: The spans, in their order; a tree brings its own.
-        now_ns: The time they were collected, nanoseconds since the epoch.
-        options: How the lines shall options.
-        most: Yield no more spans than that; None for all.
+        spans: The spans, sorted; with `options.tree` they are ordered by their trees.
+        now_ns: When they were collected, nanoseconds since the epoch.
+        options: Width, colors and style of the table.
+        most: The most spans to yield; None for all.
     """
     ordered = (
         as_tree(spans, ascii_only=options.ascii_only) if options.tree else (("", s) for s in spans)
@@ -139,7 +139,7 @@ def table_lines(
 def _attribute_texts(
     rows: list[_Row], widths: tuple[int, int, int, int, int], options: TableOptions
 ) -> list[str]:
-    """Return each row's attributes in the columns that the others leave; empty if too few."""
+    """Return each row's attributes, cut to the columns that are left; empty if too few."""
     room = _ATTRIBUTES_WIDTH
     if options.width:
         room = options.width - sum(widths) - len(widths) * len(_GAP)
@@ -150,7 +150,7 @@ def _attribute_texts(
 
 
 def _widths(rows: list[_Row], width: int) -> tuple[int, int, int, int, int]:
-    """Return the columns' widths: what they need, less where that is too much."""
+    """Return the widths of the columns, reduced if they need more than `width`."""
     age = max([len(_HEADERS[0]), *(len(row.age) for row in rows)])
     state = max([len(_HEADERS[1]), *(len(row.state) for row in rows)])
     needs = [
@@ -179,7 +179,7 @@ def _width_for_attributes(rows: list[_Row], width: int) -> int:
 
 
 def _share_width(needs: list[int], room: int) -> list[int]:
-    """Return widths that fit into `room`; who needs less than its share leaves the rest."""
+    """Return widths that fit into `room`; a column that needs less leaves the rest to others."""
     if sum(needs) <= room:
         return needs
     weights = [0.38, 0.2, 0.42]
@@ -219,7 +219,7 @@ def _line(
 
 
 def _fit_location(location: str, ago: str, room: int) -> tuple[str, str]:
-    """Return location and age of the look in `room` columns; what tells least goes first."""
+    """Cut location and age to `room` columns: first the folders, then the age."""
     if cells(location) + len(ago) <= room:
         return location, ago
     short = _without_folders(location)
@@ -229,7 +229,7 @@ def _fit_location(location: str, ago: str, room: int) -> tuple[str, str]:
 
 
 def _without_folders(location: str) -> str:
-    """Return a location with the name of its file alone, marked if folders were left out.
+    """Return a location without the folders of its file; `…` marks that some were left out.
 
     >>> _without_folders("app/jobs.py:7 Batch.run")
     '…jobs.py:7 Batch.run'
@@ -253,7 +253,7 @@ def _unchanged(text: str) -> str:
 
 
 def json_line(span: OpenSpan) -> bytes:
-    """Return one span as a JSON object in UTF-8; its keys are in the command's documentation."""
+    """Return one span as a JSON object in UTF-8, with the keys that the docs list."""
     record, location = span.record, span.location
     fields: dict[str, object] = {
         "trace_id": record.trace_id,

@@ -1,4 +1,4 @@
-"""Open spans as trees: each under its parent, whatever process that is in."""
+"""Orders open spans as trees: each under its parent, also across processes."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _MAX_INDENT = 12
 def as_tree(
     spans: Sequence[OpenSpan], *, ascii_only: bool = False
 ) -> Iterator[tuple[str, OpenSpan]]:
-    """Yield the spans in the order of their trees, each with the branch to draw before it.
+    """Yield the spans in tree order, each with the branch to draw before it.
 
-    A span whose parent is not among them stands at the top. Every span is
-    yielded once, whatever the parents say.
+    A span whose parent is missing becomes a root. Every span is yielded once, even if
+    parents form a circle.
 
     Args:
         spans: Oldest first.
-        ascii_only: Whether the branches must do without Unicode.
+        ascii_only: Whether to draw the branches in ASCII.
     """
 
     def key_of(span: OpenSpan) -> tuple[str, SpanKey]:
-        # Spans of several processes may have the same ids: each is shown.
+        # By process too: spans of several processes may have the same ids.
         return span.process.id, span.record.key
 
     tee, corner, bar = ("|- ", "`- ", "|  ") if ascii_only else ("├─ ", "└─ ", "│  ")
@@ -43,7 +43,7 @@ def as_tree(
         else:
             roots.append(span)
     seen: set[tuple[str, SpanKey]] = set()
-    # Parents in a circle have no root; what was not reached begins a tree of its own.
+    # Parents in a circle have no root; a span that was not reached becomes one.
     for root in (*roots, *spans):
         waiting = [("", "", root)]
         while waiting:

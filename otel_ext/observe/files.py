@@ -1,9 +1,10 @@
-"""Which files of a folder have to be read to know what is open, and with which ring buffers.
+"""Chooses which files and ring buffers of a folder show the open spans, and reads them.
 
-The newest segment of each journal repeats what was open when it began, so the
-older ones are left alone. Until that repetition is complete the one before is read,
-too; and of one that was left while the ring buffers were read, the ends. A file whose
-last line says that its process ended is not read at all.
+The newest segment of each journal begins with a preamble: it repeats the spans that were
+open, so older segments are not read. While that preamble is incomplete, the previous segment
+is read too. If the journal moved on to a new segment while the ring buffers were read, the
+ends in the segments it left count as well. A file whose last line is the end of its process
+is not read.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ class _NewestSegment(NamedTuple):
 
     Attributes:
         path: The segment.
-        previous: The one before it.
-        left: Those that were written to, and left, while the ring buffers were read.
+        previous: The segment before it.
+        left: Segments that the journal began and left while the ring buffers were read.
     """
 
     path: Path
@@ -38,7 +39,7 @@ class _NewestSegment(NamedTuple):
 
 
 class JournalFiles:
-    """The files of some folders; remembers what was read for the next time."""
+    """Reads the journals of some folders; the next call reads only what is new."""
 
     def __init__(self) -> None:
         self._readers: dict[Path, FileReader] = {}
@@ -46,10 +47,10 @@ class JournalFiles:
         self._closed: dict[Path, int] = {}
 
     def read(self, paths: Iterable[Path]) -> Iterator[tuple[FileReader, list[RingView]]]:
-        """Yield each file that matters, read to its end, with the ring buffers that drain to it.
+        """Yield each file that may hold open spans, read to its end, with the ring buffers it has.
 
         Args:
-            paths: Folders of records, or single files of them.
+            paths: Folders of records, or single files.
         """
         self._used = set()
         for input_path in paths:
@@ -59,8 +60,8 @@ class JournalFiles:
     def _read_path(self, input_path: Path) -> Iterator[tuple[FileReader, list[RingView]]]:
         is_file = input_path.is_file()
         folder = input_path.parent if is_file else input_path
-        # In this order: what is in a file beyond its mark may be in a ring buffer, too, and
-        # what the ring buffers say is drained is in the files that are listed after them.
+        # The order matters. What a file holds beyond its mark (its size now) may be in a ring
+        # buffer too, and what a ring buffer has drained is in the files that are listed later.
         marks = {path: _size(path) for path in list_segments(folder)}
         rings = list(read_rings(folder))
         newest = {} if is_file else _newest(list_segments(folder), marks)
@@ -80,17 +81,17 @@ class JournalFiles:
             yield self._read_segment(segment, marks), own_rings
 
     def _read_segment(self, segment: _NewestSegment, marks: dict[Path, int]) -> FileReader:
-        """Return the reader of a segment, with what is needed of those before it."""
+        """Return the reader of a segment, with what is needed of earlier segments."""
         reader = self._read_file(segment.path, marks)
         for path in segment.left:
             reader.add_ends_of(self._read_file(path, marks))
         previous = segment.previous
-        # The account of a process stands in its heartbeats, which no segment repeats.
+        # Dropped records are counted in heartbeats, which no segment repeats.
         if previous is not None and (
             not reader.is_preamble_complete
             or (not reader.heartbeats and _follows_closely(segment.path, previous))
         ):
-            if not reader.has_process_start:  # what the ring buffers hold may all stand in that one
+            if not reader.has_process_start:  # that file may hold all of the ring buffers' lines
                 self._readers.pop(previous, None)
                 marks = {}
             reader.previous = self._read_file(previous, marks)
@@ -105,7 +106,7 @@ class JournalFiles:
         return reader
 
     def _is_closed(self, path: Path) -> bool:
-        """Whether the file's last line is the end of its process; looked at once a size."""
+        """Whether the file's last line is the end of its process; cached by the file's size."""
         size = _size(path)
         if self._closed.get(path) == size:
             return True
@@ -118,11 +119,11 @@ class JournalFiles:
 def _newest(
     segments: Iterable[Path], marks: Mapping[Path, int]
 ) -> dict[tuple[str, int], _NewestSegment]:
-    """Return the newest of each journal's segments.
+    """Return the newest segment of each journal.
 
     Args:
-        segments: The segments, in their order.
-        marks: What was there before the ring buffers were read, in the same order.
+        segments: The segments, oldest first.
+        marks: Sizes of the files that existed before the ring buffers were read.
     """
     newest: dict[tuple[str, int], _NewestSegment] = {}
     for path in segments:
@@ -139,7 +140,7 @@ def _newest(
 
 
 def _follows_closely(segment: Path, previous: Path) -> bool:
-    """Whether a segment was last written so soon after the one before that no heartbeat is due."""
+    """Whether a segment was last written so soon after the previous that no heartbeat is due."""
     try:
         return segment.stat().st_mtime_ns - previous.stat().st_mtime_ns < _HEARTBEAT_DUE_NS
     except OSError:

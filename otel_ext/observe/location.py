@@ -1,4 +1,4 @@
-"""Where a span is now: of its last update's stack, the innermost frame of the user's code."""
+"""Finds where a span is now: the innermost frame of the user's code in its last update."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Frame", "Location", "frames_of", "location_of", "opened_at"]
 
 
 class Frame(NamedTuple):
-    """One place in code; without a file where it is unknown."""
+    """A location in code; its file is empty if it is unknown."""
 
     file: str = ""
     line: int = 0
@@ -24,19 +24,18 @@ class Frame(NamedTuple):
         return f"{position} {self.function}" if self.function else position
 
     def as_dict(self) -> dict[str, object]:
-        """Return the frame for JSON; null where nothing is known."""
+        """Return the frame for JSON; all fields are null if it is unknown."""
         fields: dict[str, object] = self._asdict()
         return fields if self.file else {**fields, **dict.fromkeys(fields)}
 
 
 class Location(NamedTuple):
-    """Where a span is, as far as is known.
+    """Where a span is, or was last seen.
 
     Attributes:
-        frame: The place.
-        is_now: Whether that is where it was when last looked at; else it is
-            where it was opened.
-        seen_ns: When that was so, nanoseconds since the epoch.
+        frame: The location.
+        is_now: Whether the span was seen there while it was open; else it was opened there.
+        seen_ns: When it was there, nanoseconds since the epoch.
     """
 
     frame: Frame
@@ -73,7 +72,7 @@ def opened_at(record: Record) -> Frame:
 
 
 def location_of(start: Record, update: Record | None) -> Location:
-    """Return where the span is now, else where it was opened.
+    """Return where a span is now; where it was opened if that is unknown.
 
     Args:
         start: Its start record.

@@ -1,9 +1,9 @@
-"""Follows a file of records and keeps what is open in it, quickly.
+"""Reads a file of records fast and keeps the spans that are open in it.
 
-A journal grows to hundreds of thousands of lines of which a handful matter: the
-starts without an end. Our own encoder puts ids and phase at known places, so a
-line is judged by a few searches in its bytes; only what is still open at the end
-is decoded. A line of any other shape, or a damaged one, goes the careful way.
+A journal grows to hundreds of thousands of lines of which few matter: the starts
+without an end. Our encoder writes ids and phase at known positions, so the fast path
+finds them by a few searches in the bytes; only lines of open spans are decoded. Lines
+of any other form, and damaged ones, take the slow path.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["FileReader", "Key", "key_of"]
 
 Key = bytes
-"""A span's two ids as they stand in a line: `TRACE","span_id":"SPAN`."""
+"""A span's two ids as a line contains them: `TRACE","span_id":"SPAN`."""
 
 _BLOCK: Final = 1024 * 1024
 _HEADS: Final = (b'{"__tracer_meta__":{"timestamp":"', b'{"timestamp":"')
@@ -41,7 +41,7 @@ _START, _UPDATE, _END = b"s", b"u", b"e"
 
 
 def key_of(meta: Mapping[str, object]) -> Key:
-    """Return the key of the span that a line's metadata speaks of."""
+    """Return the key of the span in a line's metadata."""
     return f'{meta.get("trace_id")}","span_id":"{meta.get("span_id")}'.encode()
 
 
@@ -53,15 +53,15 @@ class FileReader:
     Attributes:
         starts: Start lines of spans without an end, by key.
         updates: Newest update line of such spans.
-        ended: Keys whose end came while no start was known, or while another may follow: a
-            start that comes now is void.
-        ends_after_mark: Keys whose end the last `read` found behind its mark.
-        is_preamble_complete: Whether it holds more than the first lines of a segment, so that these,
-            which repeat what is open, are complete.
-        before: The segment before, where that still counts; None if it does not.
+        ended: Keys whose end came before a start, or before a start that may still follow: such
+            a start is ignored.
+        ends_after_mark: Keys whose end the last `read` found beyond its mark.
+        is_preamble_complete: Whether the file holds more than the first lines of a segment,
+            so that these, which repeat the open spans, are complete.
+        previous: The segment before, if it still counts, else None.
         processes: Newest `process.start` line by the process's id.
         heartbeats: Newest heartbeat line by the process's id.
-        last_text: The timestamp in the last line that our own encoder has written.
+        last_text: The timestamp in the last line that our encoder wrote.
     """
 
     def __init__(self, path: Path) -> None:
@@ -87,7 +87,7 @@ class FileReader:
     def open_lines(self) -> tuple[dict[Key, bytes], dict[Key, bytes]]:
         """Return copies of the start and update lines of the open spans, by key.
 
-        While a segment may not yet repeat all that is open, the one before counts too.
+        While a segment's preamble is incomplete, the previous segment counts too.
         """
         if self.is_preamble_complete or self.previous is None:
             return dict(self.starts), dict(self.updates)
@@ -97,11 +97,11 @@ class FileReader:
         return starts, updates
 
     def add_ends_of(self, earlier: FileReader) -> None:
-        """Take into account the ends that an earlier segment had for lines of the ring buffer."""
+        """Add the ends in an earlier segment, for lines in the ring buffer."""
         self.ends_after_mark |= earlier.ends_after_mark | earlier.ended
 
     def has_ended(self, key: Key) -> bool:
-        """Return whether a start or update of a span that is found elsewhere is void."""
+        """Return whether a start or update of the span in another file must be ignored."""
         return key in self.ended or key in self.ends_after_mark
 
     @property
@@ -125,11 +125,11 @@ class FileReader:
             return 0
 
     def read(self, mark: int = 0) -> None:
-        """Take the lines that came since the last call; never raises on what they hold.
+        """Read the lines that were added since the last call; damaged lines are skipped.
 
         Args:
-            mark: Offset behind which ends are noted in `ends_after_mark`: the size of the
-                file before the ring buffer was read.
+            mark: The size of the file before the ring buffers were read; ends beyond it are
+                noted in `ends_after_mark`.
         """
         self.ends_after_mark = set()
         flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
@@ -144,7 +144,7 @@ class FileReader:
             self._inode = status.st_ino
             self._read_blocks(descriptor, mark)
         except OSError:
-            return  # what was read so far stands
+            return  # keep what was read so far
         finally:
             os.close(descriptor)
 
@@ -213,7 +213,7 @@ class FileReader:
                 self.is_preamble_complete = True
 
     def add_process_line(self, line: Line) -> None:
-        """Take what a process says of itself."""
+        """Keep a `process.start` or heartbeat line."""
         process = str(line.meta.get("process"))
         event = line.meta.get("event")
         if event == PROCESS_START:
@@ -227,8 +227,8 @@ class FileReader:
         if phase == _END:
             self.updates.pop(key, None)
             is_first = self.starts.pop(key, None) is None
-            # A start may follow the end of a span that its owner left behind, and that of one
-            # whose start a new file repeated, before it had come out of the ring buffer.
+            # A start may follow the end of a span that was abandoned, and of one whose start
+            # the preamble of a new file repeated before the ring buffer was drained.
             if is_first or _ABANDONED in line or key in self._repeated:
                 self.ended.add(key)
             if fresh:
@@ -243,12 +243,12 @@ class FileReader:
                 self._repeated.add(key)
 
     def decode(self, key: Key, line: bytes, *, is_update: bool = False) -> Record | None:
-        """Return the record of `line`, kept for the next time; None if it is none.
+        """Return the record in `line`, and cache it; None if the line is not a valid record.
 
         Args:
             key: Its span.
             line: The line.
-            is_update: Whether it is an update, which is kept apart from the start.
+            is_update: Whether it is an update, which is cached apart from the start.
         """
         slot = key + b"u" if is_update else key
         known = self._decoded.get(slot)
@@ -279,7 +279,7 @@ class FileReader:
         return [*self.processes, *(self.previous.process_ids() if self.previous else ())]
 
     def forget_decoded(self) -> None:
-        """Let go of decoded records of spans that are no longer open."""
+        """Drop cached records once many of them are of spans that have ended."""
         limit = 4 * (len(self.starts) + len(self.updates)) + 1_000
         if len(self._decoded) > limit:
             self._decoded.clear()

@@ -1,4 +1,4 @@
-"""Collects what runs now, from ring buffers and journals alone: no process is asked."""
+"""Collects what runs now from ring buffers and journals; no process takes part."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ class OpenSpan(NamedTuple):
     """One span that has started and not ended.
 
     Attributes:
-        record: Its start; where that is gone, its newest update.
-        update: Its newest update; None if there is none.
-        process: Who opened it.
+        record: Its start; its newest update if the start is gone.
+        update: Its newest update, or None.
+        process: The process that opened it.
         state: `stalled`: open for longer than its threshold; `blocked`: the disk of
             its process blocks; `hung`: its process does not run; `lost`: its process
             is gone.
-        age_ns: For how long it has been open, nanoseconds. Of a lost one: until
-            the last sign of life.
-        location: Where it is.
+        age_ns: For how long it has been open, nanoseconds; for a lost span, until its
+            process was last active.
+        location: Where it is in the code.
     """
 
     record: Record
@@ -65,12 +65,12 @@ class OpenSpan(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """Everything at one moment.
+    """The processes and open spans at one time.
 
     Attributes:
         time_ns: When, nanoseconds since the epoch.
-        folders: Where was looked.
-        processes: Those whose records are there and not closed.
+        folders: The paths that were read.
+        processes: Those whose records are there and have no end of the process.
         spans: The open spans, oldest first.
     """
 
@@ -81,11 +81,11 @@ class Snapshot(NamedTuple):
 
 
 class Collector:
-    """Collects from some paths, again and again; only what is new is read then.
+    """Collects snapshots from some paths; each call reads only what is new.
 
     Args:
-        paths: Folders of records, or single files of them.
-        other_hosts: Whether processes of other machines count too.
+        paths: Folders of records, or single files.
+        other_hosts: Whether to include processes of other machines.
     """
 
     def __init__(self, paths: Iterable[Path], *, other_hosts: bool = False) -> None:
@@ -96,7 +96,7 @@ class Collector:
 
     @property
     def paths(self) -> Iterable[Path]:
-        """Where is looked; may be set to others."""
+        """The paths to read; may be replaced."""
         return self._paths
 
     @paths.setter
@@ -108,7 +108,7 @@ class Collector:
         now_ns = time_ns()
         self._replaced = {}
         processes: dict[tuple[Path, str], RunningProcess] = {}
-        # By process too: several may have given the same ids to spans of their own.
+        # By process too: several processes may use the same ids for their spans.
         spans: dict[tuple[str, SpanKey], OpenSpan] = {}
         for reader, rings in self._files.read(self._paths):
             for found in self._read(reader, rings, processes, now_ns):
@@ -162,7 +162,7 @@ class Collector:
         if not self._other_hosts and is_on_another_host(identity):
             return None
         now = ClockReading.now()
-        # What a record says counts last: the clock may have been set back since.
+        # Times in records count last: the clock may have been set back since.
         record_times = [record.time_ns for record in (start, heartbeat) if record is not None]
         evidence = liveness_evidence(own_rings, now.wall_ns)._replace(
             seen_ns=_modified_ns(reader.path, name) or max(record_times, default=0)
@@ -192,7 +192,7 @@ class Collector:
 def _last_seen_ns(
     reader: FileReader, name: str, rings: list[RingView], evidence: LivenessEvidence, now_ns: int
 ) -> int:
-    """Return the last sign of life of a process, by the rule of recovery where that can be."""
+    """Return when a process was last active; as recovery computes it, if a record shows that."""
     texts = [ring.last_text for ring in rings]
     file_ns = _modified_ns(reader.path, name)
     if file_ns:
@@ -216,7 +216,7 @@ def _open_records(
         start = starts.get(key)
         record = None if start is None else reader.decode(key, start)
         if record is None and newest and reader.process_record(newest.process.id, "start"):
-            continue  # it ended while its update was made: where a file begins, starts are complete
+            continue  # it ended while its update was made: the file has all starts of this process
         record = record or newest
         if record is not None:
             yield record, newest
@@ -231,7 +231,7 @@ def _open_span(
     elif process.condition in {"hung", "stopped"}:
         state = "hung"
     elif process.condition == "blocked":
-        # Before `stalled`: what watches the spans waits for the disk, too.
+        # Before `stalled`: the watchdog waits for the disk too.
         state = "blocked"
     elif update is not None and update.extra.get("stalled") is True:
         state = "stalled"
@@ -242,7 +242,7 @@ def _open_span(
 
 
 def _identity(name: str, extra: Mapping[str, object]) -> ProcessIdentity:
-    """Return who a process is by its start record, else by its id alone."""
+    """Return the identity of a process from its start record, else from its id alone."""
     by_id = identity_from_id(name) or ProcessIdentity(0)
     pid, start_time = extra.get("pid"), extra.get("start_time")
     if type(pid) is not int or type(start_time) is not int:

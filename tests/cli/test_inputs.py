@@ -187,7 +187,7 @@ def test_a_single_file(command: list[str], tmp_path: Path, capsys: Capture) -> N
     file = records(tmp_path / "traces")
     code, output = answer(capsys, *command, f"traces/{file.name}")
     if command[0] == "recover":
-        hint = "Give the folder it is in: otel-ext recover traces"
+        hint = "Name its folder: otel-ext recover traces"
         assert output == f"otel-ext: traces/{file.name}: a file, not a folder. {hint}\n"
         assert code == 2
         return
@@ -294,7 +294,7 @@ def test_the_whole_machine_and_a_place(command: list[str], capsys: Capture) -> N
     """Both together are a mistake, since --all meant other machines once; exit code 2."""
     code, output = answer(capsys, *command, "--all", "traces")
     assert output.startswith(
-        "otel-ext: --all is the whole machine, and traces is one place of it. "
+        "otel-ext: --all reads the whole machine, so traces is too much. "
     )
     assert ("--other-hosts" in output) == (command[0] in {"ps", "top", "dump"})
     assert code == 2

@@ -182,7 +182,7 @@ def test_filters(tmp_path: Path, words: list[str], shown: list[str]) -> None:
         done = run_on_traces(tmp_path, "ps", *words)
     assert [row[2] for row in columns(done.out)[1:]] == shown
     assert done.code == (0 if shown else 1)
-    assert shown or "none of 2 open spans is asked for" in done.err
+    assert shown or "none of 2 open spans matches the options" in done.err
 
 
 def test_json_is_one_object_a_span(tmp_path: Path) -> None:

@@ -70,10 +70,10 @@ def test_hostile_names_cannot_reach_the_terminal(
     [
         (["missing"], "missing: there is no such folder"),
         (["\x1b[31m"], r"\x1b[31m: there is no such folder"),
-        (["--process", "x"], "'x' is no process id; give a number from 1"),
-        (["--older", "soon"], "'soon' is no number of seconds; give 0 or more"),
-        (["--older", "-1"], "'-1' is no number of seconds"),
-        (["--older", "nan"], "'nan' is no number of seconds"),
+        (["--process", "x"], "'x' is not a valid process id; use 1 or more"),
+        (["--older", "soon"], "'soon' is not a valid number of seconds; use 0 or more"),
+        (["--older", "-1"], "'-1' is not a valid number of seconds"),
+        (["--older", "nan"], "'nan' is not a valid number of seconds"),
         (["--frobnicate"], "there is no option '--frobnicate'"),
     ],
 )

@@ -50,9 +50,9 @@ def as_unprivileged_user() -> Generator[None]:
         (["./empty-folder"], 126, "./empty-folder is a folder, not a program"),
         (["./bad-interpreter"], 127, "The interpreter in its first line does not exist"),
         (["./not-a-program"], 126, "It has no first line like #!/bin/sh"),
-        ([""], 127, "the command to run is an empty word"),
-        ([], 2, "there is no command. Try: otel-ext run -- python app.py"),
-        (["-m"], 2, "there is no command"),
+        ([""], 127, "the command to run is empty"),
+        ([], 2, "the command is missing. Try: otel-ext run -- python app.py"),
+        (["-m"], 2, "the command is missing"),
     ],
 )
 @pytest.mark.parametrize("quiet", [(), ("--quiet",)])

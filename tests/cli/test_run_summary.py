@@ -117,7 +117,7 @@ def test_what_was_dropped_is_reported(
     ]
     (tmp_path / "a.jsonl").write_bytes(line(1, "start") + b"".join(lines))
     text = summary.text(0)
-    assert f"in {tmp_path}; 1,234 records could not be written and went lost\n" in text
+    assert f"in {tmp_path}; 1,234 records could not be written and were lost\n" in text
     assert "did not end" not in text
 
 
@@ -180,7 +180,7 @@ def test_records_that_may_be_missing_are_no_spans_without_an_end(tmp_path: Path)
     summary = RunSummary(tmp_path)
     (tmp_path / "a.jsonl").write_bytes(line(1, "start"))
     text = summary.text(0, complete=False)
-    assert f"in {tmp_path}; there may have been more that could not be written\n" in text
+    assert f"in {tmp_path}; more records may not have been written\n" in text
 
 
 def test_a_folder_with_a_space_can_be_pasted(tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ def test_what_a_new_file_repeats_is_shown_once(tmp_path: Path) -> None:
     path.write_bytes(encode_line(start()) * 2 + b"garbage\n" * 3 + encode_line(end()))
     done = run_on_traces(tmp_path, "tail", "--no-follow")
     assert (done.out.count("▶ load"), done.out.count("✓ load")) == (1, 1)
-    assert done.err.count("some lines are no records") == 1
+    assert done.err.count("some lines are not valid records") == 1
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_what_a_new_file_repeats_is_shown_once(tmp_path: Path) -> None:
     [
         (["missing"], "missing: there is no such"),
         (["/dev/null"], "/dev/null: a device or pipe"),
-        (["--lines", "-3", "traces"], "'-3' is not a whole number from 0; give 0 or more"),
+        (["--lines", "-3", "traces"], "'-3' is not a whole number; use 0 or more"),
     ],
 )
 def test_mistakes_are_named(tmp_path: Path, words: list[str], expected: str) -> None:

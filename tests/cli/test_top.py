@@ -175,8 +175,8 @@ def test_json_has_figures_and_spans(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["--iterations", "0"], "'0' is not a whole number from 1; give 1 or more"),
-        (["--interval", "0"], "'0' is no number of seconds; give 0.1 to 3600"),
+        (["--iterations", "0"], "'0' is not a whole number; use 1 or more"),
+        (["--interval", "0"], "'0' is not a valid number of seconds; use 0.1 to 3600"),
         (["--sort", "size"], "invalid choice"),
         (["nowhere"], "nowhere: there is no such folder"),
     ],

@@ -70,7 +70,7 @@ def test_depth_and_number_of_traces_are_limits(tmp_path: Path) -> None:
     assert "below" not in run_on_traces(tmp_path, "tree", "--depth", "1").out
     last = run_on_traces(tmp_path, "tree", "--last", "1")
     assert last.out.count("trace ") == 1
-    assert "1 earlier not shown" in last.err
+    assert "1 earlier traces not shown" in last.err
     only = run_on_traces(tmp_path, "tree", "--trace", "FFFF").out
     assert "later" in only
     assert "load" not in only
@@ -123,7 +123,7 @@ def test_damage_is_passed_over_and_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "expected"),
     [
-        (["--trace", "abc"], 1, "no such trace"),
+        (["--trace", "abc"], 1, "no trace matches"),
         (["--depth", "x"], 2, "'x' is not a whole number"),
         (["--no-such"], 2, "there is no option"),
     ],

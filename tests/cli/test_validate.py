@@ -76,7 +76,7 @@ def test_ids_that_several_processes_use_are_reported(tmp_path: Path, capsys: Cap
     (tmp_path / "alone.jsonl").write_bytes(alone)
     assert main(["validate", str(tmp_path)]) == 0
     out = capsys.readouterr().out
-    assert "3 span ids repeat: 2 processes use the same for spans of their own" in out
+    assert "3 span ids repeat: 2 processes use the same ids for their own spans" in out
     assert "(5f3c9a1e-1-1-00000001, 5f3c9a1e-2-1-00000002). Do not seed random alike" in out
     assert main(["validate", "--json", str(tmp_path)]) == 0
     assert json.loads(capsys.readouterr().out)["repeated_ids"] == {

@@ -1,4 +1,4 @@
-"""`otel-ext dump`: where each running span is at this moment, with its whole stack."""
+"""`otel-ext dump`: prints where each running span is now, with its whole stack."""
 
 from __future__ import annotations
 
@@ -29,18 +29,19 @@ if TYPE_CHECKING:
 __all__ = ["register", "run"]
 
 _INDENT: Final = "    "
-# Where the output has no width, as in a file or a pipe.
+# For output without a width, such as a file or a pipe.
 _WIDTH: Final = 200
 _EPILOG: Final = """\
-The programs are asked through their ring buffers; no signal is sent and nothing
-is stopped. One that hangs does not answer: its last known stacks are shown.
+The programs are asked through their ring buffers; no signal is sent and no
+program is stopped. A program that hangs does not answer: its last known stacks
+are shown.
 
 examples:
-  otel-ext dump            in the folder that the setting output names
+  otel-ext dump            the folder in the setting output
   otel-ext dump --all      all programs of this machine that record spans
   otel-ext dump --process 4242 --older 10
 
-exit code: 0 if a span is shown, 1 if none is, 2 for wrong use or a wrong folder
+exit code: 0 if a span is shown, 1 if not, 2 for wrong use or a wrong folder
 """
 
 
@@ -49,19 +50,19 @@ def register(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "dump",
         help="where each running span is now, with its whole stack",
-        description="Ask running programs where their spans are, and show whole stacks.",
+        description="Ask running programs where their spans are, and show the whole stacks.",
         epilog=_EPILOG,
         formatter_class=RawDescriptionHelpFormatter,
     )
     add_filters(parser)
-    parser.add_argument("--json", action="store_true", help="one JSON object a line, for programs")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per line")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Ask, and show what is open; 0 if something is, else 1.
+    """Ask the programs and print the open spans; return 0 if there are any, else 1.
 
     Raises:
-        UsageError: A place to look at is missing or cannot be read.
+        UsageError: A file or folder is missing or cannot be read.
     """
     found = inputs_of(args)
     collector = Collector(found, other_hosts=args.other_hosts)
@@ -80,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     paint = painter_for(sys.stdout, enabled=not args.no_color)
     ordered = [span for _, span in as_tree(spans)] if args.tree else spans
-    # One process after the other, each in the order of its spans.
+    # Grouped by process; the spans keep their order.
     for process in dict.fromkeys(span.process.id for span in ordered):
         mine = [span for span in ordered if span.process.id == process]
         print_line(paint("bold", f"process {printable(mine[0].process.label)}"))

@@ -1,7 +1,7 @@
-"""`otel-ext ps`: the spans that run now on this machine, one a line.
+"""`otel-ext ps`: prints the spans that run now, one per line.
 
-Ring buffers and journals are read, so spans of a hung process are shown too. Where each span
-is at this moment its process is asked, for a second at most.
+It reads ring buffers and journals, so it shows spans of a hung process too. It asks each
+process where its spans are, and waits a second at most.
 """
 
 from __future__ import annotations
@@ -40,26 +40,26 @@ __all__ = ["add_filters", "no_spans_message", "register", "run", "select_spans",
 _EPILOG: Final = """\
 states:
   running   nothing is wrong with it
-  stalled   open for longer than the settings stall-after and stall-patterns say
-  blocked   its process runs, but what it records does not reach the disk
-  hung      its process lives, but nothing in it runs: stopped, or a call that
-            never lets go of the interpreter
+  stalled   open for longer than stall-after or stall-patterns allow
+  blocked   its process runs, but its records do not reach the disk
+  hung      its process lives, but nothing in it runs: it is stopped, or a call
+            never releases the interpreter
   lost      its process is gone; `otel-ext recover` writes its end
 
 where:
   at FILE:LINE FUNCTION       where it is, or was when its process last answered
-  opened FILE:LINE FUNCTION   its process has not answered: where it was opened
-  -                           nothing is known: none of your code opened it
+  opened FILE:LINE FUNCTION   where it was opened: its process has not answered
+  -                           unknown: it was not opened by your code
 
 examples:
-  otel-ext ps                     in the folder that the setting output names
+  otel-ext ps                     the folder in the setting output
   otel-ext ps --all               all programs of this machine that record spans
   otel-ext ps --tree              as trees
-  otel-ext ps --no-ask            only what is on record; no program is asked
-  otel-ext ps --stalled traces    only what does not go well, in this folder
+  otel-ext ps --no-ask            only what is recorded; no program is asked
+  otel-ext ps --stalled traces    only spans with a problem, in this folder
   otel-ext ps --name 'db.*' --older 5
 
-exit code: 0 if a span is shown, 1 if none is, 2 for wrong use or a wrong folder
+exit code: 0 if a span is shown, 1 if not, 2 for wrong use or a wrong folder
 """
 
 
@@ -67,8 +67,8 @@ def register(subparsers: Subparsers) -> None:
     """Add the parser of `otel-ext ps`."""
     parser = subparsers.add_parser(
         "ps",
-        help="spans running now, one a line",
-        description="Show the spans that run now, one a line, oldest first.",
+        help="spans running now, one per line",
+        description="Show the spans that run now, one per line, oldest first.",
         epilog=_EPILOG,
         formatter_class=RawDescriptionHelpFormatter,
     )
@@ -77,25 +77,25 @@ def register(subparsers: Subparsers) -> None:
         "--no-ask",
         dest="asks",
         action="store_false",
-        help="do not ask the programs where each span is, which takes 1 s at most",
+        help="do not ask the programs where their spans are (that takes 1 s at most)",
     )
     parser.add_argument("--now", dest="asks", action="store_true", help=SUPPRESS)
-    parser.add_argument("--json", action="store_true", help="one JSON object a line, for programs")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per line")
 
 
 def add_filters(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that `ps`, `top` and `dump` share."""
+    """Add the options that `ps`, `top` and `dump` share."""
     add_inputs(parser)
-    parser.add_argument("--tree", action="store_true", help="spans under their parents")
+    parser.add_argument("--tree", action="store_true", help="print spans under their parents")
     parser.add_argument(
         "--other-hosts",
         action="store_true",
-        help="spans of other machines in the same folders too",
+        help="include spans of other machines in the same folders",
     )
     parser.add_argument("--name", metavar="GLOB", help="only spans of this name (*, ?, [...])")
     parser.add_argument("--process", metavar="PID", type=_pid, help="only spans of this process")
     parser.add_argument(
-        "--older", metavar="SECONDS", type=seconds, default=0.0, help="only spans at least so old"
+        "--older", metavar="SECONDS", type=seconds, default=0.0, help="only spans at least this old"
     )
     parser.add_argument(
         "--stalled", action="store_true", help="only spans that are stalled, blocked, hung or lost"
@@ -106,24 +106,24 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
 def _pid(text: str) -> int:
     if text.isdecimal() and text.isascii() and 0 < int(text) < 2**31:
         return int(text)
-    raise ArgumentTypeError(f"{printable(text)!r} is no process id; give a number from 1")
+    raise ArgumentTypeError(f"{printable(text)!r} is not a valid process id; use 1 or more")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Show what runs; 0 if something does, else 1.
+    """Print the running spans; return 0 if there are any, else 1.
 
     Raises:
-        UsageError: A place to look at is missing or cannot be read.
+        UsageError: A file or folder is missing or cannot be read.
     """
     found = inputs_of(args)
     collector = Collector(found, other_hosts=args.other_hosts)
     snapshot = collector.collect()
     if args.asks:
-        shown = {span.process.id for span in select_spans(snapshot, args)}
+        wanted = {span.process.id for span in select_spans(snapshot, args)}
         unanswered = request_stacks(
-            process for process in snapshot.processes if process.id in shown
+            process for process in snapshot.processes if process.id in wanted
         )
-        # What has no ring buffer cannot be asked, which is no news.
+        # A process without a ring buffer cannot be asked, so it needs no warning.
         warn_unanswered([process for process in unanswered if process.rings])
         snapshot = collector.collect()
     spans = select_spans(snapshot, args)
@@ -153,13 +153,13 @@ def _show(spans: Sequence[OpenSpan], snapshot: Snapshot, args: argparse.Namespac
     lost = {str(span.process.folder) for span in spans if span.state == "lost"}
     if lost and sys.stdout.isatty():
         names = " ".join(printable_path(shlex.quote(name)) for name in sorted(lost))
-        warn(f"what is lost can be closed: otel-ext recover {names}")
+        warn(f"to end the lost spans: otel-ext recover {names}")
 
 
 def no_spans_message(snapshot: Snapshot, args: argparse.Namespace) -> str:
-    """Return why nothing is shown where there are records, and the way on."""
+    """Return why no span is shown although there are records, and what to try."""
     if snapshot.spans:
-        return f"none of {len(snapshot.spans):,} open spans is asked for by the options"
+        return f"none of {len(snapshot.spans):,} open spans matches the options"
     names = ", ".join(map(printable_path, snapshot.folders))
     living = sum(process.lives for process in snapshot.processes)
     programs = "no program is" if not living else f"{living} programs are"
@@ -169,7 +169,7 @@ def no_spans_message(snapshot: Snapshot, args: argparse.Namespace) -> str:
 
 
 def select_spans(snapshot: Snapshot, args: argparse.Namespace) -> list[OpenSpan]:
-    """Return the spans that the options ask for."""
+    """Return the spans that match the options."""
     older_ns = int(args.older * 1e9)
     return [
         span
@@ -182,7 +182,7 @@ def select_spans(snapshot: Snapshot, args: argparse.Namespace) -> list[OpenSpan]
 
 
 def warn_unanswered(unanswered: Sequence[RunningProcess]) -> None:
-    """Say which processes did not answer."""
+    """Print which processes did not answer."""
     for process in unanswered:
         label = printable(process.label)
-        warn(f"process {label} does not answer; what it wrote last is shown")
+        warn(f"process {label} does not answer; its last record is shown")

@@ -1,7 +1,7 @@
-"""`otel-ext recover`: end what processes that died left open.
+"""`otel-ext recover`: ends the spans that dead processes left open.
 
-Exit code 0 when it was done (also when there was nothing to do), 1 when some
-process could not be recovered, 2 when the folder cannot be read or written.
+Exit code 0 if all was recovered (also if there was nothing to do), 1 if some process
+could not be recovered, 2 if the folder cannot be read or written.
 """
 
 from __future__ import annotations
@@ -42,18 +42,18 @@ if TYPE_CHECKING:
 __all__ = ["register", "run"]
 
 _DESCRIPTION: Final = """\
-Ends what processes that died left open: each span that was running gets an end
-record with abandoned: process-died, dated by the process's last sign of life.
-Living processes are left alone, and doing it twice changes nothing. Programs do
-this by themselves at their next start in the same folder.
+Ends the spans that dead processes left open: each gets an end record with
+abandoned: process-died, dated when its process was last active. Living
+processes are not touched, and a second run changes nothing. Programs do the
+same when they start in the folder.
 
 examples:
-  otel-ext recover                      the folder that the setting output names
+  otel-ext recover                      the folder in the setting output
   otel-ext recover traces
   otel-ext recover --json /var/lib/app/traces
   otel-ext recover --all                wherever running programs record
 
-exit code: 0 if all was done, also if there was nothing to do; 1 if a process or
+exit code: 0 if all was recovered or there was nothing to do; 1 if a process or
 a folder of --all could not be recovered; 2 for wrong use or a wrong folder
 """
 _MAX_DAMAGE_SHOWN: Final = 10
@@ -63,13 +63,13 @@ def register(subparsers: Subparsers) -> None:
     """Add the subcommand's parser.
 
     Args:
-        subparsers: Of the parser of `otel-ext`.
+        subparsers: The subparsers of `otel-ext`.
     """
     from argparse import RawDescriptionHelpFormatter  # noqa: PLC0415 - argparse is the caller's
 
     parser = subparsers.add_parser(
         "recover",
-        help="close what processes that died left open",
+        help="end the spans that dead processes left open",
         description=_DESCRIPTION,
         formatter_class=RawDescriptionHelpFormatter,
     )
@@ -78,22 +78,20 @@ def register(subparsers: Subparsers) -> None:
         "--grace",
         type=seconds,
         metavar="SECONDS",
-        help="take a process on another host or in another container for dead when it was"
-        " silent for so long (default: three of its heartbeats)",
+        help="treat a process on another host or in another container as dead after this"
+        " much silence (default: three of its heartbeats)",
     )
-    parser.add_argument(
-        "--json", action="store_true", help="one JSON object a folder, for programs"
-    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object per folder")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Recover the folders of `args`, print what was done, and return the exit code.
+    """Recover the folders of `args`, print the result, and return the exit code.
 
     Args:
-        args: As `register` defines them.
+        args: The arguments that `register` defines.
 
     Raises:
-        UsageError: A folder is missing, or cannot be read or written; nothing was done then.
+        UsageError: A folder is missing, or cannot be read or written; nothing was changed.
     """
     found = inputs_of(args)
     folders: list[Path] = []
@@ -121,7 +119,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _recover(folder: Path, args: argparse.Namespace, *, several: bool) -> bool:
-    """Recover one folder and print what was done; whether all of it could be."""
+    """Recover one folder and print the result; return whether all of it succeeded."""
     found = open_in(folder)
     report = recover(folder, grace_seconds=args.grace)
     ended = ended_by(report, found)
@@ -140,7 +138,7 @@ def _recover(folder: Path, args: argparse.Namespace, *, several: bool) -> bool:
 def _require_writable(folder: Path) -> None:
     effective = os.access in os.supports_effective_ids
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK, effective_ids=effective):
-        hint = "Recovery adds records to its files: run this as the user that wrote the records"
+        hint = "Run this as the user that wrote the records: recovery adds records to its files"
         raise UsageError(f"{printable_path(folder)}: cannot be written by this user", hint=hint)
 
 
@@ -184,7 +182,7 @@ def _oldest_first(report: RecoveryReport) -> list[Recovered]:
 
 
 def _print(report: RecoveryReport) -> None:
-    from rich.console import Console  # noqa: PLC0415 - slow, and only for people
+    from rich.console import Console  # noqa: PLC0415 - slow, and not needed for --json
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
@@ -207,7 +205,7 @@ def _print(report: RecoveryReport) -> None:
 
 
 def _print_spans(report: RecoveryReport, ended: Sequence[EndedSpan]) -> None:
-    """Say what the dead processes were doing, and where to look on."""
+    """Print the spans of the dead processes, and the next command."""
     lines = list(
         lines_of(
             ended,
@@ -227,7 +225,7 @@ def _print_spans(report: RecoveryReport, ended: Sequence[EndedSpan]) -> None:
 
 
 def _ago(ns: int) -> str:
-    """Return how long ago a moment was; empty if it is unknown."""
+    """Return how long ago a time was; empty if it is unknown."""
     return f"{duration(max(time_ns() - ns, 0))} ago" if ns else ""
 
 
@@ -243,7 +241,7 @@ def _row(one: Recovered) -> tuple[str, ...]:
 
 
 def _sentence(report: RecoveryReport) -> str:
-    """Return what was done, and what was left and why."""
+    """Return the result in a sentence: what was recovered, what was not, and why."""
     count = len(report.recovered) - len(report.failed)
     parts = [f"{count} process(es) recovered, {report.spans} open span(s) ended."]
     if not report.recovered:
@@ -253,8 +251,8 @@ def _sentence(report: RecoveryReport) -> str:
     if report.living:
         parts.append(f"{len(report.living)} alive.")
     if report.uncertain:
-        hint = "seen lately on another host or in another container; try again later"
+        hint = "active lately on another host or in another container; try again later"
         parts.append(f"{len(report.uncertain)} uncertain: {hint}.")
     if report.busy:
-        parts.append(f"{len(report.busy)} being recovered by somebody else.")
+        parts.append(f"{len(report.busy)} being recovered by another process.")
     return " ".join(parts)

@@ -1,7 +1,7 @@
-"""The doctor's look at reports: records that were dropped, buffers that came close to full.
+"""Checks of `otel-ext doctor` for dropped records and for buffers that came close to full.
 
-A program tells both in its heartbeats, and when it ends. What a program that has ended
-says stands at the end of its file.
+A program records both in its heartbeats and when it ends; the last of these records is at
+the end of its file.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ _ADVICE: Final = {
 
 
 class _BufferReport(NamedTuple):
-    """What a process says became of its records.
+    """How many records a process dropped, and how full its buffer has been.
 
     Attributes:
-        dropped: How many were dropped, by reason.
-        peak: The fullest that what waits has been, in per cent.
+        dropped: Number of dropped records by reason.
+        peak: The highest fill of the buffer, in per cent.
     """
 
     dropped: Counter[str]
@@ -70,12 +70,12 @@ class _BufferReport(NamedTuple):
 
 
 def check_running(group: str, part: str, detail: str, process: RunningProcess) -> Check:
-    """Return what the newest heartbeat of a process says.
+    """Check a running process by its newest heartbeat.
 
     Args:
-        group: The heading it stands under.
+        group: The heading to print the check under.
         part: The name of the process.
-        detail: What else is known of it.
+        detail: Further text about the process.
         process: The process.
     """
     report = _BufferReport.of(EMPTY if process.heartbeat is None else process.heartbeat.extra)
@@ -89,18 +89,18 @@ def check_running(group: str, part: str, detail: str, process: RunningProcess) -
 
 
 def check_ended(group: str, snapshot: Snapshot) -> Iterator[Check]:
-    """Yield what programs said when they ended, if that was within a day.
+    """Check the programs that ended within a day, by their last records.
 
     Args:
-        group: The heading it stands under.
-        snapshot: What runs now; where it was looked for.
+        group: The heading to print the checks under.
+        snapshot: The running processes, and the folders to read.
     """
     living = {process.id for process in snapshot.processes if process.lives}
     reports: dict[str, _BufferReport] = {}
     for path in newest_files(snapshot.folders):
         if time() - modified_ns([path]) / 1e9 > _RECENT_SECONDS:
             break
-        reports = {**_reports_in(path), **reports}  # of each program the newest
+        reports = {**_reports_in(path), **reports}  # keep the newest of each program
     ended = [report for name, report in reports.items() if name not in living]
     with_drops = [report for report in ended if report.dropped]
     if with_drops:
@@ -116,7 +116,7 @@ def check_ended(group: str, snapshot: Snapshot) -> Iterator[Check]:
 
 
 def _reports_in(path: Path) -> dict[str, _BufferReport]:
-    """Return the last report of each process whose records end a file."""
+    """Return the last report of each process, from the end of a file."""
     try:
         start = max(path.stat().st_size - _TAIL_BYTES, 0)
     except OSError:

@@ -1,4 +1,4 @@
-"""`otel-ext doctor`: which parts are healthy, and why not."""
+"""`otel-ext doctor`: checks which parts are healthy, and prints what to do about the others."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ _PART: Final = 30
 _EPILOG: Final = """\
 words:
   ok     as it should be
-  note   worth knowing, nothing to mend
-  weak   works, but not as it should; the line below says what to do
+  note   worth knowing, nothing to repair
+  weak   works, but not as it should; the line below shows what to do
   FAIL   does not work
 
 examples:
-  otel-ext doctor                the folder that the setting output names
-  otel-ext doctor traces         another one
+  otel-ext doctor                the folder in the setting output
+  otel-ext doctor traces         another folder
   otel-ext doctor --all          all programs of this machine that record spans
 
-exit code: 0 if nothing is weak or fails, 1 if something is, 2 for wrong use or
-a wrong folder
+exit code: 0 if nothing is weak or fails, 1 otherwise, 2 for wrong use or a
+wrong folder
 """
 
 
@@ -56,20 +56,20 @@ def register(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "doctor",
         help="which parts are healthy, and why not",
-        description="Look at installation, settings, folders and running programs.",
+        description="Check the installation, settings, folders and running programs.",
         epilog=_EPILOG,
         formatter_class=RawDescriptionHelpFormatter,
     )
     add_inputs(parser)
-    parser.add_argument("--json", action="store_true", help="one JSON object, for programs")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--no-color", action="store_true", help="no color (as NO_COLOR=1 does)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Look at everything; 0 if all is well, else 1.
+    """Run all checks and print them; return 0 if nothing needs attention, else 1.
 
     Raises:
-        UsageError: A place that was named is missing or cannot be read.
+        UsageError: A named file or folder is missing or cannot be read.
     """
     checks = _all_checks(args)
     if args.json:
@@ -82,9 +82,9 @@ def run(args: argparse.Namespace) -> int:
 def _all_checks(args: argparse.Namespace) -> list[Check]:
     config, settings = check_settings()
     effective = config or _lenient_config()
-    # The setting's own place is judged rather than refused: programs make it.
+    # The folder of the setting is checked rather than required: programs create it.
     found = inputs_of(args) if args.inputs or args.all else []
-    folders = [place.absolute() for place in found or [effective.output.folder]]
+    folders = [path.absolute() for path in found or [effective.output.folder]]
     return [
         *check_installation(),
         *check_zero_code(),
@@ -96,10 +96,10 @@ def _all_checks(args: argparse.Namespace) -> list[Check]:
 
 
 def _lenient_config() -> Config:
-    """Return what a program takes of a configuration in which something is wrong."""
+    """Return the configuration that a program would use although something in it is wrong."""
     try:
         return load_leniently()
-    except OtelExtError:  # the setting `strict`: it does not start
+    except OtelExtError:  # with the setting `strict` a program does not start
         return Config()
 
 

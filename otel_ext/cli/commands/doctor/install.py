@@ -1,4 +1,4 @@
-"""The doctor's look at the installation: versions, the codec, zero-code, the platform."""
+"""Checks of `otel-ext doctor` for versions, the codec, zero-code start and the platform."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _PRE_INSTRUMENT: Final = "otel_ext"
 
 
 def check_installation() -> Iterator[Check]:
-    """Yield how the installed packages are."""
+    """Check the installed packages."""
     yield _python()
     found = _packages()
     own = found.get("otel-ext", "unknown")
@@ -67,7 +67,7 @@ def _python() -> Check:
 
 
 def _packages() -> dict[str, str]:
-    """Return the versions of what is installed and concerns us, by normalised name."""
+    """Return the versions of installed packages that matter here, by normalised name."""
     found: dict[str, str] = {}
     for distribution in distributions():
         name = cast("str | None", distribution.metadata["Name"])
@@ -107,11 +107,11 @@ def _opentelemetry(found: dict[str, str]) -> Iterator[Check]:
 def versions_agree(found: dict[str, str]) -> list[str]:
     """Return the packages that are not of the SDK's release, with their versions.
 
-    Packages of OpenTelemetry for Python are released together, the stable ones as
-    1.N and the others as 0.(N+21) beta. Others have numbers of their own.
+    Packages of OpenTelemetry for Python are released together: the stable ones as
+    1.N, the others as 0.(N+21) beta. Third-party packages have their own versions.
 
     Args:
-        found: Versions by name, the SDK's among them.
+        found: Versions by name, including the SDK's.
 
     >>> versions_agree({"opentelemetry-sdk": "1.45.1", "opentelemetry-distro": "0.66b1"})
     []
@@ -147,7 +147,7 @@ def _numbers(version: str) -> tuple[int, int] | None:
 
 
 def check_zero_code() -> Iterator[Check]:
-    """Yield what `otel-ext run` and `opentelemetry-instrument` would find."""
+    """Check what `otel-ext run` and `opentelemetry-instrument` would use."""
     if _PRE_INSTRUMENT in _names("opentelemetry_pre_instrument"):
         yield healthy(_ZERO_CODE, "entry point", "opentelemetry-instrument calls otel-ext")
     else:
@@ -201,7 +201,7 @@ def _entry_point(part: str, group: str) -> Check:
             "Install it, or unset the variable",
         )
     if len(found) > 1 and not selected:
-        # Which one is first depends on the order of folders on the path.
+        # Which of them is used depends on the order of sys.path.
         hint = f"Choose one with OTEL_PYTHON_{part.upper()}"
         return degraded(
             _ZERO_CODE, part, f"several, of which any may be used: {', '.join(found)}", hint
@@ -212,7 +212,7 @@ def _entry_point(part: str, group: str) -> Check:
 
 
 def check_platform() -> Iterator[Check]:
-    """Yield what the system offers to tell living processes from dead ones."""
+    """Check what the system offers to distinguish living processes from dead ones."""
     yield healthy(
         _PLATFORM, "system", f"{platform.system()} {platform.release()} {platform.machine()}"
     )
@@ -223,7 +223,7 @@ def check_platform() -> Iterator[Check]:
         yield degraded(
             _PLATFORM,
             "process identity",
-            "no /proc: a dead process is told from a living one by its pid alone",
+            "no /proc: only its pid distinguishes a dead process from a living one",
             "Mount /proc where programs run",
         )
     if _has_pidfd():

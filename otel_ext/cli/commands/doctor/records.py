@@ -1,4 +1,4 @@
-"""The doctor's look at settings, folders and programs: what keeps records, and how it does."""
+"""Checks of `otel-ext doctor` for settings, folders of records and running programs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _MIN_INODES: Final = 100
 
 
 def check_settings() -> tuple[Config | None, list[Check]]:
-    """Return the configuration in effect here, None if it is broken, and what was found."""
+    """Return the configuration in effect here (None if it is broken) and its checks."""
     try:
         config = load_config()
     except OtelExtError as error:
@@ -59,7 +59,7 @@ def check_settings() -> tuple[Config | None, list[Check]]:
 
 
 def _redaction(config: Config) -> Check:
-    """Return what is kept out of records; how much that was is told by a program's own health."""
+    """Check the redaction settings; counts of redacted values are in a program's own health."""
     redaction = config.redaction
     if redaction.mode == "off":
         source = config.source_of("redact")
@@ -74,7 +74,7 @@ def _redaction(config: Config) -> Check:
 
 
 def check_folder(folder: Path, config: Config) -> Iterator[Check]:
-    """Yield whether records can be kept in `folder`, and what a kill can take from them."""
+    """Check whether records can be written to `folder`, and which of them a kill can lose."""
     group = f"Records in {folder}"
     existing = _nearest(folder)
     if not existing.is_dir() and existing != folder:
@@ -94,11 +94,11 @@ def check_folder(folder: Path, config: Config) -> Iterator[Check]:
 
 
 def _write_problem(existing: Path) -> str:
-    """Return why nothing can be written to the folder or file `existing`; empty if it can."""
+    """Return why the folder or file `existing` cannot be written to; empty if it can."""
     if not existing.is_dir():
         return "" if os.access(existing, os.W_OK) else "no permission"
     try:
-        # Permissions alone do not tell: the file system may be read-only, or not a real one.
+        # Permissions are not enough: the file system may be read-only, or a virtual one.
         Path(tempfile.mkdtemp(prefix=".otel-ext-doctor-", dir=existing)).rmdir()
     except OSError as error:
         return error.strerror or str(error)
@@ -106,11 +106,11 @@ def _write_problem(existing: Path) -> str:
 
 
 def _nearest(folder: Path) -> Path:
-    """Return the folder, or the nearest one above it that is existing."""
-    for place in (folder, *folder.parents):
+    """Return the folder, or the nearest one above it that exists."""
+    for path in (folder, *folder.parents):
         try:
-            if place.exists():
-                return place
+            if path.exists():
+                return path
         except OSError:
             continue
     return Path("/")
@@ -135,16 +135,16 @@ def _folder(group: str, folder: Path, existing: Path) -> Check:
 
 
 def _durability(group: str, folder: Path, config: Config) -> Check:
-    place = file_system_of(folder)
-    kind = place.kind or "unknown file system"
+    file_system = file_system_of(folder)
+    kind = file_system.kind or "unknown file system"
     wanted = config.journal.durability
-    if wanted == "mapped" and place.can_map:
+    if wanted == "mapped" and file_system.can_map:
         return healthy(group, "durability", f"mapped, on {kind}: a kill takes no record")
     if wanted == "mapped":
         return degraded(
             group,
             "durability",
-            f"queued instead of mapped: {place.refusal}; a kill takes up to 50 ms of records",
+            f"queued instead of mapped: {file_system.refusal}; a kill takes up to 50 ms of records",
             "Name a folder on ext4, xfs or tmpfs, or set durability=write (slower)",
         )
     if wanted == "queued":
@@ -158,18 +158,21 @@ def _room(group: str, folder: Path, config: Config) -> Iterator[Check]:
     except (AttributeError, OSError):
         return
     free = status.f_bavail * status.f_frsize
-    least = max(_MIN_FREE, 2 * config.journal.ring_size)
-    if free < least:
+    ring_size = config.journal.ring_size
+    if free < max(_MIN_FREE, 2 * ring_size):
         yield degraded(
             group,
             "room",
-            f"{_readable_size(free)} free; each process needs {format_size(config.journal.ring_size)}"
+            f"{_readable_size(free)} free; each process needs {format_size(ring_size)}"
             " for its ring buffer, and its files come on top",
             "Make room, lower retention-size, or name another folder",
         )
     elif status.f_files and status.f_favail < _MIN_INODES:
         yield degraded(
-            group, "room", f"only {status.f_favail} more files can be made here", "Make room"
+            group,
+            "room",
+            f"only {status.f_favail} more files can be made here",
+            "Make room",
         )
     else:
         yield healthy(group, "room", f"{_readable_size(free)} free")
@@ -183,7 +186,7 @@ def _size(path: Path) -> int:
 
 
 def _readable_size(size: int) -> str:
-    """Return a size as people say it.
+    """Format a size for people.
 
     >>> _readable_size(532), _readable_size(5 * 2**20), _readable_size(3 * 2**30)
     ('532 bytes', '5.0 MiB', '3.0 GiB')
@@ -195,7 +198,7 @@ def _readable_size(size: int) -> str:
 
 
 def check_processes(snapshot: Snapshot) -> Iterator[Check]:
-    """Yield how the programs are whose records are in the folders, and what dead ones left."""
+    """Check the running programs of the folders, and what dead ones left behind."""
     spans: dict[str, int] = {}
     for span in snapshot.spans:
         spans[span.process.id] = spans.get(span.process.id, 0) + 1
@@ -254,13 +257,12 @@ def _leftovers(snapshot: Snapshot, spans: Mapping[str, int]) -> Iterator[Check]:
         processes = "1 process that is" if len(own) == 1 else f"{len(own):,} processes that are"
         left = "1 open span" if count == 1 else f"{count:,} open spans"
         left += " and 1 ring buffer" if rings == 1 else f" and {rings:,} ring buffers"
-        reservations = "; ".join(
+        reasons = "; ".join(
             sorted({one.missing_ends_reason for one in own if one.missing_ends_reason})
         )
         yield degraded(
             _PROGRAMS,
             "leftovers",
-            f"{processes} gone left {left} in {folder}"
-            + (f"; {reservations}" if reservations else ""),
+            f"{processes} gone left {left} in {folder}" + (f"; {reasons}" if reasons else ""),
             f"Run: otel-ext recover {printable(str(folder))}",
         )

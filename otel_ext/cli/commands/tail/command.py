@@ -1,7 +1,7 @@
-"""`otel-ext tail`: follow records as they are written, for people or as JSON lines.
+"""`otel-ext tail`: prints records as they are written, for people or as JSON lines.
 
-Exit code 0 when all was shown, 1 when there are no records, 2 for a wrong use or a
-wrong folder, 130 after Ctrl-C.
+Exit code 0 if all was printed, 1 if there are no records, 2 for wrong use or a wrong
+folder, 130 after Ctrl-C.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ if TYPE_CHECKING:
 __all__ = ["register", "run"]
 
 _DESCRIPTION: Final = """\
-Shows the last records and then each new one, of all processes together. Ctrl-C
-ends it.
+Prints the last records of all processes together, then each new one, until
+Ctrl-C.
 
 examples:
-  otel-ext tail                              in what the setting output names
+  otel-ext tail                              the folder in the setting output
   otel-ext tail --all                        all programs of this machine
   otel-ext tail traces                       follow a folder, new files included
   otel-ext tail --json traces | grep ERROR   the lines as they are
   otel-ext tail --no-follow --lines 50 traces
 
-exit code: 0 if all was shown, 1 if there are no records, 2 for wrong use or a
+exit code: 0 if all was printed, 1 if there are no records, 2 for wrong use or a
 wrong folder, 130 after Ctrl-C
 """
 _PLAIN_WIDTH: Final = 120
@@ -59,7 +59,7 @@ def register(subparsers: Subparsers) -> None:
     """Add the subcommand's parser.
 
     Args:
-        subparsers: Of the parser of `otel-ext`.
+        subparsers: The subparsers of `otel-ext`.
     """
     from argparse import RawDescriptionHelpFormatter  # noqa: PLC0415 - argparse is the caller's
 
@@ -80,17 +80,19 @@ def register(subparsers: Subparsers) -> None:
     )
     parser.add_argument("--no-follow", action="store_true", help="do not wait for more")
     parser.add_argument("--no-color", action="store_true", help="no color (as NO_COLOR=1 does)")
-    parser.add_argument("--json", action="store_true", help="the lines as they are, for programs")
+    parser.add_argument(
+        "--json", action="store_true", help="print the lines as they are in the files"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Follow the files of `args` until Ctrl-C, or to their end with `--no-follow`.
 
     Args:
-        args: As `register` defines them.
+        args: The arguments that `register` defines.
 
     Raises:
-        UsageError: A place to look at is missing or cannot be read.
+        UsageError: A file or folder is missing or cannot be read.
     """
     found = inputs_of(args)
     if reason := no_records_message(found, args):
@@ -119,7 +121,7 @@ def _print_lines(lines: Iterable[bytes]) -> None:
 
 
 class _Printer:
-    """Prints records for people; what a new file repeats of the one before is left out."""
+    """Prints records for people, without the starts that a new file repeats."""
 
     def __init__(self, *, color: bool) -> None:
         self._renderer = LineRenderer(
@@ -131,7 +133,7 @@ class _Printer:
         self._damaged = False
 
     def show(self, lines: Iterable[bytes]) -> None:
-        """Print what the lines say."""
+        """Print the records in the lines."""
         for line in lines:
             try:
                 record = decode_line(line)
@@ -155,4 +157,4 @@ class _Printer:
     def _warn_of_damage(self) -> None:
         if not self._damaged:
             self._damaged = True
-            warn("some lines are no records; otel-ext validate names them")
+            warn("some lines are not valid records; otel-ext validate lists them")

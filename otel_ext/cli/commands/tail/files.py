@@ -1,6 +1,6 @@
-"""Follows files of records: the last lines of each, then what is added to any.
+"""Follows files of records: returns their last lines, then each line that is added.
 
-What waits in ring buffers comes with it; see `tail_rings`.
+Lines that wait in ring buffers are included; see `ring_buffers`.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ _MOST_AT_ONCE: Final = 16 * 1024 * 1024
 
 
 class FollowedFiles:
-    """The files of some paths, and how far each has been read.
+    """Reads the new lines of all files in some paths.
 
     Args:
-        paths: Folders of records, in which files come and go, or single files.
+        paths: Folders of records, where files come and go, or single files.
 
     Attributes:
-        paths: The same; may be set to others.
+        paths: The same; may be replaced.
     """
 
     def __init__(self, paths: Iterable[Path]) -> None:
@@ -41,10 +41,10 @@ class FollowedFiles:
         self._waiting = WaitingLines()
 
     def last_lines(self, number: int) -> list[bytes]:
-        """Return the last lines of all files together, in the order of their times.
+        """Return the last lines of all files together, oldest first.
 
         Args:
-            number: How many; what is written later comes by `new_lines`.
+            number: How many lines; `new_lines` returns the later ones.
         """
         waiting = self._waiting.all_lines(self.paths) if number else []
         lines: list[bytes] = []
@@ -56,7 +56,7 @@ class FollowedFiles:
         return lines[-number:] if number else []
 
     def new_lines(self) -> list[bytes]:
-        """Return the whole lines that came since the last call, in the order of their times."""
+        """Return the complete lines added since the last call, oldest first."""
         lines: list[bytes] = []
         for path in self._paths():
             file = self._files.get(path)
@@ -75,7 +75,7 @@ class FollowedFiles:
 
 
 class _File:
-    """One file and how far it has been read: to the end of its last whole line."""
+    """One file and its read position: the end of its last complete line."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -83,14 +83,14 @@ class _File:
         self._inode = 0
 
     def last_lines(self, number: int) -> list[bytes]:
-        """Return the last lines; the reading goes on behind them."""
+        """Return the last lines, and continue after them."""
         descriptor = self._open()
         if descriptor is None:
             return []
         try:
             end = os.fstat(descriptor).st_size
             start, data = end, b""
-            # One more than wanted: the first piece may be the rest of a line.
+            # One line more than wanted: the first may be incomplete.
             while start > 0 and data.count(b"\n") <= number and len(data) < _MOST_AT_ONCE:
                 begin = max(start - _BLOCK, 0)
                 data = os.pread(descriptor, start - begin, begin) + data
@@ -119,7 +119,7 @@ class _File:
             os.close(descriptor)
         whole = data[: data.rfind(b"\n") + 1]
         if not whole and len(data) > MAX_LINE_BYTES:
-            whole = data  # no record is as long as that
+            whole = data  # too long to be a record
         self._offset += len(whole)
         return whole.split(b"\n")[:-1]
 
@@ -131,13 +131,13 @@ class _File:
             return None  # it may come back
         status = os.fstat(descriptor)
         if status.st_size < self._offset or (self._inode and status.st_ino != self._inode):
-            self._offset = 0  # another file of that name, or emptied
+            self._offset = 0  # another file of that name, or it was emptied
         self._inode = status.st_ino
         return descriptor
 
 
 def _time_of(line: bytes) -> str:
-    """Return the timestamp of a line; of what is no record, one before all others."""
+    """Return the timestamp of a line; empty, so sorted first, if it is not a record."""
     try:
         return str(orjson.loads(line)[META_KEY]["timestamp"])
     except (ValueError, KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""`otel-ext top`: the spans that run now, live."""
+"""`otel-ext top`: shows the spans that run now, live."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ keys:
   q   quit              s   sort by age, state, name or process
   t   tree or list      p   pause
 
-States and places are those of `otel-ext ps`. Nothing is asked of the programs,
-so one that hangs is shown as well.
+States and locations are those of `otel-ext ps`. The programs are not asked, so
+one that hangs is shown as well.
 
 examples:
-  otel-ext top                     in the folder that the setting output names
+  otel-ext top                     the folder in the setting output
   otel-ext top --all               all programs of this machine that record
-  otel-ext top --once --stalled    one picture, for scripts
+  otel-ext top --once --stalled    one screen, for scripts
   otel-ext top traces --interval 5
 
-exit code: 0 if the last picture shows a span or it was left by a key, 1 if none
-is shown, 2 for wrong use or a wrong folder
+exit code: 0 if the last screen shows a span or a key ended it, 1 if it shows
+none, 2 for wrong use or a wrong folder
 """
 
 
@@ -65,26 +65,26 @@ def register(subparsers: Subparsers) -> None:
         metavar="SECONDS",
         type=partial(seconds, minimum=0.1, maximum=3_600.0),
         default=1.0,
-        help="time between pictures (default: 1)",
+        help="time between screens (default: 1)",
     )
     parser.add_argument(
         "--iterations",
         metavar="N",
         type=partial(whole_number, minimum=1),
         default=0,
-        help="end after N pictures",
+        help="stop after N screens",
     )
     parser.add_argument(
-        "--once", dest="iterations", action="store_const", const=1, help="one picture, then end"
+        "--once", dest="iterations", action="store_const", const=1, help="print one screen and stop"
     )
-    parser.add_argument("--json", action="store_true", help="one JSON object a picture")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per screen")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Show pictures until it is enough.
+    """Show screens until a key or the number of screens ends it.
 
     Raises:
-        UsageError: A place to look at is missing or cannot be read.
+        UsageError: A file or folder is missing or cannot be read.
     """
     top = _Top(args)
     if args.json:
@@ -93,11 +93,11 @@ def run(args: argparse.Namespace) -> int:
         try:
             return top.show_on(screen)
         except KeyboardInterrupt:
-            return 0  # the usual way to leave a program of this sort
+            return 0  # the usual way to leave such a program
 
 
 class _Top:
-    """What is shown, in which order, and whether it stands still."""
+    """Collects and shows the spans; remembers order, tree and pause."""
 
     def __init__(self, args: argparse.Namespace) -> None:
         self._args = args
@@ -112,7 +112,7 @@ class _Top:
         self._paused = False
 
     def _collect(self) -> tuple[Snapshot, list[OpenSpan], Summary]:
-        """TableOptions once at what runs."""
+        """Collect the running spans once."""
         now = monotonic()
         if self._args.all and now >= self._search_at:
             self._search_at = now + _SEARCH_SECONDS
@@ -124,7 +124,7 @@ class _Top:
         return snapshot, spans, summary
 
     def show_on(self, screen: Screen) -> int:
-        """Show pictures on `screen` until a key or the number of pictures ends it."""
+        """Show the spans on `screen` until a key or the number of screens ends it."""
         number = 0
         snapshot, spans, summary = self._collect()
         while True:
@@ -140,7 +140,7 @@ class _Top:
     def _wait(
         self, screen: Screen, snapshot: Snapshot, spans: Sequence[OpenSpan], summary: Summary
     ) -> bool:
-        """Wait for the next picture and obey keys meanwhile; False to quit."""
+        """Wait for the next screen and handle keys meanwhile; return False to quit."""
         until = monotonic() + self._args.interval
         while (left := until - monotonic()) > 0:
             key = screen.key(left)
@@ -181,7 +181,7 @@ class _Top:
         )
 
     def print_frames_as_json(self) -> int:
-        """Write one object a picture until the number of pictures ends it."""
+        """Print one JSON object per screen until the number of screens ends it."""
         number = 0
         while True:
             number += 1
@@ -193,7 +193,7 @@ class _Top:
                 "records_per_second": summary.rate,
             }
             lines = b",".join(map(json_line, sorted_by(spans, self._order)))
-            # Joined as bytes: each line is an object already, made safe on its own.
+            # Joined as bytes: each line is an encoded object already.
             print_json(b'%b,"spans":[%b]}' % (encode_object(head)[:-1], lines))
             sys.stdout.flush()
             if number == self._args.iterations:

@@ -1,4 +1,4 @@
-"""One picture of `otel-ext top`: a line of summary, then the spans."""
+"""The lines of one screen of `otel-ext top`: a summary, then the spans."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _LEAST_ROWS: Final = 1
 
 
 class Summary(NamedTuple):
-    """What the first line tells.
+    """The figures in the first line.
 
     Attributes:
-        processes: Processes that live.
-        open: Open spans, by state.
-        rate: Records a second over all processes; None before it is known.
+        processes: Number of living processes.
+        open: Number of open spans by state.
+        rate: Records per second of all processes; None until it is known.
     """
 
     processes: int
@@ -39,7 +39,7 @@ class Summary(NamedTuple):
 
 
 class RateMeter:
-    """Measures records a second by the numbers that processes have given to them.
+    """Measures records per second by the sequence numbers of records.
 
     >>> meter = RateMeter()
     >>> meter.add(10.0, {"a": 100}), meter.add(12.0, {"a": 150, "b": 7})
@@ -50,10 +50,10 @@ class RateMeter:
         self._seen: deque[tuple[float, dict[str, int]]] = deque()
 
     def add(self, moment: float, last_seqs: dict[str, int]) -> float | None:
-        """Take the last numbers by process and return the rate over some seconds.
+        """Add the last numbers by process; return the rate over some seconds.
 
         Args:
-            moment: Seconds on a clock that never steps.
+            moment: Seconds on a monotonic clock.
             last_seqs: Number of the last record of each process.
         """
         seen = self._seen
@@ -68,14 +68,14 @@ class RateMeter:
 
 
 def summary_of(snapshot: Snapshot, spans: Sequence[OpenSpan], rate: float | None) -> Summary:
-    """Return the summary of what is shown."""
+    """Return the summary of the shown spans."""
     counts = Counter(span.state for span in spans)
     living = sum(process.lives for process in snapshot.processes)
     return Summary(living, {state: counts[state] for state in STATES}, rate)
 
 
 def sorted_by(spans: Sequence[OpenSpan], order: str) -> list[OpenSpan]:
-    """Return the spans in the order called `order`, the oldest first where it leaves a choice."""
+    """Return the spans sorted by `order`, then oldest first."""
     if order == "state":
         return sorted(spans, key=lambda span: -STATES.index(span.state))
     if order == "name":
@@ -97,7 +97,7 @@ def _head(summary: Summary, options: TableOptions, now: str) -> str:
         ("", f"{summary.processes} {'process' if summary.processes == 1 else 'processes'}"),
         ("bold", f"{total:,} open"),
     ]
-    # The bad ones always, so that the eye finds them at the same place; but for the rarest.
+    # Problem states are always shown, so that they keep their position; except the rarest.
     parts += [
         (COLORS[state] if summary.open[state] else "dim", f"{summary.open[state]:,} {state}")
         for state in STATES[1:]
@@ -125,20 +125,20 @@ def frame_lines(
     note: str = "",
     has_keys: bool = False,
 ) -> list[str]:
-    """Return the lines of one picture.
+    """Return the lines of one screen.
 
     Args:
         summary: For the first line.
-        spans: In their order.
-        options: How the lines shall options.
+        spans: The spans, sorted.
+        options: Width, colors and style of the lines.
         now_ns: When the spans were collected, nanoseconds since the epoch.
-        height: Lines of the terminal; 0 for as many as it takes.
-        note: What the second line says: the order, a pause.
-        has_keys: Whether keys are obeyed, so that the last line tells of them.
+        height: Lines of the terminal; 0 for no limit.
+        note: The second line: the order, and whether it is paused.
+        has_keys: Whether keys are read, so that the last line lists them.
     """
     lines = [_head(summary, options, time_of_day(now_ns)), options.painter("dim", note), ""]
     room = max(height - _HEAD_LINES - 1 - has_keys, _LEAST_ROWS) if height else len(spans)
-    # One line less where one has to say how many more there are.
+    # One line less if the last one is "and N more".
     shown = room if len(spans) <= room else max(room - 1, _LEAST_ROWS)
     if spans:
         lines += table_lines(spans, now_ns, options, shown)

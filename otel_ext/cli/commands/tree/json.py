@@ -1,4 +1,4 @@
-"""Traces as JSON, for programs: what `otel-ext tree --json` prints."""
+"""Encodes traces as JSON, for `otel-ext tree --json`."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def as_json(
 
     Args:
         traces: The traces.
-        running: What is open now, by span.
-        processes: What is known of each process, by its id.
-        depth: Levels to show; 0 for all.
+        running: The open spans, by key.
+        processes: The name of each process, by its id.
+        depth: Levels to include; 0 for all.
     """
     document = [
         {

@@ -1,7 +1,7 @@
-"""One line of `otel-ext tree`: what became of a span, why, and where.
+"""Formats one line of `otel-ext tree`: a span, its outcome, the reason and the location.
 
-When there is too little room, the name is cut before the state is, and attributes,
-process and location are left out before either.
+If there is too little room, the name is cut before the state, and attributes, process and
+location are left out before either.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ if TYPE_CHECKING:
 __all__ = ["TreeOptions", "line_of", "state_of"]
 
 _LEAST_ERROR: Final = 16
-# Where the output has no width, as in a file or a pipe.
+# For output without a width, such as a file or a pipe.
 _PLENTY: Final = 1_000
 _ATTRIBUTES: Final = 200
 _GAP: Final = "  "
 
 
 class TreeOptions(NamedTuple):
-    """How to draw.
+    """How to draw lines, and what is known of all spans.
 
     Attributes:
-        width: Columns there are; 0 for as many as it takes.
-        paint: Puts the color on.
-        ascii_only: Whether marks must do without Unicode.
-        running: What is open now, by span.
-        processes: What is known of each process, by its id.
-        matches: The spans that were asked for; None if all are.
+        width: Columns of the terminal; 0 for no limit.
+        paint: Colors text.
+        ascii_only: Whether to draw marks in ASCII.
+        running: The open spans, by key.
+        processes: The name of each process, by its id.
+        matches: The ids of the selected spans; None if all are selected.
     """
 
     width: int
@@ -65,18 +65,18 @@ def line_of(node: Node, options: TreeOptions) -> str:
     state = _state(record, options) if not node.siblings else _folded_state(node.siblings, options)
     times = f" x{len(node.siblings):,}" if node.siblings else ""
     width = options.width or _PLENTY
-    # Of a deep tree the lines end at the left, where they tell least.
+    # The branches of a deep tree are cut at the left, where they show least.
     branch = node.branch if len(node.branch) <= width // 2 else "…" + node.branch[-(width // 2) :]
     room = width - len(branch) - 2 - len(times) - cells(state.words) - 1
     name = cut(printable(record.name), max(room, 1))
     room -= cells(name)
     name += times
-    is_asked_for = options.matches is None or record.span_id in options.matches
+    is_selected = options.matches is None or record.span_id in options.matches
     texts = [(state.mark, state.style), (name, "bold"), (state.words, state.style)]
     details = _details(node, state, room, options)
     head, tail = (
-        # What only stands above something that was asked for is dim as a whole.
-        [options.paint(style if is_asked_for else "dim", text) for text, style in some]
+        # Spans that are only above a selected one are dim.
+        [options.paint(style if is_selected else "dim", text) for text, style in some]
         for some in (texts, details)
     )
     line = branch + _GAP.join([" ".join(head), *tail])
@@ -84,7 +84,7 @@ def line_of(node: Node, options: TreeOptions) -> str:
 
 
 def _details(node: Node, state: _State, room: int, options: TreeOptions) -> list[tuple[str, str]]:
-    """Return what stands behind the state, as far as there is room, each with its style."""
+    """Return the texts after the state that fit into `room`, each with its style."""
     details: list[tuple[str, str]] = []
     if state.error and room >= _LEAST_ERROR:
         error = cut(state.error, room - len(_GAP))
@@ -105,7 +105,7 @@ def _details(node: Node, state: _State, room: int, options: TreeOptions) -> list
 
 
 def _process_of(node: Node, options: TreeOptions) -> str:
-    """Return the process of a span, where it is another one than that of the span above."""
+    """Return the process of a span, if the span above has another one."""
     own = node.record.process.id
     if node.parent is not None and node.parent.process.id == own:
         return ""
@@ -114,7 +114,7 @@ def _process_of(node: Node, options: TreeOptions) -> str:
 
 
 def _location_text(node: Node, options: TreeOptions) -> str:
-    """Return where a span is, if it is open and that is known, else where it was opened."""
+    """Return where an open span is, if that is known, else where it was opened."""
     record = node.record
     running = options.running.get(record.key) if record.phase != "end" else None
     if running is not None and running.location.is_now:
@@ -127,7 +127,7 @@ def _location_text(node: Node, options: TreeOptions) -> str:
 
 
 def state_of(record: Record, running: Mapping[SpanKey, OpenSpan]) -> str:
-    """Return what became of a span in one word, such as `ended`, `running` or `lost`."""
+    """Return the state of a span in one word, such as `ended`, `running` or `lost`."""
     if record.phase != "end":
         one = running.get(record.key)
         return "open" if one is None else one.state
@@ -154,7 +154,7 @@ def _state(record: Record, options: TreeOptions) -> _State:
 
 
 def _outcome_of(record: Record) -> str:
-    """Return how the process of an abandoned span ended, if that is known."""
+    """Return how the process of an abandoned span ended; empty if unknown."""
     if signal := record.extra.get("signal"):
         return f", ended by {printable(str(signal))}"
     status = record.extra.get("exit_status")
@@ -162,7 +162,7 @@ def _outcome_of(record: Record) -> str:
 
 
 def _folded_state(siblings: tuple[Record, ...], options: TreeOptions) -> _State:
-    """Return the state of equal siblings: all went well, so only their times differ."""
+    """Return the state of folded siblings: all ended well, so only their times differ."""
     times = sorted(one.time_ns - one.start_ns for one in siblings)
     words = f"{duration(int(median(times)))} each, {duration(times[-1])} at most"
     return _State("+" if options.ascii_only else "✓", "green", words)

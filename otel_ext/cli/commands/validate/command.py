@@ -1,7 +1,7 @@
-"""`otel-ext validate`: are the records in these files well formed?
+"""`otel-ext validate`: checks whether the records in files are well formed.
 
-Exit code 0 when they all are, 1 when one is not or there are none, 2 when something
-cannot be read or is no file of records. Reads a line at a time, however large the file.
+Exit code 0 if all are, 1 if one is not or there are none, 2 if something cannot be read
+or does not contain records. It reads one line at a time, however large the file is.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ __all__ = ["register", "run"]
 
 _BUFFER_BYTES: Final = 1 << 20
 _ENOUGH_LINES: Final = 10
-# Enough lines between two looks at the progress bar that it costs nothing.
+# The progress bar is updated so rarely that it costs nothing.
 _LINES_A_STEP: Final = 4_096
 _DESCRIPTION: Final = """\
-Checks files of records line by line against version 2 of the record format
-and says what is wrong and where. Prints a table of what the files hold.
+Checks files of records line by line against version 2 of the record format and
+prints what is wrong and where, then a table of the records.
 
 examples:
-  otel-ext validate                        what the setting output names
+  otel-ext validate                        the folder in the setting output
   otel-ext validate traces                 all *.jsonl in a folder
   otel-ext validate old.jsonl new.jsonl    these files
   otel-ext validate --all                  wherever running programs record
@@ -61,7 +61,7 @@ def register(subparsers: Subparsers) -> None:
     """Add the subcommand's parser.
 
     Args:
-        subparsers: Of the parser of `otel-ext`.
+        subparsers: The subparsers of `otel-ext`.
     """
     from argparse import RawDescriptionHelpFormatter  # noqa: PLC0415 - argparse is the caller's
 
@@ -79,17 +79,17 @@ def register(subparsers: Subparsers) -> None:
         metavar="N",
         help="show at most N bad lines; all are counted (default: 50)",
     )
-    parser.add_argument("--json", action="store_true", help="one JSON object, for programs")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Check the files of `args`, print what was found, and return the exit code.
+    """Check the files of `args`, print the result, and return the exit code.
 
     Args:
-        args: As `register` defines them.
+        args: The arguments that `register` defines.
 
     Raises:
-        UsageError: A file is missing, or is a device; nothing was read then.
+        UsageError: A file is missing or is a device; nothing was read.
     """
     sources: list[_Source] = []
     for input_path in inputs_of(args):
@@ -112,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _sources_of(input_path: Path) -> list[_Source]:
-    """Return the files that a input_path stands for."""
+    """Return the files to read for one input."""
     if input_path == STDIN:
         if cast("object", sys.stdin) is None:
             raise UsageError("the standard input is closed", hint="Name a file")
@@ -152,7 +152,7 @@ def _check_stream(
     report: Report,
     move_to: Callable[[int], None],
 ) -> None:
-    """Report each line; a file of another sort gets one message instead of one a line."""
+    """Report each line; a file without records gets one message instead of one per line."""
     first_bytes = stream.peek(16)[:16]
     doubtful: list[LineReport] = []
     has_records = False
@@ -173,7 +173,7 @@ def _check_stream(
         _refuse_other_formats(has_records, first_bytes)
 
 
-def _refuse_other_formats(has_records: bool, first_bytes: bytes) -> None:  # noqa: FBT001 - reads as a sentence
+def _refuse_other_formats(has_records: bool, first_bytes: bytes) -> None:  # noqa: FBT001 - the name of the variable explains it
     if not has_records:
         what, hint = not_records(first_bytes)
         raise UsageError(what, hint=hint)
