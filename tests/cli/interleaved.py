@@ -1,8 +1,8 @@
-"""A program, the worker that drains its ring buffer, and a reader, in every order of their steps.
+"""Runs a program, the worker that drains its ring buffer, and a reader in random order of steps.
 
-Each is a thread, and one of them runs at a time. Whoever is about to make a system call, or to
-change a word in the ring buffer's header, may have to let another one go first, as the numbers
-of a seed decide. So a race that a machine shows once a day is met, and met again.
+Each is a thread, and one of them runs at a time. Before each system call, and before each
+change of a word in the ring buffer's header, the running thread may have to let another one run
+first, by random numbers from a seed. So a race that occurs once a day can be reproduced.
 """
 
 from __future__ import annotations
@@ -38,9 +38,10 @@ class _Scheduler(threading.local):
     """Lets one of several threads run at a time; each of them knows its own number.
 
     Args:
-        random: Decides who comes next.
-        eagerness: How likely it is that a thread lets another one go first.
-        waiting: Of the threads that have not returned; shared by all, as each runs this.
+        random: Chooses the next thread.
+        eagerness: Probability that a thread lets another one run first.
+        waiting: Semaphores of the threads that have not returned; each thread runs this
+            initializer, so they share it.
     """
 
     number = -1
@@ -77,7 +78,7 @@ class _Scheduler(threading.local):
             raise errors[0]
 
     def switch(self, *, at_once: bool = False) -> None:
-        """Let another thread run, or not; called by the one that does."""
+        """Let another thread run, or go on; called by the running thread."""
         own = self._waiting.get(self.number)
         if own is not None and (at_once or self._random.random() < self._eagerness):
             self._wake_another()
@@ -89,12 +90,12 @@ class _Scheduler(threading.local):
 
 
 class Interleaved:
-    """One run of the three.
+    """One run of program, worker and reader.
 
     Args:
-        folder: For the records.
-        seed: Decides everything.
-        monkeypatch: Puts the switches in.
+        folder: The folder for the records.
+        seed: Seed of all random choices.
+        monkeypatch: Inserts the switches.
 
     Attributes:
         started: By the number of each span, the moment at which its start was stored.
@@ -123,11 +124,11 @@ class Interleaved:
             monkeypatch.setattr(RingBuffer, name, self._switching(getattr(RingBuffer, name)))
 
     def run(self, read_once: Callable[[], None], *, spans: int = 150, reads: int = 12) -> None:
-        """Let them run.
+        """Run all three until the program ends.
 
         Args:
-            read_once: What the reader does.
-            spans: How many spans the program makes.
+            read_once: One read of the reader.
+            spans: How many spans the program opens.
             reads: How often the reader reads.
         """
 
@@ -150,7 +151,7 @@ class Interleaved:
         return [first, *self._table.values()]
 
     def _work(self, spans: int) -> None:
-        """Make spans; those that end do so in any order."""
+        """Open spans and end them in random order."""
         for number in range(1, spans + 1):
             self._start(number)
             self._scheduler.switch()
@@ -160,7 +161,7 @@ class Interleaved:
         self._done = True
 
     def _drain(self) -> None:
-        """Do what the worker does."""
+        """Drain the ring buffer as the worker does."""
         while not self._done:
             self.journal.drain()
             self._scheduler.switch(at_once=True)
@@ -196,7 +197,7 @@ class Interleaved:
         del self._table[number]
         if self.journal.append(self._record("end", number)):
             self.ended[number] = self._next_moment()
-        if update:  # of a thread that saw the span open a moment ago
+        if update:  # by a thread that saw the span open just before
             self.journal.append(update)
 
     def _next_moment(self) -> int:

@@ -1,4 +1,4 @@
-"""`ps`, `recover` and neighbours judge the same processes and spans alike."""
+"""`ps`, `recover` and `doctor` agree on the same processes and spans."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def rename(path: Path) -> None:
 def test_spans_of_a_hung_program_are_seen_without_its_file(
     tmp_path: Path, take: Callable[[Path], object]
 ) -> None:
-    """They stand in the ring buffer: `ps` shows what `recover` will end, hung and dead."""
+    """They are in the ring buffer: `ps` shows what `recover` will end, as hung, then as lost."""
     with shop(tmp_path) as process:
         assert set(spans_by(tmp_path)) == {"checkout", "pay"}
         process.send_signal(signal.SIGSTOP)
@@ -60,8 +60,8 @@ def test_spans_of_a_hung_program_are_seen_without_its_file(
     assert {span["name"] for span in found["ended"]} == {"checkout", "pay"}
 
 
-def test_a_span_that_died_is_of_one_age(tmp_path: Path) -> None:
-    """`ps`, `recover` and the end that recovery writes tell the same age."""
+def test_a_lost_span_has_one_age(tmp_path: Path) -> None:
+    """`ps`, `recover` and the end that recovery writes have the same age."""
     with shop(tmp_path) as process:
         process.kill()
         process.wait()
@@ -74,8 +74,8 @@ def test_a_span_that_died_is_of_one_age(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("interval", [2.0, 90.0])
-def test_a_process_says_how_often_its_heartbeat_comes(tmp_path: Path, interval: float) -> None:
-    """Readers take three of its own heartbeats for its limit, whatever their settings are."""
+def test_a_process_records_its_heartbeat_interval(tmp_path: Path, interval: float) -> None:
+    """Readers wait for three of its own heartbeats, whatever their own settings are."""
     with shop(tmp_path, heartbeat_interval=interval, durability="queued"):
         wait_until(lambda: read_incarnations(tmp_path / "traces")[0], "its first records")
         (found,) = read_incarnations(tmp_path / "traces")[0].values()
@@ -84,8 +84,8 @@ def test_a_process_says_how_often_its_heartbeat_comes(tmp_path: Path, interval: 
         assert found.silence_limit == 3 * interval + 1
 
 
-def test_a_slow_heartbeat_of_a_neighbour_is_no_death(tmp_path: Path) -> None:
-    """A process that cannot be asked is left alone until it has missed three heartbeats."""
+def test_a_process_with_a_slow_heartbeat_is_not_recovered(tmp_path: Path) -> None:
+    """A process in another container is not recovered until it missed three heartbeats."""
     here = incarnation.current().process_for(None)
     process = Process(
         "b0b0b0b0-7-1-00000000",
@@ -120,7 +120,7 @@ def test_a_slow_heartbeat_of_a_neighbour_is_no_death(tmp_path: Path) -> None:
 
 
 def test_without_a_heartbeat_silence_proves_little() -> None:
-    """A writer without heartbeats is waited for ten minutes; a ring buffer is stamped."""
+    """Without heartbeats the limit is ten minutes; with a stamped ring buffer, 15 seconds."""
     assert silence_limit(0, has_ring=False) == 600
     assert silence_limit(0, has_ring=True) == 15
 
@@ -143,7 +143,7 @@ def test_spans_with_the_same_ids_are_all_shown(tmp_path: Path) -> None:
 
 
 def test_ids_that_finished_spans_repeat_are_found(tmp_path: Path) -> None:
-    """Where none of the spans is open any more, `doctor` still says that their ids repeat."""
+    """`doctor` reports repeated ids even if none of the spans is open any more."""
     for number in range(5):
         process = Process(f"b0b0b0b0-{number + 1}-1-0000000{number}", pid=number + 1)
         exporter = JsonlExporter(tmp_path / f"{number}.jsonl", durability="write")

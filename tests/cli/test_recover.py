@@ -1,4 +1,4 @@
-"""The command `otel-ext recover`: what it does, says and answers."""
+"""The command `otel-ext recover`: its effect, output and exit codes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.measured
 
 
 def test_a_dead_process_is_recovered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One line for the process, one sentence for all, exit code 0; then nothing to do."""
+    """One line for the process, one sentence, exit code 0; the second run finds nothing."""
     dead = die(tmp_path)
     assert main(["recover", str(tmp_path)]) == 0
     out = capsys.readouterr().out
@@ -41,7 +41,7 @@ def test_a_dead_process_is_recovered(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 
 def test_for_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With --json all of it is one object."""
+    """With --json the output is one object."""
     dead = die(tmp_path)
     assert main(["recover", "--json", str(tmp_path)]) == 0
     document = json.loads(capsys.readouterr().out)
@@ -52,7 +52,7 @@ def test_for_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def killed(folder: Path, body: str) -> None:
-    """Run a program that has recorded as `body` says when it is killed."""
+    """Run a program that executes `body` and is then killed."""
     head = f"{HEAD}def charge():\n    time.sleep(0.05)\n    handle.flush()\n"
     text = f"{body}\nos.kill(os.getpid(), signal.SIGKILL)\n"
     done = execute(command(text, folder / "traces", head=head), cwd=folder, env=plain())
@@ -70,9 +70,9 @@ tracer.start_span("late").end()
 
 
 def test_what_a_dead_process_was_doing_is_reported(tmp_path: Path) -> None:
-    """Each span that was ended: its name under its parent's, age, process, and where; then how on.
+    """Each span that was ended, with name, age, process and location; then the next command.
 
-    What had ended by itself is not among them, and an age ends with the last sign of life.
+    Spans that ended by themselves are not shown. Ages end when the process was last active.
     """
     killed(tmp_path, NESTED)
     done = execute([OTEL_EXT, "recover", "traces"], cwd=tmp_path)
@@ -91,7 +91,7 @@ def test_what_a_dead_process_was_doing_is_reported(tmp_path: Path) -> None:
 
 
 def test_of_many_spans_the_oldest_are_reported(tmp_path: Path) -> None:
-    """Ten lines and how many more there are; --json has them all, where they were, too."""
+    """Ten lines and the number of the others; --json has all, with their locations."""
     killed(tmp_path, 'kept = [tracer.start_span(f"open {n}") for n in range(14)]')
     shutil.copytree(tmp_path / "traces", tmp_path / "copy")
     out = execute([OTEL_EXT, "recover", "traces"], cwd=tmp_path).out
@@ -107,7 +107,7 @@ def test_of_many_spans_the_oldest_are_reported(tmp_path: Path) -> None:
 
 
 def test_where_a_stalled_span_was_last_is_reported(tmp_path: Path) -> None:
-    """Where somebody has looked at it before the death, that place is told, not the opening."""
+    """If the stack was recorded before the death, that location is shown, not the call site."""
     killed(tmp_path, f"{NESTED}otel_ext.dump()")
     out = execute([OTEL_EXT, "recover", "traces"], cwd=tmp_path).out
     assert out.count("python -c]  at <string>:") == 2
@@ -140,7 +140,7 @@ def test_a_wrong_grace_is_named(capsys: pytest.CaptureFixture[str], seconds: str
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another user")
 def test_a_folder_of_another_user_is_left_alone(tmp_path: Path) -> None:
-    """Who may not write there is told so, and the ring buffer stays for its owner."""
+    """Without write permission the command prints an error, and the ring buffer stays."""
     die(tmp_path)
     text = """
         import argparse, os, sys
@@ -168,7 +168,7 @@ def test_a_folder_of_another_user_is_left_alone(tmp_path: Path) -> None:
 def test_of_the_whole_machine_one_folder_may_fail(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The others are recovered all the same; what failed is named, and the exit code is 1."""
+    """The others are still recovered; the failed folder is named, and the exit code is 1."""
     odd, good = tmp_path / "odd", tmp_path / "good"
     for folder in (odd, good):
         folder.mkdir(mode=0o700)

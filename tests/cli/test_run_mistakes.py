@@ -1,4 +1,4 @@
-"""`otel-ext run` and a user's mistakes: nothing is started, and the message says why."""
+"""`otel-ext run` and mistakes of the user: nothing is started, and a message says why."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def as_unprivileged_user() -> Generator[None]:
 def test_a_command_that_cannot_start(
     tmp_path: Path, words: list[str], code: int, expected: str, quiet: tuple[str]
 ) -> None:
-    """The exit code is a shell's, and one line says which thing is wrong and what to do."""
+    """The exit code is that of a shell, and one line names the problem and what to do."""
     write_program(tmp_path, "")
     write_program(tmp_path, "notes", "notes.txt")
     (tmp_path / "empty-folder").mkdir()
@@ -97,10 +97,10 @@ def test_a_command_that_cannot_start(
         (["--compat"], {}, "otel-ext"),
     ],
 )
-def test_a_wrong_setting_keeps_the_program_from_starting_where_that_is_asked_for(
+def test_with_strict_a_wrong_setting_keeps_the_program_from_starting(
     tmp_path: Path, options: list[str], variables: dict[str, str], expected: str
 ) -> None:
-    """With --strict a wrong option, variable or file is exit code 2, before anything runs."""
+    """With --strict a wrong option, variable or file is exit code 2 before anything runs."""
     write_program(tmp_path, "", "file.txt")
     write_program(tmp_path, "sync = [", "broken.toml")
     write_program(tmp_path, "", "real.jsonl")
@@ -139,14 +139,14 @@ ONE_SPAN = (
         ([], {"pyproject.toml": "[tool.otel-ext]\nouput = 'x'"}, {}, "Did you mean 'output'?"),
     ],
 )
-def test_starting_never_fails_for_our_sake(
+def test_a_wrong_setting_never_prevents_the_start(
     tmp_path: Path,
     options: list[str],
     files: dict[str, str],
     variables: dict[str, str],
     expected: str,
 ) -> None:
-    """A wrong place, variable or file is said once; the program runs and is recorded."""
+    """A wrong folder, variable or file is reported once; the program runs and is recorded."""
     for name, text in files.items():
         write_program(tmp_path, text, name)
     write_program(tmp_path, "", "file.txt")
@@ -167,7 +167,7 @@ def test_a_folder_without_permission_is_refused_by_strict(
     capsys: pytest.CaptureFixture[str], below: str
 ) -> None:
     """A folder this user cannot write to is named before the program starts."""
-    # Not `tmp_path`: into that only the user that runs the tests may look.
+    # Not `tmp_path`, which only the user of the tests can read.
     with TemporaryDirectory() as folder:
         Path(folder).chmod(0o555)
         with as_unprivileged_user():
@@ -198,7 +198,7 @@ TRAPS = ["link", "file", *([] if os.geteuid() else ["folder of another user"])]
 
 @pytest.mark.parametrize("trap", TRAPS)
 def test_the_spare_folder_belongs_to_this_user(tmp_path: Path, trap: str) -> None:
-    """What someone has put in the way of the private folder is not used; a new one is made."""
+    """If another user made a folder of that name, it is not used; a new one is created."""
     own = tmp_path / f"otel-ext-{os.geteuid()}"
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -219,7 +219,7 @@ def test_the_spare_folder_belongs_to_this_user(tmp_path: Path, trap: str) -> Non
 
 @pytest.mark.measured
 def test_trying_a_folder_leaves_nothing(tmp_path: Path) -> None:
-    """A program without spans leaves no folder, and none that was there is changed."""
+    """A program without spans creates no folder and changes no existing one."""
     (tmp_path / "there").mkdir()
     for name in ("there", "new", "deep/new", "one.jsonl"):
         done = execute(recorded(tmp_path / name, "true"), cwd=tmp_path)
@@ -229,8 +229,8 @@ def test_trying_a_folder_leaves_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.measured
-def test_odd_variables_are_mentioned_once(tmp_path: Path) -> None:
-    """A variable that looks like ours and is none is said once, not by every process."""
+def test_misspelled_variables_are_reported_once(tmp_path: Path) -> None:
+    """A variable that looks like ours is reported once, not by every process."""
     code = "import subprocess, sys; subprocess.run([sys.executable, '-c', ''])"
     done = execute(
         recorded(tmp_path / "traces", *python("-c", code)),
@@ -242,7 +242,7 @@ def test_odd_variables_are_mentioned_once(tmp_path: Path) -> None:
 
 
 def test_an_interpreter_without_otel_ext_is_named_once(tmp_path: Path) -> None:
-    """Where the program's Python has no otel-ext it runs all the same, and one line says so."""
+    """If the program's Python has no otel-ext, the program runs, and one line reports it."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "bare"], check=True)
     bare = tmp_path / "bare" / "bin" / "python"
     code = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'print(1)'])"

@@ -1,4 +1,4 @@
-"""Asking programs through their ring buffers: who answers, who does not, and what is left alone."""
+"""Stack requests through ring buffers: which programs answer, and which files stay untouched."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def processes(folder: Path) -> tuple[RunningProcess, ...]:
 
 
 def test_a_program_answers_each_time(tmp_path: Path) -> None:
-    """Each request is answered by one update for each open span, with the place it is at."""
+    """Each request is answered by one update for each open span, with its stack."""
     with shop(tmp_path):
         collector = Collector([tmp_path / "traces"])
         seen: list[int] = []
@@ -36,10 +36,10 @@ def test_a_program_answers_each_time(tmp_path: Path) -> None:
     assert len(set(seen)) == 6
 
 
-def test_an_answer_of_before_the_clock_was_set_back_is_none(tmp_path: Path) -> None:
-    """A request is answered when the program answers it, not by a number that is higher.
+def test_an_answer_to_an_older_request_does_not_count(tmp_path: Path) -> None:
+    """Only the value of the request itself is an answer, not any higher value.
 
-    Versions before this one took the time as the word, and the clock may be set back since.
+    Earlier versions used the time as the value, and the clock may have been set back since.
     """
     with shop(tmp_path) as program:
         (process,) = processes(tmp_path)
@@ -53,8 +53,8 @@ def test_an_answer_of_before_the_clock_was_set_back_is_none(tmp_path: Path) -> N
         assert request_stacks([process], timeout=20.0) == []
 
 
-def test_two_who_ask_at_once_are_both_answered(tmp_path: Path) -> None:
-    """The later request takes the place of the earlier, and its answer is one for both."""
+def test_simultaneous_requests_are_all_answered(tmp_path: Path) -> None:
+    """A later request overwrites the earlier one, and its answer counts for both."""
     with shop(tmp_path):
         asked = processes(tmp_path)
         silent: list[RunningProcess] = []
@@ -71,8 +71,8 @@ def test_two_who_ask_at_once_are_both_answered(tmp_path: Path) -> None:
     assert silent == []
 
 
-def test_a_ring_buffer_that_is_none_is_not_written_to(tmp_path: Path) -> None:
-    """Only a file with the header of a ring buffer is written to; others stay as they are."""
+def test_other_files_are_not_written_to(tmp_path: Path) -> None:
+    """Only a file with the header of a ring buffer is written to; other files stay as they are."""
     with shop(tmp_path):
         (process,) = processes(tmp_path)
     other = tmp_path / "precious"
@@ -88,7 +88,7 @@ def test_a_ring_buffer_that_is_none_is_not_written_to(tmp_path: Path) -> None:
 
 
 def test_a_dead_process_is_not_asked(tmp_path: Path) -> None:
-    """The ring buffer of a process that is gone is left as it is: it is evidence."""
+    """The ring buffer of a dead process stays unchanged, since recovery reads it."""
     with shop(tmp_path) as process:
         process.kill()
         process.wait()

@@ -1,4 +1,4 @@
-"""`otel-ext tail`: the last records, and each new one."""
+"""`otel-ext tail`: prints the last records, and each new one."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def names(lines: list[bytes]) -> list[str]:
 
 
 def test_last_lines_of_all_files_come_in_the_order_of_time(tmp_path: Path) -> None:
-    """Of several files the last records together, as many as asked for, oldest first."""
+    """The last N records of several files together, oldest first."""
     written(tmp_path / "a.jsonl", "a0", "a1", "a2")
     written(tmp_path / "b.jsonl", "b0", "b1", "b2")
     assert names(FollowedFiles([tmp_path]).last_lines(4)) == ["a1", "b1", "a2", "b2"]
@@ -49,15 +49,15 @@ def test_last_lines_of_all_files_come_in_the_order_of_time(tmp_path: Path) -> No
 
 
 def test_last_lines_of_a_large_file_are_found_from_its_end(tmp_path: Path) -> None:
-    """However much stands before them, and however long they are."""
+    """However large the file is, and however long the lines are."""
     path = tmp_path / "a.jsonl"
     long = log("long", attributes={"text": "x" * 400_000})
     path.write_bytes(encode_line(log("first")) * 5_000 + encode_line(long) * 3)
     assert names(FollowedFiles([path]).last_lines(4)) == ["first", "long", "long", "long"]
 
 
-def test_news_come_once_and_whole(tmp_path: Path) -> None:
-    """A line in the making is waited for; new files are read from their beginning."""
+def test_new_lines_come_once_and_complete(tmp_path: Path) -> None:
+    """An incomplete line is returned once it is complete; new files are read from the start."""
     path = tmp_path / "a.jsonl"
     written(path, "old")
     followed = FollowedFiles([tmp_path])
@@ -75,7 +75,7 @@ def test_news_come_once_and_whole(tmp_path: Path) -> None:
 
 
 def test_a_file_that_was_replaced_is_read_from_its_start(tmp_path: Path) -> None:
-    """What has the same name and is another file, or was emptied, begins at its beginning."""
+    """A new file of the same name, or an emptied one, is read from its start."""
     path = tmp_path / "a.jsonl"
     written(path, "one", "two")
     followed = FollowedFiles([path])
@@ -92,8 +92,8 @@ def test_a_file_that_was_replaced_is_read_from_its_start(tmp_path: Path) -> None
 def test_what_waits_in_a_ring_buffer_is_shown_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The last lines are the last ones made; later ones too where nothing brings them out."""
-    journal = Journal(tmp_path, ALONE)  # without a worker, as one that hangs
+    """Waiting lines are among the last lines; later ones are shown if no worker drains them."""
+    journal = Journal(tmp_path, ALONE)  # without a worker, as in a program that hangs
     for name in ("written", "also written"):
         journal.append(line(len(name), name=name))
     journal.drain()
@@ -101,7 +101,7 @@ def test_what_waits_in_a_ring_buffer_is_shown_once(
     followed = FollowedFiles([tmp_path])
     assert names(followed.last_lines(2)) == ["also written", "waits"]
     journal.append(line(21, name="comes later"))
-    assert followed.new_lines() == []  # its worker may still be at work
+    assert followed.new_lines() == []  # its worker may still run
     monkeypatch.setattr(tail_rings, "_STOPPED_NS", 0)
     monkeypatch.setattr(tail_rings, "_CHECK_SECONDS", 0.0)
     followed = FollowedFiles([next(tmp_path.glob("*.jsonl"))])
@@ -149,7 +149,7 @@ def test_lines_for_programs_are_those_of_the_file(tmp_path: Path) -> None:
 
 
 def test_what_a_new_file_repeats_is_shown_once(tmp_path: Path) -> None:
-    """A start that stands again in the next segment, and damage, make no second line."""
+    """A start repeated by the next segment, and damage, add no second line."""
     path = tmp_path / "traces" / "a.jsonl"
     path.parent.mkdir()
     path.write_bytes(encode_line(start()) * 2 + b"garbage\n" * 3 + encode_line(end()))
@@ -167,7 +167,7 @@ def test_what_a_new_file_repeats_is_shown_once(tmp_path: Path) -> None:
     ],
 )
 def test_mistakes_are_named(tmp_path: Path, words: list[str], expected: str) -> None:
-    """A wrong place or number is one line and exit code 2."""
+    """A wrong path or number is one line and exit code 2."""
     (tmp_path / "traces").mkdir()
     done = execute([OTEL_EXT, "tail", "--no-follow", *words], cwd=tmp_path, env=environment())
     assert (done.code, done.out) == (2, "")
@@ -175,8 +175,8 @@ def test_mistakes_are_named(tmp_path: Path, words: list[str], expected: str) -> 
     assert "Traceback" not in done.err
 
 
-def test_a_reader_that_leaves_ends_it(tmp_path: Path) -> None:
-    """`otel-ext tail | head` ends without a complaint."""
+def test_a_closed_pipe_ends_it(tmp_path: Path) -> None:
+    """`otel-ext tail | head` ends without an error message."""
     written(tmp_path / "traces" / "a.jsonl", *map(str, range(2_000)))
     command = f"'{OTEL_EXT}' tail --no-follow --lines 2000 traces | head -1"
     done = execute(["bash", "-c", command], cwd=tmp_path, env={**environment(), **os.environ})

@@ -1,4 +1,4 @@
-"""`otel-ext tree`: trees of what ended, runs and was lost."""
+"""`otel-ext tree`: trees of ended, running and lost spans."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def written(folder: Path, *records: Record) -> None:
     exporter.shutdown()
 
 
-def test_running_and_ended_spans_stand_in_one_tree(tmp_path: Path) -> None:
-    """Each span is under its parent, with its time; those that run are marked."""
+def test_running_and_ended_spans_are_in_one_tree(tmp_path: Path) -> None:
+    """Each span is under its parent, with its duration; running spans are marked."""
     with shop(tmp_path):
         done = run_on_traces(tmp_path, "tree")
     head, *lines = done.out.splitlines()
@@ -42,7 +42,7 @@ def test_running_and_ended_spans_stand_in_one_tree(tmp_path: Path) -> None:
 
 
 def test_what_a_kill_left_open_is_lost(tmp_path: Path) -> None:
-    """Spans of a process that is gone are marked so, also before any recovery."""
+    """Spans of a dead process are marked as lost, even before a recovery."""
     with shop(tmp_path) as process:
         process.kill()
         process.wait()
@@ -56,7 +56,7 @@ def test_what_a_kill_left_open_is_lost(tmp_path: Path) -> None:
 
 
 def test_depth_and_number_of_traces_are_limits(tmp_path: Path) -> None:
-    """`--depth` leaves out lower levels, `--last` earlier traces, `--trace` all others."""
+    """`--depth` hides lower levels, `--last` earlier traces, `--trace` other traces."""
     above, other = f"{1:016x}", "f" * 32
     written(
         tmp_path,
@@ -70,14 +70,14 @@ def test_depth_and_number_of_traces_are_limits(tmp_path: Path) -> None:
     assert "below" not in run_on_traces(tmp_path, "tree", "--depth", "1").out
     last = run_on_traces(tmp_path, "tree", "--last", "1")
     assert last.out.count("trace ") == 1
-    assert "1 earlier traces not shown" in last.err
+    assert "earlier traces not shown: 1;" in last.err
     only = run_on_traces(tmp_path, "tree", "--trace", "FFFF").out
     assert "later" in only
     assert "load" not in only
 
 
 def test_errors_and_abandoned_spans_are_named(tmp_path: Path) -> None:
-    """The cause stands behind the time; what names hold cannot command the terminal."""
+    """The reason follows the duration; escape sequences in names are not obeyed."""
     written(tmp_path, start("a\x1b[31m"), end("a\x1b[31m", abandoned="owner-died"))
     out = run_on_traces(tmp_path, "tree").out
     assert "✗ a\\x1b[31m 12.3 ms abandoned: owner-died" in out
@@ -85,7 +85,7 @@ def test_errors_and_abandoned_spans_are_named(tmp_path: Path) -> None:
 
 
 def test_cancelled_spans_have_a_mark_of_their_own(tmp_path: Path) -> None:
-    """A span that its task's cancellation ended is neither in order nor an error."""
+    """A span ended by the cancellation of its task is neither fine nor an error."""
     first = start()
     written(tmp_path, first, end()._replace(extra={"cancelled": True}))
     line = run_on_traces(tmp_path, "tree").out.splitlines()[1]
@@ -96,7 +96,7 @@ def test_cancelled_spans_have_a_mark_of_their_own(tmp_path: Path) -> None:
 
 
 def test_circles_and_missing_parents_lose_no_span() -> None:
-    """Every span is shown once, whatever the parents say; so is a very long chain."""
+    """Every span is shown once, with circular or missing parents and in a very long chain."""
     circle = [start("a", 1, parent_span_id=f"{2:016x}"), start("b", 2, parent_span_id=f"{1:016x}")]
     orphan = start("c", 3, parent_span_id="e" * 16)
     trace = make_trace([*circle, orphan])
@@ -107,8 +107,8 @@ def test_circles_and_missing_parents_lose_no_span() -> None:
     assert max(len(node.branch) for node in trace.nodes) < 200
 
 
-def test_damage_is_passed_over_and_said(tmp_path: Path) -> None:
-    """What is no record costs itself only."""
+def test_damage_is_skipped_and_reported(tmp_path: Path) -> None:
+    """Damaged lines do not hide valid records."""
     written(tmp_path, start(), end())
     (file,) = (tmp_path / "traces").glob("*.jsonl")
     file.write_bytes(b"garbage\n\0\0\0\n" + file.read_bytes() + b'{"torn')
@@ -129,7 +129,7 @@ def test_damage_is_passed_over_and_said(tmp_path: Path) -> None:
     ],
 )
 def test_nothing_to_show(tmp_path: Path, words: list[str], code: int, expected: str) -> None:
-    """Where there is nothing to show, or a mistake, one line says so."""
+    """If there is nothing to show, or an option is wrong, one line reports it."""
     written(tmp_path, start(), end())
     done = run_on_traces(tmp_path, "tree", *words)
     assert (done.code, done.out) == (code, "")

@@ -126,7 +126,7 @@ def run(args: argparse.Namespace) -> int:
         warn(no_records_message(found, args) or _why_nothing(found, spans))
         return 1
     if len(newest) < len(traces) and not args.json:
-        warn(f"{len(traces) - len(newest):,} earlier traces not shown; --last 0 shows all")
+        warn(f"earlier traces not shown: {len(traces) - len(newest):,}; --last 0 shows all")
     return 0
 
 
