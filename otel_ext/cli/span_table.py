@@ -109,7 +109,7 @@ def _row(branch: str, span: OpenSpan, now_ns: int, limit: int) -> _Row:
 
 
 def table_lines(
-    spans: Sequence[OpenSpan], now_ns: int, options: TableOptions, most: int | None = None
+    spans: Sequence[OpenSpan], now_ns: int, options: TableOptions, max_spans: int | None = None
 ) -> Iterator[str]:
     """Yield the header and one line for each span, without newlines.
 
@@ -117,13 +117,13 @@ def table_lines(
         spans: The spans, sorted; with `options.tree` they are ordered by their trees.
         now_ns: When they were collected, nanoseconds since the epoch.
         options: Width, colors and style of the table.
-        most: The most spans to yield; None for all.
+        max_spans: The most spans to yield; None for all.
     """
     ordered = (
         as_tree(spans, ascii_only=options.ascii_only) if options.tree else (("", s) for s in spans)
     )
     limit = _LONGEST if options.width == 0 else max(options.width, _LEAST)
-    rows = [_row(branch, span, now_ns, limit) for branch, span in islice(ordered, most)]
+    rows = [_row(branch, span, now_ns, limit) for branch, span in islice(ordered, max_spans)]
     if 0 < options.width < _NAMES_ONE_PROCESS and len({row.process for row in rows}) == 1:
         rows = [row._replace(process=row.process.partition(" ")[0]) for row in rows]
     widths = _widths(rows, options.width or _UNLIMITED)

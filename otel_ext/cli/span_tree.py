@@ -52,9 +52,9 @@ def as_tree(
                 continue
             seen.add(key_of(span))
             yield branch, span
-            mine = children.get(span.record.key, [])
-            for child in reversed(mine):
-                is_last = child is mine[-1]
+            own_children = children.get(span.record.key, [])
+            for child in reversed(own_children):
+                is_last = child is own_children[-1]
                 deeper = (
                     below + ("   " if is_last else bar) if len(below) < 3 * _MAX_INDENT else below
                 )

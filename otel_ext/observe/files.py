@@ -30,12 +30,12 @@ class _NewestSegment(NamedTuple):
     Attributes:
         path: The segment.
         previous: The segment before it.
-        left: Segments that the journal began and left while the ring buffers were read.
+        rotated_out: Earlier segments that the journal left while the ring buffers were read.
     """
 
     path: Path
     previous: Path | None
-    left: tuple[Path, ...]
+    rotated_out: tuple[Path, ...]
 
 
 class JournalFiles:
@@ -83,7 +83,7 @@ class JournalFiles:
     def _read_segment(self, segment: _NewestSegment, marks: dict[Path, int]) -> FileReader:
         """Return the reader of a segment, with what is needed of earlier segments."""
         reader = self._read_file(segment.path, marks)
-        for path in segment.left:
+        for path in segment.rotated_out:
             reader.add_ends_of(self._read_file(path, marks))
         previous = segment.previous
         # Dropped records are counted in heartbeats, which no segment repeats.
@@ -134,8 +134,8 @@ def _newest(
         if earlier is None:
             newest[name.stream] = _NewestSegment(path, None, ())
         else:
-            left = (*earlier.left, earlier.path) if path not in marks else ()
-            newest[name.stream] = _NewestSegment(path, earlier.path, left)
+            rotated_out = (*earlier.rotated_out, earlier.path) if path not in marks else ()
+            newest[name.stream] = _NewestSegment(path, earlier.path, rotated_out)
     return newest
 
 

@@ -70,7 +70,7 @@ class Snapshot(NamedTuple):
     Attributes:
         time_ns: When, nanoseconds since the epoch.
         folders: The paths that were read.
-        processes: Those whose records are there and have no end of the process.
+        processes: The processes with records, except those that recorded their end.
         spans: The open spans, oldest first.
     """
 

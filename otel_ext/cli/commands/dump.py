@@ -83,9 +83,9 @@ def run(args: argparse.Namespace) -> int:
     ordered = [span for _, span in as_tree(spans)] if args.tree else spans
     # Grouped by process; the spans keep their order.
     for process in dict.fromkeys(span.process.id for span in ordered):
-        mine = [span for span in ordered if span.process.id == process]
-        print_line(paint("bold", f"process {printable(mine[0].process.label)}"))
-        for span in mine:
+        of_process = [span for span in ordered if span.process.id == process]
+        print_line(paint("bold", f"process {printable(of_process[0].process.label)}"))
+        for span in of_process:
             for line in _lines(span, snapshot.time_ns, paint):
                 print_line(line)
         print_line("")

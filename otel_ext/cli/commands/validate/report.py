@@ -205,14 +205,14 @@ class JsonReport(Report):
 
 def _repeated(ids: RepeatedIds) -> str:
     """Return a sentence on the span ids that several processes use, and what to do."""
-    least = "at least " if ids.is_sample else ""
+    prefix = "at least " if ids.is_sample else ""
     spans = "1 span id repeats" if ids.count == 1 else f"{ids.count:,} span ids repeat"
     names = sorted(ids.processes)
     shown = ", ".join(names[:_MAX_NAMES])
     more = len(names) - _MAX_NAMES
     shown += f" and {more:,} more" if more > 0 else ""
     return (
-        f"{least}{spans}: {len(names):,} processes use the same ids for their own spans"
+        f"{prefix}{spans}: {len(names):,} processes use the same ids for their own spans"
         f" ({shown}). {REPEATED_IDS_ADVICE}."
     )
 
