@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import gzip
 import os
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,10 +14,10 @@ from otel_ext.cli import registry as commands
 from otel_ext.cli.inputs import inputs_of, no_records_message
 from otel_ext.cli.main import main
 from tests.cli.test_ps_mistakes import DEAD, span, write
+from tests.cli.watched import as_unprivileged_user
 from tests.programs import execute, python, write_program
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
     from pathlib import Path
 
 # Commands without inputs: one writes records, the other shows settings.
@@ -120,19 +119,6 @@ def test_an_input_without_records(command: list[str], tmp_path: Path, capsys: Ca
                 f" python app.py; the whole machine: otel-ext {command[0]} --all\n"
             ) in output
         assert code == WITHOUT_RECORDS.get(command[0], 1), output
-
-
-@contextmanager
-def as_unprivileged_user() -> Generator[None]:
-    """Give up the rights of root for a while, if there are any."""
-    is_root = os.geteuid() == 0
-    if is_root:
-        os.seteuid(65_534)
-    try:
-        yield
-    finally:
-        if is_root:
-            os.seteuid(0)
 
 
 @pytest.mark.parametrize("closed", ["folder", "above", "files"])

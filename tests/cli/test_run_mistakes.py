@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 import pytest
 
 from otel_ext.cli.main import main
+from tests.cli.watched import as_unprivileged_user
 from tests.programs import (
     OTEL_EXT,
     environment,
@@ -22,22 +21,6 @@ from tests.programs import (
     spans_in,
     write_program,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
-
-
-@contextmanager
-def as_unprivileged_user() -> Generator[None]:
-    """Give up the rights of root for a while, if there are any."""
-    if os.geteuid():
-        yield
-        return
-    os.seteuid(65_534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 @pytest.mark.parametrize(

@@ -7,21 +7,18 @@ import io
 import json
 import os
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 from subprocess import PIPE, run
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from otel_ext.cli.commands.validate.report import progress_bar, safe_text
 from otel_ext.cli.main import main
 from otel_ext.record.model import META_KEY
+from tests.cli.watched import as_unprivileged_user
 from tests.figures import figures
 from tests.record.format_examples import documents, line_of, meta_of
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
 
 GOOD = b"".join(map(line_of, documents()))
 COUNT = len(documents())
@@ -239,19 +236,6 @@ def test_an_empty_file_is_good(tmp_path: Path, capsys: Capture) -> None:
     path.touch()
     assert main(["validate", str(path)]) == 0
     assert "1 file, 0 lines: nothing to check" in capsys.readouterr().out
-
-
-@contextmanager
-def as_unprivileged_user() -> Generator[None]:
-    """Give up the rights of root for a while, if there are any."""
-    if os.geteuid():
-        yield
-        return
-    os.seteuid(65_534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 def test_a_file_that_may_not_be_read(good: Path, bad: Path, capsys: Capture) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
@@ -95,3 +96,16 @@ def waiting_for(
     while (found := states(folder, *words)) != wanted and time.monotonic() < end:
         time.sleep(0.1)
     return found
+
+
+@contextmanager
+def as_unprivileged_user() -> Generator[None]:
+    """Give up the rights of root for a while, if the tests have them."""
+    if os.geteuid():
+        yield
+        return
+    os.seteuid(65_534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
