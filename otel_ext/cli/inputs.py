@@ -74,7 +74,7 @@ def inputs_of(args: argparse.Namespace) -> list[Path]:
         hint = "Use one of them"
         if hasattr(args, "other_hosts"):
             hint += "; --other-hosts shows the spans of other machines in a folder"
-        message = f"--all reads the whole machine and excludes {printable_path(args.inputs[0])}"
+        message = f"--all cannot be combined with {printable_path(args.inputs[0])}"
         raise UsageError(message, hint=hint)
     if args.all:
         found = machine_inputs()

@@ -53,8 +53,8 @@ class FileReader:
     Attributes:
         starts: Start lines of spans without an end, by key.
         updates: Newest update line of such spans.
-        ended: Keys whose end came before a start, or before a start that may still follow: such
-            a start is ignored.
+        ended: Keys whose end came before its start was known, or whose start may come again:
+            a start that follows is ignored.
         ends_after_mark: Keys whose end the last `read` found beyond its mark.
         is_preamble_complete: Whether the file holds more than the first lines of a segment,
             so that these, which repeat the open spans, are complete.

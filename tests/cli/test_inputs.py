@@ -279,7 +279,7 @@ def test_the_working_directory_is_gone(
 def test_the_whole_machine_and_an_input(command: list[str], capsys: Capture) -> None:
     """Both together are an error, since --all meant other machines once; exit code 2."""
     code, output = answer(capsys, *command, "--all", "traces")
-    assert output.startswith("otel-ext: --all reads the whole machine and excludes traces. ")
+    assert output.startswith("otel-ext: --all cannot be combined with traces. ")
     assert ("--other-hosts" in output) == (command[0] in {"ps", "top", "dump"})
     assert code == 2
 
