@@ -189,8 +189,8 @@ def _print(report: RecoveryReport) -> None:
     console = Console(highlight=False)
     if report.recovered:
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for heading in ("PROCESS", "PID", "LAST SEEN", "SPANS ENDED", "FROM BOX", "RESULT"):
-            is_figure = heading in {"PID", "SPANS ENDED", "FROM BOX"}
+        for heading in ("PROCESS", "PID", "LAST SEEN", "SPANS ENDED", "FROM RING", "RESULT"):
+            is_figure = heading in {"PID", "SPANS ENDED", "FROM RING"}
             table.add_column(heading, justify="right" if is_figure else "left")
         for one in _oldest_first(report):
             table.add_row(*(Text(cell) for cell in _row(one)))
