@@ -11,7 +11,7 @@ from opentelemetry.sdk.resources import Resource
 from otel_ext._accel import load_speed
 from otel_ext.runtime.process.incarnation import Incarnation
 from otel_ext.runtime.process.records import PROCESS_START
-from tests.figures import figures
+from tests.figures import report_figures
 from tests.programs import execute, python, records_in, write_program
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def test_the_first_span_takes_few_steps(tmp_path: Path, way: str) -> None:
         return int(done.out)
 
     beyond = calls(SET_UP[way]) - calls("")
-    figures("first span", way=way, calls_more_than_without=beyond)
+    report_figures("first span", way=way, calls_more_than_without=beyond)
     assert beyond <= (800 if load_speed() is None else 620)
 
 
