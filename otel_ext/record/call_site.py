@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType
 
 __all__ = [
+    "call_site_from_attributes",
     "describe_frame",
     "find_call_site",
     "remember",
-    "site_from_attributes",
 ]
 
 _MAX_CACHED: Final = 16_384
@@ -101,13 +101,13 @@ def _relative(filename: str) -> str:
     return filename.removeprefix(root)
 
 
-def site_from_attributes(attributes: Mapping[str, object]) -> CallSite | None:
+def call_site_from_attributes(attributes: Mapping[str, object]) -> CallSite | None:
     """Return the place that `code.*` attributes name, if they do.
 
     Both the stable names and the ones before them are understood
     (https://opentelemetry.io/docs/specs/semconv/registry/attributes/code/).
 
-    >>> site_from_attributes({"code.file.path": "a.py", "code.line.number": 3})
+    >>> call_site_from_attributes({"code.file.path": "a.py", "code.line.number": 3})
     CallSite('a.py', 3, '<unknown>')
     """
     path = _text_under(attributes, "code.file.path", "code.filepath")

@@ -16,7 +16,7 @@ from opentelemetry.trace import SpanContext, SpanKind, StatusCode
 
 from otel_ext._accel import load_speed
 from otel_ext.record import call_site, own_code, untyped
-from otel_ext.record.call_site import find_call_site, site_from_attributes
+from otel_ext.record.call_site import call_site_from_attributes, find_call_site
 from otel_ext.record.cancellation import how_it_ended, note_start
 from otel_ext.record.model import (
     EMPTY,
@@ -272,7 +272,7 @@ def _start_of(span: ReadableSpan, process: Process, seq: int) -> Record:
 
 
 def _call_site(attributes: Mapping[str, object]) -> CallSite:
-    return site_from_attributes(attributes) or find_call_site(4)
+    return call_site_from_attributes(attributes) or find_call_site(4)
 
 
 def capture_end_python(
@@ -353,7 +353,7 @@ def _choose_capture() -> tuple[_Identify, _CaptureStart, _CaptureEnd, _Here]:
         judged=own_code.JUDGED,
         remember=call_site.remember,
         unknown_site=UNKNOWN_CALL_SITE,
-        site_from_attributes=site_from_attributes,
+        site_from_attributes=call_site_from_attributes,
         scope_of=_scope_of,
         links_of=_links_of,
         events_of=_events_of,

@@ -24,7 +24,7 @@ __all__ = [
     "JUDGED",
     "OURS",
     "OWN",
-    "first_own",
+    "first_own_index",
     "is_own",
     "judge",
     "judge_carriers",
@@ -190,15 +190,15 @@ def _entry_point(script: object) -> str:
     return "" if found is None else found[1].decode()
 
 
-def first_own(files: Sequence[str]) -> int:
+def first_own_index(files: Sequence[str]) -> int:
     """Return which of the files of a stack, innermost first, is the first of the user's own.
 
     Goes by the paths alone, which may be of another process or machine. Where none is
     the user's, it is the first that is not of the standard library, else the first.
 
-    >>> first_own(["/usr/lib/python3.12/socket.py", "app.py", "main.py"])
+    >>> first_own_index(["/usr/lib/python3.12/socket.py", "app.py", "main.py"])
     1
-    >>> first_own(["/usr/lib/python3.12/socket.py"])
+    >>> first_own_index(["/usr/lib/python3.12/socket.py"])
     0
     """
     libraries = [_LIBRARY.search(file) is not None for file in files]

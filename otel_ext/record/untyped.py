@@ -15,7 +15,7 @@ from math import isfinite
 from time import time_ns
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
-from otel_ext.record.call_site import site_from_attributes
+from otel_ext.record.call_site import call_site_from_attributes
 from otel_ext.record.model import (
     EMPTY,
     UNKNOWN_CALL_SITE,
@@ -125,7 +125,8 @@ def capture_untyped_start(
         time_ns=_or_else(lambda: time_of(span.start_time or None), time_ns),
         seq=seq,
         process=process,
-        call_site=_or_else(lambda: site_from_attributes(attributes), lambda: None) or call_site,
+        call_site=_or_else(lambda: call_site_from_attributes(attributes), lambda: None)
+        or call_site,
         attributes=attributes,
         trace_id=trace_id,
         span_id=span_id,

@@ -89,13 +89,13 @@ class Redactor:
             self._texts = TextRedactor(self._rules)
         except PatternError as error:
             raise ConfigError(f"a pattern of redaction cannot be used: {error}") from None
-        self.calls_back = callback is not None
+        self.has_callback = callback is not None
         self._callback = callback
-        self._looks_at_all = self.calls_back or self._texts.looks_at_all
+        self._looks_at_all = self.has_callback or self._texts.looks_at_all
         self._processes: dict[str, tuple[Process, Process]] = {}
         self._last_known: tuple[Process, Process] | None = None
         # What the compiled form of `_is_plain` needs; None where it may not be used.
-        self.quick = None if self._looks_at_all else self._parts()
+        self.prefilter_parts = None if self._looks_at_all else self._parts()
         self._last = _Last()
         self._since = time_ns()
         register_part(self.health)
@@ -198,7 +198,7 @@ class Redactor:
         text = walker.text
         extra = record.extra
         # The process of a record is redacted before the rest of it.
-        is_told = not self.calls_back and says_its_process(record)
+        is_told = not self.has_callback and says_its_process(record)
         if "argv" in extra and not is_told:
             extra = {**extra, "argv": _argv(walker, extra["argv"])}
         status = record.status
@@ -231,7 +231,7 @@ class Redactor:
         file = walker.text("file", call_site.file)
         function = walker.text("function", call_site.function)
         if file == call_site.file and function == call_site.function:
-            if not self.calls_back:
+            if not self.has_callback:
                 self._texts.remember(call_site.fragment)
             return call_site
         return CallSite(file, call_site.line, function)
@@ -250,7 +250,7 @@ class Redactor:
         A forked child has the command line of its parent and nearly the same resource.
         """
         last = self._last_known
-        if last is None or self.calls_back:
+        if last is None or self.has_callback:
             return None
         old, clean = last
         before, now = old.resource, process.resource

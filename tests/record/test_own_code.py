@@ -18,7 +18,15 @@ from otel_ext.record import own_code
 from otel_ext.record.call_site import find_call_site
 from otel_ext.record.capture import here, here_python
 from otel_ext.record.model import UNKNOWN_CALL_SITE
-from otel_ext.record.own_code import CARRIER, FOREIGN, INSTRUMENTING, OWN, first_own, is_own, judge
+from otel_ext.record.own_code import (
+    CARRIER,
+    FOREIGN,
+    INSTRUMENTING,
+    OWN,
+    first_own_index,
+    is_own,
+    judge,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -218,6 +226,6 @@ def test_the_search_ends() -> None:
 def test_where_a_stack_is_in_the_users_code() -> None:
     """Of a stack that another process wrote: own code, else what is installed, else the first."""
     library = "/usr/lib/python3.12/socket.py"
-    assert first_own([library, LIBRARY, "app.py"]) == 2
-    assert first_own([library, LIBRARY]) == 1
-    assert first_own([library, "<frozen runpy>"]) == 0
+    assert first_own_index([library, LIBRARY, "app.py"]) == 2
+    assert first_own_index([library, LIBRARY]) == 1
+    assert first_own_index([library, "<frozen runpy>"]) == 0

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from otel_ext.record.codec import encode_line
 from otel_ext.redaction import RedactionRules, Redactor
 from otel_ext.redaction.text import TextRedactor
+from tests.redaction.notations import ENCODED, NAMES, WRITTEN, encoded_url
 from tests.redaction.planted import everywhere, log
-from tests.redaction.telling import ENCODED, NAMES, WRITTEN, encoded_url
 
 PLANTED = "hunter2Hunter3xQ"
 TEXTS = TextRedactor(RedactionRules())

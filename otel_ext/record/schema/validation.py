@@ -42,7 +42,7 @@ class LineReport(NamedTuple):
         offset: Where it begins, in bytes.
         reasons: What is wrong with it; empty for a good record.
         shape: What the record is, such as `span.start` or `log`; empty when bad.
-        is_ours: Whether it is a JSON object, or may be what damage left of one.
+        may_be_record: Whether it is a JSON object, or may be what damage left of one.
         meta: The metadata of a good record; empty when bad.
     """
 
@@ -50,7 +50,7 @@ class LineReport(NamedTuple):
     offset: int
     reasons: list[str]
     shape: str
-    is_ours: bool
+    may_be_record: bool
     meta: Mapping[str, object] = EMPTY
 
 
@@ -120,10 +120,10 @@ def _report(line: bytes, number: int, offset: int) -> LineReport:
         reasons.insert(
             0, f"{WHOLE_LINE}: the file ends here without a newline; the text is {state}"
         )
-    is_ours = is_json or _may_be_damaged(line)
+    may_be_record = is_json or _may_be_damaged(line)
     if reasons or meta is None:
-        return LineReport(number, offset, list(reasons), "", is_ours)
-    return LineReport(number, offset, [], shape, is_ours, meta)
+        return LineReport(number, offset, list(reasons), "", may_be_record)
+    return LineReport(number, offset, [], shape, may_be_record, meta)
 
 
 def _may_be_damaged(line: bytes) -> bool:

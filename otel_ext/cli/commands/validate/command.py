@@ -155,7 +155,7 @@ def _check_stream(
     certain = False
     for line in validate_stream(stream):
         if not certain:
-            certain = line.is_ours
+            certain = line.may_be_record
             doubtful.append(line)
             if not certain and len(doubtful) < _ENOUGH_LINES:
                 continue

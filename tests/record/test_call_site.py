@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from otel_ext.record import call_site as callsite
-from otel_ext.record import own_code
-from otel_ext.record.call_site import describe_frame, find_call_site, site_from_attributes
+from otel_ext.record import call_site, own_code
+from otel_ext.record.call_site import call_site_from_attributes, describe_frame, find_call_site
 from otel_ext.record.model import UNKNOWN_CALL_SITE, CallSite
 from tests.processors.spans import recording
 from tests.programs import environment, execute, write_program
@@ -152,7 +151,7 @@ def test_incomplete_code_attributes(
     attributes: dict[str, object], expected: CallSite | None
 ) -> None:
     """What is missing or wrong is unknown; without a file the stack is asked."""
-    assert site_from_attributes(attributes) == expected
+    assert call_site_from_attributes(attributes) == expected
 
 
 def test_code_that_is_made_and_dropped_does_not_confuse_the_cache() -> None:
@@ -166,13 +165,13 @@ def test_code_that_is_made_and_dropped_does_not_confuse_the_cache() -> None:
 
 def test_caches_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A program that makes code without end does not fill memory."""
-    monkeypatch.setattr(callsite, "_MAX_CACHED", 100)
+    monkeypatch.setattr(call_site, "_MAX_CACHED", 100)
     monkeypatch.setattr(own_code, "_MAX_CACHED", 100)
     for number in range(1_000):
         code = compile("find()", f"endless-{number}.py", "exec")
         exec(code, {"find": find_call_site})  # noqa: S102
     assert len(own_code.JUDGED) <= 101
-    assert len(callsite._call_sites) <= 101  # noqa: SLF001 - its size is what is tested
+    assert len(call_site._call_sites) <= 101  # noqa: SLF001 - its size is what is tested
 
 
 def test_users_folder_may_be_called_like_a_library(tmp_path: Path) -> None:
