@@ -207,7 +207,7 @@ def test_large_shared_values_are_bounded(
 def test_work_is_counted_not_timed(shape: Two) -> None:
     """The steps that are walked stay within the budget, whatever the shape."""
     budget = Budget()
-    budget.share()
+    budget.next_share()
     cleaner = Cleaner(budget)
     cleaner.value(doubled(shape))
     assert cleaner.was_cut

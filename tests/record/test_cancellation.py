@@ -160,7 +160,7 @@ def test_other_errors_in_a_task_are_no_cancellation(tracer: Tracer, kept: Kept) 
 
 def test_what_is_noted_is_bounded(tracer: Tracer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Spans that start amid a cancellation and never end there take no memory for ever."""
-    monkeypatch.setattr(cancellation, "_MOST", 10)
+    monkeypatch.setattr(cancellation, "_MAX_NOTED", 10)
 
     async def main() -> None:
         try:
@@ -170,8 +170,8 @@ def test_what_is_noted_is_bounded(tracer: Tracer, monkeypatch: pytest.MonkeyPatc
                 tracer.start_span(str(number))
 
     asyncio.run(main())
-    assert len(cancellation._begun) <= 10  # noqa: SLF001 - memory cannot be seen from outside
-    cancellation._begun.clear()  # noqa: SLF001
+    assert len(cancellation._started_during) <= 10  # noqa: SLF001 - memory cannot be seen from outside
+    cancellation._started_during.clear()  # noqa: SLF001
 
 
 @pytest.mark.parametrize(("ascii_only", "mark"), [(False, "⊘"), (True, "c")])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from otel_ext._accel import load_speed
 from otel_ext.exporters import JsonlExporter
 from otel_ext.redaction.redactor import Redactor
-from otel_ext.redaction.scan.assignments import Finder
+from otel_ext.redaction.scan.assignments import NameRules
 from otel_ext.redaction.scan.cards import CARD_DIGITS
 from otel_ext.redaction.scan.scanner import ROWS, TRIGGERS, find_secrets, is_suspicious
 from otel_ext.redaction.text import RedactionRules, TextRedactor
@@ -62,7 +62,7 @@ def found(text: str) -> Iterator[Span]:
     def every(_: str) -> str:
         return "token"
 
-    yield from find_secrets(text, Finder(every))
+    yield from find_secrets(text, NameRules(every))
 
 
 @MANY
