@@ -69,7 +69,7 @@ class Automaton:
         return state.accepts or state.accepts_at_end
 
     def spans(self, text: str) -> list[tuple[int, int]]:
-        """Return the matches: the longest from the left, then the next one behind it.
+        """Return the matches: the longest from the left, then the next one after it.
 
         If finding their ends takes too many steps, the rest of the text counts as one match.
         """

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from otel_ext.redaction.rules.names import NAME_ROWS, QUERY_NAMES
 from otel_ext.redaction.rules.row import Span, any_of
 from otel_ext.redaction.scan.folding import fold
-from otel_ext.redaction.scan.value_ends import BLANKS, QUOTE, value_behind
+from otel_ext.redaction.scan.value_ends import BLANKS, QUOTE, value_after
 from otel_ext.redaction.scan.values import is_random, is_secret
 
 if TYPE_CHECKING:
@@ -215,11 +215,11 @@ def _value(text: str, match: re.Match[str], name: str, at: int, rule: str) -> tu
     if kind == "assign":
         return _assigned(text, match, name, at, rule)
     if kind == "gap":
-        start, end = _behind_gap(text, start, name, at)
+        start, end = _after_gap(text, start, name, at)
     elif kind == "quoted":
         # An option, or a statement of SQL: PASSWORD '…'.
         is_value = _is_option(text, at) or match[0].rstrip(" \t\n").endswith(_BEFORE_QUOTES)
-        start, end = value_behind(text, start) if is_value else _NOTHING
+        start, end = value_after(text, start) if is_value else _NOTHING
     elif kind == "element":
         end = text.find("</", start, start + _LONGEST_ELEMENT)
         end -= 3 if text[end - 3 : end] == "]]>" else 0
@@ -230,7 +230,7 @@ def _value(text: str, match: re.Match[str], name: str, at: int, rule: str) -> tu
     else:
         before = text[max(0, at - _LONGEST_NAME) : match.start()].lower()
         is_value = kind != "field" or _FIELD.search(before) is not None
-        start, end = value_behind(text, start) if is_value else _NOTHING
+        start, end = value_after(text, start) if is_value else _NOTHING
     return (start, end) if is_secret(text[start:end], rule, is_bare=False) else _NOTHING
 
 
@@ -238,8 +238,8 @@ def _assigned(text: str, match: re.Match[str], name: str, at: int, rule: str) ->
     """Return the secret after a separator, which may be percent-encoded."""
     separator = match["assign"]
     before = text[max(at - 1, 0) : at]
-    behind = match.end()
-    is_apart = text[behind : behind + 1].isspace()
+    after = match.end()
+    is_apart = text[after : after + 1].isspace()
     if before == separator == ":" and not is_apart:
         return _NOTHING  # an ARN and the like: parts with colons between
     level = separator[:-2] if separator[0] == "%" else ""
@@ -247,12 +247,12 @@ def _assigned(text: str, match: re.Match[str], name: str, at: int, rule: str) ->
     if rule in _WHOLE_LINE and separator in {":", "="} and (separator == ":" or before not in _AND):
         # A quoted header ends at its quote.
         until = before if before in {'"', "'"} else "\n"
-    block = _BLOCK.match(text, behind)
+    block = _BLOCK.match(text, after)
     if block is not None:
         start, end = _block(text, block.end())
     else:
-        start, end = value_behind(text, behind, until, level)
-    if name.lower() == "pass" and _is_no_password(text, at, separator, behind, start):
+        start, end = value_after(text, after, until, level)
+    if name.lower() == "pass" and _is_ordinary_pass(text, at, separator, after, start):
         return _NOTHING
     in_query = before in _AND or level
     is_bare = not in_query and text[start - 1 : start] not in {"'", '"'}
@@ -279,7 +279,7 @@ def _is_option(text: str, at: int) -> bool:
     return text[at : at + 1] == "-" and not text[max(at - 1, 0) : at].isalnum()
 
 
-def _behind_gap(text: str, start: int, name: str, at: int) -> tuple[int, int]:
+def _after_gap(text: str, start: int, name: str, at: int) -> tuple[int, int]:
     """Return the value of an option, or a word after a name if it looks random."""
     word = _WORD_END.match(text, start)
     if word is None or word[0][0] == "$":
@@ -299,14 +299,14 @@ def _paired(text: str, at: int, start: int) -> tuple[int, int]:
     opening = text[max(at - 10, 0) : at].rstrip("\"'\\bu").rstrip(" \t\r\n")[-1:]
     if not is_option and opening not in {"(", "["}:
         return _NOTHING
-    start, end = value_behind(text, start)
+    start, end = value_after(text, start)
     quote = QUOTE.match(text, end)
-    behind = quote.end() if quote else end
-    is_value = not text.startswith("-", start) if is_option else _END_OF_PAIR.match(text, behind)
+    after = quote.end() if quote else end
+    is_value = not text.startswith("-", start) if is_option else _END_OF_PAIR.match(text, after)
     return (start, end) if is_value else _NOTHING
 
 
-def _is_no_password(text: str, at: int, separator: str, behind: int, start: int) -> bool:
+def _is_ordinary_pass(text: str, at: int, separator: str, after: int, start: int) -> bool:
     """Whether `pass` is an ordinary word here, or the label of a count."""
     if _FEW.match(text, start):
         return True
@@ -315,4 +315,4 @@ def _is_no_password(text: str, at: int, separator: str, behind: int, start: int)
     is_apart = words != before and words[-1:].isalnum()
     word = _WORD_END.match(text, start)
     is_word = word is not None and word[0].isalpha() if separator == "=" else separator == ":"
-    return is_apart and is_word and (separator == "=" or text[behind : behind + 1].isspace())
+    return is_apart and is_word and (separator == "=" or text[after : after + 1].isspace())

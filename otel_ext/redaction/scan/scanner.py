@@ -1,4 +1,4 @@
-"""Finds the secrets in one text by the table of rules, behind a prefilter computed from it."""
+"""Finds the secrets in one text by the table of rules; the prefilter is computed from it."""
 
 from __future__ import annotations
 
@@ -132,13 +132,13 @@ _NON_ASCII_PATTERN: Final = _trigger_pattern(TRIGGERS[at] for at in sorted(_NON_
 def is_suspicious(text: str) -> re.Match[str] | list[int] | None:
     """Return what in `text` may begin a secret; None if it surely holds none."""
     folded = fold(visible(text)[0])
-    begun = _compiled_triggers(_to_ascii(folded))
-    if begun is None:
+    triggers = _compiled_triggers(_to_ascii(folded))
+    if triggers is None:
         return _any_trigger().search(folded) or _NUMBER.search(folded)
-    if begun:
-        return begun
-    foreign = None if folded.isascii() else _NON_ASCII_PATTERN.search(folded)
-    return foreign or _NUMBER.search(folded)
+    if triggers:
+        return triggers
+    non_ascii = None if folded.isascii() else _NON_ASCII_PATTERN.search(folded)
+    return non_ascii or _NUMBER.search(folded)
 
 
 def find_secrets(text: str, name_rules: NameRules, *, strict: bool = False) -> Iterator[Span]:
@@ -162,15 +162,15 @@ def find_secrets(text: str, name_rules: NameRules, *, strict: bool = False) -> I
 def _find(text: str, name_rules: NameRules, strict: bool) -> Iterator[Span]:  # noqa: FBT001 - private
     folded = fold(text)
     plain = _to_ascii(folded)
-    begun = _possible_triggers(plain)
+    triggers = _possible_triggers(plain)
     contexts = [
         one
         for one in _CONTEXTS
-        if not begun.isdisjoint(one.triggers) and any(map(plain.__contains__, one.row.literals))
+        if not triggers.isdisjoint(one.triggers) and any(map(plain.__contains__, one.row.literals))
     ]
     if strict:
         contexts += _STRICT
-    candidates = _find_forms(text, begun, contexts)
+    candidates = _find_forms(text, triggers, contexts)
     tried = list(islice(candidates, MAX_CANDIDATES)) if len(contexts) <= MAX_ROWS else None
     if tried is None or next(candidates, None) is not None:
         # What was not tried might have found something anywhere.
@@ -178,7 +178,7 @@ def _find(text: str, name_rules: NameRules, strict: bool) -> Iterator[Span]:  # 
         return
     yield from (span for span in tried if span.rule)
     yield from find_cards(text)
-    if name_rules.judges_all or not begun.isdisjoint(_NAME_TRIGGERS):
+    if name_rules.judges_all or not triggers.isdisjoint(_NAME_TRIGGERS):
         yield from find_named(text, folded, name_rules)
 
 
@@ -200,9 +200,11 @@ def _to_ascii(folded: str) -> str:
     return folded if folded.isascii() else folded.encode("ascii", "replace").decode()
 
 
-def _find_forms(text: str, begun: AbstractSet[int], contexts: list[_ContextRow]) -> Iterator[Span]:
+def _find_forms(
+    text: str, triggers: AbstractSet[int], contexts: list[_ContextRow]
+) -> Iterator[Span]:
     """Yield what has the form of a secret; with an empty rule if it turns out not to be one."""
-    for rule, tokens in _TOKENS if not begun.isdisjoint(_TOKEN_TRIGGERS) else ():
+    for rule, tokens in _TOKENS if not triggers.isdisjoint(_TOKEN_TRIGGERS) else ():
         for match in tokens.finditer(text):
             yield Span(*match.span(), rule)
     for row, _ in contexts:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["BLANKS", "QUOTE", "value_behind"]
+__all__ = ["BLANKS", "QUOTE", "value_after"]
 
 BLANKS: Final = " \t\xa0\u2007\u202f"
 """Spaces that may surround a separator, no-break spaces included."""
@@ -44,7 +44,7 @@ _IN_CALL: Final = re.compile(r"""[()\n]|(?<!\w)[rbufRBUF]{0,2}(?=\\{0,7}["'])"""
 _IN_BRACKETS: Final = re.compile(r"""[\[\]{}]|(?<!\w)[rbufRBUF]{0,2}(?=\\{0,7}["'])""")
 
 
-def value_behind(text: str, at: int, until: str = "", level: str = "") -> tuple[int, int]:
+def value_after(text: str, at: int, until: str = "", level: str = "") -> tuple[int, int]:
     """Return start and end of the value after a separator; equal if it is empty.
 
     Args:
@@ -54,7 +54,7 @@ def value_behind(text: str, at: int, until: str = "", level: str = "") -> tuple[
         level: How a percent-encoded separator begins: `%`, `%25`, and so on.
 
     >>> text = "password = os.environ.get('PW', 'hunter2'), 1"
-    >>> text[slice(*value_behind(text, 10))]
+    >>> text[slice(*value_after(text, 10))]
     "os.environ.get('PW', 'hunter2')"
     """
     if level:
