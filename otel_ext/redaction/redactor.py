@@ -30,7 +30,7 @@ from otel_ext.redaction.walk import LEAST_CARD, NO_SECRETS, Walker
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.health import PartHealth, register_part
-from otel_ext.runtime.process.records import says_its_process
+from otel_ext.runtime.process.records import is_plain_process_start
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -199,7 +199,7 @@ class Redactor:
         text = walker.text
         extra = record.extra
         # A record of a process itself: `_redact_process` already redacted these fields.
-        is_redacted = not self.has_callback and says_its_process(record)
+        is_redacted = not self.has_callback and is_plain_process_start(record)
         if "argv" in extra and not is_redacted:
             extra = {**extra, "argv": _argv(walker, extra["argv"])}
         status = record.status

@@ -53,7 +53,7 @@ with tracer.start_as_current_span("GET /?token=hunter2hunter2", attributes=secre
 class Sink:
     """An exporter that keeps its records and does not write lines."""
 
-    leaf = True
+    never_starts_spans = True
     never_waits = True
 
     def __init__(self) -> None:
@@ -120,10 +120,10 @@ def test_exporters_that_share_a_redactor_redact_once() -> None:
 
 
 def test_a_callback_may_start_spans() -> None:
-    """With a callback the exporter is not a leaf: the processor watches for recursion."""
-    assert RedactingExporter(Sink()).leaf
+    """With a callback the processor watches for recursion."""
+    assert RedactingExporter(Sink()).never_starts_spans
     callback = Redactor(callback=lambda _, value: value)
-    assert not RedactingExporter(Sink(), callback).leaf
+    assert not RedactingExporter(Sink(), callback).never_starts_spans
 
 
 def test_the_journals_own_records_are_redacted(tmp_path: Path) -> None:
