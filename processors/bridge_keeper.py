@@ -4,7 +4,7 @@
 handlers off the root logger, ours included. What they leave alone is the factory of log
 records, a public hook that is made to be chained: it is asked before a record reaches
 any handler, so the bridge is back in time for that very record. See
-docs/adr/0011-the-log-bridge-comes-back.md.
+docs/adr/0011-the-log-bridge-is-restored.md.
 """
 
 from __future__ import annotations

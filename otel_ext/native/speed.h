@@ -1,4 +1,4 @@
-/* What the parts of otel_ext._speed share. See docs/adr/0006-a-compiled-codec.md.
+/* What the parts of otel_ext._speed share. See docs/adr/0006-the-common-path-is-compiled.md.
  *
  * Every function here is called with the interpreter lock held and calls no
  * Python code between reading a container and using what it read.
@@ -92,7 +92,7 @@ typedef struct {
 } Buffer;
 
 /* 0: what was raised is passed over, and the Python code decides; -1: it is meant for the
- * program (Ctrl-C, an exit) and goes on. See docs/adr/0002-guards-catch-exceptions-only.md. */
+ * program (Ctrl-C, an exit) and goes on. See docs/adr/0002-hooks-catch-exception-only.md. */
 static inline int pass_over(void)
 {
     if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_Exception))
