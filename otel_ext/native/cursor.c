@@ -1,8 +1,7 @@
-/* A position in mapped memory, and lines stored at it: what a black box writes by.
+/* A position in mapped memory where the ring buffer stores lines.
  *
- * A line is claimed and stored in one step of the interpreter, as by the `write` of the
- * mapping object itself, which serves where this is not built. Here it can be done without
- * an object for the line.
+ * A line is claimed and stored in one step of the interpreter, as by the mapping object's own
+ * `write`, which is used if this is not built. Here no object is needed for the line.
  */
 #include "speed.h"
 
