@@ -83,7 +83,7 @@ static void cursor_dealloc(PyObject *self)
 }
 
 static PyMethodDef cursor_methods[] = {
-    {"write", cursor_write, METH_O, "Store a line at the position and move behind it."},
+    {"write", cursor_write, METH_O, "Store a line at the position and advance past it."},
     {"seek", cursor_seek, METH_O, "Move to a position from the beginning."},
     {"tell", cursor_tell, METH_NOARGS, "Return the position."},
     {NULL, NULL, 0, NULL},

@@ -43,7 +43,7 @@ static int is_stored(PyObject *append_line, const Buffer *line)
     return PyErr_Occurred() ? -1 : 0;
 }
 
-static PyMethodDef append_method = {"append", append, METH_O, "Store one line in the box."};
+static PyMethodDef append_method = {"append", append, METH_O, "Store one line in the ring buffer."};
 
 PyObject *speed_bind_append(PyObject *Py_UNUSED(module), PyObject *box)
 {

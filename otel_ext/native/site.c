@@ -60,7 +60,7 @@ static PyObject *forget_site(PyObject *slot, PyObject *ref)
     Py_RETURN_NONE;
 }
 
-static PyMethodDef forget_method = {"forget", forget_site, METH_O, "Let go of one place."};
+static PyMethodDef forget_method = {"forget", forget_site, METH_O, "Release one cached call site."};
 
 /* 0, or -1 with an error. */
 static int remember_site(PyObject *code, int lasti, PyObject *site)
