@@ -12,7 +12,7 @@ from otel_ext.errors import JournalError
 from otel_ext.journal.files import open_folder
 from otel_ext.journal.path_check import problem_with
 
-__all__ = ["problem_with_output", "spare_folder"]
+__all__ = ["fallback_folder", "problem_with_output"]
 
 # There may be room again by the time of the first record.
 _PASSING: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EINTR})
@@ -41,7 +41,7 @@ def problem_with_output(path: Path, *, trial: bool = False) -> str:
         return f"it cannot be used: {error}"
 
 
-def spare_folder() -> Path | None:
+def fallback_folder() -> Path | None:
     """Return a private folder for records below the temporary directory, or None.
 
     It has a fixed name, so that all programs of one user share it. What another

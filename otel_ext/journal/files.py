@@ -23,8 +23,8 @@ __all__ = [
     "Target",
     "can_make_files_in",
     "create_exclusive",
-    "ends_closed",
-    "ends_whole",
+    "ends_with_newline",
+    "ends_with_process_end",
     "folder_of",
     "ignore_in_git",
     "is_folder",
@@ -104,7 +104,7 @@ def ring_file(incarnation: str, journal: int) -> str:
     """Return the file name of the ring buffer of an incarnation's journal.
 
     >>> ring_file("b0-7-1-00000000", 0), ring_file("b0-7-1-00000000", 2)
-    ('b0-7-1-00000000.ring', 'b0-7-1-00000000.2.ring')
+    ('b0-7-1-00000000.box', 'b0-7-1-00000000.2.box')
     """
     return f"{incarnation}.{journal}{RING_SUFFIX}" if journal else f"{incarnation}{RING_SUFFIX}"
 
@@ -112,7 +112,7 @@ def ring_file(incarnation: str, journal: int) -> str:
 def parse_ring_name(name: str) -> tuple[str, int]:
     """Return the incarnation and the journal that a ring buffer's file name tells.
 
-    >>> parse_ring_name("b0-7-1-00000000.2.ring"), parse_ring_name("b0-7-1-00000000.ring")
+    >>> parse_ring_name("b0-7-1-00000000.2.box"), parse_ring_name("b0-7-1-00000000.box")
     (('b0-7-1-00000000', 2), ('b0-7-1-00000000', 0))
     """
     match = _RING.fullmatch(name)
@@ -343,7 +343,7 @@ def sync_data(descriptor: int) -> None:
         os.fsync(descriptor)
 
 
-def ends_whole(path: Path) -> bool:
+def ends_with_newline(path: Path) -> bool:
     """Whether a file's last byte is a newline; true for an empty one, or if it cannot be told."""
     try:
         with path.open("rb") as file:
@@ -353,7 +353,7 @@ def ends_whole(path: Path) -> bool:
         return True
 
 
-def ends_closed(path: Path) -> bool:
+def ends_with_process_end(path: Path) -> bool:
     """Whether the file's last line is the end of its process, so that it need not be read.
 
     An end that tells of spans that are still open closes nothing.

@@ -209,7 +209,7 @@ def test_the_spare_folder_belongs_to_this_user(tmp_path: Path, trap: str) -> Non
     else:
         own.mkdir(0o777)
         os.chown(own, 65_534, 65_534)
-    code = "from otel_ext.journal.fallback import spare_folder; print(spare_folder())"
+    code = "from otel_ext.journal.fallback import fallback_folder; print(fallback_folder())"
     done = execute(python("-c", code), cwd=tmp_path, env=environment(TMPDIR=str(tmp_path)))
     found = Path(done.out.strip())
     assert found.parent == tmp_path, done.err

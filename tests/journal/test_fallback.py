@@ -11,14 +11,14 @@ import pytest
 from otel_ext.journal.filesystem import file_system_of
 from otel_ext.journal.ring_layout import RING_FOLDER
 from otel_ext.journal.write.journal import Journal
-from tests.journal.making import ALONE, line, run, seqs_in
+from tests.journal.builders import ALONE, line, run, seqs_in
 
 AS_NOBODY = """
     import json, os, sys
     from pathlib import Path
     from otel_ext.journal.write.journal import Journal
     from otel_ext.runtime.health import health
-    from tests.journal.making import ALONE, line
+    from tests.journal.builders import ALONE, line
     folder = Path(sys.argv[1])
     if os.geteuid() == 0:
         os.seteuid(65534)
@@ -130,7 +130,7 @@ def test_a_limit_on_file_size_leads_to_the_queue(tmp_path: Path) -> None:
         import resource, sys
         from pathlib import Path
         from otel_ext.journal.write.journal import Journal
-        from tests.journal.making import ALONE, line
+        from tests.journal.builders import ALONE, line
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
         journal = Journal(Path(sys.argv[1]), ALONE)
         for number in range(2000):

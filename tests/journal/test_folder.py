@@ -14,8 +14,8 @@ from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process, Record
 from otel_ext.runtime.process.incarnation import current
 from otel_ext.runtime.process.records import process_end_record, process_start_record
-from tests.journal.dead import die
-from tests.journal.making import ALONE, BASE_NS, TRACE, end, line, running, span_id, start
+from tests.journal.builders import ALONE, BASE_NS, TRACE, end, line, running, span_id, start
+from tests.journal.killed import die
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,7 +49,7 @@ def test_this_process_tells_what_it_is_doing(tmp_path: Path) -> None:
     journal = Journal(
         tmp_path,
         ALONE,
-        preamble=lambda: [encode_line(process_start_record(me.process_for({}), me.next_seq()))],
+        first_lines=lambda: [encode_line(process_start_record(me.process_for({}), me.next_seq()))],
     )
     journal.append(encode_line(start(10, me.id, name="drained")))
     journal.append(encode_line(start(11, me.id, name="ended")))
@@ -193,7 +193,7 @@ def test_a_new_file_tells_what_is_open_where_an_end_was_refused(
     begins = encode_line(process_start_record(me, 1))
     open_lines = [encode_line(start(number, me.id)) for number in (2, 3)]
     settings = ALONE._replace(ring_size=1)
-    journal = Journal(tmp_path, settings, preamble=lambda: [begins, *open_lines])
+    journal = Journal(tmp_path, settings, first_lines=lambda: [begins, *open_lines])
     for one in open_lines:
         journal.append(one)
     long = encode_line(end(4, me.id, 3, name="x" * 140_000))
@@ -220,7 +220,7 @@ def test_a_hung_process_shows_by_its_stamp(tmp_path: Path) -> None:
         from otel_ext.record.codec import encode_line
         from otel_ext.runtime.process.incarnation import current
         from otel_ext.runtime.worker import shared_worker
-        from tests.journal.making import ALONE, start
+        from tests.journal.builders import ALONE, start
         journal = Journal(Path(sys.argv[1]), ALONE, worker=shared_worker())
         journal.append(encode_line(start(1, current().id)))
         time.sleep(1.5)

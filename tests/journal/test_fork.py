@@ -12,7 +12,7 @@ import pytest
 
 from otel_ext.journal.recovery.recover import recover
 from otel_ext.journal.ring_layout import RING_FOLDER
-from tests.journal.making import ROOT, lines_in, program, run
+from tests.journal.builders import ROOT, lines_in, program, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,13 +23,13 @@ COMMON = """
     from otel_ext.journal.write.journal import Journal
     from otel_ext.runtime.process.incarnation import current
     from otel_ext.runtime.worker import shared_worker
-    from tests.journal.making import ALONE, line
+    from tests.journal.builders import ALONE, line
     import warnings
     warnings.simplefilter("ignore")
     folder = Path(sys.argv[1])
     mode = sys.argv[2]
     journal = Journal(folder, ALONE._replace(durability=mode), worker=shared_worker(),
-                      preamble=lambda: [line(0, current().id, name="process.start")])
+                      first_lines=lambda: [line(0, current().id, name="process.start")])
     def say(name):
         assert journal.append(line(current().next_seq(), current().id, name=name))
 """
@@ -98,7 +98,7 @@ def test_a_child_that_exits_hard_loses_nothing(tmp_path: Path) -> None:
     journal.close()
     """
     run(text, tmp_path, "mapped")
-    assert len(list((tmp_path / RING_FOLDER).glob("*.ring"))) == 1
+    assert len(list((tmp_path / RING_FOLDER).glob("*.box"))) == 1
     recover(tmp_path)
     files = sorted(names_by_file(tmp_path).values(), key=lambda names: names["child"])
     assert files[1]["child"] == 300
@@ -175,7 +175,7 @@ import multiprocessing, sys, warnings
 from pathlib import Path
 from otel_ext.journal.write.journal import Journal
 from otel_ext.runtime.process.incarnation import current
-from tests.journal.making import ALONE, line
+from tests.journal.builders import ALONE, line
 warnings.simplefilter("ignore")
 journal = Journal(Path(sys.argv[1]), ALONE)
 def say(name):

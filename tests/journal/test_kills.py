@@ -14,7 +14,7 @@ import pytest
 from otel_ext.journal.read.scanner import Located, read_records
 from otel_ext.journal.recovery.recover import recover
 from tests.figures import figures
-from tests.journal.making import ROOT, program
+from tests.journal.builders import ROOT, program
 
 if TYPE_CHECKING:
     from pathlib import Path

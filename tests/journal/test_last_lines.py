@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from otel_ext.cli.runner.count import count_records
 from otel_ext.journal.read.scanner import read_ring
+from otel_ext.journal.write.buffers import QueueBuffer
 from otel_ext.journal.write.journal import Journal
 from otel_ext.journal.write.reserve import Reserve
-from otel_ext.journal.write.sources import QueueSource
 from otel_ext.runtime.counters import BUFFER_PEAK, COUNTERS
-from tests.journal.making import ALONE, KIB, collect, line, make_ring, run, seqs_in
+from tests.journal.builders import ALONE, KIB, collect, line, make_ring, run, seqs_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,7 +80,7 @@ def test_the_fullest_moment_is_known(tmp_path: Path) -> None:
     collect(ring)
     assert ring.peak in {99, 100}
     ring.close(remove=True)
-    queue = QueueSource(10_000)
+    queue = QueueBuffer(10_000)
     while queue.append(line(1)):
         pass
     assert queue.drain(len)
@@ -138,7 +138,7 @@ def test_a_child_leaves_the_room_to_its_parent(tmp_path: Path) -> None:
     import os, sys
     from pathlib import Path
     from otel_ext.journal.write.journal import Journal
-    from tests.journal.making import ALONE, line
+    from tests.journal.builders import ALONE, line
     journal = Journal(Path(sys.argv[1]), ALONE._replace(durability="queued"))
     def held():
         links = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")

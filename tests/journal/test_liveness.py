@@ -18,7 +18,7 @@ from otel_ext.journal.liveness import (
     zombie_status,
 )
 from otel_ext.runtime.process.incarnation import Incarnation, process_start_time
-from tests.journal.making import run
+from tests.journal.builders import run
 
 ME = own_identity()
 

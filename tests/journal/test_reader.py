@@ -9,7 +9,7 @@ import pytest
 from otel_ext.journal.read.scanner import Line, Located, Skipped, read_records, read_ring, scan
 from otel_ext.record.codec import encode_compat_line, encode_line
 from otel_ext.record.sanitise.values import MAX_LINE_BYTES
-from tests.journal.making import (
+from tests.journal.builders import (
     KIB,
     damage_in,
     line,
@@ -111,7 +111,7 @@ def test_memory_is_bounded(tmp_path: Path) -> None:
         import resource, sys
         from pathlib import Path
         from otel_ext.journal.read.scanner import Line, scan
-        from tests.journal.making import line
+        from tests.journal.builders import line
         path = Path(sys.argv[1])
         with path.open("wb") as file:
             for number in range(30):
@@ -154,7 +154,7 @@ def test_a_ring_buffer_without_its_header_still_gives_its_lines(tmp_path: Path) 
 @pytest.mark.parametrize("content", [b"", b"x", b"OTXBOX\r\n", b"\0" * 100_000, b"\xff" * 50_000])
 def test_any_bytes_for_a_ring_buffer(tmp_path: Path, content: bytes) -> None:
     """What is no ring buffer at all gives no lines and no error."""
-    path = tmp_path / "some.ring"
+    path = tmp_path / "some.box"
     path.write_bytes(content)
     found = read_ring(path)
     assert found.facts is None
@@ -167,10 +167,10 @@ def test_the_ring_buffer_of_a_stopped_process_can_be_read(tmp_path: Path) -> Non
         import os, signal, sys
         from pathlib import Path
         from otel_ext.record.codec import encode_line
-        from tests.journal.making import line, make_ring, start
-        ring buffer = make_ring(Path(sys.argv[1]))
-        box.append(encode_line(start(1)))
-        print(box.path, flush=True)
+        from tests.journal.builders import line, make_ring, start
+        ring = make_ring(Path(sys.argv[1]))
+        ring.append(encode_line(start(1)))
+        print(ring.path, flush=True)
         os.kill(os.getpid(), signal.SIGSTOP)
     """
     with running(text, tmp_path) as process:
@@ -185,15 +185,15 @@ def test_a_ring_buffer_that_changes_while_it_is_read(tmp_path: Path) -> None:
     text = """
         import sys, time
         from pathlib import Path
-        from tests.journal.making import line, make_ring
-        ring buffer = make_ring(Path(sys.argv[1]), size=1 << 18)
-        print(box.path, flush=True)
+        from tests.journal.builders import line, make_ring
+        ring = make_ring(Path(sys.argv[1]), size=1 << 18)
+        print(ring.path, flush=True)
         number = 0
         while True:
             number += 1
-            box.append(line(number, name="n" * (number % 400)))
+            ring.append(line(number, name="n" * (number % 400)))
             if number % 100 == 0:
-                box.drain(len)
+                ring.drain(len)
     """
     with running(text, tmp_path) as process:
         assert process.stdout is not None

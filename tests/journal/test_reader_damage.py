@@ -14,7 +14,7 @@ from otel_ext.journal.read.scanner import Line, Skipped, read_ring, scan
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process, Record
 from tests.examples import examples
-from tests.journal.making import line, make_ring
+from tests.journal.builders import line, make_ring
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -21,8 +21,8 @@ from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process, Record
 from otel_ext.record.schema.validation import validate_stream
 from otel_ext.runtime.process.incarnation import current
-from tests.journal.dead import die
-from tests.journal.making import ALONE, line, lines_in, program, seqs_in, start
+from tests.journal.builders import ALONE, line, lines_in, program, seqs_in, start
+from tests.journal.killed import die
 from tests.programs import records_in
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def test_the_living_are_left_alone(tmp_path: Path) -> None:
     report = recover(tmp_path)
     assert (len(report.living), report.recovered) == (1, ())
     assert {path: path.read_bytes() for path in tmp_path.glob("*.jsonl")} == before
-    assert len(list((tmp_path / RING_FOLDER).glob("*.ring"))) == 1
+    assert len(list((tmp_path / RING_FOLDER).glob("*.box"))) == 1
     journal.close()
 
 
@@ -144,7 +144,7 @@ def test_a_stopped_process_is_alive(tmp_path: Path) -> None:
         from otel_ext.journal.write.journal import Journal
         from otel_ext.record.codec import encode_line
         from otel_ext.runtime.process.incarnation import current
-        from tests.journal.making import ALONE, start
+        from tests.journal.builders import ALONE, start
         journal = Journal(Path(sys.argv[1]), ALONE)
         journal.append(encode_line(start(1, current().id)))
         print("open", flush=True)
@@ -237,7 +237,7 @@ def test_a_damaged_ring_buffer_costs_only_what_is_damaged(tmp_path: Path, what: 
     assert not report.failed
     assert report.skipped_bytes > 0 or what in {"truncated", "grown", "empty"}
     assert report.spans == {"header": 4, "grown": 4}.get(what, report.spans)
-    assert not list(recovered.glob(f"{RING_FOLDER}/*.ring"))
+    assert not list(recovered.glob(f"{RING_FOLDER}/*.box"))
 
 
 def test_a_torn_end_of_the_file_is_closed_first(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from otel_ext.journal.recovery.locking import IncarnationLock
 from otel_ext.journal.recovery.recover import RecoveryReport, recover
 from otel_ext.journal.ring_layout import RING_FOLDER
 from otel_ext.journal.write.journal import Journal
-from tests.journal.dead import die
-from tests.journal.making import ALONE, line, lines_in, program, running, wait_until
+from tests.journal.builders import ALONE, line, lines_in, program, running, wait_until
+from tests.journal.killed import die
 
 if TYPE_CHECKING:
     from pathlib import Path

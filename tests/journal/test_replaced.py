@@ -13,7 +13,7 @@ import pytest
 
 from otel_ext.journal.read.folder import read_folder
 from otel_ext.journal.recovery.recover import recover
-from otel_ext.journal.recovery.replaced import is_replaced_by, replaced_in
+from otel_ext.journal.recovery.replaced import is_replaced_by, replaced_incarnations
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,7 +101,7 @@ def test_a_new_program_ends_the_spans_of_those_it_replaced(tmp_path: Path) -> No
     program = _start(folder, "yes")
     try:
         end = time.monotonic() + DEADLINE
-        while len(list((folder / ".blackbox").glob("*.ring"))) > 1:
+        while len(list((folder / ".blackbox").glob("*.box"))) > 1:
             assert time.monotonic() < end, "the ring buffers of the predecessors stay"
             time.sleep(0.02)
     finally:
@@ -156,5 +156,5 @@ def test_namespaces_are_kept_apart(tmp_path: Path) -> None:
             "pid_namespace": namespace,
         }
         (tmp_path / f"{name}.jsonl").write_text(json.dumps({"__tracer_meta__": meta}) + os.linesep)
-    assert replaced_in(tmp_path) == {"0123abcd-7-99-00000001"}
-    assert replaced_in(tmp_path / "missing") == frozenset()
+    assert replaced_incarnations(tmp_path) == {"0123abcd-7-99-00000001"}
+    assert replaced_incarnations(tmp_path / "missing") == frozenset()

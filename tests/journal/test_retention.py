@@ -67,7 +67,7 @@ def test_what_waits_for_recovery_stays(tmp_path: Path) -> None:
     """A dead incarnation whose ring buffer is there still has open spans in its newest segment."""
     make(tmp_path, f"{DEAD[0]}.jsonl", days=100)
     (tmp_path / RING_FOLDER).mkdir()
-    (tmp_path / RING_FOLDER / f"{DEAD[0]}.ring").touch()
+    (tmp_path / RING_FOLDER / f"{DEAD[0]}.box").touch()
     apply_retention(tmp_path, max_bytes=1, max_age=DAY, now=NOW)
     assert left(tmp_path) == {f"{DEAD[0]}.jsonl"}
 

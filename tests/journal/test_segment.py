@@ -15,7 +15,7 @@ from otel_ext.journal.files import Target
 from otel_ext.journal.write import segment
 from otel_ext.journal.write.segment import SegmentWriter
 from otel_ext.runtime.counters import COUNTERS
-from tests.journal.making import damage_in, line, lines_in, program, run
+from tests.journal.builders import damage_in, line, lines_in, program, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,14 +25,14 @@ ID = "b0070000-7-1-00000000"
 HEAD = line(0, name="head")
 
 
-def preamble() -> Iterator[bytes]:
+def first_lines() -> Iterator[bytes]:
     """Return what begins every further segment."""
     yield HEAD
 
 
 def writer_in(folder: Path, **settings: object) -> SegmentWriter:
     """Return a writer of segments in `folder`."""
-    return SegmentWriter(Target(folder, ID), preamble=preamble, **settings)  # type: ignore[arg-type]
+    return SegmentWriter(Target(folder, ID), first_lines=first_lines, **settings)  # type: ignore[arg-type]
 
 
 def names(folder: Path) -> list[str]:
@@ -58,7 +58,7 @@ def test_a_segment_is_made_with_the_first_line(tmp_path: Path) -> None:
     writer.close()
 
 
-def test_rotation_by_size_repeats_the_preamble(tmp_path: Path) -> None:
+def test_rotation_by_size_repeats_the_first_lines(tmp_path: Path) -> None:
     """A full segment is followed by the next number, which begins with what is open."""
     writer = writer_in(tmp_path, max_bytes=1000)
     for number in range(1, 21):
@@ -73,9 +73,11 @@ def test_rotation_by_size_repeats_the_preamble(tmp_path: Path) -> None:
     assert text == b"".join(map(line, range(1, 21)))
 
 
-def test_a_preamble_larger_than_a_segment_rotates_no_further(tmp_path: Path) -> None:
+def test_first_lines_larger_than_a_segment_rotate_no_further(tmp_path: Path) -> None:
     """With more open spans than a segment holds, segments still grow by their lines."""
-    writer = SegmentWriter(Target(tmp_path, ID), preamble=lambda: [line(0)] * 100, max_bytes=1000)
+    writer = SegmentWriter(
+        Target(tmp_path, ID), first_lines=lambda: [line(0)] * 100, max_bytes=1000
+    )
     for number in range(1, 11):
         writer.write(line(number))
         writer.rotate_if_due()
@@ -186,7 +188,7 @@ def test_several_writers_share_a_named_file(tmp_path: Path) -> None:
         from pathlib import Path
         from otel_ext.journal.files import Target
         from otel_ext.journal.write.segment import SegmentWriter
-        from tests.journal.making import line
+        from tests.journal.builders import line
         children = []
         for n in range(4):
             pid = os.fork()
@@ -220,7 +222,7 @@ LIMITED = """
     from pathlib import Path
     from otel_ext.journal.files import Target
     from otel_ext.journal.write.segment import SegmentWriter
-    from tests.journal.making import line
+    from tests.journal.builders import line
     named = sys.argv[2]
     writer = SegmentWriter(Target(Path(sys.argv[1]), "b0070000-7-1-00000000", named))
     writer.write(line(1))
@@ -276,9 +278,9 @@ def test_a_failed_fsync_leaves_the_file_for_a_new_one(tmp_path: Path) -> None:
         from pathlib import Path
         from otel_ext.journal.files import Target
         from otel_ext.journal.write.segment import SegmentWriter
-        from tests.journal.making import line
+        from tests.journal.builders import line
         writer = SegmentWriter(Target(Path(sys.argv[1]), "b0070000-7-1-00000000"), sync="always",
-                               preamble=lambda: [line(0, name="head")])
+                               first_lines=lambda: [line(0, name="head")])
         for number in range(1, 4):
             assert writer.write(line(number)) == len(line(number))
         writer.close()

@@ -15,14 +15,14 @@ import pytest
 
 from otel_ext.journal.recovery.recover import recover
 from otel_ext.journal.ring_layout import RING_FOLDER
-from otel_ext.journal.write import sources
+from otel_ext.journal.write import buffers
 from otel_ext.journal.write.journal import Journal
 from otel_ext.journal.write.opening import target_of
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.health import health
 from otel_ext.runtime.supervisor import Supervisor
 from otel_ext.runtime.worker import Worker, shared_worker
-from tests.journal.making import ALONE, line, program, run, seqs_in, wait_until
+from tests.journal.builders import ALONE, line, program, run, seqs_in, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,9 +42,9 @@ def worker() -> Iterator[Worker]:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_lines_reach_the_file(tmp_path: Path, mode: Durability) -> None:
-    """In every mode what is appended is in the file after a flush, the preamble first."""
+    """In every mode what is appended is in the file after a flush, the first_lines first."""
     journal = Journal(
-        tmp_path, ALONE._replace(durability=mode), preamble=lambda: [line(0, name="head")]
+        tmp_path, ALONE._replace(durability=mode), first_lines=lambda: [line(0, name="head")]
     )
     assert journal.state().mode == "unopened"
     assert all(journal.append(line(number)) for number in range(1, 1001))
@@ -126,7 +126,7 @@ def test_a_line_from_a_signal_handler_amid_opening_is_kept(tmp_path: Path) -> No
     """A handler that records while the first record opens the journal loses nothing."""
     journal = Journal(tmp_path, ALONE)
 
-    def preamble() -> list[bytes]:
+    def first_lines() -> list[bytes]:
         os.kill(os.getpid(), signal.SIGUSR1)
         return [line(0)]
 
@@ -134,7 +134,7 @@ def test_a_line_from_a_signal_handler_amid_opening_is_kept(tmp_path: Path) -> No
         journal.append(line(2))
 
     before = signal.signal(signal.SIGUSR1, on_signal)
-    journal._preamble = preamble  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    journal._first_lines = first_lines  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     try:
         assert journal.append(line(1))
     finally:
@@ -162,13 +162,13 @@ def test_many_threads_at_the_first_record(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("*.jsonl"))) == 1
 
 
-def test_a_preamble_that_fails_does_not_stop_records(tmp_path: Path) -> None:
+def test_first_lines_that_fail_do_not_stop_records(tmp_path: Path) -> None:
     """The first lines are lost then, and the records are not."""
 
-    def preamble() -> list[bytes]:
-        raise RuntimeError("no preamble")
+    def first_lines() -> list[bytes]:
+        raise RuntimeError("no first_lines")
 
-    journal = Journal(tmp_path, ALONE, preamble=preamble)
+    journal = Journal(tmp_path, ALONE, first_lines=first_lines)
     assert journal.append(line(1))
     assert journal.close()
     assert seqs_in(tmp_path) == [1]
@@ -214,10 +214,10 @@ def test_flush_and_close_give_up_in_time(tmp_path: Path, worker: Worker) -> None
     assert len(list((tmp_path / RING_FOLDER).iterdir())) == 1
 
 
-def test_a_rotation_by_the_worker_repeats_the_preamble(tmp_path: Path) -> None:
+def test_a_rotation_by_the_worker_repeats_the_first_lines(tmp_path: Path) -> None:
     """Each further file begins with what a reader must know."""
     settings = ALONE._replace(segment_size=64 * 1024)
-    journal = Journal(tmp_path, settings, preamble=lambda: [line(0, name="head")])
+    journal = Journal(tmp_path, settings, first_lines=lambda: [line(0, name="head")])
     for number in range(1, 2_001):
         journal.append(line(number))
         if number % 100 == 0:
@@ -232,7 +232,7 @@ def test_a_rotation_by_the_worker_repeats_the_preamble(tmp_path: Path) -> None:
 def test_a_folder_that_is_removed_comes_back(tmp_path: Path) -> None:
     """After `rm -r` of all records the process goes on in a new folder, with a new ring buffer."""
     folder = tmp_path / "traces"
-    journal = Journal(folder, ALONE, preamble=lambda: [line(0, name="head")])
+    journal = Journal(folder, ALONE, first_lines=lambda: [line(0, name="head")])
     journal.append(line(1))
     assert journal.flush()
     stale = journal.append
@@ -240,7 +240,7 @@ def test_a_folder_that_is_removed_comes_back(tmp_path: Path) -> None:
 
     def is_back() -> bool:
         journal.drain()
-        return len(list((folder / RING_FOLDER).glob("*.ring"))) == 1
+        return len(list((folder / RING_FOLDER).glob("*.box"))) == 1
 
     assert wait_until(is_back)
     assert journal.append(line(2))
@@ -256,7 +256,7 @@ def test_slow_writes_go_through_the_queue_for_a_while(tmp_path: Path) -> None:
         import sys
         from pathlib import Path
         from otel_ext.journal.write.journal import Journal
-        from tests.journal.making import ALONE, line
+        from tests.journal.builders import ALONE, line
         journal = Journal(Path(sys.argv[1]), ALONE._replace(durability="write"))
         for number in range(3):
             assert journal.append(line(number))
@@ -279,7 +279,7 @@ def test_the_queue_of_a_slow_disk_is_written_out(
 ) -> None:
     """While records go through it, a kill takes only what came since the worker's last turn."""
     clock = iter((0.0, 1.1))
-    monkeypatch.setattr(sources, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(buffers, "perf_counter", lambda: next(clock))
     settings = ALONE._replace(durability="write")
     journal = Journal(tmp_path, settings, worker=shared_worker())
     for number in range(3):
@@ -306,7 +306,7 @@ def test_the_program_ends_at_once_however_it_ends(tmp_path: Path) -> None:
         from pathlib import Path
         from otel_ext.journal.write.journal import Journal
         from otel_ext.runtime.worker import shared_worker
-        from tests.journal.making import ALONE, line
+        from tests.journal.builders import ALONE, line
         journal = Journal(Path(sys.argv[1]), ALONE, worker=shared_worker())
         journal.append(line(1))
     """
@@ -325,7 +325,7 @@ def test_a_disk_that_hangs_holds_nobody_up(tmp_path: Path) -> None:
         from otel_ext.journal.write.journal import Journal
         from otel_ext.runtime.process.incarnation import current
         from otel_ext.runtime.worker import shared_worker
-        from tests.journal.making import ALONE, line
+        from tests.journal.builders import ALONE, line
         journal = Journal(Path(sys.argv[1]), ALONE, worker=shared_worker())
         journal.append(line(1, current().id))
         time.sleep(1.5)

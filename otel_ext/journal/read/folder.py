@@ -20,7 +20,7 @@ from otel_ext.journal.read.incarnations import (
     begins_segment,
 )
 from otel_ext.journal.read.scanner import Line, Skipped, read_ring, scan
-from otel_ext.journal.recovery.replaced import replaced_in
+from otel_ext.journal.recovery.replaced import replaced_incarnations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -206,7 +206,7 @@ def read_folder(path: Path, *, now_ns: int | None = None) -> FolderState:
     """
     moment = time_ns() if now_ns is None else now_ns
     readers, skipped = read_incarnations(path)
-    replaced = replaced_in(path)
+    replaced = replaced_incarnations(path)
     by_incarnation: dict[str, list[IncarnationState]] = {}
     for key, reader in readers.items():
         state = reader.state(moment)

@@ -37,7 +37,7 @@ __all__ = [
     "RunningSpan",
     "base_id",
     "begins_segment",
-    "last_sign_ns",
+    "estimate_last_seen_ns",
     "modified_ns",
     "time_of",
 ]
@@ -262,8 +262,8 @@ class IncarnationReader:
         )
 
     def last_seen_ns(self, now_ns: int) -> int:
-        """Return the last sign of life; see `last_sign_ns`."""
-        return last_sign_ns(
+        """Return the last sign of life; see `estimate_last_seen_ns`."""
+        return estimate_last_seen_ns(
             time_of(self._last_text), self.stamp_ns, modified_ns(self.segments), now_ns
         )
 
@@ -338,7 +338,7 @@ def time_of(timestamp: str) -> int:
         return 0
 
 
-def last_sign_ns(record_ns: int, stamp_ns: int, file_ns: int, now_ns: int) -> int:
+def estimate_last_seen_ns(record_ns: int, stamp_ns: int, file_ns: int, now_ns: int) -> int:
     """Return a process's last sign of life; never in the future.
 
     It is the time of the last record, unless that lies clearly behind the moment at
@@ -351,7 +351,7 @@ def last_sign_ns(record_ns: int, stamp_ns: int, file_ns: int, now_ns: int) -> in
         file_ns: When a file of its own was last written to; 0 if unknown.
         now_ns: The time.
 
-    >>> last_sign_ns(5_000_000_000, 4_000_000_000, 0, 9_000_000_000)
+    >>> estimate_last_seen_ns(5_000_000_000, 4_000_000_000, 0, 9_000_000_000)
     5000000000
     """
     latest = max(stamp_ns, file_ns)

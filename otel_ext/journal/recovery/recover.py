@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from otel_ext.errors import JournalError
 from otel_ext.journal.files import (
     Target,
-    ends_closed,
+    ends_with_process_end,
     list_segments,
     open_folder,
     parse_segment_name,
@@ -30,7 +30,7 @@ from otel_ext.journal.read.scanner import Line, scan
 from otel_ext.journal.recovery.end_records import closing, end_of
 from otel_ext.journal.recovery.exit_status import Outcome, PidAndStart, outcome_in, outcome_of
 from otel_ext.journal.recovery.locking import LOCK_SUFFIX, IncarnationLock
-from otel_ext.journal.recovery.replaced import replaced_in
+from otel_ext.journal.recovery.replaced import replaced_incarnations
 from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX
 from otel_ext.journal.write.segment import SegmentWriter
 from otel_ext.record.codec import encode_compat_line, encode_line
@@ -122,7 +122,7 @@ class _Work:
         self.uncertain: list[str] = []
         self.busy: list[str] = []
         self.skipped = SkippedLog()
-        self._replaced = replaced_in(folder)
+        self._replaced = replaced_incarnations(folder)
 
     def do(self, incarnation: str) -> None:
         """Recover one incarnation, if it is dead and nobody else does."""
@@ -290,7 +290,7 @@ def _candidates(folder: Path, *, thorough: bool) -> list[str]:
         elif thorough:
             found.update(dict.fromkeys(_unfinished_in(path)))
     for (incarnation, _), path in newest.items():
-        if incarnation not in found and not ends_closed(path):
+        if incarnation not in found and not ends_with_process_end(path):
             found[incarnation] = None
     return list(found)
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-__all__ = ["is_replaced_by", "replaced_in"]
+__all__ = ["is_replaced_by", "replaced_incarnations"]
 
 _FIRST_LINE: Final = 256 * 1024
 
@@ -60,7 +60,7 @@ def is_replaced_by(incarnation: str, own: str) -> bool:
     return incarnation != own and _kernel_process(incarnation) == _kernel_process(own) != ""
 
 
-def replaced_in(folder: Path) -> frozenset[str]:
+def replaced_incarnations(folder: Path) -> frozenset[str]:
     """Return the ids of the incarnations in a folder whose program was replaced.
 
     Files are opened only of processes with several incarnations.

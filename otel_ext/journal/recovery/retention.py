@@ -12,10 +12,10 @@ from contextlib import suppress
 from time import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel_ext.journal.files import ends_closed, parse_ring_name, parse_segment_name
+from otel_ext.journal.files import ends_with_process_end, parse_ring_name, parse_segment_name
 from otel_ext.journal.liveness import identity_from_id, is_alive
 from otel_ext.journal.read.silence import LONGEST_SILENCE
-from otel_ext.journal.recovery.replaced import replaced_in
+from otel_ext.journal.recovery.replaced import replaced_incarnations
 from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX
 from otel_ext.runtime.counters import COUNTERS
 
@@ -81,7 +81,7 @@ def _closed_segments(folder: Path, current: Path | None, moment: float) -> list[
             segment = _Closed(status.st_mtime, status.st_size, folder / entry.name)
             journals.setdefault(name.stream, {})[name.number] = segment
     with_ring = _with_ring(folder)
-    replaced = replaced_in(folder)
+    replaced = replaced_incarnations(folder)
     closed: list[_Closed] = []
     for (incarnation, _), segments in journals.items():
         newest = segments.pop(max(segments))
@@ -111,4 +111,4 @@ def _is_needed(incarnation: str, newest: _Closed, moment: float, replaced: froze
     if identity is None or (incarnation not in replaced and is_alive(identity) == "alive"):
         return True
     # By its id alone a process of another container looks dead, too: its file must say so.
-    return newest.modified > moment - _ABANDONED_SECONDS and not ends_closed(newest.path)
+    return newest.modified > moment - _ABANDONED_SECONDS and not ends_with_process_end(newest.path)

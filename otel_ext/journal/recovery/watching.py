@@ -15,7 +15,7 @@ from itertools import islice
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.journal.files import ends_closed, parse_segment_name, segment_file
+from otel_ext.journal.files import ends_with_process_end, parse_segment_name, segment_file
 from otel_ext.journal.liveness import identity_from_id, is_alive
 from otel_ext.journal.read.incarnations import base_id
 from otel_ext.journal.recovery.locking import LOCK_SUFFIX
@@ -111,7 +111,9 @@ class FolderWatch:
         others = [name for name in in_turn if name not in self._with_ring]
         for name in islice(self._gone(others, everybody), _AT_ONCE):
             newest = self._known[name].items()
-            if all(ends_closed(self._folder / segment_file(name, n, j)) for j, n in newest):
+            if all(
+                ends_with_process_end(self._folder / segment_file(name, n, j)) for j, n in newest
+            ):
                 self._done.add(name)
             else:
                 yield name

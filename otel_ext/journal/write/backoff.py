@@ -14,10 +14,10 @@ _MAX_BACKOFF: Final = 1.0
 class Backoff:
     """What is wrong with the file now, and when it is tried again: ever less often.
 
-    >>> trouble = Backoff()
-    >>> trouble.note(OSError("no room")), trouble.note(OSError("no room"))
+    >>> problem = Backoff()
+    >>> problem.note(OSError("no room")), problem.note(OSError("no room"))
     (True, False)
-    >>> trouble.problem, trouble.must_wait(monotonic()), trouble.is_over()
+    >>> problem.problem, problem.must_wait(monotonic()), problem.is_over()
     ('no room', True, True)
     """
 

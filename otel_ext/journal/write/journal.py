@@ -2,11 +2,10 @@
 
 ::
 
-    append ─► source (ring buffer | queue | the file itself) ─ drain, by the worker ─► segment
+    append ─► buffer (ring buffer | queue | the file itself) ─ drain, by the worker ─► segment
 
-Nothing is made before the first line comes. A forked child begins anew with a
-ring buffer and a segment of its own. What cannot be written is tried again, ever less
-often but at least every second, while lines wait in the source.
+Nothing is created before the first line comes. A forked child makes a ring buffer and a
+segment of its own. A failed write is tried again, at least every second, while lines wait.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from otel_ext.journal.types import JournalState, Mode
 from otel_ext.journal.write.backoff import Backoff
 from otel_ext.journal.write.journal_ids import give_back_number
 from otel_ext.journal.write.last_lines import LastLines
-from otel_ext.journal.write.opening import JournalSettings, Opened, lines_of, open_source
+from otel_ext.journal.write.opening import JournalSettings, OpenJournal, lines_of, open_journal
 from otel_ext.journal.write.ring_buffer import RingBuffer, appender
 from otel_ext.runtime.counters import BUFFER_PEAK, COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child
@@ -34,8 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from otel_ext.journal.write.buffers import LineBuffer
     from otel_ext.journal.write.segment import SegmentWriter
-    from otel_ext.journal.write.sources import Source
     from otel_ext.runtime.worker import Job, Worker
 
 __all__ = ["Journal"]
@@ -56,7 +55,7 @@ class Journal:
         path: A folder (one file per incarnation), or a file if its name ends
             in `.jsonl` or it is there and no folder.
         settings: How lines are kept.
-        preamble: Lines that begin every file: what a reader must know without
+        first_lines: Lines that begin every file: what a reader must know without
             the older ones. Called on the thread that opens or rotates.
         worker: Whose thread calls `drain`; None if the owner does.
         on_request: Records where this program is; called on the worker's thread
@@ -77,14 +76,14 @@ class Journal:
         path: Path,
         settings: JournalSettings | None = None,
         *,
-        preamble: Callable[[], Iterable[bytes]] = tuple,
+        first_lines: Callable[[], Iterable[bytes]] = tuple,
         worker: Worker | None = None,
         on_request: Callable[[], object] | None = None,
     ) -> None:
         # A daemon changes its working directory after this.
         self.path = path.absolute()
         self.settings = settings or JournalSettings()
-        self._preamble = preamble
+        self._first_lines = first_lines
         self._worker = worker
         self._on_request = on_request
         self._job: Job | None = None
@@ -95,7 +94,7 @@ class Journal:
         after_fork_in_child(self._after_fork)
 
     def _reset(self) -> None:
-        self._opened: Opened | None = None
+        self._opened: OpenJournal | None = None
         self._opening = new_lock()
         self._opener = 0
         self._draining = new_lock()
@@ -103,7 +102,7 @@ class Journal:
         self._early: list[bytes] = []
         self._passes = 0
         self._clean_pass = 0
-        self._trouble = Backoff()
+        self._backoff = Backoff()
         self._next_tick = 0.0
         self._closing = self._finished = self._unfinished = False
         self._housekeeper = Housekeeper(self.settings)
@@ -115,7 +114,7 @@ class Journal:
         opened, closing = self._opened, self._closing
         self._reset()
         if opened is not None:
-            opened.source.abandon()
+            opened.buffer.abandon()
             self._inherited = opened.segment
         if closing:
             self._closing = self._finished = True
@@ -139,7 +138,7 @@ class Journal:
     def _append_early(self, line: bytes) -> bool:
         opened = self._opened
         if opened is not None:
-            return opened.source.append(line)
+            return opened.buffer.append(line)
         if len(self._early) >= _MAX_EARLY:
             COUNTERS.add("dropped.queue_full")
             return False
@@ -155,14 +154,14 @@ class Journal:
         if self._inherited is not None:
             self._inherited.forget()
             self._inherited = None
-        opened = open_source(self.path, self.settings, current(), self._preamble)
-        for line in lines_of(self._preamble):
-            opened.source.append(line)
-        source = opened.source
+        opened = open_journal(self.path, self.settings, current(), self._first_lines)
+        for line in lines_of(self._first_lines):
+            opened.buffer.append(line)
+        buffer = opened.buffer
         self._use(opened)
         early, self._early = self._early, []
         for line in early:
-            opened.source.append(line)
+            opened.buffer.append(line)
         if opened.mode == "write":
             self._last.keep_room(opened)  # before callers fill the disk
         self._report_mode()
@@ -170,37 +169,37 @@ class Journal:
             if self._job is None:
                 self._job = self._worker.every(_INTERVAL, self._run, "journal")
             self._worker.ensure()
-            if isinstance(source, RingBuffer) and not self._worker.is_alive:
-                source.successor = self._append_to_full
+            if isinstance(buffer, RingBuffer) and not self._worker.is_alive:
+                buffer.successor = self._append_to_full
 
-    def _use(self, opened: Opened) -> None:
-        """Let callers append to the source of `opened`."""
+    def _use(self, opened: OpenJournal) -> None:
+        """Let callers append to the buffer of `opened`."""
         self._opened = opened
-        self.append = self._append_closed if self._closing else self._append_to(opened.source)
+        self.append = self._append_closed if self._closing else self._append_to(opened.buffer)
 
-    def _append_to(self, source: Source) -> Callable[[bytes], bool]:
-        return appender(source) if isinstance(source, RingBuffer) else source.append
+    def _append_to(self, buffer: LineBuffer) -> Callable[[bytes], bool]:
+        return appender(buffer) if isinstance(buffer, RingBuffer) else buffer.append
 
     def _append_to_full(self, line: bytes) -> bool:
         """Make room in the ring buffer, then take the line, since no thread can be started."""
         opened = self._opened
-        if opened is None or self._closing or not isinstance(opened.source, RingBuffer):
+        if opened is None or self._closing or not isinstance(opened.buffer, RingBuffer):
             return self._append_closed(line)
-        opened.source.successor = None  # what still has no room is counted
+        opened.buffer.successor = None  # what still has no room is counted
         self.drain(0.0)
-        taken = opened.source.append(line)
-        opened.source.successor = self._append_to_full
+        taken = opened.buffer.append(line)
+        opened.buffer.successor = self._append_to_full
         return taken
 
     def _report_mode(self) -> None:
         opened = self._opened
         if opened is None:
             return
-        trouble = opened.reason or opened.source.trouble
-        if self._trouble.problem:
-            self._cell.failed(f"{opened.mode}: {self._trouble.problem}")
-        elif trouble:
-            self._cell.degraded(f"{opened.mode}: {trouble}")
+        problem = opened.reason or opened.buffer.problem
+        if self._backoff.problem:
+            self._cell.failed(f"{opened.mode}: {self._backoff.problem}")
+        elif problem:
+            self._cell.degraded(f"{opened.mode}: {problem}")
         else:
             self._cell.healthy(opened.mode)
 
@@ -235,23 +234,23 @@ class Journal:
         number = self._passes
         self._answer_request(opened)
         now = monotonic()
-        if self._trouble.must_wait(now):
+        if self._backoff.must_wait(now):
             self._tick(opened, now)
             return False
         # Looked at once: a pass that began before `close` may have missed a line.
         closing = self._closing
-        COUNTERS.raise_to(BUFFER_PEAK, opened.source.peak)
+        COUNTERS.raise_to(BUFFER_PEAK, opened.buffer.peak)
         try:
             if closing:
-                opened.source.seal("closed")
+                opened.buffer.seal("closed")
             if now >= self._next_tick:
                 self._last.keep_room(opened)
-            clean = self._drain_source(opened)
+            clean = self._drain_buffer(opened)
         except OSError as error:
             self._note_failure(opened, error)
             clean = False
         else:
-            if self._trouble.is_over():
+            if self._backoff.is_over():
                 self._report_mode()
         opened = self._opened or opened
         self._tick(opened, now)
@@ -262,19 +261,19 @@ class Journal:
             self._clean_pass = number
         return clean
 
-    def _drain_source(self, opened: Opened) -> bool:
+    def _drain_buffer(self, opened: OpenJournal) -> bool:
         return opened.drain(rotate=not self._closing)
 
-    def _answer_request(self, opened: Opened) -> None:
-        if self._on_request is not None and isinstance(opened.source, RingBuffer):
-            opened.source.serve_request(self._on_request)
+    def _answer_request(self, opened: OpenJournal) -> None:
+        if self._on_request is not None and isinstance(opened.buffer, RingBuffer):
+            opened.buffer.serve_request(self._on_request)
 
-    def _note_failure(self, opened: Opened, error: OSError) -> None:
-        if self._trouble.note(error):
+    def _note_failure(self, opened: OpenJournal, error: OSError) -> None:
+        if self._backoff.note(error):
             report_problem(f"journal: {opened.segment.path or self.path} cannot be written", error)
         self._report_mode()
 
-    def _tick(self, opened: Opened, now: float) -> None:
+    def _tick(self, opened: OpenJournal, now: float) -> None:
         if not self._closing:
             self._housekeeper.run(opened.segment, now)
         if now < self._next_tick:
@@ -282,25 +281,26 @@ class Journal:
         self._next_tick = now + _TICK_SECONDS
         opened.stamp()
         opened.segment.sync()
-        if opened.source.is_lost and not (self._closing or self._trouble.problem):
-            opened = self._replace_source(opened)
+        if opened.buffer.is_lost and not (self._closing or self._backoff.problem):
+            opened = self._replace_buffer(opened)
         self._report_mode()
 
-    def _replace_source(self, lost: Opened) -> Opened:
+    def _replace_buffer(self, lost: OpenJournal) -> OpenJournal:
         """Make another ring buffer after the old one, or its whole folder, was removed."""
         journal = lost.segment.target.journal
-        fresh = open_source(self.path, self.settings, current(), self._preamble, journal=journal)
+        mine, first_lines = current(), self._first_lines
+        fresh = open_journal(self.path, self.settings, mine, first_lines, journal=journal)
         opened = fresh._replace(segment=lost.segment)
         with suppress(OSError):
             self._hand_over(lost, opened)
         return opened
 
-    def _hand_over(self, old: Opened, new: Opened) -> bool:
-        """Let callers append to another source; whether nothing is left in the old one."""
+    def _hand_over(self, old: OpenJournal, new: OpenJournal) -> bool:
+        """Let callers append to another buffer; whether nothing is left in the old one."""
         self._use(new)
-        if isinstance(old.source, RingBuffer):
-            old.source.successor = self.append
-        old.source.seal("closed")
+        if isinstance(old.buffer, RingBuffer):
+            old.buffer.successor = self.append
+        old.buffer.seal("closed")
         return old.drain(rotate=False)
 
     def flush(self, timeout_millis: int = 30_000) -> bool:
@@ -323,7 +323,7 @@ class Journal:
 
     def _wake_worker(self) -> bool:
         """Make the worker run; whether it can: not if this is its own thread."""
-        self._trouble.hurry()
+        self._backoff.hurry()
         worker, job = self._worker, self._job
         if worker is None or job is None or self._drainer == threading.get_ident():
             return False
@@ -334,7 +334,7 @@ class Journal:
     def has_room(self, until: float) -> bool:
         """Wait until most of the ring buffer is free, or until then (monotonic); whether it is."""
         limit = self.settings.ring_size // _ROOM
-        while (opened := self._opened) is not None and opened.source.pending > limit:
+        while (opened := self._opened) is not None and opened.buffer.pending > limit:
             if monotonic() >= until:
                 return False
             if self._wake_worker():
@@ -349,7 +349,7 @@ class Journal:
             self._last.append(opened, make)
 
     def close(self, timeout: float = 2.0, *, unfinished: bool = False) -> bool:
-        """Bring out what waits and stop; a ring buffer that was drained is removed. Twice is once.
+        """Write what waits and stop; a drained ring buffer is removed. Idempotent.
 
         Args:
             timeout: Seconds. What is not in the file by then stays in the ring buffer,
@@ -374,17 +374,17 @@ class Journal:
             job.cancel()
         if not self._finished:
             opened.stamp()  # the ring buffer stays, and is all that tells what was dropped
-            self._last.give_up(opened, self._draining, self._trouble.problem)
+            self._last.give_up(opened, self._draining, self._backoff.problem)
             self._finished = True
         self._cell.healthy("closed")
         return done
 
-    def _finish(self, opened: Opened) -> None:
+    def _finish(self, opened: OpenJournal) -> None:
         """Close the file, then remove the ring buffer: all that was in it is in the file."""
         self._last.close()
         opened.segment.close()
         target = opened.segment.target
-        opened.source.close(remove=not (self._unfinished and target.file))
+        opened.buffer.close(remove=not (self._unfinished and target.file))
         if not self._unfinished:
             give_back_number(target.folder, target.incarnation, target.journal)
         self._finished = True
@@ -395,6 +395,6 @@ class Journal:
         if opened is None:
             return JournalState("closed" if self._closing else "unopened", "", None, 0, "")
         mode: Mode = "closed" if self._finished else opened.mode
-        problem = self._trouble.problem or opened.source.trouble
-        path, pending = opened.segment.path, opened.source.pending
+        problem = self._backoff.problem or opened.buffer.problem
+        path, pending = opened.segment.path, opened.buffer.pending
         return JournalState(mode, opened.reason, path, pending, problem)

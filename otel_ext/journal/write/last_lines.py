@@ -19,7 +19,7 @@ from otel_ext.runtime.guard import report_problem
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from otel_ext.journal.write.opening import Opened
+    from otel_ext.journal.write.opening import OpenJournal
     from otel_ext.runtime.threads import Lock
 
 __all__ = ["LastLines"]
@@ -39,12 +39,12 @@ class LastLines:
         self._inherited = inherited
         self._make: Callable[[], Iterable[bytes]] = tuple
 
-    def keep_room(self, opened: Opened) -> None:
+    def keep_room(self, opened: OpenJournal) -> None:
         """Reserve room for them unless a ring buffer has it; on the thread that writes."""
         if self._inherited is not None:
             self._inherited.forget()
             self._inherited = None
-        if isinstance(opened.source, RingBuffer) or self._reserve.is_kept:
+        if isinstance(opened.buffer, RingBuffer) or self._reserve.is_kept:
             return
         with suppress(OSError):  # whoever writes will be told
             opened.segment.open()
@@ -57,7 +57,7 @@ class LastLines:
         if self._inherited is not None:
             self._inherited.forget()
 
-    def append(self, opened: Opened, make: Callable[[], Iterable[bytes]]) -> None:
+    def append(self, opened: OpenJournal, make: Callable[[], Iterable[bytes]]) -> None:
         """Let them follow all that was taken.
 
         Args:
@@ -66,9 +66,9 @@ class LastLines:
                 waits could not be written, so that the account says so.
         """
         self._make = make
-        opened.source.append_last(lines_of(make))
+        opened.buffer.append_last(lines_of(make))
 
-    def give_up(self, opened: Opened, lock: Lock, problem: str) -> None:
+    def give_up(self, opened: OpenJournal, lock: Lock, problem: str) -> None:
         """Leave what waits in the ring buffer; what waits in memory is lost, which they tell.
 
         Args:
@@ -77,17 +77,17 @@ class LastLines:
             problem: Why the file cannot be written; empty if it only hangs.
         """
         if not (problem and lock.acquire(timeout=_WAIT_SECONDS)):
-            opened.source.close(remove=False)
+            opened.buffer.close(remove=False)
             return
         try:
-            lost = opened.source.close(remove=False)
+            lost = opened.buffer.close(remove=False)
             if lost:
                 self._write_alone(opened, lost, problem)
             self._reserve.release()
         finally:
             lock.release()
 
-    def _write_alone(self, opened: Opened, lost: int, problem: str) -> None:
+    def _write_alone(self, opened: OpenJournal, lost: int, problem: str) -> None:
         """Write them into the room that was kept, and report what is lost."""
         self._reserve.release()
         lines = b"".join(lines_of(self._make))

@@ -19,10 +19,10 @@ from otel_ext.journal.files import (
 )
 from otel_ext.journal.filesystem import file_system_of
 from otel_ext.journal.ring_layout import RING_FOLDER, RingFacts
+from otel_ext.journal.write.buffers import DirectWriter, LineBuffer, QueueBuffer
 from otel_ext.journal.write.journal_ids import take_number
 from otel_ext.journal.write.ring_buffer import CHUNKS, DEFAULT_RING_BYTES, RingBuffer
 from otel_ext.journal.write.segment import SegmentWriter, Sync
-from otel_ext.journal.write.sources import DirectSource, QueueSource, Source
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.process.incarnation import current
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from otel_ext.runtime.process.incarnation import Incarnation
 
-__all__ = ["Durability", "JournalSettings", "Opened", "lines_of", "open_source", "target_of"]
+__all__ = ["Durability", "JournalSettings", "OpenJournal", "lines_of", "open_journal", "target_of"]
 
 Durability = Literal["mapped", "queued", "write"]
 
@@ -69,25 +69,25 @@ class JournalSettings(NamedTuple):
     recover_on_start: bool = True
 
 
-class Opened(NamedTuple):
+class OpenJournal(NamedTuple):
     """A journal that has been opened.
 
     Attributes:
         mode: How lines leave their caller.
         reason: Why that is not what was asked for; empty if it is.
-        source: Where lines wait.
+        buffer: Where lines wait.
         segment: The file they go to.
     """
 
     mode: Durability
     reason: str
-    source: Source
+    buffer: LineBuffer
     segment: SegmentWriter
 
-    def as_direct(self, max_bytes: int) -> Opened:
-        """Return this journal with the file itself as its source, as with `durability=write`."""
+    def as_direct(self, max_bytes: int) -> OpenJournal:
+        """Return this journal with the file itself as its buffer, as with `durability=write`."""
         self.segment.take_callers()
-        return self._replace(mode="write", reason="", source=DirectSource(self.segment, max_bytes))
+        return self._replace(mode="write", reason="", buffer=DirectWriter(self.segment, max_bytes))
 
     def write(self, lines: memoryview) -> int:
         """Write lines to the file and count them; see `SegmentWriter.write`."""
@@ -95,7 +95,7 @@ class Opened(NamedTuple):
         if kept:
             with lines[:kept] as part:
                 COUNTERS.add("written", _count_lines(part))
-        if not isinstance(self.source, RingBuffer):
+        if not isinstance(self.buffer, RingBuffer):
             self._rotate()
         return kept
 
@@ -114,17 +114,17 @@ class Opened(NamedTuple):
         Args:
             rotate: Whether a ring buffer's next segment may begin: not behind the last lines.
         """
-        source = self.source
-        is_writing = source.pending > 0
-        done = source.drain(self.write)
-        if rotate and done and is_writing and isinstance(source, RingBuffer) and source.is_in_order:
+        buffer = self.buffer
+        is_writing = buffer.pending > 0
+        done = buffer.drain(self.write)
+        if rotate and done and is_writing and isinstance(buffer, RingBuffer) and buffer.is_in_order:
             self._rotate()
         return done
 
     def stamp(self) -> None:
         """Leave a sign of life, with the account, where there is a place for it."""
         dropped = sum(COUNTERS.dropped().values())
-        self.source.stamp(time_ns(), current().last_seq, dropped)
+        self.buffer.stamp(time_ns(), current().last_seq, dropped)
 
 
 def _count_lines_python(lines: memoryview) -> int:
@@ -135,10 +135,10 @@ _speed: Final = load_speed()
 _count_lines: Final = _count_lines_python if _speed is None else _speed.count_lines
 
 
-def lines_of(preamble: Callable[[], Iterable[bytes]]) -> list[bytes]:
+def lines_of(first_lines: Callable[[], Iterable[bytes]]) -> list[bytes]:
     """Return the lines that begin a file; none, which is reported, if they cannot be made."""
     try:
-        return list(preamble())
+        return list(first_lines())
     except Exception as error:  # noqa: BLE001 - the records themselves must go on
         report_problem("journal: the first lines of a file could not be made", error)
         return []
@@ -156,21 +156,21 @@ def target_of(path: Path, incarnation: str) -> Target:
     return Target(path.parent, incarnation, path.name)
 
 
-def open_source(
+def open_journal(
     path: Path,
     settings: JournalSettings,
     incarnation: Incarnation,
-    preamble: Callable[[], Iterable[bytes]],
+    first_lines: Callable[[], Iterable[bytes]],
     *,
     journal: int | None = None,
-) -> Opened:
+) -> OpenJournal:
     """Open the way to `path`; always succeeds, in memory where nothing else can be had.
 
     Args:
         path: A folder or a file.
         settings: How lines are kept.
         incarnation: Whose lines.
-        preamble: Lines that begin every further file.
+        first_lines: Lines that begin every further file.
         journal: Which journal of the incarnation it is; None for another one.
     """
     target = target_of(path, incarnation.id)
@@ -180,7 +180,7 @@ def open_source(
     mode = settings.durability
     segment = SegmentWriter(
         target,
-        preamble=preamble,
+        first_lines=first_lines,
         max_bytes=settings.segment_size,
         max_age=settings.segment_age,
         sync=settings.sync,
@@ -189,7 +189,7 @@ def open_source(
     reason = ""
     if mode == "mapped":
         try:
-            return Opened(mode, "", _make_ring(target, settings, incarnation), segment)
+            return OpenJournal(mode, "", _make_ring(target, settings, incarnation), segment)
         except (OSError, ValueError) as error:
             reason = f"no ring buffer: {error}"
     elif mode == "write":
@@ -197,10 +197,10 @@ def open_source(
             segment.open()
         except OSError as error:
             report_problem(f"journal: {path} cannot be written", error)
-        return Opened(mode, "", DirectSource(segment, settings.ring_size), segment)
+        return OpenJournal(mode, "", DirectWriter(segment, settings.ring_size), segment)
     if reason:
         report_problem("journal: records wait in memory, where a kill loses up to 50 ms", reason)
-    return Opened("queued", reason, QueueSource(settings.ring_size), segment)
+    return OpenJournal("queued", reason, QueueBuffer(settings.ring_size), segment)
 
 
 def _make_ring(target: Target, settings: JournalSettings, incarnation: Incarnation) -> RingBuffer:

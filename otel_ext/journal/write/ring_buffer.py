@@ -185,7 +185,7 @@ class RingBuffer:
         return False
 
     @property
-    def trouble(self) -> str:
+    def problem(self) -> str:
         """Why it works worse than it should; empty if it does not."""
         return ""
 
@@ -395,6 +395,6 @@ class RingBuffer:
 
 
 def appender(ring: RingBuffer) -> Callable[[bytes], bool]:
-    """Return `box.append`: compiled where that was built, the method elsewhere."""
+    """Return `ring.append`: compiled where that was built, the method elsewhere."""
     speed = load_speed()
     return ring.append if speed is None else speed.bind_append(ring)

@@ -21,7 +21,7 @@ from otel_ext.journal.files import (
     Target,
     can_make_files_in,
     create_exclusive,
-    ends_whole,
+    ends_with_newline,
     ignore_in_git,
     is_gone,
     make_folder,
@@ -62,7 +62,7 @@ class SegmentWriter:
 
     Args:
         target: Where to.
-        preamble: Lines that stand at the beginning of every further segment:
+        first_lines: Lines that stand at the beginning of every further segment:
             what a reader must know without the older ones.
         max_bytes: Size after which a segment is followed by a new one; 0 for never.
         max_age: Seconds after which it is; 0 for never.
@@ -76,7 +76,7 @@ class SegmentWriter:
         self,
         target: Target,
         *,
-        preamble: Callable[[], Iterable[bytes]] = tuple,
+        first_lines: Callable[[], Iterable[bytes]] = tuple,
         max_bytes: int = 0,
         max_age: float = 0.0,
         sync: Sync = "interval",
@@ -89,8 +89,8 @@ class SegmentWriter:
         self._parked = -1
         self.path: Path | None = None
         self.descriptor = -1
-        self._preamble = preamble
-        self._preamble_due = False
+        self._first_lines = first_lines
+        self._first_lines_due = False
         self._max_bytes = max_bytes
         self._max_age = max_age
         self._sync: Sync = sync
@@ -106,14 +106,14 @@ class SegmentWriter:
         """Open the file if it is not open.
 
         Raises:
-            OSError: It cannot be made, or the preamble cannot be written.
+            OSError: It cannot be made, or the first_lines cannot be written.
         """
         if self.descriptor < 0:
             make_folder(self.target.folder)
             with StandardNumbersTaken():
                 self._take(self._open_file() if self.target.file else self._create_segment())
-        if self._preamble_due:
-            self._write_preamble()
+        if self._first_lines_due:
+            self._write_first_lines()
         ignore_in_git(self.target.folder)
 
     def write(self, lines: memoryview | bytes) -> int:
@@ -215,10 +215,10 @@ class SegmentWriter:
             self.open()
 
     def _leave(self) -> None:
-        """Close the file; the next write opens a new one, with the preamble first."""
+        """Close the file; the next write opens a new one, with the first_lines first."""
         descriptor, self.descriptor = self.descriptor, -1
         self._broken_line = False
-        self._preamble_due = True
+        self._first_lines_due = True
         if self._direct and self._is_ours(descriptor):
             self._parked = descriptor
         elif self._is_ours(descriptor):
@@ -231,7 +231,7 @@ class SegmentWriter:
 
     def can_take(self) -> bool:
         """Whether a caller may write to `descriptor` now; asked by a caller, on any thread."""
-        return not self._preamble_due and self._is_ours(self.descriptor)
+        return not self._first_lines_due and self._is_ours(self.descriptor)
 
     def keep_open(self) -> None:
         """Open the file for callers that write themselves; go on to a new one when due.
@@ -247,7 +247,7 @@ class SegmentWriter:
         self.rotate_if_due()
 
     def note_broken_line(self) -> None:
-        """Take note that a caller's line was cut short: the next one begins anew."""
+        """Note that a caller's line was cut short: the next line starts on a new one."""
         self._broken_line = True
 
     def _look(self) -> None:
@@ -256,8 +256,7 @@ class SegmentWriter:
             return
         status = self._status_if_ours(self.descriptor)
         if status is None:
-            # A daemon closed all descriptors and the number is somebody else's now.
-            self.descriptor = -1
+            self.descriptor = -1  # a daemon closed all descriptors; the number may be reused
             self._leave()
             return
         if status.st_nlink == 0 or self._was_renamed():
@@ -265,7 +264,7 @@ class SegmentWriter:
         elif status.st_size < self._size:
             self._size = status.st_size
             self._first_size = 0
-            self._preamble_due = True
+            self._first_lines_due = True
 
     def _is_ours(self, descriptor: int) -> bool:
         return self._status_if_ours(descriptor) is not None
@@ -331,11 +330,12 @@ class SegmentWriter:
         self.is_regular = stat.S_ISREG(status.st_mode)
         self._size = self._first_size = status.st_size
         self._opened_at = self._looked_at = monotonic()
-        self._broken_line = self.is_regular and self.path is not None and not ends_whole(self.path)
+        path = self.path if self.is_regular else None
+        self._broken_line = path is not None and not ends_with_newline(path)
 
-    def _write_preamble(self) -> None:
+    def _write_first_lines(self) -> None:
         try:
-            self._append_all(self._preamble())
+            self._append_all(self._first_lines())
         except OSError:
             # A segment that tells only half of what is open is worse than none.
             if not self.target.file and self.path is not None:
@@ -345,7 +345,7 @@ class SegmentWriter:
                     self.path.unlink()
             raise
         self._first_size = self._size
-        self._preamble_due = False
+        self._first_lines_due = False
 
     def write_all(self, lines: Iterable[bytes]) -> None:
         """Append whole lines, all of them.
@@ -382,7 +382,7 @@ class SegmentWriter:
             self._unsynced = False
 
     def close(self) -> None:
-        """Bring the file to the disk and close it. Twice is once."""
+        """Sync and close the file. Idempotent."""
         self.sync()
         self._leave()
 

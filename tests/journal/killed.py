@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.journal.making import program
+from tests.journal.builders import program
 
 if TYPE_CHECKING:
     from pathlib import Path

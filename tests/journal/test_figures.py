@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from tests.figures import figures
-from tests.journal.making import run
+from tests.journal.builders import run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,7 +16,7 @@ MEASURE = """
     from pathlib import Path
     from otel_ext.journal.write.journal import Journal
     from otel_ext.runtime.worker import shared_worker
-    from tests.journal.making import ALONE
+    from tests.journal.builders import ALONE
     journal = Journal(Path(sys.argv[1]), ALONE, worker=shared_worker())
     line = b'{"x":"' + b"y" * 390 + b'"}\\n'
     assert journal.append(line)

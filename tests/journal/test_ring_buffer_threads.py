@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from otel_ext.runtime.counters import COUNTERS
 from tests.figures import figures
-from tests.journal.making import KIB, line, make_ring
+from tests.journal.builders import KIB, line, make_ring
 
 if TYPE_CHECKING:
     from pathlib import Path

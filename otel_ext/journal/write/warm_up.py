@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
     from otel_ext.record.model import Record
 
-__all__ = ["rehearse", "rehearse_redaction"]
+__all__ = ["warm_up", "warm_up_redaction"]
 
 _CHUNK_BYTES: Final = 65_536
 # What the SDK and its detectors put into a resource.
 _RESOURCE: Final = {
-    "service.name": "rehearsal",
+    "service.name": "warm-up",
     "service.instance.id": "00000000-0000-0000-0000-000000000000",
     "telemetry.sdk.language": "python",
     "telemetry.sdk.name": "opentelemetry",
@@ -42,14 +42,14 @@ _RESOURCE: Final = {
 }
 
 
-def rehearse(path: Path) -> None:
+def warm_up(path: Path) -> None:
     """Prepare what the first record needs, except redaction; never raises.
 
     Args:
         path: Where records are to go.
 
     >>> from pathlib import Path
-    >>> rehearse(Path("/tmp/records"))
+    >>> warm_up(Path("/tmp/records"))
     """
     try:
         _store(encode_line(_first_record()))
@@ -62,13 +62,13 @@ def rehearse(path: Path) -> None:
         report_problem("the first record could not be prepared", error)
 
 
-def rehearse_redaction(redact: Callable[[Record], Record]) -> None:
+def warm_up_redaction(redact: Callable[[Record], Record]) -> None:
     """Let the first record pass redaction; never raises.
 
     Args:
         redact: What records pass on their way; it finds nothing in this one.
 
-    >>> rehearse_redaction(lambda record: record)
+    >>> warm_up_redaction(lambda record: record)
     """
     try:
         encode_line(redact(_first_record()))

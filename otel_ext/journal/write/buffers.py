@@ -1,6 +1,6 @@
 """Where records wait for the worker: the ring buffer, a queue in memory, or the file itself.
 
-All have the face of `Source`. What `append` refuses it has counted.
+All have the face of `LineBuffer`. What `append` refuses it has counted.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from otel_ext.journal.write.segment import SegmentWriter
 
-__all__ = ["DirectSource", "QueueSource", "Source"]
+__all__ = ["DirectWriter", "LineBuffer", "QueueBuffer"]
 
 _STEP: Final = 256 * 1024
 _SLOW_SECONDS: Final = 1.0
@@ -26,7 +26,7 @@ _PAUSE_SECONDS: Final = 30.0
 _SLOW: Final = "a write took more than 1 s, so records wait in memory for 30 s"
 
 
-class Source(Protocol):
+class LineBuffer(Protocol):
     """Where lines wait until the worker has them in the file."""
 
     def append(self, line: bytes) -> bool:
@@ -38,7 +38,7 @@ class Source(Protocol):
         ...
 
     @property
-    def trouble(self) -> str:
+    def problem(self) -> str:
         """Why it works worse than it should; empty if it does not."""
         ...
 
@@ -78,7 +78,7 @@ class Source(Protocol):
         ...
 
 
-class QueueSource:
+class QueueBuffer:
     """Lines in the process's own memory, bounded in bytes; a kill loses them.
 
     Args:
@@ -111,7 +111,7 @@ class QueueSource:
             self._bytes = self._count()
 
     @property
-    def trouble(self) -> str:
+    def problem(self) -> str:
         """Return nothing: the queue works as it should."""
         return ""
 
@@ -180,7 +180,7 @@ class QueueSource:
         return lost
 
 
-class DirectSource:
+class DirectWriter:
     """The file itself: a system call for each line, on the caller's thread.
 
     A slow disk makes the caller slow: that is the promise. Where a write takes more
@@ -194,12 +194,12 @@ class DirectSource:
 
     def __init__(self, segment: SegmentWriter, max_bytes: int) -> None:
         self._segment = segment
-        self._queue = QueueSource(max_bytes)
+        self._queue = QueueBuffer(max_bytes)
         self._pause_until = 0.0
         self._refusal = ""
 
     @property
-    def trouble(self) -> str:
+    def problem(self) -> str:
         """Why lines go through the queue; empty while they do not."""
         return _SLOW if self._pause_until else ""
 

@@ -13,7 +13,7 @@ import pytest
 from otel_ext.journal.read.scanner import read_ring
 from otel_ext.journal.ring_layout import RING_FOLDER
 from otel_ext.runtime.counters import COUNTERS
-from tests.journal.making import KIB, collect, line, make_ring, program
+from tests.journal.builders import KIB, collect, line, make_ring, program
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -158,10 +158,10 @@ def test_a_kill_takes_nothing_back(tmp_path: Path) -> None:
     text = """
         import os, signal, sys
         from pathlib import Path
-        from tests.journal.making import line, make_ring
-        ring buffer = make_ring(Path(sys.argv[1]))
+        from tests.journal.builders import line, make_ring
+        ring = make_ring(Path(sys.argv[1]))
         for number in range(2000):
-            assert box.append(line(number))
+            assert ring.append(line(number))
         os.kill(os.getpid(), signal.SIGKILL)
     """
     done = subprocess.run(program(text, tmp_path), check=False)
@@ -178,13 +178,13 @@ def test_appending_makes_no_system_call(tmp_path: Path) -> None:
     text = """
         import gc, os, sys
         from pathlib import Path
-        from tests.journal.making import line, make_ring
-        ring buffer = make_ring(Path(sys.argv[1]))
+        from tests.journal.builders import line, make_ring
+        ring = make_ring(Path(sys.argv[1]))
         lines = [line(number) for number in range(3000)]
         gc.disable()
         os.access("/mark-1", 0)
         for one in lines:
-            box.append(one)
+            ring.append(one)
         os.access("/mark-2", 0)
     """
     log = tmp_path / "strace"
