@@ -15,7 +15,7 @@ from otel_ext.journal.path_check import problem_with
 __all__ = ["fallback_folder", "problem_with_output"]
 
 # There may be room again by the time of the first record.
-_PASSING: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EINTR})
+_TRANSIENT: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EINTR})
 _APPEND: Final = os.O_WRONLY | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
 
 
@@ -67,11 +67,11 @@ def _problem_of(path: Path, *, trial: bool) -> str:
     except OSError as error:
         return f"the name cannot be used: {error.strerror}"
     # A link that leads nowhere is there too: no folder can be made in its place.
-    there = next(place for place in (path, *path.parents) if os.path.lexists(place))
-    if there.is_dir():
-        return _problem_in(there) if trial else _problem_by_rights(there)
-    if there != path or not path.is_file():
-        return f"{there} is no folder"
+    nearest = next(one for one in (path, *path.parents) if os.path.lexists(one))
+    if nearest.is_dir():
+        return _problem_in(nearest) if trial else _problem_by_rights(nearest)
+    if nearest != path or not path.is_file():
+        return f"{nearest} is no folder"
     if problem_with(path):
         return f"{path} holds something other than records"
     return _problem_appending(path)  # several processes may append to one file
@@ -93,7 +93,9 @@ def _problem_in(folder: Path) -> str:
     except FileExistsError:
         return ""  # of one that was killed amid this
     except OSError as error:
-        return "" if error.errno in _PASSING else f"{folder} cannot be written to: {error.strerror}"
+        return (
+            "" if error.errno in _TRANSIENT else f"{folder} cannot be written to: {error.strerror}"
+        )
     return ""
 
 
@@ -102,5 +104,5 @@ def _problem_appending(path: Path) -> str:
         os.close(os.open(path, _APPEND))
     except OSError as error:
         what = "it is a link" if error.errno == errno.ELOOP else error.strerror
-        return "" if error.errno in _PASSING else f"{path} cannot be written to: {what}"
+        return "" if error.errno in _TRANSIENT else f"{path} cannot be written to: {what}"
     return ""

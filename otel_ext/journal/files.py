@@ -19,7 +19,7 @@ from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX
 
 __all__ = [
     "SegmentName",
-    "StandardNumbersTaken",
+    "StandardDescriptorsFilled",
     "Target",
     "can_make_files_in",
     "create_exclusive",
@@ -270,7 +270,7 @@ def create_exclusive(name: str | Path, flags: int, *, dir_fd: int | None = None)
     return os.open(name, flags, 0o600, dir_fd=dir_fd)
 
 
-class StandardNumbersTaken:
+class StandardDescriptorsFilled:
     """Keeps what is opened inside off the numbers 0 to 2, where a daemon has closed those.
 
     Whoever prints without a look, as C code does, would print into the records.

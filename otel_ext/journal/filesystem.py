@@ -16,7 +16,7 @@ __all__ = ["FileSystem", "file_system_of"]
 
 _KEEPS_BLOCKS: Final = frozenset({"ext2", "ext3", "ext4", "tmpfs", "xfs"})
 _MOUNTS: Final = Path("/proc/self/mountinfo")
-_MOST_KNOWN: Final = 64
+_MAX_CACHED: Final = 64
 # By device and file system id: the number of a device is given again when what was mounted
 # under it is gone. A list of mounts is long on a host of containers.
 _kinds: Final[dict[tuple[int, int], str]] = {}
@@ -48,7 +48,7 @@ def file_system_of(folder: Path) -> FileSystem:
     try:
         device = os.stat(folder).st_dev  # noqa: PTH116 - on the user's path, kept light
         figures = os.statvfs(folder)
-        kind = _kinds.get((device, figures.f_fsid)) or _look_up(device, figures.f_fsid)
+        kind = _kinds.get((device, figures.f_fsid)) or _find_kind(device, figures.f_fsid)
     except OSError as error:
         return FileSystem("", f"its file system is unknown ({error.strerror})")
     if kind in _KEEPS_BLOCKS:
@@ -68,9 +68,9 @@ def _overlay(inodes: int) -> FileSystem:
     return FileSystem("overlay", "")
 
 
-def _look_up(device: int, number: int) -> str:
+def _find_kind(device: int, number: int) -> str:
     kind = _kind_of_device(device)
-    if kind and len(_kinds) < _MOST_KNOWN:
+    if kind and len(_kinds) < _MAX_CACHED:
         _kinds[device, number] = kind
     return kind
 

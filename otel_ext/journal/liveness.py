@@ -119,7 +119,7 @@ def is_alive(identity: ProcessIdentity) -> Liveness:
         return "dead" if identity.host and _is_same_host(identity) else "unknown"
     if not _is_same_namespace(identity):
         return "unknown"
-    return _look_up(identity)
+    return _liveness_in_proc(identity)
 
 
 def liveness_of(identity: ProcessIdentity) -> Liveness:
@@ -144,7 +144,7 @@ def _is_same_namespace(identity: ProcessIdentity) -> bool:
     return _is_same_host(identity)
 
 
-def _look_up(identity: ProcessIdentity) -> Liveness:
+def _liveness_in_proc(identity: ProcessIdentity) -> Liveness:
     """Return whether a process of this boot and PID namespace lives."""
     stat = _stat(identity.pid)
     if stat is None:

@@ -131,20 +131,20 @@ def test_damage_made_of_beginnings_costs_no_more_than_its_length(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, behind: bytes
 ) -> None:
     """What is looked at is some times the length of the file, not the square of it."""
-    looked_at: list[int] = []
+    parsed: list[int] = []
 
     def load(data: bytes) -> object:
-        looked_at.append(len(data))
+        parsed.append(len(data))
         return real(data)
 
-    real = salvage.load
-    monkeypatch.setattr(salvage, "load", load)
+    real = salvage.parse_json
+    monkeypatch.setattr(salvage, "parse_json", load)
     content = b'{"__tracer_meta__":{' * 25_000 + behind + b"\n"
     path = tmp_path / "damaged.jsonl"
     path.write_bytes(content + line(1))
     found = [item for item in scan(path) if isinstance(item, Line)]
     assert [one.key[1] for one in found] == [1]
-    assert sum(looked_at) < 50 * len(content)
+    assert sum(parsed) < 50 * len(content)
 
 
 def test_a_record_that_holds_beginnings_is_found_behind_damage(tmp_path: Path) -> None:
@@ -167,4 +167,4 @@ def test_damage_is_damage_where_the_json_parser_cannot_say_so(
         raise NameError("name 'ValueError' is not defined")
 
     monkeypatch.setattr("otel_ext.journal.read.salvage.orjson.loads", load)
-    assert salvage.load(b"{torn") is None
+    assert salvage.parse_json(b"{torn") is None

@@ -13,7 +13,7 @@ import pytest
 from otel_ext.errors import JournalError
 from otel_ext.journal.liveness import own_identity
 from otel_ext.journal.read.folder import read_folder
-from otel_ext.journal.recovery.exit_status import Outcome, outcome_in
+from otel_ext.journal.recovery.exit_status import Outcome, find_outcome
 from otel_ext.journal.recovery.recover import recover
 from otel_ext.journal.ring_layout import RING_FOLDER
 from otel_ext.journal.write.journal import Journal
@@ -119,8 +119,8 @@ def test_the_outcome_of_a_process_of_this_boot_is_not_told_of_an_older_one() -> 
     """Start times are counted from the boot, so they come again, too."""
     outcomes = {(7, 99): Outcome(signal=11)}
     here = own_identity()._replace(pid=7, start_time=99)
-    assert outcome_in(outcomes, here) == Outcome(signal=11)
-    assert outcome_in(outcomes, here._replace(boot_id="0" * 36)) is None
+    assert find_outcome(outcomes, here) == Outcome(signal=11)
+    assert find_outcome(outcomes, here._replace(boot_id="0" * 36)) is None
 
 
 def test_the_living_are_left_alone(tmp_path: Path) -> None:

@@ -15,9 +15,9 @@ from otel_ext.journal.files import list_rings, list_segments, parse_ring_name, p
 from otel_ext.journal.read.incarnations import (
     IncarnationReader,
     IncarnationState,
-    Numbers,
+    SequenceNumbers,
     base_id,
-    begins_segment,
+    may_begin_segment,
 )
 from otel_ext.journal.read.scanner import Line, Skipped, read_ring, scan
 from otel_ext.journal.recovery.replaced import replaced_incarnations
@@ -88,7 +88,7 @@ class _Readers:
 
     def __init__(self) -> None:
         self.found: dict[JournalKey, IncarnationReader] = {}
-        self.numbers: defaultdict[str, Numbers] = defaultdict(Numbers)
+        self.numbers: defaultdict[str, SequenceNumbers] = defaultdict(SequenceNumbers)
         self._nameless: list[tuple[JournalKey, RingContents]] = []
 
     def get(self, key: JournalKey) -> IncarnationReader:
@@ -98,10 +98,10 @@ class _Readers:
             self.found[key] = reader
         return reader
 
-    def turn_to_segment(self, key: JournalKey) -> None:
+    def begin_segment(self, key: JournalKey) -> None:
         """Take note that the next lines of a journal come from another segment."""
         if key in self.found:
-            self.found[key].turn_to_segment()
+            self.found[key].begin_segment()
 
     def add_ring(self, ring: RingContents) -> None:
         name, number = parse_ring_name(ring.path.name)
@@ -146,7 +146,7 @@ def read_incarnations(
     for path in _wanted_segments(folder, only, None if every_segment else known):
         segment = parse_segment_name(path.name)
         if segment is not None:
-            readers.turn_to_segment(JournalKey(segment.incarnation, segment.journal))
+            readers.begin_segment(JournalKey(segment.incarnation, segment.journal))
         for item in scan(path):
             if isinstance(item, Skipped):
                 skipped.add(path, item)
@@ -183,18 +183,18 @@ def _wanted_segments(folder: Path, only: str, known: frozenset[Path] | None) -> 
         first = 0
         if known is not None:
             first = max((at for at, path in enumerate(paths) if path in known), default=0)
-            if first == len(paths) - 1 and first and not _repeats_all(paths[-1]):
+            if first == len(paths) - 1 and first and not _is_past_first_lines(paths[-1]):
                 first -= 1
         wanted += paths[first:]
     return wanted
 
 
-def _repeats_all(segment: Path) -> bool:
+def _is_past_first_lines(segment: Path) -> bool:
     """Whether a segment repeats all that was open when it began: it holds more than that.
 
     Its writer may still be at its first lines, or may have been killed at them.
     """
-    return any(isinstance(item, Line) and not begins_segment(item) for item in scan(segment))
+    return any(isinstance(item, Line) and not may_begin_segment(item) for item in scan(segment))
 
 
 def read_folder(path: Path, *, now_ns: int | None = None) -> FolderState:
@@ -213,11 +213,13 @@ def read_folder(path: Path, *, now_ns: int | None = None) -> FolderState:
         if key.incarnation in replaced:
             state = state._replace(liveness="dead")
         by_incarnation.setdefault(key.incarnation, []).append(state)
-    states = sorted(map(_together, by_incarnation.values()), key=lambda state: state.last_seen_ns)
+    states = sorted(
+        map(_merge_journals, by_incarnation.values()), key=lambda state: state.last_seen_ns
+    )
     return FolderState(path, tuple(states), tuple(skipped.items), skipped.total_bytes)
 
 
-def _together(journals: list[IncarnationState]) -> IncarnationState:
+def _merge_journals(journals: list[IncarnationState]) -> IncarnationState:
     """Return what the journals of one incarnation say together."""
     if len(journals) == 1:
         return journals[0]

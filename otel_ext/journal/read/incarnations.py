@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 __all__ = [
     "IncarnationReader",
     "IncarnationState",
-    "Numbers",
     "RunningSpan",
+    "SequenceNumbers",
     "base_id",
-    "begins_segment",
     "estimate_last_seen_ns",
+    "may_begin_segment",
     "modified_ns",
     "time_of",
 ]
@@ -99,7 +99,7 @@ def base_id(process: str) -> str:
     return process if match is None else match[1]
 
 
-class Numbers:
+class SequenceNumbers:
     """The numbers of one incarnation's records, over all its journals.
 
     Attributes:
@@ -130,21 +130,23 @@ class IncarnationReader:
         journal: Which of its journals.
 
     Attributes:
-        is_begun: Whether the segment that was read last holds a `process.start` record.
-        is_whole: Whether it holds more than the first lines of a segment, so that these,
+        has_process_start: Whether the segment that was read last holds a `process.start` record.
+        is_past_first_lines: Whether it holds more than the first lines of a segment, so that these,
             which repeat what is open, are complete.
     """
 
-    def __init__(self, incarnation: str, numbers: Numbers | None = None, journal: int = 0) -> None:
+    def __init__(
+        self, incarnation: str, numbers: SequenceNumbers | None = None, journal: int = 0
+    ) -> None:
         self.id = incarnation
         self.journal = journal
-        self.numbers = numbers or Numbers()
+        self.numbers = numbers or SequenceNumbers()
         self.processes: dict[str, None] = {}
         self.rings: list[RingContents] = []
         self.segments: list[Path] = []
         self.starts: dict[tuple[str, str], bytes] = {}
         self.updates: dict[tuple[str, str], tuple[int, bytes]] = {}
-        self.is_begun = self.is_whole = False
+        self.has_process_start = self.is_past_first_lines = False
         self.closed = False
         self.left_open = 0
         self.records = 0
@@ -166,13 +168,13 @@ class IncarnationReader:
             self.segments.append(path)
         if line.key in self.numbers.in_rings:
             self.numbers.written.add(line.key)
-        self.is_begun = self.is_begun or line.meta.get("event") == PROCESS_START
-        self.is_whole = self.is_whole or not begins_segment(line)
+        self.has_process_start = self.has_process_start or line.meta.get("event") == PROCESS_START
+        self.is_past_first_lines = self.is_past_first_lines or not may_begin_segment(line)
         self._apply(line)
 
-    def turn_to_segment(self) -> None:
+    def begin_segment(self) -> None:
         """Take note that the next lines come from another segment than those so far."""
-        self.is_begun = self.is_whole = False
+        self.has_process_start = self.is_past_first_lines = False
         self._repeated.clear()
 
     def add_ring_lines(self, *, every_segment: bool) -> None:
@@ -186,7 +188,7 @@ class IncarnationReader:
             for line in ring.lines:
                 if line.key in self.numbers.written:
                     continue
-                is_left = self.is_begun and not every_segment and ring.is_drained(line)
+                is_left = self.has_process_start and not every_segment and ring.is_drained(line)
                 if not is_left or line.meta.get("phase") != "start":
                     self._apply(line)
 
@@ -223,7 +225,7 @@ class IncarnationReader:
         elif phase == "start":
             self.closed = False
             self.starts.setdefault(key, line.data)
-            if not self.is_whole:
+            if not self.is_past_first_lines:
                 self._repeated.add(key)
 
     def _apply_process(self, line: Line, meta: Mapping[str, object]) -> None:
@@ -321,7 +323,7 @@ class IncarnationReader:
         )
 
 
-def begins_segment(line: Line) -> bool:
+def may_begin_segment(line: Line) -> bool:
     """Return whether a line may be one of the first of a segment, which repeat the open spans."""
     return line.meta.get("phase") == "start" or line.meta.get("event") == PROCESS_START
 

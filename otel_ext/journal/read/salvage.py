@@ -12,15 +12,15 @@ from otel_ext.record.model import META_KEY
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["BEGINNING", "Salvaged", "load", "meta_of", "salvage"]
+__all__ = ["RECORD_START", "Salvaged", "metadata_of", "parse_json", "salvage"]
 
 # Where a line may begin in the midst of damage: our metadata comes first, or
 # second behind the timestamp of compat mode.
-BEGINNING: Final = re.compile(rb'\{(?:"timestamp":"[^"]{0,40}",)?"__tracer_meta__":\{')
-_ENDS_TRIED: Final = 8
+RECORD_START: Final = re.compile(rb'\{(?:"timestamp":"[^"]{0,40}",)?"__tracer_meta__":\{')
+_MAX_ENDS_TRIED: Final = 8
 # How many times the length of a damaged line may be looked at for records that hold another
 # beginning; each look tries several ends.
-_FAR_TIMES: Final = 4
+_BUDGET_FACTOR: Final = 4
 
 
 class Salvaged(NamedTuple):
@@ -31,7 +31,7 @@ class Salvaged(NamedTuple):
     meta: Mapping[str, object]
 
 
-def load(data: bytes) -> object:
+def parse_json(data: bytes) -> object:
     """Return what the JSON of `data` says; None also where it is none."""
     try:
         return orjson.loads(data)
@@ -41,7 +41,7 @@ def load(data: bytes) -> object:
         return None
 
 
-def meta_of(loaded: Mapping[str, object]) -> Mapping[str, object] | None:
+def metadata_of(loaded: Mapping[str, object]) -> Mapping[str, object] | None:
     """Return the metadata of a line that is a record; None for any other."""
     meta = loaded.get(META_KEY)
     if not isinstance(meta, dict):
@@ -62,8 +62,8 @@ def salvage(data: bytes) -> Iterator[Salvaged]:
     [(6, 62)]
     """
     done = 0
-    budget = _Budget(len(data) * _FAR_TIMES)
-    for match in BEGINNING.finditer(data):
+    budget = _Budget(len(data) * _BUDGET_FACTOR)
+    for match in RECORD_START.finditer(data):
         if match.start() < done:
             continue
         found = _record_at(data, match.start(), budget)
@@ -91,7 +91,7 @@ class _Budget:
 
 def _record_at(data: bytes, start: int, budget: _Budget) -> Salvaged | None:
     """Return the whole record that begins at `start`, if one does."""
-    following = BEGINNING.search(data, start + 1)
+    following = RECORD_START.search(data, start + 1)
     limits = [len(data)] if following is None else [following.start(), len(data)]
     for number, limit in enumerate(limits):
         # Up to the next beginning it is never far; a value may hold one, too.
@@ -100,13 +100,13 @@ def _record_at(data: bytes, start: int, budget: _Budget) -> Salvaged | None:
         # Damage behind a record: it ends at some closing bracket before that.
         end = data.find(b"\0", start, limit)
         end = limit if end < 0 else end
-        for _ in range(_ENDS_TRIED):
+        for _ in range(_MAX_ENDS_TRIED):
             end = data.rfind(b"}", start, end) + 1
             if end <= start:
                 break
-            loaded = load(data[start:end])
+            loaded = parse_json(data[start:end])
             if isinstance(loaded, dict):
-                meta = meta_of(cast("dict[str, object]", loaded))
+                meta = metadata_of(cast("dict[str, object]", loaded))
                 return None if meta is None else Salvaged(start, end, meta)
             end -= 1
     return None

@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, cast
 
 from otel_ext.errors import RecordError
-from otel_ext.journal.read.salvage import BEGINNING, load, meta_of, salvage
+from otel_ext.journal.read.salvage import RECORD_START, metadata_of, parse_json, salvage
 from otel_ext.journal.ring_layout import (
     HEADER_SIZE,
     LAST_LINES_AT,
@@ -48,7 +48,7 @@ Reason = Literal["torn", "nul", "garbage", "too long", "not a record", "unreadab
 
 _BLOCK: Final = 256 * 1024
 _BLANK: Final = bytes(_BLOCK)
-_LONGEST_BEGINNING: Final = 128
+_LONGEST_RECORD_START: Final = 128
 _NULS: Final = re.compile(rb"\0{8,}")
 
 
@@ -166,7 +166,7 @@ def scan_descriptor(
             yield item
         elif pending is None:
             pending = item
-        elif _goes_on(pending, item):
+        elif _is_continued(pending, item):
             pending = Skipped(pending.offset, pending.length + item.length, pending.reason)
         else:
             yield pending
@@ -175,7 +175,7 @@ def scan_descriptor(
         yield pending
 
 
-def _goes_on(first: Skipped, then: Skipped) -> bool:
+def _is_continued(first: Skipped, then: Skipped) -> bool:
     """Whether two stretches are one: a line that is too long is judged piece by piece."""
     if then.offset != first.offset + first.length:
         return False
@@ -216,18 +216,18 @@ def _cut(rest: bytes) -> int:
     if not rest.strip(b"\0"):
         return len(rest)
     last = 0
-    for match in BEGINNING.finditer(rest):
+    for match in RECORD_START.finditer(rest):
         last = match.start()
-    return last or len(rest) - _LONGEST_BEGINNING
+    return last or len(rest) - _LONGEST_RECORD_START
 
 
 def _examine(data: bytes, offset: int, *, ended: bool) -> Iterator[Line | Skipped]:
     """Yield what the bytes between two newlines hold."""
     if not data:
         return
-    loaded = load(data)
+    loaded = parse_json(data)
     if isinstance(loaded, dict):
-        meta = meta_of(cast("dict[str, object]", loaded))
+        meta = metadata_of(cast("dict[str, object]", loaded))
         yield (
             Skipped(offset, len(data), "not a record") if meta is None else Line(offset, data, meta)
         )
@@ -242,32 +242,32 @@ def _salvage(data: bytes, offset: int, *, ended: bool) -> Iterator[Line | Skippe
     done = 0
     for start, end, meta in salvage(data):
         if start > done:
-            yield from _name(data[done:start], offset + done, ended=True)
+            yield from _classify(data[done:start], offset + done, ended=True)
         done = end
         yield Line(offset + start, data[start:end], meta)
     if done < len(data):
-        yield from _name(data[done:], offset + done, ended=ended)
+        yield from _classify(data[done:], offset + done, ended=ended)
 
 
-def _name(data: bytes, offset: int, *, ended: bool) -> Iterator[Skipped]:
+def _classify(data: bytes, offset: int, *, ended: bool) -> Iterator[Skipped]:
     """Say what is wrong with bytes that hold no record, runs of NUL apart."""
     done = 0
     for run in _NULS.finditer(data):
         if run.start() > done:
-            yield _name_one(data[done : run.start()], offset + done, ended=False)
+            yield _classify_one(data[done : run.start()], offset + done, ended=False)
         yield Skipped(offset + run.start(), run.end() - run.start(), "nul")
         done = run.end()
     if done < len(data):
-        yield _name_one(data[done:], offset + done, ended=ended)
+        yield _classify_one(data[done:], offset + done, ended=ended)
 
 
-def _name_one(data: bytes, offset: int, *, ended: bool) -> Skipped:
+def _classify_one(data: bytes, offset: int, *, ended: bool) -> Skipped:
     reason: Reason = "garbage"
     if not data.strip(b"\0"):
         reason = "nul"
     elif len(data) > MAX_LINE_BYTES:
         reason = "too long"
-    elif not ended or BEGINNING.match(data):
+    elif not ended or RECORD_START.match(data):
         reason = "torn"
     return Skipped(offset, len(data), reason)
 
@@ -312,7 +312,7 @@ def _read_ring(path: Path, descriptor: int) -> RingContents:
     state = None if facts is None else unpack_state(header, facts.chunks)
     chunks: list[list[Line]] = []
     skipped: list[Skipped] = []
-    for start, end, drained in _stretches(size, facts, state):
+    for start, end, drained in _line_areas(size, facts, state):
         chunk: list[Line] = []
         for item in scan_descriptor(descriptor, start, end):
             if isinstance(item, Line):
@@ -331,7 +331,7 @@ def _read_ring(path: Path, descriptor: int) -> RingContents:
     return RingContents(path, facts, state, ordered, tuple(skipped))
 
 
-def _stretches(
+def _line_areas(
     size: int, facts: RingFacts | None, state: RingState | None
 ) -> Iterator[tuple[int, int, int]]:
     """Yield beginning, end and drained offset of each chunk and of the lines that close the file.

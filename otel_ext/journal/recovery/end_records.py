@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
     from otel_ext.journal.read.incarnations import IncarnationReader
 
-__all__ = ["closing", "end_of"]
+__all__ = ["process_ends", "span_end"]
 
 
-def end_of(
+def span_end(
     start: Record, reader: IncarnationReader, last_seen_ns: int, facts: Mapping[str, object]
 ) -> Record:
     """Return the end record of a span that a dead process left open."""
@@ -31,7 +31,7 @@ def end_of(
     )
 
 
-def closing(
+def process_ends(
     process: Process,
     reader: IncarnationReader,
     last_seen_ns: int,

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from otel_ext.journal.liveness import ProcessIdentity
 
-__all__ = ["Outcome", "PidAndStart", "outcome_in", "outcome_of"]
+__all__ = ["Outcome", "PidAndStart", "find_outcome", "zombie_outcome"]
 
 PidAndStart: TypeAlias = tuple[int, int]
 """What names one process of this boot: its pid, and its start time in clock ticks."""
@@ -52,13 +52,13 @@ class Outcome(NamedTuple):
         return {} if self.exit_status is None else {"exit_status": self.exit_status}
 
 
-def outcome_of(identity: ProcessIdentity) -> Outcome:
+def zombie_outcome(identity: ProcessIdentity) -> Outcome:
     """Return how a process ended whose parent has not asked yet; nothing where it has."""
     status = zombie_status(identity)
     return Outcome() if status is None else Outcome.from_wait_status(status)
 
 
-def outcome_in(
+def find_outcome(
     outcomes: Mapping[PidAndStart, Outcome], identity: ProcessIdentity
 ) -> Outcome | None:
     """Return how the process ended by what its parent was told; None if nothing was.

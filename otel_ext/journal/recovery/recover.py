@@ -3,7 +3,7 @@
 For each incarnation whose process is gone: what its ring buffer still holds goes to its
 file, each open span gets an end record (`abandoned: process-died`), and the
 incarnation a `process.end`. Doing it again changes nothing. Two recoverers at
-once share the work: each incarnation is done under a lock that the kernel
+once share the recovery: each incarnation is done under a lock that the kernel
 releases when its holder dies.
 """
 
@@ -27,8 +27,8 @@ from otel_ext.journal.liveness import identity_from_id, is_alive, is_this_boot, 
 from otel_ext.journal.read.folder import SkippedLog, read_incarnations
 from otel_ext.journal.read.incarnations import IncarnationReader, base_id, modified_ns
 from otel_ext.journal.read.scanner import Line, scan
-from otel_ext.journal.recovery.end_records import closing, end_of
-from otel_ext.journal.recovery.exit_status import Outcome, PidAndStart, outcome_in, outcome_of
+from otel_ext.journal.recovery.end_records import process_ends, span_end
+from otel_ext.journal.recovery.exit_status import Outcome, PidAndStart, find_outcome, zombie_outcome
 from otel_ext.journal.recovery.locking import LOCK_SUFFIX, IncarnationLock
 from otel_ext.journal.recovery.replaced import replaced_incarnations
 from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX
@@ -103,7 +103,7 @@ class RecoveryReport(NamedTuple):
         return tuple(one for one in self.recovered if one.problem)
 
 
-class _Work:
+class _Recovery:
     """One recovery of a folder."""
 
     def __init__(
@@ -124,7 +124,7 @@ class _Work:
         self.skipped = SkippedLog()
         self._replaced = replaced_incarnations(folder)
 
-    def do(self, incarnation: str) -> None:
+    def recover(self, incarnation: str) -> None:
         """Recover one incarnation, if it is dead and nobody else does."""
         identity = identity_from_id(incarnation)
         may_live = incarnation not in self._replaced
@@ -188,7 +188,7 @@ class _Work:
     ) -> Recovered:
         """Recover the journals of one incarnation that are not done, each in its own file."""
         process, identity = max((one.facts() for one in left), key=lambda facts: facts[0].pid)
-        outcome = outcome_in(self.outcomes, identity) or outcome_of(identity)
+        outcome = find_outcome(self.outcomes, identity) or zombie_outcome(identity)
         last_seen_ns = max(self._last_seen_ns(journals), outcome.seen_ns)
         facts: dict[str, object] = {"last_seen": format_ns(last_seen_ns), **outcome.as_extra()}
         had_ring = any(reader.rings for reader in journals)
@@ -208,10 +208,10 @@ class _Work:
             if line.key not in reader.numbers.written
         ]
         at_ns = done.last_seen_ns
-        records = [end_of(span.start, reader, at_ns, facts) for span in reader.running()]
+        records = [span_end(span.start, reader, at_ns, facts) for span in reader.running()]
         spans = len(records)
         if spans or not reader.closed:
-            records.extend(closing(done.process, reader, at_ns, facts))
+            records.extend(process_ends(done.process, reader, at_ns, facts))
         encode = encode_compat_line if reader.is_compat else encode_line
         lines = [*waiting, *map(encode, records)]
         done = done._replace(spans=done.spans + spans, lines=done.lines + len(waiting))
@@ -227,9 +227,11 @@ class _Work:
         segment = parse_segment_name(name)
         _, identity = reader.facts()
         # On a full disk no half of a line may stay in a file that is the dead process's own.
-        alone = segment is not None and segment.incarnation == reader.id and _is_proven(identity)
+        exclusive = (
+            segment is not None and segment.incarnation == reader.id and _is_proven(identity)
+        )
         target = Target(self.folder, reader.id, name, reader.journal)
-        writer = SegmentWriter(target, alone=alone)
+        writer = SegmentWriter(target, exclusive=exclusive)
         try:
             writer.write_all(lines)
             # Only what is on the disk may go from the ring buffer.
@@ -322,34 +324,36 @@ def recover_each(
     For callers that have other things to do in between. See `recover`, which
     also looks through files that several processes share (`thorough`).
     """
-    work = _Work(folder, grace_seconds, outcomes or {}, time_ns() if now_ns is None else now_ns)
+    recovery = _Recovery(
+        folder, grace_seconds, outcomes or {}, time_ns() if now_ns is None else now_ns
+    )
     for incarnation in _candidates(folder, thorough=thorough):
-        yield _do(work, incarnation)
+        yield _recover_step(recovery, incarnation)
 
 
 def recover_one(folder: Path, incarnation: str) -> RecoveryReport:
     """Recover one incarnation of a folder, if it is dead; see `recover`."""
-    return _do(_Work(folder, None, {}, time_ns()), incarnation)
+    return _recover_step(_Recovery(folder, None, {}, time_ns()), incarnation)
 
 
-def _do(work: _Work, incarnation: str) -> RecoveryReport:
+def _recover_step(recovery: _Recovery, incarnation: str) -> RecoveryReport:
     try:
-        work.do(incarnation)
+        recovery.recover(incarnation)
     except Exception as error:  # noqa: BLE001 - one damaged incarnation must not stop the rest
         report_problem(f"recovery of {incarnation}", error)
-        work.recovered.append(Recovered(Process(incarnation), 0, 0, 0, None, str(error)))
-    return _report(work)
+        recovery.recovered.append(Recovered(Process(incarnation), 0, 0, 0, None, str(error)))
+    return _report(recovery)
 
 
-def _report(work: _Work) -> RecoveryReport:
+def _report(recovery: _Recovery) -> RecoveryReport:
     return RecoveryReport(
-        work.folder,
-        tuple(work.recovered),
-        tuple(work.living),
-        tuple(work.uncertain),
-        tuple(work.busy),
-        tuple(work.skipped.items),
-        work.skipped.total_bytes,
+        recovery.folder,
+        tuple(recovery.recovered),
+        tuple(recovery.living),
+        tuple(recovery.uncertain),
+        tuple(recovery.busy),
+        tuple(recovery.skipped.items),
+        recovery.skipped.total_bytes,
     )
 
 

@@ -35,7 +35,7 @@ __all__ = ["is_replaced_by", "replaced_incarnations"]
 _FIRST_LINE: Final = 256 * 1024
 
 
-class _Sign(NamedTuple):
+class _SeenAlive(NamedTuple):
     """A moment at which an incarnation was alive, in order of `steady_ns`.
 
     Attributes:
@@ -81,13 +81,13 @@ def replaced_incarnations(folder: Path) -> frozenset[str]:
 
 def _replaced_of(incarnations: dict[str, list[Path]]) -> set[str]:
     """Return those of one kernel's process, as their ids have it, that were not opened last."""
-    by_namespace: dict[int, list[tuple[_Sign, str]]] = {}
+    by_namespace: dict[int, list[tuple[_SeenAlive, str]]] = {}
     for incarnation, paths in incarnations.items():
-        signs = [one for one in map(_sign_in, paths) if one is not None]
-        if signs:  # else nothing tells when that was
+        moments = [one for one in map(_seen_alive_in, paths) if one is not None]
+        if moments:  # else nothing tells when that was
             # One begins where the other has ended, so any sign of each will do.
-            namespace = max(one.pid_namespace for one in signs)
-            by_namespace.setdefault(namespace, []).append((max(signs), incarnation))
+            namespace = max(one.pid_namespace for one in moments)
+            by_namespace.setdefault(namespace, []).append((max(moments), incarnation))
     return {incarnation for group in by_namespace.values() for _, incarnation in sorted(group)[:-1]}
 
 
@@ -110,7 +110,7 @@ def _files_in(folder: Path) -> Iterable[tuple[str, Path]]:
                 yield segment.incarnation, folder / name
 
 
-def _sign_in(path: Path) -> _Sign | None:
+def _seen_alive_in(path: Path) -> _SeenAlive | None:
     """Return what a ring buffer or the first line of a segment tells; None if that is nothing."""
     try:
         with path.open("rb") as file:
@@ -120,12 +120,12 @@ def _sign_in(path: Path) -> _Sign | None:
                 if facts is None:
                     return None
                 steady_ns = unpack_state(header, facts.chunks).steady_ns
-                return _Sign(steady_ns, facts.created_ns, facts.pid_namespace)
+                return _SeenAlive(steady_ns, facts.created_ns, facts.pid_namespace)
             record = decode_line(file.readline(_FIRST_LINE))
     except (OSError, RecordError):
         return None
     extra = record.extra
-    return _Sign(
+    return _SeenAlive(
         whole_number(extra.get("steady_ns")),
         record.time_ns,
         whole_number(extra.get("pid_namespace")),

@@ -14,10 +14,10 @@ _MAX_BACKOFF: Final = 1.0
 class Backoff:
     """What is wrong with the file now, and when it is tried again: ever less often.
 
-    >>> problem = Backoff()
-    >>> problem.note(OSError("no room")), problem.note(OSError("no room"))
+    >>> backoff = Backoff()
+    >>> backoff.record_failure(OSError("no room")), backoff.record_failure(OSError("no room"))
     (True, False)
-    >>> problem.problem, problem.must_wait(monotonic()), problem.is_over()
+    >>> backoff.problem, backoff.must_wait(monotonic()), backoff.record_success()
     ('no room', True, True)
     """
 
@@ -30,11 +30,11 @@ class Backoff:
         """Whether it is too early to try again."""
         return now < self._retry_at
 
-    def hurry(self) -> None:
+    def retry_now(self) -> None:
         """Try again at once: somebody waits."""
         self._retry_at = 0.0
 
-    def note(self, error: OSError) -> bool:
+    def record_failure(self, error: OSError) -> bool:
         """Take note of a failure; whether it is the first since all was well."""
         is_first = not self.problem
         if is_first:
@@ -44,7 +44,7 @@ class Backoff:
         self._backoff = min(self._backoff * 2, _MAX_BACKOFF)
         return is_first
 
-    def is_over(self) -> bool:
+    def record_success(self) -> bool:
         """Take note that all is well; whether it was not before."""
         was, self.problem = self.problem, ""
         return bool(was)

@@ -217,7 +217,7 @@ class DirectWriter:
         self._queue.append_last([line for line in lines if not self._write(line)])
 
     def _write(self, line: bytes) -> bool:
-        if self._refusal or self._pause_until or not self._segment.can_take():
+        if self._refusal or self._pause_until or not self._segment.accepts_direct_writes():
             return False
         began = perf_counter()
         try:
@@ -227,7 +227,7 @@ class DirectWriter:
         if perf_counter() - began > _SLOW_SECONDS:
             self._note_slow()
         if wrote < len(line):
-            self._segment.note_broken_line()
+            self._segment.mark_line_broken()
             return False
         COUNTERS.add("written")
         return True
@@ -250,7 +250,7 @@ class DirectWriter:
         """Bring the queue to the file; whether nothing was left of it."""
         if self._pause_until and monotonic() >= self._pause_until:
             self._pause_until = 0.0
-        self._segment.keep_open()
+        self._segment.prepare_direct_writes()
         return self._queue.drain(write)
 
     def stamp(self, now_ns: int, last_seq: int, dropped: int = 0) -> None:

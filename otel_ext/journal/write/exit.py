@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["PostExitJournal"]
 
 # Seconds that a caller waits for a thread that writes, too, after a write of its own failed.
-_LATE_WAIT: Final = 0.25
+_LATE_WAIT_SECONDS: Final = 0.25
 
 
 class PostExitJournal(Journal):
@@ -64,7 +64,7 @@ class PostExitJournal(Journal):
         on_request: Callable[[], object] | None = None,
     ) -> None:
         self._last_lines = last_lines
-        self._is_late = False
+        self._is_exiting = False
         super().__init__(
             path, settings, first_lines=first_lines, worker=worker, on_request=on_request
         )
@@ -80,36 +80,36 @@ class PostExitJournal(Journal):
         Returns:
             Whether all lines so far are in the file.
         """
-        if self._is_late or self._closing:
+        if self._is_exiting or self._closing:
             return True
         # For a journal that is opened from now on.
         self.settings = self.settings._replace(durability="write")
         self._unfinished = unfinished
-        self._is_late = True
+        self._is_exiting = True
         if self._opened is None:
             return True
         deadline = monotonic() + timeout
-        done = self._wait_for_pass(deadline)
+        done = self._wait_for_drain(deadline)
         opened = self._opened
         self._use(opened)
         self.append_last(self._last_lines)
-        self._write_waiting(opened)
+        self._write_pending(opened)
         if done:
-            self._wait_for_pass(deadline)  # which brings the last lines to the disk as well
+            self._wait_for_drain(deadline)  # which brings the last lines to the disk as well
         else:
             opened.stamp()  # the ring buffer stays, and is all that tells what was dropped
         return done
 
-    def _write_waiting(self, opened: OpenJournal) -> None:
+    def _write_pending(self, opened: OpenJournal) -> None:
         """Write what waits in memory, or at least the account of it: there may be no later try."""
         if isinstance(opened.buffer, RingBuffer) or not opened.buffer.pending:
             return
-        if not self.drain(_LATE_WAIT) and (problem := self._backoff.problem):
+        if not self.drain(_LATE_WAIT_SECONDS) and (problem := self._backoff.problem):
             self._last.give_up(opened, self._draining, problem)
 
     def _drain_buffer(self, opened: OpenJournal) -> bool:
-        done = opened.drain(rotate=False) if self._is_late else super()._drain_buffer(opened)
-        if done and self._is_late:
+        done = opened.drain(rotate=False) if self._is_exiting else super()._drain_buffer(opened)
+        if done and self._is_exiting:
             opened.segment.sync()
             if not isinstance(opened.buffer, DirectWriter):
                 self._write_directly(opened)
@@ -117,14 +117,14 @@ class PostExitJournal(Journal):
 
     def _write_directly(self, drained: OpenJournal) -> None:
         """Let callers write to the file themselves, in place of a buffer that was drained."""
-        if self._hand_over(drained, drained.as_direct(self.settings.ring_size)):
+        if self._hand_over(drained, drained.with_direct_writes(self.settings.ring_size)):
             needed = self._unfinished and drained.segment.target.file
             drained.buffer.close(remove=not needed)
 
     def _append_to(self, buffer: LineBuffer) -> Callable[[bytes], bool]:
-        return self._append_late if self._is_late else super()._append_to(buffer)
+        return self._append_after_exit if self._is_exiting else super()._append_to(buffer)
 
-    def _append_late(self, line: bytes) -> bool:
+    def _append_after_exit(self, line: bytes) -> bool:
         """Take a line and close the file behind it."""
         opened = self._opened
         if opened is None:
@@ -133,5 +133,5 @@ class PostExitJournal(Journal):
         taken = buffer.append(line)
         self.append_last(self._last_lines)
         if isinstance(buffer, DirectWriter) and buffer.pending and not buffer.problem:
-            self.drain(_LATE_WAIT)  # a write failed, and there may be no later try
+            self.drain(_LATE_WAIT_SECONDS)  # a write failed, and there may be no later try
         return taken

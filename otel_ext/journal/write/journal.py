@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Final
 from otel_ext.journal.recovery.housekeeping import Housekeeper
 from otel_ext.journal.types import JournalState, Mode
 from otel_ext.journal.write.backoff import Backoff
-from otel_ext.journal.write.journal_ids import give_back_number
+from otel_ext.journal.write.journal_ids import release_journal_number
 from otel_ext.journal.write.last_lines import LastLines
-from otel_ext.journal.write.opening import JournalSettings, OpenJournal, lines_of, open_journal
+from otel_ext.journal.write.opening import JournalSettings, OpenJournal, make_lines, open_journal
 from otel_ext.journal.write.ring_buffer import RingBuffer, appender
 from otel_ext.runtime.counters import BUFFER_PEAK, COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child
@@ -39,10 +39,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Journal"]
 
-_INTERVAL: Final = 0.05
+_DRAIN_SECONDS: Final = 0.05
 _TICK_SECONDS: Final = 1.0
-_OPEN_WAIT: Final = 1.0
-_POLL: Final = 0.002
+_OPEN_WAIT_SECONDS: Final = 1.0
+_POLL_SECONDS: Final = 0.002
 # The part of the ring buffer that may wait where somebody brings many lines at once.
 _ROOM: Final = 4
 _MAX_EARLY: Final = 10_000
@@ -100,8 +100,8 @@ class Journal:
         self._draining = new_lock()
         self._drainer = 0
         self._early: list[bytes] = []
-        self._passes = 0
-        self._clean_pass = 0
+        self._drains = 0
+        self._last_complete_drain = 0
         self._backoff = Backoff()
         self._next_tick = 0.0
         self._closing = self._finished = self._unfinished = False
@@ -124,7 +124,7 @@ class Journal:
         """Open the journal, then take the line."""
         if self._opener == threading.get_ident():
             return self._append_early(line)  # a signal handler, or a finalizer, amid opening
-        if not self._opening.acquire(timeout=_OPEN_WAIT):
+        if not self._opening.acquire(timeout=_OPEN_WAIT_SECONDS):
             return self._append_early(line)
         try:
             self._opener = threading.get_ident()
@@ -155,7 +155,7 @@ class Journal:
             self._inherited.forget()
             self._inherited = None
         opened = open_journal(self.path, self.settings, current(), self._first_lines)
-        for line in lines_of(self._first_lines):
+        for line in make_lines(self._first_lines):
             opened.buffer.append(line)
         buffer = opened.buffer
         self._use(opened)
@@ -163,14 +163,14 @@ class Journal:
         for line in early:
             opened.buffer.append(line)
         if opened.mode == "write":
-            self._last.keep_room(opened)  # before callers fill the disk
+            self._last.reserve_room(opened)  # before callers fill the disk
         self._report_mode()
         if self._worker is not None:
             if self._job is None:
-                self._job = self._worker.every(_INTERVAL, self._run, "journal")
+                self._job = self._worker.every(_DRAIN_SECONDS, self._run, "journal")
             self._worker.ensure()
             if isinstance(buffer, RingBuffer) and not self._worker.is_alive:
-                buffer.successor = self._append_to_full
+                buffer.on_refused = self._append_to_full
 
     def _use(self, opened: OpenJournal) -> None:
         """Let callers append to the buffer of `opened`."""
@@ -185,10 +185,10 @@ class Journal:
         opened = self._opened
         if opened is None or self._closing or not isinstance(opened.buffer, RingBuffer):
             return self._append_closed(line)
-        opened.buffer.successor = None  # what still has no room is counted
+        opened.buffer.on_refused = None  # what still has no room is counted
         self.drain(0.0)
         taken = opened.buffer.append(line)
-        opened.buffer.successor = self._append_to_full
+        opened.buffer.on_refused = self._append_to_full
         return taken
 
     def _report_mode(self) -> None:
@@ -221,17 +221,17 @@ class Journal:
             return False
         try:
             self._drainer = threading.get_ident()
-            return self._pass()
+            return self._drain_once()
         finally:
             self._drainer = 0
             self._draining.release()
 
-    def _pass(self) -> bool:
+    def _drain_once(self) -> bool:
         opened = self._opened
         if opened is None:
             return True
-        self._passes += 1
-        number = self._passes
+        self._drains += 1
+        number = self._drains
         self._answer_request(opened)
         now = monotonic()
         if self._backoff.must_wait(now):
@@ -244,22 +244,22 @@ class Journal:
             if closing:
                 opened.buffer.seal("closed")
             if now >= self._next_tick:
-                self._last.keep_room(opened)
-            clean = self._drain_buffer(opened)
+                self._last.reserve_room(opened)
+            complete = self._drain_buffer(opened)
         except OSError as error:
             self._note_failure(opened, error)
-            clean = False
+            complete = False
         else:
-            if self._backoff.is_over():
+            if self._backoff.record_success():
                 self._report_mode()
         opened = self._opened or opened
         self._tick(opened, now)
-        if clean:
+        if complete:
             if closing:
                 self._finish(opened)
             # Last: whoever waits for it may go on to remove what is left.
-            self._clean_pass = number
-        return clean
+            self._last_complete_drain = number
+        return complete
 
     def _drain_buffer(self, opened: OpenJournal) -> bool:
         return opened.drain(rotate=not self._closing)
@@ -269,7 +269,7 @@ class Journal:
             opened.buffer.serve_request(self._on_request)
 
     def _note_failure(self, opened: OpenJournal, error: OSError) -> None:
-        if self._backoff.note(error):
+        if self._backoff.record_failure(error):
             report_problem(f"journal: {opened.segment.path or self.path} cannot be written", error)
         self._report_mode()
 
@@ -299,7 +299,7 @@ class Journal:
         """Let callers append to another buffer; whether nothing is left in the old one."""
         self._use(new)
         if isinstance(old.buffer, RingBuffer):
-            old.buffer.successor = self.append
+            old.buffer.on_refused = self.append
         old.buffer.seal("closed")
         return old.drain(rotate=False)
 
@@ -309,21 +309,21 @@ class Journal:
         The worker writes, so a disk that hangs does not hold this up. Never raises.
         """
         deadline = monotonic() + timeout_millis / 1000
-        return self._wait_for_pass(deadline) if self._opened is not None else True
+        return self._wait_for_drain(deadline) if self._opened is not None else True
 
-    def _wait_for_pass(self, deadline: float) -> bool:
-        wanted = self._passes + 1
+    def _wait_for_drain(self, deadline: float) -> bool:
+        wanted = self._drains + 1
         if not self._wake_worker():
             return self.drain(deadline - monotonic())
-        while self._clean_pass < wanted and not self._finished:
+        while self._last_complete_drain < wanted and not self._finished:
             if monotonic() >= deadline:
                 return False
-            sleep(_POLL)
+            sleep(_POLL_SECONDS)
         return True
 
     def _wake_worker(self) -> bool:
         """Make the worker run; whether it can: not if this is its own thread."""
-        self._backoff.hurry()
+        self._backoff.retry_now()
         worker, job = self._worker, self._job
         if worker is None or job is None or self._drainer == threading.get_ident():
             return False
@@ -338,7 +338,7 @@ class Journal:
             if monotonic() >= until:
                 return False
             if self._wake_worker():
-                sleep(_POLL)
+                sleep(_POLL_SECONDS)
             elif not self.drain(until - monotonic()):
                 return False
         return True
@@ -368,7 +368,7 @@ class Journal:
         if opened is None or self._finished:
             self._finished = True
             return True
-        done = self._wait_for_pass(deadline)
+        done = self._wait_for_drain(deadline)
         job, self._job = self._job, None
         if job is not None:
             job.cancel()
@@ -386,7 +386,7 @@ class Journal:
         target = opened.segment.target
         opened.buffer.close(remove=not (self._unfinished and target.file))
         if not self._unfinished:
-            give_back_number(target.folder, target.incarnation, target.journal)
+            release_journal_number(target.folder, target.incarnation, target.journal)
         self._finished = True
 
     def state(self) -> JournalState:

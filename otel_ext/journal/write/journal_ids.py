@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["give_back_number", "take_number"]
+__all__ = ["claim_journal_number", "release_journal_number"]
 
 # A forked child is another incarnation, so what it inherits here is of no concern to it.
 _taken: Final[dict[tuple[Path, str, int], object]] = {}
 
 
-def take_number(folder: Path, incarnation: str) -> int:
+def claim_journal_number(folder: Path, incarnation: str) -> int:
     """Return the lowest number that no other journal of the incarnation has in `folder`.
 
     >>> from pathlib import Path
-    >>> [take_number(Path("/doctest"), "b0-7-1-00000000") for _ in range(2)]
+    >>> [claim_journal_number(Path("/doctest"), "b0-7-1-00000000") for _ in range(2)]
     [0, 1]
-    >>> give_back_number(Path("/doctest"), "b0-7-1-00000000", 0)
-    >>> take_number(Path("/doctest"), "b0-7-1-00000000")
+    >>> release_journal_number(Path("/doctest"), "b0-7-1-00000000", 0)
+    >>> claim_journal_number(Path("/doctest"), "b0-7-1-00000000")
     0
     """
     mine = object()
@@ -37,6 +37,6 @@ def take_number(folder: Path, incarnation: str) -> int:
     raise AssertionError  # pragma: no cover - there is always a higher number
 
 
-def give_back_number(folder: Path, incarnation: str, number: int) -> None:
+def release_journal_number(folder: Path, incarnation: str, number: int) -> None:
     """Let another journal have the number: this one left nothing that a reader must find."""
     _taken.pop((folder, incarnation, number), None)

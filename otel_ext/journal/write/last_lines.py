@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.journal.write.opening import lines_of
+from otel_ext.journal.write.opening import make_lines
 from otel_ext.journal.write.reserve import Reserve
 from otel_ext.journal.write.ring_buffer import RingBuffer
 from otel_ext.runtime.counters import COUNTERS
@@ -39,7 +39,7 @@ class LastLines:
         self._inherited = inherited
         self._make: Callable[[], Iterable[bytes]] = tuple
 
-    def keep_room(self, opened: OpenJournal) -> None:
+    def reserve_room(self, opened: OpenJournal) -> None:
         """Reserve room for them unless a ring buffer has it; on the thread that writes."""
         if self._inherited is not None:
             self._inherited.forget()
@@ -66,7 +66,7 @@ class LastLines:
                 waits could not be written, so that the account says so.
         """
         self._make = make
-        opened.buffer.append_last(lines_of(make))
+        opened.buffer.append_last(make_lines(make))
 
     def give_up(self, opened: OpenJournal, lock: Lock, problem: str) -> None:
         """Leave what waits in the ring buffer; what waits in memory is lost, which they tell.
@@ -82,15 +82,15 @@ class LastLines:
         try:
             lost = opened.buffer.close(remove=False)
             if lost:
-                self._write_alone(opened, lost, problem)
+                self._write_account(opened, lost, problem)
             self._reserve.release()
         finally:
             lock.release()
 
-    def _write_alone(self, opened: OpenJournal, lost: int, problem: str) -> None:
+    def _write_account(self, opened: OpenJournal, lost: int, problem: str) -> None:
         """Write them into the room that was kept, and report what is lost."""
         self._reserve.release()
-        lines = b"".join(lines_of(self._make))
+        lines = b"".join(make_lines(self._make))
         written = 0
         with suppress(OSError):
             written = opened.write(memoryview(lines)) if lines else 0

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from otel_ext._accel import load_speed
 from otel_ext.errors import JournalError
 from otel_ext.journal.files import (
-    StandardNumbersTaken,
+    StandardDescriptorsFilled,
     Target,
     make_folder,
     open_folder,
@@ -20,7 +20,7 @@ from otel_ext.journal.files import (
 from otel_ext.journal.filesystem import file_system_of
 from otel_ext.journal.ring_layout import RING_FOLDER, RingFacts
 from otel_ext.journal.write.buffers import DirectWriter, LineBuffer, QueueBuffer
-from otel_ext.journal.write.journal_ids import take_number
+from otel_ext.journal.write.journal_ids import claim_journal_number
 from otel_ext.journal.write.ring_buffer import CHUNKS, DEFAULT_RING_BYTES, RingBuffer
 from otel_ext.journal.write.segment import SegmentWriter, Sync
 from otel_ext.runtime.counters import COUNTERS
@@ -33,7 +33,14 @@ if TYPE_CHECKING:
 
     from otel_ext.runtime.process.incarnation import Incarnation
 
-__all__ = ["Durability", "JournalSettings", "OpenJournal", "lines_of", "open_journal", "target_of"]
+__all__ = [
+    "Durability",
+    "JournalSettings",
+    "OpenJournal",
+    "make_lines",
+    "open_journal",
+    "target_of",
+]
 
 Durability = Literal["mapped", "queued", "write"]
 
@@ -84,9 +91,9 @@ class OpenJournal(NamedTuple):
     buffer: LineBuffer
     segment: SegmentWriter
 
-    def as_direct(self, max_bytes: int) -> OpenJournal:
+    def with_direct_writes(self, max_bytes: int) -> OpenJournal:
         """Return this journal with the file itself as its buffer, as with `durability=write`."""
-        self.segment.take_callers()
+        self.segment.allow_direct_writes()
         return self._replace(mode="write", reason="", buffer=DirectWriter(self.segment, max_bytes))
 
     def write(self, lines: memoryview) -> int:
@@ -135,7 +142,7 @@ _speed: Final = load_speed()
 _count_lines: Final = _count_lines_python if _speed is None else _speed.count_lines
 
 
-def lines_of(first_lines: Callable[[], Iterable[bytes]]) -> list[bytes]:
+def make_lines(first_lines: Callable[[], Iterable[bytes]]) -> list[bytes]:
     """Return the lines that begin a file; none, which is reported, if they cannot be made."""
     try:
         return list(first_lines())
@@ -175,7 +182,7 @@ def open_journal(
     """
     target = target_of(path, incarnation.id)
     if journal is None:
-        journal = take_number(target.folder, incarnation.id)
+        journal = claim_journal_number(target.folder, incarnation.id)
     target = target._replace(journal=journal)
     mode = settings.durability
     segment = SegmentWriter(
@@ -205,19 +212,19 @@ def open_journal(
 
 def _make_ring(target: Target, settings: JournalSettings, incarnation: Incarnation) -> RingBuffer:
     make_folder(target.folder)
-    place = file_system_of(target.folder)
-    if not place.can_map:
-        raise JournalError(place.refusal)
+    file_system = file_system_of(target.folder)
+    if not file_system.can_map:
+        raise JournalError(file_system.refusal)
     chunk_size = max(settings.ring_size // CHUNKS // _PAGE, 1) * _PAGE
     size = chunk_size * CHUNKS
     facts = RingFacts.of(incarnation, size, chunk_size, target=target.file, created_ns=time_ns())
     if target.journal >= _MAX_RINGS:
-        where = str(target.folder / RING_FOLDER)
-        raise JournalError(f"{where!r} holds {_MAX_RINGS} ring buffers of this process")
+        folder = str(target.folder / RING_FOLDER)
+        raise JournalError(f"{folder!r} holds {_MAX_RINGS} ring buffers of this process")
     path = target.folder.joinpath(RING_FOLDER, ring_file(facts.id, target.journal))
     for _ in range(_ATTEMPTS):
         try:
-            with StandardNumbersTaken():
+            with StandardDescriptorsFilled():
                 return _create_ring(path, facts)
         except FileNotFoundError:
             continue  # another process has just removed the folder, empty

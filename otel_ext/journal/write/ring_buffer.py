@@ -56,7 +56,7 @@ class RingBuffer:
         facts: What its header says.
 
     Attributes:
-        successor: Takes what this ring buffer refuses, once another has its place.
+        on_refused: Takes what this ring buffer refuses, once another has its place.
         is_in_order: Whether the last `drain` has brought out, with each line, all before it.
     """
 
@@ -67,16 +67,16 @@ class RingBuffer:
         "_drained",
         "_guard",
         "_last_end",
-        "_moves",
         "_peak",
         "_refusal",
         "_sealed_ends",
         "_store",
         "_stores",
+        "_switches",
         "facts",
         "is_in_order",
+        "on_refused",
         "path",
-        "successor",
     )
 
     def __init__(self, descriptor: int, path: Path, facts: RingFacts) -> None:
@@ -90,11 +90,11 @@ class RingBuffer:
         self._stores = [store_into(cursor, self._guard) for cursor in self._cursors]
         self._drained = [start for start, _ in self._bounds()]
         self._sealed_ends: list[int | None] = [None] * len(self._chunks)
-        self._current = self._moves = self._peak = 0
+        self._current = self._switches = self._peak = 0
         self._last_end = ring_layout.LAST_LINES_AT
         self._refusal = "queue_full"
         self.is_in_order = True
-        self.successor: Callable[[bytes], bool] | None = None
+        self.on_refused: Callable[[bytes], bool] | None = None
         header = self._chunks[0]
         header[: ring_layout.STAMP_AT] = ring_layout.pack_facts(facts)
         self._set_word(ring_layout.STEADY_STAMP_AT, monotonic_ns())
@@ -143,10 +143,10 @@ class RingBuffer:
         return True
 
     def _append_elsewhere(self, line: bytes) -> bool:
-        if self._find_room(line):
+        if self._store_anywhere(line):
             return True
-        if self.successor is not None:
-            return self.successor(line)
+        if self.on_refused is not None:
+            return self.on_refused(line)
         COUNTERS.add(f"dropped.{self._refusal}")
         return False
 
@@ -154,23 +154,23 @@ class RingBuffer:
         """Store the lines that close the file: where the ring buffer is full, in its header."""
         kept = b""
         for line in lines:
-            if self._find_room(line):
+            if self._store_anywhere(line):
                 continue
             if len(kept) + len(line) > ring_layout.HEADER_SIZE - ring_layout.LAST_LINES_AT:
                 COUNTERS.add(f"dropped.{self._refusal}")
             else:
                 kept += line
         if kept:
-            self._keep_last(kept)
+            self._store_in_header(kept)
 
-    def _keep_last(self, lines: bytes) -> None:
+    def _store_in_header(self, lines: bytes) -> None:
         size = ring_layout.HEADER_SIZE - ring_layout.LAST_LINES_AT
         self._chunks[0][ring_layout.LAST_LINES_AT : ring_layout.HEADER_SIZE] = lines.ljust(
             size, b"\0"
         )
         self._last_end = ring_layout.LAST_LINES_AT + len(lines)
 
-    def _find_room(self, line: bytes) -> bool:
+    def _store_anywhere(self, line: bytes) -> bool:
         count = len(self._chunks)
         for step in range(count):
             index = (self._current + step) % count
@@ -178,7 +178,7 @@ class RingBuffer:
                 self._stores[index](line)
             except ValueError:
                 continue
-            self._moves += index != self._current
+            self._switches += index != self._current
             self._current = index
             self._store = self._stores[index]
             return True
@@ -218,19 +218,19 @@ class RingBuffer:
             write: Takes whole lines and returns how many bytes of them it kept;
                 may raise OSError, then all else stays in the ring buffer.
         """
-        count, moves, current = len(self._chunks), self._moves, self._current
+        count, switches, current = len(self._chunks), self._switches, self._current
         # The current chunk last: what stands in the others is older.
         for step in range(1, count + 1):
             if not self._drain_chunk((current + step) % count, write):
                 return False
         # A second move may lead from a chunk that was drained back to one that was not yet.
-        self.is_in_order = self._moves - moves <= 1
+        self.is_in_order = self._switches - switches <= 1
         return self._drain_last(write)
 
     def _drain_last(self, write: Callable[[memoryview], int]) -> bool:
         lines = self._chunks[0][ring_layout.LAST_LINES_AT : self._last_end]
         if lines:
-            self._keep_last(lines[write(memoryview(lines)) :])
+            self._store_in_header(lines[write(memoryview(lines)) :])
         return self._last_end == ring_layout.LAST_LINES_AT
 
     def _drain_chunk(self, index: int, write: Callable[[memoryview], int]) -> bool:
@@ -242,7 +242,7 @@ class RingBuffer:
             if used < _RECYCLE_BYTES:
                 return True
             # Callers move on before this chunk is closed to them.
-            self._moves += 1
+            self._switches += 1
             self._current = (index + 1) % len(self._chunks)
             self._store = self._stores[self._current]
         if used == 0:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from otel_ext.errors import JournalError
 from otel_ext.journal.files import (
-    StandardNumbersTaken,
+    StandardDescriptorsFilled,
     Target,
     can_make_files_in,
     create_exclusive,
@@ -44,12 +44,12 @@ _FLAGS: Final = os.O_WRONLY | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
 _FILE_FLAGS: Final = os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _STEP: Final = 256 * 1024
 _MAX_NUMBER: Final = 999_999
-_LOOK_INTERVAL: Final = 1.0
+_CHECK_INTERVAL: Final = 1.0
 # Files follow each other no faster than that where lines are lost all the time.
 _AFTER_LOSS_SECONDS: Final = 10.0
 _REFUSED: Final = "dropped.queue_full"
 # After these the same file may take more, once there is room or somebody reads.
-_PASSING: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.EINTR})
+_TRANSIENT: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.EINTR})
 
 
 class _Identity(NamedTuple):
@@ -69,7 +69,7 @@ class SegmentWriter:
         sync: When the file is forced to the disk.
         direct: Callers write to `descriptor` themselves, at any time; so its
             number stays the same from file to file until this object goes.
-        alone: Nobody else appends to the file `target` names: half a line is taken back there.
+        exclusive: Nobody else appends to the file `target` names: half a line is taken back there.
     """
 
     def __init__(
@@ -81,10 +81,10 @@ class SegmentWriter:
         max_age: float = 0.0,
         sync: Sync = "interval",
         direct: bool = False,
-        alone: bool = False,
+        exclusive: bool = False,
     ) -> None:
         self.target = target
-        self._shared = direct or (bool(target.file) and not alone)
+        self._shared = direct or (bool(target.file) and not exclusive)
         self._direct = direct
         self._parked = -1
         self.path: Path | None = None
@@ -95,9 +95,9 @@ class SegmentWriter:
         self._max_age = max_age
         self._sync: Sync = sync
         self._identity = _Identity(-1, -1)
-        self._number = self._size = self._first_size = 0
+        self._number = self._size = self._first_lines_end = 0
         self._refused = COUNTERS.value(_REFUSED)
-        self._opened_at = self._looked_at = 0.0
+        self._opened_at = self._checked_at = 0.0
         self._broken_line = self._cut_short = False
         self._unsynced = False
         self.is_regular = True
@@ -110,8 +110,8 @@ class SegmentWriter:
         """
         if self.descriptor < 0:
             make_folder(self.target.folder)
-            with StandardNumbersTaken():
-                self._take(self._open_file() if self.target.file else self._create_segment())
+            with StandardDescriptorsFilled():
+                self._adopt(self._open_file() if self.target.file else self._create_segment())
         if self._first_lines_due:
             self._write_first_lines()
         ignore_in_git(self.target.folder)
@@ -128,7 +128,7 @@ class SegmentWriter:
         Raises:
             OSError: Nothing could be written now; try again later.
         """
-        self._look()
+        self._check_file()
         self.open()
         try:
             kept = self._append(lines)
@@ -154,14 +154,14 @@ class SegmentWriter:
         except OSError:
             kept = bytes(view[:done]).rfind(b"\n") + 1
             again, self._cut_short = self._cut_short, done > 0 and not kept
-            self._take_back(done - kept)
+            self._discard_partial_line(done - kept)
             if done == 0 or (again and not kept):
                 raise
             return kept
         self._cut_short = False
         return done
 
-    def _take_back(self, partial: int) -> None:
+    def _discard_partial_line(self, partial: int) -> None:
         """Remove the half of a line that there was room for: the next line may be another."""
         if not partial:
             return
@@ -175,9 +175,9 @@ class SegmentWriter:
 
     def _note_failure(self, error: OSError) -> None:
         # A limit on the size of files: go on in another one, unless a line alone is too much.
-        hopeless = error.errno == errno.EFBIG and self._size <= self._first_size
-        if error.errno not in _PASSING and not hopeless:
-            self._leave()
+        is_line_too_large = error.errno == errno.EFBIG and self._size <= self._first_lines_end
+        if error.errno not in _TRANSIENT and not is_line_too_large:
+            self._close_file()
 
     def sync(self) -> None:
         """Bring what was written to the disk; a file that cannot be is left for a new one.
@@ -195,14 +195,14 @@ class SegmentWriter:
         except OSError as error:
             COUNTERS.add("journal.sync_failed")
             report_problem(f"journal: {self.path} could not be synced, a new file follows", error)
-            self._leave()
+            self._close_file()
 
     def rotate_if_due(self) -> None:
         """Go on to a new segment if this one is large or old enough, or ends may be missing."""
-        if self.target.file or self.descriptor < 0 or self._size == self._first_size:
+        if self.target.file or self.descriptor < 0 or self._size == self._first_lines_end:
             return
         age = monotonic() - self._opened_at
-        too_large = 0 < self._max_bytes <= self._size - self._first_size
+        too_large = 0 < self._max_bytes <= self._size - self._first_lines_end
         too_old = 0 < self._max_age <= age
         # Only a new one, which repeats what is open, tells that such spans are not.
         refused = COUNTERS.value(_REFUSED)
@@ -211,10 +211,10 @@ class SegmentWriter:
         if (too_large or too_old or is_short) and can_make_files_in(self.target.folder):
             self._refused = refused
             self.sync()
-            self._leave()
+            self._close_file()
             self.open()
 
-    def _leave(self) -> None:
+    def _close_file(self) -> None:
         """Close the file; the next write opens a new one, with the first_lines first."""
         descriptor, self.descriptor = self.descriptor, -1
         self._broken_line = False
@@ -225,45 +225,45 @@ class SegmentWriter:
             with suppress(OSError):
                 os.close(descriptor)
 
-    def take_callers(self) -> None:
+    def allow_direct_writes(self) -> None:
         """Let callers write to `descriptor` themselves from now on, as with `direct`."""
         self._direct = self._shared = True
 
-    def can_take(self) -> bool:
+    def accepts_direct_writes(self) -> bool:
         """Whether a caller may write to `descriptor` now; asked by a caller, on any thread."""
         return not self._first_lines_due and self._is_ours(self.descriptor)
 
-    def keep_open(self) -> None:
+    def prepare_direct_writes(self) -> None:
         """Open the file for callers that write themselves; go on to a new one when due.
 
         Raises:
             OSError: It cannot be opened.
         """
-        self._look()
+        self._check_file()
         self.open()
         size = os.fstat(self.descriptor).st_size if self.is_regular else self._size
         self._unsynced = self._unsynced or size != self._size
         self._size = size
         self.rotate_if_due()
 
-    def note_broken_line(self) -> None:
+    def mark_line_broken(self) -> None:
         """Note that a caller's line was cut short: the next line starts on a new one."""
         self._broken_line = True
 
-    def _look(self) -> None:
+    def _check_file(self) -> None:
         """Notice what others did to the file: closed, removed, renamed or emptied it."""
         if self.descriptor < 0 or not self.is_regular:
             return
         status = self._status_if_ours(self.descriptor)
         if status is None:
             self.descriptor = -1  # a daemon closed all descriptors; the number may be reused
-            self._leave()
+            self._close_file()
             return
         if status.st_nlink == 0 or self._was_renamed():
-            self._leave()
+            self._close_file()
         elif status.st_size < self._size:
             self._size = status.st_size
-            self._first_size = 0
+            self._first_lines_end = 0
             self._first_lines_due = True
 
     def _is_ours(self, descriptor: int) -> bool:
@@ -278,9 +278,9 @@ class SegmentWriter:
 
     def _was_renamed(self) -> bool:
         now = monotonic()
-        if now - self._looked_at < _LOOK_INTERVAL or self.path is None:
+        if now - self._checked_at < _CHECK_INTERVAL or self.path is None:
             return False
-        self._looked_at = now
+        self._checked_at = now
         try:
             status = os.lstat(self.path)
         except OSError:
@@ -317,7 +317,7 @@ class SegmentWriter:
         self.path = path
         return descriptor
 
-    def _take(self, descriptor: int) -> None:
+    def _adopt(self, descriptor: int) -> None:
         status = os.fstat(descriptor)
         if self._parked >= 0 and self._is_ours(self._parked):
             # In one step of the kernel: a caller writes to the old file or the new.
@@ -328,8 +328,8 @@ class SegmentWriter:
         self.descriptor = descriptor
         self._identity = _Identity(status.st_dev, status.st_ino)
         self.is_regular = stat.S_ISREG(status.st_mode)
-        self._size = self._first_size = status.st_size
-        self._opened_at = self._looked_at = monotonic()
+        self._size = self._first_lines_end = status.st_size
+        self._opened_at = self._checked_at = monotonic()
         path = self.path if self.is_regular else None
         self._broken_line = path is not None and not ends_with_newline(path)
 
@@ -339,12 +339,12 @@ class SegmentWriter:
         except OSError:
             # A segment that tells only half of what is open is worse than none.
             if not self.target.file and self.path is not None:
-                self._leave()
+                self._close_file()
                 self._number -= 1
                 with suppress(OSError):
                     self.path.unlink()
             raise
-        self._first_size = self._size
+        self._first_lines_end = self._size
         self._first_lines_due = False
 
     def write_all(self, lines: Iterable[bytes]) -> None:
@@ -384,7 +384,7 @@ class SegmentWriter:
     def close(self) -> None:
         """Sync and close the file. Idempotent."""
         self.sync()
-        self._leave()
+        self._close_file()
 
     def forget(self) -> None:
         """In a forked child: close the parent's file without touching it."""
