@@ -1,4 +1,4 @@
-"""Where records may be kept: in a folder, or in a file that holds records already."""
+"""Checks a path for records: a folder, or a file that is empty or holds records."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from otel_ext.errors import ConfigError
 __all__ = ["absolute_path", "problem_with"]
 
 _HINT: Final = "Name a folder, or a file whose name ends in .jsonl."
-# Every record begins with a key, and no space before it.
+# Every record begins with a key, without white space before it.
 _RECORD_START: Final = b'{"'
 
 
 def problem_with(path: Path) -> str:
-    """Return why no records may be kept at `path`, as far as what is there tells.
+    """Return why `path` may not be used for records, judged by what exists there.
 
-    A device, a pipe or a socket takes none. Nor does a file that holds something
-    else: a name value by mistake must not add records to somebody's program. A
-    name in `.jsonl` says itself what the file is for, even when it is damaged.
+    A device, a pipe or a socket is refused, and a file with other content: a mistyped
+    name must not append records to the source of a program. A file named `.jsonl` is
+    accepted, even when it is damaged.
 
     Returns:
-        A sentence and the way out; empty if records may be kept there.
+        A sentence and a hint; empty if records may be written there.
 
     >>> from pathlib import Path
     >>> problem_with(Path("/dev/null"))[:52]
@@ -43,17 +43,17 @@ def problem_with(path: Path) -> str:
         with path.open("rb") as file:
             first_bytes = file.read(len(_RECORD_START))
     except (OSError, ValueError):
-        return ""  # missing, or out of reach: that is said when the file is opened
+        return ""  # missing, or out of reach: opening it reports that
     if first_bytes in {b"", _RECORD_START}:
         return ""
     return f"{str(path)!r} holds something other than records. {_HINT}"
 
 
 def absolute_path(path: str | os.PathLike[str]) -> Path:
-    """Return `path` as it must be kept: the program may change its working directory.
+    """Return `path` as an absolute path, since the program may change its directory.
 
     Raises:
-        ConfigError: It is no path at all, or relative to a working directory that is gone.
+        ConfigError: It is not a path, or relative to a working directory that is gone.
 
     >>> absolute_path("/srv/shop/../traces").as_posix()
     '/srv/traces'

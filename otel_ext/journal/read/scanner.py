@@ -1,9 +1,8 @@
-"""Reading what a journal holds, damage and all.
+"""Scans segments and ring buffers for whole lines, and reports damaged ranges.
 
-The scan never raises on what a file holds: it returns the lines that are whole
-before and after any damage, and says which bytes it skipped and why. Memory is
-bounded by the longest line. It works on files that are being written, and on
-the ring buffer of a process that hangs, because it only reads.
+The scan never raises because of a file's content: it yields the whole lines before and
+after any damage, and each skipped range with the reason. Memory is bounded by the longest
+line. It only reads, so it works on files in use and on the ring buffer of a hung process.
 """
 
 from __future__ import annotations
@@ -56,7 +55,7 @@ class Line(NamedTuple):
     """One whole line.
 
     Attributes:
-        offset: Where it begins in the file.
+        offset: Its offset in the file.
         data: Its bytes, without the newline.
         meta: Its metadata, decoded.
     """
@@ -67,17 +66,17 @@ class Line(NamedTuple):
 
     @property
     def key(self) -> tuple[str, int]:
-        """Process and number: the same for every copy of one record."""
+        """Process id and sequence number: the same for every copy of one record."""
         return cast("str", self.meta["process"]), cast("int", self.meta["seq"])
 
 
 class Skipped(NamedTuple):
-    """Bytes that are no record.
+    """A range of bytes without a record.
 
     Attributes:
-        offset: Where they begin in the file.
-        length: How many they are.
-        reason: What is wrong with them.
+        offset: Its offset in the file.
+        length: How many bytes it has.
+        reason: What is wrong with it.
     """
 
     offset: int
@@ -86,21 +85,21 @@ class Skipped(NamedTuple):
 
 
 class Located(NamedTuple):
-    """A record and where its line begins in the file."""
+    """A record and the offset of its line in the file."""
 
     offset: int
     record: Record
 
 
 class RingContents(NamedTuple):
-    """What a ring buffer holds.
+    """The content of a ring buffer.
 
     Attributes:
         path: Its file.
-        facts: Its header; None if that is damaged.
-        state: The changing part of it; None if the header is damaged.
-        lines: The whole lines in it, chunk by chunk.
-        skipped: Damage in what was not yet drained.
+        facts: The constant part of its header; None if that is damaged.
+        state: The changing part of its header; None if the header is damaged.
+        lines: Its whole lines, chunk by chunk.
+        skipped: Damaged ranges that were not drained yet.
     """
 
     path: Path
@@ -123,7 +122,7 @@ class RingContents(NamedTuple):
         )
 
     def is_drained(self, line: Line) -> bool:
-        """Return whether a line had been brought to the file before the ring buffer was read."""
+        """Return whether a line was in the file already when the ring buffer was read."""
         if self.facts is None or self.state is None or line.offset < HEADER_SIZE:
             return False
         index, offset = divmod(line.offset, self.facts.chunk_size)
@@ -131,15 +130,15 @@ class RingContents(NamedTuple):
 
 
 def scan(path: Path, start: int = 0) -> Iterator[Line | Skipped]:
-    """Yield the lines and the damage of a file, in order.
+    """Yield the lines and the damaged ranges of a file, in order.
 
     Args:
         path: The file.
-        start: Offset to begin at, a line's beginning.
+        start: Offset to begin at, where a line begins.
 
     Yields:
-        Each whole line, each stretch of bytes that is none. A file that cannot
-        be opened yields one `Skipped` of length 0.
+        Each whole line and each range without one. A file that cannot be opened yields
+        one `Skipped` of length 0.
     """
     flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
@@ -156,7 +155,7 @@ def scan(path: Path, start: int = 0) -> Iterator[Line | Skipped]:
 def scan_descriptor(
     descriptor: int, start: int = 0, end: int | None = None
 ) -> Iterator[Line | Skipped]:
-    """Yield the lines and the damage of an open file from `start` to `end`."""
+    """Yield the lines and the damaged ranges of an open file from `start` to `end`."""
     pending: Skipped | None = None
     for item in _pieces(descriptor, start, end):
         if isinstance(item, Line):
@@ -176,7 +175,7 @@ def scan_descriptor(
 
 
 def _is_continued(first: Skipped, then: Skipped) -> bool:
-    """Whether two stretches are one: a line that is too long is judged piece by piece."""
+    """Return whether two ranges are one: a line that is too long comes in pieces."""
     if then.offset != first.offset + first.length:
         return False
     return then.reason == first.reason or (first.reason == "too long" and then.reason != "nul")
@@ -195,7 +194,7 @@ def _pieces(descriptor: int, start: int, end: int | None) -> Iterator[Line | Ski
             break
         at += len(block)
         if not rest and block == (_BLANK if len(block) == _BLOCK else bytes(len(block))):
-            # Most of a ring buffer is blank: megabytes without a newline.
+            # Most of a ring buffer is zero: megabytes without a newline.
             yield Skipped(rest_at, len(block), "nul")
             rest_at = at
             continue
@@ -212,7 +211,7 @@ def _pieces(descriptor: int, start: int, end: int | None) -> Iterator[Line | Ski
 
 
 def _cut(rest: bytes) -> int:
-    """Return how much of a line without end can be judged now: up to the last beginning in it."""
+    """Return how many bytes of an endless line to examine: up to its last record beginning."""
     if not rest.strip(b"\0"):
         return len(rest)
     last = 0
@@ -222,7 +221,7 @@ def _cut(rest: bytes) -> int:
 
 
 def _examine(data: bytes, offset: int, *, ended: bool) -> Iterator[Line | Skipped]:
-    """Yield what the bytes between two newlines hold."""
+    """Yield the records and the damage in the bytes between two newlines."""
     if not data:
         return
     loaded = parse_json(data)
@@ -238,7 +237,7 @@ def _examine(data: bytes, offset: int, *, ended: bool) -> Iterator[Line | Skippe
 
 
 def _salvage(data: bytes, offset: int, *, ended: bool) -> Iterator[Line | Skipped]:
-    """Yield the whole records in damaged bytes, and what lies between them."""
+    """Yield the whole records in damaged bytes, and the ranges between them."""
     done = 0
     for start, end, meta in salvage(data):
         if start > done:
@@ -250,7 +249,7 @@ def _salvage(data: bytes, offset: int, *, ended: bool) -> Iterator[Line | Skippe
 
 
 def _classify(data: bytes, offset: int, *, ended: bool) -> Iterator[Skipped]:
-    """Say what is wrong with bytes that hold no record, runs of NUL apart."""
+    """Yield why bytes without a record were skipped, with runs of NUL as separate ranges."""
     done = 0
     for run in _NULS.finditer(data):
         if run.start() > done:
@@ -273,7 +272,7 @@ def _classify_one(data: bytes, offset: int, *, ended: bool) -> Skipped:
 
 
 def read_records(path: Path, start: int = 0) -> Iterator[Located | Skipped]:
-    """Yield the records and the damage of a file of lines, in order.
+    """Yield the records and the damaged ranges of a file of lines, in order.
 
     Args:
         path: The file.
@@ -290,7 +289,7 @@ def read_records(path: Path, start: int = 0) -> Iterator[Located | Skipped]:
 
 
 def read_ring(path: Path) -> RingContents:
-    """Return what a ring buffer holds, whatever state its process is in; never raises."""
+    """Return the content of a ring buffer, whatever its process does; never raises."""
     flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
     try:
         descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
@@ -334,9 +333,9 @@ def _read_ring(path: Path, descriptor: int) -> RingContents:
 def _line_areas(
     size: int, facts: RingFacts | None, state: RingState | None
 ) -> Iterator[tuple[int, int, int]]:
-    """Yield beginning, end and drained offset of each chunk and of the lines that close the file.
+    """Yield start, end and drained offset of each area of lines, as offsets in the file.
 
-    They are offsets in the ring buffer.
+    The areas are the chunks, and the end of the header page.
     """
     if facts is None or state is None:
         yield HEADER_SIZE, size, HEADER_SIZE

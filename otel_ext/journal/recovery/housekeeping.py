@@ -1,4 +1,4 @@
-"""What a journal does for its folder beside writing: recovery of the dead, retention."""
+"""Keeps a journal's folder in order while it writes: recovery of dead processes, retention."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 __all__ = ["Housekeeper"]
 
 _RETENTION_SECONDS: Final = 60.0
-# Less than the second within which the death of a process is to be seen.
+# A death is to be noticed within a second.
 _CHECK_SECONDS: Final = 0.5
 
 
 class Housekeeper:
-    """Keeps one folder in order, a little at a time.
+    """Keeps one folder in order, in small steps.
 
     Args:
-        settings: Whether to recover, and what to keep.
+        settings: Whether to recover, and how much to keep.
     """
 
     def __init__(self, settings: JournalSettings) -> None:
@@ -35,7 +35,7 @@ class Housekeeper:
         """Do what is due; called several times a second, never raises.
 
         Args:
-            segment: The file that is written to.
+            segment: The writer of the current file.
             now: The monotonic time, seconds.
         """
         try:
@@ -45,7 +45,7 @@ class Housekeeper:
             report_problem(f"journal: keeping {segment.target.folder} in order", error)
 
     def _recover_dead(self, segment: SegmentWriter, now: float) -> None:
-        """Have ended what processes left open that died in the same folder."""
+        """Start the recovery of processes that died and wrote to the same folder."""
         if now < self._next_check or not self._settings.recover_on_start:
             return
         self._next_check = now + _CHECK_SECONDS

@@ -1,10 +1,8 @@
-"""Sees within a second that a process died that wrote to the same folder.
+"""Notices within a second the death of another process that wrote to the same folder.
 
-Looking is cheap: each process looks at the one that follows it in the order of
-names, and at the next where that one is dead. So together the living look at
-check_all, and each at hardly more than one. What has to be read and written for
-a dead one is done on a thread that ends with it, so that this process's own
-records never wait for it.
+Each process checks the one that follows it in the order of names, and the next if that one
+is dead. So together the living check all, and each hardly more than one. Recovery runs on
+a thread of its own that ends afterwards, so this process's records never wait for it.
 """
 
 from __future__ import annotations
@@ -33,22 +31,23 @@ if TYPE_CHECKING:
 
 __all__ = ["FolderWatch"]
 
-# Every so many looks it is everybody that is looked at: a stopped process looks at nobody.
+# Every so many checks all processes are checked, since a stopped one checks none.
 _CHECK_ALL_EVERY: Final = 10
-# A process of which one cannot tell, or that could not be recovered, is tried again.
+# When to try again: an uncertain process or a failed recovery, and a busy one.
 _RETRY_SECONDS: Final = 30.0
 _BUSY_SECONDS: Final = 1.0
-# A folder may hold thousands of files of processes that ended long ago.
+# A folder may contain thousands of files of processes that ended long ago.
 _MAX_AT_ONCE: Final = 50
 
 
 class FolderWatch:
-    """Has those recovered who died in one folder, now or before this process came.
+    """Recovers processes that died and wrote to one folder, also before this one started.
 
     Args:
         folder: The folder of records.
         own: Id of this process's incarnation.
-        rings_only: Other files of the folder are none of ours.
+        rings_only: Whether to check ring buffers only, because this journal writes to one
+            named file and other files of the folder may be the user's.
     """
 
     def __init__(self, folder: Path, own: str, *, rings_only: bool = False) -> None:
@@ -59,14 +58,14 @@ class FolderWatch:
         self._running: Call | None = None
         self._checks = 0
         self._seen: tuple[int, ...] = ()
-        # By name, for those that have no ring buffer: the newest segment of each journal.
+        # By incarnation: the number of each journal's newest segment.
         self._known: dict[str, dict[int, int]] = {}
         self._with_ring: set[str] = set()
         self._done: set[str] = set()
         self._not_before: dict[str, float] = {}
 
     def check(self) -> None:
-        """Look once, and begin to recover whoever is found dead; never waits.
+        """Check once, and start to recover the dead processes found; never waits.
 
         Raises:
             OSError: The folder cannot be read.
@@ -80,7 +79,7 @@ class FolderWatch:
             self._running = self._calls.begin(lambda: self._recover(dead))
 
     def _list_names(self) -> None:
-        """Read the names again if the folder has changed."""
+        """List the names again if the folder has changed."""
         rings = self._folder / RING_FOLDER
         folders = [rings] if self._rings_only else [rings, self._folder]
         seen = tuple(_changed_ns(folder) for folder in folders)
@@ -103,7 +102,7 @@ class FolderWatch:
         self._not_before = {name: at for name, at in self._not_before.items() if name in known}
 
     def _dead(self, *, check_all: bool) -> Iterator[str]:
-        """Yield processes that seem dead: all with a ring buffer, of the others some at a time."""
+        """Yield incarnations that seem dead: all with a ring buffer, of the others some."""
         names = sorted(self._known)
         after = [name for name in names if name > self._own]
         in_order = after + names[: len(names) - len(after)]
@@ -120,8 +119,8 @@ class FolderWatch:
             else:
                 yield name
 
-    def _not_living(self, names: list[str], check_all: bool) -> Iterator[str]:  # noqa: FBT001 - handed on
-        """Yield those that do not live; up to the first that does, unless `check_all`."""
+    def _not_living(self, names: list[str], check_all: bool) -> Iterator[str]:  # noqa: FBT001 - passed on
+        """Yield those that do not live, up to the first that does, unless `check_all`."""
         now = monotonic()
         for name in names:
             if name in self._done or now < self._not_before.get(name, 0.0):
@@ -145,7 +144,7 @@ class FolderWatch:
 
 
 def _incarnations_in(folder: Path) -> Iterator[tuple[str, SegmentName | None]]:
-    # Out of reach, too: a process that gave up its privileges keeps no folder in order.
+    # Not permitted: a process that gave up its privileges does no recovery.
     with suppress(FileNotFoundError, PermissionError), os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.endswith((RING_SUFFIX, LOCK_SUFFIX)):

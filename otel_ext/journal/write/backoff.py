@@ -1,4 +1,4 @@
-"""When a journal whose file cannot be written tries again."""
+"""Decides when a journal whose file cannot be written tries again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MAX_BACKOFF: Final = 1.0
 
 
 class Backoff:
-    """What is wrong with the file now, and when it is tried again: ever less often.
+    """The current problem with the file, and when to try again, with growing delays.
 
     >>> backoff = Backoff()
     >>> backoff.record_failure(OSError("no room")), backoff.record_failure(OSError("no room"))
@@ -27,15 +27,15 @@ class Backoff:
         self._retry_at = 0.0
 
     def must_wait(self, now: float) -> bool:
-        """Whether it is too early to try again."""
+        """Return whether it is too early to try again."""
         return now < self._retry_at
 
     def retry_now(self) -> None:
-        """Try again at once: somebody waits."""
+        """Make the next try due at once, because a caller waits for it."""
         self._retry_at = 0.0
 
     def record_failure(self, error: OSError) -> bool:
-        """Take note of a failure; whether it is the first since all was well."""
+        """Set the problem and the next try; return whether the file worked before."""
         is_first = not self.problem
         if is_first:
             self._backoff = _FIRST_BACKOFF
@@ -45,6 +45,6 @@ class Backoff:
         return is_first
 
     def record_success(self) -> bool:
-        """Take note that all is well; whether it was not before."""
+        """Clear the problem; return whether there was one."""
         was, self.problem = self.problem, ""
         return bool(was)

@@ -1,11 +1,10 @@
-"""A journal that goes on behind the exit of its program.
+"""A journal that goes on accepting lines after its program's exit handlers.
 
-Exit handlers run in the reverse order of their registration, so those of the program that
-were registered first run after ours, and finalizers run later still. At the exit the
-buffer is drained and its ring buffer removed as by `close`; what comes later is written to the
-file at once, by whoever brings it, since no thread may be left to do so. Each such line
-is followed by those that close the file, because any of them may be the last. See
-docs/adr/0017.
+Exit handlers run in the reverse order of their registration, so those that the program
+registered first run after ours, and finalizers run later still. At the exit the buffer is
+drained and the ring buffer removed as by `close`. The thread that appends a later line
+writes it to the file at once, since no worker may be left to do so. The lines that close
+the file follow each of them, because any may be the last. See docs/adr/0017.
 """
 
 from __future__ import annotations
@@ -27,19 +26,19 @@ if TYPE_CHECKING:
 
 __all__ = ["PostExitJournal"]
 
-# Seconds that a caller waits for a thread that writes, too, after a write of its own failed.
+# Seconds that a caller whose write failed waits for another thread that writes.
 _LATE_WAIT_SECONDS: Final = 0.25
 
 
 class PostExitJournal(Journal):
-    r"""A `Journal` with a further way to close, for the exit of the program.
+    r"""A `Journal` that can be closed for the exit and still accepts lines.
 
     Args:
         path: As for `Journal`.
         settings: As for `Journal`.
         first_lines: As for `Journal`.
-        last_lines: Lines that close the file in good order, as of this moment; none where
-            those that were written last still hold.
+        last_lines: Makes the lines that close the file, as of this moment; none if those
+            written last are still correct.
         worker: As for `Journal`.
         on_request: As for `Journal`.
 
@@ -70,7 +69,7 @@ class PostExitJournal(Journal):
         )
 
     def close_for_exit(self, timeout: float = 2.0, *, unfinished: bool = False) -> bool:
-        """Do what `close` does, but take later lines, too. Idempotent.
+        """Do what `close` does, but accept later lines, too. Idempotent.
 
         Args:
             timeout: Seconds. A ring buffer that is not drained by then stays, for `recover`, and
@@ -82,7 +81,7 @@ class PostExitJournal(Journal):
         """
         if self._is_exiting or self._closing:
             return True
-        # For a journal that is opened from now on.
+        # If the journal is opened only from now on.
         self.settings = self.settings._replace(durability="write")
         self._unfinished = unfinished
         self._is_exiting = True
@@ -95,13 +94,13 @@ class PostExitJournal(Journal):
         self.append_last(self._last_lines)
         self._write_pending(opened)
         if done:
-            self._wait_for_drain(deadline)  # which brings the last lines to the disk as well
+            self._wait_for_drain(deadline)  # this syncs the last lines, too
         else:
-            opened.stamp()  # the ring buffer stays, and is all that tells what was dropped
+            opened.stamp()  # only the ring buffer, which stays, has the count of dropped records
         return done
 
     def _write_pending(self, opened: OpenJournal) -> None:
-        """Write what waits in memory, or at least the account of it: there may be no later try."""
+        """Write what waits in memory, or how many lines are lost: there may be no later try."""
         if isinstance(opened.buffer, RingBuffer) or not opened.buffer.pending:
             return
         if not self.drain(_LATE_WAIT_SECONDS) and (problem := self._backoff.problem):
@@ -116,7 +115,7 @@ class PostExitJournal(Journal):
         return done
 
     def _write_directly(self, drained: OpenJournal) -> None:
-        """Let callers write to the file themselves, in place of a buffer that was drained."""
+        """Replace a drained buffer: from now on callers write to the file themselves."""
         if self._hand_over(drained, drained.with_direct_writes(self.settings.ring_size)):
             needed = self._unfinished and drained.segment.target.file
             drained.buffer.close(remove=not needed)
@@ -125,7 +124,7 @@ class PostExitJournal(Journal):
         return self._append_after_exit if self._is_exiting else super()._append_to(buffer)
 
     def _append_after_exit(self, line: bytes) -> bool:
-        """Take a line and close the file behind it."""
+        """Take a line and append the lines that close the file."""
         opened = self._opened
         if opened is None:
             return self._append_closed(line)

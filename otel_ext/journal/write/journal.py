@@ -1,4 +1,4 @@
-"""The journal: takes lines from callers, and gets them into the file for good.
+"""The journal: takes lines from callers, and writes them to the file.
 
 ::
 
@@ -43,23 +43,23 @@ _DRAIN_SECONDS: Final = 0.05
 _TICK_SECONDS: Final = 1.0
 _OPEN_WAIT_SECONDS: Final = 1.0
 _POLL_SECONDS: Final = 0.002
-# The part of the ring buffer that may wait where somebody brings many lines at once.
+# One part in so many of the ring buffer may wait when a caller brings many lines at once.
 _ROOM: Final = 4
 _MAX_EARLY: Final = 10_000
 
 
 class Journal:
-    r"""One incarnation's way to its file, and in a forked child the next one's.
+    r"""Writes the lines of one incarnation to its file; a forked child starts its own.
 
     Args:
-        path: A folder (one file per incarnation), or a file if its name ends
-            in `.jsonl` or it is there and no folder.
+        path: A folder (one file per incarnation), or a file if its name ends in `.jsonl`
+            or `.json`, or if it exists and is not a folder.
         settings: How lines are kept.
-        first_lines: Lines that begin every file: what a reader must know without
-            the older ones. Called on the thread that opens or rotates.
-        worker: Whose thread calls `drain`; None if the owner does.
-        on_request: Records where this program is; called on the worker's thread
-            when another process asks by the ring buffer.
+        first_lines: Makes the lines that begin every file: what a reader must know without
+            the older files. Called on the thread that opens or rotates.
+        worker: Calls `drain` on its thread; None if the owner calls it.
+        on_request: Records where the open spans are; called on the worker's thread when
+            another process asks for it through the ring buffer.
 
     >>> from pathlib import Path
     >>> from tempfile import mkdtemp
@@ -110,7 +110,7 @@ class Journal:
         self.append: Callable[[bytes], bool] = self._append_first
 
     def _after_fork(self) -> None:
-        # The child must not touch what is its parent's; only objects are swapped.
+        # The child must not change what belongs to its parent; only objects are swapped.
         opened, closing = self._opened, self._closing
         self._reset()
         if opened is not None:
@@ -123,7 +123,7 @@ class Journal:
     def _append_first(self, line: bytes) -> bool:
         """Open the journal, then take the line."""
         if self._opener == threading.get_ident():
-            return self._append_early(line)  # a signal handler, or a finalizer, amid opening
+            return self._append_early(line)  # a signal handler or finalizer while it opens
         if not self._opening.acquire(timeout=_OPEN_WAIT_SECONDS):
             return self._append_early(line)
         try:
@@ -181,11 +181,11 @@ class Journal:
         return appender(buffer) if isinstance(buffer, RingBuffer) else buffer.append
 
     def _append_to_full(self, line: bytes) -> bool:
-        """Make room in the ring buffer, then take the line, since no thread can be started."""
+        """Drain the ring buffer, then take the line, since no worker thread can be started."""
         opened = self._opened
         if opened is None or self._closing or not isinstance(opened.buffer, RingBuffer):
             return self._append_closed(line)
-        opened.buffer.on_refused = None  # what still has no room is counted
+        opened.buffer.on_refused = None  # if there is still no room, the line is counted
         self.drain(0.0)
         taken = opened.buffer.append(line)
         opened.buffer.on_refused = self._append_to_full
@@ -207,16 +207,16 @@ class Journal:
         self.drain()
 
     def drain(self, timeout: float = 5.0) -> bool:
-        """Bring what waits to the file, and do what is due; the worker's job.
+        """Write what waits to the file, and do what is due; the worker's job.
 
         Args:
-            timeout: Seconds to wait for another thread that does the same.
+            timeout: Seconds to wait for another thread that drains.
 
         Returns:
-            Whether nothing was left waiting.
+            Whether nothing is left.
         """
         if self._drainer == threading.get_ident():
-            return False  # a signal handler amid draining
+            return False  # a signal handler that interrupted draining
         if not self._draining.acquire(timeout=max(0.0, timeout)):
             return False
         try:
@@ -237,7 +237,7 @@ class Journal:
         if self._backoff.must_wait(now):
             self._tick(opened, now)
             return False
-        # Looked at once: a pass that began before `close` may have missed a line.
+        # Read once: a drain that began before `close` may have missed a line.
         closing = self._closing
         COUNTERS.raise_to(BUFFER_PEAK, opened.buffer.peak)
         try:
@@ -257,7 +257,7 @@ class Journal:
         if complete:
             if closing:
                 self._finish(opened)
-            # Last: whoever waits for it may go on to remove what is left.
+            # Last: a thread that waits for it may then remove what is left.
             self._last_complete_drain = number
         return complete
 
@@ -286,7 +286,7 @@ class Journal:
         self._report_mode()
 
     def _replace_buffer(self, lost: OpenJournal) -> OpenJournal:
-        """Make another ring buffer after the old one, or its whole folder, was removed."""
+        """Create another ring buffer after the old one, or its whole folder, was removed."""
         journal = lost.segment.target.journal
         mine, first_lines = current(), self._first_lines
         fresh = open_journal(self.path, self.settings, mine, first_lines, journal=journal)
@@ -296,7 +296,7 @@ class Journal:
         return opened
 
     def _hand_over(self, old: OpenJournal, new: OpenJournal) -> bool:
-        """Let callers append to another buffer; whether nothing is left in the old one."""
+        """Let callers append to another buffer; return whether the old one is drained."""
         self._use(new)
         if isinstance(old.buffer, RingBuffer):
             old.buffer.on_refused = self.append
@@ -304,9 +304,9 @@ class Journal:
         return old.drain(rotate=False)
 
     def flush(self, timeout_millis: int = 30_000) -> bool:
-        """Bring all lines taken so far into the file; whether that was done in time.
+        """Write all lines taken so far to the file; return whether that was done in time.
 
-        The worker writes, so a disk that hangs does not hold this up. Never raises.
+        The worker writes, so a disk that hangs does not block the caller. Never raises.
         """
         deadline = monotonic() + timeout_millis / 1000
         return self._wait_for_drain(deadline) if self._opened is not None else True
@@ -322,7 +322,7 @@ class Journal:
         return True
 
     def _wake_worker(self) -> bool:
-        """Make the worker run; whether it can: not if this is its own thread."""
+        """Wake the worker; false if it cannot run or this is its own thread."""
         self._backoff.retry_now()
         worker, job = self._worker, self._job
         if worker is None or job is None or self._drainer == threading.get_ident():
@@ -332,7 +332,7 @@ class Journal:
         return worker.is_alive
 
     def has_room(self, until: float) -> bool:
-        """Wait until most of the ring buffer is free, or until then (monotonic); whether it is."""
+        """Wait until most of the buffer is free; false if it is not by `until` (monotonic)."""
         limit = self.settings.ring_size // _ROOM
         while (opened := self._opened) is not None and opened.buffer.pending > limit:
             if monotonic() >= until:
@@ -344,7 +344,7 @@ class Journal:
         return True
 
     def append_last(self, make: Callable[[], Iterable[bytes]]) -> None:
-        """Take the lines that close the file, for which room is kept; `close` may make others."""
+        """Append the lines that close the file, in reserved room; `close` may make others."""
         if (opened := self._opened) is not None:
             self._last.append(opened, make)
 
@@ -354,8 +354,8 @@ class Journal:
         Args:
             timeout: Seconds. What is not in the file by then stays in the ring buffer,
                 for `recover`.
-            unfinished: There is more for `recover` to do. A segment's last line says so;
-                a file of several processes needs the ring buffer to be found by.
+            unfinished: Spans are left for `recover` to end. A segment's last line has their
+                number; in a shared file `recover` finds them by the ring buffer, which stays.
 
         Returns:
             Whether all lines are in the file.
@@ -373,14 +373,14 @@ class Journal:
         if job is not None:
             job.cancel()
         if not self._finished:
-            opened.stamp()  # the ring buffer stays, and is all that tells what was dropped
+            opened.stamp()  # only the ring buffer, which stays, has the count of dropped records
             self._last.give_up(opened, self._draining, self._backoff.problem)
             self._finished = True
         self._cell.healthy("closed")
         return done
 
     def _finish(self, opened: OpenJournal) -> None:
-        """Close the file, then remove the ring buffer: all that was in it is in the file."""
+        """Close the file, then remove the ring buffer, whose lines are all in the file."""
         self._last.close()
         opened.segment.close()
         target = opened.segment.target
@@ -390,7 +390,7 @@ class Journal:
         self._finished = True
 
     def state(self) -> JournalState:
-        """Return how the journal is now."""
+        """Return the current state."""
         opened = self._opened
         if opened is None:
             return JournalState("closed" if self._closing else "unopened", "", None, 0, "")

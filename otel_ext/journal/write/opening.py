@@ -1,4 +1,4 @@
-"""Choosing how lines are kept, by what was asked for and what the place can do."""
+"""Opens a journal: chooses its buffer by the settings and by what the file system can do."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ class JournalSettings(NamedTuple):
     Attributes:
         durability: How a line leaves its caller: stored into the ring buffer, queued in
             memory, or written to the file.
-        sync: When the file is forced to the disk: after each write, each second,
+        sync: When the file is synced to the disk: after each write, each second,
             or never.
         ring_size: Bytes of the ring buffer, or of the queue.
         segment_size: Bytes after which a new file follows; 0 for never.
-        segment_age: Seconds after which one does; 0 for never.
-        retention_size: Bytes of all closed files together; 0 for no limit.
-        retention_age: Seconds that a closed file is kept; 0 for no limit.
-        recover_on_start: End what processes that died in the same folder left open.
+        segment_age: Seconds after which a new file follows; 0 for never.
+        retention_size: Total bytes of closed files to keep; 0 for no limit.
+        retention_age: Seconds to keep a closed file; 0 for no limit.
+        recover_on_start: End spans that dead processes left open in the same folder.
     """
 
     durability: Durability = "mapped"
@@ -77,13 +77,13 @@ class JournalSettings(NamedTuple):
 
 
 class OpenJournal(NamedTuple):
-    """A journal that has been opened.
+    """The parts of a journal that has been opened.
 
     Attributes:
         mode: How lines leave their caller.
-        reason: Why that is not what was asked for; empty if it is.
+        reason: Why that is not the configured mode; empty if it is.
         buffer: Where lines wait.
-        segment: The file they go to.
+        segment: The file they are written to.
     """
 
     mode: Durability
@@ -92,7 +92,7 @@ class OpenJournal(NamedTuple):
     segment: SegmentWriter
 
     def with_direct_writes(self, max_bytes: int) -> OpenJournal:
-        """Return this journal with the file itself as its buffer, as with `durability=write`."""
+        """Return this journal with callers writing to the file, as for `durability=write`."""
         self.segment.allow_direct_writes()
         return self._replace(mode="write", reason="", buffer=DirectWriter(self.segment, max_bytes))
 
@@ -107,19 +107,19 @@ class OpenJournal(NamedTuple):
         return kept
 
     def _rotate(self) -> None:
-        # The lines are in the file: what fails from here on is for the next call.
+        # The lines are in the file; the next call reports what fails from here on.
         with suppress(OSError):
             self.segment.rotate_if_due()
 
     def drain(self, *, rotate: bool) -> bool:
-        """Bring what waits to the file; whether nothing was left of it.
+        """Write what waits to the file; return whether nothing is left.
 
-        A small ring buffer lets lines out in another order than they came in. A segment
-        repeats what is open and is read alone, so it begins only where no start can follow
-        its end into it.
+        A small ring buffer may yield lines in another order than they came in. A segment
+        repeats the open spans and is read alone, so it begins only where no start can
+        follow the end of its span into it.
 
         Args:
-            rotate: Whether a ring buffer's next segment may begin: not behind the last lines.
+            rotate: Whether the next segment may begin: not after the last lines.
         """
         buffer = self.buffer
         is_writing = buffer.pending > 0
@@ -129,7 +129,7 @@ class OpenJournal(NamedTuple):
         return done
 
     def stamp(self) -> None:
-        """Leave a sign of life, with the account, where there is a place for it."""
+        """Stamp the ring buffer, if there is one, with the time and the counts."""
         dropped = sum(COUNTERS.dropped().values())
         self.buffer.stamp(time_ns(), current().last_seq, dropped)
 
@@ -142,19 +142,19 @@ _speed: Final = load_speed()
 _count_lines: Final = _count_lines_python if _speed is None else _speed.count_lines
 
 
-def make_lines(first_lines: Callable[[], Iterable[bytes]]) -> list[bytes]:
-    """Return the lines that begin a file; none, which is reported, if they cannot be made."""
+def make_lines(make: Callable[[], Iterable[bytes]]) -> list[bytes]:
+    """Return the made lines; none, after a report, if making them raises."""
     try:
-        return list(first_lines())
+        return list(make())
     except Exception as error:  # noqa: BLE001 - the records themselves must go on
         report_problem("journal: the first lines of a file could not be made", error)
         return []
 
 
 def target_of(path: Path, incarnation: str) -> Target:
-    """Return what `path` means: a file by its name or what is there, else a folder."""
+    """Return the target for `path`: a file by what exists or by its name, else a folder."""
     try:
-        # Looked at once: another process may make the folder at any moment.
+        # Checked once: another process may create the folder at any moment.
         is_folder = stat.S_ISDIR(os.stat(path).st_mode)  # noqa: PTH116 - on the user's path
     except (OSError, ValueError):
         is_folder = path.suffix not in FILE_SUFFIXES
@@ -171,14 +171,14 @@ def open_journal(
     *,
     journal: int | None = None,
 ) -> OpenJournal:
-    """Open the way to `path`; always succeeds, in memory where nothing else can be had.
+    """Open a journal that writes to `path`; with a queue in memory if there is no ring buffer.
 
     Args:
         path: A folder or a file.
         settings: How lines are kept.
-        incarnation: Whose lines.
-        first_lines: Lines that begin every further file.
-        journal: Which journal of the incarnation it is; None for another one.
+        incarnation: The incarnation that writes.
+        first_lines: Makes the lines that begin every further file.
+        journal: Number of the journal; None for a new one.
     """
     target = target_of(path, incarnation.id)
     if journal is None:
@@ -228,7 +228,7 @@ def _make_ring(target: Target, settings: JournalSettings, incarnation: Incarnati
                 return _create_ring(path, facts)
         except FileNotFoundError:
             continue  # another process has just removed the folder, empty
-    raise JournalError(f"{str(path.parent)!r} comes and goes")
+    raise JournalError(f"{str(path.parent)!r} is created and removed again by other processes")
 
 
 def _create_ring(path: Path, facts: RingFacts) -> RingBuffer:
