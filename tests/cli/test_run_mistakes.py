@@ -75,10 +75,10 @@ def test_a_command_that_cannot_start(
 @pytest.mark.parametrize(
     ("options", "variables", "said"),
     [
-        (["--output", "file.txt/below"], {}, "file.txt is no folder"),
-        (["--output", "/dev/null"], {}, "/dev/null is no folder"),
-        (["--output", "lost"], {}, "lost is no folder"),
-        (["--output", "lost/below"], {}, "lost is no folder"),
+        (["--output", "file.txt/below"], {}, "file.txt is not a folder"),
+        (["--output", "/dev/null"], {}, "/dev/null is not a folder"),
+        (["--output", "lost"], {}, "lost is not a folder"),
+        (["--output", "lost/below"], {}, "lost is not a folder"),
         (
             ["--output", "/proc/x"],
             {},
@@ -125,7 +125,7 @@ ONE_SPAN = (
 @pytest.mark.parametrize(
     ("options", "files", "variables", "said"),
     [
-        (["--output", "file.txt/below"], {}, {}, "file.txt is no folder. Records go to "),
+        (["--output", "file.txt/below"], {}, {}, "file.txt is not a folder. Records go to "),
         (["--output", "/proc/x"], {}, {}, "/proc cannot be written to: No such file or directory."),
         ([], {}, {"OTEL_EXT_SYNC": "often"}, "OTEL_EXT_SYNC) is not allowed. Use one of"),
         ([], {}, {"OTEL_EXT_CONFIG": "none.toml"}, "none.toml does not exist"),

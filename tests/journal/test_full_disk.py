@@ -14,7 +14,7 @@ from tests.journal.builders import ALONE, line
 
 
 def test_a_device_that_is_always_full(tmp_path: Path) -> None:
-    """Into /dev/full nothing can be written; memory stays bounded and each loss is counted."""
+    """With /dev/full as the file, memory stays bounded and each lost record is counted."""
     if not Path("/dev/full").exists():
         pytest.skip("needs /dev/full")
     before = COUNTERS.value("dropped.queue_full")
@@ -35,7 +35,7 @@ def test_a_device_that_is_always_full(tmp_path: Path) -> None:
 
 
 def _open_on(journal: Journal, device: str) -> object:
-    """Open the journal, its file being a device."""
+    """Open the journal with a device as its file; return its buffer."""
     journal.path = Path(device)
     journal._open()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     opened = journal._opened  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]

@@ -72,12 +72,12 @@ def _ps(folder: Path) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("durability", "step"), [("mapped", 0), ("mapped", -3600), ("queued", -3600), ("write", -3600)]
 )
-def test_readers_call_a_replaced_program_lost_and_recovery_ends_it(
+def test_readers_show_a_replaced_program_as_lost_and_recovery_ends_it(
     tmp_path: Path, durability: str, step: int
 ) -> None:
     """`ps`, the folder's reader and `recover` agree: of three images only the last one lives.
 
-    That holds where the clock is set back by an hour between two images, too.
+    They also agree if the clock is set back by an hour between two images.
     """
     folder = tmp_path / "traces"
     program = _start(folder, "no", durability, step)
@@ -96,7 +96,7 @@ def test_readers_call_a_replaced_program_lost_and_recovery_ends_it(
 
 
 def test_a_new_program_ends_the_spans_of_those_it_replaced(tmp_path: Path) -> None:
-    """Without any command, the living image ends what its predecessors left open."""
+    """Without any command, the living image ends the open spans of its predecessors."""
     folder = tmp_path / "traces"
     program = _start(folder, "yes")
     try:
@@ -133,7 +133,7 @@ def test_a_new_program_ends_the_spans_of_those_it_replaced(tmp_path: Path) -> No
     ],
 )
 def test_pid_start_and_boot_must_agree(other: str, expected: bool) -> None:
-    """Another pid (a forked child), start or boot, or an unknown one, is another process."""
+    """With another pid (a forked child), start or boot it is another process."""
     assert is_replaced_by(other, "0123abcd-7-99-00000002") is expected
 
 

@@ -95,7 +95,7 @@ class LastLines:
         with suppress(OSError):
             written = opened.write(memoryview(lines)) if lines else 0
         COUNTERS.add("dropped.not_written", lines[written:].count(b"\n"))
-        account = "" if written else "; nor could the account of it (process.end)"
+        account = "" if written else "; process.end could not be written either"
         report_problem(
             f"journal: {opened.segment.path}: {lost} records could not be written before the"
             f" program ended{account}",
