@@ -9,8 +9,9 @@ promises that follow from them, and their tests.
 A ring buffer (write/ring_buffer.py, ring_layout.py)
   - has all its disk blocks from its creation, and its pages belong to the kernel: a line that
     `append` accepted survives SIGKILL.
-  - claims room and stores the line in one step of the interpreter, without a lock or a system
-    call. Other threads, signal handlers, finalizers and readers find whole lines only.
+  - claims room and stores the line in one step of the interpreter, without a system call, and
+    without a lock if Python has the GIL. Other threads, signal handlers and finalizers find
+    whole lines only. A kill during the copy leaves a torn line, which was not accepted yet.
   - never overwrites a line that is not in the file yet. A line without room is refused and
     counted under `dropped.`.
   - fills each chunk from its beginning with lines; the first NUL byte ends them. So it can be
