@@ -1,7 +1,7 @@
 """The journal: keeps records in files so that neither a kill nor a full disk loses them.
 
 One *incarnation* of a process (from its start, or its fork, to its death) writes a
-journal to a folder: a ring buffer, `.blackbox/ID.box`, and segments, `ID.jsonl`,
+journal to a folder: a ring buffer, `.blackbox/ID.ring`, and segments, `ID.jsonl`,
 `ID.1.jsonl` and so on. Its id holds boot, pid, start time and a random part, and is never
 used again. These are the invariants that the modules rely on; docs/durability.md has the
 promises that follow from them, and their tests.

@@ -104,7 +104,7 @@ def ring_file(incarnation: str, journal: int) -> str:
     """Return the file name of the ring buffer of an incarnation's journal.
 
     >>> ring_file("b0-7-1-00000000", 0), ring_file("b0-7-1-00000000", 2)
-    ('b0-7-1-00000000.box', 'b0-7-1-00000000.2.box')
+    ('b0-7-1-00000000.ring', 'b0-7-1-00000000.2.ring')
     """
     return f"{incarnation}.{journal}{RING_SUFFIX}" if journal else f"{incarnation}{RING_SUFFIX}"
 
@@ -112,7 +112,7 @@ def ring_file(incarnation: str, journal: int) -> str:
 def parse_ring_name(name: str) -> tuple[str, int]:
     """Return the incarnation and the journal number in a ring buffer's file name.
 
-    >>> parse_ring_name("b0-7-1-00000000.2.box"), parse_ring_name("b0-7-1-00000000.box")
+    >>> parse_ring_name("b0-7-1-00000000.2.ring"), parse_ring_name("b0-7-1-00000000.ring")
     (('b0-7-1-00000000', 2), ('b0-7-1-00000000', 0))
     """
     match = _RING.fullmatch(name)

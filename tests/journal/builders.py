@@ -94,7 +94,7 @@ def make_ring(
     path = folder / RING_FOLDER
     descriptor = open_folder(path, create=True)
     try:
-        return RingBuffer.create(descriptor, path / f"{made.id}.box", made)
+        return RingBuffer.create(descriptor, path / f"{made.id}.ring", made)
     finally:
         os.close(descriptor)
 

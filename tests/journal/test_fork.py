@@ -98,7 +98,7 @@ def test_a_child_that_exits_hard_loses_nothing(tmp_path: Path) -> None:
     journal.close()
     """
     run(text, tmp_path, "mapped")
-    assert len(list((tmp_path / RING_FOLDER).glob("*.box"))) == 1
+    assert len(list((tmp_path / RING_FOLDER).glob("*.ring"))) == 1
     recover(tmp_path)
     files = sorted(names_by_file(tmp_path).values(), key=lambda names: names["child"])
     assert files[1]["child"] == 300

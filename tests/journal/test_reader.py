@@ -154,7 +154,7 @@ def test_a_ring_buffer_without_its_header_still_gives_its_lines(tmp_path: Path) 
 @pytest.mark.parametrize("content", [b"", b"x", b"OTXBOX\r\n", b"\0" * 100_000, b"\xff" * 50_000])
 def test_any_bytes_for_a_ring_buffer(tmp_path: Path, content: bytes) -> None:
     """Any other file gives no lines and no error."""
-    path = tmp_path / "some.box"
+    path = tmp_path / "some.ring"
     path.write_bytes(content)
     found = read_ring(path)
     assert found.facts is None

@@ -132,7 +132,7 @@ def test_living_processes_are_not_recovered(tmp_path: Path) -> None:
     report = recover(tmp_path)
     assert (len(report.living), report.recovered) == (1, ())
     assert {path: path.read_bytes() for path in tmp_path.glob("*.jsonl")} == before
-    assert len(list((tmp_path / RING_FOLDER).glob("*.box"))) == 1
+    assert len(list((tmp_path / RING_FOLDER).glob("*.ring"))) == 1
     journal.close()
 
 
@@ -237,7 +237,7 @@ def test_a_damaged_ring_buffer_costs_only_what_is_damaged(tmp_path: Path, what: 
     assert not report.failed
     assert report.skipped_bytes > 0 or what in {"truncated", "grown", "empty"}
     assert report.spans == {"header": 4, "grown": 4}.get(what, report.spans)
-    assert not list(recovered.glob(f"{RING_FOLDER}/*.box"))
+    assert not list(recovered.glob(f"{RING_FOLDER}/*.ring"))
 
 
 def test_a_torn_end_of_the_file_is_closed_first(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_a_new_program_ends_the_spans_of_those_it_replaced(tmp_path: Path) -> No
     program = _start(folder, "yes")
     try:
         end = time.monotonic() + DEADLINE
-        while len(list((folder / ".blackbox").glob("*.box"))) > 1:
+        while len(list((folder / ".blackbox").glob("*.ring"))) > 1:
             assert time.monotonic() < end, "the ring buffers of the predecessors stay"
             time.sleep(0.02)
     finally:

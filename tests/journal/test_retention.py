@@ -67,7 +67,7 @@ def test_segments_that_need_recovery_stay(tmp_path: Path) -> None:
     """A dead incarnation with a ring buffer may have open spans in its newest segment."""
     make(tmp_path, f"{DEAD[0]}.jsonl", days=100)
     (tmp_path / RING_FOLDER).mkdir()
-    (tmp_path / RING_FOLDER / f"{DEAD[0]}.box").touch()
+    (tmp_path / RING_FOLDER / f"{DEAD[0]}.ring").touch()
     apply_retention(tmp_path, max_bytes=1, max_age=DAY, now=NOW)
     assert left(tmp_path) == {f"{DEAD[0]}.jsonl"}
 

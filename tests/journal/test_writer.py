@@ -240,7 +240,7 @@ def test_a_folder_that_is_removed_comes_back(tmp_path: Path) -> None:
 
     def is_back() -> bool:
         journal.drain()
-        return len(list((folder / RING_FOLDER).glob("*.box"))) == 1
+        return len(list((folder / RING_FOLDER).glob("*.ring"))) == 1
 
     assert wait_until(is_back)
     assert journal.append(line(2))

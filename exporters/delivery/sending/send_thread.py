@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_ext.runtime.fork import after_fork_in_child
 from otel_ext.runtime.guard import report_problem
-from otel_ext.runtime.threads import Bell, may_start_threads, new_lock, start_thread
+from otel_ext.runtime.threads import WakeEvent, may_start_threads, new_lock, start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ _LOOK: Final = 5.0
 class _Life:
     """One thread and what it is to do; a forked child begins another."""
 
-    __slots__ = ("bell", "call", "idle", "next_start", "running", "starting", "stopping")
+    __slots__ = ("call", "idle", "next_start", "running", "starting", "stopping", "wake_event")
 
     def __init__(self) -> None:
         self.running = False
@@ -36,14 +36,14 @@ class _Life:
         # Held by the one who starts the thread, and then for good.
         self.starting = new_lock()
         self.next_start = 0.0
-        self.bell = Bell()
+        self.wake_event = WakeEvent()
         # Held while a call is made.
         self.idle = new_lock()
 
     def stop(self) -> None:
         """Let the thread end behind the call under way; does not wait."""
         self.stopping = True
-        self.bell.ring()
+        self.wake_event.set()
 
 
 class SendThread:
@@ -103,7 +103,7 @@ class SendThread:
         life.idle.acquire()
         life.call = lambda: context.run(call)
         if life.running:
-            life.bell.ring()
+            life.wake_event.set()
         else:
             _make(life)
 
@@ -147,7 +147,7 @@ def _make(life: _Life) -> None:
 def _run(reference: weakref.ref[SendThread], life: _Life) -> None:
     """Make calls until the thread is stopped or its owner is gone."""
     while not life.stopping:
-        if life.bell.wait(_LOOK):
+        if life.wake_event.wait(_LOOK):
             if life.call is not None:
                 _make(life)
         elif reference() is None:
