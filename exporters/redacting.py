@@ -62,7 +62,7 @@ class RedactingExporter:
         # A callback is anybody's code and may start spans.
         never_starts_spans = getattr(inner, "never_starts_spans", False) is True
         self.never_waits = getattr(inner, "never_waits", False) is True
-        self.never_starts_spans = never_starts_spans and not self._redactor.calls_back
+        self.never_starts_spans = never_starts_spans and not self._redactor.has_callback
         self._lines = inner if isinstance(inner, LineExporter) else None
         if self._lines is not None:
             # Whoever wraps this one chooses the encoding, as it would for `inner`.
@@ -78,7 +78,7 @@ class RedactingExporter:
     @property
     def fast_export(self) -> Callable[[Record], None]:
         """`export`, compiled where that was built; it must not be told from the method."""
-        speed, quick, inner = load_speed(), self._redactor.quick, self._inner
+        speed, quick, inner = load_speed(), self._redactor.prefilter_parts, self._inner
         usual = type(self).export is RedactingExporter.export and type(inner) is JsonlExporter
         if speed is None or quick is None or not usual:
             return self.export
@@ -93,7 +93,7 @@ class RedactingExporter:
 
     def prepare_first_line(self, process: Process, encoding: Encoding = encode_line) -> None:
         """Let `inner` make the line that begins its file; see `JsonlExporter`."""
-        if type(self).export is RedactingExporter.export and not self._redactor.calls_back:
+        if type(self).export is RedactingExporter.export and not self._redactor.has_callback:
             # No record of it is written: this is how redaction gets to know the process.
             known = self._redact(Record("process", None, PROCESS_START, 0, 0, process))
             prepare_first_line(self._inner, known.process, self._redacting(encoding))

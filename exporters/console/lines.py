@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from otel_ext.exporters.console.attributes import in_short
 from otel_ext.record.model import EMPTY
-from otel_ext.record.own_code import first_own
+from otel_ext.record.own_code import first_own_index
 from otel_ext.terminal import (
     Painter,
     cells,
@@ -273,7 +273,7 @@ def _top_frame(record: Record) -> str:
     frames = [cast("dict[str, object]", item) for item in items if isinstance(item, dict)]
     if not frames:
         return ""
-    own = frames[first_own([str(frame.get("file") or "?") for frame in frames])]
+    own = frames[first_own_index([str(frame.get("file") or "?") for frame in frames])]
     return f"{own.get('file', '?')}:{own.get('line', '?')} {own.get('function', '')}"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from otel_ext.record.own_code import first_own
+from otel_ext.record.own_code import first_own_index
 
 if TYPE_CHECKING:
     from otel_ext.record.model import Record
@@ -92,5 +92,5 @@ def location_of(start: Record, update: Record | None) -> Location:
     frames = frames_of(update)
     if update is None or not frames:
         return Location(opened_at(start), is_now=False, seen_ns=start.time_ns)
-    own = frames[first_own([frame.file for frame in frames])]
+    own = frames[first_own_index([frame.file for frame in frames])]
     return Location(own, is_now=True, seen_ns=update.time_ns)

@@ -158,7 +158,7 @@ def _check_stream(
     has_records = False
     for line in validate_stream(stream):
         if not has_records:
-            has_records = line.is_ours
+            has_records = line.may_be_record
             doubtful.append(line)
             if not has_records and len(doubtful) < _ENOUGH_LINES:
                 continue
