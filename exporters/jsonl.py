@@ -15,9 +15,9 @@ from otel_ext._accel import load_speed
 from otel_ext.errors import ConfigError
 from otel_ext.inflight.tracker import dump
 from otel_ext.journal.path_check import absolute_path, problem_with
-from otel_ext.journal.write.exit import LastingJournal
+from otel_ext.journal.write.exit import PostExitJournal
 from otel_ext.journal.write.opening import Durability, JournalSettings
-from otel_ext.journal.write.rehearsal import rehearse
+from otel_ext.journal.write.warm_up import warm_up
 from otel_ext.record.codec import encode_line
 from otel_ext.record.untyped import reduce_record
 from otel_ext.runtime.counters import COUNTERS
@@ -121,17 +121,17 @@ class JsonlExporter:
         self._takes_sources = open_records is None
         self._encoding: Encoding = encode_line
         self._closed = False
-        self._journal = LastingJournal(
+        self._journal = PostExitJournal(
             self._path,
             _with_durability(settings or JournalSettings(), durability),
-            preamble=self._preamble,
-            ending=self._ending,
+            first_lines=self._preamble,
+            last_lines=self._ending,
             worker=shared_worker(),
             on_request=_tell_places,
         )
         self._reset()
         after_fork_in_child(self._reset)
-        rehearse(self._path)
+        warm_up(self._path)
 
     @property
     def state(self) -> JournalState:
@@ -185,7 +185,7 @@ class JsonlExporter:
         if is_main_known():  # else a reader would miss the name of the program
             seq = incarnation.current().next_seq()
             self._first_line = process, encoding, encoding(process_start_record(process, seq))
-            rehearse(self._path)  # again: the rest of set-up came between
+            warm_up(self._path)  # again: the rest of set-up came between
 
     def export_reduced(self, record: Record, error: Exception) -> None:
         """Write what can be written of a record that cannot be encoded; the compiled export's way.
