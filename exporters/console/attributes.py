@@ -8,7 +8,7 @@ from typing import Final, cast
 from otel_ext.record.sanitise.values import encode_value
 from otel_ext.terminal import cells, cut, printable
 
-__all__ = ["by_interest", "in_short"]
+__all__ = ["by_interest", "format_attributes"]
 
 _MAX_VALUE: Final = 48
 _MAX_TEXT: Final = 4_096
@@ -65,16 +65,16 @@ def by_interest(attributes: Mapping[str, object]) -> list[tuple[str, object]]:
     return [(key, attributes[key]) for key in dict.fromkeys(keys)]
 
 
-def in_short(attributes: Mapping[str, object], width: int) -> str:
+def format_attributes(attributes: Mapping[str, object], width: int) -> str:
     """Return attributes as `key=value`, as many as `width` columns have room for.
 
-    >>> in_short({"user": "ann", "note": "two words", "sizes": (1, 2)}, 40)
+    >>> format_attributes({"user": "ann", "note": "two words", "sizes": (1, 2)}, 40)
     'user=ann note="two words" sizes=[1,2]'
-    >>> in_short({"user": "ann", "note": "a longer text"}, 24)
+    >>> format_attributes({"user": "ann", "note": "a longer text"}, 24)
     'user=ann note="a longer…'
-    >>> in_short({"user": "ann", "note": "two words"}, 12)
+    >>> format_attributes({"user": "ann", "note": "two words"}, 12)
     'user=ann …'
-    >>> in_short({"user": "ann"}, 8)
+    >>> format_attributes({"user": "ann"}, 8)
     'user=ann'
     """
     parts: list[str] = []

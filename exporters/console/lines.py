@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, cast
 
-from otel_ext.exporters.console.attributes import in_short
+from otel_ext.exporters.console.attributes import format_attributes
 from otel_ext.record.model import EMPTY
 from otel_ext.record.own_code import first_own
 from otel_ext.terminal import (
@@ -217,7 +217,7 @@ class LineRenderer:
         reserved = cells(tail) + _GAP
         if used + reserved > width:
             tail, reserved = "", 0
-        shown = in_short(attributes, width - used - reserved - 1) if attributes else ""
+        shown = format_attributes(attributes, width - used - reserved - 1) if attributes else ""
         used += cells(shown) + 1 if shown else 0
         gap = width - used - cells(tail)
         color = _LANE_COLORS[number % len(_LANE_COLORS)]

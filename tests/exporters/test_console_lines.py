@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_ext.exporters.console import lines as console_lines
-from otel_ext.exporters.console.attributes import in_short
+from otel_ext.exporters.console.attributes import format_attributes
 from otel_ext.exporters.console.lines import LineRenderer
 from otel_ext.record.model import Link, SpanEvent, Status, ThreadInfo
 from otel_ext.terminal import Painter, cells, cut, duration, printable
@@ -226,10 +226,10 @@ def test_cut_text_fits(text: str, width: int) -> None:
 
 def test_long_values_are_shortened() -> None:
     """Long texts are cut, long lists are counted."""
-    assert in_short({"a": "x" * 1_000}, 200).endswith("…")
-    assert in_short({"a": list(range(1_000))}, 200) == "a=[1000 items]"
-    assert in_short({"a": 1}, 0) == ""
-    assert in_short({"sql": "\nSELECT 1\n  FROM t\n"}, 200) == 'sql="SELECT 1 FROM t"'
+    assert format_attributes({"a": "x" * 1_000}, 200).endswith("…")
+    assert format_attributes({"a": list(range(1_000))}, 200) == "a=[1000 items]"
+    assert format_attributes({"a": 1}, 0) == ""
+    assert format_attributes({"sql": "\nSELECT 1\n  FROM t\n"}, 200) == 'sql="SELECT 1 FROM t"'
     assert len(printable("x" * 1_000)) == 120
 
 

@@ -11,7 +11,7 @@ from otel_ext.cli.inputs import nothing_in, places_of
 from otel_ext.cli.span_table import COLORS, json_line
 from otel_ext.cli.span_tree import as_tree
 from otel_ext.cli.streams import painter_for, say, say_json, warn, width_of
-from otel_ext.exporters.console.attributes import in_short
+from otel_ext.exporters.console.attributes import format_attributes
 from otel_ext.observe.location import frames_of, opened_at
 from otel_ext.observe.snapshot import Collector
 from otel_ext.observe.stack_requests import ask
@@ -97,7 +97,9 @@ def _lines(span: Running, now_ns: int, paint: Painter) -> Iterator[str]:
     on = f"  on {printable(owner)}" if owner else ""
     state = paint(COLORS[span.state], span.state)
     yield f"  {paint('bold', printable(record.name))}  {state} {duration(span.age_ns)}{on}"
-    attributes = in_short(record.attributes, (width_of(sys.stdout) or _WIDTH) - len(_INDENT))
+    attributes = format_attributes(
+        record.attributes, (width_of(sys.stdout) or _WIDTH) - len(_INDENT)
+    )
     if attributes:
         yield paint("dim", f"{_INDENT}{attributes}")
     frames = frames_of(span.update)
