@@ -120,7 +120,9 @@ def test_what_is_replayed_or_refused_is_reported(tmp_path: Path) -> None:
     sender = Choosy()
     queue = RemoteQueue(sender, name="test-replayed", grace=60)
     exporter = ResilientExporter(
-        queue, folder=tmp_path, limits=RetryLimits(failures=1, pause=0.05, longest_pause=0.05)
+        queue,
+        folder=tmp_path,
+        limits=RetryLimits(failures=1, initial_interval=0.05, max_interval=0.05),
     )
     observe_queue(queue, MeterProvider([reader]))
     (component,) = points_names(reader)

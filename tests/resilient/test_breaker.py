@@ -22,7 +22,9 @@ class Clock:
 
 def breaker_on(clock: Clock, **limits: float) -> CircuitBreaker:
     """Return a breaker without jitter; its pauses are whole."""
-    made = RetryLimits(failures=3, pause=limits.get("pause", 1.0), longest_pause=8.0)
+    made = RetryLimits(
+        failures=3, initial_interval=limits.get("initial_interval", 1.0), max_interval=8.0
+    )
     return CircuitBreaker("test", made, clock=clock, jitter=lambda: 1.0)
 
 
@@ -91,10 +93,12 @@ def test_it_waits_for_as_long_as_it_is_asked() -> None:
 @given(st.integers(1, 10_000), st.floats(0, 1))
 def test_a_pause_is_never_short_nor_endless(failures: int, jitter: float) -> None:
     """Between half of the shortest and the longest, however often it has failed."""
-    assert 0.25 <= RetryLimits(pause=0.5).pause_after(failures, jitter) <= 30.0
+    assert 0.25 <= RetryLimits(initial_interval=0.5).interval_after(failures, jitter) <= 30.0
 
 
-@pytest.mark.parametrize("wrong", [{"failures": 0}, {"pause": 0.0}, {"pause": -1.0}])
+@pytest.mark.parametrize(
+    "wrong", [{"failures": 0}, {"initial_interval": 0.0}, {"initial_interval": -1.0}]
+)
 def test_wrong_limits_are_refused(wrong: dict[str, int]) -> None:
     """The error names the number."""
     with pytest.raises(ValueError, match="=-?[01]"):

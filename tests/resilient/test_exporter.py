@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from tests.resilient.destination import Destination
 
-QUICK = RetryLimits(failures=2, pause=0.1, longest_pause=0.3)
+QUICK = RetryLimits(failures=2, initial_interval=0.1, max_interval=0.3)
 
 
 def provider_for(exporter: RecordExporter) -> TracerProvider:

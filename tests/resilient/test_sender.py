@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from otel_ext.protocols import SendResult
     from otel_ext.record.model import Record
 
-QUICK = RetryLimits(failures=2, pause=0.05, longest_pause=0.1)
+QUICK = RetryLimits(failures=2, initial_interval=0.05, max_interval=0.1)
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ def test_retry_after_is_kept(there: Destination, tmp_path: Path) -> None:
 def test_an_open_circuit_makes_no_requests(there: Destination, tmp_path: Path) -> None:
     """While it is open, batches go straight to disk; health says so."""
     there.behave = lambda _: Answer(503)
-    sender = sender_to(there, tmp_path, RetryLimits(failures=2, pause=60))
+    sender = sender_to(there, tmp_path, RetryLimits(failures=2, initial_interval=60))
     for _ in range(20):
         assert sender.send(finals(1)).ok
         sender.tick()
@@ -157,7 +157,9 @@ def test_an_open_circuit_makes_no_requests(there: Destination, tmp_path: Path) -
 def test_half_open_lets_one_batch_through(there: Destination, tmp_path: Path) -> None:
     """After the pause one batch is tried; that it fails doubles the pause."""
     there.behave = lambda _: Answer(0)
-    sender = sender_to(there, tmp_path, RetryLimits(failures=1, pause=0.2, longest_pause=60))
+    sender = sender_to(
+        there, tmp_path, RetryLimits(failures=1, initial_interval=0.2, max_interval=60)
+    )
     sender.send(finals(1))
     before = there.requests
     time.sleep(0.25)

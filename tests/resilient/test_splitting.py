@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from otel_ext.record.model import Record
 
-QUICK = RetryLimits(failures=3, pause=0.05, longest_pause=0.1)
+QUICK = RetryLimits(failures=3, initial_interval=0.05, max_interval=0.1)
 
 
 def deep(levels: int) -> list[object]:

@@ -36,38 +36,39 @@ class RetryLimits:
     """When a destination counts as down, and how it is tried again.
 
     Args:
-        failures: So many failures in a row open the circuit.
-        pause: Seconds until the first new try; doubles with each failure.
-        longest_pause: Seconds that the pause grows to.
+        failures: How many failures in a row open the circuit.
+        initial_interval: Seconds until the first retry; doubles with each failure.
+        max_interval: Upper limit of that interval, in seconds.
 
     Raises:
         ValueError: A number is not positive.
 
-    >>> RetryLimits(pause=1.0).pause_after(3, 1.0), RetryLimits(pause=1.0).pause_after(3, 0.0)
+    >>> limits = RetryLimits(initial_interval=1.0)
+    >>> limits.interval_after(3, 1.0), limits.interval_after(3, 0.0)
     (4.0, 2.0)
     """
 
-    __slots__ = ("failures", "longest_pause", "pause")
+    __slots__ = ("failures", "initial_interval", "max_interval")
 
     def __init__(
-        self, *, failures: int = 3, pause: float = 0.5, longest_pause: float = 30.0
+        self, *, failures: int = 3, initial_interval: float = 0.5, max_interval: float = 30.0
     ) -> None:
-        for name, value in (("failures", failures), ("pause", pause)):
+        for name, value in (("failures", failures), ("initial_interval", initial_interval)):
             if not value > 0:
                 raise ValueError(f"{name}={value!r}: use a number above 0")
         self.failures = failures
-        self.pause = pause
-        self.longest_pause = max(longest_pause, pause)
+        self.initial_interval = initial_interval
+        self.max_interval = max(max_interval, initial_interval)
 
-    def pause_after(self, failures: int, jitter: float) -> float:
+    def interval_after(self, failures: int, jitter: float) -> float:
         """Return the seconds to wait after so many failures: half of it for sure.
 
         Args:
             failures: In a row; the first is 1.
             jitter: From 0 to 1; spreads the tries of many processes.
         """
-        whole = self.pause * 2.0 ** min(failures - 1, _DOUBLINGS)
-        return min(whole, self.longest_pause) * (0.5 + 0.5 * jitter)
+        whole = self.initial_interval * 2.0 ** min(failures - 1, _DOUBLINGS)
+        return min(whole, self.max_interval) * (0.5 + 0.5 * jitter)
 
 
 class CircuitBreaker:
@@ -79,7 +80,7 @@ class CircuitBreaker:
         clock: Seconds, never going back.
         jitter: Returns a number from 0 to 1.
 
-    >>> breaker = CircuitBreaker("doctest", RetryLimits(failures=2, pause=60))
+    >>> breaker = CircuitBreaker("doctest", RetryLimits(failures=2, initial_interval=60))
     >>> breaker.failed("refused"), breaker.state, breaker.failed("refused"), breaker.state
     (None, 'closed', None, 'open')
     >>> breaker.allows()
@@ -153,7 +154,7 @@ class CircuitBreaker:
             return
         self._openings += 1
         COUNTERS.add("remote.circuit_opened")
-        pause = self._limits.pause_after(self._openings, self._jitter())
+        pause = self._limits.interval_after(self._openings, self._jitter())
         asked = min(retry_after, _LONGEST_RETRY_AFTER) * (1 + 0.1 * self._jitter())
         self._until = self._clock() + max(pause, asked)
         self._state = "open"
