@@ -55,7 +55,7 @@ class CompatExporter:
         self._lines = inner if isinstance(inner, LineExporter) else None
         self._enabled = enabled is True
         self._ask = None if isinstance(enabled, bool) else enabled
-        self.leaf = getattr(inner, "leaf", False) is True
+        self.never_starts_spans = getattr(inner, "never_starts_spans", False) is True
         self.never_waits = getattr(inner, "never_waits", False) is True
 
     def export(self, record: Record) -> None:

@@ -49,7 +49,9 @@ class FanOut:
         self._shutdown_seconds = shutdown_seconds
         self._calls = [BoundedCalls(name) for name in self._names]
         self._closed = False
-        self.leaf = all(getattr(one, "leaf", False) is True for one in exporters)
+        self.never_starts_spans = all(
+            getattr(one, "never_starts_spans", False) is True for one in exporters
+        )
 
     def export(self, record: Record) -> None:
         """Hand one record to each exporter; never raises."""

@@ -94,7 +94,7 @@ class JsonlExporter:
     ['process.start', 'deployed', 'process.end']
     """
 
-    leaf = True
+    never_starts_spans = True
     """It never starts spans."""
     never_waits = True
     """It is called on the user's thread."""

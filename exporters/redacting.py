@@ -60,9 +60,9 @@ class RedactingExporter:
         self._redact = self._redactor.redact
         self._encodings: dict[Encoding, Encoding] = {}
         # A callback is anybody's code and may start spans.
-        never_starts_spans = getattr(inner, "leaf", False) is True
+        inner_never_starts_spans = getattr(inner, "never_starts_spans", False) is True
         self.never_waits = getattr(inner, "never_waits", False) is True
-        self.leaf = never_starts_spans and not self._redactor.calls_back
+        self.never_starts_spans = inner_never_starts_spans and not self._redactor.calls_back
         self._lines = inner if isinstance(inner, LineExporter) else None
         if self._lines is not None:
             # Whoever wraps this one chooses the encoding, as it would for `inner`.

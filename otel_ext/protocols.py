@@ -38,7 +38,7 @@ class RecordExporter(Protocol):
     second at most: so one that hangs holds up nobody. What it raises is guarded.
 
     An exporter that never runs code which could start spans may say so by an
-    attribute `leaf = True`; the processor then need not watch for recursion.
+    attribute `never_starts_spans = True`; the processor then need not watch for recursion.
     """
 
     def export(self, record: Record) -> None:

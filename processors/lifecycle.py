@@ -107,8 +107,8 @@ class LifecycleSpanProcessor(SpanProcessor):
         if learn is not None:
             learn(exporter, self._table.start_records)
         # What is told never to start spans is called straight.
-        leaf = getattr(exporter, "leaf", False) is True
-        self._export = fast_export_of(exporter) if leaf else self._export_watched
+        never_starts_spans = getattr(exporter, "never_starts_spans", False) is True
+        self._export = fast_export_of(exporter) if never_starts_spans else self._export_watched
         self._closed = False
         self._shut_down = False
         self._reset()

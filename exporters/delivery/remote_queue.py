@@ -79,7 +79,7 @@ class RemoteQueue:
         worker: Whose thread sends; by default one thread for all destinations.
     """
 
-    leaf = True
+    never_starts_spans = True
     never_waits = True
 
     def __init__(

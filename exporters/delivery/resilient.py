@@ -62,7 +62,7 @@ class ResilientExporter:
     >>> exporter.shutdown()
     """
 
-    leaf = True
+    never_starts_spans = True
     never_waits = True
 
     def __init__(

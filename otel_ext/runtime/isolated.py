@@ -95,7 +95,7 @@ class IsolatedExporter:
 
     def __init__(self, inner: RecordExporter, *, timeout: float = _TIMEOUT) -> None:
         self.inner = inner
-        self.leaf = getattr(inner, "leaf", False) is True
+        self.never_starts_spans = getattr(inner, "never_starts_spans", False) is True
         self._name = type(inner).__name__
         self._timeout = timeout
         self._calls = BoundedCalls(self._name)

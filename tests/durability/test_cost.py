@@ -75,7 +75,7 @@ TABLE = """
     from otel_ext._accel import load_speed
     from otel_ext.runtime import incarnation
     class Nowhere:
-        leaf = never_waits = True
+        never_starts_spans = never_waits = True
         export = staticmethod(id)
         force_flush = shutdown = staticmethod(bool)
     Processor = lifecycle.LifecycleSpanProcessor

@@ -219,7 +219,7 @@ def test_an_exporter_that_delegates_is_not_passed_by(tmp_path: Path) -> None:
     journal = JsonlExporter(tmp_path)
 
     class Scrubbing:
-        never_waits = leaf = True
+        never_waits = never_starts_spans = True
 
         def __getattr__(self, name: str) -> object:
             return getattr(journal, name)

@@ -53,7 +53,7 @@ with tracer.start_as_current_span("GET /?token=hunter2hunter2", attributes=secre
 class Sink:
     """An exporter that keeps what it gets and is none of lines."""
 
-    leaf = True
+    never_starts_spans = True
     never_waits = True
 
     def __init__(self) -> None:
@@ -121,9 +121,9 @@ def test_exporters_that_share_a_redactor_redact_once() -> None:
 
 def test_leaf_tells_whether_a_callback_may_start_spans() -> None:
     """With a function of the program's own the processor watches for recursion."""
-    assert RedactingExporter(Sink()).leaf
+    assert RedactingExporter(Sink()).never_starts_spans
     callback = Redactor(callback=lambda _, value: value)
-    assert not RedactingExporter(Sink(), callback).leaf
+    assert not RedactingExporter(Sink(), callback).never_starts_spans
 
 
 def test_what_the_file_says_by_itself_is_redacted(tmp_path: Path) -> None:
