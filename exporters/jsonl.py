@@ -43,12 +43,12 @@ if TYPE_CHECKING:
 
 __all__ = ["JsonlExporter"]
 
-_WHERE: Final = "JsonlExporter: records are lost"
+_LOST: Final = "JsonlExporter: records are lost"
 _MODES: Final = get_args(Durability)
 _MAX_INTRODUCED: Final = 10_000
 _MAX_REMEMBERED: Final = 100_000
 # What another process asks for must not fill the ring buffer and push records out.
-_MAX_TOLD: Final = 1_000
+_MAX_DUMPED: Final = 1_000
 # An exit takes two seconds at most, of which the open spans may take some.
 _CLOSE_SECONDS: Final = 1.25
 # The part of that in which the records before the last one are brought out.
@@ -103,7 +103,7 @@ class JsonlExporter:
     _open: dict[tuple[str, str], Record]
     _open_sources: tuple[Callable[[], Iterable[Record]], ...]
     _begun: bool
-    _said_open: bool
+    _reported_open: bool
     _first_line: tuple[Process, Encoding, bytes] | None
     _quick: tuple[object, ...] | None
 
@@ -127,7 +127,7 @@ class JsonlExporter:
             preamble=self._preamble,
             ending=self._ending,
             worker=shared_worker(),
-            on_request=_tell_places,
+            on_request=_dump_open_spans,
         )
         self._reset()
         after_fork_in_child(self._reset)
@@ -150,13 +150,13 @@ class JsonlExporter:
     def fast_export(self) -> Callable[[Record], None]:
         """`export`, compiled where that was built; it must not be told from the method."""
         speed = load_speed()
-        if speed is None or not self._exports_as_given:
+        if speed is None or not self._has_default_export:
             return self.export
         bound: Callable[[Record], None] = speed.bind_export(self)
         return bound
 
     @property
-    def _exports_as_given(self) -> bool:
+    def _has_default_export(self) -> bool:
         """Whether neither a subclass nor this object changes what is exported."""
         methods = (getattr(one, "__func__", None) for one in (self.export, self.export_as))
         return tuple(methods) == (JsonlExporter.export, JsonlExporter.export_as)
@@ -171,7 +171,7 @@ class JsonlExporter:
         Args:
             open_records: The start records of the spans that are open.
         """
-        if self._takes_sources and self._exports_as_given:
+        if self._takes_sources and self._has_default_export:
             self._open_sources = (*self._open_sources, open_records)
             self._open.clear()
 
@@ -199,7 +199,7 @@ class JsonlExporter:
     def note_unwritten(self, error: Exception) -> None:
         """Count and report a record that the journal could not take."""
         COUNTERS.add("dropped.write_failed")
-        report_problem(_WHERE, error)
+        report_problem(_LOST, error)
 
     def export_as(self, record: Record, encoding: Encoding) -> None:
         """Write one record as `encoding` renders it; raises what `export` does."""
@@ -292,9 +292,9 @@ class JsonlExporter:
         """
         lost = COUNTERS.value("dropped.not_written")
         left = self._count_open() + lost
-        if left and self._said_open and not lost:
+        if left and self._reported_open and not lost:
             return []
-        self._said_open = left > 0
+        self._reported_open = left > 0
         pending = self._journal.state().pending > 0
         records = closing_records(self._introduced.values(), open_spans=left, pending=pending)
         COUNTERS.add("accepted", len(records))
@@ -310,7 +310,7 @@ class JsonlExporter:
             problem = problem_with(self._path)
             if problem:
                 COUNTERS.add("dropped.write_failed")
-                report_problem(_WHERE, problem)
+                report_problem(_LOST, problem)
                 return False
             # The journal is not open yet; what is in here its first lines tell.
             self._encoding = encoding
@@ -371,7 +371,7 @@ class JsonlExporter:
         """Go on as another process: whoever is in the file must be introduced."""
         self._introduced = {}
         self._open = {}
-        self._begun = self._said_open = False
+        self._begun = self._reported_open = False
         self._first_line = None
         self._accept: Callable[[], object] = self._accept_first
         # What the compiled export needs; while it is None the method does the work.
@@ -383,9 +383,9 @@ class JsonlExporter:
         self._accept()
 
 
-def _tell_places() -> None:
+def _dump_open_spans() -> None:
     """Record where the open spans are: `otel-ext ps` asks."""
-    dump(_MAX_TOLD)
+    dump(_MAX_DUMPED)
 
 
 def _with_durability(settings: JournalSettings, durability: str | None) -> JournalSettings:

@@ -94,14 +94,14 @@ def format_attributes(attributes: Mapping[str, object], width: int) -> str:
 
 
 def _value(value: object) -> str:
-    given: object = value
+    shown: object = value
     if isinstance(value, str):
         # Statements and the like come over several lines; here they have one.
-        given = text = " ".join(str.__str__(value)[:_MAX_TEXT].split())
+        shown = text = " ".join(str.__str__(value)[:_MAX_TEXT].split())
         if text and (text.isalnum() or all(c.isalnum() or c in _PLAIN for c in text[:_MAX_VALUE])):
             return printable(text, _MAX_VALUE)
     elif isinstance(value, (Sequence, Mapping)):
         items = cast("Sequence[object]", value)
         if len(items) > _MAX_VALUE:
             return f"[{len(items)} items]"
-    return printable(encode_value(given).decode(), _MAX_VALUE)
+    return printable(encode_value(shown).decode(), _MAX_VALUE)

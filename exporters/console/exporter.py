@@ -29,7 +29,7 @@ _NAME: Final = "console"
 _STYLES: Final = get_args(ConsoleStyle)
 _DEFAULT_WIDTH: Final = 100
 _LEAST_WIDTH: Final = 40
-_LOOK_SECONDS: Final = 1.0
+_WIDTH_SECONDS: Final = 1.0
 _EXIT_MILLIS: Final = 500
 
 
@@ -81,7 +81,7 @@ class ConsoleExporter:
         self._renderer: LineRenderer | None = None
         self._closed = False
         self._columns = _DEFAULT_WIDTH
-        self._looked_at = 0.0
+        self._width_read_at = 0.0
 
     def export(self, record: Record) -> None:
         """Show one record; never raises, never waits."""
@@ -90,7 +90,7 @@ class ConsoleExporter:
     def export_as(self, record: Record, encoding: Encoding) -> None:
         """Show one record, in JSON as `encoding` renders it; never raises, never waits."""
         try:
-            writer = self._writer or self._begin()
+            writer = self._writer or self._open_writer()
             if writer is None or self._closed:
                 return
             renderer = self._renderer
@@ -120,7 +120,7 @@ class ConsoleExporter:
         if self._writer is not None:
             self._writer.close()
 
-    def _begin(self) -> StreamWriter | None:
+    def _open_writer(self) -> StreamWriter | None:
         """Look at the stream, now that there is something to show."""
         stream = self._stream or cast("TextIO | None", sys.stderr)
         if stream is None:  # a program without a console, such as pythonw
@@ -130,7 +130,9 @@ class ConsoleExporter:
         if self._style == "people" or (self._style == "auto" and is_terminal):
             color = _wants_color(is_terminal) if self._color is None else self._color
             self._renderer = LineRenderer(
-                Painter(enabled=color), self._width, ascii_only=not _takes_marks(self._encoding)
+                Painter(enabled=color),
+                self._width,
+                ascii_only=not _can_encode_marks(self._encoding),
             )
         # One step: two threads at once get the same writer.
         self._writer = self._made.setdefault(_NAME, StreamWriter(stream, _NAME))
@@ -150,8 +152,8 @@ class ConsoleExporter:
     def _width(self) -> int:
         """Return the terminal's columns, looked up once a second."""
         now = monotonic()
-        if now - self._looked_at > _LOOK_SECONDS:
-            self._looked_at = now
+        if now - self._width_read_at > _WIDTH_SECONDS:
+            self._width_read_at = now
             self._columns = max(_columns_of(self._stream), _LEAST_WIDTH)
         return self._columns
 
@@ -171,7 +173,7 @@ def _wants_color(is_terminal: bool) -> bool:  # noqa: FBT001 - private
     return is_terminal and os.environ.get("TERM") != "dumb"
 
 
-def _takes_marks(encoding: str) -> bool:
+def _can_encode_marks(encoding: str) -> bool:
     try:
         "▶✓✗⊘·◆…".encode(encoding)
     except (UnicodeError, LookupError):

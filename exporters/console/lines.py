@@ -91,7 +91,7 @@ class _Lane:
 
 
 class LineRenderer:
-    """Scheduler records into lines, one each; remembers what is open, within bounds.
+    """Turns records into lines, one each; remembers what is open, within bounds.
 
     Args:
         painter: Puts the color on.
@@ -146,7 +146,7 @@ class LineRenderer:
         )
 
     def _render_end(self, record: Record) -> str:
-        known = self._forget(record.span_id) or self._stranger(record)
+        known = self._forget(record.span_id) or self._unknown_span(record)
         failed = (record.status is not None and record.status.code == "error") or record.abandoned
         cancelled = not failed and record.is_cancelled
         kind, color = ("error", "red") if failed else ("end", "green")
@@ -163,15 +163,15 @@ class LineRenderer:
             words += " " + self._paint("yellow", "cancelled")
         # What the start line showed is not repeated.
         before = known.attributes
-        news = {
+        changed = {
             key: value
             for key, value in record.attributes.items()
             if key not in before or before[key] != value
         }
-        return self._line(record, known, mark, words, news, "")
+        return self._line(record, known, mark, words, changed, "")
 
     def _render_update(self, record: Record) -> str:
-        known = self._open.get(record.span_id) or self._stranger(record)
+        known = self._open.get(record.span_id) or self._unknown_span(record)
         words = printable(record.name)
         if record.extra.get("stalled"):
             words += " " + self._paint("yellow", "stalled")
@@ -180,7 +180,7 @@ class LineRenderer:
     def _render_log(self, record: Record) -> str:
         around = self._open.get(record.span_id)
         known = (
-            self._stranger(record)
+            self._unknown_span(record)
             if around is None
             else _Open(around.depth + 1, around.lane, EMPTY)
         )
@@ -244,7 +244,7 @@ class LineRenderer:
         lane = self._lanes[owner] = _Lane(number, name)
         return lane, "" if is_first and name == "MainThread" else name
 
-    def _stranger(self, record: Record) -> _Open:
+    def _unknown_span(self, record: Record) -> _Open:
         """Stand in for a span whose start was not seen."""
         lane = self._lanes.get(_owner_of(record)[0])
         return _Open(0, lane or _Lane(0, ""), EMPTY)

@@ -229,19 +229,19 @@ class StreamWriter:
     def _write(self, data: bytes) -> int:
         stream = self._stream
         if isinstance(stream, Terminal):
-            return self._reach(stream.descriptor).write(data)
+            return self._outlet_for(stream.descriptor).write(data)
         if isinstance(stream, io.TextIOWrapper):
             try:
                 descriptor = stream.fileno()
             except (io.UnsupportedOperation, AttributeError):
                 pass
             else:
-                return self._reach(descriptor).write(data)
+                return self._outlet_for(descriptor).write(data)
         stream.write(data.decode("utf-8", "replace"))
         stream.flush()
         return len(data)
 
-    def _reach(self, descriptor: int) -> _Outlet:
+    def _outlet_for(self, descriptor: int) -> _Outlet:
         """Return the outlet for `descriptor`, another one when the program has redirected it."""
         status = os.fstat(descriptor)
         outlet = self._outlet

@@ -28,7 +28,7 @@ __all__ = ["Batch", "Batcher"]
 _Key: TypeAlias = "tuple[str, str]"
 
 _MAX_BYTES: Final = 2 * 1024 * 1024  # gRPC's receivers take 4 MiB at a time
-_NOT_NUMBERED: Final = 0
+_NO_SEQ: Final = 0
 
 
 class Batch:
@@ -73,7 +73,7 @@ class Batcher:
         self._decide = decide
         self._is_wanted = is_wanted
         # Starts within their grace, the oldest first, and when it is over.
-        self._young: dict[_Key, tuple[Item, float]] = {}
+        self._in_grace: dict[_Key, tuple[Item, float]] = {}
         # What shall be sent of a span that has not ended: the newest record only.
         self._ready: dict[_Key, Item] = {}
         self._finals: deque[Item] = deque()
@@ -84,7 +84,7 @@ class Batcher:
 
     def __len__(self) -> int:
         return (
-            len(self._young)
+            len(self._in_grace)
             + len(self._ready)
             + len(self._finals)
             + len(self._logs)
@@ -98,11 +98,11 @@ class Batcher:
             now: By the monotonic clock.
         """
         provisional, finals, logs = self._queue.take()
-        met: Process | None = None
+        last_process: Process | None = None
         for item in chain(provisional, finals, logs):
-            if item[0].process is not met:  # nearly all are of one
-                met = item[0].process
-                self._meet(met)
+            if item[0].process is not last_process:  # nearly all are of one
+                last_process = item[0].process
+                self._note_process(last_process)
         # Nothing of these can be older than the call before.
         oldest = now if self._taken_at is None else self._taken_at
         self._taken_at = now
@@ -110,14 +110,14 @@ class Batcher:
             again, self._undecided = self._undecided, []
             # They have waited already, so that their end may be near.
             waited = [item for item in again if item[0].provisional]
-            self._take_provisional(self._decided(waited), now, now)
+            self._take_provisional(self._sampled(waited), now, now)
             others = [item for item in again if not item[0].provisional]
             finals = [item for item in others if item[0].is_real_end] + finals
             logs = [item for item in others if not item[0].is_real_end] + logs
-        self._take_provisional(self._decided(provisional), oldest, now)
+        self._take_provisional(self._sampled(provisional), oldest, now)
         # Of a span that ends here nothing is left to promote.
-        finals = list(self._decided(finals))
-        self._take_logs(self._decided(logs))
+        finals = list(self._sampled(finals))
+        self._take_logs(self._sampled(logs))
         self._take_finals(finals, now)
 
     # These two run for each span, so they do not call what they could do themselves.
@@ -127,27 +127,27 @@ class Batcher:
 
         A start's time is the program's to set, so it is believed within bounds.
         """
-        young = self._young
+        in_grace = self._in_grace
         grace, shift = self._grace, now - time_ns() / 1e9
         for item in items:
             record = item[0]
             key = (record.trace_id, record.span_id)
             if record.phase == "start":
-                born = record.time_ns / 1e9 + shift
-                young[key] = (item, min(max(born, oldest), now) + grace)
+                started_at = record.time_ns / 1e9 + shift
+                in_grace[key] = (item, min(max(started_at, oldest), now) + grace)
             else:
-                self._forget(key)  # an update tells all that the start does
+                self._drop_waiting(key)  # an update tells all that the start does
                 self._promote(record.trace_id, record.parent_span_id)
                 self._ready[key] = item
 
     def _take_finals(self, items: Iterable[Item], now: float) -> None:
-        young, ready = self._young, self._ready
+        in_grace, ready = self._in_grace, self._ready
         gone: list[Item] = []
         overtaken = 0
         for item in items:
             record = item[0]
             key = (record.trace_id, record.span_id)
-            start = young.pop(key, None)
+            start = in_grace.pop(key, None)
             if start is not None:
                 gone.append(start[0])
                 overtaken += start[1] <= now
@@ -164,22 +164,24 @@ class Batcher:
         for item in items:
             record = item[0]
             if record.phase == "end":
-                self._forget(record.key)  # made up for a span: it tells all that the start does
+                self._drop_waiting(
+                    record.key
+                )  # made up for a span: it tells all that the start does
                 self._promote(record.trace_id, record.parent_span_id)
-            elif self._young and record.span_id:
+            elif self._in_grace and record.span_id:
                 self._promote(record.trace_id, record.span_id)
             self._logs.append(item)
 
-    def _forget(self, key: _Key) -> None:
+    def _drop_waiting(self, key: _Key) -> None:
         """Drop what waits of a span about which there is newer to tell."""
-        young = self._young.pop(key, None)
-        if young is not None:
-            self._queue.provisional.release([young[0]])
+        in_grace = self._in_grace.pop(key, None)
+        if in_grace is not None:
+            self._queue.provisional.release([in_grace[0]])
         ready = self._ready.pop(key, None)
         if ready is not None:
             self._queue.provisional.release([ready])
 
-    def _decided(self, items: list[Item]) -> Iterable[Item]:
+    def _sampled(self, items: list[Item]) -> Iterable[Item]:
         """Return those of `items` that may be sent; keep those that nobody knows of yet."""
         decide = self._decide
         if decide is None:
@@ -189,27 +191,27 @@ class Batcher:
 
     def _is_sampled(self, item: Item, decide: SampleDecision) -> bool:
         try:
-            verdict = decide(item[0])
+            decision = decide(item[0])
         except Exception as error:  # noqa: BLE001 - the hook is anybody's code
             report_problem("sampling: a record is not sent", error)
-            verdict = False
-        if verdict is None:
+            decision = False
+        if decision is None:
             self._undecided.append(item)
-        elif not verdict:
+        elif not decision:
             COUNTERS.add("remote.not_sampled")
-            self._queue.lane_of(item[0]).release([item])
-        return bool(verdict)
+            self._queue.priority_of(item[0]).release([item])
+        return bool(decision)
 
-    def _meet(self, process: Process) -> None:
+    def _note_process(self, process: Process) -> None:
         """Tell of a process whose first record this is: others name it only by its id."""
         if process.id not in self._processes:
             self._processes[process.id] = process
-            self._add_own(process_start_record(process, _NOT_NUMBERED))
+            self._add_own(process_start_record(process, _NO_SEQ))
 
-    def say_goodbye(self) -> None:
-        """Tell that the processes met end in good order."""
+    def add_process_ends(self) -> None:
+        """Tell that the processes end in good order."""
         for process in self._processes.values():
-            self._add_own(process_end_record(process, _NOT_NUMBERED))
+            self._add_own(process_end_record(process, _NO_SEQ))
 
     def _add_own(self, record: Record) -> None:
         """Add a record that did not come through the inbox, so takes no room there."""
@@ -218,28 +220,28 @@ class Batcher:
         self._queue.logs.held += 1
         self._logs.append((record, 0))
 
-    def finals(self, limit: int) -> Batch:
+    def next_finals(self, limit: int) -> Batch:
         """Return the next batch of final records; the spans above them become ready.
 
         Args:
             limit: The most records of a batch.
         """
         taken = _take(self._finals, limit)
-        if self._young:
+        if self._in_grace:
             for record, _ in taken:
                 self._promote(record.trace_id, record.parent_span_id)
         return Batch(taken, is_final=True)
 
-    def leave_to_others(self, batch: Batch) -> None:
+    def drop_sent_elsewhere(self, batch: Batch) -> None:
         """Drop a batch of final records, which another exporter sends."""
         COUNTERS.add("remote.left_to_others", len(batch.items))
         self._queue.finals.release(batch.items)
 
-    def waits(self, *, is_final: bool) -> bool:
+    def has_ready(self, *, is_final: bool) -> bool:
         """Whether anything of that kind could be sent now."""
         return self.finals_waiting > 0 if is_final else self.events_waiting
 
-    def events(self, limit: int, now: float) -> Batch:
+    def next_events(self, limit: int, now: float) -> Batch:
         """Return the next batch of logs, and of starts and updates whose time has come.
 
         Args:
@@ -259,26 +261,26 @@ class Batcher:
 
     def _end_grace(self, now: float) -> None:
         due: list[_Key] = []
-        for key, (_, until) in self._young.items():
+        for key, (_, until) in self._in_grace.items():
             if until > now:
                 break  # the others are younger
             due.append(key)
         for key in due:
-            young = self._young.pop(key, None)  # None: promoted a moment ago
-            if young is not None:
-                self._promote(key[0], young[0][0].parent_span_id)
-                self._ready[key] = young[0]
+            in_grace = self._in_grace.pop(key, None)  # None: promoted a moment ago
+            if in_grace is not None:
+                self._promote(key[0], in_grace[0][0].parent_span_id)
+                self._ready[key] = in_grace[0]
 
     def _promote(self, trace_id: str, span_id: str) -> None:
         """Make the start of a span, and those of all above it, ready: the uppermost first."""
         above: list[tuple[_Key, Item]] = []
         while span_id:
             key = (trace_id, span_id)
-            young = self._young.pop(key, None)
-            if young is None:
+            in_grace = self._in_grace.pop(key, None)
+            if in_grace is None:
                 break  # sent, ended, or of another process: so are those above it
-            above.append((key, young[0]))
-            span_id = young[0][0].parent_span_id
+            above.append((key, in_grace[0]))
+            span_id = in_grace[0][0].parent_span_id
         for key, item in reversed(above):
             self._ready[key] = item
 

@@ -48,9 +48,9 @@ class BySignal:
         return worst
 
     @property
-    def is_settled(self) -> bool:
+    def is_idle(self) -> bool:
         """Whether no batch is on its way without an answer."""
-        return all(sender.is_settled for sender in self._senders.values())
+        return all(sender.is_idle for sender in self._senders.values())
 
     @property
     def waiting(self) -> int:
@@ -70,17 +70,17 @@ class BySignal:
         results = [(self._senders[signal].send(part), len(part)) for signal, part in parts.items()]
         if len(results) == 1:
             return results[0][0]
-        return _together(results)
+        return _merged(results)
 
-    def tick(self) -> None:
+    def replay(self) -> None:
         """Replay what waits on disk, for a moment."""
         for sender in self._senders.values():
-            sender.tick()
+            sender.run_replay()
 
-    def finish_by(self, moment: float) -> None:
+    def set_send_deadline(self, moment: float) -> None:
         """Try the destination until `moment` of the monotonic clock; the rest goes to disk."""
         for sender in self._senders.values():
-            sender.finish_by(moment)
+            sender.set_send_deadline(moment)
 
     def close(self) -> None:
         """Bring to disk what has no answer, and let go of the destination. Idempotent."""
@@ -88,7 +88,7 @@ class BySignal:
             sender.close()
 
 
-def _together(results: list[tuple[SendResult, int]]) -> SendResult:
+def _merged(results: list[tuple[SendResult, int]]) -> SendResult:
     """Return one result for the parts of a batch; a part that must be retried wins."""
     failed = next((result for result, _ in results if not result.ok), None)
     message = "; ".join(dict.fromkeys(result.message for result, _ in results if result.message))

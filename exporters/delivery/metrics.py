@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider
 
-    from otel_ext.exporters.delivery.queue import Lane
+    from otel_ext.exporters.delivery.queue import Priority
     from otel_ext.exporters.delivery.remote_queue import RemoteQueue
 
 __all__ = ["observe_queue", "wants_metrics"]
@@ -32,7 +32,7 @@ __all__ = ["observe_queue", "wants_metrics"]
 _ENABLED: Final = "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED"
 _METER: Final = "otel_ext"
 _TYPE: Final = "otel_ext_remote_queue"
-_numbers: Final = count()
+_component_numbers: Final = count()
 
 
 def wants_metrics() -> bool:
@@ -63,35 +63,35 @@ class _Observer:
         self._queues: weakref.WeakKeyDictionary[RemoteQueue, dict[str, str]] = (
             weakref.WeakKeyDictionary()
         )
-        self._is_offered = False
+        self._is_registered = False
 
     def add(self, queue: RemoteQueue, provider: MeterProvider) -> None:
         """Answer for `queue` too; make the instruments with the first one."""
-        name = f"{_TYPE}/{next(_numbers)}"
+        name = f"{_TYPE}/{next(_component_numbers)}"
         self._queues[queue] = {"otel.component.type": _TYPE, "otel.component.name": name}
-        if not self._is_offered:
-            self._is_offered = True
-            self._offer(provider.get_meter(_METER))
+        if not self._is_registered:
+            self._is_registered = True
+            self._register(provider.get_meter(_METER))
 
-    def _offer(self, meter: Meter) -> None:
+    def _register(self, meter: Meter) -> None:
         """Make the instruments: for spans, and for what is sent as logs."""
-        for signal, lanes in (("span", ("finals",)), ("log", ("provisional", "logs"))):
+        for signal, priorities in (("span", ("finals",)), ("log", ("provisional", "logs"))):
             unit = "{log_record}" if signal == "log" else "{span}"
             prefix = f"otel.sdk.processor.{signal}"
             meter.create_observable_up_down_counter(
-                f"{prefix}.queue.size", [self._reader(lanes, _waiting)], unit
+                f"{prefix}.queue.size", [self._reader(priorities, _waiting)], unit
             )
             meter.create_observable_up_down_counter(
-                f"{prefix}.queue.capacity", [self._reader(lanes, _capacity)], unit
+                f"{prefix}.queue.capacity", [self._reader(priorities, _capacity)], unit
             )
             meter.create_observable_counter(f"{prefix}.processed", [self._processed(signal)], unit)
 
     def _reader(
-        self, lanes: tuple[str, ...], figure: Callable[[Lane], int]
+        self, priorities: tuple[str, ...], measure: Callable[[Priority], int]
     ) -> Callable[[CallbackOptions], Iterable[Observation]]:
         def read(_: CallbackOptions) -> Iterable[Observation]:
             for queue, attributes in list(self._queues.items()):
-                value = sum(figure(getattr(queue.queue, lane)) for lane in lanes)
+                value = sum(measure(getattr(queue.queue, priority)) for priority in priorities)
                 yield Observation(value, attributes)
 
         return read
@@ -113,9 +113,9 @@ _global: Final = _Observer()
 _others: Final[weakref.WeakKeyDictionary[MeterProvider, _Observer]] = weakref.WeakKeyDictionary()
 
 
-def _waiting(lane: Lane) -> int:
-    return len(lane)
+def _waiting(priority: Priority) -> int:
+    return len(priority)
 
 
-def _capacity(lane: Lane) -> int:
-    return lane.limits.records
+def _capacity(priority: Priority) -> int:
+    return priority.limits.records

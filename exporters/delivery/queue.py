@@ -1,6 +1,6 @@
 """Where records wait for the thread that sends them: bounded, and without a lock.
 
-The program's threads put, one thread takes. There are three lanes, each with a
+The program's threads put, one thread takes. There are three priorities, each with a
 budget of its own in records and in bytes, so starts can never push out ends:
 provisional records, real ends of spans, and all else: logs, what a process says of
 itself, and ends made up for spans that never ended.
@@ -17,7 +17,7 @@ from otel_ext.exporters.otlp.encoding.values import clean_attributes
 if TYPE_CHECKING:
     from otel_ext.record.model import Record
 
-__all__ = ["Item", "Lane", "PriorityQueue", "QueueLimits", "size_of"]
+__all__ = ["Item", "Priority", "PriorityQueue", "QueueLimits", "size_of"]
 
 Item: TypeAlias = "tuple[Record, int]"
 """A record and what it is reckoned to need, in bytes."""
@@ -25,13 +25,13 @@ Item: TypeAlias = "tuple[Record, int]"
 # A record with its attributes' dictionary and the values that are no text.
 _BASE: Final = 1_024
 _SMALL: Final = 64
-_DEEP: Final = 24
-# Of a lane's room: the sending thread must be back before the rest of it is full.
-_FILLING: Final = 0.2
-_COMING: Final = 0.02
-_NEARLY_FULL: Final = 0.6
+_MAX_DEPTH: Final = 24
+# Of a priority's room: the sending thread must be back before the rest of it is full.
+_FILLING_SHARE: Final = 0.2
+_INCOMING_SHARE: Final = 0.02
+_NEARLY_FULL_SHARE: Final = 0.6
 # No destination takes more of one record, so no more of it need wait.
-_LARGE: Final = 2 * 1024 * 1024
+_MAX_RECORD_SIZE: Final = 2 * 1024 * 1024
 _PLAIN: Final = (int, float, type(None))
 
 
@@ -48,14 +48,14 @@ class QueueLimits(NamedTuple):
     size: int = 16 * 1024 * 1024
 
 
-class Lane:
+class Priority:
     """One kind of records, and what there is room for.
 
     `held` and `held_size` are what the sending thread has taken over and not
     sent yet; only that thread changes them.
 
     Args:
-        limits: The most records and bytes.
+        limits: The max_size records and bytes.
     """
 
     __slots__ = ("held", "held_size", "items", "limits", "size")
@@ -70,14 +70,14 @@ class Lane:
     def put(self, record: Record) -> bool:
         """Take one record; False if there is no room for it."""
         size = size_of(record)
-        if size > _LARGE:
+        if size > _MAX_RECORD_SIZE:
             record = record._replace(attributes=clean_attributes(record.attributes))
             size = size_of(record)
-        records, most = self.limits
-        if len(self.items) + self.held >= records or self.size + self.held_size + size > most:
+        records, max_size = self.limits
+        if len(self.items) + self.held >= records or self.size + self.held_size + size > max_size:
             return False
         # Without a lock two threads at once may miscount, by one record and until
-        # the lane is next found empty.
+        # the priority is next found empty.
         self.size += size
         self.items.append((record, size))
         return True
@@ -107,14 +107,16 @@ class Lane:
         What has been taken over does not count while nothing comes in: a flush has
         the time to send it.
         """
-        records, most = self.limits
-        come = max(len(self.items) / records, self.size / most)
-        there = max(len(self) / records, (self.size + self.held_size) / most)
-        return come > _FILLING or (come > _COMING and there > _NEARLY_FULL)
+        records, max_size = self.limits
+        incoming = max(len(self.items) / records, self.size / max_size)
+        total = max(len(self) / records, (self.size + self.held_size) / max_size)
+        return incoming > _FILLING_SHARE or (
+            incoming > _INCOMING_SHARE and total > _NEARLY_FULL_SHARE
+        )
 
 
 class PriorityQueue:
-    """The three lanes of one destination.
+    """The three priorities of one destination.
 
     Args:
         limits: How much may wait.
@@ -124,16 +126,16 @@ class PriorityQueue:
 
     def __init__(self, limits: QueueLimits) -> None:
         half = QueueLimits(max(limits.records // 2, 1), max(limits.size // 2, 1))
-        self.finals = Lane(limits)
-        self.provisional = Lane(half)
-        self.logs = Lane(half)
+        self.finals = Priority(limits)
+        self.provisional = Priority(half)
+        self.logs = Priority(half)
 
     @property
     def is_filling(self) -> bool:
-        """Whether one of the lanes may get full soon."""
+        """Whether one of the priorities may get full soon."""
         return self.finals.is_filling or self.provisional.is_filling or self.logs.is_filling
 
-    def lane_of(self, record: Record) -> Lane:
+    def priority_of(self, record: Record) -> Priority:
         """Return where `record` waits."""
         if record.provisional:
             return self.provisional
@@ -163,13 +165,15 @@ def size_of(record: Record) -> int:
         if isinstance(value, str):
             size += len(value) if value.isascii() else _bytes_of(value)
         elif not isinstance(value, _PLAIN):
-            size += _size_of_value(value, _DEEP)
+            size += _size_of_value(value, _MAX_DEPTH)
     if record.events:
-        size += sum(_SMALL + _size_of_value(event.attributes, _DEEP) for event in record.events)
+        size += sum(
+            _SMALL + _size_of_value(event.attributes, _MAX_DEPTH) for event in record.events
+        )
     if record.links:
-        size += sum(_SMALL + _size_of_value(link.attributes, _DEEP) for link in record.links)
+        size += sum(_SMALL + _size_of_value(link.attributes, _MAX_DEPTH) for link in record.links)
     if record.extra:
-        size += _size_of_value(record.extra, _DEEP)
+        size += _size_of_value(record.extra, _MAX_DEPTH)
     return size
 
 

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 __all__ = ["ResilientExporter"]
 
-_TICK: Final = 0.25
+_REPLAY_INTERVAL: Final = 0.25
 # What bringing a full queue to disk may take at exit.
-_TO_DISK: Final = 1.0
-_LOOK: Final = 0.02
-_JUST_NOW: Final = 1.0
+_STORE_SECONDS: Final = 1.0
+_POLL_SECONDS: Final = 0.02
+_RECENT_SECONDS: Final = 1.0
 
 
 class ResilientExporter:
@@ -79,12 +79,12 @@ class ResilientExporter:
         self.name = name or queue.name
         self._sender = _by_signal(queue, self.name, folder, persistent_queue_size, limits)
         self._shutdown_seconds = shutdown_seconds
-        self._gave_up_at = -inf
+        self._flush_failed_at = -inf
         self._closed = False
         self._queue = queue
         self._worker = Worker(f"otel-ext-remote {self.name}")
-        queue.send_through(self._sender, self._worker)
-        self._job = self._worker.every(_TICK, self._sender.tick, f"{self.name} replay")
+        queue.replace_sender(self._sender, self._worker)
+        self._job = self._worker.every(_REPLAY_INTERVAL, self._sender.replay, f"{self.name} replay")
 
     @property
     def circuit(self) -> CircuitState:
@@ -112,16 +112,16 @@ class ResilientExporter:
             return True
         until = monotonic() + timeout_millis / 1000
         done = self._queue.force_flush(timeout_millis)
-        while not self._sender.is_settled:
+        while not self._sender.is_idle:
             if monotonic() >= until:
                 done = False
                 break
             if not self._worker.is_alive:
-                self._sender.tick()
+                self._sender.replay()
             self._job.wake()
-            sleep(_LOOK)
+            sleep(_POLL_SECONDS)
         if not done:
-            self._gave_up_at = monotonic()
+            self._flush_failed_at = monotonic()
         return done
 
     def shutdown(self) -> None:
@@ -132,18 +132,18 @@ class ResilientExporter:
         if self._closed:
             return
         self._closed = True
-        go_on = is_exiting()
+        stays_open = is_exiting()
         # A flush that has just waited in vain has had its time.
-        gave_up = monotonic() - self._gave_up_at < _JUST_NOW
-        seconds = 0.0 if gave_up else self._shutdown_seconds
-        self._sender.finish_by(monotonic() + seconds)
-        self._queue.force_flush(int((seconds + _TO_DISK) * 1000))
+        flush_failed = monotonic() - self._flush_failed_at < _RECENT_SECONDS
+        seconds = 0.0 if flush_failed else self._shutdown_seconds
+        self._sender.set_send_deadline(monotonic() + seconds)
+        self._queue.force_flush(int((seconds + _STORE_SECONDS) * 1000))
         self._job.cancel()
         self._queue.shutdown()
         self._worker.stop(0.0)
-        if go_on:
-            self._sender.finish_by(monotonic())
-            self._queue.send_late()
+        if stays_open:
+            self._sender.set_send_deadline(monotonic())
+            self._queue.accept_after_shutdown()
 
 
 def _by_signal(
@@ -166,15 +166,15 @@ def _by_signal(
             name=full_name,
             store=RecordStore(path, full_name, persistent_queue_size),
             limits=limits,
-            hurried=lambda: queue.is_filling,
+            queue_is_filling=lambda: queue.is_filling,
             counts=queue.counts,
         )
 
-    signal_of = inner.signal_of if isinstance(inner, SignalSender) else _the_only_one
+    signal_of = inner.signal_of if isinstance(inner, SignalSender) else _single_signal
     return BySignal({signal: make(signal) for signal in signals}, signal_of)
 
 
-def _the_only_one(_record: Record) -> str:
+def _single_signal(_record: Record) -> str:
     return ""
 
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["UnsampledSpans"]
 
-_MOST: Final = 200_000
-_ENDED: Final = 8_192
+_MAX_SPANS: Final = 200_000
+_MAX_ENDED: Final = 8_192
 
 
 class UnsampledSpans(SpanProcessor):
@@ -43,9 +43,9 @@ class UnsampledSpans(SpanProcessor):
     True
     """
 
-    def __init__(self, most: int = _MOST, ended: int = _ENDED) -> None:
-        self._most = most
-        self._most_ended = ended
+    def __init__(self, max_spans: int = _MAX_SPANS, max_ended: int = _MAX_ENDED) -> None:
+        self._max_spans = max_spans
+        self._max_ended = max_ended
         self._spans: dict[str, None] = {}
         self._ended: deque[str] = deque()
 
@@ -56,7 +56,7 @@ class UnsampledSpans(SpanProcessor):
             if context.trace_flags & SAMPLED:
                 return
             self._spans[f"{context.trace_id:032x}{context.span_id:016x}"] = None
-            if len(self._spans) > self._most:
+            if len(self._spans) > self._max_spans:
                 COUNTERS.add("remote.unsampled_forgotten")
                 self._spans.pop(next(iter(self._spans)), None)
         except Exception as error:  # noqa: BLE001 - nothing may reach the user's code
@@ -69,7 +69,7 @@ class UnsampledSpans(SpanProcessor):
             if context is None or context.trace_flags & SAMPLED:
                 return
             self._ended.append(f"{context.trace_id:032x}{context.span_id:016x}")
-            if len(self._ended) > self._most_ended:
+            if len(self._ended) > self._max_ended:
                 self._spans.pop(self._ended.popleft(), None)
         except Exception as error:  # noqa: BLE001 - nothing may reach the user's code
             report_problem("UnsampledSpans: a span is remembered for too long", error)

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from otel_ext.exporters.delivery.batcher import Batch, Batcher
 
-__all__ = ["BATCH", "EVENTS_INTERVAL", "Scheduler"]
+__all__ = ["BATCH_SIZE", "EVENTS_INTERVAL", "Scheduler"]
 
-BATCH: Final = 512
+BATCH_SIZE: Final = 512
 # A batch that is not full goes out so often, in seconds.
 EVENTS_INTERVAL: Final = 0.2
 _FINALS_INTERVAL: Final = 1.0
@@ -37,7 +37,7 @@ class Scheduler:
         self._events_due = 0.0
         self._was_final = False
 
-    def begin(self) -> None:
+    def restart(self) -> None:
         """Begin with final records, whatever the last batch was."""
         self._was_final = False
 
@@ -60,17 +60,17 @@ class Scheduler:
 
     def _are_finals_due(self, now: float, *, everything: bool) -> bool:
         waiting = self._batcher.finals_waiting
-        return waiting >= BATCH or (waiting > 0 and (everything or now >= self._finals_due))
+        return waiting >= BATCH_SIZE or (waiting > 0 and (everything or now >= self._finals_due))
 
     def _finals(self, now: float) -> Batch:
-        batch = self._batcher.finals(BATCH)
+        batch = self._batcher.next_finals(BATCH_SIZE)
         self._was_final = True
         if not self._batcher.finals_waiting:
             self._finals_due = now + _FINALS_INTERVAL
         return batch
 
     def _events(self, now: float, *, everything: bool) -> Batch | None:
-        batch = self._batcher.events(BATCH, inf if everything else now)
+        batch = self._batcher.next_events(BATCH_SIZE, inf if everything else now)
         self._was_final = False
         if not self._batcher.events_waiting:
             self._events_due = now + EVENTS_INTERVAL

@@ -57,7 +57,7 @@ def make_otlp(
     if record_only:
         from otel_ext.exporters.delivery.sampling import UnsampledSpans  # noqa: PLC0415
 
-        watch = unsampled = UnsampledSpans(ended=config.queue_size)
+        watch = unsampled = UnsampledSpans(max_ended=config.queue_size)
         defer = unsampled.decide
     exporter = OTLPRecordExporter(
         encoding=config.encoding,

@@ -116,8 +116,8 @@ def test_fanout_keeps_one_that_raises_from_the_others(capfd: pytest.CaptureFixtu
     assert (first.shutdowns, last.shutdowns) == (1, 1)
     assert len(first.flushes) == len(last.flushes) == 1
     assert counted("fanout.failed") == 5
-    told = capfd.readouterr().err
-    assert told.count("FanOut: Spoilt: a record is lost: SpoiltError") == 1
+    printed = capfd.readouterr().err
+    assert printed.count("FanOut: Spoilt: a record is lost: SpoiltError") == 1
 
 
 def test_fanout_does_not_wait_for_one_that_hangs() -> None:

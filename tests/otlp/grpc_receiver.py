@@ -64,15 +64,15 @@ class GrpcReceiver:
         context: grpc.ServicerContext,
     ) -> None:
         """Refuse a request, or keep its names."""
-        told = list(names)
+        received = list(names)
         metadata = cast("Iterable[tuple[str, str]]", context.invocation_metadata())
         self.headers["spans" if kept is self.spans else "logs"] = dict(metadata)
-        refusal = self.behave(told)
+        refusal = self.behave(received)
         if refusal is not None:
             context.set_trailing_metadata(refusal.metadata)
             context.abort(grpc.StatusCode[refusal.code], refusal.details)
         with self._lock:
-            kept += told
+            kept += received
             self.sizes.append(size)
 
 

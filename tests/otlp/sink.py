@@ -105,7 +105,7 @@ class Sink:
         # Answers to one signal only, `traces` or `logs`.
         self.answers: dict[str, Answer] = {}
         # So many requests are taken and not answered: the connection breaks.
-        self.hang_ups = 0
+        self.unanswered = 0
         sink = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -118,12 +118,12 @@ class Sink:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 if self.headers.get("content-encoding") == "gzip":
                     body = gzip.decompress(body)
-                told = {name.lower(): value for name, value in self.headers.items()}
+                headers = {name.lower(): value for name, value in self.headers.items()}
                 signal = self.path.rsplit("/", 1)[1]
-                sink.headers[signal] = told
+                sink.headers[signal] = headers
                 sink.take(self.path, body)
-                if sink.hang_ups:
-                    sink.hang_ups -= 1
+                if sink.unanswered:
+                    sink.unanswered -= 1
                     self.close_connection = True
                     return
                 answer = sink.answers.get(signal, sink.answer)

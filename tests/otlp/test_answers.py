@@ -135,7 +135,7 @@ def test_what_the_exporter_sends_again_by_itself_is_counted(receiver: Sink) -> N
     sender = OtlpSender()
     assert sender.send([SPAN]).ok
     assert counted("remote.maybe_twice") == 0
-    receiver.hang_ups = 1
+    receiver.unanswered = 1
     assert sender.send([SPAN, samples.end("more", 2)]).ok
     assert counted("remote.maybe_twice") == 2
     assert len(receiver.named("more")) == 2

@@ -12,7 +12,7 @@ from opentelemetry.trace import Link, SpanKind, Status, StatusCode
 
 from otel_ext.record.model import Record
 from otel_ext.runtime.process import incarnation
-from tests.otlp.pipes import RESOURCE, sending
+from tests.otlp.providers import RESOURCE, sending
 from tests.programs import wait_until
 from tests.sdk import SDK
 
@@ -68,10 +68,14 @@ def test_the_start_of_a_long_span_arrives_while_it_runs(sink: Sink) -> None:
     assert start.span_id == f"{context.span_id:016x}"
     assert (start.body, start.severity) == ("order.start", 9)
     assert (start.resource, start.scope) == (RESOURCE, "shop.orders")
-    told = start.attributes
-    assert (told["id"], told["otel_ext.provisional"], told["otel_ext.kind"]) == (9, True, "span")
-    assert str(told["code.file.path"]).endswith("test_arrival.py")
-    assert told["thread.name"] == "MainThread"
+    attributes = start.attributes
+    assert (attributes["id"], attributes["otel_ext.provisional"], attributes["otel_ext.kind"]) == (
+        9,
+        True,
+        "span",
+    )
+    assert str(attributes["code.file.path"]).endswith("test_arrival.py")
+    assert attributes["thread.name"] == "MainThread"
 
 
 def test_logs_and_process_records_arrive_as_events(sink: Sink) -> None:
@@ -91,14 +95,14 @@ def test_logs_and_process_records_arrive_as_events(sink: Sink) -> None:
             )
         )
     wait_until(lambda: sink.of("otel_ext.process.end"), "the last record arrives")
-    (told,) = sink.of("otel_ext.log")
-    assert (told.body, told.severity, told.severity_text) == ("card refused", 13, "warning")
-    assert told.attributes["card"] == {"last": 4, "tries": [1, 2]}
-    assert told.span_id == f"{context.span_id:016x}"
-    (begun,) = sink.of("otel_ext.process.start")
-    assert begun.attributes["otel_ext.pid"] == process.pid
-    assert begun.attributes["otel_ext.process"] == told.attributes["otel_ext.process"]
-    assert begun.resource == RESOURCE
+    (event,) = sink.of("otel_ext.log")
+    assert (event.body, event.severity, event.severity_text) == ("card refused", 13, "warning")
+    assert event.attributes["card"] == {"last": 4, "tries": [1, 2]}
+    assert event.span_id == f"{context.span_id:016x}"
+    (process_start,) = sink.of("otel_ext.process.start")
+    assert process_start.attributes["otel_ext.pid"] == process.pid
+    assert process_start.attributes["otel_ext.process"] == event.attributes["otel_ext.process"]
+    assert process_start.resource == RESOURCE
 
 
 def test_spans_of_instrumented_libraries_arrive(sink: Sink) -> None:

@@ -14,7 +14,7 @@ from otel_ext.exporters.otlp.encoding.spans import Origins
 from otel_ext.exporters.otlp.exporter import OTLPRecordExporter, encoding_names
 from otel_ext.inflight.tracker import dump
 from tests.exporters import samples
-from tests.otlp.pipes import sending
+from tests.otlp.providers import sending
 from tests.programs import wait_until
 
 if TYPE_CHECKING:
@@ -34,15 +34,15 @@ def test_logfire_gets_a_pending_span_of_its_own(http_sink: Sink) -> None:
         provider.force_flush(10_000)
     wait_until(lambda: len(http_sink.spans) >= 4, "the real spans arrive")
     ids = {one: f"{one.get_span_context().span_id:016x}" for one in (outer, inner)}
-    told = pending["inner"]
-    assert told.parent_span_id == ids[inner] != told.span_id
-    assert told.attributes == {
+    inner_pending = pending["inner"]
+    assert inner_pending.parent_span_id == ids[inner] != inner_pending.span_id
+    assert inner_pending.attributes == {
         "a": 1,
         "logfire.span_type": "pending_span",
         "logfire.pending_parent_id": ids[outer],
     }
     assert pending["outer"].attributes["logfire.pending_parent_id"] == "0" * 16
-    assert told.start_ns == told.end_ns
+    assert inner_pending.start_ns == inner_pending.end_ns
     assert len({span.span_id for span in http_sink.spans}) == 4
     assert not http_sink.starts()
 
@@ -82,9 +82,9 @@ def test_an_abandoned_end_is_an_event_and_no_span(http_sink: Sink) -> None:
     with sending() as (provider, _):
         span = provider.get_tracer("t").start_span("left open")
     wait_until(lambda: http_sink.of("otel_ext.span.end"), "the event arrives")
-    (told,) = http_sink.of("otel_ext.span.end")
-    assert told.attributes["otel_ext.abandoned"] == "shutdown"
-    assert told.span_id == f"{span.get_span_context().span_id:016x}"
+    (event,) = http_sink.of("otel_ext.span.end")
+    assert event.attributes["otel_ext.abandoned"] == "shutdown"
+    assert event.span_id == f"{span.get_span_context().span_id:016x}"
     assert not http_sink.spans
 
 
@@ -116,7 +116,7 @@ def test_the_age_of_an_update_gives_the_start_back() -> None:
 
 def test_user_data_wins_over_ours() -> None:
     """An attribute the user has set is never replaced by one of ours."""
-    told = {"code.line.number": 77, "thread.name": "mine"}
-    event = encode_events(samples.start(attributes=told), Origins()).log
+    own = {"code.line.number": 77, "thread.name": "mine"}
+    event = encode_events(samples.start(attributes=own), Origins()).log
     assert event is not None
-    assert told.items() <= event.attributes.items()
+    assert own.items() <= event.attributes.items()

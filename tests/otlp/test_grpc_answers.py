@@ -111,8 +111,8 @@ def test_a_pause_that_is_asked_for_is_handed_on(receiver: GrpcReceiver, key: str
     direct = key.startswith("google")
     data = (info if direct else Status(details=[packed])).SerializeToString()
     # Damaged in the first place, it is the stock exporter that fails.
-    for told, seconds in ((data, 7.5), (b"" if direct else b"\xff\xff", 0.0)):
-        refusal = Refusal("UNAVAILABLE", metadata=((key, told),))
+    for value, seconds in ((data, 7.5), (b"" if direct else b"\xff\xff", 0.0)):
+        refusal = Refusal("UNAVAILABLE", metadata=((key, value),))
         receiver.behave = lambda _, refusal=refusal: refusal  # type: ignore[misc]
         sender = OtlpSender()
         result = sender.send([SPAN])

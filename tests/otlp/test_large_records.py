@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from otel_ext.exporters.delivery.queue import size_of
 from otel_ext.exporters.delivery.resilient import ResilientExporter
 from otel_ext.exporters.otlp.encoding.spans import Origins, span_of
-from otel_ext.exporters.otlp.encoding.values import Room, clean_attributes, clean_text
+from otel_ext.exporters.otlp.encoding.values import ByteBudget, clean_attributes, clean_text
 from otel_ext.exporters.otlp.exporter import OTLPRecordExporter
 from otel_ext.record.model import Process, SpanEvent
 from tests.exporters import samples
 from tests.exporters.samples import Counted
 from tests.otlp.grpc_receiver import grpc_receiver
-from tests.otlp.pipes import sending
+from tests.otlp.providers import sending
 from tests.programs import wait_until
 
 if TYPE_CHECKING:
@@ -146,9 +146,9 @@ def test_a_text_is_cut_by_its_bytes(text: str, longest: int) -> None:
 )
 def test_the_room_is_never_exceeded(attributes: dict[str, object]) -> None:
     """Whatever there is, the texts that are left fit; and the queue reckons no less than that."""
-    room = Room(512)
-    clean_attributes(attributes, room)
-    assert room.left >= 0
-    whole = Room()
+    budget = ByteBudget(512)
+    clean_attributes(attributes, budget)
+    assert budget.left >= 0
+    whole = ByteBudget()
     clean_attributes(attributes, whole)
-    assert size_of(samples.end("any", attributes=attributes)) >= Room().left - whole.left
+    assert size_of(samples.end("any", attributes=attributes)) >= ByteBudget().left - whole.left

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_ext.exporters.delivery.queue import QueueLimits
-from tests.otlp.pipes import sending
+from tests.otlp.providers import sending
 from tests.programs import environment, execute, python, wait_until, write_program
 from tests.sdk import SDK
 

@@ -50,12 +50,12 @@ def points_of(reader: InMemoryMetricReader, component: str) -> dict[tuple[str, o
         for scope in resource.scope_metrics:
             for metric in scope.metrics:
                 for point in metric.data.data_points:
-                    told = point.attributes or {}
+                    attributes = point.attributes or {}
                     if (
                         isinstance(point, NumberDataPoint)
-                        and told["otel.component.name"] == component
+                        and attributes["otel.component.name"] == component
                     ):
-                        found[metric.name, told.get("error.type")] = point.value
+                        found[metric.name, attributes.get("error.type")] = point.value
     return found
 
 
@@ -106,8 +106,10 @@ def test_each_queue_tells_of_itself() -> None:
             queues[count - 1].export(samples.end("done", number))
         assert queues[count - 1].force_flush(5_000)
     names = sorted(points_names(reader), key=lambda name: int(name.rsplit("/", 1)[1]))
-    told = [points_of(reader, name)["otel.sdk.processor.span.processed", None] for name in names]
-    assert told == [1, 2, 3]
+    processed = [
+        points_of(reader, name)["otel.sdk.processor.span.processed", None] for name in names
+    ]
+    assert processed == [1, 2, 3]
     while queues:
         queues.pop().shutdown()
     gc.collect()

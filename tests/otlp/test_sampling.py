@@ -18,7 +18,7 @@ from otel_ext import configure
 from otel_ext.exporters.delivery.sampling import UnsampledSpans
 from otel_ext.processors.tracer_meta import TracerMetaProcessor
 from tests.exporters import samples
-from tests.otlp.pipes import sending
+from tests.otlp.providers import sending
 from tests.programs import environment, execute, python, spans_in, wait_until, write_program
 
 if TYPE_CHECKING:
@@ -88,21 +88,21 @@ def test_logs_in_spans_that_are_not_sampled_are_not_sent(http_sink: Sink, tmp_pa
     recorder = TracerMetaProcessor(handle.exporter)
     tracer = provider.get_tracer("t")
 
-    def tell(name: str) -> None:
+    def log(name: str) -> None:
         recorder(None, "info", {"event": name})
 
     for name in ("recorded", "sampled"):
         span = tracer.start_span(name)
         with use_span(span):
-            tell(f"in {name}")
+            log(f"in {name}")
             handle.flush(5)
             span.end()
-            tell(f"behind {name}")
-    tell("in none")
+            log(f"behind {name}")
+    log("in none")
     handle.shutdown()
     wait_until(lambda: http_sink.of("otel_ext.process.end"), "the last record arrives")
-    told = [event.body for event in http_sink.of("otel_ext.log")]
-    assert told == ["in sampled", "behind sampled", "in none"]
+    logs = [event.body for event in http_sink.of("otel_ext.log")]
+    assert logs == ["in sampled", "behind sampled", "in none"]
 
 
 def span_ended(provider: TracerProvider, name: str = "recorded") -> None:
@@ -112,7 +112,7 @@ def span_ended(provider: TracerProvider, name: str = "recorded") -> None:
 
 def test_what_has_ended_is_not_remembered_for_ever() -> None:
     """Of spans that have ended as many are remembered as records may wait; of open ones, all."""
-    watch = UnsampledSpans(ended=10)
+    watch = UnsampledSpans(max_ended=10)
     provider = TracerProvider(sampler=RecordsOnly(), shutdown_on_exit=False)
     provider.add_span_processor(watch)
     open_one = provider.get_tracer("t").start_span("recorded")

@@ -80,9 +80,9 @@ def test_spans_arrive_where_logs_are_not_served(
         send_three(exporter)
         wait_until(lambda: arrived() == NAMES, "the spans arrive")
         exporter.shutdown()
-    said = [line for line in capfd.readouterr().err.splitlines() if line.startswith("otel-ext:")]
-    assert len(said) == 1, said
-    assert "it takes no logs, so only spans are sent from now on" in said[0]
+    printed = [line for line in capfd.readouterr().err.splitlines() if line.startswith("otel-ext:")]
+    assert len(printed) == 1, printed
+    assert "it takes no logs, so only spans are sent from now on" in printed[0]
     assert not list((tmp_path / ".queue").rglob("*.jsonl"))
 
 
@@ -147,9 +147,9 @@ def test_bad_data_is_sent_once_and_set_aside(
     (file,) = (tmp_path / ".queue" / "dead-letter").glob("*.jsonl")
     assert '"refused":"' in file.read_text()
     assert not list((tmp_path / ".queue").glob("*.jsonl"))
-    said = [line for line in capfd.readouterr().err.splitlines() if line.startswith("otel-ext:")]
-    assert len(said) == 1, said
-    assert "answered 400" in said[0]
+    printed = [line for line in capfd.readouterr().err.splitlines() if line.startswith("otel-ext:")]
+    assert len(printed) == 1, printed
+    assert "answered 400" in printed[0]
 
 
 @pytest.mark.parametrize("how", ["variable", "argument"])

@@ -201,7 +201,7 @@ def test_a_forked_child_has_its_own(tmp_path: Path, sink: Sink) -> None:
     assert names == wanted_names
 
 
-def test_without_spill_nothing_is_written(tmp_path: Path) -> None:
+def test_without_persistent_queue_nothing_is_written(tmp_path: Path) -> None:
     """Switched off, there is no folder, and the exit is as quick."""
     program = write_program(tmp_path, PROGRAM)
     env = sending_to(free_port(), OTEL_EXT_PERSISTENT_QUEUE="false")

@@ -63,7 +63,7 @@ def replay(sender: ResilientSender, there: Destination, count: int) -> None:
     """Let the sender replay until so many records have arrived."""
 
     def arrived() -> bool:
-        sender.tick()
+        sender.run_replay()
         return len(there.taken) >= count
 
     wait_until(arrived, f"{count} records arrive, of which {len(there.taken)} have")
@@ -141,14 +141,14 @@ def test_an_open_circuit_makes_no_requests(there: Destination, tmp_path: Path) -
     sender = sender_to(there, tmp_path, RetryLimits(failures=2, initial_interval=60))
     for _ in range(20):
         assert sender.send(finals(1)).ok
-        sender.tick()
+        sender.run_replay()
     assert there.requests == 2
     part = health().part("test circuit")
     assert part is not None
     assert part.state == "failed"
     assert "open" in part.detail
     assert "503" in part.detail
-    waiting = health().part("test spill")
+    waiting = health().part("test persistent queue")
     assert waiting is not None
     assert "20 records wait" in waiting.detail
     sender.close()
@@ -176,7 +176,7 @@ def test_partial_success_is_counted_and_not_sent_again(there: Destination, tmp_p
     result = sender.send(finals(5))
     assert result.ok
     assert result.rejected == 2
-    sender.tick()
+    sender.run_replay()
     assert there.requests == 1
     assert not files(tmp_path)
     sender.close()
@@ -264,12 +264,12 @@ def test_what_fails_each_time_gives_way_to_the_others(there: Destination, tmp_pa
     there.behave = behave
     dead_letter = tmp_path / ".queue" / "dead-letter"
 
-    def set_aside() -> bool:
-        sender.tick()
+    def is_set_aside() -> bool:
+        sender.run_replay()
         sender.send([final("live", 7)])
         return dead_letter.exists() and not files(tmp_path)
 
-    wait_until(set_aside, "it is set aside, and nothing waits")
+    wait_until(is_set_aside, "it is set aside, and nothing waits")
     assert "bad" not in there.names()
     others = [name for name in there.names() if name != "live"]
     assert sorted(others) == sorted(record.name for record in batch if record.name != "bad")
@@ -283,7 +283,7 @@ def test_an_outage_gives_up_nothing(there: Destination, tmp_path: Path) -> None:
     sender.send([final("alone")])
 
     def often_tried() -> bool:
-        sender.tick()
+        sender.run_replay()
         return there.requests > 12
 
     wait_until(often_tried, "it is tried again and again")
@@ -311,7 +311,7 @@ def test_what_is_taken_of_one_kind_says_nothing_of_the_other(
     there.behave = behave
 
     def often_tried() -> bool:
-        sender.tick()
+        sender.run_replay()
         sender.send([log(99)])
         return there.requests > 200
 
@@ -333,7 +333,7 @@ def test_where_the_queue_fills_up_a_slow_answer_is_not_waited_for(
         name="test",
         store=RecordStore(tmp_path, "test"),
         limits=QUICK,
-        hurried=lambda: True,
+        queue_is_filling=lambda: True,
     )
     began = time.monotonic()
     assert sender.send(finals(5, "slow")).kept == 5

@@ -67,12 +67,12 @@ class Picky:
     st.integers(1, 80), st.sets(st.integers(1, 80), max_size=20), st.integers(1, 60), st.booleans()
 )
 def test_no_record_is_lost_or_sent_twice(
-    count: int, bad: set[int], until: int, works: bool
+    count: int, bad: set[int], until: int, accepts_records: bool
 ) -> None:
     """Whatever is bad, and whenever it stops to answer: each record is in one place."""
     picky = Picky(bad, until)
     batch = finals(count)
-    done = deliver(picky, batch, works=works)
+    done = deliver(picky, batch, accepts_records=accepts_records)
     refused = [one.record.seq for one in done.refused]
     unsent = [record.seq for record in done.unsent]
     assert sorted(picky.taken + refused + unsent) == [record.seq for record in batch]
@@ -80,7 +80,7 @@ def test_no_record_is_lost_or_sent_twice(
     assert set(refused) <= bad
     if not unsent:
         assert set(refused) == bad & set(range(1, count + 1))
-    if works:
+    if accepts_records:
         assert not done.refuses_all
 
 
@@ -108,9 +108,9 @@ HOSTILE: dict[str, Callable[[], object]] = {
 }
 
 
-def ticked(sender: ResilientSender) -> ResilientSender:
+def replayed(sender: ResilientSender) -> ResilientSender:
     """Return the sender after a turn of replay."""
-    sender.tick()
+    sender.run_replay()
     return sender
 
 
@@ -127,7 +127,7 @@ def test_of_512_records_with_a_hostile_one_511_arrive(kind: str, tmp_path: Path)
         batch = finals(512)
         batch[100] = final("hostile", 101, value=HOSTILE[kind]())
         result = sender.send(batch)
-        wait_until(lambda: ticked(sender).is_settled, "it is settled")
+        wait_until(lambda: replayed(sender).is_idle, "it is settled")
         assert len(there.taken) == 511
         assert "hostile" not in there.names()
         assert result.rejected in {0, 1}  # 0: it took longer than the queue is made to wait
@@ -165,13 +165,13 @@ def test_a_bad_record_alone_waits_for_evidence(tmp_path: Path) -> None:
         store = RecordStore(tmp_path, "test")
         sender = ResilientSender(LineSender(there.url), name="test", store=store, limits=QUICK)
         assert sender.send([final("bad")]).kept == 1
-        sender.tick()
+        sender.run_replay()
         dead_letter = tmp_path / ".queue" / "dead-letter"
         assert not dead_letter.exists()
 
         def others() -> bool:
             sender.send([final("good", 2)])
-            sender.tick()
+            sender.run_replay()
             return dead_letter.exists() and store.waiting == 0
 
         wait_until(others, "it is set aside")
@@ -186,8 +186,8 @@ def test_a_wrong_password_costs_nothing(tmp_path: Path) -> None:
         sender = ResilientSender(LineSender(there.url), name="test", store=store, limits=QUICK)
         for part in range(5):
             assert sender.send(finals(40, f"part {part}")).ok
-            sender.tick()
+            sender.run_replay()
         there.behave = lambda _: TAKEN
-        wait_until(lambda: ticked(sender).is_settled and len(there.taken) == 200, "all arrive")
+        wait_until(lambda: replayed(sender).is_idle and len(there.taken) == 200, "all arrive")
         assert not (tmp_path / ".queue" / "dead-letter").exists()
         sender.close()

@@ -51,14 +51,14 @@ class QueueFileName(NamedTuple):
         slug: The destination.
         number: When it was begun, in nanoseconds; the oldest has the lowest.
         incarnation: Whose it is.
-        turn: Which exporter of that incarnation it belongs to.
+        exporter_number: Which exporter of that incarnation it belongs to.
         begun: Whether some of it may have been sent already.
     """
 
     slug: str
     number: int
     incarnation: str
-    turn: int
+    exporter_number: int
     begun: bool = False
 
     @property
@@ -69,7 +69,7 @@ class QueueFileName(NamedTuple):
         'otlp.7.b0-7-1-00000000.1.jsonl'
         """
         begun = ".begun" if self.begun else ""
-        return f"{self.slug}.{self.number}.{self.incarnation}.{self.turn}{begun}.jsonl"
+        return f"{self.slug}.{self.number}.{self.incarnation}.{self.exporter_number}{begun}.jsonl"
 
     @classmethod
     def parse(cls, text: str) -> QueueFileName | None:
@@ -140,7 +140,7 @@ def append_data(folder: Path, file: str, data: bytes, *, new: bool) -> None:
         else:
             descriptor = os.open(file, flags | _SAFE, dir_fd=parent)
         try:
-            before = _own_size(descriptor)
+            before = _checked_size(descriptor)
             _write(descriptor, data, before)
         except OSError:
             if new:
@@ -151,7 +151,7 @@ def append_data(folder: Path, file: str, data: bytes, *, new: bool) -> None:
             os.close(descriptor)
 
 
-def _own_size(descriptor: int) -> int:
+def _checked_size(descriptor: int) -> int:
     """Return the size of a file after a look whether it is a plain one of this user."""
     status = os.fstat(descriptor)
     owner = os.geteuid() if hasattr(os, "geteuid") else status.st_uid
@@ -172,7 +172,7 @@ def _write(descriptor: int, data: bytes, before: int) -> None:
         raise
 
 
-def read_lines(folder: Path, file: str, offset: int, most: int) -> Lines:
+def read_lines(folder: Path, file: str, offset: int, limit: int) -> Lines:
     """Read up to `most` whole lines from `offset` on; what is torn at the end is left out.
 
     Raises:
@@ -181,13 +181,13 @@ def read_lines(folder: Path, file: str, offset: int, most: int) -> Lines:
     with _opened(folder) as parent:
         descriptor = os.open(file, os.O_RDONLY | _SAFE, dir_fd=parent)
         try:
-            size = _own_size(descriptor)
+            size = _checked_size(descriptor)
             data = os.pread(descriptor, _READ_SIZE, offset)
         finally:
             os.close(descriptor)
     lines = data.splitlines(keepends=True)
     torn = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
-    taken = lines[:most]
+    taken = lines[:limit]
     behind = offset + sum(map(len, taken))
     at_end = behind + (len(torn) if taken == lines else 0) >= size or not taken
     return Lines(taken, behind, at_end)

@@ -27,25 +27,24 @@ __all__ = [
     "decode_chunk",
     "decode_lines",
     "encode_record",
-    "in_parts",
     "process_line",
+    "split_by_size",
     "with_processes",
 ]
 
 _MARK: Final = "queue"
 
 
-_CHUNK: Final = 512
-_SMALLER: Final = 8
+_CHUNK_SIZE: Final = 512
+_SHRINK_FACTOR: Final = 8
 # So often a record is tried by itself, with others taken in between, before it is given up.
-_TRIES: Final = 3
+_MAX_TRIES: Final = 3
 
 
 class QueueFile:
     """One file that waits to be sent, and how much of it has been."""
 
     __slots__ = (
-        "failed_at",
         "failures",
         "known",
         "limit",
@@ -53,7 +52,8 @@ class QueueFile:
         "offset",
         "records",
         "size",
-        "suspect_since",
+        "taken_when_failed",
+        "taken_when_refused",
     )
 
     def __init__(self, name: QueueFileName, records: int, size: int) -> None:
@@ -63,20 +63,20 @@ class QueueFile:
         self.offset = 0
         self.known: dict[str, Process] = {}
         # What the destination had taken when it refused all of this; -1: it did not.
-        self.suspect_since = -1
+        self.taken_when_refused = -1
         # How many records are tried at once, and how often one by itself has failed.
-        self.limit = _CHUNK
+        self.limit = _CHUNK_SIZE
         self.failures = 0
         # What the destination had taken at the last failure; -1: there was none.
-        self.failed_at = -1
+        self.taken_when_failed = -1
 
-    def went_well(self) -> None:
+    def note_success(self) -> None:
         """Note that what came next of it was taken: more may be tried at once."""
-        self.suspect_since = self.failed_at = -1
+        self.taken_when_refused = self.taken_when_failed = -1
         self.failures = 0
-        self.limit = min(self.limit * 2, _CHUNK)
+        self.limit = min(self.limit * 2, _CHUNK_SIZE)
 
-    def failed(self, taken: int) -> bool:
+    def note_failure(self, taken: int) -> bool:
         """Note a failure that may pass; whether to give up what was tried, a single record.
 
         While the destination takes other records the fault may lie in these, so
@@ -85,15 +85,15 @@ class QueueFile:
         Args:
             taken: How many of such records the destination has taken up to now.
         """
-        takes_others = 0 <= self.failed_at < taken
-        self.failed_at = taken
+        takes_others = 0 <= self.taken_when_failed < taken
+        self.taken_when_failed = taken
         if not takes_others:
             return False
         if self.limit > 1:
-            self.limit = max(self.limit // _SMALLER, 1)
+            self.limit = max(self.limit // _SHRINK_FACTOR, 1)
             return False
         self.failures += 1
-        return self.failures >= _TRIES
+        return self.failures >= _MAX_TRIES
 
 
 class Chunk(NamedTuple):
@@ -175,7 +175,9 @@ def decode_chunk(file: QueueFile, lines: Lines) -> Chunk:
     return Chunk(file, records, lines.offset, lines.at_end)
 
 
-def in_parts(lines: list[tuple[Record, bytes]], size: int) -> Iterator[list[tuple[Record, bytes]]]:
+def split_by_size(
+    lines: list[tuple[Record, bytes]], size: int
+) -> Iterator[list[tuple[Record, bytes]]]:
     """Yield `lines` in parts of up to `size` bytes, but a record at least."""
     part: list[tuple[Record, bytes]] = []
     room = size

@@ -29,7 +29,7 @@ from otel_ext.exporters.delivery.persistent.lines import (
     QueueFile,
     decode_chunk,
     encode_record,
-    in_parts,
+    split_by_size,
     with_processes,
 )
 from otel_ext.journal.liveness import identity_from_id, is_alive
@@ -51,8 +51,8 @@ __all__ = ["PersistentQueue"]
 
 _FILE_SIZE: Final = 1024 * 1024
 
-_turns: Final = count(1)
-# Which owners of files there are in this process: `INCARNATION.TURN`.
+_exporter_numbers: Final = count(1)
+# Which owners of files there are in this process: `INCARNATION.NUMBER`.
 _owners: Final[set[str]] = set()
 
 
@@ -91,7 +91,7 @@ class PersistentQueue:
         pairs = [(record, encode_record(record)) for record in records]
         lines = [(record, line) for record, line in pairs if line is not None]
         try:
-            for part in in_parts(lines, self._file_size):
+            for part in split_by_size(lines, self._file_size):
                 if not self._append_to_current(part):
                     self._append_to_new(part)
         except OSError as error:
@@ -130,7 +130,7 @@ class PersistentQueue:
         self._unsynced = True
 
     def _become_owner(self) -> tuple[str, int]:
-        owner = (current().id, next(_turns))
+        owner = (current().id, next(_exporter_numbers))
         _owners.add(f"{owner[0]}.{owner[1]}")
         return owner
 
@@ -158,9 +158,9 @@ class PersistentQueue:
         self._owner = self._owner or self._become_owner()
         taken = 0
         for one in list_files(self.folder):
-            if one.name.slug != self._slug or not self._is_left(one):
+            if one.name.slug != self._slug or not self._is_abandoned(one):
                 continue
-            name = one.name._replace(incarnation=self._owner[0], turn=self._owner[1])
+            name = one.name._replace(incarnation=self._owner[0], exporter_number=self._owner[1])
             if not rename_file(self.folder, one.name, name):
                 continue
             records = count_lines(self.folder, name.file)
@@ -173,11 +173,11 @@ class PersistentQueue:
             self._files = deque(sorted(self._files, key=lambda file: file.name.number))
         return taken
 
-    def _is_left(self, one: FoundFile) -> bool:
+    def _is_abandoned(self, one: FoundFile) -> bool:
         """Whether nobody will send the file any more."""
         name = one.name
         if name.incarnation == current().id:
-            return f"{name.incarnation}.{name.turn}" not in _owners
+            return f"{name.incarnation}.{name.exporter_number}" not in _owners
         identity = identity_from_id(name.incarnation)
         alive = "unknown" if identity is None else is_alive(identity)
         return alive == "dead" or (alive == "unknown" and time() - one.modified > LONGEST_SILENCE)
@@ -209,11 +209,11 @@ class PersistentQueue:
     def done(self, chunk: Chunk) -> None:
         """Note that a chunk has been sent, or put elsewhere."""
         chunk.file.offset = chunk.offset
-        chunk.file.went_well()
+        chunk.file.note_success()
         if chunk.at_end:
             self._delete(chunk.file)
 
-    def put_last(self, file: QueueFile) -> None:
+    def move_to_end(self, file: QueueFile) -> None:
         """Try the others before this file."""
         if file in self._files:
             self._files.remove(file)

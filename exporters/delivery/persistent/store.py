@@ -64,7 +64,7 @@ class RecordStore:
             self._dead_letter = PersistentQueue(
                 persistent_queue / DEAD_LETTER_FOLDER, name, min(_MAX_DEAD_LETTERS, max_bytes)
             )
-        self._cell = HealthCell(f"{name} spill", "nothing waits")
+        self._health = HealthCell(f"{name} persistent queue", "nothing waits")
         self._reset()
         after_fork_in_child(self._reset)
 
@@ -73,15 +73,15 @@ class RecordStore:
         """How many records wait on disk."""
         return self._persistent_queue.waiting if self._persistent_queue is not None else 0
 
-    def keep(self, records: Sequence[Record]) -> bool:
+    def append(self, records: Sequence[Record]) -> bool:
         """Keep records until they can be sent; whether that was possible."""
         if self._persistent_queue is None or not self._persistent_queue.append(records):
             return False
         COUNTERS.add("remote.persisted", len(records))
-        self._say()
+        self._report_health()
         return True
 
-    def tick(self) -> None:
+    def maintain(self) -> None:
         """Sync what was written; now and then look for what dead processes have left."""
         if self._persistent_queue is None:
             return
@@ -90,7 +90,7 @@ class RecordStore:
         if now >= self._next_adoption:
             self._next_adoption = now + _ADOPT_SECONDS
             if self._persistent_queue.adopt():
-                self._say()
+                self._report_health()
 
     def next_chunk(self) -> Chunk | None:
         """Return records to be sent next; None if none wait."""
@@ -103,7 +103,7 @@ class RecordStore:
                 return chunk
             persistent_queue.done(chunk)  # nothing but facts of processes, or damage
 
-    def settle_chunk(self, chunk: Chunk, delivery: Delivery, taken: int) -> int:
+    def finish_chunk(self, chunk: Chunk, delivery: Delivery, taken: int) -> int:
         """Take note of what became of records that came from disk.
 
         Args:
@@ -130,18 +130,20 @@ class RecordStore:
             if persistent_queue.append(delivery.unsent):
                 persistent_queue.done(chunk)
         elif delivery.refuses_all:
-            chunk.file.suspect_since = taken
-            persistent_queue.put_last(chunk.file)
-        elif chunk.file.failed(taken):
+            chunk.file.taken_when_refused = taken
+            persistent_queue.move_to_end(chunk.file)
+        elif chunk.file.note_failure(taken):
             given_up = len(chunk.records)
-            self.set_aside([Refused(record, delivery.result.message) for record in chunk.records])
+            self.add_dead_letters(
+                [Refused(record, delivery.result.message) for record in chunk.records]
+            )
             persistent_queue.done(chunk)
         else:
-            persistent_queue.put_last(chunk.file)
-        self._say()
+            persistent_queue.move_to_end(chunk.file)
+        self._report_health()
         return given_up
 
-    def set_aside(self, refused: Sequence[Refused]) -> None:
+    def add_dead_letters(self, refused: Sequence[Refused]) -> None:
         """Put away records that the destination refuses, each with the reason."""
         if not refused:
             return
@@ -167,12 +169,12 @@ class RecordStore:
             if folder is not None:
                 folder.close()
 
-    def _say(self) -> None:
+    def _report_health(self) -> None:
         waiting = self.waiting
         if waiting:
-            self._cell.degraded(f"{waiting} records wait on disk for their destination")
+            self._health.degraded(f"{waiting} records wait on disk for their destination")
         else:
-            self._cell.healthy("nothing waits")
+            self._health.healthy("nothing waits")
 
     def _reset(self) -> None:
         self._next_adoption = 0.0

@@ -26,7 +26,7 @@ class InFlightRequest:
         chunk: Where on disk it came from; None if the queue gave it.
     """
 
-    __slots__ = ("_ended", "chunk", "delivery", "promised", "records", "since")
+    __slots__ = ("_ended", "chunk", "counted_as_kept", "delivery", "records", "since")
 
     def __init__(self, records: Sequence[Record], chunk: Chunk | None = None) -> None:
         self.records = records
@@ -35,16 +35,16 @@ class InFlightRequest:
         self._ended = 0.0
         self.delivery: Delivery | None = None
         # Whether the queue has been told that this batch is taken care of.
-        self.promised = False
+        self.counted_as_kept = False
 
-    def make(self, inner: RecordSender, *, works: bool) -> None:
+    def send(self, inner: RecordSender, *, accepts_records: bool) -> None:
         """Send it; called on the sending thread.
 
         Args:
             inner: The destination.
-            works: Whether it is known to take records.
+            accepts_records: Whether it is known to take records.
         """
-        self.delivery = deliver(inner, self.records, works=works)
+        self.delivery = deliver(inner, self.records, accepts_records=accepts_records)
         self._ended = monotonic()
 
     def took_longer_than(self, seconds: float) -> bool:

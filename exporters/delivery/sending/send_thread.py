@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 __all__ = ["SendThread"]
 
 # How often a thread looks whether its owner is still wanted, in seconds.
-_LOOK: Final = 5.0
+_CHECK_SECONDS: Final = 5.0
 
 
-class _Life:
+class _ThreadState:
     """One thread and what it is to do; a forked child begins another."""
 
     __slots__ = ("bell", "call", "idle", "next_start", "running", "starting", "stopping")
@@ -53,43 +53,43 @@ class SendThread:
         name: The thread's name.
 
     >>> thread = SendThread("doctest-send")
-    >>> heard = []
-    >>> thread.begin(lambda: heard.append("sent"))
-    >>> thread.wait(10), heard
+    >>> calls = []
+    >>> thread.start_call(lambda: calls.append("sent"))
+    >>> thread.wait(10), calls
     (True, ['sent'])
     >>> thread.stop()
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._life = _Life()
+        self._state = _ThreadState()
         after_fork_in_child(self._reset)
 
     @property
     def is_alive(self) -> bool:
         """Whether the thread runs."""
-        return self._life.running
+        return self._state.running
 
     def ensure(self) -> None:
         """Start the thread if it does not run: before the interpreter begins to end."""
-        life = self._life
-        if life.running or life.stopping or monotonic() < life.next_start:
+        state = self._state
+        if state.running or state.stopping or monotonic() < state.next_start:
             return
         if not may_start_threads():
             return  # each call is made by its caller
-        if not life.starting.acquire(blocking=False):
+        if not state.starting.acquire(blocking=False):
             return
-        life.running = True
-        me: weakref.ref[SendThread] = weakref.ref(self)
+        state.running = True
+        reference: weakref.ref[SendThread] = weakref.ref(self)
         try:
-            start_thread(lambda: _run(me, life), self.name, life.stop)
+            start_thread(lambda: _run(reference, state), self.name, state.stop)
         except RuntimeError as error:  # no more threads to be had
-            life.running = False
-            life.next_start = monotonic() + _LOOK
-            life.starting.release()
+            state.running = False
+            state.next_start = monotonic() + _CHECK_SECONDS
+            state.starting.release()
             report_problem(f"{self.name}: no thread, so a slow destination delays others", error)
 
-    def begin(self, call: Callable[[], None]) -> None:
+    def start_call(self, call: Callable[[], None]) -> None:
         """Begin a call; the one before must have come to an end (`wait`).
 
         Where no thread can be started the call is made here and now.
@@ -98,14 +98,14 @@ class SendThread:
             call: What to do; runs in the context of the caller.
         """
         self.ensure()
-        life = self._life
+        state = self._state
         context = copy_context()
-        life.idle.acquire()
-        life.call = lambda: context.run(call)
-        if life.running:
-            life.bell.ring()
+        state.idle.acquire()
+        state.call = lambda: context.run(call)
+        if state.running:
+            state.bell.ring()
         else:
-            _make(life)
+            _make(state)
 
     def wait(self, seconds: float) -> bool:
         """Wait for the call under way to come to an end; whether there is none any more.
@@ -113,7 +113,7 @@ class SendThread:
         Args:
             seconds: How long; 0 only looks.
         """
-        idle = self._life.idle
+        idle = self._state.idle
         if not idle.acquire(timeout=max(seconds, 0.0)):
             return False
         idle.release()
@@ -121,35 +121,35 @@ class SendThread:
 
     def abandon(self) -> None:
         """Leave a call that hangs to itself; the next one gets a new thread."""
-        self._life.stopping = True
-        self._life = _Life()
+        self._state.stopping = True
+        self._state = _ThreadState()
 
     def stop(self) -> None:
         """End the thread behind the call under way, without waiting. Idempotent."""
-        self._life.stop()
+        self._state.stop()
 
     def _reset(self) -> None:
-        self._life = _Life()
+        self._state = _ThreadState()
 
 
-def _make(life: _Life) -> None:
-    call = life.call
+def _make(state: _ThreadState) -> None:
+    call = state.call
     try:
         if call is not None:
             call()
     except BaseException as error:  # noqa: BLE001 - the thread must go on
         report_problem("a call of a send thread failed", error)
     finally:
-        life.call = None
-        life.idle.release()
+        state.call = None
+        state.idle.release()
 
 
-def _run(reference: weakref.ref[SendThread], life: _Life) -> None:
+def _run(reference: weakref.ref[SendThread], state: _ThreadState) -> None:
     """Make calls until the thread is stopped or its owner is gone."""
-    while not life.stopping:
-        if life.bell.wait(_LOOK):
-            if life.call is not None:
-                _make(life)
+    while not state.stopping:
+        if state.bell.wait(_CHECK_SECONDS):
+            if state.call is not None:
+                _make(state)
         elif reference() is None:
             break
-    life.running = False
+    state.running = False

@@ -54,13 +54,15 @@ class Delivery(NamedTuple):
     refuses_all: bool = False
 
 
-def deliver(sender: RecordSender, records: Sequence[Record], *, works: bool = False) -> Delivery:
+def deliver(
+    sender: RecordSender, records: Sequence[Record], *, accepts_records: bool = False
+) -> Delivery:
     """Send a batch; halve it where it is refused, until what is refused is found.
 
     Args:
         sender: Sends a batch; one that raises has refused it.
         records: The batch.
-        works: Whether the destination is known to take records, so that a batch
+        accepts_records: Whether the destination is known to take records, so that a batch
             refused to the last record is the records' fault.
 
     >>> from otel_ext.record.model import Process, Record
@@ -84,7 +86,7 @@ def deliver(sender: RecordSender, records: Sequence[Record], *, works: bool = Fa
     if result.retry:
         splitter.unsent.extend(records)
         return splitter.outcome(result, maybe_sent=True)
-    return splitter.split(records, result, works=works)
+    return splitter.split(records, result, accepts_records=accepts_records)
 
 
 class _Splitter:
@@ -108,23 +110,25 @@ class _Splitter:
             self.rejected += result.rejected
         return result
 
-    def split(self, records: Sequence[Record], result: SendResult, *, works: bool) -> Delivery:
+    def split(
+        self, records: Sequence[Record], result: SendResult, *, accepts_records: bool
+    ) -> Delivery:
         """Find what is refused in a batch that was refused as a whole."""
         rest: list[Record] = list(records)
         if len(rest) == 1 and result.refusal == "data":
-            return self._set_aside(rest, result)
-        if not works:
-            for place in _spread(len(records)):
-                result = self.send([records[place]])
+            return self._refuse_all(rest, result)
+        if not accepts_records:
+            for index in _sample_indexes(len(records)):
+                result = self.send([records[index]])
                 if not result.ok and result.retry:
                     return self._stopped(rest, result)
-                rest = [record for record in rest if record is not records[place]]
+                rest = [record for record in rest if record is not records[index]]
                 if result.ok:
                     break
-                self.refused.append(Refused(records[place], result.message))
+                self.refused.append(Refused(records[index], result.message))
             else:
                 if result.refusal == "data":
-                    return self._set_aside(rest, result)
+                    return self._refuse_all(rest, result)
                 self.refused.clear()
                 self.unsent.extend(records)
                 return self.outcome(result, refuses_all=True)
@@ -146,7 +150,7 @@ class _Splitter:
                 parts += _halves(part)
         return self.outcome(SendResult(ok=True))
 
-    def _set_aside(self, rest: Sequence[Record], result: SendResult) -> Delivery:
+    def _refuse_all(self, rest: Sequence[Record], result: SendResult) -> Delivery:
         self.refused += [Refused(record, result.message) for record in rest]
         # It has answered, so it is neither down nor overloaded.
         return self.outcome(SendResult(ok=True, message=result.message))
@@ -176,7 +180,7 @@ def _halves(records: Sequence[Record]) -> list[Sequence[Record]]:
     return [records[middle:], records[:middle]]
 
 
-def _spread(count: int) -> list[int]:
+def _sample_indexes(count: int) -> list[int]:
     """Return up to `_SAMPLES` places, evenly spread over `count`."""
-    some = min(count, _SAMPLES)
-    return [number * count // some for number in range(some)]
+    samples = min(count, _SAMPLES)
+    return [number * count // samples for number in range(samples)]

@@ -22,7 +22,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from otel_ext.exporters.otlp.encoding.events import LogEvent
 from otel_ext.exporters.otlp.encoding.spans import span_of
-from otel_ext.exporters.otlp.encoding.values import Room, clean_attributes, clean_text, clean_value
+from otel_ext.exporters.otlp.encoding.values import (
+    ByteBudget,
+    clean_attributes,
+    clean_text,
+    clean_value,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,13 +96,13 @@ def encode_logfire(record: Record, origins: Origins) -> Encoded:
         "logfire.pending_parent_id": record.parent_span_id or _NO_PARENT,
     }
     span_id = blake2b(f"{record.trace_id}{record.span_id}".encode(), digest_size=8).hexdigest()
-    told = record._replace(
+    pending_record = record._replace(
         attributes={**record.attributes, **pending},
         span_id=span_id,
         parent_span_id=record.span_id,
         start_ns=record.time_ns,
     )
-    return Encoded(span=span_of(told, origins))
+    return Encoded(span=span_of(pending_record, origins))
 
 
 def encode_same_id(record: Record, origins: Origins) -> Encoded:
@@ -152,14 +157,14 @@ def _severity(record: Record) -> int:
         return _SEVERITIES.get(record.level.lower(), _INFO)
     if record.name == _HEARTBEAT and record.kind == "process":
         return _DEBUG
-    is_trouble = record.abandoned is not None or record.extra.get("stalled") is True
-    return _WARN if is_trouble else _INFO
+    is_problem = record.abandoned is not None or record.extra.get("stalled") is True
+    return _WARN if is_problem else _INFO
 
 
 def _attributes_of(record: Record) -> dict[str, OtlpValue]:
     """Return the user's data, then ours under names that are not the user's."""
-    room = Room()
-    made: dict[str, OtlpValue] = dict(clean_attributes(record.attributes, room))
+    budget = ByteBudget()
+    made: dict[str, OtlpValue] = dict(clean_attributes(record.attributes, budget))
     if record.call_site.is_known:
         made.setdefault("code.file.path", record.call_site.file)
         made.setdefault("code.line.number", record.call_site.line)
@@ -187,8 +192,8 @@ def _attributes_of(record: Record) -> dict[str, OtlpValue]:
         ours["task.name"] = record.task.name
     for key, value in ours.items():
         if value not in ("", 0, [], None):
-            made[f"otel_ext.{key}"] = clean_value(value, room)
+            made[f"otel_ext.{key}"] = clean_value(value, budget)
     for key, value in record.extra.items():
         if key != "resource":  # it travels as the resource
-            made[f"otel_ext.{key}"] = clean_value(value, room)
+            made[f"otel_ext.{key}"] = clean_value(value, budget)
     return made

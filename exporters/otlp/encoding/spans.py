@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-from otel_ext.exporters.otlp.encoding.values import Room, clean_attributes, clean_text
+from otel_ext.exporters.otlp.encoding.values import ByteBudget, clean_attributes, clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,7 +89,9 @@ class Origins:
         if found is None:
             if len(self._resources) >= _MAX_KNOWN:
                 self._resources.clear()
-            attributes = cast("Attributes", clean_attributes(process.resource, Room(_RESOURCE)))
+            attributes = cast(
+                "Attributes", clean_attributes(process.resource, ByteBudget(_RESOURCE))
+            )
             found = self._resources[process.id] = _SharedResource(attributes or {})
         return found
 
@@ -118,15 +120,15 @@ def span_of(record: Record, origins: Origins, *, ended: bool = True) -> Readable
     parent = record.parent_span_id
     name = record.name
     events, links = record.events, record.links
-    room = Room() if events or links else None
+    budget = ByteBudget() if events or links else None
     return ReadableSpan(
         name=name if name.isascii() and len(name) < _PLAIN_NAME else clean_text(name),
         context=_context(trace_id, record.span_id),
         parent=_context(trace_id, parent) if parent else None,
         resource=origins.resource(record.process),
-        attributes=cast("Attributes", clean_attributes(record.attributes, room)),
-        events=_events(record, room) if room is not None and events else (),
-        links=_links(record, room) if room is not None and links else (),
+        attributes=cast("Attributes", clean_attributes(record.attributes, budget)),
+        events=_events(record, budget) if budget is not None and events else (),
+        links=_links(record, budget) if budget is not None and links else (),
         kind=_KINDS.get(record.span_kind, SpanKind.INTERNAL),
         status=_status(record.status),
         start_time=record.start_ns,
@@ -139,26 +141,28 @@ def _context(trace_id: int, span_id: str) -> SpanContext:
     return cast("SpanContext", _Ids(trace_id, int(span_id, 16)))
 
 
-def _events(record: Record, room: Room) -> list[Event]:
+def _events(record: Record, budget: ByteBudget) -> list[Event]:
     return [
         Event(
-            clean_text(event.name, room.longest), _attributes(event.attributes, room), event.time_ns
+            clean_text(event.name, budget.text_limit),
+            _attributes(event.attributes, budget),
+            event.time_ns,
         )
         for event in record.events
-        if room.has(_PART + len(event.name))
+        if budget.take(_PART + len(event.name))
     ]
 
 
-def _links(record: Record, room: Room) -> list[Link]:
+def _links(record: Record, budget: ByteBudget) -> list[Link]:
     return [
-        Link(_context(int(link.trace_id, 16), link.span_id), _attributes(link.attributes, room))
+        Link(_context(int(link.trace_id, 16), link.span_id), _attributes(link.attributes, budget))
         for link in record.links
-        if room.has(_PART)
+        if budget.take(_PART)
     ]
 
 
-def _attributes(attributes: Mapping[str, object], room: Room) -> Attributes:
-    return cast("Attributes", clean_attributes(attributes, room))
+def _attributes(attributes: Mapping[str, object], budget: ByteBudget) -> Attributes:
+    return cast("Attributes", clean_attributes(attributes, budget))
 
 
 def _status(status: RecordStatus | None) -> Status:

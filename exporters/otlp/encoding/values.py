@@ -15,7 +15,7 @@ import orjson
 
 from otel_ext.record.sanitise.values import encode_value
 
-__all__ = ["OtlpValue", "Room", "clean_attributes", "clean_text", "clean_value"]
+__all__ = ["ByteBudget", "OtlpValue", "clean_attributes", "clean_text", "clean_value"]
 
 OtlpValue: TypeAlias = (
     "str | bool | int | float | bytes | Sequence[OtlpValue] | Mapping[str, OtlpValue] | None"
@@ -27,17 +27,17 @@ _INT_MAX: Final = 2**63 - 1
 # Each level of ours is up to three of the encoding's, of which receivers take a hundred.
 _MAX_DEPTH: Final = 24
 # All values of a record together, in bytes: a quarter of what receivers take at a time.
-_ROOM: Final = 1024 * 1024
+_RECORD_BUDGET: Final = 1024 * 1024
 # Names and texts that stand beside the values; a record has but a few.
-_LONGEST: Final = 64 * 1024
+_MAX_TEXT: Final = 64 * 1024
 # What any value takes at least, and where a text is left out as a whole.
 _SMALL: Final = 16
 _NOTE: Final = 48
-_PAIR: Final = re.compile("[\ud800-\udbff][\udc00-\udfff]")
-_HALF: Final = re.compile("[\ud800-\udfff]")
+_SURROGATE_PAIR: Final = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
-class Room:
+class ByteBudget:
     """How many bytes the values of one record may still take.
 
     One text gets half of what is left at the most, so that a huge one leaves
@@ -49,10 +49,10 @@ class Room:
 
     __slots__ = ("left",)
 
-    def __init__(self, size: int = _ROOM) -> None:
+    def __init__(self, size: int = _RECORD_BUDGET) -> None:
         self.left = size
 
-    def has(self, size: int) -> bool:
+    def take(self, size: int) -> bool:
         """Whether there is room for so many bytes; takes them if so."""
         if size > self.left:
             return False
@@ -60,30 +60,30 @@ class Room:
         return True
 
     @property
-    def longest(self) -> int:
+    def text_limit(self) -> int:
         """Bytes that the next text may have."""
         return self.left // 2
 
 
 def clean_attributes(
-    attributes: Mapping[str, object], room: Room | None = None
+    attributes: Mapping[str, object], budget: ByteBudget | None = None
 ) -> Mapping[str, OtlpValue]:
     r"""Return attributes that can be encoded: the same object where nothing is amiss.
 
     Args:
         attributes: The user's data.
-        room: What they may take, together with other values; None for a record's whole.
+        budget: What they may take, together with other values; None for a record's whole.
 
     >>> clean_attributes({"a": 1, "b": 2**70, "c": "\ud800"})
     {'a': 1, 'b': '1180591620717411303424', 'c': '\ufffd'}
-    >>> clean_attributes({"huge": "x" * 900, "small": "y"}, Room(120))
+    >>> clean_attributes({"huge": "x" * 900, "small": "y"}, ByteBudget(120))
     {'huge': 'xx…[+898 characters]', 'small': 'y'}
     """
     size = _size_if_plain(attributes)
-    room = room or Room()
-    if size >= 0 and room.has(size):
+    budget = budget or ByteBudget()
+    if size >= 0 and budget.take(size):
         return cast("Mapping[str, OtlpValue]", attributes)
-    return _clean_mapping(attributes, room, 1)
+    return _clean_mapping(attributes, budget, 1)
 
 
 def _size_if_plain(attributes: Mapping[str, object]) -> int:
@@ -105,7 +105,7 @@ def _size_if_plain(attributes: Mapping[str, object]) -> int:
     return size
 
 
-def clean_text(text: str, longest: int = _LONGEST) -> str:
+def clean_text(text: str, longest: int = _MAX_TEXT) -> str:
     """Return `text` as UTF-8 can carry it, cut where it has more bytes than `longest`.
 
     >>> clean_text("a" * 120, 52), clean_text("€€", 4)
@@ -131,57 +131,57 @@ def _encoded(text: str) -> bytes:
         return text.encode()
     except UnicodeEncodeError:
         # Two halves of one character make it whole, as in UTF-16.
-        whole = _PAIR.sub(lambda pair: _joined(pair[0]), text)
-        return _HALF.sub("\ufffd", whole).encode()
+        whole = _SURROGATE_PAIR.sub(lambda pair: _joined(pair[0]), text)
+        return _SURROGATE.sub("\ufffd", whole).encode()
 
 
 def _joined(pair: str) -> str:
     return pair.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
 
 
-def clean_value(value: object, room: Room | None = None, depth: int = 1) -> OtlpValue:
+def clean_value(value: object, budget: ByteBudget | None = None, depth: int = 1) -> OtlpValue:
     """Return any one value as OTLP can carry it; never raises.
 
     Args:
         value: The value.
-        room: What it may take; None for a record's whole.
+        budget: What it may take; None for a record's whole.
         depth: How deep it is nested already.
     """
     try:
-        return _clean(value, room or Room(), depth)
+        return _clean(value, budget or ByteBudget(), depth)
     except Exception:  # noqa: BLE001 - a user's type may do anything
         return f"<unprintable: {type(value).__name__}>"
 
 
-def _clean(value: object, room: Room, depth: int) -> OtlpValue:
+def _clean(value: object, budget: ByteBudget, depth: int) -> OtlpValue:
     if value is None or isinstance(value, (bool, float)):
         return value
     if isinstance(value, int) and _INT_MIN <= value <= _INT_MAX:
         return int(value)
     if isinstance(value, bytes):
-        kept = value[: room.longest]
-        room.left -= len(kept)
+        kept = value[: budget.text_limit]
+        budget.left -= len(kept)
         return kept
     if isinstance(value, (Mapping, list, tuple)):
-        return _clean_container(cast("Mapping[object, object]", value), room, depth)
+        return _clean_container(cast("Mapping[object, object]", value), budget, depth)
     # As in a file: dates, enums, huge integers and whatever else there is.
     text = str.__str__(value) if isinstance(value, str) else _as_in_a_file(value)
-    return _text_in(room, text)
+    return _text_in(budget, text)
 
 
 def _clean_container(
-    value: Mapping[object, object] | Sequence[object], room: Room, depth: int
+    value: Mapping[object, object] | Sequence[object], budget: ByteBudget, depth: int
 ) -> OtlpValue:
     if depth >= _MAX_DEPTH:
         return "<too deep>"
     if isinstance(value, Mapping):
-        return _clean_mapping(value, room, depth)
-    return _clean_items(value, room, depth)
+        return _clean_mapping(value, budget, depth)
+    return _clean_items(value, budget, depth)
 
 
-def _text_in(room: Room, text: str) -> str:
-    cleaned = clean_text(text, room.longest)
-    room.left -= len(cleaned) if cleaned.isascii() else len(cleaned.encode())
+def _text_in(budget: ByteBudget, text: str) -> str:
+    cleaned = clean_text(text, budget.text_limit)
+    budget.left -= len(cleaned) if cleaned.isascii() else len(cleaned.encode())
     return cleaned
 
 
@@ -192,30 +192,30 @@ def _as_in_a_file(value: object) -> str:
 
 
 def _clean_mapping(
-    value: Mapping[str, object] | Mapping[object, object], room: Room, depth: int
+    value: Mapping[str, object] | Mapping[object, object], budget: ByteBudget, depth: int
 ) -> dict[str, OtlpValue]:
     made: dict[str, OtlpValue] = {}
     for key, item in value.items():
-        if not room.has(_SMALL):
+        if not budget.take(_SMALL):
             made["otel_ext.left_out"] = len(value) - len(made)
             break
-        name = _text_in(room, str(key))
+        name = _text_in(budget, str(key))
         if depth > 1 or not isinstance(item, (Mapping, list, tuple)):
-            made[name] = clean_value(item, room, depth + 1)
+            made[name] = clean_value(item, budget, depth + 1)
             continue
         # One attribute without end leaves room for those behind it.
-        part = Room(room.longest)
-        room.left -= part.left
+        part = ByteBudget(budget.text_limit)
+        budget.left -= part.left
         made[name] = clean_value(cast("object", item), part, depth + 1)
-        room.left += part.left
+        budget.left += part.left
     return made
 
 
-def _clean_items(value: Sequence[object], room: Room, depth: int) -> list[OtlpValue]:
+def _clean_items(value: Sequence[object], budget: ByteBudget, depth: int) -> list[OtlpValue]:
     made: list[OtlpValue] = []
     for item in value:
-        if not room.has(_SMALL):
+        if not budget.take(_SMALL):
             made.append(f"<left out: {len(value) - len(made)} items>")
             break
-        made.append(clean_value(item, room, depth + 1))
+        made.append(clean_value(item, budget, depth + 1))
     return made

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from otel_ext.protocols import Refusal
 
-__all__ = ["GrpcAnswers", "make_span_exporter", "takes_codes"]
+__all__ = ["GrpcAnswers", "accepts_retryable_codes", "make_span_exporter"]
 
 _CODES_ARGUMENT: Final = "retryable_error_codes"
 
@@ -77,9 +77,9 @@ class GrpcAnswers:
     @property
     def codes(self) -> list[object]:
         """What to give to a stock exporter as `retryable_error_codes`."""
-        return [_Noted(code, self) for code in cast("Iterable[object]", StatusCode)]
+        return [_ObservedCode(code, self) for code in cast("Iterable[object]", StatusCode)]
 
-    def begin(self) -> None:
+    def reset(self) -> None:
         """Forget the last call."""
         self._failure = None
 
@@ -111,7 +111,7 @@ class GrpcAnswers:
         )
 
 
-class _Noted:
+class _ObservedCode:
     """One status code, which tells when it is looked up; it is never found."""
 
     __slots__ = ("_answers", "_code")
@@ -129,7 +129,7 @@ class _Noted:
         return self is other
 
 
-def takes_codes() -> bool:
+def accepts_retryable_codes() -> bool:
     """Return whether the stock exporters take the codes to try again; those before 1.42 do not.
 
     Such an exporter tries again by itself, for up to a minute, and does not say why a
@@ -152,19 +152,21 @@ def make_span_exporter(answers: GrpcAnswers | None) -> SpanExporter:
 
 
 def _retryable() -> frozenset[str]:
-    told = os.environ.get(_CODES, "")
-    return frozenset(code.strip().upper() for code in told.split(",")) if told else _RETRYABLE
+    metadata = os.environ.get(_CODES, "")
+    return (
+        frozenset(code.strip().upper() for code in metadata.split(",")) if metadata else _RETRYABLE
+    )
 
 
 def _retry_after(failure: _Failure) -> float:
     """Return the seconds that the receiver asks to be left alone; 0 if it does not."""
     try:
-        told = dict(failure.trailing_metadata() or ())
+        metadata = dict(failure.trailing_metadata() or ())
         info = RetryInfo()
-        if "google.rpc.retryinfo-bin" in told:
-            info.ParseFromString(cast("bytes", told["google.rpc.retryinfo-bin"]))
-        elif "grpc-status-details-bin" in told:
-            status = Status.FromString(cast("bytes", told["grpc-status-details-bin"]))
+        if "google.rpc.retryinfo-bin" in metadata:
+            info.ParseFromString(cast("bytes", metadata["google.rpc.retryinfo-bin"]))
+        elif "grpc-status-details-bin" in metadata:
+            status = Status.FromString(cast("bytes", metadata["grpc-status-details-bin"]))
             next((True for one in status.details if one.Unpack(info)), None)
         return max(float(info.retry_delay.seconds + info.retry_delay.nanos / 1e9), 0.0)
     except Exception:  # noqa: BLE001 - a peer may send anything

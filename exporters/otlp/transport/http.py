@@ -50,7 +50,7 @@ _PROVIDERS: Final = (
 )
 
 
-class _EnoughError(OSError):
+class _StopRetryError(OSError):
     """Ends a call of the exporter, which would try again by itself: that is for others to do."""
 
 
@@ -67,9 +67,9 @@ class AnsweringSession(requests.Session):
     def __init__(self, signal: str) -> None:
         super().__init__()
         self._signal = signal
-        self.begin()
+        self.reset()
 
-    def begin(self) -> None:
+    def reset(self) -> None:
         """Forget the last answer."""
         self._tries = 0
         self._answer: requests.Response | None = None
@@ -87,10 +87,10 @@ class AnsweringSession(requests.Session):
             self._error = f"{type(error).__name__}: {error}"[:_LONGEST_MESSAGE]
             self._maybe_taken = not _never_arrived(error)
             if self._tries > 1:
-                raise _EnoughError(self._error) from error
+                raise _StopRetryError(self._error) from error
             raise
         if answer.status_code in _SENT_AGAIN:
-            raise _EnoughError(f"{answer.status_code} {answer.reason}")
+            raise _StopRetryError(f"{answer.status_code} {answer.reason}")
         return answer
 
     def result(self, *, ok: bool) -> SendResult:

@@ -32,7 +32,7 @@ __all__ = ["LogExporter", "exporter_class", "make_log", "make_log_exporter"]
 
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 # An empty context is false, and would be replaced by the current one.
-_NOWHERE: Final = Context({"otel_ext": "no span"})
+_NO_SPAN: Final = Context({"otel_ext": "no span"})
 
 
 def make_log(event: LogEvent) -> object:
@@ -41,10 +41,10 @@ def make_log(event: LogEvent) -> object:
     readable = getattr(sdk_logs, "ReadableLogRecord", None)
     if readable is None:
         return _make_old_log(event)
-    context = _NOWHERE
+    context = _NO_SPAN
     if event.trace_id:
         ids = SpanContext(event.trace_id, event.span_id, is_remote=False, trace_flags=_SAMPLED)
-        context = set_span_in_context(NonRecordingSpan(ids), _NOWHERE)
+        context = set_span_in_context(NonRecordingSpan(ids), _NO_SPAN)
     record = LogRecord(
         timestamp=event.time_ns,
         observed_timestamp=event.observed_ns,

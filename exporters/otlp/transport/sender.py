@@ -50,7 +50,7 @@ class Answers(Protocol):
 
     repeated: bool
 
-    def begin(self) -> None:
+    def reset(self) -> None:
         """Forget the last answer."""
 
     def result(self, *, ok: bool) -> SendResult:
@@ -67,7 +67,7 @@ class NoAnswers:
 
     repeated = False
 
-    def begin(self) -> None:
+    def reset(self) -> None:
         """Do nothing."""
 
     def result(self, *, ok: bool) -> SendResult:
@@ -111,7 +111,7 @@ class Connection:
             self._spans = _make_span_exporter(self._protocols[0])
         exporter, answers = self._spans
         with self._under_way(exporter):
-            return _answered(
+            return _export(
                 answers, lambda: exporter.export(spans) is SpanExportResult.SUCCESS, len(spans)
             )
 
@@ -125,7 +125,7 @@ class Connection:
                 return SendResult(ok=False, message=message)
         exporter, answers = self._logs
         with self._under_way(exporter):
-            return _answered(answers, lambda: exporter.export(logs), len(logs))
+            return _export(answers, lambda: exporter.export(logs), len(logs))
 
     def close(self) -> None:
         """Close both; a request that is under way is given up.
@@ -153,8 +153,8 @@ class Connection:
                 exporter.shutdown()
 
 
-def _answered(answers: Answers, export: Callable[[], bool], count: int) -> SendResult:
-    answers.begin()
+def _export(answers: Answers, export: Callable[[], bool], count: int) -> SendResult:
+    answers.reset()
     try:
         ok = export()
     except OSError:  # what a session raised; exporters before 1.45 let it through
@@ -189,7 +189,7 @@ def import_exporters(span_protocol: str, log_protocol: str) -> None:
         if protocol in (span_protocol, log_protocol):
             for name in (module, *_LATER[protocol]):
                 import_module(name)
-    with suppress(ImportError):  # told of when there is a log record to send
+    with suppress(ImportError):  # metadata of when there is a log record to send
         from otel_ext.exporters.otlp.transport.logs import exporter_class  # noqa: PLC0415
 
         exporter_class(log_protocol)
@@ -199,7 +199,7 @@ def _make_span_exporter(protocol: str) -> tuple[SpanExporter, Answers]:
     if protocol == _GRPC:
         from otel_ext.exporters.otlp.transport import grpc  # noqa: PLC0415
 
-        answers = grpc.GrpcAnswers() if grpc.takes_codes() else None
+        answers = grpc.GrpcAnswers() if grpc.accepts_retryable_codes() else None
         return grpc.make_span_exporter(answers), answers or NoAnswers()
     from otel_ext.exporters.otlp.transport.http import make_session, make_span_exporter  # noqa: PLC0415
 
@@ -212,9 +212,9 @@ def _make_log_exporter(protocol: str) -> tuple[LogExporter, Answers]:
     from otel_ext.exporters.otlp.transport.logs import make_log_exporter  # noqa: PLC0415
 
     if protocol == _GRPC:
-        from otel_ext.exporters.otlp.transport.grpc import GrpcAnswers, takes_codes  # noqa: PLC0415
+        from otel_ext.exporters.otlp.transport.grpc import GrpcAnswers, accepts_retryable_codes  # noqa: PLC0415
 
-        if not takes_codes():
+        if not accepts_retryable_codes():
             return make_log_exporter(protocol), NoAnswers()
         answers = GrpcAnswers()
         return make_log_exporter(protocol, codes=answers.codes), answers

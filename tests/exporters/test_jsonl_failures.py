@@ -64,10 +64,10 @@ def test_device_and_pipe_are_refused(
     for number in range(3):
         exporter.export(start(number=number))
     exporter.shutdown()
-    told = capfd.readouterr().err
-    assert told.count("is neither a folder nor a regular file") == 1
-    assert path in told
-    assert "Name a folder" in told
+    printed = capfd.readouterr().err
+    assert printed.count("is neither a folder nor a regular file") == 1
+    assert path in printed
+    assert "Name a folder" in printed
     assert counted("dropped.write_failed") == 3
     assert set(os.listdir(os.path.dirname(path))) == before  # noqa: PTH120, PTH208
 
@@ -84,9 +84,9 @@ def test_file_that_holds_something_else_is_left_alone(
         exporter.export(start(number=number))
     exporter.shutdown()
     assert path.read_text() == text
-    told = capfd.readouterr().err
-    assert told.count(f"{str(path)!r} holds something other than records") == 1
-    assert "Name a folder" in told
+    printed = capfd.readouterr().err
+    assert printed.count(f"{str(path)!r} holds something other than records") == 1
+    assert "Name a folder" in printed
     assert [item.name for item in tmp_path.iterdir()] == ["app.py"]
 
 
@@ -157,9 +157,9 @@ def test_symbolic_link_is_not_followed(tmp_path: Path, capfd: pytest.CaptureFixt
     assert not exporter.force_flush(300)
     exporter.shutdown()
     assert (tmp_path / "precious").read_text() == "precious"
-    told = capfd.readouterr().err
-    assert "link" in told
-    assert "trace.jsonl" in told
+    printed = capfd.readouterr().err
+    assert "link" in printed
+    assert "trace.jsonl" in printed
 
 
 def test_linked_file_that_is_not_there_is_not_made(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 GRACE = 0.5
 
 
-class Desk:
+class Harness:
     """An inbox with its backlog, and a clock that is set by hand."""
 
     def __init__(self, *, grace: float = GRACE, decide: SampleDecision | None = None) -> None:
@@ -32,19 +32,19 @@ class Desk:
     def put(self, *records: Record) -> None:
         """Queue records and let the sending thread see them."""
         for record in records:
-            lane = self.queue.finals if record.phase == "end" else self.queue.provisional
+            priority = self.queue.finals if record.phase == "end" else self.queue.provisional
             if record.phase is None:
-                lane = self.queue.logs
-            assert lane.put(record)
+                priority = self.queue.logs
+            assert priority.put(record)
         self.batcher.take(self.now)
 
     def send(self, *, everything: bool = False) -> list[str]:
         """Send what is due and return the records' names, processes left out."""
         names: list[str] = []
         while True:
-            batch = self.batcher.finals(512)
+            batch = self.batcher.next_finals(512)
             if not batch.items:
-                batch = self.batcher.events(512, inf if everything else self.now)
+                batch = self.batcher.next_events(512, inf if everything else self.now)
             if not batch.items:
                 return names
             names += [record.event for record in batch.records if record.kind != "process"]
@@ -52,7 +52,7 @@ class Desk:
 
     @property
     def held(self) -> int:
-        """What the lanes believe is still there."""
+        """What the priorities believe is still there."""
         queue = self.queue
         return len(queue.finals) + len(queue.provisional) + len(queue.logs)
 
@@ -64,167 +64,167 @@ def child(name: str, number: int, parent: int) -> Record:
 
 def test_a_short_span_sends_no_start() -> None:
     """A start whose end comes within the grace is dropped."""
-    desk = Desk()
-    desk.put(samples.start("short"))
-    assert desk.send() == []
-    desk.put(samples.end("short"))
+    harness = Harness()
+    harness.put(samples.start("short"))
+    assert harness.send() == []
+    harness.put(samples.end("short"))
     before = COUNTERS.value("remote.overtaken_starts")
-    assert desk.send() == ["short.end"]
-    assert len(desk.batcher) == desk.held == 0
+    assert harness.send() == ["short.end"]
+    assert len(harness.batcher) == harness.held == 0
     assert COUNTERS.value("remote.overtaken_starts") == before
 
 
 def test_a_long_span_sends_its_start_when_the_grace_is_over() -> None:
     """Not before, once, and its end follows."""
-    desk = Desk()
-    desk.put(samples.start("long"))
-    desk.now = GRACE - 0.01
-    assert desk.send() == []
-    desk.now = GRACE
-    assert desk.send() == ["long.start"]
-    assert desk.send() == []
-    desk.put(samples.end("long"))
-    assert desk.send() == ["long.end"]
-    assert desk.held == 0
+    harness = Harness()
+    harness.put(samples.start("long"))
+    harness.now = GRACE - 0.01
+    assert harness.send() == []
+    harness.now = GRACE
+    assert harness.send() == ["long.start"]
+    assert harness.send() == []
+    harness.put(samples.end("long"))
+    assert harness.send() == ["long.end"]
+    assert harness.held == 0
 
 
 @pytest.mark.parametrize("tried", [True, False])
 def test_a_start_is_dropped_when_its_end_waits_behind_it(tried: bool) -> None:
     """A start that could not be sent in time is not sent once the end is known, and counted."""
     before = COUNTERS.value("remote.overtaken_starts")
-    desk = Desk()
-    desk.put(samples.start("long"))
-    desk.batcher.take(0.0)
-    desk.now = 2 * GRACE
+    harness = Harness()
+    harness.put(samples.start("long"))
+    harness.batcher.take(0.0)
+    harness.now = 2 * GRACE
     if tried:
-        batch = desk.batcher.events(512, desk.now)
-        desk.batcher.put_back(batch)
-    desk.put(samples.end("long"))
-    assert desk.send() == ["long.end"]
-    assert desk.held == 0
+        batch = harness.batcher.next_events(512, harness.now)
+        harness.batcher.put_back(batch)
+    harness.put(samples.end("long"))
+    assert harness.send() == ["long.end"]
+    assert harness.held == 0
     assert COUNTERS.value("remote.overtaken_starts") - before == 1
 
 
 def test_ancestors_of_a_sent_end_are_promoted() -> None:
     """The starts of all open spans above one that is sent go out too, the uppermost first."""
-    desk = Desk()
-    desk.put(samples.start("root", 1), child("middle", 2, 1), child("leaf", 3, 2))
-    desk.put(child("other", 4, 1), samples.end("leaf", 3, parent_span_id=f"{2:016x}"))
-    assert desk.send() == ["leaf.end", "root.start", "middle.start"]
-    desk.put(samples.end("middle", 2, parent_span_id=f"{1:016x}"))
-    assert desk.send() == ["middle.end"]
+    harness = Harness()
+    harness.put(samples.start("root", 1), child("middle", 2, 1), child("leaf", 3, 2))
+    harness.put(child("other", 4, 1), samples.end("leaf", 3, parent_span_id=f"{2:016x}"))
+    assert harness.send() == ["leaf.end", "root.start", "middle.start"]
+    harness.put(samples.end("middle", 2, parent_span_id=f"{1:016x}"))
+    assert harness.send() == ["middle.end"]
 
 
 def test_ancestors_of_a_sent_start_are_promoted() -> None:
     """A child that was seen first, so whose grace ends first, takes its parents along."""
-    desk = Desk()
-    desk.put(child("leaf", 3, 1))
-    desk.now = 0.3
-    desk.put(samples.start("root", 1))
-    desk.now = GRACE
-    assert desk.send() == ["root.start", "leaf.start"]
+    harness = Harness()
+    harness.put(child("leaf", 3, 1))
+    harness.now = 0.3
+    harness.put(samples.start("root", 1))
+    harness.now = GRACE
+    assert harness.send() == ["root.start", "leaf.start"]
 
 
 def test_ancestors_of_an_update_are_promoted() -> None:
     """However young they are: what is told of must have its parents."""
-    desk = Desk()
+    harness = Harness()
     update = child("leaf", 3, 2)._replace(phase="update", seq=9)
-    desk.put(samples.start("root", 1), child("middle", 2, 1), child("leaf", 3, 2), update)
-    assert desk.send() == ["root.start", "middle.start", "leaf.update"]
-    assert desk.held == 0
+    harness.put(samples.start("root", 1), child("middle", 2, 1), child("leaf", 3, 2), update)
+    assert harness.send() == ["root.start", "middle.start", "leaf.update"]
+    assert harness.held == 0
 
 
 def test_a_log_takes_its_span_and_those_above_along() -> None:
     """However young they are; a log in no span, or in one that is known, takes none."""
-    desk = Desk()
-    desk.put(samples.start("root", 1), child("leaf", 2, 1), samples.start("other", 3))
-    desk.put(samples.log("alone"))
-    assert desk.send() == ["alone"]
+    harness = Harness()
+    harness.put(samples.start("root", 1), child("leaf", 2, 1), samples.start("other", 3))
+    harness.put(samples.log("alone"))
+    assert harness.send() == ["alone"]
     inside = samples.log("inside", trace_id=samples.TRACE, span_id=f"{2:016x}")
-    desk.put(inside)
-    assert desk.send() == ["inside", "root.start", "leaf.start"]
-    desk.put(inside)
-    assert desk.send() == ["inside"]
+    harness.put(inside)
+    assert harness.send() == ["inside", "root.start", "leaf.start"]
+    harness.put(inside)
+    assert harness.send() == ["inside"]
 
 
 def test_a_log_in_a_span_that_has_ended_sends_its_end_alone() -> None:
     """A short span with a log in it sends no start, as long as its end is there already."""
-    desk = Desk()
+    harness = Harness()
     inside = samples.log("inside", trace_id=samples.TRACE, span_id=f"{1:016x}")
-    desk.put(samples.start("short", 1))
-    desk.put(inside, samples.end("short", 1))
-    assert desk.send() == ["short.end", "inside"]
-    assert len(desk.batcher) == desk.held == 0
+    harness.put(samples.start("short", 1))
+    harness.put(inside, samples.end("short", 1))
+    assert harness.send() == ["short.end", "inside"]
+    assert len(harness.batcher) == harness.held == 0
 
 
 def test_logs_of_a_span_wait_for_its_decision() -> None:
     """They are sent or dropped with it; a log in no span is nobody's to decide."""
-    verdicts: dict[str, bool | None] = {f"{1:016x}": None, f"{2:016x}": None}
-    desk = Desk(decide=lambda record: verdicts[record.span_id])
+    decisions: dict[str, bool | None] = {f"{1:016x}": None, f"{2:016x}": None}
+    harness = Harness(decide=lambda record: decisions[record.span_id])
     for number in (1, 2):
-        desk.put(samples.log(f"in {number}", trace_id=samples.TRACE, span_id=f"{number:016x}"))
-    desk.put(samples.log("alone"))
-    assert desk.send(everything=True) == ["alone"]
-    verdicts.update({f"{1:016x}": True, f"{2:016x}": False})
-    desk.put()
-    assert desk.send() == ["in 1"]
-    assert len(desk.batcher) == desk.held == 0
+        harness.put(samples.log(f"in {number}", trace_id=samples.TRACE, span_id=f"{number:016x}"))
+    harness.put(samples.log("alone"))
+    assert harness.send(everything=True) == ["alone"]
+    decisions.update({f"{1:016x}": True, f"{2:016x}": False})
+    harness.put()
+    assert harness.send() == ["in 1"]
+    assert len(harness.batcher) == harness.held == 0
 
 
 def test_an_update_stands_for_the_start_and_the_update_before() -> None:
     """Of a span that has not ended only the newest record is sent."""
-    desk = Desk()
+    harness = Harness()
     first = samples.start("work")
     update = first._replace(phase="update", seq=2)
-    desk.put(first, update, update._replace(seq=3, extra={"stalled": True}))
-    assert desk.send() == ["work.update"]
-    desk.put(samples.end("work"))
-    assert desk.send() == ["work.end"]
-    assert desk.held == 0
+    harness.put(first, update, update._replace(seq=3, extra={"stalled": True}))
+    assert harness.send() == ["work.update"]
+    harness.put(samples.end("work"))
+    assert harness.send() == ["work.end"]
+    assert harness.held == 0
 
 
 def test_a_flush_ends_every_grace() -> None:
     """When all is to be sent, so are the starts of the spans that are open."""
-    desk = Desk()
-    desk.put(samples.start("open"))
-    assert desk.send(everything=True) == ["open.start"]
+    harness = Harness()
+    harness.put(samples.start("open"))
+    assert harness.send(everything=True) == ["open.start"]
 
 
 def test_the_process_is_reported_before_its_first_record() -> None:
     """Records name their process by its id, so who that is goes out first, once."""
-    desk = Desk()
-    desk.put(samples.log("one"))
-    desk.put(samples.log("two"))
-    batch = desk.batcher.events(512, 0.0)
+    harness = Harness()
+    harness.put(samples.log("one"))
+    harness.put(samples.log("two"))
+    batch = harness.batcher.next_events(512, 0.0)
     assert [record.event for record in batch.records] == ["process.start", "one", "two"]
 
 
 def test_records_wait_for_a_deferred_decision() -> None:
     """Starts and ends wait while nobody knows; then they are sent, or none of them is."""
-    verdicts: dict[str, bool | None] = {"kept": None, "dropped": None}
-    desk = Desk(decide=lambda record: verdicts[record.name])
-    desk.put(samples.start("kept", 1), samples.start("dropped", 2))
-    desk.now = 10 * GRACE
-    assert desk.send() == []
-    verdicts.update(kept=True, dropped=False)
-    desk.put()
-    assert desk.send() == []
-    desk.now += GRACE
-    assert desk.send() == ["kept.start"]
-    desk.put(samples.end("kept", 1), samples.end("dropped", 2))
-    assert desk.send() == ["kept.end"]
-    assert len(desk.batcher) == desk.held == 0
+    decisions: dict[str, bool | None] = {"kept": None, "dropped": None}
+    harness = Harness(decide=lambda record: decisions[record.name])
+    harness.put(samples.start("kept", 1), samples.start("dropped", 2))
+    harness.now = 10 * GRACE
+    assert harness.send() == []
+    decisions.update(kept=True, dropped=False)
+    harness.put()
+    assert harness.send() == []
+    harness.now += GRACE
+    assert harness.send() == ["kept.start"]
+    harness.put(samples.end("kept", 1), samples.end("dropped", 2))
+    assert harness.send() == ["kept.end"]
+    assert len(harness.batcher) == harness.held == 0
 
 
 def test_a_decision_after_the_end_sends_the_end_alone() -> None:
     """When both have waited, the start is dropped, as ever."""
     known: list[bool] = []
-    desk = Desk(decide=lambda _: True if known else None)
-    desk.put(samples.start("work"), samples.end("work"))
-    assert desk.send(everything=True) == []
+    harness = Harness(decide=lambda _: True if known else None)
+    harness.put(samples.start("work"), samples.end("work"))
+    assert harness.send(everything=True) == []
     known.append(True)
-    desk.put()
-    assert desk.send() == ["work.end"]
+    harness.put()
+    assert harness.send() == ["work.end"]
 
 
 def test_a_decision_that_fails_sends_nothing() -> None:
@@ -233,16 +233,16 @@ def test_a_decision_that_fails_sends_nothing() -> None:
     def decide(_: Record) -> bool:
         raise samples.SpoiltError
 
-    desk = Desk(decide=decide)
-    desk.put(samples.start("work"), samples.end("work"))
-    assert desk.send(everything=True) == []
-    assert desk.held == 0
+    harness = Harness(decide=decide)
+    harness.put(samples.start("work"), samples.end("work"))
+    assert harness.send(everything=True) == []
+    assert harness.held == 0
 
 
 @given(st.data())
 def test_no_tree_lacks_a_parent(data: st.DataObject) -> None:
     """Whatever opens, ends and is sent in which order: above what was sent, all is known."""
-    desk = Desk()
+    harness = Harness()
     parents: dict[int, int] = {}
     opened: list[int] = []
     known: set[str] = set()
@@ -251,19 +251,19 @@ def test_no_tree_lacks_a_parent(data: st.DataObject) -> None:
         parent = data.draw(st.sampled_from([0, *opened]))
         parents[number] = parent
         opened.append(number)
-        desk.put(
+        harness.put(
             child(f"s{number}", number, parent) if parent else samples.start(f"s{number}", number)
         )
         for _ in range(data.draw(st.integers(0, len(opened)))):
             ended = opened.pop(data.draw(st.integers(0, len(opened) - 1)))
             above = parents[ended]
             parent_id = f"{above:016x}" if above else ""
-            desk.put(samples.end(f"s{ended}", ended, parent_span_id=parent_id))
+            harness.put(samples.end(f"s{ended}", ended, parent_span_id=parent_id))
         if data.draw(coin):
-            desk.now += data.draw(st.sampled_from([0.1, 0.3, 0.6]))
-            known |= {name.split(".")[0] for name in desk.send()}
+            harness.now += data.draw(st.sampled_from([0.1, 0.3, 0.6]))
+            known |= {name.split(".")[0] for name in harness.send()}
             for name in known:
                 parent = parents[int(name[1:])]
                 assert not parent or f"s{parent}" in known
-    desk.send(everything=True)
-    assert len(desk.batcher) == desk.held == 0
+    harness.send(everything=True)
+    assert len(harness.batcher) == harness.held == 0

@@ -18,7 +18,7 @@ from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.process.incarnation import current
 from tests.resilient.destination import final, finals
 
-ROOM = 64 * 1024 * 1024
+MAX_BYTES = 64 * 1024 * 1024
 
 
 def all_of(persistent_queue: PersistentQueue) -> list[str]:
@@ -32,7 +32,7 @@ def all_of(persistent_queue: PersistentQueue) -> list[str]:
 
 def test_what_goes_in_comes_out_in_order(tmp_path: Path) -> None:
     """Several batches over several files come out as they went in, and leave nothing."""
-    persistent_queue = PersistentQueue(tmp_path / ".queue", "x", ROOM)
+    persistent_queue = PersistentQueue(tmp_path / ".queue", "x", MAX_BYTES)
     for part in range(6):
         assert persistent_queue.append(
             [final(f"{part}-{n}", n + 1, text="t" * 800) for n in range(512)]
@@ -48,7 +48,7 @@ def test_folder_and_files_are_private(tmp_path: Path) -> None:
     """0700 and 0600, whatever the umask; the lines are plain records."""
     old = os.umask(0)
     try:
-        persistent_queue = PersistentQueue(tmp_path / "new" / ".queue", "x", ROOM)
+        persistent_queue = PersistentQueue(tmp_path / "new" / ".queue", "x", MAX_BYTES)
         persistent_queue.append(finals(2))
     finally:
         os.umask(old)
@@ -65,7 +65,7 @@ def test_a_link_in_the_folders_place_is_not_followed(tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (tmp_path / ".queue").symlink_to(elsewhere)
-    persistent_queue = PersistentQueue(tmp_path / ".queue", "x", ROOM)
+    persistent_queue = PersistentQueue(tmp_path / ".queue", "x", MAX_BYTES)
     assert not persistent_queue.append(finals(1))
     assert not list(elsewhere.iterdir())
 
@@ -75,7 +75,7 @@ def test_a_file_swapped_for_a_link_or_a_pipe_is_left_alone(tmp_path: Path) -> No
     target = tmp_path / "target"
     target.write_text("precious")
     for put in ("link", "pipe", "second name"):
-        persistent_queue = PersistentQueue(tmp_path / put / ".queue", "x", ROOM)
+        persistent_queue = PersistentQueue(tmp_path / put / ".queue", "x", MAX_BYTES)
         persistent_queue.append(finals(1))
         (file,) = (tmp_path / put / ".queue").iterdir()
         file.unlink()
@@ -110,7 +110,7 @@ def test_the_oldest_is_deleted_when_there_is_no_room(tmp_path: Path, room: int) 
 
 def test_damage_costs_only_the_lines_it_is_in(tmp_path: Path) -> None:
     """Garbage in the middle and a torn last line are counted; the others come out."""
-    persistent_queue = PersistentQueue(tmp_path / ".queue", "x", ROOM)
+    persistent_queue = PersistentQueue(tmp_path / ".queue", "x", MAX_BYTES)
     persistent_queue.append(finals(10))
     (file,) = (tmp_path / ".queue").iterdir()
     lines = file.read_bytes().splitlines(keepends=True)
@@ -122,7 +122,7 @@ def test_damage_costs_only_the_lines_it_is_in(tmp_path: Path) -> None:
 
 def test_a_file_taken_away_is_followed_by_another(tmp_path: Path) -> None:
     """What somebody deleted is gone; what comes next is kept, with its process."""
-    persistent_queue = PersistentQueue(tmp_path / ".queue", "x", ROOM)
+    persistent_queue = PersistentQueue(tmp_path / ".queue", "x", MAX_BYTES)
     persistent_queue.append(finals(1, "gone"))
     for file in (tmp_path / ".queue").iterdir():
         file.unlink()
@@ -133,15 +133,15 @@ def test_a_file_taken_away_is_followed_by_another(tmp_path: Path) -> None:
     assert chunk.records[0].process.resource == {"service.name": "shop"}
 
 
-NO_ROOM = """
+DISK_FULL = """
 import resource, sys
 from pathlib import Path
 from otel_ext.exporters.delivery.persistent.queue import PersistentQueue
 from tests.resilient.destination import finals
-persistent-queue = PersistentQueue(Path(sys.argv[1]), "x", 1 << 26)
+queue = PersistentQueue(Path(sys.argv[1]), "x", 1 << 26)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 batches = 0
-while spill.append(finals(100)):
+while queue.append(finals(100)):
     batches += 1
 print(batches)
 """
@@ -151,7 +151,7 @@ def test_a_disk_without_room_refuses_a_batch_as_a_whole(tmp_path: Path) -> None:
     """A write that stops half-way leaves no half of a batch behind."""
     folder = tmp_path / ".queue"
     done = subprocess.run(
-        [sys.executable, "-c", NO_ROOM, str(folder)],
+        [sys.executable, "-c", DISK_FULL, str(folder)],
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
@@ -160,7 +160,7 @@ def test_a_disk_without_room_refuses_a_batch_as_a_whole(tmp_path: Path) -> None:
     batches = int(done.stdout)
     assert batches > 0
     assert "cannot be kept" in done.stderr
-    persistent_queue = PersistentQueue(folder, "x", ROOM)
+    persistent_queue = PersistentQueue(folder, "x", MAX_BYTES)
     assert persistent_queue.adopt() == 1
     assert len(all_of(persistent_queue)) == batches * 100
 
@@ -170,8 +170,8 @@ import sys
 from pathlib import Path
 from otel_ext.exporters.delivery.persistent.queue import PersistentQueue
 from tests.resilient.destination import finals
-persistent-queue = PersistentQueue(Path(sys.argv[1]), "x", 1 << 26)
-spill.append(finals(int(sys.argv[2]), sys.argv[3]))
+queue = PersistentQueue(Path(sys.argv[1]), "x", 1 << 26)
+queue.append(finals(int(sys.argv[2]), sys.argv[3]))
 if len(sys.argv) > 4:
     print("ready", flush=True)
     sys.stdin.read()
@@ -191,8 +191,8 @@ def test_what_a_dead_process_left_is_taken_over_once(tmp_path: Path) -> None:
     folder = tmp_path / ".queue"
     for number in range(5):
         leave(folder, 10, f"dead{number}")
-    takers = [PersistentQueue(folder, "x", ROOM) for _ in range(4)]
-    other = PersistentQueue(folder, "y", ROOM)
+    takers = [PersistentQueue(folder, "x", MAX_BYTES) for _ in range(4)]
+    other = PersistentQueue(folder, "y", MAX_BYTES)
     threads = [threading.Thread(target=taker.adopt) for taker in [*takers, other]]
     for thread in threads:
         thread.start()
@@ -216,7 +216,10 @@ def test_what_a_living_process_keeps_is_its_own(tmp_path: Path) -> None:
         assert process.stdout is not None
         assert process.stdin is not None
         process.stdout.readline()
-        first, second = PersistentQueue(folder, "x", ROOM), PersistentQueue(folder, "x", ROOM)
+        first, second = (
+            PersistentQueue(folder, "x", MAX_BYTES),
+            PersistentQueue(folder, "x", MAX_BYTES),
+        )
         first.append(finals(1, "mine"))
         assert second.adopt() == 0
         first.close()
@@ -234,7 +237,7 @@ def test_what_was_sent_in_part_is_counted_as_maybe_twice(tmp_path: Path) -> None
     (found,) = list_files(folder)
     (folder / found.name.file).rename(folder / found.name._replace(begun=True).file)
     before = COUNTERS.value("remote.maybe_twice")
-    persistent_queue = PersistentQueue(folder, "x", ROOM)
+    persistent_queue = PersistentQueue(folder, "x", MAX_BYTES)
     assert persistent_queue.adopt() == 1
     assert COUNTERS.value("remote.maybe_twice") - before >= 4
 
