@@ -1,4 +1,4 @@
-"""Records as lines for people: indented as the spans nest, live.
+"""Renders records as lines for people, live and indented as the spans nest.
 
 ::
 
@@ -7,8 +7,8 @@
     12:03:04.133     ✓ parse 12.3 ms tokens=4102
     12:03:05.320   ✗ index library 1.20 s ValueError: no such folder
 
-Marks and words carry the meaning, color only helps. A second and further
-thread or task has a number before its lines, and its name where it is new.
+Marks and words carry the meaning, color only helps. Each further thread or task has a
+number, its lane, before its lines, and its name on the first of them.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ _LANE_COLORS: Final = ("blue", "magenta", "cyan", "yellow", "green")
 
 
 class _Open:
-    """What is remembered of a span that started: where its end belongs."""
+    """An open span: its depth and lane, which its end line will use."""
 
     __slots__ = ("attributes", "depth", "lane")
 
@@ -80,7 +80,7 @@ class _Open:
 
 
 class _Lane:
-    """One thread or task as the reader sees it: a small number that is used again."""
+    """The lane of one thread or task: a small number, which is reused."""
 
     __slots__ = ("name", "number", "open")
 
@@ -91,12 +91,12 @@ class _Lane:
 
 
 class LineRenderer:
-    """Turns records into lines, one each; remembers what is open, within bounds.
+    """Turns each record into one line; remembers a bounded number of open spans.
 
     Args:
-        painter: Puts the color on.
-        width: Tells the columns there are.
-        ascii_only: Whether marks must do without Unicode.
+        painter: Adds the color.
+        width: Returns the number of columns.
+        ascii_only: Whether to use marks without Unicode.
 
     >>> from otel_ext.record.model import Process, Record
     >>> renderer = LineRenderer(Painter(enabled=False), lambda: 60)
@@ -115,7 +115,7 @@ class LineRenderer:
         self._lanes: dict[object, _Lane] = {}
 
     def render(self, record: Record) -> str:
-        """Return the line for `record`, without a newline; empty if people need none."""
+        """Return the line for `record`, without a newline; empty if it has none."""
         if record.kind == "process":
             return ""
         if record.kind != "span":
@@ -201,7 +201,7 @@ class LineRenderer:
         attributes: Mapping[str, object],
         tail: str,
     ) -> str:
-        """Put a line together: time, lane, indent, mark, words, attributes, place."""
+        """Assemble a line: time, lane, indent, mark, words, attributes, location."""
         width = self._width() - 1  # a line that fills the last column may wrap
         moment = clock(record.time_ns)
         number = known.lane.number
@@ -212,7 +212,7 @@ class LineRenderer:
         if used > width:
             words = cut(plain_words, max(width - used + cells(plain_words), 8))
             used = width
-        # The place keeps its room at the right, unless there is hardly any.
+        # The location keeps its space at the right, unless the line is too narrow.
         tail = printable(tail)
         reserved = cells(tail) + _GAP
         if used + reserved > width:
@@ -227,7 +227,7 @@ class LineRenderer:
         return f"{text}{' ' * gap}{self._paint('dim', tail)}" if tail else text
 
     def _lane_of(self, record: Record) -> tuple[_Lane, str]:
-        """Return the lane of the record's thread or task, and its name where it is new."""
+        """Return the lane of the record's thread or task, and its name if the lane is new."""
         owner, name = _owner_of(record)
         lane = self._lanes.get(owner)
         if lane is not None:
@@ -236,7 +236,7 @@ class LineRenderer:
         taken = {known.number for known in list(self._lanes.values()) if known.open > 0}
         number = next(number for number in range(len(taken) + 1) if number not in taken)
         for key in idle:
-            # An idle lane's number goes to whoever comes next.
+            # The next new thread or task gets the number of an idle lane.
             known = self._lanes.get(key)
             if known is not None and (known.number == number or len(self._lanes) > _MAX_LANES):
                 self._lanes.pop(key, None)
@@ -245,7 +245,7 @@ class LineRenderer:
         return lane, "" if is_first and name == "MainThread" else name
 
     def _unknown_span(self, record: Record) -> _Open:
-        """Stand in for a span whose start was not seen."""
+        """Return a stand-in for a span whose start was not rendered."""
         lane = self._lanes.get(_owner_of(record)[0])
         return _Open(0, lane or _Lane(0, ""), EMPTY)
 
@@ -265,7 +265,7 @@ def _owner_of(record: Record) -> tuple[object, str]:
 
 
 def _top_frame(record: Record) -> str:
-    """Return where the span is now: the innermost frame of the user's own."""
+    """Return where the span is now: the innermost frame of the user's own code."""
     stack = record.extra.get("stack")
     if not isinstance(stack, (list, tuple)):
         return ""

@@ -1,13 +1,13 @@
-"""What the queues of remote destinations say of themselves, as metrics.
+"""Reports the queues of remote destinations as OpenTelemetry metrics.
 
-The names and attributes are those by which the SDK observes its own processors
+Names and attributes are those of the SDK's metrics about its own processors
 (`otel.sdk.processor.*`, OpenTelemetry's semantic conventions). Off unless
-`OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED=true`, as in the SDK. Everything is read
-when a reader asks, so the path of a record costs little, and nothing that is
-sent makes anything to send.
+`OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED=true`, as in the SDK. Values are read only
+when a metric reader collects, so a record costs little, and sending metrics creates
+no further ones.
 
-A meter has but one instrument of a name, and asks but those who were there when
-it was made. So one observer answers for all queues there are.
+A meter has one instrument of a name, with the callbacks that it was created with. So
+one observer reports for all queues.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ def wants_metrics() -> bool:
 
 
 def observe_queue(queue: RemoteQueue, meter_provider: MeterProvider | None = None) -> None:
-    """Offer metrics of `queue`, for as long as it lives.
+    """Report metrics of `queue`, for as long as it lives.
 
     Args:
         queue: The queue of a destination.
-        meter_provider: Whose readers ask; the global one by default.
+        meter_provider: Where to report; the global one by default.
     """
     if meter_provider is None:
         _global.add(queue, get_meter_provider())
@@ -57,7 +57,7 @@ def observe_queue(queue: RemoteQueue, meter_provider: MeterProvider | None = Non
 
 
 class _Observer:
-    """Answers what the readers of one meter provider ask about all queues."""
+    """Reports all queues to one meter provider."""
 
     def __init__(self) -> None:
         self._queues: weakref.WeakKeyDictionary[RemoteQueue, dict[str, str]] = (
@@ -66,7 +66,7 @@ class _Observer:
         self._is_registered = False
 
     def add(self, queue: RemoteQueue, provider: MeterProvider) -> None:
-        """Answer for `queue` too; make the instruments with the first one."""
+        """Report `queue` too; the first one creates the instruments."""
         name = f"{_TYPE}/{next(_component_numbers)}"
         self._queues[queue] = {"otel.component.type": _TYPE, "otel.component.name": name}
         if not self._is_registered:
@@ -74,7 +74,7 @@ class _Observer:
             self._register(provider.get_meter(_METER))
 
     def _register(self, meter: Meter) -> None:
-        """Make the instruments: for spans, and for what is sent as logs."""
+        """Create the instruments: for spans, and for records that are sent as logs."""
         for signal, priorities in (("span", ("finals",)), ("log", ("provisional", "logs"))):
             unit = "{log_record}" if signal == "log" else "{span}"
             prefix = f"otel.sdk.processor.{signal}"
@@ -100,7 +100,7 @@ class _Observer:
         def read(_: CallbackOptions) -> Iterable[Observation]:
             for queue, attributes in list(self._queues.items()):
                 yield Observation(queue.counts.value(signal), attributes)
-                # As in the SDK: with an error's name what was dropped, without one the rest.
+                # As in the SDK: dropped records have an error type, the others none.
                 for error in _ERRORS:
                     value = queue.counts.value(f"{signal}.{error}")
                     yield Observation(value, {**attributes, "error.type": error})

@@ -1,7 +1,7 @@
-"""`RemoteQueue`: between the program's threads and a destination that may be slow or away.
+"""`RemoteQueue`: queues records and sends them in the background to a remote destination.
 
-All remote destinations share one background thread. What waits is bounded; the
-program's threads only append to it. Final records go first.
+All remote destinations share one background thread. The program's threads only append
+to a bounded queue. Final records are sent first.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ __all__ = ["REMOTE_WORKER_NAME", "RemoteQueue", "remote_worker"]
 
 REMOTE_WORKER_NAME: Final = "otel-ext-remote"
 
-# How often the thread looks what is due, in seconds.
+# How often the thread checks what is due, in seconds.
 _INTERVAL: Final = 0.25
-# So many batches go out at most before the thread's other jobs have their turn.
+# The maximum of batches before the thread runs its other jobs.
 _ROUNDS: Final = 32
 _SHUTDOWN_SECONDS: Final = 2.0
 
 
 class _Waiter:
-    """A thread that waits for a flush, and what it will be told."""
+    """A thread that waits for a flush, and the result it gets."""
 
     __slots__ = ("done", "ok")
 
@@ -59,24 +59,24 @@ class _Waiter:
 class RemoteQueue:
     """Queues records and sends them in batches on a background thread.
 
-    The start of a span that ends within `grace` is never sent, except where
-    something below it is: then those of all spans above go out too. When the
-    queue is full, starts are refused before final records are.
+    The start of a span that ends within `grace` is not sent, unless a record below it
+    is: then the starts of all ancestors are sent too. When the queue is full, starts
+    are refused before final records.
 
-    A batch that fails and may succeed later is kept and tried again, ever less
-    often; meanwhile the queue fills up and what has no room is counted.
+    A batch that fails and may succeed later is retried at growing intervals; meanwhile
+    the queue fills up, and records that no longer fit are dropped and counted.
 
     Args:
         sender: Sends a batch.
-        name: What the destination is called in `health()` and in messages.
-        limits: How much may wait.
+        name: The name of the destination in `health()` and in messages.
+        limits: How many records and bytes may wait.
         grace: Seconds that a start waits for its end.
-        defer: Tells whether a span's records may be sent, for a decision that is
-            made later than at its start; None sends all.
-        shutdown_seconds: How long `shutdown` waits for what is queued.
-        finals: Whether final records are sent at all, or a function that is retry_after at
-            each batch. Ends that were made up are sent in any case, as events are.
-        worker: Whose thread sends; by default one thread for all destinations.
+        defer: Returns whether the records of a span may be sent, for a decision that is
+            made after its start; None sends all.
+        shutdown_seconds: How long `shutdown` sends what is queued.
+        finals: Whether to send final records, or a function that is called for each
+            batch. Made-up ends are sent in any case, as events are.
+        worker: Its thread sends; by default one thread for all destinations.
     """
 
     never_starts_spans = True
@@ -96,7 +96,7 @@ class RemoteQueue:
     ) -> None:
         self.name = name
         self.sender = sender
-        # Whether a record is to be sent; None sends all.
+        # Returns whether to send a record; None sends all.
         self._wants: Callable[[Record], bool] | None = None
         self._reports_refusals = True
         self._limits = limits or QueueLimits()
@@ -108,7 +108,7 @@ class RemoteQueue:
         self._closed = False
         self._stopped = False
         self._accepts_after_shutdown = False
-        # What became of records, by signal: for those who measure this queue alone.
+        # Counts of this queue alone, by signal; for its metrics.
         self.counts = Counters()
         self._reset()
         self._worker = worker or remote_worker()
@@ -120,20 +120,20 @@ class RemoteQueue:
 
     @property
     def queue(self) -> PriorityQueue:
-        """What waits, for those who measure it."""
+        """The waiting records; for metrics and tests."""
         return self._queue
 
     @property
     def is_filling(self) -> bool:
-        """Whether so much comes in, while a batch is sent, that there may soon be no room."""
+        """Whether so many records arrive, while a batch is sent, that it may soon be full."""
         return self._queue.is_filling
 
     def replace_sender(self, sender: RecordSender, worker: Worker) -> None:
-        """Send by another sender from now on, on another thread; before the first record.
+        """Use another sender and another thread; call it before the first record.
 
         Args:
-            sender: Around the one there is; reports itself what is refused.
-            worker: Whose thread sends.
+            sender: A wrapper of the current one; it reports refused records itself.
+            worker: Its thread sends.
         """
         self._job.cancel()
         self.sender = sender
@@ -143,7 +143,7 @@ class RemoteQueue:
         self._job = worker.every(_INTERVAL, self.run, self.name)
 
     def send_only(self, wants: Callable[[Record], bool]) -> None:
-        """Leave out records that `wants` returns False for; called on the user's thread."""
+        """Send only records for which `wants`, called on the user's thread, returns True."""
         self._wants = wants
 
     def _is_wanted(self, record: Record) -> bool:
@@ -171,9 +171,9 @@ class RemoteQueue:
             self._worker.ensure()
 
     def accept_after_shutdown(self) -> None:
-        """Take records after the shutdown, too, and send them on the thread that brings them.
+        """Accept records after the shutdown too, and send them on the thread that exports them.
 
-        For a sender that only keeps records for the next program.
+        For a sender that only writes them to disk for the next program.
         """
         self._accepts_after_shutdown = True
 
@@ -191,11 +191,11 @@ class RemoteQueue:
         report_problem(
             f"{self.name}: records are lost",
             "the queue is full, since the destination takes them too slowly or not at all;"
-            " a longer queue holds out for longer",
+            " a longer queue lasts longer",
         )
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Send all records taken so far, also starts within their grace.
+        """Send all records exported so far, including starts within their grace.
 
         Returns:
             Whether that was done in time.
@@ -210,7 +210,7 @@ class RemoteQueue:
         self._failed_flush = (began, inf)
         self._worker.ensure()
         if not self._worker.is_alive:
-            self.run()  # no thread can be started any more: the interpreter ends
+            self.run()  # no thread can be started: the interpreter exits
         self._job.wake()
         if waiter.done.acquire(timeout=max(until - monotonic(), 0.0)):
             self._failed_flush = (0.0, 0.0)
@@ -219,7 +219,7 @@ class RemoteQueue:
         return False
 
     def shutdown(self) -> None:
-        """Send what is queued, within the time there is, and stop. Twice is once."""
+        """Send what is queued, within `shutdown_seconds`, and stop. Idempotent."""
         check_process()
         if self._closed:
             return
@@ -228,7 +228,7 @@ class RemoteQueue:
         left_seconds = self._shutdown_seconds - self._failed_flush_seconds()
         self.force_flush(int(max(left_seconds, 0.0) * 1000))
         self._job.cancel()
-        # A flush that came too late for the last run would wait until its time is up.
+        # A flush that is too late for the last run would otherwise wait for its timeout.
         self._stopped = True
         self._answer_waiters()
         left = self._unsent
@@ -237,7 +237,7 @@ class RemoteQueue:
             report_problem(f"{self.name}: {left} records were not sent", "the time was up")
         try:
             self.sender.close()
-        except Exception as error:  # noqa: BLE001 - a sender is anybody's code
+        except Exception as error:  # noqa: BLE001 - the sender may be the user's
             report_problem(f"{self.name}: closing failed", error)
 
     @property
@@ -245,7 +245,7 @@ class RemoteQueue:
         return len(self._queue.finals) + len(self._queue.logs)
 
     def _answer_waiters(self) -> None:
-        """Tell all who wait for a flush how it is, since nobody will send any more."""
+        """Give all waiting flushes their result, since nothing will be sent any more."""
         with suppress(IndexError):
             while True:
                 waiter = self._waiters.popleft()
@@ -253,14 +253,14 @@ class RemoteQueue:
                 waiter.done.release()
 
     def _failed_flush_seconds(self) -> float:
-        """Return for how long a flush waited that failed just now, or waits still."""
+        """Return how long a flush has waited that failed just now, or is still waiting."""
         began, ended = self._failed_flush
         now = monotonic()
         return min(ended, now) - began if ended > now - 1.0 else 0.0
 
     def run(self) -> None:
         """Send what is due; the job of the background thread."""
-        # A flush may have to do it on its own thread, at the interpreter's end.
+        # When the interpreter exits, a flush may call this on its own thread.
         if not self._busy.acquire(blocking=False):
             return
         waiters: list[_Waiter] = []
@@ -276,7 +276,7 @@ class RemoteQueue:
                 waiter.done.release()
 
     def _send_due(self, *, everything: bool) -> bool:
-        """Send what is due; whether nothing that is due is left."""
+        """Send what is due; whether all of it was sent."""
         batcher = self._batcher
         batcher.take(monotonic())
         now = monotonic()
@@ -293,13 +293,13 @@ class RemoteQueue:
         return self._send_batches(batcher, paused, everything=everything)
 
     def _send_batches(self, batcher: Batcher, paused: set[bool], *, everything: bool) -> bool:
-        """Send batches but those of the kinds in `paused`, to which a kind that fails is added."""
+        """Send batches, except of the kinds in `paused`; a kind that fails is added to it."""
         self._scheduler.restart()
         for _ in range(_ROUNDS * 1_000 if everything else _ROUNDS):
             batch = self._scheduler.next(monotonic(), everything=everything, paused=paused)
             if batch is None:
                 return not any(batcher.has_ready(is_final=kind) for kind in paused)
-            # Decided here, before anything of it is kept for another run to send.
+            # Decided here, before any of it goes to disk, where a later run would send it.
             if batch.is_final and not self._sends_finals():
                 batcher.drop_sent_elsewhere(batch)
                 continue
@@ -308,7 +308,7 @@ class RemoteQueue:
                 paused |= {kind for kind, delay in self._retry_delays.items() if delay is failed}
                 if len(paused) == len(self._retry_delays):
                     return False
-            if not everything:  # else it might never come to an end
+            if not everything:  # else it might never end
                 batcher.take(monotonic())
         self._job.wake()
         return True
@@ -317,16 +317,16 @@ class RemoteQueue:
         finals = self._finals
         try:
             return finals if isinstance(finals, bool) else finals()
-        except Exception as error:  # noqa: BLE001 - anybody's code
+        except Exception as error:  # noqa: BLE001 - the function may be the user's
             report_problem(f"{self.name}: final records may be sent twice", error)
             return True
 
     def _send(self, batch: Batch) -> bool:
-        """Send one batch; False if it waits for another try."""
+        """Send one batch; False if it must be retried."""
         batcher = self._batcher
         try:
             result = self.sender.send(batch.records)
-        except Exception as error:  # noqa: BLE001 - a sender is anybody's code
+        except Exception as error:  # noqa: BLE001 - the sender may be the user's
             report_problem(f"{self.name}: a batch is lost", error)
             result = SendResult(ok=False, message=f"{type(error).__name__}: {error}")
         if not result.ok and result.retry:
@@ -370,7 +370,7 @@ class RemoteQueue:
         report_problem(f"{self.name}: nothing can be sent for now", result.message)
 
     def _reset(self) -> None:
-        """Start with nothing; a forked child leaves to its parent what waits there."""
+        """Start with an empty queue; a forked child leaves its parent's records to the parent."""
         self.counts.reset()
         self._queue = PriorityQueue(self._limits)
         self._batcher = Batcher(self._queue, self._grace, self._defer, self._is_wanted)
@@ -378,7 +378,7 @@ class RemoteQueue:
         self._waiters: deque[_Waiter] = deque()
         self._busy = new_lock()
         self._retry_delays = retry_delays_for(self.sender)
-        # When the last flush that failed began and ended; the end of one under way is far off.
+        # Start and end of the last flush that failed; infinity while one is waiting.
         self._failed_flush = (0.0, 0.0)
         self._process_ends_due = False
 

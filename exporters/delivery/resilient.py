@@ -1,4 +1,4 @@
-"""`ResilientExporter`: around an exporter whose destination may be slow, picky or away."""
+"""`ResilientExporter`: adds a circuit breaker and a queue on disk to a remote exporter."""
 
 from __future__ import annotations
 
@@ -25,35 +25,35 @@ if TYPE_CHECKING:
 __all__ = ["ResilientExporter"]
 
 _REPLAY_INTERVAL: Final = 0.25
-# What bringing a full queue to disk may take at exit.
+# Seconds for writing a full queue to disk at exit.
 _STORE_SECONDS: Final = 1.0
 _POLL_SECONDS: Final = 0.02
 _RECENT_SECONDS: Final = 1.0
 
 
 class ResilientExporter:
-    """Sends through `inner`, and keeps on disk what its destination does not take now.
+    """Sends through `inner`, and keeps on disk what the destination does not accept now.
 
-    - A circuit breaker leaves a destination that fails alone, ever longer, or as
-      long as it asks for (`Retry-After`), and then tries one batch. Spans and logs
-      have one each, so logs that are refused do not hold up spans.
-    - Each has threads of its own: a destination that hangs delays no other.
-    - What cannot be sent is kept in `FOLDER/.queue` and sent later: when the
+    - A circuit breaker stops sending to a destination that fails, for a growing
+      interval or as long as it asks for (`Retry-After`), and then tries one batch.
+      Spans and logs have one each, so refused logs do not delay spans.
+    - Each destination has its own threads, so one that hangs delays no other.
+    - What cannot be sent is kept in `FOLDER/.queue` and sent later: once the
       destination is back, or by the next program with the same folder.
-    - A batch that is refused is halved until the one bad record is found; that
-      one is set aside in `FOLDER/.queue/dead-letter`, with the reason.
+    - A refused batch is halved until the bad record is found; that record is written
+      to `FOLDER/.queue/dead-letter`, with the reason.
 
     Args:
         inner: A remote exporter, such as `OTLPRecordExporter`, or a sender.
         folder: The folder of records; None keeps nothing on disk.
-        name: What the destination is called; two with the same folder need two
-            names. By default `inner`'s own.
-        persistent_queue_size: Bytes that may wait on disk.
-        limits: When a destination counts as down and how it is tried again.
-        shutdown_seconds: How long `shutdown` tries to send; then the rest goes to disk.
+        name: The name of the destination; two with the same folder need different
+            names. Default: the name of `inner`.
+        persistent_queue_size: The maximum of bytes on disk.
+        limits: When a destination counts as down, and how it is retried.
+        shutdown_seconds: How long `shutdown` tries to send; the rest goes to disk.
 
     Raises:
-        ConfigError: `inner` is neither.
+        ConfigError: `inner` is neither an exporter nor a sender.
 
     >>> from otel_ext.exporters.otlp.exporter import OTLPRecordExporter
     >>> exporter = ResilientExporter(OTLPRecordExporter(), folder="traces")
@@ -88,7 +88,7 @@ class ResilientExporter:
 
     @property
     def circuit(self) -> CircuitState:
-        """The state of the circuit, of the worse one: `closed`, `open` or `half-open`."""
+        """The worst state of the circuits: `closed`, `half-open` or `open`."""
         return self._sender.circuit
 
     @property
@@ -103,10 +103,10 @@ class ResilientExporter:
             self._sender.ensure_threads()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Send all records taken so far, or bring them to disk.
+        """Send all records exported so far, or write them to disk.
 
         Returns:
-            Whether that was done in time; whether they were sent is told by `health()`.
+            Whether that was done in time; `health()` shows whether they were sent.
         """
         if self._closed:
             return True
@@ -125,15 +125,15 @@ class ResilientExporter:
         return done
 
     def shutdown(self) -> None:
-        """Send what is queued within the time there is; bring the rest to disk. Idempotent.
+        """Send what is queued within `shutdown_seconds`; write the rest to disk. Idempotent.
 
-        At the exit of the program later records are brought to disk, too.
+        While the program exits, later records are written to disk too.
         """
         if self._closed:
             return
         self._closed = True
         stays_open = is_exiting()
-        # A flush that has just waited in vain has had its time.
+        # After a flush that has just failed, sending gets no more time.
         flush_failed = monotonic() - self._flush_failed_at < _RECENT_SECONDS
         seconds = 0.0 if flush_failed else self._shutdown_seconds
         self._sender.set_send_deadline(monotonic() + seconds)
@@ -153,13 +153,13 @@ def _by_signal(
     persistent_queue_size: int,
     limits: RetryLimits | None,
 ) -> BySignal:
-    """Return a sender around the queue's own, with a resilient one for each signal."""
+    """Wrap the queue's sender in one `ResilientSender` for each signal."""
     inner = queue.sender
     path = Path(folder) if folder is not None else None
     signals = inner.signals if isinstance(inner, SignalSender) else ("",)
 
     def make(signal: str) -> ResilientSender:
-        # The first one has the destination's own name.
+        # The first signal uses the destination's plain name.
         full_name = name if signal == signals[0] else f"{name} {signal}"
         return ResilientSender(
             inner,
@@ -183,6 +183,6 @@ def _queue_of(inner: object) -> RemoteQueue:
         return inner
     if isinstance(inner, RecordSender):
         return RemoteQueue(inner)
-    message = f"ResilientExporter cannot go around a {type(inner).__name__}"
-    hint = "Give it an OTLPRecordExporter, or a sender: an object with send() and close()."
+    message = f"ResilientExporter cannot wrap an object of type {type(inner).__name__}"
+    hint = "Pass an OTLPRecordExporter, or a sender: an object with send() and close()."
     raise ConfigError(message, hint=hint)

@@ -1,4 +1,4 @@
-"""How long a batch that failed waits before the next try."""
+"""`RetryDelay`: how long a batch that failed waits before the next try."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DOUBLINGS: Final = 10
 
 
 class RetryDelay:
-    """A pause that doubles with each failure; times are of one monotonic clock, in seconds.
+    """A delay that doubles with each failure; times are seconds of one monotonic clock.
 
     >>> delay = RetryDelay()
     >>> delay.start(100.0, 0.0), delay.start(100.0, 0.0)
@@ -33,17 +33,17 @@ class RetryDelay:
         self.reset()
 
     def reset(self) -> None:
-        """Note that a batch went well: there is no delay."""
+        """Note a success: there is no delay."""
         self._failures = 0
         self._until = 0.0
         self._retry_after_until = 0.0
 
     def start(self, now: float, retry_after: float) -> float:
-        """Note a failure; return for how many seconds the pause lasts.
+        """Note a failure; return the delay in seconds.
 
         Args:
             now: The time.
-            retry_after: Seconds that the destination asks to be left alone; 0 if it does not.
+            retry_after: Seconds that the destination asks for (`Retry-After`); 0 for none.
         """
         self._failures += 1
         seconds = min(_INITIAL_INTERVAL * 2.0 ** min(self._failures - 1, _DOUBLINGS), _MAX_INTERVAL)
@@ -56,18 +56,18 @@ class RetryDelay:
 
         Args:
             now: The time.
-            is_flush: Whether only the pause that the destination asks for counts, as in a flush.
+            is_flush: Whether only the delay that the destination asked for counts.
         """
         return now >= self._retry_after_until and (is_flush or now >= self._until)
 
 
 def retry_delays_for(sender: RecordSender) -> dict[bool, RetryDelay]:
-    """Return the pauses of final records (True) and of events: one each, or one for both.
+    """Return the delays of final records (True) and of events (False): one each, or one for both.
 
-    Where signals fail apart, events that fail do not hold up final records.
+    If the sender has several signals, events that fail do not delay final records.
 
     Args:
-        sender: Sends both.
+        sender: Sends both kinds.
     """
     finals = RetryDelay()
     apart = isinstance(sender, SignalSender) and len(sender.signals) > 1

@@ -1,8 +1,7 @@
-"""Which kind of batch goes out next: final records and events take turns, so that neither starves.
+"""`Scheduler`: alternates between batches of final records and of events, so neither starves.
 
-Without turns a program that ends more spans than the destination takes at a time
-would never get to tell of those that run: their starts would wait until their
-own ends take their place.
+Otherwise a program that ends more spans than the destination accepts would never send
+the starts of running spans: they would wait until their own ends replace them.
 """
 
 from __future__ import annotations
@@ -18,36 +17,36 @@ if TYPE_CHECKING:
 __all__ = ["BATCH_SIZE", "EVENTS_INTERVAL", "Scheduler"]
 
 BATCH_SIZE: Final = 512
-# A batch that is not full goes out so often, in seconds.
+# How often a batch that is not full is sent, in seconds.
 EVENTS_INTERVAL: Final = 0.2
 _FINALS_INTERVAL: Final = 1.0
 
 
 class Scheduler:
-    """Takes batches out of a backlog: final records first, then each kind in turn.
+    """Takes batches from a batcher: final records first, then each kind in turn.
 
     Args:
-        backlog: What is to be sent.
+        batcher: Holds what is to be sent.
     """
 
     def __init__(self, batcher: Batcher) -> None:
         self._batcher = batcher
-        # When batches that are not full go out, by the monotonic clock.
+        # When a batch that is not full may be sent, by the monotonic clock.
         self._finals_due = 0.0
         self._events_due = 0.0
         self._was_final = False
 
     def restart(self) -> None:
-        """Begin with final records, whatever the last batch was."""
+        """Let final records be first, whatever the last batch was."""
         self._was_final = False
 
     def next(self, now: float, *, everything: bool, paused: Collection[bool] = ()) -> Batch | None:
-        """Return the next batch, None if nothing is due.
+        """Return the next batch; None if nothing is due.
 
         Args:
             now: By the monotonic clock.
-            everything: Whether all that waits is due, a start within its grace too.
-            paused: The kinds that are left alone: True for final records, False for events.
+            everything: Whether all records are due, also starts within their grace.
+            paused: The kinds to leave out: True for final records, False for events.
         """
         are_finals_due = True not in paused and self._are_finals_due(now, everything=everything)
         if False not in paused and (everything or now >= self._events_due):

@@ -1,7 +1,7 @@
-"""`RecordStore`: what one destination does not take now, and what it never will.
+"""`RecordStore`: the persistent queue and the dead letters of one destination.
 
-Puts a spill folder to use: what waits is in `DIR/.queue/`, what is refused, with
-the reason, in `DIR/.queue/dead-letter/`.
+Waiting records are in `DIR/.queue/`; refused ones, with the reason, in
+`DIR/.queue/dead-letter/`.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ class RecordStore:
     """Keeps records of one destination on disk.
 
     Args:
-        folder: The folder of records, in which `.queue` is made when needed; None
+        folder: The folder of records, in which `.queue` is created when needed; None
             keeps nothing.
         name: The destination.
-        max_bytes: What may wait, of all destinations of the folder together.
+        max_bytes: The maximum of bytes that wait, of all destinations of the folder.
     """
 
     _next_adoption: float
@@ -74,7 +74,7 @@ class RecordStore:
         return self._persistent_queue.waiting if self._persistent_queue is not None else 0
 
     def append(self, records: Sequence[Record]) -> bool:
-        """Keep records until they can be sent; whether that was possible."""
+        """Keep records on disk until they can be sent; whether that was possible."""
         if self._persistent_queue is None or not self._persistent_queue.append(records):
             return False
         COUNTERS.add("remote.persisted", len(records))
@@ -82,7 +82,7 @@ class RecordStore:
         return True
 
     def maintain(self) -> None:
-        """Sync what was written; now and then look for what dead processes have left."""
+        """Sync what was written, and every 30 seconds take over files of dead processes."""
         if self._persistent_queue is None:
             return
         self._persistent_queue.sync()
@@ -93,7 +93,7 @@ class RecordStore:
                 self._report_health()
 
     def next_chunk(self) -> Chunk | None:
-        """Return records to be sent next; None if none wait."""
+        """Return the next records to send; None if none wait."""
         persistent_queue = self._persistent_queue
         if persistent_queue is None:
             return None
@@ -101,18 +101,18 @@ class RecordStore:
             chunk = persistent_queue.next_chunk()
             if chunk is None or chunk.records:
                 return chunk
-            persistent_queue.done(chunk)  # nothing but facts of processes, or damage
+            persistent_queue.done(chunk)  # only facts of processes, or damaged lines
 
     def finish_chunk(self, chunk: Chunk, delivery: Delivery, taken: int) -> int:
-        """Take note of what became of records that came from disk.
+        """Process the outcome of sending records from disk.
 
         Args:
-            chunk: As `next_chunk` returned it.
-            delivery: What became of its records.
-            taken: How many records of their kind the destination has taken up to now.
+            chunk: A chunk that `next_chunk` returned.
+            delivery: The outcome for its records.
+            taken: How many records of their kind the destination has accepted so far.
 
         Returns:
-            How many of them were given up, since they have failed too often.
+            How many records were given up, since they have failed too often.
         """
         persistent_queue = self._persistent_queue
         given_up = 0
@@ -144,7 +144,7 @@ class RecordStore:
         return given_up
 
     def add_dead_letters(self, refused: Sequence[Refused]) -> None:
-        """Put away records that the destination refuses, each with the reason."""
+        """Store records that the destination refuses, each with the reason."""
         if not refused:
             return
         COUNTERS.add("remote.dead_letters", len(refused))
@@ -159,12 +159,12 @@ class RecordStore:
         ):
             where = str(self._dead_letter.folder)
         report_problem(
-            f"{self._name}: what is refused for good is set aside in {where}",
+            f"{self._name}: records that are refused for good are set aside in {where}",
             refused[0].reason,
         )
 
     def close(self) -> None:
-        """Leave what waits to the next program. Twice is once."""
+        """Leave the files to the next program. Idempotent."""
         for folder in (self._persistent_queue, self._dead_letter):
             if folder is not None:
                 folder.close()

@@ -1,7 +1,7 @@
-"""`SendThread`: one thread that makes one call at a time, so that nobody else hangs with it.
+"""`SendThread`: a thread that makes one call at a time, so its caller need not hang.
 
-Python cannot end a call that hangs. So a destination's calls are made on a
-thread of their own, and whoever asked for one waits no longer than it wants to.
+Python cannot end a call that hangs. So the calls of a destination run on their own
+thread, and the caller waits for them only as long as it chooses.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 __all__ = ["SendThread"]
 
-# How often a thread looks whether its owner is still wanted, in seconds.
+# How often a thread checks whether its owner still exists, in seconds.
 _CHECK_SECONDS: Final = 5.0
 
 
 class _ThreadState:
-    """One thread and what it is to do; a forked child begins another."""
+    """One thread and its next call; a forked child gets a new one."""
 
     __slots__ = ("bell", "call", "idle", "next_start", "running", "starting", "stopping")
 
@@ -33,15 +33,15 @@ class _ThreadState:
         self.running = False
         self.stopping = False
         self.call: Callable[[], None] | None = None
-        # Held by the one who starts the thread, and then for good.
+        # Acquired by the caller that starts the thread, and never released after that.
         self.starting = new_lock()
         self.next_start = 0.0
         self.bell = Bell()
-        # Held while a call is made.
+        # Held during a call.
         self.idle = new_lock()
 
     def stop(self) -> None:
-        """Let the thread end behind the call under way; does not wait."""
+        """Let the thread end after the current call; does not wait."""
         self.stopping = True
         self.bell.ring()
 
@@ -67,35 +67,35 @@ class SendThread:
 
     @property
     def is_alive(self) -> bool:
-        """Whether the thread runs."""
+        """Whether the thread is running."""
         return self._state.running
 
     def ensure(self) -> None:
-        """Start the thread if it does not run: before the interpreter begins to end."""
+        """Start the thread if it is not running; not possible while the interpreter exits."""
         state = self._state
         if state.running or state.stopping or monotonic() < state.next_start:
             return
         if not may_start_threads():
-            return  # each call is made by its caller
+            return  # the caller's thread makes each call
         if not state.starting.acquire(blocking=False):
             return
         state.running = True
         reference: weakref.ref[SendThread] = weakref.ref(self)
         try:
             start_thread(lambda: _run(reference, state), self.name, state.stop)
-        except RuntimeError as error:  # no more threads to be had
+        except RuntimeError as error:  # the system allows no more threads
             state.running = False
             state.next_start = monotonic() + _CHECK_SECONDS
             state.starting.release()
             report_problem(f"{self.name}: no thread, so a slow destination delays others", error)
 
     def start_call(self, call: Callable[[], None]) -> None:
-        """Begin a call; the one before must have come to an end (`wait`).
+        """Start a call; the previous one must have ended (`wait`).
 
-        Where no thread can be started the call is made here and now.
+        If no thread can be started, the call is made on this thread.
 
         Args:
-            call: What to do; runs in the context of the caller.
+            call: The function to call; it runs in the context of the caller.
         """
         self.ensure()
         state = self._state
@@ -108,10 +108,10 @@ class SendThread:
             _make(state)
 
     def wait(self, seconds: float) -> bool:
-        """Wait for the call under way to come to an end; whether there is none any more.
+        """Wait for the current call to end; whether it has ended.
 
         Args:
-            seconds: How long; 0 only looks.
+            seconds: How long to wait at most; 0 only checks.
         """
         idle = self._state.idle
         if not idle.acquire(timeout=max(seconds, 0.0)):
@@ -120,12 +120,12 @@ class SendThread:
         return True
 
     def abandon(self) -> None:
-        """Leave a call that hangs to itself; the next one gets a new thread."""
+        """Abandon a call that hangs; the next one gets a new thread."""
         self._state.stopping = True
         self._state = _ThreadState()
 
     def stop(self) -> None:
-        """End the thread behind the call under way, without waiting. Idempotent."""
+        """End the thread after the current call, without waiting. Idempotent."""
         self._state.stop()
 
     def _reset(self) -> None:
@@ -145,7 +145,7 @@ def _make(state: _ThreadState) -> None:
 
 
 def _run(reference: weakref.ref[SendThread], state: _ThreadState) -> None:
-    """Make calls until the thread is stopped or its owner is gone."""
+    """Make calls until the thread is stopped or its owner no longer exists."""
     while not state.stopping:
         if state.bell.wait(_CHECK_SECONDS):
             if state.call is not None:

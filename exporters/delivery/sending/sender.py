@@ -1,4 +1,4 @@
-"""`ResilientSender`: between a queue and a destination that may be slow, picky or away.
+"""`ResilientSender`: sends through a circuit breaker, and to disk what cannot be sent now.
 
 ::
 
@@ -6,10 +6,10 @@
         │ else                                                      │
         ▼                                                           │ replay, a batch
     a thread of its own ─► destination ── failed, no answer ─► disk │ at a time
-        ▲                       └── refused: halved ─► poison       │
+        ▲                       └── refused: halved ─► dead letter  │
         └───────────────────────────────────────────────────────────┘
 
-All of it runs on the queue's thread, but for the request itself.
+Everything except the request itself runs on the queue's thread.
 """
 
 from __future__ import annotations
@@ -39,38 +39,38 @@ if TYPE_CHECKING:
 
 __all__ = ["ResilientSender"]
 
-# A request that takes longer is not waited for: what comes meanwhile goes to disk. Nor
-# is it where the queue fills up meanwhile, which a busy program does much sooner.
+# Seconds to wait for an answer; then later batches go to disk. If the queue fills up
+# meanwhile, as in a busy program, the wait ends sooner.
 _TIMEOUT: Final = 1.0
 _POLL_SECONDS: Final = 0.05
-# How long one turn of replay may keep the queue waiting, in seconds.
+# How long one replay may delay the queue, in seconds.
 _REPLAY_SECONDS: Final = 0.3
 _LAST_WAIT: Final = 0.5
-# A batch of fewer records says little about the destination when all are refused.
+# If all of a smaller batch is refused, that may be due to its records.
 _MIN_CONCLUSIVE: Final = 16
 _NEVER: Final = float("inf")
 
 
 class ResilientSender:
-    """Sends to one destination, and keeps what it does not take now.
+    """Sends to one destination, and keeps on disk what it does not accept now.
 
-    Sending again is at least once: what may arrive twice is counted under
+    Delivery is at least once: records that may arrive twice are counted under
     `remote.maybe_twice`.
 
     Args:
         inner: The destination.
-        name: What it is called in `health()`, in messages and in file names.
-        store: Where to keep records, on disk.
-        limits: When the destination counts as down and how it is tried again.
-        queue_is_filling: Tells whether the queue needs its thread back.
-        counts: Where to note what becomes of records that the queue holds no more.
+        name: Its name in `health()`, in messages and in file names.
+        store: Keeps records on disk.
+        limits: When the destination counts as down, and how it is retried.
+        queue_is_filling: Returns whether the queue needs its thread back.
+        counts: Counts the outcome of records that are no longer in the queue.
     """
 
     _breaker: CircuitBreaker
     _request: InFlightRequest | None
-    # What neither the destination nor the disk took: a batch at the most.
+    # At most one batch, which neither the destination nor the disk has accepted.
     _unstored: list[Record]
-    # How many ended spans, and how many others, the destination has taken.
+    # How many ended spans (True) and other records (False) the destination has accepted.
     _taken: dict[bool, int]
 
     def __init__(
@@ -102,16 +102,16 @@ class ResilientSender:
 
     @property
     def is_idle(self) -> bool:
-        """Whether no batch is on its way without an answer."""
+        """Whether no batch waits for an answer, nor to be stored."""
         return self._request is None and not self._unstored
 
     def ensure_thread(self) -> None:
-        """Start the thread that makes the calls, if it does not run."""
+        """Start the thread that sends, if it is not running."""
         if not self.thread.is_alive:
             self.thread.ensure()
 
     def send(self, records: Sequence[Record]) -> SendResult:
-        """Send one batch, or keep it on disk; waits for an answer only so long."""
+        """Send one batch, or keep it on disk; waits a limited time for an answer."""
         if not self._lock.acquire(timeout=_TIMEOUT):
             return SendResult(ok=False, retry=True, message="the exporter is being closed")
         try:
@@ -126,7 +126,7 @@ class ResilientSender:
         if self._is_in_flight():
             return self._store(records, "an earlier batch has no answer yet")
         if monotonic() >= self._send_deadline:
-            return self._store(records, "the time to exit was up")
+            return self._store(records, "the time for the exit is over")
         if not self._breaker.allows():
             return self._store(records, "the circuit is open")
         request = self._start_request(records)
@@ -145,7 +145,7 @@ class ResilientSender:
         )
 
     def run_replay(self) -> None:
-        """Replay what waits on disk, for a moment; a job of the queue's thread."""
+        """Send records from disk, for a short time; a job of the queue's thread."""
         if not self._lock.acquire(blocking=False):
             return
         try:
@@ -162,14 +162,14 @@ class ResilientSender:
             self._lock.release()
 
     def set_send_deadline(self, moment: float) -> None:
-        """Try the destination no longer than until then, by the monotonic clock.
+        """Send until `moment` of the monotonic clock.
 
-        Everything that comes later, or has no answer by then, goes to disk.
+        Records that come later, or have no answer by then, go to disk.
         """
         self._send_deadline = moment
 
     def close(self) -> None:
-        """Bring to disk what has no answer, and let go of the destination. Twice is once."""
+        """Write unanswered batches to disk and close the destination. Idempotent."""
         if self._closed:
             return
         self._closed = True
@@ -193,7 +193,7 @@ class ResilientSender:
     def _start_request(
         self, records: Sequence[Record], chunk: Chunk | None = None
     ) -> InFlightRequest:
-        """Begin to send on the sending thread."""
+        """Start to send, on the sending thread."""
         request = self._request = InFlightRequest(records, chunk)
         inner = self.inner
         taken = self._taken[records[0].is_real_end]
@@ -202,14 +202,14 @@ class ResilientSender:
         return request
 
     def _wait_for_answer(self, seconds: float) -> None:
-        """Wait for the request under way, until it is so old or there is no time left."""
+        """Wait until the request is `seconds` old, or until the deadline for sending."""
         request = self._request
         if request is None:
             return
         while True:
             now = monotonic()
             left = min(request.since + seconds, self._send_deadline) - now
-            # In small steps, since the time to exit may come while it waits.
+            # In small steps, since `set_send_deadline` may be called meanwhile.
             if self.thread.wait(min(left, _POLL_SECONDS)):
                 self._request = None
                 self._finish_request(request)
@@ -221,7 +221,7 @@ class ResilientSender:
                 return
 
     def _abandon_request(self) -> None:
-        """Keep what is on its way without an answer; it may arrive all the same."""
+        """Store the batch of a request without an answer; it may still arrive."""
         request, self._request = self._request, None
         if request is not None:
             self.thread.abandon()
@@ -229,7 +229,7 @@ class ResilientSender:
                 self._store_or_hold(request.records, maybe_sent=True)
 
     def _finish_request(self, request: InFlightRequest) -> None:
-        """Take note of what became of a request that came to an end."""
+        """Process the outcome of a request that has ended."""
         delivery = request.outcome()
         kind = request.records[0].is_real_end
         self._taken[kind] += delivery.sent
@@ -261,7 +261,7 @@ class ResilientSender:
         report_problem(f"{self.name}: nothing can be sent for now", result.message)
 
     def _replay(self, until: float) -> None:
-        """Send what waits on disk, until the time is up or it fails."""
+        """Send records from disk until `until`, or until a batch fails."""
         while not self._is_in_flight() and monotonic() < until and self._breaker.is_ready:
             if self._queue_is_filling():
                 return
@@ -283,14 +283,14 @@ class ResilientSender:
         return SendResult(ok=False, retry=True, retry_after=self._breaker.wait, message=why)
 
     def _store_or_hold(self, records: Sequence[Record], *, maybe_sent: bool) -> None:
-        """Keep records that the queue holds no more."""
+        """Store records that are no longer in the queue; hold them here if that fails."""
         if maybe_sent:
             COUNTERS.add("remote.maybe_twice", len(records))
         if not self.store.append(records):
             self._unstored.extend(records)
 
     def _store_or_send_unstored(self) -> bool:
-        """Keep or send what could be neither kept nor sent; whether none is left."""
+        """Store or send the batch that could be neither stored nor sent; whether that worked."""
         if self._unstored and self.store.append(self._unstored):
             self._unstored = []
         if self._unstored and not self._is_in_flight() and monotonic() < self._send_deadline:
@@ -302,7 +302,7 @@ class ResilientSender:
         return not self._unstored
 
     def _reset(self) -> None:
-        """Know nothing of the destination yet; a forked child goes on as another program."""
+        """Start with an unknown destination; a forked child has no requests yet."""
         self._breaker = CircuitBreaker(self.name, self._limits)
         self._request = None
         self._unstored = []

@@ -1,7 +1,7 @@
-"""Spans for the stock exporters, out of records; and what many of them share.
+"""Turns records into spans for the stock exporters, and caches what these spans share.
 
-Made for each record on the sending thread, so quickness counts: what many spans
-share is made once, and so is its hash, which the stock encoder asks for at
+This runs for each record on the sending thread, so speed matters: shared resources and
+scopes are created once, and so is their hash, which the stock encoder computes for
 every span.
 """
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 __all__ = ["Origins", "span_of"]
 
 _MAX_KNOWN: Final = 1_024
-# A resource stands in each request, beside the records.
+# Bytes of a resource, which is part of each request beside the records.
 _RESOURCE: Final = 256 * 1024
 _PLAIN_NAME: Final = 1_024
-# What an event or a link takes beside its attributes.
+# Bytes of an event or link without its attributes.
 _PART: Final = 64
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _KINDS: Final = {kind.name.lower(): kind for kind in SpanKind}
@@ -41,7 +41,7 @@ _OK: Final = Status(StatusCode.OK)
 
 
 class _Ids(NamedTuple):
-    """What the encoder reads of a span's context; the real one costs four times as much."""
+    """The part of a span context that the encoder reads; a real one costs four times as much."""
 
     trace_id: int
     span_id: int
@@ -51,7 +51,7 @@ class _Ids(NamedTuple):
 
 
 class _SharedResource(Resource):
-    """A resource that makes its hash once; the SDK's renders all of it each time."""
+    """A resource that caches its hash; the SDK's serializes all of it each time."""
 
     _made = 0
 
@@ -64,7 +64,7 @@ class _SharedResource(Resource):
 
 
 class _SharedScope(InstrumentationScope):
-    """A scope that makes its hash once."""
+    """A scope that caches its hash."""
 
     _made = 0
 
@@ -77,7 +77,7 @@ class _SharedScope(InstrumentationScope):
 
 
 class Origins:
-    """The resources and scopes that spans come with, each made once."""
+    """Caches the SDK's resources and scopes, which many spans share."""
 
     def __init__(self) -> None:
         self._resources: dict[str, Resource] = {}
@@ -96,7 +96,7 @@ class Origins:
         return found
 
     def scope(self, scope: RecordScope | None) -> InstrumentationScope | None:
-        """Return `scope` as the SDK has it, always the same object."""
+        """Return the SDK's scope for `scope`, always the same object."""
         if scope is None:
             return None
         found = self._scopes.get(scope.fragment)
@@ -109,12 +109,12 @@ class Origins:
 
 
 def span_of(record: Record, origins: Origins, *, ended: bool = True) -> ReadableSpan:
-    """Return the span that `record` tells of.
+    """Return the span that `record` describes.
 
     Args:
-        record: A record of a span; `start_ns` tells its start.
-        origins: What many spans share.
-        ended: Whether it has an end, the record's own time.
+        record: A record of a span; `start_ns` is its start.
+        origins: The cache of resources and scopes.
+        ended: Whether the time of the record is the end of the span.
     """
     trace_id = int(record.trace_id, 16)
     parent = record.parent_span_id
@@ -171,5 +171,5 @@ def _status(status: RecordStatus | None) -> Status:
         return _UNSET
     if code is StatusCode.OK:
         return _OK
-    # The SDK warns of a description on any other code, and drops it.
+    # With any other code the SDK warns about a description, and drops it.
     return Status(code, clean_text(status.description) or None)

@@ -1,8 +1,8 @@
-"""Values as OTLP can carry them: one that cannot loses itself, never its batch.
+"""Cleans values for OTLP, so that one bad value never costs the batch.
 
 The stock encoder fails a whole batch on a name with a lone surrogate; a receiver
-refuses a whole request that is nested too deep or has more than 4 MiB. So each
-record has room for so many bytes, and what goes beyond it ends here.
+refuses a whole request that is nested too deep or has more than 4 MiB. So each record
+has a budget of bytes, and what exceeds it is cut here.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ __all__ = ["ByteBudget", "OtlpValue", "clean_attributes", "clean_text", "clean_v
 OtlpValue: TypeAlias = (
     "str | bool | int | float | bytes | Sequence[OtlpValue] | Mapping[str, OtlpValue] | None"
 )
-"""What an attribute or a body may be."""
+"""The types that an attribute or a body may have."""
 
 _INT_MIN: Final = -(2**63)
 _INT_MAX: Final = 2**63 - 1
-# Each level of ours is up to three of the encoding's, of which receivers take a hundred.
+# Each level becomes up to three levels of the encoding; receivers accept a hundred.
 _MAX_DEPTH: Final = 24
-# All values of a record together, in bytes: a quarter of what receivers take at a time.
+# All values of a record together, in bytes: a quarter of what receivers accept at a time.
 _RECORD_BUDGET: Final = 1024 * 1024
-# Names and texts that stand beside the values; a record has but a few.
+# Names and texts beside the values, in bytes; a record has only a few.
 _MAX_TEXT: Final = 64 * 1024
-# What any value takes at least, and where a text is left out as a whole.
+# The minimum of any value; and below how many bytes a text is left out.
 _SMALL: Final = 16
 _NOTE: Final = 48
 _SURROGATE_PAIR: Final = re.compile("[\ud800-\udbff][\udc00-\udfff]")
@@ -38,10 +38,10 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 class ByteBudget:
-    """How many bytes the values of one record may still take.
+    """The bytes that the values of one record may still use.
 
-    One text gets half of what is left at the most, so that a huge one leaves
-    room for what comes behind it.
+    A single text gets at most half of what is left, so that a huge one leaves some for
+    the values after it.
 
     Args:
         size: Bytes.
@@ -53,7 +53,7 @@ class ByteBudget:
         self.left = size
 
     def take(self, size: int) -> bool:
-        """Whether there is room for so many bytes; takes them if so."""
+        """Use `size` bytes; False, and nothing is used, if they exceed the budget."""
         if size > self.left:
             return False
         self.left -= size
@@ -61,18 +61,18 @@ class ByteBudget:
 
     @property
     def text_limit(self) -> int:
-        """Bytes that the next text may have."""
+        """The maximum of bytes of the next text."""
         return self.left // 2
 
 
 def clean_attributes(
     attributes: Mapping[str, object], budget: ByteBudget | None = None
 ) -> Mapping[str, OtlpValue]:
-    r"""Return attributes that can be encoded: the same object where nothing is amiss.
+    r"""Return attributes that can be encoded: the same object if nothing is wrong.
 
     Args:
         attributes: The user's data.
-        budget: What they may take, together with other values; None for a record's whole.
+        budget: Shared with other values of the record; None for the whole of a record.
 
     >>> clean_attributes({"a": 1, "b": 2**70, "c": "\ud800"})
     {'a': 1, 'b': '1180591620717411303424', 'c': '\ufffd'}
@@ -87,7 +87,7 @@ def clean_attributes(
 
 
 def _size_if_plain(attributes: Mapping[str, object]) -> int:
-    """Return how many bytes attributes take that can be encoded as they are; -1 for others."""
+    """Return the bytes of attributes that can be encoded unchanged; -1 for others."""
     size = _SMALL * len(attributes)
     for key, value in attributes.items():
         if not key.isascii():
@@ -106,7 +106,7 @@ def _size_if_plain(attributes: Mapping[str, object]) -> int:
 
 
 def clean_text(text: str, longest: int = _MAX_TEXT) -> str:
-    """Return `text` as UTF-8 can carry it, cut where it has more bytes than `longest`.
+    """Return `text` as valid UTF-8, cut if it has more than `longest` bytes.
 
     >>> clean_text("a" * 120, 52), clean_text("€€", 4)
     ('aaaa…[+116 characters]', '')
@@ -121,7 +121,7 @@ def clean_text(text: str, longest: int = _MAX_TEXT) -> str:
             return data.decode()
     if longest < _NOTE:
         return ""
-    # What is cut in the middle of a character loses it.
+    # A character that is cut in the middle is dropped.
     head = data[: longest - _NOTE].decode(errors="ignore")
     return f"{head}…[+{len(text) - len(head)} characters]"
 
@@ -130,7 +130,7 @@ def _encoded(text: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError:
-        # Two halves of one character make it whole, as in UTF-16.
+        # Two surrogates in a row become one character, as in UTF-16.
         whole = _SURROGATE_PAIR.sub(lambda pair: _joined(pair[0]), text)
         return _SURROGATE.sub("\ufffd", whole).encode()
 
@@ -140,12 +140,12 @@ def _joined(pair: str) -> str:
 
 
 def clean_value(value: object, budget: ByteBudget | None = None, depth: int = 1) -> OtlpValue:
-    """Return any one value as OTLP can carry it; never raises.
+    """Return any value in a form that OTLP can encode; never raises.
 
     Args:
         value: The value.
-        budget: What it may take; None for a record's whole.
-        depth: How deep it is nested already.
+        budget: Shared with other values of the record; None for the whole of a record.
+        depth: The depth at which the value is nested.
     """
     try:
         return _clean(value, budget or ByteBudget(), depth)
@@ -164,7 +164,7 @@ def _clean(value: object, budget: ByteBudget, depth: int) -> OtlpValue:
         return kept
     if isinstance(value, (Mapping, list, tuple)):
         return _clean_container(cast("Mapping[object, object]", value), budget, depth)
-    # As in a file: dates, enums, huge integers and whatever else there is.
+    # Dates, enums, huge integers and others, in the form that the files have.
     text = str.__str__(value) if isinstance(value, str) else _as_in_a_file(value)
     return _text_in(budget, text)
 
@@ -203,7 +203,7 @@ def _clean_mapping(
         if depth > 1 or not isinstance(item, (Mapping, list, tuple)):
             made[name] = clean_value(item, budget, depth + 1)
             continue
-        # One attribute without end leaves room for those behind it.
+        # An endless attribute leaves some of the budget for those after it.
         part = ByteBudget(budget.text_limit)
         budget.left -= part.left
         made[name] = clean_value(cast("object", item), part, depth + 1)
