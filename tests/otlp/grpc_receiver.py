@@ -1,4 +1,4 @@
-"""A receiver of OTLP/gRPC in the test, which answers as it is told to."""
+"""A receiver of OTLP/gRPC in the test process, whose answers the test sets."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ __all__ = ["GrpcReceiver", "Refusal", "grpc_receiver"]
 
 
 class Refusal:
-    """What a receiver says to a request that it does not take.
+    """The answer of a receiver that refuses a request.
 
     Args:
-        code: A status code of gRPC, by its name.
-        details: In words.
-        metadata: What comes behind.
+        code: The name of a gRPC status code.
+        details: The message.
+        metadata: The trailing metadata.
     """
 
     def __init__(self, code: str, details: str = "not like this", metadata: Metadata = ()) -> None:
@@ -45,7 +45,7 @@ class Refusal:
 
 
 class GrpcReceiver:
-    """Keeps the names of the spans, and the names of the log events, that it has taken."""
+    """Keeps the names of the spans and log events that it has accepted."""
 
     def __init__(self) -> None:
         self.behave: Callable[[list[str]], Refusal | None] = lambda _: None

@@ -1,4 +1,4 @@
-"""What arrives behind a real collector, over HTTP and over gRPC."""
+"""Records that arrive through a real collector, over HTTP and over gRPC."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_span_arrives_once_with_all_it_holds(sink: Sink) -> None:
 
 
 def test_the_start_of_a_long_span_arrives_while_it_runs(sink: Sink) -> None:
-    """A span that is open beyond the grace is told of by a log event with its ids."""
+    """A span that is open longer than the grace sends a log event with its ids."""
     with sending(grace=0.2) as (provider, _):
         tracer = provider.get_tracer("shop.orders")
         with tracer.start_as_current_span("order", attributes={"id": 9}) as span:
@@ -79,7 +79,7 @@ def test_the_start_of_a_long_span_arrives_while_it_runs(sink: Sink) -> None:
 
 
 def test_logs_and_process_records_arrive_as_events(sink: Sink) -> None:
-    """A user's log has its level and its span's ids; the process tells of its start and end."""
+    """A user's log has its level and its span's ids; start and end of the process arrive."""
     with (
         sending() as (provider, exporter),
         provider.get_tracer("t").start_as_current_span("work") as span,
@@ -106,7 +106,7 @@ def test_logs_and_process_records_arrive_as_events(sink: Sink) -> None:
 
 
 def test_spans_of_instrumented_libraries_arrive(sink: Sink) -> None:
-    """What contrib instrumentations trace is sent like any other span, under its parent."""
+    """Spans of contrib instrumentations are sent like any other span, with their parent."""
     with sending() as (provider, _):
         instrumentor = SQLite3Instrumentor()
         instrumentor.instrument(tracer_provider=provider)
@@ -145,7 +145,7 @@ def test_sending_makes_no_spans_and_no_records(sink: Sink) -> None:
 
 @pytest.mark.parametrize("bad", ["\ud800 surrogate", 2**80, float("nan"), "deep", "x" * 4_194_304])
 def test_a_hostile_value_costs_no_other_span(sink: Sink, bad: object) -> None:
-    """One record that cannot travel as it is loses a value at most; all 512 arrive."""
+    """A record that cannot be encoded as it is loses a value at most; all 512 arrive."""
     value: object = bad
     if bad == "deep":
         for _ in range(10_000):

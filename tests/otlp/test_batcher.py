@@ -1,4 +1,4 @@
-"""Grace, promotion and order: what is sent, and what need not be."""
+"""Grace, promotion and order: which records the batcher sends and which it drops."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GRACE = 0.5
 
 
 class Harness:
-    """An inbox with its backlog, and a clock that is set by hand."""
+    """A queue with its batcher, and a clock that the test sets."""
 
     def __init__(self, *, grace: float = GRACE, decide: SampleDecision | None = None) -> None:
         self.queue = PriorityQueue(QueueLimits())
@@ -30,7 +30,7 @@ class Harness:
         self.now = 0.0
 
     def put(self, *records: Record) -> None:
-        """Queue records and let the sending thread see them."""
+        """Queue records and let the batcher take them."""
         for record in records:
             priority = self.queue.finals if record.phase == "end" else self.queue.provisional
             if record.phase is None:
@@ -39,7 +39,7 @@ class Harness:
         self.batcher.take(self.now)
 
     def send(self, *, everything: bool = False) -> list[str]:
-        """Send what is due and return the records' names, processes left out."""
+        """Send what is due and return the events, without process records."""
         names: list[str] = []
         while True:
             batch = self.batcher.next_finals(512)
@@ -52,7 +52,7 @@ class Harness:
 
     @property
     def held(self) -> int:
-        """What the priorities believe is still there."""
+        """How many records the queue counts as not sent yet."""
         queue = self.queue
         return len(queue.finals) + len(queue.provisional) + len(queue.logs)
 
@@ -90,7 +90,7 @@ def test_a_long_span_sends_its_start_when_the_grace_is_over() -> None:
 
 @pytest.mark.parametrize("tried", [True, False])
 def test_a_start_is_dropped_when_its_end_waits_behind_it(tried: bool) -> None:
-    """A start that could not be sent in time is not sent once the end is known, and counted."""
+    """A start that could not be sent in time is dropped and counted when the end arrives."""
     before = COUNTERS.value("remote.overtaken_starts")
     harness = Harness()
     harness.put(samples.start("long"))
@@ -106,7 +106,7 @@ def test_a_start_is_dropped_when_its_end_waits_behind_it(tried: bool) -> None:
 
 
 def test_ancestors_of_a_sent_end_are_promoted() -> None:
-    """The starts of all open spans above one that is sent go out too, the uppermost first."""
+    """The starts of its open ancestors are sent too, the topmost first."""
     harness = Harness()
     harness.put(samples.start("root", 1), child("middle", 2, 1), child("leaf", 3, 2))
     harness.put(child("other", 4, 1), samples.end("leaf", 3, parent_span_id=f"{2:016x}"))
@@ -116,7 +116,7 @@ def test_ancestors_of_a_sent_end_are_promoted() -> None:
 
 
 def test_ancestors_of_a_sent_start_are_promoted() -> None:
-    """A child that was seen first, so whose grace ends first, takes its parents along."""
+    """A child that came first, so that its grace ends first, makes its parents ready."""
     harness = Harness()
     harness.put(child("leaf", 3, 1))
     harness.now = 0.3
@@ -126,7 +126,7 @@ def test_ancestors_of_a_sent_start_are_promoted() -> None:
 
 
 def test_ancestors_of_an_update_are_promoted() -> None:
-    """However young they are: what is told of must have its parents."""
+    """Also within their grace: a record that is sent needs its parents."""
     harness = Harness()
     update = child("leaf", 3, 2)._replace(phase="update", seq=9)
     harness.put(samples.start("root", 1), child("middle", 2, 1), child("leaf", 3, 2), update)
@@ -134,8 +134,8 @@ def test_ancestors_of_an_update_are_promoted() -> None:
     assert harness.held == 0
 
 
-def test_a_log_takes_its_span_and_those_above_along() -> None:
-    """However young they are; a log in no span, or in one that is known, takes none."""
+def test_a_log_sends_the_starts_of_its_span_and_ancestors() -> None:
+    """Also within their grace; a log without a span, or in a known one, sends no start."""
     harness = Harness()
     harness.put(samples.start("root", 1), child("leaf", 2, 1), samples.start("other", 3))
     harness.put(samples.log("alone"))
@@ -148,7 +148,7 @@ def test_a_log_takes_its_span_and_those_above_along() -> None:
 
 
 def test_a_log_in_a_span_that_has_ended_sends_its_end_alone() -> None:
-    """A short span with a log in it sends no start, as long as its end is there already."""
+    """A short span with a log in it sends no start, if its end is already queued."""
     harness = Harness()
     inside = samples.log("inside", trace_id=samples.TRACE, span_id=f"{1:016x}")
     harness.put(samples.start("short", 1))
@@ -158,7 +158,7 @@ def test_a_log_in_a_span_that_has_ended_sends_its_end_alone() -> None:
 
 
 def test_logs_of_a_span_wait_for_its_decision() -> None:
-    """They are sent or dropped with it; a log in no span is nobody's to decide."""
+    """They are sent or dropped with it; a log without a span needs no decision."""
     decisions: dict[str, bool | None] = {f"{1:016x}": None, f"{2:016x}": None}
     harness = Harness(decide=lambda record: decisions[record.span_id])
     for number in (1, 2):
@@ -171,7 +171,7 @@ def test_logs_of_a_span_wait_for_its_decision() -> None:
     assert len(harness.batcher) == harness.held == 0
 
 
-def test_an_update_stands_for_the_start_and_the_update_before() -> None:
+def test_an_update_replaces_the_start_and_the_update_before() -> None:
     """Of a span that has not ended only the newest record is sent."""
     harness = Harness()
     first = samples.start("work")
@@ -184,14 +184,14 @@ def test_an_update_stands_for_the_start_and_the_update_before() -> None:
 
 
 def test_a_flush_ends_every_grace() -> None:
-    """When all is to be sent, so are the starts of the spans that are open."""
+    """A flush also sends the starts of open spans."""
     harness = Harness()
     harness.put(samples.start("open"))
     assert harness.send(everything=True) == ["open.start"]
 
 
 def test_the_process_is_reported_before_its_first_record() -> None:
-    """Records name their process by its id, so who that is goes out first, once."""
+    """Records have only the id of their process, so its facts are sent first, once."""
     harness = Harness()
     harness.put(samples.log("one"))
     harness.put(samples.log("two"))
@@ -200,7 +200,7 @@ def test_the_process_is_reported_before_its_first_record() -> None:
 
 
 def test_records_wait_for_a_deferred_decision() -> None:
-    """Starts and ends wait while nobody knows; then they are sent, or none of them is."""
+    """Starts and ends wait while the decision is unknown; then all or none are sent."""
     decisions: dict[str, bool | None] = {"kept": None, "dropped": None}
     harness = Harness(decide=lambda record: decisions[record.name])
     harness.put(samples.start("kept", 1), samples.start("dropped", 2))
@@ -217,7 +217,7 @@ def test_records_wait_for_a_deferred_decision() -> None:
 
 
 def test_a_decision_after_the_end_sends_the_end_alone() -> None:
-    """When both have waited, the start is dropped, as ever."""
+    """If both have waited, the start is dropped as usual."""
     known: list[bool] = []
     harness = Harness(decide=lambda _: True if known else None)
     harness.put(samples.start("work"), samples.end("work"))
@@ -228,7 +228,7 @@ def test_a_decision_after_the_end_sends_the_end_alone() -> None:
 
 
 def test_a_decision_that_fails_sends_nothing() -> None:
-    """A hook that raises keeps the record in the process: it may not be sampled."""
+    """If the hook raises, nothing is sent: the span may not be sampled."""
 
     def decide(_: Record) -> bool:
         raise samples.SpoiltError
@@ -241,7 +241,7 @@ def test_a_decision_that_fails_sends_nothing() -> None:
 
 @given(st.data())
 def test_no_tree_lacks_a_parent(data: st.DataObject) -> None:
-    """Whatever opens, ends and is sent in which order: above what was sent, all is known."""
+    """For any order of starts, ends and sending: all ancestors of a sent record were sent."""
     harness = Harness()
     parents: dict[int, int] = {}
     opened: list[int] = []
