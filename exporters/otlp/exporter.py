@@ -148,7 +148,7 @@ class OtlpSender:
             if result.refusal != "signal":
                 return result
             self._no_logs = (
-                f"{result.message}: it takes no logs, so only spans are sent from now on"
+                f"{result.message}: it accepts no logs, so only spans are sent from now on"
                 " (OTEL_LOGS_EXPORTER=none leaves logs out from the start)"
             )
             self._on_no_logs()

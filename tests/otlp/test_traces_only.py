@@ -82,7 +82,7 @@ def test_spans_arrive_where_logs_are_not_accepted(
         exporter.shutdown()
     printed = [line for line in capfd.readouterr().err.splitlines() if line.startswith("otel-ext:")]
     assert len(printed) == 1, printed
-    assert "it takes no logs, so only spans are sent from now on" in printed[0]
+    assert "it accepts no logs, so only spans are sent from now on" in printed[0]
     assert not list((tmp_path / ".queue").rglob("*.jsonl"))
 
 
