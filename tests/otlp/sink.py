@@ -337,3 +337,12 @@ def collecting(folder: Path) -> Generator[tuple[Collector, Sink], None, None]:
     finally:
         collector.kill()
         sink.close()
+
+
+@contextmanager
+def black_hole() -> Generator[int, None, None]:
+    """Listen on a port of loopback and never answer."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(64)
+        yield int(listener.getsockname()[1])

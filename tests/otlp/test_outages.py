@@ -4,32 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
 from otel_ext.exporters.delivery.queue import QueueLimits
 from tests.otlp.providers import sending
+from tests.otlp.sink import black_hole
 from tests.programs import environment, execute, python, wait_until, write_program
 from tests.sdk import SDK
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
     from pathlib import Path
 
     from tests.otlp.sink import Collector, Sink
-
-
-@contextmanager
-def black_hole() -> Generator[int, None, None]:
-    """Listen on a port of loopback and never answer."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(64)
-        yield listener.getsockname()[1]
 
 
 @pytest.mark.slow

@@ -14,8 +14,7 @@ import pytest
 from otel_ext.exporters.otlp.exporter import OtlpSender
 from tests.exporters import samples
 from tests.otlp.grpc_receiver import GrpcReceiver, grpc_receiver
-from tests.otlp.sink import Sink
-from tests.otlp.test_outages import black_hole
+from tests.otlp.sink import Sink, black_hole
 from tests.sdk import GRPC_ANSWERS
 
 if TYPE_CHECKING:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 
 from otel_ext.exporters.delivery.persistent.files import list_files
 from otel_ext.record.decode import decode_line
-from tests.otlp.sink import Sink
+from tests.otlp.sink import Sink, black_hole
 from tests.programs import (
     environment,
     execute,
@@ -57,15 +56,6 @@ def sink() -> Generator[Sink, None, None]:
     made = Sink()
     yield made
     made.close()
-
-
-@contextmanager
-def black_hole() -> Generator[int, None, None]:
-    """Listen on a port of loopback and never answer."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(64)
-        yield int(listener.getsockname()[1])
 
 
 def sending_to(port: int, **more: str) -> dict[str, str]:
