@@ -74,7 +74,7 @@ class Batcher:
         self._is_wanted = is_wanted
         # Starts within their grace, the oldest first, with the end of the grace.
         self._in_grace: dict[_Key, tuple[Item, float]] = {}
-        # Only the newest record of a span that has not ended.
+        # To be sent: only the newest record of each span that has not ended.
         self._ready: dict[_Key, Item] = {}
         self._finals: deque[Item] = deque()
         self._logs: deque[Item] = deque()
@@ -172,9 +172,9 @@ class Batcher:
 
     def _drop_waiting(self, key: _Key) -> None:
         """Drop the waiting record of a span; a newer one replaces it."""
-        in_grace = self._in_grace.pop(key, None)
-        if in_grace is not None:
-            self._queue.provisional.release([in_grace[0]])
+        waiting = self._in_grace.pop(key, None)
+        if waiting is not None:
+            self._queue.provisional.release([waiting[0]])
         ready = self._ready.pop(key, None)
         if ready is not None:
             self._queue.provisional.release([ready])
@@ -264,21 +264,21 @@ class Batcher:
                 break  # the remaining ones are newer
             due.append(key)
         for key in due:
-            in_grace = self._in_grace.pop(key, None)  # None: promoted by an earlier one
-            if in_grace is not None:
-                self._promote(key[0], in_grace[0][0].parent_span_id)
-                self._ready[key] = in_grace[0]
+            waiting = self._in_grace.pop(key, None)  # None: promoted by an earlier one
+            if waiting is not None:
+                self._promote(key[0], waiting[0][0].parent_span_id)
+                self._ready[key] = waiting[0]
 
     def _promote(self, trace_id: str, span_id: str) -> None:
         """Make the starts of a span and its ancestors ready, the topmost first."""
         ancestors: list[tuple[_Key, Item]] = []
         while span_id:
             key = (trace_id, span_id)
-            in_grace = self._in_grace.pop(key, None)
-            if in_grace is None:
+            waiting = self._in_grace.pop(key, None)
+            if waiting is None:
                 break  # sent, ended, or of another process; so are its ancestors
-            ancestors.append((key, in_grace[0]))
-            span_id = in_grace[0][0].parent_span_id
+            ancestors.append((key, waiting[0]))
+            span_id = waiting[0][0].parent_span_id
         for key, item in reversed(ancestors):
             self._ready[key] = item
 
