@@ -1,28 +1,28 @@
-# `make run` and `make test` need python3 (3.10 or newer) and make; all else they fetch.
+# `make run` and `make test` need python3 (3.10 or newer) and make; they fetch the rest.
 # `make help` lists the targets.
 
 PYTHON ?= python3
-# More words for pytest, as in `make test PYTEST_ARGS="-k merge"`; the coverage
-# gate is for the whole suite and is left out then.
+# Arguments for pytest, as in `make test PYTEST_ARGS="-k merge"`; coverage is then not
+# checked, since that needs the whole suite.
 PYTEST_ARGS ?=
 
-# `make test SDK=oldest` tests with the oldest OpenTelemetry that is admitted.
+# `make test SDK=oldest` tests with the oldest supported OpenTelemetry.
 SDK ?= newest
 
 PYVER := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 CHECKOUT := $(CURDIR)
 BUILD := build/py$(PYVER)$(if $(filter oldest,$(SDK)),-oldest)
-# The oldest lacks what the tools and programs of the extra `test` ask for.
+# The tools and programs of the extra `test` need a newer one.
 EXTRA := $(if $(filter oldest,$(SDK)),test-base,test)
 CONSTRAINTS := $(if $(filter oldest,$(SDK)),$(BUILD)/constraints.txt,constraints.txt)
 DIST := $(BUILD)/dist
 PIP := -m pip --quiet --disable-pip-version-check --no-input
 TEST_PYTHON := $(BUILD)/venv/bin/python
 STAMPS := $(BUILD)/stamps
-# Its name tells the platform, so it is found and not foretold.
+# Its name contains the platform, so it is looked up.
 WHEEL = $$(echo $(DIST)/otel_ext-*.whl)
 
-# Folders are listed too, so that a deleted module makes a new wheel.
+# Folders are listed too, so that the wheel is rebuilt when a module is deleted.
 PACKAGING := pyproject.toml README.md LICENSE
 SOURCES := $(PACKAGING) $(wildcard \
 	otel_ext otel_ext/* otel_ext/*/* otel_ext/*/*/* otel_ext/*/*/*/* processors processors/* \
@@ -73,7 +73,7 @@ $(STAMPS)/build: $(STAMPS)/venv constraints.txt
 
 builder: $(STAMPS)/build
 
-# The wheel is made from the source archive: one that lacks a file is found out here.
+# The wheel is built from the source archive, so an archive that lacks a file fails here.
 $(STAMPS)/wheel: $(SOURCES) | $(STAMPS)/build
 	@echo "==> building the wheel"
 	@$(TEST_PYTHON) tools/build_wheel.py --out $(DIST)
@@ -96,13 +96,13 @@ $(STAMPS)/installed: $(STAMPS)/wheel $(STAMPS)/tools
 sanitize: $(STAMPS)/installed ## the compiled part under sanitizers, and a debug interpreter if there is one
 	@$(PYTHON) tools/sanitize.py $(TEST_PYTHON) $(PYTEST_ARGS)
 
-# MATRIX_ARGS="--python 3.13 --sdk newest" runs some; `--python PATH` names an interpreter.
+# MATRIX_ARGS="--python 3.13 --sdk newest" runs one; `--python PATH` names an interpreter.
 MATRIX_ARGS ?=
 
 matrix: python ## run the tests with every Python found here, oldest and newest OpenTelemetry
 	@$(PYTHON) -m tools.matrix $(MATRIX_ARGS)
 
-# COMPAT_ARGS="sqlite3 asgi" runs some; --source FOLDER takes checkouts before archives.
+# COMPAT_ARGS="sqlite3 asgi" runs two; --source FOLDER uses checkouts instead of archives.
 COMPAT_ARGS ?=
 
 compat: $(STAMPS)/wheel ## OpenTelemetry's own test suites, with and without our processor
@@ -112,7 +112,7 @@ compat: $(STAMPS)/wheel ## OpenTelemetry's own test suites, with and without our
 
 lint: wheel-check lint-words lint-ruff lint-mypy lint-pyright ## plain words, ruff, mypy --strict, pyright, and the wheel's contents
 
-lint-words: | python
+lint-words: | python ## refuse wordings that a newcomer has to guess: see CONTRIBUTING.md
 	@echo "==> plain words"
 	@$(PYTHON) tools/plain_words.py
 
@@ -135,10 +135,10 @@ $(STAMPS)/lint: $(STAMPS)/installed pyproject.toml constraints.txt
 	@$(TEST_PYTHON) $(PIP) install --constraint constraints.txt "$(WHEEL)[dev]"
 	@touch $@
 
-wheel: $(STAMPS)/wheel ## build the wheel, and say where it is
+wheel: $(STAMPS)/wheel ## build the wheel, and print its path
 	@echo "$(WHEEL)"
 
-wheel-check: $(STAMPS)/wheel $(STAMPS)/lint ## what the wheel holds, against the tree
+wheel-check: $(STAMPS)/wheel $(STAMPS)/lint ## compare the wheel's contents with the tree
 	@echo "==> contents of the wheel"
 	@$(TEST_PYTHON) tools/check_wheel.py $(WHEEL)
 	@$(TEST_PYTHON) -m check_wheel_contents --toplevel otel_ext $(WHEEL)
@@ -147,7 +147,7 @@ wheel-check: $(STAMPS)/wheel $(STAMPS)/lint ## what the wheel holds, against the
 
 PROGRAMS = $(TEST_PYTHON) -m tools.run_programs --checkout "$(CHECKOUT)" --work $(BUILD)/$@
 
-# In an environment of their own: what is compared brings much that no test should meet.
+# In a separate environment: the peers that are compared bring packages that tests must not see.
 BENCH_PYTHON := $(BUILD)/bench-venv/bin/python
 BENCHMARKS = $(BENCH_PYTHON) -m tools.run_programs --checkout "$(CHECKOUT)" \
 	--work $(BUILD)/$@ benchmarks/run.py -- --results "$(CHECKOUT)/build/$@"
@@ -155,7 +155,7 @@ BENCHMARKS = $(BENCH_PYTHON) -m tools.run_programs --checkout "$(CHECKOUT)" \
 bench: $(STAMPS)/bench ## every benchmark; tables and charts go to docs/benchmarks
 	@$(BENCHMARKS) --docs "$(CHECKOUT)/docs/benchmarks"
 
-bench-quick: $(STAMPS)/bench ## the benchmarks, short: for breakage, not for figures
+bench-quick: $(STAMPS)/bench ## the benchmarks, short: they find breakage and give no figures
 	@$(BENCHMARKS) --quick
 
 $(STAMPS)/bench: $(STAMPS)/wheel pyproject.toml constraints.txt
@@ -164,11 +164,11 @@ $(STAMPS)/bench: $(STAMPS)/wheel pyproject.toml constraints.txt
 	@$(BENCH_PYTHON) $(PIP) install --constraint constraints.txt "$(WHEEL)[bench]"
 	@touch $@
 
-# Each run is long; shorter ones are `make soak SOAK_SECONDS=120` and `make chaos CHAOS_TIMES=100`.
+# Shorter runs: `make soak SOAK_SECONDS=120` and `make chaos CHAOS_TIMES=100`.
 SOAK_SECONDS ?=
 CHAOS_TIMES ?=
 
-soak: $(STAMPS)/installed ## hours of load with everything in the way
+soak: $(STAMPS)/installed ## hours of load and disturbances
 	@$(PROGRAMS) tests/soak -- $(SOAK_SECONDS)
 
 chaos: $(STAMPS)/installed ## thousands of random kills and forks
@@ -183,5 +183,5 @@ test-collector: $(STAMPS)/installed collector ## the tests that need that Collec
 	@$(TEST_PYTHON) -m tools.run_tests --checkout "$(CHECKOUT)" --work $(BUILD)/$@ -- \
 		-m collector tests/collector $(PYTEST_ARGS)
 
-clean: ## remove everything that make has made
+clean: ## remove everything that make has created
 	rm -rf build .venv otel_ext.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -10,7 +10,7 @@ from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.deadline import EXIT_SECONDS, has_room, shutdown_by
 from otel_ext.runtime.exporter_check import check_exporter, prepare_first_line
 from otel_ext.runtime.guard import report_problem
-from otel_ext.runtime.isolated import patient
+from otel_ext.runtime.isolated import isolate
 
 if TYPE_CHECKING:
     from otel_ext.protocols import RecordExporter
@@ -44,7 +44,7 @@ class FanOut:
     def __init__(self, *exporters: RecordExporter, shutdown_seconds: float = EXIT_SECONDS) -> None:
         for one in exporters:
             check_exporter("FanOut", one)
-        self._exporters = [patient(one) for one in exporters]
+        self._exporters = [isolate(one) for one in exporters]
         self._names = [f"FanOut: {type(one).__name__}" for one in exporters]
         self._shutdown_seconds = shutdown_seconds
         self._calls = [BoundedCalls(name) for name in self._names]

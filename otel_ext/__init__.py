@@ -1,7 +1,6 @@
 """See OpenTelemetry spans the moment they start, and keep them when the process dies.
 
-Names are imported when they are first used, so that `import otel_ext` in a
-program costs next to nothing.
+Names are imported on first use, so that `import otel_ext` costs a program next to nothing.
 """
 
 from __future__ import annotations
@@ -52,14 +51,14 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> object:
-    """Import what is asked for."""
+    """Import a public name on first use."""
     if name == "__version__":
-        from importlib.metadata import version  # noqa: PLC0415 - paid for only when asked
+        from importlib.metadata import version  # noqa: PLC0415 - slow to import
 
         return version("otel-ext")
     return lazy_name(globals(), _MODULES, name)
 
 
 def __dir__() -> list[str]:
-    """Name what can be asked for."""
+    """Return the public names."""
     return __all__

@@ -1,4 +1,4 @@
-"""`python -m otel_ext` is `otel-ext`."""
+"""Makes `python -m otel_ext` the same as the command `otel-ext`."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The names of our environment variables, as OpenTelemetry's entry point wants them.
+"""The names of our environment variables, for an entry point of OpenTelemetry.
 
-`opentelemetry-instrument` makes an option of each name in this module that begins with
-`OTEL_`: `OTEL_EXT_OUTPUT` becomes `--ext_output`. The names come from the table of
-settings, so none can be missing or out of date.
+`opentelemetry-instrument` adds an option for each name in this module that begins with
+`OTEL_`: `OTEL_EXT_OUTPUT` becomes `--ext_output`. The names are those of the settings,
+so none can be missing or outdated.
 """
 
 from __future__ import annotations

@@ -1,17 +1,17 @@
-"""Errors that otel-ext raises on purpose.
+"""Defines the exceptions of otel-ext.
 
 ::
 
     OtelExtError
-    ├── ConfigError          a setting, a file of settings, or a flag is wrong
+    ├── ConfigError          a setting, a configuration file or an option is wrong
     ├── RecordError          a line or value is not a record of this format
     ├── JournalError         a folder or file cannot be used for records
     ├── MissingExtraError    an optional dependency is not installed
     └── UsageError           a command was called in a way that cannot work
 
-Every error carries a `code` for programs, a `hint` that says the way out, and
-the `context` (names and values) it speaks of. None of them is ever raised into
-a program from a hook of the SDK; they answer direct calls only.
+Every error has a `code` for programs, a `hint` with the way out, and a `context` with
+the names and values it is about. Only direct calls raise them: no hook of the SDK
+raises into a program.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ __all__ = [
 
 
 class OtelExtError(Exception):
-    """Base of every error that otel-ext raises on purpose.
+    """Base class of the errors of otel-ext.
 
     Args:
-        message: What is wrong, naming the thing and the value.
+        message: What is wrong, with the name and the value.
         hint: The way out, as an imperative sentence; may be empty.
-        context: Names and values the error speaks of, for programs.
+        context: The names and values that the error is about, for programs.
 
     >>> error = OtelExtError("port 99999 is out of range", hint="Use 1 to 65535.")
     >>> str(error)
@@ -66,13 +66,13 @@ class OtelExtError(Exception):
 
 
 class ConfigError(OtelExtError, ValueError):
-    """A setting is wrong; the message names key, value, source and what is allowed."""
+    """A setting is wrong; the message names the key, the value, its source and what is allowed."""
 
     code = "config"
 
 
 class RecordError(OtelExtError, ValueError):
-    """A line is not a record, or a record breaks the format."""
+    """A line is not a record, or a record does not follow the format."""
 
     code = "record"
 
@@ -84,11 +84,11 @@ class JournalError(OtelExtError, OSError):
 
 
 class MissingExtraError(OtelExtError, ImportError):
-    """An optional dependency is missing; the hint is the exact command that installs it.
+    """An optional dependency is missing; the hint is the command that installs it.
 
     Args:
-        package: The distribution that is missing.
-        extra: The extra of otel-ext that asks for it.
+        package: The missing distribution.
+        extra: The extra of otel-ext that requires it.
 
     >>> print(MissingExtraError("pyyaml", "yaml"))
     pyyaml is not installed. Run: pip install pyyaml

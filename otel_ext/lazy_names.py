@@ -1,4 +1,4 @@
-"""Names of a package that are imported when a program first asks for them."""
+"""Imports the public names of a package on first use."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ __all__ = ["lazy_name"]
 
 
 def lazy_name(namespace: dict[str, object], homes: Mapping[str, str], name: str) -> object:
-    """Return what a package calls `name`, for its `__getattr__`; imported once.
+    """Import and return a public name of a package, for its `__getattr__`.
 
-    Kept in the package: in a signal handler amid an import, importing again raises in
-    Python 3.10.
+    The result is stored in the package: in Python 3.10, importing again from a signal
+    handler during an import raises.
 
     Args:
         namespace: The package's `globals()`.
-        homes: The modules that names are in, by name.
-        name: What is asked for.
+        homes: The module of each public name.
+        name: The name to import.
 
     Raises:
         AttributeError: `homes` does not have the name.
@@ -34,7 +34,7 @@ def lazy_name(namespace: dict[str, object], homes: Mapping[str, str], name: str)
     home = homes.get(name)
     if home is None:
         raise AttributeError(f"module {namespace['__name__']!r} has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415 - paid for only when asked
+    from importlib import import_module  # noqa: PLC0415 - only when a name is used
 
     found: object = getattr(import_module(home), name)
     namespace[name] = found

@@ -1,4 +1,4 @@
-"""`configure()`: from settings to a provider that records. The only place that wires.
+"""`configure()`: connects settings, exporters, processor and tracer provider.
 
 ::
 
@@ -58,27 +58,27 @@ def configure(
 ) -> Handle:
     """Record every span of this program from its start.
 
-    Makes a tracer provider if there is none, with the resource that
-    `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` describe; otherwise adds to
-    the one that is there. Does nothing if `OTEL_SDK_DISABLED` is true. A second
-    call returns the handle of the first; if its settings differ, it says so on
-    stderr and they have no effect. A provider that it names is recorded as well.
+    Uses the global tracer provider; if there is none, sets one with the resource that
+    `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` describe. Does nothing if
+    `OTEL_SDK_DISABLED` is true. A second call returns the handle of the first; settings
+    that differ are ignored, which a message on stderr reports. If the second call passes
+    another provider, that is recorded as well.
 
     Args:
-        tracer_provider: A provider to add to, instead of the global one. The API's proxy,
-            which stands for the global one while none is set, is that one.
-        redact_callback: Gets the path and the value of each text, number, bool and None
-            in a record, and returns what is to be recorded; see docs/redaction.md.
-        **settings: Any setting of the configuration, such as `output="traces"`
-            or `compat_mode=True`; they win over environment and file.
+        tracer_provider: The provider to record, instead of the global one. The API's
+            proxy for the global provider means the global one.
+        redact_callback: Called with the path and the value of each text, number, bool and
+            None in a record; returns the value to record. See docs/redaction.md.
+        **settings: Any setting, such as `output="traces"` or `compat_mode=True`; these
+            win over environment and file.
 
     Returns:
-        The handle to flush and shut down; it can be left alone, since records are
-        brought out at exit. As a context manager it shuts down at the end.
+        The handle to flush and shut down. Using it is optional, since records are flushed
+        at exit. As a context manager it shuts down at the end of the block.
 
     Raises:
-        ConfigError: An argument is wrong. What is wrong in the environment, in a file or
-            with the folder is said on stderr and left out, unless `strict` is on.
+        ConfigError: An argument is wrong. Mistakes in the environment, in a file or with
+            the folder are reported on stderr and ignored, unless `strict` is on.
 
     >>> import otel_ext
     >>> handle = configure(enabled=False)
@@ -90,51 +90,51 @@ def configure(
     if isinstance(tracer_provider, trace.ProxyTracerProvider):
         tracer_provider = None
     config, problem = with_usable_output(load_leniently(settings))
-    known = HANDLES.get("handle")
-    if known is not None and not known.closed:
-        _known(known, config, settings)
-        if tracer_provider is not None and known.active:
-            _attach(known, tracer_provider)
-        return known
+    earlier = HANDLES.get("handle")
+    if earlier is not None and not earlier.closed:
+        _wait_and_compare(earlier, config, settings)
+        if tracer_provider is not None and earlier.active:
+            _attach(earlier, tracer_provider)
+        return earlier
     if problem and not _sdk_disabled():
         report_problem("configuration", problem)
     handle = install(config, tracer_provider, redact_callback)
     if handle.active:
-        _for_the_program(handle)
+        _instrument_and_explain(handle)
     return handle
 
 
-def _for_the_program(handle: Handle) -> None:
-    """Do what `configure` does beyond zero code, which has its own ways."""
+def _instrument_and_explain(handle: Handle) -> None:
+    """Do what only `configure` does; `otel_ext.zero_code` has its own way for both."""
     if handle.config.capture.instrument:
         from otel_ext.instrumentors import instrument_libraries  # noqa: PLC0415 - on demand
 
         instrument_libraries()
-    from otel_ext.setup.no_spans import explain_at_exit  # noqa: PLC0415 - where something is recorded
+    from otel_ext.setup.no_spans import explain_at_exit  # noqa: PLC0415 - only if recording
 
     explain_at_exit(handle)
 
 
-def _known(handle: Handle, config: Config, settings: dict[str, object]) -> None:
-    """Wait for the earlier call that made `handle`; reports settings that differ from its own."""
+def _wait_and_compare(handle: Handle, config: Config, settings: dict[str, object]) -> None:
+    """Wait for the earlier call that made `handle`; report settings that differ from its own."""
     handle.wait_ready(_WAIT_SECONDS)
-    given = [setting_named(name).name for name, value in settings.items() if value is not None]
-    differ = [
-        f"{name}={_shown(config, name)}"
-        for name in given
+    names = [setting_named(name).name for name, value in settings.items() if value is not None]
+    differing = [
+        f"{name}={_formatted(config, name)}"
+        for name in names
         if config.value(name) != handle.config.value(name)
     ]
-    if differ:
+    if differing:
         report_problem(
             "configure() was called a second time",
-            f"the first call's settings stay, without {', '.join(differ)}."
-            " Shut its handle down first to begin anew",
+            f"the settings of the first call stay; ignored: {', '.join(differing)}."
+            " To change them, shut down the first handle before",
         )
 
 
-def _shown(config: Config, name: str) -> object:
+def _formatted(config: Config, name: str) -> object:
     value = config.value(name)
-    # A tuple of patterns, or a key that is not to be shown.
+    # Others, such as patterns and the secret key, are formatted by their kind.
     plain = isinstance(value, (bool, int, float))
     return value if plain else setting_named(name).kind.format(value)
 
@@ -142,20 +142,20 @@ def _shown(config: Config, name: str) -> object:
 def install(
     config: Config, tracer_provider: object = None, redact_callback: RedactCallback | None = None
 ) -> Handle:
-    """Put `config` to work, unless something is at work already; never raises.
+    """Start recording with `config`, unless something records already; never raises.
 
     Args:
         config: The configuration.
-        tracer_provider: A provider to add to, instead of the global one.
+        tracer_provider: The provider to record, instead of the global one.
         redact_callback: As for `configure`.
 
     Returns:
-        The handle of what is at work.
+        The handle of this or of the earlier recording.
     """
     disabled = _sdk_disabled() or not config.capture.enabled or not is_sdk_supported()
     handle = Handle(config) if disabled else _make_handle(config, tracer_provider, redact_callback)
     while (winner := HANDLES.setdefault("handle", handle)) is not handle:
-        # Another thread came first, or what is there has been shut down.
+        # Another thread was first, or the handle there has been shut down.
         if not winner.closed:
             winner.wait_ready(_WAIT_SECONDS)
             return winner
@@ -168,7 +168,7 @@ def install(
             _attach(handle, tracer_provider)
             atexit.register(handle.drain)
             if config.inflight.handle_sigterm:
-                # The program's own handler may go on for a while, so with one nothing stops here.
+                # Flush only: the program's own handler may run on. Without one, `last` drains.
                 handle.undo_at_shutdown(chain_sigterm(handle.flush_briefly, last=handle.drain))
             if config.capture.structlog:
                 _configure_structlog()
@@ -178,9 +178,9 @@ def install(
 
 
 def _configure_structlog() -> None:
-    """Do what `configure_structlog()` does, unless the program has called that itself."""
+    """Call `configure_structlog()`, unless the program has called it itself."""
     try:
-        from structlog import get_config  # noqa: PLC0415 - only where it is wanted
+        from structlog import get_config  # noqa: PLC0415 - only with the setting
 
         from otel_ext.processors.structlog_chain import exports_records  # noqa: PLC0415
         from otel_ext.setup.structlog import configure_structlog  # noqa: PLC0415
@@ -192,8 +192,8 @@ def _configure_structlog() -> None:
 
 
 def report_warnings(config: Config) -> None:
-    """Say what is odd in `config`, or was wrong and left out."""
-    if "OTEL_EXT_RUN_PID" not in os.environ:  # else `otel-ext run` has said them, once for all
+    """Report the warnings of `config` on stderr."""
+    if "OTEL_EXT_RUN_PID" not in os.environ:  # else `otel-ext run` has reported them
         for warning in config.warnings:
             report_problem("configuration", warning)
 
@@ -242,23 +242,23 @@ def make_exporter(
     remote: RecordExporter | None = None,
     redactor: Redactor | None = None,
 ) -> RecordExporter:
-    """Return the exporter that brings records everywhere `config` names.
+    """Return the exporter for all destinations that `config` names.
 
     Args:
-        config: The configuration; folders are made when the first record comes.
-        open_records: Start records of the spans that are open, for a file that
-            follows a full one.
-        console: Shows them too.
-        remote: Sends them elsewhere too.
-        redactor: Takes secrets out of what goes anywhere; None leaves them.
+        config: The configuration; folders are created when the first record comes.
+        open_records: Returns the start records of open spans, for a new file that
+            replaces a full one.
+        console: Prints the records too.
+        remote: Sends the records too.
+        redactor: Removes secrets from all records; None keeps them.
     """
-    # Only where something is recorded, and without the exporters nobody asked for.
+    # Imported only if something is recorded.
     from otel_ext.exporters.compat import CompatExporter  # noqa: PLC0415
     from otel_ext.exporters.fanout import FanOut  # noqa: PLC0415
     from otel_ext.exporters.jsonl import JsonlExporter  # noqa: PLC0415
     from otel_ext.journal.write.rehearsal import rehearse_redaction  # noqa: PLC0415
 
-    # The switch is asked for each record, so it can be thrown while the program runs.
+    # `is_compat` is called for each record, so compat mode can change while the program runs.
     journal = JsonlExporter(
         config.output.folder,
         settings=_journal_settings(config.journal),
@@ -282,7 +282,7 @@ def _redacting(exporter: RecordExporter, redactor: Redactor | None) -> RecordExp
 
 
 def _make_otlp(config: Config, tracer_provider: object) -> OtlpParts | None:
-    """Return what sends records to a collector, if `config` asks for it and it can be."""
+    """Return the parts that send records to a collector; None if off, or if they cannot be made."""
     if not config.otlp.enabled:
         return None
     from otel_ext.exporters.otlp.setup import make_otlp  # noqa: PLC0415
@@ -293,13 +293,13 @@ def _make_otlp(config: Config, tracer_provider: object) -> OtlpParts | None:
             lambda: trace.get_tracer_provider() if tracer_provider is None else tracer_provider,
             record_only=config.capture.record_only,
         )
-    except ConfigError as error:  # of a variable that is not ours: the files are made all the same
+    except ConfigError as error:  # a variable of OpenTelemetry is wrong: files are still written
         report_problem("OTLP: nothing is sent", error)
         return None
 
 
 def _make_resilient(config: Config, exporter: RemoteQueue) -> RecordExporter:
-    """Return `exporter` in the care of one that gets over an outage."""
+    """Wrap `exporter` in one that retries, and keeps records on disk during an outage."""
     from otel_ext.exporters.delivery.resilient import ResilientExporter  # noqa: PLC0415
     from otel_ext.exporters.delivery.sending.breaker import RetryLimits  # noqa: PLC0415
 
@@ -321,9 +321,9 @@ def _journal_settings(journal: JournalConfig) -> JournalSettings:
     from otel_ext.journal.write.opening import JournalSettings  # noqa: PLC0415
 
     if journal.recover_on_start:
-        # A module first imported while the interpreter exits can make a program
-        # that Ctrl-C ended exit with 1 (evaluating anything makes Python forget
-        # the interrupt), so what the worker will need is imported here.
+        # Imported here for the worker: a module that is first imported while the
+        # interpreter exits can make a program ended by Ctrl-C exit with 1 (evaluating
+        # code makes Python forget the interrupt).
         import_module("otel_ext.journal.recovery.watching")
     return JournalSettings(
         durability=journal.durability,
@@ -351,9 +351,9 @@ def _inflight_settings(inflight: InflightConfig) -> InflightSettings:
 
 
 def make_console(config: Config) -> ConsoleExporter | None:
-    """Return what shows records as `config` says; None if nothing does.
+    """Return the exporter that prints records as `config` says; None if none are printed.
 
-    A terminal is the one behind standard error now, whatever takes its place later.
+    The terminal is the one that standard error is connected to now.
     """
     mode = config.console.mode
     if mode == "off":
@@ -369,20 +369,20 @@ def make_console(config: Config) -> ConsoleExporter | None:
 
 
 def _attach(handle: Handle, tracer_provider: object) -> None:
-    """Add the processor of `handle` to a provider; one is made if there is none."""
+    """Add the processors of `handle` to a provider, after setting a global one if needed."""
     from otel_ext.processors.lifecycle import LifecycleSpanProcessor  # noqa: PLC0415
     from otel_ext.setup.adoption import add_processors, ensure_provider  # noqa: PLC0415 - imports the SDK
 
     try:
-        # `watch` sees a span before any record of it is made.
-        found = (handle.watch, handle.processor)
-        processors = [one for one in found if one is not None]
+        # `watch` has to see a span before its first record is made.
+        both = (handle.watch, handle.processor)
+        processors = [one for one in both if one is not None]
         provider = ensure_provider() if tracer_provider is None else tracer_provider
         add_processors(provider, processors)
         if gc.isenabled():
-            gc.collect(1)  # what set-up has made: else it takes a millisecond of the first span
+            gc.collect(1)  # garbage of the set-up; else the first span takes a millisecond longer
         resource: object = getattr(provider, "resource", None)
         if resource is not None and isinstance(handle.processor, LifecycleSpanProcessor):
             handle.processor.prepare(resource)
-    except Exception as error:  # noqa: BLE001 - a resource detector of the program's
+    except Exception as error:  # noqa: BLE001 - a resource detector of the program may fail
         report_problem("nothing is recorded: no tracer provider can be used", error)

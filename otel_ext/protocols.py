@@ -1,6 +1,6 @@
-"""Contracts between the parts, as protocols: implement these to plug in.
+"""The protocols between the parts: implement one to plug in your own.
 
-The way of a record: a processor makes it, an exporter takes it.
+A processor makes records and passes each to an exporter.
 """
 
 from __future__ import annotations
@@ -25,64 +25,63 @@ __all__ = [
 ]
 
 Encoding: TypeAlias = Callable[["Record"], bytes]
-"""Scheduler a record into one line of JSON in UTF-8, its newline included."""
+"""Encodes a record as one line of JSON in UTF-8, with its newline."""
 
 
 @runtime_checkable
 class RecordExporter(Protocol):
-    """Takes records and brings them somewhere.
+    """Writes or sends records.
 
-    An exporter that never waits, for a peer, a disk or a lock, says so by an attribute
-    `never_waits = True`. It is called on the thread that started or ended the span.
-    Any other is called on a thread of its own, and that thread is waited for, half a
-    second at most: so one that hangs holds up nobody. What it raises is guarded.
+    An exporter that never waits for a peer, a disk or a lock has an attribute
+    `never_waits = True`; it is called on the thread that started or ended the span.
+    Any other is called on its own thread, and the caller waits for it half a second at
+    most, so an exporter that hangs does not hold up the program. Its exceptions are caught.
 
-    An exporter that never runs code which could start spans may say so by an
-    attribute `never_starts_spans = True`; the processor then need not watch for recursion.
+    An exporter that never runs code which could start spans has an attribute
+    `never_starts_spans = True`; the processor then skips its guard against recursion.
     """
 
     def export(self, record: Record) -> None:
-        """Take one record."""
+        """Accept one record."""
         ...
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Bring out all records taken so far; whether that was done in time."""
+        """Write and send all records so far; return whether that was done in time."""
         ...
 
     def shutdown(self) -> None:
-        """Flush and stop; later records are ignored. Twice is once."""
+        """Flush and stop; later records are ignored. Idempotent."""
         ...
 
 
 @runtime_checkable
 class LineExporter(RecordExporter, Protocol):
-    """An exporter that writes encoded lines, and lets the caller choose how.
+    """An exporter that writes encoded lines, and lets the caller choose the encoding.
 
-    `CompatExporter` uses it to select an encoding instead of encoding twice.
+    `CompatExporter` uses it to avoid encoding twice.
     """
 
     def export_as(self, record: Record, encoding: Encoding) -> None:
-        """Take one record, to be written as `encoding` renders it."""
+        """Accept one record, to be written as `encoding` encodes it."""
         ...
 
 
 Refusal: TypeAlias = Literal["", "data", "signal"]
-"""Why a batch is refused for good: `data`, these records are wrong; `signal`, the
-destination takes no records of this kind; empty, it does not say."""
+"""Why a batch is refused for good: `data`, the records are not valid; `signal`, the
+destination accepts no records of this kind; empty, the reason is not known."""
 
 
 class SendResult(NamedTuple):
-    """What became of a batch that was sent.
+    """The outcome of sending a batch.
 
     Attributes:
-        ok: Whether the destination has taken it, but for what `rejected` says.
-        retry: Whether sending the same again may help; only where `ok` is false.
-        retry_after: Seconds that the destination asks to wait; 0 if it does not.
-        rejected: How many records of a batch that was taken the destination refused.
-        kept: How many of them are not sent yet, but will be: whoever returns this sees
-            to it.
-        message: Why, in the destination's words or ours; empty if all is well.
-        refusal: Why it is refused for good; only where `ok` and `retry` are false.
+        ok: Whether the destination accepted it, except for `rejected` records.
+        retry: Whether sending it again may succeed; only if `ok` is false.
+        retry_after: Seconds that the destination asks to wait, or 0.
+        rejected: How many records of an accepted batch the destination refused.
+        kept: How many records are not sent yet; the sender that returns this sends them.
+        message: The reason, in the destination's words or ours; empty without a problem.
+        refusal: Why it is refused for good; only if `ok` and `retry` are false.
     """
 
     ok: bool
@@ -98,29 +97,29 @@ class SendResult(NamedTuple):
 class RecordSender(Protocol):
     """Sends batches of records to one destination; always called on a background thread.
 
-    Senders can be wrapped in one another. A forked child must be able to go on
-    with what it inherits: a sender opens a connection of its own there.
+    A sender can wrap another. It must work in a forked child too, where it opens its
+    own connection.
     """
 
     def send(self, records: Sequence[Record]) -> SendResult:
-        """Send one batch and wait for the answer; does not raise for what a peer does."""
+        """Send one batch and wait for the response; failures of the peer do not raise."""
         ...
 
     def close(self) -> None:
-        """Let go of connections and give up what is under way. Twice is once."""
+        """Close connections and abort requests in progress. Idempotent."""
         ...
 
 
 @runtime_checkable
 class SignalSender(RecordSender, Protocol):
-    """A sender whose destination may take one signal and refuse another.
+    """A sender whose destination may accept one signal (traces, logs) and refuse another.
 
-    Each signal then has a circuit and a backlog of its own, and `send` may be called
-    on one thread for each of them at the same time.
+    Each signal then has its own circuit breaker and batcher, and `send` is called on one
+    thread for each signal, at the same time.
     """
 
     signals: tuple[str, ...]
-    """Their names, those that matter most first."""
+    """Their names, the most important first."""
 
     def signal_of(self, record: Record) -> str:
         """Return the name of the signal that carries `record`."""
@@ -128,8 +127,8 @@ class SignalSender(RecordSender, Protocol):
 
 
 SampleDecision: TypeAlias = Callable[["Record"], "bool | None"]
-"""Tells whether the records of a span, and a log in it, may leave the process.
+"""Decides whether the records of a span, and the logs in it, are sent.
 
-True: send; False: drop; None: not known yet, so the record waits and is asked
-about again. Called on a background thread.
+True: send; False: drop; None: not known yet, so the record waits and the function is
+called again. Called on a background thread.
 """

@@ -1,16 +1,16 @@
-"""Recording a program whose code does not know of us.
+"""Starts recording in a program whose code does not import otel-ext.
 
-Two ways lead here, and each leaves the other's work alone:
+There are two ways, which can be combined:
 
 - `opentelemetry-instrument` calls `pre_instrument`, the entry point of group
-  `opentelemetry_pre_instrument`, in every process it instruments. Whichever
-  distribution and configurator are in use, or `OTEL_CONFIG_FILE`, they have made
-  the provider by then, and our processor is added to it.
-- `otel-ext run` calls `start_process` by its `sitecustomize`. It makes a
-  provider and switches on the instrumentations that are installed.
+  `opentelemetry_pre_instrument`, in every process it instruments. By then the
+  distribution, the configurator or `OTEL_CONFIG_FILE` has set the provider, and
+  our processor is added to it.
+- The `sitecustomize` of `otel-ext run` calls `start_process`. It sets a provider
+  and switches on the installed instrumentations.
 
-Both do nothing unless the environment says `OTEL_EXT_AUTO=true`, because an
-entry point runs wherever the package is installed. Nothing here ever raises.
+Both do nothing unless `OTEL_EXT_AUTO=true` is set, because an entry point runs
+wherever the package is installed. Nothing here raises.
 """
 
 from __future__ import annotations
@@ -32,10 +32,17 @@ if TYPE_CHECKING:
 
     from otel_ext.config import Config
 
-__all__ = ["AUTO", "BOOTSTRAP_DIR", "pre_instrument", "start_process", "tolerant_config", "wanted"]
+__all__ = [
+    "AUTO",
+    "BOOTSTRAP_DIR",
+    "is_requested",
+    "lenient_config",
+    "pre_instrument",
+    "start_process",
+]
 
 AUTO: Final = "OTEL_EXT_AUTO"
-"""The environment variable that switches recording on in a process: `true`."""
+"""The environment variable that switches recording on in a process, with `true`."""
 
 BOOTSTRAP_DIR: Final = str(Path(__file__).resolve().parent / "cli" / "runner" / "_site")
 """The folder that `otel-ext run` puts on PYTHONPATH; it holds a `sitecustomize`."""
@@ -44,8 +51,8 @@ _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _GEVENT_PATCH: Final = "OTEL_PYTHON_AUTO_INSTRUMENTATION_EXPERIMENTAL_GEVENT_PATCH"
 _DISABLED: Final = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
 _SDK_START: Final = "opentelemetry.instrumentation.auto_instrumentation"
-# Each of these asks for an SDK that is configured the way of opentelemetry-instrument.
-_SDK_WANTED: Final = (
+# With one of these, OpenTelemetry's own start-up configures the SDK.
+_SDK_VARIABLES: Final = (
     "OTEL_CONFIG_FILE",
     "OTEL_PYTHON_CONFIGURATOR",
     "OTEL_PYTHON_DISTRO",
@@ -55,7 +62,7 @@ _done: Final[set[str]] = set()
 
 
 def _first(step: str) -> bool:
-    """Whether `step` is taken for the first time in this process."""
+    """Return whether `step` is done for the first time in this process."""
     before = len(_done)
     _done.add(step)
     return len(_done) > before
@@ -65,38 +72,40 @@ def _is_true(name: str) -> bool:
     return os.environ.get(name, "").strip().lower() in _TRUE
 
 
-def wanted() -> bool:
-    """Return whether the environment asks for recording in this process.
+def is_requested() -> bool:
+    """Return whether the environment requests recording in this process.
 
     >>> import os
     >>> os.environ["OTEL_EXT_AUTO"] = "no"
-    >>> wanted()
+    >>> is_requested()
     False
     """
     return _is_true(AUTO) and not _is_true("OTEL_SDK_DISABLED")
 
 
 def pre_instrument() -> None:
-    """Add recording to the provider of this process, if the environment asks for it.
+    """Add recording to the provider of this process, if the environment requests it.
 
-    Called by `opentelemetry-instrument` through the entry point; twice is once.
+    Called by `opentelemetry-instrument` through the entry point. Idempotent.
     """
-    if wanted() and _first("recording"):
+    if is_requested() and _first("recording"):
         _guarded("recording was not started", _configure)
 
 
 def start_process() -> None:
-    """Start recording in this process as `otel-ext run` does; twice is once.
+    """Start recording in this process, for `otel-ext run`. Idempotent.
 
     If the environment names exporters, a configurator or a configuration file,
-    OpenTelemetry's own start-up does the work and calls `pre_instrument`.
+    OpenTelemetry's own start-up sets up the SDK and calls `pre_instrument`.
     """
-    if not wanted() or _is_helper_process() or not _first("process") or not is_sdk_supported():
+    if not is_requested() or _is_helper_process():
+        return
+    if not _first("process") or not is_sdk_supported():
         return
     with _children_unrecorded():
         if _sdk_has_started():
             pre_instrument()
-        elif _sdk_is_wanted():
+        elif _sdk_is_requested():
             _guarded("OpenTelemetry was not started", _initialize_sdk)
             pre_instrument()
         else:
@@ -109,7 +118,7 @@ def start_process() -> None:
 
 
 def _note_provider() -> None:
-    """Leave a note of a provider that takes no span processors, so that nothing is recorded."""
+    """Write a note for `otel-ext run` if the provider takes no span processors."""
     from opentelemetry import trace  # noqa: PLC0415 - imported long before
 
     provider = trace.get_tracer_provider()
@@ -121,12 +130,12 @@ def _note_provider() -> None:
 def _children_unrecorded() -> Generator[None, None, None]:
     """Keep processes that are started meanwhile from recording.
 
-    A resource detector may start one; it is no part of the program, and would
-    start its own recording, with a detector that starts one, without end.
+    A resource detector may start one, which is not part of the program. If it recorded,
+    its own detector would start another, without end.
     """
     path = os.environ.get("PYTHONPATH")
     entries = [] if path is None else path.split(os.pathsep)
-    # By its name: the one on the path may belong to another installation.
+    # Compared by the end of the path: it may be of another installation.
     own = [entry for entry in entries if Path(entry).parts[-3:] == Path(BOOTSTRAP_DIR).parts[-3:]]
     if not own:
         yield
@@ -141,14 +150,14 @@ def _children_unrecorded() -> Generator[None, None, None]:
 def _guarded(what: str, work: Callable[[], object]) -> None:
     try:
         work()
-    except Exception as error:  # noqa: BLE001 - a host program starts whatever happens here
+    except Exception as error:  # noqa: BLE001 - the host program starts in any case
         report_problem(f"zero code: {what}", error)
 
 
 def _configure() -> None:
-    from otel_ext.pipeline import install  # noqa: PLC0415 - only where it is wanted
+    from otel_ext.pipeline import install  # noqa: PLC0415 - only if requested
 
-    install(tolerant_config())
+    install(lenient_config())
 
 
 def _provide() -> None:
@@ -157,8 +166,8 @@ def _provide() -> None:
     ensure_provider()
 
 
-def tolerant_config() -> Config:
-    """Return the configuration with a place for records; what is wrong is reported, not raised."""
+def lenient_config() -> Config:
+    """Return a configuration with a usable output folder; mistakes are reported, not raised."""
     from otel_ext.config import Config, load_leniently  # noqa: PLC0415
     from otel_ext.errors import OtelExtError  # noqa: PLC0415
     from otel_ext.setup.starting import with_usable_output  # noqa: PLC0415
@@ -169,8 +178,8 @@ def tolerant_config() -> Config:
         if problem:
             report_problem("zero code", problem)
     except OtelExtError as error:
-        # Strict; but a `sitecustomize` or an entry point that raises stops nothing.
-        report_problem("zero code: the configuration is left out", error)
+        # With `strict`. An exception here would not stop the program, so report it.
+        report_problem("zero code: the configuration is ignored", error)
     return config
 
 
@@ -182,7 +191,7 @@ def _instrument() -> None:
     if not config.capture.instrument and config.source_of("instrument").layer != "default":
         return
     if os.environ.get(_GEVENT_PATCH) == "patch_all":
-        # Before any instrumentation imports what gevent wants to replace.
+        # Before any instrumentation imports the modules that gevent patches.
         import_module("gevent.monkey").patch_all()
     instrument_libraries()
 
@@ -190,13 +199,13 @@ def _instrument() -> None:
 def _initialize_sdk() -> None:
     """Let OpenTelemetry's own start-up set up the SDK; instrumentations wait for their libraries.
 
-    A distribution other than the stock one may have its own way to load them.
+    A third-party distribution may load them in its own way, so it loads them itself.
     """
     if _has_own_distro():
         _run_sdk_start()
         return
     before = os.environ.get(_DISABLED)
-    # Each by its name: the first releases that are admitted do not know `*`.
+    # Each by its name: the oldest supported releases do not know `*`.
     os.environ[_DISABLED] = ",".join(_entry_points("opentelemetry_instrumentor"))
     try:
         _run_sdk_start()
@@ -209,7 +218,7 @@ def _initialize_sdk() -> None:
 
 
 def _run_sdk_start() -> None:
-    # By name, since the package is optional and comes without types.
+    # Imported by name: the package is optional and has no types.
     start = import_module(_SDK_START)
     if hasattr(start, "initialize"):
         start.initialize()
@@ -225,21 +234,21 @@ def _has_own_distro() -> bool:
 
 
 def _entry_points(group: str) -> dict[str, str]:
-    from importlib.metadata import entry_points  # noqa: PLC0415 - slow, and only for this way
+    from importlib.metadata import entry_points  # noqa: PLC0415 - slow to import, rarely needed
 
     return {entry.name: entry.value for entry in entry_points(group=group)}
 
 
 def _sdk_has_started() -> bool:
-    """Whether `opentelemetry-instrument` has been here before us."""
+    """Return whether `opentelemetry-instrument` has set up the SDK already."""
     return _SDK_START in sys.modules
 
 
-def _sdk_is_wanted() -> bool:
-    """Whether the environment asks for what `opentelemetry-instrument` sets up."""
-    return any(os.environ.get(name, "").strip() not in {"", "none"} for name in _SDK_WANTED)
+def _sdk_is_requested() -> bool:
+    """Return whether the environment sets what OpenTelemetry's own start-up reads."""
+    return any(os.environ.get(name, "").strip() not in {"", "none"} for name in _SDK_VARIABLES)
 
 
 def _is_helper_process() -> bool:
-    """Whether this is multiprocessing's resource tracker, which runs nobody's code."""
+    """Return whether this is multiprocessing's resource tracker, which runs no user code."""
     return any("multiprocessing.resource_tracker" in word for word in sys.orig_argv)

@@ -1,4 +1,4 @@
-"""Span processors and structlog processors, one behaviour a module."""
+"""Span processors, structlog processors and the bridge from `logging`."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Keeps the log bridge on the root logger while the program configures `logging` again.
+"""Puts the log bridge back when the program configures `logging` again.
 
-`dictConfig`, `basicConfig(force=True)`, Django's `setup()` and a Celery worker take all
-handlers off the root logger, ours included. What they leave alone is the factory of log
-records, a public hook that is made to be chained: it is asked before a record reaches
-any handler, so the bridge is back in time for that very record. See
+`dictConfig`, `basicConfig(force=True)`, Django's `setup()` and a Celery worker remove all
+handlers from the root logger, the bridge included. They keep the factory of log records,
+a public hook that can be chained: logging calls it before a record reaches any handler,
+so the bridge is back in time for that record. See
 docs/adr/0011-the-log-bridge-comes-back.md.
 """
 
@@ -23,23 +23,23 @@ if TYPE_CHECKING:
 
 __all__ = ["BridgeKeeper", "keep_bridge", "remove_bridge"]
 
-_LOOK_SECONDS: Final = 1.0
+_CHECK_INTERVAL: Final = 1.0
 _kept: Final[dict[str, BridgeKeeper]] = {}
 
 
 def keep_bridge(bridge: StdlibBridge, is_wanted: Callable[[], bool]) -> None:
-    """Add `bridge` to the root logger and keep it there, in the place of an earlier one.
+    """Add `bridge` to the root logger and keep it there; it replaces an earlier one.
 
     Args:
         bridge: The handler.
-        is_wanted: Asked before a bridge that is gone is put back.
+        is_wanted: Called before a bridge that was removed is put back.
     """
     remove_bridge()
     _kept["keeper"] = BridgeKeeper(bridge, is_wanted)
 
 
 def remove_bridge() -> None:
-    """Take the bridge off the root logger for good. Idempotent."""
+    """Remove the bridge from the root logger for good. Idempotent."""
     keeper = _kept.pop("keeper", None)
     if keeper is not None:
         keeper.stop()
@@ -50,14 +50,14 @@ def remove_bridge() -> None:
 
 
 class BridgeKeeper:
-    """A factory of log records that puts a bridge back where it is gone.
+    """A factory of log records that puts the bridge back if it was removed.
 
-    Programs that set a factory of their own without calling the one before it leave
-    the check that the worker runs each second.
+    Where a program sets a factory of its own that does not call this one, only the check
+    that the worker runs each second remains.
 
     Args:
         bridge: The handler; it is added to the root logger.
-        is_wanted: Asked before it is put back.
+        is_wanted: Called before it is put back.
 
     >>> from otel_ext.processors.tracer_meta import TracerMetaProcessor
     >>> bridge = StdlibBridge(TracerMetaProcessor())
@@ -80,25 +80,25 @@ class BridgeKeeper:
         self._root.addHandler(bridge)
         self._make = logging.getLogRecordFactory()
         logging.setLogRecordFactory(self)
-        self._job: Job = shared_worker().every(_LOOK_SECONDS, self.look, "log bridge")
+        self._job: Job = shared_worker().every(_CHECK_INTERVAL, self.restore, "log bridge")
 
     def __call__(self, *args: Any, **kwargs: Any) -> logging.LogRecord:  # noqa: ANN401 - as logging's
         """Return the record that the factory before this one makes."""
         if self._bridge not in self._root.handlers:
-            self.look()
+            self.restore()
         return self._make(*args, **kwargs)
 
-    def look(self) -> None:
-        """Put the bridge back if it is gone and still wanted; never raises."""
+    def restore(self) -> None:
+        """Put the bridge back if it was removed and is still wanted; never raises."""
         try:
             if self._stopped or self._bridge in self._root.handlers or not self._is_wanted():
                 return
-            self._root.addHandler(self._bridge)  # at most once: logging looks under its lock
+            self._root.addHandler(self._bridge)  # at most once: logging checks under its lock
         except Exception as error:  # noqa: BLE001 - nothing may reach the code that logs
             report_problem("the log bridge was not put back", error)
 
     def stop(self) -> None:
-        """Take the bridge away and leave it so; the factory stays where others hold on to it."""
+        """Remove the bridge for good; the factory stays if a later one chains to it."""
         self._stopped = True
         self._job.cancel()
         self._root.removeHandler(self._bridge)

@@ -1,8 +1,7 @@
-"""`LifecycleSpanProcessor`: a record when a span starts, another when it ends.
+"""`LifecycleSpanProcessor`: exports a record when a span starts and another when it ends.
 
-The SDK calls processors without a guard: what one raises reaches the user's
-code and replaces the user's own exception (opentelemetry-python#5624), so every
-hook here ends in one.
+The SDK does not catch exceptions of processors: they reach the user's code and replace
+the user's own exception (opentelemetry-python#5624), so every hook here catches its own.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from otel_ext.runtime.deadline import (
 from otel_ext.runtime.exporter_check import check_exporter, fast_export_of, prepare_first_line
 from otel_ext.runtime.fork import after_fork_in_child, check_process
 from otel_ext.runtime.guard import report_problem
-from otel_ext.runtime.isolated import patient
+from otel_ext.runtime.isolated import isolate
 from otel_ext.runtime.process import incarnation
 
 if TYPE_CHECKING:
@@ -49,17 +48,17 @@ if TYPE_CHECKING:
 __all__ = ["LifecycleSpanProcessor"]
 
 _MAX_DEPTH: Final = 4
-# Every so many records it is seen to that the watching thread still runs.
-_LOOK_EVERY: Final = 64
-# Spans that wait for the worker, at most.
-_MOST_LATE: Final = 10_000
-_NOBODY: Final = Process("unknown")
+# How many records pass between two checks that the worker's thread runs.
+_CHECK_EVERY: Final = 64
+# The most spans that wait for the worker.
+_MAX_LATE: Final = 10_000
+_UNKNOWN_PROCESS: Final = Process("unknown")
 _START_IS_LOST: Final = "a start record is lost"
 _END_IS_LOST: Final = "an end record is lost"
 
 
 class _Depth(threading.local):
-    """How deep this thread is inside our hooks; an exporter may start spans."""
+    """How deep calls of hooks are nested on this thread; an exporter may start spans."""
 
     value = 0
 
@@ -72,11 +71,11 @@ class LifecycleSpanProcessor(SpanProcessor):
 
     Args:
         exporter: Where the records go.
-        record_only: Whether spans that are recorded but not sampled count too.
-        inflight: How spans that are open are watched.
+        record_only: Whether to export spans that are recorded but not sampled, too.
+        inflight: How open spans are watched.
 
     Raises:
-        ConfigError: `exporter` is none.
+        ConfigError: `exporter` is not a valid exporter.
 
     >>> from opentelemetry.sdk.trace import TracerProvider
     >>> from otel_ext.exporters import ConsoleExporter
@@ -99,14 +98,13 @@ class LifecycleSpanProcessor(SpanProcessor):
         check_exporter("LifecycleSpanProcessor", exporter)
         self._record_only = bool(record_only)
         self.tracker = Tracker(self._emit, inflight, destination=exporter, before=self._catch_up)
-        self._exporter = exporter = patient(exporter)
+        self._exporter = exporter = isolate(exporter)
         self._table = self.tracker.table
-        # Asked of the class: one that hands on what it does not have itself, to an exporter
-        # inside it, may change the records on their way.
+        # The class decides: an exporter that delegates unknown attributes to an inner one
+        # may change the records before they reach it.
         learn = getattr(type(exporter), "learn_open_records", None)
         if learn is not None:
             learn(exporter, self._table.start_records)
-        # What is told never to start spans is called straight.
         never_starts_spans = getattr(exporter, "never_starts_spans", False) is True
         self._export = fast_export_of(exporter) if never_starts_spans else self._export_watched
         self._closed = False
@@ -120,8 +118,8 @@ class LifecycleSpanProcessor(SpanProcessor):
         try:
             begin_span(self, span)
         except RecursionError:
-            # Without a call: this thread has no stack left for one. The worker does the rest.
-            if not self._late[_MOST_LATE:]:
+            # No call here: this thread has no stack left for one. The worker does the rest.
+            if not self._late[_MAX_LATE:]:
                 self._late += ((span, _START_IS_LOST),)
         except Exception as error:  # noqa: BLE001 - nothing may reach the user's code
             self._note_loss(_START_IS_LOST, error)
@@ -131,16 +129,16 @@ class LifecycleSpanProcessor(SpanProcessor):
         try:
             end_span(self, span)
         except RecursionError:
-            if not self._late[_MOST_LATE:]:
+            if not self._late[_MAX_LATE:]:
                 self._late += ((span, _END_IS_LOST),)
         except Exception as error:  # noqa: BLE001 - nothing may reach the user's code
             self._note_loss(_END_IS_LOST, error)
 
     def prepare(self, resource: object) -> None:
-        """Get ready for the first span, before it comes.
+        """Prepare the first line of the exporter's file before the first span.
 
         Args:
-            resource: What the spans will come with, as far as is known.
+            resource: The expected resource of the spans.
         """
         try:
             prepare_first_line(self._exporter, incarnation.current().expect(resource))
@@ -148,7 +146,7 @@ class LifecycleSpanProcessor(SpanProcessor):
             report_problem("LifecycleSpanProcessor: the first span could not be prepared", error)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Flush the exporter; whether all records were brought out in time."""
+        """Flush the exporter; return whether it exported all records in time."""
         check_process()
         try:
             self._catch_up()
@@ -162,7 +160,7 @@ class LifecycleSpanProcessor(SpanProcessor):
         self.shutdown_by(monotonic() + EXIT_SECONDS)
 
     def shutdown_by(self, until: float) -> None:
-        """Do what `shutdown` does, by then by the monotonic clock."""
+        """Do the same as `shutdown`, by the moment `until` of the monotonic clock."""
         check_process()
         if self._shut_down:
             return
@@ -178,7 +176,7 @@ class LifecycleSpanProcessor(SpanProcessor):
 
     def _stop_by(self, until: float) -> None:
         exporter = self._exporter
-        # The open spans may take half of the time; the files must still be closed then.
+        # The open spans may take half of the time; the rest is for closing the files.
         share = max(0.0, until - monotonic()) / 2
         for stop in (
             lambda: self.tracker.stop(share, lambda at: has_room(exporter, at)),
@@ -190,7 +188,7 @@ class LifecycleSpanProcessor(SpanProcessor):
                 report_problem("LifecycleSpanProcessor: shutdown failed", error)
 
     def begin_span(self, span: Span) -> None:
-        """Do what `on_start` is for; whatever is raised is the caller's to guard."""
+        """Export the start record of `span`; the caller catches exceptions."""
         check_process()
         key = identify(span, self._record_only)
         if key is None or self._closed:
@@ -204,13 +202,13 @@ class LifecycleSpanProcessor(SpanProcessor):
         try:
             self._export(record)
         finally:
-            # Behind it: the first export makes system calls, and each of them would give the
-            # interpreter lock to a thread that has just been started.
-            if seq % _LOOK_EVERY == 0 or not self._begun:
+            # After the export: the first one makes system calls, and each would give the
+            # interpreter lock to a thread that has just started.
+            if seq % _CHECK_EVERY == 0 or not self._begun:
                 self._watch()
 
     def end_span(self, span: ReadableSpan) -> None:
-        """Do what `on_end` is for; whatever is raised is the caller's to guard."""
+        """Export the final record of `span`; the caller catches exceptions."""
         check_process()
         key = identify(span, self._record_only)
         if key is None:
@@ -228,15 +226,15 @@ class LifecycleSpanProcessor(SpanProcessor):
         if self._shut_down:
             return  # the program exits
         try:
-            # Asked again at each start until a thread watches: uWSGI's master starts none.
+            # Tried at each start until the thread runs: uWSGI's master starts none.
             self._begun = self.tracker.begin()
         except RecursionError:  # the next span tries again
             self._begun = False
-        except Exception as error:  # noqa: BLE001 - the record is out
+        except Exception as error:  # noqa: BLE001 - the record is exported already
             report_problem("LifecycleSpanProcessor: open spans are not watched", error)
 
     def _catch_up(self) -> None:
-        """Record what threads had no stack left for; a job of the worker, and of a flush."""
+        """Export the records of spans that met a RecursionError; the worker or a flush calls it."""
         while self._late:
             try:
                 span, what = self._late.pop(0)
@@ -248,7 +246,7 @@ class LifecycleSpanProcessor(SpanProcessor):
                 self._note_loss(what, error)
 
     def _record_late(self, span: ReadableSpan, *, is_start: bool) -> None:
-        """Export the start or the end of a span on another thread than its own."""
+        """Export the start or the end of a span from the worker's thread or a flush."""
         key = identify(span, self._record_only)
         if key is None:
             return
@@ -267,14 +265,14 @@ class LifecycleSpanProcessor(SpanProcessor):
         self._export(record)
 
     def _emit(self, record: Record) -> None:
-        """Export a record that no hook made: of the reaper, the watchdog, the heartbeat."""
+        """Export a record of the reaper, the watchdog or the heartbeat."""
         try:
             self._export(record)
-        except Exception as error:  # noqa: BLE001 - an exporter is anybody's code
+        except Exception as error:  # noqa: BLE001 - an exporter may be third-party code
             self._note_loss("a record is lost", error)
 
     def _export_watched(self, record: Record) -> None:
-        """Export `record`, unless the exporter is what started the span."""
+        """Export `record`, unless exporters that start spans nest too deep."""
         depth = self._depth
         if depth.value >= _MAX_DEPTH:
             COUNTERS.add("accepted")
@@ -293,27 +291,27 @@ class LifecycleSpanProcessor(SpanProcessor):
         report_problem(f"LifecycleSpanProcessor: {what}", error)
 
     def _recognise(self, resource: Resource) -> tuple[Resource, Process]:
-        """Take note of the resource that spans come with, and so of the process."""
+        """Remember the resource of the latest span, and its process."""
         current = incarnation.current()
         self._next_seq = current.next_seq
-        # One object: with several providers, threads never see half of a change.
+        # One assignment: with several providers, no thread sees half of a change.
         self._known = known = (resource, current.process_for(resource))
         self._quick = (*known, current.counter, self._record_only, self._table, self._export)
         return known
 
     def _reset(self) -> None:
-        """Know nothing of the process yet; a forked child goes on as another one."""
+        """Forget the process and what is on its way; a forked child is another process."""
         self._depth = _Depth()
         self._late: list[tuple[ReadableSpan, str]] = []
         self._begun = False
-        self._known = (None, _NOBODY)
-        # What the compiled hooks need; while it is None the methods here do the work.
+        self._known = (None, _UNKNOWN_PROCESS)
+        # The values that the compiled hooks read; while it is None they call the methods here.
         self._quick = None
         self._next_seq = int
 
 
 def _choose_hooks() -> tuple[_Begin, _End]:
-    """Return the compiled hooks where they were built, else the methods above."""
+    """Return the compiled hooks if they were built, else the methods above."""
     speed = load_speed()
     if speed is None:
         return LifecycleSpanProcessor.begin_span, LifecycleSpanProcessor.end_span
@@ -325,7 +323,7 @@ def _choose_hooks() -> tuple[_Begin, _End]:
         owner_type=TaskOwner,
         monotonic_ns=monotonic_ns,
     )
-    # The same methods, without a frame of Python's; a subclass's own are called as ever.
+    # The same methods without a Python frame; overrides of a subclass still apply.
     for name, method in speed.hooks_for(
         LifecycleSpanProcessor, _START_IS_LOST, _END_IS_LOST
     ).items():

@@ -1,7 +1,7 @@
 """Makes a record from a structlog event dict, or from a `logging.LogRecord` inside one.
 
-Nothing here touches a span beyond its context: the SDK writes warnings while it
-holds a span's locks, and a log call made there must not ask for them again.
+It reads nothing of a span but its context: the SDK logs warnings while it holds a span's
+locks, and this code must not wait for them then.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LogCapture", "is_suppressed"]
 
-# Where a thread of an executor begins. structlog's `ainfo` and its like run there,
-# with nothing of the caller's on the stack, so their place is unknown at first.
+# The file in which an executor's thread starts. structlog's `ainfo` and similar methods
+# run there without the caller's frames, so the stack does not contain the call site.
 _EXECUTOR_FILE: Final = os.path.join("concurrent", "futures", "thread.py")  # noqa: PTH118
 _MAX_SITES: Final = 4_096
 _LEVELS: Final = {"exception": "error", "fatal": "critical", "msg": "info", "warn": "warning"}
@@ -48,7 +48,7 @@ _QUALIFIED: Final[CallsiteParameter | None] = (
     getattr(CallsiteParameter, "QUAL_NAME", None) if sys.version_info >= (3, 11) else None
 )
 _FUNCTION: Final = _QUALIFIED or CallsiteParameter.FUNC_NAME
-# The one public way to what structlog notes for its async methods.
+# The only public access to the call site that structlog stores for its async methods.
 _find_async_caller: Final = CallsiteParameterAdder(
     {
         CallsiteParameter.PATHNAME,
@@ -59,27 +59,27 @@ _find_async_caller: Final = CallsiteParameterAdder(
     },
 )
 _SUPPRESS: Final = "suppress_instrumentation"
-# What Record(...) comes to, without its naming of 23 arguments: a third of the cost.
+# Record(...) without binding 23 arguments by name: a third of the cost.
 _new: Final = cast("Callable[[type[Record], tuple[object, ...]], Record]", vars(tuple)["__new__"])
 _call_sites: dict[tuple[object, ...], CallSite] = {}
 
 
-_Moment: TypeAlias = "tuple[int, CallSite, ThreadInfo | None, TaskInfo | None]"
+_Origin: TypeAlias = "tuple[int, CallSite, ThreadInfo | None, TaskInfo | None]"
 # parent_span_id, span_kind, scope, links; start_ns, status, events, abandoned.
 _NO_SPAN: Final = ("", "", None, ())
 _NOT_ENDED: Final = (0, None, (), None)
 
 
-def _nothing() -> None:
-    """Stand in for a weak reference that is dead."""
+def _dead_reference() -> None:
+    """Return None, like a dead weak reference."""
 
 
 class LogCapture:
     """Makes the records of one structlog processor; never changes the event dict.
 
-    What structlog's own processors put beside the user's keys moves into the
-    record: `event`, and `level` and `logger` where they say what the call itself
-    says. Every other key stays the user's, `timestamp` included.
+    Three keys move from the attributes to the record's metadata: `event`, and `level` and
+    `logger` if they equal the method and the logger of the call. Every other key stays an
+    attribute, `timestamp` included.
 
     Args:
         exceptions: A structlog processor that turns `exc_info` into `exception`.
@@ -93,25 +93,25 @@ class LogCapture:
 
     def __init__(self, exceptions: Processor = format_exc_info) -> None:
         self._exceptions = exceptions
-        self._ids: tuple[Callable[[], Context | None], str, str] = (_nothing, "", "")
+        self._ids: tuple[Callable[[], Context | None], str, str] = (_dead_reference, "", "")
         self._process: Process | None = None
         self._next_seq: Callable[[], int]
         after_fork_in_child(self.reset)
 
     def reset(self) -> None:
-        """Go on as another process; only swaps objects."""
+        """Forget the process, in a forked child; only swaps objects."""
         self._process = None
 
     def capture(self, logger: object, method_name: str, event_dict: EventDict) -> Record:
         """Return the record of one log call.
 
-        Called by a processor's own `__call__`: the search for the call site begins
-        at the caller of that.
+        Only a processor's `__call__` may call it: the search for the call site begins at
+        the caller of that method.
 
         Args:
             logger: The wrapped logger; its `name` is taken if it has one.
             method_name: The name of the log method, such as `info`.
-            event_dict: What structlog hands to processors.
+            event_dict: The event dict that structlog passes to processors.
         """
         check_process()
         process = self._process or self._identify()
@@ -138,8 +138,8 @@ class LogCapture:
             if call_site is UNKNOWN_CALL_SITE:
                 call_site, thread = _async_caller(call_site, thread)
         else:
-            time, call_site, thread, task = _there(source)
-        # The fields in their order: a call with keywords costs as much as all the rest.
+            time, call_site, thread, task = _origin_of(source)
+        # Positional: keyword arguments cost as much as all the rest of this method.
         head = ("log", None, name, time, self._next_seq(), process, call_site, fields)
         ids = (trace_id, span_id, *_NO_SPAN)
         return _new(Record, (*head, *ids, thread, task, *_NOT_ENDED, level, logger_name, EMPTY))
@@ -151,9 +151,9 @@ class LogCapture:
         return found
 
     def _ids_in(self, context: Context) -> tuple[str, str]:
-        """Return trace id and span id of the current span, and keep them for the next log.
+        """Return trace id and span id of the current span, and cache them for the next log.
 
-        A context never changes. It is held weakly, for it holds the span.
+        A context never changes. The cache holds it weakly, because it holds the span.
         """
         span = trace.get_current_span(context).get_span_context()
         trace_id = span_id = ""
@@ -166,7 +166,7 @@ class LogCapture:
     def _with_exception(
         self, fields: dict[str, object], logger: object, method_name: str
     ) -> dict[str, object]:
-        """Return `fields` with `exc_info` rendered; an exception that resists is named."""
+        """Return `fields` with `exc_info` as text; only the type if that fails."""
         error = fields["exc_info"]
         if error is True:
             error = sys.exc_info()[1]
@@ -181,17 +181,18 @@ class LogCapture:
 
 
 def is_suppressed() -> bool:
-    """Whether telemetry is switched off here, as the SDK does while it exports.
+    """Whether instrumentation is suppressed here, as by the SDK while it exports.
 
-    What libraries log there speaks of the export itself; exported too, it would
-    beget the next export, without end. The key has a random tail.
+    What libraries log there is about the export itself; exporting it would cause another
+    export, without end.
     """
     context = get_current()
+    # By its start: the key ends in a random suffix.
     return any(context[key] for key in context if key.startswith(_SUPPRESS))
 
 
 def _name_of(event: object, fields: dict[str, object]) -> str:
-    """Return the text of an event that is not text; the value itself stays a user's key."""
+    """Return the text of an event that is not a `str`; its value becomes an attribute."""
     if isinstance(event, str):
         return str.__str__(event)
     fields["event"] = event
@@ -204,7 +205,7 @@ def _name_of(event: object, fields: dict[str, object]) -> str:
 def _take_level_and_logger(
     fields: dict[str, object], named: object, method_name: str
 ) -> tuple[str, str]:
-    """Return level and logger's name; keys that only repeat them are structlog's and go."""
+    """Return the level and the logger's name, and delete the keys that only repeat them."""
     level = _LEVELS.get(method_name, method_name)
     found = fields.get("level")
     if type(found) is str and found == level:
@@ -219,7 +220,7 @@ def _take_level_and_logger(
 
 
 def _is_of_this_thread(source: logging.LogRecord) -> bool:
-    """Whether the log call is still on this stack; a `QueueListener` has another."""
+    """Whether this thread made the log call; with a `QueueListener` another one did."""
     return source.thread == threading.get_ident()
 
 
@@ -231,22 +232,22 @@ def _thread_of(source: logging.LogRecord) -> ThreadInfo | None:
     return ThreadInfo(source.thread, text_of(source.threadName or ""))
 
 
-def _there(source: logging.LogRecord) -> _Moment:
+def _origin_of(source: logging.LogRecord) -> _Origin:
     """Return when and where a log record of the standard library was made."""
     created: object = source.created
     is_number = isinstance(created, float) and isfinite(created)
     time = int(source.created * 1e6) * 1_000 if is_number else time_of(created)
-    return time, _place_of(source), _thread_of(source), current_task()
+    return time, _call_site_of(source), _thread_of(source), current_task()
 
 
-def _place_of(source: logging.LogRecord) -> CallSite:
-    """Return the line of the user's own that made a library log, else the library's line."""
+def _call_site_of(source: logging.LogRecord) -> CallSite:
+    """Return the line of user code that led to a library's log, else the library's line."""
     file = cast("object", source.pathname)
     if isinstance(file, str) and not is_own(file) and _is_of_this_thread(source):
         call_site = find_call_site(2)
         if call_site is not UNKNOWN_CALL_SITE:
             return call_site
-    return _site_of(file, source.lineno, source.funcName)
+    return _cached_call_site(file, source.lineno, source.funcName)
 
 
 def _async_caller(
@@ -255,8 +256,8 @@ def _async_caller(
     """Return where and on which thread an async log method was called.
 
     Args:
-        call_site: What the stack says, for calls that were none of an async method.
-        thread: The thread of the executor, kept where structlog noted no other.
+        call_site: Returned unchanged if no async method was called.
+        thread: The executor's thread, returned if structlog stored no other.
     """
     found = _find_async_caller(None, "", {})  # type: ignore[arg-type]
     file, line = found["pathname"], found["lineno"]
@@ -265,12 +266,12 @@ def _async_caller(
     number, name = found["thread"], found["thread_name"]
     if thread is None or number != thread.id:
         thread = ThreadInfo(number, name)
-    return _site_of(file, line, found[_FUNCTION.value]), thread
+    return _cached_call_site(file, line, found[_FUNCTION.value]), thread
 
 
-def _site_of(file: object, line: object, function: object) -> CallSite:
-    """Return the place, described once for all records from there."""
-    # A record that came from another process may hold anything.
+def _cached_call_site(file: object, line: object, function: object) -> CallSite:
+    """Return the call site, one object for all records from there."""
+    # A record from another process may contain values of any type.
     key = tuple(one if type(one) in {str, int} else None for one in (file, line, function))
     call_site = _call_sites.get(key)
     if call_site is None:

@@ -1,4 +1,4 @@
-"""What the structlog processors share: making a record, exporting it under guard."""
+"""The base class of the structlog processors: makes a record and exports it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from otel_ext.record.sanitise.values import encode_object
 from otel_ext.record.timestamps import format_ns
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
-from otel_ext.runtime.isolated import patient
+from otel_ext.runtime.isolated import isolate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,15 +32,15 @@ FORMATTER_KEYS: Final = ("_record", "_from_structlog")
 _PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 
 
-# Whose exporters the program is inside of here, also where one has a thread of its own.
+# The recorders whose exporters run in this context; an exporter's own thread inherits it.
 _busy: Final[ContextVar[tuple[object, ...]]] = ContextVar("otel_ext_log_recorders", default=())
 
 
 class TracerMeta(dict[str, object]):
     """The value of `__tracer_meta__` in an event dict, with the record it was made from.
 
-    Its type tells a later processor that the work is done, and from a key of the
-    same name that is the user's.
+    A later processor recognises by this type that the record is made, and that the key is
+    not one of the user's.
     """
 
     __slots__ = ("exporter", "record")
@@ -55,7 +55,7 @@ class TracerMeta(dict[str, object]):
 
 
 class LogRecorder:
-    """What the processors share: making a record, and exporting it under guard."""
+    """Makes a record of each log and exports it; the base of the structlog processors."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class LogRecorder:
         redact: Callable[[Record], Record] | None = None,
     ) -> None:
         self._exporter = exporter
-        self._target = None if exporter is None else patient(exporter)
+        self._target = None if exporter is None else isolate(exporter)
         self._compat: bool | Callable[[], bool] = compat
         self._exceptions = exceptions
         self._capturing = LogCapture(exceptions)
@@ -75,16 +75,16 @@ class LogRecorder:
 
     @property
     def exporter(self) -> RecordExporter | None:
-        """Where the records go; None where they are only rendered."""
+        """The exporter of the records; None if they are only rendered."""
         return self._exporter
 
     def is_compat(self) -> bool:
-        """Whether the timestamp goes to the top level too, now."""
+        """Whether the next timestamp goes to the top level too."""
         compat = self._compat
         return compat if isinstance(compat, bool) else bool(compat())
 
     def export(self, record: Record, event_dict: EventDict) -> None:
-        """Hand `record` to the exporter; a log of the exporter's own is not exported."""
+        """Export `record`, except while instrumentation is suppressed or this exporter logs."""
         exporter = self._target
         if exporter is None:
             return
@@ -98,14 +98,14 @@ class LogRecorder:
         token = _busy.set((*busy, self))
         try:
             exporter.export(_detached(record, exporter))
-        except Exception as error:  # noqa: BLE001 - an exporter may be anybody's
+        except Exception as error:  # noqa: BLE001 - an exporter may be third-party code
             COUNTERS.add("dropped.export_failed")
             report_problem(f"{type(self).__name__}: a log record is lost", error)
         finally:
             _busy.reset(token)
 
     def export_once(self, meta: TracerMeta, event_dict: EventDict) -> Record:
-        """Return the record behind `meta`; exports it if that was not done to the same place."""
+        """Return the record behind `meta`; export it unless this exporter already has it."""
         record = meta.record._replace(attributes=user_keys(event_dict))
         if self._exporter is not None and meta.exporter is not self._exporter:
             self.export(record, event_dict)
@@ -115,8 +115,8 @@ class LogRecorder:
         return self  # loggers are copied with their processors, and share the exporter
 
     def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
-        # A logger is pickled with its processors. Whatever holds files or threads
-        # stays in its process: the copy in the other one prints and does not export.
+        # A logger is pickled with its processors. An exporter holds files and threads and
+        # stays in its process: the copy in the other process prints but does not export.
         return _rebuild, (type(self), self.options())
 
     def options(self) -> dict[str, object]:
@@ -129,7 +129,7 @@ def _rebuild(kind: Callable[..., object], options: dict[str, object]) -> object:
 
 
 def _meta_of(record: Record) -> dict[str, object]:
-    """Return what the line of a log record has under `__tracer_meta__`."""
+    """Return the value of `__tracer_meta__` in the line of a log record."""
     call_site = record.call_site
     meta: dict[str, object] = {"timestamp": format_ns(record.time_ns), "event": record.name}
     if record.trace_id:
@@ -153,7 +153,7 @@ def _meta_of(record: Record) -> dict[str, object]:
 
 
 def user_keys(event_dict: EventDict) -> dict[str, object]:
-    """Return what is the user's in an event dict that may have been through here."""
+    """Return the user's keys of an event dict that a processor may have extended."""
     fields = dict(event_dict)
     for key in FORMATTER_KEYS:
         fields.pop(key, None)
@@ -166,9 +166,10 @@ def user_keys(event_dict: EventDict) -> dict[str, object]:
 
 
 def _detached(record: Record, exporter: RecordExporter) -> Record:
-    """Return `record` so that it can wait in a queue while the user's objects change.
+    """Return `record` without references to the user's mutable objects.
 
-    An exporter of lines encodes within the call and needs no copy.
+    It may wait in a queue while those change. An exporter with `export_as` encodes within
+    the call and needs no copy.
     """
     fields = record.attributes
     if hasattr(exporter, "export_as") or _PLAIN.issuperset(map(type, fields.values())):

@@ -1,4 +1,4 @@
-"""`PeopleRenderer`: how `configure_structlog` shows logs on a terminal."""
+"""`PeopleRenderer`: renders the logs of `configure_structlog` for a terminal."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ __all__ = ["PeopleRenderer"]
 
 
 class PeopleRenderer:
-    r"""Renders an event for a terminal: time, colors, and no escape sequence in its text.
+    r"""Renders an event for a terminal, with time and colors, and with its escapes made visible.
 
     Args:
-        hidden: Tells whether the terminal shows the same log by another way already.
+        hidden: Returns True if the terminal shows the same log by another way.
         text: Whether to return `str` instead of `bytes`.
 
     >>> render = PeopleRenderer()
@@ -42,9 +42,9 @@ class PeopleRenderer:
     def __call__(
         self, logger: object, method_name: str, event_dict: EventDict
     ) -> ProcessorReturnValue:
-        """Return the line, or drop the event where it is shown already."""
+        """Return the line, or drop the event if the terminal shows it already."""
         if self._hidden is not None and self._hidden():
-            raise structlog.DropEvent  # the same log stands on this terminal already
+            raise structlog.DropEvent
         try:
             line = self._line(logger, method_name, event_dict)
         except Exception as error:  # noqa: BLE001 - a value's own __repr__ may raise anything
@@ -60,7 +60,7 @@ class PeopleRenderer:
         event = event_dict.get("event")
         if isinstance(event, str) and not event.isprintable():
             event_dict["event"] = "".join(map(_visible, event))
-        # Rendering takes keys out, and what cannot be rendered is printed another way.
+        # A copy: rendering removes keys, and on a failure `__call__` needs all of them.
         return self._render(logger, method_name, dict(event_dict))
 
 

@@ -1,9 +1,9 @@
-"""`StandardOutput`: where `configure_structlog` prints logs, whatever standard output is by now.
+"""`StandardOutput`: a structlog logger that prints to the current `sys.stdout`.
 
 Programs replace `sys.stdout`: Celery by an object that logs what is written to it,
 tests by a `StringIO`, `contextlib.redirect_stdout` for a while, `pythonw` by None. So
-the stream is looked up for each line, nothing of it is kept, and what it raises is
-counted (`structlog.print_failed`) instead of reaching the code that logs.
+each line looks up the stream, and an exception of the stream is counted
+(`structlog.print_failed`) instead of reaching the code that logs.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from otel_ext.runtime.guard import report_problem
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["StandardOutput", "StandardOutputFactory", "is_terminal", "print_guarded", "print_line"]
+__all__ = ["StandardOutput", "StandardOutputFactory", "is_terminal", "print_line", "write_safely"]
 
 
-def print_guarded(write: Callable[[Any], object], line: object) -> None:
-    """Call `write(line)`; what it raises is counted and reported, never raised."""
+def write_safely(write: Callable[[Any], object], line: object) -> None:
+    """Call `write(line)`; count and report its exception instead of raising it."""
     try:
         write(line)
     except Exception as error:  # noqa: BLE001 - the stream may be any object
         COUNTERS.add("structlog.print_failed")
-        report_problem("a log is on record but was not printed", error)
+        report_problem("a log was recorded but not printed", error)
 
 
 def print_line(line: object) -> None:
@@ -38,28 +38,28 @@ def print_line(line: object) -> None:
     >>> print_line(b'{"event":"stored"}')
     {"event":"stored"}
     """
-    print_guarded(_write, line)
+    write_safely(_write, line)
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Return whether `stream` is a terminal; a stream that cannot tell is not.
+    """Return whether `stream` is a terminal; False if its `isatty` fails.
 
     >>> is_terminal(None)
     False
     """
     try:
         return stream is not None and stream.isatty()
-    except Exception:  # noqa: BLE001 - replaced by an object of any kind, or closed
+    except Exception:  # noqa: BLE001 - the stream may be any object, or closed
         return False
 
 
 class StandardOutput:
-    """A structlog logger that prints to `sys.stdout` as it is at that moment.
+    """A structlog logger that prints to `sys.stdout`, looked up for each line.
 
     Holds no stream, so it can be cached, copied and pickled. No method raises.
 
     Args:
-        name: The logger's name, as given to `structlog.get_logger`.
+        name: The logger's name, as passed to `structlog.get_logger`.
 
     >>> StandardOutput("shop").info("stored")
     stored
@@ -71,7 +71,7 @@ class StandardOutput:
         self.name = name
 
     def msg(self, *lines: object, **fields: object) -> None:
-        """Print what the last processor returned: text or bytes, as a rule."""
+        """Print what the last processor returned, usually text or bytes."""
         for line in (*lines, fields) if fields else lines:
             print_line(line)
 
@@ -80,7 +80,7 @@ class StandardOutput:
 
 
 class StandardOutputFactory:
-    """Makes the loggers; takes what structlog hands to a logger factory."""
+    """A structlog logger factory that makes `StandardOutput` loggers."""
 
     def __call__(self, *args: object) -> StandardOutput:
         """Return a logger; its name is the first argument, if that is text."""
@@ -110,5 +110,5 @@ def _write_text(stream: TextIO, text: str) -> None:
         stream.write(text)
     except UnicodeEncodeError as error:
         stream.write(text.encode(error.encoding, "backslashreplace").decode(error.encoding))
-    except TypeError:  # a stream of bytes stands in for one of text
+    except TypeError:  # the program replaced the text stream by a byte stream
         cast("Callable[[bytes], object]", stream.write)(text.encode("utf-8", "replace"))

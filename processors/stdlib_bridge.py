@@ -1,7 +1,7 @@
-"""`StdlibBridge`: a `logging` handler that sends other libraries' logs the way of structlog's.
+"""`StdlibBridge`: a `logging` handler that passes log records to structlog processors.
 
-structlog's own events reach the record stream by their chain; where they also
-pass through `logging`, the bridge leaves them alone.
+structlog's own events are recorded by their own chain; the bridge ignores those that
+pass through `logging` as well.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import structlog
 from structlog.stdlib import ExtraAdder
 
-from otel_ext.processors.printing import print_guarded
+from otel_ext.processors.printing import write_safely
 from otel_ext.record.sanitise.cleaning import text_of
 from otel_ext.runtime.guard import report_problem
 
@@ -26,26 +26,26 @@ if TYPE_CHECKING:
 __all__ = ["StdlibBridge"]
 
 _MARKS: Final = ("_logger", "_name")  # what wrap_for_formatter leaves on a LogRecord
-# What writes lines of logs and records. A standard stream may be an object that logs what
-# is written to it (Celery's is), and then the line comes back here.
+# Modules that write lines of logs and records to a standard stream. The stream may be an
+# object that logs what is written to it (Celery's is), and then the line comes back here.
 _PRINTERS: Final = (
     "structlog._output",
     "otel_ext.processors.printing",
     "otel_ext.exporters.console.stream",
 )
-_PRINTER_WITHIN: Final = 5  # frames of such an object
+_PRINTER_WITHIN: Final = 5  # the most frames of such an object
 
 
 class StdlibBridge(logging.Handler):
-    """Runs each foreign `LogRecord` through a chain that ends in one of our processors.
+    """Runs each `LogRecord` that is not structlog's through a chain of structlog processors.
 
     Takes no lock: a handler's lock would be held while exporters work, and the
     SDK logs while it holds locks of its own. Never raises.
 
     Args:
         final: The last processor, which makes and exports the record.
-        write: Takes what `final` returns, to print it; None to only export.
-        processors: What runs before `final`, such as `merge_contextvars`.
+        write: Prints what `final` returns; None to only export.
+        processors: The processors before `final`, such as `merge_contextvars`.
 
     >>> from otel_ext.processors.tracer_meta import TracerMetaRenderer
     >>> lines = []
@@ -73,7 +73,7 @@ class StdlibBridge(logging.Handler):
         self.lock = None
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Pass one record on; whether the filters let it through."""
+        """Process one record; return whether the filters let it through."""
         try:
             passed = cast("object", self.filter(record))
             if passed:
@@ -85,7 +85,7 @@ class StdlibBridge(logging.Handler):
             return False
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Make, export and print the record of a foreign log."""
+        """Make, export and print the record of a log that is not structlog's."""
         if _is_structlogs(record):
             return
         event_dict: EventDict = {
@@ -105,7 +105,7 @@ class StdlibBridge(logging.Handler):
         except structlog.DropEvent:
             return
         if self._write is not None:
-            print_guarded(self._write, result)
+            write_safely(self._write, result)
 
 
 def _message_of(record: logging.LogRecord) -> str:
@@ -116,7 +116,7 @@ def _message_of(record: logging.LogRecord) -> str:
 
 
 def _is_structlogs(record: logging.LogRecord) -> bool:
-    """Whether the log behind this record is on record already: structlog's, or a line of ours."""
+    """Whether this log is recorded already: structlog's, or a line that this package printed."""
     if all(hasattr(record, mark) for mark in _MARKS):
         return True
     passed = 0

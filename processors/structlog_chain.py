@@ -1,4 +1,4 @@
-"""What structlog's configuration holds: whose chain it is, and who exports records there."""
+"""Examines structlog's configuration: who set the chain, and which processors export records."""
 
 from __future__ import annotations
 
@@ -39,28 +39,32 @@ _DEFAULTS: Final[tuple[object, ...]] = (
 
 
 class SetupRenderer(TracerMetaRenderer):
-    """Ends a chain that `configure_structlog` made; the type tells it from a program's own."""
+    """Ends a chain that `configure_structlog` made; the type distinguishes it from a program's."""
 
 
 class SetupTap(TracerMetaTap):
-    """The same, for a chain that prints by another renderer."""
+    """The same for a chain that prints with another renderer."""
 
 
 def is_officially_instrumented() -> bool:
-    """Return whether `opentelemetry-instrumentation-structlog` takes structlog's events.
+    """Return whether `opentelemetry-instrumentation-structlog` is in structlog's chain.
 
-    They then go to OpenTelemetry's log exporters by that way already.
+    It sends structlog's events to OpenTelemetry's log exporters already.
     """
     return any(map(is_official, structlog.get_config()["processors"]))
 
 
 def is_official(processor: object) -> bool:
-    """Whether `processor` is the official instrumentation's, known without importing it."""
+    """Whether `processor` is the official instrumentation's, without importing that."""
     return type(processor).__module__.startswith(_OFFICIAL)
 
 
 def is_unconfigured() -> bool:
-    """Whether nobody but this module or the official instrumentation set structlog up."""
+    """Whether the program has not configured structlog itself.
+
+    The chain is then structlog's default, `configure_structlog`'s or the official
+    instrumentation's.
+    """
     if not structlog.is_configured():
         return True
     chain: list[object] = structlog.get_config()["processors"]
@@ -73,14 +77,14 @@ def is_unconfigured() -> bool:
 
 
 def exports_records(processors: Iterable[object]) -> bool:
-    """Whether a processor of ours among `processors`, or behind `logging`, exports records."""
+    """Whether a `LogRecorder` in `processors`, or in a formatter of `logging`, exports records."""
     return any(
         isinstance(one, LogRecorder) and one.exporter is not None for one in processors
     ) or formatter_exports(logging.getLogger())
 
 
 def formatter_exports(root: logging.Logger) -> bool:
-    """Whether a handler of the program's own exports records, by its `ProcessorFormatter`."""
+    """Whether a handler of `root` exports records through its `ProcessorFormatter`."""
     formatters = (handler.formatter for handler in root.handlers)
     return any(
         isinstance(one, LogRecorder) and one.exporter is not None
@@ -91,5 +95,5 @@ def formatter_exports(root: logging.Logger) -> bool:
 
 
 def prints(handler: logging.Handler) -> bool:
-    """Whether `handler` shows logs; the one of OpenTelemetry only sends them."""
+    """Whether `handler` prints logs; OpenTelemetry's handler only sends them."""
     return not type(handler).__module__.startswith("opentelemetry.")

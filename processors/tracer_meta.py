@@ -1,15 +1,15 @@
 """Structlog processors that put logs into the same format and stream as spans.
 
-Three forms of one thing, by what should be printed:
+They differ in what is printed:
 
 - `TracerMetaProcessor` returns the event dict in the nested format, for a
   renderer that follows;
-- `TracerMetaRenderer` ends the chain with the encoded line itself, quicker, and
-  with a defined encoding for values that JSON cannot take;
-- `TracerMetaTap` exports the record and leaves what is printed to another renderer.
+- `TracerMetaRenderer` ends the chain with the encoded line itself, faster, and
+  with a defined encoding for values that JSON cannot represent;
+- `TracerMetaTap` exports the record and lets another renderer print.
 
-structlog hands whatever a processor raises to the code that logs, so each of
-them ends in a guard.
+structlog passes exceptions of a processor to the code that logs, so each of these
+catches its own.
 """
 
 from __future__ import annotations
@@ -36,24 +36,24 @@ if TYPE_CHECKING:
 __all__ = ["TracerMetaProcessor", "TracerMetaRenderer", "TracerMetaTap"]
 
 
-# Printed where secrets are to be left out and that could not be done.
+# Printed when redaction is on but fails.
 _LOST: Final = {"event": "[redacted: error]"}
 
 
 class TracerMetaProcessor(LogRecorder):
     """Exports each log as a record and nests its metadata under `__tracer_meta__`.
 
-    Goes before the renderer, behind the processors that add keys. A `JSONRenderer`
-    behind it prints the line that the file has. On any failure of its own the
-    event dict passes on unchanged, and the problem is reported once on stderr.
+    Put it before the renderer and after the processors that add keys. A `JSONRenderer`
+    after it prints the same line as in the file. If this processor fails, it returns the
+    event dict unchanged and reports the problem on stderr.
 
     Args:
         exporter: Where the records go; None to only nest the metadata.
         compat: Whether the timestamp is put at top level too, or a function that is
-            asked for each log. A `timestamp` of the user's own wins and is counted.
+            called for each log. A `timestamp` of the user wins and is counted.
         exceptions: A structlog processor that turns `exc_info` into `exception`,
             such as `structlog.processors.dict_tracebacks` for structured ones.
-        redact: Takes the secrets out of what is returned, such as `Redactor().redact`.
+        redact: Removes the secrets from what is returned, such as `Redactor().redact`.
 
     >>> import structlog
     >>> chain = [TracerMetaProcessor(), structlog.processors.JSONRenderer()]
@@ -75,7 +75,7 @@ class TracerMetaProcessor(LogRecorder):
             self.export(record, event_dict)
             return self._nested(record, event_dict)
         except Exception as error:  # noqa: BLE001 - nothing may reach the code that logs
-            report_problem("TracerMetaProcessor: a log passed on without metadata", error)
+            report_problem("TracerMetaProcessor: a log has no metadata", error)
             return event_dict
 
     def _nested(self, record: Record, event_dict: EventDict) -> EventDict:
@@ -100,8 +100,8 @@ class TracerMetaProcessor(LogRecorder):
 class TracerMetaRenderer(LogRecorder):
     """Ends a chain with the record's line, encoded once, and exports the record.
 
-    Takes the place of `add_log_level`, `TimeStamper`, `format_exc_info` and
-    `JSONRenderer`. Values that JSON cannot take lose only themselves.
+    Replaces `add_log_level`, `TimeStamper`, `format_exc_info` and `JSONRenderer`. A value
+    that JSON cannot represent is replaced; the others stay.
 
     Args:
         exporter: Where the records go; None to only render.
@@ -164,8 +164,8 @@ class TracerMetaRenderer(LogRecorder):
 class TracerMetaTap(LogRecorder):
     """Exports each log as a record, and prints it as another renderer does.
 
-    Ends a chain in the place of that renderer, which gets the event dict as if
-    nothing stood before it; what the renderer raises is not touched either.
+    Put it at the end of the chain instead of that renderer. The renderer gets the
+    unchanged event dict, and its exceptions pass through.
 
     Args:
         renderer: Any structlog renderer, such as `structlog.dev.ConsoleRenderer()`.

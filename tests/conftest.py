@@ -1,4 +1,4 @@
-"""What every test may use: the `needs` marker, and an environment without settings."""
+"""Fixtures and hooks for all tests: the `needs` marker, figures, a plain environment."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from tests.figures import take_figures
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-# Set where the tests must all run: a test that would be skipped fails there.
+# If set, a test that would be skipped fails.
 NO_SKIPS = "OTEL_EXT_TEST_NO_SKIPS"
-# Under this name a report carries what its test has measured.
+# The name of a test report's property with what the test has measured.
 FIGURES = "figures"
-# How long an example takes says more about the machine than about the code.
+# Without a deadline: how long an example takes depends on the machine more than on the code.
 for profile, count in PROFILES.items():
     settings.register_profile(
         profile,
@@ -36,7 +36,7 @@ settings.load_profile("tests")
 
 
 def pytest_configure() -> None:
-    """Give Ctrl-C its meaning back where the shell that started this took it away."""
+    """Let Ctrl-C work although the shell that started this ignores it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -53,7 +53,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_runtest_makereport(
     call: pytest.CallInfo[None],
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Turn a skipped test into a failed one where nothing may be skipped; keep its figures."""
+    """Fail a skipped test if none may be skipped; add the test's figures to its report."""
     report = yield
     report.user_properties.extend((FIGURES, line) for line in take_figures())
     if os.environ.get(NO_SKIPS) and report.skipped and not hasattr(report, "wasxfail"):
@@ -63,7 +63,7 @@ def pytest_runtest_makereport(
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what the tests have measured."""
+    """Print the figures that tests have reported."""
     reports = chain.from_iterable(terminalreporter.stats.values())
     lines = [
         str(value)
@@ -79,10 +79,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Keep what is collected here out of the garbage collector's rounds.
+    """Keep collected tests out of garbage collections.
 
-    It stays to the end: thousands of tests and all that they import, which each
-    round would go through again, now and when a test asks for one.
+    Thousands of tests and their imports stay in memory to the end; each collection,
+    automatic or requested by a test, would scan them again.
     """
     gc.disable()
     try:
@@ -94,7 +94,7 @@ def pytest_collection() -> Generator[None, object, object]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """Turn a skipped test module into an error where nothing may be skipped."""
+    """Fail a skipped test module if nothing may be skipped."""
     report = yield
     if os.environ.get(NO_SKIPS) and report.skipped:
         report.outcome = "failed"
@@ -104,7 +104,7 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 
 @pytest.fixture(scope="session", autouse=True)
 def _open_to_others(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Let other users enter the tests' folders: some tests go on as one of them."""
+    """Let other users enter the tests' folders: some tests switch to another user."""
     for folder in (base := tmp_path_factory.getbasetemp(), *base.parents):
         if folder == Path(gettempdir()) or folder == Path(folder.anchor):
             break
@@ -113,7 +113,7 @@ def _open_to_others(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(autouse=True)
 def _programs_unmeasured(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep what measures coverage out of the programs that most tests start."""
+    """Do not measure coverage in programs, unless the test is marked `measured`."""
     if request.node.get_closest_marker("measured") is None:
         for name in [name for name in os.environ if name.startswith("COVERAGE_")]:
             monkeypatch.delenv(name)
@@ -121,8 +121,8 @@ def _programs_unmeasured(request: pytest.FixtureRequest, monkeypatch: pytest.Mon
 
 @pytest.fixture
 def plain_environ() -> dict[str, str]:
-    """Return this process's environment without settings of OpenTelemetry or ours.
+    """Return this process's environment without settings of OpenTelemetry or otel-ext.
 
-    For programs started by a test that measures, or that counts system calls.
+    For programs of tests that measure, or that count system calls.
     """
     return {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}

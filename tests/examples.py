@@ -1,4 +1,4 @@
-"""How many examples a test with hypothesis tries: a multiple of what the profile says."""
+"""Sets how many examples a test with hypothesis tries, as a multiple of the profile's number."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from hypothesis import settings
 __all__ = ["PROFILES", "examples"]
 
 PROFILES: Final = {"tests": 40, "deep": 1_000}
-"""By the name of a profile: the examples of a test that says nothing else."""
+"""The number of examples of each profile, for a test without its own number."""
 
 
 def examples(times: float) -> settings:
-    """Return settings with `times` as many examples as the profile of this run has."""
+    """Return settings with `times` as many examples as the current profile has."""
     count = PROFILES[settings.get_current_profile_name()]
     return settings(max_examples=round(count * times))

@@ -1,20 +1,20 @@
-"""What tests measure, told below the results of the whole run."""
+"""Collects what tests measure, for the summary of the run."""
 
 from __future__ import annotations
 
-__all__ = ["figures", "take_figures"]
+__all__ = ["report_figures", "take_figures"]
 
-_told: list[str] = []
+_lines: list[str] = []
 
 
-def figures(name: str, **values: object) -> None:
-    """Tell what was measured to whoever reads the summary of the run."""
-    told = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in values.items())
-    _told.append(f"{name}: {told}")
+def report_figures(name: str, **values: object) -> None:
+    """Add a line with measured values to the summary of the run."""
+    line = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in values.items())
+    _lines.append(f"{name}: {line}")
 
 
 def take_figures() -> list[str]:
-    """Return what was told since the last call."""
-    taken = _told.copy()
-    _told.clear()
+    """Return the lines since the last call, and forget them."""
+    taken = _lines.copy()
+    _lines.clear()
     return taken

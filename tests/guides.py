@@ -1,7 +1,7 @@
-"""Guides: pages whose console blocks are followed from top to bottom, in one folder.
+"""Parses guides: pages whose console blocks are run from top to bottom, in one folder.
 
-A page is a guide if one of its blocks writes a file (`$ cat > app.py <<'EOF'`). Lines
-after a command are what it shows; they are looked for in what it really printed.
+A page is a guide if one of its blocks writes a file (`$ cat > app.py <<'EOF'`). The lines
+after a command are its expected output; a test looks for them in the real output.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Final, NamedTuple
 
 ROOT: Final = Path(__file__).parent.parent
 PORT: Final = "8000"
-"""The port of every guide; a test takes one that is free."""
+"""The port in every guide; a test replaces it by a free one."""
 
 _BLOCK: Final = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _HEREDOC: Final = re.compile(r"<<'(\w+)'$")
-# What differs from one run to the next: ids, numbers, and the folders of an installation.
+# Text that differs between runs: ids, numbers, and the folders of an installation.
 _VARIABLE: Final = (
     (re.compile(r"\S*/site-packages/"), "SITE/"),
     (re.compile(r"/\S*/bin/"), "BIN/"),
@@ -32,14 +32,14 @@ _VARIABLE: Final = (
 
 
 class Command(NamedTuple):
-    """What a reader types, and what the page says comes of it."""
+    """A command that a reader types, and the output that the page shows."""
 
     text: str
     shown: tuple[str, ...]
 
 
 def is_guide(page: Path) -> bool:
-    """Whether the page writes files, and so is followed as a whole."""
+    """Return whether the page writes files, so that it is run as a whole."""
     return any("<<'" in block for block in _BLOCK.findall(page.read_text("utf-8")))
 
 
@@ -49,7 +49,7 @@ def guides() -> list[Path]:
 
 
 def commands(page: Path) -> list[Command]:
-    """Return the commands of a guide, in their order."""
+    """Return the commands of a guide, in order."""
     found: list[Command] = []
     for block in _BLOCK.findall(page.read_text("utf-8")):
         lines = block.splitlines()
@@ -59,7 +59,7 @@ def commands(page: Path) -> list[Command]:
 
 
 def _next(lines: list[str]) -> Command:
-    """Take one command, and what it shows, off the front of `lines`."""
+    """Remove the first command and its output from `lines`, and return them."""
     first = lines.pop(0)
     assert first.startswith("$ "), f"no command before {first!r}"
     typed = [first[2:]]
@@ -73,7 +73,7 @@ def _next(lines: list[str]) -> Command:
 
 
 def script(typed: list[Command], port: int) -> str:
-    """Return a shell script that types the commands, and marks where each begins."""
+    """Return a shell script that runs the commands, and prints a mark before each."""
     lines = ["exec 2>&1", "set -e -o pipefail"]
     for number, command in enumerate(typed):
         lines += [f"echo '{mark(number)}'", command.text.replace(PORT, str(port))]
@@ -81,18 +81,18 @@ def script(typed: list[Command], port: int) -> str:
 
 
 def mark(number: int) -> str:
-    """Return the line that stands before the output of a command."""
+    """Return the line that the script prints before a command."""
     return f"@@ {number} @@"
 
 
 def printed(output: str, number: int, count: int) -> list[str]:
-    """Return the lines that a command printed, or a background one before it."""
+    """Return the lines that were printed during a command, also by earlier background ones."""
     rest = output.split(mark(number) + "\n", 1)[1]
     return (rest.split(mark(number + 1), 1)[0] if number + 1 < count else rest).splitlines()
 
 
 def without_variables(line: str) -> str:
-    """Return a line of output with everything in it that differs from run to run made equal.
+    """Return a line of output with all text that differs between runs replaced.
 
     >>> without_variables(" 1.2s  running  4711 at app.py:9")
     '0 running 0 at app.py:0'
@@ -103,7 +103,7 @@ def without_variables(line: str) -> str:
 
 
 def missing(shown: tuple[str, ...], real: list[str]) -> list[str]:
-    """Return what the page shows and the command did not print, in that order; `...` is any."""
+    """Return the shown lines that are not in `real`, in this order; `...` matches anything."""
     rest = [without_variables(line) for line in real]
     absent: list[str] = []
     for line in shown:

@@ -1,8 +1,8 @@
-"""A program: import the modules named on the command line, and print what that did.
+"""A program: imports the modules on the command line, and prints the effects of the imports.
 
-Imports them twice. The first time loads other packages, whose effects are not
-ours; for the second, only our modules are forgotten, so that whatever happens
-then is of our making. Prints a JSON list with a sentence for each effect.
+Imports them twice. The first time also loads other packages, whose effects do not
+count. Then it removes only our modules, so that the effects of the second import are
+ours. Prints a JSON list with a sentence for each effect.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
 def open_files() -> list[str]:
-    """Return what this process has open, where the system tells it."""
+    """Return the open files of this process."""
     folder = Path("/proc/self/fd")
     return sorted(str(link.readlink()) for link in folder.iterdir() if link.is_symlink())
 
 
 def state() -> dict[str, object]:
-    """Return what an import must leave as it is."""
+    """Return the state of the process that an import must not change."""
     return {
         "threads": sorted(thread.name for thread in threading.enumerate()),
         "functions to call at exit": atexit._ncallbacks(),  # noqa: SLF001 - there is no public count
@@ -70,7 +70,7 @@ def state() -> dict[str, object]:
 
 
 def main() -> None:
-    """Import, forget, import again, and tell the differences."""
+    """Import the modules, remove ours, import again, and print the differences."""
     names = sys.argv[1:]
     for name in names:
         importlib.import_module(name)

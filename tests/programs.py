@@ -1,4 +1,4 @@
-"""Runs real programs for the tests, with or without recording, and reads what they left."""
+"""Runs real programs for the tests, with or without recording, and reads their records."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ class Done(NamedTuple):
     err: str
 
 
-# A program that uses none of these need not import them all, which takes a second each time.
+# Disabled, unless a test needs them: importing them all takes a second for each program.
 LIGHT = {"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "celery,django,fastapi,flask"}
 EVERYTHING = dict.fromkeys(LIGHT, "")
-# The instrumentation of logging fails at exit on some versions of Python, with us or without.
+# The instrumentation of logging fails at exit on some Pythons, also without otel-ext.
 LIGHT_WITHOUT_LOGGING = {name: f"{value},logging" for name, value in LIGHT.items()}
 
 
 def environment(**changes: str) -> dict[str, str]:
     """Return an environment without telemetry settings, plus `changes`.
 
-    Web frameworks are instrumented with `**EVERYTHING` among the changes.
+    Pass `**EVERYTHING` to have web frameworks instrumented.
     """
     unwanted = ("OTEL_", "AITRACE_", "PYTHONPATH", "NO_COLOR")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
@@ -85,7 +85,7 @@ def write_program(folder: Path, text: str, name: str = "program.py") -> Path:
 
 
 def records_in(folder: Path) -> list[Record]:
-    """Return all records of a folder, in the order of their files and lines."""
+    """Return all records in a folder, in the order of their files and lines."""
     return [
         decode_line(line)
         for file in sorted(folder.glob("*.jsonl"))
@@ -94,7 +94,7 @@ def records_in(folder: Path) -> list[Record]:
 
 
 def spans_in(folder: Path, name: str = "") -> list[Record]:
-    """Return the span records of a folder, those of the spans called `name` if given."""
+    """Return the span records in a folder, of all spans or of those called `name`."""
     return [
         record
         for record in records_in(folder)
@@ -115,17 +115,17 @@ def wait_until(condition: Callable[[], object], what: str, timeout: float = 30.0
     """
     end = time.monotonic() + timeout
     while not condition():
-        assert time.monotonic() < end, f"waited {timeout} s in vain: {what}"
+        assert time.monotonic() < end, f"not within {timeout} s: {what}"
         time.sleep(0.02)
 
 
-def in_child(answer: Callable[[], str], fork: Callable[[], int] = os.fork) -> str:
-    """Return what `answer` says in a child that `fork` makes."""
+def in_child(call: Callable[[], str], fork: Callable[[], int] = os.fork) -> str:
+    """Return the result of `call` in a child that `fork` starts."""
     reader, writer = os.pipe()
     child = fork()
     if child == 0:
         try:
-            os.write(writer, answer().encode())
+            os.write(writer, call().encode())
         finally:
             os._exit(0)
     os.close(writer)
@@ -135,14 +135,14 @@ def in_child(answer: Callable[[], str], fork: Callable[[], int] = os.fork) -> st
 
 
 def free_port() -> int:
-    """Return a port of loopback that is free now."""
+    """Return a free port on the loopback address."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return cast("int", listener.getsockname()[1])
 
 
-def answers(port: int) -> bool:
-    """Whether something listens on a port of loopback."""
+def is_listening(port: int) -> bool:
+    """Return whether a server listens on a port of the loopback address."""
     with socket.socket() as client:
         client.settimeout(1.0)
         return client.connect_ex(("127.0.0.1", port)) == 0
@@ -156,7 +156,7 @@ def started(
     env: Mapping[str, str] | None = None,
     new_session: bool = True,
 ) -> Generator[subprocess.Popen[bytes], None, None]:
-    """Start a program; what is left of it at the end is killed.
+    """Start a program, and kill it at the end of the block if it still runs.
 
     Its output goes to `output.txt` in `cwd`, so that it never waits for a reader.
     """
@@ -179,7 +179,7 @@ def started(
 
 
 def python(*words: str | Path) -> list[str]:
-    """Return the command that runs Python on `words`, as this test does."""
+    """Return the command that runs `words` with the Python of this test."""
     return [sys.executable, *map(str, words)]
 
 

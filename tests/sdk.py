@@ -1,4 +1,4 @@
-"""Which release of OpenTelemetry the tests run with, for those that hold from one release on."""
+"""Marks for tests that need a certain release of OpenTelemetry or a later one."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ SDK = tuple(int(part) for part in version("opentelemetry-sdk").split(".")[:2])
 
 
 def since(minor: int, why: str) -> pytest.MarkDecorator:
-    """Return a mark for tests that hold from release 1.`minor` of OpenTelemetry on.
+    """Return a mark that skips a test before release 1.`minor` of OpenTelemetry.
 
     Args:
-        minor: The release.
+        minor: The first release to run it with.
         why: What earlier releases lack.
     """
     reason = f"needs OpenTelemetry 1.{minor}, this is {'.'.join(map(str, SDK))}: {why}"
     return pytest.mark.skipif((1, minor) > SDK, reason=reason)
 
 
-# Before it the gRPC exporters try again by themselves and do not tell why a request failed.
+# Before, the gRPC exporters retry by themselves and do not return why a request failed.
 GRPC_ANSWERS = since(42, "its gRPC exporters take the codes to try again")
 CONFIG_FILES = since(44, "a package of that release reads OTEL_CONFIG_FILE")
 LOG_CLASSES = since(39, "the classes for log records have these names")

@@ -1,7 +1,7 @@
-"""The commands of `sh` blocks in the documentation: those that are shown and not run.
+"""Checks the commands of `sh` blocks in the documentation, without running them.
 
-A command that needs a collector, a network or hours cannot be followed like those of a
-`console` block; what it names is looked up instead: options, extras, targets, files.
+A command that needs a collector, a network or hours cannot be run like those of a
+`console` block. Instead, this looks up its options, extras, targets and files.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 _BLOCK: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _ASSIGNMENT: Final = re.compile(r"([A-Z_]+)=(.*)", re.DOTALL)
 _REQUIREMENT: Final = re.compile(r"([A-Za-z0-9._-]+)(?:\[([a-z,]+)\])?")
-# What a reader has; the last is a module of theirs.
+# Names that stand for a reader's program and module.
 _THEIRS: Final = frozenset({"app.py", "package.module"})
-# Programs that are no part of an installation, and whose options we cannot ask for.
+# Programs outside of our installation, whose options cannot be checked.
 _OTHERS: Final = frozenset({"otelcol"})
 
 
 class Block(NamedTuple):
-    """One fenced block of a page."""
+    """A fenced block of a page."""
 
     page: Path
     line: int
@@ -42,7 +42,7 @@ class Block(NamedTuple):
 
 
 class Typed(NamedTuple):
-    """One command: the variables before it, and its words."""
+    """A command: the names of the variables set before it, and its words."""
 
     variables: tuple[str, ...]
     words: tuple[str, ...]
@@ -88,7 +88,7 @@ def commands(text: str) -> list[Typed]:
 
 
 def problem_of(typed: Typed, page: Path) -> str:
-    """Return what a command names that is not there; empty if all is."""
+    """Return a sentence about a name in a command that does not exist; empty if all do."""
     unknown = [
         name
         for name in typed.variables

@@ -1,4 +1,4 @@
-"""What the tests of the structlog parts share: an exporter that keeps, loggers that return."""
+"""Helpers for the tests of structlog: an exporter that keeps records, loggers that return lines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ META = "__tracer_meta__"
 
 
 class Kept:
-    """An exporter that keeps what it gets."""
+    """An exporter that keeps its records."""
 
     never_waits = True
 
@@ -22,7 +22,7 @@ class Kept:
 
     @property
     def names(self) -> list[str]:
-        """The names of the records so far."""
+        """The names of the kept records."""
         return [record.name for record in self.records]
 
     def export(self, record: Record) -> None:
@@ -30,7 +30,7 @@ class Kept:
         self.records.append(record)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Be done."""
+        """Return True, as no record waits."""
         return timeout_millis > 0
 
     def shutdown(self) -> None:
@@ -38,7 +38,7 @@ class Kept:
 
 
 def logger(*processors: object, name: str | None = None) -> Any:  # noqa: ANN401 - as structlog's
-    """Return a logger whose methods return what the last processor made."""
+    """Return a logger whose methods return the result of the last processor."""
     returning = structlog.ReturnLogger()
     if name is not None:
         returning.name = name  # type: ignore[attr-defined]
@@ -55,5 +55,5 @@ def drop(*_: object) -> NoReturn:
 
 
 def fail(error: Exception) -> NoReturn:
-    """Raise `error`, from a function of its own."""
+    """Raise `error`, so that its traceback has a function of its own."""
     raise error

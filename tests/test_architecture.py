@@ -1,4 +1,4 @@
-"""The rules of form that hold for every module: layers, size, privates, import effects."""
+"""Rules for every module: layers, size, private names, effects of imports."""
 
 from __future__ import annotations
 
@@ -52,17 +52,17 @@ LAYERS: Final[dict[str, frozenset[str]]] = {
 
 TESTS: Final = Path(__file__).parent
 LONGEST: Final = 400
-# Code that runs inside the program's own logging calls, or beneath them.
+# Code that runs inside the program's own logging calls.
 NO_LOGGING: Final = ("record", "runtime", "inflight", "journal", "redaction", "exporters")
 NO_LOGGING_MODULES: Final = ("otel_ext.processors.lifecycle",)
-# The one module that knows the insides of a span.
+# The only module that uses private attributes of a span.
 CAPTURE: Final = "otel_ext.record.capture"
-# The packages for logs, which the SDK still reserves the right to move.
+# The SDK's packages for logs, which may still move.
 LOGS: Final = frozenset({"_logs", "_log_exporter"})
-# Underscored but public: the language and the standard library document them.
+# Underscored but public: documented by the language or the standard library.
 PUBLIC: Final = frozenset(
     {
-        "_SubParsersAction",  # how type checkers call what argparse's add_subparsers returns
+        "_SubParsersAction",  # the type that argparse's add_subparsers returns
         "_asdict",
         "_current_frames",
         "_exit",
@@ -76,15 +76,15 @@ PUBLIC: Final = frozenset(
 
 
 def target_of(name: str) -> str | None:
-    """Return which part of the package an imported module belongs to; None if not ours."""
+    """Return the part of the package that has an imported module; None if it is not ours."""
     parts = name.split(".")
     if parts[0] != "otel_ext":
         return None
     return parts[1] if len(parts) > 1 else "otel_ext"
 
 
-def test_every_part_has_its_place_in_the_table_of_layers() -> None:
-    """A new package or top-level module is a decision about who may import it."""
+def test_every_part_is_in_the_table_of_layers() -> None:
+    """A new package or top-level module needs a row, which decides what it may import."""
     unknown = {module.part for module in modules()} - LAYERS.keys()
     assert not unknown, f"not in LAYERS of {Path(__file__).name}: {sorted(unknown)}"
 
@@ -97,7 +97,7 @@ def test_imports_flow_one_way() -> None:
         if module.part == "errors":
             allowed -= FOR_ALL - {"errors"}
         wrong += [
-            f"{module.at(line)} imports {name}"
+            f"{module.location(line)} imports {name}"
             for name, line in imports_of(module)
             if (target := target_of(name)) is not None and target not in allowed
         ]
@@ -105,7 +105,7 @@ def test_imports_flow_one_way() -> None:
 
 
 def test_no_module_is_too_long() -> None:
-    """Modules and test modules stay below a length that one can take in."""
+    """Modules and test modules have at most 400 lines."""
     texts = [(module.path, module.text) for module in modules()]
     texts += [
         (f"tests/{path.relative_to(TESTS)}", path.read_text(encoding="utf-8"))
@@ -117,9 +117,9 @@ def test_no_module_is_too_long() -> None:
 
 
 def test_no_relative_imports() -> None:
-    """Every import names its module in full, as tools see some files under two paths."""
+    """Every import has the full module name, since tools see some files under two paths."""
     wrong = [
-        module.at(node.lineno)
+        module.location(node.lineno)
         for module in modules()
         for node in ast.walk(module.tree)
         if isinstance(node, ast.ImportFrom) and node.level
@@ -128,7 +128,7 @@ def test_no_relative_imports() -> None:
 
 
 def allowed_in_init(node: ast.stmt) -> bool:
-    """Tell whether a statement only re-exports."""
+    """Return whether a statement only re-exports."""
     match node:
         case ast.Import() | ast.ImportFrom():
             return True
@@ -140,7 +140,7 @@ def allowed_in_init(node: ast.stmt) -> bool:
         case ast.FunctionDef(name="__getattr__" | "__dir__"):
             return True
         case ast.If(test=ast.Name(id="TYPE_CHECKING"), orelse=[]):
-            # A bare annotation tells type checkers of a lazy name.
+            # A bare annotation declares a lazy name for type checkers.
             names = (ast.Import, ast.ImportFrom, ast.AnnAssign)
             return all(isinstance(inner, names) for inner in node.body)
         case _:
@@ -148,9 +148,9 @@ def allowed_in_init(node: ast.stmt) -> bool:
 
 
 def test_init_files_only_re_export() -> None:
-    """A package's `__init__` holds no implementation: docstring, imports, names, lazy access."""
+    """A package's `__init__` has only a docstring, imports, names and lazy access."""
     wrong = [
-        module.at(node.lineno)
+        module.location(node.lineno)
         for module in modules()
         if module.name.endswith(".__init__")
         for node in module.tree.body
@@ -159,10 +159,10 @@ def test_init_files_only_re_export() -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def test_no_logging_where_a_log_call_may_come_from() -> None:
-    """What runs beneath the program's log calls never imports `logging`: it would recurse."""
+def test_code_inside_log_calls_does_not_log() -> None:
+    """Code that runs inside the program's log calls never imports `logging`: it would recurse."""
     wrong = [
-        f"{module.at(line)} imports {name}"
+        f"{module.location(line)} imports {name}"
         for module in modules()
         if module.part in NO_LOGGING or module.name in NO_LOGGING_MODULES
         for name, line in imports_of(module)
@@ -173,7 +173,7 @@ def test_no_logging_where_a_log_call_may_come_from() -> None:
 
 @cache
 def own_privates(module: Module) -> frozenset[str]:
-    """Return the underscored names that a module itself defines, in any scope."""
+    """Return the underscored names that a module defines, in any scope."""
     found: set[str] = set()
     for node in ast.walk(module.tree):
         match node:
@@ -191,12 +191,12 @@ def own_privates(module: Module) -> frozenset[str]:
 
 
 def is_private(name: str) -> bool:
-    """Tell whether a name is underscored, and neither dunder nor documented as public."""
+    """Return whether a name is underscored, and neither dunder nor documented as public."""
     return name.startswith("_") and not name.endswith("__") and name not in PUBLIC
 
 
 def foreign_privates(module: Module) -> list[str]:
-    """Return where a module reaches into something that it does not define."""
+    """Return the locations where a module uses private names that it does not define."""
     own = own_privates(module)
     ours = set[str]().union(*map(own_privates, modules()))
     found: list[str] = []
@@ -205,30 +205,30 @@ def foreign_privates(module: Module) -> list[str]:
             case ast.Attribute(value=ast.Name(id="self"), attr=name) if name in ours:
                 continue  # inherited from a class of ours
             case ast.Attribute(attr=name) if is_private(name) and name not in own:
-                found.append(f"{module.at(node.lineno)} uses .{name}")
+                found.append(f"{module.location(node.lineno)} uses .{name}")
             case ast.Call(
                 func=ast.Name(id="getattr" | "setattr" | "hasattr"),
                 args=[_, ast.Constant(value=str() as name), *_],
             ) if is_private(name) and name not in own:
-                found.append(f"{module.at(node.lineno)} uses .{name}")
+                found.append(f"{module.location(node.lineno)} uses .{name}")
             case _:
                 pass
     return found
 
 
-def test_privates_of_others_are_used_in_one_place() -> None:
-    """Only the capture module touches underscored attributes that are not the module's own."""
+def test_privates_of_others_are_used_in_one_module() -> None:
+    """Only the capture module uses underscored attributes that it does not define."""
     wrong = [
-        place
+        location
         for module in modules()
         if module.name != CAPTURE
-        for place in foreign_privates(module)
+        for location in foreign_privates(module)
     ]
     assert not wrong, "\n".join(wrong)
 
 
 def private_imports(module: Module) -> list[str]:
-    """Return where a module imports underscored parts of OpenTelemetry, those for logs apart."""
+    """Return where a module imports underscored parts of OpenTelemetry, except those for logs."""
     found: list[str] = []
     for node in ast.walk(module.tree):
         names: list[str] = []
@@ -240,20 +240,23 @@ def private_imports(module: Module) -> list[str]:
             parts = name.split(".")
             private = [part for part in parts[1:] if is_private(part) and part not in LOGS]
             if parts[0] == "opentelemetry" and private:
-                found.append(f"{module.at(getattr(node, 'lineno', 0))} imports {name}")
+                found.append(f"{module.location(getattr(node, 'lineno', 0))} imports {name}")
     return found
 
 
-def test_private_modules_of_the_sdk_are_imported_in_one_place() -> None:
+def test_private_modules_of_the_sdk_are_imported_in_one_module() -> None:
     """Underscored modules and names of OpenTelemetry are imported by the capture module only."""
     wrong = [
-        place for module in modules() if module.name != CAPTURE for place in private_imports(module)
+        location
+        for module in modules()
+        if module.name != CAPTURE
+        for location in private_imports(module)
     ]
     assert not wrong, "\n".join(wrong)
 
 
 def test_the_unstable_log_packages_are_imported_in_one_adapter() -> None:
-    """At most one module imports the packages for logs: one file changes when they move."""
+    """At most one module imports the packages for logs, so a move changes one file."""
     users = {
         module.name
         for module in modules()
@@ -264,7 +267,7 @@ def test_the_unstable_log_packages_are_imported_in_one_adapter() -> None:
 
 
 def test_every_test_says_what_it_checks() -> None:
-    """Each test function of the suite has a docstring that states the behaviour."""
+    """Each test function has a docstring that states the behaviour."""
     wrong: list[str] = []
     for path in tree.python_files(TESTS):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -279,8 +282,8 @@ def test_every_test_says_what_it_checks() -> None:
 
 @pytest.mark.timeout(120)
 def test_importing_has_no_side_effects() -> None:
-    """Importing any module starts nothing, opens nothing to write and registers nothing."""
-    # The lower layers first, so that an effect is told of the module that has it.
+    """Importing a module starts nothing, opens no file for writing and registers nothing."""
+    # The lower layers first, so that an effect is reported for the module that has it.
     names = [
         module.name.removesuffix(".__init__")
         for module in sorted(modules(), key=lambda module: len(LAYERS[module.part]))

@@ -1,4 +1,4 @@
-"""`make compat` finds what our processor changes in the test suites of others."""
+"""`make compat` finds tests of OpenTelemetry whose outcome our processor changes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tools.compat.suites import SUITES, Suite
 
 PAGE = Path(__file__).parent.parent / "docs" / "compatibility.md"
 SUITE = Suite("opentelemetry-instrumentation-sample")
-# Counts the processors of a provider, here and in a child.
+# Counts the processors of a provider, in this process and in a child.
 TESTS = """\
 import subprocess
 import sys
@@ -47,7 +47,7 @@ def test_fails_in_any_case():
 
 
 class HereBench(Bench):
-    """A bench that runs in the environment of these tests and installs nothing."""
+    """A bench that uses the environment of these tests and installs nothing."""
 
     def __init__(self, work: Path, source: Path, timeout: int = 120) -> None:
         super().__init__(work, work / "none.whl", [source], pure=False, timeout=timeout)
@@ -60,7 +60,7 @@ class HereBench(Bench):
 
 @pytest.fixture
 def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a folder with a checkout of the suite; its runs load one plugin, to be quick."""
+    """Return a folder with a checkout of the suite; its runs load one plugin only, to be fast."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setenv("PYTEST_PLUGINS", "pytest_timeout")
     tests = tmp_path / "source" / SUITE.package / "tests"
@@ -69,14 +69,14 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "source"
 
 
-def test_what_our_processor_changes_is_found_and_only_that(tmp_path: Path, source: Path) -> None:
-    """A test that fails only with us is named; one that fails in any case is not.
+def test_only_tests_that_our_processor_breaks_are_reported(tmp_path: Path, source: Path) -> None:
+    """A test that fails only with us is reported; one that always fails is not.
 
-    Our processor is on the providers of the run and of its children, and sees their spans.
+    Our processor is added to the providers of the run and of its children.
     """
     result = compare(HereBench(tmp_path, source), SUITE, again=1)
-    assert not result.trouble
-    assert [each.test for each in result.ours_to_mend] == [
+    assert not result.problem
+    assert [each.test for each in result.caused_by_us] == [
         "tests.test_sample::test_child",
         "tests.test_sample::test_processors",
     ]
@@ -89,28 +89,28 @@ def test_what_our_processor_changes_is_found_and_only_that(tmp_path: Path, sourc
 
 
 def test_a_suite_that_hangs_is_ended(tmp_path: Path, source: Path) -> None:
-    """A run that does not end is ended, and the result says so."""
+    """A run that does not end is killed, and the result has the problem."""
     waits = "import time\ntime.sleep(3600)\n"
     (source / SUITE.package / "tests" / "conftest.py").write_text(waits, "utf-8")
     result = compare(HereBench(tmp_path, source, timeout=3), SUITE, again=0)
-    assert result.trouble == "without us: did not end within 3 s"
+    assert result.problem == "without us: did not end within 3 s"
     assert result.verdict == "NOT RUN"
 
 
 def test_a_missing_archive_is_named_with_the_way_out(
     tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An archive that cannot be had: the message names it and the option for checkouts."""
+    """If an archive cannot be downloaded, the message names it and the option for checkouts."""
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     missing = Suite("opentelemetry-instrumentation-missing")
     result = compare(HereBench(tmp_path, source), missing, again=0)
-    assert f"no source archive of {missing.package}==" in result.trouble
-    assert "with --source" in result.trouble
+    assert f"no source archive of {missing.package}==" in result.problem
+    assert "with --source" in result.problem
     assert result.verdict == "NOT RUN"
 
 
 def test_a_test_counts_as_unstable_only_if_it_is_so_without_us() -> None:
-    """A test that fails now and then with us alone is a difference of ours."""
+    """A test that is unstable only with us is a difference that we cause."""
     passes, fails = Outcome({"a": "passed"}, 1.0), Outcome({"a": "failed"}, 1.0)
     (ours,) = differences([(passes, fails), (passes, passes)])
     (theirs,) = differences([(passes, fails), (fails, passes)])
@@ -124,7 +124,7 @@ def test_a_test_counts_as_unstable_only_if_it_is_so_without_us() -> None:
 
 
 def test_the_worst_of_tests_with_one_name_counts(tmp_path: Path) -> None:
-    """Cases of one name are one test: failed if one failed, passed if one passed."""
+    """Cases with one name are one test: failed if one failed, else passed if one passed."""
     report = tmp_path / "report.xml"
     cases = "".join(
         f'<testcase classname="c" name="{name}">{inner}</testcase>'
@@ -139,10 +139,8 @@ def test_the_worst_of_tests_with_one_name_counts(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_the_results_last_seen_are_shown(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """`--last` shows and writes what earlier runs kept, and the exit code says how it went."""
+def test_the_latest_results_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--last` prints the saved results and writes them; the exit code depends on them."""
     counts = {"passed": 5, "failed": 1, "skipped": 0}
     good = Result(SUITES[0].package, "1.2", {"psutil": "7"}, counts, counts, spans=3)
     bad = Difference("t::x", ("passed",), ("failed",))
@@ -157,7 +155,7 @@ def test_the_results_last_seen_are_shown(
     save(good._replace(differences=(bad,)), tmp_path / "results")
     assert main(options) == 1
     assert "DIFFERS: t::x" in capsys.readouterr().out
-    save(good._replace(trouble="no archive"), tmp_path / "results")
+    save(good._replace(problem="no archive"), tmp_path / "results")
     assert main(options) == 2
     assert f"{good.package}: no archive" in capsys.readouterr().out
 
@@ -174,7 +172,7 @@ def test_the_results_last_seen_are_shown(
 def test_a_mistake_on_the_command_line_is_named(
     words: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A suite, wheel or folder that is not there: the message names it; the exit code is 2."""
+    """For a suite, wheel or folder that does not exist, the message names it; exit code 2."""
     with pytest.raises(SystemExit) as ended:
         main(["--wheel", "w", "--work", str(tmp_path), *words])
     assert ended.value.code == 2
@@ -182,6 +180,6 @@ def test_a_mistake_on_the_command_line_is_named(
 
 
 def test_the_page_has_the_results_of_every_suite() -> None:
-    """The table of results last seen has a row for each suite, and no other."""
+    """The table of the latest results has exactly one row for each suite."""
     rows = re.findall(r"^\| (opentelemetry-\S+) \d", PAGE.read_text("utf-8"), re.MULTILINE)
     assert rows == [suite.package for suite in SUITES]

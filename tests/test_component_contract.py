@@ -1,7 +1,7 @@
-"""What every processor and every exporter must bear: one life for all of them.
+"""The contract of every processor and exporter: use, flush, shutdown, fork, threads, failures.
 
 Each public class of `otel_ext.processors` and `otel_ext.exporters` has a row in
-`COMPONENTS`, which says how it is made and used; a class without one fails here.
+`COMPONENTS` with how to make and use it; a class without one fails here.
 """
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ TICK_MILLIS: Final = 10_000
 
 
 class BrokenError(Exception):
-    """Raised by what is inside a component."""
+    """Raised by an object inside a component."""
 
 
 class Broken:
-    """An exporter that raises, whatever it is asked."""
+    """An exporter whose methods all raise."""
 
     def export(self, record: object) -> NoReturn:
         """Raise."""
@@ -73,7 +73,7 @@ class Broken:
 
 
 class BrokenStock(SpanExporter):
-    """The same, of the SDK's kind."""
+    """A span exporter of the SDK whose methods all raise."""
 
     def export(self, spans: Sequence[ReadableSpan]) -> NoReturn:
         """Raise."""
@@ -121,12 +121,12 @@ class BrokenStream(io.StringIO):
 
 @dataclass(frozen=True)
 class Component:
-    """How a class of ours is made and used.
+    """How to make and use a class of ours.
 
     Attributes:
-        make: Makes one that works; gets a folder of its own.
-        broken: Makes one with something inside that raises.
-        use: Hands it one thing to do.
+        make: Makes one that works, in an empty folder.
+        broken: Makes one with an inner object that raises.
+        use: Uses it once.
     """
 
     make: Callable[[Path], Any]
@@ -135,13 +135,13 @@ class Component:
 
 
 def use_exporter(exporter: RecordExporter) -> None:
-    """Export one of each kind of record."""
+    """Export one record of each kind."""
     for record in (start(), end(), log()):
         exporter.export(record)
 
 
 def use_processor(processor: SpanProcessor) -> None:
-    """Start and end a span under a processor."""
+    """Start and end a span with a processor."""
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(processor)
     with provider.get_tracer("t").start_as_current_span("job"):
@@ -149,13 +149,13 @@ def use_processor(processor: SpanProcessor) -> None:
 
 
 def use_span_exporter(exporter: SpanExporter) -> None:
-    """End a span under a stock processor."""
+    """End a span with the SDK's simple processor."""
     use_processor(SimpleSpanProcessor(exporter))
 
 
 def use_structlog(*chain: Any) -> None:  # noqa: ANN401 - structlog's own type
     """Log through a chain of processors."""
-    structlog.wrap_logger(structlog.ReturnLogger(), processors=chain).info("told", user="ann")
+    structlog.wrap_logger(structlog.ReturnLogger(), processors=chain).info("signed in", user="ann")
 
 
 COMPONENTS: Final[dict[str, Component]] = {
@@ -239,7 +239,7 @@ def classes() -> set[str]:
 
 @pytest.fixture(autouse=True, scope="module")
 def receiver() -> Generator[None, None, None]:
-    """Take what is sent over OTLP."""
+    """Receive what is sent over OTLP."""
     with receiving() as settings, pytest.MonkeyPatch.context() as patch:
         for name, value in settings.items():
             patch.setenv(name, value)
@@ -248,23 +248,23 @@ def receiver() -> Generator[None, None, None]:
 
 @pytest.fixture(params=sorted(classes() | set(COMPONENTS)))
 def component(request: pytest.FixtureRequest) -> Component:
-    """Return how each of our classes is made and used."""
+    """Return how to make and use each of our classes."""
     assert request.param in COMPONENTS, f"{request.param} has no row in COMPONENTS"
     return COMPONENTS[request.param]
 
 
 def flush(made: Any) -> object:  # noqa: ANN401 - of any class in the table
-    """Flush, where the class has that."""
+    """Flush, if the class can."""
     return made.force_flush(TICK_MILLIS) if hasattr(made, "force_flush") else True
 
 
 def shut_down(made: Any) -> None:  # noqa: ANN401
-    """Shut down, where the class has that."""
+    """Shut down, if the class can."""
     if hasattr(made, "shutdown"):
         made.shutdown()
 
 
-def test_public_names_are_sorted_and_there() -> None:
+def test_public_names_are_sorted_and_can_be_imported() -> None:
     """`__all__` is sorted, and each name in it can be imported."""
     for package in (otel_ext.exporters, otel_ext.processors):
         assert list(package.__all__) == sorted(package.__all__)
@@ -273,8 +273,8 @@ def test_public_names_are_sorted_and_there() -> None:
             _ = package.no_such_name
 
 
-def test_unused_component_lives_and_ends(component: Component, tmp_path: Path) -> None:
-    """Made, flushed and shut down without any use: no error, and nothing on the disk."""
+def test_unused_component(component: Component, tmp_path: Path) -> None:
+    """Made, flushed and shut down without use: no error, and no file."""
     made = component.make(tmp_path)
     assert flush(made)
     shut_down(made)
@@ -282,7 +282,7 @@ def test_unused_component_lives_and_ends(component: Component, tmp_path: Path) -
 
 
 def test_life(component: Component, tmp_path: Path) -> None:
-    """Used, flushed, used again, shut down twice, used, flushed and shut down after that."""
+    """Used, flushed, used again, shut down twice, then used, flushed and shut down again."""
     made = component.make(tmp_path)
     component.use(made)
     assert flush(made)
@@ -297,7 +297,7 @@ def test_life(component: Component, tmp_path: Path) -> None:
 def test_nothing_that_raises_inside_comes_out(
     component: Component, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """What is inside raises at every call: the caller never sees it, and a word is said."""
+    """An inner object that raises at every call: the caller gets no exception, no traceback."""
     (tmp_path / "trace.jsonl").write_text("")
     made = component.broken(tmp_path)
     for _ in range(3):
@@ -305,13 +305,13 @@ def test_nothing_that_raises_inside_comes_out(
     if hasattr(made, "force_flush"):
         made.force_flush(300)
     shut_down(made)
-    # The SDK's own threads and the journal's may tell a moment later.
-    told = capfd.readouterr().err
-    assert "Traceback" not in told or "StockSpanExporterAdapter" in repr(made)
+    # The SDK's threads and the journal's may print a moment later.
+    printed = capfd.readouterr().err
+    assert "Traceback" not in printed or "StockSpanExporterAdapter" in repr(made)
 
 
-def test_ends_without_anybody_flushing(component: Component, tmp_path: Path) -> None:
-    """Dropped without a shutdown, a component leaves nothing that keeps the process alive."""
+def test_without_flush_and_shutdown(component: Component, tmp_path: Path) -> None:
+    """A component that is dropped without a shutdown does not keep the process alive."""
     made = component.make(tmp_path)
     component.use(made)
     del made
@@ -321,7 +321,7 @@ def test_ends_without_anybody_flushing(component: Component, tmp_path: Path) -> 
 
 
 def test_forked_child(component: Component, tmp_path: Path) -> None:
-    """A child may use, flush and shut down what its parent made and used, and so may the parent."""
+    """A child can use, flush and shut down its parent's component, and so can the parent."""
     made = component.make(tmp_path)
     component.use(made)
     child = os.fork()
@@ -340,7 +340,7 @@ def test_forked_child(component: Component, tmp_path: Path) -> None:
     shut_down(made)
 
 
-def test_eight_threads_use_flush_and_end_it(component: Component, tmp_path: Path) -> None:
+def test_eight_threads(component: Component, tmp_path: Path) -> None:
     """Eight threads use and flush one object while it is shut down: no error, no hang."""
     made = component.make(tmp_path)
     problems: list[BaseException] = []
@@ -355,7 +355,7 @@ def test_eight_threads_use_flush_and_end_it(component: Component, tmp_path: Path
                     flush(made)
                 if number == 1 and round_number == 20:
                     shut_down(made)
-        except BaseException as error:  # noqa: BLE001 - told by the test's own thread
+        except BaseException as error:  # noqa: BLE001 - the test's own thread reports it
             problems.append(error)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
@@ -368,7 +368,7 @@ def test_eight_threads_use_flush_and_end_it(component: Component, tmp_path: Path
 
 
 def test_exporters_keep_the_protocol(component: Component, tmp_path: Path) -> None:
-    """Every exporter of records is one by the protocol's own judgement."""
+    """Every exporter of records is an instance of the protocol."""
     made = component.make(tmp_path)
     assert isinstance(made, RecordExporter) or component.use is not use_exporter
     shut_down(made)

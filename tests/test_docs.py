@@ -1,4 +1,4 @@
-"""Every snippet in the README and the guides is run as it stands there."""
+"""Every snippet in the README and the guides runs unchanged."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.guides import is_guide
 from tests.tree import checkout
 
 ROOT: Final = Path(__file__).parent.parent
-# Pages whose blocks have tests of their own.
+# Other tests run the blocks of these pages.
 ELSEWHERE: Final = {"docs/configuration.md", "docs/record-format.md"}
 BLOCK: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMAND: Final = re.compile(r"^\$ (.*)$", re.MULTILINE)
@@ -31,7 +31,7 @@ with trace.get_tracer("app").start_as_current_span("work"):
 
 
 class Snippet(NamedTuple):
-    """One fenced block of a page."""
+    """A fenced block of a page."""
 
     page: str
     line: int
@@ -52,7 +52,7 @@ def _snippets() -> list[Snippet]:
 
 SNIPPETS: Final = _snippets()
 PYTHON: Final = [s for s in SNIPPETS if s.language == "python" and s.page not in ELSEWHERE]
-# Guides are followed as a whole, by test_guides.py.
+# Guides are run as a whole, by test_guides.py.
 CONSOLE: Final = [
     s
     for s in SNIPPETS
@@ -66,7 +66,7 @@ def _name(snippet: Snippet) -> str:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Return a folder like a reader's: the examples, and a program called app.py."""
+    """Return a folder with what a reader has: the examples, and a program called app.py."""
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     (tmp_path / "app.py").write_text(APP, "utf-8")
     return tmp_path
@@ -74,14 +74,14 @@ def folder(tmp_path: Path) -> Path:
 
 def _environment(folder: Path) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "PYTHON"))}
-    # The reader has the environment with otel-ext active.
+    # For a reader, the environment with otel-ext is active.
     scripts = str(Path(sys.executable).parent)
     return {**kept, "PATH": f"{scripts}{os.pathsep}{kept['PATH']}", "TMPDIR": str(folder)}
 
 
 @pytest.mark.parametrize("snippet", PYTHON, ids=_name)
 def test_python_snippets_run(snippet: Snippet, folder: Path) -> None:
-    """A Python snippet runs from its first line to its last without a complaint."""
+    """A Python snippet runs to its end without a warning or a message of otel-ext."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", snippet.text],
         cwd=folder,
@@ -98,7 +98,7 @@ def test_python_snippets_run(snippet: Snippet, folder: Path) -> None:
 
 @pytest.mark.parametrize("snippet", CONSOLE, ids=_name)
 def test_console_snippets_run(snippet: Snippet, folder: Path) -> None:
-    """The commands of a console block run one after the other, as somebody would type them."""
+    """The commands of a console block run one after the other without a failure."""
     commands = [c for c in COMMAND.findall(snippet.text) if not c.startswith("make ")]
     assert commands or "$ make " in snippet.text, "a console block without a command"
     if not commands:
@@ -106,7 +106,7 @@ def test_console_snippets_run(snippet: Snippet, folder: Path) -> None:
         for target in re.findall(r"^\$ make (\S+)", snippet.text, re.MULTILINE):
             assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"no target {target}"
         return
-    # A file, not `-c`: the text of the commands must not stand in a command line.
+    # A file, not `-c`: the commands' text must not appear in the command line of a process.
     script = folder / "typed.sh"
     script.write_text("set -e -o pipefail\n" + "\n".join(commands) + "\n", "utf-8")
     done = subprocess.run(
@@ -123,18 +123,18 @@ def test_console_snippets_run(snippet: Snippet, folder: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_every_command_has_its_place_in_the_docs() -> None:
-    """Each subcommand that is there is named somewhere in the README or the guides."""
+def test_every_command_is_in_the_docs() -> None:
+    """The README or the guides mention each subcommand."""
     pages = [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]
     text = "\n".join(page.read_text("utf-8") for page in pages)
     for command in available():
         assert f"otel-ext {command.name}" in text or f"`{command.name}`" in text, command.name
 
 
-def test_links_between_pages_lead_somewhere() -> None:
-    """A link to another page of the documentation names a file that is there."""
+def test_links_between_pages_work() -> None:
+    """A link to another page of the documentation names a file that exists."""
     for page in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]:
-        # Links lead to code as well, which lies in the checkout only.
-        place = checkout() / page.parent.relative_to(ROOT)
+        # In the checkout, since links point to code as well.
+        folder = checkout() / page.parent.relative_to(ROOT)
         for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", page.read_text("utf-8")):
-            assert (place / target).exists(), f"{page.name}: {target}"
+            assert (folder / target).exists(), f"{page.name}: {target}"

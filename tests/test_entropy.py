@@ -1,4 +1,4 @@
-"""Ids from the system's entropy: they never repeat, whatever a program does with `random`."""
+"""Ids come from the system's entropy: they never repeat, whatever seed a program sets."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def test_seeding_random_does_not_repeat_ids() -> None:
-    """Two providers, used after the same seed, give different ids to traces and spans."""
+    """Two providers, used after the same seed, generate different trace and span ids."""
     seen: set[int] = set()
     for _ in range(2):
         random.seed(42)
@@ -31,7 +31,7 @@ def test_seeding_random_does_not_repeat_ids() -> None:
 
 
 def test_an_id_is_never_the_invalid_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where chance draws 0, it draws again."""
+    """If the random bytes are all 0, the generator draws again."""
     drawn = iter([bytes(8), b"\0" * 7 + b"\5", bytes(16), b"\7" + bytes(15)])
 
     def draw(_: int) -> bytes:
@@ -42,8 +42,8 @@ def test_an_id_is_never_the_invalid_one(monkeypatch: pytest.MonkeyPatch) -> None
     assert (generator.generate_span_id(), generator.generate_trace_id()) == (5, 7 << 120)
 
 
-def test_a_system_without_entropy_still_gives_ids(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error of the system's random source never reaches the program."""
+def test_a_system_without_entropy_still_has_ids(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of the system's random source does not reach the program."""
 
     def refuse(_: int) -> bytes:
         raise OSError("no random device")
@@ -68,8 +68,8 @@ sys.stdout.write(os.read(reading, 100_000).decode())
 """
 
 
-def test_a_child_forked_in_c_draws_ids_of_its_own(tmp_path: Path) -> None:
-    """Parent and child share no id, though Python was not informed of the fork."""
+def test_a_child_forked_in_c_draws_other_ids(tmp_path: Path) -> None:
+    """Parent and child share no id, though Python's fork hooks did not run."""
     done = execute(python("-c", FORKED_IN_C), cwd=tmp_path)
     assert done.code == 0, done.err
     one, other = map(json.loads, done.out.splitlines())
@@ -84,13 +84,13 @@ SEEDED = textwrap.dedent("""\
         otel_ext.configure(output=sys.argv[1], console="off")
     random.seed(42)
     with trace.get_tracer("train").start_as_current_span("epoch"):
-        assert random.getrandbits(32) == 2746317213  # the program's own chance is as it was
+        assert random.getrandbits(32) == 2746317213  # the program's random numbers are unchanged
     """)
 
 
 @pytest.mark.parametrize("way", ["configure", "otel-ext run"])
-def test_seeded_processes_have_traces_of_their_own(way: str, tmp_path: Path) -> None:
-    """Each process that seeds `random` alike has another trace, and its seed is untouched."""
+def test_seeded_processes_have_different_traces(way: str, tmp_path: Path) -> None:
+    """Processes with the same seed have different traces, and `random` is not affected."""
     traces = tmp_path / "traces"
     for _ in range(2):
         if way == "configure":

@@ -1,4 +1,4 @@
-"""Each guide is followed, from its first command to its last, and shows what one sees."""
+"""The commands of each guide work, from first to last, and print what the page shows."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from tests.programs import EVERYTHING, environment, free_port
 
 
 def follow(page: Path, folder: Path) -> tuple[int, str]:
-    """Type the commands of a guide; return the exit code and everything printed."""
+    """Run the commands of a guide; return the exit code and the output."""
     shutil.copytree(ROOT / "examples", folder / "examples")
     typed = folder.parent / "typed.sh"
     typed.write_text(script(commands(page), free_port()), "utf-8")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    # Wide enough for every table, and no colors: what a page can show.
+    # Wide enough for every table, and without colors, as on the page.
     env = environment(**EVERYTHING, PATH=path, COLUMNS="120", NO_COLOR="1")
     with subprocess.Popen(
         ["bash", str(typed)],
@@ -36,7 +36,7 @@ def follow(page: Path, folder: Path) -> tuple[int, str]:
         try:
             output, _ = shell.communicate(timeout=100)
         finally:
-            # Its servers too, should the guide have failed to stop them.
+            # Its servers too, in case the guide did not stop them.
             with suppress(ProcessLookupError):
                 os.killpg(shell.pid, signal.SIGKILL)
     return shell.returncode, output
@@ -60,7 +60,7 @@ def test_a_guide_can_be_followed(page: Path, tmp_path: Path) -> None:
 
 
 def test_the_guides_are_listed() -> None:
-    """The index of the guides names every one of them, and no other."""
+    """The index of the guides has exactly the existing ones."""
     folder = ROOT / "docs" / "how-to"
     text = (folder / "README.md").read_text("utf-8")
     pages = {page.name for page in folder.glob("*.md")} - {"README.md"}

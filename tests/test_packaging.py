@@ -1,4 +1,4 @@
-"""What is installed is the whole package, and nothing beside it."""
+"""The installation has the whole package and nothing else."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def names_in(value: object) -> list[str]:
 
 
 def packages_below(root: Path) -> set[str]:
-    """Return the dotted name of every folder at or below `root/otel_ext` that holds code."""
+    """Return the dotted name of every folder with code at or below `root/otel_ext`."""
     return {
         ".".join(path.parent.relative_to(root).parts) for path in python_files(root / "otel_ext")
     }
@@ -56,8 +56,8 @@ def test_every_package_of_the_tree_is_declared() -> None:
     assert set(declared) == packages_below(checkout())
 
 
-def test_mapped_packages_lie_at_the_top_and_are_linked() -> None:
-    """Processors and exporters live at the top of the tree; the links are relative and agree."""
+def test_mapped_packages_are_at_the_top_and_linked() -> None:
+    """Processors and exporters are at the top of the tree; the links to them are relative."""
     mapping = table("tool", "setuptools", "package-dir")
     assert mapping == {"otel_ext.processors": "processors", "otel_ext.exporters": "exporters"}
     for name in ("processors", "exporters"):
@@ -67,7 +67,7 @@ def test_mapped_packages_lie_at_the_top_and_are_linked() -> None:
 
 
 def test_installed_modules_are_those_of_the_tree() -> None:
-    """Every module of the tree is installed with the same text, and no other one is."""
+    """The installed modules are those of the tree, with the same text."""
     tree = checkout() / "otel_ext"
     wanted = {path.relative_to(tree): path.read_bytes() for path in python_files(tree)}
     installed = {path.relative_to(PACKAGE): path.read_bytes() for path in python_files(PACKAGE)}
@@ -77,30 +77,30 @@ def test_installed_modules_are_those_of_the_tree() -> None:
 
 
 def test_one_top_level_package_is_installed() -> None:
-    """The distribution brings `otel_ext` alone: no `processors`, `exporters` or `tests`."""
+    """The distribution installs only `otel_ext`: no `processors`, `exporters` or `tests`."""
     names = {name for name, owners in packages_distributions().items() if "otel-ext" in owners}
     assert {name for name in names if not name.startswith("__editable__")} == {"otel_ext"}
 
 
 @pytest.mark.parametrize("name", ["py.typed", "record/schema/schema.json"])
 def test_data_files_are_installed(name: str) -> None:
-    """Files that are not code are part of the package: the typing marker and the schema."""
+    """The package has its data files: the typing marker and the schema."""
     assert resources.files("otel_ext").joinpath(name).is_file()
 
 
 def test_version_is_that_of_the_distribution() -> None:
-    """`otel_ext.__version__` is what pyproject.toml says and what was installed."""
+    """`otel_ext.__version__` is the version in pyproject.toml and in the metadata."""
     assert otel_ext.__version__ == DISTRIBUTION.version == table("project")["version"]
 
 
 def test_unknown_attributes_of_the_package_are_refused() -> None:
-    """The lazy attribute access answers an unknown name as any module does."""
+    """An unknown name is an AttributeError, in spite of the lazy access."""
     with pytest.raises(AttributeError, match="no_such_name"):
         getattr(otel_ext, "no_such_name")  # noqa: B009 - a static checker refuses the plain form
 
 
 def test_public_names_exist() -> None:
-    """Every name that the package promises can be had from it, the lazy ones too."""
+    """Every name in `__all__` can be imported, the lazy ones too."""
     assert otel_ext.__all__
     for name in otel_ext.__all__:
         assert getattr(otel_ext, name) is not None
@@ -131,7 +131,7 @@ def test_everything_that_make_installs_has_a_pinned_version() -> None:
 
 
 def test_the_oldest_opentelemetry_is_pinned_whole() -> None:
-    """constraints-oldest.txt pins each package of OpenTelemetry that is installed with it."""
+    """constraints-oldest.txt pins every package of OpenTelemetry that is installed."""
     lines = (checkout() / "constraints-oldest.txt").read_text(encoding="utf-8").splitlines()
     extras = table("project", "optional-dependencies")
     wanted = names_in(table("project")["dependencies"]) + names_in(extras["test-base"])
@@ -141,7 +141,7 @@ def test_the_oldest_opentelemetry_is_pinned_whole() -> None:
 
 @pytest.mark.parametrize("file", ["constraints.txt", "constraints-oldest.txt"])
 def test_constraints_hold_versions_and_no_addresses(file: str) -> None:
-    """Where packages come from is the machine's business: the file says only which ones."""
+    """A constraints file has versions only: each machine configures its own package index."""
     text = (checkout() / file).read_text(encoding="utf-8")
     entries = [line for line in text.splitlines() if line and not line.startswith("#")]
     # One version of a package, or one for older and one for newer Pythons.
@@ -154,7 +154,7 @@ def test_constraints_hold_versions_and_no_addresses(file: str) -> None:
 
 
 def test_each_extra_for_users_is_used_by_the_code() -> None:
-    """An extra installs what some module imports; there is none for code that is not there."""
+    """Each extra for users installs a package that some module imports."""
     extras = table("project", "optional-dependencies")
     users = extras.keys() - {"bench", "dev", "test", "test-base", "examples"}
     assert users == {"yaml"}

@@ -1,4 +1,4 @@
-"""`configure()`: makes or joins a provider, once, and never harms the program."""
+"""`configure()`: sets or joins a tracer provider, once, and never harms the program."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """No settings of whoever runs the tests; nothing configured before or after."""
+    """Remove the environment's settings; shut down what a test has configured."""
     monkeypatch.setenv("OTEL_EXT_CONFIG", "/dev/null")
     monkeypatch.setenv("OTEL_EXT_CONSOLE", "off")
     monkeypatch.chdir(tmp_path)
@@ -45,13 +45,13 @@ def work(provider: TracerProvider, name: str = "work") -> None:
 
 
 def run(code: str, cwd: Path, **variables: str) -> str:
-    """Run code in a process of its own, where no provider is set, and return its output."""
+    """Run code in a new process, where no provider is set, and return its output."""
     done = execute(python("-c", textwrap.dedent(code)), cwd=cwd, env=environment(**variables))
     assert done.code == 0, done.err
     return done.out + done.err
 
 
-def test_a_given_provider_gets_recorded(tmp_path: Path) -> None:
+def test_a_passed_provider_is_recorded(tmp_path: Path) -> None:
     """A span of the provider has a start and an end record in the output folder."""
     provider = TracerProvider()
     with configure(output=tmp_path / "out", tracer_provider=provider) as handle:
@@ -63,8 +63,8 @@ def test_a_given_provider_gets_recorded(tmp_path: Path) -> None:
     assert records_in(tmp_path / "out")[-1].name == "process.end"
 
 
-def test_what_the_provider_had_goes_on(tmp_path: Path) -> None:
-    """Processors that were there before see every span, ours beside them."""
+def test_earlier_processors_stay(tmp_path: Path) -> None:
+    """Processors that the provider had before see every span, beside ours."""
     provider = TracerProvider()
     seen = InMemorySpanExporter()
     provider.add_span_processor(SimpleSpanProcessor(seen))
@@ -74,7 +74,7 @@ def test_what_the_provider_had_goes_on(tmp_path: Path) -> None:
     assert len(spans_in(tmp_path, "work")) == 2
 
 
-def test_twice_is_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_second_call_is_idempotent(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """A second call returns the same handle and records nothing twice."""
     provider = TracerProvider()
     first = configure(output=tmp_path, sync="never", tracer_provider=provider)
@@ -89,7 +89,7 @@ def test_twice_is_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Non
 def test_a_second_provider_is_recorded_too(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A call that names another provider adds to it, once, and keeps the first."""
+    """A call with another provider records that too, once, and keeps the first."""
     one, other = TracerProvider(), TracerProvider()
     handle = configure(output=tmp_path, tracer_provider=one)
     for _ in range(2):
@@ -101,8 +101,8 @@ def test_a_second_provider_is_recorded_too(
     assert capfd.readouterr().err == ""
 
 
-def test_a_provider_that_is_named_and_set(tmp_path: Path) -> None:
-    """Under `otel-ext run`, one that the program names to `configure` and sets counts once."""
+def test_a_provider_that_is_passed_and_set(tmp_path: Path) -> None:
+    """Under `otel-ext run`, one that the program passes to `configure` and sets counts once."""
     code = """\
         import otel_ext
         from opentelemetry import trace
@@ -130,20 +130,20 @@ def test_the_proxy_stands_for_the_global_provider(tmp_path: Path) -> None:
     assert len(spans_in(tmp_path / "out", "work")) == 2
 
 
-def test_other_settings_the_second_time_are_refused_aloud(
+def test_other_settings_in_a_second_call_are_reported(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Settings that come too late are named on stderr; those of the first call stay."""
+    """Settings that come too late are reported on stderr; those of the first call stay."""
     first = configure(output=tmp_path / "one", tracer_provider=TracerProvider())
     assert configure(output=tmp_path / "two", sync="never") is first
     assert first.config.output.folder == tmp_path / "one"
-    said = capfd.readouterr().err
-    assert f"output={tmp_path / 'two'}, sync=never" in said
-    assert len(said.splitlines()) == 1
+    printed = capfd.readouterr().err
+    assert f"output={tmp_path / 'two'}, sync=never" in printed
+    assert len(printed.splitlines()) == 1
 
 
-def test_after_shutdown_one_may_begin_anew(tmp_path: Path) -> None:
-    """A handle that was shut down makes room for another."""
+def test_configure_works_again_after_a_shutdown(tmp_path: Path) -> None:
+    """After a shutdown, a new call returns a new handle."""
     provider = TracerProvider()
     configure(output=tmp_path / "one", tracer_provider=provider).shutdown()
     second = configure(output=tmp_path / "two", tracer_provider=provider)
@@ -155,7 +155,7 @@ def test_after_shutdown_one_may_begin_anew(tmp_path: Path) -> None:
 
 
 def test_threads_that_configure_at_once_get_one_handle(tmp_path: Path) -> None:
-    """Of many simultaneous calls one does the work, and all return its handle."""
+    """Of many simultaneous calls one sets recording up, and all return its handle."""
     provider = TracerProvider()
     barrier = threading.Barrier(8)
     handles: list[object] = []
@@ -184,17 +184,17 @@ def test_threads_that_configure_at_once_get_one_handle(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_argument_is_an_error_of_the_call(settings: dict[str, Any], expected: str) -> None:
-    """A direct call with a wrong setting raises, and nothing is installed."""
+    """A call with a wrong setting raises, and nothing is set up."""
     with pytest.raises(ConfigError, match=expected):
         configure(**settings)
     assert not configure(enabled=False).active
 
 
 @pytest.mark.parametrize("variable", ["OTEL_SDK_DISABLED=true", "OTEL_EXT_ENABLED=false"])
-def test_disabled_means_nothing_at_all(
+def test_disabled_by_the_environment(
     tmp_path: Path, variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Switched off by the environment, a handle comes back that does nothing."""
+    """If the environment disables recording, the returned handle does nothing."""
     name, _, value = variable.partition("=")
     monkeypatch.setenv(name, value)
     provider = TracerProvider()
@@ -204,12 +204,12 @@ def test_disabled_means_nothing_at_all(
     assert not (tmp_path / "out").exists()
 
 
-class _Deaf:
-    """A provider that takes no processors, as an API-only one does."""
+class _NoProcessors:
+    """A provider that takes no processors, as an API-only one."""
 
 
 class _Broken:
-    """A provider whose every use fails."""
+    """A provider whose method fails."""
 
     def add_span_processor(self, _processor: object) -> None:
         """Fail."""
@@ -218,15 +218,18 @@ class _Broken:
 
 
 @pytest.mark.parametrize(
-    ("provider", "said"),
-    [(_Deaf(), "the tracer provider _Deaf takes no span processors"), (_Broken(), "out of order")],
+    ("provider", "printed"),
+    [
+        (_NoProcessors(), "the tracer provider _NoProcessors takes no span processors"),
+        (_Broken(), "out of order"),
+    ],
 )
 def test_a_provider_that_cannot_be_used_is_reported(
-    tmp_path: Path, provider: object, said: str, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, provider: object, printed: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Nothing is raised; one line says that nothing is recorded, and why."""
+    """Nothing is raised; one line reports that nothing is recorded, and why."""
     handle = configure(output=tmp_path, tracer_provider=provider)
-    assert said in capfd.readouterr().err
+    assert printed in capfd.readouterr().err
     assert handle.shutdown()
 
 
@@ -258,12 +261,12 @@ def test_a_folder_that_cannot_be_made_is_replaced(
     assert handle.config.output.folder == spare
     assert len(spans_in(spare)) == 2
     assert spare.stat().st_mode & 0o777 == 0o700
-    said = capfd.readouterr().err
-    assert f"{tmp_path / 'file'} is no folder. Records go to {spare};" in said
-    assert len(said.splitlines()) == 1
+    printed = capfd.readouterr().err
+    assert f"{tmp_path / 'file'} is no folder. Records go to {spare};" in printed
+    assert len(printed.splitlines()) == 1
 
 
-def test_strict_refuses_what_is_wrong_outside_of_the_code(
+def test_strict_refuses_mistakes_outside_of_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With `strict` a folder that cannot be made, or a wrong variable, is an error."""
@@ -278,7 +281,7 @@ def test_strict_refuses_what_is_wrong_outside_of_the_code(
 def test_a_wrong_variable_or_file_never_stops_a_program(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A typo outside of the code is said and left out; one in the code is an error at once."""
+    """A typo outside of the code is reported and ignored; one in the code is an error."""
     (tmp_path / "otel-ext.toml").write_text("ouput = 'x'\nstall-after = '9s'\n")
     monkeypatch.setenv("OTEL_EXT_CONFIG", str(tmp_path / "otel-ext.toml"))
     monkeypatch.setenv("OTEL_EXT_SYNC", "often")
@@ -287,15 +290,15 @@ def test_a_wrong_variable_or_file_never_stops_a_program(
     assert handle.config.inflight.stall_after == 9
     assert handle.config.journal.sync == "interval"
     handle.shutdown()
-    said = capfd.readouterr().err
-    assert said.count("'ouput' (") == 1
-    assert said.count("environment variable OTEL_EXT_SYNC) is not allowed") == 1
+    printed = capfd.readouterr().err
+    assert printed.count("'ouput' (") == 1
+    assert printed.count("environment variable OTEL_EXT_SYNC) is not allowed") == 1
     with pytest.raises(ConfigError, match="'ouput' \\(argument\\)"):
         configure(ouput="x")
 
 
-def test_a_sigterm_of_the_program_still_gets_through(tmp_path: Path) -> None:
-    """With handle-sigterm the program's own handler runs, and shutdown takes ours away."""
+def test_the_programs_sigterm_handler_still_runs(tmp_path: Path) -> None:
+    """With handle-sigterm the program's own handler runs, and shutdown removes ours."""
     seen: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda number, _: seen.append(number))
     try:
@@ -313,9 +316,9 @@ def test_a_sigterm_of_the_program_still_gets_through(tmp_path: Path) -> None:
     assert seen == [signal.SIGTERM]
 
 
-def test_without_a_provider_one_is_made(tmp_path: Path) -> None:
-    """The global provider is made with the resource that the environment describes."""
-    said = run(
+def test_without_a_provider_one_is_set(tmp_path: Path) -> None:
+    """The new global provider has the resource that the environment describes."""
+    printed = run(
         """\
         import otel_ext.pipeline
         from opentelemetry import trace
@@ -328,7 +331,7 @@ def test_without_a_provider_one_is_made(tmp_path: Path) -> None:
         OTEL_SERVICE_NAME="shop",
         OTEL_RESOURCE_ATTRIBUTES="deployment.environment.name=test,region=north",
     )
-    assert said == ""
+    assert printed == ""
     assert len(spans_in(tmp_path / "out", "work")) == 2
     resource = records_in(tmp_path / "out")[0].extra["resource"]
     assert isinstance(resource, dict)
@@ -337,8 +340,8 @@ def test_without_a_provider_one_is_made(tmp_path: Path) -> None:
 
 
 def test_the_global_provider_is_joined(tmp_path: Path) -> None:
-    """A provider that the program has set stays; nothing is overridden or logged."""
-    said = run(
+    """A provider that the program has set stays, and the API logs nothing."""
+    printed = run(
         """\
         from opentelemetry import trace
         from opentelemetry.sdk.trace import TracerProvider
@@ -353,13 +356,13 @@ def test_the_global_provider_is_joined(tmp_path: Path) -> None:
         """,
         tmp_path,
     )
-    assert said == ""
+    assert printed == ""
     assert records_in(tmp_path / "out")[0].extra["resource"] == {"service.name": "mine"}
 
 
 @pytest.mark.parametrize("ending", ["", "raise SystemExit(0)", "import sys; sys.exit()"])
-def test_records_are_brought_out_at_exit(tmp_path: Path, ending: str) -> None:
-    """Nothing has to be called at the end, and the file is closed in order."""
+def test_records_are_flushed_at_exit(tmp_path: Path, ending: str) -> None:
+    """The program need not call anything at its end, and the file is closed properly."""
     run(
         f"""\
         import otel_ext.pipeline
@@ -379,14 +382,14 @@ def test_records_are_brought_out_at_exit(tmp_path: Path, ending: str) -> None:
 
 
 def test_importing_it_configures_nothing() -> None:
-    """The module can be imported anywhere; the global provider stays as it was."""
+    """Importing the module does not change the global provider."""
     assert "otel_ext.pipeline" in sys.modules
     assert isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
     assert logging.getLogger("otel_ext").handlers == []
 
 
-def test_a_handle_tells_what_it_is(tmp_path: Path) -> None:
-    """The representation shows state and output."""
+def test_repr_of_a_handle(tmp_path: Path) -> None:
+    """The repr shows state and output folder."""
     handle = configure(output=tmp_path, tracer_provider=TracerProvider())
     assert repr(handle) == f"<otel_ext.Handle active output={str(tmp_path)!r}>"
     handle.shutdown()

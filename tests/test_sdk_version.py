@@ -1,4 +1,4 @@
-"""An OpenTelemetry that is not admitted costs one sentence, never the program."""
+"""With an unsupported OpenTelemetry the program runs unrecorded, with one message."""
 
 from __future__ import annotations
 
@@ -31,35 +31,35 @@ class Installed:
 
 
 @pytest.mark.parametrize("version", ["1.30", "1.30.0rc1", "1.45.1", "1.100.0", "nightly"])
-def test_what_is_admitted(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything from the oldest to the next major is; what is no version gets a chance."""
+def test_supported_versions(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Versions from the oldest to the next major are, and text that is not a version."""
     monkeypatch.setattr(opentelemetry.sdk.version, "__version__", version)
     assert is_sdk_supported()
 
 
 @pytest.mark.parametrize("version", ["1.29.3", "2.0.0b1", "2.0.0"])
-def test_another_one_is_named_and_nothing_is_recorded(
+def test_an_unsupported_one_is_reported_and_nothing_is_recorded(
     version: str,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """`configure()` returns an inactive handle and says which release is needed."""
+    """`configure()` returns an inactive handle and reports which release is needed."""
     monkeypatch.setattr(opentelemetry.sdk.version, "__version__", version)
     before = trace.get_tracer_provider()
     handle = configure(output=tmp_path / "traces", console="off")
     assert not handle.active
     assert handle.shutdown()
     assert trace.get_tracer_provider() is before
-    said = capfd.readouterr().err
-    assert f"works with OpenTelemetry >=1.30,<2, and opentelemetry-sdk is {version}: pip" in said
-    assert len(said.splitlines()) == 1
+    printed = capfd.readouterr().err
+    assert f"works with OpenTelemetry >=1.30,<2, and opentelemetry-sdk is {version}: pip" in printed
+    assert len(printed.splitlines()) == 1
 
 
 def test_a_program_under_run_goes_on(tmp_path: Path) -> None:
-    """With an SDK that is too old `otel-ext run` runs the program as it is."""
+    """With an SDK that is too old `otel-ext run` runs the program unrecorded."""
     code = "from opentelemetry import trace\nprint(type(trace.get_tracer_provider()).__name__)"
-    # As the sitecustomize of `otel-ext run`, after the SDK has said that it is old.
+    # Like the sitecustomize of `otel-ext run`, with the version of an old SDK.
     (tmp_path / "sitecustomize.py").write_text(
         "import opentelemetry.sdk.version as v; v.__version__ = '1.20.0'\n"
         "import otel_ext.zero_code as z; z.start_process()\n",
@@ -74,7 +74,7 @@ def test_a_program_under_run_goes_on(tmp_path: Path) -> None:
 def test_the_exporter_of_the_environment_records_nothing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """`OTEL_TRACES_EXPORTER=otel_ext` takes every span, writes none, and says why."""
+    """`OTEL_TRACES_EXPORTER=otel_ext` accepts every span, writes none, and reports why."""
     monkeypatch.setattr(opentelemetry.sdk.version, "__version__", "1.29.0")
     monkeypatch.setenv("OTEL_EXT_OUTPUT", str(tmp_path / "traces"))
     provider = TracerProvider()
@@ -88,10 +88,10 @@ def test_the_exporter_of_the_environment_records_nothing(
 @pytest.mark.parametrize(
     ("version", "state"), [("1.30.0", "healthy"), ("1.29.0", "failed"), ("2.0.0", "failed")]
 )
-def test_the_doctor_admits_the_same(
+def test_the_doctor_accepts_the_same(
     version: str, state: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`otel-ext doctor` finds fault with what recording refuses, and with nothing else."""
+    """`otel-ext doctor` fails for the versions that recording refuses, and only for those."""
     packages = [Installed(version, name) for name in ("api", "sdk", "exporter-otlp")]
     monkeypatch.setattr(doctor_install, "distributions", lambda: packages)
     found = {check.part: check for check in doctor_install.check_installation()}["OpenTelemetry"]
@@ -100,7 +100,7 @@ def test_the_doctor_admits_the_same(
 
 
 def test_the_dependencies_and_the_oldest_constraints_agree() -> None:
-    """The bounds are the same where installers, the check and the matrix have them."""
+    """pyproject.toml, the check and the oldest constraints have the same bounds."""
     oldest = ".".join(map(str, OLDEST))
     project = (checkout() / "pyproject.toml").read_text(encoding="utf-8")
     found = re.findall(r'"opentelemetry-(?:api|sdk|exporter-otlp)(>=[^"]*)"', project)

@@ -1,4 +1,4 @@
-"""What the documentation shows and does not run: each thing that a command names is there."""
+"""Commands that the documentation shows and tests do not run: all names in them exist."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from tests.shell_blocks import Block, Typed, blocks, commands, problem_of
 from tests.tree import checkout
 
 SHELL: Final = [block for block in blocks() if block.language == "sh"]
-# Languages whose blocks a test looks at; `text` is output, or a picture.
+# Languages whose blocks some test checks; `text` is output, or a drawing.
 LANGUAGES: Final = {"console", "json", "python", "sh", "text", "toml"}
-# Where `console` and `python` blocks are run, by test_docs.py and test_guides.py.
+# Pages whose `console` and `python` blocks test_docs.py and test_guides.py run.
 RUN: Final = {"README.md", "docs"}
 
 
@@ -23,20 +23,20 @@ def name_of(block: Block) -> str:
 
 
 def test_there_are_commands() -> None:
-    """The pages are found at all."""
+    """The pages with commands are found."""
     assert {block.page.name for block in SHELL} >= {"README.md", "CONTRIBUTING.md", "otlp.md"}
 
 
 @pytest.mark.parametrize("block", SHELL, ids=name_of)
-def test_a_shell_understands_it(block: Block) -> None:
-    """The block is a program for a shell, and has a command."""
+def test_a_shell_can_parse_it(block: Block) -> None:
+    """The block is valid for a shell, and has a command."""
     subprocess.run(["bash", "-n"], input=block.text, text=True, check=True)
     assert commands(block.text)
 
 
 @pytest.mark.parametrize("block", SHELL, ids=name_of)
-def test_what_a_command_names_is_there(block: Block) -> None:
-    """Sub-commands, options, variables, extras, packages, targets and files exist."""
+def test_names_in_commands_exist(block: Block) -> None:
+    """Subcommands, options, variables, extras, packages, targets and files exist."""
     for typed in commands(block.text):
         assert not problem_of(typed, block.page), typed
 
@@ -62,14 +62,14 @@ def test_what_a_command_names_is_there(block: Block) -> None:
     ],
 )
 def test_a_mistake_is_found(line: str, problem: str) -> None:
-    """The checks above see a thing that is misspelt."""
+    """The check reports a name that is misspelt."""
     [typed] = commands(line)
     assert isinstance(typed, Typed)
     assert problem in problem_of(typed, checkout() / "README.md")
 
 
-def test_no_block_is_left_out() -> None:
-    """Each block is in a language, and on a page, that some test looks at."""
+def test_every_block_is_checked() -> None:
+    """Each block is in a language, and on a page, that some test checks."""
     for block in blocks():
         assert block.language in LANGUAGES, name_of(block)
         if block.language in {"console", "python"}:

@@ -1,4 +1,4 @@
-"""The kit for tests: what it captures, its ids and its clock, and the fixtures in pytest."""
+"""`otel_ext.testing`: capture, ids, clock, and the fixtures for pytest."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_fixtures(otel_ext_tracer, otel_ext_provider, otel_ext_records, otel_ext
     assert (end.trace_id, end.span_id) == (f"{1:032x}", f"{1:016x}")
     assert (start.attributes, end.time_ns - end.start_ns) == ({"n": 1}, 2_000_000_000)
 
-def test_each_test_begins_anew(otel_ext_tracer, otel_ext_records):
+def test_each_test_has_its_own_records(otel_ext_tracer, otel_ext_records):
     assert otel_ext_records.records == []
     otel_ext_tracer.start_span("other").end()
     assert otel_ext_records.of("other")[0].span_id == f"{1:016x}"
@@ -37,14 +37,14 @@ def test_each_test_begins_anew(otel_ext_tracer, otel_ext_records):
 
 
 def captured() -> tuple[Tracer, RecordCapture]:
-    """Return a tracer and what it records."""
+    """Return a tracer and its records."""
     capture = RecordCapture()
     provider = TracerProvider(id_generator=SequentialIdGenerator(), shutdown_on_exit=False)
     provider.add_span_processor(LifecycleSpanProcessor(capture))
     return provider.get_tracer("kit"), capture
 
 
-def test_capture_tells_what_is_open_and_what_ended() -> None:
+def test_capture_has_open_and_ended_spans() -> None:
     """Start and end of a span are found by its name; an open one is in `open`."""
     tracer, capture = captured()
     outer = tracer.start_span("outer")
@@ -61,8 +61,8 @@ def test_capture_tells_what_is_open_and_what_ended() -> None:
         capture.of("inner")
 
 
-def test_a_name_used_twice_is_no_answer() -> None:
-    """Two spans of one name are told apart by the test, not by chance."""
+def test_a_name_used_twice_is_an_error() -> None:
+    """For two spans with one name, `of` raises instead of returning one of them."""
     tracer, capture = captured()
     for _ in range(2):
         tracer.start_span("job").end()
@@ -70,8 +70,8 @@ def test_a_name_used_twice_is_no_answer() -> None:
         capture.of("job")
 
 
-def test_ids_are_given_once_under_threads() -> None:
-    """Threads that share a generator get different ids, and together all of them."""
+def test_ids_are_unique_across_threads() -> None:
+    """Threads that share a generator get different ids, without gaps."""
     ids = SequentialIdGenerator()
     drawn: list[int] = []
     threads = [
@@ -86,8 +86,8 @@ def test_ids_are_given_once_under_threads() -> None:
     assert (ids.generate_trace_id(), ids.generate_trace_id()) == (1, 2)
 
 
-def test_the_clock_goes_only_when_told() -> None:
-    """Times and durations are what the test says, and the clock does not go back."""
+def test_the_clock_stands_still_until_advanced() -> None:
+    """Times and durations are those that the test sets, and the clock does not go back."""
     clock = FakeClock(start_ns=5_000_000_000)
     assert (clock.time_ns(), clock.monotonic()) == (5_000_000_000, 5.0)
     clock.advance(0.25)
@@ -96,8 +96,8 @@ def test_the_clock_goes_only_when_told() -> None:
         clock.advance(-1)
 
 
-def test_an_exception_passes_the_clocks_span() -> None:
-    """The span ends by the clock, has the exception, and the exception arrives."""
+def test_an_exception_passes_through_the_clocks_span() -> None:
+    """The span ends at the clock's time and has the exception, which is raised on."""
     tracer, capture = captured()
     clock = FakeClock()
 
@@ -115,10 +115,10 @@ def test_an_exception_passes_the_clocks_span() -> None:
 
 
 def test_the_fixtures_work_in_a_users_suite(tmp_path: Path) -> None:
-    """A user's tests get fresh records, ids and clock each."""
+    """Each test of a user has its own records, ids and clock."""
     program = write_program(tmp_path, USERS_TEST, "test_users.py")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(program)]
-    # What other packages bring for pytest is not needed, and takes a second to import.
+    # Plugins of other packages are not needed and take a second to import.
     env = environment(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
     done = execute(command, cwd=tmp_path, env=env)
     assert done.code == 0, done.out

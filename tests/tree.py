@@ -1,4 +1,4 @@
-"""The installed package as source: its modules, parsed once, for the tests of its form."""
+"""Parses the modules of the installed package, for tests about its source."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PACKAGE = Path(otel_ext.__file__).parent
-# Not a module of ours but what the interpreter of a child process imports as
-# `sitecustomize`: it must start on any Python and exists for its side effects.
+# Not imported by us: the interpreter of a child process imports it as `sitecustomize`.
+# It must start on any Python, and it is there for its side effects.
 BOOTSTRAP = "otel_ext.cli.runner._site.sitecustomize"
 
-# The one module of ours that is not Python.
+# The compiled module.
 COMPILED = "otel_ext._speed"
 
 
 class Import(NamedTuple):
-    """One imported module, and where that is written."""
+    """An imported module, and the line of the import."""
 
     module: str
     line: int
@@ -44,19 +44,19 @@ class Module(NamedTuple):
 
     @property
     def part(self) -> str:
-        """What the table of layers calls it: a package, or a module at the top."""
+        """Its key in the table of layers: a package, or a top-level module."""
         return self.name.split(".")[1]
 
-    def at(self, line: int) -> str:
-        """Return the place as tools print it, so that an editor can jump there."""
+    def location(self, line: int) -> str:
+        """Return `path:line`, which editors turn into a link."""
         return f"{self.path}:{line}"
 
 
 def checkout() -> Path:
-    """Return the tree the package was built from.
+    """Return the checkout that the package was built from.
 
     Raises:
-        AssertionError: There is none: the tests were moved away from it.
+        AssertionError: It is not found: the tests run in a copy.
     """
     root = Path(os.environ.get("OTEL_EXT_TEST_CHECKOUT") or Path(__file__).parents[1])
     assert (root / "otel_ext").is_dir(), f"no checkout at {root}: set OTEL_EXT_TEST_CHECKOUT"
@@ -85,9 +85,9 @@ def modules() -> tuple[Module, ...]:
 
 
 def imports_of(module: Module) -> Iterator[Import]:
-    """Yield what `module` imports anywhere, under TYPE_CHECKING and in functions too.
+    """Yield all imports of `module`, also under TYPE_CHECKING and in functions.
 
-    `from a import b` counts as `a.b` where that is a module of ours, else as `a`.
+    `from a import b` counts as `a.b` if that is a module of ours, else as `a`.
     """
     names = {known.name.removesuffix(".__init__") for known in modules()} | {COMPILED}
     for node in ast.walk(module.tree):

@@ -1,12 +1,11 @@
-"""Build the OpenTelemetry Collector that deploy/collector/builder.yaml describes.
+"""Builds the OpenTelemetry Collector that deploy/collector/builder.yaml describes.
 
-The binary is kept in the user's cache folder under a name made of the manifest, so
-it is built once for each manifest: some minutes of two cores. Its path is all that
-goes to standard output.
+The binary is kept in the user's cache folder under a hash of the manifest, so it is
+built once for each manifest: some minutes on two cores. Standard output has its path
+only.
 
-The builder writes the program; the modules are then asked for by `go build` itself.
-The builder's own way, `go mod tidy`, would download what the tests of every component
-need as well.
+The builder writes the program, and `go build` downloads its modules. The builder's own
+way, `go mod tidy`, would also download what the tests of every component need.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ BUILDER: Final = "go.opentelemetry.io/collector/cmd/builder"
 CORE: Final = "go.opentelemetry.io/collector/otelcol"
 MODULE: Final = re.compile(r"^\s*- gomod: (\S+) (v\S+)$", re.MULTILINE)
 VERSION: Final = re.compile(r"^\s+version: (\S+)$", re.MULTILINE)
-# Change it when the same manifest is to be built differently.
+# Change it to build the same manifest differently.
 RECIPE: Final = b"1"
 
 
@@ -40,18 +39,18 @@ def cached(manifest: Path) -> Path:
 
 
 def fail(message: str) -> NoReturn:
-    """Say what is wrong and how to go on, and end."""
+    """Print what is wrong and the way out, and exit with 1."""
     sys.stderr.write(f"build_collector: {message}\n")
     raise SystemExit(1)
 
 
-def say(step: str, began: float) -> None:
-    """Tell how far the work is."""
+def show_progress(step: str, began: float) -> None:
+    """Print progress on stderr."""
     sys.stderr.write(f"[{time.monotonic() - began:4.0f} s] {step}\n")
 
 
 def execute(words: list[str], folder: Path, **variables: str) -> None:
-    """Run one step; what it says is shown only if it fails."""
+    """Run one step; print its output only if it fails."""
     env = {**os.environ, "CGO_ENABLED": "0", **variables}
     done = subprocess.run(  # noqa: S603 - our own commands
         words,
@@ -63,8 +62,8 @@ def execute(words: list[str], folder: Path, **variables: str) -> None:
         check=False,
     )
     if done.returncode:
-        said = [line for line in done.stdout.splitlines() if "downloading" not in line]
-        fail("\n".join([f"{' '.join(words)} failed:", *said[-20:]]))
+        printed = [line for line in done.stdout.splitlines() if "downloading" not in line]
+        fail("\n".join([f"{' '.join(words)} failed:", *printed[-20:]]))
 
 
 def build(go: str, manifest: Path, work: Path) -> Path:
@@ -75,19 +74,19 @@ def build(go: str, manifest: Path, work: Path) -> Path:
         fail(f"{manifest} names no version below `dist:`")
     version = f"v{found[1]}"
     began = time.monotonic()
-    say(f"installing the builder {version}", began)
+    show_progress(f"installing the builder {version}", began)
     execute([go, "install", f"{BUILDER}@{version}"], work, GOBIN=str(work))
-    say("writing the program", began)
+    show_progress("writing the program", began)
     steps = ["--skip-get-modules", "--skip-compilation", "--config", str(manifest)]
     execute([str(work / "builder"), *steps], work)
     program = work / "otelcol"
     execute([go, "mod", "init", BUILDER], program)
     modules = [f"{name}@{at}" for name, at in [*MODULE.findall(text), (CORE, version)]]
     execute([go, "mod", "edit", *[f"-require={module}" for module in modules]], program)
-    say(f"compiling {len(modules)} modules and what they need; this takes minutes", began)
+    show_progress(f"compiling {len(modules)} modules and what they need; this takes minutes", began)
     words = [go, "build", "-mod=mod", "-buildvcs=false", "-trimpath", "-ldflags", "-s -w"]
     execute([*words, "-o", "otelcol", "."], program)
-    say("done", began)
+    show_progress("done", began)
     return program / "otelcol"
 
 
@@ -106,7 +105,7 @@ def main() -> int:
         os.nice(10)
         binary.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=binary.parent) as work:
-            # Only a whole binary ever gets its name, however many build at once.
+            # Renamed when it is complete, so builds at the same time do not interfere.
             build(go, manifest, Path(work)).replace(binary)
     sys.stdout.write(f"{binary}\n")
     return 0

@@ -1,7 +1,7 @@
-"""Build the source archive, and the wheel out of that archive.
+"""Builds the source archive, and the wheel from that archive.
 
-Builds in a copy of what belongs to the package, so that nothing an earlier
-build left in the checkout can find its way into the wheel.
+Builds in a copy of the package's files, so that nothing left in the checkout by an
+earlier build gets into the wheel.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LEFTOVERS = shutil.ignore_patterns("__pycache__", "*.pyc", "*.so", "*.egg-info",
 
 
 def copy_parts(target: Path) -> None:
-    """Copy what the package is made of into `target`, the two links as links."""
+    """Copy the package's files into `target`, the two links as links."""
     for part in PARTS:
         source = CHECKOUT / part
         if source.is_dir():
@@ -29,7 +29,7 @@ def copy_parts(target: Path) -> None:
 
 
 def main() -> int:
-    """Put one source archive and one wheel into the folder given with --out."""
+    """Write one source archive and one wheel into the folder `--out`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder for the two files")
     out: Path = parser.parse_args().out.resolve()

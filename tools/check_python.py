@@ -1,6 +1,6 @@
-"""Say clearly when this Python cannot be used to set the project up.
+"""Checks that this Python can set the project up, and prints a clear message if not.
 
-Uses nothing that Python 3.7 lacks, so that the answer is a sentence and not a
+Uses nothing that Python 3.7 lacks, so that an old one prints the message and not a
 syntax error.
 """
 
@@ -13,7 +13,7 @@ OLDEST = (3, 10)
 
 
 def main() -> int:
-    """Return 0 when this interpreter will do; otherwise say why not."""
+    """Return 0 if this interpreter can be used; otherwise print why not, and return 1."""
     if sys.version_info < OLDEST:
         sys.stderr.write(
             f"otel-ext needs Python {OLDEST[0]}.{OLDEST[1]} or newer; {sys.executable} is "

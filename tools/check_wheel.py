@@ -1,7 +1,7 @@
-"""Compare a built wheel with the tree it was built from.
+"""Compares a built wheel with the tree it was built from.
 
-Exits with 1 and one line for each difference: a module or data file that is
-missing, one that does not belong, a second top-level package, a lost entry point.
+Exits with 1 and prints one line for each difference: a missing module or data file, an
+unexpected one, a second top-level package, a missing entry point.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ ENTRY_POINTS = (
 
 
 def files_of_the_tree() -> set[str]:
-    """Return the names that the wheel must hold, as paths inside it."""
+    """Return the names that the wheel must contain, as paths inside it."""
     found: set[str] = set()
-    for folder, place in TREES.items():
+    for folder, package in TREES.items():
         root = CHECKOUT / folder
         for path in root.rglob("*"):  # does not follow directory links
             if path.suffix in DATA and path.is_file():
-                found.add(f"{place}/{path.relative_to(root).as_posix()}")
+                found.add(f"{package}/{path.relative_to(root).as_posix()}")
     return found
 
 
 def problems_of(wheel: Path) -> list[str]:
-    """Return one sentence for each thing that is wrong with `wheel`."""
+    """Return one sentence for each problem of `wheel`."""
     with zipfile.ZipFile(wheel) as archive:
         names = [name for name in archive.namelist() if not name.endswith("/")]
         metadata = {Path(name).name: name for name in names if ".dist-info/" in name}
         text = archive.read(metadata["entry_points.txt"]).decode("utf-8")
-    # The compiled codec is made, not copied: it may be there, under that name only.
-    made = {name for name in names if re.fullmatch(r"otel_ext/_speed\.[\w.-]+\.(so|pyd)", name)}
-    shipped = {name for name in names if ".dist-info/" not in name} - made
+    # The compiled part is not in the tree: the wheel may have it, under this name only.
+    built = {name for name in names if re.fullmatch(r"otel_ext/_speed\.[\w.-]+\.(so|pyd)", name)}
+    shipped = {name for name in names if ".dist-info/" not in name} - built
     expected = files_of_the_tree()
     problems = [f"missing from the wheel: {name}" for name in sorted(expected - shipped)]
     problems += [f"not in the tree: {name}" for name in sorted(shipped - expected)]

@@ -1,9 +1,9 @@
-"""Run `make test` with each supported Python, and the oldest and newest OpenTelemetry.
+"""Runs `make test` with each supported Python, and the oldest and newest OpenTelemetry.
 
 Looks for `python3.N` on the PATH and among pyenv's versions; others are named by their
-path. The newest OpenTelemetry is that of constraints.txt, the oldest the one of
-constraints-oldest.txt. What each run says is kept in build/matrix. The summary tells
-the outcome of each, and which Pythons were not found. Exits with 1 if a run failed.
+path. The newest OpenTelemetry is that of constraints.txt, the oldest that of
+constraints-oldest.txt. The output of each run is kept in build/matrix. The summary has
+the outcome of each, and the Pythons that were not found. Exits with 1 if a run failed.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def find(version: str) -> str | None:
     names = [shutil.which(f"python{version}")]
     found = pyenv().glob(f"versions/{version}.*/bin/python{version}")
     names += map(str, sorted(found, key=lambda path: _numbers(path.parts[-3]), reverse=True))
-    # A shim of pyenv's may be there and not work.
+    # A shim of pyenv may exist and not work.
     return next((name for name in names if name and version_of(name) == version), None)
 
 
@@ -57,17 +57,17 @@ def _numbers(version: str) -> list[int]:
     return [int(part) for part in re.findall(r"\d+", version)]
 
 
-def choose(asked: list[str]) -> dict[str, str | None]:
+def choose(requested: list[str]) -> dict[str, str | None]:
     """Return the interpreter of each Python to run, None for one that was not found.
 
     Args:
-        asked: Versions or paths of interpreters; empty for every supported version.
+        requested: Versions or paths of interpreters; empty for every supported version.
 
     Raises:
-        SystemExit: One that was asked for cannot be used.
+        SystemExit: A requested one cannot be used.
     """
     chosen: dict[str, str | None] = {}
-    for word in asked:
+    for word in requested:
         interpreter = find(word) if word in SUPPORTED else shutil.which(word)
         version = version_of(interpreter) if interpreter else None
         if word in SUPPORTED and interpreter is None:
@@ -85,19 +85,19 @@ def choose(asked: list[str]) -> dict[str, str | None]:
 
 
 def not_found(version: str) -> str:
-    """Return where `version` is not, and the way out."""
-    places = f"neither on the PATH nor in {pyenv() / 'versions'}"
-    return f"python{version} is {places}; put it there, or name it: --python PATH"
+    """Return a sentence that says where `version` was searched for, and the way out."""
+    searched = f"neither on the PATH nor in {pyenv() / 'versions'}"
+    return f"python{version} is {searched}; put it there, or name it: --python PATH"
 
 
 def release_of(sdk: str) -> str:
-    """Return the release of OpenTelemetry that is the oldest or the newest."""
+    """Return the oldest or newest release of OpenTelemetry to test with."""
     found = (line for line in pins(SDKS[sdk]) if package_of(line) == "opentelemetry-sdk")
     return next(found).partition("==")[2]
 
 
 def run(interpreter: str, sdk: str, log: Path) -> int:
-    """Run the tests, passing on what they say and writing it to `log`; return the exit code."""
+    """Run the tests, print their output and write it to `log`; return the exit code."""
     command = ["make", "test", f"PYTHON={interpreter}", f"SDK={sdk}"]
     log.parent.mkdir(parents=True, exist_ok=True)
     with (
@@ -111,7 +111,7 @@ def run(interpreter: str, sdk: str, log: Path) -> int:
             errors="replace",
         ) as process,
     ):
-        assert process.stdout is not None  # noqa: S101 - a pipe was asked for
+        assert process.stdout is not None  # noqa: S101 - it is a pipe
         for line in process.stdout:
             sys.stdout.write(line)
             sys.stdout.flush()
@@ -130,10 +130,10 @@ def counted(text: str) -> str:
 
 
 def main() -> int:
-    """Test with each, then print the summary."""
+    """Run the tests with each, then print the summary."""
     parser = argparse.ArgumentParser(prog="make matrix MATRIX_ARGS=...", description=__doc__)
-    words = "a version, or the path of an interpreter; may be given several times"
-    parser.add_argument("--python", action="append", default=[], metavar="PYTHON", help=words)
+    help_text = "a version, or the path of an interpreter; may be repeated"
+    parser.add_argument("--python", action="append", default=[], metavar="PYTHON", help=help_text)
     parser.add_argument("--sdk", choices=SDKS, help="only this OpenTelemetry")
     parser.add_argument("--list", action="store_true", help="show what would run")
     options = parser.parse_args()
@@ -151,9 +151,9 @@ def main() -> int:
             sys.stdout.write(f"==> {name}: {interpreter}\n")
             log = LOGS / f"{version}-{sdk}.log"
             code, ran = run(interpreter, sdk, log), True
-            said = log.read_text(encoding="utf-8")
-            tests = counted(said) or "no test was run"
-            tests += f"; {NOT_COMPILED}" if NOT_COMPILED in said else ""
+            output = log.read_text(encoding="utf-8")
+            tests = counted(output) or "no test was run"
+            tests += f"; {NOT_COMPILED}" if NOT_COMPILED in output else ""
             summary.append(f"{name}: {f'FAILED: {tests}: {log}' if code else tests}")
             failed = failed or code != 0
     sys.stdout.write("\n".join(summary) + "\n")

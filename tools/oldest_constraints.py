@@ -1,6 +1,6 @@
-"""Print constraints.txt with the lines of constraints-oldest.txt in place of its own.
+"""Prints constraints.txt with the pins of constraints-oldest.txt in place of its own.
 
-pip takes several constraints files but not two versions of one package.
+pip accepts several constraints files, but not two versions of one package.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from pathlib import Path
 
 
 def package_of(line: str) -> str:
-    """Return the name of the package that a line of a constraints file is for."""
+    """Return the package that a line of a constraints file pins."""
     return line.partition("==")[0]
 
 
 def pins(file: str) -> list[str]:
-    """Return the lines of a constraints file, of which a package may have several."""
+    """Return the pins in a constraints file; a package can have several."""
     lines = Path(file).read_text(encoding="utf-8").splitlines()
     return [line for line in lines if "==" in line]
 

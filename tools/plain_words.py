@@ -21,7 +21,7 @@ __all__ = ["REFUSED", "main", "violations"]
 
 REFUSED: Final[dict[str, str]] = {
     r"twice is once": "idempotent",
-    r"\bis none\.": "is not a valid ...",
+    r"\bis (?-i:none)\.": "is not a valid ...",
     r"\bis no [a-z]+(?: of\b|;)": "is not a ...",
     r"\b(?:is|are|was|were) told\b": "is reported, is printed",
     r"\bseen to\b": "appears to, is watched until",
@@ -50,10 +50,10 @@ def violations(text: str) -> Iterator[tuple[int, str, str]]:
     found: list[tuple[int, str, str]] = []
     for pattern, instead in REFUSED.items():
         spread = pattern.replace(" ", r"\s+(?:[#*]\s+)?")
-        for match in re.finditer(spread, text, re.IGNORECASE):
-            line = text.count("\n", 0, match.start()) + 1
-            found.append((line, " ".join(match[0].split()), instead))
-    yield from sorted(found)
+        matches = re.finditer(spread, text, re.IGNORECASE)
+        found += [(match.start(), " ".join(match[0].split()), instead) for match in matches]
+    for start, words, instead in sorted(found):
+        yield text.count("\n", 0, start) + 1, words, instead
 
 
 def _tracked() -> list[str]:

@@ -1,6 +1,6 @@
-"""Run the long forms of tests, one program after the other, against the installed package.
+"""Runs programs that test for hours, one after the other, against the installed package.
 
-Exits with 2 if the folder has no programs yet, with 1 if one of them failed.
+Exits with 2 if the folder has no programs, with 1 if one of them failed.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from tools.run_tests import environment, prepare, refuse_the_checkout
 
 
 def main() -> int:
-    """Run each program of the folder, or the one program, named on the command line."""
+    """Run the program on the command line, or each program of a folder."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--checkout", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("programs", type=Path, help="a folder of programs, or one program")
-    parser.add_argument("arguments", nargs="*", help="given to each program")
+    parser.add_argument("arguments", nargs="*", help="passed to each program")
     options = parser.parse_args()
     work: Path = options.work.resolve()
     prepare(options.checkout, work)
     env = environment(options.checkout) | {"PYTHONPATH": str(work)}
     refuse_the_checkout(work, env)
 
-    place: Path = work / options.programs
-    programs = sorted(place.glob("[!_]*.py")) if place.is_dir() else [place]
+    path: Path = work / options.programs
+    programs = sorted(path.glob("[!_]*.py")) if path.is_dir() else [path]
     if not programs or not all(program.is_file() for program in programs):
-        sys.stderr.write(f"Not there yet: {options.programs}\n")
+        sys.stderr.write(f"no such program or folder of programs: {options.programs}\n")
         return 2
     failed: list[str] = []
     for program in programs:

@@ -1,9 +1,9 @@
-"""Run the test suite against the installed package, away from the checkout.
+"""Runs the test suite against the installed package, away from the checkout.
 
-Copies what the tests read into a work folder and runs pytest there, so that
-neither the checkout's `otel_ext` nor its `processors` and `exporters` can be
-imported; measures the installed package, and programs where a test asks for it; runs the
-package's doctests; then asks for the coverage that pyproject.toml demands.
+Copies the files that the tests read into a work folder and runs pytest there, so that
+the checkout's `otel_ext`, `processors` and `exporters` cannot be imported. Measures the
+coverage of the installed package, and of programs if a test requests it; runs the
+package's doctests too; then checks the coverage that pyproject.toml requires.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-# What tests read beside the installed package.
+# The files that tests read, besides the installed package.
 PARTS = (
     "tests",
     "benchmarks",
@@ -33,25 +33,25 @@ PARTS = (
     "constraints.txt",
     "constraints-oldest.txt",
 )
-# Most tests start programs and wait for them, so there may be more than processors.
+# More than there are processors: most tests start programs and wait for them.
 WORKERS = (os.cpu_count() or 1) + 2
 NOT_COMPILED = "the compiled part was not built: only the plain one is tested"
-# What each of the workers, which begin together, would do otherwise: rewrite the assertions
-# of all tests, and find out which characters there are.
+# Done once, before the workers start and each does the same: rewrite the assertions of all
+# tests, and compute hypothesis' tables of characters.
 PREPARATION = """\
 import pytest
 from hypothesis import strategies
 strategies.text().validate()
 pytest.main(["--collect-only", "-qq", "tests"])
 """
-# The folder that pytest makes by itself is closed to other users whenever another run starts,
-# and some tests go on as another user. Coverage leaves out what is in a folder of this name.
+# Pytest closes its own default folder to other users whenever another run starts, and some
+# tests switch to another user. Coverage omits files in a folder of this name.
 TEMPORARY = "pytest-of-ext-"
 LEFTOVERS = shutil.ignore_patterns("__pycache__", "*.pyc")
 
 
 def prepare(checkout: Path, work: Path) -> None:
-    """Make `work` anew with a copy of what the tests read."""
+    """Replace `work` by a copy of the files that the tests read."""
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     for part in PARTS:
@@ -63,7 +63,7 @@ def prepare(checkout: Path, work: Path) -> None:
 
 
 def environment(checkout: Path) -> dict[str, str]:
-    """Return the environment for the tests: no settings of whoever calls."""
+    """Return the environment for the tests, without settings of the caller's."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -78,10 +78,10 @@ def environment(checkout: Path) -> dict[str, str]:
 
 
 def refuse_the_checkout(work: Path, env: dict[str, str]) -> None:
-    """Fail unless `otel_ext` comes from the wheel, and `processors` from nowhere.
+    """Check that `otel_ext` is imported from the wheel, and `processors` cannot be.
 
     Raises:
-        SystemExit: The tests would not test what was installed.
+        SystemExit: The tests would not test the installed package.
     """
     code = (
         "import importlib.util as u, otel_ext, sys, sysconfig\n"
@@ -96,7 +96,7 @@ def refuse_the_checkout(work: Path, env: dict[str, str]) -> None:
 
 
 def preparing(work: Path, env: dict[str, str]) -> subprocess.Popen[bytes]:
-    """Start to prepare the tests; what is wrong with one is said when the suite runs."""
+    """Start `PREPARATION`; errors in tests appear when the suite runs."""
     command = [sys.executable, "-c", PREPARATION]
     return subprocess.Popen(  # noqa: S603 - our own command
         command, cwd=work, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -104,11 +104,11 @@ def preparing(work: Path, env: dict[str, str]) -> subprocess.Popen[bytes]:
 
 
 def main() -> int:
-    """Run the doctests, the suite and the coverage gate; return the code of a failure."""
+    """Run the doctests, the suite and the coverage check; return the exit code of a failure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--checkout", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("pytest", nargs="*", help="more words for pytest; no coverage gate then")
+    parser.add_argument("pytest", nargs="*", help="arguments for pytest; no coverage check then")
     options = parser.parse_args()
     work: Path = options.work.resolve()
     env = environment(options.checkout)
@@ -133,7 +133,7 @@ def main() -> int:
     if failure:
         return failure
     code = run("-m", "coverage", "combine", "--quiet")
-    # What is left was cut short together with a process that a test has killed.
+    # These files are incomplete: a test has killed their process.
     for leftover in work.glob(".coverage.*"):
         leftover.unlink()
     return code or run("-m", "coverage", "report")

@@ -1,14 +1,14 @@
-"""Runs the tests of the compiled part where memory faults are found.
+"""Runs the tests of the compiled part with tools that find memory faults.
 
-Builds the extension with the address and undefined behaviour sanitizers, and, where Debian's
-debug interpreter is installed, for that one too, whose assertions find what a release
-passes over. Run: python tools/sanitize.py PYTHON [PATHS AND OPTIONS FOR PYTEST]
+Builds the extension with the address and undefined behaviour sanitizers and, if Debian's
+debug interpreter is installed, for that one too, whose assertions find faults that a release
+build ignores. Run: python tools/sanitize.py PYTHON [PATHS AND OPTIONS FOR PYTEST]
 
-A debug build of CPython 3.11 aborts by itself, in a program without any extension, in two
-places where memory runs out (`_testcapi.set_nomemory`). A call of a function whose variable
-an inner function uses fails the assertion `STACK_LEVEL() == 0` in `ceval.c`. `frame.f_back`
+A debug build of CPython 3.11 aborts, in a program without any extension, in two cases of
+memory running out (`_testcapi.set_nomemory`): a call of a function whose variable an inner
+function uses fails the assertion `STACK_LEVEL() == 0` in `ceval.c`, and `frame.f_back`
 returns None with a `MemoryError` set, so the next call fails `!_PyErr_Occurred()`. Release
-builds survive both. A test that makes allocations fail therefore calls the compiled part only.
+builds survive both. So tests that make allocations fail call the compiled part only.
 """
 
 from __future__ import annotations
@@ -37,28 +37,28 @@ _FLAGS: Final = "-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined"
 
 
 def main(arguments: list[str]) -> int:
-    """Run both; return 1 if one fails."""
+    """Run both builds' tests; return 1 if one fails."""
     python, more = os.path.abspath(arguments[0]), arguments[1:]  # noqa: PTH100 - of a venv: no link is followed
     packages = _ask(python, "import sys; print(*(p for p in sys.path if 'site-' in p), sep='\\n')")
     _install_builders(python)
-    _say("address and undefined behaviour sanitizers")
+    _print_step("address and undefined behaviour sanitizers")
     flags = {"CFLAGS": _FLAGS, "LDFLAGS": _FLAGS}
     failed = _run(python, packages, flags, _sanitizers(), more)
     debug = f"python{_ask(python, 'import sys; print(*sys.version_info[:2], sep=chr(46))')}-dbg"
     if shutil.which(debug) is None:
-        _say(f"not run: {debug} is missing (Debian: apt install python3-dbg python3-venv)")
+        _print_step(f"not run: {debug} is missing (Debian: apt install python3-dbg python3-venv)")
         return failed
-    _say(debug)
+    _print_step(debug)
     return _run(debug, packages, {}, {}, more) or failed
 
 
-def _say(text: str) -> None:
+def _print_step(text: str) -> None:
     sys.stdout.write(f"==> {text}\n")
     sys.stdout.flush()
 
 
 def _install_builders(python: str) -> None:
-    """Install what pyproject.toml asks for to build; a new environment has an older one or none."""
+    """Install the build requirements of pyproject.toml, which a new environment may lack."""
     project = (_ROOT / "pyproject.toml").read_text(encoding="utf-8")
     (requires,) = re.findall(r"^requires = (\[.*\])$", project, re.MULTILINE)
     pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input"]
@@ -67,9 +67,9 @@ def _install_builders(python: str) -> None:
 
 
 def _sanitizers() -> dict[str, str]:
-    """Return the environment in which a plain interpreter can load what they have built."""
+    """Return the environment in which a normal interpreter can load a sanitized extension."""
     libraries = [
-        subprocess.run(  # noqa: S603 - the compiler's own answer
+        subprocess.run(  # noqa: S603 - the compiler's own output
             ["gcc", f"-print-file-name={name}"],  # noqa: S607 - the one that builds
             check=True,
             capture_output=True,
@@ -90,7 +90,7 @@ def _run(
 ) -> int:
     """Build a copy of the package in the build folder, and run its tests there.
 
-    The environment is one whose pure packages are those of another interpreter.
+    The environment uses the packages of another interpreter, `packages`.
     """
     name = Path(python).name
     tree, venv = _BUILD / name / "tree", _BUILD / name / "venv"

@@ -1,4 +1,4 @@
-"""Writes docs/configuration.md from the table of settings.
+"""Writes docs/configuration.md from the declared settings.
 
 Run: python -m tools.settings_page docs/configuration.md
 """
@@ -22,11 +22,11 @@ _TITLES: Final = {
     "capture": "What is recorded",
     "output": "Where records go",
     "console": "The terminal",
-    "journal": "How records are kept",
+    "journal": "The ring buffer and the files",
     "inflight": "Open spans",
-    "otlp": "To a collector",
+    "otlp": "Sending to a collector",
     "remote": "When a destination is away",
-    "redaction": "What is kept secret",
+    "redaction": "Secrets",
 }
 
 _INTRODUCTION: Final = """\
@@ -34,31 +34,31 @@ _INTRODUCTION: Final = """\
 
 <!-- Made by `python -m tools.settings_page`; change the table in otel_ext/config instead. -->
 
-Everything works without any configuration. What you do set can come from four
-places; the higher one wins:
+Every setting has a default, so no configuration is needed. Settings come from four
+sources; the first in this list wins:
 
 1. **Code**: `otel_ext.configure(compat_mode=True)`, or an option of `otel-ext run`.
    The argument is the setting's name with `_` for `-`.
 2. **Environment**: `OTEL_EXT_COMPAT_MODE=true`. An empty variable counts as not set.
 3. **File**: the first of `otel-ext.toml`, `otel-ext.yaml`, `otel-ext.yml` and
    `pyproject.toml` (only with a table `[tool.otel-ext]`) in the working directory, else
-   in its parents, up to the root of the repository, the home folder or the root. In a
-   parent folder, a file of another user is passed over. `OTEL_EXT_CONFIG=PATH` names a
+   in its parents, up to the root of the repository, the home folder or the root. In
+   parent folders, files of other users are ignored. `OTEL_EXT_CONFIG=PATH` names a
    file instead; `OTEL_EXT_CONFIG=/dev/null` means none. YAML needs
-   `pip install pyyaml`, and is read without aliases and tags.
+   `pip install pyyaml`; aliases and tags are not supported.
 4. **Default**: as below.
 
-A program starts whatever is wrong outside of its code. A wrong value or an unknown key
-in a file or a variable, or a folder that cannot be made, is said once on stderr, with
-what is allowed, and left out; without a folder, records go to a private one below the
-temporary directory, which the message names. `strict` (`otel-ext run --strict`) makes
-all of that errors. A wrong argument in code is always an error: `configure(ouput=...)`.
+Mistakes outside of its code do not stop a program. A wrong value or an unknown key in a
+file or a variable is ignored, with one warning on stderr that shows what is allowed. If
+the output folder cannot be used, records go to a private folder below the temporary
+directory, which the warning names. `strict` (`otel-ext run --strict`) makes all of these
+errors. A wrong argument in code is always an error: `configure(ouput=...)`.
 
-One variable is for the environment alone: `OTEL_EXT_PURE_PYTHON=1` turns the compiled part
-off, in this process and those it starts. The records are the same and cost about nine times
-as much; it is there to find out whether a fault comes from that part. `otel-ext doctor` says
-which one serves. The compiled part serves a process's main interpreter: in sub-interpreters
-(mod_wsgi without `WSGIApplicationGroup %{GLOBAL}`) the Python code does the work.
+One variable is not a setting: `OTEL_EXT_PURE_PYTHON=1` turns the compiled part off, in this
+process and those it starts. The records are the same and cost about nine times as much; use
+it to find out whether a fault is in that part. `otel-ext doctor` reports which one is in
+use. The compiled part works in a process's main interpreter only: in sub-interpreters
+(mod_wsgi without `WSGIApplicationGroup %{GLOBAL}`) the Python code is used.
 
 Sizes are bytes or text with a unit: `8 MiB`, `64KiB` (powers of 1024), `1 MB` (powers of
 1000). Durations are seconds or text with a unit: `500ms`, `5s`, `1.5m`, `24h`, `7d`.
@@ -70,11 +70,11 @@ _PROGRAM: Final = """\
 ```python
 from otel_ext.config import get_config, load_config, set_compat_mode
 
-config = get_config()                # what is in force; loaded by the first call
-config.journal.ring_size              # bytes, as the table below groups them
-config.source_of("ring-size")         # where the value came from
+config = get_config()                # the active one; loaded by the first call
+config.journal.ring_size             # in bytes; the sections are those above
+config.source_of("ring-size")        # where the value came from
 set_compat_mode(True)                # from the next record on, in the whole process
-load_config({"sync": "always"})      # the same sources, without putting it in force
+load_config({"sync": "always"})      # the same sources; does not change the active one
 ```
 """
 
@@ -93,7 +93,7 @@ def render_configuration() -> str:
 
 
 def _row(setting: Setting) -> str:
-    """Return the row of one setting."""
+    """Return the table row of one setting."""
     default = setting.kind.format(setting.default)
     variables = "<br>".join(f"`{name}`" for name in (setting.env, *setting.aliases))
     attribute = "" if setting.field == setting.argument else f" In Python: `{setting.field}`."
@@ -123,7 +123,7 @@ def _toml_value(setting: Setting) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Write the page to the file named, or to standard output."""
+    """Write the page to the file that the argument names, or to standard output."""
     page = render_configuration()
     if arguments:
         Path(arguments[0]).write_text(page, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""List the targets of a Makefile that carry a `## description`."""
+"""Lists the targets of a Makefile that have a `## description`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TARGET = re.compile(r"^([a-z][a-z-]*):.*?## (.+)$", re.MULTILINE)
 
 
 def main() -> int:
-    """Print one line for each described target of the file named on the command line."""
+    """Print one line for each described target of the file on the command line."""
     for name, text in TARGET.findall(Path(sys.argv[1]).read_text(encoding="utf-8")):
         sys.stdout.write(f"make {name:14} {text}\n")
     return 0

@@ -1,4 +1,4 @@
-"""Draw what a command shows on a terminal, as an SVG for the documentation.
+"""Draws the terminal output of a command as an SVG, for the documentation.
 
 python tools/terminal_picture.py PICTURE.svg [--columns N] [--shown TEXT] -- COMMAND ...
 """
@@ -21,17 +21,17 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
-# A picture asks nobody for fonts.
+# Without these, a picture downloads no fonts.
 FONTS: Final = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 
 
 def output_of(command: list[str], columns: int) -> str:
-    """Return what `command` writes to a terminal of that width."""
+    """Return what `command` writes to a terminal with this width."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     env = {**os.environ, "TERM": "xterm-256color", "COLUMNS": str(columns)}
     pieces: list[bytes] = []
-    with subprocess.Popen(  # noqa: S603 - what the caller asked for
+    with subprocess.Popen(  # noqa: S603 - the command of the caller
         command, stdin=theirs, stdout=theirs, stderr=theirs, env=env
     ):
         os.close(theirs)
@@ -44,16 +44,16 @@ def output_of(command: list[str], columns: int) -> str:
 def _read(descriptor: int) -> bytes:
     try:
         return os.read(descriptor, 65_536)
-    except OSError:  # nobody has the other end any more
+    except OSError:  # the command has closed its end
         return b""
 
 
 def main() -> int:
-    """Run the command, write the picture."""
+    """Run the command and write the picture."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("picture", type=Path)
     parser.add_argument("--columns", type=int, default=100)
-    parser.add_argument("--shown", help="what stands behind the prompt; default: the command")
+    parser.add_argument("--shown", help="the text after the prompt; default: the command")
     parser.add_argument("command", nargs="+")
     options = parser.parse_args()
     text = output_of(options.command, options.columns)
@@ -68,7 +68,7 @@ def main() -> int:
     console.print(Text.from_ansi(f"\x1b[2m$\x1b[0m \x1b[1m{shown}\x1b[0m\n{text.rstrip()}"))
     picture: Path = options.picture
     picture.parent.mkdir(parents=True, exist_ok=True)
-    # The same name for the same place, so that a new picture changes little.
+    # A fixed id, so that a new picture differs little from the old one.
     drawn = console.export_svg(title="", unique_id="terminal")
     picture.write_text(FONTS.sub("", drawn), encoding="utf-8")
     sys.stdout.write(f"{picture}\n")

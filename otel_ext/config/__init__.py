@@ -1,4 +1,4 @@
-"""Settings: one table, four sources, one frozen configuration."""
+"""Reads settings from code, environment, file and defaults into one frozen `Config`."""
 
 from __future__ import annotations
 

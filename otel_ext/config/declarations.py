@@ -1,7 +1,7 @@
-"""What a setting is, and how a section declares one.
+"""Defines `Setting`, and `declare`, with which a section declares one.
 
-The table of settings itself is the fields of the classes in
-`otel_ext.config.sections`: each declared once, with type, default, kind and help.
+The settings themselves are the fields of the classes in `otel_ext.config.sections`:
+each declared once, with type, default, kind and help.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Setting:
-    """One row of the table.
+    """One setting: a row of the table `SETTINGS`.
 
     Args:
-        name: Its name and its key in a file, in kebab-case.
+        name: Its name, and its key in a file, in kebab-case.
         section: The section of `Config` that holds it.
         field: Its name in that section.
-        default: Its value when nothing sets it.
-        kind: What values it can have.
-        help: What it does, one or two sentences.
+        default: Its value when no source sets it.
+        kind: Which values are allowed, and how they are parsed.
+        help: What it does, in one or two sentences.
         aliases: Further environment variables, used when `env` is not set.
 
     >>> from otel_ext.config import SETTINGS
@@ -64,27 +64,27 @@ def declare(
     """Declare a field of a section as a setting.
 
     Args:
-        kind: What values it can have.
+        kind: Which values are allowed, and how they are parsed.
         help_text: What it does.
-        default: Its value when nothing sets it.
-        name: Its name, when it is not the field's own in kebab-case.
-        aliases: Further environment variables.
+        default: Its value when no source sets it.
+        name: Its name, if that is not the field's name in kebab-case.
+        aliases: Further environment variables, used when its own is not set.
 
     Returns:
-        A dataclass field; typed as the default, as `dataclasses.field` is.
+        A dataclass field, typed like the default, as `dataclasses.field` is.
     """
-    said = {"kind": kind, "help": help_text, "name": name, "aliases": aliases}
-    made: Any = field(default_factory=lambda: default, metadata=said)
-    return cast("T", made)
+    metadata = {"kind": kind, "help": help_text, "name": name, "aliases": aliases}
+    declared: Any = field(default_factory=lambda: default, metadata=metadata)
+    return cast("T", declared)
 
 
 def settings_of(section: str, holder: type[Any]) -> tuple[Setting, ...]:
-    """Return the settings that the dataclass `holder` declares, in its order."""
+    """Return the settings that the dataclass `holder` declares, in the order of its fields."""
     found: list[Setting] = []
     defaults = holder()
     for item in fields(holder):
-        said = dict(item.metadata)
-        said["name"] = said["name"] or item.name.replace("_", "-")
+        metadata = dict(item.metadata)
+        metadata["name"] = metadata["name"] or item.name.replace("_", "-")
         default = getattr(defaults, item.name)
-        found.append(Setting(section=section, field=item.name, default=default, **said))
+        found.append(Setting(section=section, field=item.name, default=default, **metadata))
     return tuple(found)

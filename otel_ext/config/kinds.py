@@ -1,7 +1,7 @@
-"""Kinds of values that a setting can have: what is allowed, how it is read and written.
+"""The types of settings: what each allows, how it parses a value and formats it.
 
-Each kind reads a value from every source: text from the environment, native
-values from TOML, YAML and code. `parse(format(value)) == value` holds for all.
+Each parses values from every source: text from the environment, native values
+from TOML, YAML and code. `parse(format(value)) == value` holds for all.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ _WORDS: Final = {
     "off": False,
     "0": False,
 }
-# Compiled when first needed, by the cache of `re`: most programs need none.
+# Compiled by the cache of `re` on first use: most programs never use it.
 _INTEGER: Final = r"[0-9]{1,18}(?:_[0-9]{1,18}){0,6}"
 
 
 class Kind(ABC):
-    """What values a setting can have."""
+    """The type of a setting: which values are allowed, and how they are parsed."""
 
     @property
     @abstractmethod
     def allowed(self) -> str:
-        """What is allowed, to be read after "Use"."""
+        """The allowed values, as words that can follow "Use"."""
 
     @abstractmethod
     def parse(self, value: object) -> object:
-        """Return the value of the setting; ValueError or TypeError if `value` is not allowed."""
+        """Return `value` as the setting holds it; ValueError or TypeError if not allowed."""
 
     def format(self, value: object) -> str:
         """Return `value` as text that `parse` reads back."""
@@ -50,7 +50,7 @@ class Kind(ABC):
 
 
 class Boolean(Kind):
-    """True or false, also in the words people use for them.
+    """True or false; yes/no and on/off are accepted too.
 
     >>> Boolean().parse("Yes"), Boolean().parse(False)
     (True, False)
@@ -58,7 +58,7 @@ class Boolean(Kind):
 
     @property
     def allowed(self) -> str:
-        """What is allowed."""
+        """The allowed values."""
         return "true or false (also yes/no, on/off; 1/0 as text)"
 
     def parse(self, value: object) -> bool:
@@ -89,7 +89,7 @@ class Choice(Kind):
 
     @property
     def allowed(self) -> str:
-        """What is allowed."""
+        """The allowed values."""
         return "one of: " + ", ".join(self.names)
 
     def parse(self, value: object) -> str:
@@ -119,7 +119,7 @@ class Integer(Kind):
 
     @property
     def allowed(self) -> str:
-        """What is allowed."""
+        """The allowed values."""
         return f"a whole number from {self.low} to {self.high}"
 
     def parse(self, value: object) -> int:
@@ -152,7 +152,7 @@ class Size(Kind):
 
     @property
     def allowed(self) -> str:
-        """What is allowed."""
+        """The allowed values."""
         text = f"a size from {format_size(self.low)} to {format_size(self.high)}"
         text += ", in bytes or with a unit (KiB, MiB, GiB)"
         return f"{text}, or 0 {self.zero}" if self.zero else text
@@ -190,7 +190,7 @@ class Duration(Kind):
 
     @property
     def allowed(self) -> str:
-        """What is allowed."""
+        """The allowed values."""
         text = f"a duration from {format_duration(self.low)} to {format_duration(self.high)}"
         text += ", in seconds or with a unit (ms, s, m, h, d)"
         return f"{text}, or 0 {self.zero}" if self.zero else text
@@ -200,7 +200,7 @@ class Duration(Kind):
         seconds = parse_duration(value) if isinstance(value, str) else value
         if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
             raise TypeError("not a duration")
-        # Written so that NaN fails too; compared before float(), which overflows.
+        # In this form NaN fails too. Compared before `float()`, which can overflow.
         if not (self.low <= seconds <= self.high or (self.zero and seconds == 0)):
             raise ValueError("out of range")
         return float(seconds)
@@ -219,7 +219,7 @@ class Folder(Kind):
 
     @property
     def allowed(self) -> str:
-        """What is allowed."""
+        """The allowed values."""
         return "the path of a folder"
 
     def parse(self, value: object) -> Path:
@@ -245,14 +245,14 @@ class Thresholds(Kind):
 
     @property
     def allowed(self) -> str:
-        """What is allowed."""
+        """The allowed values."""
         return (
             "a table of span name patterns and durations, or text such as"
             f" 'db.*=5s,nightly *=1h'; each {self.duration.allowed}"
         )
 
     def parse(self, value: object) -> Mapping[str, float]:
-        """Return a read-only mapping in the order given."""
+        """Return a read-only mapping that keeps the order of `value`."""
         if isinstance(value, str):
             parts = (part for part in value.split(",") if part.strip())
             pairs: list[tuple[object, object]] = [_split_pair(part) for part in parts]
@@ -263,7 +263,7 @@ class Thresholds(Kind):
         thresholds: dict[str, float] = {}
         for pattern, seconds in pairs:
             if not isinstance(pattern, str) or not pattern.strip():
-                raise ValueError("a pattern is no text")
+                raise ValueError("a pattern is not text")
             thresholds[pattern] = self.duration.parse(seconds)
         return MappingProxyType(thresholds)
 

@@ -1,7 +1,7 @@
-"""The configuration in force, and the one setting that changes while a program runs.
+"""Holds the active configuration, and compat mode, which can change while a program runs.
 
-Values are replaced whole, never changed, so readers on other threads need no
-lock; nothing here can block a fork.
+Values are replaced as a whole, never changed in place, so other threads read them
+without a lock, and a fork finds no lock held.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _BY_CALL: Final = Source("code", "set_compat_mode()")
 
 
 class _State:
-    """What is in force; one instance for the process."""
+    """The active configuration; one instance for the process."""
 
     __slots__ = ("compat", "config", "switched")
 
@@ -43,13 +43,13 @@ _state: Final = _State()
 
 
 def get_config() -> Config:
-    """Return the configuration in force.
+    """Return the active configuration.
 
     The first call loads it from environment and file, unless `set_config` (or
-    `otel_ext.configure`, which calls it) came before.
+    `otel_ext.configure`, which calls it) was called before.
 
     Raises:
-        ConfigError: It is loaded by this call, the setting `strict` is on, and something is wrong.
+        ConfigError: This call loads it, a value is wrong, and the setting `strict` is on.
         MissingExtraError: The same, for a YAML file without PyYAML.
     """
     config = _state.config
@@ -57,10 +57,10 @@ def get_config() -> Config:
 
 
 def set_config(config: Config) -> Config:
-    """Put `config` in force and return it.
+    """Make `config` the active configuration, and return it.
 
-    A compat mode that the program switched before by `set_compat_mode` stays,
-    unless `config` has another one from code.
+    A compat mode that the program has set by `set_compat_mode` stays, unless
+    `config` has one that was set in code too.
 
     >>> set_config(Config()).output.compat_mode
     False
@@ -75,10 +75,10 @@ def set_config(config: Config) -> Config:
 
 
 def set_compat_mode(enabled: bool) -> None:  # noqa: FBT001 - a switch is its one argument
-    """Switch compat mode for the whole process, from the next record on.
+    """Switch compat mode on or off in the whole process, from the next record on.
 
     Args:
-        enabled: Whether lines carry the timestamp at top level too.
+        enabled: Whether each line has the timestamp at the top level too.
 
     Raises:
         ConfigError: `enabled` is neither true nor false.
@@ -96,20 +96,20 @@ def set_compat_mode(enabled: bool) -> None:  # noqa: FBT001 - a switch is its on
 
 
 def compat_mode() -> bool:
-    """Tell whether compat mode is on now; cheap enough for each record.
+    """Return whether compat mode is on now; cheap enough to be called for each record.
 
-    Off until a configuration is in force or `set_compat_mode` was called; it
-    loads nothing, since it is asked while spans start and end.
+    It is off until a configuration is active or `set_compat_mode` was called. This
+    loads no configuration, since it runs while spans start and end.
     """
     return _state.compat
 
 
 is_compat: Final = cast("Callable[[], bool]", partial(getattr, _state, "compat"))
-"""The same as `compat_mode`, without a frame of Python's: it is asked for each record."""
+"""The same as `compat_mode` without a Python frame, for the call that each record makes."""
 
 
 def reset_config() -> None:
-    """Forget the configuration in force and the switch, as in a new process; for tests."""
+    """Forget the active configuration and the switch, as in a new process; for tests."""
     _state.config = None
     _state.compat = False
     _state.switched = None

@@ -1,4 +1,4 @@
-"""Where a value came from, and how a wrong one is told to the person who set it."""
+"""Where a setting's value came from, and the messages about wrong ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from otel_ext.errors import ConfigError, OtelExtError
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
 
-__all__ = ["DEFAULT", "Layer", "Problems", "Source", "did_you_mean", "show"]
+__all__ = ["DEFAULT", "Layer", "Problems", "Source", "did_you_mean", "short_repr"]
 
 Layer = Literal["code", "environment", "file", "default"]
 
@@ -40,7 +40,7 @@ DEFAULT: Final = Source("default")
 
 
 class Problems:
-    """Collects everything that is wrong, so that one run tells it all.
+    """Collects configuration errors, so that one run reports all of them.
 
     >>> problems = Problems()
     >>> problems.add("sync: 'often' is not allowed", hint="Use one of: always, never")
@@ -55,17 +55,17 @@ class Problems:
         self._outside: list[OtelExtError] = []
 
     def add(self, message: str, *, hint: str = "", key: str = "", outside: bool = False) -> None:
-        """Note what is wrong, the way out, and the setting it is about; see `collecting`."""
+        """Add an error with its hint and the setting it is about; see `collecting`."""
         context = {"key": key} if key else {}
         with self.collecting(outside=outside):
             raise ConfigError(message, hint=hint, context=context)
 
     @contextmanager
     def collecting(self, *, outside: bool = False) -> Generator[None, None, None]:
-        """Note an error of the block instead of raising it.
+        """Collect an error of the block instead of raising it.
 
         Args:
-            outside: Whether it lies in the environment or in a file, not in code.
+            outside: Whether its cause is in the environment or in a file, not in code.
         """
         try:
             yield
@@ -76,15 +76,15 @@ class Problems:
 
     @property
     def only_outside(self) -> bool:
-        """Whether nothing is wrong in code."""
+        """Whether all errors have their cause outside of code."""
         return len(self._outside) == len(self._errors)
 
     def sentences(self) -> tuple[str, ...]:
-        """Return what was noted, one problem each."""
+        """Return the collected errors as text, one sentence each."""
         return tuple(str(error) for error in self._errors)
 
     def raise_all(self) -> None:
-        """Raise one error that tells all that was noted; nothing if nothing was.
+        """Raise one error that lists all collected ones, if there are any.
 
         Raises:
             ConfigError: Its context holds each message under "problems".
@@ -99,8 +99,8 @@ class Problems:
         raise ConfigError(message, context={"problems": lines})
 
 
-class _Short(reprlib.Repr):
-    """Bounded in depth, width and length, whatever the value."""
+class _ShortRepr(reprlib.Repr):
+    """A `repr` that is limited in depth, width and length."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -109,26 +109,26 @@ class _Short(reprlib.Repr):
         self.maxstring = self.maxother = self.maxlong = 80
 
 
-def show(value: object) -> str:
+def short_repr(value: object) -> str:
     r"""Return `value` as one short, printable line; never raises.
 
-    >>> show("two\nlines"), show(["x"] * 9)
+    >>> short_repr("two\nlines"), short_repr(["x"] * 9)
     ("'two\\nlines'", "['x', 'x', 'x', 'x', ...]")
     """
     try:
-        # A repr of user code may hold anything, so its own line breaks go too.
-        return " ".join(_Short().repr(value).split())
-    except Exception:  # noqa: BLE001 - a value of user code that cannot be shown
+        # The repr of a user's class may contain line breaks; those go too.
+        return " ".join(_ShortRepr().repr(value).split())
+    except Exception:  # noqa: BLE001 - the `__repr__` of a user's class failed
         return f"<{type(value).__name__}>"
 
 
 def did_you_mean(name: str, known: Iterable[str], *, prefix: str = "") -> str:
-    """Return "Did you mean X?" for the nearest of `known`, or an empty string.
+    """Return "Did you mean X?" with the nearest name in `known`; empty if none is near.
 
     Args:
-        name: What was written.
-        known: What there is.
-        prefix: What goes before the suggestion.
+        name: The unknown name.
+        known: The known names.
+        prefix: What to put before the suggested name.
 
     >>> did_you_mean("compat_mod", ["output", "compat-mode"])
     "Did you mean 'compat-mode'?"
@@ -141,5 +141,5 @@ def did_you_mean(name: str, known: Iterable[str], *, prefix: str = "") -> str:
 
 
 def _plain(name: str) -> str:
-    """Return `name` without what people mix up: case, hyphen, underscore."""
+    """Return `name` in lower case without hyphens and underscores."""
     return name.lower().replace("_", "").replace("-", "")

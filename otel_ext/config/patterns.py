@@ -1,20 +1,18 @@
-r"""Reads the users' patterns: a part of regular expressions that always matches in linear time.
+r"""Parses users' patterns: the subset of regular expressions that matches in linear time.
 
-Python's own `re` tries one way after another, and some patterns have it try
-more ways than there is time for: `(a+)+$` once stalled a program for half a
-minute. What is read here is matched by an automaton that looks at each character
-once (`otel_ext.redaction.automaton`), so no pattern can do that. What such an
-automaton cannot do is an error when the pattern is read: backreferences and
-lookarounds.
+Python's `re` backtracks, and some patterns make it try exponentially many ways:
+`(a+)+$` once stalled a program for half a minute. The patterns parsed here are matched
+by an automaton that reads each character once (`otel_ext.redaction.automaton`).
+Backreferences and lookarounds, which an automaton cannot match, are errors.
 
 ========================  ==============================================
 ``a`` ``.`` ``[a-z]``     a character, any but a newline, one of a set
-``\d`` ``\w`` ``\s``      a digit, a word's character, a space
+``\d`` ``\w`` ``\s``      a digit, a word character, white space
 ``x*`` ``x+`` ``x?``      any number, at least one, one or none
 ``x{2}`` ``x{2,}`` ..     that many
 ``x|y`` ``(x)``           either; a group
-``^`` ``$``               the beginning; the end
-``(?i)`` in front         capitals and small letters are the same
+``^`` ``$``               the start; the end
+``(?i)`` in front         upper and lower case are the same
 ========================  ==============================================
 """
 
@@ -23,7 +21,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from otel_ext.config.messages import show
+from otel_ext.config.messages import short_repr
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +30,7 @@ __all__ = ["MAX_NODES", "Node", "Pattern", "PatternError", "parse_pattern"]
 
 MAX_LENGTH: Final = 1_000
 MAX_NODES: Final = 500
-"""How many steps a pattern may have when its repetitions are written out."""
+"""The largest size of a pattern, in nodes, with its repetitions written out."""
 
 _MAX_DEPTH: Final = 20
 _MAX_REPEAT: Final = 255
@@ -45,11 +43,11 @@ Operation = Literal["char", "begin", "end", "all", "any", "repeat"]
 
 
 class PatternError(ValueError):
-    """A pattern is wrong, or not of the kind that can be matched safely."""
+    """A pattern is not valid, or cannot be matched in linear time."""
 
 
 class Node(NamedTuple):
-    """A part of a pattern: what is to be done, with what."""
+    """A part of a pattern: an operation and the parts that it applies to."""
 
     operation: Operation
     parts: tuple[Node, ...] = ()
@@ -59,7 +57,7 @@ class Node(NamedTuple):
 
 
 class Pattern(NamedTuple):
-    """A pattern that was read."""
+    """A parsed pattern."""
 
     text: str
     root: Node
@@ -67,10 +65,10 @@ class Pattern(NamedTuple):
 
 
 def parse_pattern(text: str) -> Pattern:
-    r"""Return the pattern `text`.
+    r"""Parse the pattern `text`.
 
     Raises:
-        PatternError: It is wrong, too large, or not of the part that is understood.
+        PatternError: It is not valid, too large, or outside the supported subset.
 
     >>> parse_pattern(r"EMP-\d{6}").text
     'EMP-\\d{6}'
@@ -81,19 +79,19 @@ def parse_pattern(text: str) -> Pattern:
     if not text.strip():
         raise PatternError("a pattern is empty")
     if len(text) > MAX_LENGTH:
-        raise PatternError(f"{show(text)} is longer than {MAX_LENGTH} characters")
+        raise PatternError(f"{short_repr(text)} is longer than {MAX_LENGTH} characters")
     ignore_case = text.startswith("(?i)")
     parser = _Parser(text, 4 if ignore_case else 0)
     root = parser.parse()
     if _size(root) > MAX_NODES:
-        raise PatternError(f"{show(text)} repeats too much: write smaller numbers in {{}}")
+        raise PatternError(f"{short_repr(text)} repeats too much: write smaller numbers in {{}}")
     if _may_be_empty(root):
-        raise PatternError(f"{show(text)} matches empty text, so it would match everywhere")
+        raise PatternError(f"{short_repr(text)} matches empty text, so it would match everywhere")
     return Pattern(text, root, ignore_case)
 
 
 class _Parser:
-    """Reads one pattern from left to right."""
+    """Parses one pattern from left to right."""
 
     def __init__(self, text: str, at: int) -> None:
         self._text = text
@@ -107,7 +105,7 @@ class _Parser:
         return node
 
     def _error(self, what: str) -> PatternError:
-        return PatternError(f"{show(self._text)}: {what}")
+        return PatternError(f"{short_repr(self._text)}: {what}")
 
     def _peek(self) -> str:
         return self._text[self._at : self._at + 1]
@@ -132,7 +130,9 @@ class _Parser:
         if atom.operation in {"begin", "end"}:
             raise self._error("^ and $ cannot be repeated")
         if self._quantifier() is not None:
-            raise self._error("*? and ++ and their like are not supported; leave the second out")
+            raise self._error(
+                "quantifiers such as *? and ++ are not supported; leave the second out"
+            )
         return Node("repeat", (atom,), least=found[0], most=found[1])
 
     def _quantifier(self) -> tuple[int, int | None] | None:
@@ -147,7 +147,9 @@ class _Parser:
         least = int(match[1])
         most = least if match[2] is None else int(match[3]) if match[3] else None
         if max(least, most or 0) > _MAX_REPEAT or (most is not None and most < least):
-            raise self._error(f"{match[0]} is no repetition: use numbers up to {_MAX_REPEAT}")
+            raise self._error(
+                f"{match[0]} is not a valid repetition: use numbers up to {_MAX_REPEAT}"
+            )
         return least, most
 
     def _atom(self) -> Node:
@@ -173,13 +175,13 @@ class _Parser:
         if self._peek() == "?":
             if self._text[self._at : self._at + 2] != "?:":
                 raise self._error(
-                    "groups with (? are not supported, such as lookarounds, names and flags,"
-                    " but for (?: and a (?i) in front"
+                    "groups with (? are not supported (lookarounds, names, flags), except"
+                    " (?: and a (?i) in front"
                 )
             self._at += 2
         self._depth += 1
         if self._depth > _MAX_DEPTH:
-            raise self._error("has too many groups in one another")
+            raise self._error("has too many groups within groups")
         node = self._either()
         self._depth -= 1
         if self._peek() != ")":
@@ -196,9 +198,9 @@ class _Parser:
             self._at += 2 if self._peek() == "\\" else 1
         self._at += 1
         source = self._text[start : self._at]
-        # A set within a set means something else in a later Python.
+        # `re` reserves a nested set for a later Python.
         if not source.endswith("]") or "[" in source[1:].replace("\\[", ""):
-            raise self._error(f"{source} is no set; write \\[ for a bracket")
+            raise self._error(f"{source} is not a valid set; write \\[ for a bracket")
         return self._checked(source)
 
     def _escape(self) -> Node:
@@ -219,7 +221,7 @@ class _Parser:
 
 
 def _size(node: Node) -> int:
-    """Return how many steps `node` has, its repetitions written out; stops counting in time."""
+    """Return how many nodes `node` has with its repetitions written out."""
     inner = sum(map(_size, node.parts)) + 1
     if node.operation != "repeat":
         return inner

@@ -1,4 +1,4 @@
-"""Brings all sources together: code over environment over file over default."""
+"""Loads the configuration: code wins over environment, environment over file, file over default."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.config.declarations import ENV_PREFIX, Setting
-from otel_ext.config.messages import Problems, Source, did_you_mean, show
+from otel_ext.config.messages import Problems, Source, did_you_mean, short_repr
 from otel_ext.config.patterns import PatternError
 from otel_ext.config.redaction_kinds import Secret
 from otel_ext.config.sections import SETTINGS, Config
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
     from otel_ext.config.sources.entry import Entry
 
-    # A value as some source gives it, not yet checked.
-    _Given: TypeAlias = tuple[Setting, object, Source]
+    # A value as its source has it, not yet checked.
+    _Unchecked: TypeAlias = tuple[Setting, object, Source]
 
 __all__ = ["CONFIG_VARIABLE", "check_value", "load_config", "load_leniently"]
 
 CONFIG_VARIABLE: Final = "OTEL_EXT_CONFIG"
-"""Names the configuration file; the null device means none."""
+"""The environment variable with the path of the configuration file; `/dev/null` means none."""
 
-# Variables of other parts that begin like ours: they switch parts on, or speak
-# between our own processes; no configuration holds them.
+# Variables with our prefix that are not settings: switches, and messages between
+# our own processes.
 _NOT_SETTINGS: Final = (CONFIG_VARIABLE, "OTEL_EXT_AUTO", "OTEL_EXT_PURE_PYTHON")
 _NOT_SETTINGS_PREFIXES: Final = ("OTEL_EXT_RUN_", "OTEL_EXT_TEST_")
 
@@ -50,21 +50,22 @@ def load_config(
     folder: str | os.PathLike[str] | None = None,
     command_line: bool = False,
 ) -> Config:
-    """Return the configuration of this program, checked as a whole.
+    """Load and check the configuration of this program.
 
     Args:
-        settings: Values from code by argument name (`compat_mode`) or setting name
-            (`compat-mode`); None counts as not given.
-        file: The configuration file; none is looked for then. The null device means no file.
-        environ: Environment to read instead of the process's own.
-        folder: Where the search for a file begins, instead of the working directory.
+        settings: Values from code, by argument name (`compat_mode`) or setting name
+            (`compat-mode`); None counts as not set.
+        file: The configuration file, instead of searching for one; `/dev/null` means none.
+        environ: The environment to read, instead of the process's own.
+        folder: The folder in which the search for a file starts, instead of the working
+            directory.
         command_line: Whether `settings` are options of a command, for messages.
 
     Returns:
-        The configuration; nothing is installed, see `set_config`.
+        The configuration; `set_config` makes it the active one.
 
     Raises:
-        ConfigError: Something is wrong; the message tells all that is.
+        ConfigError: A setting is wrong; the message lists every mistake.
         MissingExtraError: The file is YAML, and PyYAML is not installed.
 
     >>> config = load_config(
@@ -86,10 +87,10 @@ def load_leniently(
     environ: Mapping[str, str] | None = None,
     command_line: bool = False,
 ) -> Config:
-    """Return the configuration as `load_config` does, without what is wrong outside of code.
+    """Load the configuration as `load_config` does, ignoring mistakes outside of code.
 
-    This is for starting a program, which a typo in a file must not prevent. A wrong
-    value or name in the environment or in a file is left out, and told by a warning.
+    For the start of a program, which a typo in a file must not prevent. A wrong
+    value or name in the environment or in a file is ignored, with a warning.
 
     Args:
         settings: As for `load_config`.
@@ -98,8 +99,8 @@ def load_leniently(
         command_line: As for `load_config`.
 
     Raises:
-        ConfigError: Something is wrong in `settings` or with `file`, or the setting
-            `strict` is on and something is wrong anywhere; the message tells all that is.
+        ConfigError: `settings` or `file` is wrong, or the setting `strict` is on and any
+            source is; the message lists every mistake.
         MissingExtraError: The same, for a YAML file without PyYAML.
 
     >>> config = load_leniently(file=os.devnull, environ={"OTEL_EXT_SYNC": "often"})
@@ -109,15 +110,15 @@ def load_leniently(
     config, problems = _load(settings or {}, _Sources(file, environ, None, command_line))
     if config.capture.strict or not problems.only_outside:
         problems.raise_all()
-    left_out = [
-        f"{sentence if sentence.endswith('?') else sentence.rstrip('.') + '.'} It is left out"
+    ignored = [
+        f"{sentence if sentence.endswith('?') else sentence.rstrip('.') + '.'} It is ignored"
         for sentence in problems.sentences()
     ]
-    return replace(config, warnings=(*left_out, *config.warnings))
+    return replace(config, warnings=(*ignored, *config.warnings))
 
 
 class _Sources(NamedTuple):
-    """Where values come from besides arguments; see `load_config`."""
+    """The sources besides arguments; see `load_config`."""
 
     file: str | os.PathLike[str] | None
     environ: Mapping[str, str] | None
@@ -126,16 +127,16 @@ class _Sources(NamedTuple):
 
 
 def _load(settings: Mapping[str, object], sources: _Sources) -> tuple[Config, Problems]:
-    """Return the configuration without what is wrong, and what is wrong."""
+    """Return the configuration without the wrong values, and the problems."""
     environ = os.environ if sources.environ is None else sources.environ
     problems = Problems()
-    by = "option --config" if sources.command_line else "argument file"
-    found = _read_settings_file(sources, environ, problems, by)
-    given = _from_file(found.path, found.entries, problems) if found and found.path else []
-    given += _from_environment(environ)
-    given += _from_code(settings, problems, command_line=sources.command_line)
+    argument = "option --config" if sources.command_line else "argument file"
+    found = _read_settings_file(sources, environ, problems, argument)
+    unchecked = _from_file(found.path, found.entries, problems) if found and found.path else []
+    unchecked += _from_environment(environ)
+    unchecked += _from_code(settings, problems, command_line=sources.command_line)
     values: dict[str, tuple[object, Source]] = {}
-    for setting, value, source in given:
+    for setting, value, source in unchecked:
         with problems.collecting(outside=source.layer != "code"):
             values[setting.name] = (check_value(setting, value, source), source)
     warnings = (*(found.warnings if found else ()), *_unknown_variables(environ))
@@ -144,17 +145,18 @@ def _load(settings: Mapping[str, object], sources: _Sources) -> tuple[Config, Pr
 
 
 def check_value(setting: Setting, value: object, source: Source) -> object:
-    """Return `value` as the setting holds it.
+    """Return `value` parsed, as the setting holds it.
 
     Raises:
-        ConfigError: It is not allowed; the message names setting, value, source and what is.
+        ConfigError: It is not allowed; the message names the setting, the value, its
+            source, and the allowed values.
     """
     try:
         return setting.kind.parse(value)
-    except Exception as error:  # noqa: BLE001 - a value from code may raise anything when looked at
+    except Exception as error:  # noqa: BLE001 - a value from code may be of a user's class
         allowed = setting.kind.allowed
         reason = str(error) if isinstance(error, PatternError) else ""
-        shown = "the value" if isinstance(setting.kind, Secret) else show(value)
+        shown = "the value" if isinstance(setting.kind, Secret) else short_repr(value)
         suggestion = (
             did_you_mean(value, getattr(setting.kind, "names", ()))
             if isinstance(value, str)
@@ -173,74 +175,82 @@ def check_value(setting: Setting, value: object, source: Source) -> object:
 
 
 def _read_settings_file(
-    sources: _Sources, environ: Mapping[str, str], problems: Problems, by: str
+    sources: _Sources, environ: Mapping[str, str], problems: Problems, argument: str
 ) -> FileSettings | None:
-    """Return what the file named `by` something holds, or the one that is found, or None."""
+    """Return the settings of the file that is named, else of the one that is found, if any.
+
+    Args:
+        sources: May name the file.
+        environ: May name it too.
+        problems: Collects errors.
+        argument: What messages call the argument that names the file.
+    """
     found: FileSettings | None = None
     with problems.collecting(outside=sources.file is None):
-        named, where = environ.get(CONFIG_VARIABLE, ""), f"environment variable {CONFIG_VARIABLE}"
+        file, source = environ.get(CONFIG_VARIABLE, ""), f"environment variable {CONFIG_VARIABLE}"
         if sources.file is not None:
-            named, where = os.fspath(sources.file), by
-        if named and named != os.devnull:
-            found = _read_named(named, where)
-        elif not named:
+            file, source = os.fspath(sources.file), argument
+        if file and file != os.devnull:
+            found = _read_named(file, source)
+        elif not file:
             found = find_file(sources.folder)
     return found
 
 
-def _read_named(named: str, where: str) -> FileSettings:
-    """Return what the file holds that `where` names; errors tell who named it."""
-    path = Path(os.path.abspath(os.path.expanduser(named)))  # noqa: PTH100, PTH111 - keeps links
+def _read_named(file: str, source: str) -> FileSettings:
+    """Return the settings in `file`; errors include `source`, which names the file."""
+    path = Path(os.path.abspath(os.path.expanduser(file)))  # noqa: PTH100, PTH111 - keeps links
     try:
         return read_file(path)
     except ConfigError as error:
-        message = f"{error.message} (named by {where})"
+        message = f"{error.message} (named by {source})"
         raise ConfigError(message, hint=error.hint, context=error.context) from None
 
 
-def _from_file(path: Path, entries: tuple[Entry, ...], problems: Problems) -> list[_Given]:
-    """Return the values of a file; unknown keys are problems."""
-    given: list[_Given] = []
+def _from_file(path: Path, entries: tuple[Entry, ...], problems: Problems) -> list[_Unchecked]:
+    """Return the values in a file; unknown keys are problems."""
+    unchecked: list[_Unchecked] = []
     for entry in entries:
         where = str(path) if entry.line is None else f"{path}:{entry.line}"
         setting = _BY_NAME.get(entry.key)
         if setting is None:
             hint = _hint_for_key(entry) or "See the settings in docs/configuration.md"
-            message = f"unknown setting {show(entry.key)} ({where})"
+            message = f"unknown setting {short_repr(entry.key)} ({where})"
             problems.add(message, hint=hint, key=entry.key, outside=True)
             continue
         value = entry.value
         if setting.name == "output" and isinstance(value, str) and value.strip():
-            # A path in a file means the same wherever the program is started.
+            # A path in a file is relative to the file, wherever the program is started.
             value = str(path.parent / os.path.expanduser(value))  # noqa: PTH111 - raises without a home
-        given.append((setting, value, Source("file", where)))
-    return given
+        unchecked.append((setting, value, Source("file", where)))
+    return unchecked
 
 
 def _hint_for_key(entry: Entry) -> str:
-    """Return what an unknown key of a file may have meant."""
+    """Return a hint about an unknown key of a file."""
     if entry.key == "tool":
-        return "Settings stand at the top of this file, without [tool.otel-ext]"
+        return "Write the settings at the top of this file, without [tool.otel-ext]"
     return did_you_mean(entry.key, _BY_NAME)
 
 
-def _from_environment(environ: Mapping[str, str]) -> list[_Given]:
-    """Return the values of the environment; an empty variable counts as not set.
+def _from_environment(environ: Mapping[str, str]) -> list[_Unchecked]:
+    """Return the values in the environment.
 
-    The rule for empty ones is OpenTelemetry's (specification, environment variables).
+    An empty variable counts as not set, as in OpenTelemetry's specification of
+    environment variables.
     """
-    given: list[_Given] = []
+    unchecked: list[_Unchecked] = []
     for setting in SETTINGS:
         for variable in (setting.env, *setting.aliases):
             if text := environ.get(variable, "").strip():
                 source = Source("environment", f"environment variable {variable}")
-                given.append((setting, text, source))
+                unchecked.append((setting, text, source))
                 break
-    return given
+    return unchecked
 
 
 def _unknown_variables(environ: Mapping[str, str]) -> list[str]:
-    """Return a sentence for each variable that begins like ours and is none."""
+    """Return a warning for each variable that has our prefix and is not known."""
     known = {name.removeprefix(ENV_PREFIX) for name in (*_VARIABLES, *_NOT_SETTINGS)}
     sentences: list[str] = []
     for name in sorted(environ):
@@ -254,15 +264,15 @@ def _unknown_variables(environ: Mapping[str, str]) -> list[str]:
 
 def _from_code(
     settings: Mapping[str, object], problems: Problems, *, command_line: bool
-) -> list[_Given]:
-    """Return the values of arguments; unknown ones are problems."""
-    given: list[_Given] = []
+) -> list[_Unchecked]:
+    """Return the values of arguments; unknown arguments are problems."""
+    unchecked: list[_Unchecked] = []
     for name, value in settings.items():
         setting = _BY_ARGUMENT.get(name.replace("-", "_"))
         if setting is None:
             hint = did_you_mean(name, _BY_NAME if command_line else _BY_ARGUMENT)
-            problems.add(f"unknown setting {show(name)} (argument)", hint=hint, key=name)
+            problems.add(f"unknown setting {short_repr(name)} (argument)", hint=hint, key=name)
         elif value is not None:
             where = f"option --{setting.name}" if command_line else f"argument {setting.argument}"
-            given.append((setting, value, Source("code", where)))
-    return given
+            unchecked.append((setting, value, Source("code", where)))
+    return unchecked

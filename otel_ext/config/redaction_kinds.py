@@ -1,4 +1,4 @@
-"""Kinds of settings that redaction has: patterns, and a key that is shown to nobody."""
+"""The types of redaction's settings: patterns, and a key that is never shown."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from otel_ext.config.patterns import PatternError, parse_pattern
 __all__ = ["Patterns", "Secret"]
 
 _MAX_PATTERNS: Final = 100
-_LEAST_LENGTH: Final = 16
+_MIN_LENGTH: Final = 16
 _OPENING: Final = "([{"
 _CLOSING: Final = ")]}"
 
 
 class Patterns(Kind):
-    r"""Patterns that match in linear time, in a list or in text with commas or lines between.
+    r"""Patterns that match in linear time: a list, or text separated by commas or lines.
 
     >>> Patterns().parse(r"iban, customer.name, EMP-\d{4,6}")
     ('iban', 'customer.name', 'EMP-\\d{4,6}')
@@ -25,32 +25,32 @@ class Patterns(Kind):
 
     @property
     def allowed(self) -> str:
-        """What is allowed."""
+        """The allowed values."""
         return (
             "a list of patterns, or text with commas between them: regular expressions without"
             " backreferences and lookarounds"
         )
 
     def parse(self, value: object) -> tuple[str, ...]:
-        """Return the patterns, each of which can be used."""
+        """Return the patterns; each is checked."""
         if isinstance(value, str):
-            given: list[object] = [*(value.splitlines() if "\n" in value else _split(value))]
+            items: list[object] = [*(value.splitlines() if "\n" in value else _split(value))]
         elif isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray)):
-            given = list(cast("Sequence[object]", value))
+            items = list(cast("Sequence[object]", value))
         else:
             raise TypeError("not a list of patterns")
         patterns: list[str] = []
-        for one in given:
-            if not isinstance(one, str):
-                raise TypeError("a pattern is no text")
-            if one.strip():
-                patterns.append(parse_pattern(one.strip()).text)
+        for item in items:
+            if not isinstance(item, str):
+                raise TypeError("a pattern is not text")
+            if item.strip():
+                patterns.append(parse_pattern(item.strip()).text)
         if len(patterns) > _MAX_PATTERNS:
             raise PatternError(f"there are more than {_MAX_PATTERNS} patterns")
         return tuple(patterns)
 
     def format(self, value: object) -> str:
-        """Return the patterns with commas between, or one a line where they hold commas."""
+        """Return the patterns separated by commas, or by lines if one contains a comma."""
         patterns = cast("tuple[str, ...]", value)
         if any("," in pattern for pattern in patterns):
             return "\n".join(patterns) + "\n"
@@ -58,7 +58,7 @@ class Patterns(Kind):
 
 
 class Secret(Kind):
-    """A key that no message and no command shows.
+    """A key, which is never shown in messages or by commands.
 
     >>> Secret().format("correct horse battery")
     '(set)'
@@ -66,25 +66,25 @@ class Secret(Kind):
 
     @property
     def allowed(self) -> str:
-        """What is allowed."""
-        return f"at least {_LEAST_LENGTH} characters"
+        """The allowed values."""
+        return f"at least {_MIN_LENGTH} characters"
 
     def parse(self, value: object) -> str:
-        """Return the key; empty for none."""
+        """Return the key; empty text means no key."""
         if not isinstance(value, str):
             raise TypeError("not text")
         key = value.strip()
-        if key and len(key) < _LEAST_LENGTH:
+        if key and len(key) < _MIN_LENGTH:
             raise ValueError("too short")
         return key
 
     def format(self, value: object) -> str:
-        """Return whether there is a key, never the key."""
+        """Return whether a key is set, never the key itself."""
         return "(set)" if value else ""
 
 
 def _split(text: str) -> list[str]:
-    """Return `text` split at the commas that are not inside brackets."""
+    """Split `text` at the commas outside of brackets."""
     parts = [""]
     depth = 0
     escaped = False

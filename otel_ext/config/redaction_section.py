@@ -1,4 +1,4 @@
-"""The settings of redaction, as a section of the table."""
+"""Declares the settings of redaction."""
 
 from __future__ import annotations
 
@@ -16,44 +16,45 @@ RedactMode = Literal["off", "default", "strict"]
 
 @dataclass(frozen=True)
 class RedactionConfig:
-    """What is kept out of records; docs/redaction.md says more."""
+    """What is removed from records; see docs/redaction.md."""
 
     mode: RedactMode = declare(  # noqa: RUF009 - returns a field
         Choice(("off", "default", "strict")),
-        "What is taken out of records before they are written or sent: passwords, tokens, keys,"
-        " cookies, card numbers and their like (`default`), what tells of a person too (`strict`),"
-        " or nothing (`off`).",
+        "What is removed from records before they are written or sent: secrets such as passwords,"
+        " tokens, keys, cookies and card numbers (`default`), personal data too (`strict`), or"
+        " nothing (`off`).",
         default="default",
         name="redact",
     )
     keys: tuple[str, ...] = declare(
         Patterns(),
-        "Patterns of further keys whose values are secrets, found at the borders of words.",
+        "Patterns of further keys whose values are secrets; they match whole words of a key.",
         default=(),
         name="redact-keys",
     )
     values: tuple[str, ...] = declare(
         Patterns(),
-        "Patterns of further secrets, wherever they stand in a text.",
+        "Patterns of further secrets, matched anywhere in a text.",
         default=(),
         name="redact-values",
     )
     allow: tuple[str, ...] = declare(
         Patterns(),
-        "Patterns of whole keys whose values stay as they are, such as `session.id`.",
+        "Patterns of keys whose values are never redacted, such as `session.id`; they match the"
+        " whole key.",
         default=(),
         name="redact-allow",
     )
     hmac_key: str = declare(
         Secret(),
-        "With a key, each mark carries a code (HMAC-SHA256) that equal values share. Best given in"
-        " the environment; no command shows it.",
+        "With this key, each mark has a code (HMAC-SHA256) that is the same for equal values. Set"
+        " it in the environment; no command shows it.",
         default="",
         name="redact-hmac-key",
     )
     scan_limit: int = declare(
         Size(1024, 64 * 1024),
-        "So much of a text that may hold a secret is looked at; what is behind that is left out.",
+        "A text that may contain a secret is scanned up to this size; the rest is removed.",
         default=8 * 1024,
         name="redact-scan-limit",
     )

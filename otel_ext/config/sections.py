@@ -1,7 +1,6 @@
-"""The table of settings, grouped in frozen sections, and the whole configuration.
+"""Declares the settings, grouped in frozen sections, and `Config`, which holds them all.
 
-To add a setting, declare one more field; reading, checking, the error messages
-and the documentation follow from it.
+For a new setting, add a field: parsing, checks, error messages and documentation follow.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from otel_ext.config.declarations import Setting, declare, settings_of
 from otel_ext.config.kinds import Boolean, Choice, Duration, Folder, Integer, Size, Thresholds
-from otel_ext.config.messages import DEFAULT, Source, did_you_mean, show
+from otel_ext.config.messages import DEFAULT, Source, did_you_mean, short_repr
 from otel_ext.config.redaction_section import RedactionConfig
 from otel_ext.errors import ConfigError
 
@@ -54,53 +53,53 @@ _NO_PATTERNS: Final[Mapping[str, float]] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class CaptureConfig:
-    """What is recorded at all."""
+    """What is recorded."""
 
     enabled: bool = declare(
         Boolean(),
-        "Whether anything is recorded; false leaves the program as it would be without otel-ext.",
+        "Whether anything is recorded; with false, the program runs as without otel-ext.",
         default=True,
     )
     record_only: bool = declare(
         Boolean(),
-        "Also record spans that are recorded but not sampled (`RECORD_ONLY`).",
+        "Also record spans that the sampler does not sample but records (`RECORD_ONLY`).",
         default=False,
     )
     instrument: bool = declare(
         Boolean(),
-        "Switch on each installed OpenTelemetry instrumentation once its library is imported."
-        " `otel-ext run` does so unless this says `false`.",
+        "Switch on each installed OpenTelemetry instrumentation when its library is imported."
+        " `otel-ext run` does so unless this is set to `false`.",
         default=False,
     )
     strict: bool = declare(
         Boolean(),
-        "Refuse to start where a variable, a configuration file or the output folder is wrong,"
-        " instead of saying so and going on without it.",
+        "Refuse to start if a variable, the configuration file or the output folder is wrong,"
+        " instead of printing a warning and ignoring it.",
         default=False,
     )
     structlog: bool = declare(
         Boolean(),
-        "Configure structlog too, so that its records go into the same stream; the same as a call"
-        " of `otel_ext.configure_structlog()`.",
+        "Configure structlog too, so that its logs are recorded beside the spans; the same as"
+        " calling `otel_ext.configure_structlog()`.",
         default=False,
     )
 
 
 @dataclass(frozen=True)
 class OutputConfig:
-    """Where records go and how their lines look."""
+    """Where records are written, and in which form."""
 
     folder: Path = declare(  # noqa: RUF009 - returns a field
         Folder(),
-        "The folder that takes the JSONL files, one for each process. In a file it is relative to"
-        " that file, elsewhere to the working directory.",
+        "The folder for the JSONL files, one for each process. A relative path in a configuration"
+        " file is relative to that file, elsewhere to the working directory.",
         default=Path("traces"),
         name="output",
     )
     compat_mode: bool = declare(
         Boolean(),
-        "Write the timestamp a second time at the top level of each line, for tools that look for"
-        " it there. Can be switched while the program runs.",
+        "Write the timestamp at the top level of each line too, for tools that expect it there."
+        " Can be changed while the program runs.",
         default=False,
         aliases=("AITRACE_COMPAT_MODE",),
     )
@@ -108,13 +107,13 @@ class OutputConfig:
 
 @dataclass(frozen=True)
 class ConsoleConfig:
-    """What appears on the terminal."""
+    """What is printed on the terminal."""
 
     mode: ConsoleMode = declare(  # noqa: RUF009 - returns a field
         Choice(("auto", "on", "off", "json")),
-        "Records on standard error: `off` never, `auto` only on a terminal, and there only while"
-        " it is to be seen, `on` always for people, `json` as JSON lines. `otel-ext run` has the"
-        " default `auto`.",
+        "Print records on standard error: `off` never; `auto` only on a terminal, while the"
+        " program is in the foreground; `on` always, for people; `json` always, as JSON lines."
+        " The default of `otel-ext run` is `auto`.",
         default="off",
         name="console",
     )
@@ -122,41 +121,41 @@ class ConsoleConfig:
 
 @dataclass(frozen=True)
 class JournalConfig:
-    """How records are kept: the ring buffer, its files and their end. Seconds and bytes."""
+    """The ring buffer, the JSONL files and their retention. In seconds and bytes."""
 
     durability: Durability = declare(  # noqa: RUF009 - returns a field
         Choice(("mapped", "queued", "write")),
-        "How a record leaves the program: `mapped` into memory that outlives a kill, `queued`"
-        " through a queue that does not, `write` by a system call each, as slow as the disk;"
-        " after a write of more than 1 s through a queue for 30 s, which is said.",
+        "How a record leaves the program: `mapped` stores it in memory that survives a kill;"
+        " `queued` puts it into a queue, which does not; `write` makes a system call, as slow as"
+        " the disk (after a write of more than 1 s it queues for 30 s, with a warning).",
         default="mapped",
     )
     sync: Sync = declare(  # noqa: RUF009 - returns a field
         Choice(("always", "interval", "never")),
-        "When files are forced to the disk, against loss of power: after each write (`always`),"
-        " once a second (`interval`), or as the system sees fit (`never`).",
+        "When files are synced to the disk, against power loss: after each write (`always`), once"
+        " a second (`interval`), or when the system decides to (`never`).",
         default="interval",
     )
     ring_size: int = declare(
         Size(64 * _KIB, _GIB),
-        "Size of the ring buffer of each process. It is emptied every 50 ms, later where the"
-        " processor or the disk is busy; what comes meanwhile must fit, about 2,000 records a"
-        " MiB, or is dropped and counted. `otel-ext doctor` says when it came close to full.",
+        "Size of the ring buffer of each process. It is emptied every 50 ms, less often while the"
+        " processor or the disk is busy; records that do not fit meanwhile (1 MiB holds about"
+        " 2,000) are dropped and counted. `otel-ext doctor` reports when it was nearly full.",
         default=8 * _MIB,
     )
     segment_size: int = declare(
         Size(64 * _KIB, 1024 * _GIB),
-        "A JSONL file of this size, and at most one ring buffer more, is followed by a new one.",
+        "At this size a new JSONL file is started; a file is larger by one ring buffer at most.",
         default=64 * _MIB,
     )
     segment_age: float = declare(
         Duration(1, _YEAR, zero="for no limit"),
-        "A JSONL file that reaches this age is followed by a new one.",
+        "At this age a new JSONL file is started.",
         default=_HOUR,
     )
     retention_size: int = declare(
         Size(64 * _KIB, 1024 * _GIB, zero="for no limit"),
-        "Total size of the closed files of a folder; beyond it the oldest are deleted.",
+        "Total size of a folder's closed files; above it the oldest are deleted.",
         default=512 * _MIB,
     )
     retention_age: float = declare(
@@ -166,102 +165,104 @@ class JournalConfig:
     )
     recover_on_start: bool = declare(
         Boolean(),
-        "End the open spans of processes that died in the same folder, before the start or since.",
+        "At the start and later, write the ends of spans that dead processes left open.",
         default=True,
     )
 
 
 @dataclass(frozen=True)
 class InflightConfig:
-    """How open spans are watched. Durations in seconds."""
+    """How open spans are watched. In seconds."""
 
     max_open_spans: int = declare(
         Integer(1, 100_000_000),
-        "Open spans that are watched at a time; more are recorded and counted, but not watched.",
+        "How many open spans are watched at most; further ones are only recorded and counted.",
         default=100_000,
     )
     max_open_age: float = declare(
         Duration(1, 10 * _YEAR),
-        "A span open for longer is no longer watched and counts as abandoned (`expired`).",
+        "A span that is open for longer is no longer watched and counts as abandoned (`expired`).",
         default=7 * _DAY,
     )
     heartbeat_interval: float = declare(
         Duration(0.1, _HOUR),
-        "Time between the signs of life of a process.",
+        "Time between the heartbeats of a process.",
         default=5.0,
     )
     stall_after: float = declare(
-        _STALL, "A span open for longer is reported as stalled.", default=_MINUTE
+        _STALL, "A span that is open for longer is reported as stalled.", default=_MINUTE
     )
     stall_patterns: Mapping[str, float] = declare(
         Thresholds(_STALL),
-        "`stall-after` for spans whose name matches a pattern (`*`, `?`, `[...]`); the first that"
-        " matches counts.",
+        "`stall-after` by span name: a table of patterns (`*`, `?`, `[...]`); the first pattern"
+        " that matches counts.",
         default=_NO_PATTERNS,
     )
     owner_grace: float = declare(
         Duration(0.001, _HOUR, zero="for none"),
-        "Time that spans of a dead thread or task have to end before they are reported abandoned.",
+        "How long after its thread or task has ended a span is reported as abandoned.",
         default=0.5,
     )
     handle_sigterm: bool = declare(
         Boolean(),
-        "Write what is open when SIGTERM arrives, then call the program's own handler.",
+        "Write all records when SIGTERM arrives, then call the program's own handler.",
         default=False,
     )
 
 
 @dataclass(frozen=True)
 class OtlpConfig:
-    """What is sent to a collector, and how. Seconds and bytes."""
+    """What is sent to a collector, and how. In seconds and bytes."""
 
     enabled: bool = declare(
         Boolean(),
-        "Also send records to a collector, over OTLP. Where and how say the variables of"
-        " OpenTelemetry: `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_EXPORTER_OTLP_PROTOCOL` and so on.",
+        "Also send records to a collector, over OTLP. OpenTelemetry's variables set the address"
+        " and the rest: `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_EXPORTER_OTLP_PROTOCOL` and so on.",
         default=False,
         name="otlp",
     )
     encoding: OtlpEncoding = declare(  # noqa: RUF009 - returns a field
         Choice(("events", "logfire", "same-id")),
-        "A start is sent as a log (`events`), a pending span of Logfire, or an open span.",
+        "How a start is sent: as a log record (`events`), as a pending span of Logfire"
+        " (`logfire`), or as a span without end and with the same id (`same-id`).",
         default="events",
         name="otlp-encoding",
     )
     spans: OtlpSpans = declare(  # noqa: RUF009 - returns a field
         Choice(("auto", "always", "never")),
-        "Whether ended spans are sent: `auto` unless the program has an OTLP exporter of its own.",
+        "Whether ended spans are sent; `auto`: unless the program has its own OTLP exporter.",
         default="auto",
         name="otlp-spans",
     )
     ends_only: bool = declare(
         Boolean(),
-        "Send nothing but the ends of spans: no starts, no logs, nothing about processes.",
+        "Send only the ends of spans: no starts, no logs, nothing about processes.",
         default=False,
         name="otlp-ends-only",
     )
     grace: float = declare(
         Duration(0.001, _HOUR, zero="to send every start"),
-        "A span that ends sooner sends no start, unless something below it is sent before.",
+        "How long a start waits before it is sent. If the span ends meanwhile, only the end is"
+        " sent, unless a record of a span below it was sent before.",
         default=0.5,
         name="otlp-grace",
     )
     queue_size: int = declare(
         Integer(1, 10_000_000),
-        "Ended spans that wait for the collector at most; of starts and of logs, half as many more"
-        " each. Starts are the first to be left out.",
+        "How many ended spans wait for the collector at most; of starts and of logs half as many"
+        " each. Starts are dropped first.",
         default=8_192,
         name="otlp-queue-size",
     )
     queue_bytes: int = declare(
         Size(64 * _KIB, 64 * _GIB),
-        "Memory that waiting spans may take, as reckoned; starts and logs half as much each.",
+        "Estimated memory for waiting spans at most; for starts and for logs half of it each.",
         default=16 * _MIB,
         name="otlp-queue-bytes",
     )
     exit_timeout: float = declare(
         Duration(0.001, _HOUR, zero="for none"),
-        "Time to send what is left when the program ends.",
+        "How long the program waits at exit for the last records to be sent.",
         default=2.0,
         name="otlp-exit-timeout",
     )
@@ -269,53 +270,52 @@ class OtlpConfig:
 
 @dataclass(frozen=True)
 class RemoteConfig:
-    """What happens while a destination cannot be reached. Seconds and bytes."""
+    """What happens while a destination cannot be reached. In seconds and bytes."""
 
     persistent_queue: bool = declare(
         Boolean(),
-        "Keep on disk, in `.queue` below the output folder, what a destination does not take now,"
-        " and send it when it does, or when a program is started there again.",
+        "Keep records that cannot be sent now on disk, in `.queue` below the output folder, and"
+        " send them when the destination is back, or when a program starts with the same folder.",
         default=True,
     )
     persistent_queue_size: int = declare(
         Size(64 * _KIB, 1024 * _GIB),
-        "What may wait on disk, all destinations together; beyond it the oldest is deleted.",
+        "Total size of the persistent queue; above it the oldest records are deleted.",
         default=512 * _MIB,
     )
     retry_failures: int = declare(
         Integer(1, 1_000),
-        "A destination that fails so many times in a row is left alone for a while.",
+        "After this many failures in a row, sending to a destination pauses.",
         default=3,
     )
     retry_initial_interval: float = declare(
         Duration(0.01, _HOUR),
-        "How long it is left alone at first; twice as long each time that it fails again, and as"
-        " long as it asks for by `Retry-After`.",
+        "The first pause; it doubles with each further failure. `Retry-After` can prolong it.",
         default=0.5,
     )
     retry_max_interval: float = declare(
         Duration(0.01, _DAY),
-        "The longest time that it is left alone by itself.",
+        "The longest pause, apart from a longer `Retry-After`.",
         default=30.0,
     )
 
 
 @dataclass(frozen=True)
 class Config:
-    """All settings, with where each came from. `Config()` holds the defaults and reads nothing.
+    """All settings, and the source of each. `Config()` holds the defaults and reads nothing.
 
     Args:
-        capture: What is recorded at all.
-        output: Where records go and how their lines look.
-        console: What appears on the terminal.
-        journal: How records are kept.
+        capture: What is recorded.
+        output: Where records are written, and in which form.
+        console: What is printed on the terminal.
+        journal: The ring buffer and the JSONL files.
         inflight: How open spans are watched.
         otlp: What is sent to a collector.
         remote: What happens while a destination cannot be reached.
-        redaction: What is kept out of records.
-        sources: Where each value came from, by setting name; defaults are left out.
+        redaction: What is removed from records.
+        sources: The source of each value, by setting name; without defaults.
         file: The configuration file that was read, if any.
-        warnings: What is odd but no error, one sentence each.
+        warnings: Mistakes that are not errors, one sentence each.
 
     >>> config = Config()
     >>> config.journal.durability, config.value("durability"), str(config.source_of("durability"))
@@ -346,7 +346,7 @@ class Config:
         return getattr(getattr(self, setting.section), setting.field)
 
     def source_of(self, name: str) -> Source:
-        """Return where the value of the setting `name` came from.
+        """Return the source of the value of the setting `name`.
 
         Raises:
             ConfigError: There is no such setting.
@@ -354,12 +354,12 @@ class Config:
         return self.sources.get(setting_named(name).name, DEFAULT)
 
     def items(self) -> Iterator[tuple[Setting, object, Source]]:
-        """Yield each setting with its value and where that came from, in the table's order."""
+        """Yield each setting with its value and the value's source, in the order of `SETTINGS`."""
         for setting in SETTINGS:
             yield setting, self.value(setting.name), self.source_of(setting.name)
 
     def with_values(self, values: Mapping[str, tuple[object, Source]]) -> Config:
-        """Return a copy with other values, already checked, by setting name."""
+        """Return a copy with these values, which are already checked, by setting name."""
         changes: dict[str, Any] = {}
         for name, (value, _) in values.items():
             setting = setting_named(name)
@@ -389,12 +389,12 @@ def setting_named(name: str) -> Setting:
     """Return the setting `name`, in kebab-case or as an argument.
 
     Raises:
-        ConfigError: There is none; the nearest is suggested.
+        ConfigError: There is no such setting; the hint suggests the nearest.
 
     >>> setting_named("ring_size").name
     'ring-size'
     """
     setting = _BY_NAME.get(name.replace("_", "-"))
     if setting is None:
-        raise ConfigError(f"there is no setting {show(name)}", hint=did_you_mean(name, _BY_NAME))
+        raise ConfigError(f"no setting {short_repr(name)}", hint=did_you_mean(name, _BY_NAME))
     return setting

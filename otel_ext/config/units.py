@@ -1,7 +1,6 @@
-"""Sizes and durations as people write them: `8 MiB`, `500ms`, `7d`.
+"""Parses and formats sizes and durations with units: `8 MiB`, `500ms`, `7d`.
 
-Both directions are exact: what `format_size` or `format_duration` writes, its
-parser reads back as the same value.
+Both directions are exact: a parser returns the value that its formatter was called with.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ _SIZE_FACTORS: Final = {
     "tib": 1024**4,
 }
 _SIZE_UNITS: Final = (("TiB", 1024**4), ("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024))
-# Numerator and denominator, so that the one division at the end rounds correctly.
+# Numerator and denominator, so that only one division rounds, at the end.
 _DURATION_FACTORS: Final = {
     "": (1, 1),
     "ms": (1, 1000),
@@ -34,14 +33,14 @@ _DURATION_FACTORS: Final = {
     "d": (86_400, 1),
 }
 _DURATION_UNITS: Final = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
-# Bounded digits keep a hostile value from costing time; 400 hold every float. Compiled
-# when first needed, by the cache of `re`.
+# The number of digits is limited, so that a hostile value costs no time; 400 are enough
+# for every float. Compiled by the cache of `re` on first use.
 _SIZE: Final = r"([0-9]{1,20})(?:\.([0-9]{1,18}))? *([A-Za-z]{0,3})"
 _DURATION: Final = r"([0-9]{1,18})(?:\.([0-9]{1,400}))? *([A-Za-z]{0,2})"
 
 
 def parse_size(text: str) -> int:
-    """Return the bytes that `text` means.
+    """Parse a size, and return it in bytes.
 
     Args:
         text: A number, then B, KiB, MiB, GiB, TiB (powers of 1024) or kB, MB, GB, TB
@@ -51,7 +50,7 @@ def parse_size(text: str) -> int:
         Bytes, 0 or more.
 
     Raises:
-        ValueError: It is no such text, or not a whole number of bytes.
+        ValueError: `text` is not a size, or not a whole number of bytes.
 
     >>> parse_size("8 MiB"), parse_size("1.5kB"), parse_size("4096")
     (8388608, 1500, 4096)
@@ -69,7 +68,7 @@ def parse_size(text: str) -> int:
 
 
 def format_size(size: int) -> str:
-    """Return `size` bytes in the largest unit that renders it exactly.
+    """Return `size` bytes in the largest unit that expresses it exactly.
 
     >>> format_size(8 * 1024 * 1024), format_size(1500), format_size(0)
     ('8 MiB', '1500 B', '0 B')
@@ -81,7 +80,7 @@ def format_size(size: int) -> str:
 
 
 def parse_duration(text: str) -> float:
-    """Return the seconds that `text` means.
+    """Parse a duration, and return it in seconds.
 
     Args:
         text: A number, then ms, s, m, h or d; no unit means seconds.
@@ -90,7 +89,7 @@ def parse_duration(text: str) -> float:
         Seconds, 0 or more.
 
     Raises:
-        ValueError: It is no such text.
+        ValueError: `text` is not a duration.
 
     >>> parse_duration("7d"), parse_duration("500 ms"), parse_duration("60")
     (604800.0, 0.5, 60.0)
@@ -105,7 +104,7 @@ def parse_duration(text: str) -> float:
 
 
 def format_duration(seconds: float) -> str:
-    """Return `seconds` in the largest unit that renders it exactly.
+    """Return `seconds` in the largest unit that expresses it exactly.
 
     >>> format_duration(604800.0), format_duration(0.5), format_duration(90)
     ('7d', '0.5s', '90s')

@@ -1,4 +1,4 @@
-"""Spans that have started and not ended: who owns them, who gives them up, where they hang."""
+"""Tracks open spans: their owners, abandoned ones, stalled ones, and the heartbeat."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""One record a process every few seconds that says: still here, and how.
+"""Emits a heartbeat record with the counters of the process every few seconds.
 
-Readers tell by it whether a process they cannot ask is alive (three missed
-beats), and close the account: accepted = written + dropped.
+Readers use it to decide whether a process that they cannot check directly is alive
+(three missed beats), and to verify that accepted = written + dropped.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _STATM: Final = "/proc/self/statm"
 
 
 def memory_bytes() -> int:
-    """Return the memory this process holds, in bytes; 0 where the system does not say.
+    """Return the resident set size of this process in bytes; 0 if it is unknown.
 
-    Resident set size, proc(5), the second field of `/proc/PID/statm`.
+    It is the second field of `/proc/PID/statm`, proc(5).
     """
     try:
         with open(_STATM, "rb") as file:  # noqa: PTH123 - every five seconds, kept light
@@ -49,8 +49,9 @@ class Heartbeat:
 
     Args:
         emit: Takes the record.
-        count_open: Tells how many spans are open: `len` of a table.
-        is_wanted: Asked before each beat: whether nobody else sends one to the same place.
+        count_open: Returns how many spans are open.
+        is_wanted: Called before each beat: whether this object sends the heartbeat of its
+            destination.
     """
 
     def __init__(

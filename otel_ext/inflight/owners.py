@@ -1,10 +1,10 @@
-"""Who owns an open span: the thread or the asyncio task that opened it.
+"""Detects the death of a span's owner: the thread or the asyncio task that opened it.
 
-Death is told by references, not by polling. Each thread keeps one token in its
-thread-local storage and nowhere else; when the thread ends, however it was
-made, the token goes and its weak reference says so. A task is watched by a weak
-reference to itself. The callbacks are `deque.append`, so they take no lock and
-run no Python, whatever the garbage collector interrupted.
+Weak references detect it, without polling. Each thread keeps one token, only in its
+thread-local storage; when the thread ends, however it was made, the token is freed and
+the callback of its weak reference runs. A task has a weak reference to itself. The
+callbacks are `deque.append`, so they take no lock and run no Python code, whatever the
+garbage collector interrupted.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class _Token:
 
 
 class ThreadOwner(weakref.ref[_Token]):
-    """A thread, seen through its token; shared by the spans it opened."""
+    """A weak reference to a thread's token; shared by the spans that the thread opened."""
 
     __slots__ = ("native_id",)
     native_id: int
@@ -43,7 +43,7 @@ class ThreadOwner(weakref.ref[_Token]):
         return self() is not None or self.runs_on_system()
 
     def runs_on_system(self) -> bool:
-        """Whether the system still has the thread.
+        """Whether the operating system still has the thread.
 
         A thread of C code that enters Python call by call loses its
         thread-local storage each time it leaves (PyGILState_Release).
@@ -52,13 +52,13 @@ class ThreadOwner(weakref.ref[_Token]):
 
 
 class TaskOwner(weakref.ref["Task[object]"]):
-    """A task, for one span; `key` is the span's."""
+    """A weak reference to a task, for one span; `key` is the span's."""
 
     __slots__ = ("key",)
     key: tuple[int, int]
 
     def is_alive(self) -> bool:
-        """Whether the task goes on; a finished one may still be referenced."""
+        """Whether the task is not finished; a finished one may still be referenced."""
         task = self()
         return task is not None and not _is_done(task)
 
@@ -67,7 +67,7 @@ Owner: TypeAlias = ThreadOwner | TaskOwner
 
 
 def _is_done(task: Task[object]) -> bool:
-    """Ask asyncio's own task type, so that no subclass's code runs."""
+    """Call `done` of asyncio's own task type, so that no subclass's code runs."""
     base = sys.modules["asyncio"].Task
     try:
         return bool(base.done(task))
@@ -76,10 +76,10 @@ def _is_done(task: Task[object]) -> bool:
 
 
 class Owners:
-    """Names the owner of the caller, and tells which owners are gone.
+    """Returns the owner of new spans, and collects the owners that died.
 
-    `gone` fills up by itself: with an owner when its thread or task died while
-    a span of it was open. Spans that ended take their task's owner with them.
+    Weak-reference callbacks append to `gone` each owner whose thread or task died while
+    a span of it was open. The owner of a task is freed with its ended span.
 
     >>> owners = Owners()
     >>> owners.of_thread().is_alive()
@@ -95,8 +95,8 @@ class Owners:
         self.note_gone = self.gone.append
         self.has_tasks = False
         self.local = threading.local()
-        # gevent's thread-local storage belongs to greenlets, so these are the
-        # owners then, and the system knows nothing of them.
+        # gevent's thread-local storage belongs to greenlets: then they are the owners,
+        # and the operating system does not have them.
         self._by_greenlet = is_gevent()
 
     def of_thread(self) -> ThreadOwner:
@@ -125,8 +125,8 @@ class Owners:
         watched = sys.platform == "linux" and not self._by_greenlet
         owner.native_id = threading.get_native_id() if watched else 0
         local = self.local
-        # In this order: storage is cleared from the front, so an owner that no
-        # open span refers to is gone before the token, and says nothing.
+        # In this order: storage is cleared from the front, so an owner that no open
+        # span refers to is freed before the token, and its callback does not run.
         local.owner = owner
         local.token = token
         return owner

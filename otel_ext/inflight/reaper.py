@@ -1,9 +1,8 @@
-"""Writes the end of spans that will not write it themselves.
+"""Writes an `abandoned` end record for spans that will probably never end.
 
-A span that was collected, whose owner died, or that grew too old gets an end
-record that says so: `abandoned`. That is a guess about the future, so a real
-end that still comes is recorded as well, and wins wherever records are merged.
-The user's span itself is never touched.
+These are spans that were garbage-collected, whose owner died, or that grew too old.
+The guess may be wrong, so a real end that still comes is recorded as well, and wins
+wherever records are merged. The user's span object is never changed.
 """
 
 from __future__ import annotations
@@ -28,9 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT_GRACE", "DEFAULT_MAX_AGE", "REAPER_INTERVAL", "Reaper"]
 
 REAPER_INTERVAL: Final = 0.05
-"""Seconds between two runs: what keeps the promise of 100 ms."""
+"""Seconds between two runs: short enough to report within 100 ms."""
 DEFAULT_GRACE: Final = 0.5
-"""Seconds that a dead owner's span is given to be ended by somebody else."""
+"""Seconds in which another thread or task may still end a dead owner's span."""
 DEFAULT_MAX_AGE: Final = 7 * 24 * 3600.0
 """Seconds after which an open span is no longer tracked."""
 
@@ -40,13 +39,13 @@ _new_record: Final = cast(
     tuple.__new__,  # pyright: ignore[reportUnknownMemberType]
 )
 _MAX_AT_ONCE: Final = 5_000
-# At an exit: so many records at a time are let into the ring buffer.
+# The records that an exit puts into the ring buffer at a time.
 _BATCH: Final = 50
-# Where a record's fields begin that only an end has: `start_ns` and on.
+# The index of the first field that only an end record has.
 _START_NS: Final = Record._fields.index("start_ns")
-# What is counted when a record is refused.
+# The counters of refused records.
 _REFUSED: Final = ("dropped.queue_full", "dropped.write_failed", "dropped.hook_failed")
-# Looking at tasks may take a fiftieth of one processor, whatever their number.
+# Checking tasks may take 1/50 of one processor, however many there are.
 _TASK_BUDGET: Final = 50.0
 
 
@@ -59,7 +58,7 @@ def _refused() -> int:
 
 
 def _abandoned_end(start: Record, cause: Abandoned, end_ns: int, seq: int) -> Record:
-    """Return the end of the span `start`: as `_replace` would, at a third of its cost."""
+    """Return the end record of the span `start`, as `_replace` would at three times the cost."""
     return _new_record(
         Record,
         (start[0], "end", start[2], end_ns, seq)  # noqa: RUF005 - twice as quick as unpacking
@@ -69,25 +68,25 @@ def _abandoned_end(start: Record, cause: Abandoned, end_ns: int, seq: int) -> Re
 
 
 class _Pending:
-    """What the reaper knows of spans whose owner died; a forked child begins another."""
+    """Spans whose owner died and that are not reported yet; a forked child gets a new object."""
 
-    __slots__ = ("doomed", "threads")
+    __slots__ = ("orphans", "threads")
 
     def __init__(self) -> None:
-        # Spans of dead owners: their entry, since when, and when they are reported.
-        self.doomed: dict[Key, tuple[Entry, int, float]] = {}
-        # Threads that left Python and may still run.
+        # Spans of dead owners: the entry, when the owner died, when to report it.
+        self.orphans: dict[Key, tuple[Entry, int, float]] = {}
+        # Threads that left Python and may still run C code.
         self.threads: list[ThreadOwner] = []
 
 
 class Reaper:
-    """Finds abandoned spans of one table and hands their end records on.
+    """Finds abandoned spans of one table and emits their end records.
 
     Args:
         table: The open spans.
-        emit: Takes the records; called without any lock held.
+        emit: Called with each record, without any lock held.
         grace: Seconds between an owner's death and the report.
-        max_age: Seconds after which a span is given up.
+        max_age: Age in seconds at which a span is reported as expired.
     """
 
     def __init__(
@@ -108,21 +107,21 @@ class Reaper:
         after_fork_in_child(self._reset)
 
     def run(self) -> None:
-        """Look once; the job that the worker runs every `REAPER_INTERVAL`."""
+        """Find and report abandoned spans; the worker runs it every `REAPER_INTERVAL`."""
         self._reap_collected()
-        self._notice_dead_owners()
+        self._find_orphans()
         now = monotonic()
         if self._table.owners.has_tasks and now >= self._next_task_check:
-            self._notice_finished_tasks()
+            self._find_orphans_of_finished_tasks()
             took = monotonic() - now
             self._next_task_check = now + took * _TASK_BUDGET
-        if self._pending.doomed:
-            self._report_doomed()
+        if self._pending.orphans:
+            self._report_orphans()
         if now >= self._next_age_check:
             self._next_age_check = now + _AGE_CHECK
             self._expire()
             reported = self._table.reported
-            # One by one: who begins a new segment may look at it meanwhile.
+            # In place: a thread that starts a new segment may read the set meanwhile.
             reported -= {key for key in reported.copy() if self._table.get(key) is None}
 
     def abandon_all(
@@ -136,13 +135,13 @@ class Reaper:
 
         Args:
             cause: Why.
-            timeout: Seconds after which the rest is left to recovery: it stays in the
-                table.
-            has_room: Waits until many records more can be taken, or until a moment by
-                the monotonic clock; whether they can.
+            timeout: Seconds after which the remaining spans stay in the table, for
+                recovery.
+            has_room: Waits for room for many records, at most until a moment of the
+                monotonic clock; returns whether there is room.
 
         Returns:
-            For how many spans it was done.
+            The number of spans that got an end.
         """
         self._reap_collected()
         until = monotonic() + timeout
@@ -155,7 +154,7 @@ class Reaper:
         return done
 
     def _abandon_batch(self, keys: list[Key], cause: Abandoned) -> int:
-        """Abandon spans that are open at the exit; as quick as Python can."""
+        """Write the ends of spans that are open at the exit; optimised for speed."""
         refused = _refused()
         taken = self._table.take(keys)
         reported = self._table.reported
@@ -170,7 +169,7 @@ class Reaper:
                 done += 1
         COUNTERS.add(f"abandoned.{cause}", done)
         if _refused() != refused:
-            # Whose end is missing only the file can tell: recovery looks there.
+            # Which ends are missing can only be read from the file: recovery does that.
             self._table.put_back(taken)
         elif is_exiting():
             self._table.keep(taken)
@@ -181,15 +180,15 @@ class Reaper:
         for _ in range(_MAX_AT_ONCE):
             try:
                 entry = collected.popleft()
-            except IndexError:  # the worker and the one who shuts down may both be here
+            except IndexError:  # the worker and a thread that shuts down may both be here
                 return
             record = entry.record
             key = (int(record.trace_id, 16), int(record.span_id, 16))
-            # It is no longer there if its end came in the same collection, from a finalizer.
+            # The entry is gone if a finalizer ended the span in the same collection.
             if self._table.remove(key, entry) and key not in self._table.reported:
                 self._abandon(entry, "garbage-collected", monotonic_ns())
 
-    def _notice_dead_owners(self) -> None:
+    def _find_orphans(self) -> None:
         gone = self._table.owners.gone
         threads, self._pending.threads = self._pending.threads, []
         for _ in range(len(gone)):
@@ -197,7 +196,7 @@ class Reaper:
             if isinstance(owner, ThreadOwner):
                 threads.append(owner)
             else:
-                self._doom_task(owner)
+                self._add_orphan_of(owner)
         dead: set[int] = set()
         for thread in threads:
             if thread.runs_on_system():
@@ -207,36 +206,36 @@ class Reaper:
         if dead:
             for key, entry in self._table.entries():
                 if id(entry.owner) in dead:
-                    self._doom(key, entry)
-        # Before this line their addresses could not be given to other owners.
+                    self._add_orphan(key, entry)
+        # Until this line no other owner could get one of their addresses.
         del threads
 
-    def _notice_finished_tasks(self) -> None:
-        """Find tasks that are done but still referenced, so that nothing tells of them."""
-        doomed = self._pending.doomed
+    def _find_orphans_of_finished_tasks(self) -> None:
+        """Find tasks that are done but still referenced, so that no callback runs."""
+        orphans = self._pending.orphans
         for key, entry in self._table.entries():
             owner: Owner = entry.owner
-            if type(owner) is TaskOwner and key not in doomed and not owner.is_alive():
-                self._doom(key, entry)
+            if type(owner) is TaskOwner and key not in orphans and not owner.is_alive():
+                self._add_orphan(key, entry)
 
-    def _doom_task(self, owner: Owner) -> None:
+    def _add_orphan_of(self, owner: Owner) -> None:
         if isinstance(owner, TaskOwner):
             entry = self._table.get(owner.key)
             if entry is not None and entry.owner is owner:
-                self._doom(owner.key, entry)
+                self._add_orphan(owner.key, entry)
 
-    def _doom(self, key: Key, entry: Entry) -> None:
-        if key not in self._pending.doomed and key not in self._table.reported:
-            self._pending.doomed[key] = (entry, monotonic_ns(), monotonic() + self._grace)
+    def _add_orphan(self, key: Key, entry: Entry) -> None:
+        if key not in self._pending.orphans and key not in self._table.reported:
+            self._pending.orphans[key] = (entry, monotonic_ns(), monotonic() + self._grace)
 
-    def _report_doomed(self) -> None:
+    def _report_orphans(self) -> None:
         now = monotonic()
-        doomed = self._pending.doomed
-        for key, (entry, died_ns, due) in doomed.copy().items():
+        orphans = self._pending.orphans
+        for key, (entry, died_ns, due) in orphans.copy().items():
             if self._table.get(key) is not entry:
-                del doomed[key]  # ended by somebody else
+                del orphans[key]  # another thread or task ended it
             elif now >= due:
-                del doomed[key]
+                del orphans[key]
                 # The entry stays: a real end that still comes finds its start.
                 self._table.reported.add(key)
                 self._abandon(entry, "owner-died", died_ns)
@@ -250,11 +249,11 @@ class Reaper:
                 self._abandon(entry, "expired", monotonic_ns())
 
     def _abandon(self, entry: Entry, cause: Abandoned, seen_ns: int) -> None:
-        """Emit the end record of `entry`, last seen at `seen_ns` by the monotonic clock."""
+        """Emit the end record of `entry`; it ended at `seen_ns` of the monotonic clock."""
         start = entry.record
         since = monotonic_ns() - seen_ns
-        # By the wall clock, as the SDK takes its times; never before what has
-        # passed by the monotonic clock, should the wall clock have been set back.
+        # By the wall clock, like the SDK's times; but not earlier than the monotonic
+        # clock allows, in case the wall clock was set back.
         end_ns = max(time_ns() - since, start.time_ns + seen_ns - entry.born)
         COUNTERS.add(f"abandoned.{cause}")
         seq = incarnation.current().next_seq()

@@ -1,7 +1,7 @@
-"""Where a thread or a task is now: its innermost frames, as plain data.
+"""Reads the current stack of a thread or a task, as plain data.
 
-Only the interpreter's own objects are read, by their exact types, so no code of
-the user's runs. Frames are let go at once; they would keep local variables alive.
+It reads only the interpreter's own objects, by their exact types, so no user code
+runs. It releases frames at once, because they keep local variables alive.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 __all__ = ["MAX_FRAMES", "runs_on", "stack_of_coroutine", "stack_of_thread", "thread_frames"]
 
 MAX_FRAMES: Final = 20
-"""How many frames are told, the innermost first; the last one may be further out."""
+"""How many frames a stack has, the innermost first; the last one may be further out."""
 
 _MAX_DEPTH: Final = 2_000
-# Exact types: reading an attribute of anything else may run anybody's code.
+# Exact types: reading an attribute of any other object may run user code.
 _CHAINED: Final[dict[type, tuple[str, str]]] = {
     types.CoroutineType: ("cr_frame", "cr_await"),
     types.GeneratorType: ("gi_frame", "gi_yieldfrom"),
@@ -33,11 +33,11 @@ _CHAINED: Final[dict[type, tuple[str, str]]] = {
 
 def thread_frames() -> dict[int, FrameType]:
     """Return the innermost frame of every thread, by the thread's identifier."""
-    return sys._current_frames()  # noqa: SLF001 - documented, for just this
+    return sys._current_frames()  # noqa: SLF001 - documented for this use
 
 
 def stack_of_thread(frame: FrameType | None) -> list[dict[str, object]]:
-    """Return the frames from `frame` outwards, innermost first, without our own.
+    """Return the frames from `frame` outwards, innermost first, without this package's.
 
     Args:
         frame: The thread's innermost frame.
@@ -45,22 +45,21 @@ def stack_of_thread(frame: FrameType | None) -> list[dict[str, object]]:
     >>> stack_of_thread(sys._getframe())[0]["function"]
     '<module>'
     """
-    places: list[tuple[CodeType, int]] = []
-    # All frames first, in one go: the thread runs on as soon as it gets the chance.
-    while frame is not None and len(places) < _MAX_DEPTH:
-        places.append((frame.f_code, frame.f_lineno or 0))
+    locations: list[tuple[CodeType, int]] = []
+    # All frames first: the thread runs on as soon as it gets the interpreter lock.
+    while frame is not None and len(locations) < _MAX_DEPTH:
+        locations.append((frame.f_code, frame.f_lineno or 0))
         frame = frame.f_back
-    return _describe(places)
+    return _describe(locations)
 
 
 def stack_of_coroutine(coroutine: object) -> list[dict[str, object]]:
     """Return the frames of a suspended coroutine, innermost first.
 
-    Follows what each one awaits, further than `Task.get_stack`, which knows
-    only the outermost frame.
+    Follows what each one awaits; `Task.get_stack` returns only the outermost frame.
 
     Args:
-        coroutine: What `Task.get_coro` gives.
+        coroutine: The result of `Task.get_coro`.
 
     >>> async def inner():
     ...     await Pause()
@@ -75,11 +74,11 @@ def stack_of_coroutine(coroutine: object) -> list[dict[str, object]]:
     ['inner', 'outer']
     >>> waiting.close()
     """
-    places: list[tuple[CodeType, int]] = [
+    locations: list[tuple[CodeType, int]] = [
         (frame.f_code, frame.f_lineno or 0) for frame in _await_chain(coroutine)
     ]
-    places.reverse()
-    return _describe(places)
+    locations.reverse()
+    return _describe(locations)
 
 
 def runs_on(coroutine: object, frame: FrameType | None) -> bool:
@@ -103,16 +102,16 @@ def _await_chain(awaited: object) -> Iterator[FrameType]:
         awaited = getattr(awaited, names[1])
 
 
-def _describe(places: Iterable[tuple[CodeType, int]]) -> list[dict[str, object]]:
+def _describe(locations: Iterable[tuple[CodeType, int]]) -> list[dict[str, object]]:
     root = _working_directory()
     described: list[dict[str, object]] = []
     has_own = False
-    for code, line in places:
+    for code, line in locations:
         filename = code.co_filename
         if filename.startswith(OURS):
             continue
         if len(described) >= MAX_FRAMES:
-            # Deep inside of libraries, the line of the user's own tells most.
+            # Deep inside libraries, the innermost line of the user's code helps most.
             if has_own:
                 break
             if not is_own(filename):

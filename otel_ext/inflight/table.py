@@ -1,7 +1,7 @@
-"""The table of open spans: what has started and not ended, in this process.
+"""The table of open spans: those that started in this process and have not ended.
 
-On the caller's path it is one weak reference and one dictionary entry, without
-a lock. It never keeps a span alive: when one is collected without an end, its
+On the caller's path a span costs one weak reference and one dictionary entry, without
+a lock. The table never keeps a span alive: when one is collected without an end, its
 entry goes to `collected` for the reaper. Bounded in count; the reaper bounds age.
 """
 
@@ -56,10 +56,10 @@ def span_key(context: SpanContext) -> Key:
 
 
 class Entry(weakref.ref["Span"]):
-    """One open span: a weak reference to it that carries what we know.
+    """One open span: a weak reference to it, with its start record and owner.
 
-    `born` is the moment of the start by the monotonic clock, so that ages stay
-    true when the wall clock is set or the user gave a start time.
+    `born` is when it started by the monotonic clock, so that ages stay right when the
+    wall clock is set or the user passed a start time.
     """
 
     __slots__ = ("born", "owner", "record")
@@ -70,7 +70,7 @@ class Entry(weakref.ref["Span"]):
 
 @dataclass(frozen=True)
 class OpenSpan:
-    """One open span, as it was at the moment of the question.
+    """A snapshot of one open span.
 
     Args:
         name: The span's name when it started.
@@ -105,8 +105,8 @@ class InflightTable:
     """Holds the start record of every open span until it ends.
 
     Args:
-        max_spans: Spans beyond this many at once are not tracked: they get
-            their end record, but no one notices if they never end.
+        max_spans: Spans beyond this many at once are not tracked: they get their end
+            record, but are not reported if they never end.
     """
 
     def __init__(self, *, max_spans: int = DEFAULT_MAX_SPANS) -> None:
@@ -117,7 +117,7 @@ class InflightTable:
         self._inherited: tuple[dict[Key, Entry], ...] = ()
         self._forked_at = 0
         self.stalled: dict[Key, int] = {}
-        """Stalled spans, each with the age at which it is looked at again."""
+        """Stalled spans, each with the age in nanoseconds at which the next update is due."""
         self.reported: set[Key] = set()
         """Spans that have an abandoned end and are kept for a real one that still comes."""
         self._kept: dict[Key, Entry] = {}
@@ -129,7 +129,7 @@ class InflightTable:
         return len(self._open)
 
     def add(self, record: Record, span: Span, key: Key | None = None) -> bool:
-        """Take note that `span` has started; called by its thread, from `on_start`.
+        """Add `span`, which has started; called by its thread, from `on_start`.
 
         Args:
             record: Its start record.
@@ -159,20 +159,20 @@ class InflightTable:
         return True
 
     def pop(self, key: Key) -> Record | None:
-        """Take note that a span has ended; return its start record, if it was tracked."""
+        """Remove a span that has ended; return its start record, or None if it is not here."""
         entry = self._open.pop(key, None) or self._kept.pop(key, None)
         return None if entry is None else entry.record
 
     def is_inherited(self, key: Key, start_ns: int | None = None) -> bool:
-        """Whether the span `key`, unknown to `pop`, was opened before a fork.
+        """Whether the span `key`, which `pop` did not find, was opened before a fork.
 
-        The parent process opened it and ends it; its end in the child is to be
-        ignored. Each such end is counted.
+        The parent process ends it too, so the child ignores its own end of it. Each such
+        end is counted.
 
         Args:
             key: The span's key.
-            start_ns: Its start time: tells a span that the parent's full table
-                had refused.
+            start_ns: Its start time, to recognise a span that the parent's full table
+                refused.
         """
         if not self._forked_at:
             return False
@@ -183,9 +183,9 @@ class InflightTable:
         return False
 
     def entries(self) -> Iterator[tuple[Key, Entry]]:
-        """Yield what is open now and still is when its turn comes, oldest first."""
+        """Yield the spans that are open now, without those that end meanwhile, oldest first."""
         opened = self._open
-        # The keys are copied in one step: whatever else runs meanwhile may end spans.
+        # The keys are copied in one step, because other threads may end spans meanwhile.
         for key in list(opened):
             entry = opened.get(key)
             if entry is not None:
@@ -198,8 +198,8 @@ class InflightTable:
     def start_records(self) -> list[Record]:
         """Return the start records of all open spans, oldest first.
 
-        A journal that begins a new segment repeats them there; but not those that have
-        an abandoned end, which stands in an older one: for readers they are over.
+        A journal repeats them in each new segment. Spans that have an abandoned end in an
+        older segment are left out: for readers they have ended.
         """
         reported = self.reported
         if not reported:
@@ -213,24 +213,24 @@ class InflightTable:
         return self._open.pop(key, None) is entry
 
     def keys(self) -> list[Key]:
-        """Return the keys of what is open now, oldest first."""
+        """Return the keys of the open spans, oldest first."""
         return list(self._open)
 
     def take(self, keys: Iterable[Key]) -> list[tuple[Key, Entry]]:
-        """Remove the entries of `keys`, for the reaper; those that are still there."""
+        """Remove and return the entries of those `keys` that are still open, for the reaper."""
         pop = self._open.pop
         return [(key, entry) for key in keys if (entry := pop(key, None)) is not None]
 
     def put_back(self, entries: Iterable[tuple[Key, Entry]]) -> None:
-        """Take entries in again that were removed, for the reaper."""
+        """Add removed entries again, for the reaper."""
         for key, entry in entries:
             self._open.setdefault(key, entry)
 
     def keep(self, entries: Iterable[tuple[Key, Entry]]) -> None:
-        """Keep entries that were removed, out of all counts, for the reaper.
+        """Keep removed entries for `pop` only, for the reaper.
 
-        A span that the exit found open may still be ended by a later exit handler, and
-        its end needs what its start says.
+        A later exit handler may still end a span that was open at the exit, and its end
+        record needs its start record.
         """
         self._kept.update(entries)
 
@@ -259,9 +259,9 @@ class InflightTable:
     def _attach(self) -> None:
         self.owners = Owners()
         self.collected: deque[Entry] = deque()
-        # A finalizer runs this in the middle of anything: one step, no lock.
+        # The garbage collector may call this at any point: one step, no lock.
         self._note_collected = self.collected.append
-        # What the compiled hooks need of all this.
+        # The values that the compiled hooks read.
         self._quick = (
             self._open,
             self._max_spans,
@@ -272,7 +272,7 @@ class InflightTable:
         )
 
     def _reset(self) -> None:
-        """In a forked child: nothing is open, and what the parent had open is its own."""
+        """Start empty in a forked child; the open spans are the parent's."""
         self._inherited = (self._open, *self._inherited)
         self._forked_at = time_ns()
         self._open = {}

@@ -1,10 +1,10 @@
-"""Keeps watch over the open spans of one processor: table, reaper, watchdog, heartbeat.
+"""Tracks the open spans of one processor, with table, reaper, watchdog and heartbeat.
 
 Nothing runs before the first span. Then all jobs share the one worker thread.
 
-Of all trackers whose records go to one place, one sends the process's heartbeat
-there. Each asks before a beat whether it is the one, so nothing has to be handed on
-when that one stops, is dropped, or finds itself in a forked child.
+Of all trackers with the same destination, one sends the process's heartbeat there.
+Each checks before a beat whether it is the one, so nothing must be handed over when
+that one stops, is dropped, or is in a forked child.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ class InflightSettings(NamedTuple):
 
     Attributes:
         max_spans: Spans tracked at once; more are recorded without being tracked.
-        max_age: Age at which a span is given up.
-        owner_grace: What a dead owner's span is given to be ended by somebody else.
+        max_age: Age at which a span is reported as expired.
+        owner_grace: Time in which another thread or task may end a dead owner's span.
         stall_after: Age at which a span counts as stalled; 0 means never.
         stall_thresholds: Other such ages by pattern of the span's name.
-        heartbeat: Between two heartbeat records.
+        heartbeat: Time between two heartbeat records.
     """
 
     max_spans: int = DEFAULT_MAX_SPANS
@@ -61,11 +61,11 @@ class Tracker:
     """Watches the open spans of one processor.
 
     Args:
-        emit: Takes the records that come of it; must not raise.
-        settings: What to watch for.
-        worker: Who runs the jobs; the process's one worker by default.
-        destination: Where the records go: the trackers of one send one heartbeat.
-        before: What the worker is to do each time before it looks for abandoned spans.
+        emit: Called with each record; must not raise.
+        settings: Limits and intervals.
+        worker: Runs the jobs; the process's shared worker by default.
+        destination: Where the records go: trackers with the same one send one heartbeat.
+        before: Called by the worker each time before it looks for abandoned spans.
     """
 
     def __init__(
@@ -97,9 +97,9 @@ class Tracker:
         _trackers[self._number] = self
 
     def begin(self) -> bool:
-        """Start to watch, and return whether a thread does; nearly free once one does."""
+        """Start the jobs and return whether the worker's thread runs; cheap once it does."""
         if not self._jobs:
-            # The thread makes the other jobs: this one may be in the program's first span.
+            # The worker adds the other jobs: this thread may be in the program's first span.
             self._add(self._jobs, _FIRST_JOB, REAPER_INTERVAL, self._run_first)
         self.worker.ensure()
         return self.worker.is_alive
@@ -117,12 +117,12 @@ class Tracker:
         self, jobs: dict[str, Job], name: str, seconds: float, run: Callable[[], None]
     ) -> None:
         job = self.worker.every(seconds, run, name)
-        # Two threads may begin at once; setdefault is one step.
+        # Two threads may start at once; setdefault is one step.
         if jobs.setdefault(name, job) is not job or jobs is not self._jobs:
             job.cancel()
 
     def _rank(self, destination: object) -> tuple[float, int] | None:
-        """Return the place among those that may send the heartbeat; None if it is none."""
+        """Return the rank among the trackers of `destination`; None if this cannot send to it."""
         if self._destination is not destination or not self._jobs or not self.worker.is_alive:
             return None
         return self._settings.heartbeat, self._number
@@ -132,14 +132,14 @@ class Tracker:
         return min(filter(None, ranks), default=None) == self._rank(self._destination)
 
     def stop(self, timeout: float = 1.0, has_room: Callable[[float], bool] | None = None) -> bool:
-        """Watch no more, and say of each open span that the process shut down.
+        """Stop the jobs, and write an end with the cause `shutdown` for each open span.
 
         Args:
-            timeout: Seconds after which the rest is left to recovery.
+            timeout: Seconds after which the remaining spans are left to recovery.
             has_room: As for `Reaper.abandon_all`.
 
         Returns:
-            Whether it was said of all of them.
+            Whether all of them got an end.
         """
         jobs, self._jobs = self._jobs, {}
         for job in jobs.values():
@@ -156,7 +156,7 @@ _trackers: Final[weakref.WeakValueDictionary[int, Tracker]] = weakref.WeakValueD
 
 
 def _living() -> list[Tracker]:
-    # The references are copied in one step, so other threads may add trackers meanwhile.
+    # `valuerefs` copies the references in one step: other threads may add trackers.
     found = (reference() for reference in _trackers.valuerefs())
     return [tracker for tracker in found if tracker is not None]
 
@@ -173,10 +173,10 @@ def dump(limit: int | None = None) -> int:
     """Record where every open span of this process is now, with its stack.
 
     Args:
-        limit: The oldest so many of each provider only; None for all.
+        limit: At most this many spans of each provider, the oldest first; None for all.
 
     Returns:
-        For how many spans a record was made.
+        The number of records.
 
     >>> dump() >= 0
     True

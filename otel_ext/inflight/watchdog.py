@@ -1,6 +1,6 @@
-"""Says of a span that is open for too long that it is stalled, and where it is now.
+"""Reports spans that are open for too long, each with its current stack.
 
-One `.update` record at its threshold, the next at twice that age, then four
+One `.update` record at the threshold, the next at twice that age, then four
 times, and so on: a span that hangs for a day costs a dozen records.
 """
 
@@ -43,14 +43,14 @@ _MAX_AT_ONCE: Final = 500
 
 
 class Watchdog:
-    """Finds stalled spans of one table and emits where they are.
+    """Finds stalled spans of one table and emits an update with the stack of each.
 
     Args:
         table: The open spans.
-        emit: Takes the records; called without any lock held.
+        emit: Called with each record, without any lock held.
         threshold: Seconds after which a span counts as stalled; 0 means never.
-        thresholds: Other thresholds by pattern of the name (`db.*`); the first
-            that matches counts, case included.
+        thresholds: Other thresholds by pattern of the name (`db.*`); the first match
+            counts, and case matters.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Watchdog:
         self._by_name: dict[str, float] = {}
 
     def run(self) -> None:
-        """Look once; the job that the worker runs every `WATCHDOG_INTERVAL`."""
+        """Find and report stalled spans; the worker runs it every `WATCHDOG_INTERVAL`."""
         stalled = self._table.stalled
         for key in [key for key in stalled if self._table.get(key) is None]:
             stalled.pop(key, None)
@@ -78,26 +78,26 @@ class Watchdog:
         for key, entry in self._table.entries():
             age = now - entry.born
             if age < self._smallest or len(due) >= _MAX_AT_ONCE:
-                break  # the others are younger, or their turn is next time
+                break  # the others are younger, or wait for the next run
             if age >= stalled.get(key, 0) and age >= self.threshold_of(entry.record.name):
                 stalled[key] = age * 2
                 due.append((key, entry, age))
         if due:
-            self._tell(due)
+            self._emit_updates(due)
 
     def dump(self, limit: int | None = None) -> int:
         """Emit an update for every open span, stalled or not, with its stack.
 
         Args:
-            limit: For the oldest so many only; None for all.
+            limit: At most this many spans, the oldest first; None for all.
 
         Returns:
-            For how many spans.
+            The number of updates.
         """
         now = monotonic_ns()
         oldest = islice(self._table.entries(), limit)
         opened = [(key, entry, now - entry.born) for key, entry in oldest]
-        return self._tell(opened)
+        return self._emit_updates(opened)
 
     def threshold_of(self, name: str) -> float:
         """Return the age in nanoseconds at which a span of this name is stalled."""
@@ -112,18 +112,18 @@ class Watchdog:
             self._by_name[name] = known
         return known
 
-    def _tell(self, spans: list[tuple[Key, Entry, int]]) -> int:
-        """Emit an update for each span that is still open; return for how many."""
+    def _emit_updates(self, spans: list[tuple[Key, Entry, int]]) -> int:
+        """Emit an update for each span that is still open; return how many."""
         frames = thread_frames()
-        told: list[tuple[Key, Entry, int, list[dict[str, object]]]] = []
+        stacks: list[tuple[Key, Entry, int, list[dict[str, object]]]] = []
         for key, entry, age in spans:
-            told.append((key, entry, age, _stack_of(entry, frames)))
+            stacks.append((key, entry, age, _stack_of(entry, frames)))
         # Before anything else runs: a frame keeps its local variables alive.
         frames.clear()
-        # A span whose end was made up is over for readers: an update would open it again.
+        # A span with an abandoned end is over for readers: an update would open it again.
         reported = self._table.reported
         still_open = [
-            one for one in told if self._table.get(one[0]) is one[1] and one[0] not in reported
+            one for one in stacks if self._table.get(one[0]) is one[1] and one[0] not in reported
         ]
         for key, entry, age, stack in still_open:
             self._emit(_update(entry, age, stack, stalled=key in self._table.stalled))
@@ -152,14 +152,14 @@ def _stack_of(entry: Entry, frames: Mapping[int, FrameType]) -> list[dict[str, o
     frame = None if thread is None else frames.get(thread.id)
     owner = entry.owner
     if not isinstance(owner, TaskOwner):
-        # The identifier of a dead thread may have been given to another one.
+        # Another thread may have the identifier of a dead one.
         return stack_of_thread(frame) if owner() is not None else []
     task = owner()
     if task is None:
         return []
     try:
         coroutine: object = sys.modules["asyncio"].Task.get_coro(task)
-    except TypeError:  # a task of some other make
+    except TypeError:  # a task of another library
         return []
-    # A running task is on the stack of the thread of its loop, which opened the span.
+    # A running task is on the stack of its loop's thread, which opened the span.
     return stack_of_thread(frame) if runs_on(coroutine, frame) else stack_of_coroutine(coroutine)

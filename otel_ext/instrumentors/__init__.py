@@ -1,4 +1,4 @@
-"""Switches on OpenTelemetry instrumentations when the libraries they are for are imported."""
+"""Switches on OpenTelemetry instrumentations when their libraries are imported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The libraries that OpenTelemetry has instrumentations for, and which of them a program lacks."""
+"""Finds imported libraries for which an OpenTelemetry instrumentation exists but is not active."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ __all__ = [
     "disabled_instrumentations",
     "install_command",
     "missing_instrumentations",
-    "named",
+    "names_and_verb",
     "note_disabled",
     "note_missing",
-    "switched_off",
+    "why_disabled",
 ]
 
 DISABLED_VARIABLE: Final = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
-"""The environment variable of OpenTelemetry that leaves instrumentations out."""
+"""OpenTelemetry's environment variable that disables instrumentations."""
 
 _PREFIX: Final = "opentelemetry-instrumentation-"
-# Modules whose use makes spans, the most telling first, with their instrumentation's name
-# where that is not the module's own.
+# Modules with an instrumentation, the most important first; the value is the name of the
+# instrumentation where that is not the module's.
 _FRAMEWORKS: Final = {
     "fastapi": "",
     "flask": "",
@@ -71,13 +71,13 @@ _LIBRARIES: Final = {
     "urllib3": "",
     "sqlite3": "",
 }
-# What others use underneath: their own instrumentation comes first.
-_BENEATH: Final = {
+# Libraries that others are built on; the instrumentation of those others is preferred.
+_USED_BY: Final = {
     "starlette": frozenset({"fastapi"}),
     "urllib3": frozenset({"requests", "botocore", "elasticsearch"}),
     "aiohttp": frozenset({"aiohttp.web"}),
 }
-_MOST: Final = 4
+_MAX_NAMES: Final = 4
 
 
 class Missing(NamedTuple):
@@ -85,8 +85,8 @@ class Missing(NamedTuple):
 
     Attributes:
         to_install: Modules whose instrumentation is not installed.
-        to_switch_on: Modules whose instrumentation is installed, and not switched on.
-        disabled: Modules whose instrumentation the environment switches off.
+        to_switch_on: Modules whose instrumentation is installed but not switched on.
+        disabled: Modules whose instrumentation the environment disables.
     """
 
     to_install: tuple[str, ...] = ()
@@ -95,7 +95,7 @@ class Missing(NamedTuple):
 
 
 def disabled_instrumentations(environ: Mapping[str, str]) -> frozenset[str]:
-    """Return the entry points that the environment switches off; `*` is all.
+    """Return the instrumentations that the environment disables; `*` means all.
 
     >>> sorted(disabled_instrumentations({DISABLED_VARIABLE: "flask, redis"}))
     ['flask', 'redis']
@@ -104,40 +104,40 @@ def disabled_instrumentations(environ: Mapping[str, str]) -> frozenset[str]:
     return frozenset(filter(None, names))
 
 
-def switched_off(names: Iterable[str]) -> str:
-    """Return the reason why `names` made no span, and the way out, in a sentence.
+def why_disabled(names: Iterable[str]) -> str:
+    """Return why the disabled instrumentations `names` made no spans, and how to enable them.
 
-    >>> switched_off(["flask"])
-    'OTEL_PYTHON_DISABLED_INSTRUMENTATIONS leaves out flask: take it out of the list'
+    >>> why_disabled(["flask"])
+    'OTEL_PYTHON_DISABLED_INSTRUMENTATIONS disables flask: remove it from the list'
     """
     listed = list(names)
     them = "it" if len(listed) == 1 else "them"
-    return f"{DISABLED_VARIABLE} leaves out {', '.join(listed)}: take {them} out of the list"
+    return f"{DISABLED_VARIABLE} disables {', '.join(listed)}: remove {them} from the list"
 
 
-def _most_telling(modules: Iterable[str]) -> list[str]:
-    """Return the modules to speak of, the most telling first, four at most."""
-    known = set(modules)
-    wanted = [m for m in _LIBRARIES if m in known and not _BENEATH.get(m, frozenset()) & known]
-    return wanted[:_MOST]
+def _most_important(modules: Iterable[str]) -> list[str]:
+    """Return the modules that a message names, the most important first, at most four."""
+    names = set(modules)
+    chosen = [m for m in _LIBRARIES if m in names and not _USED_BY.get(m, frozenset()) & names]
+    return chosen[:_MAX_NAMES]
 
 
 def install_command(modules: Iterable[str]) -> str:
-    """Return the command that installs the instrumentations of `modules`, of four at most.
+    """Return the command that installs the instrumentations of `modules`, at most four.
 
     >>> install_command(["flask", "MySQLdb"])
     'pip install opentelemetry-instrumentation-flask opentelemetry-instrumentation-mysqlclient'
     """
-    return " ".join(["pip install", *map(_package_of, _most_telling(modules))])
+    return " ".join(["pip install", *map(_package_of, _most_important(modules))])
 
 
-def named(modules: Iterable[str]) -> str:
-    """Return the subject and the verb of a sentence about `modules`, of four at most.
+def names_and_verb(modules: Iterable[str]) -> str:
+    """Return the subject and verb of a sentence about `modules`, at most four.
 
-    >>> named(["flask"]), named(["redis", "flask"])
+    >>> names_and_verb(["flask"]), names_and_verb(["redis", "flask"])
     ('flask is', 'flask, redis are')
     """
-    names = _most_telling(modules)
+    names = _most_important(modules)
     return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'}"
 
 
@@ -145,12 +145,12 @@ def missing_instrumentations(*, frameworks_only: bool = False) -> Missing:
     """Return which of the imported libraries are not instrumented.
 
     Args:
-        frameworks_only: Whether to look for what serves requests or tasks alone.
+        frameworks_only: Whether to consider only libraries that serve requests or tasks.
     """
     to_install: list[str] = []
     to_switch_on: list[str] = []
     disabled: list[str] = []
-    left_out = disabled_instrumentations(os.environ)
+    disabled_names = disabled_instrumentations(os.environ)
     for module in _FRAMEWORKS if frameworks_only else _LIBRARIES:
         package = _package_of(module)
         name = package[len(_PREFIX) :]
@@ -160,16 +160,16 @@ def missing_instrumentations(*, frameworks_only: bool = False) -> Missing:
         if not _is_installed(package):
             to_install.append(module)
         else:
-            (disabled if left_out & {name, "*"} else to_switch_on).append(module)
+            (disabled if disabled_names & {name, "*"} else to_switch_on).append(module)
     return Missing(tuple(to_install), tuple(to_switch_on), tuple(disabled))
 
 
 def note_disabled(name: str, modules: Iterable[str]) -> None:
-    """Leave a note for `otel-ext run` when a library is imported whose instrumentation is off.
+    """Write a note for `otel-ext run` when the library of a disabled instrumentation is imported.
 
     Args:
-        name: The instrumentation's entry point.
-        modules: The modules that it waits for.
+        name: The name of the instrumentation's entry point.
+        modules: The modules that it instruments.
     """
     if are_wanted():
         for module in modules:
@@ -178,15 +178,15 @@ def note_disabled(name: str, modules: Iterable[str]) -> None:
 
 
 def note_missing(covered: Collection[str]) -> None:
-    """Leave a note for `otel-ext run` when a library without instrumentation is imported.
+    """Write a note for `otel-ext run` when a library without instrumentation is imported.
 
     Args:
-        covered: The modules that an installed instrumentation waits for.
+        covered: The modules for which an instrumentation is installed.
     """
     if not are_wanted():
         return
     for module in _LIBRARIES:
-        # What is there already was imported by us or for us.
+        # A module that is already imported was imported by us or by OpenTelemetry.
         if module not in covered and module not in sys.modules:
             wrapt.register_post_import_hook(partial(_note_library, module), module)
 

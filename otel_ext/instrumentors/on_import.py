@@ -1,13 +1,13 @@
-"""Switches an instrumentation on when the library it is for is imported.
+"""Switches an instrumentation on when its library is imported.
 
 The entry points and the rules are those of `opentelemetry-instrument`:
-`OTEL_PYTHON_DISABLED_INSTRUMENTATIONS` leaves some out (`*` all), and one whose
-library is of another version is left out. Unlike there, nothing is imported that
-the program does not use, and one that fails keeps no other from being switched on.
+`OTEL_PYTHON_DISABLED_INSTRUMENTATIONS` disables some (`*` all), and an instrumentation
+that does not fit the version of its library is skipped. Unlike there, nothing is imported
+that the program does not use, and one that fails does not keep the others off.
 
-An import hook calls back when a module has been executed, before the statement
-that imports it binds any name: `from flask import Flask` gets the instrumented
-class. What is imported already is instrumented at once.
+An import hook is called when a module has been executed, before the import statement
+binds any name: `from flask import Flask` gets the instrumented class. A library that is
+already imported is instrumented at once.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = ["instrument_libraries"]
 
 _GROUP: Final = "opentelemetry_instrumentor"
 _DJANGO: Final = ("django.core.handlers.base", "BaseHandler.load_middleware")
-# Entry points that wait for their library, or whose turn has come; each has one turn.
+# Instrumentations that wait for their library; each is switched on at most once.
 _waiting: Final[dict[str, EntryPoint]] = {}
 _seen: Final[set[str]] = set()
 
@@ -45,7 +45,7 @@ class _Factory(Protocol):
 
 
 def instrument_libraries() -> list[str]:
-    """Switch on each installed instrumentation once its library is imported; never raises.
+    """Switch on each installed instrumentation when its library is imported; never raises.
 
     Idempotent.
 
@@ -82,7 +82,7 @@ def _wait_for_libraries(found: list[str]) -> None:
 
 
 def _wait_for_library(entry: EntryPoint, modules: tuple[str, ...]) -> None:
-    """Arrange for `entry` to be switched on, which happens at once where its library is there."""
+    """Switch `entry` on when one of `modules` is imported, or now if one already is."""
     _waiting[entry.name] = entry
     if entry.name == "django":
         wrapt.register_post_import_hook(_wait_for_django, _DJANGO[0])
@@ -98,10 +98,10 @@ def _imported(name: str, _module: object) -> None:
 
 
 def _wait_for_django(module: object) -> None:
-    """Wait until a handler of Django's loads its middleware.
+    """Switch Django's instrumentation on just before a handler loads its middleware.
 
-    The instrumentation adds a middleware to the settings. Before that moment there
-    may be none, and it would make empty ones in their place; after it, it is too late.
+    The instrumentation adds a middleware to the settings. Earlier, the settings may not
+    exist and it would create empty ones; later, the middleware is already loaded.
     """
     _guarded("django", partial(wrapt.wrap_function_wrapper, module, _DJANGO[1], _before_middleware))
 
@@ -114,7 +114,7 @@ def _before_middleware(
 
 
 def _switch_on(name: str) -> None:
-    """Switch an instrumentation on, unless it has had its turn; never raises."""
+    """Switch an instrumentation on, unless that was tried before; never raises."""
     entry = _waiting.pop(name, None)
     if entry is not None:
         _guarded(name, partial(_instrument, entry))
@@ -123,7 +123,7 @@ def _switch_on(name: str) -> None:
 def _guarded(name: str, work: Callable[[], object]) -> None:
     try:
         work()
-    except Exception as error:  # noqa: BLE001 - code of others; the import goes on
+    except Exception as error:  # noqa: BLE001 - third-party code; the import goes on
         report_problem(f"instrumentation {name} was left out", error)
         note("failed", name)
 
@@ -134,7 +134,7 @@ def _instrument(entry: EntryPoint) -> None:
     try:
         factory = cast("_Factory", entry.load())
         instrumentor = factory()
-        # By the program itself, or by `opentelemetry-instrument`.
+        # The program or `opentelemetry-instrument` may have switched it on already.
         if not getattr(instrumentor, "is_instrumented_by_opentelemetry", False):
             instrumentor.instrument(skip_dep_check=True)
     except ModuleNotFoundError as error:
@@ -145,10 +145,10 @@ def _instrument(entry: EntryPoint) -> None:
 
 
 def _lacks_its_library(entry: EntryPoint, error: ModuleNotFoundError) -> bool:
-    """Whether the module that is missing is what `entry` is for.
+    """Return whether the missing module is the library that `entry` instruments.
 
-    It may be where the metadata names no library, or several of which one is enough: the
-    entry points `httpx` and `httpx2` are of one distribution, and wait for either library.
+    That is possible if the metadata names no library, or several of which one is enough:
+    the entry points `httpx` and `httpx2` are in one distribution and wait for either.
     """
     needed, any_of = instrumented(entry.dist)
     top = (error.name or "").partition(".")[0]
@@ -156,7 +156,7 @@ def _lacks_its_library(entry: EntryPoint, error: ModuleNotFoundError) -> bool:
 
 
 def _conflicts(entry: EntryPoint) -> bool:
-    """Whether the instrumented library is missing or of a version that does not fit."""
+    """Return whether the library is missing, or has a version that does not fit."""
     if entry.dist is None or not any(instrumented(entry.dist)):
         return False
     from opentelemetry.instrumentation.dependencies import (  # noqa: PLC0415 - may be absent
@@ -166,7 +166,7 @@ def _conflicts(entry: EntryPoint) -> bool:
     conflict = get_dist_dependency_conflicts(entry.dist)
     if conflict is None:
         return False
-    # A module of that name may be the program's own: then nothing is amiss.
+    # Without the distribution, the module is one of the program's with the same name.
     if conflict.found or conflict.found_any:
         report_problem(f"instrumentation {entry.name} was left out", str(conflict))
         note("failed", entry.name)

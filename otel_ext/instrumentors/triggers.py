@@ -1,9 +1,9 @@
 """Finds the modules whose import switches an instrumentation on, without importing it.
 
-An instrumentation names what it is for in the metadata of its distribution, as
-requirements of the extras `instruments` (all of them are needed) and
-`instruments-any` (one is). Most distributions are named like their module; the
-tables below hold the others, and the instrumentations of the standard library.
+An instrumentation lists its libraries in the metadata of its distribution, as
+requirements of the extras `instruments` (all are needed) and `instruments-any` (one
+is enough). Most distributions have the name of their module; the tables below contain
+the others, and the instrumentations of the standard library.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["instrumented", "trigger_modules"]
 
-# Entry points without such extras, and those that replace more than the first module
-# of their library brings.
+# Entry points without these extras, and those that patch another module than the first
+# of their library.
 _BY_ENTRY_POINT: Final = {
     "aiohttp-server": ("aiohttp.web",),
     "asyncio": ("asyncio",),
@@ -29,7 +29,7 @@ _BY_ENTRY_POINT: Final = {
     "threading": ("threading",),
     "urllib": ("urllib.request",),
 }
-# Distributions that are not named like their module.
+# Distributions whose name is not that of their module.
 _BY_DISTRIBUTION: Final = {
     "cassandra-driver": ("cassandra",),
     "google-cloud-aiplatform": ("vertexai",),
@@ -50,28 +50,31 @@ _INSTRUMENTS: Final = re.compile(
 
 
 def trigger_modules(entry: EntryPoint) -> tuple[str, ...]:
-    """Return the modules of which the first import switches an instrumentation on.
+    """Return the modules that switch an instrumentation on when the first of them is imported.
 
     Args:
         entry: The entry point of the instrumentation.
 
     Returns:
-        Names of modules; empty if nothing tells, so that it is switched on at once.
+        Names of modules; if none are known, the instrumentation is switched on at once.
     """
     found = _BY_ENTRY_POINT.get(entry.name)
     if found is not None:
         return found
     needed, any_of = instrumented(entry.dist)
-    # Of several that are needed together the first is the one that is instrumented.
+    # If several are needed together, the first is the instrumented one.
     names = [*needed[:1], *any_of]
     return tuple(dict.fromkeys(module for name in names for module in _modules_of(name)))
 
 
 def instrumented(dist: Distribution | None) -> tuple[list[str], list[str]]:
-    """Return the distributions that `dist` instruments: those all needed, those of which any is.
+    """Return the distributions that `dist` instruments.
 
     Args:
         dist: The distribution of an instrumentation.
+
+    Returns:
+        Those that are all needed, and those of which one is enough.
     """
     needed: list[str] = []
     any_of: list[str] = []
@@ -83,20 +86,20 @@ def instrumented(dist: Distribution | None) -> tuple[list[str], list[str]]:
 
 
 def _modules_of(name: str) -> tuple[str, ...]:
-    """Return the modules at the top of the distribution `name`."""
+    """Return the top-level modules of the distribution `name`."""
     normal = re.sub(r"[-_.]+", "-", name).lower()
     named = _BY_DISTRIBUTION.get(normal)
     if named is not None:
         return named
-    alike = normal.replace("-", "_")
-    if PathFinder.find_spec(alike) is not None:
-        return (alike,)
-    # Not there, it may still come: a program can extend its path.
-    return _top_level(name) or (alike,)
+    same_name = normal.replace("-", "_")
+    if PathFinder.find_spec(same_name) is not None:
+        return (same_name,)
+    # A program can extend its path later, so the module may still appear.
+    return _top_level(name) or (same_name,)
 
 
 def _top_level(name: str) -> tuple[str, ...]:
-    """Return the importable names that an installed distribution brings, by its own account."""
+    """Return the importable names that the metadata of an installed distribution lists."""
     try:
         dist = distribution(name)
     except PackageNotFoundError:

@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 RING_FOLDER: Final = ".blackbox"
-RING_SUFFIX: Final = ".box"
+RING_SUFFIX: Final = ".ring"
 HEADER_SIZE: Final = 4096
 MAX_CHUNKS: Final = 64
 

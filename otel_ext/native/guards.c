@@ -4,7 +4,7 @@
  */
 #include "speed.h"
 
-#define MOST_LATE 10000    /* as _MOST_LATE of the processor */
+#define MOST_LATE 10000    /* as _MAX_LATE of the processor */
 
 static PyObject *s_note_loss, *s_span, *s_parent_context, *s_late;
 static PyObject *start_is_lost, *end_is_lost;

@@ -30,7 +30,7 @@ from otel_ext.redaction.walk import LEAST_CARD, NO_SECRETS, Walker
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.health import PartHealth, register_part
-from otel_ext.runtime.process.records import says_its_process
+from otel_ext.runtime.process.records import is_plain_process_start
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -198,7 +198,7 @@ class Redactor:
         text = walker.text
         extra = record.extra
         # The process of a record is redacted before the rest of it.
-        is_told = not self.calls_back and says_its_process(record)
+        is_told = not self.calls_back and is_plain_process_start(record)
         if "argv" in extra and not is_told:
             extra = {**extra, "argv": _argv(walker, extra["argv"])}
         status = record.status

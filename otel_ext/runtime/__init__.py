@@ -1,3 +1,3 @@
-"""What keeps our own machinery from harming the program: guard, counters, worker, forks."""
+"""The process-wide machinery under every part: worker thread, forks, deadlines, counters."""
 
 from __future__ import annotations

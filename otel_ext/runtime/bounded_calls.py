@@ -1,7 +1,7 @@
-"""Calls that may hang, waited for no longer than there is time.
+"""Waits for a call that may hang only until a deadline.
 
-Python cannot end a call that hangs. So it is made on a thread of its own and,
-when the time is up, left there; until it returns no second one is begun.
+Python cannot end a call that hangs. So it runs on a thread of its own, which is left
+behind at the deadline; no second call starts until that one has returned.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ __all__ = ["BoundedCalls", "Call"]
 
 
 class BoundedCalls:
-    """Makes one call at a time on a daemon thread and waits for it only so long.
+    """Makes one call at a time on a daemon thread and waits for it until a deadline.
 
     Args:
-        where: Whose calls they are, for messages.
+        where: The component that makes the calls, for messages.
 
     >>> calls = BoundedCalls("doctest")
     >>> call = calls.begin(lambda: True)
@@ -39,14 +39,14 @@ class BoundedCalls:
         after_fork_in_child(self._reset)
 
     def begin(self, function: Callable[[], object], *, last: bool = False) -> Call:
-        """Begin to call `function`, unless an earlier call still runs: then that one is meant.
+        """Start to call `function`; return the earlier call instead if that still runs.
 
-        Where no thread can be started, as while the interpreter ends, the call
-        is made here and now.
+        Where no thread can be started, as while the interpreter ends, this thread
+        makes the call.
 
         Args:
             function: What to call; False or an exception means that it failed.
-            last: Call it whatever still runs: there will be no further call.
+            last: Start this call even while an earlier one runs; no other will follow.
         """
         running = self._running
         if running is not None and not running.is_done and not last:
@@ -60,23 +60,23 @@ class BoundedCalls:
         return call
 
     def wait(self, call: Call, until: float) -> bool:
-        """Wait for `call` until then, by the monotonic clock.
+        """Wait for `call` until the moment `until` of the monotonic clock.
 
         Returns:
-            Whether it came to an end in time, did not raise and did not return False.
+            Whether it ended in time, did not raise and did not return False.
         """
         if call.wait(until - monotonic()):
             return call.succeeded
-        report_problem(self._where, "it takes too long and is not waited for any more")
+        report_problem(self._where, "a call takes too long and is left behind")
         return False
 
     def _reset(self) -> None:
-        """In a forked child: the thread is gone, and with it the call."""
+        """Forget the call: a forked child does not have its thread."""
         self._running = None
 
 
 class Call:
-    """One call: what it is, and what became of it."""
+    """One call and its outcome."""
 
     def __init__(self, where: str, function: Callable[[], object]) -> None:
         self._where = where
@@ -90,15 +90,15 @@ class Call:
         """Make the call; the body of the thread."""
         try:
             self.succeeded = self._function() is not False
-        except Exception as error:  # noqa: BLE001 - it must not end anybody else's work
+        except Exception as error:  # noqa: BLE001 - the caller's work must go on
             report_problem(self._where, error)
         finally:
             self.is_done = True
             self._done.release()
 
     def wait(self, seconds: float) -> bool:
-        """Wait so long for the call to come to an end; whether it did."""
+        """Wait up to `seconds` for the call to end; return whether it did."""
         if not self._done.acquire(timeout=max(seconds, 0.0)):
             return False
-        self._done.release()  # for the next who waits
+        self._done.release()  # for the next thread that waits
         return True

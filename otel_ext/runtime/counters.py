@@ -1,4 +1,4 @@
-"""Counters of what was accepted, written and dropped, safe on every path.
+"""Counters of records accepted, written and dropped, without locks.
 
 `itertools.count` advances in one step of the interpreter, so a counter needs no
 lock: a signal handler or a finalizer may count in the middle of another count.
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["BUFFER_PEAK", "COUNTERS", "Counters"]
 
 BUFFER_PEAK: Final = "journal.buffer_peak"
-"""The fullest that what waits for the file has been, in per cent of `ring-size`."""
+"""The fullest that the ring buffer has been, in per cent of `ring-size`."""
 
 
 def _value(counter: count[int]) -> int:
@@ -49,10 +49,10 @@ class Counters:
         if amount == 1:
             next(counter)
         else:
-            deque(islice(counter, amount), maxlen=0)  # advanced without a loop of Python's
+            deque(islice(counter, amount), maxlen=0)  # a loop in C, not in Python
 
     def raise_to(self, name: str, value: int) -> None:
-        """Advance the counter `name` to `value` if it stands lower; for one thread at a time.
+        """Advance the counter `name` to `value` if it is lower; for one thread at a time.
 
         >>> counters = Counters()
         >>> counters.raise_to("peak", 7), counters.raise_to("peak", 3), counters.value("peak")
@@ -63,9 +63,9 @@ class Counters:
             self.add(name, missing)
 
     def stepper(self, name: str) -> Callable[[], int]:
-        """Return what advances the counter `name` by one, for a path that is walked often.
+        """Return a function that advances the counter `name` by one, for hot paths.
 
-        It counts for nobody any more once the counters begin anew.
+        Its steps are lost once the counters are reset.
 
         >>> counters = Counters()
         >>> step = counters.stepper("accepted")
@@ -76,11 +76,11 @@ class Counters:
         return self.counter(name).__next__
 
     def counter(self, name: str) -> count[int]:
-        """Return what `stepper` advances, for compiled code that does the same."""
+        """Return the counter that `stepper` advances, for compiled code that does the same."""
         return self._counts.setdefault(name, count())
 
     def value(self, name: str) -> int:
-        """Return what the counter `name` stands at; 0 if it never moved."""
+        """Return the value of the counter `name`; 0 if it never moved."""
         counter = self._counts.get(name)
         return 0 if counter is None else _value(counter)
 
@@ -97,7 +97,7 @@ class Counters:
         }
 
     def reset(self) -> None:
-        """Begin anew, as a forked child does; only swaps the object inside."""
+        """Set every counter to 0, as in a forked child; only swaps the object inside."""
         self._counts = {}
 
 

@@ -1,12 +1,12 @@
-"""Closing in time: what closes is told by when, if it can be told.
+"""Deadline-aware shutdown: every component that accepts a deadline gets the same one.
 
-One deadline goes down from whoever ends the program to everything that writes, so
-that the parts do not each take their own time. Exporters of others know nothing of
-it; they are shut down as ever, and their callers bound the time.
+Without it each component would add its own timeout to the exit. Third-party exporters do
+not accept a deadline; their plain `shutdown` is called, and their callers bound the time.
 
-A shutdown at the exit of the program is no end: exit handlers that were registered
-before ours run after it. Whoever shuts down asks `is_exiting`; see docs/adr/0017.
-The threads of this package end after all exit handlers that `shut_down_at_exit` calls.
+Records may still come after a shutdown at the exit of the program: exit handlers that
+were registered before ours run after it. So components check `is_exiting` as they shut
+down; see docs/adr/0017. The threads of this package end after all exit handlers that
+`shut_down_at_exit` calls.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ __all__ = [
 ]
 
 EXIT_SECONDS: Final = 2.0
-"""How much longer an exit takes at most, whatever hangs while it writes."""
+"""The longest that writing the last records delays the exit, whatever hangs."""
 
-# As many items as there are calls of `at_exit` under way, on any thread.
+# One item for each `at_exit` block that is active, on any thread.
 _at_exit: Final[list[None]] = []
 
 
 def is_exiting() -> bool:
-    """Return whether a shutdown that is under way is one of an exit handler.
+    """Return whether the program runs its exit handlers now.
 
     The interpreter waits for the threads of the program, then calls its exit handlers
     on the main thread, which no longer counts as alive.
@@ -61,7 +61,7 @@ def is_exiting() -> bool:
 
 @contextmanager
 def at_exit() -> Generator[None]:
-    """Let `is_exiting` say so inside, also to the threads that a shutdown starts.
+    """Make `is_exiting` return True inside the block, on all threads.
 
     >>> with at_exit():
     ...     is_exiting()
@@ -75,7 +75,7 @@ def at_exit() -> Generator[None]:
 
 
 class _ExitHandler:
-    """Calls, when the program exits, the shutdowns that the program has not called itself."""
+    """Calls the registered shutdowns when the program exits."""
 
     def __init__(self) -> None:
         self.shutdowns: list[WeakMethod[None]] = []
@@ -83,14 +83,14 @@ class _ExitHandler:
         atexit.register(self.run)
 
     def add(self, shutdown: Callable[[], None]) -> None:
-        # Several threads may add at once: one call on the list for each change.
+        # Threads may add at the same time: each change is one call of a list method.
         for dead in [known for known in self.shutdowns if known() is None]:
             with suppress(ValueError):
                 self.shutdowns.remove(dead)
         self.shutdowns.append(WeakMethod(shutdown))
 
     def run(self) -> None:
-        """Call all, those that were added last first."""
+        """Call them all, the last added first."""
         for known in reversed(self.shutdowns):
             shutdown = known()
             if shutdown is None:
@@ -106,12 +106,12 @@ _handler: Final[dict[str, _ExitHandler]] = {}
 
 
 def shut_down_at_exit(shutdown: Callable[[], None]) -> None:
-    """Call the bound `shutdown` at the exit of the program, while its object lives.
+    """Call the bound method `shutdown` when the program exits, if its object still lives.
 
-    The threads of this package run until then and end behind it.
+    The threads of this package run until then and end after it.
 
     Args:
-        shutdown: Idempotent; the program may call it before.
+        shutdown: Idempotent; the program may have called it before.
     """
     handler = _handler.get("handler")
     if handler is None:
@@ -121,29 +121,29 @@ def shut_down_at_exit(shutdown: Callable[[], None]) -> None:
 
 @runtime_checkable
 class TimedShutdown(Protocol):
-    """What can be told by when to be done."""
+    """A component whose shutdown accepts a deadline."""
 
     def shutdown_by(self, until: float) -> None:
-        """Shut down by then, by the monotonic clock. Twice is once."""
+        """Shut down by the moment `until` of the monotonic clock. Idempotent."""
         ...
 
 
 @runtime_checkable
 class HasRoom(Protocol):
-    """What can tell whether more records may come now."""
+    """A component that can wait until its queue has room."""
 
     def has_room(self, until: float) -> bool:
-        """Wait until many more records can be taken, or until then; whether they can."""
+        """Wait for room for many more records, at most to `until`; return whether there is."""
         ...
 
 
 def shutdown_by(part: object, shutdown: Callable[[], object], until: float) -> None:
-    """Shut `part` down by then, if it can be told; else call its `shutdown`.
+    """Call `part.shutdown_by(until)` if `part` has that method, else `shutdown`.
 
     Args:
         part: An exporter or a processor.
         shutdown: Its `shutdown`.
-        until: The moment, by the monotonic clock.
+        until: The deadline, by the monotonic clock.
 
     >>> shutdown_by(None, lambda: print("closed"), 0.0)
     closed
@@ -155,7 +155,9 @@ def shutdown_by(part: object, shutdown: Callable[[], object], until: float) -> N
 
 
 def has_room(part: object, until: float) -> bool:
-    """Wait until `part` can take many more records, or until then; whether it can.
+    """Wait until `part` has room for many more records, at most to `until`; return whether it has.
+
+    A part without the method `has_room` always has.
 
     >>> has_room(None, 0.0)
     True

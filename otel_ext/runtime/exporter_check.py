@@ -1,4 +1,4 @@
-"""What was given as an exporter: a mistake is named when it is made, not at the first record."""
+"""Checks an exporter where it is passed, so that a mistake fails there, not at a record."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 __all__ = ["check_exporter", "fast_export_of", "prepare_first_line"]
 
 
-def check_exporter(owner: str, given: object) -> None:
-    """Refuse what takes no records.
+def check_exporter(owner: str, exporter: object) -> None:
+    """Raise ConfigError unless `exporter` can export records.
 
     Args:
-        owner: The class that it was given to.
-        given: Where that is to send its records.
+        owner: The class that `exporter` was passed to.
+        exporter: The argument.
 
     Raises:
         ConfigError: It is a path, a class, an exporter of the SDK, or anything else
@@ -32,39 +32,39 @@ def check_exporter(owner: str, given: object) -> None:
     ...
     otel_ext.errors.ConfigError: FanOut takes an exporter, not 'log'. Give it JsonlExporter('log').
     """
-    hint = _way_out(given)
+    hint = _hint_for(exporter)
     if not hint:
         return
-    shown = given.__name__ if isinstance(given, type) else repr(given)
+    shown = exporter.__name__ if isinstance(exporter, type) else repr(exporter)
     raise ConfigError(f"{owner} takes an exporter, not {shown}", hint=hint)
 
 
 def fast_export_of(exporter: RecordExporter) -> Callable[[Record], None]:
     """Return the compiled `export` of an exporter whose class has one, else its `export`.
 
-    The class is asked: an exporter that hands on to one inside it whatever it does not
-    have itself would give that one's, and its own steps would be left out.
+    The class decides: an exporter that wraps another one and delegates unknown attributes
+    to it would return the inner one's, and skip its own steps.
 
     >>> from otel_ext.exporters import ConsoleExporter
     >>> mine = ConsoleExporter()
     >>> fast_export_of(mine) == mine.export
     True
     """
-    quick: Callable[[Record], None] = exporter.export
+    export: Callable[[Record], None] = exporter.export
     if hasattr(type(exporter), "fast_export"):
-        quick = getattr(exporter, "fast_export", quick)
-    return quick
+        export = getattr(exporter, "fast_export", export)
+    return export
 
 
 def prepare_first_line(
     exporter: RecordExporter, process: Process, encoding: Encoding | None = None
 ) -> None:
-    """Let an exporter make the line that begins its file, if it begins files.
+    """Let an exporter that writes files encode the first line of its file in advance.
 
     Args:
-        exporter: Any exporter. The class is asked, as by `fast_export_of`.
-        process: Whose record the first one will be.
-        encoding: How the records will be encoded; None for the usual way.
+        exporter: Any exporter. Its class decides, as in `fast_export_of`.
+        process: The process that the first line will describe.
+        encoding: How the records will be encoded; None for the default.
 
     >>> from otel_ext.exporters import ConsoleExporter
     >>> from otel_ext.record.model import Process
@@ -75,15 +75,15 @@ def prepare_first_line(
         prepare(exporter, process, *(() if encoding is None else (encoding,)))
 
 
-def _way_out(given: object) -> str:
-    """Return what to give instead; empty if it is right."""
-    if isinstance(given, (str, os.PathLike)):
-        return f"Give it JsonlExporter({str(cast('object', given))!r})."
-    if isinstance(given, type):
-        return f"Give it an object of that class, {given.__name__}(...)."
-    # By its name: the SDK's exporters need not be imported for this.
-    if any(base.__name__ == "SpanExporter" for base in type(given).__mro__):
+def _hint_for(exporter: object) -> str:
+    """Return what to pass instead; empty if `exporter` is valid."""
+    if isinstance(exporter, (str, os.PathLike)):
+        return f"Give it JsonlExporter({str(cast('object', exporter))!r})."
+    if isinstance(exporter, type):
+        return f"Give it an object of that class, {exporter.__name__}(...)."
+    # By its name, so that the SDK's exporters need not be imported.
+    if any(base.__name__ == "SpanExporter" for base in type(exporter).__mro__):
         return "It takes spans; give it StockSpanExporterAdapter(...) around that."
-    if not callable(getattr(given, "export", None)):
+    if not callable(getattr(exporter, "export", None)):
         return "Give it an object with export(), force_flush() and shutdown()."
     return ""

@@ -1,15 +1,15 @@
-"""What a forked child must do before it goes on: swap objects, and nothing else.
+"""Runs the reset hooks of this package in every forked child.
 
 The interpreter runs at-fork hooks in a child whose other threads are gone, so a
 hook that takes a lock, joins a thread or does I/O can hang it for good. Hooks
 registered here only replace objects; they are held weakly, so a processor that
 was dropped is not kept alive (opentelemetry-python#4449).
 
-A program that calls fork() from C, such as uWSGI without `--lazy-apps`, runs no
-at-fork hooks. `check_process` finds out and runs the hooks then: every way by which
-a record comes in, and every flush and shutdown, begins with it. It reads one byte
-of a page that the kernel clears in a child (madvise(2), MADV_WIPEONFORK); where
-the kernel has no such pages, it compares the process id.
+A fork made in C, as by uWSGI without `--lazy-apps`, runs no at-fork hooks of Python.
+`check_process` detects such a child and runs the hooks then: every entry point that
+takes a record, flushes or shuts down calls it first. It reads one byte of a page that
+the kernel clears in a child (madvise(2), MADV_WIPEONFORK); where the kernel has no
+such pages, it compares the process id.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from otel_ext.runtime.weak_method import WeakMethod
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["after_fork_in_child", "check_process", "is_silent_child"]
+__all__ = ["after_fork_in_child", "check_process", "forked_without_hooks"]
 
-# The module `mmap` does not name it; include/uapi/asm-generic/mman-common.h.
+# Not in the module `mmap`; include/uapi/asm-generic/mman-common.h.
 _MADV_WIPEONFORK: Final = 18
 # How long a thread waits for another one that runs the hooks, in seconds.
 _WAIT: Final = 1.0
@@ -45,7 +45,7 @@ class _Mark(Protocol):
 
 
 class _ProcessId:
-    """A mark that compares process ids: a system call each time."""
+    """A mark that compares process ids: one system call for each read."""
 
     def __init__(self) -> None:
         self._pid = os.getpid()
@@ -64,7 +64,7 @@ def _wiped_page() -> memoryview | None:
     try:
         page = mmap.mmap(-1, mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         try:
-            # Emulators that ignore advice take this one too.
+            # Invalid advice: an emulator that ignores advice accepts it too.
             page.madvise(-1)
         except OSError:
             page.madvise(_MADV_WIPEONFORK)
@@ -75,20 +75,20 @@ def _wiped_page() -> memoryview | None:
 
 
 class _Process:
-    """The process that the state of this package belongs to, and the hooks of its children."""
+    """The process that the state of this package belongs to, and the reset hooks."""
 
     def __init__(self) -> None:
-        # Before the first hook there is nothing to reset in a child.
+        # Until the first hook is added a child has nothing to reset.
         self.mark: _Mark = bytearray(b"\1")
         self.hooks: dict[int, WeakMethod[None]] = {}
         self._numbers = count()
         self._waiting: deque[int] | None = None
         self._entering = RLock()
-        self.is_silent_child = False
+        self.forked_without_hooks = False
 
     def add(self, method: Callable[[], None]) -> None:
         number = next(self._numbers)
-        # The number 0 is given once, so two threads cannot both do this.
+        # Only one thread can get the number 0.
         if number == 0:
             self._watch()
         for stale in [known for known, hook in self.hooks.copy().items() if hook() is None]:
@@ -107,21 +107,21 @@ class _Process:
             os.register_at_fork(after_in_child=self._after_fork)
 
     def _after_fork(self) -> None:
-        # A thread that is gone may have held it.
+        # A thread that the child does not have may hold the old lock.
         self._entering = RLock()
         self._waiting = None
-        self.is_silent_child = False
+        self.forked_without_hooks = False
         self._run_hooks()
         self.mark[0] = 1
 
     def enter(self) -> None:
-        """Run the hooks, unless another thread of this process has run them meanwhile."""
+        """Run the hooks, unless another thread of this process has just run them."""
         lock = self._entering
-        # The thread that held it may be gone, too: then this does not wait for ever.
+        # With a time limit: a thread that the child does not have may hold it.
         held = lock.acquire(timeout=_WAIT)
         try:
             if not self.mark[0]:
-                self.is_silent_child = True
+                self.forked_without_hooks = True
                 self._run_hooks()
                 self.mark[0] = 1
         finally:
@@ -131,14 +131,14 @@ class _Process:
     def _run_hooks(self) -> None:
         waiting = self._waiting
         # A signal handler or a finalizer may interrupt the hooks and record something: it
-        # runs those that are left, and the interrupted run finds them done.
+        # runs the remaining hooks, and the interrupted run finds none left.
         if waiting is None:
             waiting = self._waiting = deque(self.hooks.copy())
         while waiting:
             hook = self.hooks.get(waiting.popleft())
             method = None if hook is None else hook()
             if method is not None:
-                # A child must start, whatever happens here.
+                # A hook that fails must not stop the child.
                 with suppress(Exception):
                     method()
         self._waiting = None
@@ -148,7 +148,7 @@ _PROCESS: Final = _Process()
 
 
 def after_fork_in_child(method: Callable[[], None]) -> None:
-    """Call the bound `method` in every child forked from now on, while its object lives.
+    """Call the bound `method` in every child forked from now on, if its object still lives.
 
     Hooks run in the order of registration.
 
@@ -158,22 +158,22 @@ def after_fork_in_child(method: Callable[[], None]) -> None:
     _PROCESS.add(method)
 
 
-def is_silent_child() -> bool:
-    """Return whether this process was forked without the interpreter being told.
+def forked_without_hooks() -> bool:
+    """Return whether C code forked this process without running Python's fork hooks.
 
-    Then its lock, too, is in the state that the fork left it in.
+    Then the interpreter lock is in the state that the fork left it in, too.
 
-    >>> is_silent_child()
+    >>> forked_without_hooks()
     False
     """
-    return _PROCESS.is_silent_child
+    return _PROCESS.forked_without_hooks
 
 
 def check_process() -> None:
-    """Run the hooks if this is a child that C code has forked; see the module.
+    """Run the reset hooks if C code forked this process; see the module.
 
-    Costs a read of memory otherwise. Must come before anything that belongs to a
-    process is looked at: its numbers, its ring buffer, its queues.
+    Otherwise it costs one read of memory. Call it before any use of state that belongs
+    to a process: record numbers, ring buffer, queues.
 
     >>> check_process()
     """

@@ -1,8 +1,7 @@
-"""How otel-ext speaks of its own trouble: once, briefly, on stderr.
+"""Reports problems of otel-ext itself on stderr, each kind at most once a minute.
 
-Never through `logging`: a handler there may start spans, take locks the caller
-holds, or come back to us. The text is written in one call and is limited to one
-line a minute for each place and kind of error.
+Never through `logging`: a handler there may start spans, take locks that the caller
+holds, or call this package again. Each report is one line, written in one call.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ class ProblemReporter:
     """Writes each kind of problem at most once in `interval` seconds.
 
     Args:
-        interval: Seconds of silence after a message, for each place and kind.
+        interval: Seconds without a repetition, for each component and kind of error.
     """
 
     def __init__(self, interval: float = 60.0) -> None:
@@ -47,10 +46,10 @@ class ProblemReporter:
         self._next: dict[tuple[str, str], float] = {}
 
     def report(self, where: str, error: BaseException | str) -> None:
-        """Say that `where` met `error`; never raises, never blocks on a lock of ours.
+        """Report `error` in the component `where`; never raises, never takes a lock.
 
         Args:
-            where: The part and what the user loses, such as "JsonlExporter: record lost".
+            where: The component and what the user loses, such as "JsonlExporter: record lost".
             error: The exception, or a sentence.
         """
         try:
@@ -64,20 +63,20 @@ class ProblemReporter:
                 self._next.clear()
             self._next[key] = now + self._interval
             _write_line(f"otel-ext: {_printable(where)}: {_describe(error)}\n")
-        except Exception:  # noqa: BLE001, S110 - there is nobody left to tell
+        except Exception:  # noqa: BLE001, S110 - there is no other way to report it
             pass
 
 
 def _write_line(text: str) -> None:
-    # The descriptor, not `sys.stderr`: a replaced stream may run anybody's code.
+    # The descriptor, not `sys.stderr`: a replaced stream may run arbitrary code.
     # pytest, IDEs and notebooks replace it by an object without a descriptor,
     # and a daemon may have closed it; then there is nothing to write to.
     stream = sys.__stderr__
     if stream is None:
         return
     descriptor = stream.fileno()
-    # A pipe that nobody reads would block the user's thread; one that is ready
-    # takes at least PIPE_BUF bytes at once (pipe(7)), which is more than a line.
+    # A full pipe would block the user's thread; one that is ready takes at least
+    # PIPE_BUF bytes at once (pipe(7)), which is more than a line.
     if _is_writable(descriptor):
         os.write(descriptor, text.encode("utf-8", "replace"))
 
@@ -87,7 +86,7 @@ def _is_writable(descriptor: int) -> bool:
         return True
     poller = select.poll()
     poller.register(descriptor, select.POLLOUT)
-    # A pipe without a reader is ready too, to end a program that lets SIGPIPE do that.
+    # Equality: a pipe without a reader is ready too, with POLLERR, and would raise SIGPIPE.
     return [event for _, event in poller.poll(0)] == [select.POLLOUT]
 
 
@@ -95,10 +94,10 @@ _REPORTER: Final = ProblemReporter()
 
 
 def report_problem(where: str, error: BaseException | str) -> None:
-    """Say once a minute, on stderr, that `where` met `error`; never raises.
+    """Report `error` in the component `where` on stderr, at most once a minute; never raises.
 
     Args:
-        where: The part and what is lost by it.
-        error: The exception, or a sentence that names thing, value and way out.
+        where: The component and what the user loses.
+        error: The exception, or a sentence that names the value and the way out.
     """
     _REPORTER.report(where, error)

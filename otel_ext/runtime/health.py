@@ -1,8 +1,7 @@
-"""Which parts of otel-ext are well, and why not.
+"""Health of the parts of otel-ext: healthy, degraded or failed, and why.
 
-Parts report by themselves: a part keeps a `HealthCell` and says what it is
-doing, or registers a method that answers when asked. The registry holds both
-weakly, so a part that is gone is no longer listed.
+A part either updates a `HealthCell` or registers a method that returns its state when
+`health()` is called. The registry holds both weakly, so it lists no part that is gone.
 """
 
 from __future__ import annotations
@@ -28,13 +27,13 @@ _ORDER: Final[tuple[State, ...]] = ("healthy", "degraded", "failed")
 
 @dataclass(frozen=True)
 class PartHealth:
-    """How one part is.
+    """The health of one part.
 
     Args:
         name: The part.
         state: `healthy`; `degraded`: it works, but not as configured; `failed`: it does not.
         detail: Why, or what it is doing; may be empty.
-        since_ns: Since when, in nanoseconds since the epoch.
+        since_ns: When this state began, in nanoseconds since the epoch.
     """
 
     name: str
@@ -54,7 +53,7 @@ class PartHealth:
 
 @dataclass(frozen=True)
 class Health:
-    """How all parts were at one moment.
+    """The health of all parts at one moment.
 
     >>> sick = PartHealth("journal", "degraded", "disk full", 0)
     >>> Health((PartHealth("worker", "healthy"), sick)).state
@@ -86,19 +85,19 @@ def register_part(report: Callable[[], PartHealth]) -> None:
     """List a part in `health()` for as long as its object lives.
 
     Args:
-        report: A bound method that says how the part is: quick, without a lock.
+        report: A bound method that returns the part's health quickly, without a lock.
     """
     number = next(_numbers)
-    # No function of Python's: Ctrl-C that comes within the callback of a reference is lost.
+    # Not a Python function: Ctrl-C inside the callback of a weak reference would be lost.
     _reports[number] = WeakMethod(report, partial(_reports.pop, number))
 
 
 class HealthCell:
-    """What a part says about itself; keeps the moment of the last change.
+    """The current health of one part and the moment of its last change.
 
     Args:
         name: The part's name.
-        detail: What to say at first.
+        detail: The first detail.
 
     >>> cell = HealthCell("journal")
     >>> cell.degraded("disk full")
@@ -114,19 +113,19 @@ class HealthCell:
         register_part(self.report)
 
     def report(self) -> PartHealth:
-        """Return how the part is."""
+        """Return the part's health."""
         return self._report
 
     def healthy(self, detail: str = "") -> None:
-        """Say that the part works as configured."""
+        """Record that the part works as configured."""
         self._set("healthy", detail)
 
     def degraded(self, detail: str) -> None:
-        """Say that the part works, but not as configured, and why."""
+        """Record that the part works, but not as configured, and why."""
         self._set("degraded", detail)
 
     def failed(self, detail: str) -> None:
-        """Say that the part does not work, and why."""
+        """Record that the part does not work, and why."""
         self._set("failed", detail)
 
     def _set(self, state: State, detail: str) -> None:
@@ -138,7 +137,7 @@ class HealthCell:
 
 
 def health() -> Health:
-    """Return how every part of otel-ext in this process is now.
+    """Return the health of every part of otel-ext in this process.
 
     >>> health().state in ("healthy", "degraded", "failed")
     True
@@ -153,5 +152,5 @@ def health() -> Health:
             parts.append(report())
         except Exception as error:  # noqa: BLE001 - one part must not hide the others
             owner = type(getattr(report, "__self__", report)).__name__
-            parts.append(PartHealth(owner, "failed", f"cannot say: {error!r}", time_ns()))
+            parts.append(PartHealth(owner, "failed", f"its report failed: {error!r}", time_ns()))
     return Health(tuple(parts))

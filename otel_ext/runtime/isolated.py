@@ -1,10 +1,9 @@
-"""Exporters that others have written, called so that one that hangs holds up nobody.
+"""Isolates third-party exporters, so that one that hangs does not block the program.
 
-Python cannot end a call that hangs. So a stranger's `export` runs on a thread of
-its own, which the caller waits for as long as a call may reasonably take: records
-arrive in order and at once, and what is raised reaches the caller. When a call
-takes longer, nobody waits for that exporter until it has caught up; meanwhile
-records queue up for it, within a bound.
+Python cannot end a call that hangs. So a third-party `export` runs on a thread of its
+own, and the caller waits for it up to a timeout: records arrive in order and at once,
+and exceptions reach the caller. After a timeout callers do not wait for that exporter
+until it has caught up; meanwhile records wait in a bounded queue.
 """
 
 from __future__ import annotations
@@ -20,24 +19,24 @@ from otel_ext.runtime.bounded_calls import BoundedCalls
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child
 from otel_ext.runtime.guard import report_problem
-from otel_ext.runtime.threads import Bell, new_lock, start_thread
+from otel_ext.runtime.threads import WakeEvent, new_lock, start_thread
 
 if TYPE_CHECKING:
     from otel_ext.protocols import RecordExporter
     from otel_ext.record.model import Record
 
-__all__ = ["IsolatedExporter", "patient"]
+__all__ = ["IsolatedExporter", "isolate"]
 
 _TIMEOUT: Final = 0.5
 _MAX_WAITING: Final = 10_000
 _SHUTDOWN_SECONDS: Final = 1.5
-# How often the thread looks whether its exporter is still wanted, in seconds.
-_LOOK: Final = 5.0
+# How often the thread checks whether its exporter still exists, in seconds.
+_CHECK_INTERVAL: Final = 5.0
 _POLL: Final = 0.002
 
 
 class _Item:
-    """One record on its way, and what became of it."""
+    """One queued record and the outcome of its export."""
 
     __slots__ = ("context", "done", "error", "is_left", "record")
 
@@ -50,10 +49,10 @@ class _Item:
         self.is_left = False
 
 
-class _Life:
-    """One thread and what waits for it; a forked child begins another."""
+class _ThreadState:
+    """One export thread and its queue; a forked child gets a new one."""
 
-    __slots__ = ("bell", "is_late", "starting", "stopping", "thread_id", "waiting", "working")
+    __slots__ = ("is_late", "starting", "stopping", "thread_id", "waiting", "wake_event", "working")
 
     def __init__(self) -> None:
         self.waiting: deque[_Item] = deque()
@@ -61,14 +60,14 @@ class _Life:
         self.is_late = False
         self.stopping = False
         self.thread_id = 0
-        # Held by the one who starts the thread, and then while that lives.
+        # Held from the start of the thread to its end.
         self.starting = new_lock()
-        self.bell = Bell()
+        self.wake_event = WakeEvent()
 
     def stop(self) -> None:
-        """Let the thread end behind what waits; does not wait."""
+        """Ask the thread to end after the queued records; does not wait."""
         self.stopping = True
-        self.bell.ring()
+        self.wake_event.set()
 
     @property
     def is_idle(self) -> bool:
@@ -76,11 +75,11 @@ class _Life:
 
 
 class IsolatedExporter:
-    """Calls `inner` on a thread of its own, and waits for it only so long.
+    """Calls `inner` on a thread of its own, and waits for it up to a timeout.
 
     Args:
         inner: An exporter whose `export` may hang.
-        patience: Seconds that a caller waits for it.
+        timeout: Seconds that a caller waits for one `export`.
 
     >>> from otel_ext.record.model import Process, Record
     >>> from otel_ext.testing import RecordCapture
@@ -104,34 +103,34 @@ class IsolatedExporter:
         after_fork_in_child(self._reset)
 
     def export(self, record: Record) -> None:
-        """Hand one record on; what `inner` raises in time is raised here."""
+        """Export one record; what `inner` raises before the timeout is raised here."""
         if self._closed:
             COUNTERS.add("exporter.closed")
             return
-        life = self._life
-        if life.thread_id == get_ident():
-            self.inner.export(record)  # of a span that it starts itself
+        state = self._state
+        if state.thread_id == get_ident():
+            self.inner.export(record)  # of a span that `inner` itself starts
             return
-        if len(life.waiting) >= _MAX_WAITING:
+        if len(state.waiting) >= _MAX_WAITING:
             COUNTERS.add("accepted")
             COUNTERS.add("dropped.exporter_hangs")
             report_problem(f"{self._name}: records are lost", "it hangs, and its queue is full")
             return
         item = _Item(record)
-        item.is_left = life.is_late
-        life.waiting.append(item)
-        self._wake(life)
+        item.is_left = state.is_late
+        state.waiting.append(item)
+        self._wake(state)
         if item.is_left:
             return
         if not item.done.acquire(timeout=self._timeout):
-            life.is_late = item.is_left = True
-            why = f"export took more than {self._timeout:g} s and is not waited for any more"
+            state.is_late = item.is_left = True
+            why = f"export took more than {self._timeout:g} s; callers no longer wait for it"
             report_problem(f"{self._name} hangs", why)
         elif item.error is not None:
             raise item.error
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Flush `inner` once it has what was exported; whether all that was done in time."""
+        """Export the queued records, then flush `inner`; return whether both ended in time."""
         until = monotonic() + timeout_millis / 1000
         if not self._caught_up(until):
             return False
@@ -139,65 +138,65 @@ class IsolatedExporter:
         return self._calls.wait(self._calls.begin(lambda: self.inner.force_flush(left)), until)
 
     def shutdown(self) -> None:
-        """Shut `inner` down; does not wait if it hangs."""
+        """Shut `inner` down; waits at most 1.5 s."""
         self.shutdown_by(monotonic() + _SHUTDOWN_SECONDS)
 
     def shutdown_by(self, until: float) -> None:
-        """Shut `inner` down; does not wait for it any longer than until then."""
+        """Shut `inner` down; waits at most until the moment `until` of the monotonic clock."""
         self._closed = True
         self._caught_up(until)
         self._calls.wait(self._calls.begin(self.inner.shutdown, last=True), until)
 
     def _caught_up(self, until: float) -> bool:
-        life = self._life
-        while not life.is_idle:
+        state = self._state
+        while not state.is_idle:
             if monotonic() >= until:
                 return False
-            self._wake(life)
+            self._wake(state)
             sleep(_POLL)
         return True
 
-    def _wake(self, life: _Life) -> None:
-        if life.starting.acquire(blocking=False):
+    def _wake(self, state: _ThreadState) -> None:
+        if state.starting.acquire(blocking=False):
             me: weakref.ref[IsolatedExporter] = weakref.ref(self)
             try:
-                start_thread(lambda: _run(me, life), f"otel-ext {self._name}", life.stop)
-            except RuntimeError:  # no more threads to be had: then here and now
-                life.starting.release()
-                _work_off(self.inner, life, self._name)
+                start_thread(lambda: _run(me, state), f"otel-ext {self._name}", state.stop)
+            except RuntimeError:  # no thread can be started: this one does the work
+                state.starting.release()
+                _export_queued(self.inner, state, self._name)
                 return
-        life.bell.ring()
+        state.wake_event.set()
 
     def _reset(self) -> None:
-        """In a forked child: what waits is the parent's."""
-        self._life = _Life()
+        """Start with an empty queue; in a forked child the queued records are the parent's."""
+        self._state = _ThreadState()
 
 
-def _run(reference: weakref.ref[IsolatedExporter], life: _Life) -> None:
-    """Hand records on until the exporter is gone or the program exits; the body of the thread."""
-    life.thread_id = get_ident()
-    while not life.stopping:
-        rung = life.bell.wait(_LOOK)
+def _run(reference: weakref.ref[IsolatedExporter], state: _ThreadState) -> None:
+    """Export records until the exporter is gone or the program exits; the thread's body."""
+    state.thread_id = get_ident()
+    while not state.stopping:
+        woken = state.wake_event.wait(_CHECK_INTERVAL)
         exporter = reference()
         if exporter is None:
             return
-        if rung:
-            _work_off(exporter.inner, life, exporter._name)  # noqa: SLF001 - its own thread
+        if woken:
+            _export_queued(exporter.inner, state, exporter._name)  # noqa: SLF001 - its own thread
         del exporter
-    life.starting.release()
+    state.starting.release()
 
 
-def _work_off(inner: RecordExporter, life: _Life, name: str) -> None:
+def _export_queued(inner: RecordExporter, state: _ThreadState, name: str) -> None:
     while True:
-        life.working = True
+        state.working = True
         try:
-            item = life.waiting.popleft()
+            item = state.waiting.popleft()
         except IndexError:
-            life.working = life.is_late = False
+            state.working = state.is_late = False
             return
         try:
             item.context.run(inner.export, item.record)
-        except BaseException as error:  # noqa: BLE001 - it is the caller's, who may still wait
+        except BaseException as error:  # noqa: BLE001 - raised in the caller if it still waits
             item.error = error
             if item.is_left:
                 COUNTERS.add("accepted")
@@ -207,15 +206,15 @@ def _work_off(inner: RecordExporter, life: _Life, name: str) -> None:
             item.done.release()
 
 
-def patient(exporter: RecordExporter) -> RecordExporter:
-    """Return `exporter` if it says that it never waits, else what calls it patiently.
+def isolate(exporter: RecordExporter) -> RecordExporter:
+    """Return `exporter` itself if it never waits, else an `IsolatedExporter` around it.
 
     Args:
-        exporter: Anybody's; ours have an attribute `never_waits = True`.
+        exporter: Any exporter; those of this package have `never_waits = True`.
 
     >>> from otel_ext.exporters import ConsoleExporter
     >>> mine = ConsoleExporter()
-    >>> patient(mine) is mine
+    >>> isolate(mine) is mine
     True
     """
     if getattr(exporter, "never_waits", False) is True:

@@ -1,8 +1,8 @@
-"""Keeps background threads alive: notices that one died, starts it again, backs off.
+"""Restarts background threads that died, with back-off.
 
-There is no thread that watches. A part that dies says so as its last act; the
-next hook that passes by (`ensure`) starts it again when its time has come. While
-all is well that costs the hook one look at an empty dictionary.
+No thread watches the others. A part that dies reports it as its last act; the next
+span hook that calls `ensure` after the back-off starts it again. While no part is
+down, `ensure` only checks that a dictionary is empty.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _STABLE: Final = 60.0
 
 
 class _Part:
-    """A supervised part: how to start it, and how it has fared."""
+    """A supervised part: how to start it, and how often it failed."""
 
     __slots__ = ("after", "cell", "failures", "name", "start", "started_at")
 
@@ -39,12 +39,12 @@ class _Part:
         self.cell = HealthCell(name, "not started")
 
     def delay(self) -> float:
-        """Seconds until the next attempt; none for a part that had lived well."""
+        """Return the seconds until the next attempt."""
         return min(_FIRST_DELAY * 2.0 ** min(self.failures - 1, 20), _MAX_DELAY)
 
 
 class Supervisor:
-    """Starts parts when they are needed and again when they died.
+    """Starts parts when they are needed, and again after they died.
 
     >>> supervisor = Supervisor()
     >>> supervisor.add("drain", lambda: print("drain starts"))
@@ -62,18 +62,18 @@ class Supervisor:
         after_fork_in_child(self._reset)
 
     def add(self, name: str, start: Callable[[], None], *, after: tuple[str, ...] = ()) -> None:
-        """Take a part into care.
+        """Supervise a part.
 
         Args:
             name: Its name in `health()`.
             start: Starts its thread, quickly; raises if it cannot.
-            after: Parts that it depends on: when one of these is started again,
-                so is this one, behind it.
+            after: Parts that it depends on: after one of these is started again,
+                so is this one.
         """
         self._parts[name] = _Part(name, start, after)
 
     def remove(self, name: str) -> None:
-        """Let go of a part that was stopped in order."""
+        """Stop supervising a part that was stopped on purpose."""
         self._parts.pop(name, None)
         self._down.pop(name, None)
 
@@ -88,8 +88,8 @@ class Supervisor:
         part = self._parts.get(name)
         if part is None:
             return
-        lived_well = monotonic() - part.started_at > _STABLE
-        part.failures = 1 if lived_well else part.failures + 1
+        was_stable = monotonic() - part.started_at > _STABLE
+        part.failures = 1 if was_stable else part.failures + 1
         self._note(part, error)
 
     def is_down(self, name: str) -> bool:
@@ -97,11 +97,11 @@ class Supervisor:
         return name in self._down
 
     def ensure(self) -> None:
-        """Start again what is down and due; cheap while all is well, never waits."""
+        """Start the parts that are down and due; cheap while none is down, never waits."""
         if not self._down:
             return
         lock = self._restarting
-        # Two hooks at once, or a signal handler within one: the first does it.
+        # Two hooks at once, or a signal handler within one: only the first starts parts.
         if not lock.acquire(blocking=False):
             return
         try:
@@ -117,12 +117,12 @@ class Supervisor:
         if part is None or name in seen or any(needed in self._down for needed in part.after):
             return
         seen.add(name)
-        # Out of the list before it starts: it may die, and say so, at once.
+        # Out of the list before it starts: it may die, and report it, at once.
         self._down.pop(name, None)
         part.started_at = now
         try:
             part.start()
-        except Exception as error:  # noqa: BLE001 - no thread to be had, or the interpreter ends
+        except Exception as error:  # noqa: BLE001 - no more threads, or the interpreter ends
             part.failures += 1
             self._note(part, error)
             return
@@ -138,11 +138,11 @@ class Supervisor:
         part.cell.failed(f"{text}; starts again with the first span after {part.delay():.1f} s")
         self._down[part.name] = monotonic() + part.delay()
         if "at interpreter shutdown" in text:
-            return  # nothing starts any more; what is left is done by whoever flushes
+            return  # no thread can start any more; a flush does the remaining work
         report_problem(f"{part.name}: stopped and will be started again", error)
 
     def _reset(self) -> None:
-        """In a forked child no thread is left: nothing is down, nothing was started."""
+        """Forget what was started or down: a forked child has no threads."""
         self._down = {}
         self._restarting = new_lock()
         for part in self._parts.values():
@@ -160,5 +160,5 @@ def shared_supervisor() -> Supervisor:
     True
     """
     found = _shared.get("supervisor")
-    # One step of the interpreter: two threads at once get the same one.
+    # setdefault is one step of the interpreter: two threads get the same object.
     return found if found is not None else _shared.setdefault("supervisor", Supervisor())

@@ -1,13 +1,13 @@
-"""Threads and locks as the interpreter makes them, also where gevent replaced them.
+"""Native threads and locks, even where gevent replaced them, that end with the program.
 
 A worker that is a greenlet runs only when the program yields, so it would stall
-together with the program it watches. gevent keeps the originals it replaced;
-they are asked for when a thread is started, because the patch may come late.
+together with the program it watches. gevent keeps the originals that it replaced;
+they are looked up when a thread starts, because the patch may come late.
 
-The threads end with the exit handlers of the program. CPython stops a daemon thread only
-when it next asks for the interpreter lock: one that sleeps outlives `Py_FinalizeEx`, and
-where an application then starts Python again it wakes up in an interpreter that does not
-know it. See docs/adr/0019.
+An exit handler ends the threads. CPython stops a daemon thread only when it next
+requests the interpreter lock: one that sleeps outlives `Py_FinalizeEx`, and where an
+application then starts Python again it wakes up in an interpreter that does not know
+it. See docs/adr/0019.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
-from otel_ext.runtime.fork import after_fork_in_child, check_process, is_silent_child
+from otel_ext.runtime.fork import after_fork_in_child, check_process, forked_without_hooks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = [
-    "Bell",
     "Lock",
+    "WakeEvent",
     "end_threads_at_exit",
     "is_gevent",
     "may_start_threads",
@@ -36,7 +36,7 @@ __all__ = [
     "start_thread",
 ]
 
-# What the exit waits for threads in all: one that does not hang needs milliseconds.
+# How long the exit waits for all threads together: one that does not hang needs milliseconds.
 _END_SECONDS: Final = 0.25
 
 
@@ -44,16 +44,16 @@ class Lock(Protocol):
     """The interpreter's own lock: any thread may release it."""
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: FBT001, FBT002
-        """Take the lock; whether that was done within `timeout` seconds."""
+        """Take the lock; return whether that succeeded within `timeout` seconds."""
         ...
 
     def release(self) -> None:
-        """Give the lock back; RuntimeError if nobody holds it."""
+        """Release the lock; RuntimeError if no thread holds it."""
         ...
 
 
 def _patched(name: str) -> Callable[..., object] | None:
-    """Return what gevent kept under `_thread.NAME`, None where nothing was replaced."""
+    """Return the original of `_thread.NAME` where gevent replaced it, else None."""
     monkey = sys.modules.get("gevent.monkey")
     is_patched = getattr(monkey, "is_object_patched", None)
     if monkey is None or is_patched is None or not is_patched("_thread", name):
@@ -68,7 +68,7 @@ def is_gevent() -> bool:
 
 
 def new_lock() -> Lock:
-    """Return a lock of the interpreter, free.
+    """Return a new native lock, not held.
 
     >>> lock = new_lock()
     >>> lock.acquire(), lock.acquire(timeout=0.001)
@@ -78,32 +78,32 @@ def new_lock() -> Lock:
     return _thread.allocate_lock() if allocate is None else cast("Lock", allocate())
 
 
-class Bell:
-    """Wakes the one thread that waits for it; several rings before it is heard count as one.
+class WakeEvent:
+    """Wakes the one thread that waits for it; several calls of `set` before that count as one.
 
-    >>> bell = Bell()
-    >>> bell.ring()
-    >>> bell.ring()
-    >>> bell.wait(0), bell.wait(0)
+    >>> wake_event = WakeEvent()
+    >>> wake_event.set()
+    >>> wake_event.set()
+    >>> wake_event.wait(0), wake_event.wait(0)
     (True, False)
     """
 
     __slots__ = ("_lock",)
 
     def __init__(self) -> None:
-        # Held while nothing has rung: ringing is releasing it, which never waits.
+        # Held while the event is not set: setting it releases the lock, which never waits.
         self._lock = new_lock()
         self._lock.acquire()
 
-    def ring(self) -> None:
-        """Ring; never waits, safe in signal handlers."""
+    def set(self) -> None:
+        """Wake the thread; never waits, safe in signal handlers."""
         try:  # noqa: SIM105 - on the program's path, kept light
             self._lock.release()
-        except RuntimeError:  # it rings already
+        except RuntimeError:  # it is set already
             pass
 
     def wait(self, seconds: float) -> bool:
-        """Wait for a ring; whether there was one in time."""
+        """Wait up to `seconds` until the event is set, then clear it; return whether it was set."""
         return self._lock.acquire(timeout=seconds)
 
 
@@ -120,42 +120,43 @@ class _Running:
         self._found.acquire()
 
     def start_named(self, function: Callable[[], None], name: str) -> None:
-        """Start the thread that `threading` knows by its name; the body of a thread before it.
+        """Start the named thread of `threading`; the body of a short helper thread.
 
         `Thread.start` waits until the new thread runs, for milliseconds on a busy
-        machine. The program's thread, within its first span, is not to wait.
+        machine. The helper thread waits instead of the program's thread, which may be
+        within its first span.
         """
         thread = threading.Thread(target=function, name=name, daemon=True)
         try:
             thread.start()
             self._thread = thread
-        except RuntimeError:  # there is no room for two
+        except RuntimeError:  # the system has no thread for it
             function()
         finally:
             self._found.release()
 
     def run(self, function: Callable[[], None]) -> None:
-        """Run `function`; the body of a thread that `threading` does not know."""
+        """Run `function`; the body of a native thread that `threading` does not know."""
         try:
             function()
         finally:
             self._found.release()
 
     def stop(self) -> bool:
-        """Ask the thread to end; whether that is worth waiting for."""
-        with suppress(Exception):  # the other threads must be asked, too
+        """Ask the thread to end; return False if it hangs, so that waiting is useless."""
+        with suppress(Exception):  # the other threads must end, too
             return self._stop() is not False
         return False
 
     def has_ended(self, until: float = 0.0) -> bool:
-        """Wait for the end until then, by the monotonic clock; whether it has come."""
+        """Wait for the end of the thread until `until`; return whether it has ended."""
         if not self._found.acquire(timeout=max(until - monotonic(), 0.0)):
             return False
         self._found.release()
         thread = self._thread
         if thread is None or thread is threading.current_thread():
             return thread is None
-        # Returns when the interpreter has forgotten the thread, not only its function's end.
+        # Returns when the interpreter has released the thread, not when its function returns.
         thread.join(max(until - monotonic(), 0.0))
         return not thread.is_alive()
 
@@ -163,9 +164,9 @@ class _Running:
 class _Threads:
     """The threads of this package, and whether more can be started.
 
-    Where a fork is made in C, without the interpreter being told, a thread of the parent
-    may be waiting for the interpreter lock at that moment. In the child it is a waiter
-    that never leaves: as soon as two threads of the child take turns, both wait for ever.
+    When C code forks without running Python's fork hooks, a thread of the parent may be
+    waiting for the interpreter lock. In the child that waiter stays for ever: as soon as
+    two threads of the child compete for the lock, both deadlock.
     """
 
     def __init__(self) -> None:
@@ -177,18 +178,18 @@ class _Threads:
         atexit.register(self.end)
 
     def _after_fork(self) -> None:
-        self.would_block = is_silent_child() and (self.have_run or self.would_block)
+        self.would_block = forked_without_hooks() and (self.have_run or self.would_block)
         self.have_run = False
         self.running = []
 
     def add(self, started: _Running) -> None:
-        """Note a thread that runs, and forget those that have ended."""
+        """Add a thread that runs, and drop those that have ended."""
         self.running = [*(one for one in self.running if not one.has_ended()), started]
-        if self.are_over:  # meanwhile, on another thread
+        if self.are_over:  # another thread called `end` meanwhile
             started.stop()
 
     def end(self) -> None:
-        """End all, and start no more. One that hangs is left behind."""
+        """End all threads and start no more; one that hangs is left behind."""
         check_process()
         self.are_over = True
         ending = [one for one in self.running if one.stop()]
@@ -206,9 +207,9 @@ def _our_threads() -> _Threads:
 
 
 def end_threads_at_exit() -> None:
-    """Let the threads of this package end behind the exit handlers registered from now on.
+    """Make the threads end after all exit handlers that are registered from now on.
 
-    Otherwise they end behind those that are registered after the first thread has started.
+    Otherwise they end after those registered since the first thread started.
     """
     _our_threads()
 
@@ -216,11 +217,11 @@ def end_threads_at_exit() -> None:
 def may_start_threads() -> bool:
     """Return whether a thread started now would run, and would not block the process.
 
-    While the interpreter ends a new thread never runs, and before Python 3.12
-    `Thread.start` waits for it for ever. Once the exit has ended our threads, another one
-    would outlive the interpreter. uWSGI's master forks its workers whatever
-    holds the interpreter lock at that moment, so it must have no thread of ours. A child
-    that was forked like that from a process with threads of ours can have none either.
+    While the interpreter ends, a new thread never runs, and before Python 3.12
+    `Thread.start` waits for it for ever. Once the exit has ended the threads of this
+    package, another one would outlive the interpreter. uWSGI's master forks its workers
+    even while a thread holds the interpreter lock, so it must have no thread of this
+    package; nor may a child that C code forked from a process that had one.
 
     >>> may_start_threads()
     True
@@ -231,31 +232,31 @@ def may_start_threads() -> bool:
 
 
 def _is_uwsgi_master() -> bool:
-    """Whether this process of uWSGI forks others: the master, and whatever loads the program."""
+    """Whether this process is uWSGI's master, or loads the program before it forks."""
     # uWSGI itself provides the module; a package that only imitates it lacks the functions.
     uwsgi = sys.modules.get("uwsgi")
     worker_id = getattr(uwsgi, "worker_id", None)
     master_pid = getattr(uwsgi, "masterpid", None)
     if worker_id is None or master_pid is None:
         return False
-    # Mules and spoolers are no workers either, but they have a master.
+    # Mules and spoolers have worker id 0 as well, but they have a master.
     return worker_id() == 0 and master_pid() in {0, os.getpid()}
 
 
 def start_thread(
     function: Callable[[], None], name: str, stop: Callable[[], object] = tuple
 ) -> None:
-    """Run `function` on a daemon thread of the operating system.
+    """Run `function` on a native daemon thread.
 
     Args:
-        function: What the thread does; it should not raise.
+        function: The body of the thread; it should not raise.
         name: The thread's name, for debuggers and `threading.enumerate()`.
         stop: Makes `function` return soon, without waiting; called at the exit of the
-            program. False if it hangs, and so will not return soon. By default it returns
-            soon in any case.
+            program. It returns False if `function` hangs. The default is for a function
+            that always returns soon.
 
     Raises:
-        RuntimeError: If the system has no more threads, or `may_start_threads` says no.
+        RuntimeError: If the system has no more threads, or `may_start_threads` is False.
     """
     if not may_start_threads():
         raise RuntimeError("no thread is started here: see may_start_threads")

@@ -1,8 +1,7 @@
-"""A bound method that does not keep its object alive.
+"""A weak reference to a bound method.
 
-`weakref.WeakMethod` does the same with a callback of its own, which fails, and
-says so on standard error, when the collector takes it apart before its object,
-as happens when a program ends.
+`weakref.WeakMethod` is not used: its own callback fails, with a message on stderr,
+when the garbage collector clears it before its object, as at the end of a program.
 """
 
 from __future__ import annotations
@@ -24,16 +23,16 @@ class WeakMethod(Generic[_T]):
 
     Args:
         method: A bound method.
-        callback: Called once when the object goes, with something of no meaning.
+        callback: Called when the object is collected, with the weak reference.
 
-    >>> class Bell:
-    ...     def ring(self) -> str:
-    ...         return "ding"
-    >>> bell = Bell()
-    >>> method = WeakMethod(bell.ring)
+    >>> class Lamp:
+    ...     def state(self) -> str:
+    ...         return "on"
+    >>> lamp = Lamp()
+    >>> method = WeakMethod(lamp.state)
     >>> method()()
-    'ding'
-    >>> del bell
+    'on'
+    >>> del lamp
     >>> method() is None
     True
     """

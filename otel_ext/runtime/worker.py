@@ -1,8 +1,8 @@
-"""The one background thread: it runs small jobs, each every so many seconds.
+"""Runs periodic jobs on one background thread.
 
 Draining the ring buffer, reaping spans and the heartbeat all share it. It starts
 with the first record, is a daemon, takes no lock that a caller holds, and is
-started again when it dies. Whoever hands in a job bounds the time it takes.
+started again when it dies. Each job must bound the time it takes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from otel_ext.runtime.fork import after_fork_in_child
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.health import PartHealth, register_part
 from otel_ext.runtime.supervisor import Supervisor, shared_supervisor
-from otel_ext.runtime.threads import Bell, may_start_threads, new_lock, start_thread
+from otel_ext.runtime.threads import WakeEvent, may_start_threads, new_lock, start_thread
 from otel_ext.runtime.weak_method import WeakMethod
 
 if TYPE_CHECKING:
@@ -36,20 +36,20 @@ WORKER_NAME: Final = "otel-ext-worker"
 _LONGEST_SLEEP: Final = 5.0
 _MAX_BACKOFF: Final = 30.0
 _LONG_JOB: Final = 5.0
-# One that takes so long is not waited for at the exit, which has waited for its work before.
+# The exit does not wait for a job that has run this long; it has waited for its work before.
 _HANGING_JOB: Final = 1.0
-# A job that began at once would take the interpreter lock from the thread that asks
-# for it: the program's, within its first span.
+# A job that ran at once would take the interpreter lock from the thread that starts
+# the worker: the program's, within its first span.
 _FIRST_PAUSE: Final = 0.02
 # Jobs due this soon are run together, so that the thread wakes less often.
 _SLACK: Final = 0.005
-# What instrumentations of HTTP clients and the like ask before they make spans.
-# The name is the one they have always understood; the API's own key is newer.
+# The context keys that instrumentations check before they make spans: the name that all
+# of them know, and the newer private key of OpenTelemetry's API.
 _SUPPRESS: Final = ("suppress_instrumentation", "_SUPPRESS_INSTRUMENTATION_KEY")
 
 
 class Job:
-    """One periodic job; `cancel` ends it, `wake` makes it run at once."""
+    """One periodic job: `cancel` removes it, `wake` runs it as soon as possible."""
 
     __slots__ = (
         "_call",
@@ -67,7 +67,7 @@ class Job:
         self, worker: Worker, call: Callable[[], None], interval: float, name: str
     ) -> None:
         self._worker = worker
-        self._call = _weakly(call)
+        self._call = _weak_call(call)
         self.interval = interval
         self.name = name
         self.due = monotonic() + _FIRST_PAUSE
@@ -77,21 +77,21 @@ class Job:
         self.woken = False
 
     def cancel(self) -> None:
-        """Run the job no more; a run that is under way is not waited for. Twice is once."""
+        """Remove the job; does not wait for a run in progress. Idempotent."""
         self._worker.forget(self)
 
     def wake(self) -> None:
         """Run the job as soon as the thread is free; safe in signal handlers."""
         self.due = 0.0
         self.woken = True
-        self._worker.ring()
+        self._worker.notify()
 
     def postpone(self) -> None:
-        """Leave the interpreter to whoever starts the thread, for a moment."""
+        """Delay the job a moment, so that the thread that starts the worker goes on first."""
         self.due = max(self.due, monotonic() + _FIRST_PAUSE)
 
     def run(self) -> bool:
-        """Run once, now; whether the job is still wanted."""
+        """Run once, now; return False if the job's object is gone."""
         call = self._call()
         if call is None:
             return False
@@ -102,7 +102,7 @@ class Job:
             self._note_failure(error)
         else:
             self.failures = 0
-            # Woken meanwhile: what it was woken for may still be to do.
+            # Woken during the run: the reason for that may have come too late for it.
             self.due = 0.0 if self.woken else monotonic() + self.interval
         return True
 
@@ -116,32 +116,32 @@ class Job:
         report_problem(f"{WORKER_NAME}: {self.name} failed and will be tried again", error)
 
 
-def _weakly(call: Callable[[], None]) -> Callable[[], Callable[[], None] | None]:
-    """Return how to get at `call`; a bound method does not keep its object alive."""
+def _weak_call(call: Callable[[], None]) -> Callable[[], Callable[[], None] | None]:
+    """Return a function that returns `call`, or None once the object of that method is gone."""
     if hasattr(call, "__self__") and hasattr(call, "__func__"):
         return WeakMethod(call)
     return lambda: call
 
 
-class _Life:
-    """One thread's life; a restart and a forked child begin another."""
+class _ThreadState:
+    """The state of one run of the thread; a restart and a forked child get a new one."""
 
-    __slots__ = ("bell", "busy", "ended", "ident", "running", "stopping")
+    __slots__ = ("busy", "ended", "ident", "running", "stopping", "wake_event")
 
     def __init__(self) -> None:
         self.running = False
         self.stopping = False
         self.ident = 0
-        # The job under way and since when, by the monotonic clock.
+        # The running job and when it started, by the monotonic clock.
         self.busy: tuple[str, float] | None = None
-        self.bell = Bell()
+        self.wake_event = WakeEvent()
         # Held while the thread lives.
         self.ended = new_lock()
 
     def stop(self) -> bool:
-        """Let the thread end behind the job under way; whether that does not seem to hang."""
+        """Ask the thread to end after the running job; return False if that seems to hang."""
         self.stopping = True
-        self.bell.ring()
+        self.wake_event.set()
         busy = self.busy
         return busy is None or monotonic() - busy[1] < _HANGING_JOB
 
@@ -151,12 +151,12 @@ class Worker:
 
     Args:
         name: The thread's name.
-        supervisor: Who starts it again when it dies.
+        supervisor: Starts the thread again when it dies.
 
     >>> worker = Worker("doctest-worker", Supervisor())
     >>> done = new_lock()
     >>> _ = done.acquire()
-    >>> job = worker.every(60, done.release, "say once")
+    >>> job = worker.every(60, done.release, "release")
     >>> worker.ensure()
     >>> done.acquire(timeout=10)
     True
@@ -169,7 +169,7 @@ class Worker:
         self.name = name
         self._jobs: dict[int, Job] = {}
         self._numbers = count()
-        self._life = _Life()
+        self._state = _ThreadState()
         self._context = _untraced()
         self._supervisor = supervisor or shared_supervisor()
         register_part(self._report)
@@ -178,19 +178,19 @@ class Worker:
     @property
     def is_alive(self) -> bool:
         """Whether the thread runs."""
-        return self._life.running
+        return self._state.running
 
     def every(self, seconds: float, job: Callable[[], None], name: str) -> Job:
         """Run `job` every `seconds`, the first time 20 ms after the thread has started.
 
-        Does not start the thread; `ensure` does, also after a `stop`. A job that raises is reported
-        and tried again, ever less often.
+        `ensure` starts the thread, also after a `stop`; this does not. A job that raises
+        is reported and tried again with back-off.
 
         Args:
             seconds: From the end of one run to the next.
-            job: Quick, or bounded in time. A bound method is held weakly: it
-                ends with its object.
-            name: What the job is called in `health()` and in messages.
+            job: Quick, or bounded in time. A bound method is held weakly: the job ends
+                with its object.
+            name: The job's name in `health()` and in messages.
 
         Raises:
             ValueError: If `seconds` is not positive.
@@ -198,14 +198,14 @@ class Worker:
         if not seconds > 0:
             raise ValueError(f"every {seconds!r} seconds: use a number above 0")
         made = Job(self, job, seconds, name)
-        if self._life.stopping:
-            self._life = _Life()
+        if self._state.stopping:
+            self._state = _ThreadState()
         self._jobs[next(self._numbers)] = made
-        self.ring()
+        self.notify()
         return made
 
     def forget(self, job: Job) -> None:
-        """Drop `job` from the list."""
+        """Remove `job` from the list."""
         for number, known in self._jobs.copy().items():
             if known is job:
                 self._jobs.pop(number, None)
@@ -215,20 +215,20 @@ class Worker:
         for job in list(self._jobs.values()):
             if not job.failures:
                 job.due = 0.0
-        self.ring()
+        self.notify()
 
-    def ring(self) -> None:
-        """Let the thread look at its jobs; never waits, safe in signal handlers."""
-        self._life.bell.ring()
+    def notify(self) -> None:
+        """Wake the thread to check its jobs; never waits, safe in signal handlers."""
+        self._state.wake_event.set()
 
     def ensure(self) -> None:
-        """Start the thread if it does not run; for every hook, so nearly free."""
-        if self._life.running or not may_start_threads():
+        """Start the thread if it does not run; cheap, for every span hook."""
+        if self._state.running or not may_start_threads():
             return
         if self._supervisor.is_down(self.name):
             self._supervisor.ensure()
-        elif not self._life.stopping:
-            # The supervisor lives on; it must not keep a dropped worker alive.
+        elif not self._state.stopping:
+            # Weak: the supervisor outlives a dropped worker and must not keep it alive.
             start = WeakMethod(self._start)
             self._supervisor.add(self.name, lambda: _call_if_alive(start))
             self._supervisor.start(self.name)
@@ -242,61 +242,61 @@ class Worker:
         Returns:
             Whether the thread has ended.
         """
-        life = self._life
+        state = self._state
         self._supervisor.remove(self.name)
-        life.stop()
-        if not life.running:
+        state.stop()
+        if not state.running:
             return True
-        if life.ident == get_ident():
-            return False  # called by a job: the thread ends behind it
-        if not life.ended.acquire(timeout=max(timeout, 0.0)):
+        if state.ident == get_ident():
+            return False  # called by a job: the thread ends after it
+        if not state.ended.acquire(timeout=max(timeout, 0.0)):
             return False
-        life.ended.release()
+        state.ended.release()
         return True
 
     def _start(self) -> None:
-        if self._life.running or self._life.stopping:
+        if self._state.running or self._state.stopping:
             return
-        life = _Life()
-        life.ended.acquire()
-        life.running = True
+        state = _ThreadState()
+        state.ended.acquire()
+        state.running = True
         for job in list(self._jobs.values()):
             job.postpone()
-        self._life = life
-        body = partial(_run, weakref.ref(self), life, is_untraced=self._context is not None)
+        self._state = state
+        body = partial(_run, weakref.ref(self), state, is_untraced=self._context is not None)
         if self._context is not None:
             # A copy: a forked child may find the original in use by a thread that is gone.
             body = partial(self._context.copy().run, body)
         try:
-            start_thread(body, self.name, life.stop)
+            start_thread(body, self.name, state.stop)
         except BaseException:
-            life.running = False
+            state.running = False
             raise
 
     def run_due_jobs(self) -> float:
-        """Run what is due; called by the thread.
+        """Run the jobs that are due; called by the thread.
 
         Returns:
-            Seconds until something is due again.
+            Seconds until the next job is due.
         """
         for number, job in self._jobs.copy().items():
             now = monotonic()
             if job.due > now + _SLACK:
                 continue
-            self._life.busy = (job.name, now)
+            self._state.busy = (job.name, now)
             if not job.run():
                 self._jobs.pop(number, None)
-        self._life.busy = None
+        self._state.busy = None
         due = min((job.due for job in list(self._jobs.values())), default=_LONGEST_SLEEP * 1e9)
         return min(max(due - monotonic(), 0.0), _LONGEST_SLEEP)
 
-    def note_end(self, life: _Life, error: BaseException | None) -> None:
-        """Take note that the thread of `life` ends; called by it."""
-        if error is not None and life is self._life and not life.stopping:
+    def note_end(self, state: _ThreadState, error: BaseException | None) -> None:
+        """Report to the supervisor that the thread died; called by the thread as it ends."""
+        if error is not None and state is self._state and not state.stopping:
             self._supervisor.died(self.name, error)
 
     def _report(self) -> PartHealth:
-        busy = self._life.busy
+        busy = self._state.busy
         if busy is not None and monotonic() - busy[1] > _LONG_JOB:
             text = f"{busy[0]} has been running for {monotonic() - busy[1]:.0f} s"
             return PartHealth(f"{self.name} jobs", "degraded", text, time_ns())
@@ -308,8 +308,8 @@ class Worker:
         return PartHealth(f"{self.name} jobs", "degraded", text, since)
 
     def _reset(self) -> None:
-        """In a forked child: no thread; the jobs stay."""
-        self._life = _Life()
+        """Forget the thread, which a forked child does not have; the jobs stay."""
+        self._state = _ThreadState()
         for job in self._jobs.values():
             job.due = 0.0
             job.failures = 0
@@ -322,7 +322,7 @@ def _call_if_alive(reference: WeakMethod[None]) -> None:
 
 
 def _suppress_instrumentation() -> object:
-    """Tell instrumentations that what is done from here on is not to be traced."""
+    """Switch instrumentations off in the current context; return the token."""
     plain, private = _SUPPRESS
     marked = context.set_value(plain, value=True)
     key = getattr(context, private, None)
@@ -334,8 +334,8 @@ def _suppress_instrumentation() -> object:
 def _untraced() -> Context | None:
     """Return a context for the thread in which instrumentations trace nothing.
 
-    Made at set-up: a program's test may count all calls of OpenTelemetry's `attach`, and
-    would see one of the thread. None where OpenTelemetry's context is of another kind.
+    Made at set-up, not by the thread: a program's test that counts calls of OpenTelemetry's
+    `attach` would see it. None where OpenTelemetry's context is not a context variable.
     """
     before = context.get_current()
     made = Context()
@@ -346,30 +346,30 @@ def _untraced() -> Context | None:
     return None
 
 
-def _run(reference: weakref.ref[Worker], life: _Life, *, is_untraced: bool) -> None:
+def _run(reference: weakref.ref[Worker], state: _ThreadState, *, is_untraced: bool) -> None:
     """Run jobs until the worker stops or is dropped; the body of the thread."""
     problem: BaseException | None = None
     try:
-        life.ident = get_ident()
+        state.ident = get_ident()
         if not is_untraced:
             _suppress_instrumentation()
-        while not life.stopping:
+        while not state.stopping:
             worker = reference()
             if worker is None:
                 return
             pause = worker.run_due_jobs()
-            # Without it the worker could not be collected while the thread sleeps.
+            # A reference would keep the worker alive while the thread sleeps.
             del worker
-            if pause and not life.stopping:
-                life.bell.wait(pause)
-    except BaseException as error:  # noqa: BLE001 - a thread has nobody to tell but its supervisor
+            if pause and not state.stopping:
+                state.wake_event.wait(pause)
+    except BaseException as error:  # noqa: BLE001 - reported to the supervisor
         problem = error
     finally:
         worker = reference()
         if worker is not None:
-            worker.note_end(life, problem)
-        life.running = False
-        life.ended.release()
+            worker.note_end(state, problem)
+        state.running = False
+        state.ended.release()
 
 
 _shared: Final[dict[str, Worker]] = {}

@@ -1,3 +1,3 @@
-"""The steps of `configure()`: provider, ids, handle, logs."""
+"""The steps of `configure()`: tracer provider, ids, handle, logs."""
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""The tracer provider that otel-ext sets, which gives way to the program's own.
+"""The tracer provider that otel-ext sets; the program's own provider can replace it.
 
 `otel-ext run` and `configure()` set a provider before the program sets one, so that
 instrumentations have one to use. The API accepts a provider only once and would refuse
 the program's; its exporters would then get nothing. Here the refused provider takes
-over instead: our processors are added to it, every tracer handed out so far delegates
+over instead: our processors are added to it, every tracer returned so far delegates
 to one of its tracers, and the API's warning is not logged.
 
-The API reports a refusal only through its logger. `_listen` puts a function of ours in
-front of that one logger, until a provider has been adopted; see docs/adr/0012.
+The API reports a refusal only through its logger. `_watch_refusals` replaces one method
+of that logger, until a provider has been adopted; see docs/adr/0012.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _providers_of: Final[weakref.WeakKeyDictionary[SpanProcessor, weakref.WeakSet[ob
 
 
 class _Provider(Protocol):
-    """What a provider must have to be adopted."""
+    """The method that a provider needs to be adopted."""
 
     def get_tracer(
         self,
@@ -57,36 +57,36 @@ class _Provider(Protocol):
     ) -> trace.Tracer: ...
 
 
-class _HandedOut(NamedTuple):
-    """A tracer that the program may still hold, and the arguments it was requested with."""
+class _IssuedTracer(NamedTuple):
+    """A tracer that the program may still use, and the arguments it was requested with."""
 
     tracer: weakref.ref[Tracer]
     scope: tuple[str, str | None, str | None, Attributes]
 
 
 class _DelegatingTracer(Tracer):
-    """A tracer of ours after the adoption: it makes the spans of the program's provider.
+    """The class of our tracers after an adoption: starts spans of the program's provider.
 
-    A tracer is handed out as a plain `Tracer` of the SDK, so nothing is in its way. On
-    adoption it becomes an instance of this class. A decorator that
-    `start_as_current_span` made earlier calls `start_span` of the tracer it was made
-    with, so its spans go to the program's provider too.
+    Before, they are plain tracers of the SDK, without any overhead; the adoption changes
+    their class to this one. A decorator that `start_as_current_span` returned earlier
+    calls `start_span` of the tracer that made it, so its spans go to the program's
+    provider too.
     """
 
     successor: trace.Tracer
 
-    # The signature is the other tracer's: openinference's takes more arguments.
+    # Any arguments: the tracers of openinference take more than the API's.
     def start_span(self, *args: Any, **kwargs: Any) -> trace.Span:  # noqa: ANN401
         """Start a span of the program's provider."""
         return self.successor.start_span(*args, **kwargs)
 
     def start_as_current_span(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-        """Return what the program's tracer returns: a context manager, and a decorator."""
+        """Return what the program's tracer returns: a context manager and decorator."""
         return self.successor.start_as_current_span(*args, **kwargs)
 
 
 class AdoptingTracerProvider(TracerProvider):
-    """A provider of the SDK that works until another is to be used in its place.
+    """An SDK tracer provider that works until it adopts another, which then replaces it.
 
     Args:
         resource: The resource of the spans.
@@ -106,13 +106,13 @@ class AdoptingTracerProvider(TracerProvider):
         )
         self._successor: object = None
         self._claim: dict[str, object] = {}
-        self._handed_out: dict[int, _HandedOut] = {}
+        self._issued: dict[int, _IssuedTracer] = {}
         self._processors: list[SpanProcessor] = []
         atexit.register(self._end)
 
     @property
     def successor(self) -> object:
-        """The provider that took over; None if none did."""
+        """The adopted provider, or None."""
         return self._successor
 
     @property
@@ -122,7 +122,7 @@ class AdoptingTracerProvider(TracerProvider):
         return own if self._successor is None else getattr(self._successor, "resource", own)
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the program's provider has
-        # Called only for what this class lacks, such as a method of the successor's class.
+        # Called only for attributes that this class lacks, such as the successor's methods.
         successor = self.__dict__.get("_successor")
         if successor is None or name.startswith("__"):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
@@ -135,7 +135,7 @@ class AdoptingTracerProvider(TracerProvider):
         schema_url: str | None = None,
         attributes: Attributes = None,
     ) -> trace.Tracer:
-        """Return a tracer, which makes the successor's spans once there is one."""
+        """Return a tracer; after an adoption it starts the successor's spans."""
         scope = (
             instrumenting_module_name,
             instrumenting_library_version,
@@ -146,12 +146,12 @@ class AdoptingTracerProvider(TracerProvider):
             return _tracer_of(self._successor, scope)
         tracer = super().get_tracer(*scope)
         if isinstance(tracer, Tracer):
-            # Weakly: a program may ask for a tracer with every request.
-            handed_out, number = self._handed_out, id(tracer)
-            held = weakref.ref(tracer, partial(handed_out.pop, number))
-            one = handed_out.setdefault(number, _HandedOut(held, scope))
-            if self.successor is not None:  # adopted meanwhile, by another thread
-                _hand_over(one, self.successor)
+            # A weak reference: a program may request a tracer for each of its requests.
+            issued, key = self._issued, id(tracer)
+            reference = weakref.ref(tracer, partial(issued.pop, key))
+            one = issued.setdefault(key, _IssuedTracer(reference, scope))
+            if self.successor is not None:  # adopted meanwhile, on another thread
+                _delegate(one, self.successor)
         return tracer
 
     def add_span_processor(self, span_processor: SpanProcessor) -> None:
@@ -177,17 +177,17 @@ class AdoptingTracerProvider(TracerProvider):
         super().shutdown()
 
     def adopt(self, provider: object) -> bool:
-        """Let `provider` take over. Only the first one can.
+        """Let `provider` replace this one. Only the first can.
 
-        Spans that are open keep the processors they started with. A provider that takes
-        no span processors takes over too, since the program's telemetry comes first;
-        its spans are not recorded, which is reported.
+        Open spans keep the processors they started with. A provider that accepts no span
+        processors is adopted too, since the program's telemetry comes first; its spans
+        are not recorded, and a message on stderr reports that.
 
         Args:
             provider: A provider that the program has made.
 
         Returns:
-            Whether `provider` is in use from now on.
+            Whether `provider` was adopted.
         """
         if provider is self or self._successor is not None:
             return False
@@ -199,31 +199,31 @@ class AdoptingTracerProvider(TracerProvider):
             )
             return False
         if self._claim.setdefault("successor", provider) is not provider:
-            return False  # another thread came first
+            return False  # another thread was first
         add_processors(provider, self._processors)
         for name in _PUBLIC_PARTS:
             if hasattr(provider, name):
                 setattr(self, name, getattr(provider, name))
         self._successor = provider
-        for one in list(self._handed_out.values()):
-            _hand_over(one, provider)
+        for one in list(self._issued.values()):
+            _delegate(one, provider)
         return True
 
     def _end(self) -> None:
-        # A successor ends as the program has arranged.
+        # The program itself shuts down a successor.
         if self._successor is None:
             super().shutdown()
 
 
 def add_processors(provider: object, processors: Sequence[SpanProcessor]) -> bool:
-    """Add processors to a provider of any kind; reports where that cannot be done.
+    """Add processors to a provider of any class; a failure is reported on stderr.
 
-    A processor that was added to the provider here before is not added again: a program
-    may name a provider to `configure` and set it as the global one too.
+    A processor that this function has added to the provider before is not added again:
+    a program may pass a provider to `configure` and set it as the global one too.
 
     Args:
-        provider: Has `add_span_processor`, as the SDK's providers and their wrappers do.
-        processors: What to add, in this order.
+        provider: Has `add_span_processor`, like the SDK's providers and their wrappers.
+        processors: The processors, in their order.
 
     Returns:
         Whether all were added.
@@ -247,18 +247,18 @@ def add_processors(provider: object, processors: Sequence[SpanProcessor]) -> boo
 
 
 def _was_added(provider: object, processor: SpanProcessor) -> bool:
-    """Note that `provider` gets `processor`, and return whether it had it before."""
+    """Remember that `provider` gets `processor`; return whether it had it before."""
     try:
         providers = _providers_of.setdefault(processor, weakref.WeakSet())
         known = provider in providers
         providers.add(provider)
-    except TypeError:  # a class whose objects cannot be referred to weakly, or be hashed
+    except TypeError:  # a class whose objects have no weak references or no hash
         return False
     return known
 
 
 def ensure_provider() -> object:
-    """Return the global tracer provider, after setting one that gives way if there is none."""
+    """Return the global tracer provider; if there is none, set an adopting one first."""
     found = trace.get_tracer_provider()
     if not isinstance(found, trace.ProxyTracerProvider):
         return found
@@ -266,22 +266,22 @@ def ensure_provider() -> object:
     trace.set_tracer_provider(provider)
     found = trace.get_tracer_provider()
     if found is provider:
-        _listen(provider)
-    return found  # another thread's, if that one was faster
+        _watch_refusals(provider)
+    return found  # another thread's, if that was faster
 
 
-def _listen(provider: AdoptingTracerProvider) -> None:
-    """Learn when the API refuses a provider, from its logger.
+def _watch_refusals(provider: AdoptingTracerProvider) -> None:
+    """Replace `isEnabledFor` of the API's logger, to notice when the API refuses a provider.
 
-    A filter would not do: none is called where the program has raised the logger's level,
+    A filter is not enough: it is not called if the program has raised the logger's level,
     called `logging.disable`, or disabled the logger with `dictConfig` or `fileConfig`.
-    What the logger is asked in any case is whether it is enabled for a level.
+    `isEnabledFor` is called in any case.
     """
     logger = logging.getLogger(_REFUSALS)
 
     def is_enabled_for(level: int) -> bool:
         try:
-            if level >= logging.WARNING and _is_made_good(provider):
+            if level >= logging.WARNING and _adopts_refused(provider):
                 vars(logger).pop(_CHECK, None)
                 return False
         except Exception as error:  # noqa: BLE001 - the program's own call goes on
@@ -291,17 +291,17 @@ def _listen(provider: AdoptingTracerProvider) -> None:
     vars(logger)[_CHECK] = is_enabled_for
 
 
-def _is_made_good(provider: AdoptingTracerProvider) -> bool:
-    """Whether `provider` has now adopted one that the API is refusing."""
+def _adopts_refused(provider: AdoptingTracerProvider) -> bool:
+    """Adopt the provider that the API is refusing; return whether there was one."""
     refused = _refused_provider()
-    # Test suites reset the API; another provider may be the global one since.
+    # Test suites reset the API; another provider may be the global one by now.
     return (
         refused is not None and trace.get_tracer_provider() is provider and provider.adopt(refused)
     )
 
 
 def _refused_provider() -> object:
-    """Return what the program gave to `trace.set_tracer_provider`; None outside such a call."""
+    """Return the argument of the current `trace.set_tracer_provider`; None outside a call."""
     frame = inspect.currentframe()
     while frame is not None:
         if frame.f_globals.get("__name__") == _REFUSALS and _ARGUMENT in frame.f_locals:
@@ -310,27 +310,27 @@ def _refused_provider() -> object:
     return None
 
 
-def _hand_over(handed_out: _HandedOut, provider: object) -> None:
-    """Make a tracer that was handed out delegate to one of `provider`."""
-    tracer = handed_out.tracer()
+def _delegate(issued: _IssuedTracer, provider: object) -> None:
+    """Make an issued tracer delegate to a tracer of `provider`."""
+    tracer = issued.tracer()
     if tracer is None:
         return
     try:
-        vars(tracer)["successor"] = _tracer_of(provider, handed_out.scope)
-        # A call that is under way on another thread ends as it began.
+        vars(tracer)["successor"] = _tracer_of(provider, issued.scope)
+        # A call in progress on another thread still uses the old class.
         tracer.__class__ = _DelegatingTracer
-    except Exception as error:  # noqa: BLE001 - the program's own class; the other tracers go on
-        report_problem(f"{_name(provider)} gets no spans of {handed_out.scope[0]}", error)
+    except Exception as error:  # noqa: BLE001 - the program's own class; the other tracers follow
+        report_problem(f"{_name(provider)} gets no spans of {issued.scope[0]}", error)
 
 
 def _tracer_of(
     provider: object, scope: tuple[str, str | None, str | None, Attributes]
 ) -> trace.Tracer:
-    """Ask a provider of any kind for a tracer; older ones take fewer arguments."""
-    words = list(scope)
-    while len(words) > 1 and words[-1] is None:
-        words.pop()
-    return cast("_Provider", provider).get_tracer(*cast("tuple[str]", tuple(words)))
+    """Return a tracer of a provider of any class; older ones accept fewer arguments."""
+    arguments = list(scope)
+    while len(arguments) > 1 and arguments[-1] is None:
+        arguments.pop()
+    return cast("_Provider", provider).get_tracer(*cast("tuple[str]", tuple(arguments)))
 
 
 def _name(provider: object) -> str:

@@ -1,4 +1,4 @@
-"""What `configure()` has set up at this moment, for the parts that ask for each record."""
+"""Holds the handle of the last `configure()`, for parts that need it for each record."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ if TYPE_CHECKING:
 __all__ = ["HANDLES", "current_exporter", "has_recorded", "redact_record", "shows_records"]
 
 HANDLES: Final[dict[str, Handle]] = {}
-"""Under the key `handle` the handle of the last `configure()`, shut down or not."""
+"""The handle of the last `configure()`, shut down or not, under the key `handle`."""
 
 
 def redact_record(record: Record) -> Record:
-    """Return `record` without secrets, as far as `configure` says what they are now."""
+    """Return `record` without secrets, by the redactor of the active handle, if any."""
     handle = HANDLES.get("handle")
     redactor = handle.redactor if handle is not None and handle.active else None
     return record if redactor is None else redactor.redact(record)
 
 
 def current_exporter() -> RecordExporter | None:
-    """Return where `configure` brings records now; None where nothing is recorded."""
+    """Return the exporter of the active handle; None if nothing is recorded."""
     handle = HANDLES.get("handle")
     return handle.exporter if handle is not None and handle.active else None
 
 
 def has_recorded() -> bool:
-    """Return whether `configure` records here, or did until it was shut down."""
+    """Return whether the last handle records, or did until it was shut down."""
     handle = HANDLES.get("handle")
     return handle is not None and handle.processor is not None
 
 
 def shows_records() -> bool:
-    """Return whether records appear on a terminal now, by the console exporter."""
+    """Return whether the console exporter shows records on a terminal now."""
     handle = HANDLES.get("handle")
     console = handle.console if handle is not None and handle.active else None
     return console is not None and console.is_seen()

@@ -1,4 +1,4 @@
-"""What `configure()` returns: flush and shut down what it set up."""
+"""Defines `Handle`, which `configure()` returns: it flushes, and shuts recording down."""
 
 from __future__ import annotations
 
@@ -22,32 +22,33 @@ if TYPE_CHECKING:
 
 __all__ = ["Handle", "exit_seconds"]
 
-# Of the time that a shutdown has, this much is for open spans and for closing files.
+# The part of a shutdown's time that is reserved for open spans and for closing files.
 _CLOSE_SECONDS: Final = 1.5
-# Closing where nothing hangs, for a shutdown that was given no time at all.
+# Enough to close files if nothing hangs, for a shutdown with a timeout of 0.
 _LEAST_SECONDS: Final = 0.25
-# What is not sent in time is written to disk.
+# Time to write to disk what was not sent in time.
 _MARGIN: Final = 1.0
 
 
 def exit_seconds(config: Config) -> float:
-    """Return how long an exit may take: two seconds, unless a collector is given longer."""
+    """Return how long an exit may take: two seconds, or longer by `otlp-exit-timeout`."""
     otlp = config.otlp
     return max(EXIT_SECONDS, otlp.exit_timeout + _MARGIN) if otlp.enabled else EXIT_SECONDS
 
 
 class Handle:
-    """Flushes and shuts down what `configure` set up.
+    """Flushes and shuts down what `configure` has set up.
 
-    Nothing needs to be called: records are brought out at exit. As a context
-    manager it shuts down at the end of the block. No method raises.
+    Calling it is optional: records are flushed at exit. As a context manager it
+    shuts down at the end of the block. No method raises.
 
     Args:
-        config: The configuration in effect.
+        config: The configuration in use.
         processor: The processor that records; None if nothing is recorded.
-        exporter: Where the processor's records go.
-        watch: Sees spans before `processor` does, for the exporter's sake.
-        redactor: Takes secrets out of the records; None where they are left in.
+        exporter: Receives the processor's records.
+        watch: A processor that the exporter needs and that sees spans before `processor`.
+        redactor: Removes secrets from the records; None if they are kept.
+        console: Prints the records on the terminal; None if nothing does.
 
     >>> from otel_ext.config import Config
     >>> handle = Handle(Config())
@@ -77,37 +78,37 @@ class Handle:
 
     @property
     def active(self) -> bool:
-        """Whether spans are recorded by this handle."""
+        """Whether this handle records spans."""
         return self.processor is not None and not self.closed
 
     def flush(self, timeout: float = 5.0) -> bool:
-        """Bring out all records made so far.
+        """Write and send all records made so far.
 
         Args:
             timeout: Seconds to wait at most.
 
         Returns:
-            Whether all of them were brought out in time.
+            Whether all of them were written and sent in time.
         """
         processor = self.processor
         if processor is None or self.closed:
             return True
         try:
             return processor.force_flush(max(0, int(timeout * 1000)))
-        except Exception as error:  # noqa: BLE001 - an exporter is anybody's code
+        except Exception as error:  # noqa: BLE001 - an exporter may be a user's class
             report_problem("flush failed", error)
             return False
 
     def shutdown(self, timeout: float = 5.0) -> bool:
-        """Bring out all records and stop recording; twice is once.
+        """Flush, and stop recording. Idempotent.
 
-        Spans that are still open are not touched. `configure` may be called again.
+        Open spans of the program stay open. `configure` can be called again.
 
         Args:
-            timeout: Seconds to wait for records at most.
+            timeout: Seconds to wait at most.
 
         Returns:
-            Whether all records were brought out in time.
+            Whether all records were written and sent in time.
         """
         if self.closed:
             return True
@@ -122,31 +123,31 @@ class Handle:
                 self._undo()
             if self.processor is not None:
                 shutdown_by(self.processor, self.processor.shutdown, until)
-        except Exception as error:  # noqa: BLE001 - an exporter is anybody's code
+        except Exception as error:  # noqa: BLE001 - an exporter may be a user's class
             report_problem("shutdown failed", error)
             return False
         return True
 
     def drain(self) -> None:
-        """Bring out all records as at exit, in two seconds at most; later ones are still taken."""
+        """Flush as at exit, within `exit_seconds`; later records are still accepted."""
         if not self.closed:
             with at_exit():
                 self._close(monotonic() + exit_seconds(self.config))
 
     def flush_briefly(self) -> None:
-        """Bring out what can be brought out in a second, as before a sudden end."""
+        """Flush for at most one second, for a signal that is about to end the process."""
         self.flush(1.0)
 
     def undo_at_shutdown(self, undo: Callable[[], None]) -> None:
-        """Let `shutdown` call `undo`, which takes back a change to the process."""
+        """Let `shutdown` call `undo`, which reverts a change to the process."""
         self._undo = undo
 
     def set_ready(self) -> None:
-        """Tell threads that called `configure` at the same time that it is done."""
+        """Wake the threads that called `configure` at the same time and wait for it."""
         self._ready.set()
 
     def wait_ready(self, timeout: float) -> bool:
-        """Wait until the call of `configure` that made this handle is done."""
+        """Wait until the call of `configure` that made this handle has finished."""
         return self._ready.wait(timeout)
 
     def __enter__(self) -> Handle:  # noqa: PYI034 - typing.Self came with Python 3.11

@@ -11,12 +11,12 @@ __all__ = ["EntropyIdGenerator"]
 
 
 class EntropyIdGenerator(IdGenerator):
-    """Draws ids from `os.urandom`, so that seeding `random` does not make them repeat.
+    """Generates ids with `os.urandom`, so that seeding `random` does not make them repeat.
 
     The SDK's own generator uses `random`. Several processes that all call
-    `random.seed(42)`, as training programs do, would give their traces the same ids.
-    Each id is drawn from the kernel when it is needed: nothing is kept that a forked
-    child could share with its parent, whichever way it was forked.
+    `random.seed(42)`, as training programs do, would have the same trace ids.
+    Each id comes from the kernel when it is needed: there is no state that a forked
+    child would share with its parent, however it was forked.
 
     >>> generator = EntropyIdGenerator()
     >>> 0 < generator.generate_span_id() < 2**64

@@ -1,6 +1,6 @@
-"""Why a program has recorded nothing: said once, where it ends, for `configure()` in code.
+"""Explains at exit why a program that called `configure()` has recorded no span.
 
-`otel-ext run` says it in its closing words instead.
+`otel-ext run` prints the reason in its summary instead.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 from otel_ext.instrumentors.libraries import (
     install_command,
     missing_instrumentations,
-    named,
-    switched_off,
+    names_and_verb,
+    why_disabled,
 )
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
@@ -28,12 +28,12 @@ __all__ = ["explain_at_exit", "sampled_out"]
 _SAMPLER: Final = "OTEL_TRACES_SAMPLER"
 _OFF: Final = frozenset({"always_off", "parentbased_always_off"})
 _RATIO: Final = frozenset({"traceidratio", "parentbased_traceidratio"})
-# The record that introduces the process may be there without any other.
-_INTRODUCTION: Final = 1
+# `process.start` may be the only record.
+_PROCESS_START: Final = 1
 
 
 def explain_at_exit(handle: Handle) -> None:
-    """Say at the exit of this process why there is no record, if there is none and a reason."""
+    """Report at the exit of this process why there are no spans, if the reason is known."""
     if "OTEL_EXT_RUN_PID" not in os.environ:
         atexit.register(_explain, handle, os.getpid())
 
@@ -42,7 +42,7 @@ def _explain(handle: Handle, pid: int) -> None:
     try:
         if not handle.active or os.getpid() != pid:
             return
-        if COUNTERS.value("accepted") > _INTRODUCTION:
+        if COUNTERS.value("accepted") > _PROCESS_START:
             return
         switch_on = not handle.config.capture.instrument
         reason = sampled_out(os.environ) or _not_instrumented(switch_on=switch_on)
@@ -53,7 +53,7 @@ def _explain(handle: Handle, pid: int) -> None:
 
 
 def sampled_out(environ: Mapping[str, str]) -> str:
-    """Return that the sampler of the environment leaves spans out; empty if it does not.
+    """Return a sentence if the environment sets a sampler that drops spans, else empty text.
 
     >>> sampled_out({"OTEL_TRACES_SAMPLER": "always_off"})[:43]
     'OTEL_TRACES_SAMPLER=always_off leaves every'
@@ -74,20 +74,22 @@ def sampled_out(environ: Mapping[str, str]) -> str:
 
 
 def _not_instrumented(*, switch_on: bool) -> str:
-    """Return which frameworks of this program are not instrumented; empty if all are.
+    """Return a sentence about frameworks that are not instrumented; empty if all are.
 
     Args:
-        switch_on: Whether the program has yet to ask for its libraries to be instrumented.
+        switch_on: Whether the setting `instrument` is off, so that the program has to set it.
     """
     missing = missing_instrumentations(frameworks_only=True)
     call = "call otel_ext.configure(instrument=True)"
     if missing.to_install:
-        names = named(missing.to_install)
+        names = names_and_verb(missing.to_install)
         command = f"{names} not instrumented. Run: {install_command(missing.to_install)}"
         return f"{command}; {call}" if switch_on else command
     if missing.to_switch_on and switch_on:
-        return f"{named(missing.to_switch_on)} not instrumented, though it could be: {call}"
+        return (
+            f"{names_and_verb(missing.to_switch_on)} not instrumented, though it could be: {call}"
+        )
     if missing.disabled:
-        reason = switched_off(missing.disabled)
+        reason = why_disabled(missing.disabled)
         return f"{reason}, and {call}" if switch_on else reason
     return ""

@@ -1,4 +1,4 @@
-"""Which releases of the OpenTelemetry SDK otel-ext works with; the only place that decides."""
+"""Decides which releases of the OpenTelemetry SDK are supported."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from otel_ext.runtime.guard import report_problem
 __all__ = ["ADMITTED", "OLDEST", "is_admitted", "is_sdk_supported"]
 
 OLDEST: Final = (1, 30)
-"""The oldest release that the tests pass with, as in the dependencies of pyproject.toml."""
+"""The oldest supported release, the same as in the dependencies of pyproject.toml."""
 
 _NEXT_MAJOR: Final = (2,)
 
 ADMITTED: Final = f">={'.'.join(map(str, OLDEST))},<{_NEXT_MAJOR[0]}"
-"""The releases that otel-ext works with, as pip writes it."""
+"""The supported releases, as a version specifier for pip."""
 
 
 def is_admitted(version: str) -> bool:
-    """Return whether otel-ext works with this release of OpenTelemetry's stable packages.
+    """Return whether this release of OpenTelemetry's stable packages is supported.
 
     Args:
-        version: As the package gives it; one that starts with no number gets a chance.
+        version: The package's version; one without a number in front counts as supported.
 
     >>> is_admitted("1.45.1"), is_admitted("1.29.0"), is_admitted("2.0.0")
     (True, False, False)
@@ -31,10 +31,10 @@ def is_admitted(version: str) -> bool:
 
 
 def is_sdk_supported() -> bool:
-    """Return whether the SDK of this process is one that otel-ext works with.
+    """Return whether the SDK of this process is supported; if not, report it on stderr.
 
-    Installers check the dependencies; an environment that was put together otherwise
-    may hold another release. Says so on stderr then, once a minute at most.
+    Installers check the dependencies, but an environment can be put together in other
+    ways. The report appears once a minute at most.
 
     >>> is_sdk_supported()
     True
@@ -51,16 +51,16 @@ def is_sdk_supported() -> bool:
 
 
 def _installed() -> str | None:
-    """Return the version of the SDK; None where it does not tell."""
+    """Return the version of the SDK; None if it has none."""
     try:
-        from opentelemetry.sdk.version import __version__  # noqa: PLC0415 - reports, never raises
-    except Exception:  # noqa: BLE001 - another distribution of the SDK; it is tried
+        from opentelemetry.sdk.version import __version__  # noqa: PLC0415 - may be absent
+    except Exception:  # noqa: BLE001 - another distribution of the SDK counts as supported
         return None
     return str(__version__)
 
 
 def _release(version: str) -> tuple[int, ...]:
-    """Return the numbers of a version, those of `1.30.0rc1` being (1, 30, 0)."""
+    """Return the numbers of a version: (1, 30, 0) for `1.30.0rc1`."""
     numbers: list[int] = []
     for part in version.split("."):
         digits = part[: len(part) - len(part.lstrip("0123456789"))]

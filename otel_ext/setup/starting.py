@@ -1,9 +1,9 @@
-"""What happens at the start of a program where something of ours is wrong: it starts.
+"""Lets a program start with an output folder that works, whatever is wrong with its own.
 
-A wrong variable, a typo in a file and a folder that cannot be made are said once
-and left out; records then go to a private folder below the temporary directory.
-Only the setting `strict` makes them errors. `otel-ext run` and `configure()` share
-this; docs/adr/0013 says why.
+A wrong variable, a typo in a file and a folder that cannot be made are reported once
+and ignored; without a folder, records go to a private one below the temporary directory.
+Only the setting `strict` makes these errors. `otel-ext run` and `configure()` share
+this; docs/adr/0013 has the reasons.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from otel_ext.journal.fallback import problem_with_output, spare_folder
 
 __all__ = ["with_usable_output"]
 
-_BY_US = Source("default", "otel-ext, instead of a place that cannot take records")
+_BY_US = Source("default", "otel-ext, instead of a folder that cannot be used")
 
 
 def with_usable_output(config: Config, *, trial: bool = False) -> tuple[Config, str]:
-    """Return `config` with a place that can take records, and what was wrong with its own.
+    """Return `config` with an output folder that can be used, and the problem with its own.
 
     Args:
-        config: The configuration. Where it switches recording off, nothing is looked at.
+        config: The configuration. If it switches recording off, nothing is checked.
         trial: As for `problem_with_output`.
 
     Returns:
-        The configuration, switched off where no place can take records, and a sentence
-        that names the old place and the new one; empty if nothing was wrong.
+        The configuration, with recording switched off if no folder can be used; and a
+        sentence with the old folder and the new one, empty if there was no problem.
 
     Raises:
-        ConfigError: The place cannot take records, and the setting `strict` is on.
+        ConfigError: The folder cannot be used, and the setting `strict` is on.
 
     >>> config, problem = with_usable_output(Config().with_values({"enabled": (False, _BY_US)}))
     >>> problem

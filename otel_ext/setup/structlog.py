@@ -1,9 +1,9 @@
-"""`configure_structlog()`: logs beside the spans, by one call.
+"""`configure_structlog()`: records logs beside the spans, with one call.
 
-What it does depends on what it finds. Where structlog was not configured, it
-sets up the chain that structlog recommends, ending in ours. Where the program
-has configured structlog, every processor and the output stay as they are, and
-the last processor is wrapped so that each log also becomes a record.
+If structlog is not configured, it sets up the chain that structlog recommends, with
+our processor at its end. If the program has configured structlog, its processors and
+its output stay the same, and the last processor is wrapped so that each log also
+becomes a record.
 """
 
 from __future__ import annotations
@@ -53,28 +53,28 @@ _FACTORIES: Final = (
 
 
 class PipelineExporter:
-    """Exports to wherever `otel_ext.configure()` brings records at that moment.
+    """Exports to the exporter that `otel_ext.configure()` has set up.
 
-    Asks for each record, so it does not matter which call came first; without a
-    `configure()` the records go nowhere.
+    Looks it up for each record, so the two calls can come in any order; without
+    `configure()` the records are discarded.
 
     >>> PipelineExporter().force_flush()
     True
     """
 
     def export(self, record: Record) -> None:
-        """Hand one record on, if records are brought anywhere."""
+        """Export one record, if there is an exporter."""
         exporter = current_exporter()
         if exporter is not None:
             exporter.export(record)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Flush what `configure()` set up; whether that was done in time."""
+        """Flush what `configure()` set up; return whether that was done in time."""
         exporter = current_exporter()
         return exporter is None or exporter.force_flush(timeout_millis)
 
     def shutdown(self) -> None:
-        """Do nothing: what `configure()` set up is shut down by its own handle."""
+        """Do nothing: the handle of `configure()` shuts down what that has set up."""
 
 
 def configure_structlog(
@@ -86,38 +86,38 @@ def configure_structlog(
     compat: bool | Callable[[], bool] = compat_mode,
     exceptions: Processor = format_exc_info,
 ) -> None:
-    """Make every log a record in the stream of the spans.
+    """Record every log, in the same stream as the spans.
 
-    On a structlog that is not configured this sets up the recommended chain:
-    bound context variables, level, stack information, and lines for people on a
-    terminal or JSON elsewhere. A configuration of the program's own is kept, its
-    output too; only its last processor is wrapped. Called again, it replaces what
-    it did before. The official instrumentation, if active, keeps its place.
+    If structlog is not configured, this sets up the recommended chain: bound context
+    variables, level, stack information, and lines for people on a terminal, JSON
+    elsewhere. A configuration of the program is kept, with its output; only its last
+    processor is wrapped. A second call replaces the effect of the first. The processor
+    of OpenTelemetry's structlog instrumentation, if active, keeps its position.
 
     Args:
-        exporter: Where the records go; by default wherever `otel_ext.configure()`
-            brings the spans, whichever of the two is called first.
+        exporter: Receives the records; by default the exporter of
+            `otel_ext.configure()`, whichever of the two is called first.
         renderer: How logs are printed: "console" for people, "json" for one record
-            a line, "auto" to decide by the output, or a structlog renderer. Anything
-            but "auto" also replaces the last processor of the program's own chain.
-        level: The least level that is logged, by name or number; used where
-            structlog, or with `stdlib` the root logger, was not configured.
-        stdlib: Whether logs of the standard library's `logging` come too. They are
-            printed as well if nothing prints the root logger's records yet.
-        compat: Whether printed records have the timestamp at top level too, or a
-            function that tells; by default as the configuration says, live.
+            a line, "auto" to decide by the output, or a structlog renderer. All
+            but "auto" also replace the last processor of the program's own chain.
+        level: The lowest level that is logged, by name or number; used if structlog,
+            or with `stdlib` the root logger, is not configured.
+        stdlib: Whether logs of the standard library's `logging` are recorded too. They
+            are also printed, unless a handler of the root logger prints them.
+        compat: Whether printed records have the timestamp at the top level too, or a
+            function that returns it; by default compat mode.
         exceptions: A structlog processor that turns `exc_info` into `exception`.
 
     Raises:
-        ConfigError: `renderer` or `level` is none that exists.
+        ConfigError: `renderer` or `level` is not a valid value.
 
     >>> configure_structlog(renderer="xml")
     Traceback (most recent call last):
-    otel_ext.errors.ConfigError: renderer='xml' is none. Use auto, console, json or a ...
+    otel_ext.errors.ConfigError: renderer='xml' is not a valid renderer. Use auto, console, ...
     """
     if not callable(renderer) and renderer not in _STYLES:
         raise ConfigError(
-            f"renderer={renderer!r} is none",
+            f"renderer={renderer!r} is not a valid renderer",
             hint=f"Use {', '.join(_STYLES)} or a structlog renderer",
         )
     number = _level_number(level)
@@ -132,7 +132,7 @@ def configure_structlog(
 
 
 class _Setup:
-    """The steps of `configure_structlog`, with what they share."""
+    """The steps of `configure_structlog`, and the arguments that they share."""
 
     def __init__(
         self,
@@ -148,7 +148,7 @@ class _Setup:
         self._exceptions = exceptions
 
     def configure(self, level: int) -> None:
-        """Set structlog up from nothing."""
+        """Set up structlog, which is not configured yet."""
         before = structlog.get_config()
         old = cast("list[Processor]", before["processors"])
         factory = StandardOutputFactory()
@@ -161,8 +161,8 @@ class _Setup:
             final,
         ]
         if len(old) == len(chain) and isinstance(before["logger_factory"], StandardOutputFactory):
-            # Loggers that structlog has cached hold this very list, and another
-            # thread may be running through it: each place is set in one step.
+            # Loggers that structlog has cached use this very list, maybe on another
+            # thread at this moment, so it is changed in one step.
             old[:] = chain
         structlog.configure(
             processors=chain,
@@ -175,7 +175,7 @@ class _Setup:
         """Wrap the last processor of the program's own chain, or replace it.
 
         Args:
-            keep: Whether what is printed stays as it is.
+            keep: Whether the printed output stays the same.
         """
         config = structlog.get_config()
         chain = cast("list[Processor]", config["processors"])
@@ -184,19 +184,19 @@ class _Setup:
             last = last.renderer
         if chains.exports_records([*others, last] if keep else others):
             if keep:
-                return  # the program has put a processor of ours to work itself
+                return  # the program has added a processor of ours itself
             self._exporter = None
         final = self._tap(last) if keep else self._final(config["logger_factory"])
         if hasattr(chain, "append") and chain:  # not a tuple
-            chain[-1] = final  # in one step, for the reason above
+            chain[-1] = final  # in one step, as in `configure`
         else:
             structlog.configure(processors=[*others, final])
 
     def bridge(self, level: int) -> None:
-        """Send the logs of `logging` the same way."""
+        """Record the logs of `logging` too."""
         root = logging.getLogger()
         if chains.formatter_exports(root):
-            return  # the program's own handler does it
+            return  # a handler of the program records them
         factory = structlog.get_config()["logger_factory"]
         final: Processor = TracerMetaProcessor(
             self._exporter, exceptions=self._exceptions, redact=redact_record
@@ -206,7 +206,7 @@ class _Setup:
             root.setLevel(level)
             if isinstance(factory, _FACTORIES):
                 final = self._final(factory)
-                write = _written_by(factory)
+                write = _writer_of(factory)
         steps = (
             add_log_level,
             add_logger_name,
@@ -217,10 +217,10 @@ class _Setup:
         keep_bridge(bridge, self._wants_logs)
 
     def _wants_logs(self) -> bool:
-        """Whether logs of `logging` are still to be recorded, and by the bridge."""
+        """Return whether the bridge still has to record the logs of `logging`."""
         exporter = self._exporter
-        goes_on = not isinstance(exporter, PipelineExporter) or current_exporter() is not None
-        return goes_on and not chains.formatter_exports(logging.getLogger())
+        is_active = not isinstance(exporter, PipelineExporter) or current_exporter() is not None
+        return is_active and not chains.formatter_exports(logging.getLogger())
 
     def _final(
         self,
@@ -228,8 +228,8 @@ class _Setup:
         lines: type[TracerMetaRenderer] = TracerMetaRenderer,
         tap: type[TracerMetaTap] = TracerMetaTap,
     ) -> Processor:
-        """Return the last processor, for loggers of `factory`."""
-        # Ours takes both, and a line that is encoded already goes the shortest way.
+        """Return the last processor of the chain, for loggers of `factory`."""
+        # Ours accepts text and bytes; the encoded line need not be decoded for it.
         text = not isinstance(factory, (structlog.BytesLoggerFactory, StandardOutputFactory))
         renderer = self._renderer
         if renderer == "json":
@@ -250,19 +250,19 @@ class _Setup:
         return tap(renderer, self._exporter, exceptions=self._exceptions)
 
 
-def _written_by(factory: Callable[[], Any]) -> Callable[[Any], object]:
-    """Return what prints lines of `logging` until the program has a handler that does."""
+def _writer_of(factory: Callable[[], Any]) -> Callable[[Any], object]:
+    """Return a function that prints lines of `logging`, until the program adds such a handler."""
 
     def write(line: object) -> None:
         others = (one for one in logging.getLogger().handlers if not isinstance(one, StdlibBridge))
         if not any(map(chains.prints, others)):
-            factory().msg(line)  # a logger for each line: some keep the stream of their beginning
+            factory().msg(line)  # a new logger each time: some keep the stream they started with
 
     return write
 
 
 def _is_shown() -> bool:
-    """Whether the terminal that a log would be printed on shows its record already."""
+    """Return whether the terminal for a log shows its record already."""
     return shows_records() and is_terminal(sys.stdout)
 
 
@@ -274,6 +274,6 @@ def _level_number(level: int | str) -> int:
     number = _LEVELS.get(level.lower()) if isinstance(level, str) else level
     if number is None or number not in _LEVELS.values():
         raise ConfigError(
-            f"level={level!r} is no log level", hint=f"Use {', '.join(_LEVELS)} or their numbers"
+            f"level={level!r} is not a log level", hint=f"Use {', '.join(_LEVELS)} or their numbers"
         )
     return number

@@ -1,6 +1,6 @@
-"""For tests: capture records, count ids one by one, and set the clock.
+"""Helpers for users' tests: capture records, count ids from 1, and set the clock.
 
-With pytest, the same as fixtures::
+The same as fixtures for pytest::
 
     pytest_plugins = ["otel_ext.testing.fixtures"]
 """

@@ -1,4 +1,4 @@
-"""An exporter that keeps what it gets, for a test to look at."""
+"""Defines `RecordCapture`, an exporter that keeps its records for a test to check."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["RecordCapture"]
 
 
 class RecordCapture:
-    """Keeps every record, in the order they came.
+    """Keeps every exported record, in order.
 
     >>> from opentelemetry.sdk.trace import TracerProvider
     >>> from otel_ext.processors import LifecycleSpanProcessor
@@ -38,11 +38,11 @@ class RecordCapture:
         self.records.append(record)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Do nothing: there is nothing to bring out."""
+        """Do nothing: no record waits."""
         return True
 
     def shutdown(self) -> None:
-        """Do nothing: what was kept stays."""
+        """Do nothing: the records are kept."""
 
     @property
     def spans(self) -> list[Record]:
@@ -61,13 +61,13 @@ class RecordCapture:
 
     @property
     def open(self) -> list[Record]:
-        """The start records of spans that have no end yet."""
+        """The start records of spans without an end record."""
         spans = self.spans
         ended = {record.key for record in spans if record.phase == "end"}
         return [one for one in spans if one.phase == "start" and one.key not in ended]
 
     def of(self, name: str) -> tuple[Record, Record]:
-        """Return start and end of the one span called `name`.
+        """Return the start and the end record of the only span called `name`.
 
         Raises:
             LookupError: There is no such span, more than one, or it is still open.
@@ -83,5 +83,5 @@ class RecordCapture:
         return starts[0], ends[0]
 
     def clear(self) -> None:
-        """Forget what was kept."""
+        """Discard the records."""
         self.records.clear()

@@ -1,4 +1,4 @@
-"""A clock that a test sets, so that times and durations are exact."""
+"""Defines `FakeClock`, which a test advances, so that times and durations are exact."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _SECOND = 1_000_000_000
 
 
 class FakeClock:
-    """Stands still until it is told to advance. Replaces no clock of Python's.
+    """A clock that stands still until `advance` is called. It does not replace Python's clocks.
 
     Args:
-        start_ns: What it shows at first, nanoseconds since the epoch. Default:
+        start_ns: The time it starts with, nanoseconds since the epoch. Default:
             2026-01-01T00:00:00Z.
 
     >>> from opentelemetry.sdk.trace import TracerProvider
@@ -38,21 +38,21 @@ class FakeClock:
         self._now_ns = start_ns
 
     def time_ns(self) -> int:
-        """Return what it shows, as `time.time_ns` does."""
+        """Return its time in nanoseconds since the epoch, as `time.time_ns` does."""
         return self._now_ns
 
     def monotonic(self) -> float:
-        """Return what it shows in seconds, as `time.monotonic` does."""
+        """Return its time in seconds, as `time.monotonic` does."""
         return self._now_ns / _SECOND
 
     def advance(self, seconds: float) -> None:
-        """Let time pass.
+        """Advance the time.
 
         Raises:
             ValueError: `seconds` is negative.
         """
         if seconds < 0:
-            raise ValueError(f"a clock does not go back, but {seconds} seconds were asked for")
+            raise ValueError(f"seconds={seconds}: a clock does not go back")
         self._now_ns += round(seconds * _SECOND)
 
     @contextmanager
@@ -64,10 +64,10 @@ class FakeClock:
         kind: SpanKind = trace.SpanKind.INTERNAL,
         attributes: Mapping[str, AnyValue] | None = None,
     ) -> Generator[Span]:
-        """Make a span that starts and ends by this clock, and is current in between.
+        """Run a span that starts and ends at this clock's time, as the current span.
 
         Args:
-            tracer: Makes the span.
+            tracer: Starts the span.
             name: Its name.
             kind: Its kind.
             attributes: Its attributes at the start.

@@ -1,7 +1,7 @@
 """Fixtures for pytest: `pytest_plugins = ["otel_ext.testing.fixtures"]` in `conftest.py`.
 
-The global tracer provider is left as it is: hand the provider, or the tracer, to
-what is tested.
+They do not set the global tracer provider: pass the provider or the tracer to the code
+under test.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def otel_ext_clock() -> FakeClock:
 
 @pytest.fixture
 def otel_ext_records() -> RecordCapture:
-    """What `otel_ext_provider` and `otel_ext_tracer` record."""
+    """The records of `otel_ext_provider` and `otel_ext_tracer`."""
     return RecordCapture()
 
 

@@ -1,4 +1,4 @@
-"""Ids that a test can foretell."""
+"""Defines `SequentialIdGenerator`, whose ids a test can predict."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ __all__ = ["SequentialIdGenerator"]
 
 
 class SequentialIdGenerator(IdGenerator):
-    """Gives traces the ids 1, 2, 3 and so on, and spans the same, in the order of their starts.
+    """Numbers traces 1, 2, 3 and so on, and spans too, in the order of their starts.
 
-    Threads may share one: no id is given twice.
+    Threads can share one: no id is returned twice.
 
     >>> from opentelemetry.sdk.trace import TracerProvider
     >>> provider = TracerProvider(id_generator=SequentialIdGenerator(), shutdown_on_exit=False)
@@ -26,9 +26,9 @@ class SequentialIdGenerator(IdGenerator):
         self._spans = count(1)
 
     def generate_trace_id(self) -> int:
-        """Return the next id of a trace."""
+        """Return the next trace id."""
         return next(self._traces)
 
     def generate_span_id(self) -> int:
-        """Return the next id of a span."""
+        """Return the next span id."""
         return next(self._spans)

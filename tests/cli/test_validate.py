@@ -17,7 +17,7 @@ import pytest
 from otel_ext.cli.commands.validate.report import progress_bar, safe_text
 from otel_ext.cli.main import main
 from otel_ext.record.model import META_KEY
-from tests.figures import figures
+from tests.figures import report_figures
 from tests.record.format_examples import documents, line_of, meta_of
 
 if TYPE_CHECKING:
@@ -341,5 +341,5 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         out, peak = _peak_of_validating(path)
         assert reason in out
         peaks.append(peak)
-    figures("validate", peak=" and ".join(f"{peak >> 20} MiB" for peak in peaks))
+    report_figures("validate", peak=" and ".join(f"{peak >> 20} MiB" for peak in peaks))
     assert peaks[1] - peaks[0] < 16 << 20

@@ -1,4 +1,4 @@
-"""A clean slate for each test: no settings in the environment, an empty repository as folder."""
+"""Gives each test an environment without settings and an empty repository to work in."""
 
 from __future__ import annotations
 

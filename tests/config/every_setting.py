@@ -1,4 +1,4 @@
-"""How each setting is proved to change something: what is done, and what is looked at."""
+"""For each setting, a value and an observation that prove that it has an effect."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ _TWO_HOURS = 7_200.0
 
 
 class RecordOnly(Sampler):
-    """Has spans recorded but not sampled."""
+    """Decides that spans are recorded but not sampled."""
 
     def should_sample(self, *_: object, **__: object) -> SamplingResult:
-        """Decide."""
+        """Return the decision."""
         return SamplingResult(Decision.RECORD_ONLY)
 
     def get_description(self) -> str:
@@ -47,7 +47,7 @@ class RecordOnly(Sampler):
 
 
 class Collector(ThreadingHTTPServer):
-    """Takes whatever is sent, and keeps it by its path."""
+    """Accepts all requests, and keeps their bodies with their paths."""
 
     daemon_threads = True
 
@@ -56,13 +56,13 @@ class Collector(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Taking)
 
     def took(self, path: str, part: bytes = b"") -> bool:
-        """Whether something with `part` in it came to `path`."""
+        """Return whether a body that contains `part` was sent to `path`."""
         return any(one == path and part in body for one, body in self.got)
 
 
 class _Taking(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
-        """Take one request."""
+        """Accept one request."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
         cast("Collector", self.server).got.append((self.path, body))
         self.send_response(200)
@@ -70,7 +70,7 @@ class _Taking(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as the base has it
-        """Say nothing."""
+        """Print nothing."""
 
 
 class Session:
@@ -84,11 +84,11 @@ class Session:
         self.kept: list[Span] = []
         sampler = RecordOnly() if settings.get("record_only") is not None else None
         self.provider = TracerProvider(sampler=sampler, shutdown_on_exit=False)
-        given: dict[str, Any] = {"output": self.output, **settings}
-        self.handle: Handle = otel_ext.configure(tracer_provider=self.provider, **given)
+        arguments: dict[str, Any] = {"output": self.output, **settings}
+        self.handle: Handle = otel_ext.configure(tracer_provider=self.provider, **arguments)
 
     def span(self, name: str = "work", **attributes: Any) -> None:  # noqa: ANN401 - as the SDK's
-        """Make a span, and see it brought out."""
+        """Start and end a span, and flush."""
         with self.provider.get_tracer("t").start_as_current_span(name, attributes=attributes):
             pass
         self.handle.flush()
@@ -99,7 +99,7 @@ class Session:
         self.handle.flush()
 
     def records(self) -> list[Record]:
-        """Return what is on record."""
+        """Return the written records."""
         return records_in(self.output)
 
     def line(self, name: str = "work.end") -> bytes:
@@ -113,7 +113,7 @@ class Session:
 def recording(
     folder: Path, settings: Mapping[str, object], collector: Collector
 ) -> Generator[Session]:
-    """Record with `settings` for a while."""
+    """Record with `settings` during the block."""
     folder.mkdir()
     made = Session(folder, settings, collector)
     try:
@@ -124,7 +124,7 @@ def recording(
 
 @contextmanager
 def collecting() -> Generator[Collector]:
-    """Run a collector."""
+    """Run a collector during the block."""
     made = Collector()
     thread = threading.Thread(target=made.serve_forever, args=(0.01,), daemon=True)
     thread.start()
@@ -136,19 +136,19 @@ def collecting() -> Generator[Collector]:
 
 
 class Proof(NamedTuple):
-    """Shows that a setting changes something.
+    """Proves that a setting has an effect.
 
     Attributes:
         value: A value that is not the default.
-        look: Does something and looks at what comes of it; repeated, with `value`, until
-            that is not what it was by default.
-        beside: Settings that go with it, in both cases.
-        spy: The module and the part whose making `Session.spied` tells, where what the part
-            does is shown by tests of its own.
+        observe: Does something and returns its effect; repeated, with `value`, until the
+            effect differs from that of the default.
+        beside: Other settings, used in both cases.
+        spy: The module and name of a part whose calls `Session.spied` lists, if other tests
+            show what the part does.
     """
 
     value: object
-    look: Callable[[Session], object]
+    observe: Callable[[Session], object]
     beside: Mapping[str, object] = {}
     spy: tuple[str, str] = ("", "")
 
@@ -226,13 +226,13 @@ def _watched(session: Session) -> int:
 
 
 def _has(judge: Callable[[Record], bool], number: int = 1) -> Callable[[Session], bool]:
-    def look(session: Session) -> bool:
+    def observe(session: Session) -> bool:
         if not session.kept:
             session.open()
         session.handle.flush()
         return sum(map(judge, session.records())) >= number
 
-    return look
+    return observe
 
 
 def _refuses(session: Session) -> bool:
@@ -251,7 +251,7 @@ def _spied(session: Session) -> list[str]:
 
 
 def _sent(path: str, part: bytes = b"", *, ended: bool) -> Callable[[Session], bool]:
-    def look(session: Session) -> bool:
+    def observe(session: Session) -> bool:
         if ended:
             session.span()
         elif not session.kept:
@@ -259,7 +259,7 @@ def _sent(path: str, part: bytes = b"", *, ended: bool) -> Callable[[Session], b
         session.handle.flush()
         return session.collector.took(path, part)
 
-    return look
+    return observe
 
 
 def _persisted(session: Session) -> bool:
@@ -270,11 +270,11 @@ def _persisted(session: Session) -> bool:
 
 
 def _line(**attributes: Any) -> Callable[[Session], bytes]:  # noqa: ANN401 - as the SDK's
-    def look(session: Session) -> bytes:
+    def observe(session: Session) -> bytes:
         session.span(**attributes)
         return session.line().partition(b'"status"')[2]
 
-    return look
+    return observe
 
 
 _OTLP = {"otlp": True}
@@ -288,14 +288,14 @@ _REAPER = ("otel_ext.inflight.tracker", "Reaper")
 
 PROOFS: dict[str, Proof] = {
     "instrument": Proof(
-        value=True, look=_spied, spy=("otel_ext.instrumentors", "instrument_libraries")
+        value=True, observe=_spied, spy=("otel_ext.instrumentors", "instrument_libraries")
     ),
-    "strict": Proof(value=True, look=_refuses),
-    "enabled": Proof(value=False, look=_worked),
-    "record-only": Proof(value=True, look=_worked, beside={"record_only": False}),
-    "structlog": Proof(value=True, look=_logged),
+    "strict": Proof(value=True, observe=_refuses),
+    "enabled": Proof(value=False, observe=_worked),
+    "record-only": Proof(value=True, observe=_worked, beside={"record_only": False}),
+    "structlog": Proof(value=True, observe=_logged),
     "output": Proof("elsewhere", _in_traces),
-    "compat-mode": Proof(value=True, look=_begins),
+    "compat-mode": Proof(value=True, observe=_begins),
     "console": Proof(
         "json", _spied, spy=("otel_ext.exporters.console.exporter", "ConsoleExporter")
     ),
@@ -306,25 +306,25 @@ PROOFS: dict[str, Proof] = {
     "segment-age": Proof("1s", _files),
     "retention-size": Proof("64 KiB", _kept_old),
     "retention-age": Proof("1m", _kept_old),
-    "recover-on-start": Proof(value=False, look=_recovers, spy=_WATCH),
+    "recover-on-start": Proof(value=False, observe=_recovers, spy=_WATCH),
     "max-open-spans": Proof(1, _watched),
     "max-open-age": Proof("1s", _has(lambda one: one.abandoned == "expired")),
     "heartbeat-interval": Proof("0.1s", _has(lambda one: one.name == "process.heartbeat", 4)),
     "stall-after": Proof("0.01s", _has(lambda one: one.phase == "update")),
     "stall-patterns": Proof({"op*": "0.01s"}, _has(lambda one: one.phase == "update")),
     "owner-grace": Proof("2s", _spied, spy=_REAPER),
-    "handle-sigterm": Proof(value=True, look=_handler),
-    "otlp": Proof(value=True, look=_sent("/v1/traces", ended=True)),
+    "handle-sigterm": Proof(value=True, observe=_handler),
+    "otlp": Proof(value=True, observe=_sent("/v1/traces", ended=True)),
     "otlp-encoding": Proof("same-id", _sent("/v1/traces", ended=False), _QUICK),
     "otlp-spans": Proof("never", _sent("/v1/traces", ended=True), _OTLP),
     "otlp-ends-only": Proof(
-        value=True, look=_sent("/v1/logs", b"open.start", ended=False), beside=_OTLP
+        value=True, observe=_sent("/v1/logs", b"open.start", ended=False), beside=_OTLP
     ),
     "otlp-grace": Proof(0, _spied, _OTLP, ("otel_ext.exporters.delivery.remote_queue", "Batcher")),
     "otlp-queue-size": Proof(7, _spied, _OTLP, _LIMITS),
     "otlp-queue-bytes": Proof("1 MiB", _spied, _OTLP, _LIMITS),
     "otlp-exit-timeout": Proof("5s", _seconds, _OTLP),
-    "persistent-queue": Proof(value=False, look=_persisted, beside=_OTLP),
+    "persistent-queue": Proof(value=False, observe=_persisted, beside=_OTLP),
     "persistent-queue-size": Proof("1 MiB", _spied, _OTLP, _RESILIENT),
     "retry-failures": Proof(7, _spied, _OTLP, _RETRY),
     "retry-initial-interval": Proof("7s", _spied, _OTLP, _RETRY),
@@ -336,4 +336,4 @@ PROOFS: dict[str, Proof] = {
     "redact-hmac-key": Proof("0123456789abcdef", _line(**_SECRET)),
     "redact-scan-limit": Proof("1 KiB", _line(text="password=x " + "y" * 4_000)),
 }
-"""For each setting how it is shown to be effective."""
+"""The proof of each setting's effect."""

@@ -1,4 +1,4 @@
-"""No setting is only declared: each one, changed, changes something that can be seen."""
+"""Every setting has an effect: with another value, something observable changes."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
     from tests.config.every_setting import Collector, Session
 
-# Heartbeats and stalled spans by their defaults come later than this.
+# With the defaults, heartbeats and stalled spans come later than this.
 LIMIT_SECONDS = 10.0
 
 
 @pytest.fixture(autouse=True)
 def as_in_a_new_process() -> Iterator[None]:
-    """Leave structlog and signals as they were."""
+    """Reset structlog before the test; restore it and the signal handler after."""
     handler = signal.getsignal(signal.SIGTERM)
     structlog.reset_defaults()
     yield
@@ -36,13 +36,13 @@ def as_in_a_new_process() -> Iterator[None]:
     signal.signal(signal.SIGTERM, handler)
 
 
-def look_at(session: Session, name: str) -> object:
-    """Return what is to be seen of a setting."""
-    return PROOFS[name].look(session)
+def observe(session: Session, name: str) -> object:
+    """Return the observable effect of a setting."""
+    return PROOFS[name].observe(session)
 
 
 def spy_on(name: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Return a list of how the part that a setting is for is made, from now on."""
+    """Return a list that receives the arguments of each call of the setting's part."""
     module, part = PROOFS[name].spy
     calls: list[str] = []
     if module:
@@ -57,7 +57,7 @@ def spy_on(name: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def shown(value: object) -> str:
-    """Return what was seen, without what differs from run to run."""
+    """Return an observation as text, without what differs from run to run."""
     return re.sub(r"0x[0-9a-f]+|/\S+/", "", repr(value))
 
 
@@ -65,7 +65,7 @@ def shown(value: object) -> str:
 def test_each_setting_changes_something(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With another value than the default, something else comes of the same program."""
+    """With another value than the default, the same program has another effect."""
     proof = PROOFS[name]
     argument = setting_named(name).argument
     seen: list[str] = []
@@ -77,13 +77,13 @@ def test_each_setting_changes_something(
             # The libraries of the tests themselves stay as they are.
             patch.setenv("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "*")
             calls = spy_on(name, patch)
-            given = {**proof.beside, **settings}
-            with recording(tmp_path / folder, given, collector) as session:
+            together = {**proof.beside, **settings}
+            with recording(tmp_path / folder, together, collector) as session:
                 session.spied = calls
-                seen.append(shown(look_at(session, name)))
+                seen.append(shown(observe(session, name)))
                 if settings:
                     wait_until(
-                        lambda: shown(look_at(session, name)) != seen[0],
+                        lambda: shown(observe(session, name)) != seen[0],
                         f"{name}={proof.value!r} changes something; seen twice: {seen[0]}",
                         LIMIT_SECONDS,
                     )
@@ -95,5 +95,5 @@ def address(collector: Collector) -> str:
 
 
 def test_each_setting_has_a_proof() -> None:
-    """A new setting needs a row in the table of proofs, and nothing else has one."""
+    """The table of proofs has exactly one row for each setting."""
     assert PROOFS.keys() == {setting.name for setting in SETTINGS}

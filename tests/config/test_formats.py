@@ -1,4 +1,4 @@
-"""TOML and YAML text: where mistakes are, and text made to do harm."""
+"""TOML and YAML: the positions of errors, and text that attacks the parser."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PATH = Path("settings.file")
 
 
 @pytest.mark.parametrize(
-    ("text", "place"),
+    ("text", "position"),
     [
         ("sync = \n", "1:8"),
         ("\nsync 'x'", "2:6"),
@@ -33,14 +33,14 @@ PATH = Path("settings.file")
         ("\0", "1:1"),
     ],
 )
-def test_broken_toml_is_reported_with_line_and_column(text: str, place: str) -> None:
+def test_broken_toml_is_reported_with_line_and_column(text: str, position: str) -> None:
     """A syntax error names file, line and column."""
-    with pytest.raises(ConfigError, match=f"^settings.file:{place}: .*Correct the file$"):
+    with pytest.raises(ConfigError, match=f"^settings.file:{position}: .*Correct the file$"):
         parse_toml(PATH, text)
 
 
 @pytest.mark.parametrize(
-    ("text", "place"),
+    ("text", "position"),
     [
         ("sync: [", "1:8"),
         ("a: 1\n b: 2", "2:3"),
@@ -58,28 +58,28 @@ def test_broken_toml_is_reported_with_line_and_column(text: str, place: str) -> 
         ("a: " + "9" * 5000, "1"),
     ],
 )
-def test_broken_yaml_is_reported_with_its_place(text: str, place: str) -> None:
-    """Syntax errors, tags, aliases and keys twice name file and line, columns where known."""
-    with pytest.raises(ConfigError, match=f"^settings.file:{place}: .*Correct the file$"):
+def test_broken_yaml_is_reported_with_its_position(text: str, position: str) -> None:
+    """Errors for syntax, tags, aliases and duplicate keys have the line, and most the column."""
+    with pytest.raises(ConfigError, match=f"^settings.file:{position}: .*Correct the file$"):
         parse_yaml(PATH, text)
 
 
 @pytest.mark.parametrize("text", ["x = " + "[" * 50_000, "x = " + "{a=" * 50_000])
 def test_deep_toml(text: str) -> None:
-    """TOML nested without end is a message, never a crash."""
+    """Endlessly nested TOML is an error with a message, never a crash."""
     with pytest.raises(ConfigError, match="^settings.file.*(nested too deeply|deep|nest)"):
         parse_toml(PATH, text)
 
 
 @pytest.mark.parametrize("text", ["[" * 50_000, "a: " + "{a: " * 50_000, "- " * 50_000])
 def test_deep_yaml(text: str) -> None:
-    """YAML nested deeper than settings ever are is refused early."""
+    """YAML that is nested deeper than settings are is refused early."""
     with pytest.raises(ConfigError, match="nested too deeply"):
         parse_yaml(PATH, text)
 
 
 def test_a_yaml_bomb_is_refused() -> None:
-    """Aliases that stand for a billion values are refused at the first, merge keys too."""
+    """Aliases that expand to a billion values are refused at the first, merge keys too."""
     laughs = "a: &a [ha, ha]\n"
     merges = "a: &a {k: 1}\n"
     for one, two in zip("abcdefghijkl", "bcdefghijklm", strict=True):
@@ -91,7 +91,7 @@ def test_a_yaml_bomb_is_refused() -> None:
 
 
 def test_a_huge_value_is_shown_short() -> None:
-    """A message stays readable whatever the value."""
+    """A message is short, whatever the value."""
     for value in ("x" * 10**6, ["y" * 10**6] * 1000, {"k": {"k": {"k": [0] * 1000}}}, 10**5000):
         with pytest.raises(ConfigError) as caught:
             load_config({"sync": value}, file=os.devnull, environ={})
@@ -102,34 +102,34 @@ def test_a_huge_value_is_shown_short() -> None:
 @examples(2)
 @given(text=st.one_of(st.text(), st.text("[]{}=:.'\"\n-#&*!|> ab1,")))
 def test_any_text_parses_or_is_refused(parse: object, text: str) -> None:
-    """No text makes a reader raise anything but ConfigError."""
+    """A parser raises only ConfigError, whatever the text."""
     assert callable(parse)
     with suppress(ConfigError):
         assert isinstance(parse(PATH, text), tuple)
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "\n\n"])
-def test_an_empty_file_holds_nothing(text: str) -> None:
+def test_an_empty_file_is_valid(text: str) -> None:
     """A file with comments only is a configuration without settings."""
     assert parse_toml(PATH, text) == ()
     assert parse_yaml(PATH, text) == ()
 
 
 def test_lines_of_toml_keys() -> None:
-    """Keys, quoted keys, dotted keys and tables have their line."""
+    """The line is found for keys, quoted keys, dotted keys and tables."""
     text = "# comment\na = 1\n'b' = 2\n  c.x = 3\n[d]\na = 5\n[ 'e' . f ]\nx = 1\n[[g]]\n"
     lines = {entry.key: entry.line for entry in parse_toml(PATH, text)}
     assert lines == {"a": 2, "b": 3, "c": 4, "d": 5, "e": 7, "g": None}
 
 
-def test_a_toml_line_that_is_not_sure_is_left_out() -> None:
-    """Text in several lines that looks like a key leaves both without a line."""
+def test_an_uncertain_toml_line_is_omitted() -> None:
+    """If a line of a multi-line text looks like a key, that key has no line."""
     text = 'x = """\nsync = 1\n"""\nsync = 2\n'
     assert [entry.line for entry in parse_toml(PATH, text)] == [1, None]
 
 
 def test_lines_of_keys_in_pyproject() -> None:
-    """Only keys of our table count, not those of the same name elsewhere."""
+    """The lines are those of our table, not of the same keys in other tables."""
     text = (
         "[tool.other]\nsync = 1\n[tool.otel-ext]\nsync = 2\n"
         "[tool.otel-ext.stall-patterns]\nx = 1\n[tool.otel-extra]\nsync = 3\n"
@@ -152,13 +152,13 @@ def test_lines_of_keys_in_pyproject() -> None:
     ],
 )
 def test_all_ways_to_write_our_table(text: str, repository: Path) -> None:
-    """Every way of TOML to write the table is understood."""
+    """Every TOML form of the table is accepted."""
     (repository / "pyproject.toml").write_text(text, "utf-8")
     assert load_config(environ={}).journal.sync == "never"
 
 
 def test_a_broken_pyproject_with_our_table_is_an_error() -> None:
-    """Once the table is there, a mistake in the file matters to us."""
+    """If the file has our table, invalid TOML is an error."""
     with pytest.raises(ConfigError, match="settings.file:2:8"):
         parse_pyproject(PATH, "[tool.otel-ext]\nsync = \n", explicit=False)
     with pytest.raises(ConfigError, match="tool.otel-ext is not a table"):
@@ -167,13 +167,13 @@ def test_a_broken_pyproject_with_our_table_is_an_error() -> None:
 
 @pytest.mark.parametrize(("text", "mode"), [("on", "on"), ("off", "off"), ("'json'", "json")])
 def test_bare_on_and_off_in_yaml(text: str, mode: str, repository: Path) -> None:
-    """`console: off` means the name, though YAML reads a boolean."""
+    """`console: off` means the name, though YAML parses it as a boolean."""
     (repository / "otel-ext.yaml").write_text(f"console: {text}", "utf-8")
     assert load_config(environ={}).console.mode == mode
 
 
 def test_a_table_of_patterns(repository: Path) -> None:
-    """Patterns are a table in TOML and a mapping in YAML, their order kept."""
+    """Patterns are a table in TOML and a mapping in YAML; their order is kept."""
     (repository / "a.toml").write_text("[stall-patterns]\n'z.*' = 5\n'a *' = '1h'\n", "utf-8")
     (repository / "a.yaml").write_text("stall-patterns:\n  z.*: 5\n  'a *': 1h\n", "utf-8")
     for name in ("a.toml", "a.yaml"):
@@ -182,7 +182,7 @@ def test_a_table_of_patterns(repository: Path) -> None:
 
 
 def run_python(code: str, folder: Path) -> str:
-    """Return what a new interpreter prints that runs `code` in `folder`."""
+    """Run `code` in a new interpreter in `folder`, and return its output."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("OTEL")}
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -197,7 +197,7 @@ def run_python(code: str, folder: Path) -> str:
 
 
 def test_yaml_without_its_extra(repository: Path) -> None:
-    """PyYAML is asked for only when a YAML file counts, with the command that installs it."""
+    """PyYAML is required only if a YAML file is used; the error has the command to install it."""
     code = (
         "import sys; sys.modules['yaml'] = None\n"
         "from otel_ext.config import load_config\n"
@@ -207,14 +207,14 @@ def test_yaml_without_its_extra(repository: Path) -> None:
     )
     assert run_python(code, repository) == "interval"
     (repository / "otel-ext.yaml").write_text("sync: never", "utf-8")
-    told = run_python(code, repository)
-    assert told == "pyyaml is not installed. Run: pip install pyyaml"
+    message = run_python(code, repository)
+    assert message == "pyyaml is not installed. Run: pip install pyyaml"
     (repository / "otel-ext.toml").write_text("sync = 'always'", "utf-8")
     assert run_python(code, repository) == "always"
 
 
 def test_importing_reads_nothing(repository: Path) -> None:
-    """The import reads no environment and no file, and loads no parser."""
+    """Importing the package reads no environment and no file, and imports no parser."""
     (repository / "otel-ext.toml").write_text("broken", "utf-8")
     code = (
         "import os, sys\n"
@@ -226,8 +226,8 @@ def test_importing_reads_nothing(repository: Path) -> None:
     assert run_python(code, repository) == "[]"
 
 
-def test_a_dotted_key_without_end_is_refused() -> None:
-    """A key that would cost the parser gigabytes is refused before, also in a table's name."""
+def test_an_endless_dotted_key_is_refused() -> None:
+    """A key for which the parser would need gigabytes is refused first, also as a table's name."""
     for text in ("\na" + ".a" * 100_000 + " = 1", "\n[a" + ".a" * 100_000 + "]"):
         with pytest.raises(ConfigError, match="settings.file:2: too many dots in one line"):
             parse_toml(PATH, text)
@@ -244,5 +244,5 @@ def test_a_dotted_key_without_end_is_refused() -> None:
     ids=["dotted", "backslashes", "comments", "tables"],
 )
 def test_the_largest_files_are_read(text: str, entries: int) -> None:
-    """Files near the size limit, in shapes that cost parsers most, come to an end."""
+    """Files near the size limit, in the slowest forms for parsers, are parsed in time."""
     assert len(parse_toml(PATH, text)) == entries

@@ -1,4 +1,4 @@
-"""The configuration in force, and compat mode that changes while a program runs."""
+"""The active configuration, and compat mode, which can change while a program runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from otel_ext.errors import ConfigError
 
 
 def test_the_first_call_loads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`get_config` reads the sources once; later changes of the environment do not count."""
+    """`get_config` reads the sources once; later changes of the environment have no effect."""
     monkeypatch.setenv("OTEL_EXT_SYNC", "never")
     first = get_config()
     assert first.journal.sync == "never"
@@ -28,7 +28,7 @@ def test_the_first_call_loads(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_mistake_is_reported_again_by_the_next_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A configuration that strict refuses is not put in force."""
+    """A configuration that `strict` refuses does not become active."""
     monkeypatch.setenv("OTEL_EXT_SYNC", "often")
     monkeypatch.setenv("OTEL_EXT_STRICT", "true")
     for _ in range(2):
@@ -38,8 +38,8 @@ def test_a_mistake_is_reported_again_by_the_next_call(monkeypatch: pytest.Monkey
     assert get_config().journal.sync == "never"
 
 
-def test_what_is_set_is_in_force() -> None:
-    """`set_config` puts a configuration in force, compat mode included."""
+def test_set_config() -> None:
+    """`set_config` makes a configuration the active one, with its compat mode."""
     config = load_config({"compat_mode": True}, environ={})
     assert set_config(config) is config
     assert get_config() is config
@@ -47,13 +47,13 @@ def test_what_is_set_is_in_force() -> None:
 
 
 def test_compat_mode_is_off_and_loads_nothing_at_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The getter for the hot path never reads sources, so it cannot fail."""
+    """`compat_mode`, which each record calls, never loads a configuration, so it cannot fail."""
     monkeypatch.setenv("OTEL_EXT_COMPAT_MODE", "broken")
     assert compat_mode() is False
 
 
 def test_the_switch_takes_effect_at_once() -> None:
-    """After a switch the getter and the configuration in force agree."""
+    """After a switch, `compat_mode` and the active configuration agree."""
     set_config(Config())
     for wanted in (True, False, True):
         set_compat_mode(wanted)
@@ -62,8 +62,8 @@ def test_the_switch_takes_effect_at_once() -> None:
         assert str(get_config().source_of("compat-mode")) == "set_compat_mode()"
 
 
-def test_the_switch_leaves_configurations_held_elsewhere() -> None:
-    """A configuration is frozen: the switch makes a new one."""
+def test_the_switch_does_not_change_other_configurations() -> None:
+    """A configuration is frozen, so the switch creates a new one."""
     config = set_config(Config())
     set_compat_mode(True)
     assert config.output.compat_mode is False
@@ -71,15 +71,15 @@ def test_the_switch_leaves_configurations_held_elsewhere() -> None:
 
 
 def test_a_switch_before_the_configuration_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The program's own call beats environment and file, even when they are read later."""
+    """The program's own call wins over environment and file, even if they are read later."""
     set_compat_mode(True)
     monkeypatch.setenv("OTEL_EXT_COMPAT_MODE", "false")
     assert get_config().output.compat_mode is True
     assert compat_mode() is True
 
 
-def test_a_later_argument_beats_the_switch() -> None:
-    """Of two values from code the later one counts."""
+def test_a_later_argument_wins_over_the_switch() -> None:
+    """Of two values from code the later one is used."""
     set_compat_mode(True)
     set_config(load_config({"compat_mode": False}, environ={}))
     assert compat_mode() is False
@@ -87,7 +87,7 @@ def test_a_later_argument_beats_the_switch() -> None:
 
 @pytest.mark.parametrize("value", ["maybe", None, 1])
 def test_a_wrong_value_of_the_switch_changes_nothing(value: object) -> None:
-    """A value that is neither true nor false is an error that names the call."""
+    """A value that is neither true nor false is an error; the message names the call."""
     with pytest.raises(
         ConfigError, match=r"compat-mode: .* \(set_compat_mode\(\)\) is not allowed"
     ):
@@ -96,7 +96,7 @@ def test_a_wrong_value_of_the_switch_changes_nothing(value: object) -> None:
 
 
 def test_other_threads_see_the_switch() -> None:
-    """The switch is the process's, not the thread's."""
+    """The switch is for the process, not for a thread."""
     seen: list[bool] = []
     set_compat_mode(True)
     thread = threading.Thread(target=lambda: seen.append(compat_mode()))
@@ -106,7 +106,7 @@ def test_other_threads_see_the_switch() -> None:
 
 
 def test_reset_forgets_all() -> None:
-    """Tests can start from a clean slate."""
+    """After a reset, the configuration and the switch are as in a new process."""
     set_compat_mode(True)
     set_config(load_config({"sync": "never"}, environ={}))
     reset_config()

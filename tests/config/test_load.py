@@ -1,4 +1,4 @@
-"""Every setting from every source, who wins, and what is said about mistakes."""
+"""Every setting from every source, their precedence, and the messages about mistakes."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def in_yaml_or_toml(setting: Setting, text: str) -> str:
     return text if isinstance(setting.kind, (Boolean, Integer)) else json.dumps(text)
 
 
-def test_every_setting_has_a_name_of_its_own() -> None:
-    """Names, variables and attributes are unique, and follow the rules of their form."""
+def test_every_setting_has_a_unique_name() -> None:
+    """Names, variables and attributes are unique and derived from each other."""
     assert len({item.name for item in SETTINGS}) == len(SETTINGS)
     assert len({(item.section, item.field) for item in SETTINGS}) == len(SETTINGS)
     for item in SETTINGS:
@@ -63,7 +63,7 @@ def test_every_setting_has_a_name_of_its_own() -> None:
 
 @each_setting
 def test_every_default_is_allowed(setting: Setting) -> None:
-    """A default passes the check of its own kind, and comes back from its text."""
+    """A default is allowed by its kind, and round-trips through text."""
     assert setting.kind.parse(setting.default) == setting.default
     assert setting.kind.parse(setting.kind.format(setting.default) or setting.default) == (
         setting.default
@@ -71,7 +71,7 @@ def test_every_default_is_allowed(setting: Setting) -> None:
 
 
 def test_without_any_source_all_is_default() -> None:
-    """Nothing set means the defaults, which `Config()` holds too, and no warning."""
+    """Without any source, the values are those of `Config()`, without a warning."""
     config = load_config()
     assert config == Config()
     assert (config.file, config.warnings) == (None, ())
@@ -79,7 +79,7 @@ def test_without_any_source_all_is_default() -> None:
         assert (value, source.layer) == (setting.default, "default")
 
 
-def test_the_defaults_are_those_promised() -> None:
+def test_the_documented_defaults() -> None:
     """The defaults that documents and other parts rely on."""
     config = Config()
     assert config.output.folder == Path("traces")
@@ -92,7 +92,7 @@ def test_the_defaults_are_those_promised() -> None:
 
 @each_setting
 def test_each_setting_from_the_environment(setting: Setting) -> None:
-    """Its variable sets it, and the configuration tells so."""
+    """Its variable sets it, and is its source."""
     config = load_config(environ={setting.env: other(setting)})
     assert config.value(setting.name) == setting.kind.parse(other(setting)) != setting.default
     assert str(config.source_of(setting.name)) == f"environment variable {setting.env}"
@@ -103,7 +103,7 @@ def test_each_setting_from_the_environment(setting: Setting) -> None:
     "name", ["otel-ext.toml", "otel-ext.yaml", "otel-ext.yml", "pyproject.toml"]
 )
 def test_each_setting_from_each_file(setting: Setting, name: str, repository: Path) -> None:
-    """Its key sets it in every kind of file, and the configuration tells file and line."""
+    """Its key sets it in every kind of file; its source has file and line."""
     separator = ": " if ".y" in name else " = "
     head = "[tool.otel-ext]" if name == "pyproject.toml" else "# first line"
     value = in_yaml_or_toml(setting, other(setting))
@@ -128,7 +128,7 @@ def test_each_setting_from_code(setting: Setting, kebab: bool) -> None:
 
 @each_setting
 def test_code_beats_environment_beats_file(setting: Setting, repository: Path) -> None:
-    """With all sources at once the order of precedence decides."""
+    """If several sources set it, code wins over environment, and environment over file."""
     low, high = other(setting), other(setting, second=True)
     value = in_yaml_or_toml(setting, low)
     (repository / "otel-ext.toml").write_text(f"{setting.name} = {value}", "utf-8")
@@ -148,7 +148,7 @@ def test_code_beats_environment_beats_file(setting: Setting, repository: Path) -
 
 @each_setting
 def test_a_wrong_value_is_reported_in_full(setting: Setting, repository: Path) -> None:
-    """The message names setting, value, source and what is allowed, for every source."""
+    """For every source, the message has the setting, the value, the source and what is allowed."""
     kind = setting.kind
     wrong = (
         "\0" if isinstance(kind, Folder) else "(so-so" if isinstance(kind, Patterns) else "so-so"
@@ -169,20 +169,20 @@ def test_a_wrong_value_is_reported_in_full(setting: Setting, repository: Path) -
         message = str(caught.value)
         assert message.startswith(f"{setting.name}: ")
         assert f"({source}) is not allowed. Use {setting.kind.allowed}" in message
-        # A key is not shown, not even a wrong one.
+        # A secret is not shown, not even a wrong one.
         is_shown = "so-so" in message or "x00" in message
         assert is_shown != isinstance(setting.kind, Secret)
         assert caught.value.context["key"] == setting.name
 
 
 def test_an_option_is_named_as_on_the_command_line() -> None:
-    """For a command the message names the option, not a Python argument."""
+    """A message of a command has the option, not a Python argument."""
     with pytest.raises(ConfigError, match=r"\(option --compat-mode\)"):
         load_config({"compat_mode": "maybe"}, environ={}, command_line=True)
 
 
 def test_a_wrong_name_of_a_choice_suggests_the_nearest() -> None:
-    """A misspelt name gets the right one."""
+    """The error for a misspelt name suggests the right one."""
     with pytest.raises(
         ConfigError, match="one of: always, interval, never. Did you mean 'always'?"
     ):
@@ -190,22 +190,22 @@ def test_a_wrong_name_of_a_choice_suggests_the_nearest() -> None:
 
 
 def test_all_mistakes_are_reported_at_once(repository: Path) -> None:
-    """Mistakes of file, environment and code come in one error, one line each."""
-    (repository / "otel-ext.toml").write_text('sync = "often"\ncolour = 1\n', "utf-8")
+    """Mistakes in file, environment and code are reported in one error, one line each."""
+    (repository / "otel-ext.toml").write_text('sync = "often"\ncolor = 1\n', "utf-8")
     with pytest.raises(ConfigError) as caught:
         load_config({"ring_size": 1, "flavour": 2}, environ={"OTEL_EXT_DURABILITY": "forever"})
     lines = str(caught.value).splitlines()
     assert lines[0] == "5 problems in the configuration:"
-    told = "\n".join(lines[1:])
+    message = "\n".join(lines[1:])
     for word in ("sync", "color", "ring-size", "flavour", "durability"):
-        assert word in told
+        assert word in message
     assert all(line.startswith("- ") for line in lines[1:])
     assert len(lines) == 6
     assert caught.value.context["problems"] == tuple(line.removeprefix("- ") for line in lines[1:])
 
 
 def test_a_broken_file_does_not_hide_other_mistakes(repository: Path) -> None:
-    """What is wrong beside a broken file is told with it."""
+    """Other mistakes are reported together with an invalid file."""
     (repository / "otel-ext.toml").write_text("sync = \n", "utf-8")
     with pytest.raises(ConfigError, match=r"2 problems(.|\n)*toml:1:8(.|\n)*ring-size"):
         load_config({"ring_size": -1}, environ={})
@@ -218,7 +218,7 @@ def test_a_broken_file_does_not_hide_other_mistakes(repository: Path) -> None:
 def test_an_unknown_key_of_a_file_suggests_the_nearest(
     key: str, meant: str, repository: Path
 ) -> None:
-    """An unknown key is an error that names file, line and the nearest key."""
+    """An unknown key is an error; the message has file, line and the nearest key."""
     (repository / "otel-ext.toml").write_text(f"# one\n{key} = true\n", "utf-8")
     with pytest.raises(ConfigError, match=f"unknown setting '{key}' .*:2.*Did you mean '{meant}'"):
         load_config(environ={})
@@ -231,7 +231,7 @@ def test_an_unknown_argument_suggests_the_nearest() -> None:
 
 
 def test_a_table_of_pyproject_in_our_own_file_is_explained(repository: Path) -> None:
-    """`[tool.otel-ext]` belongs to pyproject.toml; elsewhere the message says so."""
+    """`[tool.otel-ext]` is for pyproject.toml only; the error in other files explains that."""
     (repository / "otel-ext.toml").write_text("[tool.otel-ext]\nsync = 'never'", "utf-8")
     with pytest.raises(ConfigError, match=r"without \[tool.otel-ext\]"):
         load_config(environ={})
@@ -247,8 +247,8 @@ def test_an_unknown_variable_is_a_warning() -> None:
     )
 
 
-def test_variables_of_other_parts_are_no_warning() -> None:
-    """Switches and marks of other parts are no misspelt settings."""
+def test_variables_of_other_parts_are_known() -> None:
+    """There is no warning for switches and marks of other parts."""
     environ = {"OTEL_EXT_AUTO": "true", "OTEL_EXT_RUN_PID": "1", "OTEL_EXT_TEST_X": "1"}
     assert load_config(environ=environ).warnings == ()
 
@@ -269,8 +269,8 @@ def test_the_old_variable_of_compat_mode_still_works() -> None:
     assert load_config(environ=both).output.compat_mode is False
 
 
-def test_none_from_code_counts_as_not_given() -> None:
-    """Options that were not given can be handed on as they are."""
+def test_none_from_code_counts_as_not_set() -> None:
+    """A command can pass on all its options, also those that are not set."""
     config = load_config({"sync": None}, environ={"OTEL_EXT_SYNC": "never"})
     assert config.journal.sync == "never"
 
@@ -278,13 +278,13 @@ def test_none_from_code_counts_as_not_given() -> None:
 def test_the_environment_of_the_process_is_read_at_the_call(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A variable set after the import counts."""
+    """A variable that is set after the import is used."""
     monkeypatch.setenv("OTEL_EXT_SYNC", "never")
     assert load_config().journal.sync == "never"
 
 
 def test_undecodable_text_of_the_environment_is_shown() -> None:
-    """Bytes that are no text in a variable end in a printable message."""
+    """If a variable contains bytes that are not text, the message is printable."""
     with pytest.raises(ConfigError) as caught:
         load_config(environ={"OTEL_EXT_SYNC": "\udcff\x1b[31m"})
     assert str(caught.value).isprintable()
@@ -292,7 +292,7 @@ def test_undecodable_text_of_the_environment_is_shown() -> None:
 
 
 def test_a_hostile_value_from_code_is_an_ordinary_mistake() -> None:
-    """A value that raises when looked at is refused by a message, not by its own exception."""
+    """A value whose methods raise is refused with a message, not with its own exception."""
 
     class Hostile:
         """A path and a text that both raise."""
@@ -310,13 +310,13 @@ def test_a_hostile_value_from_code_is_an_ordinary_mistake() -> None:
 def test_an_unknown_name_is_refused_by_the_configuration() -> None:
     """Asking for a setting that does not exist suggests the nearest."""
     with pytest.raises(ConfigError, match="Did you mean 'ring-size'"):
-        Config().value("boxsize")
+        Config().value("ringsize")
     with pytest.raises(ConfigError, match="no setting 'nothing'"):
         Config().source_of("nothing")
 
 
 def test_the_configuration_is_frozen() -> None:
-    """Neither sections nor their values can be assigned."""
+    """Sections and their values cannot be assigned."""
     config = Config()
     with pytest.raises(AttributeError):
         config.output.compat_mode = True  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""Sizes and durations: exact both ways, and nothing else is taken."""
+"""Sizes and durations: they round-trip exactly, and other text is refused."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ YEARS = 100 * 365 * 86_400
 
 @given(st.integers(0, 2**60))
 def test_a_formatted_size_parses_back(size: int) -> None:
-    """What `format_size` writes means the same number of bytes."""
+    """The text of `format_size` is parsed as the same number of bytes."""
     assert parse_size(format_size(size)) == size
 
 
 @given(st.floats(0, YEARS, allow_nan=False))
 def test_a_formatted_duration_parses_back(seconds: float) -> None:
-    """What `format_duration` writes means the same float, to the last bit."""
+    """The text of `format_duration` is parsed as the same float, to the last bit."""
     assert parse_duration(format_duration(seconds)) == seconds
 
 
@@ -33,7 +33,7 @@ def test_a_formatted_whole_duration_parses_back(seconds: int) -> None:
 
 @given(st.text(max_size=20))
 def test_any_text_parses_or_is_refused(text: str) -> None:
-    """No text makes a parser raise anything but ValueError or return a negative."""
+    """A parser raises only ValueError and returns no negative number, whatever the text."""
     for parse in (parse_size, parse_duration):
         with suppress(ValueError):
             assert parse(text) >= 0
@@ -52,8 +52,8 @@ def test_any_text_parses_or_is_refused(text: str) -> None:
         ("7 B", 7),
     ],
 )
-def test_sizes_as_people_write_them(text: str, size: int) -> None:
-    """Units of 1024 and of 1000 are told apart; case and spaces do not matter."""
+def test_sizes_with_units(text: str, size: int) -> None:
+    """Units of 1024 and of 1000 differ; case and spaces do not matter."""
     assert parse_size(text) == size
 
 
@@ -69,7 +69,7 @@ def test_sizes_as_people_write_them(text: str, size: int) -> None:
         ("7d", 604_800.0),
     ],
 )
-def test_durations_as_people_write_them(text: str, seconds: float) -> None:
+def test_durations_with_units(text: str, seconds: float) -> None:
     """A duration without a unit is in seconds."""
     assert parse_duration(text) == seconds
 
@@ -83,7 +83,7 @@ def test_durations_as_people_write_them(text: str, seconds: float) -> None:
     ids=lambda text: text[:10],
 )
 def test_other_text_is_refused(text: str) -> None:
-    """Signs, exponents, other digits, unknown units and endless numbers are no value."""
+    """Signs, exponents, non-ASCII digits, unknown units and endless numbers are refused."""
     with pytest.raises(ValueError, match="not a"):
         parse_size(text)
     with pytest.raises(ValueError, match="not a"):
@@ -91,6 +91,6 @@ def test_other_text_is_refused(text: str) -> None:
 
 
 def test_a_fraction_of_a_byte_is_refused() -> None:
-    """A size that is no whole number of bytes is a mistake, not rounded."""
+    """A size that is not a whole number of bytes is an error, not rounded."""
     with pytest.raises(ValueError, match="whole number"):
         parse_size("0.1 KiB")

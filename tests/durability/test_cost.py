@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from tests.durability.kit import command, told
-from tests.figures import figures
+from tests.figures import report_figures
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,7 +51,7 @@ def test_a_hundred_thousand_open_spans(tmp_path: Path) -> None:
         cast("dict[str, float]", told(command(HUNDRED_THOUSAND, tmp_path / who, who), timeout=85))
         for who in ("sdk", "ours")
     )
-    figures(
+    report_figures(
         "100,000 open spans",
         sdk_alone=f"{sdk['mb']:.0f} MB",
         with_ours=f"{both['mb']:.0f} MB",
@@ -73,7 +73,7 @@ TABLE = """
     from otel_ext.processors import lifecycle
     from otel_ext.record.capture import capture_start
     from otel_ext._accel import load_speed
-    from otel_ext.runtime import incarnation
+    from otel_ext.runtime.process import incarnation
     class Nowhere:
         never_starts_spans = never_waits = True
         export = staticmethod(id)
@@ -125,7 +125,7 @@ def test_the_table_costs_a_start_about_a_microsecond(tmp_path: Path) -> None:
     Processor time in the best of some rounds, garbage collection included.
     """
     cost = cast("dict[str, float]", told(command(TABLE, tmp_path)))
-    figures(
+    report_figures(
         "the table",
         hook=f"{cost['hook_us']:.2f} us",
         of_it_the_table=f"{cost['table_us']:.2f} us",
@@ -205,6 +205,6 @@ def test_a_start_beside_four_busy_threads(tmp_path: Path) -> None:
         if rounds[-1]["p99_us"] <= 50:
             break
     best = min(rounds, key=lambda one: one["p99_us"])
-    figures("a start beside four busy threads", rounds=len(rounds), **best)
+    report_figures("a start beside four busy threads", rounds=len(rounds), **best)
     assert best["p99_us"] <= 50
     assert best["first_p99_us"] < 1_000

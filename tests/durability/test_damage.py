@@ -22,7 +22,7 @@ from tests.durability.kit import (
     recovered,
     tell,
 )
-from tests.figures import figures
+from tests.figures import report_figures
 from tests.programs import OTEL_EXT, wait_until
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def test_random_damage_then_recovery(tmp_path: Path, seed: int) -> None:
             done = subprocess.run(words, env=plain(), capture_output=True, text=True, check=False)
             assert done.returncode in {0, 1}, done.stderr
             assert "Traceback" not in done.stderr
-    figures(f"random damage, seed {seed}", records_kept=f"{kept} of {total}")
+    report_figures(f"random damage, seed {seed}", records_kept=f"{kept} of {total}")
     assert kept > total * 0.5
 
 

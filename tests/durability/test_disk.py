@@ -11,7 +11,7 @@ import pytest
 
 from otel_ext.journal.read.scanner import Line, scan
 from tests.durability.kit import command, plain, small_disk
-from tests.figures import figures
+from tests.figures import report_figures
 from tests.programs import OTEL_EXT, environment, execute, write_program
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def test_a_small_disk_fills_up(tmp_path: Path, mode: str, kib: int, ring: int, u
     )
     assert done.returncode == 0, done.stderr
     told = cast("dict[str, object]", json.loads(done.stdout.splitlines()[-1]))
-    figures(f"tmpfs of {kib} KiB, {mode}", **told)
+    report_figures(f"tmpfs of {kib} KiB, {mode}", **told)
     assert "No space left" in str(told["full"])
     assert used in str(told["full"])
     assert told["failed"] == 0

@@ -21,7 +21,7 @@ from tests.durability.kit import (
     recovered,
     told,
 )
-from tests.figures import figures
+from tests.figures import report_figures
 from tests.programs import wait_until
 
 BLOCKED = """
@@ -55,7 +55,7 @@ def test_a_blocked_disk_holds_up_an_exit_for_two_seconds_at_most(
         pid, flushed, took, told_at = json.loads(notes.read_bytes())
         exit_took = exit_seconds(pid, told_at)
         tracer.kill()
-    figures(f"blocked {calls}", flush=f"{took:.2f} s", exit=f"{exit_took:.2f} s")
+    report_figures(f"blocked {calls}", flush=f"{took:.2f} s", exit=f"{exit_took:.2f} s")
     if "write" in calls:
         assert flushed is False
     assert took < 0.5 + 0.5
@@ -88,7 +88,7 @@ def test_an_orderly_exit_says_shutdown_of_open_spans_and_closes_the_account(
     last = found.records[-1]
     assert last.event == "process.end"
     totals = {key: last.extra[key] for key in ("accepted", "written", "dropped", "last_seq")}
-    figures("process.end", **totals)
+    report_figures("process.end", **totals)
     assert totals["accepted"] == totals["written"] == len(found.records)
     assert totals["dropped"] == {}
     assert totals["last_seq"] == last.seq
@@ -159,7 +159,7 @@ def test_a_program_that_never_ends_its_handle_is_quick_to_exit(tmp_path: Path) -
     began = time.monotonic()
     """
     drained = told(command(text, tmp_path))["drained"]
-    figures("idle exit", drained=f"{drained} s")
+    report_figures("idle exit", drained=f"{drained} s")
     assert isinstance(drained, float)
     assert drained < 2.0
 

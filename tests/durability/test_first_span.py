@@ -11,7 +11,7 @@ from opentelemetry.sdk.resources import Resource
 from otel_ext._accel import load_speed
 from otel_ext.runtime.process.incarnation import Incarnation
 from otel_ext.runtime.process.records import PROCESS_START
-from tests.figures import figures
+from tests.figures import report_figures
 from tests.programs import execute, python, records_in, write_program
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def watch(event, arguments):
     if watching and threading.get_ident() == threading.main_thread().ident:
         if event in ("import", "open", "os.mkdir"):
             name = os.path.basename(os.fsdecode(arguments[0]))
-            name = "BOX" if name.endswith(".box") else name
+            name = "RING" if name.endswith(".ring") else name
             seen.append(f"{{event}} {{name}}" + " with a worker" * shared_worker().is_alive)
 sys.addaudithook(watch)
 span = tracer.start_span("first")
@@ -84,7 +84,7 @@ def test_the_first_span_takes_few_steps(tmp_path: Path, way: str) -> None:
         return int(done.out)
 
     beyond = calls(SET_UP[way]) - calls("")
-    figures("first span", way=way, calls_more_than_without=beyond)
+    report_figures("first span", way=way, calls_more_than_without=beyond)
     assert beyond <= (800 if load_speed() is None else 620)
 
 
@@ -97,7 +97,7 @@ def test_the_first_span_makes_the_ring_buffer_and_little_else(tmp_path: Path, wa
     assert done.code == 0, done.err
     made, seen, has_worker = json.loads(done.out)
     assert not made
-    assert seen == ["os.mkdir traces", "os.mkdir .blackbox", "open .blackbox", "open BOX"]
+    assert seen == ["os.mkdir traces", "os.mkdir .blackbox", "open .blackbox", "open RING"]
     assert has_worker
 
 

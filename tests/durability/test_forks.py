@@ -22,8 +22,8 @@ from tests.durability.kit import (
     read,
     recovered,
 )
-from tests.figures import figures
-from tests.programs import SCRIPTS, answers, free_port, python, recorded, started, wait_until
+from tests.figures import report_figures
+from tests.programs import SCRIPTS, free_port, is_listening, python, recorded, started, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -190,7 +190,7 @@ def serve(tmp_path: Path, name: str, text: str, server: Sequence[str]) -> Found:
     words = [word.replace("PORT", str(port)) for word in words]
     env = plain(PYTHONPATH=str(tmp_path))
     with started(words, cwd=tmp_path, env=env) as process:
-        wait_until(lambda: answers(port), "the server listens", 40)
+        wait_until(lambda: is_listening(port), "the server listens", 40)
         url = f"http://127.0.0.1:{port}"
         for _ in range(3):
             with pytest.raises(requests.ConnectionError):
@@ -201,7 +201,7 @@ def serve(tmp_path: Path, name: str, text: str, server: Sequence[str]) -> Found:
         seen = len(died(folder))
         process.send_signal(signal.SIGTERM)
         assert process.wait(40) in {0, -signal.SIGTERM}
-    figures(f"{server[0]}: killed workers", recovered_while_it_ran=f"{seen} of 3")
+    report_figures(f"{server[0]}: killed workers", recovered_while_it_ran=f"{seen} of 3")
     found = recovered(folder)
     assert_apart(folder, found)
     return found

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.durability.kit import assert_ended_once, assert_valid, command, ledger, plain, recovered
-from tests.figures import figures
+from tests.figures import report_figures
 from tests.programs import python, recorded, records_in, wait_until
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def test_a_kill_at_every_write(tmp_path: Path, durability: str) -> None:
             break
         assert done.returncode in {-signal.SIGKILL, 128 + signal.SIGKILL}
         assert number < 200
-    figures(
+    report_figures(
         f"{durability}: killed at each write",
         kills=number - 1,
         promised=promised,
@@ -161,7 +161,7 @@ def test_a_program_under_otel_ext_run_is_killed(tmp_path: Path, turn: int) -> No
     assert "did not end" in said
     assert_valid(folder, torn=1)
     told = {"starts": len(started), "open": len(abandoned), "missing": len(missing)}
-    figures(f"otel-ext run, kill {turn + 1}", **told)
+    report_figures(f"otel-ext run, kill {turn + 1}", **told)
     assert not missing
 
 

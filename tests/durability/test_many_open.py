@@ -24,7 +24,7 @@ from tests.durability.kit import (
     recovered,
     recovered_apart,
 )
-from tests.figures import figures
+from tests.figures import report_figures
 from tests.programs import OTEL_EXT, execute, wait_until
 
 MANY = """
@@ -65,7 +65,7 @@ def test_many_open_spans_all_have_an_end_after_an_exit_and_recovery(tmp_path: Pa
     files = tmp_path.glob("*.jsonl")
     before = sum(path.read_bytes().count(b'"phase":"end"') for path in files)
     starts, ends = recovered_apart(tmp_path)
-    figures(f"{COUNT:,} open", program=f"{took:.1f} s", ended_at_exit=before)
+    report_figures(f"{COUNT:,} open", program=f"{took:.1f} s", ended_at_exit=before)
     assert len(set(starts)) == COUNT
     assert ends == sorted(set(starts))
     assert not running(tmp_path)
@@ -164,7 +164,7 @@ def test_a_blocked_disk_and_very_many_open_spans_do_not_add_up(
     with alone:
         told_at = float(line_of(alone))
         alone_took = exit_seconds(alone.pid, told_at)
-    figures(
+    report_figures(
         f"blocked, {COUNT:,} open, {action}",
         took=f"{took:.2f} s",
         exit=f"{exit_took:.2f} s",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from tests.durability.kit import ROOT, command, plain, read, told
-from tests.figures import figures
+from tests.figures import report_figures
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,7 +88,7 @@ def test_spans_in_finalizers_signal_handlers_and_log_handlers(
     """All at once beside busy threads: no deadlock, and each record is written or counted."""
     env = plain(OTEL_EXT_DURABILITY=durability)
     done = told(command(EVERYWHERE, tmp_path, "1"), env=env)
-    figures(f"everywhere, {durability}", **done)
+    report_figures(f"everywhere, {durability}", **done)
     assert done["hung"] is False
     for what in ("signals", "finalizers", "logs"):
         assert cast("int", done[what]) > 5
@@ -119,6 +119,6 @@ def test_a_storm_of_forks() -> None:
     )
     assert done.stdout, done.stderr[-3000:]
     outcome = json.loads(done.stdout)
-    figures("a storm of forks", **outcome)
+    report_figures("a storm of forks", **outcome)
     assert outcome["wrong"] == [], done.stderr[-3000:]
     assert done.returncode == 0

@@ -22,7 +22,7 @@ from tests.durability.kit import (
     tell,
     told,
 )
-from tests.figures import figures
+from tests.figures import report_figures
 from tests.programs import wait_until
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def test_the_death_of_a_process_is_seen_by_another(tmp_path: Path) -> None:
                 took.append(time.monotonic() - began)
             assert all(start <= end <= died_ns for _, start, end in ends_of_the_dead(tmp_path))
         wait_until(lambda: not list(tmp_path.glob(".blackbox/*.lock")), "the last lock goes")
-    figures("death of a process", seen=", ".join(f"{one:.2f} s" for one in took))
+    report_figures("death of a process", seen=", ".join(f"{one:.2f} s" for one in took))
     # The best of five: on a machine that has other work some take longer.
     assert min(took) <= 1.0
 
@@ -83,7 +83,7 @@ def test_the_death_of_several_is_seen_by_those_that_are_left(tmp_path: Path) -> 
         for process in everybody[1:4]:
             process.wait()
         wait_until(lambda: len(ends_of_the_dead(tmp_path)) == 15, "the ends of three", 15)
-        figures("death of three of five", seen=f"{time.monotonic() - began:.2f} s")
+        report_figures("death of three of five", seen=f"{time.monotonic() - began:.2f} s")
         time.sleep(1.2)
         assert len(ends_of_the_dead(tmp_path)) == 15
         for process in (everybody[0], everybody[4]):
@@ -172,7 +172,7 @@ def test_a_dead_thread_a_dead_task_and_a_collected_span(tmp_path: Path, grace: s
         best = {name: min(seconds, best.get(name, seconds)) for name, seconds in late.items()}
         tries += 1
     shown = {name: f"{seconds * 1000:.0f} ms" for name, seconds in best.items()}
-    figures(f"seen, grace {grace}", tries=tries, **shown)
+    report_figures(f"seen, grace {grace}", tries=tries, **shown)
     assert best.keys() == PROMISED.keys()
     assert {name: s for name, s in best.items() if s > PROMISED[name]} == {}
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.durability.kit import command, plain
-from tests.figures import figures
+from tests.figures import report_figures
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +52,7 @@ def test_the_file_is_synced_as_promised(tmp_path: Path, sync: str) -> None:
         for number, (name, at) in enumerate(calls)
         if name == "write"
     ]
-    figures(f"sync={sync}", writes=len(waited), longest_wait=f"{max(waited):.2f} s")
+    report_figures(f"sync={sync}", writes=len(waited), longest_wait=f"{max(waited):.2f} s")
     if sync == "always":
         assert ["fdatasync" if name == "write" else "write" for name in names[:-1]] == names[1:]
     else:

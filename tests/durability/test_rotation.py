@@ -25,7 +25,7 @@ from tests.durability.kit import (
     recovered,
     tell,
 )
-from tests.figures import figures
+from tests.figures import report_figures
 from tests.journal.making import start
 from tests.programs import OTEL_EXT, execute, wait_until
 
@@ -81,7 +81,7 @@ def test_only_the_newest_segment_is_needed(tmp_path: Path, end: str) -> None:
     for path in list_segments(tmp_path):
         assert b'"event":"process.start"' in path.read_bytes().splitlines()[0]
     assert_valid(tmp_path)
-    figures("rotation", segments=len(segments), deleted=len(segments) - 1, missing=0)
+    report_figures("rotation", segments=len(segments), deleted=len(segments) - 1, missing=0)
 
 
 def test_retention_keeps_a_folder_within_its_size(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_retention_keeps_a_folder_within_its_size(tmp_path: Path) -> None:
         kept = sum(path.stat().st_size for path in list_segments(tmp_path)[:-1])
         assert time.monotonic() < deadline
         assert listed(tmp_path) == [f"held {n}" for n in range(10)]
-    figures("retention", written=written, kept_of_closed_files=kept)
+    report_figures("retention", written=written, kept_of_closed_files=kept)
     assert written > 1024 * 1024
     assert kept <= 512 * 1024
 

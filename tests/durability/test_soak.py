@@ -15,7 +15,7 @@ from typing import cast
 import pytest
 
 from tests.durability.kit import ROOT, plain
-from tests.figures import figures
+from tests.figures import report_figures
 
 SECONDS = float(os.environ.get("SOAK_SECONDS", "12"))
 RATE = 5_000.0
@@ -39,7 +39,7 @@ def test_a_blocked_sink_costs_neither_memory_nor_the_account() -> None:
     )
     assert done.stdout, done.stderr
     told = cast("dict[str, object]", json.loads(done.stdout))
-    figures(f"soak of {SECONDS:.0f} s at {RATE:,.0f} spans/s", **told)
+    report_figures(f"soak of {SECONDS:.0f} s at {RATE:,.0f} spans/s", **told)
     assert told["wrong"] == [], done.stderr
     assert done.returncode == 0
     assert cast("int", told["spans_per_second"]) >= 0.9 * RATE

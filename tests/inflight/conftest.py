@@ -1,4 +1,4 @@
-"""What the tests of open spans share."""
+"""Fixtures for the tests of open spans."""
 
 from __future__ import annotations
 

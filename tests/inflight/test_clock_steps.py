@@ -1,4 +1,4 @@
-"""The wall clock is set back and forth while spans are open."""
+"""The wall clock is set forward and back while spans are open."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STEPS = ("+0", "+2d", "-2d", "+40d", "-1h")
 
 
 def library() -> str:
-    """Return what to preload so that a program sees another clock."""
+    """Return the library to preload, so that a program reads another clock."""
     asked = subprocess.run(
         ["faketime", "-f", "+0", "printenv", "LD_PRELOAD"],
         capture_output=True,
@@ -30,7 +30,7 @@ def library() -> str:
 def test_no_living_span_is_abandoned_when_the_clock_is_set(
     tmp_path: Path, plain_environ: dict[str, str]
 ) -> None:
-    """Days forth and back, beyond any age limit, give up no span whose owner lives."""
+    """Days forward and back, beyond any age limit, expire no span whose owner lives."""
     clock = tmp_path / "clock"
     clock.write_text(STEPS[0])
     program = subprocess.Popen(
@@ -43,7 +43,7 @@ def test_no_living_span_is_abandoned_when_the_clock_is_set(
             "LD_PRELOAD": library(),
             "FAKETIME_TIMESTAMP_FILE": str(clock),
             "FAKETIME_NO_CACHE": "1",
-            # Only the wall clock can be set; the monotonic one goes on.
+            # Only the wall clock is set; the monotonic one goes on.
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             "DONT_FAKE_MONOTONIC": "1",
         },
@@ -56,6 +56,6 @@ def test_no_living_span_is_abandoned_when_the_clock_is_set(
         number += 1
         time.sleep(0.2)
     with program:
-        told = program.stdout.read().splitlines()
-    assert told == ["abandoned 0, open 12, 42 days"]
+        output = program.stdout.read().splitlines()
+    assert output == ["abandoned 0, open 12, 42 days"]
     assert number > len(STEPS)

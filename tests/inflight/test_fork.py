@@ -1,4 +1,4 @@
-"""Forked and spawned children: nobody's spans but their own."""
+"""Forked and spawned children record only their own spans."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PROGRAMS = Path(__file__).parent / "programs"
 ROOT = Path(__file__).parents[2]
 
-# Since Python 3.12 a fork beside other threads warns; that it works is what is tested.
+# Since Python 3.12 a fork beside other threads warns; these tests show that it works.
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 
 
@@ -67,7 +67,7 @@ def test_a_child_starts_with_an_empty_table_and_never_ends_the_parents_spans() -
 
 
 def test_a_child_never_abandons_the_parents_spans() -> None:
-    """Inherited spans that are collected in the child, or whose thread is missing, are no news."""
+    """The child reports no inherited span that is collected or whose thread is missing."""
     tracking = Tracking(grace=0.0)
     inherited = [tracking.tracer.start_span("parent's")]
 
@@ -85,7 +85,7 @@ def test_a_child_never_abandons_the_parents_spans() -> None:
     inherited[0].end()
 
 
-def test_a_grandchild_knows_the_spans_of_both(tmp_path: Path) -> None:
+def test_a_grandchild_recognises_the_spans_of_both(tmp_path: Path) -> None:
     """A fork of a fork ends neither the grandparent's spans nor the parent's."""
     tracking = Tracking()
     spans = [tracking.tracer.start_span("grandparent's")]
@@ -108,7 +108,7 @@ def test_a_grandchild_knows_the_spans_of_both(tmp_path: Path) -> None:
 
 
 def test_a_span_that_the_parents_full_table_refused_is_known_by_its_start_time() -> None:
-    """What started before the fork is the parent's, also if it was never tracked."""
+    """A span that started before the fork is the parent's, even if it was never tracked."""
     tracking = Tracking()
     tracking.table._max_spans = 0  # noqa: SLF001 - as full as can be
     refused = tracking.tracer.start_span("refused")
@@ -124,8 +124,8 @@ def test_a_span_that_the_parents_full_table_refused_is_known_by_its_start_time()
     assert [end.name for end in tracking.ends] == ["refused"]
 
 
-def test_the_childs_worker_starts_with_its_own_first_need() -> None:
-    """Jobs are inherited, the thread is not; it starts in the child when it is needed there."""
+def test_the_childs_worker_starts_with_its_own_first_span() -> None:
+    """The child inherits the jobs but not the thread, which starts when it is needed there."""
     tracking = Tracking(grace=0.0)
     worker = Worker("test-fork")
     job = worker.every(0.02, tracking.reaper.run, "reaper")
@@ -147,7 +147,7 @@ def test_the_childs_worker_starts_with_its_own_first_need() -> None:
 
 
 def test_a_child_may_be_forked_on_another_thread_and_while_the_worker_runs() -> None:
-    """Forks beside a busy worker and busy threads leave every child in working order."""
+    """Every child works that is forked beside a busy worker and busy threads."""
     tracking = Tracking(grace=0.0)
     worker = Worker("test-busy-fork")
     job = worker.every(0.001, tracking.reaper.run, "reaper")
@@ -178,11 +178,11 @@ def test_multiprocessing_in_every_start_method(method: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["parent"] == {"open": 1, "ends": []}
-    for child in told["children"]:
+    result = json.loads(done.stdout)
+    assert result["parent"] == {"open": 1, "ends": []}
+    for child in result["children"]:
         assert child["ends"] == ["child's"]
         assert child["abandoned"] == ["garbage-collected"]
         assert child["ignored"] == (1 if method == "fork" else 0)
-        assert child["pid"] != told["pid"]
-    assert len({child["process"] for child in told["children"]}) == 3
+        assert child["pid"] != result["pid"]
+    assert len({child["process"] for child in result["children"]}) == 3

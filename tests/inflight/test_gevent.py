@@ -1,4 +1,4 @@
-"""The worker and the owners of spans where gevent has patched everything."""
+"""The worker and the owners of spans after gevent has patched everything."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def run(program: Path, *arguments: str) -> dict[str, object]:
-    """Run one of the programs with a watchdog that prints all stacks should it hang."""
+    """Run one of the programs with a watchdog that prints all stacks if it hangs."""
     done = subprocess.run(
         [sys.executable, "-X", "faulthandler", str(program), *arguments],
         capture_output=True,
@@ -25,15 +25,15 @@ def run(program: Path, *arguments: str) -> dict[str, object]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    told: dict[str, object] = json.loads(done.stdout)
-    return told
+    result: dict[str, object] = json.loads(done.stdout)
+    return result
 
 
 def test_under_gevent_the_worker_is_a_thread_and_greenlets_are_owners() -> None:
-    """With everything patched the worker runs beside a busy program, and finds dead greenlets."""
+    """The worker runs beside a program that does not yield, and detects dead greenlets."""
     pytest.importorskip("gevent")
-    told = run(PROGRAMS / "under_gevent.py")
-    assert told == {
+    result = run(PROGRAMS / "under_gevent.py")
+    assert result == {
         "is_gevent": True,
         "runs while the program is busy": True,
         "abandoned": ["owner-died"],

@@ -1,4 +1,4 @@
-"""The heartbeat: one record a process, with figures that add up."""
+"""The heartbeat: one record per process and interval, with counters that add up."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from otel_ext.record.model import Record
 
 
-def test_a_beat_tells_open_spans_numbers_drops_and_memory(
+def test_a_beat_contains_open_spans_numbers_drops_and_memory(
     tracking: Tracking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One record tells how the process is, under the process's own name."""
+    """One record contains the figures of the process, under the process's own id."""
     monkeypatch.setattr(sys.modules["__main__"], "__file__", "program.py", raising=False)
     beats: list[Record] = []
     heartbeat = Heartbeat(beats.append, tracking.table.__len__)
@@ -62,13 +62,13 @@ def test_a_beat_is_a_line_of_the_format(tracking: Tracking) -> None:
     assert back.extra["memory_bytes"] == beat.extra["memory_bytes"]
 
 
-def test_memory_is_what_the_system_says() -> None:
-    """The figure is the resident size of this process."""
+def test_memory_is_the_resident_size() -> None:
+    """On Linux the figure is above 1 MB; elsewhere it is 0."""
     assert (memory_bytes() > 1_000_000) is (sys.platform == "linux")
 
 
 def test_beats_come_from_the_worker(tracking: Tracking) -> None:
-    """The worker emits beats at the interval it was told, never one a span."""
+    """The worker emits beats at the set interval, not one for each span."""
     beats: list[Record] = []
     heartbeat = Heartbeat(beats.append, tracking.table.__len__)
     worker = Worker("test-heartbeat")
@@ -89,13 +89,13 @@ SETTINGS = InflightSettings(heartbeat=INTERVAL)
 
 @pytest.fixture
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the providers that other tests have left behind out of the count."""
-    nobody: WeakValueDictionary[int, Tracker] = WeakValueDictionary()
-    monkeypatch.setattr(tracker, "_trackers", nobody)
+    """Do not count the providers that other tests left behind."""
+    none: WeakValueDictionary[int, Tracker] = WeakValueDictionary()
+    monkeypatch.setattr(tracker, "_trackers", none)
 
 
 def provider_on(*captures: RecordCapture) -> TracerProvider:
-    """Return a provider whose spans go to each of `captures`, by a processor each."""
+    """Return a provider with one processor for each of `captures`."""
     provider = TracerProvider(shutdown_on_exit=False)
     for capture in captures:
         provider.add_span_processor(LifecycleSpanProcessor(capture, inflight=SETTINGS))
@@ -109,7 +109,7 @@ def beats_in(capture: RecordCapture, since: int = 0) -> list[Record]:
 
 @pytest.mark.usefixtures("alone")
 def test_providers_on_one_exporter_send_one_heartbeat_that_counts_all() -> None:
-    """Three providers with 1, 2 and 3 open spans on one exporter: one beat a turn says 6."""
+    """Three providers with 1, 2 and 3 open spans on one exporter: each beat contains 6."""
     capture = RecordCapture()
     providers = [provider_on(capture) for _ in range(3)]
     kept = [
@@ -121,7 +121,7 @@ def test_providers_on_one_exporter_send_one_heartbeat_that_counts_all() -> None:
     assert wait_until(lambda: len(beats_in(capture, begun)) >= 4)
     turns = (time.monotonic() - began) / INTERVAL
     beats = beats_in(capture, begun)
-    # The first may have been made while the spans were started.
+    # The first one may be from before all spans had started.
     assert {beat.extra["open_spans"] for beat in beats[1:]} == {6}
     assert len(beats) <= turns + 2
     for span in kept:
@@ -132,7 +132,7 @@ def test_providers_on_one_exporter_send_one_heartbeat_that_counts_all() -> None:
 
 @pytest.mark.usefixtures("alone")
 def test_each_destination_gets_a_heartbeat() -> None:
-    """Two exporters get one each, and a span that goes to both is counted once."""
+    """Two exporters get one heartbeat each, and a span that goes to both is counted once."""
     one, two = RecordCapture(), RecordCapture()
     both = provider_on(one, two)
     kept = [both.get_tracer("both").start_span("open") for _ in range(3)]
@@ -147,7 +147,7 @@ def test_each_destination_gets_a_heartbeat() -> None:
 @pytest.mark.parametrize("which", [0, 1])
 @pytest.mark.usefixtures("alone")
 def test_when_the_one_that_beats_is_shut_down_another_goes_on(which: int) -> None:
-    """Whichever of two providers is shut down, beats still come, and count what is left."""
+    """Whichever of two providers is shut down, beats still come, with the other's spans."""
     capture = RecordCapture()
     providers = [provider_on(capture) for _ in range(2)]
     kept = [provider.get_tracer("two").start_span("open") for provider in providers]
@@ -187,7 +187,7 @@ FORKS = """
 
 
 def test_a_forked_child_has_one_heartbeat_of_its_own(tmp_path: Path) -> None:
-    """Parent and child each send one a turn, which counts the open spans of that one alone."""
+    """Parent and child each send one heartbeat, with the open spans of that process alone."""
     head = "import os, sys, time\n"
     done = execute(command(FORKS, tmp_path, head=head), cwd=tmp_path, env=plain())
     assert done.code == 0, done.err
@@ -195,6 +195,6 @@ def test_a_forked_child_has_one_heartbeat_of_its_own(tmp_path: Path) -> None:
     for beat in read(tmp_path).events("process.heartbeat"):
         counts.setdefault(beat.process.id, []).append(beat.extra["open_spans"])
     assert len(counts) == 2
-    assert sorted(told[-1] for told in counts.values()) == [2, 3]  # type: ignore[type-var]
-    # 1.8 s and more, on a slow machine, hold nine turns; three beats each would be 27.
-    assert all(3 <= len(told) <= 18 for told in counts.values())
+    assert sorted(open_counts[-1] for open_counts in counts.values()) == [2, 3]  # type: ignore[type-var]
+    # 1.8 s, or more on a slow machine, hold nine intervals; three beats in each would be 27.
+    assert all(3 <= len(open_counts) <= 18 for open_counts in counts.values())

@@ -1,4 +1,4 @@
-"""Who owns a span, and how soon it is known that the owner is gone."""
+"""Owners of spans, and how soon their death is detected."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from otel_ext.inflight import open_spans
 from otel_ext.inflight.owners import Owners, ThreadOwner
 from otel_ext.runtime.counters import COUNTERS
-from tests.figures import figures
+from tests.figures import report_figures
 from tests.inflight.tracking import Tracking, wait_until
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def test_the_end_of_a_thread_is_reported_at_once() -> None:
-    """The owner of a thread that ended is put into `gone` without any polling."""
+    """The owner of a thread that ended is in `gone` without any polling."""
     owners = Owners()
     kept: list[ThreadOwner] = []
     thread = threading.Thread(target=lambda: kept.append(owners.of_thread()))
@@ -35,8 +35,8 @@ def test_the_end_of_a_thread_is_reported_at_once() -> None:
     assert wait_until(lambda: not kept[0].is_alive())
 
 
-def test_threads_without_open_spans_die_in_silence() -> None:
-    """Nothing is noted for a thread whose spans have all ended: nobody holds its owner."""
+def test_threads_without_open_spans_are_not_reported() -> None:
+    """The owner of a thread whose spans have all ended is freed, and not in `gone`."""
     owners = Owners()
     threads = [threading.Thread(target=owners.of_thread) for _ in range(50)]
     for thread in threads:
@@ -46,7 +46,7 @@ def test_threads_without_open_spans_die_in_silence() -> None:
 
 
 def test_a_thread_has_one_owner() -> None:
-    """All spans of a thread share its owner; another thread has another."""
+    """All spans of a thread share its owner; another thread has another owner."""
     owners = Owners()
     with ThreadPoolExecutor(1) as pool:
         other = pool.submit(owners.of_thread).result()
@@ -74,8 +74,8 @@ def test_a_thread_that_only_left_python_is_not_dead() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="pthread_create by ctypes")
-def test_a_foreign_thread_is_an_owner_too(tracking: Tracking) -> None:
-    """A thread that Python did not make is noticed when it ends."""
+def test_a_thread_of_c_code_is_an_owner_too(tracking: Tracking) -> None:
+    """The end of a thread that Python did not make is detected."""
     libc = ctypes.CDLL(None)
     handle = ctypes.c_ulong()
     spans: list[Span] = []
@@ -93,8 +93,8 @@ def test_a_foreign_thread_is_an_owner_too(tracking: Tracking) -> None:
     assert spans[0].is_recording()
 
 
-def test_the_end_of_a_thread_is_seen_and_reported() -> None:
-    """A span left open by a thread that ended gets its abandoned end, named after the cause."""
+def test_the_end_of_a_thread_is_detected_and_reported() -> None:
+    """A span left open by a thread that ended gets an abandoned end with the cause."""
     tracking = Tracking(grace=0.2)
     spans: list[Span] = []
 
@@ -107,7 +107,7 @@ def test_the_end_of_a_thread_is_seen_and_reported() -> None:
     died = time.monotonic()
     (record,) = tracking.reap_until(1)
     took = time.monotonic() - died
-    figures("death of a thread, 200 ms grace", reported_after=f"{took * 1e3:.0f} ms")
+    report_figures("death of a thread, 200 ms grace", reported_after=f"{took * 1e3:.0f} ms")
     assert (record.phase, record.abandoned) == ("end", "owner-died")
     assert record.thread is not None
     assert record.thread.name == "short-lived"
@@ -119,7 +119,7 @@ def test_the_end_of_a_thread_is_seen_and_reported() -> None:
 
 
 def test_a_real_end_within_the_grace_leaves_no_abandoned_record() -> None:
-    """A span that was handed over and ends in time is not reported."""
+    """A span that another thread ends in time is not reported."""
     tracking = Tracking(grace=0.3)
     spans: list[Span] = []
     thread = threading.Thread(target=lambda: spans.append(tracking.tracer.start_span("handed")))
@@ -132,7 +132,7 @@ def test_a_real_end_within_the_grace_leaves_no_abandoned_record() -> None:
 
 
 def test_a_real_end_after_the_report_is_recorded_with_its_start() -> None:
-    """A late real end finds its start, so that it can win where records are merged."""
+    """A late real end finds its start record, so that it wins where records are merged."""
     tracking = Tracking()
     spans: list[Span] = []
     thread = threading.Thread(target=lambda: spans.append(tracking.tracer.start_span("late")))
@@ -148,7 +148,7 @@ def test_a_real_end_after_the_report_is_recorded_with_its_start() -> None:
 
 
 def test_a_finished_task_that_is_still_referenced_is_found() -> None:
-    """A task that is done but kept by the program is seen as ended."""
+    """A task that is done but still referenced by the program counts as ended."""
     tracking = Tracking(grace=0.0)
 
     async def leave_open() -> object:
@@ -166,12 +166,12 @@ def test_a_finished_task_that_is_still_referenced_is_found() -> None:
     assert record.abandoned == "owner-died"
     assert record.task is not None
     assert record.task.name == "forgetful"
-    figures("end of a task", reported_after=f"{took * 1e3:.1f} ms")
+    report_figures("end of a task", reported_after=f"{took * 1e3:.1f} ms")
     assert task.done()
 
 
 def test_a_task_that_is_gone_is_found_and_no_task_is_kept_alive() -> None:
-    """A task that was freed with its span open is reported; we held only a weak reference."""
+    """A task that was freed with its span open is reported; only a weak reference was held."""
     tracking = Tracking(grace=0.0)
     spans: list[Span] = []
 
@@ -213,8 +213,8 @@ def test_a_waiting_task_owns_its_span_for_as_long_as_it_waits() -> None:
     assert len(tracking.ends) == 1
 
 
-def test_a_cancelled_task_gives_up_its_span() -> None:
-    """A task that was cancelled with a span open that nobody ends is a dead owner."""
+def test_the_open_span_of_a_cancelled_task_is_abandoned() -> None:
+    """A task that was cancelled with its span open is a dead owner."""
     tracking = Tracking(grace=0.0)
     spans: list[Span] = []
 
@@ -233,8 +233,8 @@ def test_a_cancelled_task_gives_up_its_span() -> None:
     assert [record.abandoned for record in tracking.abandoned] == ["owner-died"]
 
 
-def test_many_short_tasks_and_threads_are_no_cause_for_alarm() -> None:
-    """A thousand tasks and a hundred threads that end their spans leave no trace."""
+def test_many_short_tasks_and_threads_are_not_reported() -> None:
+    """A thousand tasks and a hundred threads that end their spans cause no record."""
     before = COUNTERS.value("abandoned.owner-died")
     tracking = Tracking(grace=0.0)
 

@@ -1,4 +1,4 @@
-"""Spans that never end by themselves: collected, too old, left at the exit."""
+"""Abandoned spans: garbage-collected, too old, or open at the exit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from otel_ext.record.codec import encode_line
 from otel_ext.record.decode import decode_line
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.worker import Worker
-from tests.figures import figures
+from tests.figures import report_figures
 from tests.inflight.tracking import Tracking, wait_until
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -43,7 +43,7 @@ class EndsItsSpan:
 
 
 def test_a_collected_span_is_reported_within_100_ms() -> None:
-    """A span whose last reference goes gets its abandoned end from the worker at once."""
+    """A span whose last reference is dropped soon gets its abandoned end from the worker."""
     tracking = Tracking()
     worker = Worker("test-reaper")
     job = worker.every(0.05, tracking.reaper.run, "reaper")
@@ -63,13 +63,13 @@ def test_a_collected_span_is_reported_within_100_ms() -> None:
         assert record.time_ns >= record.start_ns > 0
     job.cancel()
     assert worker.stop()
-    figures("a collected span", reported_after=f"{min(took) * 1e3:.0f} ms")
+    report_figures("a collected span", reported_after=f"{min(took) * 1e3:.0f} ms")
     assert min(took) < 5
     assert len(tracking.table) == 0
 
 
 def test_a_span_in_a_cycle_is_reported_when_the_cycle_is_collected(tracking: Tracking) -> None:
-    """What only the garbage collector can free is seen when it does."""
+    """A span that only the garbage collector can free is reported when it does."""
     Node(tracking.tracer.start_span("in a cycle"))
     gc.collect()
     assert [record.abandoned for record in tracking.reap_until(1)] == ["garbage-collected"]
@@ -79,7 +79,7 @@ def test_a_span_in_a_cycle_is_reported_when_the_cycle_is_collected(tracking: Tra
 def test_a_finalizer_that_ends_its_span_makes_a_real_end(
     tracking: Tracking, *, cyclic: bool
 ) -> None:
-    """The span's own end counts, and no abandoned record stands beside it."""
+    """The span's own end is recorded, and no abandoned end."""
     EndsItsSpan(tracking, cyclic=cyclic)
     gc.collect()
     assert not tracking.reap_for(0.05)
@@ -99,7 +99,7 @@ def test_an_abandoned_record_is_a_complete_line_of_the_format(tracking: Tracking
 
 @pytest.mark.parametrize("hours", [-1_000, 1_000])
 def test_an_abandoned_span_never_ends_before_it_started(tracking: Tracking, hours: int) -> None:
-    """Whatever start time the user gave, or the wall clock was set to, the duration holds."""
+    """The duration is right whatever start time the user passed or the wall clock shows."""
     start = time.time_ns() + hours * 3_600_000_000_000
     tracking.tracer.start_span("dropped", start_time=start)
     (record,) = tracking.reap_until(1)
@@ -108,7 +108,7 @@ def test_an_abandoned_span_never_ends_before_it_started(tracking: Tracking, hour
     assert hours > 0 or abs(record.time_ns - time.time_ns()) < 60_000_000_000
 
 
-def test_a_span_beyond_the_age_is_given_up_and_its_late_end_is_recorded() -> None:
+def test_a_span_beyond_the_age_expires_and_its_late_end_is_recorded() -> None:
     """Tracking ends with an `expired` record; the span itself may still end."""
     tracking = Tracking()
     reaper = Reaper(tracking.table, tracking.abandoned.append, max_age=0.02)
@@ -126,7 +126,7 @@ def test_a_span_beyond_the_age_is_given_up_and_its_late_end_is_recorded() -> Non
     assert [end.name for end in tracking.ends] == ["old", "young"]
 
 
-def test_an_orderly_exit_reports_what_is_open_and_touches_no_span(tracking: Tracking) -> None:
+def test_an_orderly_exit_reports_open_spans_and_changes_none(tracking: Tracking) -> None:
     """Open spans get `shutdown` records once; the user's spans go on recording."""
     spans = [tracking.tracer.start_span(f"s{number}") for number in range(3)]
     assert tracking.reaper.abandon_all("shutdown") == 3
@@ -136,7 +136,7 @@ def test_an_orderly_exit_reports_what_is_open_and_touches_no_span(tracking: Trac
 
 
 def test_an_exit_beside_the_busy_worker_reports_each_span_once() -> None:
-    """The worker may reap while another thread shuts down; nothing is lost or told twice."""
+    """The worker may reap while another thread shuts down; each span is reported once."""
     tracking = Tracking()
     worker = Worker("test-exit")
     job = worker.every(0.0001, tracking.reaper.run, "reaper")
@@ -155,7 +155,7 @@ def test_an_exit_beside_the_busy_worker_reports_each_span_once() -> None:
 
 
 def test_an_exit_out_of_time_leaves_the_rest_to_recovery(tracking: Tracking) -> None:
-    """The deadline of the exit is kept; what was not reported is still open."""
+    """The exit keeps its deadline; spans that were not reported are still open."""
     span = tracking.tracer.start_span("late")
     assert tracking.reaper.abandon_all("shutdown", timeout=-1.0) == 0
     assert len(tracking.table) == 1
@@ -180,8 +180,8 @@ def test_an_end_that_is_refused_at_the_exit_is_left_to_recovery() -> None:
         span.end()
 
 
-def test_a_sink_that_fails_is_the_workers_business_and_loses_one_record() -> None:
-    """An error of the sink ends this run only; the next one goes on behind it."""
+def test_a_failing_sink_loses_one_record() -> None:
+    """An error of the sink ends this run only; the next run continues after that record."""
     table = InflightTable()
     tracking = Tracking(table)
     seen: list[str] = []
@@ -201,7 +201,7 @@ def test_a_sink_that_fails_is_the_workers_business_and_loses_one_record() -> Non
 
 
 def test_reported_causes_are_counted(tracking: Tracking) -> None:
-    """How many spans were given up, and why, is in the counters."""
+    """The counters contain how many spans were abandoned, by cause."""
     before = COUNTERS.value("abandoned.garbage-collected")
     tracking.tracer.start_span("dropped")
     tracking.reap_until(1)
@@ -229,8 +229,8 @@ def test_nothing_is_abandoned_while_the_process_is_stopped_and_continued() -> No
     assert program.returncode == 0
 
 
-def test_what_is_open_is_still_shown_after_a_fallen_owner_was_reported() -> None:
-    """A reported span that nobody ended is open, with a dead owner, and is reported once."""
+def test_an_open_span_is_still_shown_after_its_dead_owner_was_reported() -> None:
+    """A reported span without a real end stays open, with a dead owner, and is reported once."""
     tracking = Tracking(grace=0.0)
     spans: list[object] = []
     worker = Worker("test-owner")

@@ -1,4 +1,4 @@
-"""Where a thread is now: its innermost frames, the user's own among them."""
+"""The stack of a thread: its innermost frames, with a line of the user's code."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def test_the_users_line_is_there_however_deep_the_libraries_are() -> None:
-    """The innermost twenty frames; where all are of libraries, the last is the user's own."""
+    """A stack has the innermost twenty frames; if all are libraries', the last is the user's."""
     frame = through(*[LIBRARY] * 50)(lambda: sys._getframe(1))  # noqa: SLF001 - a frame of a library
     stack = stack_of_thread(cast("FrameType", frame))
     assert len(stack) == MAX_FRAMES

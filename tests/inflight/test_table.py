@@ -1,4 +1,4 @@
-"""The table of open spans: what it holds, what it refuses, what it shows."""
+"""The table of open spans: what it contains, what it refuses, what it shows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def test_a_span_is_in_the_table_from_its_start_to_its_end(tracking: Tracking) -> None:
-    """The start record is handed out once, at the end."""
+    """`pop` returns the start record once, at the end."""
     span = tracking.tracer.start_span("work", attributes={"n": 1})
     assert len(tracking.table) == 1
     (start,) = tracking.table.start_records()
@@ -32,8 +32,8 @@ def test_a_span_is_in_the_table_from_its_start_to_its_end(tracking: Tracking) ->
     assert tracking.ends[0].trace_id is start.trace_id
 
 
-def test_the_key_names_the_span_in_its_trace() -> None:
-    """Two spans of one id in different traces are two entries."""
+def test_the_key_contains_trace_and_span_id() -> None:
+    """Two spans with the same id in different traces are two entries."""
     assert span_key(SpanContext(1, 2, is_remote=False)) == (1, 2)
     assert span_key(SpanContext(2, 2, is_remote=False)) != span_key(
         SpanContext(1, 2, is_remote=False)
@@ -54,13 +54,13 @@ def test_a_full_table_refuses_counts_and_the_end_is_still_recorded() -> None:
 
 
 def test_a_limit_below_zero_is_refused_by_name() -> None:
-    """A wrong limit is named with its value and what to use."""
+    """The error contains the value and what to use."""
     with pytest.raises(ValueError, match=r"max_spans=-1 is negative: use 0 or more"):
         InflightTable(max_spans=-1)
 
 
 class EndsItsSpan:
-    """An object in a cycle, whose finalizer ends a span in the middle of anything."""
+    """An object in a cycle, whose finalizer ends a span at any point of the program."""
 
     def __init__(self, span: Span) -> None:
         self.span = span
@@ -71,8 +71,8 @@ class EndsItsSpan:
         self.span.end()
 
 
-def test_finalizers_that_end_spans_do_not_disturb_who_looks(tracking: Tracking) -> None:
-    """The garbage is collected while the table is copied, and spans end just then."""
+def test_finalizers_that_end_spans_do_not_disturb_a_snapshot(tracking: Tracking) -> None:
+    """A garbage collection while the table is copied ends spans."""
     kept = [tracking.tracer.start_span(f"kept {number}") for number in range(2_000)]
     usual = gc.get_threshold()
     gc.collect()
@@ -92,7 +92,7 @@ def test_finalizers_that_end_spans_do_not_disturb_who_looks(tracking: Tracking) 
 
 
 def test_the_table_keeps_no_span_alive(tracking: Tracking) -> None:
-    """A span that nobody holds is collected although it is open."""
+    """A span without references is collected although it is open."""
     span = tracking.tracer.start_span("dropped")
     reference = weakref.ref(span)
     del span
@@ -101,8 +101,8 @@ def test_the_table_keeps_no_span_alive(tracking: Tracking) -> None:
     assert len(tracking.table.collected) == 1
 
 
-def test_open_spans_shows_name_ids_age_owner_attributes_and_place(tracking: Tracking) -> None:
-    """The snapshot tells all that the start told, and for how long the span is open."""
+def test_open_spans_shows_name_ids_age_owner_attributes_and_call_site(tracking: Tracking) -> None:
+    """The snapshot contains all of the start record, and for how long the span is open."""
     parent = tracking.tracer.start_span("parent")
     span = tracking.tracer.start_span(
         "child", context=set_span_in_context(parent), attributes={"k": "v"}
@@ -130,7 +130,7 @@ def test_open_spans_shows_name_ids_age_owner_attributes_and_place(tracking: Trac
 
 
 def test_the_snapshot_cannot_be_changed_and_does_not_change(tracking: Tracking) -> None:
-    """What was shown stays as it was, whatever is set or ended later."""
+    """A snapshot does not change when attributes are set or spans end later."""
     span = tracking.tracer.start_span("frozen", attributes={"k": "v"})
     (shown,) = (one for one in open_spans() if one.name == "frozen")
     span.set_attribute("later", 1)
@@ -153,8 +153,8 @@ def test_a_span_in_two_tables_is_shown_once() -> None:
     span.end()
 
 
-def test_the_age_is_true_for_a_span_with_a_start_time_of_its_own(tracking: Tracking) -> None:
-    """A start time in the past does not make a span old: the age is our own measure."""
+def test_the_age_is_right_for_a_span_with_a_start_time_of_its_own(tracking: Tracking) -> None:
+    """A start time in the past does not make a span old: the age is measured separately."""
     span = tracking.tracer.start_span("back-dated", start_time=1)
     (shown,) = (one for one in open_spans() if one.name == "back-dated")
     assert shown.start_ns == 1
@@ -184,8 +184,8 @@ def test_spans_start_and_end_on_many_threads_at_once_without_loss() -> None:
     assert not tracking.abandoned
 
 
-def test_a_dropped_table_is_no_longer_asked() -> None:
-    """A table that is gone leaves nothing behind in the registry."""
+def test_a_dropped_table_is_no_longer_listed() -> None:
+    """A table that is gone is no longer in the registry."""
     tracking = Tracking()
     span = tracking.tracer.start_span("of a dropped table")
     reference = weakref.ref(tracking.table)

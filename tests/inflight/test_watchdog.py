@@ -1,4 +1,4 @@
-"""Stalled spans: when they are found, where they hang, and how often that is said."""
+"""Stalled spans: when they are found, their stacks, and how often they are reported."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ def functions(record: Record) -> list[str]:
 
 
 def watch(tracking: Tracking, **settings: object) -> tuple[Watchdog, list[Record]]:
-    """Return a watchdog over the table, and the list it writes to."""
+    """Return a watchdog over the table, and the list that it appends to."""
     updates: list[Record] = []
     return Watchdog(tracking.table, updates.append, **settings), updates  # type: ignore[arg-type]
 
 
-def run_until_told(watchdog: Watchdog, updates: list[Record]) -> bool:
-    """Run the watchdog as the worker would, until it wrote something or time is up."""
+def run_until_update(watchdog: Watchdog, updates: list[Record]) -> bool:
+    """Run the watchdog as the worker would, until it emits an update or time is up."""
 
-    def told() -> bool:
+    def has_update() -> bool:
         watchdog.run()
         return bool(updates)
 
-    return wait_until(told)
+    return wait_until(has_update)
 
 
 def wait_here(event: threading.Event) -> None:
-    """Hang, in a place with a name."""
+    """Hang, in a function with a known name."""
     event.wait()
 
 
-def test_a_span_beyond_its_threshold_is_stalled_and_says_where(tracking: Tracking) -> None:
-    """The update tells the age and the stack of the thread that hangs, innermost first."""
+def test_a_span_beyond_its_threshold_is_reported_with_its_stack(tracking: Tracking) -> None:
+    """The update contains the age and the stack of the hanging thread, innermost first."""
     watchdog, updates = watch(tracking, threshold=0.05)
     event = threading.Event()
 
@@ -60,7 +60,7 @@ def test_a_span_beyond_its_threshold_is_stalled_and_says_where(tracking: Trackin
     thread.start()
     watchdog.run()
     assert not updates
-    assert run_until_told(watchdog, updates)
+    assert run_until_update(watchdog, updates)
     assert [one.stalled for one in open_spans() if one.name == "stuck"] == [True]
     event.set()
     thread.join()
@@ -80,7 +80,7 @@ def test_a_span_beyond_its_threshold_is_stalled_and_says_where(tracking: Trackin
     assert not tracking.table.stalled
 
 
-def test_a_stalled_task_says_what_it_awaits(tracking: Tracking) -> None:
+def test_a_stalled_task_is_reported_with_what_it_awaits(tracking: Tracking) -> None:
     """A waiting task's stack goes down to the innermost coroutine, not only to the outermost."""
     watchdog, updates = watch(tracking, threshold=0.01)
 
@@ -106,8 +106,8 @@ def test_a_stalled_task_says_what_it_awaits(tracking: Tracking) -> None:
     assert names[-3:] == ["innermost", "middle", "outermost"]
 
 
-def test_a_task_that_blocks_its_loop_says_where(tracking: Tracking) -> None:
-    """A task that computes, or blocks, is shown by the stack of the thread it runs on."""
+def test_a_task_that_blocks_its_loop_is_reported_with_its_stack(tracking: Tracking) -> None:
+    """The stack of a task that computes or blocks is that of the thread it runs on."""
     watchdog, updates = watch(tracking, threshold=0.01)
     event = threading.Event()
 
@@ -117,7 +117,7 @@ def test_a_task_that_blocks_its_loop_says_where(tracking: Tracking) -> None:
 
     thread = threading.Thread(target=lambda: asyncio.run(block()))
     thread.start()
-    assert run_until_told(watchdog, updates)
+    assert run_until_update(watchdog, updates)
     event.set()
     thread.join()
     names = functions(updates[0])
@@ -167,8 +167,8 @@ def test_a_stall_is_reported_again_ever_less_often(tracking: Tracking) -> None:
     span.end()
 
 
-def test_dump_tells_of_every_open_span(tracking: Tracking) -> None:
-    """On demand all open spans are told with their stacks; stalled are only those that are."""
+def test_dump_reports_every_open_span(tracking: Tracking) -> None:
+    """A dump emits all open spans with their stacks; only stalled ones are marked stalled."""
     watchdog, updates = watch(tracking, threshold=0.02)
     old = tracking.tracer.start_span("old")
     time.sleep(0.03)
@@ -181,13 +181,13 @@ def test_dump_tells_of_every_open_span(tracking: Tracking) -> None:
         ("young", False),
     ]
     for update in updates:
-        assert functions(update)[0] == "test_dump_tells_of_every_open_span", "no frame of ours"
+        assert functions(update)[0] == "test_dump_reports_every_open_span", "no frame of ours"
     old.end()
     young.end()
 
 
-def test_only_the_top_frames_are_reported(tracking: Tracking) -> None:
-    """A deep recursion costs no more than twenty frames."""
+def test_only_the_innermost_frames_are_reported(tracking: Tracking) -> None:
+    """The stack of a deep recursion has twenty frames."""
     watchdog, updates = watch(tracking)
 
     def deeper(levels: int) -> None:
@@ -227,7 +227,7 @@ def test_a_generator_based_awaitable_is_followed(tracking: Tracking) -> None:
 
 
 def test_a_dead_threads_stack_is_not_another_ones(tracking: Tracking) -> None:
-    """The identifier of a dead thread may be used again: its span then has no stack."""
+    """Another thread may have the identifier of a dead one: the dead one's span has no stack."""
     watchdog, updates = watch(tracking)
     spans: list[object] = []
     for _ in range(2):

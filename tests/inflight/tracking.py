@@ -1,4 +1,4 @@
-"""A processor that only keeps the table of open spans, and waits with a deadline."""
+"""A span processor that only keeps a table of open spans, and waits with a deadline."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DEADLINE = 15.0
 
 
 def wait_until(condition: Callable[[], object], deadline: float = DEADLINE) -> bool:
-    """Wait until `condition` holds; whether it did within `deadline` seconds."""
+    """Wait until `condition` holds; return whether it did within `deadline` seconds."""
     end = time.monotonic() + deadline
     while not condition():
         if time.monotonic() > end:
@@ -46,14 +46,14 @@ class Tracking(SpanProcessor):
         self.tracer: Tracer = self.provider.get_tracer("tests.inflight")
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """Take note of a start."""
+        """Add the span to the table."""
         del parent_context
         current = incarnation.current()
         process = current.process_for(span.resource)
         self.table.add(capture_start(span, process, current.next_seq()), span)
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Take note of an end."""
+        """Remove the span from the table, and keep its end record."""
         context = span.get_span_context()
         assert context is not None
         key = span_key(context)
@@ -66,7 +66,7 @@ class Tracking(SpanProcessor):
         self.ends.append(capture_end(span, process, current.next_seq(), start))
 
     def reap_until(self, count: int) -> list[Record]:
-        """Run the reaper as the worker would, until it wrote `count` ends or time is up."""
+        """Run the reaper as the worker would, until it emitted `count` ends or time is up."""
 
         def enough() -> bool:
             self.reaper.run()
@@ -76,6 +76,6 @@ class Tracking(SpanProcessor):
         return self.abandoned
 
     def reap_for(self, seconds: float) -> list[Record]:
-        """Run the reaper for some time and return what it wrote."""
+        """Run the reaper for some time and return the records that it emitted."""
         wait_until(self.reaper.run, seconds)
         return self.abandoned

@@ -12,10 +12,10 @@ import requests
 from tests.programs import (
     EVERYTHING,
     SCRIPTS,
-    answers,
     environment,
     execute,
     free_port,
+    is_listening,
     python,
     recorded,
     spans_in,
@@ -64,7 +64,7 @@ def test_a_bare_project(project: Path, server: str) -> None:
     command = recorded(project / "traces", *commands[server])
     env = environment(**EVERYTHING)
     with started(command, cwd=project, env=env) as process:
-        wait_until(lambda: answers(port), f"{server} listens", 60)
+        wait_until(lambda: is_listening(port), f"{server} listens", 60)
         status = requests.get(f"http://127.0.0.1:{port}/", timeout=30).status_code
         process.send_signal(signal.SIGTERM)
         process.wait(40)

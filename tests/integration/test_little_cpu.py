@@ -15,9 +15,9 @@ import requests
 from tests.programs import (
     EVERYTHING,
     SCRIPTS,
-    answers,
     environment,
     free_port,
+    is_listening,
     recorded,
     spans_in,
     started,
@@ -77,7 +77,7 @@ def test_uvicorn_with_workers_and_half_a_processor(tmp_path: Path) -> None:
     with half_a_processor(f"otel-ext-test-{os.getpid()}") as limit:
         shell = ["sh", "-c", f"{limit}; exec {command}"]
         with started(shell, cwd=tmp_path, env=env) as process:
-            wait_until(lambda: answers(port), "uvicorn listens", 60)
+            wait_until(lambda: is_listening(port), "uvicorn listens", 60)
             url = f"http://127.0.0.1:{port}/price/1"
             assert requests.get(url, timeout=100).status_code == 200
             process.send_signal(signal.SIGTERM)

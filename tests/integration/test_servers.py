@@ -13,11 +13,11 @@ import requests
 from tests.programs import (
     EVERYTHING,
     SCRIPTS,
-    answers,
     environment,
     execute,
     free_port,
     ids,
+    is_listening,
     python,
     recorded,
     spans_in,
@@ -55,7 +55,7 @@ def test_gunicorn(tmp_path: Path, options: Sequence[str]) -> None:
     command = recorded(tmp_path / "traces", *server, "pages:app")
     env = environment(PYTHONPATH=str(APP), **EVERYTHING)
     with started(command, cwd=tmp_path, env=env) as process:
-        wait_until(lambda: answers(port), "gunicorn listens", 60)
+        wait_until(lambda: is_listening(port), "gunicorn listens", 60)
         workers = ask(port, "/page", 40)
         stop(process, tmp_path)
     requested = spans_in(tmp_path / "traces", "request")
@@ -83,7 +83,7 @@ def test_uvicorn_with_workers(tmp_path: Path) -> None:
         SHOP_URL=f"http://127.0.0.1:{port}",
     )
     with started(recorded(tmp_path / "traces", *server), cwd=tmp_path, env=env) as process:
-        wait_until(lambda: answers(port), "uvicorn listens", 60)
+        wait_until(lambda: is_listening(port), "uvicorn listens", 60)
         ask(port, "/price/1", 40)
         stop(process, tmp_path)
     served = spans_in(tmp_path / "traces", "GET /price/{item}")

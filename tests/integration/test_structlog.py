@@ -329,9 +329,12 @@ def test_the_bridge_survives_what_logging_allows(capfd: pytest.CaptureFixture[st
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"renderer": "xml"}, "renderer='xml' is none. Use auto, console, json or a structlog"),
-        ({"level": "loud"}, "level='loud' is no log level. Use debug, info, warning, error"),
-        ({"level": 7}, "level=7 is no log level"),
+        (
+            {"renderer": "xml"},
+            "renderer='xml' is not a valid renderer. Use auto, console, json or a structlog",
+        ),
+        ({"level": "loud"}, "level='loud' is not a log level. Use debug, info, warning, error"),
+        ({"level": 7}, "level=7 is not a log level"),
     ],
 )
 def test_mistakes_are_named(arguments: dict[str, Any], said: str) -> None:

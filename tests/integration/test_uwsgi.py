@@ -13,10 +13,10 @@ import requests
 from otel_ext.journal.recovery.recover import recover
 from tests.programs import (
     SCRIPTS,
-    answers,
     environment,
     free_port,
     ids,
+    is_listening,
     recorded,
     spans_in,
     started,
@@ -49,7 +49,7 @@ def test_each_worker_records_its_requests(tmp_path: Path, options: Sequence[str]
     program = ["--wsgi", "pages:app", "--venv", os.environ.get("VIRTUAL_ENV", str(SCRIPTS.parent))]
     command = recorded(tmp_path / "traces", *server, *options, *program, "--die-on-term")
     with started(command, cwd=tmp_path, env=environment(PYTHONPATH=str(APP))) as process:
-        wait_until(lambda: answers(port), "uWSGI listens", 60)
+        wait_until(lambda: is_listening(port), "uWSGI listens", 60)
         url, close = f"http://127.0.0.1:{port}/page", {"Connection": "close"}
         pids = {requests.get(url, headers=close, timeout=30).text for _ in range(REQUESTS)}
         process.send_signal(signal.SIGTERM)

@@ -15,11 +15,11 @@ from tests.programs import (
     EVERYTHING,
     OTEL_EXT,
     SCRIPTS,
-    answers,
     environment,
     execute,
     free_port,
     ids,
+    is_listening,
     recorded,
     spans_in,
     started,
@@ -73,7 +73,7 @@ def serve_and_use(folder: Path, route: str) -> None:
     else:
         command = recorded(folder / "traces", *server)
     with started(command, cwd=folder, env=env) as process:
-        wait_until(lambda: answers(port), "the shop opens")
+        wait_until(lambda: is_listening(port), "the shop opens")
         for item in range(10):
             answer = requests.get(f"http://127.0.0.1:{port}/order/{item}", timeout=30)
             assert answer.json() == {"item": item, "orders": item + 1}

@@ -12,7 +12,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from otel_ext.runtime.counters import COUNTERS
-from tests.figures import figures
+from tests.figures import report_figures
 from tests.journal.making import KIB, line, make_ring
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def test_nothing_is_lost_doubled_or_torn(tmp_path: Path) -> None:
     assert COUNTERS.value("dropped.queue_full") - dropped == hammer.refused
     assert len(hammer.taken["signal"]) > 50, "the handler ran"
     assert any(who.startswith("gc-") for who in hammer.taken), "finalizers ran"
-    figures(
+    report_figures(
         "hammered ring buffer",
         taken=sum(out.values()),
         refused=hammer.refused,

@@ -13,7 +13,7 @@ import pytest
 
 from otel_ext.journal.read.scanner import Located, read_records
 from otel_ext.journal.recovery.recover import recover
-from tests.figures import figures
+from tests.figures import report_figures
 from tests.journal.making import ROOT, program
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def test_random_kills() -> None:
     )
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
-    figures("random kills", **told)
+    report_figures("random kills", **told)
     assert told["kills"] == int(KILLS)
     assert told["starts"] > told["kills"]
     # A line that was being copied when the kill came, on each of the two threads.
@@ -127,5 +127,5 @@ def test_a_kill_at_every_other_system_call(tmp_path: Path, call: str) -> None:
             break
         assert done.returncode in {-signal.SIGKILL, 128 + signal.SIGKILL}, done.stderr
         assert number < 60
-    figures(f"killed at each {call}", kills=number - 1)
+    report_figures(f"killed at each {call}", kills=number - 1)
     assert number > 1

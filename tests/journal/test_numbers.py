@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from tests.figures import figures
+from tests.figures import report_figures
 from tests.journal.making import run
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ MEASURE = """
 def test_what_an_append_costs(tmp_path: Path) -> None:
     """Half a microsecond alone; beside four busy threads 99 of 100 take less than 50 µs."""
     told = json.loads(run(MEASURE, tmp_path))
-    figures("append", **told)
+    report_figures("append", **told)
     assert told["taken"]
     assert told["closed"]
     assert told["alone_us"] < 2.0

@@ -16,7 +16,7 @@ import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from tests.programs import answers, environment, free_port, wait_until
+from tests.programs import environment, free_port, is_listening, wait_until
 
 if TYPE_CHECKING:
     import ssl
@@ -252,7 +252,9 @@ class Collector:
                 # It is linked against the libpython of its installation.
                 env=environment(LD_LIBRARY_PATH=str(sysconfig.get_config_var("LIBDIR"))),
             )
-        wait_until(lambda: answers(self.http) and answers(self.grpc), "the collector listens")
+        wait_until(
+            lambda: is_listening(self.http) and is_listening(self.grpc), "the collector listens"
+        )
 
     def kill(self) -> None:
         """Kill it; what it has not forwarded is lost."""

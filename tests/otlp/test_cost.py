@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.figures import figures
+from tests.figures import report_figures
 from tests.programs import environment, execute, python
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def test_a_span_costs_hardly_more_than_with_the_stock_exporter(
     )
     assert done.code == 0, done.err
     found = json.loads(done.out)
-    figures(
+    report_figures(
         "CPU time of a span that is sent",
         stock_us=found["stock"],
         ours=found["ratio"],

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos import collector_outage
-from tests.figures import figures
+from tests.figures import report_figures
 from tests.programs import environment, execute, python
 from tests.sdk import GRPC_ANSWERS
 
@@ -25,7 +25,7 @@ def test_nothing_is_missing_after_an_outage_under_load(tmp_path: Path, protocol:
     done = execute(words, cwd=tmp_path, env=environment(), timeout=200)
     assert done.out, done.err
     report = json.loads(done.out)
-    figures(
+    report_figures(
         f"outage at {report['rate']} spans a second over {protocol}",
         made=report["made"],
         twice=report["twice"],

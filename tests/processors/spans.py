@@ -43,6 +43,6 @@ def provider_with(
 
 
 def recording() -> tuple[Tracer, Recorder]:
-    """Return a tracer and what records its spans."""
+    """Return a tracer and the exporter that keeps its records."""
     recorder = Recorder()
     return provider_with(recorder).get_tracer("tests.scope", "1.2"), recorder

@@ -1,4 +1,4 @@
-"""The log bridge while a program configures `logging` again: it is back for the next record."""
+"""The log bridge is back for the next record after a program configures `logging` again."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PLAIN: dict[str, Any] = {
 
 @pytest.fixture(autouse=True)
 def as_in_a_new_process() -> Iterator[None]:
-    """Begin and end with a `logging` and a structlog that nobody has configured."""
+    """Start and end with `logging` and structlog unconfigured."""
     structlog.reset_defaults()
     handlers, level, factory = ROOT.handlers, ROOT.level, logging.getLogRecordFactory()
     ROOT.handlers = []
@@ -57,14 +57,14 @@ def bridges() -> int:
 
 
 def set_django_up() -> None:
-    """Do what `django.setup()` does about logging in a project with a `LOGGING` setting."""
+    """Configure logging as `django.setup()` does in a project with a `LOGGING` setting."""
     if not django_settings.configured:
         django_settings.configure(LOGGING=PLAIN)  # pyright: ignore[reportUnknownMemberType]
     django.setup()
 
 
 def hijack() -> None:
-    """Do what a Celery worker does to the root logger."""
+    """Change the root logger as a Celery worker does."""
     ROOT.handlers = []
     ROOT.addHandler(logging.NullHandler())
 
@@ -80,7 +80,7 @@ AGAIN: dict[str, Callable[[], object]] = {
 
 @pytest.mark.parametrize("way", AGAIN)
 def test_no_log_is_lost_when_logging_is_configured_again(way: str) -> None:
-    """The first log after the change is on record, once, and so are those behind it."""
+    """The first log after the change is recorded once, and so are the later ones."""
     kept = Kept()
     configure_structlog(kept, stdlib=True)
     log = logging.getLogger("lib")
@@ -94,10 +94,10 @@ def test_no_log_is_lost_when_logging_is_configured_again(way: str) -> None:
     assert bridges() == 1
 
 
-def test_what_the_program_prints_is_not_printed_again(
+def test_logs_that_the_program_prints_are_not_printed_again(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The bridge prints as long as nothing else does, and stops when the program begins."""
+    """The bridge prints until a handler of the program prints."""
     ROOT.handlers.clear()  # pytest's own
     configure_structlog(Kept(), stdlib=True)
     logging.getLogger("lib").warning("one")
@@ -108,8 +108,8 @@ def test_what_the_program_prints_is_not_printed_again(
     assert printed[1] == "two"
 
 
-def test_a_handler_that_exports_takes_the_place_of_the_bridge() -> None:
-    """Where the program's new configuration exports records itself, nothing is doubled."""
+def test_a_handler_that_exports_replaces_the_bridge() -> None:
+    """If the program's new configuration exports records itself, each log is recorded once."""
     kept = Kept()
     configure_structlog(kept, stdlib=True)
     handler = logging.StreamHandler(sys.stderr)
@@ -123,8 +123,8 @@ def test_a_handler_that_exports_takes_the_place_of_the_bridge() -> None:
 
 
 def test_a_factory_without_a_chain_leaves_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the program's factory of log records replaces ours, the worker puts the bridge back."""
-    monkeypatch.setattr(bridge_keeper, "_LOOK_SECONDS", 0.01)
+    """If the program sets its own factory without a chain, the worker restores the bridge."""
+    monkeypatch.setattr(bridge_keeper, "_CHECK_INTERVAL", 0.01)
     configure_structlog(Kept(), stdlib=True)
     logging.setLogRecordFactory(logging.LogRecord)
     ROOT.handlers.clear()
@@ -132,8 +132,8 @@ def test_a_factory_without_a_chain_leaves_the_check(monkeypatch: pytest.MonkeyPa
     wait_until(lambda: bridges() == 1, "the bridge is back")
 
 
-def test_a_factory_of_the_programs_own_is_asked_before_and_after() -> None:
-    """Records are the program's; its factory comes back when the bridge goes."""
+def test_the_programs_own_factory_makes_the_records_before_and_after() -> None:
+    """The keeper calls the program's factory, and restores it when the bridge is removed."""
 
     class Marked(logging.LogRecord):
         mark = "mine"
@@ -149,7 +149,7 @@ def test_a_factory_of_the_programs_own_is_asked_before_and_after() -> None:
 
 
 def test_called_again_without_logging_it_is_removed_for_good() -> None:
-    """The last call counts: without `stdlib` there is no bridge, and none comes back."""
+    """The last call counts: without `stdlib` the bridge is removed and not put back."""
     kept = Kept()
     configure_structlog(kept, stdlib=True)
     configure_structlog(kept)
@@ -161,7 +161,7 @@ def test_called_again_without_logging_it_is_removed_for_good() -> None:
 def test_after_a_shutdown_it_does_not_come_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where nothing is recorded any more, a bridge that was taken away stays away."""
+    """After a shutdown, a bridge that the program removed stays removed."""
     monkeypatch.setenv("OTEL_EXT_CONFIG", "/dev/null")
     try:
         with otel_ext.configure(output=tmp_path, tracer_provider=TracerProvider()) as handle:
@@ -178,8 +178,8 @@ def test_after_a_shutdown_it_does_not_come_back(
     assert [one.name for one in records_in(tmp_path) if one.kind == "log"] == ["one"]
 
 
-def test_trouble_never_reaches_the_code_that_logs(capfd: pytest.CaptureFixture[str]) -> None:
-    """A check that fails is reported; the record is made all the same."""
+def test_an_error_never_reaches_the_code_that_logs(capfd: pytest.CaptureFixture[str]) -> None:
+    """A check that fails is reported, and the record is made."""
 
     def fail() -> bool:
         raise RuntimeError("no")

@@ -1,4 +1,4 @@
-"""What the compiled hooks remember, or read where it stands, is never taken for something else."""
+"""The caches and direct reads of the compiled hooks never return a wrong value."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ SPAN = "the span, once it is there"
 
 
 def span_record(**changes: object) -> Record:
-    """Return the start record of some span."""
+    """Return a start record."""
     record = Record("span", "start", "work", 10**18, 1, PROCESS, span_kind="internal")
     return record._replace(trace_id="ab" * 16, span_id="cd" * 8, **changes)  # type: ignore[arg-type]
 
 
-def test_a_kept_record_stays_what_it_was() -> None:
-    """Records are filled again only when nobody refers to them."""
+def test_a_kept_record_does_not_change() -> None:
+    """Records are reused only when nothing refers to them."""
     recorder = Recorder()
     tracer = provider_with(recorder).get_tracer("t")
     seen: list[list[str]] = []
@@ -56,8 +56,8 @@ def test_a_kept_record_stays_what_it_was() -> None:
         assert latest[: len(earlier)] == earlier
 
 
-def test_a_spare_record_is_out_of_the_collectors_sight(tmp_path: Path) -> None:
-    """No record without its fields can be met by whoever looks at all objects."""
+def test_the_garbage_collector_does_not_list_a_spare_record(tmp_path: Path) -> None:
+    """A program that lists all objects finds no record without its fields."""
     tracer = provider_with(JsonlExporter(tmp_path)).get_tracer("t")
     for _ in range(10):
         tracer.start_span("work").end()
@@ -66,7 +66,7 @@ def test_a_spare_record_is_out_of_the_collectors_sight(tmp_path: Path) -> None:
 
 
 def test_threads_are_distinguished() -> None:
-    """Spans of threads that take turns, and of threads that come after others, have their own."""
+    """Spans have their own thread, whether threads alternate or follow each other."""
     recorder = Recorder()
     tracer = provider_with(recorder).get_tracer("t")
     turn = threading.Barrier(3)
@@ -92,7 +92,7 @@ def test_threads_are_distinguished() -> None:
 
 
 class Late:
-    """Opens a span when it goes."""
+    """Opens a span in its finalizer."""
 
     def __init__(self, tracer: Tracer) -> None:
         self.tracer = tracer
@@ -103,8 +103,8 @@ class Late:
         span.end()
 
 
-def test_a_thread_whose_storage_is_gone_may_open_spans() -> None:
-    """The last finalizers of a thread run when what was remembered of it has been cleared."""
+def test_a_thread_whose_local_storage_is_freed_may_open_spans() -> None:
+    """The last finalizers of a thread run after its thread-local storage was cleared."""
     recorder = Recorder()
     tracer = provider_with(recorder).get_tracer("t")
     local = threading.local()
@@ -120,8 +120,8 @@ def test_a_thread_whose_storage_is_gone_may_open_spans() -> None:
     assert [one.phase for one in recorder.records if one.name == "late"] == ["start", "end"] * 20
 
 
-def test_a_span_whose_attributes_were_looked_at_as_a_dict() -> None:
-    """`vars()` makes the interpreter keep an instance's attributes elsewhere."""
+def test_a_span_whose_attributes_were_read_through_vars() -> None:
+    """`vars()` makes the interpreter store an instance's attributes in a dict."""
     recorder = Recorder()
     tracer = provider_with(recorder).get_tracer("t")
     for name in ("first", "second"):
@@ -142,8 +142,8 @@ def opened(tracer: Tracer, name: str) -> Generator[None]:
         yield
 
 
-def test_sites_are_the_same_the_second_time() -> None:
-    """A place is found by the frames, and then remembered: both ways lead to the same one."""
+def test_call_sites_are_the_same_the_second_time() -> None:
+    """A call site is found through the frames, then in the cache: both give the same one."""
     recorder = Recorder()
     tracer = provider_with(recorder).get_tracer("t")
 
@@ -168,19 +168,19 @@ def test_sites_are_the_same_the_second_time() -> None:
     call_sites: dict[str, set[tuple[str, int, str]]] = {}
     for one in recorder.records:
         if one.phase == "start":
-            place = (one.call_site.file, one.call_site.line, one.call_site.function)
-            call_sites.setdefault(one.name, set()).add(place)
-    assert {name: len(places) for name, places in call_sites.items()} == dict.fromkeys(
+            location = (one.call_site.file, one.call_site.line, one.call_site.function)
+            call_sites.setdefault(one.name, set()).add(location)
+    assert {name: len(locations) for name, locations in call_sites.items()} == dict.fromkeys(
         ("method", "comprehension", "generator", "context manager", "lambda", "exec"), 1
     )
-    assert {places.copy().pop()[0] for places in call_sites.values()} == {
+    assert {locations.copy().pop()[0] for locations in call_sites.values()} == {
         call_sites["method"].copy().pop()[0],
         "<string>",
     }
 
 
-def test_what_is_written_together_is_distinguished() -> None:
-    """Kind, scope and thread are remembered as one text, and only for just these three."""
+def test_a_cached_text_of_several_fields_is_used_only_for_these() -> None:
+    """Kind, scope and thread are cached as one text, used only if all three are the same."""
     scopes = [Scope("a"), Scope("b", "1"), None]
     threads = [ThreadInfo(1, "one"), ThreadInfo(2, "two"), None]
     for _ in range(3):
@@ -192,7 +192,7 @@ def test_what_is_written_together_is_distinguished() -> None:
 
 
 def test_keys_are_distinguished() -> None:
-    """A key found plain is remembered as that object, whatever comes in its place later."""
+    """The cache of plain keys goes by the object, even if another object reuses its address."""
     for number in range(2_000):
         for key in (f"key {number}", f'quo"te {number}', "__tracer_meta__", "plain"):
             record = span_record(attributes={key: number})
@@ -201,7 +201,7 @@ def test_keys_are_distinguished() -> None:
 
 @pytest.mark.parametrize("number", [1, 2**30, 2**60, 2**63, 2**64 - 1, 2**64, 2**127, 2**128 - 1])
 def test_identifiers_of_every_length(number: int) -> None:
-    """An identifier is written with all its zeros, as many digits as the interpreter keeps."""
+    """An identifier is written with all its zeros, whatever its size as a Python integer."""
     recorder = Recorder()
 
     class Ids(RandomIdGenerator):
@@ -220,8 +220,8 @@ def test_identifiers_of_every_length(number: int) -> None:
             assert one.span_id == f"{number & (2**64 - 1):016x}"
 
 
-def test_the_hooks_are_called_as_methods_are(tmp_path: Path) -> None:
-    """By place, by name, by a subclass: as the ones in Python; a wrong call is a TypeError."""
+def test_the_hooks_accept_the_same_calls_as_methods(tmp_path: Path) -> None:
+    """Positional and keyword arguments work as in Python; a wrong call is a TypeError."""
     assert lifecycle.on_start_python is not LifecycleSpanProcessor.on_start
     for name in ("on_start", "on_end"):
         python = getattr(lifecycle, f"{name}_python")
@@ -239,10 +239,10 @@ def test_the_hooks_are_called_as_methods_are(tmp_path: Path) -> None:
         ((), {"span": SPAN}),
         ((), {"parent_context": None, "span": SPAN}),
     ]
-    for places, names in calls:
+    for positional, names in calls:
         span = tracer.start_span("work")
-        given = [span if one is SPAN else one for one in places]
-        processor.on_start(*given, **{name: names[name] and span for name in names})
+        arguments = [span if one is SPAN else one for one in positional]
+        processor.on_start(*arguments, **{name: names[name] and span for name in names})
         span.end()
         processor.on_end(span=span)
     span = tracer.start_span("work")
@@ -253,9 +253,9 @@ def test_the_hooks_are_called_as_methods_are(tmp_path: Path) -> None:
         ((span, None), {"parent_context": None}),
         ((span,), {"other": 1}),
     ]
-    for places, names in mistakes:
+    for positional, names in mistakes:
         with pytest.raises(TypeError):
-            processor.on_start(*places, **names)
+            processor.on_start(*positional, **names)
     for wrong in ((), (span, None)):
         with pytest.raises(TypeError):
             processor.on_end(*wrong)
@@ -266,7 +266,7 @@ def test_the_hooks_are_called_as_methods_are(tmp_path: Path) -> None:
 
 
 def test_times_are_the_sdks() -> None:
-    """Times are read as the interpreter keeps whole numbers, also small and large ones."""
+    """Times are read directly from Python integers, small and large ones."""
     recorder = Recorder()
     tracer = provider_with(recorder).get_tracer("t")
     times = [(1, 2), (2**30 - 1, 2**30), (2**60 - 1, 2**60), (10**18, 2**63 - 1), (5, 2**70)]

@@ -55,12 +55,12 @@ def record_of(attributes: dict[str, object], name: str = "GET /orders") -> Recor
 
 
 def without_identity(record: Record) -> Record:
-    """Return `record` without what no two spans have in common."""
+    """Return `record` without the fields that differ in each span."""
     return record._replace(seq=0, trace_id="", span_id="", time_ns=0, start_ns=0)
 
 
 def test_both_ways_through_the_hooks_agree() -> None:
-    """The hooks compiled and in Python make equal records, and keep the table alike."""
+    """The compiled and the Python hooks make equal records and equal table entries."""
     exporter = Recorder()
     processor = LifecycleSpanProcessor(exporter)
     tracer = TracerProvider(shutdown_on_exit=False).get_tracer("t", "1")
@@ -82,7 +82,7 @@ def test_both_ways_through_the_hooks_agree() -> None:
 
 
 def test_a_full_table_refuses() -> None:
-    """Beyond its bound the table takes no span and counts it; its records go out all the same."""
+    """A full table counts each refused span, whose records are exported as usual."""
     exporter = Recorder()
     processor = LifecycleSpanProcessor(exporter, inflight=InflightSettings(max_spans=1))
     provider = TracerProvider(shutdown_on_exit=False)
@@ -99,21 +99,21 @@ def test_a_full_table_refuses() -> None:
 
 
 @pytest.mark.parametrize("special", ['"', "\\", "\x00", "\x1f", "\x7f", "é", " ", "!", "~"])
-def test_each_character_is_seen_at_each_place(special: str) -> None:
-    """A text is written alike by both encoders, wherever in it the odd character stands."""
+def test_each_special_character_is_found_at_each_position(special: str) -> None:
+    """Both encoders write a text alike, wherever in it the special character is."""
     for size in range(1, 20):
-        for place in range(size):
-            text = "a" * place + special + "b" * (size - place - 1)
+        for index in range(size):
+            text = "a" * index + special + "b" * (size - index - 1)
             record = record_of({text: text}, name=text)
             assert codec.encode_line(record) == codec.encode_line_python(record)
 
 
 @given(attributes=st.dictionaries(keys, values, max_size=4), name=words)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_no_secret_passes_the_quick_look(
+def test_no_secret_passes_the_prefilter(
     tmp_path_factory: pytest.TempPathFactory, attributes: dict[str, object], name: str
 ) -> None:
-    """What the compiled look lets pass is what the rules would have left as it is."""
+    """The rules change no record that the compiled prefilter lets pass."""
     assert speed is not None
     redactor = Redactor()
     exporter = JsonlExporter(tmp_path_factory.mktemp("j"), open_records=list)
@@ -131,7 +131,7 @@ def test_no_secret_passes_the_quick_look(
 
 
 def test_a_plain_record_needs_no_redaction_in_python(tmp_path: Path) -> None:
-    """A second record with the same clean keys is written without Python's look at it."""
+    """A second record with the same clean keys is written without the Python redactor."""
     assert speed is not None
     redactor = Redactor()
     exporter = JsonlExporter(tmp_path, open_records=list)
@@ -153,10 +153,10 @@ def test_a_plain_record_needs_no_redaction_in_python(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("answer", "called"), [(False, "second"), (True, "third"), (OSError(), "third")]
 )
-def test_the_switch_is_asked_each_time(answer: object, called: str) -> None:
-    """The compiled switch calls the one way or the other; a failure counts as yes."""
+def test_the_switch_is_evaluated_each_time(answer: object, called: str) -> None:
+    """The compiled switch calls one function or the other; a failure counts as yes."""
     assert speed is not None
-    said: list[str] = []
+    calls: list[str] = []
 
     def ask() -> bool:
         if isinstance(answer, OSError):
@@ -164,17 +164,17 @@ def test_the_switch_is_asked_each_time(answer: object, called: str) -> None:
         return bool(answer)
 
     def second(_: Record) -> None:
-        said.append("second")
+        calls.append("second")
 
     def third(_: Record) -> None:
-        said.append("third")
+        calls.append("third")
 
     speed.bind_choice((ask, second, third))(record_of({}))
-    assert said == [called]
+    assert calls == [called]
 
 
 class Slotted:
-    """A switch as the package's own is kept."""
+    """A switch that stores its value in a slot, as the one of this package."""
 
     __slots__ = ("on",)
 
@@ -182,23 +182,23 @@ class Slotted:
 
 
 class Computed:
-    """A switch that is asked by code."""
+    """A switch that computes its value in a property."""
 
     @property
     def on(self) -> object:
-        """Say no, as a text that is not False would not."""
+        """Return False, unlike the text in the other cases."""
         return False
 
 
-def choice(ask: Callable[[], bool], said: list[str]) -> Callable[[Record], None]:
-    """Return the compiled choice, whose two ways note what they are."""
+def choice(ask: Callable[[], bool], calls: list[str]) -> Callable[[Record], None]:
+    """Return the compiled switch, whose two functions append their name to `calls`."""
     assert speed is not None
 
     def no(_: Record) -> None:
-        said.append("no")
+        calls.append("no")
 
     def yes(_: Record) -> None:
-        said.append("yes")
+        calls.append("yes")
 
     bound: Callable[[Record], None] = speed.bind_choice((ask, no, yes))
     return bound
@@ -206,16 +206,16 @@ def choice(ask: Callable[[], bool], said: list[str]) -> Callable[[Record], None]
 
 @pytest.mark.parametrize("kind", [Slotted, SimpleNamespace])
 def test_a_switch_that_only_reads_an_attribute_is_read_each_time(kind: Any) -> None:  # noqa: ANN401
-    """What `partial(getattr, ...)` reads is read without the call; the answer is the same."""
-    said: list[str] = []
+    """The attribute of `partial(getattr, ...)` is read without the call; the result is the same."""
+    calls: list[str] = []
     holder = kind()
-    export = choice(partial(getattr, holder, "on"), said)
+    export = choice(partial(getattr, holder, "on"), calls)
     for answer in (False, True, 0, "text", False):
         holder.on = answer
         export(record_of({}))
     del holder.on
     export(record_of({}))
-    assert said == ["no", "yes", "yes", "yes", "no", "yes"]
+    assert calls == ["no", "yes", "yes", "yes", "no", "yes"]
 
 
 @pytest.mark.parametrize(
@@ -228,14 +228,14 @@ def test_a_switch_that_only_reads_an_attribute_is_read_each_time(kind: Any) -> N
     ids=["property", "default", "other function"],
 )
 def test_other_partial_functions_are_called(ask: Callable[[], bool]) -> None:
-    """Only the plain form is read; all others are asked as ever."""
-    said: list[str] = []
-    choice(ask, said)(record_of({}))
-    assert said == ["no"]
+    """Only the plain form is read directly; all others are called."""
+    calls: list[str] = []
+    choice(ask, calls)(record_of({}))
+    assert calls == ["no"]
 
 
-def test_an_interrupt_while_the_switch_is_asked_goes_on() -> None:
-    """What ends a program is not swallowed on the compiled path."""
+def test_an_interrupt_while_the_switch_is_evaluated_is_raised() -> None:
+    """The compiled path does not swallow an exception that ends a program."""
     assert speed is not None
 
     def interrupt() -> bool:
@@ -246,8 +246,8 @@ def test_an_interrupt_while_the_switch_is_asked_goes_on() -> None:
         export(record_of({}))
 
 
-def test_an_interrupt_while_a_span_is_captured_goes_on() -> None:
-    """Ctrl-C is raised wherever Python code runs, so also in what the compiled hooks call."""
+def test_an_interrupt_while_a_span_is_captured_is_raised() -> None:
+    """Ctrl-C is raised wherever Python code runs, also in code that the compiled hooks call."""
     times = [0]
 
     class Interrupted(dict[str, object]):
@@ -266,8 +266,8 @@ def test_an_interrupt_while_a_span_is_captured_goes_on() -> None:
     assert times == [1]
 
 
-def test_a_subclass_is_asked(tmp_path: Path) -> None:
-    """An exporter whose `export` is overridden is called, not passed by."""
+def test_a_subclass_is_called(tmp_path: Path) -> None:
+    """An exporter whose `export` is overridden is called, not bypassed."""
     seen: list[Record] = []
 
     class Own(JsonlExporter):
@@ -283,7 +283,7 @@ def test_a_subclass_is_asked(tmp_path: Path) -> None:
 
 
 def test_a_journal_that_raises_is_counted(tmp_path: Path) -> None:
-    """Whatever the journal raises is counted and reported, and the hook returns."""
+    """An exception of the journal is counted and reported, and the hook returns."""
     exporter = JsonlExporter(tmp_path, open_records=list)
     export = exporter.fast_export
     export(record_of({}))
@@ -299,7 +299,7 @@ def test_a_journal_that_raises_is_counted(tmp_path: Path) -> None:
 
 
 def test_compat_mode_takes_effect_with_the_next_record(tmp_path: Path) -> None:
-    """Also on the compiled path, with and without redaction."""
+    """The compiled path evaluates the switch for each record, with and without redaction."""
     for redactor in (None, Redactor()):
         folder = tmp_path / ("redacting" if redactor else "plain")
         mode = {"compat": False}
@@ -317,6 +317,6 @@ def test_compat_mode_takes_effect_with_the_next_record(tmp_path: Path) -> None:
 
 @given(st.binary(max_size=200))
 def test_lines_are_counted(data: bytes) -> None:
-    """As many newlines as there are."""
+    """The result is the number of newlines."""
     assert speed is not None
     assert speed.count_lines(memoryview(data)) == data.count(b"\n")

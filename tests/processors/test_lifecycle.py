@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def test_start_is_there_while_the_span_runs() -> None:
-    """The start record is exported before `start_span` returns, the end when it ends."""
+    """The start record is exported before `start_span` returns, the end record at the end."""
     tracer, recorder = recording()
     span = tracer.start_span("job")
     assert recorder.events == ["job.start"]
@@ -38,7 +38,7 @@ def test_start_is_there_while_the_span_runs() -> None:
 
 
 def test_start_and_end_agree() -> None:
-    """Both records carry the same ids, process, place, thread and scope; numbers grow."""
+    """Both records have the same ids, process, call site, thread and scope; numbers grow."""
     tracer, recorder = recording()
     with tracer.start_as_current_span("job"):
         pass
@@ -48,7 +48,7 @@ def test_start_and_end_agree() -> None:
         "span_id",
         "parent_span_id",
         "process",
-        "site",
+        "call_site",
         "thread",
         "scope",
         "span_kind",
@@ -64,11 +64,11 @@ def test_start_and_end_agree() -> None:
 
 
 def test_start_is_a_snapshot() -> None:
-    """What is set on the span later shows in the end record only."""
+    """Attributes that are set later are in the end record only."""
     tracer, recorder = recording()
-    given = {"early": [1, 2]}
-    with tracer.start_as_current_span("job", attributes=given) as span:
-        given["early"].append(3)
+    attributes = {"early": [1, 2]}
+    with tracer.start_as_current_span("job", attributes=attributes) as span:
+        attributes["early"].append(3)
         span.set_attribute("early", "changed")
         span.set_attribute("late", 1)
         span.update_name("job")
@@ -92,7 +92,7 @@ def test_call_site_is_the_users_line() -> None:
 
 
 def test_parents_links_and_kind() -> None:
-    """A child names its parent, links carry ids and attributes, the kind is a word."""
+    """A child has its parent's id, links have ids and attributes, the kind is a word."""
     tracer, recorder = recording()
     other = SpanContext(7, 9, is_remote=True, trace_flags=TraceFlags(1))
     links = [Link(other, {"why": "batch"})]
@@ -111,7 +111,7 @@ def test_parents_links_and_kind() -> None:
 
 
 def test_remote_parent_is_named() -> None:
-    """The parent of another process is the parent here."""
+    """A parent in another process is recorded as the parent."""
     tracer, recorder = recording()
     remote = SpanContext(3, 4, is_remote=True, trace_flags=TraceFlags(1))
     context = trace.set_span_in_context(trace.NonRecordingSpan(remote))
@@ -120,7 +120,7 @@ def test_remote_parent_is_named() -> None:
 
 
 def test_events_status_and_exception() -> None:
-    """The end record has the events in order, the status, and the exception as the SDK has it."""
+    """The end record has the events in order, the status, and the exception as in the SDK."""
     tracer, recorder = recording()
 
     def fail() -> None:
@@ -138,15 +138,15 @@ def test_events_status_and_exception() -> None:
 
 
 def test_status_ok() -> None:
-    """A status of OK is told as such."""
+    """A status of OK is recorded as OK."""
     tracer, recorder = recording()
     with tracer.start_as_current_span("job") as span:
         span.set_status(Status(StatusCode.OK))
     assert recorder.of("job")[1].status == ("ok", "")
 
 
-def test_given_times_are_kept() -> None:
-    """Start and end times that the caller gives are the record's, to the nanosecond."""
+def test_passed_times_are_kept() -> None:
+    """Start and end times that the caller passes are recorded to the nanosecond."""
     tracer, recorder = recording()
     tracer.start_span("job", start_time=1_000_000_007).end(end_time=2_000_000_011)
     start, end = recorder.of("job")
@@ -159,7 +159,7 @@ def test_given_times_are_kept() -> None:
 
 @pytest.mark.parametrize("order", ["before", "behind"])
 def test_beside_stock_processors_in_any_order(order: str) -> None:
-    """Stock processors before or behind it see the same spans."""
+    """Stock processors before or after it get the same spans."""
     memory, recorder = InMemorySpanExporter(), Recorder()
     processors = [SimpleSpanProcessor(memory), LifecycleSpanProcessor(recorder)]
     provider = TracerProvider(shutdown_on_exit=False)
@@ -172,7 +172,7 @@ def test_beside_stock_processors_in_any_order(order: str) -> None:
 
 
 def test_several_processors_on_one_provider() -> None:
-    """Each processor exports each span once, under numbers of its own."""
+    """Each processor exports each span once, with numbers of its own."""
     both = [Recorder(), Recorder()]
     provider = TracerProvider(shutdown_on_exit=False)
     for recorder in both:
@@ -184,7 +184,7 @@ def test_several_processors_on_one_provider() -> None:
 
 
 def test_one_processor_on_several_providers() -> None:
-    """Each provider's spans name the process under that provider's resource, threads or not."""
+    """Each provider's spans have the process with its resource, also on several threads."""
     recorder = Recorder()
     processor = LifecycleSpanProcessor(recorder)
     providers: list[TracerProvider] = []
@@ -211,7 +211,7 @@ def test_one_processor_on_several_providers() -> None:
 
 
 def test_one_processor_added_twice() -> None:
-    """Registered twice on one provider, a span still has one end for each of its starts."""
+    """A span has one end for each of its starts if a processor is registered twice."""
     recorder = Recorder()
     processor = LifecycleSpanProcessor(recorder)
     provider = TracerProvider(shutdown_on_exit=False)
@@ -223,7 +223,7 @@ def test_one_processor_added_twice() -> None:
 
 @pytest.mark.parametrize("kind", ["synchronous", "concurrent"])
 def test_in_a_multi_processor(kind: str) -> None:
-    """It works within both of the SDK's processors of processors."""
+    """It works within both of the SDK's multi-processors."""
     recorder = Recorder()
     concurrent = ConcurrentMultiSpanProcessor(num_threads=2)
     synchronous: SynchronousMultiSpanProcessor = cast("Any", SynchronousMultiSpanProcessor)()
@@ -240,7 +240,7 @@ def test_in_a_multi_processor(kind: str) -> None:
 
 
 def test_tasks_and_threads_are_named() -> None:
-    """Records tell the thread, and within asyncio the task."""
+    """Records contain the thread, and within asyncio the task."""
     tracer, recorder = recording()
 
     async def work() -> None:
@@ -261,7 +261,7 @@ def test_tasks_and_threads_are_named() -> None:
 
 
 def test_span_ended_on_another_thread_keeps_its_owner() -> None:
-    """The end record names the thread that opened the span."""
+    """The end record contains the thread that opened the span."""
     tracer, recorder = recording()
     span = tracer.start_span("job")
     thread = threading.Thread(target=span.end, name="closer")
@@ -273,7 +273,7 @@ def test_span_ended_on_another_thread_keeps_its_owner() -> None:
 
 
 def test_end_without_a_start_is_recorded() -> None:
-    """A processor that joins while a span runs exports its end all the same."""
+    """A processor that is added while a span runs exports its end."""
     recorder = Recorder()
     provider = TracerProvider(shutdown_on_exit=False)
     span = provider.get_tracer("t").start_span("job", start_time=5)
@@ -284,7 +284,7 @@ def test_end_without_a_start_is_recorded() -> None:
 
 
 def test_ending_twice_is_once(capfd: pytest.CaptureFixture[str]) -> None:
-    """A second `end` of the user's makes no second record."""
+    """A second call of `end` makes no second record."""
     tracer, recorder = recording()
     span = tracer.start_span("job")
     span.end()

@@ -1,4 +1,4 @@
-"""Which spans `LifecycleSpanProcessor` records: the sampled ones, each exactly once."""
+"""`LifecycleSpanProcessor` records the sampled spans, each exactly once."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class RecordOnly(Sampler):
         links: Sequence[Link] | None = None,
         trace_state: trace.TraceState | None = None,
     ) -> SamplingResult:
-        """Decide for recording alone."""
+        """Decide to record without sampling."""
         return SamplingResult(Decision.RECORD_ONLY)
 
     def get_description(self) -> str:
@@ -62,7 +62,7 @@ def test_unsampled_spans_are_not_recorded() -> None:
 
 @pytest.mark.parametrize("wanted", [False, True])
 def test_record_only_is_an_option(wanted: bool) -> None:
-    """Spans that are recorded but not sampled count only if that is asked for."""
+    """Spans that are recorded but not sampled are exported only with the option."""
     recorder = Recorder()
     provider = provider_with(recorder, record_only=wanted, sampler=RecordOnly())
     provider.get_tracer("t").start_span("job").end()
@@ -106,7 +106,7 @@ print(recorder.records, recorder.shutdowns)
     )
 )
 def test_every_sampled_span_of_any_tree_has_one_start_and_one_end(tree: list[object]) -> None:
-    """Whatever a trace's shape and the sampler's choice: one start, one end, the right parent."""
+    """Any trace and any sampling give one start, one end and the right parent for each span."""
     recorder = Recorder()
     memory = InMemorySpanExporter()
     provider = provider_with(recorder, sampler=TraceIdRatioBased(0.7))

@@ -1,4 +1,4 @@
-"""What `configure_structlog` prints to: whatever standard output is when a line is written."""
+"""`configure_structlog` prints to the standard output of the moment, of any kind."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class LikeCelerys:
-    """What a Celery worker puts in the place of standard output: text goes to `logging`."""
+    """A stream that logs what is written to it, as a Celery worker sets for standard output."""
 
     encoding = None
 
@@ -40,7 +40,7 @@ class LikeCelerys:
 
 
 class Failing(io.StringIO):
-    """A stream whose methods raise what nobody expects of a stream."""
+    """A stream whose methods raise unusual exceptions."""
 
     def write(self, _: str) -> int:
         """Raise."""
@@ -52,7 +52,7 @@ class Failing(io.StringIO):
 
 
 def closed() -> io.TextIOWrapper:
-    """Return a stream that was closed after a redirection."""
+    """Return a closed stream, as after a redirection."""
     stream = io.TextIOWrapper(io.BytesIO())
     stream.close()
     return stream
@@ -73,7 +73,7 @@ RENDERERS = ("auto", "json", "console", KeyValueRenderer())
 
 @pytest.fixture(autouse=True)
 def as_in_a_new_process() -> Iterator[None]:
-    """Begin and end with a structlog that nobody has configured."""
+    """Start and end with structlog unconfigured."""
     structlog.reset_defaults()
     yield
     structlog.reset_defaults()
@@ -82,13 +82,13 @@ def as_in_a_new_process() -> Iterator[None]:
 @pytest.mark.parametrize("early", [True, False], ids=["before the set-up", "after it"])
 @pytest.mark.parametrize("renderer", RENDERERS, ids=["auto", "json", "console", "a renderer"])
 @pytest.mark.parametrize("name", STREAMS)
-def test_no_stream_is_in_the_way_of_a_log(
+def test_no_kind_of_stream_prevents_a_log(
     name: str,
     renderer: Any,  # noqa: ANN401 - a name or a processor
     early: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whatever stands in for standard output: nothing is raised, and the log is on record."""
+    """Whatever object is standard output: nothing is raised, and the log is recorded."""
     kept = Kept()
     if early:
         monkeypatch.setattr(sys, "stdout", STREAMS[name]())
@@ -99,7 +99,7 @@ def test_no_stream_is_in_the_way_of_a_log(
 
 
 def test_the_stream_is_looked_up_for_each_line(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
-    """A logger first used under a redirection goes on printing when that is over."""
+    """A logger that was first used during a redirection prints after it, too."""
     configure_structlog(Kept())
     log = structlog.get_logger()
     with contextlib.redirect_stdout(io.StringIO()) as stream:
@@ -112,7 +112,7 @@ def test_the_stream_is_looked_up_for_each_line(capsysbinary: pytest.CaptureFixtu
 
 
 def test_text_and_bytes_arrive_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lines of either kind reach streams of either kind; what cannot be encoded is escaped."""
+    """Text and bytes reach text and byte streams; characters that cannot be encoded are escaped."""
     for stream in (io.StringIO(), io.BytesIO()):
         monkeypatch.setattr(sys, "stdout", stream)
         StandardOutput().info("gruß")
@@ -125,13 +125,13 @@ def test_text_and_bytes_arrive_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     assert plain.getvalue() == b"gru\\xdf\n"
 
 
-def test_what_is_not_printed_is_counted(
+def test_a_line_that_is_not_printed_is_counted(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A line that standard output does not take is counted and reported, not raised."""
+    """An error of standard output is counted and reported, not raised."""
 
     class NewError(Exception):
-        """Reported, as no other test has raised it in the last minute."""
+        """An error that is reported, because no other test raises it."""
 
     def fail(_: str) -> int:
         raise NewError
@@ -143,11 +143,11 @@ def test_what_is_not_printed_is_counted(
     StandardOutput().info("one")
     StandardOutput().info("two")
     assert COUNTERS.value("structlog.print_failed") - before == 2
-    assert "a log is on record but was not printed: NewError" in capfd.readouterr().err
+    assert "a log was recorded but not printed: NewError" in capfd.readouterr().err
 
 
-def test_an_interrupt_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C that arrives while a line is printed is the program's."""
+def test_an_interrupt_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C while a line is printed reaches the program."""
 
     class Interrupted(io.StringIO):
         def write(self, _: str) -> int:
@@ -167,8 +167,8 @@ def test_loggers_are_copied_and_pickled() -> None:
     ]
 
 
-def test_a_value_without_a_text_is_no_error_of_the_log() -> None:
-    """Lines for people are printed as JSON where a value's own `__repr__` raises."""
+def test_a_value_whose_repr_raises_is_printed_as_json() -> None:
+    """The renderer for terminals prints JSON if a value's own `__repr__` raises."""
 
     class Hostile:
         def __repr__(self) -> str:
@@ -181,7 +181,7 @@ def test_a_value_without_a_text_is_no_error_of_the_log() -> None:
 
 
 def test_a_line_that_comes_back_by_logging_is_one_log(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where standard output logs what is written to it, a log is on record once."""
+    """If standard output logs what is written to it, a log is recorded once."""
     kept = Kept()
     root = logging.getLogger()
     monkeypatch.setattr(root, "handlers", [logging.NullHandler()])

@@ -1,4 +1,4 @@
-"""`TracerMetaProcessor` and its forms, in chains of the real structlog."""
+"""`TracerMetaProcessor`, `TracerMetaRenderer` and `TracerMetaTap` in real structlog chains."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def plain_structlog() -> Iterator[None]:
-    """Leave structlog as it was found."""
+    """Restore structlog's configuration after the test."""
     structlog.contextvars.clear_contextvars()
     yield
     structlog.reset_defaults()
@@ -43,13 +43,13 @@ def nested(
     /,
     **fields: object,
 ) -> dict[str, Any]:
-    """Log and return the event dict as it comes out, behind a processor alone."""
+    """Log through a single processor and return the event dict that it returns."""
     returned: dict[str, Any] = log.info(event, **fields)[1]
     return returned
 
 
 def test_user_keys_stay_on_top_and_metadata_is_nested() -> None:
-    """Metadata comes first under one key; the user's keys, nested ones too, are untouched."""
+    """Metadata comes first under one key; the user's keys, nested ones too, do not change."""
     order = {"id": 7, "items": [{"sku": "a"}, {"sku": "b"}]}
     out = nested(logger(TracerMetaProcessor(), name="shop"), order=order, note=None)
     assert list(out) == [META, "order", "note"]
@@ -68,7 +68,7 @@ def test_user_keys_stay_on_top_and_metadata_is_nested() -> None:
 
 
 @pytest.mark.parametrize("compat", [False, True])
-def test_a_json_renderer_prints_the_very_line_of_the_file(compat: bool) -> None:
+def test_a_json_renderer_prints_the_same_line_as_the_file(compat: bool) -> None:
     """Processor plus JSONRenderer, renderer, and encoder give the same bytes for a record."""
     kept = Kept()
     render = structlog.processors.JSONRenderer(serializer=orjson.dumps)
@@ -83,7 +83,7 @@ def test_a_json_renderer_prints_the_very_line_of_the_file(compat: bool) -> None:
 
 
 def test_ids_of_the_current_span() -> None:
-    """Each log carries trace and span id of the span that is current, each time anew."""
+    """Each log has the trace and span id of the span that is current at that moment."""
     tracer = TracerProvider().get_tracer("t")
     log = logger(TracerMetaRenderer())
     with tracer.start_as_current_span("outer") as outer:
@@ -99,7 +99,7 @@ def test_ids_of_the_current_span() -> None:
 
 
 def test_numbers_are_those_of_the_process() -> None:
-    """Records of several processors count on in one sequence, under one process."""
+    """Records of several processors share one sequence of numbers and one process."""
     logs = [logger(TracerMetaRenderer()) for _ in range(3)]
     metas = [json.loads(log.info("x"))[META] for log in logs]
     assert [meta["seq"] - metas[0]["seq"] for meta in metas] == [0, 1, 2]
@@ -107,7 +107,7 @@ def test_numbers_are_those_of_the_process() -> None:
 
 
 def test_level_and_logger_of_structlogs_own_processors_move() -> None:
-    """What add_log_level and add_logger_name put there is metadata, not the user's data."""
+    """The keys of add_log_level and add_logger_name become metadata, not user data."""
     log = logger(
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
@@ -119,8 +119,8 @@ def test_level_and_logger_of_structlogs_own_processors_move() -> None:
     assert (out[META]["level"], out[META]["logger"]) == ("warning", "shop")
 
 
-def test_keys_of_the_users_own_with_taken_names_stay() -> None:
-    """A level, logger, timestamp, trace_id or exception that the user gave stays on top."""
+def test_user_keys_with_names_of_metadata_stay() -> None:
+    """A level, logger, timestamp, trace_id or exception that the user passed stays on top."""
     fields = {
         "level": 5,
         "logger": "mine",
@@ -134,8 +134,8 @@ def test_keys_of_the_users_own_with_taken_names_stay() -> None:
     assert (out[META]["level"], out[META]["logger"]) == ("info", "shop")
 
 
-def test_a_user_key_of_our_name_is_kept_beside_ours() -> None:
-    """`__tracer_meta__` of the user's becomes `user.__tracer_meta__`, in every form."""
+def test_a_user_key_named_tracer_meta_is_kept() -> None:
+    """`__tracer_meta__` of the user becomes `user.__tracer_meta__` with every processor."""
     out = nested(logger(TracerMetaProcessor()), **{META: "mine"})
     assert out["user." + META] == "mine"
     assert out[META]["event"] == "stored"
@@ -145,14 +145,14 @@ def test_a_user_key_of_our_name_is_kept_beside_ours() -> None:
 
 @pytest.mark.parametrize("compat", [True, lambda: True])
 def test_compat_adds_the_timestamp_at_the_top(compat: bool | Callable[[], bool]) -> None:
-    """In compat mode, fixed or asked for live, the nested timestamp stands on top as well."""
+    """In compat mode, fixed or from a function, the nested timestamp is on top as well."""
     out = nested(logger(TracerMetaProcessor(compat=compat)))
     assert list(out) == ["timestamp", META]
     assert out["timestamp"] == out[META]["timestamp"]
 
 
 def test_compat_never_overwrites_a_timestamp() -> None:
-    """A timestamp of the user's, or of a TimeStamper, wins in compat mode and is counted."""
+    """A timestamp of the user, or of a TimeStamper, wins in compat mode and is counted."""
     before = COUNTERS.value("compat.timestamp_kept")
     out = nested(logger(TracerMetaProcessor(compat=True)), timestamp="noon")
     line = json.loads(logger(TracerMetaRenderer(compat=True)).info("x", timestamp="noon"))
@@ -164,8 +164,8 @@ def test_compat_never_overwrites_a_timestamp() -> None:
     ("event", "text"),
     [({"a": 1}, "{'a': 1}"), (42, "42"), (ValueError("no"), "no"), (b"x", "b'x'")],
 )
-def test_an_event_that_is_no_text(event: object, text: str) -> None:
-    """Its text is the record's event; the value itself stays under the user's key."""
+def test_an_event_of_another_type_than_text(event: object, text: str) -> None:
+    """Its text is the record's event; the value itself stays under the key `event`."""
     out = nested(logger(TracerMetaProcessor()), event)
     assert out[META]["event"] == text
     assert out["event"] is event
@@ -194,7 +194,7 @@ def test_exceptions_are_rendered() -> None:
 
 
 def test_bound_context_variables_are_user_data() -> None:
-    """What was bound by structlog.contextvars stands on top of the record."""
+    """Values that structlog.contextvars bound are on top of the record."""
     kept = Kept()
     log = logger(structlog.contextvars.merge_contextvars, TracerMetaRenderer(kept))
     with structlog.contextvars.bound_contextvars(request="r1"):
@@ -204,7 +204,7 @@ def test_bound_context_variables_are_user_data() -> None:
 
 
 def test_cached_loggers_and_bound_loggers() -> None:
-    """With cache_logger_on_first_use the place of each call is still its own."""
+    """With cache_logger_on_first_use each call still has its own call site."""
     kept = Kept()
     structlog.configure(
         processors=[TracerMetaRenderer(kept)],
@@ -219,8 +219,8 @@ def test_cached_loggers_and_bound_loggers() -> None:
     assert second.attributes == {"user": "ann"}
 
 
-def test_async_methods_name_their_callers_place_thread_and_span() -> None:
-    """`ainfo` runs on an executor's thread, but speaks of where it was awaited."""
+def test_async_methods_record_their_callers_call_site_thread_and_span() -> None:
+    """`ainfo` runs on an executor's thread, but its record is of where it was awaited."""
     kept = Kept()
     log = logger(TracerMetaRenderer(kept))
     tracer = TracerProvider().get_tracer("t")
@@ -241,7 +241,7 @@ def test_async_methods_name_their_callers_place_thread_and_span() -> None:
 
 
 def test_async_exceptions_and_the_task_of_plain_calls() -> None:
-    """`aexception` brings its traceback; a plain call inside a task names the task."""
+    """`aexception` records its traceback; a plain call inside a task records the task."""
     kept = Kept()
     log = logger(TracerMetaRenderer(kept))
 
@@ -264,7 +264,7 @@ def test_async_exceptions_and_the_task_of_plain_calls() -> None:
 
 
 def test_two_processors_in_one_chain_do_not_double() -> None:
-    """The second of ours leaves the first one's work alone, and exports only elsewhere."""
+    """The second processor keeps the first one's record, and exports only to another exporter."""
     kept, other = Kept(), Kept()
     log = logger(
         TracerMetaProcessor(kept, compat=True),
@@ -279,7 +279,7 @@ def test_two_processors_in_one_chain_do_not_double() -> None:
 
 
 def test_the_tap_leaves_the_output_alone() -> None:
-    """A tapped renderer gets the very event dict, and its output and DropEvent pass."""
+    """The renderer gets the same event dict, and its output and DropEvent pass through."""
     kept = Kept()
     log = logger(TracerMetaTap(structlog.processors.KeyValueRenderer(), kept))
     assert log.info("x", n=1) == "n=1 event='x'"
@@ -290,7 +290,7 @@ def test_the_tap_leaves_the_output_alone() -> None:
 
 
 def test_dropped_events_make_no_record() -> None:
-    """What a processor before ours drops is neither exported nor printed."""
+    """An event that an earlier processor drops is neither exported nor printed."""
     kept = Kept()
 
     assert logger(drop, TracerMetaRenderer(kept)).info("x") is None
@@ -298,7 +298,7 @@ def test_dropped_events_make_no_record() -> None:
 
 
 def test_formatter_of_the_standard_library() -> None:
-    """Behind ProcessorFormatter, foreign logs have their own place, level and logger."""
+    """In a ProcessorFormatter, logs of `logging` have their own call site, level and logger."""
     kept = Kept()
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[structlog.stdlib.ExtraAdder()],
@@ -320,7 +320,7 @@ def test_formatter_of_the_standard_library() -> None:
 
 
 def test_metadata_survives_remove_processors_meta() -> None:
-    """TracerMetaProcessor keeps the two keys that ProcessorFormatter takes out behind it."""
+    """TracerMetaProcessor keeps the two keys that ProcessorFormatter removes after it."""
     formatter = structlog.stdlib.ProcessorFormatter(
         processors=[
             TracerMetaProcessor(),

@@ -1,4 +1,4 @@
-"""What may go wrong while a log becomes a record, and that the caller never notices."""
+"""Errors while a log becomes a record never reach the caller."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Hostile:
-    """A value that raises whatever is asked of it."""
+    """A value whose methods raise."""
 
     def __str__(self) -> str:
         raise RuntimeError("hostile")
@@ -53,7 +53,7 @@ class Raising(Kept):
 
 
 class Logging(Kept):
-    """An exporter that logs about every record, under a lock that it cannot take twice."""
+    """An exporter that logs about every record, under a lock that is not reentrant."""
 
     def __init__(self, log: object = None) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class Logging(Kept):
         self._lock = threading.Lock()
 
     def export(self, record: Record) -> None:
-        """Keep, and log."""
+        """Keep the record, and log."""
         with self._lock:
             super().export(record)
             self.log.info("exported", name=record.name)  # type: ignore[attr-defined]
@@ -91,13 +91,13 @@ def test_awkward_values_lose_only_themselves() -> None:
     assert read.level == "info"
 
 
-def test_keys_that_are_no_text() -> None:
+def test_keys_of_other_types_than_text() -> None:
     """Keys of other types, as bound by `bind(**)` or a context class, become text."""
     assert json.loads(TracerMetaRenderer()(None, "info", {1: "a", "event": "x"}))["1"] == "a"  # type: ignore[dict-item]
 
 
 def test_a_hostile_event_and_a_hostile_exception() -> None:
-    """An event or exception whose text cannot be had is named by its type."""
+    """An event or exception whose text raises is shown by its type."""
 
     def formatter(exc_info: object) -> str:
         raise RuntimeError(f"no formatter for {type(exc_info)}")
@@ -111,8 +111,8 @@ def test_a_hostile_event_and_a_hostile_exception() -> None:
     assert read.attributes["exception"] == "<unprintable: KeyError>"
 
 
-def test_an_exporter_that_raises_harms_nothing(capfd: pytest.CaptureFixture[str]) -> None:
-    """The line is printed all the same; the loss is counted, and told once on stderr."""
+def test_an_exporter_that_raises_loses_only_the_record(capfd: pytest.CaptureFixture[str]) -> None:
+    """The line is printed; the loss is counted, and reported once on stderr."""
     exporter = Raising()
     before = COUNTERS.value("dropped.export_failed")
     for kind in (TracerMetaProcessor, TracerMetaRenderer):
@@ -123,7 +123,7 @@ def test_an_exporter_that_raises_harms_nothing(capfd: pytest.CaptureFixture[str]
     assert capfd.readouterr().err.count("TracerMetaRenderer: a log record is lost") <= 1
 
 
-def test_an_exporter_that_logs_does_not_come_back_to_itself() -> None:
+def test_an_exporter_that_logs_does_not_call_itself() -> None:
     """A log written inside an exporter is printed but not exported: no recursion, no deadlock."""
     exporter = Logging()
     log = exporter.log = logger(TracerMetaRenderer(exporter))
@@ -137,7 +137,7 @@ def test_an_exporter_that_logs_does_not_come_back_to_itself() -> None:
 
 @pytest.mark.parametrize("broken", ["time_ns", "here", "get_current"])
 def test_each_dependency_may_raise(broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever fails in the making of a record, the event dict passes on as it was."""
+    """Whichever step of making a record fails, the event dict is returned unchanged."""
 
     def raise_it(*_: object) -> None:
         raise RuntimeError(broken)
@@ -155,7 +155,7 @@ def test_each_dependency_may_raise(broken: str, monkeypatch: pytest.MonkeyPatch)
     [(tracer_meta, "encode_line"), (log_recorder, "format_ns"), (log_recorder, "encode_object")],
 )
 def test_encoding_may_raise(module: object, broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A codec that fails costs the metadata of the line, not the line."""
+    """When the codec fails, the line is printed without metadata."""
 
     def raise_it(*_: object) -> None:
         raise RuntimeError(broken)
@@ -166,14 +166,14 @@ def test_encoding_may_raise(module: object, broken: str, monkeypatch: pytest.Mon
     assert b'"n":1' in logger(TracerMetaRenderer(Kept())).info("x", n=1, deep=[1])
 
 
-def test_a_compat_switch_that_raises_costs_no_line() -> None:
-    """A function for compat mode is the user's; when it fails, the log is printed."""
+def test_a_compat_switch_that_raises_loses_no_line() -> None:
+    """When the user's function for compat mode fails, the log is printed."""
     render = TracerMetaRenderer(compat=lambda: fail(ValueError("no")))
     assert json.loads(logger(render).info("x", n=1)) == {"n": 1, "event": "x"}
 
 
 def test_queued_records_do_not_change_with_the_users_objects() -> None:
-    """What the user changes after the call does not show in a record that was kept."""
+    """A kept record does not change when the user changes an object after the call."""
     kept = Kept()
     items = [1]
     logger(TracerMetaProcessor(kept)).info("x", items=items, deep={"a": items})
@@ -182,16 +182,16 @@ def test_queued_records_do_not_change_with_the_users_objects() -> None:
 
 
 def test_the_event_dict_is_not_changed_in_place() -> None:
-    """The dict a processor is given stays as it was, so a failure later on harms nothing."""
-    given = {"event": "x", "n": 1, "level": "info", "exc_info": ValueError("v")}
-    before = dict(given)
-    TracerMetaProcessor()(None, "info", given)
-    TracerMetaRenderer()(None, "info", given)
-    assert given == before
+    """The event dict of the call does not change, so a later failure can return it."""
+    event_dict = {"event": "x", "n": 1, "level": "info", "exc_info": ValueError("v")}
+    before = dict(event_dict)
+    TracerMetaProcessor()(None, "info", event_dict)
+    TracerMetaRenderer()(None, "info", event_dict)
+    assert event_dict == before
 
 
 def test_warnings_that_the_sdk_writes_under_its_locks() -> None:
-    """A handler of ours on a warning written inside a span's locks neither hangs nor recurses."""
+    """The bridge neither hangs nor recurses on a warning written inside a span's locks."""
     kept = Kept()
     handler = logging.StreamHandler(open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
     handler.setFormatter(
@@ -219,7 +219,7 @@ def test_warnings_that_the_sdk_writes_under_its_locks() -> None:
 
 
 def test_logs_of_an_export_are_not_exported() -> None:
-    """Where telemetry is suppressed, as while the SDK exports, foreign logs are only printed."""
+    """While the SDK suppresses instrumentation to export, library logs are only printed."""
     kept = Kept()
     formatter = structlog.stdlib.ProcessorFormatter(
         processors=[TracerMetaRenderer(kept, text=True)]
@@ -237,7 +237,7 @@ def test_logs_of_an_export_are_not_exported() -> None:
 
 
 def test_loggers_can_be_copied_and_pickled() -> None:
-    """A bound logger with ours in its chain still travels; its copy prints without exporting."""
+    """A bound logger can be copied and pickled; its pickled copy prints without exporting."""
     kept = Kept()
     for chain in (
         [TracerMetaProcessor(kept), structlog.processors.JSONRenderer()],
@@ -250,13 +250,13 @@ def test_loggers_can_be_copied_and_pickled() -> None:
             wrapper_class=structlog.make_filtering_bound_logger(0),
         ).bind(a=1)
         copy.deepcopy(log).info("copied")
-        travelled = pickle.loads(pickle.dumps(log))  # noqa: S301 - our own bytes
+        travelled = pickle.loads(pickle.dumps(log))  # noqa: S301 - bytes of this test
         travelled.info("travelled")
     assert kept.names == ["copied"] * 3
 
 
 def test_threads_at_once() -> None:
-    """Eight threads through one processor: every record once, every number once, own thread."""
+    """Eight threads log through one processor: records and numbers are unique, threads right."""
     kept = Kept()
     log = logger(TracerMetaRenderer(kept))
 
@@ -279,7 +279,7 @@ def test_threads_at_once() -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_forked_child_is_another_process() -> None:
-    """After a fork the child's logs name its own incarnation and count from one."""
+    """After a fork the child's logs have an incarnation of their own and count from one."""
     log = logger(TracerMetaRenderer())
     parent = decode_line(log.info("x"))
     reading, writing = os.pipe()
@@ -293,5 +293,5 @@ def test_a_forked_child_is_another_process() -> None:
         child = decode_line(pipe.read())
     assert child.process.id != parent.process.id
     assert child.seq == 1
-    # A worker that another test has left behind may have taken a number meanwhile.
+    # A worker that another test left behind may have taken a number meanwhile.
     assert decode_line(log.info("z")).seq > parent.seq

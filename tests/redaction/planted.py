@@ -111,7 +111,7 @@ def _basic(secret: str) -> str:
 def span(phase: str, **fields: object) -> Record:
     """Return a record of a span, with these fields beside the ordinary ones."""
     given: Mapping[str, object] = {
-        "site": SITE,
+        "call_site": SITE,
         "trace_id": "a" * 32,
         "span_id": "b" * 16,
         "span_kind": "server",

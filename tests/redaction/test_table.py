@@ -14,7 +14,7 @@ from otel_ext.redaction.rules.row import MARK
 from otel_ext.redaction.scan.scanner import ROWS
 from otel_ext.redaction.scan.values import is_random, is_secret
 from otel_ext.redaction.text import TextRedactor
-from tests.figures import figures
+from tests.figures import report_figures
 from tests.redaction.corpora import is_changed, leaks, load
 from tests.redaction.examples import expand, marked
 
@@ -76,7 +76,7 @@ def test_recall_and_precision(held_out: bool) -> None:
     found = len(secrets) - len(leaked)
     precision = found / (found + len(changed))
     half = "held out" if held_out else "tuned on"
-    figures(
+    report_figures(
         f"redaction, {half}",
         recall=f"{recall:.1%}",
         precision=f"{precision:.1%}",

@@ -1,4 +1,4 @@
-"""Counters that may be moved from anywhere, at any time."""
+"""Counters advance from any thread, signal handler or finalizer."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_amounts_and_snapshot() -> None:
 
 
 def test_drops_by_reason() -> None:
-    """Counters under `dropped.` are told by their reason."""
+    """`dropped` returns the counters under `dropped.` by their reason."""
     counters = Counters()
     counters.add("dropped.closed", 2)
     counters.add("droppedlike")
@@ -64,8 +64,8 @@ def test_threads_and_signals_lose_no_count() -> None:
     assert counters.value("n") == 9 * 20_000 + signals[0]
 
 
-def test_reset_begins_anew() -> None:
-    """A forked child's counters begin at nothing."""
+def test_reset_sets_every_counter_to_0() -> None:
+    """A forked child's counters begin at 0."""
     counters = Counters()
     counters.add("n", 5)
     counters.reset()

@@ -1,4 +1,4 @@
-"""The end of the program: what is shut down then, and that no thread of ours outlives it."""
+"""The exit of the program: what is shut down then, and that no thread of this package remains."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ import otel_ext
 from otel_ext.exporters import FanOut, JsonlExporter, OTLPRecordExporter, ResilientExporter
 from otel_ext.processors import LifecycleSpanProcessor
 
-class Strange:
+class ThirdParty:
     def export(self, record):
         pass
     def force_flush(self, timeout_millis=0):
@@ -48,7 +48,7 @@ class Strange:
 
 remote = ResilientExporter(OTLPRecordExporter(), folder="by-hand")
 provider = TracerProvider(shutdown_on_exit={on_exit})
-exporter = FanOut(JsonlExporter("by-hand"), Strange(), remote)
+exporter = FanOut(JsonlExporter("by-hand"), ThirdParty(), remote)
 provider.add_span_processor(LifecycleSpanProcessor(exporter))
 otel_ext.configure(output="configured")
 for one in (provider, trace.get_tracer_provider()):
@@ -60,14 +60,14 @@ before += names()
 
 @pytest.mark.parametrize("on_exit", [True, False])
 def test_no_thread_of_ours_outlives_the_exit_handlers(tmp_path: Path, *, on_exit: bool) -> None:
-    """They end behind the shutdown, whoever wired what, with a collector that cannot be reached."""
+    """They end after the shutdown, however the exporters are set up, without a collector."""
     program = write_program(tmp_path, EVERYTHING.replace("{on_exit}", str(on_exit)))
     env = environment(OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:1")
     done = execute([sys.executable, program], cwd=tmp_path, env=env)
     assert done.code == 0, done.err
     before, after = json.loads(done.out)
     assert {
-        "otel-ext Strange",
+        "otel-ext ThirdParty",
         "otel-ext-remote OTLP",
         "otel-ext-send OTLP",
         "otel-ext-worker",
@@ -80,14 +80,14 @@ def test_no_thread_of_ours_outlives_the_exit_handlers(tmp_path: Path, *, on_exit
 
 @pytest.fixture
 def threads(monkeypatch: pytest.MonkeyPatch) -> native._Threads:
-    """Return a state of its own for the threads that the test starts."""
-    made = native._Threads()  # noqa: SLF001 - the one there is belongs to this process
+    """Return a separate state for the threads that the test starts."""
+    made = native._Threads()  # noqa: SLF001 - the existing one belongs to this process
     monkeypatch.setattr(native, "_threads", {"threads": made})
     return made
 
 
 def test_a_thread_that_hangs_does_not_hold_up_the_exit(threads: native._Threads) -> None:
-    """The others end all the same, and no further one is started."""
+    """The others end, and no further one is started."""
     hangs, ends = threading.Event(), threading.Event()
     start_thread(waits_for(hangs), "test-hangs")
     start_thread(waits_for(ends), "test-ends", ends.set)
@@ -102,7 +102,7 @@ def test_a_thread_that_hangs_does_not_hold_up_the_exit(threads: native._Threads)
 
 
 def test_threads_that_have_ended_are_forgotten(threads: native._Threads) -> None:
-    """However many short ones there are, their list stays short."""
+    """The list stays short, however many short threads run."""
     for _ in range(20):
         done = threading.Event()
         start_thread(done.set, "test-short")
@@ -112,7 +112,7 @@ def test_threads_that_have_ended_are_forgotten(threads: native._Threads) -> None
 
 
 def waits_for(event: threading.Event) -> Callable[[], None]:
-    """Return the body of a thread that runs until then."""
+    """Return the body of a thread that runs until `event` is set."""
 
     def wait() -> None:
         event.wait(60)
@@ -121,12 +121,12 @@ def waits_for(event: threading.Event) -> Callable[[], None]:
 
 
 def named(name: str) -> list[threading.Thread]:
-    """Return the threads of that name that run."""
+    """Return the running threads of that name."""
     return [thread for thread in threading.enumerate() if thread.name == name]
 
 
 class Noting:
-    """Notes which thread brings each record."""
+    """Notes which thread exports each record."""
 
     def __init__(self) -> None:
         self.threads: list[int] = []
@@ -144,8 +144,8 @@ class Noting:
         """Have nothing to do."""
 
 
-def test_an_exporter_of_others_is_called_by_the_caller_then(threads: native._Threads) -> None:
-    """Without a thread of its own no record waits for one."""
+def test_a_third_party_exporter_is_then_called_directly(threads: native._Threads) -> None:
+    """After the exit handlers no record waits for a thread."""
     noting = Noting()
     exporter = IsolatedExporter(noting, timeout=30)
     exporter.export(samples.start("late"))
@@ -164,14 +164,14 @@ class Part:
         self.error = error
 
     def shutdown(self) -> None:
-        """Note that it was called at the exit; raise what it was given."""
+        """Note that it was called at the exit; raise the error if there is one."""
         self.done.append(f"{self.name} {is_exiting()}")
         if self.error is not None:
             raise self.error
 
 
 def test_what_was_made_last_is_shut_down_first(capfd: pytest.CaptureFixture[str]) -> None:
-    """What raises is reported and holds up no other; what was dropped is not called."""
+    """One that raises is reported and the others run; a dropped one is not called."""
     done: list[str] = []
     handler = _ExitHandler()
     parts = [Part("first", done), Part("broken", done, ValueError("broken")), Part("last", done)]

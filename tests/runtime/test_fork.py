@@ -1,4 +1,4 @@
-"""What a forked child runs first: hooks that swap objects, and keep nothing alive."""
+"""A forked child runs the hooks first; hooks keep no object alive."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threade
 
 
 class Part:
-    """Something that must be told of a fork."""
+    """Something with a fork hook."""
 
-    def __init__(self, told: list[str], name: str) -> None:
-        self.told = told
+    def __init__(self, names: list[str], name: str) -> None:
+        self.names = names
         self.name = name
 
     def reset(self) -> None:
         """Note the name."""
-        self.told.append(self.name)
+        self.names.append(self.name)
 
     def fail(self) -> None:
         """Raise."""
@@ -33,49 +33,49 @@ class Part:
 
 def test_hooks_run_in_the_child_in_order() -> None:
     """Each hook runs once in the child, in the order of registration, and not in the parent."""
-    told: list[str] = []
-    parts = [Part(told, name) for name in "abc"]
+    names: list[str] = []
+    parts = [Part(names, name) for name in "abc"]
     for part in parts:
         after_fork_in_child(part.reset)
-    assert in_child(lambda: ",".join(told)) == "a,b,c"
-    assert told == []
+    assert in_child(lambda: ",".join(names)) == "a,b,c"
+    assert names == []
 
 
 def test_grandchild_runs_them_again() -> None:
-    """A child of a child is told, too."""
-    told: list[str] = []
-    part = Part(told, "x")
+    """A child of a child runs the hooks, too."""
+    names: list[str] = []
+    part = Part(names, "x")
     after_fork_in_child(part.reset)
-    assert in_child(lambda: in_child(lambda: ",".join(told))) == "x,x"
+    assert in_child(lambda: in_child(lambda: ",".join(names))) == "x,x"
 
 
 def test_hook_that_raises_stops_no_other() -> None:
-    """The child starts, and the hooks behind the failing one run."""
-    told: list[str] = []
-    bad, good = Part(told, "bad"), Part(told, "good")
+    """The child starts, and the hooks after the failing one run."""
+    names: list[str] = []
+    bad, good = Part(names, "bad"), Part(names, "good")
     after_fork_in_child(bad.fail)
     after_fork_in_child(good.reset)
-    assert in_child(lambda: ",".join(told)) == "good"
+    assert in_child(lambda: ",".join(names)) == "good"
 
 
 def test_hooks_keep_nothing_alive() -> None:
     """A part that was dropped is gone, its hook does not run, and the list does not grow."""
-    told: list[str] = []
-    part = Part(told, "gone")
+    names: list[str] = []
+    part = Part(names, "gone")
     after_fork_in_child(part.reset)
     reference = weakref.ref(part)
     del part
     gc.collect()
     assert reference() is None
-    assert in_child(lambda: ",".join(told) or "nothing") == "nothing"
+    assert in_child(lambda: ",".join(names) or "nothing") == "nothing"
     before = len(fork._PROCESS.hooks)  # noqa: SLF001 - its size is what is tested
     for _ in range(200):
-        after_fork_in_child(Part(told, "short-lived").reset)
+        after_fork_in_child(Part(names, "short-lived").reset)
     assert len(fork._PROCESS.hooks) <= before + 1  # noqa: SLF001
 
 
 def test_counters_of_a_child_begin_at_nothing() -> None:
-    """What the parent counted is the parent's."""
+    """The child does not take over the parent's counts."""
     from otel_ext.runtime.process import incarnation  # noqa: PLC0415 - its first use sets the hook
 
     incarnation.current()

@@ -1,4 +1,4 @@
-"""How trouble is told: once, on one line, whatever state the program is in."""
+"""Problems are reported once, on one line, whatever state the program is in."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 
 def test_problem_is_one_line_on_stderr(capfd: pytest.CaptureFixture[str]) -> None:
-    """Part, kind of error and text, on one line."""
+    """The line contains the component, the kind of error and its text."""
     ProblemReporter().report("journal", OSError("disk full"))
     assert capfd.readouterr().err == "otel-ext: journal: OSError: disk full\n"
 
 
 def test_each_kind_once_in_its_interval(capfd: pytest.CaptureFixture[str]) -> None:
-    """The same place and kind is told again only after the interval; others are told at once."""
+    """The same component and kind is reported again only after the interval; others at once."""
     reporter = ProblemReporter(interval=0.2)
     for _ in range(50):
         reporter.report("a", OSError("first"))
     reporter.report("a", ValueError("other kind"))
-    reporter.report("b", OSError("other place"))
+    reporter.report("b", OSError("other component"))
     assert len(capfd.readouterr().err.splitlines()) == 3
     time.sleep(0.25)
     reporter.report("a", OSError("again"))
@@ -36,7 +36,7 @@ def test_each_kind_once_in_its_interval(capfd: pytest.CaptureFixture[str]) -> No
 
 
 def test_every_problem_is_counted() -> None:
-    """What is not told is counted all the same."""
+    """A problem that is not reported is counted, too."""
     before = COUNTERS.value("problems")
     reporter = ProblemReporter()
     for _ in range(7):
@@ -45,7 +45,7 @@ def test_every_problem_is_counted() -> None:
 
 
 def test_hostile_errors_are_reported_safely(capfd: pytest.CaptureFixture[str]) -> None:
-    """Errors whose text raises, controls the terminal or is endless make one harmless line."""
+    """Errors whose text raises, controls the terminal or is very long make one safe line."""
 
     class HostileError(Exception):
         def __str__(self) -> str:
@@ -56,8 +56,8 @@ def test_hostile_errors_are_reported_safely(capfd: pytest.CaptureFixture[str]) -
     reporter.report("b", ValueError("\x1b[2J\n\u202e\ud800"))
     reporter.report("c\x1b", ValueError("x" * 100_000))
     reporter.report("d", ValueError())
-    told = capfd.readouterr().err
-    lines = told.splitlines()
+    output = capfd.readouterr().err
+    lines = output.splitlines()
     assert lines[0] == "otel-ext: a: HostileError: <unprintable>"
     assert len(lines) == 4
     assert all(line.isprintable() for line in lines)
@@ -66,18 +66,18 @@ def test_hostile_errors_are_reported_safely(capfd: pytest.CaptureFixture[str]) -
 
 
 def test_memory_is_bounded(capfd: pytest.CaptureFixture[str]) -> None:
-    """Endless kinds of problems do not fill memory."""
+    """Ever new kinds of problems do not fill memory."""
     reporter = ProblemReporter()
     for number in range(3_000):
-        reporter.report(f"place {number}", "trouble")
+        reporter.report(f"component {number}", "problem")
     assert len(reporter._next) <= 1_000  # noqa: SLF001 - its size is what is tested
     assert capfd.readouterr().err
 
 
-def test_replaced_stderr_runs_nobodys_code(
+def test_a_replaced_stderr_is_not_called(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """The descriptor is written to, never a stream that the program put in its place."""
+    """The report goes to the descriptor, never to a stream that replaced stderr."""
 
     class Trap:
         def __getattr__(self, name: str) -> object:
@@ -89,13 +89,13 @@ def test_replaced_stderr_runs_nobodys_code(
 
 
 def test_no_stderr_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a stderr nothing is told, and nothing raised."""
+    """Without a stderr nothing is reported, and nothing raised."""
     monkeypatch.setattr(sys, "__stderr__", None)
-    report_problem("nobody listens", ValueError("x"))
+    report_problem("no stderr", ValueError("x"))
 
 
 def test_closed_stderr_and_unread_pipe(tmp_path: Path) -> None:
-    """A program that closed its stderr, or whose stderr nobody reads, is not held up."""
+    """A program does not block when its stderr is closed, or a full pipe."""
     program = write_program(
         tmp_path,
         """

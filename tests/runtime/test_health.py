@@ -1,4 +1,4 @@
-"""What parts say about themselves."""
+"""The health that parts report."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from otel_ext.runtime.health import Health, HealthCell, PartHealth, health, register_part
 
 
-def test_a_part_says_how_it_is_and_since_when() -> None:
+def test_a_part_reports_its_state_and_since_when() -> None:
     """The moment changes with the state, not with the detail."""
     cell = HealthCell("part-1")
     healthy_since = cell.report().since_ns
@@ -28,7 +28,7 @@ def test_a_part_says_how_it_is_and_since_when() -> None:
 
 
 def test_the_whole_is_as_bad_as_its_worst_part() -> None:
-    """One degraded part degrades, one failed part fails the whole; nothing is healthy."""
+    """One degraded part degrades, one failed part fails the whole; without parts it is healthy."""
     well = PartHealth("a", "healthy")
     ill = PartHealth("b", "degraded")
     dead = PartHealth("b", "failed")
@@ -48,8 +48,8 @@ def test_a_part_that_is_gone_is_no_longer_listed() -> None:
     assert health().part("part-2") is None
 
 
-def test_a_part_that_cannot_say_is_failed_and_hides_no_other() -> None:
-    """An error while asking is a state as well."""
+def test_a_part_whose_report_raises_is_failed_and_hides_no_other() -> None:
+    """The error is shown as the state of that part."""
 
     class Broken:
         def report(self) -> PartHealth:
@@ -58,20 +58,20 @@ def test_a_part_that_cannot_say_is_failed_and_hides_no_other() -> None:
     broken = Broken()
     register_part(broken.report)
     other = HealthCell("part-3")
-    told = health()
-    part = told.part("Broken")
+    found = health()
+    part = found.part("Broken")
     assert part is not None
     assert part.state == "failed"
     assert "really broken" in part.detail
-    assert told.part("part-3") == other.report()
+    assert found.part("part-3") == other.report()
 
 
 def test_the_answer_cannot_be_changed_and_is_ready_for_json() -> None:
-    """It is a snapshot: immutable, and plain data on request."""
-    told = Health((PartHealth("a", "degraded", "why", 1_000_000_000),))
+    """The health is an immutable snapshot that converts to plain data."""
+    found = Health((PartHealth("a", "degraded", "why", 1_000_000_000),))
     with pytest.raises(FrozenInstanceError):
-        told.parts = ()  # type: ignore[misc]
-    assert json.loads(json.dumps(told.as_dict())) == {
+        found.parts = ()  # type: ignore[misc]
+    assert json.loads(json.dumps(found.as_dict())) == {
         "state": "degraded",
         "parts": [
             {

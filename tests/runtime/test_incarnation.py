@@ -1,4 +1,4 @@
-"""The identity of a process, and of what it becomes when it forks."""
+"""The identity of a process and of its forked children."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def test_id_names_boot_pid_and_start() -> None:
-    """The id is safe in a file name and tells boot, pid and start time; no two are alike."""
+    """The id is safe in a file name and contains boot, pid and start time; each is unique."""
     one, two = Incarnation(), Incarnation()
     assert re.fullmatch(r"[0-9a-f]{8}-\d+-\d+-[0-9a-f]{8}", one.id)
     assert one.id.split("-")[1:3] == [str(os.getpid()), str(one.start_time)]
@@ -31,7 +31,7 @@ def test_id_names_boot_pid_and_start() -> None:
 
 
 def test_start_time_is_the_kernels() -> None:
-    """A process's start time is what `/proc` says, whatever the process is called."""
+    """A process's start time is the one in `/proc`, whatever the process is called."""
     name = "a) R 1 (b"
     command = [sys.executable, "-c", "import sys; sys.stdin.read()", name]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
@@ -42,7 +42,7 @@ def test_start_time_is_the_kernels() -> None:
 
 
 def test_numbers_are_unique_under_threads() -> None:
-    """Eight threads draw numbers; none is drawn twice, none is left out."""
+    """Eight threads draw numbers; none is drawn twice, none is missing."""
     one = Incarnation()
     drawn: list[int] = []
 
@@ -59,7 +59,7 @@ def test_numbers_are_unique_under_threads() -> None:
 
 
 def test_first_resource_has_the_id_further_ones_a_number() -> None:
-    """Each resource is one process object; beyond the bound they share the first."""
+    """Each resource has one process object; beyond the limit they share the first."""
     one = Incarnation()
     resources = [Resource({"n": number}) for number in range(300)]
     processes = [one.process_for(resource) for resource in resources]
@@ -72,7 +72,7 @@ def test_first_resource_has_the_id_further_ones_a_number() -> None:
 
 
 def test_equal_resources_are_one_process() -> None:
-    """Providers with equal resources share a process; thousands of them fill no memory."""
+    """Providers with equal resources share a process; thousands of them do not fill memory."""
     one = Incarnation()
     first = one.process_for(Resource({"service.name": "app"}))
     other = one.process_for(Resource({"service.name": "other"}))
@@ -83,7 +83,7 @@ def test_equal_resources_are_one_process() -> None:
 
 
 def test_threads_with_different_resources_get_different_ids() -> None:
-    """Resources that are seen for the first time at the same moment are told apart."""
+    """Resources that are recorded first at the same moment get different ids."""
     one = Incarnation()
     barrier = threading.Barrier(16)
     found: list[tuple[int, str]] = []
@@ -176,7 +176,7 @@ def test_process_records(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
 
 
 def test_long_command_line_is_bounded() -> None:
-    """A command line without end does not crowd out the rest of the record."""
+    """A very long command line leaves room for the rest of the record."""
     one = Incarnation()
     process = one.process_for(Resource({}))
     process.argv = tuple("x" * 10_000 for _ in range(1_000))
@@ -188,7 +188,7 @@ def test_long_command_line_is_bounded() -> None:
 
 
 def test_long_resource_is_bounded() -> None:
-    """A resource without end is cut with a note, so that the record stays readable."""
+    """A very large resource is cut with a note, so that the record stays readable."""
     one = Incarnation()
     process = one.process_for({f"key {number}": "x" * 100 for number in range(10_000)})
     resource = cast("dict[str, object]", process_start_record(process, 1).extra["resource"])
@@ -196,28 +196,28 @@ def test_long_resource_is_bounded() -> None:
     assert resource["…"] == f"<left out: {10_000 - len(resource) + 1} attributes>"
 
 
-# Prints the place that a record names, at once and when the interpreter exits.
-PLACES = """
+# Prints the call site of a process record, at once and when the interpreter exits.
+CALL_SITES = """
 import atexit
 from otel_ext.runtime.process.incarnation import current
 from otel_ext.runtime.process.records import process_record
 
-def say():
+def show():
     call_site = process_record("process.note", current().process_for(None), 1).call_site
     print(call_site.file, call_site.line, call_site.function)
 
-say()
-atexit.register(say)
+show()
+atexit.register(show)
 """
 
 
 def test_program_without_a_main_script(tmp_path: Path) -> None:
-    """An interactive session has no script; its place is unknown."""
-    done = execute(python("-c", PLACES), cwd=tmp_path)
+    """An interactive session has no script; its call site is unknown."""
+    done = execute(python("-c", CALL_SITES), cwd=tmp_path)
     assert done.out.splitlines() == ["<unknown> 0 <unknown>"] * 2
 
 
 def test_main_script_is_known_at_exit(tmp_path: Path) -> None:
-    """The last records name the script too, though Python has let go of its name by then."""
-    done = execute(python(write_program(tmp_path, PLACES)), cwd=tmp_path)
+    """The last records contain the script too, though Python has removed its name by then."""
+    done = execute(python(write_program(tmp_path, CALL_SITES)), cwd=tmp_path)
     assert done.out.splitlines() == ["program.py 0 <module>"] * 2

@@ -1,4 +1,4 @@
-"""SIGTERM: our part is done, and then the program ends, or lives, as it would have."""
+"""SIGTERM: the callback runs, and the program then ends, or lives on, as without it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from otel_ext.runtime.process.signals import chain_sigterm
 
 ROOT = Path(__file__).parents[2]
 
-# Each way a program may stand to SIGTERM before ours is chained, and its exit status.
+# Each way a program may handle SIGTERM before the chain, with its exit status and output.
 CASES = {
     "default": ("", -signal.SIGTERM, "ours\n"),
     "handler of the user's": (
@@ -49,15 +49,15 @@ def run(before: str, chain: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_what_would_have_happened_happens_behind_ours(case: str) -> None:
+def test_the_programs_own_handling_follows_the_callback(case: str) -> None:
     """The user's handler runs, the default kills by the signal, and ignored stays ignored."""
     before, status, output = CASES[case]
     done = run(before, "chain_sigterm(lambda: print('ours', flush=True))")
     assert (done.returncode, done.stdout) == (status, output), done.stderr
 
 
-def test_a_failure_of_ours_does_not_save_the_program() -> None:
-    """The user's handler runs even when our part raises, and what went wrong is said."""
+def test_a_failing_callback_does_not_stop_the_handling() -> None:
+    """The user's handler runs even when the callback raises, and the error is reported."""
     before, status, _ = CASES["handler of the user's"]
     done = run(before, "chain_sigterm(lambda: 1 / 0)")
     assert (done.returncode, done.stdout) == (status, "theirs\n")
@@ -66,17 +66,17 @@ def test_a_failure_of_ours_does_not_save_the_program() -> None:
 
 
 def test_asyncio_is_still_told() -> None:
-    """A handler that asyncio set beforehand still reaches its loop."""
+    """A handler that asyncio set before still reaches its loop."""
     program = (
         "import asyncio, os, signal\n"
         "from otel_ext.runtime.process.signals import chain_sigterm\n"
         "async def main():\n"
-        "    told = asyncio.Event()\n"
-        "    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)\n"
+        "    notified = asyncio.Event()\n"
+        "    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, notified.set)\n"
         "    chain_sigterm(lambda: print('ours', flush=True))\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"
-        "    await asyncio.wait_for(told.wait(), 10)\n"
-        "    print('loop told', flush=True)\n"
+        "    await asyncio.wait_for(notified.wait(), 10)\n"
+        "    print('loop notified', flush=True)\n"
         "asyncio.run(main())\n"
     )
     done = subprocess.run(
@@ -87,11 +87,11 @@ def test_asyncio_is_still_told() -> None:
         timeout=30,
         check=False,
     )
-    assert (done.returncode, done.stdout) == (0, "ours\nloop told\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "ours\nloop notified\n"), done.stderr
 
 
 def test_restoring_puts_back_what_was_there() -> None:
-    """After the restore the user's handler is in place as if nothing had been."""
+    """After the restore the user's handler is in place again."""
     called: list[str] = []
     before = signal.getsignal(signal.SIGTERM)
     try:
@@ -111,7 +111,7 @@ def test_restoring_puts_back_what_was_there() -> None:
 
 
 def test_restoring_does_not_displace_a_later_handler() -> None:
-    """A handler that the program set after ours stays."""
+    """A handler that the program set after the chain stays."""
     before = signal.getsignal(signal.SIGTERM)
     try:
         restore = chain_sigterm(lambda: None)

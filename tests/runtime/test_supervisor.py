@@ -1,4 +1,4 @@
-"""Parts that die: started again, later and later, their dependants behind them."""
+"""Parts that died are started again with back-off, and their dependants after them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def starts() -> list[str]:
 
 
 def restart(supervisor: Supervisor, starts: list[str], count: int) -> bool:
-    """Ensure until that many starts have been made; whether they were."""
+    """Call `ensure` until there were `count` starts; return whether there were in time."""
     end = time.monotonic() + 10
     while len(starts) < count and time.monotonic() < end:
         supervisor.ensure()
@@ -34,7 +34,7 @@ def state_of(name: str) -> str:
 
 
 def test_a_part_is_started_once_and_again_when_it_died(starts: list[str]) -> None:
-    """`ensure` does nothing while all is well, and starts what is down when it is due."""
+    """`ensure` does nothing while no part is down, and starts a part when it is due."""
     supervisor = Supervisor()
     supervisor.add("part-a", lambda: starts.append("a"))
     supervisor.start("part-a")
@@ -68,7 +68,7 @@ def test_a_part_that_dies_again_and_again_waits_longer(starts: list[str]) -> Non
 
 
 def test_dependants_are_started_again_behind_what_they_need(starts: list[str]) -> None:
-    """A part's restart is followed by its dependants', and theirs, in order; others go on."""
+    """The restart of a part restarts its dependants, and theirs, in order, but no others."""
     supervisor = Supervisor()
     supervisor.add("top", lambda: starts.append("top"), after=("middle",))
     supervisor.add("middle", lambda: starts.append("middle"), after=("base",))
@@ -97,7 +97,7 @@ def test_a_dependant_waits_for_what_it_needs(starts: list[str]) -> None:
 
 
 def test_a_part_that_cannot_start_is_tried_again(starts: list[str]) -> None:
-    """An error of the start is kept from the caller and shown in the health."""
+    """An error of the start does not reach the caller and is shown in the health."""
     supervisor = Supervisor()
 
     def start() -> None:
@@ -116,7 +116,7 @@ def test_a_part_that_cannot_start_is_tried_again(starts: list[str]) -> None:
 
 
 def test_a_hook_within_a_hook_does_not_wait(starts: list[str]) -> None:
-    """A start that comes back to `ensure`, as a signal handler may, does not hang."""
+    """A start that calls `ensure`, as a signal handler may, does not hang."""
     supervisor = Supervisor()
 
     def start() -> None:
@@ -129,7 +129,7 @@ def test_a_hook_within_a_hook_does_not_wait(starts: list[str]) -> None:
 
 
 def test_a_part_that_was_removed_stays_down(starts: list[str]) -> None:
-    """What was stopped in order is not started again, and its death is no news."""
+    """A part that was stopped on purpose is not started again, and its death is not reported."""
     supervisor = Supervisor()
     supervisor.add("part-e", lambda: starts.append("e"))
     supervisor.start("part-e")
@@ -151,5 +151,5 @@ def test_a_supervisor_that_is_dropped_is_gone() -> None:
 
 
 def test_there_is_one_shared_supervisor() -> None:
-    """All parts of a process are in the care of one."""
+    """One supervisor supervises all parts of a process."""
     assert shared_supervisor() is shared_supervisor()

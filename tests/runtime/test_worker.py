@@ -1,4 +1,4 @@
-"""The one background thread: its jobs, its failures, its end."""
+"""The worker thread: its jobs, its failures, its end."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NUMBERS = count()
 
 
 def wait_until(condition: Callable[[], object]) -> bool:
-    """Wait until `condition` holds; whether it did in time."""
+    """Wait until `condition` holds; return whether it did in time."""
     end = time.monotonic() + DEADLINE
     while not condition():
         if time.monotonic() > end:
@@ -41,14 +41,14 @@ def wait_until(condition: Callable[[], object]) -> bool:
 
 @pytest.fixture
 def worker() -> Iterator[Worker]:
-    """Return a worker of one's own, stopped at the end."""
+    """Return a separate worker, stopped at the end."""
     made = Worker(f"test-worker-{next(NUMBERS)}", Supervisor())
     yield made
     assert made.stop(10)
 
 
 def part_of(worker: Worker, suffix: str = "") -> PartHealth:
-    """Return what the health says of the worker."""
+    """Return the worker's part of the health."""
     part = health().part(worker.name + suffix)
     assert part is not None
     return part
@@ -68,7 +68,7 @@ def kill_thread(name: str) -> None:
 
 
 def test_the_thread_starts_when_it_is_needed_and_is_a_daemon(worker: Worker) -> None:
-    """Registering a job starts nothing; `ensure` starts one thread, however often."""
+    """Adding a job starts no thread; `ensure` starts one, however often it is called."""
     runs: list[float] = []
     worker.every(0.01, lambda: runs.append(time.monotonic()), "count")
     assert not worker.is_alive
@@ -92,7 +92,7 @@ def test_jobs_run_at_their_intervals(worker: Worker) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan")])
-def test_an_interval_that_is_no_interval_is_refused(worker: Worker, seconds: float) -> None:
+def test_an_invalid_interval_is_refused(worker: Worker, seconds: float) -> None:
     """The message names the value and what to use."""
     with pytest.raises(ValueError, match="use a number above 0"):
         worker.every(seconds, lambda: None, "wrong")
@@ -114,7 +114,7 @@ def test_waking_runs_a_job_at_once(worker: Worker) -> None:
 
 
 def test_waking_a_job_that_runs_makes_it_run_again(worker: Worker) -> None:
-    """What it was woken for may have come too late for the run that is under way."""
+    """The reason to wake it may have come too late for the current run."""
     runs: list[float] = []
 
     def run() -> None:
@@ -130,7 +130,7 @@ def test_waking_a_job_that_runs_makes_it_run_again(worker: Worker) -> None:
 def test_a_failing_job_is_tried_again_ever_later_and_the_others_go_on(
     worker: Worker, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """The failure is said on stderr and in the health, until the job succeeds again."""
+    """The failure is reported on stderr and in the health, until the job succeeds again."""
     failing = True
     attempts: list[float] = []
     others: list[int] = []
@@ -157,7 +157,7 @@ def test_a_failing_job_is_tried_again_ever_later_and_the_others_go_on(
 
 
 def test_a_thread_that_died_is_started_again_by_the_next_hook(worker: Worker) -> None:
-    """A job that ends its thread is noticed; `ensure` starts another, which goes on."""
+    """A job that ends its thread is detected; `ensure` starts another thread."""
     runs: list[int] = []
     worker.every(0.01, lambda: runs.append(1), "count")
     worker.ensure()
@@ -178,10 +178,10 @@ def test_a_thread_that_died_is_started_again_by_the_next_hook(worker: Worker) ->
     assert len(threads_named(worker.name)) == 1
 
 
-def test_a_system_without_threads_to_give_is_asked_again(
+def test_a_failed_thread_start_is_tried_again(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When no thread can be started the caller is not hurt, and a later hook succeeds."""
+    """When no thread can be started, nothing is raised, and a later `ensure` succeeds."""
     refusals: list[int] = []
     start = _thread.start_new_thread
 
@@ -206,7 +206,7 @@ def test_a_system_without_threads_to_give_is_asked_again(
 
 
 def test_a_cancelled_job_runs_no_more(worker: Worker) -> None:
-    """After `cancel` a job is not run again; cancelling twice is once."""
+    """After `cancel` a job is not run again; `cancel` is idempotent."""
     runs: list[int] = []
     others: list[int] = []
     job = worker.every(0.005, lambda: runs.append(1), "count")
@@ -224,7 +224,7 @@ def test_a_cancelled_job_runs_no_more(worker: Worker) -> None:
 
 
 def test_a_job_does_not_keep_its_object_alive(worker: Worker) -> None:
-    """A bound method ends with its object, and leaves the list of jobs."""
+    """A bound method is removed from the list of jobs when its object is gone."""
 
     class Part:
         runs = 0
@@ -242,8 +242,8 @@ def test_a_job_does_not_keep_its_object_alive(worker: Worker) -> None:
     assert wait_until(lambda: part_of(worker, " jobs").detail == "0 jobs")
 
 
-def test_stopping_ends_the_thread_and_a_new_job_may_begin_again(worker: Worker) -> None:
-    """After `stop` a hook starts nothing, until there is a job again."""
+def test_stopping_ends_the_thread_and_a_new_job_may_start_another(worker: Worker) -> None:
+    """After `stop` a call of `ensure` starts no thread, until a job is added."""
     runs: list[int] = []
     job = worker.every(0.005, lambda: runs.append(1), "count")
     worker.ensure()
@@ -259,8 +259,8 @@ def test_stopping_ends_the_thread_and_a_new_job_may_begin_again(worker: Worker) 
     assert wait_until(lambda: runs)
 
 
-def test_stopping_waits_no_longer_than_it_was_reported(worker: Worker) -> None:
-    """A job that hangs does not hold up the one who stops the worker."""
+def test_stopping_waits_no_longer_than_its_timeout(worker: Worker) -> None:
+    """A job that hangs does not block `stop`."""
     release = threading.Event()
     entered = threading.Event()
 
@@ -278,7 +278,7 @@ def test_stopping_waits_no_longer_than_it_was_reported(worker: Worker) -> None:
 
 
 def test_a_job_may_stop_its_own_worker(worker: Worker) -> None:
-    """A stop from within does not wait for itself."""
+    """A stop from a job does not wait for that job."""
     answers: list[bool] = []
     worker.every(60, lambda: answers.append(worker.stop(10)), "stop")
     begin = time.monotonic()
@@ -289,7 +289,7 @@ def test_a_job_may_stop_its_own_worker(worker: Worker) -> None:
 
 
 def test_a_dropped_worker_ends() -> None:
-    """A worker that nobody holds is collected while its thread sleeps, and the thread ends."""
+    """A worker without references is collected while its thread sleeps, and the thread ends."""
     dropped = Worker("test-dropped", Supervisor())
     dropped.ensure()
     reference = weakref.ref(dropped)
@@ -299,10 +299,10 @@ def test_a_dropped_worker_ends() -> None:
     assert wait_until(lambda: not threads_named("test-dropped"))
 
 
-def test_a_job_under_way_for_long_shows_in_the_health(
+def test_a_job_that_runs_for_long_shows_in_the_health(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A job that hangs is named, so that a blocked disk can be seen."""
+    """The health names a job that hangs, for example on a blocked disk."""
     monkeypatch.setattr("otel_ext.runtime.worker._LONG_JOB", 0.01)
     release = threading.Event()
     worker.every(60, release.wait, "drain")  # type: ignore[arg-type]
@@ -313,7 +313,7 @@ def test_a_job_under_way_for_long_shows_in_the_health(
 
 
 def test_there_is_one_shared_worker() -> None:
-    """All parts get the same worker, also when they ask at once."""
+    """All threads get the same worker, even at the same moment."""
     found: list[Worker] = []
     threads = [threading.Thread(target=lambda: found.append(shared_worker())) for _ in range(8)]
     for thread in threads:
@@ -324,8 +324,8 @@ def test_there_is_one_shared_worker() -> None:
 
 
 @pytest.mark.parametrize("ending", ["pass", "import os; os._exit(0)", "raise SystemExit(0)"])
-def test_the_worker_never_holds_up_the_end_of_the_program(ending: str) -> None:
-    """A program with the worker in the middle of a job exits at once, without a word."""
+def test_the_worker_never_blocks_the_end_of_the_program(ending: str) -> None:
+    """A program whose worker runs a job exits at once and prints nothing."""
     program = (
         "import time\n"
         "from otel_ext.runtime.worker import shared_worker\n"
@@ -349,6 +349,6 @@ def test_the_worker_never_holds_up_the_end_of_the_program(ending: str) -> None:
     assert time.monotonic() - begin < 20
 
 
-def test_the_shared_worker_has_a_name_of_ours() -> None:
-    """Whoever lists the threads of a program sees whose it is."""
+def test_the_shared_worker_has_the_name_of_this_package() -> None:
+    """A list of the program's threads shows which package it belongs to."""
     assert WORKER_NAME == "otel-ext-worker"

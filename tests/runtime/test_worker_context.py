@@ -1,4 +1,4 @@
-"""What the background thread does is not traced, and who makes it notices nothing."""
+"""The worker's thread is not traced, and making a worker does not change the caller's context."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def seen_by_a_job() -> object:
     worker = Worker("test-context", Supervisor())
     assert context.get_value("suppress_instrumentation") is None
     seen: list[object] = []
-    worker.every(60, lambda: seen.append(context.get_value("suppress_instrumentation")), "look")
+    worker.every(60, lambda: seen.append(context.get_value("suppress_instrumentation")), "check")
     worker.ensure()
     wait_until(lambda: bool(seen), "the job")
     assert worker.stop(10)
@@ -27,18 +27,18 @@ def seen_by_a_job() -> object:
 
 
 def test_jobs_run_with_instrumentation_suppressed() -> None:
-    """What a job does over HTTP and the like makes no spans of its own."""
+    """What a job does over HTTP, for example, makes no spans."""
     assert seen_by_a_job() is True
     assert context.get_value("suppress_instrumentation") is None
 
 
 def test_the_thread_attaches_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A program's test that counts the calls of `attach` sees none of the thread."""
+    """A test of a program that counts calls of `attach` counts none of the thread."""
     worker = Worker("test-attach", Supervisor())
     attached: list[object] = []
     monkeypatch.setattr(context, "attach", attached.append)
     ran: list[object] = []
-    worker.every(60, lambda: ran.append(context.get_value("suppress_instrumentation")), "look")
+    worker.every(60, lambda: ran.append(context.get_value("suppress_instrumentation")), "check")
     worker.ensure()
     wait_until(lambda: bool(ran), "the job")
     assert worker.stop(10)
@@ -47,7 +47,7 @@ def test_the_thread_attaches_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class OneForAll:
-    """A context of OpenTelemetry that knows nothing of Python's."""
+    """An OpenTelemetry context that does not use Python's context variables."""
 
     def __init__(self) -> None:
         self.now = context.Context()
@@ -66,7 +66,7 @@ class OneForAll:
         self.now = token
 
 
-def test_a_context_of_another_kind_is_left_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Making a worker suppresses nothing on the thread that makes it; its own thread does."""
+def test_a_context_of_another_kind_is_not_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the worker's own thread suppresses instrumentation, not the thread that makes it."""
     monkeypatch.setattr("opentelemetry.context._RUNTIME_CONTEXT", OneForAll())
     assert seen_by_a_job() is True

@@ -1,4 +1,4 @@
-"""A program that sets a provider of its own keeps it, exporters and all."""
+"""A program that sets its own tracer provider uses that one, with its exporters."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ print(json.dumps([
 
 
 def test_the_programs_own_provider_gets_every_span(tmp_path: Path) -> None:
-    """Its exporters and resource apply to all spans, and each is recorded by us exactly once."""
+    """All spans have its exporters and resource, and each is recorded exactly once."""
     done = execute(recorded(tmp_path / "traces", *python("-c", OWN_PROVIDER)), cwd=tmp_path)
     assert done.code == 0, done.err
     names = ["SELECT", "direct tracer", "late tracer", "early tracer"]
@@ -59,7 +59,7 @@ def test_the_programs_own_provider_gets_every_span(tmp_path: Path) -> None:
     assert [record.name for record in spans if record.phase == "end"] == names
     assert ids(spans, "start") == ids(spans, "end")
     assert records_in(tmp_path / "traces")[0].extra["resource"] == {"service.name": "mine"}
-    # As without us, only the second attempt is refused.
+    # As without otel-ext, only the second provider is refused.
     assert done.err.count("Overriding of current TracerProvider") == 1
 
 
@@ -72,18 +72,18 @@ SILENCED = {
 
 @pytest.mark.parametrize("way", SILENCED)
 def test_silencing_the_apis_logger_changes_nothing(way: str, tmp_path: Path) -> None:
-    """The program's provider is adopted though nobody could read the API's refusal."""
+    """The program's provider is adopted even if the API's refusal is not logged."""
     code = f"import logging\nfrom opentelemetry import trace\n{SILENCED[way]}\n" + OWN_PROVIDER
     done = execute(recorded(tmp_path / "traces", *python("-c", code)), cwd=tmp_path)
     assert done.code == 0, done.err
     assert len(json.loads(done.out)) == 4
     assert len(spans_in(tmp_path / "traces", "early tracer")) == 2
-    # The second provider is refused as silently as the program wants it.
+    # The second provider is refused silently, as the program has configured.
     assert "Overriding of current" not in done.err
 
 
 def test_a_program_that_adds_to_the_global_provider(tmp_path: Path) -> None:
-    """Processors that the program adds to the provider it finds see its spans."""
+    """Processors that the program adds to the global provider see its spans."""
     code = """\
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
@@ -100,15 +100,15 @@ with trace.get_tracer("test").start_as_current_span("work"): pass
 
 
 def provider_with_memory() -> tuple[TracerProvider, InMemorySpanExporter]:
-    """Return a provider of a program's own and what its spans end up in."""
+    """Return a program's own provider, and the exporter of its spans."""
     provider = TracerProvider(resource=Resource({"service.name": "mine"}), shutdown_on_exit=False)
     seen = InMemorySpanExporter()
     provider.add_span_processor(SimpleSpanProcessor(seen))
     return provider, seen
 
 
-def test_tracers_handed_out_before_become_the_successors() -> None:
-    """A tracer that an instrumentation holds makes the successor's spans from then on."""
+def test_issued_tracers_start_the_successors_spans() -> None:
+    """A tracer that an instrumentation keeps starts the successor's spans after an adoption."""
     first = AdoptingTracerProvider(Resource({}))
     tracer = first.get_tracer("held", "1.2", "https://example.com/schema", {"scope": "attribute"})
     provider, seen = provider_with_memory()
@@ -126,8 +126,8 @@ def test_tracers_handed_out_before_become_the_successors() -> None:
     assert first.successor is provider
 
 
-def test_processors_move_to_the_successor_once() -> None:
-    """What was added before goes along; what comes later goes to the successor alone."""
+def test_processors_are_added_to_the_successor_once() -> None:
+    """Earlier processors are added to the successor; later ones only to the successor."""
     first = AdoptingTracerProvider(Resource({}))
     before, after = InMemorySpanExporter(), InMemorySpanExporter()
     first.add_span_processor(SimpleSpanProcessor(before))
@@ -147,8 +147,8 @@ def test_processors_move_to_the_successor_once() -> None:
 
 
 @pytest.mark.parametrize("kind", ["itself", "no get_tracer", "a second one"])
-def test_what_cannot_take_over(kind: str, capfd: pytest.CaptureFixture[str]) -> None:
-    """A provider is not its own successor, one without tracers cannot be, and only one can."""
+def test_what_cannot_be_adopted(kind: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """A provider adopts neither itself, nor one without tracers, nor a second one."""
     first = AdoptingTracerProvider(Resource({}))
     provider, _ = provider_with_memory()
     if kind == "a second one":
@@ -173,7 +173,7 @@ class Counting(trace.NoOpTracer):
 
 
 class Wrapping(trace.TracerProvider):
-    """A provider that is not the SDK's, and has a method and an attribute of its own."""
+    """A provider that is not the SDK's, with a method and an attribute of its own."""
 
     sampler = ALWAYS_ON
 
@@ -182,25 +182,25 @@ class Wrapping(trace.TracerProvider):
         self.added: list[object] = []
 
     def get_tracer(self, *args: str) -> trace.Tracer:  # type: ignore[override]
-        """Return the one tracer; one argument at least is given, and none that is None."""
+        """Return the one tracer; check that the arguments are not None."""
         assert all(args)
         return self.tracer
 
     def theirs(self) -> str:
-        """Do what the program expects of its own provider."""
+        """Return a text, as a method that only this provider has."""
         return "theirs"
 
 
 class Taking(Wrapping):
-    """One that takes span processors."""
+    """Such a provider that takes span processors."""
 
     def add_span_processor(self, processor: object) -> None:
         """Keep the processor."""
         self.added.append(processor)
 
 
-def test_tracers_of_any_class_take_over() -> None:
-    """Held tracers, and decorators made with them, reach a tracer that is not the SDK's."""
+def test_tracers_of_any_class_are_adopted() -> None:
+    """Issued tracers, and decorators made with them, use a tracer that is not the SDK's."""
     first = AdoptingTracerProvider(Resource({}))
     processor = SimpleSpanProcessor(InMemorySpanExporter())
     first.add_span_processor(processor)
@@ -224,7 +224,7 @@ def test_tracers_of_any_class_take_over() -> None:
 
 
 def test_the_global_provider_answers_as_the_successor() -> None:
-    """What a program reads on, or calls of, the global provider is that of its own."""
+    """Attributes and methods of the global provider are those of the program's provider."""
     first = AdoptingTracerProvider(Resource({"service.name": "ours"}))
     assert not hasattr(first, "theirs")
     provider = Taking()
@@ -238,7 +238,7 @@ def test_the_global_provider_answers_as_the_successor() -> None:
 
 
 def test_a_provider_without_processors_keeps_its_spans(capfd: pytest.CaptureFixture[str]) -> None:
-    """A provider that takes no processors is used all the same, and the loss is reported."""
+    """A provider that takes no processors is adopted too, and the loss is reported."""
     first = AdoptingTracerProvider(Resource({}))
     first.add_span_processor(SimpleSpanProcessor(InMemorySpanExporter()))
     tracer = first.get_tracer("held")
@@ -246,13 +246,13 @@ def test_a_provider_without_processors_keeps_its_spans(capfd: pytest.CaptureFixt
     assert first.adopt(provider)
     tracer.start_span("work")
     assert provider.tracer.names == ["work"]
-    said = capfd.readouterr().err
-    assert "nothing is recorded: the tracer provider Wrapping takes no span processors;" in said
-    assert "use opentelemetry.sdk.trace.TracerProvider" in said
+    printed = capfd.readouterr().err
+    assert "nothing is recorded: the tracer provider Wrapping takes no span processors;" in printed
+    assert "use opentelemetry.sdk.trace.TracerProvider" in printed
 
 
 def test_a_span_that_is_open_ends_where_it_started() -> None:
-    """A span from before the adoption goes to the processors that saw its start, once."""
+    """A span from before the adoption ends at the processors that saw its start, once."""
     first = AdoptingTracerProvider(Resource({}))
     ours = InMemorySpanExporter()
     first.add_span_processor(SimpleSpanProcessor(ours))
@@ -264,8 +264,8 @@ def test_a_span_that_is_open_ends_where_it_started() -> None:
     assert not seen.get_finished_spans()
 
 
-def test_a_tracer_that_was_handed_out_is_a_plain_one() -> None:
-    """Until a provider is adopted nothing of ours lies between a tracer and its spans."""
+def test_an_issued_tracer_is_a_plain_one() -> None:
+    """Until an adoption, tracers are of the SDK's own class, without overhead."""
     assert type(AdoptingTracerProvider(Resource({})).get_tracer("test")) is Tracer
 
 
@@ -285,7 +285,7 @@ assert trace.get_tracer_provider() is mine and ours.successor is None
 
 
 def test_a_test_suite_that_resets_the_api_is_left_alone(tmp_path: Path) -> None:
-    """Once ours is no longer the global provider, a refusal is the program's own affair."""
+    """If ours is no longer the global provider, it adopts none that the API refuses."""
     done = execute(python("-c", AFTER_A_RESET, tmp_path / "traces"), cwd=tmp_path)
     assert done.code == 0, done.err
     assert done.err.count("Overriding of current TracerProvider") == 1
@@ -299,7 +299,7 @@ otel_ext.configure(output=sys.argv.pop(), console="off")
 
 
 def test_a_provider_that_is_set_after_configure(tmp_path: Path) -> None:
-    """`configure()` gives way as `otel-ext run` does, and exits in order."""
+    """After `configure()` a provider is adopted as under `otel-ext run`, and the exit works."""
     code = CONFIGURED + OWN_PROVIDER
     done = execute(python("-c", code, tmp_path / "traces"), cwd=tmp_path)
     assert done.code == 0, done.err
@@ -311,10 +311,10 @@ def test_a_provider_that_is_set_after_configure(tmp_path: Path) -> None:
     assert records_in(tmp_path / "traces")[-1].name == "process.end"
 
 
-def test_asking_for_a_tracer_again_and_again_costs_nothing() -> None:
-    """A program that asks for a tracer with every request does not grow by it."""
+def test_many_requests_for_a_tracer_keep_no_memory() -> None:
+    """A program that gets a tracer for every request does not grow by it."""
     provider = AdoptingTracerProvider(Resource({}))
     for _ in range(1_000):
         provider.get_tracer("my.library", "1.0")
     # Before 1.40 the SDK itself keeps none of them.
-    assert len(provider._handed_out) <= 1  # noqa: SLF001 - what must not grow
+    assert len(provider._issued) <= 1  # noqa: SLF001 - what must not grow

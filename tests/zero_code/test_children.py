@@ -45,7 +45,7 @@ asyncio.run(main())
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_multiprocessing(tmp_path: Path, method: str) -> None:
-    """In all three start methods each child writes its own spans, once, and no others."""
+    """With all three start methods, each child writes its own spans only, and once."""
     program = write_program(tmp_path, CHILDREN)
     done = execute(recorded(tmp_path / "traces", *python(program), method), cwd=tmp_path)
     assert done.code == 0, done.err
@@ -86,8 +86,8 @@ def test_other_ways_to_start_a_child(tmp_path: Path, code: str) -> None:
     assert [r.phase for r in spans_in(tmp_path / "traces", "child")] == ["start", "end"]
 
 
-def test_a_child_that_is_killed_does_not_take_its_spans(tmp_path: Path) -> None:
-    """A child that dies by SIGKILL with a span open leaves its start and an end with the cause."""
+def test_a_killed_child_does_not_lose_its_spans(tmp_path: Path) -> None:
+    """An open span of a child killed by SIGKILL has its start, and an end with the cause."""
     code = textwrap.dedent("""\
         import os
         from opentelemetry import trace
@@ -108,7 +108,7 @@ def test_a_child_that_is_killed_does_not_take_its_spans(tmp_path: Path) -> None:
 
 
 def test_a_child_without_our_environment_is_not_recorded(tmp_path: Path) -> None:
-    """A program that gives its child a bare environment gets a child as it asked for."""
+    """A child that a program starts with an empty environment runs without otel-ext."""
     code = textwrap.dedent("""\
         import subprocess, sys
         child = "import sys; print('opentelemetry' in sys.modules)"
@@ -120,7 +120,7 @@ def test_a_child_without_our_environment_is_not_recorded(tmp_path: Path) -> None
 
 
 def test_the_resource_tracker_is_left_alone(tmp_path: Path) -> None:
-    """The helper process of multiprocessing does not load the SDK; the worker beside it does."""
+    """The helper process of multiprocessing does not import the SDK; a worker does."""
     code = "import sys; print('opentelemetry' in sys.modules)"
     helper = f"{code} # multiprocessing.resource_tracker"
     for program, expected in ((code, "True\n"), (helper, "False\n")):
@@ -129,7 +129,7 @@ def test_the_resource_tracker_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_children_record_where_the_parent_does(tmp_path: Path) -> None:
-    """A relative output folder means the same folder for a child that works elsewhere."""
+    """A relative output folder is the same for a child with another working directory."""
     (tmp_path / "elsewhere").mkdir()
     child = (
         "from opentelemetry import trace\n"

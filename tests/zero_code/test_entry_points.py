@@ -1,4 +1,4 @@
-"""The entry points that `opentelemetry-instrument` and the SDK find us by."""
+"""The entry points by which `opentelemetry-instrument` and the SDK find otel-ext."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def instrumented(folder: Path, *options: str, **variables: str) -> Done:
 
 
 def events(folder: Path) -> list[str]:
-    """Return what is on record of spans."""
+    """Return the events of the recorded spans."""
     return [record.event for record in records_in(folder) if record.kind == "span"]
 
 
@@ -55,13 +55,13 @@ def events(folder: Path) -> list[str]:
     "group", ["opentelemetry_environment_variables", "opentelemetry_traces_exporter"]
 )
 def test_each_can_be_loaded(group: str) -> None:
-    """What the entry point names is there."""
+    """The object that the entry point names exists."""
     (ours,) = entry_points(group=group, name="otel_ext")
     assert ours.load() is not None
 
 
 def test_every_variable_is_an_option() -> None:
-    """Each name is its own value, and the table of settings decides which there are."""
+    """Each name is its own value, and the names are those of the settings."""
     names = dir(environment_variables)
     alone = {AUTO, CONFIG_VARIABLE, PURE_PYTHON}
     assert set(names) == alone | {setting.env for setting in SETTINGS}
@@ -71,7 +71,7 @@ def test_every_variable_is_an_option() -> None:
 
 
 def test_options_of_the_command_set_our_variables(tmp_path: Path) -> None:
-    """`opentelemetry-instrument --ext_auto true` records, where `--ext_output` says."""
+    """`opentelemetry-instrument --ext_auto true` records into the folder of `--ext_output`."""
     instrumented(
         tmp_path, "--traces_exporter", "none", "--ext_auto", "true", "--ext_output", "here"
     )
@@ -79,7 +79,7 @@ def test_options_of_the_command_set_our_variables(tmp_path: Path) -> None:
 
 
 def test_the_exporter_by_its_name(tmp_path: Path) -> None:
-    """`OTEL_TRACES_EXPORTER=otel_ext` records ends, beside any other exporter, redacted."""
+    """`OTEL_TRACES_EXPORTER=otel_ext` records redacted ends, beside other exporters."""
     done = instrumented(tmp_path, "--traces_exporter", "console,otel_ext", OTEL_EXT_OUTPUT="traces")
     assert done.err == ""
     assert '"name": "work"' in done.out
@@ -88,7 +88,7 @@ def test_the_exporter_by_its_name(tmp_path: Path) -> None:
 
 
 def test_the_exporter_leaves_ends_to_the_processor(tmp_path: Path) -> None:
-    """Where both are asked for, each end is on record once."""
+    """If both are active, each end is recorded once."""
     variables = {"OTEL_EXT_AUTO": "true", "OTEL_EXT_OUTPUT": "traces"}
     instrumented(tmp_path, "--traces_exporter", "otel_ext", **variables)
     assert events(tmp_path / "traces") == ["work.start", "work.end"]
@@ -98,7 +98,7 @@ def test_the_exporter_leaves_ends_to_the_processor(tmp_path: Path) -> None:
     "variables", [{"OTEL_EXT_SYNC": "often"}, {"OTEL_EXT_OUTPUT": "/dev/null/x"}]
 )
 def test_the_exporter_never_stops_the_program(tmp_path: Path, variables: dict[str, str]) -> None:
-    """A setting that is wrong is named on stderr; SDK and program start all the same."""
+    """A wrong setting is reported on stderr; SDK and program start nevertheless."""
     done = instrumented(
         tmp_path, "--traces_exporter", "otel_ext,console", OTEL_EXT_CONSOLE="off", **variables
     )
@@ -107,7 +107,7 @@ def test_the_exporter_never_stops_the_program(tmp_path: Path, variables: dict[st
 
 
 def test_switched_off_the_exporter_does_nothing(tmp_path: Path) -> None:
-    """With `OTEL_EXT_ENABLED=false` no file is made."""
+    """With `OTEL_EXT_ENABLED=false` no file is created."""
     instrumented(
         tmp_path,
         *("--traces_exporter", "otel_ext"),

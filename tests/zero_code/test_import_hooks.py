@@ -1,4 +1,4 @@
-"""Libraries are instrumented when they are imported, not before, and no import breaks."""
+"""Libraries are instrumented when they are imported, not before, and no import fails."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Instrumentor:
 
 
 def add_library(folder: Path, name: str, text: str = "class Thing: pass\n") -> None:
-    """Write a library as it is installed: a package with its metadata."""
+    """Install a library: a package with its metadata."""
     write_program(folder, text, f"{name}/__init__.py")
     write_program(
         folder,
@@ -48,7 +48,7 @@ def add_library(folder: Path, name: str, text: str = "class Thing: pass\n") -> N
 def add_instrumentor(
     folder: Path, name: str, *, requirement: str = "", any_of: bool = False, body: str = "pass"
 ) -> None:
-    """Write an instrumentation of the library `name`, as it is installed."""
+    """Install an instrumentation of the library `name`."""
     extra = "instruments-any" if any_of else "instruments"
     requires = f"Requires-Dist: {requirement or name + '>=1'}; extra == '{extra}'\n"
     metadata = f"Metadata-Version: 2.1\nName: inst-{name}\nVersion: 1\n{requires}"
@@ -70,7 +70,7 @@ def run(folder: Path, code: str, **variables: str) -> Done:
 
 
 def test_an_instrumentation_is_imported_with_its_library_and_not_before(tmp_path: Path) -> None:
-    """What a program does not import costs nothing; what it does is instrumented before use."""
+    """Instrumentations of unused libraries are not imported; those of used ones are, before use."""
     lib = tmp_path / "lib"
     for name in ("used", "unused"):
         add_library(lib, name)
@@ -99,7 +99,7 @@ def test_an_instrumentation_is_imported_with_its_library_and_not_before(tmp_path
     ],
 )
 def test_ways_to_import(tmp_path: Path, code: str) -> None:
-    """By a sub-module, by another library, by name: the instrumented class is what is bound."""
+    """Imported by a submodule, by another library or by name, the class is instrumented."""
     lib = tmp_path / "lib"
     add_library(lib, "used")
     write_program(lib, "from used import Thing\n", "used/sub.py")
@@ -109,8 +109,8 @@ def test_ways_to_import(tmp_path: Path, code: str) -> None:
     assert done.out.splitlines() == ["instrumented used", "Instrumented"], done.err
 
 
-def test_a_circle_of_imports(tmp_path: Path) -> None:
-    """A library that imports its user, which imports it again, is instrumented once, when done."""
+def test_circular_imports(tmp_path: Path) -> None:
+    """A library in a circle of imports is instrumented once, when its import is complete."""
     lib = tmp_path / "lib"
     add_library(lib, "used", "import middle\nclass Thing: pass\n")
     write_program(lib, "import used\n", "middle.py")
@@ -120,7 +120,7 @@ def test_a_circle_of_imports(tmp_path: Path) -> None:
 
 
 def test_threads_that_import_at_once(tmp_path: Path) -> None:
-    """Each library is instrumented once, and no thread waits for another for ever."""
+    """Each library is instrumented once, and no thread waits for another forever."""
     lib = tmp_path / "lib"
     names = [f"used{number}" for number in range(6)]
     for name in names:
@@ -145,7 +145,7 @@ def test_threads_that_import_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("body", ["raise ValueError('broken')", "import no_such_module"])
 def test_a_failing_instrumentation_breaks_no_import(tmp_path: Path, body: str) -> None:
-    """It is named once; the library is imported, and others are instrumented."""
+    """It is reported once; its library is imported, and others are instrumented."""
     lib = tmp_path / "lib"
     for name in ("broken", "used"):
         add_library(lib, name)
@@ -160,7 +160,7 @@ def test_a_failing_instrumentation_breaks_no_import(tmp_path: Path, body: str) -
     "error", ["ModuleNotFoundError('other must be installed')", "ModuleNotFoundError(name='other')"]
 )
 def test_one_distribution_for_two_libraries(tmp_path: Path, error: str) -> None:
-    """An instrumentation of httpx2, which comes with the one of httpx, is left out in silence."""
+    """An instrumentation like that of httpx2, which is installed with httpx's, is skipped."""
     lib = tmp_path / "lib"
     add_library(lib, "used")
     requirement = "used>=1; extra == 'instruments-any'\nRequires-Dist: other>=1"
@@ -175,8 +175,8 @@ def test_one_distribution_for_two_libraries(tmp_path: Path, error: str) -> None:
     assert "left out" not in done.err
 
 
-def test_another_version_is_left_out_and_said(tmp_path: Path) -> None:
-    """A library that the instrumentation does not fit is left as it is; one line names both."""
+def test_an_unsupported_version_is_reported(tmp_path: Path) -> None:
+    """A library whose version does not fit is not instrumented; one line names both."""
     lib = tmp_path / "lib"
     add_library(lib, "used")
     add_instrumentor(lib, "used", requirement="used>=2")
@@ -187,7 +187,7 @@ def test_another_version_is_left_out_and_said(tmp_path: Path) -> None:
 
 
 def test_a_library_whose_distribution_has_another_name(tmp_path: Path) -> None:
-    """The modules are found by the distribution's own account, also among alternatives."""
+    """The modules are found in the distribution's metadata, also among alternatives."""
     lib = tmp_path / "lib"
     add_library(lib, "used")
     (lib / "used-1.5.dist-info").rename(lib / "python_used_kit-1.5.dist-info")
@@ -201,7 +201,7 @@ def test_a_library_whose_distribution_has_another_name(tmp_path: Path) -> None:
 
 
 def test_the_setting_switches_it_off(tmp_path: Path) -> None:
-    """`OTEL_EXT_INSTRUMENT=false` under `otel-ext run` leaves every library as it is."""
+    """With `OTEL_EXT_INSTRUMENT=false`, `otel-ext run` instruments no library."""
     lib = tmp_path / "lib"
     add_library(lib, "used")
     add_instrumentor(lib, "used")
@@ -210,7 +210,7 @@ def test_the_setting_switches_it_off(tmp_path: Path) -> None:
 
 
 def test_with_exporters_of_the_environment_too(tmp_path: Path) -> None:
-    """Where OpenTelemetry's own start-up sets up the SDK, instrumentations wait all the same."""
+    """If OpenTelemetry's own start-up sets up the SDK, instrumentations wait for imports too."""
     lib = tmp_path / "lib"
     add_library(lib, "used")
     add_instrumentor(lib, "used")
@@ -248,7 +248,7 @@ print(json.dumps([Flask.__name__, FastAPI.__name__, "celery" in sys.modules]))
 
 @pytest.mark.parametrize("before", ["", "from flask import Flask as Early; import flask"])
 def test_in_code(tmp_path: Path, before: str) -> None:
-    """`configure(instrument=True)` does the same, for libraries imported before it too."""
+    """`configure(instrument=True)` instruments too, also libraries that are already imported."""
     program = write_program(tmp_path, IN_CODE.format(before=before))
     done = execute(python(program), cwd=tmp_path, env=environment(**EVERYTHING))
     assert done.code == 0, done.err

@@ -1,4 +1,4 @@
-"""Recording under plain `opentelemetry-instrument`, beside whoever sets the SDK up."""
+"""Recording under `opentelemetry-instrument`, with any configurator of the SDK."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ NOWHERE = {
     "OTEL_LOGS_EXPORTER": "none",
     **LIGHT_WITHOUT_LOGGING,
 }
-# What another vendor's package brings: a configurator and an exporter.
+# A third-party package: a configurator and a hook that fails.
 OTHER = """\
 from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
@@ -52,20 +52,20 @@ class Configurator:
         trace.set_tracer_provider(TracerProvider(resource=Resource({"vendor": "another"})))
 
 def fail():
-    raise RuntimeError("a hook of somebody else")
+    raise RuntimeError("a third-party hook")
 """
 
 
 def instrumented(folder: Path, *words: str, **variables: str) -> Done:
-    """Run the program under opentelemetry-instrument, with recording asked for."""
+    """Run the program under opentelemetry-instrument, with recording switched on."""
     write_program(folder, PROGRAM)
-    wanted = {"OTEL_EXT_AUTO": "true", "OTEL_EXT_OUTPUT": "traces", **NOWHERE, **variables}
+    settings = {"OTEL_EXT_AUTO": "true", "OTEL_EXT_OUTPUT": "traces", **NOWHERE, **variables}
     command = [INSTRUMENT, *(words or python("program.py"))]
-    return execute(command, cwd=folder, env=environment(**wanted))
+    return execute(command, cwd=folder, env=environment(**settings))
 
 
 def install(folder: Path, entry_points: str) -> str:
-    """Make a distribution on a path of its own, and return that path."""
+    """Install a distribution in its own folder, and return the path of that."""
     write_program(folder, OTHER, "lib/another.py")
     info = "lib/another-1.0.dist-info"
     write_program(
@@ -76,7 +76,7 @@ def install(folder: Path, entry_points: str) -> str:
 
 
 def test_with_the_official_distribution(tmp_path: Path) -> None:
-    """Spans of the program and of the instrumentations have a start and an end each."""
+    """Spans of the program and of the instrumentations each have a start and an end."""
     done = instrumented(tmp_path)
     assert (done.code, done.out) == (0, "opentelemetry.sdk.trace\n"), done.err
     assert done.err == ""
@@ -88,8 +88,8 @@ def test_with_the_official_distribution(tmp_path: Path) -> None:
     assert "telemetry.auto.version" in resource
 
 
-def test_not_asked_for_it_does_nothing(tmp_path: Path) -> None:
-    """The entry point is called wherever the package is installed; it waits for the variable."""
+def test_without_the_variable_it_does_nothing(tmp_path: Path) -> None:
+    """The entry point runs wherever the package is installed, so it needs the variable."""
     for value in ("", "false"):
         done = instrumented(tmp_path, OTEL_EXT_AUTO=value)
         assert (done.code, done.err) == (0, "")
@@ -97,7 +97,7 @@ def test_not_asked_for_it_does_nothing(tmp_path: Path) -> None:
 
 
 def test_the_exporters_of_the_environment_go_on(tmp_path: Path) -> None:
-    """Exporters that the environment names get every span, as without us."""
+    """Exporters that the environment names get every span, as without otel-ext."""
     done = instrumented(tmp_path, OTEL_TRACES_EXPORTER="console")
     assert done.code == 0, done.err
     assert done.out.count('"span_id"') >= 2
@@ -105,7 +105,7 @@ def test_the_exporters_of_the_environment_go_on(tmp_path: Path) -> None:
 
 
 def test_with_another_configurator(tmp_path: Path) -> None:
-    """A configurator of somebody else makes the provider, and ours adds to it."""
+    """A third-party configurator sets the provider, and our processor is added to it."""
     path = install(tmp_path, "[opentelemetry_configurator]\nanother = another:Configurator\n")
     done = instrumented(tmp_path, PYTHONPATH=path, OTEL_PYTHON_CONFIGURATOR="another")
     assert done.code == 0, done.err
@@ -116,7 +116,7 @@ def test_with_another_configurator(tmp_path: Path) -> None:
 
 @CONFIG_FILES
 def test_with_a_configuration_file(tmp_path: Path) -> None:
-    """Where OTEL_CONFIG_FILE describes the SDK, its processors go on and ours comes beside."""
+    """If OTEL_CONFIG_FILE describes the SDK, our processor is added to the ones in the file."""
     config = write_program(
         tmp_path,
         'file_format: "1.1"\n'
@@ -134,36 +134,36 @@ def test_with_a_configuration_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variables", "said"),
+    ("variables", "message"),
     [
         ({"OTEL_EXT_SYNC": "often"}, "environment variable OTEL_EXT_SYNC"),
         ({"OTEL_EXT_CONFIG": "missing.toml"}, "missing.toml does not exist"),
         ({"OTEL_EXT_RING_SIZE": "-1", "OTEL_EXT_STALL_AFTER": "soon"}, "OTEL_EXT_STALL_AFTER"),
     ],
 )
-def test_a_wrong_setting_is_said_and_the_rest_kept(
-    tmp_path: Path, variables: dict[str, str], said: str
+def test_a_wrong_setting_is_reported_and_ignored(
+    tmp_path: Path, variables: dict[str, str], message: str
 ) -> None:
-    """The program runs, a line names each setting, and recording goes on without it."""
+    """The program runs and is recorded; one line reports each wrong setting."""
     done = instrumented(tmp_path, **variables)
     assert done.code == 0
-    assert said in done.err
+    assert message in done.err
     assert "Traceback" not in done.err
     assert len(done.err.splitlines()) == len(variables)
     assert len(spans_in(tmp_path / "traces", "work")) == 2
 
 
 def test_other_hooks_are_still_called(tmp_path: Path) -> None:
-    """Ours raises nothing, so hooks after it run; here one of them fails by itself."""
+    """Our hook does not raise, so hooks after it run, such as this one, which fails."""
     path = install(tmp_path, "[opentelemetry_pre_instrument]\nanother = another:fail\n")
     done = instrumented(tmp_path, PYTHONPATH=path)
     assert done.code == 0
-    assert "a hook of somebody else" in done.err
+    assert "a third-party hook" in done.err
 
 
 @pytest.mark.parametrize("order", ["ours-outside", "theirs-outside"])
 def test_both_commands_together_record_once(tmp_path: Path, order: str) -> None:
-    """`otel-ext run opentelemetry-instrument ...`, or the reverse, gives each record once."""
+    """`otel-ext run opentelemetry-instrument ...`, or the reverse, writes each record once."""
     write_program(tmp_path, PROGRAM)
     ours = recorded(tmp_path / "traces")
     words = [*ours, INSTRUMENT] if order == "ours-outside" else [INSTRUMENT, *ours]
@@ -174,7 +174,7 @@ def test_both_commands_together_record_once(tmp_path: Path, order: str) -> None:
     assert [r.event for r in spans] == ["work.start", "SELECT.start", "SELECT.end", "work.end"]
 
 
-def test_run_honours_exporters_of_the_environment(tmp_path: Path) -> None:
+def test_run_uses_exporters_of_the_environment(tmp_path: Path) -> None:
     """Under `otel-ext run` too, exporters that OTEL_TRACES_EXPORTER names get every span."""
     write_program(tmp_path, PROGRAM)
     env = environment(**NOWHERE, PATH=os.environ["PATH"])
@@ -186,7 +186,7 @@ def test_run_honours_exporters_of_the_environment(tmp_path: Path) -> None:
 
 
 def test_run_goes_on_with_the_other_instrumentations_when_one_fails(tmp_path: Path) -> None:
-    """One instrumentation that fails is named and left out; the others are switched on."""
+    """An instrumentation that fails is reported and skipped; the others are switched on."""
     path = install(
         tmp_path,
         "[opentelemetry_instrumentor]\n"
@@ -201,8 +201,8 @@ def test_run_goes_on_with_the_other_instrumentations_when_one_fails(tmp_path: Pa
     assert len(spans_in(tmp_path / "traces", "SELECT")) == 2
 
 
-def test_an_instrumentation_of_another_version_is_left_out(tmp_path: Path) -> None:
-    """A library of a version that does not fit is named in one line; a missing one is no news."""
+def test_an_instrumentation_for_another_version_is_skipped(tmp_path: Path) -> None:
+    """A library whose version does not fit is reported in one line; a missing one is not."""
     write_program(tmp_path, "import requests\n" + PROGRAM)
     for name, needs in (("unfit", "requests<1.0"), ("absent", "no-such-library")):
         info = f"lib/{name}-1.0.dist-info"
@@ -223,8 +223,8 @@ def test_an_instrumentation_of_another_version_is_left_out(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(("disabled", "expected"), [("sqlite3, threading", 0), ("*", 0), ("x", 2)])
-def test_instrumentations_can_be_left_out(tmp_path: Path, disabled: str, expected: int) -> None:
-    """OTEL_PYTHON_DISABLED_INSTRUMENTATIONS holds under `otel-ext run` as it does elsewhere."""
+def test_instrumentations_can_be_disabled(tmp_path: Path, disabled: str, expected: int) -> None:
+    """OTEL_PYTHON_DISABLED_INSTRUMENTATIONS works under `otel-ext run` too."""
     write_program(tmp_path, PROGRAM)
     env = environment(OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=disabled)
     done = execute(recorded(tmp_path / "traces", *python("program.py")), cwd=tmp_path, env=env)

@@ -1,4 +1,4 @@
-"""OTLP without code: every span arrives once, whoever else has set up the SDK."""
+"""OTLP without code: every span arrives once, whichever configurator sets up the SDK."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ tracer_provider:
   processors:
     - batch: {{exporter: {{otlp_http: {{endpoint: "{endpoint}/v1/traces"}}}}}}
 """
-# Of logs, `none` would leave out the starts of spans, too.
+# For logs, `none` would also disable the starts of spans.
 NOWHERE = {
     "OTEL_TRACES_EXPORTER": "none",
     "OTEL_METRICS_EXPORTER": "none",
@@ -60,7 +60,7 @@ NOWHERE = {
 
 
 def send(folder: Path, command: list[str], protocol: str, **variables: str) -> Sink:
-    """Run the program under `command` with a real collector; return what is behind that."""
+    """Run the program under `command` with a real collector; return what that forwards to."""
     program = python(write_program(folder, PROGRAM))
     with collecting(folder) as (collector, sink):
         env = {**NOWHERE, **collector.settings(protocol), "OTEL_EXT_OUTPUT": "traces"}
@@ -77,7 +77,7 @@ def send(folder: Path, command: list[str], protocol: str, **variables: str) -> S
 
 
 def assert_each_once(folder: Path, sink: Sink) -> None:
-    """Check that what arrived is what is on record, once."""
+    """Check that each recorded span has arrived once."""
     ends = [one for one in spans_in(folder / "traces") if one.phase == "end"]
     assert sorted((span.trace_id, span.span_id) for span in sink.spans) == sorted(
         (one.trace_id, one.span_id) for one in ends
@@ -102,13 +102,13 @@ AUTO = {"OTEL_EXT_AUTO": "true", "OTEL_EXT_OTLP": "true"}
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
 @pytest.mark.parametrize("exporter", ["none", "otlp"])
 def test_with_the_official_distribution(tmp_path: Path, protocol: str, exporter: str) -> None:
-    """With an OTLP exporter of the SDK's own, that one sends the spans, and ours do the rest."""
+    """If the SDK has an OTLP exporter, that sends the ends; otel-ext sends the starts."""
     sink = send(tmp_path, [INSTRUMENT], protocol, **AUTO, OTEL_TRACES_EXPORTER=exporter)
     assert_each_once(tmp_path, sink)
 
 
 def test_with_another_configurator(tmp_path: Path) -> None:
-    """A provider that somebody else makes keeps its resource, also on what we send."""
+    """A provider of a third-party configurator keeps its resource, also in what we send."""
     write_program(tmp_path, OTHER, "lib/another.py")
     info = "lib/another-1.0.dist-info"
     write_program(
@@ -123,7 +123,7 @@ def test_with_another_configurator(tmp_path: Path) -> None:
 
 @CONFIG_FILES
 def test_with_a_configuration_file(tmp_path: Path) -> None:
-    """An OTLP exporter that OTEL_CONFIG_FILE declares sends the spans; starts come from us."""
+    """An OTLP exporter in OTEL_CONFIG_FILE sends the ends; otel-ext sends the starts."""
     sink = send(tmp_path, [INSTRUMENT], "http/protobuf", **AUTO, OTEL_CONFIG_FILE="otel.yaml")
     assert_each_once(tmp_path, sink)
     assert sink.named("work")[0].resource["service.name"] == "declared"

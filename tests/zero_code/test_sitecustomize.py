@@ -1,4 +1,4 @@
-"""The bootstrap that `otel-ext run` puts on the path leaves the rest of start-up as it was."""
+"""The `sitecustomize` of `otel-ext run` does not change the rest of Python's start-up."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ ONE_SPAN = (
 
 
 def test_the_bootstrap_is_part_of_the_installation() -> None:
-    """The folder that goes on PYTHONPATH exists and holds a sitecustomize alone."""
+    """The folder for PYTHONPATH exists and contains only a sitecustomize."""
     assert [path.name for path in Path(BOOTSTRAP_DIR).glob("*.py")] == ["sitecustomize.py"]
 
 
 def test_the_sitecustomize_it_hides_runs_too(tmp_path: Path) -> None:
-    """A sitecustomize of the user's own runs, once, and is what `import sitecustomize` gives."""
+    """A user's own sitecustomize runs once, and `import sitecustomize` imports that."""
     write_program(tmp_path, "print('mine ran', flush=True)\nMINE = 1\n", "lib/sitecustomize.py")
     code = "import sitecustomize; print(sitecustomize.MINE)\n" + ONE_SPAN
     env = environment(PYTHONPATH=str(tmp_path / "lib"))
@@ -43,7 +43,7 @@ def test_the_sitecustomize_it_hides_runs_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["1/0", "import no_such_module"])
 def test_a_sitecustomize_that_fails_is_reported_as_always(tmp_path: Path, text: str) -> None:
-    """The interpreter says what it says without us, and the spans are recorded all the same."""
+    """The interpreter prints the same error as without otel-ext, and spans are recorded."""
     write_program(tmp_path, text, "lib/sitecustomize.py")
     env = environment(PYTHONPATH=str(tmp_path / "lib"))
     plain = execute(python("-c", ONE_SPAN), cwd=tmp_path, env=env)
@@ -55,8 +55,8 @@ def test_a_sitecustomize_that_fails_is_reported_as_always(tmp_path: Path, text: 
     assert len(spans_in(tmp_path / "traces", "work")) == 2
 
 
-def test_the_path_of_modules_is_as_without_us(tmp_path: Path) -> None:
-    """The bootstrap takes itself off `sys.path` and stays in PYTHONPATH for children."""
+def test_the_path_of_modules_is_unchanged(tmp_path: Path) -> None:
+    """The bootstrap removes its folder from `sys.path`; it stays in PYTHONPATH for children."""
     code = "import os, sys; print(sys.path); print(os.environ['PYTHONPATH'])"
     env = environment(PYTHONPATH="lib")
     plain = execute(python("-c", code), cwd=tmp_path, env=env).out.splitlines()
@@ -67,7 +67,7 @@ def test_the_path_of_modules_is_as_without_us(tmp_path: Path) -> None:
 
 
 def test_a_broken_start_never_stops_the_program(tmp_path: Path) -> None:
-    """Where our package is broken the program runs; the command itself says so once."""
+    """If our package is broken, the program runs, and the error is printed once."""
     fake = "raise RuntimeError('half an installation')\n"
     write_program(tmp_path, fake, "lib/otel_ext/__init__.py")
     env = environment(
@@ -82,7 +82,7 @@ def test_a_broken_start_never_stops_the_program(tmp_path: Path) -> None:
 
 
 def test_switched_off_it_imports_nothing(tmp_path: Path) -> None:
-    """With OTEL_EXT_AUTO unset or false the SDK is not even imported."""
+    """With OTEL_EXT_AUTO unset or false the SDK is not imported."""
     code = "import sys; print('opentelemetry' in sys.modules)"
     for value in ("", "false", "0", "no"):
         env = environment(PYTHONPATH=BOOTSTRAP_DIR, OTEL_EXT_AUTO=value)
@@ -100,7 +100,7 @@ UNUSED = (
 
 
 def test_the_start_imports_what_it_uses(tmp_path: Path) -> None:
-    """Each process pays for its start: parts that no setting asks for are not imported."""
+    """Parts that no setting needs are not imported, so that a process starts quickly."""
     code = f"import sys; print([name for name in {UNUSED} if name in sys.modules])"
     env = environment(
         PYTHONPATH=BOOTSTRAP_DIR,
@@ -114,7 +114,7 @@ def test_the_start_imports_what_it_uses(tmp_path: Path) -> None:
 
 
 def test_isolated_interpreters_are_left_alone(tmp_path: Path) -> None:
-    """`python -I` ignores the environment, so it runs unrecorded; the closing words say so."""
+    """`python -I` ignores the environment, so it runs unrecorded; the summary reports that."""
     done = execute(recorded(tmp_path / "t", *python("-I", "-c", "print(1)")), cwd=tmp_path)
     assert (done.code, done.out) == (0, "1\n")
     assert "otel-ext: no records." in done.err
@@ -122,7 +122,7 @@ def test_isolated_interpreters_are_left_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("version", ["python2.7", "python3.6", "python3.7"])
 def test_interpreters_too_old_for_us_run_unharmed(tmp_path: Path, version: str) -> None:
-    """The bootstrap starts on any Python: an old one runs its program and says nothing odd."""
+    """The bootstrap starts on any Python: an old one runs its program without a message."""
     found = subprocess.run(
         [sys.executable, "-c", f"import shutil; print(shutil.which({version!r}) or '')"],
         capture_output=True,
@@ -130,7 +130,7 @@ def test_interpreters_too_old_for_us_run_unharmed(tmp_path: Path, version: str) 
         check=True,
     ).stdout.strip()
     works = found and execute([found, "-c", "print(1)"], cwd=tmp_path).code == 0
-    # Without an old interpreter, what it would reject is looked for in the source.
+    # Without an old interpreter, search the source for syntax that it would reject.
     if not works:
         source = Path(BOOTSTRAP_DIR, "sitecustomize.py").read_text(encoding="ascii")
         assert not any(

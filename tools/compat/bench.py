@@ -1,4 +1,4 @@
-"""Where the suites are run: one environment for all, their sources, and the runs themselves."""
+"""Runs the suites: one environment for all, their sources, and the runs themselves."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CONSTRAINTS: Final = (HERE.parents[1] / "constraints.txt", HERE / "constraints.t
 TEST_UTILS: Final = "opentelemetry-test-utils"
 TOOLS: Final = ("pytest", "pytest-asyncio", "pytest-timeout")
 PIN: Final = re.compile(r"^(opentelemetry[\w-]*)==(\S+)$", re.MULTILINE)
-# A record of a span's start, in a line of a journal.
+# A start record, in a line of a journal.
 START: Final = re.compile(rb'"phase": ?"start"')
 INSTALLED: Final = """
 from importlib.metadata import distributions
@@ -35,18 +35,18 @@ PURE_PYTHON: Final = "OTEL_EXT_PURE_PYTHON"
 
 
 class SuiteUnavailableError(Exception):
-    """A suite cannot be had or set up; the text says why and the way out."""
+    """A suite cannot be downloaded or set up; the message has the reason and the way out."""
 
 
 class Bench:
-    """Where the suites are run.
+    """The environment in which the suites are run.
 
     Args:
         work: The folder for the environment, the sources and the logs.
         wheel: Our wheel.
-        sources: Folders of checkouts, each checkout named as its package; they are looked
-            through before an archive is downloaded.
-        pure: Whether the runs with us are without our compiled part.
+        sources: Folders of checkouts, each named as its package; searched before an
+            archive is downloaded.
+        pure: Whether the runs with us use our Python code only.
         timeout: Seconds that one run of a suite may take; a single test may take a third.
     """
 
@@ -66,10 +66,10 @@ class Bench:
         return self._versions.get(package, self._versions["opentelemetry-instrumentation"])
 
     def prepare(self) -> None:
-        """Make the environment with our wheel and the tools of the suites.
+        """Create the environment with our wheel and the tools of the suites.
 
         Raises:
-            SuiteUnavailableError: If it cannot be made.
+            SuiteUnavailableError: If it cannot be created.
         """
         if not self.python.exists():
             venv.create(self.work / "venv", with_pip=True)
@@ -78,15 +78,15 @@ class Bench:
         self.pip("install", "--no-deps", "--force-reinstall", str(self.wheel))
 
     def pip(self, *words: str) -> None:
-        """Run pip in the environment, with the pins where it installs or downloads.
+        """Run pip in the environment, with the pins for what it installs or downloads.
 
         Raises:
-            SuiteUnavailableError: If pip fails; the text has its reason.
+            SuiteUnavailableError: If pip fails; the message has its reason.
         """
         command = [str(self.python), "-m", "pip", "--quiet", "--disable-pip-version-check"]
         pins = [f"--constraint={file}" for file in CONSTRAINTS if words[0] != "uninstall"]
         try:
-            done = subprocess.run(  # noqa: S603 - our own words
+            done = subprocess.run(  # noqa: S603 - our own command
                 [*command, words[0], *pins, *words[1:]],
                 capture_output=True,
                 text=True,
@@ -98,16 +98,17 @@ class Bench:
             raise SuiteUnavailableError(reason) from error
         if done.returncode:
             errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
-            reason = (errors or done.stderr.splitlines() or ["it says nothing"])[-1]
+            reason = (errors or done.stderr.splitlines() or ["it printed nothing"])[-1]
             raise SuiteUnavailableError(f"pip {words[0]} {words[-1]}: {reason}")
 
     def install(self, suite: Suite) -> dict[str, str]:
         """Install a suite's package and needs, and return the versions of its needs.
 
-        The instrumentations of other suites go: some tests look for those that are installed.
+        The instrumentations of other suites are uninstalled: some tests check which are
+        installed.
 
         Raises:
-            SuiteUnavailableError: If pip cannot.
+            SuiteUnavailableError: If pip fails.
         """
         others = [name for name in self._installed() if name.startswith(CONTRIB)]
         if others:
@@ -118,24 +119,24 @@ class Bench:
 
     def _installed(self) -> dict[str, str]:
         """Return the version of each package in the environment."""
-        done = subprocess.run(  # noqa: S603 - our own words
+        done = subprocess.run(  # noqa: S603 - our own command
             [str(self.python), "-c", INSTALLED], capture_output=True, text=True, check=True
         )
         pairs = (line.split() for line in done.stdout.splitlines())
         return {name.lower().replace("_", "-"): version for name, version in pairs}
 
     def tests_of(self, suite: Suite) -> Path:
-        """Return the folder with a suite's tests: a checkout, or its archive unpacked.
+        """Return the folder with a suite's tests: a checkout, or its unpacked archive.
 
         Raises:
-            SuiteUnavailableError: If there is no archive, or none with tests.
+            SuiteUnavailableError: If there is no archive, or it has no tests.
         """
         for source in self.sources:
             if (source / suite.package / "tests").is_dir():
                 return (source / suite.package).resolve()
         name = f"{suite.package}=={self.version_of(suite.package)}"
         folder = self.work / name.replace("-", "_").replace("==", "-")
-        remedy = "give a folder of checkouts, each named as its package, with --source"
+        remedy = "pass a folder of checkouts, each named as its package, with --source"
         archive = self.work / f"{folder.name}.tar.gz"
         try:
             if not archive.exists():
@@ -155,7 +156,7 @@ class Bench:
         """Run a suite with us or without, and return its outcome; its log stays in the folder.
 
         Raises:
-            SuiteUnavailableError: If the tests cannot be had.
+            SuiteUnavailableError: If the tests cannot be downloaded.
         """
         folder = self.tests_of(suite)
         name = f"{suite.package}-{'with' if ours else 'without'}"
@@ -170,7 +171,7 @@ class Bench:
         ]  # fmt: skip
         began = time.monotonic()
         with (self.work / f"{name}.txt").open("wb") as log:
-            process = subprocess.Popen(  # noqa: S603 - our own words
+            process = subprocess.Popen(  # noqa: S603 - our own command
                 command,
                 cwd=folder,
                 env=self._environment(suite, records if ours else None),
@@ -179,15 +180,15 @@ class Bench:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-            trouble = _wait(process, self.timeout)
+            problem = _wait(process, self.timeout)
         seconds = time.monotonic() - began
         if not report.exists():
-            trouble = trouble or f"pytest wrote no report; {name}.txt has its output"
-            return Outcome({}, seconds, 0, trouble)
-        return Outcome(outcomes_in(report), seconds, _starts_in(records) if ours else 0, trouble)
+            problem = problem or f"pytest wrote no report; {name}.txt has its output"
+            return Outcome({}, seconds, 0, problem)
+        return Outcome(outcomes_in(report), seconds, _starts_in(records) if ours else 0, problem)
 
     def _environment(self, suite: Suite, records: Path | None) -> dict[str, str]:
-        """Return the environment of a run, with us where there is a folder for records."""
+        """Return the environment of a run; it is with us if there is a folder for records."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith("OTEL_")}
         kept |= dict(variable.split("=", 1) for variable in suite.environ)
         kept["PYTHONPATH"] = str(HERE / "_site")
@@ -200,7 +201,7 @@ class Bench:
 
 
 def _wait(process: subprocess.Popen[bytes], timeout: int) -> str:
-    """Wait for a run, end its whole session if it takes too long, and say so."""
+    """Wait for a run; if it takes too long, kill its session and return a sentence about it."""
     try:
         process.wait(timeout)
     except subprocess.TimeoutExpired:
@@ -213,5 +214,5 @@ def _wait(process: subprocess.Popen[bytes], timeout: int) -> str:
 
 
 def _starts_in(records: Path) -> int:
-    """Return how many records of a span's start are in a folder."""
+    """Return how many start records are in a folder."""
     return sum(len(START.findall(file.read_bytes())) for file in records.glob("*.jsonl"))

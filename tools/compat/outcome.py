@@ -1,4 +1,4 @@
-"""What became of a suite's tests, with us and without, and whether that is the same."""
+"""The outcomes of a suite's tests, with us and without, and how they differ."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ class Outcome(NamedTuple):
     """One run of a suite.
 
     Attributes:
-        tests: What became of each test, by its name.
+        tests: The outcome of each test, by its name.
         seconds: How long the run took.
-        spans: How many spans our processor saw start; 0 in a run without us.
-        trouble: Why the run has no result or not all of it, or "".
+        spans: How many starts our processor recorded; 0 in a run without us.
+        problem: Why the run has no result or only a part of it, or "".
     """
 
     tests: Mapping[str, str]
     seconds: float
     spans: int = 0
-    trouble: str = ""
+    problem: str = ""
 
     def of(self, test: str) -> str:
-        """Return what became of `test`."""
+        """Return the outcome of `test`."""
         if test == WHOLE:
-            return FAILED if self.trouble else PASSED
+            return FAILED if self.problem else PASSED
         return self.tests.get(test, MISSING)
 
     def counts(self) -> dict[str, int]:
@@ -45,7 +45,7 @@ class Outcome(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """A test whose outcome was not the same with us and without in the first run of each.
+    """A test whose outcome differed between the first run with us and the first without.
 
     Attributes:
         test: Its name.
@@ -59,12 +59,12 @@ class Difference(NamedTuple):
 
     @property
     def is_unstable_upstream(self) -> bool:
-        """Tell whether the test has no firm outcome without us either."""
+        """Whether the outcome of the test varies without us too."""
         return len(set(self.without)) > 1
 
 
 def outcomes_in(report: Path) -> dict[str, str]:
-    """Return what a JUnit report says of each test; of several of one name, the worst.
+    """Return the outcome of each test in a JUnit report; the worst if several share a name.
 
     Args:
         report: The file that pytest wrote.
@@ -83,7 +83,7 @@ def outcomes_in(report: Path) -> dict[str, str]:
 
 
 def unequal(without: Outcome, ours: Outcome) -> frozenset[str]:
-    """Return the names of the tests whose outcome is not the same in both runs.
+    """Return the names of the tests whose outcomes differ between the two runs.
 
     Examples:
         >>> sorted(unequal(Outcome({"a": "passed", "b": "failed"}, 1), Outcome({"a": "passed"}, 1)))

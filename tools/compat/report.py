@@ -1,4 +1,4 @@
-"""How the results are kept and shown: a file for each suite, and one table of them all."""
+"""Saves and prints the results: a file for each suite, and one table of all."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HEAD: Final = ("suite", "needs", "passed, failed, skipped without us", "with us"
 
 
 class Result(NamedTuple):
-    """What a suite's runs came to.
+    """The result of a suite's runs.
 
     Attributes:
         package: The package that carries the tests.
@@ -23,10 +23,10 @@ class Result(NamedTuple):
         needs: The versions of what its tests need; the instrumented library comes first.
         without: How many tests passed, failed and were skipped in the first run without us.
         ours: The same in the first run with us.
-        spans: How many spans our processor saw start in the first run with us.
+        spans: How many starts our processor recorded in the first run with us.
         seconds: How long all runs of the suite took.
-        differences: The tests whose outcome was not the same in the first run of each.
-        trouble: Why the suite could not be run, or "".
+        differences: The tests whose outcomes differ between the two first runs.
+        problem: Why the suite could not be run, or "".
     """
 
     package: str
@@ -37,20 +37,20 @@ class Result(NamedTuple):
     spans: int = 0
     seconds: float = 0.0
     differences: tuple[Difference, ...] = ()
-    trouble: str = ""
+    problem: str = ""
 
     @property
-    def ours_to_mend(self) -> tuple[Difference, ...]:
-        """The differences that are not explained by tests without a firm outcome."""
+    def caused_by_us(self) -> tuple[Difference, ...]:
+        """The differences that unstable tests do not explain."""
         return tuple(d for d in self.differences if not d.is_unstable_upstream)
 
     @property
     def verdict(self) -> str:
         """The result in a few words."""
-        if self.trouble:
+        if self.problem:
             return "NOT RUN"
-        if self.ours_to_mend:
-            return f"{len(self.ours_to_mend)} DIFFER"
+        if self.caused_by_us:
+            return f"{len(self.caused_by_us)} DIFFER"
         if not self.without[PASSED]:
             return "NONE PASSES"
         words = ["same"]
@@ -62,7 +62,7 @@ class Result(NamedTuple):
 
     @property
     def is_same(self) -> bool:
-        """Whether the suite ran and goes the same way with us as without."""
+        """Whether the suite ran and had the same outcomes with us as without."""
         return self.verdict.startswith("same")
 
     def as_json(self) -> dict[str, Any]:
@@ -73,7 +73,7 @@ class Result(NamedTuple):
 
 
 def save(result: Result, folder: Path) -> None:
-    """Keep a result in `folder`, in place of the suite's last one."""
+    """Save a result in `folder`, replacing the suite's previous one."""
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(result.as_json(), indent=2)
     (folder / f"{result.package}.json").write_text(text + "\n", "utf-8")
@@ -91,7 +91,7 @@ def load(file: Path) -> Result:
 
 
 def table(results: Sequence[Result]) -> str:
-    """Return the results as a table: Markdown whose columns are aligned."""
+    """Return the results as a Markdown table with aligned columns."""
     rows = [HEAD, *(_row(result) for result in results)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
     lines = [_line(row, widths) for row in rows]
@@ -100,11 +100,11 @@ def table(results: Sequence[Result]) -> str:
 
 
 def details(results: Iterable[Result]) -> str:
-    """Return each test that differs with its outcomes, and why suites could not be run."""
+    """Return the tests that differ with their outcomes, and why suites could not be run."""
     lines: list[str] = []
     for result in results:
-        if result.trouble:
-            lines.append(f"{result.package}: {result.trouble}")
+        if result.problem:
+            lines.append(f"{result.package}: {result.problem}")
         for each in result.differences:
             kind = "unstable without us too" if each.is_unstable_upstream else "DIFFERS"
             lines += [

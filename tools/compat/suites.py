@@ -1,7 +1,7 @@
 """The test suites that `make compat` runs, and what each needs beside its package.
 
-The versions are pinned by constraints.txt and, for what only these suites need, by
-constraints.txt in this folder.
+The versions are pinned in constraints.txt and, for packages that only these suites need,
+in constraints.txt in this folder.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ class Suite(NamedTuple):
     """One package's tests.
 
     Attributes:
-        package: The package that carries them.
+        package: The package that contains them.
         needs: What else they import; the instrumented library comes first.
         environ: Variables that they need, each as `NAME=VALUE`.
     """
@@ -49,7 +49,7 @@ SUITES: Final = (
     _contrib("falcon", "falcon"),
     _contrib("fastapi", "fastapi", "httpx"),
     _contrib("flask", "flask"),
-    # Its generated modules are older than the compiled protobuf accepts.
+    # Its generated modules are too old for the compiled protobuf.
     _contrib("grpc", "grpcio", "protobuf")._replace(
         environ=("PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION=python",)
     ),

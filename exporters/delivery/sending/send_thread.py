@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_ext.runtime.fork import after_fork_in_child
 from otel_ext.runtime.guard import report_problem
-from otel_ext.runtime.threads import Bell, may_start_threads, new_lock, start_thread
+from otel_ext.runtime.threads import WakeEvent, may_start_threads, new_lock, start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ _CHECK_SECONDS: Final = 5.0
 class _ThreadState:
     """One thread and its next call; a forked child gets a new one."""
 
-    __slots__ = ("bell", "call", "idle", "next_start", "running", "starting", "stopping")
+    __slots__ = ("call", "idle", "next_start", "running", "starting", "stopping", "wake_event")
 
     def __init__(self) -> None:
         self.running = False
@@ -36,14 +36,14 @@ class _ThreadState:
         # Acquired by the caller that starts the thread, and never released after that.
         self.starting = new_lock()
         self.next_start = 0.0
-        self.bell = Bell()
+        self.wake_event = WakeEvent()
         # Held during a call.
         self.idle = new_lock()
 
     def stop(self) -> None:
         """Let the thread end after the current call; does not wait."""
         self.stopping = True
-        self.bell.ring()
+        self.wake_event.set()
 
 
 class SendThread:
@@ -103,7 +103,7 @@ class SendThread:
         state.idle.acquire()
         state.call = lambda: context.run(call)
         if state.running:
-            state.bell.ring()
+            state.wake_event.set()
         else:
             _make(state)
 
@@ -147,7 +147,7 @@ def _make(state: _ThreadState) -> None:
 def _run(reference: weakref.ref[SendThread], state: _ThreadState) -> None:
     """Make calls until the thread is stopped or its owner no longer exists."""
     while not state.stopping:
-        if state.bell.wait(_CHECK_SECONDS):
+        if state.wake_event.wait(_CHECK_SECONDS):
             if state.call is not None:
                 _make(state)
         elif reference() is None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 from otel_ext.instrumentors.libraries import (
     DISABLED_VARIABLE,
     install_command,
-    named,
-    switched_off,
+    names_and_verb,
+    why_disabled,
 )
 from otel_ext.runtime.process.run_notes import read_notes
 from otel_ext.setup.no_spans import sampled_out
@@ -142,9 +142,11 @@ def _not_instrumented(found: Mapping[str, list[str]], config: Config) -> str:
     ]
     reasons: list[str] = []
     if libraries:
-        reasons.append(f"{named(libraries)} not instrumented. Run: {install_command(libraries)}")
+        reasons.append(
+            f"{names_and_verb(libraries)} not instrumented. Run: {install_command(libraries)}"
+        )
     if disabled:
-        reasons.append(switched_off(disabled))
+        reasons.append(why_disabled(disabled))
     if not reasons:
         return ""
     return f"The program opened no span itself, and {'; also, '.join(reasons)}"

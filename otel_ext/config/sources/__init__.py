@@ -1,3 +1,3 @@
-"""The places that settings come from: TOML, YAML, and what they have in common."""
+"""Finds configuration files and parses them, as TOML or YAML."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One key of a configuration file, whatever language the file is in."""
+"""Defines `Entry`, one key of a configuration file, for TOML and YAML alike."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["Entry"]
 
 
 class Entry(NamedTuple):
-    """One key of a file with its value and line (from 1; None where not known)."""
+    """A key of a file with its value and its line (from 1; None if not known)."""
 
     key: str
     value: object

@@ -1,4 +1,4 @@
-"""Finds the configuration file and reads it, whatever lies there in its place."""
+"""Finds the configuration file and reads it, with a clear error if it cannot be read."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 __all__ = ["FILE_NAMES", "MAX_FILE_BYTES", "FileSettings", "find_file", "read_file"]
 
 FILE_NAMES: Final = ("otel-ext.toml", "otel-ext.yaml", "otel-ext.yml", "pyproject.toml")
-"""Names that are looked for in a folder; the first that is there counts."""
+"""The names of configuration files; the first that exists in a folder is used."""
 
 MAX_FILE_BYTES: Final = 1024 * 1024
 _REPOSITORY_MARKS: Final = (".git", ".hg")
-# Ways to begin a table that can hold `tool.otel-ext`.
+# The forms in which a table that can contain `tool.otel-ext` starts.
 _TOOL_TABLE: Final = (
     rb"""(?m)^(?:\xef\xbb\xbf)?\s*\[?\s*["']?tool["']?\s*(?:[]=]|\.\s*["']?otel-ext)"""
 )
@@ -31,7 +31,7 @@ _ABSENT: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EACCES})
 
 
 class FileSettings(NamedTuple):
-    """What a file holds: its path (None without a file), its entries, and what is odd."""
+    """A file's path (None without a file), its entries, and warnings."""
 
     path: Path | None
     entries: tuple[Entry, ...]
@@ -41,58 +41,58 @@ class FileSettings(NamedTuple):
 def find_file(
     start: str | os.PathLike[str] | None = None, *, owners: Collection[int] | None = None
 ) -> FileSettings | None:
-    """Return what the configuration file for a program in the folder `start` holds.
+    """Find and read the configuration file for a program that runs in the folder `start`.
 
-    The folder and its parents are searched, up to the root of the repository,
-    the home folder or the root. A `pyproject.toml` counts only with a table
-    `[tool.otel-ext]`. In a parent, a file of another user is passed over.
+    Searches the folder and its parents, up to the root of the repository, the home
+    folder or the root. A `pyproject.toml` is used only if it has a table
+    `[tool.otel-ext]`. In a parent folder, files of other users are ignored.
 
     Args:
-        start: Where to begin, instead of the working directory.
-        owners: Ids of the users whose files count in parents, instead of this one,
-            root and the owner of the folder.
+        start: The folder to search first, instead of the working directory.
+        owners: Ids of the users whose files are used in parent folders, instead of
+            this user, root and the owner of the folder.
 
     Returns:
-        None if there is no file and nothing to warn of.
+        The settings of the file; None without a file and without warnings.
 
     Raises:
-        ConfigError: The file that counts is broken or cannot be read.
+        ConfigError: The file is not valid, or cannot be read.
         MissingExtraError: It is YAML, and PyYAML is not installed.
     """
     try:
         folder = Path(os.path.abspath(start or os.getcwd()))  # noqa: PTH100, PTH109 - keeps links
     except FileNotFoundError:
-        return None  # the working directory is gone, so no file can be in it
+        return None  # the working directory was deleted
     warnings: list[str] = []
     trusted = _trusted_owners(folder) if owners is None else owners
-    for place in _places(folder):
-        there = [place / name for name in FILE_NAMES if _is_there(place / name)]
-        for path in there:
-            if place != folder and not _is_trusted(path, trusted):
-                warnings.append(f"{path} is passed over: it belongs to another user")
+    for searched in _folders_to_search(folder):
+        candidates = [searched / name for name in FILE_NAMES if _exists(searched / name)]
+        for path in candidates:
+            if searched != folder and not _is_trusted(path, trusted):
+                warnings.append(f"{path} is ignored: it belongs to another user")
                 continue
             entries = _entries(path, explicit=False)
             if entries is not None:
-                warnings += _passed_over(path, there)
+                warnings += _ignored_warnings(path, candidates)
                 return FileSettings(path, entries, tuple(warnings))
     return FileSettings(None, (), tuple(warnings)) if warnings else None
 
 
-def _passed_over(path: Path, there: list[Path]) -> list[str]:
-    """Return a sentence for each file beside `path` that would have counted without it."""
-    others = there[there.index(path) + 1 :]
+def _ignored_warnings(path: Path, candidates: list[Path]) -> list[str]:
+    """Return a warning for each file that is ignored because `path` is in the same folder."""
+    others = candidates[candidates.index(path) + 1 :]
     return [
-        f"{other} is passed over: {path.name} beside it counts"
+        f"{other} is ignored: {path.name} in the same folder is used"
         for other in others
         if other.name != "pyproject.toml"
     ]
 
 
 def read_file(path: Path) -> FileSettings:
-    """Return what the configuration file `path` holds; it has to be there.
+    """Read the configuration file `path`, which must exist.
 
     Raises:
-        ConfigError: It is missing, broken or cannot be read.
+        ConfigError: It is missing, not valid, or cannot be read.
         MissingExtraError: It is YAML, and PyYAML is not installed.
     """
     entries = _entries(path, explicit=True)
@@ -103,17 +103,17 @@ def read_file(path: Path) -> FileSettings:
     return FileSettings(path, entries)
 
 
-def _places(folder: Path) -> Iterator[Path]:
-    """Yield `folder` and its parents up to where a search ends."""
+def _folders_to_search(folder: Path) -> Iterator[Path]:
+    """Yield `folder` and its parents, up to the last one to search."""
     home = os.path.expanduser("~")  # noqa: PTH111 - Path.home raises without a home
-    for place in (folder, *folder.parents):
-        yield place
-        if str(place) == home or any(_is_there(place / mark) for mark in _REPOSITORY_MARKS):
+    for searched in (folder, *folder.parents):
+        yield searched
+        if str(searched) == home or any(_exists(searched / mark) for mark in _REPOSITORY_MARKS):
             return
 
 
-def _is_there(path: Path) -> bool:
-    """Tell whether something is at `path`; what may not be looked into counts as absent."""
+def _exists(path: Path) -> bool:
+    """Return whether `path` exists; one in a folder without permission counts as absent."""
     try:
         path.stat()
     except OSError as error:
@@ -122,7 +122,7 @@ def _is_there(path: Path) -> bool:
 
 
 def _trusted_owners(folder: Path) -> frozenset[int]:
-    """Return the users whose files in parent folders count: this one, root, the folder's."""
+    """Return the users whose files in parent folders are used: this one, root, the folder's."""
     if not hasattr(os, "geteuid"):
         return frozenset()
     try:
@@ -132,15 +132,15 @@ def _trusted_owners(folder: Path) -> frozenset[int]:
 
 
 def _is_trusted(path: Path, trusted: Collection[int]) -> bool:
-    """Tell whether one of the `trusted` users owns `path`; all are where systems have no owners."""
+    """Return whether one of the `trusted` users owns `path`; True on systems without owners."""
     try:
         return not trusted or path.stat().st_uid in trusted
     except OSError:
-        return True  # reading it tells what is wrong
+        return True  # reading it raises the error
 
 
 def _entries(path: Path, *, explicit: bool) -> tuple[Entry, ...] | None:
-    """Return the entries of `path`; None for a `pyproject.toml` that is not about us."""
+    """Return the entries of `path`; None for a `pyproject.toml` without our table."""
     ours = path.name != "pyproject.toml"
     try:
         data = _read_bytes(path)
@@ -149,10 +149,10 @@ def _entries(path: Path, *, explicit: bool) -> tuple[Entry, ...] | None:
             raise
         return None
     if not ours and not explicit and not re.search(_TOOL_TABLE, data):
-        return None  # most files that name us only depend on us: no need to parse them
+        return None  # without our table, so it need not be parsed
     suffix = path.suffix.lower()
     if suffix not in {".toml", ".yaml", ".yml"}:
-        raise ConfigError(f"{path} has an unknown ending", hint="Use .toml, .yaml or .yml")
+        raise ConfigError(f"{path} has an unknown suffix", hint="Use .toml, .yaml or .yml")
     text = _decode(path, data)
     if suffix == ".toml":
         return _toml_entries(path, text, whole_file=ours, explicit=explicit)
@@ -181,9 +181,9 @@ def _toml_entries(
 
 
 def _read_bytes(path: Path) -> bytes:
-    """Return the bytes of a regular file of bounded size; never blocks on a pipe or device."""
+    """Return the bytes of a regular file of limited size; never blocks on a pipe or device."""
     if "\0" in str(path):
-        raise ConfigError(f"{str(path)!r} is not a path", hint="Give the path of a file")
+        raise ConfigError(f"{str(path)!r} is not a path", hint="Pass the path of a file")
     try:
         _require_file(path, path.stat())
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -193,7 +193,7 @@ def _read_bytes(path: Path) -> bytes:
     except OSError as error:
         if isinstance(error, FileNotFoundError):
             raise ConfigError(
-                f"{path} does not exist", hint="Give the path of an existing file"
+                f"{path} does not exist", hint="Pass the path of an existing file"
             ) from None
         raise ConfigError(
             f"{path} cannot be read: {error.strerror or type(error).__name__}",
@@ -207,22 +207,22 @@ def _read_bytes(path: Path) -> bytes:
 
 
 def _require_file(path: Path, status: os.stat_result) -> None:
-    """Raise ConfigError if `status` is not that of a regular file."""
+    """Raise ConfigError unless `status` is that of a regular file."""
     mode = status.st_mode
     if stat.S_ISREG(mode):
         return
-    what = "a folder" if stat.S_ISDIR(mode) else "a pipe or socket"
+    kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or socket"
     if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
-        what = "a device"
-    raise ConfigError(f"{path} is {what}, not a file", hint="Give the path of a TOML or YAML file")
+        kind = "a device"
+    raise ConfigError(f"{path} is {kind}, not a file", hint="Pass the path of a TOML or YAML file")
 
 
 def _decode(path: Path, data: bytes) -> str:
-    """Return `data` as text; a byte order mark is left out."""
+    """Return `data` as text, without a byte order mark."""
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        # Offsets count from behind a byte order mark, where there is one.
+        # Offsets count from after a byte order mark.
         before = data[len(data) - len(error.object) :][: error.start]
         line = before.count(b"\n") + 1
         column = len(before) - (before.rfind(b"\n") + 1) + 1

@@ -1,4 +1,4 @@
-"""Reads settings from TOML text, with the line of each where it can be told."""
+"""Parses settings from TOML text, with the line of each if it can be found."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["parse_pyproject", "parse_toml"]
 
-# The same parser under two names, and only one of them is installed.
+# The same parser under two names, of which only one is installed.
 _loads: Final[Callable[[str], dict[str, object]]] = import_module(
     "tomllib" if sys.version_info >= (3, 11) else "tomli"
 ).loads
@@ -25,16 +25,16 @@ _POSITION: Final = re.compile(r" \(at line ([0-9]+), column ([0-9]+)\)$")
 _HEADER: Final = re.compile(r"\s*\[([^\[\]]+)\]\s*(?:#.*)?$")
 _KEY: Final = re.compile(r"""\s*["']?([A-Za-z0-9_-]+)["']?\s*[.=]""")
 _FIX: Final = "Correct the file"
-# The parser takes time and memory by the square of the parts of a dotted key.
+# The parser's time and memory grow with the square of the parts of a dotted key.
 _MAX_DOTS: Final = 256
 
 
 def parse_toml(path: Path, text: str) -> tuple[Entry, ...]:
-    """Return the entries of a file that is ours alone.
+    """Return the entries of a file with our settings at its top level.
 
     Args:
         path: The file, for messages.
-        text: What it holds.
+        text: Its content.
 
     Raises:
         ConfigError: It is not TOML; the message has line and column.
@@ -49,9 +49,9 @@ def parse_pyproject(path: Path, text: str, *, explicit: bool) -> tuple[Entry, ..
 
     Args:
         path: The file, for messages.
-        text: What it holds.
-        explicit: Whether the user named this file; then a broken one is an error
-            even if it does not hold our table.
+        text: Its content.
+        explicit: Whether the user named this file. If so, invalid TOML is an error
+            even without our table.
 
     Raises:
         ConfigError: It is not TOML, or `tool.otel-ext` is not a table.
@@ -74,7 +74,7 @@ def parse_pyproject(path: Path, text: str, *, explicit: bool) -> tuple[Entry, ..
 
 
 def _load(path: Path, text: str) -> dict[str, object]:
-    """Return the document; every way to fail becomes a ConfigError with its place."""
+    """Return the document; every failure becomes a ConfigError with line and column."""
     for number, line in enumerate(text.split("\n"), 1):
         if line.count(".") > _MAX_DOTS:
             raise ConfigError(f"{path}:{number}: too many dots in one line", hint=_FIX)
@@ -83,24 +83,24 @@ def _load(path: Path, text: str) -> dict[str, object]:
     except RecursionError:
         raise ConfigError(f"{path} is nested too deeply", hint=_FIX) from None
     except ValueError as error:
-        # Besides TOMLDecodeError also the plain one of a number with too many digits.
+        # TOMLDecodeError, or a plain ValueError for a number with too many digits.
         message = str(error)
         found = _POSITION.search(message)
         if found:
-            place, message = f"{path}:{found[1]}:{found[2]}", message[: found.start()]
+            position, message = f"{path}:{found[1]}:{found[2]}", message[: found.start()]
         elif message.endswith(" (at end of document)"):
             lines = text.split("\n")
-            place = f"{path}:{len(lines)}:{len(lines[-1]) + 1}"
+            position = f"{path}:{len(lines)}:{len(lines[-1]) + 1}"
         else:
-            place = str(path)
-        raise ConfigError(f"{place}: {message[:200]}", hint=_FIX) from None
+            position = str(path)
+        raise ConfigError(f"{position}: {message[:200]}", hint=_FIX) from None
 
 
 def _lines_of_keys(text: str, prefix: str) -> dict[str, int]:
     """Return the line of each key of the table `prefix`, from 1.
 
-    A scan that knows headers and plain keys. Text in several lines can look
-    like a key; one found twice is left out, since no line is better than a wrong one.
+    Scans for headers and plain keys only. A line of a multi-line text can look like a
+    key; a key found twice is omitted, since no line is better than a wrong one.
     """
     lines: dict[str, int] = {}
     twice: set[str] = set()

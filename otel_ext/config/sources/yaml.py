@@ -1,7 +1,7 @@
-"""Reads settings from YAML text, with the line of each.
+"""Parses settings from YAML text, with the line of each.
 
-Only plain data is read: no tags that make objects, no aliases (a few lines of
-them can stand for gigabytes), no deep nesting, no key twice.
+Only plain data is accepted: no tags that create objects, no aliases (a few lines of
+them can expand to gigabytes), no deep nesting, no duplicate keys.
 """
 
 # PyYAML's stubs leave the methods of its loaders untyped.
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 import yaml
 
-from otel_ext.config.messages import show
+from otel_ext.config.messages import short_repr
 from otel_ext.config.sources.entry import Entry
 from otel_ext.errors import ConfigError
 
@@ -27,12 +27,12 @@ _FIX: Final = "Correct the file"
 
 
 class _Loader(yaml.SafeLoader):
-    """The safe loader, without aliases and with bounded depth."""
+    """PyYAML's safe loader, without aliases and with limited depth."""
 
     _depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """Compose one node; PyYAML calls this for each."""
+        """Compose one node; PyYAML calls this for each node."""
         event = cast("yaml.Event", self.peek_event())  # type: ignore[no-untyped-call]
         self._depth += 1
         if isinstance(event, yaml.AliasEvent):
@@ -49,7 +49,7 @@ def parse_yaml(path: Path, text: str) -> tuple[Entry, ...]:
 
     Args:
         path: The file, for messages.
-        text: What it holds.
+        text: Its content.
 
     Raises:
         ConfigError: It is not YAML or not a mapping; the message has line and column.
@@ -62,9 +62,9 @@ def parse_yaml(path: Path, text: str) -> tuple[Entry, ...]:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
+        position = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
         raise ConfigError(
-            f"{place}: {str(error.problem or error.context)[:200]}", hint=_FIX
+            f"{position}: {str(error.problem or error.context)[:200]}", hint=_FIX
         ) from None
     except yaml.reader.ReaderError as error:
         before = text[: error.position]
@@ -74,9 +74,9 @@ def parse_yaml(path: Path, text: str) -> tuple[Entry, ...]:
         raise ConfigError(f"{path} is nested too deeply", hint=_FIX) from None
 
 
-def _error(problem: str, place: yaml.Event | yaml.Node) -> yaml.MarkedYAMLError:
-    """Return an error as PyYAML raises it, so that all are told alike."""
-    mark = cast("yaml.Mark | None", place.start_mark)
+def _error(problem: str, at: yaml.Event | yaml.Node) -> yaml.MarkedYAMLError:
+    """Return an error of PyYAML's kind, so that `parse_yaml` handles all errors alike."""
+    mark = cast("yaml.Mark | None", at.start_mark)
     return yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
 
 
@@ -94,13 +94,13 @@ def _entries(path: Path, loader: _Loader) -> tuple[Entry, ...]:
             raise _error("expected a plain key", key_node)
         key = str(key_node.value)
         if key in entries:
-            raise _error(f"{show(key)} stands twice", key_node)
+            raise _error(f"{short_repr(key)} is a duplicate key", key_node)
         try:
             value: object = loader.construct_object(value_node, deep=True)
         except ValueError as error:
-            # A date that does not exist, or a number with too many digits.
+            # Such as a date that does not exist, or a number with too many digits.
             raise ConfigError(
-                f"{path}:{line}: {show(key)}: {str(error)[:200]}", hint=_FIX
+                f"{path}:{line}: {short_repr(key)}: {str(error)[:200]}", hint=_FIX
             ) from None
         entries[key] = Entry(key, value, line)
     return tuple(entries.values())

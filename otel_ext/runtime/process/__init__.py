@@ -1,3 +1,3 @@
-"""What a journal knows about its process: start, end, signals, notes of `otel-ext run`."""
+"""The current process: its identity, its start and end records, SIGTERM, and run notes."""
 
 from __future__ import annotations

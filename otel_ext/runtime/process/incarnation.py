@@ -1,7 +1,7 @@
-"""This incarnation of the process: its name, its numbers, its facts.
+"""The identity of this process since its start or fork: id, record numbers, facts.
 
-An incarnation begins when the process starts or forks. Its id is unique across
-boots and reuse of pids: `{boot}-{pid}-{start ticks}-{random}`.
+Each start or fork is an incarnation of its own. Its id is unique across boots and
+reuse of pids: `{boot}-{pid}-{start ticks}-{random}`.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ _MAX_RESOURCES: Final = 256
 _MAX_KNOWN: Final = 1_024
 
 
-# What this program has declared; a forked child goes on with it.
+# The declared intervals in milliseconds; a forked child keeps them.
 _heartbeats: Final[set[int]] = set()
-# A process and its forked children live in one boot.
+# The id of this boot; a forked child keeps it.
 _boot: Final[dict[str, str]] = {}
 
 
 def declare_heartbeat(seconds: float) -> None:
-    """Declare how often this program sends a heartbeat; its next `process.start` says so.
+    """Declare how often this program sends a heartbeat, for its next `process.start`.
 
     Args:
-        seconds: Between two of them; the shortest that was declared counts.
+        seconds: The interval; the shortest one declared counts.
     """
     _heartbeats.add(max(int(seconds * 1_000), 1))
 
@@ -57,7 +57,7 @@ def _heartbeat_ms() -> int:
 
 
 def boot_id() -> str:
-    """Return the kernel's identifier of this boot; empty where there is none."""
+    """Return the kernel's identifier of this boot; empty where the system has none."""
     found = _boot.get("id")
     if found is None:
         try:
@@ -68,11 +68,11 @@ def boot_id() -> str:
 
 
 def _read(path: str) -> bytes:
-    """Return a short file of the kernel.
+    """Return the bytes of a short file of the kernel.
 
-    On the thread of the first span, in a forked child as well, where each object that is
-    touched costs the copy of a page: so without `pathlib` and `io`. Bytes, because a
-    program that gave up its rights may not be able to load an encoding.
+    It runs on the thread of the first span, also in a forked child, where each object that
+    is touched costs the copy of a page: so it uses neither `pathlib` nor `io`. It does not
+    decode, because a program that gave up its rights may be unable to load an encoding.
     """
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     try:
@@ -84,19 +84,19 @@ def _read(path: str) -> bytes:
 def process_start_time(pid: int) -> int:
     """Return when the kernel started `pid`, in clock ticks since boot; 0 if unknown.
 
-    Together with the boot id it tells a process from a later one of the same
-    pid (proc(5), field 22 of `/proc/PID/stat`).
+    Together with the boot id it distinguishes a process from a later one with the
+    same pid (proc(5), field 22 of `/proc/PID/stat`).
     """
     try:
         stat = _read(f"/proc/{pid}/stat")
-        # The command, in brackets, may hold spaces and brackets of its own.
+        # The command, in brackets, may contain spaces and brackets.
         return int(stat[stat.rindex(b")") + 2 :].split()[19])
     except (OSError, ValueError, IndexError):
         return 0
 
 
 def pid_namespace() -> int:
-    """Return the inode of this process's PID namespace; 0 where there is none."""
+    """Return the inode of this process's PID namespace; 0 where the system has none."""
     try:
         return os.stat(_NAMESPACE).st_ino  # noqa: PTH116 - see `_read`
     except OSError:
@@ -140,7 +140,7 @@ class Incarnation:
         boot = self.boot_id.replace("-", "")[:8] or "noboot"
         self.id = f"{boot}-{self.pid}-{self.start_time}-{random}"
         self._seq = count(1)
-        # One step of the interpreter, so numbers are unique without a lock.
+        # `__next__` is one step of the interpreter, so numbers are unique without a lock.
         self.next_seq: Callable[[], int] = self._seq.__next__
         self._first: dict[str, dict[str, object]] = {}
         self._numbers = count(2)
@@ -151,21 +151,20 @@ class Incarnation:
 
     @property
     def counter(self) -> count[int]:
-        """What `next_seq` advances, for compiled code that does the same."""
+        """The counter that `next_seq` advances, for compiled code that does the same."""
         return self._seq
 
     @property
     def last_seq(self) -> int:
-        """The number given last; 0 before the first."""
+        """The last number returned by `next_seq`; 0 before the first."""
         return int(repr(self._seq)[6:-1]) - 1
 
     def process_for(self, resource: object) -> Process:
-        """Return the process as seen through `resource`, the same object each time.
+        """Return the process with `resource`, the same object each time.
 
-        The first resource stands under the incarnation's id. A program with
-        several providers has several resources; each further one stands under
-        `ID.2`, `ID.3` and so on, with a process record of its own. Beyond 256 of
-        them the rest stand under the first.
+        The first resource gets the incarnation's id. A program with several providers
+        has several resources; each further one gets `ID.2`, `ID.3` and so on, with a
+        process record of its own. Beyond 256 resources the rest share the first id.
 
         Args:
             resource: An OpenTelemetry `Resource`, a mapping, or None for "the first one".
@@ -181,10 +180,10 @@ class Incarnation:
         return known[1]
 
     def expect(self, resource: object) -> Process:
-        """Return the process as seen through `resource`, if that is the first one recorded.
+        """Return the process with `resource`, assuming that this resource is recorded first.
 
-        Whichever resource is recorded first stands under the incarnation's id, so this one
-        takes no number until then.
+        The resource that is recorded first gets the incarnation's id, so this call assigns
+        none.
 
         Args:
             resource: As for `process_for`.
@@ -197,14 +196,14 @@ class Incarnation:
             self._known = {}
         try:
             process = self._process_with(_attributes_of(resource))
-        except Exception:  # noqa: BLE001 - any object may stand in for one; the span is recorded
+        except Exception:  # noqa: BLE001 - any object may replace a Resource; record the span
             process = self._process_with(self._first.get("resource", {}))
         # Holding the resource keeps its id() from being used again.
         return self._known.setdefault(id(resource), (resource, process))
 
     def _process_with(self, attributes: dict[str, object]) -> Process:
         """Return the process with these attributes; providers with equal ones share it."""
-        # One step: of threads that are first at the same time, one is.
+        # setdefault is one step: only one of several threads sets the first resource.
         first = self._first.setdefault("resource", attributes)
         for process in list(self._processes):
             if process.resource == attributes:
@@ -214,7 +213,7 @@ class Incarnation:
         name = self.id if first == attributes else f"{self.id}.{next(self._numbers)}"
         process = self._make_process(name, attributes)
         expected, self._expected = self._expected, None
-        # What was prepared for it goes by the object.
+        # Exporters look up the first line that they prepared by this object.
         if expected is not None and _varying(expected) == _varying(process):
             process = expected
         self._processes.append(process)
@@ -235,20 +234,20 @@ class Incarnation:
 
 
 def _attributes_of(resource: object) -> dict[str, object]:
-    """Return what `Incarnation.process_for` takes as a plain dict of its own."""
+    """Return the attributes of a `Resource` or mapping as a new dict."""
     found = getattr(resource, "attributes", resource) or EMPTY
-    # The SDK's attributes copy themselves in one step; read one by one, each takes a lock.
+    # The SDK's attributes have a `copy`; reading them one by one takes a lock each time.
     copy: Callable[[], object] | None = getattr(found, "copy", None)
     return dict(cast("Mapping[str, object]", found if copy is None else copy()))
 
 
 def _varying(process: Process) -> tuple[object, ...]:
-    """Return what is not the same in all that one incarnation says of itself."""
+    """Return the fields in which two processes of one incarnation may differ."""
     return process.id, process.argv, process.resource, process.heartbeat_ms
 
 
 class _Holder:
-    """Keeps the current incarnation and lets go of it in a forked child."""
+    """Holds the current incarnation, and drops it in a forked child."""
 
     def __init__(self) -> None:
         self._made: dict[str, Incarnation] = {}
@@ -257,10 +256,10 @@ class _Holder:
     def current(self) -> Incarnation:
         found = self._made.get("current")
         if found is None:
-            # setdefault is one step: two threads at once get the same one.
+            # setdefault is one step: two threads get the same object.
             mine = Incarnation()
             found = self._made.setdefault("current", mine)
-            # A child inherits the hook with the rest; the number 0 is given once.
+            # Only once: a forked child inherits the hook.
             if next(self._hooks) == 0:
                 after_fork_in_child(self.forget)
         return found

@@ -1,7 +1,7 @@
-"""The records a process writes about itself: at its beginning and at its end.
+"""Makes the records that a process writes about itself, at its start and at its end.
 
-Span records name their process by its id; who that is, and through which
-resource it is seen, stands once, in the record that opens the file.
+Span records contain only the id of their process; the `process.start` record at the
+start of the file contains its facts and its resource.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ __all__ = [
     "closing_records",
     "dropped_in",
     "is_main_known",
+    "is_plain_process_start",
     "process_end_record",
     "process_from",
     "process_record",
     "process_start_record",
-    "says_its_process",
     "whole_number",
 ]
 
@@ -39,17 +39,17 @@ PROCESS_END: Final = "process.end"
 _MAX_ARGV: Final = 16_384
 _MAX_ARGUMENT: Final = 4_096
 _MAX_RESOURCE: Final = 65_536
-# What one character takes at most in JSON: \uXXXX, or two of those.
+# The most that one character takes in JSON: \uXXXX, or two of those.
 _LONGEST_ESCAPE: Final = 12
-# The last main script there was: Python takes its name away before it calls `atexit`.
+# The last main script seen: Python removes its name before it runs exit handlers.
 _main: Final[dict[str, CallSite]] = {}
 
 
 def process_start_record(process: Process, seq: int) -> Record:
-    """Return the record that opens the file of `process`: who it is, and its resource.
+    """Return the record that starts the file of `process`: its facts and its resource.
 
     Args:
-        process: The process as seen through one resource.
+        process: The process with one resource.
         seq: The record's number within the process.
 
     >>> from otel_ext.record.model import Process
@@ -60,15 +60,15 @@ def process_start_record(process: Process, seq: int) -> Record:
     return process_record(PROCESS_START, process, seq, _facts_of(process, monotonic_ns()))
 
 
-def says_its_process(record: Record) -> bool:
-    """Whether `record` opens a file and says only what its `process` says.
+def is_plain_process_start(record: Record) -> bool:
+    """Whether `record` is a `process.start` record with only the facts of its `process`.
 
     Args:
         record: A record of any kind.
 
     >>> from otel_ext.record.model import Process
     >>> record = process_start_record(Process("b0-7-1-aa", pid=7), 1)
-    >>> says_its_process(record), says_its_process(record._replace(extra={"pid": 8}))
+    >>> is_plain_process_start(record), is_plain_process_start(record._replace(extra={"pid": 8}))
     (True, False)
     """
     if record.kind != "process" or record.name != PROCESS_START or record.attributes:
@@ -95,12 +95,12 @@ def _facts_of(process: Process, steady_ns: int) -> dict[str, object]:
 
 
 def process_end_record(process: Process, seq: int, totals: Mapping[str, object] = EMPTY) -> Record:
-    """Return the record that closes the file of `process` in good order.
+    """Return the record that ends the file of `process` at an orderly exit.
 
     Args:
-        process: The process as its start record named it.
+        process: The same process as in its start record.
         seq: The record's number within the process.
-        totals: What became of its records, as in a heartbeat.
+        totals: The counters, as in a heartbeat.
     """
     return process_record(PROCESS_END, process, seq, totals)
 
@@ -108,11 +108,11 @@ def process_end_record(process: Process, seq: int, totals: Mapping[str, object] 
 def closing_records(
     processes: Iterable[Process], *, open_spans: int, pending: bool
 ) -> list[Record]:
-    """Return the records that close a file, with the account of this moment.
+    """Return the records that end a file, with the counters of this moment.
 
     Args:
-        processes: Whom the file introduces; those of other processes are left out.
-        open_spans: How many spans may have no end in the file; 0 closes it for good.
+        processes: Those with a start record in the file; other pids are left out.
+        open_spans: How many spans may have no end in the file; 0 if all are complete.
         pending: Whether records still wait to be written, before these.
     """
     current = incarnation.current()
@@ -124,7 +124,7 @@ def closing_records(
     own = [process for process in list(processes) if process.pid == current.pid]
     for number, process in enumerate(own, 1):
         seq = current.next_seq()
-        # Whoever reads one of these finds it, and those before it, accepted and written.
+        # A reader of one of these records has it, and those before it, in the file.
         totals: dict[str, object] = {
             "last_seq": seq,
             "accepted": accepted + number,
@@ -140,24 +140,24 @@ def closing_records(
 def process_record(
     name: str, process: Process, seq: int, facts: Mapping[str, object] = EMPTY
 ) -> Record:
-    """Return a record of kind `process`, of this moment.
+    """Return a record of kind `process` with the current time.
 
     Args:
         name: What happened, such as `process.start`.
-        process: The process it speaks of.
+        process: The process that it describes.
         seq: The record's number within the process.
         facts: Metadata that only this record has.
     """
-    return Record("process", None, name, time_ns(), seq, process, _main_site(), extra=facts)
+    return Record("process", None, name, time_ns(), seq, process, _main_call_site(), extra=facts)
 
 
 def is_main_known() -> bool:
-    """Return whether Python runs the main script yet: not while it imports the module `site`."""
+    """Return whether the main script runs yet; False while Python imports the module `site`."""
     return hasattr(sys.modules.get("__main__"), "__file__")
 
 
-def _main_site() -> CallSite:
-    """Return the program's main script as a place: there is no better one for a process."""
+def _main_call_site() -> CallSite:
+    """Return the program's main script as the call site of process records."""
     path: object = getattr(sys.modules.get("__main__"), "__file__", None)
     if not isinstance(path, str):
         return _main.get("site", UNKNOWN_CALL_SITE)
@@ -170,7 +170,7 @@ def _main_site() -> CallSite:
 
 
 def _bounded(argv: tuple[str, ...]) -> list[str]:
-    """Return the command line cut to what a record has room for."""
+    """Return the command line, cut to the limit of a record."""
     kept: list[str] = []
     room = _MAX_ARGV
     for argument in argv:
@@ -183,8 +183,8 @@ def _bounded(argv: tuple[str, ...]) -> list[str]:
 
 
 def _bounded_resource(resource: Mapping[str, object]) -> dict[str, object]:
-    """Return the resource without what a record has no room for."""
-    if _surely_fits(resource):
+    """Return the resource, cut to the limit of a record."""
+    if _fits(resource):
         return dict(resource)
     kept: dict[str, object] = {}
     room = _MAX_RESOURCE
@@ -197,8 +197,8 @@ def _bounded_resource(resource: Mapping[str, object]) -> dict[str, object]:
     return kept
 
 
-def _surely_fits(resource: Mapping[str, object]) -> bool:
-    """Fast check: do short texts alone stay within the limit, however they are escaped?"""
+def _fits(resource: Mapping[str, object]) -> bool:
+    """Fast check: are all values texts that fit, even if every character is escaped?"""
     room = _MAX_RESOURCE
     for key, value in resource.items():
         if type(value) is not str:
@@ -208,7 +208,7 @@ def _surely_fits(resource: Mapping[str, object]) -> bool:
 
 
 def whole_number(value: object) -> int:
-    """Return a number that a record carries; 0 for anything else.
+    """Return `value` if a record may contain it as a count; 0 for anything else.
 
     >>> whole_number(7), whole_number(True), whole_number("7")
     (7, 0, 0)
@@ -217,7 +217,7 @@ def whole_number(value: object) -> int:
 
 
 def dropped_in(facts: Mapping[str, object]) -> int:
-    """Return how many records a heartbeat or `process.end` says were dropped.
+    """Return how many dropped records a heartbeat or `process.end` record reports.
 
     Args:
         facts: The metadata of the record.
@@ -232,11 +232,11 @@ def dropped_in(facts: Mapping[str, object]) -> int:
 
 
 def process_from(process_id: str, facts: Mapping[str, object]) -> Process:
-    """Return the process of which a `process.start` record tells.
+    """Return the process that a `process.start` record describes.
 
     Args:
         process_id: Its incarnation's id.
-        facts: What the record says; what is missing or of another type is unknown.
+        facts: The metadata of the record; a missing or mistyped value is unknown.
 
     >>> process_from("b0-7-1-00000000", {"pid": 7, "host": None}).pid
     7

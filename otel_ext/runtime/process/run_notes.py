@@ -1,7 +1,7 @@
-"""Notes that the processes of `otel-ext run` leave for its closing words.
+"""Notes from the processes that `otel-ext run` starts, for its closing summary.
 
 Each process appends lines to a file of its own, in a folder that `otel-ext run`
-makes and removes. Where there is no such folder, nothing is noted.
+makes and removes. Without such a folder, notes are discarded.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ _MAX_BYTES: Final = 64 * 1024
 
 
 def are_wanted() -> bool:
-    """Return whether a note would be read by someone."""
+    """Return whether `otel-ext run` reads notes of this process."""
     return bool(os.environ.get(NOTES_VARIABLE))
 
 
 def note(kind: str, text: str = "") -> None:
-    """Leave a note; never raises.
+    """Append a note for `otel-ext run`; never raises.
 
     Args:
-        kind: What it is about, one word.
+        kind: The subject, one word.
         text: The rest of the line.
 
-    >>> note("library", "flask")  # no folder, no note
+    >>> note("library", "flask")  # discarded: there is no folder
     """
     folder = os.environ.get(NOTES_VARIABLE)
     if not folder:
@@ -54,7 +54,7 @@ def note(kind: str, text: str = "") -> None:
 
 @contextmanager
 def notes_folder() -> Generator[Path | None, None, None]:
-    """Make a folder for notes, and remove it at the end; None where none can be made."""
+    """Make a folder for notes, and remove it at the end; None if that fails."""
     import shutil  # noqa: PLC0415 - for `otel-ext run` alone; the processes it starts only note
     import tempfile  # noqa: PLC0415
 
@@ -73,7 +73,7 @@ def read_notes(folder: Path) -> dict[str, list[str]]:
     """Return the notes of all processes by kind, each text once, in the order of the files.
 
     Args:
-        folder: Where they are; nothing there counts as no notes.
+        folder: The folder of the notes; it may be missing.
     """
     found: dict[str, dict[str, None]] = {}
     try:

@@ -1,7 +1,6 @@
-"""Doing something at SIGTERM and then letting the program die, or live, as it would have.
+"""Runs a callback at SIGTERM without changing what the signal does to the program.
 
-A process that is told to end without a handler of its own ends at once, and
-nothing that was meant for its exit runs.
+A process that has no handler for SIGTERM ends at once, without its exit handlers.
 """
 
 from __future__ import annotations
@@ -22,23 +21,21 @@ __all__ = ["chain_sigterm"]
 def chain_sigterm(
     callback: Callable[[], None], last: Callable[[], None] | None = None
 ) -> Callable[[], None]:
-    """Call `callback` at SIGTERM, then do what would have been done without us.
+    """Call `callback` at SIGTERM, then do what the signal did before this call.
 
-    A handler of the user's is called as if it had been called directly; the
-    default ends the process by the signal; "ignored" stays ignored. A handler
-    that the program installs later replaces ours, as it would any other.
+    A handler of the user is called with the same arguments; the default ends the
+    process by the signal; "ignored" stays ignored. A handler that the program
+    installs later replaces this one.
 
     Args:
-        callback: Quick and bounded in time; runs on the main thread between
-            two instructions of whatever it did, so it must take no lock that
-            the main thread may hold.
-        last: The same, called instead where the signal ends the process: there
-            is no later. Default: `callback`.
+        callback: Quick and bounded in time; it interrupts the main thread between
+            two instructions, so it must take no lock that the main thread may hold.
+        last: Called instead of `callback` where the signal ends the process.
 
     Returns:
-        A function that restores what was there, if ours is still in place.
-        Outside the main thread, or over a handler that C code installed,
-        nothing is changed.
+        A function that restores the earlier handler, if this one is still in place.
+        Outside the main thread, or over a handler that C code installed, both
+        functions change nothing.
 
     >>> before = signal.getsignal(signal.SIGTERM)
     >>> restore = chain_sigterm(lambda: None)
@@ -47,16 +44,16 @@ def chain_sigterm(
     True
     """
     before = signal.getsignal(signal.SIGTERM)
-    # None: installed from outside Python, so it could neither be called nor restored.
+    # None: C code installed it, so Python can neither call nor restore it.
     if threading.current_thread() is not threading.main_thread() or before is None:
-        return _nothing
+        return _restore_nothing
 
     def handle(number: int, frame: FrameType | None) -> None:
         ends = before == signal.SIG_DFL
         try:
             (last if ends and last is not None else callback)()
         except Exception as error:  # noqa: BLE001 - the user's handler must still run
-            report_problem("SIGTERM: what was to be done before the end failed", error)
+            report_problem("SIGTERM: the work before the end failed", error)
         if callable(before):
             before(number, frame)
         elif ends:
@@ -72,5 +69,5 @@ def chain_sigterm(
     return restore
 
 
-def _nothing() -> None:
-    """Restore nothing: nothing was changed."""
+def _restore_nothing() -> None:
+    """Do nothing: no handler was installed."""

@@ -1,7 +1,7 @@
-"""A program: keep spans open on the main thread, on threads and in tasks for some seconds.
+"""Keeps spans open on the main thread, on threads and in tasks for some seconds.
 
-Prints "ready", then how many were given up meanwhile, and how far the wall
-clock was seen to move.
+Prints "ready", then how many were abandoned meanwhile, and how far the wall
+clock moved.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from tests.inflight.tracking import Tracking
 
 
 def main() -> None:
-    """Keep twelve spans open and count what the reaper says."""
+    """Keep twelve spans open and count the abandoned ends."""
     seconds = float(sys.argv[1])
     tracking = Tracking(grace=0.0)
     worker = shared_worker()
     job = worker.every(0.05, tracking.reaper.run, "reaper")
     clock: list[float] = []
-    looks = worker.every(0.05, lambda: clock.append(time.time()), "look at the clock")
+    job = worker.every(0.05, lambda: clock.append(time.time()), "read the clock")
     worker.ensure()
     done = threading.Event()
 
@@ -47,9 +47,9 @@ def main() -> None:
         sys.stdout.flush()
         done.wait(seconds * 0.9)
         days = round((max(clock) - min(clock)) / 86_400)
-        told = f"abandoned {len(tracking.abandoned)}, open {len(tracking.table)}"
-        sys.stdout.write(f"{told}, {days} days\n")
-        looks.cancel()
+        summary = f"abandoned {len(tracking.abandoned)}, open {len(tracking.table)}"
+        sys.stdout.write(f"{summary}, {days} days\n")
+        job.cancel()
         job.cancel()
         done.set()
         looping.join()

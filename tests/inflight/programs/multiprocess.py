@@ -1,4 +1,4 @@
-"""A program: three children, started by the method named on the command line, with spans.
+"""Starts three children with spans, by the method named on the command line.
 
 Prints as JSON what each of them saw.
 """
@@ -25,7 +25,7 @@ INHERITED: list[Span] = []
 
 
 def child(results: Queue[dict[str, object]]) -> None:
-    """Open spans of one's own, drop one, and end what was inherited."""
+    """Open spans, drop one, and end the inherited one."""
     worker = shared_worker()
     job = worker.every(0.02, TRACKING.reaper.run, "reaper")
     TRACKING.tracer.start_span("child's").end()
@@ -47,18 +47,18 @@ def child(results: Queue[dict[str, object]]) -> None:
 
 
 def main() -> None:
-    """Start the children beside an open span of the parent's."""
+    """Start the children while the parent has an open span."""
     multiprocessing.set_start_method(sys.argv[1])
     INHERITED.append(TRACKING.tracer.start_span("parent's"))
     results: Queue[dict[str, object]] = multiprocessing.Queue()
     children = [multiprocessing.Process(target=child, args=(results,)) for _ in range(3)]
     for process in children:
         process.start()
-    told = [results.get(timeout=40) for _ in children]
+    reports = [results.get(timeout=40) for _ in children]
     for process in children:
         process.join(40)
     parent = {"open": len(TRACKING.table), "ends": [end.name for end in TRACKING.ends]}
-    sys.stdout.write(json.dumps({"pid": os.getpid(), "parent": parent, "children": told}))
+    sys.stdout.write(json.dumps({"pid": os.getpid(), "parent": parent, "children": reports}))
 
 
 if __name__ == "__main__":

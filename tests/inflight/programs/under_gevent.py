@@ -1,4 +1,4 @@
-"""A program under gevent, patched before anything else; prints what it saw as JSON."""
+"""Tracks spans in a program that gevent patches first; prints the results as JSON."""
 
 # ruff: noqa: E402 - the patch comes first, as gevent's users must do it
 from __future__ import annotations
@@ -19,7 +19,7 @@ BUSY_SECONDS = 0.5
 
 
 def main() -> None:
-    """Be busy without yielding, then let greenlets live and die."""
+    """Run without yielding, then run greenlets to their end."""
     tracking = Tracking(grace=0.0)
     worker = shared_worker()
     beats: list[float] = []
@@ -51,7 +51,7 @@ def main() -> None:
     stopped = worker.stop()
     worker.every(0.02, tracking.reaper.run, "reaper")
     worker.ensure()
-    told = {
+    result = {
         "is_gevent": is_gevent(),
         "runs while the program is busy": while_busy > 3,
         "abandoned": [record.abandoned for record in tracking.abandoned],
@@ -59,7 +59,7 @@ def main() -> None:
         "stopped": stopped,
         "ensured again": worker.is_alive,
     }
-    sys.stdout.write(json.dumps(told))
+    sys.stdout.write(json.dumps(result))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Puts our processor in front of every tracer provider of a test run and of its children.
+"""Adds our processor to every tracer provider of a test run and of its children.
 
-Only `tools/compat` puts this folder on the path. The interpreter imports the module at its
-start; it acts where `OTEL_EXT_COMPAT_OUTPUT` names a folder for the records, and only once the
+Only `tools/compat` puts this folder on the path. The interpreter imports the module when it
+starts; it acts if `OTEL_EXT_COMPAT_OUTPUT` names a folder for the records, and not before the
 program itself imports the SDK.
 """
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 OUTPUT = os.environ.get("OTEL_EXT_COMPAT_OUTPUT")
 
 
-def put_in_front(module: ModuleType) -> None:
-    """Let every provider that `module` makes start with our processor."""
+def add_our_processor(module: ModuleType) -> None:
+    """Let every provider of `module` start with our processor."""
     provider: type[TracerProvider] = module.TracerProvider
     original = provider.__init__
 
@@ -38,4 +38,4 @@ def put_in_front(module: ModuleType) -> None:
 if OUTPUT:
     import wrapt
 
-    wrapt.register_post_import_hook(put_in_front, "opentelemetry.sdk.trace")
+    wrapt.register_post_import_hook(add_our_processor, "opentelemetry.sdk.trace")

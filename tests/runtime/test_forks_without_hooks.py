@@ -12,8 +12,8 @@ from tests.programs import execute, python
 
 @pytest.mark.skipif(os.name != "posix", reason="there is no fork")
 def test_forks_made_in_c(tmp_path: Path) -> None:
-    """Each of them passes, and none is left out."""
-    tests = Path(__file__).with_name("silent_forks.py")
+    """Each test passes, and none is skipped."""
+    tests = Path(__file__).with_name("forks_without_hooks.py")
     words = ["-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", "-p", "no:randomly"]
     done = execute(python(*words, f"--basetemp={tmp_path / 'work'}", tests), cwd=tests.parents[2])
     assert done.code == 0, done.out + done.err

@@ -1,4 +1,4 @@
-"""`LifecycleSpanProcessor` never harms the program, whatever raises, recurses or hangs."""
+"""The program goes on, whatever in `LifecycleSpanProcessor` raises, recurses or hangs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class OursError(Exception):
-    """Raised by a part of ours that was made to fail."""
+    """Raised by a part of this package that the test makes fail."""
 
 
 class TheirsError(Exception):
@@ -41,7 +41,7 @@ class TheirsError(Exception):
 
 
 def use(tracer: Tracer) -> None:
-    """Do with spans all that a program does, and see that its own exception arrives unchanged."""
+    """Use spans in every way, and check that the program's own exception arrives unchanged."""
     theirs = TheirsError("the user's own")
 
     def work() -> None:
@@ -57,7 +57,7 @@ def use(tracer: Tracer) -> None:
     assert caught.value.__context__ is None
 
 
-# Every function and attribute of ours that the hooks go through.
+# Every function and attribute of this package that the hooks use.
 DEPENDENCIES = [
     (lifecycle, "identify"),
     (lifecycle, "capture_start"),
@@ -76,7 +76,7 @@ DEPENDENCIES = [
 ]
 
 
-# What the compiled hooks do themselves.
+# Those whose work the compiled hooks do themselves.
 PASSED_BY = {"identify", "capture_start", "capture_end", "add", "pop"}
 
 
@@ -91,7 +91,7 @@ def test_no_hook_raises_whatever_fails(
     holder: Any,  # noqa: ANN401 - a module, or the name of an object below
     name: str,
 ) -> None:
-    """With any one part of ours failing, the program and its other processors go on."""
+    """The program and its other processors go on when any one part of this package fails."""
     reached: list[str] = []
 
     def fail(*_: object, **__: object) -> NoReturn:
@@ -131,22 +131,22 @@ def test_no_hook_raises_whatever_fails(
     assert "Traceback" not in capfd.readouterr().err
 
 
-def test_losses_are_counted_and_told_once(capfd: pytest.CaptureFixture[str]) -> None:
-    """An exporter that raises costs its records: counted each, told once for start and for end."""
+def test_losses_are_counted_and_reported_once(capfd: pytest.CaptureFixture[str]) -> None:
+    """Each record of an exporter that raises is counted; start and end are reported once each."""
     before = COUNTERS.value("dropped.hook_failed")
     provider = provider_with(Spoilt())
     for _ in range(5):
         use(provider.get_tracer("t"))
     assert COUNTERS.value("dropped.hook_failed") - before >= 20
-    told = capfd.readouterr().err
-    assert told.count("a start record is lost: SpoiltError") == 1
-    assert told.count("an end record is lost: SpoiltError") == 1
+    output = capfd.readouterr().err
+    assert output.count("a start record is lost: SpoiltError") == 1
+    assert output.count("an end record is lost: SpoiltError") == 1
     assert not provider.force_flush()
     provider.shutdown()
 
 
 class Hostile(str):
-    """A text, so the SDK takes it, that raises when it is looked at."""
+    """A text that the SDK accepts and whose methods raise."""
 
     __slots__ = ()
 
@@ -162,7 +162,7 @@ class Hostile(str):
         raise OursError("no comparison")
 
 
-def test_hostile_attributes_cost_themselves_only(tmp_path: Path) -> None:
+def test_hostile_attributes_lose_only_themselves(tmp_path: Path) -> None:
     """Values that raise, are not numbers, not Unicode or far too long: the span is recorded."""
     provider = provider_with(JsonlExporter(tmp_path))
     attributes = {
@@ -191,7 +191,7 @@ def test_hostile_attributes_cost_themselves_only(tmp_path: Path) -> None:
 
 
 def test_exporter_that_starts_spans_does_not_recurse(capfd: pytest.CaptureFixture[str]) -> None:
-    """An exporter that is itself traced is stopped after a few levels, and that is told."""
+    """An exporter that is itself traced is stopped after a few levels, with a report."""
 
     class Traced(Recorder):
         def export(self, record: Record) -> None:
@@ -210,7 +210,7 @@ def test_exporter_that_starts_spans_does_not_recurse(capfd: pytest.CaptureFixtur
 
 
 def test_flush_and_shutdown_of_an_exporter_that_hangs() -> None:
-    """Behind a FanOut, one that hangs holds up neither flush nor shutdown of the provider."""
+    """An exporter that hangs in a FanOut blocks neither flush nor shutdown of the provider."""
     hanging, good = Hanging(), Noting()
     provider = provider_with(FanOut(hanging, good, shutdown_seconds=0.2))
     began = time.monotonic()
@@ -224,7 +224,7 @@ def test_flush_and_shutdown_of_an_exporter_that_hangs() -> None:
 
 
 def test_spans_after_shutdown_are_ignored() -> None:
-    """After shutdown, spans work and are not exported; a second shutdown changes nothing."""
+    """After shutdown spans still work but are not exported; shutdown is idempotent."""
     recorder = Recorder()
     processor = LifecycleSpanProcessor(recorder)
     provider = TracerProvider(shutdown_on_exit=False)
@@ -237,7 +237,7 @@ def test_spans_after_shutdown_are_ignored() -> None:
 
 
 def test_open_spans_at_shutdown_are_reported() -> None:
-    """A span that is open at shutdown gets an end that says so; its own end is too late."""
+    """A span that is open at shutdown gets an abandoned end; its own end is too late."""
     recorder = Recorder()
     provider = provider_with(recorder)
     span = provider.get_tracer("t").start_span("job")
@@ -250,7 +250,7 @@ def test_open_spans_at_shutdown_are_reported() -> None:
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
 def test_interrupts_of_the_user_pass(error: type[BaseException]) -> None:
-    """Ctrl-C and an exit inside a span arrive as they are."""
+    """Ctrl-C and an exit inside a span arrive unchanged."""
     recorder = Recorder()
     tracer = provider_with(recorder).get_tracer("t")
 
@@ -282,7 +282,7 @@ def test_spans_from_signal_handlers_and_finalizers(tmp_path: Path) -> None:
 
     def on_alarm(_number: int, _frame: object) -> None:
         note("signal")
-        # Not by an interval: a busy machine would do nothing but handle signals.
+        # Not at an interval: a busy machine would only handle signals.
         signal.setitimer(signal.ITIMER_REAL, 0.001)
 
     before = signal.signal(signal.SIGALRM, on_alarm)
@@ -309,7 +309,7 @@ def test_spans_from_signal_handlers_and_finalizers(tmp_path: Path) -> None:
 
 @pytest.fixture
 def forked() -> Iterator[tuple[TracerProvider, Recorder, Span]]:
-    """Return a provider with an open span, as a fork would find it."""
+    """Return a provider with an open span, to fork beside."""
     recorder = Recorder()
     provider = provider_with(recorder)
     span = provider.get_tracer("t").start_span("the parent's")
@@ -321,7 +321,7 @@ def forked() -> Iterator[tuple[TracerProvider, Recorder, Span]]:
 def test_child_does_not_end_its_parents_spans(
     forked: tuple[TracerProvider, Recorder, Span],
 ) -> None:
-    """In a forked child a span of the parent makes no record; the child's own do, as its own."""
+    """A forked child records its own spans, and none of the parent's."""
     provider, recorder, span = forked
     reader, writer = os.pipe()
     child = os.fork()
@@ -341,7 +341,7 @@ def test_child_does_not_end_its_parents_spans(
 
 
 def test_eight_threads(tmp_path: Path) -> None:
-    """Under eight threads every span has one start and one end, with numbers used once."""
+    """On eight threads every span has one start and one end, and numbers are unique."""
     provider = provider_with(JsonlExporter(tmp_path))
     tracer = provider.get_tracer("t")
 

@@ -1,6 +1,6 @@
-"""A fork made in C: the hooks run as soon as the child does anything with us.
+"""Forks made in C: the hooks run as soon as the child calls this package.
 
-Run by `test_silent_fork.py` in a process of their own. CPython does not mend its
+`test_forks_without_hooks.py` runs these in a process of their own. CPython does not repair its
 interpreter lock in such a child, which hangs if another thread waited for the lock.
 """
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_ext.runtime import fork
-from otel_ext.runtime.fork import check_process, is_silent_child
+from otel_ext.runtime.fork import check_process, forked_without_hooks
 from otel_ext.runtime.threads import may_start_threads, start_thread
 from tests.programs import in_child, wait_until
 
@@ -27,77 +27,79 @@ pytestmark = [
 ]
 
 
-def in_silent_child(answer: Callable[[], str]) -> str:
-    """Return what `answer` says in a child that C code forks."""
+def in_child_without_hooks(answer: Callable[[], str]) -> str:
+    """Return the result of `answer` in a child that C code forks."""
     return in_child(answer, ctypes.PyDLL(None).fork)
 
 
 class Part:
-    """Something that must be reset in a child; the mark is asked again amid that."""
+    """Something that must be reset in a child; its reset checks the mark again."""
 
-    def __init__(self, process: fork._Process, name: str, heard: list[str]) -> None:
+    def __init__(self, process: fork._Process, name: str, names: list[str]) -> None:
         self.process = process
         self.name = name
-        self.heard = heard
+        self.names = names
 
     def reset(self) -> None:
-        """Note the name, as if a signal handler came in that records something."""
-        self.heard.append(self.name)
+        """Note the name, and check as a signal handler that records something does."""
+        self.names.append(self.name)
         if not self.process.mark[0]:
             self.process.enter()
 
 
 @pytest.fixture(params=["page", "process id"])
 def process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> fork._Process:
-    """Return the state of a process, with either way to notice a fork."""
+    """Return the state of a process, with either way to detect a fork."""
     if request.param == "process id":
         monkeypatch.setattr(fork, "_wiped_page", lambda: None)
     monkeypatch.delattr(os, "register_at_fork")
     monkeypatch.setattr(fork, "load_speed", lambda: None)
-    return fork._Process()  # noqa: SLF001 - the one there is belongs to this process
+    return fork._Process()  # noqa: SLF001 - the existing one belongs to this process
 
 
 def test_hooks_run_once_and_in_order(process: fork._Process) -> None:
-    """The child that looks at the mark runs each hook once, also if one is interrupted."""
-    heard: list[str] = []
-    parts = [Part(process, name, heard) for name in "abc"]
+    """A child that checks the mark runs each hook once, even if one is interrupted."""
+    names: list[str] = []
+    parts = [Part(process, name, names) for name in "abc"]
     for part in parts:
         process.add(part.reset)
 
-    def look() -> str:
+    def check() -> str:
         for _ in range(3):
             if not process.mark[0]:
                 process.enter()
-        return "".join(heard)
+        return "".join(names)
 
-    assert in_silent_child(look) == "abc"
-    # In the child of a child the list of the parent is inherited.
-    assert in_silent_child(lambda: f"{look()} {in_silent_child(look)}") == "abc abcabc"
-    assert heard == []
+    assert in_child_without_hooks(check) == "abc"
+    # The child of a child inherits the list of its parent.
+    assert (
+        in_child_without_hooks(lambda: f"{check()} {in_child_without_hooks(check)}") == "abc abcabc"
+    )
+    assert names == []
     assert process.mark[0]
 
 
 def test_a_page_is_cleared_where_the_kernel_can() -> None:
-    """On Linux noticing costs no system call."""
+    """On Linux the check costs no system call."""
     page = fork._wiped_page()  # noqa: SLF001 - its fallback would hide that it fails
     assert page is not None
     page[0] = 1
-    assert in_silent_child(lambda: str(page[0])) == "0"
+    assert in_child_without_hooks(lambda: str(page[0])) == "0"
     assert page[0] == 1
 
 
-def test_an_ordinary_fork_is_not_silent() -> None:
-    """Where Python forks, the hooks have run, and threads may be started."""
+def test_an_ordinary_fork_runs_the_hooks() -> None:
+    """After `os.fork` the hooks have run, and threads may be started."""
     check_process()
-    assert not is_silent_child()
+    assert not forked_without_hooks()
     child = os.fork()
     if child == 0:
-        os._exit(0 if may_start_threads() and not is_silent_child() else 1)
+        os._exit(0 if may_start_threads() and not forked_without_hooks() else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_no_thread_beside_a_broken_interpreter_lock() -> None:
-    """In a silent child of a process with threads of ours none is started; its own child may."""
+    """A process with threads of this package forks in C: the child may start none."""
     started: list[str] = []
     start_thread(lambda: started.append("it runs"), "test-thread")
     wait_until(lambda: started and not _thread._count(), "the thread ends")  # noqa: SLF001 - of all threads
@@ -110,4 +112,4 @@ def test_no_thread_beside_a_broken_interpreter_lock() -> None:
             return "refused"
         return "started"
 
-    assert in_silent_child(answer) == "refused"
+    assert in_child_without_hooks(answer) == "refused"

@@ -1,4 +1,4 @@
-"""Logs of libraries, and `LogRecord`s of any make: their place, and odd fields."""
+"""Call sites of logs of libraries, and `LogRecord`s with unusual fields."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def bridged() -> tuple[logging.Logger, Kept]:
-    """Return a logger of the standard library's, and what keeps its records."""
+    """Return a logger of the standard library, and the exporter that keeps its records."""
     kept = Kept()
     logger = logging.Logger("urllib3")  # noqa: LOG001 - one that no other test has
     logger.addHandler(StdlibBridge(TracerMetaRenderer(kept, text=True)))
@@ -32,7 +32,7 @@ def bridged() -> tuple[logging.Logger, Kept]:
 
 
 def test_a_log_of_a_library_has_the_users_line() -> None:
-    """The place is the call of the user's that made the library log."""
+    """The call site is the line of user code that made the library log."""
     logger, kept = bridged()
     code = "def log(logger):\n    logger.warning('retrying')\n"
     space: dict[str, Callable[[logging.Logger], None]] = {}
@@ -44,8 +44,8 @@ def test_a_log_of_a_library_has_the_users_line() -> None:
     assert record.call_site.line == line
 
 
-def test_a_log_of_the_users_keeps_its_own_line() -> None:
-    """With `stacklevel` too: what the log record names is believed."""
+def test_a_log_of_user_code_keeps_its_own_line() -> None:
+    """The line in the log record is used, so `stacklevel` works."""
     logger, kept = bridged()
     line = cast("FrameType", inspect.currentframe()).f_lineno + 1
     logger.warning("asked")
@@ -64,13 +64,13 @@ def test_a_log_of_the_users_keeps_its_own_line() -> None:
     ],
     ids=lambda fields: next(iter(fields)),
 )
-def test_odd_fields_of_a_log_record_lose_only_themselves(fields: dict[str, object]) -> None:
-    """A `LogRecord` from another process, or of another make, is recorded in a valid line."""
+def test_unusual_fields_of_a_log_record_lose_only_themselves(fields: dict[str, object]) -> None:
+    """A `LogRecord` with fields of the wrong type is recorded in a valid line."""
     logger, kept = bridged()
     before = time.time_ns()
     plain = {
         "name": "n",
-        "msg": "told",
+        "msg": "stored",
         "levelname": "INFO",
         "levelno": 20,
         "pathname": "/srv/a.py",
@@ -78,6 +78,6 @@ def test_odd_fields_of_a_log_record_lose_only_themselves(fields: dict[str, objec
     logger.handle(logging.makeLogRecord({**plain, **fields}))
     (record,) = kept.records
     assert validate_line(encode_line(record)) == []
-    assert record.name == "told"
+    assert record.name == "stored"
     assert record.time_ns >= before - 10**9
     assert record.call_site != UNKNOWN_CALL_SITE or "pathname" in fields

@@ -1,4 +1,4 @@
-"""A path, or anything else that takes no records, given where an exporter belongs."""
+"""A path, or another object that cannot export records, is passed as an exporter."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NAMES = ["LifecycleSpanProcessor", "FanOut", "CompatExporter", "RedactingExporte
 
 @pytest.mark.parametrize(("owner", "name"), list(zip(OWNERS, NAMES, strict=True)))
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("wrong", "message"),
     [
         ("traces/", "not 'traces/'. Give it JsonlExporter('traces/')."),
         (Path("traces"), "Give it JsonlExporter('traces')."),
@@ -42,15 +42,17 @@ NAMES = ["LifecycleSpanProcessor", "FanOut", "CompatExporter", "RedactingExporte
         (7, "not 7. Give it an object with export()"),
     ],
 )
-def test_what_is_no_exporter_is_refused(owner: Owner, name: str, given: object, said: str) -> None:
-    """The error comes at once, and names who takes an exporter, the value and the way out."""
+def test_an_invalid_exporter_is_refused(
+    owner: Owner, name: str, wrong: object, message: str
+) -> None:
+    """The error comes at once, and names the class, the value and what to pass instead."""
     with pytest.raises(ConfigError) as caught:
-        owner(cast("RecordExporter", given))
+        owner(cast("RecordExporter", wrong))
     assert str(caught.value).startswith(f"{name} takes an exporter, not ")
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
-def test_anything_that_exports_is_taken() -> None:
+def test_any_object_that_exports_is_valid() -> None:
     """An exporter need not be derived from anything."""
     inner = Noting()
     assert FanOut(CompatExporter(inner), RedactingExporter(inner)).force_flush() is True

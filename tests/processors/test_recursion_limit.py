@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from otel_ext.exporters import JsonlExporter
 from otel_ext.processors import LifecycleSpanProcessor, lifecycle
-from otel_ext.processors.lifecycle import _MOST_LATE
+from otel_ext.processors.lifecycle import _MAX_LATE
 from otel_ext.record.codec import encode_line
 from otel_ext.record.schema.validation import validate_line
 from tests.processors.spans import Recorder
@@ -70,27 +70,27 @@ def test_spans_down_to_the_recursion_limit(tmp_path: Path, attributes: str, plai
             phases.setdefault(str(record.phase), Counter())[record.span_id] += 1
     assert phases["start"] == phases["end"]
     assert set(phases["end"].values()) == {1}
-    # One more may be open when the limit is reached, and one comes after.
+    # One more span may be open when the limit is reached, and one comes after.
     assert len(phases["end"]) - int(done.out) in {1, 2}
 
 
 class NoStack(Recorder):
-    """Has no stack left, as long as that lasts."""
+    """Raises RecursionError for as long as the test wants."""
 
     fails = True
 
     def export(self, record: Record) -> None:
-        """Keep the record, or not."""
+        """Keep the record, or raise."""
         if self.fails:
             raise RecursionError
         super().export(record)
 
 
 @pytest.mark.parametrize("hooks", ["as chosen", "python"])
-def test_what_there_was_no_stack_for_is_recorded_later(
+def test_records_that_met_a_recursion_error_are_exported_later(
     hooks: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Start and end come from a flush, or from the worker, each once and with all their data."""
+    """A flush or the worker exports start and end, each once and with all their data."""
     if hooks == "python":
         monkeypatch.setattr(lifecycle, "begin_span", LifecycleSpanProcessor.begin_span)
         monkeypatch.setattr(lifecycle, "end_span", LifecycleSpanProcessor.end_span)
@@ -99,7 +99,7 @@ def test_what_there_was_no_stack_for_is_recorded_later(
     exporter = NoStack()
     provider = TracerProvider(shutdown_on_exit=False)
     processor = LifecycleSpanProcessor(exporter)
-    # The worker may look at any moment.
+    # The worker may export them at any moment.
     monkeypatch.setattr(processor, "_catch_up", lambda: None)
     provider.add_span_processor(processor)
     tracer = provider.get_tracer("t")
@@ -120,25 +120,25 @@ def test_what_there_was_no_stack_for_is_recorded_later(
     provider.shutdown()
 
 
-def test_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A program that recurses without end, and is not waited for, does not fill memory."""
+def test_waiting_records_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that recurses again and again before the worker runs does not fill memory."""
     exporter = NoStack()
     processor = LifecycleSpanProcessor(exporter)
-    monkeypatch.setattr(processor, "_late", [(None, "")] * (_MOST_LATE + 1))
+    monkeypatch.setattr(processor, "_late", [(None, "")] * (_MAX_LATE + 1))
     provider = TracerProvider(shutdown_on_exit=False)
     monkeypatch.setattr(processor, "_catch_up", lambda: None)
     provider.add_span_processor(processor)
     provider.get_tracer("t").start_span("one too many").end()
-    assert len(processor._late) == _MOST_LATE + 1  # noqa: SLF001 - its size is what is tested
+    assert len(processor._late) == _MAX_LATE + 1  # noqa: SLF001 - its size is what is tested
     monkeypatch.undo()
     exporter.fails = False
     provider.shutdown()
 
 
-def test_a_record_that_cannot_be_encoded_is_written_in_its_least_form(
+def test_a_record_that_cannot_be_encoded_is_written_in_reduced_form(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Whatever keeps an end from being encoded, its span ends in the file, with one message."""
+    """A span whose end cannot be encoded ends in the file, with one message."""
 
     def fails_on_data(record: Record) -> bytes:
         if record.attributes and "…" not in record.attributes:
