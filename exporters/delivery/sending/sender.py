@@ -2,7 +2,7 @@
 
 ::
 
-    send(batch) ── circuit open, or a request hangs ────────────────► disk
+    send(batch) ── circuit open, or a request hangs ─────────────► disk
         │ else                                                      │
         ▼                                                           │ replay, a batch
     a thread of its own ─► destination ── failed, no answer ─► disk │ at a time
