@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 __all__ = ["markdown", "write_report"]
 
 _HOW = """\
-Made by `make bench`; nothing here is written by hand. What is compared runs side by side on
-one machine, in turn, and a ratio is taken within each round; the figures are medians, the
-quartiles over the rounds stand in brackets. Processor time is that of all threads. The
-harness, one module a measure, is in `benchmarks/`. Figures of one machine say little about
-another: the ratios travel better than the microseconds.
+Made by `make bench`; do not edit this page. The benchmarks measure all peers side by side on
+one machine, in turn, and take each ratio within a round. Figures are medians, with the
+quartiles over the rounds in brackets. Processor time is that of all threads. `benchmarks/` has
+one module for each measure. Figures of one machine say little about another: ratios are more
+comparable than microseconds. [The figures behind the decisions](decisions.md) are on a page
+of their own.
 """
 
 

@@ -62,7 +62,7 @@ class RedactingExporter:
         # A callback is the user's code and may start spans.
         inner_never_starts_spans = getattr(inner, "never_starts_spans", False) is True
         self.never_waits = getattr(inner, "never_waits", False) is True
-        self.never_starts_spans = inner_never_starts_spans and not self._redactor.calls_back
+        self.never_starts_spans = inner_never_starts_spans and not self._redactor.has_callback
         self._lines = inner if isinstance(inner, LineExporter) else None
         if self._lines is not None:
             # A wrapper around this exporter chooses the encoding, as it would for `inner`.
@@ -78,11 +78,11 @@ class RedactingExporter:
     @property
     def fast_export(self) -> Callable[[Record], None]:
         """`export`, compiled if the extension was built; it behaves as the method does."""
-        speed, quick, inner = load_speed(), self._redactor.quick, self._inner
+        speed, parts, inner = load_speed(), self._redactor.prefilter_parts, self._inner
         usual = type(self).export is RedactingExporter.export and type(inner) is JsonlExporter
-        if speed is None or quick is None or not usual:
+        if speed is None or parts is None or not usual:
             return self.export
-        bound: Callable[[Record], None] = speed.bind_plain((inner, quick, self.export))
+        bound: Callable[[Record], None] = speed.bind_plain((inner, parts, self.export))
         return bound
 
     def learn_open_records(self, open_records: Callable[[], Iterable[Record]]) -> None:
@@ -93,7 +93,7 @@ class RedactingExporter:
 
     def prepare_first_line(self, process: Process, encoding: Encoding = encode_line) -> None:
         """Let `inner` prepare the first line of its file; see `JsonlExporter`."""
-        if type(self).export is RedactingExporter.export and not self._redactor.calls_back:
+        if type(self).export is RedactingExporter.export and not self._redactor.has_callback:
             # Not written: the record is only a way to redact the facts of the process.
             known = self._redact(Record("process", None, PROCESS_START, 0, 0, process))
             prepare_first_line(self._inner, known.process, self._redacting(encoding))

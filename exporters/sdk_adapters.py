@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-from otel_ext.record.call_site import site_from_attributes
+from otel_ext.record.call_site import call_site_from_attributes
 from otel_ext.record.capture import capture_end
 from otel_ext.record.model import UNKNOWN_CALL_SITE
 from otel_ext.runtime.bounded_calls import BoundedCalls
@@ -76,7 +76,7 @@ class RecordSpanExporter(SpanExporter):
             try:
                 process = current.process_for(span.resource)
                 record = capture_end(span, process, current.next_seq(), None)
-                call_site = site_from_attributes(record.attributes) or UNKNOWN_CALL_SITE
+                call_site = call_site_from_attributes(record.attributes) or UNKNOWN_CALL_SITE
                 self._exporter.export(record._replace(call_site=call_site, thread=None, task=None))
             except Exception as error:  # noqa: BLE001 - the other spans must be exported
                 COUNTERS.add("stock.failed")

@@ -1,4 +1,4 @@
-"""Finds the compiled hot path, where this installation has it."""
+"""Loads the compiled hot path if this installation has it."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ PURE_PYTHON: Final = "OTEL_EXT_PURE_PYTHON"
 """The environment variable that turns the compiled part off."""
 
 IS_TURNED_OFF: Final = os.environ.get(PURE_PYTHON, "").strip().lower() in {"1", "true", "yes", "on"}
-"""Whether the environment does so; looked at once, so that no process is half compiled."""
+"""Whether it is set; read once, so that no process mixes both kinds."""
 
 
 @cache
 def load_speed() -> ModuleType | None:
-    """Return `otel_ext._speed`, or None where it was not built or must not be used.
+    """Return `otel_ext._speed`, or None if it was not built or must not be used.
 
-    An interpreter that runs without its lock would turn the lock on for a module
-    that relies on it; there the Python code serves. So it does in every interpreter
-    beside the main one, which the module refuses by an `ImportError`. Where it is missing
-    each import would search the whole path again, the first span's among them.
+    A free-threaded interpreter would enable its GIL for this module, so Python code is used
+    there; also in subinterpreters, which the module refuses by an `ImportError`. Cached,
+    because each import of a missing module would search the whole path again, for the
+    first span too.
     """
     if IS_TURNED_OFF or not getattr(sys, "_is_gil_enabled", lambda: True)():
         return None

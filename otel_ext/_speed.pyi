@@ -1,4 +1,4 @@
-"""The hot path, compiled; optional, so import it where an ImportError is handled."""
+"""The compiled hot path. Optional: import it only where an ImportError is handled."""
 
 from collections.abc import Callable, Mapping
 from mmap import mmap

@@ -264,7 +264,7 @@ def make_exporter(
         settings=_journal_settings(config.journal),
         open_records=open_records,
     )
-    if redactor is not None and not redactor.calls_back:
+    if redactor is not None and not redactor.has_callback:
         rehearse_redaction(redactor.redact)
     files = CompatExporter(_redacting(journal, redactor), enabled=is_compat)
     others = [_redacting(one, redactor) for one in (console, remote) if one is not None]

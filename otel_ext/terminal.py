@@ -1,4 +1,4 @@
-"""Text that is safe and short enough for a terminal: names, times, errors, colors."""
+"""Formats text for a terminal: safe to print, short enough, with times, errors and colors."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ __all__ = [
     "Painter",
     "as_utf8",
     "cells",
-    "clock",
     "cut",
+    "date_and_time",
     "duration",
     "error_of",
-    "moment",
     "printable",
+    "time_of_day",
 ]
 
 _MAX_NAME: Final = 120
@@ -38,14 +38,14 @@ _SECOND: Final = 1_000_000_000
 
 
 def printable(text: str, limit: int = _MAX_NAME) -> str:
-    r"""Return `text` so that a terminal shows it and obeys nothing in it.
+    r"""Return `text` with everything that a terminal would obey made visible.
 
     Control characters, escape sequences, direction marks and lone surrogates
     are written as escapes (CWE-150); spaces of any kind become plain ones.
 
     Args:
-        text: Anything.
-        limit: Characters to keep.
+        text: Any text.
+        limit: The most characters to keep.
 
     >>> printable("ok\x1b[2J\u202e")
     'ok\\x1b[2J\\u202e'
@@ -94,7 +94,7 @@ def cut(text: str, width: int) -> str:
 
 
 def duration(nanoseconds: int) -> str:
-    """Return a duration as people say it; the one style of every view.
+    """Format a duration for people; every view uses this format.
 
     >>> duration(420_000), duration(12_345_678), duration(1_240_000_000), duration(125 * 10**9)
     ('0.42 ms', '12.3 ms', '1.24 s', '2 min 05 s')
@@ -118,8 +118,8 @@ def duration(nanoseconds: int) -> str:
     return f"{hours // 24} d {hours % 24:02d} h"
 
 
-def clock(time_ns: int) -> str:
-    """Return the time of day as the clock on the wall has it; the one style of every view.
+def time_of_day(time_ns: int) -> str:
+    """Format the local time of day; every view uses this format.
 
     Args:
         time_ns: Nanoseconds since the epoch.
@@ -127,8 +127,8 @@ def clock(time_ns: int) -> str:
     return _local(time_ns, "%H:%M:%S", "--:--:--.---")
 
 
-def moment(time_ns: int) -> str:
-    """Return date and time as the clock on the wall has them, with the distance from UTC.
+def date_and_time(time_ns: int) -> str:
+    """Format local date and time, with the offset from UTC.
 
     Args:
         time_ns: Nanoseconds since the epoch.
@@ -145,9 +145,9 @@ def _local(time_ns: int, form: str, unknown: str, zone: str = "") -> str:
 
 
 def error_of(record: Record) -> str:
-    """Return what went wrong in a span, as it was recorded: not yet safe to print.
+    """Return the error of a span as it was recorded: not yet safe to print.
 
-    That is the last exception, else the status's description; empty if there is neither.
+    That is the last exception, else the status's description, else an empty string.
     """
     for event in reversed(record.events):
         if event.name == "exception":
@@ -158,7 +158,7 @@ def error_of(record: Record) -> str:
 
 
 class Painter:
-    r"""Puts color on text, or leaves it alone.
+    r"""Colors text, or returns it unchanged if disabled.
 
     >>> Painter(enabled=True)("red", "no"), Painter(enabled=False)("red", "no")
     ('\x1b[31mno\x1b[0m', 'no')
@@ -168,19 +168,19 @@ class Painter:
         self.enabled = enabled
 
     def __call__(self, style: str, text: str) -> str:
-        """Return `text` in `style`, which is one name of a color or of a weight."""
+        """Return `text` in `style`: the name of a color, or `bold` or `dim`."""
         return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if self.enabled and text else text
 
 
 def as_utf8(text: str) -> str:
-    r"""Return text as UTF-8 has it, whatever the locale has made of its bytes; for JSON.
+    r"""Return text that can be written as UTF-8, for JSON.
 
-    In an ASCII locale, and where a name is none in UTF-8, Python reads its bytes one by one.
+    In an ASCII locale, and for a file name that is not UTF-8, Python decodes bytes to surrogates.
 
     >>> as_utf8("caf\udcc3\udca9"), as_utf8("caf\udce9") == "caf\N{REPLACEMENT CHARACTER}"
     ('café', True)
     """
     try:
         return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    except UnicodeEncodeError:  # surrogates that no name of a file has
+    except UnicodeEncodeError:  # surrogates that do not come from a file name
         return text.encode("utf-8", "replace").decode()

@@ -4,7 +4,7 @@
 handlers from the root logger, the bridge included. They keep the factory of log records,
 a public hook that can be chained: logging calls it before a record reaches any handler,
 so the bridge is back in time for that record. See
-docs/adr/0011-the-log-bridge-comes-back.md.
+docs/adr/0011-the-log-bridge-is-restored.md.
 """
 
 from __future__ import annotations

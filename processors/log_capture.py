@@ -18,7 +18,7 @@ from opentelemetry import trace
 from opentelemetry.context import get_current
 from structlog.processors import CallsiteParameter, CallsiteParameterAdder, format_exc_info
 
-from otel_ext.record.call_site import find_call_site, site_from_attributes
+from otel_ext.record.call_site import call_site_from_attributes, find_call_site
 from otel_ext.record.capture import current_task, current_thread, here
 from otel_ext.record.model import EMPTY, UNKNOWN_CALL_SITE, CallSite, Record, ThreadInfo
 from otel_ext.record.own_code import is_own
@@ -279,5 +279,5 @@ def _cached_call_site(file: object, line: object, function: object) -> CallSite:
         named: dict[str, object] = dict(zip(names, key, strict=True))
         if len(_call_sites) >= _MAX_SITES:
             _call_sites.clear()
-        call_site = _call_sites[key] = site_from_attributes(named) or UNKNOWN_CALL_SITE
+        call_site = _call_sites[key] = call_site_from_attributes(named) or UNKNOWN_CALL_SITE
     return call_site

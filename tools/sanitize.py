@@ -30,7 +30,7 @@ _TESTS: Final = (
     "tests/processors/test_compiled_path.py",
     "tests/record/test_speed.py",
     "tests/journal/test_cursor.py",
-    "tests/redaction/test_quick_look.py",
+    "tests/redaction/test_prefilter.py",
 )
 _BUILDERS: Final = _BUILD / "builders"
 _FLAGS: Final = "-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined"

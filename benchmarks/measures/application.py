@@ -36,10 +36,10 @@ def measure(effort: Effort) -> Result:
     result = Result(
         "application",
         "A FastAPI application under load",
-        "FastAPI on uvicorn, one process, a query to SQLite in each request, instrumented by the"
-        " contrib packages for FastAPI and SQLite (four spans a request). The load comes from"
-        f" another process ({generator()}, {CONNECTIONS} connections); the four ways take turns."
-        " The collector is rotel, over HTTP.",
+        "FastAPI on uvicorn, one process, one SQLite query in each request, instrumented by the"
+        " contrib packages for FastAPI and SQLite (four spans a request). Another process sends"
+        f" the load ({generator()}, {CONNECTIONS} connections). The four ways take turns. The"
+        " collector is rotel, over HTTP.",
     )
     with TemporaryDirectory(prefix="otel-ext-bench-") as folder, ExitStack() as stack:
         servers = _start(stack, Path(folder), result)

@@ -26,8 +26,8 @@ def measure(effort: Effort) -> Result:
     result = Result(
         "codec_cost",
         "The compiled codec and the pure Python one",
-        "Added CPU of one span with four attributes, over Batch + null in the same process;"
-        " processes with and without the compiled part take turns.",
+        "CPU that one span with four attributes adds, relative to Batch + null in the same"
+        " process. Processes with and without the compiled part take turns.",
     )
     turns = effort.pick(full=5, quick=2, tiny=1)
     added: dict[str, list[float]] = {way: [] for way in _WAYS}

@@ -61,9 +61,10 @@ def measure(effort: Effort) -> Result:
         "first_span",
         "The first span of a process",
         "Start and end of the first span, in fresh processes that take turns, and in a child"
-        " that was forked before any span; processor time of the calling thread in milliseconds,"
-        " median and quartiles. The first record makes the folder, the ring buffer and the thread;"
-        " in a child each page of the interpreter that is touched is copied first.",
+        " that was forked before any span. Processor time of the calling thread in"
+        " milliseconds, median and quartiles. The first record makes the folder, the ring"
+        " buffer and the thread. In a child, the kernel copies each page that the interpreter"
+        " touches.",
     )
     ways = list(_WAYS)
     found: dict[str, dict[str, list[float]]] = {

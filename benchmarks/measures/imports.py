@@ -36,8 +36,8 @@ def measure(effort: Effort) -> Result:
     result = Result(
         "imports",
         "Import time",
-        "In fresh processes that take turns, from before the import to after it; the bytecode is"
-        " cached. Milliseconds, median and quartiles.",
+        "The time of the import, in fresh processes that take turns; the bytecode is cached."
+        " Milliseconds, median and quartiles.",
     )
     ways = list(_WAYS)
     found: dict[str, list[float]] = {way: [] for way in ways}

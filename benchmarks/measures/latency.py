@@ -48,9 +48,9 @@ def measure(effort: Effort) -> Result:
     result = Result(
         "latency",
         "Latency at the caller",
-        "What one span takes the code that makes it, start and end together and the body of the"
-        " `with` left out, in microseconds: percentiles within a round, then the median over the"
-        " rounds, in which the peers take turns. In 'a start beside four busy threads' it is the"
+        "The time that the caller spends on one span, in microseconds: start and end together,"
+        " without the body of the `with`. Percentiles within a round, then the median over the"
+        " rounds, in which the peers take turns. 'A start beside four busy threads' is the"
         " start alone.",
     )
     rigs = {name: rig for name in _PEERS if (rig := make_rig(name, _QUEUE)) is not None}

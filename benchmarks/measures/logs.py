@@ -50,10 +50,10 @@ def measure(effort: Effort) -> Result:
     result = Result(
         "logs",
         "One structlog record",
-        "`log.info` with three fields inside a span. structlog's chain is the one its performance"
-        " guide recommends: orjson, `BytesLogger`, loggers cached; it writes level, time and"
-        " fields. Ours adds ids of span and process, number, thread, file, line and function."
-        " Both print to a file of their own. Microseconds of CPU, all threads.",
+        "`log.info` with three fields inside a span. structlog's chain is the one that its"
+        " performance guide recommends: orjson, `BytesLogger`, cached loggers. It writes level,"
+        " time and fields. Ours adds ids of span and process, number, thread, file, line and"
+        " function. Each prints to a file of its own. Microseconds of CPU, all threads.",
     )
     folder = Path(mkdtemp(prefix="otel-ext-bench-"))
     exporter = JsonlExporter(folder / "journal")

@@ -35,9 +35,9 @@ def measure(effort: Effort) -> Result:
     result = Result(
         "memory",
         "Memory",
-        "Anonymous memory of a process of its own (`RssAnon`; the ring buffer is a file of 8 MiB,"
-        " mapped, and counts as cache). Spans have four attributes. 'Open' is with all spans open"
-        " at once; 'waiting' is in the queue of a destination that takes nothing.",
+        "Anonymous memory of a fresh process (`RssAnon`; the ring buffer is a mapped file of 8"
+        " MiB and counts as cache). Spans have four attributes. 'Open' is with all spans open"
+        " at once; 'waiting' is in the queue of a destination that accepts nothing.",
     )
     open_spans = effort.pick(full=100_000, quick=20_000, tiny=200)
     passed = effort.pick(full=1_000_000, quick=20_000, tiny=400)

@@ -35,10 +35,10 @@ def measure(effort: Effort) -> Result:
     result = Result(
         "reading",
         "Reading records",
-        "A file of spans, a start and an end for each with four attributes, as the exporter"
-        " writes it. 'Validate' is what `otel-ext validate` does with each line; 'decode' makes"
-        " records of them; 'merge' keeps the winning record of each span. Microseconds of CPU a"
-        " record; growth that is linear shows as the same figure in each column.",
+        "A file of spans with four attributes, a start and an end each, as the exporter writes"
+        " it. 'Validate' is what `otel-ext validate` does with each line; 'decode' makes"
+        " records of the lines; 'merge' keeps the winning record of each span. Microseconds of"
+        " CPU a record; if the growth is linear, each column has the same figure.",
     )
     scale = effort.pick(full=1, quick=50, tiny=2_000)
     sizes = [max(2, size // scale) for size in _SIZES]

@@ -36,10 +36,10 @@ def measure(effort: Effort) -> Result:
     result = Result(
         "span_cost",
         "The cost of one span",
-        "Start and end of a span, in stretches of 2,000 and then a flush; the peers take turns."
-        " Wall time is the caller's. CPU time is that of all threads, flush included; 'added' is"
-        " what is beyond a provider without a processor in the same round. Microseconds, median"
-        " and quartiles.",
+        "Start and end of a span, in stretches of 2,000, each followed by a flush; the peers"
+        " take turns. Wall time is the caller's. CPU time is that of all threads, flush"
+        " included; 'added' is the difference from a provider without a processor in the same"
+        " round. Microseconds, median and quartiles.",
     )
     found = {name: make_rig(name) for name in PEERS}
     rigs = {name: rig for name, rig in found.items() if rig is not None}

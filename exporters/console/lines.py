@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Final, cast
 
 from otel_ext.exporters.console.attributes import format_attributes
 from otel_ext.record.model import EMPTY
-from otel_ext.record.own_code import first_own
+from otel_ext.record.own_code import first_own_index
 from otel_ext.terminal import (
     Painter,
     cells,
-    clock,
     cut,
     duration,
     error_of,
     printable,
+    time_of_day,
 )
 
 if TYPE_CHECKING:
@@ -203,12 +203,12 @@ class LineRenderer:
     ) -> str:
         """Assemble a line: time, lane, indent, mark, words, attributes, location."""
         width = self._width() - 1  # a line that fills the last column may wrap
-        moment = clock(record.time_ns)
+        time_text = time_of_day(record.time_ns)
         number = known.lane.number
         lane = f"{number:>2}" if number else "  "
         indent = "  " * min(known.depth, _MAX_INDENT, max(width - 40, 0) // 4)
         plain_words = _without_color(words) if self._paint.enabled else words
-        used = len(moment) + 1 + len(lane) + 1 + len(indent) + 2 + cells(plain_words)
+        used = len(time_text) + 1 + len(lane) + 1 + len(indent) + 2 + cells(plain_words)
         if used > width:
             words = cut(plain_words, max(width - used + cells(plain_words), 8))
             used = width
@@ -221,7 +221,7 @@ class LineRenderer:
         used += cells(shown) + 1 if shown else 0
         gap = width - used - cells(tail)
         color = _LANE_COLORS[number % len(_LANE_COLORS)]
-        text = f"{self._paint('dim', moment)} {self._paint(color, lane)} {indent}{mark} {words}"
+        text = f"{self._paint('dim', time_text)} {self._paint(color, lane)} {indent}{mark} {words}"
         if shown:
             text += f" {self._paint('dim', shown)}"
         return f"{text}{' ' * gap}{self._paint('dim', tail)}" if tail else text
@@ -273,7 +273,7 @@ def _top_frame(record: Record) -> str:
     frames = [cast("dict[str, object]", item) for item in items if isinstance(item, dict)]
     if not frames:
         return ""
-    own = frames[first_own([str(frame.get("file") or "?") for frame in frames])]
+    own = frames[first_own_index([str(frame.get("file") or "?") for frame in frames])]
     return f"{own.get('file', '?')}:{own.get('line', '?')} {own.get('function', '')}"
 
 

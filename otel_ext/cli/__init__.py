@@ -1,1 +1,1 @@
-"""The command `otel-ext`; one module a subcommand, loaded when it is called."""
+"""The command `otel-ext`: one module per subcommand, imported when it is called."""

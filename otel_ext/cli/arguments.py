@@ -1,4 +1,4 @@
-"""Kinds of arguments that several subcommands take."""
+"""Parses option values that several subcommands take."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ __all__ = ["seconds", "whole_number"]
 _YEAR: Final = 365 * 86_400.0
 
 
-def whole_number(text: str, least: int = 0) -> int:
-    """Return the number that `text` names, for argparse's `type`.
+def whole_number(text: str, minimum: int = 0) -> int:
+    """Parse a whole number, for argparse's `type`.
 
     Args:
-        text: What was typed.
-        least: The smallest number that is allowed.
+        text: The text typed by the user.
+        minimum: The smallest number allowed.
 
     Raises:
-        ArgumentTypeError: It is not a whole number, or less than that.
+        ArgumentTypeError: It is not a whole number, or too small.
 
     >>> whole_number("12")
     12
     """
-    if text.isdecimal() and text.isascii() and int(text) >= least:
+    if text.isdecimal() and text.isascii() and int(text) >= minimum:
         return int(text)
-    message = f"{printable(text)!r} is not a whole number from {least}; give {least} or more"
+    message = f"{printable(text)!r} is not a whole number; use {minimum} or more"
     raise ArgumentTypeError(message)
 
 
-def seconds(text: str, least: float = 0.0, most: float = _YEAR) -> float:
-    """Return the number of seconds that `text` names, for argparse's `type`.
+def seconds(text: str, minimum: float = 0.0, maximum: float = _YEAR) -> float:
+    """Parse a number of seconds, for argparse's `type`.
 
     Args:
-        text: What was typed.
-        least: The smallest number that is allowed.
-        most: The largest one; a year if left out.
+        text: The text typed by the user.
+        minimum: The smallest number allowed.
+        maximum: The largest number allowed; a year by default.
 
     Raises:
         ArgumentTypeError: It is not a number, or not in that range.
@@ -49,8 +49,8 @@ def seconds(text: str, least: float = 0.0, most: float = _YEAR) -> float:
         value = float(text)
     except ValueError:
         value = -1.0
-    if least <= value <= most:
+    if minimum <= value <= maximum:
         return value
-    allowed = f"{least:g} or more, a year at most" if most == _YEAR else f"{least:g} to {most:g}"
-    message = f"{printable(text)!r} is no number of seconds; give {allowed}"
+    allowed = f"{minimum:g} or more" if maximum == _YEAR else f"{minimum:g} to {maximum:g}"
+    message = f"{printable(text)!r} is not a valid number of seconds; use {allowed}"
     raise ArgumentTypeError(message)

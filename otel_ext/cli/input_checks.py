@@ -1,4 +1,4 @@
-"""Whether records can be read at one place, and what every command says where they cannot."""
+"""Checks whether records can be read from a path; the errors are the same for all commands."""
 
 from __future__ import annotations
 
@@ -16,10 +16,17 @@ from otel_ext.terminal import printable
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Takes", "is_there", "not_records", "require_readable", "shown", "unreadable"]
+__all__ = [
+    "InputKind",
+    "is_there",
+    "not_records",
+    "printable_path",
+    "require_readable",
+    "unreadable",
+]
 
-Takes: TypeAlias = Literal["places", "folders", "streams"]
-"""What a command can look at: files and folders, folders alone, or pipes too."""
+InputKind: TypeAlias = Literal["paths", "folders", "streams"]
+"""What a command reads: files and folders, folders only, or pipes too."""
 
 _LONGEST: Final = 4_096
 _FORMAT: Final = "A file of records has one JSON object a line"
@@ -32,54 +39,59 @@ _OTHER_FORMATS: Final = (
 )
 
 
-def require_readable(path: Path, label: str, takes: Takes, way_out: str) -> None:
-    """Raise the error that fits if records cannot be read at `path`.
+def require_readable(path: Path, label: str, kind: InputKind, hint: str) -> None:
+    """Raise an error if records cannot be read from `path`.
 
     Args:
-        path: The place.
-        label: How messages name it.
-        takes: What the command can look at.
-        way_out: What to do where it is missing.
+        path: A file or folder.
+        label: The name to print in messages.
+        kind: What the command reads.
+        hint: What to do if the path is missing.
+
+    Raises:
+        UsageError: It is missing, cannot be read, or does not contain records.
     """
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
             os.scandir(path).close()
-            os.stat(os.path.join(path, "."))  # noqa: PTH116, PTH118 - Path drops the point
+            os.stat(os.path.join(path, "."))  # noqa: PTH116, PTH118 - Path drops the dot
     except (FileNotFoundError, NotADirectoryError, ValueError):
         message = f"{label}: there is no such folder or file"
-        raise UsageError(message, hint=way_out) from None
+        raise UsageError(message, hint=hint) from None
     except OSError as error:
         what, hint = unreadable(error)
         raise UsageError(f"{label}: {what}", hint=hint) from None
     if not stat.S_ISDIR(mode):
-        _judge_file(path, mode, label, takes)
-    elif takes != "streams":
-        _judge_files_in(path, label)
+        _check_file(path, mode, label, kind)
+    elif kind != "streams":
+        _check_files_in(path, label)
 
 
-def _judge_files_in(folder: Path, label: str) -> None:
-    """Say how many files of a folder cannot be read; raise if none of them can."""
+def _check_files_in(folder: Path, label: str) -> None:
+    """Print how many files of a folder cannot be read; raise an error if none can be."""
     effective = os.access in os.supports_effective_ids
     files = list_segments(folder)
-    closed = [path for path in files if not os.access(path, os.R_OK, effective_ids=effective)]
-    if not closed:
+    unreadable_files = [
+        path for path in files if not os.access(path, os.R_OK, effective_ids=effective)
+    ]
+    if not unreadable_files:
         return
     what, hint = unreadable(PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
-    if len(closed) == len(files):
+    if len(unreadable_files) == len(files):
         raise UsageError(f"{label}: {what}", hint=hint)
-    warn(f"{label}: {len(closed):,} of {len(files):,} files {what}. {hint}")
+    warn(f"{label}: {len(unreadable_files):,} of {len(files):,} files {what}. {hint}")
 
 
-def _judge_file(path: Path, mode: int, label: str, takes: Takes) -> None:
-    # What is no pipe is read from any place, and again and again.
-    if not stat.S_ISREG(mode) and not (takes == "streams" and stat.S_ISFIFO(mode)):
-        hint = "Write what it gives to a file, and name that"
-        if takes == "streams":
-            hint += "; for the standard input, give -"
+def _check_file(path: Path, mode: int, label: str, kind: InputKind) -> None:
+    # Commands seek in files and read them again, so only `validate` can read a pipe.
+    if not stat.S_ISREG(mode) and not (kind == "streams" and stat.S_ISFIFO(mode)):
+        hint = "Write its data to a file, and name that"
+        if kind == "streams":
+            hint += "; for the standard input, use -"
         raise UsageError(f"{label}: a device or pipe, not a file of records", hint=hint)
-    if takes == "streams":
-        return  # it is judged by all of its lines, and the files beside it are read in any case
+    if kind == "streams":
+        return  # `validate` checks every line, and goes on with the other files
     try:
         with path.open("rb") as file:
             beginning = file.read(_BEGINNING)
@@ -91,37 +103,37 @@ def _judge_file(path: Path, mode: int, label: str, takes: Takes) -> None:
         raise UsageError(f"{label}: {what}", hint=hint)
 
 
-def shown(path: str | Path) -> str:
-    """Return a path as it is safe to print."""
+def printable_path(path: str | Path) -> str:
+    """Return a path as text that is safe to print."""
     return printable(str(path), _LONGEST)
 
 
 def unreadable(error: OSError | ValueError) -> tuple[str, str]:
-    """Return that something cannot be read, and the way out, for any command's message."""
+    """Return the message that something cannot be read, and the hint."""
     reason = getattr(error, "strerror", None) or str(error)
-    way_out = "Name another"
+    hint = "Name another"
     if isinstance(error, PermissionError):
-        way_out = "Run this as the user that wrote the records"
-    return f"cannot be read: {reason}", way_out
+        hint = "Run this as the user that wrote the records"
+    return f"cannot be read: {reason}", hint
 
 
 def not_records(beginning: bytes) -> tuple[str, str]:
-    """Return that a file holds something else, and the way out by how it begins."""
+    """Return the message that a file does not contain records, and a hint by its first bytes."""
     return "not a file of records", _other_format(beginning) or _FORMAT
 
 
 def _other_format(beginning: bytes) -> str:
-    """Return the way out for a file of a known other format; empty for any other beginning."""
+    """Return the hint for a file of a known other format; empty if it is unknown."""
     hints = (hint for magic, hint in _OTHER_FORMATS if beginning.startswith(magic))
     return next(hints, "")
 
 
 def is_there(path: Path) -> bool:
-    """Whether there is something at `path`, as far as this user may know."""
+    """Whether `path` exists, as far as this user may know."""
     try:
         path.stat()
     except PermissionError:
-        return True  # it cannot be read, as the error will say
+        return True  # a later check reports that it cannot be read
     except (OSError, ValueError):
         return False
     return True

@@ -1,10 +1,10 @@
-"""Which files and folders a command looks at: one rule, and the same words, for all of them.
+"""Finds the inputs of a command: the files and folders to read, by one rule for all commands.
 
-A command looks at what is named; else at what the setting `output` names, as a program
-started here would have it; with `--all` at each folder that a running program of this
-machine records into, and at the setting's. A place that is missing, cannot be read or
-holds something else is an error. That there are no records in it is no error: a command
-that finds nothing to show says so by `nothing_in`.
+The inputs are the files and folders in the arguments; without any, the folder in the setting
+`output`, as a program started here would use it; with `--all`, each folder that a running
+program of this machine records into, and that of the setting. An input that is missing,
+cannot be read or does not contain records is an error. An empty folder is not an error: a
+command that finds nothing to show prints `no_records_message`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.cli.input_checks import Takes, is_there, require_readable, shown
+from otel_ext.cli.input_checks import InputKind, is_there, printable_path, require_readable
 from otel_ext.cli.streams import warn
 from otel_ext.config import load_leniently
 from otel_ext.errors import OtelExtError, UsageError
@@ -26,158 +26,153 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Sequence
 
-__all__ = [
-    "STDIN",
-    "add_places",
-    "machine_places",
-    "nothing_in",
-    "places_of",
-    "whole_machine",
-]
+__all__ = ["STDIN", "add_inputs", "all_hint", "inputs_of", "machine_inputs", "no_records_message"]
 
 STDIN: Final = Path("-")
 _LONGEST: Final = 4_096
-_START: Final = "Start a program: otel-ext run -- python app.py"
-_WHAT: Final[dict[Takes, tuple[str, str]]] = {
-    "places": ("FILE|DIR", "file or folder of records"),
+_START_HINT: Final = "Start a program: otel-ext run -- python app.py"
+_INPUT_HELP: Final[dict[InputKind, tuple[str, str]]] = {
+    "paths": ("FILE|DIR", "file or folder of records"),
     "folders": ("DIR", "folder of records"),
     "streams": ("FILE|DIR", "file or folder of records, or - for the standard input"),
 }
 
 
-def add_places(parser: argparse.ArgumentParser, takes: Takes = "places") -> None:
-    """Add the arguments that say where to look; `places_of` reads them.
+def add_inputs(parser: argparse.ArgumentParser, kind: InputKind = "paths") -> None:
+    """Add the arguments for the inputs; `inputs_of` evaluates them.
 
     Args:
-        parser: Of the command.
-        takes: What the command can look at.
+        parser: The parser of the command.
+        kind: What the command reads.
     """
-    metavar, what = _WHAT[takes]
+    metavar, description = _INPUT_HELP[kind]
     parser.add_argument(
-        "places",
+        "inputs",
         nargs="*",
         metavar=metavar,
-        help=f"{what}; there may be several (default: the setting output)",
+        help=f"{description}; there may be several (default: the setting output)",
     )
     parser.add_argument(
         "--all",
         action="store_true",
         help="the whole machine: where running programs record, and the setting output",
     )
-    parser.set_defaults(takes=takes, prog=parser.prog)
+    parser.set_defaults(input_kind=kind, prog=parser.prog)
 
 
-def places_of(args: argparse.Namespace) -> list[Path]:
-    """Return where a command shall look, each place once; as named, not made absolute.
+def inputs_of(args: argparse.Namespace) -> list[Path]:
+    """Return the inputs of a command, each once, as the user named them.
 
     Args:
-        args: What the arguments of `add_places` were given.
+        args: The parsed arguments of `add_inputs`.
 
     Raises:
-        UsageError: A place is missing, cannot be read, or is something else.
-        ConfigError: The setting `strict` is on, and something is wrong in the configuration.
+        UsageError: An input is missing, cannot be read, or does not contain records.
+        ConfigError: The setting `strict` is on, and the configuration is wrong.
     """
-    if args.all and args.places:
-        way_out = "Leave one of them out"
+    if args.all and args.inputs:
+        hint = "Use one of them"
         if hasattr(args, "other_hosts"):
-            way_out += "; --other-hosts shows the spans of other machines in a folder"
-        message = f"--all is the whole machine, and {shown(args.places[0])} is one place of it"
-        raise UsageError(message, hint=way_out)
+            hint += "; --other-hosts shows the spans of other machines in a folder"
+        message = f"--all cannot be combined with {printable_path(args.inputs[0])}"
+        raise UsageError(message, hint=hint)
     if args.all:
-        found = machine_places()
-    elif args.places:
-        found = [_named(name, args) for name in args.places]
+        found = machine_inputs()
+    elif args.inputs:
+        found = [_checked_input(name, args) for name in args.inputs]
     else:
-        found = [_place_of_setting(args)]
-    if args.takes == "folders":
-        # The setting may name a single file: its ring buffer is beside it.
-        found = [place.absolute().parent if place.is_file() else place for place in found]
-    return _each_once(found)
+        found = [_input_of_setting(args)]
+    if args.input_kind == "folders":
+        # The setting may name a single file, whose ring buffer is in its folder.
+        found = [path.absolute().parent if path.is_file() else path for path in found]
+    return _without_duplicates(found)
 
 
-def machine_places(*, quiet: bool = False) -> list[Path]:
-    """Return each folder that a running program records into, and what `output` names, if there.
+def machine_inputs(*, quiet: bool = False) -> list[Path]:
+    """Return each folder that a running program records into, and that of `output` if it exists.
 
     Args:
-        quiet: Whether to say nothing of a place or a configuration that is wrong.
+        quiet: Whether to print nothing about a wrong path or configuration.
     """
     found = find_folders()
     try:
         config = load_leniently()
-        place = config.output.folder.absolute()
-        if is_there(place):
-            require_readable(place, shown(place), "places", "")
-            found.append(place)
+        path = config.output.folder.absolute()
+        if is_there(path):
+            require_readable(path, printable_path(path), "paths", "")
+            found.append(path)
     except (OtelExtError, OSError) as error:
         if not quiet:
-            warn(f"{printable(str(error), _LONGEST)} (so the setting output is left out)")
-    return _each_once(found)
+            warn(f"{printable(str(error), _LONGEST)} (the setting output is left out)")
+    return _without_duplicates(found)
 
 
-def nothing_in(places: Sequence[Path], args: argparse.Namespace) -> str:
-    """Return that none of the places holds records, and the way on; empty if one does."""
-    if any(map(_has_records, places)):
+def no_records_message(paths: Sequence[Path], args: argparse.Namespace) -> str:
+    """Return the message that no path contains records, and what to do; empty if one does."""
+    if any(map(_has_records, paths)):
         return ""
-    if not places:
-        return f"no running program of this machine records spans. {_START}"
-    names = ", ".join(shown(place.absolute()) for place in places)
-    return f"no records in {names}. {_START}{whole_machine(args)}"
+    if not paths:
+        return f"no running program of this machine records spans. {_START_HINT}"
+    names = ", ".join(printable_path(path.absolute()) for path in paths)
+    return f"no records in {names}. {_START_HINT}{all_hint(args)}"
 
 
-def whole_machine(args: argparse.Namespace) -> str:
-    """Return how to look at the whole machine, to end a sentence; empty where that was done."""
+def all_hint(args: argparse.Namespace) -> str:
+    """Return a hint to use `--all`, to append to a sentence; empty if it was used."""
     return "" if args.all else f"; the whole machine: {args.prog} --all"
 
 
-def _place_of_setting(args: argparse.Namespace) -> Path:
-    """Return the place that a program started here would record into."""
+def _input_of_setting(args: argparse.Namespace) -> Path:
+    """Return the path that a program started here would record into."""
     config = load_leniently()
     for warning in config.warnings:
         warn(printable(warning, _LONGEST))
     if not is_there(config.output.folder):
-        # Where it cannot be made, the program takes another, and says the same.
+        # If it cannot be created, a program uses another folder and prints the same problem.
         config, problem = with_usable_output(config)
         if problem:
             warn(printable(problem, _LONGEST))
-    place = config.output.folder
+    path = config.output.folder
     source = config.source_of("output")
-    label = f"{shown(place.absolute())} (setting output, {printable(str(source), _LONGEST)})"
-    require_readable(place, label, args.takes, f"{_START}{whole_machine(args)}")
-    return place
+    label = (
+        f"{printable_path(path.absolute())} (setting output, {printable(str(source), _LONGEST)})"
+    )
+    require_readable(path, label, args.input_kind, f"{_START_HINT}{all_hint(args)}")
+    return path
 
 
-def _named(name: str, args: argparse.Namespace) -> Path:
-    """Return the place of that name."""
-    if args.takes == "streams" and name == str(STDIN):
+def _checked_input(name: str, args: argparse.Namespace) -> Path:
+    """Return the path for an argument, after checking that it can be read."""
+    if args.input_kind == "streams" and name == str(STDIN):
         return STDIN
     if not name:
         raise UsageError("the name of a file or folder is empty", hint="Name one, or leave it out")
     path = Path(name)
     if path == STDIN:
         path = path.absolute()
-    require_readable(path, shown(name), args.takes, f"Name another{whole_machine(args)}")
-    if args.takes == "folders" and not path.is_dir():
-        hint = f"Give the folder it is in: {args.prog} {shown(path.parent)}"
-        raise UsageError(f"{shown(name)}: a file, not a folder", hint=hint)
+    require_readable(path, printable_path(name), args.input_kind, f"Name another{all_hint(args)}")
+    if args.input_kind == "folders" and not path.is_dir():
+        hint = f"Name its folder: {args.prog} {printable_path(path.parent)}"
+        raise UsageError(f"{printable_path(name)}: a file, not a folder", hint=hint)
     return path
 
 
-def _has_records(place: Path) -> bool:
+def _has_records(path: Path) -> bool:
     try:
-        if place == STDIN or not place.is_dir():
-            return place == STDIN or place.stat().st_size > 0
+        if path == STDIN or not path.is_dir():
+            return path == STDIN or path.stat().st_size > 0
     except OSError:
         return False
-    return bool(list_segments(place) or list_rings(place))
+    return bool(list_segments(path) or list_rings(path))
 
 
-def _each_once(places: Iterable[Path]) -> list[Path]:
-    """Return the places without those that another one stands for: the same, or its folder."""
+def _without_duplicates(paths: Iterable[Path]) -> list[Path]:
+    """Return the paths without duplicates and without files whose folder is among them."""
     kept: dict[str, Path] = {}
-    for place in places:
-        kept.setdefault(os.path.realpath(place), place)
+    for path in paths:
+        kept.setdefault(os.path.realpath(path), path)
     return [
-        place
-        for real, place in kept.items()
-        if str(Path(real).parent) not in kept or place.suffix != ".jsonl" or place.is_dir()
+        path
+        for real, path in kept.items()
+        if str(Path(real).parent) not in kept or path.suffix != ".jsonl" or path.is_dir()
     ]

@@ -1,8 +1,8 @@
-"""The frame of the command `otel-ext`: finds the subcommand, runs it, answers errors.
+"""The command `otel-ext`: finds the subcommand, runs it, and reports errors.
 
-Exit codes: 0 done, 1 the command's own "no" (a bad record, an unhealthy part),
-2 wrong use, 130 interrupted, 141 the reader of our output went away. `run` has
-the exit code of the program it ran.
+Exit codes: 0 success, 1 a negative result (a bad record, an unhealthy part), 2 wrong
+use, 130 interrupted, 141 the reader of the output went away. `run` has the exit code
+of the program it ran.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from otel_ext.cli.registry import available, find, help_page, load
-from otel_ext.cli.standard_streams import fill_closed_streams, leave_full_streams, tell
+from otel_ext.cli.standard_streams import drop_full_streams, fill_closed_streams, print_error
 from otel_ext.errors import OtelExtError, UsageError
 
 if TYPE_CHECKING:
@@ -25,11 +25,11 @@ __all__ = ["main"]
 
 _WRONG_USE: Final = 2
 _INTERRUPTED: Final = 130  # 128 + SIGINT, as shells count
-_NOBODY_READS: Final = 141  # 128 + SIGPIPE
+_READER_GONE: Final = 141  # 128 + SIGPIPE
 
 
 class _Parser(argparse.ArgumentParser):
-    """An argument parser that answers a mistake with one line and the way out."""
+    """An argument parser whose errors are one line with a hint."""
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(message, hint=f"See {self.prog} --help")
@@ -65,21 +65,21 @@ def _dispatch(argv: Sequence[str]) -> int:
     module.register(parser.add_subparsers(required=True, parser_class=_Parser))
     args, unknown = parser.parse_known_args(argv)
     if unknown:
-        # argparse would blame the frame, and send the user to the wrong help.
+        # argparse would name the main parser and refer the user to the wrong help.
         hint = f"See otel-ext {command.name} --help"
         message = f"{command.name}: there is no option {unknown[0]!r}"
         if not unknown[0].startswith("-"):
-            message = f"{command.name}: {unknown[0]!r} is one word too many here"
-            hint = f"Put options before or behind all names. {hint}"
+            message = f"{command.name}: unexpected argument {unknown[0]!r}"
+            hint = f"Put options before or after all names. {hint}"
         raise UsageError(message, hint=hint)
     return module.run(args)
 
 
-def _nobody_reads() -> int:
-    # The interpreter flushes stdout when it exits and would complain again.
+def _reader_gone() -> int:
+    # The interpreter flushes stdout at exit and would print the error again.
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return _NOBODY_READS
+    return _READER_GONE
 
 
 def _describe(error: OSError) -> str:
@@ -98,23 +98,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     0
     """
     fill_closed_streams()
-    code = _answer(argv)
-    leave_full_streams()
+    code = _run_and_report(argv)
+    drop_full_streams()
     return code
 
 
-def _answer(argv: Sequence[str] | None) -> int:
-    """Return the exit code of the command line; a user's mistake is told in a line."""
+def _run_and_report(argv: Sequence[str] | None) -> int:
+    """Run the command line and return its exit code; an error is printed as one line."""
     try:
         code = _dispatch(sys.argv[1:] if argv is None else list(argv))
         sys.stdout.flush()
     except OtelExtError as error:
-        tell(str(error))
+        print_error(str(error))
         return _WRONG_USE
     except BrokenPipeError:
-        return _nobody_reads()
+        return _reader_gone()
     except OSError as error:
-        tell(_describe(error))
+        print_error(_describe(error))
         return _WRONG_USE
     except KeyboardInterrupt:
         return _INTERRUPTED

@@ -1,8 +1,8 @@
-"""The subcommands by name, and the page that `otel-ext --help` shows.
+"""Lists the subcommands, and prints the page of `otel-ext --help`.
 
-A subcommand is a module `otel_ext.cli.NAME` with `register(subparsers)` and
-`run(args) -> int`. Only the one that is called gets imported, so `otel-ext ps`
-does not pay for the server.
+A subcommand is a module `otel_ext.cli.commands.NAME` with `register(subparsers)` and
+`run(args) -> int`. Only the called one is imported, so `otel-ext ps` does not pay for
+the others.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from typing import IO, TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias, ca
 if TYPE_CHECKING:
     import argparse
 
-    Subparsers: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - has no other name
+    Subparsers: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - has no public name
 
 __all__ = ["COMMANDS", "EXAMPLES", "Command", "Module", "available", "find", "help_page", "load"]
 
 
 class Module(Protocol):
-    """What a module of a subcommand offers."""
+    """The interface of a subcommand's module."""
 
     def register(self, subparsers: Subparsers) -> object:
         """Add the subcommand's parser."""
         ...
 
     def run(self, args: argparse.Namespace) -> int:
-        """Do the work; the exit code is returned."""
+        """Run the subcommand and return the exit code."""
         ...
 
 
@@ -35,9 +35,9 @@ class Command(NamedTuple):
     """One line of the table of subcommands.
 
     Attributes:
-        name: What the user types.
-        group: The heading it stands under in the help.
-        summary: What it does, in half a sentence.
+        name: The word the user types.
+        group: Its heading in the help.
+        summary: What it does, in a few words.
     """
 
     name: str
@@ -51,9 +51,9 @@ class Command(NamedTuple):
 
 
 COMMANDS: Final = (
-    Command("run", "Record", "run a program and record its spans, its code unchanged"),
-    Command("recover", "Record", "close what processes that died left open"),
-    Command("ps", "Look", "spans running now, one a line"),
+    Command("run", "Record", "run a program unchanged and record its spans"),
+    Command("recover", "Record", "end the spans that dead processes left open"),
+    Command("ps", "Look", "spans running now, one per line"),
     Command("top", "Look", "the same, live"),
     Command("dump", "Look", "where each running span is now, with its stack"),
     Command("tail", "Look", "follow records as they are written"),
@@ -72,9 +72,9 @@ EXAMPLES: Final = (
     ("validate", "otel-ext validate traces", "are all records well formed?"),
 )
 
-_PLACES: Final = (
-    "Without a folder a command looks at what the setting output names, with --all",
-    "at the whole machine. Times are local, UTC in JSON; the oldest comes first.",
+_INPUTS_NOTE: Final = (
+    "Without a folder a command reads the folder in the setting output, with --all",
+    "those of the whole machine. Times are local, UTC in JSON; oldest first.",
 )
 
 
@@ -84,7 +84,7 @@ def available() -> list[Command]:
 
 
 def find(name: str) -> Command | None:
-    """Return the subcommand `name`, if this installation has it."""
+    """Return the subcommand `name`, or None."""
     return next((command for command in available() if command.name == name), None)
 
 
@@ -94,14 +94,14 @@ def load(command: Command) -> Module:
 
 
 def _wants_color(stream: IO[str]) -> bool:
-    # https://no-color.org: set and not empty means no color, whatever the value.
+    # https://no-color.org: any value that is not empty means no color.
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return False
     return stream.isatty()
 
 
 def help_page(stream: IO[str]) -> str:
-    """Return the text of `otel-ext --help`, with color where `stream` shows it.
+    """Return the text of `otel-ext --help`, with color if `stream` is a terminal.
 
     Args:
         stream: Where the page will be written.
@@ -128,6 +128,6 @@ def help_page(stream: IO[str]) -> str:
     width = max((len(line) for line, _ in shown), default=0)
     lines += ["", f"{bold}Examples{off}"]
     lines += [f"  {line:<{width}}  {dim}{why}{off}".rstrip() for line, why in shown]
-    lines += ["", *(f"{dim}{line}{off}" for line in _PLACES)]
-    lines += ["", f"{dim}otel-ext COMMAND --help tells more; otel-ext --version the version.{off}"]
+    lines += ["", *(f"{dim}{line}{off}" for line in _INPUTS_NOTE)]
+    lines += ["", f"{dim}otel-ext COMMAND --help shows more; otel-ext --version the version.{off}"]
     return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""Open spans as lines: aligned columns, cut to the width of the terminal, safe to print."""
+"""Formats open spans as a table that fits the terminal and is safe to print, or as JSON."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from otel_ext.terminal import Painter, cells, cut, duration, printable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from otel_ext.observe.snapshot import Running
+    from otel_ext.observe.snapshot import OpenSpan
 
-__all__ = ["COLORS", "Look", "cut_left", "json_line", "table_lines"]
+__all__ = ["COLORS", "TableOptions", "cut_left", "json_line", "table_lines"]
 
 COLORS: Final = {
     "running": "green",
@@ -31,27 +31,27 @@ _GAP: Final = "  "
 _HEADERS: Final = ("AGE", "STATE", "NAME", "PROCESS", "WHERE")
 _PID: Final = "PID"
 _ATTRIBUTES: Final = "ATTRIBUTES"
-# Columns for attributes where the output has no width, as in a file or a pipe.
+# Columns for attributes in output without a width, such as a file or a pipe.
 _ATTRIBUTES_WIDTH: Final = 200
 _SECOND: Final = 1_000_000_000
-_OLD_LOOK_NS: Final = 5 * _SECOND
+_OLD_LOCATION_NS: Final = 5 * _SECOND
 _LEAST: Final = 8
-# A terminal of so many columns keeps a quarter for attributes, where spans have some.
-_KEEPS_FOR_ATTRIBUTES: Final = 72
-# On a narrower one the only process goes by its number: the columns are wanted elsewhere.
+# A terminal with this many columns reserves a quarter for attributes, if spans have any.
+_RESERVES_FOR_ATTRIBUTES: Final = 72
+# On a narrower terminal a single process is shown by its pid alone, to save columns.
 _NAMES_ONE_PROCESS: Final = 100
 _UNLIMITED: Final = 1_000_000
 _LONGEST: Final = 4_096
 
 
-class Look(NamedTuple):
-    """How lines shall look.
+class TableOptions(NamedTuple):
+    """How to draw a table of spans.
 
     Attributes:
-        width: Columns of the terminal; 0 for as wide as it takes.
-        painter: Puts the color on.
-        tree: Whether spans stand under their parents.
-        ascii_only: Whether the lines must do without Unicode.
+        width: Columns of the terminal; 0 for no limit.
+        painter: Colors text.
+        tree: Whether to print spans under their parents.
+        ascii_only: Whether to draw in ASCII.
     """
 
     width: int
@@ -82,65 +82,67 @@ class _Row(NamedTuple):
     name: str
     process: str
     verb: str
-    place: str
+    location: str
     ago: str
     attributes: Mapping[str, object]
 
     @property
     def where(self) -> str:
-        return f"{self.verb} {self.place}{self.ago}" if self.place else self.verb
+        return f"{self.verb} {self.location}{self.ago}" if self.location else self.verb
 
 
-def _row(branch: str, span: Running, now_ns: int, limit: int) -> _Row:
-    place = span.place
-    since_ns = now_ns - place.seen_ns
-    # An old look is told as such: the span may well be elsewhere by now.
-    is_old = place.is_now and since_ns > _OLD_LOOK_NS
+def _row(branch: str, span: OpenSpan, now_ns: int, limit: int) -> _Row:
+    location = span.location
+    since_ns = now_ns - location.seen_ns
+    # An old location is shown with its age: the span may be elsewhere by now.
+    is_old = location.is_now and since_ns > _OLD_LOCATION_NS
     return _Row(
         duration(span.age_ns),
         span.state,
         branch + printable(span.record.name, limit),
         printable(span.process.label, limit),
-        "at" if place.is_now else "opened" if place.frame.file else "-",
-        printable(str(place.frame), limit),
+        "at" if location.is_now else "opened" if location.frame.file else "-",
+        printable(str(location.frame), limit),
         f" {duration(since_ns)} ago" if is_old else "",
         span.record.attributes,
     )
 
 
 def table_lines(
-    spans: Sequence[Running], now_ns: int, look: Look, most: int | None = None
+    spans: Sequence[OpenSpan], now_ns: int, options: TableOptions, max_spans: int | None = None
 ) -> Iterator[str]:
     """Yield the header and one line for each span, without newlines.
 
     Args:
-        spans: The spans, in their order; a tree brings its own.
-        now_ns: The time they were collected, nanoseconds since the epoch.
-        look: How the lines shall look.
-        most: Yield no more spans than that; None for all.
+        spans: The spans, sorted; with `options.tree` they are ordered by their trees.
+        now_ns: When they were collected, nanoseconds since the epoch.
+        options: Width, colors and style of the table.
+        max_spans: The most spans to yield; None for all.
     """
-    ordered = as_tree(spans, ascii_only=look.ascii_only) if look.tree else (("", s) for s in spans)
-    limit = _LONGEST if look.width == 0 else max(look.width, _LEAST)
-    rows = [_row(branch, span, now_ns, limit) for branch, span in islice(ordered, most)]
-    if 0 < look.width < _NAMES_ONE_PROCESS and len({row.process for row in rows}) == 1:
+    ordered = (
+        as_tree(spans, ascii_only=options.ascii_only) if options.tree else (("", s) for s in spans)
+    )
+    limit = _LONGEST if options.width == 0 else max(options.width, _LEAST)
+    rows = [_row(branch, span, now_ns, limit) for branch, span in islice(ordered, max_spans)]
+    if 0 < options.width < _NAMES_ONE_PROCESS and len({row.process for row in rows}) == 1:
         rows = [row._replace(process=row.process.partition(" ")[0]) for row in rows]
-    widths = _widths(rows, look.width or _UNLIMITED)
-    ellipsis_safe = _to_ascii if look.ascii_only else _unchanged
-    texts = _attribute_texts(rows, widths, look)
+    widths = _widths(rows, options.width or _UNLIMITED)
+    ellipsis_safe = _to_ascii if options.ascii_only else _unchanged
+    texts = _attribute_texts(rows, widths, options)
     headers = [*_HEADERS[:3], _process_header(rows), _HEADERS[4]]
     headers += [_ATTRIBUTES] if any(texts) else []
-    yield ellipsis_safe(look.painter("bold", _header(headers, widths)))
+    yield ellipsis_safe(options.painter("bold", _header(headers, widths)))
     for row, text in zip(rows, texts, strict=True):
-        yield ellipsis_safe(_line(row, text, widths, look.painter))
+        yield ellipsis_safe(_line(row, text, widths, options.painter))
 
 
 def _attribute_texts(
-    rows: list[_Row], widths: tuple[int, int, int, int, int], look: Look
+    rows: list[_Row], widths: tuple[int, int, int, int, int], options: TableOptions
 ) -> list[str]:
-    """Return each row's attributes in the columns that the others leave; empty if too few."""
+    """Return each row's attributes, cut to the columns that are left; empty if too few."""
     room = _ATTRIBUTES_WIDTH
-    if look.width:
-        room = look.width - sum(widths) - len(widths) * len(_GAP)
+    if options.width:
+        room = options.width - sum(widths) - len(widths) * len(_GAP)
     if room < len(_ATTRIBUTES):
         return [""] * len(rows)
     texts = [format_attributes(row.attributes, room) for row in rows]
@@ -148,7 +150,7 @@ def _attribute_texts(
 
 
 def _widths(rows: list[_Row], width: int) -> tuple[int, int, int, int, int]:
-    """Return the columns' widths: what they need, less where that is too much."""
+    """Return the widths of the columns, reduced if they need more than `width`."""
     age = max([len(_HEADERS[0]), *(len(row.age) for row in rows)])
     state = max([len(_HEADERS[1]), *(len(row.state) for row in rows)])
     needs = [
@@ -159,8 +161,8 @@ def _widths(rows: list[_Row], width: int) -> tuple[int, int, int, int, int]:
             (_HEADERS[4], [row.where for row in rows]),
         )
     ]
-    room = max(width - age - state - 4 * len(_GAP) - _kept(rows, width), 3 * _LEAST)
-    name, process, where = _share(needs, room)
+    room = max(width - age - state - 4 * len(_GAP) - _width_for_attributes(rows, width), 3 * _LEAST)
+    name, process, where = _share_width(needs, room)
     return age, state, name, process, where
 
 
@@ -168,26 +170,26 @@ def _process_header(rows: list[_Row]) -> str:
     return _PID if rows and all(row.process.isdigit() for row in rows) else _HEADERS[3]
 
 
-def _kept(rows: list[_Row], width: int) -> int:
+def _width_for_attributes(rows: list[_Row], width: int) -> int:
     """Return the width that is reserved for the attributes, with the gap before them."""
-    if not _KEEPS_FOR_ATTRIBUTES <= width < _UNLIMITED:
+    if not _RESERVES_FOR_ATTRIBUTES <= width < _UNLIMITED:
         return 0
     longest = max((cells(format_attributes(row.attributes, width // 4)) for row in rows), default=0)
     return longest + len(_GAP) if longest else 0
 
 
-def _share(needs: list[int], room: int) -> list[int]:
-    """Return widths that fit into `room`; who needs less than its share leaves the rest."""
+def _share_width(needs: list[int], room: int) -> list[int]:
+    """Return widths that fit into `room`; a column that needs less leaves the rest to others."""
     if sum(needs) <= room:
         return needs
     weights = [0.38, 0.2, 0.42]
-    given = [0] * len(needs)
+    assigned = [0] * len(needs)
     open_columns = sorted(range(len(needs)), key=lambda index: needs[index] / weights[index])
     for done, index in enumerate(open_columns):
         left = sum(weights[other] for other in open_columns[done:])
-        share = int((room - sum(given)) * weights[index] / left + 1e-9)
-        given[index] = min(needs[index], max(share, _LEAST))
-    return given
+        share = int((room - sum(assigned)) * weights[index] / left + 1e-9)
+        assigned[index] = min(needs[index], max(share, _LEAST))
+    return assigned
 
 
 def _header(headers: list[str], widths: tuple[int, ...]) -> str:
@@ -200,41 +202,41 @@ def _line(
     row: _Row, attributes: str, widths: tuple[int, int, int, int, int], paint: Painter
 ) -> str:
     age, state, name, process, where = widths
-    place, ago = _fit_place(row.place, row.ago, where - len(row.verb) - 1)
+    location, ago = _fit_location(row.location, row.ago, where - len(row.verb) - 1)
     line = _GAP.join(
         [
             row.age.rjust(age),
             paint(COLORS[row.state], row.state) + " " * (state - len(row.state)),
             paint("bold", _padded(row.name, name)),
             _padded(row.process, process),
-            f"{paint('dim', row.verb)} {place}{paint('dim', ago)}".rstrip(),
+            f"{paint('dim', row.verb)} {location}{paint('dim', ago)}".rstrip(),
         ]
     )
     if not attributes:
         return line
-    used = cells(f"{row.verb} {place}{ago}".rstrip())
+    used = cells(f"{row.verb} {location}{ago}".rstrip())
     return f"{line}{' ' * (where - used)}{_GAP}{paint('dim', attributes)}"
 
 
-def _fit_place(place: str, ago: str, room: int) -> tuple[str, str]:
-    """Return place and age of the look in `room` columns; what tells least goes first."""
-    if cells(place) + len(ago) <= room:
-        return place, ago
-    short = _without_folders(place)
+def _fit_location(location: str, ago: str, room: int) -> tuple[str, str]:
+    """Cut location and age to `room` columns: first the folders, then the age."""
+    if cells(location) + len(ago) <= room:
+        return location, ago
+    short = _without_folders(location)
     if cells(short) + len(ago) <= room:
-        return cut_left(place, room - len(ago)), ago
-    return cut_left(place, room), ""
+        return cut_left(location, room - len(ago)), ago
+    return cut_left(location, room), ""
 
 
-def _without_folders(place: str) -> str:
-    """Return a place with the name of its file alone, marked if folders were left out.
+def _without_folders(location: str) -> str:
+    """Return a location without the folders of its file; `…` marks that some were left out.
 
     >>> _without_folders("app/jobs.py:7 Batch.run")
     '…jobs.py:7 Batch.run'
     """
-    path, blank, function = place.partition(":")
+    path, blank, function = location.partition(":")
     name = path.rpartition("/")[2]
-    return place if name == path else f"…{name}{blank}{function}"
+    return location if name == path else f"…{name}{blank}{function}"
 
 
 def _padded(text: str, width: int) -> str:
@@ -250,9 +252,9 @@ def _unchanged(text: str) -> str:
     return text
 
 
-def json_line(span: Running) -> bytes:
-    """Return one span as a JSON object in UTF-8; its keys are in the command's documentation."""
-    record, place = span.record, span.place
+def json_line(span: OpenSpan) -> bytes:
+    """Return one span as a JSON object in UTF-8, with the keys that the docs list."""
+    record, location = span.record, span.location
     fields: dict[str, object] = {
         "trace_id": record.trace_id,
         "span_id": record.span_id,
@@ -264,9 +266,9 @@ def json_line(span: Running) -> bytes:
         "started": format_ns(span.start_ns),
         "process": span.process.as_dict(),
         "where": {
-            **place.frame.as_dict(),
-            "now": place.is_now,
-            "seen": format_ns(place.seen_ns),
+            **location.frame.as_dict(),
+            "now": location.is_now,
+            "seen": format_ns(location.seen_ns),
         },
         "opened": opened_at(record).as_dict(),
         "thread": record.thread.name if record.thread else None,

@@ -1,4 +1,4 @@
-"""Open spans as trees: each under its parent, whatever process that is in."""
+"""Orders open spans as trees: each under its parent, also across processes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from otel_ext.observe.snapshot import Running
+    from otel_ext.observe.snapshot import OpenSpan
     from otel_ext.record.merge import SpanKey
 
 __all__ = ["as_tree"]
@@ -15,25 +15,27 @@ __all__ = ["as_tree"]
 _MAX_INDENT = 12
 
 
-def as_tree(spans: Sequence[Running], *, ascii_only: bool = False) -> Iterator[tuple[str, Running]]:
-    """Yield the spans in the order of their trees, each with the branch to draw before it.
+def as_tree(
+    spans: Sequence[OpenSpan], *, ascii_only: bool = False
+) -> Iterator[tuple[str, OpenSpan]]:
+    """Yield the spans in tree order, each with the branch to draw before it.
 
-    A span whose parent is not among them stands at the top. Every span is
-    yielded once, whatever the parents say.
+    A span whose parent is missing becomes a root. Every span is yielded once, even if
+    parents form a circle.
 
     Args:
         spans: Oldest first.
-        ascii_only: Whether the branches must do without Unicode.
+        ascii_only: Whether to draw the branches in ASCII.
     """
 
-    def key_of(span: Running) -> tuple[str, SpanKey]:
-        # Spans of several processes may have the same ids: each is shown.
+    def key_of(span: OpenSpan) -> tuple[str, SpanKey]:
+        # By process too: spans of several processes may have the same ids.
         return span.process.id, span.record.key
 
     tee, corner, bar = ("|- ", "`- ", "|  ") if ascii_only else ("├─ ", "└─ ", "│  ")
     known = {span.record.key for span in spans}
-    children: dict[SpanKey, list[Running]] = {}
-    roots: list[Running] = []
+    children: dict[SpanKey, list[OpenSpan]] = {}
+    roots: list[OpenSpan] = []
     for span in spans:
         parent = (span.record.trace_id, span.record.parent_span_id)
         if parent in known and parent != span.record.key:
@@ -41,7 +43,7 @@ def as_tree(spans: Sequence[Running], *, ascii_only: bool = False) -> Iterator[t
         else:
             roots.append(span)
     seen: set[tuple[str, SpanKey]] = set()
-    # Parents in a circle have no root; what was not reached begins a tree of its own.
+    # Parents in a circle have no root; a span that was not reached becomes one.
     for root in (*roots, *spans):
         waiting = [("", "", root)]
         while waiting:
@@ -50,9 +52,9 @@ def as_tree(spans: Sequence[Running], *, ascii_only: bool = False) -> Iterator[t
                 continue
             seen.add(key_of(span))
             yield branch, span
-            mine = children.get(span.record.key, [])
-            for child in reversed(mine):
-                is_last = child is mine[-1]
+            own_children = children.get(span.record.key, [])
+            for child in reversed(own_children):
+                is_last = child is own_children[-1]
                 deeper = (
                     below + ("   " if is_last else bar) if len(below) < 3 * _MAX_INDENT else below
                 )

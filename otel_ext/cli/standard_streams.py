@@ -1,4 +1,4 @@
-"""The standard output and error of the command itself, when the caller has closed them."""
+"""Replaces a standard output or error of the command that is closed or full."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, TextIO
 
-__all__ = ["fill_closed_streams", "flush_streams", "leave_full_streams", "tell"]
+__all__ = ["drop_full_streams", "fill_closed_streams", "flush_streams", "print_error"]
 
 _OUTPUTS: Final = (("stdout", 1), ("stderr", 2))
 
 
 def fill_closed_streams() -> None:
-    """Put a stream that leads nowhere in the place of a standard one that is closed.
+    """Replace a closed standard output or error by a stream to /dev/null.
 
-    Daemons and schedulers start programs like that, and Python's streams are None
-    then. Nothing is inherited: a program that we start finds closed what is closed.
+    Daemons and schedulers start programs with closed streams; in Python they are None
+    then. Child processes do not inherit the replacement: their streams stay closed.
     """
     for name, number in _OUTPUTS:
         if getattr(sys, name) is None:
-            setattr(sys, name, _nowhere(number))
+            setattr(sys, name, _open_devnull(number))
 
 
-def _nowhere(number: int) -> TextIO:
+def _open_devnull(number: int) -> TextIO:
     descriptor = os.open(os.devnull, os.O_WRONLY)
-    # Under its own number, so that no file of records gets that.
+    # With the standard descriptor number, so that no file of records gets it.
     if descriptor != number and not _is_open(number):
         os.dup2(descriptor, number, inheritable=False)
         os.close(descriptor)
@@ -42,24 +42,24 @@ def _is_open(number: int) -> bool:
     return True
 
 
-def tell(text: str) -> None:
-    """Write one line to the standard error; that nobody can read it is no reason to stop."""
+def print_error(text: str) -> None:
+    """Write one line to the standard error; errors in writing are ignored."""
     with suppress(OSError, ValueError):
         sys.stderr.write(f"otel-ext: {text}\n")
 
 
-def leave_full_streams() -> None:
-    """Let go of a stream that takes no more: for what is left the exit code would be 120."""
+def drop_full_streams() -> None:
+    """Replace a stream that cannot be flushed, so that the exit code does not become 120."""
     for name, _ in _OUTPUTS:
         try:
             getattr(sys, name).flush()
         except (OSError, ValueError):
-            nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for the rest
+            nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - stays open until the end
             setattr(sys, name, nowhere)
 
 
 def flush_streams() -> None:
-    """Bring out what was said so far, as far as that is possible."""
+    """Flush the standard output and error; errors are ignored."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()

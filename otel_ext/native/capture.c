@@ -1,8 +1,7 @@
-/* A record from a span of the SDK: otel_ext.record.capture, compiled.
+/* Makes records from spans of the SDK: otel_ext.record.capture, compiled.
  *
- * The names of the SDK's attributes come from that module, which is the one
- * place that knows them. Whatever is not as expected (another kind of span, an
- * SDK that has changed) makes the quick way give up, and the Python one decides.
+ * Only that module knows the names of the SDK's attributes; it passes them in. For anything
+ * unexpected (another kind of span, an SDK that has changed) the Python code is called.
  */
 #include "speed.h"
 
@@ -11,7 +10,7 @@
 CaptureConfig given;
 PyTypeObject *sdk_types[SDK_TYPES];
 
-/* Positions in the tuple of names that capture.py hands over. */
+/* Positions in the tuple of names that capture.py passes. */
 enum {
     N_NAME, N_CONTEXT, N_PARENT, N_ATTRIBUTES, N_LINKS, N_KIND, N_START_TIME, N_END_TIME,
     N_EVENTS, N_STATUS, N_SCOPE, N_STATUS_CODE, N_COPY, N_DICT, N_DEQUE, N_RESOURCE, N_COUNT
@@ -28,7 +27,7 @@ static PyObject *field(PyObject *span, int name)
     return get(span, PyTuple_GET_ITEM(given.names, name), &places[name]);
 }
 
-/* Asks once, when there is a span: whoever only logs need not have the SDK imported. */
+/* Called at the first span, not before: a program that only logs need not import the SDK. */
 int speed_find_sdk_types(void)
 {
     PyObject *found = PyObject_CallNoArgs(given.span_types);
@@ -98,7 +97,7 @@ static PyObject *kind_for(PyObject *span)
     return NULL;
 }
 
-/* How many items a list of the SDK has: asked of what it keeps them in, without its own code. */
+/* The length of one of the SDK's lists, from its inner container, without calling its methods. */
 static Py_ssize_t size_of(PyObject *items)
 {
     if (PyTuple_CheckExact(items))
@@ -111,7 +110,7 @@ static Py_ssize_t size_of(PyObject *items)
     return size;
 }
 
-/* The links or events of a span, by `convert` where there are any. */
+/* The links or events of a span; `convert` is called if there are any. */
 static PyObject *items_for(PyObject *span, int name, PyObject *convert)
 {
     PyObject *items = field(span, name);
@@ -138,7 +137,7 @@ static PyObject *thread_for(void)
     return PyObject_CallNoArgs(given.current_thread);
 }
 
-/* Call site, thread and task of whoever logs. */
+/* Call site, thread and task of the code that logs. */
 PyObject *speed_here(PyObject *Py_UNUSED(module), PyObject *depth)
 {
     if (need(given.here) < 0)
@@ -146,7 +145,7 @@ PyObject *speed_here(PyObject *Py_UNUSED(module), PyObject *depth)
     PyObject *site = NULL, *thread = NULL, *info = NULL, *all = NULL;
     long frames = PyLong_AsLong(depth);
     PyObject *task = frames < 0 || frames > INT_MAX ? NULL : speed_current_task();
-    if (task != NULL && (site = speed_site_at((int)frames - 1)) != NULL    /* no frame of our own */
+    if (task != NULL && (site = speed_site_at((int)frames - 1)) != NULL    /* C code has no frame */
         && (thread = thread_for()) != NULL)
         info = speed_task_info(task);
     if (info != NULL)
@@ -160,7 +159,7 @@ PyObject *speed_here(PyObject *Py_UNUSED(module), PyObject *depth)
     return all;
 }
 
-/* A field that must be of just that type: for any other, Python decides. */
+/* A field must be of exactly this type; for any other the Python code is called. */
 static PyObject *exactly(PyTypeObject *type, PyObject *value)
 {
     if (value != NULL && !Py_IS_TYPE(value, type)) {
@@ -206,7 +205,7 @@ static PyObject *attributes_for(PyObject *span)
     return copied;
 }
 
-/* Puts a new reference in its place; NULL means that it could not be had. */
+/* Stores a new reference in a field of the record; NULL means an error. */
 #define SET(field, value)                              \
     do {                                               \
         PyObject *found = (value);                     \
@@ -230,7 +229,7 @@ static PyObject *new_record(PyObject *process, PyObject *seq)
     return record;
 }
 
-/* Whether an exception is handled here: it may cancel a task, and Python looks at that. */
+/* Is an exception being handled? It may cancel a task, which the Python code checks. */
 static int handles_exception(void)
 {
     PyObject *type, *error, *traceback;
@@ -317,7 +316,7 @@ failed:
     return NULL;
 }
 
-/* The key of a span that is to be recorded, or None; `record_only`: also unsampled ones. */
+/* The key of a span, or None if it is not recorded. `record_only`: record unsampled ones too. */
 PyObject *speed_identify(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
 {
     if (count != 2) {
@@ -340,7 +339,7 @@ PyObject *speed_identify(PyObject *Py_UNUSED(module), PyObject *const *args, Py_
     return key;
 }
 
-/* 1: `span` comes with that very resource, 0: with another, -1: error. */
+/* 1: `span` has that same resource object, 0: another one, -1: error. */
 int speed_has_resource(PyObject *span, PyObject *resource)
 {
     PyObject *found = field(span, N_RESOURCE);
@@ -381,7 +380,7 @@ PyObject *speed_capture_end(PyObject *Py_UNUSED(module), PyObject *const *args, 
     return record;
 }
 
-/* What is read here without a look, as it is needed for each span. */
+/* Checks once the values that are used for each span without a check. */
 static int is_sound(const CaptureConfig *fresh)
 {
     PyObject *names = fresh->names, *kinds = fresh->kinds, *kind_names = fresh->kind_names;

@@ -1,8 +1,7 @@
-/* A position in mapped memory, and lines stored at it: what a black box writes by.
+/* A position in mapped memory where the ring buffer stores lines.
  *
- * A line is claimed and stored in one step of the interpreter, as by the `write` of the
- * mapping object itself, which serves where this is not built. Here it can be done without
- * an object for the line.
+ * A line is claimed and stored in one step of the interpreter, as by the mapping object's own
+ * `write`, which is used if this is not built. Here no object is needed for the line.
  */
 #include "speed.h"
 
@@ -84,7 +83,7 @@ static void cursor_dealloc(PyObject *self)
 }
 
 static PyMethodDef cursor_methods[] = {
-    {"write", cursor_write, METH_O, "Store a line at the position and move behind it."},
+    {"write", cursor_write, METH_O, "Store a line at the position and advance past it."},
     {"seek", cursor_seek, METH_O, "Move to a position from the beginning."},
     {"tell", cursor_tell, METH_NOARGS, "Return the position."},
     {NULL, NULL, 0, NULL},

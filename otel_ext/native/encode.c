@@ -1,4 +1,5 @@
-/* A span's or a log's record as one line of JSON, byte for byte as otel_ext.record.codec. */
+/* Encodes a span's or a log's record as one line of JSON, with the same bytes as
+ * otel_ext.record.codec. */
 #include "speed.h"
 
 #define SECOND 1000000000LL
@@ -118,7 +119,7 @@ static int put_head(Buffer *b, PyObject *record, PyObject *phase, long long *tim
     return PUT(b, "\"");
 }
 
-/* The difference, kept within 64 bits and symmetric as in the Python codec. */
+/* The difference, clamped to 64 bits and symmetric as in the Python codec. */
 static long long duration_of(long long start_ns, long long time_ns)
 {
     if (start_ns < 0 && time_ns > MAX_NS + start_ns)
@@ -155,7 +156,7 @@ static int put_end(Buffer *b, PyObject *record, long long time_ns)
     return 0;
 }
 
-/* The user's data, by the Python codec: it knows every awkward value. */
+/* The user's data, encoded by the Python codec, which handles every awkward value. */
 static int put_any_object(Buffer *b, PyObject *attributes)
 {
     PyObject *budget = PyLong_FromSsize_t(MAX_BYTES - b->size);
@@ -184,7 +185,7 @@ static int put_attributes(Buffer *b, PyObject *attributes)
     if (plain < 0)
         return -1;
     if (plain) {
-        /* Take the opening brace out again: the object goes on in this one. */
+        /* Remove the opening brace: its keys continue the enclosing object. */
         b->size--;
         memmove(b->data + begin, b->data + begin + 1, (size_t)(b->size - begin));
     }
@@ -193,7 +194,7 @@ static int put_attributes(Buffer *b, PyObject *attributes)
     return PUT(b, "\n");
 }
 
-/* Metadata that only this record has. */
+/* Metadata that only this kind of record has. */
 static int put_extra(Buffer *b, PyObject *record)
 {
     PyObject *extra = PyTuple_GET_ITEM(record, F_EXTRA);
@@ -206,13 +207,13 @@ static int put_extra(Buffer *b, PyObject *record)
         return put_called(b, config.encode_extra, record);
     if (plain < 0)
         return -1;
-    /* The object goes on in the one around it: without braces of its own. */
+    /* Its keys continue the enclosing object, so it has no braces of its own. */
     b->data[begin] = ',';
     b->size--;
     return 0;
 }
 
-/* Whether `text` reads so: that very object, as a rule. */
+/* Is `text` equal to `known`? Mostly it is the same object. */
 static int is_text(PyObject *text, PyObject *known)
 {
     return text == known || (PyUnicode_CheckExact(text) && PyUnicode_Compare(text, known) == 0);
@@ -244,7 +245,7 @@ static int put_span(Buffer *b, PyObject *record)
     return put_attributes(b, PyTuple_GET_ITEM(record, F_ATTRIBUTES));
 }
 
-/* Writes `key`, its quotes and brackets included, and `text` behind it, unless empty. */
+/* Writes `key`, which includes quotes and brackets, then `text`, unless that is empty. */
 static int put_text_field(Buffer *b, const char *key, PyObject *text)
 {
     int there = has_text(text);
@@ -308,7 +309,7 @@ int speed_encode_into(Buffer *buffer, PyObject *record)
                                             : 1;
     if (failed >= 0)
         return !failed;
-    /* Whatever it was (a time beyond 64 bits), the Python codec decides. */
+    /* For any such error (a time beyond 64 bits) the Python codec is called. */
     return PyErr_ExceptionMatches(PyExc_MemoryError) ? -1 : pass_over();
 }
 

@@ -1,7 +1,7 @@
-/* The prefilter of redaction: whether a text surely holds nothing that a rule could find.
+/* The prefilter of redaction: can a rule find anything in a text?
  *
- * The table of rules in otel_ext.redaction is the only place that knows what to look for; it
- * hands its literals over as `TRIGGERS`. "Harmless" is certain; otherwise Python looks.
+ * Only the table of rules in otel_ext.redaction knows the literals; it passes them as
+ * `TRIGGERS`. "Harmless" is certain; otherwise the Python code searches the text.
  */
 #include "speed.h"
 
@@ -13,19 +13,19 @@
 enum { INSIDE = 1, DIGIT = 2, GAP = 4 };
 
 typedef struct {
-    const char *rest;             /* the literal behind its first two characters */
-    unsigned char second;         /* 0 where it has only one */
+    const char *rest;             /* the literal after its first two characters */
+    unsigned char second;         /* 0 if it has only one */
     unsigned char length;         /* of the rest */
-    unsigned char at_border;      /* whether no letter or digit may stand before it */
-    unsigned short place;         /* in the table that was handed over */
+    unsigned char at_border;      /* may no letter or digit precede it? */
+    unsigned short place;         /* index in the table of literals */
 } Literal;
 
 static unsigned char kinds[256], lower[256];
-static unsigned char pairs[128][16];    /* which two characters begin a literal */
+static unsigned char pairs[128][16];    /* the pairs of characters that begin a literal */
 static Literal literals[MOST_LITERALS];
 static short begins[129];               /* the literals by their first character */
 static char room[ROOM];
-static long least_digits;               /* of a card's number; 0: nothing is known yet */
+static long least_digits;               /* of a card number; 0: no table yet */
 
 static int matches(const Literal *literal, const unsigned char *at, const unsigned char *text,
                    const unsigned char *end)
@@ -44,12 +44,12 @@ static int matches(const Literal *literal, const unsigned char *at, const unsign
 
 static inline int may_begin(const unsigned char *at)
 {
-    /* The text ends with a zero, so that the last character has one behind it too. */
+    /* The text ends with a zero, so at[1] exists for the last character too. */
     unsigned char second = lower[at[1]];
     return pairs[lower[*at]][second >> 3] & 1 << (second & 7);
 }
 
-/* Whether a literal begins at `at`; with `found`, marks the places of all that do. */
+/* Does a literal begin at `at`? With `found`, marks the index of each one that does. */
 static int is_begun(const unsigned char *at, const unsigned char *text, const unsigned char *end,
                     unsigned char *found)
 {
@@ -89,7 +89,7 @@ PyObject *speed_is_harmless_text(PyObject *Py_UNUSED(module), PyObject *text)
     return PyBool_FromLong(speed_is_harmless(text));
 }
 
-/* Returns the places in the table of the literals that a text holds; None if it is not ASCII. */
+/* Returns the table indexes of the literals in a text; None if it is not ASCII. */
 PyObject *speed_find_triggers(PyObject *Py_UNUSED(module), PyObject *text)
 {
     if (least_digits == 0 || !PyUnicode_CheckExact(text) || !PyUnicode_IS_COMPACT_ASCII(text))
@@ -116,13 +116,13 @@ static void mark(const char *characters, unsigned char kind)
         kinds[(unsigned char)*characters] |= kind;
 }
 
-/* Adds the literals that begin with `first`; returns how many there are now, -1 on error. */
+/* Adds the literals that begin with `first`; returns the new count, -1 on error. */
 static int add_literals(PyObject *triggers, int first, int count, Py_ssize_t *used)
 {
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(triggers); i++) {
         PyObject *trigger = PyTuple_GET_ITEM(triggers, i);
         if (!PyUnicode_CheckExact(trigger) || !PyUnicode_IS_COMPACT_ASCII(trigger))
-            continue;    /* only texts of ASCII are looked at */
+            continue;    /* only ASCII texts are searched */
         Py_ssize_t size;
         const char *given = PyUnicode_AsUTF8AndSize(trigger, &size);
         int at_border = size > 1 && given[0] == '^';

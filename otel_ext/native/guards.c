@@ -1,6 +1,6 @@
-/* What the SDK calls: the hooks as methods of the processor's class, each in its guard.
+/* The hooks that the SDK calls, as guarded methods of the processor's class.
  *
- * As `on_start` and `on_end` of otel_ext.processors.lifecycle, without a frame of Python's.
+ * As `on_start` and `on_end` of otel_ext.processors.lifecycle, without a Python frame.
  */
 #include "speed.h"
 
@@ -9,7 +9,7 @@
 static PyObject *s_note_loss, *s_span, *s_parent_context, *s_late;
 static PyObject *start_is_lost, *end_is_lost;
 
-/* The argument `span`, borrowed, by its place or its name; `other` may be given beside it. */
+/* The argument `span`, borrowed, by position or by name; `other` may be passed too. */
 static PyObject *span_in(PyObject *const *args, Py_ssize_t count, PyObject *names, PyObject *other)
 {
     PyObject *span = count > 0 ? args[0] : NULL;
@@ -30,7 +30,7 @@ static PyObject *span_in(PyObject *const *args, Py_ssize_t count, PyObject *name
     return too_many ? NULL : span;
 }
 
-/* Leaves a span to the worker: this thread has no stack left, not even for a call. */
+/* Leaves a span to the worker, since this thread has no stack left for a call. */
 static PyObject *leave_to_worker(PyObject *self, PyObject *span, PyObject *what)
 {
     PyErr_Clear();
@@ -43,7 +43,7 @@ static PyObject *leave_to_worker(PyObject *self, PyObject *span, PyObject *what)
     return failed && pass_over() < 0 ? NULL : Py_NewRef(Py_None);
 }
 
-/* Takes the steps of a hook; what they raise the processor is told of. */
+/* Runs a hook's steps; reports what they raise to the processor. */
 static PyObject *guarded(PyObject *(*steps)(PyObject *, PyObject *const *, Py_ssize_t),
                          PyObject *self, PyObject *span, PyObject *what)
 {
@@ -81,7 +81,7 @@ static PyMethodDef hooks[] = {
      "Export the final record of `span`; called by the SDK on the user's thread."},
 };
 
-/* `hooks_for(cls, what to say when a start is lost, when an end is)`: the methods by name. */
+/* `hooks_for(cls, message for a lost start, message for a lost end)`: the methods by name. */
 PyObject *speed_hooks_for(PyObject *Py_UNUSED(module), PyObject *args)
 {
     PyObject *type, *start, *end, *methods = PyDict_New();

@@ -1,7 +1,7 @@
 /* The processor's hooks: otel_ext.processors.lifecycle and otel_ext.inflight.table, compiled.
  *
- * The Python objects stay what they are; only the steps of the common case are taken
- * here. For every other case the Python method is called before anything is done.
+ * Takes the steps of the common case, on the same Python objects. In every other case it calls
+ * the Python method before it has changed anything.
  */
 #include "speed.h"
 #include <time.h>
@@ -16,7 +16,7 @@ static Hooks hooks;
 enum { Q_RESOURCE, Q_PROCESS, Q_NEXT_SEQ, Q_RECORD_ONLY, Q_TABLE, Q_EXPORT, Q_COUNT };
 enum { T_OPEN, T_MAX_SPANS, T_NOTE_COLLECTED, T_OWNERS, T_LOCAL, T_NOTE_GONE, T_COUNT };
 
-/* A span that starts, its key, and the task that runs, or None. */
+/* A span that starts, its key, and the task that is running, or None. */
 typedef struct { PyObject *span, *key, *task; } Started;
 
 static PyObject *s_quick, *s_begun, *s_watch, *s_owner, *s_record, *s_born, *s_key, *s_has_tasks;
@@ -36,8 +36,8 @@ PyObject *speed_configure_hooks(PyObject *Py_UNUSED(module), PyObject *args, PyO
     Py_RETURN_NONE;
 }
 
-/* The tuple `_quick` of `holder`: what its steps need, made anew when one of it changes.
- * NULL where it has none at the moment, or another one. */
+/* The tuple `_quick` of `holder`, with what its steps need; Python replaces it when one of these
+ * changes. NULL if there is none at the moment, or one of another size. */
 static PyObject *quick_of(PyObject *holder, Py_ssize_t size, Place *place)
 {
     PyObject *quick = get(holder, s_quick, place);
@@ -46,7 +46,7 @@ static PyObject *quick_of(PyObject *holder, Py_ssize_t size, Place *place)
     return quick;
 }
 
-/* As `time.monotonic_ns`, without the call where it is known which clock that asks. */
+/* As `time.monotonic_ns`, without the call on systems whose clock for it is known. */
 static PyObject *now(void)
 {
 #ifdef __linux__
@@ -57,7 +57,7 @@ static PyObject *now(void)
     return PyObject_CallNoArgs(hooks.monotonic_ns);
 }
 
-/* A weak reference of the kind `kind`: by what the type's call comes to. */
+/* A weak reference of the class `kind`; `tp_new` is all that a call of the class does. */
 static PyObject *new_reference(PyObject *kind, PyObject *to, PyObject *note_end)
 {
     PyTypeObject *type = (PyTypeObject *)kind;
@@ -82,7 +82,7 @@ static PyObject *task_as_owner(PyObject *table, PyObject *task, PyObject *key)
 
 static PyObject *make_entry(PyObject *table, PyObject *record, const Started *of)
 {
-    /* The owner is not there before the thread's first span. */
+    /* A thread has no owner before its first span. */
     PyObject *owner = of->task != Py_None
                           ? task_as_owner(table, of->task, of->key)
                           : speed_of_thread(PyTuple_GET_ITEM(table, T_LOCAL), s_owner);
@@ -100,7 +100,7 @@ static PyObject *make_entry(PyObject *table, PyObject *record, const Started *of
     return entry;
 }
 
-/* 1: added, 0: not of the common kind, -1: error. */
+/* 1: added, 0: not the common case, -1: error. */
 static int add_quickly(PyObject *table, PyObject *record, const Started *of)
 {
     PyObject *opened = PyTuple_GET_ITEM(table, T_OPEN);
@@ -128,7 +128,7 @@ static int add_entry(PyObject *table, PyObject *record, const Started *of)
     return done == NULL ? -1 : 0;
 }
 
-/* The key of the span; NULL if the steps here are not for it, None if it is not recorded. */
+/* The key of the span; NULL if Python must handle it, None if it is not recorded. */
 static PyObject *key_of(PyObject *quick, PyObject *span)
 {
     PyObject *args[] = {span, PyTuple_GET_ITEM(quick, Q_RECORD_ONLY)};
@@ -147,7 +147,7 @@ static int export(PyObject *quick, PyObject *record)
     return done == NULL ? -1 : 0;
 }
 
-/* From time to time, and the first time, it is made sure that the open spans are watched. */
+/* Makes sure that open spans are watched: at the first span, then each LOOK_EVERY records. */
 static int look(PyObject *self, PyObject *seq)
 {
     long long number = PyLong_AsLongLong(seq);
@@ -155,7 +155,7 @@ static int look(PyObject *self, PyObject *seq)
         return -1;
     if (number % LOOK_EVERY) {
         PyObject *begun = get(self, s_begun, &of_begun);
-        Py_XDECREF(begun);    /* true and false stay */
+        Py_XDECREF(begun);    /* True and False are never freed */
         if (begun == Py_True)
             return 0;
     }
@@ -180,7 +180,7 @@ static PyObject *began(PyObject *self, PyObject *quick, const Started *of)
         record = start_record(PyTuple_GET_ITEM(quick, Q_PROCESS), seq, of);
     int failed = record == NULL
                  || add_entry(PyTuple_GET_ITEM(quick, Q_TABLE), record, of) < 0
-                 || look(self, seq) < 0 || export(quick, record) < 0;    /* last: it is done once */
+                 || look(self, seq) < 0 || export(quick, record) < 0;    /* last: runs once */
     Py_XDECREF(seq);
     Py_XDECREF(record);
     if (failed)
@@ -213,7 +213,7 @@ PyObject *speed_begin_span(PyObject *Py_UNUSED(module), PyObject *const *args, P
     return done;
 }
 
-/* Takes an item out of a dict; NULL, mostly without an error, if it is not there. */
+/* Removes an item from a dict; NULL, mostly without an error, if it is not there. */
 static PyObject *pop(PyObject *dict, PyObject *key)
 {
     PyObject *item = NULL;
@@ -227,7 +227,7 @@ static PyObject *pop(PyObject *dict, PyObject *key)
     return item;
 }
 
-/* Takes the start record of an open span out of the table; NULL if it is not there. */
+/* Removes an open span's start record from the table; NULL if it is not there. */
 static PyObject *take_start(PyObject *table, PyObject *key)
 {
     PyObject *quick = quick_of(table, T_COUNT, &of_table), *start = NULL;

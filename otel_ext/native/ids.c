@@ -1,10 +1,10 @@
-/* Identifiers as hex digits, as the record format has them. */
+/* Formats identifiers as hex digits, as the record format requires. */
 #include "speed.h"
 
 /* The two digits of each byte. */
 static char digits_of[256][2];
 
-/* The bytes of a number from the highest; -1 with an error if it has more. */
+/* The bytes of a number, highest first; -1 with an error if it has more than `size`. */
 static int bytes_of(PyObject *number, unsigned char *bytes, Py_ssize_t size)
 {
     uint64_t high, low;

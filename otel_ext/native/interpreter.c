@@ -1,15 +1,15 @@
-/* What the interpreter keeps, read where it stands: attributes, whole numbers, frames.
+/* Reads attributes, integers and frames directly from the interpreter's memory.
  *
  * Only for versions whose layout is known and tested (a wheel is built for one version, and
- * a version keeps its layout). For all others, and for whatever is not as expected, the
- * answer is NULL, and the caller asks by the public functions.
+ * a version keeps its layout). For all others, and for anything unexpected, these functions
+ * return NULL or 0, and the caller uses the public functions.
  */
 #if !defined(PYPY_VERSION)
 #define Py_BUILD_CORE_MODULE 1
 #endif
 #include "speed.h"
 
-/* A distribution may come without the internal headers; then this part alone is left out. */
+/* A distribution may lack the internal headers; then only this part is not built. */
 #if defined(__has_include)
 #if __has_include("internal/pycore_frame.h")
 #define HEADERS_ARE_THERE 1
@@ -43,7 +43,7 @@ static PyDictValues *values_of(PyObject *holder)
 #endif
 }
 
-/* The index of `name` among the values; -1 if it has none, or something else decides. */
+/* The index of `name` among the values; -1 if it has none, or if a descriptor overrides it. */
 static Py_ssize_t look_up(PyTypeObject *type, PyDictKeysObject *keys, PyObject *name)
 {
     if (type->tp_getattro != PyObject_GenericGetAttr || !DK_IS_UNICODE(keys))
@@ -58,15 +58,15 @@ static Py_ssize_t look_up(PyTypeObject *type, PyDictKeysObject *keys, PyObject *
     return -1;
 }
 
-/* The keys of a type only grow, so that an index stays. */
+/* The keys of a type only grow, so an index stays valid. */
 static KeptAt *remember(PyTypeObject *type, PyDictKeysObject *keys, PyObject *name, Place *place)
 {
     Py_ssize_t index = keys == NULL ? -1 : look_up(type, keys, name);
-    if (index < 0 || type->tp_version_tag == 0)    /* the look-up gives one, as a rule */
+    if (index < 0 || type->tp_version_tag == 0)    /* the look-up usually assigns one */
         return NULL;
     KeptAt *at = &place->of[place->next++ % 2];
     PyTypeObject *old = at->type;
-    at->type = (PyTypeObject *)Py_NewRef((PyObject *)type);    /* none comes to its address */
+    at->type = (PyTypeObject *)Py_NewRef((PyObject *)type);    /* held: its address is not reused */
     at->keys = keys;
     at->index = index;
     at->version = type->tp_version_tag;
@@ -74,7 +74,7 @@ static KeptAt *remember(PyTypeObject *type, PyDictKeysObject *keys, PyObject *na
     return at;
 }
 
-/* A version is given to a type once, and taken from it by every change, a new descriptor too. */
+/* A type's version is unique; every change of the type, a new descriptor too, removes it. */
 static inline int holds(const KeptAt *at, PyTypeObject *type, const void *keys)
 {
     return at->type == type && at->version == type->tp_version_tag && at->keys == keys;

@@ -1,7 +1,8 @@
-/* From a record to the box: otel_ext.exporters.jsonl, .compat and the box's append, compiled.
+/* From a record to the ring buffer: otel_ext.exporters.jsonl, .compat and the ring buffer's
+ * `append`, compiled.
  *
- * Each is bound to the Python object whose steps it takes, and calls that object's
- * own method for every case but the common one.
+ * Each function is bound to the Python object whose steps it takes, and calls that object's own
+ * method in every case but the common one.
  */
 #include "speed.h"
 
@@ -30,8 +31,8 @@ static PyObject *append(PyObject *box, PyObject *line)
     return PyObject_CallMethodOneArg(box, s_elsewhere, line);
 }
 
-/* 1: `line` is stored in the box whose `append` that is, without an object for it, 0: it is not,
- * -1: error. */
+/* 1: stored `line` in the ring buffer whose `append` that is, without an object for it,
+ * 0: not stored, -1: error. */
 static int is_stored(PyObject *append_line, const Buffer *line)
 {
     if (!PyCFunction_CheckExact(append_line) || PyCFunction_GET_FUNCTION(append_line) != append)
@@ -42,14 +43,15 @@ static int is_stored(PyObject *append_line, const Buffer *line)
     return PyErr_Occurred() ? -1 : 0;
 }
 
-static PyMethodDef append_method = {"append", append, METH_O, "Store one line in the box."};
+static PyMethodDef append_method = {"append", append, METH_O, "Store one line in the ring buffer."};
 
 PyObject *speed_bind_append(PyObject *Py_UNUSED(module), PyObject *box)
 {
     return PyCFunction_New(&append_method, box);
 }
 
-/* Processes that were introduced, each to one exporter's dict; those only grow. */
+/* Processes that were introduced, each with the exporter's dict that holds it; those dicts only
+ * grow. */
 static Seen introduced[INTRODUCED];
 
 static int is_introduced(PyObject *dict, PyObject *process)
@@ -64,7 +66,7 @@ static int is_introduced(PyObject *dict, PyObject *process)
     return is_there;
 }
 
-/* What the steps need, if the exporter has told who the record's process is; else NULL. */
+/* What the steps need, if the exporter has written the record's `process.start`; else NULL. */
 static PyObject *quick_of(PyObject *exporter, PyObject *record)
 {
     PyObject *quick = check_process() < 0 ? NULL : get(exporter, s_quick, &of_quick);
@@ -95,7 +97,7 @@ PyObject *speed_note_loss(PyObject *holder, PyObject *method, PyObject *what)
     return done;
 }
 
-/* Calls `append_line` with an object for the line that is in the buffer, or that Python encodes. */
+/* Calls `append_line` with the line from the buffer, or with one that Python encodes. */
 static PyObject *append_object(PyObject *exporter, PyObject *append_line, const Buffer *buffer,
                                PyObject *record, int encoded)
 {
@@ -108,7 +110,7 @@ static PyObject *append_object(PyObject *exporter, PyObject *append_line, const 
     return taken == NULL ? speed_note_loss(exporter, s_note_unwritten, NULL) : taken;
 }
 
-/* Brings an encoded line to the journal. */
+/* Passes an encoded line to the journal. */
 static PyObject *append_encoded(PyObject *exporter, PyObject *quick, const Buffer *buffer,
                                 PyObject *record, int encoded)
 {
@@ -132,7 +134,7 @@ static PyObject *take(PyObject *exporter, PyObject *quick, PyObject *record)
     char room[LINE_ROOM];
     Buffer buffer = {room, 0, LINE_ROOM, NULL};
     int encoded = speed_encode_into(&buffer, record);
-    /* The journal is asked after the encoding: that may run Python code, which may close it. */
+    /* The journal is read after the encoding, which may run Python code that closes it. */
     PyObject *done = encoded < 0
                          ? speed_note_loss(exporter, s_export_reduced, record)
                          : append_encoded(exporter, quick, &buffer, record, encoded);
@@ -161,7 +163,7 @@ PyObject *speed_bind_export(PyObject *Py_UNUSED(module), PyObject *exporter)
     return PyCFunction_New(&export_method, exporter);
 }
 
-/* `parts`: the exporter of lines, what a redactor needs, and what is called for other records. */
+/* `parts`: the exporter of lines, what a redactor needs, and the callable for other records. */
 static PyObject *export_plain(PyObject *parts, PyObject *record)
 {
     PyObject *exporter = PyTuple_GET_ITEM(parts, 0), *done;
@@ -187,8 +189,8 @@ PyObject *speed_bind_plain(PyObject *Py_UNUSED(module), PyObject *parts)
     return PyCFunction_New(&plain_method, parts);
 }
 
-/* What a choice is made of: asked first; called if that says no; called if it says yes, or
- * fails. Where the first only reads an attribute, that and its holder; else None. */
+/* The parts of a choice: the condition; the callable if it is false; the callable if it is true or
+ * fails. If the condition only reads an attribute, its name and holder; else None. */
 enum { C_ASK, C_NO, C_YES, C_HOLDER, C_NAME, C_COUNT };
 
 static PyObject *choose(PyObject *parts, PyObject *argument)

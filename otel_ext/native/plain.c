@@ -1,8 +1,7 @@
-/* Plain values as JSON: what nearly all attributes are made of.
+/* Encodes plain values as JSON; nearly all attributes are plain.
  *
- * Anything else (text that needs an escape, floats with an exponent, bytes,
- * deeply nested or large objects) is left to the Python codec, so that there is
- * one place that knows how awkward values are written.
+ * The Python codec encodes everything else (text that needs an escape, floats with an
+ * exponent, bytes, deeply nested or large objects), so only one module handles awkward values.
  */
 #include "speed.h"
 
@@ -76,7 +75,7 @@ int is_plain_text(PyObject *text)
         if (needs_escape(word))
             return 0;
     }
-    memcpy(&word, last, sizeof word);    /* may take some a second time */
+    memcpy(&word, last, sizeof word);    /* may read some characters twice */
     return !needs_escape(word);
 }
 
@@ -111,8 +110,8 @@ static int put_float(Buffer *buffer, double value)
 static int put_plain_value(Buffer *buffer, PyObject *value, Py_ssize_t end, int depth);
 static int put_plain_mapping(Buffer *buffer, PyObject *mapping, Py_ssize_t end, int depth);
 
-/* Lists may share what they hold, and be larger than any memory when written out: what goes
- * beyond `end` is not plain, and is found out in between. */
+/* Lists may share items, and be larger than any memory when written out. So a value that goes
+ * beyond `end` is not plain, and this is checked between items. */
 static int put_plain_sequence(Buffer *buffer, PyObject *sequence, Py_ssize_t end, int depth)
 {
     Py_ssize_t size = PySequence_Fast_GET_SIZE(sequence);
@@ -158,14 +157,14 @@ static int put_plain_value(Buffer *buffer, PyObject *value, Py_ssize_t end, int 
     return 0;
 }
 
-/* Comparing is for keys of its length only. */
+/* Compare only keys of the same length. */
 static int is_meta_key(PyObject *key)
 {
     return PyUnicode_GET_LENGTH(key) == PyUnicode_GET_LENGTH(config.meta_key)
            && PyUnicode_Compare(key, config.meta_key) == 0;
 }
 
-/* Keys that were found plain; a program's are the same objects each time. */
+/* Keys that were found plain; a program uses the same key objects each time. */
 static PyObject *plain_keys[KEYS];
 
 static int is_plain_key(PyObject *key)

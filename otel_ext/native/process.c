@@ -1,4 +1,4 @@
-/* Whether this is still the process that the state here belongs to: see otel_ext.runtime.fork. */
+/* Detects that a fork made in C has changed the process; see otel_ext.runtime.fork. */
 #include "speed.h"
 #ifdef _WIN32
 #include <process.h>
@@ -13,15 +13,15 @@ static Py_buffer page;
 static PyObject *enter;
 static long owner;
 
-/* `watch_process(page, enter)`: a page whose first byte is 0 in a forked child, or None where
- * process ids are compared; and what is called in such a child. */
+/* `watch_process(page, enter)`: a page whose first byte is 0 in a forked child, or None to
+ * compare process ids; and the callable for such a child. */
 PyObject *speed_watch_process(PyObject *Py_UNUSED(module), PyObject *args)
 {
     PyObject *memory, *callable;
     if (!PyArg_ParseTuple(args, "OO", &memory, &callable))
         return NULL;
     if (page.obj != NULL || enter != NULL)
-        Py_RETURN_NONE;    /* once: the page is read without a look whether it is there */
+        Py_RETURN_NONE;    /* set once, since readers do not check whether the page exists */
     if (memory != Py_None && PyObject_GetBuffer(memory, &page, PyBUF_SIMPLE) < 0)
         return NULL;
     enter = Py_NewRef(callable);

@@ -1,9 +1,9 @@
-/* Records to be filled: those that nobody refers to any more are used again. */
+/* Reuses the memory of records that have no references left. */
 #include "speed.h"
 
 #define SPARE 4
 
-/* Records without fields, out of the collector's sight, to be filled again. */
+/* Records without fields, untracked by the garbage collector, to be filled again. */
 static PyObject *spare[SPARE];
 static int spares;
 
@@ -20,7 +20,7 @@ void speed_spare_record(PyObject *record)
         PyTuple_SET_ITEM(record, i, NULL);
         Py_XDECREF(field);
     }
-    /* What was let go of may have run code that kept others. */
+    /* Releasing the fields may have run code that spared other records. */
     if (spares < SPARE)
         spare[spares++] = record;
     else

@@ -1,4 +1,4 @@
-/* The parts of a line that say how a record belongs to others: parent, scope, thread, task. */
+/* Writes a record's relations: parent, scope, thread, task. */
 #include "speed.h"
 
 #define TOGETHER 64
@@ -21,7 +21,7 @@ int put_str(Buffer *buffer, PyObject *text)
     return data == NULL ? -1 : put(buffer, data, size);
 }
 
-/* Writes a text that is the caller's own, and lets go of it; NULL is an error. */
+/* Writes a text and releases the caller's reference; NULL is an error. */
 static int put_owned(Buffer *buffer, PyObject *text)
 {
     int result = text == NULL ? -1 : put_str(buffer, text);
@@ -39,7 +39,7 @@ int put_attribute(Buffer *buffer, PyObject *holder, PyObject *name, Slot *known)
     return put_owned(buffer, get_slot(holder, name, known));
 }
 
-/* Writes `key`, then the fragment that `holder` has, unless that is None. */
+/* Writes `key`, then the fragment of `holder`; for None, writes nothing. */
 int put_fragment(Buffer *b, const char *key, PyObject *holder)
 {
     static Slot known;
@@ -60,7 +60,7 @@ static int put_text_in_quotes(Buffer *b, const char *key, PyObject *text)
     return PUT(b, "\"");
 }
 
-/* Kind, scope and thread as they were written the last time; most spans share these. */
+/* Caches kind, scope and thread as they were last written; most spans share them. */
 static struct {
     PyObject *kind, *scope, *thread;
     Py_ssize_t size;

@@ -1,6 +1,6 @@
-/* Whether a record surely holds no secret: otel_ext.redaction.redactor's own quick look, compiled.
+/* The prefilter for records: otel_ext.redaction.redactor's fast check, compiled.
  *
- * "No" only means that Python has to look; nothing is remembered and nothing changed here.
+ * It answers "surely no secret" or "Python must search"; it changes nothing in the redactor.
  */
 #include "speed.h"
 
@@ -27,12 +27,12 @@ static Py_ssize_t limit(PyObject *quick, int which)
     return PyLong_AsSsize_t(PyTuple_GET_ITEM(quick, which));
 }
 
-/* What was found clean a moment ago, and by what: texts and keys, told by their places. The
- * end of a span has the same objects as its start; a program's constants are the same objects
- * each time. A finding holds for good, so that it need not be looked for again. */
+/* Texts and keys that were recently found clean, recognized by address, each with the object that
+ * found it clean. The end of a span has the same objects as its start, and a program's constants
+ * are the same objects each time. A finding never becomes invalid. */
 static Seen texts[SEEN], known_texts[SEEN], keys[SEEN], processes[1];
 
-/* All of these: 1: surely clean, 0: not surely, -1: error. */
+/* All functions below return 1: surely clean, 0: not surely, -1: error. */
 
 static int is_known(PyObject *quick, PyObject *text)
 {
@@ -67,7 +67,7 @@ static int is_clean_text(PyObject *quick, PyObject *text)
     return 1;
 }
 
-/* A text that stands in an attribute of something that many records share. */
+/* A text in an attribute of an object that many records share. */
 static int is_clean_held(PyObject *quick, PyObject *holder, PyObject *name, Slot *known,
                          int must_be_known)
 {
@@ -114,8 +114,8 @@ static int are_clean(PyObject *quick, PyObject *attributes)
         Py_ssize_t size = PyObject_Size(attributes);
         return size < 0 ? -1 : size == 0;
     }
-    /* Looking at a text runs the expression's own code and nothing that could change this
-     * dict: it is the record's. */
+    /* Searching a text runs only the expression's code, which cannot change the record's
+     * dict. */
     Py_ssize_t position = 0;
     PyObject *key, *value;
     int clean = 1;
@@ -125,7 +125,7 @@ static int are_clean(PyObject *quick, PyObject *attributes)
     return clean;
 }
 
-/* The process must be one that was looked at, and had no secret. */
+/* Clean only if Python has searched this process record and found no secret. */
 static int is_clean_process(PyObject *quick, PyObject *process)
 {
     PyObject *looked_at = PyTuple_GET_ITEM(quick, R_PROCESSES);

@@ -1,18 +1,18 @@
-/* Where the user's code opened a span: otel_ext.record.call_site, compiled. */
+/* Finds the line of user code that opened a span: otel_ext.record.call_site, compiled. */
 #include "speed.h"
 
 #define SITES 1024
 #define FILES 1024
-#define MOST_FRAMES 250    /* as _MAX_FRAMES of callsite.py */
+#define MOST_FRAMES 250    /* as _MAX_FRAMES of call_site.py */
 
-/* Whose file it is, as otel_ext.record.own_code has it. */
+/* The kinds of files, as in otel_ext.record.own_code. */
 enum { UNJUDGED = -1, OWN, CARRIER, FOREIGN, INSTRUMENTING };
 
-/* Places by code object and instruction. The code is held weakly, by `ref`: programs that make
- * code anew each time must be able to let go of it. */
+/* Caches call sites by code object and instruction. `ref` holds the code weakly, so that programs
+ * that make new code each time can release it. */
 static struct { PyObject *code, *ref, *site; int lasti; } sites[SITES];
 
-/* Files that were judged, by the text that all code objects of a module share. */
+/* Caches the kinds of files by file name, a text that all code objects of a module share. */
 static struct { PyObject *name; int verdict; } files[FILES];
 
 static int last_instruction(PyFrameObject *frame)
@@ -32,7 +32,7 @@ static size_t slot_for(PyCodeObject *code, int lasti)
     return (((size_t)code >> 4) ^ (size_t)lasti * 31) % SITES;
 }
 
-/* The site, if it is remembered; NULL without an error. */
+/* The cached call site; NULL without an error if it is not cached. */
 static PyObject *known_site(PyCodeObject *code, int lasti)
 {
     size_t slot = slot_for(code, lasti);
@@ -51,7 +51,7 @@ static void set_site(size_t slot, PyObject *code, int lasti, PyObject *ref, PyOb
     Py_XDECREF(old[1]);
 }
 
-/* Called when code has died, before another object can come to its address. */
+/* Called when a code object dies, before its address can be reused. */
 static PyObject *forget_site(PyObject *slot, PyObject *ref)
 {
     size_t at = PyLong_AsSize_t(slot);
@@ -60,7 +60,7 @@ static PyObject *forget_site(PyObject *slot, PyObject *ref)
     Py_RETURN_NONE;
 }
 
-static PyMethodDef forget_method = {"forget", forget_site, METH_O, "Let go of one place."};
+static PyMethodDef forget_method = {"forget", forget_site, METH_O, "Release one cached call site."};
 
 /* 0, or -1 with an error. */
 static int remember_site(PyObject *code, int lasti, PyObject *site)
@@ -77,7 +77,7 @@ static int remember_site(PyObject *code, int lasti, PyObject *site)
     return 0;
 }
 
-/* The site of one frame: remembered by code object and instruction. */
+/* The call site of one frame, cached by code object and instruction. */
 static PyObject *site_of(PyFrameObject *frame)
 {
     int lasti = last_instruction(frame);
@@ -92,7 +92,7 @@ static PyObject *site_of(PyFrameObject *frame)
     return site;
 }
 
-/* Whose file the code is from, as far as that is known; never an error. */
+/* The cached kind of the code's file, or UNJUDGED; never an error. */
 static int known_verdict(PyCodeObject *code)
 {
     PyObject *name = code->co_filename;
@@ -104,7 +104,7 @@ static int known_verdict(PyCodeObject *code)
     PyObject *judged = PyDict_GetItemWithError(given.judged, name);
     int verdict = judged == NULL ? UNJUDGED : (int)PyLong_AsLong(judged);
     if (PyErr_Occurred()) {
-        PyErr_Clear();    /* no memory, at most: nothing of the program's runs in there */
+        PyErr_Clear();    /* out of memory at most: none of the program's code runs in there */
         return UNJUDGED;
     }
     if (verdict != UNJUDGED) {
@@ -116,7 +116,7 @@ static int known_verdict(PyCodeObject *code)
     return verdict;
 }
 
-/* Whose file the code is from; UNJUDGED is an error. */
+/* The kind of the code's file; UNJUDGED is an error. */
 static int verdict_on(PyCodeObject *code)
 {
     int verdict = known_verdict(code);
@@ -129,8 +129,8 @@ static int verdict_on(PyCodeObject *code)
     return verdict;
 }
 
-/* The site, if all that it takes is remembered; no frame object is made on the way. NULL without
- * an error. `depth`: how many frames are passed without a look. */
+/* The call site, if all it needs is cached; makes no frame object. NULL without an error if not.
+ * `depth`: how many frames to skip. */
 static PyObject *find_known_site(int depth)
 {
     PyCodeObject *opener = NULL;
@@ -159,7 +159,7 @@ static PyObject *find_known_site(int depth)
     return opener == NULL ? Py_NewRef(given.unknown_site) : known_site(opener, opened_at);
 }
 
-/* NULL also where there is no memory for the frame object: the stack is looked at no further. */
+/* NULL also if there is no memory for the frame object; then the walk ends. */
 static PyFrameObject *frame_below(PyFrameObject *frame)
 {
     PyFrameObject *back = PyFrame_GetBack(frame);

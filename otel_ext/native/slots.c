@@ -1,20 +1,20 @@
-/* What the parts share: attributes that stand in slots, read where they stand (a descriptor says at
- * which offset), interned names, and what was found a moment ago.
+/* Shared helpers: reads attributes in slots at the offset that the descriptor contains, interns
+ * names, and caches recent findings.
  */
 #include "speed.h"
 #include <structmember.h>
 
-/* Sets the slot, its offset 0 for none; with an error where looking ran code that was
- * interrupted, as a metaclass has it. */
+/* Sets the slot; offset 0 means none. Leaves an error set if the look-up ran a metaclass's code
+ * and that was interrupted. */
 void speed_find_slot(PyTypeObject *type, PyObject *name, Slot *slot)
 {
     PyObject *found = PyObject_GetAttr((PyObject *)type, name);
     PyTypeObject *old = slot->type;
-    slot->type = (PyTypeObject *)Py_NewRef((PyObject *)type);    /* none comes to its address */
-    slot->offset = 0;    /* no object begins with a slot */
+    slot->type = (PyTypeObject *)Py_NewRef((PyObject *)type);    /* held: keeps its address */
+    slot->offset = 0;    /* a slot is never at offset 0 */
     if (found == NULL)
         pass_over();
-    /* A class may have the descriptor of another one, which says nothing of its own objects. */
+    /* A class may hold another class's descriptor, which does not apply to its objects. */
     else if (Py_IS_TYPE(found, &PyMemberDescr_Type)
              && PyType_IsSubtype(type, PyDescr_TYPE(found))) {
         PyMemberDef *member = ((PyMemberDescrObject *)found)->d_member;

@@ -1,5 +1,5 @@
-/* otel_ext._speed: the hot path, compiled. Optional; the Python code is the
- * reference and always there, and tests hold both to the same bytes. */
+/* otel_ext._speed: the hot path, compiled. It is optional: the Python code is the reference and
+ * always present, and tests hold both to the same bytes. */
 #include "speed.h"
 
 Config config;
@@ -24,7 +24,7 @@ static PyObject *configure(PyObject *Py_UNUSED(module), PyObject *args, PyObject
 
 static PyMethodDef methods[] = {
     {"configure", (PyCFunction)(void (*)(void))configure, METH_VARARGS | METH_KEYWORDS,
-     "Take the Python functions that handle what is not handled here."},
+     "Take the Python functions that handle all other cases."},
     {"encode_line", speed_encode_line, METH_O, "Return the record as one line of JSON."},
     {"configure_capture", (PyCFunction)(void (*)(void))speed_configure_capture,
      METH_VARARGS | METH_KEYWORDS, "Take what capturing a span needs to know of the SDK."},
@@ -34,7 +34,7 @@ static PyMethodDef methods[] = {
      "Return the start record of a span."},
     {"capture_end", (PyCFunction)(void (*)(void))speed_capture_end, METH_FASTCALL,
      "Return the final record of a span."},
-    {"here", speed_here, METH_O, "Return call site, thread and task of whoever logs."},
+    {"here", speed_here, METH_O, "Return call site, thread and task of the code that logs."},
     {"configure_hooks", (PyCFunction)(void (*)(void))speed_configure_hooks,
      METH_VARARGS | METH_KEYWORDS, "Take what the processor's hooks need."},
     {"begin_span", (PyCFunction)(void (*)(void))speed_begin_span, METH_FASTCALL,
@@ -43,27 +43,27 @@ static PyMethodDef methods[] = {
      "Do what a processor does when a span ends."},
     {"hooks_for", speed_hooks_for, METH_VARARGS,
      "Return the guarded methods that the SDK calls, for a processor's class."},
-    {"bind_append", speed_bind_append, METH_O, "Return the `append` of a black box."},
+    {"bind_append", speed_bind_append, METH_O, "Return the `append` of a ring buffer."},
     {"bind_export", speed_bind_export, METH_O, "Return the `export` of a JSONL exporter."},
     {"bind_plain", speed_bind_plain, METH_O,
-     "Return what exports records that surely hold no secret, and hands on all others."},
+     "Return what exports records that surely hold no secret, and passes on all others."},
     {"bind_choice", speed_bind_choice, METH_O,
-     "Return what calls the second of three if the first says no, else the third."},
+     "Return what calls the second of three if the first is false, else the third."},
     {"cursor", speed_cursor, METH_O, "Return a position in mapped memory to store lines by."},
     {"is_harmless", speed_is_harmless_text, METH_O,
      "Return whether surely no rule of redaction finds anything in a text."},
     {"find_triggers", speed_find_triggers, METH_O,
-     "Return which of the literals a text holds, by their places; None if it is not ASCII."},
+     "Return the indexes of the literals in a text; None if it is not ASCII."},
     {"learn_triggers", speed_learn_triggers, METH_VARARGS,
      "Take the literals without which no rule of redaction finds anything."},
     {"watch_process", speed_watch_process, METH_VARARGS,
-     "Take what tells a forked child, and what such a child has to call."},
+     "Take what identifies a forked child, and what such a child has to call."},
     {"count_lines", speed_count_lines, METH_O, "Return how many newlines there are."},
     {NULL, NULL, 0, NULL},
 };
 
-/* What the files keep is static, and belongs to one interpreter: the main one, as it was first
- * started. 1: it is this one, and is set up, 0: it is, for the first time, -1: it is another. */
+/* The state in these files is static and belongs to one interpreter: the main one, as first
+ * started. 1: this is it, and it is set up; 0: this is it, for the first time; -1: another one. */
 static int claim(void)
 {
     static int is_claimed;
@@ -80,8 +80,8 @@ static int claim(void)
     return PyDict_SetItemString(own, "otel_ext._speed", Py_True);
 }
 
-/* Run by each import in each interpreter; with one phase, a second interpreter would get the
- * functions of the first without a call. */
+/* Runs at each import in each interpreter. With single-phase initialization a second interpreter
+ * would get the first one's functions without this call. */
 static int set_up(PyObject *Py_UNUSED(module))
 {
     int claimed = claim();

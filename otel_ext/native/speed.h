@@ -1,4 +1,5 @@
-/* What the parts of otel_ext._speed share. See docs/adr/0006-a-compiled-codec.md.
+/* Declarations that the files of otel_ext._speed share. See
+ * docs/adr/0006-the-common-path-is-compiled.md.
  *
  * Every function here is called with the interpreter lock held and calls no
  * Python code between reading a container and using what it read.
@@ -12,7 +13,7 @@
 #include <stdint.h>
 
 #ifdef __GNUC__
-#pragma GCC visibility push(hidden)    /* calls between these files need no look-up */
+#pragma GCC visibility push(hidden)    /* calls between these files need no symbol look-up */
 #endif
 
 /* The fields of otel_ext.record.model.Record, in their order. */
@@ -23,10 +24,10 @@ enum {
     F_LOGGER, F_EXTRA, F_COUNT
 };
 
-/* Python objects the module was given by `configure`, and interned names. */
+/* Python objects that `configure` passed, and interned names. */
 typedef struct {
     PyObject *record_type;
-    PyObject *encode_line;     /* the Python codec, for what is not handled here */
+    PyObject *encode_line;     /* the Python codec, for all other cases */
     PyObject *encode_object;
     PyObject *name_fragment;
     PyObject *encode_status;
@@ -40,7 +41,7 @@ typedef struct {
 extern Config config;
 extern PyObject *s_fragment, *s_id;
 
-/* What capture.py hands over: its own functions, and what it knows of the SDK. */
+/* What capture.py passes: its own functions, and its knowledge of the SDK. */
 typedef struct {
     PyObject *capture_start, *capture_end, *record_type;
     PyObject *judge, *judged, *remember, *unknown_site, *site_from_attributes;
@@ -52,7 +53,7 @@ typedef struct {
 
 extern CaptureConfig given;
 
-/* 0, or -1 with an error: what a function needs has not been given by `configure*` yet. */
+/* 0, or -1 with an error if `configure*` has not passed what a function needs. */
 static inline int need(const PyObject *what)
 {
     if (what != NULL)
@@ -61,8 +62,8 @@ static inline int need(const PyObject *what)
     return -1;
 }
 
-/* Holds what was given, all of it, and puts it in force. What was in force before stays held:
- * a call that is under way may use it. */
+/* Takes references to the new values and puts them in force. The old values are not released: a
+ * running call may use them. */
 static inline void adopt(void *in_force, void *fresh, size_t size)
 {
     for (size_t i = 0; i < size / sizeof(PyObject *); i++)
@@ -70,8 +71,8 @@ static inline void adopt(void *in_force, void *fresh, size_t size)
     memcpy(in_force, fresh, size);
 }
 
-/* The SDK's classes of a span that runs, of one that has ended, and of a span's context. What
- * is of another class, derived from these or not, may say other things in public than it keeps. */
+/* The SDK's classes of a running span, an ended span and a span context. Objects of any other
+ * class, derived ones too, may return other values in public than they store. */
 enum { RUNNING, ENDED, CONTEXT, SDK_TYPES };
 
 extern PyTypeObject *sdk_types[SDK_TYPES];
@@ -91,8 +92,8 @@ typedef struct {
     char *heap;                /* NULL while the caller's own array is enough */
 } Buffer;
 
-/* 0: what was raised is passed over, and the Python code decides; -1: it is meant for the
- * program (Ctrl-C, an exit) and goes on. See docs/adr/0002-guards-catch-exceptions-only.md. */
+/* 0: the exception is cleared, and the Python code is called; -1: the exception is meant for the
+ * program (Ctrl-C, an exit) and propagates. See docs/adr/0002-hooks-catch-exception-only.md. */
 static inline int pass_over(void)
 {
     if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_Exception))
@@ -101,7 +102,7 @@ static inline int pass_over(void)
     return 0;
 }
 
-/* Its first byte is 0 in a child that was forked from C, see otel_ext.runtime.fork. */
+/* Its first byte is 0 in a child that was forked from C; see otel_ext.runtime.fork. */
 extern const volatile unsigned char *speed_process_mark;
 int speed_enter_process(void);
 
@@ -126,11 +127,11 @@ static inline int put(Buffer *buffer, const char *text, Py_ssize_t size)
 
 #define PUT(buffer, literal) put((buffer), (literal), (Py_ssize_t)sizeof(literal) - 1)
 
-/* Where objects of one type keep one attribute; asked anew when another type comes. */
+/* The offset of one attribute in objects of one type; looked up again for another type. */
 typedef struct { PyTypeObject *type; Py_ssize_t offset; } Slot;
 
-/* The same for what is kept by keys, of two types: a span is another object when it ends.
- * Holds while the type stays as it is, which its version tells. */
+/* The same for attributes in an instance's `__dict__`, for two types, since an ended span has
+ * another type. Valid while the type's version stays the same. */
 typedef struct {
     PyTypeObject *type;
     const void *keys;
@@ -141,8 +142,8 @@ typedef struct { KeptAt of[2]; unsigned next; } Place;
 
 void speed_find_slot(PyTypeObject *type, PyObject *name, Slot *slot);
 
-/* Where an object of a class with slots keeps the attribute `name`, which may be NULL there;
- * NULL if it is not kept in a slot, or, with an error, if that cannot be told. */
+/* The address of the attribute `name` in an object with slots; the slot may hold NULL. NULL if
+ * it is not in a slot, or, with an error, if the look-up failed. */
 static inline PyObject **slot_of(PyObject *holder, PyObject *name, Slot *slot)
 {
     if (slot->type != Py_TYPE(holder))
@@ -150,7 +151,7 @@ static inline PyObject **slot_of(PyObject *holder, PyObject *name, Slot *slot)
     return slot->offset ? (PyObject **)((char *)holder + slot->offset) : NULL;
 }
 
-/* The attribute of an object, as `PyObject_GetAttr`, quick where it stands in a slot. */
+/* An attribute of an object, as `PyObject_GetAttr`; fast if it is in a slot. */
 static inline PyObject *get_slot(PyObject *holder, PyObject *name, Slot *known)
 {
     PyObject **slot = slot_of(holder, name, known);
@@ -168,7 +169,7 @@ static inline size_t mix(size_t one, size_t other)
     return (size_t)(mixed >> 40);
 }
 
-/* What was found a moment ago, and by what; both are held, so that none comes to its place. */
+/* A recent finding, and the object that found it; both are held, so no address is reused. */
 typedef struct { PyObject *what, *by; } Seen;
 
 static inline int is_seen(const Seen *seen, size_t size, PyObject *what, PyObject *by)
@@ -179,25 +180,25 @@ static inline int is_seen(const Seen *seen, size_t size, PyObject *what, PyObjec
 
 void speed_see(Seen *seen, size_t size, PyObject *what, PyObject *by);
 
-/* A name, and where the interned text of it is kept. */
+/* A name, and the variable for its interned text. */
 typedef struct { PyObject **place; const char *text; } Name;
 
 int speed_intern(const Name *names, size_t count);
 
-/* What an instance keeps under an interned name, borrowed; NULL if that cannot be told quickly. */
+/* An instance's attribute with an interned name, borrowed; NULL if the fast path fails. */
 PyObject *speed_kept(PyObject *holder, PyObject *name, Place *place);
 
-/* The attribute of an object, as `PyObject_GetAttr`, quick where it is kept in the instance. */
+/* An attribute of an object, as `PyObject_GetAttr`; fast if the instance holds it. */
 static inline PyObject *get(PyObject *holder, PyObject *name, Place *place)
 {
     PyObject *kept = speed_kept(holder, name, place);
     return kept != NULL ? Py_NewRef(kept) : PyObject_GetAttr(holder, name);
 }
 
-/* 1: the number, not negative, is high * 2**64 + low; 0: that cannot be told quickly. */
+/* 1: the number, not negative, is high * 2**64 + low; 0: the fast path failed. */
 int speed_magnitude(PyObject *number, uint64_t *high, uint64_t *low);
 
-/* A whole number that is no other kind of number; 0, or -1 with an error. */
+/* The value of an exact `int`; 0, or -1 with an error. */
 static inline int get_int64(PyObject *number, long long *value)
 {
     uint64_t high, low;
@@ -213,14 +214,14 @@ static inline int get_int64(PyObject *number, long long *value)
     return *value == -1 && PyErr_Occurred() ? -1 : 0;
 }
 
-/* What advances a counter: the counter itself, or something to call. */
+/* Advances a counter, which is an iterator or a callable. */
 static inline PyObject *step(PyObject *counter)
 {
     iternextfunc next = Py_TYPE(counter)->tp_iternext;
     return next != NULL ? next(counter) : PyObject_CallNoArgs(counter);
 }
 
-/* Calls `callable(argument)`; what is compiled itself, as the next step of the path, at once. */
+/* Calls `callable(argument)`; a compiled step of the path is called directly. */
 static inline PyObject *call_one(PyObject *callable, PyObject *argument)
 {
     if (PyCFunction_CheckExact(callable) && PyCFunction_GET_FLAGS(callable) == METH_O)
@@ -228,7 +229,7 @@ static inline PyObject *call_one(PyObject *callable, PyObject *argument)
     return PyObject_CallOneArg(callable, argument);
 }
 
-/* The frames of this thread, from the innermost; NULL where only the public functions know. */
+/* This thread's frames, from the innermost; NULL if only the public functions can read them. */
 void *speed_top_frame(void);
 void *speed_frame_below(void *frame);
 PyCodeObject *speed_frame_code(void *frame, int *lasti);    /* borrowed */
@@ -236,25 +237,25 @@ PyCodeObject *speed_frame_code(void *frame, int *lasti);    /* borrowed */
 /* The attribute `name` of a thread-local object. */
 PyObject *speed_of_thread(PyObject *local, PyObject *name);
 
-/* The asyncio task that runs here, or None. */
+/* The running asyncio task, or None. */
 PyObject *speed_current_task(void);
-/* What a record says of that task. */
+/* The task as records describe it. */
 PyObject *speed_task_info(PyObject *task);
 int speed_init_tasks(void);
 
 int put_str(Buffer *buffer, PyObject *text);
-/* 1: there is text, 0: it is empty, -1: it is no text at all. */
+/* 1: there is text, 0: it is empty, -1: it is not text, with an error. */
 int has_text(PyObject *text);
 /* Calls `function(argument)`, which returns text, and writes that. */
 int put_called(Buffer *buffer, PyObject *function, PyObject *argument);
-/* Writes the text that an attribute is. */
+/* Writes the text of an attribute. */
 int put_attribute(Buffer *buffer, PyObject *holder, PyObject *name, Slot *known);
-/* Writes `key`, then the fragment that `holder` has, unless that is None. */
+/* Writes `key`, then the fragment of `holder`; for None, writes nothing. */
 int put_fragment(Buffer *buffer, const char *key, PyObject *holder);
 int put_relations(Buffer *buffer, PyObject *record);
 int put_number(Buffer *buffer, long long number);
 int put_time(Buffer *buffer, long long time_ns);
-/* 1: written, 0: not of the plain kind, nothing written, -1: error. */
+/* 1: written, 0: not plain, nothing written, -1: error. */
 int put_plain_object(Buffer *buffer, PyObject *mapping);
 int is_plain_text(PyObject *text);
 
@@ -263,12 +264,13 @@ PyObject *speed_identify(PyObject *module, PyObject *const *args, Py_ssize_t cou
 PyObject *speed_hex(PyObject *number, Py_ssize_t size);
 void speed_init_ids(void);
 
-/* A record whose fields are all to be set. Until its last one is, other threads must not find
- * it through the collector: whoever has set that calls `PyObject_GC_Track`. */
+/* A record without fields. The caller sets all of them, then calls `PyObject_GC_Track`, so that
+ * other threads cannot find an incomplete record through the garbage collector. */
 PyObject *speed_empty_record(void);
-/* Keeps a record that nobody else refers to for the next one; takes the reference. */
+/* Keeps a record without other references for reuse; takes the caller's reference. */
 void speed_spare_record(PyObject *record);
-/* Both NULL, also without an error, where Python decides. `task`: the one that runs here, or None. */
+/* Both return NULL, also without an error, if Python must handle the span. `task`: the running
+ * task, or None. */
 PyObject *speed_start_record(PyObject *span, PyObject *process, PyObject *seq, PyObject *task);
 PyObject *speed_end_record(PyObject *span, PyObject *process, PyObject *seq, PyObject *start);
 int speed_has_resource(PyObject *span, PyObject *resource);
@@ -277,19 +279,19 @@ PyObject *speed_capture_end(PyObject *module, PyObject *const *args, Py_ssize_t 
 PyObject *speed_configure_capture(PyObject *module, PyObject *args, PyObject *kwargs);
 int speed_init_capture(void);
 PyObject *speed_site_for(PyObject *attributes);
-/* The user's place on the stack, `depth` frames from the innermost or further out. */
+/* The user's call site on the stack, at `depth` frames from the innermost or further out. */
 PyObject *speed_site_at(int depth);
 PyObject *speed_here(PyObject *module, PyObject *depth);
 PyObject *speed_encode_line(PyObject *module, PyObject *record);
 /* 1: the line is in the buffer, 0: Python has to encode the record, -1: error. */
 int speed_encode_into(Buffer *buffer, PyObject *record);
 PyObject *speed_cursor(PyObject *module, PyObject *memory);
-/* 1: stored by the cursor whose `write` that is, 0: it is no such method, or there is no room. */
+/* 1: stored by the cursor whose `write` that is, 0: not such a method, or no room left. */
 int speed_store(PyObject *write, const char *line, Py_ssize_t size);
 int speed_init_cursor(void);
 int speed_init_encode(void);
-/* Calls `holder.method([what,] error)` with the exception that is set; one that is meant for
- * the program goes on. */
+/* Calls `holder.method([what,] error)` with the current exception; one that is meant for the
+ * program propagates. */
 PyObject *speed_note_loss(PyObject *holder, PyObject *method, PyObject *what);
 PyObject *speed_hooks_for(PyObject *module, PyObject *args);
 int speed_init_guards(void);
@@ -302,10 +304,10 @@ PyObject *speed_bind_export(PyObject *module, PyObject *exporter);
 PyObject *speed_bind_choice(PyObject *module, PyObject *parts);
 PyObject *speed_count_lines(PyObject *module, PyObject *lines);
 PyObject *speed_bind_plain(PyObject *module, PyObject *parts);
-/* 1: the record surely holds no secret, 0: Python has to look, -1: error, meant for the program. */
+/* 1: the record surely holds no secret, 0: Python must search it, -1: error for the program. */
 int speed_is_plain(PyObject *quick, PyObject *record);
 int speed_is_redactor(PyObject *quick);
-/* 1: no rule can find anything in the text, 0: Python has to look. */
+/* 1: no rule can find anything in the text, 0: Python must search it. */
 int speed_is_harmless(PyObject *text);
 PyObject *speed_is_harmless_text(PyObject *module, PyObject *text);
 PyObject *speed_find_triggers(PyObject *module, PyObject *text);

@@ -1,5 +1,5 @@
-/* The asyncio task that runs here, and what records say of it: `current_task` of
- * otel_ext.record.capture, compiled.
+/* Finds and describes the running asyncio task: `current_task` of otel_ext.record.capture,
+ * compiled.
  */
 #include "speed.h"
 
@@ -15,22 +15,22 @@
 static PyObject *s_asyncio, *s_tasks, *s_running_loop, *s_current, *s_by_loop, *s_get_name;
 static PyObject *s_name, *nothing;
 
-/* asyncio's own functions, once the program has imported it. `by_loop` is where its tasks
- * stand, in the versions that keep all of them in one dict; NULL in others. */
+/* asyncio's own functions, once the program has imported it. `by_loop` is the dict of running
+ * tasks, in versions of Python that keep one; NULL in others. */
 static PyObject *running_loop, *current, *by_loop;
 
 #ifdef LOOP_IS_DEAR
 static PyObject *s_thread_id;
 static Place of_loop;
-static int is_forked;    /* a loop of the parent's does not run here, but does not know it */
+static int is_forked;    /* the parent's loops do not run here, though their state says so */
 
 static void note_fork(void)
 {
     is_forked = 1;
 }
 
-/* What `current_task` returns, told without asking for the loop: while one task runs in the
- * whole process, its loop knows in which thread. NULL if that cannot be told, or for an error. */
+/* What `current_task` returns, without asking for the running loop: while one task runs in the
+ * whole process, its loop has the thread's number. NULL if that is unknown, or on an error. */
 static PyObject *task_of_only_loop(void)
 {
     Py_ssize_t position = 0;
@@ -38,7 +38,7 @@ static PyObject *task_of_only_loop(void)
     if (is_forked || PyDict_GET_SIZE(by_loop) != 1
         || !PyDict_Next(by_loop, &position, &loop, &task))
         return NULL;
-    Py_INCREF(loop);    /* it may be anybody's, and so its attribute's code */
+    Py_INCREF(loop);    /* the loop may be of any class, and its attribute may run code */
     Py_INCREF(task);
     PyObject *thread = get(loop, s_thread_id, &of_loop);
     unsigned long number = 0;
@@ -55,12 +55,12 @@ static PyObject *task_of_only_loop(void)
 }
 #endif
 
-/* 1: asyncio is there, 0: it is not, or not yet whole, -1: error. */
+/* 1: asyncio is imported, 0: it is not, or only partly, -1: error. */
 static int find_asyncio(void)
 {
     PyObject *asyncio = PyImport_GetModule(s_asyncio);
     if (asyncio == NULL)
-        return pass_over();    /* an error if no module is left, as at the interpreter's end */
+        return pass_over();    /* an error if no module is left, as when the interpreter ends */
     PyObject *loop = PyObject_GetAttr(asyncio, s_running_loop);
     PyObject *task = loop == NULL ? NULL : PyObject_GetAttr(asyncio, s_current);
     PyObject *tasks = task == NULL ? NULL : PyObject_GetAttr(asyncio, s_tasks);
@@ -113,8 +113,8 @@ PyObject *speed_current_task(void)
     return task;
 }
 
-/* What was said of tasks a moment ago. They are not held: another one at the same address
- * with the very same name is told by the same words. */
+/* Caches recent descriptions of tasks. The tasks are not held: another task at the same address
+ * with the same name has the same description. */
 static struct { const void *task; PyObject *name, *info; } known[KNOWN];
 
 static PyObject *remember(size_t at, const void *task, PyObject *name, PyObject *info)
@@ -128,7 +128,7 @@ static PyObject *remember(size_t at, const void *task, PyObject *name, PyObject 
     return info;
 }
 
-/* What JSON says of the task, whose name needs no escape and is not long. */
+/* The JSON of a task whose name needs no escape and is not long. */
 static PyObject *new_fragment(const void *task, PyObject *name)
 {
     char room[LONGEST_NAME + 64];

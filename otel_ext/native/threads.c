@@ -1,7 +1,7 @@
-/* What a thread-local object holds for the calling thread, remembered by the thread's number.
+/* Caches what a thread-local object holds for the calling thread, by the thread's number.
  *
- * A number is given once in the life of a process. What is remembered is held: a thread's
- * storage is cleared before its last finalizers have run, which may open spans.
+ * A number is used once in the life of a process. The cache holds its values, since a thread's
+ * storage is cleared before its last finalizers run, which may open spans.
  */
 #include "speed.h"
 
@@ -9,7 +9,7 @@
 
 static struct { uint64_t thread; PyObject *local, *name, *value; } kept[KEPT];
 
-/* Other storage, as gevent's, may belong to something smaller than a thread. */
+/* Other storage, such as gevent's, may belong to a unit smaller than a thread. */
 static int is_of_threads(PyTypeObject *type)
 {
     for (; type != NULL; type = type->tp_base)
@@ -29,7 +29,7 @@ PyObject *speed_of_thread(PyObject *local, PyObject *name)
         return value;
     PyObject *old[] = {kept[at].local, kept[at].name, kept[at].value};
     kept[at].thread = thread;
-    kept[at].local = Py_NewRef(local);    /* so that no other comes to its address */
+    kept[at].local = Py_NewRef(local);    /* so that its address is not reused */
     kept[at].name = Py_NewRef(name);
     kept[at].value = Py_NewRef(value);
     for (size_t i = 0; i < sizeof old / sizeof *old; i++)

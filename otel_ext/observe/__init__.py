@@ -1,3 +1,3 @@
-"""Shows what runs now: spans, processes, whether they live, and their stacks."""
+"""Reads what runs now: open spans, their processes, liveness and stacks."""
 
 from __future__ import annotations

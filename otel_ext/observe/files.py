@@ -1,9 +1,10 @@
-"""Which files of a folder have to be read to know what is open, and with which ring buffers.
+"""Chooses which files and ring buffers of a folder show the open spans, and reads them.
 
-The newest segment of each journal repeats what was open when it began, so the
-older ones are left alone. Until that repetition is complete the one before is read,
-too; and of one that was left while the ring buffers were read, the ends. A file whose
-last line says that its process ended is not read at all.
+The newest segment of each journal begins with a preamble: it repeats the spans that were
+open, so older segments are not read. While that preamble is incomplete, the previous segment
+is read too. If the journal moved on to a new segment while the ring buffers were read, the
+ends in the segments it left count as well. A file whose last line is the end of its process
+is not read.
 """
 
 from __future__ import annotations
@@ -18,53 +19,53 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["Files"]
+__all__ = ["JournalFiles"]
 
-_YOUNG_NS: Final = 10_000_000_000
+_HEARTBEAT_DUE_NS: Final = 10_000_000_000
 
 
-class _Newest(NamedTuple):
+class _NewestSegment(NamedTuple):
     """A journal's newest segment.
 
     Attributes:
         path: The segment.
-        before: The one before it.
-        left: Those that were written to, and left, while the ring buffers were read.
+        previous: The segment before it.
+        rotated_out: Earlier segments that the journal left while the ring buffers were read.
     """
 
     path: Path
-    before: Path | None
-    left: tuple[Path, ...]
+    previous: Path | None
+    rotated_out: tuple[Path, ...]
 
 
-class Files:
-    """The files of some folders; remembers what was read for the next time."""
+class JournalFiles:
+    """Reads the journals of some folders; the next call reads only what is new."""
 
     def __init__(self) -> None:
         self._readers: dict[Path, FileReader] = {}
         self._used: set[Path] = set()
         self._closed: dict[Path, int] = {}
 
-    def read(self, places: Iterable[Path]) -> Iterator[tuple[FileReader, list[RingView]]]:
-        """Yield each file that matters, read to its end, with the ring buffers that drain to it.
+    def read(self, paths: Iterable[Path]) -> Iterator[tuple[FileReader, list[RingView]]]:
+        """Yield each file that may hold open spans, read to its end, with the ring buffers it has.
 
         Args:
-            places: Folders of records, or single files of them.
+            paths: Folders of records, or single files.
         """
         self._used = set()
-        for place in places:
-            yield from self._read_place(place)
+        for input_path in paths:
+            yield from self._read_path(input_path)
         self._readers = {path: self._readers[path] for path in self._used}
 
-    def _read_place(self, place: Path) -> Iterator[tuple[FileReader, list[RingView]]]:
-        is_file = place.is_file()
-        folder = place.parent if is_file else place
-        # In this order: what is in a file beyond its mark may be in a ring buffer, too, and
-        # what the ring buffers say is drained is in the files that are listed after them.
+    def _read_path(self, input_path: Path) -> Iterator[tuple[FileReader, list[RingView]]]:
+        is_file = input_path.is_file()
+        folder = input_path.parent if is_file else input_path
+        # The order matters. What a file holds beyond its mark (its size now) may be in a ring
+        # buffer too, and what a ring buffer has drained is in the files that are listed later.
         marks = {path: _size(path) for path in list_segments(folder)}
         rings = list(read_rings(folder))
         newest = {} if is_file else _newest(list_segments(folder), marks)
-        by_file: dict[Path, list[RingView]] = {place: []} if is_file else {}
+        by_file: dict[Path, list[RingView]] = {input_path: []} if is_file else {}
         by_path = {one.path: one for one in newest.values()}
         for journal, one in newest.items():
             if any(ring.stream == journal for ring in rings) or not self._is_closed(one.path):
@@ -73,38 +74,39 @@ class Files:
             path = folder / ring.file_name
             if not ring.target and ring.stream in newest:
                 path = newest[ring.stream].path
-            if not is_file or path == place:
+            if not is_file or path == input_path:
                 by_file.setdefault(path, []).append(ring)
-        for path, mine in by_file.items():
-            segment = by_path.get(path) or _Newest(path, None, ())
-            yield self._follow(segment, marks), mine
+        for path, own_rings in by_file.items():
+            segment = by_path.get(path) or _NewestSegment(path, None, ())
+            yield self._read_segment(segment, marks), own_rings
 
-    def _follow(self, segment: _Newest, marks: dict[Path, int]) -> FileReader:
-        """Return the reader of a segment, with what is needed of those before it."""
+    def _read_segment(self, segment: _NewestSegment, marks: dict[Path, int]) -> FileReader:
+        """Return the reader of a segment, with what is needed of earlier segments."""
         reader = self._read_file(segment.path, marks)
-        for path in segment.left:
-            reader.take_ends(self._read_file(path, marks))
-        before = segment.before
-        # The account of a process stands in its heartbeats, which no segment repeats.
-        if before is not None and (
-            not reader.is_whole or (not reader.heartbeats and _is_young(segment.path, before))
+        for path in segment.rotated_out:
+            reader.add_ends_of(self._read_file(path, marks))
+        previous = segment.previous
+        # Dropped records are counted in heartbeats, which no segment repeats.
+        if previous is not None and (
+            not reader.is_preamble_complete
+            or (not reader.heartbeats and _follows_closely(segment.path, previous))
         ):
-            if not reader.is_begun:  # what the ring buffers hold may all stand in that one
-                self._readers.pop(before, None)
+            if not reader.has_process_start:  # that file may hold all of the ring buffers' lines
+                self._readers.pop(previous, None)
                 marks = {}
-            reader.before = self._read_file(before, marks)
-            reader.take_ends(reader.before)
+            reader.previous = self._read_file(previous, marks)
+            reader.add_ends_of(reader.previous)
         return reader
 
     def _read_file(self, path: Path, marks: dict[Path, int]) -> FileReader:
         reader = self._readers.setdefault(path, FileReader(path))
         self._used.add(path)
-        reader.before = None
+        reader.previous = None
         reader.read(marks.get(path, 0))
         return reader
 
     def _is_closed(self, path: Path) -> bool:
-        """Whether the file's last line is the end of its process; looked at once a size."""
+        """Whether the file's last line is the end of its process; cached by the file's size."""
         size = _size(path)
         if self._closed.get(path) == size:
             return True
@@ -114,31 +116,33 @@ class Files:
         return False
 
 
-def _newest(segments: Iterable[Path], marks: Mapping[Path, int]) -> dict[tuple[str, int], _Newest]:
-    """Return the newest of each journal's segments.
+def _newest(
+    segments: Iterable[Path], marks: Mapping[Path, int]
+) -> dict[tuple[str, int], _NewestSegment]:
+    """Return the newest segment of each journal.
 
     Args:
-        segments: The segments, in their order.
-        marks: What was there before the ring buffers were read, in the same order.
+        segments: The segments, oldest first.
+        marks: Sizes of the files that existed before the ring buffers were read.
     """
-    newest: dict[tuple[str, int], _Newest] = {}
+    newest: dict[tuple[str, int], _NewestSegment] = {}
     for path in segments:
         name = parse_segment_name(path.name)
         if name is None:
             continue
         earlier = newest.get(name.stream)
         if earlier is None:
-            newest[name.stream] = _Newest(path, None, ())
+            newest[name.stream] = _NewestSegment(path, None, ())
         else:
-            left = (*earlier.left, earlier.path) if path not in marks else ()
-            newest[name.stream] = _Newest(path, earlier.path, left)
+            rotated_out = (*earlier.rotated_out, earlier.path) if path not in marks else ()
+            newest[name.stream] = _NewestSegment(path, earlier.path, rotated_out)
     return newest
 
 
-def _is_young(segment: Path, before: Path) -> bool:
-    """Whether a segment was last written so soon after the one before that no heartbeat is due."""
+def _follows_closely(segment: Path, previous: Path) -> bool:
+    """Whether a segment was last written so soon after the previous that no heartbeat is due."""
     try:
-        return segment.stat().st_mtime_ns - before.stat().st_mtime_ns < _YOUNG_NS
+        return segment.stat().st_mtime_ns - previous.stat().st_mtime_ns < _HEARTBEAT_DUE_NS
     except OSError:
         return False
 

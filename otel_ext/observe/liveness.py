@@ -1,8 +1,8 @@
-"""Signs of life, and what follows from them: does a process run, hang, or wait for its disk?
+"""Decides whether a process runs, hangs or waits for its disk.
 
-Only the worker stamps the ring buffer, and a write that blocks holds the worker up. The
-program itself goes on then, and goes on putting records into the ring buffer. So a stamp
-that is missing tells a hang only where no record was made since either.
+Only the worker thread stamps the ring buffer, and a write that blocks stops the worker. The
+program itself goes on and still puts records into the ring buffer. So a missing stamp means
+that the program hangs only if it made no record since then either.
 """
 
 from __future__ import annotations
@@ -19,32 +19,32 @@ if TYPE_CHECKING:
 
     from otel_ext.journal.liveness import ProcessIdentity
 
-__all__ = ["Condition", "Moment", "Signs", "condition_of", "worker_silence"]
+__all__ = ["ClockReading", "Condition", "LivenessEvidence", "condition_of", "worker_silent_ns_at"]
 
 Condition = Literal["alive", "blocked", "hung", "stopped", "dead", "silent"]
-"""How a process is.
+"""The condition of a process.
 
-`blocked`: it runs, but what it records does not reach the disk; `hung`: it lives,
-but nothing of it was seen to run; `stopped`: a signal or a debugger stopped it;
-`silent`: whether it lives cannot be asked from here, and no sign of life comes.
+`blocked`: it runs, but its records do not reach the disk; `hung`: it lives, but nothing
+shows that it runs; `stopped`: a signal or a debugger stopped it; `silent`: whether it
+lives cannot be checked from here, and it has been silent for too long.
 """
 
-# Three missed stamps are no accident.
+# Three stamps were missed.
 _STALE_STAMP_NS: Final = int(3 * STAMP_SECONDS * 1e9)
-# Records so long after the last stamp: the program ran while its worker did not.
-_LAG_NS: Final = 2_000_000_000
-# What is stamped while we read is no news from the future.
-_AHEAD_NS: Final = 1_000_000_000
+# The newest record is later than the last stamp by so much: the program ran, its worker did not.
+_WORKER_LAG_NS: Final = 2_000_000_000
+# A stamp made while we read may be this much later than the time we took.
+_MAX_AHEAD_NS: Final = 1_000_000_000
 
 
-class Signs(NamedTuple):
-    """When a process was last seen to do something; 0 where that is unknown.
+class LivenessEvidence(NamedTuple):
+    """When a process last did something, by each source; 0 where that is unknown.
 
     Attributes:
         stamp_ns: When its worker stamped its ring buffer, nanoseconds since the epoch.
-        steady_ns: The same by the monotonic clock, which nobody sets.
+        steady_ns: The same by the monotonic clock, which is never set back.
         record_ns: The time of the newest record that waits in its ring buffer.
-        seen_ns: Any other sign: its start, a heartbeat, a write to its file.
+        seen_ns: Any other activity: its start, a heartbeat, a write to its file.
     """
 
     stamp_ns: int = 0
@@ -54,76 +54,81 @@ class Signs(NamedTuple):
 
     @property
     def newest_ns(self) -> int:
-        """The last of them by the wall clock."""
+        """The latest of them by the wall clock."""
         return max(self.stamp_ns, self.record_ns, self.seen_ns)
 
 
-class Moment(NamedTuple):
-    """A moment by both clocks."""
+class ClockReading(NamedTuple):
+    """The time by the wall clock and by the monotonic clock, in nanoseconds."""
 
     wall_ns: int
     steady_ns: int
 
     @classmethod
-    def now(cls) -> Moment:
-        """Return this moment."""
+    def now(cls) -> ClockReading:
+        """Return the current time."""
         return cls(time_ns(), monotonic_ns())
 
 
-def worker_silence(signs: Signs, now: Moment) -> int | None:
+def worker_silent_ns_at(evidence: LivenessEvidence, now: ClockReading) -> int | None:
     """Return for how long the worker has not stamped the ring buffer; None if that is unknown.
 
-    A stamp from the future tells nothing: the clock was set back since, or is
-    another one. Nanoseconds.
+    In nanoseconds. A stamp from the future is ignored: the clock was set back since, or
+    another machine's clock wrote it.
 
-    >>> worker_silence(Signs(stamp_ns=5 * 10**9), Moment(7 * 10**9, 0))
+    >>> worker_silent_ns_at(LivenessEvidence(stamp_ns=5 * 10**9), ClockReading(7 * 10**9, 0))
     2000000000
-    >>> worker_silence(Signs(stamp_ns=99 * 10**9, steady_ns=10**9), Moment(7 * 10**9, 5 * 10**9))
+    >>> worker_silent_ns_at(
+    ...     LivenessEvidence(stamp_ns=99 * 10**9, steady_ns=10**9),
+    ...     ClockReading(7 * 10**9, 5 * 10**9),
+    ... )
     4000000000
     """
-    return _youngest([_age(signs.steady_ns, now.steady_ns), _age(signs.stamp_ns, now.wall_ns)])
+    return _youngest(
+        [_age(evidence.steady_ns, now.steady_ns), _age(evidence.stamp_ns, now.wall_ns)]
+    )
 
 
 def condition_of(
-    identity: ProcessIdentity, signs: Signs, now: Moment, limit_seconds: float
+    identity: ProcessIdentity, evidence: LivenessEvidence, now: ClockReading, limit_seconds: float
 ) -> Condition:
-    """Return how the process is.
+    """Return the condition of a process.
 
     Args:
         identity: Which process.
-        signs: What is known of it.
-        now: The time, taken after the signs were read.
-        limit_seconds: For how long it may give no sign; see `silence_limit`.
+        evidence: When it was last active.
+        now: The time, taken after the evidence was read.
+        limit_seconds: For how long it may be silent; see `silence_limit`.
     """
     limit_ns = int(limit_seconds * 1e9)
     liveness = liveness_of(identity)
     if liveness == "dead":
         return "dead"
     if liveness == "unknown":
-        # On another machine: its clock may well be ahead of ours.
-        return "silent" if now.wall_ns - signs.newest_ns > limit_ns else "alive"
-    return "stopped" if _is_stopped(identity.pid) else _condition_by(signs, now, limit_ns)
+        # On another machine, whose clock may be ahead of ours.
+        return "silent" if now.wall_ns - evidence.newest_ns > limit_ns else "alive"
+    return "stopped" if _is_stopped(identity.pid) else _condition_of_living(evidence, now, limit_ns)
 
 
-def _condition_by(signs: Signs, now: Moment, limit_ns: int) -> Condition:
-    """Return how a process is that lives and is not stopped."""
-    silence = worker_silence(signs, now)
-    record_age = _age(signs.record_ns, now.wall_ns)
+def _condition_of_living(evidence: LivenessEvidence, now: ClockReading, limit_ns: int) -> Condition:
+    """Return the condition of a process that lives and is not stopped."""
+    silence = worker_silent_ns_at(evidence, now)
+    record_age = _age(evidence.record_ns, now.wall_ns)
     if silence is None:
-        silence = _youngest([record_age, _age(signs.seen_ns, now.wall_ns)])
+        silence = _youngest([record_age, _age(evidence.seen_ns, now.wall_ns)])
         return "hung" if silence is None or silence > limit_ns else "alive"
     if silence <= _STALE_STAMP_NS:
         return "alive"
     if record_age is None:
         return "hung"
-    if silence - record_age > _LAG_NS:
+    if silence - record_age > _WORKER_LAG_NS:
         return "blocked"
     return "alive" if record_age <= _STALE_STAMP_NS else "hung"
 
 
 def _age(at_ns: int, now_ns: int) -> int | None:
-    """Return how long ago something was; None if it is unknown, or said to be to come."""
-    if not at_ns or at_ns > now_ns + _AHEAD_NS:
+    """Return how long ago a time was; None if it is unknown or in the future."""
+    if not at_ns or at_ns > now_ns + _MAX_AHEAD_NS:
         return None
     return max(now_ns - at_ns, 0)
 
@@ -133,7 +138,7 @@ def _youngest(ages: Iterable[int | None]) -> int | None:
 
 
 def _is_stopped(pid: int) -> bool:
-    """Whether the kernel holds the process: stopped by a signal or traced (proc(5))."""
+    """Whether the process is stopped by a signal or traced (proc(5))."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_bytes()
         return stat[stat.rindex(b")") + 2 :][:1] in {b"T", b"t"}

@@ -1,42 +1,41 @@
-"""Where a span is now: of its last update's stack, the innermost frame of the user's code."""
+"""Finds where a span is now: the innermost frame of the user's code in its last update."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from otel_ext.record.own_code import first_own
+from otel_ext.record.own_code import first_own_index
 
 if TYPE_CHECKING:
     from otel_ext.record.model import Record
 
-__all__ = ["Frame", "Place", "frames_of", "opened_at", "place_of"]
+__all__ = ["Frame", "Location", "frames_of", "location_of", "opened_at"]
 
 
 class Frame(NamedTuple):
-    """One place in code; without a file where it is unknown."""
+    """A location in code; its file is empty if it is unknown."""
 
     file: str = ""
     line: int = 0
     function: str = ""
 
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{place} {self.function}" if self.function else place
+        position = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{position} {self.function}" if self.function else position
 
     def as_dict(self) -> dict[str, object]:
-        """Return the frame for JSON; null where nothing is known."""
+        """Return the frame for JSON; all fields are null if it is unknown."""
         fields: dict[str, object] = self._asdict()
         return fields if self.file else {**fields, **dict.fromkeys(fields)}
 
 
-class Place(NamedTuple):
-    """Where a span is, as far as is known.
+class Location(NamedTuple):
+    """Where a span is, or was last seen.
 
     Attributes:
-        frame: The place.
-        is_now: Whether that is where it was when last looked at; else it is
-            where it was opened.
-        seen_ns: When that was so, nanoseconds since the epoch.
+        frame: The location.
+        is_now: Whether the span was seen there while it was open; else it was opened there.
+        seen_ns: When it was there, nanoseconds since the epoch.
     """
 
     frame: Frame
@@ -72,8 +71,8 @@ def opened_at(record: Record) -> Frame:
     )
 
 
-def place_of(start: Record, update: Record | None) -> Place:
-    """Return where the span is now, else where it was opened.
+def location_of(start: Record, update: Record | None) -> Location:
+    """Return where a span is now; where it was opened if that is unknown.
 
     Args:
         start: Its start record.
@@ -81,17 +80,17 @@ def place_of(start: Record, update: Record | None) -> Place:
 
     >>> from otel_ext.record.model import CallSite, Process, Record
     >>> start = Record("span", "start", "job", 5, 1, Process("p"), CallSite("app.py", 3, "main"))
-    >>> str(place_of(start, None).frame), place_of(start, None).is_now
+    >>> str(location_of(start, None).frame), location_of(start, None).is_now
     ('app.py:3 main', False)
     >>> stack = [
     ...     {"file": "/usr/lib/python3.12/socket.py", "line": 708, "function": "readinto"},
     ...     {"file": "app.py", "line": 9, "function": "fetch"},
     ... ]
-    >>> str(place_of(start, start._replace(extra={"stack": stack})).frame)
+    >>> str(location_of(start, start._replace(extra={"stack": stack})).frame)
     'app.py:9 fetch'
     """
     frames = frames_of(update)
     if update is None or not frames:
-        return Place(opened_at(start), is_now=False, seen_ns=start.time_ns)
-    own = frames[first_own([frame.file for frame in frames])]
-    return Place(own, is_now=True, seen_ns=update.time_ns)
+        return Location(opened_at(start), is_now=False, seen_ns=start.time_ns)
+    own = frames[first_own_index([frame.file for frame in frames])]
+    return Location(own, is_now=True, seen_ns=update.time_ns)

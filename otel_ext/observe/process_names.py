@@ -1,4 +1,4 @@
-"""How a process is called, by what it says of itself in `process.start`: one way in all views."""
+"""Names a process by its `process.start` record, in the same way for every view."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ if TYPE_CHECKING:
 
 __all__ = ["ProcessName", "argv_of", "command_name", "service_of"]
 
-# How the SDK's default name of a service begins.
+# Prefix of the SDK's default service name.
 _NO_SERVICE: Final = "unknown_service"
 
 
 class ProcessName(NamedTuple):
-    """What a process has said of itself.
+    """The pid, service and command that a process recorded at its start.
 
     Attributes:
         pid: Its process id; 0 if unknown.
@@ -28,7 +28,7 @@ class ProcessName(NamedTuple):
 
     @classmethod
     def from_start(cls, extra: Mapping[str, object]) -> ProcessName:
-        """Return the name by the fields of a `process.start` record.
+        """Return the name from the fields of a `process.start` record.
 
         >>> ProcessName.from_start({"pid": 7, "argv": ["python", "app.py"]}).label
         '7 app.py'
@@ -38,7 +38,7 @@ class ProcessName(NamedTuple):
 
     @property
     def label(self) -> str:
-        """Its pid, and its service, else its command.
+        """The pid, and the service or else the command.
 
         >>> ProcessName(7, "shop", "app.py").label, ProcessName(0, "", "app.py").label
         ('7 shop', '? app.py')
@@ -92,6 +92,6 @@ def _base(path: str) -> str:
 
 
 def argv_of(extra: Mapping[str, object]) -> tuple[str, ...]:
-    """Return the command line that a `process.start` record tells."""
+    """Return the command line in a `process.start` record; empty if it has none."""
     argv = extra.get("argv")
     return tuple(map(str, cast("list[object]", argv))) if isinstance(argv, list) else ()

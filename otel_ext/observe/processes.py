@@ -1,4 +1,4 @@
-"""The processes that `ps` and `top` speak of: who they are, and how."""
+"""The processes that `ps`, `top` and `doctor` show: their identity and condition."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from otel_ext.observe.liveness import Condition
     from otel_ext.record.model import Record
 
-__all__ = ["RunningProcess", "is_elsewhere", "living_argv"]
+__all__ = ["RunningProcess", "is_on_another_host", "living_argv"]
 
 
 class RunningProcess(NamedTuple):
@@ -26,15 +26,15 @@ class RunningProcess(NamedTuple):
         command: What it runs, short.
         host: Host name; empty if unknown.
         folder: Where its records are.
-        condition: How it is.
-        last_seen_ns: Its last sign of life, nanoseconds since the epoch; 0 if unknown.
+        condition: Whether it lives, hangs, is stopped or dead.
+        last_seen_ns: When it was last active, nanoseconds since the epoch; 0 if unknown.
         last_seq: Number of its last record, as far as is known.
         rings: Its ring buffers.
         heartbeat: Its newest heartbeat record.
-        worker_silent_ns: For how long its worker has not stamped the ring buffer; None if unknown.
+        worker_silent_ns: Time since its worker last stamped the ring buffer; None if unknown.
         service: The name of its service; empty if it has none.
         dropped: How many of its records were dropped, as far as is known.
-        is_full: Whether a ring buffer of it has no room.
+        is_full: Whether one of its ring buffers has no room.
     """
 
     id: str
@@ -52,8 +52,8 @@ class RunningProcess(NamedTuple):
     dropped: int = 0
     is_full: bool = False
 
-    def with_journal(self, other: RunningProcess) -> RunningProcess:
-        """Return the process as two of its journals tell of it: by what was heard last."""
+    def merged_with(self, other: RunningProcess) -> RunningProcess:
+        """Return this process merged with what another of its journals shows; the newest wins."""
         newest, older = sorted((self, other), key=lambda one: one.last_seen_ns, reverse=True)
         return newest._replace(
             command=newest.command or older.command,
@@ -67,7 +67,7 @@ class RunningProcess(NamedTuple):
 
     @property
     def lives(self) -> bool:
-        """Whether the process is there, running or not."""
+        """Whether the process exists, running or not."""
         return self.condition in {"alive", "blocked", "hung", "stopped"}
 
     @property
@@ -76,15 +76,15 @@ class RunningProcess(NamedTuple):
         return ProcessName(self.pid, self.service, self.command).label
 
     @property
-    def remark(self) -> str:
-        """What is known of one that does not go on as it should; empty if there is nothing."""
-        return "; ".join(filter(None, (self._silence, self.reservation)))
+    def problem(self) -> str:
+        """What is wrong with the process, for people; empty if nothing is known to be wrong."""
+        return "; ".join(filter(None, (self._worker_problem, self.missing_ends_reason)))
 
     @property
-    def reservation(self) -> str:
-        """Why its spans may have ended although no end is recorded; empty if they have not.
+    def missing_ends_reason(self) -> str:
+        """Why its spans may have ended without a recorded end; empty if that cannot be.
 
-        One that writes its files says soon what is open, whatever was dropped before.
+        An alive process soon writes to its file what is open, whatever it dropped before.
         """
         if self.condition == "alive":
             return ""
@@ -93,13 +93,13 @@ class RunningProcess(NamedTuple):
         return "its ring buffer is full, so its spans may have ended" if self.is_full else ""
 
     @property
-    def _silence(self) -> str:
+    def _worker_problem(self) -> str:
         if self.worker_silent_ns is None or self.condition not in {"blocked", "hung"}:
             return ""
         since = duration(self.worker_silent_ns)
         if self.condition == "blocked":
             return f"its disk blocks: nothing has been written for {since}"
-        # An idle program whose disk blocks looks the same from here.
+        # An idle program whose disk blocks cannot be distinguished from one that hangs.
         return (
             f"its worker has written nothing for {since}:"
             " it hangs, or is idle while its disk blocks"
@@ -117,12 +117,12 @@ class RunningProcess(NamedTuple):
             "folder": as_utf8(str(self.folder)),
             "condition": self.condition,
             "worker_silent_seconds": None if silent_ns is None else silent_ns / 1e9,
-            "may_lack_ends": bool(self.reservation),
+            "may_lack_ends": bool(self.missing_ends_reason),
         }
 
 
-def is_elsewhere(identity: ProcessIdentity) -> bool:
-    """Whether the process belongs to another machine."""
+def is_on_another_host(identity: ProcessIdentity) -> bool:
+    """Whether the process runs on another machine."""
     return (
         bool(identity.host)
         and identity.host != socket.gethostname()
@@ -131,7 +131,7 @@ def is_elsewhere(identity: ProcessIdentity) -> bool:
 
 
 def living_argv(identity: ProcessIdentity) -> tuple[str, ...]:
-    """Return the command line of a living process as the kernel tells it; empty if it does not."""
+    """Return the command line of a living process from /proc; empty if it cannot be read."""
     if is_alive(identity) != "alive":
         return ()
     try:

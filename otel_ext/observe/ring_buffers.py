@@ -1,8 +1,8 @@
-"""What a ring buffer adds to its file: lines that are not there yet, or not any more.
+"""Adds the lines in a ring buffer to those in its file: not written yet, or removed since.
 
-Lines that were brought to the file stay in the buffer for a while. While the file is as its
-writer left it, it alone tells which spans they leave open: their ends may stand in an older
-file. They count where others have truncated, moved or deleted the file, because a program
+Lines stay in the ring buffer for a while after they were drained to the file. While the file
+is as its writer left it, drained starts in the buffer are ignored: their ends may be in an
+older file. They count if something truncated, moved or deleted the file, because a program
 that hangs does not write it again.
 """
 
@@ -14,7 +14,7 @@ from otel_ext.errors import RecordError
 from otel_ext.journal.files import list_rings, parse_ring_name, segment_file
 from otel_ext.journal.liveness import ProcessIdentity
 from otel_ext.journal.read.scanner import Line, RingContents, read_ring
-from otel_ext.observe.liveness import Signs
+from otel_ext.observe.liveness import LivenessEvidence
 from otel_ext.observe.scan import key_of
 from otel_ext.record.timestamps import format_ns, parse_timestamp
 
@@ -24,23 +24,23 @@ if TYPE_CHECKING:
 
     from otel_ext.observe.scan import FileReader, Key
 
-__all__ = ["RingView", "read_rings", "signs_in"]
+__all__ = ["RingView", "liveness_evidence", "read_rings"]
 
 
 class RingView:
-    """A ring buffer as it was when it was read.
+    """The contents of a ring buffer when it was read.
 
     Attributes:
         path: Its file.
         id: The incarnation it belongs to.
-        journal: Which of its journals.
-        target: Name of the file it drains to; empty for the incarnation's own.
+        journal: The number of its journal within the incarnation.
+        target: Name of the file it drains to; empty if that is the incarnation's own.
         identity: Its process; None if the header is damaged.
         stamp_ns: When its worker last stamped it, or when it was made; 0 if unknown.
-        steady_ns: The moment of the stamp by the monotonic clock; 0 if unknown.
-        last_seq: Number of the last record at that moment.
-        lines: Its whole lines, also those that the file has already.
-        dropped: How many records its process had dropped at that moment.
+        steady_ns: When it was stamped by the monotonic clock; 0 if unknown.
+        last_seq: Number of the last record at that time.
+        lines: Its complete lines, including those that the file has already.
+        dropped: How many records its process had dropped at that time.
     """
 
     def __init__(self, ring: RingContents) -> None:
@@ -65,12 +65,12 @@ class RingView:
         self._drained = frozenset(line.offset for line in ring.lines if ring.is_drained(line))
 
     def newest_ns(self, until_ns: int) -> int:
-        """Return the time of the newest record that waits in the ring buffer; 0 if there is none.
+        """Return the time of the newest record that waits in the ring buffer; 0 without one.
 
         Args:
-            until_ns: Later ones do not count: programs may date their spans as they like.
+            until_ns: Later records are ignored, since programs may date their spans freely.
         """
-        # Times as text are all of one length, and in order like the times themselves.
+        # Timestamps have the same length as text and sort like the times themselves.
         until = format_ns(until_ns)
         waiting = (line for line in self.lines if line.offset not in self._drained)
         times = (str(line.meta.get("timestamp", "")) for line in waiting)
@@ -92,26 +92,26 @@ class RingView:
 
     @property
     def file_name(self) -> str:
-        """The file it drains to; of its own segments the first, which has others after it."""
+        """The file it drains to; the first one if it drains to the segments of its journal."""
         return self.target or segment_file(self.id, 0, self.journal)
 
-    def introduce(self, reader: FileReader) -> None:
-        """Hand `reader` what the process says of itself in the ring buffer."""
+    def add_process_lines_to(self, reader: FileReader) -> None:
+        """Pass the process records in the ring buffer to `reader`."""
         for line in self.lines:
             if line.meta.get("kind") == "process":
-                reader.take_process_line(line)
+                reader.add_process_line(line)
 
     @property
     def last_text(self) -> str:
-        """The timestamp of the newest line, by its number; empty if there is none."""
+        """The timestamp of the newest line, by its number; empty without lines."""
         return str(self.lines[-1].meta.get("timestamp", "")) if self.lines else ""
 
     def apply(
         self, starts: dict[Key, bytes], updates: dict[Key, bytes], reader: FileReader
     ) -> None:
-        """Bring copies of a file's open spans up to what the ring buffer holds.
+        """Apply the ring buffer's lines to copies of a file's open spans.
 
-        In any order of its lines: a small end fits in where its start did not.
+        The lines may be in any order: a small end may fit where its start did not.
         """
         others: list[tuple[Key, Line]] = []
         ended: set[Key] = set()
@@ -125,25 +125,25 @@ class RingView:
                 updates.pop(key, None)
             else:
                 others.append((key, line))
-        is_left = reader.has_begun(self.id)
+        file_is_intact = reader.has_started(self.id)
         for key, line in others:
             if key in ended or reader.has_ended(key):
                 continue
             phase = line.meta.get("phase")
             if phase == "update":
                 updates[key] = line.data
-            elif phase == "start" and not (is_left and line.offset in self._drained):
+            elif phase == "start" and not (file_is_intact and line.offset in self._drained):
                 starts.setdefault(key, line.data)
 
 
-def signs_in(rings: Sequence[RingView], now_ns: int) -> Signs:
-    """Return what the ring buffers of one process tell of when it was active.
+def liveness_evidence(rings: Sequence[RingView], now_ns: int) -> LivenessEvidence:
+    """Return when a process was last active by its ring buffers.
 
     Args:
-        rings: All of one process.
+        rings: All ring buffers of the process.
         now_ns: The time, nanoseconds since the epoch.
     """
-    return Signs(
+    return LivenessEvidence(
         stamp_ns=max((ring.stamp_ns for ring in rings), default=0),
         steady_ns=max((ring.steady_ns for ring in rings), default=0),
         record_ns=max((ring.newest_ns(now_ns) for ring in rings), default=0),
@@ -151,6 +151,6 @@ def signs_in(rings: Sequence[RingView], now_ns: int) -> Signs:
 
 
 def read_rings(folder: Path) -> Iterator[RingView]:
-    """Yield the ring buffers of a folder of records; only reads."""
+    """Yield the ring buffers of a folder of records; nothing is written."""
     for path in list_rings(folder):
         yield RingView(read_ring(path))

@@ -1,9 +1,9 @@
-"""Follows a file of records and keeps what is open in it, quickly.
+"""Reads a file of records fast and keeps the spans that are open in it.
 
-A journal grows to hundreds of thousands of lines of which a handful matter: the
-starts without an end. Our own encoder puts ids and phase at known places, so a
-line is judged by a few searches in its bytes; only what is still open at the end
-is decoded. A line of any other shape, or a damaged one, goes the careful way.
+A journal grows to hundreds of thousands of lines of which few matter: the starts
+without an end. Our encoder writes ids and phase at known positions, so the fast path
+finds them by a few searches in the bytes; only lines of open spans are decoded. Lines
+of any other form, and damaged ones, take the slow path.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["FileReader", "Key", "key_of"]
 
 Key = bytes
-"""A span's two ids as they stand in a line: `TRACE","span_id":"SPAN`."""
+"""A span's two ids as a line contains them: `TRACE","span_id":"SPAN`."""
 
 _BLOCK: Final = 1024 * 1024
 _HEADS: Final = (b'{"__tracer_meta__":{"timestamp":"', b'{"timestamp":"')
@@ -41,7 +41,7 @@ _START, _UPDATE, _END = b"s", b"u", b"e"
 
 
 def key_of(meta: Mapping[str, object]) -> Key:
-    """Return the key of the span that a line's metadata speaks of."""
+    """Return the key of the span in a line's metadata."""
     return f'{meta.get("trace_id")}","span_id":"{meta.get("span_id")}'.encode()
 
 
@@ -53,20 +53,20 @@ class FileReader:
     Attributes:
         starts: Start lines of spans without an end, by key.
         updates: Newest update line of such spans.
-        ended: Keys whose end came while no start was known, or while another may follow: a
-            start that comes now is void.
-        fresh_ends: Keys whose end the last `read` found behind its mark.
-        is_whole: Whether it holds more than the first lines of a segment, so that these,
-            which repeat what is open, are complete.
-        before: The segment before, where that still counts; None if it does not.
+        ended: Keys whose end came before its start was known, or whose start may come again:
+            a start that follows is ignored.
+        ends_after_mark: Keys whose end the last `read` found beyond its mark.
+        is_preamble_complete: Whether the file holds more than the first lines of a segment,
+            so that these, which repeat the open spans, are complete.
+        previous: The segment before, if it still counts, else None.
         processes: Newest `process.start` line by the process's id.
         heartbeats: Newest heartbeat line by the process's id.
-        last_text: The timestamp in the last line that our own encoder has written.
+        last_text: The timestamp in the last line that our encoder wrote.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.before: FileReader | None = None
+        self.previous: FileReader | None = None
         self._decoded: dict[Key, tuple[bytes, Record | None]] = {}
         self._reset()
 
@@ -76,9 +76,9 @@ class FileReader:
         self.starts: dict[Key, bytes] = {}
         self.updates: dict[Key, bytes] = {}
         self.ended: set[Key] = set()
-        self.fresh_ends: set[Key] = set()
-        self.is_whole = False
-        self._begun: set[str] = set()
+        self.ends_after_mark: set[Key] = set()
+        self.is_preamble_complete = False
+        self._started: set[str] = set()
         self._repeated: set[Key] = set()
         self.processes: dict[str, bytes] = {}
         self.heartbeats: dict[str, bytes] = {}
@@ -87,35 +87,35 @@ class FileReader:
     def open_lines(self) -> tuple[dict[Key, bytes], dict[Key, bytes]]:
         """Return copies of the start and update lines of the open spans, by key.
 
-        While a segment may not yet repeat all that is open, the one before counts too.
+        While a segment's preamble is incomplete, the previous segment counts too.
         """
-        if self.is_whole or self.before is None:
+        if self.is_preamble_complete or self.previous is None:
             return dict(self.starts), dict(self.updates)
-        before = self.before
-        starts, updates = before.open_lines()
-        starts |= {key: line for key, line in self.starts.items() if not before.has_ended(key)}
+        previous = self.previous
+        starts, updates = previous.open_lines()
+        starts |= {key: line for key, line in self.starts.items() if not previous.has_ended(key)}
         return starts, updates
 
-    def take_ends(self, earlier: FileReader) -> None:
-        """Take into account the ends that an earlier segment had for lines of the ring buffer."""
-        self.fresh_ends |= earlier.fresh_ends | earlier.ended
+    def add_ends_of(self, earlier: FileReader) -> None:
+        """Add the ends in an earlier segment, for lines in the ring buffer."""
+        self.ends_after_mark |= earlier.ends_after_mark | earlier.ended
 
     def has_ended(self, key: Key) -> bool:
-        """Return whether a start or update of a span that is found elsewhere is void."""
-        return key in self.ended or key in self.fresh_ends
+        """Return whether a start or update of the span in another file must be ignored."""
+        return key in self.ended or key in self.ends_after_mark
 
     @property
-    def is_begun(self) -> bool:
+    def has_process_start(self) -> bool:
         """Whether the file holds a `process.start` record."""
-        return bool(self._begun)
+        return bool(self._started)
 
-    def has_begun(self, process: str) -> bool:
+    def has_started(self, process: str) -> bool:
         """Return whether the file holds the `process.start` record of a process.
 
         Args:
             process: The incarnation's id.
         """
-        return process in self._begun
+        return process in self._started
 
     def size(self) -> int:
         """Return the file's size now; 0 if it is not there."""
@@ -125,13 +125,13 @@ class FileReader:
             return 0
 
     def read(self, mark: int = 0) -> None:
-        """Take the lines that came since the last call; never raises on what they hold.
+        """Read the lines that were added since the last call; damaged lines are skipped.
 
         Args:
-            mark: Offset behind which ends are noted in `fresh_ends`: the size of the
-                file before the ring buffer was read.
+            mark: The size of the file before the ring buffers were read; ends beyond it are
+                noted in `ends_after_mark`.
         """
-        self.fresh_ends = set()
+        self.ends_after_mark = set()
         flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
         try:
             descriptor = os.open(self.path, flags)
@@ -144,7 +144,7 @@ class FileReader:
             self._inode = status.st_ino
             self._read_blocks(descriptor, mark)
         except OSError:
-            return  # what was read so far stands
+            return  # keep what was read so far
         finally:
             os.close(descriptor)
 
@@ -157,10 +157,10 @@ class FileReader:
             if not newline:
                 pieces.append(block)
                 continue
-            self._take(b"".join([*pieces, head]).split(b"\n"), descriptor, mark)
+            self._read_lines(b"".join([*pieces, head]).split(b"\n"), descriptor, mark)
             pieces = [rest]
 
-    def _take(self, lines: list[bytes], descriptor: int, mark: int) -> None:
+    def _read_lines(self, lines: list[bytes], descriptor: int, mark: int) -> None:
         at = self._offset
         for line in lines:
             start = at
@@ -173,7 +173,7 @@ class FileReader:
                 or b"\0" in line
                 or line.find(_SECOND_HEAD, 1) > 0
             ):
-                self._take_carefully(descriptor, start, at, mark)
+                self._read_slowly(descriptor, start, at, mark)
                 continue
             kind += len(_KIND)
             if line.startswith(_SPAN, kind):
@@ -183,9 +183,9 @@ class FileReader:
                     line[ids : ids + _KEY_BYTES], line[phase : phase + 1], line, fresh=at > mark
                 )
             elif line.startswith(_PROCESS, kind):
-                self._take_carefully(descriptor, start, at, mark)
+                self._read_slowly(descriptor, start, at, mark)
             else:
-                self.is_whole = True
+                self.is_preamble_complete = True
         self._offset = at
         self._note_time(lines[-1])
 
@@ -195,7 +195,7 @@ class FileReader:
                 end = line.find(b'"', len(head))
                 self.last_text = line[len(head) : end].decode("ascii", "replace")
 
-    def _take_carefully(self, descriptor: int, start: int, end: int, mark: int) -> None:
+    def _read_slowly(self, descriptor: int, start: int, end: int, mark: int) -> None:
         for item in scan_descriptor(descriptor, start, end):
             if not isinstance(item, Line):
                 continue
@@ -204,14 +204,16 @@ class FileReader:
                 phase = str(item.meta.get("phase"))[:1].encode()
                 self._apply(key_of(item.meta), phase, item.data, fresh=end > mark)
             elif kind == "process":
-                self.take_process_line(item)
-                self._begun.add(base_id(item.key[0]))
-                self.is_whole = self.is_whole or item.meta.get("event") != PROCESS_START
+                self.add_process_line(item)
+                self._started.add(base_id(item.key[0]))
+                self.is_preamble_complete = (
+                    self.is_preamble_complete or item.meta.get("event") != PROCESS_START
+                )
             else:
-                self.is_whole = True
+                self.is_preamble_complete = True
 
-    def take_process_line(self, line: Line) -> None:
-        """Take what a process says of itself."""
+    def add_process_line(self, line: Line) -> None:
+        """Keep a `process.start` or heartbeat line."""
         process = str(line.meta.get("process"))
         event = line.meta.get("event")
         if event == PROCESS_START:
@@ -221,32 +223,32 @@ class FileReader:
 
     def _apply(self, key: Key, phase: bytes, line: bytes, *, fresh: bool) -> None:
         if phase != _START:
-            self.is_whole = True
+            self.is_preamble_complete = True
         if phase == _END:
             self.updates.pop(key, None)
             is_first = self.starts.pop(key, None) is None
-            # A start may follow the end of a span that its owner left behind, and that of one
-            # whose start a new file repeated, before it had come out of the ring buffer.
+            # A start may follow the end of a span that was abandoned, and of one whose start
+            # the preamble of a new file repeated before the ring buffer was drained.
             if is_first or _ABANDONED in line or key in self._repeated:
                 self.ended.add(key)
             if fresh:
-                self.fresh_ends.add(key)
+                self.ends_after_mark.add(key)
         elif key in self.ended:
             return
         elif phase == _UPDATE:
             self.updates[key] = line
         elif phase == _START:
             self.starts.setdefault(key, line)
-            if not self.is_whole:
+            if not self.is_preamble_complete:
                 self._repeated.add(key)
 
     def decode(self, key: Key, line: bytes, *, is_update: bool = False) -> Record | None:
-        """Return the record of `line`, kept for the next time; None if it is none.
+        """Return the record in `line`, and cache it; None if the line is not a valid record.
 
         Args:
             key: Its span.
             line: The line.
-            is_update: Whether it is an update, which is kept apart from the start.
+            is_update: Whether it is an update, which is cached apart from the start.
         """
         slot = key + b"u" if is_update else key
         known = self._decoded.get(slot)
@@ -269,15 +271,15 @@ class FileReader:
         """
         line = (self.processes if what == "start" else self.heartbeats).get(name)
         if line is None:
-            return None if self.before is None else self.before.process_record(name, what)
+            return None if self.previous is None else self.previous.process_record(name, what)
         return self.decode(f"{name} {what}".encode(), line)
 
     def process_ids(self) -> list[str]:
         """Return the ids of the processes whose `process.start` record was read."""
-        return [*self.processes, *(self.before.process_ids() if self.before else ())]
+        return [*self.processes, *(self.previous.process_ids() if self.previous else ())]
 
     def forget_decoded(self) -> None:
-        """Let go of decoded records of spans that are no longer open."""
+        """Drop cached records once many of them are of spans that have ended."""
         limit = 4 * (len(self.starts) + len(self.updates)) + 1_000
         if len(self._decoded) > limit:
             self._decoded.clear()

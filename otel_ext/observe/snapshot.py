@@ -1,4 +1,4 @@
-"""Collects what runs now, from ring buffers and journals alone: no process is asked."""
+"""Collects what runs now from ring buffers and journals; no process takes part."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from otel_ext.journal.liveness import ProcessIdentity, identity_from_id
 from otel_ext.journal.read.incarnations import base_id, last_sign_ns, time_of
 from otel_ext.journal.read.silence import silence_limit
 from otel_ext.journal.recovery.replaced import replaced_in
-from otel_ext.observe.files import Files
-from otel_ext.observe.liveness import Moment, condition_of, worker_silence
-from otel_ext.observe.location import place_of
+from otel_ext.observe.files import JournalFiles
+from otel_ext.observe.liveness import ClockReading, condition_of, worker_silent_ns_at
+from otel_ext.observe.location import location_of
 from otel_ext.observe.process_names import argv_of, command_name, service_of
-from otel_ext.observe.processes import RunningProcess, is_elsewhere, living_argv
-from otel_ext.observe.ring_buffers import signs_in
+from otel_ext.observe.processes import RunningProcess, is_on_another_host, living_argv
+from otel_ext.observe.ring_buffers import liveness_evidence
 from otel_ext.record.model import EMPTY
 from otel_ext.runtime.process.records import dropped_in, whole_number
 
@@ -23,32 +23,32 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from otel_ext.observe.liveness import Signs
-    from otel_ext.observe.location import Place
+    from otel_ext.observe.liveness import LivenessEvidence
+    from otel_ext.observe.location import Location
     from otel_ext.observe.ring_buffers import RingView
     from otel_ext.observe.scan import FileReader
     from otel_ext.record.merge import SpanKey
     from otel_ext.record.model import Record
 
-__all__ = ["STATES", "Collector", "Running", "Snapshot", "State"]
+__all__ = ["STATES", "Collector", "OpenSpan", "Snapshot", "State"]
 
 State = Literal["running", "stalled", "blocked", "hung", "lost"]
 STATES: Final[tuple[State, ...]] = ("running", "stalled", "blocked", "hung", "lost")
 
 
-class Running(NamedTuple):
+class OpenSpan(NamedTuple):
     """One span that has started and not ended.
 
     Attributes:
-        record: Its start; where that is gone, its newest update.
-        update: Its newest update; None if there is none.
-        process: Who opened it.
+        record: Its start; its newest update if the start is gone.
+        update: Its newest update, or None.
+        process: The process that opened it.
         state: `stalled`: open for longer than its threshold; `blocked`: the disk of
             its process blocks; `hung`: its process does not run; `lost`: its process
             is gone.
-        age_ns: For how long it has been open, nanoseconds. Of a lost one: until
-            the last sign of life.
-        place: Where it is.
+        age_ns: For how long it has been open, nanoseconds; for a lost span, until its
+            process was last active.
+        location: Where it is in the code.
     """
 
     record: Record
@@ -56,7 +56,7 @@ class Running(NamedTuple):
     process: RunningProcess
     state: State
     age_ns: int
-    place: Place
+    location: Location
 
     @property
     def start_ns(self) -> int:
@@ -65,57 +65,57 @@ class Running(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """Everything at one moment.
+    """The processes and open spans at one time.
 
     Attributes:
         time_ns: When, nanoseconds since the epoch.
-        folders: Where was looked.
-        processes: Those whose records are there and not closed.
+        folders: The paths that were read.
+        processes: The processes with records, except those that recorded their end.
         spans: The open spans, oldest first.
     """
 
     time_ns: int
     folders: tuple[Path, ...]
     processes: tuple[RunningProcess, ...]
-    spans: tuple[Running, ...]
+    spans: tuple[OpenSpan, ...]
 
 
 class Collector:
-    """Collects from some places, again and again; only what is new is read then.
+    """Collects snapshots from some paths; each call reads only what is new.
 
     Args:
-        places: Folders of records, or single files of them.
-        elsewhere: Whether processes of other machines count too.
+        paths: Folders of records, or single files.
+        other_hosts: Whether to include processes of other machines.
     """
 
-    def __init__(self, places: Iterable[Path], *, elsewhere: bool = False) -> None:
-        self.places = places
-        self._elsewhere = elsewhere
-        self._files = Files()
+    def __init__(self, paths: Iterable[Path], *, other_hosts: bool = False) -> None:
+        self.paths = paths
+        self._other_hosts = other_hosts
+        self._files = JournalFiles()
         self._replaced: dict[Path, frozenset[str]] = {}
 
     @property
-    def places(self) -> Iterable[Path]:
-        """Where is looked; may be set to others."""
-        return self._places
+    def paths(self) -> Iterable[Path]:
+        """The paths to read; may be replaced."""
+        return self._paths
 
-    @places.setter
-    def places(self, places: Iterable[Path]) -> None:
-        self._places = [place.absolute() for place in places]
+    @paths.setter
+    def paths(self, paths: Iterable[Path]) -> None:
+        self._paths = [path.absolute() for path in paths]
 
     def collect(self) -> Snapshot:
         """Return what runs now."""
         now_ns = time_ns()
         self._replaced = {}
         processes: dict[tuple[Path, str], RunningProcess] = {}
-        # By process too: several may have given the same ids to spans of their own.
-        spans: dict[tuple[str, SpanKey], Running] = {}
-        for reader, rings in self._files.read(self._places):
+        # By process too: several processes may use the same ids for their spans.
+        spans: dict[tuple[str, SpanKey], OpenSpan] = {}
+        for reader, rings in self._files.read(self._paths):
             for found in self._read(reader, rings, processes, now_ns):
                 spans.setdefault((found.process.id, found.record.key), found)
         return Snapshot(
             now_ns,
-            tuple(self._places),
+            tuple(self._paths),
             tuple(processes.values()),
             tuple(sorted(spans.values(), key=lambda span: span.start_ns)),
         )
@@ -126,51 +126,51 @@ class Collector:
         rings: list[RingView],
         processes: dict[tuple[Path, str], RunningProcess],
         now_ns: int,
-    ) -> Iterator[Running]:
+    ) -> Iterator[OpenSpan]:
         folder = reader.path.parent
         if folder not in self._replaced:
             self._replaced[folder] = replaced_in(folder)
         known: dict[str, RunningProcess | None] = {}
         for ring in rings:
-            ring.introduce(reader)
+            ring.add_process_lines_to(reader)
         ids = [*(ring.id for ring in rings), *map(base_id, reader.process_ids())]
         for name in dict.fromkeys(ids):
             known[name] = self._process(name, reader, rings, now_ns)
-        for record, update in _open_spans(reader, rings):
+        for record, update in _open_records(reader, rings):
             name = base_id(record.process.id)
             if name not in known:
                 known[name] = self._process(name, reader, rings, now_ns)
             process = known[name]
             if process is not None:
-                yield _running(record, update, process, now_ns)
+                yield _open_span(record, update, process, now_ns)
         reader.forget_decoded()
         for name, process in known.items():
             if process is not None:
                 other = processes.get((folder, name))
-                processes[folder, name] = process if other is None else process.with_journal(other)
+                processes[folder, name] = process if other is None else process.merged_with(other)
 
     def _process(
         self, name: str, reader: FileReader, rings: list[RingView], now_ns: int
     ) -> RunningProcess | None:
-        mine = [ring for ring in rings if ring.id == name]
+        own_rings = [ring for ring in rings if ring.id == name]
         start = reader.process_record(name, "start")
         heartbeat = reader.process_record(name, "heartbeat")
         extra = EMPTY if start is None else start.extra
-        identity = next((ring.identity for ring in mine if ring.identity), None) or _identity(
+        identity = next((ring.identity for ring in own_rings if ring.identity), None) or _identity(
             name, extra
         )
-        if not self._elsewhere and is_elsewhere(identity):
+        if not self._other_hosts and is_on_another_host(identity):
             return None
-        now = Moment.now()
-        # What a record says counts last: the clock may have been set back since.
-        told_ns = [record.time_ns for record in (start, heartbeat) if record is not None]
-        signs = signs_in(mine, now.wall_ns)._replace(
-            seen_ns=_modified_ns(reader.path, name) or max(told_ns, default=0)
+        now = ClockReading.now()
+        # Times in records count last: the clock may have been set back since.
+        record_times = [record.time_ns for record in (start, heartbeat) if record is not None]
+        evidence = liveness_evidence(own_rings, now.wall_ns)._replace(
+            seen_ns=_modified_ns(reader.path, name) or max(record_times, default=0)
         )
-        limit = silence_limit(whole_number(extra.get("heartbeat_ms")), has_ring=bool(mine))
+        limit = silence_limit(whole_number(extra.get("heartbeat_ms")), has_ring=bool(own_rings))
         is_replaced = name in self._replaced[reader.path.parent]
         dropped = dropped_in(heartbeat.extra if heartbeat else EMPTY)
-        condition = "dead" if is_replaced else condition_of(identity, signs, now, limit)
+        condition = "dead" if is_replaced else condition_of(identity, evidence, now, limit)
         return RunningProcess(
             id=name,
             pid=identity.pid,
@@ -178,32 +178,32 @@ class Collector:
             host=identity.host,
             folder=reader.path.parent,
             condition=condition,
-            last_seen_ns=_last_seen_ns(reader, name, mine, signs, now_ns),
-            last_seq=_last_seq(mine, heartbeat),
-            rings=tuple(ring.path for ring in mine),
+            last_seen_ns=_last_seen_ns(reader, name, own_rings, evidence, now_ns),
+            last_seq=_last_seq(own_rings, heartbeat),
+            rings=tuple(ring.path for ring in own_rings),
             heartbeat=heartbeat,
-            worker_silent_ns=worker_silence(signs, now),
+            worker_silent_ns=worker_silent_ns_at(evidence, now),
             service=service_of(extra),
-            dropped=max([dropped, *(ring.dropped for ring in mine)]),
-            is_full=condition != "alive" and any(ring.is_full for ring in mine),
+            dropped=max([dropped, *(ring.dropped for ring in own_rings)]),
+            is_full=condition != "alive" and any(ring.is_full for ring in own_rings),
         )
 
 
 def _last_seen_ns(
-    reader: FileReader, name: str, rings: list[RingView], signs: Signs, now_ns: int
+    reader: FileReader, name: str, rings: list[RingView], evidence: LivenessEvidence, now_ns: int
 ) -> int:
-    """Return the last sign of life of a process, by the rule of recovery where that can be."""
+    """Return when a process was last active; as recovery computes it, if a record shows that."""
     texts = [ring.last_text for ring in rings]
     file_ns = _modified_ns(reader.path, name)
     if file_ns:
         texts.append(reader.last_text)
     record_ns = max(map(time_of, texts), default=0)
     if not record_ns:
-        return min(signs.newest_ns, now_ns)
-    return last_sign_ns(record_ns, signs.stamp_ns, file_ns, now_ns)
+        return min(evidence.newest_ns, now_ns)
+    return last_sign_ns(record_ns, evidence.stamp_ns, file_ns, now_ns)
 
 
-def _open_spans(
+def _open_records(
     reader: FileReader, rings: list[RingView]
 ) -> Iterator[tuple[Record, Record | None]]:
     """Yield start and newest update of each open span of a file and its ring buffers."""
@@ -216,33 +216,33 @@ def _open_spans(
         start = starts.get(key)
         record = None if start is None else reader.decode(key, start)
         if record is None and newest and reader.process_record(newest.process.id, "start"):
-            continue  # it ended while its update was made: where a file begins, starts are complete
+            continue  # it ended while its update was made: the file has all starts of this process
         record = record or newest
         if record is not None:
             yield record, newest
 
 
-def _running(
+def _open_span(
     record: Record, update: Record | None, process: RunningProcess, now_ns: int
-) -> Running:
+) -> OpenSpan:
     state: State = "running"
     if process.condition in {"dead", "silent"}:
         state = "lost"
     elif process.condition in {"hung", "stopped"}:
         state = "hung"
     elif process.condition == "blocked":
-        # Before `stalled`: what watches the spans waits for the disk, too.
+        # Before `stalled`: the watchdog waits for the disk too.
         state = "blocked"
     elif update is not None and update.extra.get("stalled") is True:
         state = "stalled"
     until_ns = process.last_seen_ns if state == "lost" else now_ns
     newest_ns = record.time_ns if update is None else update.time_ns
     age_ns = max(until_ns, min(newest_ns, now_ns)) - record.started_ns
-    return Running(record, update, process, state, max(age_ns, 0), place_of(record, update))
+    return OpenSpan(record, update, process, state, max(age_ns, 0), location_of(record, update))
 
 
 def _identity(name: str, extra: Mapping[str, object]) -> ProcessIdentity:
-    """Return who a process is by its start record, else by its id alone."""
+    """Return the identity of a process from its start record, else from its id alone."""
     by_id = identity_from_id(name) or ProcessIdentity(0)
     pid, start_time = extra.get("pid"), extra.get("start_time")
     if type(pid) is not int or type(start_time) is not int:
@@ -259,8 +259,8 @@ def _identity(name: str, extra: Mapping[str, object]) -> ProcessIdentity:
 
 
 def _last_seq(rings: list[RingView], heartbeat: Record | None) -> int:
-    said = None if heartbeat is None else heartbeat.extra.get("last_seq")
-    return max([said if type(said) is int else 0, *(ring.last_seq for ring in rings)])
+    recorded = None if heartbeat is None else heartbeat.extra.get("last_seq")
+    return max([recorded if type(recorded) is int else 0, *(ring.last_seq for ring in rings)])
 
 
 def _modified_ns(path: Path, name: str) -> int:

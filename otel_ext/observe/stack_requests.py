@@ -1,8 +1,8 @@
-"""Asks living processes where they are, through their ring buffers; no signal is sent.
+"""Asks living processes for the stacks of their open spans, without a signal.
 
-A word in the header of the ring buffer is set to a new value; the program's worker sees
-that with its next turn, records where each open span is, and repeats the value
-beside it. A process that hangs does not answer, and is not disturbed either.
+It writes a new value into a word in the ring buffer's header. The program's worker sees
+that in its next cycle, records where each open span is, and copies the value to the word
+beside it. A process that hangs does not answer and is not disturbed.
 """
 
 from __future__ import annotations
@@ -27,36 +27,36 @@ if TYPE_CHECKING:
 
     from otel_ext.observe.processes import RunningProcess
 
-__all__ = ["ask"]
+__all__ = ["request_stacks"]
 
 _WAIT_SECONDS: Final = 1.0
 _POLL_SECONDS: Final = 0.02
 
 
-def ask(
+def request_stacks(
     processes: Iterable[RunningProcess], *, timeout: float = _WAIT_SECONDS
 ) -> list[RunningProcess]:
-    """Make living processes record where their spans are, and wait for it.
+    """Make living processes record where their spans are, and wait for that.
 
     Args:
-        processes: Whom to ask.
+        processes: The processes to ask.
         timeout: Seconds to wait at most, for all together.
 
     Returns:
-        Those that live and did not answer.
+        The living processes that did not answer.
     """
-    # A word nobody has used: clocks are set back, and numbers are not ours alone to count.
+    # Random, so that no earlier request used it: clocks are set back, and others send requests too.
     value = secrets.randbits(63) + 1
     waiting: list[tuple[RunningProcess, list[Path]]] = []
-    silent: list[RunningProcess] = []
+    unanswered: list[RunningProcess] = []
     for process in processes:
         if not process.lives:
             continue
-        asked = [ring for ring in process.rings if _put(ring, value)]
+        asked = [ring for ring in process.rings if _write_request(ring, value)]
         if asked and process.condition == "alive":
             waiting.append((process, asked))
         else:
-            silent.append(process)  # it is seen to hang: no use in waiting
+            unanswered.append(process)  # it hangs, so waiting is useless
     deadline = monotonic() + timeout
     while waiting:
         waiting = [
@@ -67,18 +67,18 @@ def ask(
         if not waiting or monotonic() >= deadline:
             break
         sleep(_POLL_SECONDS)
-    return [*silent, *(process for process, _ in waiting)]
+    return [*unanswered, *(process for process, _ in waiting)]
 
 
-def _put(ring: Path, value: int) -> bool:
-    """Set the request in a ring buffer's header; whether that could be done."""
+def _write_request(ring: Path, value: int) -> bool:
+    """Write the request into a ring buffer's header; return whether that worked."""
     flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
     try:
         descriptor = os.open(ring, flags)
     except OSError:
         return False
     try:
-        # Only into what is a ring buffer beyond doubt.
+        # Write only if the header is that of a ring buffer.
         if unpack_facts(os.pread(descriptor, HEADER_SIZE, 0)) is None:
             return False
         return os.pwrite(descriptor, WORD.pack(value), REQUEST_AT) == WORD.size
@@ -89,7 +89,7 @@ def _put(ring: Path, value: int) -> bool:
 
 
 def _has_answered(ring: Path, value: int) -> bool:
-    """Whether the ring buffer's program answered this request, or one that took its place.
+    """Whether the program answered this request, or a later one that overwrote it.
 
     A closed ring buffer counts as an answer.
     """

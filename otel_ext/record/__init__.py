@@ -1,3 +1,3 @@
-"""What a record is, how it is taken from a span, and how it becomes a line and back."""
+"""Records: what they are, how they are made from spans, written as lines and read back."""
 
 from __future__ import annotations

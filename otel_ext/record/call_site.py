@@ -1,9 +1,8 @@
 """Finds where the user's code opened a span or wrote a log.
 
-The stack is walked from our hook outwards, past libraries and this package, to the
-first frame of the user's own (`otel_ext.record.own_code` tells which that is). A file
-is judged once by its name, and a place is described once: after that a call site
-costs one look-up a frame.
+The stack is walked from our hook outwards, past libraries and this package, to the first
+frame of the user's own code (`otel_ext.record.own_code` decides which that is). Files and
+call sites are cached: after that a call site costs one look-up a frame.
 """
 
 from __future__ import annotations
@@ -22,30 +21,30 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType
 
 __all__ = [
+    "call_site_from_attributes",
     "describe_frame",
     "find_call_site",
     "remember",
-    "site_from_attributes",
 ]
 
 _MAX_CACHED: Final = 16_384
-_MOST_LINES: Final = 2**63 - 1
+_MAX_LINE: Final = 2**63 - 1
 _SEPARATOR: Final = os.sep
 _MAX_FRAMES: Final = 250
 
-# The code is held weakly: programs that make code anew each time, as notebooks and
-# template engines do, must be able to let go of it. The entry goes with it.
+# Code is held weakly, so that programs that keep compiling code (notebooks, template
+# engines) can free it. The entry is removed with it.
 _call_sites: Final[dict[tuple[int, int], tuple[ref[CodeType], CallSite]]] = {}
 
 
 def find_call_site(depth: int = 1) -> CallSite:
-    """Return the innermost frame on the stack that is the user's own.
+    """Return the innermost call site on the stack that is in the user's own code.
 
-    Where none is, it is the line of installed code that called OpenTelemetry itself;
-    behind an instrumentation, which opens spans for others, it is unknown.
+    Without one, it is the line of installed code that called OpenTelemetry itself; or
+    unknown, if that code is an instrumentation, which opens spans for others.
 
     Args:
-        depth: How many frames to pass without a look, our own hooks.
+        depth: How many frames to skip: those of our own hooks.
 
     >>> find_call_site(1) is UNKNOWN_CALL_SITE or find_call_site(1).line > 0
     True
@@ -61,33 +60,33 @@ def find_call_site(depth: int = 1) -> CallSite:
         if verdict is None:
             verdict = judge(filename)
         if verdict == OWN:
-            return _site_of(frame)
+            return _cached_call_site(frame)
         if undecided and verdict != CARRIER:
             undecided = False
             opener = frame if verdict == FOREIGN else None
         frame = frame.f_back
-    return UNKNOWN_CALL_SITE if opener is None else _site_of(opener)
+    return UNKNOWN_CALL_SITE if opener is None else _cached_call_site(opener)
 
 
-def _site_of(frame: FrameType) -> CallSite:
+def _cached_call_site(frame: FrameType) -> CallSite:
     code = frame.f_code
     known = _call_sites.get((id(code), frame.f_lasti))
     return known[1] if known is not None and known[0]() is code else remember(frame)
 
 
 def remember(frame: FrameType) -> CallSite:
-    """Return the place where `frame` stands, and keep it for the next time."""
+    """Return the call site of `frame`, and cache it."""
     call_site = describe_frame(frame)
     if len(_call_sites) >= _MAX_CACHED:
         _call_sites.clear()
     key = (id(frame.f_code), frame.f_lasti)
-    # Called with the reference, which serves as what is returned if there is no entry.
+    # The callback passes the reference, which `pop` takes as its default.
     _call_sites[key] = (ref(frame.f_code, partial(_call_sites.pop, key)), call_site)
     return call_site
 
 
 def describe_frame(frame: FrameType) -> CallSite:
-    """Return the place where `frame` stands, its path relative where below the cwd."""
+    """Return the call site of `frame`; its path is relative if it is below the cwd."""
     code = frame.f_code
     function: str = getattr(code, "co_qualname", code.co_name)  # 3.11 and later
     return CallSite(_relative(code.co_filename), frame.f_lineno or 0, function)
@@ -101,24 +100,24 @@ def _relative(filename: str) -> str:
     return filename.removeprefix(root)
 
 
-def site_from_attributes(attributes: Mapping[str, object]) -> CallSite | None:
-    """Return the place that `code.*` attributes name, if they do.
+def call_site_from_attributes(attributes: Mapping[str, object]) -> CallSite | None:
+    """Return the call site that `code.*` attributes name; None without such attributes.
 
-    Both the stable names and the ones before them are understood
+    Both the stable names and the older ones are understood
     (https://opentelemetry.io/docs/specs/semconv/registry/attributes/code/).
 
-    >>> site_from_attributes({"code.file.path": "a.py", "code.line.number": 3})
+    >>> call_site_from_attributes({"code.file.path": "a.py", "code.line.number": 3})
     CallSite('a.py', 3, '<unknown>')
     """
-    path = _text_under(attributes, "code.file.path", "code.filepath")
+    path = _first_text(attributes, "code.file.path", "code.filepath")
     if not path:
         return None
-    function = _text_under(attributes, "code.function.name", "code.function")
-    return CallSite(_relative(path), _line_in(attributes), function or "<unknown>")
+    function = _first_text(attributes, "code.function.name", "code.function")
+    return CallSite(_relative(path), _line_number(attributes), function or "<unknown>")
 
 
-def _text_under(attributes: Mapping[str, object], *keys: str) -> str:
-    """Return the first value that is a text and not empty."""
+def _first_text(attributes: Mapping[str, object], *keys: str) -> str:
+    """Return the first value that is a non-empty text."""
     for key in keys:
         value = attributes.get(key)
         if isinstance(value, str) and value:
@@ -126,10 +125,10 @@ def _text_under(attributes: Mapping[str, object], *keys: str) -> str:
     return ""
 
 
-def _line_in(attributes: Mapping[str, object]) -> int:
-    """Return the first value that can be a line's number; 0, an unknown line, if there is none."""
+def _line_number(attributes: Mapping[str, object]) -> int:
+    """Return the first value that can be a line number; 0 for an unknown line."""
     for key in ("code.line.number", "code.lineno"):
         value = attributes.get(key)
-        if type(value) is int and 0 < value <= _MOST_LINES:
+        if type(value) is int and 0 < value <= _MAX_LINE:
             return value
     return 0

@@ -1,8 +1,8 @@
-"""Makes a record from a span of the SDK, sharing nothing with it.
+"""Makes records from the SDK's spans, sharing nothing with them.
 
-The only module that touches the SDK's privates, and only one of them: a span's
-own attribute object, whose copy is an order of magnitude quicker than the
-public view and takes no lock. Where it is missing the public way serves.
+The only module that reads a private member of the SDK, and only one: a span's attribute
+object. Copying it is an order of magnitude faster than the public view and takes no
+lock. Where it is missing, the public view is used.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from opentelemetry.trace import SpanContext, SpanKind, StatusCode
 
 from otel_ext._accel import load_speed
 from otel_ext.record import call_site, own_code, untyped
-from otel_ext.record.call_site import find_call_site, site_from_attributes
-from otel_ext.record.cancellation import how_it_ended, note_start
+from otel_ext.record.call_site import call_site_from_attributes, find_call_site
+from otel_ext.record.cancellation import cancellation_metadata, note_start
 from otel_ext.record.model import (
     EMPTY,
     UNKNOWN_CALL_SITE,
@@ -57,9 +57,9 @@ __all__ = [
 ]
 
 SAMPLED: Final = 0x01
-"""The bit of the trace flags that says "sampled"; others may be set beside it."""
+"""The bit of the trace flags that means "sampled"; other bits may be set too."""
 
-# The SDK's privates, for the compiled functions, in the order they expect.
+# The SDK's private members that the compiled functions read, in the order they expect.
 _SPAN_FIELDS: Final = (
     *("_name", "_context", "_parent", "_attributes", "_links", "_kind", "_start_time"),
     *("_end_time", "_events", "_status", "_instrumentation_scope", "_status_code"),
@@ -75,7 +75,7 @@ _new_record: Final = cast(
 
 
 class _Local(threading.local):
-    """What this thread is called, described once."""
+    """Caches the id and name of each thread."""
 
     info: ThreadInfo | None = None
 
@@ -85,7 +85,7 @@ _scopes: Final[dict[int, tuple[object, Scope | None]]] = {}
 
 
 def current_thread() -> ThreadInfo:
-    """Return the calling thread's id and name, described once a thread."""
+    """Return the calling thread's id and name, cached per thread."""
     info = _local.info
     if info is None:
         thread = threading.current_thread()
@@ -104,10 +104,10 @@ def current_task() -> TaskInfo | None:
 
 
 def here_python(depth: int) -> tuple[CallSite, ThreadInfo, TaskInfo | None]:
-    """Return call site, thread and task of whoever logs.
+    """Return call site, thread and task of the code that logs.
 
     Args:
-        depth: How many frames are passed without a look: 0 is this function's own.
+        depth: How many frames to skip; 0 skips only this function's.
     """
     return find_call_site(depth + 1), current_thread(), current_task()
 
@@ -136,7 +136,7 @@ def _scope_of(scope: InstrumentationScope | None) -> Scope | None:
 
 
 def _text_of(value: object) -> str:
-    """Return what the SDK has as a name or a version, and never checks, as text."""
+    """Return a name or version as text; the SDK does not check its type."""
     return "" if value is None else value if type(value) is str else text_of(value)
 
 
@@ -145,7 +145,7 @@ def _hex(number: int, size: int) -> str:
 
 
 def _links_of(links: Sequence[trace.Link]) -> tuple[Link, ...]:
-    # The SDK keeps a link that leads nowhere if it has attributes; the format has none.
+    # The SDK keeps a link with an invalid context if it has attributes; the format does not.
     return tuple(
         Link(
             _hex(link.context.trace_id, 16),
@@ -208,21 +208,21 @@ def identify_python(span: ReadableSpan, record_only: bool) -> tuple[int, int] | 
 
 
 def capture_start_python(span: ReadableSpan, process: Process, seq: int) -> Record:
-    """Return the start record of a span that has just begun.
+    """Return the start record of a span that has just started.
 
-    Called from `on_start`, on the thread that opened the span; what is set on
-    the span later does not show in the record.
+    Called from `on_start`, on the thread that opened the span; changes made to the span
+    later do not appear in the record.
 
     Args:
         span: The span.
-        process: The process as seen through the span's resource.
+        process: The process, with the span's resource.
         seq: The record's number within the process.
     """
     try:
         return _start_of(span, process, seq)
     except RecursionError:
-        raise  # the worker, which has a stack, does it again
-    except Exception:  # noqa: BLE001 - a field is not as expected
+        raise  # the worker, which has stack left, tries again
+    except Exception:  # noqa: BLE001 - a field has another type
         record = untyped.capture_untyped_start(span, process, seq, find_call_site(1))
         return record._replace(thread=_or_none(current_thread), task=_or_none(current_task))
 
@@ -230,12 +230,12 @@ def capture_start_python(span: ReadableSpan, process: Process, seq: int) -> Reco
 def _or_none(read: Callable[[], T]) -> T | None:
     try:
         return read()
-    except Exception:  # noqa: BLE001 - a thread or a task of a user's class may do anything
+    except Exception:  # noqa: BLE001 - a user's thread or task class may raise anything
         return None
 
 
 def _start_of(span: ReadableSpan, process: Process, seq: int) -> Record:
-    """Return the start record of a span whose fields are all as expected."""
+    """Return the start record of a span whose fields all have the expected types."""
     context = span.get_span_context()
     if context is None:
         raise NotAsExpectedError
@@ -246,7 +246,7 @@ def _start_of(span: ReadableSpan, process: Process, seq: int) -> Record:
     task = current_task()
     if task is not None:
         note_start(trace_id, span_id)
-    # The fields in their order: a call with keywords costs as much as all the rest.
+    # By position: a call with keywords costs as much as all the rest.
     return _new_record(
         Record,
         (
@@ -272,7 +272,7 @@ def _start_of(span: ReadableSpan, process: Process, seq: int) -> Record:
 
 
 def _call_site(attributes: Mapping[str, object]) -> CallSite:
-    return site_from_attributes(attributes) or find_call_site(4)
+    return call_site_from_attributes(attributes) or find_call_site(4)
 
 
 def capture_end_python(
@@ -280,12 +280,12 @@ def capture_end_python(
 ) -> Record:
     """Return the final record of a span that has ended.
 
-    Thread, task and call site stay those of the start: where the span was
-    opened says more than where it happened to be closed.
+    Thread, task and call site stay those of the start: where a span was opened is more
+    useful than where it was closed.
 
     Args:
-        span: The span as the SDK hands it to `on_end`.
-        process: The process as seen through the span's resource.
+        span: The span as the SDK passes it to `on_end`.
+        process: The process, with the span's resource.
         seq: The record's number within the process.
         start: The span's start record, if it is still known.
     """
@@ -295,12 +295,12 @@ def capture_end_python(
         return _end_of(span, process, seq, start)
     except RecursionError:
         raise
-    except Exception:  # noqa: BLE001 - a field is not as expected
+    except Exception:  # noqa: BLE001 - a field has another type
         return untyped.capture_untyped_end(span, process, seq, start)
 
 
 def _end_of(span: ReadableSpan, process: Process, seq: int, start: Record) -> Record:
-    """Return the final record of a span whose fields are all as expected."""
+    """Return the final record of a span whose fields all have the expected types."""
     links = span.links
     events = span.events
     return _new_record(
@@ -328,20 +328,20 @@ def _end_of(span: ReadableSpan, process: Process, seq: int, start: Record) -> Re
             None,
             "",
             "",
-            EMPTY if start.task is None else how_it_ended(start.trace_id, start.span_id),
+            EMPTY if start.task is None else cancellation_metadata(start.trace_id, start.span_id),
         ),
     )
 
 
 def _span_types() -> tuple[type, type, type]:
-    """Return the SDK's own classes of spans that run, spans that ended, and contexts."""
-    from opentelemetry.sdk import trace as sdk  # noqa: PLC0415 - not for those who only log
+    """Return the SDK's classes of running spans, ended spans and span contexts."""
+    from opentelemetry.sdk import trace as sdk  # noqa: PLC0415 - not for programs that only log
 
     return getattr(sdk, "_Span", sdk.Span), sdk.ReadableSpan, SpanContext
 
 
 def _choose_capture() -> tuple[_Identify, _CaptureStart, _CaptureEnd, _Here]:
-    """Return the compiled functions where they were built, else the ones above."""
+    """Return the compiled functions if they were built, else the Python ones above."""
     speed = load_speed()
     if speed is None:
         return identify_python, capture_start_python, capture_end_python, here_python
@@ -353,7 +353,7 @@ def _choose_capture() -> tuple[_Identify, _CaptureStart, _CaptureEnd, _Here]:
         judged=own_code.JUDGED,
         remember=call_site.remember,
         unknown_site=UNKNOWN_CALL_SITE,
-        site_from_attributes=site_from_attributes,
+        site_from_attributes=call_site_from_attributes,
         scope_of=_scope_of,
         links_of=_links_of,
         events_of=_events_of,
@@ -384,10 +384,10 @@ _Here: TypeAlias = "Callable[[int], tuple[CallSite, ThreadInfo, TaskInfo | None]
 
 _chosen: Final = _choose_capture()
 identify: Final[_Identify] = _chosen[0]
-"""Tells a span's key: the compiled function where it was built, else `identify_python`."""
+"""Returns a span's key: the compiled function if it was built, else `identify_python`."""
 capture_start: Final[_CaptureStart] = _chosen[1]
-"""Captures a start: the compiled function where it was built, else `capture_start_python`."""
+"""Captures a start: the compiled function if it was built, else `capture_start_python`."""
 capture_end: Final[_CaptureEnd] = _chosen[2]
-"""Captures an end: the compiled function where it was built, else `capture_end_python`."""
+"""Captures an end: the compiled function if it was built, else `capture_end_python`."""
 here: Final[_Here] = _chosen[3]
-"""Tells who logs, and where: the compiled function where it was built, else `here_python`."""
+"""Finds call site, thread and task: the compiled function if built, else `here_python`."""

@@ -1,8 +1,8 @@
-"""A record as one line of JSON, and back (the format's text: docs/record-format.md).
+"""Encodes a record as one line of JSON (the format: docs/record-format.md).
 
-A line is put together from pieces: what never changes is a constant, what is
-shared (call site, thread, scope) carries its own JSON, and the user's data goes
-through one call of the encoder and is spliced in behind the metadata.
+A line is assembled from pieces: what never changes is a constant, shared parts (call
+site, thread, scope) carry their own JSON, and the user's data is encoded in one call
+and appended to the metadata.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _SPAN_START: Final = ',"provisional":true,"version":2,"kind":"span","phase":"sta
 _SPAN_UPDATE: Final = ',"provisional":true,"version":2,"kind":"span","phase":"update","seq":'
 _SPAN_END: Final = ',"version":2,"kind":"span","phase":"end","seq":'
 _SPAN: Final = {"start": _SPAN_START, "update": _SPAN_UPDATE, "end": _SPAN_END}
-# Compat mode adds the timestamp behind this limit.
+# Leaves room for the timestamp that compat mode adds.
 _MAX_BYTES: Final = MAX_LINE_BYTES - 64
 _MAX_LIST_BYTES: Final = MAX_LINE_BYTES // 4
 _MAX_NS: Final = 2**63 - 1
@@ -49,7 +49,7 @@ _names: dict[str, str] = {}
 
 
 def _name_fragment(name: str) -> str:
-    """Return `name` as JSON without the closing quote; names recur, so they are kept."""
+    """Return `name` as JSON without the closing quote; cached, since names recur."""
     found = _names.get(name) if type(name) is str else None
     if found is None:
         found = encode_text(name).decode()[:-1]
@@ -109,7 +109,7 @@ def _span_meta(record: Record) -> str:
 
 
 def _end_meta(record: Record) -> str:
-    # A user may give any time at all; the duration stays within 64 bits.
+    # A user may set any times; the duration stays within 64 bits.
     duration = min(max(record.time_ns - record.start_ns, -_MAX_NS), _MAX_NS)
     text = (
         f',"start":"{format_ns(record.start_ns)}"'
@@ -144,7 +144,7 @@ def _other_meta(record: Record) -> str:
 
 
 def _extra_meta(record: Record) -> str:
-    # Without a note: the format knows the keys that may stand there.
+    # Without a note: the format allows only known keys here.
     return "," + encode_object(record.extra, _MAX_LIST_BYTES, notes=False)[1:-1].decode()
 
 
@@ -167,7 +167,7 @@ def _event_head(event: SpanEvent) -> str:
 
 
 def _encode_links(links: tuple[Link, ...]) -> str:
-    """Return a JSON array of links; the last stands for those that do not fit."""
+    """Return a JSON array of links; the last one counts those that do not fit."""
 
     def note(first: Link, number: int) -> str:
         return f"{_link_head(first)}{_note_of(f'{number} links')}"
@@ -176,7 +176,7 @@ def _encode_links(links: tuple[Link, ...]) -> str:
 
 
 def _encode_events(events: tuple[SpanEvent, ...]) -> str:
-    """Return a JSON array of events; the last stands for those that do not fit."""
+    """Return a JSON array of events; the last one counts those that do not fit."""
 
     def note(first: SpanEvent, number: int) -> str:
         return f"{_event_head(first._replace(name='…'))}{_note_of(f'{number} events')}"
@@ -185,7 +185,7 @@ def _encode_events(events: tuple[SpanEvent, ...]) -> str:
 
 
 def _note_of(what: str) -> str:
-    """Return the attributes, and the end, of a link or event that stands for what is left out."""
+    """Return the attributes, and the end, of the link or event that counts what is left out."""
     return f',"attributes":{{"…":"<left out: {what}>"}}}}'
 
 
@@ -196,14 +196,14 @@ def _size(text: str) -> int:
 def _bounded_list(
     items: tuple[Item, ...], head: Callable[[Item], str], note: Callable[[Item, int], str]
 ) -> str:
-    """Return a JSON array of `items`: attributes that are too large go, then those at the end."""
+    """Return a JSON array of `items`, without attributes that are too large, then cut off."""
     budget = Budget(WORK * _MAX_LIST_BYTES // MAX_LINE_BYTES)
     cleaner = Cleaner(budget)
     kept: list[str] = []
     room = _MAX_LIST_BYTES
     for item in items:
         opening = head(item)
-        budget.share()
+        budget.next_share()
         attributes = _encode_inner(item.attributes, cleaner)
         text = f'{opening},"attributes":{attributes}}}' if attributes else f"{opening}}}"
         if _size(text) >= room:
@@ -220,14 +220,14 @@ def _encode_inner(attributes: Mapping[str, object], cleaner: Cleaner) -> str:
     if not attributes:
         return ""
     text = encode_value(attributes, cleaner).decode()
-    # A note in their place is a text, where only an object may stand.
+    # A note that replaces them is a text, but only an object is allowed here.
     return text if text.startswith("{") else f'{{"…":{text}}}'
 
 
 def _with_note(
     items: tuple[Item, ...], kept: list[str], room: int, note: Callable[[Item, int], str]
 ) -> str:
-    """Return a JSON array of those that are kept, as far as there is room for the note as well."""
+    """Return a JSON array of the kept items, fewer if the note needs the room."""
     while True:
         last = note(items[len(kept)], len(items) - len(kept))
         if _size(last) < room or not kept:
@@ -236,7 +236,7 @@ def _with_note(
 
 
 def _choose_encoder() -> Encoder:
-    """Return the compiled encoder where it was built, else the one above."""
+    """Return the compiled encoder if it was built, else the Python one above."""
     speed = load_speed()
     if speed is None:
         return encode_line_python
@@ -257,13 +257,13 @@ def _choose_encoder() -> Encoder:
 
 
 encode_line: Final[Encoder] = _choose_encoder()
-"""Encodes one record: the compiled function where it was built, else `encode_line_python`."""
+"""Encodes one record: the compiled function if it was built, else `encode_line_python`."""
 
 
 def encode_compat_line(record: Record) -> bytes:
     """Return the line of `encode_line` with the timestamp at top level as well.
 
-    A `timestamp` of the user's own is left as it is, and nothing is added.
+    If the user's data has a `timestamp`, nothing is added.
     """
     line = encode_line(record)
     if "timestamp" in record.attributes:

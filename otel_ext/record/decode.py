@@ -1,8 +1,8 @@
-"""A line of JSON as a record again.
+"""Decodes a line of JSON into a record.
 
-Decoding is for readers: it takes what version 2 says and keeps what it does not
-know under `extra`, so that a newer writer's keys survive a round trip. Whether
-a line keeps the format in every detail is for `otel_ext.record.schema.validation`.
+Decoding is for readers: unknown metadata keys are kept under `extra`, so that a newer
+writer's keys survive a round trip. `otel_ext.record.schema.validation` checks whether a
+line follows the format in every detail.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ _READ_KEYS: Final = frozenset(
     ).split(),
 )
 _MICROSECOND: Final = 1_000
-# What goes into a line again without escapes must not need any.
-_PLAIN: Final = {
+# The encoder writes these texts without escaping them.
+_PATTERNS: Final = {
     "trace_id": re.compile(r"[0-9a-f]{32}|"),
     "span_id": re.compile(r"[0-9a-f]{16}|"),
     "parent_span_id": re.compile(r"[0-9a-f]{16}|"),
@@ -60,10 +60,10 @@ _PLAIN: Final = {
 
 
 def decode_line(line: bytes | str) -> Record:
-    r"""Return the record that `line` is.
+    r"""Return the record that `line` encodes.
 
-    A top-level `timestamp` equal to the record's own is compat mode's copy and
-    is left out, so that a record reads the same however it was written.
+    A top-level `timestamp` equal to the record's own is compat mode's copy and is left
+    out, so that both modes give the same record.
 
     Args:
         line: One line, with or without its newline.
@@ -110,13 +110,13 @@ def _record(meta: dict[str, object], attributes: dict[str, object]) -> Record:
         name=name,
         time_ns=time_ns,
         seq=_number(meta["seq"]),
-        process=Process(_plain(meta, "process")),
+        process=Process(_checked(meta, "process")),
         call_site=CallSite(_text(meta["file"]), _number(meta["line"]), _text(meta["function"])),
         attributes=attributes,
-        trace_id=_plain(meta, "trace_id"),
-        span_id=_plain(meta, "span_id"),
-        parent_span_id=_plain(meta, "parent_span_id"),
-        span_kind=_plain(meta, "span_kind"),
+        trace_id=_checked(meta, "trace_id"),
+        span_id=_checked(meta, "span_id"),
+        parent_span_id=_checked(meta, "parent_span_id"),
+        span_kind=_checked(meta, "span_kind"),
         scope=_scope(meta.get("scope")),
         links=tuple(_link(item) for item in _list(meta.get("links"))),
         thread=_thread(meta.get("thread")),
@@ -145,8 +145,8 @@ def _kind(meta: dict[str, object]) -> tuple[Kind, Phase | None, str]:
 def _times(meta: dict[str, object], timestamp: str) -> tuple[int, int]:
     """Return start and time in nanoseconds, so that their difference is the duration.
 
-    The texts are cut to microseconds and the duration is exact; both hold again
-    when one of the two gets back the nanoseconds that were cut.
+    The timestamps are cut to microseconds and the duration is exact; adding the cut
+    nanoseconds to one of the two makes them agree.
     """
     time_ns = parse_timestamp(timestamp)
     if "start" not in meta:
@@ -166,15 +166,15 @@ def _text(value: object) -> str:
     raise TypeError(f"{value!r} is not text")
 
 
-def _plain(fields: dict[str, object], key: str) -> str:
+def _checked(fields: dict[str, object], key: str) -> str:
     value = _text(fields.get(key, ""))
-    if _PLAIN[key].fullmatch(value) is None:
-        raise ValueError(f"{key} {value[:80]!r} has not the form of one")
+    if _PATTERNS[key].fullmatch(value) is None:
+        raise ValueError(f"{key} {value[:80]!r} does not have the right form")
     return value
 
 
 def _abandoned(meta: dict[str, object]) -> Abandoned | None:
-    return cast("Abandoned", _plain(meta, "abandoned")) if "abandoned" in meta else None
+    return cast("Abandoned", _checked(meta, "abandoned")) if "abandoned" in meta else None
 
 
 def _number(value: object) -> int:
@@ -222,7 +222,7 @@ def _status(value: object) -> Status | None:
     if value is None:
         return None
     fields = _object(value)
-    return Status(_plain(fields, "code"), _text(fields.get("description", "")))
+    return Status(_checked(fields, "code"), _text(fields.get("description", "")))
 
 
 def _attributes(fields: dict[str, object]) -> Mapping[str, object]:
@@ -232,7 +232,7 @@ def _attributes(fields: dict[str, object]) -> Mapping[str, object]:
 
 def _link(item: object) -> Link:
     fields = _object(item)
-    return Link(_plain(fields, "trace_id"), _plain(fields, "span_id"), _attributes(fields))
+    return Link(_checked(fields, "trace_id"), _checked(fields, "span_id"), _attributes(fields))
 
 
 def _event(item: object) -> SpanEvent:

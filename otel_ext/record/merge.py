@@ -1,9 +1,8 @@
-"""The merge rule: which of a span's records tells what is known of it.
+"""The merge rule: picks the one record of a span that readers use.
 
-A real end beats an abandoned end beats an update beats a start. The winner is
-the greatest by one total order, so it depends neither on the order of arrival
-nor on how often a record comes. SQL and TypeScript follow the same order, and
-the same cases prove it: tests/cases/merge/.
+A real end beats an abandoned end beats an update beats a start. The winner is the
+greatest by one total order, so it depends neither on the order of arrival nor on
+repetition. SQL and TypeScript follow the same order and the same cases: tests/cases/merge/.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ SpanKey: TypeAlias = tuple[str, str]
 """Trace id and span id."""
 
 Rank: TypeAlias = tuple[int, int, int, str]
-"""What records of one span are compared by; the greatest wins."""
+"""The sort key of the records of one span; the greatest wins."""
 
 _START: Final = 0
 _UPDATE: Final = 1
@@ -32,13 +31,13 @@ _MICROSECOND: Final = 1_000
 
 
 def rank(record: Record) -> Rank:
-    """Return what decides between `record` and others of the same span.
+    """Return the sort key of `record` among the records of its span.
 
-    First the standing: real end, abandoned end, update, start. Among ends the
-    later time wins: a span that two processes ended, because it was open at a
-    fork, was open until the last of them let go of it. Among updates and starts
-    the higher `seq` wins. What is still equal is decided by the other of the two
-    and then by the id of the process. Times count in microseconds, as in a file.
+    First comes the standing: real end, abandoned end, update, start. Among ends the
+    later time wins: a span that was open at a fork, and that two processes ended, was
+    open until the last of them ended it. Among updates and starts the higher `seq` wins.
+    Ties are decided by the other of the two, then by the id of the process. Times are
+    compared in microseconds, as files hold them.
 
     >>> from otel_ext.record.model import Process, Record
     >>> start = Record("span", "start", "job", 5_000, 9, Process("a"))
@@ -55,10 +54,9 @@ def rank(record: Record) -> Rank:
 
 
 class Merger:
-    """Takes records one by one, in any order, and keeps the one that tells most of each span.
+    """Takes records one by one, in any order, and keeps the winning one of each span.
 
-    Holds one record for each span it has seen and nothing else. Not guarded by
-    a lock: let one thread use it, or guard it.
+    Holds one record for each span and nothing else. Not thread-safe.
 
     >>> from otel_ext.record.model import Process, Record
     >>> start = Record("span", "start", "job", 5, 1, Process("p"), trace_id="a", span_id="b")
@@ -86,11 +84,11 @@ class Merger:
         return MappingProxyType(self._spans)
 
     def add(self, record: Record) -> bool:
-        """Take one record in.
+        """Add one record.
 
         Returns:
-            Whether something is known now that was not: the span is new, or
-            `record` beats the one that was kept. False for what is no span.
+            Whether the result changed: the span is new, or `record` beats the one that was
+            kept. False for records of other kinds.
         """
         if record.kind != "span":
             return False
@@ -101,19 +99,19 @@ class Merger:
         return True
 
     def add_all(self, records: Iterable[Record]) -> int:
-        """Take records in, and return how many of them changed what is known."""
+        """Add records, and return how many of them changed the result."""
         return sum(map(self.add, records))
 
     def discard(self, key: SpanKey) -> None:
-        """Forget a span, to make room; a record that still comes makes it known again."""
+        """Forget a span, to free memory; a later record adds it again."""
         self._spans.pop(key, None)
 
 
 def merge(records: Iterable[Record]) -> dict[SpanKey, Record]:
-    """Return the winning record of each span in `records`; logs and the like are passed over.
+    """Return the winning record of each span in `records`; other kinds are skipped.
 
     Args:
-        records: In any order, each as often as it comes.
+        records: In any order, repetitions included.
 
     >>> merge([])
     {}

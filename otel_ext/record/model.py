@@ -1,8 +1,7 @@
 """The record: what is written when a span starts, changes or ends, and for logs.
 
-A `Record` is an immutable snapshot. It shares nothing mutable with the SDK, so
-it can wait in a queue and still tell what was true when it was made. How it
-looks as a line of JSON is the business of `otel_ext.record.codec`.
+A `Record` is an immutable snapshot. It shares nothing mutable with the SDK, so it can
+wait in a queue without changing. `otel_ext.record.codec` encodes it as a line of JSON.
 """
 
 from __future__ import annotations
@@ -52,20 +51,20 @@ ABANDONED_CAUSES: Final[tuple[Abandoned, ...]] = (
 
 
 def _text(value: str) -> str:
-    """Return `value` as a JSON string in ASCII, safe for every terminal and encoder."""
+    """Return `value` as a JSON string in ASCII, safe for any terminal and encoder."""
     return encode_basestring_ascii(value.encode("utf-8", "replace").decode())
 
 
 class CallSite:
     """Where the user's code opened a span or wrote a log.
 
-    Made once per place and kept; `fragment` is its JSON, so that a record costs
-    no encoding of it.
+    Made once per location and cached; `fragment` is its JSON, so that it is not encoded
+    again for each record.
 
     Args:
-        file: Path, relative to the working directory where below it.
+        file: Path, relative if it is below the working directory.
         line: Line number, 1 for the first; 0 when unknown.
-        function: Name of the function, qualified where Python knows it.
+        function: Name of the function, qualified if Python knows it.
 
     >>> CallSite("app/jobs.py", 17, "Batch.run").fragment
     '"file":"app/jobs.py","line":17,"function":"Batch.run"'
@@ -81,7 +80,7 @@ class CallSite:
 
     @property
     def is_known(self) -> bool:
-        """Whether there is a place: no frame of the user's may have been on the stack.
+        """Whether the location is known: the stack may have had no frame of the user's.
 
         >>> UNKNOWN_CALL_SITE.is_known, CallSite("app.py", 3, "main").is_known
         (False, True)
@@ -102,7 +101,7 @@ UNKNOWN_CALL_SITE: Final = CallSite("<unknown>", 0, "<unknown>")
 
 
 class _Fragment:
-    """A small value that is made once, shared by many records, and knows its JSON."""
+    """A small value that many records share; holds its own JSON."""
 
     __slots__ = ("fragment",)
     fragment: str
@@ -134,7 +133,7 @@ class Scope(_Fragment):
 
 
 class ThreadInfo(_Fragment):
-    """The thread a record was made on: interpreter's identifier and name.
+    """The thread a record was made on: Python's identifier and the name.
 
     >>> ThreadInfo(140, "MainThread").fragment
     '{"id":140,"name":"MainThread"}'
@@ -192,16 +191,16 @@ UNSET_STATUS: Final = Status("unset")
 class Process:
     """One incarnation of a process: from its start, or its fork, to its death.
 
-    Span records name it by `id`; its own records carry the facts. A pid can be
-    used again by another process, so `pid`, `start_time` and `boot_id` together
-    tell whether an incarnation still lives.
+    Span records refer to it by `id`; its own records have the details. A pid can be
+    reused by another process, so `pid`, `start_time` and `boot_id` together show whether
+    an incarnation is still alive.
 
     Args:
         id: Unique name of the incarnation, safe as a part of a file name.
         pid: Process id.
         start_time: When the kernel started the process, in clock ticks since boot;
-            0 where the platform does not say.
-        boot_id: The kernel's identifier of this boot; empty where unknown.
+            0 if the platform does not report it.
+        boot_id: The kernel's identifier of this boot; empty if unknown.
         host: Host name.
         argv: The command line.
         resource: Attributes of the OpenTelemetry resource.
@@ -256,10 +255,10 @@ class Process:
 class Record(NamedTuple):
     """One record of the trace stream, whatever its kind.
 
-    `attributes` is the user's data and stands at the top level of the line; all
-    else goes under `__tracer_meta__`. Times are nanoseconds since the epoch, ids
-    are lower-case hex, and empty means absent. `extra` holds the metadata keys
-    that only some records have (an update's `stack`, a heartbeat's figures).
+    `attributes` is the user's data, written at the top level of the line; all else goes
+    under `__tracer_meta__`. Times are nanoseconds since the epoch, ids are lower-case hex,
+    and empty means absent. `extra` holds the metadata keys that only some records have
+    (an update's `stack`, a heartbeat's counts).
     """
 
     kind: Kind
@@ -298,7 +297,7 @@ class Record(NamedTuple):
 
     @property
     def is_real_end(self) -> bool:
-        """Whether this is a span's own end, not one made up for a span that never ended."""
+        """Whether this is a span's own end, not one written for a span that never ended."""
         return self.phase == "end" and self.abandoned is None
 
     @property
@@ -316,5 +315,5 @@ class Record(NamedTuple):
 
     @property
     def key(self) -> tuple[str, str]:
-        """What the merge rule groups by: trace id and span id."""
+        """Trace id and span id, by which the merge rule groups records."""
         return self.trace_id, self.span_id

@@ -1,8 +1,8 @@
-"""Tells the user's own source files from those of libraries, by their names.
+"""Distinguishes the user's own source files from those of libraries, by their paths.
 
-The user's own is what is neither in the standard library nor in a folder that
-installers fill, and the package that is run as the program, wherever it is. A file
-is judged once, by the path that its code objects carry.
+A file is the user's own if it is neither in the standard library nor in a folder that
+installers fill; so is the package that is run as the program, wherever it is. Each file
+is judged once, by the path in its code objects.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = [
     "JUDGED",
     "OURS",
     "OWN",
-    "first_own",
+    "first_own_index",
     "is_own",
     "judge",
     "judge_carriers",
@@ -32,16 +32,16 @@ __all__ = [
 
 # The compiled form has the same numbers: otel_ext/native/site.c.
 OWN: Final = 0
-"""The user's own."""
+"""The user's own code."""
 CARRIER: Final = 1
-"""Only carries a call through: OpenTelemetry, this package, the standard library."""
+"""Only passes a call on: OpenTelemetry, this package, the standard library."""
 FOREIGN: Final = 2
-"""Installed, and so not the user's, as far as the path tells."""
+"""Installed, so by its path not the user's."""
 INSTRUMENTING: Final = 3
-"""Opens spans for others: what is around it did not open them."""
+"""Opens spans for others: its callers did not open them."""
 
 JUDGED: Final[dict[str, int]] = {}
-"""What `judge` found for each file name."""
+"""The result of `judge` for each file name."""
 
 _MAX_CACHED: Final = 16_384
 _SEPARATOR: Final = os.sep
@@ -53,9 +53,9 @@ OURS: Final = (
         for name in ("", "processors", "exporters")
     ),
 )
-"""The folders of this package: as it was imported, and as it lies on the disk, where it
-may be linked; in a checkout two of its folders are links to folders beside it."""
-# Packages between a user's line and the SDK, wherever they are installed.
+"""The folders of this package, as imported and with links resolved: in a checkout two of
+them are links to top-level folders."""
+# Packages that may stand between the user's line and the SDK, wherever they are installed.
 _CARRIERS: Final = (
     "opentelemetry",
     "wrapt",
@@ -72,11 +72,11 @@ _ON_EVERY_STACK: Final = (
 )
 _INSTALLED: Final = re.compile(r"[/\\](site-packages|dist-packages|__pypackages__)[/\\]")
 _INSTRUMENTING: Final = re.compile(r"[/\\]instrumentation[/\\]")
-# The standard library of any process, by the path alone; and what has no file.
+# The standard library of any process, by path alone; and code without a file.
 _LIBRARY: Final = re.compile(r"(^|[/\\])(lib|Lib)[/\\]python3?[0-9.]*[a-z]?[/\\]|^<")
 _IMPORT: Final = re.compile(rb"^from ([A-Za-z0-9_.]+) import ", re.MULTILINE)
 _SCRIPT_BYTES: Final = 2_048
-# Programs whose business is to run other people's code.
+# Programs that run other people's code.
 _LAUNCHERS: Final = frozenset(
     (
         *("airflow", "arq", "celery", "coverage", "daphne", "debugpy", "django", "dramatiq"),
@@ -92,8 +92,8 @@ def judge(filename: str) -> int:
     """Return whose file it is: `OWN`, `CARRIER`, `FOREIGN` or `INSTRUMENTING`.
 
     Args:
-        filename: The path as a code object has it; `<string>`, `<stdin>` and their like,
-            which have no file, are the user's own.
+        filename: The path as a code object has it. Code without a file (`<string>`,
+            `<stdin>` and the like) is the user's own.
 
     >>> judge("/srv/shop/orders.py") == OWN, judge(os.__file__) == CARRIER
     (True, True)
@@ -118,9 +118,9 @@ def is_own(filename: str) -> bool:
 
 
 def judge_carriers() -> None:
-    """Judge the files that stand on the stack of every span, before the first one.
+    """Judge the files that are on the stack of every span, before the first span.
 
-    Of the user's own files more is known when the program runs.
+    The user's own files are judged later, while the program runs.
     """
     _standard_library()
     for name in _ON_EVERY_STACK:
@@ -132,7 +132,7 @@ def judge_carriers() -> None:
 def _judge(filename: str) -> int:
     if filename.startswith((*OURS, "<frozen ")):
         return CARRIER
-    # Asked of the modules themselves: a user's own folder may be called `opentelemetry`.
+    # By the loaded modules: a user's own folder may be called `opentelemetry`.
     carriers = _folders_of(map(sys.modules.get, _CARRIERS))
     installed = _INSTALLED.search(filename) is not None
     if filename.startswith(carriers) or (installed and _INSTRUMENTING.search(filename)):
@@ -185,20 +185,20 @@ def _entry_point(script: object) -> str:
             text = file.read(_SCRIPT_BYTES)
     except (OSError, ValueError):
         return ""
-    # Every installer writes the same few lines, these two among them.
+    # Every installer writes the same few lines, including these two.
     found = _IMPORT.search(text) if b"sys.argv[0] = " in text else None
     return "" if found is None else found[1].decode()
 
 
-def first_own(files: Sequence[str]) -> int:
-    """Return which of the files of a stack, innermost first, is the first of the user's own.
+def first_own_index(files: Sequence[str]) -> int:
+    """Return the index of the first file of a stack, innermost first, that is the user's own.
 
-    Goes by the paths alone, which may be of another process or machine. Where none is
-    the user's, it is the first that is not of the standard library, else the first.
+    Uses only the paths, which may come from another process or machine. If none is the
+    user's, it is the first outside the standard library, else the first of all.
 
-    >>> first_own(["/usr/lib/python3.12/socket.py", "app.py", "main.py"])
+    >>> first_own_index(["/usr/lib/python3.12/socket.py", "app.py", "main.py"])
     1
-    >>> first_own(["/usr/lib/python3.12/socket.py"])
+    >>> first_own_index(["/usr/lib/python3.12/socket.py"])
     0
     """
     libraries = [_LIBRARY.search(file) is not None for file in files]

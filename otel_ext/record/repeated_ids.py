@@ -1,8 +1,8 @@
-"""Span ids that several processes have given to spans of their own.
+"""Finds span ids that several processes use for different spans.
 
-Workers that seed `random` alike draw the same ids, since the SDK takes them from there.
-By the ids alone their spans are one span then, and the end of one hides that another
-one still runs. `tree`, `doctor` and `validate` find out here.
+The SDK draws ids from `random`, so workers that seed it alike draw the same ones. Readers
+then take their spans for one, and the end of one hides that another still runs. `tree`,
+`doctor` and `validate` check for this.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ _ALL: Final = 1 << 8 * _DIGEST_BYTES
 
 
 class RepeatedIds:
-    """Takes the starts of spans, and finds those with the same ids in several processes.
+    """Takes the starts of spans, and finds ids that started in several processes.
 
-    A span has one start, in the process that opened it, however often that is repeated. A
-    forked child, and a recovery, may add an end but no start. So starts of different
-    processes are of different spans.
+    Only the process that opened a span writes its start, however often it is repeated. A
+    forked child or a recovery may add an end but no start. So starts from different
+    processes belong to different spans.
 
     Args:
-        limit: How many spans are kept at most; 0 for all. Beyond that it is a sample, always
-            of the same ids, so that those that repeat are found in it too.
+        limit: The most spans to keep; 0 for all. Beyond it a sample is kept, chosen by id,
+            so that repetitions are found in it too.
 
     Attributes:
-        count: How many ids are known to repeat; all of them unless `is_sample`.
+        count: How many ids were found to repeat; all that do unless `is_sample`.
         processes: Ids of processes that use them, about 100 at most.
 
     >>> ids = RepeatedIds()
@@ -64,20 +64,20 @@ class RepeatedIds:
         return self._below < _ALL
 
     def note_start(self, key: SpanKey, process: str) -> bool:
-        """Take the start of a span.
+        """Note the start of a span.
 
         Args:
             key: Trace id and span id.
             process: Id of the process that opened it.
 
         Returns:
-            Whether another process has opened a span with the same ids.
+            Whether another process opened a span with the same ids.
         """
         digest = _digest(key)
         if digest >= self._below:
             return False
         if process == self._last:
-            process = self._last  # one text for all spans of a process
+            process = self._last  # share one string among all spans of a process
         self._last = process
         known = self._started_by.setdefault(digest, process)
         if known == process:
@@ -92,7 +92,7 @@ class RepeatedIds:
         return True
 
     def _thin_out(self) -> None:
-        """Keep the spans whose digest is in the lower half; later ones are judged alike."""
+        """Halve the range of digests that are kept, now and for later spans."""
         self._below >>= 1
         self._started_by = {
             digest: process for digest, process in self._started_by.items() if digest < self._below

@@ -1,4 +1,4 @@
-"""Times as text: RFC 3339 in UTC with six digits and `Z`, and back."""
+"""Converts times to text and back: RFC 3339 in UTC with six digits and `Z`."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _FORM: Final = re.compile(
     re.ASCII,
 )
 
-# The text up to the second, by second: nearly all records of a moment share it.
-# One tuple, replaced whole, so that threads never see half of a change.
+# The last second and its text, which nearly all records of a moment share. One tuple,
+# replaced as a whole, so that threads never see half of a change.
 _cached: tuple[int, str] = (0, "1970-01-01T00:00:00.")
 
 
 def format_ns(time_ns: int) -> str:
     """Return `time_ns` as text, cut (not rounded) to microseconds.
 
-    Times outside the years 1 to 9999 are moved to the nearest that can be told.
+    Times outside the years 1 to 9999 become the nearest second within them.
 
     Args:
         time_ns: Nanoseconds since the epoch.
@@ -45,7 +45,7 @@ def format_ns(time_ns: int) -> str:
 def _format_second(second: int) -> str:
     second = min(max(second, -62_135_596_800), _LAST_SECOND)
     moment = _EPOCH + timedelta(seconds=second)
-    # `strftime` imports a module, which an interpreter that ends does no more.
+    # Not `strftime`: it imports a module, which fails while the interpreter shuts down.
     return f"{moment.isoformat()[:19]}."
 
 
@@ -53,10 +53,10 @@ def parse_timestamp(text: str) -> int:
     """Return the nanoseconds since the epoch that `text` stands for.
 
     Args:
-        text: A timestamp as `format_ns` makes it.
+        text: A timestamp in the form that `format_ns` returns.
 
     Raises:
-        RecordError: `text` is no such timestamp, or no such day or hour exists.
+        RecordError: `text` does not have this form, or no such day or hour exists.
 
     >>> parse_timestamp("2026-10-14T17:46:40.123456Z")
     1792000000123456000
@@ -70,6 +70,6 @@ def parse_timestamp(text: str) -> int:
     try:
         moment = datetime.fromisoformat(f"{match[1]}T{match[2]}+00:00")
     except ValueError as error:
-        raise RecordError(f"timestamp {text!r} names no moment: {error}") from None
+        raise RecordError(f"timestamp {text!r} does not exist: {error}") from None
     seconds = (moment - _EPOCH) // timedelta(seconds=1)
     return seconds * _SECOND + int(match[3]) * 1000

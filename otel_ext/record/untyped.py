@@ -1,9 +1,9 @@
-"""Captures a span whose fields are not of the types that OpenTelemetry names.
+"""Captures spans whose fields do not have the types that OpenTelemetry specifies.
 
-The SDK checks few of them. Each field is read on its own here: what can be converted
-is, and what cannot is replaced, so that one bad field loses only itself. Only public
-properties of a span are used. `reduce_record` is the last resort, for a record that
-cannot be encoded. docs/record-format.md, "Awkward values", tells what becomes of what.
+The SDK checks few of them. Each field is read separately here, then converted or
+replaced, so that one bad field loses only itself. Only public properties of a span are
+used. `reduce_record` is the last resort, for a record that cannot be encoded.
+docs/record-format.md, "Awkward values", lists the conversions.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from math import isfinite
 from time import time_ns
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
-from otel_ext.record.call_site import site_from_attributes
+from otel_ext.record.call_site import call_site_from_attributes
 from otel_ext.record.model import (
     EMPTY,
     UNKNOWN_CALL_SITE,
@@ -50,16 +50,16 @@ __all__ = [
 ]
 
 KINDS: Final = ("internal", "server", "client", "producer", "consumer")
-"""The kinds of spans, each at the place that its number in the SDK says."""
+"""The kinds of spans, indexed by the SDK's numbers."""
 
 STATUS_CODES: Final = ("unset", "ok", "error")
-"""The codes of a status, each at the place that its number in the SDK says."""
+"""The codes of a status, indexed by the SDK's numbers."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND: Final = timedelta(microseconds=1)
-# A float from here on is a number of nanoseconds: as such it is a time since March 1973.
+# A float from here on is in nanoseconds, a time since March 1973.
 _LEAST_NS: Final = 10**17
-# A float between these is a number of seconds, as `time.time()` returns it: from 1973 to 5138.
+# A float between these is in seconds, as from `time.time()`: from 1973 to 5138.
 _SECONDS: Final = (10**8, 10**11)
 _ID_BYTES: Final = 8
 
@@ -67,14 +67,14 @@ T = TypeVar("T")
 
 
 class NotAsExpectedError(TypeError):
-    """A field of a span is not of the type that OpenTelemetry names."""
+    """A field of a span does not have the type that OpenTelemetry specifies."""
 
 
 def time_of(value: object) -> int:
-    """Return the nanoseconds since the epoch that `value` stands for, else those of now.
+    """Return the time that `value` stands for, in nanoseconds since the epoch; else now.
 
-    A float is a number of nanoseconds or of seconds, whichever makes it a time after
-    March 1973. A datetime without a time zone is in local time, as everywhere in Python.
+    A float is in nanoseconds or seconds, whichever makes it a time after March 1973. A
+    datetime without a time zone is in local time, as everywhere in Python.
 
     >>> time_of(1_792_000_000_123_456_789.0), time_of(1_792_000_000.5)
     (1792000000123456768, 1792000000500000000)
@@ -89,7 +89,7 @@ def time_of(value: object) -> int:
             return _time_of_float(float(value))
         if value is not None and not isinstance(value, bool):
             return int.__int__(operator.index(cast("int", value)))
-    except Exception:  # noqa: BLE001, S110 - a user's type may do anything
+    except Exception:  # noqa: BLE001, S110 - a user's type may raise anything
         pass
     return time_ns()
 
@@ -109,12 +109,12 @@ def capture_untyped_start(
 
     Args:
         span: The span. It must have a valid context.
-        process: The process as seen through the span's resource.
+        process: The process, with the span's resource.
         seq: The record's number within the process.
-        call_site: Where it was opened, if no attribute of the span says so.
+        call_site: Where it was opened, if the span has no attributes for it.
 
     Raises:
-        ValueError: The span has no context, or its ids are not the ones of a span.
+        ValueError: The span has no context, or its ids are invalid.
     """
     attributes = _attributes_of(span)
     trace_id, span_id = _ids_of(span.get_span_context())
@@ -125,7 +125,8 @@ def capture_untyped_start(
         time_ns=_or_else(lambda: time_of(span.start_time or None), time_ns),
         seq=seq,
         process=process,
-        call_site=_or_else(lambda: site_from_attributes(attributes), lambda: None) or call_site,
+        call_site=_or_else(lambda: call_site_from_attributes(attributes), lambda: None)
+        or call_site,
         attributes=attributes,
         trace_id=trace_id,
         span_id=span_id,
@@ -143,12 +144,12 @@ def capture_untyped_end(
 
     Args:
         span: The span. It must have a valid context.
-        process: The process as seen through the span's resource.
+        process: The process, with the span's resource.
         seq: The record's number within the process.
         start: The span's start record, if it is still known.
 
     Raises:
-        ValueError: The span has no context, or its ids are not the ones of a span.
+        ValueError: The span has no context, or its ids are invalid.
     """
     if start is None:
         start = capture_untyped_start(span, process, seq)
@@ -167,11 +168,11 @@ def capture_untyped_end(
 
 
 def reduce_record(record: Record) -> Record:
-    """Return what of a record can be encoded in any case: ids, times, status, place.
+    """Return the parts of a record that can always be encoded: ids, times, status, call site.
 
-    A finished span without an end would count as running for ever, so an end that
-    cannot be encoded is written in this form, and a start or a log as well. The user's
-    data is replaced by a note on how much of it there was.
+    A finished span without an end would look as if it ran for ever, so an end that cannot
+    be encoded is written in this form, as is a start or a log. A note replaces the user's
+    data and counts its keys.
 
     Args:
         record: A record of a span, a log or an event.
@@ -182,13 +183,13 @@ def reduce_record(record: Record) -> Record:
     return record._replace(
         name=text_of(record.name),
         time_ns=time_of(record.time_ns),
-        call_site=_if_is(record.call_site, CallSite) or UNKNOWN_CALL_SITE,
+        call_site=_instance_or_none(record.call_site, CallSite) or UNKNOWN_CALL_SITE,
         attributes=note,
         span_kind=record.span_kind if record.span_kind in KINDS else "",
-        scope=_if_is(record.scope, Scope),
+        scope=_instance_or_none(record.scope, Scope),
         links=(),
-        thread=_if_is(record.thread, ThreadInfo),
-        task=_if_is(record.task, TaskInfo),
+        thread=_instance_or_none(record.thread, ThreadInfo),
+        task=_instance_or_none(record.task, TaskInfo),
         start_ns=time_of(record.start_ns),
         status=None if status is None else Status(_status_of(status).code),
         events=(),
@@ -200,11 +201,11 @@ def reduce_record(record: Record) -> Record:
 def _or_else(read: Callable[[], T], default: Callable[[], T]) -> T:
     try:
         return read()
-    except Exception:  # noqa: BLE001 - a field of any type, whose code may do anything
+    except Exception:  # noqa: BLE001 - a field of any type may raise anything
         return default()
 
 
-def _if_is(value: T, kind: type[T]) -> T | None:
+def _instance_or_none(value: T, kind: type[T]) -> T | None:
     return value if type(value) is kind else None
 
 
@@ -247,7 +248,7 @@ def _scope_of(scope: object) -> Scope | None:
 
 
 def _status_of(status: object) -> Status:
-    """Return a status: one of the SDK's or ours, or a code alone, by its number or its name."""
+    """Return a status from one of the SDK's or ours, or from a code's number or name."""
     code: object = getattr(status, "status_code", getattr(status, "code", status))
     value: object = getattr(code, "value", code)
     name = STATUS_CODES[0]
@@ -263,14 +264,14 @@ def _status_of(status: object) -> Status:
 
 
 def _attributes_of(holder: object) -> Mapping[str, object]:
-    """Return a copy of the attributes of a span, a link or an event; a note if they are none."""
+    """Return a copy of a span's, link's or event's attributes; a note if they are invalid."""
     try:
         found: object = getattr(holder, "attributes", None)
     except Exception:  # noqa: BLE001 - as above; the SDK's own property is one that raises
         return {"…": "<unprintable: attributes>"}
     if found is None:
         return {}
-    # What is no mapping is not copied: it may be endless.
+    # Only a mapping is copied: anything else may be endless.
     copied = _or_else(
         lambda: dict(cast("Mapping[str, object]", found)) if isinstance(found, Mapping) else None,
         lambda: None,
@@ -279,7 +280,7 @@ def _attributes_of(holder: object) -> Mapping[str, object]:
 
 
 def _items_of(read: Callable[[], object]) -> tuple[object, ...]:
-    """Return the links or events of a span; none if they cannot be had."""
+    """Return the links or events of a span; empty if they cannot be read."""
     found = _or_else(read, lambda: None)
     if not isinstance(found, Iterable) or isinstance(found, (str, bytes)):
         return ()
@@ -287,7 +288,7 @@ def _items_of(read: Callable[[], object]) -> tuple[object, ...]:
 
 
 def _links_of(span: ReadableSpan) -> tuple[Link, ...]:
-    """Return the links; those that lead nowhere are left out."""
+    """Return the links, without those that have no valid context."""
     found = (_link_of(link) for link in _items_of(lambda: span.links))
     return tuple(link for link in found if link is not None)
 

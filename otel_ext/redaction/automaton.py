@@ -1,8 +1,8 @@
-r"""Matches the users' patterns in a time that grows with the text alone.
+r"""Matches the users' patterns in time proportional to the text, whatever the pattern.
 
-Each pattern becomes an automaton (Thompson, 1968) whose states are made when
-they are first met. A text is passed once to learn whether there is a match at
-all, and where there is one, a limited number of times more to learn where.
+Each pattern becomes an automaton (Thompson, 1968) whose states are made when first
+reached. One pass over a text finds whether there is a match at all; only then, a limited
+number of further passes find where.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["Automaton"]
 
 _MAX_STATES: Final = 1_000
 _MAX_EDGES: Final = 2_048
-# A text is passed so many times at most to find the ends of its matches.
+# The most passes over a text to find the ends of its matches.
 _PASSES: Final = 16
 _ACCEPT: Final = 0
 
@@ -28,7 +28,7 @@ _Test: TypeAlias = "Callable[[str], object]"
 
 
 class _State:
-    """A set of places in the pattern, and where each character leads from them."""
+    """A set of nodes of the pattern, and the state that each character leads to."""
 
     __slots__ = ("accepts", "accepts_at_end", "edges", "nodes")
 
@@ -49,7 +49,7 @@ class Automaton:
 
     def __init__(self, pattern: Pattern) -> None:
         self._flags = re.IGNORECASE if pattern.ignore_case else re.UNICODE
-        # Per place: a character's test and what follows, or where one goes without any.
+        # For each node: a character's test and the next node, or the nodes reached without one.
         self._tests: list[tuple[_Test, int] | None] = [None]
         self._jumps: list[tuple[int, ...]] = [()]
         self._begins: set[int] = set()
@@ -69,9 +69,9 @@ class Automaton:
         return state.accepts or state.accepts_at_end
 
     def spans(self, text: str) -> list[tuple[int, int]]:
-        """Return where the pattern is found: the longest match from the left, and on from there.
+        """Return the matches: the longest from the left, then the next one after it.
 
-        Where finding the ends takes too many steps, the rest of the text counts as found.
+        If finding their ends takes too many steps, the rest of the text counts as one match.
         """
         found: list[tuple[int, int]] = []
         if not self.matches(text):
@@ -90,7 +90,7 @@ class Automaton:
         return found
 
     def _longest(self, text: str, at: int) -> tuple[int, int]:
-        """Return where the longest match that begins at `at` ends, and how many steps it took."""
+        """Return the end of the longest match that begins at `at`, and the steps it took."""
         state = self._state(self._inside if at else self._at_start, restarts=False)
         best = here = at
         while state.nodes and here < len(text):
@@ -104,7 +104,7 @@ class Automaton:
         return best, here - at + 1
 
     def _follow(self, state: _State, character: str, *, restarts: bool) -> _State:
-        """Return the state that `character` leads to, made if it is new."""
+        """Return the state that `character` leads to, created if it is new."""
         reached: list[int] = []
         for node in state.nodes:
             step = self._tests[node]
@@ -123,7 +123,7 @@ class Automaton:
         found = self._states.get((nodes, restarts))
         if found is None:
             if len(self._states) >= _MAX_STATES:
-                # Their edges hold one another: they must be cut for memory to be freed.
+                # Their edges refer to one another: cut them, so that memory is freed.
                 for state in list(self._states.values()):
                     state.edges = {}
                 self._states = {}
@@ -134,7 +134,7 @@ class Automaton:
     def _closure(
         self, nodes: Iterable[int], *, at_begin: bool = False, at_end: bool = False
     ) -> _Nodes:
-        """Return `nodes` with all that can be reached from them without a character."""
+        """Return `nodes` and all nodes reached from them without a character."""
         found: set[int] = set()
         waiting = list(nodes)
         while waiting:
@@ -153,7 +153,7 @@ class Automaton:
         return len(self._jumps) - 1
 
     def _build(self, node: Node, follows: int) -> int:
-        """Add the places of `node`, with `follows` behind it; return where it begins."""
+        """Add the nodes for `node`, followed by `follows`; return the first of them."""
         if node.operation == "char":
             return self._add((), (re.compile(node.source, self._flags).match, follows))
         if node.operation == "any":
@@ -164,9 +164,9 @@ class Automaton:
             for part in reversed(node.parts):
                 follows = self._build(part, follows)
             return follows
-        place = self._add((follows,))
-        (self._begins if node.operation == "begin" else self._ends).add(place)
-        return place
+        anchor = self._add((follows,))
+        (self._begins if node.operation == "begin" else self._ends).add(anchor)
+        return anchor
 
     def _build_repeat(self, node: Node, follows: int) -> int:
         part = node.parts[0]

@@ -1,4 +1,4 @@
-"""Which items of a list are secrets by the item before them, or by being a name's pair."""
+"""Finds list items that are secrets: those after an option, and values in name-value pairs."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ __all__ = ["VALUES", "rule_of_fields", "with_rules"]
 
 _LONGEST_NAME: Final = 128
 _PAIR: Final = 2
-_MOST_FIELDS: Final = 8
+_MAX_FIELDS: Final = 8
 VALUES: Final = frozenset({"value", "Value"})
-"""The fields of a mapping that hold the value of what another field names."""
+"""The fields of a mapping that hold the value named by another field."""
 _NAMES: Final = ("name", "Name", "key", "Key")
-# Options of one letter, by the command that they are given to.
+# Options of one letter that take a password, with the commands that have them.
 _SHORT: Final = {
     "-a": {"redis-cli"},
     "-p": {"sshpass", "docker", "podman", "mysql", "mysqldump", "mariadb", "mongo", "mongosh"},
@@ -28,8 +28,8 @@ def with_rules(items: list[object], rule_for: Callable[[str], str]) -> Iterator[
     """Yield each item with the rule by which it, or the second of a pair, is a secret.
 
     Args:
-        items: Of a command line, or of pairs such as the headers of a request.
-        rule_for: Tells the rule by which a name's value is a secret; empty if it is none.
+        items: A command line, or pairs such as the headers of a request.
+        rule_for: Returns the rule by which a name's value is a secret; empty if it is not.
 
     >>> from otel_ext.redaction.rules.names import rule_for_name
     >>> list(with_rules(["mysql", "--password", "hunter2"], rule_for_name))
@@ -37,20 +37,20 @@ def with_rules(items: list[object], rule_for: Callable[[str], str]) -> Iterator[
     >>> list(with_rules([("cookie", "hunter2"), ("host", "h")], rule_for_name))
     [(('cookie', 'hunter2'), 'cookie'), (('host', 'h'), '')]
     """
-    told = ""
+    next_rule = ""
     first = items[0] if items else ""
     command = first.rpartition("/")[2] if type(first) is str else ""
     for item in items:
-        rule, told = told, ""
+        rule, next_rule = next_rule, ""
         if type(item) is str and item[:1] == "-":
             rule = ""
             if "=" not in item:
-                told = _rule_of(item.lstrip("-"), rule_for)
-                if not told and command in _SHORT.get(item[:2], ()):
-                    # Of these, MySQL's alone has its value right behind the letter.
+                next_rule = _rule_of(item.lstrip("-"), rule_for)
+                if not next_rule and command in _SHORT.get(item[:2], ()):
+                    # Only MySQL's clients take the value right after the letter.
                     is_glued = command.startswith(("mysql", "maria"))
                     rule = "password" if is_glued and item[2:] else ""
-                    told = "" if is_glued or item[2:] else "password"
+                    next_rule = "" if is_glued or item[2:] else "password"
         elif (type(item) is list or type(item) is tuple) and len(
             pair := cast("list[object]", item)
         ) == _PAIR:
@@ -59,13 +59,13 @@ def with_rules(items: list[object], rule_for: Callable[[str], str]) -> Iterator[
 
 
 def rule_of_fields(fields: Mapping[str, object], rule_for: Callable[[str], str]) -> str:
-    """Return the rule for the field `value` of a mapping whose field `name` tells a secret.
+    """Return the rule for the field `value` of a mapping whose field `name` names a secret.
 
     >>> from otel_ext.redaction.rules.names import rule_for_name
     >>> rule_of_fields({"name": "API_TOKEN", "value": "x"}, rule_for_name)
     'token'
     """
-    if len(fields) > _MOST_FIELDS or VALUES.isdisjoint(fields):
+    if len(fields) > _MAX_FIELDS or VALUES.isdisjoint(fields):
         return ""
     return _rule_of(next((fields[key] for key in _NAMES if key in fields), None), rule_for)
 

@@ -1,4 +1,4 @@
-"""What stands in the place of a secret: a mask, or a code that equal values share."""
+"""Replaces secrets by marks, which with a key carry a code that equal values share."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _HEX_DIGITS: Final = 32
 
 
 class Marker:
-    """Puts marks in the place of secrets, and counts them.
+    """Replaces secrets by marks, and counts them.
 
     Args:
-        key: With one, marks tell which values are equal: each carries 128 bits of the
-            value's HMAC-SHA256 (RFC 2104). A plain hash would let anybody try values out.
+        key: With a key, marks show which values are equal: each carries 128 bits of the
+            value's HMAC-SHA256 (RFC 2104). A plain hash would let readers try out values.
 
     >>> Marker("").mark("hunter2", "password")
     '[redacted: password]'
@@ -37,22 +37,22 @@ class Marker:
     def __init__(self, key: str = "") -> None:
         self._key = key.encode("utf-8", "surrogatepass")
         if self._key:
-            import_module("hmac")  # slow, and so not within a span
+            import_module("hmac")  # slow, so before any span
 
     @property
-    def compares(self) -> bool:
-        """Whether marks tell which values are equal."""
+    def shows_equality(self) -> bool:
+        """Whether marks show which values are equal."""
         return bool(self._key)
 
-    def mark_unseen(self, rule: str) -> str:
-        """Return what stands in the place of a secret that was not looked at."""
+    def mark_without_code(self, rule: str) -> str:
+        """Return the mark for a secret, without a code for its value."""
         COUNTERS.add(f"redacted.{rule}")
         return f"[redacted: {rule}]"
 
     def mark(self, secret: str | bytes, rule: str) -> str:
-        """Return what stands in the place of `secret`."""
+        """Return the mark for `secret`."""
         if not self._key:
-            return self.mark_unseen(rule)
+            return self.mark_without_code(rule)
         COUNTERS.add(f"redacted.{rule}")
         import hmac  # noqa: PLC0415 - loads OpenSSL, and only with a key
 
@@ -61,11 +61,11 @@ class Marker:
         return f"[redacted: {rule} hmac:{code}]"
 
     def mark_spans(self, text: str, spans: Iterable[Span]) -> str:
-        """Return `text` with a mark in the place of each span; those that touch become one."""
+        """Return `text` with a mark for each span; overlapping ones become one."""
         marks = deque(match.span() for match in MARK.finditer(text))
         found: list[Span] = []
         for span in sorted(spans):
-            # Both are in order, so that one pass over the marks does for all the spans.
+            # Both are in order, so that one pass over the marks serves all spans.
             while marks and marks[0][1] <= span.start:
                 marks.popleft()
             if marks and marks[0][0] <= span.start and span.end <= marks[0][1]:

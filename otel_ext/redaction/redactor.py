@@ -1,4 +1,4 @@
-"""`Redactor`: a record without secrets, made from any record; and how settings make one."""
+"""`Redactor` takes secrets out of records; `make_redactor` makes one from the settings."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ if TYPE_CHECKING:
 __all__ = ["Redactor", "make_redactor"]
 
 _MAX_KNOWN: Final = 1_024
-# What redaction may cost for each part of a record, so that all of it takes a few milliseconds.
-_WORK: Final = WORK // 7
-# To search some texts costs less than to go through all of a record.
+# The budget for each part of a record, so that redacting all of it takes a few milliseconds.
+_MAX_WORK: Final = WORK // 7
+# Searching a few texts costs less than walking the whole record.
 _MOST_SEARCHED: Final = 8
 _COUNTED: Final = "redacted."
 
@@ -53,7 +53,7 @@ Named = TypeVar("Named", ThreadInfo, TaskInfo)
 
 
 class _Last(threading.local):
-    """What this thread redacted last: a record goes to several exporters, one after another."""
+    """What this thread redacted last: one record goes to several exporters in turn."""
 
     raw: Record | None = None
     clean: Record | None = None
@@ -62,15 +62,15 @@ class _Last(threading.local):
 class Redactor:
     """Takes secrets out of records of every kind.
 
-    A record without any is returned as it is, the same object. What is redacted is
-    counted under `redacted.RULE`. Whatever goes wrong loses the value it went wrong
-    at, never the secret, and nothing is raised. See docs/redaction.md for the rules.
+    A record without secrets is returned unchanged, as the same object. Redactions are
+    counted under `redacted.RULE`. An error drops the value it happened at, so it never
+    reveals a secret, and nothing is raised. See docs/redaction.md for the rules.
 
     Args:
-        rules: What is redacted beside the default rules, and how.
+        rules: What to redact beside the default rules, and how.
         callback: A function of the program's own that gets the path and the value of
-            each text, number, bool and None, and returns what is to stand in its
-            place. The rules then apply to that.
+            each text, number, bool and None, and returns its replacement, to which the
+            rules then apply.
 
     Raises:
         ConfigError: A pattern cannot be used.
@@ -89,13 +89,13 @@ class Redactor:
             self._texts = TextRedactor(self._rules)
         except PatternError as error:
             raise ConfigError(f"a pattern of redaction cannot be used: {error}") from None
-        self.calls_back = callback is not None
+        self.has_callback = callback is not None
         self._callback = callback
-        self._looks_at_all = self.calls_back or self._texts.looks_at_all
+        self._scans_everything = self.has_callback or self._texts.scans_everything
         self._processes: dict[str, tuple[Process, Process]] = {}
         self._last_known: tuple[Process, Process] | None = None
-        # What the compiled form of `_is_plain` needs; None where it may not be used.
-        self.quick = None if self._looks_at_all else self._parts()
+        # What the compiled form of `_is_plain` needs; None if it must not be used.
+        self.prefilter_parts = None if self._scans_everything else self._prefilter_parts()
         self._last = _Last()
         self._since = time_ns()
         register_part(self.health)
@@ -109,13 +109,14 @@ class Redactor:
             process = record.process
             known = self._processes.get(process.id)
             if known is None or (known[0] is not process and known[1] is not process):
-                known = self._know(process)
-            told = record
+                known = self._redact_process(process)
+            with_process = record
             if known[1] is not process:
-                told = Record._make((*record[:5], known[1], *record[6:]))
-            is_text = type(told.name) is str and type(told.logger) is str
-            clean = told if is_text and self._is_plain(told) else self._redacted(told)
-        except Exception as error:  # noqa: BLE001 - a secret must not get out by an error
+                with_process = Record._make((*record[:5], known[1], *record[6:]))
+            is_text = type(with_process.name) is str and type(with_process.logger) is str
+            is_clean = is_text and self._is_plain(with_process)
+            clean = with_process if is_clean else self._redacted(with_process)
+        except Exception as error:  # noqa: BLE001 - an error must not reveal a secret
             clean = _emptied(record, error)
         last.raw, last.clean = record, clean
         return clean
@@ -124,25 +125,25 @@ class Redactor:
         return type(self), (self._rules, self._callback)  # a logger is copied with its processors
 
     def health(self) -> PartHealth:
-        """Return what was redacted in this process so far."""
+        """Return how much was redacted in this process so far, by rule."""
         counts = {
             name.removeprefix(_COUNTED): value
             for name, value in COUNTERS.snapshot().items()
             if name.startswith(_COUNTED)
         }
-        said = ", ".join(f"{rule} {count}" for rule, count in counts.items())
-        detail = f"redacted: {said}" if said else "nothing was redacted yet"
+        counted = ", ".join(f"{rule} {count}" for rule, count in counts.items())
+        detail = f"redacted: {counted}" if counted else "nothing redacted yet"
         state: State = "degraded" if "error" in counts else "healthy"
         return PartHealth("redaction", state, detail, self._since)
 
-    def _parts(self) -> tuple[object, ...]:
+    def _prefilter_parts(self) -> tuple[object, ...]:
         texts = self._texts
         words: tuple[object, ...] = (self._processes, texts.verdicts, CLEAN, texts.clean)
         return (*words, is_suspicious, SHORTEST, MAX_TEXT, LEAST_CARD)
 
     def _is_plain(self, record: Record) -> bool:  # noqa: C901, PLR0911 - on the hot path
-        """Whether `record` surely holds no secret: a quick look that most records pass."""
-        if self._looks_at_all or record.events or record.links or record.extra:
+        """Prefilter: whether `record` surely holds no secret, as for most records."""
+        if self._scans_everything or record.events or record.links or record.extra:
             return False
         status = record.status
         if status is not UNSET_STATUS and status is not None and status.description:
@@ -153,7 +154,7 @@ class Redactor:
         names = (record.name, record.logger, "" if thread is None else thread.name)
         if (
             (record.call_site.fragment not in clean and not self._is_plain_site(record.call_site))
-            or not all(name in clean or texts.glance(name) for name in names)
+            or not all(name in clean or texts.remember_if_clean(name) for name in names)
             or (task is not None and not texts.is_clean(task.name))
         ):
             return False
@@ -172,9 +173,9 @@ class Redactor:
                     and value not in clean
                     and (len(value) > MAX_TEXT or is_suspicious(value))
                 ):
-                    # A URL, mostly, and another one each time.
+                    # Usually a URL, different each time.
                     searched += 1
-                    if searched > _MOST_SEARCHED or not texts.search(value):
+                    if searched > _MOST_SEARCHED or not texts.is_clean_by_search(value):
                         return False
             elif type(value) is int:
                 if value >= LEAST_CARD:
@@ -184,7 +185,7 @@ class Redactor:
         return True
 
     def _is_plain_site(self, call_site: CallSite) -> bool:
-        """Whether a place surely holds no secret; remembered if so."""
+        """Whether a call site surely holds no secret; remembered if so."""
         is_clean = self._texts.is_clean
         for text in (call_site.file, call_site.function):
             if type(text) is not str or not is_clean(text):
@@ -193,36 +194,38 @@ class Redactor:
         return True
 
     def _redacted(self, record: Record) -> Record:
-        """Return `record` without what the rules find in it, itself if that is nothing."""
-        walker = self._walker(_WORK // 4)
+        """Return `record` redacted by the rules; itself if they find nothing."""
+        walker = self._walker(_MAX_WORK // 4)
         text = walker.text
         extra = record.extra
-        # The process of a record is redacted before the rest of it.
-        is_told = not self.calls_back and is_plain_process_start(record)
-        if "argv" in extra and not is_told:
+        # A record of a process itself: `_redact_process` already redacted these fields.
+        is_redacted = not self.has_callback and is_plain_process_start(record)
+        if "argv" in extra and not is_redacted:
             extra = {**extra, "argv": _argv(walker, extra["argv"])}
         status = record.status
         if status is not None and status.description:
             description = text("status.description", status.description)
-            status = _kept(status, status._replace(description=description))
-        # What may be large has a part of its own, so that it leaves room for the rest.
-        links, events = self._walker(_WORK // 8), self._walker(_WORK // 2)
+            status = _same_or_new(status, status._replace(description=description))
+        # What may be large has a budget of its own, so that it leaves room for the rest.
+        links, events = self._walker(_MAX_WORK // 8), self._walker(_MAX_WORK // 2)
         made = record._replace(
             name=text("name", record.name),
             call_site=self._call_site(walker, record.call_site),
             attributes=self._walker().mapping("", record.attributes),
-            links=_kept(record.links, tuple(_link(links, one) for one in record.links)),
-            events=_kept(record.events, tuple(_event(events, one) for one in record.events)),
+            links=_same_or_new(record.links, tuple(_link(links, one) for one in record.links)),
+            events=_same_or_new(record.events, tuple(_event(events, one) for one in record.events)),
             thread=_named(walker, record.thread, "thread.name"),
             task=_named(walker, record.task, "task.name"),
             status=status,
             level=text("level", record.level),
             logger=text("logger", record.logger),
-            extra=extra if is_told or not extra else self._walker(_WORK // 8).mapping("", extra),
+            extra=extra
+            if is_redacted or not extra
+            else self._walker(_MAX_WORK // 8).mapping("", extra),
         )
-        return _kept(record, made)
+        return _same_or_new(record, made)
 
-    def _walker(self, work: int = _WORK) -> Walker:
+    def _walker(self, work: int = _MAX_WORK) -> Walker:
         return Walker(self._texts, self._callback, Budget(work))
 
     def _call_site(self, walker: Walker, call_site: CallSite) -> CallSite:
@@ -231,26 +234,26 @@ class Redactor:
         file = walker.text("file", call_site.file)
         function = walker.text("function", call_site.function)
         if file == call_site.file and function == call_site.function:
-            if not self.calls_back:
+            if not self.has_callback:
                 self._texts.remember(call_site.fragment)
             return call_site
         return CallSite(file, call_site.line, function)
 
-    def _know(self, process: Process) -> tuple[Process, Process]:
-        """Return `process`, and what may be told of it; found out once for each."""
-        known = self._like_the_last(process) or self._look_at(process)
+    def _redact_process(self, process: Process) -> tuple[Process, Process]:
+        """Return `process` and its redacted form, computed once for each process."""
+        known = self._redact_like_last(process) or self._redact_new_process(process)
         if len(self._processes) >= _MAX_KNOWN:
             self._processes.clear()
         self._processes[process.id] = self._last_known = known
         return known
 
-    def _like_the_last(self, process: Process) -> tuple[Process, Process] | None:
-        """Return `process` and its clean form if little of it is new; None otherwise.
+    def _redact_like_last(self, process: Process) -> tuple[Process, Process] | None:
+        """Return `process` and its redacted form if it is like the last one; else None.
 
         A forked child has the command line of its parent and nearly the same resource.
         """
         last = self._last_known
-        if last is None or self.calls_back:
+        if last is None or self.has_callback:
             return None
         old, clean = last
         before, now = old.resource, process.resource
@@ -264,7 +267,7 @@ class Redactor:
             return process, process
         return process, _with_facts(process, clean.host, clean.argv, {**clean.resource, **new})
 
-    def _look_at(self, process: Process) -> tuple[Process, Process]:
+    def _redact_new_process(self, process: Process) -> tuple[Process, Process]:
         walker = self._walker()
         argv = _argv(walker, process.argv)
         resource = walker.mapping("resource.", process.resource)
@@ -292,7 +295,7 @@ def _with_facts(
 
 
 def _argv(walker: Walker, argv: object) -> list[str]:
-    """Return a command line without secrets, also those that follow their option."""
+    """Return a command line without secrets, including those in an argument of their own."""
     if not isinstance(argv, (list, tuple)):
         return [ERROR_MARK]
     found = walker.value("", "argv", list(map(str, cast("list[object]", argv))))
@@ -300,13 +303,13 @@ def _argv(walker: Walker, argv: object) -> list[str]:
 
 
 def _link(walker: Walker, link: Link) -> Link:
-    return _kept(link, link._replace(attributes=walker.mapping("links.", link.attributes)))
+    return _same_or_new(link, link._replace(attributes=walker.mapping("links.", link.attributes)))
 
 
 def _event(walker: Walker, event: SpanEvent) -> SpanEvent:
     attributes = walker.mapping("events.", event.attributes)
     name = walker.text("events.name", event.name)
-    return _kept(event, event._replace(name=name, attributes=attributes))
+    return _same_or_new(event, event._replace(name=name, attributes=attributes))
 
 
 def _named(walker: Walker, info: Named | None, path: str) -> Named | None:
@@ -316,13 +319,13 @@ def _named(walker: Walker, info: Named | None, path: str) -> Named | None:
     return info if name == info.name else type(info)(info.id, name)
 
 
-def _kept(old: Fields, new: Fields) -> Fields:
-    """Return the old one where the new one holds the same objects."""
+def _same_or_new(old: Fields, new: Fields) -> Fields:
+    """Return `old` if `new` holds the same objects, else `new`."""
     return old if all(map(is_, old, new)) else new
 
 
 def _emptied(record: Record, error: Exception) -> Record:
-    """Return what of `record` cannot hold a secret, because the rest could not be looked at."""
+    """Return only what cannot hold a secret, for a record that could not be checked."""
     COUNTERS.add("redacted.error")
     report_problem("redaction: a record was emptied", f"{type(error).__name__} was raised")
     known = record.process
@@ -346,7 +349,7 @@ def _emptied(record: Record, error: Exception) -> Record:
 def make_redactor(
     redaction: RedactionConfig, callback: RedactCallback | None = None
 ) -> Redactor | None:
-    """Return what takes secrets out of records; None if that is off.
+    """Return the redactor for the settings; None if redaction is off.
 
     Args:
         redaction: The settings.
@@ -358,7 +361,7 @@ def make_redactor(
     if callback is not None and not callable(cast("object", callback)):
         raise ConfigError(
             f"redact_callback: {type(callback).__name__} cannot be called",
-            hint="Give a function of a path and a value that returns a value",
+            hint="Pass a function of a path and a value that returns a value",
         )
     if redaction.mode == "off":
         if callback is not None:

@@ -10,7 +10,7 @@ from otel_ext.redaction.automaton import Automaton
 from otel_ext.redaction.masks import MARK_BEGIN, Marker
 from otel_ext.redaction.rules.names import rule_for_name, split_words
 from otel_ext.redaction.rules.row import MARK, Span
-from otel_ext.redaction.scan.assignments import Finder
+from otel_ext.redaction.scan.assignments import NameRules
 from otel_ext.redaction.scan.cards import CARD_DIGITS
 from otel_ext.redaction.scan.scanner import TRIGGERS, find_secrets, is_suspicious
 from otel_ext.runtime.counters import COUNTERS
@@ -21,34 +21,34 @@ if TYPE_CHECKING:
 __all__ = ["ALLOWED", "CLEAN", "MAX_TEXT", "SHORTEST", "RedactionRules", "TextRedactor", "Verdict"]
 
 SHORTEST: Final = 5
-"""What is shorter is no secret by its form."""
+"""The fewest characters that can be a secret by their form."""
 
 MAX_TEXT: Final = 65_536
-"""What is longer is cut, even where a glance finds nothing in it."""
+"""The most characters of a text; longer ones are cut even if the prefilter finds nothing."""
 
 _SCAN_LIMIT: Final = 8 * 1024
 _MAX_KNOWN: Final = 4_096
 _LONGEST_KNOWN: Final = 512
-# Stack traces, above all: the same one comes with each exception from a place.
+# Mostly stack traces: exceptions from one location have the same.
 _MAX_LONG_KNOWN: Final = 64
-# A secret across the end of what is looked at is still found whole.
+# Searched beyond the cut, so that a secret across it is found whole.
 _MARGIN: Final = 1_024
 _MARGIN_BEFORE: Final = 2_048
 _NOTE_ROOM: Final = 64
-# What is told last says most here: where an exception was raised.
-_TOLD_FROM_THE_END: Final = frozenset({"stacktrace", "traceback", "stack", "exception"})
+# The end matters most here: it shows where an exception was raised.
+_KEPT_FROM_END: Final = frozenset({"stacktrace", "traceback", "stack", "exception"})
 
 
 class RedactionRules(NamedTuple):
-    """What is redacted, beside the callback of a program.
+    """What to redact, apart from a program's callback.
 
     Attributes:
-        strict: Whether what only tells of a person counts too.
+        strict: Whether personal data counts too.
         keys: Patterns of keys whose values are secrets.
         values: Patterns of texts, or parts of texts, that are secrets.
         allow: Patterns of whole keys whose values stay as they are.
-        hmac_key: With one, marks tell which values are equal.
-        scan_limit: Characters of a text that are looked at; the rest is cut.
+        hmac_key: With a key, marks show which values are equal.
+        scan_limit: The most characters of a text that are searched; the rest is cut.
     """
 
     strict: bool = False
@@ -60,21 +60,21 @@ class RedactionRules(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What becomes of the value under a key: the rule it falls under, and the key itself."""
+    """The result for a key: the rule that applies to its value, and the key, redacted."""
 
     rule: str
     name: str
 
 
 CLEAN: Final = Verdict("", "")
-"""Nothing is wrong with the key."""
+"""No rule applies to the key."""
 
 ALLOWED: Final = Verdict("allowed", "")
-"""The value stays as it is, whatever it is."""
+"""The user allows the key: its value is never redacted."""
 
 
 class TextRedactor:
-    """Judges keys and redacts texts; remembers what it found clean.
+    """Judges keys and redacts texts; remembers those without secrets.
 
     Raises:
         PatternError: One of the patterns cannot be used.
@@ -92,8 +92,8 @@ class TextRedactor:
         self._allow = _automata(f"(?i)^({_bare(key)})$" for key in rules.allow)
         self._values = _automata(rules.values)
         self.scan_limit = rules.scan_limit
-        self.looks_at_all = rules.strict or bool(self._values) or bool(self._keys)
-        self._finder = Finder(self.rule_in_text, finds_all=rules.strict or bool(self._keys))
+        self.scans_everything = rules.strict or bool(self._values) or bool(self._keys)
+        self._name_rules = NameRules(self.rule_in_text, judges_all=rules.strict or bool(self._keys))
         self.marker = Marker(rules.hmac_key)
         self._is_harmless: Callable[[str], bool] | None = None
         speed = load_speed()
@@ -104,12 +104,12 @@ class TextRedactor:
         self.verdicts: dict[str, Verdict] = {}
         self.clean: set[str] = set()
         self._long_clean: set[str] = set()
-        is_suspicious("")  # compiles what only pure Python needs: not within a span
-        if self._finder.finds_all:
-            list(self._find("name=value"))  # compiles what only these rules need: not within a span
+        is_suspicious("")  # compiles what only pure Python needs, before any span
+        if self._name_rules.judges_all:
+            list(self._find("name=value"))  # compiles what only these rules need, before any span
 
     def verdict(self, path: str) -> Verdict:
-        """Return what becomes of the value under `path`; asked for once for each."""
+        """Return the verdict on the value under `path`, cached."""
         found = self.verdicts.get(path)
         if found is None:
             found = self._judge(path)
@@ -128,13 +128,13 @@ class TextRedactor:
 
     def _rule_for(self, name: str) -> str:
         words = split_words(name) if self._keys else ""
-        # Both as it stands and with its words apart: `customerName` is found by `customer.name`.
+        # Both as it is and split into words: `customer.name` matches `customerName`.
         if any(one.matches(name) or one.matches(words) for one in self._keys):
             return "custom-key"
         return rule_for_name(name, strict=self._strict)
 
     def rule_in_text(self, name: str) -> str:
-        """Return the rule by which what stands behind `name` in a text is a secret, or none."""
+        """Return the rule by which the value after `name` in a text is a secret, or ""."""
         found = self._names.get(name)
         if found is None:
             allowed = any(one.matches(name) for one in self._allow)
@@ -145,27 +145,27 @@ class TextRedactor:
         return found
 
     def is_clean(self, text: str) -> bool:
-        """Whether `text` surely holds no secret and is short enough, at a glance."""
+        """Prefilter: whether `text` surely holds no secret and is short enough."""
         if len(text) < SHORTEST or text in self.clean or text in self._long_clean:
             return True
-        if self.looks_at_all or len(text) > MAX_TEXT:
+        if self.scans_everything or len(text) > MAX_TEXT:
             return False
         if self._is_harmless is not None and self._is_harmless(text):
             return True
-        # What is searched anyway needs no look before.
+        # These are searched anyway, so another check would be wasted.
         if _LONGEST_KNOWN < len(text) <= self.scan_limit:
             return False
         return is_suspicious(text) is None
 
-    def glance(self, text: str) -> bool:
-        """Tell what `is_clean` tells, and remember it: for texts that come again and again."""
+    def remember_if_clean(self, text: str) -> bool:
+        """Return `is_clean`, and remember clean texts: for texts that recur."""
         if not self.is_clean(text):
             return False
         self.remember(text)
         return True
 
-    def search(self, text: str) -> bool:
-        """Whether `text`, which is no longer than a URL or so, is found clean; remembered if so."""
+    def is_clean_by_search(self, text: str) -> bool:
+        """Whether a search finds no secret in `text`, a short one; remembered if so."""
         if len(text) > min(_LONGEST_KNOWN, self.scan_limit):
             return False
         if any(True for _ in self._find(text)):
@@ -174,7 +174,7 @@ class TextRedactor:
         return True
 
     def redact(self, text: str, path: str = "") -> str:
-        """Return `text` without secrets, cut where it is longer than what is looked at.
+        """Return `text` without secrets, cut if it is longer than the scan limit.
 
         Args:
             text: Any text.
@@ -189,10 +189,10 @@ class TextRedactor:
                 self.remember(text)
                 return text
             return self.marker.mark_spans(text, spans)
-        return self._cut(text, from_end=path.rpartition(".")[2] in _TOLD_FROM_THE_END)
+        return self._cut(text, from_end=path.rpartition(".")[2] in _KEPT_FROM_END)
 
     def _cut(self, text: str, *, from_end: bool) -> str:
-        """Return so much of the text as is looked at, without the secrets across its ends."""
+        """Return the searched part of the text, without the secrets across its ends."""
         COUNTERS.add("redacted.truncated")
         size = self.scan_limit - _NOTE_ROOM  # so that it is not cut again
         start, end = 0, size
@@ -216,12 +216,12 @@ class TextRedactor:
         return f"{head}{kept}…[+{len(text) - end} characters]" if end < len(text) else head + kept
 
     def _find(self, text: str) -> Iterable[Span]:
-        yield from find_secrets(text, self._finder, strict=self._strict)
+        yield from find_secrets(text, self._name_rules, strict=self._strict)
         for automaton in self._values:
             yield from (Span(start, end, "custom-value") for start, end in automaton.spans(text))
 
     def remember(self, text: str) -> None:
-        """Take note that `text` holds no secret."""
+        """Remember that `text` holds no secret."""
         if len(text) <= _LONGEST_KNOWN:
             if len(self.clean) >= _MAX_KNOWN:
                 self.clean.clear()
@@ -237,5 +237,5 @@ def _automata(patterns: Iterable[str]) -> tuple[Automaton, ...]:
 
 
 def _bare(pattern: str) -> str:
-    """Return a pattern of keys without what all of them have: capitals do not matter."""
+    """Return a pattern of keys without its `(?i)`, which all of them get anyway."""
     return pattern.removeprefix("(?i)")

@@ -1,9 +1,8 @@
-"""Goes through a user's data, however it is nested, and redacts what it finds there.
+"""Walks a user's data, however it is nested, and redacts the secrets in it.
 
-Nothing of the user's is changed: where something is redacted, the containers on
-the way to it are made anew, and everything else is handed on as it is. However the
-data is nested, shared or circular, the work is paid from one budget, and what is not
-looked at because the budget is spent is left out.
+The user's objects are never changed: the containers around something redacted are
+copied, and everything else is passed on as it is. However the data is nested, shared or
+circular, the work is paid from one budget; what it does not reach is left out.
 """
 
 from __future__ import annotations
@@ -42,16 +41,16 @@ if TYPE_CHECKING:
 __all__ = ["LEAST_CARD", "NO_SECRETS", "RedactCallback", "Walker"]
 
 RedactCallback: TypeAlias = "Callable[[str, object], object]"
-"""Gets the path of a value and the value, returns what is to stand in its place."""
+"""Gets the path of a value and the value, returns its replacement."""
 
 NO_SECRETS: Final[frozenset[type]] = frozenset({bool, float, type(None)})
-"""Types of values that no rule for values applies to."""
+"""Types to whose values no rule applies."""
 
 LEAST_CARD: Final = 10**12
 _MOST_CARD: Final = 10**19
-_LEAVES: Final[frozenset[type]] = frozenset({dt.datetime, dt.date, dt.time, uuid.UUID})
+_SCALARS: Final[frozenset[type]] = frozenset({dt.datetime, dt.date, dt.time, uuid.UUID})
 _MAX_PATH: Final = 1_024
-# What work costs, measured by the look at a plain number.
+# What work costs; checking a plain number costs 1.
 _ENTRY: Final = 3
 _TEXT: Final = 4
 _SUSPICIOUS: Final = 120
@@ -59,7 +58,7 @@ _MARK: Final = 60
 _CHECKED: Final = 20
 _NEW_KEY: Final = 40
 _CONTAINER: Final = 5
-# Rules by which any value at all is taken.
+# Rules that redact any value under their keys.
 CERTAIN: Final = frozenset({"custom-key", "personal", "credit-card", "ssn"})
 
 
@@ -67,7 +66,7 @@ class Walker:
     """Redacts the values of one record; an error drops the value it happened at.
 
     Args:
-        texts: Judges keys and texts.
+        texts: Judges keys and redacts texts.
         callback: A function of the program's own; its answer is redacted too.
         budget: Pays for each value and for all that is nested in it.
     """
@@ -84,14 +83,14 @@ class Walker:
         self._marker = texts.marker
         self._callback = callback
         self._budget = budget or Budget()
-        # The containers around the one that is looked at, by identity.
+        # The containers around the current one, by identity.
         self._open: set[int] = set()
 
     def mapping(self, prefix: str, values: Mapping[str, object]) -> Mapping[str, object]:
         """Return `values` without secrets, itself if there are none.
 
         Args:
-            prefix: What stands before a key in the path that a callback gets.
+            prefix: Precedes a key in the path that a callback gets.
             values: Attributes, or the fields of a log.
         """
         changed, is_same = self._entries(prefix, "", values, 0)
@@ -100,30 +99,30 @@ class Walker:
         )
 
     def text(self, path: str, text: str) -> str:
-        """Return a text that stands under no key of the user's without secrets."""
+        """Return a text that is not under a key of the user's, without secrets."""
         try:
-            # A record that a program made itself may hold anything.
-            return self._leaf_text(path, text if type(text) is str else text_of(text))
-        except Exception as error:  # noqa: BLE001 - a callback may do anything
+            # A record that a program made itself may hold any type.
+            return self._scalar_text(path, text if type(text) is str else text_of(text))
+        except Exception as error:  # noqa: BLE001 - a callback may raise anything
             return self.failed(error)
 
     def failed(self, error: Exception) -> str:
-        """Return what stands in the place of a value that could not be redacted."""
+        """Return the replacement for a value that could not be redacted."""
         COUNTERS.add("redacted.error")
-        # Its text may be the value.
+        # Without the error's message, which may contain the value.
         report_problem("redaction: a value was left out", f"{type(error).__name__} was raised")
         return ERROR_MARK
 
     def _failed_name(self, key: object) -> str:
         try:
             return self._texts.redact(key) if type(key) is str else ERROR_MARK
-        except Exception:  # noqa: BLE001 - whatever failed the first time
+        except Exception:  # noqa: BLE001 - the same error again
             return ERROR_MARK
 
     def _item(
         self, prefix: str, parents: str, key: object, value: object, depth: int
     ) -> tuple[str, object]:
-        """Return key and value of an entry, redacted."""
+        """Return an entry's key and value, redacted."""
         if type(key) is not str:
             key = text_of(key)
         path = f"{parents}.{key}"[-_MAX_PATH:] if parents else key
@@ -147,7 +146,7 @@ class Walker:
         """Return one value without secrets.
 
         Args:
-            prefix: What stands before `path` where a callback is told it.
+            prefix: Precedes `path` in the path that a callback gets.
             path: The keys that lead to the value, with dots between.
             value: Anything.
             depth: How deep it is nested.
@@ -155,21 +154,21 @@ class Walker:
         kind = type(value)
         if kind is dict or kind is list or kind is tuple:
             return self._container(prefix, path, value, depth)
-        if kind is str or kind is int or kind in NO_SECRETS or _never_starts_spans(kind):
-            return self._leaf(prefix + path, value, path)
+        if kind is str or kind is int or kind in NO_SECRETS or _is_other_scalar(kind):
+            return self._scalar(prefix + path, value, path)
         if isinstance(value, str):
-            return self._leaf(prefix + path, str.__str__(value), path)
+            return self._scalar(prefix + path, str.__str__(value), path)
         if isinstance(value, (bytes, bytearray, memoryview)):
             return self._bytes(path, bytes(cast("bytes", value)), prefix)
-        # Whatever it is, its line would show this; asked again, it might say something else.
+        # Converted once, so that the line holds the very text that was checked.
         return self.value(prefix, path, self._plain(value), depth)
 
     def _plain(self, value: object) -> object:
-        """Return any value as plain data, as far as the budget goes."""
+        """Return any value as plain data, as far as the budget allows."""
         budget = self._budget
-        if not budget.goes_on():
+        if not budget.has_share_left():
             return TOO_MUCH
-        # What it becomes is walked too, and that costs more.
+        # The result is walked too, which costs more.
         share = Budget((budget.left - budget.floor) >> 2)
         budget.left -= share.left
         plain = Cleaner(share).value(value)
@@ -179,21 +178,21 @@ class Walker:
     def _container(  # noqa: PLR0911 - one for each reason to leave it
         self, prefix: str, path: str, value: object, depth: int
     ) -> object:
-        """Return a dict, a list or a tuple redacted, itself where nothing of it is a secret."""
+        """Return a dict, a list or a tuple redacted; itself if it holds no secret."""
         budget = self._budget
         kind = type(value)
         items = None if kind is dict else cast("list[object]", value)
-        look = 0 if items is None else len(items) >> 3
-        can_pay = look <= max(budget.left - budget.floor, 0)
+        cost = 0 if items is None else len(items) >> 3
+        can_pay = cost <= max(budget.left - budget.floor, 0)
         if items is not None and self._callback is None and can_pay:
-            budget.left -= look
+            budget.left -= cost
             if _are_harmless(items):
                 return value
         if id(value) in self._open:
             return CIRCULAR
         if depth >= MAX_DEPTH:
             return TOO_DEEP
-        if not budget.goes_on():
+        if not budget.has_share_left():
             return TOO_MUCH
         budget.left -= _CONTAINER
         self._open.add(id(value))
@@ -212,24 +211,24 @@ class Walker:
     def _entries(
         self, prefix: str, path: str, values: Mapping[str, object], depth: int
     ) -> tuple[dict[str, object], bool]:
-        """Return what is kept of a mapping, and whether that is all of it."""
+        """Return the redacted entries of a mapping, and whether nothing changed."""
         size = size_of(values)
         changed: dict[str, object] = {}
         taken: dict[str, int] = {}
         is_same = True
-        goes_on = self._budget.share if depth == 0 else self._budget.goes_on
-        told = rule_of_fields(values, self._texts.rule_in_text) if depth else ""
+        may_go_on = self._budget.next_share if depth == 0 else self._budget.has_share_left
+        value_rule = rule_of_fields(values, self._texts.rule_in_text) if depth else ""
         for key, item in values.items():
-            if (depth and len(changed) == MAX_ITEMS - 1 and size != MAX_ITEMS) or not goes_on():
+            if (depth and len(changed) == MAX_ITEMS - 1 and size != MAX_ITEMS) or not may_go_on():
                 is_same = False
                 what, last = ("items", values.get("…")) if depth else ("keys", None)
                 changed[unique("…", changed, taken)] = left_out(size, len(changed), what, last)
                 break
             try:
                 name, kept = self._item(prefix, path, key, item, depth + 1)
-                if told and key in VALUES and kept is item:
-                    kept = self._by_key(told, item, f"{prefix}{path}.{key}")
-            except Exception as error:  # noqa: BLE001 - a value, or a callback, may do anything
+                if value_rule and key in VALUES and kept is item:
+                    kept = self._by_key(value_rule, item, f"{prefix}{path}.{key}")
+            except Exception as error:  # noqa: BLE001 - a value or a callback may raise anything
                 name, kept = self._failed_name(key), self.failed(error)
             is_same = is_same and kept is item and name is key
             changed[unique(name, changed, taken)] = kept
@@ -238,19 +237,19 @@ class Walker:
     def _items(
         self, prefix: str, path: str, value: list[object], depth: int
     ) -> tuple[list[object], bool]:
-        """Return what is kept of a list, and whether that is all of it."""
+        """Return the redacted items of a list, and whether nothing changed."""
         budget = self._budget
         size = len(value)
         changed: list[object] = []
         is_same = True
         for item, rule in with_rules(value, self._texts.rule_in_text):
-            if (len(changed) == MAX_ITEMS - 1 and size > MAX_ITEMS) or not budget.goes_on():
+            if (len(changed) == MAX_ITEMS - 1 and size > MAX_ITEMS) or not budget.has_share_left():
                 changed.append(left_out(size, len(changed), "items", value[-1]))
                 return changed, False
             budget.left -= 1
             try:
                 kept = (
-                    self._listed(rule, prefix, path, item)
+                    self._list_item(rule, prefix, path, item)
                     if rule
                     else self.value(prefix, path, item, depth + 1)
                 )
@@ -260,8 +259,8 @@ class Walker:
             changed.append(kept)
         return changed, is_same
 
-    def _listed(self, rule: str, prefix: str, path: str, item: object) -> object:
-        """Return an item that its list tells to be a secret, or to be a name with one."""
+    def _list_item(self, rule: str, prefix: str, path: str, item: object) -> object:
+        """Redact an item that its list marks as a secret, or as a name with its secret."""
         if type(item) is not list and type(item) is not tuple:
             return self._by_key(rule, item, prefix + path)
         name, secret = pair = cast("list[object] | tuple[object, ...]", item)
@@ -270,19 +269,19 @@ class Walker:
             return pair
         return list(kept) if type(pair) is list else kept
 
-    def _leaf(self, told: str, value: object, path: str) -> object:
-        """Return a value that holds no others, as callback and rules would have it."""
+    def _scalar(self, callback_path: str, value: object, path: str) -> object:
+        """Return a value that holds no other values, after callback and rules."""
         self._budget.left -= 1
         if self._callback is not None:
-            answer = self._callback(told, value)
+            answer = self._callback(callback_path, value)
             if answer is not value:
                 value = self._answer(answer, path)
         if type(value) is str:
-            # Other letters must be told from those that look alike.
-            look = _TEXT + (len(value) >> (5 if value.isascii() else 1))
-            if self._budget.left < look >> 1:
+            # Text beyond ASCII is also folded, which costs more.
+            cost = _TEXT + (len(value) >> (5 if value.isascii() else 1))
+            if self._budget.left < cost >> 1:
                 return TOO_MUCH
-            self._budget.left -= look
+            self._budget.left -= cost
             if self._texts.is_clean(value) or (value.isdecimal() and is_identifier(path)):
                 return value
             cost = _SUSPICIOUS + (min(len(value), self._texts.scan_limit) >> 1)
@@ -299,12 +298,12 @@ class Walker:
                 return self._marker.mark(str(value), "credit-card")
         return value
 
-    def _leaf_text(self, path: str, text: str) -> str:
-        found = self._leaf(path, text, path)
+    def _scalar_text(self, path: str, text: str) -> str:
+        found = self._scalar(path, text, path)
         return found if isinstance(found, str) else ERROR_MARK
 
     def _answer(self, answer: object, path: str) -> object:
-        """Return what a callback answered, as plain data and by the rules."""
+        """Return a callback's answer as plain data, redacted by the rules."""
         COUNTERS.add("redacted.callback")
         if type(answer) is str or type(answer) is int or type(answer) in NO_SECRETS:
             return answer
@@ -313,15 +312,15 @@ class Walker:
     def _bytes(self, path: str, value: bytes, prefix: str) -> object:
         self._budget.left -= len(value) >> 8
         text = value.decode("latin-1")
-        found = self._leaf(prefix + path, text, path)
+        found = self._scalar(prefix + path, text, path)
         if found is text or found == text:
             return value
         return found if isinstance(found, str) else ERROR_MARK
 
     def _by_key(  # noqa: PLR0911 - one for each kind of value
-        self, rule: str, value: object, told: str
+        self, rule: str, value: object, callback_path: str
     ) -> object:
-        """Return a mark for the value under a key that tells a secret."""
+        """Return a mark for the value under a key that names a secret."""
         if value is None or type(value) is bool:
             return value
         self._budget.left -= _CHECKED
@@ -330,26 +329,26 @@ class Walker:
             if not text or (text.startswith(MARK_BEGIN) and MARK.fullmatch(text)):
                 return value
             if rule not in CERTAIN and not is_secret(text, rule, is_bare=False):
-                return self._leaf(told, value, told)
+                return self._scalar(callback_path, value, callback_path)
             return self._marker.mark(text, rule)
         if type(value) is int and rule not in CERTAIN and not is_secret(str(value), rule):
             return value
-        if not self._marker.compares or not self._budget.goes_on():
-            return self._marker.mark_unseen(rule)
+        if not self._marker.shows_equality or not self._budget.has_share_left():
+            return self._marker.mark_without_code(rule)
         return self._marker.mark(encode_value(value, Cleaner(self._budget)), rule)
 
 
 def _are_harmless(values: list[object]) -> bool:
-    """Whether these are numbers that no rule applies to, as in an embedding: a quick look."""
+    """Fast check: are these all numbers that no rule applies to, as in an embedding?"""
     if len(values) > MAX_ITEMS:
         return False
     kinds = set(map(type, values))
     return kinds <= NO_SECRETS or (kinds == {int} and max(cast("list[int]", values)) < LEAST_CARD)
 
 
-def _never_starts_spans(kind: type) -> bool:
-    if kind in _LEAVES:
+def _is_other_scalar(kind: type) -> bool:
+    if kind in _SCALARS:
         return True
-    # Not imported for this look: where the program has not, there is no such value.
+    # Not imported for this: if the program did not import it, there is no such value.
     decimal = sys.modules.get("decimal")
     return decimal is not None and kind is getattr(decimal, "Decimal", None)

@@ -1,8 +1,8 @@
-"""A program, the worker that drains its ring buffer, and a reader, in every order of their steps.
+"""Runs a program, the worker that drains its ring buffer, and a reader in random order of steps.
 
-Each is a thread, and one of them runs at a time. Whoever is about to make a system call, or to
-change a word in the ring buffer's header, may have to let another one go first, as the numbers
-of a seed decide. So a race that a machine shows once a day is met, and met again.
+Each is a thread, and one of them runs at a time. Before each system call, and before each
+change of a word in the ring buffer's header, the running thread may have to let another one run
+first, by random numbers from a seed. So a race that occurs once a day can be reproduced.
 """
 
 from __future__ import annotations
@@ -34,13 +34,14 @@ _TRACE: Final = "c" * 32
 _LONGEST: Final = 12_000
 
 
-class _Turns(threading.local):
+class _Scheduler(threading.local):
     """Lets one of several threads run at a time; each of them knows its own number.
 
     Args:
-        random: Decides who comes next.
-        eagerness: How likely it is that a thread lets another one go first.
-        waiting: Of the threads that have not returned; shared by all, as each runs this.
+        random: Chooses the next thread.
+        eagerness: Probability that a thread lets another one run first.
+        waiting: Semaphores of the threads that have not returned; each thread runs this
+            initializer, so they share it.
     """
 
     number = -1
@@ -76,8 +77,8 @@ class _Turns(threading.local):
         if errors:
             raise errors[0]
 
-    def give(self, *, at_once: bool = False) -> None:
-        """Let another thread run, or not; called by the one that does."""
+    def switch(self, *, at_once: bool = False) -> None:
+        """Let another thread run, or go on; called by the running thread."""
         own = self._waiting.get(self.number)
         if own is not None and (at_once or self._random.random() < self._eagerness):
             self._wake_another()
@@ -89,12 +90,12 @@ class _Turns(threading.local):
 
 
 class Interleaved:
-    """One run of the three.
+    """One run of program, worker and reader.
 
     Args:
-        folder: For the records.
-        seed: Decides everything.
-        monkeypatch: Puts the switches in.
+        folder: The folder for the records.
+        seed: Seed of all random choices.
+        monkeypatch: Inserts the switches.
 
     Attributes:
         started: By the number of each span, the moment at which its start was stored.
@@ -104,8 +105,8 @@ class Interleaved:
 
     def __init__(self, folder: Path, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
         self._random = random = Random(seed)
-        self._turns = _Turns(random, random.choice([0.02, 0.1, 0.4]), {})
-        self._me = current().process_for(None)
+        self._scheduler = _Scheduler(random, random.choice([0.02, 0.1, 0.4]), {})
+        self._process = current().process_for(None)
         self._table: dict[int, bytes] = {}
         self._done = False
         self.moment = 0
@@ -122,48 +123,48 @@ class Interleaved:
         for name in ("_set_word", "_recycle", "_seal"):
             monkeypatch.setattr(RingBuffer, name, self._switching(getattr(RingBuffer, name)))
 
-    def run(self, look: Callable[[], None], *, spans: int = 150, looks: int = 12) -> None:
-        """Let them run.
+    def run(self, read_once: Callable[[], None], *, spans: int = 150, reads: int = 12) -> None:
+        """Run all three until the program ends.
 
         Args:
-            look: What the reader does.
-            spans: How many spans the program makes.
-            looks: How often the reader looks.
+            read_once: One read of the reader.
+            spans: How many spans the program opens.
+            reads: How often the reader reads.
         """
 
         def read() -> None:
-            for _ in range(looks):
-                look()
-                self._turns.give(at_once=True)
+            for _ in range(reads):
+                read_once()
+                self._scheduler.switch(at_once=True)
 
-        self._turns.run(lambda: self._work(spans), self._drain, read)
+        self._scheduler.run(lambda: self._work(spans), self._drain, read)
 
     def _switching(self, call: Callable[..., object]) -> Callable[..., object]:
         def switching(*args: object, **options: object) -> object:
-            self._turns.give()
+            self._scheduler.switch()
             return call(*args, **options)
 
         return switching
 
     def _preamble(self) -> list[bytes]:
-        first = encode_line(process_start_record(self._me, current().next_seq()))
+        first = encode_line(process_start_record(self._process, current().next_seq()))
         return [first, *self._table.values()]
 
     def _work(self, spans: int) -> None:
-        """Make spans; those that end do so in any order."""
+        """Open spans and end them in random order."""
         for number in range(1, spans + 1):
             self._start(number)
-            self._turns.give()
+            self._scheduler.switch()
             while self._table and self._random.random() < 0.5:
                 self._end(self._random.choice(list(self._table)))
-                self._turns.give()
+                self._scheduler.switch()
         self._done = True
 
     def _drain(self) -> None:
-        """Do what the worker does."""
+        """Drain the ring buffer as the worker does."""
         while not self._done:
             self.journal.drain()
-            self._turns.give(at_once=True)
+            self._scheduler.switch(at_once=True)
 
     def _record(self, phase: str, number: int) -> bytes:
         size = self._random.choice([0, 50, 500, 3_000, _LONGEST])
@@ -173,7 +174,7 @@ class Interleaved:
             f"s{number}",
             1_000,
             current().next_seq(),
-            self._me,
+            self._process,
             trace_id=_TRACE,
             span_id=f"{number:016x}",
             attributes={"fill": "x" * self._random.randint(size // 2, size)},
@@ -196,7 +197,7 @@ class Interleaved:
         del self._table[number]
         if self.journal.append(self._record("end", number)):
             self.ended[number] = self._next_moment()
-        if update:  # of a thread that saw the span open a moment ago
+        if update:  # by a thread that saw the span open just before
             self.journal.append(update)
 
     def _next_moment(self) -> int:

@@ -1,4 +1,4 @@
-"""What is told of a program whose writes hang, beside one that hangs itself."""
+"""How a program whose writes block is distinguished from one that hangs."""
 
 from __future__ import annotations
 
@@ -13,9 +13,17 @@ from otel_ext.cli.commands.doctor.records import check_processes
 from otel_ext.cli.main import main
 from otel_ext.journal.liveness import ProcessIdentity, own_identity
 from otel_ext.journal.ring_layout import STAMP_AT, WORD
-from otel_ext.observe.liveness import Moment, Signs, condition_of
+from otel_ext.observe.liveness import ClockReading, LivenessEvidence, condition_of
 from otel_ext.observe.snapshot import Collector
-from tests.cli.watched import HOLDS_INTERPRETER, columns, look, shop, spans_by, states, waiting_for
+from tests.cli.watched import (
+    HOLDS_INTERPRETER,
+    columns,
+    run_on_traces,
+    shop,
+    spans_by,
+    states,
+    waiting_for,
+)
 from tests.programs import environment, wait_until
 from tests.soak.blocked_sink import build
 
@@ -55,23 +63,23 @@ def blocking(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.needs("cc")
-def test_a_program_whose_disk_blocks_is_not_told_as_hung(tmp_path: Path) -> None:
-    """It runs and records: its spans are blocked, in table, tree, top, doctor and JSON."""
+def test_a_program_whose_disk_blocks_is_not_shown_as_hung(tmp_path: Path) -> None:
+    """Its spans have the state blocked in table, tree, top, doctor and JSON."""
     with shop(tmp_path, body=TICKS, env=blocking(tmp_path)) as process:
         names = ("--name", "[!t]*")
         assert waiting_for(tmp_path, RUNNING, names) == RUNNING
         (tmp_path / "blocked").touch()
         assert waiting_for(tmp_path, BLOCKED, names) == BLOCKED
-        # Well beyond the time after which a silent worker would count as hung.
+        # Long after a silent worker would count as hung.
         time.sleep(1.5)
-        told = spans_by(tmp_path, "ps", *names)["pay"]
-        ps = look(tmp_path, "ps", "--tree", *names)
-        top = look(tmp_path, "top", "--once", *names)
-        doctor = look(tmp_path, "doctor", "--no-color")
+        shown = spans_by(tmp_path, "ps", *names)["pay"]
+        ps = run_on_traces(tmp_path, "ps", "--tree", *names)
+        top = run_on_traces(tmp_path, "top", "--once", *names)
+        doctor = run_on_traces(tmp_path, "doctor", "--no-color")
         (tmp_path / "blocked").unlink()
         assert waiting_for(tmp_path, RUNNING, names) == RUNNING
-    about = cast("dict[str, object]", told["process"])
-    assert (told["state"], about["condition"]) == ("blocked", "blocked")
+    about = cast("dict[str, object]", shown["process"])
+    assert (shown["state"], about["condition"]) == ("blocked", "blocked")
     assert cast("float", about["worker_silent_seconds"]) > 3
     assert {row[1] for row in columns(ps.out)[1:]} == {"blocked"}
     assert f"process {process.pid} shop_one.py: its disk blocks: nothing has been written" in ps.err
@@ -81,13 +89,13 @@ def test_a_program_whose_disk_blocks_is_not_told_as_hung(tmp_path: Path) -> None
 
 
 @pytest.mark.needs("cc")
-def test_an_idle_program_whose_disk_blocks_may_as_well_hang(tmp_path: Path) -> None:
-    """It does nothing that shows, like one that hangs: what is known of both is said."""
+def test_an_idle_program_whose_disk_blocks_is_shown_as_hung(tmp_path: Path) -> None:
+    """It cannot be distinguished from one that hangs, so the message names both causes."""
     with shop(tmp_path, env=blocking(tmp_path), heartbeat_interval=0.2):
         (tmp_path / "blocked").touch()
         assert waiting_for(tmp_path, HUNG) == HUNG
-        ps = look(tmp_path, "ps")
-        doctor = json.loads(look(tmp_path, "doctor", "--json").out)
+        ps = run_on_traces(tmp_path, "ps")
+        doctor = json.loads(run_on_traces(tmp_path, "doctor", "--json").out)
         (tmp_path / "blocked").unlink()
         assert waiting_for(tmp_path, RUNNING) == RUNNING
     known = "its worker has written nothing for"
@@ -96,8 +104,8 @@ def test_an_idle_program_whose_disk_blocks_may_as_well_hang(tmp_path: Path) -> N
     assert any(part["detail"].startswith(known) for part in doctor["parts"])
 
 
-def test_a_program_that_hangs_is_not_told_as_blocked(tmp_path: Path) -> None:
-    """Where nothing was recorded since the last stamp either, it is the program that hangs."""
+def test_a_program_that_hangs_is_not_shown_as_blocked(tmp_path: Path) -> None:
+    """If no record was made since the last stamp either, the program hangs."""
     with shop(tmp_path, body=HOLDS_INTERPRETER):
         assert waiting_for(tmp_path, HUNG) == HUNG
 
@@ -106,7 +114,7 @@ def test_a_program_that_hangs_is_not_told_as_blocked(tmp_path: Path) -> None:
 def test_ends_that_a_full_ring_buffer_refuses_are_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Spans that ended are open for every reader then; each says why they may have ended."""
+    """Ended spans look open to every reader then; each prints why they may have ended."""
     why = "its ring buffer is full, so its spans may have ended"
     with shop(tmp_path, body=FILLS_THE_RING, env=blocking(tmp_path), ring_size="128KiB") as process:
         (tmp_path / "blocked").touch()
@@ -115,12 +123,14 @@ def test_ends_that_a_full_ring_buffer_refuses_are_reported(
         process.wait()
     snapshot = Collector([tmp_path / "traces"]).collect()
     orders = [span for span in snapshot.spans if span.record.name.startswith("order")]
-    assert {(span.state, span.process.remark) for span in orders} == {("lost", why)}
+    assert {(span.state, span.process.problem) for span in orders} == {("lost", why)}
     hung = orders[0].process._replace(condition="hung", worker_silent_ns=5 * S)
-    assert hung.remark.endswith(f"is idle while its disk blocks; {why}")
+    assert hung.problem.endswith(f"is idle while its disk blocks; {why}")
     assert hung.as_dict()["may_lack_ends"]
     lost = hung._replace(dropped=1_751)
-    assert lost.reservation == "1,751 of its records were dropped, so its spans may have ended"
+    assert (
+        lost.missing_ends_reason == "1,751 of its records were dropped, so its spans may have ended"
+    )
     assert not lost._replace(condition="alive").as_dict()["may_lack_ends"]
     assert [one.part for one in check_processes(snapshot) if why in one.detail] == ["leftovers"]
     assert main(["tree", str(tmp_path / "traces")]) == 0
@@ -130,61 +140,65 @@ def test_ends_that_a_full_ring_buffer_refuses_are_reported(
 
 
 S = 1_000_000_000
-NOW = Moment(1_000_000 * S, 500_000 * S)
+NOW = ClockReading(1_000_000 * S, 500_000 * S)
 
 
-def signs(**ages: float) -> Signs:
-    """Return signs of life by their age in seconds; a negative one is still to come."""
+def evidence(**ages: float) -> LivenessEvidence:
+    """Return evidence of liveness by age in seconds; a negative age is in the future."""
     now = {"steady_ns": NOW.steady_ns}
-    return Signs(**{name: now.get(name, NOW.wall_ns) - int(age * S) for name, age in ages.items()})
+    return LivenessEvidence(
+        **{name: now.get(name, NOW.wall_ns) - int(age * S) for name, age in ages.items()}
+    )
 
 
 @pytest.mark.parametrize(
     ("known", "condition"),
     [
-        (signs(stamp_ns=1, steady_ns=1), "alive"),
-        (signs(stamp_ns=4, steady_ns=4), "hung"),
-        (signs(stamp_ns=4, steady_ns=4, record_ns=3.9), "hung"),
-        (signs(stamp_ns=4, steady_ns=4, record_ns=0.1), "blocked"),
-        # The ring buffer is full: no record comes any more, and it is known to have run.
-        (signs(stamp_ns=900, steady_ns=900, record_ns=800), "blocked"),
-        (signs(stamp_ns=3.5, steady_ns=3.5, record_ns=2), "alive"),
-        (signs(stamp_ns=4, steady_ns=4, seen_ns=0.1), "hung"),
-        # Without a ring buffer, heartbeats and the file have to do.
-        (signs(seen_ns=15), "alive"),
-        (signs(seen_ns=17), "hung"),
+        (evidence(stamp_ns=1, steady_ns=1), "alive"),
+        (evidence(stamp_ns=4, steady_ns=4), "hung"),
+        (evidence(stamp_ns=4, steady_ns=4, record_ns=3.9), "hung"),
+        (evidence(stamp_ns=4, steady_ns=4, record_ns=0.1), "blocked"),
+        # The ring buffer is full, so no new record comes, but the program was known to run.
+        (evidence(stamp_ns=900, steady_ns=900, record_ns=800), "blocked"),
+        (evidence(stamp_ns=3.5, steady_ns=3.5, record_ns=2), "alive"),
+        (evidence(stamp_ns=4, steady_ns=4, seen_ns=0.1), "hung"),
+        # Without a ring buffer only heartbeats and the file count.
+        (evidence(seen_ns=15), "alive"),
+        (evidence(seen_ns=17), "hung"),
     ],
 )
-def test_what_follows_from_the_signs_of_life(known: Signs, condition: Condition) -> None:
-    """A stamp that is late tells of a hang only where no record was made since."""
+def test_the_condition_follows_from_the_evidence(
+    known: LivenessEvidence, condition: Condition
+) -> None:
+    """A late stamp means a hang only if no record was made since."""
     assert condition_of(own_identity(), known, NOW, 16) == condition
 
 
 @pytest.mark.parametrize(
     ("known", "condition"),
     [
-        # The wall clock was set back behind the last stamp: the other clock tells.
-        (signs(stamp_ns=-3600, steady_ns=1), "alive"),
-        (signs(stamp_ns=-3600, steady_ns=4), "hung"),
-        (signs(stamp_ns=-3600, steady_ns=9, record_ns=1), "blocked"),
+        # The wall clock was set back before the last stamp: the monotonic clock decides.
+        (evidence(stamp_ns=-3600, steady_ns=1), "alive"),
+        (evidence(stamp_ns=-3600, steady_ns=4), "hung"),
+        (evidence(stamp_ns=-3600, steady_ns=9, record_ns=1), "blocked"),
         # It was set ahead.
-        (signs(stamp_ns=86_400, steady_ns=1), "alive"),
-        # Stamped by the wall clock only, by an older version; a living process stamps it again.
-        (signs(stamp_ns=-3600), "hung"),
-        (signs(stamp_ns=-3600, seen_ns=2), "alive"),
-        (signs(stamp_ns=-0.5), "alive"),
-        (signs(stamp_ns=4), "hung"),
-        # A program whose every clock is made up: what the kernel dates, its file, counts.
-        (signs(stamp_ns=-3600, steady_ns=-3600, seen_ns=2), "alive"),
+        (evidence(stamp_ns=86_400, steady_ns=1), "alive"),
+        # An older version stamped by the wall clock only; a living process stamps it again.
+        (evidence(stamp_ns=-3600), "hung"),
+        (evidence(stamp_ns=-3600, seen_ns=2), "alive"),
+        (evidence(stamp_ns=-0.5), "alive"),
+        (evidence(stamp_ns=4), "hung"),
+        # All clocks of the program are fake: the modification time of its file decides.
+        (evidence(stamp_ns=-3600, steady_ns=-3600, seen_ns=2), "alive"),
     ],
 )
-def test_a_clock_that_is_set_does_not_deceive(known: Signs, condition: Condition) -> None:
-    """A stamp from the future is no sign of life, and an old one no proof of a hang."""
+def test_a_clock_change_does_not_matter(known: LivenessEvidence, condition: Condition) -> None:
+    """A stamp from the future does not prove liveness, and an old one does not prove a hang."""
     assert condition_of(own_identity(), known, NOW, 16) == condition
 
 
 def test_a_stamp_from_the_future_hides_no_hang(tmp_path: Path) -> None:
-    """A program that hangs is told as hung when the clock was set back behind its last stamp."""
+    """A hanging program is shown as hung even if the clock was set back before its last stamp."""
     with shop(tmp_path, body=HOLDS_INTERPRETER):
         assert waiting_for(tmp_path, HUNG) == HUNG
         [ring] = tmp_path.glob("traces/.blackbox/*.ring")
@@ -194,9 +208,9 @@ def test_a_stamp_from_the_future_hides_no_hang(tmp_path: Path) -> None:
         assert states(tmp_path) == HUNG
 
 
-def test_a_ring_buffer_of_another_machine_counts_by_whatever_was_seen_last() -> None:
-    """Whom nobody can ask is silent after three missed heartbeats, records among them."""
+def test_the_newest_activity_decides_for_a_process_of_another_machine() -> None:
+    """It is silent after three missed heartbeats; records count as heartbeats."""
     elsewhere = ProcessIdentity(os.getpid(), 1, "another boot", "elsewhere")
-    old = signs(stamp_ns=17, record_ns=17)
+    old = evidence(stamp_ns=17, record_ns=17)
     assert condition_of(elsewhere, old, NOW, 16) == "silent"
     assert condition_of(elsewhere, old._replace(record_ns=NOW.wall_ns), NOW, 16) == "alive"

@@ -1,4 +1,4 @@
-"""`otel-ext` started without standard streams, as daemons and schedulers start programs."""
+"""`otel-ext` without standard streams, as daemons and schedulers start programs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from opentelemetry import trace
 trace.get_tracer("test").start_span("work").end()
 sys.exit(5)
 """
-# One without otel-ext inside: a recorder needs descriptors of its own.
+# A program without otel-ext in it, because otel-ext opens descriptors too.
 DESCRIPTORS = """\
 import os, sys
 def is_open(number):
@@ -33,7 +33,7 @@ seen = [is_open(number) for number in range(3)]
 with open(sys.argv[1], "w") as file:
     print(seen, sys.stdout is None, sys.stderr is None, file=file)
 """
-# Written to, not looked at: the worker holds files that are only read for moments.
+# Writes to the descriptors: the worker opens files for reading only for moments.
 PRINTS = """\
 import errno, os, time
 from opentelemetry import trace
@@ -62,7 +62,7 @@ def closed(cwd: Path, redirections: str, *words: str) -> Done:
 def test_a_program_runs_and_its_exit_code_is_kept(
     tmp_path: Path, redirections: str, quiet: tuple[str, ...]
 ) -> None:
-    """Whichever stream is closed, or full, the program runs, is recorded, and ends as it does."""
+    """Whichever stream is closed or full, the program runs, is recorded and keeps its exit code."""
     write_program(tmp_path, FIVE)
     done = closed(tmp_path, redirections, OTEL_EXT, "run", *quiet, "program.py")
     assert done.code == 5, done.err
@@ -75,7 +75,7 @@ def test_a_program_runs_and_its_exit_code_is_kept(
 def test_the_signal_that_ended_it_is_kept(
     tmp_path: Path, redirection: str, quiet: tuple[str, ...]
 ) -> None:
-    """A program that SIGTERM ends counts as ended by that, whichever stream is closed."""
+    """A program ended by SIGTERM has that outcome, whichever stream is closed."""
     command = [OTEL_EXT, "run", *quiet, "--", "sh", "-c", "kill -TERM $$"]
     done = closed(tmp_path, f"{redirection}; exit $?", *command)
     assert done.code == 143, done.err
@@ -84,10 +84,10 @@ def test_the_signal_that_ended_it_is_kept(
 
 @pytest.mark.parametrize("redirections", [">&-", "2>&-", "<&- >&- 2>&-"])
 @pytest.mark.parametrize("quiet", [(), ("--quiet",)])
-def test_the_program_finds_closed_what_is_closed(
+def test_closed_streams_stay_closed_for_the_program(
     tmp_path: Path, redirections: str, quiet: tuple[str, ...]
 ) -> None:
-    """What stands in for a closed stream here is not inherited by the program."""
+    """The program does not inherit our replacement of a closed stream."""
     write_program(tmp_path, DESCRIPTORS)
     plain, seen = tmp_path / "plain.txt", tmp_path / "seen.txt"
     program = python("-S", "program.py")
@@ -99,10 +99,10 @@ def test_the_program_finds_closed_what_is_closed(
 
 
 @pytest.mark.parametrize("redirections", [">&-", "<&- >&- 2>&-"])
-def test_what_prints_without_a_look_does_not_print_into_the_records(
+def test_output_to_a_closed_stream_does_not_reach_the_records(
     tmp_path: Path, redirections: str
 ) -> None:
-    """No file of ours has the number of a stream that is closed."""
+    """No file of ours gets the descriptor number of a closed stream."""
     write_program(tmp_path, PRINTS)
     done = closed(tmp_path, redirections, OTEL_EXT, "run", "program.py")
     assert done.code == 0
@@ -130,7 +130,7 @@ def test_what_prints_without_a_look_does_not_print_into_the_records(
 def test_other_commands_answer_by_their_exit_code(
     tmp_path: Path, redirection: str, words: list[str], code: int
 ) -> None:
-    """A command whose words nobody can read has the exit code it would have otherwise."""
+    """A command keeps its exit code if its output cannot be written."""
     exporter = JsonlExporter(tmp_path / "traces")
     for record in (start(), end()):
         exporter.export(record)
@@ -140,7 +140,7 @@ def test_other_commands_answer_by_their_exit_code(
     assert "Traceback" not in done.err
 
 
-def test_the_standard_input_that_is_closed_cannot_be_read(tmp_path: Path) -> None:
-    """`validate -` says so, instead of a traceback."""
+def test_a_closed_standard_input_is_an_error(tmp_path: Path) -> None:
+    """`validate -` prints one line instead of a traceback."""
     done = closed(tmp_path, "<&-", OTEL_EXT, "validate", "-")
     assert (done.code, done.err) == (2, "otel-ext: the standard input is closed. Name a file\n")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_ext.config import SETTINGS
-from tests.cli.watched import columns, look, shop
+from tests.cli.watched import columns, run_on_traces, shop
 from tests.programs import OTEL_EXT, environment, execute
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.measured
 
 
 def test_every_setting_with_value_source_and_variable(tmp_path: Path) -> None:
-    """The table has all settings; each tells which layer set it, a file with its line."""
+    """The table has all settings with their source; for a file, with the line."""
     (tmp_path / "otel-ext.toml").write_text('output = "spans"\nsync = "never"\n')
     env = environment(OTEL_EXT_SYNC="always")
     done = execute([OTEL_EXT, "config"], cwd=tmp_path, env=env)
@@ -34,7 +34,7 @@ def test_every_setting_with_value_source_and_variable(tmp_path: Path) -> None:
 
 
 def test_only_what_was_changed(tmp_path: Path) -> None:
-    """--changed leaves defaults out; with none left it says so."""
+    """--changed leaves defaults out; without any other setting it prints that."""
     env = environment(OTEL_EXT_SYNC="always")
     done = execute([OTEL_EXT, "config", "--changed"], cwd=tmp_path, env=env)
     assert [row[0] for row in columns(done.out)] == ["SETTING", "sync"]
@@ -56,7 +56,7 @@ def test_config_as_json(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("env", "words", "said"),
+    ("env", "words", "expected"),
     [
         ({"OTEL_EXT_SYNC": "often"}, [], "sync: 'often' (environment variable OTEL_EXT_SYNC)"),
         (
@@ -67,20 +67,22 @@ def test_config_as_json(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_setting_is_named(
-    tmp_path: Path, env: dict[str, str], words: list[str], said: str
+    tmp_path: Path, env: dict[str, str], words: list[str], expected: str
 ) -> None:
-    """What is wrong is one message with key, value and source; exit code 2."""
+    """The error is one message with key, value and source; exit code 2."""
     done = execute([OTEL_EXT, "config", *words], cwd=tmp_path, env=environment(**env))
     assert (done.code, done.out) == (2, "")
-    assert said in done.err
+    assert expected in done.err
     assert "Traceback" not in done.err
 
 
 def test_dump_shows_whole_stacks(tmp_path: Path) -> None:
     """`dump` asks the program and shows each span's stack, its own frame marked."""
     with shop(tmp_path) as process:
-        done = look(tmp_path, "dump")
-        spans = [json.loads(line) for line in look(tmp_path, "dump", "--json").out.splitlines()]
+        done = run_on_traces(tmp_path, "dump")
+        spans = [
+            json.loads(line) for line in run_on_traces(tmp_path, "dump", "--json").out.splitlines()
+        ]
     assert f"process {process.pid} shop_one.py" in done.out
     assert "> shop_one.py:10 wait_for_the_bank" in done.out
     assert "opened at shop_one.py:12 " in done.out
@@ -89,10 +91,10 @@ def test_dump_shows_whole_stacks(tmp_path: Path) -> None:
 
 
 def test_dump_of_a_stopped_program_says_so(tmp_path: Path) -> None:
-    """A program that does not answer is named; what it wrote last is shown."""
+    """A program that does not answer is named, and its last record is shown."""
     with shop(tmp_path) as process:
         process.send_signal(signal.SIGSTOP)
-        done = look(tmp_path, "dump")
+        done = run_on_traces(tmp_path, "dump")
         process.send_signal(signal.SIGCONT)
     assert f"process {process.pid} shop_one.py does not answer" in done.err
     assert "opened at shop_one.py:12 " in done.out

@@ -1,4 +1,4 @@
-"""`otel-ext doctor`: says what is well, what is not, and what to do."""
+"""`otel-ext doctor`: prints what is healthy, what is not, and what to do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from otel_ext.cli.commands.doctor.install import versions_agree
 from otel_ext.cli.main import main
-from tests.cli.watched import look, shop
+from tests.cli.watched import run_on_traces, shop
 from tests.programs import OTEL_EXT, environment, execute
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ def parts_of(text: str) -> dict[str, dict[str, object]]:
 
 
 def test_all_is_well(tmp_path: Path) -> None:
-    """With a program that records as it should, the exit code is 0 and all is well."""
+    """With a program that records normally, the exit code is 0 and all is well."""
     with shop(tmp_path) as process:
-        done = look(tmp_path, "doctor")
+        done = run_on_traces(tmp_path, "doctor")
     assert "all is well" in done.out
     assert f"ok    {process.pid} shop_one.py" in done.out
     assert (done.code, done.err) == (0, "")
@@ -36,7 +36,7 @@ def test_all_is_well(tmp_path: Path) -> None:
 def test_json_has_every_part(tmp_path: Path) -> None:
     """--json: one object with each part's state, detail and hint."""
     (tmp_path / "traces").mkdir(mode=0o700)
-    done = look(tmp_path, "doctor", "--json")
+    done = run_on_traces(tmp_path, "doctor", "--json")
     parts = parts_of(done.out)
     assert {"Python", "OpenTelemetry", "codec", "configuration", "folder", "durability"} <= {*parts}
     assert {"room", "distro", "instrumentations", "process identity", "pidfd"} <= {*parts}
@@ -47,13 +47,13 @@ def test_json_has_every_part(tmp_path: Path) -> None:
 
 
 @pytest.mark.measured
-def test_a_stopped_program_and_leftovers_are_unwell(tmp_path: Path) -> None:
-    """A stopped program and what a killed one left are named with the way out; exit code 1."""
+def test_a_stopped_program_and_leftovers_need_attention(tmp_path: Path) -> None:
+    """A stopped program and the leftovers of a killed one are named with a hint; exit code 1."""
     with shop(tmp_path, name="one") as one, shop(tmp_path, name="two") as two:
         two.kill()
         two.wait()
         one.send_signal(signal.SIGSTOP)
-        done = look(tmp_path, "doctor")
+        done = run_on_traces(tmp_path, "doctor")
         one.send_signal(signal.SIGCONT)
     assert f"weak  {one.pid} shop_one.py" in done.out
     assert f"kill -CONT {one.pid}" in done.out
@@ -63,35 +63,35 @@ def test_a_stopped_program_and_leftovers_are_unwell(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variables", "part", "state", "said"),
+    ("variables", "part", "state", "expected"),
     [
         ({"OTEL_EXT_SYNC": "often"}, "configuration", "failed", "'often'"),
         ({"OTEL_EXT_SYNK": "never"}, "configuration", "degraded", "OTEL_EXT_SYNC"),
         ({"OTEL_SDK_DISABLED": "true"}, "OTEL_SDK_DISABLED", "failed", "nothing is recorded"),
         ({"OTEL_EXT_ENABLED": "no"}, "enabled", "degraded", "nothing is recorded"),
         ({"OTEL_TRACES_SAMPLER": "always_off"}, "OTEL_TRACES_SAMPLER", "failed", "no span"),
-        ({"OTEL_PYTHON_DISTRO": "nobodys"}, "distro", "failed", "nobodys is not installed"),
+        ({"OTEL_PYTHON_DISTRO": "absent"}, "distro", "failed", "absent is not installed"),
         ({"OTEL_EXT_DURABILITY": "queued"}, "durability", "note", "a kill takes up to 50 ms"),
         ({"OTEL_EXT_OUTPUT": "/proc/traces"}, "folder", "failed", "Name another"),
         ({"OTEL_EXT_OUTPUT": "/dev/null/traces"}, "folder", "failed", "is not a folder"),
     ],
 )
-def test_what_is_wrong_is_named_with_the_way_out(
-    tmp_path: Path, variables: dict[str, str], part: str, state: str, said: str
+def test_each_problem_is_named_with_a_hint(
+    tmp_path: Path, variables: dict[str, str], part: str, state: str, expected: str
 ) -> None:
-    """Each trouble of settings, environment and place shows at its part."""
+    """Each problem of settings, environment and folder is shown at its part."""
     done = execute([OTEL_EXT, "doctor", "--json"], cwd=tmp_path, env=environment(**variables))
-    # A part may have several findings; the last one is the trouble.
+    # A part may have several findings; the last one is the problem.
     found = parts_of(done.out)[part]
     assert found["state"] == state, found
-    assert said in f"{found['detail']} {found['hint']}"
-    # Other programs of this machine may be unwell, too.
+    assert expected in f"{found['detail']} {found['hint']}"
+    # Other programs of this machine may need attention too.
     assert done.code == 1 or state == "note"
     assert done.err == ""
 
 
-def test_a_file_system_that_keeps_no_blocks(tmp_path: Path) -> None:
-    """Where no memory can be mapped the weaker promise is said, with the way out."""
+def test_a_file_system_without_mapped_memory(tmp_path: Path) -> None:
+    """If memory cannot be mapped, the weaker durability is shown, with a hint."""
     done = execute(
         [OTEL_EXT, "doctor", "--json"], cwd=tmp_path, env=environment(OTEL_EXT_OUTPUT="/proc/self")
     )
@@ -114,7 +114,7 @@ def test_versions_of_different_releases_are_reported() -> None:
     assert versions_agree(mixed) == ["opentelemetry-distro 0.65b0", "opentelemetry-proto 1.46.0"]
 
 
-def test_a_missing_folder_is_a_mistake(capsys: pytest.CaptureFixture[str]) -> None:
-    """A folder that was named and is not there: one line, exit code 2."""
+def test_a_missing_folder_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    """A named folder that is missing: one line, exit code 2."""
     assert main(["doctor", "nowhere"]) == 2
     assert "nowhere: there is no such folder" in capsys.readouterr().err

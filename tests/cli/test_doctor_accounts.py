@@ -1,4 +1,4 @@
-"""`otel-ext doctor` says which programs dropped records, and whose buffer came close to full."""
+"""`otel-ext doctor` names programs that dropped records or whose buffer came close to full."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.cli.commands.doctor.accounts import check_account, check_ended
+from otel_ext.cli.commands.doctor.accounts import check_ended, check_running
 from otel_ext.observe.processes import RunningProcess
 from otel_ext.observe.snapshot import Collector
 from otel_ext.record.codec import encode_line
@@ -19,7 +19,7 @@ from otel_ext.runtime.process.records import (
     process_start_record,
 )
 from tests.cli.test_doctor import parts_of
-from tests.cli.watched import look
+from tests.cli.watched import run_on_traces
 from tests.programs import execute, python, write_program
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ from otel_ext.exporters import JsonlExporter
 from otel_ext.journal.write.opening import JournalSettings
 from otel_ext.processors import LifecycleSpanProcessor
 
-sys.setswitchinterval(5)  # the worker gets no turn until the burst is over
+sys.setswitchinterval(5)  # the worker does not run until the burst is over
 exporter = JsonlExporter("traces", settings=JournalSettings(ring_size=1 << 17))
 provider = TracerProvider()
 provider.add_span_processor(LifecycleSpanProcessor(exporter))
@@ -47,7 +47,7 @@ for number in range(1_000):
 
 
 def ended(folder: Path, name: str, totals: Mapping[str, object]) -> Path:
-    """Write the file of a process that has ended with an account."""
+    """Write the file of an ended process whose last record has `totals`."""
     process = Process(f"b0b0b0b0-{name}-1-00000001", pid=int(name))
     path = folder / f"{process.id}.jsonl"
     records = (process_start_record(process, 1), process_end_record(process, 2, totals))
@@ -56,12 +56,12 @@ def ended(folder: Path, name: str, totals: Mapping[str, object]) -> Path:
 
 
 def found_in(folder: Path) -> list[Check]:
-    """Return what is said of the programs of a folder that have ended."""
-    return list(check_ended("Programs", Collector([folder], elsewhere=True).collect()))
+    """Return the checks of the ended programs of a folder."""
+    return list(check_ended("Programs", Collector([folder], other_hosts=True).collect()))
 
 
 @pytest.mark.parametrize(
-    ("facts", "state", "said", "hint"),
+    ("facts", "state", "expected", "hint"),
     [
         ({}, "healthy", "2 open", ""),
         ({"dropped": {"queue_full": 0}, "buffer_peak": 79}, "healthy", "2 open", ""),
@@ -75,20 +75,22 @@ def found_in(folder: Path) -> list[Check]:
         ({"dropped": "many", "buffer_peak": "full"}, "healthy", "2 open", ""),
     ],
 )
-def test_a_heartbeat_tells(facts: dict[str, object], state: str, said: str, hint: str) -> None:
-    """Of a program that runs: what it dropped, else how full its buffer has been."""
+def test_the_newest_heartbeat_is_checked(
+    facts: dict[str, object], state: str, expected: str, hint: str
+) -> None:
+    """For a running program: what it dropped, else how full its buffer has been."""
     process = Process("b0b0b0b0-7-1-00000001", pid=7)
     heartbeat = process_record("process.heartbeat", process, 9, facts)
     running = RunningProcess(
         process.id, 7, "shop", "", Path("traces"), "alive", 1, 9, (), heartbeat
     )
-    check = check_account("Programs", running.label, "2 open", running)
-    assert (check.state, check.detail) == (state, said)
+    check = check_running("Programs", running.label, "2 open", running)
+    assert (check.state, check.detail) == (state, expected)
     assert hint in check.hint
 
 
-def test_what_programs_said_at_their_end_is_added_up(tmp_path: Path) -> None:
-    """Each by its last account, in the last of its files; those of long ago do not count."""
+def test_counts_of_ended_programs_are_added_up(tmp_path: Path) -> None:
+    """Each by its last record, in the last of its files; old programs do not count."""
     ended(tmp_path, "1", {"dropped": {"queue_full": 3}, "buffer_peak": 99})
     ended(tmp_path, "2", {"dropped": {"queue_full": 1_000, "not_written": 2}})
     ended(tmp_path, "3", {"dropped": {}, "buffer_peak": 85})
@@ -104,22 +106,24 @@ def test_what_programs_said_at_their_end_is_added_up(tmp_path: Path) -> None:
     assert close.detail == "the buffer of 1 program came close to full: 85 %"
 
 
-def test_a_folder_without_such_accounts_is_well(tmp_path: Path) -> None:
-    """Nothing is said where nothing was dropped, nor of files that are not records."""
+def test_a_folder_without_drops_needs_no_attention(tmp_path: Path) -> None:
+    """Without drops nothing is reported, and files that are not records are ignored."""
     ended(tmp_path, "4", {"dropped": {}, "buffer_peak": 20})
     (tmp_path / "other.jsonl").write_text("[1]\n{}\n")
     assert found_in(tmp_path) == []
 
 
 @pytest.mark.parametrize(
-    ("part", "state", "said"),
+    ("part", "state", "expected"),
     [(9.9, "degraded", "1 program dropped "), (0.9, "note", "came close to full: 9")],
 )
-def test_a_burst_into_a_small_buffer(tmp_path: Path, part: float, state: str, said: str) -> None:
-    """After the end of a real program: that it lost records, or that it nearly did."""
+def test_a_burst_into_a_small_buffer(
+    tmp_path: Path, part: float, state: str, expected: str
+) -> None:
+    """After a real program ended, doctor shows that it lost records, or nearly did."""
     program = write_program(tmp_path, BURST, "burst.py")
     assert execute(python(program, str(part)), cwd=tmp_path).code == 0
-    found = parts_of(look(tmp_path, "doctor", "--json").out)["ended"]
+    found = parts_of(run_on_traces(tmp_path, "doctor", "--json").out)["ended"]
     assert found["state"] == state
-    assert said in str(found["detail"])
+    assert expected in str(found["detail"])
     assert "ring-size" in str(found["hint"])

@@ -1,4 +1,4 @@
-"""`--json` of every command: UTF-8, whatever the locale of the terminal or the pipe."""
+"""`--json` of every command is UTF-8 in any locale."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Generator[Path]:
-    """Give a folder with letters beyond ASCII in its name, and a program that runs in it."""
+    """Return a folder with a non-ASCII name, in which a program runs."""
     folder = tmp_path_factory.mktemp("möbel")
     with shop(folder):
         yield folder
@@ -37,21 +37,19 @@ WORDS = {
     "recover": ("../möbel0/traces",),
     "config": (),
 }
-# These have told nothing of what is called after furniture, or need not.
+# The output of these does not contain the folder's name, or need not.
 WITHOUT = {"tree", "tail"}
 
 
 def test_every_command_with_json_is_here() -> None:
-    """All have it but `run`, which has no output of its own."""
+    """All commands have --json except `run`, which has no output of its own."""
     assert {*WORDS, "run"} == {command.name for command in available()}
 
 
 @pytest.mark.parametrize("locale", [{}, {"LC_ALL": "C"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}])
 @pytest.mark.parametrize("command", WORDS)
-def test_json_is_utf8_whatever_the_locale(
-    folder: Path, command: str, locale: dict[str, str]
-) -> None:
-    """Names beyond ASCII stand in the JSON as UTF-8, though the stream is said to be ASCII."""
+def test_json_is_utf8_in_any_locale(folder: Path, command: str, locale: dict[str, str]) -> None:
+    """Non-ASCII names are UTF-8 in the JSON, even if the stream is set to ASCII."""
     variables = environment(PYTHONIOENCODING="ascii", OTEL_EXT_OUTPUT="möbel", **locale)
     done = execute([OTEL_EXT, command, "--json", *WORDS[command]], cwd=folder, env=variables)
     assert "Traceback" not in done.err
@@ -62,8 +60,8 @@ def test_json_is_utf8_whatever_the_locale(
 
 
 @pytest.mark.parametrize("command", [name for name in WORDS if name != "config"])
-def test_a_name_that_is_no_utf8_hides_nothing(tmp_path: Path, command: str) -> None:
-    """A folder whose name JSON and the terminal cannot show is looked at all the same."""
+def test_a_folder_name_that_is_not_utf8_is_read(tmp_path: Path, command: str) -> None:
+    """A folder is read even if JSON and the terminal cannot show its name."""
     folder = tmp_path / os.fsdecode(b"caf\xe9")
     folder.mkdir(mode=0o700)
     write(folder, DEAD, span("pay", 2), raw=b"damage\n")
@@ -79,7 +77,7 @@ def test_a_name_that_is_no_utf8_hides_nothing(tmp_path: Path, command: str) -> N
 
 @pytest.mark.parametrize("command", ["ps", "dump"])
 def test_json_holds_status_process_and_attributes(folder: Path, command: str) -> None:
-    """A program that reads the lines learns status, process and attributes."""
+    """The lines contain status, process and attributes."""
     done = execute([OTEL_EXT, command, "--json", "--name", "checkout", "traces"], cwd=folder)
     span = json.loads(done.out)
     assert span["attributes"]["user"] == "ann"

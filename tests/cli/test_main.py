@@ -1,4 +1,4 @@
-"""The frame of the command: help, version, and answers to mistakes."""
+"""The command `otel-ext` itself: help, version, and errors."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_help_shows_examples_of_commands_that_exist(capsys: pytest.CaptureFixtur
 
 
 def test_without_arguments_the_help_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
-    """Calling nothing is wrong use: exit code 2, and standard output stays clean for pipes."""
+    """Without a command the exit code is 2, and the standard output stays empty."""
     assert main([]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -61,7 +61,7 @@ def test_version_is_that_of_the_distribution(capsys: pytest.CaptureFixture[str])
         (["run", "--outptu", "x", "true"], "See otel-ext run --help"),
     ],
 )
-def test_a_mistake_is_one_line_with_the_way_out(
+def test_a_mistake_is_one_line_with_a_hint(
     argv: list[str], expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A wrong command or option gives one line on stderr, no traceback, and exit code 2."""
@@ -73,7 +73,7 @@ def test_a_mistake_is_one_line_with_the_way_out(
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "said"),
+    ("error", "code", "expected"),
     [
         (UsageError("no such trace", hint="See otel-ext ps"), 2, "otel-ext: no such trace. See"),
         (PermissionError(13, "Permission denied", "/x"), 2, "otel-ext: /x: Permission denied"),
@@ -83,11 +83,11 @@ def test_a_mistake_is_one_line_with_the_way_out(
 def test_errors_of_a_subcommand_become_exit_codes(
     error: BaseException,
     code: int,
-    said: str,
+    expected: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Errors we make and errors of files are one line each; Ctrl-C is silent."""
+    """Our own errors and errors of files are one line each; Ctrl-C prints nothing."""
 
     class Failing:
         """A subcommand that fails."""
@@ -103,11 +103,11 @@ def test_errors_of_a_subcommand_become_exit_codes(
 
     monkeypatch.setattr("otel_ext.cli.main.load", load)
     assert main(["run"]) == code
-    assert capsys.readouterr().err.startswith(said)
+    assert capsys.readouterr().err.startswith(expected)
 
 
-def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
-    """Where standard output is a closed pipe the command ends quietly, with a pipe's code."""
+def test_a_closed_pipe_is_not_an_error(tmp_path: Path) -> None:
+    """If the standard output is a closed pipe, the command prints nothing and exits with 141."""
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(
@@ -130,14 +130,14 @@ def test_the_package_is_a_command_too(tmp_path: Path) -> None:
 
 
 class _Terminal:
-    """A stream that a person looks at."""
+    """A stream to a terminal."""
 
     def isatty(self) -> bool:
         return True
 
 
-def test_color_only_where_it_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A terminal gets color unless NO_COLOR is set or the terminal is dumb."""
+def test_color_only_on_a_terminal_that_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal gets color unless NO_COLOR is set or TERM is `dumb`."""
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("NO_COLOR", raising=False)
     stream = _Terminal()
@@ -149,10 +149,10 @@ def test_color_only_where_it_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\x1b[" not in commands.help_page(stream)  # type: ignore[arg-type]
 
 
-def test_every_command_there_is_can_show_its_help(
+def test_every_command_shows_its_help(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each subcommand in the list loads, registers and explains itself in 80 columns."""
+    """Each subcommand can be imported and prints its help in 80 columns."""
     monkeypatch.setenv("COLUMNS", "80")
     assert max(map(len, commands.help_page(sys.stdout).splitlines())) <= 80
     for command in commands.available():

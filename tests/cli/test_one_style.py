@@ -1,4 +1,4 @@
-"""One order, one clock and one style of durations in all commands; what their JSON holds."""
+"""All commands use the same order, time zone and duration format, and the same JSON keys."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process, Record
 from otel_ext.record.timestamps import parse_timestamp
 from otel_ext.runtime.process.records import process_start_record
-from tests.cli.test_places import ENDING, Capture, answer
+from tests.cli.test_inputs import ENDING, Capture, answer
 from tests.cli.test_ps_mistakes import DEAD, span, write
 
 if TYPE_CHECKING:
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
 def test_json_holds_attributes_status_and_process(
     name: str, tmp_path: Path, capsys: Capture
 ) -> None:
-    """Whoever reads the JSON of a command that shows spans learns the same of each."""
+    """The JSON of every command that shows spans contains the same facts."""
     open_span = span("pay", 2)._replace(attributes={"käse": 1})
     (tmp_path / "traces").mkdir(mode=0o700)
     write(tmp_path / "traces", DEAD, open_span)
     main([name, *ENDING.get(name, []), "--json", str(tmp_path / "traces")])
-    told = json.loads(capsys.readouterr().out)
+    document = json.loads(capsys.readouterr().out)
     if name == "recover":
-        (one,) = told["recovered"]
+        (one,) = document["recovered"]
         (found,) = one["ended"]
         assert one["pid"] == DEAD.pid
     else:
         if name == "tree":
-            (told,) = told["traces"]
-        (found,) = told.get("spans", [told])
+            (document,) = document["traces"]
+        (found,) = document.get("spans", [document])
         assert found["process"]["pid"] == DEAD.pid
         assert {"id", "pid", "service", "command"} <= set(found["process"])
     assert found["attributes"] == {"käse": 1}
@@ -47,7 +47,7 @@ def test_json_holds_attributes_status_and_process(
 
 
 def left_open(folder: Path, number: int, name: str, opened: float, seen: float) -> None:
-    """Write a span of a process of its own, opened and last seen so many seconds ago."""
+    """Write a span in its own process, opened and last seen so many seconds ago."""
     now = time.time()
     process = Process(
         f"00000000-{number}-5-00000000", number, 5, "00000000-0000", DEAD.host, ("app.py",)
@@ -63,21 +63,21 @@ def left_open(folder: Path, number: int, name: str, opened: float, seen: float) 
 
 @pytest.mark.parametrize("name", ["ps", "top", "dump", "tree", "tail", "recover"])
 def test_the_oldest_comes_first(name: str, tmp_path: Path, capsys: Capture) -> None:
-    """By the start, however long a process was seen after it; the same in each view."""
+    """Spans are sorted by their start in every view, not by when they were last seen."""
     left_open(tmp_path, 9, "older", 200.0, 190.0)
     left_open(tmp_path, 8, "younger", 100.0, 10.0)
     tmp_path.chmod(0o700)
-    code, said = answer(capsys, name, *ENDING.get(name, []), str(tmp_path))
-    assert 0 <= said.index("older") < said.index("younger")
-    # The durations, too, are of one style.
-    assert name == "tail" or ("10.0 s" in said and "1 min 30 s" in said)
+    code, output = answer(capsys, name, *ENDING.get(name, []), str(tmp_path))
+    assert 0 <= output.index("older") < output.index("younger")
+    # Durations have one format too.
+    assert name == "tail" or ("10.0 s" in output and "1 min 30 s" in output)
     assert code == 0
 
 
 def test_a_span_of_which_only_an_update_is_left_has_its_age(
     tmp_path: Path, capsys: Capture
 ) -> None:
-    """`ps` and `tree` tell the same start of a span whose first file is gone."""
+    """`ps` and `tree` show the same start for a span whose first file is gone."""
     update = span("long", 2, phase="update")._replace(extra={"age_ns": 90 * 10**9})
     write(tmp_path, DEAD, update)
     main(["ps", "--json", str(tmp_path)])
@@ -89,7 +89,7 @@ def test_a_span_of_which_only_an_update_is_left_has_its_age(
 
 
 def test_one_clock(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Times are local in every view for people, and UTC for programs."""
+    """Times are local in every view, and UTC in JSON."""
     monkeypatch.setenv("TZ", "XYZ-05:30")
     time.tzset()
     try:

@@ -14,7 +14,7 @@ from otel_ext.journal.recovery.recover import recover
 from tests.cli.watched import (
     HOLDS_INTERPRETER,
     columns,
-    look,
+    run_on_traces,
     shop,
     spans_by,
     states,
@@ -29,9 +29,9 @@ BOTH_RUN: dict[str, object] = {"checkout": "running", "pay": "running"}
 
 
 def test_open_spans_are_shown_and_ended_ones_are_not(tmp_path: Path) -> None:
-    """One line per open span, oldest first, under a header; what has ended is left out."""
+    """One line per open span, oldest first, under a header; ended spans are not shown."""
     with shop(tmp_path) as process:
-        done = look(tmp_path, "ps")
+        done = run_on_traces(tmp_path, "ps")
     header, *rows = columns(done.out)
     assert header == ["AGE", "STATE", "NAME", "PROCESS", "WHERE", "ATTRIBUTES"]
     assert [row[2] for row in rows] == ["checkout", "pay"]
@@ -43,7 +43,7 @@ def test_open_spans_are_shown_and_ended_ones_are_not(tmp_path: Path) -> None:
 
 
 def test_running_programs_of_the_machine_are_found(tmp_path: Path) -> None:
-    """With --all they are found by what they have mapped, whatever folder one stands in."""
+    """--all finds them by their mapped ring buffers, from any working directory."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     with shop(tmp_path) as process:
@@ -52,24 +52,24 @@ def test_running_programs_of_the_machine_are_found(tmp_path: Path) -> None:
 
 
 def test_a_stalled_span_is_reported_with_where_it_is_now(tmp_path: Path) -> None:
-    """Once the watchdog has looked, the state is stalled and the place is the frame it is in."""
+    """After the watchdog ran, the state is stalled and the location is the current frame."""
     with shop(tmp_path, stall_after=0.2):
         stalled: dict[str, object] = {"checkout": "stalled", "pay": "stalled"}
         assert waiting_for(tmp_path, stalled) == stalled
         where = cast("dict[str, object]", spans_by(tmp_path)["pay"]["where"])
-        out = look(tmp_path, "ps", "--stalled").out
+        out = run_on_traces(tmp_path, "ps", "--stalled").out
     assert (where["function"], where["now"]) == ("wait_for_the_bank", True)
     assert "at shop_one.py:10 wait_for_the_bank" in out
 
 
-def test_now_asks_the_program_where_it_is(tmp_path: Path) -> None:
-    """A program that was never looked at is asked where it is, for a second, unless --no-ask."""
+def test_the_program_is_asked_where_it_is(tmp_path: Path) -> None:
+    """`ps` asks the program where its spans are, for a second at most, unless --no-ask."""
     with shop(tmp_path):
-        unasked = look(tmp_path, "ps", "--no-ask")
+        unasked = run_on_traces(tmp_path, "ps", "--no-ask")
         where = spans_by(tmp_path, "ps", "--no-ask")["pay"]["where"]
         assert cast("dict[str, object]", where)["now"] is False
         assert "opened shop_one.py:12 " in unasked.out
-        done = look(tmp_path, "ps", "--now")
+        done = run_on_traces(tmp_path, "ps", "--now")
         began = time.monotonic()
         spans = spans_by(tmp_path, "ps")
         took = time.monotonic() - began
@@ -81,12 +81,12 @@ def test_now_asks_the_program_where_it_is(tmp_path: Path) -> None:
 
 
 def test_a_stopped_program_is_reported_as_hung(tmp_path: Path) -> None:
-    """SIGSTOP: state hung at once, and `ps` says who does not answer; SIGCONT: all is as before."""
+    """SIGSTOP: hung at once, and `ps` names the silent process; SIGCONT: all is as before."""
     with shop(tmp_path) as process:
         process.send_signal(signal.SIGSTOP)
         hung: dict[str, object] = {"checkout": "hung", "pay": "hung"}
         assert waiting_for(tmp_path, hung) == hung
-        done = look(tmp_path, "ps")
+        done = run_on_traces(tmp_path, "ps")
         assert f"process {process.pid} shop_one.py does not answer" in done.err
         assert columns(done.out)[1][1] == "hung"
         process.send_signal(signal.SIGCONT)
@@ -94,17 +94,17 @@ def test_a_stopped_program_is_reported_as_hung(tmp_path: Path) -> None:
 
 
 def test_a_call_that_holds_the_interpreter_is_reported_as_hung(tmp_path: Path) -> None:
-    """A regular expression that never ends lets no other thread run; its spans show anyway."""
+    """A regular expression that never ends lets no other thread run; its spans are shown anyway."""
     hung: dict[str, object] = {"checkout": "hung", "pay": "hung"}
     with shop(tmp_path, body=HOLDS_INTERPRETER) as process:
         assert waiting_for(tmp_path, hung) == hung
-        done = look(tmp_path, "ps")
+        done = run_on_traces(tmp_path, "ps")
         assert process.poll() is None
     assert f"process {process.pid} shop_one.py does not answer" in done.err
 
 
 def test_what_a_killed_program_did_is_lost_until_recovered(tmp_path: Path) -> None:
-    """After SIGKILL the open spans are shown as lost; once recovered, they are gone."""
+    """After SIGKILL the open spans are shown as lost; after recovery they are gone."""
     with shop(tmp_path) as process:
         process.kill()
         process.wait()
@@ -113,7 +113,7 @@ def test_what_a_killed_program_did_is_lost_until_recovered(tmp_path: Path) -> No
         time.sleep(0.2)
         assert spans_by(tmp_path)["pay"]["age_seconds"] == first
     recover(tmp_path / "traces")
-    done = look(tmp_path, "ps")
+    done = run_on_traces(tmp_path, "ps")
     assert (done.code, done.out) == (1, "")
     assert "no span is open in" in done.err
 
@@ -123,13 +123,13 @@ def test_an_orderly_end_leaves_nothing(tmp_path: Path) -> None:
     with shop(tmp_path) as process:
         process.send_signal(signal.SIGINT)
         process.wait(20)
-        assert look(tmp_path, "ps").code == 1
+        assert run_on_traces(tmp_path, "ps").code == 1
 
 
 def test_several_programs_and_a_tree(tmp_path: Path) -> None:
-    """--tree draws a child under its parent; programs keep apart."""
+    """--tree draws a child under its parent; programs stay separate."""
     with shop(tmp_path, name="one"), shop(tmp_path, name="two"):
-        out = look(tmp_path, "ps", "--tree").out
+        out = run_on_traces(tmp_path, "ps", "--tree").out
     names = [row[2] for row in columns(out)[1:]]
     assert names == ["checkout", "└─ pay", "checkout", "└─ pay"]
 
@@ -151,14 +151,14 @@ with tracer.start_as_current_span("parent"):
 
 
 def test_a_tree_goes_across_processes(tmp_path: Path) -> None:
-    """A span of a forked child stands under the parent process's span of the same trace."""
+    """A span of a forked child is below the parent process's span of the same trace."""
     program = write_program(tmp_path, PARENT_AND_CHILD)
     with started(python(program), cwd=tmp_path) as process:
         try:
             both: dict[str, object] = {"parent": "running", "child": "running"}
             wait_until((tmp_path / "ready-fork").exists, "the program to begin")
             assert waiting_for(tmp_path, both) == both
-            rows = columns(look(tmp_path, "ps", "--tree").out)[1:]
+            rows = columns(run_on_traces(tmp_path, "ps", "--tree").out)[1:]
         finally:
             os.killpg(process.pid, signal.SIGKILL)
     assert [row[2] for row in rows] == ["parent", "└─ child"]
@@ -177,18 +177,18 @@ def test_a_tree_goes_across_processes(tmp_path: Path) -> None:
     ],
 )
 def test_filters(tmp_path: Path, words: list[str], shown: list[str]) -> None:
-    """Options choose by name, age, state and process; choosing nothing is exit code 1."""
+    """Options select by name, age, state and process; without a match the exit code is 1."""
     with shop(tmp_path):
-        done = look(tmp_path, "ps", *words)
+        done = run_on_traces(tmp_path, "ps", *words)
     assert [row[2] for row in columns(done.out)[1:]] == shown
     assert done.code == (0 if shown else 1)
-    assert shown or "none of 2 open spans is asked for" in done.err
+    assert shown or "none of 2 open spans matches the options" in done.err
 
 
 def test_json_is_one_object_a_span(tmp_path: Path) -> None:
-    """--json: the keys that the documentation names, with ids, place, process and attributes."""
+    """--json: the documented keys, with ids, location, process and attributes."""
     with shop(tmp_path) as process:
-        done = look(tmp_path, "ps", "--json")
+        done = run_on_traces(tmp_path, "ps", "--json")
     first, second = (json.loads(line) for line in done.out.splitlines())
     assert list(first) == [
         "trace_id",

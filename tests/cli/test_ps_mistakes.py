@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_ext.cli.main import main
-from otel_ext.cli.span_table import Look, table_lines
+from otel_ext.cli.span_table import TableOptions, table_lines
 from otel_ext.journal.ring_layout import RING_FOLDER
 from otel_ext.observe.snapshot import Collector
 from otel_ext.record.codec import encode_line
@@ -22,9 +22,9 @@ from otel_ext.terminal import Painter, cells
 if TYPE_CHECKING:
     from pathlib import Path
 
-# A process of an earlier boot of this machine: beyond doubt dead.
+# A process of an earlier boot of this machine, so it is certainly dead.
 DEAD = Process("00000000-7-5-00000000", 7, 5, "00000000-0000", socket.gethostname(), ("app.py",))
-# One of another machine, of which nothing is known.
+# A process of another machine, about which nothing is known.
 FAR = Process("11111111-8-5-00000000", 8, 5, "11111111-1111", "far-away.example", ("far.py",))
 EVIL = "\x1b]0;owned\x07\x1b[2J\u202e\x9b31m\nevil"
 
@@ -53,7 +53,7 @@ def write(folder: Path, process: Process, *records: Record, raw: bytes = b"") ->
 def test_hostile_names_cannot_reach_the_terminal(
     words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Escape sequences, direction marks and line breaks in data are shown, not obeyed."""
+    """Escape sequences, direction marks and line breaks in data are printed as escapes."""
     evil = Process(DEAD.id, 7, 5, "00000000-0000", DEAD.host, (EVIL,))
     record = span(EVIL)._replace(
         call_site=CallSite(EVIL, 3, EVIL), attributes={EVIL: EVIL}, process=evil
@@ -66,28 +66,28 @@ def test_hostile_names_cannot_reach_the_terminal(
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "expected"),
     [
         (["missing"], "missing: there is no such folder"),
         (["\x1b[31m"], r"\x1b[31m: there is no such folder"),
-        (["--process", "x"], "'x' is no process id; give a number from 1"),
-        (["--older", "soon"], "'soon' is no number of seconds; give 0 or more"),
-        (["--older", "-1"], "'-1' is no number of seconds"),
-        (["--older", "nan"], "'nan' is no number of seconds"),
+        (["--process", "x"], "'x' is not a valid process id; use 1 or more"),
+        (["--older", "soon"], "'soon' is not a valid number of seconds; use 0 or more"),
+        (["--older", "-1"], "'-1' is not a valid number of seconds"),
+        (["--older", "nan"], "'nan' is not a valid number of seconds"),
         (["--frobnicate"], "there is no option '--frobnicate'"),
     ],
 )
 def test_mistakes_are_one_line(
-    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    words: list[str], expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A wrong folder or option is named in one line, with exit code 2 and no traceback."""
     assert main(["ps", *words]) == 2
     captured = capsys.readouterr()
-    assert said in captured.err
+    assert expected in captured.err
     assert (captured.out, len(captured.err.splitlines())) == ("", 1)
 
 
-def test_damage_costs_no_intact_span(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_damage_hides_no_intact_span(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Garbage, NUL runs and torn lines in a file hide no span before or after them."""
     torn = encode_line(span("torn", 5))[:90]
     raw = b"\x00" * 5000 + b"garbage\n" + torn + encode_line(span("behind", 6)) + torn
@@ -113,7 +113,7 @@ def test_a_damaged_ring_buffer_is_read_as_far_as_it_goes(
 def test_old_segments_and_closed_files_are_not_read(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Only the newest segment counts, and of a process that ended in order none does."""
+    """Only the newest segment is read, and none of a process that ended in order."""
     first = write(tmp_path, DEAD, span("in an old segment", 2))
     long_ago = time.time() - 60
     os.utime(first, (long_ago, long_ago))
@@ -128,10 +128,10 @@ def test_old_segments_and_closed_files_are_not_read(
 def test_the_segment_before_counts_until_the_newest_is_complete(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Killed amid a change of files, a process's spans are found in the file before."""
+    """If a process was killed while it changed files, its spans are found in the old file."""
     ended = span("ended", 3, phase="end")
     first = write(tmp_path, DEAD, span("open", 2), span("ended", 3), ended, span("repeated", 4))
-    # However long the old one had been left alone: a quiet program changes files by their age.
+    # The old file may be old: a quiet program changes files by their age.
     os.utime(first, (1, 1))
     again = [process_start_record(DEAD, 5), span("repeated", 4)]
     first.with_name(f"{DEAD.id}.1.jsonl").write_bytes(b"".join(map(encode_line, again)))
@@ -152,7 +152,7 @@ def test_spans_of_other_machines_only_if_asked(
 
 
 def test_a_single_file_can_be_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A file of records stands for itself, whatever it is called."""
+    """A single file of records is read, whatever its name is."""
     path = write(tmp_path, DEAD, span("open", 2), span("done", 3), span("done", 3, phase="end"))
     path = path.rename(tmp_path / "trace.jsonl")
     assert main(["ps", "--json", str(path)]) == 0
@@ -161,7 +161,7 @@ def test_a_single_file_can_be_named(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 
 def test_parents_in_a_circle_end_a_tree(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Spans that claim to be each other's parents are shown once each."""
+    """Spans that are each other's parents are shown once each."""
     one, two = span("one", 2, parent=f"{3:016x}"), span("two", 3, parent=f"{2:016x}")
     write(tmp_path, DEAD, one, two, span("self", 4, parent=f"{4:016x}"))
     assert main(["ps", "--tree", str(tmp_path)]) == 0
@@ -181,15 +181,15 @@ def test_a_deep_tree_fits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 
 @pytest.mark.parametrize("width", [20, 40, 80, 120, 200])
 def test_lines_fit_the_terminal(width: int, tmp_path: Path) -> None:
-    """On a terminal no line is wider than it; the ends of long places stay readable."""
+    """No line is wider than the terminal; the ends of long locations stay readable."""
     call_site = CallSite(
         "/very/long/path/to/the/package/with/many/folders/jobs.py", 1234, "Batch.run"
     )
     named = span("日本語の長い名前" * 6, 2)._replace(call_site=call_site)
     write(tmp_path, DEAD, named, span("short", 3))
     snapshot = Collector([tmp_path]).collect()
-    look = Look(width, Painter(enabled=False))
-    lines = list(table_lines(snapshot.spans, snapshot.time_ns, look))
+    options = TableOptions(width, Painter(enabled=False))
+    lines = list(table_lines(snapshot.spans, snapshot.time_ns, options))
     assert len(lines) == 3
     if width >= 60:
         assert max(map(cells, lines)) <= width
@@ -206,7 +206,7 @@ def test_lines_fit_the_terminal(width: int, tmp_path: Path) -> None:
 def test_a_device_or_pipe_is_refused(
     words: list[str], kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What cannot be read from any place is no "folder without spans": it is named, code 2."""
+    """A file that cannot seek is not a "folder without spans": it is named, exit code 2."""
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     reader, writer = os.pipe()
@@ -216,20 +216,20 @@ def test_a_device_or_pipe_is_refused(
     finally:
         os.close(reader)
         os.close(writer)
-    said = capsys.readouterr()
-    assert said.err.startswith(f"otel-ext: {name}: a device or pipe, not a file of records. ")
-    assert said.out == ""
+    captured = capsys.readouterr()
+    assert captured.err.startswith(f"otel-ext: {name}: a device or pipe, not a file of records. ")
+    assert captured.out == ""
 
 
-def test_attributes_take_the_room_that_is_left(tmp_path: Path) -> None:
-    """The user's own come first; they are cut at the width, and are left out without room."""
+def test_attributes_use_the_columns_that_are_left(tmp_path: Path) -> None:
+    """The user's own come first; they are cut at the width, or left out if there is no room."""
     attributes = {"http.method": "GET", "customer": 7, "note": "a text longer than the line"}
     write(tmp_path, DEAD, span("order")._replace(attributes=attributes), span("pay", 2))
     snapshot = Collector([tmp_path]).collect()
 
     def lines(width: int) -> list[str]:
-        look = Look(width, Painter(enabled=False))
-        return list(table_lines(snapshot.spans, snapshot.time_ns, look))
+        options = TableOptions(width, Painter(enabled=False))
+        return list(table_lines(snapshot.spans, snapshot.time_ns, options))
 
     header, order, pay = lines(0)
     assert header.endswith("  WHERE            ATTRIBUTES")
@@ -241,15 +241,15 @@ def test_attributes_take_the_room_that_is_left(tmp_path: Path) -> None:
 
 
 def test_eighty_columns_have_room_for_attributes(tmp_path: Path) -> None:
-    """The usual terminal shows which order hangs, beside names and places of usual lengths."""
+    """80 columns show which order hangs, beside names and locations of usual length."""
     call_site = CallSite("/srv/shop/orders/nightly.py", 123, "Orders.charge_all")
     one = span("charge the card", 2)._replace(
         call_site=call_site, attributes={"order.id": "o-4711"}
     )
     write(tmp_path, DEAD, one)
     snapshot = Collector([tmp_path]).collect()
-    look = Look(80, Painter(enabled=False))
-    header, line = table_lines(snapshot.spans, snapshot.time_ns, look)
+    options = TableOptions(80, Painter(enabled=False))
+    header, line = table_lines(snapshot.spans, snapshot.time_ns, options)
     assert header.endswith("  ATTRIBUTES")
     assert line.endswith("  order.id=o-4711")
     assert "charge the" in line
@@ -257,14 +257,14 @@ def test_eighty_columns_have_room_for_attributes(tmp_path: Path) -> None:
     assert cells(line) <= 80
 
 
-def test_the_only_process_goes_by_its_number_on_a_narrow_terminal(tmp_path: Path) -> None:
-    """With two processes, or with a hundred columns, the names of the programs are shown."""
+def test_a_narrow_terminal_shows_the_pid_of_a_single_process(tmp_path: Path) -> None:
+    """With a hundred columns, or in a pipe, the name of the program is shown."""
     write(tmp_path, DEAD, span("order", 2))
     snapshot = Collector([tmp_path]).collect()
 
     def header(width: int) -> list[str]:
-        look = Look(width, Painter(enabled=False))
-        return next(table_lines(snapshot.spans, snapshot.time_ns, look)).split()
+        options = TableOptions(width, Painter(enabled=False))
+        return next(table_lines(snapshot.spans, snapshot.time_ns, options)).split()
 
     assert header(80)[3] == "PID"
     assert header(100)[3] == header(0)[3] == "PROCESS"

@@ -1,4 +1,4 @@
-"""`ps`, `recover` and neighbours judge the same processes and spans alike."""
+"""`ps`, `recover` and `doctor` agree on the same processes and spans."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from otel_ext.journal.recovery.recover import recover
 from otel_ext.observe.snapshot import Collector
 from otel_ext.record.model import Process
 from otel_ext.runtime.process import incarnation
-from tests.cli.watched import look, shop, spans_by
+from tests.cli.watched import run_on_traces, shop, spans_by
 from tests.exporters.samples import end, start
 from tests.programs import records_in, wait_until
 
@@ -41,7 +41,7 @@ def rename(path: Path) -> None:
 def test_spans_of_a_hung_program_are_seen_without_its_file(
     tmp_path: Path, take: Callable[[Path], object]
 ) -> None:
-    """They stand in the ring buffer: `ps` shows what `recover` will end, hung and dead."""
+    """They are in the ring buffer: `ps` shows what `recover` will end, as hung, then as lost."""
     with shop(tmp_path) as process:
         assert set(spans_by(tmp_path)) == {"checkout", "pay"}
         process.send_signal(signal.SIGSTOP)
@@ -55,18 +55,18 @@ def test_spans_of_a_hung_program_are_seen_without_its_file(
         process.kill()
         process.wait()
         assert {str(span["state"]) for span in spans_by(tmp_path).values()} == {"lost"}
-    done = look(tmp_path, "recover", "--json")
+    done = run_on_traces(tmp_path, "recover", "--json")
     (found,) = json.loads(done.out)["recovered"]
     assert {span["name"] for span in found["ended"]} == {"checkout", "pay"}
 
 
-def test_a_span_that_died_is_of_one_age(tmp_path: Path) -> None:
-    """`ps`, `recover` and the end that recovery writes tell the same age."""
+def test_a_lost_span_has_one_age(tmp_path: Path) -> None:
+    """`ps`, `recover` and the end that recovery writes have the same age."""
     with shop(tmp_path) as process:
         process.kill()
         process.wait()
     ages = {name: span["age_seconds"] for name, span in spans_by(tmp_path).items()}
-    done = look(tmp_path, "recover", "--json")
+    done = run_on_traces(tmp_path, "recover", "--json")
     (found,) = json.loads(done.out)["recovered"]
     assert {span["name"]: span["age_seconds"] for span in found["ended"]} == ages
     ends = [one for one in records_in(tmp_path / "traces") if one.abandoned == "process-died"]
@@ -74,8 +74,8 @@ def test_a_span_that_died_is_of_one_age(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("interval", [2.0, 90.0])
-def test_a_process_says_how_often_its_heartbeat_comes(tmp_path: Path, interval: float) -> None:
-    """Readers take three of its own heartbeats for its limit, whatever their settings are."""
+def test_a_process_records_its_heartbeat_interval(tmp_path: Path, interval: float) -> None:
+    """Readers wait for three of its own heartbeats, whatever their own settings are."""
     with shop(tmp_path, heartbeat_interval=interval, durability="queued"):
         wait_until(lambda: read_incarnations(tmp_path / "traces")[0], "its first records")
         (found,) = read_incarnations(tmp_path / "traces")[0].values()
@@ -84,8 +84,8 @@ def test_a_process_says_how_often_its_heartbeat_comes(tmp_path: Path, interval: 
         assert found.silence_limit == 3 * interval + 1
 
 
-def test_a_slow_heartbeat_of_a_neighbour_is_no_death(tmp_path: Path) -> None:
-    """A process that cannot be asked is left alone until it has missed three heartbeats."""
+def test_a_process_with_a_slow_heartbeat_is_not_recovered(tmp_path: Path) -> None:
+    """A process in another container is not recovered until it missed three heartbeats."""
     here = incarnation.current().process_for(None)
     process = Process(
         "b0b0b0b0-7-1-00000000",
@@ -120,7 +120,7 @@ def test_a_slow_heartbeat_of_a_neighbour_is_no_death(tmp_path: Path) -> None:
 
 
 def test_without_a_heartbeat_silence_proves_little() -> None:
-    """A writer without heartbeats is waited for ten minutes; a ring buffer is stamped."""
+    """Without heartbeats the limit is ten minutes; with a stamped ring buffer, 15 seconds."""
     assert silence_limit(0, has_ring=False) == 600
     assert silence_limit(0, has_ring=True) == 15
 
@@ -134,24 +134,24 @@ def test_spans_with_the_same_ids_are_all_shown(tmp_path: Path) -> None:
         if number == 0:
             exporter.export(end("epoch", process=process))
         exporter.shutdown()
-    places = sorted(tmp_path.glob("*.jsonl"))
-    spans = Collector(places, elsewhere=True).collect().spans
+    files = sorted(tmp_path.glob("*.jsonl"))
+    spans = Collector(files, other_hosts=True).collect().spans
     assert sorted(span.record.process.pid or span.process.pid for span in spans) == [2, 3]
-    snapshot = Collector(places, elsewhere=True).collect()
+    snapshot = Collector(files, other_hosts=True).collect()
     (check,) = [one for one in check_processes(snapshot) if one.part == "ids"]
     assert "1 span has an id that several processes use: 1, 2, 3" in check.detail
 
 
 def test_ids_that_finished_spans_repeat_are_found(tmp_path: Path) -> None:
-    """Where none of the spans is open any more, `doctor` still says that their ids repeat."""
+    """`doctor` reports repeated ids even if none of the spans is open any more."""
     for number in range(5):
         process = Process(f"b0b0b0b0-{number + 1}-1-0000000{number}", pid=number + 1)
         exporter = JsonlExporter(tmp_path / f"{number}.jsonl", durability="write")
         for record in (start("epoch", process=process), end("epoch", process=process)):
             exporter.export(record)
         exporter.shutdown()
-    snapshot = Collector([tmp_path], elsewhere=True).collect()
+    snapshot = Collector([tmp_path], other_hosts=True).collect()
     assert snapshot.spans == ()
     (check,) = check_ids(snapshot)
     assert check.detail == "1 span has an id that several processes use: 1, 2, 3 and 2 more"
-    assert check.is_unwell
+    assert check.needs_attention

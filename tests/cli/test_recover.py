@@ -1,4 +1,4 @@
-"""The command `otel-ext recover`: what it does, says and answers."""
+"""The command `otel-ext recover`: its effect, output and exit codes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.cli import inputs as places
+from otel_ext.cli import inputs
 from otel_ext.cli.main import main
 from otel_ext.journal.ring_layout import RING_FOLDER
 from otel_ext.terminal import duration
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.measured
 
 
 def test_a_dead_process_is_recovered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One line for the process, one sentence for all, exit code 0; then nothing to do."""
+    """One line for the process, one sentence, exit code 0; the second run finds nothing."""
     dead = die(tmp_path)
     assert main(["recover", str(tmp_path)]) == 0
     out = capsys.readouterr().out
@@ -41,18 +41,18 @@ def test_a_dead_process_is_recovered(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 
 def test_for_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With --json all of it is one object."""
+    """With --json the output is one object."""
     dead = die(tmp_path)
     assert main(["recover", "--json", str(tmp_path)]) == 0
-    told = json.loads(capsys.readouterr().out)
-    [one] = told["recovered"]
+    document = json.loads(capsys.readouterr().out)
+    [one] = document["recovered"]
     assert (one["process"], one["pid"], one["spans"]) == (dead.id, dead.pid, 4)
     assert one["problem"] is None
-    assert told["skipped_bytes"] == 0
+    assert document["skipped_bytes"] == 0
 
 
 def killed(folder: Path, body: str) -> None:
-    """Run a program that has recorded as `body` says when it is killed."""
+    """Run a program that executes `body` and is then killed."""
     head = f"{HEAD}def charge():\n    time.sleep(0.05)\n    handle.flush()\n"
     text = f"{body}\nos.kill(os.getpid(), signal.SIGKILL)\n"
     done = execute(command(text, folder / "traces", head=head), cwd=folder, env=plain())
@@ -70,14 +70,14 @@ tracer.start_span("late").end()
 
 
 def test_what_a_dead_process_was_doing_is_reported(tmp_path: Path) -> None:
-    """Each span that was ended: its name under its parent's, age, process, and where; then how on.
+    """Each span that was ended, with name, age, process and location; then the next command.
 
-    What had ended by itself is not among them, and an age ends with the last sign of life.
+    Spans that ended by themselves are not shown. Ages end when the process was last active.
     """
     killed(tmp_path, NESTED)
     done = execute([OTEL_EXT, "recover", "traces"], cwd=tmp_path)
-    told = done.out.partition("What was running when it died:\n")[2].splitlines()
-    first, second, blank, following = told
+    lines = done.out.partition("What was running when it died:\n")[2].splitlines()
+    first, second, blank, following = lines
     place = r"\[\d+ python -c\]  opened <string>:\d+ <module>"
     assert re.fullmatch(rf" +[\d.]+ ms  order  {place}", first)
     assert re.fullmatch(rf" +[\d.]+ ms  └─ pay  {place}", second)
@@ -91,14 +91,14 @@ def test_what_a_dead_process_was_doing_is_reported(tmp_path: Path) -> None:
 
 
 def test_of_many_spans_the_oldest_are_reported(tmp_path: Path) -> None:
-    """Ten lines and how many more there are; --json has them all, where they were, too."""
+    """Ten lines and the number of the others; --json has all, with their locations."""
     killed(tmp_path, 'kept = [tracer.start_span(f"open {n}") for n in range(14)]')
     shutil.copytree(tmp_path / "traces", tmp_path / "copy")
     out = execute([OTEL_EXT, "recover", "traces"], cwd=tmp_path).out
     assert re.findall(r"open \d+", out) == [f"open {n}" for n in range(10)]
     assert "  and 4 more\n" in out
-    told = json.loads(execute([OTEL_EXT, "recover", "--json", "copy"], cwd=tmp_path).out)
-    [one] = told["recovered"]
+    document = json.loads(execute([OTEL_EXT, "recover", "--json", "copy"], cwd=tmp_path).out)
+    [one] = document["recovered"]
     assert [span["name"] for span in one["ended"]] == [f"open {n}" for n in range(14)]
     assert set(one["ended"][0]) == {
         *("trace_id", "span_id", "name", "status", "age_seconds", "attributes", "where")
@@ -107,7 +107,7 @@ def test_of_many_spans_the_oldest_are_reported(tmp_path: Path) -> None:
 
 
 def test_where_a_stalled_span_was_last_is_reported(tmp_path: Path) -> None:
-    """Where somebody has looked at it before the death, that place is told, not the opening."""
+    """If the stack was recorded before the death, that location is shown, not the call site."""
     killed(tmp_path, f"{NESTED}otel_ext.dump()")
     out = execute([OTEL_EXT, "recover", "traces"], cwd=tmp_path).out
     assert out.count("python -c]  at <string>:") == 2
@@ -140,16 +140,16 @@ def test_a_wrong_grace_is_named(capsys: pytest.CaptureFixture[str], seconds: str
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another user")
 def test_a_folder_of_another_user_is_left_alone(tmp_path: Path) -> None:
-    """Who may not write there is told so, and the ring buffer stays for its owner."""
+    """Without write permission the command prints an error, and the ring buffer stays."""
     die(tmp_path)
     text = """
         import argparse, os, sys
-        from otel_ext.cli.inputs import add_places
+        from otel_ext.cli.inputs import add_inputs
         from otel_ext.cli.commands.recover import run
         from otel_ext.errors import UsageError
         os.chmod(sys.argv[1], 0o755)
         parser = argparse.ArgumentParser(prog="otel-ext recover")
-        add_places(parser, "folders")
+        add_inputs(parser, "folders")
         args = parser.parse_args([sys.argv[1]])
         os.seteuid(65534)
         try:
@@ -168,14 +168,14 @@ def test_a_folder_of_another_user_is_left_alone(tmp_path: Path) -> None:
 def test_of_the_whole_machine_one_folder_may_fail(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The others are recovered all the same; what failed is named, and the exit code is 1."""
+    """The others are still recovered; the failed folder is named, and the exit code is 1."""
     odd, good = tmp_path / "odd", tmp_path / "good"
     for folder in (odd, good):
         folder.mkdir(mode=0o700)
         write(folder, DEAD, span("pay", 2))
     (odd / RING_FOLDER).symlink_to(tmp_path)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(places, "find_folders", lambda: [odd, good])
+    monkeypatch.setattr(inputs, "find_folders", lambda: [odd, good])
     assert main(["recover", "--all", "--grace", "0"]) == 1
     out = " ".join(capsys.readouterr().out.split())
     assert f"{odd}: PROCESS" in out

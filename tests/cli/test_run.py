@@ -1,4 +1,4 @@
-"""`otel-ext run`: the program behaves as without it, and its spans are on record."""
+"""`otel-ext run`: the program behaves as without it, and its spans are recorded."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ with trace.get_tracer("test").start_as_current_span("work", attributes={"n": 1})
 
 
 def portrait(command: list[str], cwd: Path) -> str:
-    """Return what the program says of itself."""
-    # Both runs get a process group of their own and are told its number.
+    """Return what the program prints about itself."""
+    # Both runs get their own process group and its number in a variable.
     shell = ["sh", "-c", 'GROUP=$$ exec "$@"', "sh", *command]
     done = subprocess.run(
         shell,
         cwd=cwd,
         env=environment(),
-        input="what stands on standard input",
+        input="text on the standard input",
         capture_output=True,
         text=True,
         check=True,
@@ -82,7 +82,7 @@ def test_a_program_sees_what_it_would_see_without_us(tmp_path: Path, words: tupl
 
 
 def test_a_span_becomes_a_start_and_an_end(tmp_path: Path) -> None:
-    """A program that knows only the API leaves both records of its span, and names its place."""
+    """A program that uses only the API leaves both records of its span, with its call site."""
     program = write_program(tmp_path, ONE_SPAN)
     done = execute(recorded(tmp_path / "traces", *python(program)), cwd=tmp_path)
     assert done.code == 0, done.err
@@ -121,7 +121,7 @@ def test_forms_of_a_command(tmp_path: Path, form: str) -> None:
 def test_the_exit_code_and_the_error_are_the_programs(
     tmp_path: Path, code: str, expected: int
 ) -> None:
-    """What the program ends with, and what it says then, is passed on unchanged."""
+    """The exit code and the error output of the program are passed on unchanged."""
     plain = execute(python("-c", code), cwd=tmp_path)
     done = execute(recorded(tmp_path / "traces", *python("-c", code)), cwd=tmp_path)
     assert done.code == plain.code == expected
@@ -130,7 +130,7 @@ def test_the_exit_code_and_the_error_are_the_programs(
 
 @pytest.mark.measured
 def test_quiet_takes_the_place_of_the_process(tmp_path: Path) -> None:
-    """With --quiet the program has our process id and nothing is added to its output."""
+    """With --quiet the program has our process id, and nothing is added to its output."""
     code = "import os; print(os.getpid())\n" + ONE_SPAN
     words = [OTEL_EXT, "run", "--quiet", "--output", "out", "--", *python("-c", code)]
     with subprocess.Popen(
@@ -142,7 +142,7 @@ def test_quiet_takes_the_place_of_the_process(tmp_path: Path) -> None:
 
 
 def test_settings_of_the_command_line_reach_children_in_any_folder(tmp_path: Path) -> None:
-    """--output, --compat-mode and --config hold for a child process that works elsewhere."""
+    """--output, --compat-mode and --config apply to a child process in another folder."""
     (tmp_path / "elsewhere").mkdir()
     settings = tmp_path / "settings.toml"
     settings.write_text("record-only = true\n")
@@ -161,7 +161,7 @@ def test_settings_of_the_command_line_reach_children_in_any_folder(tmp_path: Pat
 
 
 def test_records_appear_on_the_terminal_when_asked_for(tmp_path: Path) -> None:
-    """Where the console is on, start and end are shown on stderr; stdout is the program's."""
+    """With the console on, start and end are printed to stderr; stdout is the program's."""
     program = write_program(tmp_path, ONE_SPAN + "print('result')\n")
     command = recorded(tmp_path / "traces", *python(program))
     done = execute(command, cwd=tmp_path, env=environment(OTEL_EXT_CONSOLE="json"))
@@ -175,7 +175,7 @@ def test_records_appear_on_the_terminal_when_asked_for(tmp_path: Path) -> None:
 
 @pytest.mark.measured
 def test_console_scripts_are_found_beside_the_interpreter(tmp_path: Path) -> None:
-    """A console script of our own environment runs though that is not on PATH."""
+    """A console script of our environment runs even if it is not on PATH."""
     env = environment(PATH="/usr/bin:/bin")
     done = execute([OTEL_EXT, "run", "--", "uvicorn", "--version"], cwd=tmp_path, env=env)
     assert done.code == 0, done.err
@@ -192,7 +192,7 @@ def test_a_nested_run_records_once(tmp_path: Path) -> None:
 
 
 def test_recording_can_be_switched_off(tmp_path: Path) -> None:
-    """OTEL_SDK_DISABLED and OTEL_EXT_ENABLED=false leave no trace of us."""
+    """With OTEL_SDK_DISABLED or OTEL_EXT_ENABLED=false nothing is written."""
     for name, value in (("OTEL_SDK_DISABLED", "true"), ("OTEL_EXT_ENABLED", "false")):
         command = recorded(tmp_path / "traces", *python("-c", ONE_SPAN))
         done = execute(command, cwd=tmp_path, env=environment(**{name: value}))

@@ -1,4 +1,4 @@
-"""What `otel-ext run` and `recover` say of a program that died: what it was doing, and where."""
+"""`otel-ext run` and `recover` show what a dead program was doing, and where."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from otel_ext.cli.ended_spans import ended_by, lines_of, open_in
 from otel_ext.journal.recovery.recover import recover
 from otel_ext.terminal import cells
-from tests.cli.watched import look, shop
+from tests.cli.watched import run_on_traces, shop
 from tests.programs import OTEL_EXT, execute, python, spans_in, write_program
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ with tracer.start_as_current_span("checkout", attributes={"order.id": 17}):
 """
 
 
-def test_the_closing_words_tell_what_was_running(tmp_path: Path) -> None:
-    """With the signal, the spans under each other, their attributes and their lines."""
+def test_the_summary_shows_what_was_running(tmp_path: Path) -> None:
+    """With the signal, and the spans as a tree with attributes and lines."""
     program = write_program(tmp_path, PROGRAM)
     done = execute([OTEL_EXT, "run", "--", *python(program, "die")], cwd=tmp_path)
     lines = done.err.splitlines()
@@ -52,8 +52,8 @@ with trace.get_tracer("shop").start_as_current_span("pay"):
 """
 
 
-def test_a_span_lasts_until_the_death_was_seen(tmp_path: Path) -> None:
-    """Not just until the last record or heartbeat, which may be long before."""
+def test_a_span_lasts_until_the_death_was_noticed(tmp_path: Path) -> None:
+    """Not only until the last record or heartbeat, which may be much earlier."""
     program = write_program(tmp_path, LATE_DEATH)
     execute([OTEL_EXT, "run", "--", *python(program)], cwd=tmp_path)
     start, end = spans_in(tmp_path / "traces")
@@ -61,8 +61,8 @@ def test_a_span_lasts_until_the_death_was_seen(tmp_path: Path) -> None:
     assert end.time_ns - start.time_ns >= 200_000_000
 
 
-def test_a_program_that_ends_well_leaves_no_such_words(tmp_path: Path) -> None:
-    """Only what a death left open is told of."""
+def test_an_orderly_end_shows_no_spans(tmp_path: Path) -> None:
+    """Only spans that a death left open are shown."""
     program = write_program(tmp_path, PROGRAM)
     done = execute([OTEL_EXT, "run", "--", *python(program)], cwd=tmp_path)
     assert done.code == 0, done.err
@@ -71,7 +71,7 @@ def test_a_program_that_ends_well_leaves_no_such_words(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("width", [40, 80, 120])
 def test_the_lines_fit_the_terminal(tmp_path: Path, width: int) -> None:
-    """Names and places are cut, never the width passed; the program's data is among them."""
+    """Names and locations are cut so that no line is too wide; attributes are included."""
     with shop(tmp_path) as process:
         process.kill()
         process.wait()
@@ -86,9 +86,9 @@ def test_the_lines_fit_the_terminal(tmp_path: Path, width: int) -> None:
 
 
 def test_json_of_a_recovery_has_the_attributes(tmp_path: Path) -> None:
-    """Programs get them whole."""
+    """The JSON has all attributes."""
     with shop(tmp_path) as process:
         process.kill()
         process.wait()
-    (found,) = json.loads(look(tmp_path, "recover", "--json").out)["recovered"]
+    (found,) = json.loads(run_on_traces(tmp_path, "recover", "--json").out)["recovered"]
     assert {"user": "ann"} in [span["attributes"] for span in found["ended"]]

@@ -1,18 +1,17 @@
-"""`otel-ext run` and a user's mistakes: nothing is started, and the message says why."""
+"""`otel-ext run` and mistakes of the user: nothing is started, and a message says why."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 import pytest
 
 from otel_ext.cli.main import main
+from tests.cli.watched import as_unprivileged_user
 from tests.programs import (
     OTEL_EXT,
     environment,
@@ -23,25 +22,9 @@ from tests.programs import (
     write_program,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Generator
-
-
-@contextmanager
-def as_nobody() -> Generator[None]:
-    """Give up the rights of root for a while, if there are any."""
-    if os.geteuid():
-        yield
-        return
-    os.seteuid(65_534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-
 
 @pytest.mark.parametrize(
-    ("words", "code", "said"),
+    ("words", "code", "expected"),
     [
         (["no-such-program"], 127, "no-such-program was not found. It is neither a file here"),
         (["./progam.py"], 127, "./progam.py was not found. Did you mean program.py?"),
@@ -50,16 +33,16 @@ def as_nobody() -> Generator[None]:
         (["./empty-folder"], 126, "./empty-folder is a folder, not a program"),
         (["./bad-interpreter"], 127, "The interpreter in its first line does not exist"),
         (["./not-a-program"], 126, "It has no first line like #!/bin/sh"),
-        ([""], 127, "the command to run is an empty word"),
-        ([], 2, "there is no command. Try: otel-ext run -- python app.py"),
-        (["-m"], 2, "there is no command"),
+        ([""], 127, "the command to run is empty"),
+        ([], 2, "the command is missing. Try: otel-ext run -- python app.py"),
+        (["-m"], 2, "the command is missing"),
     ],
 )
 @pytest.mark.parametrize("quiet", [(), ("--quiet",)])
 def test_a_command_that_cannot_start(
-    tmp_path: Path, words: list[str], code: int, said: str, quiet: tuple[str]
+    tmp_path: Path, words: list[str], code: int, expected: str, quiet: tuple[str]
 ) -> None:
-    """The exit code is a shell's, and one line says which thing is wrong and what to do."""
+    """The exit code is that of a shell, and one line names the problem and what to do."""
     write_program(tmp_path, "")
     write_program(tmp_path, "notes", "notes.txt")
     (tmp_path / "empty-folder").mkdir()
@@ -67,13 +50,13 @@ def test_a_command_that_cannot_start(
     write_program(tmp_path, "\0\0\0", "not-a-program").chmod(0o755)
     done = execute([OTEL_EXT, "run", *quiet, *words], cwd=tmp_path)
     assert done.code == code, done.err
-    assert said in done.err
+    assert expected in done.err
     assert done.err.startswith("otel-ext: ")
     assert len(done.err.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
-    ("options", "variables", "said"),
+    ("options", "variables", "expected"),
     [
         (["--output", "file.txt/below"], {}, "file.txt is no folder"),
         (["--output", "/dev/null"], {}, "/dev/null is no folder"),
@@ -97,10 +80,10 @@ def test_a_command_that_cannot_start(
         (["--compat"], {}, "otel-ext"),
     ],
 )
-def test_a_wrong_setting_keeps_the_program_from_starting_where_that_is_asked_for(
-    tmp_path: Path, options: list[str], variables: dict[str, str], said: str
+def test_with_strict_a_wrong_setting_keeps_the_program_from_starting(
+    tmp_path: Path, options: list[str], variables: dict[str, str], expected: str
 ) -> None:
-    """With --strict a wrong option, variable or file is exit code 2, before anything runs."""
+    """With --strict a wrong option, variable or file is exit code 2 before anything runs."""
     write_program(tmp_path, "", "file.txt")
     write_program(tmp_path, "sync = [", "broken.toml")
     write_program(tmp_path, "", "real.jsonl")
@@ -112,7 +95,7 @@ def test_a_wrong_setting_keeps_the_program_from_starting_where_that_is_asked_for
     command = [OTEL_EXT, "run", "--strict", *options, "--", *python("-c", code)]
     done = execute(command, cwd=tmp_path, env=environment(**variables))
     assert done.code == 2
-    assert said in done.err
+    assert expected in done.err
     assert "Traceback" not in done.err
     assert not (tmp_path / "started").exists()
 
@@ -123,7 +106,7 @@ ONE_SPAN = (
 
 
 @pytest.mark.parametrize(
-    ("options", "files", "variables", "said"),
+    ("options", "files", "variables", "expected"),
     [
         (["--output", "file.txt/below"], {}, {}, "file.txt is no folder. Records go to "),
         (["--output", "/proc/x"], {}, {}, "/proc cannot be written to: No such file or directory."),
@@ -139,14 +122,14 @@ ONE_SPAN = (
         ([], {"pyproject.toml": "[tool.otel-ext]\nouput = 'x'"}, {}, "Did you mean 'output'?"),
     ],
 )
-def test_starting_never_fails_for_our_sake(
+def test_a_wrong_setting_never_prevents_the_start(
     tmp_path: Path,
     options: list[str],
     files: dict[str, str],
     variables: dict[str, str],
-    said: str,
+    expected: str,
 ) -> None:
-    """A wrong place, variable or file is said once; the program runs and is recorded."""
+    """A wrong folder, variable or file is reported once; the program runs and is recorded."""
     for name, text in files.items():
         write_program(tmp_path, text, name)
     write_program(tmp_path, "", "file.txt")
@@ -156,7 +139,7 @@ def test_starting_never_fails_for_our_sake(
     env = environment(TMPDIR=str(spare), **variables)
     done = execute(command, cwd=tmp_path, env=env)
     assert done.code == 0, done.err
-    assert done.err.count(said) == 1, done.err
+    assert done.err.count(expected) == 1, done.err
     folder = spare / f"otel-ext-{os.geteuid()}" if options else tmp_path / "traces"
     assert len(spans_in(folder, "s")) == 2
     assert str(folder) in done.err or "in traces" in done.err
@@ -167,15 +150,15 @@ def test_a_folder_without_permission_is_refused_by_strict(
     capsys: pytest.CaptureFixture[str], below: str
 ) -> None:
     """A folder this user cannot write to is named before the program starts."""
-    # Not `tmp_path`: into that only the user that runs the tests may look.
+    # Not `tmp_path`, which only the user of the tests can read.
     with TemporaryDirectory() as folder:
         Path(folder).chmod(0o555)
-        with as_nobody():
+        with as_unprivileged_user():
             words = ["run", "--strict", "--output", str(Path(folder, below)), "--", "true"]
             assert main(words) == 2
         Path(folder).chmod(0o700)
-    said = capsys.readouterr().err
-    assert f"{folder} cannot be written to: Permission denied. Name another by --output" in said
+    error = capsys.readouterr().err
+    assert f"{folder} cannot be written to: Permission denied. Name another by --output" in error
 
 
 def test_a_working_directory_that_is_gone(tmp_path: Path) -> None:
@@ -198,7 +181,7 @@ TRAPS = ["link", "file", *([] if os.geteuid() else ["folder of another user"])]
 
 @pytest.mark.parametrize("trap", TRAPS)
 def test_the_spare_folder_belongs_to_this_user(tmp_path: Path, trap: str) -> None:
-    """What someone has put in the way of the private folder is not used; a new one is made."""
+    """If another user made a folder of that name, it is not used; a new one is created."""
     own = tmp_path / f"otel-ext-{os.geteuid()}"
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -219,7 +202,7 @@ def test_the_spare_folder_belongs_to_this_user(tmp_path: Path, trap: str) -> Non
 
 @pytest.mark.measured
 def test_trying_a_folder_leaves_nothing(tmp_path: Path) -> None:
-    """A program without spans leaves no folder, and none that was there is changed."""
+    """A program without spans creates no folder and changes no existing one."""
     (tmp_path / "there").mkdir()
     for name in ("there", "new", "deep/new", "one.jsonl"):
         done = execute(recorded(tmp_path / name, "true"), cwd=tmp_path)
@@ -229,8 +212,8 @@ def test_trying_a_folder_leaves_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.measured
-def test_odd_variables_are_mentioned_once(tmp_path: Path) -> None:
-    """A variable that looks like ours and is none is said once, not by every process."""
+def test_misspelled_variables_are_reported_once(tmp_path: Path) -> None:
+    """A variable that looks like ours is reported once, not by every process."""
     code = "import subprocess, sys; subprocess.run([sys.executable, '-c', ''])"
     done = execute(
         recorded(tmp_path / "traces", *python("-c", code)),
@@ -242,7 +225,7 @@ def test_odd_variables_are_mentioned_once(tmp_path: Path) -> None:
 
 
 def test_an_interpreter_without_otel_ext_is_named_once(tmp_path: Path) -> None:
-    """Where the program's Python has no otel-ext it runs all the same, and one line says so."""
+    """If the program's Python has no otel-ext, the program runs, and one line reports it."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "bare"], check=True)
     bare = tmp_path / "bare" / "bin" / "python"
     code = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'print(1)'])"

@@ -1,4 +1,4 @@
-"""A run without spans ends with the true reason, once, and with a command that works."""
+"""A run without spans ends with the right reason, once, and with a command that works."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ONE_SPAN = (
     "from opentelemetry import trace\n"
     "with trace.get_tracer('test').start_as_current_span('work'): pass\n"
 )
-# As `opentelemetry.trace.TracerProvider` that knows nothing of processors.
+# A tracer provider without span processors.
 OWN_PROVIDER = """\
 from opentelemetry import trace
 class Own(trace.NoOpTracerProvider): pass
@@ -24,8 +24,8 @@ trace._TRACER_PROVIDER = Own()
 """
 
 
-def closing_words(folder: Path, *words: str, **variables: str) -> str:
-    """Run a command and return what `otel-ext run` says at its end."""
+def summary_line(folder: Path, *words: str, **variables: str) -> str:
+    """Run a command and return the line of the summary with the reason."""
     done = execute(recorded(folder / "traces", *words), cwd=folder, env=environment(**variables))
     assert done.code == 0, done.err
     (last,) = [line for line in done.err.splitlines() if "no records" in line or "no spans" in line]
@@ -34,27 +34,27 @@ def closing_words(folder: Path, *words: str, **variables: str) -> str:
 
 @pytest.mark.parametrize("option", ["-I", "-E", "-S", "-uI"])
 def test_an_option_by_which_python_ignores_the_environment(tmp_path: Path, option: str) -> None:
-    """The option is named, and the way to record such a program."""
-    said = closing_words(tmp_path, *python(option, "-c", "print(1)"))
-    assert "otel-ext was never started in the program: the option -" in said
-    assert f"-{option[-1]} makes Python ignore the environment" in said
-    assert "otel_ext.configure()" in said
+    """The option is named, and how to record such a program."""
+    line = summary_line(tmp_path, *python(option, "-c", "print(1)"))
+    assert "otel-ext was never started in the program: the option -" in line
+    assert f"-{option[-1]} makes Python ignore the environment" in line
+    assert "otel_ext.configure()" in line
 
 
 def test_a_script_whose_first_line_has_the_option(tmp_path: Path) -> None:
-    """The first line of a script is looked at too."""
+    """The `#!` line of a script is read too."""
     script = write_program(tmp_path, f"#!{sys.executable} -I\nprint(1)\n", "isolated")
     script.chmod(0o755)
-    assert "the option -I makes Python ignore" in closing_words(tmp_path, str(script))
+    assert "the option -I makes Python ignore" in summary_line(tmp_path, str(script))
 
 
 @pytest.mark.parametrize("words", [["env", "-i", sys.executable, "-c", "pass"], ["true"]])
-def test_no_python_that_knows_of_us(tmp_path: Path, words: list[str]) -> None:
-    """A program in another language and an emptied environment are both named as causes."""
-    said = closing_words(tmp_path, *words)
-    assert f"No Python process started otel-ext: {words[0]} is not a Python program" in said
-    assert "(env -i, sudo)" in said
-    assert "install" not in said
+def test_no_python_with_otel_ext(tmp_path: Path, words: list[str]) -> None:
+    """A program in another language and an empty environment are both named as causes."""
+    line = summary_line(tmp_path, *words)
+    assert f"No Python process started otel-ext: {words[0]} is not a Python program" in line
+    assert "(env -i, sudo)" in line
+    assert "install" not in line
 
 
 @pytest.mark.parametrize(
@@ -71,24 +71,24 @@ def test_no_python_that_knows_of_us(tmp_path: Path, words: list[str]) -> None:
 def test_a_variable_of_opentelemetry(
     tmp_path: Path, variables: dict[str, str], expected: str
 ) -> None:
-    """A sampler that left all out is named, and so is OpenTelemetry's own switch."""
-    assert expected in closing_words(tmp_path, *python("-c", ONE_SPAN), **variables)
+    """A sampler that drops all spans is named, and so is OTEL_SDK_DISABLED."""
+    assert expected in summary_line(tmp_path, *python("-c", ONE_SPAN), **variables)
 
 
 @pytest.mark.measured
 def test_a_library_that_is_not_instrumented(tmp_path: Path) -> None:
-    """The libraries that were really imported are named, with what to install for them."""
+    """The imported libraries are named, with the packages to install for them."""
     write_program(tmp_path, "", "falcon.py")  # stands for a library without instrumentation
     code = "import falcon, flask, celery"
-    said = closing_words(tmp_path, *python("-c", code), **EVERYTHING)
+    line = summary_line(tmp_path, *python("-c", code), **EVERYTHING)
     assert (
-        "falcon is not instrumented. Run: pip install opentelemetry-instrumentation-falcon" in said
+        "falcon is not instrumented. Run: pip install opentelemetry-instrumentation-falcon" in line
     )
-    assert said.endswith("opentelemetry-instrumentation-falcon")
+    assert line.endswith("opentelemetry-instrumentation-falcon")
 
 
-def test_a_killed_program_has_said_what_it_imported(tmp_path: Path) -> None:
-    """The reason is there too where the program had no time to say anything at its end."""
+def test_a_killed_program_has_noted_what_it_imported(tmp_path: Path) -> None:
+    """The reason is also printed if the program was killed."""
     write_program(tmp_path, "", "falcon.py")
     code = "import falcon, os, signal; os.kill(os.getpid(), signal.SIGKILL)"
     done = execute(recorded(tmp_path / "traces", *python("-c", code)), cwd=tmp_path)
@@ -96,43 +96,43 @@ def test_a_killed_program_has_said_what_it_imported(tmp_path: Path) -> None:
 
 
 def test_a_provider_that_takes_no_processors(tmp_path: Path) -> None:
-    """A tracer provider of the program's own that cannot be joined is named by its class."""
-    said = closing_words(tmp_path, *python("-c", OWN_PROVIDER))
-    assert "uses a tracer provider of its own, __main__.Own" in said
+    """A provider of the program that takes no span processors is named by its class."""
+    line = summary_line(tmp_path, *python("-c", OWN_PROVIDER))
+    assert "uses a tracer provider of its own, __main__.Own" in line
 
 
 def test_instrumentations_that_are_switched_off(tmp_path: Path) -> None:
     """The variable that switches all of them off is named."""
     variables = {"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "*"}
-    said = closing_words(tmp_path, *python("-c", "import flask"), **variables)
-    assert "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=* switches all" in said
+    line = summary_line(tmp_path, *python("-c", "import flask"), **variables)
+    assert "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=* switches all" in line
 
 
 @pytest.mark.measured
 def test_one_instrumentation_that_is_switched_off(tmp_path: Path) -> None:
     """An imported library whose instrumentation the variable leaves out is named alone."""
     variables = {**EVERYTHING, "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "flask,celery"}
-    said = closing_words(tmp_path, *python("-c", "import flask"), **variables)
-    assert "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS disables flask: remove it" in said
-    assert "celery" not in said
+    line = summary_line(tmp_path, *python("-c", "import flask"), **variables)
+    assert "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS disables flask: remove it" in line
+    assert "celery" not in line
 
 
 def test_the_setting_that_switches_instrumentations_off(tmp_path: Path) -> None:
     """`instrument` is named with its source."""
-    said = closing_words(tmp_path, *python("-c", "import flask"), OTEL_EXT_INSTRUMENT="false")
-    assert "The setting instrument is off (" in said
-    assert "OTEL_EXT_INSTRUMENT" in said
+    line = summary_line(tmp_path, *python("-c", "import flask"), OTEL_EXT_INSTRUMENT="false")
+    assert "The setting instrument is off (" in line
+    assert "OTEL_EXT_INSTRUMENT" in line
 
 
-def test_nothing_to_blame(tmp_path: Path) -> None:
-    """Where the program just opened no span, it says how to open one, and installs nothing."""
-    said = closing_words(tmp_path, *python("-c", "pass"))
-    assert "The program opened no span. Open some with the OpenTelemetry API" in said
-    assert "pip" not in said
+def test_no_other_reason(tmp_path: Path) -> None:
+    """If the program simply opened no span, the reason says how to open one."""
+    line = summary_line(tmp_path, *python("-c", "pass"))
+    assert "The program opened no span. Open some with the OpenTelemetry API" in line
+    assert "pip" not in line
 
 
-def test_no_reason_where_there_are_spans(tmp_path: Path) -> None:
-    """A program with spans is not told of libraries that it could instrument."""
+def test_no_reason_with_spans(tmp_path: Path) -> None:
+    """With spans, libraries that could be instrumented are not named."""
     write_program(tmp_path, "", "falcon.py")
     code = "import falcon\n" + ONE_SPAN
     done = execute(recorded(tmp_path / "traces", *python("-c", code)), cwd=tmp_path)
@@ -162,7 +162,7 @@ IN_CODE = "import otel_ext\nhandle = otel_ext.configure(console='off')\n"
     ],
 )
 def test_in_code(tmp_path: Path, code: str, variables: dict[str, str], expected: str) -> None:
-    """After `configure()` a server without spans says why at its exit; others say nothing."""
+    """After `configure()` a program without spans prints why at exit; others print nothing."""
     done = execute(python("-c", IN_CODE + code), cwd=tmp_path, env=environment(**variables))
     assert expected in done.err
     assert len(done.err.splitlines()) == bool(expected)

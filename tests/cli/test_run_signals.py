@@ -1,4 +1,4 @@
-"""`otel-ext run` and signals: each reaches the program once, and we end as it ends."""
+"""`otel-ext run` and signals: each reaches the program once, and both end the same way."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from tests.programs import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Counts what it gets, so that a signal that arrives twice is seen.
+# Prints every signal it gets, so that one that arrives twice is noticed.
 COUNTING = """\
 import os, signal, sys, time
 from opentelemetry import trace
 seen = []
-# Not by print, in the middle of which it may be called.
+# Not by print, which the signal may interrupt.
 signal.signal(signal.SIGCONT, lambda *_: os.write(1, b"continued\\n"))
 for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGQUIT"):
     signal.signal(getattr(signal, name), lambda number, _: seen.append(number))
@@ -45,8 +45,8 @@ with trace.get_tracer("test").start_as_current_span("waiting"):
 print("got", *seen, flush=True)
 sys.exit(5)
 """
-# Sleeps in short steps: a signal that comes while the interpreter waits to hand its lock to
-# another thread, on the way into a sleep, is looked at only after that sleep.
+# Sleeps in short steps: Python handles a signal that arrives while it releases the interpreter
+# lock, just before a sleep, only after that sleep.
 SLEEPING = """\
 import time
 from opentelemetry import trace
@@ -64,7 +64,7 @@ def printed(folder: Path) -> str:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
 def test_a_signal_to_us_reaches_the_program_once(tmp_path: Path, number: signal.Signals) -> None:
-    """What a service manager sends to us is passed on, once, and the exit code comes back."""
+    """A signal from a service manager is forwarded once, and the exit code is returned."""
     program = write_program(tmp_path, COUNTING)
     with started(recorded(tmp_path / "traces", *python(program)), cwd=tmp_path) as process:
         wait_until(lambda: "ready" in printed(tmp_path), "the program starts")
@@ -78,7 +78,7 @@ def test_a_signal_to_us_reaches_the_program_once(tmp_path: Path, number: signal.
 def test_we_end_by_the_signal_that_ended_the_program(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    """Who waits for us learns of the same signal, and the closing words name it."""
+    """The parent sees the same signal, and the summary names it."""
     code = f"import os, signal; signal.signal({number}, 0) if {number} not in (9,) else 0;"
     code += f"os.kill(os.getpid(), {int(number)})"
     done = execute(recorded(tmp_path / "traces", *python("-c", code)), cwd=tmp_path)
@@ -89,7 +89,7 @@ def test_we_end_by_the_signal_that_ended_the_program(
 @pytest.mark.measured
 @pytest.mark.parametrize("output", ["traces", "one.jsonl"])
 def test_a_killed_program_leaves_its_open_span(tmp_path: Path, output: str) -> None:
-    """After `kill -9` its open span has a start, an end with the cause, and is counted."""
+    """After `kill -9` the open span has a start and an end with the signal, and is counted."""
     program = write_program(
         tmp_path, SLEEPING.replace("time.sleep(0.1)", "import os; os.kill(os.getpid(), 9)")
     )
@@ -102,7 +102,7 @@ def test_a_killed_program_leaves_its_open_span(tmp_path: Path, output: str) -> N
 
 
 class Terminal:
-    """A new terminal with a command as its foreground program."""
+    """A new terminal with a command in the foreground."""
 
     def __init__(self, command: list[str], cwd: Path) -> None:
         self.pid, self._descriptor = pty.fork()
@@ -115,7 +115,7 @@ class Terminal:
         self._seen = b""
 
     def expect(self, text: bytes, timeout: float = 30.0) -> None:
-        """Read up to and including `text`; what comes after it stays for the next call."""
+        """Read up to and including `text`; the rest stays for the next call."""
         end = time.monotonic() + timeout
         while text not in self._seen and time.monotonic() < end:
             if select.select([self._descriptor], [], [], 0.1)[0]:
@@ -156,7 +156,7 @@ def test_ctrl_c_in_a_terminal_arrives_once(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_of_a_plain_program_is_ctrl_c_for_the_shell(tmp_path: Path) -> None:
-    """A program that Ctrl-C ends makes us end by SIGINT, so that a shell's loop stops too."""
+    """If Ctrl-C ends the program, `run` ends by SIGINT too, so that a shell's loop stops."""
     program = write_program(tmp_path, SLEEPING)
     terminal = Terminal(recorded(tmp_path / "traces", *python(program)), tmp_path)
     terminal.expect(b"ready")
@@ -169,7 +169,7 @@ def test_ctrl_c_of_a_plain_program_is_ctrl_c_for_the_shell(tmp_path: Path) -> No
 
 @pytest.mark.measured
 def test_ctrl_z_stops_both_and_they_continue(tmp_path: Path) -> None:
-    """Under a shell's job control Ctrl-Z stops the program and us, and `fg` continues both."""
+    """In a shell with job control Ctrl-Z stops the program and `run`, and `fg` continues both."""
     program = write_program(tmp_path, COUNTING)
     script = 'set -m; "$@"; echo stopped-$?; fg; echo ended-$?'
     shell = ["/bin/sh", "-c", script, "sh", *recorded(tmp_path / "traces", *python(program))]
@@ -184,7 +184,7 @@ def test_ctrl_z_stops_both_and_they_continue(tmp_path: Path) -> None:
 
 
 def test_live_records_appear_in_a_terminal(tmp_path: Path) -> None:
-    """On a terminal a running span is shown while it runs, without any setting."""
+    """On a terminal a span is printed when it starts, without any setting."""
     program = write_program(tmp_path, SLEEPING)
     terminal = Terminal(recorded(tmp_path / "traces", *python(program)), tmp_path)
     terminal.expect(b"sleeping")
@@ -193,7 +193,7 @@ def test_live_records_appear_in_a_terminal(tmp_path: Path) -> None:
 
 
 def test_an_ignored_sigchld_does_no_harm(tmp_path: Path) -> None:
-    """A parent that ignores SIGCHLD leaves that to us; the end is noticed all the same."""
+    """If the parent ignores SIGCHLD, `run` inherits that, and still notices the end."""
     command = recorded(tmp_path / "traces", *python("-c", "raise SystemExit(4)"))
     shell = (
         "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN);"

@@ -1,4 +1,4 @@
-"""The closing words of `otel-ext run`: what there is, where, and what to type next."""
+"""The summary of `otel-ext run`: which records there are, where, and what to type next."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TRACE = "0" * 31 + "1"
 
 
 def line(span: int, phase: str, abandoned: Abandoned | None = None) -> bytes:
-    """Return a record of a span as it stands in a file."""
+    """Return a line with a record of a span."""
     record = Record(
         "span",
         "start" if phase == "start" else "end",
@@ -47,7 +47,7 @@ def line(span: int, phase: str, abandoned: Abandoned | None = None) -> bytes:
 
 
 def test_spans_without_an_end_are_counted_across_files(tmp_path: Path) -> None:
-    """A start in one file and its end in another belong together; a made-up end is no end."""
+    """Start and end may be in different files; an end by recovery does not count as an end."""
     one, other = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
     one.write_bytes(line(1, "start") + line(2, "start") + line(3, "start") + line(4, "start"))
     other.write_bytes(
@@ -62,7 +62,7 @@ def test_spans_without_an_end_are_counted_across_files(tmp_path: Path) -> None:
 
 
 def test_only_what_the_run_wrote_counts(tmp_path: Path) -> None:
-    """Files that were there before and were not written to since are left out."""
+    """Files that existed before and were not written to since are not counted."""
     old = tmp_path / "old.jsonl"
     old.write_bytes(line(1, "start"))
     summary = RunSummary(tmp_path)
@@ -74,7 +74,7 @@ def test_only_what_the_run_wrote_counts(tmp_path: Path) -> None:
 
 
 def test_a_single_file_as_output(tmp_path: Path) -> None:
-    """The output may be one file; it is named as it was given."""
+    """The output may be a single file, which the summary names."""
     path = tmp_path / "one.jsonl"
     summary = RunSummary(path)
     assert "no records" in summary.text(0)
@@ -82,8 +82,8 @@ def test_a_single_file_as_output(tmp_path: Path) -> None:
     assert f"1 record in 1 file in {path}; 1 span did not end" in summary.text(0)
 
 
-def test_too_much_to_count_is_weighed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond a size the records are not read again, and the words give the size."""
+def test_many_records_are_shown_by_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond a limit records are not counted, and the summary shows their size."""
     monkeypatch.setattr(run_count, "_MAX_BYTES", 100)
     summary = RunSummary(tmp_path)
     for name in ("a", "b"):
@@ -92,21 +92,21 @@ def test_too_much_to_count_is_weighed(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(
-    ("outcome", "said"),
+    ("outcome", "expected"),
     [(-9, "ended by SIGKILL"), (-60, "ended by signal 60"), (3, ""), (0, "")],
 )
-def test_the_signal_is_named(tmp_path: Path, outcome: int, said: str) -> None:
-    """What ended the program is named where that was a signal, and only then."""
+def test_the_signal_is_named(tmp_path: Path, outcome: int, expected: str) -> None:
+    """If a signal ended the program, it is named."""
     text = RunSummary(tmp_path).text(outcome)
-    assert said in text
-    assert ("ended by" in text) == bool(said)
+    assert expected in text
+    assert ("ended by" in text) == bool(expected)
 
 
 @pytest.mark.parametrize("limit", [10_000_000, 100])
 def test_what_was_dropped_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int
 ) -> None:
-    """A process's last account counts, once; then nothing is said of spans without an end."""
+    """Only a process's last count is used; spans without an end are not counted then."""
     monkeypatch.setattr(run_count, "_MAX_BYTES", limit)
     summary = RunSummary(tmp_path)
     process = Process("b0-7-1-00000000")
@@ -117,17 +117,17 @@ def test_what_was_dropped_is_reported(
     ]
     (tmp_path / "a.jsonl").write_bytes(line(1, "start") + b"".join(lines))
     text = summary.text(0)
-    assert f"in {tmp_path}; 1,234 records could not be written and went lost\n" in text
+    assert f"in {tmp_path}; 1,234 records could not be written and were lost\n" in text
     assert "did not end" not in text
 
 
 def left_ring(
     folder: Path, name: str, lines: list[bytes], dropped: int, created_ns: int | None = None
 ) -> None:
-    """Leave the ring buffer that a process of this boot had when it was killed."""
+    """Create the ring buffer of a killed process of this boot."""
     facts = RingFacts(
         id=name,
-        pid=2**22 + 1,  # beyond the highest there can be
+        pid=2**22 + 1,  # beyond the highest possible pid
         start_time=1,
         boot_id=boot_id(),
         host=socket.gethostname(),
@@ -149,7 +149,7 @@ def left_ring(
 def test_what_a_dead_process_left_in_its_ring_buffer_is_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Records that are in no file yet are counted, with the command that brings them there."""
+    """Records only in a ring buffer are counted, with the command that writes them to the file."""
     summary = RunSummary(tmp_path)
     process = Process("b0-7-1-00000000")
     records = [process_end_record(process, seq) for seq in (1, 2, 3)]
@@ -164,8 +164,8 @@ def test_what_a_dead_process_left_in_its_ring_buffer_is_reported(
     assert summary.text(0).startswith(f"otel-ext: 3 records in 1 file in {tmp_path}\n")
 
 
-def test_a_clock_that_is_set_moves_no_ring_buffer_to_another_run(tmp_path: Path) -> None:
-    """A ring buffer counts if it was not there at the start, whatever time it claims to be from."""
+def test_a_clock_change_does_not_assign_a_ring_buffer_to_another_run(tmp_path: Path) -> None:
+    """A ring buffer counts if it did not exist at the start, whatever its time of creation is."""
     earlier, own = (encode_line(process_end_record(Process(name), 1)) for name in ("p1", "p2"))
     in_an_hour = time.time_ns() + 3_600 * 10**9
     left_ring(tmp_path, "b0-7-1-00000000", [earlier] * 5, dropped=3, created_ns=in_an_hour)
@@ -175,12 +175,12 @@ def test_a_clock_that_is_set_moves_no_ring_buffer_to_another_run(tmp_path: Path)
     assert f"1 record waits in {tmp_path / RING_FOLDER}; " in summary.text(0)
 
 
-def test_records_that_may_be_missing_are_no_spans_without_an_end(tmp_path: Path) -> None:
-    """What could not be completed is not judged: the ends may be what is missing."""
+def test_missing_records_are_not_counted_as_spans_without_an_end(tmp_path: Path) -> None:
+    """If records may be missing, they may be ends, so spans without an end are not counted."""
     summary = RunSummary(tmp_path)
     (tmp_path / "a.jsonl").write_bytes(line(1, "start"))
     text = summary.text(0, complete=False)
-    assert f"in {tmp_path}; there may have been more that could not be written\n" in text
+    assert f"in {tmp_path}; more records may not have been written\n" in text
 
 
 def test_a_folder_with_a_space_can_be_pasted(tmp_path: Path) -> None:
@@ -192,8 +192,8 @@ def test_a_folder_with_a_space_can_be_pasted(tmp_path: Path) -> None:
     assert f"validate '{folder}'" in summary.text(0)
 
 
-def test_nobody_listens(tmp_path: Path) -> None:
-    """A closed stream, or a folder that is gone, is no error."""
+def test_a_closed_stream_is_not_an_error(tmp_path: Path) -> None:
+    """Neither a closed stream nor a missing folder is an error."""
     stream = io.StringIO()
     stream.close()
     RunSummary(tmp_path / "gone").write(stream, 0)

@@ -1,4 +1,4 @@
-"""`ps` and `top` beside a program at work: what they show is true of the moment they looked."""
+"""`ps` and `top` while a program works: what they show was true when they read it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def shown_by_collector(collector: Collector) -> set[int]:
 
 
 def shown_by_folder(folder: Path) -> set[int]:
-    """Return the numbers of the spans that the careful reader calls running."""
+    """Return the numbers of the spans that `read_folder` finds running."""
     return {
         int(span.start.span_id, 16)
         for state in read_folder(folder).incarnations
@@ -45,13 +45,13 @@ def shown_by_recovery(folder: Path) -> set[int]:
 
 @pytest.mark.parametrize("reader", ["top", "ps", "read_folder", "recover"])
 @pytest.mark.parametrize("seed", range(SEEDS))
-def test_each_look_is_true(
+def test_each_read_is_true(
     tmp_path: Path, seed: int, reader: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No span is shown whose end was stored before the look; none that is open is missed."""
+    """No span is shown whose end was stored before the read; no open span is missed."""
     run = Interleaved(tmp_path, seed, monkeypatch)
     collector = Collector([tmp_path])
-    looks: dict[str, Callable[[], set[int]]] = {
+    reads: dict[str, Callable[[], set[int]]] = {
         "top": lambda: shown_by_collector(collector),
         "ps": lambda: shown_by_collector(Collector([tmp_path])),
         "read_folder": lambda: shown_by_folder(tmp_path),
@@ -59,20 +59,20 @@ def test_each_look_is_true(
     }
     faults: list[str] = []
 
-    def look() -> None:
+    def read_once() -> None:
         at = run.moment
-        shown = looks[reader]()
-        over = {number for number, moment in run.ended.items() if moment <= at}
+        shown = reads[reader]()
+        ended = {number for number, moment in run.ended.items() if moment <= at}
         open_then = {number for number, moment in run.started.items() if moment <= at}
-        faults.extend(f"{number} had ended" for number in shown & over)
+        faults.extend(f"{number} had ended" for number in shown & ended)
         faults.extend(f"{number} is missed" for number in open_then - set(run.ending) - shown)
 
-    run.run(look)
+    run.run(read_once)
     assert not faults
 
 
-def test_a_truncated_file_does_not_hide_what_came_behind_the_one_before(tmp_path: Path) -> None:
-    """A hung program's newest file is emptied: older files and the ring buffer tell all."""
+def test_a_truncated_file_does_not_hide_spans_of_the_previous_file(tmp_path: Path) -> None:
+    """The newest file of a hung program is emptied: older files and the ring buffer show all."""
     me = current().process_for(None)
     lines = [encode_line(process_start_record(me, 1))]
     settings = ALONE._replace(ring_size=1, segment_size=4_096)
@@ -83,7 +83,7 @@ def test_a_truncated_file_does_not_hide_what_came_behind_the_one_before(tmp_path
     opened = [encode_line(start(number, me.id)) for number in (4, 5)]
     journal.append(opened[0])
     lines.append(opened[0])
-    assert journal.drain()  # and goes on to the next file, which repeats the first
+    assert journal.drain()  # and begins the next file, which repeats the first span
     journal.append(opened[1])
     assert journal.drain()
     newest = tmp_path / f"{me.id}.1.jsonl"

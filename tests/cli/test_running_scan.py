@@ -1,4 +1,4 @@
-"""The quick reading of journals finds just what the careful reading finds."""
+"""The fast reader of journals finds the same open spans as the full reader."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ID = "a" * 32
 
 
 def line(phase: str, number: int, seq: int, kind: str = "plain") -> bytes:
-    """Return a record's line; `kind` says how it is written."""
+    """Return a record's line; `kind` is the way it is written."""
     record = Record("span", "start", f"s{number}", 1_000 + seq, seq, ME, trace_id=ID)
     record = record._replace(span_id=f"{number:016x}", attributes={"kind": "span", "phase": "end"})
     if phase == "update":
@@ -58,12 +58,12 @@ def log_line(seq: int) -> bytes:
 
 
 @given(STEPS, st.integers(0, 40))
-def test_quick_and_careful_reading_agree(
+def test_the_fast_and_the_slow_path_agree(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int, str]], cut: int
 ) -> None:
-    """Whatever order records come in, however written, both name the same open spans.
+    """Both find the same open spans, in any order and form of the records.
 
-    The file is read in two goes, as `top` does, with a line torn between them.
+    The file is read twice, as `top` does, with a line torn between the reads.
     """
     folder = tmp_path_factory.mktemp("scan")
     path = folder / f"{ME.id}.jsonl"
@@ -75,14 +75,14 @@ def test_quick_and_careful_reading_agree(
     reader.read()
     path.write_bytes(data)
     reader.read()
-    quick = {*reader.starts, *reader.updates}
+    fast = {*reader.starts, *reader.updates}
     (state,) = read_folder(folder).incarnations
-    careful = {span.start.key for span in state.running}
-    assert {tuple(key.decode().split('","span_id":"')) for key in quick} == careful
+    slow = {span.start.key for span in state.running}
+    assert {tuple(key.decode().split('","span_id":"')) for key in fast} == slow
 
 
-def test_a_file_that_was_replaced_is_read_anew(tmp_path: Path) -> None:
-    """A file that became shorter is another file; nothing of the old one stays."""
+def test_a_file_that_was_replaced_is_read_from_its_start(tmp_path: Path) -> None:
+    """A file that became shorter is a new file; nothing of the old one stays."""
     path = tmp_path / f"{ME.id}.jsonl"
     path.write_bytes(line("start", 1, 1) + line("start", 2, 2))
     reader = FileReader(path)
@@ -96,10 +96,10 @@ def test_a_file_that_was_replaced_is_read_anew(tmp_path: Path) -> None:
 
 
 def test_no_ended_span_is_shown_while_a_program_works(tmp_path: Path) -> None:
-    """Long-open spans are in every look, and no span is shown that had ended before it.
+    """Every read shows the long-open spans and no span that had ended before it.
 
-    Thousands of short spans go through a small ring buffer and files that are changed often. One
-    follows the other, so the end of each is stored before the next one's start is stamped.
+    Thousands of short spans go through a small ring buffer and many small files. They run one
+    after the other, so the end of each is stored before the next one's start is dated.
     """
     body = """\
 open("ready-" + sys.argv[3], "w").close()
@@ -109,26 +109,26 @@ open("ready-" + sys.argv[3], "w").close()
             time.sleep(0.0002)
 """
     seen: list[tuple[int, Record]] = []
-    looks = 0
+    reads = 0
     with shop(tmp_path, body=body, segment_size="64KiB", ring_size="128KiB"):
         collector = Collector([tmp_path / "traces"])
         end = time.monotonic() + 1.5
         while time.monotonic() < end:
-            at_ns = time.time_ns() // 1_000 * 1_000  # as records have it
+            at_ns = time.time_ns() // 1_000 * 1_000  # the resolution of records
             spans = [span.record for span in collector.collect().spans]
             assert {"checkout", "pay"} <= {record.name for record in spans}
             seen += [(at_ns, record) for record in spans if record.name == "short"]
-            looks += 1
+            reads += 1
             time.sleep(0.002)
     records = spans_in(tmp_path / "traces", "short")
     starts = sorted({record.time_ns for record in records if record.phase == "start"})
-    ended = {record.span_id for record in records if record.phase == "end"}  # no refused ones
+    ended = {record.span_id for record in records if record.phase == "end"}  # without dropped ends
     seen = [(at_ns, record) for at_ns, record in seen if record.span_id in ended]
-    # The first start behind a span's own.
+    # The next start after that of the span.
     following = [starts[bisect_right(starts, record.time_ns) :][:1] for _, record in seen]
-    looked = [at_ns for at_ns, _ in seen]
-    wrong = [at for at, after in zip(looked, following, strict=True) if after and after[0] < at]
-    assert not wrong, f"{len(wrong)} of {len(seen)} in {looks} looks"
-    assert looks > 10
+    read_at = [at_ns for at_ns, _ in seen]
+    wrong = [at for at, after in zip(read_at, following, strict=True) if after and after[0] < at]
+    assert not wrong, f"{len(wrong)} of {len(seen)} in {reads} reads"
+    assert reads > 10
     assert len(ended) > 200
     assert len(list((tmp_path / "traces").glob("*.jsonl"))) > 1

@@ -1,4 +1,4 @@
-"""`otel-ext tail`: the last records, and each new one."""
+"""`otel-ext tail`: prints the last records, and each new one."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_ext.cli.commands.tail import ring_buffers as tail_rings
-from otel_ext.cli.commands.tail.files import Followed
+from otel_ext.cli.commands.tail.files import FollowedFiles
 from otel_ext.exporters import JsonlExporter
 from otel_ext.journal.write.journal import Journal
 from otel_ext.record.codec import encode_line
 from otel_ext.record.decode import decode_line
-from tests.cli.watched import look
+from tests.cli.watched import run_on_traces
 from tests.exporters.samples import end, log, start
 from tests.journal.making import ALONE, line
 from tests.programs import OTEL_EXT, environment, execute, wait_until
@@ -40,80 +40,80 @@ def names(lines: list[bytes]) -> list[str]:
 
 
 def test_last_lines_of_all_files_come_in_the_order_of_time(tmp_path: Path) -> None:
-    """Of several files the last records together, as many as asked for, oldest first."""
+    """The last N records of several files together, oldest first."""
     written(tmp_path / "a.jsonl", "a0", "a1", "a2")
     written(tmp_path / "b.jsonl", "b0", "b1", "b2")
-    assert names(Followed([tmp_path]).last(4)) == ["a1", "b1", "a2", "b2"]
-    assert Followed([tmp_path]).last(0) == []
-    assert len(Followed([tmp_path]).last(100)) == 6
+    assert names(FollowedFiles([tmp_path]).last_lines(4)) == ["a1", "b1", "a2", "b2"]
+    assert FollowedFiles([tmp_path]).last_lines(0) == []
+    assert len(FollowedFiles([tmp_path]).last_lines(100)) == 6
 
 
 def test_last_lines_of_a_large_file_are_found_from_its_end(tmp_path: Path) -> None:
-    """However much stands before them, and however long they are."""
+    """However large the file is, and however long the lines are."""
     path = tmp_path / "a.jsonl"
     long = log("long", attributes={"text": "x" * 400_000})
     path.write_bytes(encode_line(log("first")) * 5_000 + encode_line(long) * 3)
-    assert names(Followed([path]).last(4)) == ["first", "long", "long", "long"]
+    assert names(FollowedFiles([path]).last_lines(4)) == ["first", "long", "long", "long"]
 
 
-def test_news_come_once_and_whole(tmp_path: Path) -> None:
-    """A line in the making is waited for; new files are read from their beginning."""
+def test_new_lines_come_once_and_complete(tmp_path: Path) -> None:
+    """An incomplete line is returned once it is complete; new files are read from the start."""
     path = tmp_path / "a.jsonl"
     written(path, "old")
-    followed = Followed([tmp_path])
-    assert names(followed.last(10)) == ["old"]
-    assert followed.news() == []
+    followed = FollowedFiles([tmp_path])
+    assert names(followed.last_lines(10)) == ["old"]
+    assert followed.new_lines() == []
     line = encode_line(log("torn"))
     with path.open("ab") as file:
         file.write(line[:20])
         file.flush()
-        assert followed.news() == []
+        assert followed.new_lines() == []
         file.write(line[20:])
     written(tmp_path / "b.jsonl", "other")
-    assert sorted(names(followed.news())) == ["other", "torn"]
-    assert followed.news() == []
+    assert sorted(names(followed.new_lines())) == ["other", "torn"]
+    assert followed.new_lines() == []
 
 
-def test_a_file_that_was_replaced_is_read_anew(tmp_path: Path) -> None:
-    """What has the same name and is another file, or was emptied, begins at its beginning."""
+def test_a_file_that_was_replaced_is_read_from_its_start(tmp_path: Path) -> None:
+    """A new file of the same name, or an emptied one, is read from its start."""
     path = tmp_path / "a.jsonl"
     written(path, "one", "two")
-    followed = Followed([path])
-    followed.last(1)
+    followed = FollowedFiles([path])
+    followed.last_lines(1)
     path.write_bytes(encode_line(log("less")))
-    assert names(followed.news()) == ["less"]
+    assert names(followed.new_lines()) == ["less"]
     written(tmp_path / "new", "three", "four")
     (tmp_path / "new").replace(path)
-    assert names(followed.news()) == ["three", "four"]
+    assert names(followed.new_lines()) == ["three", "four"]
     path.unlink()
-    assert followed.news() == []
+    assert followed.new_lines() == []
 
 
 def test_what_waits_in_a_ring_buffer_is_shown_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The last lines are the last ones made; later ones too where nothing brings them out."""
-    journal = Journal(tmp_path, ALONE)  # without a worker, as one that hangs
+    """Waiting lines are among the last lines; later ones are shown if no worker drains them."""
+    journal = Journal(tmp_path, ALONE)  # without a worker, as in a program that hangs
     for name in ("written", "also written"):
         journal.append(line(len(name), name=name))
     journal.drain()
     journal.append(line(20, name="waits"))
-    followed = Followed([tmp_path])
-    assert names(followed.last(2)) == ["also written", "waits"]
+    followed = FollowedFiles([tmp_path])
+    assert names(followed.last_lines(2)) == ["also written", "waits"]
     journal.append(line(21, name="comes later"))
-    assert followed.news() == []  # its worker may still be at work
+    assert followed.new_lines() == []  # its worker may still run
     monkeypatch.setattr(tail_rings, "_STOPPED_NS", 0)
-    monkeypatch.setattr(tail_rings, "_LOOK_SECONDS", 0.0)
-    followed = Followed([next(tmp_path.glob("*.jsonl"))])
-    assert names(followed.last(1)) == ["comes later"]
+    monkeypatch.setattr(tail_rings, "_CHECK_SECONDS", 0.0)
+    followed = FollowedFiles([next(tmp_path.glob("*.jsonl"))])
+    assert names(followed.last_lines(1)) == ["comes later"]
     journal.append(line(22, name="waits as well"))
-    assert names(followed.news()) == ["waits as well"]
-    assert followed.news() == []
+    assert names(followed.new_lines()) == ["waits as well"]
+    assert followed.new_lines() == []
     journal.drain()
     journal.append(line(23, name="new"))
-    assert names(followed.news()) == ["new"]
+    assert names(followed.new_lines()) == ["new"]
     assert journal.close()
-    assert followed.news() == []
+    assert followed.new_lines() == []
 
 
 def test_a_program_is_followed_until_ctrl_c(tmp_path: Path) -> None:
@@ -144,39 +144,39 @@ def test_a_program_is_followed_until_ctrl_c(tmp_path: Path) -> None:
 def test_lines_for_programs_are_those_of_the_file(tmp_path: Path) -> None:
     """With --json each line is printed byte for byte."""
     written(tmp_path / "traces" / "a.jsonl", "one", "two")
-    done = look(tmp_path, "tail", "--no-follow", "--json")
+    done = run_on_traces(tmp_path, "tail", "--no-follow", "--json")
     assert done.out == (tmp_path / "traces" / "a.jsonl").read_text("utf-8")
 
 
 def test_what_a_new_file_repeats_is_shown_once(tmp_path: Path) -> None:
-    """A start that stands again in the next segment, and damage, make no second line."""
+    """A start repeated by the next segment, and damage, add no second line."""
     path = tmp_path / "traces" / "a.jsonl"
     path.parent.mkdir()
     path.write_bytes(encode_line(start()) * 2 + b"garbage\n" * 3 + encode_line(end()))
-    done = look(tmp_path, "tail", "--no-follow")
+    done = run_on_traces(tmp_path, "tail", "--no-follow")
     assert (done.out.count("▶ load"), done.out.count("✓ load")) == (1, 1)
-    assert done.err.count("some lines are no records") == 1
+    assert done.err.count("some lines are not valid records") == 1
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "expected"),
     [
         (["missing"], "missing: there is no such"),
         (["/dev/null"], "/dev/null: a device or pipe"),
-        (["--lines", "-3", "traces"], "'-3' is not a whole number from 0; give 0 or more"),
+        (["--lines", "-3", "traces"], "'-3' is not a whole number; use 0 or more"),
     ],
 )
-def test_mistakes_are_named(tmp_path: Path, words: list[str], said: str) -> None:
-    """A wrong place or number is one line and exit code 2."""
+def test_mistakes_are_named(tmp_path: Path, words: list[str], expected: str) -> None:
+    """A wrong path or number is one line and exit code 2."""
     (tmp_path / "traces").mkdir()
     done = execute([OTEL_EXT, "tail", "--no-follow", *words], cwd=tmp_path, env=environment())
     assert (done.code, done.out) == (2, "")
-    assert said in done.err
+    assert expected in done.err
     assert "Traceback" not in done.err
 
 
-def test_a_reader_that_leaves_ends_it(tmp_path: Path) -> None:
-    """`otel-ext tail | head` ends without a complaint."""
+def test_a_closed_pipe_ends_it(tmp_path: Path) -> None:
+    """`otel-ext tail | head` ends without an error message."""
     written(tmp_path / "traces" / "a.jsonl", *map(str, range(2_000)))
     command = f"'{OTEL_EXT}' tail --no-follow --lines 2000 traces | head -1"
     done = execute(["bash", "-c", command], cwd=tmp_path, env={**environment(), **os.environ})

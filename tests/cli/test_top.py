@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_ext.cli.main import main
-from tests.cli.watched import columns, look, shop
+from tests.cli.watched import columns, run_on_traces, shop
 from tests.programs import OTEL_EXT, environment
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Terminal:
             stdout=self.slave,
             stderr=self.slave,
             env=environment(TERM="xterm-256color", COLUMNS="", LINES=""),
-            # A session of its own, with this as its terminal, so that keys and ^C arrive.
+            # In its own session, with this as its terminal, so that keys and ^C arrive.
             preexec_fn=self._own_terminal,  # noqa: PLW1509 - no thread runs in this test
         )
 
@@ -75,7 +75,7 @@ class Terminal:
 
 @contextmanager
 def top_on(folder: Path, *words: str, columns: int = 80) -> Generator[Terminal]:
-    """Run top on a terminal; what is left of it at the end is killed."""
+    """Run top on a terminal; kill it if it still runs at the end."""
     terminal = Terminal(folder, *words, columns=columns)
     try:
         yield terminal
@@ -87,8 +87,8 @@ def top_on(folder: Path, *words: str, columns: int = 80) -> Generator[Terminal]:
         os.close(terminal.slave)
 
 
-def test_keys_and_a_terminal_put_back(tmp_path: Path) -> None:
-    """It takes a screen of its own, obeys t, s, p and q, and leaves the terminal as it was."""
+def test_keys_and_a_restored_terminal(tmp_path: Path) -> None:
+    """It uses the alternate screen, handles t, s, p and q, and restores the terminal."""
     with shop(tmp_path), top_on(tmp_path) as terminal:
         terminal.read_until(ENTER)
         assert "sorted by age" in terminal.read_until("q quit")
@@ -108,7 +108,7 @@ def test_keys_and_a_terminal_put_back(tmp_path: Path) -> None:
     ("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
 def test_a_signal_leaves_the_terminal_as_it_was(tmp_path: Path, number: int, code: int) -> None:
-    """Ctrl-C is a way to leave; whatever ends it, the terminal is put back."""
+    """Ctrl-C exits with 0; after any signal the terminal is restored."""
     (tmp_path / "traces").mkdir()
     with top_on(tmp_path) as terminal:
         terminal.read_until("no span is open")
@@ -119,13 +119,13 @@ def test_a_signal_leaves_the_terminal_as_it_was(tmp_path: Path, number: int, cod
 
 
 def test_suspended_and_continued(tmp_path: Path) -> None:
-    """Ctrl-Z gives the terminal back before it stops, and fg takes it again."""
+    """Ctrl-Z restores the terminal before top stops, and fg takes it again."""
     (tmp_path / "traces").mkdir()
     with top_on(tmp_path) as terminal:
         terminal.read_until("q quit")
         terminal.process.send_signal(signal.SIGTSTP)
         terminal.read_until(LEAVE)
-        # An orphaned process group is not stopped by SIGTSTP; it goes on by itself then.
+        # SIGTSTP does not stop an orphaned process group; top then continues by itself.
         terminal.process.send_signal(signal.SIGCONT)
         terminal.read_until(ENTER)
         terminal.press("q")
@@ -135,19 +135,19 @@ def test_suspended_and_continued(tmp_path: Path) -> None:
 
 
 def test_no_line_is_longer_than_a_narrow_terminal(tmp_path: Path) -> None:
-    """On 60 columns lines are cut, so that the picture stays a picture."""
+    """On 60 columns lines are cut."""
     with shop(tmp_path), top_on(tmp_path, "--no-color", columns=60) as terminal:
         terminal.read_until("\x1b[H")
-        picture = terminal.read_until("q quit")
-        assert "checkout" in picture
-        lines = picture.replace("\x1b[K", "").split("\r\n")
+        screen = terminal.read_until("q quit")
+        assert "checkout" in screen
+        lines = screen.replace("\x1b[K", "").split("\r\n")
         assert max(map(len, lines)) <= 60, lines
 
 
 def test_once_is_for_scripts(tmp_path: Path) -> None:
-    """--once writes one plain picture without escape sequences and ends."""
+    """--once prints one screen without escape sequences and stops."""
     with shop(tmp_path):
-        done = look(tmp_path, "top", "--once")
+        done = run_on_traces(tmp_path, "top", "--once")
     head, note, _, header, *rows = done.out.rstrip().splitlines()
     assert "1 process" in head
     assert "2 open" in head
@@ -160,10 +160,10 @@ def test_once_is_for_scripts(tmp_path: Path) -> None:
     assert (done.code, done.err) == (0, "")
 
 
-def test_json_has_figures_and_spans(tmp_path: Path) -> None:
-    """--json writes one object a picture; the second knows the rate."""
+def test_json_has_summary_and_spans(tmp_path: Path) -> None:
+    """--json prints one object per screen; the second one has the rate."""
     with shop(tmp_path):
-        done = look(tmp_path, "top", "--json", "--iterations", "2", "--interval", "0.2")
+        done = run_on_traces(tmp_path, "top", "--json", "--iterations", "2", "--interval", "0.2")
     first, second = map(json.loads, done.out.splitlines())
     assert list(first) == ["time", "processes", "open", "records_per_second", "spans"]
     assert first["open"] == {"running": 2, "stalled": 0, "blocked": 0, "hung": 0, "lost": 0}
@@ -173,19 +173,19 @@ def test_json_has_figures_and_spans(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "expected"),
     [
-        (["--iterations", "0"], "'0' is not a whole number from 1; give 1 or more"),
-        (["--interval", "0"], "'0' is no number of seconds; give 0.1 to 3600"),
+        (["--iterations", "0"], "'0' is not a whole number; use 1 or more"),
+        (["--interval", "0"], "'0' is not a valid number of seconds; use 0.1 to 3600"),
         (["--sort", "size"], "invalid choice"),
         (["nowhere"], "nowhere: there is no such folder"),
     ],
 )
 def test_mistakes_are_one_line(
-    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    words: list[str], expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A wrong option is one line with the way out and exit code 2."""
+    """A wrong option is one line with a hint and exit code 2."""
     assert main(["top", *words]) == 2
     captured = capsys.readouterr()
-    assert said in captured.err
+    assert expected in captured.err
     assert len(captured.err.splitlines()) == 1

@@ -1,4 +1,4 @@
-"""`otel-ext tree`: trees of what ended, runs and was lost."""
+"""`otel-ext tree`: trees of ended, running and lost spans."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from otel_ext.cli.commands.tree.forest import make_trace
 from otel_ext.cli.commands.tree.spans import read_spans
 from otel_ext.exporters import JsonlExporter
-from tests.cli.watched import look, shop
+from tests.cli.watched import run_on_traces, shop
 from tests.exporters.samples import end, start
 
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ def written(folder: Path, *records: Record) -> None:
     exporter.shutdown()
 
 
-def test_running_and_ended_spans_stand_in_one_tree(tmp_path: Path) -> None:
-    """Each span is under its parent, with its time; those that run are marked."""
+def test_running_and_ended_spans_are_in_one_tree(tmp_path: Path) -> None:
+    """Each span is under its parent, with its duration; running spans are marked."""
     with shop(tmp_path):
-        done = look(tmp_path, "tree")
+        done = run_on_traces(tmp_path, "tree")
     head, *lines = done.out.splitlines()
     assert head.startswith("trace ")
     assert head.endswith("3 spans")
@@ -42,11 +42,11 @@ def test_running_and_ended_spans_stand_in_one_tree(tmp_path: Path) -> None:
 
 
 def test_what_a_kill_left_open_is_lost(tmp_path: Path) -> None:
-    """Spans of a process that is gone are marked so, also before any recovery."""
+    """Spans of a dead process are marked as lost, even before a recovery."""
     with shop(tmp_path) as process:
         process.kill()
         process.wait()
-    done = look(tmp_path, "tree", "--json")
+    done = run_on_traces(tmp_path, "tree", "--json")
     (trace,) = json.loads(done.out)["traces"]
     assert [(span["name"], span["depth"], span["state"]) for span in trace["spans"]] == [
         ("checkout", 0, "lost"),
@@ -56,7 +56,7 @@ def test_what_a_kill_left_open_is_lost(tmp_path: Path) -> None:
 
 
 def test_depth_and_number_of_traces_are_limits(tmp_path: Path) -> None:
-    """`--depth` leaves out lower levels, `--last` earlier traces, `--trace` all others."""
+    """`--depth` hides lower levels, `--last` earlier traces, `--trace` other traces."""
     above, other = f"{1:016x}", "f" * 32
     written(
         tmp_path,
@@ -67,36 +67,36 @@ def test_depth_and_number_of_traces_are_limits(tmp_path: Path) -> None:
         start("later", 3, trace_id=other),
         end("later", 3, trace_id=other, took=2),
     )
-    assert "below" not in look(tmp_path, "tree", "--depth", "1").out
-    last = look(tmp_path, "tree", "--last", "1")
+    assert "below" not in run_on_traces(tmp_path, "tree", "--depth", "1").out
+    last = run_on_traces(tmp_path, "tree", "--last", "1")
     assert last.out.count("trace ") == 1
-    assert "1 earlier not shown" in last.err
-    only = look(tmp_path, "tree", "--trace", "FFFF").out
+    assert "earlier traces not shown: 1;" in last.err
+    only = run_on_traces(tmp_path, "tree", "--trace", "FFFF").out
     assert "later" in only
     assert "load" not in only
 
 
 def test_errors_and_abandoned_spans_are_named(tmp_path: Path) -> None:
-    """The cause stands behind the time; what names hold cannot command the terminal."""
+    """The reason follows the duration; escape sequences in names are not obeyed."""
     written(tmp_path, start("a\x1b[31m"), end("a\x1b[31m", abandoned="owner-died"))
-    out = look(tmp_path, "tree").out
+    out = run_on_traces(tmp_path, "tree").out
     assert "✗ a\\x1b[31m 12.3 ms abandoned: owner-died" in out
     assert "\x1b" not in out
 
 
 def test_cancelled_spans_have_a_mark_of_their_own(tmp_path: Path) -> None:
-    """A span that its task's cancellation ended is neither in order nor an error."""
+    """A span ended by the cancellation of its task is neither fine nor an error."""
     first = start()
     written(tmp_path, first, end()._replace(extra={"cancelled": True}))
-    line = look(tmp_path, "tree").out.splitlines()[1]
+    line = run_on_traces(tmp_path, "tree").out.splitlines()[1]
     assert line.startswith("⊘ ")
     assert " cancelled" in line
-    (trace,) = json.loads(look(tmp_path, "tree", "--json").out)["traces"]
+    (trace,) = json.loads(run_on_traces(tmp_path, "tree", "--json").out)["traces"]
     assert [span["state"] for span in trace["spans"]] == ["cancelled"]
 
 
 def test_circles_and_missing_parents_lose_no_span() -> None:
-    """Every span is shown once, whatever the parents say; so is a very long chain."""
+    """Every span is shown once, with circular or missing parents and in a very long chain."""
     circle = [start("a", 1, parent_span_id=f"{2:016x}"), start("b", 2, parent_span_id=f"{1:016x}")]
     orphan = start("c", 3, parent_span_id="e" * 16)
     trace = make_trace([*circle, orphan])
@@ -107,31 +107,31 @@ def test_circles_and_missing_parents_lose_no_span() -> None:
     assert max(len(node.branch) for node in trace.nodes) < 200
 
 
-def test_damage_is_passed_over_and_said(tmp_path: Path) -> None:
-    """What is no record costs itself only."""
+def test_damage_is_skipped_and_reported(tmp_path: Path) -> None:
+    """Damaged lines do not hide valid records."""
     written(tmp_path, start(), end())
     (file,) = (tmp_path / "traces").glob("*.jsonl")
     file.write_bytes(b"garbage\n\0\0\0\n" + file.read_bytes() + b'{"torn')
     spans = read_spans([tmp_path / "traces"])
     assert len(spans) == 1
     assert spans.skipped > 0
-    done = look(tmp_path, "tree")
+    done = run_on_traces(tmp_path, "tree")
     assert "load" in done.out
     assert "damaged" in done.err
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "said"),
+    ("words", "code", "expected"),
     [
-        (["--trace", "abc"], 1, "no such trace"),
+        (["--trace", "abc"], 1, "no trace matches"),
         (["--depth", "x"], 2, "'x' is not a whole number"),
         (["--no-such"], 2, "there is no option"),
     ],
 )
-def test_nothing_to_show(tmp_path: Path, words: list[str], code: int, said: str) -> None:
-    """Where there is nothing to show, or a mistake, one line says so."""
+def test_nothing_to_show(tmp_path: Path, words: list[str], code: int, expected: str) -> None:
+    """If there is nothing to show, or an option is wrong, one line reports it."""
     written(tmp_path, start(), end())
-    done = look(tmp_path, "tree", *words)
+    done = run_on_traces(tmp_path, "tree", *words)
     assert (done.code, done.out) == (code, "")
-    assert said in done.err
+    assert expected in done.err
     assert "Traceback" not in done.err

@@ -1,4 +1,4 @@
-"""What a line of `otel-ext tree` tells, which spans are chosen, and how equal ones are folded."""
+"""Lines of `otel-ext tree`, selection of spans, and folding of equal siblings."""
 
 from __future__ import annotations
 
@@ -42,38 +42,36 @@ def failed(name: str, number: int, text: str, **fields: Any) -> Record:  # noqa:
 
 
 def shown(capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
-    """Return the lines that `otel-ext tree` shows for some words."""
+    """Return the lines that `otel-ext tree` prints for some arguments."""
     main(["tree", *words])
     return capsys.readouterr().out.splitlines()
 
 
-def test_the_error_stands_behind_the_time(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The exception, else the status's text, and the status code before other attributes."""
+def test_the_error_follows_the_duration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The exception, else the status's text; then the HTTP status code before other attributes."""
     attributes = {"http.request.method": "GET", "http.response.status_code": 402, "order.id": 3}
     folder = written(
         tmp_path,
         failed("charge card", 1, "card\ndeclined", attributes=attributes),
-        end("no exception", 2, status=Status("error", "told by the program")),
-        end("nothing said", 3, status=Status("error")),
+        end("no exception", 2, status=Status("error", "text of the status")),
+        end("no text", 3, status=Status("error")),
     )
     lines = shown(capsys, folder)
     assert lines[1].startswith(
         "✗ charge card 12.3 ms  ValueError: card declined  http.response.status_code=402 order.id=3"
     )
-    assert lines[2].startswith("✗ no exception 12.3 ms  told by the program")
-    assert lines[3].startswith("✗ nothing said 12.3 ms error")
+    assert lines[2].startswith("✗ no exception 12.3 ms  text of the status")
+    assert lines[3].startswith("✗ no text 12.3 ms error")
 
 
 @pytest.mark.parametrize("columns", [40, 60, 80, 200])
-def test_the_name_is_cut_before_the_state_is(
+def test_the_name_is_cut_before_the_state(
     columns: int,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """At any width a line keeps its state, and none is wider than the terminal."""
+    """Lines keep their state at any width, and none is wider than the terminal."""
     folder = written(
         tmp_path,
         start("日本語 spän " * 20),
@@ -92,7 +90,7 @@ def test_the_name_is_cut_before_the_state_is(
 def test_how_a_process_ended_is_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A span that died with its process names the signal."""
+    """A span that was lost with its process shows the signal."""
     folder = written(tmp_path, end(abandoned="process-died", extra={"signal": "SIGKILL"}))
     (line,) = shown(capsys, folder)[1:]
     assert "abandoned: process-died, ended by SIGKILL" in line
@@ -101,7 +99,7 @@ def test_how_a_process_ended_is_reported(
 def test_a_span_of_another_process_names_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Of spans of one process only the uppermost does."""
+    """Only the topmost span of a process shows the process."""
     worker = Process("b0-9-1-worker", pid=9, resource={"service.name": "worker"})
     lines = [
         record._replace(process=worker, name="process.start", kind="process", phase=None)
@@ -121,8 +119,8 @@ def test_a_span_of_another_process_names_it(
     assert "[9 worker]" not in client
 
 
-def spans_with_trouble() -> list[Record]:
-    """Return a trace of which one span failed, one is slow and one was lost."""
+def spans_of_every_outcome() -> list[Record]:
+    """Return a trace with a failed, a slow, a lost, an open and a fine span."""
     return [
         end("root", 1, took=900 * MILLISECOND),
         failed("bad", 2, "no", parent_span_id=ROOT),
@@ -144,18 +142,18 @@ def spans_with_trouble() -> list[Record]:
         (["--errors", "--slower", "0.5"], []),
     ],
 )
-def test_chosen_spans_come_with_those_above(
+def test_selected_spans_come_with_those_above(
     words: list[str], names: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each option leaves out what does not meet it; together they must all be met."""
-    folder = written(tmp_path, *spans_with_trouble())
+    """A span must match every option."""
+    folder = written(tmp_path, *spans_of_every_outcome())
     main(["tree", folder, "--json", *words])
     traces = json.loads(capsys.readouterr().out)["traces"]
     assert [span["name"] for trace in traces for span in trace["spans"]] == names
 
 
 def test_equal_siblings_become_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Only those that ended well; what went wrong, or stands above it, keeps its line."""
+    """Only siblings that ended well; a failed span, and those above it, keep their lines."""
     children = [
         end("index file", number, took=number * MILLISECOND, parent_span_id=ROOT)
         for number in range(2, 102)
@@ -178,7 +176,7 @@ def test_equal_siblings_become_one_line(tmp_path: Path, capsys: pytest.CaptureFi
 def test_ids_that_processes_have_in_common_are_kept_apart(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With a seeded `random` in several workers: a trace each, and it is said why."""
+    """With a seeded `random` in several workers: a trace per process, and the reason."""
     one, two = Process("b0-1-1-aa", pid=1), Process("b0-2-1-bb", pid=2)
     folder = written(
         tmp_path,
@@ -195,7 +193,7 @@ def test_ids_that_processes_have_in_common_are_kept_apart(
 def test_a_span_ended_by_a_forked_child_stays_one_span(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Only starts tell that ids were given twice; an end of another process ends the span."""
+    """Ids are repeated only if starts repeat; an end of another process ends the span."""
     parent, child = Process("b0-1-1-aa", pid=1), Process("b0-2-1-bb", pid=2)
     folder = written(tmp_path, start("job", process=parent), end("job", process=child))
     head, line = shown(capsys, folder)
@@ -203,8 +201,8 @@ def test_a_span_ended_by_a_forked_child_stays_one_span(
     assert line.startswith("✓ job")
 
 
-def test_json_tells_all_in_utf8_whatever_the_locale(tmp_path: Path) -> None:
-    """Attributes, status, error and process; other encodings of the output change nothing."""
+def test_json_is_complete_and_utf8_in_any_locale(tmp_path: Path) -> None:
+    """Attributes, status, error and process, in UTF-8 whatever the output's encoding is."""
     written(tmp_path, failed("wörk", 1, "kaputt: ä", attributes={"größe": [1, {"a": None}]}))
     done = execute(
         [OTEL_EXT, "tree", "traces", "--json"],

@@ -1,4 +1,4 @@
-"""`otel-ext validate`: exit codes, places and reasons, other sorts of files, bounded memory."""
+"""`otel-ext validate`: exit codes, line numbers, reasons, other files, bounded memory."""
 
 from __future__ import annotations
 
@@ -7,21 +7,18 @@ import io
 import json
 import os
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 from subprocess import PIPE, run
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from otel_ext.cli.commands.validate.report import progress_bar, safe_text
 from otel_ext.cli.main import main
 from otel_ext.record.model import META_KEY
+from tests.cli.watched import as_unprivileged_user
 from tests.figures import report_figures
 from tests.record.format_examples import documents, line_of, meta_of
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
 
 GOOD = b"".join(map(line_of, documents()))
 COUNT = len(documents())
@@ -34,7 +31,7 @@ Capture = pytest.CaptureFixture[str]
 
 @pytest.fixture
 def good(tmp_path: Path) -> Path:
-    """A file with one record of every sort."""
+    """A file with one record of every kind."""
     path = tmp_path / "good.jsonl"
     path.write_bytes(GOOD)
     return path
@@ -49,7 +46,7 @@ def bad(tmp_path: Path) -> Path:
 
 
 def test_good_files_are_counted(good: Path, capsys: Capture) -> None:
-    """Exit code 0, and a table of what there is."""
+    """Exit code 0, and a table of the records."""
     assert main(["validate", str(good)]) == 0
     out = capsys.readouterr().out
     assert f"1 file, {COUNT} lines: all good" in out
@@ -66,9 +63,9 @@ def _start_line(number: int, process: str) -> bytes:
 
 
 def test_ids_that_several_processes_use_are_reported(tmp_path: Path, capsys: Capture) -> None:
-    """Workers with one seed: how many ids repeat, in which processes, and what to do."""
+    """Workers with the same seed: how many ids repeat, in which processes, and what to do."""
     for process in ("5f3c9a1e-1-1-00000001", "5f3c9a1e-2-1-00000002"):
-        # A further file of the same process repeats the starts of what is open.
+        # A later file of the same process repeats the starts of open spans.
         for part in (".jsonl", ".1.jsonl"):
             lines = b"".join(_start_line(number, process) for number in range(3))
             (tmp_path / f"{process}{part}").write_bytes(lines)
@@ -76,7 +73,7 @@ def test_ids_that_several_processes_use_are_reported(tmp_path: Path, capsys: Cap
     (tmp_path / "alone.jsonl").write_bytes(alone)
     assert main(["validate", str(tmp_path)]) == 0
     out = capsys.readouterr().out
-    assert "3 span ids repeat: 2 processes use the same for spans of their own" in out
+    assert "3 span ids repeat: 2 processes use the same ids for their own spans" in out
     assert "(5f3c9a1e-1-1-00000001, 5f3c9a1e-2-1-00000002). Do not seed random alike" in out
     assert main(["validate", "--json", str(tmp_path)]) == 0
     assert json.loads(capsys.readouterr().out)["repeated_ids"] == {
@@ -88,16 +85,16 @@ def test_ids_that_several_processes_use_are_reported(tmp_path: Path, capsys: Cap
     assert "repeat" not in capsys.readouterr().out
 
 
-def test_a_bad_line_has_its_place_and_reason(bad: Path, capsys: Capture) -> None:
-    """Exit code 1; each reason stands behind file and line, as compilers write it."""
+def test_a_bad_line_has_its_number_and_reason(bad: Path, capsys: Capture) -> None:
+    """Exit code 1; each reason follows file and line, as compilers print it."""
     assert main(["validate", str(bad)]) == 1
     out = capsys.readouterr().out.splitlines()
     assert out[:2] == [f"{bad}:2: {REASON}", f"{bad}:4: {REASON}"]
     assert out[-1] == "1 file, 4 lines: 2 bad"
 
 
-def test_a_folder_stands_for_its_files(good: Path, bad: Path, capsys: Capture) -> None:
-    """All *.jsonl in a folder are checked; other files in it and folders below are not."""
+def test_a_folder_means_its_files(good: Path, bad: Path, capsys: Capture) -> None:
+    """All *.jsonl in a folder are checked; other files and folders in it are not."""
     (good.parent / "notes.txt").write_text("not a record")
     (good.parent / "old.jsonl").mkdir()
     assert main(["validate", str(good.parent)]) == 1
@@ -107,7 +104,7 @@ def test_a_folder_stands_for_its_files(good: Path, bad: Path, capsys: Capture) -
 
 
 def test_the_errors_shown_are_limited(bad: Path, capsys: Capture) -> None:
-    """All bad lines are counted, however few are shown."""
+    """All bad lines are counted, even if few are shown."""
     assert main(["validate", "--max-errors", "1", str(bad)]) == 1
     out = capsys.readouterr().out
     assert out.count(REASON) == 1
@@ -117,7 +114,7 @@ def test_the_errors_shown_are_limited(bad: Path, capsys: Capture) -> None:
 
 
 def test_json_is_for_programs(good: Path, bad: Path, capsys: Capture) -> None:
-    """One object with everything, places with line, offset and pointer."""
+    """One object with everything; errors have line, offset and pointer."""
     assert main(["validate", "--json", "--max-errors", "1", str(good), str(bad)]) == 1
     found: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert found["ok"] is False
@@ -136,7 +133,7 @@ def test_json_is_for_programs(good: Path, bad: Path, capsys: Capture) -> None:
 
 
 def test_the_standard_input_is_read(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
-    """`-` stands for the standard input."""
+    """`-` means the standard input."""
     piped = io.TextIOWrapper(io.BufferedReader(io.BytesIO(GOOD + BAD)))
     monkeypatch.setattr(sys, "stdin", piped)
     assert main(["validate", "-"]) == 1
@@ -144,7 +141,7 @@ def test_the_standard_input_is_read(monkeypatch: pytest.MonkeyPatch, capsys: Cap
 
 
 def test_a_pipe_can_be_named(tmp_path: Path, capsys: Capture) -> None:
-    """A named pipe is read as a file, which makes `<(zcat old.gz)` of a shell work."""
+    """A named pipe is read like a file, so `<(zcat old.gz)` works in a shell."""
     reader, writer = os.pipe()
     os.write(writer, GOOD)
     os.close(writer)
@@ -168,7 +165,7 @@ def test_a_pipe_can_be_named(tmp_path: Path, capsys: Capture) -> None:
 def test_what_cannot_be_read_is_a_usage_error(
     good: Path, capsys: Capture, name: str, message: str
 ) -> None:
-    """Exit code 2, one line that names the thing, and nothing was read."""
+    """Exit code 2, one line that names the file, and nothing was read."""
     assert main(["validate", str(good), str(good.parent / name)]) == 2
     captured = capsys.readouterr()
     assert message in captured.err
@@ -189,10 +186,10 @@ def test_what_cannot_be_read_is_a_usage_error(
         (b"\x7fELF" + b"\n\0\0\n\n \0\n" * 100, "one JSON object a line"),
     ],
 )
-def test_another_sort_of_file_gets_one_message(
+def test_another_kind_of_file_gets_one_message(
     tmp_path: Path, good: Path, capsys: Capture, content: bytes, hint: str
 ) -> None:
-    """Exit code 2 and one message, not one for each line; the other files are still checked."""
+    """Exit code 2 and one message, not one per line; the other files are still checked."""
     other = tmp_path / "other.dat"
     other.write_bytes(content)
     assert main(["validate", str(other), str(good)]) == 2
@@ -216,7 +213,7 @@ def test_another_sort_of_file_gets_one_message(
 def test_a_damaged_file_is_still_a_file_of_records(
     tmp_path: Path, capsys: Capture, content: bytes
 ) -> None:
-    """Damage at the beginning gives bad lines and exit code 1, and the rest is checked."""
+    """Damage at the beginning gives bad lines and exit code 1; the rest is checked."""
     path = tmp_path / "damaged.jsonl"
     path.write_bytes(content)
     assert main(["validate", str(path)]) == 1
@@ -226,7 +223,7 @@ def test_a_damaged_file_is_still_a_file_of_records(
 
 
 def test_a_folder_without_files_is_not_good(tmp_path: Path, capsys: Capture) -> None:
-    """Exit code 1, and the JSON says the same."""
+    """Exit code 1, and `ok` is false in the JSON."""
     assert main(["validate", "--json", str(tmp_path)]) == 1
     captured = capsys.readouterr()
     assert json.loads(captured.out)["ok"] is False
@@ -241,28 +238,15 @@ def test_an_empty_file_is_good(tmp_path: Path, capsys: Capture) -> None:
     assert "1 file, 0 lines: nothing to check" in capsys.readouterr().out
 
 
-@contextmanager
-def nobody() -> Generator[None]:
-    """Give up the rights of root for a while, if there are any."""
-    if os.geteuid():
-        yield
-        return
-    os.seteuid(65_534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-
-
 def test_a_file_that_may_not_be_read(good: Path, bad: Path, capsys: Capture) -> None:
-    """Exit code 2 and a message with the system's reason; the other files are checked."""
+    """Exit code 2 and the system's reason; the other files are checked."""
     folder = good.parent
     while folder != folder.parent and not folder.stat().st_mode & 0o001:
         folder.chmod(0o755)
         folder = folder.parent
     bad.chmod(0)
     good.chmod(0o644)
-    with nobody():
+    with as_unprivileged_user():
         assert main(["validate", str(bad), str(good)]) == 2
     captured = capsys.readouterr()
     reason = "cannot be read: Permission denied. Run this as the user that wrote the records"
@@ -279,8 +263,8 @@ def test_a_wrong_limit_is_a_usage_error(good: Path, capsys: Capture, value: str)
     assert value in error
 
 
-def test_names_and_data_cannot_command_the_terminal(tmp_path: Path, capsys: Capture) -> None:
-    """Escape sequences in the name of a file or in a record come out as text."""
+def test_escape_sequences_are_not_obeyed(tmp_path: Path, capsys: Capture) -> None:
+    """Escape sequences in the name of a file or in a record are printed as text."""
     path = tmp_path / "a\x1b[31m.jsonl"
     path.write_bytes(BAD.replace(b'"kind":"span"', b'"kind":"\\u001b]0;x\\u0007"'))
     assert main(["validate", str(path)]) == 1
@@ -291,14 +275,14 @@ def test_names_and_data_cannot_command_the_terminal(tmp_path: Path, capsys: Capt
 
 
 def test_there_is_no_bar_for_pipes(capsys: Capture) -> None:
-    """Progress is drawn for people only: nothing goes to a standard error that is no terminal."""
+    """If the standard error is not a terminal, no progress is printed."""
     with progress_bar(1 << 40) as advance:
         advance(1 << 39)
     assert capsys.readouterr().err == ""
 
 
-def test_there_is_a_bar_for_people(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
-    """For a large file on a terminal, the bar shows how much is read."""
+def test_there_is_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    """For a large file on a terminal, the bar shows how much was read."""
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setenv("TERM", "xterm")
     with progress_bar(2_000_000_000) as advance:
@@ -315,9 +299,9 @@ print(code, re.search("VmHWM:\\\\s+([0-9]+) kB", open("/proc/self/status").read(
 
 
 def _peak_of_validating(path: Path) -> tuple[str, int]:
-    """Return what a process of its own prints, and its peak memory in bytes.
+    """Validate in a new process; return what it prints, and its peak memory in bytes.
 
-    Not by `ru_maxrss`: that counts the memory of the process that started it too.
+    Not by `ru_maxrss`, which also counts the memory of the parent process.
     """
     command = [sys.executable, "-c", MEASURE, str(path)]
     done = run(command, stdout=PIPE, check=True, text=True)
@@ -328,7 +312,7 @@ def _peak_of_validating(path: Path) -> tuple[str, int]:
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
-    """A large file with a huge line and thousands of bad ones takes no more than a small one."""
+    """A large file with a huge line and many bad ones takes no more memory than a small one."""
     peaks: list[int] = []
     for times, reason in ((10, "81920 NUL bytes"), (6_000, "longer than 1048576 bytes")):
         path = tmp_path / f"{times}.jsonl"

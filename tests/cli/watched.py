@@ -1,8 +1,9 @@
-"""Programs with open spans for the commands that look at running programs."""
+"""Runs programs with open spans, and commands that read them."""
 
 from __future__ import annotations
 
 import json
+import os
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
@@ -26,7 +27,7 @@ tracer = trace.get_tracer("shop")
 
 def wait_for_the_bank():
     open("ready-" + sys.argv[3], "w").close()
-    for _ in range(36000): time.sleep(0.1)  # a signal on the way into a sleep waits for its end
+    for _ in range(36000): time.sleep(0.1)  # a signal just before a sleep is handled after it
 
 with tracer.start_as_current_span("checkout", attributes={"user": "ann"}):
     with tracer.start_as_current_span("quick"):
@@ -35,7 +36,7 @@ with tracer.start_as_current_span("checkout", attributes={"user": "ann"}):
         %s
 """
 WAITS = "wait_for_the_bank()"
-# One call of C that takes for ever and never lets go of the interpreter.
+# One call of C that never ends and never releases the interpreter lock.
 HOLDS_INTERPRETER = """\
 import re
         time.sleep(0.3)
@@ -53,7 +54,7 @@ def shop(
     env: Mapping[str, str] | None = None,
     **settings: object,
 ) -> Generator[subprocess.Popen[bytes]]:
-    """Run a program with two open spans; its records go to `traces` in `folder`."""
+    """Run a program with two open spans that records into `traces` in `folder`."""
     program = write_program(folder, PROGRAM % body, f"shop_{name}.py")
     command = python(program, "traces", repr(settings), name)
     with started(command, cwd=folder, env=env) as process:
@@ -65,14 +66,14 @@ def shop(
         yield process
 
 
-def look(folder: Path, command: str, *words: str | Path) -> Done:
-    """Run a command of ours on the folder `traces`."""
+def run_on_traces(folder: Path, command: str, *words: str | Path) -> Done:
+    """Run a command of otel-ext on the folder `traces`."""
     return execute([OTEL_EXT, command, "traces", *words], cwd=folder)
 
 
 def spans_by(folder: Path, command: str = "ps", *words: str) -> dict[str, dict[str, object]]:
-    """Return what `ps --json` shows, by the span's name."""
-    done = look(folder, command, "--json", *words)
+    """Return the spans of `ps --json` by name."""
+    done = run_on_traces(folder, command, "--json", *words)
     found = [cast("dict[str, object]", json.loads(line)) for line in done.out.splitlines()]
     return {str(span["name"]): span for span in found}
 
@@ -83,15 +84,28 @@ def states(folder: Path, *words: str) -> dict[str, object]:
 
 
 def columns(out: str) -> list[list[str]]:
-    """Return the fields of a table whose columns are two or more blanks apart."""
+    """Return the fields of a table whose columns are separated by two or more blanks."""
     return [[field.strip() for field in line.split("  ") if field] for line in out.splitlines()]
 
 
 def waiting_for(
     folder: Path, wanted: dict[str, object], words: Sequence[str] = (), seconds: float = 20.0
 ) -> dict[str, object]:
-    """Return the states once they are as `wanted`, or at the end of the time."""
+    """Wait until the states are as `wanted`, or the time is over; return the states."""
     end = time.monotonic() + seconds
     while (found := states(folder, *words)) != wanted and time.monotonic() < end:
         time.sleep(0.1)
     return found
+
+
+@contextmanager
+def as_unprivileged_user() -> Generator[None]:
+    """Give up the rights of root for a while, if the tests have them."""
+    if os.geteuid():
+        yield
+        return
+    os.seteuid(65_534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)

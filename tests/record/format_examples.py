@@ -1,4 +1,4 @@
-"""The example records of docs/record-format.md, which the tests of the format start from."""
+"""The example records of docs/record-format.md, which the tests of the format use."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ Document = dict[str, object]
 
 
 def documents() -> list[Document]:
-    """Return every record that stands in a block of JSON, in order, freshly parsed."""
+    """Return every record in a block of JSON, in order, freshly parsed."""
     blocks = re.findall(r"^```json\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
     return [json.loads(block) for block in blocks]
 
 
 def headings() -> list[str]:
-    """Return for each record the heading it stands under."""
+    """Return the heading above each record."""
     parts = re.split(r"^### (.*)$", TEXT, flags=re.MULTILINE)
     pairs = zip(parts[1::2], parts[2::2], strict=True)
     return [heading for heading, body in pairs for _ in range(body.count("```json\n"))]
 
 
 def meta_of(document: Document) -> Document:
-    """Return what stands under `__tracer_meta__`."""
+    """Return the metadata under `__tracer_meta__`."""
     return cast("Document", document[META_KEY])
 
 

@@ -1,4 +1,4 @@
-"""What the JSON Schema says of a document, by the `jsonschema` package."""
+"""Validates documents against the JSON Schema, by the `jsonschema` package."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from otel_ext.record.schema.validation import load_schema
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# The package's types are made for JSON that is known to be JSON; this is not.
+# The package's types assume valid JSON; documents here may be anything.
 _package: Any = import_module("jsonschema")
 _validators: Any = import_module("jsonschema.validators")
 
@@ -19,7 +19,7 @@ SCHEMA = load_schema()
 
 
 def _pattern(_: object, pattern: str, instance: object, __: object) -> Iterator[Exception]:
-    """Read `$` as ECMA-262 does, and JSON Schema with it: Python's also takes a last newline."""
+    """Match `$` as ECMA-262 and JSON Schema do; Python's also matches before a last newline."""
     if isinstance(instance, str) and not re.search(pattern.replace("$", r"\Z"), instance):
         yield _package.ValidationError(f"{instance!r} does not match {pattern!r}")
 
@@ -33,7 +33,7 @@ def errors_of(document: object) -> list[str]:
 
 
 def is_valid(document: object) -> bool:
-    """Whether the schema takes `document`."""
+    """Whether the schema accepts `document`."""
     return bool(_judge.is_valid(document))
 
 

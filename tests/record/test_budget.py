@@ -1,4 +1,4 @@
-"""Data without end: a record costs a bounded amount of work, and says what it leaves out."""
+"""Endless data: a record costs a bounded amount of work, and notes what it leaves out."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from otel_ext.record.sanitise.values import MAX_LINE_BYTES, encode_object, encod
 from otel_ext.record.schema.validation import validate_line
 from otel_ext.redaction import Redactor
 
-# Without a bound each of these would run for longer than the machine lasts.
+# Without a bound each of these would practically never end.
 pytestmark = pytest.mark.timeout(30)
 
 LEVELS = 60
@@ -39,7 +39,7 @@ class Pair:
 
 
 class Held(Mapping[str, object]):
-    """A mapping that is no dict."""
+    """A mapping that is not a dict."""
 
     def __init__(self, held: dict[str, object]) -> None:
         self.held = held
@@ -49,11 +49,11 @@ class Held(Mapping[str, object]):
         return self.held[key]
 
     def __iter__(self) -> Iterator[str]:
-        """Go through the keys."""
+        """Return an iterator of the keys."""
         return iter(self.held)
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return how many keys there are."""
         return len(self.held)
 
 
@@ -72,7 +72,7 @@ SHAPES: dict[str, Two] = {
 
 
 def doubled(shape: Two) -> object:
-    """Return a value without a cycle that is 2^60 values when written out."""
+    """Return a value without a cycle that would be 2^60 values when written out."""
     value: object = 1
     for _ in range(LEVELS):
         value = shape(value, value)
@@ -80,7 +80,7 @@ def doubled(shape: Two) -> object:
 
 
 def family() -> dict[str, object]:
-    """Return a parent whose children know it, as trees have it."""
+    """Return a parent whose children refer to it, as in trees."""
     parent: dict[str, object] = {"name": "parent"}
     parent["children"] = [{"name": str(number), "parent": parent} for number in range(2)]
     return parent
@@ -98,7 +98,7 @@ def log(attributes: Mapping[str, object]) -> Record:
 
 
 def encoded_raw(attributes: dict[str, object]) -> dict[str, Any]:
-    """Return what is in the line of a record that was not redacted, both encoders agreeing."""
+    """Return the attributes in the line of a record without redaction; both encoders agree."""
     line = encode_line(log(attributes))
     assert line == encode_line_python(log(attributes))
     assert validate_line(line) == []
@@ -106,7 +106,7 @@ def encoded_raw(attributes: dict[str, object]) -> dict[str, Any]:
 
 
 def encoded_clean(attributes: dict[str, object]) -> dict[str, Any]:
-    """Return what is in the line of a record that was redacted."""
+    """Return the attributes in the line of a redacted record."""
     line = encode_line(Redactor().redact(log(attributes)))
     assert validate_line(line) == []
     return cast("dict[str, Any]", json.loads(line))
@@ -120,17 +120,17 @@ both_ways = pytest.mark.parametrize("encoded", [encoded_raw, encoded_clean], ids
 def test_shared_data_is_bounded_and_loses_only_itself(
     shape: Two, encoded: Callable[[dict[str, object]], dict[str, Any]]
 ) -> None:
-    """Data in which each level holds the next one twice is cut, with marks; its neighbours stay."""
+    """Data in which each level holds the next one twice is cut, with notes; its neighbours stay."""
     found = encoded({"before": 1, "tree": doubled(shape), "rows": [{"n": 1}], "after": "x"})
     assert (found["before"], found["rows"], found["after"]) == (1, [{"n": 1}], "x")
     assert "<left out: " in json.dumps(found["tree"])
 
 
 @both_ways
-def test_circular_data_names_the_place(
+def test_circular_data_is_marked_where_it_repeats(
     encoded: Callable[[dict[str, object]], dict[str, Any]],
 ) -> None:
-    """A reference back is marked where it stands, once each; the user's objects are untouched."""
+    """Each circular reference is marked once, where it is; the user's objects are untouched."""
     parent = family()
     keys = copy.copy(parent)
     found = encoded({"tree": parent, "again": parent, "n": 1})
@@ -141,7 +141,7 @@ def test_circular_data_names_the_place(
 
 
 def circles() -> Iterator[tuple[str, object]]:
-    """Return values that hold themselves, of each kind that can."""
+    """Return values that contain themselves, of each type that can."""
     items: list[object] = []
     items += [items, (items,)]
     yield "list", items
@@ -166,14 +166,14 @@ def circles() -> Iterator[tuple[str, object]]:
 def test_every_kind_of_circle_ends(
     value: object, encoded: Callable[[dict[str, object]], dict[str, Any]]
 ) -> None:
-    """Whatever holds itself comes to an end with a mark, and its neighbours stay."""
+    """Whatever contains itself ends with a mark, and its neighbours stay."""
     found = encoded({"value": value, "n": 1, "list": [1]})
     assert (found["n"], found["list"]) == (1, [1])
     assert CIRCULAR in json.dumps(found["value"])
 
 
-def test_what_is_shared_without_a_circle_is_written_each_time() -> None:
-    """One object in two places is no circle."""
+def test_shared_objects_that_are_not_circular_are_written_each_time() -> None:
+    """One object used twice is not circular."""
     address = {"city": "Bern"}
     value = {"home": address, "work": [address, address]}
     assert encoded_raw({"v": value})["v"] == value
@@ -197,7 +197,7 @@ def test_what_is_shared_without_a_circle_is_written_each_time() -> None:
 def test_large_shared_values_are_bounded(
     value: object, encoded: Callable[[dict[str, object]], dict[str, Any]]
 ) -> None:
-    """Large values in many places cost no more than a record may; their neighbours stay."""
+    """Large values used many times stay within the budget; their neighbours stay."""
     found = encoded({"value": value, "n": 1, "list": [1]})
     assert (found["n"], found["list"]) == (1, [1])
     assert "<left out: " in json.dumps(found["value"])
@@ -205,9 +205,9 @@ def test_large_shared_values_are_bounded(
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_work_is_counted_not_timed(shape: Two) -> None:
-    """The steps that are walked stay within the budget, whatever the shape."""
+    """The number of steps stays within the budget, whatever the shape."""
     budget = Budget()
-    budget.share()
+    budget.next_share()
     cleaner = Cleaner(budget)
     cleaner.value(doubled(shape))
     assert cleaner.was_cut
@@ -216,14 +216,14 @@ def test_work_is_counted_not_timed(shape: Two) -> None:
 
 
 def test_many_endless_values_leave_room_for_each_other() -> None:
-    """Each value has a share of what is left, so a small one behind ten endless ones stays."""
+    """Each value has a share of the budget, so a small one after ten endless ones stays."""
     endless = {f"tree {number}": doubled(SHAPES["dict"]) for number in range(10)}
     for encoded in (encoded_raw, encoded_clean):
         assert encoded({**endless, "small": {"a": [1, 2]}})["small"] == {"a": [1, 2]}
 
 
 def test_keys_that_the_budget_does_not_reach_are_counted() -> None:
-    """A record with endlessly many endless values ends, and says how many keys are not there."""
+    """A record with very many endless values ends, and counts the keys left out."""
     tree = doubled(SHAPES["list"])
     for encoded in (encoded_raw, encoded_clean):
         found = encoded({f"tree {number}": tree for number in range(50_000)})
@@ -232,7 +232,7 @@ def test_keys_that_the_budget_does_not_reach_are_counted() -> None:
 
 
 def test_what_the_budget_does_not_reach_holds_no_secret() -> None:
-    """Beyond the budget nothing passes unlooked at: neither values, nor keys, nor events."""
+    """Beyond the budget nothing is kept unsearched: neither values, nor keys, nor events."""
     tree: list[object] = [f"item number {number}" for number in range(90_000)]
     tree += ["password=hunter2", {"token=hunter2": 1}]
     rows = [{"password": "hunter2", "note": "token=hunter2"}] * 50_000
@@ -247,14 +247,14 @@ def test_what_the_budget_does_not_reach_holds_no_secret() -> None:
 
 
 def test_cutting_what_was_cut_changes_nothing() -> None:
-    """A line that is read and written again is the same, its marks included."""
+    """A line that is read and written again is the same, its notes included."""
     for shape in ("dict", "list"):
         encoded = encode_object({"v": doubled(SHAPES[shape]), "n": 1})
         assert encode_object(json.loads(encoded)) == encoded
 
 
 def test_logs_of_circular_data_are_written(caplog: pytest.LogCaptureFixture) -> None:
-    """A structlog call, and one of the standard library's with `extra`, come back and tell."""
+    """Logging such data by structlog, or by the standard library's `extra`, ends and is noted."""
     chain: list[Any] = [TracerMetaRenderer(redact=Redactor().redact)]
     logger = structlog.wrap_logger(structlog.ReturnLogger(), processors=chain)
     found = json.loads(logger.info("x", tree=family(), user="ann"))
@@ -270,10 +270,10 @@ def test_logs_of_circular_data_are_written(caplog: pytest.LogCaptureFixture) -> 
 
 
 class Endless(Sequence[int]):
-    """A sequence that nobody knows the end of, nor would reach."""
+    """A sequence without a known length, too long to walk."""
 
     def __len__(self) -> int:
-        """Refuse to tell."""
+        """Refuse to return a length."""
         raise RuntimeError("no idea")
 
     def __getitem__(self, index: Any) -> Any:  # noqa: ANN401 - slices are not asked for
@@ -294,7 +294,7 @@ class Endless(Sequence[int]):
 def test_lazy_sequences_are_not_written_out(
     value: object, note: str, encoded: Callable[[dict[str, object]], dict[str, Any]]
 ) -> None:
-    """Of a sequence that makes its items when asked, no more are asked for than are kept."""
+    """A lazy sequence is asked for no more items than are kept."""
     items = encoded({"v": value})["v"]
     assert len(items) <= 100_000
     expected = f"<left out: {10**9 - len(items) + 1} items>" if value == range(10**9) else note
@@ -302,13 +302,13 @@ def test_lazy_sequences_are_not_written_out(
 
 
 def test_cutting_twice_counts_what_was_cut_before() -> None:
-    """Data of a kind that is made plain before it is redacted is counted as it was at first."""
+    """Data that is made plain before redaction is counted with its original size."""
     items = encoded_clean({"v": deque(f"item: {number}" for number in range(300_000))})["v"]
     assert items[-1] == f"<left out: {300_000 - len(items) + 1} items>"
 
 
 class Tree(enum.Enum):
-    """An enumeration whose value has no end."""
+    """An enumeration whose value is endless."""
 
     ENDLESS = doubled(SHAPES["list"])
 
@@ -320,8 +320,8 @@ def test_an_enumeration_of_endless_data_is_bounded() -> None:
     assert "<left out: " in json.dumps(found["v"])
 
 
-def test_a_value_that_was_cut_and_is_still_too_large_says_so() -> None:
-    """How large it would have been nobody knows: the note says that it is more."""
+def test_a_value_that_was_cut_and_is_still_too_large_is_noted() -> None:
+    """Its full size is unknown: the note has "over"."""
     text = "x" * 60_000
     found = json.loads(encode_object({"v": [text] * 10_000, "n": 1}))
     assert found["v"].startswith("<left out: over ")

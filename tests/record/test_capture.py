@@ -1,4 +1,4 @@
-"""Capture from the SDK's spans: snapshots, and the one private attribute with its way around."""
+"""Capture from the SDK's spans: snapshots, and the one private attribute with its fallback."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def new_span(**fields: Any) -> Span:  # noqa: ANN401 - what start_span takes
 
 
 def test_the_private_attribute_is_still_there() -> None:
-    """Tells when the SDK has no `_attributes` to copy any more: the quick way is gone then."""
+    """Fails if the SDK no longer has `_attributes`, which disables the fast path."""
     span = new_span(attributes={"a": 1}, links=[Link(CONTEXT, {"b": 2})])
     span.add_event("e", {"c": 3})
     for holder in (span, span.links[0], span.events[0]):
@@ -54,14 +54,14 @@ def test_the_private_attribute_is_still_there() -> None:
 
 
 class Without:
-    """A span, event or link of a later SDK: the public view is all there is."""
+    """A span, event or link of a later SDK, with only the public view."""
 
     def __init__(self, attributes: object) -> None:
         self.attributes = attributes
 
 
 @pytest.mark.parametrize("attributes", [{"a": 1}, {}, None])
-def test_without_it_the_public_view_serves(attributes: dict[str, object] | None) -> None:
+def test_without_it_the_public_view_is_used(attributes: dict[str, object] | None) -> None:
     """The fallback gives a copy as well."""
     holder = Without(attributes)
     got = capture._attributes_of(holder)  # noqa: SLF001 - the function with the fallback
@@ -70,7 +70,7 @@ def test_without_it_the_public_view_serves(attributes: dict[str, object] | None)
 
 
 def test_other_libraries_spans_are_taken() -> None:
-    """A span that is built by hand, with plain attributes or none, is captured."""
+    """A span built by hand, with plain attributes or none, is captured."""
     plain = ReadableSpan(
         "hand-made",
         context=CONTEXT,
@@ -89,7 +89,7 @@ def test_other_libraries_spans_are_taken() -> None:
 
 
 def test_span_without_a_context_is_refused() -> None:
-    """A span that has no ids is not to be recorded."""
+    """A span without ids is not recorded."""
     span = ReadableSpan("no context")
     assert identify(span, True) is None  # noqa: FBT003
     with pytest.raises(ValueError, match="no context"):
@@ -97,7 +97,7 @@ def test_span_without_a_context_is_refused() -> None:
 
 
 def test_record_shares_nothing_with_the_span() -> None:
-    """Attributes, events and links change on the span, not in the record."""
+    """Later changes of a span's attributes, events and links do not change the record."""
     span = new_span(attributes={"list": ["a"], "n": 1}, links=[Link(CONTEXT, {"x": 1})])
     span.add_event("first", {"y": 1})
     before = capture_end_python(span, PROCESS, 1, None)
@@ -111,7 +111,7 @@ def test_record_shares_nothing_with_the_span() -> None:
 
 
 def test_ids_are_hex_of_full_length() -> None:
-    """Leading zeros stay."""
+    """Leading zeros are kept."""
     record = capture_start_python(new_span(context=parent_with(7, 9)), PROCESS, 1)
     assert record.trace_id == "0" * 31 + "7"
     assert record.parent_span_id == "0" * 15 + "9"
@@ -125,10 +125,10 @@ def parent_with(trace_id: int, span_id: int) -> Any:  # noqa: ANN401 - a Context
 
 
 @pytest.mark.parametrize("function", [identify, identify_python])
-def test_key_of_what_is_to_be_recorded(
+def test_key_of_spans_to_be_recorded(
     function: Callable[[ReadableSpan, bool], tuple[int, int] | None],
 ) -> None:
-    """The sampled bit decides, unless spans that are recorded only count too."""
+    """The sampled bit decides, unless record-only spans count too."""
     for flags, record_only, wanted in (
         (0, False, False),
         (0, True, True),
@@ -142,7 +142,7 @@ def test_key_of_what_is_to_be_recorded(
 
 
 def test_scopes_are_described_once_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One instrumentation scope is one object; scopes without end do not fill memory."""
+    """One instrumentation scope is one object; endlessly many do not fill memory."""
     tracer = TracerProvider(shutdown_on_exit=False).get_tracer("one", "1.0")
     made = [capture_start_python(cast("Span", tracer.start_span("s")), PROCESS, 1) for _ in "ab"]
     assert made[0].scope is made[1].scope
@@ -180,7 +180,7 @@ def test_task_is_reported_inside_asyncio_only() -> None:
 
 
 def test_asyncio_is_not_imported_for_it(tmp_path: Path) -> None:
-    """A program without asyncio stays without it."""
+    """A program without asyncio does not import it."""
     text = (
         "import sys\n"
         "from otel_ext.record.capture import current_task\n"
@@ -198,8 +198,8 @@ CAPTURES = {
 
 
 @pytest.mark.parametrize("captures", CAPTURES.values(), ids=CAPTURES)
-def test_links_that_lead_nowhere_are_left_out(captures: Any) -> None:  # noqa: ANN401
-    """The SDK keeps an invalid link if it has attributes; a record has only those of a span."""
+def test_links_without_a_valid_context_are_left_out(captures: Any) -> None:  # noqa: ANN401
+    """The SDK keeps an invalid link if it has attributes; a record does not."""
     nowhere = [SpanContext(*ids, is_remote=True) for ids in ((0, 0), (1, 0), (0, 2))]
     links = [Link(context, {"why": "unknown"}) for context in nowhere]
     span = new_span(links=[*links, Link(CONTEXT, {"b": 2})])
@@ -216,7 +216,7 @@ def test_links_that_lead_nowhere_are_left_out(captures: Any) -> None:  # noqa: A
 
 
 class Mute:
-    """A value without a text."""
+    """A value whose text cannot be read."""
 
     def __str__(self) -> str:
         """Raise."""
@@ -245,7 +245,7 @@ def test_names_and_versions_of_scopes_become_text(
     version: Any,  # noqa: ANN401
     expected: tuple[str, str],
 ) -> None:
-    """The SDK takes anything as a tracer's name and version; its spans are recorded."""
+    """The SDK accepts anything as a tracer's name and version; its spans are recorded."""
     span = new_span()
     span._instrumentation_scope = InstrumentationScope(name, version)  # noqa: SLF001
     record = captures[0](span, PROCESS, 1)
@@ -254,7 +254,7 @@ def test_names_and_versions_of_scopes_become_text(
 
 
 def test_spans_of_a_tracer_with_a_number_for_a_version(tmp_path: Path) -> None:
-    """Both records of such a span are written, by the whole of the program."""
+    """Both records of such a span are written, in a whole program."""
     program = tmp_path / "program.py"
     program.write_text(
         """

@@ -1,4 +1,4 @@
-"""Lines of records: what stands in them, and that reading and writing again changes nothing."""
+"""Lines of records: their content, and that reading and writing again changes nothing."""
 
 from __future__ import annotations
 
@@ -107,8 +107,8 @@ def test_reading_gives_the_record_back(encode: Any) -> None:  # noqa: ANN401
 @given(records)
 @example(START)
 @example(END)
-def test_reading_and_writing_again_changes_no_byte(record: Record) -> None:
-    """Whatever a record holds: what is read from its line has the very same line again."""
+def test_reading_and_writing_again_gives_the_same_bytes(record: Record) -> None:
+    """A record read from its line has the same line again, whatever it holds."""
     line = encode_line(record)
     assert line.endswith(b"}\n")
     assert line.count(b"\n") == 1
@@ -118,8 +118,8 @@ def test_reading_and_writing_again_changes_no_byte(record: Record) -> None:
 
 
 @given(records)
-def test_any_reader_of_json_takes_the_line(record: Record) -> None:
-    """The standard library's reader and a strict one agree on what the line says."""
+def test_any_reader_of_json_reads_the_line(record: Record) -> None:
+    """The standard library's reader and a strict one agree on the line."""
     line = encode_line(record)
     assert orjson.loads(line) == json.loads(line)
     assert list(json.loads(line))[0] == META_KEY  # noqa: RUF015 - the order is what is tested
@@ -127,7 +127,7 @@ def test_any_reader_of_json_takes_the_line(record: Record) -> None:
 
 @given(records)
 def test_compat_line_is_the_line_with_a_timestamp_before_it(record: Record) -> None:
-    """Compat mode adds one key and nothing else; the user's own is left alone."""
+    """Compat mode adds one key and nothing else; the user's own is not changed."""
     plain, compat = encode_line(record), encode_compat_line(record)
     if "timestamp" in record.attributes:
         assert compat == plain
@@ -139,7 +139,7 @@ def test_compat_line_is_the_line_with_a_timestamp_before_it(record: Record) -> N
 
 @given(records)
 def test_compat_line_reads_like_the_plain_one(record: Record) -> None:
-    """A reader gets the same record however it was written."""
+    """A reader gets the same record from both modes."""
     assert encode_line(decode_line(encode_compat_line(record))) == encode_line(record)
 
 
@@ -168,7 +168,7 @@ def test_user_timestamp_that_differs_is_kept() -> None:
     ids=lambda value: type(value).__name__,
 )
 def test_awkward_value_loses_only_itself(value: object, text: str, encode: Any) -> None:  # noqa: ANN401
-    """An awkward value has its defined encoding wherever it stands; its neighbours stay."""
+    """An awkward value has its defined encoding wherever it is; its neighbours stay."""
     attributes = {"before": 1, "odd": value, "after": 2}
     record = END._replace(
         attributes=attributes,
@@ -183,7 +183,7 @@ def test_awkward_value_loses_only_itself(value: object, text: str, encode: Any) 
 
 
 def test_events_and_links_that_do_not_fit_are_counted(encode: Any) -> None:  # noqa: ANN401
-    """The last event, and the last link, say how many are not there; the format is kept."""
+    """The last event, and the last link, count those left out; the line stays valid."""
     events = tuple(SpanEvent(f"e{n}", START.time_ns + n, {"t": "x" * 900}) for n in range(2_000))
     links = tuple(Link(f"{n:032x}", f"{n:016x}", {"t": "y" * 900}) for n in range(1, 2_001))
     line = encode(END._replace(events=events, links=links))
@@ -199,8 +199,8 @@ def test_events_and_links_that_do_not_fit_are_counted(encode: Any) -> None:  # n
     assert encode(got) == line
 
 
-def test_large_attributes_of_one_event_cost_no_other(encode: Any) -> None:  # noqa: ANN401
-    """An event or link whose attributes are too large loses those, and no neighbour."""
+def test_large_attributes_of_one_event_leave_the_others(encode: Any) -> None:  # noqa: ANN401
+    """An event or link whose attributes are too large loses only those."""
     large: dict[str, object] = {"body": ["x" * 60_000] * 10}
     record = END._replace(
         events=(SpanEvent("a", 1), SpanEvent("b", 2, large), SpanEvent("c", 3, {"n": 1})),
@@ -215,14 +215,14 @@ def test_large_attributes_of_one_event_cost_no_other(encode: Any) -> None:  # no
     assert [link.attributes for link in got.links] == [note, {"n": 1}]
 
 
-def test_names_that_are_no_text_are_written_as_text(encode: Any) -> None:  # noqa: ANN401
-    """Not every program checks what it names a span."""
+def test_names_that_are_not_texts_are_written_as_text(encode: Any) -> None:  # noqa: ANN401
+    """A program may name a span by something that is not a text."""
     record = START._replace(name=cast("str", 5))
     assert decode_line(encode(record)).name == "5"
 
 
-def test_terminal_codes_never_stand_in_a_line() -> None:
-    """Escape sequences and marks of direction in any text are written as escapes."""
+def test_terminal_codes_are_never_in_a_line() -> None:
+    """Escape sequences and direction marks in any text are written as escapes."""
     evil = "\x1b[2J\x7f\x9b\u202e\u2028\ufeff"
     record = END._replace(
         name=evil,
@@ -253,8 +253,8 @@ def test_terminal_codes_never_stand_in_a_line() -> None:
         (b"\xff\xfe", "not JSON"),
     ],
 )
-def test_what_is_no_record_is_said(line: bytes, reason: str) -> None:
-    """A line that is no record is refused with the reason."""
+def test_a_line_that_is_not_a_record_is_refused(line: bytes, reason: str) -> None:
+    """The error contains the reason."""
     with pytest.raises(RecordError, match=reason):
         decode_line(line)
 
@@ -264,7 +264,7 @@ def test_what_is_no_record_is_said(line: bytes, reason: str) -> None:
 )
 @pytest.mark.parametrize("value", [None, [], {}, 1.5, True, "\x00", "?" * 300])
 def test_wrong_metadata_is_refused_not_crashed_on(key: str, value: object) -> None:
-    """Every key with every wrong kind of value: a RecordError or a record, nothing else."""
+    """Every key with every wrong type of value: a RecordError or a record, nothing else."""
     document = json.loads(encode_line(START))
     document[META_KEY][key] = value
     try:
@@ -276,7 +276,7 @@ def test_wrong_metadata_is_refused_not_crashed_on(key: str, value: object) -> No
 
 @given(st.binary() | st.text())
 def test_garbage_is_refused_not_crashed_on(line: bytes | str) -> None:
-    """Whatever a line holds, reading it gives a RecordError."""
+    """Reading any garbage gives a RecordError."""
     with pytest.raises(RecordError):
         decode_line(line)
 
@@ -292,7 +292,7 @@ def test_damaged_line_is_refused_or_read(data: st.DataObject) -> None:
 
 
 def test_unknown_metadata_survives() -> None:
-    """Keys that a newer writer adds are kept and written again."""
+    """Keys that a newer writer added are kept and written again."""
     document = json.loads(encode_line(START))
     document[META_KEY]["novelty"] = {"a": [1]}
     got = decode_line(json.dumps(document))

@@ -1,4 +1,4 @@
-"""Numbers of numpy and its like: numbers of JSON, also behind redaction."""
+"""Numbers of numpy and similar libraries become JSON numbers, also after redaction."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from otel_ext.record.model import Process, Record
 from otel_ext.record.sanitise.values import encode_object, encode_value
 from otel_ext.redaction import Redactor
 
-np: Any = import_module("numpy")  # not for its types: they need a newer Python than the oldest
+np: Any = import_module("numpy")  # untyped: its types need a newer Python than the oldest
 
 
 class Scalar:
-    """A number of a library that does not say so, such as a tensor without a dimension."""
+    """A number without the classes of `numbers`, such as a tensor without a dimension."""
 
     ndim = 0
 
@@ -36,7 +36,7 @@ class Scalar:
 
 @numbers.Real.register
 class HostileReal:
-    """A number, as it says, that cannot be one."""
+    """Claims to be a number, but cannot be converted."""
 
     def __float__(self) -> NoReturn:
         raise RuntimeError("hostile")
@@ -79,7 +79,7 @@ class HostileReal:
     ids=lambda value: type(value).__name__,
 )
 def test_numbers_of_other_libraries(value: object, expected: object) -> None:
-    """What is a number to its library is a number of JSON, and what is not stays text."""
+    """A library's number becomes a JSON number; anything else stays text."""
     got = json.loads(encode_value(value))
     assert got == expected
     assert type(got) is type(expected)

@@ -1,4 +1,4 @@
-"""docs/record-format.md tells the truth: its examples are records, its tables are complete."""
+"""docs/record-format.md is correct: its examples are valid, its tables are complete."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EXAMPLES = [
 
 @pytest.mark.parametrize("document", EXAMPLES)
 def test_an_example_passes_the_schema(document: Document) -> None:
-    """The JSON Schema takes each example."""
+    """The JSON Schema accepts each example."""
     assert errors_of(document) == []
 
 
@@ -42,27 +42,27 @@ def test_an_example_is_what_the_codec_writes(document: Document) -> None:
 
 
 def test_there_is_an_example_of_every_shape() -> None:
-    """No kind and phase of record is without an example, compat mode has one too."""
+    """Each kind and phase of record has an example, and so does compat mode."""
     shapes = {shape_of(meta_of(document)) for document in documents()}
     assert shapes == set(SHAPES)
     assert any("timestamp" in document for document in documents())
 
 
 def test_every_key_is_explained() -> None:
-    """Each key of the metadata stands in a table of the text."""
+    """Each key of the metadata is in a table of the text."""
     rows = re.findall(r"^\| ([^|]*) \|", TEXT, re.MULTILINE)
     explained = {key for row in rows for key in re.findall(r"`([a-z_]+)`", row)}
     assert set(META_RULES) <= explained
 
 
 def test_every_cause_is_explained() -> None:
-    """Each cause of an abandoned end stands in the table of causes."""
+    """Each cause of an abandoned end is in the table of causes."""
     rows = set(re.findall(r"^\| `([a-z-]+)` \|", TEXT, re.MULTILINE))
     assert set(ABANDONED_CAUSES) <= rows
 
 
 def test_the_limits_are_those_of_the_code() -> None:
-    """The text names the limits that the code keeps."""
+    """The text names the limits in the code."""
     assert f"{MAX_LINE_BYTES:,} bytes" in TEXT
     assert f"beyond {MAX_DEPTH} levels" in TEXT
     assert f"beyond {MAX_TEXT:,} characters" in TEXT

@@ -1,4 +1,4 @@
-"""The merge rule: the cases that hold for every language, and the laws behind them."""
+"""The merge rule: the cases for every language, and the laws behind them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _load(path: Path) -> tuple[list[Record], list[Record]]:
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
 def test_a_case(path: Path) -> None:
-    """The records that a case names win, in whatever order all of them come."""
+    """The expected records win, in any order of all records."""
     records, winners = _load(path)
     expected = {winner.key: winner for winner in winners}
     assert len(expected) == len(winners)
@@ -37,21 +37,21 @@ def test_a_case(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
-def test_a_case_says_what_it_is_about(path: Path) -> None:
-    """Each case has a text, and only whole records of the format."""
+def test_a_case_has_a_text(path: Path) -> None:
+    """Each case has a text, and only valid records."""
     case = cast("dict[str, Any]", json.loads(path.read_bytes()))
     assert case.keys() == {"about", "records", "winners"}
     assert case["about"].endswith(".")
 
 
 def test_there_are_cases() -> None:
-    """A moved folder must not pass for a good run."""
+    """A moved folder must not look like a good run."""
     assert len(CASES) >= 10
 
 
 @st.composite
 def streams(draw: st.DrawFn) -> list[Record]:
-    """Records of a few spans, as several processes might write them, copies included."""
+    """Draw records of a few spans, as several processes might write them, with copies."""
     records: list[Record] = []
     for process in PROCESSES:
         for seq in range(draw(st.integers(0, 6))):
@@ -82,8 +82,8 @@ def test_order_does_not_matter(records: list[Record], data: st.DataObject) -> No
 
 
 @given(streams())
-def test_replay_is_harmless(records: list[Record]) -> None:
-    """Taking everything in again, or the result itself, changes nothing."""
+def test_repetition_changes_nothing(records: list[Record]) -> None:
+    """Adding all records again, or the result itself, changes nothing."""
     merger = Merger(records)
     result = dict(merger.spans)
     assert merger.add_all(records) == 0
@@ -95,7 +95,7 @@ def test_replay_is_harmless(records: list[Record]) -> None:
 def test_parts_can_be_merged_on_their_own(
     first: list[Record], second: list[Record], third: list[Record]
 ) -> None:
-    """Merging results is as good as merging the records: files can be read apart."""
+    """Merging results equals merging the records, so files can be read separately."""
     left = merge([*merge([*first, *second]).values(), *third])
     right = merge([*first, *merge([*second, *third]).values()])
     assert left == right == merge([*first, *second, *third])
@@ -114,8 +114,8 @@ def test_the_best_standing_wins(records: list[Record]) -> None:
         assert stands(winner) == max(map(stands, rivals))
 
 
-def test_add_tells_whether_something_changed() -> None:
-    """A view can redraw only when `add` says so."""
+def test_add_returns_whether_something_changed() -> None:
+    """A view can redraw only if `add` returns True."""
     start = Record("span", "start", "job", 1_000, 1, PROCESSES[0], trace_id="t", span_id="1")
     update = start._replace(phase="update", seq=5)
     merger = Merger()
@@ -138,8 +138,8 @@ def test_a_merger_holds_one_record_a_span() -> None:
     assert merger.add(start)
 
 
-def test_nanoseconds_that_a_file_does_not_hold_decide_nothing() -> None:
-    """Records give the same result before they are written and after they are read."""
+def test_nanoseconds_do_not_decide() -> None:
+    """Files have microseconds; records merge alike before writing and after reading."""
     end = Record(
         "span", "end", "job", 5_000_999, 1, PROCESSES[0], trace_id="t", span_id="1", start_ns=1
     )

@@ -1,4 +1,4 @@
-"""One bad field of a span loses only itself, compiled and plain, down to the last rubbish."""
+"""One bad field of a span loses only itself, in compiled and Python code."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ NOW = 1_792_000_000_000_000_000
 
 
 class Hostile:
-    """Raises whatever is asked of it."""
+    """Raises on every access."""
 
     def __getattr__(self, name: str) -> NoReturn:
         raise AttributeError(name) if name.startswith("__") else LookupError(name)
@@ -67,7 +67,7 @@ class Hostile:
 
 
 class Name(str):
-    """A text that raises when it is printed."""
+    """A text whose `__str__` raises."""
 
     __slots__ = ()
 
@@ -76,14 +76,14 @@ class Name(str):
 
 
 class Kind(enum.Enum):
-    """A kind of another library's."""
+    """A kind of another library."""
 
     SERVER = 1
     MANY = 99
 
 
 class Odd(NamedTuple):
-    """An event or a link that a program built by hand."""
+    """An event or a link that a program made itself."""
 
     name: object = "e"
     timestamp: object = NOW
@@ -92,7 +92,7 @@ class Odd(NamedTuple):
 
 
 def span_with(**fields: object) -> ReadableSpan:
-    """Return an ended span with these private fields set, as no check of the SDK prevents."""
+    """Return an ended span with these private fields, which the SDK does not check."""
     made = ReadableSpan("job", CONTEXT, start_time=NOW, end_time=NOW + 5, attributes={"n": 1})
     for name, value in fields.items():
         setattr(made, f"_{name}", value)
@@ -100,7 +100,7 @@ def span_with(**fields: object) -> ReadableSpan:
 
 
 def line_of(record: Record, encode: codec.Encoder = codec.encode_line) -> Record:
-    """Return what a reader finds in the record's line, which must be valid."""
+    """Return the record decoded from its line, which must be valid."""
     line = encode(record)
     assert validate_line(line) == [], line
     return decode_line(line)
@@ -113,12 +113,12 @@ PAIRS = [
 
 
 def both(span: ReadableSpan) -> tuple[Record, Record]:
-    """Return start and end of `span` as they are read from valid lines, by either code the same."""
+    """Return start and end of `span`, decoded; compiled and Python code must agree."""
     found: list[tuple[Record, Record]] = []
     lines: list[tuple[bytes, bytes]] = []
     for start_of, end_of, encode in PAIRS:
         start = start_of(span, PROCESS, 1)
-        # The places in this function differ, and times of now.
+        # Call sites in this function, and the current times, differ.
         start = start._replace(call_site=UNKNOWN_CALL_SITE, time_ns=_rounded(start.time_ns))
         end = end_of(span, PROCESS, 2, start)
         end = end._replace(
@@ -132,7 +132,7 @@ def both(span: ReadableSpan) -> tuple[Record, Record]:
 
 
 def _rounded(time_ns: int) -> int:
-    """Return a time of now, within an hour, as 0."""
+    """Return a time within an hour of now as 0."""
     return 0 if abs(time_ns - time.time_ns()) < 3_600 * 10**9 else time_ns
 
 
@@ -148,8 +148,8 @@ def _rounded(time_ns: int) -> int:
         (2**70, 2**70),
     ],
 )
-def test_times_that_can_be_told_are_converted(value: object, expected: int) -> None:
-    """Floats of nanoseconds and of seconds, and datetimes, are the time that they stand for."""
+def test_other_types_of_times_are_converted(value: object, expected: int) -> None:
+    """Floats of nanoseconds and of seconds, and datetimes, are converted."""
     assert time_of(value) == expected
     start, end = both(span_with(start_time=value, end_time=value, events=[Odd(timestamp=value)]))
     if abs(expected) < 2**63 and expected > 0:
@@ -160,8 +160,8 @@ def test_times_that_can_be_told_are_converted(value: object, expected: int) -> N
     "value",
     ["yesterday", "1792000000000000000", 1.5, float("nan"), float("inf"), -1e30, b"7", True, None],
 )
-def test_times_that_cannot_be_told_are_those_of_now(value: object) -> None:
-    """What is no whole number of nanoseconds, nor plausible as one, is the time of now."""
+def test_invalid_times_become_now(value: object) -> None:
+    """A value that cannot be a time becomes the current time."""
     before = time.time_ns()
     assert before <= time_of(value) <= time.time_ns()
     both(span_with(start_time=value, end_time=value, events=[Odd(timestamp=value)]))
@@ -179,15 +179,15 @@ def test_times_that_cannot_be_told_are_those_of_now(value: object) -> None:
     ],
 )
 def test_names_become_text(name: object, expected: str) -> None:
-    """A name that is not a text, of a span or an event, is its text; redaction keeps the rest."""
+    """A span's or event's name that is not a text becomes text; redaction keeps the rest."""
     start, end = both(span_with(name=name, events=[Odd(name=name)]))
     assert (start.name, end.name, end.events[0].name) == (expected,) * 3
     redacted = Redactor().redact(capture.capture_end(span_with(name=name), PROCESS, 2, start))
     assert (redacted.name, dict(redacted.attributes)) == (expected, {"n": 1})
 
 
-def test_redaction_of_a_record_with_a_name_that_is_no_text() -> None:
-    """A record that a program made itself loses nothing for one field of a wrong type either."""
+def test_redaction_of_a_record_with_a_name_that_is_not_a_text() -> None:
+    """A record that a program made itself does not lose other fields either."""
     record = Record("event", None, cast("str", 5), 0, 1, PROCESS, attributes={"n": 1})
     redacted = Redactor().redact(record)
     assert (redacted.name, dict(redacted.attributes)) == ("5", {"n": 1})
@@ -208,7 +208,7 @@ def test_redaction_of_a_record_with_a_name_that_is_no_text() -> None:
     ],
 )
 def test_unknown_kinds_are_internal(kind: object, expected: str) -> None:
-    """A kind that is none of OpenTelemetry's is `internal`."""
+    """A kind that OpenTelemetry does not define becomes `internal`."""
     assert [one.span_kind for one in both(span_with(kind=kind))] == [expected] * 2
 
 
@@ -227,14 +227,14 @@ def test_unknown_kinds_are_internal(kind: object, expected: str) -> None:
     ],
 )
 def test_odd_statuses(status: object, code: str, description: str) -> None:
-    """A code where a status should be counts as one; what is neither is `unset`."""
+    """A code instead of a status is converted; anything else is `unset`."""
     end = both(span_with(status=status))[1]
     assert end.status is not None
     assert (end.status.code, end.status.description) == (code, description)
 
 
 def test_links_and_events_of_odd_shape() -> None:
-    """What is unusable in one costs no other; a link that leads nowhere is left out."""
+    """Unusable parts of one do not affect others; a link without valid context is left out."""
     links = [Odd(), None, Link(CONTEXT, {"a": 1}), Odd(context=CONTEXT, attributes=[1]), Hostile()]
     events = [Odd(attributes={1: 2}), "text", None, Odd(attributes={"a"}), Hostile()]
     end = both(span_with(links=links, events=events))[1]
@@ -256,18 +256,18 @@ def test_links_and_events_of_odd_shape() -> None:
     ],
 )
 def test_attributes_of_odd_shape(attributes: object, expected: dict[str, object]) -> None:
-    """Keys become text; what is no mapping is noted under the key `…`."""
+    """Keys become text; anything but a mapping is noted under the key `…`."""
     for record in both(span_with(attributes=attributes)):
         assert dict(record.attributes) == expected
 
 
 def test_attributes_that_raise() -> None:
-    """They cost themselves and nothing else."""
+    """Only they are lost."""
     assert [one.name for one in both(span_with(attributes=Hostile()))] == ["job"] * 2
 
 
 def test_a_parent_and_a_scope_of_odd_shape() -> None:
-    """They are left out, and nothing else is."""
+    """Only they are left out."""
     for odd in (5, "text", Odd(), Hostile()):
         for record in both(span_with(parent=odd, instrumentation_scope=odd)):
             assert (record.parent_span_id, dict(record.attributes)) == ("", {"n": 1})
@@ -286,8 +286,8 @@ def test_a_container_that_cannot_be_encoded_stays_an_object() -> None:
     assert dict(end.events[0].attributes) == {"…": "<unprintable: Broken>"}
 
 
-def test_a_record_in_its_least_form_is_valid() -> None:
-    """Ids, times, status and place stay; the data is replaced by a note on how much there was."""
+def test_a_reduced_record_is_valid() -> None:
+    """Ids, times, status and call site stay; a note that counts the data replaces it."""
     record = capture.capture_end(span_with(status=Status(StatusCode.ERROR, "x")), PROCESS, 2, None)
     odd = record._replace(
         name=cast("str", 5),
@@ -303,7 +303,7 @@ def test_a_record_in_its_least_form_is_valid() -> None:
     assert least.status == RecordStatus("error")
     assert dict(least.attributes) == {"…": "<left out: 1 keys>"}
     assert line_of(reduce_record(record)).call_site == record.call_site
-    log = Record("log", None, "told", NOW, 1, PROCESS, level="info", thread=ThreadInfo(1, "t"))
+    log = Record("log", None, "logged", NOW, 1, PROCESS, level="info", thread=ThreadInfo(1, "t"))
     assert line_of(reduce_record(log)).attributes == EMPTY
 
 
@@ -332,17 +332,17 @@ SLOTS = ("name", "parent", "attributes", "kind", "start_time", "end_time", "stat
     odd_items | rubbish,
     odd_items | rubbish,
 )
-def test_whatever_stands_in_the_fields_both_lines_are_valid(
+def test_both_lines_are_valid_whatever_the_fields_hold(
     fields: dict[str, object], links: object, events: object
 ) -> None:
-    """With rubbish anywhere a span has one start and one end, valid and the same by either code."""
+    """A span with garbage anywhere has a valid start and end, the same in both codes."""
     start, end = both(span_with(links=links, events=events, **fields))
     assert (start.phase, end.phase) == ("start", "end")
     assert start.key == end.key == (f"{1:032x}", f"{2:016x}")
 
 
-def test_whatever_stands_in_for_the_resource() -> None:
-    """A resource of another kind belongs to the first one's process; neither record is lost."""
+def test_a_resource_of_another_type() -> None:
+    """A resource of another type counts as the process's first one; no record is lost."""
     records = RecordCapture()
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(LifecycleSpanProcessor(records))
@@ -354,8 +354,8 @@ def test_whatever_stands_in_for_the_resource() -> None:
     assert phases == ["start", "end"] * 7
 
 
-def test_only_ids_are_indispensable() -> None:
-    """A span whose ids are none has no record; nothing else prevents one."""
+def test_only_ids_are_required() -> None:
+    """A span with invalid ids has no record; nothing else prevents one."""
     with pytest.raises(ValueError, match="no context"):
         capture_untyped_start(ReadableSpan("job"), PROCESS, 1)
     with pytest.raises(ValueError, match="is not an id of 16 bytes"):

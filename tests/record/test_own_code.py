@@ -1,4 +1,4 @@
-"""The place of a span is the user's line, wherever the library that opened it is installed."""
+"""A span's call site is the user's line, wherever the library that opened it is installed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,15 @@ from otel_ext.record import own_code
 from otel_ext.record.call_site import find_call_site
 from otel_ext.record.capture import here, here_python
 from otel_ext.record.model import UNKNOWN_CALL_SITE
-from otel_ext.record.own_code import CARRIER, FOREIGN, INSTRUMENTING, OWN, first_own, is_own, judge
+from otel_ext.record.own_code import (
+    CARRIER,
+    FOREIGN,
+    INSTRUMENTING,
+    OWN,
+    first_own_index,
+    is_own,
+    judge,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,7 +38,7 @@ SITE = "/srv/venv/lib/python3.12/site-packages"
 
 @pytest.fixture(autouse=True)
 def _judge_again() -> Iterator[None]:
-    """Judgements of made-up files must not outlive their test."""
+    """Clear cached judgements of made-up files after each test."""
     before = dict(own_code.JUDGED)
     yield
     own_code.JUDGED.clear()
@@ -59,19 +67,19 @@ def _judge_again() -> Iterator[None]:
     ],
 )
 def test_whose_file_it_is(file: str, expected: int) -> None:
-    """Neither the standard library nor what is installed is the user's own; all else is."""
+    """Neither the standard library nor installed code is the user's own; all else is."""
     assert judge(file) == expected
     assert is_own(file) is (expected == OWN)
 
 
-def test_opentelemetry_is_known_where_it_is_loaded_from() -> None:
-    """Its API and SDK carry calls through; its instrumentations open spans for others."""
+def test_opentelemetry_is_recognized_by_where_it_is_loaded_from() -> None:
+    """Its API and SDK pass calls on; its instrumentations open spans for others."""
     assert judge(str(sdk.__file__)) == CARRIER
     assert judge(str(instrumentation.__file__)) == INSTRUMENTING
 
 
 def module(name: str, file: str, **fields: object) -> ModuleType:
-    """Return a module that was loaded from `file`."""
+    """Return a module that seems loaded from `file`."""
     made = ModuleType(name)
     made.__file__ = file
     for key, value in fields.items():
@@ -98,7 +106,7 @@ if __name__ == '__main__':
 def test_an_installed_package_that_is_the_program_is_the_users(
     how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`python -m shop`, and the command `shop` of an installed package: its files are own."""
+    """By `python -m shop`, or its command `shop`: the files of the package are the user's."""
     monkeypatch.setitem(
         sys.modules, "shop", module("shop", f"{SITE}/shop/__init__.py", __path__=[f"{SITE}/shop"])
     )
@@ -116,10 +124,10 @@ def test_an_installed_package_that_is_the_program_is_the_users(
 
 @pytest.mark.parametrize("how", ["python -m", "command"])
 @pytest.mark.parametrize("name", ["gunicorn", "uvicorn", "celery", "pytest", "ipykernel_launcher"])
-def test_what_runs_other_peoples_code_is_not_the_users(
+def test_programs_that_run_other_code_are_not_the_users(
     name: str, how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A server's own frames are around every request; they are not the place of anything."""
+    """A server's own frames are around every request, so they are never a call site."""
     path = [f"{SITE}/{name}"]
     monkeypatch.setitem(sys.modules, name, module(name, f"{path[0]}/__init__.py", __path__=path))
     spec = SimpleNamespace(name=f"{name}.__main__") if how == "python -m" else None
@@ -133,7 +141,7 @@ def test_what_runs_other_peoples_code_is_not_the_users(
 def test_a_script_of_the_users_names_no_package(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a script imports does not become the user's own, nor does a missing one harm."""
+    """A script's imports do not become the user's own; a missing script does no harm."""
     if name != "gone":
         (tmp_path / name).write_text("from requests import get\nget('http://localhost')\n")
     main = module("__main__", str(tmp_path / name), __spec__=None)
@@ -142,7 +150,7 @@ def test_a_script_of_the_users_names_no_package(
 
 
 def through(*files: str) -> Callable[[Callable[[], object]], object]:
-    """Return a function that calls its argument through a frame of each file, outwards."""
+    """Return a function that calls its argument through one frame in each file."""
     found = None
     for file in files:
         call = "call()" if found is None else "inner(call)"
@@ -158,14 +166,14 @@ INSTRUMENTATION = f"{SITE}/opentelemetry/instrumentation/requests/__init__.py"
 
 
 def site_now() -> CallSite:
-    """Return the place as the plain code finds it, and the compiled twice, which must agree."""
+    """Return the call site by the Python code, and by the compiled one twice; all must agree."""
     plain = here_python(2)[0]
     assert here(2)[0] == here(2)[0] == plain
     return plain
 
 
 def in_thread(work: Callable[[], object]) -> CallSite:
-    """Return what `work` finds with nothing of this file's around it but its own calls."""
+    """Return the result of `work` in a thread, without this test's frames around it."""
     found: list[object] = []
 
     def run() -> None:
@@ -179,7 +187,7 @@ def in_thread(work: Callable[[], object]) -> CallSite:
 
 @pytest.fixture
 def _no_frames_of_the_tests() -> None:
-    """Take the files of the tests, and of what runs them, for such that carry calls through."""
+    """Treat the files of the tests, and of their runner, as carriers."""
     own_code.JUDGED[__file__] = CARRIER
     for frame in sys._current_frames().values():  # noqa: SLF001 - documented
         at = frame
@@ -190,34 +198,34 @@ def _no_frames_of_the_tests() -> None:
 
 
 def test_the_users_line_is_found_through_a_library() -> None:
-    """A client span has the line that called the library, not one inside of it."""
+    """A client span has the line that called the library, not one inside it."""
     assert Path(through(INSTRUMENTATION, LIBRARY)(site_now).file).samefile(__file__)  # type: ignore[attr-defined]
 
 
 @pytest.mark.usefixtures("_no_frames_of_the_tests")
-def test_behind_an_instrumentation_without_the_users_code_there_is_no_place() -> None:
-    """A server span that middleware opens in a thread of the server's has none."""
+def test_an_instrumentation_without_the_users_code_has_no_call_site() -> None:
+    """A server span that middleware opens in a thread of the server has none."""
     assert in_thread(lambda: through(INSTRUMENTATION, LIBRARY)(find_call_site)) is UNKNOWN_CALL_SITE
     assert in_thread(lambda: find_call_site()) is UNKNOWN_CALL_SITE  # noqa: PLW0108 - a frame of its own
 
 
 @pytest.mark.usefixtures("_no_frames_of_the_tests")
-def test_installed_code_that_opens_a_span_itself_is_its_place() -> None:
-    """An installed application that a server runs still has the lines that open its spans."""
+def test_installed_code_that_opens_a_span_itself_is_its_call_site() -> None:
+    """An installed application that a server runs has the lines that open its spans."""
     server = f"{SITE}/gunicorn/workers/sync.py"
     opened = in_thread(lambda: through(f"{SITE}/shop/orders.py", server)(find_call_site))
     assert (opened.file, opened.line) == (f"{SITE}/shop/orders.py", 2)
 
 
-def test_the_search_ends() -> None:
-    """A stack of libraries that is deeper than 250 frames is not walked to its end."""
+def test_the_search_is_bounded() -> None:
+    """A stack of libraries is walked for at most 250 frames."""
     assert through(*[LIBRARY] * 300)(find_call_site).file == LIBRARY  # type: ignore[attr-defined]
     assert through(*[INSTRUMENTATION] * 300)(find_call_site) is UNKNOWN_CALL_SITE
 
 
-def test_where_a_stack_is_in_the_users_code() -> None:
-    """Of a stack that another process wrote: own code, else what is installed, else the first."""
+def test_first_own_frame_of_a_stack() -> None:
+    """In another process's stack: the user's code, else installed code, else the first."""
     library = "/usr/lib/python3.12/socket.py"
-    assert first_own([library, LIBRARY, "app.py"]) == 2
-    assert first_own([library, LIBRARY]) == 1
-    assert first_own([library, "<frozen runpy>"]) == 0
+    assert first_own_index([library, LIBRARY, "app.py"]) == 2
+    assert first_own_index([library, LIBRARY]) == 1
+    assert first_own_index([library, "<frozen runpy>"]) == 0

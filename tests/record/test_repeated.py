@@ -1,4 +1,4 @@
-"""Ids that several processes have given to spans of their own."""
+"""Detection of ids that several processes use for different spans."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ def key(number: int) -> tuple[str, str]:
     return f"{number:032x}", f"{number:016x}"
 
 
-def test_one_start_a_process_repeats_nothing() -> None:
-    """The start that a further file repeats, and other spans of other processes, are no matter."""
+def test_repeated_starts_of_one_process_do_not_count() -> None:
+    """A start repeated in a further file, and other processes' other spans, do not count."""
     ids = RepeatedIds()
     assert not any(ids.note_start(key(1), "one") for _ in range(3))
     assert not ids.note_start(key(2), "two")
@@ -24,7 +24,7 @@ def test_one_start_a_process_repeats_nothing() -> None:
 
 
 def test_each_id_counts_once_and_each_process_is_named() -> None:
-    """However many processes use an id, in whatever order."""
+    """For any number of processes, in any order."""
     ids = RepeatedIds()
     for process in ("one", "two", "three", "one"):
         ids.note_start(key(1), process)
@@ -34,7 +34,7 @@ def test_each_id_counts_once_and_each_process_is_named() -> None:
     assert ids.processes == {"one", "two", "three", "four"}
 
 
-def test_of_many_spans_a_sample_is_kept_in_which_repetitions_are_found() -> None:
+def test_a_sample_of_many_spans_still_finds_repetitions() -> None:
     """Two processes of 100,000 spans each, with the same ids: memory stays within 8 MiB."""
     ids = RepeatedIds(limit=1 << 14)
     tracemalloc.start()
@@ -52,7 +52,7 @@ def test_of_many_spans_a_sample_is_kept_in_which_repetitions_are_found() -> None
 
 
 def test_many_processes_are_named_up_to_a_limit() -> None:
-    """A thousand workers that were seeded alike are not all kept by name."""
+    """The names of a thousand workers seeded alike are not all kept."""
     ids = RepeatedIds()
     for number in range(1_000):
         ids.note_start(key(1), f"worker-{number}")

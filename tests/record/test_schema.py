@@ -1,4 +1,4 @@
-"""The JSON Schema is sound, strict where it must be, and judges as the validator does."""
+"""The JSON Schema is valid, strict where it must be, and agrees with the validator."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ DEFS = cast("dict[str, dict[str, Any]]", SCHEMA["$defs"])
 META = DEFS["meta"]
 
 
-def test_the_schema_is_a_schema() -> None:
-    """It keeps the rules of JSON Schema 2020-12."""
+def test_the_schema_is_valid() -> None:
+    """It follows JSON Schema 2020-12."""
     check_schema()
     assert SCHEMA["$schema"] == "https://json-schema.org/draft/2020-12/schema"
 
 
 def test_the_schema_is_strict_inside_and_open_outside() -> None:
-    """Unknown keys are refused in metadata and all its parts, and welcome at top level."""
+    """Unknown keys are refused in metadata and all its parts, and allowed at top level."""
     closed = [name for name, part in DEFS.items() if "properties" in part]
     assert {"meta", "scope", "worker", "link", "status", "span_event", "frame"} == set(closed)
     assert all(DEFS[name]["additionalProperties"] is False for name in closed)
@@ -35,12 +35,12 @@ def test_the_schema_is_strict_inside_and_open_outside() -> None:
 
 
 def test_schema_and_validator_know_the_same_keys() -> None:
-    """A key added to one of the two and forgotten in the other is noticed."""
+    """Both have the same keys."""
     assert set(META["properties"]) == set(META_RULES)
 
 
 def test_schema_and_validator_know_the_same_shapes() -> None:
-    """Each kind and phase has the same keys, required and allowed, in both."""
+    """In both, each kind and phase has the same keys, required and allowed."""
     always = frozenset(META["required"])
     in_schema = {
         (
@@ -79,7 +79,7 @@ def test_schema_and_validator_know_the_same_days() -> None:
     ],
 )
 def test_only_moments_that_exist_are_timestamps(text: str, *, good: bool) -> None:
-    """Both judges know the calendar, and take one way of writing only."""
+    """Both know the calendar, and accept only one way of writing."""
     document = documents()[0]
     meta_of(document)["timestamp"] = text
     assert is_valid(document) is good
@@ -107,7 +107,7 @@ EXAMPLES = documents()
 
 @st.composite
 def mutated(draw: st.DrawFn) -> Document:
-    """An example record with up to three keys removed, changed, or added somewhere inside."""
+    """Draw an example record with up to three keys removed, changed, or added inside."""
     document = copy.deepcopy(draw(st.sampled_from(EXAMPLES)))
     for _ in range(draw(st.integers(0, 3))):
         part = _choose_part(draw, meta_of(document))
@@ -136,20 +136,20 @@ def _choose_part(draw: st.DrawFn, meta: Document) -> Document:
 @examples(10)
 @given(mutated())
 def test_schema_and_validator_agree(document: Document) -> None:
-    """Whatever is removed from, changed in or added to a record, both judge it alike."""
+    """Both give the same result for any change of a record."""
     reasons = validate_line(line_of(document))
     assert is_valid(document) is (not reasons), reasons
 
 
 @pytest.mark.parametrize("whole", [None, 7, "text", [], {}, {META_KEY: None}, {META_KEY: [1]}])
-def test_what_is_no_record_at_all_is_refused_by_both(whole: object) -> None:
-    """A value of another kind, or an object without metadata, is no record."""
+def test_values_that_are_not_records_are_refused_by_both(whole: object) -> None:
+    """A value of another type, or an object without metadata, is not a record."""
     assert not is_valid(whole)
     assert validate_line(line_of(cast("Document", whole)))
 
 
-def test_the_one_thing_the_schema_cannot_say() -> None:
-    """JSON Schema holds 7.0 for an integer; the validator wants it written as 7."""
+def test_the_one_rule_the_schema_cannot_express() -> None:
+    """JSON Schema treats 7.0 as an integer; the validator requires 7."""
     document = documents()[0]
     meta_of(document)["seq"] = 7.0
     assert is_valid(document)

@@ -1,4 +1,4 @@
-"""The compiled hot path does what the Python one does, to the byte."""
+"""The compiled hot path gives exactly the results of the Python one."""
 
 from __future__ import annotations
 
@@ -91,8 +91,8 @@ records = st.builds(
 )
 
 
-def test_the_extension_is_there_wherever_it_can_be_built() -> None:
-    """With a compiler at hand the package has its compiled part, and uses it."""
+def test_the_extension_is_used_if_it_can_be_built() -> None:
+    """If there is a compiler, the package has its compiled part and uses it."""
     compiler = str(sysconfig.get_config_var("CC") or "cc").split()[0]
     header = Path(sysconfig.get_path("include"), "Python.h")
     can_be_built = shutil.which(compiler) is not None and header.exists()
@@ -105,19 +105,19 @@ def test_the_extension_is_there_wherever_it_can_be_built() -> None:
 
 @given(records)
 def test_both_encoders_write_the_same_bytes(record: Record) -> None:
-    """Whatever a record holds, the compiled encoder writes what the Python one writes."""
+    """For any record, the compiled encoder writes what the Python one writes."""
     assert codec.encode_line(record) == codec.encode_line_python(record)
 
 
 def test_every_day_is_written_alike() -> None:
-    """Dates are computed alike over centuries, leap years and ends of months included."""
+    """Dates agree over centuries, including leap years and ends of months."""
     for day in range(-719_162, 106_000, 13):
         record = Record("span", "start", "n", day * 86_400 * 10**9 // 10**4, 1, PROCESS)
         assert codec.encode_line(record) == codec.encode_line_python(record)
 
 
 class Both(SpanProcessor):
-    """Captures each span twice, once each way."""
+    """Captures each span twice, by the compiled and the Python code."""
 
     def __init__(self) -> None:
         self.starts: list[tuple[Record, Record]] = []
@@ -131,7 +131,7 @@ class Both(SpanProcessor):
         self.starts.append((made[0], made[1]))
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Capture the end, of the start that was captured last."""
+        """Capture the end of the span whose start was captured last."""
         start = self.starts[-1][1]
         self.ends.append(
             (
@@ -152,7 +152,7 @@ class Both(SpanProcessor):
 )
 @pytest.mark.parametrize("kind", list(trace.SpanKind))
 def test_both_captures_make_the_same_record(attributes: Attributes, kind: trace.SpanKind) -> None:
-    """A span captured by the compiled code is the record the Python code makes of it."""
+    """The compiled code makes the same record of a span as the Python code."""
     both = Both()
     provider = TracerProvider()
     provider.add_span_processor(both)
@@ -169,10 +169,10 @@ def test_both_captures_make_the_same_record(attributes: Attributes, kind: trace.
 
 
 def test_a_changed_sdk_only_costs_speed() -> None:
-    """A span without the private fields is captured all the same, by the Python code."""
+    """A span without the private fields is captured by the Python code."""
 
     class Foreign:
-        """A readable span that is not the SDK's."""
+        """A readable span that is not of the SDK's class."""
 
         def __init__(self, span: ReadableSpan) -> None:
             self._span = span
@@ -190,7 +190,7 @@ def test_a_changed_sdk_only_costs_speed() -> None:
 
 
 def test_the_compiled_code_leaks_nothing() -> None:
-    """A million references would show: capturing and encoding leave the counts as they were."""
+    """Capturing and encoding leave the reference counts unchanged."""
     provider = TracerProvider()
     span = cast("ReadableSpan", provider.get_tracer("tests").start_span("x", attributes={"a": 1}))
     odd = {"é": [1.5, None], "n": float("nan")}
@@ -215,7 +215,7 @@ def test_the_compiled_code_leaks_nothing() -> None:
 @pytest.mark.parametrize("start", [0, 5, -5, 2**63 - 1, -(2**63)])
 @pytest.mark.parametrize("end", [0, 5, -5, 2**63 - 1, -(2**63), 10**40])
 def test_durations_stay_within_64_bits(start: int, end: int) -> None:
-    """However absurd a user's times are, the duration is a number that readers take."""
+    """Whatever times a user sets, readers can read the duration."""
     record = Record("span", "end", "n", end, 1, PROCESS, start_ns=start)
     line = codec.encode_line(record)
     assert line == codec.encode_line_python(record)

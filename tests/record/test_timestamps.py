@@ -1,4 +1,4 @@
-"""Times as text and back."""
+"""Conversion of times to text and back."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ LAST = 253_402_300_799 * 10**9 + 999_999_999
 
 @given(st.integers(FIRST, LAST))
 def test_text_is_the_time_cut_to_microseconds(time_ns: int) -> None:
-    """Every moment of the years 1 to 9999 comes back, cut and not rounded."""
+    """Every time in the years 1 to 9999 round-trips, cut and not rounded."""
     text = format_ns(time_ns)
     assert len(text) == 27
     assert parse_timestamp(text) == time_ns // 1000 * 1000
 
 
 @given(st.integers(FIRST, LAST))
-def test_text_is_what_the_standard_library_says(time_ns: int) -> None:
-    """The text names the same moment for Python's own calendar."""
+def test_text_agrees_with_the_standard_library(time_ns: int) -> None:
+    """Python's own calendar reads the same time from the text."""
     moment = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(microseconds=time_ns // 1000)
     assert format_ns(time_ns) == moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
 
@@ -49,7 +49,7 @@ def test_texts_sort_like_their_times(times: list[int]) -> None:
     ],
 )
 def test_edges(time_ns: int, text: str) -> None:
-    """Times before the epoch, leap days, and times no calendar has."""
+    """Times before the epoch, leap days, and times beyond the calendar."""
     assert format_ns(time_ns).startswith(text)
 
 
@@ -70,14 +70,14 @@ def test_edges(time_ns: int, text: str) -> None:
     ],
 )
 def test_other_forms_are_refused(text: str) -> None:
-    """What is not exactly this form is a RecordError that shows the text."""
+    """A text in any other form raises a RecordError that shows it."""
     with pytest.raises(RecordError, match="timestamp") as caught:
         parse_timestamp(text)
     assert repr(text)[:40] in str(caught.value)
 
 
 def test_threads_never_mix_their_seconds() -> None:
-    """Threads that format different seconds at once each get their own."""
+    """Threads that format different seconds at the same time each get their own."""
     wrong: list[str] = []
 
     def work(second: int) -> None:

@@ -1,4 +1,4 @@
-"""The defined encodings: every value becomes JSON that everyone reads, and loses only itself."""
+"""The defined encodings: every value becomes valid JSON, and loses only itself."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from otel_ext.record.sanitise.values import (
 
 
 class BadError(Exception):
-    """What hostile values raise."""
+    """The error that hostile values raise."""
 
 
 def bad(*_: object, **__: object) -> NoReturn:
@@ -43,21 +43,21 @@ class Silent:
 
 
 class Lying:
-    """A value whose text is no text."""
+    """A value whose `__str__` returns something else."""
 
     def __str__(self) -> Any:  # noqa: ANN401 - that is the point
-        """Return something else."""
+        """Return a number."""
         return 7  # noqa: PLE0307
 
 
 class HostileMapping(Mapping[str, object]):
-    """A mapping that raises when it is looked at."""
+    """A mapping that raises on every access."""
 
     __getitem__ = __iter__ = __len__ = bad
 
 
 class Mute:
-    """The same, but a test that fails may print it."""
+    """The same, except that a failing test can print it."""
 
     __str__ = bad
 
@@ -77,7 +77,7 @@ class HostileNumber(int):
 
 
 class Same:
-    """A value that has the text of all others of its kind."""
+    """A value with the same text as all others of its class."""
 
     def __str__(self) -> str:
         """Return that text."""
@@ -100,7 +100,7 @@ class Point:
 
 @dataclasses.dataclass(slots=True)
 class Slotted:
-    """A dataclass that keeps its fields in slots, one of them unset, and one to itself."""
+    """A dataclass with slots, one of them unset, and one private."""
 
     a: int
     unset: int = dataclasses.field(init=False)
@@ -155,20 +155,20 @@ def test_defined_encodings(value: object, expected: object) -> None:
 
 @pytest.mark.parametrize("value", [HostileText("text"), HostileNumber(7)], ids=["text", "number"])
 def test_hostile_kinds_of_text_and_number(value: object) -> None:
-    """Subclasses whose methods raise are read by what they are, or are unprintable."""
+    """Subclasses whose methods raise are read as their base type, or are unprintable."""
     got = json.loads(encode_object({"odd": value, "nan": float("nan")}))
     assert got["odd"] in ("text", 7, "<unprintable: HostileNumber>")
     assert got["nan"] == "NaN"
 
 
 def test_huge_integer_is_reported_in_hex_where_decimal_is_refused() -> None:
-    """Python refuses the digits of very long integers; hex is still at hand."""
+    """Python refuses the digits of very long integers, but not their hex form."""
     got = json.loads(encode_value(HUGE))
     assert got == hex(HUGE)
 
 
 def test_long_text_is_cut_with_a_note() -> None:
-    """A text beyond the limit is cut, and the note says by how much."""
+    """A text beyond the limit is cut, and the note counts the characters."""
     text = json.loads(encode_object({"t": "x" * (MAX_TEXT + 1)}))["t"]
     kept, _, note = text.partition("…")
     assert note == f"[+{MAX_TEXT + 1 - len(kept)} characters]"
@@ -177,7 +177,7 @@ def test_long_text_is_cut_with_a_note() -> None:
 
 
 def test_deep_nesting_ends() -> None:
-    """Nesting beyond the limit ends in a note; a hundred thousand levels do no harm."""
+    """Nesting beyond the limit ends in a note, even with 100,000 levels."""
     deep: list[object] = []
     for _ in range(100_000):
         deep = [deep]
@@ -195,21 +195,21 @@ def test_deep_nesting_ends() -> None:
 
 
 def test_value_that_holds_itself() -> None:
-    """A list that holds itself says so at the place; see test_budget.py for all the others."""
+    """A list that contains itself is marked; test_budget.py has the other types."""
     loop: list[object] = [1]
     loop.append(loop)
     assert encode_object({"loop": loop}) == b'{"loop":[1,"<circular>"]}'
 
 
 def test_long_list_is_cut_with_a_note() -> None:
-    """Items beyond the limit are left out, and the note says how many."""
+    """Items beyond the limit are left out, and the note counts them."""
     found = json.loads(encode_object({"n": [float("nan")] * 100_005}))["n"]
     assert len(found) == 100_000
     assert found[-1] == "<left out: 6 items>"
 
 
 def test_value_too_large_for_the_line_is_left_out() -> None:
-    """What the line has no room for loses itself, its neighbours stay."""
+    """A value that the line has no room for is left out, its neighbours stay."""
     big = {f"k{number}": "x" * 60_000 for number in range(30)}
     encoded = encode_object({"a": 1, "big": big, "b": 2})
     found = json.loads(encoded)
@@ -230,8 +230,8 @@ def test_endless_keys_are_bounded() -> None:
     assert encode_object(found) == encoded
 
 
-def test_note_on_keys_treads_on_no_key_of_the_users() -> None:
-    """A key of the user's that is called like the note stays beside it."""
+def test_note_on_keys_replaces_no_key_of_the_users() -> None:
+    """A key of the user's with the note's name stays beside it."""
     keys: dict[str, object] = {"…": "mine"}
     keys.update((f"key {number:06d}", "x" * 200) for number in range(20_000))
     found = json.loads(encode_object(keys))
@@ -239,8 +239,8 @@ def test_note_on_keys_treads_on_no_key_of_the_users() -> None:
     assert found["… (2)"] == f"<left out: {20_001 - len(found) + 1} keys>"
 
 
-def test_large_value_goes_before_its_neighbours() -> None:
-    """Where the line is short, what is too large is left out and small keys behind it stay."""
+def test_large_value_is_left_out_before_its_neighbours() -> None:
+    """In a short line a value that is too large is left out, and small keys after it stay."""
     keys: dict[str, object] = {f"k{number}": "x" for number in range(300)}
     keys |= {"nan": float("nan"), "big": ["x" * 1_000] * 20, "after": 1}
     found = json.loads(encode_object(keys, 8_192))
@@ -248,8 +248,8 @@ def test_large_value_goes_before_its_neighbours() -> None:
     assert (found["k299"], found["after"]) == ("x", 1)
 
 
-def test_keys_that_come_out_the_same_are_all_kept() -> None:
-    """Keys that are different in the program and the same as text get a number each."""
+def test_different_keys_with_the_same_text_are_all_kept() -> None:
+    """Keys that differ in the program but not as text are numbered."""
     odd: dict[Any, object] = {1: "a", "1": "b", "1 (2)": "c", b"k": 0}
     odd |= dict(zip(["a\ud800", "a\udc00", None, "None"], range(1, 5), strict=True))
     expected = {
@@ -266,8 +266,8 @@ def test_keys_that_come_out_the_same_are_all_kept() -> None:
     assert json.loads(encode_object({"in": [odd]})) == {"in": [expected]}
 
 
-def test_thousands_of_keys_that_come_out_the_same() -> None:
-    """Their numbers are found without trying all that are taken."""
+def test_thousands_of_keys_with_the_same_text() -> None:
+    """Their numbers are found without trying all used ones."""
     keys = {Same(): number for number in range(5_000)}
     found = json.loads(encode_object({"v": keys}))["v"]
     assert list(found.values()) == list(range(5_000))
@@ -275,7 +275,7 @@ def test_thousands_of_keys_that_come_out_the_same() -> None:
 
 
 def test_dataclass_with_awkward_fields_loses_only_those() -> None:
-    """Fields are walked like the entries of a mapping, whatever one of them holds."""
+    """Fields are walked like the entries of a mapping."""
     held = Point(cast("int", [float("inf"), b"x", 2**70]), cast("float", {"s": "a\ud800"}))
     assert json.loads(encode_object({"p": held, "n": 1})) == {
         "p": {"x": ["Infinity", "eA==", str(2**70)], "y": {"s": "a\ufffd"}},
@@ -288,7 +288,7 @@ def test_dataclass_with_awkward_fields_loses_only_those() -> None:
 
 
 def test_dataclass_with_slots_of_which_one_is_not_set() -> None:
-    """A field that is not set is left out; the process does not die of it."""
+    """An unset field is left out; the process does not crash."""
     assert json.loads(encode_object({"v": Slotted(1), "n": [Slotted(2)]})) == {
         "v": {"a": 1},
         "n": [{"a": 2}],
@@ -299,19 +299,19 @@ def test_dataclass_with_slots_of_which_one_is_not_set() -> None:
 
 
 def test_users_key_of_our_name_is_shielded() -> None:
-    """`__tracer_meta__` of the user's own moves aside, without treading on another key."""
+    """The user's own `__tracer_meta__` is renamed, without replacing another key."""
     assert json.loads(encode_object({"__tracer_meta__": 1})) == {"user.__tracer_meta__": 1}
     both = {"__tracer_meta__": 1, "user.__tracer_meta__": 2}
     assert sorted(json.loads(encode_object(both)).values()) == [1, 2]
 
 
 def test_mapping_that_cannot_be_read() -> None:
-    """Attributes that raise as a whole give one note."""
+    """Attributes that raise on every access become one note."""
     assert encode_object(HostileMapping()) == '{"…":"<unprintable: HostileMapping>"}'.encode()
 
 
 def test_mapping_that_changes_while_it_is_read() -> None:
-    """A mapping that grows under the encoder costs at most itself."""
+    """A mapping that grows while it is encoded loses at most itself."""
 
     class Growing(dict[str, object]):
         def items(self) -> Any:  # noqa: ANN401
@@ -349,7 +349,7 @@ anything = st.recursive(
 
 @given(st.dictionaries(st.text(), anything))
 def test_anything_becomes_strict_json(mapping: dict[str, object]) -> None:
-    """Whatever is in it: strict JSON, on one line, the same again when read and written."""
+    """Any mapping becomes strict JSON on one line, the same when read and written again."""
     encoded = encode_object(mapping)
     found = orjson.loads(encoded)
     assert json.loads(encoded) == found
@@ -360,14 +360,14 @@ def test_anything_becomes_strict_json(mapping: dict[str, object]) -> None:
 
 @given(st.text())
 def test_text_becomes_a_string(text: str) -> None:
-    """Any text is a JSON string that says the same, lone surrogates aside."""
+    """Any text becomes a JSON string that reads the same, except lone surrogates."""
     found = json.loads(encode_text(text))
     assert found == text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 @given(st.text(st.characters(categories=["Cc", "Cf", "Zl", "Zp"])))
-def test_no_control_character_stands_raw(text: str) -> None:
-    """Whatever a terminal would obey is written as an escape."""
+def test_control_characters_are_escaped(text: str) -> None:
+    """Characters that control a terminal are written as escapes."""
     encoded = encode_text(text).decode()
     for char in "\x1b\x7f\x9b\u202e\u2066\u2028\ufeff\x00\n":
         assert char not in encoded

@@ -1,9 +1,9 @@
-"""The corpora of secrets and of harmless texts, and what a redactor makes of them.
+"""The corpora of secrets and harmless texts, and checks of a redactor's results.
 
-In the files, `⟦` and `⟧` stand around what must be gone, and `~a36~` for 36 characters
-of a kind, made up from the entry's name, so that no file holds anything that a search
-for secrets takes for one. Half of the entries were never looked at when the rules were
-written: `is_held_out` tells which.
+In the files, `⟦` and `⟧` enclose what must be redacted, and `~a36~` stands for 36
+characters of a kind, made up from the entry's id, so that scanners for secrets find
+nothing in the files. Half of the entries were never used while the rules were
+written: those with `is_held_out`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _GONE = re.compile("⟦(.*?)⟧", re.DOTALL)
 
 
 class Entry(NamedTuple):
-    """One entry of a corpus: attributes as a program gives them, and what must be gone."""
+    """One entry of a corpus: a program's attributes, and the secrets in them."""
 
     id: str
     attributes: dict[str, object]
@@ -49,12 +49,12 @@ class Entry(NamedTuple):
 
     @property
     def is_held_out(self) -> bool:
-        """Whether the rules were written without a look at this entry."""
+        """Whether this entry was not used while the rules were written."""
         return hashlib.sha256(self.id.encode()).digest()[0] % 2 == 1
 
 
 def expand(text: str, seed: str) -> str:
-    """Return `text` with random characters in its holes, the same for the same seed."""
+    """Return `text` with its placeholders filled by random characters, fixed by the seed."""
     chosen = random.Random(seed)
 
     def fill(match: re.Match[str]) -> str:
@@ -74,8 +74,8 @@ def load(name: str) -> list[Entry]:
     """Return the entries of a corpus, `secrets` or `harmless`."""
     entries: list[Entry] = []
     for line in (FOLDER / f"{name}.jsonl").read_text(encoding="utf-8").splitlines():
-        given = cast("dict[str, object]", json.loads(line))
-        key = str(given["id"])
+        raw = cast("dict[str, object]", json.loads(line))
+        key = str(raw["id"])
         gone: list[str] = []
 
         def build(value: object, key: str = key, gone: list[str] = gone) -> object:
@@ -90,17 +90,17 @@ def load(name: str) -> list[Entry]:
             plain = full.replace("⟦", "").replace("⟧", "")
             return int(plain) if plain.isdecimal() and "⟦" in full and len(plain) > 12 else plain
 
-        attributes = cast("dict[str, object]", build(given["attributes"]))
+        attributes = cast("dict[str, object]", build(raw["attributes"]))
         entries.append(Entry(key, attributes, tuple(gone)))
     return entries
 
 
 def leaks(entry: Entry, redactor: Redactor) -> bool:
-    """Whether anything of a secret is left in the line of a record with it."""
+    """Whether the line of a record with this entry contains one of its secrets."""
     left = encode_line(redactor.redact(log(attributes=entry.attributes))).decode()
     return any(json.dumps(one, ensure_ascii=False)[1:-1] in left for one in entry.gone)
 
 
 def is_changed(entry: Entry, redactor: Redactor) -> bool:
-    """Whether anything is redacted where nothing should be."""
+    """Whether the redactor changes the entry."""
     return redactor.redact(log(attributes=entry.attributes)).attributes != entry.attributes

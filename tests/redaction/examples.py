@@ -1,4 +1,4 @@
-"""Fills the holes in the examples of the table: `~36` is 36 letters and digits, made up."""
+"""Fills the placeholders in the table's examples: `~36` is 36 made-up letters and digits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HOLE = re.compile(r"~([0-9]{1,3})([hUl]?)")
 
 
 def marked(example: str) -> str:
-    """Return an example with its holes filled, and with the signs around the secret."""
+    """Return an example with its placeholders filled, and `⟦` and `⟧` around the secret."""
     chosen = random.Random(example)
 
     def fill(match: re.Match[str]) -> str:
@@ -29,5 +29,5 @@ def marked(example: str) -> str:
 
 
 def expand(example: str) -> str:
-    """Return an example as a program would have it."""
+    """Return an example as a program would write it."""
     return marked(example).replace("⟦", "").replace("⟧", "")

@@ -1,4 +1,4 @@
-"""Secrets to plant, one for each rule, and records of every kind to plant them in."""
+"""Secrets to plant, for each rule, and records of every kind to plant them in."""
 
 from __future__ import annotations
 
@@ -63,12 +63,12 @@ KEYS = (
 
 
 def _card(digits: str) -> str:
-    total = sum(sum(divmod(int(digit) * (2 - place % 2), 10)) for place, digit in enumerate(digits))
+    total = sum(sum(divmod(int(digit) * (2 - index % 2), 10)) for index, digit in enumerate(digits))
     return digits + str(-total % 10)
 
 
 cards = st.text("0123456789", min_size=14, max_size=14).map(lambda tail: _card("4" + tail))
-# Texts that hold a secret, with the secret: what must not be seen of them afterwards.
+# Texts that contain a secret, with the part that must not be seen after redaction.
 SECRETS: dict[str, st.SearchStrategy[tuple[str, str]]] = {
     "jwt": random.map(lambda s: (f"eyJhbGciOiJIUzI1NiJ9.{s}.{s}", s)),
     "bearer": random.map(lambda s: (f"sent Bearer {s} to it", s)),
@@ -109,8 +109,8 @@ def _basic(secret: str) -> str:
 
 
 def span(phase: str, **fields: object) -> Record:
-    """Return a record of a span, with these fields beside the ordinary ones."""
-    given: Mapping[str, object] = {
+    """Return a record of a span with these fields and ordinary other ones."""
+    values: Mapping[str, object] = {
         "call_site": SITE,
         "trace_id": "a" * 32,
         "span_id": "b" * 16,
@@ -119,16 +119,16 @@ def span(phase: str, **fields: object) -> Record:
         **fields,
     }
     record = Record("span", None, "work", 0, 1, PROCESS)
-    return record._replace(phase=phase, **given)  # type: ignore[arg-type]
+    return record._replace(phase=phase, **values)  # type: ignore[arg-type]
 
 
 def log(**fields: object) -> Record:
     """Return a record of a log."""
-    return Record("log", None, "said", 0, 1, PROCESS, SITE)._replace(**fields)  # type: ignore[arg-type]
+    return Record("log", None, "logged", 0, 1, PROCESS, SITE)._replace(**fields)  # type: ignore[arg-type]
 
 
 def everywhere(text: str) -> list[Record]:
-    """Return records of every kind, `text` in every place of theirs that can hold any."""
+    """Return records of every kind, with `text` in every field that can hold a text."""
     process = Process("p", argv=("python", text), resource={"a": text, "b": (text,)})
     return [
         span("start", attributes={"text": text}),
@@ -153,7 +153,7 @@ def everywhere(text: str) -> list[Record]:
 
 
 class Opaque:
-    """An object of a program's own that shows its content as text."""
+    """A program's own object whose text shows its content."""
 
     def __init__(self, text: str) -> None:
         self.text = text

@@ -1,4 +1,4 @@
-"""What one text, and one record, may cost at most: counted in calls, and in time with much room."""
+"""The most that one text, and one record, may cost: in calls, and in time with a wide margin."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 SIZE = 8_192
-# Measured: up to 7,000 calls; a text of separators took 90,000 before they were bounded.
+# Measured: up to 7,000 calls; a text of separators took 90,000 before there was a bound.
 MOST_CALLS = 9_000
 # A text takes about 1 ms and a record 10; before, the worst text took 60 and a record 300.
 MOST_SECONDS_OF_TEXT = 0.03
 MOST_SECONDS_OF_RECORD = 0.15
 LITERALS = tuple(one.removeprefix("^") for one in TRIGGERS)
 EXAMPLES = tuple(expand(one) for row in ROWS for one in (*row.goes, *row.stays))
-# What a search for the worst text came up with.
+# The worst texts that a search found.
 WORST = (
     "eyJ-",
     "eyJ-eyJgho_a-",
@@ -68,10 +68,10 @@ WORST = (
 
 
 def calls(work: Callable[[], object]) -> int:
-    """Return how many functions `work` calls, those written in C included."""
+    """Return how many functions `work` calls, including those written in C."""
     count = 0
 
-    def see(_frame: object, event: str, _given: object) -> None:
+    def see(_frame: object, event: str, _argument: object) -> None:
         nonlocal count
         count += event in {"call", "c_call"}
 
@@ -85,7 +85,7 @@ def calls(work: Callable[[], object]) -> int:
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """Return the least processor time that `work` takes of three times."""
+    """Return the least processor time of three runs of `work`."""
     tracer = sys.gettrace()
     sys.settrace(None)
     try:
@@ -100,18 +100,18 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def full(unit: str) -> str:
-    """Return 8 KiB of `unit`."""
+    """Return 8 KiB of repetitions of `unit`."""
     return (unit * (SIZE // len(unit) + 1))[:SIZE]
 
 
-def anew(text: str, *, strict: bool = False) -> Callable[[], str]:
-    """Return what redacts `text` with nothing known before."""
+def fresh(text: str, *, strict: bool = False) -> Callable[[], str]:
+    """Return a function that redacts `text` by a new redactor."""
     return lambda: TextRedactor(RedactionRules(strict=strict)).redact(text)
 
 
 def worst(units: Iterable[str], *, strict: bool = False) -> tuple[int, str]:
-    """Return the most calls that a text of one of `units` costs, and which that is."""
-    return max((calls(anew(full(unit), strict=strict)), unit) for unit in units)
+    """Return the most calls that a text of one of `units` costs, and that unit."""
+    return max((calls(fresh(full(unit), strict=strict)), unit) for unit in units)
 
 
 @pytest.mark.parametrize(
@@ -127,17 +127,17 @@ def worst(units: Iterable[str], *, strict: bool = False) -> tuple[int, str]:
     ],
     ids=["literals", "assigned", "in prose", "examples", "lines", "hostile", "found"],
 )
-def test_no_text_of_8_kib_costs_more_than_so_many_calls(units: tuple[str, ...]) -> None:
-    """Whatever is repeated, what is looked at one by one in Python is bounded."""
+def test_calls_for_a_text_of_8_kib_are_bounded(units: tuple[str, ...]) -> None:
+    """Whatever is repeated, Python examines a bounded number of candidates."""
     found, unit = worst(units)
     assert found < MOST_CALLS, unit
 
 
 @pytest.mark.parametrize("strict", [False, True])
 @pytest.mark.parametrize("unit", [*WORST, *(f"{unit}x" for unit in HOSTILE[:12])])
-def test_the_expressions_do_not_go_back_and_forth(unit: str, strict: bool) -> None:
-    """The time that the expressions take, which no count of calls tells, is bounded too."""
-    assert seconds(anew(full(unit), strict=strict)) < MOST_SECONDS_OF_TEXT
+def test_time_in_the_expressions_is_bounded(unit: str, strict: bool) -> None:
+    """Counting calls does not show the time inside regular expressions; it is bounded too."""
+    assert seconds(fresh(full(unit), strict=strict)) < MOST_SECONDS_OF_TEXT
 
 
 RECORDS: tuple[dict[str, Any], ...] = (
@@ -156,37 +156,37 @@ RECORDS: tuple[dict[str, Any], ...] = (
 
 
 @pytest.mark.parametrize("attributes", RECORDS, ids=lambda one: str(next(iter(one)))[:16])
-def test_no_record_costs_more_than_its_budget(attributes: dict[str, Any]) -> None:
-    """However much a record holds, in attributes and events, what is looked at is bounded."""
+def test_a_record_stays_within_its_budget(attributes: dict[str, Any]) -> None:
+    """However much a record holds, in attributes and events, the work is bounded."""
     event = SpanEvent("e", 0, attributes)
     record = log(attributes=attributes)._replace(events=(event,) * 8)
     assert seconds(lambda: Redactor().redact(record)) < MOST_SECONDS_OF_RECORD
     assert b"left out" in encode_line(Redactor().redact(record))
 
 
-def test_what_is_large_leaves_room_for_the_rest() -> None:
-    """The name, the logger and an event stay, whatever the attributes cost."""
+def test_large_attributes_leave_room_for_the_rest() -> None:
+    """The name, the logger and events stay, whatever the attributes cost."""
     record = log(attributes={"texts": [f"token=x{number}y" for number in range(50_000)]})
     event = SpanEvent("e", 0, {"exception.stacktrace": "a token\n" * 100})
-    given = record._replace(name="a login", logger="my.logger", events=(event,) * 3)
-    found = Redactor().redact(given)
-    assert (found.name, found.logger, found.events) == (given.name, given.logger, given.events)
+    record = record._replace(name="a login", logger="my.logger", events=(event,) * 3)
+    found = Redactor().redact(record)
+    assert (found.name, found.logger, found.events) == (record.name, record.logger, record.events)
 
 
 def test_numbers_alone_are_not_cut() -> None:
-    """A long list of numbers that no rule applies to, such as an embedding, stays whole."""
+    """A long list of plain numbers, such as an embedding, stays whole."""
     numbers = [number / 7 for number in range(90_000)]
     record = log(attributes={"embedding": numbers, "ids": list(range(90_000))})
     assert Redactor().redact(record) is record
 
 
-def test_names_that_tell_nothing_do_not_cut_a_text() -> None:
-    """Hundreds of names such as those of token counts leave a text as it is."""
+def test_harmless_names_do_not_cut_a_text() -> None:
+    """Hundreds of names such as those of token counts do not change a text."""
     text = full('{"prompt_tokens":1234,"total_tokens":1801},')
     assert TextRedactor(RedactionRules()).redact(text) == text
 
 
-def test_a_text_with_the_words_of_most_rows_goes_as_a_whole() -> None:
-    """Not every row is tried on one text; one that would need more of them is not kept."""
+def test_a_text_with_the_words_of_most_rows_is_redacted_as_a_whole() -> None:
+    """Only some rows are tried on one text; one that would need more is redacted."""
     text = f"{' '.join(LITERALS)} ghp_{'a1B2' * 9} and hunter2"
     assert TextRedactor(RedactionRules()).redact(text) == "[redacted: too-many]"

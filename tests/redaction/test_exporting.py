@@ -1,4 +1,4 @@
-"""Redaction on the way out: around exporters, in files, on terminals, through `configure`."""
+"""Redaction of output: around exporters, in files, on terminals, through `configure`."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ with tracer.start_as_current_span("GET /?token=hunter2hunter2", attributes=secre
 
 
 class Sink:
-    """An exporter that keeps what it gets and is none of lines."""
+    """An exporter that keeps its records and does not write lines."""
 
     never_starts_spans = True
     never_waits = True
@@ -73,7 +73,7 @@ class Sink:
 
 @pytest.mark.parametrize("style", ["json", "people"])
 def test_the_terminal_shows_no_secret(style: str) -> None:
-    """Lines for people and for programs are both without secrets."""
+    """Lines for people and for programs contain no secrets."""
     stream = io.StringIO()
     exporter = RedactingExporter(ConsoleExporter(stream, style=style))  # type: ignore[arg-type]
     exporter.export(log(name=f"token={SECRET}", attributes={"password": SECRET, "n": 1}))
@@ -83,8 +83,8 @@ def test_the_terminal_shows_no_secret(style: str) -> None:
     assert "[redacted: password]" in stream.getvalue()
 
 
-def test_the_encoding_is_still_the_wrappers_choice() -> None:
-    """Compat mode selects the encoding through it, and only around an exporter of lines."""
+def test_the_wrapper_still_chooses_the_encoding() -> None:
+    """Compat mode selects the encoding through the redactor, if it wraps an exporter of lines."""
     stream = io.StringIO()
     redacting = RedactingExporter(ConsoleExporter(stream, style="json"))
     assert isinstance(redacting, LineExporter)
@@ -96,7 +96,7 @@ def test_the_encoding_is_still_the_wrappers_choice() -> None:
 
 
 def test_an_exporter_of_records_gets_redacted_ones() -> None:
-    """What is queued or sent holds no secret either, nor does the process it names."""
+    """Queued or sent records hold no secret, nor does their process."""
     sink = Sink()
     exporter = RedactingExporter(sink)
     plain = span("start", attributes={"n": 1})
@@ -108,7 +108,7 @@ def test_an_exporter_of_records_gets_redacted_ones() -> None:
 
 
 def test_exporters_that_share_a_redactor_redact_once() -> None:
-    """A record for several destinations is redacted, and counted, once."""
+    """A record for several exporters is redacted, and counted, once."""
     COUNTERS.reset()
     redactor = Redactor()
     sinks = Sink(), Sink()
@@ -119,15 +119,15 @@ def test_exporters_that_share_a_redactor_redact_once() -> None:
     assert sinks[0].records == sinks[1].records
 
 
-def test_leaf_tells_whether_a_callback_may_start_spans() -> None:
-    """With a function of the program's own the processor watches for recursion."""
+def test_a_callback_may_start_spans() -> None:
+    """With a callback the processor watches for recursion."""
     assert RedactingExporter(Sink()).never_starts_spans
     callback = Redactor(callback=lambda _, value: value)
     assert not RedactingExporter(Sink(), callback).never_starts_spans
 
 
-def test_what_the_file_says_by_itself_is_redacted(tmp_path: Path) -> None:
-    """The lines that begin a file, and open spans that are told again in the next, hold none."""
+def test_the_journals_own_records_are_redacted(tmp_path: Path) -> None:
+    """The lines that begin a file, and open spans repeated in the next, hold no secret."""
     settings = JournalSettings(segment_size=64 * 1024)
     journal = JsonlExporter(tmp_path, settings=settings)
     exporter = CompatExporter(RedactingExporter(journal), enabled=False)
@@ -143,7 +143,7 @@ def test_what_the_file_says_by_itself_is_redacted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", ["default", "off"])
 def test_a_program_that_is_configured_is_redacted(tmp_path: Path, mode: str) -> None:
-    """By one call nothing of a secret is in any file or log line, its command line included."""
+    """After `configure` no file or log line has a secret, even from the command line."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(tmp_path), f"--password={SECRET}", "--token", SECRET],
         env={
@@ -161,7 +161,7 @@ def test_a_program_that_is_configured_is_redacted(tmp_path: Path, mode: str) -> 
     if mode == "off":
         assert SECRET.encode() in written
         return
-    # The program's own text stands in its command line, behind `-c`.
+    # The command line contains the program's own text, after `-c`.
     lines = [line for line in written.splitlines() if b'"process.start"' not in line]
     assert all(SECRET.encode() not in line for line in lines)
     (start,) = [line for line in written.splitlines() if b'"process.start"' in line]
@@ -176,8 +176,8 @@ def test_a_program_that_is_configured_is_redacted(tmp_path: Path, mode: str) -> 
     assert "[redacted: cookie]" in done.stdout
 
 
-def test_a_callback_is_given_in_code(tmp_path: Path) -> None:
-    """`configure(redact_callback=…)` has the function asked about each value."""
+def test_a_callback_is_passed_in_code(tmp_path: Path) -> None:
+    """`configure(redact_callback=…)` calls the function for each value."""
     with otel_ext.configure(
         tracer_provider=TracerProvider(),  # the global one can be set only once
         output=tmp_path,
@@ -190,14 +190,14 @@ def test_a_callback_is_given_in_code(tmp_path: Path) -> None:
     assert '"user":"gone","n":1' in path.read_text()
 
 
-def test_what_is_no_function_is_refused(tmp_path: Path) -> None:
-    """A callback that cannot be called is an error of the call that gave it."""
+def test_a_callback_that_is_not_a_function_is_refused(tmp_path: Path) -> None:
+    """`configure` raises an error that names the argument."""
     with pytest.raises(ConfigError, match="redact_callback"):
         otel_ext.configure(output=tmp_path, redact_callback="x")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "said"),
+    ("variable", "value", "message"),
     [
         ("OTEL_EXT_REDACT", "stict", "Did you mean 'strict'"),
         ("OTEL_EXT_REDACT_VALUES", r"(a)\1", "backreferences"),
@@ -206,26 +206,26 @@ def test_what_is_no_function_is_refused(tmp_path: Path) -> None:
         ("OTEL_EXT_REDACT_HMAC_KEY", "too short", "at least 16"),
     ],
 )
-def test_wrong_settings_say_why(variable: str, value: str, said: str) -> None:
-    """A setting of redaction that cannot be used names itself, its source and the way out."""
+def test_wrong_settings_are_explained(variable: str, value: str, message: str) -> None:
+    """The error for a wrong setting has its name, its source and the remedy."""
     with pytest.raises(ConfigError) as caught:
         load_config(file=os.devnull, environ={variable: value})
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert variable in str(caught.value)
     if "HMAC" in variable:
         assert value not in str(caught.value)
 
 
 def test_patterns_come_from_everywhere() -> None:
-    """Text with commas, with lines, and lists give the same patterns."""
-    for given in (r"a{1,3},b[,]c", "a{1,3}\nb[,]c", [r"a{1,3}", "b[,]c"]):
-        config = load_config({"redact_keys": given}, file=os.devnull, environ={})
+    """Texts with commas or lines, and lists, give the same patterns."""
+    for patterns in (r"a{1,3},b[,]c", "a{1,3}\nb[,]c", [r"a{1,3}", "b[,]c"]):
+        config = load_config({"redact_keys": patterns}, file=os.devnull, environ={})
         assert config.redaction.keys == ("a{1,3}", "b[,]c")
 
 
 def test_the_key_is_shown_nowhere() -> None:
-    """Neither the settings' own text nor a message shows the key for codes."""
-    key = "a key that nobody may see"
+    """Neither the settings as text nor a message shows the HMAC key."""
+    key = "a key that stays hidden"
     config = load_config({"redact_hmac_key": key}, file=os.devnull, environ={})
     shown = [setting.kind.format(value) for setting, value, _ in config.items()]
     assert "(set)" in shown

@@ -1,4 +1,4 @@
-"""The first records of a process: who it is, and where its first span was opened."""
+"""The first records of a process: its start, and its first span."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ RESOURCE = {"service.name": "shop", "db.password": "hunter2hunter2"}
 
 
 def process(pid: int, **changed: object) -> Process:
-    """Return a process of a program that was started with secrets, or with what is given."""
+    """Return a process started with secrets, and with these resource attributes."""
     argv, resource = ARGV, dict(RESOURCE)
     resource.update({key: str(value) for key, value in changed.items()})
     return Process(f"b0-{pid}-1-aa", pid, 1, "boot", "host", argv, resource)
 
 
 def shown(redactor: Redactor, of: Process) -> Mapping[str, object]:
-    """Return what the first record of a process says of it, as it goes out."""
+    """Return the metadata of the first record of a process, redacted."""
     return redactor.redact(process_start_record(of, 1)).extra
 
 
-def test_a_forked_child_loses_what_its_parent_loses() -> None:
-    """Command line and resource are those of the parent, which were redacted already."""
+def test_a_forked_child_is_redacted_like_its_parent() -> None:
+    """Its command line and resource are those of the parent, which were redacted already."""
     redactor = Redactor()
     parent, child = shown(redactor, process(7)), shown(redactor, process(8))
     assert "hunter2" not in str(parent)
@@ -42,8 +42,8 @@ def test_a_forked_child_loses_what_its_parent_loses() -> None:
 
 
 @pytest.mark.parametrize("secret", ["AKIAIOSFODNN7EXAMPLE", "token=hunter2hunter2"])
-def test_what_a_child_has_anew_is_looked_at(secret: str) -> None:
-    """The SDK gives a child another instance id, and a program may give it anything."""
+def test_a_childs_new_values_are_redacted(secret: str) -> None:
+    """The SDK gives a child another instance id, and a program may add anything."""
     redactor = Redactor()
     shown(redactor, process(7, note="fine"))
     assert secret not in str(shown(redactor, process(8, note=secret)))
@@ -54,8 +54,8 @@ def test_what_a_child_has_anew_is_looked_at(secret: str) -> None:
     }
 
 
-def test_a_record_that_says_more_than_its_process_is_looked_at() -> None:
-    """Only what is redacted with the process may stay without a look."""
+def test_a_record_with_more_than_its_process_is_redacted() -> None:
+    """Only fields already redacted with the process may skip redaction."""
     redactor = Redactor()
     clean = redactor.redact(process_start_record(process(7), 1))
     assert redactor.redact(clean).extra == clean.extra
@@ -65,8 +65,8 @@ def test_a_record_that_says_more_than_its_process_is_looked_at() -> None:
     assert redactor.redact(other).extra["argv"] == ["serve", "--password", "[redacted: password]"]
 
 
-def test_a_new_place_without_secrets_needs_no_walk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first record of each place is judged at a glance; a place that tells a secret is not."""
+def test_a_new_call_site_without_secrets_needs_no_walk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The prefilter passes a new call site, but not one that contains a secret."""
     redactor = Redactor()
     walks: list[object] = []
     walk = Walker.mapping
@@ -81,5 +81,5 @@ def test_a_new_place_without_secrets_needs_no_walk(monkeypatch: pytest.MonkeyPat
     moved = usual._replace(call_site=CallSite("shop/orders.py", 3, "place"))
     assert redactor.redact(moved) is moved
     assert walks == []
-    told = usual._replace(call_site=CallSite("jobs/token=hunter2hunter2.py", 3, "run"))
-    assert "hunter2" not in redactor.redact(told).call_site.fragment
+    moved_again = usual._replace(call_site=CallSite("jobs/token=hunter2hunter2.py", 3, "run"))
+    assert "hunter2" not in redactor.redact(moved_again).call_site.fragment

@@ -1,4 +1,4 @@
-"""No text and no pattern makes redaction take more than time in proportion to the text."""
+"""Redaction takes time in proportion to the text, whatever the text and the pattern."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ CLASSIC = (
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """Return the processor time that `work` takes, without what measures coverage."""
+    """Return the processor time that `work` takes, without coverage tracing."""
     tracer = sys.gettrace()
     sys.settrace(None)
     try:
@@ -147,9 +147,9 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def growth(search: Callable[[str], object], unit: str, tail: str = "") -> float:
-    """Return how many times as long ten times the text takes."""
+    """Return by which factor the time grows for ten times the text."""
     short, long = (unit * (size // len(unit)) + tail for size in (5_000, 50_000))
-    # The best of a few: caches and other programs disturb.
+    # The best of a few: caches and other programs interfere.
     found = float("inf")
     for _ in range(4):
         once = seconds(lambda: search(long)) / max(seconds(lambda: search(short)), 1e-3)
@@ -162,16 +162,16 @@ def growth(search: Callable[[str], object], unit: str, tail: str = "") -> float:
 @pytest.mark.parametrize("strict", [False, True])
 @pytest.mark.parametrize("unit", HOSTILE)
 def test_the_default_rules_are_linear(unit: str, strict: bool) -> None:
-    """Ten times as much of a hostile text takes about ten times as long, without any limit."""
+    """Ten times a hostile text takes about ten times as long, without a scan limit."""
     texts = TextRedactor(RedactionRules(strict=strict, scan_limit=1_000_000))
-    # Else a short text may pass at a glance, for which a long one is too long.
+    # Else the prefilter may pass a short text, but not a long one.
     assert growth(lambda text: texts.redact(f"= {text}"), unit) < GROWTH
     assert growth(texts.redact, unit, " password=x") < GROWTH
 
 
 @pytest.mark.parametrize("unit", ["a", "aB", "password", "_", "token-", "a.", "A"])
 def test_judging_a_key_is_linear(unit: str) -> None:
-    """A key of any length is judged in time that grows no faster than it."""
+    """The time to judge a key grows no faster than its length."""
     assert growth(lambda text: TextRedactor(RedactionRules()).verdict(text), unit) < GROWTH
 
 
@@ -187,7 +187,7 @@ def test_patterns_that_stall_others_are_linear(pattern: str, unit: str, tail: st
 def test_patterns_that_stall_others_do_not_stall_a_record(
     pattern: str, unit: str, tail: str
 ) -> None:
-    """With such a pattern for values, keys and exceptions, a text is done with in an instant."""
+    """With such a pattern for values, keys and allowed keys, a text takes an instant."""
     rules = RedactionRules(values=(pattern,), keys=(pattern,), allow=(pattern,))
     TextRedactor(rules).redact(unit * 30_000 + tail)
     TextRedactor(rules).verdict(unit * 30_000 + tail)
@@ -219,8 +219,8 @@ def test_patterns_that_stall_others_do_not_stall_a_record(
         ("a" * 2_000, "longer"),
     ],
 )
-def test_what_cannot_be_matched_so_is_refused(pattern: str, reason: str) -> None:
-    """A pattern beyond what an automaton can do is an error that says why, not a surprise later."""
+def test_unsupported_patterns_are_refused(pattern: str, reason: str) -> None:
+    """A pattern that an automaton cannot match is an error with the reason."""
     with pytest.raises(PatternError) as caught:
         parse_pattern(pattern)
     assert reason in str(caught.value)

@@ -1,4 +1,4 @@
-"""A name tells its secret in whatever notation the two are written."""
+"""A secret after its name is found in every notation."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from otel_ext.record.codec import encode_line
 from otel_ext.redaction import RedactionRules, Redactor
 from otel_ext.redaction.text import TextRedactor
+from tests.redaction.notations import ENCODED, NAMES, WRITTEN, encoded_url
 from tests.redaction.planted import everywhere, log
-from tests.redaction.telling import ENCODED, NAMES, WRITTEN, encoded_url
 
 PLANTED = "hunter2Hunter3xQ"
 TEXTS = TextRedactor(RedactionRules())
@@ -47,7 +47,7 @@ READABLE = (
 def test_a_parameter_of_a_url_within_a_url_is_found(
     name: str, encoded: tuple[str, str, str, str]
 ) -> None:
-    """However often the inner URL is encoded, its secret goes, and what stands around it stays."""
+    """However often the inner URL is encoded, its secret is redacted, and the rest stays."""
     found = TEXTS.redact(encoded_url(name, PLANTED, encoded))
     assert PLANTED not in found
     assert MARK.sub(PLANTED, found) == encoded_url(name, PLANTED, encoded)
@@ -55,7 +55,7 @@ def test_a_parameter_of_a_url_within_a_url_is_found(
 
 @pytest.mark.parametrize(("text", "left"), WRITTEN)
 def test_a_secret_is_found_in_each_notation(text: str, left: str) -> None:
-    """Of each notation just the secret goes; a second time nothing is changed."""
+    """Only the secret is redacted; a second time nothing changes."""
     found = TEXTS.redact(text.replace("SECRET", PLANTED))
     assert MARK.sub("<>", found) == left
     assert TEXTS.redact(found) == found
@@ -63,7 +63,7 @@ def test_a_secret_is_found_in_each_notation(text: str, left: str) -> None:
 
 @pytest.mark.parametrize("text", [text for text, _ in WRITTEN])
 def test_a_secret_in_each_notation_is_in_no_line(text: str) -> None:
-    """No record of any kind shows a secret in these notations, in any place."""
+    """No record of any kind shows a secret in these notations, in any field."""
     for record in everywhere(text.replace("SECRET", PLANTED)):
         assert PLANTED.encode() not in encode_line(Redactor().redact(record))
 
@@ -73,14 +73,14 @@ def test_a_secret_in_each_notation_is_in_no_line(text: str) -> None:
     before=st.text("ab \n\"'{}[]=:&?/\\,;<>()", max_size=12),
     after=st.text(" \n\"'{}[]&,;<>", max_size=12),
 )
-def test_what_stands_around_a_notation_does_not_hide_it(text: str, before: str, after: str) -> None:
-    """Quotes, brackets and spaces before and behind do not carry a secret through."""
+def test_text_around_a_notation_does_not_hide_it(text: str, before: str, after: str) -> None:
+    """Quotes, brackets and spaces before and after do not hide a secret."""
     assert PLANTED not in TEXTS.redact(f"{before} {text.replace('SECRET', PLANTED)} {after}")
 
 
 @pytest.mark.parametrize("attributes", LISTS)
-def test_an_item_of_a_list_tells_what_the_next_one_is(attributes: dict[str, object]) -> None:
-    """Options and their values, names and theirs: found in any list, and the rest stays."""
+def test_secrets_in_lists_are_found(attributes: dict[str, object]) -> None:
+    """Values of options, and of name-value pairs, are found in any list; the rest stays."""
     record = log(attributes=attributes)
     clean = Redactor().redact(record)
     assert PLANTED.encode() not in encode_line(clean)
@@ -88,8 +88,8 @@ def test_an_item_of_a_list_tells_what_the_next_one_is(attributes: dict[str, obje
     assert Redactor().redact(clean).attributes == clean.attributes
 
 
-def test_lists_that_tell_nothing_stay() -> None:
-    """Names of columns, options without a value and pairs without a secret are left alone."""
+def test_harmless_lists_stay() -> None:
+    """Names of columns, options without a value and harmless pairs are not changed."""
     attributes = {
         "fields": ["token", "name"],
         "cmd": ["x", "--password", "--verbose", "--port", "80", "--token"],
@@ -101,5 +101,5 @@ def test_lists_that_tell_nothing_stay() -> None:
 
 @pytest.mark.parametrize("text", READABLE)
 def test_ordinary_texts_stay_readable(text: str) -> None:
-    """What only looks like one of these notations is left as it is."""
+    """Texts that only resemble these notations are not changed."""
     assert TEXTS.redact(text) == text

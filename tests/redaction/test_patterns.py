@@ -1,4 +1,4 @@
-"""The users' patterns find what Python's own regular expressions find."""
+"""The users' patterns match what Python's own regular expressions match."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ PATTERNS = st.recursive(
     st.sampled_from(["", "$"]),
     st.text("abc1 \n", max_size=12),
 )
-def test_it_matches_where_re_does(pattern: str, begin: str, end: str, text: str) -> None:
-    """There is a match exactly where `re` has one, and every character of it is found."""
+def test_matches_agree_with_re(pattern: str, begin: str, end: str, text: str) -> None:
+    """There is a match exactly if `re` has one, and it is at least as long."""
     whole = f"{begin}{pattern}{end}"
     try:
         automaton = Automaton(parse_pattern(whole))
     except PatternError:
         return
-    # `$` is the end itself here, not also the place before a last newline.
+    # `$` matches only at the end here, not also before a last newline.
     expected = re.compile(whole.replace("$", r"\Z"))
     spans = automaton.spans(text)
     assert automaton.matches(text) == bool(expected.search(text))
@@ -62,6 +62,8 @@ def test_it_matches_where_re_does(pattern: str, begin: str, end: str, text: str)
         (r"é+", "caféé", [(3, 5)]),
     ],
 )
-def test_it_tells_where(pattern: str, text: str, spans: list[tuple[int, int]]) -> None:
-    """It tells the longest match from the left, and the next one behind that."""
+def test_spans_are_the_longest_matches(
+    pattern: str, text: str, spans: list[tuple[int, int]]
+) -> None:
+    """`spans` returns the longest match from the left, then the next one after it."""
     assert Automaton(parse_pattern(pattern)).spans(text) == spans

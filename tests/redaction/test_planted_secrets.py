@@ -1,4 +1,4 @@
-"""A planted secret is nowhere in the line of a record, whatever the rule and the place."""
+"""A planted secret is nowhere in a record's line, whatever the rule and the field."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MANY = settings(max_examples=40, deadline=None, suppress_health_check=[HealthChe
 
 
 def lines_of(text: str, redactor: Redactor = REDACTOR) -> list[bytes]:
-    """Return the lines of all records that hold `text`, redacted."""
+    """Return the redacted lines of records of every kind that contain `text`."""
     return [encode_line(redactor.redact(record)) for record in everywhere(text)]
 
 
@@ -28,7 +28,7 @@ def lines_of(text: str, redactor: Redactor = REDACTOR) -> list[bytes]:
 @MANY
 @given(data=st.data())
 def test_a_secret_of_its_own_form_is_in_no_line(rule: str, data: st.DataObject) -> None:
-    """Whatever form tells a secret, no record of any kind shows it, in any place."""
+    """For each form, no record of any kind shows the secret, in any field."""
     text, secret = data.draw(SECRETS[rule])
     hidden = (secret.encode(), base64.b64encode(text.encode()).rstrip(b"="))
     for line in lines_of(text):
@@ -43,10 +43,10 @@ def test_a_secret_of_its_own_form_is_in_no_line(rule: str, data: st.DataObject) 
     shape=st.sampled_from(SHAPES),
     path=st.lists(st.sampled_from(["user", "request", "a.b"]), max_size=4),
 )
-def test_what_stands_under_a_telling_key_is_in_no_line(
+def test_a_value_under_a_secrets_key_is_in_no_line(
     key: str, secret: str, shape: str, path: list[str]
 ) -> None:
-    """Whatever stands under a key of the list is gone, however deep, and however it is made."""
+    """A value under such a key is redacted, however deep, and whatever its type."""
     value: object = {
         "text": secret,
         "list": [secret],
@@ -70,10 +70,10 @@ def test_what_stands_under_a_telling_key_is_in_no_line(
     before=st.text("ab \n\"'{}[]=:&?/\\,;<>", max_size=12),
     after=st.text(" \n\"'{}[]&,;<>", max_size=12),
 )
-def test_what_stands_around_a_secret_does_not_hide_it(
+def test_text_around_a_secret_does_not_hide_it(
     secret: tuple[str, str], before: str, after: str
 ) -> None:
-    """Quotes, brackets and spaces before and behind a secret do not carry it through."""
+    """Quotes, brackets and spaces before and after a secret do not hide it."""
     text, hidden = secret
     line = encode_line(REDACTOR.redact(log(attributes={"m": f"{before} {text} {after}"})))
     assert hidden.encode() not in line
@@ -81,10 +81,8 @@ def test_what_stands_around_a_secret_does_not_hide_it(
 
 @MANY
 @given(secret=st.one_of(*SECRETS.values()), at=st.integers(0, 9_000))
-def test_a_secret_across_the_end_of_what_is_looked_at_is_not_seen(
-    secret: tuple[str, str], at: int
-) -> None:
-    """A text longer than the limit shows no secret, also where the limit cuts one in two."""
+def test_a_secret_across_the_scan_limit_is_not_seen(secret: tuple[str, str], at: int) -> None:
+    """A text longer than the limit shows no secret, even if the limit cuts one in two."""
     text, hidden = secret
     for filler in ("filler, ", "a line\n"):
         whole = (filler * 2_000)[:at] + " " + text + " " + filler * 1_000
@@ -97,7 +95,7 @@ def test_a_secret_across_the_end_of_what_is_looked_at_is_not_seen(
 @MANY
 @given(secret=st.one_of(*SECRETS.values()))
 def test_redacting_again_changes_nothing(secret: tuple[str, str]) -> None:
-    """What is redacted is taken as it is by another redactor behind, and not counted twice."""
+    """A second redactor does not change what is redacted already."""
     for rules in (RedactionRules(), RedactionRules(hmac_key="a key of 16 or more")):
         for record in everywhere(secret[0]):
             once = Redactor(rules).redact(record)
@@ -116,7 +114,7 @@ def test_redacting_again_changes_nothing(secret: tuple[str, str]) -> None:
     )
 )
 def test_any_data_can_be_redacted(attributes: dict[str, object]) -> None:
-    """Any data at all comes through as a line of JSON; the user's own objects stay as they were."""
+    """Any data becomes a line of JSON; the user's own objects are not changed."""
     before = encode_object(attributes)
     line = encode_line(Redactor(RedactionRules(strict=True)).redact(log(attributes=attributes)))
     json.loads(line)

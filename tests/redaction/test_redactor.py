@@ -1,4 +1,4 @@
-"""What the redactor leaves alone, and what it does with hostile values and callbacks."""
+"""What the redactor does not change, and its handling of hostile values and callbacks."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ def redacted(
 
 
 @pytest.mark.parametrize("attributes", HARMLESS, ids=lambda one: next(iter(one)))
-def test_what_is_no_secret_is_left_alone(attributes: dict[str, object]) -> None:
-    """Ordinary data stays as it is, and its record is the same object."""
+def test_harmless_data_is_not_changed(attributes: dict[str, object]) -> None:
+    """Ordinary data is not changed, and its record is the same object."""
     redactor = Redactor()
     for record in (span("start", attributes=attributes), log(attributes=attributes)):
         assert redactor.redact(record) is record
@@ -71,8 +71,8 @@ def test_what_is_no_secret_is_left_alone(attributes: dict[str, object]) -> None:
     assert not [name for name in COUNTERS.snapshot() if name.startswith("redacted.")]
 
 
-def test_only_the_secret_goes() -> None:
-    """Of a text with a secret in it, all the rest stays."""
+def test_only_the_secret_is_redacted() -> None:
+    """The rest of a text with a secret stays."""
     found = redacted(
         {
             "url": "https://ann:pw@h/p?page=2&token=abc",
@@ -90,7 +90,7 @@ def test_only_the_secret_goes() -> None:
 
 
 def test_the_users_objects_are_never_changed() -> None:
-    """Redaction makes new containers; those of the program stay as they were."""
+    """Redaction makes new containers; the program's own are not changed."""
     inner = {"password": "hunter2", "list": ["token=abc"]}
     attributes: dict[str, object] = {"outer": inner}
     assert redacted(attributes) != attributes
@@ -99,7 +99,7 @@ def test_the_users_objects_are_never_changed() -> None:
 
 
 def test_everything_redacted_is_counted_by_rule() -> None:
-    """Counters tell how often each rule was applied, and so does the health of the process."""
+    """Counters, and the process's health, have how often each rule was applied."""
     redactor = Redactor()
     redactor.redact(log(attributes={"password": "a", "x": "token=b; token=c"}))
     assert COUNTERS.value("redacted.password") == 1
@@ -111,7 +111,7 @@ def test_everything_redacted_is_counted_by_rule() -> None:
 
 
 def test_equal_values_have_equal_codes() -> None:
-    """With a key, marks can be compared; another key gives other codes; the value is not told."""
+    """With a key, marks can be compared; another key gives other codes; no value is shown."""
     first = RedactionRules(hmac_key="the first key of 16+")
     found = [
         redacted({"password": "hunter2", "text": "password=hunter2"}, rules)
@@ -124,7 +124,7 @@ def test_equal_values_have_equal_codes() -> None:
 
 
 def test_patterns_of_the_user() -> None:
-    """Keys and values of the user's own are redacted, and what is allowed stays."""
+    """The user's own keys and values are redacted, and allowed keys stay."""
     rules = RedactionRules(
         keys=("iban", "customer.name"), values=(r"EMP-\d{4}",), allow=(r"session\.id", "x-token")
     )
@@ -151,8 +151,8 @@ def test_patterns_of_the_user() -> None:
     }
 
 
-def test_strict_takes_what_tells_of_a_person() -> None:
-    """The strict mode finds mail addresses, social security numbers and the like as well."""
+def test_strict_redacts_personal_data() -> None:
+    """The strict mode also finds mail addresses, social security numbers and the like."""
     found = redacted(
         {"note": "ann@example.org 123-45-6789", "phone": "+49", "token.type": "x", "n": 1},
         RedactionRules(strict=True),
@@ -166,7 +166,7 @@ def test_strict_takes_what_tells_of_a_person() -> None:
 
 
 def test_long_texts_are_cut_where_they_may_hold_secrets() -> None:
-    """Behind the limit nothing is looked at, so nothing is kept; a stack trace keeps its end."""
+    """Text beyond the limit is not searched, so it is cut; a stack trace keeps its end."""
     text = "a key\n" * 4_000
     found = redacted(
         {"body": text, "exception.stacktrace": f"{text}last line", "plain": "x" * 9_000}
@@ -181,7 +181,7 @@ def test_long_texts_are_cut_where_they_may_hold_secrets() -> None:
 
 
 class Hostile:
-    """A value whose every look at it fails."""
+    """A value that raises on every access."""
 
     def __str__(self) -> str:
         raise RuntimeError("password=hunter2")
@@ -195,7 +195,7 @@ class Hostile:
 
 
 class TwoFaced:
-    """A value that says something harmless first, and a secret the next time."""
+    """A value whose text is harmless first, and a secret the next time."""
 
     asked = 0
 
@@ -206,15 +206,15 @@ class TwoFaced:
 
 @pytest.mark.parametrize("value", [Hostile(), {"a": Hostile()}, [Hostile()], TwoFaced()])
 def test_a_hostile_value_loses_only_itself(value: object) -> None:
-    """A value that raises, or changes when it is asked again, leaks nothing and harms no other."""
+    """A value that raises, or changes between reads, leaks nothing and affects no other."""
     record = Redactor().redact(log(attributes={"before": 1, "bad": value, "token": "hunter2"}))
     line = encode_line(record)
     assert b"hunter2" not in line
     assert b'"before":1' in line
 
 
-def test_containers_without_end_are_cut() -> None:
-    """A list within itself, and data nested too deep, come to an end."""
+def test_endless_containers_are_cut() -> None:
+    """A list inside itself, and data nested too deep, are cut."""
     loop: list[object] = ["password=hunter2"]
     loop.append(loop)
     deep: object = "password=hunter2"
@@ -227,7 +227,7 @@ def test_containers_without_end_are_cut() -> None:
 
 
 def test_a_callback_that_raises_drops_the_value(capfd: pytest.CaptureFixture[str]) -> None:
-    """Where the program's function fails, nothing of the value is left, and nothing is raised."""
+    """If the program's function fails, the value is dropped, and nothing is raised."""
 
     def fail(path: str, value: object) -> object:
         raise RuntimeError(f"cannot look at {value} of {path}")
@@ -235,7 +235,7 @@ def test_a_callback_that_raises_drops_the_value(capfd: pytest.CaptureFixture[str
     redactor = Redactor(callback=fail)
     for record in everywhere("planted in here"):
         if "planted in here" in record.attributes:
-            continue  # keys are not asked about
+            continue  # the callback does not get keys
         assert b"planted in here" not in encode_line(redactor.redact(record))
     assert COUNTERS.value("redacted.error") > 0
     assert "planted" not in capfd.readouterr().err
@@ -244,8 +244,8 @@ def test_a_callback_that_raises_drops_the_value(capfd: pytest.CaptureFixture[str
     assert part.state == "degraded"
 
 
-def test_a_callback_decides_first_and_the_rules_have_the_last_word() -> None:
-    """What the function returns is recorded, but for what the rules find in it."""
+def test_rules_apply_to_the_callbacks_result() -> None:
+    """The function's result is recorded, redacted by the rules."""
     seen: dict[str, object] = {}
 
     def change(path: str, value: object) -> object:
@@ -271,8 +271,8 @@ def test_a_callback_decides_first_and_the_rules_have_the_last_word() -> None:
     assert "password" not in seen
 
 
-def test_a_record_that_cannot_be_looked_at_is_emptied() -> None:
-    """A mapping that fails as a whole costs its record's data, but not the record."""
+def test_a_record_that_cannot_be_read_is_emptied() -> None:
+    """If a mapping fails as a whole, the record loses its data but is kept."""
 
     class Broken(dict[str, object]):
         def items(self) -> object:  # type: ignore[override]
@@ -287,8 +287,8 @@ def test_a_record_that_cannot_be_looked_at_is_emptied() -> None:
     assert COUNTERS.value("redacted.error") == 1
 
 
-def test_the_command_line_loses_what_follows_an_option() -> None:
-    """`--password hunter2` as two arguments is found, and the arguments around it stay."""
+def test_the_command_line_loses_the_secrets_after_options() -> None:
+    """`--password hunter2` as two arguments is found; the other arguments stay."""
     process = Process("p", argv=("app", "--password", "hunter2", "-v", "--port", "80", "--token=x"))
     found = Redactor().redact(span("start", process=process)).process
     assert found.argv == (
@@ -304,13 +304,13 @@ def test_the_command_line_loses_what_follows_an_option() -> None:
 
 
 def test_a_pattern_that_cannot_be_used_is_an_error() -> None:
-    """Given in code, a wrong pattern is told when the redactor is made."""
+    """A wrong pattern passed in code raises when the redactor is made."""
     with pytest.raises(ConfigError, match="backreferences"):
         Redactor(RedactionRules(values=(r"(a)\1",)))
 
 
-def test_a_redactor_goes_to_another_process() -> None:
-    """It can be copied by pickling, as loggers are together with their processors."""
+def test_a_redactor_can_be_pickled() -> None:
+    """Loggers are copied together with their processors."""
     copy = pickle.loads(pickle.dumps(Redactor(RedactionRules(keys=("iban",)))))  # noqa: S301
     assert copy.redact(log(attributes={"iban": "x"})).attributes == {
         "iban": "[redacted: custom-key]"
@@ -318,7 +318,7 @@ def test_a_redactor_goes_to_another_process() -> None:
 
 
 def test_a_key_that_is_a_secret_is_redacted() -> None:
-    """Keys hold secrets too; two that come out the same are both kept."""
+    """Keys may be secrets too; two with the same mark are both kept."""
     tokens = [f"ghp_{letter * 36}" for letter in "ab"]
     found = redacted(dict.fromkeys(tokens, 1))
     assert found == {"[redacted: api-key]": 1, "[redacted: api-key] (2)": 1}
@@ -326,36 +326,36 @@ def test_a_key_that_is_a_secret_is_redacted() -> None:
 
 
 def found_under(rule: str) -> int:
-    """Return how often a rule has redacted something in this process."""
+    """Return how often a rule redacted something in this process."""
     return COUNTERS.value(f"redacted.{rule}")
 
 
 @pytest.mark.parametrize("count", [1, 7, 8, 9, 30])
 def test_urls_that_are_new_each_time(count: int) -> None:
-    """Few or many of them, one with a secret or none: the same as where each is looked at alone."""
+    """Few or many URLs, with a secret in one or none, are redacted as each would be alone."""
     redactor = Redactor()
     urls = {f"http.url.{n}": f"http://shop.example:8000/orders/{count}/{n}" for n in range(count)}
     record = span("start", attributes=urls)
     assert redactor.redact(record) is record
-    for place in {0, count // 2, count - 1}:
-        other = {key: f"{url}?page={place}" for key, url in urls.items()}
-        other[f"http.url.{place}"] = "https://ann:hunter22@shop.example/orders"
+    for index in {0, count // 2, count - 1}:
+        other = {key: f"{url}?page={index}" for key, url in urls.items()}
+        other[f"http.url.{index}"] = "https://ann:hunter22@shop.example/orders"
         expected = {
             **other,
-            f"http.url.{place}": TextRedactor(RedactionRules()).redact(other[f"http.url.{place}"]),
+            f"http.url.{index}": TextRedactor(RedactionRules()).redact(other[f"http.url.{index}"]),
         }
         before = found_under("url-password")
-        told = redactor.redact(span("start", attributes=other))
-        assert told.attributes == expected
-        assert "hunter22" not in encode_line(told).decode()
+        clean = redactor.redact(span("start", attributes=other))
+        assert clean.attributes == expected
+        assert "hunter22" not in encode_line(clean).decode()
         assert found_under("url-password") == before + 1
 
 
-def test_a_text_that_is_longer_than_what_is_looked_at_is_cut() -> None:
-    """A limit below the length of what is searched alone holds all the same."""
+def test_a_text_longer_than_the_scan_limit_is_cut() -> None:
+    """A limit below the length of separately searched texts applies as well."""
     redactor = Redactor(RedactionRules(scan_limit=100))
     url = f"http://shop.example/token/{'a' * 120}"
-    told = redactor.redact(span("start", attributes={"url": url})).attributes["url"]
-    assert isinstance(told, str)
-    assert told.startswith("http://shop.example/token/a")
-    assert "characters]" in told
+    clean = redactor.redact(span("start", attributes={"url": url})).attributes["url"]
+    assert isinstance(clean, str)
+    assert clean.startswith("http://shop.example/token/a")
+    assert "characters]" in clean

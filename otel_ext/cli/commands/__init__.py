@@ -1,3 +1,3 @@
-"""The subcommands of `otel-ext`, one module or package each."""
+"""The subcommands of `otel-ext`: one module or package each."""
 
 from __future__ import annotations

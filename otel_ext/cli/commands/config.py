@@ -1,4 +1,4 @@
-"""`otel-ext config`: the settings in effect here, and where each comes from."""
+"""`otel-ext config`: prints the settings in effect here and the source of each."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 from otel_ext.cli.streams import (
     can_show_unicode,
     painter_for,
-    say,
-    say_json,
+    print_json,
+    print_line,
     warn,
     width_of,
 )
@@ -32,9 +32,9 @@ _HEADERS: Final = ("SETTING", "VALUE", "SOURCE", "ENVIRONMENT VARIABLE")
 _LONGEST: Final = 4_096
 _EPILOG: Final = """\
 A setting comes from the program's code, else from its environment variable,
-else from a file (otel-ext.toml, otel-ext.yaml, [tool.otel-ext] in
-pyproject.toml; looked for here and in the folders above), else it has its
-default. What a program sets in its code is not seen here.
+else from a file (otel-ext.toml, otel-ext.yaml or [tool.otel-ext] in
+pyproject.toml, here or in a folder above), else it has its default. What a
+program sets in its code is not shown here.
 
 examples:
   otel-ext config                     all settings
@@ -56,20 +56,20 @@ def register(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--changed", action="store_true", help="only settings that are not at their default"
     )
-    parser.add_argument("--json", action="store_true", help="one JSON object, for programs")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--no-color", action="store_true", help="no color (as NO_COLOR=1 does)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Show the settings.
+    """Print the settings.
 
     Raises:
-        ConfigError: A setting is wrong; the message says which, where, and what is allowed.
+        ConfigError: A setting is wrong; the message names it, its source and what is allowed.
     """
     config = load_config(file=args.config, command_line=True)
     items = [item for item in config.items() if not args.changed or item[2].layer != "default"]
     if args.json:
-        say_json(_as_json(config, items))
+        print_json(_as_json(config, items))
         return 0
     for warning in config.warnings:
         warn(printable(warning, _LONGEST))
@@ -97,18 +97,18 @@ def _show(items: list[tuple[Setting, object, Source]], *, use_color: bool) -> No
     width = width_of(sys.stdout)
     if width:
         widths[1:3] = _fit(widths, width)
-    # The variable follows from the name: where there is no room, it is what can go.
+    # The variable follows from the name, so its column is left out first.
     columns = 4 if not width or sum(widths) + 3 * len(_GAP) <= width else 3
     shorten = cut if can_show_unicode(sys.stdout) else _cut_ascii
-    say(paint("bold", _join(_HEADERS, widths, columns)))
+    print_line(paint("bold", _join(_HEADERS, widths, columns)))
     for *texts, is_default in rows:
         kept = [shorten(text, room) for text, room in zip(texts, widths, strict=True)]
         line = _join(kept, widths, columns)
-        say(paint("dim", line) if is_default else line)
+        print_line(paint("dim", line) if is_default else line)
 
 
 def _fit(widths: list[int], width: int) -> tuple[int, int]:
-    """Return the widths of value and source, so that name, value and source fit."""
+    """Return the widths of value and source with which a line fits."""
     room = max(width - widths[0] - 2 * len(_GAP), 24)
     value, source = widths[1], widths[2]
     if value + source <= room:

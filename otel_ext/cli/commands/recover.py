@@ -1,7 +1,7 @@
-"""`otel-ext recover`: end what processes that died left open.
+"""`otel-ext recover`: ends the spans that dead processes left open.
 
-Exit code 0 when it was done (also when there was nothing to do), 1 when some
-process could not be recovered, 2 when the folder cannot be read or written.
+Exit code 0 if all was recovered (also if there was nothing to do), 1 if some process
+could not be recovered, 2 if the folder cannot be read or written.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import orjson
 
 from otel_ext.cli.arguments import seconds
 from otel_ext.cli.ended_spans import as_dicts, ended_by, lines_of, open_in
-from otel_ext.cli.input_checks import shown
-from otel_ext.cli.inputs import add_places, nothing_in, places_of
+from otel_ext.cli.input_checks import printable_path
+from otel_ext.cli.inputs import add_inputs, inputs_of, no_records_message
 from otel_ext.cli.streams import (
     can_show_unicode,
-    say,
-    say_json,
+    print_json,
+    print_line,
     warn,
     width_of,
 )
@@ -35,25 +35,25 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from otel_ext.cli.ended_spans import Ended
+    from otel_ext.cli.ended_spans import EndedSpan
     from otel_ext.cli.registry import Subparsers
     from otel_ext.journal.recovery.recover import Recovered, RecoveryReport
 
 __all__ = ["register", "run"]
 
 _DESCRIPTION: Final = """\
-Ends what processes that died left open: each span that was running gets an end
-record with abandoned: process-died, dated by the process's last sign of life.
-Living processes are left alone, and doing it twice changes nothing. Programs do
-this by themselves at their next start in the same folder.
+Ends the spans that dead processes left open: each gets an end record with
+abandoned: process-died, dated when its process was last active. Living
+processes are not touched, and a second run changes nothing. Programs do the
+same when they start in the folder.
 
 examples:
-  otel-ext recover                      the folder that the setting output names
+  otel-ext recover                      the folder in the setting output
   otel-ext recover traces
   otel-ext recover --json /var/lib/app/traces
   otel-ext recover --all                wherever running programs record
 
-exit code: 0 if all was done, also if there was nothing to do; 1 if a process or
+exit code: 0 if all was recovered or there was nothing to do; 1 if a process or
 a folder of --all could not be recovered; 2 for wrong use or a wrong folder
 """
 _MAX_DAMAGE_SHOWN: Final = 10
@@ -63,39 +63,37 @@ def register(subparsers: Subparsers) -> None:
     """Add the subcommand's parser.
 
     Args:
-        subparsers: Of the parser of `otel-ext`.
+        subparsers: The subparsers of `otel-ext`.
     """
     from argparse import RawDescriptionHelpFormatter  # noqa: PLC0415 - argparse is the caller's
 
     parser = subparsers.add_parser(
         "recover",
-        help="close what processes that died left open",
+        help="end the spans that dead processes left open",
         description=_DESCRIPTION,
         formatter_class=RawDescriptionHelpFormatter,
     )
-    add_places(parser, "folders")
+    add_inputs(parser, "folders")
     parser.add_argument(
         "--grace",
         type=seconds,
         metavar="SECONDS",
-        help="take a process on another host or in another container for dead when it was"
-        " silent for so long (default: three of its heartbeats)",
+        help="treat a process on another host or in another container as dead after this"
+        " much silence (default: three of its heartbeats)",
     )
-    parser.add_argument(
-        "--json", action="store_true", help="one JSON object a folder, for programs"
-    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object per folder")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Recover the folders of `args`, print what was done, and return the exit code.
+    """Recover the folders of `args`, print the result, and return the exit code.
 
     Args:
-        args: As `register` defines them.
+        args: The arguments that `register` defines.
 
     Raises:
-        UsageError: A folder is missing, or cannot be read or written; nothing was done then.
+        UsageError: A folder is missing, or cannot be read or written; nothing was changed.
     """
-    found = places_of(args)
+    found = inputs_of(args)
     folders: list[Path] = []
     for folder in found:
         try:
@@ -106,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
             warn(str(error))
         else:
             folders.append(folder)
-    if reason := nothing_in(found, args):
+    if reason := no_records_message(found, args):
         warn(reason)
     is_done = len(folders) == len(found)
     for folder in folders:
@@ -116,32 +114,32 @@ def run(args: argparse.Namespace) -> int:
             if not args.all:
                 raise
             is_done = False
-            warn(f"{shown(folder)}: {shown(str(error))}")
+            warn(f"{printable_path(folder)}: {printable_path(str(error))}")
     return 0 if is_done else 1
 
 
 def _recover(folder: Path, args: argparse.Namespace, *, several: bool) -> bool:
-    """Recover one folder and print what was done; whether all of it could be."""
+    """Recover one folder and print the result; return whether all of it succeeded."""
     found = open_in(folder)
     report = recover(folder, grace_seconds=args.grace)
     ended = ended_by(report, found)
     if args.json:
-        say_json(orjson.dumps(_as_dict(report, as_dicts(ended))))
+        print_json(orjson.dumps(_as_dict(report, as_dicts(ended))))
     else:
         if several:
-            say(f"{shown(folder)}:")
+            print_line(f"{printable_path(folder)}:")
         _print(report)
         _print_spans(report, ended)
         if several:
-            say("")
+            print_line("")
     return not report.failed
 
 
 def _require_writable(folder: Path) -> None:
     effective = os.access in os.supports_effective_ids
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK, effective_ids=effective):
-        hint = "Recovery adds records to its files: run this as the user that wrote the records"
-        raise UsageError(f"{shown(folder)}: cannot be written by this user", hint=hint)
+        hint = "Run this as the user that wrote the records: recovery adds records to its files"
+        raise UsageError(f"{printable_path(folder)}: cannot be written by this user", hint=hint)
 
 
 def _as_dict(
@@ -184,15 +182,15 @@ def _oldest_first(report: RecoveryReport) -> list[Recovered]:
 
 
 def _print(report: RecoveryReport) -> None:
-    from rich.console import Console  # noqa: PLC0415 - slow, and only for people
+    from rich.console import Console  # noqa: PLC0415 - slow, and not needed for --json
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
     console = Console(highlight=False)
     if report.recovered:
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for heading in ("PROCESS", "PID", "LAST SEEN", "SPANS ENDED", "FROM BOX", "RESULT"):
-            is_figure = heading in {"PID", "SPANS ENDED", "FROM BOX"}
+        for heading in ("PROCESS", "PID", "LAST SEEN", "SPANS ENDED", "FROM RING", "RESULT"):
+            is_figure = heading in {"PID", "SPANS ENDED", "FROM RING"}
             table.add_column(heading, justify="right" if is_figure else "left")
         for one in _oldest_first(report):
             table.add_row(*(Text(cell) for cell in _row(one)))
@@ -200,12 +198,14 @@ def _print(report: RecoveryReport) -> None:
         console.print()
     console.print(Text(_sentence(report)))
     for path, at in report.skipped[:_MAX_DAMAGE_SHOWN]:
-        text = f"skipped {at.length} bytes at {at.offset} of {shown(path.name)}: {at.reason}"
+        text = (
+            f"skipped {at.length} bytes at {at.offset} of {printable_path(path.name)}: {at.reason}"
+        )
         console.print(Text(text, style="dim"))
 
 
-def _print_spans(report: RecoveryReport, ended: Sequence[Ended]) -> None:
-    """Say what the dead processes were doing, and where to look on."""
+def _print_spans(report: RecoveryReport, ended: Sequence[EndedSpan]) -> None:
+    """Print the spans of the dead processes, and the next command."""
     lines = list(
         lines_of(
             ended,
@@ -215,33 +215,33 @@ def _print_spans(report: RecoveryReport, ended: Sequence[Ended]) -> None:
         )
     )
     if lines:
-        say("")
-        say("What was running when it died:")
+        print_line("")
+        print_line("What was running when it died:")
         for line in lines:
-            say(line)
+            print_line(line)
     if len(report.recovered) > len(report.failed):
-        say("")
-        say(f"next: otel-ext tree {shown(shlex.quote(str(report.folder)))}")
+        print_line("")
+        print_line(f"next: otel-ext tree {printable_path(shlex.quote(str(report.folder)))}")
 
 
 def _ago(ns: int) -> str:
-    """Return how long ago a moment was; empty if it is unknown."""
+    """Return how long ago a time was; empty if it is unknown."""
     return f"{duration(max(time_ns() - ns, 0))} ago" if ns else ""
 
 
 def _row(one: Recovered) -> tuple[str, ...]:
     return (
-        shown(one.process.id),
+        printable_path(one.process.id),
         str(one.process.pid or ""),
         _ago(one.last_seen_ns),
         str(one.spans),
         str(one.lines),
-        shown(one.problem) if one.problem else "done",
+        printable_path(one.problem) if one.problem else "done",
     )
 
 
 def _sentence(report: RecoveryReport) -> str:
-    """Return what was done, and what was left and why."""
+    """Return the result in a sentence: what was recovered, what was not, and why."""
     count = len(report.recovered) - len(report.failed)
     parts = [f"{count} process(es) recovered, {report.spans} open span(s) ended."]
     if not report.recovered:
@@ -251,8 +251,8 @@ def _sentence(report: RecoveryReport) -> str:
     if report.living:
         parts.append(f"{len(report.living)} alive.")
     if report.uncertain:
-        hint = "seen lately on another host or in another container; try again later"
+        hint = "active lately on another host or in another container; try again later"
         parts.append(f"{len(report.uncertain)} uncertain: {hint}.")
     if report.busy:
-        parts.append(f"{len(report.busy)} being recovered by somebody else.")
+        parts.append(f"{len(report.busy)} being recovered by another process.")
     return " ".join(parts)

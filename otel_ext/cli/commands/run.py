@@ -1,4 +1,4 @@
-"""`otel-ext run -- COMMAND`: runs a program and records its spans, its code unchanged."""
+"""`otel-ext run -- COMMAND`: runs a program unchanged and records its spans."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from otel_ext.cli.ended_spans import ended_by, lines_of, open_in
 from otel_ext.cli.runner.launch import CommandError, bootstrap_environment, resolve
 from otel_ext.cli.runner.reason import reason_for_no_spans
 from otel_ext.cli.runner.summary import RunSummary
-from otel_ext.cli.runner.supervise import Ended, end_like, replace_process, supervise
-from otel_ext.cli.standard_streams import tell
+from otel_ext.cli.runner.supervise import ProgramEnd, end_like, replace_process, supervise
+from otel_ext.cli.standard_streams import print_error
 from otel_ext.cli.streams import can_show_unicode, width_of
 from otel_ext.config import CONFIG_VARIABLE, Config, load_leniently
 from otel_ext.errors import OtelExtError
@@ -39,11 +39,10 @@ examples:
   otel-ext run --otlp -- flask run
   otel-ext run --quiet -- celery -A tasks worker
 
-Processes that the program starts are recorded too, each into a file of its own.
+Processes that the program starts are recorded too, each into its own file.
 Installed OpenTelemetry instrumentations are switched on. Exit code, signals,
 arguments and standard streams are those of the program. With --quiet the
-program takes the place of this process: nothing else appears, not even at the
-end.
+program replaces this process, and otel-ext prints nothing, not even at the end.
 """
 
 
@@ -52,7 +51,7 @@ def register(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "run",
         help="run a program and record its spans",
-        description="Run a program and record its spans, its code unchanged.",
+        description="Run a program unchanged and record its spans.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         usage="otel-ext run [OPTIONS] [--] COMMAND [ARGUMENT ...]",
@@ -62,23 +61,21 @@ def register(subparsers: Subparsers) -> None:
         "--compat-mode",
         action="store_true",
         default=None,
-        help="write the timestamp at the top level of each line too",
+        help="also write the timestamp at the top level of each line",
     )
     parser.add_argument(
         "--otlp",
         action="store_true",
         default=None,
-        help="send records to a collector too (OTEL_EXPORTER_OTLP_ENDPOINT and so on)",
+        help="also send records to a collector (OTEL_EXPORTER_OTLP_ENDPOINT and so on)",
     )
     parser.add_argument("--config", metavar="FILE", help="settings: a TOML or YAML file")
-    parser.add_argument(
-        "--quiet", action="store_true", help="no records on the terminal, no closing words"
-    )
+    parser.add_argument("--quiet", action="store_true", help="print no records and no summary")
     parser.add_argument(
         "--strict",
         action="store_true",
         default=None,
-        help="do not start the program where a setting or the folder is wrong",
+        help="do not start the program if a setting or the folder is wrong",
     )
     parser.add_argument(
         "-m",
@@ -94,11 +91,11 @@ def run(args: argparse.Namespace) -> int:
     """Run the command and return its exit code.
 
     Raises:
-        ConfigError: An option is wrong, or with --strict anything; nothing has been started.
+        ConfigError: An option is wrong, or with --strict any setting; nothing was started.
     """
     words = _words(args)
     if not words:
-        tell("run: there is no command. Try: otel-ext run -- python app.py")
+        print_error("run: the command is missing. Try: otel-ext run -- python app.py")
         return 2
     options = {
         "output": args.output,
@@ -109,11 +106,11 @@ def run(args: argparse.Namespace) -> int:
     config = load_leniently(options, file=args.config, command_line=True)
     config, problem = with_usable_output(config, trial=True)
     for warning in (*config.warnings, *([problem] if problem else [])):
-        tell(warning)
+        print_error(warning)
     try:
         return _run(resolve(words), config, quiet=args.quiet)
     except CommandError as error:
-        tell(str(error))
+        print_error(str(error))
         return error.exit_code
 
 
@@ -146,38 +143,37 @@ def _run(command: list[str], config: Config, *, quiet: bool) -> int:
     return end_like(ended.outcome)
 
 
-def _recover(folder: Path, ended: Ended) -> tuple[bool, list[str]]:
-    """Bring out what a killed program left in its ring buffer, and end its open spans.
+def _recover(folder: Path, ended: ProgramEnd) -> tuple[bool, list[str]]:
+    """Write what a killed program left in its ring buffer to its file, and end its open spans.
 
     Returns:
-        Whether that was done, if there was anything to do, and a line for each of the
-        oldest spans that were open.
+        Whether all of it succeeded, and a line for each of the oldest spans that were open.
     """
     folder = folder_of(folder)
     number = -ended.outcome
     how = Outcome(signal=number) if number > 0 else Outcome(exit_status=ended.outcome)
     how = how._replace(seen_ns=ended.seen_ns)
     try:
-        found = open_in(folder)  # before their ends are written: these do not say where they were
+        found = open_in(folder)  # before recovery: end records do not say where the span was
         report = recover(folder, outcomes={(ended.pid, ended.start_time): how})
     except (OtelExtError, OSError) as error:
-        tell(f"open spans were not closed: {error}")
+        print_error(f"open spans were not closed: {error}")
         return False, []
     for problem in sorted({one.problem for one in report.failed}):
-        tell(f"what was left could not be brought to its file: {problem}")
+        print_error(f"records in the ring buffer could not be written to the file: {problem}")
     lines = lines_of(
         ended_by(report, found),
         report.spans,
         width=width_of(sys.stderr),
         ascii_only=not can_show_unicode(sys.stderr),
     )
-    # A program that ends well closes its file itself, unless it could not write any more.
+    # A program that ends in order closes its file itself, unless it cannot write any more.
     is_short = ended.outcome >= 0 and not all(one.had_ring for one in report.recovered)
     return not (report.failed or is_short), list(lines)
 
 
 def _settings(config: Config, *, quiet: bool) -> dict[str, str]:
-    """Return what children must know in whatever folder they run: as variables."""
+    """Return the settings that child processes need in any folder, as variables."""
     settings = {
         "OTEL_EXT_OUTPUT": str(config.output.folder.absolute()),
         CONFIG_VARIABLE: str(config.file.absolute()) if config.file else os.devnull,
@@ -189,5 +185,5 @@ def _settings(config: Config, *, quiet: bool) -> dict[str, str]:
     if quiet:
         settings["OTEL_EXT_CONSOLE"] = "off"
     elif config.source_of("console").layer == "default":
-        settings["OTEL_EXT_CONSOLE"] = "auto"  # whoever types the command may want to watch
+        settings["OTEL_EXT_CONSOLE"] = "auto"  # the user at the terminal may want to watch
     return settings

@@ -1,4 +1,4 @@
-"""Counts what a run left: records in files, records still in ring buffers, dropped records."""
+"""Counts the records of a run: in files, still in ring buffers, and dropped."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
     from otel_ext.journal.read.scanner import RingContents
     from otel_ext.journal.ring_layout import RingFacts
 
-__all__ = ["Count", "count_records", "left_rings"]
+__all__ = ["Count", "count_records", "rings_left_behind"]
 
 _MAX_BYTES: Final = 64 * 1024 * 1024
 _TAIL_BYTES: Final = 16 * 1024
 
 
 class Count(NamedTuple):
-    """How much a run left.
+    """Numbers of files, records and unended spans of a run.
 
     Attributes:
         files: Number of files.
-        records: Number of records in them; None when there is too much to count.
-        unended: Number of spans that did not end, or were ended for a dead process.
+        records: Number of records in them; None if there are too many to count.
+        unended: Number of spans that did not end, or were ended by recovery.
         size: Bytes in all.
-        waiting: Number of records that are in a ring buffer and in no file.
-        dropped: Number of records that the processes say were dropped.
-        has_spans: Whether there is a record of a span; true where there is too much to count.
+        waiting: Number of records that are only in a ring buffer.
+        dropped: Number of records that the processes dropped, by their own count.
+        has_spans: Whether there is a record of a span; true if there are too many to count.
     """
 
     files: int
@@ -50,7 +50,7 @@ class Count(NamedTuple):
 
 
 class _Tally:
-    """What the lines that were counted say of spans and of drops."""
+    """Collects spans and drops from the counted lines."""
 
     def __init__(self) -> None:
         self.keys: set[tuple[object, object]] = set()
@@ -72,19 +72,19 @@ class _Tally:
             self.note_dropped(str(meta.get("process")), dropped_in(meta))
 
     def note_dropped(self, process: str, number: int) -> None:
-        """Take an account of a process; the later ones only grow."""
+        """Note the drop count of a process; it never decreases."""
         name = base_id(process)
         self.dropped[name] = max(number, self.dropped.get(name, 0))
 
     @property
     def has_spans(self) -> bool:
-        """Whether any of the lines speaks of a span."""
+        """Whether any counted line is a record of a span."""
         return bool(self._started or self._ended or self._abandoned)
 
     @property
     def unended(self) -> int:
-        """Number of spans without an end of their own."""
-        # A real end beats one that was made up for a span without.
+        """Number of spans without a real end."""
+        # A real end takes precedence over one that recovery wrote.
         return len((self._started | self._abandoned) - self._ended)
 
 
@@ -92,15 +92,15 @@ def count_records(files: Sequence[Path], rings: Sequence[RingContents] = ()) -> 
     """Count records and spans without an end.
 
     Args:
-        files: JSONL files; one that went away counts as empty.
-        rings: What processes that are gone left behind.
+        files: JSONL files; a missing one counts as empty.
+        rings: Ring buffers of dead processes.
     """
     size = sum(_size(file) for file in files)
     is_too_much = size > _MAX_BYTES
     tally = _Tally()
     records = 0
     for file in files:
-        # The last lines at least: there a process says what it dropped.
+        # At least the last lines: they contain the drop count of the process.
         for line in _lines(file, -_TAIL_BYTES if is_too_much else 0):
             meta = _meta(line)
             if meta:
@@ -116,7 +116,7 @@ def count_records(files: Sequence[Path], rings: Sequence[RingContents] = ()) -> 
 
 
 def _count_ring(ring: RingContents, tally: _Tally) -> int:
-    """Return how many records of a ring buffer are in no file that was counted."""
+    """Return how many records of a ring buffer are not in a counted file."""
     new = [line for line in ring.lines if line.key not in tally.keys and not ring.is_drained(line)]
     for line in new:
         tally.add(line.meta)
@@ -125,13 +125,13 @@ def _count_ring(ring: RingContents, tally: _Tally) -> int:
     return len(new)
 
 
-def left_rings(folder: Path, before: Container[Path]) -> list[RingContents]:
-    """Return the ring buffers of processes that are gone.
+def rings_left_behind(folder: Path, before: Container[Path]) -> list[RingContents]:
+    """Return the ring buffers of dead processes.
 
     Args:
         folder: The folder of records.
-        before: Ring buffers that are another run's: those that were there when this one began.
-            Each has a name of its own, and the clock may have been set since.
+        before: The ring buffers that existed when this run began; they belong to other runs.
+            Names are compared, not times, because the clock may have been set since.
     """
     rings = [read_ring(path) for path in list_rings(folder) if path not in before]
     return [ring for ring in rings if ring.facts is not None and _is_gone(ring.facts)]

@@ -1,4 +1,4 @@
-"""From what the user typed after `otel-ext run` to a program, its arguments and environment."""
+"""Turns the words after `otel-ext run` into a program, its arguments and environment."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 __all__ = ["CommandError", "bootstrap_environment", "resolve"]
 
-# As shells answer.
+# Exit codes of shells.
 _NOT_EXECUTABLE: Final = 126
 _NOT_FOUND: Final = 127
 
 
 class CommandError(OtelExtError):
-    """The command cannot be started; `exit_code` is what a shell would answer.
+    """The command cannot be started; `exit_code` is that of a shell.
 
     Args:
         message: What is wrong, naming the command.
-        hint: The way out.
-        exit_code: 126 for a file that cannot be executed, 127 for none.
+        hint: What to do.
+        exit_code: 126 for a file that cannot be executed, 127 for a missing one.
     """
 
     code = "command"
@@ -39,24 +39,24 @@ class CommandError(OtelExtError):
 
 
 def resolve(command: Sequence[str]) -> list[str]:
-    """Return the arguments to start `command` with, the first one being a path.
+    """Return the arguments to start `command` with; the first one is a path.
 
-    A Python script that is not executable is given to the interpreter that runs
+    A Python script that is not executable is run by the interpreter that runs
     otel-ext. A bare name is looked up on PATH, then beside that interpreter, so
     that `.venv/bin/otel-ext run -- uvicorn app:app` works without activation.
 
     Args:
-        command: What the user typed; at least one word.
+        command: The words the user typed; at least one.
 
     Raises:
-        CommandError: It does not exist or cannot be executed.
+        CommandError: The command does not exist or cannot be executed.
 
     >>> resolve(["sh", "-c", "true"])[1:]
     ['-c', 'true']
     """
     name, *arguments = command
     if not name:
-        message = "the command to run is an empty word"
+        message = "the command to run is empty"
         raise CommandError(message, hint="Try: otel-ext run -- python app.py", exit_code=_NOT_FOUND)
     found = shutil.which(name) or _beside_interpreter(name)
     if found is not None:
@@ -107,21 +107,20 @@ def _not_found(name: str) -> CommandError:
 def bootstrap_environment(
     environment: Mapping[str, str], settings: Mapping[str, str], *, run_pid: int
 ) -> dict[str, str]:
-    """Return `environment` with what makes Python processes record themselves.
+    """Return `environment` with the variables that make Python processes record themselves.
 
     Args:
-        environment: The variables the command would get without us.
-        settings: Further variables, those of our settings.
-        run_pid: The process that children tell "the command itself" by: its
-            parent, or, where that one turns into the command, itself.
+        environment: The variables the command would get without otel-ext.
+        settings: Variables of our settings.
+        run_pid: The process by which children recognize the command itself: its parent,
+            or the process that becomes the command.
 
     >>> changed = bootstrap_environment({"PYTHONPATH": "lib"}, {}, run_pid=1)
     >>> changed["PYTHONPATH"].endswith("_site:lib"), changed["OTEL_EXT_AUTO"]
     (True, 'true')
     """
     before = environment.get("PYTHONPATH", "").split(os.pathsep)
-    # An empty entry means the working directory; PYTHONPATH that is empty or not
-    # set means nothing.
+    # An empty entry means the working directory; an empty PYTHONPATH means no entries.
     kept = [entry for entry in before if entry != BOOTSTRAP_DIR] if any(before) else []
     return {
         **environment,

@@ -1,4 +1,4 @@
-"""Why a run left no span, from what its processes noted and from how it was started."""
+"""Explains why a run recorded no span, by the notes of its processes and its command."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 
 __all__ = ["reason_for_no_spans"]
 
-# What the exporters of OpenTelemetry import, too.
+# The exporters of OpenTelemetry import these too.
 _OF_EXPORTERS: Final = frozenset({"grpc", "requests", "urllib3"})
-# Options of an interpreter with which it does not look at our variables.
+# Options of Python with which it ignores our variables.
 _ISOLATING: Final = frozenset("IES")
 _WITH_ARGUMENT: Final = frozenset("cmWX")
 _FIRST_LINE: Final = 256
 
 
 def reason_for_no_spans(command: Sequence[str], notes: Path | None, config: Config) -> str:
-    """Return the reason, and the way out, in a sentence or two.
+    """Return the reason and what to do, in a sentence or two.
 
     Args:
-        command: What was run, its program first.
-        notes: Where the processes left notes; None if they could not.
-        config: The settings it ran with.
+        command: The command that was run, program first.
+        notes: The folder with the notes of the processes; None if there is no folder.
+        config: The settings of the run.
     """
     found = read_notes(notes) if notes is not None else {"started": [""]}
     if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
@@ -76,7 +76,7 @@ def _never_started(command: Sequence[str]) -> str:
 
 
 def _isolating_option(command: Sequence[str]) -> str:
-    """Return the option of Python's by which it ignores the environment, or empty."""
+    """Return the option with which Python ignores the environment, or an empty string."""
     if not _is_python(command[0]):
         return ""
     words = [*_shebang_options(command[0]), *command[1:]]
@@ -97,7 +97,7 @@ def _is_python(path: str) -> bool:
 
 
 def _shebang(path: str) -> list[str]:
-    """Return the words of a script's first line; empty for any other file."""
+    """Return the words of a script's `#!` line; empty for any other file."""
     try:
         with Path(path).open("rb") as file:
             line = file.readline(_FIRST_LINE)

@@ -1,4 +1,4 @@
-"""The closing words of `otel-ext run`: where the records are and what to type next."""
+"""Prints the summary of `otel-ext run`: where the records are and what to type next."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from stat import S_ISREG
 from typing import IO, TYPE_CHECKING, Final
 
 from otel_ext.cli.registry import available
-from otel_ext.cli.runner.count import count_records, left_rings
+from otel_ext.cli.runner.count import count_records, rings_left_behind
 from otel_ext.journal.files import folder_of, is_folder, list_rings
 from otel_ext.journal.ring_layout import RING_FOLDER
 
@@ -29,15 +29,15 @@ _NEXT: Final = (
 
 
 class RunSummary:
-    """Finds what was written since it was made, and tells.
+    """Finds the files written since it was created, and prints the summary.
 
     Args:
-        folder: Where the records go; it may be a single file too.
+        folder: The folder of the records, or a single file.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        # Not by their times: the clock may be set while the program runs.
+        # Not by modification time: the clock may be set while the program runs.
         self._files_before = self._files()
         self._rings_before = frozenset(list_rings(folder_of(folder)))
 
@@ -50,20 +50,20 @@ class RunSummary:
         reason: Callable[[], str] = str,
         died: Sequence[str] = (),
     ) -> None:
-        """Write the closing words.
+        """Write the summary.
 
         Args:
-            stream: Where to; a stream that nobody reads is no error.
+            stream: The output; errors in writing to it are ignored.
             outcome: Exit code of the program, or minus the signal that ended it.
-            complete: Whether all that the program left is in its files.
-            reason: Returns why there is no span; called where there is none.
+            complete: Whether all records of the program are in its files.
+            reason: Returns why there are no spans; called only without spans.
             died: A line for each span that was open when a process died.
         """
         try:
             stream.write(self.text(outcome, complete=complete, reason=reason, died=died))
             stream.flush()
         except (OSError, ValueError):
-            pass  # nobody reads it any more, and the program is over
+            pass  # the reader is gone, and the program has ended
 
     def text(
         self,
@@ -73,17 +73,17 @@ class RunSummary:
         reason: Callable[[], str] = str,
         died: Sequence[str] = (),
     ) -> str:
-        """Return the closing words, each line with its newline."""
+        """Return the summary, each line with its newline."""
         lines = [f"otel-ext: ended by {_signal_name(-outcome)}."] if outcome < 0 else []
         folder = folder_of(self._folder)
-        count = count_records(self._new_files(), left_rings(folder, self._rings_before))
+        count = count_records(self._new_files(), rings_left_behind(folder, self._rings_before))
         if not count.size and not count.waiting and not count.dropped:
             return "\n".join([*lines, f"otel-ext: no records. {reason()}".rstrip(), ""])
-        lines.append(f"otel-ext: {_amount(count, self._folder)}{_reservation(count, complete)}")
+        lines.append(f"otel-ext: {_amount(count, self._folder)}{_loss_note(count, complete)}")
         if not count.has_spans and not count.dropped and (why := reason()):
             lines.append(f"otel-ext: no spans. {why}")
         if count.waiting:
-            lines.append(_left_behind(count, folder))
+            lines.append(_waiting_line(count, folder))
         if died:
             lines += ["otel-ext: what was running when it died:", *died]
         if count.size:
@@ -107,9 +107,9 @@ class RunSummary:
         )
 
     def _files(self) -> dict[Path, tuple[int, int, int]]:
-        """Return the files that there are, each with what a write changes."""
+        """Return the existing files, each with the facts that a write changes."""
         found: dict[Path, tuple[int, int, int]] = {}
-        # The folder may be gone or closed to us, and a file deleted meanwhile.
+        # The folder may be missing or not readable, and a file may be deleted meanwhile.
         with suppress(OSError):
             paths = self._folder.glob("*.jsonl") if is_folder(self._folder) else [self._folder]
             for path in paths:
@@ -127,24 +127,24 @@ def _amount(count: Count, folder: Path) -> str:
     return f"{_number(count.records)} in {files} in {folder}"
 
 
-def _reservation(count: Count, complete: bool) -> str:  # noqa: FBT001 - the caller names it
-    # Which spans ended is not known where records are missing: theirs may be the ends.
+def _loss_note(count: Count, complete: bool) -> str:  # noqa: FBT001 - the caller names it
+    # If records are missing, they may be ends, so unended spans cannot be counted.
     if count.dropped:
-        return f"; {_number(count.dropped)} could not be written and went lost"
+        return f"; {_number(count.dropped)} could not be written and were lost"
     if not complete and not count.waiting:
-        return "; there may have been more that could not be written"
+        return "; more records may not have been written"
     if not count.unended:
         return ""
     spans = "1 span did" if count.unended == 1 else f"{count.unended:,} spans did"
     return f"; {spans} not end"
 
 
-def _left_behind(count: Count, place: Path) -> str:
-    way_out = f"otel-ext recover {shlex.quote(str(place))}"
+def _waiting_line(count: Count, folder: Path) -> str:
+    command = f"otel-ext recover {shlex.quote(str(folder))}"
     wait = "waits" if count.waiting == 1 else "wait"
     return (
-        f"otel-ext: {_number(count.waiting)} {wait} in {place / RING_FOLDER};"
-        f" once there is room for more: {way_out}"
+        f"otel-ext: {_number(count.waiting)} {wait} in {folder / RING_FOLDER};"
+        f" once there is room for more: {command}"
     )
 
 

@@ -1,10 +1,10 @@
-"""Runs a program as if we were not there, and knows how it ended.
+"""Runs a program as if it had been started directly, and returns how it ended.
 
 The program gets our standard streams, our process group and our signal mask, so
 the terminal treats it as the command the user typed: Ctrl-C and Ctrl-Z reach it
-directly. A signal that someone sends to us alone (`kill`, a service manager, a
-container runtime) is sent on. At the end we end the same way: with its exit code,
-or by the signal that ended it, as `wait` in a shell or a supervisor expects.
+directly. A signal sent to this process alone (`kill`, a service manager, a
+container runtime) is forwarded. This process then ends like the program: with its
+exit code, or by the signal that ended it, as a shell or supervisor expects.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from otel_ext.runtime.process.incarnation import process_start_time
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Ended", "end_like", "replace_process", "supervise"]
+__all__ = ["ProgramEnd", "end_like", "replace_process", "supervise"]
 
 _NAMES: Final = (
     "SIGHUP",
@@ -39,21 +39,21 @@ _FORWARDED: Final[frozenset[int]] = frozenset(
     getattr(signal, name) for name in _NAMES if hasattr(signal, name)
 )
 _WANTED: Final = _FORWARDED | {signal.SIGCHLD}
-# The interpreter ignores these for itself; a program must find the default.
+# Python ignores these signals; the program must start with the default action.
 _RESTORED: Final = tuple(
     getattr(signal, name) for name in ("SIGPIPE", "SIGXFSZ") if hasattr(signal, name)
 )
-_FROM_KERNEL: Final = 0x80  # SI_KERNEL of sigaction(2): the terminal, so the child got it too
+_FROM_KERNEL: Final = 0x80  # SI_KERNEL of sigaction(2): sent by the terminal, so to the child too
 
 
-class Ended(NamedTuple):
+class ProgramEnd(NamedTuple):
     """How the program ended.
 
     Attributes:
         pid: Its process id.
         outcome: Its exit code, or the negative number of the signal that ended it.
         start_time: When the kernel started it, in clock ticks since boot; 0 if unknown.
-        seen_ns: When the end was seen, nanoseconds since the epoch.
+        seen_ns: When the end was noticed, nanoseconds since the epoch.
     """
 
     pid: int
@@ -62,29 +62,29 @@ class Ended(NamedTuple):
     seen_ns: int
 
 
-def supervise(command: list[str], environment: Mapping[str, str]) -> Ended:
+def supervise(command: list[str], environment: Mapping[str, str]) -> ProgramEnd:
     """Run `command` to its end and return how it ended.
 
     Args:
         command: Path of the program and its arguments.
-        environment: Its environment, complete.
+        environment: Its complete environment.
 
     Raises:
         CommandError: The kernel refuses to start it.
     """
-    # One that ignores SIGCHLD, as some parents leave it to us, never learns of an end.
+    # Some parents leave SIGCHLD ignored; then the end of a child is never reported.
     signal.signal(signal.SIGCHLD, _ignore)
     before: set[int | signal.Signals] = signal.pthread_sigmask(signal.SIG_BLOCK, _WANTED)
     try:
         child = _spawn(command, environment, before)
-        # While it is not reaped the pid is its own, and only with this it names one process.
+        # Read before the child is reaped: pid and start time together identify one process.
         start_time = process_start_time(child)
         while True:
             number = _next_signal()
             if number == signal.SIGCHLD:
                 outcome = _reap(child)
                 if outcome is not None:
-                    return Ended(child, outcome, start_time, time_ns())
+                    return ProgramEnd(child, outcome, start_time, time_ns())
             else:
                 os.kill(child, number)
     finally:
@@ -93,7 +93,7 @@ def supervise(command: list[str], environment: Mapping[str, str]) -> Ended:
 
 
 def _ignore(_number: int, _frame: object) -> None:
-    """Handle a signal by doing nothing; unlike SIG_IGN, no program inherits that."""
+    """Do nothing on a signal; unlike SIG_IGN, child processes do not inherit that."""
 
 
 def _spawn(
@@ -108,9 +108,9 @@ def _spawn(
 
 
 def _reap(child: int) -> int | None:
-    """Return the outcome of the program, if it has ended.
+    """Return the outcome of the program, or None if it has not ended.
 
-    As process 1 of a container we inherit orphans; they are let go of on the way.
+    As process 1 of a container we inherit orphans; they are reaped too.
     """
     while True:
         pid, status = os.waitpid(-1, os.WNOHANG)
@@ -121,7 +121,7 @@ def _reap(child: int) -> int | None:
 
 
 def _next_signal() -> int:
-    """Wait for SIGCHLD or a signal that only we got, and return it."""
+    """Wait for SIGCHLD or a signal sent to this process alone, and return it."""
     if not hasattr(signal, "sigwaitinfo"):  # macOS
         return signal.sigwait(_WANTED)
     while True:
@@ -131,13 +131,13 @@ def _next_signal() -> int:
 
 
 def _forget_pending() -> None:
-    """Drop what came after the child's end; it was meant for the child."""
+    """Drop the signals that arrived after the child ended; they were meant for it."""
     while pending := signal.sigpending() & _FORWARDED:
         signal.sigwait(pending)
 
 
 def replace_process(command: list[str], environment: Mapping[str, str]) -> NoReturn:
-    """Become `command`: nothing of us stays.
+    """Replace this process by `command`.
 
     Raises:
         CommandError: The kernel refuses to start it.
@@ -152,7 +152,7 @@ def replace_process(command: list[str], environment: Mapping[str, str]) -> NoRet
 
 
 def end_like(outcome: int) -> int:
-    """Return the exit code `outcome`, or end by the signal it stands for.
+    """Return the exit code `outcome`, or end by the signal if it is negative.
 
     A shell that waits for us sees Ctrl-C as Ctrl-C, not as a program that failed.
 
@@ -168,11 +168,11 @@ def end_like(outcome: int) -> int:
         signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
     os.kill(os.getpid(), number)
-    return 128 - outcome  # pragma: no cover - where the signal did not end us
+    return 128 - outcome  # pragma: no cover - if the signal did not end us
 
 
 def _no_core_dump() -> None:
-    """The program's own core dump tells; ours would only replace it."""
+    """Disable our core dump, which would replace that of the program."""
     import resource  # noqa: PLC0415 - POSIX only
 
     _, hard = resource.getrlimit(resource.RLIMIT_CORE)
@@ -181,7 +181,7 @@ def _no_core_dump() -> None:
 
 def _refused(path: str, error: OSError) -> CommandError:
     if error.errno == errno.ENOEXEC:
-        hint = "It has no first line like #!/bin/sh, and is no program of this machine"
+        hint = "It has no first line like #!/bin/sh and is not a program for this machine"
     elif error.errno == errno.ENOENT:
         hint = "The interpreter in its first line does not exist"
     else:

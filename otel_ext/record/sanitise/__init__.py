@@ -1,3 +1,3 @@
-"""Makes the values of a record safe: bounded in size and of plain types."""
+"""Makes the values of a record safe: plain types, bounded in size."""
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""How much work one record may cost, and the marks for what is beyond.
+"""Limits how much work one record may cost, and the notes for what is left out.
 
-Data of a program can be endless: a node that knows its parent, a list that holds
-another one a million times over. Whoever walks it pays for each step.
+A program's data can be endless: a node that refers to its parent, a list that holds
+another one a million times. Code that walks it pays for each step.
 """
 
 from __future__ import annotations
@@ -25,38 +25,38 @@ __all__ = [
 ]
 
 MAX_ITEMS: Final = 100_000
-"""So many items of one list or object are kept."""
+"""The most items of one list or object that are kept."""
 
 WORK: Final = 2**18
-"""What a record may cost; a number costs one, other values what their work is beside it."""
+"""What a record may cost: a number costs one step, other values in proportion to their work."""
 
 CIRCULAR: Final = "<circular>"
-"""Stands in the place of a container inside itself."""
+"""Replaces a container inside itself."""
 
 TOO_DEEP: Final = "<too deep>"
-"""Stands in the place of a container that is nested too deep."""
+"""Replaces a container that is nested too deep."""
 
 TOO_MUCH: Final = "<left out: too many values>"
-"""Stands in the place of a container that the record's budget did not reach."""
+"""Replaces a container that the record's budget did not reach."""
 
 _NOTE: Final = re.compile("<left out: ([0-9]{1,18}|more) items>")
 
 
 class Budget:
-    """What may still be spent on one record.
+    """The steps that may still be spent on one record.
 
-    No value of the record gets all of it: an eighth is kept for those that follow,
-    and when that is touched, three quarters of what is left.
+    No value may spend all of it: an eighth is reserved for those that follow, and once
+    less is left, three quarters of the rest.
 
     Args:
-        left: What may be spent in all.
+        left: The steps to spend in all.
 
     Attributes:
-        left: What is left. Whoever walks the data subtracts.
-        floor: Where the value that is walked now has spent its share.
+        left: The steps left. The code that walks the data subtracts from it.
+        floor: The value of `left` at which the current value has spent its share.
 
     >>> budget = Budget(800)
-    >>> budget.share(), budget.floor
+    >>> budget.next_share(), budget.floor
     (True, 100)
     """
 
@@ -67,38 +67,38 @@ class Budget:
         self.floor = 0
         self._kept = left >> 3
 
-    def share(self) -> bool:
-        """Begin the next value of the record; False if nothing is left for it."""
-        # A large text can cost more than the value had; the others bear half of that at most.
+    def next_share(self) -> bool:
+        """Start the next value of the record; False if nothing is left for it."""
+        # One large text can overspend; at most half of that is taken from the others.
         left = self.left = max(self.left, self.floor >> 1)
         self.floor = min(self._kept, left - (left >> 2))
         return left > 0
 
-    def goes_on(self) -> bool:
-        """Whether the value that is walked now has not spent its share."""
+    def has_share_left(self) -> bool:
+        """Whether the current value has not spent its share."""
         return self.left > self.floor
 
 
 def size_of(container: object) -> int | None:
-    """Return how many items there are; None where nobody can say.
+    """Return how many items there are; None if `len` fails.
 
     >>> size_of([1, 2]), size_of(range(10**30))
     (2, None)
     """
     try:
         return len(container)  # type: ignore[arg-type]
-    except Exception:  # noqa: BLE001 - a user's type may do anything
+    except Exception:  # noqa: BLE001 - a user's type may raise anything
         return None
 
 
 def left_out(size: int | None, kept: int, what: str, last: object = None) -> str:
-    """Return the note on what of a container is not there.
+    """Return the note that counts what is left out of a container.
 
     Args:
-        size: How many items there are; None if nobody can say.
-        kept: How many of them stay.
+        size: How many items there are; None if unknown.
+        kept: How many of them are kept.
         what: The word for them.
-        last: The last of those that do not stay, which may be such a note itself.
+        last: The last one left out, which may be such a note itself.
 
     >>> left_out(7, 5, "items"), left_out(None, 5, "items")
     ('<left out: 2 items>', '<left out: more items>')
@@ -112,12 +112,12 @@ def left_out(size: int | None, kept: int, what: str, last: object = None) -> str
 
 
 def unique(name: str, names: Container[str], taken: dict[str, int]) -> str:
-    """Return `name`, or where it is among `names` one like it that is not.
+    """Return `name`, with a number if it is already among `names`.
 
     Args:
         name: The text of a key.
-        names: The keys that are there already.
-        taken: What this function remembers of one container; empty at first.
+        names: The keys used so far.
+        taken: What this function remembers for one container; empty at first.
 
     >>> unique("1", {"1", "1 (2)"}, {})
     '1 (3)'

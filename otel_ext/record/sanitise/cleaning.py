@@ -1,9 +1,9 @@
-"""Makes plain data of any value: what every encoder takes and every reader understands.
+"""Turns any value into plain data that every encoder accepts and every reader understands.
 
-The user's objects are only read. However they are nested, shared or circular, one
-record costs a bounded amount of work: all that is walked for it is paid from one
-`Budget`, and what is beyond is left out with a mark. docs/record-format.md, "Awkward
-values", tells what becomes of each kind of value.
+The user's objects are only read. However they are nested, shared or circular, the work
+for one record is bounded: each step is paid from one `Budget`, and what exceeds it is
+replaced by a note. docs/record-format.md, "Awkward values", lists what becomes of each
+kind of value.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ MAX_DEPTH: Final = 64
 MAX_TEXT: Final = 65_536
 
 _NOTE_ROOM: Final = 40
-# What the text stands for whose base64 is just as long as a text may be.
+# The bytes whose base64 is as long as a text may be.
 _BYTES_KEPT: Final = (MAX_TEXT - _NOTE_ROOM) // 4 * 3
 _INT_MIN: Final = -(2**63)
 _INT_MAX: Final = 2**64 - 1
 # The kinds of a numpy array's items: bool, signed and unsigned integer, float.
 _NUMERIC_KINDS: Final = frozenset("biuf")
 _USUAL: Final[frozenset[type]] = frozenset({dict, list, tuple})
-# What containers, and values of other kinds, cost, measured by a plain number.
+# What containers, and values of other kinds, cost; a plain number costs 1.
 _CONTAINER: Final = 5
 _OTHER: Final = 40
 
@@ -57,14 +57,14 @@ _Items: TypeAlias = "Iterable[tuple[object, object]]"
 
 
 class Cleaner:
-    """Makes plain data of values, all of them paid from one budget.
+    """Turns values into plain data, paid from one budget.
 
     Args:
         budget: Pays for each value and for all that is nested in it.
 
     Attributes:
-        was_cut: Whether something was left out since this was last set to False,
-            because the budget was spent.
+        was_cut: Whether something was left out, because the budget was spent, since this
+            was last set to False.
 
     >>> from otel_ext.record.sanitise.budget import Budget
     >>> Cleaner(Budget(100)).value({1: (2.5, float("nan")), "1": b"x"})
@@ -75,7 +75,7 @@ class Cleaner:
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
-        # The containers around the one that is looked at, by identity.
+        # The containers around the current one, by identity.
         self._open: set[int] = set()
         self.was_cut = False
 
@@ -108,7 +108,7 @@ class Cleaner:
             return _unprintable(value)
 
     def key(self, key: object) -> str:
-        """Return the text that stands for a key; never raises."""
+        """Return a key as text; never raises."""
         text = key if type(key) is str else text_of(key)
         self._budget.left -= 1 + (len(text) >> 5)
         return text if text.isascii() and len(text) <= MAX_TEXT else _clean_text(text)
@@ -116,23 +116,23 @@ class Cleaner:
     def fields(
         self, items: _Items, size: int | None, shield: Callable[[], str]
     ) -> tuple[dict[str, object], set[str], int | None]:
-        """Return the user's data of one record: however large one value is, others have a share.
+        """Return the user's data of one record; a large value leaves a share for the others.
 
         Args:
             items: Keys and values.
-            size: How many there are; None if that is unknown.
-            shield: Returns the key for a value whose own key is ours.
+            size: How many there are; None if unknown.
+            shield: Returns the replacement for the user's own `__tracer_meta__` key.
 
         Returns:
             The plain data, the keys whose values were cut because the budget was spent,
-            and how many keys were left out for the same reason, None if that is unknown.
+            and how many keys were left out for the same reason, None if unknown.
         """
         budget = self._budget
         cleaned: dict[str, object] = {}
         cut: set[str] = set()
         taken: dict[str, int] = {}
         for key, value in items:
-            if not budget.share() and len(cleaned) + 1 != size:
+            if not budget.next_share() and len(cleaned) + 1 != size:
                 return cleaned, cut, None if size is None else max(size - len(cleaned), 1)
             name = self.key(key)
             if name == META_KEY:
@@ -157,7 +157,7 @@ class Cleaner:
         self._budget.left -= _OTHER
         number = _number_of(value)
         try:
-            # Dates, UUIDs, most enumerations: the encoder's own way.
+            # Dates, UUIDs, most enumerations: as the encoder writes them.
             plain = orjson.loads(orjson.dumps(value)) if number is None else number
             return self.value(plain, depth)
         except (TypeError, ValueError):
@@ -168,7 +168,7 @@ class Cleaner:
         return _clean_text(text)
 
     def _scalar(self, value: str | float) -> object:
-        """Return a text or number of any kind."""
+        """Return a text or number of any subclass."""
         if isinstance(value, str):
             return self._text(str.__str__(value))
         if isinstance(value, int):
@@ -179,7 +179,7 @@ class Cleaner:
         return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
 
     def _bytes(self, value: bytes | bytearray | memoryview) -> str:
-        """Return base64 text; of what is long, no more than is kept gets encoded."""
+        """Return base64 text; only the part that is kept gets encoded."""
         data = value
         if isinstance(data, memoryview):
             data = data.cast("B") if data.c_contiguous and data.nbytes else data.tobytes()
@@ -202,15 +202,15 @@ class Cleaner:
             if type(value) in _USUAL or isinstance(value, (Sequence, AbstractSet)):
                 items = cast("Sequence[object]", value)
                 return self._list(items, size_of(items), depth)
-            # A dataclass. Never by the encoder: it writes NaN as null, and a slot that
-            # is not set makes it read from nowhere and end the process.
+            # A dataclass. Not left to the encoder: it writes NaN as null, and an unset
+            # slot makes it crash the process.
             fields = _fields_of(value)
             return self._mapping(fields.items(), len(fields), depth)
         finally:
             self._open.discard(key)
 
     def _refuse(self, value: object, depth: int) -> str:
-        """Return what is to stand in the place of a container; empty if it is to be entered."""
+        """Return the text that replaces a container; empty if it is to be walked."""
         if id(value) in self._open:
             return CIRCULAR
         if depth >= MAX_DEPTH:
@@ -223,12 +223,12 @@ class Cleaner:
 
     def _list(self, items: Iterable[object], size: int | None, depth: int) -> list[object]:
         budget = self._budget
-        # One place is the note's where not all fit.
+        # If not all fit, the note takes one item's room.
         most = MAX_ITEMS if size is not None and size <= MAX_ITEMS else MAX_ITEMS - 1
         cleaned: list[object] = []
         for item in islice(items, most):
-            # The last item is taken in any case: a note would cost as much, and one
-            # that is there already is not cut again.
+            # The last item is always taken: a note would cost as much, and an earlier note
+            # is not cut again.
             if budget.left <= budget.floor and len(cleaned) + 1 != size:
                 self.was_cut = True
                 break
@@ -260,17 +260,17 @@ class Cleaner:
 
 
 def _is_container(value: object) -> bool:
-    """Whether `value` holds others."""
+    """Whether `value` holds other values."""
     if isinstance(value, (Mapping, Sequence, AbstractSet)):
         return not isinstance(value, (str, bytes, bytearray, memoryview))
     return hasattr(type(value), "__dataclass_fields__")
 
 
 def _number_of(value: object) -> float | None:
-    """Return a number of another library (numpy's, torch's, a fraction) as Python's; or None.
+    """Return another library's number (numpy's, torch's, a fraction) as Python's, or None.
 
-    No library is imported: a number says what it is by the abstract classes of `numbers`,
-    or has no dimension and an `item()`. A Decimal is neither, and its text keeps its digits.
+    No library is imported: such a number belongs to the abstract classes of `numbers`, or
+    has no dimension and an `item()`. A Decimal is neither, and its text keeps its digits.
     """
     if not isinstance(value, numbers.Real) and not hasattr(type(value), "item"):
         return None
@@ -289,7 +289,7 @@ def _number_of(value: object) -> float | None:
 
 
 def _fields_of(value: object) -> dict[str, object]:
-    """Return the fields of a dataclass that are set; those that begin with _ are its own."""
+    """Return the fields of a dataclass that are set, without those that begin with `_`."""
     found: dict[str, object] = dict(getattr(value, "__dict__", {}))
     kind = type(value)
     for name in cast("Mapping[str, object]", getattr(kind, "__dataclass_fields__", {})):
@@ -306,7 +306,7 @@ def text_of(value: object) -> str:
     """
     try:
         return str.__str__(value if isinstance(value, str) else str(value))
-    except Exception:  # noqa: BLE001 - a user's __str__ may do anything
+    except Exception:  # noqa: BLE001 - a user's __str__ may raise anything
         return _unprintable(value)
 
 
@@ -315,15 +315,15 @@ def _unprintable(value: object) -> str:
 
 
 def _clean_text(text: str, size: int | None = None) -> str:
-    """Return `text` in a form that UTF-8 has, cut where it, or `size`, is beyond the limit."""
+    """Return `text` in a form that UTF-8 can encode, cut if it, or `size`, exceeds the limit."""
     size = len(text) if size is None else size
     note = ""
     if size > MAX_TEXT:
-        # The cut text with its note is within the limit, so cleaning twice is once.
+        # The cut text with its note is within the limit, so cleaning is idempotent.
         kept = MAX_TEXT - _NOTE_ROOM
         text, note = text[:kept], f"…[+{size - kept} characters]"
     if not text.isascii():
-        # A lone surrogate has no UTF-8; each becomes one replacement character.
+        # UTF-8 cannot encode a lone surrogate; each becomes one replacement character.
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return f"{text}{note}"
 

@@ -1,9 +1,8 @@
-"""What becomes of values that JSON, or a reader of it, cannot take.
+"""Encodes values as JSON, including those that JSON or its readers cannot handle.
 
-A hostile or odd value must lose only itself, never its record. Most records
-hold none, so the quick way comes first: a look at the values, then one call of the
-encoder. Only where that look finds something is plain data made of them first, by
-`otel_ext.record.sanitise.cleaning`.
+A hostile or odd value loses only itself, never its record. Most records hold none, so a
+check of the values and one call of the encoder suffice. Only if the check fails,
+`otel_ext.record.sanitise.cleaning` first turns the values into plain data.
 
 ========================================  =======================================
 value                                     encoding
@@ -11,7 +10,7 @@ value                                     encoding
 NaN, infinities                           ``"NaN"``, ``"Infinity"``, ``"-Infinity"``
 bytes                                     base64 text
 integers beyond 64 bits                   decimal text
-numbers of other libraries                the number; see `record.cleaning`
+numbers of other libraries                the number; see `cleaning`
 lone surrogates                           U+FFFD in their place
 nesting beyond 64 levels                  ``"<too deep>"``
 a container inside itself                 ``"<circular>"``
@@ -57,9 +56,9 @@ SHIELDED_META_KEY: Final = f"user.{META_KEY}"
 
 _NOTE_ROOM: Final = 64
 _CHUNK: Final = 256
-# Characters that a terminal obeys or that hide text from a reader's eye: DEL and
-# C1 controls, line and paragraph separators, direction marks. JSON would let
-# them stand; they are written as \uXXXX so that a line is safe to print.
+# Characters that control a terminal or hide text: DEL and C1 controls, line and
+# paragraph separators, direction marks. JSON allows them; they are written as \uXXXX so
+# that a line is safe to print.
 _UNSAFE: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 
 
@@ -68,7 +67,7 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def _make_safe(encoded: bytes) -> bytes:
-    """Return `encoded` with the unsafe characters in it written as escapes."""
+    """Return `encoded` with its unsafe characters escaped."""
     if encoded.isascii() and b"\x7f" not in encoded:
         return encoded
     text = encoded.decode()
@@ -87,7 +86,7 @@ def encode_object(
     Args:
         mapping: The user's data, such as span attributes.
         budget: The most bytes the result may have.
-        notes: Whether a key may be added that tells how many keys are left out.
+        notes: Whether a key that counts the keys left out may be added.
 
     >>> encode_object({"user": "ann", "sizes": (1, 2)})
     b'{"user":"ann","sizes":[1,2]}'
@@ -97,9 +96,9 @@ def encode_object(
     try:
         if is_plain(mapping) and META_KEY not in mapping:
             return _make_safe(orjson.dumps(mapping))
-    except Exception:  # noqa: BLE001, S110 - any value may fail in any way: it goes on below
+    except Exception:  # noqa: BLE001, S110 - any value may raise; cleaned below
         pass
-    return _encode_carefully(mapping, budget, notes=notes)
+    return _encode_cleaned(mapping, budget, notes=notes)
 
 
 def encode_value(value: object, cleaner: Cleaner | None = None) -> bytes:
@@ -107,7 +106,7 @@ def encode_value(value: object, cleaner: Cleaner | None = None) -> bytes:
 
     Args:
         value: Anything.
-        cleaner: What pays for it; as much as for a record if left out.
+        cleaner: Holds the budget; by default that of a whole record.
 
     >>> encode_value([1, 10**30])
     b'[1,"1000000000000000000000000000000"]'
@@ -126,21 +125,21 @@ def encode_text(value: str) -> bytes:
             return _make_safe(orjson.dumps(value))
         except TypeError:  # a lone surrogate
             pass
-    # Not all who name a span look at types.
+    # Programs may name a span by something that is not a text.
     is_text = isinstance(cast("object", value), str)
     return encode_value(value if is_text else text_of(value))
 
 
-def _encode_carefully(mapping: Mapping[str, object], budget: int, *, notes: bool) -> bytes:
+def _encode_cleaned(mapping: Mapping[str, object], budget: int, *, notes: bool) -> bytes:
     work = WORK if budget > MAX_LINE_BYTES // 2 else WORK // 4
     try:
         items = cast("list[tuple[object, object]]", list(islice(mapping.items(), work)))
         size = size_of(mapping)
-    except Exception:  # noqa: BLE001 - a mapping of the user's own may do anything
+    except Exception:  # noqa: BLE001 - a user's mapping may raise anything
         items, size = [("…", f"<unprintable: {type(mapping).__name__}>")], 1
 
     def shield() -> str:
-        """Return the name that the user's `__tracer_meta__` gets: one that is not taken."""
+        """Return an unused name for the user's own `__tracer_meta__`."""
         taken = {key for key, _ in items if type(key) is str}
         name = SHIELDED_META_KEY
         while name in taken:
@@ -148,14 +147,14 @@ def _encode_carefully(mapping: Mapping[str, object], budget: int, *, notes: bool
         return name
 
     fields, cut, lost = Cleaner(Budget(work)).fields(items, size, shield)
-    encoded = _encode(_noted(fields, lost) if notes else fields)
+    encoded = _encode(_with_note(fields, lost) if notes else fields)
     if len(encoded) > budget:
         return _encode_what_fits(fields, cut, lost, budget, notes=notes)
     return encoded
 
 
-def _noted(fields: dict[str, object], lost: int | None) -> dict[str, object]:
-    """Return `fields` with a note on `lost` keys that were left out; None: an unknown number."""
+def _with_note(fields: dict[str, object], lost: int | None) -> dict[str, object]:
+    """Return `fields` with a note on the `lost` keys left out; None for an unknown number."""
     if lost == 0:
         return fields
     return {**fields, unique("…", fields, {}): left_out(lost, 0, "keys")}
@@ -164,7 +163,7 @@ def _noted(fields: dict[str, object], lost: int | None) -> dict[str, object]:
 def _encode_what_fits(
     fields: dict[str, object], cut: set[str], lost: int | None, budget: int, *, notes: bool
 ) -> bytes:
-    """Return what there is room for: a value that is too large goes, then the keys at the end."""
+    """Return what fits in `budget`: values that are too large go first, then the last keys."""
     room = budget - 2 - _NOTE_ROOM
     parts: list[bytes] = []
     kept = 0
@@ -188,7 +187,7 @@ def _encode_what_fits(
 
 
 def _pieces(fields: dict[str, object], cut: set[str], room: int) -> list[bytes]:
-    """Return the fields one by one, up to the first that does not even fit as a note."""
+    """Return the fields one by one, up to the first whose note does not fit either."""
     found: list[bytes] = []
     for name, value in fields.items():
         piece = _encode({name: value})[1:-1]

@@ -1,3 +1,3 @@
-"""The record format: its schema, and the checks of a record against it."""
+"""The record format's schema, and the checks against it."""
 
 from __future__ import annotations

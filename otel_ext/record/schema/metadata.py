@@ -1,4 +1,4 @@
-"""Judges the metadata of one record by the tables of `otel_ext.record.schema.rules`."""
+"""Checks the metadata of one record against the tables of `otel_ext.record.schema.rules`."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _MAX_SHOWN: Final = 60
 
 
 class Reasons(list[str]):
-    """What is wrong with one line, each with its JSON pointer; never more than fit a screen."""
+    """What is wrong with one line, each with its JSON pointer; at most a screenful."""
 
     def add(self, pointer: str, message: str) -> None:
-        """Note that what stands at `pointer` breaks a rule."""
+        """Add that the value at `pointer` breaks a rule."""
         if len(self) < _MAX_REASONS:
             self.append(f"{pointer}: {message}")
         elif len(self) == _MAX_REASONS:
@@ -31,11 +31,11 @@ class Reasons(list[str]):
 
 
 def check_meta(meta: Mapping[str, object], reasons: Reasons) -> str:
-    """Judge the metadata of one record.
+    """Check the metadata of one record.
 
     Args:
         meta: The object under `__tracer_meta__`, as parsed.
-        reasons: Gets one entry for each rule that is broken.
+        reasons: Receives one entry for each broken rule.
 
     Returns:
         The name of the record's shape, such as `span.start`; empty if it has none.
@@ -66,7 +66,7 @@ def _check_fields(
     for key, item in value.items():
         rule = rules.get(key)
         if rule is None:
-            reasons.add(f"{pointer}/{_escape(key)}", f"is no key of version {FORMAT_VERSION}")
+            reasons.add(f"{pointer}/{_escape(key)}", f"is not a key of version {FORMAT_VERSION}")
         elif not rule.accepts(item):
             reasons.add(f"{pointer}/{key}", f"must be {rule.expected}, is {_show(item)}")
         elif rule.fields is not None:
@@ -100,11 +100,11 @@ def _check_event(meta: Mapping[str, object], pointer: str, reasons: Reasons) -> 
 
 
 def _explain_no_shape(meta: Mapping[str, object], pointer: str, reasons: Reasons) -> None:
-    """Say which key keeps the record from being of any shape, if that is not said yet."""
+    """Add which key keeps the record from matching any shape, unless already reported."""
     if "kind" not in meta:
         reasons.add(pointer, "has no kind")
     elif meta["kind"] == "span" and "phase" not in meta:
-        reasons.add(pointer, "has no phase, though it is of a span")
+        reasons.add(pointer, "has no phase, which records of spans must have")
     elif meta["kind"] == "process":
         expected = ", ".join(PROCESS_EVENTS)
         shown = _show(meta.get("event"))

@@ -1,7 +1,7 @@
-"""Reads the text of one line: JSON that nothing was lost of, or the reason why not.
+"""Parses the text of one line strictly, and explains what is wrong with it.
 
-Parsers forgive: of a key that stands twice they keep one in silence, some take
-NaN or half a surrogate pair. The format forgives none of it.
+Parsers are lenient: of a duplicate key they silently keep one, and some accept NaN or
+half a surrogate pair. The format allows none of this.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 __all__ = ["MAX_LINE_DEPTH", "WHOLE_LINE", "parse_line"]
 
 MAX_LINE_DEPTH: Final = MAX_DEPTH + 8
-"""How many levels a line may nest: those of a value, and those around it."""
+"""The most levels that a line may nest: those of a value, and those around it."""
 
 WHOLE_LINE: Final = "line"
-"""Stands for the pointer where a reason is about the line as a whole."""
+"""Replaces the JSON pointer if a reason is about the line as a whole."""
 
 _TOO_DEEP: Final = "nested too deep"
 _BOM: Final = b"\xef\xbb\xbf"
 
 
 def parse_line(line: bytes, reasons: Reasons) -> dict[str, object] | None:
-    """Return the JSON object that `line` is; None, and a reason, if it is none.
+    """Return the JSON object in `line`; None, and a reason, if it is not one.
 
     Args:
         line: One line in UTF-8, with or without its newline.
-        reasons: Gets what is wrong with the text.
+        reasons: Receives what is wrong with the text.
     """
     body = _strip_ending(line, reasons)
     try:
@@ -45,11 +45,11 @@ def parse_line(line: bytes, reasons: Reasons) -> dict[str, object] | None:
         reasons.add(WHOLE_LINE, _explain_text(body, error))
         return None
     if not isinstance(document, dict):
-        reasons.add(WHOLE_LINE, "a record is a JSON object; this is another kind of value")
+        reasons.add(WHOLE_LINE, "a record is a JSON object; this is a value of another type")
         return None
     fields = cast("dict[str, object]", document)
     _check_depth(fields, body, reasons)
-    _check_doubled(fields, body, reasons)
+    _check_duplicates(fields, body, reasons)
     return fields
 
 
@@ -59,7 +59,7 @@ def _strip_ending(line: bytes, reasons: Reasons) -> bytes:
         reasons.add(WHOLE_LINE, "ends in CR LF; lines end in LF alone")
         body = body[:-1]
     if body.startswith(_BOM):
-        reasons.add(WHOLE_LINE, "begins with a byte order mark; the format has none")
+        reasons.add(WHOLE_LINE, "begins with a byte order mark; the format allows none")
         body = body[len(_BOM) :]
     return body
 
@@ -82,40 +82,40 @@ def _children(item: object) -> list[object]:
     return cast("list[object]", item) if isinstance(item, list) else []
 
 
-class _Doubled(dict[str, object]):
-    """An object in which a key stood twice."""
+class _WithDuplicates(dict[str, object]):
+    """An object with duplicate keys."""
 
-    keys_twice: tuple[str, ...] = ()
+    duplicate_keys: tuple[str, ...] = ()
 
 
-def _check_doubled(document: dict[str, object], body: bytes, reasons: Reasons) -> None:
-    """Find keys of the format that stand twice, where parsers keep one in silence."""
+def _check_duplicates(document: dict[str, object], body: bytes, reasons: Reasons) -> None:
+    """Find duplicates of the format's keys, of which parsers silently keep one."""
     try:
-        # Nothing was lost in parsing if the parsed line, encoded, is the line.
+        # If the parsed line, encoded again, equals the line, parsing lost nothing.
         if orjson.dumps(document) == body:
             return
         again = json.loads(body, object_pairs_hook=_pairs)
     except (orjson.JSONEncodeError, RecursionError, ValueError):
-        return  # too deep, or a number too long: other rules say so
-    if isinstance(again, _Doubled) and META_KEY in again.keys_twice:
-        reasons.add(f"/{META_KEY}", "stands twice")
-    _find_doubled(cast("dict[str, object]", again).get(META_KEY), f"/{META_KEY}", reasons)
+        return  # too deep, or a number too long: other rules report it
+    if isinstance(again, _WithDuplicates) and META_KEY in again.duplicate_keys:
+        reasons.add(f"/{META_KEY}", "occurs twice")
+    _find_duplicates(cast("dict[str, object]", again).get(META_KEY), f"/{META_KEY}", reasons)
 
 
 def _pairs(pairs: list[tuple[str, object]]) -> dict[str, object]:
     plain = dict(pairs)
     if len(plain) == len(pairs):
         return plain
-    doubled = _Doubled(plain)
+    found = _WithDuplicates(plain)
     times = Counter(name for name, _ in pairs)
-    doubled.keys_twice = tuple(name for name in plain if times[name] > 1)
-    return doubled
+    found.duplicate_keys = tuple(name for name in plain if times[name] > 1)
+    return found
 
 
-def _find_doubled(meta: object, pointer: str, reasons: Reasons) -> None:
-    if isinstance(meta, _Doubled):
-        for name in meta.keys_twice:
-            reasons.add(f"{pointer}/{name}", "stands twice")
+def _find_duplicates(meta: object, pointer: str, reasons: Reasons) -> None:
+    if isinstance(meta, _WithDuplicates):
+        for name in meta.duplicate_keys:
+            reasons.add(f"{pointer}/{name}", "occurs twice")
     if not isinstance(meta, dict):
         return
     for key, value in cast("dict[str, object]", meta).items():
@@ -124,12 +124,12 @@ def _find_doubled(meta: object, pointer: str, reasons: Reasons) -> None:
             continue
         items = cast("list[object]", value) if isinstance(value, list) else [value]
         for item in items:
-            if isinstance(item, _Doubled):
-                reasons.add(f"{pointer}/{key}", f"{item.keys_twice[0]} stands twice")
+            if isinstance(item, _WithDuplicates):
+                reasons.add(f"{pointer}/{key}", f"{item.duplicate_keys[0]} occurs twice")
 
 
 def _explain_text(body: bytes, error: orjson.JSONDecodeError) -> str:
-    """Say why a line is not JSON, in the words that help most."""
+    """Return why a line is not JSON, as specifically as possible."""
     if not body.strip():
         return "an empty line"
     if b"\0" in body:
@@ -144,10 +144,10 @@ def _explain_text(body: bytes, error: orjson.JSONDecodeError) -> str:
         return f"not JSON: {failure.msg} at column {failure.colno}"
     except (ValueError, RecursionError) as failure:
         return _TOO_DEEP if isinstance(failure, RecursionError) else f"not JSON: {failure}"
-    # How deep `json` goes is another figure in each Python; all else it takes, orjson takes too.
+    # The depth limit of `json` differs between Pythons; all else it accepts, orjson does too.
     return _TOO_DEEP if error.msg.startswith("depth limit") else f"not JSON: {error.msg}"
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    message = f'{name} is written as the text "{name}"'
+    message = f'{name} must be written as the text "{name}"'
     raise ValueError(message)

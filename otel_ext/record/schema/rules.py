@@ -1,7 +1,7 @@
-"""The rules for what stands under `__tracer_meta__`, as tables.
+"""The rules for the metadata under `__tracer_meta__`, as tables.
 
-They say the same as `schema.json`, in a form that is quick to follow: a test
-makes both judge the same records. The text is docs/record-format.md.
+They are equivalent to `schema.json`, in a form that is fast to check; a test checks the
+same records with both. docs/record-format.md describes them.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ _UINT64_MAX: Final = 2**64 - 1
 class Rule(NamedTuple):
     """What one key may hold.
 
-    `accepts` judges the value as a whole. Where `fields` is given, it is an
-    object with these keys, or, with `many`, an array of such objects.
+    `accepts` checks the value as a whole. With `fields`, it is an object with these keys,
+    or with `many` as well, an array of such objects.
     """
 
     expected: str
@@ -67,7 +67,7 @@ def _is_array(value: object) -> bool:
     return type(value) is list
 
 
-def _is_figure(value: object) -> bool:
+def _is_count(value: object) -> bool:
     return type(value) is int and 0 <= value <= _INT64_MAX
 
 
@@ -79,16 +79,16 @@ def _is_worker_id(value: object) -> bool:
     return type(value) is int and _INT64_MIN <= value <= _UINT64_MAX
 
 
-def _is_texts(value: object) -> bool:
+def _are_texts(value: object) -> bool:
     if not isinstance(value, list):
         return False
     return all(type(item) is str for item in cast("list[object]", value))
 
 
-def _is_figures(value: object) -> bool:
+def _are_counts(value: object) -> bool:
     if not isinstance(value, dict):
         return False
-    return all(_is_figure(item) for item in cast("dict[str, object]", value).values())
+    return all(_is_count(item) for item in cast("dict[str, object]", value).values())
 
 
 def _matching(pattern: str) -> Callable[[object], bool]:
@@ -101,7 +101,7 @@ def _one_of(*values: str) -> Callable[[object], bool]:
     return lambda value: type(value) is str and value in allowed
 
 
-# Days that exist, leap years included: the same text stands in the schema.
+# Only days that exist, leap years included; the schema has the same text.
 TIMESTAMP_PATTERN: Final = (
     "(?!0000)(?:[0-9]{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])"
     "|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-8]))"
@@ -111,7 +111,7 @@ TIMESTAMP_PATTERN: Final = (
 
 _TEXT: Final = Rule("text", _is_text)
 _MAYBE_TEXT: Final = _TEXT._replace(required=False)
-_FIGURE: Final = Rule("an integer from 0 to 2^63-1", _is_figure)
+_COUNT: Final = Rule("an integer from 0 to 2^63-1", _is_count)
 _INTEGER: Final = Rule("an integer of 64 bits", _is_integer)
 _TIMESTAMP: Final = Rule("a time like 2026-10-14T17:46:40.123456Z", _matching(TIMESTAMP_PATTERN))
 _TRACE_ID: Final = Rule("32 lower-case hex digits, not all 0", _matching("(?!0{32})[0-9a-f]{32}"))
@@ -139,13 +139,13 @@ META_RULES: Final[Mapping[str, Rule]] = {
     "trace_id": _TRACE_ID,
     "span_id": _SPAN_ID,
     "file": _TEXT,
-    "line": _FIGURE,
+    "line": _COUNT,
     "function": _TEXT,
     "provisional": Rule("true", _is_true),
     "version": Rule("2", _is_version),
     "kind": _choice("span", "log", "event", "process"),
     "phase": _choice("start", "update", "end"),
-    "seq": _FIGURE,
+    "seq": _COUNT,
     "process": Rule(
         "a name of letters, digits, '.', '_' and '-', at most 128",
         _matching("[A-Za-z0-9][A-Za-z0-9._-]{0,127}"),
@@ -170,26 +170,26 @@ META_RULES: Final[Mapping[str, Rule]] = {
     "exit_status": _INTEGER,
     "last_seen": _TIMESTAMP,
     "stalled": Rule("true or false", _is_boolean),
-    "age_ns": _FIGURE,
-    "stack": _array({"file": _TEXT, "line": _FIGURE, "function": _TEXT}),
+    "age_ns": _COUNT,
+    "stack": _array({"file": _TEXT, "line": _COUNT, "function": _TEXT}),
     "level": _TEXT,
     "logger": _TEXT,
-    "pid": _FIGURE,
-    "start_time": _FIGURE,
+    "pid": _COUNT,
+    "start_time": _COUNT,
     "boot_id": _TEXT,
-    "pid_namespace": _FIGURE,
-    "heartbeat_ms": _FIGURE,
-    "steady_ns": _FIGURE,
-    "buffer_peak": _FIGURE,
+    "pid_namespace": _COUNT,
+    "heartbeat_ms": _COUNT,
+    "steady_ns": _COUNT,
+    "buffer_peak": _COUNT,
     "host": _TEXT,
-    "argv": Rule("an array of texts", _is_texts),
+    "argv": Rule("an array of texts", _are_texts),
     "resource": _ATTRIBUTES,
-    "open_spans": _FIGURE,
-    "last_seq": _FIGURE,
-    "dropped": Rule("an object of counts by reason", _is_figures),
-    "accepted": _FIGURE,
-    "written": _FIGURE,
-    "memory_bytes": _FIGURE,
+    "open_spans": _COUNT,
+    "last_seq": _COUNT,
+    "dropped": Rule("an object of counts by reason", _are_counts),
+    "accepted": _COUNT,
+    "written": _COUNT,
+    "memory_bytes": _COUNT,
 }
 
 
@@ -241,7 +241,7 @@ PROCESS_EVENTS: Final = ("process.start", "process.heartbeat", "process.end")
 
 
 def shape_of(meta: Mapping[str, object]) -> str | None:
-    """Return the name of the shape that a record's kind, phase and event ask for.
+    """Return the name of the shape that matches a record's kind, phase and event.
 
     >>> shape_of({"kind": "span", "phase": "end", "abandoned": "expired"})
     'span.end (abandoned)'

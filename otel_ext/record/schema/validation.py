@@ -1,9 +1,8 @@
-"""Whether lines keep version 2 of the record format, and if not, why.
+"""Checks whether lines follow version 2 of the record format, and explains why not.
 
-Quick, because files are large: one call of the JSON parser, then the tables of
-`otel_ext.record.schema.rules`. A line that breaks a rule gets reasons, each with the
-JSON pointer of the place; nothing here raises because of what a line holds, and
-memory stays within a few lines' worth whatever the file.
+Fast, because files are large: one call of the JSON parser, then the tables of
+`otel_ext.record.schema.rules`. A line that breaks a rule gets reasons, each with a JSON
+pointer. No content of a line makes this raise, and memory is bounded by a few lines.
 """
 
 from __future__ import annotations
@@ -35,27 +34,27 @@ class LineSource(Protocol):
 
 
 class LineReport(NamedTuple):
-    """What was found out about one line of a file.
+    """The result of checking one line of a file.
 
     Attributes:
         number: The line's number, 1 for the first.
         offset: Where it begins, in bytes.
-        reasons: What is wrong with it; empty for a good record.
-        shape: What the record is, such as `span.start` or `log`; empty when bad.
-        is_ours: Whether it is a JSON object, or may be what damage left of one.
-        meta: The metadata of a good record; empty when bad.
+        reasons: What is wrong with it; empty if it is valid.
+        shape: The record's shape, such as `span.start` or `log`; empty if invalid.
+        may_be_record: Whether it is a JSON object, or may be a damaged one.
+        meta: The metadata of a valid record; empty if invalid.
     """
 
     number: int
     offset: int
     reasons: list[str]
     shape: str
-    is_ours: bool
+    may_be_record: bool
     meta: Mapping[str, object] = EMPTY
 
 
 def load_schema() -> dict[str, object]:
-    """Return the JSON Schema (2020-12) of the record format, as shipped.
+    """Return the JSON Schema (2020-12) of the record format, from the package.
 
     >>> load_schema()["title"]
     'otel-ext record, version 2'
@@ -65,7 +64,7 @@ def load_schema() -> dict[str, object]:
 
 
 def validate_line(line: bytes) -> list[str]:
-    r"""Return what is wrong with one line; nothing means a good record.
+    r"""Return what is wrong with one line; empty for a valid record.
 
     Args:
         line: One line in UTF-8, with or without its newline.
@@ -76,7 +75,7 @@ def validate_line(line: bytes) -> list[str]:
     >>> validate_line(b'{"user": "ann"}\n')
     ['line: has no __tracer_meta__']
     >>> validate_line(b'{"__tracer_meta__": {"version": NaN}}')
-    ['line: not JSON: NaN is written as the text "NaN"']
+    ['line: not JSON: NaN must be written as the text "NaN"']
     """
     reasons = Reasons()
     _check(line, reasons)
@@ -84,10 +83,10 @@ def validate_line(line: bytes) -> list[str]:
 
 
 def validate_stream(source: LineSource) -> Iterator[LineReport]:
-    """Judge each line of a file of records, one after the other.
+    """Check each line of a file of records, one after the other.
 
-    Empty lines are passed over: a writer that begins anew after a torn line may
-    leave one. A line too long for a record is skipped without being held.
+    Empty lines are skipped: a writer that continues after a torn line may leave one. A
+    line too long for a record is skipped without keeping it in memory.
 
     Args:
         source: A file opened for reading bytes.
@@ -120,15 +119,15 @@ def _report(line: bytes, number: int, offset: int) -> LineReport:
         reasons.insert(
             0, f"{WHOLE_LINE}: the file ends here without a newline; the text is {state}"
         )
-    is_ours = is_json or _may_be_damaged(line)
+    may_be_record = is_json or _may_be_damaged(line)
     if reasons or meta is None:
-        return LineReport(number, offset, list(reasons), "", is_ours)
-    return LineReport(number, offset, [], shape, is_ours, meta)
+        return LineReport(number, offset, list(reasons), "", may_be_record)
+    return LineReport(number, offset, [], shape, may_be_record, meta)
 
 
 def _may_be_damaged(line: bytes) -> bool:
-    """Tell a damaged line of records from a line of another sort of file."""
-    # A blank line, or one of NUL bytes alone, is in programs and pictures too.
+    """Whether this may be a damaged record rather than a line of some other file."""
+    # Programs and pictures also have blank lines, and lines of only NUL bytes.
     rest = line.lstrip(b"\0\xef\xbb\xbf \t")
     return rest.startswith(b'{"') or META_KEY.encode() in rest
 
@@ -149,7 +148,7 @@ def _too_long(line: bytes, length: int) -> str:
 
 
 def _check(line: bytes, reasons: Reasons) -> tuple[str, Mapping[str, object] | None]:
-    """Judge one line; return its shape and its metadata, None if it is no JSON object."""
+    """Check one line; return its shape and its metadata, None if it is not a JSON object."""
     if len(line) > MAX_LINE_BYTES:
         reasons.add(WHOLE_LINE, f"longer than {MAX_LINE_BYTES} bytes ({len(line)} bytes)")
         return "", None

@@ -1,3 +1,3 @@
-"""The rules of redaction: what a secret looks like, one row each."""
+"""The table of redaction rules: what secrets look like, one row each."""
 
 from __future__ import annotations

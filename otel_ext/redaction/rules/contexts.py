@@ -1,4 +1,4 @@
-"""The rows of the table for secrets that URLs, commands and statements around them tell."""
+"""The rules for secrets recognized by the URL, command or statement around them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 from otel_ext.redaction.rules.row import Row, within
 from otel_ext.redaction.scan.values import is_mixed
 
-__all__ = ["PLACE_ROWS", "STRICT_ROWS"]
+__all__ = ["CONTEXT_ROWS", "STRICT_ROWS"]
 
 _SLASH: Final = r"(?:/|%2[fF])"
 _UUID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
@@ -15,7 +15,7 @@ _SCHEME: Final = r"(?::|%3[aA])\\?/\\?/"
 _HOST: Final = r"(?:[\w-]+(?:\.[\w-]+)+|localhost|[\w-]+:[0-9]{1,5}|\[[0-9a-fA-F:.]+\])[:/?#\\]"
 _QUOTE: Final = r"[\"']?"
 
-PLACE_ROWS: Final[tuple[Row, ...]] = (
+CONTEXT_ROWS: Final[tuple[Row, ...]] = (
     within(
         "webhook",
         "hooks.slack.com",
@@ -42,7 +42,7 @@ PLACE_ROWS: Final[tuple[Row, ...]] = (
         r"hooks\.zapier\.com/hooks/catch/([\w/-]{7,100}\w)",
         ("https://hooks.zapier.com/hooks/catch/⟦1234567/abcdefg⟧/",),
     ),
-    # Links that let whoever has them in.
+    # Links that log their holder in.
     within(
         "url-path",
         "magic|reset|verify|invit|confirm|activat|unsubscribe|token/|sso/",
@@ -59,7 +59,7 @@ PLACE_ROWS: Final[tuple[Row, ...]] = (
         ),
         judge=is_mixed,
     ),
-    # Commands whose options have one letter.
+    # Commands with options of one letter.
     within(
         "password",
         "mysql|mariadb",
@@ -130,7 +130,7 @@ PLACE_ROWS: Final[tuple[Row, ...]] = (
         ("<input value='⟦hunter2⟧' type='password'>",),
         ("<input type='password'>",),
     ),
-    # Statements of SQL that a name right before the value does not tell.
+    # SQL statements without a name right before the value.
     within(
         "password",
         "identified",
@@ -161,8 +161,8 @@ PLACE_ROWS: Final[tuple[Row, ...]] = (
         ("app:⟦hunter2⟧@tcp(db:3306)/orders",),
         ("mail me @tcp(x)",),
     ),
-    # A URL's user and password; a port and the address of an IPv6 host are none. A password may
-    # hold `/`, `?`, `#` and `@`: it goes on to a later `@` unless a host stands behind the first.
+    # A URL's user and password, but not a port or an IPv6 address. A password may contain
+    # `/`, `?`, `#` and `@`: it extends to a later `@` unless a host follows the first.
     within(
         "url-password",
         "@",
@@ -232,4 +232,4 @@ STRICT_ROWS: Final[tuple[Row, ...]] = (
         ("GB82 WEST",),
     ),
 )
-"""What the strict mode finds too: what tells of a person by its form."""
+"""Found by the strict mode only: personal data, by its form."""

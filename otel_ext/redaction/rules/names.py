@@ -1,9 +1,9 @@
-"""The rows of the table for names that tell a secret, and the judgement of a name.
+"""The rules for names of secrets, and the check of a name.
 
-A name is judged by its words: `http.request.header.X-Api-Key` and `apiKey` have
-the words `api` and `key` beside one another, `tokenizer` and `input_tokens` do
-not have the word `token`. Where the last word says that the value is only about
-the secret (`token.type`, `secret_arn`), the value stays.
+A name is judged by its words: `http.request.header.X-Api-Key` and `apiKey` contain the
+adjacent words `api` and `key`; `tokenizer` does not contain the word `token`, and in
+`input_tokens` it means something else. If the last word shows that the value only
+describes the secret (`token.type`, `secret_arn`), the value stays.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ __all__ = ["NAME_ROWS", "QUERY_NAMES", "NameRow", "rule_for_name", "split_words"
 
 
 class NameRow(NamedTuple):
-    """Names whose values one rule takes.
+    """Names whose values one rule redacts.
 
     Attributes:
-        rule: What the mark says.
-        words: Phrases, with `|` between; their words may stand apart (`api_key`) or not.
-        glued: Phrases that tell a secret also where other letters stand before them.
-        goes: Names that tell a secret; the tests run them.
-        stays: Names that do not; the tests run them.
+        rule: The rule's name, shown in the mark.
+        words: Phrases, with `|` between; their words may be separated (`api_key`) or not.
+        glued: Phrases that also count if other letters precede them.
+        goes: Examples of names whose values are redacted; the tests run them.
+        stays: Examples of names whose values are not; the tests run them.
     """
 
     rule: str
@@ -124,7 +124,7 @@ _PERSONAL: Final = (
     r"|passport(?:_?(?:number|no))?|national_?id|driver_?licen[cs]e|enduser_id|user_name|user_email"
     r"|user_full_name|client_address|client_ip|x_forwarded_for|remote_?addr)_"
 )
-# Last words by which a value is only about the secret.
+# Last words of names whose value only describes the secret.
 _ABOUT_WORDS: Final = """
     age alg algorithm arn at attempts budget changed class column cost count counts created
     dim dir disabled domain duration embedding embeddings enabled endpoint exp expired expires
@@ -137,7 +137,7 @@ _ABOUT_WORDS: Final = """
 """
 _ABOUT: Final = frozenset(_ABOUT_WORDS.split())
 _WITH_IDS: Final = frozenset({"password", "secret", "token", "api-key", "private-key"})
-# What a program that counts words, or goes through pages, calls a token.
+# Tokens of language models and of pagination.
 _OTHER_TOKENS: Final = re.compile(
     r"_(?:eos|bos|pad|unk|sep|cls|mask|stop|start|end|special|next|page|pagination|continuation"
     r"|sync|resume|prompt|completion|input|output|total|max|min|n|num|number|count|cached|read"
@@ -145,7 +145,7 @@ _OTHER_TOKENS: Final = re.compile(
     r"|decoder|image|unexpected|current|last|first|per|of|expected|lookahead)_tokens?_"
 )
 QUERY_NAMES: Final = frozenset({"sig", "signature", "key", "code", "credential", "awsaccesskeyid"})
-"""Last words of names that tell a secret only as a parameter of a URL's query."""
+"""Last words of names that mean a secret only in a URL's query."""
 
 _HUMPS: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _NO_WORD: Final = re.compile(r"[\W_]+")
@@ -153,13 +153,13 @@ _MAX_NAME: Final = 1_024
 
 
 def split_words(name: str) -> str:
-    """Return the words of `name` in small letters with `_` between, before and behind them.
+    """Return the words of `name` in lower case with `_` between, before and after them.
 
     >>> split_words("http.request.header.X-Api-Key"), split_words("dbPassword")
     ('_http_request_header_x_api_key_', '_db_password_')
     """
     if len(name) > _MAX_NAME:
-        # The words that tell most are the last ones.
+        # The last words matter most.
         name = name[-_MAX_NAME:]
     words = _NO_WORD.sub("_", fold(_HUMPS.sub("_", visible(name)[0])))
     return f"_{words.strip('_')}_"
@@ -178,7 +178,7 @@ def _expression(row: NameRow) -> str:
 
 
 class _Compiled:
-    """The rules of one mode, tried at once, and then one by one where one applies."""
+    """The rules of one mode, tried all at once, then one by one if any applies."""
 
     def __init__(self, rules: tuple[tuple[str, str], ...]) -> None:
         self.any = re.compile("|".join(pattern for _, pattern in rules))
@@ -195,17 +195,17 @@ def _strict() -> _Compiled:
 
 
 def rule_for_name(name: str, *, strict: bool = False) -> str:
-    """Return the rule by which the value under `name` is a secret; empty if it is none.
+    """Return the rule by which the value under `name` is a secret; empty if it is not.
 
     Args:
         name: A key, or the keys on the way to a value with dots between.
-        strict: Whether what only tells of a person counts too, and no word is harmless.
+        strict: Whether personal data counts too, and no last word makes a name harmless.
 
     >>> rule_for_name("db.connection.password"), rule_for_name("gen_ai.usage.input_tokens")
     ('password', '')
     """
     if name[-4:].lower() == "pass" and name[-5:-4] in {"", "."}:
-        # As a word among others it tells nothing: `first_pass`, `boarding pass`.
+        # Not among other words: `first_pass`, `boarding pass`.
         return "password"
     words = split_words(name)
     rules = _strict() if strict else _DEFAULT

@@ -1,4 +1,4 @@
-"""What a row of the table of rules is, and how its prefilter follows from it."""
+"""Defines a row of the table of rules, and how its literals become the prefilter."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 __all__ = ["MARK", "Row", "Span", "any_of", "token", "within"]
 
 MARK: Final = re.compile(r"\[redacted: [a-z-]{1,32}(?: hmac:[0-9a-f]{32})?\]")
-"""What stands in the place of a secret."""
+"""Matches the marks that replace secrets."""
 
 
 class Span(NamedTuple):
-    """A secret in a text: from where to where, by which rule."""
+    """A secret in a text: its start, its end, and the rule that found it."""
 
     start: int
     end: int
@@ -24,17 +24,17 @@ class Span(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One rule for secrets that have a form of their own.
+    """One rule for secrets with a recognizable form.
 
     Attributes:
-        rule: What the mark in the place of the secret says.
-        literals: In small letters; a text without any of them is not searched.
-        form: An expression, best with a literal in front, which a search finds quickly. It
-            is linear. The secret is the group that matched, or all of it where it has none.
-        goes: Texts with the secret between `⟦` and `⟧`; the tests run them.
-        stays: Texts that are left as they are; the tests run them.
-        judge: Tells of what the form finds whether it is a secret; None if all of it is.
-        tails: Of tokens: what follows each of the literals that they begin with.
+        rule: The rule's name, shown in the mark.
+        literals: In lower case; a text without any of them is not searched.
+        form: A regular expression that takes linear time, best with a literal first, since
+            that is found fast. The secret is the group that matched, or the whole match.
+        goes: Examples with the secret between `⟦` and `⟧`; the tests run them.
+        stays: Examples that are left as they are; the tests run them.
+        judge: Returns whether a match is a secret; None if all are.
+        tails: For tokens: the expression after each literal that they begin with.
     """
 
     rule: str
@@ -49,11 +49,11 @@ class Row(NamedTuple):
 def any_of(words: Mapping[str, str], space: str = " ") -> str:
     """Return an expression for the longest of `words`, with what must follow it.
 
-    Each letter is read once, and a search looks only at the letters that a word begins with.
+    It reads each letter once and tries only positions where a word can begin.
 
     Args:
-        words: Literals, and the expression behind each.
-        space: What a space in them stands for.
+        words: Literals, and the expression after each.
+        space: The expression for a space in them.
 
     >>> any_of({"key": "", "keys": "=", "kex": "[0-9]"})
     'ke(?:x[0-9]|y(?:s=|))'
@@ -74,10 +74,10 @@ def any_of(words: Mapping[str, str], space: str = " ") -> str:
 def token(
     rule: str, beginnings: str, rest: str, goes: Iterable[str], stays: Iterable[str] = ()
 ) -> Row:
-    r"""Return the row of tokens that begin with a literal, behind no letter or digit.
+    r"""Return the row of tokens that begin with a literal that no letter or digit precedes.
 
     Args:
-        rule: What the mark says.
+        rule: The rule's name.
         beginnings: The literals, with spaces between.
         rest: The expression for what follows them.
         goes: As in `Row`.
@@ -99,11 +99,11 @@ def within(
     stays: Iterable[str] = (),
     judge: Callable[[str], bool] | None = None,
 ) -> Row:
-    """Return the row of a form that tells a secret only in texts with certain words.
+    """Return the row of a form that counts only in texts with certain words.
 
     Args:
-        rule: What the mark says.
-        context: Words in small letters, with `|` between; the text must have one of them.
+        rule: The rule's name.
+        context: Words in lower case, with `|` between; the text must have one of them.
         form: As in `Row`.
         goes: As in `Row`.
         stays: As in `Row`.

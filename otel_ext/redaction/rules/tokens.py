@@ -1,7 +1,7 @@
-"""The rows of the table for tokens that their vendors give a form of their own.
+"""The rules for tokens with a form of their vendor's.
 
-The examples are made up; `~` stands for random letters and digits, so that nobody who
-scans this file takes one for real.
+The examples are made up; `~` stands for random letters and digits, so that scanners do
+not take one in this file for real.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ TOKEN_ROWS: Final = (
         r"[MNO](?<![\w.-][MNO])[\w-]{23,27}\.[\w-]{6}\.[\w-]{27,45}",
         ("discord ⟦M~23.~6.~38⟧",),
     ),
-    # Telegram: the number of a bot, and what lets it speak.
+    # Telegram: the number of a bot, then its token.
     within(
         "api-key",
         ":aa|%3aaa",
@@ -169,7 +169,8 @@ TOKEN_ROWS: Final = (
         ("bot⟦123456789:AA~33⟧",),
         ("12345678:0123456789abcdef0123456789abcdef",),
     ),
-    # A key in PEM; one without its end goes on to the end of the text, and vice versa.
+    # A PEM key; without its end it extends to the end of the text, without its beginning back
+    # to the start.
     within(
         "private-key",
         "private key",

@@ -1,8 +1,8 @@
-r"""Finds the secrets in a text that a name tells, in whatever notation the two are written.
+r"""Finds secrets in a text by the name before them, in many notations.
 
-One expression, made from the names of the table, finds a name together with what
-stands between it and its value; what the value is and where it ends is looked at only
-there. `password=…`, `"token": "…"`, `--api-key …`, `<secret>…</secret>`, `name: PIN`.
+One expression, made from the names of the table, finds a name together with the
+separator before its value; only then is the value examined. `password=…`,
+`"token": "…"`, `--api-key …`, `<secret>…</secret>`, `name: PIN`.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from otel_ext.redaction.rules.names import NAME_ROWS, QUERY_NAMES
 from otel_ext.redaction.rules.row import Span, any_of
 from otel_ext.redaction.scan.folding import fold
-from otel_ext.redaction.scan.value_ends import BLANKS, QUOTE, value_behind
+from otel_ext.redaction.scan.value_ends import BLANKS, QUOTE, value_after
 from otel_ext.redaction.scan.values import is_random, is_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["SHORT_STEMS", "STEMS", "Finder", "find_named"]
+__all__ = ["SHORT_STEMS", "STEMS", "NameRules", "find_named"]
 
 _PART: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-[]"
 _LONGEST_NAME: Final = 96
@@ -32,12 +32,12 @@ _SHORT: Final = 4
 
 
 def _stems() -> tuple[frozenset[str], frozenset[str]]:
-    """Return what the names in a text have within them, and what they have at a border."""
+    """Return what secrets' names contain anywhere, and what they contain at a border."""
     words = {fold(one.rstrip("$")) for row in NAME_ROWS for one in row.words.split("|")}
     glued = {fold(one) for row in NAME_ROWS for one in row.glued.split("|") if one}
     phrases = {*words, *glued, "pass"}
-    # What only goes on where another one ends is found with that, as is what ends with it;
-    # `cc` is a part of many words, and stands for cards in keys alone.
+    # A phrase that begins or ends with another one is found with that. `cc` is part of
+    # many words, so it means cards in keys only.
     ends = tuple(f" {one}" for one in phrases - {"pass"})
     phrases = {
         one
@@ -72,11 +72,11 @@ _OTHER: Final = (
     r"|(?P<next></key>\s{0,8}<string>)"
     r"|(?P<gap>[\"']?[ \t\xa0\u2007\u202f\n]{1,3}(?:is[ \t:]{1,2})?)"
 )
-# A lookahead does not go back, so that a tail is read once.
+# A lookahead never backtracks, so that a tail is read once.
 _TAIL: Final = r"(?=(?P<tail>[\w.-]{0,24}))(?P=tail)(?![\w.-])"
-# What is percent-encoded before a name ends with a letter or a digit.
+# A percent-encoded character before a name ends with a letter or a digit.
 _BORDER: Final = "(?:(?<![a-z0-9]{0})|(?<=%[0-7][0-9a-f]{0})|(?<=25[0-7][0-9a-f]{0}))"
-# In a query, names count that tell nothing elsewhere.
+# These names count only in a query.
 _IN_QUERY: Final = "(?:(?<=[?&;-]{0})|(?<=26{0})|(?<=3f{0}))(?==|%(?:25){{0,3}}3d)"
 
 
@@ -94,7 +94,7 @@ _NAMED: Final = _pattern()
 
 @cache
 def _any_name() -> re.Pattern[str]:
-    """Return the expression for names of the user's own: each word before a separator counts."""
+    """Return the expression for the user's own names: each word before a separator counts."""
     return re.compile(
         rf"(?<![\w.-])[^\W\d][\w.\-\[\]]{{0,64}}(?P<tail>)(?:{_CLOSE}{{0,6}}{_ASSIGN}|{_OTHER})"
     )
@@ -111,14 +111,14 @@ _OPTION: Final = re.compile(r"(?!-)\S+")
 _END_OF_PAIR: Final = re.compile(r"\s{0,4}(?:,\s{0,4})?(?:[)\]]|$)")
 _WORD_END: Final = re.compile(r"[^\s\"'<>,;)\]}]{1,300}(?<![.:!?])")
 _BLOCK: Final = re.compile(r" ?[|>][-+]?[ \r]{0,4}\n")
-# A word without a digit, which is no secret where only a space stands before it.
+# A word without a digit, which is not a secret if only a space precedes it.
 _IN_PROSE: Final = re.compile(r"[^\s\"'<>,;)\]}0-9]{0,300}(?![^\s\"'<>,;)\]}])")
 _NOTHING: Final = (0, 0)
 _AND: Final = frozenset({"?", "&"})
-# Names after which a value may follow in quotes without a separator.
+# Names that a quoted value may follow without a separator.
 _BEFORE_QUOTES: Final = ("password", "-string")
 _LEAST_IN_QUERY: Final = 10
-# What may be spent on the names of one text: some 50 secrets, or 400 names that tell none.
+# The budget for the names in one text: some 50 secrets, or 400 names without one.
 _WORK: Final = 800
 _MET: Final = 2
 _NEW_NAME: Final = 10
@@ -130,35 +130,35 @@ _DIGITS: Final = re.compile(r"[0-9]{4,8}")
 _FEW: Final = re.compile(r"[0-9]{1,4}(?=[\s,;)\]}&]|$)")
 
 
-class Finder(NamedTuple):
-    """What a search for names needs.
+class NameRules(NamedTuple):
+    """How a search judges the names in a text.
 
     Attributes:
-        rule_for: Tells the rule by which a name's value is a secret; empty if it is none.
-        finds_all: Whether every name is judged, since the user has names of their own.
+        rule_for: Returns the rule by which a name's value is a secret; empty if it is not.
+        judges_all: Whether every name is judged, because the user added names.
     """
 
     rule_for: Callable[[str], str]
-    finds_all: bool = False
+    judges_all: bool = False
 
 
-def find_named(text: str, folded: str, finder: Finder) -> Iterator[Span]:
-    """Yield the values that stand behind a name that tells a secret.
+def find_named(text: str, folded: str, name_rules: NameRules) -> Iterator[Span]:
+    """Yield the values that follow a name of a secret.
 
     Args:
         text: Any text.
         folded: The same, as `folding.fold` returns it.
-        finder: How names are judged.
+        name_rules: How names are judged.
 
     >>> from otel_ext.redaction.rules.names import rule_for_name
     >>> text = "GET /?page=2&token=abc"
-    >>> list(find_named(text, text, Finder(rule_for_name)))
+    >>> list(find_named(text, text, NameRules(rule_for_name)))
     [Span(start=19, end=22, rule='token')]
     """
     done = 0
     left = _WORK
     rules: dict[str, str] = {}
-    for match in (_any_name() if finder.finds_all else _NAMED).finditer(folded):
+    for match in (_any_name() if name_rules.judges_all else _NAMED).finditer(folded):
         begin, end = match.span()
         if begin < done:
             continue
@@ -174,7 +174,7 @@ def find_named(text: str, folded: str, finder: Finder) -> Iterator[Span]:
         rule = rules.get(name)
         if rule is None:
             left -= _NEW_NAME
-            rule = rules[name] = finder.rule_for(name)
+            rule = rules[name] = name_rules.rule_for(name)
         if not rule and (is_gap or not _is_in_query(text, name, match, at)):
             continue
         left -= _JUDGED
@@ -187,7 +187,7 @@ def find_named(text: str, folded: str, finder: Finder) -> Iterator[Span]:
 
 
 def _is_in_query(text: str, name: str, match: re.Match[str], at: int) -> bool:
-    """Whether a name that tells nothing elsewhere is that of a parameter of a URL's query."""
+    """Whether the name is a query parameter in a URL, where more names count."""
     return (
         match.lastgroup == "assign"
         and match["assign"][0] in "=%"
@@ -197,7 +197,7 @@ def _is_in_query(text: str, name: str, match: re.Match[str], at: int) -> bool:
 
 
 def _name(text: str, least: int, begin: int, end: int) -> tuple[str, int]:
-    """Return the whole name whose end was found from `begin` to `end`, and where it begins."""
+    """Return the whole name whose end was found at `begin` to `end`, and its start."""
     at = least + len(text[least:begin].rstrip(_PART))
     if text[at - 1 : at] in _ESCAPES:
         escape = _ESCAPE.match(text, at - 1, begin)
@@ -209,17 +209,17 @@ def _name(text: str, least: int, begin: int, end: int) -> tuple[str, int]:
 
 
 def _value(text: str, match: re.Match[str], name: str, at: int, rule: str) -> tuple[int, int]:
-    """Return from where to where the secret behind a name goes, by the notation; else nothing."""
+    """Return start and end of the secret after a name, by the notation; equal if none."""
     kind = match.lastgroup or ""
     start = match.end()
     if kind == "assign":
         return _assigned(text, match, name, at, rule)
     if kind == "gap":
-        start, end = _behind_gap(text, start, name, at)
+        start, end = _after_gap(text, start, name, at)
     elif kind == "quoted":
         # An option, or a statement of SQL: PASSWORD '…'.
-        is_told = _is_option(text, at) or match[0].rstrip(" \t\n").endswith(_BEFORE_QUOTES)
-        start, end = value_behind(text, start) if is_told else _NOTHING
+        is_value = _is_option(text, at) or match[0].rstrip(" \t\n").endswith(_BEFORE_QUOTES)
+        start, end = value_after(text, start) if is_value else _NOTHING
     elif kind == "element":
         end = text.find("</", start, start + _LONGEST_ELEMENT)
         end -= 3 if text[end - 3 : end] == "]]>" else 0
@@ -229,30 +229,30 @@ def _value(text: str, match: re.Match[str], name: str, at: int, rule: str) -> tu
         start, end = _paired(text, at, start)
     else:
         before = text[max(0, at - _LONGEST_NAME) : match.start()].lower()
-        is_told = kind != "field" or _FIELD.search(before) is not None
-        start, end = value_behind(text, start) if is_told else _NOTHING
+        is_value = kind != "field" or _FIELD.search(before) is not None
+        start, end = value_after(text, start) if is_value else _NOTHING
     return (start, end) if is_secret(text[start:end], rule, is_bare=False) else _NOTHING
 
 
 def _assigned(text: str, match: re.Match[str], name: str, at: int, rule: str) -> tuple[int, int]:
-    """Return the secret behind a separator, which may be percent-encoded."""
+    """Return the secret after a separator, which may be percent-encoded."""
     separator = match["assign"]
     before = text[max(at - 1, 0) : at]
-    behind = match.end()
-    is_apart = text[behind : behind + 1].isspace()
+    after = match.end()
+    is_apart = text[after : after + 1].isspace()
     if before == separator == ":" and not is_apart:
         return _NOTHING  # an ARN and the like: parts with colons between
     level = separator[:-2] if separator[0] == "%" else ""
     until = ""
     if rule in _WHOLE_LINE and separator in {":", "="} and (separator == ":" or before not in _AND):
-        # A header in quotes ends where they do.
+        # A quoted header ends at its quote.
         until = before if before in {'"', "'"} else "\n"
-    block = _BLOCK.match(text, behind)
+    block = _BLOCK.match(text, after)
     if block is not None:
         start, end = _block(text, block.end())
     else:
-        start, end = value_behind(text, behind, until, level)
-    if name.lower() == "pass" and _is_no_password(text, at, separator, behind, start):
+        start, end = value_after(text, after, until, level)
+    if name.lower() == "pass" and _is_ordinary_pass(text, at, separator, after, start):
         return _NOTHING
     in_query = before in _AND or level
     is_bare = not in_query and text[start - 1 : start] not in {"'", '"'}
@@ -267,7 +267,7 @@ def _assigned(text: str, match: re.Match[str], name: str, at: int, rule: str) ->
 
 
 def _block(text: str, start: int) -> tuple[int, int]:
-    """Return the block of a YAML text that begins there: the lines that stand as deep."""
+    """Return the YAML block that begins at `start`: the lines with the same indent."""
     indent = " " * (len(text[start : start + 64]) - len(text[start : start + 64].lstrip(" ")))
     end = start
     while indent and text.startswith(indent, end):
@@ -279,11 +279,11 @@ def _is_option(text: str, at: int) -> bool:
     return text[at : at + 1] == "-" and not text[max(at - 1, 0) : at].isalnum()
 
 
-def _behind_gap(text: str, start: int, name: str, at: int) -> tuple[int, int]:
-    """Return what an option is given, or a word behind a name that looks random."""
+def _after_gap(text: str, start: int, name: str, at: int) -> tuple[int, int]:
+    """Return the value of an option, or a word after a name if it looks random."""
     word = _WORD_END.match(text, start)
     if word is None or word[0][0] == "$":
-        return _NOTHING  # a variable, or quotes of SQL that have a row of their own
+        return _NOTHING  # a variable, or SQL's dollar quotes, which have their own row
     if _is_option(text, at) and text[start - 1] != "\n":
         option = _OPTION.match(text, start)
         return option.span() if option else _NOTHING
@@ -294,20 +294,20 @@ def _behind_gap(text: str, start: int, name: str, at: int) -> tuple[int, int]:
 
 
 def _paired(text: str, at: int, start: int) -> tuple[int, int]:
-    """Return the second of a pair, or what follows an option, in a list that is shown."""
+    """Return the second of a pair, or the item after an option, in a printed list."""
     is_option = text[at : at + 1] == "-"
     opening = text[max(at - 10, 0) : at].rstrip("\"'\\bu").rstrip(" \t\r\n")[-1:]
     if not is_option and opening not in {"(", "["}:
         return _NOTHING
-    start, end = value_behind(text, start)
+    start, end = value_after(text, start)
     quote = QUOTE.match(text, end)
-    behind = quote.end() if quote else end
-    is_value = not text.startswith("-", start) if is_option else _END_OF_PAIR.match(text, behind)
+    after = quote.end() if quote else end
+    is_value = not text.startswith("-", start) if is_option else _END_OF_PAIR.match(text, after)
     return (start, end) if is_value else _NOTHING
 
 
-def _is_no_password(text: str, at: int, separator: str, behind: int, start: int) -> bool:
-    """Whether the name `pass` stands there as a word, or as the name of a number of things."""
+def _is_ordinary_pass(text: str, at: int, separator: str, after: int, start: int) -> bool:
+    """Whether `pass` is an ordinary word here, or the label of a count."""
     if _FEW.match(text, start):
         return True
     before = text[max(at - 8, 0) : at]
@@ -315,4 +315,4 @@ def _is_no_password(text: str, at: int, separator: str, behind: int, start: int)
     is_apart = words != before and words[-1:].isalnum()
     word = _WORD_END.match(text, start)
     is_word = word is not None and word[0].isalpha() if separator == "=" else separator == ":"
-    return is_apart and is_word and (separator == "=" or text[behind : behind + 1].isspace())
+    return is_apart and is_word and (separator == "=" or text[after : after + 1].isspace())

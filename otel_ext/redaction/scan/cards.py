@@ -1,4 +1,4 @@
-"""The numbers of payment cards."""
+"""Finds the numbers of payment cards."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 __all__ = ["CARD_DIGITS", "find_cards", "is_card", "is_identifier"]
 
 CARD_DIGITS: Final = 13
-"""The fewest digits of a card's number; a text that has no such run is not searched."""
+"""The fewest digits of a card's number; a text without such a run is not searched."""
 
 _GAP: Final = r"(?:[ .+-]|%20)"
-# Together, or in the groups that stand on a card.
+# Without gaps, or in the groups that are printed on a card.
 _CARD: Final = re.compile(
     r"[2-6](?<![0-9A-Za-z_.].)(?:"
     rf"[0-9]{{3}}({_GAP})[0-9]{{4}}\1[0-9]{{4}}\1[0-9]{{4}}(?:\1?[0-9]{{3}}(?![0-9]))?"
@@ -30,7 +30,7 @@ _FORMS: Final = re.compile(
 MOST_NUMBERS: Final = 64
 _RUN: Final = re.compile(r"[0-9 .+%-]*")
 _NO_DIGIT: Final = re.compile(r"%20|[^0-9]")
-# A number right behind such a name is an identifier that passes the check by chance.
+# A number right after such a name is an identifier that passes the check by chance.
 _IDENTIFIER: Final = re.compile(
     r"(?:(?<![a-z])(?:id|order|ref|trace|span|ts|time|epoch|seq|offset|invoice|tracking|request|job"
     r"|batch|message)|(?<=[a-z])Id)[\"']?\s{0,2}[:=#]?\s{0,2}[\"']?$",
@@ -50,10 +50,10 @@ def find_cards(text: str) -> Iterator[Span]:
     at, most = 0, MOST_NUMBERS
     while (match := _CARD.search(text, at)) is not None:
         start, end = match.span()
-        at = start + 1  # other groups may stand before it
+        at = start + 1  # the next match may overlap this one
         most -= 1
         if most < 0:
-            # A text of nothing but numbers: what is not looked at cannot be kept.
+            # A text of nothing but numbers: those not checked must be redacted.
             run = _RUN.match(text, start)
             at = run.end() if run else end
             yield Span(start, at, "credit-card")
@@ -65,7 +65,7 @@ def find_cards(text: str) -> Iterator[Span]:
 
 
 def is_identifier(name: str) -> bool:
-    """Whether what stands behind `name`, with a separator or not, is the number of a thing.
+    """Whether a number after `name`, with a separator or not, identifies something else.
 
     >>> is_identifier("order_id"), is_identifier("card_id"), is_identifier("paid by")
     (True, False, False)
@@ -75,7 +75,7 @@ def is_identifier(name: str) -> bool:
 
 
 def is_card(number: str) -> bool:
-    """Whether `number` is that of a payment card: a known issuer's, and its check digit right.
+    """Whether `number` is a payment card's: of a known issuer and with a valid check digit.
 
     >>> is_card("4111111111111111"), is_card("4111111111111112")
     (True, False)

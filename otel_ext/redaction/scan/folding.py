@@ -1,4 +1,4 @@
-"""Shows a text as a reader sees it: without invisible characters and look-alike letters."""
+"""Normalizes a text to what a reader sees: no invisible characters, no look-alike letters."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ _LOOK_ALIKES: Final = (
     ("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧαεικνορτυχ", "ABEZHIKMNOPTYXaeikvoptux"),
     ("İı", "ii"),
 )
-# Full-width forms, as keyboards for Chinese and Japanese write them.
+# Full-width forms, as Chinese and Japanese input methods produce.
 _WIDE: Final = {wide: chr(wide - 0xFEE0) for wide in range(0xFF01, 0xFF5F)}
 _TABLE: Final = {
     **_WIDE,
     **{ord(one): other for ones, others in _LOOK_ALIKES for one, other in zip(ones, others)},  # noqa: B905 - Python 3.10
 }
 _FOLDED: Final = re.compile(f"[{''.join(map(chr, _TABLE))}]".replace("\\", ""))
-# Looking up what is in a table takes half the time of looking up what is not.
+# A hit in the table takes half the time of a miss.
 _WHOLE: Final[dict[int, int | str]] = {**{code: code for code in range(0x600)}, **_TABLE}
 
 
 def fold(text: str) -> str:
-    r"""Return `text` in small letters, as long as before, look-alikes as Latin letters.
+    r"""Return `text` in lower case, look-alikes as Latin letters; the length is the same.
 
     >>> fold("\uff30\uff37"), fold("API-Key")
     ('pw', 'api-key')
@@ -36,7 +36,7 @@ def fold(text: str) -> str:
 
 
 def visible(text: str) -> tuple[str, list[int]]:
-    r"""Return `text` without invisible characters, and where they were left out of what is left.
+    r"""Return `text` without invisible characters, and where in the result they were.
 
     >>> visible("pa\u200bss")
     ('pass', [2])

@@ -1,8 +1,8 @@
-r"""Where the value behind a name begins and ends, in whatever way it is written.
+r"""Finds where the value after a name begins and ends, however it is written.
 
 In quotes of any kind, in brackets, in a call such as `SecretStr('…')`, percent-encoded
-as in a URL inside another, or bare. All searches go forwards, and whoever asks goes on
-behind what was found, so that the time grows with the text alone.
+as in a URL inside another, or bare. All searches go forwards, and callers continue after
+the value, so that the time is proportional to the text.
 """
 
 from __future__ import annotations
@@ -10,20 +10,20 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["BLANKS", "QUOTE", "value_behind"]
+__all__ = ["BLANKS", "QUOTE", "value_after"]
 
 BLANKS: Final = " \t\xa0\u2007\u202f"
-"""What may stand around a separator: spaces, also those that do not break a line."""
+"""Spaces that may surround a separator, no-break spaces included."""
 
-# The first byte of a no-break space in UTF-8 stands before it in bytes read as Latin-1.
+# In UTF-8 bytes read as Latin-1, a no-break space follows the byte C2.
 _SPACE: Final = re.compile(rf"(?:[{BLANKS}]|\xc2(?=\xa0)){{0,8}}")
 QUOTE: Final = re.compile(
     r"""(?<!\\)(\\{0,7}["'])(?:\1\1|\1(?![\s,;:)\]}&<>"'\\]|$))?""",
 )
-"""Opening quotes: one, three as in Python, or two as in CSV where a text follows at once."""
+"""Opening quotes: one, three as in Python, or two as in CSV right before a text."""
 
 _TRIPLE: Final = 3
-# A value with more parts, or brackets and quotes, than these goes on to the end of the text.
+# A value with more parts, or more brackets and quotes, extends to the end of the text.
 _MOST_STEPS: Final = 16
 _MOST_TOKENS: Final = 256
 _OPENING: Final = frozenset("([{")
@@ -35,7 +35,7 @@ _INSIDE: Final = {
 }
 _PLAIN: Final = re.compile(r"[^\s&;\"'<>]+")
 _CHAIN: Final = re.compile(r"\.(?=[A-Za-z_])|\(")
-# What goes on with the same value: `password: str = '…'`, `token = x or '…'`, `"Bearer " + "…"`.
+# What continues a value: `password: str = '…'`, `token = x or '…'`, `"Bearer " + "…"`.
 _MORE: Final = re.compile(
     r"[ \t]{0,8}=(?!=)[ \t]{0,8}(?=\S)"
     r"|(?:(?<==)|[ \t]{1,8}(?:or|\+|\|\||\?\?)[ \t]{1,8})(?=[rbufRBUF]{0,2}\\{0,7}[\"'])"
@@ -44,17 +44,17 @@ _IN_CALL: Final = re.compile(r"""[()\n]|(?<!\w)[rbufRBUF]{0,2}(?=\\{0,7}["'])"""
 _IN_BRACKETS: Final = re.compile(r"""[\[\]{}]|(?<!\w)[rbufRBUF]{0,2}(?=\\{0,7}["'])""")
 
 
-def value_behind(text: str, at: int, until: str = "", level: str = "") -> tuple[int, int]:
-    """Return from where to where the value behind a separator goes; nothing for no secret.
+def value_after(text: str, at: int, until: str = "", level: str = "") -> tuple[int, int]:
+    """Return start and end of the value after a separator; equal if it is empty.
 
     Args:
         text: The text.
         at: Where the value begins.
-        until: What ends a value without quotes; empty for the usual ends of a word.
-        level: What a percent-encoded separator began with: `%`, `%25`, and so on.
+        until: What ends an unquoted value; empty for the usual ends of a word.
+        level: How a percent-encoded separator begins: `%`, `%25`, and so on.
 
     >>> text = "password = os.environ.get('PW', 'hunter2'), 1"
-    >>> text[slice(*value_behind(text, 10))]
+    >>> text[slice(*value_after(text, 10))]
     "os.environ.get('PW', 'hunter2')"
     """
     if level:
@@ -68,14 +68,14 @@ def value_behind(text: str, at: int, until: str = "", level: str = "") -> tuple[
                 break
             _, end, after = _part(text, more.end(), "")
             if not is_quoted:
-                end = after  # with the quotes that end the last part
+                end = after  # includes the closing quotes of the last part
         else:
             end = len(text)
     return start, end
 
 
 def _part(text: str, at: int, until: str) -> tuple[int, int, int]:
-    """Return from where to where a value goes, and where the text goes on behind it."""
+    """Return start and end of a value, and where the text continues after it."""
     space = _SPACE.match(text, at)
     at = space.end() if space else at
     prefix = _PREFIX.match(text, at)
@@ -95,7 +95,7 @@ def _part(text: str, at: int, until: str) -> tuple[int, int, int]:
 
 
 def _plain(text: str, at: int) -> int:
-    """Return where a value without quotes ends; a call ends with its bracket, or its line."""
+    """Return where an unquoted value ends; a call ends at its bracket, or with its line."""
     word = _PLAIN.match(text, at)
     end = word.end() if word else at
     for _ in range(_MOST_STEPS):
@@ -111,7 +111,7 @@ def _plain(text: str, at: int) -> int:
 
 
 def _closing(text: str, at: int, tokens: re.Pattern[str], depth: int = 0) -> int:
-    """Return where the bracket is closed; where it is not, the end of line or text."""
+    """Return where the bracket is closed; if it is not, the end of line or text."""
     for _ in range(_MOST_TOKENS):
         token = tokens.search(text, at)
         if token is None:
@@ -156,7 +156,7 @@ def quoted(text: str, quote: re.Match[str]) -> tuple[int, int]:
         return start, end if text.startswith(opening, end) else len(text)
     found = text.find(opening, start)
     for _ in range(_MOST_TOKENS):
-        # One that is escaped more often belongs to a text further inside.
+        # A quote with more backslashes belongs to a text nested inside.
         if found < 0 or opening[0] != "\\" or found == start or text[found - 1] != "\\":
             break
         found = text.find(opening, found + len(opening))
@@ -166,7 +166,7 @@ def quoted(text: str, quote: re.Match[str]) -> tuple[int, int]:
 
 
 class _Level:
-    """What a value ends at that is percent-encoded so many times, or that is not at all."""
+    """The expressions that end a value at one level of percent-encoding."""
 
     def __init__(self, level: str) -> None:
         bare = r"""|[\s&;"'<>]|\[redacted: """
@@ -181,9 +181,9 @@ _LEVELS: Final = {level: _Level(level) for level in ("%", "%25", "%2525", "%2525
 
 
 def _encoded(text: str, at: int, level: str, until: str) -> tuple[int, int]:
-    """Return from where to where a value goes whose surroundings are percent-encoded.
+    """Return start and end of a value in percent-encoded text.
 
-    An `&` of its own would be encoded once more often than that which ends it.
+    An `&` inside the value would be encoded once more than the one that ends it.
     """
     ends = _LEVELS[level]
     skipped = ends.skipped.match(text, at)

@@ -1,4 +1,4 @@
-"""Judges what stands behind a telling name: a secret, or only a word about one."""
+"""Judges a value after a secret's name: the secret itself, or only a word about it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 __all__ = ["has_user", "is_credential", "is_mixed", "is_random", "is_secret", "is_web_token"]
 
-# What stands for a value that is given elsewhere, or for one that is not shown.
+# Placeholders for a value passed separately, or for one that is hidden.
 _PLACEHOLDER: Final = re.compile(
     r"\?|\$[0-9]{1,3}|%s|%\([\w.]{1,64}\)s|[:@][a-z_]{1,32}[0-9]?|\$\{[^{}]{1,64}\}?|\$[A-Z_]{2,64}"
     r"|%[A-Z_]{2,64}%|\{\{?[^{}:]{0,64}\}?\}?|</?[^<>\s]{1,32}>?|<\|[^|]{1,32}\|>|\[[\w :-]{1,32}\]"
@@ -23,7 +23,7 @@ _NOTHING: Final = re.compile(
 )
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,9}(?:\.[0-9]{1,12})?")
 _FEW: Final = re.compile(r"[0-9]{1,2}")
-# Types, as annotations and definitions of columns name them; keywords; other languages' nulls.
+# Types in annotations and column definitions; keywords; other languages' nulls.
 _CODE: Final = re.compile(
     r"(?:(?:str|string|bytes|int|integer|bool|boolean|object|any|float|char|text|varchar|secretstr"
     r"|dict|list|optional|union|self|await|new|lambda|not|none|null|nil|undefined|true|false|this"
@@ -70,13 +70,13 @@ _LONG: Final = 200
 def is_secret(  # noqa: PLR0911 - one for each reason
     value: str, rule: str, *, is_prose: bool = False, is_bare: bool = True
 ) -> bool:
-    """Whether `value`, which stands behind a name that falls under `rule`, is a secret.
+    """Whether `value`, which follows a name that `rule` applies to, is a secret.
 
     Args:
         value: The value, without the quotes around it.
-        rule: The rule by which the name tells a secret.
-        is_prose: Whether it stands in running text, as behind a colon and a space.
-        is_bare: Whether no quotes stood around it, so that it may be source code.
+        rule: The rule that applies to the name.
+        is_prose: Whether it is in running text, as after a colon and a space.
+        is_bare: Whether it had no quotes around it, so that it may be source code.
 
     >>> is_secret("hunter2", "password"), is_secret("required", "password", is_prose=True)
     (True, False)
@@ -111,7 +111,7 @@ def is_secret(  # noqa: PLR0911 - one for each reason
 
 
 def is_random(value: str) -> bool:
-    """Whether `value` looks random rather than like a word: letters and digits, or odd signs.
+    """Whether `value` looks random rather than like a word: it mixes letters and digits.
 
     >>> is_random("hunter2"), is_random("required"), is_random("user-17")
     (True, False, False)
@@ -128,12 +128,12 @@ def is_random(value: str) -> bool:
 
 
 def is_mixed(value: str) -> bool:
-    """Whether `value` looks random and is not just small letters and digits."""
+    """Whether `value` looks random and is not just lower-case letters and digits."""
     return is_random(value) and (value.lower() != value or "-" in value or not value.isalnum())
 
 
 def is_web_token(value: str) -> bool:
-    """Whether a token that begins with the base64 of `{"` goes on behind a dot."""
+    """Whether a token that begins with the base64 of `{"` has a further part after a dot."""
     return "." in value or "%2" in value
 
 

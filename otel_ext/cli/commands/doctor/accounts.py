@@ -1,7 +1,7 @@
-"""The doctor's look at accounts: records that were dropped, buffers that came close to full.
+"""Checks of `otel-ext doctor` for dropped records and for buffers that came close to full.
 
-A program tells both in its heartbeats, and when it ends. What a program that has ended
-says stands at the end of its file.
+A program records both in its heartbeats and when it ends; the last of these records is at
+the end of its file.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections import Counter
 from time import time
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
-from otel_ext.cli.commands.doctor.check import healthy, note, weak
+from otel_ext.cli.commands.doctor.check import degraded, healthy, note
 from otel_ext.cli.commands.doctor.ids import newest_files
 from otel_ext.journal.read.incarnations import base_id, modified_ns
 from otel_ext.journal.read.scanner import Line, scan
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from otel_ext.observe.processes import RunningProcess
     from otel_ext.observe.snapshot import Snapshot
 
-__all__ = ["check_account", "check_ended"]
+__all__ = ["check_ended", "check_running"]
 
-_CLOSE_TO_FULL: Final = 80
+_NEARLY_FULL: Final = 80
 _TAIL_BYTES: Final = 16 * 1024
-_LATELY_SECONDS: Final = 86_400
+_RECENT_SECONDS: Final = 86_400
 _RAISE: Final = "Raise ring-size before records are dropped"
 _ADVICE: Final = {
     "queue_full": "The file could not be written as fast as records came: raise ring-size,"
@@ -42,19 +42,19 @@ _ADVICE: Final = {
 }
 
 
-class _Account(NamedTuple):
-    """What a process says became of its records.
+class _BufferReport(NamedTuple):
+    """How many records a process dropped, and how full its buffer has been.
 
     Attributes:
-        dropped: How many were dropped, by reason.
-        peak: The fullest that what waits has been, in per cent.
+        dropped: Number of dropped records by reason.
+        peak: The highest fill of the buffer, in per cent.
     """
 
     dropped: Counter[str]
     peak: int
 
     @classmethod
-    def of(cls, facts: Mapping[str, object]) -> _Account:
+    def of(cls, facts: Mapping[str, object]) -> _BufferReport:
         found, peak = facts.get("dropped"), facts.get("buffer_peak")
         counts = cast("Mapping[str, object]", found if isinstance(found, dict) else EMPTY)
         dropped = {printable(key): n for key, n in counts.items() if type(n) is int and n > 0}
@@ -69,58 +69,60 @@ class _Account(NamedTuple):
         return _ADVICE.get(max(self.dropped, key=lambda reason: self.dropped[reason]), "")
 
 
-def check_account(group: str, part: str, detail: str, process: RunningProcess) -> Check:
-    """Return what the newest heartbeat of a process says.
+def check_running(group: str, part: str, detail: str, process: RunningProcess) -> Check:
+    """Check a running process by its newest heartbeat.
 
     Args:
-        group: The heading it stands under.
+        group: The heading to print the check under.
         part: The name of the process.
-        detail: What else is known of it.
+        detail: Further text about the process.
         process: The process.
     """
-    account = _Account.of(EMPTY if process.heartbeat is None else process.heartbeat.extra)
-    if account.dropped:
-        text = f"records were dropped: {account.reasons}; {detail}"
-        return weak(group, part, text, account.advice)
-    if account.peak >= _CLOSE_TO_FULL:
-        text = f"its buffer came close to full: {account.peak} %; {detail}"
+    report = _BufferReport.of(EMPTY if process.heartbeat is None else process.heartbeat.extra)
+    if report.dropped:
+        text = f"records were dropped: {report.reasons}; {detail}"
+        return degraded(group, part, text, report.advice)
+    if report.peak >= _NEARLY_FULL:
+        text = f"its buffer came close to full: {report.peak} %; {detail}"
         return note(group, part, text, _RAISE)
     return healthy(group, part, detail)
 
 
 def check_ended(group: str, snapshot: Snapshot) -> Iterator[Check]:
-    """Yield what programs said when they ended, if that was within a day.
+    """Check the programs that ended within a day, by their last records.
 
     Args:
-        group: The heading it stands under.
-        snapshot: What runs now; where it was looked for.
+        group: The heading to print the checks under.
+        snapshot: The running processes, and the folders to read.
     """
     living = {process.id for process in snapshot.processes if process.lives}
-    accounts: dict[str, _Account] = {}
+    reports: dict[str, _BufferReport] = {}
     for path in newest_files(snapshot.folders):
-        if time() - modified_ns([path]) / 1e9 > _LATELY_SECONDS:
+        if time() - modified_ns([path]) / 1e9 > _RECENT_SECONDS:
             break
-        accounts = {**_accounts_in(path), **accounts}  # of each program the newest
-    ended = [account for name, account in accounts.items() if name not in living]
-    losers = [account for account in ended if account.dropped]
-    if losers:
-        total = _Account(sum((one.dropped for one in losers), Counter[str]()), 0)
-        text = f"{_programs(len(losers))} dropped {total.dropped.total():,} records within a day"
-        yield weak(group, "ended", f"{text}: {total.reasons}", total.advice)
-    close = [one.peak for one in ended if not one.dropped and one.peak >= _CLOSE_TO_FULL]
-    if close:
-        text = f"the buffer of {_programs(len(close))} came close to full: {max(close)} %"
+        reports = {**_reports_in(path), **reports}  # keep the newest of each program
+    ended = [report for name, report in reports.items() if name not in living]
+    with_drops = [report for report in ended if report.dropped]
+    if with_drops:
+        total = _BufferReport(sum((one.dropped for one in with_drops), Counter[str]()), 0)
+        text = (
+            f"{_programs(len(with_drops))} dropped {total.dropped.total():,} records within a day"
+        )
+        yield degraded(group, "ended", f"{text}: {total.reasons}", total.advice)
+    peaks = [one.peak for one in ended if not one.dropped and one.peak >= _NEARLY_FULL]
+    if peaks:
+        text = f"the buffer of {_programs(len(peaks))} came close to full: {max(peaks)} %"
         yield note(group, "ended", text, _RAISE)
 
 
-def _accounts_in(path: Path) -> dict[str, _Account]:
-    """Return the last account of each process whose records end a file."""
+def _reports_in(path: Path) -> dict[str, _BufferReport]:
+    """Return the last report of each process, from the end of a file."""
     try:
         start = max(path.stat().st_size - _TAIL_BYTES, 0)
     except OSError:
         return {}
     return {
-        base_id(item.key[0]): _Account.of(item.meta)
+        base_id(item.key[0]): _BufferReport.of(item.meta)
         for item in scan(path, start)
         if isinstance(item, Line) and "dropped" in item.meta
     }

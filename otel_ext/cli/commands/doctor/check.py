@@ -1,26 +1,26 @@
-"""What `otel-ext doctor` finds out about one part."""
+"""The result of one check of `otel-ext doctor`."""
 
 from __future__ import annotations
 
 from typing import Final, Literal, NamedTuple
 
-__all__ = ["Check", "Finding", "failed", "healthy", "note", "weak"]
+__all__ = ["Check", "Finding", "degraded", "failed", "healthy", "note"]
 
 Finding = Literal["healthy", "note", "degraded", "failed"]
-"""`note` is worth knowing and no illness; `degraded` works, but not as it should."""
+"""`note`: worth knowing, not a problem; `degraded`: works, but not as it should."""
 
-UNWELL: Final = frozenset({"degraded", "failed"})
+_NEEDS_ATTENTION: Final = frozenset({"degraded", "failed"})
 
 
 class Check(NamedTuple):
-    """How one part is.
+    """The state of one part of the installation, the settings or the machine.
 
     Attributes:
-        group: The heading it stands under.
-        part: The part.
-        state: How it is.
+        group: The heading to print it under.
+        part: The name of the part.
+        state: Its state.
         detail: What was found.
-        hint: The way out; empty where none is needed.
+        hint: What to do about it; empty if nothing is needed.
     """
 
     group: str
@@ -30,26 +30,26 @@ class Check(NamedTuple):
     hint: str = ""
 
     @property
-    def is_unwell(self) -> bool:
-        """Whether something has to be done."""
-        return self.state in UNWELL
+    def needs_attention(self) -> bool:
+        """Whether the user has to do something."""
+        return self.state in _NEEDS_ATTENTION
 
 
 def healthy(group: str, part: str, detail: str) -> Check:
-    """Return a part that is well."""
+    """Return the check of a part that is healthy."""
     return Check(group, part, "healthy", detail)
 
 
 def note(group: str, part: str, detail: str, hint: str = "") -> Check:
-    """Return a part that is well, with something worth knowing."""
+    """Return the check of a healthy part, with something worth knowing."""
     return Check(group, part, "note", detail, hint)
 
 
-def weak(group: str, part: str, detail: str, hint: str = "") -> Check:
-    """Return a part that works, but not as it should."""
+def degraded(group: str, part: str, detail: str, hint: str = "") -> Check:
+    """Return the check of a part that works, but not as it should."""
     return Check(group, part, "degraded", detail, hint)
 
 
 def failed(group: str, part: str, detail: str, hint: str = "") -> Check:
-    """Return a part that does not work."""
+    """Return the check of a part that does not work."""
     return Check(group, part, "failed", detail, hint)

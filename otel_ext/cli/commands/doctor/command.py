@@ -1,4 +1,4 @@
-"""`otel-ext doctor`: which parts are healthy, and why not."""
+"""`otel-ext doctor`: checks which parts are healthy, and prints what to do about the others."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from otel_ext.cli.commands.doctor.install import check_installation, check_platform, check_zero_code
 from otel_ext.cli.commands.doctor.records import check_folder, check_processes, check_settings
-from otel_ext.cli.inputs import add_places, places_of
-from otel_ext.cli.streams import painter_for, say, say_json
+from otel_ext.cli.inputs import add_inputs, inputs_of
+from otel_ext.cli.streams import painter_for, print_json, print_line
 from otel_ext.config import Config, load_leniently
 from otel_ext.errors import OtelExtError
 from otel_ext.observe.snapshot import Collector
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["register", "run"]
 
-_WORDS: Final[dict[Finding, tuple[str, str]]] = {
+_STATES: Final[dict[Finding, tuple[str, str]]] = {
     "healthy": ("green", "ok"),
     "note": ("cyan", "note"),
     "degraded": ("yellow", "weak"),
@@ -37,17 +37,17 @@ _PART: Final = 30
 _EPILOG: Final = """\
 words:
   ok     as it should be
-  note   worth knowing, nothing to mend
-  weak   works, but not as it should; the line below says what to do
+  note   worth knowing, nothing to repair
+  weak   works, but not as it should; the line below shows what to do
   FAIL   does not work
 
 examples:
-  otel-ext doctor                the folder that the setting output names
-  otel-ext doctor traces         another one
+  otel-ext doctor                the folder in the setting output
+  otel-ext doctor traces         another folder
   otel-ext doctor --all          all programs of this machine that record spans
 
-exit code: 0 if nothing is weak or fails, 1 if something is, 2 for wrong use or
-a wrong folder
+exit code: 0 if nothing is weak or fails, 1 otherwise, 2 for wrong use or a
+wrong folder
 """
 
 
@@ -56,50 +56,50 @@ def register(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "doctor",
         help="which parts are healthy, and why not",
-        description="Look at installation, settings, folders and running programs.",
+        description="Check the installation, settings, folders and running programs.",
         epilog=_EPILOG,
         formatter_class=RawDescriptionHelpFormatter,
     )
-    add_places(parser)
-    parser.add_argument("--json", action="store_true", help="one JSON object, for programs")
+    add_inputs(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--no-color", action="store_true", help="no color (as NO_COLOR=1 does)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Look at everything; 0 if all is well, else 1.
+    """Run all checks and print them; return 0 if nothing needs attention, else 1.
 
     Raises:
-        UsageError: A place that was named is missing or cannot be read.
+        UsageError: A named file or folder is missing or cannot be read.
     """
     checks = _all_checks(args)
     if args.json:
-        say_json(_as_json(checks))
+        print_json(_as_json(checks))
     else:
         _show(checks, use_color=not args.no_color)
-    return 1 if any(check.is_unwell for check in checks) else 0
+    return 1 if any(check.needs_attention for check in checks) else 0
 
 
 def _all_checks(args: argparse.Namespace) -> list[Check]:
     config, settings = check_settings()
-    used = config or _used_all_the_same()
-    # The setting's own place is judged rather than refused: programs make it.
-    found = places_of(args) if args.places or args.all else []
-    folders = [place.absolute() for place in found or [used.output.folder]]
+    effective = config or _lenient_config()
+    # The folder of the setting is checked rather than required: programs create it.
+    found = inputs_of(args) if args.inputs or args.all else []
+    folders = [path.absolute() for path in found or [effective.output.folder]]
     return [
         *check_installation(),
         *check_zero_code(),
         *settings,
-        *(check for folder in folders for check in check_folder(folder, used)),
+        *(check for folder in folders for check in check_folder(folder, effective)),
         *check_processes(Collector(folders).collect()),
         *check_platform(),
     ]
 
 
-def _used_all_the_same() -> Config:
-    """Return what a program takes of a configuration in which something is wrong."""
+def _lenient_config() -> Config:
+    """Return the configuration that a program would use although something in it is wrong."""
     try:
         return load_leniently()
-    except OtelExtError:  # the setting `strict`: it does not start
+    except OtelExtError:  # with the setting `strict` a program does not start
         return Config()
 
 
@@ -110,21 +110,21 @@ def _show(checks: list[Check], *, use_color: bool) -> None:
     group = ""
     for check in checks:
         if check.group != group:
-            say(("\n" if group else "") + paint("bold", printable(check.group, _LONGEST)))
+            print_line(("\n" if group else "") + paint("bold", printable(check.group, _LONGEST)))
             group = check.group
-        style, word = _WORDS[check.state]
+        style, word = _STATES[check.state]
         head = f"  {word:<4}  {printable(check.part):<{part_width}}  "
         lines = _wrap(check.detail, width - len(head)) or [""]
-        say(head.replace(word, paint(style, word), 1) + lines[0])
+        print_line(head.replace(word, paint(style, word), 1) + lines[0])
         for line in [*lines[1:], *(_wrap(check.hint, width - len(head)) if check.hint else [])]:
-            say(" " * len(head) + line)
-    say("")
-    unwell = sum(check.is_unwell for check in checks)
-    if unwell:
-        need = "needs" if unwell == 1 else "need"
-        say(paint("bold", f"{unwell} of {len(checks)} checks {need} attention"))
+            print_line(" " * len(head) + line)
+    print_line("")
+    pending = sum(check.needs_attention for check in checks)
+    if pending:
+        need = "needs" if pending == 1 else "need"
+        print_line(paint("bold", f"{pending} of {len(checks)} checks {need} attention"))
     else:
-        say(paint("bold", "all is well"))
+        print_line(paint("bold", "all is well"))
 
 
 def _wrap(text: str, width: int) -> list[str]:
@@ -144,5 +144,5 @@ def _as_json(checks: list[Check]) -> bytes:
         }
         for check in checks
     ]
-    is_well = not any(check.is_unwell for check in checks)
-    return encode_object({"healthy": is_well, "parts": parts})
+    is_healthy = not any(check.needs_attention for check in checks)
+    return encode_object({"healthy": is_healthy, "parts": parts})

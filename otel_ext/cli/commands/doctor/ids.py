@@ -1,10 +1,10 @@
-"""The doctor's look at span ids: do several processes give the same ones to their spans?"""
+"""Check of `otel-ext doctor`: do several processes use the same span ids?"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.cli.commands.doctor.check import weak
+from otel_ext.cli.commands.doctor.check import degraded
 from otel_ext.journal.files import list_segments
 from otel_ext.journal.liveness import identity_from_id
 from otel_ext.journal.read.incarnations import base_id, modified_ns
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 __all__ = ["check_ids", "newest_files"]
 
 _MAX_FILES: Final = 64
-# Generators that are seeded alike agree from their first span on.
+# Generators with the same seed agree from their first span on.
 _MAX_BYTES: Final = 256 * 1024
 _MAX_NAMES: Final = 3
 
 
 def check_ids(snapshot: Snapshot) -> Iterator[Check]:
-    """Yield what is wrong if several processes have given the same ids to their spans.
+    """Yield a check if several processes use the same ids for their spans.
 
-    The beginnings of the newest files are read, and what runs now; all of the files are
-    read by `otel-ext validate`.
+    It reads the beginnings of the newest files and the running spans; `otel-ext validate`
+    reads whole files.
     """
     ids = RepeatedIds()
     for path in newest_files(snapshot.folders):
@@ -51,11 +51,11 @@ def check_ids(snapshot: Snapshot) -> Iterator[Check]:
     more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
     spans = "1 span has an id" if ids.count == 1 else f"{ids.count:,} spans have ids"
     text = f"{spans} that several processes use: {shown}{more}"
-    yield weak("Programs", "ids", text, REPEATED_IDS_ADVICE)
+    yield degraded("Programs", "ids", text, REPEATED_IDS_ADVICE)
 
 
 def newest_files(folders: Iterable[Path]) -> list[Path]:
-    """Return the files of records that were written last, at most 64, the newest first."""
+    """Return the 64 files of records that were written last, newest first."""
     files = [
         path
         for folder in folders
@@ -65,6 +65,6 @@ def newest_files(folders: Iterable[Path]) -> list[Path]:
 
 
 def _pid(process: str) -> str:
-    """Return the pid in an incarnation's id, or that id itself."""
+    """Return the pid in an incarnation's id; the id itself if it has none."""
     identity = identity_from_id(process)
     return process if identity is None else str(identity.pid)

@@ -1,4 +1,4 @@
-"""The doctor's look at the installation: versions, the codec, zero-code, the platform."""
+"""Checks of `otel-ext doctor` for versions, the codec, zero-code start and the platform."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, cast
 
 from otel_ext._accel import IS_TURNED_OFF, PURE_PYTHON, load_speed
-from otel_ext.cli.commands.doctor.check import failed, healthy, note, weak
+from otel_ext.cli.commands.doctor.check import degraded, failed, healthy, note
 from otel_ext.runtime.process.incarnation import boot_id
 from otel_ext.setup.sdk_version import ADMITTED, is_admitted
 
@@ -33,7 +33,7 @@ _PRE_INSTRUMENT: Final = "otel_ext"
 
 
 def check_installation() -> Iterator[Check]:
-    """Yield how the installed packages are."""
+    """Check the installed packages."""
     yield _python()
     found = _packages()
     own = found.get("otel-ext", "unknown")
@@ -67,7 +67,7 @@ def _python() -> Check:
 
 
 def _packages() -> dict[str, str]:
-    """Return the versions of what is installed and concerns us, by normalised name."""
+    """Return the versions of installed packages that matter here, by normalised name."""
     found: dict[str, str] = {}
     for distribution in distributions():
         name = cast("str | None", distribution.metadata["Name"])
@@ -87,15 +87,15 @@ def _opentelemetry(found: dict[str, str]) -> Iterator[Check]:
     ours = {name: version for name, version in found.items() if name.startswith("opentelemetry-")}
     sdk = ours["opentelemetry-sdk"]
     refused = [f"{name} {ours[name]}" for name in _NEEDED if not is_admitted(ours[name])]
-    odd = versions_agree(ours)
+    mismatched = versions_agree(ours)
     if refused:
         text = f"otel-ext works with {ADMITTED}, and here is {', '.join(refused)}"
         yield failed(_INSTALLED, "OpenTelemetry", text, _PIP)
-    elif odd:
-        yield weak(
+    elif mismatched:
+        yield degraded(
             _INSTALLED,
             "OpenTelemetry",
-            f"SDK {sdk}, and not of the same release: {', '.join(odd)}",
+            f"SDK {sdk}, and not of the same release: {', '.join(mismatched)}",
             "Packages of different releases may not work together; upgrade them in one command",
         )
     else:
@@ -107,11 +107,11 @@ def _opentelemetry(found: dict[str, str]) -> Iterator[Check]:
 def versions_agree(found: dict[str, str]) -> list[str]:
     """Return the packages that are not of the SDK's release, with their versions.
 
-    Packages of OpenTelemetry for Python are released together, the stable ones as
-    1.N and the others as 0.(N+21) beta. Others have numbers of their own.
+    Packages of OpenTelemetry for Python are released together: the stable ones as
+    1.N, the others as 0.(N+21) beta. Third-party packages have their own versions.
 
     Args:
-        found: Versions by name, the SDK's among them.
+        found: Versions by name, including the SDK's.
 
     >>> versions_agree({"opentelemetry-sdk": "1.45.1", "opentelemetry-distro": "0.66b1"})
     []
@@ -121,18 +121,18 @@ def versions_agree(found: dict[str, str]) -> list[str]:
     sdk = _numbers(found["opentelemetry-sdk"])
     if sdk is None:
         return []
-    odd: list[str] = []
+    mismatched: list[str] = []
     for name, version in sorted(found.items()):
         numbers = _numbers(version)
-        if numbers is None or not _is_of_the_family(name, version):
+        if numbers is None or not _is_released_with_sdk(name, version):
             continue
         wanted = sdk if numbers[0] else (0, sdk[1] + _BETA_LEAD)
         if numbers != wanted:
-            odd.append(f"{name} {version}")
-    return odd
+            mismatched.append(f"{name} {version}")
+    return mismatched
 
 
-def _is_of_the_family(name: str, version: str) -> bool:
+def _is_released_with_sdk(name: str, version: str) -> bool:
     if name in {*_NEEDED, "opentelemetry-proto", "opentelemetry-semantic-conventions"}:
         return True
     if name.startswith("opentelemetry-exporter-otlp"):
@@ -147,7 +147,7 @@ def _numbers(version: str) -> tuple[int, int] | None:
 
 
 def check_zero_code() -> Iterator[Check]:
-    """Yield what `otel-ext run` and `opentelemetry-instrument` would find."""
+    """Check what `otel-ext run` and `opentelemetry-instrument` would use."""
     if _PRE_INSTRUMENT in _names("opentelemetry_pre_instrument"):
         yield healthy(_ZERO_CODE, "entry point", "opentelemetry-instrument calls otel-ext")
     else:
@@ -161,7 +161,7 @@ def check_zero_code() -> Iterator[Check]:
         ("distro", "opentelemetry_distro"),
         ("configurator", "opentelemetry_configurator"),
     ):
-        yield _one_of(part, group)
+        yield _entry_point(part, group)
     found = _names("opentelemetry_instrumentor")
     if found:
         shown = ", ".join(found[:8]) + (f" and {len(found) - 8} more" if len(found) > 8 else "")  # noqa: PLR2004
@@ -189,30 +189,30 @@ def _names(group: str) -> list[str]:
     return sorted({entry.name for entry in entry_points(group=group)})
 
 
-def _one_of(part: str, group: str) -> Check:
+def _entry_point(part: str, group: str) -> Check:
     found = _names(group)
-    chosen = os.environ.get(f"OTEL_PYTHON_{part.upper()}", "").strip()
-    if chosen and chosen not in found:
+    selected = os.environ.get(f"OTEL_PYTHON_{part.upper()}", "").strip()
+    if selected and selected not in found:
         there = f"there are {', '.join(found)}" if found else "none is installed"
         return failed(
             _ZERO_CODE,
             part,
-            f"OTEL_PYTHON_{part.upper()}={chosen} is not installed; {there}",
+            f"OTEL_PYTHON_{part.upper()}={selected} is not installed; {there}",
             "Install it, or unset the variable",
         )
-    if len(found) > 1 and not chosen:
-        # Which one is first depends on the order of folders on the path.
+    if len(found) > 1 and not selected:
+        # Which of them is used depends on the order of sys.path.
         hint = f"Choose one with OTEL_PYTHON_{part.upper()}"
-        return weak(
+        return degraded(
             _ZERO_CODE, part, f"several, of which any may be used: {', '.join(found)}", hint
         )
     return healthy(
-        _ZERO_CODE, part, chosen or (found[0] if found else "none (otel-ext run needs none)")
+        _ZERO_CODE, part, selected or (found[0] if found else "none (otel-ext run needs none)")
     )
 
 
 def check_platform() -> Iterator[Check]:
-    """Yield what the system offers to tell living processes from dead ones."""
+    """Check what the system offers to distinguish living processes from dead ones."""
     yield healthy(
         _PLATFORM, "system", f"{platform.system()} {platform.release()} {platform.machine()}"
     )
@@ -220,10 +220,10 @@ def check_platform() -> Iterator[Check]:
     if boot and os.path.exists("/proc/self/stat"):  # noqa: PTH110
         yield healthy(_PLATFORM, "process identity", f"pid, start time and boot id {boot[:8]}")
     else:
-        yield weak(
+        yield degraded(
             _PLATFORM,
             "process identity",
-            "no /proc: a dead process is told from a living one by its pid alone",
+            "no /proc: only its pid distinguishes a dead process from a living one",
             "Mount /proc where programs run",
         )
     if _has_pidfd():

@@ -1,7 +1,7 @@
-"""`otel-ext tail`: follow records as they are written, for people or as JSON lines.
+"""`otel-ext tail`: prints records as they are written, for people or as JSON lines.
 
-Exit code 0 when all was shown, 1 when there are no records, 2 for a wrong use or a
-wrong folder, 130 after Ctrl-C.
+Exit code 0 if all was printed, 1 if there are no records, 2 for wrong use or a wrong
+folder, 130 after Ctrl-C.
 """
 
 from __future__ import annotations
@@ -11,9 +11,16 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.cli.arguments import whole_number
-from otel_ext.cli.commands.tail.files import Followed
-from otel_ext.cli.inputs import add_places, machine_places, nothing_in, places_of
-from otel_ext.cli.streams import can_show_unicode, painter_for, say, say_json, warn, width_of
+from otel_ext.cli.commands.tail.files import FollowedFiles
+from otel_ext.cli.inputs import add_inputs, inputs_of, machine_inputs, no_records_message
+from otel_ext.cli.streams import (
+    can_show_unicode,
+    painter_for,
+    print_json,
+    print_line,
+    warn,
+    width_of,
+)
 from otel_ext.errors import RecordError
 from otel_ext.exporters.console.lines import LineRenderer
 from otel_ext.record.decode import decode_line
@@ -28,17 +35,17 @@ if TYPE_CHECKING:
 __all__ = ["register", "run"]
 
 _DESCRIPTION: Final = """\
-Shows the last records and then each new one, of all processes together. Ctrl-C
-ends it.
+Prints the last records of all processes together, then each new one, until
+Ctrl-C.
 
 examples:
-  otel-ext tail                              in what the setting output names
+  otel-ext tail                              the folder in the setting output
   otel-ext tail --all                        all programs of this machine
   otel-ext tail traces                       follow a folder, new files included
   otel-ext tail --json traces | grep ERROR   the lines as they are
   otel-ext tail --no-follow --lines 50 traces
 
-exit code: 0 if all was shown, 1 if there are no records, 2 for wrong use or a
+exit code: 0 if all was printed, 1 if there are no records, 2 for wrong use or a
 wrong folder, 130 after Ctrl-C
 """
 _PLAIN_WIDTH: Final = 120
@@ -52,7 +59,7 @@ def register(subparsers: Subparsers) -> None:
     """Add the subcommand's parser.
 
     Args:
-        subparsers: Of the parser of `otel-ext`.
+        subparsers: The subparsers of `otel-ext`.
     """
     from argparse import RawDescriptionHelpFormatter  # noqa: PLC0415 - argparse is the caller's
 
@@ -62,7 +69,7 @@ def register(subparsers: Subparsers) -> None:
         description=_DESCRIPTION,
         formatter_class=RawDescriptionHelpFormatter,
     )
-    add_places(parser)
+    add_inputs(parser)
     parser.add_argument(
         "-n",
         "--lines",
@@ -73,46 +80,48 @@ def register(subparsers: Subparsers) -> None:
     )
     parser.add_argument("--no-follow", action="store_true", help="do not wait for more")
     parser.add_argument("--no-color", action="store_true", help="no color (as NO_COLOR=1 does)")
-    parser.add_argument("--json", action="store_true", help="the lines as they are, for programs")
+    parser.add_argument(
+        "--json", action="store_true", help="print the lines as they are in the files"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Follow the files of `args` until Ctrl-C, or to their end with `--no-follow`.
 
     Args:
-        args: As `register` defines them.
+        args: The arguments that `register` defines.
 
     Raises:
-        UsageError: A place to look at is missing or cannot be read.
+        UsageError: A file or folder is missing or cannot be read.
     """
-    found = places_of(args)
-    if reason := nothing_in(found, args):
+    found = inputs_of(args)
+    if reason := no_records_message(found, args):
         warn(reason)
         if args.no_follow:
             return 1
-    followed = Followed(found)
-    show = _say_lines if args.json else _Shown(color=not args.no_color).show
-    show(followed.last(args.lines))
+    followed = FollowedFiles(found)
+    show = _print_lines if args.json else _Printer(color=not args.no_color).show
+    show(followed.last_lines(args.lines))
     sys.stdout.flush()
     search_at = monotonic() + _SEARCH_SECONDS
     while not args.no_follow:
         sleep(_PAUSE)
         if args.all and monotonic() >= search_at:
             search_at = monotonic() + _SEARCH_SECONDS
-            followed.places = machine_places(quiet=True)
-        if lines := followed.news():
+            followed.paths = machine_inputs(quiet=True)
+        if lines := followed.new_lines():
             show(lines)
             sys.stdout.flush()
     return 0
 
 
-def _say_lines(lines: Iterable[bytes]) -> None:
+def _print_lines(lines: Iterable[bytes]) -> None:
     for line in lines:
-        say_json(line)
+        print_json(line)
 
 
-class _Shown:
-    """Prints records for people; what a new file repeats of the one before is left out."""
+class _Printer:
+    """Prints records for people, without the starts that a new file repeats."""
 
     def __init__(self, *, color: bool) -> None:
         self._renderer = LineRenderer(
@@ -124,16 +133,16 @@ class _Shown:
         self._damaged = False
 
     def show(self, lines: Iterable[bytes]) -> None:
-        """Print what the lines say."""
+        """Print the records in the lines."""
         for line in lines:
             try:
                 record = decode_line(line)
             except RecordError:
-                self._tell_damage()
+                self._warn_of_damage()
                 continue
             text = "" if self._is_repeated(record) else self._renderer.render(record)
             if text:
-                say(text)
+                print_line(text)
 
     def _is_repeated(self, record: Record) -> bool:
         if record.phase == "end":
@@ -145,7 +154,7 @@ class _Shown:
                 self._open[record.key] = None
         return False
 
-    def _tell_damage(self) -> None:
+    def _warn_of_damage(self) -> None:
         if not self._damaged:
             self._damaged = True
-            warn("some lines are no records; otel-ext validate names them")
+            warn("some lines are not valid records; otel-ext validate lists them")

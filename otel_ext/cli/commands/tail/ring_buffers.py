@@ -1,7 +1,7 @@
-"""Lines that are in ring buffers only: of programs that hang, died, or wait for their disk.
+"""Finds lines that are only in ring buffers: of programs that hang, died or wait for a disk.
 
-A worker brings lines to its file within moments, and there they are followed. So after the
-first look only those ring buffers are read whose worker has stopped.
+A worker soon drains its ring buffer to the file, which `files` follows. So after the first
+call only ring buffers whose worker has stopped are read.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from otel_ext.journal.files import (
 )
 from otel_ext.journal.read.scanner import read_ring
 from otel_ext.journal.ring_layout import HEADER_SIZE, unpack_facts, unpack_state
-from otel_ext.observe.liveness import Moment, Signs, worker_silence
+from otel_ext.observe.liveness import ClockReading, LivenessEvidence, worker_silent_ns_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-__all__ = ["Waiting"]
+__all__ = ["WaitingLines"]
 
-_LOOK_SECONDS: Final = 1.0
+_CHECK_SECONDS: Final = 1.0
 _STOPPED_NS: Final = 3_000_000_000
-# More than a worker writes at once: that is in the file before it counts as drained.
+# More than a worker writes at once: lines are in the file before they count as drained.
 _LAST_BYTES: Final = 1024 * 1024
 
 
 class _Header(NamedTuple):
-    """What the first page of a ring buffer tells.
+    """The facts in the first page of a ring buffer that matter here.
 
     Attributes:
         path: The ring buffer.
         target: Name of the file it drains to; empty for the segments of its process.
-        silent_ns: For how long its worker has not stamped it; None if that is unknown.
+        silent_ns: Time since its worker last stamped it; None if unknown.
     """
 
     path: Path
@@ -48,7 +48,7 @@ class _Header(NamedTuple):
 
     @property
     def file(self) -> Path | None:
-        """The file that it drains to; None if there is none yet."""
+        """The file that it drains to; None if that does not exist yet."""
         folder = self.path.parent.parent
         if self.target:
             return folder / self.target
@@ -60,27 +60,27 @@ class _Header(NamedTuple):
         return newest
 
 
-class Waiting:
-    """What waits in the ring buffers of some places, each line once."""
+class WaitingLines:
+    """Returns the lines that wait in the ring buffers of some paths, each line once."""
 
     def __init__(self) -> None:
         self._shown: set[bytes] = set()
-        self._next_look = 0.0
+        self._next_check = 0.0
 
-    def first(self, places: Iterable[Path]) -> list[bytes]:
-        """Return all lines that wait; to be called before the files are read."""
-        return [line for one in _headers(places) for line in self._lines_in(one)]
+    def all_lines(self, paths: Iterable[Path]) -> list[bytes]:
+        """Return all waiting lines; call it before the files are read."""
+        return [line for one in _headers(paths) for line in self._lines_in(one)]
 
-    def stuck(self, places: Iterable[Path]) -> list[bytes]:
-        """Return the lines that wait for a worker that has stopped; looked for once a second."""
-        if monotonic() < self._next_look:
+    def stuck_lines(self, paths: Iterable[Path]) -> list[bytes]:
+        """Return the lines that wait for a stopped worker; checks once a second at most."""
+        if monotonic() < self._next_check:
             return []
-        self._next_look = monotonic() + _LOOK_SECONDS
-        stopped = (one for one in _headers(places) if (one.silent_ns or 0) > _STOPPED_NS)
+        self._next_check = monotonic() + _CHECK_SECONDS
+        stopped = (one for one in _headers(paths) if (one.silent_ns or 0) > _STOPPED_NS)
         return [line for one in stopped for line in self._lines_in(one)]
 
-    def not_shown(self, lines: list[bytes]) -> list[bytes]:
-        """Return lines of a file without those that were shown while they waited."""
+    def without_shown(self, lines: list[bytes]) -> list[bytes]:
+        """Return lines of a file without those that were returned while they waited."""
         if not self._shown:
             return lines
         found = [line for line in lines if line not in self._shown]
@@ -88,7 +88,7 @@ class Waiting:
         return found
 
     def _lines_in(self, header: _Header) -> list[bytes]:
-        """Return what waits in a ring buffer and was not shown."""
+        """Return the waiting lines of a ring buffer that were not returned before."""
         ring = read_ring(header.path)
         waiting = [line.data for line in ring.lines if not ring.is_drained(line)]
         fresh = [line for line in waiting if line not in self._shown]
@@ -99,29 +99,29 @@ class Waiting:
         return fresh
 
 
-def _headers(places: Iterable[Path]) -> Iterator[_Header]:
+def _headers(paths: Iterable[Path]) -> Iterator[_Header]:
     """Yield the headers of the ring buffers that drain to these folders and files."""
-    now = Moment.now()
-    for place in places:
-        is_single = not is_folder(place)
-        for path in list_rings(place.parent if is_single else place):
+    now = ClockReading.now()
+    for input_path in paths:
+        is_single = not is_folder(input_path)
+        for path in list_rings(input_path.parent if is_single else input_path):
             header = _header(path, now)
-            if header is not None and (header.file == place or not is_single):
+            if header is not None and (header.file == input_path or not is_single):
                 yield header
 
 
-def _header(path: Path, now: Moment) -> _Header | None:
+def _header(path: Path, now: ClockReading) -> _Header | None:
     try:
         with path.open("rb") as file:
             page = file.read(HEADER_SIZE)
     except OSError:
-        return None  # its process has just removed it
+        return None  # its process removed it just now
     facts = unpack_facts(page)
     if facts is None:
         return None
     state = unpack_state(page, facts.chunks)
-    signs = Signs(max(state.stamp_ns, facts.created_ns), state.steady_ns)
-    return _Header(path, facts.target, worker_silence(signs, now))
+    evidence = LivenessEvidence(max(state.stamp_ns, facts.created_ns), state.steady_ns)
+    return _Header(path, facts.target, worker_silent_ns_at(evidence, now))
 
 
 def _last_lines(path: Path) -> frozenset[bytes]:

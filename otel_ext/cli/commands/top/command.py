@@ -1,4 +1,4 @@
-"""`otel-ext top`: the spans that run now, live."""
+"""`otel-ext top`: shows the spans that run now, live."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.cli.arguments import seconds, whole_number
-from otel_ext.cli.commands.ps import add_filters, chosen
+from otel_ext.cli.commands.ps import add_filters, select_spans
 from otel_ext.cli.commands.top.screen import Screen
-from otel_ext.cli.commands.top.view import SORTS, RateMeter, figures_of, frame_lines, sorted_by
-from otel_ext.cli.inputs import machine_places, nothing_in, places_of
-from otel_ext.cli.span_table import Look, json_line
-from otel_ext.cli.streams import can_show_unicode, painter_for, say_json, warn
+from otel_ext.cli.commands.top.view import SORTS, RateMeter, frame_lines, sorted_by, summary_of
+from otel_ext.cli.inputs import inputs_of, machine_inputs, no_records_message
+from otel_ext.cli.span_table import TableOptions, json_line
+from otel_ext.cli.streams import can_show_unicode, painter_for, print_json, warn
 from otel_ext.observe.snapshot import Collector
 from otel_ext.record.sanitise.values import encode_object
 from otel_ext.record.timestamps import format_ns
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from otel_ext.cli.commands.top.view import Figures
+    from otel_ext.cli.commands.top.view import Summary
     from otel_ext.cli.registry import Subparsers
-    from otel_ext.observe.snapshot import Running, Snapshot
+    from otel_ext.observe.snapshot import OpenSpan, Snapshot
 
 __all__ = ["register", "run"]
 
@@ -35,17 +35,17 @@ keys:
   q   quit              s   sort by age, state, name or process
   t   tree or list      p   pause
 
-States and places are those of `otel-ext ps`. Nothing is asked of the programs,
-so one that hangs is shown as well.
+States and locations are those of `otel-ext ps`. The programs are not asked, so
+one that hangs is shown as well.
 
 examples:
-  otel-ext top                     in the folder that the setting output names
+  otel-ext top                     the folder in the setting output
   otel-ext top --all               all programs of this machine that record
-  otel-ext top --once --stalled    one picture, for scripts
+  otel-ext top --once --stalled    one screen, for scripts
   otel-ext top traces --interval 5
 
-exit code: 0 if the last picture shows a span or it was left by a key, 1 if none
-is shown, 2 for wrong use or a wrong folder
+exit code: 0 if the last screen shows a span or a key ended it, 1 if it shows
+none, 2 for wrong use or a wrong folder
 """
 
 
@@ -63,47 +63,47 @@ def register(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--interval",
         metavar="SECONDS",
-        type=partial(seconds, least=0.1, most=3_600.0),
+        type=partial(seconds, minimum=0.1, maximum=3_600.0),
         default=1.0,
-        help="time between pictures (default: 1)",
+        help="time between screens (default: 1)",
     )
     parser.add_argument(
         "--iterations",
         metavar="N",
-        type=partial(whole_number, least=1),
+        type=partial(whole_number, minimum=1),
         default=0,
-        help="end after N pictures",
+        help="stop after N screens",
     )
     parser.add_argument(
-        "--once", dest="iterations", action="store_const", const=1, help="one picture, then end"
+        "--once", dest="iterations", action="store_const", const=1, help="print one screen and stop"
     )
-    parser.add_argument("--json", action="store_true", help="one JSON object a picture")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per screen")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Show pictures until it is enough.
+    """Show screens until a key or the number of screens ends it.
 
     Raises:
-        UsageError: A place to look at is missing or cannot be read.
+        UsageError: A file or folder is missing or cannot be read.
     """
     top = _Top(args)
     if args.json:
-        return top.tell_json()
+        return top.print_frames_as_json()
     with Screen(sys.stdout, live=not args.iterations) as screen:
         try:
             return top.show_on(screen)
         except KeyboardInterrupt:
-            return 0  # the usual way to leave a program of this sort
+            return 0  # the usual way to leave such a program
 
 
 class _Top:
-    """What is shown, in which order, and whether it stands still."""
+    """Collects and shows the spans; remembers order, tree and pause."""
 
     def __init__(self, args: argparse.Namespace) -> None:
         self._args = args
-        found = places_of(args)
-        self._collector = Collector(found, elsewhere=args.other_hosts)
-        if reason := nothing_in(found, args):
+        found = inputs_of(args)
+        self._collector = Collector(found, other_hosts=args.other_hosts)
+        if reason := no_records_message(found, args):
             warn(reason)
         self._search_at = monotonic() + _SEARCH_SECONDS
         self._meter = RateMeter()
@@ -111,47 +111,47 @@ class _Top:
         self._tree: bool = args.tree
         self._paused = False
 
-    def _look(self) -> tuple[Snapshot, list[Running], Figures]:
-        """Look once at what runs."""
+    def _collect(self) -> tuple[Snapshot, list[OpenSpan], Summary]:
+        """Collect the running spans once."""
         now = monotonic()
         if self._args.all and now >= self._search_at:
             self._search_at = now + _SEARCH_SECONDS
-            self._collector.places = machine_places(quiet=True)
+            self._collector.paths = machine_inputs(quiet=True)
         snapshot = self._collector.collect()
-        spans = chosen(snapshot, self._args)
+        spans = select_spans(snapshot, self._args)
         seqs = {process.id: process.last_seq for process in snapshot.processes if process.lives}
-        figures = figures_of(snapshot, spans, self._meter.add(monotonic(), seqs))
-        return snapshot, spans, figures
+        summary = summary_of(snapshot, spans, self._meter.add(monotonic(), seqs))
+        return snapshot, spans, summary
 
     def show_on(self, screen: Screen) -> int:
-        """Show pictures on `screen` until a key or the number of pictures ends it."""
+        """Show the spans on `screen` until a key or the number of screens ends it."""
         number = 0
-        snapshot, spans, figures = self._look()
+        snapshot, spans, summary = self._collect()
         while True:
             number += 1
-            screen.show(self._picture(screen, snapshot, spans, figures))
+            screen.show(self._frame(screen, snapshot, spans, summary))
             if number == self._args.iterations:
                 return 0 if spans else 1
-            if not self._wait(screen, snapshot, spans, figures):
+            if not self._wait(screen, snapshot, spans, summary):
                 return 0
             if not self._paused:
-                snapshot, spans, figures = self._look()
+                snapshot, spans, summary = self._collect()
 
     def _wait(
-        self, screen: Screen, snapshot: Snapshot, spans: Sequence[Running], figures: Figures
+        self, screen: Screen, snapshot: Snapshot, spans: Sequence[OpenSpan], summary: Summary
     ) -> bool:
-        """Wait for the next picture and obey keys meanwhile; False to quit."""
+        """Wait for the next screen and handle keys meanwhile; return False to quit."""
         until = monotonic() + self._args.interval
         while (left := until - monotonic()) > 0:
             key = screen.key(left)
             if key == "q":
                 return False
             if key in {"s", "t", "p"}:
-                self._obey(key)
-                screen.show(self._picture(screen, snapshot, spans, figures))
+                self._handle_key(key)
+                screen.show(self._frame(screen, snapshot, spans, summary))
         return True
 
-    def _obey(self, key: str) -> None:
+    def _handle_key(self, key: str) -> None:
         if key == "s":
             self._order = SORTS[(SORTS.index(self._order) + 1) % len(SORTS)]
         elif key == "t":
@@ -159,11 +159,11 @@ class _Top:
         else:
             self._paused = not self._paused
 
-    def _picture(
-        self, screen: Screen, snapshot: Snapshot, spans: Sequence[Running], figures: Figures
+    def _frame(
+        self, screen: Screen, snapshot: Snapshot, spans: Sequence[OpenSpan], summary: Summary
     ) -> list[str]:
         width, height = screen.size
-        look = Look(
+        options = TableOptions(
             width,
             painter_for(sys.stdout, enabled=not self._args.no_color),
             tree=self._tree,
@@ -171,30 +171,30 @@ class _Top:
         )
         note = f"{'as trees, ' if self._tree else ''}sorted by {self._order}"
         return frame_lines(
-            figures,
+            summary,
             sorted_by(spans, self._order),
-            look,
+            options,
             now_ns=snapshot.time_ns,
             height=height,
             note=f"{note}, paused" if self._paused else note,
             has_keys=screen.has_keys,
         )
 
-    def tell_json(self) -> int:
-        """Write one object a picture until the number of pictures ends it."""
+    def print_frames_as_json(self) -> int:
+        """Print one JSON object per screen until the number of screens ends it."""
         number = 0
         while True:
             number += 1
-            snapshot, spans, figures = self._look()
+            snapshot, spans, summary = self._collect()
             head = {
                 "time": format_ns(snapshot.time_ns),
-                "processes": figures.processes,
-                "open": figures.open,
-                "records_per_second": figures.rate,
+                "processes": summary.processes,
+                "open": summary.open,
+                "records_per_second": summary.rate,
             }
             lines = b",".join(map(json_line, sorted_by(spans, self._order)))
-            # Joined as bytes: each line is an object already, made safe on its own.
-            say_json(b'%b,"spans":[%b]}' % (encode_object(head)[:-1], lines))
+            # Joined as bytes: each line is an encoded object already.
+            print_json(b'%b,"spans":[%b]}' % (encode_object(head)[:-1], lines))
             sys.stdout.flush()
             if number == self._args.iterations:
                 return 0 if spans else 1

@@ -1,4 +1,4 @@
-"""The terminal as `otel-ext top` uses it: a screen of its own, single keys, and all put back."""
+"""Controls the terminal for `otel-ext top`: full screen, single keys, restored at the end."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _ENDING: Final = ("SIGTERM", "SIGHUP")
 
 
 class Screen:
-    """A full screen for pictures that follow each other; as a context manager it is put back.
+    """Shows lines on the full screen of a terminal; as a context manager it restores that.
 
-    Where the output is no terminal, pictures are written one below the other;
-    where the input is none, no keys are read.
+    If the output is not a terminal, each call appends its lines; if the input is not a
+    terminal, no keys are read.
 
     Args:
-        stream: Where pictures go.
-        live: Whether to take the whole screen, if `stream` is a terminal.
+        stream: Where the lines are written.
+        live: Whether to use the full screen, if `stream` is a terminal.
     """
 
     def __init__(self, stream: TextIO, *, live: bool) -> None:
@@ -47,23 +47,23 @@ class Screen:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Columns and lines; 0 and 0 where the output is no terminal."""
+        """Columns and lines; 0 and 0 if the output is not a terminal."""
         if not self._stream.isatty():
             return 0, 0
         size = shutil.get_terminal_size()
         return size.columns, size.lines if self.is_live else 0
 
     def show(self, lines: list[str]) -> None:
-        """Show a picture in the place of the last one."""
+        """Show lines in place of the last ones."""
         if not self.is_live:
             self._write("\n".join([*lines, "", ""]))
             return
-        # Each line clears what is left of the old one; no flicker, as nothing is blanked first.
+        # Each line clears the rest of the old one; clearing the screen first would flicker.
         body = "\x1b[K\n".join(lines)
         self._write(f"\x1b[H{body}\x1b[K\x1b[J")
 
     def key(self, seconds: float) -> str:
-        """Return the key that is pressed within `seconds`; empty if none is."""
+        """Return the key pressed within `seconds`, or an empty string."""
         if self._input < 0:
             time.sleep(seconds)
             return ""
@@ -73,7 +73,7 @@ class Screen:
         pressed = os.read(self._input, 64)
         if not pressed:  # the terminal is gone
             raise KeyboardInterrupt
-        # An arrow or function key sends several bytes, none of which is meant as a letter.
+        # An arrow or function key sends several bytes, and none of them is a letter key.
         return "" if pressed[:1] == b"\x1b" else pressed[:1].decode("ascii", "replace").lower()
 
     def __enter__(self) -> Screen:  # noqa: PYI034 - typing.Self came with Python 3.11
@@ -124,7 +124,7 @@ class Screen:
                 termios.tcsetattr(self._input, termios.TCSADRAIN, self._modes)  # type: ignore[arg-type]
 
     def _suspend(self, number: int, frame: FrameType | None) -> None:
-        """Give the terminal back, stop as asked, and take it again afterwards."""
+        """Restore the terminal, stop, and take the terminal again when continued."""
         del frame
         self._leave()
         signal.signal(number, signal.SIG_DFL)
@@ -137,17 +137,17 @@ class Screen:
         data = text.encode(encoding, "backslashreplace")
         try:
             descriptor = self._stream.fileno()
-        except (AttributeError, OSError, ValueError):  # not of the interpreter's own kind
+        except (AttributeError, OSError, ValueError):  # a replaced stream without a descriptor
             self._stream.write(data.decode(encoding))
             self._stream.flush()
             return
-        # Without the stream's buffer: Ctrl-Z may come in the middle, and writes as well.
+        # Not through the stream's buffer: the handler of Ctrl-Z writes too, at any time.
         while data:
             data = data[os.write(descriptor, data) :]
 
 
 def _end(number: int, frame: FrameType | None) -> None:
-    """End the program as the signal wants it, but by way of all `finally`."""
+    """Exit with the signal's exit code, running every `finally` on the way."""
     del frame
     sys.exit(128 + number)
 
@@ -160,7 +160,7 @@ def _terminal_input() -> int:
         descriptor = sys.stdin.fileno()
         if not os.isatty(descriptor):
             return -1
-        # In the background, reading or changing the terminal would stop us.
+        # In the background, reading or changing the terminal would stop this process.
         if os.tcgetpgrp(descriptor) != os.getpgrp():
             return -1
         termios.tcgetattr(descriptor)

@@ -1,20 +1,20 @@
-"""One picture of `otel-ext top`: a line of figures, then the spans."""
+"""The lines of one screen of `otel-ext top`: a summary, then the spans."""
 
 from __future__ import annotations
 
 from collections import Counter, deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel_ext.cli.span_table import COLORS, Look, table_lines
+from otel_ext.cli.span_table import COLORS, TableOptions, table_lines
 from otel_ext.observe.snapshot import STATES
-from otel_ext.terminal import cells, clock, cut
+from otel_ext.terminal import cells, cut, time_of_day
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from otel_ext.observe.snapshot import Running, Snapshot
+    from otel_ext.observe.snapshot import OpenSpan, Snapshot
 
-__all__ = ["SORTS", "Figures", "RateMeter", "figures_of", "frame_lines", "sorted_by"]
+__all__ = ["SORTS", "RateMeter", "Summary", "frame_lines", "sorted_by", "summary_of"]
 
 SORTS: Final = ("age", "state", "name", "process")
 
@@ -24,13 +24,13 @@ _FOOT: Final = "q quit   s sort   t tree   p pause"
 _LEAST_ROWS: Final = 1
 
 
-class Figures(NamedTuple):
-    """What the first line tells.
+class Summary(NamedTuple):
+    """The figures in the first line.
 
     Attributes:
-        processes: Processes that live.
-        open: Open spans, by state.
-        rate: Records a second over all processes; None before it is known.
+        processes: Number of living processes.
+        open: Number of open spans by state.
+        rate: Records per second of all processes; None until it is known.
     """
 
     processes: int
@@ -39,7 +39,7 @@ class Figures(NamedTuple):
 
 
 class RateMeter:
-    """Measures records a second by the numbers that processes have given to them.
+    """Measures records per second by the sequence numbers of records.
 
     >>> meter = RateMeter()
     >>> meter.add(10.0, {"a": 100}), meter.add(12.0, {"a": 150, "b": 7})
@@ -50,10 +50,10 @@ class RateMeter:
         self._seen: deque[tuple[float, dict[str, int]]] = deque()
 
     def add(self, moment: float, last_seqs: dict[str, int]) -> float | None:
-        """Take the last numbers by process and return the rate over some seconds.
+        """Add the last numbers by process; return the rate over some seconds.
 
         Args:
-            moment: Seconds on a clock that never steps.
+            moment: Seconds on a monotonic clock.
             last_seqs: Number of the last record of each process.
         """
         seen = self._seen
@@ -67,15 +67,15 @@ class RateMeter:
         return max(made, 0) / (moment - then)
 
 
-def figures_of(snapshot: Snapshot, spans: Sequence[Running], rate: float | None) -> Figures:
-    """Return the figures of what is shown."""
+def summary_of(snapshot: Snapshot, spans: Sequence[OpenSpan], rate: float | None) -> Summary:
+    """Return the summary of the shown spans."""
     counts = Counter(span.state for span in spans)
     living = sum(process.lives for process in snapshot.processes)
-    return Figures(living, {state: counts[state] for state in STATES}, rate)
+    return Summary(living, {state: counts[state] for state in STATES}, rate)
 
 
-def sorted_by(spans: Sequence[Running], order: str) -> list[Running]:
-    """Return the spans in the order called `order`, the oldest first where it leaves a choice."""
+def sorted_by(spans: Sequence[OpenSpan], order: str) -> list[OpenSpan]:
+    """Return the spans sorted by `order`, then oldest first."""
     if order == "state":
         return sorted(spans, key=lambda span: -STATES.index(span.state))
     if order == "name":
@@ -89,64 +89,64 @@ def _length(parts: list[tuple[str, str]], gap: str) -> int:
     return sum(cells(text) for _, text in parts) + len(gap) * (len(parts) - 1)
 
 
-def _head(figures: Figures, look: Look, now: str) -> str:
-    paint = look.painter
-    total = sum(figures.open.values())
+def _head(summary: Summary, options: TableOptions, now: str) -> str:
+    paint = options.painter
+    total = sum(summary.open.values())
     parts = [
         ("bold", f"otel-ext top {now}"),
-        ("", f"{figures.processes} {'process' if figures.processes == 1 else 'processes'}"),
+        ("", f"{summary.processes} {'process' if summary.processes == 1 else 'processes'}"),
         ("bold", f"{total:,} open"),
     ]
-    # The bad ones always, so that the eye finds them at the same place; but for the rarest.
+    # Problem states are always shown, so that they keep their position; except the rarest.
     parts += [
-        (COLORS[state] if figures.open[state] else "dim", f"{figures.open[state]:,} {state}")
+        (COLORS[state] if summary.open[state] else "dim", f"{summary.open[state]:,} {state}")
         for state in STATES[1:]
-        if figures.open[state] or state != "blocked"
+        if summary.open[state] or state != "blocked"
     ]
-    if figures.rate is not None:
-        parts.append(("", f"{figures.rate:,.0f} records/s"))
+    if summary.rate is not None:
+        parts.append(("", f"{summary.rate:,.0f} records/s"))
     gap = "   "
-    if look.width and _length(parts, gap) > look.width:
+    if options.width and _length(parts, gap) > options.width:
         gap = " "
-    if look.width and _length(parts, gap) > look.width:
+    if options.width and _length(parts, gap) > options.width:
         parts[0] = ("bold", now)
-    while look.width and len(parts) > 1 and _length(parts, gap) > look.width:
+    while options.width and len(parts) > 1 and _length(parts, gap) > options.width:
         parts.pop()
     return gap.join(paint(style, text) if style else text for style, text in parts)
 
 
 def frame_lines(
-    figures: Figures,
-    spans: Sequence[Running],
-    look: Look,
+    summary: Summary,
+    spans: Sequence[OpenSpan],
+    options: TableOptions,
     *,
     now_ns: int,
     height: int = 0,
     note: str = "",
     has_keys: bool = False,
 ) -> list[str]:
-    """Return the lines of one picture.
+    """Return the lines of one screen.
 
     Args:
-        figures: For the first line.
-        spans: In their order.
-        look: How the lines shall look.
+        summary: For the first line.
+        spans: The spans, sorted.
+        options: Width, colors and style of the lines.
         now_ns: When the spans were collected, nanoseconds since the epoch.
-        height: Lines of the terminal; 0 for as many as it takes.
-        note: What the second line says: the order, a pause.
-        has_keys: Whether keys are obeyed, so that the last line tells of them.
+        height: Lines of the terminal; 0 for no limit.
+        note: The second line: the order, and whether it is paused.
+        has_keys: Whether keys are read, so that the last line lists them.
     """
-    lines = [_head(figures, look, clock(now_ns)), look.painter("dim", note), ""]
+    lines = [_head(summary, options, time_of_day(now_ns)), options.painter("dim", note), ""]
     room = max(height - _HEAD_LINES - 1 - has_keys, _LEAST_ROWS) if height else len(spans)
-    # One line less where one has to say how many more there are.
+    # One line less if the last one is "and N more".
     shown = room if len(spans) <= room else max(room - 1, _LEAST_ROWS)
     if spans:
-        lines += table_lines(spans, now_ns, look, shown)
+        lines += table_lines(spans, now_ns, options, shown)
         if len(spans) > shown:
-            lines.append(look.painter("dim", f"and {len(spans) - shown:,} more"))
+            lines.append(options.painter("dim", f"and {len(spans) - shown:,} more"))
     else:
-        lines.append(look.painter("dim", "no span is open"))
+        lines.append(options.painter("dim", "no span is open"))
     if has_keys:
         lines += [""] * (height - 1 - len(lines))
-        lines.append(look.painter("dim", cut(_FOOT, look.width or len(_FOOT))))
+        lines.append(options.painter("dim", cut(_FOOT, options.width or len(_FOOT))))
     return lines

@@ -1,7 +1,6 @@
-"""`otel-ext tree`: traces as trees, running spans marked.
+"""`otel-ext tree`: prints traces as trees, running spans marked.
 
-Exit code 0 when something is shown, 1 when there is no span to show, 2 for a
-wrong use or a wrong folder.
+Exit code 0 if a span is shown, 1 if not, 2 for wrong use or a wrong folder.
 """
 
 from __future__ import annotations
@@ -14,13 +13,20 @@ from otel_ext.cli.arguments import whole_number
 from otel_ext.cli.commands.tree.filter import SpanFilter, add_filters
 from otel_ext.cli.commands.tree.forest import make_trace
 from otel_ext.cli.commands.tree.json import as_json
-from otel_ext.cli.commands.tree.lines import Look, line_of
+from otel_ext.cli.commands.tree.lines import TreeOptions, line_of
 from otel_ext.cli.commands.tree.spans import read_spans
-from otel_ext.cli.input_checks import shown
-from otel_ext.cli.inputs import add_places, nothing_in, places_of
-from otel_ext.cli.streams import can_show_unicode, painter_for, say, say_json, warn, width_of
+from otel_ext.cli.input_checks import printable_path
+from otel_ext.cli.inputs import add_inputs, inputs_of, no_records_message
+from otel_ext.cli.streams import (
+    can_show_unicode,
+    painter_for,
+    print_json,
+    print_line,
+    warn,
+    width_of,
+)
 from otel_ext.observe.snapshot import Collector
-from otel_ext.terminal import cut, moment, printable
+from otel_ext.terminal import cut, date_and_time, printable
 
 if TYPE_CHECKING:
     import argparse
@@ -30,26 +36,26 @@ if TYPE_CHECKING:
     from otel_ext.cli.commands.tree.forest import Trace
     from otel_ext.cli.commands.tree.spans import SpanSet
     from otel_ext.cli.registry import Subparsers
-    from otel_ext.observe.snapshot import Running
+    from otel_ext.observe.snapshot import OpenSpan
     from otel_ext.record.merge import SpanKey
 
 __all__ = ["register", "run"]
 
 _DESCRIPTION: Final = """\
 Show traces as trees: each span under its parent, with how long it took, or for
-how long it has been running. A span that never ended is marked with what became
-of it. Many equal siblings are shown as one line with their number.
+how long it has been running. A span that did not end is marked with the reason.
+Many equal siblings are shown as one line with their number.
 
 examples:
-  otel-ext tree                         in what the setting output names
-  otel-ext tree traces                  in a folder
+  otel-ext tree                         the folder in the setting output
+  otel-ext tree traces                  another folder
   otel-ext tree --all                   all programs of this machine
   otel-ext tree --errors                what failed, with the spans above it
   otel-ext tree --slower 1 --name 'GET *'
-  otel-ext tree --trace 4bf92f traces   the one whose id begins like that
+  otel-ext tree --trace 4bf92f traces   the trace whose id begins with that
   otel-ext tree --depth 2 --last 0      all, the upper levels only
 
-exit code: 0 if a span is shown, 1 if none is, 2 for wrong use or a wrong folder
+exit code: 0 if a span is shown, 1 if not, 2 for wrong use or a wrong folder
 """
 _DEFAULT_LAST: Final = 10
 _SHORT_ID: Final = 8
@@ -59,7 +65,7 @@ def register(subparsers: Subparsers) -> None:
     """Add the subcommand's parser.
 
     Args:
-        subparsers: Of the parser of `otel-ext`.
+        subparsers: The subparsers of `otel-ext`.
     """
     parser = subparsers.add_parser(
         "tree",
@@ -67,7 +73,7 @@ def register(subparsers: Subparsers) -> None:
         description=_DESCRIPTION,
         formatter_class=RawDescriptionHelpFormatter,
     )
-    add_places(parser)
+    add_inputs(parser)
     parser.add_argument(
         "--trace", default="", metavar="ID", help="only traces whose id begins with ID"
     )
@@ -77,54 +83,55 @@ def register(subparsers: Subparsers) -> None:
         type=whole_number,
         default=_DEFAULT_LAST,
         metavar="N",
-        help=f"the newest N traces (default: {_DEFAULT_LAST}); 0 for all",
+        help=f"show the newest N traces (default: {_DEFAULT_LAST}); 0 for all",
     )
     parser.add_argument(
         "--depth", type=whole_number, default=0, metavar="N", help="levels to show (default: all)"
     )
     parser.add_argument(
-        "--no-fold", action="store_true", help="a line for each span, however many are equal"
+        "--no-fold", action="store_true", help="print a line for each span, even if many are equal"
     )
     parser.add_argument("--no-color", action="store_true", help="no color (as NO_COLOR=1 does)")
-    parser.add_argument("--json", action="store_true", help="one JSON object, for programs")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Show the trees of the files of `args`, and return the exit code.
+    """Print the traces of the files in `args`, and return the exit code.
 
     Args:
-        args: As `register` defines them.
+        args: The arguments that `register` defines.
 
     Raises:
-        UsageError: A place to look at is missing or cannot be read.
+        UsageError: A file or folder is missing or cannot be read.
     """
-    found = places_of(args)
-    # In this order: what ends in between has ended.
-    running = {one.record.key: one for one in Collector(found, elsewhere=True).collect().spans}
+    found = inputs_of(args)
+    # Running spans first: a span that ends in between is then read as ended.
+    running = {one.record.key: one for one in Collector(found, other_hosts=True).collect().spans}
     spans = read_spans(found)
     span_filter = SpanFilter.from_options(args, running)
     traces = _traces(spans, span_filter, args)
     newest = traces[-args.last :]
     if spans.skipped:
-        warn(f"{spans.skipped:,} damaged places were passed over; otel-ext validate names them")
+        warn(f"{spans.skipped:,} damaged stretches were skipped; otel-ext validate lists them")
     traces_shown = {trace.trace_id for trace in newest}
-    about = [one.process for key, one in running.items() if key[0] in traces_shown]
-    for label, why in {one.label: one.reservation for one in about if one.reservation}.items():
-        warn(f"process {printable(label)}: {why}")
+    processes = [one.process for key, one in running.items() if key[0] in traces_shown]
+    reasons = {one.label: one.missing_ends_reason for one in processes if one.missing_ends_reason}
+    for label, reason in reasons.items():
+        warn(f"process {printable(label)}: {reason}")
     if args.json:
-        say_json(as_json(newest, running, spans.processes, args.depth))
+        print_json(as_json(newest, running, spans.processes, args.depth))
     elif newest:
         _show(newest, spans, running, span_filter, args)
     if not newest:
-        warn(nothing_in(found, args) or _why_nothing(found, spans))
+        warn(no_records_message(found, args) or _why_nothing(found, spans))
         return 1
     if len(newest) < len(traces) and not args.json:
-        warn(f"{len(traces) - len(newest):,} earlier not shown; --last 0 shows all")
+        warn(f"earlier traces not shown: {len(traces) - len(newest):,}; --last 0 shows all")
     return 0
 
 
 def _traces(spans: SpanSet, span_filter: SpanFilter, args: argparse.Namespace) -> list[Trace]:
-    """Return the traces that are asked for, oldest first, with the spans that are."""
+    """Return the traces that match the options, oldest first, with their matching spans."""
     ascii_only = not can_show_unicode(sys.stdout)
     fold = not (args.json or args.no_fold)
     traces: list[Trace] = []
@@ -138,19 +145,19 @@ def _traces(spans: SpanSet, span_filter: SpanFilter, args: argparse.Namespace) -
 
 
 def _why_nothing(found: Sequence[Path], spans: SpanSet) -> str:
-    names = ", ".join(shown(place.absolute()) for place in found)
+    names = ", ".join(printable_path(path.absolute()) for path in found)
     number = len(spans)
-    return f"no such trace: {names} has {number:,} spans" if number else f"no span in {names}"
+    return f"no trace matches; {names} has {number:,} spans" if number else f"no span in {names}"
 
 
 def _show(
     traces: Sequence[Trace],
     spans: SpanSet,
-    running: Mapping[SpanKey, Running],
+    running: Mapping[SpanKey, OpenSpan],
     span_filter: SpanFilter,
     args: argparse.Namespace,
 ) -> None:
-    look = Look(
+    options = TreeOptions(
         width_of(sys.stdout),
         painter_for(sys.stdout, enabled=not args.no_color),
         not can_show_unicode(sys.stdout),
@@ -160,17 +167,17 @@ def _show(
     )
     for trace in traces:
         head = _head(trace, spans)
-        say(look.paint("dim", cut(head, look.width) if look.width else head))
+        print_line(options.paint("dim", cut(head, options.width) if options.width else head))
         for node in trace.nodes:
             if not args.depth or node.depth < args.depth:
-                say(line_of(node, look))
+                print_line(line_of(node, options))
 
 
 def _head(trace: Trace, spans: SpanSet) -> str:
     number = "1 span" if trace.spans == 1 else f"{trace.spans:,} spans"
-    head = f"trace {trace.trace_id[:_SHORT_ID]}  {moment(trace.start_ns)}  {number}"
+    head = f"trace {trace.trace_id[:_SHORT_ID]}  {date_and_time(trace.start_ns)}  {number}"
     if not trace.process:
         return head
     facts = spans.processes.get(trace.process)
     label = facts.label if facts is not None else trace.process
-    return f"{head}  of {printable(label)} alone: other processes use the same ids"
+    return f"{head}  only of {printable(label)}: other processes use the same ids"

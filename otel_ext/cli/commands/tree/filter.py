@@ -1,4 +1,4 @@
-"""Which spans of a trace are asked for: by name, time and what became of them."""
+"""Selects spans of a trace by name, duration and outcome."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Mapping, Sequence
 
-    from otel_ext.observe.snapshot import Running
+    from otel_ext.observe.snapshot import OpenSpan
     from otel_ext.record.merge import SpanKey
     from otel_ext.record.model import Record
 
@@ -20,23 +20,23 @@ __all__ = ["SpanFilter", "add_filters"]
 
 
 def add_filters(parser: argparse.ArgumentParser) -> None:
-    """Add the options that choose spans; those above a chosen one are shown with it."""
+    """Add the options that select spans; the spans above a selected one are shown with it."""
     parser.add_argument("--name", metavar="GLOB", help="only spans of this name (*, ?, [...])")
     parser.add_argument(
-        "--slower", metavar="SECONDS", type=seconds, help="only spans that took at least so long"
+        "--slower", metavar="SECONDS", type=seconds, help="only spans that took at least this long"
     )
     parser.add_argument("--errors", action="store_true", help="only spans that failed")
     parser.add_argument("--running", action="store_true", help="only spans that run now")
     parser.add_argument(
-        "--lost", action="store_true", help="only spans that never ended, since their process died"
+        "--lost", action="store_true", help="only spans without an end because their process died"
     )
 
 
 class SpanFilter:
-    """Keeps the spans that meet each of some conditions, and those above them.
+    """Keeps the spans that meet all conditions, and the spans above them.
 
     Args:
-        conditions: What a span must be; none keeps all.
+        conditions: Conditions on a span; without any, all spans are kept.
     """
 
     def __init__(self, conditions: Sequence[Callable[[Record], bool]]) -> None:
@@ -45,13 +45,13 @@ class SpanFilter:
 
     @classmethod
     def from_options(
-        cls, args: argparse.Namespace, running: Mapping[SpanKey, Running]
+        cls, args: argparse.Namespace, running: Mapping[SpanKey, OpenSpan]
     ) -> SpanFilter:
-        """Return what the options of `add_filters` ask for.
+        """Return the filter for the options of `add_filters`.
 
         Args:
             args: The options.
-            running: What is open now, by span.
+            running: The open spans, by key.
         """
 
         def is_lost(record: Record) -> bool:
@@ -79,11 +79,11 @@ class SpanFilter:
 
     @property
     def matched(self) -> frozenset[str] | None:
-        """Ids of the spans that met the conditions; None where all are kept."""
+        """Ids of the spans that met the conditions; None if all spans are kept."""
         return frozenset(self._matched) if self._conditions else None
 
     def apply(self, records: Sequence[Record]) -> list[Record]:
-        """Return those of the records of one trace that are asked for, and those above them."""
+        """Return the matching records of one trace, and the records above them."""
         if not self._conditions:
             return list(records)
         by_id = {record.span_id: record for record in records}

@@ -1,4 +1,4 @@
-"""Spans as trees: one record a span, each under its parent, traces by their time."""
+"""Builds the tree of a trace: one record per span, each under its parent."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
 __all__ = ["Node", "Trace", "has_failed", "is_fine", "make_trace"]
 
 _MAX_INDENT: Final = 40
-# So many equal siblings become one line.
+# This many equal siblings become one line.
 _MANY: Final = 5
 
 
 class Node(NamedTuple):
-    """A line of a tree: a span, or equal siblings.
+    """A line of a tree: one span, or equal siblings.
 
     Attributes:
-        record: What is known of the span, or of the first sibling.
-        depth: How many spans stand above it.
-        branch: What to draw before it.
-        siblings: All of the equal siblings, by their start; empty for a span alone.
+        record: The record of the span, or of the first sibling.
+        depth: How many spans are above it.
+        branch: The branch to draw before it.
+        siblings: All equal siblings, by their start; empty for a single span.
         parent: The record of the span above it; None at the top.
     """
 
@@ -35,14 +35,14 @@ class Node(NamedTuple):
 
 
 class Trace(NamedTuple):
-    """The spans of one trace, in the order of their trees.
+    """The spans of one trace, in tree order.
 
     Attributes:
         trace_id: Its id.
         start_ns: The earliest start, nanoseconds since the epoch.
         spans: How many spans it has.
         nodes: Parents before children, children by their start.
-        process: The process they are of, where other processes have used the same ids; else empty.
+        process: Their process, if other processes use the same trace id; else empty.
     """
 
     trace_id: str
@@ -53,12 +53,12 @@ class Trace(NamedTuple):
 
 
 def has_failed(record: Record) -> bool:
-    """Whether a span has ended with an error."""
+    """Whether a span ended with an error."""
     return record.is_real_end and record.status is not None and record.status.code == "error"
 
 
 def is_fine(record: Record) -> bool:
-    """Whether a span has ended and nothing went wrong in it."""
+    """Whether a span ended without an error or a cancellation."""
     return record.is_real_end and not has_failed(record) and not record.is_cancelled
 
 
@@ -69,14 +69,14 @@ def make_trace(
     ascii_only: bool = False,
     fold: bool = False,
 ) -> Trace:
-    """Return the trace of `records`; a span whose parent is not there stands at the top.
+    """Return the trace of `records`; a span whose parent is missing becomes a root.
 
     Args:
-        records: One record a span, at least one, all of the same trace.
+        records: One record per span, at least one, all of the same trace.
         process: As in `Trace`.
-        ascii_only: Whether the branches must do without Unicode.
-        fold: Whether equal siblings, if there are many, become one line: of one name,
-            and nothing went wrong in them nor below them.
+        ascii_only: Whether to draw the branches in ASCII.
+        fold: Whether many siblings of one name become one line, if nothing went wrong in
+            them or below them.
     """
     ordered = sorted(records, key=lambda record: record.started_ns)
     walk = _Walk(ordered, fold=fold, ascii_only=ascii_only)
@@ -85,7 +85,7 @@ def make_trace(
 
 
 class _Walk:
-    """Puts the spans of one trace under each other."""
+    """Orders the spans of one trace by walking its tree."""
 
     def __init__(self, records: list[Record], *, fold: bool, ascii_only: bool) -> None:
         self._records = records
@@ -100,24 +100,24 @@ class _Walk:
             else:
                 self._roots.append(record)
         self._fold = fold
-        self._troubled = self._find_trouble() if fold else set[str]()
+        self._unfoldable = self._find_unfoldable() if fold else set[str]()
         self._seen: set[str] = set()
 
-    def _find_trouble(self) -> set[str]:
-        """Return the ids of spans that are not fine or were cancelled, and of all above these."""
-        troubled: set[str] = set()
+    def _find_unfoldable(self) -> set[str]:
+        """Return the ids of spans that are not fine, and of all spans above them."""
+        found: set[str] = set()
         for record in self._records:
             above: Record | None = record
             if is_fine(record):
                 above = None
-            while above is not None and above.span_id not in troubled:
-                troubled.add(above.span_id)
+            while above is not None and above.span_id not in found:
+                found.add(above.span_id)
                 above = self._by_id.get(above.parent_span_id)
-        return troubled
+        return found
 
     def nodes(self) -> Iterator[Node]:
         """Yield the lines, parents before children."""
-        # Parents in a circle have no root; what was not reached begins a tree of its own.
+        # Parents in a circle have no root; a span that was not reached becomes one.
         for root in (*self._roots, *self._records):
             waiting = [(Node(root, 0, ""), "")]
             while waiting:
@@ -127,12 +127,12 @@ class _Walk:
                 self._seen.add(node.record.span_id)
                 yield node
                 if node.siblings:
-                    self._pass_over(node.siblings)
+                    self._mark_seen(node.siblings)
                 else:
                     waiting += self._below(node, below)
 
     def _below(self, node: Node, below: str) -> list[tuple[Node, str]]:
-        """Return what stands directly below a span, the last first."""
+        """Return the nodes directly below a span, last first."""
         tee, corner, bar = self._branches
         made: list[tuple[Node, str]] = []
         for number, group in enumerate(reversed(self._groups(node.record))):
@@ -145,25 +145,25 @@ class _Walk:
         return made
 
     def _groups(self, record: Record) -> list[tuple[Record, ...]]:
-        """Return the children of a span, each alone or with its equals."""
+        """Return the children of a span in groups of one, or of equal siblings."""
         children = self._children.get(record.span_id, [])
         if not self._fold or len(children) < _MANY:
             return [(child,) for child in children]
         by_name: dict[str, list[Record]] = {}
         for child in children:
-            if child.span_id not in self._troubled:
+            if child.span_id not in self._unfoldable:
                 by_name.setdefault(child.name, []).append(child)
         many = {name: tuple(equal) for name, equal in by_name.items() if len(equal) >= _MANY}
         groups: list[tuple[Record, ...]] = []
         for child in children:
             equal = many.get(child.name)
-            if equal is None or child.span_id in self._troubled:
+            if equal is None or child.span_id in self._unfoldable:
                 groups.append((child,))
             elif child is equal[0]:
                 groups.append(equal)
         return groups
 
-    def _pass_over(self, siblings: Iterable[Record]) -> None:
+    def _mark_seen(self, siblings: Iterable[Record]) -> None:
         waiting = list(siblings)
         while waiting:
             record = waiting.pop()

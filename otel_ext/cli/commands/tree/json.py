@@ -1,4 +1,4 @@
-"""Traces as JSON, for programs: what `otel-ext tree --json` prints."""
+"""Encodes traces as JSON, for `otel-ext tree --json`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from otel_ext.cli.commands.tree.forest import Node, Trace
     from otel_ext.observe.process_names import ProcessName
-    from otel_ext.observe.snapshot import Running
+    from otel_ext.observe.snapshot import OpenSpan
     from otel_ext.record.merge import SpanKey
 
 __all__ = ["as_json"]
@@ -25,7 +25,7 @@ __all__ = ["as_json"]
 
 def as_json(
     traces: Iterable[Trace],
-    running: Mapping[SpanKey, Running],
+    running: Mapping[SpanKey, OpenSpan],
     processes: Mapping[str, ProcessName],
     depth: int = 0,
 ) -> bytes:
@@ -33,9 +33,9 @@ def as_json(
 
     Args:
         traces: The traces.
-        running: What is open now, by span.
-        processes: What is known of each process, by its id.
-        depth: Levels to show; 0 for all.
+        running: The open spans, by key.
+        processes: The name of each process, by its id.
+        depth: Levels to include; 0 for all.
     """
     document = [
         {
@@ -54,7 +54,7 @@ def as_json(
 
 
 def _span(
-    node: Node, running: Mapping[SpanKey, Running], processes: Mapping[str, ProcessName]
+    node: Node, running: Mapping[SpanKey, OpenSpan], processes: Mapping[str, ProcessName]
 ) -> dict[str, object]:
     record = node.record
     one = running.get(record.key)

@@ -1,7 +1,7 @@
-"""One line of `otel-ext tree`: what became of a span, why, and where.
+"""Formats one line of `otel-ext tree`: a span, its outcome, the reason and the location.
 
-When there is too little room, the name is cut before the state is, and attributes,
-process and place are left out before either.
+If there is too little room, the name is cut before the state, and attributes, process and
+location are left out before either.
 """
 
 from __future__ import annotations
@@ -18,36 +18,36 @@ if TYPE_CHECKING:
 
     from otel_ext.cli.commands.tree.forest import Node
     from otel_ext.observe.process_names import ProcessName
-    from otel_ext.observe.snapshot import Running
+    from otel_ext.observe.snapshot import OpenSpan
     from otel_ext.record.merge import SpanKey
     from otel_ext.record.model import Record
     from otel_ext.terminal import Painter
 
-__all__ = ["Look", "line_of", "state_of"]
+__all__ = ["TreeOptions", "line_of", "state_of"]
 
 _LEAST_ERROR: Final = 16
-# Where the output has no width, as in a file or a pipe.
+# For output without a width, such as a file or a pipe.
 _PLENTY: Final = 1_000
 _ATTRIBUTES: Final = 200
 _GAP: Final = "  "
 
 
-class Look(NamedTuple):
-    """How to draw.
+class TreeOptions(NamedTuple):
+    """How to draw lines, and what is known of all spans.
 
     Attributes:
-        width: Columns there are; 0 for as many as it takes.
-        paint: Puts the color on.
-        ascii_only: Whether marks must do without Unicode.
-        running: What is open now, by span.
-        processes: What is known of each process, by its id.
-        matches: The spans that were asked for; None if all are.
+        width: Columns of the terminal; 0 for no limit.
+        paint: Colors text.
+        ascii_only: Whether to draw marks in ASCII.
+        running: The open spans, by key.
+        processes: The name of each process, by its id.
+        matches: The ids of the selected spans; None if all are selected.
     """
 
     width: int
     paint: Painter
     ascii_only: bool
-    running: Mapping[SpanKey, Running]
+    running: Mapping[SpanKey, OpenSpan]
     processes: Mapping[str, ProcessName]
     matches: frozenset[str] | None = None
 
@@ -59,66 +59,66 @@ class _State(NamedTuple):
     error: str = ""
 
 
-def line_of(node: Node, look: Look) -> str:
+def line_of(node: Node, options: TreeOptions) -> str:
     """Return the line of a node, without a newline."""
     record = node.record
-    state = _state(record, look) if not node.siblings else _together(node.siblings, look)
+    state = _state(record, options) if not node.siblings else _folded_state(node.siblings, options)
     times = f" x{len(node.siblings):,}" if node.siblings else ""
-    width = look.width or _PLENTY
-    # Of a deep tree the lines end at the left, where they tell least.
+    width = options.width or _PLENTY
+    # The branches of a deep tree are cut at the left, where they show least.
     branch = node.branch if len(node.branch) <= width // 2 else "…" + node.branch[-(width // 2) :]
     room = width - len(branch) - 2 - len(times) - cells(state.words) - 1
     name = cut(printable(record.name), max(room, 1))
     room -= cells(name)
     name += times
-    is_asked_for = look.matches is None or record.span_id in look.matches
+    is_selected = options.matches is None or record.span_id in options.matches
     texts = [(state.mark, state.style), (name, "bold"), (state.words, state.style)]
-    details = _details(node, state, room, look)
+    details = _details(node, state, room, options)
     head, tail = (
-        # What only stands above something that was asked for is dim as a whole.
-        [look.paint(style if is_asked_for else "dim", text) for text, style in some]
+        # Spans that are only above a selected one are dim.
+        [options.paint(style if is_selected else "dim", text) for text, style in some]
         for some in (texts, details)
     )
     line = branch + _GAP.join([" ".join(head), *tail])
-    return line.replace("…", "~") if look.ascii_only else line
+    return line.replace("…", "~") if options.ascii_only else line
 
 
-def _details(node: Node, state: _State, room: int, look: Look) -> list[tuple[str, str]]:
-    """Return what stands behind the state, as far as there is room, each with its style."""
+def _details(node: Node, state: _State, room: int, options: TreeOptions) -> list[tuple[str, str]]:
+    """Return the texts after the state that fit into `room`, each with its style."""
     details: list[tuple[str, str]] = []
     if state.error and room >= _LEAST_ERROR:
         error = cut(state.error, room - len(_GAP))
         details.append((error, "red"))
         room -= cells(error) + len(_GAP)
-    process = _process_of(node, look)
-    place = _place_of(node, look)
-    tail = [text for text in (process, place) if text]
+    process = _process_of(node, options)
+    location = _location_text(node, options)
+    tail = [text for text in (process, location) if text]
     while tail and sum(cells(text) + len(_GAP) for text in tail) > room:
         tail.pop()
     room -= sum(cells(text) + len(_GAP) for text in tail)
     if not node.siblings and room > len(_GAP):
-        limit = room - len(_GAP) if look.width else _ATTRIBUTES
+        limit = room - len(_GAP) if options.width else _ATTRIBUTES
         attributes = format_attributes(node.record.attributes, limit)
         if attributes:
             details.append((attributes, "dim"))
     return [*details, *((text, "dim") for text in tail)]
 
 
-def _process_of(node: Node, look: Look) -> str:
-    """Return the process of a span, where it is another one than that of the span above."""
+def _process_of(node: Node, options: TreeOptions) -> str:
+    """Return the process of a span, if the span above has another one."""
     own = node.record.process.id
     if node.parent is not None and node.parent.process.id == own:
         return ""
-    facts = look.processes.get(own)
+    facts = options.processes.get(own)
     return printable(f"[{facts.label}]") if facts is not None else ""
 
 
-def _place_of(node: Node, look: Look) -> str:
-    """Return where a span is, if it is open and that is known, else where it was opened."""
+def _location_text(node: Node, options: TreeOptions) -> str:
+    """Return where an open span is, if that is known, else where it was opened."""
     record = node.record
-    running = look.running.get(record.key) if record.phase != "end" else None
-    if running is not None and running.place.is_now:
-        return printable(f"at {running.place.frame}")
+    running = options.running.get(record.key) if record.phase != "end" else None
+    if running is not None and running.location.is_now:
+        return printable(f"at {running.location.frame}")
     return (
         f"{printable(record.call_site.file)}:{record.call_site.line}"
         if record.call_site.line
@@ -126,21 +126,21 @@ def _place_of(node: Node, look: Look) -> str:
     )
 
 
-def state_of(record: Record, running: Mapping[SpanKey, Running]) -> str:
-    """Return what became of a span in one word, such as `ended`, `running` or `lost`."""
+def state_of(record: Record, running: Mapping[SpanKey, OpenSpan]) -> str:
+    """Return the state of a span in one word, such as `ended`, `running` or `lost`."""
     if record.phase != "end":
         one = running.get(record.key)
         return "open" if one is None else one.state
     return record.abandoned or ("cancelled" if record.is_cancelled else "ended")
 
 
-def _state(record: Record, look: Look) -> _State:
-    failed = "x" if look.ascii_only else "✗"
+def _state(record: Record, options: TreeOptions) -> _State:
+    failed = "x" if options.ascii_only else "✗"
     if record.phase != "end":
-        state = state_of(record, look.running)
-        one = look.running.get(record.key)
+        state = state_of(record, options.running)
+        one = options.running.get(record.key)
         age = "" if one is None else f" {duration(one.age_ns)}"
-        mark = ">" if look.ascii_only else "▶"
+        mark = ">" if options.ascii_only else "▶"
         return _State(mark, "red" if state == "lost" else "yellow", state + age)
     took = duration(record.time_ns - record.start_ns)
     if record.abandoned:
@@ -149,20 +149,20 @@ def _state(record: Record, look: Look) -> _State:
         error = " ".join(error_of(record).split())
         return _State(failed, "red", took if error else f"{took} error", printable(error))
     if record.is_cancelled:
-        return _State("c" if look.ascii_only else "⊘", "yellow", f"{took} cancelled")
-    return _State("+" if look.ascii_only else "✓", "green", took)
+        return _State("c" if options.ascii_only else "⊘", "yellow", f"{took} cancelled")
+    return _State("+" if options.ascii_only else "✓", "green", took)
 
 
 def _outcome_of(record: Record) -> str:
-    """Return how the process of an abandoned span ended, if that is known."""
+    """Return how the process of an abandoned span ended; empty if unknown."""
     if signal := record.extra.get("signal"):
         return f", ended by {printable(str(signal))}"
     status = record.extra.get("exit_status")
     return f", exit status {status}" if type(status) is int else ""
 
 
-def _together(siblings: tuple[Record, ...], look: Look) -> _State:
-    """Return the state of equal siblings: all went well, so only their times differ."""
+def _folded_state(siblings: tuple[Record, ...], options: TreeOptions) -> _State:
+    """Return the state of folded siblings: all ended well, so only their times differ."""
     times = sorted(one.time_ns - one.start_ns for one in siblings)
     words = f"{duration(int(median(times)))} each, {duration(times[-1])} at most"
-    return _State("+" if look.ascii_only else "✓", "green", words)
+    return _State("+" if options.ascii_only else "✓", "green", words)

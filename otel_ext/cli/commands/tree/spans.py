@@ -1,4 +1,4 @@
-"""The spans in files of records, each by the record that tells most of it."""
+"""Reads the spans in files of records, one merged record per span."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ __all__ = ["SpanSet", "read_spans"]
 
 
 class SpanSet:
-    """Takes records and keeps one for each span.
+    """Merges records into one per span.
 
-    Ids that several processes have given to spans of their own, as with a seeded
-    `random`, are kept apart by process.
+    If several processes use the same ids for their own spans, as with a seeded `random`,
+    the spans are kept apart by process.
 
     Attributes:
-        skipped: How many stretches of the files were no records.
-        processes: What each process has said of itself, by its id.
-        repeated: Trace ids that several processes have given to traces of their own.
+        skipped: How many stretches of the files were not valid records.
+        processes: The name of each process, by its id.
+        repeated: Trace ids that several processes use for their own traces.
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class SpanSet:
         self._ids = RepeatedIds()
 
     def add(self, record: Record) -> None:
-        """Take one record of any kind."""
+        """Add one record of any kind."""
         name = record.process.id
         if record.kind == "process":
             if record.name == PROCESS_START and name not in self.processes:
@@ -62,7 +62,7 @@ class SpanSet:
         return sum(len(spans) for spans in self.traces().values())
 
     def traces(self) -> dict[tuple[str, str], list[Record]]:
-        """Return the spans of each trace by its id, and by its process where ids repeat."""
+        """Return the spans of each trace by its id, and by process if the id repeats."""
         whole = Merger()
         found: dict[tuple[str, str], list[Record]] = {}
         for name, merger in self._mergers.items():
@@ -76,24 +76,24 @@ class SpanSet:
         return found
 
 
-def read_spans(places: Iterable[Path]) -> SpanSet:
-    """Return the spans of some files.
+def read_spans(paths: Iterable[Path]) -> SpanSet:
+    """Read the spans of some files and folders.
 
     Args:
-        places: Folders of records or single files; their ring buffers count too.
+        paths: Folders of records or single files; their ring buffers are read too.
     """
     found = SpanSet()
-    for place in places:
-        is_file = place.is_file()
-        for path in [place] if is_file else list_segments(place):
+    for input_path in paths:
+        is_file = input_path.is_file()
+        for path in [input_path] if is_file else list_segments(input_path):
             for item in read_records(path):
                 if isinstance(item, Located):
                     found.add(item.record)
                 else:
                     found.skipped += 1
-        # After the files: what is not in a file yet is in the ring buffer.
-        for ring in read_rings(place.absolute().parent if is_file else place):
-            if is_file and ring.file_name != place.name:
+        # After the files: a line that was not in a file yet is still in the ring buffer.
+        for ring in read_rings(input_path.absolute().parent if is_file else input_path):
+            if is_file and ring.file_name != input_path.name:
                 continue
             for line in ring.lines:
                 try:

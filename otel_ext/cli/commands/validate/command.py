@@ -1,7 +1,7 @@
-"""`otel-ext validate`: are the records in these files well formed?
+"""`otel-ext validate`: checks whether the records in files are well formed.
 
-Exit code 0 when they all are, 1 when one is not or there are none, 2 when something
-cannot be read or is no file of records. Reads a line at a time, however large the file.
+Exit code 0 if all are, 1 if one is not or there are none, 2 if something cannot be read
+or does not contain records. It reads one line at a time, however large the file is.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from otel_ext.cli.arguments import whole_number
 from otel_ext.cli.commands.validate.report import JsonReport, TextReport, progress_bar
-from otel_ext.cli.input_checks import not_records, shown, unreadable
-from otel_ext.cli.inputs import STDIN, add_places, nothing_in, places_of
+from otel_ext.cli.input_checks import not_records, printable_path, unreadable
+from otel_ext.cli.inputs import STDIN, add_inputs, inputs_of, no_records_message
 from otel_ext.cli.streams import warn
 from otel_ext.errors import UsageError
 from otel_ext.journal.files import list_segments
@@ -31,14 +31,14 @@ __all__ = ["register", "run"]
 
 _BUFFER_BYTES: Final = 1 << 20
 _ENOUGH_LINES: Final = 10
-# Enough lines between two looks at the progress bar that it costs nothing.
+# The progress bar is updated so rarely that it costs nothing.
 _LINES_A_STEP: Final = 4_096
 _DESCRIPTION: Final = """\
-Checks files of records line by line against version 2 of the record format
-and says what is wrong and where. Prints a table of what the files hold.
+Checks files of records line by line against version 2 of the record format and
+prints what is wrong and where, then a table of the records.
 
 examples:
-  otel-ext validate                        what the setting output names
+  otel-ext validate                        the folder in the setting output
   otel-ext validate traces                 all *.jsonl in a folder
   otel-ext validate old.jsonl new.jsonl    these files
   otel-ext validate --all                  wherever running programs record
@@ -61,7 +61,7 @@ def register(subparsers: Subparsers) -> None:
     """Add the subcommand's parser.
 
     Args:
-        subparsers: Of the parser of `otel-ext`.
+        subparsers: The subparsers of `otel-ext`.
     """
     from argparse import RawDescriptionHelpFormatter  # noqa: PLC0415 - argparse is the caller's
 
@@ -71,7 +71,7 @@ def register(subparsers: Subparsers) -> None:
         description=_DESCRIPTION,
         formatter_class=RawDescriptionHelpFormatter,
     )
-    add_places(parser, "streams")
+    add_inputs(parser, "streams")
     parser.add_argument(
         "--max-errors",
         type=whole_number,
@@ -79,24 +79,27 @@ def register(subparsers: Subparsers) -> None:
         metavar="N",
         help="show at most N bad lines; all are counted (default: 50)",
     )
-    parser.add_argument("--json", action="store_true", help="one JSON object, for programs")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Check the files of `args`, print what was found, and return the exit code.
+    """Check the files of `args`, print the result, and return the exit code.
 
     Args:
-        args: As `register` defines them.
+        args: The arguments that `register` defines.
 
     Raises:
-        UsageError: A file is missing, or is a device; nothing was read then.
+        UsageError: A file is missing or is a device; nothing was read.
     """
     sources: list[_Source] = []
-    for place in places_of(args):
-        found = _sources(place)
+    for input_path in inputs_of(args):
+        found = _sources_of(input_path)
         sources += found
         if not found:
-            warn(nothing_in([place], args) or f"no *.jsonl file in {shown(place)}")
+            warn(
+                no_records_message([input_path], args)
+                or f"no *.jsonl file in {printable_path(input_path)}"
+            )
     report: Report = (JsonReport if args.json else TextReport)(args.max_errors)
     total = sum(source.size for source in sources)
     with progress_bar(total) as advance:
@@ -108,17 +111,17 @@ def run(args: argparse.Namespace) -> int:
     return 1 if report.bad or not sources else 0
 
 
-def _sources(place: Path) -> list[_Source]:
-    """Return the files that a place stands for."""
-    if place == STDIN:
+def _sources_of(input_path: Path) -> list[_Source]:
+    """Return the files to read for one input."""
+    if input_path == STDIN:
         if cast("object", sys.stdin) is None:
             raise UsageError("the standard input is closed", hint="Name a file")
         return [_Source("<stdin>", None, 0)]
-    files = list_segments(place) if place.is_dir() else [place]
+    files = list_segments(input_path) if input_path.is_dir() else [input_path]
     return [
         _Source(str(path), path, path.stat().st_size)
         for path in files
-        if path == place or path.is_file()
+        if path == input_path or path.is_file()
     ]
 
 
@@ -149,28 +152,28 @@ def _check_stream(
     report: Report,
     move_to: Callable[[int], None],
 ) -> None:
-    """Report each line; a file of another sort gets one message instead of one a line."""
+    """Report each line; a file without records gets one message instead of one per line."""
     first_bytes = stream.peek(16)[:16]
     doubtful: list[LineReport] = []
-    certain = False
+    has_records = False
     for line in validate_stream(stream):
-        if not certain:
-            certain = line.is_ours
+        if not has_records:
+            has_records = line.may_be_record
             doubtful.append(line)
-            if not certain and len(doubtful) < _ENOUGH_LINES:
+            if not has_records and len(doubtful) < _ENOUGH_LINES:
                 continue
-            _require(certain, first_bytes)
+            _refuse_other_formats(has_records, first_bytes)
             for held in doubtful:
                 report.line(held)
             continue
         report.line(line)
         if line.number % _LINES_A_STEP == 0:
             move_to(line.offset)
-    if doubtful and not certain:
-        _require(certain, first_bytes)
+    if doubtful and not has_records:
+        _refuse_other_formats(has_records, first_bytes)
 
 
-def _require(certain: bool, first_bytes: bytes) -> None:  # noqa: FBT001 - reads as a sentence
-    if not certain:
+def _refuse_other_formats(has_records: bool, first_bytes: bytes) -> None:  # noqa: FBT001 - the name of the variable explains it
+    if not has_records:
         what, hint = not_records(first_bytes)
         raise UsageError(what, hint=hint)

@@ -1,4 +1,4 @@
-"""How `otel-ext validate` tells what it found: for people, or as JSON for programs."""
+"""Prints the result of `otel-ext validate`: for people, or as JSON for programs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from otel_ext.cli.streams import say, say_json
+from otel_ext.cli.streams import print_json, print_line
 from otel_ext.record.repeated_ids import REPEATED_IDS_ADVICE, RepeatedIds
 from otel_ext.terminal import as_utf8
 
@@ -23,13 +23,13 @@ __all__ = ["JsonReport", "Report", "TextReport", "progress_bar", "safe_text"]
 _BIG_BYTES: Final = 32 * 1024 * 1024
 _MAX_FILES_SHOWN: Final = 20
 _PLAIN_WIDTH: Final = 100
-# Spans that are compared; beyond that a sample of them is, so that memory stays bounded.
+# Spans compared for repeated ids; of more spans a sample is compared, to bound memory.
 _MAX_SPANS: Final = 1 << 16
 _MAX_NAMES: Final = 3
 
 
 def safe_text(text: str) -> str:
-    r"""Return `text` with whatever a terminal would obey, or cannot show, as escapes.
+    r"""Return `text` with everything that a terminal would obey, or cannot show, as escapes.
 
     >>> safe_text("a\x1b[31m.jsonl")
     'a\\x1b[31m.jsonl'
@@ -50,7 +50,7 @@ class _File:
 
 
 class Report:
-    """Counts what comes in. Subclasses show it; the memory taken is bounded.
+    """Counts lines and files, in bounded memory; subclasses print the result.
 
     Args:
         max_errors: How many bad lines to show.
@@ -66,7 +66,7 @@ class Report:
         self.ids = RepeatedIds(_MAX_SPANS)
 
     def begin_file(self, name: str) -> None:
-        """Count the next lines to the file `name`."""
+        """Begin the file `name`, to which the next lines belong."""
         self.files.append(_File(name))
 
     def line(self, line: LineReport) -> None:
@@ -86,7 +86,7 @@ class Report:
             self.show_bad(file.name, line)
 
     def problem(self, text: str) -> None:
-        """Tell that the file cannot be checked, or not to its end."""
+        """Report that the file cannot be checked, or not to its end."""
         file = self.files[-1]
         file.problem = text
         self.problems += 1
@@ -97,26 +97,26 @@ class Report:
         raise NotImplementedError
 
     def finish(self) -> None:
-        """Show what was found over all."""
+        """Print the result for all files."""
         raise NotImplementedError
 
 
 class TextReport(Report):
-    """For people: `FILE:LINE: reason`, as compilers write it, then a table."""
+    """Prints for people: `FILE:LINE: reason`, as compilers do, then a table."""
 
     def show_bad(self, name: str, line: LineReport) -> None:
-        """Write one line for each reason."""
+        """Print one line per reason."""
         for reason in line.reasons:
-            say(f"{safe_text(name)}:{line.number}: {reason}")
+            print_line(f"{safe_text(name)}:{line.number}: {reason}")
 
     def finish(self) -> None:
-        """Write the table, and the outcome in one sentence."""
+        """Print the table, and the result in one sentence."""
         from rich.console import Console  # noqa: PLC0415 - not needed for --json
         from rich.table import Table  # noqa: PLC0415
 
         left_out = self.bad - self.max_errors
         if left_out > 0:
-            say(f"... and {left_out:,} more bad lines (see --max-errors)")
+            print_line(f"... and {left_out:,} more bad lines (see --max-errors)")
         table = Table(box=None, pad_edge=False, header_style="bold")
         table.add_column("records")
         table.add_column("count", justify="right")
@@ -129,22 +129,22 @@ class TextReport(Report):
             console.width = _PLAIN_WIDTH
         if table.row_count:
             if self.bad and self.max_errors:
-                say("")
+                print_line("")
             console.print(table)
-            say("")
+            print_line("")
         self._show_files()
         if self.ids.count:
-            say(_repeated(self.ids))
-        say(self._outcome())
+            print_line(_repeated(self.ids))
+        print_line(self._outcome())
 
     def _show_files(self) -> None:
         if len(self.files) == 1:
             return
         bad = [file for file in self.files if file.bad]
         for file in bad[:_MAX_FILES_SHOWN]:
-            say(f"{safe_text(file.name)}: {file.bad:,} of {file.lines:,} lines bad")
+            print_line(f"{safe_text(file.name)}: {file.bad:,} of {file.lines:,} lines bad")
         if len(bad) > _MAX_FILES_SHOWN:
-            say(f"... and {len(bad) - _MAX_FILES_SHOWN:,} more files with bad lines")
+            print_line(f"... and {len(bad) - _MAX_FILES_SHOWN:,} more files with bad lines")
 
     def _outcome(self) -> str:
         checked = len(self.files) - self.problems
@@ -156,14 +156,14 @@ class TextReport(Report):
 
 
 class JsonReport(Report):
-    """For programs: one JSON object at the end."""
+    """Prints one JSON object at the end, for programs."""
 
     def __init__(self, max_errors: int) -> None:
         super().__init__(max_errors)
         self.errors: list[dict[str, object]] = []
 
     def show_bad(self, name: str, line: LineReport) -> None:
-        """Keep the bad line for the end."""
+        """Keep the bad line for the JSON object."""
         reasons = [
             dict(zip(("pointer", "message"), _split(text), strict=True)) for text in line.reasons
         ]
@@ -177,7 +177,7 @@ class JsonReport(Report):
         )
 
     def finish(self) -> None:
-        """Write the object."""
+        """Print the JSON object."""
         outcome = {
             "ok": bool(self.files) and not self.bad and not self.problems,
             "lines": self.lines,
@@ -200,25 +200,25 @@ class JsonReport(Report):
                 "sample": self.ids.is_sample,
             },
         }
-        say_json(orjson.dumps(outcome, option=orjson.OPT_INDENT_2))
+        print_json(orjson.dumps(outcome, option=orjson.OPT_INDENT_2))
 
 
 def _repeated(ids: RepeatedIds) -> str:
-    """Return that, and where, several processes have given the same ids to their spans."""
-    least = "at least " if ids.is_sample else ""
+    """Return a sentence on the span ids that several processes use, and what to do."""
+    prefix = "at least " if ids.is_sample else ""
     spans = "1 span id repeats" if ids.count == 1 else f"{ids.count:,} span ids repeat"
     names = sorted(ids.processes)
     shown = ", ".join(names[:_MAX_NAMES])
     more = len(names) - _MAX_NAMES
     shown += f" and {more:,} more" if more > 0 else ""
     return (
-        f"{least}{spans}: {len(names):,} processes use the same for spans of their own"
+        f"{prefix}{spans}: {len(names):,} processes use the same ids for their own spans"
         f" ({shown}). {REPEATED_IDS_ADVICE}."
     )
 
 
 def _split(reason: str) -> tuple[str, str]:
-    """Return pointer and message of a reason; the pointer of the whole line is empty."""
+    """Split a reason into pointer and message; the pointer is empty for the whole line."""
     pointer, found, message = reason.partition(": ")
     if not found:
         return "", reason
@@ -227,13 +227,13 @@ def _split(reason: str) -> tuple[str, str]:
 
 @contextmanager
 def progress_bar(total: int) -> Generator[Callable[[int], None]]:
-    """Show how far the reading is, on the standard error, where that helps.
+    """Show a progress bar on the standard error, for large files on a terminal.
 
     Args:
-        total: Bytes to read. There is no bar for a little, nor without a terminal.
+        total: Bytes to read; for few bytes there is no bar.
 
     Yields:
-        To be called with the number of bytes read since the last call.
+        A function to call with the number of bytes read since the last call.
     """
     if total < _BIG_BYTES or not sys.stderr.isatty():
         yield lambda _: None

@@ -1,12 +1,12 @@
 """Starts the recording in every Python process under `otel-ext run`.
 
 The interpreter imports this module as `sitecustomize` because `otel-ext run`
-puts its folder first on PYTHONPATH; child processes inherit that. It takes its
-folder off `sys.path` again, runs the `sitecustomize` that it hides, and then
-starts the recording. Any Python may meet this file, one of version 2 included,
-so it uses nothing newer, and it must never keep a program from starting.
+puts its folder first on PYTHONPATH; child processes inherit that. It removes its
+folder from `sys.path`, runs the `sitecustomize` that it hides, and then starts
+the recording. Any version of Python may import this file, even version 2, so it
+uses no newer syntax, and it must never keep a program from starting.
 """
-# ruff: noqa: ANN001, ANN202, PTH100, PTH120 - see above: any Python may meet it
+# ruff: noqa: ANN001, ANN202, PTH100, PTH120 - any version of Python may import it
 
 import os
 import sys
@@ -20,7 +20,7 @@ def _leave_path():  # type: () -> None
 def _absolute(entry):  # type: (str) -> str
     try:
         return os.path.abspath(entry or ".")
-    except (IOError, OSError):  # noqa: UP024 - the working directory has been removed
+    except (IOError, OSError):  # noqa: UP024 - the working directory was removed
         return entry
 
 
@@ -29,7 +29,7 @@ def _run_next():  # type: () -> None
     try:
         import sitecustomize  # type: ignore[import-not-found]  # noqa: F401, PLC0415
     except ImportError as error:
-        # One that is there and fails is reported by the interpreter, as always.
+        # Errors inside an existing sitecustomize are reported by the interpreter, as always.
         if getattr(error, "name", None) not in ("sitecustomize", None):
             raise
     finally:
@@ -37,12 +37,12 @@ def _run_next():  # type: () -> None
 
 
 def _is_the_command():  # type: () -> bool
-    """Whether this process is what the user asked to run, not a child of that."""
+    """Whether this process is the command the user typed, not a child of it."""
     return os.environ.get("OTEL_EXT_RUN_PID") in (str(os.getpid()), str(os.getppid()))
 
 
 def _leave_note():  # type: () -> None
-    """Let `otel-ext run` know that this interpreter came here."""
+    """Note for `otel-ext run` that this interpreter imported this module."""
     folder = os.environ.get("OTEL_EXT_RUN_NOTES")
     if folder:
         try:
@@ -57,10 +57,10 @@ def _start():  # type: () -> None
         from otel_ext.zero_code import start_process  # noqa: PLC0415
 
         start_process()
-    except Exception as error:  # noqa: BLE001 - the program starts whatever happens here
+    except Exception as error:  # noqa: BLE001 - the program must start in any case
         if _is_the_command() and sys.stderr is not None:  # a daemon's is closed
-            text = "otel-ext: no records of this program: %s has no working otel-ext (%s: %s)\n"
-            try:  # noqa: SIM105 - any Python may meet it
+            text = "otel-ext: this program is not recorded: %s has no working otel-ext (%s: %s)\n"
+            try:  # noqa: SIM105 - any version of Python may import it
                 sys.stderr.write(text % (sys.executable, type(error).__name__, error))
             except Exception:  # noqa: BLE001, S110 - a stream of any kind, any Python
                 pass

@@ -1,6 +1,6 @@
-"""Ways in which programs write a name and its secret: `NAME` and `SECRET` stand for them.
+"""Notations in which programs write a name and its `SECRET`.
 
-Apart from `planted`, whose forms tell a secret by themselves.
+Unlike those in `planted`, these secrets have no form of their own.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ NAMES = (
     *("credentials", "authorization", "cvv", "ssn", "private_key", "sig", "code", "csrf"),
     *("user[password]", "password[]", "password[0]", "user[0][pass]", "pass"),
 )
-# How `=`, `&`, `[` and `]` are written in a URL that stands in another one's query.
+# How `=`, `&`, `[` and `]` are written in a URL inside another one's query.
 ENCODED = (
     ("%3D", "%26", "%5B", "%5D"),
     ("%3d", "%26", "%5b", "%5d"),
@@ -31,9 +31,9 @@ def encoded_url(name: str, secret: str, encoded: tuple[str, str, str, str]) -> s
     return f"https://h/?next=https%3A%2F%2Fx%2Fcb%3F{inner}&lang=en"
 
 
-# A text, and what must be left of it; the mark is written as `<>`.
+# A text, and the text after redaction, with `<>` for the mark.
 WRITTEN = (
-    # Python, as it stands in stack traces and in what `repr` shows.
+    # Python, as in stack traces and the output of `repr`.
     ("password = '''SECRET'''", "password = '''<>'''"),
     ('password = """SECRET"""; x', 'password = """<>"""; x'),
     ("password = '''SECRET", "password = '''<>"),

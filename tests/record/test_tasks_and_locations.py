@@ -1,4 +1,4 @@
-"""Which task runs, and where a log stands: the compiled answers are those of the Python code."""
+"""The running task and a log's call site: the compiled functions match the Python ones."""
 
 from __future__ import annotations
 
@@ -44,24 +44,24 @@ NAMES = (
 
 @pytest.fixture
 def tracer() -> Tracer:
-    """Return a tracer whose spans nobody processes."""
+    """Return a tracer without span processors."""
     return TracerProvider(shutdown_on_exit=False).get_tracer("t")
 
 
 def task_of(tracer: Tracer) -> TaskInfo | None:
-    """Return the task that a record says; both ways must say the same."""
+    """Return the task in a record; compiled and Python capture must agree."""
     span: Any = tracer.start_span("work")
-    told = capture_start(span, PROCESS, 1).task
+    captured = capture_start(span, PROCESS, 1).task
     expected = capture_start_python(span, PROCESS, 1).task
-    assert told == expected == current_task()
-    if told is not None and expected is not None:
-        assert (told.id, told.name) == (expected.id, expected.name)
+    assert captured == expected == current_task()
+    if captured is not None and expected is not None:
+        assert (captured.id, captured.name) == (expected.id, expected.name)
     span.end()
-    return told
+    return captured
 
 
 async def check_task(tracer: Tracer) -> TaskInfo:
-    """Check the running task, twice in a row and behind a pause."""
+    """Check the running task, twice in a row and again after a pause."""
     task = asyncio.current_task()
     assert task is not None
     expected = TaskInfo(id(task), task.get_name())
@@ -73,7 +73,7 @@ async def check_task(tracer: Tracer) -> TaskInfo:
 
 
 def test_names_of_all_kinds(tracer: Tracer) -> None:
-    """Plain names, such as need an escape, and long ones."""
+    """Plain names, names that need escapes, and long ones."""
 
     async def main() -> None:
         await asyncio.gather(
@@ -85,7 +85,7 @@ def test_names_of_all_kinds(tracer: Tracer) -> None:
 
 
 def test_a_task_that_is_renamed(tracer: Tracer) -> None:
-    """What was said of a task a moment ago is not said again when it has another name."""
+    """A new name of a task is used at once, not the one captured before."""
 
     async def main() -> None:
         task = asyncio.current_task()
@@ -97,7 +97,7 @@ def test_a_task_that_is_renamed(tracer: Tracer) -> None:
     asyncio.run(main())
 
 
-def test_tasks_that_come_to_the_address_of_others(tracer: Tracer) -> None:
+def test_tasks_at_the_addresses_of_earlier_ones(tracer: Tracer) -> None:
     """Hundreds of short tasks, many at addresses that were used before."""
 
     async def main() -> set[int]:
@@ -106,8 +106,8 @@ def test_tasks_that_come_to_the_address_of_others(tracer: Tracer) -> None:
     assert len(asyncio.run(main())) < 300
 
 
-def test_callbacks_and_executors_run_no_task(tracer: Tracer) -> None:
-    """Beside a loop, and inside it between its tasks, there is no task."""
+def test_callbacks_and_executors_have_no_task(tracer: Tracer) -> None:
+    """Outside a loop, and inside it between its tasks, there is no task."""
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
@@ -122,7 +122,7 @@ def test_callbacks_and_executors_run_no_task(tracer: Tracer) -> None:
 
 
 def test_loops_in_several_threads(tracer: Tracer) -> None:
-    """Each thread is told its own loop's task while others run theirs, or none."""
+    """Each thread gets its own loop's task, or none, while others run theirs."""
     turn = threading.Barrier(3)
     wrong: list[BaseException] = []
 
@@ -156,7 +156,7 @@ def test_loops_in_several_threads(tracer: Tracer) -> None:
 
 
 class _Foreign(asyncio.SelectorEventLoop):
-    """A loop that does not tell its thread."""
+    """A loop that hides its thread."""
 
     def __getattribute__(self, name: str) -> Any:  # noqa: ANN401
         if name == "_thread_id" and os.environ.get("HIDE"):
@@ -165,7 +165,7 @@ class _Foreign(asyncio.SelectorEventLoop):
 
 
 def test_a_loop_of_another_kind(tracer: Tracer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A loop whose attributes are its own affair; its current task is told all the same."""
+    """A loop that hides its attributes; its current task is captured all the same."""
     loop = _Foreign()
 
     async def main() -> None:
@@ -183,7 +183,7 @@ def test_a_loop_of_another_kind(tracer: Tracer, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="asyncio itself does not know them")
 def test_tasks_written_in_python(tracer: Tracer) -> None:
-    """A task factory may give tasks that are not asyncio's compiled ones."""
+    """A task factory may return tasks that are not asyncio's compiled ones."""
     made: Any = vars(asyncio.tasks)["_PyTask"]
 
     def make(loop: Any, coro: Any, **options: Any) -> Any:  # noqa: ANN401
@@ -200,7 +200,7 @@ def test_tasks_written_in_python(tracer: Tracer) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
 def test_a_child_that_was_forked_in_a_task(tracer: Tracer) -> None:
-    """The child is told what asyncio tells it, in the first and in a second loop of its own."""
+    """The child gets asyncio's current task, in its inherited loop and in a second one."""
 
     async def main() -> int:
         await check_task(tracer)
@@ -226,7 +226,7 @@ def test_a_child_that_was_forked_in_a_task(tracer: Tracer) -> None:
 
 
 def test_open_spans_of_a_task_are_its_own() -> None:
-    """The compiled hooks put a span of a task into the table as its task's."""
+    """The compiled hooks register a task's span in the table as owned by the task."""
     tracer = provider_with(Recorder()).get_tracer("t")
 
     async def hold(release: asyncio.Event) -> None:
@@ -248,22 +248,22 @@ def test_open_spans_of_a_task_are_its_own() -> None:
 
 
 def deep(frames: int, ask: Callable[[], Any]) -> Any:  # noqa: ANN401
-    """Call `ask` from so many frames further in."""
+    """Call `ask` from `frames` frames further in."""
     return ask() if frames == 0 else deep(frames - 1, ask)
 
 
 @pytest.mark.parametrize("depth", range(6))
-def test_the_place_is_counted_from_the_same_frame(depth: int) -> None:
-    """Frames are passed without a look, as many as Python passes; known or not."""
+def test_depth_is_counted_from_the_same_frame(depth: int) -> None:
+    """The compiled function skips as many frames as the Python one, cached or not."""
 
     def ask(one: Callable[[int], Any]) -> Any:  # noqa: ANN401
         return deep(4, lambda: one(depth))
 
     for _ in range(3):
-        # One place for both, since a place is an instruction.
-        expected, told = (ask(one) for one in (here_python, here))
-        assert told[0] == expected[0]
-        assert told[1:] == expected[1:]
+        # One call for both, since a call site is an instruction.
+        expected, captured = (ask(one) for one in (here_python, here))
+        assert captured[0] == expected[0]
+        assert captured[1:] == expected[1:]
 
 
 def steps(one: Callable[[int], Any]) -> Iterator[Any]:
@@ -271,8 +271,8 @@ def steps(one: Callable[[int], Any]) -> Iterator[Any]:
     yield one(1)
 
 
-def test_places_in_generators_and_where_there_are_none() -> None:
-    """A generator is a place; a stack without a frame of the user's is none."""
+def test_call_sites_in_generators_and_without_user_code() -> None:
+    """A generator has a call site; a stack without a frame of the user's does not."""
     assert next(steps(here)) == next(steps(here_python))
     with ThreadPoolExecutor(thread_name_prefix="same") as pool:
         found = [pool.submit(one, 1).result() for one in (here, here_python)]
@@ -286,7 +286,7 @@ def test_places_in_generators_and_where_there_are_none() -> None:
 
 
 @pytest.mark.parametrize("wrong", ["one", None, 1.5])
-def test_a_depth_that_is_no_number_is_pythons_affair(wrong: Any) -> None:  # noqa: ANN401
-    """What the compiled function cannot use the Python one refuses."""
+def test_a_depth_that_is_not_a_number_is_left_to_python(wrong: Any) -> None:  # noqa: ANN401
+    """The Python function refuses what the compiled one cannot use."""
     with pytest.raises(TypeError):
         here(wrong)

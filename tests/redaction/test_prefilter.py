@@ -1,4 +1,4 @@
-"""The quick look that most texts pass stops each text that a rule finds something in."""
+"""The prefilter, which most texts pass, stops each text in which a rule finds something."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from otel_ext._accel import load_speed
 from otel_ext.exporters import JsonlExporter
 from otel_ext.redaction.redactor import Redactor
-from otel_ext.redaction.scan.assignments import Finder
+from otel_ext.redaction.scan.assignments import NameRules
 from otel_ext.redaction.scan.cards import CARD_DIGITS
 from otel_ext.redaction.scan.scanner import ROWS, TRIGGERS, find_secrets, is_suspicious
 from otel_ext.redaction.text import RedactionRules, TextRedactor
 from tests.redaction.examples import expand
+from tests.redaction.notations import WRITTEN
 from tests.redaction.planted import SECRETS, log
-from tests.redaction.telling import WRITTEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from otel_ext.record.model import Record
     from otel_ext.redaction.rules.row import Row, Span
 
-import_module("otel_ext.record.capture")  # which tells the compiled part what a record is
+import_module("otel_ext.record.capture")  # configures the compiled part's record type
 speed = load_speed()
 if speed is not None:
     speed.learn_triggers(TRIGGERS, CARD_DIGITS)
@@ -57,12 +57,12 @@ MANY = settings(
 
 
 def found(text: str) -> Iterator[Span]:
-    """Yield what each rule finds where every name tells a secret."""
+    """Yield what each rule finds if every name counts as a secret's."""
 
     def every(_: str) -> str:
         return "token"
 
-    yield from find_secrets(text, Finder(every))
+    yield from find_secrets(text, NameRules(every))
 
 
 @MANY
@@ -76,8 +76,8 @@ def found(text: str) -> Iterator[Span]:
 @example("\uff50ass\uff57ord\uff1dabc")
 @example("pa\u200bssword=abc")
 @example("пароль=abc")
-def test_what_a_rule_finds_is_stopped(text: str) -> None:
-    """Each text that any rule finds something in is suspicious at a glance."""
+def test_texts_with_secrets_are_suspicious(text: str) -> None:
+    """Each text in which any rule finds something is suspicious."""
     if is_suspicious(text) is None:
         assert list(found(text)) == []
 
@@ -96,12 +96,12 @@ def test_what_a_rule_finds_is_stopped(text: str) -> None:
     ],
 )
 def test_ordinary_texts_pass(text: str) -> None:
-    """Ordinary texts are let through at a glance, which is what makes them cheap."""
+    """Ordinary texts pass the prefilter, which makes them cheap."""
     assert is_suspicious(text) is None
 
 
 compiled = pytest.mark.skipif(speed is None, reason="the compiled part was not built")
-# What something suspicious may begin with, or stand around that, and some other characters.
+# Characters that suspicious parts begin with, that surround them, and some others.
 AROUND = "aAbBJyeIz_-.,()[]\"'\\=:%<>/23 \t7~\x7fé@pPwWkKsS"
 
 
@@ -114,16 +114,16 @@ AROUND = "aAbBJyeIz_-.,()[]\"'\\=:%<>/23 \t7~\x7fé@pPwWkKsS"
 @example("2222 2222 2222")
 @example(".com/services")
 @example("-aaaaaaaaaaaaaaa")
-def test_what_the_compiled_glance_passes_is_not_suspicious(text: str) -> None:
-    """Where the compiled glance says no, the expression that it stands for finds nothing."""
+def test_texts_that_pass_the_compiled_prefilter_are_not_suspicious(text: str) -> None:
+    """If the compiled prefilter passes a text, Python's expression finds nothing in it."""
     assert speed is not None
     if speed.is_harmless(text):
         assert is_suspicious(text) is None
 
 
 @compiled
-def test_all_short_texts_of_what_is_suspicious() -> None:
-    """The same for each text of three such characters, and for each of two of all of ASCII."""
+def test_all_short_texts_of_suspicious_characters() -> None:
+    """The same for each text of three such characters, and of two ASCII characters."""
     assert speed is not None
     texts = [*product(AROUND, repeat=3), *product(map(chr, range(128)), repeat=2)]
     passed = [text for text in map("".join, texts) if speed.is_harmless(text)]
@@ -142,8 +142,8 @@ def test_all_short_texts_of_what_is_suspicious() -> None:
         "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0",
     ],
 )
-def test_ordinary_values_pass_the_compiled_glance(text: str) -> None:
-    """What applications have in their attributes costs no search by the expression."""
+def test_ordinary_values_pass_the_compiled_prefilter(text: str) -> None:
+    """Usual values of attributes need no search by the expression."""
     assert speed is not None
     assert speed.is_harmless(text)
 
@@ -151,14 +151,14 @@ def test_ordinary_values_pass_the_compiled_glance(text: str) -> None:
 @compiled
 @pytest.mark.parametrize("other", [b"bytes", None, 7, "é"])
 def test_other_values_do_not_pass(other: Any) -> None:  # noqa: ANN401
-    """What is not plain text the glance says nothing of."""
+    """The compiled prefilter passes nothing but ASCII text."""
     assert speed is not None
     assert not speed.is_harmless(other)
 
 
 @pytest.fixture
 def exporter(tmp_path: Path) -> Iterator[JsonlExporter]:
-    """Return an exporter that has written its first record."""
+    """Yield an exporter that has written its first record."""
     made = JsonlExporter(tmp_path, open_records=list)
     made.export(PLAIN)
     yield made
@@ -168,29 +168,29 @@ def exporter(tmp_path: Path) -> Iterator[JsonlExporter]:
 @compiled
 @MANY
 @given(texts=st.lists(st.one_of(TEXTS, st.sampled_from(["plain text", "x" * 70_000])), max_size=3))
-def test_the_compiled_look_passes_nothing_that_the_other_stops(
+def test_the_compiled_record_check_passes_nothing_that_pythons_stops(
     exporter: JsonlExporter, texts: list[str]
 ) -> None:
-    """A record that the compiled look lets through is one that Python's own look lets through."""
+    """A record that passes the compiled prefilter passes Python's too."""
     assert speed is not None
     redactor = Redactor()
-    assert redactor.quick is not None
-    handed_on: list[Record] = []
-    export = speed.bind_plain((exporter, redactor.quick, handed_on.append))
+    assert redactor.prefilter_parts is not None
+    passed_on: list[Record] = []
+    export = speed.bind_plain((exporter, redactor.prefilter_parts, passed_on.append))
     redactor.redact(PLAIN)  # so that keys and names are known
     export(PLAIN)
-    assert handed_on == []
-    # Texts of their own, so that none is known by its place in memory.
+    assert passed_on == []
+    # New text objects, so that none is recognized by its address.
     attributes = {key: "".join(list(text)) for key, text in zip("abc", texts, strict=False)}
     record = log(attributes=attributes)
     export(record)
-    if not handed_on:
-        assert redactor._is_plain(record)  # noqa: SLF001 - what the compiled look stands for
+    if not passed_on:
+        assert redactor._is_plain(record)  # noqa: SLF001 - the Python form of it
         assert Redactor().redact(record) is record
 
 
-def test_long_texts_are_remembered_and_only_some() -> None:
-    """A stack trace found clean is not looked at again; few are kept, none with a secret."""
+def test_a_few_long_clean_texts_are_remembered() -> None:
+    """A clean stack trace is not searched again; few are kept, none with a secret."""
     texts = TextRedactor(RedactionRules())
     traces = [
         f"Traceback of {number}: def f(token)\n" + '  File "a.py", line 7, in f\n' * 40
@@ -206,7 +206,7 @@ def test_long_texts_are_remembered_and_only_some() -> None:
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.form[:40])
 def test_the_prefilter_follows_from_the_rows(row: Row) -> None:
-    """Each row is found in its examples by `is_suspicious`, and by the compiled prefilter."""
+    """Each row's examples are stopped by `is_suspicious` and by the compiled prefilter."""
     for text in map(expand, row.goes):
         assert is_suspicious(text) is not None
         assert speed is None or not speed.is_harmless(text)

@@ -1,43 +1,42 @@
-"""Where commands look, and what they say of a wrong place: every command by one rule."""
+"""The inputs of commands, and errors for wrong ones: one rule for every command."""
 
 from __future__ import annotations
 
 import argparse
 import gzip
 import os
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.cli import inputs as places
+from otel_ext.cli import inputs
 from otel_ext.cli import registry as commands
-from otel_ext.cli.inputs import nothing_in, places_of
+from otel_ext.cli.inputs import inputs_of, no_records_message
 from otel_ext.cli.main import main
 from tests.cli.test_ps_mistakes import DEAD, span, write
+from tests.cli.watched import as_unprivileged_user
 from tests.programs import execute, python, write_program
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
     from pathlib import Path
 
-# What has no place to look at: one writes, and the other shows settings.
-ELSEWHERE = {"run", "config"}
-LOOKING = [command.name for command in commands.available() if command.name not in ELSEWHERE]
-# So that each command ends by itself.
+# Commands without inputs: one writes records, the other shows settings.
+WITHOUT_INPUTS = {"run", "config"}
+READING = [command.name for command in commands.available() if command.name not in WITHOUT_INPUTS]
+# Options with which each command ends by itself.
 ENDING = {"tail": ["--no-follow"], "top": ["--once"], "recover": ["--grace", "0"]}
-# These judge what is there, and have done so where there is nothing.
-JUDGING = {"doctor": 0, "recover": 0}
+# The exit codes of commands that succeed without records.
+WITHOUT_RECORDS = {"doctor": 0, "recover": 0}
 VARIABLE = "OTEL_EXT_OUTPUT"
 
 Capture = pytest.CaptureFixture[str]
 
 
-@pytest.fixture(params=LOOKING)
+@pytest.fixture(params=READING)
 def command(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> list[str]:
-    """Give each command in turn, in a folder without any records or settings."""
+    """Return each command in turn, in a folder without records or settings."""
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith(("OTEL_", "COLUMNS"))]:
         monkeypatch.delenv(name)
@@ -45,17 +44,17 @@ def command(
 
 
 def records(folder: Path, name: str = "pay", number: int = 2) -> Path:
-    """Write a span that its process has left open, and return the folder's file."""
+    """Write a span that its process left open, and return the file."""
     folder.mkdir(exist_ok=True, mode=0o700)
     return write(folder, DEAD, span(name, number))
 
 
 def answer(capsys: Capture, *words: str) -> tuple[int, str]:
-    """Return the exit code of a command and what it says; there is never a traceback."""
+    """Return the exit code and output of a command; there is never a traceback."""
     code = main(words)
-    said = capsys.readouterr()
-    assert "Traceback" not in said.err
-    return code, said.out + said.err
+    output = capsys.readouterr()
+    assert "Traceback" not in output.err
+    return code, output.out + output.err
 
 
 def parser_of(name: str) -> argparse.ArgumentParser:
@@ -68,40 +67,40 @@ def parser_of(name: str) -> argparse.ArgumentParser:
 
 
 @pytest.mark.parametrize("name", [command.name for command in commands.available()])
-def test_every_command_that_looks_takes_the_same_arguments(name: str) -> None:
-    """Any number of places and --all, with the same default, and examples of both."""
+def test_every_reading_command_takes_the_same_arguments(name: str) -> None:
+    """Any number of inputs and --all, with the same default, and examples of both."""
     page = " ".join(parser_of(name).format_help().split())
     args = parser_of(name).parse_args([])
-    assert hasattr(args, "takes") == (name not in ELSEWHERE)
-    if name in ELSEWHERE:
+    assert hasattr(args, "input_kind") == (name not in WITHOUT_INPUTS)
+    if name in WITHOUT_INPUTS:
         return
-    assert (args.places, args.all, args.prog) == ([], False, f"otel-ext {name}")
+    assert (args.inputs, args.all, args.prog) == ([], False, f"otel-ext {name}")
     assert "(default: the setting output)" in page
     assert "--all the whole machine: where running programs record, and the setting output" in page
     assert f"otel-ext {name} " in page.partition("examples:")[2]
 
 
-def test_a_place_that_is_missing(command: list[str], capsys: Capture) -> None:
-    """It is named, with the way out; exit code 2."""
+def test_a_missing_input(command: list[str], capsys: Capture) -> None:
+    """It is named, with a hint; exit code 2."""
     for name in ("nowhere", "nowhere/below", "nul\0"):
-        code, said = answer(capsys, *command, name)
+        code, output = answer(capsys, *command, name)
         shown = name.replace("\0", r"\x00")
         way_out = f"Name another; the whole machine: otel-ext {command[0]} --all"
-        assert said == f"otel-ext: {shown}: there is no such folder or file. {way_out}\n"
+        assert output == f"otel-ext: {shown}: there is no such folder or file. {way_out}\n"
         assert code == 2
 
 
-def test_the_setting_names_a_place_that_is_missing(
+def test_the_setting_names_a_missing_folder(
     command: list[str], tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The folder, where it was set and how to go on are said; `doctor` judges it."""
+    """Folder, source of the setting and a hint are printed; `doctor` checks the folder."""
     monkeypatch.setenv(VARIABLE, "not-yet")
-    code, said = answer(capsys, *command)
+    code, output = answer(capsys, *command)
     if command[0] == "doctor":
-        assert f"Records in {tmp_path / 'not-yet'}" in said
+        assert f"Records in {tmp_path / 'not-yet'}" in output
         assert code != 2
         return
-    assert said == (
+    assert output == (
         f"otel-ext: {tmp_path / 'not-yet'} (setting output, environment variable {VARIABLE}): there"
         " is no such folder or file. Start a program: otel-ext run -- python app.py; the whole"
         f" machine: otel-ext {command[0]} --all\n"
@@ -109,40 +108,27 @@ def test_the_setting_names_a_place_that_is_missing(
     assert code == 2
 
 
-def test_a_place_without_records(command: list[str], tmp_path: Path, capsys: Capture) -> None:
-    """It is said with the folder's name, and how to look at the whole machine; exit code 1."""
+def test_an_input_without_records(command: list[str], tmp_path: Path, capsys: Capture) -> None:
+    """The message names the folder and suggests --all; exit code 1."""
     (tmp_path / "traces").mkdir(mode=0o700)
     for words in (["traces"], []):
-        code, said = answer(capsys, *command, *words)
+        code, output = answer(capsys, *command, *words)
         if command[0] != "doctor":
             assert (
                 f"otel-ext: no records in {tmp_path / 'traces'}. Start a program: otel-ext run --"
                 f" python app.py; the whole machine: otel-ext {command[0]} --all\n"
-            ) in said
-        assert code == JUDGING.get(command[0], 1), said
-
-
-@contextmanager
-def another_user() -> Generator[None]:
-    """Give up the rights of root for a while, if there are any."""
-    is_root = os.geteuid() == 0
-    if is_root:
-        os.seteuid(65_534)
-    try:
-        yield
-    finally:
-        if is_root:
-            os.seteuid(0)
+            ) in output
+        assert code == WITHOUT_RECORDS.get(command[0], 1), output
 
 
 @pytest.mark.parametrize("closed", ["folder", "above", "files"])
-def test_a_place_that_cannot_be_read(
+def test_an_input_that_cannot_be_read(
     command: list[str], closed: str, tmp_path: Path, capsys: Capture
 ) -> None:
-    """The system's reason and the way out are said, whatever it is that is closed; exit code 2."""
+    """The system's reason and a hint are printed, whichever part is unreadable; exit code 2."""
     file = records(tmp_path / "traces")
     records(tmp_path / "other")
-    answer(capsys, *command, str(tmp_path / "other"))  # what another user may not import
+    answer(capsys, *command, str(tmp_path / "other"))  # imports what another user may not import
     folder = tmp_path
     while folder != folder.parent and not folder.stat().st_mode & 0o001:
         folder.chmod(0o755)
@@ -150,60 +136,60 @@ def test_a_place_that_cannot_be_read(
     (tmp_path / "traces").chmod(0o000 if closed == "folder" else 0o755)
     (tmp_path).chmod(0o700 if closed == "above" else 0o755)
     file.chmod(0)
-    with another_user():
-        code, said = answer(capsys, *command, str(tmp_path / "traces"))
+    with as_unprivileged_user():
+        code, output = answer(capsys, *command, str(tmp_path / "traces"))
     (tmp_path / "traces").chmod(0o755)
     named = tmp_path / "traces"
     if command[0] == "validate" and closed == "files":
         named = file
     reason = "cannot be read: Permission denied. Run this as the user that wrote the records"
-    assert f"otel-ext: {named}: {reason}\n" in said
+    assert f"otel-ext: {named}: {reason}\n" in output
     assert code == 2
 
 
-def test_what_is_no_file_of_records(command: list[str], tmp_path: Path, capsys: Capture) -> None:
-    """A device, and a file of another kind, are refused with the way out; exit code 2."""
+def test_a_file_without_records(command: list[str], tmp_path: Path, capsys: Capture) -> None:
+    """A device and a file of another kind are refused with a hint; exit code 2."""
     (tmp_path / "notes.md").write_text("# Notes\n" * 20)
     (tmp_path / "old.jsonl.gz").write_bytes(gzip.compress(b'{"' * 100))
     for name, reason, way_out in (
-        ("/dev/null", "a device or pipe, not a file of records", "Write what it gives to a file"),
+        ("/dev/null", "a device or pipe, not a file of records", "Write its data to a file"),
         ("notes.md", "not a file of records", "A file of records has one JSON object a line"),
         ("old.jsonl.gz", "not a file of records", "It is compressed: gzip -dc FILE | otel-ext"),
     ):
-        code, said = answer(capsys, *command, name)
-        assert f"otel-ext: {name}: {reason}. {way_out}" in said
+        code, output = answer(capsys, *command, name)
+        assert f"otel-ext: {name}: {reason}. {way_out}" in output
         assert code == 2
 
 
 def test_an_empty_name(command: list[str], capsys: Capture) -> None:
-    """A variable that is not set in a script does not mean the working directory."""
-    code, said = answer(capsys, *command, "")
-    assert said.startswith("otel-ext: the name of a file or folder is empty. ")
+    """An unset variable in a script does not mean the working directory."""
+    code, output = answer(capsys, *command, "")
+    assert output.startswith("otel-ext: the name of a file or folder is empty. ")
     assert code == 2
 
 
 def test_a_single_file(command: list[str], tmp_path: Path, capsys: Capture) -> None:
-    """It stands for itself, save where a whole folder is needed: then that is named."""
+    """A single file is read, except by `recover`: its hint names the folder."""
     file = records(tmp_path / "traces")
-    code, said = answer(capsys, *command, f"traces/{file.name}")
+    code, output = answer(capsys, *command, f"traces/{file.name}")
     if command[0] == "recover":
-        hint = "Give the folder it is in: otel-ext recover traces"
-        assert said == f"otel-ext: traces/{file.name}: a file, not a folder. {hint}\n"
+        hint = "Name its folder: otel-ext recover traces"
+        assert output == f"otel-ext: traces/{file.name}: a file, not a folder. {hint}\n"
         assert code == 2
         return
-    assert "pay" in said or command[0] in {"doctor", "validate"}
+    assert "pay" in output or command[0] in {"doctor", "validate"}
     assert code in {0, 1 if command[0] == "doctor" else 0}
 
 
 @pytest.mark.parametrize("source", ["default", "environment", "file", "single file"])
-def test_without_a_place_the_settings_is_looked_at(
+def test_without_an_input_the_setting_is_used(
     command: list[str],
     source: str,
     tmp_path: Path,
     capsys: Capture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """That of the environment, else of a configuration file, else `traces`, as for a program."""
+    """From the environment, else a configuration file, else `traces`, as for a program."""
     folder = tmp_path / ("traces" if source == "default" else "elsewhere")
     file = records(folder)
     if source == "environment":
@@ -212,67 +198,69 @@ def test_without_a_place_the_settings_is_looked_at(
         monkeypatch.setenv(VARIABLE, str(file.rename(folder / "all.jsonl")))
     elif source == "file":
         (tmp_path / "otel-ext.toml").write_text('output = "elsewhere"\nsink = 1\nsync = "no"\n')
-    code, said = answer(capsys, *command)
+    code, output = answer(capsys, *command)
     if command[0] == "validate":
-        assert "span.start" in said
+        assert "span.start" in output
     elif command[0] == "doctor":
-        assert "left 1 open span" in said
+        assert "left 1 open span" in output
     else:
-        assert "pay" in said
+        assert "pay" in output
     assert code == (1 if command[0] == "doctor" else 0)
-    # What is wrong in the file is said, and does not hide the folder that it names.
-    assert source != "file" or "sync" in said
+    # An error in the file is printed, and does not hide the folder that it names.
+    assert source != "file" or "sync" in output
 
 
 def test_the_whole_machine(
     command: list[str], tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """--all looks where running programs record and at the setting's, each folder once."""
+    """--all reads where running programs record and the setting's folder, each once."""
     records(tmp_path / "traces")
     records(tmp_path / "other", "parcel", 3)
     (tmp_path / "link").symlink_to(tmp_path / "other")
     monkeypatch.setenv(VARIABLE, "link")
     found = [tmp_path / "other", tmp_path / "traces"]
-    monkeypatch.setattr(places, "find_folders", lambda: list(found))
+    monkeypatch.setattr(inputs, "find_folders", lambda: list(found))
     args = parser_of(command[0]).parse_args(["--all"])
-    assert places_of(args) == found
+    assert inputs_of(args) == found
     monkeypatch.setenv(VARIABLE, "traces")
-    assert places_of(args) == found
-    code, said = answer(capsys, *command, "--all")
+    assert inputs_of(args) == found
+    code, output = answer(capsys, *command, "--all")
     if command[0] == "doctor":
-        assert all(f"Records in {folder}" in said for folder in found)
+        assert all(f"Records in {folder}" in output for folder in found)
     elif command[0] == "validate":
-        assert "2 files, 4 lines: all good" in said
+        assert "2 files, 4 lines: all good" in output
     else:
-        assert "pay" in said
-        assert "parcel" in said
+        assert "pay" in output
+        assert "parcel" in output
     assert code == (1 if command[0] == "doctor" else 0)
-    monkeypatch.setattr(places, "find_folders", list)
+    monkeypatch.setattr(inputs, "find_folders", list)
     monkeypatch.setenv(VARIABLE, "not-yet")
-    assert places_of(args) == []
-    assert nothing_in([], args).startswith("no running program of this machine records spans. ")
+    assert inputs_of(args) == []
+    assert no_records_message([], args).startswith(
+        "no running program of this machine records spans. "
+    )
     code, _ = answer(capsys, *command, "--all")
-    assert code == JUDGING.get(command[0], 1)
+    assert code == WITHOUT_RECORDS.get(command[0], 1)
 
 
 def test_a_file_and_its_folder_are_one(
     command: list[str], tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What stands in a folder that is looked at is not looked at again."""
+    """A file in a folder that is an input is not read twice."""
     file = records(tmp_path / "traces")
     monkeypatch.setenv(VARIABLE, str(file))
-    monkeypatch.setattr(places, "find_folders", lambda: [tmp_path / "traces"])
+    monkeypatch.setattr(inputs, "find_folders", lambda: [tmp_path / "traces"])
     args = parser_of(command[0]).parse_args(["--all"])
-    assert places_of(args) == [tmp_path / "traces"]
-    code, said = answer(capsys, *command, "--all")
-    assert said.count("pay") == 1 or command[0] in {"doctor", "validate", "dump"}
+    assert inputs_of(args) == [tmp_path / "traces"]
+    code, output = answer(capsys, *command, "--all")
+    assert output.count("pay") == 1 or command[0] in {"doctor", "validate", "dump"}
     assert code == (1 if command[0] == "doctor" else 0)
 
 
 def test_the_working_directory_is_gone(
     command: list[str], tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A setting that cannot be found is said in a line."""
+    """A setting that cannot be resolved is reported in one line."""
     if command[0] == "doctor":
         return
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
@@ -281,43 +269,43 @@ def test_the_working_directory_is_gone(
     os.chdir(gone)
     gone.rmdir()
     try:
-        code, said = answer(capsys, *command)
+        code, output = answer(capsys, *command)
     finally:
         os.chdir(tmp_path)
-    assert "the working directory has been removed" in said
+    assert "the working directory has been removed" in output
     assert code in {0, 1, 2}
 
 
-def test_the_whole_machine_and_a_place(command: list[str], capsys: Capture) -> None:
-    """Both together are a mistake, since --all meant other machines once; exit code 2."""
-    code, said = answer(capsys, *command, "--all", "traces")
-    assert said.startswith("otel-ext: --all is the whole machine, and traces is one place of it. ")
-    assert ("--other-hosts" in said) == (command[0] in {"ps", "top", "dump"})
+def test_the_whole_machine_and_an_input(command: list[str], capsys: Capture) -> None:
+    """Both together are an error, since --all meant other machines once; exit code 2."""
+    code, output = answer(capsys, *command, "--all", "traces")
+    assert output.startswith("otel-ext: --all cannot be combined with traces. ")
+    assert ("--other-hosts" in output) == (command[0] in {"ps", "top", "dump"})
     assert code == 2
 
 
-def test_what_stands_behind_an_option_is_named(command: list[str], capsys: Capture) -> None:
-    """Places stand together; one that does not is not taken for an option."""
-    code, said = answer(capsys, *command, "one", "--json", "two")
-    assert "'two'" in said
-    assert "no option" not in said
+def test_an_input_after_an_option_is_named(command: list[str], capsys: Capture) -> None:
+    """Inputs must be adjacent; a separate one is not reported as an option."""
+    code, output = answer(capsys, *command, "one", "--json", "two")
+    assert "'two'" in output
+    assert "no option" not in output
     assert code == 2
 
 
-def test_a_place_that_cannot_be_made_is_replaced_as_for_a_program(
+def test_a_folder_that_cannot_be_created_is_replaced_as_for_a_program(
     command: list[str], tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A reader looks where `configure()` records then, and says so."""
+    """A command reads the folder that `configure()` uses instead, and prints it."""
     if command[0] == "doctor":
-        return  # it names the setting that is wrong: tests/cli/test_doctor.py
+        return  # it names the wrong setting: tests/cli/test_doctor.py
     spare = tmp_path / f"otel-ext-{os.geteuid()}"
     records(spare)
     (tmp_path / "file").touch()
     monkeypatch.setenv(VARIABLE, "file/traces")
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    code, said = answer(capsys, *command)
-    assert f"Records go to {spare}; " in said
-    assert "pay" in said or command[0] == "validate"
+    code, output = answer(capsys, *command)
+    assert f"Records go to {spare}; " in output
+    assert "pay" in output or command[0] == "validate"
     assert code == 0
 
 
@@ -334,11 +322,11 @@ os.kill(os.getpid(), 9)
 def test_the_tree_of_a_single_file_counts_its_ring_buffer(
     tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a killed program has in the buffer and not in the file is shown by `tree` as by `ps`."""
+    """`tree` and `ps` both show spans that a killed program left only in its ring buffer."""
     monkeypatch.chdir(tmp_path)
     assert execute(python(write_program(tmp_path, KILLED)), cwd=tmp_path).code == -9
     (tmp_path / "all.jsonl").write_bytes(b"")
     for command in ("ps", "tree"):
-        code, said = answer(capsys, command, "all.jsonl")
-        assert "kept" in said
+        code, output = answer(capsys, command, "all.jsonl")
+        assert "kept" in output
         assert code == 0

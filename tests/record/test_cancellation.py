@@ -1,4 +1,4 @@
-"""Spans that end because their task was cancelled are marked; those that tidy up are not."""
+"""Spans that end because their task was cancelled are marked; those of its clean-up are not."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from otel_ext.exporters.console.lines import LineRenderer
 from otel_ext.processors import lifecycle
 from otel_ext.processors.lifecycle import LifecycleSpanProcessor
-from otel_ext.record import cancellation as cancelling
+from otel_ext.record import cancellation
 from otel_ext.record.capture import capture_end_python, capture_start_python
 from otel_ext.record.codec import encode_line, encode_line_python
 from otel_ext.record.decode import decode_line
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def kept() -> Kept:
-    """Return what keeps the records."""
+    """Return the exporter that keeps the records."""
     return Kept()
 
 
@@ -64,7 +64,7 @@ async def wait_for_ever(started: asyncio.Event) -> None:
 
 
 async def cancelled_task(tracer: Tracer) -> None:
-    """Cancel a task between two spans, one of which tidies up."""
+    """Cancel a task inside a span, with another span for its clean-up."""
     started = asyncio.Event()
 
     async def work() -> None:
@@ -87,7 +87,7 @@ async def cancelled_task(tracer: Tracer) -> None:
 
 
 def test_spans_that_a_cancellation_goes_through_are_marked(tracer: Tracer, kept: Kept) -> None:
-    """A cancelled task's open spans are; its clean-up, the caller and what follows are not."""
+    """A cancelled task's open spans are marked; clean-up, caller and later spans are not."""
     asyncio.run(cancelled_task(tracer))
     assert ends(kept).keys() == {"inner", "rollback", "outer", "later", "caller"}
     assert cancelled(kept) == {"inner", "outer"}
@@ -102,7 +102,7 @@ def test_spans_that_a_cancellation_goes_through_are_marked(tracer: Tracer, kept:
 
 
 def test_a_timeout_cancels(tracer: Tracer, kept: Kept) -> None:
-    """What `wait_for` gave up is marked; the span around it, which saw the timeout, is not."""
+    """The span that `wait_for` cancelled is marked; the one around it is not."""
 
     async def main() -> None:
         async def work() -> None:
@@ -116,8 +116,8 @@ def test_a_timeout_cancels(tracer: Tracer, kept: Kept) -> None:
     assert cancelled(kept) == {"slow"}
 
 
-def test_a_second_cancellation_marks_what_tidies_up(tracer: Tracer, kept: Kept) -> None:
-    """A span that was opened amid one cancellation and ends by another one is marked."""
+def test_a_second_cancellation_marks_the_clean_up(tracer: Tracer, kept: Kept) -> None:
+    """A span opened during one cancellation that ends by another one is marked."""
 
     async def main() -> None:
         first, second = asyncio.Event(), asyncio.Event()
@@ -140,8 +140,8 @@ def test_a_second_cancellation_marks_what_tidies_up(tracer: Tracer, kept: Kept) 
     assert cancelled(kept) == {"rollback"}
 
 
-def test_other_errors_in_a_task_are_no_cancellation(tracer: Tracer, kept: Kept) -> None:
-    """An error is an error, also under a handler of another one."""
+def test_other_errors_in_a_task_do_not_cancel(tracer: Tracer, kept: Kept) -> None:
+    """Other errors do not count, nor while another one is being handled."""
 
     async def main() -> None:
         try:
@@ -159,8 +159,8 @@ def test_other_errors_in_a_task_are_no_cancellation(tracer: Tracer, kept: Kept) 
 
 
 def test_what_is_noted_is_bounded(tracer: Tracer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Spans that start amid a cancellation and never end there take no memory for ever."""
-    monkeypatch.setattr(cancelling, "_MOST", 10)
+    """Spans that start during a cancellation and never end do not fill memory."""
+    monkeypatch.setattr(cancellation, "_MAX_NOTED", 10)
 
     async def main() -> None:
         try:
@@ -170,15 +170,15 @@ def test_what_is_noted_is_bounded(tracer: Tracer, monkeypatch: pytest.MonkeyPatc
                 tracer.start_span(str(number))
 
     asyncio.run(main())
-    assert len(cancelling._begun) <= 10  # noqa: SLF001 - memory cannot be seen from outside
-    cancelling._begun.clear()  # noqa: SLF001
+    assert len(cancellation._started_during) <= 10  # noqa: SLF001 - memory cannot be seen from outside
+    cancellation._started_during.clear()  # noqa: SLF001
 
 
 @pytest.mark.parametrize(("ascii_only", "mark"), [(False, "⊘"), (True, "c")])
 def test_people_see_that_it_was_cancelled(
     ascii_only: bool, mark: str, tracer: Tracer, kept: Kept
 ) -> None:
-    """The console's line has a mark of its own and the word."""
+    """The console's line has its own symbol and the word."""
     asyncio.run(cancelled_task(tracer))
     renderer = LineRenderer(Painter(enabled=False), lambda: 100, ascii_only=ascii_only)
     lines = [renderer.render(record) for record in kept.records]

@@ -1,4 +1,4 @@
-"""A span that none of the user's code opened: every reader shows that there is no place."""
+"""A span that was not opened by user code: every reader shows that its location is unknown."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from otel_ext.cli.ended_spans import Ended, as_dicts, lines_of, open_in
+from otel_ext.cli.ended_spans import EndedSpan, as_dicts, lines_of, open_in
 from otel_ext.cli.main import main
 from otel_ext.record.model import UNKNOWN_CALL_SITE
 from tests.cli.test_ps_mistakes import DEAD, span, write
@@ -20,7 +20,7 @@ NOTHING = {"file": None, "line": None, "function": None}
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Return a folder with one span that has no place."""
+    """Return a folder with one span without a location."""
     write(tmp_path, DEAD, span("GET /items")._replace(call_site=UNKNOWN_CALL_SITE))
     return tmp_path
 
@@ -30,10 +30,10 @@ def folder(tmp_path: Path) -> Path:
     [["ps"], ["top", "--once"], ["dump"], ["tree"], ["tail", "--no-follow"]],
     ids=lambda words: words[0],
 )
-def test_people_are_shown_no_place(
+def test_tables_show_no_location(
     words: list[str], folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The mark for an unknown place is not shown as if it were one."""
+    """The mark for an unknown location is not shown as a location."""
     main([*words, str(folder)])
     out = capsys.readouterr().out
     assert "GET /items" in out
@@ -42,16 +42,16 @@ def test_people_are_shown_no_place(
         assert out.splitlines()[1].endswith(" -")
 
 
-def test_what_a_recovery_ends_is_shown_without_a_place(folder: Path) -> None:
-    """The list of what was running when its process died has no column for it then."""
-    ended = [Ended(one, 10**9) for one in open_in(folder)]
+def test_a_recovered_span_is_shown_without_a_location(folder: Path) -> None:
+    """The list of spans that were running has no location for it."""
+    ended = [EndedSpan(one, 10**9) for one in open_in(folder)]
     (line,) = lines_of(ended, 1)
     assert line == f"  1.00 s  GET /items  [{ended[0].span.process.label}]"
     assert as_dicts(ended)[DEAD.id][0]["where"] == {**NOTHING, "now": False}
 
 
 def test_programs_get_null(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """In JSON file, line and function are null."""
+    """In JSON, file, line and function are null."""
     main(["ps", "--json", str(folder)])
     found = cast("dict[str, dict[str, object]]", json.loads(capsys.readouterr().out))
     assert found["opened"] == NOTHING
@@ -62,5 +62,5 @@ def test_programs_get_null(folder: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_such_a_file_is_valid(folder: Path) -> None:
-    """`<unknown>` and line 0 are how the format writes it."""
+    """The record format writes `<unknown>` and line 0."""
     assert main(["validate", str(folder)]) == 0

@@ -1,4 +1,4 @@
-"""Where the user's code opened a span: the first frame that is nobody else's."""
+"""Call sites: the first frame in the user's own code."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from otel_ext.record import call_site as callsite
-from otel_ext.record import own_code
-from otel_ext.record.call_site import describe_frame, find_call_site, site_from_attributes
+from otel_ext.record import call_site, own_code
+from otel_ext.record.call_site import call_site_from_attributes, describe_frame, find_call_site
 from otel_ext.record.model import UNKNOWN_CALL_SITE, CallSite
 from tests.processors.spans import recording
 from tests.programs import environment, execute, write_program
@@ -39,8 +38,8 @@ def test_own_line_is_found() -> None:
     assert call_site.function.endswith("test_own_line_is_found")
 
 
-def test_a_place_is_described_once() -> None:
-    """The same place is the same object; two calls on one line are two places of one line."""
+def test_a_call_site_is_described_once() -> None:
+    """A call site is one object; two calls on one line are two call sites of that line."""
     seen = [find_call_site() for _ in range(3)]
     assert seen[0] is seen[1] is seen[2]
     two = (find_call_site(), find_call_site())
@@ -48,7 +47,7 @@ def test_a_place_is_described_once() -> None:
 
 
 def test_lines_of_one_function_are_distinguished() -> None:
-    """Two lines of one function are two places."""
+    """Two lines of one function are two call sites."""
     first = find_call_site()
     second = find_call_site()
     assert second.line - first.line == 1
@@ -57,7 +56,7 @@ def test_lines_of_one_function_are_distinguished() -> None:
 def test_path_is_relative_below_the_working_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Below the working directory a path is relative, elsewhere, and below `/`, it is whole."""
+    """A path is relative below the working directory; elsewhere, and below `/`, absolute."""
     code = compile("frame = here()", str(tmp_path / "app" / "jobs.py"), "exec")
     space: dict[str, object] = {"here": here}
     exec(code, space)  # noqa: S102 - a file that need not exist
@@ -73,7 +72,7 @@ def test_path_is_relative_below_the_working_directory(
 
 
 def test_wrappers_of_the_standard_library_are_passed() -> None:
-    """`contextlib` and `functools` between the user's line and the hook are not the place."""
+    """`contextlib` and `functools` between the user's line and the hook are skipped."""
 
     @contextlib.contextmanager
     def opened():  # type: ignore[no-untyped-def] # noqa: ANN202
@@ -84,7 +83,7 @@ def test_wrappers_of_the_standard_library_are_passed() -> None:
 
 
 def test_decorator_and_with_statement_name_the_users_line() -> None:
-    """Both of the SDK's ways to make a current span name the user's own code."""
+    """Both of the SDK's ways to start a current span give the user's own line."""
     tracer, recorder = recording()
 
     @tracer.start_as_current_span("decorated")
@@ -98,8 +97,8 @@ def test_decorator_and_with_statement_name_the_users_line() -> None:
     assert Path(recorder.of("decorated")[0].call_site.file).samefile(__file__)
 
 
-def test_place_in_a_thread_without_user_code_is_unknown() -> None:
-    """A pool's thread that runs a hook directly has no place; a user's function has its own."""
+def test_call_site_in_a_thread_without_user_code_is_unknown() -> None:
+    """A pool's thread that runs a hook directly has no call site; a user's function has one."""
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(find_call_site, 1).result() is UNKNOWN_CALL_SITE
         assert pool.submit(lambda: find_call_site()).result().function.endswith("<lambda>")  # noqa: PLW0108
@@ -111,7 +110,7 @@ def test_place_in_a_thread_without_user_code_is_unknown() -> None:
 
 
 def test_code_attributes_come_first() -> None:
-    """`code.*` attributes name the place, by their stable and by their older names."""
+    """`code.*` attributes set the call site, by their stable and by their older names."""
     tracer, recorder = recording()
     stable = {"code.file.path": "/srv/a.py", "code.line.number": 3, "code.function.name": "A.b"}
     older = {"code.filepath": "/srv/a.py", "code.lineno": 3, "code.function": "A.b"}
@@ -151,12 +150,12 @@ def test_code_attributes_come_first() -> None:
 def test_incomplete_code_attributes(
     attributes: dict[str, object], expected: CallSite | None
 ) -> None:
-    """What is missing or wrong is unknown; without a file the stack is asked."""
-    assert site_from_attributes(attributes) == expected
+    """What is missing or wrong is unknown; without a file the stack is used."""
+    assert call_site_from_attributes(attributes) == expected
 
 
-def test_code_that_is_made_and_dropped_does_not_confuse_the_cache() -> None:
-    """Code objects at the same address, one after the other, get each their own place."""
+def test_freed_code_does_not_confuse_the_cache() -> None:
+    """Code objects at the same address, one after the other, each get their own call site."""
     for number in range(2_000):
         code = compile("site = find()", f"made-{number}.py", "exec")
         space: dict[str, object] = {"find": find_call_site}
@@ -165,18 +164,18 @@ def test_code_that_is_made_and_dropped_does_not_confuse_the_cache() -> None:
 
 
 def test_caches_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A program that makes code without end does not fill memory."""
-    monkeypatch.setattr(callsite, "_MAX_CACHED", 100)
+    """A program that keeps compiling code does not fill memory."""
+    monkeypatch.setattr(call_site, "_MAX_CACHED", 100)
     monkeypatch.setattr(own_code, "_MAX_CACHED", 100)
     for number in range(1_000):
         code = compile("find()", f"endless-{number}.py", "exec")
         exec(code, {"find": find_call_site})  # noqa: S102
     assert len(own_code.JUDGED) <= 101
-    assert len(callsite._call_sites) <= 101  # noqa: SLF001 - its size is what is tested
+    assert len(call_site._call_sites) <= 101  # noqa: SLF001 - its size is what is tested
 
 
 def test_users_folder_may_be_called_like_a_library(tmp_path: Path) -> None:
-    """A user's own `logging` or `opentelemetry` folder is the user's own."""
+    """A user's folder named `logging` or `opentelemetry` is the user's own."""
     program = write_program(
         tmp_path,
         """
@@ -187,7 +186,7 @@ print(recorder.spans[0].call_site.file)
 """,
         name="opentelemetry/logging/structlog/contextlib.py",
     )
-    # Not run as a script: its folder would come first on the path, with that name.
+    # Not run as a script: its folder, with that name, would come first on the path.
     start = f"exec(compile(open({str(program)!r}).read(), {str(program)!r}, 'exec'))"
     env = environment(PYTHONPATH=str(Path(__file__).parents[2]))
     done = execute([sys.executable, "-c", start], cwd=Path("/"), env=env)
@@ -195,7 +194,7 @@ print(recorder.spans[0].call_site.file)
 
 
 def test_package_that_is_reached_through_a_link(tmp_path: Path) -> None:
-    """Our own frames are known when the package was imported through a symbolic link."""
+    """Our own frames are recognized if the package was imported through a symbolic link."""
     (tmp_path / "link").symlink_to(Path(__file__).parents[2])
     program = write_program(
         tmp_path,

@@ -1,4 +1,4 @@
-"""Asking programs through their ring buffers: who answers, who does not, and what is left alone."""
+"""Stack requests through ring buffers: which programs answer, and which files stay untouched."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from otel_ext.journal.ring_layout import HEADER_SIZE, REQUEST_AT, WORD
 from otel_ext.observe.snapshot import Collector
-from otel_ext.observe.stack_requests import ask
+from otel_ext.observe.stack_requests import request_stacks
 from tests.cli.watched import shop
 
 if TYPE_CHECKING:
@@ -24,22 +24,22 @@ def processes(folder: Path) -> tuple[RunningProcess, ...]:
 
 
 def test_a_program_answers_each_time(tmp_path: Path) -> None:
-    """Each request is answered by one update for each open span, with the place it is at."""
+    """Each request is answered by one update for each open span, with its stack."""
     with shop(tmp_path):
         collector = Collector([tmp_path / "traces"])
         seen: list[int] = []
         for _ in range(3):
-            assert ask(collector.collect().processes) == []
+            assert request_stacks(collector.collect().processes) == []
             updates = [span.update for span in collector.collect().spans]
             assert all(update is not None and update.extra.get("stack") for update in updates)
             seen += [update.seq for update in updates if update is not None]
     assert len(set(seen)) == 6
 
 
-def test_an_answer_of_before_the_clock_was_set_back_is_none(tmp_path: Path) -> None:
-    """A request is answered when the program answers it, not by a number that is higher.
+def test_an_answer_to_an_older_request_does_not_count(tmp_path: Path) -> None:
+    """Only the value of the request itself is an answer, not any higher value.
 
-    Versions before this one took the time as the word, and the clock may be set back since.
+    Earlier versions used the time as the value, and the clock may have been set back since.
     """
     with shop(tmp_path) as program:
         (process,) = processes(tmp_path)
@@ -48,20 +48,20 @@ def test_an_answer_of_before_the_clock_was_set_back_is_none(tmp_path: Path) -> N
             ring.seek(REQUEST_AT)
             far_ahead = WORD.pack(time.time_ns() + 10**18)
             ring.write(far_ahead * 2)
-        assert ask([process], timeout=0.3) == [process]
+        assert request_stacks([process], timeout=0.3) == [process]
         program.send_signal(signal.SIGCONT)
-        assert ask([process], timeout=20.0) == []
+        assert request_stacks([process], timeout=20.0) == []
 
 
-def test_two_who_ask_at_once_are_both_answered(tmp_path: Path) -> None:
-    """The later request takes the place of the earlier, and its answer is one for both."""
+def test_simultaneous_requests_are_all_answered(tmp_path: Path) -> None:
+    """A later request overwrites the earlier one, and its answer counts for both."""
     with shop(tmp_path):
         asked = processes(tmp_path)
         silent: list[RunningProcess] = []
 
         def ask_often() -> None:
             for _ in range(10):
-                silent.extend(ask(asked, timeout=20.0))
+                silent.extend(request_stacks(asked, timeout=20.0))
 
         threads = [threading.Thread(target=ask_often) for _ in range(4)]
         for thread in threads:
@@ -71,8 +71,8 @@ def test_two_who_ask_at_once_are_both_answered(tmp_path: Path) -> None:
     assert silent == []
 
 
-def test_a_ring_buffer_that_is_none_is_not_written_to(tmp_path: Path) -> None:
-    """Only a file with the header of a ring buffer is written to; others stay as they are."""
+def test_other_files_are_not_written_to(tmp_path: Path) -> None:
+    """Only a file with the header of a ring buffer is written to; other files stay as they are."""
     with shop(tmp_path):
         (process,) = processes(tmp_path)
     other = tmp_path / "precious"
@@ -82,17 +82,17 @@ def test_a_ring_buffer_that_is_none_is_not_written_to(tmp_path: Path) -> None:
     link.symlink_to(process.rings[0])
     began = time.monotonic()
     asked = process._replace(condition="alive", rings=(other, missing, link))
-    assert ask([asked]) == [asked]
+    assert request_stacks([asked]) == [asked]
     assert other.read_bytes() == b"x" * HEADER_SIZE
     assert time.monotonic() - began < 20
 
 
 def test_a_dead_process_is_not_asked(tmp_path: Path) -> None:
-    """The ring buffer of a process that is gone is left as it is: it is evidence."""
+    """The ring buffer of a dead process stays unchanged, since recovery reads it."""
     with shop(tmp_path) as process:
         process.kill()
         process.wait()
         (dead,) = processes(tmp_path)
         before = dead.rings[0].read_bytes()
-        assert ask([dead]) == []
+        assert request_stacks([dead]) == []
         assert dead.rings[0].read_bytes() == before
