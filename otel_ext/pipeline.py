@@ -310,8 +310,8 @@ def _make_resilient(config: Config, exporter: RemoteQueue) -> RecordExporter:
         persistent_queue_size=remote.persistent_queue_size,
         limits=RetryLimits(
             failures=remote.retry_failures,
-            pause=remote.retry_initial_interval,
-            longest_pause=remote.retry_max_interval,
+            initial_interval=remote.retry_initial_interval,
+            max_interval=remote.retry_max_interval,
         ),
         shutdown_seconds=config.otlp.exit_timeout,
     )
