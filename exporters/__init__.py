@@ -1,4 +1,4 @@
-"""Exporters of records, one destination a module."""
+"""Exporters of records: files, terminal, OTLP, and wrappers around other exporters."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> object:
-    """Import what is asked for: a program pays for the exporters it uses."""
+    """Import an exporter at its first use, so that a program pays only for those it uses."""
     return lazy_name(globals(), _MODULES, name)
 
 
 def __dir__() -> list[str]:
-    """Name what can be asked for."""
+    """List the public names, imported or not."""
     return __all__

@@ -1,4 +1,4 @@
-"""`CompatExporter`: the timestamp at the top level too, for tools that look there."""
+"""`CompatExporter`: adds a top-level timestamp, for tools that expect one there."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ _KEY: Final = "timestamp"
 class CompatExporter:
     """Adds a top-level `timestamp`, equal to the record's own, to what `inner` exports.
 
-    A `timestamp` of the user's own is never overwritten: it stays, and is
-    counted as `compat.timestamp_kept`. Around an exporter of lines this selects
-    another encoding, so it costs nothing; around any other the timestamp is
+    A `timestamp` that the user has set is never overwritten; it is counted as
+    `compat.timestamp_kept`. Around an exporter of lines this selects another
+    encoding, so it costs nothing; around any other exporter the timestamp becomes
     one more attribute of the record.
 
     Args:
         inner: Where the records go.
-        enabled: Whether, or a function that is asked at each record.
+        enabled: Whether to add it, or a function that is called for each record.
 
     Raises:
-        ConfigError: `inner` is no exporter.
+        ConfigError: `inner` is not an exporter.
 
     >>> from otel_ext.exporters import ConsoleExporter
     >>> from otel_ext.record.model import Process, Record
@@ -59,12 +59,12 @@ class CompatExporter:
         self.never_waits = getattr(inner, "never_waits", False) is True
 
     def export(self, record: Record) -> None:
-        """Hand one record on, with the timestamp if that is enabled."""
+        """Pass one record on, with the timestamp if that is enabled."""
         ask = self._ask
         try:
             enabled = self._enabled if ask is None else ask()
-        except Exception as error:  # noqa: BLE001 - it may be the user's
-            report_problem("CompatExporter: cannot tell whether it is enabled", error)
+        except Exception as error:  # noqa: BLE001 - the function may be the user's
+            report_problem("CompatExporter: cannot find out whether it is enabled", error)
             enabled = False
         if not enabled:
             self._inner.export(record)
@@ -79,7 +79,7 @@ class CompatExporter:
 
     @property
     def fast_export(self) -> Callable[[Record], None]:
-        """`export`, compiled where that was built; it must not be told from the method."""
+        """`export`, compiled if the extension was built; it behaves as the method does."""
         inner = fast_export_of(self._inner)
         speed = load_speed()
         if speed is None or type(self).export is not CompatExporter.export:
@@ -90,13 +90,13 @@ class CompatExporter:
         return bound
 
     def learn_open_records(self, open_records: Callable[[], Iterable[Record]]) -> None:
-        """Offer `open_records` to `inner`."""
+        """Pass `open_records` on to `inner`."""
         learn = getattr(type(self._inner), "learn_open_records", None)
         if learn is not None and type(self).export is CompatExporter.export:
             learn(self._inner, open_records)
 
     def prepare_first_line(self, process: Process) -> None:
-        """Let `inner` make the line that begins its file, without the timestamp."""
+        """Let `inner` prepare the first line of its file, without the timestamp."""
         if type(self).export is CompatExporter.export:
             prepare_first_line(self._inner, process)
 
@@ -109,9 +109,9 @@ class CompatExporter:
         self._inner.shutdown()
 
     def shutdown_by(self, until: float) -> None:
-        """Shut `inner` down by then, by the monotonic clock."""
+        """Shut `inner` down until `until`, a time of the monotonic clock."""
         shutdown_by(self._inner, self._inner.shutdown, until)
 
     def has_room(self, until: float) -> bool:
-        """Whether `inner` can take many more records by then."""
+        """Whether `inner` has room for many more records before `until`."""
         return has_room(self._inner, until)

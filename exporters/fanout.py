@@ -1,4 +1,4 @@
-"""`FanOut`: every record to several exporters, none of which can harm another."""
+"""`FanOut`: sends every record to several exporters and isolates them from each other."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ __all__ = ["FanOut"]
 
 
 class FanOut:
-    """Hands each record to all of `exporters`, in their order.
+    """Passes each record to all of `exporters`, in their order.
 
-    One that raises is reported, and the others get the record all the same; so they
-    do when one hangs (see `RecordExporter`).
-    Flush and shutdown go to all of them at once, each on a thread of its own, so
-    one that hangs takes no time from the others and is left behind in the end.
+    If one raises or hangs, that is reported and the others still get the record
+    (see `RecordExporter`). Flush and shutdown call all of them at once, each on its
+    own thread, so one that hangs takes no time from the others; in the end its
+    thread is abandoned.
 
     Args:
         exporters: Where the records go.
         shutdown_seconds: How long `shutdown` waits for all of them together.
 
     Raises:
-        ConfigError: One of `exporters` is none.
+        ConfigError: One of `exporters` is not an exporter.
 
     >>> from otel_ext.exporters import ConsoleExporter
     >>> FanOut(ConsoleExporter(), ConsoleExporter()).force_flush()
@@ -54,49 +54,49 @@ class FanOut:
         )
 
     def export(self, record: Record) -> None:
-        """Hand one record to each exporter; never raises."""
+        """Pass one record to each exporter; never raises."""
         for name, exporter in zip(self._names, self._exporters, strict=True):
             try:
                 exporter.export(record)
-            except Exception as error:  # noqa: BLE001 - the next one must get it
+            except Exception as error:  # noqa: BLE001 - the next exporter must get it
                 COUNTERS.add("fanout.failed")
                 report_problem(f"{name}: a record is lost", error)
 
     def prepare_first_line(self, process: Process) -> None:
-        """Let the exporters that begin a file make its first line."""
+        """Let the exporters that write files prepare their first lines."""
         for exporter in self._exporters:
             prepare_first_line(exporter, process)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Flush all; whether all of them were done in time."""
+        """Flush all exporters; whether all of them finished in time."""
         until = monotonic() + timeout_millis / 1000
-        begun = [
+        calls_under_way = [
             (calls, calls.begin(lambda one=one: one.force_flush(timeout_millis)))  # type: ignore[misc]
             for calls, one in zip(self._calls, self._exporters, strict=True)
         ]
-        # Not a generator: every one is waited for, whatever the others say.
-        in_time = [calls.wait(call, until) for calls, call in begun]
+        # Not a generator: `all` would stop at the first False and not wait for the others.
+        in_time = [calls.wait(call, until) for calls, call in calls_under_way]
         return all(in_time)
 
     def shutdown(self) -> None:
-        """Shut all down; does not wait for one that hangs. Twice is once."""
+        """Shut all exporters down; does not wait for one that hangs. Idempotent."""
         self.shutdown_by(monotonic() + self._shutdown_seconds)
 
     def shutdown_by(self, until: float) -> None:
-        """Shut all down by then, by the monotonic clock."""
+        """Shut all exporters down until `until`, a time of the monotonic clock."""
         if self._closed:
             return
         self._closed = True
-        begun = [
+        calls_under_way = [
             (
                 calls,
                 calls.begin(lambda one=one: shutdown_by(one, one.shutdown, until), last=True),  # type: ignore[misc]
             )
             for calls, one in zip(self._calls, self._exporters, strict=True)
         ]
-        for calls, call in begun:
+        for calls, call in calls_under_way:
             calls.wait(call, until)
 
     def has_room(self, until: float) -> bool:
-        """Whether all of them can take many more records by then."""
+        """Whether all exporters have room for many more records before `until`."""
         return all(has_room(one, until) for one in self._exporters)

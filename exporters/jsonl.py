@@ -1,8 +1,8 @@
-"""`JsonlExporter`: records as lines of JSON in a file, one file a process.
+"""`JsonlExporter`: writes records as lines of JSON, one file for each process.
 
-The journal under it does the keeping: by default a line is stored in memory
-that outlives a kill, and one worker brings it to the file. Nothing is made
-before the first record, and a forked child gets a ring buffer and a file of its own.
+The journal stores them: by default a line goes into memory that survives a kill, and
+one worker thread writes it to the file. Nothing is created before the first record,
+and a forked child gets its own ring buffer and file.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from otel_ext._accel import load_speed
 from otel_ext.errors import ConfigError
 from otel_ext.inflight.tracker import dump
 from otel_ext.journal.path_check import absolute_path, problem_with
-from otel_ext.journal.write.exit import LastingJournal
+from otel_ext.journal.write.exit import PostExitJournal
 from otel_ext.journal.write.opening import Durability, JournalSettings
-from otel_ext.journal.write.rehearsal import rehearse
+from otel_ext.journal.write.warm_up import warm_up
 from otel_ext.record.codec import encode_line
 from otel_ext.record.untyped import reduce_record
 from otel_ext.runtime.counters import COUNTERS
@@ -43,45 +43,44 @@ if TYPE_CHECKING:
 
 __all__ = ["JsonlExporter"]
 
-_WHERE: Final = "JsonlExporter: records are lost"
+_LOST: Final = "JsonlExporter: records are lost"
 _MODES: Final = get_args(Durability)
 _MAX_INTRODUCED: Final = 10_000
 _MAX_REMEMBERED: Final = 100_000
-# What another process asks for must not fill the ring buffer and push records out.
-_MAX_TOLD: Final = 1_000
-# An exit takes two seconds at most, of which the open spans may take some.
+# A dump that another process requests must not fill the ring buffer and push records out.
+_MAX_DUMPED: Final = 1_000
+# An exit takes two seconds at most, and ending the open spans may need some of that.
 _CLOSE_SECONDS: Final = 1.25
-# The part of that in which the records before the last one are brought out.
+# The share of it for writing out the records before the last one.
 _LAST_FLUSH: Final = 0.4
-# Spans that a table was too full for: how many of them have ended nobody knows.
+# Spans that the full table refused; how many of them have ended is unknown.
 _REFUSED: Final = "inflight.refused"
 
 
 class JsonlExporter:
     """Writes each record as one line to a JSONL file.
 
-    The first line of a file says which process writes it and with which
-    resource (`process.start`); the last one of an orderly end is `process.end`.
-    What cannot be written is dropped, counted and said once; the file is tried
-    again, so that writing goes on when there is space or permission again.
+    The first line of a file (`process.start`) names the process that writes it and
+    its resource; the last line after an orderly end is `process.end`. What cannot be
+    written is dropped, counted and reported once; the exporter tries the file again,
+    so that writing goes on once there is space or permission.
 
     Args:
-        path: A folder, which gets a file for each process (made with mode 0700
-            if missing), or a file: one that exists, or a name in `.jsonl` or
-            `.json`. Several
-            processes may append to one file.
-        durability: How a record leaves the caller: `mapped` into memory that a
-            kill leaves alone, `queued` in memory of the process, `write` by a
-            system call each. Default: what `settings` says, else `mapped`.
+        path: A folder, which gets a file for each process (created with mode 0700 if
+            missing), or a file: one that exists, or a name that ends in `.jsonl` or
+            `.json`. Several processes may append to one file.
+        durability: How a record leaves the caller: `mapped` into memory that survives
+            a kill, `queued` in memory of the process, `write` by one system call each.
+            Default: that of `settings`, else `mapped`.
         settings: Everything else about the journal.
-        open_records: Start records of the spans that are open, asked for when a
-            file follows a full one, so that old files can be deleted. Default: what
-            a `LifecycleSpanProcessor` knows of them; without one, the exporter
-            remembers those that pass.
+        open_records: Returns the start records of the open spans; called when a new
+            file follows a full one, so that old files can be deleted. Default: the
+            table of a `LifecycleSpanProcessor`; without one, the exporter remembers
+            the starts that it exports.
 
     Raises:
-        ConfigError: `path` is no path at all, or relative to a working directory
-            that is gone, or there is no such `durability`.
+        ConfigError: `path` is not a path, or relative to a working directory that is
+            gone, or `durability` is unknown.
 
     >>> import tempfile, pathlib
     >>> from otel_ext.record.model import Process, Record
@@ -95,15 +94,15 @@ class JsonlExporter:
     """
 
     never_starts_spans = True
-    """It never starts spans."""
+    """It never starts spans, so the processor need not guard against recursion."""
     never_waits = True
-    """It is called on the user's thread."""
+    """It never blocks, so it is called on the user's thread."""
 
     _introduced: dict[str, Process]
     _open: dict[tuple[str, str], Record]
     _open_sources: tuple[Callable[[], Iterable[Record]], ...]
     _begun: bool
-    _said_open: bool
+    _reported_open: bool
     _first_line: tuple[Process, Encoding, bytes] | None
     _quick: tuple[object, ...] | None
 
@@ -116,82 +115,81 @@ class JsonlExporter:
         open_records: Callable[[], Iterable[Record]] | None = None,
     ) -> None:
         self._path = absolute_path(path)
-        # Without any, the exporter remembers them itself.
+        # Without a source, the exporter remembers the open spans itself.
         self._open_sources = () if open_records is None else (open_records,)
         self._takes_sources = open_records is None
         self._encoding: Encoding = encode_line
         self._closed = False
-        self._journal = LastingJournal(
+        self._journal = PostExitJournal(
             self._path,
             _with_durability(settings or JournalSettings(), durability),
-            preamble=self._preamble,
-            ending=self._ending,
+            first_lines=self._preamble,
+            last_lines=self._ending,
             worker=shared_worker(),
-            on_request=_tell_places,
+            on_request=_dump_open_spans,
         )
         self._reset()
         after_fork_in_child(self._reset)
-        rehearse(self._path)
+        warm_up(self._path)
 
     @property
     def state(self) -> JournalState:
-        """How the journal is now, and where it writes to."""
+        """The state of the journal, and the file it writes to."""
         return self._journal.state()
 
     def export(self, record: Record) -> None:
         """Write one record.
 
         Raises:
-            RecursionError: The thread has no stack left for it. Nothing else is raised.
+            RecursionError: The thread has no stack left. Nothing else is raised.
         """
         self.export_as(record, encode_line)
 
     @property
     def fast_export(self) -> Callable[[Record], None]:
-        """`export`, compiled where that was built; it must not be told from the method."""
+        """`export`, compiled if the extension was built; it behaves as the method does."""
         speed = load_speed()
-        if speed is None or not self._exports_as_given:
+        if speed is None or not self._has_default_export:
             return self.export
         bound: Callable[[Record], None] = speed.bind_export(self)
         return bound
 
     @property
-    def _exports_as_given(self) -> bool:
+    def _has_default_export(self) -> bool:
         """Whether neither a subclass nor this object changes what is exported."""
         methods = (getattr(one, "__func__", None) for one in (self.export, self.export_as))
         return tuple(methods) == (JsonlExporter.export, JsonlExporter.export_as)
 
     def learn_open_records(self, open_records: Callable[[], Iterable[Record]]) -> None:
-        """Ask `open_records` for what is open, instead of remembering it.
+        """Get the open spans from `open_records`, instead of remembering them.
 
-        A processor that exports here offers its table; what is written from there is encoded
-        as the records are. Several processors may do so. No effect where `open_records` was
-        given to the constructor.
+        A processor that exports here passes its table; several may do so. No effect if the
+        constructor got `open_records`.
 
         Args:
-            open_records: The start records of the spans that are open.
+            open_records: Returns the start records of the open spans.
         """
-        if self._takes_sources and self._exports_as_given:
+        if self._takes_sources and self._has_default_export:
             self._open_sources = (*self._open_sources, open_records)
             self._open.clear()
 
     def prepare_first_line(self, process: Process, encoding: Encoding = encode_line) -> None:
-        """Make the line that begins the file now, so that the first record need not wait for it.
+        """Prepare the first line of the file, so that the first record need not wait for it.
 
         Args:
-            process: Whose record the first one will be; else the line is not used.
-            encoding: How the records will be encoded; likewise.
+            process: The process of the first record; for any other the line is not used.
+            encoding: The encoding of the records; likewise.
         """
-        if is_main_known():  # else a reader would miss the name of the program
+        if is_main_known():  # else the line would lack the name of the program
             seq = incarnation.current().next_seq()
             self._first_line = process, encoding, encoding(process_start_record(process, seq))
-            rehearse(self._path)  # again: the rest of set-up came between
+            warm_up(self._path)  # again, since the rest of set-up ran in between
 
     def export_reduced(self, record: Record, error: Exception) -> None:
-        """Write what can be written of a record that cannot be encoded; the compiled export's way.
+        """Write a record that cannot be encoded in a reduced form; for the compiled export.
 
         Args:
-            record: The record, which is counted as accepted already.
+            record: The record; it has been counted as accepted.
             error: Why it cannot be encoded.
         """
         self._append_reduced(record, encode_line, error)
@@ -199,7 +197,7 @@ class JsonlExporter:
     def note_unwritten(self, error: Exception) -> None:
         """Count and report a record that the journal could not take."""
         COUNTERS.add("dropped.write_failed")
-        report_problem(_WHERE, error)
+        report_problem(_LOST, error)
 
     def export_as(self, record: Record, encoding: Encoding) -> None:
         """Write one record as `encoding` renders it; raises what `export` does."""
@@ -216,10 +214,10 @@ class JsonlExporter:
         """Write ids, times and status of a record that cannot be encoded: its span must end."""
         if isinstance(error, RecursionError):
             COUNTERS.add("dropped.encode_failed")
-            raise error  # whoever has a stack does it again
+            raise error  # a caller with stack left exports it again
         line = b""
         if record.kind != "process":
-            with suppress(Exception):  # the encoding may refuse this form as well
+            with suppress(Exception):  # the encoding may fail on this form too
                 line = encoding(reduce_record(record))
         if not line:
             COUNTERS.add("dropped.encode_failed")
@@ -231,17 +229,17 @@ class JsonlExporter:
 
     def _append_line(self, record: Record, encoding: Encoding, line: bytes) -> None:
         try:
-            # First: a new file may begin at any moment, and repeats what is open then.
+            # Before the append, since that may begin a new file, which repeats the open spans.
             if not self._open_sources and record.phase is not None:
                 self._remember(record)
             if record.process.id in self._introduced or self._introduce(record, encoding):
-                # What it refuses it has counted.
+                # The journal counts what it refuses.
                 self._journal.append(line)
         except Exception as error:  # noqa: BLE001 - nothing may reach the user's code
             self.note_unwritten(error)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Bring all records taken so far into the file; whether that was done in time."""
+        """Write all records exported so far to the file; whether that was done in time."""
         check_process()
         try:
             return self._journal.flush(timeout_millis)
@@ -252,13 +250,13 @@ class JsonlExporter:
     def shutdown(self) -> None:
         """Write `process.end` and close; later records are dropped. Idempotent.
 
-        At the exit of the program later records are written as well, each followed by
+        While the program exits, later records are still written, each followed by
         another `process.end`.
         """
         self.shutdown_by(monotonic() + _CLOSE_SECONDS)
 
     def shutdown_by(self, until: float) -> None:
-        """Do what `shutdown` does, by then by the monotonic clock."""
+        """Do what `shutdown` does, until `until`, a time of the monotonic clock."""
         check_process()
         if self._closed:
             return
@@ -276,32 +274,32 @@ class JsonlExporter:
             report_problem("JsonlExporter: shutdown failed", error)
 
     def has_room(self, until: float) -> bool:
-        """Wait until many more records can be taken, or until then; whether they can."""
+        """Wait for room for many more records, until `until` at most; whether there is room."""
         return self._journal.has_room(until)
 
     def _count_open(self) -> int:
-        """Return how many spans may have no end in the file; those refused by a full table too."""
+        """Return how many spans may lack an end in the file, including those the table refused."""
         return len(self._open_records()) + COUNTERS.value(_REFUSED)
 
     def _ending(self) -> list[bytes]:
-        """Return the lines that close the file, with the account of this moment.
+        """Return the lines that close the file, with the current counts.
 
-        Where spans may still be open they say so, and recovery is to end them; those that
-        said so last hold until the last of the spans ends. What could not be written may
-        have been an end, or those lines.
+        If spans may still be open, the lines report it, and recovery ends those spans; no
+        second report follows until the last of them has ended. It does if records were
+        lost, which may have been an end or the first report.
         """
         lost = COUNTERS.value("dropped.not_written")
         left = self._count_open() + lost
-        if left and self._said_open and not lost:
+        if left and self._reported_open and not lost:
             return []
-        self._said_open = left > 0
+        self._reported_open = left > 0
         pending = self._journal.state().pending > 0
         records = closing_records(self._introduced.values(), open_spans=left, pending=pending)
         COUNTERS.add("accepted", len(records))
         return [self._encoding(record) for record in records]
 
     def _introduce(self, record: Record, encoding: Encoding) -> bool:
-        """See to it that the file says who `record.process` is; whether there is a file."""
+        """Make sure that the file has the `process.start` of `record.process`; False if no file."""
         if self._closed:
             return True  # the journal counts it
         current = incarnation.current()
@@ -310,9 +308,9 @@ class JsonlExporter:
             problem = problem_with(self._path)
             if problem:
                 COUNTERS.add("dropped.write_failed")
-                report_problem(_WHERE, problem)
+                report_problem(_LOST, problem)
                 return False
-            # The journal is not open yet; what is in here its first lines tell.
+            # The journal is not open yet: its first lines will introduce these.
             self._encoding = encoding
             own = process if process.id == current.id else current.process_for(None)
             self._introduced[own.id] = own
@@ -323,14 +321,14 @@ class JsonlExporter:
         if len(self._introduced) >= _MAX_INTRODUCED:
             return True
         self._introduced[process.id] = process
-        # Of a process that this one only speaks of there is nothing to tell.
+        # A record may name another process, of which this one has no facts to write.
         if process.pid == current.pid and record.name != PROCESS_START:
             COUNTERS.add("accepted")
             self._journal.append(encoding(process_start_record(process, current.next_seq())))
         return True
 
     def _preamble(self) -> list[bytes]:
-        """Return the lines that begin a file: who writes it, and what is open."""
+        """Return the first lines of a file: the processes that write it, and the open spans."""
         current = incarnation.current()
         first, self._first_line = self._first_line, None
         if first is not None and not self._begun and self._begins_with(first):
@@ -345,14 +343,14 @@ class JsonlExporter:
         if self._begun:
             records.extend(self._open_records())
         else:
-            # The journal counts as written what it takes from callers, and this.
+            # The journal counts these as written, as it does the lines of callers.
             COUNTERS.add("accepted", len(records))
             self._begun = True
         encoding = self._encoding
         return [encoding(record) for record in records]
 
     def _begins_with(self, first: tuple[Process, Encoding, bytes]) -> bool:
-        """Return whether the prepared line is the one that this file begins with."""
+        """Return whether the prepared line fits the process and encoding of this file."""
         known = list(self._introduced.values())
         return first[1] is self._encoding and len(known) == 1 and known[0] is first[0]
 
@@ -368,24 +366,24 @@ class JsonlExporter:
         return [record for source in self._open_sources for record in source()]
 
     def _reset(self) -> None:
-        """Go on as another process: whoever is in the file must be introduced."""
+        """Start again in a forked child: its file needs the `process.start` of each process."""
         self._introduced = {}
         self._open = {}
-        self._begun = self._said_open = False
+        self._begun = self._reported_open = False
         self._first_line = None
         self._accept: Callable[[], object] = self._accept_first
-        # What the compiled export needs; while it is None the method does the work.
+        # For the compiled export; while this is None, it calls the method.
         self._quick = None
 
     def _accept_first(self) -> None:
-        """Count a record; the next ones directly. A forked child's counters are others."""
+        """Count a record, and the next ones directly; a forked child has counters of its own."""
         self._accept = COUNTERS.stepper("accepted")
         self._accept()
 
 
-def _tell_places() -> None:
-    """Record where the open spans are: `otel-ext ps` asks."""
-    dump(_MAX_TOLD)
+def _dump_open_spans() -> None:
+    """Record where the open spans are, as `otel-ext ps` requests."""
+    dump(_MAX_DUMPED)
 
 
 def _with_durability(settings: JournalSettings, durability: str | None) -> JournalSettings:

@@ -1,4 +1,4 @@
-"""`RedactingExporter`: no secret reaches the exporter inside it."""
+"""`RedactingExporter`: removes secrets from records before another exporter gets them."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ _MAX_ENCODINGS: Final = 64
 
 
 class RedactingExporter:
-    r"""Takes the secrets out of each record, then hands it to `inner`.
+    r"""Removes the secrets from each record, then passes it to `inner`.
 
-    What an exporter of lines writes of its own accord (who the process is, which
-    spans are open) is redacted too: it goes through the encoding that is given here.
+    Lines that an exporter writes by itself (the facts of the process, the open spans)
+    are redacted too: they go through the encoding that this exporter passes on.
 
     Args:
         inner: Where the records go.
-        redactor: What is redacted; by default the safe list. Exporters that share
-            one redact each record once.
+        redactor: What is redacted; by default the safe list. Exporters that share a
+            redactor redact each record once.
 
     Raises:
-        ConfigError: `inner` is no exporter.
+        ConfigError: `inner` is not an exporter.
 
     >>> import io
     >>> from otel_ext.exporters import ConsoleExporter
@@ -51,7 +51,7 @@ class RedactingExporter:
     """
 
     export_as: Callable[[Record, Encoding], None]
-    """Only around an exporter of lines."""
+    """Exists only around an exporter of lines."""
 
     def __init__(self, inner: RecordExporter, redactor: Redactor | None = None) -> None:
         check_exporter("RedactingExporter", inner)
@@ -59,17 +59,17 @@ class RedactingExporter:
         self._redactor = redactor or Redactor()
         self._redact = self._redactor.redact
         self._encodings: dict[Encoding, Encoding] = {}
-        # A callback is anybody's code and may start spans.
-        never_starts_spans = getattr(inner, "never_starts_spans", False) is True
+        # A callback is the user's code and may start spans.
+        inner_never_starts_spans = getattr(inner, "never_starts_spans", False) is True
         self.never_waits = getattr(inner, "never_waits", False) is True
-        self.never_starts_spans = never_starts_spans and not self._redactor.has_callback
+        self.never_starts_spans = inner_never_starts_spans and not self._redactor.has_callback
         self._lines = inner if isinstance(inner, LineExporter) else None
         if self._lines is not None:
-            # Whoever wraps this one chooses the encoding, as it would for `inner`.
+            # A wrapper around this exporter chooses the encoding, as it would for `inner`.
             self.export_as = self._export_line
 
     def export(self, record: Record) -> None:
-        """Hand one record on, without secrets."""
+        """Pass one record on, without secrets."""
         if self._lines is not None:
             self._export_line(record, encode_line)
         else:
@@ -77,24 +77,24 @@ class RedactingExporter:
 
     @property
     def fast_export(self) -> Callable[[Record], None]:
-        """`export`, compiled where that was built; it must not be told from the method."""
-        speed, quick, inner = load_speed(), self._redactor.prefilter_parts, self._inner
+        """`export`, compiled if the extension was built; it behaves as the method does."""
+        speed, parts, inner = load_speed(), self._redactor.prefilter_parts, self._inner
         usual = type(self).export is RedactingExporter.export and type(inner) is JsonlExporter
-        if speed is None or quick is None or not usual:
+        if speed is None or parts is None or not usual:
             return self.export
-        bound: Callable[[Record], None] = speed.bind_plain((inner, quick, self.export))
+        bound: Callable[[Record], None] = speed.bind_plain((inner, parts, self.export))
         return bound
 
     def learn_open_records(self, open_records: Callable[[], Iterable[Record]]) -> None:
-        """Offer `open_records` to `inner`, which encodes what it writes as given here."""
+        """Pass `open_records` on to `inner`, which writes them in the encoding of its records."""
         learn = getattr(type(self._inner), "learn_open_records", None)
         if learn is not None and type(self).export is RedactingExporter.export:
             learn(self._inner, open_records)
 
     def prepare_first_line(self, process: Process, encoding: Encoding = encode_line) -> None:
-        """Let `inner` make the line that begins its file; see `JsonlExporter`."""
+        """Let `inner` prepare the first line of its file; see `JsonlExporter`."""
         if type(self).export is RedactingExporter.export and not self._redactor.has_callback:
-            # No record of it is written: this is how redaction gets to know the process.
+            # Not written: the record is only a way to redact the facts of the process.
             known = self._redact(Record("process", None, PROCESS_START, 0, 0, process))
             prepare_first_line(self._inner, known.process, self._redacting(encoding))
 
@@ -107,11 +107,11 @@ class RedactingExporter:
         self._inner.shutdown()
 
     def shutdown_by(self, until: float) -> None:
-        """Shut `inner` down by then, by the monotonic clock."""
+        """Shut `inner` down until `until`, a time of the monotonic clock."""
         shutdown_by(self._inner, self._inner.shutdown, until)
 
     def has_room(self, until: float) -> bool:
-        """Whether `inner` can take many more records by then."""
+        """Whether `inner` has room for many more records before `until`."""
         return has_room(self._inner, until)
 
     def _export_line(self, record: Record, encoding: Encoding) -> None:
@@ -124,7 +124,7 @@ class RedactingExporter:
         redact = self._redact
 
         def encode_redacted(record: Record) -> bytes:
-            # What was redacted on this thread just now is recognised, and costs nothing.
+            # The redactor remembers the record it redacted last on this thread.
             return encoding(redact(record))
 
         if len(self._encodings) >= _MAX_ENCODINGS:

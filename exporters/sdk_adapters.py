@@ -1,4 +1,4 @@
-"""Adapters between our exporters and the SDK's, both ways.
+"""Adapters between our exporters and the SDK's, in both directions.
 
 ::
 
@@ -47,9 +47,9 @@ _MAX_RESOURCES: Final = 64
 class RecordSpanExporter(SpanExporter):
     """A `SpanExporter` that turns ended spans into final records for `exporter`.
 
-    For a `BatchSpanProcessor` or `SimpleSpanProcessor`, where only ended spans
-    are seen: there are no start records. Place, thread and task are unknown on a
-    batching thread and left out; `code.*` attributes are still used.
+    For a `BatchSpanProcessor` or `SimpleSpanProcessor`. These see only ended spans, so
+    there are no start records. Call site, thread and task are unknown on a batching
+    thread and left out; `code.*` attributes are still used.
 
     Args:
         exporter: Where the records go.
@@ -67,7 +67,7 @@ class RecordSpanExporter(SpanExporter):
         self._closed = False
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Export each span's final record; a span that cannot be costs no other."""
+        """Export each span's final record; a span that fails does not affect the others."""
         if self._closed:
             return SpanExportResult.FAILURE
         result = SpanExportResult.SUCCESS
@@ -88,30 +88,30 @@ class RecordSpanExporter(SpanExporter):
         """Flush `exporter`; whether that was done in time."""
         try:
             return self._exporter.force_flush(timeout_millis)
-        except Exception as error:  # noqa: BLE001 - the SDK would let it through
+        except Exception as error:  # noqa: BLE001 - the SDK would not catch it
             report_problem("RecordSpanExporter: flush failed", error)
             return False
 
     def shutdown(self) -> None:
-        """Shut `exporter` down. Twice is once."""
+        """Shut `exporter` down. Idempotent."""
         if self._closed:
             return
         self._closed = True
         try:
             self._exporter.shutdown()
-        except Exception as error:  # noqa: BLE001 - the SDK would let it through
+        except Exception as error:  # noqa: BLE001 - the SDK would not catch it
             report_problem("RecordSpanExporter: shutdown failed", error)
 
 
 class StockSpanExporterAdapter:
-    """Lets any `SpanExporter` of the SDK or a vendor take our final records as spans.
+    """Passes final records, as spans, to any `SpanExporter` of the SDK or a vendor.
 
-    The spans go through a stock `BatchSpanProcessor`, so its queue, its thread
-    and its `OTEL_BSP_*` variables apply. Only ended spans are handed on: to a
-    stock exporter a span without an end is an error.
+    The spans go through a stock `BatchSpanProcessor`, so its queue, its thread and
+    its `OTEL_BSP_*` variables apply. Only ended spans are passed on: for a stock
+    exporter a span without an end is an error.
 
-    A record does not tell trace flags beyond "sampled", the trace state, the
-    schema URLs, nor whether a parent was remote; the spans have none of these.
+    A record has no trace flags beyond "sampled", no trace state, no schema URLs, and
+    no flag for a remote parent; neither have the spans.
 
     Args:
         exporter: The stock exporter.
@@ -136,7 +136,7 @@ class StockSpanExporterAdapter:
         self._closed = False
 
     def export(self, record: Record) -> None:
-        """Queue the span of a final record; other records are passed over."""
+        """Queue the span of a final record; ignore other records."""
         if record.phase != "end":
             return
         if self._closed:
@@ -145,10 +145,10 @@ class StockSpanExporterAdapter:
         self._batch.on_end(span_from_record(record, self._resource(record.process)))
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Have the queue exported; whether that was done in time.
+        """Export what is queued; whether that was done in time.
 
         The SDK's own flush has no time limit (opentelemetry-python#4568), so it
-        is called on a thread and not waited for any longer.
+        runs on a thread, which is abandoned after the timeout.
         """
         if self._closed:
             return True
@@ -156,7 +156,7 @@ class StockSpanExporterAdapter:
         return self._calls.wait(call, monotonic() + timeout_millis / 1000)
 
     def shutdown(self) -> None:
-        """Export what is queued and stop, within the time there is. Twice is once."""
+        """Export what is queued, within `shutdown_seconds`, and stop. Idempotent."""
         if self._closed:
             return
         self._closed = True
@@ -174,7 +174,7 @@ class StockSpanExporterAdapter:
 
 
 def span_from_record(record: Record, resource: Resource) -> ReadableSpan:
-    """Return the ended span that a final record was made from, as far as it tells.
+    """Return the ended span that a final record was made from, as far as the record has it.
 
     Args:
         record: A record of phase `end`.
@@ -225,7 +225,7 @@ def _context(trace_id: int, span_id: str) -> SpanContext:
 
 
 def _attributes(attributes: Mapping[str, object]) -> Attributes:
-    # Captured from a span, so they are what a span may hold.
+    # Captured from a span, so the types are those a span may hold.
     return cast("Attributes", dict(attributes))
 
 
@@ -233,7 +233,7 @@ def _status(status: RecordStatus | None) -> Status:
     if status is None:
         return Status(StatusCode.UNSET)
     code = _CODES.get(status.code, StatusCode.UNSET)
-    # The SDK warns of a description on any other code, and drops it.
+    # With any other code the SDK warns about a description, and drops it.
     return Status(code, status.description if code is StatusCode.ERROR else None)
 
 

@@ -256,7 +256,7 @@ def make_exporter(
     from otel_ext.exporters.compat import CompatExporter  # noqa: PLC0415
     from otel_ext.exporters.fanout import FanOut  # noqa: PLC0415
     from otel_ext.exporters.jsonl import JsonlExporter  # noqa: PLC0415
-    from otel_ext.journal.write.rehearsal import rehearse_redaction  # noqa: PLC0415
+    from otel_ext.journal.write.warm_up import warm_up_redaction  # noqa: PLC0415
 
     # `is_compat` is called for each record, so compat mode can change while the program runs.
     journal = JsonlExporter(
@@ -265,7 +265,7 @@ def make_exporter(
         open_records=open_records,
     )
     if redactor is not None and not redactor.has_callback:
-        rehearse_redaction(redactor.redact)
+        warm_up_redaction(redactor.redact)
     files = CompatExporter(_redacting(journal, redactor), enabled=is_compat)
     others = [_redacting(one, redactor) for one in (console, remote) if one is not None]
     if not others:
@@ -310,8 +310,8 @@ def _make_resilient(config: Config, exporter: RemoteQueue) -> RecordExporter:
         persistent_queue_size=remote.persistent_queue_size,
         limits=RetryLimits(
             failures=remote.retry_failures,
-            pause=remote.retry_initial_interval,
-            longest_pause=remote.retry_max_interval,
+            initial_interval=remote.retry_initial_interval,
+            max_interval=remote.retry_max_interval,
         ),
         shutdown_seconds=config.otlp.exit_timeout,
     )

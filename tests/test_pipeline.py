@@ -262,7 +262,7 @@ def test_a_folder_that_cannot_be_made_is_replaced(
     assert len(spans_in(spare)) == 2
     assert spare.stat().st_mode & 0o777 == 0o700
     printed = capfd.readouterr().err
-    assert f"{tmp_path / 'file'} is no folder. Records go to {spare};" in printed
+    assert f"{tmp_path / 'file'} is not a folder. Records go to {spare};" in printed
     assert len(printed.splitlines()) == 1
 
 
@@ -271,7 +271,7 @@ def test_strict_refuses_mistakes_outside_of_code(
 ) -> None:
     """With `strict` a folder that cannot be made, or a wrong variable, is an error."""
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(ConfigError, match="is no folder"):
+    with pytest.raises(ConfigError, match="is not a folder"):
         configure(output=tmp_path / "file" / "below", strict=True)
     monkeypatch.setenv("OTEL_EXT_SYNC", "often")
     with pytest.raises(ConfigError, match="sync: 'often'"):

@@ -15,7 +15,7 @@ from benchmarks.child import python
 from benchmarks.peers import NullExporter, Rig, make_rig
 from benchmarks.result import Chart, Result, Table
 from benchmarks.shapes import FOUR
-from otel_ext.journal.write.sources import QueueSource
+from otel_ext.journal.write.buffers import QueueBuffer
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import CallSite, Process, Record
 
@@ -135,7 +135,7 @@ def _waiting(peer: str, count: int) -> int:
         for _ in range(count):
             tracer.start_span("GET /orders/{id}", attributes=FOUR).end()
         return _resident() - before
-    queue = QueueSource(1 << 40)
+    queue = QueueBuffer(1 << 40)
     process = Process("b00tb00t-4711-123456-cafe0001")
     call_site = CallSite("shop/orders.py", 42, "Orders.store")
     before = _resident()

@@ -1,4 +1,4 @@
-"""Attributes in the few columns a line has for them: what tells most comes first."""
+"""Formats attributes for the few columns of a line, the most informative ones first."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Final, cast
 from otel_ext.record.sanitise.values import encode_value
 from otel_ext.terminal import cells, cut, printable
 
-__all__ = ["by_interest", "in_short"]
+__all__ = ["by_interest", "format_attributes"]
 
 _MAX_VALUE: Final = 48
 _MAX_TEXT: Final = 4_096
 _PLAIN: Final = frozenset("-._:/@+%,")
-# A value cut to fewer columns tells nothing.
+# A value cut to fewer columns is of no use.
 _LEAST_VALUE: Final = 8
-# What OpenTelemetry's conventions put first about a request, a query or a message.
+# Status and errors, by OpenTelemetry's conventions; shown before all others.
 _FIRST: Final = (
     "http.response.status_code",
     "http.status_code",
@@ -37,7 +37,7 @@ _SECOND: Final = (
     "rpc.method",
     "server.address",
 )
-# First words of the names that instrumentations give; a user's own have others.
+# First parts of the names that instrumentations set; the user's own names have others.
 _CONVENTIONS: Final = frozenset(
     {
         *("http", "url", "net", "network", "server", "client", "peer", "user_agent"),
@@ -48,10 +48,10 @@ _CONVENTIONS: Final = frozenset(
 
 
 def by_interest(attributes: Mapping[str, object]) -> list[tuple[str, object]]:
-    """Return attributes in the order in which people want to see them.
+    """Sort attributes by how informative they are for a reader.
 
-    First status codes, then what the program itself has set, then what a request or
-    query was about, then the rest, each group in its own order.
+    First status codes, then those that the program itself has set, then the subject of
+    a request or query, then the rest, each group in its own order.
 
     >>> [key for key, _ in by_interest({"http.scheme": "http", "http.route": "/", "user": 7})]
     ['user', 'http.route', 'http.scheme']
@@ -65,16 +65,16 @@ def by_interest(attributes: Mapping[str, object]) -> list[tuple[str, object]]:
     return [(key, attributes[key]) for key in dict.fromkeys(keys)]
 
 
-def in_short(attributes: Mapping[str, object], width: int) -> str:
-    """Return attributes as `key=value`, as many as `width` columns have room for.
+def format_attributes(attributes: Mapping[str, object], width: int) -> str:
+    """Format attributes as `key=value`, as many as fit into `width` columns.
 
-    >>> in_short({"user": "ann", "note": "two words", "sizes": (1, 2)}, 40)
+    >>> format_attributes({"user": "ann", "note": "two words", "sizes": (1, 2)}, 40)
     'user=ann note="two words" sizes=[1,2]'
-    >>> in_short({"user": "ann", "note": "a longer text"}, 24)
+    >>> format_attributes({"user": "ann", "note": "a longer text"}, 24)
     'user=ann note="a longer…'
-    >>> in_short({"user": "ann", "note": "two words"}, 12)
+    >>> format_attributes({"user": "ann", "note": "two words"}, 12)
     'user=ann …'
-    >>> in_short({"user": "ann"}, 8)
+    >>> format_attributes({"user": "ann"}, 8)
     'user=ann'
     """
     parts: list[str] = []
@@ -83,7 +83,7 @@ def in_short(attributes: Mapping[str, object], width: int) -> str:
     for left, (key, value) in zip(range(len(ordered) - 1, -1, -1), ordered, strict=True):
         name = printable(key, _MAX_VALUE)
         part = f"{name}={_value(value)}"
-        # All but the last must leave room for an ellipsis.
+        # All but the last must leave space for an ellipsis.
         if cells(part) + (2 if left else 0) > room:
             if room - cells(name) - 1 >= _LEAST_VALUE:
                 return " ".join([*parts, cut(part, room)])
@@ -94,14 +94,14 @@ def in_short(attributes: Mapping[str, object], width: int) -> str:
 
 
 def _value(value: object) -> str:
-    given: object = value
+    shown: object = value
     if isinstance(value, str):
-        # Statements and the like come over several lines; here they have one.
-        given = text = " ".join(str.__str__(value)[:_MAX_TEXT].split())
+        # Statements and the like may have several lines; here they get one.
+        shown = text = " ".join(str.__str__(value)[:_MAX_TEXT].split())
         if text and (text.isalnum() or all(c.isalnum() or c in _PLAIN for c in text[:_MAX_VALUE])):
             return printable(text, _MAX_VALUE)
     elif isinstance(value, (Sequence, Mapping)):
         items = cast("Sequence[object]", value)
         if len(items) > _MAX_VALUE:
             return f"[{len(items)} items]"
-    return printable(encode_value(given).decode(), _MAX_VALUE)
+    return printable(encode_value(shown).decode(), _MAX_VALUE)

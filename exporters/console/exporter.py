@@ -1,4 +1,4 @@
-"""`ConsoleExporter`: records as they come, for people or, through a pipe, as JSON lines."""
+"""`ConsoleExporter`: shows records live, as lines for people or, in a pipe, as JSON lines."""
 
 from __future__ import annotations
 
@@ -29,27 +29,27 @@ _NAME: Final = "console"
 _STYLES: Final = get_args(ConsoleStyle)
 _DEFAULT_WIDTH: Final = 100
 _LEAST_WIDTH: Final = 40
-_LOOK_SECONDS: Final = 1.0
+_WIDTH_SECONDS: Final = 1.0
 _EXIT_MILLIS: Final = 500
 
 
 class ConsoleExporter:
     """Shows records on a terminal, live and indented; in a pipe as JSON lines.
 
-    Never waits: lines that a paused terminal or an unread pipe does not take are
-    dropped in the end and counted (`console.dropped.*`). Nothing that stands in
-    the data can move the cursor or color the screen.
+    Never waits: if a paused terminal or an unread pipe accepts no more lines, they are
+    finally dropped and counted (`console.dropped.*`). Control characters in the data
+    cannot move the cursor or color the screen.
 
     Args:
-        stream: Where to; default: `sys.stderr` as it is at the first record. To a
-            `Terminal` records go only while that is to be seen.
-        style: `people`: lines to read; `json`: lines for programs; `auto`: lines
-            to read on a terminal, else JSON.
+        stream: Where to write; default: `sys.stderr` as it is at the first record. A
+            `Terminal` gets records only while it is visible.
+        style: `people`: lines for people; `json`: lines for programs; `auto`: lines
+            for people on a terminal, else JSON.
         color: Whether to use color. Default: on a terminal, unless `NO_COLOR` is
             set (https://no-color.org); elsewhere only if `FORCE_COLOR` is.
 
     Raises:
-        ConfigError: `style` is none of the three.
+        ConfigError: `style` is unknown.
 
     >>> import io
     >>> from otel_ext.record.model import Process, Record
@@ -81,7 +81,7 @@ class ConsoleExporter:
         self._renderer: LineRenderer | None = None
         self._closed = False
         self._columns = _DEFAULT_WIDTH
-        self._looked_at = 0.0
+        self._width_read_at = 0.0
 
     def export(self, record: Record) -> None:
         """Show one record; never raises, never waits."""
@@ -90,7 +90,7 @@ class ConsoleExporter:
     def export_as(self, record: Record, encoding: Encoding) -> None:
         """Show one record, in JSON as `encoding` renders it; never raises, never waits."""
         try:
-            writer = self._writer or self._begin()
+            writer = self._writer or self._open_writer()
             if writer is None or self._closed:
                 return
             renderer = self._renderer
@@ -100,18 +100,18 @@ class ConsoleExporter:
             line = renderer.render(record)
             if line:
                 writer.append(f"{line}\n".encode(self._encoding, "replace"))
-        except Exception as error:  # noqa: BLE001 - nothing may reach the user's code
+        except Exception as error:  # noqa: BLE001 - no error may reach the user's code
             COUNTERS.add("console.dropped.encode_failed")
             report_problem("ConsoleExporter: a record is not shown", error)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Bring out what waits; whether that was done in time."""
+        """Write the waiting lines; whether that was done in time."""
         return self._writer is None or self._writer.flush(timeout_millis)
 
     def shutdown(self) -> None:
-        """Bring out what waits, for a short while, and stop. Idempotent.
+        """Write the waiting lines, for up to half a second, and stop. Idempotent.
 
-        At the exit of the program later records are shown, too.
+        While the program exits, later records are shown too.
         """
         if is_exiting():
             self.force_flush(_EXIT_MILLIS)
@@ -120,8 +120,8 @@ class ConsoleExporter:
         if self._writer is not None:
             self._writer.close()
 
-    def _begin(self) -> StreamWriter | None:
-        """Look at the stream, now that there is something to show."""
+    def _open_writer(self) -> StreamWriter | None:
+        """Inspect the stream at the first record, and return its writer."""
         stream = self._stream or cast("TextIO | None", sys.stderr)
         if stream is None:  # a program without a console, such as pythonw
             return None
@@ -130,14 +130,16 @@ class ConsoleExporter:
         if self._style == "people" or (self._style == "auto" and is_terminal):
             color = _wants_color(is_terminal) if self._color is None else self._color
             self._renderer = LineRenderer(
-                Painter(enabled=color), self._width, ascii_only=not _takes_marks(self._encoding)
+                Painter(enabled=color),
+                self._width,
+                ascii_only=not _can_encode_marks(self._encoding),
             )
-        # One step: two threads at once get the same writer.
+        # Atomic: two threads at once get the same writer.
         self._writer = self._made.setdefault(_NAME, StreamWriter(stream, _NAME))
         return self._writer
 
     def is_seen(self) -> bool:
-        """Return whether what is shown appears on a terminal now."""
+        """Return whether records appear on a terminal now."""
         stream = self._stream
         if isinstance(stream, Terminal):
             return stream.is_there()
@@ -148,10 +150,10 @@ class ConsoleExporter:
         return getattr(self._stream, "encoding", None) or "utf-8"
 
     def _width(self) -> int:
-        """Return the terminal's columns, looked up once a second."""
+        """Return the columns of the terminal, read once a second."""
         now = monotonic()
-        if now - self._looked_at > _LOOK_SECONDS:
-            self._looked_at = now
+        if now - self._width_read_at > _WIDTH_SECONDS:
+            self._width_read_at = now
             self._columns = max(_columns_of(self._stream), _LEAST_WIDTH)
         return self._columns
 
@@ -159,7 +161,7 @@ class ConsoleExporter:
 def _is_terminal(stream: TextIO | Terminal | None) -> bool:
     try:
         return stream is not None and stream.isatty()
-    except Exception:  # noqa: BLE001 - an object of any kind may stand in, or it is closed
+    except Exception:  # noqa: BLE001 - the stream may be any object, or closed
         return False
 
 
@@ -171,7 +173,7 @@ def _wants_color(is_terminal: bool) -> bool:  # noqa: FBT001 - private
     return is_terminal and os.environ.get("TERM") != "dumb"
 
 
-def _takes_marks(encoding: str) -> bool:
+def _can_encode_marks(encoding: str) -> bool:
     try:
         "▶✓✗⊘·◆…".encode(encoding)
     except (UnicodeError, LookupError):

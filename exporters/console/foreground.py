@@ -1,9 +1,9 @@
-"""`Terminal`: the terminal that a program was started in, while it is to be seen.
+"""`Terminal`: the terminal that a program was started in, while it is visible.
 
-Standard error is the program's, and may lead elsewhere at any time: pytest captures it
-by its descriptor, a daemon redirects it. What was meant for a person goes to the
-terminal that was there, and nowhere else, and not into the screen of a program that
-draws one: such a program switches the terminal's line editing off (`ICANON`).
+Standard error belongs to the program and may be redirected at any time: pytest captures
+its descriptor, a daemon redirects it. Lines for people go only to the original terminal,
+and not while a program draws on it: such a program switches the terminal's line editing
+off (`ICANON`).
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ _Identity: TypeAlias = "tuple[int, int, int]"
 
 
 def identity_of(status: os.stat_result) -> _Identity:
-    """Return what tells one open file from another: device, inode, and which device it is."""
+    """Return what identifies an open file: device, inode, and the device it represents."""
     return status.st_dev, status.st_ino, status.st_rdev
 
 
 class Terminal:
-    """The terminal behind a descriptor, as it is when this is made.
+    """The terminal that a descriptor refers to when this object is created.
 
     Args:
-        descriptor: The program's.
+        descriptor: The descriptor; it belongs to the program.
 
     Raises:
         OSError: The descriptor is closed.
@@ -47,31 +47,31 @@ class Terminal:
 
     @classmethod
     def of_standard_error(cls) -> Terminal | None:
-        """Return the terminal behind standard error; None where no person sees that."""
+        """Return the terminal of standard error; None if standard error is not a terminal."""
         try:
             seen = sys.stderr.isatty() and os.isatty(_STANDARD_ERROR)
             return cls(_STANDARD_ERROR) if seen else None
-        except Exception:  # noqa: BLE001 - replaced by an object of any kind, closed, or None
+        except Exception:  # noqa: BLE001 - the stream may be any object, closed, or None
             return None
 
     def is_there(self) -> bool:
-        """Return whether the descriptor leads to this terminal now, and no program draws there."""
+        """Return whether the descriptor still refers to it, and no program draws on it."""
         try:
-            there = identity_of(os.fstat(self.descriptor)) == self._identity
+            is_same = identity_of(os.fstat(self.descriptor)) == self._identity
         except OSError:
             return False
-        return there and not self._is_drawn_on()
+        return is_same and not self._is_drawn_on()
 
     def _is_drawn_on(self) -> bool:
         try:
             from termios import ICANON, tcgetattr  # noqa: PLC0415 - not on every platform
 
             return not tcgetattr(self.descriptor)[3] & ICANON
-        except Exception:  # noqa: BLE001 - termios.error, which is no OSError: no terminal
+        except Exception:  # noqa: BLE001 - termios.error, not an OSError: not a terminal
             return False
 
     def fileno(self) -> int:
-        """Return the program's descriptor, for questions about the terminal."""
+        """Return the program's descriptor, for queries of the terminal."""
         return self.descriptor
 
     def isatty(self) -> bool:

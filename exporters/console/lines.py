@@ -1,4 +1,4 @@
-"""Records as lines for people: indented as the spans nest, live.
+"""Renders records as lines for people, live and indented as the spans nest.
 
 ::
 
@@ -7,15 +7,15 @@
     12:03:04.133     ✓ parse 12.3 ms tokens=4102
     12:03:05.320   ✗ index library 1.20 s ValueError: no such folder
 
-Marks and words carry the meaning, color only helps. A second and further
-thread or task has a number before its lines, and its name where it is new.
+Marks and words carry the meaning, color only helps. Each further thread or task has a
+number, its lane, before its lines, and its name on the first of them.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, cast
 
-from otel_ext.exporters.console.attributes import in_short
+from otel_ext.exporters.console.attributes import format_attributes
 from otel_ext.record.model import EMPTY
 from otel_ext.record.own_code import first_own_index
 from otel_ext.terminal import (
@@ -69,7 +69,7 @@ _LANE_COLORS: Final = ("blue", "magenta", "cyan", "yellow", "green")
 
 
 class _Open:
-    """What is remembered of a span that started: where its end belongs."""
+    """An open span: its depth and lane, which its end line will use."""
 
     __slots__ = ("attributes", "depth", "lane")
 
@@ -80,7 +80,7 @@ class _Open:
 
 
 class _Lane:
-    """One thread or task as the reader sees it: a small number that is used again."""
+    """The lane of one thread or task: a small number, which is reused."""
 
     __slots__ = ("name", "number", "open")
 
@@ -91,12 +91,12 @@ class _Lane:
 
 
 class LineRenderer:
-    """Scheduler records into lines, one each; remembers what is open, within bounds.
+    """Turns each record into one line; remembers a bounded number of open spans.
 
     Args:
-        painter: Puts the color on.
-        width: Tells the columns there are.
-        ascii_only: Whether marks must do without Unicode.
+        painter: Adds the color.
+        width: Returns the number of columns.
+        ascii_only: Whether to use marks without Unicode.
 
     >>> from otel_ext.record.model import Process, Record
     >>> renderer = LineRenderer(Painter(enabled=False), lambda: 60)
@@ -115,7 +115,7 @@ class LineRenderer:
         self._lanes: dict[object, _Lane] = {}
 
     def render(self, record: Record) -> str:
-        """Return the line for `record`, without a newline; empty if people need none."""
+        """Return the line for `record`, without a newline; empty if it has none."""
         if record.kind == "process":
             return ""
         if record.kind != "span":
@@ -146,7 +146,7 @@ class LineRenderer:
         )
 
     def _render_end(self, record: Record) -> str:
-        known = self._forget(record.span_id) or self._stranger(record)
+        known = self._forget(record.span_id) or self._unknown_span(record)
         failed = (record.status is not None and record.status.code == "error") or record.abandoned
         cancelled = not failed and record.is_cancelled
         kind, color = ("error", "red") if failed else ("end", "green")
@@ -163,15 +163,15 @@ class LineRenderer:
             words += " " + self._paint("yellow", "cancelled")
         # What the start line showed is not repeated.
         before = known.attributes
-        news = {
+        changed = {
             key: value
             for key, value in record.attributes.items()
             if key not in before or before[key] != value
         }
-        return self._line(record, known, mark, words, news, "")
+        return self._line(record, known, mark, words, changed, "")
 
     def _render_update(self, record: Record) -> str:
-        known = self._open.get(record.span_id) or self._stranger(record)
+        known = self._open.get(record.span_id) or self._unknown_span(record)
         words = printable(record.name)
         if record.extra.get("stalled"):
             words += " " + self._paint("yellow", "stalled")
@@ -180,7 +180,7 @@ class LineRenderer:
     def _render_log(self, record: Record) -> str:
         around = self._open.get(record.span_id)
         known = (
-            self._stranger(record)
+            self._unknown_span(record)
             if around is None
             else _Open(around.depth + 1, around.lane, EMPTY)
         )
@@ -201,7 +201,7 @@ class LineRenderer:
         attributes: Mapping[str, object],
         tail: str,
     ) -> str:
-        """Put a line together: time, lane, indent, mark, words, attributes, place."""
+        """Assemble a line: time, lane, indent, mark, words, attributes, location."""
         width = self._width() - 1  # a line that fills the last column may wrap
         time_text = time_of_day(record.time_ns)
         number = known.lane.number
@@ -212,12 +212,12 @@ class LineRenderer:
         if used > width:
             words = cut(plain_words, max(width - used + cells(plain_words), 8))
             used = width
-        # The place keeps its room at the right, unless there is hardly any.
+        # The location keeps its space at the right, unless the line is too narrow.
         tail = printable(tail)
         reserved = cells(tail) + _GAP
         if used + reserved > width:
             tail, reserved = "", 0
-        shown = in_short(attributes, width - used - reserved - 1) if attributes else ""
+        shown = format_attributes(attributes, width - used - reserved - 1) if attributes else ""
         used += cells(shown) + 1 if shown else 0
         gap = width - used - cells(tail)
         color = _LANE_COLORS[number % len(_LANE_COLORS)]
@@ -227,7 +227,7 @@ class LineRenderer:
         return f"{text}{' ' * gap}{self._paint('dim', tail)}" if tail else text
 
     def _lane_of(self, record: Record) -> tuple[_Lane, str]:
-        """Return the lane of the record's thread or task, and its name where it is new."""
+        """Return the lane of the record's thread or task, and its name if the lane is new."""
         owner, name = _owner_of(record)
         lane = self._lanes.get(owner)
         if lane is not None:
@@ -236,7 +236,7 @@ class LineRenderer:
         taken = {known.number for known in list(self._lanes.values()) if known.open > 0}
         number = next(number for number in range(len(taken) + 1) if number not in taken)
         for key in idle:
-            # An idle lane's number goes to whoever comes next.
+            # The next new thread or task gets the number of an idle lane.
             known = self._lanes.get(key)
             if known is not None and (known.number == number or len(self._lanes) > _MAX_LANES):
                 self._lanes.pop(key, None)
@@ -244,8 +244,8 @@ class LineRenderer:
         lane = self._lanes[owner] = _Lane(number, name)
         return lane, "" if is_first and name == "MainThread" else name
 
-    def _stranger(self, record: Record) -> _Open:
-        """Stand in for a span whose start was not seen."""
+    def _unknown_span(self, record: Record) -> _Open:
+        """Return a stand-in for a span whose start was not rendered."""
         lane = self._lanes.get(_owner_of(record)[0])
         return _Open(0, lane or _Lane(0, ""), EMPTY)
 
@@ -265,7 +265,7 @@ def _owner_of(record: Record) -> tuple[object, str]:
 
 
 def _top_frame(record: Record) -> str:
-    """Return where the span is now: the innermost frame of the user's own."""
+    """Return where the span is now: the innermost frame of the user's own code."""
     stack = record.extra.get("stack")
     if not isinstance(stack, (list, tuple)):
         return ""

@@ -1,10 +1,10 @@
-"""Writing lines to a terminal or pipe without ever waiting for it.
+"""Writes lines to a terminal or pipe without ever blocking.
 
-A pipe that nobody reads, or a terminal that was paused, makes a plain write wait
-for as long as it pleases. So the pipe or terminal is opened a second time, as
-non-blocking: the flag must not be set on the program's own descriptor, because
-everybody who shares that would get errors they do not expect. What cannot go
-out now waits in a bounded queue; beyond its bound lines are dropped and counted.
+A plain write to an unread pipe or a paused terminal may block forever. So the pipe or
+terminal is opened a second time, as non-blocking: setting that flag on the program's own
+descriptor would cause unexpected errors in all processes that share it. Lines that
+cannot be written now wait in a bounded queue; when it is full, lines are dropped and
+counted.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ _FLAGS: Final = (
 
 
 class _Outlet:
-    """A descriptor of our own for the file that another descriptor leads to.
+    """A second, own descriptor for the file that the program's descriptor refers to.
 
     Args:
-        descriptor: The program's.
-        status: Of the file that is meant.
+        descriptor: The program's descriptor.
+        status: The status of the expected file.
 
     Raises:
-        OSError: The descriptor leads to another file by now.
+        OSError: The descriptor now refers to another file.
     """
 
     def __init__(self, descriptor: int, status: os.stat_result) -> None:
@@ -60,7 +60,7 @@ class _Outlet:
         self._own = -1
         self.never_waits = stat.S_ISREG(status.st_mode)
         if stat.S_ISFIFO(status.st_mode) or stat.S_ISCHR(status.st_mode):
-            # Not possible on another platform, or for another user's terminal.
+            # Fails on other platforms, and for another user's terminal.
             with suppress(OSError):
                 self._own = os.open(f"/proc/self/fd/{descriptor}", _FLAGS)
                 self.never_waits = True
@@ -70,25 +70,25 @@ class _Outlet:
             raise OSError(errno.ESTALE, "the stream was replaced just now")
 
     def is_there(self) -> bool:
-        """Whether the descriptor leads there still; programs close what they did not open."""
+        """Whether the own descriptor is still intact; some programs close all descriptors."""
         try:
             return identity_of(os.fstat(self._own)) == self.identity
         except OSError:
             return False
 
     def write(self, data: bytes) -> int:
-        """Write what can be written at once and return how much; 0 if nothing can."""
+        """Write as much as possible without waiting, and return how much."""
         if not self.never_waits:
             if not self.is_ready(0):
                 return 0
-            data = data[:_ATOMIC]  # what has room is written without waiting (pipe(7))
+            data = data[:_ATOMIC]  # so much is written without waiting (pipe(7))
         try:
             return os.write(self._own, data)
         except BlockingIOError:
             return 0
 
     def is_ready(self, seconds: float) -> bool:
-        """Wait so long for room; whether there is some."""
+        """Wait up to `seconds` until something can be written; whether it can."""
         if not hasattr(select, "poll"):
             return True
         poller = select.poll()
@@ -103,13 +103,13 @@ class _Outlet:
 class StreamWriter:
     r"""Writes lines to a text stream; never waits, never raises.
 
-    A stream of the interpreter's own kind is written to through its descriptor;
-    any other, such as a notebook's, through its `write` method. What is for a terminal
-    is dropped and counted (`NAME.dropped.redirected`) while that is not to be seen.
+    A standard text stream is written to through its descriptor; any other, such as a
+    notebook's, through its `write` method. Lines for a `Terminal` are dropped and counted
+    (`NAME.dropped.redirected`) while it is not visible.
 
     Args:
         stream: Where the lines go.
-        name: Who writes, for messages and counters.
+        name: The name of the writer in messages and counters.
 
     >>> import sys
     >>> StreamWriter(sys.stdout, "doctest").append(b"one line\n")
@@ -132,26 +132,26 @@ class StreamWriter:
         after_fork_in_child(self._reset)
 
     def append(self, line: bytes) -> bool:
-        """Take one line, with its newline; whether there was room for it."""
+        """Queue or write one line, which ends with a newline; False if it was dropped."""
         check_process()
         if self._closed:
             return self._drop("closed")
         if self._bytes + len(line) > _MAX_BYTES:
-            report_problem(f"{self._name}: lines are lost", "nobody reads what it writes")
+            report_problem(f"{self._name}: lines are lost", "the terminal or pipe accepts no more")
             return self._drop("queue_full")
-        # Two threads may lose one of two additions; an empty queue sets it right.
+        # Two threads may lose one of two additions; an empty queue resets the sum.
         self._bytes += len(line)
         self._lines.append(line)
         self._pump()
         if self._lines and self._job is None:
-            # Later lines may be long in coming, and these should be seen.
+            # These lines must not wait until the next one is appended.
             worker = shared_worker()
             self._job = worker.every(_RETRY_SECONDS, self._retry, self._name)
             worker.ensure()
         return True
 
     def flush(self, timeout_millis: int = 30_000) -> bool:
-        """Write what waits; whether that was done in time."""
+        """Write the waiting lines; whether that was done in time."""
         check_process()
         until = monotonic() + timeout_millis / 1000
         while self._pump() or self._lines or self._rest:
@@ -164,20 +164,25 @@ class StreamWriter:
         return True
 
     def close(self, timeout_millis: int = 500) -> None:
-        """Write what waits, for a while, and stop; the stream stays open. Twice is once."""
+        """Write the waiting lines, within the timeout, and stop; the stream stays open.
+
+        Idempotent.
+        """
         if self._closed:
             return
         self._closed = True
         self.flush(timeout_millis)
         if self._job is not None:
             self._job.cancel()
-        self._outlet = None  # its reader sees the end when the program closes the stream
+        self._outlet = (
+            None  # so that its reader gets the end of file when the program closes the stream
+        )
         lines, self._lines = self._lines, deque()
         if lines:
             COUNTERS.add(f"{self._name}.dropped.not_written", len(lines))
 
     def _retry(self) -> None:
-        """Try once more; the worker's job."""
+        """Try again; a job of the worker."""
         self._pump()
 
     def _drop(self, reason: str) -> bool:
@@ -185,9 +190,9 @@ class StreamWriter:
         return False
 
     def _pump(self) -> bool:
-        """Write what can be written now; whether another thread is at it instead."""
-        # A stream of the user's own may itself record something: it comes back
-        # here, finds the lock taken, and its line waits for the next round.
+        """Write what can be written now; True if another thread is already writing."""
+        # A user's stream may itself create records: its line finds the lock taken, and
+        # waits for the next round.
         rounds = len(self._lines) + 1
         while self._lines or self._rest:
             if not self._busy.acquire(blocking=False):
@@ -196,7 +201,7 @@ class StreamWriter:
                 rounds = self._write_lines(rounds)
             finally:
                 self._busy.release()
-            # Who found the lock taken relies on its holder to look once more.
+            # A thread that found the lock taken relies on this one to check again.
             if rounds <= 0:
                 return False
         self._bytes = 0
@@ -209,12 +214,12 @@ class StreamWriter:
             self._rest = b""
             rounds -= 1
             if isinstance(self._stream, Terminal) and not self._stream.is_there():
-                self._outlet = None  # a daemon lets go of its terminal, and so do we
+                self._outlet = None  # release the terminal, as a daemon does
                 self._drop("redirected")
                 continue
             try:
                 kept = self._write(data)
-            except Exception as error:  # noqa: BLE001 - closed, broken, or anybody's own
+            except Exception as error:  # noqa: BLE001 - closed, broken, or the user's own
                 self._outlet = None
                 self._drop("write_failed")
                 report_problem(f"{self._name}: lines are lost", error)
@@ -229,20 +234,20 @@ class StreamWriter:
     def _write(self, data: bytes) -> int:
         stream = self._stream
         if isinstance(stream, Terminal):
-            return self._reach(stream.descriptor).write(data)
+            return self._outlet_for(stream.descriptor).write(data)
         if isinstance(stream, io.TextIOWrapper):
             try:
                 descriptor = stream.fileno()
             except (io.UnsupportedOperation, AttributeError):
                 pass
             else:
-                return self._reach(descriptor).write(data)
+                return self._outlet_for(descriptor).write(data)
         stream.write(data.decode("utf-8", "replace"))
         stream.flush()
         return len(data)
 
-    def _reach(self, descriptor: int) -> _Outlet:
-        """Return the outlet for `descriptor`, another one when the program has redirected it."""
+    def _outlet_for(self, descriptor: int) -> _Outlet:
+        """Return the outlet for `descriptor`; a new one if the program has redirected it."""
         status = os.fstat(descriptor)
         outlet = self._outlet
         if outlet is None or outlet.identity != identity_of(status) or not outlet.is_there():
@@ -250,7 +255,7 @@ class StreamWriter:
         return outlet
 
     def _reset(self) -> None:
-        """Go on as another process: what waits is the parent's to write."""
+        """Start again in a forked child: its parent writes the waiting lines."""
         self._busy = new_lock()
         self._lines = deque()
         self._rest = b""

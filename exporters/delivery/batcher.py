@@ -1,8 +1,8 @@
-"""What is to be sent, in which order, and what need not be sent at all.
+"""`Batcher`: puts records into batches, and leaves out starts that need not be sent.
 
-Used by the sending thread alone. A start waits for `grace` and is dropped when
-its end comes first, unless something below its span is sent: then the starts of
-all spans above are sent too, so that no tree lacks a parent.
+Only the sending thread uses it. A start waits for `grace` and is dropped if its end
+arrives first, unless a record below its span is sent: then the starts of all ancestors
+are sent too, so that no tree lacks a parent.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ __all__ = ["Batch", "Batcher"]
 
 _Key: TypeAlias = "tuple[str, str]"
 
-_MAX_BYTES: Final = 2 * 1024 * 1024  # gRPC's receivers take 4 MiB at a time
-_NOT_NUMBERED: Final = 0
+_MAX_BYTES: Final = 2 * 1024 * 1024  # gRPC receivers accept 4 MiB at a time
+_NO_SEQ: Final = 0
 
 
 class Batch:
-    """Records that go out together: either final ones, or events.
+    """Records that are sent together: either final records of spans, or events.
 
     Args:
         items: The records.
@@ -52,13 +52,13 @@ class Batch:
 
 
 class Batcher:
-    """Orders the records of one destination.
+    """Puts the records of one destination into batches.
 
     Args:
-        inbox: Where the records were taken from; told when one is gone.
+        queue: The source of the records; it is notified when one has been sent or dropped.
         grace: Seconds that a start waits for its end.
-        decide: Tells whether a span's records may be sent at all.
-        is_wanted: Whether a record of our own making is to be sent.
+        decide: Returns whether the records of a span may be sent; None for "not known yet".
+        is_wanted: Returns whether to send a record that the batcher itself adds.
     """
 
     def __init__(
@@ -72,9 +72,9 @@ class Batcher:
         self._grace = grace
         self._decide = decide
         self._is_wanted = is_wanted
-        # Starts within their grace, the oldest first, and when it is over.
-        self._young: dict[_Key, tuple[Item, float]] = {}
-        # What shall be sent of a span that has not ended: the newest record only.
+        # Starts within their grace, the oldest first, with the end of the grace.
+        self._in_grace: dict[_Key, tuple[Item, float]] = {}
+        # To be sent: only the newest record of each span that has not ended.
         self._ready: dict[_Key, Item] = {}
         self._finals: deque[Item] = deque()
         self._logs: deque[Item] = deque()
@@ -84,7 +84,7 @@ class Batcher:
 
     def __len__(self) -> int:
         return (
-            len(self._young)
+            len(self._in_grace)
             + len(self._ready)
             + len(self._finals)
             + len(self._logs)
@@ -92,62 +92,62 @@ class Batcher:
         )
 
     def take(self, now: float) -> None:
-        """Take over what waits in the inbox.
+        """Take over all records of the queue.
 
         Args:
             now: By the monotonic clock.
         """
         provisional, finals, logs = self._queue.take()
-        met: Process | None = None
+        last_process: Process | None = None
         for item in chain(provisional, finals, logs):
-            if item[0].process is not met:  # nearly all are of one
-                met = item[0].process
-                self._meet(met)
-        # Nothing of these can be older than the call before.
+            if item[0].process is not last_process:  # nearly all are of one process
+                last_process = item[0].process
+                self._note_process(last_process)
+        # None of these records is older than the call before.
         oldest = now if self._taken_at is None else self._taken_at
         self._taken_at = now
         if self._undecided:
             again, self._undecided = self._undecided, []
-            # They have waited already, so that their end may be near.
+            # A full grace from now: they have waited already, so the end may be near.
             waited = [item for item in again if item[0].provisional]
-            self._take_provisional(self._decided(waited), now, now)
+            self._take_provisional(self._sampled(waited), now, now)
             others = [item for item in again if not item[0].provisional]
             finals = [item for item in others if item[0].is_real_end] + finals
             logs = [item for item in others if not item[0].is_real_end] + logs
-        self._take_provisional(self._decided(provisional), oldest, now)
-        # Of a span that ends here nothing is left to promote.
-        finals = list(self._decided(finals))
-        self._take_logs(self._decided(logs))
+        self._take_provisional(self._sampled(provisional), oldest, now)
+        # Logs before finals: an end then drops the start that a log of its span made ready.
+        finals = list(self._sampled(finals))
+        self._take_logs(self._sampled(logs))
         self._take_finals(finals, now)
 
-    # These two run for each span, so they do not call what they could do themselves.
+    # These two run for each span, so they are written without further calls.
 
     def _take_provisional(self, items: Iterable[Item], oldest: float, now: float) -> None:
-        """Take over starts and updates; the grace of a start counts from its own time.
+        """Take over starts and updates; the grace of a start begins at its own time.
 
-        A start's time is the program's to set, so it is believed within bounds.
+        The program may set that time, so it is limited to the period since the last call.
         """
-        young = self._young
+        in_grace = self._in_grace
         grace, shift = self._grace, now - time_ns() / 1e9
         for item in items:
             record = item[0]
             key = (record.trace_id, record.span_id)
             if record.phase == "start":
-                born = record.time_ns / 1e9 + shift
-                young[key] = (item, min(max(born, oldest), now) + grace)
+                started_at = record.time_ns / 1e9 + shift
+                in_grace[key] = (item, min(max(started_at, oldest), now) + grace)
             else:
-                self._forget(key)  # an update tells all that the start does
+                self._drop_waiting(key)  # an update contains all of the start
                 self._promote(record.trace_id, record.parent_span_id)
                 self._ready[key] = item
 
     def _take_finals(self, items: Iterable[Item], now: float) -> None:
-        young, ready = self._young, self._ready
+        in_grace, ready = self._in_grace, self._ready
         gone: list[Item] = []
         overtaken = 0
         for item in items:
             record = item[0]
             key = (record.trace_id, record.span_id)
-            start = young.pop(key, None)
+            start = in_grace.pop(key, None)
             if start is not None:
                 gone.append(start[0])
                 overtaken += start[1] <= now
@@ -160,90 +160,90 @@ class Batcher:
         self._queue.provisional.release(gone)
 
     def _take_logs(self, items: Iterable[Item]) -> None:
-        """Take over logs: what they happened in is told of, too."""
+        """Take over logs; the starts of the spans around them become ready."""
         for item in items:
             record = item[0]
             if record.phase == "end":
-                self._forget(record.key)  # made up for a span: it tells all that the start does
+                self._drop_waiting(record.key)  # a made-up end contains all of the start
                 self._promote(record.trace_id, record.parent_span_id)
-            elif self._young and record.span_id:
+            elif self._in_grace and record.span_id:
                 self._promote(record.trace_id, record.span_id)
             self._logs.append(item)
 
-    def _forget(self, key: _Key) -> None:
-        """Drop what waits of a span about which there is newer to tell."""
-        young = self._young.pop(key, None)
-        if young is not None:
-            self._queue.provisional.release([young[0]])
+    def _drop_waiting(self, key: _Key) -> None:
+        """Drop the waiting record of a span; a newer one replaces it."""
+        waiting = self._in_grace.pop(key, None)
+        if waiting is not None:
+            self._queue.provisional.release([waiting[0]])
         ready = self._ready.pop(key, None)
         if ready is not None:
             self._queue.provisional.release([ready])
 
-    def _decided(self, items: list[Item]) -> Iterable[Item]:
-        """Return those of `items` that may be sent; keep those that nobody knows of yet."""
+    def _sampled(self, items: list[Item]) -> Iterable[Item]:
+        """Return the items that may be sent; keep those that are undecided."""
         decide = self._decide
         if decide is None:
             return items
-        # What belongs to no span is nobody's to decide.
+        # A record without a span needs no decision.
         return [item for item in items if not item[0].span_id or self._is_sampled(item, decide)]
 
     def _is_sampled(self, item: Item, decide: SampleDecision) -> bool:
         try:
-            verdict = decide(item[0])
-        except Exception as error:  # noqa: BLE001 - the hook is anybody's code
+            decision = decide(item[0])
+        except Exception as error:  # noqa: BLE001 - the hook is the user's code
             report_problem("sampling: a record is not sent", error)
-            verdict = False
-        if verdict is None:
+            decision = False
+        if decision is None:
             self._undecided.append(item)
-        elif not verdict:
+        elif not decision:
             COUNTERS.add("remote.not_sampled")
-            self._queue.lane_of(item[0]).release([item])
-        return bool(verdict)
+            self._queue.priority_of(item[0]).release([item])
+        return bool(decision)
 
-    def _meet(self, process: Process) -> None:
-        """Tell of a process whose first record this is: others name it only by its id."""
+    def _note_process(self, process: Process) -> None:
+        """Add the start record of a new process: other records have only its id."""
         if process.id not in self._processes:
             self._processes[process.id] = process
-            self._add_own(process_start_record(process, _NOT_NUMBERED))
+            self._add_own(process_start_record(process, _NO_SEQ))
 
-    def say_goodbye(self) -> None:
-        """Tell that the processes met end in good order."""
+    def add_process_ends(self) -> None:
+        """Add the records of the orderly end of all known processes."""
         for process in self._processes.values():
-            self._add_own(process_end_record(process, _NOT_NUMBERED))
+            self._add_own(process_end_record(process, _NO_SEQ))
 
     def _add_own(self, record: Record) -> None:
-        """Add a record that did not come through the inbox, so takes no room there."""
+        """Add a record that did not come through the queue, so it takes no space there."""
         if not self._is_wanted(record):
             return
         self._queue.logs.held += 1
         self._logs.append((record, 0))
 
-    def finals(self, limit: int) -> Batch:
-        """Return the next batch of final records; the spans above them become ready.
+    def next_finals(self, limit: int) -> Batch:
+        """Return the next batch of final records; the starts of their ancestors become ready.
 
         Args:
-            limit: The most records of a batch.
+            limit: The maximum number of records.
         """
         taken = _take(self._finals, limit)
-        if self._young:
+        if self._in_grace:
             for record, _ in taken:
                 self._promote(record.trace_id, record.parent_span_id)
         return Batch(taken, is_final=True)
 
-    def leave_to_others(self, batch: Batch) -> None:
-        """Drop a batch of final records, which another exporter sends."""
+    def drop_sent_elsewhere(self, batch: Batch) -> None:
+        """Drop a batch of final records that another exporter sends."""
         COUNTERS.add("remote.left_to_others", len(batch.items))
         self._queue.finals.release(batch.items)
 
-    def waits(self, *, is_final: bool) -> bool:
-        """Whether anything of that kind could be sent now."""
+    def has_ready(self, *, is_final: bool) -> bool:
+        """Whether a batch of that kind could be sent now."""
         return self.finals_waiting > 0 if is_final else self.events_waiting
 
-    def events(self, limit: int, now: float) -> Batch:
-        """Return the next batch of logs, and of starts and updates whose time has come.
+    def next_events(self, limit: int, now: float) -> Batch:
+        """Return the next batch of logs, updates, and starts whose grace is over.
 
         Args:
-            limit: The most records of a batch.
+            limit: The maximum number of records.
             now: By the monotonic clock; infinity ends the grace of every start.
         """
         self._end_grace(now)
@@ -259,31 +259,31 @@ class Batcher:
 
     def _end_grace(self, now: float) -> None:
         due: list[_Key] = []
-        for key, (_, until) in self._young.items():
+        for key, (_, until) in self._in_grace.items():
             if until > now:
-                break  # the others are younger
+                break  # the remaining ones are newer
             due.append(key)
         for key in due:
-            young = self._young.pop(key, None)  # None: promoted a moment ago
-            if young is not None:
-                self._promote(key[0], young[0][0].parent_span_id)
-                self._ready[key] = young[0]
+            waiting = self._in_grace.pop(key, None)  # None: promoted by an earlier one
+            if waiting is not None:
+                self._promote(key[0], waiting[0][0].parent_span_id)
+                self._ready[key] = waiting[0]
 
     def _promote(self, trace_id: str, span_id: str) -> None:
-        """Make the start of a span, and those of all above it, ready: the uppermost first."""
-        above: list[tuple[_Key, Item]] = []
+        """Make the starts of a span and its ancestors ready, the topmost first."""
+        ancestors: list[tuple[_Key, Item]] = []
         while span_id:
             key = (trace_id, span_id)
-            young = self._young.pop(key, None)
-            if young is None:
-                break  # sent, ended, or of another process: so are those above it
-            above.append((key, young[0]))
-            span_id = young[0][0].parent_span_id
-        for key, item in reversed(above):
+            waiting = self._in_grace.pop(key, None)
+            if waiting is None:
+                break  # sent, ended, or of another process; so are its ancestors
+            ancestors.append((key, waiting[0]))
+            span_id = waiting[0][0].parent_span_id
+        for key, item in reversed(ancestors):
             self._ready[key] = item
 
     def put_back(self, batch: Batch) -> None:
-        """Take back a batch that could not be sent, to be sent again later."""
+        """Take back a batch that failed, for a retry."""
         if batch.is_final:
             self._finals.extendleft(reversed(batch.items))
             return
@@ -294,7 +294,7 @@ class Batcher:
                 self._logs.appendleft(item)
 
     def done(self, batch: Batch) -> None:
-        """Note that a batch was sent, or given up."""
+        """Release a batch that was sent or given up."""
         if batch.is_final:
             self._queue.finals.release(batch.items)
             return
@@ -309,12 +309,12 @@ class Batcher:
 
     @property
     def events_waiting(self) -> bool:
-        """Whether there is an event that need not wait."""
+        """Whether there is an event that could be sent now."""
         return bool(self._ready or self._logs)
 
 
 def _take(items: deque[Item], limit: int) -> list[Item]:
-    """Take up to `limit` items off the left, and no more bytes than a batch may have."""
+    """Take up to `limit` items from the left, within the byte limit of a batch."""
     taken: list[Item] = []
     size = 0
     while items and len(taken) < limit:

@@ -1,7 +1,7 @@
-"""`BySignal`: a circuit, a backlog and a thread for each signal of one destination.
+"""`BySignal`: gives each signal of a destination its own circuit, disk queue and thread.
 
-Jaeger and Tempo take spans and refuse logs. With one circuit for both, refused
-logs would hold up the spans.
+Jaeger and Tempo accept spans and refuse logs. With one circuit for both, refused
+logs would delay the spans.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ __all__ = ["BySignal"]
 
 
 class BySignal:
-    """Hands each record to the sender of its signal; a `SignalSender`.
+    """Passes each record to the sender of its signal; a `SignalSender`.
 
     Args:
-        senders: One for each signal, those that matter most first.
+        senders: One for each signal, the most important first.
         signal_of: Returns the signal of a record.
     """
 
@@ -38,7 +38,7 @@ class BySignal:
 
     @property
     def circuit(self) -> CircuitState:
-        """The state of the circuit that is worst off."""
+        """The worst state of the circuits: `open`, then `half-open`, then `closed`."""
         worst: CircuitState = "closed"
         for sender in self._senders.values():
             if sender.circuit == "open":
@@ -48,9 +48,9 @@ class BySignal:
         return worst
 
     @property
-    def is_settled(self) -> bool:
-        """Whether no batch is on its way without an answer."""
-        return all(sender.is_settled for sender in self._senders.values())
+    def is_idle(self) -> bool:
+        """Whether no batch waits for an answer."""
+        return all(sender.is_idle for sender in self._senders.values())
 
     @property
     def waiting(self) -> int:
@@ -58,7 +58,7 @@ class BySignal:
         return sum(sender.store.waiting for sender in self._senders.values())
 
     def ensure_threads(self) -> None:
-        """Start the threads that do not run yet."""
+        """Start the threads that are not running."""
         for sender in self._senders.values():
             sender.ensure_thread()
 
@@ -70,26 +70,26 @@ class BySignal:
         results = [(self._senders[signal].send(part), len(part)) for signal, part in parts.items()]
         if len(results) == 1:
             return results[0][0]
-        return _together(results)
+        return _merged(results)
 
-    def tick(self) -> None:
-        """Replay what waits on disk, for a moment."""
+    def replay(self) -> None:
+        """Send records from disk, for a short time."""
         for sender in self._senders.values():
-            sender.tick()
+            sender.run_replay()
 
-    def finish_by(self, moment: float) -> None:
-        """Try the destination until `moment` of the monotonic clock; the rest goes to disk."""
+    def set_send_deadline(self, moment: float) -> None:
+        """Send until `moment` of the monotonic clock; later records go to disk."""
         for sender in self._senders.values():
-            sender.finish_by(moment)
+            sender.set_send_deadline(moment)
 
     def close(self) -> None:
-        """Bring to disk what has no answer, and let go of the destination. Idempotent."""
+        """Write unanswered batches to disk and close the destination. Idempotent."""
         for sender in self._senders.values():
             sender.close()
 
 
-def _together(results: list[tuple[SendResult, int]]) -> SendResult:
-    """Return one result for the parts of a batch; a part that must be retried wins."""
+def _merged(results: list[tuple[SendResult, int]]) -> SendResult:
+    """Merge the results of the parts of a batch; one that must be retried wins."""
     failed = next((result for result, _ in results if not result.ok), None)
     message = "; ".join(dict.fromkeys(result.message for result, _ in results if result.message))
     if failed is not None:

@@ -1,13 +1,13 @@
-"""What the queues of remote destinations say of themselves, as metrics.
+"""Reports the queues of remote destinations as OpenTelemetry metrics.
 
-The names and attributes are those by which the SDK observes its own processors
+Names and attributes are those of the SDK's metrics about its own processors
 (`otel.sdk.processor.*`, OpenTelemetry's semantic conventions). Off unless
-`OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED=true`, as in the SDK. Everything is read
-when a reader asks, so the path of a record costs little, and nothing that is
-sent makes anything to send.
+`OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED=true`, as in the SDK. Values are read only
+when a metric reader collects, so a record costs little, and sending metrics creates
+no further ones.
 
-A meter has but one instrument of a name, and asks but those who were there when
-it was made. So one observer answers for all queues there are.
+A meter has one instrument of a name, with the callbacks that it was created with. So
+one observer reports for all queues.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider
 
-    from otel_ext.exporters.delivery.queue import Lane
+    from otel_ext.exporters.delivery.queue import Priority
     from otel_ext.exporters.delivery.remote_queue import RemoteQueue
 
 __all__ = ["observe_queue", "wants_metrics"]
@@ -32,7 +32,7 @@ __all__ = ["observe_queue", "wants_metrics"]
 _ENABLED: Final = "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED"
 _METER: Final = "otel_ext"
 _TYPE: Final = "otel_ext_remote_queue"
-_numbers: Final = count()
+_component_numbers: Final = count()
 
 
 def wants_metrics() -> bool:
@@ -41,11 +41,11 @@ def wants_metrics() -> bool:
 
 
 def observe_queue(queue: RemoteQueue, meter_provider: MeterProvider | None = None) -> None:
-    """Offer metrics of `queue`, for as long as it lives.
+    """Report metrics of `queue`, for as long as it lives.
 
     Args:
         queue: The queue of a destination.
-        meter_provider: Whose readers ask; the global one by default.
+        meter_provider: Where to report; the global one by default.
     """
     if meter_provider is None:
         _global.add(queue, get_meter_provider())
@@ -57,41 +57,41 @@ def observe_queue(queue: RemoteQueue, meter_provider: MeterProvider | None = Non
 
 
 class _Observer:
-    """Answers what the readers of one meter provider ask about all queues."""
+    """Reports all queues to one meter provider."""
 
     def __init__(self) -> None:
         self._queues: weakref.WeakKeyDictionary[RemoteQueue, dict[str, str]] = (
             weakref.WeakKeyDictionary()
         )
-        self._is_offered = False
+        self._is_registered = False
 
     def add(self, queue: RemoteQueue, provider: MeterProvider) -> None:
-        """Answer for `queue` too; make the instruments with the first one."""
-        name = f"{_TYPE}/{next(_numbers)}"
+        """Report `queue` too; the first one creates the instruments."""
+        name = f"{_TYPE}/{next(_component_numbers)}"
         self._queues[queue] = {"otel.component.type": _TYPE, "otel.component.name": name}
-        if not self._is_offered:
-            self._is_offered = True
-            self._offer(provider.get_meter(_METER))
+        if not self._is_registered:
+            self._is_registered = True
+            self._register(provider.get_meter(_METER))
 
-    def _offer(self, meter: Meter) -> None:
-        """Make the instruments: for spans, and for what is sent as logs."""
-        for signal, lanes in (("span", ("finals",)), ("log", ("provisional", "logs"))):
+    def _register(self, meter: Meter) -> None:
+        """Create the instruments: for spans, and for records that are sent as logs."""
+        for signal, priorities in (("span", ("finals",)), ("log", ("provisional", "logs"))):
             unit = "{log_record}" if signal == "log" else "{span}"
             prefix = f"otel.sdk.processor.{signal}"
             meter.create_observable_up_down_counter(
-                f"{prefix}.queue.size", [self._reader(lanes, _waiting)], unit
+                f"{prefix}.queue.size", [self._reader(priorities, _waiting)], unit
             )
             meter.create_observable_up_down_counter(
-                f"{prefix}.queue.capacity", [self._reader(lanes, _capacity)], unit
+                f"{prefix}.queue.capacity", [self._reader(priorities, _capacity)], unit
             )
             meter.create_observable_counter(f"{prefix}.processed", [self._processed(signal)], unit)
 
     def _reader(
-        self, lanes: tuple[str, ...], figure: Callable[[Lane], int]
+        self, priorities: tuple[str, ...], measure: Callable[[Priority], int]
     ) -> Callable[[CallbackOptions], Iterable[Observation]]:
         def read(_: CallbackOptions) -> Iterable[Observation]:
             for queue, attributes in list(self._queues.items()):
-                value = sum(figure(getattr(queue.queue, lane)) for lane in lanes)
+                value = sum(measure(getattr(queue.queue, priority)) for priority in priorities)
                 yield Observation(value, attributes)
 
         return read
@@ -100,7 +100,7 @@ class _Observer:
         def read(_: CallbackOptions) -> Iterable[Observation]:
             for queue, attributes in list(self._queues.items()):
                 yield Observation(queue.counts.value(signal), attributes)
-                # As in the SDK: with an error's name what was dropped, without one the rest.
+                # As in the SDK: dropped records have an error type, the others none.
                 for error in _ERRORS:
                     value = queue.counts.value(f"{signal}.{error}")
                     yield Observation(value, {**attributes, "error.type": error})
@@ -113,9 +113,9 @@ _global: Final = _Observer()
 _others: Final[weakref.WeakKeyDictionary[MeterProvider, _Observer]] = weakref.WeakKeyDictionary()
 
 
-def _waiting(lane: Lane) -> int:
-    return len(lane)
+def _waiting(priority: Priority) -> int:
+    return len(priority)
 
 
-def _capacity(lane: Lane) -> int:
-    return lane.limits.records
+def _capacity(priority: Priority) -> int:
+    return priority.limits.records

@@ -1,9 +1,9 @@
-"""Where records wait for the thread that sends them: bounded, and without a lock.
+"""`PriorityQueue`: a bounded queue between the program's threads and the sending thread.
 
-The program's threads put, one thread takes. There are three lanes, each with a
-budget of its own in records and in bytes, so starts can never push out ends:
-provisional records, real ends of spans, and all else: logs, what a process says of
-itself, and ends made up for spans that never ended.
+It needs no lock: the program's threads put, one thread takes. It has three priorities,
+each with its own limit of records and bytes, so starts never push out ends: provisional
+records, real ends of spans, and the rest (logs, process records, and ends made up for
+spans that never ended).
 """
 
 from __future__ import annotations
@@ -17,45 +17,45 @@ from otel_ext.exporters.otlp.encoding.values import clean_attributes
 if TYPE_CHECKING:
     from otel_ext.record.model import Record
 
-__all__ = ["Item", "Lane", "PriorityQueue", "QueueLimits", "size_of"]
+__all__ = ["Item", "Priority", "PriorityQueue", "QueueLimits", "size_of"]
 
 Item: TypeAlias = "tuple[Record, int]"
-"""A record and what it is reckoned to need, in bytes."""
+"""A record and its estimated size in bytes."""
 
-# A record with its attributes' dictionary and the values that are no text.
+# A record with its attributes' dictionary and the values that are not text.
 _BASE: Final = 1_024
 _SMALL: Final = 64
-_DEEP: Final = 24
-# Of a lane's room: the sending thread must be back before the rest of it is full.
-_FILLING: Final = 0.2
-_COMING: Final = 0.02
-_NEARLY_FULL: Final = 0.6
-# No destination takes more of one record, so no more of it need wait.
-_LARGE: Final = 2 * 1024 * 1024
+_MAX_DEPTH: Final = 24
+# Shares of a limit: the sending thread must return before the rest fills up.
+_FILLING_SHARE: Final = 0.2
+_INCOMING_SHARE: Final = 0.02
+_NEARLY_FULL_SHARE: Final = 0.6
+# Destinations accept no larger record, so a larger one is cut when it is queued.
+_MAX_RECORD_SIZE: Final = 2 * 1024 * 1024
 _PLAIN: Final = (int, float, type(None))
 
 
 class QueueLimits(NamedTuple):
-    """How much may wait for a destination.
+    """How many records and bytes may wait for a destination.
 
     Attributes:
-        records: Final records. Of provisional ones and of logs, half as many more
-            each.
-        size: Bytes, as reckoned; shared out in the same way.
+        records: Final records; in addition half as many provisional ones, and half as
+            many logs.
+        size: Estimated bytes of final records; likewise.
     """
 
     records: int = 8_192
     size: int = 16 * 1024 * 1024
 
 
-class Lane:
-    """One kind of records, and what there is room for.
+class Priority:
+    """One priority class of the queue: its waiting records and its limits.
 
-    `held` and `held_size` are what the sending thread has taken over and not
-    sent yet; only that thread changes them.
+    `held` and `held_size` count what the sending thread has taken and not sent yet;
+    only that thread changes them.
 
     Args:
-        limits: The most records and bytes.
+        limits: The maximum of records and bytes.
     """
 
     __slots__ = ("held", "held_size", "items", "limits", "size")
@@ -68,22 +68,22 @@ class Lane:
         self.held_size = 0
 
     def put(self, record: Record) -> bool:
-        """Take one record; False if there is no room for it."""
+        """Add one record; False if it is full."""
         size = size_of(record)
-        if size > _LARGE:
+        if size > _MAX_RECORD_SIZE:
             record = record._replace(attributes=clean_attributes(record.attributes))
             size = size_of(record)
-        records, most = self.limits
-        if len(self.items) + self.held >= records or self.size + self.held_size + size > most:
+        records, max_size = self.limits
+        if len(self.items) + self.held >= records or self.size + self.held_size + size > max_size:
             return False
-        # Without a lock two threads at once may miscount, by one record and until
-        # the lane is next found empty.
+        # Without a lock two threads at once may miscount, by one record, until this is
+        # next found empty.
         self.size += size
         self.items.append((record, size))
         return True
 
     def take(self, count: int) -> list[Item]:
-        """Take over the oldest `count` records; called by the sending thread."""
+        """Remove the oldest `count` records; called by the sending thread."""
         pop = self.items.popleft
         taken = [pop() for _ in range(count)]
         size = sum([item[1] for item in taken])
@@ -93,7 +93,7 @@ class Lane:
         return taken
 
     def release(self, items: Sequence[Item]) -> None:
-        """Note that `items`, once taken over, were sent or given up."""
+        """Free the space of `items`, which were taken and then sent or given up."""
         self.held -= len(items)
         self.held_size -= sum([item[1] for item in items])
 
@@ -102,48 +102,49 @@ class Lane:
 
     @property
     def is_filling(self) -> bool:
-        """Whether so much comes in that it may get full soon.
+        """Whether so many records arrive that it may soon be full.
 
-        What has been taken over does not count while nothing comes in: a flush has
-        the time to send it.
+        Taken records do not count while nothing arrives: a flush has time to send them.
         """
-        records, most = self.limits
-        come = max(len(self.items) / records, self.size / most)
-        there = max(len(self) / records, (self.size + self.held_size) / most)
-        return come > _FILLING or (come > _COMING and there > _NEARLY_FULL)
+        records, max_size = self.limits
+        incoming = max(len(self.items) / records, self.size / max_size)
+        total = max(len(self) / records, (self.size + self.held_size) / max_size)
+        return incoming > _FILLING_SHARE or (
+            incoming > _INCOMING_SHARE and total > _NEARLY_FULL_SHARE
+        )
 
 
 class PriorityQueue:
-    """The three lanes of one destination.
+    """The three priorities of one destination.
 
     Args:
-        limits: How much may wait.
+        limits: How many records and bytes may wait.
     """
 
     __slots__ = ("finals", "logs", "provisional")
 
     def __init__(self, limits: QueueLimits) -> None:
         half = QueueLimits(max(limits.records // 2, 1), max(limits.size // 2, 1))
-        self.finals = Lane(limits)
-        self.provisional = Lane(half)
-        self.logs = Lane(half)
+        self.finals = Priority(limits)
+        self.provisional = Priority(half)
+        self.logs = Priority(half)
 
     @property
     def is_filling(self) -> bool:
-        """Whether one of the lanes may get full soon."""
+        """Whether one of the priorities may soon be full."""
         return self.finals.is_filling or self.provisional.is_filling or self.logs.is_filling
 
-    def lane_of(self, record: Record) -> Lane:
-        """Return where `record` waits."""
+    def priority_of(self, record: Record) -> Priority:
+        """Return the priority of `record`."""
         if record.provisional:
             return self.provisional
         return self.finals if record.is_real_end else self.logs
 
     def take(self) -> tuple[list[Item], list[Item], list[Item]]:
-        """Take over everything: provisional records, final ones, logs.
+        """Remove all records: provisional ones, final ones, logs.
 
-        The start of every final record returned has been returned too, by this
-        call or an earlier one: finals are counted before starts are.
+        For every final record, this or an earlier call has returned its start: finals
+        are counted before the starts are taken.
         """
         finals = len(self.finals.items)
         provisional = self.provisional.take(len(self.provisional.items))
@@ -151,7 +152,7 @@ class PriorityQueue:
 
 
 def size_of(record: Record) -> int:
-    """Return about how many bytes `record` holds, rather more than less, quickly.
+    """Estimate the bytes of `record` quickly, rather too high than too low.
 
     >>> from otel_ext.record.model import Process, Record
     >>> size_of(Record("log", None, "x" * 500, 0, 1, Process("p"))) > 1_500
@@ -163,13 +164,15 @@ def size_of(record: Record) -> int:
         if isinstance(value, str):
             size += len(value) if value.isascii() else _bytes_of(value)
         elif not isinstance(value, _PLAIN):
-            size += _size_of_value(value, _DEEP)
+            size += _size_of_value(value, _MAX_DEPTH)
     if record.events:
-        size += sum(_SMALL + _size_of_value(event.attributes, _DEEP) for event in record.events)
+        size += sum(
+            _SMALL + _size_of_value(event.attributes, _MAX_DEPTH) for event in record.events
+        )
     if record.links:
-        size += sum(_SMALL + _size_of_value(link.attributes, _DEEP) for link in record.links)
+        size += sum(_SMALL + _size_of_value(link.attributes, _MAX_DEPTH) for link in record.links)
     if record.extra:
-        size += _size_of_value(record.extra, _DEEP)
+        size += _size_of_value(record.extra, _MAX_DEPTH)
     return size
 
 

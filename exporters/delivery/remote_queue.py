@@ -1,7 +1,7 @@
-"""`RemoteQueue`: between the program's threads and a destination that may be slow or away.
+"""`RemoteQueue`: queues records and sends them in the background to a remote destination.
 
-All remote destinations share one background thread. What waits is bounded; the
-program's threads only append to it. Final records go first.
+All remote destinations share one background thread. The program's threads only append
+to a bounded queue. Final records are sent first.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final
 from otel_ext.exporters.delivery.batcher import Batcher
 from otel_ext.exporters.delivery.metrics import observe_queue, wants_metrics
 from otel_ext.exporters.delivery.queue import PriorityQueue, QueueLimits
-from otel_ext.exporters.delivery.retry_delay import pauses_for
-from otel_ext.exporters.delivery.scheduler import BATCH, Scheduler
+from otel_ext.exporters.delivery.retry_delay import retry_delays_for
+from otel_ext.exporters.delivery.scheduler import BATCH_SIZE, Scheduler
 from otel_ext.protocols import SendResult
 from otel_ext.runtime.counters import COUNTERS, Counters
 from otel_ext.runtime.fork import after_fork_in_child, check_process
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from otel_ext.exporters.delivery.batcher import Batch
-    from otel_ext.exporters.delivery.queue import Lane
-    from otel_ext.exporters.delivery.retry_delay import Pause
+    from otel_ext.exporters.delivery.queue import Priority
+    from otel_ext.exporters.delivery.retry_delay import RetryDelay
     from otel_ext.protocols import RecordSender, SampleDecision
     from otel_ext.record.model import Record
 
@@ -38,15 +38,15 @@ __all__ = ["REMOTE_WORKER_NAME", "RemoteQueue", "remote_worker"]
 
 REMOTE_WORKER_NAME: Final = "otel-ext-remote"
 
-# How often the thread looks what is due, in seconds.
+# How often the thread checks what is due, in seconds.
 _INTERVAL: Final = 0.25
-# So many batches go out at most before the thread's other jobs have their turn.
+# The maximum of batches before the thread runs its other jobs.
 _ROUNDS: Final = 32
 _SHUTDOWN_SECONDS: Final = 2.0
 
 
 class _Waiter:
-    """A thread that waits for a flush, and what it will be told."""
+    """A thread that waits for a flush, and the result it gets."""
 
     __slots__ = ("done", "ok")
 
@@ -59,24 +59,24 @@ class _Waiter:
 class RemoteQueue:
     """Queues records and sends them in batches on a background thread.
 
-    The start of a span that ends within `grace` is never sent, except where
-    something below it is: then those of all spans above go out too. When the
-    queue is full, starts are refused before final records are.
+    The start of a span that ends within `grace` is not sent, unless a record below it
+    is: then the starts of all ancestors are sent too. When the queue is full, starts
+    are refused before final records.
 
-    A batch that fails and may succeed later is kept and tried again, ever less
-    often; meanwhile the queue fills up and what has no room is counted.
+    A batch that fails and may succeed later is retried at growing intervals; meanwhile
+    the queue fills up, and records that no longer fit are dropped and counted.
 
     Args:
         sender: Sends a batch.
-        name: What the destination is called in `health()` and in messages.
-        limits: How much may wait.
+        name: The name of the destination in `health()` and in messages.
+        limits: How many records and bytes may wait.
         grace: Seconds that a start waits for its end.
-        defer: Tells whether a span's records may be sent, for a decision that is
-            made later than at its start; None sends all.
-        shutdown_seconds: How long `shutdown` waits for what is queued.
-        finals: Whether final records are sent at all, or a function that is asked at
-            each batch. Ends that were made up are sent in any case, as events are.
-        worker: Whose thread sends; by default one thread for all destinations.
+        defer: Returns whether the records of a span may be sent, for a decision that is
+            made after its start; None sends all.
+        shutdown_seconds: How long `shutdown` sends what is queued.
+        finals: Whether to send final records, or a function that is called for each
+            batch. Made-up ends are sent in any case, as events are.
+        worker: Its thread sends; by default one thread for all destinations.
     """
 
     never_starts_spans = True
@@ -96,7 +96,7 @@ class RemoteQueue:
     ) -> None:
         self.name = name
         self.sender = sender
-        # Whether a record is to be sent; None sends all.
+        # Returns whether to send a record; None sends all.
         self._wants: Callable[[Record], bool] | None = None
         self._reports_refusals = True
         self._limits = limits or QueueLimits()
@@ -107,8 +107,8 @@ class RemoteQueue:
         self._health = HealthCell(name, "nothing was sent yet")
         self._closed = False
         self._stopped = False
-        self._sends_late = False
-        # What became of records, by signal: for those who measure this queue alone.
+        self._accepts_after_shutdown = False
+        # Counts of this queue alone, by signal; for its metrics.
         self.counts = Counters()
         self._reset()
         self._worker = worker or remote_worker()
@@ -120,30 +120,30 @@ class RemoteQueue:
 
     @property
     def queue(self) -> PriorityQueue:
-        """What waits, for those who measure it."""
+        """The waiting records; for metrics and tests."""
         return self._queue
 
     @property
     def is_filling(self) -> bool:
-        """Whether so much comes in, while a batch is sent, that there may soon be no room."""
+        """Whether so many records arrive, while a batch is sent, that it may soon be full."""
         return self._queue.is_filling
 
-    def send_through(self, sender: RecordSender, worker: Worker) -> None:
-        """Send by another sender from now on, on another thread; before the first record.
+    def replace_sender(self, sender: RecordSender, worker: Worker) -> None:
+        """Use another sender and another thread; call it before the first record.
 
         Args:
-            sender: Around the one there is; reports itself what is refused.
-            worker: Whose thread sends.
+            sender: A wrapper of the current one; it reports refused records itself.
+            worker: Its thread sends.
         """
         self._job.cancel()
         self.sender = sender
         self._reports_refusals = False
-        self._pauses = pauses_for(sender)
+        self._retry_delays = retry_delays_for(sender)
         self._worker = worker
         self._job = worker.every(_INTERVAL, self.run, self.name)
 
     def send_only(self, wants: Callable[[Record], bool]) -> None:
-        """Leave out records that `wants` returns False for; called on the user's thread."""
+        """Send only records for which `wants`, called on the user's thread, returns True."""
         self._wants = wants
 
     def _is_wanted(self, record: Record) -> bool:
@@ -153,49 +153,49 @@ class RemoteQueue:
     def export(self, record: Record) -> None:
         """Queue one record; called on the user's thread."""
         check_process()
-        if self._closed and not self._sends_late:
+        if self._closed and not self._accepts_after_shutdown:
             COUNTERS.add("remote.closed")
             return
         if self._wants is not None and not self._wants(record):
             COUNTERS.add("remote.not_wanted")
             return
-        lane = self._queue.lane_of(record)
-        if not lane.put(record):
-            self._note_full(lane)
+        priority = self._queue.priority_of(record)
+        if not priority.put(record):
+            self._note_full(priority)
         elif self._closed:
-            if lane is not self._queue.provisional:
+            if priority is not self._queue.provisional:
                 self._send_now()
-        elif lane is self._queue.finals and not len(lane.items) % BATCH:
+        elif priority is self._queue.finals and not len(priority.items) % BATCH_SIZE:
             self._job.wake()
         if not self._worker.is_alive:
             self._worker.ensure()
 
-    def send_late(self) -> None:
-        """Take records after the shutdown, too, and send them on the thread that brings them.
+    def accept_after_shutdown(self) -> None:
+        """Accept records after the shutdown too, and send them on the thread that exports them.
 
-        For a sender that only keeps records for the next program.
+        For a sender that only writes them to disk for the next program.
         """
-        self._sends_late = True
+        self._accepts_after_shutdown = True
 
     def _send_now(self) -> None:
         self._waiters.append(_Waiter())
         self.run()
 
-    def _note_full(self, lane: Lane) -> None:
+    def _note_full(self, priority: Priority) -> None:
         queue = self._queue
-        self.counts.add("span.queue_full" if lane is queue.finals else "log.queue_full")
-        if lane is queue.provisional:
+        self.counts.add("span.queue_full" if priority is queue.finals else "log.queue_full")
+        if priority is queue.provisional:
             COUNTERS.add("remote.shed_starts")
             return
-        COUNTERS.add("remote.full_finals" if lane is queue.finals else "remote.full_logs")
+        COUNTERS.add("remote.full_finals" if priority is queue.finals else "remote.full_logs")
         report_problem(
             f"{self.name}: records are lost",
             "the queue is full, since the destination takes them too slowly or not at all;"
-            " a longer queue holds out for longer",
+            " a longer queue lasts longer",
         )
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Send all records taken so far, also starts within their grace.
+        """Send all records exported so far, including starts within their grace.
 
         Returns:
             Whether that was done in time.
@@ -207,60 +207,60 @@ class RemoteQueue:
             self._answer_waiters()
         began = monotonic()
         until = began + timeout_millis / 1000
-        self._vain = (began, inf)
+        self._failed_flush = (began, inf)
         self._worker.ensure()
         if not self._worker.is_alive:
-            self.run()  # no thread can be started any more: the interpreter ends
+            self.run()  # no thread can be started: the interpreter exits
         self._job.wake()
         if waiter.done.acquire(timeout=max(until - monotonic(), 0.0)):
-            self._vain = (0.0, 0.0)
+            self._failed_flush = (0.0, 0.0)
             return waiter.ok
-        self._vain = (began, monotonic())
+        self._failed_flush = (began, monotonic())
         return False
 
     def shutdown(self) -> None:
-        """Send what is queued, within the time there is, and stop. Twice is once."""
+        """Send what is queued, within `shutdown_seconds`, and stop. Idempotent."""
         check_process()
         if self._closed:
             return
         self._closed = True
-        self._goodbye = True
-        left_seconds = self._shutdown_seconds - self._waited_in_vain()
+        self._process_ends_due = True
+        left_seconds = self._shutdown_seconds - self._failed_flush_seconds()
         self.force_flush(int(max(left_seconds, 0.0) * 1000))
         self._job.cancel()
-        # A flush that came too late for the last run would wait until its time is up.
+        # A flush that is too late for the last run would otherwise wait for its timeout.
         self._stopped = True
         self._answer_waiters()
-        left = self._left
+        left = self._unsent
         if left:
             COUNTERS.add("remote.unsent_at_exit", left)
             report_problem(f"{self.name}: {left} records were not sent", "the time was up")
         try:
             self.sender.close()
-        except Exception as error:  # noqa: BLE001 - a sender is anybody's code
+        except Exception as error:  # noqa: BLE001 - the sender may be the user's
             report_problem(f"{self.name}: closing failed", error)
 
     @property
-    def _left(self) -> int:
+    def _unsent(self) -> int:
         return len(self._queue.finals) + len(self._queue.logs)
 
     def _answer_waiters(self) -> None:
-        """Tell all who wait for a flush how it is, since nobody will send any more."""
+        """Give all waiting flushes their result, since nothing will be sent any more."""
         with suppress(IndexError):
             while True:
                 waiter = self._waiters.popleft()
-                waiter.ok = not self._left
+                waiter.ok = not self._unsent
                 waiter.done.release()
 
-    def _waited_in_vain(self) -> float:
-        """Return for how long a flush waited that failed just now, or waits still."""
-        began, ended = self._vain
+    def _failed_flush_seconds(self) -> float:
+        """Return how long a flush has waited that failed just now, or is still waiting."""
+        began, ended = self._failed_flush
         now = monotonic()
         return min(ended, now) - began if ended > now - 1.0 else 0.0
 
     def run(self) -> None:
         """Send what is due; the job of the background thread."""
-        # A flush may have to do it on its own thread, at the interpreter's end.
+        # When the interpreter exits, a flush may call this on its own thread.
         if not self._busy.acquire(blocking=False):
             return
         waiters: list[_Waiter] = []
@@ -276,39 +276,39 @@ class RemoteQueue:
                 waiter.done.release()
 
     def _send_due(self, *, everything: bool) -> bool:
-        """Send what is due; whether nothing that is due is left."""
+        """Send what is due; whether all of it was sent."""
         batcher = self._batcher
         batcher.take(monotonic())
         now = monotonic()
         paused = {
             is_final
-            for is_final, pause in self._pauses.items()
-            if not pause.is_over(now, hurried=everything)
+            for is_final, delay in self._retry_delays.items()
+            if not delay.is_over(now, is_flush=everything)
         }
-        if len(paused) == len(self._pauses):
+        if len(paused) == len(self._retry_delays):
             return False
-        if everything and self._goodbye:
-            self._goodbye = False
-            batcher.say_goodbye()
+        if everything and self._process_ends_due:
+            self._process_ends_due = False
+            batcher.add_process_ends()
         return self._send_batches(batcher, paused, everything=everything)
 
     def _send_batches(self, batcher: Batcher, paused: set[bool], *, everything: bool) -> bool:
-        """Send batches but those of the kinds in `paused`, to which a kind that fails is added."""
-        self._turns.begin()
+        """Send batches, except of the kinds in `paused`; a kind that fails is added to it."""
+        self._scheduler.restart()
         for _ in range(_ROUNDS * 1_000 if everything else _ROUNDS):
-            batch = self._turns.next(monotonic(), everything=everything, paused=paused)
+            batch = self._scheduler.next(monotonic(), everything=everything, paused=paused)
             if batch is None:
-                return not any(batcher.waits(is_final=kind) for kind in paused)
-            # Decided here, before anything of it is kept for another run to send.
+                return not any(batcher.has_ready(is_final=kind) for kind in paused)
+            # Decided here, before any of it goes to disk, where a later run would send it.
             if batch.is_final and not self._sends_finals():
-                batcher.leave_to_others(batch)
+                batcher.drop_sent_elsewhere(batch)
                 continue
             if not self._send(batch):
-                failed = self._pauses[batch.is_final]
-                paused |= {kind for kind, pause in self._pauses.items() if pause is failed}
-                if len(paused) == len(self._pauses):
+                failed = self._retry_delays[batch.is_final]
+                paused |= {kind for kind, delay in self._retry_delays.items() if delay is failed}
+                if len(paused) == len(self._retry_delays):
                     return False
-            if not everything:  # else it might never come to an end
+            if not everything:  # else it might never end
                 batcher.take(monotonic())
         self._job.wake()
         return True
@@ -317,21 +317,21 @@ class RemoteQueue:
         finals = self._finals
         try:
             return finals if isinstance(finals, bool) else finals()
-        except Exception as error:  # noqa: BLE001 - anybody's code
+        except Exception as error:  # noqa: BLE001 - the function may be the user's
             report_problem(f"{self.name}: final records may be sent twice", error)
             return True
 
     def _send(self, batch: Batch) -> bool:
-        """Send one batch; False if it waits for another try."""
+        """Send one batch; False if it must be retried."""
         batcher = self._batcher
         try:
             result = self.sender.send(batch.records)
-        except Exception as error:  # noqa: BLE001 - a sender is anybody's code
+        except Exception as error:  # noqa: BLE001 - the sender may be the user's
             report_problem(f"{self.name}: a batch is lost", error)
             result = SendResult(ok=False, message=f"{type(error).__name__}: {error}")
         if not result.ok and result.retry:
             batcher.put_back(batch)
-            self._back_off(result, self._pauses[batch.is_final])
+            self._back_off(result, self._retry_delays[batch.is_final])
             return False
         batcher.done(batch)
         count = len(batch.items)
@@ -342,7 +342,7 @@ class RemoteQueue:
             self._health.degraded(f"{count} records were refused: {result.message}")
             report_problem(f"{self.name}: {count} records are lost", result.message)
             return True
-        self._pauses[batch.is_final].reset()
+        self._retry_delays[batch.is_final].reset()
         self.counts.add(signal, max(count - result.kept - result.rejected, 0))
         self.counts.add(f"{signal}.rejected", result.rejected)
         self._note_sent(count, result, is_final=batch.is_final)
@@ -363,24 +363,24 @@ class RemoteQueue:
         if self._reports_refusals:
             report_problem(f"{self.name}: records were refused", result.message)
 
-    def _back_off(self, result: SendResult, pause: Pause) -> None:
+    def _back_off(self, result: SendResult, delay: RetryDelay) -> None:
         COUNTERS.add("remote.retries")
-        seconds = pause.begin(monotonic(), result.retry_after)
+        seconds = delay.start(monotonic(), result.retry_after)
         self._health.failed(f"not sent, and tried again in {seconds:.1f} s: {result.message}")
         report_problem(f"{self.name}: nothing can be sent for now", result.message)
 
     def _reset(self) -> None:
-        """Start with nothing; a forked child leaves to its parent what waits there."""
+        """Start with an empty queue; a forked child leaves its parent's records to the parent."""
         self.counts.reset()
         self._queue = PriorityQueue(self._limits)
         self._batcher = Batcher(self._queue, self._grace, self._defer, self._is_wanted)
-        self._turns = Scheduler(self._batcher)
+        self._scheduler = Scheduler(self._batcher)
         self._waiters: deque[_Waiter] = deque()
         self._busy = new_lock()
-        self._pauses = pauses_for(self.sender)
-        # When the last flush that failed began and ended; the end of one under way is far off.
-        self._vain = (0.0, 0.0)
-        self._goodbye = False
+        self._retry_delays = retry_delays_for(self.sender)
+        # Start and end of the last flush that failed; infinity while one is waiting.
+        self._failed_flush = (0.0, 0.0)
+        self._process_ends_due = False
 
 
 _shared: Final[dict[str, Worker]] = {}

@@ -1,4 +1,4 @@
-"""`ResilientExporter`: around an exporter whose destination may be slow, picky or away."""
+"""`ResilientExporter`: adds a circuit breaker and a queue on disk to a remote exporter."""
 
 from __future__ import annotations
 
@@ -24,36 +24,36 @@ if TYPE_CHECKING:
 
 __all__ = ["ResilientExporter"]
 
-_TICK: Final = 0.25
-# What bringing a full queue to disk may take at exit.
-_TO_DISK: Final = 1.0
-_LOOK: Final = 0.02
-_JUST_NOW: Final = 1.0
+_REPLAY_INTERVAL: Final = 0.25
+# Seconds for writing a full queue to disk at exit.
+_STORE_SECONDS: Final = 1.0
+_POLL_SECONDS: Final = 0.02
+_RECENT_SECONDS: Final = 1.0
 
 
 class ResilientExporter:
-    """Sends through `inner`, and keeps on disk what its destination does not take now.
+    """Sends through `inner`, and keeps on disk what the destination does not accept now.
 
-    - A circuit breaker leaves a destination that fails alone, ever longer, or as
-      long as it asks for (`Retry-After`), and then tries one batch. Spans and logs
-      have one each, so logs that are refused do not hold up spans.
-    - Each has threads of its own: a destination that hangs delays no other.
-    - What cannot be sent is kept in `FOLDER/.queue` and sent later: when the
+    - A circuit breaker stops sending to a destination that fails, for a growing
+      interval or as long as it asks for (`Retry-After`), and then tries one batch.
+      Spans and logs have one each, so refused logs do not delay spans.
+    - Each destination has its own threads, so one that hangs delays no other.
+    - What cannot be sent is kept in `FOLDER/.queue` and sent later: once the
       destination is back, or by the next program with the same folder.
-    - A batch that is refused is halved until the one bad record is found; that
-      one is set aside in `FOLDER/.queue/dead-letter`, with the reason.
+    - A refused batch is halved until the bad record is found; that record is written
+      to `FOLDER/.queue/dead-letter`, with the reason.
 
     Args:
         inner: A remote exporter, such as `OTLPRecordExporter`, or a sender.
         folder: The folder of records; None keeps nothing on disk.
-        name: What the destination is called; two with the same folder need two
-            names. By default `inner`'s own.
-        persistent_queue_size: Bytes that may wait on disk.
-        limits: When a destination counts as down and how it is tried again.
-        shutdown_seconds: How long `shutdown` tries to send; then the rest goes to disk.
+        name: The name of the destination; two with the same folder need different
+            names. Default: the name of `inner`.
+        persistent_queue_size: The maximum of bytes on disk.
+        limits: When a destination counts as down, and how it is retried.
+        shutdown_seconds: How long `shutdown` tries to send; the rest goes to disk.
 
     Raises:
-        ConfigError: `inner` is neither.
+        ConfigError: `inner` is neither an exporter nor a sender.
 
     >>> from otel_ext.exporters.otlp.exporter import OTLPRecordExporter
     >>> exporter = ResilientExporter(OTLPRecordExporter(), folder="traces")
@@ -79,16 +79,16 @@ class ResilientExporter:
         self.name = name or queue.name
         self._sender = _by_signal(queue, self.name, folder, persistent_queue_size, limits)
         self._shutdown_seconds = shutdown_seconds
-        self._gave_up_at = -inf
+        self._flush_failed_at = -inf
         self._closed = False
         self._queue = queue
         self._worker = Worker(f"otel-ext-remote {self.name}")
-        queue.send_through(self._sender, self._worker)
-        self._job = self._worker.every(_TICK, self._sender.tick, f"{self.name} replay")
+        queue.replace_sender(self._sender, self._worker)
+        self._job = self._worker.every(_REPLAY_INTERVAL, self._sender.replay, f"{self.name} replay")
 
     @property
     def circuit(self) -> CircuitState:
-        """The state of the circuit, of the worse one: `closed`, `open` or `half-open`."""
+        """The worst state of the circuits: `closed`, `half-open` or `open`."""
         return self._sender.circuit
 
     @property
@@ -103,47 +103,47 @@ class ResilientExporter:
             self._sender.ensure_threads()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Send all records taken so far, or bring them to disk.
+        """Send all records exported so far, or write them to disk.
 
         Returns:
-            Whether that was done in time; whether they were sent is told by `health()`.
+            Whether that was done in time; `health()` shows whether they were sent.
         """
         if self._closed:
             return True
         until = monotonic() + timeout_millis / 1000
         done = self._queue.force_flush(timeout_millis)
-        while not self._sender.is_settled:
+        while not self._sender.is_idle:
             if monotonic() >= until:
                 done = False
                 break
             if not self._worker.is_alive:
-                self._sender.tick()
+                self._sender.replay()
             self._job.wake()
-            sleep(_LOOK)
+            sleep(_POLL_SECONDS)
         if not done:
-            self._gave_up_at = monotonic()
+            self._flush_failed_at = monotonic()
         return done
 
     def shutdown(self) -> None:
-        """Send what is queued within the time there is; bring the rest to disk. Idempotent.
+        """Send what is queued within `shutdown_seconds`; write the rest to disk. Idempotent.
 
-        At the exit of the program later records are brought to disk, too.
+        While the program exits, later records are written to disk too.
         """
         if self._closed:
             return
         self._closed = True
-        go_on = is_exiting()
-        # A flush that has just waited in vain has had its time.
-        gave_up = monotonic() - self._gave_up_at < _JUST_NOW
-        seconds = 0.0 if gave_up else self._shutdown_seconds
-        self._sender.finish_by(monotonic() + seconds)
-        self._queue.force_flush(int((seconds + _TO_DISK) * 1000))
+        stays_open = is_exiting()
+        # After a flush that has just failed, sending gets no more time.
+        flush_failed = monotonic() - self._flush_failed_at < _RECENT_SECONDS
+        seconds = 0.0 if flush_failed else self._shutdown_seconds
+        self._sender.set_send_deadline(monotonic() + seconds)
+        self._queue.force_flush(int((seconds + _STORE_SECONDS) * 1000))
         self._job.cancel()
         self._queue.shutdown()
         self._worker.stop(0.0)
-        if go_on:
-            self._sender.finish_by(monotonic())
-            self._queue.send_late()
+        if stays_open:
+            self._sender.set_send_deadline(monotonic())
+            self._queue.accept_after_shutdown()
 
 
 def _by_signal(
@@ -153,28 +153,28 @@ def _by_signal(
     persistent_queue_size: int,
     limits: RetryLimits | None,
 ) -> BySignal:
-    """Return a sender around the queue's own, with a resilient one for each signal."""
+    """Wrap the queue's sender in one `ResilientSender` for each signal."""
     inner = queue.sender
     path = Path(folder) if folder is not None else None
     signals = inner.signals if isinstance(inner, SignalSender) else ("",)
 
     def make(signal: str) -> ResilientSender:
-        # The first one has the destination's own name.
+        # The first signal uses the destination's plain name.
         full_name = name if signal == signals[0] else f"{name} {signal}"
         return ResilientSender(
             inner,
             name=full_name,
             store=RecordStore(path, full_name, persistent_queue_size),
             limits=limits,
-            hurried=lambda: queue.is_filling,
+            queue_is_filling=lambda: queue.is_filling,
             counts=queue.counts,
         )
 
-    signal_of = inner.signal_of if isinstance(inner, SignalSender) else _the_only_one
+    signal_of = inner.signal_of if isinstance(inner, SignalSender) else _single_signal
     return BySignal({signal: make(signal) for signal in signals}, signal_of)
 
 
-def _the_only_one(_record: Record) -> str:
+def _single_signal(_record: Record) -> str:
     return ""
 
 
@@ -183,6 +183,6 @@ def _queue_of(inner: object) -> RemoteQueue:
         return inner
     if isinstance(inner, RecordSender):
         return RemoteQueue(inner)
-    message = f"ResilientExporter cannot go around a {type(inner).__name__}"
-    hint = "Give it an OTLPRecordExporter, or a sender: an object with send() and close()."
+    message = f"ResilientExporter cannot wrap an object of type {type(inner).__name__}"
+    hint = "Pass an OTLPRecordExporter, or a sender: an object with send() and close()."
     raise ConfigError(message, hint=hint)

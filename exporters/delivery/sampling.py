@@ -1,7 +1,7 @@
-"""`UnsampledSpans`: keeps what is not sampled from leaving the process.
+"""`UnsampledSpans`: prevents the sending of records of spans that are not sampled.
 
-With `record_only`, spans that are recorded but not sampled are in the files; no
-record tells so. This hook sees the spans themselves and remembers which they are.
+With `record_only`, spans that are recorded but not sampled are in the files, and their
+records do not show it. This processor sees the spans themselves and remembers them.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ if TYPE_CHECKING:
 
 __all__ = ["UnsampledSpans"]
 
-_MOST: Final = 200_000
-_ENDED: Final = 8_192
+_MAX_SPANS: Final = 200_000
+_MAX_ENDED: Final = 8_192
 
 
 class UnsampledSpans(SpanProcessor):
     """Remembers spans that are not sampled; `decide` refuses their records, and logs in them.
 
-    Goes before the processor that makes the records. A forked child knows what
-    its parent knew, since it may end such spans.
+    Add it before the processor that makes the records. A forked child keeps what its
+    parent remembered, since it may end such spans.
 
     Args:
-        most: How many spans are remembered; the oldest are forgotten first.
-        ended: For how many more spans that end a span that has ended is remembered:
-            as many records as may wait to be decided on.
+        max_spans: How many spans are remembered; the oldest are forgotten first.
+        max_ended: How many ended spans are remembered: as many as records may wait for
+            a decision.
 
     >>> from otel_ext.record.model import Process, Record
     >>> UnsampledSpans().decide(Record("span", "start", "work", 0, 1, Process("p")))
     True
     """
 
-    def __init__(self, most: int = _MOST, ended: int = _ENDED) -> None:
-        self._most = most
-        self._most_ended = ended
+    def __init__(self, max_spans: int = _MAX_SPANS, max_ended: int = _MAX_ENDED) -> None:
+        self._max_spans = max_spans
+        self._max_ended = max_ended
         self._spans: dict[str, None] = {}
         self._ended: deque[str] = deque()
 
@@ -56,22 +56,22 @@ class UnsampledSpans(SpanProcessor):
             if context.trace_flags & SAMPLED:
                 return
             self._spans[f"{context.trace_id:032x}{context.span_id:016x}"] = None
-            if len(self._spans) > self._most:
+            if len(self._spans) > self._max_spans:
                 COUNTERS.add("remote.unsampled_forgotten")
                 self._spans.pop(next(iter(self._spans)), None)
-        except Exception as error:  # noqa: BLE001 - nothing may reach the user's code
+        except Exception as error:  # noqa: BLE001 - no error may reach the user's code
             report_problem("UnsampledSpans: a span may be sent though it is not sampled", error)
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Forget, before long, a span that has ended; its last records are on their way."""
+        """Forget a span some time after its end; its last records may still be queued."""
         try:
             context = span.get_span_context()
             if context is None or context.trace_flags & SAMPLED:
                 return
             self._ended.append(f"{context.trace_id:032x}{context.span_id:016x}")
-            if len(self._ended) > self._most_ended:
+            if len(self._ended) > self._max_ended:
                 self._spans.pop(self._ended.popleft(), None)
-        except Exception as error:  # noqa: BLE001 - nothing may reach the user's code
+        except Exception as error:  # noqa: BLE001 - no error may reach the user's code
             report_problem("UnsampledSpans: a span is remembered for too long", error)
 
     @property

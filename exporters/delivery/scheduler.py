@@ -1,8 +1,7 @@
-"""Which kind of batch goes out next: final records and events take turns, so that neither starves.
+"""`Scheduler`: alternates between batches of final records and of events, so neither starves.
 
-Without turns a program that ends more spans than the destination takes at a time
-would never get to tell of those that run: their starts would wait until their
-own ends take their place.
+Otherwise a program that ends more spans than the destination accepts would never send
+the starts of running spans: they would wait until their own ends replace them.
 """
 
 from __future__ import annotations
@@ -15,39 +14,39 @@ if TYPE_CHECKING:
 
     from otel_ext.exporters.delivery.batcher import Batch, Batcher
 
-__all__ = ["BATCH", "EVENTS_INTERVAL", "Scheduler"]
+__all__ = ["BATCH_SIZE", "EVENTS_INTERVAL", "Scheduler"]
 
-BATCH: Final = 512
-# A batch that is not full goes out so often, in seconds.
+BATCH_SIZE: Final = 512
+# How often a batch that is not full is sent, in seconds.
 EVENTS_INTERVAL: Final = 0.2
 _FINALS_INTERVAL: Final = 1.0
 
 
 class Scheduler:
-    """Takes batches out of a backlog: final records first, then each kind in turn.
+    """Takes batches from a batcher: final records first, then each kind in turn.
 
     Args:
-        backlog: What is to be sent.
+        batcher: Holds what is to be sent.
     """
 
     def __init__(self, batcher: Batcher) -> None:
         self._batcher = batcher
-        # When batches that are not full go out, by the monotonic clock.
+        # When a batch that is not full may be sent, by the monotonic clock.
         self._finals_due = 0.0
         self._events_due = 0.0
         self._was_final = False
 
-    def begin(self) -> None:
-        """Begin with final records, whatever the last batch was."""
+    def restart(self) -> None:
+        """Let final records be first, whatever the last batch was."""
         self._was_final = False
 
     def next(self, now: float, *, everything: bool, paused: Collection[bool] = ()) -> Batch | None:
-        """Return the next batch, None if nothing is due.
+        """Return the next batch; None if nothing is due.
 
         Args:
             now: By the monotonic clock.
-            everything: Whether all that waits is due, a start within its grace too.
-            paused: The kinds that are left alone: True for final records, False for events.
+            everything: Whether all records are due, also starts within their grace.
+            paused: The kinds to leave out: True for final records, False for events.
         """
         are_finals_due = True not in paused and self._are_finals_due(now, everything=everything)
         if False not in paused and (everything or now >= self._events_due):
@@ -60,17 +59,17 @@ class Scheduler:
 
     def _are_finals_due(self, now: float, *, everything: bool) -> bool:
         waiting = self._batcher.finals_waiting
-        return waiting >= BATCH or (waiting > 0 and (everything or now >= self._finals_due))
+        return waiting >= BATCH_SIZE or (waiting > 0 and (everything or now >= self._finals_due))
 
     def _finals(self, now: float) -> Batch:
-        batch = self._batcher.finals(BATCH)
+        batch = self._batcher.next_finals(BATCH_SIZE)
         self._was_final = True
         if not self._batcher.finals_waiting:
             self._finals_due = now + _FINALS_INTERVAL
         return batch
 
     def _events(self, now: float, *, everything: bool) -> Batch | None:
-        batch = self._batcher.events(BATCH, inf if everything else now)
+        batch = self._batcher.next_events(BATCH_SIZE, inf if everything else now)
         self._was_final = False
         if not self._batcher.events_waiting:
             self._events_due = now + EVENTS_INTERVAL

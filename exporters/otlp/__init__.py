@@ -1,3 +1,3 @@
-"""Exports records by OTLP."""
+"""Exports records over OTLP."""
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Whether a program sends its spans over OTLP by itself already.
+"""Detects whether a program already sends its spans over OTLP itself.
 
-A provider does not tell its processors, nor these their exporters, so what they
-hold is looked through: names of attributes may change, what is in them stays.
+A provider has no public list of its processors, nor have these of their exporters. So
+all their attributes are searched, whatever the attributes are called.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _MAX_OBJECTS: Final = 500
 
 
 def has_otlp_exporter(provider: object) -> bool:
-    """Return whether spans of `provider` go to an OTLP exporter of OpenTelemetry's.
+    """Return whether spans of `provider` go to one of OpenTelemetry's OTLP exporters.
 
-    Exporters that are wrapped in others, and those derived from the stock ones,
-    count too. A look takes some tens of microseconds.
+    Exporters that are wrapped in others, and subclasses of the stock ones, count too.
+    A search takes some tens of microseconds.
 
     Args:
-        provider: A tracer provider of the SDK; any other has none.
+        provider: A tracer provider of the SDK; for any other the answer is False.
 
     >>> from opentelemetry.sdk.trace import TracerProvider
     >>> has_otlp_exporter(TracerProvider())
@@ -38,7 +38,7 @@ def has_otlp_exporter(provider: object) -> bool:
     """
     try:
         return _is_found(provider)
-    except Exception as error:  # noqa: BLE001 - processors are anybody's code
+    except Exception as error:  # noqa: BLE001 - processors may be the user's code
         report_problem("OTLP: spans may be sent twice, if the program sends them too", error)
         return False
 
@@ -62,7 +62,7 @@ def _is_stock(exporter: SpanExporter) -> bool:
 
 
 def _parts(one: object) -> Iterator[object]:
-    """Return what `one` holds, if it is a part of a pipeline of spans."""
+    """Return the parts of `one`, if it belongs to a pipeline of spans."""
     if isinstance(one, (list, tuple)):
         yield from cast("Sequence[object]", one)
     elif isinstance(one, (TracerProvider, SpanProcessor, SpanExporter)) or _is_of_sdk(one):
@@ -70,6 +70,6 @@ def _parts(one: object) -> Iterator[object]:
 
 
 def _is_of_sdk(one: object) -> bool:
-    """Whether `one` is an object of the SDK that batches, and no resource, sampler or the like."""
+    """Whether `one` is a batcher of the SDK, not a resource, sampler or the like."""
     kind = type(one)
     return kind.__module__.startswith(_SDK) and hasattr(kind, "force_flush")

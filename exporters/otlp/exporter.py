@@ -1,9 +1,8 @@
-"""`OTLPRecordExporter`: records to an OpenTelemetry Collector or any backend that takes OTLP.
+"""`OTLPRecordExporter`: sends records to an OpenTelemetry Collector or any OTLP backend.
 
-A span's final record goes as an ordinary span; what comes before it, logs and
-what a process says of itself go as log records. The stock exporters of
-`opentelemetry-exporter-otlp` send them, so all `OTEL_EXPORTER_OTLP_*` variables
-apply.
+The final record of a span is sent as an ordinary span; starts, updates, logs and process
+records are sent as log records. The stock exporters of `opentelemetry-exporter-otlp`
+send them, so all `OTEL_EXPORTER_OTLP_*` variables apply.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["OTLPRecordExporter", "OtlpSender", "encoding_names", "otlp_protocol", "sends_logs"]
 
 _PROTOCOLS: Final = ("grpc", "http/protobuf")
-# By encoding, the phases of a span that travel as spans; all else travels as log records.
+# By encoding, the phases of a span that are sent as spans; the rest are log records.
 _SPAN_PHASES: Final[dict[str, frozenset[str | None]]] = {
     "events": frozenset({"end"}),
     "logfire": frozenset({"start", "end"}),
@@ -49,13 +48,13 @@ def encoding_names() -> tuple[str, ...]:
 
 
 def otlp_protocol(signal: str) -> str:
-    """Return the protocol that the environment names for a signal: `http/protobuf` by default.
+    """Return the protocol that the environment sets for a signal: `http/protobuf` by default.
 
     Args:
         signal: `TRACES` or `LOGS`.
 
     Raises:
-        ConfigError: There is no such protocol, or Python's exporters do not speak it.
+        ConfigError: The protocol is unknown, or Python's exporters do not support it.
 
     >>> otlp_protocol("TRACES")
     'http/protobuf'
@@ -72,7 +71,7 @@ def otlp_protocol(signal: str) -> str:
 
 
 def sends_logs() -> bool:
-    """Return whether the environment leaves logs switched on: `OTEL_LOGS_EXPORTER` is not `none`.
+    """Return whether logs are enabled: `OTEL_LOGS_EXPORTER` is not `none`.
 
     >>> sends_logs()
     True
@@ -83,17 +82,18 @@ def sends_logs() -> bool:
 class OtlpSender:
     """Sends batches of records over OTLP; a `SignalSender`.
 
-    Nothing is connected before the first batch; a forked child makes connections
-    of its own. A receiver that serves no logs (404, or UNIMPLEMENTED) gets none
-    any more.
+    It connects with the first batch; a forked child opens its own connections. Once a
+    receiver has answered that it does not accept logs (404, or UNIMPLEMENTED), no more
+    logs are sent.
 
     Args:
-        encoding: How records that are not final travel: `events`, `logfire` or `same-id`.
-        on_no_logs: Called once when the receiver turns out to serve no logs.
+        encoding: The encoding of records that are not final: `events`, `logfire` or
+            `same-id`.
+        on_no_logs: Called once when the receiver does not accept logs.
 
     Raises:
-        ConfigError: There is no such encoding, or the environment names a protocol
-            that cannot be used.
+        ConfigError: The encoding is unknown, or the environment names a protocol that
+            cannot be used.
     """
 
     signals = (_SPANS, _LOGS)
@@ -107,23 +107,23 @@ class OtlpSender:
         self._encoding = encoding
         self._span_phases = _SPAN_PHASES[encoding]
         self._on_no_logs = on_no_logs
-        # Why no logs are sent any more; empty while they are.
+        # Why no more logs are sent; empty while they are.
         self._no_logs = ""
         self._protocols = (otlp_protocol("TRACES"), otlp_protocol("LOGS"))
-        # The SDK's exporters, and what they need, cost a tenth of a second.
+        # Imported late: the SDK's exporters and their imports take a tenth of a second.
         from otel_ext.exporters.otlp.transport import sender  # noqa: PLC0415
 
         sender.import_exporters(*self._protocols)
         self._make = sender.Connection
         self._connection: Connection | None = None
-        # Each signal is sent on a thread of its own, and both use one connection.
+        # Each signal is sent on its own thread, and both use one connection.
         self._connecting = new_lock()
-        # What a parent process had open: not ours to use, nor to close.
+        # Connections of the parent process: a child must neither use nor close them.
         self._inherited: list[Connection] = []
         after_fork_in_child(self._reset)
 
     def signal_of(self, record: Record) -> str:
-        """Return `spans` or `logs`: what `record` travels as."""
+        """Return whether `record` is sent as a span or a log: `spans` or `logs`."""
         is_span = record.phase in self._span_phases and record.abandoned is None
         return _SPANS if is_span else _LOGS
 
@@ -148,14 +148,14 @@ class OtlpSender:
             if result.refusal != "signal":
                 return result
             self._no_logs = (
-                f"{result.message}: it takes no logs, so only spans are sent from now on"
+                f"{result.message}: it accepts no logs, so only spans are sent from now on"
                 " (OTEL_LOGS_EXPORTER=none leaves logs out from the start)"
             )
             self._on_no_logs()
         return SendResult(ok=True, rejected=len(logs), message=self._no_logs)
 
     def close(self) -> None:
-        """Close the connections; a request that is under way is given up. Twice is once."""
+        """Close the connections and abandon requests in flight. Idempotent."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
@@ -177,7 +177,7 @@ class OtlpSender:
 
 
 def _both(spans: SendResult, logs: SendResult) -> SendResult:
-    """Return the result of two requests as one: what failed, and can be tried again, wins."""
+    """Merge the results of two requests: a failure that can be retried wins."""
     worst = next((one for one in (spans, logs) if not one.ok and one.retry), None)
     if worst is None:
         worst = next((one for one in (spans, logs) if not one.ok), spans)
@@ -186,26 +186,27 @@ def _both(spans: SendResult, logs: SendResult) -> SendResult:
 
 
 class OTLPRecordExporter(RemoteQueue):
-    """Sends records to an OpenTelemetry Collector or any backend that takes OTLP.
+    """Sends records to an OpenTelemetry Collector or any backend that accepts OTLP.
 
-    The environment says where and how, as for the stock exporters:
+    The environment sets where and how, as for the stock exporters:
     `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_EXPORTER_OTLP_PROTOCOL` (`http/protobuf` or
     `grpc`), `OTEL_EXPORTER_OTLP_HEADERS` and so on.
 
     Args:
-        encoding: How records that are not final travel: `events`, `logfire` or `same-id`.
-        spans: Whether final records are sent as spans, or a function that is asked
-            at each batch: false where another exporter sends them. What an earlier
-            run has left is sent in any case: that run has decided.
-        limits: How much may wait.
+        encoding: The encoding of records that are not final: `events`, `logfire` or
+            `same-id`.
+        spans: Whether to send final records as spans, or a function that is called for
+            each batch: false where another exporter sends them. Records that an earlier
+            run has left on disk are sent in any case, since that run has decided.
+        limits: How many records and bytes may wait.
         grace: Seconds; a span that ends sooner sends no start.
-        ends_only: Whether nothing but the ends of spans is sent. Where the environment
-            says `OTEL_LOGS_EXPORTER=none`, nothing is sent that travels as a log.
-        defer: Tells whether a span's records may be sent; None while it is not known.
-        shutdown_seconds: How long `shutdown` waits for what is queued.
+        ends_only: Whether to send only the ends of spans. With
+            `OTEL_LOGS_EXPORTER=none` in the environment, no log records are sent.
+        defer: Returns whether the records of a span may be sent; None while unknown.
+        shutdown_seconds: How long `shutdown` sends what is queued.
 
     Raises:
-        ConfigError: There is no such encoding, or no such protocol.
+        ConfigError: The encoding or the protocol is unknown.
 
     >>> from opentelemetry.sdk.trace import TracerProvider
     >>> from otel_ext.processors import LifecycleSpanProcessor

@@ -1,4 +1,4 @@
-"""From the settings of `config.otlp` to an exporter: for `configure()`."""
+"""Creates the OTLP exporter that the settings of `config.otlp` ask for; for `configure()`."""
 
 from __future__ import annotations
 
@@ -19,12 +19,11 @@ __all__ = ["OtlpParts", "make_otlp"]
 
 
 class OtlpParts(NamedTuple):
-    """What is needed to send records to a collector.
+    """The parts that send records to a collector.
 
     Attributes:
-        exporter: Sends them.
-        watch: Sees spans before any record of theirs is made; None where there is
-            no need to.
+        exporter: Sends the records.
+        watch: A processor to add before the one that makes the records; may be None.
     """
 
     exporter: OTLPRecordExporter
@@ -34,19 +33,19 @@ class OtlpParts(NamedTuple):
 def make_otlp(
     config: OtlpConfig, provider: Callable[[], object], *, record_only: bool = False
 ) -> OtlpParts:
-    """Return what sends records as `config` says.
+    """Create the parts that send records as `config` sets.
 
     Args:
         config: The settings.
-        provider: Tells the tracer provider whose spans they are; its own exporters
-            decide whether ours sends ended spans.
+        provider: Returns the tracer provider of the spans; if it has an OTLP exporter,
+            ours need not send ended spans.
         record_only: Whether there are records of spans that are not sampled; those
             are not sent.
 
     Raises:
         ConfigError: The environment names a protocol that cannot be used.
     """
-    # Now, since a thread of ours must import nothing: see `import_exporters`.
+    # Here, since our threads must not import anything: see `import_exporters`.
     from otel_ext.exporters.otlp.detect import has_otlp_exporter  # noqa: PLC0415
 
     def sends_spans() -> bool:
@@ -57,7 +56,7 @@ def make_otlp(
     if record_only:
         from otel_ext.exporters.delivery.sampling import UnsampledSpans  # noqa: PLC0415
 
-        watch = unsampled = UnsampledSpans(ended=config.queue_size)
+        watch = unsampled = UnsampledSpans(max_ended=config.queue_size)
         defer = unsampled.decide
     exporter = OTLPRecordExporter(
         encoding=config.encoding,

@@ -1,4 +1,4 @@
-"""Variables of the OTLP exporters that their older releases read otherwise."""
+"""Reads variables of the OTLP exporters that older releases read differently."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _TIMEOUTS: Final = ("OTEL_EXPORTER_OTLP_{signal}_TIMEOUT", "OTEL_EXPORTER_OTLP_T
 
 
 def request_timeout(signal: str) -> float | None:
-    """Return the seconds that the environment gives to a request, for a stock exporter.
+    """Return the timeout of a request that the environment sets, for a stock exporter.
 
-    Exporters before 1.35 refuse fractions of a second in the environment, though they
-    take them as an argument.
+    Exporters before 1.35 refuse fractions of a second in the environment, but accept
+    them as an argument.
 
     Args:
         signal: `TRACES` or `LOGS`.
 
     Returns:
-        The seconds; None where nothing usable is set, which the exporter judges itself.
+        The seconds; None if no valid value is set, which the exporter handles itself.
 
     >>> import os
     >>> os.environ["OTEL_EXPORTER_OTLP_LOGS_TIMEOUT"] = "0.5"

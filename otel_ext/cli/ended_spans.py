@@ -12,7 +12,7 @@ import orjson
 
 from otel_ext.cli.span_table import cut_left
 from otel_ext.cli.span_tree import as_tree
-from otel_ext.exporters.console.attributes import in_short
+from otel_ext.exporters.console.attributes import format_attributes
 from otel_ext.journal.files import list_segments, parse_segment_name
 from otel_ext.observe.snapshot import Collector
 from otel_ext.record.sanitise.values import encode_object
@@ -112,7 +112,7 @@ def _description(branch: str, span: OpenSpan, room: int, *, is_named: bool) -> s
     tail = "".join(_GAP + one for one in tails)
     name = cut(branch + printable(span.record.name), max(room - cells(tail), _LEAST_NAME))
     left = min(room - cells(name) - cells(tail) - len(_GAP), _LONGEST_ATTRIBUTES)
-    attributes = in_short(span.record.attributes, left) if left >= _LEAST_NAME else ""
+    attributes = format_attributes(span.record.attributes, left) if left >= _LEAST_NAME else ""
     return f"{name}{_GAP + attributes if attributes else ''}{tail}"
 
 

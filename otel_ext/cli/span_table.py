@@ -6,7 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.cli.span_tree import as_tree
-from otel_ext.exporters.console.attributes import in_short
+from otel_ext.exporters.console.attributes import format_attributes
 from otel_ext.observe.location import opened_at
 from otel_ext.record.sanitise.values import encode_object
 from otel_ext.record.timestamps import format_ns
@@ -145,7 +145,7 @@ def _attribute_texts(
         room = options.width - sum(widths) - len(widths) * len(_GAP)
     if room < len(_ATTRIBUTES):
         return [""] * len(rows)
-    texts = [in_short(row.attributes, room) for row in rows]
+    texts = [format_attributes(row.attributes, room) for row in rows]
     return ["" if text == "…" else text for text in texts]
 
 
@@ -174,7 +174,7 @@ def _width_for_attributes(rows: list[_Row], width: int) -> int:
     """Return the width that is reserved for the attributes, with the gap before them."""
     if not _RESERVES_FOR_ATTRIBUTES <= width < _UNLIMITED:
         return 0
-    longest = max((cells(in_short(row.attributes, width // 4)) for row in rows), default=0)
+    longest = max((cells(format_attributes(row.attributes, width // 4)) for row in rows), default=0)
     return longest + len(_GAP) if longest else 0
 
 

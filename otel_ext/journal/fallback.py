@@ -1,4 +1,4 @@
-"""Whether the place for records can take any, and which other one does where it cannot."""
+"""Checks whether a path can take records, and offers a folder that can."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from otel_ext.errors import JournalError
 from otel_ext.journal.files import open_folder
 from otel_ext.journal.path_check import problem_with
 
-__all__ = ["problem_with_output", "spare_folder"]
+__all__ = ["fallback_folder", "problem_with_output"]
 
-# There may be room again by the time of the first record.
-_PASSING: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EINTR})
+# These may be over by the time of the first record.
+_TRANSIENT: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EINTR})
 _APPEND: Final = os.O_WRONLY | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
 
 
@@ -23,12 +23,12 @@ def problem_with_output(path: Path, *, trial: bool = False) -> str:
     """Return why a folder or file cannot take records.
 
     Args:
-        path: Where records are to go; what is missing of it would be made.
-        trial: Whether to make something there and remove it, since rights do not tell
-            all, /proc for one. Whatever watches the folder sees that.
+        path: Where records are to go; missing folders of it would be made.
+        trial: Create a folder there and remove it, since rights are not enough to know
+            (/proc is an example). Programs that watch the folder see that.
 
     Returns:
-        Half a sentence; empty if it can.
+        The reason, as part of a sentence; empty if it can.
 
     >>> problem_with_output(Path("/proc/records"), trial=True)
     '/proc cannot be written to: No such file or directory'
@@ -41,11 +41,11 @@ def problem_with_output(path: Path, *, trial: bool = False) -> str:
         return f"it cannot be used: {error}"
 
 
-def spare_folder() -> Path | None:
+def fallback_folder() -> Path | None:
     """Return a private folder for records below the temporary directory, or None.
 
-    It has a fixed name, so that all programs of one user share it. What another
-    user has put there in its place, a link included, is not used.
+    It has a fixed name, so that all programs of one user share it. If another user has
+    taken the name, also by a link, it is not used.
     """
     try:
         above = Path(tempfile.gettempdir()).absolute()
@@ -63,15 +63,15 @@ def _problem_of(path: Path, *, trial: bool) -> str:
     try:
         os.lstat(path)
     except (FileNotFoundError, NotADirectoryError, PermissionError):
-        pass  # what is above it tells
+        pass  # the folders above it decide
     except OSError as error:
         return f"the name cannot be used: {error.strerror}"
-    # A link that leads nowhere is there too: no folder can be made in its place.
-    there = next(place for place in (path, *path.parents) if os.path.lexists(place))
-    if there.is_dir():
-        return _problem_in(there) if trial else _problem_by_rights(there)
-    if there != path or not path.is_file():
-        return f"{there} is no folder"
+    # lexists: where a link leads nowhere, no folder of that name can be made either.
+    nearest = next(one for one in (path, *path.parents) if os.path.lexists(one))
+    if nearest.is_dir():
+        return _problem_in(nearest) if trial else _problem_by_rights(nearest)
+    if nearest != path or not path.is_file():
+        return f"{nearest} is not a folder"
     if problem_with(path):
         return f"{path} holds something other than records"
     return _problem_appending(path)  # several processes may append to one file
@@ -85,15 +85,17 @@ def _problem_by_rights(folder: Path) -> str:
 
 
 def _problem_in(folder: Path) -> str:
-    """Try to make something in a folder."""
+    """Return why no folder can be made in `folder`, after trying it."""
     trial = folder / f".otel-ext-{os.getpid()}"
     try:
         trial.mkdir(0o700)
         trial.rmdir()
     except FileExistsError:
-        return ""  # of one that was killed amid this
+        return ""  # left by a process that was killed here
     except OSError as error:
-        return "" if error.errno in _PASSING else f"{folder} cannot be written to: {error.strerror}"
+        return (
+            "" if error.errno in _TRANSIENT else f"{folder} cannot be written to: {error.strerror}"
+        )
     return ""
 
 
@@ -102,5 +104,5 @@ def _problem_appending(path: Path) -> str:
         os.close(os.open(path, _APPEND))
     except OSError as error:
         what = "it is a link" if error.errno == errno.ELOOP else error.strerror
-        return "" if error.errno in _PASSING else f"{path} cannot be written to: {what}"
+        return "" if error.errno in _TRANSIENT else f"{path} cannot be written to: {what}"
     return ""

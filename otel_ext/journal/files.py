@@ -1,7 +1,7 @@
-"""Opening the journal's folders and files so that nobody else can steer them.
+"""Names, lists and opens the journal's folders and files, safe from other users.
 
-Folders are 0700 and files 0600; no link is followed in the last step of a path;
-nothing is inherited by programs that are started.
+Folders have mode 0700 and files 0600; a link is not followed in the last step of a path;
+started programs inherit no descriptor.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX
 
 __all__ = [
     "SegmentName",
-    "StandardNumbersTaken",
+    "StandardDescriptorsFilled",
     "Target",
     "can_make_files_in",
     "create_exclusive",
-    "ends_closed",
-    "ends_whole",
+    "ends_with_newline",
+    "ends_with_process_end",
     "folder_of",
     "ignore_in_git",
     "is_folder",
@@ -57,10 +57,10 @@ class Target(NamedTuple):
     """Where records go.
 
     Attributes:
-        folder: The folder the file is in.
-        incarnation: Whose segments they are.
+        folder: The folder of the file.
+        incarnation: Id of the incarnation that writes.
         file: Name of the one file to append to; empty for segments.
-        journal: Which journal of that incarnation it is.
+        journal: Number of the journal, if the incarnation has several in the folder.
     """
 
     folder: Path
@@ -70,10 +70,10 @@ class Target(NamedTuple):
 
 
 class SegmentName(NamedTuple):
-    """A segment's file name taken apart.
+    """The parts of a segment's file name.
 
     Attributes:
-        incarnation: Whose it is.
+        incarnation: Id of the incarnation that wrote it.
         number: 0 for the journal's first segment.
         journal: 0 for the first journal of its process in the folder.
     """
@@ -84,7 +84,7 @@ class SegmentName(NamedTuple):
 
     @property
     def stream(self) -> tuple[str, int]:
-        """The journal that it belongs to: segments of one follow each other."""
+        """Incarnation and journal: equal for segments that follow each other."""
         return self.incarnation, self.journal
 
 
@@ -110,7 +110,7 @@ def ring_file(incarnation: str, journal: int) -> str:
 
 
 def parse_ring_name(name: str) -> tuple[str, int]:
-    """Return the incarnation and the journal that a ring buffer's file name tells.
+    """Return the incarnation and the journal number in a ring buffer's file name.
 
     >>> parse_ring_name("b0-7-1-00000000.2.ring"), parse_ring_name("b0-7-1-00000000.ring")
     (('b0-7-1-00000000', 2), ('b0-7-1-00000000', 0))
@@ -132,7 +132,7 @@ def parse_segment_name(name: str) -> SegmentName | None:
 
 
 def list_segments(folder: Path) -> list[Path]:
-    """Return the `.jsonl` files of `folder`, each journal's in their order."""
+    """Return the `.jsonl` files of `folder`, those of one journal in the order written."""
 
     def order(path: Path) -> tuple[str, int, int]:
         parts = parse_segment_name(path.name)
@@ -150,7 +150,7 @@ def list_rings(folder: Path, incarnation: str = "") -> list[Path]:
 
     Args:
         folder: The folder of records.
-        incarnation: Only those of it; empty for all.
+        incarnation: Only the ring buffers of this one; empty for all.
     """
     try:
         return sorted((folder / RING_FOLDER).glob(f"{incarnation}*{RING_SUFFIX}"))
@@ -159,23 +159,23 @@ def list_rings(folder: Path, incarnation: str = "") -> list[Path]:
 
 
 def is_folder(path: Path) -> bool:
-    """Return whether a folder is there, as far as can be seen.
+    """Return whether `path` is a folder, false if that cannot be seen.
 
-    Not `Path.is_dir`: that raises where a folder above may not be searched.
+    Not `Path.is_dir`, which raises if a folder above may not be searched.
     """
     return os.path.isdir(path)  # noqa: PTH112 - see above
 
 
 def folder_of(path: Path) -> Path:
-    """Return the folder that files and ring buffers are in: `path`, or the one of a single file."""
+    """Return the folder of the ring buffers: `path`, or the folder of a single file."""
     return path if is_folder(path) else path.absolute().parent
 
 
 def make_folder(path: Path) -> None:
-    """Make the folder for records, with what is above it, unless it is there.
+    """Create the folder for records and its parents unless it exists.
 
     Raises:
-        JournalError: It cannot be made, or something else has its name.
+        JournalError: It cannot be created, or something else has its name.
     """
     if is_folder(path):
         return
@@ -185,28 +185,29 @@ def make_folder(path: Path) -> None:
         except FileNotFoundError:
             path.mkdir(mode=0o700, parents=True)
     except OSError as error:
-        if is_folder(path):  # another process has just made it
+        if is_folder(path):  # another process has just created it
             return
         if isinstance(error, FileExistsError):
             raise JournalError(
-                f"{str(path)!r} is not a folder", hint="Name a folder, or remove what is there."
+                f"{str(path)!r} is not a folder",
+                hint="Name a folder, or remove the file of that name.",
             ) from None
         raise JournalError(
-            f"the folder {str(path)!r} cannot be made: {error.strerror}",
+            f"the folder {str(path)!r} cannot be created: {error.strerror}",
             hint="Name a folder that this user can write to.",
             context={"path": str(path), "errno": error.errno},
         ) from error
     _new_folders.add(str(path))
 
 
-# Folders that this process has made, and in which `ignore_in_git` has not been yet.
+# Folders that this process has created and that have no .gitignore yet.
 _new_folders: Final[set[str]] = set()
 
 
 def ignore_in_git(path: Path) -> None:
-    """Tell git to leave out a folder that `make_folder` has made.
+    """Make git ignore a folder that `make_folder` has created.
 
-    Not done there: that may be the thread of a span, which a disk must not hold up.
+    Not done there, on the thread of a span, which must not wait for the disk.
     """
     if str(path) not in _new_folders:
         return
@@ -220,11 +221,11 @@ def ignore_in_git(path: Path) -> None:
 
 
 def open_folder(path: Path, *, create: bool = False) -> int:
-    """Open a private folder of ours and return its descriptor.
+    """Open a private folder of the journal and return its descriptor.
 
     Args:
         path: The folder; must not be a link and must belong to this user.
-        create: Make it, with mode 0700, if it is missing.
+        create: Create it, with mode 0700, if it is missing.
 
     Raises:
         JournalError: It is a link, belongs to another user, or cannot be opened.
@@ -265,15 +266,15 @@ def _make_private(path: Path, descriptor: int) -> None:
 
 
 def create_exclusive(name: str | Path, flags: int, *, dir_fd: int | None = None) -> int:
-    """Create a file that is not there yet, mode 0600, and return its descriptor."""
+    """Create a file with mode 0600, which must not exist yet, and return its descriptor."""
     flags |= os.O_CREAT | os.O_EXCL | _NOFOLLOW | _CLOEXEC
     return os.open(name, flags, 0o600, dir_fd=dir_fd)
 
 
-class StandardNumbersTaken:
-    """Keeps what is opened inside off the numbers 0 to 2, where a daemon has closed those.
+class StandardDescriptorsFilled:
+    """Keeps files opened inside off the descriptors 0 to 2, which a daemon may have closed.
 
-    Whoever prints without a look, as C code does, would print into the records.
+    Otherwise code that prints without a check, as C code does, prints into the records.
     """
 
     __slots__ = ("_held",)
@@ -282,13 +283,13 @@ class StandardNumbersTaken:
         self._held: list[int] = []
 
     def __enter__(self) -> None:
-        """Open those of the descriptors 0 to 2 that are closed."""
-        with suppress(OSError):  # of two evils: records there, not none
+        """Open the closed ones of the descriptors 0 to 2."""
+        with suppress(OSError):  # records under such a number are better than none
             while not all(map(_is_open, _STANDARD)):
                 self._held.append(os.open(os.devnull, os.O_RDONLY | _CLOEXEC))
 
     def __exit__(self, *_: object) -> None:
-        """Close those that were opened."""
+        """Close the ones that were opened."""
         for descriptor in self._held:
             os.close(descriptor)
 
@@ -302,10 +303,10 @@ def _is_open(descriptor: int) -> bool:
 
 
 def is_gone(path: Path) -> bool:
-    """Whether nothing has this name any more; not where it is only out of reach.
+    """Return whether the file no longer exists; false if it only cannot be reached.
 
-    A process that gave up its privileges may not look into the folder of its own
-    files, and a disk may fail for a while.
+    A process that gave up its privileges may not search the folder of its own files,
+    and a disk may fail for a while.
     """
     try:
         path.lstat()
@@ -317,13 +318,13 @@ def is_gone(path: Path) -> bool:
 
 
 def can_make_files_in(folder: Path) -> bool:
-    """Whether this process may make files in `folder`, or may make it: it is gone."""
+    """Return whether this process may create files in `folder`; true if that is gone."""
     effective = os.access in os.supports_effective_ids
     return os.access(folder, os.W_OK | os.X_OK, effective_ids=effective) or is_gone(folder)
 
 
 def sync_folder(path: Path) -> None:
-    """Bring the folder's entries to the disk, where the system can do that."""
+    """Sync the folder's entries to the disk, where the system can do that."""
     try:
         descriptor = os.open(path, os.O_RDONLY | _DIRECTORY | _CLOEXEC)
     except OSError:
@@ -336,15 +337,15 @@ def sync_folder(path: Path) -> None:
 
 
 def sync_data(descriptor: int) -> None:
-    """Bring the data of an open file to the disk."""
+    """Sync the data of an open file to the disk."""
     if hasattr(os, "fdatasync"):
         os.fdatasync(descriptor)
     else:
         os.fsync(descriptor)
 
 
-def ends_whole(path: Path) -> bool:
-    """Whether a file's last byte is a newline; true for an empty one, or if it cannot be told."""
+def ends_with_newline(path: Path) -> bool:
+    """Return whether the last byte is a newline; true if the file is empty or unreadable."""
     try:
         with path.open("rb") as file:
             file.seek(-1, os.SEEK_END)
@@ -353,10 +354,10 @@ def ends_whole(path: Path) -> bool:
         return True
 
 
-def ends_closed(path: Path) -> bool:
-    """Whether the file's last line is the end of its process, so that it need not be read.
+def ends_with_process_end(path: Path) -> bool:
+    """Return whether the file ends with a `process.end` that leaves no spans open.
 
-    An end that tells of spans that are still open closes nothing.
+    Such a file needs no recovery.
     """
     try:
         with path.open("rb") as file:
@@ -364,6 +365,6 @@ def ends_closed(path: Path) -> bool:
             file.seek(max(0, size - _TAIL_BYTES))
             tail = file.read(_TAIL_BYTES)
     except OSError:
-        return True  # not ours to read, or gone
+        return True  # gone, or this user may not read it
     last = tail.rstrip(b"\n").rpartition(b"\n")[2]
     return tail.endswith(b"\n") and _END in last and _LEFT_OPEN.search(last) is None

@@ -1,9 +1,9 @@
-"""What a file system can promise, and with it whether memory may be mapped on it.
+"""Decides whether a file system is safe for a memory-mapped ring buffer.
 
-A store into a mapped page whose block cannot be had is SIGBUS, which kills the
-host. Only file systems that keep a reserved block reserved may carry a ring buffer:
-not network file systems, not those in user space, and not those that write
-every change to a new place (btrfs, zfs, bcachefs, f2fs).
+A store into a mapped page that gets no disk block ends the program with SIGBUS. Only file
+systems that keep a reserved block reserved may hold a ring buffer: not network file
+systems, not those in user space, and not those that write every change to a new block
+(btrfs, zfs, bcachefs, f2fs).
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ __all__ = ["FileSystem", "file_system_of"]
 
 _KEEPS_BLOCKS: Final = frozenset({"ext2", "ext3", "ext4", "tmpfs", "xfs"})
 _MOUNTS: Final = Path("/proc/self/mountinfo")
-_MOST_KNOWN: Final = 64
-# By device and file system id: the number of a device is given again when what was mounted
-# under it is gone. A list of mounts is long on a host of containers.
+_MAX_CACHED: Final = 64
+# By device and file system id: after an unmount the kernel uses a device number again.
+# Cached because the list of mounts is long on a host of containers.
 _kinds: Final[dict[tuple[int, int], str]] = {}
 
 
 class FileSystem(NamedTuple):
-    """The kind of a file system, and what it cannot promise.
+    """The kind of a file system, and why it cannot hold a ring buffer.
 
     Attributes:
-        kind: Its name as the kernel says it; empty where that cannot be told.
-        refusal: Why no ring buffer may stand on it; empty if it may.
+        kind: The kernel's name of it; empty if unknown.
+        refusal: Why it may not hold a ring buffer; empty if it may.
     """
 
     kind: str
@@ -35,12 +35,12 @@ class FileSystem(NamedTuple):
 
     @property
     def can_map(self) -> bool:
-        """Whether a ring buffer may stand on it."""
+        """Whether it may hold a ring buffer."""
         return not self.refusal
 
 
 def file_system_of(folder: Path) -> FileSystem:
-    """Return what is known of the file system that `folder` is on.
+    """Return kind and suitability of the file system of `folder`.
 
     >>> file_system_of(Path("/proc")).can_map
     False
@@ -48,7 +48,7 @@ def file_system_of(folder: Path) -> FileSystem:
     try:
         device = os.stat(folder).st_dev  # noqa: PTH116 - on the user's path, kept light
         figures = os.statvfs(folder)
-        kind = _kinds.get((device, figures.f_fsid)) or _look_up(device, figures.f_fsid)
+        kind = _kinds.get((device, figures.f_fsid)) or _find_kind(device, figures.f_fsid)
     except OSError as error:
         return FileSystem("", f"its file system is unknown ({error.strerror})")
     if kind in _KEEPS_BLOCKS:
@@ -61,23 +61,23 @@ def file_system_of(folder: Path) -> FileSystem:
 
 
 def _overlay(inodes: int) -> FileSystem:
-    # A container's own layer. Its figures are those of the file system below;
-    # one without a fixed number of inodes (btrfs says 0) keeps no blocks.
+    # A container's own layer shows the figures of the file system below. One without a
+    # fixed number of inodes (btrfs reports 0) keeps no blocks.
     if inodes == 0:
         return FileSystem("overlay", "the file system below may not keep reserved blocks")
     return FileSystem("overlay", "")
 
 
-def _look_up(device: int, number: int) -> str:
+def _find_kind(device: int, number: int) -> str:
     kind = _kind_of_device(device)
-    if kind and len(_kinds) < _MOST_KNOWN:
+    if kind and len(_kinds) < _MAX_CACHED:
         _kinds[device, number] = kind
     return kind
 
 
 def _kind_of_device(device: int) -> str:
     wanted = b"%d:%d" % (os.major(device), os.minor(device))
-    # Bytes: the first use of an encoding costs more than all the rest.
+    # Bytes, since the first use of a text encoding costs more than all the rest.
     for line in _MOUNTS.read_bytes().splitlines():
         # 36 35 98:0 /root /mount options [tags...] - kind source super-options (proc(5))
         before, _, after = line.partition(b" - ")

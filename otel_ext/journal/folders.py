@@ -1,8 +1,8 @@
 """Finds the folders that programs of this machine write their records to.
 
-There is no registry that could be out of date: the kernel knows which ring buffer a
-process has mapped and which journal it has open (proc(5)), and says so for
-every process of the same user. A hung process is found like any other.
+It needs no registry, which could be out of date: for every process of the same user the
+kernel shows which ring buffer it has mapped and which segment it has open (proc(5)). That
+works for a hung process, too.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ def find_folders(proc: Path = _PROC) -> list[Path]:
     """Return the journal folders that living processes use now, sorted.
 
     Args:
-        proc: Where the kernel's process file system is mounted.
+        proc: Mount point of the kernel's process file system.
 
     Returns:
-        Folders; empty where the platform has no such file system.
+        Folders; empty if the platform has no such file system.
 
     >>> all(folder.is_absolute() for folder in find_folders())
     True
@@ -44,7 +44,7 @@ def find_folders(proc: Path = _PROC) -> list[Path]:
 
 def _processes(proc: Path) -> Iterator[Path]:
     try:
-        names = os.listdir(proc)  # noqa: PTH208 - names only, no objects for all
+        names = os.listdir(proc)  # noqa: PTH208 - names only, without an object for each
     except OSError:
         return
     for name in names:
@@ -56,7 +56,7 @@ def _mapped(process: Path) -> Iterator[Path]:
     """Yield the folder of each ring buffer that the process has mapped."""
     try:
         maps = (process / "maps").read_text("utf-8", "surrogateescape")
-    except OSError:  # gone, or somebody else's
+    except OSError:  # gone, or of another user
         return
     if _RING not in maps:
         return
@@ -67,7 +67,7 @@ def _mapped(process: Path) -> Iterator[Path]:
 
 
 def _opened(process: Path) -> Iterator[Path]:
-    """Yield the folder of each journal that the process has open, ring buffer or not."""
+    """Yield the folder of each segment that the process has open."""
     try:
         descriptors = os.listdir(process / "fd")  # noqa: PTH208 - as above
     except OSError:

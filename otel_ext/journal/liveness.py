@@ -1,9 +1,8 @@
-"""Whether a process still lives, and never taking another for it.
+"""Checks whether a process still lives, without mistaking another process for it.
 
-A pid is used again; together with the moment the kernel started the process,
-and the boot, it is unique. What happens on another host, or behind another PID
-namespace, cannot be asked: there the answer is `unknown`, and a sign of life
-has to do.
+The kernel uses pids again; together with the start time of the process and the boot, a
+pid is unique. On another host, or in another PID namespace, a process cannot be checked:
+the answer is `unknown`, and callers judge by its last record.
 """
 
 from __future__ import annotations
@@ -43,12 +42,12 @@ Liveness = Literal["alive", "dead", "unknown"]
 
 _POLL_SECONDS: Final = 0.2
 _ID: Final = re.compile(r"([0-9a-z]+)-(\d{1,10})-(\d{1,19})-[0-9a-f]{8}(?:\.\d+)?", re.ASCII)
-# Places in /proc/PID/stat behind the command, which may hold blanks (proc(5)).
+# Fields of /proc/PID/stat, counted behind the command, which may contain blanks (proc(5)).
 _STATE, _THREADS, _START, _EXIT_CODE = 0, 17, 19, 49
 
 
 class ProcessIdentity(NamedTuple):
-    """What tells a process from every other.
+    """Identifies one process among all of this and other boots and hosts.
 
     Attributes:
         pid: Its process id.
@@ -78,14 +77,14 @@ def own_identity() -> ProcessIdentity:
 
 
 def identity_of(process: Process) -> ProcessIdentity:
-    """Return the identity that a process record carries."""
+    """Return the identity in a process record."""
     return ProcessIdentity(
         process.pid, process.start_time, process.boot_id, process.host, process.pid_namespace
     )
 
 
 def identity_from_id(incarnation: str) -> ProcessIdentity | None:
-    """Return what an incarnation's id alone says; None if it is no such id.
+    """Return the identity in an incarnation's id; None if `incarnation` is not an id.
 
     >>> identity_from_id("0123abcd-7-99-00000000")
     ProcessIdentity(pid=7, start_time=99, boot_id='0123abcd', host='', pid_namespace=0)
@@ -100,16 +99,15 @@ def identity_from_id(incarnation: str) -> ProcessIdentity | None:
 def is_alive(identity: ProcessIdentity) -> Liveness:
     """Return whether the process still lives.
 
-    A process that has ended but whose parent has not asked for its end (a
-    zombie) is dead.
+    A zombie, which has ended and whose parent has not waited for it, is dead.
 
     Args:
-        identity: Of which process.
+        identity: The process.
 
     Returns:
-        `unknown` where it cannot be asked: another PID namespace, a platform
-        without `/proc`, another user's hidden process, another host. Another
-        boot under the same host name is `dead`.
+        `unknown` if it cannot be checked: in another PID namespace, on a platform without
+        `/proc`, hidden from this user, or on another host. A process of another boot
+        under the same host name is `dead`.
     """
     if identity.pid <= 0:
         return "unknown"
@@ -119,15 +117,14 @@ def is_alive(identity: ProcessIdentity) -> Liveness:
         return "dead" if identity.host and _is_same_host(identity) else "unknown"
     if not _is_same_namespace(identity):
         return "unknown"
-    return _look_up(identity)
+    return _liveness_in_proc(identity)
 
 
 def liveness_of(identity: ProcessIdentity) -> Liveness:
-    """Return whether the process still lives, as far as that is proven.
+    """Return whether the process still lives, `dead` only if that is proven.
 
-    Like `is_alive`, but `unknown` where a process only looks dead: nobody said to
-    which PID namespace its pid belongs, so it may be the one of a container, and here
-    the pid of nobody or of another.
+    Like `is_alive`, but `unknown` if the PID namespace of a process that looks dead is not
+    known: it may run in a container, where its pid means another process than here.
 
     >>> liveness_of(own_identity()._replace(pid=2**22 + 1, pid_namespace=0))
     'unknown'
@@ -140,12 +137,12 @@ def liveness_of(identity: ProcessIdentity) -> Liveness:
 def _is_same_namespace(identity: ProcessIdentity) -> bool:
     if identity.pid_namespace:
         return identity.pid_namespace == pid_namespace()
-    # A container has a host name of its own.
+    # Containers have their own host names.
     return _is_same_host(identity)
 
 
-def _look_up(identity: ProcessIdentity) -> Liveness:
-    """Return whether a process of this boot and PID namespace lives."""
+def _liveness_in_proc(identity: ProcessIdentity) -> Liveness:
+    """Return the liveness of a process of this boot and PID namespace, from /proc."""
     stat = _stat(identity.pid)
     if stat is None:
         return _ask_kernel(identity.pid)
@@ -153,15 +150,15 @@ def _look_up(identity: ProcessIdentity) -> Liveness:
         return "unknown"
     if int(stat[_START]) != identity.start_time:
         return "dead"
-    # A main thread that ended while others run is shown as a zombie, too.
+    # The kernel also shows a zombie if only the main thread has ended.
     is_zombie = stat[_STATE] in {b"Z", b"X", b"x"} and int(stat[_THREADS]) <= 1
     return "dead" if is_zombie else "alive"
 
 
 def zombie_status(identity: ProcessIdentity) -> int | None:
-    """Return the wait status of a process whose parent has not asked yet; None if unknown.
+    """Return the wait status of a zombie; None if unknown.
 
-    The kernel shows it to those who might trace the process, else it shows 0.
+    The kernel shows it to processes that may trace this one, and 0 to others.
     """
     stat = _stat(identity.pid)
     if stat is None or int(stat[_START]) != identity.start_time or stat[_STATE] != b"Z":
@@ -170,7 +167,7 @@ def zombie_status(identity: ProcessIdentity) -> int | None:
 
 
 def is_this_boot(boot: str) -> bool:
-    """Whether `boot`, a boot id or its first digits, is the boot we are in."""
+    """Return whether `boot`, a boot id or its first digits, is the current boot."""
     return bool(boot) and boot_id().replace("-", "").startswith(boot.replace("-", ""))
 
 
@@ -188,9 +185,9 @@ def _stat(pid: int) -> list[bytes] | None:
 
 
 def _ask_kernel(pid: int) -> Liveness:
-    """Return `dead` if no process has this pid; whose it is cannot be told here."""
+    """Return `dead` if no process has this pid, else `unknown`: it may be another process."""
     if sys.platform == "win32":
-        return "unknown"  # there, signal 0 is not a question
+        return "unknown"  # signal 0 is not a mere check there
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -201,7 +198,7 @@ def _ask_kernel(pid: int) -> Liveness:
 
 
 class ProcessWatch:
-    """Waits for the death of one process; holds a pidfd where the kernel has them.
+    """Waits for the death of one process, by a pidfd where the kernel has them.
 
     >>> with watch(own_identity()) as me:
     ...     me.wait(0.0)
@@ -214,19 +211,19 @@ class ProcessWatch:
         if is_alive(identity) == "alive" and hasattr(os, "pidfd_open"):
             with suppress(OSError):
                 self._descriptor = os.pidfd_open(identity.pid)
-        # Between the two the pid may have become somebody else's.
+        # Before the pidfd was opened another process may have got the pid.
         if self._descriptor >= 0 and is_alive(identity) == "dead":
             self.close()
 
     def fileno(self) -> int:
-        """Return the pidfd, readable when the process is dead; -1 if there is none."""
+        """Return the pidfd, readable when the process is dead; -1 without one."""
         return self._descriptor
 
     def wait(self, timeout: float) -> bool:
-        """Wait for the death; whether the process is dead.
+        """Wait for the death; return whether the process is dead.
 
         Args:
-            timeout: Seconds; 0 only looks.
+            timeout: Seconds; 0 checks without waiting.
         """
         if self._descriptor >= 0:
             poller = select.poll()
@@ -241,7 +238,7 @@ class ProcessWatch:
         return True
 
     def close(self) -> None:
-        """Stop watching. Twice is once."""
+        """Stop watching. Idempotent."""
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
@@ -259,9 +256,9 @@ class ProcessWatch:
 
 
 def watch(identity: ProcessIdentity) -> ProcessWatch:
-    """Return a watch on the process; its death is seen at once, or within 0.2 s.
+    """Return a watch that notices the death of the process at once, or within 0.2 s.
 
     Args:
-        identity: Of which process.
+        identity: The process.
     """
     return ProcessWatch(identity)

@@ -1,4 +1,4 @@
-"""Where records may be kept: in a folder, or in a file that holds records already."""
+"""Checks a path for records: a folder, or a file that is empty or holds records."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from otel_ext.errors import ConfigError
 
 __all__ = ["absolute_path", "problem_with"]
 
-_WAY_OUT: Final = "Name a folder, or a file whose name ends in .jsonl."
-# Every record begins with a key, and no space before it.
-_BEGINNING: Final = b'{"'
+_HINT: Final = "Name a folder, or a file whose name ends in .jsonl."
+# Every record begins with a key, without white space before it.
+_RECORD_START: Final = b'{"'
 
 
 def problem_with(path: Path) -> str:
-    """Return why no records may be kept at `path`, as far as what is there tells.
+    """Return why `path` may not be used for records, judged by what exists there.
 
-    A device, a pipe or a socket takes none. Nor does a file that holds something
-    else: a name given by mistake must not add records to somebody's program. A
-    name in `.jsonl` says itself what the file is for, even when it is damaged.
+    A device, a pipe or a socket is refused, and a file with other content: a mistyped
+    name must not append records to the source of a program. A file named `.jsonl` is
+    accepted, even when it is damaged.
 
     Returns:
-        A sentence and the way out; empty if records may be kept there.
+        A sentence and a hint; empty if records may be written there.
 
     >>> from pathlib import Path
     >>> problem_with(Path("/dev/null"))[:52]
@@ -37,30 +37,30 @@ def problem_with(path: Path) -> str:
         if stat.S_ISDIR(mode):
             return ""
         if not stat.S_ISREG(mode):
-            return f"{str(path)!r} is neither a folder nor a regular file. {_WAY_OUT}"
+            return f"{str(path)!r} is neither a folder nor a regular file. {_HINT}"
         if path.suffix == ".jsonl":
             return ""
         with path.open("rb") as file:
-            beginning = file.read(len(_BEGINNING))
+            first_bytes = file.read(len(_RECORD_START))
     except (OSError, ValueError):
-        return ""  # missing, or out of reach: that is said when the file is opened
-    if beginning in {b"", _BEGINNING}:
+        return ""  # missing, or out of reach: opening it reports that
+    if first_bytes in {b"", _RECORD_START}:
         return ""
-    return f"{str(path)!r} holds something other than records. {_WAY_OUT}"
+    return f"{str(path)!r} holds something other than records. {_HINT}"
 
 
 def absolute_path(path: str | os.PathLike[str]) -> Path:
-    """Return `path` as it must be kept: the program may change its working directory.
+    """Return `path` as an absolute path, since the program may change its directory.
 
     Raises:
-        ConfigError: It is no path at all, or relative to a working directory that is gone.
+        ConfigError: It is not a path, or relative to a working directory that is gone.
 
     >>> absolute_path("/srv/shop/../traces").as_posix()
     '/srv/traces'
     """
-    given = cast("object", path)
-    if not isinstance(given, (str, os.PathLike)):
-        raise ConfigError(f"the path {given!r} is not a path", hint="Give a folder or a file name.")
+    value = cast("object", path)
+    if not isinstance(value, (str, os.PathLike)):
+        raise ConfigError(f"the path {value!r} is not a path", hint="Give a folder or a file name.")
     text = cast("object", os.fspath(path))
     if not isinstance(text, str) or not text or "\0" in text:
         raise ConfigError(f"the path {text!r} cannot be used", hint="Give a folder or a file name.")

@@ -1,12 +1,11 @@
-"""Where what stands in a ring buffer: the header page, and the chunks behind it.
+"""Layout of a ring buffer file: the header page, and the chunks of record lines.
 
-A ring buffer is a file of fixed size. Its first page is the header: facts that never
-change (with a checksum), then words that the worker changes in place. The rest
-of the first chunk, and each further chunk, holds plain record lines from its
-beginning on; what is not used is zero. So does the end of the header page, for the
-lines that close the file where the chunks are full. Lines of JSON never hold a NUL byte, so
-the first NUL ends a chunk's content, and a ring buffer whose header is lost can still
-be read.
+The file has a fixed size. Its first page is the header: facts that never change (with a
+checksum), then words that the worker changes in place. The rest of the first chunk, and
+each further chunk, is filled from its beginning with plain record lines; unused bytes are
+zero. The end of the header page takes the lines that close the file when the chunks are
+full. Lines of JSON never contain a NUL byte, so the first NUL ends a chunk's content, and a
+ring buffer with a damaged header can still be read.
 """
 
 from __future__ import annotations
@@ -44,11 +43,12 @@ _CHECKSUM_AT: Final = 2044
 STAMP_AT: Final = 2048
 LAST_SEQ_AT: Final = 2056
 EXIT_MARK_AT: Final = 2064
-# Set by whoever wants to know where the program is, and repeated when it told.
+# Another process sets the request to ask for the location of open spans; the worker copies
+# it to the answer when that is recorded.
 REQUEST_AT: Final = 2072
 ANSWER_AT: Final = 2080
 DROPPED_AT: Final = 2088
-STEADY_STAMP_AT: Final = 2096  # these two: zero in ring buffers of versions that did not know them
+STEADY_STAMP_AT: Final = 2096  # zero if written by a version without it
 DRAINED_AT: Final = 2112
 LAST_LINES_AT: Final = DRAINED_AT + 8 * MAX_CHUNKS  # up to the end of the page
 WORD: Final = struct.Struct("<Q")
@@ -56,7 +56,7 @@ _MAX_TEXT: Final = 400
 
 
 class RingFacts(NamedTuple):
-    """What a ring buffer's header says that never changes.
+    """The part of a ring buffer's header that never changes.
 
     Attributes:
         id: The incarnation's id.
@@ -65,10 +65,10 @@ class RingFacts(NamedTuple):
         boot_id: The kernel's identifier of the boot.
         host: Host name.
         pid_namespace: Inode of the PID namespace that `pid` belongs to; 0 if unknown.
-        created_ns: When the ring buffer was made, nanoseconds since the epoch.
+        created_ns: When the ring buffer was created, nanoseconds since the epoch.
         target: Name of the file it drains to; empty for the incarnation's own segments.
         size: Bytes of the whole file.
-        chunk_size: Bytes of one chunk, the header counted in the first.
+        chunk_size: Bytes of one chunk; the first includes the header.
     """
 
     id: str
@@ -107,16 +107,16 @@ class RingFacts(NamedTuple):
 
 
 class RingState(NamedTuple):
-    """What a ring buffer's header says that the worker changes.
+    """The part of a ring buffer's header that the worker changes.
 
     Attributes:
-        stamp_ns: The worker's last sign of life, nanoseconds since the epoch.
+        stamp_ns: When the worker last stamped it, nanoseconds since the epoch.
         last_seq: Number of the incarnation's last record at that moment.
         closed: Whether the ring buffer was drained and closed in order.
-        drained: For each chunk, the offset in it up to which it is in the segment.
-        dropped: How many records the process had to drop by then.
-        steady_ns: When the ring buffer was made or last stamped, by the monotonic clock, which
-            cannot be set and which all processes of one boot share; 0 if unknown.
+        drained: For each chunk, the offset up to which its lines are in the segment.
+        dropped: How many records the process had dropped by then.
+        steady_ns: When the ring buffer was created or last stamped, by the monotonic clock,
+            which cannot be set and which all processes of one boot share; 0 if unknown.
     """
 
     stamp_ns: int
@@ -128,7 +128,7 @@ class RingState(NamedTuple):
 
 
 def chunk_bounds(index: int, chunk_size: int) -> tuple[int, int]:
-    """Return where the content of chunk `index` begins and ends, inside the chunk.
+    """Return the offsets inside chunk `index` at which its content begins and ends.
 
     >>> chunk_bounds(0, 8192), chunk_bounds(1, 8192)
     ((4096, 8192), (0, 8192))
@@ -137,7 +137,7 @@ def chunk_bounds(index: int, chunk_size: int) -> tuple[int, int]:
 
 
 def pack_facts(facts: RingFacts) -> bytes:
-    """Return the unchanging first part of the header page."""
+    """Return the first part of the header page, which never changes."""
     head = _FACTS.pack(
         _MAGIC,
         _VERSION,
@@ -157,7 +157,7 @@ def pack_facts(facts: RingFacts) -> bytes:
 
 
 def unpack_facts(header: bytes) -> RingFacts | None:
-    """Return the facts of a header page, or None if it is damaged or not ours."""
+    """Return the facts of a header page; None if it is damaged or of another format."""
     if len(header) < HEADER_SIZE or header[:8] != _MAGIC:
         return None
     (checksum,) = struct.unpack_from("<I", header, _CHECKSUM_AT)

@@ -1,4 +1,4 @@
-"""What a journal looks like from outside: the protocol of writers, and their state."""
+"""What other packages see of a journal: the protocol of a line writer, and its state."""
 
 from __future__ import annotations
 
@@ -18,35 +18,43 @@ class LineWriter(Protocol):
 
     @property
     def append(self) -> Callable[[bytes], bool]:
-        """Takes one line and says whether there was room; for any thread, at any time.
+        """Takes one line and returns whether there was room; for any thread, at any time.
 
-        Look it up for each line: it changes when the journal opens, forks or closes.
+        Read the attribute for each line: it changes when the journal opens, forks or closes.
         """
         ...
 
     def flush(self, timeout_millis: int = 30_000) -> bool:
-        """Bring all lines taken so far into the file; whether that was done in time."""
+        """Write all lines taken so far to the file; return whether that was done in time."""
         ...
 
     def has_room(self, until: float) -> bool:
-        """Wait until many more lines can be taken, or until then; whether they can."""
+        """Wait until there is room for many lines, or until the time `until` (monotonic).
+
+        Returns:
+            Whether there is room.
+        """
         ...
 
     def close(self, timeout: float = 2.0, *, unfinished: bool = False) -> bool:
-        """Bring out what waits and stop, with more left for recovery or not. Twice is once."""
+        """Write what waits and stop. Idempotent.
+
+        Args:
+            timeout: Seconds.
+            unfinished: Whether spans are left open, which recovery is to end.
+        """
         ...
 
 
 class JournalState(NamedTuple):
-    """How a journal is, for `health()` and `doctor`.
+    """The state of a journal, for `health()` and `doctor`.
 
     Attributes:
         mode: How lines leave the caller.
-        reason: Why it is not the mode that was asked for; empty if it is.
+        reason: Why it is not the configured mode; empty if it is.
         segment: The file that is written to; None before the first line is in it.
-        pending: Bytes that wait for the file.
-        problem: Why the file cannot be written at the moment, or only slowly; empty
-            if all is well.
+        pending: Bytes that wait to be written.
+        problem: Why the file cannot be written now, or only slowly; empty if it can.
     """
 
     mode: Mode

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel_ext.journal.files import ends_closed, list_segments, parse_segment_name
+from otel_ext.journal.files import ends_with_process_end, list_segments, parse_segment_name
 from otel_ext.observe.ring_buffers import RingView, read_rings
 from otel_ext.observe.scan import FileReader
 
@@ -110,7 +110,7 @@ class JournalFiles:
         size = _size(path)
         if self._closed.get(path) == size:
             return True
-        if ends_closed(path):
+        if ends_with_process_end(path):
             self._closed[path] = size
             return True
         return False

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from otel_ext.journal.files import parse_segment_name
 from otel_ext.journal.liveness import ProcessIdentity, identity_from_id
-from otel_ext.journal.read.incarnations import base_id, last_sign_ns, time_of
+from otel_ext.journal.read.incarnations import base_id, estimate_last_seen_ns, time_of
 from otel_ext.journal.read.silence import silence_limit
-from otel_ext.journal.recovery.replaced import replaced_in
+from otel_ext.journal.recovery.replaced import replaced_incarnations
 from otel_ext.observe.files import JournalFiles
 from otel_ext.observe.liveness import ClockReading, condition_of, worker_silent_ns_at
 from otel_ext.observe.location import location_of
@@ -129,7 +129,7 @@ class Collector:
     ) -> Iterator[OpenSpan]:
         folder = reader.path.parent
         if folder not in self._replaced:
-            self._replaced[folder] = replaced_in(folder)
+            self._replaced[folder] = replaced_incarnations(folder)
         known: dict[str, RunningProcess | None] = {}
         for ring in rings:
             ring.add_process_lines_to(reader)
@@ -200,7 +200,7 @@ def _last_seen_ns(
     record_ns = max(map(time_of, texts), default=0)
     if not record_ns:
         return min(evidence.newest_ns, now_ns)
-    return last_sign_ns(record_ns, evidence.stamp_ns, file_ns, now_ns)
+    return estimate_last_seen_ns(record_ns, evidence.stamp_ns, file_ns, now_ns)
 
 
 def _open_records(

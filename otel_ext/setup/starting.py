@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from otel_ext.config import Config, Source
 from otel_ext.errors import ConfigError
-from otel_ext.journal.fallback import problem_with_output, spare_folder
+from otel_ext.journal.fallback import fallback_folder, problem_with_output
 
 __all__ = ["with_usable_output"]
 
@@ -44,7 +44,7 @@ def with_usable_output(config: Config, *, trial: bool = False) -> tuple[Config, 
     problem = f"output: {folder} ({config.source_of('output')}): {problem}"
     if config.capture.strict:
         raise ConfigError(problem, hint="Name another by --output, or by the setting output")
-    spare = spare_folder()
+    spare = fallback_folder()
     if spare is None:
         off = config.with_values({"enabled": (False, _BY_US)})
         return (

@@ -117,7 +117,7 @@ class Interleaved:
             ring_size=1, segment_size=random.choice([4, 30, 100]) * 1024, sync="never"
         )
         settings = settings._replace(recover_on_start=False)
-        self.journal = Journal(folder, settings, preamble=self._preamble)
+        self.journal = Journal(folder, settings, first_lines=self._preamble)
         for name in _CALLS:
             monkeypatch.setattr(os, name, self._switching(getattr(os, name)))
         for name in ("_set_word", "_recycle", "_seal"):

@@ -18,8 +18,8 @@ from otel_ext.journal.ring_layout import RING_FOLDER
 from otel_ext.terminal import duration
 from tests.cli.test_ps_mistakes import DEAD, span, write
 from tests.durability.kit import HEAD, command, tree_env
-from tests.journal.dead import die
-from tests.journal.making import program
+from tests.journal.builders import program
+from tests.journal.killed import die
 from tests.programs import OTEL_EXT, execute, records_in, spans_in
 
 if TYPE_CHECKING:

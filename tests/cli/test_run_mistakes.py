@@ -58,10 +58,10 @@ def test_a_command_that_cannot_start(
 @pytest.mark.parametrize(
     ("options", "variables", "expected"),
     [
-        (["--output", "file.txt/below"], {}, "file.txt is no folder"),
-        (["--output", "/dev/null"], {}, "/dev/null is no folder"),
-        (["--output", "lost"], {}, "lost is no folder"),
-        (["--output", "lost/below"], {}, "lost is no folder"),
+        (["--output", "file.txt/below"], {}, "file.txt is not a folder"),
+        (["--output", "/dev/null"], {}, "/dev/null is not a folder"),
+        (["--output", "lost"], {}, "lost is not a folder"),
+        (["--output", "lost/below"], {}, "lost is not a folder"),
         (
             ["--output", "/proc/x"],
             {},
@@ -108,7 +108,7 @@ ONE_SPAN = (
 @pytest.mark.parametrize(
     ("options", "files", "variables", "expected"),
     [
-        (["--output", "file.txt/below"], {}, {}, "file.txt is no folder. Records go to "),
+        (["--output", "file.txt/below"], {}, {}, "file.txt is not a folder. Records go to "),
         (["--output", "/proc/x"], {}, {}, "/proc cannot be written to: No such file or directory."),
         ([], {}, {"OTEL_EXT_SYNC": "often"}, "OTEL_EXT_SYNC) is not allowed. Use one of"),
         ([], {}, {"OTEL_EXT_CONFIG": "none.toml"}, "none.toml does not exist"),
@@ -192,7 +192,7 @@ def test_the_spare_folder_belongs_to_this_user(tmp_path: Path, trap: str) -> Non
     else:
         own.mkdir(0o777)
         os.chown(own, 65_534, 65_534)
-    code = "from otel_ext.journal.fallback import spare_folder; print(spare_folder())"
+    code = "from otel_ext.journal.fallback import fallback_folder; print(fallback_folder())"
     done = execute(python("-c", code), cwd=tmp_path, env=environment(TMPDIR=str(tmp_path)))
     found = Path(done.out.strip())
     assert found.parent == tmp_path, done.err

@@ -17,7 +17,7 @@ from otel_ext.record.codec import encode_line
 from otel_ext.record.decode import decode_line
 from tests.cli.watched import run_on_traces
 from tests.exporters.samples import end, log, start
-from tests.journal.making import ALONE, line
+from tests.journal.builders import ALONE, line
 from tests.programs import OTEL_EXT, environment, execute, wait_until
 
 if TYPE_CHECKING:

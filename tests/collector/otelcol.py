@@ -21,7 +21,7 @@ META: Final = "__tracer_meta__"
 
 
 class Log(NamedTuple):
-    """A log record as the Collector has written it.
+    """A log record as the Collector wrote it.
 
     Attributes:
         event: The event's name, such as `otel_ext.span.start`.
@@ -38,22 +38,22 @@ class Log(NamedTuple):
 
     @property
     def meta(self) -> dict[str, object]:
-        """What stands under `__tracer_meta__`; empty for a line that is no record."""
+        """The value of `__tracer_meta__`; empty for a line that is not a record."""
         meta = self.attributes.get(META, {})
         assert isinstance(meta, dict)
         return cast("dict[str, object]", meta)
 
     @property
     def key(self) -> tuple[object, object]:
-        """The process and the number: what no two records share."""
+        """The process and the sequence number, which identify a record."""
         return self.meta["process"], self.meta["seq"]
 
 
 def collector() -> Path:
-    """Return the binary.
+    """Return the path of the binary.
 
     Raises:
-        AssertionError: It is not there; it is never a reason to leave a test out.
+        AssertionError: It does not exist; a test is never skipped for that.
     """
     binary = cached(DEPLOY / "builder.yaml")
     assert binary.exists(), f"{binary} is missing; `make collector` builds it"
@@ -61,7 +61,7 @@ def collector() -> Path:
 
 
 def validate(configuration: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Let the Collector itself judge a configuration."""
+    """Let the Collector validate a configuration."""
     return subprocess.run(
         [str(collector()), "validate", "--config", str(DEPLOY / configuration)],
         cwd=folder,
@@ -76,7 +76,7 @@ def validate(configuration: str, folder: Path) -> subprocess.CompletedProcess[st
 def running(
     configuration: str, folder: Path, **variables: str
 ) -> Generator[Mapping[str, int], None, None]:
-    """Run the Collector in `folder`, stop it in order; gives its OTLP ports by protocol."""
+    """Run the Collector in `folder`, then stop it orderly; yields its OTLP ports by protocol."""
     ports = {"grpc": free_port(), "http": free_port()}
     env = environment(
         OTLP_GRPC=f"127.0.0.1:{ports['grpc']}", OTLP_HTTP=f"127.0.0.1:{ports['http']}", **variables
@@ -107,7 +107,7 @@ def running(
 
 
 def _value(value: Mapping[str, object]) -> object:
-    """Return a value of OTLP's JSON as Python has it."""
+    """Convert a value of OTLP's JSON to Python."""
     kind, held = next(iter(value.items()), ("", None))
     if kind == "intValue":
         return int(str(held))
@@ -125,7 +125,7 @@ def _mapping(pairs: list[dict[str, object]]) -> dict[str, object]:
 
 
 def _batches(file: Path) -> list[dict[str, list[dict[str, list[dict[str, object]]]]]]:
-    """Return the whole lines of a file that the Collector may still be writing."""
+    """Parse the whole lines of a file that the Collector may still be writing."""
     text = file.read_text("utf-8") if file.exists() else ""
     return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
@@ -147,7 +147,7 @@ def _number(item: Mapping[str, object], key: str) -> int:
 
 
 def logs(folder: Path, route: str) -> list[Log]:
-    """Return the log records that took a route: `spans`, `inflight` or `logs`."""
+    """Return the log records of a route: `spans`, `inflight` or `logs`."""
     found: list[Log] = []
     words = ("resourceLogs", "scopeLogs", "logRecords")
     for item in _items(folder / "collected" / f"{route}.json", words):
@@ -168,11 +168,11 @@ def logs(folder: Path, route: str) -> list[Log]:
 
 
 def spans(folder: Path) -> list[dict[str, object]]:
-    """Return the spans that came over OTLP, as OTLP's JSON has them."""
+    """Return the spans that arrived over OTLP, as OTLP's JSON."""
     return _items(folder / "collected" / "spans.json", ("resourceSpans", "scopeSpans", "spans"))
 
 
 def settled(count: Callable[[], int], expected: int, what: str) -> None:
-    """Wait until `count()` is `expected`, and a little longer, for one too many."""
+    """Wait until `count()` reaches `expected`, and check that it is not exceeded."""
     wait_until(lambda: count() >= expected, what)
     assert count() == expected, what

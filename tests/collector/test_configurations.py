@@ -1,4 +1,4 @@
-"""The Collector's configurations name nothing that the manifest does not build."""
+"""The Collector's configurations use only components that the manifest builds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CONFIGURATIONS = ("otlp.yaml", "jsonl.yaml")
-# What configurations call a component, where its module is called otherwise.
+# Names of components in configurations that differ from those of their modules.
 NAMES = {
     "file_log": "filelog",
     "file_storage": "filestorage",
@@ -53,6 +53,6 @@ def test_all_modules_are_of_one_release() -> None:
 @pytest.mark.collector
 @pytest.mark.parametrize("configuration", CONFIGURATIONS)
 def test_the_collector_accepts_it(tmp_path: Path, configuration: str) -> None:
-    """`otelcol validate` finds nothing to object to."""
+    """`otelcol validate` succeeds."""
     done = validate(configuration, tmp_path)
     assert done.returncode == 0, done.stderr

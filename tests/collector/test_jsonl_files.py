@@ -1,4 +1,4 @@
-"""Our files, read by the real Collector's file_log receiver: nothing lost, nothing twice."""
+"""The real Collector's file_log receiver reads our files: nothing is lost or read twice."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ROUTES = ("spans", "inflight", "logs")
 
 
 def record(folder: Path, *words: str, program: str = PROGRAM, **settings: str) -> Done:
-    """Record the program into `folder/traces`, in compat mode unless `settings` say otherwise."""
+    """Record the program into `folder/traces`, by default in compat mode."""
     path = write_program(folder, program)
     env = environment(**{"OTEL_EXT_COMPAT_MODE": "true", **settings})
     done = execute(recorded(folder / "traces", *python(path, *words)), cwd=folder, env=env)
@@ -44,13 +44,13 @@ def record(folder: Path, *words: str, program: str = PROGRAM, **settings: str) -
 
 
 def arrived(folder: Path) -> list[Log]:
-    """Return everything that the Collector has written, whichever way it went."""
+    """Return everything that the Collector has written, on all routes."""
     return [log for route in ROUTES for log in logs(folder, route)]
 
 
 @pytest.mark.parametrize("compat_mode", ["true", "false"])
-def test_every_record_arrives_once_on_its_way(tmp_path: Path, compat_mode: str) -> None:
-    """Spans, what is in flight, and logs go three ways, with time, ids and level in place."""
+def test_every_record_arrives_once_on_its_route(tmp_path: Path, compat_mode: str) -> None:
+    """Spans, records in flight, and logs take three routes, with time, ids and level."""
     with running("jsonl.yaml", tmp_path):
         record(tmp_path, "20", OTEL_EXT_COMPAT_MODE=compat_mode)
         written = records_in(tmp_path / "traces")
@@ -67,7 +67,7 @@ def test_every_record_arrives_once_on_its_way(tmp_path: Path, compat_mode: str) 
     assert by_key.keys() == {(one.process.id, one.seq) for one in written}
     for one in written:
         log = by_key[one.process.id, one.seq]
-        # Six digits of a second are what a line tells.
+        # A line has six digits of a second.
         assert format_ns(log.time_ns) == format_ns(one.time_ns) == log.meta["timestamp"]
         assert ("timestamp" in log.attributes) is (compat_mode == "true")
         assert (log.trace_id, log.span_id) == (one.trace_id or "", one.span_id or "")
@@ -87,7 +87,7 @@ def test_data_and_level_are_kept(tmp_path: Path) -> None:
 
 
 def test_the_torn_last_line_waits_for_its_end(tmp_path: Path) -> None:
-    """Half a line is no record; the moment its other half is there, it arrives, once."""
+    """Half a line is not a record; once its other half is there, it arrives, once."""
     record(tmp_path, "1")
     (file,) = (tmp_path / "traces").glob("*.jsonl")
     lines = file.read_bytes().splitlines(keepends=True)
@@ -101,8 +101,8 @@ def test_the_torn_last_line_waits_for_its_end(tmp_path: Path) -> None:
     assert all(log.meta for log in arrived(tmp_path))
 
 
-def test_a_line_that_is_no_record_is_kept_as_text(tmp_path: Path) -> None:
-    """Garbage in a file costs nothing around it, and is seen among the ordinary logs."""
+def test_a_line_that_is_not_a_record_is_kept_as_text(tmp_path: Path) -> None:
+    """Garbage in a file affects no other line, and arrives among the ordinary logs."""
     record(tmp_path, "1")
     (file,) = (tmp_path / "traces").glob("*.jsonl")
     lines = file.read_bytes().splitlines(keepends=True)
@@ -113,8 +113,8 @@ def test_a_line_that_is_no_record_is_kept_as_text(tmp_path: Path) -> None:
 
 
 def test_rotated_files_are_read_to_their_ends(tmp_path: Path) -> None:
-    """Files that begin alike, after a long command line, are told apart."""
-    # A new file follows when all that waits has been written.
+    """Files that begin alike, after a long command line, are distinguished."""
+    # A new file begins when all waiting records have been written.
     flush = "        if number % 100 == 99: trace.get_tracer_provider().force_flush()\n"
     program = PROGRAM.replace("pass\n", f"pass\n{flush}")
     with running("jsonl.yaml", tmp_path):
@@ -126,7 +126,7 @@ def test_rotated_files_are_read_to_their_ends(tmp_path: Path) -> None:
 
 
 def test_a_restart_neither_repeats_nor_skips(tmp_path: Path) -> None:
-    """The Collector goes on where it was, also in a file that has grown meanwhile."""
+    """The Collector continues where it stopped, also in a file that has grown meanwhile."""
     record(tmp_path, "1")
     with running("jsonl.yaml", tmp_path):
         settled(lambda: len(arrived(tmp_path)), len(records_in(tmp_path / "traces")), "all arrives")
@@ -137,8 +137,8 @@ def test_a_restart_neither_repeats_nor_skips(tmp_path: Path) -> None:
     assert len({log.key for log in arrived(tmp_path)}) == len(written)
 
 
-def test_a_timestamp_of_the_programs_own_stays(tmp_path: Path) -> None:
-    """It keeps its place and its text; the record's time comes from where it is nested."""
+def test_the_programs_own_timestamp_stays(tmp_path: Path) -> None:
+    """It stays at the top level, unchanged; the record's time comes from its metadata."""
     program = PROGRAM.replace('"number": number', '"timestamp": "yesterday"')
     record(tmp_path, "1", program=program)
     with running("jsonl.yaml", tmp_path):
@@ -149,7 +149,7 @@ def test_a_timestamp_of_the_programs_own_stays(tmp_path: Path) -> None:
 
 
 def test_the_spans_of_a_killed_program_arrive(tmp_path: Path) -> None:
-    """What recovery appends to a file, the Collector reads like everything else."""
+    """The Collector reads the ends that recovery appends to a file."""
     program = PROGRAM.replace("pass\n", "import os; os.kill(os.getpid(), 9)\n")
     path = write_program(tmp_path, program)
     env = environment(OTEL_EXT_COMPAT_MODE="true")

@@ -1,4 +1,4 @@
-"""Records to the real Collector over OTLP, both ways, and where it sends them."""
+"""Records to the real Collector over OTLP, with both protocols, and how it routes them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ with trace.get_tracer("shop").start_as_current_span("order", attributes={"cart":
 
 
 def settings(ports: dict[str, int], protocol: str) -> dict[str, str]:
-    """Return the variables that send to the Collector, and with which protocol."""
+    """Return the variables that send to the Collector with a protocol."""
     return {
         "OTEL_EXT_OUTPUT": "traces",
         "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{ports[protocol]}",
@@ -50,15 +50,15 @@ def settings(ports: dict[str, int], protocol: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("way", ["otel-ext run --otlp", "opentelemetry-instrument"])
 @pytest.mark.parametrize("protocol", ["grpc", "http"])
-def test_each_kind_of_record_goes_its_way(tmp_path: Path, protocol: str, way: str) -> None:
-    """Spans arrive as spans, starts of long ones as events beside them, logs apart."""
+def test_each_kind_of_record_takes_its_route(tmp_path: Path, protocol: str, way: str) -> None:
+    """Spans arrive as spans, starts of long ones as events, and logs apart from them."""
     program = python(write_program(tmp_path, PROGRAM))
     with running("otlp.yaml", tmp_path) as ports:
         wanted = settings(dict(ports), protocol)
         if way == "opentelemetry-instrument":
             wanted |= {"OTEL_EXT_AUTO": "true", "OTEL_EXT_OTLP": "true"}
             wanted |= {"OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none"}
-            wanted |= {"OTEL_LOGS_EXPORTER": "console"}  # `none` would leave out our events too
+            wanted |= {"OTEL_LOGS_EXPORTER": "console"}  # `none` would drop our events too
             command = [str(SCRIPTS / "opentelemetry-instrument"), *program]
         else:
             command = [OTEL_EXT, "run", "--otlp", "--", *program]

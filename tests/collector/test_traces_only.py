@@ -1,4 +1,4 @@
-"""A real Collector that has a pipeline for traces and none for logs."""
+"""A real Collector with a pipeline for traces and no pipeline for logs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ with tracer.start_as_current_span("checkout"):
 
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
 def test_all_spans_arrive_at_a_collector_without_logs(tmp_path: Path, protocol: str) -> None:
-    """A span that runs longer than its grace, and all others; nothing is left on disk."""
+    """Also a span that runs longer than its grace; nothing is left on disk."""
     configuration = tmp_path / "traces.yaml"
     configuration.write_text(TRACES_ONLY)
     program = write_program(tmp_path, PROGRAM)
@@ -56,7 +56,7 @@ def test_all_spans_arrive_at_a_collector_without_logs(tmp_path: Path, protocol: 
             ),
         )
         assert done.code == 0, done.err
-        assert done.err.count("it takes no logs") == 1
+        assert done.err.count("it accepts no logs") == 1
         wait_until(lambda: len(otelcol.spans(tmp_path)) >= 3, "the spans arrive")
         assert sorted(str(span["name"]) for span in otelcol.spans(tmp_path)) == [
             "checkout",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from otel_ext.journal.files import ends_closed
+from otel_ext.journal.files import ends_with_process_end
 from otel_ext.journal.recovery.recover import recover
 from tests.durability.kit import (
     assert_ended_once,
@@ -97,9 +97,9 @@ def test_a_process_end_with_open_spans_does_not_close_the_file(tmp_path: Path) -
     assert not (tmp_path / ".blackbox").exists()
     last = read(tmp_path).records[-1]
     assert (last.event, last.extra["open_spans"]) == ("process.end", 20)
-    assert not ends_closed(path)
+    assert not ends_with_process_end(path)
     assert recover(tmp_path).spans == 20
-    assert ends_closed(path)
+    assert ends_with_process_end(path)
 
 
 def test_spans_that_a_full_table_refused_are_ended_by_recovery(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from tests.durability.kit import (
     write_line,
 )
 from tests.figures import report_figures
-from tests.journal.making import start
+from tests.journal.builders import start
 from tests.programs import OTEL_EXT, execute, wait_until
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""A receiver of OTLP that says yes to everything, in a process of its own."""
+"""A receiver of OTLP that accepts everything, in its own process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-# Not a thread: tests fork, and one that serves would hold up the child's end.
+# Not a thread: tests fork, and a serving thread would delay the end of the child.
 _PROGRAM: Final = """
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -32,7 +32,7 @@ server.serve_forever()
 
 @contextmanager
 def receiving() -> Generator[dict[str, str], None, None]:
-    """Run the receiver; yields the environment that leads exporters to it."""
+    """Run the receiver; yields the environment that makes exporters use it."""
     command = [sys.executable, "-c", _PROGRAM]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None

@@ -1,4 +1,4 @@
-"""Records for the tests of exporters, and small exporters that note or spoil things."""
+"""Sample records for tests, and small exporters that keep records, raise, or hang."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAIN = ThreadInfo(1, "MainThread")
 
 
 def own_process() -> Process:
-    """Return this process, as records name it."""
+    """Return this process, as in its records."""
     return incarnation.current().process_for(None)
 
 
@@ -61,12 +61,12 @@ def log(name: str = "told", level: str = "info", **fields: Any) -> Record:  # no
 
 
 def task(number: int) -> TaskInfo:
-    """Return an asyncio task's description."""
+    """Return the description of an asyncio task."""
     return TaskInfo(number, f"Task-{number}")
 
 
 class Noting:
-    """An exporter that keeps what it gets and counts what it is asked."""
+    """An exporter that keeps its records and counts calls."""
 
     never_waits = True
 
@@ -95,11 +95,11 @@ class Noting:
 
 
 class SpoiltError(Exception):
-    """What a spoilt exporter raises."""
+    """The error of a `Spoilt` exporter."""
 
 
 class Spoilt(Noting):
-    """An exporter that raises whatever it is asked."""
+    """An exporter of which every call raises."""
 
     def export(self, record: Record) -> NoReturn:
         """Raise."""
@@ -122,7 +122,7 @@ class Hanging(Noting):
         self.released = threading.Event()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Hang, whatever time there is."""
+        """Hang, whatever the timeout."""
         super().force_flush(timeout_millis)
         return self.released.wait()
 
@@ -133,20 +133,20 @@ class Hanging(Noting):
 
 
 class Counted:
-    """Tells by how much counters moved since it was made.
+    """Returns by how much counters have changed since it was created.
 
-    Other exporters of the process move them too, also late ones of tests before: whole
-    accounts are compared in a program of their own.
+    Other exporters of the process change them too, also late ones of earlier tests, so
+    complete counts are compared in a separate program.
     """
 
     def __init__(self) -> None:
         self._before: Mapping[str, int] = COUNTERS.snapshot()
 
     def __call__(self, name: str) -> int:
-        """Return by how much the counter `name` moved."""
+        """Return by how much the counter `name` has changed."""
         return COUNTERS.value(name) - self._before.get(name, 0)
 
     @property
     def dropped(self) -> int:
-        """By how much all `dropped.` counters moved together."""
+        """By how much all `dropped.` counters together have changed."""
         return sum(self(f"dropped.{reason}") for reason in COUNTERS.dropped())

@@ -1,4 +1,4 @@
-"""`CompatExporter` and `FanOut`: what they add, and what they keep apart."""
+"""`CompatExporter` adds the timestamp; `FanOut` isolates exporters from each other."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_other_exporters_get_an_attribute() -> None:
 
 @pytest.mark.parametrize("value", ["yesterday", None, 7, STAMP])
 def test_users_own_timestamp_wins_and_is_counted(value: object) -> None:
-    """A user's `timestamp` is handed on as it is, in lines and in records."""
+    """A user's `timestamp` is passed on unchanged, in lines and in records."""
     stream, lines = json_console()
     noting = Noting()
     counted = Counted()
@@ -53,7 +53,7 @@ def test_users_own_timestamp_wins_and_is_counted(value: object) -> None:
 
 
 def test_switch_takes_effect_with_the_next_record() -> None:
-    """A function is asked at each record."""
+    """A function is called for each record."""
     inner = Noting()
     enabled = [False]
     exporter = CompatExporter(inner, enabled=lambda: enabled[0])
@@ -64,7 +64,7 @@ def test_switch_takes_effect_with_the_next_record() -> None:
 
 
 def test_switch_that_raises_is_off(capfd: pytest.CaptureFixture[str]) -> None:
-    """A broken switch costs the timestamp, not the record, and is told once."""
+    """A broken switch costs the timestamp, not the record, and is reported once."""
     inner = Noting()
 
     def broken() -> bool:
@@ -85,8 +85,8 @@ def test_disabled_compat_changes_nothing() -> None:
     assert inner.records[0] is record
 
 
-def test_compat_hands_on_flush_and_shutdown() -> None:
-    """The inner exporter's answers are the wrapper's."""
+def test_compat_passes_on_flush_and_shutdown() -> None:
+    """The results of the inner exporter are those of the wrapper."""
     inner = Noting()
     exporter = CompatExporter(inner)
     assert exporter.force_flush(77)
@@ -94,8 +94,8 @@ def test_compat_hands_on_flush_and_shutdown() -> None:
     assert (inner.flushes, inner.shutdowns) == ([77], 1)
 
 
-def test_fanout_hands_each_record_to_all_in_order() -> None:
-    """Every exporter gets every record, in the order they came."""
+def test_fanout_passes_each_record_to_all_in_order() -> None:
+    """Every exporter gets every record, in order."""
     both = [Noting(), Noting()]
     exporter = FanOut(*both)
     exporter.export(start())
@@ -103,8 +103,8 @@ def test_fanout_hands_each_record_to_all_in_order() -> None:
     assert [one.events for one in both] == [["load.start", "load.end"]] * 2
 
 
-def test_fanout_keeps_one_that_raises_from_the_others(capfd: pytest.CaptureFixture[str]) -> None:
-    """An exporter that raises is told once and counted; those before and after are served."""
+def test_fanout_isolates_one_that_raises(capfd: pytest.CaptureFixture[str]) -> None:
+    """An exporter that raises is reported once and counted; the others get their records."""
     first, last = Noting(), Noting()
     exporter = FanOut(first, Spoilt(), last)
     counted = Counted()
@@ -116,12 +116,12 @@ def test_fanout_keeps_one_that_raises_from_the_others(capfd: pytest.CaptureFixtu
     assert (first.shutdowns, last.shutdowns) == (1, 1)
     assert len(first.flushes) == len(last.flushes) == 1
     assert counted("fanout.failed") == 5
-    told = capfd.readouterr().err
-    assert told.count("FanOut: Spoilt: a record is lost: SpoiltError") == 1
+    printed = capfd.readouterr().err
+    assert printed.count("FanOut: Spoilt: a record is lost: SpoiltError") == 1
 
 
 def test_fanout_does_not_wait_for_one_that_hangs() -> None:
-    """A flush that hangs takes its own time only: the others' are done, and it is in time."""
+    """A flush that hangs does not delay the others, and ends at the timeout."""
     hanging = Hanging()
     first, last = Noting(), Noting()
     exporter = FanOut(first, hanging, last, shutdown_seconds=0.2)
@@ -140,7 +140,7 @@ def test_fanout_leaves_one_thread_with_an_exporter_that_hangs() -> None:
     """Flushing again and again starts no further thread while the first flush still hangs."""
     hanging = Hanging()
     exporter = FanOut(hanging)
-    # By identity: a thread that an earlier test left may end meanwhile.
+    # By identity: a thread of an earlier test may end meanwhile.
     before = set(threading.enumerate())
     try:
         for _ in range(20):
@@ -151,8 +151,8 @@ def test_fanout_leaves_one_thread_with_an_exporter_that_hangs() -> None:
         hanging.released.set()
 
 
-def test_fanout_flush_says_whether_all_were_done() -> None:
-    """An exporter that answers False makes the whole flush False."""
+def test_fanout_flush_returns_whether_all_were_done() -> None:
+    """If an exporter returns False, so does the whole flush."""
 
     class Late(Noting):
         def force_flush(self, timeout_millis: int = 30_000) -> bool:
@@ -171,8 +171,8 @@ def test_fanout_shuts_down_once() -> None:
     assert inner.shutdowns == 1
 
 
-def test_fanout_flushes_where_no_thread_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
-    """While the interpreter ends there are no new threads; then the calls are made here."""
+def test_fanout_flushes_if_no_thread_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the interpreter exits there are no new threads, so the caller makes the calls."""
 
     def refuse(*_: object) -> None:
         raise RuntimeError("can't create new thread at interpreter shutdown")

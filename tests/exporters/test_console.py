@@ -1,4 +1,4 @@
-"""`ConsoleExporter` and the writer under it: terminals, pipes, files, and streams that fail."""
+"""`ConsoleExporter` and its writer: terminals, pipes, files, and streams that fail."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Pipe:
 
 @pytest.fixture
 def pipe() -> Iterator[Pipe]:
-    """Return a pipe that nobody reads yet."""
+    """Return a pipe without a reader yet."""
     with closing(Pipe()) as made:
         yield made
 
@@ -105,12 +105,12 @@ def test_color_on_a_terminal(
 
 
 def test_pipe_gets_json_lines(pipe: Pipe) -> None:
-    """In a pipe the same records are lines of JSON, byte for byte those of the file."""
+    """In a pipe records are lines of JSON, byte for byte those of the file."""
     show(ConsoleExporter(pipe.stream))
     assert os.read(pipe.reader, 10_000) == encode_line(start()) + encode_line(end())
 
 
-def test_pipe_takes_the_encoding_of_compat_mode(pipe: Pipe) -> None:
+def test_pipe_uses_the_encoding_of_compat_mode(pipe: Pipe) -> None:
     """Compat mode works on piped lines too."""
     CompatExporter(ConsoleExporter(pipe.stream)).export(start())
     assert "timestamp" in json.loads(os.read(pipe.reader, 10_000))
@@ -130,7 +130,7 @@ def test_lines_for_people_can_be_forced_into_a_pipe(
 def test_lines_follow_the_width_of_the_terminal(
     pipe: Pipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """COLUMNS, as everywhere, says how wide lines may be."""
+    """COLUMNS, as everywhere, sets the width."""
     monkeypatch.setenv("COLUMNS", "50")
     exporter = ConsoleExporter(pipe.stream, style="people")
     exporter.export(start("x" * 500))
@@ -139,13 +139,13 @@ def test_lines_follow_the_width_of_the_terminal(
 
 
 def test_unknown_style_is_named() -> None:
-    """A wrong style tells which there are."""
+    """The error lists the known styles."""
     with pytest.raises(ConfigError, match="'pretty' is not known. Use one of auto, people, json"):
         ConsoleExporter(style=cast("Any", "pretty"))
 
 
 def test_default_is_stderr_at_the_first_record(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stream that is put in place before the first record is used."""
+    """A stream that is set before the first record is used."""
     exporter = ConsoleExporter()
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
@@ -154,7 +154,7 @@ def test_default_is_stderr_at_the_first_record(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_program_without_a_console(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there is no stderr at all, nothing happens."""
+    """Without stderr, nothing happens."""
     monkeypatch.setattr(sys, "stderr", None)
     exporter = ConsoleExporter()
     exporter.export(log())
@@ -162,10 +162,10 @@ def test_program_without_a_console(monkeypatch: pytest.MonkeyPatch) -> None:
     exporter.shutdown()
 
 
-def test_unread_pipe_never_blocks_and_loses_are_counted(
+def test_unread_pipe_never_blocks_and_losses_are_counted(
     pipe: Pipe, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Nobody reads: the caller goes on, lines beyond the bound are counted and told once."""
+    """Without a reader the caller continues; dropped lines are counted and reported once."""
     exporter = ConsoleExporter(pipe.stream)
     dropped = COUNTERS.value("console.dropped.queue_full")
     record = start(attributes={"text": "x" * 60_000})
@@ -174,7 +174,7 @@ def test_unread_pipe_never_blocks_and_loses_are_counted(
     assert not exporter.force_flush(50)
     lost = COUNTERS.value("console.dropped.queue_full") - dropped
     assert 20 < lost < 120
-    assert capfd.readouterr().err.count("console: lines are lost: nobody reads") == 1
+    assert capfd.readouterr().err.count("console: lines are lost: the terminal or pipe") == 1
 
     kept: list[bytes] = []
     reader = threading.Thread(target=lambda: kept.extend(read_all(pipe.reader)))
@@ -194,8 +194,8 @@ def read_all(descriptor: int) -> Iterator[bytes]:
         yield data
 
 
-def test_waiting_lines_come_out_by_themselves(pipe: Pipe) -> None:
-    """Lines that could not go out follow when there is room, without another record."""
+def test_waiting_lines_are_written_later(pipe: Pipe) -> None:
+    """Lines that the pipe did not accept are written later, without another record."""
     exporter = ConsoleExporter(pipe.stream)
     record = start(attributes={"text": "x" * 50_000})
     for _ in range(4):
@@ -209,7 +209,7 @@ def test_waiting_lines_come_out_by_themselves(pipe: Pipe) -> None:
 
 
 def test_programs_own_descriptor_stays_blocking(pipe: Pipe) -> None:
-    """The flag that makes our writes return at once is not set on what the program uses."""
+    """Our non-blocking flag is not set on the descriptor of the program."""
     show(ConsoleExporter(pipe.stream))
     assert os.get_blocking(pipe.stream.fileno())
 
@@ -227,7 +227,7 @@ def test_pipe_whose_reader_is_gone(pipe: Pipe, capfd: pytest.CaptureFixture[str]
 
 
 def test_full_device(capfd: pytest.CaptureFixture[str]) -> None:
-    """A stream onto a full disk loses its lines and says so once."""
+    """A stream to a full disk loses its lines, which is reported once."""
     with open("/dev/full", "w", encoding="utf-8") as stream:  # noqa: PTH123
         exporter = ConsoleExporter(stream)
         exporter.export(start())
@@ -237,14 +237,14 @@ def test_full_device(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_file_gets_all_lines(tmp_path: Path) -> None:
-    """A stream that was redirected into a file behaves like a pipe."""
+    """A stream that is redirected to a file behaves like a pipe."""
     with (tmp_path / "out").open("w") as stream:
         show(ConsoleExporter(stream))
     assert (tmp_path / "out").read_bytes() == encode_line(start()) + encode_line(end())
 
 
 def test_redirection_is_followed(pipe: Pipe, tmp_path: Path) -> None:
-    """When the program points the descriptor elsewhere, lines go there."""
+    """When the program redirects the descriptor, lines go to the new target."""
     exporter = ConsoleExporter(pipe.stream)
     exporter.export(start())
     with (tmp_path / "log").open("w") as file:
@@ -255,7 +255,7 @@ def test_redirection_is_followed(pipe: Pipe, tmp_path: Path) -> None:
 
 
 def test_closed_stream_does_no_harm(capfd: pytest.CaptureFixture[str]) -> None:
-    """A stream that the program closed is not written to; losses are told once."""
+    """A stream that the program has closed is not written to; losses are reported once."""
     stream = io.StringIO()
     exporter = ConsoleExporter(stream)
     exporter.export(start())
@@ -267,7 +267,7 @@ def test_closed_stream_does_no_harm(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_stream_that_records_does_not_recurse() -> None:
-    """A stream whose `write` makes records itself gets them, one after the other."""
+    """A stream whose `write` itself creates records gets them one after the other."""
 
     class Chatty(io.StringIO):
         def write(self, text: str) -> int:
@@ -294,8 +294,8 @@ def test_records_after_shutdown_are_not_shown(pipe: Pipe) -> None:
     assert os.read(pipe.reader, 10_000) == b"theirs\n"
 
 
-def test_records_that_come_while_the_program_exits_are_shown(pipe: Pipe) -> None:
-    """The shutdown of an exit handler is no end: others run after it."""
+def test_records_during_the_exit_are_shown(pipe: Pipe) -> None:
+    """A shutdown by an exit handler is not final: other handlers run after it."""
     exporter = ConsoleExporter(pipe.stream)
     with at_exit():
         exporter.shutdown()
@@ -328,7 +328,7 @@ def test_threads_do_not_tear_lines(pipe: Pipe) -> None:
 
 
 def test_narrow_encoding_gets_ascii_marks(tmp_path: Path) -> None:
-    """A terminal that speaks ASCII only gets lines it can show."""
+    """A terminal with ASCII only gets lines that it can show."""
     root = str(Path(__file__).parents[2])
     program = write_program(
         tmp_path,
@@ -348,8 +348,8 @@ exporter.shutdown()
     assert "< gr??e 12.3 ms" in done.err
 
 
-def test_child_does_not_repeat_what_waits_in_the_parent(pipe: Pipe) -> None:
-    """After a fork, lines that wait are written by the parent alone."""
+def test_child_does_not_repeat_the_parents_waiting_lines(pipe: Pipe) -> None:
+    """After a fork, only the parent writes them."""
     exporter = ConsoleExporter(pipe.stream)
     record = start(attributes={"text": "x" * 60_000})
     for _ in range(3):

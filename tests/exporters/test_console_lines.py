@@ -1,4 +1,4 @@
-"""The lines for people: marks, indentation, lanes, durations, and safety of the terminal."""
+"""The lines for people: marks, indentation, lanes, durations, and terminal safety."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_ext.exporters.console import lines as console_lines
-from otel_ext.exporters.console.attributes import in_short
+from otel_ext.exporters.console.attributes import format_attributes
 from otel_ext.exporters.console.lines import LineRenderer
 from otel_ext.record.model import Link, SpanEvent, Status, ThreadInfo
 from otel_ext.terminal import Painter, cells, cut, duration, printable
@@ -30,7 +30,7 @@ def body(line: str) -> str:
 
 
 def test_start_and_end_have_marks_that_need_no_color() -> None:
-    """A start, an end and a failed end are told apart by their marks."""
+    """A start, an end and a failed end differ by their marks."""
     lines = renderer()
     failed = end(number=2, status=Status("error", "too late"))
     assert body(lines.render(start())).startswith("    ▶ load")
@@ -48,7 +48,7 @@ def test_marks_without_unicode() -> None:
 
 
 def test_children_are_indented_below_their_parents() -> None:
-    """Each level is two columns further in; the end stands where the start stood."""
+    """Each level adds two columns; the end has the indentation of the start."""
     lines = renderer()
     lines.render(start("a", 1))
     second = lines.render(start("b", 2, parent_span_id=f"{1:016x}"))
@@ -58,15 +58,15 @@ def test_children_are_indented_below_their_parents() -> None:
     assert body(lines.render(log(span_id=f"{2:016x}"))).index("·") == 8
 
 
-def test_start_tells_attributes_and_place() -> None:
-    """Attributes follow the name, the call site stands at the right edge."""
+def test_start_shows_attributes_and_location() -> None:
+    """Attributes follow the name, the call site is at the right edge."""
     line = renderer(80).render(start(attributes={"user": "ann", "n": 3}))
     assert "▶ load user=ann n=3" in line
     assert line.endswith(" app.py:3")
     assert cells(line) == 79
 
 
-def test_end_tells_only_what_is_new() -> None:
+def test_end_shows_only_new_attributes() -> None:
     """Attributes that the start line showed are not repeated, changed ones are."""
     lines = renderer()
     lines.render(start(attributes={"user": "ann", "n": 1}))
@@ -85,14 +85,14 @@ def test_exception_is_reported_in_one_line() -> None:
     assert line.endswith(r"✗ load 12.3 ms NotFound: no\nsuch row")
 
 
-def test_abandoned_end_tells_its_cause() -> None:
-    """A span that was given up says why."""
+def test_abandoned_end_shows_its_cause() -> None:
+    """A span that was given up shows the reason."""
     line = renderer().render(end(abandoned="owner-died"))
     assert "✗ load 12.3 ms abandoned: owner-died" in line
 
 
-def test_stalled_update_tells_where() -> None:
-    """An update shows that the span is stalled, and the frame of the user's it hangs in."""
+def test_stalled_update_shows_where() -> None:
+    """An update shows that the span is stalled, and the user's frame in which it hangs."""
     library = {"file": "/usr/lib/python3.12/asyncio/tasks.py", "line": 649, "function": "sleep"}
     stack = [library, {"file": "main.py", "line": 22, "function": "slow"}]
     extra = {"stalled": True, "stack": stack}
@@ -101,8 +101,8 @@ def test_stalled_update_tells_where() -> None:
     assert line.endswith("main.py:22 slow")
 
 
-def test_logs_tell_level_message_and_fields() -> None:
-    """A log line has a mark of its own, its level and its fields."""
+def test_logs_show_level_message_and_fields() -> None:
+    """A log line has its own mark, its level and its fields."""
     line = renderer().render(log("cache is cold", "warning", attributes={"hits": 0}))
     assert body(line) == "    · warning cache is cold hits=0"
     event = renderer().render(log("deployed", "", kind="event"))
@@ -115,7 +115,7 @@ def test_process_records_are_not_for_people() -> None:
 
 
 def test_threads_and_tasks_have_lanes() -> None:
-    """The first owner has no number; others have one, and their name where they are new."""
+    """The first owner has no number; each other has one, and its name on its first line."""
     lines = renderer()
     first = lines.render(start("a", 1, thread=MAIN))
     second = lines.render(start("b", 2, thread=WORKER))
@@ -133,8 +133,8 @@ def test_threads_and_tasks_have_lanes() -> None:
     assert body(lines.render(end("b", 2)))[:4] == "  1 "
 
 
-def test_lane_of_an_idle_thread_is_used_again() -> None:
-    """A number is free again when its owner has nothing open, so numbers stay small."""
+def test_lane_of_an_idle_thread_is_reused() -> None:
+    """A number is free again when its owner has no open span, so numbers stay small."""
     lines = renderer()
     lines.render(start("main", 1))
     for number in range(2, 500):
@@ -144,7 +144,7 @@ def test_lane_of_an_idle_thread_is_used_again() -> None:
 
 
 def test_first_owner_that_is_not_the_main_thread_is_named() -> None:
-    """A program that works in a thread from the start says which."""
+    """If the first span runs in another thread, its name is shown."""
     assert "[worker]" in renderer().render(start(thread=WORKER))
 
 
@@ -159,8 +159,8 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "✓ s" in lines.render(end("s", 1))
 
 
-def test_deep_nesting_leaves_room_for_words() -> None:
-    """Indentation ends somewhere; the name is still there."""
+def test_deep_nesting_leaves_space_for_words() -> None:
+    """Indentation has a maximum, so the name is still visible."""
     lines = renderer(60)
     for number in range(1, 200):
         lines.render(start("deep", number, parent_span_id=f"{number - 1:016x}"))
@@ -173,7 +173,7 @@ def test_deep_nesting_leaves_room_for_words() -> None:
 def test_nothing_in_the_data_reaches_the_terminal_raw(
     *, name: str, key: str, value: str, width: int, color: bool
 ) -> None:
-    """Whatever stands in names, attributes, errors and logs: one printable line."""
+    """Any names, attributes, errors and logs give one printable line."""
     lines = renderer(width, color=color)
     event = SpanEvent("exception", 1, {"exception.type": key, "exception.message": value})
     status = Status("error", value)
@@ -212,13 +212,13 @@ def test_color_is_ours_only() -> None:
     ],
 )
 def test_durations(nanoseconds: int, text: str) -> None:
-    """Durations have the unit that people would choose; a clock set back shows as negative."""
+    """Durations have a readable unit; a clock that was set back gives a negative one."""
     assert duration(nanoseconds) == text
 
 
 @given(st.text(), st.integers(0, 40))
 def test_cut_text_fits(text: str, width: int) -> None:
-    """Cut text takes at most the columns it was given, and is whole if it fits."""
+    """Cut text has at most `width` columns, and is unchanged if it fits."""
     got = cut(text, width)
     assert cells(got) <= width
     assert got == text or cells(text) > width
@@ -226,13 +226,13 @@ def test_cut_text_fits(text: str, width: int) -> None:
 
 def test_long_values_are_shortened() -> None:
     """Long texts are cut, long lists are counted."""
-    assert in_short({"a": "x" * 1_000}, 200).endswith("…")
-    assert in_short({"a": list(range(1_000))}, 200) == "a=[1000 items]"
-    assert in_short({"a": 1}, 0) == ""
-    assert in_short({"sql": "\nSELECT 1\n  FROM t\n"}, 200) == 'sql="SELECT 1 FROM t"'
+    assert format_attributes({"a": "x" * 1_000}, 200).endswith("…")
+    assert format_attributes({"a": list(range(1_000))}, 200) == "a=[1000 items]"
+    assert format_attributes({"a": 1}, 0) == ""
+    assert format_attributes({"sql": "\nSELECT 1\n  FROM t\n"}, 200) == 'sql="SELECT 1 FROM t"'
     assert len(printable("x" * 1_000)) == 120
 
 
 def test_times_out_of_range_do_no_harm() -> None:
-    """A time that no calendar knows is shown as dashes."""
+    """A time outside the calendar is shown as dashes."""
     assert renderer().render(start(time_ns=2**100)).startswith("--:--:--.---")

@@ -1,4 +1,4 @@
-"""`JsonlExporter`: which file, what is in it, and the order of its first and last lines."""
+"""`JsonlExporter`: its files, their content, and their first and last lines."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_folder_and_file_are_private(tmp_path: Path) -> None:
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-def test_nothing_is_made_before_the_first_record(tmp_path: Path) -> None:
+def test_nothing_is_created_before_the_first_record(tmp_path: Path) -> None:
     """Without a record there is no folder, not even after flush and shutdown."""
     exporter = JsonlExporter(tmp_path / "traces")
     assert exporter.force_flush(1_000)
@@ -79,7 +79,7 @@ def test_nothing_is_left_but_the_file(tmp_path: Path) -> None:
     assert [path.suffix for path in tmp_path.rglob("*") if path.is_file()] == [".jsonl"]
 
 
-def test_first_line_tells_who_the_process_is(tmp_path: Path) -> None:
+def test_first_line_has_the_facts_of_the_process(tmp_path: Path) -> None:
     """The process.start line carries pid, start time, boot id, host, argv and resource."""
     exporter = JsonlExporter(tmp_path)
     exporter.export(start())
@@ -97,8 +97,8 @@ def test_first_line_tells_who_the_process_is(tmp_path: Path) -> None:
     assert (first.call_site.line, first.call_site.function) in {(0, "<module>"), (0, "<unknown>")}
 
 
-def test_file_name_is_that_file(tmp_path: Path) -> None:
-    """A name in `.jsonl` is a file, made in a folder that is made too."""
+def test_a_file_name_selects_that_file(tmp_path: Path) -> None:
+    """A name that ends in `.jsonl` is a file; it and its folder are created."""
     exporter = JsonlExporter(tmp_path / "sub" / "trace.jsonl")
     exporter.export(start())
     exporter.shutdown()
@@ -106,7 +106,7 @@ def test_file_name_is_that_file(tmp_path: Path) -> None:
 
 
 def test_existing_file_is_appended_to(tmp_path: Path) -> None:
-    """A regular file that exists is used whatever it is called, and keeps what it holds."""
+    """An existing regular file is used whatever its name, and keeps its content."""
     file = tmp_path / "trace.log"
     file.write_bytes(b'{"theirs":1}\n')
     exporter = JsonlExporter(file)
@@ -132,7 +132,7 @@ def test_several_exporters_share_one_file_by_whole_lines(tmp_path: Path) -> None
     assert sum(record.kind == "span" for record in records_in(tmp_path)) == 600
 
 
-def test_relative_path_stays_where_it_was_given(
+def test_relative_path_is_resolved_at_creation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A program may change its working directory between start and first record."""
@@ -145,8 +145,8 @@ def test_relative_path_stays_where_it_was_given(
     assert len(names(tmp_path / "traces")) == 3
 
 
-def test_further_resource_gets_a_process_line_of_its_own(tmp_path: Path) -> None:
-    """Records seen through a second resource name `ID.2`, and the same file says who that is."""
+def test_further_resource_gets_its_own_process_line(tmp_path: Path) -> None:
+    """Records with a second resource name `ID.2`, whose facts are in the same file."""
     current = incarnation.current()
     own = own_process()
     other = current.process_for(Resource({"service.name": "second"}))
@@ -176,10 +176,10 @@ def test_encoding_of_the_caller_is_used_for_all_lines(tmp_path: Path) -> None:
     ]
 
 
-def test_encoding_that_raises_costs_its_record_only(
+def test_encoding_that_raises_loses_only_its_record(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A caller's encoding may raise: that is counted, said, and the next record is written."""
+    """If a caller's encoding raises, that is counted and reported; later records are written."""
     exporter = JsonlExporter(tmp_path)
     counted = Counted()
 
@@ -194,7 +194,7 @@ def test_encoding_that_raises_costs_its_record_only(
     assert "a record cannot be encoded: LookupError: load" in capfd.readouterr().err
 
 
-def test_full_file_is_followed_by_one_that_stands_alone(tmp_path: Path) -> None:
+def test_full_file_is_followed_by_a_complete_one(tmp_path: Path) -> None:
     """After a rotation the new file begins with process.start and the spans still open."""
     settings = JournalSettings(segment_size=65_536)
     exporter = JsonlExporter(tmp_path, settings=settings)
@@ -214,8 +214,8 @@ def test_full_file_is_followed_by_one_that_stands_alone(tmp_path: Path) -> None:
     assert names(tmp_path).count("load.end") == 2_000
 
 
-def test_open_spans_come_from_the_caller_if_it_knows_them(tmp_path: Path) -> None:
-    """A caller's own table of open spans is asked instead of remembering anything."""
+def test_open_spans_come_from_the_caller_if_it_has_them(tmp_path: Path) -> None:
+    """A caller's own table of open spans is used, and the exporter remembers none."""
     known = [start("from the table", 77)]
     exporter = JsonlExporter(
         tmp_path, settings=JournalSettings(segment_size=65_536), open_records=lambda: known
@@ -231,7 +231,7 @@ def test_open_spans_come_from_the_caller_if_it_knows_them(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("mode", MODES)
 def test_eight_threads_lose_nothing(tmp_path: Path, mode: Durability) -> None:
-    """Threads that write the first records together all find their lines in the file."""
+    """All lines of threads that write the first records at once are in the file."""
     exporter = JsonlExporter(tmp_path, durability=mode)
 
     def write(worker: int) -> None:
@@ -246,15 +246,15 @@ def test_eight_threads_lose_nothing(tmp_path: Path, mode: Durability) -> None:
 
 
 @pytest.mark.parametrize("path", ["", "a\0b", 7, None, b"bytes"])
-def test_what_is_no_path_is_named(path: object) -> None:
-    """A wrong path is an error of the caller, told at once with the value and the way out."""
+def test_a_wrong_path_is_named(path: object) -> None:
+    """The error comes at once and names the value and the way out."""
     with pytest.raises(ConfigError, match="Give a folder or a file name") as caught:
         JsonlExporter(cast("Any", path))
     assert repr(path) in str(caught.value)
 
 
 def test_unknown_durability_is_named() -> None:
-    """A wrong durability tells which there are."""
+    """The error lists the known ones."""
     with pytest.raises(ConfigError, match="'fast' is not known. Use one of mapped, queued, write"):
         JsonlExporter("traces", durability=cast("Any", "fast"))
 

@@ -1,4 +1,4 @@
-"""`JsonlExporter` over forks: every process its own file, nothing twice, nothing lost."""
+"""`JsonlExporter` and forks: each process has its own file; nothing is repeated or lost."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def by_file(folder: Path) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("mode", ["mapped", "queued", "write"])
-def test_child_writes_to_a_file_of_its_own(tmp_path: Path, mode: Durability) -> None:
+def test_child_writes_to_its_own_file(tmp_path: Path, mode: Durability) -> None:
     """Parent and child each have a file that begins with their own process.start."""
     exporter = JsonlExporter(tmp_path, durability=mode)
     exporter.export(start("parent"))
@@ -67,7 +67,7 @@ def test_child_writes_to_a_file_of_its_own(tmp_path: Path, mode: Durability) -> 
 
 
 def test_child_that_records_nothing_leaves_nothing(tmp_path: Path) -> None:
-    """A child without records makes no file and repeats none of its parent's lines."""
+    """A child without records creates no file and repeats none of its parent's lines."""
     exporter = JsonlExporter(tmp_path)
     exporter.export(start("parent"))
     assert in_child(exporter.shutdown) == 0
@@ -75,8 +75,8 @@ def test_child_that_records_nothing_leaves_nothing(tmp_path: Path) -> None:
     assert list(by_file(tmp_path).values()) == [["process.start", "parent.start", "process.end"]]
 
 
-def test_what_waits_in_the_parent_is_written_once(tmp_path: Path) -> None:
-    """Lines that wait for the worker at the fork come out of the parent only."""
+def test_waiting_lines_of_the_parent_are_written_once(tmp_path: Path) -> None:
+    """Only the parent writes lines that wait for the worker at the fork."""
     exporter = JsonlExporter(tmp_path, durability="queued")
     for number in range(200):
         exporter.export(start("parent", number + 1))
@@ -92,8 +92,8 @@ def test_what_waits_in_the_parent_is_written_once(tmp_path: Path) -> None:
     assert events.count("child.start") == 1
 
 
-def test_one_shared_file_takes_lines_of_both(tmp_path: Path) -> None:
-    """With a file name parent and child append to one file, each introduced."""
+def test_one_shared_file_gets_lines_of_both(tmp_path: Path) -> None:
+    """With a file name, parent and child append to one file, each with its `process.start`."""
     exporter = JsonlExporter(tmp_path / "trace.jsonl")
     exporter.export(start("parent"))
 
@@ -126,7 +126,7 @@ def test_grandchild_after_the_parents_shutdown(tmp_path: Path) -> None:
 
 
 def test_forks_while_threads_write(tmp_path: Path) -> None:
-    """Children forked in the middle of other threads' writing neither hang nor repeat a line."""
+    """Children forked while other threads write neither hang nor repeat a line."""
     exporter = JsonlExporter(tmp_path)
     stop = threading.Event()
     written = [0]
@@ -135,7 +135,7 @@ def test_forks_while_threads_write(tmp_path: Path) -> None:
         while not stop.is_set():
             written[0] += 1
             exporter.export(start("busy", written[0]))
-            stop.wait(0.0005)  # not so many that a second file follows
+            stop.wait(0.0005)  # few enough that no second file begins
 
     thread = threading.Thread(target=write)
     thread.start()

@@ -1,4 +1,4 @@
-"""Our exporters inside the SDK's processors, and the SDK's exporters behind ours."""
+"""Our exporters in the SDK's processors, and the SDK's exporters behind our processor."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LINKED = SpanContext(5, 6, is_remote=False, trace_flags=TraceFlags(1))
 
 
 def make_spans(provider: TracerProvider) -> None:
-    """Make a parent and a child that have everything a span can have."""
+    """Create a parent and a child with everything that a span can have."""
     tracer = provider.get_tracer("scope", "2.1")
     with tracer.start_as_current_span(
         "parent",
@@ -73,8 +73,8 @@ def test_our_exporter_in_a_stock_processor(
     assert child.events[0].attributes["exception.message"] == "no luck"
 
 
-def test_code_attributes_still_tell_the_place() -> None:
-    """`code.*` attributes are used where the stack says nothing."""
+def test_code_attributes_still_give_the_call_site() -> None:
+    """`code.*` attributes are used if the stack is unknown."""
     inner = Noting()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(RecordSpanExporter(inner)))
@@ -85,7 +85,7 @@ def test_code_attributes_still_tell_the_place() -> None:
 
 
 def test_stock_exporter_behind_our_processor_sees_the_same_spans() -> None:
-    """What the adapter hands on equals, in all it can know, what the SDK hands on itself."""
+    """The spans equal those of the SDK, in all that a record contains."""
     direct, through = InMemorySpanExporter(), InMemorySpanExporter()
     provider = TracerProvider(resource=Resource({"service.name": "stock"}))
     provider.add_span_processor(SimpleSpanProcessor(direct))
@@ -100,7 +100,7 @@ def test_stock_exporter_behind_our_processor_sees_the_same_spans() -> None:
 
 
 def as_seen(span: ReadableSpan) -> dict[str, object]:
-    """Return everything of a span that a record carries."""
+    """Return everything of a span that a record contains."""
     context = span.get_span_context()
     assert context is not None
     scope = span.instrumentation_scope
@@ -122,7 +122,7 @@ def as_seen(span: ReadableSpan) -> dict[str, object]:
 
 
 def test_rebuilt_spans_pass_the_stock_encoders() -> None:
-    """The JSON of the SDK and the OTLP encoder take the rebuilt spans."""
+    """The SDK's JSON and the OTLP encoder accept the rebuilt spans."""
     from opentelemetry.exporter.otlp.proto.common.trace_encoder import (  # noqa: PLC0415
         encode_spans,
     )
@@ -139,7 +139,7 @@ def test_rebuilt_spans_pass_the_stock_encoders() -> None:
     provider.shutdown()
 
 
-def test_adapter_passes_over_what_is_not_final() -> None:
+def test_adapter_ignores_records_that_are_not_final() -> None:
     """Starts, updates and logs never reach a stock exporter."""
     through = InMemorySpanExporter()
     adapter = StockSpanExporterAdapter(through)
@@ -175,8 +175,8 @@ class HangingSpanExporter(SpanExporter):
         return SpanExportResult.SUCCESS
 
 
-def test_adapter_waits_no_longer_than_asked_for() -> None:
-    """The SDK's flush ignores its timeout; through the adapter it is kept, shutdown's too."""
+def test_adapter_keeps_its_timeouts() -> None:
+    """The SDK's flush ignores its timeout; the adapter keeps it, and that of shutdown."""
     exporter = HangingSpanExporter()
     adapter = StockSpanExporterAdapter(exporter, shutdown_seconds=0.2)
     adapter.export(end())
@@ -189,8 +189,8 @@ def test_adapter_waits_no_longer_than_asked_for() -> None:
         exporter.hanging.released.set()
 
 
-def test_span_that_cannot_be_exported_costs_no_other(capfd: pytest.CaptureFixture[str]) -> None:
-    """One failing record makes the batch a failure, and the others are exported all the same."""
+def test_span_that_cannot_be_exported_affects_no_other(capfd: pytest.CaptureFixture[str]) -> None:
+    """If one record fails, so does the batch, but the others are exported."""
 
     class Picky(Noting):
         def export(self, record: object) -> None:
@@ -223,7 +223,7 @@ def test_record_span_exporter_after_shutdown_fails() -> None:
 
 
 def test_spoilt_exporter_in_a_stock_processor_does_not_reach_the_program() -> None:
-    """An exporter of ours that raises is the batch's failure, nobody's exception."""
+    """If our exporter raises, the batch fails, and no exception reaches the program."""
     provider = TracerProvider()
     exporter = RecordSpanExporter(Spoilt())
     provider.add_span_processor(SimpleSpanProcessor(exporter))

@@ -1,4 +1,4 @@
-"""Records on a terminal: on the one that was there, and only while it is to be seen."""
+"""Records on a terminal: only on the original one, and only while it is visible."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def span(name):
 
 
 class Screen(NamedTuple):
-    """A pseudo-terminal: what a person sees, and a program's descriptor."""
+    """A pseudo-terminal: the side that a person sees, and the program's descriptor."""
 
     person: int
     program: int
@@ -82,8 +82,8 @@ def descriptors() -> set[int]:
     return {int(one.name) for one in Path("/proc/self/fd").iterdir() if one.exists()}
 
 
-def test_nothing_goes_to_what_takes_the_terminals_place(screen: Screen, tmp_path: Path) -> None:
-    """While the descriptor leads elsewhere lines are dropped; they go on when it is back."""
+def test_nothing_goes_to_a_replacement_of_the_terminal(screen: Screen, tmp_path: Path) -> None:
+    """While the descriptor is redirected lines are dropped; later ones appear again."""
     exporter = ConsoleExporter(Terminal(screen.program), style="people", color=False)
     exporter.export(start("first"))
     kept = os.dup(screen.program)
@@ -107,7 +107,7 @@ def test_nothing_goes_to_what_takes_the_terminals_place(screen: Screen, tmp_path
 
 
 def test_a_program_that_draws_has_the_screen_to_itself(screen: Screen) -> None:
-    """While the terminal is not in line mode lines are dropped; they go on when it is back."""
+    """While the terminal is not in line mode lines are dropped; later ones appear again."""
     exporter = ConsoleExporter(Terminal(screen.program), style="people", color=False)
     exporter.export(start("first"))
     modes = termios.tcgetattr(screen.program)
@@ -121,10 +121,10 @@ def test_a_program_that_draws_has_the_screen_to_itself(screen: Screen) -> None:
     assert [name in text for name in ("first", "second", "third")] == [True, False, True]
 
 
-def test_a_descriptor_of_ours_that_the_program_took_is_not_used(
+def test_our_descriptor_is_not_used_after_the_program_reused_it(
     screen: Screen, tmp_path: Path
 ) -> None:
-    """A program that closes all descriptors gets ours for a file of its own: nothing goes there."""
+    """A program that closes all descriptors may reuse ours for a file, which gets no lines."""
     exporter = ConsoleExporter(Terminal(screen.program), style="people", color=False)
     before = descriptors()
     exporter.export(start("first"))
@@ -142,7 +142,7 @@ def test_a_descriptor_of_ours_that_the_program_took_is_not_used(
     os.close(file)
 
 
-def test_a_terminal_that_is_gone_is_let_go(screen: Screen) -> None:
+def test_a_closed_terminal_is_released(screen: Screen) -> None:
     """A program that closed the descriptor loses the lines, and nothing else."""
     exporter = ConsoleExporter(Terminal(screen.program), style="people")
     exporter.export(start("first"))
@@ -157,7 +157,7 @@ def test_a_terminal_that_is_gone_is_let_go(screen: Screen) -> None:
 def test_without_standard_error_there_is_no_terminal(
     stand_in: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A stream that is missing, or that cannot tell, is no terminal."""
+    """A stream that is missing, or any object, is not a terminal."""
     monkeypatch.setattr(sys, "stderr", stand_in)
     assert Terminal.of_standard_error() is None
 
@@ -194,7 +194,7 @@ span("again")
 
 
 def test_pytest_captures_nothing_of_ours(tmp_path: Path) -> None:
-    """`otel-ext run -- pytest` in a terminal: tests that look at standard error pass."""
+    """`otel-ext run -- pytest` in a terminal: tests that check standard error pass."""
     test = (
         SPAN
         + "def test_capfd(capfd):\n    span('compute')\n    assert capfd.readouterr() == ('', '')\n"

@@ -1,4 +1,4 @@
-"""The cursor of the compiled part stores as a mapping object does."""
+"""The compiled cursor stores lines as a mapping object does."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SIZE = mmap.PAGESIZE
 
 
 def outcome(cursor: object, step: bytes | int) -> object:
-    """Take one step: store a line, or move; return what comes of it, an error by its type."""
+    """Store a line or move; return the result, or the type of the error."""
     try:
         if isinstance(step, bytes):
             return cursor.write(step)  # type: ignore[attr-defined]
@@ -38,7 +38,7 @@ def outcome(cursor: object, step: bytes | int) -> object:
     )
 )
 def test_it_does_what_a_mapping_does(steps: list[bytes | int]) -> None:
-    """Whatever is stored and wherever one moves: the same answers, positions and memory."""
+    """After any writes and moves: the same results, positions and memory."""
     assert speed is not None
     one, other = mmap.mmap(-1, SIZE), mmap.mmap(-1, SIZE)
     cursor = speed.cursor(other)
@@ -52,7 +52,7 @@ def test_it_does_what_a_mapping_does(steps: list[bytes | int]) -> None:
 
 
 def test_mistakes() -> None:
-    """What is no memory, no line and no position is refused; nothing moves."""
+    """Arguments of a wrong type are refused; the position does not change."""
     assert speed is not None
     with pytest.raises(TypeError):
         speed.cursor("text")
@@ -69,7 +69,7 @@ def test_mistakes() -> None:
 
 
 def test_the_memory_stays_while_a_cursor_needs_it() -> None:
-    """A mapping that nobody else refers to can still be stored into."""
+    """The cursor keeps a mapping alive that has no other reference."""
     assert speed is not None
     cursor = speed.cursor(mmap.mmap(-1, SIZE))
     assert [cursor.write(b"x" * 100) for _ in range(SIZE // 100)] == [100] * (SIZE // 100)

@@ -1,4 +1,4 @@
-"""Where no ring buffer can be had: the queue instead, said once, and nothing harmed."""
+"""Without a ring buffer records go through the queue, which is reported once."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import pytest
 from otel_ext.journal.filesystem import file_system_of
 from otel_ext.journal.ring_layout import RING_FOLDER
 from otel_ext.journal.write.journal import Journal
-from tests.journal.making import ALONE, line, run, seqs_in
+from tests.journal.builders import ALONE, line, run, seqs_in
 
-AS_NOBODY = """
+AS_ANOTHER_USER = """
     import json, os, sys
     from pathlib import Path
     from otel_ext.journal.write.journal import Journal
     from otel_ext.runtime.health import health
-    from tests.journal.making import ALONE, line
+    from tests.journal.builders import ALONE, line
     folder = Path(sys.argv[1])
     if os.geteuid() == 0:
         os.seteuid(65534)
@@ -51,7 +51,7 @@ def test_a_planted_link_as_ring_buffer_folder_is_not_followed(tmp_path: Path) ->
 
 
 def test_an_open_ring_buffer_folder_is_made_private(tmp_path: Path) -> None:
-    """A .blackbox that others could look into is closed to them."""
+    """A .blackbox that other users could search becomes private."""
     (tmp_path / RING_FOLDER).mkdir(0o755)
     journal = Journal(tmp_path, ALONE)
     journal.append(line(1))
@@ -60,8 +60,8 @@ def test_an_open_ring_buffer_folder_is_made_private(tmp_path: Path) -> None:
     journal.close()
 
 
-def test_a_ring_buffer_folder_of_somebody_else_is_not_used(tmp_path: Path) -> None:
-    """Whoever owns the folder could swap the ring buffer; so no ring buffer is made there."""
+def test_a_ring_buffer_folder_of_another_user_is_not_used(tmp_path: Path) -> None:
+    """The owner of the folder could swap the ring buffer, so none is created there."""
     if os.geteuid() != 0:
         pytest.skip("needs root to give a folder away")
     folder = tmp_path / RING_FOLDER
@@ -74,8 +74,8 @@ def test_a_ring_buffer_folder_of_somebody_else_is_not_used(tmp_path: Path) -> No
     journal.close()
 
 
-def test_a_folder_that_cannot_be_written_harms_nobody(tmp_path: Path) -> None:
-    """In a read-only folder lines wait, bounded; the state names folder and reason."""
+def test_a_folder_that_cannot_be_written_does_no_harm(tmp_path: Path) -> None:
+    """With a read-only folder lines wait, bounded; the state has folder and reason."""
     tmp_path.chmod(0o755)
     for above in list(tmp_path.parents)[:2]:
         above.chmod(0o755)
@@ -83,7 +83,7 @@ def test_a_folder_that_cannot_be_written_harms_nobody(tmp_path: Path) -> None:
     folder.mkdir()
     folder.chmod(0o555)
     try:
-        taken, flushed, mode, reason, problem, health = json.loads(run(AS_NOBODY, folder))
+        taken, flushed, mode, reason, problem, health = json.loads(run(AS_ANOTHER_USER, folder))
     finally:
         folder.chmod(0o755)
     assert (taken, flushed, mode, health) == (True, False, "queued", "failed")
@@ -93,26 +93,26 @@ def test_a_folder_that_cannot_be_written_harms_nobody(tmp_path: Path) -> None:
 
 def test_a_folder_that_becomes_writable_gets_the_lines(tmp_path: Path) -> None:
     """What waited is written as soon as the folder can be used."""
-    place = tmp_path / "traces"
-    place.write_text("in the way")
-    journal = Journal(place / "sub", ALONE)
+    path = tmp_path / "traces"
+    path.write_text("in the way")
+    journal = Journal(path / "sub", ALONE)
     assert journal.append(line(1))
     assert not journal.flush(200)
     assert (
         "is not a folder" in journal.state().problem or "Not a directory" in journal.state().problem
     )
-    place.unlink()
+    path.unlink()
     assert journal.flush(5_000)
-    assert seqs_in(place / "sub") == [1]
+    assert seqs_in(path / "sub") == [1]
     journal.close()
 
 
 @pytest.mark.parametrize(
     ("folder", "can_map"),
-    [("/proc", False), ("/sys", False), ("/dev/shm", True)],  # noqa: S108 - asked about, not used
+    [("/proc", False), ("/sys", False), ("/dev/shm", True)],  # noqa: S108 - only checked, not used
 )
 def test_the_file_system_decides(folder: str, can_map: bool) -> None:
-    """Only file systems that keep reserved blocks may carry a ring buffer."""
+    """Only file systems that keep reserved blocks may hold a ring buffer."""
     found = file_system_of(Path(folder))
     assert found.can_map is can_map
     assert bool(found.refusal) is not can_map
@@ -120,17 +120,17 @@ def test_the_file_system_decides(folder: str, can_map: bool) -> None:
 
 
 def test_an_unknown_file_system_is_not_trusted(tmp_path: Path) -> None:
-    """What cannot be looked up is refused with a reason."""
+    """A file system that cannot be looked up is refused with a reason."""
     assert not file_system_of(tmp_path / "missing").can_map
 
 
 def test_a_limit_on_file_size_leads_to_the_queue(tmp_path: Path) -> None:
-    """Under RLIMIT_FSIZE below the ring buffer's size the program goes on, with the queue."""
+    """With RLIMIT_FSIZE below the ring buffer's size the program continues with the queue."""
     text = """
         import resource, sys
         from pathlib import Path
         from otel_ext.journal.write.journal import Journal
-        from tests.journal.making import ALONE, line
+        from tests.journal.builders import ALONE, line
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
         journal = Journal(Path(sys.argv[1]), ALONE)
         for number in range(2000):

@@ -1,4 +1,4 @@
-"""What a folder says about its processes: running spans, liveness, last sign of life."""
+"""Reading a folder: running spans, liveness and last sign of life of its processes."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process, Record
 from otel_ext.runtime.process.incarnation import current
 from otel_ext.runtime.process.records import process_end_record, process_start_record
-from tests.journal.dead import die
-from tests.journal.making import ALONE, BASE_NS, TRACE, end, line, running, span_id, start
+from tests.journal.builders import ALONE, BASE_NS, TRACE, end, line, running, span_id, start
+from tests.journal.killed import die
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,8 +30,8 @@ def names(folder: Path) -> list[str]:
     return [one.start.name for state in read_folder(folder).incarnations for one in state.running]
 
 
-def test_a_dead_process_tells_what_it_was_doing(tmp_path: Path) -> None:
-    """Facts, open spans, and the last sign of life, before anything is recovered."""
+def test_a_dead_process_shows_what_it_was_doing(tmp_path: Path) -> None:
+    """Its facts, open spans and last sign of life are known before any recovery."""
     dead = die(tmp_path)
     [state] = read_folder(tmp_path).incarnations
     assert (state.process.id, state.process.pid, state.liveness) == (dead.id, dead.pid, "dead")
@@ -39,17 +39,17 @@ def test_a_dead_process_tells_what_it_was_doing(tmp_path: Path) -> None:
     assert [one.start.name for one in state.running] == ["outer", "open 0", "open 1", "open 2"]
     assert abs(state.last_seen_ns - time.time_ns()) < 60 * 10**9
     assert not state.closed
-    # A heartbeat may have come in between.
+    # There may be a heartbeat, too.
     assert state.records in {1 + 20 + 4, 1 + 20 + 4 + 1}
 
 
-def test_this_process_tells_what_it_is_doing(tmp_path: Path) -> None:
-    """From ring buffer and segment together, whatever has been drained meanwhile."""
+def test_this_process_shows_what_it_is_doing(tmp_path: Path) -> None:
+    """Ring buffer and segment together show the open spans, drained or not."""
     me = current()
     journal = Journal(
         tmp_path,
         ALONE,
-        preamble=lambda: [encode_line(process_start_record(me.process_for({}), me.next_seq()))],
+        first_lines=lambda: [encode_line(process_start_record(me.process_for({}), me.next_seq()))],
     )
     journal.append(encode_line(start(10, me.id, name="drained")))
     journal.append(encode_line(start(11, me.id, name="ended")))
@@ -69,7 +69,7 @@ def test_this_process_tells_what_it_is_doing(tmp_path: Path) -> None:
 
 
 def test_a_reader_needs_only_the_newest_segment(tmp_path: Path) -> None:
-    """Older segments are not read: rotation repeats what is open."""
+    """Older segments are not read, since a further segment repeats the open spans."""
     older, newer = tmp_path / f"{DEAD}.jsonl", tmp_path / f"{DEAD}.1.jsonl"
     older.write_bytes(encode_line(start(1, DEAD, name="older")))
     newer.write_bytes(encode_line(start(2, DEAD, name="newer")) + encode_line(end(3, DEAD, 1)))
@@ -77,7 +77,7 @@ def test_a_reader_needs_only_the_newest_segment(tmp_path: Path) -> None:
 
 
 def test_a_segment_that_has_just_begun_is_read_with_the_one_before(tmp_path: Path) -> None:
-    """A writer killed amid a rotation has not repeated all that is open: nothing is missed."""
+    """If a writer was killed during a rotation, the segment before is read, too."""
     older, newer = tmp_path / f"{DEAD}.jsonl", tmp_path / f"{DEAD}.1.jsonl"
     older.write_bytes(encode_line(start(1, DEAD, name="older")) + encode_line(start(3, DEAD)))
     newer.write_bytes(encode_line(start(3, DEAD)))
@@ -93,7 +93,7 @@ def test_order_does_not_matter(tmp_path: Path) -> None:
 
 
 def test_the_newest_update_is_kept(tmp_path: Path) -> None:
-    """A stalled span comes with the update of the highest number."""
+    """A stalled span has the update with the highest number."""
     began = start(1, DEAD)
     updates = [began._replace(phase="update", seq=seq, extra={"age_ns": seq}) for seq in (3, 2)]
     (tmp_path / f"{DEAD}.jsonl").write_bytes(b"".join(map(encode_line, [began, *updates])))
@@ -105,7 +105,7 @@ def test_the_newest_update_is_kept(tmp_path: Path) -> None:
 
 
 def test_an_update_whose_start_is_gone_still_runs(tmp_path: Path) -> None:
-    """The span is listed with what the update tells."""
+    """The span is listed with the data of the update."""
     update = start(5, DEAD)._replace(phase="update", extra={"age_ns": 5})
     (tmp_path / f"{DEAD}.jsonl").write_bytes(encode_line(update))
     assert names(tmp_path) == ["work"]
@@ -129,7 +129,7 @@ def test_providers_of_one_process_are_one_incarnation(tmp_path: Path) -> None:
 
 
 def test_times_in_the_future_are_no_sign_of_life(tmp_path: Path) -> None:
-    """A user's own clock cannot date a process's death after now."""
+    """A time set by the program cannot move a process's death into the future."""
     path = tmp_path / f"{DEAD}.jsonl"
     path.write_bytes(encode_line(start(1, DEAD)))
     os.utime(path, ns=(2 * BASE_NS, 2 * BASE_NS))
@@ -138,7 +138,7 @@ def test_times_in_the_future_are_no_sign_of_life(tmp_path: Path) -> None:
 
 
 def test_a_time_behind_the_last_write_is_no_sign_of_life(tmp_path: Path) -> None:
-    """A span that its program dated to tomorrow does not move the death there."""
+    """A span dated to tomorrow by its program does not move the death there."""
     path = tmp_path / f"{DEAD}.jsonl"
     path.write_bytes(encode_line(start(1, DEAD)))
     died_ns = BASE_NS - 3_600 * 10**9
@@ -148,7 +148,7 @@ def test_a_time_behind_the_last_write_is_no_sign_of_life(tmp_path: Path) -> None
 
 
 def test_the_last_record_counts_and_not_the_latest_time(tmp_path: Path) -> None:
-    """A clock that was set back, or a span with a time of its own, is not believed."""
+    """The last record counts even if an earlier one has a later time."""
     ahead = start(1, DEAD)._replace(time_ns=BASE_NS + 3_600 * 10**9)
     path = tmp_path / f"{DEAD}.jsonl"
     path.write_bytes(encode_line(ahead) + encode_line(start(2, DEAD)._replace(time_ns=BASE_NS)))
@@ -158,7 +158,7 @@ def test_the_last_record_counts_and_not_the_latest_time(tmp_path: Path) -> None:
 
 
 def test_damage_is_reported_with_its_file(tmp_path: Path) -> None:
-    """Skipped bytes come with file, offset, length and reason; their number is bounded."""
+    """Skipped ranges have file, offset, length and reason; their number is bounded."""
     path = tmp_path / f"{DEAD}.jsonl"
     path.write_bytes(line(1, DEAD) + b"garbage\n" * 1_500 + line(2, DEAD))
     state = read_folder(tmp_path)
@@ -168,7 +168,7 @@ def test_damage_is_reported_with_its_file(tmp_path: Path) -> None:
 
 
 def test_the_heartbeat_is_kept(tmp_path: Path) -> None:
-    """The last heartbeat of each process is there for whoever shows it."""
+    """The state of a process has its last heartbeat."""
     beats = [
         Record("process", None, "process.heartbeat", BASE_NS, seq, Process(DEAD), extra={"n": seq})
         for seq in (1, 2)
@@ -180,20 +180,20 @@ def test_the_heartbeat_is_kept(tmp_path: Path) -> None:
 
 
 def test_a_missing_folder_is_an_empty_one(tmp_path: Path) -> None:
-    """There is nothing to be seen, and no error."""
+    """It has no incarnations, and reading it is not an error."""
     assert read_folder(tmp_path / "gone").incarnations == ()
 
 
-def test_a_new_file_tells_what_is_open_where_an_end_was_refused(
+def test_a_new_file_shows_what_is_open_after_an_end_was_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A span whose end found no room is not shown for as long as its file lasts."""
+    """A span whose end had no room is shown as open only until the next file."""
     monkeypatch.setattr(segment, "_AFTER_LOSS_SECONDS", 0.0)
     me = current().process_for(None)
     begins = encode_line(process_start_record(me, 1))
     open_lines = [encode_line(start(number, me.id)) for number in (2, 3)]
     settings = ALONE._replace(ring_size=1)
-    journal = Journal(tmp_path, settings, preamble=lambda: [begins, *open_lines])
+    journal = Journal(tmp_path, settings, first_lines=lambda: [begins, *open_lines])
     for one in open_lines:
         journal.append(one)
     long = encode_line(end(4, me.id, 3, name="x" * 140_000))
@@ -208,11 +208,11 @@ def test_a_new_file_tells_what_is_open_where_an_end_was_refused(
     assert not journal.append(long)
     journal.append(line(7, me.id))
     assert journal.close()
-    assert len(list(tmp_path.glob("*.jsonl"))) == 2  # none begins behind the last lines
+    assert len(list(tmp_path.glob("*.jsonl"))) == 2  # none begins after the last lines
 
 
 def test_a_hung_process_shows_by_its_stamp(tmp_path: Path) -> None:
-    """While it works the stamp is fresh; when it is stopped the stamp grows old, pid alive."""
+    """The stamp of a stopped process grows old while its pid is alive."""
     text = """
         import os, signal, sys, time
         from pathlib import Path
@@ -220,7 +220,7 @@ def test_a_hung_process_shows_by_its_stamp(tmp_path: Path) -> None:
         from otel_ext.record.codec import encode_line
         from otel_ext.runtime.process.incarnation import current
         from otel_ext.runtime.worker import shared_worker
-        from tests.journal.making import ALONE, start
+        from tests.journal.builders import ALONE, start
         journal = Journal(Path(sys.argv[1]), ALONE, worker=shared_worker())
         journal.append(encode_line(start(1, current().id)))
         time.sleep(1.5)

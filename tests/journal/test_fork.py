@@ -1,4 +1,4 @@
-"""Forks: a child records into a ring buffer and a segment of its own, never into its parent's."""
+"""Forks: a child writes to its own ring buffer and segment, never to its parent's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from otel_ext.journal.recovery.recover import recover
 from otel_ext.journal.ring_layout import RING_FOLDER
-from tests.journal.making import ROOT, lines_in, program, run
+from tests.journal.builders import ROOT, lines_in, program, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,20 +23,20 @@ COMMON = """
     from otel_ext.journal.write.journal import Journal
     from otel_ext.runtime.process.incarnation import current
     from otel_ext.runtime.worker import shared_worker
-    from tests.journal.making import ALONE, line
+    from tests.journal.builders import ALONE, line
     import warnings
     warnings.simplefilter("ignore")
     folder = Path(sys.argv[1])
     mode = sys.argv[2]
     journal = Journal(folder, ALONE._replace(durability=mode), worker=shared_worker(),
-                      preamble=lambda: [line(0, current().id, name="process.start")])
-    def say(name):
+                      first_lines=lambda: [line(0, current().id, name="process.start")])
+    def record(name):
         assert journal.append(line(current().next_seq(), current().id, name=name))
 """
 
 
 def names_by_file(folder: Path) -> dict[str, Counter[str]]:
-    """Return how often each event is in each file, by the incarnation it is named after."""
+    """Return how often each event is in each file, by the incarnation in its name."""
     return {
         path.stem: Counter(str(one.meta["event"]) for one in lines_in(path))
         for path in folder.glob("*.jsonl")
@@ -45,14 +45,14 @@ def names_by_file(folder: Path) -> dict[str, Counter[str]]:
 
 @pytest.mark.parametrize("mode", ["mapped", "queued", "write"])
 def test_parent_and_child_write_apart(tmp_path: Path, mode: str) -> None:
-    """Lines from before the fork are the parent's alone; each goes on in its own file."""
+    """Lines from before the fork are in the parent's file only; each continues in its own."""
     text = f"""{COMMON}
     for number in range(100):
-        say("before")
+        record("before")
     pid = os.fork()
     who = "child" if pid == 0 else "parent"
     for number in range(200):
-        say(who)
+        record(who)
     assert journal.close(), who
     if pid == 0:
         os._exit(0)
@@ -70,15 +70,15 @@ def test_parent_and_child_write_apart(tmp_path: Path, mode: str) -> None:
 
 
 def test_a_child_that_never_records_leaves_nothing(tmp_path: Path) -> None:
-    """A fork alone makes no file, and its end does not touch the parent's ring buffer."""
+    """A fork alone creates no file, and its end does not change the parent's ring buffer."""
     text = f"""{COMMON}
-    say("before")
+    record("before")
     pid = os.fork()
     if pid == 0:
         journal.close()
         os._exit(0)
     os.waitpid(pid, 0)
-    say("after")
+    record("after")
     print(len(list((folder / ".blackbox").iterdir())), journal.close())
     """
     assert run(text, tmp_path, "mapped").split() == ["1", "True"]
@@ -86,13 +86,13 @@ def test_a_child_that_never_records_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_a_child_that_exits_hard_loses_nothing(tmp_path: Path) -> None:
-    """After os._exit the child's lines are in its ring buffer, and recovery brings them out."""
+    """After os._exit the child's lines are in its ring buffer, and recovery writes them."""
     text = f"""{COMMON}
-    say("before")
+    record("before")
     pid = os.fork()
     if pid == 0:
         for number in range(300):
-            say("child")
+            record("child")
         os._exit(0)
     os.waitpid(pid, 0)
     journal.close()
@@ -106,17 +106,17 @@ def test_a_child_that_exits_hard_loses_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / RING_FOLDER).exists()
 
 
-def test_a_fork_amid_an_append_stores_nothing_in_the_parents_ring_buffer(tmp_path: Path) -> None:
-    """A signal handler that forks in the middle of the caller's path does no harm either."""
+def test_a_fork_during_an_append_stores_nothing_in_the_parents_ring_buffer(tmp_path: Path) -> None:
+    """A signal handler may fork while a caller is about to append."""
     text = f"""{COMMON}
-    say("before")
+    record("before")
     append = journal.append          # what a caller holds when the signal comes
     pid = os.fork()
     if pid == 0:
         assert not append(line(77, "stray", name="stray"))
         os._exit(0)
     assert os.waitpid(pid, 0)[1] == 0
-    say("after")
+    record("after")
     assert journal.close()
     """
     run(text, tmp_path, "mapped")
@@ -125,14 +125,14 @@ def test_a_fork_amid_an_append_stores_nothing_in_the_parents_ring_buffer(tmp_pat
 
 
 def test_forks_under_load_neither_hang_nor_lose(tmp_path: Path) -> None:
-    """With busy threads in the parent, every child records, ends, and leaves whole files."""
+    """With busy threads in the parent, every child records, ends, and leaves undamaged files."""
     text = f"""{COMMON}
     import json
     stop = threading.Event()
     counts = [0, 0, 0]
     def load(me):
         while not stop.is_set():
-            say("parent")
+            record("parent")
             counts[me] += 1
             if counts[me] % 20 == 0:
                 time.sleep(0.0005)
@@ -143,7 +143,7 @@ def test_forks_under_load_neither_hang_nor_lose(tmp_path: Path) -> None:
         pid = os.fork()
         if pid == 0:
             signal.alarm(20)
-            say("child")
+            record("child")
             if number % 2:
                 os._exit(0 if journal.close() else 3)
             os.kill(os.getpid(), signal.SIGKILL)
@@ -167,7 +167,7 @@ def test_forks_under_load_neither_hang_nor_lose(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_multiprocessing(tmp_path: Path, method: str) -> None:
-    """Workers of all three start methods have files of their own."""
+    """Workers of all three start methods write their own files."""
     script = tmp_path / "workers.py"
     script.write_text(
         """
@@ -175,16 +175,16 @@ import multiprocessing, sys, warnings
 from pathlib import Path
 from otel_ext.journal.write.journal import Journal
 from otel_ext.runtime.process.incarnation import current
-from tests.journal.making import ALONE, line
+from tests.journal.builders import ALONE, line
 warnings.simplefilter("ignore")
 journal = Journal(Path(sys.argv[1]), ALONE)
-def say(name):
+def record(name):
     assert journal.append(line(current().next_seq(), current().id, name=name))
 def work(_):
-    say("worker")
+    record("worker")
     assert journal.drain()
 if __name__ == "__main__":
-    say("parent")
+    record("parent")
     context = multiprocessing.get_context(sys.argv[2])
     with context.Pool(2) as pool:
         pool.map(work, range(6), chunksize=1)

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from otel_ext.journal.write.buffers import QueueBuffer
 from otel_ext.journal.write.journal import Journal
-from otel_ext.journal.write.sources import QueueSource
 from otel_ext.runtime.counters import COUNTERS
-from tests.journal.making import ALONE, line
+from tests.journal.builders import ALONE, line
 
 
 def test_a_device_that_is_always_full(tmp_path: Path) -> None:
-    """Into /dev/full nothing can be written; memory stays bounded and each loss is counted."""
+    """With /dev/full as the file, memory stays bounded and each lost record is counted."""
     if not Path("/dev/full").exists():
         pytest.skip("needs /dev/full")
     before = COUNTERS.value("dropped.queue_full")
@@ -31,13 +31,13 @@ def test_a_device_that_is_always_full(tmp_path: Path) -> None:
     lost = COUNTERS.value("dropped.not_written")
     assert not journal.close(timeout=0.2)
     assert COUNTERS.value("dropped.not_written") - lost == taken
-    assert isinstance(opened, QueueSource)
+    assert isinstance(opened, QueueBuffer)
 
 
 def _open_on(journal: Journal, device: str) -> object:
-    """Open the journal, its file being a device."""
+    """Open the journal with a device as its file; return its buffer."""
     journal.path = Path(device)
     journal._open()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     opened = journal._opened  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     assert opened is not None
-    return opened.source
+    return opened.buffer

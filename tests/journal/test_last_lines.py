@@ -1,4 +1,4 @@
-"""The lines that close a file find room in a full ring buffer, and on a disk that fills up."""
+"""The lines that close a file have room in a full ring buffer, and on a full disk."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from otel_ext.cli.runner.count import count_records
 from otel_ext.journal.read.scanner import read_ring
+from otel_ext.journal.write.buffers import QueueBuffer
 from otel_ext.journal.write.journal import Journal
 from otel_ext.journal.write.reserve import Reserve
-from otel_ext.journal.write.sources import QueueSource
 from otel_ext.runtime.counters import BUFFER_PEAK, COUNTERS
-from tests.journal.making import ALONE, KIB, collect, line, make_ring, run, seqs_in
+from tests.journal.builders import ALONE, KIB, collect, line, make_ring, run, seqs_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +30,7 @@ def fill(ring: RingBuffer) -> int:
 
 
 def test_a_full_ring_buffer_takes_the_last_lines(tmp_path: Path) -> None:
-    """They stand in its header, behind all others for every reader, and wait for a file."""
+    """They are stored in its header; readers see them after all others until drained."""
     ring = make_ring(tmp_path, size=256 * KIB)
     count = fill(ring)
     last = [line(count + 1, name="process.end"), line(count + 2, name="process.end")]
@@ -50,7 +50,7 @@ def test_a_full_ring_buffer_takes_the_last_lines(tmp_path: Path) -> None:
 
 
 def test_last_lines_go_with_the_others_where_there_is_room(tmp_path: Path) -> None:
-    """The place in the header is for a full ring buffer only."""
+    """The header takes them only if the chunks are full."""
     ring = make_ring(tmp_path, size=256 * KIB)
     ring.append(line(1))
     ring.append_last([line(2), line(3)])
@@ -61,7 +61,7 @@ def test_last_lines_go_with_the_others_where_there_is_room(tmp_path: Path) -> No
 
 
 def test_what_has_no_room_in_the_header_is_counted(tmp_path: Path) -> None:
-    """Several processes in one program: as many ends as find room, whole ones."""
+    """Of many last lines as many as have room are stored, whole; the rest is counted."""
     ring = make_ring(tmp_path, size=256 * KIB)
     count = fill(ring)
     dropped = COUNTERS.value("dropped.queue_full")
@@ -73,14 +73,14 @@ def test_what_has_no_room_in_the_header_is_counted(tmp_path: Path) -> None:
 
 
 def test_the_fullest_moment_is_known(tmp_path: Path) -> None:
-    """In per cent, for a ring buffer and for a queue, also after all has been brought out."""
+    """A ring buffer and a queue know it in per cent, also after they were drained."""
     ring = make_ring(tmp_path, size=256 * KIB)
     assert ring.peak == 0
     fill(ring)
     collect(ring)
     assert ring.peak in {99, 100}
     ring.close(remove=True)
-    queue = QueueSource(10_000)
+    queue = QueueBuffer(10_000)
     while queue.append(line(1)):
         pass
     assert queue.drain(len)
@@ -88,7 +88,7 @@ def test_the_fullest_moment_is_known(tmp_path: Path) -> None:
 
 
 def test_a_queue_takes_the_last_lines_beyond_its_limit(tmp_path: Path) -> None:
-    """Where the disk is slow but not full, they follow what waits."""
+    """On a disk that is slow but not full, they follow the waiting lines."""
     journal = Journal(tmp_path, ALONE._replace(durability="queued", ring_size=10_000))
     count = 0
     while journal.append(line(count)):
@@ -100,7 +100,7 @@ def test_a_queue_takes_the_last_lines_beyond_its_limit(tmp_path: Path) -> None:
 
 
 def test_room_is_given_back_though_a_child_has_the_file_open(tmp_path: Path) -> None:
-    """The blocks go when they are released, not when the last copy of the descriptor does."""
+    """A release frees the blocks at once, though a copy of the descriptor is open."""
     reserve = Reserve()
     reserve.keep(tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -115,8 +115,8 @@ def test_room_is_given_back_though_a_child_has_the_file_open(tmp_path: Path) -> 
     assert not reserve.is_kept
 
 
-def test_a_number_that_is_another_files_is_left_alone(tmp_path: Path) -> None:
-    """A daemon closes all descriptors: what has the number then is not emptied nor closed."""
+def test_a_descriptor_that_now_belongs_to_another_file_is_not_changed(tmp_path: Path) -> None:
+    """After a daemon closed all descriptors, a file with the same number is not emptied."""
     text = """
     import os, sys
     from pathlib import Path
@@ -133,12 +133,12 @@ def test_a_number_that_is_another_files_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_child_leaves_the_room_to_its_parent(tmp_path: Path) -> None:
-    """Its own journal reserves its own; the parent's blocks stay until the parent ends."""
+    """The child reserves its own blocks; the parent's stay until the parent closes."""
     text = """
     import os, sys
     from pathlib import Path
     from otel_ext.journal.write.journal import Journal
-    from tests.journal.making import ALONE, line
+    from tests.journal.builders import ALONE, line
     journal = Journal(Path(sys.argv[1]), ALONE._replace(durability="queued"))
     def held():
         links = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")

@@ -1,4 +1,4 @@
-"""Liveness: a process that is gone is dead, and no other is taken for it."""
+"""Liveness: a process that ended is dead, and no other is mistaken for it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from otel_ext.journal.liveness import (
     zombie_status,
 )
 from otel_ext.runtime.process.incarnation import Incarnation, process_start_time
-from tests.journal.making import run
+from tests.journal.builders import run
 
 ME = own_identity()
 
@@ -29,7 +29,7 @@ def identity(pid: int) -> ProcessIdentity:
 
 
 def test_this_process_lives() -> None:
-    """One's own identity is alive, also as the incarnation's id alone tells it."""
+    """This process is alive, also by its incarnation's id alone."""
     assert is_alive(ME) == "alive"
     from_id = identity_from_id(Incarnation().id)
     assert from_id is not None
@@ -42,7 +42,7 @@ def test_a_reused_pid_is_not_taken_for_the_dead() -> None:
 
 
 def test_a_killed_process_is_dead_before_it_is_reaped() -> None:
-    """A zombie is dead, and how it died can be told."""
+    """A zombie is dead, and its wait status is known."""
     with subprocess.Popen(["sleep", "100"]) as process:
         one = identity(process.pid)
         assert is_alive(one) == "alive"
@@ -125,7 +125,7 @@ def test_another_pid_namespace_is_not_mistaken_for_ours() -> None:
 
 
 @pytest.mark.parametrize("with_pidfd", [True, False])
-def test_a_death_is_seen(monkeypatch: pytest.MonkeyPatch, with_pidfd: bool) -> None:
+def test_a_death_is_noticed(monkeypatch: pytest.MonkeyPatch, with_pidfd: bool) -> None:
     """A watch on another process's child notices its death, with or without a pidfd."""
     if not with_pidfd:
         monkeypatch.delattr(os, "pidfd_open", raising=False)
@@ -138,13 +138,13 @@ def test_a_death_is_seen(monkeypatch: pytest.MonkeyPatch, with_pidfd: bool) -> N
 
 
 def test_watching_the_dead() -> None:
-    """A process that is gone, or whose pid is somebody else's now, is dead at once."""
+    """A process that ended, or whose pid was used again, is dead at once."""
     with watch(ME._replace(start_time=1)) as one:
         assert one.fileno() == -1
         assert one.wait(0.0)
 
 
 @pytest.mark.parametrize("text", ["", "a-b-c-d", "b0-7-1", "b0-7-1-0000000g", "../x-1-1-00000000"])
-def test_other_names_are_no_ids(text: str) -> None:
-    """Only an incarnation's id says anything of a process."""
+def test_other_names_are_not_ids(text: str) -> None:
+    """A name in another form has no identity."""
     assert identity_from_id(text) is None

@@ -9,7 +9,7 @@ import pytest
 from otel_ext.journal.read.scanner import Line, Located, Skipped, read_records, read_ring, scan
 from otel_ext.record.codec import encode_compat_line, encode_line
 from otel_ext.record.sanitise.values import MAX_LINE_BYTES
-from tests.journal.making import (
+from tests.journal.builders import (
     KIB,
     damage_in,
     line,
@@ -30,7 +30,7 @@ def written(tmp_path: Path, content: bytes) -> Path:
 
 
 def test_whole_records_come_with_their_offsets(tmp_path: Path) -> None:
-    """Each record is returned with the place where its line begins."""
+    """Each record has the offset of its line."""
     content = b"".join(map(line, range(3)))
     found = list(read_records(written(tmp_path, content)))
     assert found == [Located(number * len(line(0)), record(number)) for number in range(3)]
@@ -61,7 +61,7 @@ CASES: dict[str, tuple[bytes, list[int], list[tuple[int, int, str]] | None]] = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_damage_is_stepped_over(tmp_path: Path, name: str) -> None:
-    """Records before and after are returned, and what was skipped is named."""
+    """Records before and after the damage are found, and the skipped range is reported."""
     content, seqs, skipped = CASES[name]
     path = written(tmp_path, content)
     assert [one.meta["seq"] for one in lines_in(path)] == seqs
@@ -72,7 +72,7 @@ def test_damage_is_stepped_over(tmp_path: Path, name: str) -> None:
 
 
 def test_lines_of_compat_mode_are_found_in_damage_too(tmp_path: Path) -> None:
-    """A line that begins with the top-level timestamp is found behind garbage as well."""
+    """A line that begins with the top-level timestamp is found after garbage, too."""
     compat = encode_compat_line(record(2))
     path = written(tmp_path, line(1) + b"\xff garbage " + compat + line(3))
     assert [one.meta["seq"] for one in lines_in(path)] == [1, 2, 3]
@@ -80,7 +80,7 @@ def test_lines_of_compat_mode_are_found_in_damage_too(tmp_path: Path) -> None:
 
 
 def test_the_longest_line_is_read(tmp_path: Path) -> None:
-    """A record of the greatest length there is comes back whole."""
+    """A record of the greatest allowed length is read whole."""
     texts = {f"text {number}": "x" * 65_000 for number in range(16)}
     long = encode_line(record(2)._replace(attributes=texts))
     assert MAX_LINE_BYTES - 10_000 < len(long) <= MAX_LINE_BYTES
@@ -90,7 +90,7 @@ def test_the_longest_line_is_read(tmp_path: Path) -> None:
 
 
 def test_a_record_that_cannot_be_decoded_is_skipped(tmp_path: Path) -> None:
-    """What looks like a record and breaks the format is reported, not raised."""
+    """A line that looks like a record but breaks the format is reported, not raised."""
     broken = line(2).replace(b'"version":2', b'"version":9')
     path = written(tmp_path, line(1) + broken + line(3))
     found = list(read_records(path))
@@ -98,7 +98,7 @@ def test_a_record_that_cannot_be_decoded_is_skipped(tmp_path: Path) -> None:
     assert [one.reason for one in found if isinstance(one, Skipped)] == ["not a record"]
 
 
-def test_what_cannot_be_opened_is_said(tmp_path: Path) -> None:
+def test_what_cannot_be_opened_is_reported(tmp_path: Path) -> None:
     """A missing file and a folder are reported as unreadable."""
     assert list(scan(tmp_path / "missing")) == [Skipped(0, 0, "unreadable")]
     assert list(scan(tmp_path)) == [Skipped(0, 0, "unreadable")]
@@ -111,7 +111,7 @@ def test_memory_is_bounded(tmp_path: Path) -> None:
         import resource, sys
         from pathlib import Path
         from otel_ext.journal.read.scanner import Line, scan
-        from tests.journal.making import line
+        from tests.journal.builders import line
         path = Path(sys.argv[1])
         with path.open("wb") as file:
             for number in range(30):
@@ -127,7 +127,7 @@ def test_memory_is_bounded(tmp_path: Path) -> None:
 
 
 def test_reading_can_begin_in_the_middle(tmp_path: Path) -> None:
-    """A follower goes on where it stopped, and offsets stay those of the file."""
+    """A follower continues where it stopped, and offsets stay those of the file."""
     path = written(tmp_path, line(1) + line(2) + line(3))
     found = [item for item in scan(path, len(line(1))) if isinstance(item, Line)]
     assert [(one.offset, one.meta["seq"]) for one in found] == [
@@ -137,7 +137,7 @@ def test_reading_can_begin_in_the_middle(tmp_path: Path) -> None:
 
 
 def test_a_ring_buffer_without_its_header_still_gives_its_lines(tmp_path: Path) -> None:
-    """When the header is damaged, the lines are found all the same, and that is said."""
+    """With a damaged header the lines are still found, and the damage is reported."""
     ring = make_ring(tmp_path)
     for number in range(50):
         ring.append(line(number))
@@ -153,7 +153,7 @@ def test_a_ring_buffer_without_its_header_still_gives_its_lines(tmp_path: Path) 
 
 @pytest.mark.parametrize("content", [b"", b"x", b"OTXBOX\r\n", b"\0" * 100_000, b"\xff" * 50_000])
 def test_any_bytes_for_a_ring_buffer(tmp_path: Path, content: bytes) -> None:
-    """What is no ring buffer at all gives no lines and no error."""
+    """Any other file gives no lines and no error."""
     path = tmp_path / "some.ring"
     path.write_bytes(content)
     found = read_ring(path)
@@ -162,15 +162,15 @@ def test_any_bytes_for_a_ring_buffer(tmp_path: Path, content: bytes) -> None:
 
 
 def test_the_ring_buffer_of_a_stopped_process_can_be_read(tmp_path: Path) -> None:
-    """A process that hangs is not asked anything; its undrained lines are there to see."""
+    """The undrained lines of a hung process can be read without its help."""
     text = """
         import os, signal, sys
         from pathlib import Path
         from otel_ext.record.codec import encode_line
-        from tests.journal.making import line, make_ring, start
-        ring buffer = make_ring(Path(sys.argv[1]))
-        box.append(encode_line(start(1)))
-        print(box.path, flush=True)
+        from tests.journal.builders import line, make_ring, start
+        ring = make_ring(Path(sys.argv[1]))
+        ring.append(encode_line(start(1)))
+        print(ring.path, flush=True)
         os.kill(os.getpid(), signal.SIGSTOP)
     """
     with running(text, tmp_path) as process:
@@ -181,19 +181,19 @@ def test_the_ring_buffer_of_a_stopped_process_can_be_read(tmp_path: Path) -> Non
 
 
 def test_a_ring_buffer_that_changes_while_it_is_read(tmp_path: Path) -> None:
-    """Read again and again while it is written and drained, a ring buffer never raises or lies."""
+    """Reading it while it is written and drained never raises and yields only real lines."""
     text = """
         import sys, time
         from pathlib import Path
-        from tests.journal.making import line, make_ring
-        ring buffer = make_ring(Path(sys.argv[1]), size=1 << 18)
-        print(box.path, flush=True)
+        from tests.journal.builders import line, make_ring
+        ring = make_ring(Path(sys.argv[1]), size=1 << 18)
+        print(ring.path, flush=True)
         number = 0
         while True:
             number += 1
-            box.append(line(number, name="n" * (number % 400)))
+            ring.append(line(number, name="n" * (number % 400)))
             if number % 100 == 0:
-                box.drain(len)
+                ring.drain(len)
     """
     with running(text, tmp_path) as process:
         assert process.stdout is not None

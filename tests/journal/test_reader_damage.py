@@ -1,4 +1,4 @@
-"""Damage of every kind at every place: what is whole is found, and nothing is invented."""
+"""Damage of every kind at every offset: whole lines are found, and no others."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from otel_ext.journal.read.scanner import Line, Skipped, read_ring, scan
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process, Record
 from tests.examples import examples
-from tests.journal.making import line, make_ring
+from tests.journal.builders import line, make_ring
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,14 +57,14 @@ def check(path: Path, content: bytes, damaged: range) -> None:
 @QUICK
 @given(at=st.integers(0, len(CONTENT)))
 def test_cut_anywhere(tmp_path: Path, at: int) -> None:
-    """A file cut at any byte gives all the lines that end before."""
+    """A file cut at any byte yields all lines that end before."""
     check(tmp_path / "t.jsonl", CONTENT[:at], range(at, len(CONTENT)))
 
 
 @QUICK
 @given(at=st.integers(0, len(CONTENT) - 1), length=st.integers(1, 600), byte=st.integers(0, 255))
 def test_overwritten_anywhere(tmp_path: Path, at: int, length: int, byte: int) -> None:
-    """A stretch of any one byte (NUL among them) costs only the lines it touches."""
+    """A run of any one byte, also NUL, costs only the lines it overwrites."""
     length = min(length, len(CONTENT) - at)
     content = CONTENT[:at] + bytes([byte]) * length + CONTENT[at + length :]
     check(tmp_path / "t.jsonl", content, range(at, at + length))
@@ -73,11 +73,11 @@ def test_overwritten_anywhere(tmp_path: Path, at: int, length: int, byte: int) -
 @QUICK
 @given(at=st.integers(0, len(CONTENT)), garbage=st.binary(max_size=300))
 def test_garbage_put_in_anywhere(tmp_path: Path, at: int, garbage: bytes) -> None:
-    """Bytes put in between cost at most the line they are in, wherever that is."""
+    """Inserted bytes cost at most the line they are in."""
     content = CONTENT[:at] + garbage + CONTENT[at:]
     path = tmp_path / "t.jsonl"
     path.write_bytes(content)
-    # White space in front of a line is no damage.
+    # White space before a line is not damage.
     whole = {item.data.strip() for item in scan(path) if isinstance(item, Line)}
     for number, one in enumerate(LINES):
         if not STARTS[number] < at < STARTS[number + 1]:
@@ -111,7 +111,7 @@ def test_every_single_bit(tmp_path: Path) -> None:
 @QUICK
 @given(at=st.integers(0, 4096 + len(CONTENT)), garbage=st.binary(min_size=1, max_size=200))
 def test_a_damaged_ring_buffer(tmp_path: Path, at: int, garbage: bytes) -> None:
-    """Damage to header or content never raises and costs only the lines it touches."""
+    """Damage to header or content never raises and costs only the lines it overwrites."""
     ring = make_ring(tmp_path, size=1 << 18)
     for one in LINES:
         assert ring.append(one)
@@ -130,25 +130,25 @@ def test_a_damaged_ring_buffer(tmp_path: Path, at: int, garbage: bytes) -> None:
 def test_damage_made_of_beginnings_costs_no_more_than_its_length(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, behind: bytes
 ) -> None:
-    """What is looked at is some times the length of the file, not the square of it."""
-    looked_at: list[int] = []
+    """The bytes parsed are a multiple of the file's length, not its square."""
+    parsed: list[int] = []
 
     def load(data: bytes) -> object:
-        looked_at.append(len(data))
+        parsed.append(len(data))
         return real(data)
 
-    real = salvage.load
-    monkeypatch.setattr(salvage, "load", load)
+    real = salvage.parse_json
+    monkeypatch.setattr(salvage, "parse_json", load)
     content = b'{"__tracer_meta__":{' * 25_000 + behind + b"\n"
     path = tmp_path / "damaged.jsonl"
     path.write_bytes(content + line(1))
     found = [item for item in scan(path) if isinstance(item, Line)]
     assert [one.key[1] for one in found] == [1]
-    assert sum(looked_at) < 50 * len(content)
+    assert sum(parsed) < 50 * len(content)
 
 
 def test_a_record_that_holds_beginnings_is_found_behind_damage(tmp_path: Path) -> None:
-    """A user may log our own lines; what is whole is kept whole."""
+    """A program may log our own lines; a record that contains them is found whole."""
     inner = '{"__tracer_meta__":{' * 40
     record = Record(
         "event", None, "odd", 1, 7, Process("p"), attributes={"line": inner, "n": {"a": inner}}
@@ -158,7 +158,7 @@ def test_a_record_that_holds_beginnings_is_found_behind_damage(tmp_path: Path) -
     assert [one.key[1] for one in scan(path) if isinstance(one, Line)] == [7]
 
 
-def test_damage_is_damage_where_the_json_parser_cannot_say_so(
+def test_damage_is_found_if_the_json_parser_raises_a_name_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """In a second interpreter of a process orjson's error class raises a NameError itself."""
@@ -167,4 +167,4 @@ def test_damage_is_damage_where_the_json_parser_cannot_say_so(
         raise NameError("name 'ValueError' is not defined")
 
     monkeypatch.setattr("otel_ext.journal.read.salvage.orjson.loads", load)
-    assert salvage.load(b"{torn") is None
+    assert salvage.parse_json(b"{torn") is None

@@ -1,4 +1,4 @@
-"""Recovery: what a dead process left open is ended, once, and nothing else is touched."""
+"""Recovery ends what a dead process left open, once, and changes nothing else."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from otel_ext.errors import JournalError
 from otel_ext.journal.liveness import own_identity
 from otel_ext.journal.read.folder import read_folder
-from otel_ext.journal.recovery.exit_status import Outcome, outcome_in
+from otel_ext.journal.recovery.exit_status import Outcome, find_outcome
 from otel_ext.journal.recovery.recover import recover
 from otel_ext.journal.ring_layout import RING_FOLDER
 from otel_ext.journal.write.journal import Journal
@@ -21,8 +21,8 @@ from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process, Record
 from otel_ext.record.schema.validation import validate_stream
 from otel_ext.runtime.process.incarnation import current
-from tests.journal.dead import die
-from tests.journal.making import ALONE, line, lines_in, program, seqs_in, start
+from tests.journal.builders import ALONE, line, lines_in, program, seqs_in, start
+from tests.journal.killed import die
 from tests.programs import records_in
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def ends_in(folder: Path) -> list[Record]:
 
 @pytest.mark.parametrize("mode", ["mapped", "queued", "write"])
 def test_open_spans_of_a_killed_process_are_ended(tmp_path: Path, mode: str) -> None:
-    """Each gets one end: the cause, the last sign of life, and all that its start told."""
+    """Each gets one end with the cause, the last sign of life, and the data of its start."""
     dead = die(tmp_path, mode)
     report = recover(tmp_path)
     assert (report.spans, report.failed) == (4, ())
@@ -66,7 +66,7 @@ def test_open_spans_of_a_killed_process_are_ended(tmp_path: Path, mode: str) -> 
         assert "last_seen" in end.extra
 
 
-def test_recovery_twice_is_recovery_once(tmp_path: Path) -> None:
+def test_recovery_is_idempotent(tmp_path: Path) -> None:
     """A second recovery changes no byte and leaves no ring buffer, lock or folder behind."""
     die(tmp_path)
     recover(tmp_path)
@@ -92,7 +92,7 @@ def test_what_recovery_writes_keeps_the_format(tmp_path: Path) -> None:
 
 
 def test_the_signal_is_reported_where_it_is_known(tmp_path: Path) -> None:
-    """Whoever waited for the process can say how it ended."""
+    """A parent that waited for the process can pass how it ended."""
     dead = die(tmp_path)
     recover(tmp_path, outcomes={dead.named: Outcome.from_wait_status(9)})
     assert {end.extra["signal"] for end in ends_in(tmp_path)} == {"SIGKILL"}
@@ -105,8 +105,8 @@ def test_an_exit_status_is_reported_where_it_is_known(tmp_path: Path) -> None:
     assert {end.extra["exit_status"] for end in ends_in(tmp_path)} == {3}
 
 
-def test_the_outcome_of_another_process_with_the_same_pid_is_not_told(tmp_path: Path) -> None:
-    """A folder holds processes of many days, and pids come again."""
+def test_the_outcome_of_another_process_with_the_same_pid_is_not_used(tmp_path: Path) -> None:
+    """A folder has processes of many days, and pids are used again."""
     dead = die(tmp_path)
     pid, start_time = dead.named
     recover(tmp_path, outcomes={(pid, start_time + 1): Outcome.from_wait_status(11)})
@@ -115,16 +115,16 @@ def test_the_outcome_of_another_process_with_the_same_pid_is_not_told(tmp_path: 
     assert not any("signal" in end.extra for end in ends)
 
 
-def test_the_outcome_of_a_process_of_this_boot_is_not_told_of_an_older_one() -> None:
-    """Start times are counted from the boot, so they come again, too."""
+def test_the_outcome_of_a_process_of_this_boot_is_not_used_for_an_older_one() -> None:
+    """Start times are counted from the boot, so they occur again, too."""
     outcomes = {(7, 99): Outcome(signal=11)}
     here = own_identity()._replace(pid=7, start_time=99)
-    assert outcome_in(outcomes, here) == Outcome(signal=11)
-    assert outcome_in(outcomes, here._replace(boot_id="0" * 36)) is None
+    assert find_outcome(outcomes, here) == Outcome(signal=11)
+    assert find_outcome(outcomes, here._replace(boot_id="0" * 36)) is None
 
 
-def test_the_living_are_left_alone(tmp_path: Path) -> None:
-    """The folder of a process that lives, here this one, is not changed."""
+def test_living_processes_are_not_recovered(tmp_path: Path) -> None:
+    """The folder of a living process, here this one, is not changed."""
     journal = Journal(tmp_path, ALONE)
     journal.append(encode_line(start(1, current().id)))
     journal.drain()
@@ -137,14 +137,14 @@ def test_the_living_are_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_stopped_process_is_alive(tmp_path: Path) -> None:
-    """SIGSTOP, however long, abandons nothing."""
+    """Spans of a process under SIGSTOP, however long, are not ended."""
     text = """
         import os, sys, signal
         from pathlib import Path
         from otel_ext.journal.write.journal import Journal
         from otel_ext.record.codec import encode_line
         from otel_ext.runtime.process.incarnation import current
-        from tests.journal.making import ALONE, start
+        from tests.journal.builders import ALONE, start
         journal = Journal(Path(sys.argv[1]), ALONE)
         journal.append(encode_line(start(1, current().id)))
         print("open", flush=True)
@@ -164,7 +164,7 @@ def test_a_stopped_process_is_alive(tmp_path: Path) -> None:
 
 
 def test_a_file_of_several_processes(tmp_path: Path) -> None:
-    """In a shared file each dead process's spans are ended, by its own numbers."""
+    """In a shared file the spans of each dead process are ended, with its own numbers."""
     first = die(tmp_path, name="app.jsonl")
     second = die(tmp_path, name="app.jsonl")
     report = recover(tmp_path)
@@ -176,14 +176,14 @@ def test_a_file_of_several_processes(tmp_path: Path) -> None:
 
 
 def test_a_shared_file_without_ring_buffers(tmp_path: Path) -> None:
-    """Also where processes had no ring buffers, a named file is looked through."""
+    """A named file is searched even if its processes had no ring buffers."""
     die(tmp_path, "queued", name="app.jsonl")
     assert recover(tmp_path).spans == 4
     assert recover(tmp_path).recovered == ()
 
 
-def test_a_process_elsewhere_gets_its_grace(tmp_path: Path) -> None:
-    """On another host it is dead only after a silence; until then it is uncertain."""
+def test_a_process_on_another_host_gets_a_grace_time(tmp_path: Path) -> None:
+    """It counts as dead only after a silence; until then it is uncertain."""
     process = "00000000-7-1-0000000a"
     facts = {"pid": 7, "start_time": 1, "boot_id": "0" * 36, "host": "elsewhere"}
     first = Record("process", None, "process.start", 10**18, 1, Process(process), extra=facts)
@@ -196,7 +196,7 @@ def test_a_process_elsewhere_gets_its_grace(tmp_path: Path) -> None:
 
 
 def test_a_process_of_an_earlier_boot_is_dead(tmp_path: Path) -> None:
-    """After a reboot of this host, what ran before is ended, once it was silent for a while."""
+    """After a reboot of this host its spans are ended, after it was silent for a while."""
     process = "00000000-7-1-0000000a"
     facts = {"pid": 7, "start_time": 1, "boot_id": "0" * 36, "host": own_identity().host}
     first = Record("process", None, "process.start", 10**18, 1, Process(process), extra=facts)
@@ -205,13 +205,13 @@ def test_a_process_of_an_earlier_boot_is_dead(tmp_path: Path) -> None:
     assert recover(tmp_path, now_ns=NOW_NS).spans == 1
 
 
-def test_a_start_too_damaged_for_an_end_is_no_work_left(tmp_path: Path) -> None:
-    """It is damage for good: a second recovery finds nothing to do."""
+def test_a_start_too_damaged_for_an_end_needs_no_second_recovery(tmp_path: Path) -> None:
+    """It cannot be repaired, so a second recovery finds nothing to do."""
     process = "00000000-7-1-0000000a"
     facts = {"pid": 7, "start_time": 1, "boot_id": "0" * 36, "host": own_identity().host}
     first = Record("process", None, "process.start", 10**18, 1, Process(process), extra=facts)
     damaged = encode_line(start(3, process, number=1)).replace(b'"span_kind":"', b'"span_kind":"~')
-    path = tmp_path / "app.jsonl"  # what several processes share is always looked through
+    path = tmp_path / "app.jsonl"  # a shared file is always searched
     path.write_bytes(encode_line(first) + encode_line(start(2, process)) + damaged)
     assert recover(tmp_path, now_ns=NOW_NS).spans == 1
     assert recover(tmp_path, now_ns=NOW_NS).recovered == ()
@@ -219,7 +219,7 @@ def test_a_start_too_damaged_for_an_end_is_no_work_left(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("what", ["header", "everything", "truncated", "grown", "empty"])
 def test_a_damaged_ring_buffer_costs_only_what_is_damaged(tmp_path: Path, what: str) -> None:
-    """However the ring buffer looks, what the file holds is recovered, and the ring buffer goes."""
+    """Whatever the damage, the file is recovered and the ring buffer removed."""
     die(tmp_path, "mapped")
     recovered = tmp_path / "copy"
     shutil.copytree(tmp_path / RING_FOLDER, recovered / RING_FOLDER)
@@ -241,7 +241,7 @@ def test_a_damaged_ring_buffer_costs_only_what_is_damaged(tmp_path: Path, what: 
 
 
 def test_a_torn_end_of_the_file_is_closed_first(tmp_path: Path) -> None:
-    """What recovery adds begins on a line of its own behind a torn one."""
+    """The lines that recovery adds begin on a new line after a torn one."""
     die(tmp_path, "queued")
     [path] = tmp_path.glob("*.jsonl")
     with path.open("ab") as file:
@@ -253,22 +253,22 @@ def test_a_torn_end_of_the_file_is_closed_first(tmp_path: Path) -> None:
 
 
 def ends_in_tolerant(path: Path) -> list[object]:
-    """Return the abandoned ends of a damaged file."""
+    """Return the abandoned ends in a damaged file."""
     return [
         one for one in lines_in(path) if one.meta.get("phase") == "end" and "abandoned" in one.meta
     ]
 
 
 def test_a_late_real_end_is_not_abandoned(tmp_path: Path) -> None:
-    """A span whose real end is in the ring buffer or the file gets no other."""
+    """A span whose real end is in the ring buffer or the file gets no second one."""
     die(tmp_path)
     recover(tmp_path)
     names = [end.name for end in ends_in(tmp_path)]
     assert not any(name.startswith("done") for name in names)
 
 
-def test_a_folder_without_records_is_nothing_to_do(tmp_path: Path) -> None:
-    """Neither an empty folder nor strange files are an error."""
+def test_a_folder_without_records_needs_no_recovery(tmp_path: Path) -> None:
+    """Neither an empty folder nor other files are an error."""
     assert recover(tmp_path).recovered == ()
     (tmp_path / "x.jsonl").write_bytes(b"hello\n")
     (tmp_path / "dir.jsonl").mkdir()
@@ -283,7 +283,7 @@ def test_a_missing_folder_is_a_clear_error(tmp_path: Path) -> None:
 
 
 def test_ends_are_never_later_than_the_last_sign_of_life(tmp_path: Path) -> None:
-    """Also where the last record is of a span that its program dated to the day after."""
+    """Even if the program dated its last span to the next day."""
     text = """
         import os, signal, sys, time
         import otel_ext

@@ -1,4 +1,4 @@
-"""Recoverers beside each other, beside the living, and cut off in the middle."""
+"""Recoveries at the same time, beside living processes, and killed halfway."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from otel_ext.journal.recovery.locking import IncarnationLock
 from otel_ext.journal.recovery.recover import RecoveryReport, recover
 from otel_ext.journal.ring_layout import RING_FOLDER
 from otel_ext.journal.write.journal import Journal
-from tests.journal.dead import die
-from tests.journal.making import ALONE, line, lines_in, program, running, wait_until
+from tests.journal.builders import ALONE, line, lines_in, program, running, wait_until
+from tests.journal.killed import die
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +30,7 @@ RECOVER = """
 
 
 def check(folder: Path, spans: int) -> None:
-    """Assert that each record is there once, and each open span has one end."""
+    """Assert that each record exists once, and each open span has one end."""
     found = [one for path in folder.glob("*.jsonl") for one in lines_in(path)]
     keys = Counter(one.key for one in found)
     assert [key for key, times in keys.items() if times > 1] == []
@@ -45,7 +45,7 @@ def check(folder: Path, spans: int) -> None:
 
 
 def test_processes_that_recover_at_once(tmp_path: Path) -> None:
-    """Four recoverers share the work: together they end each span once."""
+    """Four recoveries share the work: together they end each span once."""
     for _ in range(4):
         die(tmp_path, count=20)
     processes = [
@@ -58,15 +58,15 @@ def test_processes_that_recover_at_once(tmp_path: Path) -> None:
         assert process.stdin is not None
         process.stdin.write("\n")
         process.stdin.flush()
-    told = [list(map(int, process.communicate(timeout=50)[0].split())) for process in processes]
+    results = [list(map(int, process.communicate(timeout=50)[0].split())) for process in processes]
     assert all(process.returncode == 0 for process in processes)
-    assert sum(failed for _, failed in told) == 0
+    assert sum(failed for _, failed in results) == 0
     recover(tmp_path)
     check(tmp_path, 4 * 21)
 
 
 def test_threads_that_recover_at_once(tmp_path: Path) -> None:
-    """The same within one process, where record locks would not help."""
+    """Threads of one process share the work, where record locks would not help."""
     for _ in range(2):
         die(tmp_path, count=50)
     reports: list[RecoveryReport] = []
@@ -87,7 +87,7 @@ def test_threads_that_recover_at_once(tmp_path: Path) -> None:
 
 
 def test_a_lock_whose_holder_died_is_taken_over(tmp_path: Path) -> None:
-    """A recoverer that is killed does not keep others out."""
+    """A recovery that is killed does not block others."""
     dead = die(tmp_path)
     hold = """
         import os, signal, sys
@@ -107,8 +107,8 @@ def test_a_lock_whose_holder_died_is_taken_over(tmp_path: Path) -> None:
     check(tmp_path, 4)
 
 
-def test_a_lock_is_taken_once(tmp_path: Path) -> None:
-    """Of two locks on one incarnation only one can be had; releasing twice is once."""
+def test_a_lock_has_one_holder(tmp_path: Path) -> None:
+    """Only one of two locks on an incarnation can be taken; a release is idempotent."""
     first, second = IncarnationLock(tmp_path, "a"), IncarnationLock(tmp_path, "a")
     assert first.acquire()
     assert not second.acquire()
@@ -122,7 +122,7 @@ def test_a_lock_is_taken_once(tmp_path: Path) -> None:
 @pytest.mark.needs("strace")
 @pytest.mark.parametrize("call", ["write", "fdatasync", "unlinkat", "unlink", "flock"])
 def test_a_recovery_that_is_killed_is_finished_by_the_next(tmp_path: Path, call: str) -> None:
-    """Whichever system call it dies at, the next recovery completes it and doubles nothing."""
+    """Whichever system call it dies at, the next recovery completes it without duplicates."""
     text = """
         import sys
         from pathlib import Path
@@ -148,7 +148,7 @@ def test_a_recovery_that_is_killed_is_finished_by_the_next(tmp_path: Path, call:
 
 
 def test_the_next_program_recovers_by_itself(tmp_path: Path) -> None:
-    """A journal that opens in the same folder ends what the dead left, in the background."""
+    """A journal opened in the same folder ends the spans of dead processes meanwhile."""
     for _ in range(2):
         die(tmp_path)
     journal = Journal(tmp_path, ALONE._replace(recover_on_start=True))

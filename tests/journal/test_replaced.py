@@ -13,7 +13,7 @@ import pytest
 
 from otel_ext.journal.read.folder import read_folder
 from otel_ext.journal.recovery.recover import recover
-from otel_ext.journal.recovery.replaced import is_replaced_by, replaced_in
+from otel_ext.journal.recovery.replaced import is_replaced_by, replaced_incarnations
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,12 +72,12 @@ def _ps(folder: Path) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("durability", "step"), [("mapped", 0), ("mapped", -3600), ("queued", -3600), ("write", -3600)]
 )
-def test_readers_call_a_replaced_program_lost_and_recovery_ends_it(
+def test_readers_show_a_replaced_program_as_lost_and_recovery_ends_it(
     tmp_path: Path, durability: str, step: int
 ) -> None:
     """`ps`, the folder's reader and `recover` agree: of three images only the last one lives.
 
-    That holds where the clock is set back by an hour between two images, too.
+    They also agree if the clock is set back by an hour between two images.
     """
     folder = tmp_path / "traces"
     program = _start(folder, "no", durability, step)
@@ -96,7 +96,7 @@ def test_readers_call_a_replaced_program_lost_and_recovery_ends_it(
 
 
 def test_a_new_program_ends_the_spans_of_those_it_replaced(tmp_path: Path) -> None:
-    """Without any command, the living image ends what its predecessors left open."""
+    """Without any command, the living image ends the open spans of its predecessors."""
     folder = tmp_path / "traces"
     program = _start(folder, "yes")
     try:
@@ -133,7 +133,7 @@ def test_a_new_program_ends_the_spans_of_those_it_replaced(tmp_path: Path) -> No
     ],
 )
 def test_pid_start_and_boot_must_agree(other: str, expected: bool) -> None:
-    """Another pid (a forked child), start or boot, or an unknown one, is another process."""
+    """With another pid (a forked child), start or boot it is another process."""
     assert is_replaced_by(other, "0123abcd-7-99-00000002") is expected
 
 
@@ -156,5 +156,5 @@ def test_namespaces_are_kept_apart(tmp_path: Path) -> None:
             "pid_namespace": namespace,
         }
         (tmp_path / f"{name}.jsonl").write_text(json.dumps({"__tracer_meta__": meta}) + os.linesep)
-    assert replaced_in(tmp_path) == {"0123abcd-7-99-00000001"}
-    assert replaced_in(tmp_path / "missing") == frozenset()
+    assert replaced_incarnations(tmp_path) == {"0123abcd-7-99-00000001"}
+    assert replaced_incarnations(tmp_path / "missing") == frozenset()

@@ -1,4 +1,4 @@
-"""Retention: old and large goes, what is alive or needed stays."""
+"""Retention deletes old segments and those beyond the size, except needed ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NOW = time.time()
 
 
 def make(folder: Path, name: str, *, days: float, size: int = 1000) -> Path:
-    """Make a file that was last written some days ago."""
+    """Create a file that was last written some days ago."""
     path = folder / name
     path.write_bytes(b"x" * size)
     os.utime(path, (NOW - days * DAY, NOW - days * DAY))
@@ -31,7 +31,7 @@ def left(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir() if path.is_file()}
 
 
-def test_what_is_too_old_goes(tmp_path: Path) -> None:
+def test_segments_that_are_too_old_are_deleted(tmp_path: Path) -> None:
     """Closed segments older than the limit are deleted, younger ones stay."""
     make(tmp_path, f"{DEAD[0]}.jsonl", days=8)
     make(tmp_path, f"{DEAD[1]}.jsonl", days=6)
@@ -40,7 +40,7 @@ def test_what_is_too_old_goes(tmp_path: Path) -> None:
     assert left(tmp_path) == {f"{DEAD[1]}.jsonl"}
 
 
-def test_of_too_much_the_oldest_goes(tmp_path: Path) -> None:
+def test_beyond_the_size_the_oldest_are_deleted(tmp_path: Path) -> None:
     """Beyond the total size the oldest closed segments are deleted first."""
     for days, name in zip((3, 2, 1), DEAD, strict=True):
         make(tmp_path, f"{name}.jsonl", days=days)
@@ -54,8 +54,8 @@ def test_no_limit_deletes_nothing(tmp_path: Path) -> None:
     assert apply_retention(tmp_path, max_bytes=0, max_age=0, now=NOW) == []
 
 
-def test_of_the_living_only_older_segments_go(tmp_path: Path) -> None:
-    """The newest segment of a living process stays, however old; the earlier ones may go."""
+def test_of_living_processes_only_older_segments_are_deleted(tmp_path: Path) -> None:
+    """The newest segment of a living process stays, however old."""
     me = Incarnation().id
     for name in (f"{me}.jsonl", f"{me}.1.jsonl", f"{me}.2.jsonl"):
         make(tmp_path, name, days=100)
@@ -63,8 +63,8 @@ def test_of_the_living_only_older_segments_go(tmp_path: Path) -> None:
     assert left(tmp_path) == {f"{me}.2.jsonl"}
 
 
-def test_what_waits_for_recovery_stays(tmp_path: Path) -> None:
-    """A dead incarnation whose ring buffer is there still has open spans in its newest segment."""
+def test_segments_that_need_recovery_stay(tmp_path: Path) -> None:
+    """A dead incarnation with a ring buffer may have open spans in its newest segment."""
     make(tmp_path, f"{DEAD[0]}.jsonl", days=100)
     (tmp_path / RING_FOLDER).mkdir()
     (tmp_path / RING_FOLDER / f"{DEAD[0]}.ring").touch()
@@ -72,15 +72,15 @@ def test_what_waits_for_recovery_stays(tmp_path: Path) -> None:
     assert left(tmp_path) == {f"{DEAD[0]}.jsonl"}
 
 
-def test_what_was_written_just_now_stays(tmp_path: Path) -> None:
-    """A process in another container cannot be asked; a fresh file is taken for alive."""
+def test_segments_written_just_now_stay(tmp_path: Path) -> None:
+    """A process in another container cannot be checked; its new file counts as in use."""
     make(tmp_path, f"{DEAD[0]}.jsonl", days=0)
     apply_retention(tmp_path, max_bytes=1, max_age=DAY, now=NOW)
     assert left(tmp_path) == {f"{DEAD[0]}.jsonl"}
 
 
-def test_other_files_are_never_touched(tmp_path: Path) -> None:
-    """Only names of segments count; links and the user's files stay."""
+def test_other_files_are_never_deleted(tmp_path: Path) -> None:
+    """Only files named as segments are deleted; links and the user's files stay."""
     make(tmp_path, "trace.jsonl", days=100)
     make(tmp_path, "notes.txt", days=100)
     (tmp_path / f"{DEAD[1]}.jsonl").symlink_to(tmp_path / "notes.txt")
@@ -88,6 +88,6 @@ def test_other_files_are_never_touched(tmp_path: Path) -> None:
     assert left(tmp_path) == {"trace.jsonl", "notes.txt", f"{DEAD[1]}.jsonl"}
 
 
-def test_a_folder_that_is_gone_is_no_error(tmp_path: Path) -> None:
-    """Somebody may have removed it all."""
+def test_a_missing_folder_is_not_an_error(tmp_path: Path) -> None:
+    """The user may have removed it."""
     assert apply_retention(tmp_path / "gone", max_bytes=1, max_age=1) == []

@@ -15,7 +15,7 @@ from otel_ext.journal.files import Target
 from otel_ext.journal.write import segment
 from otel_ext.journal.write.segment import SegmentWriter
 from otel_ext.runtime.counters import COUNTERS
-from tests.journal.making import damage_in, line, lines_in, program, run
+from tests.journal.builders import damage_in, line, lines_in, program, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,22 +25,22 @@ ID = "b0070000-7-1-00000000"
 HEAD = line(0, name="head")
 
 
-def preamble() -> Iterator[bytes]:
-    """Return what begins every further segment."""
+def first_lines() -> Iterator[bytes]:
+    """Return the first lines of every further segment."""
     yield HEAD
 
 
 def writer_in(folder: Path, **settings: object) -> SegmentWriter:
     """Return a writer of segments in `folder`."""
-    return SegmentWriter(Target(folder, ID), preamble=preamble, **settings)  # type: ignore[arg-type]
+    return SegmentWriter(Target(folder, ID), first_lines=first_lines, **settings)  # type: ignore[arg-type]
 
 
 def names(folder: Path) -> list[str]:
-    """Return what is in `folder`."""
+    """Return the names of the files in `folder`."""
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_segment_is_made_with_the_first_line(tmp_path: Path) -> None:
+def test_a_segment_is_created_with_the_first_line(tmp_path: Path) -> None:
     """The folder is 0700, the file 0600 and named by its incarnation."""
     folder = tmp_path / "a" / "traces"
     writer = writer_in(folder)
@@ -58,8 +58,8 @@ def test_a_segment_is_made_with_the_first_line(tmp_path: Path) -> None:
     writer.close()
 
 
-def test_rotation_by_size_repeats_the_preamble(tmp_path: Path) -> None:
-    """A full segment is followed by the next number, which begins with what is open."""
+def test_rotation_by_size_repeats_the_first_lines(tmp_path: Path) -> None:
+    """After a full segment comes the next number, which begins with the first lines."""
     writer = writer_in(tmp_path, max_bytes=1000)
     for number in range(1, 21):
         writer.write(line(number))
@@ -73,9 +73,11 @@ def test_rotation_by_size_repeats_the_preamble(tmp_path: Path) -> None:
     assert text == b"".join(map(line, range(1, 21)))
 
 
-def test_a_preamble_larger_than_a_segment_rotates_no_further(tmp_path: Path) -> None:
-    """With more open spans than a segment holds, segments still grow by their lines."""
-    writer = SegmentWriter(Target(tmp_path, ID), preamble=lambda: [line(0)] * 100, max_bytes=1000)
+def test_first_lines_larger_than_a_segment_rotate_no_further(tmp_path: Path) -> None:
+    """With more first lines than a segment may have, segments still take other lines."""
+    writer = SegmentWriter(
+        Target(tmp_path, ID), first_lines=lambda: [line(0)] * 100, max_bytes=1000
+    )
     for number in range(1, 11):
         writer.write(line(number))
         writer.rotate_if_due()
@@ -96,10 +98,10 @@ def test_rotation_by_age(tmp_path: Path) -> None:
     writer.close()
 
 
-def test_what_was_refused_before_a_file_began_ends_none(
+def test_lines_refused_before_a_file_began_do_not_rotate_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only ends refused since then make what it tells of open spans wrong."""
+    """Only ends refused since then make its open spans wrong."""
     monkeypatch.setattr(segment, "_AFTER_LOSS_SECONDS", 0.0)
     COUNTERS.add("dropped.queue_full")
     writer = writer_in(tmp_path, max_age=3600.0)
@@ -113,8 +115,8 @@ def test_what_was_refused_before_a_file_began_ends_none(
 
 
 @pytest.mark.parametrize("how", ["unlink", "rename"])
-def test_a_file_that_is_taken_away_is_followed_by_another(tmp_path: Path, how: str) -> None:
-    """When somebody removes or renames the file, lines go on in a new one within a second."""
+def test_after_a_file_is_removed_or_renamed_comes_another(tmp_path: Path, how: str) -> None:
+    """Lines go to a new file within a second after the old one was removed or renamed."""
     writer = writer_in(tmp_path)
     writer.write(line(1))
     path = tmp_path / f"{ID}.jsonl"
@@ -128,8 +130,8 @@ def test_a_file_that_is_taken_away_is_followed_by_another(tmp_path: Path, how: s
     assert (tmp_path / f"{ID}.1.jsonl").read_bytes() == HEAD + line(2)
 
 
-def test_a_file_that_is_emptied_begins_anew(tmp_path: Path) -> None:
-    """After a copytruncate the file tells again what is open, without a hole."""
+def test_a_file_that_is_emptied_gets_the_first_lines_again(tmp_path: Path) -> None:
+    """After a copytruncate the file begins with the first lines, without a hole."""
     writer = writer_in(tmp_path)
     writer.write(line(1))
     os.truncate(tmp_path / f"{ID}.jsonl", 0)
@@ -138,26 +140,26 @@ def test_a_file_that_is_emptied_begins_anew(tmp_path: Path) -> None:
     assert (tmp_path / f"{ID}.jsonl").read_bytes() == HEAD + line(2)
 
 
-def test_a_descriptor_that_became_somebody_elses_is_left_alone(tmp_path: Path) -> None:
-    """A daemon that closes all descriptors does not make us write into its files."""
+def test_a_descriptor_of_another_file_is_not_written_to(tmp_path: Path) -> None:
+    """After a daemon closed all descriptors, its files with these numbers get no lines."""
     writer = writer_in(tmp_path)
     writer.write(line(1))
     number = writer.descriptor
-    stranger = os.open(tmp_path / "stranger", os.O_RDWR | os.O_CREAT)
-    os.dup2(stranger, number)
+    foreign = os.open(tmp_path / "foreign", os.O_RDWR | os.O_CREAT)
+    os.dup2(foreign, number)
     try:
         writer.write(line(2))
         writer.close()
-        assert (tmp_path / "stranger").read_bytes() == b""
+        assert (tmp_path / "foreign").read_bytes() == b""
         assert (tmp_path / f"{ID}.1.jsonl").read_bytes() == HEAD + line(2)
         os.fstat(number)  # still open
     finally:
         os.close(number)
-        os.close(stranger)
+        os.close(foreign)
 
 
 def test_a_planted_link_is_not_followed(tmp_path: Path) -> None:
-    """A link in the name of a segment does not lead our lines elsewhere."""
+    """No line is written through a link with the name of a segment."""
     victim = tmp_path / "victim"
     victim.write_bytes(b"mine\n")
     folder = tmp_path / "traces"
@@ -170,8 +172,8 @@ def test_a_planted_link_is_not_followed(tmp_path: Path) -> None:
     assert (folder / f"{ID}.1.jsonl").read_bytes() == line(1)
 
 
-def test_a_named_file_that_is_a_link_is_refused_with_the_way_out(tmp_path: Path) -> None:
-    """The error names the file and says that it is a link."""
+def test_a_named_file_that_is_a_link_is_refused_with_a_hint(tmp_path: Path) -> None:
+    """The error contains the file and that it is a link."""
     (tmp_path / "trace.jsonl").symlink_to(tmp_path / "victim")
     writer = SegmentWriter(Target(tmp_path, ID, "trace.jsonl"))
     with pytest.raises(JournalError, match=r"trace\.jsonl.*it is a link.*Name a file"):
@@ -180,13 +182,13 @@ def test_a_named_file_that_is_a_link_is_refused_with_the_way_out(tmp_path: Path)
 
 
 def test_several_writers_share_a_named_file(tmp_path: Path) -> None:
-    """Lines of several processes stand whole beside each other in one file."""
+    """Lines of several processes are whole in one file."""
     text = """
         import os, sys
         from pathlib import Path
         from otel_ext.journal.files import Target
         from otel_ext.journal.write.segment import SegmentWriter
-        from tests.journal.making import line
+        from tests.journal.builders import line
         children = []
         for n in range(4):
             pid = os.fork()
@@ -206,7 +208,7 @@ def test_several_writers_share_a_named_file(tmp_path: Path) -> None:
 
 
 def test_a_torn_end_is_closed_before_the_next_line(tmp_path: Path) -> None:
-    """When the file ends in half a line, the next record begins on a line of its own."""
+    """If the file ends with half a line, the next record begins on a new line."""
     path = tmp_path / "trace.jsonl"
     path.write_bytes(line(1) + line(2)[:30])
     writer = SegmentWriter(Target(tmp_path, ID, "trace.jsonl"))
@@ -220,7 +222,7 @@ LIMITED = """
     from pathlib import Path
     from otel_ext.journal.files import Target
     from otel_ext.journal.write.segment import SegmentWriter
-    from tests.journal.making import line
+    from tests.journal.builders import line
     named = sys.argv[2]
     writer = SegmentWriter(Target(Path(sys.argv[1]), "b0070000-7-1-00000000", named))
     writer.write(line(1))
@@ -241,28 +243,28 @@ LIMITED = """
 
 
 def test_a_line_cut_short_is_written_whole_later(tmp_path: Path) -> None:
-    """After a short write (RLIMIT_FSIZE) no half line stays in our own file."""
+    """After a short write (RLIMIT_FSIZE) no half line stays in an unshared file."""
     run(LIMITED, tmp_path, "", "once")
     assert (tmp_path / f"{ID}.jsonl").read_bytes() == b"".join(map(line, range(1, 12)))
 
 
 def test_another_line_may_follow_one_that_was_cut_short(tmp_path: Path) -> None:
-    """What comes next need not be the line that there was no room for: chunks take turns."""
+    """The next line need not be the one without room, since chunks alternate."""
     text = LIMITED.replace("while waiting:", "waiting = line(77) + waiting\n    while waiting:")
     run(text, tmp_path, "", "once")
     expected = line(1) + line(77) + b"".join(map(line, range(2, 12)))
     assert (tmp_path / f"{ID}.jsonl").read_bytes() == expected
 
 
-def test_a_file_that_may_not_grow_is_followed_by_another(tmp_path: Path) -> None:
+def test_after_a_file_that_may_not_grow_comes_another(tmp_path: Path) -> None:
     """At a limit on file size the line goes to the next file, and no half of it stays."""
     run(LIMITED, tmp_path, "", "twice")
     assert (tmp_path / f"{ID}.jsonl").read_bytes() == line(1)
     assert (tmp_path / f"{ID}.1.jsonl").read_bytes() == b"".join(map(line, range(2, 12)))
 
 
-def test_a_line_cut_short_in_a_shared_file_is_written_anew(tmp_path: Path) -> None:
-    """Where others append, the broken line is ended and the record follows whole."""
+def test_a_line_cut_short_in_a_shared_file_is_written_again(tmp_path: Path) -> None:
+    """In a shared file the broken line is ended and the record follows whole."""
     run(LIMITED, tmp_path, "trace.jsonl", "once")
     text = (tmp_path / "trace.jsonl").read_bytes()
     assert text == line(1) + line(2)[:100] + b"\n" + b"".join(map(line, range(2, 12)))
@@ -270,15 +272,15 @@ def test_a_line_cut_short_in_a_shared_file_is_written_anew(tmp_path: Path) -> No
 
 @pytest.mark.needs("strace")
 def test_a_failed_fsync_leaves_the_file_for_a_new_one(tmp_path: Path) -> None:
-    """After EIO from the disk the same file is not trusted again."""
+    """After EIO from the disk the same file is not used again."""
     text = """
         import sys
         from pathlib import Path
         from otel_ext.journal.files import Target
         from otel_ext.journal.write.segment import SegmentWriter
-        from tests.journal.making import line
+        from tests.journal.builders import line
         writer = SegmentWriter(Target(Path(sys.argv[1]), "b0070000-7-1-00000000"), sync="always",
-                               preamble=lambda: [line(0, name="head")])
+                               first_lines=lambda: [line(0, name="head")])
         for number in range(1, 4):
             assert writer.write(line(number)) == len(line(number))
         writer.close()
@@ -294,7 +296,7 @@ def test_a_failed_fsync_leaves_the_file_for_a_new_one(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_the_users_own_gets_no_file_of_ours(tmp_path: Path) -> None:
-    """Only a folder that is made for records tells git to leave it out."""
+    """Only a folder that was created for records gets a .gitignore."""
     folder = tmp_path / "traces"
     folder.mkdir()
     assert writer_in(folder).write(line(1)) == len(line(1))

@@ -1,4 +1,4 @@
-"""The journal as a whole: lazy, in its modes, flushed, closed, and healthy or not."""
+"""The journal as a whole: lazy opening, modes, flush, close and health."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ import pytest
 
 from otel_ext.journal.recovery.recover import recover
 from otel_ext.journal.ring_layout import RING_FOLDER
-from otel_ext.journal.write import sources
+from otel_ext.journal.write import buffers
 from otel_ext.journal.write.journal import Journal
 from otel_ext.journal.write.opening import target_of
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.health import health
 from otel_ext.runtime.supervisor import Supervisor
 from otel_ext.runtime.worker import Worker, shared_worker
-from tests.journal.making import ALONE, line, program, run, seqs_in, wait_until
+from tests.journal.builders import ALONE, line, program, run, seqs_in, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,9 +42,9 @@ def worker() -> Iterator[Worker]:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_lines_reach_the_file(tmp_path: Path, mode: Durability) -> None:
-    """In every mode what is appended is in the file after a flush, the preamble first."""
+    """In every mode the lines are in the file after a flush, after the first lines."""
     journal = Journal(
-        tmp_path, ALONE._replace(durability=mode), preamble=lambda: [line(0, name="head")]
+        tmp_path, ALONE._replace(durability=mode), first_lines=lambda: [line(0, name="head")]
     )
     assert journal.state().mode == "unopened"
     assert all(journal.append(line(number)) for number in range(1, 1001))
@@ -68,8 +68,8 @@ def test_closing_in_order_leaves_only_the_segment(tmp_path: Path, mode: Durabili
     assert COUNTERS.value("dropped.closed") == before + 1
 
 
-def test_nothing_is_made_without_a_line(tmp_path: Path, worker: Worker) -> None:
-    """A process that records nothing makes no folder, no file and no thread."""
+def test_nothing_is_created_without_a_line(tmp_path: Path, worker: Worker) -> None:
+    """A process that records nothing creates no folder, no file and no thread."""
     threads = threading.active_count()
     journal = Journal(tmp_path / "traces", ALONE, worker=worker)
     assert journal.flush()
@@ -89,7 +89,7 @@ def test_the_worker_drains_by_itself(tmp_path: Path, worker: Worker) -> None:
 
 
 def test_a_named_file_is_appended_to(tmp_path: Path) -> None:
-    """A path that ends in .jsonl is a file; its ring buffer lies beside it."""
+    """A path that ends in .jsonl is a file; its ring buffer is in the same folder."""
     path = tmp_path / "app.jsonl"
     for number in (1, 2):
         journal = Journal(path, ALONE)
@@ -102,7 +102,7 @@ def test_a_named_file_is_appended_to(tmp_path: Path) -> None:
 def test_a_relative_path_stays_where_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A program that changes its working directory goes on writing where it began."""
+    """A program that changes its working directory still writes to the same folder."""
     monkeypatch.chdir(tmp_path)
     journal = Journal(Path("traces"), ALONE)
     monkeypatch.chdir("/")
@@ -122,11 +122,11 @@ def test_two_journals_of_one_process_share_a_folder(tmp_path: Path) -> None:
     assert sorted(seqs_in(tmp_path)) == [1, 2]
 
 
-def test_a_line_from_a_signal_handler_amid_opening_is_kept(tmp_path: Path) -> None:
+def test_a_line_from_a_signal_handler_during_opening_is_kept(tmp_path: Path) -> None:
     """A handler that records while the first record opens the journal loses nothing."""
     journal = Journal(tmp_path, ALONE)
 
-    def preamble() -> list[bytes]:
+    def first_lines() -> list[bytes]:
         os.kill(os.getpid(), signal.SIGUSR1)
         return [line(0)]
 
@@ -134,7 +134,7 @@ def test_a_line_from_a_signal_handler_amid_opening_is_kept(tmp_path: Path) -> No
         journal.append(line(2))
 
     before = signal.signal(signal.SIGUSR1, on_signal)
-    journal._preamble = preamble  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    journal._first_lines = first_lines  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     try:
         assert journal.append(line(1))
     finally:
@@ -144,7 +144,7 @@ def test_a_line_from_a_signal_handler_amid_opening_is_kept(tmp_path: Path) -> No
 
 
 def test_many_threads_at_the_first_record(tmp_path: Path) -> None:
-    """All threads that come first wait for one opening; none loses its line."""
+    """Threads that append at first wait for one opening; none loses its line."""
     journal = Journal(tmp_path, ALONE)
     barrier = threading.Barrier(8)
 
@@ -162,20 +162,20 @@ def test_many_threads_at_the_first_record(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("*.jsonl"))) == 1
 
 
-def test_a_preamble_that_fails_does_not_stop_records(tmp_path: Path) -> None:
-    """The first lines are lost then, and the records are not."""
+def test_first_lines_that_fail_do_not_stop_records(tmp_path: Path) -> None:
+    """Only the first lines are lost, not the records."""
 
-    def preamble() -> list[bytes]:
-        raise RuntimeError("no preamble")
+    def first_lines() -> list[bytes]:
+        raise RuntimeError("no first lines")
 
-    journal = Journal(tmp_path, ALONE, preamble=preamble)
+    journal = Journal(tmp_path, ALONE, first_lines=first_lines)
     assert journal.append(line(1))
     assert journal.close()
     assert seqs_in(tmp_path) == [1]
 
 
 def test_a_full_queue_refuses_and_counts(tmp_path: Path) -> None:
-    """Memory is bounded: what does not fit is refused, and the sum comes out."""
+    """Memory is bounded: a line without room is refused, and all are accounted for."""
     before = COUNTERS.snapshot()
     settings = ALONE._replace(durability="queued", ring_size=20_000)
     journal = Journal(tmp_path, settings)
@@ -191,7 +191,7 @@ def test_a_full_queue_refuses_and_counts(tmp_path: Path) -> None:
 
 
 def test_flush_and_close_give_up_in_time(tmp_path: Path, worker: Worker) -> None:
-    """When the disk hangs, flush and close come back at their timeout and the ring buffer stays."""
+    """If the disk hangs, flush and close return at their timeout and the ring buffer stays."""
     journal = Journal(tmp_path, ALONE, worker=worker)
     journal.append(line(1))
     assert journal.flush(5_000)
@@ -214,10 +214,10 @@ def test_flush_and_close_give_up_in_time(tmp_path: Path, worker: Worker) -> None
     assert len(list((tmp_path / RING_FOLDER).iterdir())) == 1
 
 
-def test_a_rotation_by_the_worker_repeats_the_preamble(tmp_path: Path) -> None:
-    """Each further file begins with what a reader must know."""
+def test_a_rotation_by_the_worker_repeats_the_first_lines(tmp_path: Path) -> None:
+    """Each further file begins with the first lines."""
     settings = ALONE._replace(segment_size=64 * 1024)
-    journal = Journal(tmp_path, settings, preamble=lambda: [line(0, name="head")])
+    journal = Journal(tmp_path, settings, first_lines=lambda: [line(0, name="head")])
     for number in range(1, 2_001):
         journal.append(line(number))
         if number % 100 == 0:
@@ -230,9 +230,9 @@ def test_a_rotation_by_the_worker_repeats_the_preamble(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_removed_comes_back(tmp_path: Path) -> None:
-    """After `rm -r` of all records the process goes on in a new folder, with a new ring buffer."""
+    """After `rm -r` of all records the process continues in a new folder and ring buffer."""
     folder = tmp_path / "traces"
-    journal = Journal(folder, ALONE, preamble=lambda: [line(0, name="head")])
+    journal = Journal(folder, ALONE, first_lines=lambda: [line(0, name="head")])
     journal.append(line(1))
     assert journal.flush()
     stale = journal.append
@@ -251,12 +251,12 @@ def test_a_folder_that_is_removed_comes_back(tmp_path: Path) -> None:
 
 @pytest.mark.needs("strace")
 def test_slow_writes_go_through_the_queue_for_a_while(tmp_path: Path) -> None:
-    """In the mode `write`, a write beyond 1 s trips to the queue, and the state says so."""
+    """In the mode `write`, lines go to the queue after a write beyond 1 s, as the state shows."""
     text = """
         import sys
         from pathlib import Path
         from otel_ext.journal.write.journal import Journal
-        from tests.journal.making import ALONE, line
+        from tests.journal.builders import ALONE, line
         journal = Journal(Path(sys.argv[1]), ALONE._replace(durability="write"))
         for number in range(3):
             assert journal.append(line(number))
@@ -277,9 +277,9 @@ def test_slow_writes_go_through_the_queue_for_a_while(tmp_path: Path) -> None:
 def test_the_queue_of_a_slow_disk_is_written_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While records go through it, a kill takes only what came since the worker's last turn."""
+    """While records go through the queue, the worker still writes them at its interval."""
     clock = iter((0.0, 1.1))
-    monkeypatch.setattr(sources, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(buffers, "perf_counter", lambda: next(clock))
     settings = ALONE._replace(durability="write")
     journal = Journal(tmp_path, settings, worker=shared_worker())
     for number in range(3):
@@ -290,23 +290,23 @@ def test_the_queue_of_a_slow_disk_is_written_out(
     assert journal.close()
 
 
-def test_health_says_how_the_journal_is(tmp_path: Path) -> None:
-    """The part `journal` of `health()` tells the mode, or why it is not the one asked for."""
+def test_health_shows_the_state_of_the_journal(tmp_path: Path) -> None:
+    """The part `journal` of `health()` contains the mode."""
     journal = Journal(tmp_path, ALONE)
     journal.append(line(1))
-    told = [(part.state, part.detail) for part in health().parts if part.name == "journal"]
-    assert ("healthy", "mapped") in told
+    shown = [(part.state, part.detail) for part in health().parts if part.name == "journal"]
+    assert ("healthy", "mapped") in shown
     journal.close()
 
 
 def test_the_program_ends_at_once_however_it_ends(tmp_path: Path) -> None:
-    """A program that never closes still ends, since the worker is a daemon; its ring stays."""
+    """A program that never closes still ends, since the worker is a daemon thread."""
     text = """
         import sys
         from pathlib import Path
         from otel_ext.journal.write.journal import Journal
         from otel_ext.runtime.worker import shared_worker
-        from tests.journal.making import ALONE, line
+        from tests.journal.builders import ALONE, line
         journal = Journal(Path(sys.argv[1]), ALONE, worker=shared_worker())
         journal.append(line(1))
     """
@@ -317,15 +317,15 @@ def test_the_program_ends_at_once_however_it_ends(tmp_path: Path) -> None:
 
 
 @pytest.mark.needs("strace")
-def test_a_disk_that_hangs_holds_nobody_up(tmp_path: Path) -> None:
-    """With the worker stuck in the kernel, flush and close come back, and the ring buffer stays."""
+def test_a_disk_that_hangs_blocks_no_caller(tmp_path: Path) -> None:
+    """With the worker stuck in the kernel, flush and close return, and the ring buffer stays."""
     text = """
         import sys, time
         from pathlib import Path
         from otel_ext.journal.write.journal import Journal
         from otel_ext.runtime.process.incarnation import current
         from otel_ext.runtime.worker import shared_worker
-        from tests.journal.making import ALONE, line
+        from tests.journal.builders import ALONE, line
         journal = Journal(Path(sys.argv[1]), ALONE, worker=shared_worker())
         journal.append(line(1, current().id))
         time.sleep(1.5)
@@ -345,15 +345,15 @@ def test_a_disk_that_hangs_holds_nobody_up(tmp_path: Path) -> None:
     assert seqs_in(tmp_path)[:2] == [1, 2]
 
 
-def test_a_folder_that_comes_and_goes_is_never_taken_for_a_file(tmp_path: Path) -> None:
-    """Several processes may begin in a new folder at the same time."""
-    place = tmp_path / "traces"
+def test_a_folder_created_and_removed_meanwhile_is_never_taken_for_a_file(tmp_path: Path) -> None:
+    """Several processes may create and remove a new folder at the same time."""
+    folder = tmp_path / "traces"
     done = threading.Event()
 
     def make_and_remove() -> None:
         while not done.is_set():
-            place.mkdir()
-            place.rmdir()
+            folder.mkdir()
+            folder.rmdir()
 
     thread = threading.Thread(target=make_and_remove)
     thread.start()
@@ -361,15 +361,15 @@ def test_a_folder_that_comes_and_goes_is_never_taken_for_a_file(tmp_path: Path) 
         until = time.monotonic() + 1.0
         found: set[Path] = set()
         while time.monotonic() < until:
-            found.add(target_of(place, "id").folder)
+            found.add(target_of(folder, "id").folder)
     finally:
         done.set()
         thread.join()
-    assert found == {place}
+    assert found == {folder}
 
 
 def test_what_a_path_means(tmp_path: Path) -> None:
-    """What is there decides, and the name where nothing is."""
+    """An existing file or folder decides, else the name."""
     (tmp_path / "folder.jsonl").mkdir()
     (tmp_path / "file").write_text("")
     folders = ("folder.jsonl", "new", "a\0b", "file/below")

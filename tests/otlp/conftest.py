@@ -26,7 +26,7 @@ def sink(
     peers: tuple[Collector, Sink],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Sink:
-    """Return the sink behind the collector that the environment names, over each protocol."""
+    """Return the sink of a collector that the environment names, for each protocol."""
     collector, sink = peers
     for name, value in collector.settings(request.param).items():
         monkeypatch.setenv(name, value)
@@ -35,7 +35,7 @@ def sink(
 
 @pytest.fixture
 def http_sink(peers: tuple[Collector, Sink], monkeypatch: pytest.MonkeyPatch) -> Sink:
-    """Return the sink behind the collector that the environment names, over HTTP."""
+    """Return the sink of a collector that the environment names, over HTTP."""
     collector, sink = peers
     for name, value in collector.settings("http/protobuf").items():
         monkeypatch.setenv(name, value)

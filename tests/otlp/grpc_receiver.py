@@ -1,4 +1,4 @@
-"""A receiver of OTLP/gRPC in the test, which answers as it is told to."""
+"""A receiver of OTLP/gRPC in the test process, whose answers the test sets."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ __all__ = ["GrpcReceiver", "Refusal", "grpc_receiver"]
 
 
 class Refusal:
-    """What a receiver says to a request that it does not take.
+    """The answer of a receiver that refuses a request.
 
     Args:
-        code: A status code of gRPC, by its name.
-        details: In words.
-        metadata: What comes behind.
+        code: The name of a gRPC status code.
+        details: The message.
+        metadata: The trailing metadata.
     """
 
     def __init__(self, code: str, details: str = "not like this", metadata: Metadata = ()) -> None:
@@ -45,7 +45,7 @@ class Refusal:
 
 
 class GrpcReceiver:
-    """Keeps the names of the spans, and the names of the log events, that it has taken."""
+    """Keeps the names of the spans and log events that it has accepted."""
 
     def __init__(self) -> None:
         self.behave: Callable[[list[str]], Refusal | None] = lambda _: None
@@ -64,15 +64,15 @@ class GrpcReceiver:
         context: grpc.ServicerContext,
     ) -> None:
         """Refuse a request, or keep its names."""
-        told = list(names)
+        received = list(names)
         metadata = cast("Iterable[tuple[str, str]]", context.invocation_metadata())
         self.headers["spans" if kept is self.spans else "logs"] = dict(metadata)
-        refusal = self.behave(told)
+        refusal = self.behave(received)
         if refusal is not None:
             context.set_trailing_metadata(refusal.metadata)
             context.abort(grpc.StatusCode[refusal.code], refusal.details)
         with self._lock:
-            kept += told
+            kept += received
             self.sizes.append(size)
 
 

@@ -1,4 +1,4 @@
-"""What the tests put behind a collector: the real one in front, a sink that decodes behind it."""
+"""A real collector for tests, and a sink behind it that decodes what it forwards."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Span(NamedTuple):
-    """A span as it arrived; ids in hex."""
+    """A span as it arrived; its ids are in hex."""
 
     name: str
     trace_id: str
@@ -45,7 +45,7 @@ class Span(NamedTuple):
 
 
 class Event(NamedTuple):
-    """A log record as it arrived; ids in hex."""
+    """A log record as it arrived; its ids are in hex."""
 
     name: str
     body: object
@@ -60,7 +60,7 @@ class Event(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a sink says to a request."""
+    """The answer of a sink to a request."""
 
     status: int = 200
     body: bytes = b""
@@ -74,7 +74,7 @@ def event_name_of(log: LogRecord) -> str:
 
 
 def value_of(value: AnyValue) -> object:
-    """Return a value of OTLP as Python has it."""
+    """Convert a value of OTLP to Python."""
     kind = value.WhichOneof("value")
     if kind == "array_value":
         return [value_of(item) for item in value.array_value.values]
@@ -89,10 +89,10 @@ def mapping_of(pairs: Iterable[KeyValue]) -> dict[str, object]:
 
 
 class Sink:
-    """Takes OTLP/HTTP on a port of loopback and keeps what arrives.
+    """Receives OTLP/HTTP on a port of loopback and keeps what arrives.
 
     Args:
-        tls: What it speaks TLS with; None for plain HTTP.
+        tls: The context for TLS; None for plain HTTP.
     """
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
@@ -104,26 +104,26 @@ class Sink:
         self.answer = Answer()
         # Answers to one signal only, `traces` or `logs`.
         self.answers: dict[str, Answer] = {}
-        # So many requests are taken and not answered: the connection breaks.
-        self.hang_ups = 0
+        # How many requests are accepted without an answer: the connection breaks.
+        self.unanswered = 0
         sink = self
 
         class Handler(BaseHTTPRequestHandler):
-            """Answers every request as the sink is told to."""
+            """Gives every request the answer that the test has set."""
 
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
-                """Decode and keep."""
+                """Decode and keep the request."""
                 body = self.rfile.read(int(self.headers["content-length"]))
                 if self.headers.get("content-encoding") == "gzip":
                     body = gzip.decompress(body)
-                told = {name.lower(): value for name, value in self.headers.items()}
+                headers = {name.lower(): value for name, value in self.headers.items()}
                 signal = self.path.rsplit("/", 1)[1]
-                sink.headers[signal] = told
+                sink.headers[signal] = headers
                 sink.take(self.path, body)
-                if sink.hang_ups:
-                    sink.hang_ups -= 1
+                if sink.unanswered:
+                    sink.unanswered -= 1
                     self.close_connection = True
                     return
                 answer = sink.answers.get(signal, sink.answer)
@@ -136,7 +136,7 @@ class Sink:
                 self.wfile.write(answer.body)
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as its base
-                """Say nothing."""
+                """Print nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
@@ -153,7 +153,7 @@ class Sink:
         self._thread.join()
 
     def take(self, path: str, body: bytes) -> None:
-        """Keep what a request brought."""
+        """Keep the records of a request."""
         self.requests.append(path)
         if path.endswith("traces"):
             self._take_spans(ExportTraceServiceRequest.FromString(body))
@@ -204,15 +204,15 @@ class Sink:
                 ]
 
     def named(self, name: str) -> list[Span]:
-        """Return the spans of a name."""
+        """Return the spans with a name."""
         return [span for span in self.spans if span.name == name]
 
     def of(self, name: str) -> list[Event]:
-        """Return the events of a name."""
+        """Return the events with a name."""
         return [event for event in self.events if event.name == name]
 
     def starts(self, span: str = "") -> list[Event]:
-        """Return the start events, those of the spans called `span` if given."""
+        """Return the start events, by default of all spans, else of those called `span`."""
         return [
             event
             for event in self.of("otel_ext.span.start")
@@ -221,7 +221,7 @@ class Sink:
 
 
 class Collector:
-    """A real collector, rotel, that hands on to a sink all it gets."""
+    """A real collector, rotel, that forwards everything to a sink."""
 
     def __init__(self, folder: Path, sink: Sink) -> None:
         self._folder = folder
@@ -232,7 +232,7 @@ class Collector:
 
     def start(self) -> None:
         """Start it and wait until it listens."""
-        # Not there for every Python and platform; where nothing may be skipped, that fails.
+        # Not available for every Python and platform; fails where nothing may be skipped.
         package = pytest.importorskip("rotel")
         program = Path(package.__file__).parent / "rotel-agent"
         words = [
@@ -249,7 +249,7 @@ class Collector:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                # It is linked against the Python that it was installed for.
+                # It is linked against the libpython of its installation.
                 env=environment(LD_LIBRARY_PATH=str(sysconfig.get_config_var("LIBDIR"))),
             )
         wait_until(
@@ -257,7 +257,7 @@ class Collector:
         )
 
     def kill(self) -> None:
-        """Kill it, with what it holds."""
+        """Kill it; what it has not forwarded is lost."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -273,10 +273,10 @@ class Collector:
 
 
 class Relay:
-    """A link to a port of loopback that can be cut: what was under way gets no answer.
+    """A proxy to a port of loopback that can be cut: requests in flight get no answer.
 
-    A collector that is killed loses what it took and has not handed on. Cut off
-    a moment before, it has handed on all it took, so that nothing else may be lost.
+    A killed collector loses what it has accepted and not forwarded. If the proxy is cut
+    before, the collector can forward all of it, so that no record may be missing.
     """
 
     def __init__(self, target: int) -> None:
@@ -286,12 +286,12 @@ class Relay:
         self._pairs: list[socket.socket] = []
 
     def open(self) -> None:
-        """Take connections."""
+        """Accept connections."""
         self._listener = socket.create_server(("127.0.0.1", self.port), backlog=64)
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
     def cut(self) -> None:
-        """Refuse connections and break those there are."""
+        """Refuse new connections and break the existing ones."""
         listener, self._listener = self._listener, None
         if listener is not None:
             with suppress(OSError):
@@ -339,3 +339,12 @@ def collecting(folder: Path) -> Generator[tuple[Collector, Sink], None, None]:
     finally:
         collector.kill()
         sink.close()
+
+
+@contextmanager
+def black_hole() -> Generator[int, None, None]:
+    """Listen on a port of loopback and never answer."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(64)
+        yield int(listener.getsockname()[1])

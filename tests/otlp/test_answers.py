@@ -1,4 +1,4 @@
-"""What is made of the answers of a receiver: refusals, partial success, pauses asked for."""
+"""How answers of a receiver are handled: refusals, partial success, `Retry-After`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 
 @pytest.fixture
 def receiver(monkeypatch: pytest.MonkeyPatch) -> Generator[Sink, None, None]:
-    """Run a receiver that answers as it is told to, and name it in the environment."""
+    """Run a receiver whose answers the test sets, and name it in the environment."""
     sink = Sink()
     monkeypatch.setenv(ENDPOINT, f"http://127.0.0.1:{sink.port}")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.5")
@@ -48,10 +48,10 @@ LOG = samples.log("told")
 @pytest.mark.parametrize(
     ("status", "retry"), [(400, False), (401, False), (413, False), (503, True), (429, True)]
 )
-def test_only_what_may_succeed_later_is_tried_again(
+def test_only_temporary_failures_are_retried(
     receiver: Sink, record: Record, status: int, retry: bool
 ) -> None:
-    """As OTLP says: 429, 502, 503 and 504; the answer is told in the message."""
+    """As OTLP requires: 429, 502, 503 and 504; the message contains the status."""
     receiver.answer = Answer(status)
     sender = OtlpSender()
     result = sender.send([record])
@@ -64,20 +64,20 @@ def test_only_what_may_succeed_later_is_tried_again(
 @pytest.mark.parametrize(
     ("asked", "seconds"), [("7", 7), ("", 0), ("soon", 0), ("inf", 0), ("-3", 0)]
 )
-def test_a_pause_that_is_asked_for_is_handed_on(receiver: Sink, asked: str, seconds: float) -> None:
-    """In seconds; what is no number is no pause."""
+def test_retry_after_in_seconds_is_returned(receiver: Sink, asked: str, seconds: float) -> None:
+    """A value that is not a valid number counts as 0."""
     receiver.answer = Answer(503, retry_after=asked)
     assert OtlpSender().send([SPAN]).retry_after == seconds
 
 
-def test_a_pause_until_a_date_is_handed_on(receiver: Sink) -> None:
-    """`Retry-After` may name a date, which counts from now."""
+def test_retry_after_with_a_date_is_returned(receiver: Sink) -> None:
+    """A date becomes the seconds from now."""
     receiver.answer = Answer(503, retry_after=formatdate(time.time() + 3_600, usegmt=True))
     assert 3_000 <= OtlpSender().send([SPAN]).retry_after <= 3_600
 
 
 def test_partial_success_is_read(receiver: Sink) -> None:
-    """What the receiver did not keep of a batch is told, with its reason."""
+    """The result has the number of rejected records, and the reason."""
     refused = ExportTracePartialSuccess(rejected_spans=2, error_message="too old")
     body = ExportTraceServiceResponse(partial_success=refused).SerializeToString()
     receiver.answer = Answer(body=body)
@@ -90,7 +90,7 @@ def test_partial_success_is_read(receiver: Sink) -> None:
     assert (result.ok, result.rejected, result.message) == (True, 1, "no room")
 
 
-def test_an_answer_in_another_language_is_success(receiver: Sink) -> None:
+def test_an_answer_in_json_is_success(receiver: Sink) -> None:
     """Some receivers answer `{}` whatever they were sent."""
     receiver.answer = Answer(body=b"{}")
     result = OtlpSender().send([SPAN, LOG])
@@ -98,8 +98,8 @@ def test_an_answer_in_another_language_is_success(receiver: Sink) -> None:
     assert receiver.named("work")
 
 
-def test_nobody_there_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A refused connection says nothing about the records."""
+def test_a_refused_connection_is_retried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not due to the records."""
     monkeypatch.setenv(ENDPOINT, "http://127.0.0.1:9")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.5")
     result = OtlpSender().send([SPAN])
@@ -108,17 +108,17 @@ def test_nobody_there_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_record_that_cannot_be_encoded_loses_only_itself(receiver: Sink) -> None:
-    """A span id that is none costs no other span of the batch."""
+    """An invalid span id affects no other span of the batch."""
     broken = samples.end("broken", span_id="not hex")
     result = OtlpSender().send([broken, SPAN, LOG._replace(trace_id="?", span_id="?")])
     assert result.ok
     assert [span.name for span in receiver.spans] == ["work"]
 
 
-def test_the_exporter_itself_does_not_wait_and_try_again(
+def test_the_exporter_itself_does_not_retry(
     receiver: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What may succeed later is for those who keep the records; a call ends at once."""
+    """The queue retries, since it keeps the records; a call of the exporter ends at once."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "60")
     receiver.answer = Answer(503, retry_after="30")
     began = time.monotonic()
@@ -129,13 +129,13 @@ def test_the_exporter_itself_does_not_wait_and_try_again(
 
 
 @since(33, "its HTTP exporters send again where a connection was broken")
-def test_what_the_exporter_sends_again_by_itself_is_counted(receiver: Sink) -> None:
-    """A connection that breaks is tried once more at once: the batch may have been taken."""
+def test_retries_of_the_exporter_itself_are_counted(receiver: Sink) -> None:
+    """It retries once after a broken connection: the batch may have been accepted."""
     counted = Counted()
     sender = OtlpSender()
     assert sender.send([SPAN]).ok
     assert counted("remote.maybe_twice") == 0
-    receiver.hang_ups = 1
+    receiver.unanswered = 1
     assert sender.send([SPAN, samples.end("more", 2)]).ok
     assert counted("remote.maybe_twice") == 2
     assert len(receiver.named("more")) == 2

@@ -1,4 +1,4 @@
-"""What arrives behind a real collector, over HTTP and over gRPC."""
+"""Records that arrive through a real collector, over HTTP and over gRPC."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from opentelemetry.trace import Link, SpanKind, Status, StatusCode
 
 from otel_ext.record.model import Record
 from otel_ext.runtime.process import incarnation
-from tests.otlp.pipes import RESOURCE, sending
+from tests.otlp.providers import RESOURCE, sending
 from tests.programs import wait_until
 from tests.sdk import SDK
 
@@ -55,7 +55,7 @@ def test_a_span_arrives_once_with_all_it_holds(sink: Sink) -> None:
 
 
 def test_the_start_of_a_long_span_arrives_while_it_runs(sink: Sink) -> None:
-    """A span that is open beyond the grace is told of by a log event with its ids."""
+    """A span that is open longer than the grace sends a log event with its ids."""
     with sending(grace=0.2) as (provider, _):
         tracer = provider.get_tracer("shop.orders")
         with tracer.start_as_current_span("order", attributes={"id": 9}) as span:
@@ -68,14 +68,18 @@ def test_the_start_of_a_long_span_arrives_while_it_runs(sink: Sink) -> None:
     assert start.span_id == f"{context.span_id:016x}"
     assert (start.body, start.severity) == ("order.start", 9)
     assert (start.resource, start.scope) == (RESOURCE, "shop.orders")
-    told = start.attributes
-    assert (told["id"], told["otel_ext.provisional"], told["otel_ext.kind"]) == (9, True, "span")
-    assert str(told["code.file.path"]).endswith("test_arrival.py")
-    assert told["thread.name"] == "MainThread"
+    attributes = start.attributes
+    assert (attributes["id"], attributes["otel_ext.provisional"], attributes["otel_ext.kind"]) == (
+        9,
+        True,
+        "span",
+    )
+    assert str(attributes["code.file.path"]).endswith("test_arrival.py")
+    assert attributes["thread.name"] == "MainThread"
 
 
 def test_logs_and_process_records_arrive_as_events(sink: Sink) -> None:
-    """A user's log has its level and its span's ids; the process tells of its start and end."""
+    """A user's log has its level and its span's ids; start and end of the process arrive."""
     with (
         sending() as (provider, exporter),
         provider.get_tracer("t").start_as_current_span("work") as span,
@@ -91,18 +95,18 @@ def test_logs_and_process_records_arrive_as_events(sink: Sink) -> None:
             )
         )
     wait_until(lambda: sink.of("otel_ext.process.end"), "the last record arrives")
-    (told,) = sink.of("otel_ext.log")
-    assert (told.body, told.severity, told.severity_text) == ("card refused", 13, "warning")
-    assert told.attributes["card"] == {"last": 4, "tries": [1, 2]}
-    assert told.span_id == f"{context.span_id:016x}"
-    (begun,) = sink.of("otel_ext.process.start")
-    assert begun.attributes["otel_ext.pid"] == process.pid
-    assert begun.attributes["otel_ext.process"] == told.attributes["otel_ext.process"]
-    assert begun.resource == RESOURCE
+    (event,) = sink.of("otel_ext.log")
+    assert (event.body, event.severity, event.severity_text) == ("card refused", 13, "warning")
+    assert event.attributes["card"] == {"last": 4, "tries": [1, 2]}
+    assert event.span_id == f"{context.span_id:016x}"
+    (process_start,) = sink.of("otel_ext.process.start")
+    assert process_start.attributes["otel_ext.pid"] == process.pid
+    assert process_start.attributes["otel_ext.process"] == event.attributes["otel_ext.process"]
+    assert process_start.resource == RESOURCE
 
 
 def test_spans_of_instrumented_libraries_arrive(sink: Sink) -> None:
-    """What contrib instrumentations trace is sent like any other span, under its parent."""
+    """Spans of contrib instrumentations are sent like any other span, with their parent."""
     with sending() as (provider, _):
         instrumentor = SQLite3Instrumentor()
         instrumentor.instrument(tracer_provider=provider)
@@ -141,7 +145,7 @@ def test_sending_makes_no_spans_and_no_records(sink: Sink) -> None:
 
 @pytest.mark.parametrize("bad", ["\ud800 surrogate", 2**80, float("nan"), "deep", "x" * 4_194_304])
 def test_a_hostile_value_costs_no_other_span(sink: Sink, bad: object) -> None:
-    """One record that cannot travel as it is loses a value at most; all 512 arrive."""
+    """A record that cannot be encoded as it is loses a value at most; all 512 arrive."""
     value: object = bad
     if bad == "deep":
         for _ in range(10_000):

@@ -1,4 +1,4 @@
-"""`configure(otlp=True)`, `otel-ext run --otlp`, and programs with an exporter of their own."""
+"""`configure(otlp=True)`, `otel-ext run --otlp`, and programs with their own exporter."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ with trace.get_tracer("app").start_as_current_span("outer"):
 
 
 class Wrapped(SpanExporter):
-    """An exporter around another, as programs have them."""
+    """A wrapper around an exporter, as programs have them."""
 
     def __init__(self, inner: SpanExporter) -> None:
         self.inner = inner
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Hand on."""
+        """Pass the spans on."""
         return self.inner.export(spans)
 
 
@@ -86,7 +86,7 @@ def test_the_command_sends_what_the_program_does(
 
 
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
-def test_each_span_is_sent_once_where_the_program_sends_too(
+def test_each_span_is_sent_once_if_the_program_sends_too(
     peers: tuple[Collector, Sink], tmp_path: Path, protocol: str
 ) -> None:
     """Under opentelemetry-instrument with an OTLP exporter, ours sends events and no spans."""
@@ -97,7 +97,7 @@ def test_each_span_is_sent_once_where_the_program_sends_too(
         **collector.settings(protocol),
         "OTEL_TRACES_EXPORTER": "otlp",
         "OTEL_METRICS_EXPORTER": "none",
-        "OTEL_LOGS_EXPORTER": "console",  # `none` would leave out our events too
+        "OTEL_LOGS_EXPORTER": "console",  # `none` would drop our events too
         "OTEL_EXT_AUTO": "true",
         "OTEL_EXT_OTLP": "true",
     }
@@ -127,7 +127,7 @@ def test_an_exporter_of_the_program_is_found_wherever_it_is() -> None:
 
 
 def test_our_own_exporter_does_not_count(http_sink: Sink, tmp_path: Path) -> None:
-    """Ours is no reason for ours to send no spans."""
+    """It does not keep itself from sending spans."""
     provider = TracerProvider(shutdown_on_exit=False)
     handle = configure(output=tmp_path / "out", otlp=True, tracer_provider=provider)
     provider.get_tracer("t").start_span("work").end()
@@ -137,10 +137,10 @@ def test_our_own_exporter_does_not_count(http_sink: Sink, tmp_path: Path) -> Non
     wait_until(lambda: http_sink.named("work"), "the span arrives")
 
 
-def test_a_protocol_that_cannot_be_used_costs_only_the_sending(
+def test_an_unknown_protocol_disables_only_the_sending(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A wrong variable of OpenTelemetry's is told of; the files are written all the same."""
+    """The wrong value is reported, and the files are still written."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "carrier/pigeon")
     provider = TracerProvider(shutdown_on_exit=False)
     handle = configure(output=tmp_path / "out", otlp=True, tracer_provider=provider)
@@ -150,8 +150,8 @@ def test_a_protocol_that_cannot_be_used_costs_only_the_sending(
     assert "carrier/pigeon" in capfd.readouterr().err
 
 
-def test_nothing_of_otlp_is_imported_where_nothing_is_sent(tmp_path: Path) -> None:
-    """The exporters, protobuf and the HTTP client come in with the first batch only."""
+def test_nothing_of_otlp_is_imported_if_nothing_is_sent(tmp_path: Path) -> None:
+    """Neither the exporters, nor protobuf, nor the HTTP client."""
     program = write_program(
         tmp_path,
         """

@@ -1,4 +1,4 @@
-"""What a span that is sent costs, beside the stock exporter in the same run."""
+"""The cost of a sent span, compared with the stock exporter in the same run."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ PROGRAM = Path(__file__).parent / "programs" / "cpu_per_span.py"
 def test_a_span_costs_hardly_more_than_with_the_stock_exporter(
     peers: tuple[Collector, Sink], tmp_path: Path
 ) -> None:
-    """CPU time for each final span sent is near that of the stock processor and exporter.
+    """The CPU time of a sent span is close to that of the stock processor and exporter.
 
-    1.10 is what it is to be at most, on a machine that does nothing else. What
-    `configure` makes redacts each span and writes it to a file too.
+    On an idle machine it must be 1.10 times that at most. The pipeline of `configure`
+    also redacts each span and writes it to a file.
     """
     collector, _ = peers
     done = execute(

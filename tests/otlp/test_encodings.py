@@ -14,15 +14,15 @@ from otel_ext.exporters.otlp.encoding.spans import Origins
 from otel_ext.exporters.otlp.exporter import OTLPRecordExporter, encoding_names
 from otel_ext.inflight.tracker import dump
 from tests.exporters import samples
-from tests.otlp.pipes import sending
+from tests.otlp.providers import sending
 from tests.programs import wait_until
 
 if TYPE_CHECKING:
     from tests.otlp.sink import Sink
 
 
-def test_logfire_gets_a_pending_span_of_its_own(http_sink: Sink) -> None:
-    """The pending span has a fresh id, the real span above it, and names its real parent."""
+def test_logfire_gets_a_pending_span(http_sink: Sink) -> None:
+    """The pending span has a new id, the real span as its parent, and names the real parent."""
     with sending(encoding="logfire", grace=0.0) as (provider, _):
         tracer = provider.get_tracer("t")
         with (
@@ -34,15 +34,15 @@ def test_logfire_gets_a_pending_span_of_its_own(http_sink: Sink) -> None:
         provider.force_flush(10_000)
     wait_until(lambda: len(http_sink.spans) >= 4, "the real spans arrive")
     ids = {one: f"{one.get_span_context().span_id:016x}" for one in (outer, inner)}
-    told = pending["inner"]
-    assert told.parent_span_id == ids[inner] != told.span_id
-    assert told.attributes == {
+    inner_pending = pending["inner"]
+    assert inner_pending.parent_span_id == ids[inner] != inner_pending.span_id
+    assert inner_pending.attributes == {
         "a": 1,
         "logfire.span_type": "pending_span",
         "logfire.pending_parent_id": ids[outer],
     }
     assert pending["outer"].attributes["logfire.pending_parent_id"] == "0" * 16
-    assert told.start_ns == told.end_ns
+    assert inner_pending.start_ns == inner_pending.end_ns
     assert len({span.span_id for span in http_sink.spans}) == 4
     assert not http_sink.starts()
 
@@ -60,8 +60,8 @@ def test_same_id_sends_a_span_without_an_end(http_sink: Sink) -> None:
     assert unfinished.end_ns == 0 < finished.end_ns
 
 
-def test_an_update_tells_where_a_span_is_now(http_sink: Sink) -> None:
-    """An update is an event with the stack; it stands for the start that was not sent yet."""
+def test_an_update_shows_where_a_span_is_now(http_sink: Sink) -> None:
+    """An update is an event with the stack; it replaces a start that was not sent yet."""
     with (
         sending(grace=60.0) as (provider, _),
         provider.get_tracer("t").start_as_current_span("stuck"),
@@ -77,37 +77,37 @@ def test_an_update_tells_where_a_span_is_now(http_sink: Sink) -> None:
     assert not http_sink.starts("stuck")
 
 
-def test_an_abandoned_end_is_an_event_and_no_span(http_sink: Sink) -> None:
-    """No end is invented for a span that never ended: its real end may still come."""
+def test_an_abandoned_end_is_an_event_not_a_span(http_sink: Sink) -> None:
+    """A span that never ended gets no invented end: its real one may still come."""
     with sending() as (provider, _):
         span = provider.get_tracer("t").start_span("left open")
     wait_until(lambda: http_sink.of("otel_ext.span.end"), "the event arrives")
-    (told,) = http_sink.of("otel_ext.span.end")
-    assert told.attributes["otel_ext.abandoned"] == "shutdown"
-    assert told.span_id == f"{span.get_span_context().span_id:016x}"
+    (event,) = http_sink.of("otel_ext.span.end")
+    assert event.attributes["otel_ext.abandoned"] == "shutdown"
+    assert event.span_id == f"{span.get_span_context().span_id:016x}"
     assert not http_sink.spans
 
 
 def test_every_name_has_an_encoding() -> None:
-    """The names that settings may use are those that exist."""
+    """The names that settings accept are those of the encodings."""
     assert encoding_names() == tuple(ENCODINGS)
 
 
-def test_a_wrong_name_is_an_error_of_the_call() -> None:
-    """An encoding that does not exist is refused, with those that do."""
+def test_an_unknown_encoding_is_refused() -> None:
+    """The error lists those that exist."""
     with pytest.raises(ConfigError, match="Use one of: events, logfire, same-id"):
         OTLPRecordExporter(encoding="spans")
 
 
-def test_a_protocol_that_python_does_not_speak_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`http/json` is an error that names the variable and what can be used."""
+def test_an_unsupported_protocol_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For `http/json` the error names the variable and the supported protocols."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")
     with pytest.raises(ConfigError, match="OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json'"):
         OTLPRecordExporter()
 
 
-def test_the_age_of_an_update_gives_the_start_back() -> None:
-    """Under its own id an updated span still starts when it started."""
+def test_the_start_follows_from_the_age_of_an_update() -> None:
+    """With `same-id`, an updated span keeps its start time."""
     update = samples.start()._replace(phase="update", time_ns=5_000, extra={"age_ns": 2_000})
     span = encode_same_id(update, Origins()).span
     assert isinstance(span, ReadableSpan)
@@ -115,8 +115,8 @@ def test_the_age_of_an_update_gives_the_start_back() -> None:
 
 
 def test_user_data_wins_over_ours() -> None:
-    """An attribute the user has set is never replaced by one of ours."""
-    told = {"code.line.number": 77, "thread.name": "mine"}
-    event = encode_events(samples.start(attributes=told), Origins()).log
+    """An attribute that the user has set is never replaced by one of ours."""
+    own = {"code.line.number": 77, "thread.name": "mine"}
+    event = encode_events(samples.start(attributes=own), Origins()).log
     assert event is not None
-    assert told.items() <= event.attributes.items()
+    assert own.items() <= event.attributes.items()

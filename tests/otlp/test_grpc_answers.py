@@ -1,4 +1,4 @@
-"""What is made of the answers of a gRPC receiver, and one record that it never takes."""
+"""How answers of a gRPC receiver are handled, and a record that it never accepts."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Generator[GrpcReceiver, None, N
 
 
 def refused_by(receiver: GrpcReceiver, refusal: Refusal, record: Record = SPAN) -> tuple[bool, str]:
-    """Return whether to try again what the receiver refuses so, and what is said of it."""
+    """Return whether a refusal is retried, and its message."""
     receiver.behave = lambda _: refusal
     sender = OtlpSender()
     began = time.monotonic()
     result = sender.send([record])
     assert not result.ok
-    assert time.monotonic() - began < 5  # the exporter itself does not try again
+    assert time.monotonic() - began < 5  # the exporter itself does not retry
     sender.close()
     return result.retry, result.message
 
@@ -69,10 +69,10 @@ def refused_by(receiver: GrpcReceiver, refusal: Refusal, record: Record = SPAN) 
         ("DEADLINE_EXCEEDED", True),
     ],
 )
-def test_only_what_may_succeed_later_is_tried_again(
+def test_only_temporary_failures_are_retried(
     receiver: GrpcReceiver, record: Record, code: str, retry: bool
 ) -> None:
-    """As OTLP says; the code and the receiver's words are told in the message."""
+    """As OTLP requires; the message contains the code and the receiver's details."""
     assert refused_by(receiver, Refusal(code), record) == (
         retry,
         f"the receiver answered {code}: not like this",
@@ -86,14 +86,14 @@ def test_only_what_may_succeed_later_is_tried_again(
         ("OUT_OF_RANGE", "Error, decoded message length too large: found 9 bytes"),
     ],
 )
-def test_what_is_too_large_is_too_large_later_too(
+def test_a_message_that_is_too_large_is_not_retried(
     receiver: GrpcReceiver, code: str, details: str
 ) -> None:
-    """Servers say so under codes that else stand for what passes."""
+    """Servers report it with codes that otherwise mean a temporary failure."""
     assert not refused_by(receiver, Refusal(code, details))[0]
 
 
-def test_the_codes_worth_another_try_can_be_named(
+def test_the_codes_to_retry_can_be_set(
     receiver: GrpcReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the variable that the stock exporters read."""
@@ -103,16 +103,16 @@ def test_the_codes_worth_another_try_can_be_named(
 
 
 @pytest.mark.parametrize("key", ["google.rpc.retryinfo-bin", "grpc-status-details-bin"])
-def test_a_pause_that_is_asked_for_is_handed_on(receiver: GrpcReceiver, key: str) -> None:
-    """Servers put `RetryInfo` in one of two places; what is not there or damaged is no pause."""
+def test_retry_info_is_returned(receiver: GrpcReceiver, key: str) -> None:
+    """Servers send `RetryInfo` in one of two keys; if missing or damaged, it counts as 0."""
     info = RetryInfo(retry_delay=Duration(seconds=7, nanos=500_000_000))
     packed = AnyMessage()
     packed.Pack(info)
     direct = key.startswith("google")
     data = (info if direct else Status(details=[packed])).SerializeToString()
-    # Damaged in the first place, it is the stock exporter that fails.
-    for told, seconds in ((data, 7.5), (b"" if direct else b"\xff\xff", 0.0)):
-        refusal = Refusal("UNAVAILABLE", metadata=((key, told),))
+    # In the first key, damaged data makes the stock exporter itself fail.
+    for value, seconds in ((data, 7.5), (b"" if direct else b"\xff\xff", 0.0)):
+        refusal = Refusal("UNAVAILABLE", metadata=((key, value),))
         receiver.behave = lambda _, refusal=refusal: refusal  # type: ignore[misc]
         sender = OtlpSender()
         result = sender.send([SPAN])
@@ -120,8 +120,8 @@ def test_a_pause_that_is_asked_for_is_handed_on(receiver: GrpcReceiver, key: str
         sender.close()
 
 
-def test_nobody_there_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A refused connection says nothing about the records."""
+def test_a_refused_connection_is_retried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not due to the records."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
     result = OtlpSender().send([SPAN])
@@ -131,7 +131,7 @@ def test_nobody_there_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def traffic(tracer: Tracer) -> Generator[list[int], None, None]:
-    """Make spans that nobody minds all the while; yields how many there are."""
+    """Create good spans all the while; yields a list with one item for each."""
     made: list[int] = []
     stop = threading.Event()
 
@@ -151,13 +151,13 @@ def traffic(tracer: Tracer) -> Generator[list[int], None, None]:
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("code", ["INVALID_ARGUMENT", "UNAVAILABLE"])
-def test_one_record_that_is_never_taken_holds_up_nothing(
+def test_one_record_that_is_never_accepted_delays_no_other(
     receiver: GrpcReceiver, tmp_path: Path, code: str
 ) -> None:
-    """With good spans all the while: the others of its batch arrive, it is set aside.
+    """The others of its batch arrive; it becomes a dead letter.
 
-    Also where the receiver says that it may be taken later, each time. That it was
-    down for a while before, so that all of it comes from disk, changes nothing.
+    Also if the receiver asks for a retry each time, and after an outage, so that all
+    records come from disk.
     """
     down: list[bool] = []
 
@@ -187,7 +187,9 @@ def test_one_record_that_is_never_taken_holds_up_nothing(
         down.clear()
         wait_until(lambda: receiver.spans.count("good") == 1_021, "the good ones arrive", 60)
         wait_until(
-            lambda: COUNTERS.value("remote.dead_letters") > dead_letter, "the bad is set aside", 60
+            lambda: COUNTERS.value("remote.dead_letters") > dead_letter,
+            "the bad one is set aside",
+            60,
         )
     assert COUNTERS.value("remote.dead_letters") - dead_letter == 1
     wait_until(lambda: receiver.spans.count("traffic") >= len(made), "the traffic arrives")

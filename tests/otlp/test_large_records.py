@@ -1,4 +1,4 @@
-"""Records beyond what a receiver takes at a time, which is 4 MiB: they lose what is too much."""
+"""Records larger than receivers accept (4 MiB) are cut."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from otel_ext.exporters.delivery.queue import size_of
 from otel_ext.exporters.delivery.resilient import ResilientExporter
 from otel_ext.exporters.otlp.encoding.spans import Origins, span_of
-from otel_ext.exporters.otlp.encoding.values import Room, clean_attributes, clean_text
+from otel_ext.exporters.otlp.encoding.values import ByteBudget, clean_attributes, clean_text
 from otel_ext.exporters.otlp.exporter import OTLPRecordExporter
 from otel_ext.record.model import Process, SpanEvent
 from tests.exporters import samples
 from tests.exporters.samples import Counted
 from tests.otlp.grpc_receiver import grpc_receiver
-from tests.otlp.pipes import sending
+from tests.otlp.providers import sending
 from tests.programs import wait_until
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ LIMIT = 4 * MIB
 
 
 def deep(levels: int) -> object:
-    """Return a list nested so deep, with a long text in it."""
+    """Return a list nested `levels` deep, with a long text in it."""
     value: object = "x" * LIMIT
     for _ in range(levels):
         value = [value]
@@ -52,8 +52,8 @@ HOSTILE: dict[str, Callable[[], dict[str, object]]] = {
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_one_such_record_costs_no_other(sink: Sink, kind: str) -> None:
-    """Of 512 records 511 arrive as they are, over HTTP and gRPC; so does what is left of it."""
+def test_one_such_record_affects_no_other(sink: Sink, kind: str) -> None:
+    """Of 512 records 511 arrive unchanged, over HTTP and gRPC, and the bad one is cut."""
     with sending() as (provider, exporter):
         tracer = provider.get_tracer("t")
         for number in range(511):
@@ -68,12 +68,12 @@ def test_one_such_record_costs_no_other(sink: Sink, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_no_request_is_larger_than_receivers_take(
+def test_no_request_is_larger_than_receivers_accept(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Many such records, and their starts, with ordinary ones between them.
 
-    A receiver of gRPC's own refuses messages of more than 4 MiB.
+    A gRPC receiver refuses messages of more than 4 MiB by default.
     """
     attributes = HOSTILE[kind]()
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
@@ -94,8 +94,8 @@ def test_no_request_is_larger_than_receivers_take(
         assert counted("remote.dead_letters") == counted("remote.refused") == 0
 
 
-def test_a_large_text_leaves_room_for_those_behind_it() -> None:
-    """What comes after it is kept where it is small; the whole stays within the bound."""
+def test_a_large_text_leaves_budget_for_the_next_values() -> None:
+    """Small values after it are kept; the whole stays within the limit."""
     made = clean_attributes({"huge": "x" * LIMIT, "status": 200, "path": "/ä", "more": "y" * LIMIT})
     assert (made["status"], made["path"]) == (200, "/ä")
     texts = [value for value in made.values() if isinstance(value, str)]
@@ -103,8 +103,8 @@ def test_a_large_text_leaves_room_for_those_behind_it() -> None:
     assert sum(len(text.encode()) for text in texts) < MIB
 
 
-def test_events_and_links_share_the_room() -> None:
-    """A span with many large events loses what is too much of them."""
+def test_events_and_links_share_the_budget() -> None:
+    """A span with many large events loses what exceeds it."""
     event = SpanEvent("said", 5, {"text": "z" * MIB})
     record = samples.end("chatty", 1, events=(event,) * 300)
     span = span_of(record, Origins())
@@ -114,7 +114,7 @@ def test_events_and_links_share_the_room() -> None:
 
 
 def test_a_large_resource_is_cut() -> None:
-    """It stands in every request, so it has a bound of its own."""
+    """It is part of every request, so it has its own limit."""
     process = Process("b0-7-1-00000000", pid=7, resource={"a": "x" * LIMIT, "b": "shop"})
     resource = Origins().resource(process)
     assert resource.attributes["b"] == "shop"
@@ -123,11 +123,11 @@ def test_a_large_resource_is_cut() -> None:
 
 @given(st.text(max_size=300) | st.text("\ud800\udc00x€", max_size=300), st.integers(0, 400))
 def test_a_text_is_cut_by_its_bytes(text: str, longest: int) -> None:
-    """Within the bound whatever it consists of, and always valid; what fits is left alone."""
+    """Any text is cut to the limit and stays valid; one that fits is unchanged."""
     made = clean_text(text, longest)
     assert len(made.encode()) <= longest
     if 3 * len(text) <= longest:
-        assert len(text) / 2 <= len(made) <= len(text)  # halves of a character become one
+        assert len(text) / 2 <= len(made) <= len(text)  # surrogate pairs become one character
 
 
 @given(
@@ -144,11 +144,11 @@ def test_a_text_is_cut_by_its_bytes(text: str, longest: int) -> None:
         max_size=12,
     )
 )
-def test_the_room_is_never_exceeded(attributes: dict[str, object]) -> None:
-    """Whatever there is, the texts that are left fit; and the queue reckons no less than that."""
-    room = Room(512)
-    clean_attributes(attributes, room)
-    assert room.left >= 0
-    whole = Room()
+def test_the_budget_is_never_exceeded(attributes: dict[str, object]) -> None:
+    """For any values the result fits; and the queue's estimate is not lower than it."""
+    budget = ByteBudget(512)
+    clean_attributes(attributes, budget)
+    assert budget.left >= 0
+    whole = ByteBudget()
     clean_attributes(attributes, whole)
-    assert size_of(samples.end("any", attributes=attributes)) >= Room().left - whole.left
+    assert size_of(samples.end("any", attributes=attributes)) >= ByteBudget().left - whole.left

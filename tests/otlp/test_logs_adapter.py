@@ -1,4 +1,4 @@
-"""What the one adapter needs of OpenTelemetry's `_logs` packages, which are not stable."""
+"""The parts of OpenTelemetry's unstable `_logs` packages that the adapter needs."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ NEEDED = [
 
 
 @pytest.mark.parametrize(("module", "name"), NEEDED)
-def test_what_the_adapter_imports_is_still_there(module: str, name: str) -> None:
-    """When a package moves, this names what moved and the file that has to follow."""
+def test_all_imports_of_the_adapter_exist(module: str, name: str) -> None:
+    """If a package has moved, the failure names it and the file to change."""
     try:
         found = hasattr(import_module(module), name)
     except ImportError:
         found = False
-    assert found, f"{module}.{name} is gone: find its new place and change {ADAPTER}"
+    assert found, f"{module}.{name} is gone: find its new location and change {ADAPTER}"
 
 
 @pytest.mark.parametrize(
@@ -52,20 +52,20 @@ def test_what_the_adapter_imports_is_still_there(module: str, name: str) -> None
         ("opentelemetry.exporter.otlp.proto.http._log_exporter", "OTLPLogExporter", "session"),
     ],
 )
-def test_what_the_adapter_calls_takes_what_it_is_given(
+def test_all_parameters_that_the_adapter_uses_exist(
     module: str, name: str, parameters: str
 ) -> None:
-    """When a parameter is renamed, this names it and the file that has to follow."""
+    """If a parameter was renamed, the failure names it and the file to change."""
     taken = inspect.signature(getattr(import_module(module), name)).parameters
     missing = [one for one in parameters.split() if one not in taken]
-    assert not missing, f"{module}.{name} takes no {missing} any more: change {ADAPTER}"
+    assert not missing, f"{module}.{name} does not accept {missing} any more: change {ADAPTER}"
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
 def test_without_the_packages_only_events_are_lost(
     protocol: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Spans are sent all the same; the answer for events says what is the matter."""
+    """Spans are still sent; the result for events contains the reason."""
     monkeypatch.delitem(sys.modules, "otel_ext.exporters.otlp.transport.logs", raising=False)
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk._logs", None)
     connection = Connection("events", protocol, protocol)

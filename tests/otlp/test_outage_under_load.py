@@ -1,4 +1,4 @@
-"""A collector killed under load, with queues of the default size: the short form of the drill."""
+"""A collector killed under load, with queues of the default size: the short form."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PROGRAM = Path(collector_outage.__file__)
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("protocol", ["http/protobuf", pytest.param("grpc", marks=GRPC_ANSWERS)])
 def test_nothing_is_missing_after_an_outage_under_load(tmp_path: Path, protocol: str) -> None:
-    """Every final span and every start of a long one arrives, none twice beyond what is counted."""
+    """Every final span and every start of a long one arrives; repeated ones are counted."""
     pytest.importorskip("rotel")
     words = python(PROGRAM, "12", "2000", protocol, "5.5")
     done = execute(words, cwd=tmp_path, env=environment(), timeout=200)

@@ -1,35 +1,24 @@
-"""The collector goes away and comes back; the program forks; the program ends meanwhile."""
+"""The collector stops and restarts; the program forks or ends meanwhile."""
 
 from __future__ import annotations
 
 import json
 import os
-import socket
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
 from otel_ext.exporters.delivery.queue import QueueLimits
-from tests.otlp.pipes import sending
+from tests.otlp.providers import sending
+from tests.otlp.sink import black_hole
 from tests.programs import environment, execute, python, wait_until, write_program
 from tests.sdk import SDK
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
     from pathlib import Path
 
     from tests.otlp.sink import Collector, Sink
-
-
-@contextmanager
-def black_hole() -> Generator[int, None, None]:
-    """Listen on a port of loopback and never answer."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(64)
-        yield listener.getsockname()[1]
 
 
 @pytest.mark.slow
@@ -49,7 +38,7 @@ def test_no_ended_span_is_lost_while_the_collector_restarts(
         with tracer.start_as_current_span("whole run"):
             for second in range(12):
                 if second == 4:
-                    # What the collector has taken is its own to lose: let it hand that on.
+                    # A killed collector loses what it has not forwarded: let it do so first.
                     assert provider.force_flush(10_000)
                     wait_until(lambda: names <= {one.name for one in sink.spans}, "all so far")
                     collector.kill()
@@ -65,16 +54,16 @@ def test_no_ended_span_is_lost_while_the_collector_restarts(
             wait_until(lambda: provider.force_flush(5_000), "everything is sent")
         names.add("whole run")
         assert provider.force_flush(10_000)
-        # Its own: queues that earlier tests have left are told of under the same name.
+        # Not from `health()`, which may list queues of earlier tests by the same name.
         part = exporter._health.report()  # noqa: SLF001
     wait_until(lambda: names <= {one.name for one in sink.spans}, "every span arrives")
     arrived = [one.name for one in sink.spans]
     starts = {one.body for one in sink.starts()}
     assert "whole run.start" in starts
-    # Before 1.42 gRPC waits for its own next try, and the start is sent too late to be of use.
+    # Before 1.42 gRPC waits for its own retry, and by then the start is overtaken.
     long_open = (0, 9) if protocol != "grpc" or SDK >= (1, 42) else (0,)
     assert {f"second {second}.start" for second in long_open} <= starts
-    # Sent twice only what may have been under way when the collector died.
+    # Only the batch in flight when the collector died may be sent twice.
     assert len(arrived) - len(set(arrived)) <= 512
     assert part.state == "healthy", part
 
@@ -91,8 +80,8 @@ print(*(set(sys.modules) - known))
 """
 
 
-def test_nothing_is_imported_by_a_thread_that_sends(sink: Sink, tmp_path: Path) -> None:
-    """A process that forks meanwhile would leave its child waiting for that import for good."""
+def test_the_sending_thread_imports_nothing(sink: Sink, tmp_path: Path) -> None:
+    """If a process forks meanwhile, its child would wait for that import forever."""
     program = write_program(tmp_path, IMPORTING)
     names = [name for name in os.environ if name.startswith("OTEL_")]
     env = environment(**{name: os.environ[name] for name in names})
@@ -117,10 +106,10 @@ print(time.time())
 
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
 @pytest.mark.parametrize("configured", [2.0, 3.5])
-def test_a_destination_that_never_answers_does_not_hold_up_the_exit(
+def test_a_destination_that_never_answers_does_not_delay_the_exit(
     tmp_path: Path, protocol: str, configured: float
 ) -> None:
-    """A program whose collector takes connections and says nothing ends in the time set for it."""
+    """A program whose collector accepts connections and never answers ends in the set time."""
     program = write_program(tmp_path, EXITING)
     with black_hole() as port:
         variables = {
@@ -130,13 +119,13 @@ def test_a_destination_that_never_answers_does_not_hold_up_the_exit(
         done = execute(python(program, str(configured)), cwd=tmp_path, env=environment(**variables))
     ended = time.time()
     assert done.code == 0, done.err
-    # A request that is waited for takes 10 s; the rest is for a busy machine.
+    # Waiting for a request would take 10 s; the margin is for a busy machine.
     assert ended - float(done.out.split()[-1]) < configured + 5.0
     assert "Traceback" not in done.err
 
 
-def test_a_destination_that_is_not_there_does_not_hold_up_the_exit(tmp_path: Path) -> None:
-    """Nor does one that refuses the connection."""
+def test_an_unreachable_destination_does_not_delay_the_exit(tmp_path: Path) -> None:
+    """The connection is refused."""
     program = write_program(tmp_path, EXITING)
     variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
     done = execute(python(program, "2.0"), cwd=tmp_path, env=environment(**variables))
@@ -169,10 +158,10 @@ print(json.dumps({"child": os.waitstatus_to_exitcode(status), "flushed": handle.
 
 
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
-def test_a_forked_child_sends_what_is_its_own(
+def test_a_forked_child_sends_only_its_own_records(
     peers: tuple[Collector, Sink], tmp_path: Path, protocol: str
 ) -> None:
-    """What was queued before the fork is sent once, by the parent; the child connects anew."""
+    """The parent sends what was queued before the fork; the child opens its own connection."""
     collector, sink = peers
     program = write_program(tmp_path, FORKING)
     variables = collector.settings(protocol)

@@ -1,4 +1,4 @@
-"""The queue observes itself by the SDK's own conventions, when the environment asks for it."""
+"""The metrics of the queue, which follow the SDK's conventions."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ ENABLED = "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED"
 
 
 class Nowhere:
-    """A sender that takes everything."""
+    """A sender that accepts everything."""
 
     def send(self, records: Sequence[Record]) -> SendResult:
-        """Take it."""
+        """Accept it."""
         return SendResult(ok=True)
 
     def close(self) -> None:
@@ -50,17 +50,17 @@ def points_of(reader: InMemoryMetricReader, component: str) -> dict[tuple[str, o
         for scope in resource.scope_metrics:
             for metric in scope.metrics:
                 for point in metric.data.data_points:
-                    told = point.attributes or {}
+                    attributes = point.attributes or {}
                     if (
                         isinstance(point, NumberDataPoint)
-                        and told["otel.component.name"] == component
+                        and attributes["otel.component.name"] == component
                     ):
-                        found[metric.name, told.get("error.type")] = point.value
+                        found[metric.name, attributes.get("error.type")] = point.value
     return found
 
 
 def test_sizes_capacities_and_losses_are_reported() -> None:
-    """What waits, what there is room for, what was processed, and what was dropped and why."""
+    """Size, capacity, processed records, and dropped ones by reason."""
     reader = InMemoryMetricReader()
     worker = Worker("test-metrics")
     queue = RemoteQueue(Nowhere(), limits=QueueLimits(10, 10**9), worker=worker, grace=60)
@@ -82,20 +82,20 @@ def test_sizes_capacities_and_losses_are_reported() -> None:
 
 
 class Choosy(Nowhere):
-    """A sender that refuses what is called `bad`, and takes nothing while it is down."""
+    """A sender that refuses records called `bad`, and everything while it is down."""
 
     down = False
 
     def send(self, records: Sequence[Record]) -> SendResult:
-        """Take it, or not."""
+        """Accept or refuse it."""
         if self.down:
             return SendResult(ok=False, retry=True, message="down")
         bad = any(record.name == "bad" for record in records)
         return SendResult(ok=not bad, message="bad" if bad else "")
 
 
-def test_each_queue_tells_of_itself() -> None:
-    """However many there are, and when they came; one that is gone tells nothing."""
+def test_each_queue_is_reported() -> None:
+    """Whatever their number and order of creation; a deleted one is not."""
     reader = InMemoryMetricReader()
     provider = MeterProvider([reader])
     queues = [RemoteQueue(Nowhere(), worker=Worker(f"test-{n}"), grace=60) for n in range(3)]
@@ -106,8 +106,10 @@ def test_each_queue_tells_of_itself() -> None:
             queues[count - 1].export(samples.end("done", number))
         assert queues[count - 1].force_flush(5_000)
     names = sorted(points_names(reader), key=lambda name: int(name.rsplit("/", 1)[1]))
-    told = [points_of(reader, name)["otel.sdk.processor.span.processed", None] for name in names]
-    assert told == [1, 2, 3]
+    processed = [
+        points_of(reader, name)["otel.sdk.processor.span.processed", None] for name in names
+    ]
+    assert processed == [1, 2, 3]
     while queues:
         queues.pop().shutdown()
     gc.collect()
@@ -115,12 +117,14 @@ def test_each_queue_tells_of_itself() -> None:
 
 
 def test_what_is_replayed_or_refused_is_reported(tmp_path: Path) -> None:
-    """What went over the disk is processed when it is sent, and rejected when it is set aside."""
+    """Records from disk count as processed when sent, and as rejected when set aside."""
     reader = InMemoryMetricReader()
     sender = Choosy()
     queue = RemoteQueue(sender, name="test-replayed", grace=60)
     exporter = ResilientExporter(
-        queue, folder=tmp_path, limits=RetryLimits(failures=1, pause=0.05, longest_pause=0.05)
+        queue,
+        folder=tmp_path,
+        limits=RetryLimits(failures=1, initial_interval=0.05, max_interval=0.05),
     )
     observe_queue(queue, MeterProvider([reader]))
     (component,) = points_names(reader)
@@ -140,7 +144,7 @@ def test_what_is_replayed_or_refused_is_reported(tmp_path: Path) -> None:
 
 
 def points_names(reader: InMemoryMetricReader) -> set[str]:
-    """Return the names of the components that told anything."""
+    """Return the names of the reported components."""
     data = reader.get_metrics_data()
     return {
         str((point.attributes or {})["otel.component.name"])
@@ -162,9 +166,7 @@ def test_the_names_are_those_of_the_conventions() -> None:
 
 
 @pytest.mark.parametrize(("value", "wanted"), [("true", True), ("false", False), ("", False)])
-def test_it_is_off_unless_asked_for(
-    value: str, wanted: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_is_off_by_default(value: str, wanted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """The variable is the SDK's own."""
     monkeypatch.setenv(ENABLED, value)
     assert wants_metrics() is wanted

@@ -1,4 +1,4 @@
-"""The bounded queue: budgets, deadlines, retries; its destinations are small senders in process."""
+"""The bounded queue: limits, deadlines, retries; with small senders in the test process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Keeping:
-    """A sender that keeps what it gets and answers as it is told to."""
+    """A sender that keeps its batches and returns the results that the test sets."""
 
     def __init__(self, *answers: SendResult) -> None:
         self.answers = list(answers)
@@ -30,7 +30,7 @@ class Keeping:
         self.closed = 0
 
     def send(self, records: Sequence[Record]) -> SendResult:
-        """Keep a batch and answer."""
+        """Keep a batch and return the next result."""
         self.batches.append(list(records))
         return self.answers.pop(0) if self.answers else SendResult(ok=True)
 
@@ -40,12 +40,12 @@ class Keeping:
 
     @property
     def events(self) -> list[str]:
-        """What came, processes left out."""
+        """The events of all records except process records."""
         return [one.event for batch in self.batches for one in batch if one.kind != "process"]
 
 
 class Stuck(Keeping):
-    """A sender whose destination does not answer until it is released."""
+    """A sender whose destination does not answer until the test releases it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,8 +65,8 @@ def queue_to(
     return RemoteQueue(sender, name="test", limits=limits, worker=worker, shutdown_seconds=seconds)
 
 
-def test_a_flush_brings_out_everything_and_a_shutdown_says_goodbye() -> None:
-    """Also a start within its grace; the process's end is the last record."""
+def test_a_flush_sends_everything_and_a_shutdown_ends_the_process() -> None:
+    """Also a start within its grace; `process.end` is the last record."""
     sender = Keeping()
     queue = queue_to(sender)
     queue.export(samples.start("open", 1))
@@ -83,7 +83,7 @@ def test_a_flush_brings_out_everything_and_a_shutdown_says_goodbye() -> None:
 
 
 def test_starts_are_shed_before_ends_are_lost() -> None:
-    """Starts without end fill their own room only: every end finds its place."""
+    """Starts fill only their own limit, so every end is accepted."""
     sender = Stuck()
     queue = queue_to(sender, QueueLimits(records=100, size=10**9))
     counted = Counted()
@@ -102,7 +102,7 @@ def test_starts_are_shed_before_ends_are_lost() -> None:
 
 
 def test_bytes_are_bounded_as_well() -> None:
-    """Few large records fill the queue as many small ones do."""
+    """A few large records fill the queue as many small ones do."""
     sender = Stuck()
     big = samples.end("big", 1, attributes={"text": "x" * 100_000, "deep": [["y" * 100_000]]})
     queue = queue_to(sender, QueueLimits(records=10_000, size=10 * size_of(big)))
@@ -114,7 +114,7 @@ def test_bytes_are_bounded_as_well() -> None:
     assert queue.force_flush(10_000)
     assert sender.events.count("big.end") == 10
     assert max(len(batch) for batch in sender.batches) <= 10
-    # All room is free again.
+    # All space is free again.
     counted = Counted()
     for number in range(1, 11):
         queue.export(samples.end("big", number, attributes=big.attributes))
@@ -122,8 +122,8 @@ def test_bytes_are_bounded_as_well() -> None:
     queue.shutdown()
 
 
-def test_the_budgets_hold_with_many_threads() -> None:
-    """Threads that put at once neither lose room for good nor gain any."""
+def test_the_limits_hold_with_many_threads() -> None:
+    """Threads that put at once neither lose nor gain space for good."""
     sender = Keeping()
     queue = queue_to(sender, QueueLimits(records=64, size=10**9))
     counted = Counted()
@@ -144,8 +144,8 @@ def test_the_budgets_hold_with_many_threads() -> None:
     queue.shutdown()
 
 
-def test_a_batch_that_may_succeed_later_is_sent_again() -> None:
-    """It is kept and tried again; meanwhile the destination counts as failed, then as healthy."""
+def test_a_temporary_failure_is_retried() -> None:
+    """The batch is kept; meanwhile health shows the destination as failed, then as healthy."""
     sender = Keeping(*[SendResult(ok=False, retry=True, message="down")] * 2)
     queue = queue_to(sender)
     queue.export(samples.end("done", 1))
@@ -164,8 +164,8 @@ def test_a_batch_that_may_succeed_later_is_sent_again() -> None:
     queue.shutdown()
 
 
-def test_the_pause_that_is_asked_for_is_kept() -> None:
-    """Nothing is sent before the destination wants it."""
+def test_retry_after_is_respected() -> None:
+    """Nothing is sent before that time."""
     sender = Keeping(SendResult(ok=False, retry=True, retry_after=1.5))
     queue = queue_to(sender)
     queue.export(samples.end("done", 1))
@@ -177,7 +177,7 @@ def test_the_pause_that_is_asked_for_is_kept() -> None:
 
 
 def test_what_is_refused_for_good_is_counted_and_given_up() -> None:
-    """A refused batch does not hold up those behind it; so do single records of a batch."""
+    """A refused batch, or a refused record of a batch, does not delay later ones."""
     refused = SendResult(ok=False, message="no such tenant")
     sender = Keeping(refused, SendResult(ok=True, rejected=1, message="too old"))
     queue = queue_to(sender)
@@ -190,7 +190,7 @@ def test_what_is_refused_for_good_is_counted_and_given_up() -> None:
     queue.shutdown()
 
 
-def test_a_sender_that_raises_ends_nothing() -> None:
+def test_a_sender_that_raises_does_not_stop_the_queue() -> None:
     """Its batch is lost and counted; the next one is sent."""
 
     class Raising(Keeping):
@@ -208,7 +208,7 @@ def test_a_sender_that_raises_ends_nothing() -> None:
 
 
 def test_a_flush_ends_in_time_whatever_the_destination_does() -> None:
-    """It returns False at its deadline, and a shutdown right behind it does not wait again."""
+    """It returns False at its deadline, and a shutdown right after it does not wait again."""
     sender = Stuck()
     queue = queue_to(sender, seconds=1.0)
     queue.export(samples.end("done", 1))
@@ -219,8 +219,8 @@ def test_a_flush_ends_in_time_whatever_the_destination_does() -> None:
     sender.released.set()
 
 
-def test_a_flush_behind_a_shutdown_is_answered_at_once() -> None:
-    """Nobody sends any more, so it does not wait; it tells whether all had been sent."""
+def test_a_flush_after_a_shutdown_returns_at_once() -> None:
+    """Nothing is sent any more, so it does not wait; it returns whether all was sent."""
     queue = queue_to(Keeping())
     queue.export(samples.end("done", 1))
     queue.shutdown()
@@ -233,7 +233,7 @@ def test_a_flush_behind_a_shutdown_is_answered_at_once() -> None:
     assert time.monotonic() - began < 10
 
 
-def test_a_flush_under_way_ends_with_the_shutdown() -> None:
+def test_a_shutdown_ends_waiting_flushes() -> None:
     """Threads that flush while another shuts down are not left waiting."""
     queue = queue_to(Keeping(), seconds=0.2)
     stop = threading.Event()

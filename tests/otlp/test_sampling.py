@@ -1,4 +1,4 @@
-"""Nothing is sent for what is not sampled."""
+"""Nothing is sent for spans that are not sampled."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from otel_ext import configure
 from otel_ext.exporters.delivery.sampling import UnsampledSpans
 from otel_ext.processors.tracer_meta import TracerMetaProcessor
 from tests.exporters import samples
-from tests.otlp.pipes import sending
+from tests.otlp.providers import sending
 from tests.programs import environment, execute, python, spans_in, wait_until, write_program
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class RecordsOnly(Sampler):
-    """Has spans recorded, but not sampled, unless they are called `sampled`."""
+    """Records spans, and samples only those called `sampled`."""
 
     def should_sample(
         self,
@@ -63,7 +63,7 @@ def test_a_span_that_is_sampled_out_sends_nothing(http_sink: Sink) -> None:
 def test_recorded_spans_that_are_not_sampled_stay_in_the_files(
     http_sink: Sink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With `record_only` the files have them, the collector does not."""
+    """With `record_only` they are written to files and not sent."""
     monkeypatch.setenv("OTEL_EXT_RECORD_ONLY", "true")
     provider = TracerProvider(sampler=RecordsOnly(), shutdown_on_exit=False)
     folder = tmp_path / "traces"
@@ -79,7 +79,7 @@ def test_recorded_spans_that_are_not_sampled_stay_in_the_files(
 
 
 def test_logs_in_spans_that_are_not_sampled_are_not_sent(http_sink: Sink, tmp_path: Path) -> None:
-    """Also behind the end of such a span; a log in a sampled span, or in none, is sent."""
+    """Also after the end of such a span; logs in a sampled span, or without one, are sent."""
     provider = TracerProvider(sampler=RecordsOnly(), shutdown_on_exit=False)
     handle = configure(
         output=tmp_path, otlp=True, record_only=True, tracer_provider=provider, console="off"
@@ -88,21 +88,21 @@ def test_logs_in_spans_that_are_not_sampled_are_not_sent(http_sink: Sink, tmp_pa
     recorder = TracerMetaProcessor(handle.exporter)
     tracer = provider.get_tracer("t")
 
-    def tell(name: str) -> None:
+    def log(name: str) -> None:
         recorder(None, "info", {"event": name})
 
     for name in ("recorded", "sampled"):
         span = tracer.start_span(name)
         with use_span(span):
-            tell(f"in {name}")
+            log(f"in {name}")
             handle.flush(5)
             span.end()
-            tell(f"behind {name}")
-    tell("in none")
+            log(f"after {name}")
+    log("outside")
     handle.shutdown()
     wait_until(lambda: http_sink.of("otel_ext.process.end"), "the last record arrives")
-    told = [event.body for event in http_sink.of("otel_ext.log")]
-    assert told == ["in sampled", "behind sampled", "in none"]
+    logs = [event.body for event in http_sink.of("otel_ext.log")]
+    assert logs == ["in sampled", "after sampled", "outside"]
 
 
 def span_ended(provider: TracerProvider, name: str = "recorded") -> None:
@@ -110,9 +110,9 @@ def span_ended(provider: TracerProvider, name: str = "recorded") -> None:
     provider.get_tracer("t").start_span(name).end()
 
 
-def test_what_has_ended_is_not_remembered_for_ever() -> None:
-    """Of spans that have ended as many are remembered as records may wait; of open ones, all."""
-    watch = UnsampledSpans(ended=10)
+def test_ended_spans_are_not_remembered_for_ever() -> None:
+    """All open spans are remembered, and a limited number of ended ones."""
+    watch = UnsampledSpans(max_ended=10)
     provider = TracerProvider(sampler=RecordsOnly(), shutdown_on_exit=False)
     provider.add_span_processor(watch)
     open_one = provider.get_tracer("t").start_span("recorded")
@@ -146,7 +146,7 @@ span.end()
 """
 
 
-def test_a_forked_child_knows_what_is_not_sampled(
+def test_a_forked_child_knows_which_spans_are_not_sampled(
     http_sink: Sink, peers: tuple[Collector, Sink], tmp_path: Path
 ) -> None:
     """It may end a span that began before the fork."""
@@ -162,8 +162,8 @@ def test_a_forked_child_knows_what_is_not_sampled(
     assert {span.name for span in http_sink.spans} == {"sampled"}
 
 
-def test_a_tail_decision_is_waited_for(http_sink: Sink) -> None:
-    """With the hook `defer` nothing leaves before the trace is known to be kept."""
+def test_records_wait_for_a_tail_decision(http_sink: Sink) -> None:
+    """With the hook `defer` nothing is sent before the decision to keep the trace."""
     kept: set[str] = set()
     dropped: set[str] = set()
 

@@ -1,4 +1,4 @@
-"""Backends that take spans and no logs, as Jaeger and Tempo do; and data refused for good."""
+"""Backends that accept spans but no logs, such as Jaeger and Tempo; and data refused for good."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def sink(monkeypatch: pytest.MonkeyPatch) -> Generator[Sink, None, None]:
 def traces_only(
     protocol: str, monkeypatch: pytest.MonkeyPatch
 ) -> Generator[Callable[[], list[str]], None, None]:
-    """Run a backend without logs and name it in the environment; gives the spans it has."""
+    """Run a backend without logs and name it in the environment; yields its spans."""
     monkeypatch.setenv(PROTOCOL, protocol)
     if protocol == "grpc":
         with grpc_receiver(takes_logs=False) as receiver:
@@ -54,7 +54,7 @@ def traces_only(
 
 
 def send_three(exporter: OTLPRecordExporter | ResilientExporter) -> None:
-    """Export starts, logs and ends of three spans, each kind brought out before the next."""
+    """Export starts and logs, then ends, of three spans, with a flush after each."""
     for number, name in enumerate(NAMES, 1):
         exporter.export(samples.start(name, number))
         exporter.export(samples.log(f"log of {name}"))
@@ -66,28 +66,28 @@ def send_three(exporter: OTLPRecordExporter | ResilientExporter) -> None:
 
 @pytest.mark.parametrize("protocol", ["http/protobuf", pytest.param("grpc", marks=GRPC_ANSWERS)])
 @pytest.mark.parametrize("resilient", [True, False])
-def test_spans_arrive_where_logs_are_not_served(
+def test_spans_arrive_where_logs_are_not_accepted(
     protocol: str,
     resilient: bool,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """Every span arrives; one line says that the backend takes no logs; nothing waits on disk."""
+    """Every span arrives; one line reports that no logs are accepted; the disk queue is empty."""
     with traces_only(protocol, monkeypatch) as arrived:
         inner = OTLPRecordExporter(grace=0.001)
         exporter = ResilientExporter(inner, folder=tmp_path) if resilient else inner
         send_three(exporter)
         wait_until(lambda: arrived() == NAMES, "the spans arrive")
         exporter.shutdown()
-    said = [line for line in capfd.readouterr().err.splitlines() if line.startswith("otel-ext:")]
-    assert len(said) == 1, said
-    assert "it takes no logs, so only spans are sent from now on" in said[0]
+    printed = [line for line in capfd.readouterr().err.splitlines() if line.startswith("otel-ext:")]
+    assert len(printed) == 1, printed
+    assert "it accepts no logs, so only spans are sent from now on" in printed[0]
     assert not list((tmp_path / ".queue").rglob("*.jsonl"))
 
 
-def test_logs_are_not_asked_for_again(sink: Sink) -> None:
-    """After the answer that there is no such path, what travels as a log is left out."""
+def test_logs_are_not_tried_again(sink: Sink) -> None:
+    """After the answer that there is no such path, no log records are sent."""
     sink.answers["logs"] = Answer(404)
     exporter = OTLPRecordExporter(grace=0.001)
     exporter.export(samples.log("the first"))
@@ -103,8 +103,8 @@ def test_logs_are_not_asked_for_again(sink: Sink) -> None:
     assert COUNTERS.value("remote.not_wanted") - unwanted == 5
 
 
-def test_an_outage_of_logs_does_not_hold_up_spans(sink: Sink, tmp_path: Path) -> None:
-    """Logs that may be taken later wait on disk, with a circuit of their own, and arrive then."""
+def test_an_outage_of_logs_does_not_delay_spans(sink: Sink, tmp_path: Path) -> None:
+    """The logs wait on disk, with their own circuit, and arrive later."""
     sink.answers["logs"] = Answer(503, retry_after="1")
     exporter = ResilientExporter(OTLPRecordExporter(grace=0.001), folder=tmp_path)
     send_three(exporter)
@@ -117,8 +117,8 @@ def test_an_outage_of_logs_does_not_hold_up_spans(sink: Sink, tmp_path: Path) ->
     exporter.shutdown()
 
 
-def test_logs_that_are_down_do_not_hold_up_spans_without_a_disk(sink: Sink) -> None:
-    """The plain queue tries events again by themselves, and sends spans meanwhile."""
+def test_an_outage_of_logs_does_not_delay_spans_without_a_disk(sink: Sink) -> None:
+    """The plain queue retries events, and sends spans meanwhile."""
     sink.answers["logs"] = Answer(503)
     exporter = OTLPRecordExporter(grace=0.001, shutdown_seconds=0.1)
     exporter.export(samples.log("waits"))
@@ -134,7 +134,7 @@ def test_logs_that_are_down_do_not_hold_up_spans_without_a_disk(sink: Sink) -> N
 def test_bad_data_is_sent_once_and_set_aside(
     sink: Sink, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A span that is refused with 400 is not sent again, nor does it open the circuit."""
+    """A span that is refused with 400 is not sent again, and does not open the circuit."""
     sink.answers["traces"] = Answer(400)
     exporter = ResilientExporter(OTLPRecordExporter(), folder=tmp_path)
     exporter.export(samples.end("bad", 1))
@@ -147,16 +147,16 @@ def test_bad_data_is_sent_once_and_set_aside(
     (file,) = (tmp_path / ".queue" / "dead-letter").glob("*.jsonl")
     assert '"refused":"' in file.read_text()
     assert not list((tmp_path / ".queue").glob("*.jsonl"))
-    said = [line for line in capfd.readouterr().err.splitlines() if line.startswith("otel-ext:")]
-    assert len(said) == 1, said
-    assert "answered 400" in said[0]
+    printed = [line for line in capfd.readouterr().err.splitlines() if line.startswith("otel-ext:")]
+    assert len(printed) == 1, printed
+    assert "answered 400" in printed[0]
 
 
 @pytest.mark.parametrize("how", ["variable", "argument"])
-def test_only_ends_are_sent_where_that_is_asked_for(
+def test_only_ends_are_sent_if_configured(
     how: str, sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`OTEL_LOGS_EXPORTER=none` and `ends_only` leave out starts, logs and process records."""
+    """`OTEL_LOGS_EXPORTER=none` and `ends_only` drop starts, logs and process records."""
     if how == "variable":
         monkeypatch.setenv("OTEL_LOGS_EXPORTER", "none")
     exporter = OTLPRecordExporter(grace=0.001, ends_only=how == "argument")
@@ -166,10 +166,10 @@ def test_only_ends_are_sent_where_that_is_asked_for(
     assert sink.requests == ["/v1/traces"] * len(sink.requests)
 
 
-def test_starts_that_travel_as_spans_need_no_logs(
+def test_starts_that_are_sent_as_spans_need_no_logs(
     sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With `same-id`, `OTEL_LOGS_EXPORTER=none` leaves them in."""
+    """With `same-id` and `OTEL_LOGS_EXPORTER=none` they are sent."""
     monkeypatch.setenv("OTEL_LOGS_EXPORTER", "none")
     exporter = OTLPRecordExporter(encoding="same-id", grace=0.001)
     exporter.export(samples.start("work", 1))

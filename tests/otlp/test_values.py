@@ -1,4 +1,4 @@
-"""Values on their way to a collector: data without end is cut, and its neighbours stay."""
+"""Endless data is cut before it is sent, and the attributes beside it stay."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from otel_ext.exporters.otlp.encoding.values import clean_attributes
 
 
 def circular() -> dict[str, object]:
-    """Return a parent whose children know it."""
+    """Return a parent whose children refer to it."""
     parent: dict[str, object] = {}
     parent["children"] = [{"parent": parent, "n": number} for number in range(9)]
     return parent
@@ -20,8 +20,8 @@ def circular() -> dict[str, object]:
     [circular(), [[[["x" * 1_000_000] * 1_000] * 1_000] * 1_000], [[[1] * 9_999] * 9_999] * 9_999],
     ids=["circular", "texts", "numbers"],
 )
-def test_endless_data_is_cut_and_its_neighbours_stay(value: object) -> None:
-    """Without redaction before it, the exporter's own walk is bounded as well."""
+def test_endless_data_is_cut_and_other_attributes_stay(value: object) -> None:
+    """The exporter's own walk is bounded even without redaction before it."""
     found = clean_attributes({"before": [1], "value": value, "after": {"a": [2]}})
     assert (found["before"], found["after"]) == ([1], {"a": [2]})
     assert "left out" in repr(found["value"]) or "…[+" in repr(found["value"])

@@ -1,4 +1,4 @@
-"""OpenTelemetry's own variables, `OTEL_EXPORTER_OTLP_...`: each does what it is said to do."""
+"""OpenTelemetry's own variables, `OTEL_EXPORTER_OTLP_...`, work as documented."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ import pytest
 from otel_ext.exporters.otlp.exporter import OtlpSender
 from tests.exporters import samples
 from tests.otlp.grpc_receiver import GrpcReceiver, grpc_receiver
-from tests.otlp.sink import Sink
-from tests.otlp.test_outages import black_hole
+from tests.otlp.sink import Sink, black_hole
 from tests.sdk import GRPC_ANSWERS
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ LOG = samples.log("told")
 
 
 class Peers:
-    """Receivers of both protocols, and the variables that name them."""
+    """Runs receivers of both protocols, and sends to them by variables."""
 
     def __init__(self, stack: ExitStack, monkeypatch: pytest.MonkeyPatch) -> None:
         self._stack = stack
@@ -58,7 +57,7 @@ class Peers:
 
 @pytest.fixture
 def peers(monkeypatch: pytest.MonkeyPatch) -> Generator[Peers, None, None]:
-    """Return what runs receivers for a test."""
+    """Return an object that runs receivers for a test."""
     with ExitStack() as stack:
         yield Peers(stack, monkeypatch)
 
@@ -70,20 +69,20 @@ def test_the_general_endpoint_is_the_base_of_both(peers: Peers) -> None:
     assert sorted(sink.requests) == ["/base/v1/logs", "/base/v1/traces"]
 
 
-def test_a_signal_has_an_endpoint_of_its_own(peers: Peers) -> None:
-    """`TRACES_ENDPOINT` and `LOGS_ENDPOINT` are used as they are, before the general one."""
-    traces, logs, nobody = peers.http(), peers.http(), peers.http()
+def test_a_signal_has_its_own_endpoint(peers: Peers) -> None:
+    """`TRACES_ENDPOINT` and `LOGS_ENDPOINT` are used unchanged, and override the general one."""
+    traces, logs, unused = peers.http(), peers.http(), peers.http()
     result = peers.send(
-        ENDPOINT=f"http://127.0.0.1:{nobody.port}",
+        ENDPOINT=f"http://127.0.0.1:{unused.port}",
         TRACES_ENDPOINT=f"http://127.0.0.1:{traces.port}/my/traces",
         LOGS_ENDPOINT=f"http://127.0.0.1:{logs.port}/my/logs",
     )
     assert result.ok
     assert (traces.requests, logs.requests) == (["/my/traces"], ["/my/logs"])
-    assert not nobody.requests
+    assert not unused.requests
 
 
-def test_signals_over_grpc_have_endpoints_of_their_own(peers: Peers) -> None:
+def test_signals_over_grpc_have_their_own_endpoints(peers: Peers) -> None:
     """Likewise over gRPC."""
     traces, logs = peers.grpc(), peers.grpc()
     assert peers.send(
@@ -96,8 +95,8 @@ def test_signals_over_grpc_have_endpoints_of_their_own(peers: Peers) -> None:
 
 
 @pytest.mark.parametrize(("traces", "logs"), [("grpc", "http/protobuf"), ("http/protobuf", "grpc")])
-def test_a_signal_has_a_protocol_of_its_own(peers: Peers, traces: str, logs: str) -> None:
-    """`TRACES_PROTOCOL` and `LOGS_PROTOCOL` go before `PROTOCOL`."""
+def test_a_signal_has_its_own_protocol(peers: Peers, traces: str, logs: str) -> None:
+    """`TRACES_PROTOCOL` and `LOGS_PROTOCOL` override `PROTOCOL`."""
     sink, receiver = peers.http(), peers.grpc()
     ports = {"grpc": f"{receiver.port}", "http/protobuf": f"{sink.port}/v1/any"}
     result = peers.send(
@@ -115,7 +114,7 @@ def test_a_signal_has_a_protocol_of_its_own(peers: Peers, traces: str, logs: str
 
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
 def test_headers_are_sent(peers: Peers, protocol: str) -> None:
-    """`HEADERS` with both; `LOGS_HEADERS` in their place with logs."""
+    """`HEADERS` with both signals; `LOGS_HEADERS` replaces them for logs."""
     sink, receiver = peers.http(), peers.grpc()
     port = receiver.port if protocol == "grpc" else sink.port
     assert peers.send(
@@ -132,7 +131,7 @@ def test_headers_are_sent(peers: Peers, protocol: str) -> None:
 
 
 def test_requests_are_compressed(peers: Peers) -> None:
-    """`COMPRESSION=gzip`, or for one signal alone; they arrive all the same."""
+    """`COMPRESSION=gzip`, or for one signal only; the records arrive."""
     sink = peers.http()
     endpoint = f"http://127.0.0.1:{sink.port}"
     assert peers.send(ENDPOINT=endpoint, TRACES_COMPRESSION="gzip").ok
@@ -144,7 +143,7 @@ def test_requests_are_compressed(peers: Peers) -> None:
 
 
 def test_requests_over_grpc_are_compressed(peers: Peers) -> None:
-    """What is compressed still arrives."""
+    """The compressed records arrive."""
     receiver = peers.grpc()
     endpoint = f"http://127.0.0.1:{receiver.port}"
     assert peers.send(PROTOCOL="grpc", ENDPOINT=endpoint, COMPRESSION="gzip").ok
@@ -153,10 +152,10 @@ def test_requests_over_grpc_are_compressed(peers: Peers) -> None:
 
 @pytest.mark.parametrize("protocol", ["http/protobuf", pytest.param("grpc", marks=GRPC_ANSWERS)])
 @pytest.mark.parametrize("names", [("TIMEOUT",), ("TRACES_TIMEOUT", "LOGS_TIMEOUT")])
-def test_no_answer_is_waited_for_longer_than_it_is_said(
+def test_a_request_waits_no_longer_than_its_timeout(
     peers: Peers, protocol: str, names: tuple[str, ...]
 ) -> None:
-    """`TIMEOUT`, in seconds, for one request; what had no answer may succeed later."""
+    """`TIMEOUT`, in seconds, of one request; without an answer it is a temporary failure."""
     with black_hole() as port:
         began = time.monotonic()
         result = peers.send(
@@ -167,7 +166,7 @@ def test_no_answer_is_waited_for_longer_than_it_is_said(
 
 
 class Certificate(NamedTuple):
-    """A certificate for localhost, made by itself, and its key."""
+    """A self-signed certificate for localhost, and its key."""
 
     file: Path
     key: Path
@@ -191,11 +190,14 @@ def certificate(tmp_path: Path) -> Certificate:
 
 
 @pytest.mark.needs("openssl")
-def test_the_certificate_to_trust_is_read(
+def test_the_trusted_certificate_is_read(
     peers: Peers, certificate: Certificate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`CERTIFICATE` names it; without it the receiver is not trusted, and nothing is sent."""
-    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):  # the HTTP library puts these first
+    """`CERTIFICATE` names it; without it the receiver is not trusted and gets nothing."""
+    for name in (
+        "REQUESTS_CA_BUNDLE",
+        "CURL_CA_BUNDLE",
+    ):  # these take precedence in the HTTP library
         monkeypatch.delenv(name, raising=False)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate.file, certificate.key)
@@ -210,7 +212,7 @@ def test_the_certificate_to_trust_is_read(
 
 @GRPC_ANSWERS
 @pytest.mark.needs("openssl")
-def test_the_certificate_to_trust_is_read_for_grpc(peers: Peers, certificate: Certificate) -> None:
+def test_the_trusted_certificate_is_read_for_grpc(peers: Peers, certificate: Certificate) -> None:
     """Likewise over gRPC, where `CERTIFICATE` may be for one signal."""
     pair = (certificate.key.read_bytes(), certificate.file.read_bytes())
     receiver = peers.grpc(grpc.ssl_server_credentials([pair]))
@@ -224,8 +226,8 @@ def test_the_certificate_to_trust_is_read_for_grpc(peers: Peers, certificate: Ce
 
 
 @GRPC_ANSWERS
-def test_an_insecure_connection_is_made_where_it_is_asked_for(peers: Peers) -> None:
-    """`INSECURE`, for gRPC and an endpoint that does not say `http://`."""
+def test_an_insecure_connection_is_made_if_configured(peers: Peers) -> None:
+    """`INSECURE`, for gRPC and an endpoint without `http://`."""
     receiver = peers.grpc()
     endpoint = f"localhost:{receiver.port}"
     refused = peers.send(PROTOCOL="grpc", ENDPOINT=endpoint, TIMEOUT=1)

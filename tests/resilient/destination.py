@@ -1,4 +1,4 @@
-"""Destinations as they can be: a real HTTP server on loopback that does what a test tells it."""
+"""A real HTTP server on loopback as a destination, whose answers the test sets."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ SITE = CallSite("app.py", 1, "main")
 
 
 class Answer(NamedTuple):
-    """What a destination does with one request.
+    """How a destination handles one request.
 
     Attributes:
         status: The status; 0 closes the connection without one.
         retry_after: The header of that name; empty for none.
-        hang: Seconds to wait before anything else.
-        rejected: How many records of it are refused although it is taken.
+        hang: Seconds to wait first.
+        rejected: How many records are refused although the request is accepted.
     """
 
     status: int = 200
@@ -42,10 +42,10 @@ TAKEN = Answer()
 
 
 class Destination:
-    """Takes record lines by HTTP and keeps what it has said yes to.
+    """Receives record lines by HTTP and keeps those that it accepts.
 
     Args:
-        behave: Says what to do with the records of a request.
+        behave: Returns the answer to the records of a request.
     """
 
     def __init__(self, behave: Callable[[list[Record]], Answer] | None = None) -> None:
@@ -86,16 +86,16 @@ class Destination:
                 self.end_headers()
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as its base
-                """Say nothing."""
+                """Print nothing."""
 
         return Handler
 
     def names(self) -> list[str]:
-        """Return the names of the records taken."""
+        """Return the names of the accepted records."""
         return [record.name for record in self.taken]
 
     def close(self) -> None:
-        """Stop; what hangs is let go."""
+        """Stop, and release requests that hang."""
         self.released.set()
         self._server.shutdown()
         self._server.server_close()
@@ -103,10 +103,10 @@ class Destination:
 
 
 class LineSender:
-    """Sends record lines by HTTP; as plain as a sender can be.
+    """Sends record lines by HTTP; a minimal sender.
 
     Args:
-        url: Where to.
+        url: The destination.
         timeout: Seconds that one request may take.
     """
 
@@ -132,7 +132,7 @@ class LineSender:
         )
 
     def close(self) -> None:
-        """Count."""
+        """Count the calls."""
         self.closed += 1
 
 
@@ -167,5 +167,5 @@ def final(name: str, number: int = 1, **attributes: object) -> Record:
 
 
 def finals(count: int, name: str = "span") -> list[Record]:
-    """Return final records of so many spans, called `NAME 0` and so on."""
+    """Return final records of `count` spans, called `NAME 0` and so on."""
     return [final(f"{name} {number}", number + 1) for number in range(count)]

@@ -1,4 +1,4 @@
-"""The circuit breaker by itself, on a clock that the test turns."""
+"""The circuit breaker, with a clock that the test sets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from otel_ext.exporters.delivery.sending.breaker import CircuitBreaker, RetryLim
 
 
 class Clock:
-    """A clock that stands still until it is turned."""
+    """A clock that stands still until the test sets it."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -21,8 +21,10 @@ class Clock:
 
 
 def breaker_on(clock: Clock, **limits: float) -> CircuitBreaker:
-    """Return a breaker without jitter; its pauses are whole."""
-    made = RetryLimits(failures=3, pause=limits.get("pause", 1.0), longest_pause=8.0)
+    """Return a breaker without jitter, so its intervals are exact."""
+    made = RetryLimits(
+        failures=3, initial_interval=limits.get("initial_interval", 1.0), max_interval=8.0
+    )
     return CircuitBreaker("test", made, clock=clock, jitter=lambda: 1.0)
 
 
@@ -34,7 +36,7 @@ def opened(breaker: CircuitBreaker) -> None:
 
 
 def test_it_opens_after_failures_in_a_row() -> None:
-    """A success in between starts the count anew."""
+    """A success in between resets the count."""
     breaker = breaker_on(Clock())
     for _ in range(5):
         breaker.failed("no answer")
@@ -47,7 +49,7 @@ def test_it_opens_after_failures_in_a_row() -> None:
 
 
 def test_half_open_allows_one_try() -> None:
-    """Until the outcome of that try is known nobody else may try."""
+    """No further try is allowed until the outcome of that one is known."""
     clock = Clock()
     breaker = breaker_on(clock)
     opened(breaker)
@@ -57,18 +59,18 @@ def test_half_open_allows_one_try() -> None:
     assert [breaker.allows() for _ in range(3)] == [True, True, True]
 
 
-def test_the_pause_doubles_up_to_its_limit() -> None:
+def test_the_interval_doubles_up_to_its_maximum() -> None:
     """1, 2, 4, 8, 8 seconds; a success makes it 1 again."""
     clock = Clock()
     breaker = breaker_on(clock)
     opened(breaker)
-    pauses = [breaker.wait]
+    intervals = [breaker.wait]
     for _ in range(4):
         clock.now += breaker.wait
         assert breaker.allows()
         breaker.failed("no answer")
-        pauses.append(breaker.wait)
-    assert pauses == [1.0, 2.0, 4.0, 8.0, 8.0]
+        intervals.append(breaker.wait)
+    assert intervals == [1.0, 2.0, 4.0, 8.0, 8.0]
     clock.now += 8.0
     assert breaker.allows()
     breaker.succeeded()
@@ -76,8 +78,8 @@ def test_the_pause_doubles_up_to_its_limit() -> None:
     assert breaker.wait == 1.0
 
 
-def test_it_waits_for_as_long_as_it_is_asked() -> None:
-    """`Retry-After` opens at once; the jitter only makes it longer, and it has an end."""
+def test_it_respects_retry_after() -> None:
+    """`Retry-After` opens it at once; jitter only adds to it, and there is a maximum."""
     clock = Clock()
     breaker = breaker_on(clock)
     breaker.failed("slow down", retry_after=20.0)
@@ -89,12 +91,14 @@ def test_it_waits_for_as_long_as_it_is_asked() -> None:
 
 
 @given(st.integers(1, 10_000), st.floats(0, 1))
-def test_a_pause_is_never_short_nor_endless(failures: int, jitter: float) -> None:
-    """Between half of the shortest and the longest, however often it has failed."""
-    assert 0.25 <= RetryLimits(pause=0.5).pause_after(failures, jitter) <= 30.0
+def test_an_interval_is_bounded(failures: int, jitter: float) -> None:
+    """Between half of the initial one and the maximum, for any number of failures."""
+    assert 0.25 <= RetryLimits(initial_interval=0.5).interval_after(failures, jitter) <= 30.0
 
 
-@pytest.mark.parametrize("wrong", [{"failures": 0}, {"pause": 0.0}, {"pause": -1.0}])
+@pytest.mark.parametrize(
+    "wrong", [{"failures": 0}, {"initial_interval": 0.0}, {"initial_interval": -1.0}]
+)
 def test_wrong_limits_are_refused(wrong: dict[str, int]) -> None:
     """The error names the number."""
     with pytest.raises(ValueError, match="=-?[01]"):

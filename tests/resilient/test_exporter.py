@@ -1,4 +1,4 @@
-"""`ResilientExporter` behind the real processor: bulkhead, exit, health, outages of a collector."""
+"""`ResilientExporter` with the real processor: isolation, exit, health, outages of a collector."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
     from tests.resilient.destination import Destination
 
-QUICK = RetryLimits(failures=2, pause=0.1, longest_pause=0.3)
+QUICK = RetryLimits(failures=2, initial_interval=0.1, max_interval=0.3)
 
 
 def provider_for(exporter: RecordExporter) -> TracerProvider:
-    """Return a provider whose spans go there."""
+    """Return a provider that exports to `exporter`."""
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(LifecycleSpanProcessor(exporter))
     return provider
@@ -46,13 +46,13 @@ def ended(names: list[str]) -> list[str]:
 
 
 def arrives(there: Destination, folder: Path, name: str) -> None:
-    """Wait until a span has come to a destination and to the files."""
+    """Wait until a span has arrived at a destination and in the files."""
     wait_until(lambda: name in there.names(), "the other got it", timeout=5)
     wait_until(lambda: spans_in(folder, name), "the file has it", timeout=5)
 
 
 def test_it_is_an_exporter(tmp_path: Path) -> None:
-    """It can stand wherever an exporter can, around an exporter or a bare sender."""
+    """It works wherever an exporter does, around an exporter or a sender."""
     with destination() as there:
         exporter = ResilientExporter(LineSender(there.url), folder=tmp_path)
         assert isinstance(exporter, RecordExporter)
@@ -67,13 +67,13 @@ def test_it_is_an_exporter(tmp_path: Path) -> None:
 
 
 def test_anything_else_is_refused() -> None:
-    """An exporter that does not send cannot be wrapped; the error says what can."""
+    """An exporter that does not send cannot be wrapped; the error names what can."""
     with pytest.raises(ConfigError, match="OTLPRecordExporter"):
         ResilientExporter(JsonlExporter("traces"), folder=None)  # type: ignore[arg-type]
 
 
 def test_a_destination_that_hangs_delays_neither_the_other_nor_the_files(tmp_path: Path) -> None:
-    """Beside one that never answers, the other and the journal get every record at once."""
+    """Beside one that never answers, the other and the journal get every record soon."""
     with destination(lambda _: Answer(hang=30)) as hanging, destination() as good:
         one = ResilientExporter(
             LineSender(hanging.url, timeout=30), folder=tmp_path, name="hanging", limits=QUICK
@@ -93,7 +93,7 @@ def test_a_destination_that_hangs_delays_neither_the_other_nor_the_files(tmp_pat
         provider.shutdown()
         assert time.monotonic() - began < 15
         assert len(ended(good.names())) == 101
-    # Nothing of the one that hung is lost.
+    # No record for the one that hung is lost.
     with destination() as back:
         again = ResilientExporter(LineSender(back.url), folder=tmp_path, name="hanging")
         again.export(finals(1, "wake")[0])
@@ -102,7 +102,7 @@ def test_a_destination_that_hangs_delays_neither_the_other_nor_the_files(tmp_pat
 
 
 def test_exit_is_bounded_and_nothing_is_lost(tmp_path: Path) -> None:
-    """Shut down with a full queue and a destination that hangs: in time, and all on disk."""
+    """With a full queue and a destination that hangs, shutdown is in time, and all is on disk."""
     with destination(lambda _: Answer(hang=30)) as hanging:
         exporter = ResilientExporter(
             LineSender(hanging.url, timeout=30), folder=tmp_path, shutdown_seconds=0.5
@@ -116,8 +116,8 @@ def test_exit_is_bounded_and_nothing_is_lost(tmp_path: Path) -> None:
         assert COUNTERS.value("remote.persisted") - before >= 8_000
 
 
-def test_a_flush_keeps_its_time(tmp_path: Path) -> None:
-    """A flush returns in the time it was given, and says that it was not enough."""
+def test_a_flush_keeps_its_timeout(tmp_path: Path) -> None:
+    """A flush that is not done returns False at its timeout."""
     with destination(lambda _: Answer(hang=30)) as hanging:
         exporter = ResilientExporter(
             LineSender(hanging.url, timeout=30), folder=tmp_path, shutdown_seconds=0.2
@@ -129,8 +129,8 @@ def test_a_flush_keeps_its_time(tmp_path: Path) -> None:
         exporter.shutdown()
 
 
-def test_a_flush_into_an_outage_is_done_when_all_is_on_disk(tmp_path: Path) -> None:
-    """Records on disk are brought out; health tells that they are not sent."""
+def test_a_flush_in_an_outage_is_done_when_all_is_on_disk(tmp_path: Path) -> None:
+    """Records on disk count as flushed; health shows that they are not sent."""
     exporter = ResilientExporter(LineSender("http://127.0.0.1:9/"), folder=tmp_path, limits=QUICK)
     for record in finals(600):
         exporter.export(record)
@@ -142,8 +142,8 @@ def test_a_flush_into_an_outage_is_done_when_all_is_on_disk(tmp_path: Path) -> N
     exporter.shutdown()
 
 
-def test_a_disk_that_is_full_costs_the_program_nothing(tmp_path: Path) -> None:
-    """Where neither destination nor disk takes records, the queue keeps what it can."""
+def test_a_full_disk_does_not_affect_the_program(tmp_path: Path) -> None:
+    """If neither destination nor disk accepts records, the queue keeps what it can."""
     (tmp_path / ".queue").write_text("a file in the folder's place")
     with destination(lambda _: Answer(503)) as there:
         exporter = ResilientExporter(LineSender(there.url), folder=tmp_path, limits=QUICK)
@@ -178,7 +178,7 @@ def test_threads_end_with_their_exporter(tmp_path: Path) -> None:
 def test_a_collector_killed_and_started_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: str
 ) -> None:
-    """Killed under load for seconds: every final span and every start of a long one arrives."""
+    """Killed for seconds under load: every final span and every start of a long one arrives."""
     with collecting(tmp_path) as (collector, sink):
         for name, value in collector.settings(protocol).items():
             monkeypatch.setenv(name, value)
@@ -215,8 +215,8 @@ def test_a_collector_killed_and_started_again(
         provider.shutdown()
 
 
-def test_a_queue_of_ones_own_can_be_wrapped(tmp_path: Path) -> None:
-    """Limits and grace of a queue stay as they were set."""
+def test_the_users_own_queue_can_be_wrapped(tmp_path: Path) -> None:
+    """Its name and its settings are kept."""
     with destination() as there:
         queue = RemoteQueue(LineSender(there.url), name="mine", grace=0.0)
         exporter = ResilientExporter(queue, folder=tmp_path)

@@ -1,20 +1,19 @@
-"""Whole programs whose collector is away: what they leave on disk, and who sends it."""
+"""Whole programs whose collector is down: what they leave on disk, and what sends it."""
 
 from __future__ import annotations
 
 import json
 import os
 import signal
-import socket
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 
 from otel_ext.exporters.delivery.persistent.files import list_files
 from otel_ext.record.decode import decode_line
-from tests.otlp.sink import Sink
+from tests.otlp.sink import Sink, black_hole
 from tests.programs import (
     environment,
     execute,
@@ -29,9 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-# Seconds, at the most, that PROGRAM waits until what is on disk was sent.
+# Seconds, at most, that PROGRAM waits until the records on disk are sent.
 SENT = "30"
-# An exit that waits for an answer of the destination takes longer, at 10 s a request.
+# Seconds; an exit that waits for an answer of the destination takes 10 s for each request.
 UNHELD = 8.0
 PROGRAM = """
 import glob, json, sys, time
@@ -53,19 +52,10 @@ if len(sys.argv) > 4:
 
 @pytest.fixture
 def sink() -> Generator[Sink, None, None]:
-    """Run something that takes OTLP."""
+    """Run a receiver of OTLP."""
     made = Sink()
     yield made
     made.close()
-
-
-@contextmanager
-def black_hole() -> Generator[int, None, None]:
-    """Listen on a port of loopback and never answer."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(64)
-        yield int(listener.getsockname()[1])
 
 
 def sending_to(port: int, **more: str) -> dict[str, str]:
@@ -82,14 +72,14 @@ def persisted(folder: Path) -> list[str]:
     """Return the names of the final records that wait on disk."""
     names: list[str] = []
     for file in sorted((folder / "out" / ".queue").glob("*.jsonl")):
-        with suppress(FileNotFoundError):  # the program goes on, and has replaced it
+        with suppress(FileNotFoundError):  # the running program has replaced it
             records = map(decode_line, file.read_bytes().splitlines())
             names += [record.name for record in records if record.phase == "end"]
     return names
 
 
 def send_rest(program: Path, folder: Path, sink: Sink) -> None:
-    """Run a program until nothing waits on disk: one in a hurry leaves its own last records."""
+    """Run a program until nothing waits on disk: a short run leaves its own last records."""
     for _ in range(6):
         done = execute(python(program, "last", "1", SENT), cwd=folder, env=sending_to(sink.port))
         assert done.code == 0, done.err
@@ -107,7 +97,7 @@ def wanted(name: str, count: int) -> list[str]:
 def test_blackholed_the_program_ends_in_time_and_all_is_sent_by_the_next(
     tmp_path: Path, sink: Sink, limit: str
 ) -> None:
-    """What never got an answer is on disk at exit, and arrives when the program runs again."""
+    """Batches without an answer are on disk at exit, and arrive with the next run."""
     program = write_program(tmp_path, PROGRAM)
     more = {"OTEL_EXT_OTLP_EXIT_TIMEOUT": limit} if limit else {}
     with black_hole() as port:
@@ -129,7 +119,7 @@ def test_blackholed_the_program_ends_in_time_and_all_is_sent_by_the_next(
 
 
 def test_killed_while_the_collector_is_away(tmp_path: Path, sink: Sink) -> None:
-    """Kill -9 during an outage: what was on disk is sent by the next program, all of it once."""
+    """After kill -9 in an outage, the next program sends all records on disk, once."""
     program = write_program(tmp_path, PROGRAM)
     command = python(program, "first", "700", "0", "stay")
     with started(command, cwd=tmp_path, env=sending_to(free_port())) as process:
@@ -142,7 +132,7 @@ def test_killed_while_the_collector_is_away(tmp_path: Path, sink: Sink) -> None:
 
 
 def test_killed_again_and_again_while_it_replays(tmp_path: Path, sink: Sink) -> None:
-    """Whenever the next program is killed in the middle of it, no record is lost."""
+    """If programs are killed while they send from disk, no record is lost."""
     program = write_program(tmp_path, PROGRAM)
     first = execute(
         python(program, "first", "6000", "0"), cwd=tmp_path, env=sending_to(free_port())
@@ -186,12 +176,12 @@ tracer.start_span("parent after").end()
 """
 
 
-def test_a_forked_child_has_its_own(tmp_path: Path, sink: Sink) -> None:
-    """Parent and children each keep and leave what is theirs; everything arrives once."""
+def test_a_forked_child_has_its_own_queue(tmp_path: Path, sink: Sink) -> None:
+    """Parent and children each keep their own records; everything arrives once."""
     program = write_program(tmp_path, FORKING, "forking.py")
     done = execute(python(program), cwd=tmp_path, env=sending_to(free_port()))
     assert done.code == 0, done.err
-    # A child may have taken over what an earlier one, which has ended, has left.
+    # A child may have taken over the files of an earlier child that has ended.
     children = [f"child {child} {number}" for child in range(3) for number in range(20)]
     wanted_names = sorted([*wanted("parent", 50), "parent after", *children])
     assert sorted(persisted(tmp_path)) == wanted_names
@@ -201,8 +191,8 @@ def test_a_forked_child_has_its_own(tmp_path: Path, sink: Sink) -> None:
     assert names == wanted_names
 
 
-def test_without_spill_nothing_is_written(tmp_path: Path) -> None:
-    """Switched off, there is no folder, and the exit is as quick."""
+def test_without_persistent_queue_nothing_is_written(tmp_path: Path) -> None:
+    """If it is disabled, there is no folder, and the exit is as quick."""
     program = write_program(tmp_path, PROGRAM)
     env = sending_to(free_port(), OTEL_EXT_PERSISTENT_QUEUE="false")
     done = execute(python(program, "first", "100", "0"), cwd=tmp_path, env=env)
@@ -226,10 +216,8 @@ tracer.start_span("early").end()
 """
 
 
-def test_spans_of_exit_handlers_that_run_after_ours_are_sent_by_the_next(
-    tmp_path: Path, sink: Sink
-) -> None:
-    """Nobody sends any more when they come, so they wait on disk; also a real end that is late."""
+def test_the_next_program_sends_spans_of_late_exit_handlers(tmp_path: Path, sink: Sink) -> None:
+    """Handlers that run after ours: their spans wait on disk; so does a real end that is late."""
     program = write_program(tmp_path, LATE, "late.py")
     done = execute(python(program), cwd=tmp_path, env=sending_to(sink.port))
     assert (done.code, done.err) == (0, "")

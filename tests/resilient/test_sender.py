@@ -1,4 +1,4 @@
-"""One destination that refuses, asks to wait, answers nothing, or is away."""
+"""`ResilientSender` with a destination that refuses, asks to wait, hangs, or is down."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from otel_ext.protocols import SendResult
     from otel_ext.record.model import Record
 
-QUICK = RetryLimits(failures=2, pause=0.05, longest_pause=0.1)
+QUICK = RetryLimits(failures=2, initial_interval=0.05, max_interval=0.1)
 
 
 @pytest.fixture
 def there() -> Generator[Destination, None, None]:
-    """Run a destination that takes everything, until a test says otherwise."""
+    """Run a destination that accepts everything, unless the test sets other answers."""
     with destination() as made:
         yield made
 
@@ -44,13 +44,13 @@ def there() -> Generator[Destination, None, None]:
 def sender_to(
     there: Destination, folder: Path | None, limits: RetryLimits = QUICK
 ) -> ResilientSender:
-    """Return a resilient sender to it."""
+    """Return a resilient sender to a destination."""
     store = RecordStore(folder, "test")
     return ResilientSender(LineSender(there.url), name="test", store=store, limits=limits)
 
 
 def files(folder: Path) -> list[Path]:
-    """Return the files that wait."""
+    """Return the files of the persistent queue."""
     return sorted((folder / ".queue").glob("*.jsonl"))
 
 
@@ -60,17 +60,17 @@ def is_open(sender: ResilientSender) -> bool:
 
 
 def replay(sender: ResilientSender, there: Destination, count: int) -> None:
-    """Let the sender replay until so many records have arrived."""
+    """Let the sender send from disk until `count` records have arrived."""
 
     def arrived() -> bool:
-        sender.tick()
+        sender.run_replay()
         return len(there.taken) >= count
 
     wait_until(arrived, f"{count} records arrive, of which {len(there.taken)} have")
 
 
 def test_a_batch_goes_through(there: Destination, tmp_path: Path) -> None:
-    """While all is well nothing is written to disk."""
+    """Without failures nothing is written to disk."""
     sender = sender_to(there, tmp_path)
     result = sender.send(finals(3))
     assert result.ok
@@ -80,7 +80,7 @@ def test_a_batch_goes_through(there: Destination, tmp_path: Path) -> None:
     sender.close()
 
 
-def test_what_fails_is_kept_and_sent_later_complete(there: Destination, tmp_path: Path) -> None:
+def test_failed_batches_are_kept_and_sent_later(there: Destination, tmp_path: Path) -> None:
     """After an outage everything arrives once, with the resource of its process."""
     there.behave = lambda _: Answer(503)
     sender = sender_to(there, tmp_path)
@@ -95,8 +95,8 @@ def test_what_fails_is_kept_and_sent_later_complete(there: Destination, tmp_path
     sender.close()
 
 
-def test_what_is_replayed_is_what_was_sent(there: Destination, tmp_path: Path) -> None:
-    """Attributes, ids, times, and the process's resource survive the way over the disk."""
+def test_records_from_disk_are_unchanged(there: Destination, tmp_path: Path) -> None:
+    """Attributes, ids, times, and the process's resource are the same."""
     seen: list[Record] = []
 
     class Keeping(LineSender):
@@ -121,8 +121,8 @@ def test_what_is_replayed_is_what_was_sent(there: Destination, tmp_path: Path) -
     sender.close()
 
 
-def test_retry_after_is_kept(there: Destination, tmp_path: Path) -> None:
-    """A destination that asks for a second is left alone for it, at the first failure."""
+def test_retry_after_is_respected(there: Destination, tmp_path: Path) -> None:
+    """If the destination asks for a second, nothing is sent for it, from the first failure on."""
     there.behave = lambda _: Answer(429, retry_after="1")
     sender = sender_to(there, tmp_path)
     began = time.monotonic()
@@ -136,28 +136,30 @@ def test_retry_after_is_kept(there: Destination, tmp_path: Path) -> None:
 
 
 def test_an_open_circuit_makes_no_requests(there: Destination, tmp_path: Path) -> None:
-    """While it is open, batches go straight to disk; health says so."""
+    """While it is open, batches go straight to disk; health shows it."""
     there.behave = lambda _: Answer(503)
-    sender = sender_to(there, tmp_path, RetryLimits(failures=2, pause=60))
+    sender = sender_to(there, tmp_path, RetryLimits(failures=2, initial_interval=60))
     for _ in range(20):
         assert sender.send(finals(1)).ok
-        sender.tick()
+        sender.run_replay()
     assert there.requests == 2
     part = health().part("test circuit")
     assert part is not None
     assert part.state == "failed"
     assert "open" in part.detail
     assert "503" in part.detail
-    waiting = health().part("test spill")
+    waiting = health().part("test persistent queue")
     assert waiting is not None
     assert "20 records wait" in waiting.detail
     sender.close()
 
 
 def test_half_open_lets_one_batch_through(there: Destination, tmp_path: Path) -> None:
-    """After the pause one batch is tried; that it fails doubles the pause."""
+    """After the interval one batch is tried; its failure doubles the interval."""
     there.behave = lambda _: Answer(0)
-    sender = sender_to(there, tmp_path, RetryLimits(failures=1, pause=0.2, longest_pause=60))
+    sender = sender_to(
+        there, tmp_path, RetryLimits(failures=1, initial_interval=0.2, max_interval=60)
+    )
     sender.send(finals(1))
     before = there.requests
     time.sleep(0.25)
@@ -168,20 +170,20 @@ def test_half_open_lets_one_batch_through(there: Destination, tmp_path: Path) ->
 
 
 def test_partial_success_is_counted_and_not_sent_again(there: Destination, tmp_path: Path) -> None:
-    """What a destination refuses of a batch that it took is not sent again (OTLP forbids it)."""
+    """Records refused from an accepted batch are not sent again (OTLP forbids it)."""
     there.behave = lambda _: Answer(rejected=2)
     sender = sender_to(there, tmp_path)
     result = sender.send(finals(5))
     assert result.ok
     assert result.rejected == 2
-    sender.tick()
+    sender.run_replay()
     assert there.requests == 1
     assert not files(tmp_path)
     sender.close()
 
 
-def test_a_slow_answer_delays_nothing_behind_it(there: Destination, tmp_path: Path) -> None:
-    """While one batch has no answer the next ones go to disk at once; all arrive in the end."""
+def test_a_slow_answer_does_not_delay_later_batches(there: Destination, tmp_path: Path) -> None:
+    """While one batch has no answer, later ones go to disk at once; all arrive in the end."""
     sender = ResilientSender(
         LineSender(there.url, timeout=30),
         name="test",
@@ -207,8 +209,8 @@ def test_a_slow_answer_delays_nothing_behind_it(there: Destination, tmp_path: Pa
     sender.close()
 
 
-def test_without_a_folder_the_queue_keeps_what_fails(there: Destination) -> None:
-    """Nothing is lost: what was under way is sent first, the rest is asked for again."""
+def test_without_a_folder_the_queue_keeps_failed_batches(there: Destination) -> None:
+    """Nothing is lost: the batch in flight is sent first, and the queue retries the others."""
     there.behave = lambda _: Answer(503)
     sender = sender_to(there, None)
     assert sender.send(finals(2, "first")).ok
@@ -221,7 +223,7 @@ def test_without_a_folder_the_queue_keeps_what_fails(there: Destination) -> None
     sender.close()
 
 
-def test_two_closes_are_one(there: Destination, tmp_path: Path) -> None:
+def test_close_is_idempotent(there: Destination, tmp_path: Path) -> None:
     """The destination is closed once."""
     inner = LineSender(there.url)
     sender = ResilientSender(inner, name="test", store=RecordStore(tmp_path, "test"))
@@ -230,8 +232,8 @@ def test_two_closes_are_one(there: Destination, tmp_path: Path) -> None:
     assert inner.closed == 1
 
 
-def test_what_may_arrive_twice_is_counted(there: Destination, tmp_path: Path) -> None:
-    """A batch that was taken, but whose answer got lost, is sent again: at least once."""
+def test_records_that_may_arrive_twice_are_counted(there: Destination, tmp_path: Path) -> None:
+    """A batch that was accepted, but whose answer was lost, is sent again: at least once."""
 
     def take_and_hang_up(records: list[Record]) -> Answer:
         there.taken += records
@@ -248,8 +250,8 @@ def test_what_may_arrive_twice_is_counted(there: Destination, tmp_path: Path) ->
     sender.close()
 
 
-def test_what_fails_each_time_gives_way_to_the_others(there: Destination, tmp_path: Path) -> None:
-    """A record that may be taken later, each time, is tried by itself and then set aside."""
+def test_a_record_that_always_fails_is_set_aside(there: Destination, tmp_path: Path) -> None:
+    """If the answer always asks for a retry, the record is tried alone and then set aside."""
 
     def behave(records: list[Record]) -> Answer:
         return Answer(503 if any(record.name == "bad" for record in records) else 200)
@@ -262,26 +264,26 @@ def test_what_fails_each_time_gives_way_to_the_others(there: Destination, tmp_pa
     there.behave = behave
     dead_letter = tmp_path / ".queue" / "dead-letter"
 
-    def set_aside() -> bool:
-        sender.tick()
+    def is_set_aside() -> bool:
+        sender.run_replay()
         sender.send([final("live", 7)])
         return dead_letter.exists() and not files(tmp_path)
 
-    wait_until(set_aside, "it is set aside, and nothing waits")
+    wait_until(is_set_aside, "it is set aside, and nothing waits")
     assert "bad" not in there.names()
     others = [name for name in there.names() if name != "live"]
     assert sorted(others) == sorted(record.name for record in batch if record.name != "bad")
     sender.close()
 
 
-def test_an_outage_gives_up_nothing(there: Destination, tmp_path: Path) -> None:
-    """However often it is tried: while nothing else is taken it is not the records' fault."""
+def test_an_outage_gives_up_no_record(there: Destination, tmp_path: Path) -> None:
+    """While no other record is accepted, the cause is not the record, however often it fails."""
     there.behave = lambda _: Answer(503)
     sender = sender_to(there, tmp_path)
     sender.send([final("alone")])
 
     def often_tried() -> bool:
-        sender.tick()
+        sender.run_replay()
         return there.requests > 12
 
     wait_until(often_tried, "it is tried again and again")
@@ -291,10 +293,8 @@ def test_an_outage_gives_up_nothing(there: Destination, tmp_path: Path) -> None:
     sender.close()
 
 
-def test_what_is_taken_of_one_kind_says_nothing_of_the_other(
-    there: Destination, tmp_path: Path
-) -> None:
-    """A destination that has no place for spans, but for logs, loses no span by it."""
+def test_kinds_of_records_are_judged_apart(there: Destination, tmp_path: Path) -> None:
+    """A destination that accepts logs and no spans loses no span."""
 
     def behave(records: list[Record]) -> Answer:
         return Answer(404 if any(record.phase == "end" for record in records) else 200)
@@ -309,7 +309,7 @@ def test_what_is_taken_of_one_kind_says_nothing_of_the_other(
     there.behave = behave
 
     def often_tried() -> bool:
-        sender.tick()
+        sender.run_replay()
         sender.send([log(99)])
         return there.requests > 200
 
@@ -321,17 +321,17 @@ def test_what_is_taken_of_one_kind_says_nothing_of_the_other(
     sender.close()
 
 
-def test_where_the_queue_fills_up_a_slow_answer_is_not_waited_for(
+def test_a_filling_queue_does_not_wait_for_a_slow_answer(
     there: Destination, tmp_path: Path
 ) -> None:
-    """The batch goes on by itself, and what comes meanwhile is kept on disk, not lost."""
+    """The request goes on, and later batches are kept on disk, not lost."""
     there.behave = lambda _: Answer(hang=30)
     sender = ResilientSender(
         LineSender(there.url, timeout=30),
         name="test",
         store=RecordStore(tmp_path, "test"),
         limits=QUICK,
-        hurried=lambda: True,
+        queue_is_filling=lambda: True,
     )
     began = time.monotonic()
     assert sender.send(finals(5, "slow")).kept == 5

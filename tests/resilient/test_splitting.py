@@ -1,4 +1,4 @@
-"""A batch that is refused is halved until the bad record is found."""
+"""A refused batch is halved until the bad record is found."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
     from otel_ext.record.model import Record
 
-QUICK = RetryLimits(failures=3, pause=0.05, longest_pause=0.1)
+QUICK = RetryLimits(failures=3, initial_interval=0.05, max_interval=0.1)
 
 
 def deep(levels: int) -> list[object]:
-    """Return a list nested so deep."""
+    """Return a list nested `levels` deep."""
     value: list[object] = []
     for _ in range(levels):
         value = [value]
@@ -35,11 +35,11 @@ def deep(levels: int) -> list[object]:
 
 
 class Picky:
-    """Refuses a batch with a bad record; answers nothing from some request on.
+    """Refuses a batch with a bad record; stops to answer after some requests.
 
     Args:
         bad: The sequence numbers of the bad records.
-        until: After so many requests there is no answer.
+        until: The number of requests that get an answer.
     """
 
     def __init__(self, bad: set[int], until: int = 1_000_000) -> None:
@@ -67,12 +67,12 @@ class Picky:
     st.integers(1, 80), st.sets(st.integers(1, 80), max_size=20), st.integers(1, 60), st.booleans()
 )
 def test_no_record_is_lost_or_sent_twice(
-    count: int, bad: set[int], until: int, works: bool
+    count: int, bad: set[int], until: int, accepts_records: bool
 ) -> None:
-    """Whatever is bad, and whenever it stops to answer: each record is in one place."""
+    """Each record is accepted, refused or unsent, for any bad records and any outage."""
     picky = Picky(bad, until)
     batch = finals(count)
-    done = deliver(picky, batch, works=works)
+    done = deliver(picky, batch, accepts_records=accepts_records)
     refused = [one.record.seq for one in done.refused]
     unsent = [record.seq for record in done.unsent]
     assert sorted(picky.taken + refused + unsent) == [record.seq for record in batch]
@@ -80,20 +80,20 @@ def test_no_record_is_lost_or_sent_twice(
     assert set(refused) <= bad
     if not unsent:
         assert set(refused) == bad & set(range(1, count + 1))
-    if works:
+    if accepts_records:
         assert not done.refuses_all
 
 
 def test_one_bad_record_takes_few_requests() -> None:
-    """Of 512 records the bad one is found with a few requests, not with hundreds."""
+    """Of 512 records the bad one is found with 25 requests at most."""
     picky = Picky({313})
     done = deliver(picky, finals(512))
     assert done.sent == 511
     assert picky.requests <= 25
 
 
-def test_a_destination_that_refuses_everything_is_left_alone() -> None:
-    """A wrong password is no fault of the records: few requests, and nothing is given up."""
+def test_a_destination_that_refuses_everything_gets_few_requests() -> None:
+    """The cause may be a wrong password, not the records, so none is given up."""
     picky = Picky(set(range(600)))
     done = deliver(picky, finals(512))
     assert done.refuses_all
@@ -108,15 +108,15 @@ HOSTILE: dict[str, Callable[[], object]] = {
 }
 
 
-def ticked(sender: ResilientSender) -> ResilientSender:
-    """Return the sender after a turn of replay."""
-    sender.tick()
+def replayed(sender: ResilientSender) -> ResilientSender:
+    """Return the sender after one replay."""
+    sender.run_replay()
     return sender
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_of_512_records_with_a_hostile_one_511_arrive(kind: str, tmp_path: Path) -> None:
-    """The receiver refuses the hostile one; it is set aside with the reason."""
+    """The receiver refuses the hostile one, which is set aside with the reason."""
 
     def behave(records: list[Record]) -> Answer:
         return Answer(400) if any(record.name == "hostile" for record in records) else TAKEN
@@ -127,10 +127,10 @@ def test_of_512_records_with_a_hostile_one_511_arrive(kind: str, tmp_path: Path)
         batch = finals(512)
         batch[100] = final("hostile", 101, value=HOSTILE[kind]())
         result = sender.send(batch)
-        wait_until(lambda: ticked(sender).is_settled, "it is settled")
+        wait_until(lambda: replayed(sender).is_idle, "no request is in flight")
         assert len(there.taken) == 511
         assert "hostile" not in there.names()
-        assert result.rejected in {0, 1}  # 0: it took longer than the queue is made to wait
+        assert result.rejected in {0, 1}  # 0: it took longer than the queue waits
         (file,) = (tmp_path / ".queue" / "dead-letter").glob("*.jsonl")
         lines = [json.loads(line) for line in file.read_bytes().splitlines()]
         (meta,) = [one["__tracer_meta__"] for one in lines if "refused" in one["__tracer_meta__"]]
@@ -139,8 +139,8 @@ def test_of_512_records_with_a_hostile_one_511_arrive(kind: str, tmp_path: Path)
         sender.close()
 
 
-def test_a_sender_that_raises_has_refused(tmp_path: Path) -> None:
-    """An encoder that fails on one record costs that record, not its batch."""
+def test_raising_counts_as_a_refusal(tmp_path: Path) -> None:
+    """An encoder that fails on one record affects only that record."""
 
     class Failing(Picky):
         def send(self, records: Sequence[Record]) -> SendResult:
@@ -157,7 +157,7 @@ def test_a_sender_that_raises_has_refused(tmp_path: Path) -> None:
 
 
 def test_a_bad_record_alone_waits_for_evidence(tmp_path: Path) -> None:
-    """Refused alone it may be the destination's fault; once others are taken it is set aside."""
+    """Refused alone, it is kept; once others are accepted, it is set aside."""
     with destination() as there:
         there.behave = lambda records: (
             Answer(400) if any(record.name == "bad" for record in records) else TAKEN
@@ -165,13 +165,13 @@ def test_a_bad_record_alone_waits_for_evidence(tmp_path: Path) -> None:
         store = RecordStore(tmp_path, "test")
         sender = ResilientSender(LineSender(there.url), name="test", store=store, limits=QUICK)
         assert sender.send([final("bad")]).kept == 1
-        sender.tick()
+        sender.run_replay()
         dead_letter = tmp_path / ".queue" / "dead-letter"
         assert not dead_letter.exists()
 
         def others() -> bool:
             sender.send([final("good", 2)])
-            sender.tick()
+            sender.run_replay()
             return dead_letter.exists() and store.waiting == 0
 
         wait_until(others, "it is set aside")
@@ -179,15 +179,15 @@ def test_a_bad_record_alone_waits_for_evidence(tmp_path: Path) -> None:
         sender.close()
 
 
-def test_a_wrong_password_costs_nothing(tmp_path: Path) -> None:
-    """A destination that refuses all for a while gets all of it afterwards."""
+def test_a_wrong_password_loses_nothing(tmp_path: Path) -> None:
+    """A destination that refuses everything for a while gets all of it afterwards."""
     with destination(lambda _: Answer(401)) as there:
         store = RecordStore(tmp_path, "test")
         sender = ResilientSender(LineSender(there.url), name="test", store=store, limits=QUICK)
         for part in range(5):
             assert sender.send(finals(40, f"part {part}")).ok
-            sender.tick()
+            sender.run_replay()
         there.behave = lambda _: TAKEN
-        wait_until(lambda: ticked(sender).is_settled and len(there.taken) == 200, "all arrive")
+        wait_until(lambda: replayed(sender).is_idle and len(there.taken) == 200, "all arrive")
         assert not (tmp_path / ".queue" / "dead-letter").exists()
         sender.close()

@@ -1,3 +1,3 @@
-"""Keeps on disk what could not be sent yet."""
+"""The persistent queue: keeps records on disk that could not be sent yet."""
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The files of a spill folder: their names, and writing and reading them safely.
+"""Names, writes and reads the files of a persistent queue.
 
-No file is kept open between two calls, so a forked child inherits none. No link
-is followed, and a file that is not this user's own plain file is not used.
+No file stays open between two calls, so a forked child inherits none. Links are not
+followed, and only plain files of this user are used.
 """
 
 from __future__ import annotations
@@ -38,27 +38,27 @@ _NAME: Final = re.compile(
     rf"([a-z0-9_-]{{1,40}})\.(\d{{1,20}})\.({_ID})\.(\d{{1,10}})(\.begun)?\.jsonl", re.ASCII
 )
 _NOFOLLOW: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-# A named pipe in a file's place must not hang the one who opens it.
+# If the name is a named pipe, opening it must not block.
 _SAFE: Final = _NOFOLLOW | getattr(os, "O_NONBLOCK", 0)
 # More than the longest line.
 _READ_SIZE: Final = 2 * 1024 * 1024
 
 
 class QueueFileName(NamedTuple):
-    """A spill file's name taken apart.
+    """The parts of a file name in a persistent queue.
 
     Attributes:
         slug: The destination.
-        number: When it was begun, in nanoseconds; the oldest has the lowest.
-        incarnation: Whose it is.
-        turn: Which exporter of that incarnation it belongs to.
-        begun: Whether some of it may have been sent already.
+        number: When the file was created, in nanoseconds; the oldest has the lowest.
+        incarnation: The process that owns the file.
+        exporter_number: Which exporter of that process owns it.
+        begun: Whether some of its records may have been sent already.
     """
 
     slug: str
     number: int
     incarnation: str
-    turn: int
+    exporter_number: int
     begun: bool = False
 
     @property
@@ -69,7 +69,7 @@ class QueueFileName(NamedTuple):
         'otlp.7.b0-7-1-00000000.1.jsonl'
         """
         begun = ".begun" if self.begun else ""
-        return f"{self.slug}.{self.number}.{self.incarnation}.{self.turn}{begun}.jsonl"
+        return f"{self.slug}.{self.number}.{self.incarnation}.{self.exporter_number}{begun}.jsonl"
 
     @classmethod
     def parse(cls, text: str) -> QueueFileName | None:
@@ -85,7 +85,7 @@ class QueueFileName(NamedTuple):
 
 
 class FoundFile(NamedTuple):
-    """A file of the folder: its name, its size in bytes, and when it was written last."""
+    """A file of the folder: its name, its size in bytes, and the time of its last write."""
 
     name: QueueFileName
     size: int
@@ -93,7 +93,7 @@ class FoundFile(NamedTuple):
 
 
 class Lines(NamedTuple):
-    """Lines read from a file, the offset behind them, and whether the file ends there."""
+    """Lines read from a file, the offset after them, and whether the file ends there."""
 
     lines: list[bytes]
     offset: int
@@ -101,7 +101,7 @@ class Lines(NamedTuple):
 
 
 def slug_of(name: str) -> str:
-    """Return a destination's name as a part of a file name.
+    """Turn the name of a destination into a part of a file name.
 
     >>> slug_of("OTLP"), slug_of("../my backend")
     ('otlp', '---my-backend')
@@ -111,7 +111,7 @@ def slug_of(name: str) -> str:
 
 @contextmanager
 def _opened(folder: Path, *, create: bool = False) -> Generator[int, None, None]:
-    """Open the folder, made with what is above it if it is missing."""
+    """Open the folder; with `create`, create it and its parents if they are missing."""
     if create and not folder.is_dir():
         make_folder(folder.parent)
     descriptor = open_folder(folder, create=create)
@@ -122,16 +122,16 @@ def _opened(folder: Path, *, create: bool = False) -> Generator[int, None, None]
 
 
 def append_data(folder: Path, file: str, data: bytes, *, new: bool) -> None:
-    """Append `data` to a file as a whole, or leave the file as it was.
+    """Append all of `data` to a file, or leave the file as it was.
 
     Args:
-        folder: The folder; made if `new`.
-        file: The file's name.
+        folder: The folder; created if `new`.
+        file: The name of the file.
         data: Whole lines.
-        new: Whether the file is to be made; else it must be there.
+        new: Whether to create the file; else it must exist.
 
     Raises:
-        OSError: It cannot be written; `FileNotFoundError` if it was taken away.
+        OSError: It cannot be written; `FileNotFoundError` if it was removed or renamed.
     """
     with _opened(folder, create=new) as parent:
         flags = os.O_WRONLY | os.O_APPEND
@@ -140,7 +140,7 @@ def append_data(folder: Path, file: str, data: bytes, *, new: bool) -> None:
         else:
             descriptor = os.open(file, flags | _SAFE, dir_fd=parent)
         try:
-            before = _own_size(descriptor)
+            before = _checked_size(descriptor)
             _write(descriptor, data, before)
         except OSError:
             if new:
@@ -151,12 +151,12 @@ def append_data(folder: Path, file: str, data: bytes, *, new: bool) -> None:
             os.close(descriptor)
 
 
-def _own_size(descriptor: int) -> int:
-    """Return the size of a file after a look whether it is a plain one of this user."""
+def _checked_size(descriptor: int) -> int:
+    """Return the size of an open file, after checking that it is a plain file of this user."""
     status = os.fstat(descriptor)
     owner = os.geteuid() if hasattr(os, "geteuid") else status.st_uid
     if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1 or status.st_uid != owner:
-        raise JournalError("a file in the spill folder is not a plain file of this user")
+        raise JournalError("a file in the persistent queue is not a plain file of this user")
     return status.st_size
 
 
@@ -167,13 +167,13 @@ def _write(descriptor: int, data: bytes, before: int) -> None:
             written = os.write(descriptor, rest)
             rest = rest[written:]
     except OSError:
-        with suppress(OSError):  # no half of a line, no half of a batch
+        with suppress(OSError):  # leave no part of a line or batch
             os.ftruncate(descriptor, before)
         raise
 
 
-def read_lines(folder: Path, file: str, offset: int, most: int) -> Lines:
-    """Read up to `most` whole lines from `offset` on; what is torn at the end is left out.
+def read_lines(folder: Path, file: str, offset: int, limit: int) -> Lines:
+    """Read up to `limit` whole lines from `offset` on; a torn last line is left out.
 
     Raises:
         OSError: The file cannot be read, or is gone.
@@ -181,20 +181,20 @@ def read_lines(folder: Path, file: str, offset: int, most: int) -> Lines:
     with _opened(folder) as parent:
         descriptor = os.open(file, os.O_RDONLY | _SAFE, dir_fd=parent)
         try:
-            size = _own_size(descriptor)
+            size = _checked_size(descriptor)
             data = os.pread(descriptor, _READ_SIZE, offset)
         finally:
             os.close(descriptor)
     lines = data.splitlines(keepends=True)
     torn = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
-    taken = lines[:most]
-    behind = offset + sum(map(len, taken))
-    at_end = behind + (len(torn) if taken == lines else 0) >= size or not taken
-    return Lines(taken, behind, at_end)
+    taken = lines[:limit]
+    end = offset + sum(map(len, taken))
+    at_end = end + (len(torn) if taken == lines else 0) >= size or not taken
+    return Lines(taken, end, at_end)
 
 
 def list_files(folder: Path) -> list[FoundFile]:
-    """Return the spill files of a folder, the oldest first; none if it is missing."""
+    """Return the queue files of a folder, the oldest first; none if it is missing."""
     found: list[FoundFile] = []
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
@@ -208,7 +208,7 @@ def list_files(folder: Path) -> list[FoundFile]:
 
 
 def rename_file(folder: Path, old: QueueFileName, new: QueueFileName) -> bool:
-    """Rename a file in one step; False if somebody else was faster."""
+    """Rename a file atomically; False if another process was faster."""
     try:
         with _opened(folder) as parent:
             os.rename(old.file, new.file, src_dir_fd=parent, dst_dir_fd=parent)
@@ -218,7 +218,7 @@ def rename_file(folder: Path, old: QueueFileName, new: QueueFileName) -> bool:
 
 
 def delete_file(folder: Path, file: str) -> bool:
-    """Delete a file; whether it was there."""
+    """Delete a file; whether it existed."""
     try:
         with _opened(folder) as parent:
             os.unlink(file, dir_fd=parent)
@@ -228,7 +228,7 @@ def delete_file(folder: Path, file: str) -> bool:
 
 
 def sync_file(folder: Path, file: str) -> None:
-    """Bring a file's data to the disk; nothing if it is gone."""
+    """Sync a file's data to disk; does nothing if the file is gone."""
     with suppress(OSError), _opened(folder) as parent:
         descriptor = os.open(file, os.O_WRONLY | _SAFE, dir_fd=parent)
         try:

@@ -1,7 +1,7 @@
-"""Records as lines of a spill file, and back: nothing a destination is told gets lost.
+"""Encodes records as lines of a persistent queue, and decodes them without loss.
 
-A record's line names its process only by its id. So the facts of each process
-stand in the file too, in a line of their own before the first record of it.
+The line of a record has only the id of its process. So the file also holds the facts of
+each process, in a line of their own before its first record.
 """
 
 from __future__ import annotations
@@ -27,25 +27,22 @@ __all__ = [
     "decode_chunk",
     "decode_lines",
     "encode_record",
-    "in_parts",
     "process_line",
+    "split_by_size",
     "with_processes",
 ]
 
 _MARK: Final = "queue"
-
-
-_CHUNK: Final = 512
-_SMALLER: Final = 8
-# So often a record is tried by itself, with others taken in between, before it is given up.
-_TRIES: Final = 3
+_CHUNK_SIZE: Final = 512
+_SHRINK_FACTOR: Final = 8
+# How often a single record is tried, with others accepted in between, before it is given up.
+_MAX_TRIES: Final = 3
 
 
 class QueueFile:
-    """One file that waits to be sent, and how much of it has been."""
+    """One file of the queue, and how much of it has been sent."""
 
     __slots__ = (
-        "failed_at",
         "failures",
         "known",
         "limit",
@@ -53,7 +50,8 @@ class QueueFile:
         "offset",
         "records",
         "size",
-        "suspect_since",
+        "taken_when_failed",
+        "taken_when_refused",
     )
 
     def __init__(self, name: QueueFileName, records: int, size: int) -> None:
@@ -62,45 +60,45 @@ class QueueFile:
         self.size = size
         self.offset = 0
         self.known: dict[str, Process] = {}
-        # What the destination had taken when it refused all of this; -1: it did not.
-        self.suspect_since = -1
-        # How many records are tried at once, and how often one by itself has failed.
-        self.limit = _CHUNK
+        # How many records the destination had accepted when it refused all of these; -1: never.
+        self.taken_when_refused = -1
+        # How many records are tried at once, and how often a single one has failed.
+        self.limit = _CHUNK_SIZE
         self.failures = 0
-        # What the destination had taken at the last failure; -1: there was none.
-        self.failed_at = -1
+        # How many records the destination had accepted at the last failure; -1: none yet.
+        self.taken_when_failed = -1
 
-    def went_well(self) -> None:
-        """Note that what came next of it was taken: more may be tried at once."""
-        self.suspect_since = self.failed_at = -1
+    def note_success(self) -> None:
+        """Note that the last chunk was accepted: the next one may be larger."""
+        self.taken_when_refused = self.taken_when_failed = -1
         self.failures = 0
-        self.limit = min(self.limit * 2, _CHUNK)
+        self.limit = min(self.limit * 2, _CHUNK_SIZE)
 
-    def failed(self, taken: int) -> bool:
-        """Note a failure that may pass; whether to give up what was tried, a single record.
+    def note_failure(self, taken: int) -> bool:
+        """Note a temporary failure; whether to give up the single record that was tried.
 
-        While the destination takes other records the fault may lie in these, so
-        fewer are tried at once, down to one.
+        While the destination accepts other records the cause may be in these, so fewer
+        are tried at once, down to one.
 
         Args:
-            taken: How many of such records the destination has taken up to now.
+            taken: How many records of this kind the destination has accepted so far.
         """
-        takes_others = 0 <= self.failed_at < taken
-        self.failed_at = taken
+        takes_others = 0 <= self.taken_when_failed < taken
+        self.taken_when_failed = taken
         if not takes_others:
             return False
         if self.limit > 1:
-            self.limit = max(self.limit // _SMALLER, 1)
+            self.limit = max(self.limit // _SHRINK_FACTOR, 1)
             return False
         self.failures += 1
-        return self.failures >= _TRIES
+        return self.failures >= _MAX_TRIES
 
 
 class Chunk(NamedTuple):
-    """Records that come next, the file they stand in, and the offset behind them.
+    """The next records to send, their file, and the offset after them.
 
-    They are all of one kind: ended spans, or anything else. A destination may
-    take the one and refuse the other.
+    They are all of one kind, ended spans or others, since a destination may accept one
+    kind and refuse the other.
     """
 
     file: QueueFile
@@ -110,28 +108,28 @@ class Chunk(NamedTuple):
 
 
 def encode_record(record: Record) -> bytes | None:
-    """Return the line of a record; None if it cannot be made."""
+    """Return the line of a record; None if it cannot be encoded."""
     try:
         return encode_line(record)
     except Exception as error:  # noqa: BLE001 - the others must be kept
         COUNTERS.add("remote.not_encoded")
-        report_problem("spill: a record is lost", error)
+        report_problem("persistent queue: a record is lost", error)
         return None
 
 
 def process_line(process: Process) -> bytes:
-    """Return the line that tells who `process` is."""
+    """Return the line with the facts of `process`."""
     record = process_start_record(process, 0)
     return encode_line(record._replace(extra={**record.extra, _MARK: True}))
 
 
 def decode_lines(lines: Iterable[bytes], known: dict[str, Process]) -> list[Record]:
-    """Return the records of `lines`, each with what is known of its process.
+    """Return the records of `lines`, each with the facts of its process.
 
     Args:
-        lines: Lines of one file, in their order; what is no record is counted and
-            left out.
-        known: The processes by their ids; those that the lines tell of are added.
+        lines: Lines of one file, in order; one that is not a record is counted and left
+            out.
+        known: The processes by their ids; those in the lines are added.
 
     >>> from otel_ext.record.model import Process, Record
     >>> process = Process("b0-7-1-aa", pid=7, resource={"service.name": "shop"})
@@ -144,13 +142,13 @@ def decode_lines(lines: Iterable[bytes], known: dict[str, Process]) -> list[Reco
         try:
             record = decode_line(line)
         except RecordError:
-            COUNTERS.add("remote.spill_damaged")
+            COUNTERS.add("remote.persisted_damaged")
             continue
         if record.kind == "process" and record.extra.get(_MARK) is True:
             known[record.process.id] = process_from(record.process.id, record.extra)
         else:
             process = known.get(record.process.id)
-            # A process that tells of itself carries its facts.
+            # The `process.start` of a process contains its facts.
             if process is None and record.kind == "process" and "resource" in record.extra:
                 process = known[record.process.id] = process_from(record.process.id, record.extra)
             records.append(record if process is None else record._replace(process=process))
@@ -162,7 +160,7 @@ def decode_chunk(file: QueueFile, lines: Lines) -> Chunk:
 
     Args:
         file: The file that the lines were read from, at its offset.
-        lines: What was read.
+        lines: The lines.
     """
     records: list[Record] = []
     offset = file.offset
@@ -175,8 +173,10 @@ def decode_chunk(file: QueueFile, lines: Lines) -> Chunk:
     return Chunk(file, records, lines.offset, lines.at_end)
 
 
-def in_parts(lines: list[tuple[Record, bytes]], size: int) -> Iterator[list[tuple[Record, bytes]]]:
-    """Yield `lines` in parts of up to `size` bytes, but a record at least."""
+def split_by_size(
+    lines: list[tuple[Record, bytes]], size: int
+) -> Iterator[list[tuple[Record, bytes]]]:
+    """Yield `lines` in parts of up to `size` bytes, each with at least one record."""
     part: list[tuple[Record, bytes]] = []
     room = size
     for pair in lines:
@@ -190,7 +190,7 @@ def in_parts(lines: list[tuple[Record, bytes]], size: int) -> Iterator[list[tupl
 
 
 def with_processes(lines: list[tuple[Record, bytes]], known: dict[str, Process]) -> bytes:
-    """Return the lines as a whole, with the facts of each process before its first record."""
+    """Join the lines, with the facts of each process before its first record."""
     data: list[bytes] = []
     for record, line in lines:
         process = record.process

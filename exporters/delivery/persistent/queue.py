@@ -1,10 +1,9 @@
-"""`PersistentQueue`: records that cannot be sent now, on disk until they can be.
+"""`PersistentQueue`: keeps records on disk until they can be sent.
 
 `DIR/.queue/` holds files of plain record lines, about a megabyte each, named by
-destination, age and owner. They are written by whole batches, read in the order
-of their age, and deleted when all of a file has been sent. What a process that
-died has left is taken over by renaming it, which only one can do. Used by one
-thread.
+destination, age and owner. Whole batches are written to them; the oldest file is read
+first and deleted when all of it has been sent. A process takes over the files of a dead
+one by renaming them, which only one process can do. Used by one thread.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from otel_ext.exporters.delivery.persistent.lines import (
     QueueFile,
     decode_chunk,
     encode_record,
-    in_parts,
+    split_by_size,
     with_processes,
 )
 from otel_ext.journal.liveness import identity_from_id, is_alive
@@ -51,8 +50,8 @@ __all__ = ["PersistentQueue"]
 
 _FILE_SIZE: Final = 1024 * 1024
 
-_turns: Final = count(1)
-# Which owners of files there are in this process: `INCARNATION.TURN`.
+_exporter_numbers: Final = count(1)
+# The owners of files in this process: `INCARNATION.NUMBER`.
 _owners: Final[set[str]] = set()
 
 
@@ -60,10 +59,10 @@ class PersistentQueue:
     """Keeps records of one destination in a folder, up to a size.
 
     Args:
-        folder: The folder; made with mode 0700 when first needed.
+        folder: The folder; created with mode 0700 when first needed.
         name: The destination.
-        max_bytes: What the folder may hold, all destinations together; beyond it
-            the oldest files are deleted, and what they held is counted.
+        max_bytes: The maximum of bytes in the folder, of all destinations together;
+            beyond it the oldest files are deleted, and their records counted.
     """
 
     _files: deque[QueueFile]
@@ -83,15 +82,15 @@ class PersistentQueue:
 
     @property
     def waiting(self) -> int:
-        """How many records wait; of a file begun, all of them."""
+        """How many records wait; a file that was sent in part counts as a whole."""
         return sum(file.records for file in self._files)
 
     def append(self, records: Sequence[Record]) -> bool:
-        """Write a batch; whether all of it is kept."""
+        """Write a batch; whether all of it is on disk."""
         pairs = [(record, encode_record(record)) for record in records]
         lines = [(record, line) for record, line in pairs if line is not None]
         try:
-            for part in in_parts(lines, self._file_size):
+            for part in split_by_size(lines, self._file_size):
                 if not self._append_to_current(part):
                     self._append_to_new(part)
         except OSError as error:
@@ -107,7 +106,7 @@ class PersistentQueue:
         data = with_processes(lines, file.known)
         try:
             append_data(self.folder, file.name.file, data, new=False)
-        except FileNotFoundError:  # deleted to make room, or taken over
+        except FileNotFoundError:  # deleted to free space, or taken over
             self._forget(file)
             return False
         file.records += len(lines)
@@ -130,12 +129,12 @@ class PersistentQueue:
         self._unsynced = True
 
     def _become_owner(self) -> tuple[str, int]:
-        owner = (current().id, next(_turns))
+        owner = (current().id, next(_exporter_numbers))
         _owners.add(f"{owner[0]}.{owner[1]}")
         return owner
 
     def _make_room(self, needed: int) -> None:
-        """Delete the oldest files until `needed` more bytes have room."""
+        """Delete the oldest files until `needed` more bytes fit."""
         found = list_files(self.folder)
         total = sum(one.size for one in found) + needed
         for one in found:
@@ -148,24 +147,24 @@ class PersistentQueue:
             COUNTERS.add("remote.persisted_evicted", lost)
             report_problem(
                 f"{self._where}: the oldest records are deleted",
-                "they wait for their destination and need more room than `persistent-queue-size`",
+                "they wait for their destination and need more space than `persistent-queue-size`",
             )
             for mine in [file for file in self._files if file.name == one.name]:
                 self._forget(mine)
 
     def adopt(self) -> int:
-        """Take over what dead processes have left for this destination; return how many files."""
+        """Take over the files of dead processes for this destination; return how many."""
         self._owner = self._owner or self._become_owner()
         taken = 0
         for one in list_files(self.folder):
-            if one.name.slug != self._slug or not self._is_left(one):
+            if one.name.slug != self._slug or not self._is_abandoned(one):
                 continue
-            name = one.name._replace(incarnation=self._owner[0], turn=self._owner[1])
+            name = one.name._replace(incarnation=self._owner[0], exporter_number=self._owner[1])
             if not rename_file(self.folder, one.name, name):
                 continue
             records = count_lines(self.folder, name.file)
             self._files.append(QueueFile(name, records, one.size))
-            COUNTERS.add("remote.spill_adopted", records)
+            COUNTERS.add("remote.persisted_adopted", records)
             if name.begun:
                 COUNTERS.add("remote.maybe_twice", records)
             taken += 1
@@ -173,28 +172,28 @@ class PersistentQueue:
             self._files = deque(sorted(self._files, key=lambda file: file.name.number))
         return taken
 
-    def _is_left(self, one: FoundFile) -> bool:
-        """Whether nobody will send the file any more."""
+    def _is_abandoned(self, one: FoundFile) -> bool:
+        """Whether the owner of the file is gone, so that it will not send the file."""
         name = one.name
         if name.incarnation == current().id:
-            return f"{name.incarnation}.{name.turn}" not in _owners
+            return f"{name.incarnation}.{name.exporter_number}" not in _owners
         identity = identity_from_id(name.incarnation)
         alive = "unknown" if identity is None else is_alive(identity)
         return alive == "dead" or (alive == "unknown" and time() - one.modified > LONGEST_SILENCE)
 
     def next_chunk(self) -> Chunk | None:
-        """Return what is to be sent next, None if nothing waits; the same until `done`."""
+        """Return the next chunk, None if nothing waits; the same one until `done`."""
         while self._files:
             file = self._files[0]
             if file is self._current:
-                self._current = None  # what comes now begins another file
+                self._current = None  # later records go to another file
             if not file.name.begun:
                 begun = file.name._replace(begun=True)
                 if rename_file(self.folder, file.name, begun):
                     file.name = begun
             try:
                 lines = read_lines(self.folder, file.name.file, file.offset, file.limit)
-            except FileNotFoundError:  # deleted to make room, or taken over
+            except FileNotFoundError:  # deleted to free space, or taken over
                 self._forget(file)
                 continue
             except OSError as error:
@@ -207,26 +206,26 @@ class PersistentQueue:
         return None
 
     def done(self, chunk: Chunk) -> None:
-        """Note that a chunk has been sent, or put elsewhere."""
+        """Remove a chunk that has been sent, or stored elsewhere."""
         chunk.file.offset = chunk.offset
-        chunk.file.went_well()
+        chunk.file.note_success()
         if chunk.at_end:
             self._delete(chunk.file)
 
-    def put_last(self, file: QueueFile) -> None:
-        """Try the others before this file."""
+    def move_to_end(self, file: QueueFile) -> None:
+        """Send the other files before this one."""
         if file in self._files:
             self._files.remove(file)
             self._files.append(file)
 
     def sync(self) -> None:
-        """Bring to the disk what was written last."""
+        """Sync the last writes to disk."""
         if self._unsynced and self._current is not None:
             sync_file(self.folder, self._current.name.file)
         self._unsynced = False
 
     def close(self) -> None:
-        """Leave what waits to the next who comes. Twice is once."""
+        """Leave the files to the next exporter. Idempotent."""
         if self._owner is not None:
             _owners.discard(f"{self._owner[0]}.{self._owner[1]}")
         self._reset()
@@ -242,7 +241,7 @@ class PersistentQueue:
             self._current = None
 
     def _reset(self) -> None:
-        """Own nothing; a forked child leaves its parent's files alone."""
+        """Start without files; a forked child does not touch those of its parent."""
         self._files = deque()
         self._current = None
         self._owner = None

@@ -1,7 +1,7 @@
-"""`RecordStore`: what one destination does not take now, and what it never will.
+"""`RecordStore`: the persistent queue and the dead letters of one destination.
 
-Puts a spill folder to use: what waits is in `DIR/.queue/`, what is refused, with
-the reason, in `DIR/.queue/dead-letter/`.
+Waiting records are in `DIR/.queue/`; refused ones, with the reason, in
+`DIR/.queue/dead-letter/`.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ class RecordStore:
     """Keeps records of one destination on disk.
 
     Args:
-        folder: The folder of records, in which `.queue` is made when needed; None
+        folder: The folder of records, in which `.queue` is created when needed; None
             keeps nothing.
         name: The destination.
-        max_bytes: What may wait, of all destinations of the folder together.
+        max_bytes: The maximum of bytes that wait, of all destinations of the folder.
     """
 
     _next_adoption: float
@@ -64,7 +64,7 @@ class RecordStore:
             self._dead_letter = PersistentQueue(
                 persistent_queue / DEAD_LETTER_FOLDER, name, min(_MAX_DEAD_LETTERS, max_bytes)
             )
-        self._cell = HealthCell(f"{name} spill", "nothing waits")
+        self._health = HealthCell(f"{name} persistent queue", "nothing waits")
         self._reset()
         after_fork_in_child(self._reset)
 
@@ -73,16 +73,16 @@ class RecordStore:
         """How many records wait on disk."""
         return self._persistent_queue.waiting if self._persistent_queue is not None else 0
 
-    def keep(self, records: Sequence[Record]) -> bool:
-        """Keep records until they can be sent; whether that was possible."""
+    def append(self, records: Sequence[Record]) -> bool:
+        """Keep records on disk until they can be sent; whether that was possible."""
         if self._persistent_queue is None or not self._persistent_queue.append(records):
             return False
         COUNTERS.add("remote.persisted", len(records))
-        self._say()
+        self._report_health()
         return True
 
-    def tick(self) -> None:
-        """Sync what was written; now and then look for what dead processes have left."""
+    def maintain(self) -> None:
+        """Sync what was written, and every 30 seconds take over files of dead processes."""
         if self._persistent_queue is None:
             return
         self._persistent_queue.sync()
@@ -90,10 +90,10 @@ class RecordStore:
         if now >= self._next_adoption:
             self._next_adoption = now + _ADOPT_SECONDS
             if self._persistent_queue.adopt():
-                self._say()
+                self._report_health()
 
     def next_chunk(self) -> Chunk | None:
-        """Return records to be sent next; None if none wait."""
+        """Return the next records to send; None if none wait."""
         persistent_queue = self._persistent_queue
         if persistent_queue is None:
             return None
@@ -101,18 +101,18 @@ class RecordStore:
             chunk = persistent_queue.next_chunk()
             if chunk is None or chunk.records:
                 return chunk
-            persistent_queue.done(chunk)  # nothing but facts of processes, or damage
+            persistent_queue.done(chunk)  # only facts of processes, or damaged lines
 
-    def settle_chunk(self, chunk: Chunk, delivery: Delivery, taken: int) -> int:
-        """Take note of what became of records that came from disk.
+    def finish_chunk(self, chunk: Chunk, delivery: Delivery, taken: int) -> int:
+        """Process the outcome of sending records from disk.
 
         Args:
-            chunk: As `next_chunk` returned it.
-            delivery: What became of its records.
-            taken: How many records of their kind the destination has taken up to now.
+            chunk: A chunk that `next_chunk` returned.
+            delivery: The outcome for its records.
+            taken: How many records of their kind the destination has accepted so far.
 
         Returns:
-            How many of them were given up, since they have failed too often.
+            How many records were given up, since they have failed too often.
         """
         persistent_queue = self._persistent_queue
         given_up = 0
@@ -130,19 +130,21 @@ class RecordStore:
             if persistent_queue.append(delivery.unsent):
                 persistent_queue.done(chunk)
         elif delivery.refuses_all:
-            chunk.file.suspect_since = taken
-            persistent_queue.put_last(chunk.file)
-        elif chunk.file.failed(taken):
+            chunk.file.taken_when_refused = taken
+            persistent_queue.move_to_end(chunk.file)
+        elif chunk.file.note_failure(taken):
             given_up = len(chunk.records)
-            self.set_aside([Refused(record, delivery.result.message) for record in chunk.records])
+            self.add_dead_letters(
+                [Refused(record, delivery.result.message) for record in chunk.records]
+            )
             persistent_queue.done(chunk)
         else:
-            persistent_queue.put_last(chunk.file)
-        self._say()
+            persistent_queue.move_to_end(chunk.file)
+        self._report_health()
         return given_up
 
-    def set_aside(self, refused: Sequence[Refused]) -> None:
-        """Put away records that the destination refuses, each with the reason."""
+    def add_dead_letters(self, refused: Sequence[Refused]) -> None:
+        """Store records that the destination refuses, each with the reason."""
         if not refused:
             return
         COUNTERS.add("remote.dead_letters", len(refused))
@@ -157,22 +159,22 @@ class RecordStore:
         ):
             where = str(self._dead_letter.folder)
         report_problem(
-            f"{self._name}: what is refused for good is set aside in {where}",
+            f"{self._name}: records that are refused for good are set aside in {where}",
             refused[0].reason,
         )
 
     def close(self) -> None:
-        """Leave what waits to the next program. Twice is once."""
+        """Leave the files to the next program. Idempotent."""
         for folder in (self._persistent_queue, self._dead_letter):
             if folder is not None:
                 folder.close()
 
-    def _say(self) -> None:
+    def _report_health(self) -> None:
         waiting = self.waiting
         if waiting:
-            self._cell.degraded(f"{waiting} records wait on disk for their destination")
+            self._health.degraded(f"{waiting} records wait on disk for their destination")
         else:
-            self._cell.healthy("nothing waits")
+            self._health.healthy("nothing waits")
 
     def _reset(self) -> None:
         self._next_adoption = 0.0

@@ -1,14 +1,14 @@
-"""`CircuitBreaker`: leaves a destination that fails alone for a while, then tries it once.
+"""`CircuitBreaker`: stops sending to a destination that fails, then tries it once.
 
 ::
 
-    closed ──(some failures in a row)──► open ──(the pause is over)──► half-open
+    closed ──(some failures in a row)──► open ──(interval is over)──► half-open
        ▲                                   ▲                              │
-       └───────────(it went well)──────────┼──────────(it failed)─────────┤
-       └──────────────────────────────────────────────────────────────────┘
+       │                                   └──────────(it failed)─────────┤
+       └──────────────────────────(it succeeded)──────────────────────────┘
 
-Used by one thread; what others read is one attribute. Why none of the known
-libraries does this is told in `docs/adr/`.
+Used by one thread; other threads read only the state. `docs/adr/` explains why no
+existing library is used.
 """
 
 from __future__ import annotations
@@ -27,59 +27,60 @@ __all__ = ["CircuitBreaker", "CircuitState", "RetryLimits"]
 
 CircuitState: TypeAlias = Literal["closed", "open", "half-open"]
 
-# A destination that asks for a longer pause is asked again all the same.
+# The maximum: a destination may ask for longer, but is tried after this.
 _LONGEST_RETRY_AFTER: Final = 3_600.0
 _DOUBLINGS: Final = 20
 
 
 class RetryLimits:
-    """When a destination counts as down, and how it is tried again.
+    """When a destination counts as down, and how it is retried.
 
     Args:
-        failures: So many failures in a row open the circuit.
-        pause: Seconds until the first new try; doubles with each failure.
-        longest_pause: Seconds that the pause grows to.
+        failures: How many failures in a row open the circuit.
+        initial_interval: Seconds until the first retry; doubles with each failure.
+        max_interval: Upper limit of that interval, in seconds.
 
     Raises:
         ValueError: A number is not positive.
 
-    >>> RetryLimits(pause=1.0).pause_after(3, 1.0), RetryLimits(pause=1.0).pause_after(3, 0.0)
+    >>> limits = RetryLimits(initial_interval=1.0)
+    >>> limits.interval_after(3, 1.0), limits.interval_after(3, 0.0)
     (4.0, 2.0)
     """
 
-    __slots__ = ("failures", "longest_pause", "pause")
+    __slots__ = ("failures", "initial_interval", "max_interval")
 
     def __init__(
-        self, *, failures: int = 3, pause: float = 0.5, longest_pause: float = 30.0
+        self, *, failures: int = 3, initial_interval: float = 0.5, max_interval: float = 30.0
     ) -> None:
-        for name, value in (("failures", failures), ("pause", pause)):
+        for name, value in (("failures", failures), ("initial_interval", initial_interval)):
             if not value > 0:
                 raise ValueError(f"{name}={value!r}: use a number above 0")
         self.failures = failures
-        self.pause = pause
-        self.longest_pause = max(longest_pause, pause)
+        self.initial_interval = initial_interval
+        self.max_interval = max(max_interval, initial_interval)
 
-    def pause_after(self, failures: int, jitter: float) -> float:
-        """Return the seconds to wait after so many failures: half of it for sure.
+    def interval_after(self, failures: int, jitter: float) -> float:
+        """Return the seconds to wait after `failures`: half of the interval is fixed.
 
         Args:
-            failures: In a row; the first is 1.
-            jitter: From 0 to 1; spreads the tries of many processes.
+            failures: How many in a row.
+            jitter: From 0 to 1; spreads the retries of many processes.
         """
-        whole = self.pause * 2.0 ** min(failures - 1, _DOUBLINGS)
-        return min(whole, self.longest_pause) * (0.5 + 0.5 * jitter)
+        whole = self.initial_interval * 2.0 ** min(failures - 1, _DOUBLINGS)
+        return min(whole, self.max_interval) * (0.5 + 0.5 * jitter)
 
 
 class CircuitBreaker:
-    """Tells whether a destination may be tried now.
+    """Decides whether a destination may be tried now.
 
     Args:
-        name: The destination; the circuit is called `NAME circuit` in `health()`.
+        name: The destination; `health()` lists the circuit as `NAME circuit`.
         limits: When it opens, and for how long.
-        clock: Seconds, never going back.
+        clock: A monotonic clock, in seconds.
         jitter: Returns a number from 0 to 1.
 
-    >>> breaker = CircuitBreaker("doctest", RetryLimits(failures=2, pause=60))
+    >>> breaker = CircuitBreaker("doctest", RetryLimits(failures=2, initial_interval=60))
     >>> breaker.failed("refused"), breaker.state, breaker.failed("refused"), breaker.state
     (None, 'closed', None, 'open')
     >>> breaker.allows()
@@ -119,9 +120,9 @@ class CircuitBreaker:
         return self._state == "closed" or (self._state == "open" and self._clock() >= self._until)
 
     def allows(self) -> bool:
-        """Whether a try may be made now; if so, tell its outcome by one of the methods below.
+        """Whether a try may be made now; if so, report its outcome by the methods below.
 
-        Half-open, it allows one try until that one's outcome is known.
+        Half-open, it allows one try until the outcome of that one is reported.
         """
         if not self.is_ready:
             return False
@@ -131,7 +132,7 @@ class CircuitBreaker:
         return True
 
     def succeeded(self) -> None:
-        """Note that the destination has answered well: the circuit is closed."""
+        """Note a success: the circuit closes."""
         self._failures = self._openings = 0
         if self._state != "closed":
             self._state = "closed"
@@ -139,12 +140,12 @@ class CircuitBreaker:
         self._cell.healthy("closed")
 
     def failed(self, message: str, *, retry_after: float = 0.0, at_once: bool = False) -> None:
-        """Note that a try has failed.
+        """Note a failure.
 
         Args:
-            message: Why.
-            retry_after: Seconds that the destination asks to be left alone; opens at once.
-            at_once: Open whatever the number of failures.
+            message: Why it failed.
+            retry_after: Seconds that the destination asks for (`Retry-After`); opens at once.
+            at_once: Whether to open whatever the number of failures.
         """
         self._failures += 1
         enough = self._failures >= self._limits.failures or self._state == "half-open"
@@ -153,7 +154,7 @@ class CircuitBreaker:
             return
         self._openings += 1
         COUNTERS.add("remote.circuit_opened")
-        pause = self._limits.pause_after(self._openings, self._jitter())
+        pause = self._limits.interval_after(self._openings, self._jitter())
         asked = min(retry_after, _LONGEST_RETRY_AFTER) * (1 + 0.1 * self._jitter())
         self._until = self._clock() + max(pause, asked)
         self._state = "open"

@@ -1,4 +1,4 @@
-"""A batch on its way to a destination, and what became of it."""
+"""`InFlightRequest`: a batch that is being sent, and its outcome."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class InFlightRequest:
 
     Args:
         records: The batch.
-        chunk: Where on disk it came from; None if the queue gave it.
+        chunk: The chunk on disk that it came from; None if it came from the queue.
     """
 
-    __slots__ = ("_ended", "chunk", "delivery", "promised", "records", "since")
+    __slots__ = ("_ended", "chunk", "counted_as_kept", "delivery", "records", "since")
 
     def __init__(self, records: Sequence[Record], chunk: Chunk | None = None) -> None:
         self.records = records
@@ -34,25 +34,25 @@ class InFlightRequest:
         self.since = monotonic()
         self._ended = 0.0
         self.delivery: Delivery | None = None
-        # Whether the queue has been told that this batch is taken care of.
-        self.promised = False
+        # Whether the queue got the answer that this batch is kept.
+        self.counted_as_kept = False
 
-    def make(self, inner: RecordSender, *, works: bool) -> None:
-        """Send it; called on the sending thread.
+    def send(self, inner: RecordSender, *, accepts_records: bool) -> None:
+        """Send the batch; called on the sending thread.
 
         Args:
             inner: The destination.
-            works: Whether it is known to take records.
+            accepts_records: Whether it is known to accept records.
         """
-        self.delivery = deliver(inner, self.records, works=works)
+        self.delivery = deliver(inner, self.records, accepts_records=accepts_records)
         self._ended = monotonic()
 
     def took_longer_than(self, seconds: float) -> bool:
-        """Whether the answer took longer."""
+        """Whether the answer took longer than `seconds`."""
         return self._ended - self.since > seconds
 
     def outcome(self) -> Delivery:
-        """Return what became of it, once the call has ended; one that failed has no answer."""
+        """Return the outcome of a request that has ended; one that raised has no answer."""
         if self.delivery is None:  # the thread has reported why
             lost = SendResult(ok=False, retry=True, message="the call failed")
             self.delivery = Delivery(lost, unsent=tuple(self.records), maybe_sent=True)

@@ -1,7 +1,7 @@
-"""`SendThread`: one thread that makes one call at a time, so that nobody else hangs with it.
+"""`SendThread`: a thread that makes one call at a time, so its caller need not hang.
 
-Python cannot end a call that hangs. So a destination's calls are made on a
-thread of their own, and whoever asked for one waits no longer than it wants to.
+Python cannot end a call that hangs. So the calls of a destination run on their own
+thread, and the caller waits for them only as long as it chooses.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 __all__ = ["SendThread"]
 
-# How often a thread looks whether its owner is still wanted, in seconds.
-_LOOK: Final = 5.0
+# How often a thread checks whether its owner still exists, in seconds.
+_CHECK_SECONDS: Final = 5.0
 
 
-class _Life:
-    """One thread and what it is to do; a forked child begins another."""
+class _ThreadState:
+    """One thread and its next call; a forked child gets a new one."""
 
     __slots__ = ("call", "idle", "next_start", "running", "starting", "stopping", "wake_event")
 
@@ -33,15 +33,15 @@ class _Life:
         self.running = False
         self.stopping = False
         self.call: Callable[[], None] | None = None
-        # Held by the one who starts the thread, and then for good.
+        # Acquired by the caller that starts the thread, and never released after that.
         self.starting = new_lock()
         self.next_start = 0.0
         self.wake_event = WakeEvent()
-        # Held while a call is made.
+        # Held during a call.
         self.idle = new_lock()
 
     def stop(self) -> None:
-        """Let the thread end behind the call under way; does not wait."""
+        """Let the thread end after the current call; does not wait."""
         self.stopping = True
         self.wake_event.set()
 
@@ -53,103 +53,103 @@ class SendThread:
         name: The thread's name.
 
     >>> thread = SendThread("doctest-send")
-    >>> heard = []
-    >>> thread.begin(lambda: heard.append("sent"))
-    >>> thread.wait(10), heard
+    >>> calls = []
+    >>> thread.start_call(lambda: calls.append("sent"))
+    >>> thread.wait(10), calls
     (True, ['sent'])
     >>> thread.stop()
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._life = _Life()
+        self._state = _ThreadState()
         after_fork_in_child(self._reset)
 
     @property
     def is_alive(self) -> bool:
-        """Whether the thread runs."""
-        return self._life.running
+        """Whether the thread is running."""
+        return self._state.running
 
     def ensure(self) -> None:
-        """Start the thread if it does not run: before the interpreter begins to end."""
-        life = self._life
-        if life.running or life.stopping or monotonic() < life.next_start:
+        """Start the thread if it is not running; not possible while the interpreter exits."""
+        state = self._state
+        if state.running or state.stopping or monotonic() < state.next_start:
             return
         if not may_start_threads():
-            return  # each call is made by its caller
-        if not life.starting.acquire(blocking=False):
+            return  # the caller's thread makes each call
+        if not state.starting.acquire(blocking=False):
             return
-        life.running = True
-        me: weakref.ref[SendThread] = weakref.ref(self)
+        state.running = True
+        reference: weakref.ref[SendThread] = weakref.ref(self)
         try:
-            start_thread(lambda: _run(me, life), self.name, life.stop)
-        except RuntimeError as error:  # no more threads to be had
-            life.running = False
-            life.next_start = monotonic() + _LOOK
-            life.starting.release()
+            start_thread(lambda: _run(reference, state), self.name, state.stop)
+        except RuntimeError as error:  # the system allows no more threads
+            state.running = False
+            state.next_start = monotonic() + _CHECK_SECONDS
+            state.starting.release()
             report_problem(f"{self.name}: no thread, so a slow destination delays others", error)
 
-    def begin(self, call: Callable[[], None]) -> None:
-        """Begin a call; the one before must have come to an end (`wait`).
+    def start_call(self, call: Callable[[], None]) -> None:
+        """Start a call; the previous one must have ended (`wait`).
 
-        Where no thread can be started the call is made here and now.
+        If no thread can be started, the call is made on this thread.
 
         Args:
-            call: What to do; runs in the context of the caller.
+            call: The function to call; it runs in the context of the caller.
         """
         self.ensure()
-        life = self._life
+        state = self._state
         context = copy_context()
-        life.idle.acquire()
-        life.call = lambda: context.run(call)
-        if life.running:
-            life.wake_event.set()
+        state.idle.acquire()
+        state.call = lambda: context.run(call)
+        if state.running:
+            state.wake_event.set()
         else:
-            _make(life)
+            _make(state)
 
     def wait(self, seconds: float) -> bool:
-        """Wait for the call under way to come to an end; whether there is none any more.
+        """Wait for the current call to end; whether it has ended.
 
         Args:
-            seconds: How long; 0 only looks.
+            seconds: How long to wait at most; 0 only checks.
         """
-        idle = self._life.idle
+        idle = self._state.idle
         if not idle.acquire(timeout=max(seconds, 0.0)):
             return False
         idle.release()
         return True
 
     def abandon(self) -> None:
-        """Leave a call that hangs to itself; the next one gets a new thread."""
-        self._life.stopping = True
-        self._life = _Life()
+        """Abandon a call that hangs; the next one gets a new thread."""
+        self._state.stopping = True
+        self._state = _ThreadState()
 
     def stop(self) -> None:
-        """End the thread behind the call under way, without waiting. Idempotent."""
-        self._life.stop()
+        """End the thread after the current call, without waiting. Idempotent."""
+        self._state.stop()
 
     def _reset(self) -> None:
-        self._life = _Life()
+        self._state = _ThreadState()
 
 
-def _make(life: _Life) -> None:
-    call = life.call
+def _make(state: _ThreadState) -> None:
+    call = state.call
     try:
         if call is not None:
             call()
     except BaseException as error:  # noqa: BLE001 - the thread must go on
         report_problem("a call of a send thread failed", error)
     finally:
-        life.call = None
-        life.idle.release()
+        state.call = None
+        state.idle.release()
 
 
-def _run(reference: weakref.ref[SendThread], life: _Life) -> None:
-    """Make calls until the thread is stopped or its owner is gone."""
-    while not life.stopping:
-        if life.wake_event.wait(_LOOK):
-            if life.call is not None:
-                _make(life)
+def _run(reference: weakref.ref[SendThread], state: _ThreadState) -> None:
+    """Make calls until the thread is stopped or its owner no longer exists."""
+    while not state.stopping:
+        if state.wake_event.wait(_CHECK_SECONDS):
+            if state.call is not None:
+                _make(state)
         elif reference() is None:
             break
-    life.running = False
+    state.running = False

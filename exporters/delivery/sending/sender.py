@@ -1,15 +1,15 @@
-"""`ResilientSender`: between a queue and a destination that may be slow, picky or away.
+"""`ResilientSender`: sends through a circuit breaker, and to disk what cannot be sent now.
 
 ::
 
-    send(batch) ── circuit open, or a call hangs ────────────────► disk
+    send(batch) ── circuit open, or a request hangs ─────────────► disk
         │ else                                                      │
         ▼                                                           │ replay, a batch
     a thread of its own ─► destination ── failed, no answer ─► disk │ at a time
-        ▲                       └── refused: halved ─► poison       │
+        ▲                       └── refused: halved ─► dead letter  │
         └───────────────────────────────────────────────────────────┘
 
-All of it runs on the queue's thread, but for the call itself.
+Everything except the request itself runs on the queue's thread.
 """
 
 from __future__ import annotations
@@ -39,38 +39,38 @@ if TYPE_CHECKING:
 
 __all__ = ["ResilientSender"]
 
-# A call that takes longer is not waited for: what comes meanwhile goes to disk. Nor
-# is it where the queue fills up meanwhile, which a busy program does much sooner.
+# Seconds to wait for an answer; then later batches go to disk. If the queue fills up
+# meanwhile, as in a busy program, the wait ends sooner.
 _TIMEOUT: Final = 1.0
-_LOOK: Final = 0.05
-# How long one turn of replay may keep the queue waiting, in seconds.
+_POLL_SECONDS: Final = 0.05
+# How long one replay may delay the queue, in seconds.
 _REPLAY_SECONDS: Final = 0.3
 _LAST_WAIT: Final = 0.5
-# A batch of fewer records says little about the destination when all are refused.
-_TELLING: Final = 16
+# If all of a smaller batch is refused, that may be due to its records.
+_MIN_CONCLUSIVE: Final = 16
 _NEVER: Final = float("inf")
 
 
 class ResilientSender:
-    """Sends to one destination, and keeps what it does not take now.
+    """Sends to one destination, and keeps on disk what it does not accept now.
 
-    Sending again is at least once: what may arrive twice is counted under
+    Delivery is at least once: records that may arrive twice are counted under
     `remote.maybe_twice`.
 
     Args:
         inner: The destination.
-        name: What it is called in `health()`, in messages and in file names.
-        store: Where to keep records, on disk.
-        limits: When the destination counts as down and how it is tried again.
-        hurried: Tells whether the queue needs its thread back.
-        counts: Where to note what becomes of records that the queue holds no more.
+        name: Its name in `health()`, in messages and in file names.
+        store: Keeps records on disk.
+        limits: When the destination counts as down, and how it is retried.
+        queue_is_filling: Returns whether the queue needs its thread back.
+        counts: Counts the outcome of records that are no longer in the queue.
     """
 
     _breaker: CircuitBreaker
-    _call: InFlightRequest | None
-    # What neither the destination nor the disk took: a batch at the most.
-    _homeless: list[Record]
-    # How many ended spans, and how many others, the destination has taken.
+    _request: InFlightRequest | None
+    # At most one batch, which neither the destination nor the disk has accepted.
+    _unstored: list[Record]
+    # How many ended spans (True) and other records (False) the destination has accepted.
     _taken: dict[bool, int]
 
     def __init__(
@@ -80,16 +80,16 @@ class ResilientSender:
         name: str,
         store: RecordStore,
         limits: RetryLimits | None = None,
-        hurried: Callable[[], bool] = lambda: False,
+        queue_is_filling: Callable[[], bool] = lambda: False,
         counts: Counters | None = None,
     ) -> None:
         self.inner = inner
         self.name = name
         self.store = store
         self._limits = limits or RetryLimits()
-        self._hurried = hurried
+        self._queue_is_filling = queue_is_filling
         self._counts = counts
-        self._finish_by = _NEVER
+        self._send_deadline = _NEVER
         self._closed = False
         self.thread = SendThread(f"otel-ext-send {name}")
         self._reset()
@@ -101,39 +101,39 @@ class ResilientSender:
         return self._breaker.state
 
     @property
-    def is_settled(self) -> bool:
-        """Whether no batch is on its way without an answer."""
-        return self._call is None and not self._homeless
+    def is_idle(self) -> bool:
+        """Whether no batch waits for an answer, nor to be stored."""
+        return self._request is None and not self._unstored
 
     def ensure_thread(self) -> None:
-        """Start the thread that makes the calls, if it does not run."""
+        """Start the thread that sends, if it is not running."""
         if not self.thread.is_alive:
             self.thread.ensure()
 
     def send(self, records: Sequence[Record]) -> SendResult:
-        """Send one batch, or keep it on disk; waits for an answer only so long."""
-        if not self._turn.acquire(timeout=_TIMEOUT):
+        """Send one batch, or keep it on disk; waits a limited time for an answer."""
+        if not self._lock.acquire(timeout=_TIMEOUT):
             return SendResult(ok=False, retry=True, message="the exporter is being closed")
         try:
             return self._send(records)
         finally:
-            self._turn.release()
+            self._lock.release()
 
     def _send(self, records: Sequence[Record]) -> SendResult:
-        self._settle_within(_TIMEOUT)
-        if not self._find_home():
-            return self._busy("an earlier batch could be neither sent nor kept")
-        if self._is_busy():
-            return self._keep(records, "an earlier batch has no answer yet")
-        if monotonic() >= self._finish_by:
-            return self._keep(records, "the time to exit was up")
+        self._wait_for_answer(_TIMEOUT)
+        if not self._store_or_send_unstored():
+            return self._retry_later("an earlier batch could be neither sent nor kept")
+        if self._is_in_flight():
+            return self._store(records, "an earlier batch has no answer yet")
+        if monotonic() >= self._send_deadline:
+            return self._store(records, "the time for the exit is over")
         if not self._breaker.allows():
-            return self._keep(records, "the circuit is open")
-        call = self._begin(records)
-        self._settle_within(_TIMEOUT)
-        delivery = call.delivery
-        if self._is_busy() or delivery is None:
-            call.promised = True
+            return self._store(records, "the circuit is open")
+        request = self._start_request(records)
+        self._wait_for_answer(_TIMEOUT)
+        delivery = request.delivery
+        if self._is_in_flight() or delivery is None:
+            request.counted_as_kept = True
             return SendResult(ok=True, kept=len(records), message="no answer yet")
         refused = len(delivery.refused)
         reason = delivery.refused[0].reason if refused else delivery.result.message
@@ -144,103 +144,109 @@ class ResilientSender:
             message=reason,
         )
 
-    def tick(self) -> None:
-        """Replay what waits on disk, for a moment; a job of the queue's thread."""
-        if not self._turn.acquire(blocking=False):
+    def run_replay(self) -> None:
+        """Send records from disk, for a short time; a job of the queue's thread."""
+        if not self._lock.acquire(blocking=False):
             return
         try:
-            self._settle_within(0.0)
-            if self._closed or not self._find_home() or monotonic() >= self._finish_by:
+            self._wait_for_answer(0.0)
+            if (
+                self._closed
+                or not self._store_or_send_unstored()
+                or monotonic() >= self._send_deadline
+            ):
                 return
-            self.store.tick()
+            self.store.maintain()
             self._replay(monotonic() + _REPLAY_SECONDS)
         finally:
-            self._turn.release()
+            self._lock.release()
 
-    def finish_by(self, moment: float) -> None:
-        """Try the destination no longer than until then, by the monotonic clock.
+    def set_send_deadline(self, moment: float) -> None:
+        """Send until `moment` of the monotonic clock.
 
-        Everything that comes later, or has no answer by then, goes to disk.
+        Records that come later, or have no answer by then, go to disk.
         """
-        self._finish_by = moment
+        self._send_deadline = moment
 
     def close(self) -> None:
-        """Bring to disk what has no answer, and let go of the destination. Twice is once."""
+        """Write unanswered batches to disk and close the destination. Idempotent."""
         if self._closed:
             return
         self._closed = True
-        self._finish_by = min(self._finish_by, monotonic() + _LAST_WAIT)
-        if self._turn.acquire(timeout=_LAST_WAIT):
+        self._send_deadline = min(self._send_deadline, monotonic() + _LAST_WAIT)
+        if self._lock.acquire(timeout=_LAST_WAIT):
             try:
-                self._settle_within(_LAST_WAIT)
-                self._give_up()
-                if not self._find_home():
-                    COUNTERS.add("remote.unsent_at_exit", len(self._homeless))
-                    report_problem(f"{self.name}: {len(self._homeless)} records are lost", "exit")
+                self._wait_for_answer(_LAST_WAIT)
+                self._abandon_request()
+                if not self._store_or_send_unstored():
+                    COUNTERS.add("remote.unsent_at_exit", len(self._unstored))
+                    report_problem(f"{self.name}: {len(self._unstored)} records are lost", "exit")
                 self.store.close()
             finally:
-                self._turn.release()
+                self._lock.release()
         self.thread.stop()
         self.inner.close()
 
-    def _is_busy(self) -> bool:
-        return self._call is not None
+    def _is_in_flight(self) -> bool:
+        return self._request is not None
 
-    def _begin(self, records: Sequence[Record], chunk: Chunk | None = None) -> InFlightRequest:
-        """Begin to send on the sending thread."""
-        call = self._call = InFlightRequest(records, chunk)
+    def _start_request(
+        self, records: Sequence[Record], chunk: Chunk | None = None
+    ) -> InFlightRequest:
+        """Start to send, on the sending thread."""
+        request = self._request = InFlightRequest(records, chunk)
         inner = self.inner
         taken = self._taken[records[0].is_real_end]
-        works = chunk is not None and 0 <= chunk.file.suspect_since < taken
-        self.thread.begin(lambda: call.make(inner, works=works))
-        return call
+        accepts_records = chunk is not None and 0 <= chunk.file.taken_when_refused < taken
+        self.thread.start_call(lambda: request.send(inner, accepts_records=accepts_records))
+        return request
 
-    def _settle_within(self, seconds: float) -> None:
-        """Wait for the call under way, until it is so old or there is no time left."""
-        call = self._call
-        if call is None:
+    def _wait_for_answer(self, seconds: float) -> None:
+        """Wait until the request is `seconds` old, or until the deadline for sending."""
+        request = self._request
+        if request is None:
             return
         while True:
             now = monotonic()
-            left = min(call.since + seconds, self._finish_by) - now
-            # In small steps, since the time to exit may come while it waits.
-            if self.thread.wait(min(left, _LOOK)):
-                self._call = None
-                self._settle(call)
+            left = min(request.since + seconds, self._send_deadline) - now
+            # In small steps, since `set_send_deadline` may be called meanwhile.
+            if self.thread.wait(min(left, _POLL_SECONDS)):
+                self._request = None
+                self._finish_request(request)
                 return
-            if now >= self._finish_by:
-                self._give_up()
+            if now >= self._send_deadline:
+                self._abandon_request()
                 return
-            if left <= 0 or self._hurried():
+            if left <= 0 or self._queue_is_filling():
                 return
 
-    def _give_up(self) -> None:
-        """Keep what is on its way without an answer; it may arrive all the same."""
-        call, self._call = self._call, None
-        if call is not None:
+    def _abandon_request(self) -> None:
+        """Store the batch of a request without an answer; it may still arrive."""
+        request, self._request = self._request, None
+        if request is not None:
             self.thread.abandon()
-            if call.chunk is None:
-                self._put_away(call.records, maybe_sent=True)
+            if request.chunk is None:
+                self._store_or_hold(request.records, maybe_sent=True)
 
-    def _settle(self, call: InFlightRequest) -> None:
-        """Take note of what became of a call that came to an end."""
-        delivery = call.outcome()
-        kind = call.records[0].is_real_end
+    def _finish_request(self, request: InFlightRequest) -> None:
+        """Process the outcome of a request that has ended."""
+        delivery = request.outcome()
+        kind = request.records[0].is_real_end
         self._taken[kind] += delivery.sent
-        self._note_outcome(delivery, slow=call.took_longer_than(_TIMEOUT))
-        self.store.set_aside(delivery.refused)
+        self._note_outcome(delivery, slow=request.took_longer_than(_TIMEOUT))
+        self.store.add_dead_letters(delivery.refused)
         rejected = delivery.rejected + len(delivery.refused)
-        if call.chunk is not None:
-            rejected += self.store.settle_chunk(call.chunk, delivery, self._taken[kind])
+        if request.chunk is not None:
+            rejected += self.store.finish_chunk(request.chunk, delivery, self._taken[kind])
         else:
             if delivery.unsent:
-                self._put_away(delivery.unsent, maybe_sent=delivery.maybe_sent)
+                self._store_or_hold(delivery.unsent, maybe_sent=delivery.maybe_sent)
             if delivery.rejected:
                 report_problem(f"{self.name}: records were refused", delivery.result.message)
-        if call.promised:
+        if request.counted_as_kept:
             COUNTERS.add("remote.sent_late", delivery.sent)
             COUNTERS.add("remote.refused", rejected)
-        if self._counts is not None and (call.promised or call.chunk is not None):
+        if self._counts is not None and (request.counted_as_kept or request.chunk is not None):
             signal = "span" if kind else "log"
             self._counts.add(signal, delivery.sent)
             self._counts.add(f"{signal}.rejected", rejected)
@@ -250,55 +256,55 @@ class ResilientSender:
         if result.ok:
             self._breaker.succeeded()
             return
-        clear = delivery.refuses_all and len(delivery.unsent) >= _TELLING
+        clear = delivery.refuses_all and len(delivery.unsent) >= _MIN_CONCLUSIVE
         self._breaker.failed(result.message, retry_after=result.retry_after, at_once=slow or clear)
         report_problem(f"{self.name}: nothing can be sent for now", result.message)
 
     def _replay(self, until: float) -> None:
-        """Send what waits on disk, until the time is up or it fails."""
-        while not self._is_busy() and monotonic() < until and self._breaker.is_ready:
-            if self._hurried():
+        """Send records from disk until `until`, or until a batch fails."""
+        while not self._is_in_flight() and monotonic() < until and self._breaker.is_ready:
+            if self._queue_is_filling():
                 return
             chunk = self.store.next_chunk()
             if chunk is None:
                 return
             self._breaker.allows()
-            call = self._begin(chunk.records, chunk)
-            self._settle_within(until - monotonic())
-            if call.delivery is None or call.delivery.unsent:
+            request = self._start_request(chunk.records, chunk)
+            self._wait_for_answer(until - monotonic())
+            if request.delivery is None or request.delivery.unsent:
                 return
 
-    def _keep(self, records: Sequence[Record], why: str) -> SendResult:
-        if self.store.keep(records):
+    def _store(self, records: Sequence[Record], why: str) -> SendResult:
+        if self.store.append(records):
             return SendResult(ok=True, kept=len(records), message=why)
-        return self._busy(why)
+        return self._retry_later(why)
 
-    def _busy(self, why: str) -> SendResult:
+    def _retry_later(self, why: str) -> SendResult:
         return SendResult(ok=False, retry=True, retry_after=self._breaker.wait, message=why)
 
-    def _put_away(self, records: Sequence[Record], *, maybe_sent: bool) -> None:
-        """Keep records that the queue holds no more."""
+    def _store_or_hold(self, records: Sequence[Record], *, maybe_sent: bool) -> None:
+        """Store records that are no longer in the queue; hold them here if that fails."""
         if maybe_sent:
             COUNTERS.add("remote.maybe_twice", len(records))
-        if not self.store.keep(records):
-            self._homeless.extend(records)
+        if not self.store.append(records):
+            self._unstored.extend(records)
 
-    def _find_home(self) -> bool:
-        """Keep or send what could be neither kept nor sent; whether none is left."""
-        if self._homeless and self.store.keep(self._homeless):
-            self._homeless = []
-        if self._homeless and not self._is_busy() and monotonic() < self._finish_by:
+    def _store_or_send_unstored(self) -> bool:
+        """Store or send the batch that could be neither stored nor sent; whether that worked."""
+        if self._unstored and self.store.append(self._unstored):
+            self._unstored = []
+        if self._unstored and not self._is_in_flight() and monotonic() < self._send_deadline:
             if not self._breaker.allows():
                 return False
-            records, self._homeless = self._homeless, []
-            self._begin(records)
-            self._settle_within(_TIMEOUT)
-        return not self._homeless
+            records, self._unstored = self._unstored, []
+            self._start_request(records)
+            self._wait_for_answer(_TIMEOUT)
+        return not self._unstored
 
     def _reset(self) -> None:
-        """Know nothing of the destination yet; a forked child goes on as another program."""
+        """Start with an unknown destination; a forked child has no requests yet."""
         self._breaker = CircuitBreaker(self.name, self._limits)
-        self._call = None
-        self._homeless = []
+        self._request = None
+        self._unstored = []
         self._taken = {True: 0, False: 0}
-        self._turn = new_lock()
+        self._lock = new_lock()

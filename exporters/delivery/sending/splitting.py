@@ -1,9 +1,9 @@
-"""Sending a batch so that one record that is refused does not take the others with it.
+"""Sends a batch so that one refused record does not affect the others.
 
-A destination that refuses a batch does not say which record it minds. So the batch
-is halved until that one is found. Where every record is refused, the destination
-decides what becomes of them: if it says that the data is bad, they are set aside;
-if not, a wrong address or password may refuse all alike, and they are kept.
+A destination that refuses a batch does not report which record is bad. So the batch is
+halved until that record is found. If every record is refused, the reason decides: if the
+answer says that the data is bad, they become dead letters; if not, a wrong address or
+password may be the cause, and they are kept.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ if TYPE_CHECKING:
 
 __all__ = ["Delivery", "Refused", "deliver"]
 
-# So many records, spread over the batch, must be refused one by one before the
-# destination is held to refuse everything.
+# How many records, spread over the batch, must be refused one by one before the
+# destination counts as refusing everything.
 _SAMPLES: Final = 16
 
 
 class Refused(NamedTuple):
-    """A record that the destination refuses by itself, and why."""
+    """A record that the destination refuses, and the reason."""
 
     record: Record
     reason: str
 
 
 class Delivery(NamedTuple):
-    """What became of a batch.
+    """The outcome of sending a batch.
 
     Attributes:
-        result: The last answer that was not good, or a good one.
-        sent: How many records the destination has taken.
-        rejected: How many of a request that it took it refused all the same.
-        refused: Records that were found to be refused, each by itself.
+        result: The last answer that was a failure, else a success.
+        sent: How many records the destination has accepted.
+        rejected: How many records it has refused in requests that it accepted.
+        refused: Records that were refused when sent alone.
         unsent: Records to be sent again.
         maybe_sent: Whether `unsent` may have arrived: there was no clear answer.
-        refuses_all: Whether it refuses whatever it is sent.
+        refuses_all: Whether the destination refuses everything.
     """
 
     result: SendResult
@@ -54,14 +54,16 @@ class Delivery(NamedTuple):
     refuses_all: bool = False
 
 
-def deliver(sender: RecordSender, records: Sequence[Record], *, works: bool = False) -> Delivery:
-    """Send a batch; halve it where it is refused, until what is refused is found.
+def deliver(
+    sender: RecordSender, records: Sequence[Record], *, accepts_records: bool = False
+) -> Delivery:
+    """Send a batch; if it is refused, halve it until the bad records are found.
 
     Args:
-        sender: Sends a batch; one that raises has refused it.
+        sender: Sends a batch; raising counts as a refusal.
         records: The batch.
-        works: Whether the destination is known to take records, so that a batch
-            refused to the last record is the records' fault.
+        accepts_records: Whether the destination is known to accept records; then a batch
+            of which every record is refused is due to the records.
 
     >>> from otel_ext.record.model import Process, Record
     >>> class Picky:
@@ -84,11 +86,11 @@ def deliver(sender: RecordSender, records: Sequence[Record], *, works: bool = Fa
     if result.retry:
         splitter.unsent.extend(records)
         return splitter.outcome(result, maybe_sent=True)
-    return splitter.split(records, result, works=works)
+    return splitter.split(records, result, accepts_records=accepts_records)
 
 
 class _Splitter:
-    """Sends parts of one batch and keeps the account."""
+    """Sends parts of one batch and collects the outcome."""
 
     def __init__(self, sender: RecordSender) -> None:
         self._sender = sender
@@ -101,30 +103,32 @@ class _Splitter:
         """Send one part; an exception counts as a refusal."""
         try:
             result = self._sender.send(records)
-        except Exception as error:  # noqa: BLE001 - a sender is anybody's code
+        except Exception as error:  # noqa: BLE001 - the sender may be the user's
             return SendResult(ok=False, message=f"{type(error).__name__}: {error}")
         if result.ok:
             self.sent += len(records) - result.rejected
             self.rejected += result.rejected
         return result
 
-    def split(self, records: Sequence[Record], result: SendResult, *, works: bool) -> Delivery:
-        """Find what is refused in a batch that was refused as a whole."""
+    def split(
+        self, records: Sequence[Record], result: SendResult, *, accepts_records: bool
+    ) -> Delivery:
+        """Find the bad records in a batch that was refused as a whole."""
         rest: list[Record] = list(records)
         if len(rest) == 1 and result.refusal == "data":
-            return self._set_aside(rest, result)
-        if not works:
-            for place in _spread(len(records)):
-                result = self.send([records[place]])
+            return self._refuse_all(rest, result)
+        if not accepts_records:
+            for index in _sample_indexes(len(records)):
+                result = self.send([records[index]])
                 if not result.ok and result.retry:
                     return self._stopped(rest, result)
-                rest = [record for record in rest if record is not records[place]]
+                rest = [record for record in rest if record is not records[index]]
                 if result.ok:
                     break
-                self.refused.append(Refused(records[place], result.message))
+                self.refused.append(Refused(records[index], result.message))
             else:
                 if result.refusal == "data":
-                    return self._set_aside(rest, result)
+                    return self._refuse_all(rest, result)
                 self.refused.clear()
                 self.unsent.extend(records)
                 return self.outcome(result, refuses_all=True)
@@ -146,9 +150,9 @@ class _Splitter:
                 parts += _halves(part)
         return self.outcome(SendResult(ok=True))
 
-    def _set_aside(self, rest: Sequence[Record], result: SendResult) -> Delivery:
+    def _refuse_all(self, rest: Sequence[Record], result: SendResult) -> Delivery:
         self.refused += [Refused(record, result.message) for record in rest]
-        # It has answered, so it is neither down nor overloaded.
+        # The destination has answered, so it is neither down nor overloaded.
         return self.outcome(SendResult(ok=True, message=result.message))
 
     def _stopped(self, rest: Sequence[Record], result: SendResult) -> Delivery:
@@ -158,7 +162,7 @@ class _Splitter:
     def outcome(
         self, result: SendResult, *, maybe_sent: bool = False, refuses_all: bool = False
     ) -> Delivery:
-        """Return the account."""
+        """Return the outcome."""
         return Delivery(
             result,
             self.sent,
@@ -172,11 +176,11 @@ class _Splitter:
 
 def _halves(records: Sequence[Record]) -> list[Sequence[Record]]:
     middle = (len(records) + 1) // 2
-    # The first half comes off the list first.
+    # The first half last, since parts are popped from the end.
     return [records[middle:], records[:middle]]
 
 
-def _spread(count: int) -> list[int]:
-    """Return up to `_SAMPLES` places, evenly spread over `count`."""
-    some = min(count, _SAMPLES)
-    return [number * count // some for number in range(some)]
+def _sample_indexes(count: int) -> list[int]:
+    """Return up to `_SAMPLES` indexes, evenly spread over `count`."""
+    samples = min(count, _SAMPLES)
+    return [number * count // samples for number in range(samples)]

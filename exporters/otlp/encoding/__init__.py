@@ -1,3 +1,3 @@
-"""Scheduler records into OTLP spans, logs and events."""
+"""Turns records into OTLP spans, logs and events."""
 
 from __future__ import annotations

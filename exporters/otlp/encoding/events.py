@@ -1,4 +1,4 @@
-"""What an OTLP log record is made of: plain values, without the packages that are not stable."""
+"""`LogEvent`: the plain values of an OTLP log record, without OpenTelemetry's `_logs` packages."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ __all__ = ["LogEvent"]
 
 
 class LogEvent(NamedTuple):
-    """What an OTLP log record is made of.
+    """The values of an OTLP log record.
 
     Attributes:
         name: The event's name, such as `otel_ext.span.start`.
         body: The text for people.
         severity: OTLP's number, 1 to 24; 0 for none.
-        severity_text: The level in the words of the program; may be empty.
+        severity_text: The name that the program uses for the level; may be empty.
         time_ns: When it happened, nanoseconds since the epoch.
-        observed_ns: When it was handed over, likewise.
+        observed_ns: When it was encoded, likewise.
         trace_id: The span's trace; 0 for none.
         span_id: The span; 0 for none.
         attributes: The user's data and ours.
-        resource: What the process is.
+        resource: The resource of the process.
         scope: The instrumentation scope, if known.
     """
 

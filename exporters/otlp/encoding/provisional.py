@@ -1,17 +1,17 @@
-"""How records that are not final travel over OTLP: encodings by name.
+"""Encodes records that are not final for OTLP: the encodings by name.
 
 ========= ===================================================================
 name      a start or update becomes
 ========= ===================================================================
 events    a log record with the span's ids (`otel_ext.span.start`)
-logfire   a start: a span of its own, with another id, below the real one, in
-          the attributes that Logfire's viewers know; an update: a log record
-same-id   a span under its own id, without an end
+logfire   a start: an extra span, with another id, below the real one, with the
+          attributes that Logfire's viewers know; an update: a log record
+same-id   a span with its own id, without an end
 ========= ===================================================================
 
-Logs, what a process says of itself, and ends that were made up for spans that
-never ended (`abandoned`) are log records in all of them: the real end of such a
-span may still come, and a backend keeps but one span of an id.
+Logs, process records, and ends made up for spans that never ended (`abandoned`) are log
+records in all encodings: the real end of such a span may still come, and a backend keeps
+only one span of an id.
 """
 
 from __future__ import annotations
@@ -22,7 +22,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from otel_ext.exporters.otlp.encoding.events import LogEvent
 from otel_ext.exporters.otlp.encoding.spans import span_of
-from otel_ext.exporters.otlp.encoding.values import Room, clean_attributes, clean_text, clean_value
+from otel_ext.exporters.otlp.encoding.values import (
+    ByteBudget,
+    clean_attributes,
+    clean_text,
+    clean_value,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,27 +67,27 @@ _NO_PARENT: Final = "0" * 16
 
 
 class Encoded(NamedTuple):
-    """What a record becomes: a span or a log record."""
+    """An encoded record: a span or a log record."""
 
     span: ReadableSpan | None = None
     log: LogEvent | None = None
 
 
 OtlpEncoding: TypeAlias = "Callable[[Record, Origins], Encoded]"
-"""Makes of a record that is not final what is sent."""
+"""Encodes a record that is not final."""
 
 
 def encode_events(record: Record, origins: Origins) -> Encoded:
-    """Return `record` as a log record, whatever it is."""
+    """Encode any record as a log record."""
     return Encoded(log=_event_of(record, origins))
 
 
 def encode_logfire(record: Record, origins: Origins) -> Encoded:
-    """Return a start as Logfire's pending span; other records as log records.
+    """Encode a start as Logfire's pending span, other records as log records.
 
-    A pending span has an id of its own and no duration; its parent is the real
-    span, whose own parent is told by an attribute. The id follows from the
-    span's, so that sending twice does not make two.
+    A pending span has its own id and no duration. Its parent is the real span, whose
+    parent is an attribute. The id is derived from the span's, so sending it again does
+    not create another pending span.
     """
     if record.phase != "start":
         return encode_events(record, origins)
@@ -91,22 +96,22 @@ def encode_logfire(record: Record, origins: Origins) -> Encoded:
         "logfire.pending_parent_id": record.parent_span_id or _NO_PARENT,
     }
     span_id = blake2b(f"{record.trace_id}{record.span_id}".encode(), digest_size=8).hexdigest()
-    told = record._replace(
+    pending_record = record._replace(
         attributes={**record.attributes, **pending},
         span_id=span_id,
         parent_span_id=record.span_id,
         start_ns=record.time_ns,
     )
-    return Encoded(span=span_of(told, origins))
+    return Encoded(span=span_of(pending_record, origins))
 
 
 def encode_same_id(record: Record, origins: Origins) -> Encoded:
-    """Return a start or update as a span under its own id that has no end yet."""
+    """Encode a start or update as a span with its own id and no end."""
     if not record.provisional:
         return encode_events(record, origins)
     started = record.start_ns or record.time_ns
     if record.phase == "update":
-        # An update tells its own time, and how old the span was then.
+        # An update has its own time, and the age of the span at that time.
         started = record.time_ns - _whole(record.extra.get("age_ns"))
     return Encoded(span=span_of(record._replace(start_ns=started), origins, ended=False))
 
@@ -152,14 +157,14 @@ def _severity(record: Record) -> int:
         return _SEVERITIES.get(record.level.lower(), _INFO)
     if record.name == _HEARTBEAT and record.kind == "process":
         return _DEBUG
-    is_trouble = record.abandoned is not None or record.extra.get("stalled") is True
-    return _WARN if is_trouble else _INFO
+    is_problem = record.abandoned is not None or record.extra.get("stalled") is True
+    return _WARN if is_problem else _INFO
 
 
 def _attributes_of(record: Record) -> dict[str, OtlpValue]:
-    """Return the user's data, then ours under names that are not the user's."""
-    room = Room()
-    made: dict[str, OtlpValue] = dict(clean_attributes(record.attributes, room))
+    """Return the user's attributes, then ours under names that the user has not set."""
+    budget = ByteBudget()
+    made: dict[str, OtlpValue] = dict(clean_attributes(record.attributes, budget))
     if record.call_site.is_known:
         made.setdefault("code.file.path", record.call_site.file)
         made.setdefault("code.line.number", record.call_site.line)
@@ -187,8 +192,8 @@ def _attributes_of(record: Record) -> dict[str, OtlpValue]:
         ours["task.name"] = record.task.name
     for key, value in ours.items():
         if value not in ("", 0, [], None):
-            made[f"otel_ext.{key}"] = clean_value(value, room)
+            made[f"otel_ext.{key}"] = clean_value(value, budget)
     for key, value in record.extra.items():
-        if key != "resource":  # it travels as the resource
-            made[f"otel_ext.{key}"] = clean_value(value, room)
+        if key != "resource":  # sent as the resource
+            made[f"otel_ext.{key}"] = clean_value(value, budget)
     return made

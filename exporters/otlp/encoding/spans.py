@@ -1,7 +1,7 @@
-"""Spans for the stock exporters, out of records; and what many of them share.
+"""Turns records into spans for the stock exporters, and caches what these spans share.
 
-Made for each record on the sending thread, so quickness counts: what many spans
-share is made once, and so is its hash, which the stock encoder asks for at
+This runs for each record on the sending thread, so speed matters: shared resources and
+scopes are created once, and so is their hash, which the stock encoder computes for
 every span.
 """
 
@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-from otel_ext.exporters.otlp.encoding.values import Room, clean_attributes, clean_text
+from otel_ext.exporters.otlp.encoding.values import ByteBudget, clean_attributes, clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 __all__ = ["Origins", "span_of"]
 
 _MAX_KNOWN: Final = 1_024
-# A resource stands in each request, beside the records.
+# Bytes of a resource, which is part of each request beside the records.
 _RESOURCE: Final = 256 * 1024
 _PLAIN_NAME: Final = 1_024
-# What an event or a link takes beside its attributes.
+# Bytes of an event or link without its attributes.
 _PART: Final = 64
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _KINDS: Final = {kind.name.lower(): kind for kind in SpanKind}
@@ -41,7 +41,7 @@ _OK: Final = Status(StatusCode.OK)
 
 
 class _Ids(NamedTuple):
-    """What the encoder reads of a span's context; the real one costs four times as much."""
+    """The part of a span context that the encoder reads; a real one costs four times as much."""
 
     trace_id: int
     span_id: int
@@ -51,7 +51,7 @@ class _Ids(NamedTuple):
 
 
 class _SharedResource(Resource):
-    """A resource that makes its hash once; the SDK's renders all of it each time."""
+    """A resource that caches its hash; the SDK's serializes all of it each time."""
 
     _made = 0
 
@@ -64,7 +64,7 @@ class _SharedResource(Resource):
 
 
 class _SharedScope(InstrumentationScope):
-    """A scope that makes its hash once."""
+    """A scope that caches its hash."""
 
     _made = 0
 
@@ -77,7 +77,7 @@ class _SharedScope(InstrumentationScope):
 
 
 class Origins:
-    """The resources and scopes that spans come with, each made once."""
+    """Caches the SDK's resources and scopes, which many spans share."""
 
     def __init__(self) -> None:
         self._resources: dict[str, Resource] = {}
@@ -89,12 +89,14 @@ class Origins:
         if found is None:
             if len(self._resources) >= _MAX_KNOWN:
                 self._resources.clear()
-            attributes = cast("Attributes", clean_attributes(process.resource, Room(_RESOURCE)))
+            attributes = cast(
+                "Attributes", clean_attributes(process.resource, ByteBudget(_RESOURCE))
+            )
             found = self._resources[process.id] = _SharedResource(attributes or {})
         return found
 
     def scope(self, scope: RecordScope | None) -> InstrumentationScope | None:
-        """Return `scope` as the SDK has it, always the same object."""
+        """Return the SDK's scope for `scope`, always the same object."""
         if scope is None:
             return None
         found = self._scopes.get(scope.fragment)
@@ -107,26 +109,26 @@ class Origins:
 
 
 def span_of(record: Record, origins: Origins, *, ended: bool = True) -> ReadableSpan:
-    """Return the span that `record` tells of.
+    """Return the span that `record` describes.
 
     Args:
-        record: A record of a span; `start_ns` tells its start.
-        origins: What many spans share.
-        ended: Whether it has an end, the record's own time.
+        record: A record of a span; `start_ns` is its start.
+        origins: The cache of resources and scopes.
+        ended: Whether the time of the record is the end of the span.
     """
     trace_id = int(record.trace_id, 16)
     parent = record.parent_span_id
     name = record.name
     events, links = record.events, record.links
-    room = Room() if events or links else None
+    budget = ByteBudget() if events or links else None
     return ReadableSpan(
         name=name if name.isascii() and len(name) < _PLAIN_NAME else clean_text(name),
         context=_context(trace_id, record.span_id),
         parent=_context(trace_id, parent) if parent else None,
         resource=origins.resource(record.process),
-        attributes=cast("Attributes", clean_attributes(record.attributes, room)),
-        events=_events(record, room) if room is not None and events else (),
-        links=_links(record, room) if room is not None and links else (),
+        attributes=cast("Attributes", clean_attributes(record.attributes, budget)),
+        events=_events(record, budget) if budget is not None and events else (),
+        links=_links(record, budget) if budget is not None and links else (),
         kind=_KINDS.get(record.span_kind, SpanKind.INTERNAL),
         status=_status(record.status),
         start_time=record.start_ns,
@@ -139,26 +141,28 @@ def _context(trace_id: int, span_id: str) -> SpanContext:
     return cast("SpanContext", _Ids(trace_id, int(span_id, 16)))
 
 
-def _events(record: Record, room: Room) -> list[Event]:
+def _events(record: Record, budget: ByteBudget) -> list[Event]:
     return [
         Event(
-            clean_text(event.name, room.longest), _attributes(event.attributes, room), event.time_ns
+            clean_text(event.name, budget.text_limit),
+            _attributes(event.attributes, budget),
+            event.time_ns,
         )
         for event in record.events
-        if room.has(_PART + len(event.name))
+        if budget.take(_PART + len(event.name))
     ]
 
 
-def _links(record: Record, room: Room) -> list[Link]:
+def _links(record: Record, budget: ByteBudget) -> list[Link]:
     return [
-        Link(_context(int(link.trace_id, 16), link.span_id), _attributes(link.attributes, room))
+        Link(_context(int(link.trace_id, 16), link.span_id), _attributes(link.attributes, budget))
         for link in record.links
-        if room.has(_PART)
+        if budget.take(_PART)
     ]
 
 
-def _attributes(attributes: Mapping[str, object], room: Room) -> Attributes:
-    return cast("Attributes", clean_attributes(attributes, room))
+def _attributes(attributes: Mapping[str, object], budget: ByteBudget) -> Attributes:
+    return cast("Attributes", clean_attributes(attributes, budget))
 
 
 def _status(status: RecordStatus | None) -> Status:
@@ -167,5 +171,5 @@ def _status(status: RecordStatus | None) -> Status:
         return _UNSET
     if code is StatusCode.OK:
         return _OK
-    # The SDK warns of a description on any other code, and drops it.
+    # With any other code the SDK warns about a description, and drops it.
     return Status(code, clean_text(status.description) or None)

@@ -1,8 +1,8 @@
-"""What an OTLP/gRPC receiver answers, which the stock exporters keep to themselves.
+"""Gets the answers of an OTLP/gRPC receiver, which the stock exporters do not return.
 
-They take a set of the codes that are worth another try, and look up in it the
-code of each failure while they handle it. The set made here notes what is looked
-up, and finds none: to try again, and when, is for those who keep the records.
+A stock exporter has a set of the codes to retry, and looks up the code of each failure
+in it while it handles the failure. The set from here notes each lookup and contains no
+code, so the exporter itself never retries; the queue does.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
     from otel_ext.protocols import Refusal
 
-__all__ = ["GrpcAnswers", "make_span_exporter", "takes_codes"]
+__all__ = ["GrpcAnswers", "accepts_retryable_codes", "make_span_exporter"]
 
 _CODES_ARGUMENT: Final = "retryable_error_codes"
 
 _CODES: Final = "OTEL_PYTHON_EXPORTER_OTLP_GRPC_RETRYABLE_ERROR_CODES"
-# OTLP's own list of what may succeed later (OTLP/gRPC, "Failures"). It has "resource
-# exhausted" only with a time to wait; without one it is tried later all the same.
+# The retryable codes of OTLP (OTLP/gRPC, "Failures"). There "resource exhausted" is
+# retryable only with a time to wait; here it is retried without one too.
 _RETRYABLE: Final = frozenset(
     {
         "CANCELLED",
@@ -45,8 +45,8 @@ _RETRYABLE: Final = frozenset(
         "DATA_LOSS",
     }
 )
-# What the servers of C, Go and Rust say of a message beyond their limit, under codes
-# that else stand for what passes.
+# In the answers of C, Go and Rust servers to a message beyond their limit, with codes
+# that otherwise mean a temporary failure.
 _TOO_LARGE: Final = ("larger than max", "too large")
 _REFUSALS: Final[dict[str, Refusal]] = {"INVALID_ARGUMENT": "data", "UNIMPLEMENTED": "signal"}
 _LONGEST_MESSAGE: Final = 300
@@ -57,7 +57,7 @@ class _Code(Protocol):
 
 
 class _Failure(Protocol):
-    """What gRPC raises for a call that failed."""
+    """The exception of gRPC for a call that failed."""
 
     def code(self) -> _Code: ...
 
@@ -67,39 +67,41 @@ class _Failure(Protocol):
 
 
 class GrpcAnswers:
-    """Remembers why the last call failed; one for each exporter."""
+    """Remembers why the last call failed; each exporter has one."""
 
-    repeated = False  # the exporter does not try again
+    repeated = False  # the exporter does not retry
 
     def __init__(self) -> None:
         self._failure: _Failure | None = None
 
     @property
     def codes(self) -> list[object]:
-        """What to give to a stock exporter as `retryable_error_codes`."""
-        return [_Noted(code, self) for code in cast("Iterable[object]", StatusCode)]
+        """The value for `retryable_error_codes` of a stock exporter."""
+        return [_ObservedCode(code, self) for code in cast("Iterable[object]", StatusCode)]
 
-    def begin(self) -> None:
+    def reset(self) -> None:
         """Forget the last call."""
         self._failure = None
 
     def note(self) -> None:
-        """Take note of the failure that is being handled on this thread."""
+        """Remember the failure that is being handled on this thread."""
         error = sys.exc_info()[1]
         if isinstance(error, RpcError):
             self._failure = cast("_Failure", error)
 
     def result(self, *, ok: bool) -> SendResult:
-        """Return what became of the batch that was sent last.
+        """Return the outcome of the last batch.
 
         Args:
-            ok: Whether the exporter says that it was taken.
+            ok: Whether the exporter reports that it was accepted.
         """
         failure, self._failure = self._failure, None
         if ok:
             return SendResult(ok=True)
         if failure is None:
-            return SendResult(ok=False, retry=True, message="the log of the exporter says why")
+            return SendResult(
+                ok=False, retry=True, message="the log of the exporter has the reason"
+            )
         name, details = failure.code().name, failure.details() or ""
         too_large = any(text in details for text in _TOO_LARGE)
         return SendResult(
@@ -111,8 +113,8 @@ class GrpcAnswers:
         )
 
 
-class _Noted:
-    """One status code, which tells when it is looked up; it is never found."""
+class _ObservedCode:
+    """One status code, which notes when it is looked up, and is never found."""
 
     __slots__ = ("_answers", "_code")
 
@@ -129,10 +131,10 @@ class _Noted:
         return self is other
 
 
-def takes_codes() -> bool:
-    """Return whether the stock exporters take the codes to try again; those before 1.42 do not.
+def accepts_retryable_codes() -> bool:
+    """Return whether the stock exporters accept the codes to retry; those before 1.42 do not.
 
-    Such an exporter tries again by itself, for up to a minute, and does not say why a
+    Such an exporter retries by itself, for up to a minute, and does not report why a
     request failed.
     """
     return _CODES_ARGUMENT in inspect.signature(OTLPSpanExporter).parameters
@@ -142,7 +144,7 @@ def make_span_exporter(answers: GrpcAnswers | None) -> SpanExporter:
     """Return the stock exporter of spans, set up by the `OTEL_EXPORTER_OTLP_*` variables.
 
     Args:
-        answers: Receives why a call failed; None where the exporter does not tell.
+        answers: Gets the reason of a failure; None if the exporter does not report it.
     """
     timeout = request_timeout("TRACES")
     if answers is None:
@@ -152,19 +154,19 @@ def make_span_exporter(answers: GrpcAnswers | None) -> SpanExporter:
 
 
 def _retryable() -> frozenset[str]:
-    told = os.environ.get(_CODES, "")
-    return frozenset(code.strip().upper() for code in told.split(",")) if told else _RETRYABLE
+    names = os.environ.get(_CODES, "")
+    return frozenset(name.strip().upper() for name in names.split(",")) if names else _RETRYABLE
 
 
 def _retry_after(failure: _Failure) -> float:
-    """Return the seconds that the receiver asks to be left alone; 0 if it does not."""
+    """Return the seconds that the receiver asks to wait; 0 for none."""
     try:
-        told = dict(failure.trailing_metadata() or ())
+        metadata = dict(failure.trailing_metadata() or ())
         info = RetryInfo()
-        if "google.rpc.retryinfo-bin" in told:
-            info.ParseFromString(cast("bytes", told["google.rpc.retryinfo-bin"]))
-        elif "grpc-status-details-bin" in told:
-            status = Status.FromString(cast("bytes", told["grpc-status-details-bin"]))
+        if "google.rpc.retryinfo-bin" in metadata:
+            info.ParseFromString(cast("bytes", metadata["google.rpc.retryinfo-bin"]))
+        elif "grpc-status-details-bin" in metadata:
+            status = Status.FromString(cast("bytes", metadata["grpc-status-details-bin"]))
             next((True for one in status.details if one.Unpack(info)), None)
         return max(float(info.retry_delay.seconds + info.retry_delay.nanos / 1e9), 0.0)
     except Exception:  # noqa: BLE001 - a peer may send anything

@@ -1,4 +1,4 @@
-"""What an OTLP/HTTP receiver answers, which the stock exporters keep to themselves."""
+"""Gets the answers of an OTLP/HTTP receiver, which the stock exporters do not return."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 __all__ = ["AnsweringSession", "make_session", "make_span_exporter"]
 
-# OTLP's own list of what may succeed later (OTLP/HTTP, "Retryable response codes").
+# The retryable codes of OTLP (OTLP/HTTP, "Retryable response codes").
 _RETRYABLE: Final = frozenset({429, 502, 503, 504})
-# What the stock exporters send again, with pauses of up to a minute: all but 429 before 1.45.
+# The stock exporters retry these, with delays of up to a minute: all but 429 before 1.45.
 _SENT_AGAIN: Final = frozenset({408, *_RETRYABLE, *range(500, 600)})
 _OK: Final = range(200, 300)
-# The receiver's word on the data (OTLP/HTTP, "Bad data"; RFC 9110, 15.5), and on a path
-# or method that it does not serve.
+# Statuses for bad data (OTLP/HTTP, "Bad data"; RFC 9110, 15.5), and for a path or
+# method that the receiver does not serve.
 _REFUSALS: Final[dict[int, Refusal]] = {
     400: "data",
     413: "data",
@@ -43,22 +43,22 @@ _REFUSALS: Final[dict[int, Refusal]] = {
     501: "signal",
 }
 _LONGEST_MESSAGE: Final = 300
-# Each names an entry point that makes the session, with a user's credentials.
+# Each names an entry point that creates the session, with the user's credentials.
 _PROVIDERS: Final = (
     "OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER",
     "OTEL_PYTHON_EXPORTER_OTLP_HTTP_{signal}_CREDENTIAL_PROVIDER",
 )
 
 
-class _EnoughError(OSError):
-    """Ends a call of the exporter, which would try again by itself: that is for others to do."""
+class _StopRetryError(OSError):
+    """Ends a call of the exporter, which would otherwise retry; the queue retries instead."""
 
 
 class AnsweringSession(requests.Session):
     """A session that remembers the last answer, or why there was none.
 
-    The exporter itself tries again but once, and at once, where a connection was
-    broken: one that was kept open may have been closed meanwhile.
+    The exporter itself retries only once, at once, after a broken connection: the
+    receiver may have closed a connection that was kept open.
 
     Args:
         signal: `TRACES` or `LOGS`.
@@ -67,9 +67,9 @@ class AnsweringSession(requests.Session):
     def __init__(self, signal: str) -> None:
         super().__init__()
         self._signal = signal
-        self.begin()
+        self.reset()
 
-    def begin(self) -> None:
+    def reset(self) -> None:
         """Forget the last answer."""
         self._tries = 0
         self._answer: requests.Response | None = None
@@ -87,17 +87,17 @@ class AnsweringSession(requests.Session):
             self._error = f"{type(error).__name__}: {error}"[:_LONGEST_MESSAGE]
             self._maybe_taken = not _never_arrived(error)
             if self._tries > 1:
-                raise _EnoughError(self._error) from error
+                raise _StopRetryError(self._error) from error
             raise
         if answer.status_code in _SENT_AGAIN:
-            raise _EnoughError(f"{answer.status_code} {answer.reason}")
+            raise _StopRetryError(f"{answer.status_code} {answer.reason}")
         return answer
 
     def result(self, *, ok: bool) -> SendResult:
-        """Return what became of the batch that was sent last.
+        """Return the outcome of the last batch.
 
         Args:
-            ok: Whether the exporter says that it was taken.
+            ok: Whether the exporter reports that it was accepted.
         """
         answer = self._answer
         if not ok and not self._tries:  # refused by the exporter itself, without a request
@@ -117,13 +117,13 @@ class AnsweringSession(requests.Session):
 
 
 def _never_arrived(error: Exception) -> bool:
-    """Whether the request has not even begun to be sent."""
+    """Whether no part of the request was sent."""
     cause = getattr(error.args[0], "reason", None) if error.args else None
     return isinstance(error, requests.ConnectTimeout) or isinstance(cause, NewConnectionError)
 
 
 def make_session(signal: str) -> AnsweringSession | None:
-    """Return a session for a stock exporter; None where the environment names another.
+    """Return a session for a stock exporter; None if the environment names another.
 
     Args:
         signal: `TRACES` or `LOGS`.
@@ -137,13 +137,13 @@ def make_span_exporter(session: AnsweringSession | None) -> SpanExporter:
     """Return the stock exporter of spans, set up by the `OTEL_EXPORTER_OTLP_*` variables.
 
     Args:
-        session: Sends the requests; None for one of the exporter's own.
+        session: Sends the requests; None for the exporter's own session.
     """
     return OTLPSpanExporter(session=session, timeout=request_timeout("TRACES"))
 
 
 def _partial_success(signal: str, body: bytes) -> tuple[int, str]:
-    """Return how many records an answer of success refuses, and why."""
+    """Return how many records a successful answer rejects, and why."""
     if not body:
         return 0, ""
     try:
@@ -152,12 +152,12 @@ def _partial_success(signal: str, body: bytes) -> tuple[int, str]:
             return max(traces.rejected_spans, 0), traces.error_message[:_LONGEST_MESSAGE]
         logs = ExportLogsServiceResponse.FromString(body).partial_success
         return max(logs.rejected_log_records, 0), logs.error_message[:_LONGEST_MESSAGE]
-    except Exception:  # noqa: BLE001 - a DecodeError; such as `{}` from a server that always speaks JSON
+    except Exception:  # noqa: BLE001 - a DecodeError, such as for `{}` from a server that always answers JSON
         return 0, ""
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:
-    """Return the seconds that the header `Retry-After` asks for; 0 if it does not."""
+    """Return the seconds of the header `Retry-After`; 0 without a valid one."""
     value = headers.get("retry-after", "").strip()
     if not value:
         return 0.0

@@ -1,7 +1,7 @@
-"""The one module that knows OpenTelemetry's `_logs` packages, which are not stable yet.
+"""Adapter for OpenTelemetry's `_logs` packages, which are not stable yet.
 
-When they move, this file is what changes: it makes an OTLP log record out of
-plain values, and an exporter for such records.
+Only this module uses them: it makes an OTLP log record from plain values, and an exporter
+for such records. When the packages change, only this file has to.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ if TYPE_CHECKING:
 __all__ = ["LogExporter", "exporter_class", "make_log", "make_log_exporter"]
 
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
-# An empty context is false, and would be replaced by the current one.
-_NOWHERE: Final = Context({"otel_ext": "no span"})
+# Not empty: an empty context is false, and the SDK would replace it by the current one.
+_NO_SPAN: Final = Context({"otel_ext": "no span"})
 
 
 def make_log(event: LogEvent) -> object:
-    """Return `event` as the SDK's exporters take it."""
+    """Return `event` as a log record of the SDK."""
     # The SDK before 1.39 has no such class.
     readable = getattr(sdk_logs, "ReadableLogRecord", None)
     if readable is None:
         return _make_old_log(event)
-    context = _NOWHERE
+    context = _NO_SPAN
     if event.trace_id:
         ids = SpanContext(event.trace_id, event.span_id, is_remote=False, trace_flags=_SAMPLED)
-        context = set_span_in_context(NonRecordingSpan(ids), _NOWHERE)
+        context = set_span_in_context(NonRecordingSpan(ids), _NO_SPAN)
     record = LogRecord(
         timestamp=event.time_ns,
         observed_timestamp=event.observed_ns,
@@ -60,7 +60,7 @@ def make_log(event: LogEvent) -> object:
 
 
 def _make_old_log(event: LogEvent) -> object:
-    """Return `event` for exporters before 1.39; the name of the event is an attribute there."""
+    """Return `event` for exporters before 1.39; there its name is an attribute."""
     old: Any = sdk_logs
     record = old.LogRecord(
         timestamp=event.time_ns,
@@ -70,8 +70,8 @@ def _make_old_log(event: LogEvent) -> object:
         body=event.body,
         resource=event.resource,
     )
-    # Set, since the arguments differ between releases, and attributes of the SDK's own
-    # kind would drop what is nested. An id of 0 says that there is none.
+    # Set afterwards, since the arguments differ between releases, and the SDK's own
+    # attributes would drop nested values. An id of 0 means "no id".
     record.trace_id, record.span_id = event.trace_id, event.span_id
     record.trace_flags = _SAMPLED if event.trace_id else TraceFlags(0)
     record.attributes = _OldAttributes(event.attributes)
@@ -81,13 +81,13 @@ def _make_old_log(event: LogEvent) -> object:
 
 
 class _OldAttributes(dict[str, object]):
-    """Attributes that the exporters before 1.39 ask for the number of those left out."""
+    """Attributes with the count of dropped ones, which exporters before 1.39 read."""
 
     dropped = 0
 
 
 class LogExporter:
-    """A stock exporter of log records, behind a face that does not change with it.
+    """Wraps a stock exporter of log records in a stable interface.
 
     Args:
         exporter: The exporter.
@@ -97,7 +97,7 @@ class LogExporter:
         self._exporter = exporter
 
     def export(self, events: Sequence[LogEvent]) -> bool:
-        """Send the events and wait for the answer; whether they were taken."""
+        """Send the events and wait for the answer; whether they were accepted."""
         logs: Any = [make_log(event) for event in events]
         # The class of the result has another name before 1.39.
         return self._exporter.export(logs).name == "SUCCESS"
@@ -125,8 +125,8 @@ def make_log_exporter(
 
     Args:
         protocol: `grpc` or `http/protobuf`.
-        session: Sends the requests, for HTTP; None for one of the exporter's own.
-        codes: What the exporter itself tries again, for gRPC; none for what it likes.
+        session: Sends the requests, for HTTP; None for the exporter's own session.
+        codes: The codes that the exporter itself retries, for gRPC; empty for its default.
     """
     make = exporter_class(protocol)
     timeout = request_timeout("LOGS")

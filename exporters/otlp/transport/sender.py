@@ -1,7 +1,7 @@
-"""The stock OTLP exporters of one process: for spans and for log records.
+"""`Connection`: the stock OTLP exporters of one process, for spans and for log records.
 
-Imported only where records are sent, since the exporters and what they need take
-a tenth of a second to import.
+Imported only if records are sent: the exporters and their imports take a tenth of a
+second.
 """
 
 from __future__ import annotations
@@ -37,49 +37,49 @@ _MODULES: Final = {
     "grpc": "otel_ext.exporters.otlp.transport.grpc",
     "http/protobuf": "otel_ext.exporters.otlp.transport.http",
 }
-# What they import with the first request.
+# Modules that they import with the first request.
 _LATER: Final = {"grpc": ("grpc.experimental", "grpc._channel"), "http/protobuf": ("netrc",)}
 
 
 class Answers(Protocol):
-    """Remembers what a receiver answers to the exporter of one signal.
+    """Remembers the answer of a receiver to the exporter of one signal.
 
     Attributes:
-        repeated: Whether the last batch was sent again though it may have been taken.
+        repeated: Whether the last batch was sent again though it may have been accepted.
     """
 
     repeated: bool
 
-    def begin(self) -> None:
+    def reset(self) -> None:
         """Forget the last answer."""
 
     def result(self, *, ok: bool) -> SendResult:
-        """Return what became of the batch that was sent last.
+        """Return the outcome of the last batch.
 
         Args:
-            ok: Whether the exporter says that it was taken.
+            ok: Whether the exporter reports that it was accepted.
         """
         ...
 
 
 class NoAnswers:
-    """Stands where answers cannot be had."""
+    """For exporters whose answers are not available."""
 
     repeated = False
 
-    def begin(self) -> None:
+    def reset(self) -> None:
         """Do nothing."""
 
     def result(self, *, ok: bool) -> SendResult:
-        """Return what the exporter says; what failed may succeed later."""
-        return SendResult(ok=ok, retry=not ok, message="" if ok else "the log says why")
+        """Return what the exporter reports; a failure counts as temporary."""
+        return SendResult(ok=ok, retry=not ok, message="" if ok else "the log has the reason")
 
 
 class Connection:
-    """Sends spans and log records; each of the two exporters is made when first used.
+    """Sends spans and log records; each of the two exporters is created at its first use.
 
     Args:
-        encoding: How records that are not final travel.
+        encoding: The encoding of records that are not final.
         span_protocol: `grpc` or `http/protobuf`.
         log_protocol: Likewise.
     """
@@ -94,15 +94,15 @@ class Connection:
         self._to_close: list[object] = []
 
     def spans_of(self, records: Sequence[Record]) -> list[ReadableSpan]:
-        """Return final records as spans; one that cannot be loses only itself."""
+        """Return final records as spans; leave out those that cannot be encoded."""
         origins = self._origins
         try:
             return [span_of(record, origins) for record in records]
-        except Exception:  # noqa: BLE001 - found out below, one by one
+        except Exception:  # noqa: BLE001 - found below, one by one
             return list(_each(records, lambda record: span_of(record, origins)))
 
     def encode(self, records: Sequence[Record]) -> list[Encoded]:
-        """Return what other records become; one that cannot be encoded loses only itself."""
+        """Encode other records; leave out those that cannot be encoded."""
         return list(_each(records, lambda record: self._encoding(record, self._origins)))
 
     def send_spans(self, spans: Sequence[ReadableSpan]) -> SendResult:
@@ -111,7 +111,7 @@ class Connection:
             self._spans = _make_span_exporter(self._protocols[0])
         exporter, answers = self._spans
         with self._under_way(exporter):
-            return _answered(
+            return _export(
                 answers, lambda: exporter.export(spans) is SpanExportResult.SUCCESS, len(spans)
             )
 
@@ -125,13 +125,13 @@ class Connection:
                 return SendResult(ok=False, message=message)
         exporter, answers = self._logs
         with self._under_way(exporter):
-            return _answered(answers, lambda: exporter.export(logs), len(logs))
+            return _export(answers, lambda: exporter.export(logs), len(logs))
 
     def close(self) -> None:
-        """Close both; a request that is under way is given up.
+        """Close both exporters and abandon requests in flight.
 
-        The old exporters that give no answers wait for it, half a minute and longer: they
-        are closed behind it, by the thread that sends.
+        Closing an old exporter, one without answers, waits for its request, half a minute
+        or longer. So the sending thread closes it after the request.
         """
         for made in (self._spans, self._logs):
             if made is None:
@@ -153,11 +153,11 @@ class Connection:
                 exporter.shutdown()
 
 
-def _answered(answers: Answers, export: Callable[[], bool], count: int) -> SendResult:
-    answers.begin()
+def _export(answers: Answers, export: Callable[[], bool], count: int) -> SendResult:
+    answers.reset()
     try:
         ok = export()
-    except OSError:  # what a session raised; exporters before 1.45 let it through
+    except OSError:  # raised by a session; exporters before 1.45 do not catch it
         ok = False
     result = answers.result(ok=ok)
     if answers.repeated:
@@ -175,11 +175,11 @@ def _each(records: Sequence[Record], make: Callable[[Record], Made]) -> Iterator
 
 
 def import_exporters(span_protocol: str, log_protocol: str) -> None:
-    """Import all that sending will need, before a thread of ours needs it.
+    """Import all that sending needs, before one of our threads needs it.
 
-    A module that brings threads of its own refuses to be imported while the
-    interpreter exits, and then is when a short program sends its first batch. And a
-    process that forks while a thread imports leaves its child waiting for that import.
+    A module that starts threads cannot be imported while the interpreter exits, which is
+    when a short program sends its first batch. And if a process forks while a thread
+    imports, its child waits for that import forever.
 
     Args:
         span_protocol: `grpc` or `http/protobuf`.
@@ -189,7 +189,7 @@ def import_exporters(span_protocol: str, log_protocol: str) -> None:
         if protocol in (span_protocol, log_protocol):
             for name in (module, *_LATER[protocol]):
                 import_module(name)
-    with suppress(ImportError):  # told of when there is a log record to send
+    with suppress(ImportError):  # reported when there is a log record to send
         from otel_ext.exporters.otlp.transport.logs import exporter_class  # noqa: PLC0415
 
         exporter_class(log_protocol)
@@ -199,7 +199,7 @@ def _make_span_exporter(protocol: str) -> tuple[SpanExporter, Answers]:
     if protocol == _GRPC:
         from otel_ext.exporters.otlp.transport import grpc  # noqa: PLC0415
 
-        answers = grpc.GrpcAnswers() if grpc.takes_codes() else None
+        answers = grpc.GrpcAnswers() if grpc.accepts_retryable_codes() else None
         return grpc.make_span_exporter(answers), answers or NoAnswers()
     from otel_ext.exporters.otlp.transport.http import make_session, make_span_exporter  # noqa: PLC0415
 
@@ -208,13 +208,13 @@ def _make_span_exporter(protocol: str) -> tuple[SpanExporter, Answers]:
 
 
 def _make_log_exporter(protocol: str) -> tuple[LogExporter, Answers]:
-    # By itself, since the packages beneath it move; spans are sent all the same.
+    # Imported apart, since its packages are not stable; without them spans are still sent.
     from otel_ext.exporters.otlp.transport.logs import make_log_exporter  # noqa: PLC0415
 
     if protocol == _GRPC:
-        from otel_ext.exporters.otlp.transport.grpc import GrpcAnswers, takes_codes  # noqa: PLC0415
+        from otel_ext.exporters.otlp.transport.grpc import GrpcAnswers, accepts_retryable_codes  # noqa: PLC0415
 
-        if not takes_codes():
+        if not accepts_retryable_codes():
             return make_log_exporter(protocol), NoAnswers()
         answers = GrpcAnswers()
         return make_log_exporter(protocol, codes=answers.codes), answers

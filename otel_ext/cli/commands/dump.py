@@ -11,7 +11,7 @@ from otel_ext.cli.inputs import inputs_of, no_records_message
 from otel_ext.cli.span_table import COLORS, json_line
 from otel_ext.cli.span_tree import as_tree
 from otel_ext.cli.streams import painter_for, print_json, print_line, warn, width_of
-from otel_ext.exporters.console.attributes import in_short
+from otel_ext.exporters.console.attributes import format_attributes
 from otel_ext.observe.location import frames_of, opened_at
 from otel_ext.observe.snapshot import Collector
 from otel_ext.observe.stack_requests import request_stacks
@@ -98,7 +98,9 @@ def _lines(span: OpenSpan, now_ns: int, paint: Painter) -> Iterator[str]:
     on = f"  on {printable(owner)}" if owner else ""
     state = paint(COLORS[span.state], span.state)
     yield f"  {paint('bold', printable(record.name))}  {state} {duration(span.age_ns)}{on}"
-    attributes = in_short(record.attributes, (width_of(sys.stdout) or _WIDTH) - len(_INDENT))
+    attributes = format_attributes(
+        record.attributes, (width_of(sys.stdout) or _WIDTH) - len(_INDENT)
+    )
     if attributes:
         yield paint("dim", f"{_INDENT}{attributes}")
     frames = frames_of(span.update)

@@ -1,3 +1,3 @@
-"""Reads journals and their ring buffers."""
+"""Reads segments and ring buffers, damaged or in use, without changing them."""
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What a folder of records says about its processes, living or dead.
+"""Reads from a folder of records which processes wrote to it and what they do now.
 
-The newest segment of each journal and its ring buffer together tell what runs now:
-rotation repeats the open spans, so older segments are not needed. Nothing is
-asked of the processes themselves, so the answer is there for a hung one too.
+The newest segment of each journal and its ring buffer show what runs now: a further segment
+starts with the open spans, so older ones are not needed. The processes themselves are not
+asked, so this works for a hung one, too.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from otel_ext.journal.files import list_rings, list_segments, parse_ring_name, p
 from otel_ext.journal.read.incarnations import (
     IncarnationReader,
     IncarnationState,
-    Numbers,
+    SequenceNumbers,
     base_id,
-    begins_segment,
+    may_begin_segment,
 )
 from otel_ext.journal.read.scanner import Line, Skipped, read_ring, scan
-from otel_ext.journal.recovery.replaced import replaced_in
+from otel_ext.journal.recovery.replaced import replaced_incarnations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,9 +44,9 @@ class FolderState(NamedTuple):
 
     Attributes:
         path: The folder.
-        incarnations: One for each, by last sign of life.
-        skipped: Damage, with the file it is in; at most 1,000 stretches.
-        skipped_bytes: All bytes that were skipped.
+        incarnations: One state for each, in the order they were last seen alive.
+        skipped: Damaged ranges and their files, at most 1,000.
+        skipped_bytes: How many bytes were skipped in all.
     """
 
     path: Path
@@ -56,26 +56,26 @@ class FolderState(NamedTuple):
 
 
 class SkippedLog:
-    """What could not be read, bounded."""
+    """Collects what could not be read, up to a limit."""
 
     def __init__(self) -> None:
         self.items: list[tuple[Path, Skipped]] = []
         self.total_bytes = 0
 
     def add(self, path: Path, item: Skipped) -> None:
-        """Note one stretch of damage in the file `path`."""
+        """Record one damaged range in the file `path`."""
         self.total_bytes += item.length
         if len(self.items) < _MAX_SKIPPED:
             self.items.append((path, item))
 
 
 class JournalKey(NamedTuple):
-    """Which journal a line or a ring buffer belongs to.
+    """Identifies the journal of a line or a ring buffer.
 
     Attributes:
-        incarnation: Whose journal.
-        number: Which of its journals with segments of their own.
-        file: Name of the file of several processes that it writes to; empty for segments.
+        incarnation: Id of the incarnation that wrote it.
+        number: Number of the journal among those of the incarnation.
+        file: Name of the shared file it writes to; empty for segments.
     """
 
     incarnation: str
@@ -84,11 +84,11 @@ class JournalKey(NamedTuple):
 
 
 class _Readers:
-    """The readers of a folder, one for each journal; those of one incarnation share its numbers."""
+    """The readers of a folder, one for each journal; an incarnation's share its numbers."""
 
     def __init__(self) -> None:
         self.found: dict[JournalKey, IncarnationReader] = {}
-        self.numbers: defaultdict[str, Numbers] = defaultdict(Numbers)
+        self.numbers: defaultdict[str, SequenceNumbers] = defaultdict(SequenceNumbers)
         self._nameless: list[tuple[JournalKey, RingContents]] = []
 
     def get(self, key: JournalKey) -> IncarnationReader:
@@ -98,10 +98,10 @@ class _Readers:
             self.found[key] = reader
         return reader
 
-    def turn_to_segment(self, key: JournalKey) -> None:
-        """Take note that the next lines of a journal come from another segment."""
+    def begin_segment(self, key: JournalKey) -> None:
+        """Start with the lines of another segment of a journal."""
         if key in self.found:
-            self.found[key].turn_to_segment()
+            self.found[key].begin_segment()
 
     def add_ring(self, ring: RingContents) -> None:
         name, number = parse_ring_name(ring.path.name)
@@ -113,9 +113,9 @@ class _Readers:
             self.get(JournalKey(ring.facts.id, number)).add_ring(ring)
 
     def finish(self, *, every_segment: bool) -> None:
-        """Take the lines of the ring buffers, too; behind the last segment."""
+        """Add the lines of the ring buffers, after the last segment."""
         for key, ring in self._nameless:
-            # Its header would have said whether it drains to a file of several processes.
+            # Without a header it is not known whether it drains to a shared file.
             others = (one for one in self.found if one.incarnation == key.incarnation)
             self.get(key if key in self.found else next(others, key)).add_ring(ring)
         for reader in self.found.values():
@@ -125,15 +125,15 @@ class _Readers:
 def read_incarnations(
     folder: Path, *, only: str = "", every_segment: bool = False
 ) -> tuple[dict[JournalKey, IncarnationReader], SkippedLog]:
-    """Read a folder's ring buffers, then its segments, each journal of an incarnation for itself.
+    """Read a folder's ring buffers, then its segments, separately for each journal.
 
-    In this order a line that the worker moves meanwhile is seen at least once, and segments
-    that the worker leaves meanwhile are read, too.
+    In this order a line that the worker moves meanwhile is read at least once, and so is a
+    segment that the worker rotates away from meanwhile.
 
     Args:
         folder: The folder of records.
-        only: The one incarnation that is wanted; empty for all.
-        every_segment: Read older segments too.
+        only: Id of the one incarnation to read; empty for all.
+        every_segment: Read older segments, too.
     """
     readers = _Readers()
     skipped = SkippedLog()
@@ -146,7 +146,7 @@ def read_incarnations(
     for path in _wanted_segments(folder, only, None if every_segment else known):
         segment = parse_segment_name(path.name)
         if segment is not None:
-            readers.turn_to_segment(JournalKey(segment.incarnation, segment.journal))
+            readers.begin_segment(JournalKey(segment.incarnation, segment.journal))
         for item in scan(path):
             if isinstance(item, Skipped):
                 skipped.add(path, item)
@@ -166,16 +166,16 @@ def _wanted_segments(folder: Path, only: str, known: frozenset[Path] | None) -> 
 
     Args:
         folder: The folder of records.
-        only: The one incarnation that is wanted; empty for all.
-        known: What was there before the ring buffers were read: of each journal the newest of
-            them and all that came since are wanted, and what the last may yet lack. None
-            for all segments.
+        only: Id of the one incarnation to read; empty for all.
+        known: Segments that existed before the ring buffers were read. Of each journal the
+            newest of them is read and all that followed; also the one before, if the last
+            does not repeat all open spans yet. None for all segments.
     """
     by_journal: dict[tuple[str, int], list[Path]] = {}
     wanted: list[Path] = []
     for path in list_segments(folder):
         name = parse_segment_name(path.name)
-        if name is None:  # a file of several processes
+        if name is None:  # a shared file
             wanted.append(path)
         elif not only or name.incarnation == only:
             by_journal.setdefault(name.stream, []).append(path)
@@ -183,42 +183,44 @@ def _wanted_segments(folder: Path, only: str, known: frozenset[Path] | None) -> 
         first = 0
         if known is not None:
             first = max((at for at, path in enumerate(paths) if path in known), default=0)
-            if first == len(paths) - 1 and first and not _repeats_all(paths[-1]):
+            if first == len(paths) - 1 and first and not _is_past_first_lines(paths[-1]):
                 first -= 1
         wanted += paths[first:]
     return wanted
 
 
-def _repeats_all(segment: Path) -> bool:
-    """Whether a segment repeats all that was open when it began: it holds more than that.
+def _is_past_first_lines(segment: Path) -> bool:
+    """Return whether a segment has more than its first lines, so that these are complete.
 
-    Its writer may still be at its first lines, or may have been killed at them.
+    Its writer may still be writing them, or may have been killed while it did.
     """
-    return any(isinstance(item, Line) and not begins_segment(item) for item in scan(segment))
+    return any(isinstance(item, Line) and not may_begin_segment(item) for item in scan(segment))
 
 
 def read_folder(path: Path, *, now_ns: int | None = None) -> FolderState:
-    """Return what the records in a folder say about its processes; never raises on damage.
+    """Return the processes that wrote to a folder, with their state; never raises on damage.
 
     Args:
         path: The folder of records.
-        now_ns: The time, nanoseconds since the epoch; None for the clock's.
+        now_ns: The time, nanoseconds since the epoch; None for the current time.
     """
     moment = time_ns() if now_ns is None else now_ns
     readers, skipped = read_incarnations(path)
-    replaced = replaced_in(path)
+    replaced = replaced_incarnations(path)
     by_incarnation: dict[str, list[IncarnationState]] = {}
     for key, reader in readers.items():
         state = reader.state(moment)
         if key.incarnation in replaced:
             state = state._replace(liveness="dead")
         by_incarnation.setdefault(key.incarnation, []).append(state)
-    states = sorted(map(_together, by_incarnation.values()), key=lambda state: state.last_seen_ns)
+    states = sorted(
+        map(_merge_journals, by_incarnation.values()), key=lambda state: state.last_seen_ns
+    )
     return FolderState(path, tuple(states), tuple(skipped.items), skipped.total_bytes)
 
 
-def _together(journals: list[IncarnationState]) -> IncarnationState:
-    """Return what the journals of one incarnation say together."""
+def _merge_journals(journals: list[IncarnationState]) -> IncarnationState:
+    """Return one state for all journals of an incarnation."""
     if len(journals) == 1:
         return journals[0]
     best = max(journals, key=lambda one: (one.process.pid > 0, one.liveness != "unknown"))

@@ -1,7 +1,7 @@
-"""What the records of one incarnation say: who it is, what it does, when it was last alive.
+"""Derives the state of one incarnation from its lines: identity, open spans, last sign of life.
 
-Lines are taken one by one, from segments and ring buffers in any order that their files
-come in; only what is still of use is kept.
+Lines are added one by one, from segments and ring buffers in any order of the files; only
+those that still matter are kept.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ if TYPE_CHECKING:
 __all__ = [
     "IncarnationReader",
     "IncarnationState",
-    "Numbers",
     "RunningSpan",
+    "SequenceNumbers",
     "base_id",
-    "begins_segment",
-    "last_sign_ns",
+    "estimate_last_seen_ns",
+    "may_begin_segment",
     "modified_ns",
     "time_of",
 ]
 
 _COMPAT: Final = b'{"timestamp":'
-# A record waits in the ring buffer for less than that, unless the disk hangs.
+# A record waits in the ring buffer for less time than this, unless the disk hangs.
 _AHEAD_NS: Final = 2_000_000_000
 _SUB_ID: Final = re.compile(r"(.+-[0-9a-f]{8})\.\d+", re.ASCII)
 
@@ -52,8 +52,8 @@ class RunningSpan(NamedTuple):
     """A span that has started and not ended.
 
     Attributes:
-        start: Its start record; where that is gone, its oldest update.
-        update: The newest update; None if there is none.
+        start: Its start record; if that is lost, its newest update.
+        update: The newest update; None without one.
     """
 
     start: Record
@@ -61,16 +61,16 @@ class RunningSpan(NamedTuple):
 
 
 class IncarnationState(NamedTuple):
-    """One incarnation of a process, as its records tell it.
+    """The state of one incarnation of a process, according to its records.
 
     Attributes:
         process: Its facts.
-        identity: What tells it from other processes.
+        identity: Identifies it among other processes.
         liveness: Whether it lives.
-        running: Its open spans, oldest first. Of a dead one: what it was doing.
-        last_seen_ns: Its last sign of life, nanoseconds since the epoch.
-        stamp_ns: When its worker last stamped the ring buffer; 0 without a ring buffer. Old while
-            the process lives means that it hangs.
+        running: Its open spans, oldest first. If it is dead: what it was doing.
+        last_seen_ns: When it was last known to be alive, nanoseconds since the epoch.
+        stamp_ns: When its worker last stamped the ring buffer; 0 without one. If that is long
+            ago and the process lives, it hangs.
         heartbeat: Its last heartbeat; None if there was none.
         closed: Whether its end is recorded.
         records: How many records were read.
@@ -90,7 +90,7 @@ class IncarnationState(NamedTuple):
 
 
 def base_id(process: str) -> str:
-    """Return the incarnation's id that a process id belongs to.
+    """Return the incarnation's id in a record's process id.
 
     >>> base_id("b0-7-1-00000000.2"), base_id("b0-7-1-00000000")
     ('b0-7-1-00000000', 'b0-7-1-00000000')
@@ -99,13 +99,13 @@ def base_id(process: str) -> str:
     return process if match is None else match[1]
 
 
-class Numbers:
-    """The numbers of one incarnation's records, over all its journals.
+class SequenceNumbers:
+    """The sequence numbers of one incarnation's records, over all its journals.
 
     Attributes:
-        last: The highest by the process's id.
-        in_rings: Process and number of what stands in a ring buffer.
-        written: Of these what stands in a file, too.
+        last: The highest number of each process id.
+        in_rings: Process id and number of each record in a ring buffer.
+        written: Those of them that are in a file, too.
     """
 
     def __init__(self) -> None:
@@ -114,37 +114,39 @@ class Numbers:
         self.written: set[tuple[str, int]] = set()
 
     def next_for(self, process: str) -> int:
-        """Return the next number of a process, as if it went on itself."""
+        """Return the next number of a process id, for a record written on its behalf."""
         number = self.last[process] = self.last.get(process, 0) + 1
         return number
 
 
 class IncarnationReader:
-    """Takes the lines of one journal of an incarnation and keeps what is still of use.
+    """Takes the lines of one journal and keeps those that still matter.
 
     Memory grows with the open spans, not with the lines.
 
     Args:
-        incarnation: Whose lines.
-        numbers: Those of all journals of the incarnation.
-        journal: Which of its journals.
+        incarnation: Id of the incarnation that wrote them.
+        numbers: The sequence numbers of all journals of the incarnation.
+        journal: Number of the journal.
 
     Attributes:
-        is_begun: Whether the segment that was read last holds a `process.start` record.
-        is_whole: Whether it holds more than the first lines of a segment, so that these,
-            which repeat what is open, are complete.
+        has_process_start: Whether the segment that was read last has a `process.start` record.
+        is_past_first_lines: Whether it has more than the first lines of a segment, so that
+            these, which repeat the open spans, are complete.
     """
 
-    def __init__(self, incarnation: str, numbers: Numbers | None = None, journal: int = 0) -> None:
+    def __init__(
+        self, incarnation: str, numbers: SequenceNumbers | None = None, journal: int = 0
+    ) -> None:
         self.id = incarnation
         self.journal = journal
-        self.numbers = numbers or Numbers()
+        self.numbers = numbers or SequenceNumbers()
         self.processes: dict[str, None] = {}
         self.rings: list[RingContents] = []
         self.segments: list[Path] = []
         self.starts: dict[tuple[str, str], bytes] = {}
         self.updates: dict[tuple[str, str], tuple[int, bytes]] = {}
-        self.is_begun = self.is_whole = False
+        self.has_process_start = self.is_past_first_lines = False
         self.closed = False
         self.left_open = 0
         self.records = 0
@@ -156,37 +158,37 @@ class IncarnationReader:
         self._last_seq = -1
 
     def add_ring(self, ring: RingContents) -> None:
-        """Take a ring buffer; its lines count after those of all segments."""
+        """Add a ring buffer, whose lines are applied after those of all segments."""
         self.rings.append(ring)
         self.numbers.in_rings.update(line.key for line in ring.lines)
 
     def add_line(self, line: Line, path: Path) -> None:
-        """Take one line of a segment."""
+        """Add one line of a segment."""
         if path not in self.segments:
             self.segments.append(path)
         if line.key in self.numbers.in_rings:
             self.numbers.written.add(line.key)
-        self.is_begun = self.is_begun or line.meta.get("event") == PROCESS_START
-        self.is_whole = self.is_whole or not begins_segment(line)
+        self.has_process_start = self.has_process_start or line.meta.get("event") == PROCESS_START
+        self.is_past_first_lines = self.is_past_first_lines or not may_begin_segment(line)
         self._apply(line)
 
-    def turn_to_segment(self) -> None:
-        """Take note that the next lines come from another segment than those so far."""
-        self.is_begun = self.is_whole = False
+    def begin_segment(self) -> None:
+        """Start with the lines of another segment."""
+        self.has_process_start = self.is_past_first_lines = False
         self._repeated.clear()
 
     def add_ring_lines(self, *, every_segment: bool) -> None:
-        """Take the lines of the ring buffers; to be called behind the last segment.
+        """Add the lines of the ring buffers; call this after the last segment.
 
         Args:
-            every_segment: Whether all segments were read. Otherwise the last segment that was
-                read is newer than what the ring buffers have already brought to the segments.
+            every_segment: Whether all segments were read. If not, the segment that was read
+                last is newer than the drained lines of the ring buffers.
         """
         for ring in self.rings:
             for line in ring.lines:
                 if line.key in self.numbers.written:
                     continue
-                is_left = self.is_begun and not every_segment and ring.is_drained(line)
+                is_left = self.has_process_start and not every_segment and ring.is_drained(line)
                 if not is_left or line.meta.get("phase") != "start":
                     self._apply(line)
 
@@ -198,7 +200,7 @@ class IncarnationReader:
             self.numbers.last[process] = seq
         self.processes[process] = None
         text = meta.get("timestamp")
-        # Not the latest one: a span may be given any time, and a clock may be set back.
+        # Not the latest time: a program may set the time of a span, and a clock may be set back.
         if isinstance(text, str) and seq >= self._last_seq:
             self._last_seq, self._last_text = seq, text
         if meta.get("kind") == "span":
@@ -212,8 +214,8 @@ class IncarnationReader:
         if phase == "end":
             self.updates.pop(key, None)
             is_first = self.starts.pop(key, None) is None
-            # A start may follow the end of a span that its owner left behind, and that of one
-            # whose start a new file repeated, before it had come out of the ring buffer.
+            # A start may follow the end if the span was abandoned, or if a new segment repeated
+            # it before the original start was drained from the ring buffer.
             if is_first or "abandoned" in meta or key in self._repeated:
                 self._ended.add(key)
         elif key in self._ended:
@@ -223,7 +225,7 @@ class IncarnationReader:
         elif phase == "start":
             self.closed = False
             self.starts.setdefault(key, line.data)
-            if not self.is_whole:
+            if not self.is_past_first_lines:
                 self._repeated.add(key)
 
     def _apply_process(self, line: Line, meta: Mapping[str, object]) -> None:
@@ -233,14 +235,14 @@ class IncarnationReader:
         elif event == "process.heartbeat":
             self._heartbeat = line.data
         elif event == "process.end":
-            # An end that tells of spans that are still open closes nothing.
+            # A `process.end` that reports open spans does not close the journal.
             self.left_open = whole_number(meta.get("open_spans"))
             self.closed = not self.left_open
 
     def running(self) -> tuple[RunningSpan, ...]:
         """Return the open spans, oldest first."""
         found: list[RunningSpan] = []
-        # Without a start its span ended while the update was made, where starts are complete.
+        # Where all starts are known, an update without one belongs to a span that has ended.
         alone = () if self._process_start else self.updates.keys() - self.starts.keys()
         for key in (*self.starts, *alone):
             update = _decode(self.updates[key][1]) if key in self.updates else None
@@ -251,7 +253,7 @@ class IncarnationReader:
 
     @property
     def stamp_ns(self) -> int:
-        """When the worker last stamped a ring buffer; if it never did, when that was made."""
+        """When the worker last stamped a ring buffer; before the first time, its creation."""
         return max(
             (
                 max(ring.state.stamp_ns, ring.facts.created_ns)
@@ -262,14 +264,14 @@ class IncarnationReader:
         )
 
     def last_seen_ns(self, now_ns: int) -> int:
-        """Return the last sign of life; see `last_sign_ns`."""
-        return last_sign_ns(
+        """Return when the process was last alive; see `estimate_last_seen_ns`."""
+        return estimate_last_seen_ns(
             time_of(self._last_text), self.stamp_ns, modified_ns(self.segments), now_ns
         )
 
     @property
     def is_compat(self) -> bool:
-        """Whether the lines have the timestamp at the top level too."""
+        """Whether the lines also have the timestamp at the top level."""
         return self._process_start.startswith(_COMPAT)
 
     @property
@@ -279,7 +281,7 @@ class IncarnationReader:
         return silence_limit(process.heartbeat_ms, has_ring=bool(self.rings))
 
     def facts(self) -> tuple[Process, ProcessIdentity]:
-        """Return the process and its identity, from what says most about it."""
+        """Return the process and its identity, from the source with the most facts."""
         start = _decode(self._process_start)
         extra = EMPTY if start is None else start.extra
         process = process_from(self.id, extra)
@@ -305,7 +307,7 @@ class IncarnationReader:
         return process, identity
 
     def state(self, now_ns: int) -> IncarnationState:
-        """Return what the lines say."""
+        """Return the state after all lines added so far."""
         process, identity = self.facts()
         return IncarnationState(
             process=process,
@@ -321,13 +323,13 @@ class IncarnationReader:
         )
 
 
-def begins_segment(line: Line) -> bool:
-    """Return whether a line may be one of the first of a segment, which repeat the open spans."""
+def may_begin_segment(line: Line) -> bool:
+    """Return whether a segment may begin with this line: a process or span start."""
     return line.meta.get("phase") == "start" or line.meta.get("event") == PROCESS_START
 
 
 def time_of(timestamp: str) -> int:
-    """Return the time of a record's timestamp; 0 if it is not one.
+    """Return the time of a record's timestamp; 0 if it is not a valid one.
 
     >>> time_of("1970-01-01T00:00:01.000000Z"), time_of("soon")
     (1000000000, 0)
@@ -338,20 +340,19 @@ def time_of(timestamp: str) -> int:
         return 0
 
 
-def last_sign_ns(record_ns: int, stamp_ns: int, file_ns: int, now_ns: int) -> int:
-    """Return a process's last sign of life; never in the future.
+def estimate_last_seen_ns(record_ns: int, stamp_ns: int, file_ns: int, now_ns: int) -> int:
+    """Return when a process was last alive; never a time in the future.
 
-    It is the time of the last record, unless that lies clearly behind the moment at
-    which the worker was last at work, or the file was last written to. All arguments
-    are nanoseconds since the epoch.
+    It is the time of the last record, unless that is clearly later than the last stamp
+    and the last write. All arguments are nanoseconds since the epoch.
 
     Args:
-        record_ns: The time of its last record; 0 if there is none.
-        stamp_ns: When its worker last stamped a ring buffer; 0 if there is none.
-        file_ns: When a file of its own was last written to; 0 if unknown.
-        now_ns: The time.
+        record_ns: The time of its last record; 0 without one.
+        stamp_ns: When its worker last stamped a ring buffer; 0 without one.
+        file_ns: When one of its files was last written to; 0 if unknown.
+        now_ns: The current time.
 
-    >>> last_sign_ns(5_000_000_000, 4_000_000_000, 0, 9_000_000_000)
+    >>> estimate_last_seen_ns(5_000_000_000, 4_000_000_000, 0, 9_000_000_000)
     5000000000
     """
     latest = max(stamp_ns, file_ns)
@@ -361,7 +362,7 @@ def last_sign_ns(record_ns: int, stamp_ns: int, file_ns: int, now_ns: int) -> in
 
 
 def modified_ns(paths: Iterable[Path]) -> int:
-    """Return when one of the files was last written to; 0 if none can be asked."""
+    """Return when one of the files was last written to; 0 if that is unknown for all."""
     newest = 0
     for path in paths:
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Finding whole records amid damage, in time that grows with its length and no faster."""
+"""Finds whole records in damaged bytes, in time proportional to their length."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ from otel_ext.record.model import META_KEY
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["BEGINNING", "Salvaged", "load", "meta_of", "salvage"]
+__all__ = ["RECORD_START", "Salvaged", "metadata_of", "parse_json", "salvage"]
 
-# Where a line may begin in the midst of damage: our metadata comes first, or
-# second behind the timestamp of compat mode.
-BEGINNING: Final = re.compile(rb'\{(?:"timestamp":"[^"]{0,40}",)?"__tracer_meta__":\{')
-_ENDS_TRIED: Final = 8
-# How many times the length of a damaged line may be looked at for records that hold another
-# beginning; each look tries several ends.
-_FAR_TIMES: Final = 4
+# A line may begin here inside damage: our metadata comes first, or after the timestamp of
+# compat mode.
+RECORD_START: Final = re.compile(rb'\{(?:"timestamp":"[^"]{0,40}",)?"__tracer_meta__":\{')
+_MAX_ENDS_TRIED: Final = 8
+# How many times the length of a damaged line may be searched for records that contain the
+# beginning of another; each search tries several ends.
+_BUDGET_FACTOR: Final = 4
 
 
 class Salvaged(NamedTuple):
-    """A whole record amid damage: from where to where, and its metadata."""
+    """A whole record found in damaged bytes: its offsets and its metadata."""
 
     start: int
     end: int
     meta: Mapping[str, object]
 
 
-def load(data: bytes) -> object:
-    """Return what the JSON of `data` says; None also where it is none."""
+def parse_json(data: bytes) -> object:
+    """Return the value of the JSON in `data`; None if it is not valid JSON."""
     try:
         return orjson.loads(data)
-    # Where an application has started Python again, orjson raises an error class of the
-    # interpreter before, whose module is empty: that ends in a NameError.
+    # In an application that starts Python again, orjson raises an error class of the first
+    # interpreter, whose module is empty, which ends in a NameError.
     except (orjson.JSONDecodeError, NameError):
         return None
 
 
-def meta_of(loaded: Mapping[str, object]) -> Mapping[str, object] | None:
-    """Return the metadata of a line that is a record; None for any other."""
+def metadata_of(loaded: Mapping[str, object]) -> Mapping[str, object] | None:
+    """Return the metadata of a decoded line; None if it is not a record."""
     meta = loaded.get(META_KEY)
     if not isinstance(meta, dict):
         return None
@@ -62,8 +62,8 @@ def salvage(data: bytes) -> Iterator[Salvaged]:
     [(6, 62)]
     """
     done = 0
-    budget = _Budget(len(data) * _FAR_TIMES)
-    for match in BEGINNING.finditer(data):
+    budget = _Budget(len(data) * _BUDGET_FACTOR)
+    for match in RECORD_START.finditer(data):
         if match.start() < done:
             continue
         found = _record_at(data, match.start(), budget)
@@ -73,16 +73,16 @@ def salvage(data: bytes) -> Iterator[Salvaged]:
 
 
 class _Budget:
-    """How many bytes may still be looked at beyond the next beginning of a record.
+    """Limits how many bytes are searched beyond the next beginning of a record.
 
-    Else damage that is made of nothing but beginnings costs the square of its length.
+    Without it, damage made of record beginnings only costs the square of its length.
     """
 
     def __init__(self, left: int) -> None:
         self._left = left
 
     def take(self, size: int) -> bool:
-        """Use some of it up, if so much is there; whether it was."""
+        """Use `size` bytes; return false if fewer are left."""
         if size > self._left:
             return False
         self._left -= size
@@ -90,23 +90,23 @@ class _Budget:
 
 
 def _record_at(data: bytes, start: int, budget: _Budget) -> Salvaged | None:
-    """Return the whole record that begins at `start`, if one does."""
-    following = BEGINNING.search(data, start + 1)
+    """Return the whole record that begins at `start`; None without one."""
+    following = RECORD_START.search(data, start + 1)
     limits = [len(data)] if following is None else [following.start(), len(data)]
     for number, limit in enumerate(limits):
-        # Up to the next beginning it is never far; a value may hold one, too.
+        # The search up to the next beginning is short; a value may contain one, too.
         if number and not budget.take(limit - start):
             return None
-        # Damage behind a record: it ends at some closing bracket before that.
+        # Where damage follows the record, it ends at one of the closing brackets before that.
         end = data.find(b"\0", start, limit)
         end = limit if end < 0 else end
-        for _ in range(_ENDS_TRIED):
+        for _ in range(_MAX_ENDS_TRIED):
             end = data.rfind(b"}", start, end) + 1
             if end <= start:
                 break
-            loaded = load(data[start:end])
+            loaded = parse_json(data[start:end])
             if isinstance(loaded, dict):
-                meta = meta_of(cast("dict[str, object]", loaded))
+                meta = metadata_of(cast("dict[str, object]", loaded))
                 return None if meta is None else Salvaged(start, end, meta)
             end -= 1
     return None

@@ -1,9 +1,8 @@
-"""Reading what a journal holds, damage and all.
+"""Scans segments and ring buffers for whole lines, and reports damaged ranges.
 
-The scan never raises on what a file holds: it returns the lines that are whole
-before and after any damage, and says which bytes it skipped and why. Memory is
-bounded by the longest line. It works on files that are being written, and on
-the ring buffer of a process that hangs, because it only reads.
+The scan never raises because of a file's content: it yields the whole lines before and
+after any damage, and each skipped range with the reason. Memory is bounded by the longest
+line. It only reads, so it works on files in use and on the ring buffer of a hung process.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, cast
 
 from otel_ext.errors import RecordError
-from otel_ext.journal.read.salvage import BEGINNING, load, meta_of, salvage
+from otel_ext.journal.read.salvage import RECORD_START, metadata_of, parse_json, salvage
 from otel_ext.journal.ring_layout import (
     HEADER_SIZE,
     LAST_LINES_AT,
@@ -48,7 +47,7 @@ Reason = Literal["torn", "nul", "garbage", "too long", "not a record", "unreadab
 
 _BLOCK: Final = 256 * 1024
 _BLANK: Final = bytes(_BLOCK)
-_LONGEST_BEGINNING: Final = 128
+_LONGEST_RECORD_START: Final = 128
 _NULS: Final = re.compile(rb"\0{8,}")
 
 
@@ -56,7 +55,7 @@ class Line(NamedTuple):
     """One whole line.
 
     Attributes:
-        offset: Where it begins in the file.
+        offset: Its offset in the file.
         data: Its bytes, without the newline.
         meta: Its metadata, decoded.
     """
@@ -67,17 +66,17 @@ class Line(NamedTuple):
 
     @property
     def key(self) -> tuple[str, int]:
-        """Process and number: the same for every copy of one record."""
+        """Process id and sequence number: the same for every copy of one record."""
         return cast("str", self.meta["process"]), cast("int", self.meta["seq"])
 
 
 class Skipped(NamedTuple):
-    """Bytes that are no record.
+    """A range of bytes without a record.
 
     Attributes:
-        offset: Where they begin in the file.
-        length: How many they are.
-        reason: What is wrong with them.
+        offset: Its offset in the file.
+        length: How many bytes it has.
+        reason: What is wrong with it.
     """
 
     offset: int
@@ -86,21 +85,21 @@ class Skipped(NamedTuple):
 
 
 class Located(NamedTuple):
-    """A record and where its line begins in the file."""
+    """A record and the offset of its line in the file."""
 
     offset: int
     record: Record
 
 
 class RingContents(NamedTuple):
-    """What a ring buffer holds.
+    """The content of a ring buffer.
 
     Attributes:
         path: Its file.
-        facts: Its header; None if that is damaged.
-        state: The changing part of it; None if the header is damaged.
-        lines: The whole lines in it, chunk by chunk.
-        skipped: Damage in what was not yet drained.
+        facts: The constant part of its header; None if that is damaged.
+        state: The changing part of its header; None if the header is damaged.
+        lines: Its whole lines, chunk by chunk.
+        skipped: Damaged ranges that were not drained yet.
     """
 
     path: Path
@@ -123,7 +122,7 @@ class RingContents(NamedTuple):
         )
 
     def is_drained(self, line: Line) -> bool:
-        """Return whether a line had been brought to the file before the ring buffer was read."""
+        """Return whether a line was in the file already when the ring buffer was read."""
         if self.facts is None or self.state is None or line.offset < HEADER_SIZE:
             return False
         index, offset = divmod(line.offset, self.facts.chunk_size)
@@ -131,15 +130,15 @@ class RingContents(NamedTuple):
 
 
 def scan(path: Path, start: int = 0) -> Iterator[Line | Skipped]:
-    """Yield the lines and the damage of a file, in order.
+    """Yield the lines and the damaged ranges of a file, in order.
 
     Args:
         path: The file.
-        start: Offset to begin at, a line's beginning.
+        start: Offset to begin at, where a line begins.
 
     Yields:
-        Each whole line, each stretch of bytes that is none. A file that cannot
-        be opened yields one `Skipped` of length 0.
+        Each whole line and each range without one. A file that cannot be opened yields
+        one `Skipped` of length 0.
     """
     flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
@@ -156,7 +155,7 @@ def scan(path: Path, start: int = 0) -> Iterator[Line | Skipped]:
 def scan_descriptor(
     descriptor: int, start: int = 0, end: int | None = None
 ) -> Iterator[Line | Skipped]:
-    """Yield the lines and the damage of an open file from `start` to `end`."""
+    """Yield the lines and the damaged ranges of an open file from `start` to `end`."""
     pending: Skipped | None = None
     for item in _pieces(descriptor, start, end):
         if isinstance(item, Line):
@@ -166,7 +165,7 @@ def scan_descriptor(
             yield item
         elif pending is None:
             pending = item
-        elif _goes_on(pending, item):
+        elif _is_continued(pending, item):
             pending = Skipped(pending.offset, pending.length + item.length, pending.reason)
         else:
             yield pending
@@ -175,8 +174,8 @@ def scan_descriptor(
         yield pending
 
 
-def _goes_on(first: Skipped, then: Skipped) -> bool:
-    """Whether two stretches are one: a line that is too long is judged piece by piece."""
+def _is_continued(first: Skipped, then: Skipped) -> bool:
+    """Return whether two ranges are one: a line that is too long comes in pieces."""
     if then.offset != first.offset + first.length:
         return False
     return then.reason == first.reason or (first.reason == "too long" and then.reason != "nul")
@@ -195,7 +194,7 @@ def _pieces(descriptor: int, start: int, end: int | None) -> Iterator[Line | Ski
             break
         at += len(block)
         if not rest and block == (_BLANK if len(block) == _BLOCK else bytes(len(block))):
-            # Most of a ring buffer is blank: megabytes without a newline.
+            # Most of a ring buffer is zero: megabytes without a newline.
             yield Skipped(rest_at, len(block), "nul")
             rest_at = at
             continue
@@ -212,22 +211,22 @@ def _pieces(descriptor: int, start: int, end: int | None) -> Iterator[Line | Ski
 
 
 def _cut(rest: bytes) -> int:
-    """Return how much of a line without end can be judged now: up to the last beginning in it."""
+    """Return how many bytes of an endless line to examine: up to its last record beginning."""
     if not rest.strip(b"\0"):
         return len(rest)
     last = 0
-    for match in BEGINNING.finditer(rest):
+    for match in RECORD_START.finditer(rest):
         last = match.start()
-    return last or len(rest) - _LONGEST_BEGINNING
+    return last or len(rest) - _LONGEST_RECORD_START
 
 
 def _examine(data: bytes, offset: int, *, ended: bool) -> Iterator[Line | Skipped]:
-    """Yield what the bytes between two newlines hold."""
+    """Yield the records and the damage in the bytes between two newlines."""
     if not data:
         return
-    loaded = load(data)
+    loaded = parse_json(data)
     if isinstance(loaded, dict):
-        meta = meta_of(cast("dict[str, object]", loaded))
+        meta = metadata_of(cast("dict[str, object]", loaded))
         yield (
             Skipped(offset, len(data), "not a record") if meta is None else Line(offset, data, meta)
         )
@@ -238,42 +237,42 @@ def _examine(data: bytes, offset: int, *, ended: bool) -> Iterator[Line | Skippe
 
 
 def _salvage(data: bytes, offset: int, *, ended: bool) -> Iterator[Line | Skipped]:
-    """Yield the whole records in damaged bytes, and what lies between them."""
+    """Yield the whole records in damaged bytes, and the ranges between them."""
     done = 0
     for start, end, meta in salvage(data):
         if start > done:
-            yield from _name(data[done:start], offset + done, ended=True)
+            yield from _classify(data[done:start], offset + done, ended=True)
         done = end
         yield Line(offset + start, data[start:end], meta)
     if done < len(data):
-        yield from _name(data[done:], offset + done, ended=ended)
+        yield from _classify(data[done:], offset + done, ended=ended)
 
 
-def _name(data: bytes, offset: int, *, ended: bool) -> Iterator[Skipped]:
-    """Say what is wrong with bytes that hold no record, runs of NUL apart."""
+def _classify(data: bytes, offset: int, *, ended: bool) -> Iterator[Skipped]:
+    """Yield why bytes without a record were skipped, with runs of NUL as separate ranges."""
     done = 0
     for run in _NULS.finditer(data):
         if run.start() > done:
-            yield _name_one(data[done : run.start()], offset + done, ended=False)
+            yield _classify_one(data[done : run.start()], offset + done, ended=False)
         yield Skipped(offset + run.start(), run.end() - run.start(), "nul")
         done = run.end()
     if done < len(data):
-        yield _name_one(data[done:], offset + done, ended=ended)
+        yield _classify_one(data[done:], offset + done, ended=ended)
 
 
-def _name_one(data: bytes, offset: int, *, ended: bool) -> Skipped:
+def _classify_one(data: bytes, offset: int, *, ended: bool) -> Skipped:
     reason: Reason = "garbage"
     if not data.strip(b"\0"):
         reason = "nul"
     elif len(data) > MAX_LINE_BYTES:
         reason = "too long"
-    elif not ended or BEGINNING.match(data):
+    elif not ended or RECORD_START.match(data):
         reason = "torn"
     return Skipped(offset, len(data), reason)
 
 
 def read_records(path: Path, start: int = 0) -> Iterator[Located | Skipped]:
-    """Yield the records and the damage of a file of lines, in order.
+    """Yield the records and the damaged ranges of a file of lines, in order.
 
     Args:
         path: The file.
@@ -290,7 +289,7 @@ def read_records(path: Path, start: int = 0) -> Iterator[Located | Skipped]:
 
 
 def read_ring(path: Path) -> RingContents:
-    """Return what a ring buffer holds, whatever state its process is in; never raises."""
+    """Return the content of a ring buffer, whatever its process does; never raises."""
     flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
     try:
         descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
@@ -312,7 +311,7 @@ def _read_ring(path: Path, descriptor: int) -> RingContents:
     state = None if facts is None else unpack_state(header, facts.chunks)
     chunks: list[list[Line]] = []
     skipped: list[Skipped] = []
-    for start, end, drained in _stretches(size, facts, state):
+    for start, end, drained in _line_areas(size, facts, state):
         chunk: list[Line] = []
         for item in scan_descriptor(descriptor, start, end):
             if isinstance(item, Line):
@@ -331,12 +330,12 @@ def _read_ring(path: Path, descriptor: int) -> RingContents:
     return RingContents(path, facts, state, ordered, tuple(skipped))
 
 
-def _stretches(
+def _line_areas(
     size: int, facts: RingFacts | None, state: RingState | None
 ) -> Iterator[tuple[int, int, int]]:
-    """Yield beginning, end and drained offset of each chunk and of the lines that close the file.
+    """Yield start, end and drained offset of each area of lines, as offsets in the file.
 
-    They are offsets in the ring buffer.
+    The areas are the chunks, and the end of the header page.
     """
     if facts is None or state is None:
         yield HEADER_SIZE, size, HEADER_SIZE

@@ -1,7 +1,6 @@
-"""How long a process may give no sign of life before readers take it for dead or hung.
+"""Computes after how long a silence a process counts as dead or hung.
 
-The writer says in its `process.start` how often its heartbeat comes, so readers need
-no interval of their own.
+The writer records its heartbeat interval in `process.start`, so readers need no setting.
 """
 
 from __future__ import annotations
@@ -11,10 +10,10 @@ from typing import Final
 __all__ = ["LONGEST_SILENCE", "STAMP_SECONDS", "silence_limit"]
 
 STAMP_SECONDS: Final = 1.0
-"""Seconds between two stamps that a worker sets in its ring buffer."""
+"""Seconds after which a worker stamps its ring buffer again."""
 
 LONGEST_SILENCE: Final = 600.0
-"""Seconds of silence that prove nothing where a process sends no heartbeat."""
+"""Seconds of silence after which a process without heartbeats counts as dead."""
 
 _MISSED: Final = 3
 _SLACK_SECONDS: Final = 1.0
@@ -26,7 +25,7 @@ def silence_limit(heartbeat_ms: int, *, has_ring: bool) -> float:
 
     Args:
         heartbeat_ms: Milliseconds between its heartbeats; 0 if it sends none.
-        has_ring: Whether it has a ring buffer, which its worker stamps each second.
+        has_ring: Whether it has a ring buffer, which its worker stamps every second.
 
     >>> silence_limit(5_000, has_ring=False), silence_limit(60_000, has_ring=False)
     (16.0, 181.0)

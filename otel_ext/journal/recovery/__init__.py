@@ -1,3 +1,3 @@
-"""Ends the spans of processes that died, and deletes old files."""
+"""Ends the spans of dead processes, and deletes old segments."""
 
 from __future__ import annotations

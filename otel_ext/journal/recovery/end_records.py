@@ -1,4 +1,4 @@
-"""The records that recovery writes for a process that cannot write them any more."""
+"""Makes the records that recovery writes on behalf of a dead process."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
     from otel_ext.journal.read.incarnations import IncarnationReader
 
-__all__ = ["closing", "end_of"]
+__all__ = ["process_ends", "span_end"]
 
 
-def end_of(
+def span_end(
     start: Record, reader: IncarnationReader, last_seen_ns: int, facts: Mapping[str, object]
 ) -> Record:
     """Return the end record of a span that a dead process left open."""
@@ -25,19 +25,19 @@ def end_of(
         seq=reader.numbers.next_for(start.process.id),
         start_ns=start.time_ns,
         status=Status("unset"),
-        # A process that had no time to say it of all of them ended in order all the same.
+        # The process ended in order, but had no time to end all its spans.
         abandoned="shutdown" if reader.left_open else "process-died",
         extra=facts,
     )
 
 
-def closing(
+def process_ends(
     process: Process,
     reader: IncarnationReader,
     last_seen_ns: int,
     facts: Mapping[str, object],
 ) -> Iterator[Record]:
-    """Yield the end of the process, once for each id it went by."""
+    """Yield a `process.end` record for each process id of the incarnation."""
     for name in dict.fromkeys((process.id, *reader.processes)):
         if base_id(name) == process.id:
             yield Record(

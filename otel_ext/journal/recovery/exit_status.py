@@ -1,4 +1,4 @@
-"""How a process ended, as far as anybody can still know."""
+"""Finds out how a dead process ended: its signal or its exit status."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
     from otel_ext.journal.liveness import ProcessIdentity
 
-__all__ = ["Outcome", "PidAndStart", "outcome_in", "outcome_of"]
+__all__ = ["Outcome", "PidAndStart", "find_outcome", "zombie_outcome"]
 
 PidAndStart: TypeAlias = tuple[int, int]
-"""What names one process of this boot: its pid, and its start time in clock ticks."""
+"""Identifies a process of this boot: its pid, and its start time in clock ticks."""
 
 
 class Outcome(NamedTuple):
@@ -24,7 +24,7 @@ class Outcome(NamedTuple):
     Attributes:
         signal: Number of the signal that ended it; 0 if none is known.
         exit_status: Its exit status; None if unknown or ended by a signal.
-        seen_ns: When its parent saw the end, nanoseconds since the epoch; 0 if unknown.
+        seen_ns: When its parent noticed the end, nanoseconds since the epoch; 0 if unknown.
 
     >>> Outcome(signal=9).as_extra()
     {'signal': 'SIGKILL'}
@@ -38,7 +38,7 @@ class Outcome(NamedTuple):
 
     @classmethod
     def from_wait_status(cls, status: int) -> Outcome:
-        """Return the outcome that `os.waitpid` tells as `status`."""
+        """Return the outcome for a wait status of `os.waitpid`."""
         number = status & 0x7F
         return cls(signal=number) if number else cls(exit_status=status >> 8 & 0xFF)
 
@@ -52,20 +52,20 @@ class Outcome(NamedTuple):
         return {} if self.exit_status is None else {"exit_status": self.exit_status}
 
 
-def outcome_of(identity: ProcessIdentity) -> Outcome:
-    """Return how a process ended whose parent has not asked yet; nothing where it has."""
+def zombie_outcome(identity: ProcessIdentity) -> Outcome:
+    """Return how a zombie ended; an empty outcome if its parent has waited for it."""
     status = zombie_status(identity)
     return Outcome() if status is None else Outcome.from_wait_status(status)
 
 
-def outcome_in(
+def find_outcome(
     outcomes: Mapping[PidAndStart, Outcome], identity: ProcessIdentity
 ) -> Outcome | None:
-    """Return how the process ended by what its parent was told; None if nothing was.
+    """Return how the process ended according to its parent; None if that is unknown.
 
     Args:
         outcomes: How processes of this boot ended.
-        identity: Which process. Others of the folder had the same pid before.
+        identity: The process. Earlier ones of the folder may have had the same pid.
     """
     if identity.boot_id and not is_this_boot(identity.boot_id):
         return None

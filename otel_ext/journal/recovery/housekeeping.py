@@ -1,4 +1,4 @@
-"""What a journal does for its folder beside writing: recovery of the dead, retention."""
+"""Keeps a journal's folder in order while it writes: recovery of dead processes, retention."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ if TYPE_CHECKING:
 __all__ = ["Housekeeper"]
 
 _RETENTION_SECONDS: Final = 60.0
-# Less than the second within which the death of a process is to be seen.
-_LOOK_SECONDS: Final = 0.5
+# A death is to be noticed within a second.
+_CHECK_SECONDS: Final = 0.5
 
 
 class Housekeeper:
-    """Keeps one folder in order, a little at a time.
+    """Keeps one folder in order, in small steps.
 
     Args:
-        settings: Whether to recover, and what to keep.
+        settings: Whether to recover, and how much to keep.
     """
 
     def __init__(self, settings: JournalSettings) -> None:
         self._settings = settings
         self._watch: FolderWatch | None = None
-        self._next_look = self._next_retention = 0.0
+        self._next_check = self._next_retention = 0.0
 
     def run(self, segment: SegmentWriter, now: float) -> None:
         """Do what is due; called several times a second, never raises.
 
         Args:
-            segment: The file that is written to.
+            segment: The writer of the current file.
             now: The monotonic time, seconds.
         """
         try:
-            self._look(segment, now)
+            self._recover_dead(segment, now)
             self._apply_retention(segment, now)
         except Exception as error:  # noqa: BLE001 - this process's own records go on
             report_problem(f"journal: keeping {segment.target.folder} in order", error)
 
-    def _look(self, segment: SegmentWriter, now: float) -> None:
-        """Have ended what processes left open that died in the same folder."""
-        if now < self._next_look or not self._settings.recover_on_start:
+    def _recover_dead(self, segment: SegmentWriter, now: float) -> None:
+        """Start the recovery of processes that died and wrote to the same folder."""
+        if now < self._next_check or not self._settings.recover_on_start:
             return
-        self._next_look = now + _LOOK_SECONDS
+        self._next_check = now + _CHECK_SECONDS
         if self._watch is None:
             from otel_ext.journal.recovery.watching import FolderWatch  # noqa: PLC0415 - seldom needed
 
@@ -56,7 +56,7 @@ class Housekeeper:
             self._watch = FolderWatch(
                 target.folder, target.incarnation, rings_only=bool(target.file)
             )
-        self._watch.look()
+        self._watch.check()
 
     def _apply_retention(self, segment: SegmentWriter, now: float) -> None:
         if now < self._next_retention or segment.target.file:

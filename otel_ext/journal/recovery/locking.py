@@ -1,4 +1,4 @@
-"""One recoverer at a time for each incarnation."""
+"""Lets only one recovery at a time work on an incarnation, by a lock file."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ LOCK_SUFFIX: Final = ".lock"
 
 
 class IncarnationLock:
-    """A lock file in `.blackbox/`; the kernel lets go of it when its holder dies.
+    """A lock file in `.blackbox/`; the kernel releases the lock when its holder dies.
 
     `flock` belongs to the open file, so it also keeps two threads apart.
 
     Args:
         folder: The folder of records.
-        incarnation: Whose recovery is meant.
+        incarnation: Id of the incarnation to recover.
     """
 
     def __init__(self, folder: Path, incarnation: str) -> None:
@@ -37,10 +37,10 @@ class IncarnationLock:
         self._descriptor = -1
 
     def acquire(self) -> bool:
-        """Take the lock without waiting; whether that was possible.
+        """Take the lock without waiting; return whether that was possible.
 
         Raises:
-            OSError: The lock file cannot be made.
+            OSError: The lock file cannot be created.
         """
         if sys.platform == "win32":
             return True
@@ -60,7 +60,7 @@ class IncarnationLock:
         return False
 
     def _is_named(self, descriptor: int, folder: int) -> bool:
-        """Whether the file is still there: its last holder removes it before letting go."""
+        """Return whether the file still exists: its last holder removes it, then releases it."""
         try:
             named = os.stat(self._name, dir_fd=folder, follow_symlinks=False)
         except FileNotFoundError:
@@ -68,7 +68,7 @@ class IncarnationLock:
         return os.path.samestat(named, os.fstat(descriptor))
 
     def release(self) -> None:
-        """Remove the lock file and let go of it. Twice is once."""
+        """Remove the lock file and release the lock. Idempotent."""
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor < 0:
             return

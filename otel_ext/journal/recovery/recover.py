@@ -1,10 +1,9 @@
-"""Ending what processes that died left open.
+"""Ends the spans that dead processes left open in a folder of records.
 
-For each incarnation whose process is gone: what its ring buffer still holds goes to its
-file, each open span gets an end record (`abandoned: process-died`), and the
-incarnation a `process.end`. Doing it again changes nothing. Two recoverers at
-once share the work: each incarnation is done under a lock that the kernel
-releases when its holder dies.
+For each incarnation whose process is dead, the lines that are only in its ring buffer are
+written to its file, each open span gets an end record (`abandoned: process-died`), and the
+incarnation a `process.end`. Idempotent. Two recoveries at once share the work: each
+incarnation is recovered under a lock that the kernel releases when its holder dies.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from otel_ext.errors import JournalError
 from otel_ext.journal.files import (
     Target,
-    ends_closed,
+    ends_with_process_end,
     list_segments,
     open_folder,
     parse_segment_name,
@@ -27,10 +26,10 @@ from otel_ext.journal.liveness import identity_from_id, is_alive, is_this_boot, 
 from otel_ext.journal.read.folder import SkippedLog, read_incarnations
 from otel_ext.journal.read.incarnations import IncarnationReader, base_id, modified_ns
 from otel_ext.journal.read.scanner import Line, scan
-from otel_ext.journal.recovery.end_records import closing, end_of
-from otel_ext.journal.recovery.exit_status import Outcome, PidAndStart, outcome_in, outcome_of
+from otel_ext.journal.recovery.end_records import process_ends, span_end
+from otel_ext.journal.recovery.exit_status import Outcome, PidAndStart, find_outcome, zombie_outcome
 from otel_ext.journal.recovery.locking import LOCK_SUFFIX, IncarnationLock
-from otel_ext.journal.recovery.replaced import replaced_in
+from otel_ext.journal.recovery.replaced import replaced_incarnations
 from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX
 from otel_ext.journal.write.segment import SegmentWriter
 from otel_ext.record.codec import encode_compat_line, encode_line
@@ -48,16 +47,16 @@ __all__ = ["Recovered", "RecoveryReport", "recover", "recover_each", "recover_on
 
 
 class Recovered(NamedTuple):
-    """What was done for one incarnation.
+    """The result for one incarnation.
 
     Attributes:
         process: The process that died.
         spans: How many open spans got an end.
-        lines: How many lines its ring buffer still held.
-        last_seen_ns: Its last sign of life, nanoseconds since the epoch.
-        file: The file that was written to, the first where it had several journals;
-            None if nothing had to be.
-        problem: Why it could not be done; empty if it was.
+        lines: How many lines were written from its ring buffer.
+        last_seen_ns: When it was last alive, nanoseconds since the epoch.
+        file: The file that was written to, the first one if it had several journals;
+            None if nothing had to be written.
+        problem: Why recovery failed; empty if it did not.
         had_ring: Whether it had a ring buffer: without one, what waited in memory is lost.
     """
 
@@ -71,17 +70,17 @@ class Recovered(NamedTuple):
 
 
 class RecoveryReport(NamedTuple):
-    """What a recovery of a folder did.
+    """The result for a folder.
 
     Attributes:
         folder: The folder of records.
-        recovered: One for each incarnation that something was done for.
-        living: Ids of incarnations that live, and were left alone.
-        uncertain: Ids of incarnations of which that cannot be told yet: they are
-            on another host or in another container, and were seen lately.
-        busy: Ids of incarnations that another recoverer works on.
-        skipped: Damage in the files that were read, at most 1,000 stretches.
-        skipped_bytes: All bytes that were skipped.
+        recovered: One result for each incarnation that needed recovery.
+        living: Ids of incarnations that live, which were not changed.
+        uncertain: Ids of incarnations that may live: they are on another host or in
+            another container, and were seen alive lately.
+        busy: Ids of incarnations that another recovery works on.
+        skipped: Damaged ranges in the files that were read, at most 1,000.
+        skipped_bytes: How many bytes were skipped in all.
     """
 
     folder: Path
@@ -99,11 +98,11 @@ class RecoveryReport(NamedTuple):
 
     @property
     def failed(self) -> tuple[Recovered, ...]:
-        """The incarnations for which it could not be done."""
+        """The incarnations whose recovery failed."""
         return tuple(one for one in self.recovered if one.problem)
 
 
-class _Work:
+class _Recovery:
     """One recovery of a folder."""
 
     def __init__(
@@ -122,10 +121,10 @@ class _Work:
         self.uncertain: list[str] = []
         self.busy: list[str] = []
         self.skipped = SkippedLog()
-        self._replaced = replaced_in(folder)
+        self._replaced = replaced_incarnations(folder)
 
-    def do(self, incarnation: str) -> None:
-        """Recover one incarnation, if it is dead and nobody else does."""
+    def recover(self, incarnation: str) -> None:
+        """Recover one incarnation, if it is dead and no other recovery works on it."""
         identity = identity_from_id(incarnation)
         may_live = incarnation not in self._replaced
         if may_live and identity is not None and is_alive(identity) == "alive":
@@ -136,7 +135,7 @@ class _Work:
             self.busy.append(incarnation)
             return
         try:
-            # Read under the lock: another recoverer may just have done it.
+            # Read under the lock: another recovery may just have finished.
             found, skipped = read_incarnations(self.folder, only=incarnation, every_segment=True)
             journals = list(found.values())
             left = [reader for reader in journals if not self._is_done(reader)]
@@ -152,7 +151,7 @@ class _Work:
 
     @staticmethod
     def _is_done(reader: IncarnationReader) -> bool:
-        # Not by its starts: one may be too damaged to be given an end.
+        # Not `not reader.starts`: one may be too damaged to get an end.
         return reader.closed and not reader.rings and not reader.running()
 
     def _may_live(self, reader: IncarnationReader, journals: list[IncarnationReader]) -> bool:
@@ -162,7 +161,7 @@ class _Work:
         if is_alive(identity) == "alive":
             self.living.append(reader.id)
             return True
-        # What only looks dead from here must also have been silent for a while.
+        # A process that is not proven to be dead must also have been silent for a while.
         silent_ns = self.now_ns - max(
             self._last_seen_ns(journals),
             modified_ns(
@@ -186,9 +185,9 @@ class _Work:
     def _recover(
         self, left: list[IncarnationReader], journals: list[IncarnationReader]
     ) -> Recovered:
-        """Recover the journals of one incarnation that are not done, each in its own file."""
+        """Recover the unfinished journals of one incarnation, each in its own file."""
         process, identity = max((one.facts() for one in left), key=lambda facts: facts[0].pid)
-        outcome = outcome_in(self.outcomes, identity) or outcome_of(identity)
+        outcome = find_outcome(self.outcomes, identity) or zombie_outcome(identity)
         last_seen_ns = max(self._last_seen_ns(journals), outcome.seen_ns)
         facts: dict[str, object] = {"last_seen": format_ns(last_seen_ns), **outcome.as_extra()}
         had_ring = any(reader.rings for reader in journals)
@@ -200,7 +199,7 @@ class _Work:
     def _recover_journal(
         self, reader: IncarnationReader, facts: Mapping[str, object], done: Recovered
     ) -> Recovered:
-        """Recover one journal; return what was `done` for its incarnation, with this."""
+        """Recover one journal; return the result `done` of its incarnation with this added."""
         waiting = [
             line.data + b"\n"
             for ring in reader.rings
@@ -208,10 +207,10 @@ class _Work:
             if line.key not in reader.numbers.written
         ]
         at_ns = done.last_seen_ns
-        records = [end_of(span.start, reader, at_ns, facts) for span in reader.running()]
+        records = [span_end(span.start, reader, at_ns, facts) for span in reader.running()]
         spans = len(records)
         if spans or not reader.closed:
-            records.extend(closing(done.process, reader, at_ns, facts))
+            records.extend(process_ends(done.process, reader, at_ns, facts))
         encode = encode_compat_line if reader.is_compat else encode_line
         lines = [*waiting, *map(encode, records)]
         done = done._replace(spans=done.spans + spans, lines=done.lines + len(waiting))
@@ -226,13 +225,15 @@ class _Work:
         name = self._file_of(reader)
         segment = parse_segment_name(name)
         _, identity = reader.facts()
-        # On a full disk no half of a line may stay in a file that is the dead process's own.
-        alone = segment is not None and segment.incarnation == reader.id and _is_proven(identity)
+        # Only the dead process wrote to its own file, so half a line can be cut off on a full disk.
+        exclusive = (
+            segment is not None and segment.incarnation == reader.id and _is_proven(identity)
+        )
         target = Target(self.folder, reader.id, name, reader.journal)
-        writer = SegmentWriter(target, alone=alone)
+        writer = SegmentWriter(target, exclusive=exclusive)
         try:
             writer.write_all(lines)
-            # Only what is on the disk may go from the ring buffer.
+            # The ring buffer may be removed only when its lines are on the disk.
             writer.sync_or_fail()
             return writer.path
         finally:
@@ -245,7 +246,7 @@ class _Work:
                 return Path(ring.facts.target).name
         if reader.segments:
             return reader.segments[-1].name
-        # It may have made a file and died before the first line was in it.
+        # The process may have created a file and died before the first line was in it.
         return _newest_segment(self.folder, (reader.id, reader.journal))
 
     def _remove_rings(self, reader: IncarnationReader) -> None:
@@ -261,12 +262,12 @@ class _Work:
 
 
 def _is_proven(identity: ProcessIdentity) -> bool:
-    """Whether the process is dead beyond doubt: this machine's kernel says so."""
+    """Return whether the kernel of this boot shows that the process is dead."""
     return liveness_of(identity) == "dead" and is_this_boot(identity.boot_id)
 
 
 def _newest_segment(folder: Path, journal: tuple[str, int]) -> str:
-    """Return the name of a journal's newest segment; empty if there is none."""
+    """Return the name of a journal's newest segment; empty without one."""
     newest = ""
     for path in list_segments(folder):
         name = parse_segment_name(path.name)
@@ -278,7 +279,7 @@ def _newest_segment(folder: Path, journal: tuple[str, int]) -> str:
 def _candidates(folder: Path, *, thorough: bool) -> list[str]:
     """Return the ids of incarnations that may need recovery."""
     found: dict[str, None] = {}
-    # A lock is there where a recovery was cut off, if only in its last step.
+    # A lock file is left where a recovery was killed, even in its last step.
     for suffix in (RING_SUFFIX, LOCK_SUFFIX):
         for path in sorted(folder.joinpath(RING_FOLDER).glob(f"*{suffix}")):
             found[base_id(path.name[: -len(suffix)])] = None
@@ -290,13 +291,13 @@ def _candidates(folder: Path, *, thorough: bool) -> list[str]:
         elif thorough:
             found.update(dict.fromkeys(_unfinished_in(path)))
     for (incarnation, _), path in newest.items():
-        if incarnation not in found and not ends_closed(path):
+        if incarnation not in found and not ends_with_process_end(path):
             found[incarnation] = None
     return list(found)
 
 
 def _unfinished_in(path: Path) -> list[str]:
-    """Return the ids of incarnations whose end is not recorded in a file of several."""
+    """Return the ids of incarnations in a shared file that have open spans or no end."""
     readers: dict[str, IncarnationReader] = {}
     for item in scan(path):
         if isinstance(item, Line):
@@ -319,37 +320,39 @@ def recover_each(
 ) -> Iterator[RecoveryReport]:
     """Recover a folder step by step; yields the report so far after each incarnation.
 
-    For callers that have other things to do in between. See `recover`, which
-    also looks through files that several processes share (`thorough`).
+    For callers that do other work in between. See `recover`, which also searches files
+    that several processes share (`thorough`).
     """
-    work = _Work(folder, grace_seconds, outcomes or {}, time_ns() if now_ns is None else now_ns)
+    recovery = _Recovery(
+        folder, grace_seconds, outcomes or {}, time_ns() if now_ns is None else now_ns
+    )
     for incarnation in _candidates(folder, thorough=thorough):
-        yield _do(work, incarnation)
+        yield _recover_step(recovery, incarnation)
 
 
 def recover_one(folder: Path, incarnation: str) -> RecoveryReport:
     """Recover one incarnation of a folder, if it is dead; see `recover`."""
-    return _do(_Work(folder, None, {}, time_ns()), incarnation)
+    return _recover_step(_Recovery(folder, None, {}, time_ns()), incarnation)
 
 
-def _do(work: _Work, incarnation: str) -> RecoveryReport:
+def _recover_step(recovery: _Recovery, incarnation: str) -> RecoveryReport:
     try:
-        work.do(incarnation)
+        recovery.recover(incarnation)
     except Exception as error:  # noqa: BLE001 - one damaged incarnation must not stop the rest
         report_problem(f"recovery of {incarnation}", error)
-        work.recovered.append(Recovered(Process(incarnation), 0, 0, 0, None, str(error)))
-    return _report(work)
+        recovery.recovered.append(Recovered(Process(incarnation), 0, 0, 0, None, str(error)))
+    return _report(recovery)
 
 
-def _report(work: _Work) -> RecoveryReport:
+def _report(recovery: _Recovery) -> RecoveryReport:
     return RecoveryReport(
-        work.folder,
-        tuple(work.recovered),
-        tuple(work.living),
-        tuple(work.uncertain),
-        tuple(work.busy),
-        tuple(work.skipped.items),
-        work.skipped.total_bytes,
+        recovery.folder,
+        tuple(recovery.recovered),
+        tuple(recovery.living),
+        tuple(recovery.uncertain),
+        tuple(recovery.busy),
+        tuple(recovery.skipped.items),
+        recovery.skipped.total_bytes,
     )
 
 
@@ -360,22 +363,21 @@ def recover(
     outcomes: Mapping[PidAndStart, Outcome] | None = None,
     now_ns: int | None = None,
 ) -> RecoveryReport:
-    """End what processes that died left open in a folder of records.
+    """End the spans that dead processes left open in a folder of records.
 
-    Safe at any time: living processes are left alone, doing it twice is doing it
-    once, and it can be stopped anywhere.
+    Safe at any time: it does not change what living processes write, it is idempotent, and
+    it can be killed at any point.
 
     Args:
         folder: The folder of records.
-        grace_seconds: For how long a process must have been silent of which
-            cannot be asked whether it lives (another host or container); None for
-            three of the heartbeats that it has announced.
-        outcomes: How processes of this boot ended, where the caller knows it, by pid
-            and start time (clock ticks since boot): a pid alone is used again.
-        now_ns: The time, nanoseconds since the epoch; None for the clock's.
+        grace_seconds: How long a process that cannot be checked (on another host or in a
+            container) must have been silent; None for three of its heartbeats.
+        outcomes: How processes of this boot ended, if the caller knows it, by pid and
+            start time (clock ticks since boot), since the kernel uses pids again.
+        now_ns: The time, nanoseconds since the epoch; None for the current time.
 
     Raises:
-        JournalError: `folder` is no folder, or cannot be read.
+        JournalError: `folder` is not a folder, or cannot be read.
     """
     try:
         os.scandir(folder).close()

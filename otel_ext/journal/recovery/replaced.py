@@ -1,10 +1,9 @@
-"""Which incarnations of a folder belong to programs that were replaced (`execve`).
+"""Finds the incarnations of a folder whose program was replaced by another (`execve`).
 
-A process that replaces its program keeps its pid, start time and boot, so the
-kernel says of the old program's incarnation that it lives. It does not: of
-incarnations that agree in all of these, and in the PID namespace, only the one
-that was opened last can live. The monotonic clock says which one that is: the time of
-day may have been set back since. Every reader of a folder asks here.
+A process that replaces its program keeps pid, start time and boot, so by these the old
+incarnation seems to live. Of incarnations that agree in all of them, and in the PID
+namespace, only the one opened last can live. The monotonic clock shows which one that is,
+since the time of day may have been set back. Every reader of a folder uses this.
 """
 
 from __future__ import annotations
@@ -30,18 +29,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-__all__ = ["is_replaced_by", "replaced_in"]
+__all__ = ["is_replaced_by", "replaced_incarnations"]
 
 _FIRST_LINE: Final = 256 * 1024
 
 
-class _Sign(NamedTuple):
+class _SeenAlive(NamedTuple):
     """A moment at which an incarnation was alive, in order of `steady_ns`.
 
     Attributes:
-        steady_ns: By the monotonic clock; 0 if unknown.
-        time_ns: By the time of day, for those of which nothing else is known.
-        pid_namespace: Where its process id is valid; 0 if unknown.
+        steady_ns: The moment by the monotonic clock; 0 if unknown.
+        time_ns: The moment by the time of day, which decides if the other is equal.
+        pid_namespace: The PID namespace of its pid; 0 if unknown.
     """
 
     steady_ns: int
@@ -50,7 +49,7 @@ class _Sign(NamedTuple):
 
 
 def is_replaced_by(incarnation: str, own: str) -> bool:
-    """Whether `incarnation` is of a program that this process was before it became `own`.
+    """Return whether `incarnation` is of a program that this process ran before `own`.
 
     >>> is_replaced_by("b0-7-1-00000001", "b0-7-1-00000002")
     True
@@ -60,13 +59,13 @@ def is_replaced_by(incarnation: str, own: str) -> bool:
     return incarnation != own and _kernel_process(incarnation) == _kernel_process(own) != ""
 
 
-def replaced_in(folder: Path) -> frozenset[str]:
+def replaced_incarnations(folder: Path) -> frozenset[str]:
     """Return the ids of the incarnations in a folder whose program was replaced.
 
-    Files are opened only of processes with several incarnations.
+    It opens files only of processes with several incarnations.
 
     Args:
-        folder: The folder of records; one that cannot be read holds none.
+        folder: The folder of records; the result is empty if it cannot be read.
     """
     files: dict[str, dict[str, list[Path]]] = {}
     for incarnation, path in _files_in(folder):
@@ -80,19 +79,19 @@ def replaced_in(folder: Path) -> frozenset[str]:
 
 
 def _replaced_of(incarnations: dict[str, list[Path]]) -> set[str]:
-    """Return those of one kernel's process, as their ids have it, that were not opened last."""
-    by_namespace: dict[int, list[tuple[_Sign, str]]] = {}
+    """Return all of these incarnations, which share pid and start time, but the last opened."""
+    by_namespace: dict[int, list[tuple[_SeenAlive, str]]] = {}
     for incarnation, paths in incarnations.items():
-        signs = [one for one in map(_sign_in, paths) if one is not None]
-        if signs:  # else nothing tells when that was
-            # One begins where the other has ended, so any sign of each will do.
-            namespace = max(one.pid_namespace for one in signs)
-            by_namespace.setdefault(namespace, []).append((max(signs), incarnation))
+        moments = [one for one in map(_seen_alive_in, paths) if one is not None]
+        if moments:  # else it is unknown when it was opened
+            # One begins when the other has ended, so any moment of each will do.
+            namespace = max(one.pid_namespace for one in moments)
+            by_namespace.setdefault(namespace, []).append((max(moments), incarnation))
     return {incarnation for group in by_namespace.values() for _, incarnation in sorted(group)[:-1]}
 
 
 def _kernel_process(incarnation: str) -> str:
-    """Return the part of an id that says which process of the kernel it is; empty if none does."""
+    """Return the boot, pid and start time in an id; empty if one of them is missing."""
     identity = identity_from_id(incarnation)
     if identity is None or not identity.boot_id or not identity.start_time:
         return ""
@@ -110,8 +109,8 @@ def _files_in(folder: Path) -> Iterable[tuple[str, Path]]:
                 yield segment.incarnation, folder / name
 
 
-def _sign_in(path: Path) -> _Sign | None:
-    """Return what a ring buffer or the first line of a segment tells; None if that is nothing."""
+def _seen_alive_in(path: Path) -> _SeenAlive | None:
+    """Return the moment in a ring buffer or a segment's first line; None if unreadable."""
     try:
         with path.open("rb") as file:
             if path.name.endswith(RING_SUFFIX):
@@ -120,12 +119,12 @@ def _sign_in(path: Path) -> _Sign | None:
                 if facts is None:
                     return None
                 steady_ns = unpack_state(header, facts.chunks).steady_ns
-                return _Sign(steady_ns, facts.created_ns, facts.pid_namespace)
+                return _SeenAlive(steady_ns, facts.created_ns, facts.pid_namespace)
             record = decode_line(file.readline(_FIRST_LINE))
     except (OSError, RecordError):
         return None
     extra = record.extra
-    return _Sign(
+    return _SeenAlive(
         whole_number(extra.get("steady_ns")),
         record.time_ns,
         whole_number(extra.get("pid_namespace")),

@@ -1,8 +1,8 @@
-"""Deleting old segments, so that a folder of records does not grow for ever.
+"""Deletes old segments, so that a folder of records does not grow without limit.
 
-Only files whose names are segments' are touched, and of them only closed ones:
-those of dead incarnations that need no recovery, and the older ones of living
-ones, whose open spans stand in the newest of the same journal again.
+Only files named as segments are deleted, and of them only closed ones: those of dead
+incarnations that need no recovery, and the older ones of living incarnations, whose open
+spans are repeated in the newest segment of the same journal.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from contextlib import suppress
 from time import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel_ext.journal.files import ends_closed, parse_ring_name, parse_segment_name
+from otel_ext.journal.files import ends_with_process_end, parse_ring_name, parse_segment_name
 from otel_ext.journal.liveness import identity_from_id, is_alive
 from otel_ext.journal.read.silence import LONGEST_SILENCE
-from otel_ext.journal.recovery.replaced import replaced_in
+from otel_ext.journal.recovery.replaced import replaced_incarnations
 from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX
 from otel_ext.runtime.counters import COUNTERS
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["apply_retention"]
 
 
-# A file without an end that nobody recovers does not stay for ever.
+# Files without an end that no process recovers are deleted in the end, too.
 _ABANDONED_SECONDS: Final = 86_400.0
 
 
@@ -43,14 +43,14 @@ def apply_retention(
     current: Path | None = None,
     now: float | None = None,
 ) -> list[Path]:
-    """Delete closed segments that are too old or too much; return those.
+    """Delete closed segments beyond the age or the total size; return those deleted.
 
     Args:
         folder: The folder of records.
-        max_bytes: Bytes that closed segments may take together; 0 for no limit.
-        max_age: Seconds that one is kept after its last write; 0 for no limit.
+        max_bytes: Total bytes of closed segments to keep; 0 for no limit.
+        max_age: Seconds to keep a segment after its last write; 0 for no limit.
         current: The file that this process writes to.
-        now: The time, seconds since the epoch; None for the clock's.
+        now: The time, seconds since the epoch; None for the current time.
     """
     if not max_bytes and not max_age:
         return []
@@ -81,7 +81,7 @@ def _closed_segments(folder: Path, current: Path | None, moment: float) -> list[
             segment = _Closed(status.st_mtime, status.st_size, folder / entry.name)
             journals.setdefault(name.stream, {})[name.number] = segment
     with_ring = _with_ring(folder)
-    replaced = replaced_in(folder)
+    replaced = replaced_incarnations(folder)
     closed: list[_Closed] = []
     for (incarnation, _), segments in journals.items():
         newest = segments.pop(max(segments))
@@ -97,7 +97,7 @@ def _closed_segments(folder: Path, current: Path | None, moment: float) -> list[
 
 
 def _with_ring(folder: Path) -> set[str]:
-    """Return the incarnations that have a ring buffer: they live, or wait to be recovered."""
+    """Return the incarnations with a ring buffer: they live, or need recovery."""
     try:
         names = os.listdir(folder / RING_FOLDER)  # noqa: PTH208 - names only
     except OSError:
@@ -106,9 +106,9 @@ def _with_ring(folder: Path) -> set[str]:
 
 
 def _is_needed(incarnation: str, newest: _Closed, moment: float, replaced: frozenset[str]) -> bool:
-    """Whether the incarnation lives, may live, or waits to be recovered."""
+    """Return whether the incarnation lives, may live, or needs recovery."""
     identity = identity_from_id(incarnation)
     if identity is None or (incarnation not in replaced and is_alive(identity) == "alive"):
         return True
-    # By its id alone a process of another container looks dead, too: its file must say so.
-    return newest.modified > moment - _ABANDONED_SECONDS and not ends_closed(newest.path)
+    # By its id alone a process of another container looks dead, too, so the file decides.
+    return newest.modified > moment - _ABANDONED_SECONDS and not ends_with_process_end(newest.path)

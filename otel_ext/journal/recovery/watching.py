@@ -1,10 +1,8 @@
-"""Sees within a second that a process died that wrote to the same folder.
+"""Notices within a second the death of another process that wrote to the same folder.
 
-Looking is cheap: each process looks at the one that follows it in the order of
-names, and at the next where that one is dead. So together the living look at
-everybody, and each at hardly more than one. What has to be read and written for
-a dead one is done on a thread that ends with it, so that this process's own
-records never wait for it.
+Each process checks the one that follows it in the order of names, and the next if that one
+is dead. So together the living check all, and each hardly more than one. Recovery runs on
+a thread of its own that ends afterwards, so this process's records never wait for it.
 """
 
 from __future__ import annotations
@@ -15,7 +13,7 @@ from itertools import islice
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.journal.files import ends_closed, parse_segment_name, segment_file
+from otel_ext.journal.files import ends_with_process_end, parse_segment_name, segment_file
 from otel_ext.journal.liveness import identity_from_id, is_alive
 from otel_ext.journal.read.incarnations import base_id
 from otel_ext.journal.recovery.locking import LOCK_SUFFIX
@@ -33,22 +31,23 @@ if TYPE_CHECKING:
 
 __all__ = ["FolderWatch"]
 
-# Every so many looks it is everybody that is looked at: a stopped process looks at nobody.
-_EVERYBODY: Final = 10
-# A process of which one cannot tell, or that could not be recovered, is tried again.
-_AGAIN_SECONDS: Final = 30.0
+# Every so many checks all processes are checked, since a stopped one checks none.
+_CHECK_ALL_EVERY: Final = 10
+# When to try again: an uncertain process or a failed recovery, and a busy one.
+_RETRY_SECONDS: Final = 30.0
 _BUSY_SECONDS: Final = 1.0
-# A folder may hold thousands of files of processes that ended long ago.
-_AT_ONCE: Final = 50
+# A folder may contain thousands of files of processes that ended long ago.
+_MAX_AT_ONCE: Final = 50
 
 
 class FolderWatch:
-    """Has those recovered who died in one folder, now or before this process came.
+    """Recovers processes that died and wrote to one folder, also before this one started.
 
     Args:
         folder: The folder of records.
         own: Id of this process's incarnation.
-        rings_only: Other files of the folder are none of ours.
+        rings_only: Whether to check ring buffers only, because this journal writes to one
+            named file and other files of the folder may be the user's.
     """
 
     def __init__(self, folder: Path, own: str, *, rings_only: bool = False) -> None:
@@ -57,40 +56,40 @@ class FolderWatch:
         self._rings_only = rings_only
         self._calls = BoundedCalls("journal: recovery of other processes")
         self._running: Call | None = None
-        self._looks = 0
+        self._checks = 0
         self._seen: tuple[int, ...] = ()
-        # By name, for those that have no ring buffer: the newest segment of each journal.
+        # By incarnation: the number of each journal's newest segment.
         self._known: dict[str, dict[int, int]] = {}
         self._with_ring: set[str] = set()
         self._done: set[str] = set()
         self._not_before: dict[str, float] = {}
 
-    def look(self) -> None:
-        """Look once, and begin to recover whoever is found dead; never waits.
+    def check(self) -> None:
+        """Check once, and start to recover the dead processes found; never waits.
 
         Raises:
             OSError: The folder cannot be read.
         """
         if self._running is not None and not self._running.is_done:
             return
-        self._list()
-        dead = list(self._dead(everybody=self._looks % _EVERYBODY == 0))
-        self._looks += 1
+        self._list_names()
+        dead = list(self._dead(check_all=self._checks % _CHECK_ALL_EVERY == 0))
+        self._checks += 1
         if dead:
             self._running = self._calls.begin(lambda: self._recover(dead))
 
-    def _list(self) -> None:
-        """Read the names again if the folder has changed."""
+    def _list_names(self) -> None:
+        """List the names again if the folder has changed."""
         rings = self._folder / RING_FOLDER
-        places = [rings] if self._rings_only else [rings, self._folder]
-        seen = tuple(_changed_ns(place) for place in places)
+        folders = [rings] if self._rings_only else [rings, self._folder]
+        seen = tuple(_changed_ns(folder) for folder in folders)
         if seen == self._seen:
             return
         self._seen = seen
         known: dict[str, dict[int, int]] = {}
         self._with_ring = set()
-        for place in places:
-            for name, segment in _incarnations_in(place):
+        for folder in folders:
+            for name, segment in _incarnations_in(folder):
                 newest = known.setdefault(name, {})
                 if segment is None:
                     self._with_ring.add(name)
@@ -102,22 +101,26 @@ class FolderWatch:
         self._done &= known.keys()
         self._not_before = {name: at for name, at in self._not_before.items() if name in known}
 
-    def _dead(self, *, everybody: bool) -> Iterator[str]:
-        """Yield processes that seem dead: all with a ring buffer, of the others some at a time."""
+    def _dead(self, *, check_all: bool) -> Iterator[str]:
+        """Yield incarnations that seem dead: all with a ring buffer, of the others some."""
         names = sorted(self._known)
         after = [name for name in names if name > self._own]
-        in_turn = after + names[: len(names) - len(after)]
-        yield from self._gone([name for name in in_turn if name in self._with_ring], everybody)
-        others = [name for name in in_turn if name not in self._with_ring]
-        for name in islice(self._gone(others, everybody), _AT_ONCE):
+        in_order = after + names[: len(names) - len(after)]
+        yield from self._not_living(
+            [name for name in in_order if name in self._with_ring], check_all
+        )
+        others = [name for name in in_order if name not in self._with_ring]
+        for name in islice(self._not_living(others, check_all), _MAX_AT_ONCE):
             newest = self._known[name].items()
-            if all(ends_closed(self._folder / segment_file(name, n, j)) for j, n in newest):
+            if all(
+                ends_with_process_end(self._folder / segment_file(name, n, j)) for j, n in newest
+            ):
                 self._done.add(name)
             else:
                 yield name
 
-    def _gone(self, names: list[str], everybody: bool) -> Iterator[str]:  # noqa: FBT001 - handed on
-        """Yield those that do not live; up to the first that does, unless `everybody`."""
+    def _not_living(self, names: list[str], check_all: bool) -> Iterator[str]:  # noqa: FBT001 - passed on
+        """Yield those that do not live, up to the first that does, unless `check_all`."""
         now = monotonic()
         for name in names:
             if name in self._done or now < self._not_before.get(name, 0.0):
@@ -126,7 +129,7 @@ class FolderWatch:
             is_mine = is_replaced_by(name, self._own)
             if is_mine or identity is None or is_alive(identity) != "alive":
                 yield name
-            elif not everybody:
+            elif not check_all:
                 return
 
     def _recover(self, names: list[str]) -> None:
@@ -135,14 +138,14 @@ class FolderWatch:
             if report.busy:
                 self._not_before[name] = monotonic() + _BUSY_SECONDS
             elif report.failed or report.uncertain:
-                self._not_before[name] = monotonic() + _AGAIN_SECONDS
+                self._not_before[name] = monotonic() + _RETRY_SECONDS
             elif not report.living:
                 self._done.add(name)
 
 
-def _incarnations_in(place: Path) -> Iterator[tuple[str, SegmentName | None]]:
-    # Out of reach, too: a process that gave up its privileges keeps no folder in order.
-    with suppress(FileNotFoundError, PermissionError), os.scandir(place) as entries:
+def _incarnations_in(folder: Path) -> Iterator[tuple[str, SegmentName | None]]:
+    # Not permitted: a process that gave up its privileges does no recovery.
+    with suppress(FileNotFoundError, PermissionError), os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.endswith((RING_SUFFIX, LOCK_SUFFIX)):
                 yield base_id(entry.name.rpartition(".")[0]), None
@@ -150,8 +153,8 @@ def _incarnations_in(place: Path) -> Iterator[tuple[str, SegmentName | None]]:
                 yield segment.incarnation, segment
 
 
-def _changed_ns(place: Path) -> int:
+def _changed_ns(folder: Path) -> int:
     try:
-        return place.stat().st_mtime_ns
+        return folder.stat().st_mtime_ns
     except OSError:
         return 0

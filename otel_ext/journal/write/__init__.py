@@ -1,3 +1,3 @@
-"""Writes the journal of one process: files and ring buffer."""
+"""Takes the lines of one process and writes them: buffers, segments, rotation."""
 
 from __future__ import annotations

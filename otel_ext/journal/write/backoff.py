@@ -1,4 +1,4 @@
-"""When a journal whose file cannot be written tries again."""
+"""Decides when a journal whose file cannot be written tries again."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _MAX_BACKOFF: Final = 1.0
 
 
 class Backoff:
-    """What is wrong with the file now, and when it is tried again: ever less often.
+    """The current problem with the file, and when to try again, with growing delays.
 
-    >>> trouble = Backoff()
-    >>> trouble.note(OSError("no room")), trouble.note(OSError("no room"))
+    >>> backoff = Backoff()
+    >>> backoff.record_failure(OSError("no room")), backoff.record_failure(OSError("no room"))
     (True, False)
-    >>> trouble.problem, trouble.must_wait(monotonic()), trouble.is_over()
+    >>> backoff.problem, backoff.must_wait(monotonic()), backoff.record_success()
     ('no room', True, True)
     """
 
@@ -27,15 +27,15 @@ class Backoff:
         self._retry_at = 0.0
 
     def must_wait(self, now: float) -> bool:
-        """Whether it is too early to try again."""
+        """Return whether it is too early to try again."""
         return now < self._retry_at
 
-    def hurry(self) -> None:
-        """Try again at once: somebody waits."""
+    def retry_now(self) -> None:
+        """Make the next try due at once, because a caller waits for it."""
         self._retry_at = 0.0
 
-    def note(self, error: OSError) -> bool:
-        """Take note of a failure; whether it is the first since all was well."""
+    def record_failure(self, error: OSError) -> bool:
+        """Set the problem and the next try; return whether the file worked before."""
         is_first = not self.problem
         if is_first:
             self._backoff = _FIRST_BACKOFF
@@ -44,7 +44,7 @@ class Backoff:
         self._backoff = min(self._backoff * 2, _MAX_BACKOFF)
         return is_first
 
-    def is_over(self) -> bool:
-        """Take note that all is well; whether it was not before."""
+    def record_success(self) -> bool:
+        """Clear the problem; return whether there was one."""
         was, self.problem = self.problem, ""
         return bool(was)

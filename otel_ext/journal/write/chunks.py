@@ -1,4 +1,4 @@
-"""The mapped memory of a ring buffer: its chunks, and what stores a line in each of them."""
+"""Maps the chunks of a ring buffer, and makes the functions that store lines in them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 __all__ = ["HAS_GIL", "Cursor", "cursors_in", "map_chunks", "store_into"]
 
 HAS_GIL: Final[bool] = getattr(sys, "_is_gil_enabled", lambda: True)()
-"""Whether a mapping's own `write` claims its place in one step."""
+"""Whether a mapping's own `write` claims its room in one step."""
 
 
 class Cursor(Protocol):
-    """A position in mapped memory, as a mapping object has one."""
+    """A position in mapped memory; a mapping object is one."""
 
     def write(self, line: bytes, /) -> object:
         """Store a line at the position and advance it; ValueError if there is no room."""
@@ -38,15 +38,15 @@ class Cursor(Protocol):
 
 
 def map_chunks(descriptor: int, facts: RingFacts) -> list[mmap.mmap]:
-    """Return each chunk of a ring buffer as a mapping of its own."""
+    """Return one mapping for each chunk of a ring buffer."""
     size = facts.chunk_size
-    # A mapping keeps a descriptor of its own, of no use here, unless told not to.
+    # From 3.13 on a mapping need not keep a descriptor, which is of no use here.
     keep: dict[str, bool] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
     chunks = [
         mmap.mmap(descriptor, size, offset=index * size, **keep) for index in range(facts.chunks)
     ]
-    # Else the kernel takes the first store for the begin of a long read, and fills pages
-    # far ahead with zeros, of the whole ring buffer perhaps: milliseconds within the first span.
+    # Otherwise the kernel takes the first store for the start of a sequential read, and fills
+    # pages far ahead with zeros: milliseconds within the first span.
     advice: int | None = getattr(mmap, "MADV_RANDOM", None)
     if advice is not None:
         with suppress(OSError):
@@ -56,13 +56,13 @@ def map_chunks(descriptor: int, facts: RingFacts) -> list[mmap.mmap]:
 
 
 def cursors_in(chunks: Sequence[mmap.mmap]) -> Sequence[Cursor]:
-    """Return what stores lines in each chunk: the mapping itself, or what is quicker."""
+    """Return a cursor for each chunk: the mapping itself, or a compiled one."""
     speed = load_speed()
     return chunks if speed is None else [speed.cursor(chunk) for chunk in chunks]
 
 
 def store_into(cursor: Cursor, guard: AbstractContextManager[object]) -> Callable[[bytes], object]:
-    """Return what stores a line at a cursor, under the guard where two could take one place."""
+    """Return the function that stores a line at a cursor, under the guard if threads race."""
     if HAS_GIL:
         return cursor.write
 

@@ -1,11 +1,10 @@
-"""A journal that goes on behind the exit of its program.
+"""A journal that goes on accepting lines after its program's exit handlers.
 
-Exit handlers run in the reverse order of their registration, so those of the program that
-were registered first run after ours, and finalizers run later still. At the exit the
-source is drained and its ring buffer removed as by `close`; what comes later is written to the
-file at once, by whoever brings it, since no thread may be left to do so. Each such line
-is followed by those that close the file, because any of them may be the last. See
-docs/adr/0017.
+Exit handlers run in the reverse order of their registration, so those that the program
+registered first run after ours, and finalizers run later still. At the exit the buffer is
+drained and the ring buffer removed as by `close`. The thread that appends a later line
+writes it to the file at once, since no worker may be left to do so. The lines that close
+the file follow each of them, because any may be the last. See docs/adr/0017.
 """
 
 from __future__ import annotations
@@ -13,40 +12,40 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
+from otel_ext.journal.write.buffers import DirectWriter
 from otel_ext.journal.write.journal import Journal
 from otel_ext.journal.write.ring_buffer import RingBuffer
-from otel_ext.journal.write.sources import DirectSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from otel_ext.journal.write.opening import JournalSettings, Opened
-    from otel_ext.journal.write.sources import Source
+    from otel_ext.journal.write.buffers import LineBuffer
+    from otel_ext.journal.write.opening import JournalSettings, OpenJournal
     from otel_ext.runtime.worker import Worker
 
-__all__ = ["LastingJournal"]
+__all__ = ["PostExitJournal"]
 
-# Seconds that a caller waits for a thread that writes, too, after a write of its own failed.
-_LATE_WAIT: Final = 0.25
+# Seconds that a caller whose write failed waits for another thread that writes.
+_LATE_WAIT_SECONDS: Final = 0.25
 
 
-class LastingJournal(Journal):
-    r"""A `Journal` with a further way to close, for the exit of the program.
+class PostExitJournal(Journal):
+    r"""A `Journal` that can be closed for the exit and still accepts lines.
 
     Args:
         path: As for `Journal`.
         settings: As for `Journal`.
-        preamble: As for `Journal`.
-        ending: Lines that close the file in good order, as of this moment; none where
-            those that were written last still hold.
+        first_lines: As for `Journal`.
+        last_lines: Makes the lines that close the file, as of this moment; none if those
+            written last are still correct.
         worker: As for `Journal`.
         on_request: As for `Journal`.
 
     >>> from pathlib import Path
     >>> from tempfile import mkdtemp
     >>> folder = Path(mkdtemp())
-    >>> journal = LastingJournal(folder, ending=lambda: [b'{"end":1}\n'])
+    >>> journal = PostExitJournal(folder, last_lines=lambda: [b'{"end":1}\n'])
     >>> journal.append(b'{"n":1}\n'), journal.close_for_exit(), journal.append(b'{"n":2}\n')
     (True, True, True)
     >>> [file.read_text().split() for file in folder.glob("*.jsonl")]
@@ -58,17 +57,19 @@ class LastingJournal(Journal):
         path: Path,
         settings: JournalSettings | None = None,
         *,
-        preamble: Callable[[], Iterable[bytes]] = tuple,
-        ending: Callable[[], Iterable[bytes]] = tuple,
+        first_lines: Callable[[], Iterable[bytes]] = tuple,
+        last_lines: Callable[[], Iterable[bytes]] = tuple,
         worker: Worker | None = None,
         on_request: Callable[[], object] | None = None,
     ) -> None:
-        self._ending = ending
-        self._is_late = False
-        super().__init__(path, settings, preamble=preamble, worker=worker, on_request=on_request)
+        self._last_lines = last_lines
+        self._is_exiting = False
+        super().__init__(
+            path, settings, first_lines=first_lines, worker=worker, on_request=on_request
+        )
 
     def close_for_exit(self, timeout: float = 2.0, *, unfinished: bool = False) -> bool:
-        """Do what `close` does, but take later lines, too. Idempotent.
+        """Do what `close` does, but accept later lines, too. Idempotent.
 
         Args:
             timeout: Seconds. A ring buffer that is not drained by then stays, for `recover`, and
@@ -78,58 +79,58 @@ class LastingJournal(Journal):
         Returns:
             Whether all lines so far are in the file.
         """
-        if self._is_late or self._closing:
+        if self._is_exiting or self._closing:
             return True
-        # For a journal that is opened from now on.
+        # If the journal is opened only from now on.
         self.settings = self.settings._replace(durability="write")
         self._unfinished = unfinished
-        self._is_late = True
+        self._is_exiting = True
         if self._opened is None:
             return True
         deadline = monotonic() + timeout
-        done = self._wait_for_pass(deadline)
+        done = self._wait_for_drain(deadline)
         opened = self._opened
         self._use(opened)
-        self.append_last(self._ending)
-        self._write_waiting(opened)
+        self.append_last(self._last_lines)
+        self._write_pending(opened)
         if done:
-            self._wait_for_pass(deadline)  # which brings the last lines to the disk as well
+            self._wait_for_drain(deadline)  # this syncs the last lines, too
         else:
-            opened.stamp()  # the ring buffer stays, and is all that tells what was dropped
+            opened.stamp()  # only the ring buffer, which stays, has the count of dropped records
         return done
 
-    def _write_waiting(self, opened: Opened) -> None:
-        """Write what waits in memory, or at least the account of it: there may be no later try."""
-        if isinstance(opened.source, RingBuffer) or not opened.source.pending:
+    def _write_pending(self, opened: OpenJournal) -> None:
+        """Write what waits in memory, or how many lines are lost: there may be no later try."""
+        if isinstance(opened.buffer, RingBuffer) or not opened.buffer.pending:
             return
-        if not self.drain(_LATE_WAIT) and (problem := self._trouble.problem):
+        if not self.drain(_LATE_WAIT_SECONDS) and (problem := self._backoff.problem):
             self._last.give_up(opened, self._draining, problem)
 
-    def _drain_source(self, opened: Opened) -> bool:
-        done = opened.drain(rotate=False) if self._is_late else super()._drain_source(opened)
-        if done and self._is_late:
+    def _drain_buffer(self, opened: OpenJournal) -> bool:
+        done = opened.drain(rotate=False) if self._is_exiting else super()._drain_buffer(opened)
+        if done and self._is_exiting:
             opened.segment.sync()
-            if not isinstance(opened.source, DirectSource):
+            if not isinstance(opened.buffer, DirectWriter):
                 self._write_directly(opened)
         return done
 
-    def _write_directly(self, drained: Opened) -> None:
-        """Let callers write to the file themselves, in place of a source that was drained."""
-        if self._hand_over(drained, drained.as_direct(self.settings.ring_size)):
+    def _write_directly(self, drained: OpenJournal) -> None:
+        """Replace a drained buffer: from now on callers write to the file themselves."""
+        if self._hand_over(drained, drained.with_direct_writes(self.settings.ring_size)):
             needed = self._unfinished and drained.segment.target.file
-            drained.source.close(remove=not needed)
+            drained.buffer.close(remove=not needed)
 
-    def _append_to(self, source: Source) -> Callable[[bytes], bool]:
-        return self._append_late if self._is_late else super()._append_to(source)
+    def _append_to(self, buffer: LineBuffer) -> Callable[[bytes], bool]:
+        return self._append_after_exit if self._is_exiting else super()._append_to(buffer)
 
-    def _append_late(self, line: bytes) -> bool:
-        """Take a line and close the file behind it."""
+    def _append_after_exit(self, line: bytes) -> bool:
+        """Take a line and append the lines that close the file."""
         opened = self._opened
         if opened is None:
             return self._append_closed(line)
-        source = opened.source
-        taken = source.append(line)
-        self.append_last(self._ending)
-        if isinstance(source, DirectSource) and source.pending and not source.trouble:
-            self.drain(_LATE_WAIT)  # a write failed, and there may be no later try
+        buffer = opened.buffer
+        taken = buffer.append(line)
+        self.append_last(self._last_lines)
+        if isinstance(buffer, DirectWriter) and buffer.pending and not buffer.problem:
+            self.drain(_LATE_WAIT_SECONDS)  # a write failed, and there may be no later try
         return taken

@@ -1,12 +1,11 @@
-"""The journal: takes lines from callers, and gets them into the file for good.
+"""The journal: takes lines from callers, and writes them to the file.
 
 ::
 
-    append ─► source (ring buffer | queue | the file itself) ─ drain, by the worker ─► segment
+    append ─► buffer (ring buffer | queue | the file itself) ─ drain, by the worker ─► segment
 
-Nothing is made before the first line comes. A forked child begins anew with a
-ring buffer and a segment of its own. What cannot be written is tried again, ever less
-often but at least every second, while lines wait in the source.
+Nothing is created before the first line comes. A forked child makes a ring buffer and a
+segment of its own. A failed write is tried again, at least every second, while lines wait.
 """
 
 from __future__ import annotations
@@ -19,9 +18,9 @@ from typing import TYPE_CHECKING, Final
 from otel_ext.journal.recovery.housekeeping import Housekeeper
 from otel_ext.journal.types import JournalState, Mode
 from otel_ext.journal.write.backoff import Backoff
-from otel_ext.journal.write.journal_ids import give_back_number
+from otel_ext.journal.write.journal_ids import release_journal_number
 from otel_ext.journal.write.last_lines import LastLines
-from otel_ext.journal.write.opening import JournalSettings, Opened, lines_of, open_source
+from otel_ext.journal.write.opening import JournalSettings, OpenJournal, make_lines, open_journal
 from otel_ext.journal.write.ring_buffer import RingBuffer, appender
 from otel_ext.runtime.counters import BUFFER_PEAK, COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child
@@ -34,33 +33,33 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from otel_ext.journal.write.buffers import LineBuffer
     from otel_ext.journal.write.segment import SegmentWriter
-    from otel_ext.journal.write.sources import Source
     from otel_ext.runtime.worker import Job, Worker
 
 __all__ = ["Journal"]
 
-_INTERVAL: Final = 0.05
+_DRAIN_SECONDS: Final = 0.05
 _TICK_SECONDS: Final = 1.0
-_OPEN_WAIT: Final = 1.0
-_POLL: Final = 0.002
-# The part of the ring buffer that may wait where somebody brings many lines at once.
+_OPEN_WAIT_SECONDS: Final = 1.0
+_POLL_SECONDS: Final = 0.002
+# One part in so many of the ring buffer may wait when a caller brings many lines at once.
 _ROOM: Final = 4
 _MAX_EARLY: Final = 10_000
 
 
 class Journal:
-    r"""One incarnation's way to its file, and in a forked child the next one's.
+    r"""Writes the lines of one incarnation to its file; a forked child starts its own.
 
     Args:
-        path: A folder (one file per incarnation), or a file if its name ends
-            in `.jsonl` or it is there and no folder.
+        path: A folder (one file per incarnation), or a file if its name ends in `.jsonl`
+            or `.json`, or if it exists and is not a folder.
         settings: How lines are kept.
-        preamble: Lines that begin every file: what a reader must know without
-            the older ones. Called on the thread that opens or rotates.
-        worker: Whose thread calls `drain`; None if the owner does.
-        on_request: Records where this program is; called on the worker's thread
-            when another process asks by the ring buffer.
+        first_lines: Makes the lines that begin every file: what a reader must know without
+            the older files. Called on the thread that opens or rotates.
+        worker: Calls `drain` on its thread; None if the owner calls it.
+        on_request: Records where the open spans are; called on the worker's thread when
+            another process asks for it through the ring buffer.
 
     >>> from pathlib import Path
     >>> from tempfile import mkdtemp
@@ -77,14 +76,14 @@ class Journal:
         path: Path,
         settings: JournalSettings | None = None,
         *,
-        preamble: Callable[[], Iterable[bytes]] = tuple,
+        first_lines: Callable[[], Iterable[bytes]] = tuple,
         worker: Worker | None = None,
         on_request: Callable[[], object] | None = None,
     ) -> None:
         # A daemon changes its working directory after this.
         self.path = path.absolute()
         self.settings = settings or JournalSettings()
-        self._preamble = preamble
+        self._first_lines = first_lines
         self._worker = worker
         self._on_request = on_request
         self._job: Job | None = None
@@ -95,15 +94,15 @@ class Journal:
         after_fork_in_child(self._after_fork)
 
     def _reset(self) -> None:
-        self._opened: Opened | None = None
+        self._opened: OpenJournal | None = None
         self._opening = new_lock()
         self._opener = 0
         self._draining = new_lock()
         self._drainer = 0
         self._early: list[bytes] = []
-        self._passes = 0
-        self._clean_pass = 0
-        self._trouble = Backoff()
+        self._drains = 0
+        self._last_complete_drain = 0
+        self._backoff = Backoff()
         self._next_tick = 0.0
         self._closing = self._finished = self._unfinished = False
         self._housekeeper = Housekeeper(self.settings)
@@ -111,11 +110,11 @@ class Journal:
         self.append: Callable[[bytes], bool] = self._append_first
 
     def _after_fork(self) -> None:
-        # The child must not touch what is its parent's; only objects are swapped.
+        # The child must not change what belongs to its parent; only objects are swapped.
         opened, closing = self._opened, self._closing
         self._reset()
         if opened is not None:
-            opened.source.abandon()
+            opened.buffer.abandon()
             self._inherited = opened.segment
         if closing:
             self._closing = self._finished = True
@@ -124,8 +123,8 @@ class Journal:
     def _append_first(self, line: bytes) -> bool:
         """Open the journal, then take the line."""
         if self._opener == threading.get_ident():
-            return self._append_early(line)  # a signal handler, or a finalizer, amid opening
-        if not self._opening.acquire(timeout=_OPEN_WAIT):
+            return self._append_early(line)  # a signal handler or finalizer while it opens
+        if not self._opening.acquire(timeout=_OPEN_WAIT_SECONDS):
             return self._append_early(line)
         try:
             self._opener = threading.get_ident()
@@ -139,7 +138,7 @@ class Journal:
     def _append_early(self, line: bytes) -> bool:
         opened = self._opened
         if opened is not None:
-            return opened.source.append(line)
+            return opened.buffer.append(line)
         if len(self._early) >= _MAX_EARLY:
             COUNTERS.add("dropped.queue_full")
             return False
@@ -155,52 +154,52 @@ class Journal:
         if self._inherited is not None:
             self._inherited.forget()
             self._inherited = None
-        opened = open_source(self.path, self.settings, current(), self._preamble)
-        for line in lines_of(self._preamble):
-            opened.source.append(line)
-        source = opened.source
+        opened = open_journal(self.path, self.settings, current(), self._first_lines)
+        for line in make_lines(self._first_lines):
+            opened.buffer.append(line)
+        buffer = opened.buffer
         self._use(opened)
         early, self._early = self._early, []
         for line in early:
-            opened.source.append(line)
+            opened.buffer.append(line)
         if opened.mode == "write":
-            self._last.keep_room(opened)  # before callers fill the disk
+            self._last.reserve_room(opened)  # before callers fill the disk
         self._report_mode()
         if self._worker is not None:
             if self._job is None:
-                self._job = self._worker.every(_INTERVAL, self._run, "journal")
+                self._job = self._worker.every(_DRAIN_SECONDS, self._run, "journal")
             self._worker.ensure()
-            if isinstance(source, RingBuffer) and not self._worker.is_alive:
-                source.successor = self._append_to_full
+            if isinstance(buffer, RingBuffer) and not self._worker.is_alive:
+                buffer.on_refused = self._append_to_full
 
-    def _use(self, opened: Opened) -> None:
-        """Let callers append to the source of `opened`."""
+    def _use(self, opened: OpenJournal) -> None:
+        """Let callers append to the buffer of `opened`."""
         self._opened = opened
-        self.append = self._append_closed if self._closing else self._append_to(opened.source)
+        self.append = self._append_closed if self._closing else self._append_to(opened.buffer)
 
-    def _append_to(self, source: Source) -> Callable[[bytes], bool]:
-        return appender(source) if isinstance(source, RingBuffer) else source.append
+    def _append_to(self, buffer: LineBuffer) -> Callable[[bytes], bool]:
+        return appender(buffer) if isinstance(buffer, RingBuffer) else buffer.append
 
     def _append_to_full(self, line: bytes) -> bool:
-        """Make room in the ring buffer, then take the line, since no thread can be started."""
+        """Drain the ring buffer, then take the line, since no worker thread can be started."""
         opened = self._opened
-        if opened is None or self._closing or not isinstance(opened.source, RingBuffer):
+        if opened is None or self._closing or not isinstance(opened.buffer, RingBuffer):
             return self._append_closed(line)
-        opened.source.successor = None  # what still has no room is counted
+        opened.buffer.on_refused = None  # if there is still no room, the line is counted
         self.drain(0.0)
-        taken = opened.source.append(line)
-        opened.source.successor = self._append_to_full
+        taken = opened.buffer.append(line)
+        opened.buffer.on_refused = self._append_to_full
         return taken
 
     def _report_mode(self) -> None:
         opened = self._opened
         if opened is None:
             return
-        trouble = opened.reason or opened.source.trouble
-        if self._trouble.problem:
-            self._cell.failed(f"{opened.mode}: {self._trouble.problem}")
-        elif trouble:
-            self._cell.degraded(f"{opened.mode}: {trouble}")
+        problem = opened.reason or opened.buffer.problem
+        if self._backoff.problem:
+            self._cell.failed(f"{opened.mode}: {self._backoff.problem}")
+        elif problem:
+            self._cell.degraded(f"{opened.mode}: {problem}")
         else:
             self._cell.healthy(opened.mode)
 
@@ -208,73 +207,73 @@ class Journal:
         self.drain()
 
     def drain(self, timeout: float = 5.0) -> bool:
-        """Bring what waits to the file, and do what is due; the worker's job.
+        """Write what waits to the file, and do what is due; the worker's job.
 
         Args:
-            timeout: Seconds to wait for another thread that does the same.
+            timeout: Seconds to wait for another thread that drains.
 
         Returns:
-            Whether nothing was left waiting.
+            Whether nothing is left.
         """
         if self._drainer == threading.get_ident():
-            return False  # a signal handler amid draining
+            return False  # a signal handler that interrupted draining
         if not self._draining.acquire(timeout=max(0.0, timeout)):
             return False
         try:
             self._drainer = threading.get_ident()
-            return self._pass()
+            return self._drain_once()
         finally:
             self._drainer = 0
             self._draining.release()
 
-    def _pass(self) -> bool:
+    def _drain_once(self) -> bool:
         opened = self._opened
         if opened is None:
             return True
-        self._passes += 1
-        number = self._passes
+        self._drains += 1
+        number = self._drains
         self._answer_request(opened)
         now = monotonic()
-        if self._trouble.must_wait(now):
+        if self._backoff.must_wait(now):
             self._tick(opened, now)
             return False
-        # Looked at once: a pass that began before `close` may have missed a line.
+        # Read once: a drain that began before `close` may have missed a line.
         closing = self._closing
-        COUNTERS.raise_to(BUFFER_PEAK, opened.source.peak)
+        COUNTERS.raise_to(BUFFER_PEAK, opened.buffer.peak)
         try:
             if closing:
-                opened.source.seal("closed")
+                opened.buffer.seal("closed")
             if now >= self._next_tick:
-                self._last.keep_room(opened)
-            clean = self._drain_source(opened)
+                self._last.reserve_room(opened)
+            complete = self._drain_buffer(opened)
         except OSError as error:
             self._note_failure(opened, error)
-            clean = False
+            complete = False
         else:
-            if self._trouble.is_over():
+            if self._backoff.record_success():
                 self._report_mode()
         opened = self._opened or opened
         self._tick(opened, now)
-        if clean:
+        if complete:
             if closing:
                 self._finish(opened)
-            # Last: whoever waits for it may go on to remove what is left.
-            self._clean_pass = number
-        return clean
+            # Last: a thread that waits for it may then remove what is left.
+            self._last_complete_drain = number
+        return complete
 
-    def _drain_source(self, opened: Opened) -> bool:
+    def _drain_buffer(self, opened: OpenJournal) -> bool:
         return opened.drain(rotate=not self._closing)
 
-    def _answer_request(self, opened: Opened) -> None:
-        if self._on_request is not None and isinstance(opened.source, RingBuffer):
-            opened.source.serve_request(self._on_request)
+    def _answer_request(self, opened: OpenJournal) -> None:
+        if self._on_request is not None and isinstance(opened.buffer, RingBuffer):
+            opened.buffer.serve_request(self._on_request)
 
-    def _note_failure(self, opened: Opened, error: OSError) -> None:
-        if self._trouble.note(error):
+    def _note_failure(self, opened: OpenJournal, error: OSError) -> None:
+        if self._backoff.record_failure(error):
             report_problem(f"journal: {opened.segment.path or self.path} cannot be written", error)
         self._report_mode()
 
-    def _tick(self, opened: Opened, now: float) -> None:
+    def _tick(self, opened: OpenJournal, now: float) -> None:
         if not self._closing:
             self._housekeeper.run(opened.segment, now)
         if now < self._next_tick:
@@ -282,48 +281,49 @@ class Journal:
         self._next_tick = now + _TICK_SECONDS
         opened.stamp()
         opened.segment.sync()
-        if opened.source.is_lost and not (self._closing or self._trouble.problem):
-            opened = self._replace_source(opened)
+        if opened.buffer.is_lost and not (self._closing or self._backoff.problem):
+            opened = self._replace_buffer(opened)
         self._report_mode()
 
-    def _replace_source(self, lost: Opened) -> Opened:
-        """Make another ring buffer after the old one, or its whole folder, was removed."""
+    def _replace_buffer(self, lost: OpenJournal) -> OpenJournal:
+        """Create another ring buffer after the old one, or its whole folder, was removed."""
         journal = lost.segment.target.journal
-        fresh = open_source(self.path, self.settings, current(), self._preamble, journal=journal)
+        mine, first_lines = current(), self._first_lines
+        fresh = open_journal(self.path, self.settings, mine, first_lines, journal=journal)
         opened = fresh._replace(segment=lost.segment)
         with suppress(OSError):
             self._hand_over(lost, opened)
         return opened
 
-    def _hand_over(self, old: Opened, new: Opened) -> bool:
-        """Let callers append to another source; whether nothing is left in the old one."""
+    def _hand_over(self, old: OpenJournal, new: OpenJournal) -> bool:
+        """Let callers append to another buffer; return whether the old one is drained."""
         self._use(new)
-        if isinstance(old.source, RingBuffer):
-            old.source.successor = self.append
-        old.source.seal("closed")
+        if isinstance(old.buffer, RingBuffer):
+            old.buffer.on_refused = self.append
+        old.buffer.seal("closed")
         return old.drain(rotate=False)
 
     def flush(self, timeout_millis: int = 30_000) -> bool:
-        """Bring all lines taken so far into the file; whether that was done in time.
+        """Write all lines taken so far to the file; return whether that was done in time.
 
-        The worker writes, so a disk that hangs does not hold this up. Never raises.
+        The worker writes, so a disk that hangs does not block the caller. Never raises.
         """
         deadline = monotonic() + timeout_millis / 1000
-        return self._wait_for_pass(deadline) if self._opened is not None else True
+        return self._wait_for_drain(deadline) if self._opened is not None else True
 
-    def _wait_for_pass(self, deadline: float) -> bool:
-        wanted = self._passes + 1
+    def _wait_for_drain(self, deadline: float) -> bool:
+        wanted = self._drains + 1
         if not self._wake_worker():
             return self.drain(deadline - monotonic())
-        while self._clean_pass < wanted and not self._finished:
+        while self._last_complete_drain < wanted and not self._finished:
             if monotonic() >= deadline:
                 return False
-            sleep(_POLL)
+            sleep(_POLL_SECONDS)
         return True
 
     def _wake_worker(self) -> bool:
-        """Make the worker run; whether it can: not if this is its own thread."""
-        self._trouble.hurry()
+        """Wake the worker; false if it cannot run or this is its own thread."""
+        self._backoff.retry_now()
         worker, job = self._worker, self._job
         if worker is None or job is None or self._drainer == threading.get_ident():
             return False
@@ -332,30 +332,30 @@ class Journal:
         return worker.is_alive
 
     def has_room(self, until: float) -> bool:
-        """Wait until most of the ring buffer is free, or until then (monotonic); whether it is."""
+        """Wait until most of the buffer is free; false if it is not by `until` (monotonic)."""
         limit = self.settings.ring_size // _ROOM
-        while (opened := self._opened) is not None and opened.source.pending > limit:
+        while (opened := self._opened) is not None and opened.buffer.pending > limit:
             if monotonic() >= until:
                 return False
             if self._wake_worker():
-                sleep(_POLL)
+                sleep(_POLL_SECONDS)
             elif not self.drain(until - monotonic()):
                 return False
         return True
 
     def append_last(self, make: Callable[[], Iterable[bytes]]) -> None:
-        """Take the lines that close the file, for which room is kept; `close` may make others."""
+        """Append the lines that close the file, in reserved room; `close` may make others."""
         if (opened := self._opened) is not None:
             self._last.append(opened, make)
 
     def close(self, timeout: float = 2.0, *, unfinished: bool = False) -> bool:
-        """Bring out what waits and stop; a ring buffer that was drained is removed. Twice is once.
+        """Write what waits and stop; a drained ring buffer is removed. Idempotent.
 
         Args:
             timeout: Seconds. What is not in the file by then stays in the ring buffer,
                 for `recover`.
-            unfinished: There is more for `recover` to do. A segment's last line says so;
-                a file of several processes needs the ring buffer to be found by.
+            unfinished: Spans are left for `recover` to end. A segment's last line has their
+                number; in a shared file `recover` finds them by the ring buffer, which stays.
 
         Returns:
             Whether all lines are in the file.
@@ -368,33 +368,33 @@ class Journal:
         if opened is None or self._finished:
             self._finished = True
             return True
-        done = self._wait_for_pass(deadline)
+        done = self._wait_for_drain(deadline)
         job, self._job = self._job, None
         if job is not None:
             job.cancel()
         if not self._finished:
-            opened.stamp()  # the ring buffer stays, and is all that tells what was dropped
-            self._last.give_up(opened, self._draining, self._trouble.problem)
+            opened.stamp()  # only the ring buffer, which stays, has the count of dropped records
+            self._last.give_up(opened, self._draining, self._backoff.problem)
             self._finished = True
         self._cell.healthy("closed")
         return done
 
-    def _finish(self, opened: Opened) -> None:
-        """Close the file, then remove the ring buffer: all that was in it is in the file."""
+    def _finish(self, opened: OpenJournal) -> None:
+        """Close the file, then remove the ring buffer, whose lines are all in the file."""
         self._last.close()
         opened.segment.close()
         target = opened.segment.target
-        opened.source.close(remove=not (self._unfinished and target.file))
+        opened.buffer.close(remove=not (self._unfinished and target.file))
         if not self._unfinished:
-            give_back_number(target.folder, target.incarnation, target.journal)
+            release_journal_number(target.folder, target.incarnation, target.journal)
         self._finished = True
 
     def state(self) -> JournalState:
-        """Return how the journal is now."""
+        """Return the current state."""
         opened = self._opened
         if opened is None:
             return JournalState("closed" if self._closing else "unopened", "", None, 0, "")
         mode: Mode = "closed" if self._finished else opened.mode
-        problem = self._trouble.problem or opened.source.trouble
-        path, pending = opened.segment.path, opened.source.pending
+        problem = self._backoff.problem or opened.buffer.problem
+        path, pending = opened.segment.path, opened.buffer.pending
         return JournalState(mode, opened.reason, path, pending, problem)

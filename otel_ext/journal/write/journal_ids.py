@@ -1,8 +1,8 @@
-"""Which journal of its process in a folder a journal is: the first one, or one beside it.
+"""Numbers the journals that one process writes to the same folder.
 
-Most programs have one exporter for a folder. Where there are several, each has files
-and a ring buffer of its own, told apart by this number, so that a reader finds the newest
-segment of each. A number is given again when its journal was closed for good.
+Most programs have one exporter for a folder. If there are several, each has files and a
+ring buffer of its own, named with this number, so that a reader finds the newest segment
+of each. A number is used again after its journal was closed.
 """
 
 from __future__ import annotations
@@ -13,30 +13,30 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["give_back_number", "take_number"]
+__all__ = ["claim_journal_number", "release_journal_number"]
 
-# A forked child is another incarnation, so what it inherits here is of no concern to it.
+# A forked child is another incarnation, so inherited entries have no effect.
 _taken: Final[dict[tuple[Path, str, int], object]] = {}
 
 
-def take_number(folder: Path, incarnation: str) -> int:
+def claim_journal_number(folder: Path, incarnation: str) -> int:
     """Return the lowest number that no other journal of the incarnation has in `folder`.
 
     >>> from pathlib import Path
-    >>> [take_number(Path("/doctest"), "b0-7-1-00000000") for _ in range(2)]
+    >>> [claim_journal_number(Path("/doctest"), "b0-7-1-00000000") for _ in range(2)]
     [0, 1]
-    >>> give_back_number(Path("/doctest"), "b0-7-1-00000000", 0)
-    >>> take_number(Path("/doctest"), "b0-7-1-00000000")
+    >>> release_journal_number(Path("/doctest"), "b0-7-1-00000000", 0)
+    >>> claim_journal_number(Path("/doctest"), "b0-7-1-00000000")
     0
     """
     mine = object()
-    # One step of the interpreter: no lock, and no two threads get the same.
+    # `setdefault` is one step of the interpreter, so two threads never get the same number.
     for number in count():
         if _taken.setdefault((folder, incarnation, number), mine) is mine:
             return number
     raise AssertionError  # pragma: no cover - there is always a higher number
 
 
-def give_back_number(folder: Path, incarnation: str, number: int) -> None:
-    """Let another journal have the number: this one left nothing that a reader must find."""
+def release_journal_number(folder: Path, incarnation: str, number: int) -> None:
+    """Make the number free: its journal left nothing that a reader must find."""
     _taken.pop((folder, incarnation, number), None)

@@ -1,8 +1,8 @@
-"""The lines that close a journal's account, and the room that is kept for them.
+"""Writes the lines that close a file (`process.end`), and reserves room for them.
 
-They are written last, which is when a disk is full if it ever is. In a ring buffer they have a
-place in its header. Where lines wait in memory instead, some blocks of the file system
-are reserved: what waits is counted as lost, then the blocks are released for the account.
+They come last, when a disk is most likely full. A ring buffer has room for them in its
+header. For lines that wait in memory some blocks of the file system are reserved instead:
+what waits is counted as lost, then the blocks are released for these lines.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.journal.write.opening import lines_of
+from otel_ext.journal.write.opening import make_lines
 from otel_ext.journal.write.reserve import Reserve
 from otel_ext.journal.write.ring_buffer import RingBuffer
 from otel_ext.runtime.counters import COUNTERS
@@ -19,7 +19,7 @@ from otel_ext.runtime.guard import report_problem
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from otel_ext.journal.write.opening import Opened
+    from otel_ext.journal.write.opening import OpenJournal
     from otel_ext.runtime.threads import Lock
 
 __all__ = ["LastLines"]
@@ -28,10 +28,10 @@ _WAIT_SECONDS: Final = 0.1
 
 
 class LastLines:
-    """What closes one journal's file.
+    """Closes one journal's file with its last lines.
 
     Args:
-        inherited: What a forked child has of its parent.
+        inherited: In a forked child, its parent's.
     """
 
     def __init__(self, inherited: LastLines | None = None) -> None:
@@ -39,63 +39,63 @@ class LastLines:
         self._inherited = inherited
         self._make: Callable[[], Iterable[bytes]] = tuple
 
-    def keep_room(self, opened: Opened) -> None:
-        """Reserve room for them unless a ring buffer has it; on the thread that writes."""
+    def reserve_room(self, opened: OpenJournal) -> None:
+        """Reserve room for the lines unless a ring buffer has it; on the thread that writes."""
         if self._inherited is not None:
             self._inherited.forget()
             self._inherited = None
-        if isinstance(opened.source, RingBuffer) or self._reserve.is_kept:
+        if isinstance(opened.buffer, RingBuffer) or self._reserve.is_kept:
             return
-        with suppress(OSError):  # whoever writes will be told
+        with suppress(OSError):  # the next write reports it
             opened.segment.open()
             if opened.segment.is_regular:
                 self._reserve.keep(opened.segment.target.folder)
 
     def forget(self) -> None:
-        """In a forked child: leave to the parent what is the parent's."""
+        """Close inherited descriptors in a forked child, without releasing the blocks."""
         self._reserve.forget()
         if self._inherited is not None:
             self._inherited.forget()
 
-    def append(self, opened: Opened, make: Callable[[], Iterable[bytes]]) -> None:
-        """Let them follow all that was taken.
+    def append(self, opened: OpenJournal, make: Callable[[], Iterable[bytes]]) -> None:
+        """Append the lines after all others.
 
         Args:
             opened: The journal.
-            make: Makes the lines, with the account of the moment; called again where what
-                waits could not be written, so that the account says so.
+            make: Makes the lines with the current counts; called again if what waits could
+                not be written, so that they count it.
         """
         self._make = make
-        opened.source.append_last(lines_of(make))
+        opened.buffer.append_last(make_lines(make))
 
-    def give_up(self, opened: Opened, lock: Lock, problem: str) -> None:
-        """Leave what waits in the ring buffer; what waits in memory is lost, which they tell.
+    def give_up(self, opened: OpenJournal, lock: Lock, problem: str) -> None:
+        """Leave what waits in the ring buffer; count what waits in memory as lost.
 
         Args:
             opened: The journal.
-            lock: Whoever holds it is writing, perhaps to a disk that hangs.
+            lock: Held by the thread that writes, perhaps to a disk that hangs.
             problem: Why the file cannot be written; empty if it only hangs.
         """
         if not (problem and lock.acquire(timeout=_WAIT_SECONDS)):
-            opened.source.close(remove=False)
+            opened.buffer.close(remove=False)
             return
         try:
-            lost = opened.source.close(remove=False)
+            lost = opened.buffer.close(remove=False)
             if lost:
-                self._write_alone(opened, lost, problem)
+                self._write_account(opened, lost, problem)
             self._reserve.release()
         finally:
             lock.release()
 
-    def _write_alone(self, opened: Opened, lost: int, problem: str) -> None:
-        """Write them into the room that was kept, and report what is lost."""
+    def _write_account(self, opened: OpenJournal, lost: int, problem: str) -> None:
+        """Write the lines into the reserved room, and report how many records are lost."""
         self._reserve.release()
-        lines = b"".join(lines_of(self._make))
+        lines = b"".join(make_lines(self._make))
         written = 0
         with suppress(OSError):
             written = opened.write(memoryview(lines)) if lines else 0
         COUNTERS.add("dropped.not_written", lines[written:].count(b"\n"))
-        account = "" if written else "; nor could the account of it (process.end)"
+        account = "" if written else "; process.end could not be written either"
         report_problem(
             f"journal: {opened.segment.path}: {lost} records could not be written before the"
             f" program ended{account}",
@@ -103,5 +103,5 @@ class LastLines:
         )
 
     def close(self) -> None:
-        """Give the room back. Idempotent."""
+        """Release the reserved room. Idempotent."""
         self._reserve.release()

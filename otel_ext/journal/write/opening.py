@@ -1,4 +1,4 @@
-"""Choosing how lines are kept, by what was asked for and what the place can do."""
+"""Opens a journal: chooses its buffer by the settings and by what the file system can do."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from otel_ext._accel import load_speed
 from otel_ext.errors import JournalError
 from otel_ext.journal.files import (
-    StandardNumbersTaken,
+    StandardDescriptorsFilled,
     Target,
     make_folder,
     open_folder,
@@ -19,10 +19,10 @@ from otel_ext.journal.files import (
 )
 from otel_ext.journal.filesystem import file_system_of
 from otel_ext.journal.ring_layout import RING_FOLDER, RingFacts
-from otel_ext.journal.write.journal_ids import take_number
+from otel_ext.journal.write.buffers import DirectWriter, LineBuffer, QueueBuffer
+from otel_ext.journal.write.journal_ids import claim_journal_number
 from otel_ext.journal.write.ring_buffer import CHUNKS, DEFAULT_RING_BYTES, RingBuffer
 from otel_ext.journal.write.segment import SegmentWriter, Sync
-from otel_ext.journal.write.sources import DirectSource, QueueSource, Source
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.process.incarnation import current
@@ -33,7 +33,14 @@ if TYPE_CHECKING:
 
     from otel_ext.runtime.process.incarnation import Incarnation
 
-__all__ = ["Durability", "JournalSettings", "Opened", "lines_of", "open_source", "target_of"]
+__all__ = [
+    "Durability",
+    "JournalSettings",
+    "OpenJournal",
+    "make_lines",
+    "open_journal",
+    "target_of",
+]
 
 Durability = Literal["mapped", "queued", "write"]
 
@@ -49,14 +56,14 @@ class JournalSettings(NamedTuple):
     Attributes:
         durability: How a line leaves its caller: stored into the ring buffer, queued in
             memory, or written to the file.
-        sync: When the file is forced to the disk: after each write, each second,
+        sync: When the file is synced to the disk: after each write, each second,
             or never.
         ring_size: Bytes of the ring buffer, or of the queue.
         segment_size: Bytes after which a new file follows; 0 for never.
-        segment_age: Seconds after which one does; 0 for never.
-        retention_size: Bytes of all closed files together; 0 for no limit.
-        retention_age: Seconds that a closed file is kept; 0 for no limit.
-        recover_on_start: End what processes that died in the same folder left open.
+        segment_age: Seconds after which a new file follows; 0 for never.
+        retention_size: Total bytes of closed files to keep; 0 for no limit.
+        retention_age: Seconds to keep a closed file; 0 for no limit.
+        recover_on_start: End spans that dead processes left open in the same folder.
     """
 
     durability: Durability = "mapped"
@@ -69,25 +76,25 @@ class JournalSettings(NamedTuple):
     recover_on_start: bool = True
 
 
-class Opened(NamedTuple):
-    """A journal that has been opened.
+class OpenJournal(NamedTuple):
+    """The parts of a journal that has been opened.
 
     Attributes:
         mode: How lines leave their caller.
-        reason: Why that is not what was asked for; empty if it is.
-        source: Where lines wait.
-        segment: The file they go to.
+        reason: Why that is not the configured mode; empty if it is.
+        buffer: Where lines wait.
+        segment: The file they are written to.
     """
 
     mode: Durability
     reason: str
-    source: Source
+    buffer: LineBuffer
     segment: SegmentWriter
 
-    def as_direct(self, max_bytes: int) -> Opened:
-        """Return this journal with the file itself as its source, as with `durability=write`."""
-        self.segment.take_callers()
-        return self._replace(mode="write", reason="", source=DirectSource(self.segment, max_bytes))
+    def with_direct_writes(self, max_bytes: int) -> OpenJournal:
+        """Return this journal with callers writing to the file, as for `durability=write`."""
+        self.segment.allow_direct_writes()
+        return self._replace(mode="write", reason="", buffer=DirectWriter(self.segment, max_bytes))
 
     def write(self, lines: memoryview) -> int:
         """Write lines to the file and count them; see `SegmentWriter.write`."""
@@ -95,36 +102,36 @@ class Opened(NamedTuple):
         if kept:
             with lines[:kept] as part:
                 COUNTERS.add("written", _count_lines(part))
-        if not isinstance(self.source, RingBuffer):
+        if not isinstance(self.buffer, RingBuffer):
             self._rotate()
         return kept
 
     def _rotate(self) -> None:
-        # The lines are in the file: what fails from here on is for the next call.
+        # The lines are in the file; the next call reports what fails from here on.
         with suppress(OSError):
             self.segment.rotate_if_due()
 
     def drain(self, *, rotate: bool) -> bool:
-        """Bring what waits to the file; whether nothing was left of it.
+        """Write what waits to the file; return whether nothing is left.
 
-        A small ring buffer lets lines out in another order than they came in. A segment
-        repeats what is open and is read alone, so it begins only where no start can follow
-        its end into it.
+        A small ring buffer may yield lines in another order than they came in. A segment
+        repeats the open spans and is read alone, so it begins only where no start can
+        follow the end of its span into it.
 
         Args:
-            rotate: Whether a ring buffer's next segment may begin: not behind the last lines.
+            rotate: Whether the next segment may begin: not after the last lines.
         """
-        source = self.source
-        is_writing = source.pending > 0
-        done = source.drain(self.write)
-        if rotate and done and is_writing and isinstance(source, RingBuffer) and source.is_in_order:
+        buffer = self.buffer
+        is_writing = buffer.pending > 0
+        done = buffer.drain(self.write)
+        if rotate and done and is_writing and isinstance(buffer, RingBuffer) and buffer.is_in_order:
             self._rotate()
         return done
 
     def stamp(self) -> None:
-        """Leave a sign of life, with the account, where there is a place for it."""
+        """Stamp the ring buffer, if there is one, with the time and the counts."""
         dropped = sum(COUNTERS.dropped().values())
-        self.source.stamp(time_ns(), current().last_seq, dropped)
+        self.buffer.stamp(time_ns(), current().last_seq, dropped)
 
 
 def _count_lines_python(lines: memoryview) -> int:
@@ -135,19 +142,19 @@ _speed: Final = load_speed()
 _count_lines: Final = _count_lines_python if _speed is None else _speed.count_lines
 
 
-def lines_of(preamble: Callable[[], Iterable[bytes]]) -> list[bytes]:
-    """Return the lines that begin a file; none, which is reported, if they cannot be made."""
+def make_lines(make: Callable[[], Iterable[bytes]]) -> list[bytes]:
+    """Return the made lines; none, after a report, if making them raises."""
     try:
-        return list(preamble())
+        return list(make())
     except Exception as error:  # noqa: BLE001 - the records themselves must go on
         report_problem("journal: the first lines of a file could not be made", error)
         return []
 
 
 def target_of(path: Path, incarnation: str) -> Target:
-    """Return what `path` means: a file by its name or what is there, else a folder."""
+    """Return the target for `path`: a file by what exists or by its name, else a folder."""
     try:
-        # Looked at once: another process may make the folder at any moment.
+        # Checked once: another process may create the folder at any moment.
         is_folder = stat.S_ISDIR(os.stat(path).st_mode)  # noqa: PTH116 - on the user's path
     except (OSError, ValueError):
         is_folder = path.suffix not in FILE_SUFFIXES
@@ -156,31 +163,31 @@ def target_of(path: Path, incarnation: str) -> Target:
     return Target(path.parent, incarnation, path.name)
 
 
-def open_source(
+def open_journal(
     path: Path,
     settings: JournalSettings,
     incarnation: Incarnation,
-    preamble: Callable[[], Iterable[bytes]],
+    first_lines: Callable[[], Iterable[bytes]],
     *,
     journal: int | None = None,
-) -> Opened:
-    """Open the way to `path`; always succeeds, in memory where nothing else can be had.
+) -> OpenJournal:
+    """Open a journal that writes to `path`; with a queue in memory if there is no ring buffer.
 
     Args:
         path: A folder or a file.
         settings: How lines are kept.
-        incarnation: Whose lines.
-        preamble: Lines that begin every further file.
-        journal: Which journal of the incarnation it is; None for another one.
+        incarnation: The incarnation that writes.
+        first_lines: Makes the lines that begin every further file.
+        journal: Number of the journal; None for a new one.
     """
     target = target_of(path, incarnation.id)
     if journal is None:
-        journal = take_number(target.folder, incarnation.id)
+        journal = claim_journal_number(target.folder, incarnation.id)
     target = target._replace(journal=journal)
     mode = settings.durability
     segment = SegmentWriter(
         target,
-        preamble=preamble,
+        first_lines=first_lines,
         max_bytes=settings.segment_size,
         max_age=settings.segment_age,
         sync=settings.sync,
@@ -189,7 +196,7 @@ def open_source(
     reason = ""
     if mode == "mapped":
         try:
-            return Opened(mode, "", _make_ring(target, settings, incarnation), segment)
+            return OpenJournal(mode, "", _make_ring(target, settings, incarnation), segment)
         except (OSError, ValueError) as error:
             reason = f"no ring buffer: {error}"
     elif mode == "write":
@@ -197,31 +204,31 @@ def open_source(
             segment.open()
         except OSError as error:
             report_problem(f"journal: {path} cannot be written", error)
-        return Opened(mode, "", DirectSource(segment, settings.ring_size), segment)
+        return OpenJournal(mode, "", DirectWriter(segment, settings.ring_size), segment)
     if reason:
         report_problem("journal: records wait in memory, where a kill loses up to 50 ms", reason)
-    return Opened("queued", reason, QueueSource(settings.ring_size), segment)
+    return OpenJournal("queued", reason, QueueBuffer(settings.ring_size), segment)
 
 
 def _make_ring(target: Target, settings: JournalSettings, incarnation: Incarnation) -> RingBuffer:
     make_folder(target.folder)
-    place = file_system_of(target.folder)
-    if not place.can_map:
-        raise JournalError(place.refusal)
+    file_system = file_system_of(target.folder)
+    if not file_system.can_map:
+        raise JournalError(file_system.refusal)
     chunk_size = max(settings.ring_size // CHUNKS // _PAGE, 1) * _PAGE
     size = chunk_size * CHUNKS
     facts = RingFacts.of(incarnation, size, chunk_size, target=target.file, created_ns=time_ns())
     if target.journal >= _MAX_RINGS:
-        where = str(target.folder / RING_FOLDER)
-        raise JournalError(f"{where!r} holds {_MAX_RINGS} ring buffers of this process")
+        folder = str(target.folder / RING_FOLDER)
+        raise JournalError(f"{folder!r} holds {_MAX_RINGS} ring buffers of this process")
     path = target.folder.joinpath(RING_FOLDER, ring_file(facts.id, target.journal))
     for _ in range(_ATTEMPTS):
         try:
-            with StandardNumbersTaken():
+            with StandardDescriptorsFilled():
                 return _create_ring(path, facts)
         except FileNotFoundError:
             continue  # another process has just removed the folder, empty
-    raise JournalError(f"{str(path.parent)!r} comes and goes")
+    raise JournalError(f"{str(path.parent)!r} is created and removed again by other processes")
 
 
 def _create_ring(path: Path, facts: RingFacts) -> RingBuffer:

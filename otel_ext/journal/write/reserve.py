@@ -1,4 +1,4 @@
-"""Room on the disk that is there before it is needed."""
+"""Reserves disk blocks before they are needed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Reserve", "reserve_blocks"]
 
-# A `process.end`, and a `process.start` before it where a new file begins.
+# Room for a `process.end`, and for a `process.start` before it in a new file.
 _BYTES: Final = 16 * 1024
 _TOKEN_BYTES: Final = 16
 _ZEROS: Final = bytes(32 * 1024)
@@ -22,7 +22,7 @@ _CANNOT_RESERVE: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP
 
 
 def reserve_blocks(descriptor: int, size: int) -> None:
-    """Give an empty file all its blocks, each of them zero.
+    """Allocate all blocks of an empty file, filled with zeros.
 
     Raises:
         OSError: There is no room for them.
@@ -42,10 +42,10 @@ def _write_zeros(descriptor: int, size: int) -> None:
 
 
 class Reserve:
-    """A few blocks of a file system, for what must find room where it is full.
+    """Holds a few blocks of a file system, for lines that must be written when it is full.
 
-    A file without a name has them: they go back when they are released, and with the
-    process, however it ends.
+    A file without a name holds them, so they are free again when they are released or the
+    process ends, in whatever way.
 
     >>> from pathlib import Path
     >>> from tempfile import mkdtemp
@@ -60,7 +60,7 @@ class Reserve:
 
     @property
     def is_kept(self) -> bool:
-        """Whether there is such room."""
+        """Whether blocks are held."""
         return self._descriptor >= 0
 
     def keep(self, folder: Path) -> None:
@@ -81,11 +81,11 @@ class Reserve:
             self._descriptor, self._token = descriptor, token
 
     def release(self) -> None:
-        """Give the room back. Idempotent."""
+        """Free the blocks. Idempotent."""
         self._close(empty=True)
 
     def forget(self) -> None:
-        """Close the file, and leave the room to whoever else has it open: in a forked child."""
+        """Close the file in a forked child; the parent keeps the blocks."""
         self._close(empty=False)
 
     def _close(self, *, empty: bool) -> None:
@@ -97,8 +97,8 @@ class Reserve:
         self._descriptor = -1
 
     def _is_ours(self) -> bool:
-        """Whether the number is still that file's: a daemon closes all that it finds.
+        """Return whether the descriptor is still of that file: a daemon may have closed it.
 
-        By its content, since another file may have got the inode of one without a name.
+        Checked by the content, since the inode number may be used again.
         """
         return self.is_kept and os.pread(self._descriptor, _TOKEN_BYTES, 0) == self._token

@@ -1,15 +1,14 @@
-"""The ring buffer: memory of the kernel that takes a record without a system call.
+"""The ring buffer: memory that outlives a kill and takes a record without a system call.
 
-It is a preallocated file mapped in two (or more) chunks, each by a mapping object of
-its own. Such an object has a position, and its `write` copies a line to that position
-and advances it in one step of the interpreter; where the hot path is compiled, a cursor
-does the same with less. So a line is claimed and stored at once: other threads, a signal
-handler, a finalizer, or an exception thrown into the thread find the whole line or none
-of it, without any lock.
+It is a preallocated file mapped in two (or more) chunks, each by its own mapping object.
+Such an object has a position, and its `write` copies a line to that position and advances
+it in one step of the interpreter; on the compiled path a cursor does the same faster. So a
+line is claimed and stored at once: other threads, a signal handler, a finalizer, or an
+exception thrown into the thread find the whole line or none of it, without any lock.
 
-A chunk refuses a line that does not fit by raising ValueError; the caller goes on to the
-next chunk. Moving a chunk's position to its end thus seals it: the worker can take what
-is in it, blank it, and move the position back.
+A chunk refuses a line that does not fit by raising ValueError; the caller tries the next
+chunk. So moving a chunk's position to its end seals it: the worker can write its lines,
+set it to zero, and move the position back.
 """
 
 from __future__ import annotations
@@ -47,17 +46,17 @@ _STEP: Final = 256 * 1024
 class RingBuffer:
     """A ring of record lines that outlives the process.
 
-    `append` may be called from anywhere at any time. All other methods belong to
-    one thread at a time: the worker, or whoever closes the ring buffer.
+    `append` may be called from anywhere at any time. All other methods are for one thread
+    at a time: the worker, or the thread that closes the ring buffer.
 
     Args:
-        descriptor: The ring buffer's file, which must have all its blocks; is closed.
-        path: Where it lies.
-        facts: What its header says.
+        descriptor: Its file, which must have all its blocks; -1 for memory without a file.
+        path: The path of the file.
+        facts: The constant part of its header.
 
     Attributes:
-        successor: Takes what this ring buffer refuses, once another has its place.
-        is_in_order: Whether the last `drain` has brought out, with each line, all before it.
+        on_refused: Called with a line that has no room; None to count it as dropped.
+        is_in_order: Whether the last `drain` wrote, with each line, all lines before it.
     """
 
     __slots__ = (
@@ -67,34 +66,34 @@ class RingBuffer:
         "_drained",
         "_guard",
         "_last_end",
-        "_moves",
         "_peak",
         "_refusal",
         "_sealed_ends",
         "_store",
         "_stores",
+        "_switches",
         "facts",
         "is_in_order",
+        "on_refused",
         "path",
-        "successor",
     )
 
     def __init__(self, descriptor: int, path: Path, facts: RingFacts) -> None:
         self.path = path
         self.facts = facts
         self._chunks = map_chunks(descriptor, facts)
-        # Without an interpreter lock two writes could take the same position; a
-        # signal handler on the same thread passes this lock.
+        # Without an interpreter lock two writes could use the same position. RLock, since a
+        # signal handler may interrupt the thread that holds it.
         self._guard: AbstractContextManager[object] = nullcontext() if HAS_GIL else RLock()
         self._cursors = cursors_in(self._chunks)
         self._stores = [store_into(cursor, self._guard) for cursor in self._cursors]
         self._drained = [start for start, _ in self._bounds()]
         self._sealed_ends: list[int | None] = [None] * len(self._chunks)
-        self._current = self._moves = self._peak = 0
+        self._current = self._switches = self._peak = 0
         self._last_end = ring_layout.LAST_LINES_AT
         self._refusal = "queue_full"
         self.is_in_order = True
-        self.successor: Callable[[bytes], bool] | None = None
+        self.on_refused: Callable[[bytes], bool] | None = None
         header = self._chunks[0]
         header[: ring_layout.STAMP_AT] = ring_layout.pack_facts(facts)
         self._set_word(ring_layout.STEADY_STAMP_AT, monotonic_ns())
@@ -106,12 +105,12 @@ class RingBuffer:
 
     @classmethod
     def create(cls, folder: int, path: Path, facts: RingFacts) -> RingBuffer:
-        """Make a ring buffer whose blocks are all reserved.
+        """Create a ring buffer whose blocks are all reserved.
 
         Args:
-            folder: Descriptor of the folder that `path` is in.
-            path: The file to make; must not be there yet.
-            facts: What its header shall say; `facts.size` is a multiple of the chunk size.
+            folder: Descriptor of the folder of `path`.
+            path: The file to create; must not exist yet.
+            facts: The constant part of its header; `size` is a multiple of the chunk size.
 
         Raises:
             OSError: No room, a limit, a name that is taken, or no memory to map.
@@ -128,10 +127,10 @@ class RingBuffer:
             os.close(descriptor)
 
     def append(self, line: bytes) -> bool:
-        """Store one line; whether there was room. The caller's path.
+        """Store one line; return whether there was room. Runs on the caller's thread.
 
-        No system call and no lock. When this returns true, SIGKILL cannot take
-        the line back. A refused line is counted under `dropped.`.
+        No system call and no lock. When this returns true, the line survives SIGKILL.
+        A refused line is counted under `dropped.`.
 
         Args:
             line: A whole record: JSON without NUL bytes, newline at its end.
@@ -143,34 +142,34 @@ class RingBuffer:
         return True
 
     def _append_elsewhere(self, line: bytes) -> bool:
-        if self._find_room(line):
+        if self._store_anywhere(line):
             return True
-        if self.successor is not None:
-            return self.successor(line)
+        if self.on_refused is not None:
+            return self.on_refused(line)
         COUNTERS.add(f"dropped.{self._refusal}")
         return False
 
     def append_last(self, lines: Iterable[bytes]) -> None:
-        """Store the lines that close the file: where the ring buffer is full, in its header."""
+        """Store the lines that close the file, in the header if the chunks are full."""
         kept = b""
         for line in lines:
-            if self._find_room(line):
+            if self._store_anywhere(line):
                 continue
             if len(kept) + len(line) > ring_layout.HEADER_SIZE - ring_layout.LAST_LINES_AT:
                 COUNTERS.add(f"dropped.{self._refusal}")
             else:
                 kept += line
         if kept:
-            self._keep_last(kept)
+            self._store_in_header(kept)
 
-    def _keep_last(self, lines: bytes) -> None:
+    def _store_in_header(self, lines: bytes) -> None:
         size = ring_layout.HEADER_SIZE - ring_layout.LAST_LINES_AT
         self._chunks[0][ring_layout.LAST_LINES_AT : ring_layout.HEADER_SIZE] = lines.ljust(
             size, b"\0"
         )
         self._last_end = ring_layout.LAST_LINES_AT + len(lines)
 
-    def _find_room(self, line: bytes) -> bool:
+    def _store_anywhere(self, line: bytes) -> bool:
         count = len(self._chunks)
         for step in range(count):
             index = (self._current + step) % count
@@ -178,20 +177,20 @@ class RingBuffer:
                 self._stores[index](line)
             except ValueError:
                 continue
-            self._moves += index != self._current
+            self._switches += index != self._current
             self._current = index
             self._store = self._stores[index]
             return True
         return False
 
     @property
-    def trouble(self) -> str:
-        """Why it works worse than it should; empty if it does not."""
+    def problem(self) -> str:
+        """Always empty: a ring buffer works as it should."""
         return ""
 
     @property
     def is_lost(self) -> bool:
-        """Whether somebody took the file away: then a kill would lose what is in it."""
+        """Whether the file was removed, so that a kill would lose its lines."""
         return is_gone(self.path)
 
     @property
@@ -202,35 +201,35 @@ class RingBuffer:
 
     @property
     def peak(self) -> int:
-        """The fullest that the ring buffer has been, in per cent."""
+        """The largest part of the ring buffer that has been in use, in per cent."""
         self._note_peak()
         return min(100 * self._peak // (self.facts.size - ring_layout.HEADER_SIZE), 100)
 
     def _note_peak(self) -> None:
-        # Room comes back only where a chunk is recycled, so before that it is fullest.
+        # Room becomes free only when a chunk is recycled, so use peaks before that.
         used = sum(self._end(index) - start for index, (start, _) in enumerate(self._bounds()))
         self._peak = max(self._peak, used)
 
     def drain(self, write: Callable[[memoryview], int]) -> bool:
-        """Bring what waits to the segment; whether nothing was left of it.
+        """Write what waits to the segment; return whether nothing is left.
 
         Args:
-            write: Takes whole lines and returns how many bytes of them it kept;
-                may raise OSError, then all else stays in the ring buffer.
+            write: Takes whole lines and returns how many bytes of them it wrote; if it
+                raises OSError, the rest stays in the ring buffer.
         """
-        count, moves, current = len(self._chunks), self._moves, self._current
-        # The current chunk last: what stands in the others is older.
+        count, switches, current = len(self._chunks), self._switches, self._current
+        # The current chunk last: the lines in the others are older.
         for step in range(1, count + 1):
             if not self._drain_chunk((current + step) % count, write):
                 return False
-        # A second move may lead from a chunk that was drained back to one that was not yet.
-        self.is_in_order = self._moves - moves <= 1
+        # A second switch may lead from a drained chunk back to one that is not drained yet.
+        self.is_in_order = self._switches - switches <= 1
         return self._drain_last(write)
 
     def _drain_last(self, write: Callable[[memoryview], int]) -> bool:
         lines = self._chunks[0][ring_layout.LAST_LINES_AT : self._last_end]
         if lines:
-            self._keep_last(lines[write(memoryview(lines)) :])
+            self._store_in_header(lines[write(memoryview(lines)) :])
         return self._last_end == ring_layout.LAST_LINES_AT
 
     def _drain_chunk(self, index: int, write: Callable[[memoryview], int]) -> bool:
@@ -241,8 +240,8 @@ class RingBuffer:
         if index == self._current:
             if used < _RECYCLE_BYTES:
                 return True
-            # Callers move on before this chunk is closed to them.
-            self._moves += 1
+            # Callers switch to the next chunk before this one is sealed.
+            self._switches += 1
             self._current = (index + 1) % len(self._chunks)
             self._store = self._stores[self._current]
         if used == 0:
@@ -266,7 +265,7 @@ class RingBuffer:
         return True
 
     def _line_end(self, index: int, at: int, end: int) -> int:
-        """Return where to cut, at a line's end and not far behind `at`."""
+        """Return the end of a line not far behind `at`, where to cut."""
         if end - at <= _STEP:
             return end
         chunk = self._chunks[index]
@@ -282,7 +281,7 @@ class RingBuffer:
         with self._guard:
             seen = cursor.tell()
             cursor.seek(self.facts.chunk_size)
-        # Lines that came between the two steps lie behind `seen`, and end at a NUL.
+        # Lines stored between the two steps follow `seen` and end at a NUL.
         end = self._chunks[index].find(b"\0", seen)
         self._sealed_ends[index] = self.facts.chunk_size if end < 0 else end
 
@@ -290,7 +289,7 @@ class RingBuffer:
         self._note_peak()
         chunk = self._chunks[index]
         start, end = self._start(index), self._end(index)
-        # In small pieces, from the end: what a reader sees meanwhile has no holes.
+        # In small pieces, from the end, so that a reader meanwhile finds no holes.
         for upper in range(end, start, -len(_ZEROS)):
             lower = max(start, upper - len(_ZEROS))
             chunk[lower:upper] = _ZEROS[: upper - lower]
@@ -301,7 +300,7 @@ class RingBuffer:
             self._cursors[index].seek(start)
 
     def stamp(self, now_ns: int, last_seq: int, dropped: int = 0) -> None:
-        """Leave the worker's sign of life in the header.
+        """Record in the header that the worker lives, with its counts.
 
         Args:
             now_ns: The time, nanoseconds since the epoch.
@@ -315,7 +314,7 @@ class RingBuffer:
 
     @property
     def request(self) -> int:
-        """What another process has set to learn where this one is; 0 before the first time."""
+        """The last request of another process for the open spans' location; 0 if none."""
         return self._word(ring_layout.REQUEST_AT)
 
     @property
@@ -324,22 +323,22 @@ class RingBuffer:
         return self._word(ring_layout.ANSWER_AT)
 
     def serve_request(self, on_request: Callable[[], object]) -> None:
-        """Call `on_request`, if another process has asked where this one is since the last time."""
+        """Call `on_request` if there is a request that was not answered yet."""
         request = self.request
         if request == self.answer:
             return
         try:
             on_request()
-        except Exception as error:  # noqa: BLE001 - what waits must be written all the same
+        except Exception as error:  # noqa: BLE001 - draining must go on
             report_problem("journal: a request from outside", error)
         self.answer_request(request)
 
     def answer_request(self, request: int) -> None:
-        """Say that all a `request` asks for has been stored."""
+        """Mark a request as answered: what it asks for has been stored."""
         self._set_word(ring_layout.ANSWER_AT, request)
 
     def seal(self, reason: str) -> None:
-        """Take no more lines; those that are in can still be drained.
+        """Take no more lines; stored ones can still be drained.
 
         Args:
             reason: Later lines are counted under `dropped.REASON`.
@@ -349,21 +348,21 @@ class RingBuffer:
             self._seal(index)
 
     def abandon(self) -> None:
-        """Never store again: a child must not store into the ring buffer of its parent.
+        """Refuse all lines in a forked child: the ring buffer belongs to its parent.
 
-        Only moves positions, so that an at-fork hook may call it.
+        It only moves positions, so that an at-fork hook may call it.
         """
         self._refusal = "forked"
         for cursor in self._cursors:
             cursor.seek(self.facts.chunk_size)
 
     def close(self, *, remove: bool) -> int:
-        """Let go of a sealed ring buffer.
+        """Release a sealed ring buffer.
 
-        The memory goes with this object: a caller may be about to use it.
+        The memory stays mapped as long as this object: a caller may be about to use it.
 
         Args:
-            remove: The ring buffer was drained: mark it closed and delete it.
+            remove: Mark it closed and delete its file, since it was drained.
 
         Returns:
             0: no line of a ring buffer is lost.
@@ -395,6 +394,6 @@ class RingBuffer:
 
 
 def appender(ring: RingBuffer) -> Callable[[bytes], bool]:
-    """Return `box.append`: compiled where that was built, the method elsewhere."""
+    """Return `ring.append`: compiled if that was built, else the method."""
     speed = load_speed()
     return ring.append if speed is None else speed.bind_append(ring)

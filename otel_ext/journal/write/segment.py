@@ -1,9 +1,9 @@
-"""The file that records end up in: written by whole lines, never left unfinished.
+"""Writes lines to the files of a journal, whole lines only, and rotates the files.
 
-One thread at a time uses a `SegmentWriter`: the worker, or whoever flushes or
-closes in its place. Folder mode makes one file per incarnation, with a number
-after each rotation; file mode appends to one named file, which several
-processes may share, because a line goes out in one write with O_APPEND.
+One thread at a time uses a `SegmentWriter`: the worker, or the thread that flushes or
+closes in its place. For a folder it creates the files of one incarnation, with a number
+after each rotation. Otherwise it appends to one named file, which several processes may
+share, because a line is written by one call with O_APPEND.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from otel_ext.errors import JournalError
 from otel_ext.journal.files import (
-    StandardNumbersTaken,
+    StandardDescriptorsFilled,
     Target,
     can_make_files_in,
     create_exclusive,
-    ends_whole,
+    ends_with_newline,
     ignore_in_git,
     is_gone,
     make_folder,
@@ -44,12 +44,12 @@ _FLAGS: Final = os.O_WRONLY | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
 _FILE_FLAGS: Final = os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _STEP: Final = 256 * 1024
 _MAX_NUMBER: Final = 999_999
-_LOOK_INTERVAL: Final = 1.0
-# Files follow each other no faster than that where lines are lost all the time.
+_CHECK_INTERVAL: Final = 1.0
+# While lines are lost all the time, a new file follows no sooner than this.
 _AFTER_LOSS_SECONDS: Final = 10.0
 _REFUSED: Final = "dropped.queue_full"
-# After these the same file may take more, once there is room or somebody reads.
-_PASSING: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.EINTR})
+# After these the same file may take more later, when there is room or a pipe is read.
+_TRANSIENT: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.EINTR})
 
 
 class _Identity(NamedTuple):
@@ -61,43 +61,43 @@ class SegmentWriter:
     """Writes lines to the segments of one incarnation, or to one named file.
 
     Args:
-        target: Where to.
-        preamble: Lines that stand at the beginning of every further segment:
-            what a reader must know without the older ones.
-        max_bytes: Size after which a segment is followed by a new one; 0 for never.
-        max_age: Seconds after which it is; 0 for never.
-        sync: When the file is forced to the disk.
-        direct: Callers write to `descriptor` themselves, at any time; so its
-            number stays the same from file to file until this object goes.
-        alone: Nobody else appends to the file `target` names: half a line is taken back there.
+        target: The folder or file to write to.
+        first_lines: Makes the lines at the beginning of every further segment: what a
+            reader must know without the older ones.
+        max_bytes: Size after which a new segment follows; 0 for never.
+        max_age: Seconds after which a new segment follows; 0 for never.
+        sync: When the file is synced to the disk.
+        direct: Callers write to `descriptor` themselves, at any time; so its number stays
+            the same from file to file as long as this object exists.
+        exclusive: No other process appends to the named file, so half a line can be cut off.
     """
 
     def __init__(
         self,
         target: Target,
         *,
-        preamble: Callable[[], Iterable[bytes]] = tuple,
+        first_lines: Callable[[], Iterable[bytes]] = tuple,
         max_bytes: int = 0,
         max_age: float = 0.0,
         sync: Sync = "interval",
         direct: bool = False,
-        alone: bool = False,
+        exclusive: bool = False,
     ) -> None:
         self.target = target
-        self._shared = direct or (bool(target.file) and not alone)
+        self._shared = direct or (bool(target.file) and not exclusive)
         self._direct = direct
         self._parked = -1
         self.path: Path | None = None
         self.descriptor = -1
-        self._preamble = preamble
-        self._preamble_due = False
+        self._first_lines = first_lines
+        self._first_lines_due = False
         self._max_bytes = max_bytes
         self._max_age = max_age
         self._sync: Sync = sync
         self._identity = _Identity(-1, -1)
-        self._number = self._size = self._first_size = 0
+        self._number = self._size = self._first_lines_end = 0
         self._refused = COUNTERS.value(_REFUSED)
-        self._opened_at = self._looked_at = 0.0
+        self._opened_at = self._checked_at = 0.0
         self._broken_line = self._cut_short = False
         self._unsynced = False
         self.is_regular = True
@@ -106,21 +106,21 @@ class SegmentWriter:
         """Open the file if it is not open.
 
         Raises:
-            OSError: It cannot be made, or the preamble cannot be written.
+            OSError: It cannot be created, or the first lines cannot be written.
         """
         if self.descriptor < 0:
             make_folder(self.target.folder)
-            with StandardNumbersTaken():
-                self._take(self._open_file() if self.target.file else self._create_segment())
-        if self._preamble_due:
-            self._write_preamble()
+            with StandardDescriptorsFilled():
+                self._adopt(self._open_file() if self.target.file else self._create_segment())
+        if self._first_lines_due:
+            self._write_first_lines()
         ignore_in_git(self.target.folder)
 
     def write(self, lines: memoryview | bytes) -> int:
-        """Append whole lines; returns how many bytes of them are in the file.
+        """Append whole lines; return how many bytes of them are in the file.
 
-        What is returned always ends with a line. A line that was cut short is
-        not counted, and no half of it stays; the next call brings it again.
+        The bytes counted always end with a line. Half a line is not counted and does not
+        stay; the next call must pass the line again.
 
         Args:
             lines: One or more lines, each with its newline.
@@ -128,7 +128,7 @@ class SegmentWriter:
         Raises:
             OSError: Nothing could be written now; try again later.
         """
-        self._look()
+        self._check_file()
         self.open()
         try:
             kept = self._append(lines)
@@ -154,15 +154,15 @@ class SegmentWriter:
         except OSError:
             kept = bytes(view[:done]).rfind(b"\n") + 1
             again, self._cut_short = self._cut_short, done > 0 and not kept
-            self._take_back(done - kept)
+            self._discard_partial_line(done - kept)
             if done == 0 or (again and not kept):
                 raise
             return kept
         self._cut_short = False
         return done
 
-    def _take_back(self, partial: int) -> None:
-        """Remove the half of a line that there was room for: the next line may be another."""
+    def _discard_partial_line(self, partial: int) -> None:
+        """Cut off half a line at the end of the file: the next line may be another."""
         if not partial:
             return
         if not self._shared:
@@ -170,20 +170,20 @@ class SegmentWriter:
                 os.ftruncate(self.descriptor, os.fstat(self.descriptor).st_size - partial)
                 self._size -= partial
                 return
-        # Somebody else may append here: end the broken line, write it anew.
+        # Others may append here, so the next write ends the broken line with a newline.
         self._broken_line = True
 
     def _note_failure(self, error: OSError) -> None:
-        # A limit on the size of files: go on in another one, unless a line alone is too much.
-        hopeless = error.errno == errno.EFBIG and self._size <= self._first_size
-        if error.errno not in _PASSING and not hopeless:
-            self._leave()
+        # A limit on the size of files: continue in a new one, unless one line is too large.
+        is_line_too_large = error.errno == errno.EFBIG and self._size <= self._first_lines_end
+        if error.errno not in _TRANSIENT and not is_line_too_large:
+            self._close_file()
 
     def sync(self) -> None:
-        """Bring what was written to the disk; a file that cannot be is left for a new one.
+        """Sync to the disk what was written; if that fails, continue in a new file.
 
-        A failed fsync may have thrown the pages away, so trying the same file
-        again could report success for data that is lost.
+        A failed fsync may have dropped the pages, so another fsync of the same file could
+        report success for lost data.
         """
         if not self._unsynced or self._sync == "never" or self.descriptor < 0:
             return
@@ -195,77 +195,76 @@ class SegmentWriter:
         except OSError as error:
             COUNTERS.add("journal.sync_failed")
             report_problem(f"journal: {self.path} could not be synced, a new file follows", error)
-            self._leave()
+            self._close_file()
 
     def rotate_if_due(self) -> None:
-        """Go on to a new segment if this one is large or old enough, or ends may be missing."""
-        if self.target.file or self.descriptor < 0 or self._size == self._first_size:
+        """Start a new segment if this one is large or old enough, or lacks dropped ends."""
+        if self.target.file or self.descriptor < 0 or self._size == self._first_lines_end:
             return
         age = monotonic() - self._opened_at
-        too_large = 0 < self._max_bytes <= self._size - self._first_size
+        too_large = 0 < self._max_bytes <= self._size - self._first_lines_end
         too_old = 0 < self._max_age <= age
-        # Only a new one, which repeats what is open, tells that such spans are not.
+        # Only a new segment, which repeats the open spans, shows that others have ended.
         refused = COUNTERS.value(_REFUSED)
         is_short = refused != self._refused and age >= _AFTER_LOSS_SECONDS and self._max_age > 0
-        # After privileges were given up this one goes on: no other can be made.
+        # After privileges were given up no new file can be created, so this one continues.
         if (too_large or too_old or is_short) and can_make_files_in(self.target.folder):
             self._refused = refused
             self.sync()
-            self._leave()
+            self._close_file()
             self.open()
 
-    def _leave(self) -> None:
-        """Close the file; the next write opens a new one, with the preamble first."""
+    def _close_file(self) -> None:
+        """Close the file; the next write opens a new one, which gets the first lines."""
         descriptor, self.descriptor = self.descriptor, -1
         self._broken_line = False
-        self._preamble_due = True
+        self._first_lines_due = True
         if self._direct and self._is_ours(descriptor):
             self._parked = descriptor
         elif self._is_ours(descriptor):
             with suppress(OSError):
                 os.close(descriptor)
 
-    def take_callers(self) -> None:
+    def allow_direct_writes(self) -> None:
         """Let callers write to `descriptor` themselves from now on, as with `direct`."""
         self._direct = self._shared = True
 
-    def can_take(self) -> bool:
-        """Whether a caller may write to `descriptor` now; asked by a caller, on any thread."""
-        return not self._preamble_due and self._is_ours(self.descriptor)
+    def accepts_direct_writes(self) -> bool:
+        """Return whether a caller, on any thread, may write to `descriptor` now."""
+        return not self._first_lines_due and self._is_ours(self.descriptor)
 
-    def keep_open(self) -> None:
-        """Open the file for callers that write themselves; go on to a new one when due.
+    def prepare_direct_writes(self) -> None:
+        """Open the file for callers that write themselves; start a new one when due.
 
         Raises:
             OSError: It cannot be opened.
         """
-        self._look()
+        self._check_file()
         self.open()
         size = os.fstat(self.descriptor).st_size if self.is_regular else self._size
         self._unsynced = self._unsynced or size != self._size
         self._size = size
         self.rotate_if_due()
 
-    def note_broken_line(self) -> None:
-        """Take note that a caller's line was cut short: the next one begins anew."""
+    def mark_line_broken(self) -> None:
+        """Note that a caller wrote half a line: the next write ends it with a newline."""
         self._broken_line = True
 
-    def _look(self) -> None:
-        """Notice what others did to the file: closed, removed, renamed or emptied it."""
+    def _check_file(self) -> None:
+        """Check whether the file was closed, removed, renamed or emptied by others."""
         if self.descriptor < 0 or not self.is_regular:
             return
         status = self._status_if_ours(self.descriptor)
         if status is None:
-            # A daemon closed all descriptors and the number is somebody else's now.
-            self.descriptor = -1
-            self._leave()
+            self.descriptor = -1  # a daemon closed all descriptors; the number may be reused
+            self._close_file()
             return
         if status.st_nlink == 0 or self._was_renamed():
-            self._leave()
+            self._close_file()
         elif status.st_size < self._size:
             self._size = status.st_size
-            self._first_size = 0
-            self._preamble_due = True
+            self._first_lines_end = 0
+            self._first_lines_due = True
 
     def _is_ours(self, descriptor: int) -> bool:
         return self._status_if_ours(descriptor) is not None
@@ -279,13 +278,13 @@ class SegmentWriter:
 
     def _was_renamed(self) -> bool:
         now = monotonic()
-        if now - self._looked_at < _LOOK_INTERVAL or self.path is None:
+        if now - self._checked_at < _CHECK_INTERVAL or self.path is None:
             return False
-        self._looked_at = now
+        self._checked_at = now
         try:
             status = os.lstat(self.path)
         except OSError:
-            # Out of reach is not gone: the open file may well be written to.
+            # Out of reach is not gone: the open file can still be written to.
             return is_gone(self.path)
         return _Identity(status.st_dev, status.st_ino) != self._identity
 
@@ -297,7 +296,7 @@ class SegmentWriter:
             try:
                 descriptor = create_exclusive(path, _FLAGS)
             except FileExistsError:
-                continue  # an earlier one of ours, or a planted link
+                continue  # an earlier segment, or a link planted by another user
             self.path = path
             if self._sync != "never":
                 sync_folder(folder)
@@ -318,10 +317,10 @@ class SegmentWriter:
         self.path = path
         return descriptor
 
-    def _take(self, descriptor: int) -> None:
+    def _adopt(self, descriptor: int) -> None:
         status = os.fstat(descriptor)
         if self._parked >= 0 and self._is_ours(self._parked):
-            # In one step of the kernel: a caller writes to the old file or the new.
+            # One step of the kernel: a caller writes either to the old file or to the new one.
             os.dup2(descriptor, self._parked, inheritable=False)
             os.close(descriptor)
             descriptor = self._parked
@@ -329,29 +328,30 @@ class SegmentWriter:
         self.descriptor = descriptor
         self._identity = _Identity(status.st_dev, status.st_ino)
         self.is_regular = stat.S_ISREG(status.st_mode)
-        self._size = self._first_size = status.st_size
-        self._opened_at = self._looked_at = monotonic()
-        self._broken_line = self.is_regular and self.path is not None and not ends_whole(self.path)
+        self._size = self._first_lines_end = status.st_size
+        self._opened_at = self._checked_at = monotonic()
+        path = self.path if self.is_regular else None
+        self._broken_line = path is not None and not ends_with_newline(path)
 
-    def _write_preamble(self) -> None:
+    def _write_first_lines(self) -> None:
         try:
-            self._append_all(self._preamble())
+            self._append_all(self._first_lines())
         except OSError:
-            # A segment that tells only half of what is open is worse than none.
+            # A segment that repeats only some of the open spans is worse than none.
             if not self.target.file and self.path is not None:
-                self._leave()
+                self._close_file()
                 self._number -= 1
                 with suppress(OSError):
                     self.path.unlink()
             raise
-        self._first_size = self._size
-        self._preamble_due = False
+        self._first_lines_end = self._size
+        self._first_lines_due = False
 
     def write_all(self, lines: Iterable[bytes]) -> None:
-        """Append whole lines, all of them.
+        """Append all of these whole lines.
 
         Raises:
-            OSError: Some could not be written; the file may hold others of them.
+            OSError: Some could not be written; others may be in the file.
         """
         self.open()
         self._append_all(lines)
@@ -372,29 +372,29 @@ class SegmentWriter:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
 
     def sync_or_fail(self) -> None:
-        """Bring what was written to the disk.
+        """Sync to the disk what was written.
 
         Raises:
-            OSError: That failed.
+            OSError: It failed.
         """
         if self.descriptor >= 0 and self.is_regular:
             sync_data(self.descriptor)
             self._unsynced = False
 
     def close(self) -> None:
-        """Bring the file to the disk and close it. Twice is once."""
+        """Sync and close the file. Idempotent."""
         self.sync()
-        self._leave()
+        self._close_file()
 
     def forget(self) -> None:
-        """In a forked child: close the parent's file without touching it."""
+        """Close the parent's file in a forked child, without changing it."""
         descriptor, self.descriptor = self.descriptor, -1
         if descriptor >= 0 and self._is_ours(descriptor):
             with suppress(OSError):
                 os.close(descriptor)
 
     def __del__(self) -> None:
-        # Now no caller can be about to write to it.
+        # Only now can no caller be about to write to it.
         if self._parked >= 0 and self._is_ours(self._parked):
             with suppress(OSError):
                 os.close(self._parked)

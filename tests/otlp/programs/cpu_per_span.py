@@ -1,13 +1,13 @@
-"""A program: CPU time per final span sent, of ours and the stock exporter, in one process.
+"""Measures the CPU time per sent span, of our exporter and the stock one, in one process.
 
     python cpu_per_span.py [ROUNDS] [SPANS]
 
 All send to the OTLP/HTTP endpoint that the environment names: the stock processor
-and exporter, our bare exporter, and what `configure(otlp=True)` makes, which
-redacts, writes files, and has the disk to fall back on. They take turns, so that
-all meet the same machine; a round is the work and a flush. Prints the median of
-each and of the ratios to the stock one as JSON. Starts of spans that are open
-for longer than the grace are part of it.
+and exporter, our exporter alone, and the pipeline of `configure(otlp=True)`, which
+also redacts, writes files, and keeps unsent records on disk. They alternate, so that
+all run under the same conditions; a round is the work and a flush. Prints the median of
+each and of the ratios to the stock one as JSON. Starts of spans that are open for longer
+than the grace are included.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ PLENTY = QueueLimits(1_000_000, 1 << 30)
 
 
 def use_spans(provider: TracerProvider, spans: int) -> None:
-    """Make traces of ten spans each, below one span that is open all the time."""
+    """Create traces of ten spans each, below one span that stays open."""
     tracer = provider.get_tracer("bench", "1.0")
     request: dict[str, AttributeValue] = {"http.method": "GET", "url.full": "http://x/a/b", "n": 1}
     query: dict[str, AttributeValue] = {"db.system": "sqlite", "db.query": "select 1", "ok": True}
@@ -63,7 +63,7 @@ def cpu_of(provider: TracerProvider, spans: int) -> float:
 
 
 def main(rounds: int, spans: int) -> None:
-    """Let both take turns and print the medians."""
+    """Alternate between the providers and print the medians."""
     resource = Resource.create({"service.name": "bench"})
     stock = TracerProvider(resource=resource)
     stock.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(), max_queue_size=1_000_000))

@@ -10,7 +10,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.cli.commands.tree.forest import has_failed
-from otel_ext.exporters.console.attributes import in_short
+from otel_ext.exporters.console.attributes import format_attributes
 from otel_ext.terminal import cells, cut, duration, error_of, printable
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _details(node: Node, state: _State, room: int, options: TreeOptions) -> list
     room -= sum(cells(text) + len(_GAP) for text in tail)
     if not node.siblings and room > len(_GAP):
         limit = room - len(_GAP) if options.width else _ATTRIBUTES
-        attributes = in_short(node.record.attributes, limit)
+        attributes = format_attributes(node.record.attributes, limit)
         if attributes:
             details.append((attributes, "dim"))
     return [*details, *((text, "dim") for text in tail)]

@@ -1,6 +1,6 @@
-"""Where records wait for the worker: the ring buffer, a queue in memory, or the file itself.
+"""Buffers in which lines wait for the worker: a queue in memory, or writes to the file itself.
 
-All have the face of `Source`. What `append` refuses it has counted.
+These and the ring buffer implement `LineBuffer`. A line that `append` refuses is counted.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from otel_ext.journal.write.segment import SegmentWriter
 
-__all__ = ["DirectSource", "QueueSource", "Source"]
+__all__ = ["DirectWriter", "LineBuffer", "QueueBuffer"]
 
 _STEP: Final = 256 * 1024
 _SLOW_SECONDS: Final = 1.0
@@ -26,25 +26,25 @@ _PAUSE_SECONDS: Final = 30.0
 _SLOW: Final = "a write took more than 1 s, so records wait in memory for 30 s"
 
 
-class Source(Protocol):
-    """Where lines wait until the worker has them in the file."""
+class LineBuffer(Protocol):
+    """Holds lines until the worker has written them to the file."""
 
     def append(self, line: bytes) -> bool:
-        """Take one line; whether there was room. For any thread at any time."""
+        """Take one line, from any thread at any time; return whether there was room."""
         ...
 
     def append_last(self, lines: Iterable[bytes]) -> None:
-        """Take the lines that close the file, behind all others, however full it is."""
+        """Take the lines that close the file, after all others, however full it is."""
         ...
 
     @property
-    def trouble(self) -> str:
-        """Why it works worse than it should; empty if it does not."""
+    def problem(self) -> str:
+        """Why it works worse than it should; empty if it works well."""
         ...
 
     @property
     def is_lost(self) -> bool:
-        """Whether what it promised no longer holds, so that another must take its place."""
+        """Whether it can no longer keep its promises and must be replaced."""
         ...
 
     @property
@@ -54,15 +54,15 @@ class Source(Protocol):
 
     @property
     def peak(self) -> int:
-        """The fullest that it has been, in per cent."""
+        """The largest part of it that has been in use, in per cent."""
         ...
 
     def drain(self, write: Callable[[memoryview], int]) -> bool:
-        """Bring what waits to the file; whether nothing was left of it."""
+        """Write what waits to the file; return whether nothing is left."""
         ...
 
     def stamp(self, now_ns: int, last_seq: int, dropped: int = 0) -> None:
-        """Leave a sign of life, where there is a place for it."""
+        """Record that the worker lives, if the buffer has room for that."""
         ...
 
     def seal(self, reason: str) -> None:
@@ -70,16 +70,16 @@ class Source(Protocol):
         ...
 
     def abandon(self) -> None:
-        """In a forked child: leave alone what is the parent's."""
+        """Refuse all lines in a forked child, without changing what belongs to the parent."""
         ...
 
     def close(self, *, remove: bool) -> int:
-        """Let go of everything, drained or not, and return how many lines are lost with it."""
+        """Release everything, drained or not, and return how many lines are lost."""
         ...
 
 
-class QueueSource:
-    """Lines in the process's own memory, bounded in bytes; a kill loses them.
+class QueueBuffer:
+    """Holds lines in the process's own memory, bounded in bytes; a kill loses them.
 
     Args:
         max_bytes: Bytes that may wait; a line beyond them is refused.
@@ -94,46 +94,46 @@ class QueueSource:
         self._refusal = ""
 
     def append(self, line: bytes) -> bool:
-        """Take one line; whether there was room."""
+        """Take one line; return whether there was room."""
         size = self._bytes + len(line)
         if size > self._max_bytes or self._refusal:
             COUNTERS.add(f"dropped.{self._refusal or 'queue_full'}")
             return False
-        # Two threads may lose one of two additions; the worker counts anew.
+        # Two threads may lose one of two additions; the worker counts again.
         self._bytes = size
         self._lines.append(line)
         return True
 
     def append_last(self, lines: Iterable[bytes]) -> None:
-        """Take the lines that close the file, behind all others, however full it is."""
+        """Take the lines that close the file, after all others, however full it is."""
         if not self._refusal:
             self._lines.extend(lines)
             self._bytes = self._count()
 
     @property
-    def trouble(self) -> str:
-        """Return nothing: the queue works as it should."""
+    def problem(self) -> str:
+        """Always empty: the queue works as it should."""
         return ""
 
     @property
     def is_lost(self) -> bool:
-        """Return false: memory is there as long as the process."""
+        """Always false: memory exists as long as the process."""
         return False
 
     @property
     def pending(self) -> int:
-        """How many bytes wait for the worker, about."""
+        """About how many bytes wait for the worker."""
         return self._bytes if self._lines or self._batch else 0
 
     @property
     def peak(self) -> int:
-        """The fullest that it has been, in per cent."""
+        """The largest part of it that has been in use, in per cent."""
         self._peak = max(self._peak, self._bytes)
         return min(100 * self._peak // self._max_bytes, 100)
 
     def drain(self, write: Callable[[memoryview], int]) -> bool:
-        """Bring what waits to the file; whether nothing was left of it."""
-        self._peak = max(self._peak, self._bytes)  # from here on it is less
+        """Write what waits to the file; return whether nothing is left."""
+        self._peak = max(self._peak, self._bytes)  # it shrinks from here on
         try:
             while self._batch or self._next_batch():
                 kept = write(self._batch)
@@ -159,18 +159,18 @@ class QueueSource:
         return len(self._batch) + sum(map(len, self._lines.copy()))
 
     def stamp(self, now_ns: int, last_seq: int, dropped: int = 0) -> None:
-        """Do nothing: memory is no place for a sign of life."""
+        """Do nothing: no other process reads this memory."""
 
     def seal(self, reason: str) -> None:
         """Take no more lines; later ones are counted under `dropped.REASON`."""
         self._refusal = reason
 
     def abandon(self) -> None:
-        """In a forked child: leave to the parent what is the parent's."""
+        """Refuse all lines in a forked child, without changing what belongs to the parent."""
         self._refusal = "forked"
 
     def close(self, *, remove: bool) -> int:
-        """Count as lost what was not brought out, and return how many lines that is."""
+        """Count unwritten lines as lost, and return how many there are."""
         self.seal("closed")
         lost = 0 if remove else bytes(self._batch).count(b"\n") + len(self._lines)
         if lost:
@@ -180,36 +180,35 @@ class QueueSource:
         return lost
 
 
-class DirectSource:
-    """The file itself: a system call for each line, on the caller's thread.
+class DirectWriter:
+    """Writes each line to the file by a system call on the caller's thread.
 
-    A slow disk makes the caller slow: that is the promise. Where a write takes more
-    than a second, or fails, lines go through a queue for a while. The promise is
-    weaker then, so it is said.
+    A slow disk makes the caller slow, by design. If a write takes more than a second, or
+    fails, lines go through a queue for a while, where a kill loses them; this is reported.
 
     Args:
-        segment: The file.
+        segment: The writer of the file.
         max_bytes: Bytes that may wait in the queue.
     """
 
     def __init__(self, segment: SegmentWriter, max_bytes: int) -> None:
         self._segment = segment
-        self._queue = QueueSource(max_bytes)
+        self._queue = QueueBuffer(max_bytes)
         self._pause_until = 0.0
         self._refusal = ""
 
     @property
-    def trouble(self) -> str:
+    def problem(self) -> str:
         """Why lines go through the queue; empty while they do not."""
         return _SLOW if self._pause_until else ""
 
     @property
     def is_lost(self) -> bool:
-        """Return false: a file that was taken away is noticed by its writer."""
+        """Always false: the writer notices a file that was removed."""
         return False
 
     def append(self, line: bytes) -> bool:
-        """Write one line, or queue it; whether one of the two was done."""
+        """Write one line, or queue it; return whether one of the two was done."""
         return self._write(line) or self._queue.append(line)
 
     def append_last(self, lines: Iterable[bytes]) -> None:
@@ -217,7 +216,7 @@ class DirectSource:
         self._queue.append_last([line for line in lines if not self._write(line)])
 
     def _write(self, line: bytes) -> bool:
-        if self._refusal or self._pause_until or not self._segment.can_take():
+        if self._refusal or self._pause_until or not self._segment.accepts_direct_writes():
             return False
         began = perf_counter()
         try:
@@ -227,7 +226,7 @@ class DirectSource:
         if perf_counter() - began > _SLOW_SECONDS:
             self._note_slow()
         if wrote < len(line):
-            self._segment.note_broken_line()
+            self._segment.mark_line_broken()
             return False
         COUNTERS.add("written")
         return True
@@ -243,18 +242,18 @@ class DirectSource:
 
     @property
     def peak(self) -> int:
-        """The fullest that the queue has been, in per cent."""
+        """The largest part of the queue that has been in use, in per cent."""
         return self._queue.peak
 
     def drain(self, write: Callable[[memoryview], int]) -> bool:
-        """Bring the queue to the file; whether nothing was left of it."""
+        """Write the queue to the file; return whether nothing is left."""
         if self._pause_until and monotonic() >= self._pause_until:
             self._pause_until = 0.0
-        self._segment.keep_open()
+        self._segment.prepare_direct_writes()
         return self._queue.drain(write)
 
     def stamp(self, now_ns: int, last_seq: int, dropped: int = 0) -> None:
-        """Do nothing: the file's own time tells when it was last written."""
+        """Do nothing: the file's own time shows when it was last written to."""
 
     def seal(self, reason: str) -> None:
         """Take no more lines; later ones are counted under `dropped.REASON`."""
@@ -262,11 +261,11 @@ class DirectSource:
         self._queue.seal(reason)
 
     def abandon(self) -> None:
-        """In a forked child: leave to the parent what is the parent's."""
+        """Refuse all lines in a forked child, without changing what belongs to the parent."""
         self._refusal = "forked"
         self._queue.abandon()
 
     def close(self, *, remove: bool) -> int:
-        """Count as lost what was not brought out, and return how many lines that is."""
+        """Count unwritten lines as lost, and return how many there are."""
         self._refusal = "closed"
         return self._queue.close(remove=remove)

@@ -1,4 +1,4 @@
-"""`JsonlExporter` where nothing can be written: one message, no harm, and writing goes on."""
+"""`JsonlExporter` if it cannot write: one message, no harm, and it resumes later."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from otel_ext.record.decode import decode_line
 from tests.exporters.samples import Counted, start
 from tests.programs import Done, environment, execute, records_in, write_program
 
-# What all programs below begin with. Nothing is imported later on: a program
-# that gave up its rights may not be able to read its own libraries.
+# The beginning of all programs below. It imports everything: a program that has given
+# up its rights may not be able to read its libraries.
 BEGINNING = """
 import os, resource, sys, time
 from otel_ext.exporters import JsonlExporter
@@ -44,7 +44,7 @@ def run_program(folder: Path, text: str) -> Done:
 
 
 def account_of(done: Done) -> tuple[int, int, int]:
-    """Return what a program accepted, wrote and dropped, by its last line."""
+    """Return how many records a program accepted, wrote and dropped, from its last line."""
     accepted, written, dropped = done.out.splitlines()[-1].split()
     return int(accepted), int(written), int(dropped)
 
@@ -53,7 +53,7 @@ def account_of(done: Done) -> tuple[int, int, int]:
 def test_device_and_pipe_are_refused(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], kind: str
 ) -> None:
-    """A path that is a device or a pipe is named once, and nothing is made beside it."""
+    """A path that is a device or a pipe is named once, and nothing is created beside it."""
     path = "/dev/null"
     if kind == "pipe":
         path = str(tmp_path / "pipe")
@@ -64,10 +64,10 @@ def test_device_and_pipe_are_refused(
     for number in range(3):
         exporter.export(start(number=number))
     exporter.shutdown()
-    told = capfd.readouterr().err
-    assert told.count("is neither a folder nor a regular file") == 1
-    assert path in told
-    assert "Name a folder" in told
+    printed = capfd.readouterr().err
+    assert printed.count("is neither a folder nor a regular file") == 1
+    assert path in printed
+    assert "Name a folder" in printed
     assert counted("dropped.write_failed") == 3
     assert set(os.listdir(os.path.dirname(path))) == before  # noqa: PTH120, PTH208
 
@@ -76,7 +76,7 @@ def test_device_and_pipe_are_refused(
 def test_file_that_holds_something_else_is_left_alone(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], text: str
 ) -> None:
-    """A file of the user's, named by mistake, gets no records; it is named once."""
+    """The user's own file, given by mistake, gets no records; it is named once."""
     path = tmp_path / "app.py"
     path.write_text(text)
     exporter = JsonlExporter(path)
@@ -84,9 +84,9 @@ def test_file_that_holds_something_else_is_left_alone(
         exporter.export(start(number=number))
     exporter.shutdown()
     assert path.read_text() == text
-    told = capfd.readouterr().err
-    assert told.count(f"{str(path)!r} holds something other than records") == 1
-    assert "Name a folder" in told
+    printed = capfd.readouterr().err
+    assert printed.count(f"{str(path)!r} holds something other than records") == 1
+    assert "Name a folder" in printed
     assert [item.name for item in tmp_path.iterdir()] == ["app.py"]
 
 
@@ -94,8 +94,8 @@ def test_file_that_holds_something_else_is_left_alone(
     ("name", "text"),
     [("trace.log", ""), ("trace.log", '{"other":1}\n'), ("trace.jsonl", "\0" * 64 + "\n")],
 )
-def test_file_that_may_hold_records_is_written_to(tmp_path: Path, name: str, text: str) -> None:
-    """An empty file, one of JSON lines, and a damaged one of the right name take records."""
+def test_file_that_may_contain_records_is_written_to(tmp_path: Path, name: str, text: str) -> None:
+    """An empty file, one of JSON lines, and a damaged one with a fitting name get records."""
     path = tmp_path / name
     path.write_text(text)
     exporter = JsonlExporter(path)
@@ -106,8 +106,8 @@ def test_file_that_may_hold_records_is_written_to(tmp_path: Path, name: str, tex
     assert decode_line(kept.splitlines()[-1]).name == "process.end"
 
 
-def test_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
-    """A folder below a regular file cannot be: the message names it, the caller is unharmed."""
+def test_folder_that_cannot_be_created_is_named(tmp_path: Path) -> None:
+    """For a folder below a regular file: the message names it, the caller is unharmed."""
     (tmp_path / "file").write_text("")
     done = run_program(
         tmp_path,
@@ -131,8 +131,8 @@ account()
     assert dropped > 10
 
 
-def test_account_closes(tmp_path: Path) -> None:
-    """What was accepted was written or dropped, records after shutdown included."""
+def test_counts_add_up(tmp_path: Path) -> None:
+    """Accepted records are written or dropped, including those after shutdown."""
     done = run_program(
         tmp_path,
         """
@@ -149,7 +149,7 @@ account()
 
 
 def test_symbolic_link_is_not_followed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """A file name that is a link is refused, so nobody can redirect the records."""
+    """A file name that is a link is refused, so it cannot redirect the records."""
     (tmp_path / "precious").write_text("precious")
     (tmp_path / "trace.jsonl").symlink_to(tmp_path / "precious")
     exporter = JsonlExporter(tmp_path / "trace.jsonl")
@@ -157,15 +157,15 @@ def test_symbolic_link_is_not_followed(tmp_path: Path, capfd: pytest.CaptureFixt
     assert not exporter.force_flush(300)
     exporter.shutdown()
     assert (tmp_path / "precious").read_text() == "precious"
-    told = capfd.readouterr().err
-    assert "link" in told
-    assert "trace.jsonl" in told
+    printed = capfd.readouterr().err
+    assert "link" in printed
+    assert "trace.jsonl" in printed
 
 
-def test_linked_file_that_is_not_there_is_not_made(
+def test_target_of_a_dangling_link_is_not_created(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A link to nowhere is not followed either."""
+    """A dangling link is not followed either."""
     (tmp_path / "trace.jsonl").symlink_to(tmp_path / "planted")
     exporter = JsonlExporter(tmp_path / "trace.jsonl")
     exporter.export(start())
@@ -175,7 +175,7 @@ def test_linked_file_that_is_not_there_is_not_made(
 
 
 def test_folder_without_permission_and_its_return(tmp_path: Path) -> None:
-    """Without permission one message, not one a record; with it, the records of then are kept."""
+    """Without permission there is one message for all records; later records are written."""
     done = run_program(
         tmp_path,
         """
@@ -208,7 +208,7 @@ account()
 
 @pytest.mark.parametrize("mode", ["mapped", "queued", "write"])
 def test_file_size_limit_and_its_lifting(tmp_path: Path, mode: str) -> None:
-    """At the limit the program runs on; once it is lifted, writing resumes within 5 seconds."""
+    """At the limit the program continues; after it is lifted, writing resumes in 5 seconds."""
     done = run_program(
         tmp_path,
         f"""
@@ -242,7 +242,7 @@ account()
 
 
 def test_removed_working_directory_does_no_harm(tmp_path: Path) -> None:
-    """A program whose working directory is gone records all the same, by an absolute path."""
+    """A program whose working directory is gone still records to an absolute path."""
     done = run_program(
         tmp_path,
         """
@@ -267,7 +267,7 @@ except Exception as error:
 
 
 def test_file_removed_while_it_is_written(tmp_path: Path) -> None:
-    """A file that somebody deletes is made again, with process.start first."""
+    """A deleted file is created again, with process.start first."""
     exporter = JsonlExporter(tmp_path / "trace.jsonl")
     exporter.export(start("before"))
     assert exporter.force_flush(10_000)

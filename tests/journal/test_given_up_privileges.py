@@ -1,4 +1,4 @@
-"""A folder that its program may not look into any more, as after privileges were given up."""
+"""A folder that its program may no longer search, because it gave up its privileges."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from otel_ext.journal.write.opening import JournalSettings
 from otel_ext.journal.write.journal import Journal
 
 folder = Path(sys.argv[1])
-# Rotation is due at every pass; the look at the names, once a second.
+# Rotation is due at every drain, and the check of the file's name once a second.
 journal = Journal(folder, JournalSettings(ring_size=1 << 17, segment_size=1000))
 line = b'{"n":1}' + b" " * 600 + b"\\n"
 assert journal.append(line) and journal.drain()
@@ -36,8 +36,8 @@ journal.close()
 """
 
 
-def test_records_go_on_into_the_open_file(tmp_path: Path) -> None:
-    """The file that is open takes all records, beyond its size: no other one can be made."""
+def test_records_still_go_to_the_open_file(tmp_path: Path) -> None:
+    """The open file takes all records, beyond its limit, since no other can be created."""
     folder = tmp_path / "traces"
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, folder],
@@ -81,7 +81,7 @@ print(code, inner in find_folders(), other in find_folders())
 def test_a_folder_out_of_reach_hides_neither_the_exit_code_nor_other_folders(
     tmp_path: Path,
 ) -> None:
-    """`run` ends as its program did, and `ps` looks at the folders that it may look into."""
+    """`run` ends as its program did, and `ps` reads the folders that it may read."""
     tmp_path.chmod(0o755)
     closed = tmp_path / "closed"
     done = subprocess.run(

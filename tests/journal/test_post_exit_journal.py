@@ -1,4 +1,4 @@
-"""A journal at the exit of its program: drained, its ring buffer gone, still taking lines."""
+"""A journal after the exit of its program: drained, without ring buffer, taking lines."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_ext.journal.ring_layout import RING_FOLDER
-from otel_ext.journal.write.exit import LastingJournal
+from otel_ext.journal.write.exit import PostExitJournal
 from otel_ext.runtime.supervisor import Supervisor
 from otel_ext.runtime.worker import Worker
-from tests.journal.making import ALONE, line, seqs_in
+from tests.journal.builders import ALONE, line, seqs_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,13 +26,13 @@ MODES: tuple[Durability, ...] = ("mapped", "queued", "write")
 @pytest.fixture
 def worker() -> Iterator[Worker]:
     """Return a worker of the test's own, stopped at its end."""
-    made = Worker("lasting-test-worker", Supervisor())
+    made = Worker("post-exit-test-worker", Supervisor())
     yield made
     made.stop(timeout=5)
 
 
 def last_line() -> list[bytes]:
-    """Return the ending of the journals here."""
+    """Return the line that closes the files of these tests."""
     return [line(0, name="end")]
 
 
@@ -41,11 +41,11 @@ def last_line() -> list[bytes]:
 def test_lines_after_the_exit_are_in_the_file_at_once(
     tmp_path: Path, worker: Worker, mode: Durability, *, named: bool
 ) -> None:
-    """Each is followed by the ending, in the file there was, and no ring buffer is left."""
-    journal = LastingJournal(
+    """Each is in the same file, followed by the last line; no ring buffer is left."""
+    journal = PostExitJournal(
         tmp_path / "records.jsonl" if named else tmp_path,
         ALONE._replace(durability=mode),
-        ending=last_line,
+        last_lines=last_line,
         worker=worker,
     )
     journal.append(line(1))
@@ -62,11 +62,11 @@ def test_lines_after_the_exit_are_in_the_file_at_once(
     assert not journal.append(line(3))
 
 
-def test_a_journal_that_was_not_opened_makes_nothing_until_a_line_comes(tmp_path: Path) -> None:
-    """Then the file is made, with its first lines, and no ring buffer."""
+def test_a_journal_that_was_not_opened_creates_nothing_before_a_line(tmp_path: Path) -> None:
+    """The first line creates the file, with its first lines, and no ring buffer."""
     folder = tmp_path / "traces"
-    journal = LastingJournal(
-        folder, ALONE, preamble=lambda: [line(9, name="head")], ending=last_line
+    journal = PostExitJournal(
+        folder, ALONE, first_lines=lambda: [line(9, name="head")], last_lines=last_line
     )
     assert journal.close_for_exit()
     assert not folder.exists()
@@ -76,8 +76,8 @@ def test_a_journal_that_was_not_opened_makes_nothing_until_a_line_comes(tmp_path
 
 
 def test_threads_that_append_meanwhile_lose_nothing(tmp_path: Path, worker: Worker) -> None:
-    """While the ring buffer is drained, closed and left, every line is taken, and is there once."""
-    journal = LastingJournal(tmp_path, ALONE, worker=worker)
+    """Lines appended while the ring buffer is drained and removed are in the file once."""
+    journal = PostExitJournal(tmp_path, ALONE, worker=worker)
     taken: list[int] = []
     stop = threading.Event()
 
@@ -109,10 +109,10 @@ def test_threads_that_append_meanwhile_lose_nothing(tmp_path: Path, worker: Work
 def test_a_ring_buffer_that_cannot_be_drained_stays_and_takes_the_later_lines(
     tmp_path: Path,
 ) -> None:
-    """A disk that takes nothing costs the exit its time once; later lines stay in the ring."""
-    journal = LastingJournal(tmp_path / "traces", ALONE, ending=last_line)
+    """On a disk that hangs the exit waits once; later lines stay in the ring buffer."""
+    journal = PostExitJournal(tmp_path / "traces", ALONE, last_lines=last_line)
     journal.append(line(1))
-    assert journal._draining.acquire()  # noqa: SLF001 - as a thread does that hangs in a write
+    assert journal._draining.acquire()  # noqa: SLF001 - as a thread that hangs in a write
     assert not journal.close_for_exit(0.05)
     assert journal.append(line(2))
     assert not list((tmp_path / "traces").glob("*.jsonl"))
@@ -125,8 +125,8 @@ def test_a_ring_buffer_that_cannot_be_drained_stays_and_takes_the_later_lines(
 
 
 def test_a_child_forked_by_an_exit_handler_has_a_file_of_its_own(tmp_path: Path) -> None:
-    """It writes there at once, too."""
-    journal = LastingJournal(tmp_path, ALONE, ending=last_line)
+    """The child also writes each line at once."""
+    journal = PostExitJournal(tmp_path, ALONE, last_lines=last_line)
     journal.append(line(1))
     assert journal.close_for_exit()
     pid = os.fork()

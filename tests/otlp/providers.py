@@ -1,4 +1,4 @@
-"""Makes providers that send over OTLP, and shuts them down."""
+"""Creates providers that send over OTLP, and shuts them down."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def sending(
     sampler: Sampler | None = None,
     **options: Any,  # noqa: ANN401 - the exporter's own
 ) -> Generator[tuple[TracerProvider, OTLPRecordExporter], None, None]:
-    """Make a provider whose records are sent."""
+    """Create a provider whose records are sent."""
     provider = TracerProvider(resource=Resource(RESOURCE), sampler=sampler, shutdown_on_exit=False)
     exporter = OTLPRecordExporter(**options)
     provider.add_span_processor(LifecycleSpanProcessor(exporter))

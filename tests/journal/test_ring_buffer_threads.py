@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from otel_ext.runtime.counters import COUNTERS
 from tests.figures import report_figures
-from tests.journal.making import KIB, line, make_ring
+from tests.journal.builders import KIB, line, make_ring
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +25,7 @@ THREADS = 8
 
 
 class Hammer:
-    """Appends numbered lines from everywhere and keeps a ledger of those taken."""
+    """Appends numbered lines from everywhere and records which were taken."""
 
     def __init__(self, ring: RingBuffer) -> None:
         self.ring = ring
@@ -34,7 +34,7 @@ class Hammer:
         self.refused = 0
 
     def append(self, who: str, number: int) -> None:
-        """Append one line and note whether it was taken."""
+        """Append one line and record whether it was taken."""
         if self.ring.append(line(number, who, name="n" * (number % 300))):
             self.taken.setdefault(who, []).append(number)
         else:
@@ -50,7 +50,7 @@ class Hammer:
                 Garbage(self, f"gc-{who}", number)
 
     def on_signal(self, _number: int, _frame: object) -> None:
-        """Append amid whatever the main thread is doing."""
+        """Append while the main thread is anywhere in its work."""
         self.append("signal", len(self.taken.setdefault("signal", [])) + self.refused + 1)
 
 
@@ -68,11 +68,10 @@ class Garbage:
 
 
 def strike(hammer: Hammer) -> bytes:
-    """Run everything for a while; return all that came out of the ring buffer."""
+    """Run everything for a while; return all that was drained."""
     out: list[bytes] = []
 
     def write(lines: memoryview) -> int:
-        # A file that is slow now and then, and takes lines in part.
         out.append(bytes(lines))
         return len(lines)
 
@@ -107,8 +106,8 @@ def strike(hammer: Hammer) -> bytes:
     return b"".join(out)
 
 
-def test_nothing_is_lost_doubled_or_torn(tmp_path: Path) -> None:
-    """From 8 threads, signal handlers and finalizers each line taken comes out once, whole."""
+def test_nothing_is_lost_duplicated_or_torn(tmp_path: Path) -> None:
+    """Each line taken from threads, signal handlers and finalizers is drained once, whole."""
     dropped = COUNTERS.value("dropped.queue_full")
     hammer = Hammer(make_ring(tmp_path, size=512 * KIB))
     out = Counter(strike(hammer).splitlines(keepends=True))
@@ -130,7 +129,7 @@ def test_nothing_is_lost_doubled_or_torn(tmp_path: Path) -> None:
 
 
 def test_each_thread_finds_its_lines_in_its_own_order(tmp_path: Path) -> None:
-    """A start is before its end in the file: the lines of one thread keep their order."""
+    """The lines of one thread keep their order, so a start is before its end."""
     hammer = Hammer(make_ring(tmp_path, size=8 * 1024 * KIB))
     out: list[bytes] = []
 

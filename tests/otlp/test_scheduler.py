@@ -1,4 +1,4 @@
-"""Final records and events take turns: under a load of the one the other is not forgotten."""
+"""Final records and events alternate: a load of one kind does not starve the other."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from otel_ext.exporters.delivery.batcher import Batcher
 from otel_ext.exporters.delivery.queue import PriorityQueue, QueueLimits
 from otel_ext.exporters.delivery.remote_queue import RemoteQueue
-from otel_ext.exporters.delivery.scheduler import BATCH, EVENTS_INTERVAL, Scheduler
+from otel_ext.exporters.delivery.scheduler import BATCH_SIZE, EVENTS_INTERVAL, Scheduler
 from otel_ext.protocols import SendResult
 from otel_ext.runtime.worker import Worker
 from tests.exporters import samples
@@ -24,20 +24,20 @@ GRACE = 0.3
 
 
 class Flooded:
-    """A sender that takes its time, while the program goes on ending as many spans."""
+    """A slow sender, while the program ends as many spans as it sends."""
 
     def __init__(self) -> None:
         self.queue: RemoteQueue | None = None
-        self.came: dict[str, float] = {}
+        self.sent_at: dict[str, float] = {}
         self.stopped = False
 
     def send(self, records: Sequence[Record]) -> SendResult:
-        """Take a batch; as many final records come after it."""
+        """Accept a batch, and queue as many final records again."""
         time.sleep(0.05)
         for record in records:
-            self.came.setdefault(record.event, time.monotonic())
+            self.sent_at.setdefault(record.event, time.monotonic())
         if self.queue is not None and records[0].phase == "end" and not self.stopped:
-            for number in range(BATCH):
+            for number in range(BATCH_SIZE):
                 self.queue.export(samples.end("work", number))
         return SendResult(ok=True)
 
@@ -45,42 +45,42 @@ class Flooded:
         """Do nothing."""
 
 
-def test_a_start_goes_out_although_final_records_never_end() -> None:
-    """A span that is open for longer than its grace is told of within half a second more."""
+def test_a_start_is_sent_during_a_flood_of_final_records() -> None:
+    """A span that is open longer than its grace is sent within 0.7 s after that."""
     sender = Flooded()
     queue = sender.queue = RemoteQueue(
         sender, name="flooded", limits=PLENTY, grace=GRACE, worker=Worker("test-flooded")
     )
-    for number in range(4 * BATCH):
+    for number in range(4 * BATCH_SIZE):
         queue.export(samples.end("work", number))
-    wait_until(lambda: "work.end" in sender.came, "the flood runs")
+    wait_until(lambda: "work.end" in sender.sent_at, "the flood runs")
     began = time.monotonic()
     queue.export(samples.start("long", 9_999_999, time_ns=time.time_ns()))
     queue.export(samples.log("told"))
-    wait_until(lambda: {"long.start", "told"} <= sender.came.keys(), "both are sent", timeout=10)
-    assert GRACE <= sender.came["long.start"] - began < GRACE + 0.7
-    assert sender.came["told"] - began < 0.7
+    wait_until(lambda: {"long.start", "told"} <= sender.sent_at.keys(), "both are sent", timeout=10)
+    assert GRACE <= sender.sent_at["long.start"] - began < GRACE + 0.7
+    assert sender.sent_at["told"] - began < 0.7
     sender.stopped = True
     queue.shutdown()
 
 
-def test_many_logs_do_not_keep_final_records_waiting() -> None:
-    """Where there is plenty of both, batches alternate."""
+def test_many_logs_do_not_delay_final_records() -> None:
+    """With many records of both kinds, batches alternate."""
     queue = PriorityQueue(PLENTY)
     batcher = Batcher(queue, GRACE, None)
-    turns = Scheduler(batcher)
-    for number in range(4 * BATCH):
+    scheduler = Scheduler(batcher)
+    for number in range(4 * BATCH_SIZE):
         queue.finals.put(samples.end("work", number))
         queue.logs.put(samples.log("told"))
     batcher.take(0.0)
     kinds: list[bool] = []
-    while (batch := turns.next(EVENTS_INTERVAL, everything=False)) is not None:
+    while (batch := scheduler.next(EVENTS_INTERVAL, everything=False)) is not None:
         kinds.append(batch.is_final)
-    assert kinds == [True, False] * 4 + [False]  # the process tells of itself too
+    assert kinds == [True, False] * 4 + [False]  # the last batch has `process.start` too
 
 
-def test_the_grace_of_a_start_counts_from_the_span_itself() -> None:
-    """Not from when the sending thread came to see it, which may have been busy; within bounds."""
+def test_the_grace_begins_at_the_time_of_the_start() -> None:
+    """Not when the sending thread takes the start, since it may have been busy; within bounds."""
     queue = PriorityQueue(PLENTY)
     batcher = Batcher(queue, 0.5, None)
     batcher.take(100.0)
@@ -88,10 +88,14 @@ def test_the_grace_of_a_start_counts_from_the_span_itself() -> None:
     ages = {"soon": 0.4, "now": 0.0, "in the future": -3_600.0, "long ago": 3_600.0}
     for number, (name, age) in enumerate(ages.items(), 1):
         queue.provisional.put(samples.start(name, number, time_ns=now_ns - int(age * 1e9)))
-    batcher.take(101.0)  # nothing of these is older than a second
-    told = {
-        at: {record.name for record in batcher.events(BATCH, at).records if record.kind == "span"}
+    batcher.take(101.0)  # none of these counts as older than a second
+    due = {
+        at: {
+            record.name
+            for record in batcher.next_events(BATCH_SIZE, at).records
+            if record.kind == "span"
+        }
         for at in (101.0, 101.2, 101.6)
     }
-    # "long ago" stands behind those that are not due yet, which costs it a turn.
-    assert told == {101.0: set(), 101.2: {"soon"}, 101.6: {"now", "in the future", "long ago"}}
+    # "long ago" is queued behind some that are not due yet, so it is late.
+    assert due == {101.0: set(), 101.2: {"soon"}, 101.6: {"now", "in the future", "long ago"}}

@@ -1,11 +1,11 @@
-"""Leaves folders behind as processes leave them that were killed."""
+"""Makes folders as a killed process leaves them."""
 
 from __future__ import annotations
 
 import subprocess
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.journal.making import program
+from tests.journal.builders import program
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +48,7 @@ class Dead(NamedTuple):
 
     @property
     def named(self) -> tuple[int, int]:
-        """Its pid and start time: what an outcome is told by."""
+        """Its pid and start time, the key of its outcome."""
         return self.pid, int(self.id.split("-")[2])
 
 

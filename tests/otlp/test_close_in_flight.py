@@ -1,4 +1,4 @@
-"""Exporters of before 1.42 wait, when they are shut down, for the request under way."""
+"""Exporters before 1.42 wait in their shutdown for the request in flight."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Waiting(SpanExporter):
-    """Sends until it is let go, and waits for that in its shutdown."""
+    """Sends until the test releases it; its shutdown waits for that."""
 
     def __init__(self) -> None:
         self.sends = threading.Event()
@@ -38,8 +38,8 @@ class Waiting(SpanExporter):
         self.shut_down_by.append(threading.current_thread().name)
 
 
-def test_the_thread_that_sends_closes_behind_its_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who closes the connection does not wait; an idle exporter is closed at once."""
+def test_the_sending_thread_closes_after_its_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`Connection.close` does not wait; an idle exporter is closed at once."""
     exporter = Waiting()
 
     def make(_protocol: str) -> tuple[SpanExporter, Answers]:

@@ -1,4 +1,4 @@
-"""The ring buffer: what is stored in it, what it refuses, and what a kill leaves."""
+"""The ring buffer: what it stores, what it refuses, and what is left after a kill."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from otel_ext.journal.read.scanner import read_ring
 from otel_ext.journal.ring_layout import RING_FOLDER
 from otel_ext.runtime.counters import COUNTERS
-from tests.journal.making import KIB, collect, line, make_ring, program
+from tests.journal.builders import KIB, collect, line, make_ring, program
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 SMALL = 256 * KIB
 
 
-def test_lines_come_out_as_they_went_in(tmp_path: Path) -> None:
-    """What is appended is drained once, in order, byte for byte."""
+def test_lines_are_drained_as_they_were_appended(tmp_path: Path) -> None:
+    """Appended lines are drained once, in order, byte for byte."""
     ring = make_ring(tmp_path)
     lines = [line(number) for number in range(100)]
     assert all(ring.append(one) for one in lines)
@@ -32,8 +32,8 @@ def test_lines_come_out_as_they_went_in(tmp_path: Path) -> None:
     assert collect(ring) == b""
 
 
-def test_the_ring_goes_round(tmp_path: Path) -> None:
-    """Many times the ring buffer's size passes through it without a byte lost or doubled."""
+def test_the_ring_wraps_around(tmp_path: Path) -> None:
+    """Many times its size passes through it without a byte lost or duplicated."""
     ring = make_ring(tmp_path, size=SMALL)
     sent: list[bytes] = []
     received: list[bytes] = []
@@ -48,7 +48,7 @@ def test_the_ring_goes_round(tmp_path: Path) -> None:
 
 
 def test_a_full_ring_buffer_refuses_and_counts(tmp_path: Path) -> None:
-    """What is in the ring buffer is never overwritten: what does not fit is refused and counted."""
+    """Stored lines are never overwritten: a line without room is refused and counted."""
     before = COUNTERS.value("dropped.queue_full")
     ring = make_ring(tmp_path, size=SMALL)
     taken = [one for one in map(line, range(5_000)) if ring.append(one)]
@@ -61,7 +61,7 @@ def test_a_full_ring_buffer_refuses_and_counts(tmp_path: Path) -> None:
 
 
 def test_a_sink_that_fails_leaves_the_lines_in_the_ring_buffer(tmp_path: Path) -> None:
-    """An error of the file, or a file that takes a part, loses nothing."""
+    """Neither an error of the file nor a partial write loses a line."""
     ring = make_ring(tmp_path)
     lines = [line(number) for number in range(10)]
     for one in lines:
@@ -77,7 +77,7 @@ def test_a_sink_that_fails_leaves_the_lines_in_the_ring_buffer(tmp_path: Path) -
 
 
 def test_one_line_may_fill_a_chunk(tmp_path: Path) -> None:
-    """The longest line there is fits into a ring buffer of the usual size, several times."""
+    """The longest allowed line fits into a ring buffer of the usual size, several times."""
     ring = make_ring(tmp_path, size=8 * 1024 * KIB)
     long = b'"' + b"x" * (1024 * KIB - 3) + b'"\n'
     assert all(ring.append(long) for _ in range(7))
@@ -85,7 +85,7 @@ def test_one_line_may_fill_a_chunk(tmp_path: Path) -> None:
 
 
 def test_a_line_longer_than_a_chunk_is_refused(tmp_path: Path) -> None:
-    """In a ring buffer made too small for it, a line is refused and nothing else suffers."""
+    """A ring buffer too small for a line refuses only that line."""
     ring = make_ring(tmp_path, size=SMALL)
     assert ring.append(line(1))
     assert not ring.append(b"x" * SMALL)
@@ -94,7 +94,7 @@ def test_a_line_longer_than_a_chunk_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_sealed_ring_buffer_takes_nothing_and_can_be_drained(tmp_path: Path) -> None:
-    """Closing is in two steps, so that a line of the last moment is not lost."""
+    """Sealing and draining are two steps, so that a line of the last moment is not lost."""
     before = COUNTERS.value("dropped.closed")
     ring = make_ring(tmp_path)
     ring.append(line(1))
@@ -119,8 +119,8 @@ def test_only_this_user_can_read_the_ring_buffer(tmp_path: Path) -> None:
     assert ring.path.stat().st_blocks * 512 >= ring.facts.size, "all blocks are reserved"
 
 
-def test_the_header_tells_whose_ring_buffer_it_is(tmp_path: Path) -> None:
-    """A reader finds the process, the worker's stamp and what was drained."""
+def test_the_header_shows_whose_ring_buffer_it_is(tmp_path: Path) -> None:
+    """A reader finds the process, the worker's stamp and the drained offsets."""
     ring = make_ring(tmp_path)
     for number in range(1, 6):
         ring.append(line(number))
@@ -146,22 +146,22 @@ def test_closing_removes_the_ring_buffer_and_its_folder(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_ring_buffer_that_cannot_be_made_leaves_nothing(tmp_path: Path) -> None:
-    """When there is no room for the ring buffer, no half of one stays."""
+def test_a_ring_buffer_that_cannot_be_created_leaves_nothing(tmp_path: Path) -> None:
+    """If there is no room for the ring buffer, its file is removed."""
     with pytest.raises(OSError, match="space|large"):
         make_ring(tmp_path, size=1 << 60)
     assert list((tmp_path / RING_FOLDER).iterdir()) == []
 
 
-def test_a_kill_takes_nothing_back(tmp_path: Path) -> None:
-    """What was appended before SIGKILL is in the ring buffer, whole, though nothing was drained."""
+def test_a_kill_loses_nothing(tmp_path: Path) -> None:
+    """Lines appended before SIGKILL are in the ring buffer, whole, without any drain."""
     text = """
         import os, signal, sys
         from pathlib import Path
-        from tests.journal.making import line, make_ring
-        ring buffer = make_ring(Path(sys.argv[1]))
+        from tests.journal.builders import line, make_ring
+        ring = make_ring(Path(sys.argv[1]))
         for number in range(2000):
-            assert box.append(line(number))
+            assert ring.append(line(number))
         os.kill(os.getpid(), signal.SIGKILL)
     """
     done = subprocess.run(program(text, tmp_path), check=False)
@@ -174,17 +174,17 @@ def test_a_kill_takes_nothing_back(tmp_path: Path) -> None:
 
 @pytest.mark.needs("strace")
 def test_appending_makes_no_system_call(tmp_path: Path) -> None:
-    """The caller's path stays in the process: strace sees nothing between two marks."""
+    """No system call happens between two marks around many appends (strace)."""
     text = """
         import gc, os, sys
         from pathlib import Path
-        from tests.journal.making import line, make_ring
-        ring buffer = make_ring(Path(sys.argv[1]))
+        from tests.journal.builders import line, make_ring
+        ring = make_ring(Path(sys.argv[1]))
         lines = [line(number) for number in range(3000)]
         gc.disable()
         os.access("/mark-1", 0)
         for one in lines:
-            box.append(one)
+            ring.append(one)
         os.access("/mark-2", 0)
     """
     log = tmp_path / "strace"

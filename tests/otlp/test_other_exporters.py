@@ -1,4 +1,4 @@
-"""A program with an OTLP exporter of its own, and runs that share a folder with another."""
+"""Programs with their own OTLP exporter, and runs that share a folder with another run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 
 @pytest.fixture
 def receiver(monkeypatch: pytest.MonkeyPatch) -> Generator[Sink, None, None]:
-    """Run a receiver that answers as it is told to, and name it in the environment."""
+    """Run a receiver whose answers the test sets, and name it in the environment."""
     sink = Sink()
     monkeypatch.setenv(ENDPOINT, f"http://127.0.0.1:{sink.port}")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.5")
@@ -35,8 +35,8 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Generator[Sink, None, None]:
 
 
 @pytest.mark.parametrize("raises", [False, True])
-def test_where_another_exporter_sends_spans_ours_does_not(receiver: Sink, raises: bool) -> None:
-    """Ends are left to it; logs, and ends that were made up, are sent. In doubt all are."""
+def test_if_another_exporter_sends_spans_ours_does_not(receiver: Sink, raises: bool) -> None:
+    """Ours sends logs and made-up ends; if the function raises, it sends real ends too."""
 
     def spans() -> bool:
         if raises:
@@ -80,18 +80,18 @@ while time.monotonic() < until:
 """
 
 
-def test_spans_left_on_disk_are_sent_by_a_run_with_an_exporter_of_its_own(
+def test_spans_left_on_disk_are_sent_by_a_run_with_its_own_exporter(
     receiver: Sink, tmp_path: Path
 ) -> None:
-    """That one sends its own spans; those of the run before are nobody else's to send."""
+    """Its exporter sends only its own spans; ours sends those of the earlier run."""
     program = write_program(tmp_path, RUN)
-    nobody = {ENDPOINT: f"http://127.0.0.1:{free_port()}", "OTEL_EXPORTER_OTLP_TIMEOUT": "1"}
-    first = execute(python(program, "alone", "0"), cwd=tmp_path, env=environment(**nobody))
+    unreachable = {ENDPOINT: f"http://127.0.0.1:{free_port()}", "OTEL_EXPORTER_OTLP_TIMEOUT": "1"}
+    first = execute(python(program, "alone", "0"), cwd=tmp_path, env=environment(**unreachable))
     assert first.code == 0, first.err
     assert list((tmp_path / "out" / ".queue").glob("*.jsonl"))
-    there = {ENDPOINT: f"http://127.0.0.1:{receiver.port}"}
+    reachable = {ENDPOINT: f"http://127.0.0.1:{receiver.port}"}
     words = python(program, "with its own", "20")
-    second = execute(words, cwd=tmp_path, env=environment(**there))
+    second = execute(words, cwd=tmp_path, env=environment(**reachable))
     assert second.code == 0, second.err
     wait_until(lambda: len(receiver.named("alone")) == 50, "those left on disk arrive")
     assert len(receiver.named("with its own")) == 50
@@ -100,7 +100,7 @@ def test_spans_left_on_disk_are_sent_by_a_run_with_an_exporter_of_its_own(
 
 @since(36, "the program's own exporter keeps to its timeout")
 def test_spans_of_another_exporter_are_not_kept_for_later(receiver: Sink, tmp_path: Path) -> None:
-    """In an outage what it sends, or loses, is its own; ours would bring it once more."""
+    """After an outage ours would send them a second time."""
     receiver.answer = Answer(503)
     provider = TracerProvider(shutdown_on_exit=False)
     own = SimpleSpanProcessor(OTLPSpanExporter(timeout=0.2))
@@ -109,7 +109,7 @@ def test_spans_of_another_exporter_are_not_kept_for_later(receiver: Sink, tmp_pa
         output=tmp_path, otlp=True, tracer_provider=provider, console="off", retry_failures=1
     )
     still_open = provider.get_tracer("t").start_span("open")
-    assert handle.flush(5)  # its start fails, so what follows is not even tried
+    assert handle.flush(5)  # its start fails, so the next batch is not even tried
     provider.get_tracer("t").start_span("work").end()
     assert handle.flush(5)
     handle.shutdown()

@@ -31,7 +31,7 @@ KIB = 1024
 
 
 def span_id(number: int) -> str:
-    """Return a span id that says `number`."""
+    """Return a span id made of `number`."""
     return f"{number:016x}"
 
 
@@ -46,7 +46,7 @@ def line(seq: int, process: str = "p", name: str = "tick") -> bytes:
 
 
 def start(seq: int, process: str = "p", number: int = 0, name: str = "work") -> Record:
-    """Return the start of the span `number`, by default the one of its seq."""
+    """Return the start of the span `number`, by default that of its seq."""
     return Record(
         kind="span",
         phase="start",
@@ -77,7 +77,7 @@ def end(seq: int, process: str = "p", number: int = 0, name: str = "work") -> Re
 def make_ring(
     folder: Path, *, size: int = 2 * 1024 * 1024, facts: RingFacts | None = None
 ) -> RingBuffer:
-    """Make a ring buffer below `folder` for this process."""
+    """Create a ring buffer below `folder` for this process."""
     me = own_identity()
     made = facts or RingFacts(
         id=f"{me.boot_id.replace('-', '')[:8]}-{me.pid}-{me.start_time}-00000000",
@@ -117,7 +117,7 @@ def lines_in(path: Path) -> list[Line]:
 
 
 def damage_in(path: Path) -> list[Skipped]:
-    """Return what is damaged in a file."""
+    """Return the damaged ranges of a file."""
     return [item for item in scan(path) if isinstance(item, Skipped)]
 
 
@@ -131,7 +131,7 @@ def seqs_in(folder: Path) -> list[int]:
 
 
 def wait_until(condition: Callable[[], bool], timeout: float = 20.0) -> bool:
-    """Wait for a condition; whether it came true."""
+    """Wait for a condition; return whether it came true."""
     deadline = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""The figures that are promised of the caller's path; generous, since machines are shared."""
+"""The time of an append stays within generous limits, since machines are shared."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from tests.figures import report_figures
-from tests.journal.making import run
+from tests.journal.builders import run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,12 +16,12 @@ MEASURE = """
     from pathlib import Path
     from otel_ext.journal.write.journal import Journal
     from otel_ext.runtime.worker import shared_worker
-    from tests.journal.making import ALONE
+    from tests.journal.builders import ALONE
     journal = Journal(Path(sys.argv[1]), ALONE, worker=shared_worker())
     line = b'{"x":"' + b"y" * 390 + b'"}\\n'
     assert journal.append(line)
     clock = time.perf_counter_ns
-    # Alone: the best of many rounds, the loop itself taken off.
+    # Alone: the best of many rounds, without the time of the loop itself.
     best = 1e9
     for _ in range(200):
         t0 = clock()
@@ -53,18 +53,18 @@ MEASURE = """
     for thread in threads:
         thread.join()
     times.sort()
-    told = {"alone_us": best / 1e3, "taken": taken, "closed": journal.close(10)}
+    result = {"alone_us": best / 1e3, "taken": taken, "closed": journal.close(10)}
     for name, share in (("p50", 0.5), ("p99", 0.99), ("p999", 0.999), ("worst", 1.0)):
-        told[name + "_us"] = times[min(int(len(times) * share), len(times) - 1)] / 1e3
-    print(json.dumps(told))
+        result[name + "_us"] = times[min(int(len(times) * share), len(times) - 1)] / 1e3
+    print(json.dumps(result))
 """
 
 
 def test_what_an_append_costs(tmp_path: Path) -> None:
     """Half a microsecond alone; beside four busy threads 99 of 100 take less than 50 µs."""
-    told = json.loads(run(MEASURE, tmp_path))
-    report_figures("append", **told)
-    assert told["taken"]
-    assert told["closed"]
-    assert told["alone_us"] < 2.0
-    assert told["p99_us"] <= 50.0
+    result = json.loads(run(MEASURE, tmp_path))
+    report_figures("append", **result)
+    assert result["taken"]
+    assert result["closed"]
+    assert result["alone_us"] < 2.0
+    assert result["p99_us"] <= 50.0

@@ -1,11 +1,10 @@
-"""Rehearse the first record of a process while the program sets itself up.
+"""Warms up the path of the first record during set-up, so that the first span is fast.
 
-What is done for the first time is slow: modules are imported, patterns compiled,
-the interpreter's and the processor's caches are cold. A record made up at set-up
-goes the way of the first one and is thrown away, so that the first span, the
-first one of each forked worker too, finds all of that done. What a process learns
-once, such as its identity and the file system of its records, it learns here. No
-file is made, no thread is started, and nothing is counted.
+The first record is slow: modules are imported, patterns compiled, and caches are cold. At
+set-up a made-up record takes the same path and is thrown away, so that the first span, also
+of each forked worker, need not do that. The process identity and the file system of the
+records are looked up here, too. No file is created, no thread is started, and nothing is
+counted.
 """
 
 from __future__ import annotations
@@ -29,12 +28,12 @@ if TYPE_CHECKING:
 
     from otel_ext.record.model import Record
 
-__all__ = ["rehearse", "rehearse_redaction"]
+__all__ = ["warm_up", "warm_up_redaction"]
 
 _CHUNK_BYTES: Final = 65_536
-# What the SDK and its detectors put into a resource.
+# The attributes that the SDK and its detectors put into a resource.
 _RESOURCE: Final = {
-    "service.name": "rehearsal",
+    "service.name": "warm-up",
     "service.instance.id": "00000000-0000-0000-0000-000000000000",
     "telemetry.sdk.language": "python",
     "telemetry.sdk.name": "opentelemetry",
@@ -42,14 +41,14 @@ _RESOURCE: Final = {
 }
 
 
-def rehearse(path: Path) -> None:
-    """Prepare what the first record needs, except redaction; never raises.
+def warm_up(path: Path) -> None:
+    """Prepare everything that the first record needs, except redaction; never raises.
 
     Args:
         path: Where records are to go.
 
     >>> from pathlib import Path
-    >>> rehearse(Path("/tmp/records"))
+    >>> warm_up(Path("/tmp/records"))
     """
     try:
         _store(encode_line(_first_record()))
@@ -62,13 +61,13 @@ def rehearse(path: Path) -> None:
         report_problem("the first record could not be prepared", error)
 
 
-def rehearse_redaction(redact: Callable[[Record], Record]) -> None:
-    """Let the first record pass redaction; never raises.
+def warm_up_redaction(redact: Callable[[Record], Record]) -> None:
+    """Redact and encode the made-up record; never raises.
 
     Args:
-        redact: What records pass on their way; it finds nothing in this one.
+        redact: Redacts a record; it finds nothing in this one.
 
-    >>> rehearse_redaction(lambda record: record)
+    >>> warm_up_redaction(lambda record: record)
     """
     try:
         encode_line(redact(_first_record()))
@@ -77,14 +76,14 @@ def rehearse_redaction(redact: Callable[[Record], Record]) -> None:
 
 
 def _store(line: bytes) -> None:
-    """Store a line in a ring buffer that is memory of this process, without a file."""
+    """Store a line in a ring buffer in this process's memory, without a file."""
     mine, size = incarnation.current(), CHUNKS * _CHUNK_BYTES
     facts = RingFacts.of(mine, size, _CHUNK_BYTES, target="", created_ns=0)
     appender(RingBuffer(-1, Path(), facts))(line)
 
 
 def _first_record() -> Record:
-    """Return a `process.start` record that looks like this process's, of a made-up program."""
+    """Return a `process.start` record like this process's, with a made-up resource."""
     mine = incarnation.current()
     process = Process(
         mine.id,
