@@ -19,7 +19,7 @@ _OTHERS: Final = ("#4c566a", "#7b88a1", "#a3acbd", "#c4cad6", "#d9dde5", "#2e344
 
 
 def draw_charts(charts: Iterable[Chart], folder: Path) -> list[str]:
-    """Draw each chart into `folder`; returns the names of the files.
+    """Draw each chart into `folder` and return the names of the files.
 
     Without matplotlib (the extra `bench`) nothing is drawn.
     """
@@ -45,7 +45,7 @@ def draw_charts(charts: Iterable[Chart], folder: Path) -> list[str]:
 
 
 def _colors(names: Iterable[str]) -> dict[str, str]:
-    """Return a green for each of ours and a grey for each other, in their order."""
+    """Return a color for each name: greens for otel-ext, greys for the others."""
     ours, others = iter(_OURS), iter(_OTHERS)
     return {name: next(ours if "otel-ext" in name else others) for name in names}
 

@@ -1,4 +1,4 @@
-"""Runs one measure in a process of its own, so that none finds traces of another.
+"""Runs each measure in a fresh process, so that no measure affects the next.
 
 As a program: `python -m benchmarks.child MEASURE EFFORT` prints the result as JSON.
 """
@@ -27,7 +27,7 @@ _MARK = "RESULT "
 
 
 def environment() -> dict[str, str]:
-    """Return the environment for a child: no settings of OpenTelemetry or ours."""
+    """Return this process's environment for a child, without `OTEL_` variables."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     path = [str(_ROOT), kept.get("PYTHONPATH", "")]
     return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, path)), "PYTHONHASHSEED": "0"}
@@ -37,7 +37,7 @@ def python(*arguments: str, timeout: float = 600.0, extra: Mapping[str, str] | N
     """Run this Python with `arguments` and return what it printed.
 
     Raises:
-        RuntimeError: It failed; the message has the end of what it said.
+        RuntimeError: It failed; the message has the end of its standard error.
     """
     done = subprocess.run(  # noqa: S603 - our own programs
         [sys.executable, *arguments],
@@ -53,7 +53,7 @@ def python(*arguments: str, timeout: float = 600.0, extra: Mapping[str, str] | N
 
 
 def run_measure(name: str, effort: Effort) -> Result:
-    """Run the measure `name` in a child and return what it found.
+    """Run the measure `name` in a child process and return its result.
 
     Args:
         name: A module in `benchmarks/measures/`.
@@ -73,7 +73,7 @@ def run_measure(name: str, effort: Effort) -> Result:
 
 
 def main() -> int:
-    """Run the measure that the command line names, here."""
+    """Run the measure named on the command line, in this process."""
     name, effort = sys.argv[1:]
     module = import_module(f"benchmarks.measures.{name}")
     measure = cast("Callable[[Effort], Result]", module.measure)

@@ -1,8 +1,8 @@
 """The arithmetic of the benchmarks: medians, spreads, percentiles, ratios by round.
 
-A ratio is taken within each round, where both sides met the same machine, and
-the median of these is the figure; dividing two medians would mix good rounds of
-one side with bad rounds of the other.
+A ratio is taken within each round, where both sides ran under the same load, and
+the figure is the median of these ratios; dividing two medians would mix good
+rounds of one side with bad rounds of the other.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Figure(NamedTuple):
     rounds: int
 
     def show(self, digits: int = 2) -> str:
-        """Return it for a table, the quartiles in brackets.
+        """Format it for a table, with the quartiles in brackets.
 
         >>> Figure(1.25, 1.2, 1.31, 9).show()
         '1.25 (1.20 to 1.31)'
@@ -42,7 +42,7 @@ class Figure(NamedTuple):
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Return the value that `share` of the values do not exceed, between neighbours linearly.
+    """Return a percentile, interpolated linearly between neighbouring values.
 
     Args:
         values: At least one value, in any order.
@@ -76,9 +76,9 @@ def ratios(
     Args:
         of: What is measured, one value for each round.
         to: What it is compared with, in the same rounds.
-        floor_of_both: What both contain and is taken off, such as the cost of
-            the span itself. A round in which nothing is left to compare with is
-            left out.
+        floor_of_both: A cost that both sides contain and that is subtracted first,
+            such as that of the span itself. A round in which nothing is left to
+            compare with is skipped.
 
     Raises:
         ValueError: No round can be used.

@@ -1,8 +1,8 @@
-"""Runs cases side by side: in turn, in one process, in an order that rotates.
+"""Measures several cases in turn, in one process, in an order that rotates.
 
 Processor time counts all threads of the process, so what a case leaves to a
-worker is counted too: `drain` brings it out within the measured stretch. The
-garbage is collected before each stretch and the collector runs as usual in it.
+worker thread is counted too: `drain` finishes it within the measured stretch. The
+garbage collector runs before each stretch, and as usual during it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Effort(NamedTuple):
         """
         numbers = {"full": full, "quick": quick, "tiny": tiny}
         if self.name not in numbers:
-            raise ValueError(f"effort {self.name!r} is none of {', '.join(numbers)}")
+            raise ValueError(f"effort {self.name!r} is not one of {', '.join(numbers)}")
         return numbers[self.name]
 
 
@@ -45,9 +45,9 @@ class Case(NamedTuple):
 
     Attributes:
         name: What tables call it.
-        work: Does so many operations, on the caller's thread.
-        drain: Brings out what is left to other threads, and returns when it is out.
-        close: Ends it.
+        work: Performs the passed number of operations on the caller's thread.
+        drain: Waits until other threads have done the work left to them.
+        close: Releases what the case holds.
     """
 
     name: str
@@ -60,8 +60,8 @@ class Cost(NamedTuple):
     """What one operation took, in nanoseconds.
 
     Attributes:
-        wall: On the clock of the caller, without `drain`.
-        cpu: Of all threads, with `drain`.
+        wall: Elapsed time at the caller, without `drain`.
+        cpu: Processor time of all threads, with `drain`.
     """
 
     wall: float
@@ -69,7 +69,7 @@ class Cost(NamedTuple):
 
 
 class Cases:
-    """Cases that are closed together, at the end of a `with` block."""
+    """Closes its cases at the end of a `with` block."""
 
     def __init__(self, cases: Sequence[Case]) -> None:
         self._cases = cases
@@ -90,7 +90,7 @@ class Cases:
 
 
 def rotations(count: int, rounds: int) -> Iterator[list[int]]:
-    """Yield an order for each round, so that each case comes first, second, ... alike.
+    """Yield an order for each round, so that each case comes first, second, ... equally often.
 
     >>> list(rotations(3, 4))
     [[0, 1, 2], [1, 2, 0], [2, 0, 1], [0, 1, 2]]
@@ -111,11 +111,11 @@ def measure_once(case: Case, count: int) -> Cost:
 
 
 def alternate(cases: Sequence[Case], *, rounds: int, count: int) -> dict[str, list[Cost]]:
-    """Measure all cases in turn, after a stretch of each that is not counted.
+    """Measure all cases in turn, after a warm-up stretch of each.
 
     Args:
         cases: With different names.
-        rounds: Stretches of each that count.
+        rounds: Measured stretches of each.
         count: Operations in a stretch.
 
     Returns:

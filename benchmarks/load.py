@@ -1,6 +1,6 @@
-"""The load: wrk where it is installed, else a generator of our own, in another process.
+"""Puts a web server under load: with wrk where it is installed, else with its own generator.
 
-As a program: `python -m benchmarks.load URL CONNECTIONS SECONDS` is that generator.
+As a program: `python -m benchmarks.load URL CONNECTIONS SECONDS` runs that generator.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _UNITS: Final = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}
 
 
 class Load(NamedTuple):
-    """What came of a stretch of load.
+    """The result of one stretch of load.
 
     Attributes:
         requests: How many were answered.
@@ -43,12 +43,12 @@ class Load(NamedTuple):
 
 
 def generator() -> str:
-    """Return what makes the load on this machine."""
+    """Return the name of the load generator that this machine has."""
     return "wrk" if shutil.which("wrk") else "the benchmark's own generator"
 
 
 def put_load(url: str, seconds: int) -> Load:
-    """Ask for `url` again and again, and return what came of it."""
+    """Request `url` again and again for `seconds`, and return the result."""
     wrk = shutil.which("wrk")
     if wrk is None:
         printed = python("-m", "benchmarks.load", url, str(CONNECTIONS), str(seconds))
@@ -59,10 +59,10 @@ def put_load(url: str, seconds: int) -> Load:
 
 
 def parse_wrk(text: str) -> Load:
-    r"""Return what wrk printed as figures.
+    r"""Parse the output of wrk.
 
     Raises:
-        ValueError: It is not what wrk prints.
+        ValueError: The text is not the output of a successful run.
 
     >>> parse_wrk(
     ...     "  50%    1.20ms\n  99%    4.00ms\n  100 requests in 1.00s, 1MB read\n"
@@ -93,12 +93,12 @@ def _latency(text: str, share: int) -> float:
     return float(found[1]) * _UNITS[found[2]]
 
 
-async def _ask(host: str, port: int, path: str, until: float, times: list[float]) -> int:
-    """Ask over one connection until the time has come; return how many requests failed."""
+async def _request(host: str, port: int, path: str, deadline: float, times: list[float]) -> int:
+    """Send requests over one connection until the deadline; return how many failed."""
     reader, writer = await asyncio.open_connection(host, port)
     request = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode()
     failed = 0
-    while perf_counter() < until:
+    while perf_counter() < deadline:
         begin = perf_counter()
         writer.write(request)
         head = await reader.readuntil(b"\r\n\r\n")
@@ -113,18 +113,18 @@ async def _ask(host: str, port: int, path: str, until: float, times: list[float]
 async def _run(url: str, connections: int, seconds: float) -> Load:
     parts = urlsplit(url)
     times: list[float] = []
-    until = perf_counter() + seconds
-    asking = [
-        _ask(parts.hostname or "", parts.port or 80, parts.path, until, times)
+    deadline = perf_counter() + seconds
+    requests = [
+        _request(parts.hostname or "", parts.port or 80, parts.path, deadline, times)
         for _ in range(connections)
     ]
-    failed = sum(await asyncio.gather(*asking))
+    failed = sum(await asyncio.gather(*requests))
     rate = len(times) / seconds
     return Load(len(times), rate, percentile(times, 0.5), percentile(times, 0.99), failed)
 
 
 def main() -> int:
-    """Make the load that the command line asks for, and print the result as JSON."""
+    """Run the generator as the command line says, and print the result as JSON."""
     url, connections, seconds = sys.argv[1:]
     load = asyncio.run(_run(url, int(connections), float(seconds)))
     sys.stdout.write(json.dumps(load))

@@ -1,4 +1,4 @@
-"""What the figures were made on: the machine, the versions, the day."""
+"""Describes what the figures were measured on: the machine, the versions, the date."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PACKAGES: Final = (
 
 
 def describe() -> list[tuple[str, str]]:
-    """Return names and values, for a table."""
+    """Return the description as names and values, for a table."""
     compiled = "yes" if load_speed() is not None else "no"
     return [
         ("date", datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")),

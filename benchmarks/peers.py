@@ -1,4 +1,4 @@
-"""The peers: ways of handling a program's spans, each on a tracer provider of its own."""
+"""Sets up the peers: ways of processing spans, each on a tracer provider of its own."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ _WAIT: Final = 60_000  # milliseconds
 
 
 class Rig(NamedTuple):
-    """A peer at work.
+    """A running peer.
 
     Attributes:
         tracer: Makes its spans.
-        drain: Brings out all records or spans that wait.
-        close: Ends it and removes what it wrote.
-        written: How many spans or records have come out.
+        drain: Flushes all records or spans that wait.
+        close: Shuts it down and removes its files.
+        written: Returns how many spans or records it has exported.
     """
 
     tracer: Tracer
@@ -68,7 +68,7 @@ class NullExporter(SpanExporter):
 
 
 class EncodingExporter(NullExporter):
-    """Makes of spans what goes to a collector, by the stock encoder, and throws it away."""
+    """Encodes spans for a collector with the stock encoder, and discards the result."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class EncodingExporter(NullExporter):
         self._encode: Callable[[Sequence[ReadableSpan]], object] = module.encode_spans
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Encode and forget them."""
+        """Encode and discard them."""
         request = self._encode(spans)
         request.SerializeToString()  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
         return super().export(spans)
@@ -135,7 +135,7 @@ def _logfire(queue: int) -> Rig:
 
 
 def _ours(durability: str, *, redact: str = "off") -> Rig:
-    """Return what `configure()` puts together, without its being the only one."""
+    """Return the pipeline of `configure()`, which a process can have only once, as a peer."""
     folder = Path(mkdtemp(prefix="otel-ext-bench-"))
     config = load_config(
         {"output": str(folder), "durability": durability, "console": "off", "redact": redact}
@@ -163,7 +163,7 @@ def _disabled() -> Rig:
     provider = _provider()
     handle = configure(enabled=False, tracer_provider=provider)
     if handle.active:
-        raise RuntimeError("otel-ext is at work already")
+        raise RuntimeError("otel-ext is configured already")
     return _rig(provider, int)
 
 
@@ -180,13 +180,13 @@ PEERS: Final[dict[str, Callable[[int], Rig]]] = {
     "otel-ext write": lambda _: _ours("write"),
     "otel-ext disabled": lambda _: _disabled(),
 }
-"""How each is made, given the number of spans that the SDK's queue holds."""
+"""Functions that start each peer; their argument is the size of the SDK's queue in spans."""
 
 _NEEDS: Final = {"logfire pending spans + null exporter": "logfire"}
 
 
 def make_rig(name: str, queue: int = 2_048) -> Rig | None:
-    """Return the peer `name` at work, or None where what it needs is not installed.
+    """Start the peer `name`; return None where a package that it needs is not installed.
 
     Args:
         name: One of `PEERS`.

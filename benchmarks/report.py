@@ -44,7 +44,7 @@ def markdown(
 
     Args:
         results: In the order of the report.
-        machine: Names and values that say what it was measured on.
+        machine: Names and values that describe what it was measured on.
         charts: Names of the charts that were drawn.
         remark: A sentence below the heading, such as that the run was a short one.
     """

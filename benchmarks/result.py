@@ -1,4 +1,4 @@
-"""What a measure hands back: figures, tables and charts, which travel as JSON."""
+"""The result of a measure: figures, tables and charts, convertible to JSON."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Chart:
 
     Attributes:
         name: The file's name without its ending.
-        title: What stands above it.
-        unit: What the values are in.
-        labels: Of the groups of bars, or the values on the x axis.
+        title: The heading above it.
+        unit: The unit of the values.
+        labels: Names of the groups of bars, or the values on the x axis.
         series: By name, one value for each label.
-        lines: Whether it is lines.
+        lines: Whether lines are drawn instead of bars.
         log: Whether the values have a logarithmic scale.
     """
 
@@ -68,14 +68,14 @@ class Result:
 
 
 def to_json(result: Result) -> dict[str, object]:
-    """Return `result` as JSON can hold it."""
+    """Return `result` as data that JSON can represent."""
     plain = asdict(result)
     plain["figures"] = {key: figure._asdict() for key, figure in result.figures.items()}
     return plain
 
 
 def from_json(plain: Mapping[str, object]) -> Result:
-    """Return what `to_json` was given.
+    """Return the result that `to_json` converted.
 
     >>> made = Result("x", "X", "about", {"k": Figure(1.0, 0.5, 2.0, 3)}, [Table("t", [], [])])
     >>> from_json(to_json(made)) == made

@@ -1,4 +1,4 @@
-"""Starts and ends what the application measure needs: the application, the collector."""
+"""Starts and stops the servers of the application measure: the application, the collector."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Server(NamedTuple):
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on now."""
+    """Return ports of the loopback interface that are free now."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for one in sockets:
@@ -47,10 +47,10 @@ def free_ports(count: int) -> list[int]:
 
 
 def collector_command(http: int, grpc: int, folder: Path) -> list[str] | None:
-    """Return how to start the collector rotel, which forgets what it gets; None without it."""
+    """Return the command for the collector rotel, which discards all data; None without it."""
     spec = find_spec("rotel")
-    places = list(spec.submodule_search_locations or ()) if spec is not None else []
-    agents = [Path(place) / "rotel-agent" for place in places]
+    folders = list(spec.submodule_search_locations or ()) if spec is not None else []
+    agents = [Path(one) / "rotel-agent" for one in folders]
     found = [str(agent) for agent in agents if agent.is_file()]
     if not found:
         return None
@@ -63,16 +63,16 @@ def collector_command(http: int, grpc: int, folder: Path) -> list[str] | None:
 
 
 def python_command(module: str, *arguments: str) -> list[str]:
-    """Return how to run a module of the benchmarks."""
+    """Return the command that runs a module of the benchmarks."""
     return [sys.executable, "-m", module, *arguments]
 
 
 @contextmanager
 def serve(command: Sequence[str], port: int, log: Path) -> Generator[Server]:
-    """Start a server, wait until it listens, and end it with the block.
+    """Start a server, wait until it listens, and stop it at the end of the block.
 
     Raises:
-        RuntimeError: It does not listen in time; the message has what it said.
+        RuntimeError: It does not listen in time; the message has the end of its log.
     """
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - our own programs and the collector
@@ -95,11 +95,11 @@ def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int, log: Pat
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return
         sleep(0.05)
-    said = log.read_text(errors="replace")[-2_000:]
-    raise RuntimeError(f"{process.args!r} does not listen on {port}:\n{said}")
+    output = log.read_text(errors="replace")[-2_000:]
+    raise RuntimeError(f"{process.args!r} does not listen on {port}:\n{output}")
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the processor time that `pid` has taken, all its threads."""
+    """Return the processor time that all threads of `pid` have used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS

@@ -67,4 +67,4 @@ SHAPES: Final[dict[str, Callable[[Tracer, int], None]]] = {
     "nested 10 deep": _nested,
     "with an exception": _failing,
 }
-"""Each makes so many spans; the number is a multiple of ten."""
+"""Functions that make the passed number of spans, a multiple of ten."""

@@ -23,8 +23,8 @@ class Target(NamedTuple):
         measure: The module that has the figure.
         key: The figure's key.
         target: The most it may be.
-        stretch: What would be better still.
-        unit: Behind the numbers, such as " %".
+        stretch: A stricter limit, which is aimed at but not required.
+        unit: Printed behind the numbers, such as " %".
     """
 
     what: str
@@ -97,7 +97,7 @@ def judge(target: Target, figure: Figure | None) -> str:
     """
     if figure is None:
         return "not measured"
-    # The verdict is about what is printed, so it is rounded alike.
+    # Rounded like the printed figure, so that the verdict agrees with it.
     value = round(figure.value, 2)
     if value <= target.stretch:
         return "met, stretch too"

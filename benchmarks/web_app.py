@@ -70,7 +70,7 @@ def _instrument(way: str, folder: str, collector: str) -> None:
 
 
 def main() -> int:
-    """Serve until a signal comes."""
+    """Serve until a signal ends the process."""
     way, port, folder, collector = sys.argv[1:]
     if way != "none":
         _instrument(way, folder, collector)

@@ -66,7 +66,7 @@ class Definition(NamedTuple):
 
 
 class Tally:
-    """What the threads have done, counted together."""
+    """Counts the work of all threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -186,7 +186,7 @@ def build(index: Index, root: Path, files: Sequence[Path], threads: int) -> Tall
 
 
 def report(index: Index, tally: Tally, words: str, seconds: float) -> None:
-    """Print what was found."""
+    """Print the totals, the names defined most often, and the files found."""
     phrase = '"' + words.replace('"', '""') + '"'
     with tracer.start_as_current_span("report"):
         names = index.rows(MOST_DEFINED, (8,))
@@ -197,13 +197,13 @@ def report(index: Index, tally: Tally, words: str, seconds: float) -> None:
     print("\nNames defined most often:")
     for name, times, files in names:
         print(f"  {name:<20} {times:>5} times in {files} files")
-    print(f"\nFiles that say {words!r}:")
+    print(f"\nFiles that contain {words!r}:")
     for path, snippet in found or [("none", "")]:
         print(f"  {path:<28} {' '.join(str(snippet).split())}".rstrip())
 
 
 def index_and_report(root: Path, files: Sequence[Path], threads: int, words: str) -> None:
-    """Index the files into a database of its own, search it, print."""
+    """Index the files into a temporary database, search it, and print the result."""
     began = perf_counter()
     with tempfile.TemporaryDirectory(prefix="index-library-") as folder:
         index = Index(Path(folder, "index.db"))
@@ -224,13 +224,13 @@ def positive(text: str) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Index, search, print."""
+    """Run the program as its arguments say; return its exit code."""
     parser = argparse.ArgumentParser(
         description="Index the Python standard library, and search it."
     )
     parser.add_argument("--files", type=positive, default=500, help="files to index at most")
     parser.add_argument("--threads", type=positive, default=4, help="threads that parse")
-    parser.add_argument("--rounds", type=positive, default=1, help="how often to do it all")
+    parser.add_argument("--rounds", type=positive, default=1, help="how often to repeat it all")
     parser.add_argument("--search", default="context manager", help="words to look for")
     arguments = parser.parse_args(argv)
     root = Path(sysconfig.get_path("stdlib"))

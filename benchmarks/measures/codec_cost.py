@@ -1,4 +1,4 @@
-"""The same with the compiled codec and with the pure Python one, in paired processes."""
+"""Compares the cost of a span with the compiled codec and with the pure Python one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WAYS: Final = ("compiled", "pure Python")
 
 
 def measure(effort: Effort) -> Result:
-    """Measure both codecs, a process of each in turn."""
+    """Measure both codecs in turn, each time in a fresh process."""
     result = Result(
         "codec_cost",
         "The compiled codec and the pure Python one",
@@ -52,7 +52,7 @@ def measure(effort: Effort) -> Result:
 
 
 def _hide_compiled() -> None:
-    """Make `import otel_ext._speed` fail, as where it was not built."""
+    """Make `import otel_ext._speed` fail, as if it had not been built."""
     sys.modules["otel_ext._speed"] = None  # type: ignore[assignment]
 
 
@@ -75,12 +75,12 @@ def _measure_here(effort: Effort) -> tuple[float, float | None]:
     added = summarise([one - under for one, under in zip(ours, bare, strict=True)])
     try:
         return added.value, ratios(ours, base, bare).value
-    except ValueError:  # nothing was added: rounds as short as in a test
+    except ValueError:  # no added cost was measurable, in rounds as short as a test's
         return added.value, None
 
 
 def main() -> int:
-    """Measure one way in this process and print two numbers."""
+    """Measure one codec in this process; print the added nanoseconds and their ratio."""
     way, effort = sys.argv[1:]
     if way == _WAYS[1]:
         _hide_compiled()

@@ -1,4 +1,4 @@
-"""What the first span of a process costs its caller, and the first one of a forked worker."""
+"""Measures what the first span costs its caller, in a fresh process and in a forked worker."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ import otel_ext
 otel_ext.configure(output=folder, console="off", tracer_provider=provider)
 """,
 }
-# The time of this thread alone: what the machine does beside it does not count.
+# Processor time of this thread alone, so that other load on the machine does not count.
 _TIMED: Final = """\
 import os, sys, time
 from opentelemetry.sdk.trace import TracerProvider
@@ -52,7 +52,7 @@ if forks and os.fork():
 os.write(1, str(first()).encode())
 os._exit(0)
 """
-_PLACES: Final = {"In a fresh process": "", "In a forked worker": "yes"}
+_PROCESSES: Final = {"In a fresh process": "", "In a forked worker": "yes"}
 
 
 def measure(effort: Effort) -> Result:
@@ -68,7 +68,7 @@ def measure(effort: Effort) -> Result:
     )
     ways = list(_WAYS)
     found: dict[str, dict[str, list[float]]] = {
-        place: {way: [] for way in ways} for place in _PLACES
+        kind: {way: [] for way in ways} for kind in _PROCESSES
     }
     rounds = effort.pick(full=41, quick=3, tiny=1)
     with TemporaryDirectory(prefix="otel-ext-bench-") as folder:
@@ -76,21 +76,21 @@ def measure(effort: Effort) -> Result:
         for number, order in enumerate(rotations(len(ways), rounds + 1)):
             for index in order:
                 script.write_text(_TIMED.format(way=_WAYS[ways[index]]), encoding="utf-8")
-                for place, forks in _PLACES.items():
+                for kind, forks in _PROCESSES.items():
                     records = Path(folder, f"{number}-{index}{forks}")
                     records.mkdir()
                     taken = float(python(str(script), forks, str(records))) / 1e6
                     if number:  # the first round fills caches
-                        found[place][ways[index]].append(taken)
-    for place, times in found.items():
+                        found[kind][ways[index]].append(taken)
+    for kind, times in found.items():
         plain, batch = times[_PLAIN], times[_BATCH]
         rows = [
             [way, summarise(values).show(2), ratios(values, batch).show()]
             for way, values in times.items()
         ]
-        result.tables.append(Table(place, ["", "ms", f"over {_BATCH}"], rows))
+        result.tables.append(Table(kind, ["", "ms", f"over {_BATCH}"], rows))
         for way in (_FILE, _WHOLE):
             beyond = [one - base for one, base in zip(times[way], plain, strict=True)]
-            result.figures[f"{place}: {way}, ms beyond"] = summarise(beyond)
-            result.figures[f"{place}: {way} over Batch"] = ratios(times[way], batch)
+            result.figures[f"{kind}: {way}, ms beyond"] = summarise(beyond)
+            result.figures[f"{kind}: {way} over Batch"] = ratios(times[way], batch)
     return result

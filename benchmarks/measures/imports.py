@@ -1,4 +1,4 @@
-"""How long the import of otel_ext takes, over that of the SDK's tracing alone."""
+"""Measures how long the import of otel_ext takes, over that of the SDK's tracing alone."""
 
 from __future__ import annotations
 

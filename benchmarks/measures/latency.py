@@ -1,4 +1,4 @@
-"""How long a caller waits for a span: one thread, eight threads, asyncio, busy neighbours."""
+"""Measures how long a caller waits for a span: one thread, eight, asyncio, beside busy threads."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _SHARES: Final = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
 _THREADS: Final = 8
 _BUSY: Final = 4
 _TASKS: Final = 1_000
-_QUEUE: Final = 500_000  # so that nobody drops spans
+_QUEUE: Final = 500_000  # large enough that no peer drops spans
 _WORK: Final = 400
 
 
@@ -106,7 +106,7 @@ def _situation(
 
 
 def _record(tracer: Tracer, count: int, times: Times, work: int) -> None:
-    """Make spans, each with a pure Python body that is not counted."""
+    """Time spans, each around a pure Python body that is not counted."""
     for _ in range(count):
         begin = perf_counter_ns()
         with tracer.start_as_current_span("GET /orders/{id}", attributes=FOUR):
@@ -170,7 +170,7 @@ def _start_beside_busy(tracer: Tracer, count: int) -> Times:
     try:
         for number in range(count):
             if number % 50 == 0:
-                sleep(0.001)  # a thread that works in bursts
+                sleep(0.001)  # as in a thread that works in bursts
             begin = perf_counter_ns()
             span = tracer.start_span("GET /orders/{id}", attributes=FOUR)
             times.append(perf_counter_ns() - begin)

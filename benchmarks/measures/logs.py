@@ -1,4 +1,4 @@
-"""What one structlog record costs: our chain against structlog's own JSON chain."""
+"""Measures what one structlog record costs: our chain against structlog's own JSON chain."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 __all__ = ["measure"]
 
 _STOCK: Final = "structlog's JSON chain"
-_STOCK_SITE: Final = "structlog's JSON chain + CallsiteParameterAdder"
+_STOCK_CALL_SITE: Final = "structlog's JSON chain + CallsiteParameterAdder"
 _PRINTED: Final = "otel-ext, printed"
 _BOTH: Final = "otel-ext, printed and in the journal"
-_SITE: Final = (
+_CALL_SITE: Final = (
     CallsiteParameter.PATHNAME,
     CallsiteParameter.LINENO,
     CallsiteParameter.FUNC_NAME,
@@ -85,12 +85,12 @@ def _chains(exporter: JsonlExporter) -> dict[str, list[Processor]]:
     merge = structlog.contextvars.merge_contextvars
     stamp = TimeStamper(fmt="iso", utc=True)
     json = JSONRenderer(serializer=orjson.dumps)
-    call_site = CallsiteParameterAdder(_SITE)
+    call_site = CallsiteParameterAdder(_CALL_SITE)
     stock: list[Processor] = [merge, add_log_level, format_exc_info, stamp]
     ours: list[Processor] = [merge, add_log_level, StackInfoRenderer()]
     return {
         _STOCK: [*stock, json],
-        _STOCK_SITE: [*stock, call_site, json],
+        _STOCK_CALL_SITE: [*stock, call_site, json],
         _PRINTED: [*ours, TracerMetaRenderer()],
         _BOTH: [*ours, TracerMetaRenderer(exporter)],
     }
@@ -122,6 +122,8 @@ def _tabulate(result: Result, cpu: dict[str, list[float]]) -> None:
     columns = ["", "µs", "over structlog's JSON chain"]
     result.tables.append(Table("A log record", columns, rows))
     result.figures["log over structlog"] = ratios(cpu[_PRINTED], cpu[_STOCK])
-    result.figures["log over structlog with call site"] = ratios(cpu[_PRINTED], cpu[_STOCK_SITE])
+    result.figures["log over structlog with call site"] = ratios(
+        cpu[_PRINTED], cpu[_STOCK_CALL_SITE]
+    )
     series = {name: [summarise(found).value / 1_000] for name, found in cpu.items()}
     result.charts.append(Chart("logs", "One structlog record", "µs of CPU", [""], series))

@@ -1,4 +1,4 @@
-"""Memory: for each open span, for each record that waits, and after a million spans."""
+"""Measures memory: for each open span, for each record that waits, and after a million spans."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _STATUS: Final = Path("/proc/self/status")
 
 
 def measure(effort: Effort) -> Result:
-    """Measure each in a process of its own."""
+    """Measure each case in a fresh process."""
     result = Result(
         "memory",
         "Memory",
@@ -44,7 +44,7 @@ def measure(effort: Effort) -> Result:
     jobs = [("open", peer, open_spans) for peer in _PEERS]
     jobs += [("waiting", peer, open_spans) for peer in _PEERS[1:]]
     jobs += [("passed", peer, passed) for peer in _PEERS]
-    with ThreadPoolExecutor(2) as pool:  # memory is the same whoever runs beside
+    with ThreadPoolExecutor(2) as pool:  # a process beside it does not change its memory
         taken = dict(zip(jobs, pool.map(_probe, jobs), strict=True))
     bare = taken["open", _PEERS[0], open_spans]
     rows = [
@@ -77,14 +77,14 @@ def _resident() -> int:
     for line in _STATUS.read_text().splitlines():
         if line.startswith("RssAnon:"):
             return int(line.split()[1]) * 1_024
-    raise RuntimeError("the system does not tell RssAnon")
+    raise RuntimeError("this system does not report RssAnon")
 
 
 def _rig(peer: str) -> Rig:
     rig = make_rig(peer)
     if rig is None:
-        raise RuntimeError(f"{peer} cannot be had")
-    _pass_spans(rig, 2_000)  # what is made once is there
+        raise RuntimeError(f"what {peer} needs is not installed")
+    _pass_spans(rig, 2_000)  # so that one-time allocations do not count
     return rig
 
 
@@ -120,7 +120,7 @@ def _passed(peer: str, count: int) -> int:
 
 
 def _waiting(peer: str, count: int) -> int:
-    """Fill the stock queue with spans, or ours with encoded records."""
+    """Fill the SDK's queue with spans, or ours with encoded records; return the bytes taken."""
     if not peer.startswith("otel-ext"):
         processor = BatchSpanProcessor(
             NullExporter(),
@@ -155,7 +155,7 @@ _PROBES: Final[dict[str, Callable[[str, int], int]]] = {
 
 
 def main() -> int:
-    """Probe what the command line says, here, and print the bytes."""
+    """Run the probe named on the command line, in this process, and print the bytes."""
     what, peer, count = sys.argv[1:]
     sys.stdout.write(f"{_PROBES[what](peer, int(count))}\n")
     return 0

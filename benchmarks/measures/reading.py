@@ -1,4 +1,4 @@
-"""What reading costs: validate, decode and merge, and how that grows with the file."""
+"""Measures what reading costs: validate, decode and merge, and how that grows with the file."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def measure(effort: Effort) -> Result:
             path = Path(folder, "records.jsonl")
             _write(path, size)
             size_of_file = path.stat().st_size
-            # The largest file takes long enough to be told by one reading.
+            # The largest file takes so long that one reading gives a firm figure.
             turns = [_read(path, size) for _ in range(1 if size > _LARGE else repeats)]
         for step in _STEPS:
             found[step].append(summarise([turn[step] for turn in turns]))
@@ -112,13 +112,13 @@ def _write(path: Path, count: int) -> None:
 
 
 def _read(path: Path, count: int) -> dict[str, float]:
-    """Return microseconds of CPU a record for each step."""
+    """Read a file of `count` records; return microseconds of CPU for each record, by step."""
     gc.collect()
     begin = process_time_ns()
     with path.open("rb") as file:
         wrong = sum(bool(report.reasons) for report in validate_stream(file))
     if wrong:
-        raise RuntimeError(f"{wrong} records of the benchmark's own are not valid")
+        raise RuntimeError(f"{wrong} records that the benchmark wrote are not valid")
     validated = process_time_ns() - begin
     decoded = merged = 0
     merger = Merger()
@@ -131,6 +131,6 @@ def _read(path: Path, count: int) -> dict[str, float]:
             decoded += middle - begin
             merged += process_time_ns() - middle
     if len(merger) != count // 2:
-        raise RuntimeError(f"{len(merger)} spans came of {count} records")
+        raise RuntimeError(f"{count} records were merged into {len(merger)} spans")
     taken = (validated, decoded, merged)
     return {step: ns / count / 1_000 for step, ns in zip(_STEPS, taken, strict=True)}

@@ -1,4 +1,4 @@
-"""What one span costs, with both of its records brought to the file."""
+"""Measures what one span costs, with both of its records written to the file."""
 
 from __future__ import annotations
 
@@ -116,13 +116,13 @@ def _show_ratio(of: list[float], to: list[float], bare: list[float]) -> str:
 
 
 def _check(rigs: dict[str, Rig], result: Result, effort: Effort) -> None:
-    """See that everybody did the work: a span that was dropped costs little."""
+    """Note which peers dropped spans, since a dropped span costs little."""
     spans = len(SHAPES) * (effort.pick(full=_ROUNDS, quick=2, tiny=1) + 1)
     spans *= effort.pick(full=_SPANS, quick=300, tiny=20)
     for name, rig in rigs.items():
         rig.drain()
         written = rig.written()
-        # Ours write a record at the start too, and some of the process's own.
+        # Ours also write a record at each start, and a few about the process.
         least = 2 * spans if name.startswith("otel-ext") else spans
         if written and written < least:
-            result.notes.append(f"{name}: only {written} of {least} came out.")
+            result.notes.append(f"{name}: only {written} of {least} were exported.")

@@ -1,4 +1,4 @@
-"""What the start of a process costs under `otel-ext run`, with the instrumentations installed."""
+"""Measures what the start of a process costs under `otel-ext run`, with instrumentations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The benchmarks' arithmetic is right, and each measure runs; no test here judges a time."""
+"""Tests the benchmarks' arithmetic, and that each measure runs; no test judges a time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TINY = Effort("tiny")
-# Those that take long at their smallest run in `make bench-quick` alone, which CI calls too.
+# These take long even at their smallest, so only `make bench-quick` runs them, as CI does.
 LONG = {"application", "latency", "memory", "reading"}
 times = st.lists(st.floats(1.0, 1e9), min_size=1, max_size=50)
 
@@ -41,14 +41,14 @@ def test_percentiles_lie_within_the_values(values: list[float], share: float) ->
 
 @given(times)
 def test_the_fiftieth_percentile_is_the_median(values: list[float]) -> None:
-    """Half of the values lie below the 50th percentile, by the library's own median."""
+    """The 50th percentile and the figure's value equal `statistics.median`."""
     assert math.isclose(percentile(values, 0.5), median(values))
     assert summarise(values).value == median(values)
 
 
 @given(times)
 def test_quartiles_enclose_the_median(values: list[float]) -> None:
-    """The spread that is shown has the median within it."""
+    """The median lies between the quartiles that are shown with it."""
     figure = summarise(values)
     assert figure.low <= figure.value <= figure.high
     assert figure.rounds == len(values)
@@ -59,49 +59,49 @@ def test_ratios_are_taken_round_by_round() -> None:
     assert ratios([2.0, 200.0, 2.0], [1.0, 100.0, 1.0]) == Figure(2.0, 2.0, 2.0, 3)
 
 
-def test_what_both_sides_contain_is_taken_off() -> None:
-    """Added cost is compared with added cost, and a round without any is left out."""
+def test_the_cost_that_both_sides_contain_is_subtracted() -> None:
+    """Only added costs are compared, and a round without any is skipped."""
     figure = ratios([13.0, 16.0, 50.0], [11.0, 12.0, 9.0], [10.0, 10.0, 10.0])
     assert figure == summarise([3.0, 3.0])
 
 
-def test_nothing_to_compare_with_is_said() -> None:
-    """Where no round has a cost to compare with there is an error and no figure."""
+def test_ratios_without_a_usable_round_raise() -> None:
+    """Where no round has a cost to compare with, `ratios` raises and returns no figure."""
     with pytest.raises(ValueError, match="nothing to compare|anything to compare"):
         ratios([1.0], [1.0], [1.0])
 
 
-def test_each_case_has_each_place_in_the_order() -> None:
-    """Over as many rounds as cases, each case comes once at each place."""
+def test_each_case_comes_at_each_position() -> None:
+    """Over as many rounds as cases, each case comes once at each position."""
     orders = list(rotations(4, 4))
-    assert all(sorted(places) == [0, 1, 2, 3] for places in zip(*orders, strict=True))
+    assert all(sorted(cases) == [0, 1, 2, 3] for cases in zip(*orders, strict=True))
 
 
 def test_cases_take_turns_and_are_drained() -> None:
     """Cases alternate, each stretch is drained, and all are closed at the end."""
-    said: list[str] = []
+    calls: list[str] = []
 
     def note_work(name: str, count: int) -> None:
-        said.append(f"{name}{count}")
+        calls.append(f"{name}{count}")
 
     def case(name: str) -> Case:
         return Case(
             name,
             partial(note_work, name),
-            lambda: said.append(f"{name} drained"),
-            lambda: said.append(f"{name} closed"),
+            lambda: calls.append(f"{name} drained"),
+            lambda: calls.append(f"{name} closed"),
         )
 
     with Cases([case("a"), case("b")]) as cases:
         costs = alternate(cases, rounds=2, count=7)
     stretch = {name: [f"{name}7", f"{name} drained"] for name in "ab"}
     order = [*"ab", *"ab", *"ba"]  # a stretch of each that does not count, then two rounds
-    assert said[:-2] == [word for name in order for word in stretch[name]]
-    assert sorted(said[-2:]) == ["a closed", "b closed"]
+    assert calls[:-2] == [call for name in order for call in stretch[name]]
+    assert sorted(calls[-2:]) == ["a closed", "b closed"]
     assert [len(found) for found in costs.values()] == [2, 2]
 
 
-def test_what_is_drained_counts_as_processor_time() -> None:
+def test_drain_counts_as_processor_time() -> None:
     """Work done in `drain` is in the CPU figure: adding up millions takes a millisecond."""
     case = Case("late", int, lambda: sum(range(3_000_000)))
     (cost,) = alternate([case], rounds=1, count=1)["late"]
@@ -115,7 +115,7 @@ def test_an_unknown_effort_is_refused() -> None:
 
 
 def test_results_survive_json() -> None:
-    """What a child process found arrives as it was."""
+    """A result that a child process sends as JSON arrives unchanged."""
     result = Result("m", "M", "about", {"k": Figure(1.0, 0.5, 1.5, 3)}, notes=["one"], seconds=2.5)
     result.tables.append(Table("t", ["a", "b"], [["1", "2"]]))
     result.charts.append(Chart("c", "C", "µs", ["x"], {"ours": [1.0]}, log=True))
@@ -144,7 +144,7 @@ def test_a_target_is_judged_by_what_is_printed() -> None:
 
 
 def test_the_report_names_every_target() -> None:
-    """Also a run of no measure at all lists each target, as not measured."""
+    """Even a run without any measure lists each target, as not measured."""
     table = judgements([])
     assert [row[0] for row in table.rows] == [target.what for target in TARGETS]
     assert {row[-1] for row in table.rows} == {"not measured"}
@@ -154,7 +154,7 @@ def test_the_report_names_every_target() -> None:
 
 
 def test_a_report_without_charts_has_no_dead_links(tmp_path: Path) -> None:
-    """A chart is shown only where it was drawn."""
+    """The page links to a chart only if it was drawn."""
     result = Result("m", "M", "about")
     result.charts.append(Chart("c", "C", "µs", ["x"], {"ours": [1.0]}))
     page = write_report([result], [("Python", "3")], tmp_path).read_text("utf-8")
@@ -163,7 +163,7 @@ def test_a_report_without_charts_has_no_dead_links(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["figures", "harness", "load", "result", "targets"])
 def test_examples_in_docstrings_hold(name: str) -> None:
-    """The examples of the benchmarks' own functions are run."""
+    """The examples in the docstrings of the benchmarks' functions are run."""
     outcome = doctest.testmod(import_module(f"benchmarks.{name}"))
     assert outcome.attempted
     assert not outcome.failed
@@ -172,12 +172,12 @@ def test_examples_in_docstrings_hold(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in MEASURES if name not in LONG])
 def test_a_measure_runs(name: str) -> None:
-    """A measure, at its smallest, ends with tables and with the figures that targets name."""
+    """A measure, at its smallest, returns tables and the figures that the targets name."""
     result = run_measure(name, TINY)
     assert result.tables
     assert all(len(row) == len(table.columns) for table in result.tables for row in table.rows)
     wanted = {one.key for one in TARGETS if one.measure == name}
-    # A peer that is not installed, or rounds too short to tell, are said in a note.
+    # A note names a peer that is not installed, and a figure for which rounds were too short.
     excused = {key for key in wanted for note in result.notes if note.startswith(f"{key}:")}
     if find_spec("rotel") is None:
         excused.add("requests lost beside OTLP, %")

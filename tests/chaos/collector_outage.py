@@ -2,16 +2,15 @@
 
     python collector_outage.py [SECONDS] [SPANS PER SECOND] [PROTOCOL] [PERIOD]
 
-A child makes spans at the rate given, with the sizes of queues that are the
-default, and beside them long ones that last for a second. Meanwhile the collector
-is killed and started again every PERIOD seconds. At the end every final span must
-be at the sink behind the collector, and so must the start of each long one, unless
-its end was there before it could be sent, which is counted; none may have come
-twice beyond what was counted; the child's memory must have stayed within 32 MiB.
-What a collector has taken and not handed on when it is killed is its own loss, so
-it is cut off a moment before, in the middle of whatever is under way. Prints what
-was found as JSON, and the p99 of starting and ending a span beside that of a calm
-time of the same run.
+A child makes spans at that rate, with queues of the default sizes, and beside them
+long spans that last for a second. Meanwhile this program kills the collector and
+starts it again every PERIOD seconds. At the end the sink behind the collector must
+have every final span, and the start of each long one, unless its end overtook it,
+which is counted; no more may have arrived twice than were counted; the child's
+memory must have grown by at most 32 MiB. What a collector has accepted and not
+forwarded when it is killed is its own loss, so its connections are cut a moment
+before, in the middle of requests. Prints the findings as JSON, with the p99 of
+starting and ending a span beside that of a calm time of the same run.
 """
 
 from __future__ import annotations
@@ -37,16 +36,16 @@ if TYPE_CHECKING:
 DEFAULT_SECONDS = 120
 DEFAULT_RATE = 5_000
 LIMIT = 32 * 1024 * 1024
-# Of a 99th percentile, to that of the calm time and in microseconds. Both are wide:
-# the machine also runs the collector, its sink and the relay, on two cores maybe.
+# Limits of the 99th percentile: as a ratio to that of the calm time, and in microseconds.
+# Both are wide, since the machine also runs the collector, its sink and the relay.
 MOST_RATIO = 20.0
 MOST_P99 = 20_000.0
 PERIOD = 10.0
 AWAY = 3.0
 CALM = 5.0
-# What is on its way through the collector has arrived when nothing came for so long.
+# Once the sink gets nothing for so many seconds, the collector has forwarded everything.
 QUIET = 0.5
-# Seconds, at the most, that the last records may be on their way.
+# Seconds, at the most, until the last records have arrived.
 ARRIVING = 60.0
 
 CHILD = """
@@ -103,7 +102,7 @@ print(json.dumps(COUNTERS.snapshot()), flush=True)
 
 
 def settle(sink: Sink) -> None:
-    """Wait until the collector has handed on what it took."""
+    """Wait until the collector has forwarded what it accepted."""
     before = -1
     while (now := len(sink.requests)) != before:
         before = now
@@ -111,7 +110,7 @@ def settle(sink: Sink) -> None:
 
 
 def disturb(collector: Collector, sink: Sink, relay: Relay, until: float, period: float) -> int:
-    """Kill the collector and start it again, until then; return how often."""
+    """Kill the collector and start it again, up to the time `until`; return how often."""
     kills = 0
     while time.monotonic() + period < until:
         time.sleep(period - AWAY)
@@ -126,16 +125,16 @@ def disturb(collector: Collector, sink: Sink, relay: Relay, until: float, period
 
 
 def run(seconds: float, rate: int, protocol: str, period: float) -> dict[str, Any]:
-    """Run the load, disturb it, and return what was found."""
+    """Run the load with outages of the collector, and return the findings."""
     with tempfile.TemporaryDirectory() as name, collecting(Path(name)) as (collector, sink):
         folder = Path(name)
         relay = Relay(collector.grpc if protocol == "grpc" else collector.http)
         relay.open()
         program = folder / "load.py"
         program.write_text(CHILD, encoding="utf-8")
-        words = (program, seconds, rate, folder / "traces", CALM)
+        arguments = (program, seconds, rate, folder / "traces", CALM)
         with subprocess.Popen(
-            [sys.executable, *map(str, words)],
+            [sys.executable, *map(str, arguments)],
             env=environment(
                 **collector.settings(protocol, relay.port), OTEL_EXPORTER_OTLP_TIMEOUT="3"
             ),
@@ -160,14 +159,14 @@ def run(seconds: float, rate: int, protocol: str, period: float) -> dict[str, An
         ) and time.monotonic() < until:
             time.sleep(QUIET)
             outcome = compare(sink, warm, found["made"], found["long"])
-        told = {name: value for name, value in counters.items() if name.startswith("remote.")}
+        remote = {name: value for name, value in counters.items() if name.startswith("remote.")}
         ratio = round(found["p99_us"] / found["calm_p99_us"], 2)
         return {
             **found,
             "p99_ratio": ratio,
             "kills": kills,
             **outcome,
-            "counters": told,
+            "counters": remote,
         }
 
 
@@ -188,7 +187,7 @@ def compare(sink: Sink, warm: int, made: int, long: int) -> dict[str, int]:
 
 
 def problems_of(report: dict[str, Any]) -> list[str]:
-    """Return what of a report must not be."""
+    """Return the promises that a report shows broken."""
     counted = report["counters"].get("remote.maybe_twice", 0)
     overtaken = report["counters"].get("remote.overtaken_starts", 0)
     without = report["missing_starts"]
@@ -210,7 +209,7 @@ def main(
     protocol: str = "http/protobuf",
     period: str = str(PERIOD),
 ) -> int:
-    """Run, print, and tell whether all is well."""
+    """Run the outages and print the report; return 1 if it has problems."""
     report = run(float(seconds), int(rate), protocol, float(period))
     problems = problems_of(report)
     print(json.dumps({**report, "problems": problems}))

@@ -1,12 +1,12 @@
-"""A program: fork a recording process again and again beside busy threads; look at all they left.
+"""A program: forks a recording process again and again beside busy threads, checks the records.
 
     python fork_storm.py [FORKS]
 
 The parent records by `otel_ext.configure()` on several threads. Each child ends a
 span that it inherited, leaves one open and one to the garbage collector, and then
-exits, exits hard, or is killed. At the end each child must have a file of its own,
-each span one end, and the parent's spans be the parent's. Prints the sums as JSON;
-the tests run it with a few forks, 10,000 is the long form.
+exits, exits hard, or is killed. At the end each child must have a file of its own
+and each span one end, and only the parent may have ended its spans. Prints the sums
+as JSON; the tests run it with a few forks, 10,000 is the long form.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ WAYS = ("exits", "exits hard", "is killed")
 
 
 def child(number: int, inherited: Span) -> NoReturn:
-    """Use spans as a child does that knows nothing of its parent's, and end in some way."""
+    """Use spans in a child, also an inherited one, and end in the way that `number` selects."""
     faulthandler.dump_traceback_later(HUNG_AFTER)
     tracer = trace.get_tracer("child")
     with tracer.start_as_current_span("child"):
@@ -56,7 +56,7 @@ def child(number: int, inherited: Span) -> NoReturn:
 
 
 def outcome(pid: int) -> str:
-    """Wait for a child, not longer than it may take; return how it ended."""
+    """Wait for a child up to a deadline; return how it ended."""
     deadline = time.monotonic() + HUNG_AFTER + 5
     while time.monotonic() < deadline:
         done, status = os.waitpid(pid, os.WNOHANG)
@@ -70,7 +70,7 @@ def outcome(pid: int) -> str:
 
 
 def storm(forks: int) -> Counter[str]:
-    """Fork as often as asked beside busy threads; return how the children ended."""
+    """Fork `forks` times beside busy threads; return how the children ended."""
     tracer = trace.get_tracer("parent")
     stop = threading.Event()
 
@@ -100,7 +100,7 @@ def storm(forks: int) -> Counter[str]:
 
 
 def judge(folder: Path, forks: int) -> list[str]:
-    """Return what is wrong with the records that all of them left."""
+    """Return what is wrong with the records of the parent and its children."""
     recover(folder)
     found = read(folder)
     wrong: list[str] = []
@@ -124,7 +124,7 @@ def judge(folder: Path, forks: int) -> list[str]:
 
 
 def main(forks: int) -> int:
-    """Fork, look, and tell."""
+    """Fork, check the records, and print the sums; return 1 if anything is wrong."""
     warnings.simplefilter("ignore", DeprecationWarning)  # a fork beside threads, since 3.12
     folder = Path(tempfile.mkdtemp(prefix="fork-storm-"))
     parent = os.getpid()
@@ -140,7 +140,7 @@ def main(forks: int) -> int:
             shutil.rmtree(folder, ignore_errors=True)
     killed = forks // 3
     if outcomes != Counter({"ended": forks - killed, "killed": killed}):
-        wrong.append("children ended in other ways than they were to")
+        wrong.append("children ended in other ways than expected")
     sys.stdout.write(json.dumps({"forks": forks, **outcomes, "wrong": wrong}) + "\n")
     return 1 if wrong else 0
 

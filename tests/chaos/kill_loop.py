@@ -1,14 +1,14 @@
-"""A program: kill recording processes again and again, recover, and compare with a ledger.
+"""A program: kills recording processes again and again, recovers, and compares with a ledger.
 
     python kill_loop.py [KILLS] [SEED] [JOBS]
 
 Each child records as a user's program does, by `otel_ext.configure()`, on threads
-and in tasks, nested and not, and says on a pipe what it started and ended only
-after the call has returned. It is killed with SIGKILL at a random moment; now and
-then two share a folder, and the one that is left may find the other dead. After
-recovery every start and end of the ledger must be in the folder, no record twice,
-and every span must have exactly one end, dated between its start and the kill.
-Prints what was found as JSON. The tests run it with 100 kills; 10,000 is the long form.
+and in tasks, nested and not, and notes each start and end on a pipe once the call
+has returned. It is killed with SIGKILL at a random moment; now and then two share a
+folder, and the one that survives may find the other dead. After recovery every start
+and end of the ledger must be in the folder, no record twice, and every span must have
+exactly one end, dated between its start and the kill. Prints the findings as JSON.
+The tests run it with 100 kills; 10,000 is the long form.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ LONGEST_LIFE = 0.06
 SHARED = 0.15  # of the children use a folder with another
 SETTLED = 0.8  # of the children live on from their first span, the others from the fork
 NOTE = 17  # one letter and 16 hex digits
-# What must not be; anything else that is printed is only told.
+# These must be 0; the other figures are printed for information.
 NEVER = (
     "missing starts",
     "missing ends",
@@ -65,7 +65,7 @@ NEVER = (
 
 
 class Killed(NamedTuple):
-    """One process: what it noted, when it was killed, and whether that was its end."""
+    """One process: what it noted, when it was killed, and whether the kill ended it."""
 
     started: set[str]
     ended: set[str]
@@ -75,7 +75,7 @@ class Killed(NamedTuple):
 
 
 def note(ledger: int, letter: bytes, span: Span) -> None:
-    """Note that a call has returned, after the number of records that a full ring refused."""
+    """Note that a call has returned, after how many records a full ring buffer has refused."""
     dropped = COUNTERS.value("dropped.queue_full")
     if dropped:
         os.write(ledger, b"D%016x" % dropped)
@@ -98,7 +98,7 @@ def use_spans(tracer: Tracer, ledger: int, seed: int) -> NoReturn:
 
 
 def nest_spans(tracer: Tracer, ledger: int, depth: int = 4) -> None:
-    """Start a span and, in it, others."""
+    """Start a span and, inside it, others."""
     with tracer.start_as_current_span("nested", attributes={"depth": depth}) as span:
         note(ledger, b"S", span)
         for _ in range(2 if depth else 0):
@@ -107,7 +107,7 @@ def nest_spans(tracer: Tracer, ledger: int, depth: int = 4) -> None:
 
 
 async def use_in_tasks(tracer: Tracer, ledger: int) -> None:
-    """Hold spans in tasks that take turns."""
+    """Hold spans open in concurrent tasks."""
 
     async def hold() -> None:
         with tracer.start_as_current_span("task's") as span:
@@ -120,7 +120,7 @@ async def use_in_tasks(tracer: Tracer, ledger: int) -> None:
 
 
 def child(folder: Path, ledger: int, seed: int) -> NoReturn:
-    """Record into `folder` until the kill comes."""
+    """Record into `folder` until the parent kills this process."""
     try:
         otel_ext.configure(output=folder, console="off")
         tracer = trace.get_tracer("kill loop")
@@ -135,17 +135,17 @@ def child(folder: Path, ledger: int, seed: int) -> NoReturn:
         for body in (nest, loop):
             threading.Thread(target=body, daemon=True).start()
         use_spans(tracer, ledger, seed)
-    except Exception:  # noqa: BLE001 - said, and seen by the way it ends
+    except Exception:  # noqa: BLE001 - printed, and visible in the exit code
         traceback.print_exc()
     finally:
         os._exit(1)
 
 
-def read_ledger(pipe: int, until: float) -> bytes:
-    """Return what the child noted until its end, or until the moment given."""
+def read_ledger(pipe: int, deadline: float) -> bytes:
+    """Return the notes of a child until it ends, or until the deadline unless that is 0."""
     notes = b""
     while True:
-        left = max(0.0, until - time.monotonic()) if until else None
+        left = max(0.0, deadline - time.monotonic()) if deadline else None
         if not select.select([pipe], [], [], left)[0]:
             return notes
         block = os.read(pipe, 65536)
@@ -154,7 +154,7 @@ def read_ledger(pipe: int, until: float) -> bytes:
         notes += block
 
 
-def begin(folder: Path, dice: random.Random) -> tuple[int, int]:
+def start_child(folder: Path, dice: random.Random) -> tuple[int, int]:
     """Start one child; return its pid and the pipe with its notes."""
     reader, writer = os.pipe()
     pid = os.fork()
@@ -211,7 +211,7 @@ def check(folder: Path, killed: list[Killed], found: Counter[str]) -> None:
         found["ends"] += len(one.ended)
         no_start, no_end = len(one.started - starts.keys()), len(one.ended - real)
         found["refused by a full ring buffer"] += one.dropped
-        # What a full ring buffer refused was counted and said; everything else was promised.
+        # What a full ring buffer refused was counted and noted; everything else was promised.
         if no_start + no_end > one.dropped:
             found["missing starts"] += no_start
             found["missing ends"] += no_end
@@ -226,7 +226,7 @@ def check(folder: Path, killed: list[Killed], found: Counter[str]) -> None:
 
 
 def import_what_children_need() -> None:
-    """Import now what recording imports when it begins, so that no child has to."""
+    """Import the modules that recording imports when it begins, so that no child has to."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -243,8 +243,8 @@ def import_what_children_need() -> None:
     os.waitpid(pid, 0)
 
 
-def work(kills: int, seed: int, say: int) -> NoReturn:
-    """Kill so many, and tell on the pipe `say`: a line after each, then what was found."""
+def work(kills: int, seed: int, pipe: int) -> NoReturn:
+    """Kill so many processes; write a line to `pipe` after each, then the findings."""
     dice = random.Random(seed)
     found: Counter[str] = Counter()
     base = Path(tempfile.mkdtemp(prefix="kill-loop-"))
@@ -252,25 +252,25 @@ def work(kills: int, seed: int, say: int) -> NoReturn:
         while found["kills"] < kills:
             folder = base / str(found["kills"])
             together = 2 if dice.random() < SHARED and kills - found["kills"] > 1 else 1
-            children = [begin(folder, dice) for _ in range(together)]
-            killed = [kill(pid, pipe, dice) for pid, pipe in children]
+            children = [start_child(folder, dice) for _ in range(together)]
+            killed = [kill(pid, ledger, dice) for pid, ledger in children]
             found["not killed"] += sum(not one.was_killed for one in killed)
             if folder.exists():
                 check(folder, killed, found)
                 shutil.rmtree(folder)
             found["kills"] += together
-            os.write(say, b".%d\n" % together)
-        os.write(say, json.dumps(found).encode() + b"\n")
+            os.write(pipe, b".%d\n" % together)
+        os.write(pipe, json.dumps(found).encode() + b"\n")
         shutil.rmtree(base, ignore_errors=True)
         os._exit(0)
-    except Exception:  # noqa: BLE001 - said, and seen by the way it ends
+    except Exception:  # noqa: BLE001 - printed, and visible in the exit code
         traceback.print_exc()
     finally:
         os._exit(1)
 
 
 def main(kills: int, seed: int, jobs: int) -> int:
-    """Kill as often as asked, several at a time, and print the sums."""
+    """Kill `kills` processes, in `jobs` jobs at a time, and print the sums."""
     import_what_children_need()
     reader, writer = os.pipe()
     shares = [kills // jobs + (number < kills % jobs) for number in range(jobs)]
@@ -303,11 +303,11 @@ def main(kills: int, seed: int, jobs: int) -> int:
 
 
 if __name__ == "__main__":
-    words = dict(enumerate(sys.argv))
+    arguments = dict(enumerate(sys.argv))
     sys.exit(
         main(
-            int(words.get(1, DEFAULT_KILLS)),
-            int(words.get(2, time.time())),
-            int(words.get(3, DEFAULT_JOBS)),
+            int(arguments.get(1, DEFAULT_KILLS)),
+            int(arguments.get(2, time.time())),
+            int(arguments.get(3, DEFAULT_JOBS)),
         )
     )

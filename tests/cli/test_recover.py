@@ -17,7 +17,7 @@ from otel_ext.cli.main import main
 from otel_ext.journal.ring_layout import RING_FOLDER
 from otel_ext.terminal import duration
 from tests.cli.test_ps_mistakes import DEAD, span, write
-from tests.durability.kit import HEAD, command, plain
+from tests.durability.kit import HEAD, command, tree_env
 from tests.journal.builders import program
 from tests.journal.killed import die
 from tests.programs import OTEL_EXT, execute, records_in, spans_in
@@ -55,7 +55,7 @@ def killed(folder: Path, body: str) -> None:
     """Run a program that executes `body` and is then killed."""
     head = f"{HEAD}def charge():\n    time.sleep(0.05)\n    handle.flush()\n"
     text = f"{body}\nos.kill(os.getpid(), signal.SIGKILL)\n"
-    done = execute(command(text, folder / "traces", head=head), cwd=folder, env=plain())
+    done = execute(command(text, folder / "traces", head=head), cwd=folder, env=tree_env())
     assert done.code == -signal.SIGKILL, done.err
 
 

@@ -31,29 +31,32 @@ from opentelemetry import trace
 handle = otel_ext.configure(output=sys.argv[1], console="off")
 tracer = trace.get_tracer("durability")
 """
-"""How each program begins: recording into the folder that its first argument names."""
+"""The first lines of a program, which records into the folder named by its first argument."""
+
+NOT_COMPILED = 'import sys\nsys.modules["otel_ext._speed"] = None\n'
+"""Put before `HEAD`, makes a program use the Python code, as if the compiled part were missing."""
 
 NOTE = 17
 """Bytes of one note in a ledger: `S` or `E`, and a span id of 16 digits."""
 
 
 class Found(NamedTuple):
-    """What a folder holds.
+    """The records of a folder.
 
     Attributes:
         records: All records, file by file.
-        skipped: Reasons for what could not be read.
+        skipped: How many pieces could not be read, by reason.
     """
 
     records: list[Record]
     skipped: Counter[str]
 
     def phase(self, phase: str, name: str = "") -> list[Record]:
-        """Return the span records of one phase, of the spans called `name` if given."""
+        """Return the span records of one phase, only of spans called `name` unless it is ""."""
         return [r for r in self.records if r.phase == phase and name in {"", r.name}]
 
     def events(self, event: str) -> list[Record]:
-        """Return the records whose event is this one."""
+        """Return the records of one event."""
         return [record for record in self.records if record.event == event]
 
 
@@ -69,32 +72,32 @@ def read(folder: Path) -> Found:
     return found
 
 
-def plain(**changes: str) -> dict[str, str]:
-    """Return an environment for a program that imports from this tree."""
+def tree_env(**changes: str) -> dict[str, str]:
+    """Return an environment for a program that imports from this checkout."""
     return {**environment(), "PYTHONPATH": str(ROOT), **changes}
 
 
 def command(text: str, *arguments: object, head: str = HEAD) -> list[str]:
-    """Return the command that runs `text` as a program that records."""
+    """Return the command line that runs `head` and `text` as a Python program."""
     return [sys.executable, "-c", head + textwrap.dedent(text), *map(str, arguments)]
 
 
-def told(
-    words: Sequence[str], *, timeout: float = 50.0, env: dict[str, str] | None = None
+def printed_object(
+    argv: Sequence[str], *, timeout: float = 50.0, env: dict[str, str] | None = None
 ) -> dict[str, object]:
-    """Run a program to its end; it must succeed. Return the JSON object it prints."""
-    return cast("dict[str, object]", printed(words, timeout=timeout, env=env))
+    """Run a program, which must succeed; return the JSON object that it prints last."""
+    return cast("dict[str, object]", printed_json(argv, timeout=timeout, env=env))
 
 
-def printed(
-    words: Sequence[str], *, timeout: float = 50.0, env: dict[str, str] | None = None
+def printed_json(
+    argv: Sequence[str], *, timeout: float = 50.0, env: dict[str, str] | None = None
 ) -> object:
-    """Run a program to its end; it must succeed. Return the JSON it prints."""
+    """Run a program, which must succeed; return the JSON value that it prints last."""
     done = subprocess.run(
-        words,
+        argv,
         capture_output=True,
         text=True,
-        env=plain() if env is None else env,
+        env=tree_env() if env is None else env,
         timeout=timeout,
         check=False,
     )
@@ -103,35 +106,42 @@ def printed(
 
 
 @contextmanager
-def beside(words: Sequence[str], **changes: str) -> Generator[subprocess.Popen[str], None, None]:
-    """Run a program beside the test; its output is read line by line."""
+def running(argv: Sequence[str], **changes: str) -> Generator[subprocess.Popen[str], None, None]:
+    """Run a program during the block; the test reads and writes its lines."""
     process = subprocess.Popen(
-        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=plain(**changes)
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=tree_env(**changes)
     )
     try:
         yield process
     finally:
         process.kill()
-        # Before its input ends: what `unshare` had started would end in order by that.
+        # Before its input is closed, by which a program under `unshare` would exit in order.
         process.wait()
         process.communicate()
 
 
-def line_of(process: subprocess.Popen[str]) -> str:
+def read_line(process: subprocess.Popen[str]) -> str:
     """Return the next line that a program prints."""
     assert process.stdout is not None
     return process.stdout.readline().strip()
 
 
-def tell(process: subprocess.Popen[str], word: str = "") -> None:
-    """Give a program the line that it waits for."""
+def write_line(process: subprocess.Popen[str], word: str = "") -> None:
+    """Write the line that a program waits for."""
     assert process.stdin is not None
     process.stdin.write(f"{word}\n")
     process.stdin.flush()
 
 
+def open_span_states(folder: Path) -> dict[str, str]:
+    """Return the state of each open span by its name, as `otel-ext ps` shows it."""
+    done = execute([OTEL_EXT, "ps", folder, "--json"], cwd=folder)
+    spans = [json.loads(line) for line in done.out.splitlines()]
+    return {span["name"]: span["state"] for span in spans}
+
+
 def assert_valid(folder: Path, *, torn: int = 0) -> None:
-    """Assert that `otel-ext validate` has no complaint about any file of a folder.
+    """Assert that `otel-ext validate` finds nothing wrong in any file of a folder.
 
     Args:
         folder: The folder.
@@ -139,7 +149,7 @@ def assert_valid(folder: Path, *, torn: int = 0) -> None:
     """
     files = sorted(folder.glob("*.jsonl"))
     assert files
-    done = execute([OTEL_EXT, "validate", *files], cwd=folder, env=plain())
+    done = execute([OTEL_EXT, "validate", *files], cwd=folder, env=tree_env())
     cut = done.out.count(": line: not JSON: ")
     assert cut <= torn, done.out
     assert done.code == 0 or done.out.rstrip().endswith(f": {cut} bad"), done.out + done.err
@@ -148,7 +158,7 @@ def assert_valid(folder: Path, *, torn: int = 0) -> None:
 def assert_ended_once(found: Found) -> None:
     """Assert that each span that started has one end, and no record is there twice."""
     keys = Counter((record.process.id, record.seq) for record in found.records)
-    # A further segment repeats the starts of what is open, and nothing else.
+    # A new segment repeats the starts of open spans, and nothing else.
     repeated = {(r.process.id, r.seq) for r in found.phase("start")}
     twice = [key for key, times in keys.items() if times > 1 and key not in repeated]
     assert not twice, f"records that are there twice: {twice[:5]}"
@@ -159,13 +169,13 @@ def assert_ended_once(found: Found) -> None:
 
 
 def recovered(folder: Path) -> Found:
-    """Recover a folder, check that a second time changes nothing, and read it."""
+    """Recover a folder, check that a second recovery changes nothing, and read it."""
     assert not recover(folder).failed
     assert recover(folder).recovered == ()
     return read(folder)
 
 
-RECOVERED_APART = """\
+RECOVERED_IN_CHILD = """\
 import json, sys
 from pathlib import Path
 from tests.durability.kit import recovered
@@ -175,18 +185,18 @@ print(json.dumps([ids(records("start"), "start"), ids(records("end"), "end")]))
 """
 
 
-def recovered_apart(folder: Path) -> tuple[list[str], list[str]]:
-    """Recover a folder as `recovered` does; return the ids of its starts and of its ends.
+def recovered_in_child(folder: Path) -> tuple[list[str], list[str]]:
+    """Recover a folder in a child process; return the ids of its starts and of its ends.
 
-    In a process of its own: of very many records, reading takes long where coverage is measured.
+    Without the measuring of coverage, which makes it slow to read very many records.
     """
-    words = command(RECOVERED_APART, folder, head="")
-    starts, ends = cast("list[list[str]]", printed(words, timeout=150.0))
+    argv = command(RECOVERED_IN_CHILD, folder, head="")
+    starts, ends = cast("list[list[str]]", printed_json(argv, timeout=150.0))
     return starts, ends
 
 
 def ledger(path: Path) -> tuple[set[str], set[str]]:
-    """Return the ids of spans whose start, and whose end, had returned."""
+    """Read a ledger: the ids of spans whose start had returned, and of those whose end had."""
     notes = path.read_bytes() if path.exists() else b""
     whole = [notes[at : at + NOTE].decode() for at in range(0, len(notes) - NOTE + 1, NOTE)]
     return (
@@ -195,29 +205,29 @@ def ledger(path: Path) -> tuple[set[str], set[str]]:
     )
 
 
-def exit_seconds(pid: int, told_at: float) -> float:
-    """Return how long the main thread of a process went on behind a moment, busy or waiting.
+def exit_seconds(pid: int, since: float) -> float:
+    """Return how long the main thread of a process ran or waited from a moment to its end.
 
-    What other programs took of the processor meanwhile does not count.
+    The time in which it waited for a processor does not count.
     """
-    before = _not_run_seconds(pid)
-    # The tracer keeps a thread that it delays beyond the end of its process.
+    before = _seconds_without_processor(pid)
+    # strace keeps a thread that it delays beyond the end of its process.
     stat = Path(f"/proc/{pid}/stat")
     while stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z":
         time.sleep(0.005)
-    took = time.monotonic() - told_at
-    return took - max(_not_run_seconds(pid) - before, 0.0)
+    took = time.monotonic() - since
+    return took - max(_seconds_without_processor(pid) - before, 0.0)
 
 
-def _not_run_seconds(pid: int) -> float:
-    """Return for how long a main thread could have run and was not let; see proc(5), schedstat."""
+def _seconds_without_processor(pid: int) -> float:
+    """Return how long a main thread has waited for a processor; see proc(5), schedstat."""
     path = Path(f"/proc/{pid}/schedstat")
     return int(path.read_text().split()[1]) / 1e9 if path.exists() else 0.0
 
 
-def small_disk(kib: int, place: Path, words: Iterable[str]) -> list[str]:
-    """Return the command that runs `words` with a small file system of its own at `place`."""
-    place.mkdir(exist_ok=True)
-    mount = f'mount -t tmpfs -o size={kib}k none {place} && exec "$@"'
+def small_disk(kib: int, path: Path, argv: Iterable[str]) -> list[str]:
+    """Return the command line that runs `argv` with a small file system mounted at `path`."""
+    path.mkdir(exist_ok=True)
+    mount = f'mount -t tmpfs -o size={kib}k none {path} && exec "$@"'
     flags = "-m" if os.geteuid() == 0 else "-Urm"
-    return ["unshare", flags, "sh", "-c", mount, "sh", *words]
+    return ["unshare", flags, "sh", "-c", mount, "sh", *argv]

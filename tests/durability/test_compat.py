@@ -1,4 +1,4 @@
-"""Compat mode holds for what recovery writes, too."""
+"""Recovery in compat mode: the ends that it adds have the timestamp at the top level."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_recovered_ends_have_the_timestamp_at_the_top_level(tmp_path: Path) -> None:
-    """A file whose lines have it keeps having it in every line after a recovery."""
+    """A file of compat mode has it in every line, also in those that recovery adds."""
     subprocess.run([sys.executable, "-c", PROGRAM, str(tmp_path)], check=False, timeout=60)
     assert recover(tmp_path).spans == 1
     [file] = tmp_path.glob("*.jsonl")

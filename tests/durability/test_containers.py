@@ -1,4 +1,4 @@
-"""A process in a PID namespace of its own, beside readers outside of it."""
+"""A process in a PID namespace of its own, seen by readers outside of it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from otel_ext.runtime.process.incarnation import pid_namespace
 from tests.durability.kit import (
     assert_ended_once,
     assert_valid,
-    beside,
     command,
-    line_of,
+    open_span_states,
     read,
+    read_line,
     recovered,
-    tell,
+    running,
+    write_line,
 )
-from tests.programs import OTEL_EXT, execute
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,43 +40,36 @@ LIVES = """
 """
 
 
-def inside(words: list[str]) -> list[str]:
-    """Return the command that runs `words` in a PID namespace of its own."""
+def inside(argv: list[str]) -> list[str]:
+    """Return the command line that runs `argv` in a PID namespace of its own."""
     flags = "-pf" if os.geteuid() == 0 else "-Urpf"
-    return ["unshare", flags, "--kill-child", "--mount-proc", *words]
-
-
-def states(folder: Path) -> dict[str, str]:
-    """Return the state of each open span, as `ps` sees it from outside."""
-    done = execute([OTEL_EXT, "ps", folder, "--json"], cwd=folder)
-    shown = [json.loads(line) for line in done.out.splitlines()]
-    return {span["name"]: span["state"] for span in shown}
+    return ["unshare", flags, "--kill-child", "--mount-proc", *argv]
 
 
 @pytest.mark.needs("unshare")
 @pytest.mark.parametrize("durability", ["queued", "write", "mapped"])
 def test_a_process_of_another_namespace_is_left_alone(tmp_path: Path, durability: str) -> None:
-    """In every mode `ps` shows it running, `recover` waits, and no record is doubled."""
-    words = command(LIVES, tmp_path, durability)
-    with beside(inside(words)) as process:
-        assert int(line_of(process)) < 10
-        assert states(tmp_path) == {"inside": "running"}
+    """In every mode `ps` shows its span as running, and `recover` leaves that open."""
+    argv = command(LIVES, tmp_path, durability)
+    with running(inside(argv)) as process:
+        assert int(read_line(process)) < 10
+        assert open_span_states(tmp_path) == {"inside": "running"}
         report = recover(tmp_path, grace_seconds=600)
         assert (report.spans, len(report.uncertain)) == (0, 1)
-        tell(process)
-        assert line_of(process) == "ended"
+        write_line(process)
+        assert read_line(process) == "ended"
         assert_ended_once(read(tmp_path))
-    # Of the dead one the same: nobody can ask, so it is given time, and then it is over.
+    # A reader outside cannot check the killed process either, so it is uncertain for the grace.
     assert recover(tmp_path, grace_seconds=600).uncertain
     assert recover(tmp_path, grace_seconds=0.0).spans == 0
     assert_valid(tmp_path)
 
 
 @pytest.mark.needs("unshare")
-def test_what_does_not_say_its_namespace_is_not_taken_for_dead(tmp_path: Path) -> None:
-    """A file from before the key was written: nobody lives under that pid here, and yet."""
-    with beside(inside(command(LIVES, tmp_path, "queued"))) as process:
-        assert line_of(process)
+def test_a_file_without_a_namespace_is_not_taken_for_dead(tmp_path: Path) -> None:
+    """A file from before the key was written is uncertain, though no process here has its pid."""
+    with running(inside(command(LIVES, tmp_path, "queued"))) as process:
+        assert read_line(process)
         (path,) = tmp_path.glob("*.jsonl")
         lines = [json.loads(line) for line in path.read_bytes().splitlines()]
         old = tmp_path / "old"
@@ -84,13 +77,13 @@ def test_what_does_not_say_its_namespace_is_not_taken_for_dead(tmp_path: Path) -
         for line in lines:
             line["__tracer_meta__"].pop("pid_namespace", None)
         (old / path.name).write_text("".join(f"{json.dumps(line)}\n" for line in lines))
-        assert states(old) == {"inside": "running"}
+        assert open_span_states(old) == {"inside": "running"}
         assert recover(old, grace_seconds=600).uncertain
 
 
-def test_a_process_says_its_namespace(tmp_path: Path) -> None:
-    """Each file tells it, so that readers without a ring buffer know whether they can ask."""
-    with beside(command(LIVES, tmp_path, "queued")) as process:
-        assert line_of(process)
+def test_process_start_has_the_namespace(tmp_path: Path) -> None:
+    """Each file contains it, so that readers know whether the pid is one that they can check."""
+    with running(command(LIVES, tmp_path, "queued")) as process:
+        assert read_line(process)
     (start,) = recovered(tmp_path).events("process.start")[:1]
     assert start.extra["pid_namespace"] == pid_namespace()

@@ -1,4 +1,4 @@
-"""What the promise costs: memory of open spans, time at the caller beside busy threads."""
+"""What recording costs a program: memory of open spans, time of a start beside busy threads."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from tests.durability.kit import command, told
+from tests.durability.kit import command, printed_object
 from tests.figures import report_figures
 
 if TYPE_CHECKING:
@@ -46,9 +46,12 @@ HUNDRED_THOUSAND = """
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_a_hundred_thousand_open_spans(tmp_path: Path) -> None:
-    """The whole processor holds them in 100 MB beyond what the SDK's own span objects take."""
+    """The processor takes less than 100 MB for them beyond the SDK's own span objects."""
     sdk, both = (
-        cast("dict[str, float]", told(command(HUNDRED_THOUSAND, tmp_path / who, who), timeout=85))
+        cast(
+            "dict[str, float]",
+            printed_object(command(HUNDRED_THOUSAND, tmp_path / who, who), timeout=85),
+        )
         for who in ("sdk", "ours")
     )
     report_figures(
@@ -92,7 +95,7 @@ TABLE = """
         do()
         return (time.thread_time() - began) / len(some) * 1e6
     def hook(add, max_spans):
-        # What users get, but nothing is exported; with `add` in the place of a full table's.
+        # The hook as users get it, but without an export, and with `add` as the table's method.
         if load_speed() is not None:
             load_speed().configure_hooks(
                 begin=Processor.begin_span, end=Processor.end_span, add=add,
@@ -120,11 +123,11 @@ TABLE = """
 
 @pytest.mark.slow
 def test_the_table_costs_a_start_about_a_microsecond(tmp_path: Path) -> None:
-    """Of the hook that users get, compiled where it was built, and of the table in Python alone.
+    """Measured in the hook that users get, compiled where built, and for the Python table alone.
 
-    Processor time in the best of some rounds, garbage collection included.
+    Processor time of the best of seven rounds, garbage collection included.
     """
-    cost = cast("dict[str, float]", told(command(TABLE, tmp_path)))
+    cost = cast("dict[str, float]", printed_object(command(TABLE, tmp_path)))
     report_figures(
         "the table",
         hook=f"{cost['hook_us']:.2f} us",
@@ -132,7 +135,7 @@ def test_the_table_costs_a_start_about_a_microsecond(tmp_path: Path) -> None:
         the_table_in_python=f"{cost['add_us']:.2f} us",
         compiled=cost["is_compiled"],
     )
-    # The promise is 1 microsecond; where neighbours share the processor, all takes twice as long.
+    # The promise is 1 microsecond; where others share the processor, all takes twice as long.
     assert cost["add_us"] < 3
     assert not cost["is_compiled"] or cost["table_us"] < 3
 
@@ -152,7 +155,7 @@ BESIDE_BUSY_THREADS = """
     took, whole = [], []
     STARTS = 5
     def start():
-        # Between two turns of this thread: what others do in their turns is not our cost.
+        # Within a turn of this thread: what other threads do in their turns is not our cost.
         began = time.perf_counter_ns()
         span = tracer.start_span("busy", attributes={"a": 1, "b": "text"})
         whole.append(time.perf_counter_ns() - began)
@@ -171,7 +174,7 @@ BESIDE_BUSY_THREADS = """
     stop = True
     def at(values, share):
         return sorted(values)[int(len(values) * share)] / 1000
-    # The first of a turn finds the processor's caches full of what the others do.
+    # The first start of a turn finds the processor's caches full of the others' data.
     first = took[::STARTS]
     running = [one for n, one in enumerate(took) if n % STARTS]
     print(json.dumps({
@@ -193,13 +196,13 @@ TRIES = 6
 def test_a_start_beside_four_busy_threads(tmp_path: Path) -> None:
     """A start does not wait for the interpreter lock: its p99 is at most 50 microseconds.
 
-    By the clock, of the hook, in the best of a few rounds: a machine with other work adds
-    to a latency and takes nothing away. The first start after others had the processor
-    is told apart; a wait for the lock would cost any of them a turn of 5,000 and more.
+    Wall time of the hook, in the best of a few rounds, since other work on the machine only
+    adds to a latency. The first start after other threads had the processor is judged
+    apart; a wait for the lock would cost any start 5,000 microseconds and more.
     """
     rounds: list[dict[str, float]] = []
     for number in range(TRIES):
-        cost = told(command(BESIDE_BUSY_THREADS, tmp_path / str(number)))
+        cost = printed_object(command(BESIDE_BUSY_THREADS, tmp_path / str(number)))
         rounds.append(cast("dict[str, float]", cost))
         assert rounds[-1]["starts"] >= 2_000
         if rounds[-1]["p99_us"] <= 50:

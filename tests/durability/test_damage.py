@@ -1,4 +1,4 @@
-"""Recoverers beside each other and beside the living; folders that random bytes went through."""
+"""Recovery beside other recoveries and living processes, and of folders with random damage."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_ext.journal.recovery.recover import recover
+from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX
 from tests.durability.kit import (
     Found,
     assert_ended_once,
     assert_valid,
-    beside,
     command,
-    line_of,
-    plain,
     read,
+    read_line,
     recovered,
-    tell,
+    running,
+    tree_env,
+    write_line,
 )
 from tests.figures import report_figures
 from tests.programs import OTEL_EXT, wait_until
@@ -44,8 +45,8 @@ LIVES = """
 
 
 def die(folder: Path, *flush: str) -> None:
-    """Leave behind what a killed program leaves."""
-    done = subprocess.run(command(DIES, folder, *flush), env=plain(), check=False, timeout=50)
+    """Run a program that kills itself with spans open."""
+    done = subprocess.run(command(DIES, folder, *flush), env=tree_env(), check=False, timeout=50)
     assert done.returncode == -9
 
 
@@ -56,26 +57,30 @@ def abandoned(found: Found) -> int:
 
 @pytest.mark.slow
 def test_two_recover_while_a_third_starts(tmp_path: Path) -> None:
-    """Two commands and a program that has just begun share the dead; each span is ended once."""
+    """Two commands and a program that has just started recover the dead: one end for each span."""
     for turn in range(3):
         folder = tmp_path / str(turn)
         copies = [folder / "a"]
         die(copies[0])
         die(copies[0], "flush")
-        words = [OTEL_EXT, "recover", str(copies[0])]
-        with beside(command(LIVES, copies[0])) as living:
+        argv = [OTEL_EXT, "recover", str(copies[0])]
+        with running(command(LIVES, copies[0])) as living:
             both = [
                 subprocess.Popen(
-                    words, env=plain(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+                    argv,
+                    env=tree_env(),
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
                 )
                 for _ in range(2)
             ]
-            assert line_of(living) == "ready"
+            assert read_line(living) == "ready"
             for process in both:
                 out = process.communicate(timeout=50)[0]
                 assert process.returncode == 0, out
             wait_until(lambda f=copies[0]: abandoned(read(f)) == 40, "all ends", 10)  # type: ignore[misc]
-            tell(living)
+            write_line(living)
             assert living.wait(20) == 0
         found = recovered(copies[0])
         assert_ended_once(found)
@@ -87,7 +92,7 @@ def test_two_recover_while_a_third_starts(tmp_path: Path) -> None:
 def scribble(path: Path, dice: random.Random) -> int:
     """Overwrite a few stretches of a file with random bytes; return how many bytes."""
     data = bytearray(path.read_bytes())
-    # A ring buffer is mostly empty; what matters is in its first pages.
+    # A ring buffer is mostly empty; its records are in its first pages.
     reach = min(len(data), 256 * 1024)
     if not reach:
         return 0
@@ -106,7 +111,7 @@ def scribble(path: Path, dice: random.Random) -> int:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_random_damage_then_recovery(tmp_path: Path, seed: int) -> None:
-    """Damage anywhere raises nothing, costs only what it hit, and recovery stays idempotent."""
+    """Damage raises nothing and costs under half of the records; recovery stays idempotent."""
     dice = random.Random(seed)
     original = tmp_path / "original"
     die(original, "flush")
@@ -116,23 +121,23 @@ def test_random_damage_then_recovery(tmp_path: Path, seed: int) -> None:
     for turn in range(25):
         folder = tmp_path / f"damaged-{turn}"
         shutil.copytree(original, folder)
-        victims = [*folder.glob("*.jsonl"), *folder.glob(".blackbox/*.ring")]
+        victims = [*folder.glob("*.jsonl"), *folder.glob(f"{RING_FOLDER}/*{RING_SUFFIX}")]
         for victim in dice.sample(victims, dice.randrange(1, len(victims) + 1)):
             scribble(victim, dice)
-        # Who wrote what is damaged may be unknown, and would be given time to show up.
+        # The writer of a damaged file may be unknown; without a grace recovery does not wait.
         report = recover(folder, grace_seconds=0)
         assert not report.failed
         assert recover(folder, grace_seconds=0).recovered == ()
         found = read(folder)
         ends = [r.key for r in found.phase("end") if r.abandoned == "process-died"]
         assert len(ends) == len(set(ends))
-        assert not list(folder.glob(".blackbox/*.ring"))
+        assert not list(folder.glob(f"{RING_FOLDER}/*{RING_SUFFIX}"))
         kept += len({(r.process.id, r.seq) for r in found.records} & whole)
         total += len(whole)
-        # Damage is told with line numbers; it is no crash, and no clean bill either.
-        words = [OTEL_EXT, "validate", *map(str, folder.glob("*.jsonl"))]
+        # `validate` reports damage and does not crash.
+        argv = [OTEL_EXT, "validate", *map(str, folder.glob("*.jsonl"))]
         if turn % 8 == 0:
-            done = subprocess.run(words, env=plain(), capture_output=True, text=True, check=False)
+            done = subprocess.run(argv, env=tree_env(), capture_output=True, text=True, check=False)
             assert done.returncode in {0, 1}, done.stderr
             assert "Traceback" not in done.stderr
     report_figures(f"random damage, seed {seed}", records_kept=f"{kept} of {total}")

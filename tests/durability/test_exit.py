@@ -1,4 +1,4 @@
-"""The end of a program: in order, in time, and by SIGTERM, with the account closed."""
+"""The end of a program: in order, in time, and by SIGTERM, with all records counted."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ import pytest
 
 from tests.durability.kit import (
     HEAD,
+    NOT_COMPILED,
     assert_ended_once,
     assert_valid,
-    beside,
     command,
     exit_seconds,
-    line_of,
-    plain,
+    printed_object,
     read,
+    read_line,
     recovered,
-    told,
+    running,
+    tree_env,
 )
 from tests.figures import report_figures
 from tests.programs import wait_until
@@ -27,7 +28,7 @@ from tests.programs import wait_until
 BLOCKED = """
     import json
     notes = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT)
-    os.close(2)  # the trace holds up every write, also those to standard error
+    os.close(2)  # strace delays every write, also those to standard error
     kept = [tracer.start_span(f"open {n}") for n in range(50)]
     time.sleep(0.3)  # the worker is in its first write now
     for number in range(500):
@@ -49,11 +50,11 @@ def test_a_blocked_disk_holds_up_an_exit_for_two_seconds_at_most(
     trace = ["strace", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null"]
     inject = ["-e", f"trace={calls}", "-e", f"inject={calls}:delay_enter=50s"]
     notes = tmp_path / "notes"
-    words = command(BLOCKED, tmp_path / "traces", notes)
-    with subprocess.Popen([*trace, *inject, *words], env=plain()) as tracer:
+    argv = command(BLOCKED, tmp_path / "traces", notes)
+    with subprocess.Popen([*trace, *inject, *argv], env=tree_env()) as tracer:
         wait_until(lambda: notes.exists() and notes.stat().st_size, "the program's last note")
-        pid, flushed, took, told_at = json.loads(notes.read_bytes())
-        exit_took = exit_seconds(pid, told_at)
+        pid, flushed, took, ended = json.loads(notes.read_bytes())
+        exit_took = exit_seconds(pid, ended)
         tracer.kill()
     report_figures(f"blocked {calls}", flush=f"{took:.2f} s", exit=f"{exit_took:.2f} s")
     if "write" in calls:
@@ -66,20 +67,18 @@ def test_a_blocked_disk_holds_up_an_exit_for_two_seconds_at_most(
     assert_ended_once(found)
     assert len(found.phase("start")) == 550
     assert len([end for end in found.phase("end", "more") if not end.abandoned]) == 500
-    # Said by the program itself, since it ended in order.
+    # Ended by the program itself, since it exited in order.
     assert {end.abandoned for end in found.phase("end") if end.name != "more"} == {"shutdown"}
 
 
-def test_an_orderly_exit_says_shutdown_of_open_spans_and_closes_the_account(
-    tmp_path: Path,
-) -> None:
-    """Open spans get an end that says so; process.end has the totals; nothing else is left."""
+def test_an_orderly_exit_ends_open_spans_and_writes_the_totals(tmp_path: Path) -> None:
+    """Their ends have the cause `shutdown`; process.end has the totals; only the file is left."""
     text = """
     kept = [tracer.start_span(f"open {n}") for n in range(3)]
     for number in range(100):
         tracer.start_span("done").end()
     """
-    done = subprocess.run(command(text, tmp_path), env=plain(), timeout=50, check=False)
+    done = subprocess.run(command(text, tmp_path), env=tree_env(), timeout=50, check=False)
     assert done.returncode == 0
     found = read(tmp_path)
     assert_ended_once(found)
@@ -116,9 +115,9 @@ LATE_HEAD = HEAD.replace("handle =", "#")
 def test_sigterm_with_handle_sigterm(tmp_path: Path, own: bool) -> None:
     """The program's own handler runs; without one the process dies by the signal, in order."""
     install = "signal.signal(signal.SIGTERM, on_term)" if own else ""
-    words = command(TERMINATED.format(install=install), tmp_path, head=LATE_HEAD)
-    with beside(words) as process:
-        assert line_of(process) == "ready"
+    argv = command(TERMINATED.format(install=install), tmp_path, head=LATE_HEAD)
+    with running(argv) as process:
+        assert read_line(process) == "ready"
         process.terminate()
         rest = process.communicate(timeout=20)[0]
     assert process.returncode == (3 if own else -15)
@@ -139,16 +138,16 @@ def test_sigterm_without_the_setting_is_a_kill(tmp_path: Path) -> None:
     while True:
         time.sleep(0.01)
     """
-    with beside(command(text, tmp_path)) as process:
-        assert line_of(process) == "ready"
+    with running(command(text, tmp_path)) as process:
+        assert read_line(process) == "ready"
         process.terminate()
         assert process.wait(20) == -15
     found = recovered(tmp_path)
     assert [end.abandoned for end in found.phase("end")] == ["process-died"]
 
 
-def test_a_program_that_never_ends_its_handle_is_quick_to_exit(tmp_path: Path) -> None:
-    """With an idle disk an exit costs next to nothing."""
+def test_an_exit_without_a_shutdown_is_quick(tmp_path: Path) -> None:
+    """With an idle disk the exit handler takes less than its two seconds."""
     text = """
     import atexit, json
     atexit.register(lambda: print(json.dumps({"drained": time.monotonic() - began})))
@@ -158,7 +157,7 @@ def test_a_program_that_never_ends_its_handle_is_quick_to_exit(tmp_path: Path) -
         tracer.start_span("done").end()
     began = time.monotonic()
     """
-    drained = told(command(text, tmp_path))["drained"]
+    drained = printed_object(command(text, tmp_path))["drained"]
     report_figures("idle exit", drained=f"{drained} s")
     assert isinstance(drained, float)
     assert drained < 2.0
@@ -178,13 +177,13 @@ FIRST_SPAN_OF_A_FINALIZER = """
 def test_the_first_span_may_come_while_the_interpreter_ends(
     tmp_path: Path, *, compiled: bool
 ) -> None:
-    """No thread is started any more, so nothing waits for one; the record is there."""
-    head = HEAD if compiled else f'import sys\nsys.modules["otel_ext._speed"] = None\n{HEAD}'
-    # None of the exit handlers runs.
+    """Python starts no thread then, so nothing waits for one, and both records are written."""
+    head = HEAD if compiled else NOT_COMPILED + HEAD
+    # So that no exit handler runs.
     head += "import atexit\natexit._clear()\n"
     done = subprocess.run(
         command(FIRST_SPAN_OF_A_FINALIZER, tmp_path, head=head),
-        env=plain(),
+        env=tree_env(),
         capture_output=True,
         text=True,
         timeout=50,

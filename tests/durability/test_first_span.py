@@ -1,4 +1,4 @@
-"""What the first span of a process finds done, so that it costs little more than the others."""
+"""Set-up prepares the first span of a process, so that it costs little more than the others."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from opentelemetry.sdk.resources import Resource
 
 from otel_ext._accel import load_speed
+from otel_ext.journal.ring_layout import RING_SUFFIX
 from otel_ext.runtime.process.incarnation import Incarnation
 from otel_ext.runtime.process.records import PROCESS_START
 from tests.figures import report_figures
@@ -28,7 +29,7 @@ from otel_ext.processors import LifecycleSpanProcessor
 provider.add_span_processor(LifecycleSpanProcessor(JsonlExporter(sys.argv[1])))
 """,
 }
-# Prints what the thread of the span imports, makes and opens, and whether the worker runs then.
+# Prints what the span's thread imports, makes and opens, and whether the worker runs by then.
 WATCHED = """
 import json, os, sys, threading
 from opentelemetry.sdk.resources import Resource
@@ -44,7 +45,7 @@ def watch(event, arguments):
     if watching and threading.get_ident() == threading.main_thread().ident:
         if event in ("import", "open", "os.mkdir"):
             name = os.path.basename(os.fsdecode(arguments[0]))
-            name = "RING" if name.endswith(".ring") else name
+            name = "RING" if name.endswith("{suffix}") else name
             seen.append(f"{{event}} {{name}}" + " with a worker" * shared_worker().is_alive)
 sys.addaudithook(watch)
 span = tracer.start_span("first")
@@ -90,9 +91,9 @@ def test_the_first_span_takes_few_steps(tmp_path: Path, way: str) -> None:
 
 @pytest.mark.parametrize("way", sorted(SET_UP))
 def test_the_first_span_makes_the_ring_buffer_and_little_else(tmp_path: Path, way: str) -> None:
-    """It opens nothing of /proc and imports nothing; the thread starts behind what it opens."""
+    """It reads nothing in /proc and imports nothing; the worker starts after the files are open."""
     folder = tmp_path / "traces"
-    program = write_program(tmp_path, WATCHED.format(set_up=SET_UP[way]))
+    program = write_program(tmp_path, WATCHED.format(set_up=SET_UP[way], suffix=RING_SUFFIX))
     done = execute(python(program, folder), cwd=tmp_path)
     assert done.code == 0, done.err
     made, seen, has_worker = json.loads(done.out)
@@ -101,9 +102,10 @@ def test_the_first_span_makes_the_ring_buffer_and_little_else(tmp_path: Path, wa
     assert has_worker
 
 
-def test_the_line_that_begins_the_file_is_made_at_set_up(tmp_path: Path) -> None:
-    """It is older than the first span, and says the same as one made with the first record."""
-    program = write_program(tmp_path, WATCHED.format(set_up=SET_UP["configure"]))
+def test_the_first_line_of_the_file_is_made_at_set_up(tmp_path: Path) -> None:
+    """It is older than the first span, and equals one made with the first record."""
+    text = WATCHED.format(set_up=SET_UP["configure"], suffix=RING_SUFFIX)
+    program = write_program(tmp_path, text)
     done = execute(python(program, tmp_path / "traces"), cwd=tmp_path)
     assert done.code == 0, done.err
     start, span = records_in(tmp_path / "traces")[:2]
@@ -126,8 +128,8 @@ trace.get_tracer("t").start_span("work").end()
 """
 
 
-def test_a_resource_that_comes_later_begins_the_file(tmp_path: Path) -> None:
-    """What was prepared for one provider is not used for the spans of another."""
+def test_the_first_line_has_the_resource_of_the_first_span(tmp_path: Path) -> None:
+    """A line that was prepared for one provider is not used for the spans of another."""
     program = write_program(tmp_path, OTHER)
     done = execute(python(program, tmp_path / "traces"), cwd=tmp_path)
     assert done.code == 0, done.err
@@ -139,7 +141,7 @@ def test_a_resource_that_comes_later_begins_the_file(tmp_path: Path) -> None:
 
 
 def test_an_expected_resource_takes_no_number() -> None:
-    """The first resource that is recorded stands under the incarnation's id, expected or not."""
+    """The first resource that is recorded gets the incarnation's id, expected or not."""
     one, two = Resource({"a": 1}), Resource({"b": 2})
     mine = Incarnation()
     expected = mine.expect(one)

@@ -1,4 +1,4 @@
-"""Forks, spawned children, servers with workers: each process its own file, whoever is killed."""
+"""Forks, spawned children, servers with workers: each process has its own file, also if killed."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tests.durability.kit import (
     Found,
     assert_ended_once,
     assert_valid,
-    beside,
     command,
-    line_of,
-    plain,
     read,
+    read_line,
     recovered,
+    running,
+    tree_env,
 )
 from tests.figures import report_figures
 from tests.programs import SCRIPTS, free_port, is_listening, python, recorded, started, wait_until
@@ -55,7 +55,7 @@ def assert_apart(folder: Path, found: Found) -> None:
     "end", ["return", "os._exit(0)", "os.kill(os.getpid(), 9)", "raise OSError"]
 )
 def test_os_fork(tmp_path: Path, end: str) -> None:
-    """However a child ends, the parent's spans are the parent's, and the child's are all there."""
+    """However a child ends, only the parent ends its spans, and the child's are all recorded."""
     text = f"""
     import warnings
     warnings.simplefilter("ignore")
@@ -80,7 +80,7 @@ def test_os_fork(tmp_path: Path, end: str) -> None:
         span.end()
     """
     done = subprocess.run(
-        command(text, tmp_path), env=plain(), timeout=50, check=False, stderr=subprocess.PIPE
+        command(text, tmp_path), env=tree_env(), timeout=50, check=False, stderr=subprocess.PIPE
     )
     assert done.returncode == 0, done.stderr
     found = recovered(tmp_path)
@@ -117,12 +117,12 @@ if __name__ == "__main__":
 
 @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
 def test_multiprocessing_with_killed_children(tmp_path: Path, method: str) -> None:
-    """In each start method the killed children's spans are ended for them, the others' by them."""
+    """In each start method recovery ends the spans of killed children; the others end their own."""
     program = tmp_path / "program.py"
     program.write_text(KILLED_CHILDREN)
     folder = tmp_path / "traces"
     done = subprocess.run(
-        python("-W", "ignore", program, folder, method), env=plain(), timeout=55, check=False
+        python("-W", "ignore", program, folder, method), env=tree_env(), timeout=55, check=False
     )
     assert done.returncode == 0
     found = recovered(folder)
@@ -131,13 +131,13 @@ def test_multiprocessing_with_killed_children(tmp_path: Path, method: str) -> No
     assert list(by_process(found, "done").values()) == [[None]] * 4
     causes = sorted(str(one[0]) for one in by_process(found, "open").values())
     assert causes[2:] == ["process-died", "process-died"]
-    # Forked children of multiprocessing end by os._exit, perhaps before anything was noticed.
+    # Forked children of multiprocessing end by os._exit, perhaps before they end their spans.
     others = {"garbage-collected", "shutdown", "owner-died"}
     assert set(causes[:2]) <= (others if method == "spawn" else others | {"process-died"})
 
 
 def test_gevent(tmp_path: Path) -> None:
-    """Under gevent, children and greenlets record as anybody does, and a kill is recovered from."""
+    """Under gevent, children and greenlets record as usual; recovery ends a killed child's span."""
     head = "from gevent import monkey; monkey.patch_all()\nimport gevent\n"
     text = """
     import os, sys, time
@@ -158,7 +158,9 @@ def test_gevent(tmp_path: Path) -> None:
     gevent.os.waitpid(pid, 0)
     kept.end()
     """
-    done = subprocess.run(command(text, tmp_path, head=head), env=plain(), timeout=50, check=False)
+    done = subprocess.run(
+        command(text, tmp_path, head=head), env=tree_env(), timeout=50, check=False
+    )
     assert done.returncode == 0
     found = recovered(tmp_path)
     assert_apart(tmp_path, found)
@@ -183,20 +185,20 @@ def app(environ, start_response):
 
 
 def serve(tmp_path: Path, name: str, text: str, server: Sequence[str]) -> Found:
-    """Run a server, have one worker after another die amid a request, and read what is left."""
+    """Run a server, kill three workers amid requests, stop it, and return the recovered records."""
     (tmp_path / f"{name}.py").write_text(text)
     port, folder = free_port(), tmp_path / "traces"
-    words = recorded(folder, str(SCRIPTS / server[0]), *server[1:])
-    words = [word.replace("PORT", str(port)) for word in words]
-    env = plain(PYTHONPATH=str(tmp_path))
-    with started(words, cwd=tmp_path, env=env) as process:
+    argv = recorded(folder, str(SCRIPTS / server[0]), *server[1:])
+    argv = [word.replace("PORT", str(port)) for word in argv]
+    env = tree_env(PYTHONPATH=str(tmp_path))
+    with started(argv, cwd=tmp_path, env=env) as process:
         wait_until(lambda: is_listening(port), "the server listens", 40)
         url = f"http://127.0.0.1:{port}"
         for _ in range(3):
             with pytest.raises(requests.ConnectionError):
                 requests.get(f"{url}/die", timeout=20, headers={"Connection": "close"})
             wait_until(lambda: is_served(url), "another worker answers", 30)
-        # The workers that are left see to the dead ones while the server runs.
+        # The other workers end the spans of the dead ones while the server runs.
         wait_until(lambda: len(died(folder)) >= 2, "the ends of the dead", 10)
         seen = len(died(folder))
         process.send_signal(signal.SIGTERM)
@@ -208,7 +210,7 @@ def serve(tmp_path: Path, name: str, text: str, server: Sequence[str]) -> Found:
 
 
 def is_served(url: str) -> bool:
-    """Whether the server answers now."""
+    """Return whether the server answers now."""
     try:
         return requests.get(f"{url}/", timeout=20, headers={"Connection": "close"}).ok
     except requests.ConnectionError:
@@ -216,19 +218,19 @@ def is_served(url: str) -> bool:
 
 
 def died(folder: Path) -> list[object]:
-    """Return the requests that were ended for a dead worker."""
+    """Return the ends of requests that were written for a dead worker."""
     return [end for end in read(folder).phase("end", "request") if end.abandoned == "process-died"]
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_gunicorn_with_preload(tmp_path: Path) -> None:
-    """Each worker that dies leaves a request open, which is ended for it; the master lives on."""
+    """Each worker that dies leaves a request open, which another ends; the master lives on."""
     server = ["gunicorn", "--preload", "--workers", "2", "--bind", "127.0.0.1:PORT", "slow:app"]
     found = serve(tmp_path, "slow", SLOW_PAGES, server)
     ends = by_process(found, "request")
     assert sum(cause == "process-died" for causes in ends.values() for cause in causes) == 3
-    # The master's own span stays open to its end, whatever the workers did.
+    # The master's own span stays open until the master ends, whatever the workers do.
     [imported] = by_process(found, "import").values()
     assert imported in (["shutdown"], ["process-died"])
     assert next(iter(by_process(found, "import"))) not in ends
@@ -264,7 +266,7 @@ def test_uvicorn_with_workers(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_celery_prefork_with_killed_children(tmp_path: Path) -> None:
-    """A prefork child that is killed amid a task leaves its span to recovery; the rest end."""
+    """Recovery ends the span of a prefork child that is killed amid a task; others end theirs."""
     (tmp_path / "deadly.py").write_text(
         "import os\n"
         "from jobs import app, tracer\n"
@@ -274,7 +276,7 @@ def test_celery_prefork_with_killed_children(tmp_path: Path) -> None:
         "        os.kill(os.getpid(), 9)\n"
     )
     folder = tmp_path / "traces"
-    env = plain(
+    env = tree_env(
         PYTHONPATH=f"{APP}{os.pathsep}{tmp_path}",
         JOBS_FOLDER=str(tmp_path / "jobs"),
         C_FORCE_ROOT="1",
@@ -287,12 +289,12 @@ def test_celery_prefork_with_killed_children(tmp_path: Path) -> None:
         "results = [jobs.double.delay(number) for number in range(4)]\n"
         "print([result.get(timeout=50) for result in results], flush=True)\n"
     )
-    words = recorded(folder, *worker, *options, "--without-mingle", "--without-heartbeat")
-    with started(words, cwd=tmp_path, env=env) as process:
-        with beside(
+    argv = recorded(folder, *worker, *options, "--without-mingle", "--without-heartbeat")
+    with started(argv, cwd=tmp_path, env=env) as process:
+        with running(
             python("-c", send), **{k: env[k] for k in ("PYTHONPATH", "JOBS_FOLDER")}
         ) as sender:
-            assert line_of(sender) == "[0, 2, 4, 6]"
+            assert read_line(sender) == "[0, 2, 4, 6]"
         process.send_signal(signal.SIGTERM)
         assert process.wait(40) in {0, -signal.SIGTERM}
     found = recovered(folder)

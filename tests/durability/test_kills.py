@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.durability.kit import assert_ended_once, assert_valid, command, ledger, plain, recovered
+from tests.durability.kit import (
+    assert_ended_once,
+    assert_valid,
+    command,
+    ledger,
+    recovered,
+    tree_env,
+)
 from tests.figures import report_figures
 from tests.programs import python, recorded, records_in, wait_until
 
@@ -24,7 +31,7 @@ SMALL = """
     notes = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     at = [0]
     def note(letter, span):
-        # Not by write, which is counted here.
+        # Not by `write`, whose calls are counted here.
         text = letter + b"%016x" % span.get_span_context().span_id
         os.pwrite(notes, text, at[0])
         at[0] += len(text)
@@ -57,7 +64,7 @@ SMALL = """
 
 
 def missing_from(found: Found, started: set[str], ended: set[str]) -> set[str]:
-    """Return what a ledger promises and the records do not have."""
+    """Return the ids of spans that a ledger promises and the records do not have."""
     real = {end.span_id for end in found.phase("end") if not end.abandoned}
     return (started - {start.span_id for start in found.phase("start")}) | (ended - real)
 
@@ -69,8 +76,8 @@ def missing_from(found: Found, started: set[str], ended: set[str]) -> set[str]:
 def test_a_kill_at_every_write(tmp_path: Path, durability: str) -> None:
     """Killed at its first, second, ... write, a whole program is recoverable each time.
 
-    With `write` a slow one makes callers queue their lines for a while, which they say;
-    then what was queued may be missing. That must be the exception.
+    In mode `write` a slow write makes callers queue their lines for a while, which they
+    report; then queued lines may be missing. That must be the exception.
     """
     number, promised, queued, files = 0, 0, 0, 0
     while True:
@@ -79,9 +86,9 @@ def test_a_kill_at_every_write(tmp_path: Path, durability: str) -> None:
         trace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=write"]
         inject = ["-e", f"inject=write:signal=SIGKILL:when={number}"]
         settings = {"OTEL_EXT_DURABILITY": durability, "OTEL_EXT_SEGMENT_SIZE": "64KiB"}
-        env = plain(PYTHONUNBUFFERED="1", **settings)
-        words = [*trace, *inject, *command(SMALL, folder, notes)]
-        done = subprocess.run(words, env=env, check=False, stderr=subprocess.PIPE)
+        env = tree_env(PYTHONUNBUFFERED="1", **settings)
+        argv = [*trace, *inject, *command(SMALL, folder, notes)]
+        done = subprocess.run(argv, env=env, check=False, stderr=subprocess.PIPE)
         found = recovered(folder) if folder.exists() else None
         started, ended = ledger(notes)
         promised += len(started) + len(ended)
@@ -135,12 +142,12 @@ time.sleep(30)
 
 @pytest.mark.parametrize("turn", range(3))
 def test_a_program_under_otel_ext_run_is_killed(tmp_path: Path, turn: int) -> None:
-    """`otel-ext run` recovers at once, says by which signal it ended, and ends in the same way."""
+    """`otel-ext run` recovers at once, reports the signal, and ends by it itself."""
     program = tmp_path / "program.py"
     program.write_text(LIVES)
     folder, notes = tmp_path / "traces", tmp_path / "notes"
-    words = recorded(folder, *python(program, notes))
-    with subprocess.Popen(words, env=plain(), stderr=subprocess.PIPE, text=True) as process:
+    argv = recorded(folder, *python(program, notes))
+    with subprocess.Popen(argv, env=tree_env(), stderr=subprocess.PIPE, text=True) as process:
         wait_until(lambda: len(ledger(notes)[1]) > 20, "some spans")
         time.sleep(random.random() * 0.2)
         [child] = [
@@ -150,7 +157,7 @@ def test_a_program_under_otel_ext_run_is_killed(tmp_path: Path, turn: int) -> No
             ).stdout.split()
         ]
         os.kill(child, signal.SIGKILL)
-        said = process.communicate(timeout=30)[1]
+        stderr = process.communicate(timeout=30)[1]
     assert process.returncode == -signal.SIGKILL
     started, ended = ledger(notes)
     found = recovered(folder)
@@ -158,23 +165,23 @@ def test_a_program_under_otel_ext_run_is_killed(tmp_path: Path, turn: int) -> No
     missing = missing_from(found, started, ended)
     abandoned = [end for end in found.phase("end") if end.abandoned]
     assert {end.extra["signal"] for end in abandoned} == {"SIGKILL"}
-    assert "did not end" in said
+    assert "did not end" in stderr
     assert_valid(folder, torn=1)
-    told = {"starts": len(started), "open": len(abandoned), "missing": len(missing)}
-    report_figures(f"otel-ext run, kill {turn + 1}", **told)
+    counts = {"starts": len(started), "open": len(abandoned), "missing": len(missing)}
+    report_figures(f"otel-ext run, kill {turn + 1}", **counts)
     assert not missing
 
 
 def test_records_of_a_killed_process_are_read_without_recovery(tmp_path: Path) -> None:
-    """Also a folder that nobody has recovered tells what ran: `ps` reads the ring buffer itself."""
+    """`ps` shows the open spans of a folder without recovery: it reads the ring buffer itself."""
     text = """
     kept = [tracer.start_span(f"open {n}") for n in range(3)]
     os.kill(os.getpid(), signal.SIGKILL)
     """
-    done = subprocess.run(command(text, tmp_path), env=plain(), check=False, timeout=50)
+    done = subprocess.run(command(text, tmp_path), env=tree_env(), check=False, timeout=50)
     assert done.returncode == -signal.SIGKILL
-    words = ["otel-ext", "ps", "--json", str(tmp_path)]
-    listed = subprocess.run(words, env=plain(), capture_output=True, text=True, check=False)
+    argv = ["otel-ext", "ps", "--json", str(tmp_path)]
+    listed = subprocess.run(argv, env=tree_env(), capture_output=True, text=True, check=False)
     assert listed.returncode == 0, listed.stderr
     assert all(f"open {n}" in listed.stdout for n in range(3))
     assert records_in(tmp_path) == [] or records_in(tmp_path)[0].event == "process.start"

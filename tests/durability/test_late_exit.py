@@ -1,4 +1,4 @@
-"""What runs after our exit handler: handlers registered before it, finalizers, threads."""
+"""Spans recorded after our exit handler: by earlier handlers, finalizers and threads."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from pathlib import Path
 
 import pytest
 
+from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX
 from otel_ext.record.merge import merge
 from tests.durability.kit import (
     HEAD,
+    NOT_COMPILED,
     NOTE,
     assert_ended_once,
     assert_valid,
-    beside,
     command,
     ledger,
-    line_of,
-    plain,
     read,
+    read_line,
     recovered,
+    running,
+    tree_env,
 )
 from tests.programs import OTEL_EXT, execute, wait_until, write_program
 
-PLAIN = 'import sys\nsys.modules["otel_ext._speed"] = None\n'
-
-# Registered before `configure()`, so all of these run after what that registers.
+# Registered before `configure()`, so all of these run after the handler that it registers.
 LATE = """\
 import atexit, builtins, logging, multiprocessing.util, os, sys, weakref
 
@@ -73,10 +73,10 @@ LATE_NAMES = {"weakref", "Finalize", "parent", "child", "logging", "finalizer"}
 
 
 def run_program(folder: Path, head: str, text: str) -> None:
-    """Run a program to its end, which must be silent and in order."""
+    """Run a program, which must exit with 0 and print nothing."""
     done = subprocess.run(
         command(text, folder, head=head),
-        env=plain(),
+        env=tree_env(),
         capture_output=True,
         text=True,
         timeout=50,
@@ -90,8 +90,8 @@ def run_program(folder: Path, head: str, text: str) -> None:
 def test_spans_of_exit_handlers_that_run_after_ours_are_recorded(
     tmp_path: Path, setup: str, *, compiled: bool
 ) -> None:
-    """Each has start and end, also those of finalizers; a span open till then has its real end."""
-    head = ("" if compiled else PLAIN) + LATE + setup + FINALIZER
+    """Each has start and end, also those of finalizers; a span still open gets its real end."""
+    head = ("" if compiled else NOT_COMPILED) + LATE + setup + FINALIZER
     run_program(
         tmp_path, head, 'kept, never = tracer.start_span("kept"), tracer.start_span("never")'
     )
@@ -105,7 +105,7 @@ def test_spans_of_exit_handlers_that_run_after_ours_are_recorded(
     last = found.records[-1]
     assert last.event == "process.end"
     assert last.extra["accepted"] == last.extra["written"] == len(found.records)
-    # In one file that is closed, so that a recovery need not read it, and without a ring buffer.
+    # The file is closed, so that a recovery need not read it, and no ring buffer is left.
     assert [path.suffix for path in tmp_path.iterdir()] == [".jsonl"]
     assert_valid(tmp_path)
     assert recovered(tmp_path).records == found.records
@@ -113,9 +113,9 @@ def test_spans_of_exit_handlers_that_run_after_ours_are_recorded(
 
 @pytest.mark.parametrize("compiled", [True, False])
 def test_the_first_span_may_come_from_a_late_handler(tmp_path: Path, *, compiled: bool) -> None:
-    """A program that recorded nothing until then gets its file, closed, and no ring buffer."""
+    """A program that recorded nothing until then leaves a closed file and no ring buffer."""
     text = "import otel_ext\n"
-    head = ("" if compiled else PLAIN) + "import atexit\n"
+    head = ("" if compiled else NOT_COMPILED) + "import atexit\n"
     head += 'atexit.register(lambda: tracer.start_span("late").end())\n' + HEAD
     run_program(tmp_path, head, text)
     found = read(tmp_path)
@@ -130,8 +130,8 @@ def test_the_first_span_may_come_from_a_late_handler(tmp_path: Path, *, compiled
     assert recovered(tmp_path).records == found.records
 
 
-def test_an_exit_without_late_spans_is_as_before(tmp_path: Path) -> None:
-    """The file ends with one `process.end`, and nothing else is left."""
+def test_an_exit_without_late_spans_writes_one_process_end(tmp_path: Path) -> None:
+    """The file contains one `process.end`, and no other file is left."""
     run_program(tmp_path, HEAD, 'tracer.start_span("done").end()')
     found = read(tmp_path)
     assert [one.event for one in found.records if one.kind == "process"] == [
@@ -150,13 +150,13 @@ def hang():
 """
 
 
-def test_a_program_that_hangs_in_a_late_handler_is_seen_and_recovered(tmp_path: Path) -> None:
-    """`ps` shows the span that hangs; after a kill its start is there, and recovery ends it."""
+def test_a_program_that_hangs_in_a_late_handler_is_shown_and_recovered(tmp_path: Path) -> None:
+    """`ps` shows the span that hangs, and recovery ends it after a kill."""
     head = "import atexit\natexit.register(lambda: hang())\n" + HEAD
-    with beside(command(HANGS, tmp_path, head=head)) as process:
-        assert line_of(process) == "hangs"
-        seen = execute([OTEL_EXT, "ps", tmp_path], cwd=tmp_path, env=plain())
-        assert "hangs late" in seen.out
+    with running(command(HANGS, tmp_path, head=head)) as process:
+        assert read_line(process) == "hangs"
+        shown = execute([OTEL_EXT, "ps", tmp_path], cwd=tmp_path, env=tree_env())
+        assert "hangs late" in shown.out
         process.send_signal(signal.SIGKILL)
         process.wait(20)
     found = recovered(tmp_path)
@@ -166,7 +166,7 @@ def test_a_program_that_hangs_in_a_late_handler_is_seen_and_recovered(tmp_path: 
 
 
 def test_a_span_that_a_late_handler_leaves_open_is_ended_by_recovery(tmp_path: Path) -> None:
-    """The last `process.end` tells of it, so recovery looks there; a late log changes nothing."""
+    """The last `process.end` counts it as open, so recovery reads the file and ends it."""
     head = "import atexit\natexit.register(lambda: leave())\n" + HEAD
     text = """
     tracer.start_span("early").end()
@@ -199,7 +199,7 @@ time.sleep(0.2)
 
 
 def test_daemon_threads_lose_no_span_while_the_program_exits(tmp_path: Path) -> None:
-    """What had returned before the interpreter stopped the threads is on record, once."""
+    """Starts and ends that had returned before the interpreter stopped the threads are recorded."""
     notes, folder = tmp_path / "ledger", tmp_path / "traces"
     head = "import atexit, time\natexit.register(time.sleep, 0.2)\n" + HEAD
     run_program(folder, head, BUSY.replace("sys.argv[2]", repr(str(notes))))
@@ -207,15 +207,15 @@ def test_daemon_threads_lose_no_span_while_the_program_exits(tmp_path: Path) -> 
     assert len(starts) > NOTE
     found = recovered(folder)
     assert starts <= {one.span_id for one in found.phase("start")}
-    # Those that our handler found open have two ends, of which the real one wins.
+    # Spans that our handler found open have two ends, of which the real one wins.
     known = {key[1]: one for key, one in merge(found.records).items()}
     assert all(known[span_id].is_real_end for span_id in ends)
     assert {one.phase for one in known.values()} == {"end"}
-    assert not list(folder.glob(".blackbox/*.ring"))
+    assert not list(folder.glob(f"{RING_FOLDER}/*{RING_SUFFIX}"))
 
 
 def test_handlers_of_a_sitecustomize_under_run_are_recorded(tmp_path: Path) -> None:
-    """`otel-ext run` starts behind the program's `sitecustomize`, whose handlers run late."""
+    """`otel-ext run` sets up after the program's `sitecustomize`, so its handlers run late."""
     write_program(
         tmp_path,
         "import atexit\n"
@@ -227,16 +227,16 @@ def test_handlers_of_a_sitecustomize_under_run_are_recorded(tmp_path: Path) -> N
     )
     program = write_program(tmp_path, "pass\n")
     folder = tmp_path / "traces"
-    words: list[str | Path] = [OTEL_EXT, "run", "--output", folder, "--", sys.executable, program]
-    path = os.pathsep.join([str(tmp_path), plain()["PYTHONPATH"]])
-    done = execute(words, cwd=tmp_path, env=plain(PYTHONPATH=path))
+    argv: list[str | Path] = [OTEL_EXT, "run", "--output", folder, "--", sys.executable, program]
+    path = os.pathsep.join([str(tmp_path), tree_env()["PYTHONPATH"]])
+    done = execute(argv, cwd=tmp_path, env=tree_env(PYTHONPATH=path))
     assert done.code == 0, done.err
     assert [one.phase for one in read(folder).records if one.name == "late"] == ["start", "end"]
 
 
 SLOW_DISK = """
     notes = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT)
-    os.close(2)  # the trace holds up every write, also those to standard error
+    os.close(2)  # strace delays every write, also those to standard error
     tracer.start_span("early").end()
     time.sleep(0.3)  # the worker is in its first write now
     def late():
@@ -248,13 +248,13 @@ SLOW_DISK = """
 @pytest.mark.slow
 @pytest.mark.needs("strace")
 def test_late_spans_go_to_the_ring_buffer_while_the_disk_hangs(tmp_path: Path) -> None:
-    """Nobody waits for a disk that the exit has waited for in vain; recovery finds the spans."""
+    """They do not wait for a disk for which the exit has waited in vain; recovery finds them."""
     trace = ["strace", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null"]
     inject = ["-e", "trace=write,fdatasync", "-e", "inject=write,fdatasync:delay_enter=90s"]
     notes = tmp_path / "notes"
     head = "import atexit\natexit.register(lambda: late())\n" + HEAD
-    words = command(SLOW_DISK, tmp_path / "traces", notes, head=head)
-    with subprocess.Popen([*trace, *inject, *words], env=plain()) as tracer:
+    argv = command(SLOW_DISK, tmp_path / "traces", notes, head=head)
+    with subprocess.Popen([*trace, *inject, *argv], env=tree_env()) as tracer:
         wait_until(lambda: notes.exists() and notes.stat().st_size, "the late handler's note")
         pid = int(notes.read_bytes())
         os.kill(pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Programs that exit in good order with very many spans open."""
+"""Programs that exit normally with very many spans open."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from tests.durability.kit import (
     assert_valid,
     command,
     exit_seconds,
-    line_of,
-    plain,
     read,
+    read_line,
     recovered,
-    recovered_apart,
+    recovered_in_child,
+    tree_env,
 )
 from tests.figures import report_figures
 from tests.programs import OTEL_EXT, execute, wait_until
@@ -38,18 +38,18 @@ MANY = """
 """
 # 100,000 is the long form.
 COUNT = int(os.environ.get("OPEN_SPANS", "30000"))
-# No time at all for the open spans, and what has been said is brought out.
+# No time at all for the open spans; records that wait are still written.
 NO_TIME = "handle.processor.shutdown_by(0.0)"
 
 
 def run(folder: Path, count: int, end: str = "", *, output: str = "") -> None:
-    """Run a program that keeps `count` spans open and exits in good order."""
-    words = command(MANY.format(count=count, end=end), output or folder)
-    done = subprocess.run(words, env=plain(), timeout=150, check=False)
+    """Run a program that keeps `count` spans open and exits normally."""
+    argv = command(MANY.format(count=count, end=end), output or folder)
+    done = subprocess.run(argv, env=tree_env(), timeout=150, check=False)
     assert done.returncode == 0
 
 
-def running(folder: Path) -> list[dict[str, object]]:
+def shown_by_ps(folder: Path) -> list[dict[str, object]]:
     """Return what `otel-ext ps --json` shows of a folder or a file."""
     done = execute([OTEL_EXT, "ps", folder, "--json"], cwd=folder.parent)
     return [json.loads(line) for line in done.out.splitlines()]
@@ -58,17 +58,17 @@ def running(folder: Path) -> list[dict[str, object]]:
 @pytest.mark.slow
 @pytest.mark.timeout(200)
 def test_many_open_spans_all_have_an_end_after_an_exit_and_recovery(tmp_path: Path) -> None:
-    """What the exit has no time for is ended by recovery: no start is without an end."""
+    """Recovery ends the spans that the exit had no time for: no start is without an end."""
     began = time.monotonic()
     run(tmp_path, COUNT)
     took = time.monotonic() - began
     files = tmp_path.glob("*.jsonl")
     before = sum(path.read_bytes().count(b'"phase":"end"') for path in files)
-    starts, ends = recovered_apart(tmp_path)
+    starts, ends = recovered_in_child(tmp_path)
     report_figures(f"{COUNT:,} open", program=f"{took:.1f} s", ended_at_exit=before)
     assert len(set(starts)) == COUNT
     assert ends == sorted(set(starts))
-    assert not running(tmp_path)
+    assert not shown_by_ps(tmp_path)
 
 
 @pytest.mark.parametrize("output", ["", "one.jsonl"])
@@ -77,21 +77,21 @@ def test_spans_that_an_exit_has_no_time_for_are_shown_and_then_ended(
 ) -> None:
     """`ps` shows them as lost, recovery ends them with the cause `shutdown`, and only once."""
     folder = tmp_path / "traces"
-    place = folder / output
-    run(folder, 200, NO_TIME, output=str(place))
-    shown = running(place)
+    path = folder / output
+    run(folder, 200, NO_TIME, output=str(path))
+    shown = shown_by_ps(path)
     assert len(shown) == 200
     assert {span["state"] for span in shown} == {"lost"}
     found = recovered(folder)
     assert_ended_once(found)
     ends = found.phase("end")
     assert [end.abandoned for end in ends] == ["shutdown"] * 200
-    assert not running(place)
+    assert not shown_by_ps(path)
     assert_valid(folder)
 
 
-def test_an_end_that_tells_of_open_spans_closes_no_file(tmp_path: Path) -> None:
-    """Though all lines are in the file and no ring buffer is left, recovery looks into it."""
+def test_a_process_end_with_open_spans_does_not_close_the_file(tmp_path: Path) -> None:
+    """Though all lines are in the file and no ring buffer is left, recovery reads it."""
     run(tmp_path, 20, "handle.processor.tracker.reaper.abandon_all = lambda *a, **k: 0")
     (path,) = tmp_path.glob("*.jsonl")
     assert not (tmp_path / ".blackbox").exists()
@@ -103,14 +103,14 @@ def test_an_end_that_tells_of_open_spans_closes_no_file(tmp_path: Path) -> None:
 
 
 def test_spans_that_a_full_table_refused_are_ended_by_recovery(tmp_path: Path) -> None:
-    """Nobody watched them, so only their file can tell which of them are open."""
+    """The program does not watch them, so only their file shows which are open."""
     text = """
     handle.shutdown()
     handle = otel_ext.configure(output=sys.argv[1], console="off", max_open_spans=2)
     kept = [tracer.start_span(f"open {n}") for n in range(5)]
     kept[4].end()
     """
-    done = subprocess.run(command(text, tmp_path), env=plain(), timeout=50, check=False)
+    done = subprocess.run(command(text, tmp_path), env=tree_env(), timeout=50, check=False)
     assert done.returncode == 0
     found = recovered(tmp_path)
     assert_ended_once(found)
@@ -120,7 +120,7 @@ def test_spans_that_a_full_table_refused_are_ended_by_recovery(tmp_path: Path) -
 HANGING = """
     import json
     notes = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT)
-    os.close(2)  # the trace holds up every write, also those to standard error
+    os.close(2)  # strace delays every write, also those to standard error
     kept = [tracer.start_span(f"open {{number % 7}}") for number in range({count})]
     began = time.monotonic()
     {action}
@@ -153,17 +153,17 @@ def test_a_blocked_disk_and_very_many_open_spans_do_not_add_up(
     trace = ["strace", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null"]
     inject = ["-e", "trace=write,fdatasync", "-e", "inject=write,fdatasync:delay_enter=100s"]
     notes = tmp_path / "notes"
-    words = command(HANGING.format(action=action, count=COUNT), tmp_path / "traces", notes)
-    with subprocess.Popen([*trace, *inject, *words], env=plain()) as tracer:
+    argv = command(HANGING.format(action=action, count=COUNT), tmp_path / "traces", notes)
+    with subprocess.Popen([*trace, *inject, *argv], env=tree_env()) as tracer:
         wait_until(lambda: notes.exists() and notes.stat().st_size, "the last note", 100.0)
-        pid, took, told_at = json.loads(notes.read_bytes())
-        exit_took = exit_seconds(pid, told_at)
+        pid, took, ended = json.loads(notes.read_bytes())
+        exit_took = exit_seconds(pid, ended)
         tracer.kill()
-    words = [sys.executable, "-c", ALONE, str(COUNT)]
-    alone = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    argv = [sys.executable, "-c", ALONE, str(COUNT)]
+    alone = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
     with alone:
-        told_at = float(line_of(alone))
-        alone_took = exit_seconds(alone.pid, told_at)
+        ended = float(read_line(alone))
+        alone_took = exit_seconds(alone.pid, ended)
     report_figures(
         f"blocked, {COUNT:,} open, {action}",
         took=f"{took:.2f} s",
@@ -172,9 +172,9 @@ def test_a_blocked_disk_and_very_many_open_spans_do_not_add_up(
     )
     # The rest is what a busy machine adds to each step.
     assert took < limit + 0.3
-    # What is known of a span has to be freed like the span itself: that is no waiting.
+    # Our entry of a span has to be freed like the span itself, which is not waiting.
     assert exit_took < 2 * alone_took + 2.0 + 1.0
     wait_until(lambda: not Path(f"/proc/{pid}").exists(), "the end of the last thread")
-    starts, ends = recovered_apart(tmp_path / "traces")
-    # What the full ring buffer refused was counted, and nothing that it took is left open.
+    starts, ends = recovered_in_child(tmp_path / "traces")
+    # Records that the full ring buffer refused were counted; no start that it took is left open.
     assert set(starts) <= set(ends)

@@ -1,4 +1,4 @@
-"""Spans where locks may be held, by the assembled product: nothing hangs, nothing is lost."""
+"""Spans in places where locks may be held: the whole program does not hang and loses nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from tests.durability.kit import ROOT, command, plain, read, told
+from tests.durability.kit import ROOT, command, printed_object, read, tree_env
 from tests.figures import report_figures
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ EVERYWHERE = """
         if next(forks) % 200 == 0:
             handle.flush(0.2)
     forks = count()
-    otel_ext.health()  # imports it, which in a signal handler amid an import fails in Python 3.10
+    otel_ext.health()  # imported now: Python 3.10 fails to in a signal handler amid an import
     logging.getLogger().addHandler(Handler())
     logging.getLogger().setLevel(logging.INFO)
     signal.signal(signal.SIGALRM, on_signal)
@@ -86,8 +86,8 @@ def test_spans_in_finalizers_signal_handlers_and_log_handlers(
     tmp_path: Path, durability: str
 ) -> None:
     """All at once beside busy threads: no deadlock, and each record is written or counted."""
-    env = plain(OTEL_EXT_DURABILITY=durability)
-    done = told(command(EVERYWHERE, tmp_path, "1"), env=env)
+    env = tree_env(OTEL_EXT_DURABILITY=durability)
+    done = printed_object(command(EVERYWHERE, tmp_path, "1"), env=env)
     report_figures(f"everywhere, {durability}", **done)
     assert done["hung"] is False
     for what in ("signals", "finalizers", "logs"):
@@ -99,7 +99,7 @@ def test_spans_in_finalizers_signal_handlers_and_log_handlers(
         starts = {start.key for start in found.phase("start")}
         assert len(starts) == done["used"]
         assert starts == {end.key for end in found.phase("end") if not end.abandoned}
-        # Python tells of a span in a dead cycle before the finalizer ends it: then the end is late.
+        # Python clears the weak reference to a span in a dead cycle before the finalizer ends it.
         given_up = {end.name for end in found.phase("end") if end.abandoned}
         assert given_up <= {"ended in a finalizer"}
 
@@ -107,11 +107,11 @@ def test_spans_in_finalizers_signal_handlers_and_log_handlers(
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_a_storm_of_forks() -> None:
-    """Children forked beside busy threads start, work and end in any way; `make chaos` has more."""
+    """Children forked beside busy threads record and end in each way; `make chaos` forks more."""
     program = ROOT / "tests" / "chaos" / "fork_storm.py"
     done = subprocess.run(
         [sys.executable, str(program), "90"],
-        env=plain(),
+        env=tree_env(),
         capture_output=True,
         text=True,
         timeout=110,

@@ -1,4 +1,4 @@
-"""The death of a process, a thread, a task, or a span: seen in time, by the assembled product."""
+"""The death of a process, a thread, a task, or a span is noticed in time by a whole program."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ import pytest
 from otel_ext.record.merge import merge
 from tests.durability.kit import (
     assert_ended_once,
-    beside,
     command,
-    line_of,
-    plain,
+    printed_object,
     read,
-    tell,
-    told,
+    read_line,
+    running,
+    tree_env,
+    write_line,
 )
 from tests.figures import report_figures
 from tests.programs import wait_until
@@ -50,13 +50,13 @@ def ends_of_the_dead(folder: Path) -> list[tuple[str, int, int]]:
 
 
 def test_the_death_of_a_process_is_seen_by_another(tmp_path: Path) -> None:
-    """Another process that writes to the same folder ends what the dead one left open."""
+    """Another process that writes to the same folder ends the spans that the dead one left open."""
     took: list[float] = []
-    with beside(command(WATCHES, tmp_path)) as watcher:
-        assert line_of(watcher) == "ready"
+    with running(command(WATCHES, tmp_path)) as watcher:
+        assert read_line(watcher) == "ready"
         for number in range(5):
-            with beside(command(DIES, tmp_path)) as process:
-                pid = int(line_of(process))
+            with running(command(DIES, tmp_path)) as process:
+                pid = int(read_line(process))
                 time.sleep(0.1 * number)
                 os.kill(pid, signal.SIGKILL)
                 died_ns, began = time.time_ns(), time.monotonic()
@@ -71,23 +71,23 @@ def test_the_death_of_a_process_is_seen_by_another(tmp_path: Path) -> None:
     assert min(took) <= 1.0
 
 
-def test_the_death_of_several_is_seen_by_those_that_are_left(tmp_path: Path) -> None:
-    """Of five processes any three may die at once: the two others end all their spans, once."""
-    words = command(DIES, tmp_path)
+def test_the_death_of_several_is_seen_by_the_survivors(tmp_path: Path) -> None:
+    """Three of five processes die at once: the two others end all their spans, once."""
+    argv = command(DIES, tmp_path)
     with ExitStack() as stack:
-        five = [stack.enter_context(beside(words)) for _ in range(5)]
-        everybody = sorted(five, key=lambda one: int(line_of(one)))
-        for process in everybody[1:4]:
+        five = [stack.enter_context(running(argv)) for _ in range(5)]
+        by_pid = sorted(five, key=lambda one: int(read_line(one)))
+        for process in by_pid[1:4]:
             process.kill()
         began = time.monotonic()
-        for process in everybody[1:4]:
+        for process in by_pid[1:4]:
             process.wait()
         wait_until(lambda: len(ends_of_the_dead(tmp_path)) == 15, "the ends of three", 15)
         report_figures("death of three of five", seen=f"{time.monotonic() - began:.2f} s")
         time.sleep(1.2)
         assert len(ends_of_the_dead(tmp_path)) == 15
-        for process in (everybody[0], everybody[4]):
-            tell(process)
+        for process in (by_pid[0], by_pid[4]):
+            write_line(process)
             assert process.wait(20) == 0
     found = read(tmp_path)
     assert_ended_once(found)
@@ -95,27 +95,30 @@ def test_the_death_of_several_is_seen_by_those_that_are_left(tmp_path: Path) -> 
 
 
 def test_a_stopped_process_is_not_dead(tmp_path: Path) -> None:
-    """A process that is stopped for longer than any deadline is given up by nobody."""
-    with beside(command(WATCHES, tmp_path)) as watcher, beside(command(DIES, tmp_path)) as process:
-        assert line_of(watcher) == "ready"
-        os.kill(int(line_of(process)), signal.SIGSTOP)
+    """No other process ends the spans of one that is stopped for longer than any deadline."""
+    with (
+        running(command(WATCHES, tmp_path)) as watcher,
+        running(command(DIES, tmp_path)) as process,
+    ):
+        assert read_line(watcher) == "ready"
+        os.kill(int(read_line(process)), signal.SIGSTOP)
         time.sleep(2.5)
         assert ends_of_the_dead(tmp_path) == []
         process.send_signal(signal.SIGCONT)
-        tell(process)
+        write_line(process)
         assert process.wait(20) == 0
     assert {end.abandoned for end in read(tmp_path).phase("end", "open 0")} == {"shutdown"}
 
 
 INSIDE = """
     import asyncio, gc, json
-    told = {}
+    owner_ended = {}
     def on_thread():
         kept.append(tracer.start_span("thread's"))
-        told["thread's"] = time.time_ns()
+        owner_ended["thread's"] = time.time_ns()
     async def in_task():
         kept.append(tracer.start_span("task's"))
-        told["task's"] = time.time_ns()
+        owner_ended["task's"] = time.time_ns()
     async def tasks():
         task = asyncio.get_running_loop().create_task(in_task())
         await task
@@ -125,10 +128,10 @@ INSIDE = """
     kept = []
     thread = threading.Thread(target=on_thread); thread.start(); thread.join()
     tracer.start_span("collected")
-    told["collected"] = time.time_ns()
+    owner_ended["collected"] = time.time_ns()
     asyncio.run(tasks())
     handle.flush()
-    print(json.dumps(told))
+    print(json.dumps(owner_ended))
     sys.stdout.flush()
     handle.shutdown()
     late = [span for span in kept if span.name == "task's"]
@@ -136,15 +139,15 @@ INSIDE = """
 
 
 TRIES = 5
-# In seconds: by when the death of the owner must be seen.
+# Seconds within which the death of the owner must be noticed.
 PROMISED = {"task's": 0.1, "collected": 0.1, "thread's": 1.0}
 
 
 def seen_after(folder: Path, grace: str) -> dict[str, float]:
-    """Return how long after its event each death was seen, in one run of a program."""
-    env = plain(OTEL_EXT_OWNER_GRACE=grace)
+    """Return the seconds from each death until it was noticed, in one run of a program."""
+    env = tree_env(OTEL_EXT_OWNER_GRACE=grace)
     text = INSIDE.replace('float(os.environ.get("OTEL_EXT_OWNER_GRACE", "0.5"))', "0.5")
-    events = told(command(text, folder), env=env)
+    events = printed_object(command(text, folder), env=env)
     found = read(folder)
     assert_ended_once(found)
     late: dict[str, float] = {}
@@ -160,10 +163,10 @@ def seen_after(folder: Path, grace: str) -> dict[str, float]:
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("grace", ["0", "500ms"])
 def test_a_dead_thread_a_dead_task_and_a_collected_span(tmp_path: Path, grace: str) -> None:
-    """A task's and a collected span are seen within 100 ms, a thread's within a second.
+    """A task's death and a collected span are noticed within 100 ms, a thread's within a second.
 
-    Dated to when it was seen, and said after the grace. Where the machine has other work
-    it is tried again; each promise must be kept in one of the tries.
+    The ends have the time of that, and are written after the grace. On a machine with other
+    work it is tried again; each promise must be kept in one of the tries.
     """
     best: dict[str, float] = {}
     tries = 0
@@ -178,7 +181,7 @@ def test_a_dead_thread_a_dead_task_and_a_collected_span(tmp_path: Path, grace: s
 
 
 def test_a_late_real_end_wins(tmp_path: Path) -> None:
-    """A span whose thread died and that somebody ends after all has both ends; merged: the real."""
+    """A span that another thread ends after its own died has two ends; merging keeps the real."""
     text = """
     kept = []
     thread = threading.Thread(target=lambda: kept.append(tracer.start_span("handed on")))
@@ -186,7 +189,7 @@ def test_a_late_real_end_wins(tmp_path: Path) -> None:
     time.sleep(0.8)
     kept[0].end()
     """
-    done = subprocess.run(command(text, tmp_path), env=plain(), timeout=50, check=False)
+    done = subprocess.run(command(text, tmp_path), env=tree_env(), timeout=50, check=False)
     assert done.returncode == 0
     found = read(tmp_path)
     assert {end.abandoned for end in found.phase("end")} == {"owner-died", None}
@@ -194,23 +197,23 @@ def test_a_late_real_end_wins(tmp_path: Path) -> None:
     assert merged.abandoned is None
 
 
-def test_a_folder_with_many_old_files_is_looked_through_a_little_at_a_time(tmp_path: Path) -> None:
-    """Many files of ended processes cost a start nothing; a dead one among them is found."""
-    with beside(command(DIES, tmp_path), OTEL_EXT_DURABILITY="queued") as process:
-        pid = int(line_of(process))
+def test_a_dead_process_is_found_among_many_files(tmp_path: Path) -> None:
+    """A new process ends its spans, though the folder has 120 files of ended processes."""
+    with running(command(DIES, tmp_path), OTEL_EXT_DURABILITY="queued") as process:
+        pid = int(read_line(process))
         wait_until(lambda: len(read(tmp_path).phase("start")) == 5, "the records")
         os.kill(pid, signal.SIGKILL)
         process.wait()
     [left] = tmp_path.glob("*.jsonl")
     boot = left.name.partition("-")[0]
     subprocess.run(
-        command("tracer.start_span('closed').end()", tmp_path / "x"), env=plain(), check=True
+        command("tracer.start_span('closed').end()", tmp_path / "x"), env=tree_env(), check=True
     )
     [closed] = (tmp_path / "x").glob("*.jsonl")
     text = closed.read_bytes()
     for number in range(120):
         name = f"{boot}-{number + 2_000_000}-1-{number:08x}"
         (tmp_path / f"{name}.jsonl").write_bytes(text.replace(closed.stem.encode(), name.encode()))
-    with beside(command(WATCHES, tmp_path)) as watcher:
-        assert line_of(watcher) == "ready"
+    with running(command(WATCHES, tmp_path)) as watcher:
+        assert read_line(watcher) == "ready"
         wait_until(lambda: len(ends_of_the_dead(tmp_path)) == 5, "the ends", 10)

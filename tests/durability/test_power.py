@@ -1,4 +1,4 @@
-"""What is on the disk when the power goes: the file is synced as the setting says."""
+"""Syncs to the disk, for the case of a power failure, follow the setting `sync`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.durability.kit import command, plain
+from tests.durability.kit import command, tree_env
 from tests.figures import report_figures
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ WRITES = """
         tracer.start_span("work").end()
         time.sleep(0.1)
 """
-# But for what a new folder says to git.
+# Calls of write and fdatasync, except for the write of a new folder's `.gitignore`.
 CALL = re.compile(r"\d+ +(?P<at>\d+\.\d+) (?P<name>write|fdatasync)\((?!\d+, \"\*)")
 
 
@@ -27,12 +27,12 @@ CALL = re.compile(r"\d+ +(?P<at>\d+\.\d+) (?P<name>write|fdatasync)\((?!\d+, \"\
 @pytest.mark.needs("strace")
 @pytest.mark.parametrize("sync", ["always", "interval", "never"])
 def test_the_file_is_synced_as_promised(tmp_path: Path, sync: str) -> None:
-    """After each write, within a second of it, or not at all; once more at the end."""
+    """The file is synced after each write, within a second of it, or not at all."""
     log = tmp_path / "calls"
     trace = ["strace", "-f", "-qq", "-ttt", "-e", "trace=write,fdatasync", "-o", str(log)]
     done = subprocess.run(
         [*trace, *command(WRITES, tmp_path / "traces")],
-        env=plain(OTEL_EXT_SYNC=sync),
+        env=tree_env(OTEL_EXT_SYNC=sync),
         check=False,
         timeout=50,
     )

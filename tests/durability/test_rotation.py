@@ -1,4 +1,4 @@
-"""Rotation and retention: old files may go, and what runs is still told in full."""
+"""Rotation and retention: without the old files, the newest still shows all open spans."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Status
 from tests.durability.kit import (
     assert_valid,
-    beside,
     command,
-    line_of,
-    plain,
     read,
+    read_line,
     recovered,
-    tell,
+    running,
+    tree_env,
+    write_line,
 )
 from tests.figures import report_figures
 from tests.journal.builders import start
@@ -51,7 +51,7 @@ SMALL_SEGMENTS = {"OTEL_EXT_SEGMENT_SIZE": "128KiB"}
 
 def listed(folder: Path) -> list[str]:
     """Return the names of the spans that `ps` shows as running."""
-    done = execute([OTEL_EXT, "ps", "--json", folder], cwd=folder, env=plain())
+    done = execute([OTEL_EXT, "ps", "--json", folder], cwd=folder, env=tree_env())
     assert done.code == 0 or "no span is open" in done.err, done.err
     spans = [json.loads(line) for line in done.out.splitlines()]
     found = spans[0]["spans"] if len(spans) == 1 and "spans" in spans[0] else spans
@@ -61,8 +61,8 @@ def listed(folder: Path) -> list[str]:
 @pytest.mark.parametrize("end", ["return", "die"])
 def test_only_the_newest_segment_is_needed(tmp_path: Path, end: str) -> None:
     """With all older files deleted, `ps`, recovery and the end of the program miss nothing."""
-    with beside(command(ROTATES, tmp_path), **SMALL_SEGMENTS) as process:
-        assert line_of(process) == "rotated"
+    with running(command(ROTATES, tmp_path), **SMALL_SEGMENTS) as process:
+        assert read_line(process) == "rotated"
         segments = list_segments(tmp_path)
         assert len(segments) > 5
         before = listed(tmp_path)
@@ -70,14 +70,14 @@ def test_only_the_newest_segment_is_needed(tmp_path: Path, end: str) -> None:
             old.unlink()
         names = [f"held {n}" for n in range(10)]
         assert listed(tmp_path) == before == names
-        tell(process, end)
+        write_line(process, end)
         process.wait(20)
     found = recovered(tmp_path)
     ends = {r.name: r.abandoned for r in found.phase("end") if r.name.startswith("held")}
     assert ends == dict.fromkeys(names, "process-died" if end == "die" else None)
     starts = found.phase("start", "held 3")
     assert starts[0].attributes == {"n": 3}
-    # Each file says who wrote it, so that it can be read alone.
+    # Each file begins with `process.start`, so that it can be read alone.
     for path in list_segments(tmp_path):
         assert b'"event":"process.start"' in path.read_bytes().splitlines()[0]
     assert_valid(tmp_path)
@@ -85,10 +85,10 @@ def test_only_the_newest_segment_is_needed(tmp_path: Path, end: str) -> None:
 
 
 def test_retention_keeps_a_folder_within_its_size(tmp_path: Path) -> None:
-    """A program that writes for long keeps the folder small, and its own open spans."""
+    """Retention keeps the folder of a program that writes for long small, and its open spans."""
     limits = {"OTEL_EXT_SEGMENT_SIZE": "128KiB", "OTEL_EXT_RETENTION_SIZE": "512KiB"}
-    with beside(command(ROTATES, tmp_path), **limits) as process:
-        assert line_of(process) == "rotated"
+    with running(command(ROTATES, tmp_path), **limits) as process:
+        assert read_line(process) == "rotated"
         deadline = time.monotonic() + 5
         written = sum(path.stat().st_size for path in list_segments(tmp_path))
         apply_retention(tmp_path, max_bytes=512 * 1024, max_age=0)
@@ -101,9 +101,9 @@ def test_retention_keeps_a_folder_within_its_size(tmp_path: Path) -> None:
 
 
 def test_a_restart_removes_what_is_too_old(tmp_path: Path) -> None:
-    """The next program in the folder deletes closed files beyond their age, and no others."""
+    """The next program in the folder deletes closed files that are too old, and no others."""
     old = subprocess.run(
-        command("tracer.start_span('old').end()", tmp_path), env=plain(), check=False
+        command("tracer.start_span('old').end()", tmp_path), env=tree_env(), check=False
     )
     assert old.returncode == 0
     [file] = tmp_path.glob("*.jsonl")
@@ -113,7 +113,7 @@ def test_a_restart_removes_what_is_too_old(tmp_path: Path) -> None:
     tracer.start_span("new").end()
     time.sleep(0.3)
     """
-    env = plain(OTEL_EXT_RETENTION_AGE="30m")
+    env = tree_env(OTEL_EXT_RETENTION_AGE="30m")
     new = subprocess.run(command(text, tmp_path), env=env, check=False)
     assert new.returncode == 0
     assert {record.name for record in read(tmp_path).phase("end")} == {"new"}
@@ -144,15 +144,15 @@ LEFT_BEHIND = """
 def test_a_span_whose_owner_died_is_not_open_again_in_the_next_segment(
     tmp_path: Path, word: str
 ) -> None:
-    """Its one end stays the only one after rotation, kill and recovery; a real one is added."""
-    with beside(command(LEFT_BEHIND, tmp_path), **SMALL_SEGMENTS) as process:
-        assert line_of(process) == "open"
+    """It has one end after rotation, kill and recovery, and a second if the program ends it."""
+    with running(command(LEFT_BEHIND, tmp_path), **SMALL_SEGMENTS) as process:
+        assert read_line(process) == "open"
         wait_until(lambda: listed(tmp_path) == ["held"], "the report of the dead owner")
-        tell(process)
-        assert line_of(process) == "rotated"
+        write_line(process)
+        assert read_line(process) == "rotated"
         assert len(list_segments(tmp_path)) > 2
         assert listed(tmp_path) == ["held"]
-        tell(process, word)
+        write_line(process, word)
         process.wait(20)
     found = recovered(tmp_path)
     causes = {end.abandoned for end in found.phase("end", "left behind")}
@@ -163,8 +163,8 @@ def test_a_span_whose_owner_died_is_not_open_again_in_the_next_segment(
     assert listed(tmp_path) == []
 
 
-def test_recovery_is_not_misled_by_a_start_behind_an_abandoned_end(tmp_path: Path) -> None:
-    """Files of earlier releases repeat such starts; the span has its end all the same."""
+def test_recovery_adds_no_end_where_a_start_follows_an_abandoned_end(tmp_path: Path) -> None:
+    """Files of earlier versions repeat such starts; the span has its end nevertheless."""
     name = "0123abcd-4194305-1-0000000a"
     began = start(1, name)
     gone = began._replace(

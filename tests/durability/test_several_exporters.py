@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import time
@@ -16,15 +15,15 @@ from otel_ext.journal.recovery.retention import apply_retention
 from tests.durability.kit import (
     assert_ended_once,
     assert_valid,
-    beside,
     command,
-    line_of,
-    plain,
+    open_span_states,
     read,
+    read_line,
     recovered,
-    tell,
+    running,
+    tree_env,
+    write_line,
 )
-from tests.programs import OTEL_EXT, execute
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,54 +64,47 @@ THREE = """
 """
 
 
-def shown(folder: Path, command: str = "ps") -> dict[str, str]:
-    """Return the state of each open span."""
-    done = execute([OTEL_EXT, command, folder, "--json"], cwd=folder)
-    spans = [json.loads(line) for line in done.out.splitlines()]
-    return {span["name"]: span["state"] for span in spans}
-
-
 @pytest.mark.parametrize("durability", ["mapped", "queued"])
-def test_each_has_files_that_no_reader_and_no_retention_misses(
+def test_readers_and_retention_use_the_files_of_each_exporter(
     tmp_path: Path, durability: str
 ) -> None:
-    """`ps` shows the spans of all, retention keeps their newest files, recovery ends all."""
-    with beside(command(THREE, tmp_path, durability, head=HEAD)) as process:
-        assert line_of(process) == "open"
-        assert shown(tmp_path) == dict.fromkeys(["of 0", "of 1", "of 2"], "running")
-        tell(process)
-        assert line_of(process) == "rotated"
-        assert shown(tmp_path) == dict.fromkeys(["of 0", "of 1"], "running")
+    """`ps` shows the spans of each, retention keeps their newest files, recovery ends all."""
+    with running(command(THREE, tmp_path, durability, head=HEAD)) as process:
+        assert read_line(process) == "open"
+        assert open_span_states(tmp_path) == dict.fromkeys(["of 0", "of 1", "of 2"], "running")
+        write_line(process)
+        assert read_line(process) == "rotated"
+        assert open_span_states(tmp_path) == dict.fromkeys(["of 0", "of 1"], "running")
         long_ago = time.time() - 10 * 86_400
         for path in list_segments(tmp_path):
             os.utime(path, (long_ago, long_ago))
         apply_retention(tmp_path, max_bytes=1, max_age=1.0)
         left = [parse_segment_name(path.name) for path in list_segments(tmp_path)]
         assert [name.journal for name in left if name is not None] == [0, 1, 2]
-        assert set(shown(tmp_path)) == {"of 0", "of 1"}
-        tell(process)
+        assert set(open_span_states(tmp_path)) == {"of 0", "of 1"}
+        write_line(process)
         process.wait(20)
     [state] = read_folder(tmp_path).incarnations
     assert sorted(span.start.name for span in state.running) == ["of 0", "of 1"]
-    assert shown(tmp_path) == dict.fromkeys(["of 0", "of 1"], "lost")
+    assert open_span_states(tmp_path) == dict.fromkeys(["of 0", "of 1"], "lost")
     found = recovered(tmp_path)
     assert_ended_once(found)
     causes = {end.name: end.abandoned for end in found.phase("end") if end.name != "done"}
     assert causes == {"of 0": "process-died", "of 1": "process-died", "of 2": None}
-    assert shown(tmp_path) == {}
+    assert open_span_states(tmp_path) == {}
     assert_valid(tmp_path)
 
 
-def test_one_behind_another_goes_on_with_its_files(tmp_path: Path) -> None:
-    """A journal that was closed for good makes room: names are those of a single one."""
+def test_exporters_one_after_another_share_a_journal_id(tmp_path: Path) -> None:
+    """A journal that was closed frees its id: the file names are those of a single journal."""
     text = """
     for number in range(3):
         add(f"of {number}")
         spans.pop().end()
         providers.pop().shutdown()
     """
-    words = command(text, tmp_path, "mapped", head=HEAD)
-    assert subprocess.run(words, env=plain(), timeout=50, check=False).returncode == 0
+    argv = command(text, tmp_path, "mapped", head=HEAD)
+    assert subprocess.run(argv, env=tree_env(), timeout=50, check=False).returncode == 0
     names = [parse_segment_name(path.name) for path in list_segments(tmp_path)]
     assert [(name.journal, name.number) for name in names if name is not None] == [
         (0, 0),

@@ -1,7 +1,7 @@
-"""The soak: load, a disk that blocks, stops, clock steps.
+"""The soak: load with a disk that blocks, a process that is stopped, and clock steps.
 
-Short by default, since every run of the tests has it; `SOAK_SECONDS=120` in the environment
-makes it two minutes, and `make soak` is eight hours.
+Short by default, since every run of the tests includes it; `SOAK_SECONDS=120` in the
+environment makes it two minutes, and `make soak` takes eight hours.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import cast
 
 import pytest
 
-from tests.durability.kit import ROOT, plain
+from tests.durability.kit import ROOT, tree_env
 from tests.figures import report_figures
 
 SECONDS = float(os.environ.get("SOAK_SECONDS", "12"))
@@ -24,23 +24,23 @@ RATE = 5_000.0
 @pytest.mark.slow
 @pytest.mark.timeout(180 + int(SECONDS))
 @pytest.mark.needs("cc")
-def test_a_blocked_sink_costs_neither_memory_nor_the_account() -> None:
-    """At 5,000 spans a second memory stays flat, and nobody living is given up.
+def test_a_blocked_disk_costs_no_memory_and_all_records_are_counted() -> None:
+    """At 5,000 spans a second memory stays flat, and no span of the living process is abandoned.
 
-    accepted = written + dropped exactly, at the end.
+    At the end accepted = written + dropped exactly.
     """
     program = ROOT / "tests" / "soak" / "blocked_sink.py"
     done = subprocess.run(
         [sys.executable, str(program), str(SECONDS), str(RATE)],
-        env=plain(),
+        env=tree_env(),
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.stdout, done.stderr
-    told = cast("dict[str, object]", json.loads(done.stdout))
-    report_figures(f"soak of {SECONDS:.0f} s at {RATE:,.0f} spans/s", **told)
-    assert told["wrong"] == [], done.stderr
+    report = cast("dict[str, object]", json.loads(done.stdout))
+    report_figures(f"soak of {SECONDS:.0f} s at {RATE:,.0f} spans/s", **report)
+    assert report["wrong"] == [], done.stderr
     assert done.returncode == 0
-    assert cast("int", told["spans_per_second"]) >= 0.9 * RATE
-    assert told["dropped"], "the disk was never blocked for long enough"
+    assert cast("int", report["spans_per_second"]) >= 0.9 * RATE
+    assert report["dropped"], "the disk was never blocked for long enough"

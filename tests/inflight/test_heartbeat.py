@@ -19,7 +19,7 @@ from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.process import incarnation
 from otel_ext.runtime.worker import Worker
 from otel_ext.testing import RecordCapture
-from tests.durability.kit import command, plain, read
+from tests.durability.kit import command, read, tree_env
 from tests.inflight.tracking import Tracking, wait_until
 from tests.programs import execute
 
@@ -189,7 +189,7 @@ FORKS = """
 def test_a_forked_child_has_one_heartbeat_of_its_own(tmp_path: Path) -> None:
     """Parent and child each send one heartbeat, with the open spans of that process alone."""
     head = "import os, sys, time\n"
-    done = execute(command(FORKS, tmp_path, head=head), cwd=tmp_path, env=plain())
+    done = execute(command(FORKS, tmp_path, head=head), cwd=tmp_path, env=tree_env())
     assert done.code == 0, done.err
     counts: dict[str, list[object]] = {}
     for beat in read(tmp_path).events("process.heartbeat"):

@@ -46,13 +46,13 @@ EXPECTED = sorted(f"by {way} {number}" for way in ("logging", "structlog") for n
 
 
 def logs_in(folder: Path) -> list[Record]:
-    """Return the records of logs so far."""
+    """Return the log records that the folder has so far."""
     return [one for one in records_in(folder) if one.kind == "log"] if folder.is_dir() else []
 
 
 @pytest.mark.timeout(120)
-def test_tasks_that_log_succeed_and_their_logs_are_on_record(tmp_path: Path) -> None:
-    """Logs of tasks, of structlog and of `logging`, are on record once, with their span."""
+def test_tasks_that_log_succeed_and_their_logs_are_recorded(tmp_path: Path) -> None:
+    """Logs of tasks, by structlog and by `logging`, are recorded once, with their span."""
     write_program(tmp_path, TASKS, "tasks.py")
     (tmp_path / "queue").mkdir()
     env = environment(C_FORCE_ROOT="1", OTEL_EXT_CONFIG="/dev/null", PYTHONPATH=str(tmp_path))
@@ -63,7 +63,7 @@ def test_tasks_that_log_succeed_and_their_logs_are_on_record(tmp_path: Path) -> 
     with started(worker, cwd=tmp_path, env=env) as process:
         wait_until(
             lambda: len([one for one in logs_in(tmp_path / "traces") if one.logger == "shop"]) >= 6,
-            "six logs on record",
+            "six recorded logs",
             60,
         )
         process.terminate()
@@ -72,8 +72,8 @@ def test_tasks_that_log_succeed_and_their_logs_are_on_record(tmp_path: Path) -> 
     ours = [one for one in logs if one.logger == "shop"]
     assert sorted(one.name for one in ours) == EXPECTED
     assert all(one.span_id for one in ours)
-    # What structlog printed went through Celery's redirection, and is no log of its own.
+    # Lines that structlog prints go through Celery's redirection, and are not logged again.
     assert not [one for one in logs if one.logger == "celery.redirected"]
-    said = (tmp_path / "output.txt").read_text()
-    assert "raised unexpected" not in said
-    assert said.count("by structlog 1") == said.count("by logging 1") == 1
+    output = (tmp_path / "output.txt").read_text()
+    assert "raised unexpected" not in output
+    assert output.count("by structlog 1") == output.count("by logging 1") == 1

@@ -43,7 +43,7 @@ execute_from_command_line(sys.argv)
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """Make a bare project; nothing in the environment says where its settings are."""
+    """Make a bare project, whose settings no environment variable names."""
     command = [str(SCRIPTS / "django-admin"), "startproject", "mysite", "."]
     subprocess.run(command, cwd=tmp_path, check=True, env=environment())
     return tmp_path
@@ -52,7 +52,7 @@ def project(tmp_path: Path) -> Path:
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("server", ["runserver", "gunicorn", "uvicorn", "settings.configure"])
 def test_a_bare_project(project: Path, server: str) -> None:
-    """It answers 200 as without us, and the request is on record."""
+    """It answers with 200, and the request is recorded."""
     port = free_port()
     (project / "alone.py").write_text(SETTINGS_IN_THE_PROGRAM)
     commands = {
@@ -68,9 +68,9 @@ def test_a_bare_project(project: Path, server: str) -> None:
         status = requests.get(f"http://127.0.0.1:{port}/", timeout=30).status_code
         process.send_signal(signal.SIGTERM)
         process.wait(40)
-    said = (project / "output.txt").read_text()
-    assert status == 200, said
-    assert "Error" not in said
+    output = (project / "output.txt").read_text()
+    assert status == 200, output
+    assert "Error" not in output
     assert len({r.span_id for r in spans_in(project / "traces") if r.name.startswith("GET")}) == 1
 
 

@@ -1,4 +1,4 @@
-"""The examples do what they say, with recording and without."""
+"""The examples work, with recording and without."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ INDEX = EXAMPLES / "index_library.py"
 
 
 def useful(text: str) -> list[str]:
-    """Return what the program found, without the line that says how long it took."""
+    """Return the program's lines without the first one, which has a duration."""
     return text.splitlines()[1:]
 
 
@@ -37,7 +37,7 @@ def test_the_library_is_indexed_and_every_step_recorded(tmp_path: Path) -> None:
     assert ids(spans, "start") == ids(spans, "end")
     files = [r for r in spans if r.name == "index file" and r.phase == "start"]
     assert len(files) == 60
-    # The threads were handed the context: all files are of the one trace.
+    # The threads get the context of the main thread, so all files belong to one trace.
     root = next(r for r in spans if r.name == "index library" and r.phase == "start")
     assert {record.parent_span_id for record in files} == {root.span_id}
     inserts = [r for r in spans if r.name == "INSERT" and r.phase == "start"]
@@ -46,7 +46,7 @@ def test_the_library_is_indexed_and_every_step_recorded(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "code", "said"),
+    ("options", "code", "message"),
     [
         (["--files", "none"], 2, "'none' is not a whole number above zero"),
         (["--files", "0"], 2, "'0' is not a whole number above zero"),
@@ -54,17 +54,17 @@ def test_the_library_is_indexed_and_every_step_recorded(tmp_path: Path) -> None:
     ],
 )
 def test_odd_arguments_of_the_example(
-    tmp_path: Path, options: list[str], code: int, said: str
+    tmp_path: Path, options: list[str], code: int, message: str
 ) -> None:
-    """A wrong number is one clear message; a search for anything at all is no error."""
+    """A wrong number gives one clear message; a search for special characters works."""
     done = execute(python(INDEX, *options), cwd=tmp_path, env=environment())
     assert done.code == code
-    assert said in done.err
+    assert message in done.err
     assert "Traceback" not in done.err
 
 
-def test_the_example_goes_on_for_as_many_rounds_as_wanted(tmp_path: Path) -> None:
-    """Each round indexes anew and finds the same."""
+def test_each_round_of_the_example_finds_the_same(tmp_path: Path) -> None:
+    """With `--rounds` the example indexes and searches again in each round."""
     options = ["--files", "2", "--rounds", "3"]
     done = execute(python(INDEX, *options), cwd=tmp_path, env=environment())
     rounds = done.out.split("2 files, ")[1:]

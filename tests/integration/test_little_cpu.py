@@ -1,4 +1,4 @@
-"""Servers with workers come up where there is little processor time."""
+"""Servers with workers start where they get little processor time."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ GROUPS = (
 
 @contextmanager
 def half_a_processor(name: str) -> Generator[str, None, None]:
-    """Yield a shell command that limits the shell and its children.
+    """Yield a shell command that limits the processor time of the shell and its children.
 
-    With a control group where this user can make one, else by the lowest priority on
-    one processor.
+    Uses a control group where this user can make one, else the lowest priority on one
+    processor.
     """
     for root, file, text in GROUPS:
         group = root / name
@@ -50,7 +50,7 @@ def half_a_processor(name: str) -> Generator[str, None, None]:
         except OSError:
             continue
         try:
-            # Opened, not made: what is not a control group has no such file.
+            # "r+" does not create the file, which only a control group has.
             with (group / file).open("r+") as limit:
                 limit.write(text)
         except OSError:
@@ -69,7 +69,7 @@ def half_a_processor(name: str) -> Generator[str, None, None]:
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_uvicorn_with_workers_and_half_a_processor(tmp_path: Path) -> None:
-    """Workers live through uvicorn's check of their health, and requests are recorded."""
+    """Workers pass uvicorn's health check, and requests are recorded."""
     port = free_port()
     server = [str(SCRIPTS / "uvicorn"), "--workers", "2", "--port", str(port), "shop:app"]
     command = shlex.join(recorded(tmp_path / "traces", *server))
@@ -82,5 +82,5 @@ def test_uvicorn_with_workers_and_half_a_processor(tmp_path: Path) -> None:
             assert requests.get(url, timeout=100).status_code == 200
             process.send_signal(signal.SIGTERM)
             process.wait(60)
-    # A worker that is killed for being slow comes again, for ever where all are.
+    # uvicorn kills and restarts workers that answer too slowly, for ever if all do.
     assert spans_in(tmp_path / "traces", "GET /price/{item}")

@@ -1,4 +1,4 @@
-"""Tools that bring a tracer provider of their own, set up before and after ours."""
+"""Tools with a tracer provider of their own, set up before and after ours."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def test_gunicorn(tmp_path: Path, options: Sequence[str]) -> None:
     requested = spans_in(tmp_path / "traces", "request")
     assert ids(requested, "start") == ids(requested, "end")
     assert len(ids(requested, "start")) == 40
-    # Whoever answered recorded it: pid by pid.
+    # The worker that answered a request recorded it.
     assert {record.process.id.split("-")[1] for record in requested} == workers
     imported = {record.process.id for record in spans_in(tmp_path / "traces", "import")}
     if "--preload" in options:
@@ -73,7 +73,7 @@ def test_gunicorn(tmp_path: Path, options: Sequence[str]) -> None:
 
 @pytest.mark.timeout(120)
 def test_uvicorn_with_workers(tmp_path: Path) -> None:
-    """Workers that uvicorn spawns record their requests, and nobody else writes a file."""
+    """Workers that uvicorn spawns record their requests, and no other process writes a file."""
     port = free_port()
     server = [str(SCRIPTS / "uvicorn"), "--workers", "2", "--port", str(port), "shop:app"]
     env = environment(
@@ -114,7 +114,7 @@ def test_celery_prefork(tmp_path: Path) -> None:
         "print([result.get(timeout=50) for result in results])\n"
     )
     command = recorded(tmp_path / "traces", *worker, *options, "--without-heartbeat")
-    # Celery refuses to run as root unless told otherwise.
+    # Celery runs as root only with this variable.
     with started(command, cwd=tmp_path, env={**env, "C_FORCE_ROOT": "1"}) as process:
         done = execute(python("-c", send), cwd=tmp_path, env=env, timeout=80)
         assert done.out == "[0, 2, 4, 6, 8, 10]\n", done.err

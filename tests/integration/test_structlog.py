@@ -1,4 +1,4 @@
-"""`configure_structlog` with what programs have: own chains, `logging`, the official package."""
+"""`configure_structlog` beside a program's own chain, `logging`, and the official package."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ Output: TypeAlias = "pytest.CaptureFixture[bytes]"
 
 @pytest.fixture(autouse=True)
 def as_in_a_new_process() -> Iterator[None]:
-    """Begin and end with a structlog that nobody has configured."""
+    """Begin and end each test with an unconfigured structlog."""
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
     yield
@@ -59,7 +59,7 @@ def as_in_a_new_process() -> Iterator[None]:
 
 @contextmanager
 def bare_root() -> Generator[None]:
-    """Give the root logger no handlers for a while, not even those of pytest."""
+    """Remove all handlers of the root logger during the block, also those of pytest."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     root.handlers[:] = []
@@ -83,11 +83,11 @@ def official() -> Iterator[InMemoryLogRecordExporter]:
 
 
 def lines(captured: Output) -> list[str]:
-    """Return the lines that were written to standard output since the last look."""
+    """Return the lines that were written to standard output since the last call."""
     return captured.readouterr().out.decode().splitlines()
 
 
-def test_one_call_from_nothing(capsysbinary: Output) -> None:
+def test_one_call_configures_everything(capsysbinary: Output) -> None:
     """Without a terminal logs are printed as records, and the same records are exported."""
     kept = Kept()
     configure_structlog(kept)
@@ -105,12 +105,12 @@ def test_one_call_from_nothing(capsysbinary: Output) -> None:
     assert stored.attributes == {"order": {"id": 7}, "request": "r1"}
     assert stored.span_id == kept.records[0].span_id != ""
     assert (stored.level, stored.logger) == ("info", "shop")
-    assert stored.call_site.function == "test_one_call_from_nothing"
+    assert stored.call_site.function == "test_one_call_configures_everything"
     assert str(failed.attributes["exception"]).endswith("KeyError: 'id'")
 
 
-def test_people_on_a_terminal(capsysbinary: Output, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a terminal logs are lines for people, and no escape sequence of an event gets there."""
+def test_logs_on_a_terminal(capsysbinary: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal logs are readable lines, and escape sequences in an event are escaped."""
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     kept = Kept()
     configure_structlog(kept)
@@ -122,8 +122,8 @@ def test_people_on_a_terminal(capsysbinary: Output, monkeypatch: pytest.MonkeyPa
     assert kept.records[0].attributes == {"order": 7}
 
 
-def test_twice_is_once_and_the_last_call_counts(capsysbinary: Output) -> None:
-    """A second call replaces the first one's work, also for loggers that are cached."""
+def test_a_second_call_replaces_the_first(capsysbinary: Output) -> None:
+    """Each log is exported once, to the exporter of the last call, also by cached loggers."""
     first, second = Kept(), Kept()
     configure_structlog(first)
     log = structlog.get_logger()
@@ -135,8 +135,8 @@ def test_twice_is_once_and_the_last_call_counts(capsysbinary: Output) -> None:
     assert len(lines(capsysbinary)) == 3
 
 
-def test_changing_from_json_to_people_reaches_cached_loggers(capsysbinary: Output) -> None:
-    """A cached logger prints as the last call says: it takes text and bytes."""
+def test_changing_from_json_to_console_reaches_cached_loggers(capsysbinary: Output) -> None:
+    """A cached logger prints with the renderer of the last call, be it text or bytes."""
     configure_structlog(Kept(), renderer="json")
     cached = structlog.get_logger()
     cached.info("a")
@@ -167,7 +167,7 @@ def test_a_configuration_of_the_programs_own_is_kept(capsysbinary: Output) -> No
 
 
 def test_a_chosen_renderer_replaces_the_last_of_the_programs_own(capsysbinary: Output) -> None:
-    """Asked for JSON lines, the program's chain ends in records; what stands before stays."""
+    """With the renderer json the program's chain ends in records; its other processors stay."""
     structlog.configure(processors=(add_log_level, KeyValueRenderer()))
     kept = Kept()
     configure_structlog(kept, renderer="json")
@@ -188,11 +188,11 @@ def test_a_renderer_of_the_users(capsysbinary: Output) -> None:
 
 
 @pytest.mark.parametrize("final", [TracerMetaProcessor, TracerMetaRenderer])
-def test_processors_of_ours_that_are_there_are_not_doubled(
+def test_a_processor_of_ours_in_the_chain_is_not_added_again(
     final: Any,  # noqa: ANN401 - either class
     capsysbinary: Output,
 ) -> None:
-    """Where the program itself exports by one of our processors, nothing is added."""
+    """Where the program itself uses one of our processors, nothing is added."""
     kept = Kept()
     rest = [JSONRenderer()] if final is TracerMetaProcessor else []
     made: Any = TracerMetaProcessor(kept) if rest else TracerMetaRenderer(kept, text=True)
@@ -247,7 +247,7 @@ def test_a_programs_chain_beside_the_official_instrumentation(
 
 
 def test_logs_of_the_standard_library(capsysbinary: Output) -> None:
-    """With `stdlib` other libraries' logs are records too, printed where nobody prints them."""
+    """With `stdlib` other libraries' logs are records too, printed where no handler does so."""
     with bare_root():
         kept = Kept()
         configure_structlog(kept, stdlib=True)
@@ -271,23 +271,23 @@ def test_logs_of_the_standard_library(capsysbinary: Output) -> None:
 def test_the_programs_handlers_go_on_printing(capsysbinary: Output) -> None:
     """Where the root logger has a handler, the bridge only exports and changes no level."""
     with bare_root():
-        printed = io.StringIO()
-        logging.basicConfig(stream=printed, format="%(message)s")
+        output = io.StringIO()
+        logging.basicConfig(stream=output, format="%(message)s")
         kept = Kept()
         configure_structlog(kept, stdlib=True)
         logging.getLogger("lib").warning("hello")
         logging.getLogger("lib").info("below the root's level")
-        assert printed.getvalue() == "hello\n"
+        assert output.getvalue() == "hello\n"
         assert kept.names == ["hello"]
         assert lines(capsysbinary) == []
 
 
 @pytest.mark.parametrize("wrapped", [True, False])
 def test_structlog_through_logging_is_not_doubled(wrapped: bool) -> None:
-    """Events that structlog sends through `logging` reach the stream once, from its chain."""
+    """Events that structlog sends through `logging` are exported once, by structlog's chain."""
     with bare_root():
-        printed = io.StringIO()
-        handler = logging.StreamHandler(printed)
+        output = io.StringIO()
+        handler = logging.StreamHandler(output)
         last: Any = JSONRenderer()
         if wrapped:
             last = structlog.stdlib.ProcessorFormatter.wrap_for_formatter
@@ -305,16 +305,16 @@ def test_structlog_through_logging_is_not_doubled(wrapped: bool) -> None:
         assert kept.names == ["own", "foreign"]
         assert kept.records[0].logger == "shop"
         assert kept.records[0].call_site.function == "test_structlog_through_logging_is_not_doubled"
-        assert json.loads(printed.getvalue().splitlines()[0]) == {"event": "own", "n": 1}
+        assert json.loads(output.getvalue().splitlines()[0]) == {"event": "own", "n": 1}
 
 
 def broken(_logger: object, _method: str, _event_dict: EventDict) -> EventDict:
-    """Raise; a structlog processor."""
+    """A structlog processor that raises."""
     raise RuntimeError("broken")
 
 
-def test_the_bridge_survives_what_logging_allows(capfd: pytest.CaptureFixture[str]) -> None:
-    """Arguments that do not fit and hostile extras cost nothing, and nothing is raised."""
+def test_the_bridge_survives_mistakes_of_callers(capfd: pytest.CaptureFixture[str]) -> None:
+    """A log whose arguments do not fit is exported, and a processor that raises is reported."""
     kept = Kept()
     log = logging.Logger("x")  # noqa: LOG001 - kept apart from the program's tree
     log.addHandler(StdlibBridge(TracerMetaProcessor(kept)))
@@ -327,7 +327,7 @@ def test_the_bridge_survives_what_logging_allows(capfd: pytest.CaptureFixture[st
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (
             {"renderer": "xml"},
@@ -337,8 +337,8 @@ def test_the_bridge_survives_what_logging_allows(capfd: pytest.CaptureFixture[st
         ({"level": 7}, "level=7 is not a log level"),
     ],
 )
-def test_mistakes_are_named(arguments: dict[str, Any], said: str) -> None:
-    """A renderer or level that does not exist is named, with what is allowed; nothing changes."""
-    with pytest.raises(ConfigError, match=said):
+def test_an_invalid_argument_is_an_error(arguments: dict[str, Any], message: str) -> None:
+    """The error names the renderer or level, and what is allowed; nothing is configured."""
+    with pytest.raises(ConfigError, match=message):
         configure_structlog(**arguments)
     assert not structlog.is_configured()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_ext.record.decode import decode_line
+from tests.programs import records_in
 from tests.tree import checkout
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ SNIPPETS: list[str] = re.findall(r"(?ms)^```python\n(.*?)^```", GUIDE.read_text(
 
 
 def run(program: str, folder: Path, environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run `program` as a script of its own in `folder`; it must end well and say nothing."""
+    """Run `program` as a script in `folder`; it must exit with 0 and print no error."""
     script = folder / "shop.py"
     script.write_text(program, encoding="utf-8")
     done = subprocess.run(
@@ -41,17 +42,14 @@ def run(program: str, folder: Path, environ: dict[str, str]) -> subprocess.Compl
 
 def logs_in(folder: Path) -> list[Record]:
     """Return the log records in the files of `folder`."""
-    lines = [
-        line for path in sorted(folder.glob("*.jsonl")) for line in path.read_bytes().splitlines()
-    ]
-    return [record for record in map(decode_line, lines) if record.kind == "log"]
+    return [record for record in records_in(folder) if record.kind == "log"]
 
 
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=range(len(SNIPPETS)))
 def test_snippets_of_the_guide_run(
     snippet: str, tmp_path: Path, plain_environ: dict[str, str]
 ) -> None:
-    """Each snippet runs as it stands; what it prints is the one log that its file holds."""
+    """Each snippet runs unchanged, and prints the one log that its file contains."""
     done = run(snippet, tmp_path, plain_environ)
     (record,) = logs_in(tmp_path / "traces")
     assert decode_line(done.stdout.strip()) == record
@@ -59,14 +57,14 @@ def test_snippets_of_the_guide_run(
 
 
 def test_the_guides_example_line_is_a_record() -> None:
-    """The line that the guide shows reads as a record of a log inside a span."""
+    """The line that the guide shows decodes to a record of a log inside a span."""
     (shown,) = re.findall(r"(?ms)^```json\n(.*?)^```", GUIDE.read_text(encoding="utf-8"))
     record = decode_line(shown.strip())
     assert (record.kind, record.name, record.logger) == ("log", "stored", "shop")
     assert record.attributes == {"order": {"id": 7, "items": ["a", "b"]}}
 
 
-def test_logs_stand_between_the_records_of_their_span(
+def test_logs_come_between_the_records_of_their_span(
     tmp_path: Path, plain_environ: dict[str, str]
 ) -> None:
     """In the file a log comes after its span's start and before its end, in one sequence."""
@@ -80,7 +78,7 @@ def test_logs_stand_between_the_records_of_their_span(
 
 
 def test_a_terminal_shows_each_log_once(tmp_path: Path, plain_environ: dict[str, str]) -> None:
-    """On a real terminal the log appears once, for people, and the file has it too."""
+    """On a real terminal the log appears once, as a readable line, and the file has it too."""
     script = tmp_path / "shop.py"
     script.write_text(SNIPPETS[0], encoding="utf-8")
     reading, writing = os.openpty()

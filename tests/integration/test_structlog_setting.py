@@ -1,4 +1,4 @@
-"""The setting `structlog`: logs are on record in each of the three ways to set it."""
+"""The setting `structlog`: logs are recorded with each of the three ways to set it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ VARIABLE = {"OTEL_EXT_STRUCTLOG": "true"}
 
 @pytest.mark.parametrize("way", ["an argument", "a variable", "under otel-ext run"])
 def test_structlog_is_configured_by_the_setting(way: str, tmp_path: Path) -> None:
-    """A log of a program that calls nothing of ours for it is on record, with its span."""
+    """A log of a program that does not call `configure_structlog()` is recorded, with its span."""
     command, variables = {
         "an argument": (python("-c", CONFIGURE.format(", structlog=True")), {}),
         "a variable": (python("-c", CONFIGURE.format("")), VARIABLE),
@@ -38,8 +38,8 @@ def test_structlog_is_configured_by_the_setting(way: str, tmp_path: Path) -> Non
     assert (log.name, log.logger, log.span_id) == ("hello", "shop", start.span_id)
 
 
-def test_a_call_of_the_programs_own_counts(tmp_path: Path) -> None:
-    """Where the program has called `configure_structlog()`, the setting leaves that as it is."""
+def test_the_setting_does_not_change_the_programs_own_call(tmp_path: Path) -> None:
+    """Where the program has called `configure_structlog()`, the setting changes nothing."""
     program = (
         "import logging, otel_ext\n"
         "otel_ext.configure_structlog(stdlib=True, renderer='json')\n"

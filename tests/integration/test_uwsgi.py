@@ -43,7 +43,7 @@ REQUESTS = 40
     ids=" ".join,
 )
 def test_each_worker_records_its_requests(tmp_path: Path, options: Sequence[str]) -> None:
-    """With every way to load the program each request is on record once, under its worker."""
+    """With every way to load the program each request is recorded once, by its worker."""
     port = free_port()
     server = [str(SCRIPTS / "uwsgi"), "--http-socket", f"127.0.0.1:{port}", "--enable-threads"]
     program = ["--wsgi", "pages:app", "--venv", os.environ.get("VIRTUAL_ENV", str(SCRIPTS.parent))]
@@ -53,8 +53,8 @@ def test_each_worker_records_its_requests(tmp_path: Path, options: Sequence[str]
         url, close = f"http://127.0.0.1:{port}/page", {"Connection": "close"}
         pids = {requests.get(url, headers=close, timeout=30).text for _ in range(REQUESTS)}
         process.send_signal(signal.SIGTERM)
-        # uWSGI kills workers that do not stop after 60 seconds.
-        # The code of uWSGI after SIGTERM is 30 where it has no master.
+        # uWSGI kills workers that have not stopped after 60 seconds, so it is given less.
+        # Without a master it exits with 30 after SIGTERM.
         assert process.wait(40) in {0, 30}, (tmp_path / "output.txt").read_text()
     recover(tmp_path / "traces")
     requested = spans_in(tmp_path / "traces", "request")

@@ -44,7 +44,7 @@ ROUTES = {
 
 
 def install_witness(folder: Path) -> Path:
-    """Install the stock in-memory exporter as an instrumentation, on a path of its own."""
+    """Install the stock in-memory exporter as an instrumentation; return its import path."""
     lib = folder / "lib"
     write_program(lib, (APP / "witness.py").read_text(), "witness.py")
     info = "witness-1.0.dist-info"
@@ -55,7 +55,7 @@ def install_witness(folder: Path) -> Path:
 
 
 def serve_and_use(folder: Path, route: str) -> None:
-    """Run the shop under `route`, use it over HTTP, and end it in order."""
+    """Run the shop in the way `route`, use it over HTTP, and stop it."""
     port = free_port()
     env = environment(
         **EVERYTHING,
@@ -79,19 +79,19 @@ def serve_and_use(folder: Path, route: str) -> None:
             assert answer.json() == {"item": item, "orders": item + 1}
         assert requests.get(f"http://127.0.0.1:{port}/order/13", timeout=30).status_code == 404
         assert requests.get(f"http://127.0.0.1:{port}/crash", timeout=30).status_code == 500
-        # After SIGTERM uvicorn ends itself by that signal, and the witness, which
-        # only speaks at exit, would never do so.
+        # After SIGTERM uvicorn kills itself by that signal, and the witness, which
+        # writes its file at exit, would not write it.
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0, (folder / "output.txt").read_text()
 
 
-def lineage(records: list[Record], leaf: Record) -> list[str]:
+def lineage(records: list[Record], span: Record) -> list[str]:
     """Return the names of a span and its ancestors, up to the root."""
     starts = {record.key: record for record in records if record.phase == "start"}
-    names = [leaf.name]
-    while leaf.parent_span_id:
-        leaf = starts[leaf.trace_id, leaf.parent_span_id]
-        names.append(leaf.name)
+    names = [span.name]
+    while span.parent_span_id:
+        span = starts[span.trace_id, span.parent_span_id]
+        names.append(span.name)
     return names
 
 

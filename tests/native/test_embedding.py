@@ -1,4 +1,4 @@
-"""An application that embeds Python, ends an interpreter and starts another one."""
+"""An application that embeds Python, and ends one interpreter and starts another."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 
 from tests.programs import environment, execute, records_in
 
-# Runs the same code in a sub-interpreter, then in so many main ones, each of which ends before
-# the next one starts.
+# Arguments: code, and how often to run it in a main interpreter, each of which ends before the
+# next one starts. Before these it runs in a sub-interpreter.
 APPLICATION = """\
 #include <Python.h>
 int main(int count, char **words) {
@@ -29,8 +29,8 @@ int main(int count, char **words) {
     return Py_FinalizeEx() < 0 ? 4 : 0;
 }
 """
-# From Python 3.12 on a second main interpreter crashes that imports no more than `ctypes` or
-# orjson (seen with 3.12.1 and 3.13.0).
+# From Python 3.12 on a second main interpreter crashes if it just imports `ctypes` or orjson
+# (seen with 3.12.1 and 3.13.0).
 STARTS = 2 if sys.version_info < (3, 12) else 0
 SPANS = """
 from opentelemetry.sdk.trace import TracerProvider
@@ -52,9 +52,9 @@ def compiled_application(folder: Path) -> Path:
     source, program = folder / "application.c", folder / "application"
     source.write_text(APPLICATION, encoding="utf-8")
     linking = " ".join(str(VARIABLES[name] or "") for name in ("LIBS", "SYSLIBS", "LINKFORSHARED"))
-    words: list[str | Path] = ["cc", "-o", program, source, f"-I{sysconfig.get_path('include')}"]
-    words += [LIBRARY, f"-Wl,-rpath,{LIBRARY.parent}", *shlex.split(linking)]
-    done = execute(words, cwd=folder)
+    argv: list[str | Path] = ["cc", "-o", program, source, f"-I{sysconfig.get_path('include')}"]
+    argv += [LIBRARY, f"-Wl,-rpath,{LIBRARY.parent}", *shlex.split(linking)]
+    done = execute(argv, cwd=folder)
     assert done.code == 0, done.err
     return program
 
@@ -63,7 +63,7 @@ def compiled_application(folder: Path) -> Path:
 @pytest.mark.skipif(not LIBRARY.exists(), reason="this Python came without its library")
 @pytest.mark.parametrize("pure", ["", "1"], ids=["compiled", "plain"])
 def test_an_interpreter_ends_without_a_thread_of_ours(tmp_path: Path, pure: str) -> None:
-    """A sub-interpreter and a main one end in order, and the next one records as the first did."""
+    """A sub-interpreter and a main one end without a crash, and each one records its spans."""
     path = os.pathsep.join(sys.path)
     env = environment(PYTHONPATH=path, PYTHONHOME=sys.base_prefix, OTEL_EXT_PURE_PYTHON=pure)
     program = compiled_application(tmp_path)

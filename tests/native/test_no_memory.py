@@ -1,4 +1,4 @@
-"""The compiled part where memory runs out: it goes on, or says so by a `MemoryError`."""
+"""The compiled part where memory runs out: it goes on, or raises `MemoryError`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tests.programs import execute, write_program
 if TYPE_CHECKING:
     from pathlib import Path
 
-# The frame that asks is one of the standard library's, so those below it are looked at. Each
-# has other code, so no place is known, and at each turn another allocation fails.
+# The calling frame looks like one of the standard library, so the search goes on to its callers.
+# Each round has new code, so no call site is cached, and another allocation fails.
 PROGRAM = """\
 import _testcapi, collections, json
 import otel_ext.processors
@@ -44,7 +44,7 @@ print(dict(seen))
 
 @pytest.mark.skipif(load_speed() is None, reason="the compiled part was not built")
 @pytest.mark.skipif(find_spec("_testcapi") is None, reason="this Python came without its tests")
-def test_a_place_is_found_though_an_allocation_fails(tmp_path: Path) -> None:
-    """A frame that there is no memory for ends the search, and leaves no exception set."""
+def test_a_call_site_is_returned_though_an_allocation_fails(tmp_path: Path) -> None:
+    """A failed allocation for a frame ends the search, and leaves no exception set."""
     done = execute([sys.executable, write_program(tmp_path, PROGRAM)], cwd=tmp_path)
     assert (done.code, done.err, done.out) == (0, "", "{'tuple': 60}\n")

@@ -1,4 +1,4 @@
-"""The compiled part is set up as a whole, for the main interpreter, unless it is turned off."""
+"""The compiled part is configured completely, for the main interpreter, unless turned off."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ for call in {calls!r}:
 
 
 @is_built
-def test_a_function_that_is_called_too_early_says_so(tmp_path: Path) -> None:
-    """Before it has been configured each function raises; none reads what is not there."""
+def test_functions_raise_before_the_part_is_configured(tmp_path: Path) -> None:
+    """Each function raises `RuntimeError`; none reads configuration that is not there."""
     program = write_program(tmp_path, BEFORE.format(calls=CALLS))
     done = execute([sys.executable, program], cwd=tmp_path)
     assert (done.code, done.err) == (0, "")
@@ -52,7 +52,7 @@ from otel_ext._accel import load_speed
 speed = load_speed()
 known = {}
 class Keeper:
-    def configure_capture(self, **given): known.update(given)
+    def configure_capture(self, **options): known.update(options)
     def __getattr__(self, name): return getattr(speed, name)
 capture.load_speed = Keeper
 capture._choose_capture()
@@ -76,7 +76,7 @@ print(capture.capture_start(span, 1, 2).name)
 
 @is_built
 def test_a_configuration_that_is_refused_leaves_the_one_before(tmp_path: Path) -> None:
-    """Nothing of it is in force, and the next span is recorded."""
+    """No part of it takes effect, and the next span is recorded."""
     done = execute([sys.executable, write_program(tmp_path, HALF)], cwd=tmp_path)
     assert (done.code, done.err) == (0, "")
     assert done.out.split() == ["refused"] * 7 + ["x"]
@@ -84,7 +84,7 @@ def test_a_configuration_that_is_refused_leaves_the_one_before(tmp_path: Path) -
 
 INTERPRETERS = """\
 import pathlib, sys
-made = []  # an interpreter ends with what stands for it
+made = []  # an interpreter ends when its object is freed
 if sys.version_info >= (3, 13):
     import _interpreters
     def run(code):
@@ -110,26 +110,26 @@ def ten():
         provider.get_tracer("t").start_span("work").end()
     provider.force_flush()
     lines = [line for file in folder.glob("*.jsonl") for line in file.read_text().splitlines()]
-    said = "compiled" if load_speed() else "plain"
-    print("{folder}", said, sum('"kind":"span"' in line for line in lines), flush=True)
+    kind = "compiled" if load_speed() else "plain"
+    print("{folder}", kind, sum('"kind":"span"' in line for line in lines), flush=True)
 ten()
 '''
 other = f"import sys; sys.path[:] = {sys.path!r}\\n" + SPANS.replace("{folder}", "other")
 """
 FIRST = 'exec(SPANS.replace("{folder}", "main"))\n'
-ENDS = "import os; sys.stdout.flush(); os._exit(0)\n"  # the interpreter's end is another matter
+ENDS = "import os; sys.stdout.flush(); os._exit(0)\n"  # the interpreter's end is not tested here
 
 
 @is_built
 @pytest.mark.parametrize("order", ["main first", "other first"])
 def test_a_second_interpreter_of_a_process_has_the_python_code(order: str, tmp_path: Path) -> None:
-    """The state of the compiled part is the main interpreter's alone, whoever imports it first."""
+    """Only the main interpreter uses the compiled part, also if another one imports it first."""
     steps = (FIRST, "run(other)\n") if order == "main first" else ("run(other)\n", FIRST)
     program = write_program(tmp_path, INTERPRETERS + "".join(steps) + "ten()\n" + ENDS)
     done = execute([sys.executable, program], cwd=tmp_path)
     assert (done.code, done.err) == (0, "")
-    said = done.out.splitlines()
-    assert sorted(said) == ["main compiled 20", "main compiled 40", "other plain 20"]
+    lines = done.out.splitlines()
+    assert sorted(lines) == ["main compiled 20", "main compiled 40", "other plain 20"]
 
 
 OFF = "from otel_ext._accel import load_speed; print(load_speed())"
@@ -137,15 +137,15 @@ OFF = "from otel_ext._accel import load_speed; print(load_speed())"
 
 @pytest.mark.parametrize("value", ["1", "true"])
 def test_a_variable_turns_the_compiled_part_off(value: str, tmp_path: Path) -> None:
-    """`OTEL_EXT_PURE_PYTHON=1` needs no other wheel, and is no unknown setting."""
+    """`OTEL_EXT_PURE_PYTHON=1` works with the compiled wheel, and is a known setting."""
     env = environment(OTEL_EXT_PURE_PYTHON=value)
     assert execute([sys.executable, "-c", OFF], cwd=tmp_path, env=env).out == "None\n"
     program = "from otel_ext.config import load_config; load_config()"
     assert execute([sys.executable, "-W", "error", "-c", program], cwd=tmp_path, env=env).code == 0
 
 
-def test_doctor_says_that_the_compiled_part_is_turned_off(tmp_path: Path) -> None:
-    """The variable is named where someone looks for why records cost more."""
+def test_doctor_shows_that_the_compiled_part_is_turned_off(tmp_path: Path) -> None:
+    """`otel-ext doctor` names the variable, as a reason why records cost more."""
     env = environment(OTEL_EXT_PURE_PYTHON="1")
     command = "from otel_ext.cli.main import main; main()"
     done = execute([sys.executable, "-c", command, "doctor"], cwd=tmp_path, env=env)
@@ -154,8 +154,8 @@ def test_doctor_says_that_the_compiled_part_is_turned_off(tmp_path: Path) -> Non
 
 @is_built
 def test_importing_it_again_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second import in the main interpreter is the same part, configured as it was."""
-    from otel_ext.record import capture, codec  # noqa: PLC0415 - what it is configured with
+    """A second import in the main interpreter gives the same part, as it was configured."""
+    from otel_ext.record import capture, codec  # noqa: PLC0415 - they configure it
     from otel_ext.record.model import Process, Record  # noqa: PLC0415
 
     assert capture.capture_start is not capture.capture_start_python

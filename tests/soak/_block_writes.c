@@ -1,8 +1,8 @@
 /* Preloaded into a program: its writes to regular files, and the syncs of any, hang while
-   the file that $BLOCK_WRITES_WHILE names is there. A disk that blocks, at no one's cost.
-   And its wall clock is off by the seconds that stand in the file that $SET_CLOCK_BY names,
-   as eight bytes, which may be changed at any time. libfaketime does that too, but makes
-   each look at the clock so slow that no program under it can carry a load. */
+   the file that $BLOCK_WRITES_WHILE names exists, which imitates a disk that blocks.
+   Its wall clock is off by the seconds in the file that $SET_CLOCK_BY names, as eight
+   bytes, which may be changed at any time. libfaketime does that too, but makes each
+   reading of the clock so slow that no program under it can carry a load. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>

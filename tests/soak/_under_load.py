@@ -1,7 +1,9 @@
-"""A program under load: so many spans a second for so long; prints what became of them as JSON.
+"""A program under load: makes spans at a steady rate, and prints as JSON what became of them.
+
+    python _under_load.py FOLDER SECONDS SPANS_PER_SECOND
 
 Beside them it holds spans open to the end, on threads and in tasks, none of which
-may be given up.
+may be abandoned.
 """
 
 from __future__ import annotations
@@ -20,9 +22,9 @@ from otel_ext.runtime.counters import COUNTERS
 
 THREADS = 4
 HELD = 20
-WARM_UP = 0.25  # of the time: the ring buffer fills, the allocator settles
+WARM_UP = 0.25  # of the time, until the ring buffer is full and the allocator has settled
 PERIOD = 0.01
-STEP = 60.0  # the wall clock was set, and did not just drift
+STEP = 60.0  # a larger step means that the wall clock was set, and did not just drift
 
 
 def memory_kib() -> dict[str, int]:
@@ -64,8 +66,8 @@ async def hold_in_tasks(end: threading.Event) -> None:
     await asyncio.gather(*(hold_one() for _ in range(HELD)))
 
 
-def comes_to_rest() -> bool:
-    """Wait until all that was accepted is written or dropped; whether that came about."""
+def all_is_written_or_dropped() -> bool:
+    """Wait until each accepted record is written or dropped; return whether that happened."""
     pause, end = threading.Event(), time.monotonic() + 60
     while time.monotonic() < end:
         lost = sum(COUNTERS.dropped().values())
@@ -76,7 +78,7 @@ def comes_to_rest() -> bool:
 
 
 def main() -> None:
-    """Carry the load and tell."""
+    """Make the load, and print the counts."""
     folder, seconds, rate = sys.argv[1], float(sys.argv[2]), float(sys.argv[3])
     handle = otel_ext.configure(
         output=folder,
@@ -108,12 +110,12 @@ def main() -> None:
         thread.join()
     abandoned = {k: v for k, v in COUNTERS.snapshot().items() if k.startswith("abandoned.")}
     print("loaded", flush=True)
-    sys.stdin.readline()  # the disk is there again
+    sys.stdin.readline()  # comes once the disk works again
     stop.set()
     for thread in threads:
         thread.join()
-    flushed = comes_to_rest()
-    told = {
+    flushed = all_is_written_or_dropped()
+    report = {
         "spans": sum(done),
         "flushed": flushed,
         "accepted": COUNTERS.value("accepted"),
@@ -124,7 +126,7 @@ def main() -> None:
         "memory": samples,
     }
     handle.shutdown()
-    print(json.dumps(told), flush=True)
+    print(json.dumps(report), flush=True)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
     python blocked_sink.py [SECONDS] [SPANS A SECOND]
 
 For most of the time every write of the loaded program hangs; now and then the disk
-comes back for a moment. Meanwhile the process is stopped for seconds, its wall clock
-is set by days, and another process watches the same folder. At the end: the rate was
-kept up, memory is flat, accepted = written + dropped exactly, and no span was given up
+works for a moment. Meanwhile the process is stopped for seconds, its wall clock is set
+by days, and another process watches the same folder. At the end the rate must have been
+kept up, memory be flat, accepted = written + dropped exactly, and no span be abandoned
 by mistake.
 """
 
@@ -28,7 +28,7 @@ DEFAULT_SECONDS = 8 * 3600.0
 DEFAULT_RATE = 5_000.0
 # How much the program's own memory may grow after it has warmed up.
 MAX_GROWTH_KIB = 4 * 1024
-# Of the rate that was asked for: the program is stopped a few times, last of all at the end.
+# A share of the wanted rate: the program is stopped a few times, perhaps just at the end.
 LEAST_RATE = 0.9
 DAY = 86_400
 # Seconds by which the wall clock is off, one after the other.
@@ -43,9 +43,9 @@ sys.stdin.readline()
 
 
 def build(folder: Path) -> Path:
-    """Compile what makes writes hang and sets the clock."""
+    """Compile the library that makes writes hang and sets the clock."""
     library = folder / "block_writes.so"
-    words = [
+    command = [
         "cc",
         "-Wall",
         "-Werror",
@@ -56,12 +56,12 @@ def build(folder: Path) -> Path:
         str(library),
         str(HERE / "_block_writes.c"),
     ]
-    subprocess.run([*words, "-ldl"], check=True)
+    subprocess.run([*command, "-ldl"], check=True)
     return library
 
 
 def set_clock(clock: Path, seconds: int) -> None:
-    """Put the program's wall clock off by so much, in one step; the file is never cut short."""
+    """Set the program's wall clock off by so many seconds, in one write of fixed size."""
     with clock.open("r+b", buffering=0) as file:
         file.write(seconds.to_bytes(8, "little", signed=True))
 
@@ -98,39 +98,41 @@ def disturb(process: subprocess.Popen[str], seconds: float, blocked: Path, clock
 
 
 def ends_by_mistake(folder: Path) -> int:
-    """Return how many spans somebody has ended as abandoned."""
-    words = ["grep", "-hs", '"abandoned":', *map(str, folder.glob("*.jsonl"))]
-    lines = subprocess.run(words, capture_output=True, text=True, check=False).stdout.splitlines()
+    """Return how many spans the program or its watcher has ended as abandoned."""
+    command = ["grep", "-hs", '"abandoned":', *map(str, folder.glob("*.jsonl"))]
+    lines = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
     return sum('"phase":"end"' in line for line in lines)
 
 
-def judge(told: dict[str, object], folder: Path, seconds: float, rate: float) -> dict[str, object]:
+def judge(
+    counts: dict[str, object], folder: Path, seconds: float, rate: float
+) -> dict[str, object]:
     """Return the figures, and what is wrong with them under `wrong`."""
-    memory = [one["own"] for one in cast("list[dict[str, int]]", told.pop("memory"))]
+    memory = [one["own"] for one in cast("list[dict[str, int]]", counts.pop("memory"))]
     third = max(len(memory) // 3, 1)
     grown = statistics.median(memory[-third:]) - statistics.median(memory[:third])
-    accepted, written = cast("int", told["accepted"]), cast("int", told["written"])
-    dropped = cast("dict[str, int]", told["dropped"])
+    accepted, written = cast("int", counts["accepted"]), cast("int", counts["written"])
+    dropped = cast("dict[str, int]", counts["dropped"])
     wrong: list[str] = []
-    reached = cast("int", told["spans"]) / seconds
+    reached = cast("int", counts["spans"]) / seconds
     if reached < LEAST_RATE * rate:
         wrong.append(f"only {reached:,.0f} spans a second were started, of {rate:,.0f}")
     if accepted != written + sum(dropped.values()):
         wrong.append("accepted is not written + dropped")
-    if accepted < 2 * cast("int", told["spans"]):
+    if accepted < 2 * cast("int", counts["spans"]):
         wrong.append("fewer records were accepted than spans were started and ended")
-    if not told["clock_steps"]:
+    if not counts["clock_steps"]:
         wrong.append("its clock was never set")
     if grown > MAX_GROWTH_KIB:
         wrong.append(f"memory grew by {grown:.0f} KiB")
     by_mistake = ends_by_mistake(folder)
-    if told["abandoned"] or by_mistake:
-        wrong.append(f"{by_mistake} spans were given up: {told['abandoned']}")
-    if not told["flushed"] or not written:
-        wrong.append("nothing was written when the disk was there again")
+    if counts["abandoned"] or by_mistake:
+        wrong.append(f"{by_mistake} spans were abandoned: {counts['abandoned']}")
+    if not counts["flushed"] or not written:
+        wrong.append("nothing was written when the disk worked again")
     return {
         "spans_per_second": round(reached),
-        **told,
+        **counts,
         "memory_kib": statistics.median(memory),
         "memory_grown_kib": grown,
         "given_up_by_mistake": by_mistake,
@@ -139,16 +141,16 @@ def judge(told: dict[str, object], folder: Path, seconds: float, rate: float) ->
 
 
 def main(seconds: float, rate: float) -> int:
-    """Carry the load, disturb it, and print the figures as JSON."""
+    """Run the program under load, disturb it, and print the figures as JSON."""
     work = Path(tempfile.mkdtemp(prefix="soak-"))
     folder, blocked, clock = work / "traces", work / "blocked", work / "clock"
     clock.write_bytes(bytes(8))
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    words = [sys.executable, str(HERE / "_under_load.py"), str(folder), str(seconds), str(rate)]
+    load = [sys.executable, str(HERE / "_under_load.py"), str(folder), str(seconds), str(rate)]
     watch = [sys.executable, "-c", WATCHER, str(folder)]
     try:
         with (
-            subprocess.Popen(words, env=environment(work, blocked, clock), **pipes) as process,  # type: ignore[call-overload]
+            subprocess.Popen(load, env=environment(work, blocked, clock), **pipes) as process,  # type: ignore[call-overload]
             subprocess.Popen(watch, **pipes) as watcher,  # type: ignore[call-overload]
         ):
             stops = disturb(process, seconds, blocked, clock)
@@ -167,5 +169,5 @@ def main(seconds: float, rate: float) -> int:
 
 
 if __name__ == "__main__":
-    values = dict(enumerate(sys.argv))
-    sys.exit(main(float(values.get(1, DEFAULT_SECONDS)), float(values.get(2, DEFAULT_RATE))))
+    arguments = dict(enumerate(sys.argv))
+    sys.exit(main(float(arguments.get(1, DEFAULT_SECONDS)), float(arguments.get(2, DEFAULT_RATE))))

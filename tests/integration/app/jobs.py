@@ -19,7 +19,7 @@ app.conf.broker_transport_options = {
     "data_folder_in": str(FOLDER / "queue"),
     "data_folder_out": str(FOLDER / "queue"),
     "control_folder": str(FOLDER / "control"),
-    # A second otherwise, before each task.
+    # Otherwise a task waits for up to a second.
     "polling_interval": 0.05,
 }
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 tracer = trace.get_tracer("pages")
 
-# Where the master imports the program for its workers (--preload), this span is its.
+# With --preload the master imports the program, and this span belongs to the master.
 with tracer.start_as_current_span("import"):
     NAME = "pages"
 

@@ -1,4 +1,4 @@
-"""A small shop as anybody would write it: FastAPI, requests, sqlite3, and no telemetry."""
+"""A small shop as users write one: FastAPI, requests, sqlite3, and no telemetry."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def connect() -> sqlite3.Connection:
 
 @app.get("/price/{item}")
 def price(item: int) -> dict[str, int]:
-    """Tell what an item costs."""
+    """Return the price of an item."""
     if item == 13:
         raise HTTPException(404, "there is no such item")
     return {"item": item, "price": 100 + item}
@@ -46,6 +46,6 @@ def order(item: int) -> dict[str, int]:
 
 @app.get("/crash")
 async def crash() -> None:
-    """Fail in a way nobody planned."""
+    """Fail with an unexpected error."""
     message = "the shop is on fire"
     raise RuntimeError(message)

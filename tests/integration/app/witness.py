@@ -1,7 +1,7 @@
-"""A stock `InMemorySpanExporter` beside ours, whose ids go to a file at the end.
+"""Adds a stock `InMemorySpanExporter` beside ours, and writes its span ids to a file at exit.
 
-Comes in as an instrumentation, by an entry point, so it works whatever made the
-provider and whoever switches instrumentations on.
+It is installed as an instrumentation, by an entry point, so it works with every
+provider and every way to activate instrumentations.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 
 class WitnessInstrumentor:
-    """What the entry point names."""
+    """The instrumentation that the entry point names."""
 
     def instrument(self, **_: object) -> None:
-        """Add the exporter to the provider that is there."""
+        """Add the exporter to the current provider."""
         exporter = InMemorySpanExporter()
         provider = trace.get_tracer_provider()
         provider.add_span_processor(SimpleSpanProcessor(exporter))  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""The place of a span, with the real libraries: the user's line, or none where there is none."""
+"""The call site of a span, with the real libraries: the user's line, or none without one."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def index():
 
 
 server = make_server("127.0.0.1", 0, app)
-# Without a frame of this file's: the server's own threads have none either.
+# The stack of the server's own threads has no frame of this file.
 threading.Thread(target=server.serve_forever, daemon=True).start()
 for _ in range(2):
     urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}/").read()
@@ -119,13 +119,13 @@ order()
 
 
 def line_with(program: Path, mark: str) -> int:
-    """Return the number of the program's line that ends in this comment."""
+    """Return the number of the program's line that ends in the comment `mark`."""
     lines = program.read_text().splitlines()
     return next(number for number, line in enumerate(lines, 1) if line.endswith(f"# {mark}"))
 
 
 def run(folder: Path, body: str, how: str) -> tuple[Path, list[Record]]:
-    """Run a program; return its file, and the records that it left."""
+    """Run a program; return its file, and its records."""
     program = write_program(folder, SET_UP + body)
     done = execute([sys.executable, program, how], cwd=folder, env=environment())
     assert done.code == 0, done.err
@@ -137,7 +137,7 @@ HOW = pytest.mark.parametrize("how", ["compiled", "plain"])
 
 @HOW
 def test_client_spans_have_the_line_that_called_the_library(tmp_path: Path, how: str) -> None:
-    """requests, httpx and sqlite3: the place is the call in the program, each time."""
+    """With requests, httpx and sqlite3 the call site is the call in the program, each time."""
     program, records = run(tmp_path, CLIENTS, how)
     for name in ("requests", "httpx", "sqlite3"):
         call_sites = [
@@ -160,8 +160,8 @@ def test_a_published_task_has_the_line_that_published_it(tmp_path: Path, how: st
 
 
 @HOW
-def test_server_spans_have_no_place_and_logs_have_theirs(tmp_path: Path, how: str) -> None:
-    """A span that a server's thread opens names no line of a framework; views log as ever."""
+def test_server_spans_have_no_call_site_and_logs_have_theirs(tmp_path: Path, how: str) -> None:
+    """A span that a server's thread opens names no line of a framework; a view's log names one."""
     program, records = run(tmp_path, FLASK, how)
     servers = [one for one in records if one.span_kind == "server"]
     assert len(servers) == 4

@@ -1,4 +1,4 @@
-"""What is odd goes the Python way, so that both ways say the same."""
+"""The compiled part leaves odd input to the Python code, so both give the same result."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PROCESS = Process("b00t-1-2-cafe0001")
 
 
 class OddText(str):
-    """A text that shows as another one."""
+    """A text that formats as another one."""
 
     __slots__ = ()
 
@@ -35,7 +35,7 @@ class OddText(str):
 
 
 class Number:
-    """Something that can be taken for a whole number."""
+    """An object that converts to a whole number."""
 
     def __index__(self) -> int:
         return 7
@@ -67,16 +67,16 @@ ODD: list[dict[str, object]] = [
 
 
 def outcome(encode: Callable[[Record], bytes], record: Record) -> object:
-    """Return the line, or the kind of error."""
+    """Return the encoded line, or the type of the error."""
     try:
         return encode(record)
-    except Exception as error:  # noqa: BLE001 - whichever it is
+    except Exception as error:  # noqa: BLE001 - any type is compared
         return type(error)
 
 
 @pytest.mark.parametrize("fields", ODD, ids=[",".join(one) for one in ODD])
 def test_a_field_of_another_type_is_encoded_as_by_python(fields: dict[str, object]) -> None:
-    """No field is read as what it is not; an unknown phase is refused."""
+    """No field is read as another type; an unknown phase is refused."""
     usual = Record("span", "start", "work", 10**18, 1, PROCESS, span_kind="internal")
     record = usual._replace(**{"trace_id": "ab" * 16, "span_id": "cd" * 8, **fields})  # type: ignore[arg-type]
     assert outcome(codec.encode_line, record) == outcome(codec.encode_line_python, record)
@@ -100,7 +100,7 @@ FACTS: list[dict[str, object]] = [
 def test_nested_data_is_encoded_as_by_python(
     facts: dict[str, object], kind: Literal["process", "log", "span"]
 ) -> None:
-    """What only some records carry, and dicts in attributes, read the same either way."""
+    """Nested extra facts and dicts in attributes are encoded to the same line."""
     record = Record(kind, None, "process.start", 10**18, 1, PROCESS, extra=facts, attributes=facts)
     if kind == "span":
         record = record._replace(phase="start", trace_id="ab" * 16, span_id="cd" * 8)
@@ -113,7 +113,7 @@ IDS = [(2**128, 5), (2**128 + 1, 5), (2**135, 5), (-1, 5), (5, 2**64), (5, -2), 
 
 
 @pytest.mark.parametrize(("trace_id", "span_id"), IDS)
-def test_ids_that_do_not_fit_are_no_other_ids(trace_id: int, span_id: int) -> None:
+def test_ids_that_do_not_fit_do_not_become_other_ids(trace_id: int, span_id: int) -> None:
     """An id that is too large or negative never becomes that of another trace."""
 
     class Ids(RandomIdGenerator):
@@ -137,7 +137,7 @@ def test_ids_that_do_not_fit_are_no_other_ids(trace_id: int, span_id: int) -> No
 
 
 class Scrubbed(ReadableSpan):
-    """What scrubbing processors pass on: another span says in public what may be said."""
+    """A span as scrubbing processors pass it on, whose properties hide the original's values."""
 
     def __init__(self, inner: ReadableSpan) -> None:
         super().__init__(
@@ -156,7 +156,7 @@ class Scrubbed(ReadableSpan):
 
     @property
     def name(self) -> str:
-        """Another name than the one that is kept."""
+        """Another name than the original's."""
         return "scrubbed"
 
     @property
@@ -166,7 +166,7 @@ class Scrubbed(ReadableSpan):
 
 
 def test_a_span_of_another_class_is_recorded_as_it_shows_itself() -> None:
-    """Its public properties count, not what it keeps under the names of the SDK."""
+    """Its public properties count, and not its fields with the names of the SDK's."""
     recorder = Recorder()
     processor = LifecycleSpanProcessor(recorder)
     span = cast("Span", TracerProvider(shutdown_on_exit=False).get_tracer("t").start_span("secret"))
@@ -179,8 +179,8 @@ def test_a_span_of_another_class_is_recorded_as_it_shows_itself() -> None:
     processor.shutdown()
 
 
-def test_a_descriptor_that_comes_later_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a program puts on the SDK's class after the first spans decides from then on."""
+def test_a_descriptor_that_is_set_later_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A descriptor that a program sets on the SDK's class after the first spans is used."""
     span = cast("Span", TracerProvider(shutdown_on_exit=False).get_tracer("t").start_span("kept"))
     assert capture.capture_start(span, PROCESS, 1).name == "kept"
     monkeypatch.setattr(type(span), "_name", property(lambda _: "later"), raising=False)
@@ -189,7 +189,7 @@ def test_a_descriptor_that_comes_later_is_seen(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 follows it where code is hot")
 def test_the_descriptor_of_another_class_is_not_followed() -> None:
-    """A class that borrows a slot of another one says nothing of where its objects keep it."""
+    """A slot borrowed from another class is not read at its offset in the borrower's objects."""
 
     class Holder:
         __slots__ = ("fragment",)
@@ -205,8 +205,9 @@ def test_the_descriptor_of_another_class_is_not_followed() -> None:
     assert outcome(codec.encode_line, odd) is TypeError
 
 
-def test_whether_unsampled_spans_count_may_be_any_truth() -> None:
+def test_record_only_may_be_any_true_value() -> None:
     """`record_only=1` records what `record_only=True` does, compiled or not."""
     span = cast("Span", TracerProvider(shutdown_on_exit=False).get_tracer("t").start_span("x"))
-    given = cast("bool", 1)
-    assert capture.identify(span, given) == capture.identify_python(span, given)
+    record_only = cast("bool", 1)
+    compiled = capture.identify(span, record_only)
+    assert compiled == capture.identify_python(span, record_only)

@@ -9,22 +9,29 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_ext.journal.ring_layout import RING_FOLDER
-from tests.durability.kit import HEAD, Found, assert_ended_once, assert_valid, command, recovered
-from tests.durability.kit import plain as environ
+from tests.durability.kit import (
+    HEAD,
+    NOT_COMPILED,
+    Found,
+    assert_ended_once,
+    assert_valid,
+    command,
+    recovered,
+    tree_env,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-PURE = 'import sys\nsys.modules["otel_ext._speed"] = None\n'
-# Its master has no thread of ours. With one that asks for the interpreter lock just then, a
-# child that was forked behind the interpreter's back waits for ever when it gives the lock away.
+# uWSGI's master has no thread of ours. If a thread waits for the interpreter lock during the
+# fork, the child, of which the interpreter does not know, hangs when it releases the lock.
 AS_IN_UWSGI = """\
 import os, sys, types
 sys.modules["uwsgi"] = types.ModuleType("uwsgi")
 sys.modules["uwsgi"].worker_id = lambda: 0
 sys.modules["uwsgi"].masterpid = lambda master=os.getpid(): master
 """
-SILENT_FORK = """\
+FORK_WITHOUT_HOOKS = """\
 import ctypes, random, warnings
 warnings.simplefilter("ignore")
 # As uWSGI does: from C, without the at-fork hooks, and seeding `random` itself.
@@ -56,11 +63,12 @@ def run(
     head: str = "",
     **changes: str,
 ) -> Found:
-    """Run a program that forks silently, recover what it left, and return that."""
-    head = ("" if compiled else PURE) + ("" if threads else AS_IN_UWSGI) + head + HEAD + SILENT_FORK
+    """Run a program that forks without hooks, recover its folder, and return the records."""
+    first = ("" if compiled else NOT_COMPILED) + ("" if threads else AS_IN_UWSGI)
+    head = first + head + HEAD + FORK_WITHOUT_HOOKS
     done = subprocess.run(
         command(text, folder, head=head),
-        env=environ(**changes),
+        env=tree_env(**changes),
         capture_output=True,
         text=True,
         timeout=50,
@@ -76,7 +84,7 @@ def run(
 
 
 def by_process(found: Found, name: str) -> list[int]:
-    """Return how many spans called `name` each process has ended, and started itself."""
+    """Return how many spans called `name` each process has both started and ended."""
     ends = Counter(end.process.id for end in found.phase("end", name))
     assert ends == Counter(start.process.id for start in found.phase("start", name))
     return sorted(ends.values())
@@ -85,14 +93,14 @@ def by_process(found: Found, name: str) -> list[int]:
 @pytest.mark.parametrize("compiled", [True, False])
 @pytest.mark.parametrize("end", ["pass", "os.kill(os.getpid(), 9)"])
 def test_each_process_has_its_own_records(tmp_path: Path, end: str, *, compiled: bool) -> None:
-    """Parent and children record at the same time; whoever is killed, each record is there once."""
+    """Parent and children record at the same time; each record is there once, also after kills."""
     text = f"""
     parents = tracer.start_span("parent's")
     for _ in range(3):
         tracer.start_span("loaded").end()
     def work(number):
         assert not otel_ext.open_spans()
-        parents.end()  # which is the parent's to do
+        parents.end()  # has no effect: only the parent may end it
         for _ in range(200):
             tracer.start_span("request").end()
         tracer.start_span("hangs")
@@ -111,8 +119,8 @@ def test_each_process_has_its_own_records(tmp_path: Path, end: str, *, compiled:
 
 
 @pytest.mark.parametrize("compiled", [True, False])
-def test_logs_begin_with_the_check_too(tmp_path: Path, *, compiled: bool) -> None:
-    """A child whose first record is a log line writes it as its own."""
+def test_a_log_notices_the_fork_too(tmp_path: Path, *, compiled: bool) -> None:
+    """A child whose first record is a log writes it under its own process id."""
     text = """
     import structlog
     from otel_ext.processors.tracer_meta import TracerMetaProcessor
@@ -133,7 +141,7 @@ def test_logs_begin_with_the_check_too(tmp_path: Path, *, compiled: bool) -> Non
 
 @pytest.mark.parametrize("compiled", [True, False])
 def test_shutdown_in_a_child_leaves_the_parent_alone(tmp_path: Path, *, compiled: bool) -> None:
-    """A child that flushes and shuts down without a record neither ends nor removes anything."""
+    """A child that flushes and shuts down without a record ends no span and removes no file."""
     text = f"""
     from pathlib import Path
     span = tracer.start_span("parent's")
@@ -155,7 +163,7 @@ def test_shutdown_in_a_child_leaves_the_parent_alone(tmp_path: Path, *, compiled
 def test_process_ids_serve_where_the_kernel_clears_no_page(
     tmp_path: Path, *, compiled: bool
 ) -> None:
-    """An older kernel, or another system: a child is noticed all the same."""
+    """On an older kernel, or another system, process ids show that a process is a child."""
     text = """
     in_children(2, lambda number: [tracer.start_span("request").end() for _ in range(20)])
     """

@@ -1,4 +1,4 @@
-"""The compiled part takes nothing from a program: no record half built, no interrupt, no memory."""
+"""The compiled part has no side effects: no half-built record, no lost interrupt, no leak."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PROCESS = Process("b00t-1-2-cafe0001")
 def test_a_record_is_seen_by_the_collector_only_when_complete(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever looks at all objects while a span starts or ends finds no record without fields."""
+    """`gc.get_objects()` during the start or end of a span returns no record without fields."""
     found: list[tuple[object, ...]] = []
 
     class Watched(dict[str, object]):
@@ -55,12 +55,12 @@ def test_a_record_is_seen_by_the_collector_only_when_complete(
 
 @pytest.fixture
 def interrupted() -> Generator[Callable[[], object], None, None]:
-    """A function that raises Ctrl-C by a real signal, a moment later."""
+    """Return a function that raises `KeyboardInterrupt` by a real signal, a moment later."""
 
     def raise_it(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
 
-    # Python swallows what is raised in the callback of a weak reference: other tests leave some.
+    # Python swallows what is raised in the callbacks of weak references, left by other tests.
     gc.collect()
     gc.disable()
     before = signal.signal(signal.SIGALRM, raise_it)
@@ -70,10 +70,10 @@ def interrupted() -> Generator[Callable[[], object], None, None]:
     gc.enable()
 
 
-def test_ctrl_c_during_the_quick_look_for_secrets_reaches_the_program(
+def test_ctrl_c_during_the_search_for_secrets_reaches_the_program(
     tmp_path: Path, interrupted: Callable[[], object]
 ) -> None:
-    """Of the interrupts that come while a long text is searched, none is swallowed."""
+    """No interrupt is swallowed while the prefilter searches a long text."""
     exporter = RedactingExporter(JsonlExporter(tmp_path, open_records=list))
     tracer = provider_with(exporter).get_tracer("t")
     tracer.start_span("warm").end()
@@ -90,7 +90,7 @@ def test_ctrl_c_during_the_quick_look_for_secrets_reaches_the_program(
 
 
 class Interrupting(dict[str, object]):
-    """Attributes whose reading is interrupted."""
+    """Attributes that raise `KeyboardInterrupt` when they are read."""
 
     def _interrupt(self) -> None:
         raise KeyboardInterrupt
@@ -98,8 +98,8 @@ class Interrupting(dict[str, object]):
     __iter__ = __len__ = __bool__ = items = _interrupt  # type: ignore[assignment]
 
 
-def test_an_interrupt_while_a_record_is_encoded_stays_itself(tmp_path: Path) -> None:
-    """Nothing else of the exporter's runs between the interrupt and the program."""
+def test_an_interrupt_while_a_record_is_encoded_reaches_the_program(tmp_path: Path) -> None:
+    """The exporter does nothing further between the interrupt and the program."""
     exporter = JsonlExporter(tmp_path, open_records=list)
     tracer = provider_with(exporter).get_tracer("t")
     tracer.start_span("x").end()
@@ -110,7 +110,7 @@ def test_an_interrupt_while_a_record_is_encoded_stays_itself(tmp_path: Path) -> 
             asked.append(name)
             return object.__getattribute__(self, name)
 
-    process = next(iter(exporter._introduced.values()))  # noqa: SLF001 - one that it knows
+    process = next(iter(exporter._introduced.values()))  # noqa: SLF001 - a known one
     events = (SpanEvent("e", 1, Interrupting(a=1)),)
     record = Record("span", "end", "w", 10**18, 1, process, trace_id="ab" * 16, span_id="cd" * 8)
     exporter._journal.__class__ = Journal  # noqa: SLF001
@@ -120,7 +120,7 @@ def test_an_interrupt_while_a_record_is_encoded_stays_itself(tmp_path: Path) -> 
 
 
 class OddMeta(type):
-    """A metaclass whose look-ups are interrupted."""
+    """A metaclass that raises `KeyboardInterrupt` when its attribute is read."""
 
     def __getattribute__(cls, name: str) -> object:
         if name == "fragment":
@@ -134,9 +134,9 @@ class Interrupted(metaclass=OddMeta):
     fragment = '"file":"a.py"'
 
 
-def test_an_interrupt_while_a_class_is_looked_at_goes_on() -> None:
-    """Where a slot is asked for, what is meant for the program is not cleared."""
-    from otel_ext.record import codec  # noqa: PLC0415 - what was chosen at its import
+def test_an_interrupt_while_a_class_is_inspected_reaches_the_program() -> None:
+    """Reading a slot of a class does not clear an interrupt."""
+    from otel_ext.record import codec  # noqa: PLC0415 - chooses its encoder at import
 
     if codec.encode_line is codec.encode_line_python:
         pytest.skip("the compiled part was not built")
@@ -146,8 +146,8 @@ def test_an_interrupt_while_a_class_is_looked_at_goes_on() -> None:
 
 
 @pytest.mark.parametrize("find", [here, find_call_site])
-def test_code_from_which_a_span_was_opened_is_let_go(find: Callable[[int], object]) -> None:
-    """Code that is made anew each time, as in notebooks and templates, goes when it is done."""
+def test_code_that_opened_a_span_is_freed(find: Callable[[int], object]) -> None:
+    """Code that is compiled for each run, as in notebooks and templates, is not kept alive."""
     made: list[weakref.ref[CodeType]] = []
     for number in range(40):
         code = compile("find(1)\nfind(1)", f"<script {number}>", "exec")
@@ -158,28 +158,28 @@ def test_code_from_which_a_span_was_opened_is_let_go(find: Callable[[int], objec
     assert [one() for one in made] == [None] * 40
 
 
-def test_code_at_the_address_of_code_that_has_gone_has_its_own_place() -> None:
-    """A place that was remembered goes with its code, so no other code is taken for it."""
+def test_code_at_the_address_of_freed_code_has_its_own_call_site() -> None:
+    """A cached call site is dropped with its code, so no other code gets it."""
     for number in range(300):
         names: dict[str, object] = {"find": here}
-        exec(compile(f"{chr(10) * number}site = find(1)[0]", "<script>", "exec"), names)  # noqa: S102
-        assert getattr(names["site"], "line", 0) == number + 1
+        exec(compile(f"{chr(10) * number}found = find(1)[0]", "<script>", "exec"), names)  # noqa: S102
+        assert getattr(names["found"], "line", 0) == number + 1
 
 
-def test_threads_that_look_at_all_objects_do_no_harm(tmp_path: Path) -> None:
-    """A leak hunter in a thread of its own reads records while spans start and end."""
+def test_threads_that_read_all_objects_do_no_harm(tmp_path: Path) -> None:
+    """A thread reads all records, as a leak hunter does, while spans start and end."""
     tracer = provider_with(JsonlExporter(tmp_path, open_records=list)).get_tracer("t")
     link = Link(SpanContext(1, 2, is_remote=False), {"a": 1})
     stop = threading.Event()
 
-    def look() -> None:
+    def read_records() -> None:
         while not stop.is_set():
             for one in gc.get_objects():
                 if type(one) is Record:
                     assert one.extra is not None
                     assert one.name
 
-    hunter = threading.Thread(target=look)
+    hunter = threading.Thread(target=read_records)
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
     try:
@@ -199,7 +199,7 @@ WIRINGS: list[Callable[[JsonlExporter], RecordExporter]] = [lambda one: one, Red
 def test_the_documented_wiring_asks_the_table_for_open_spans(
     wrap: Callable[[JsonlExporter], RecordExporter], tmp_path: Path
 ) -> None:
-    """The exporter remembers no records of its own, which would keep it from the compiled way."""
+    """The exporter keeps no records of open spans, which would rule out the compiled path."""
     journal = JsonlExporter(tmp_path)
     provider = TracerProvider(shutdown_on_exit=False)
     processor = LifecycleSpanProcessor(wrap(journal))
@@ -207,15 +207,15 @@ def test_the_documented_wiring_asks_the_table_for_open_spans(
     tracer = provider.get_tracer("t")
     tracer.start_span("warm").end()
     still_open = tracer.start_span("open")
-    assert journal._open == {}  # noqa: SLF001 - what it would remember
+    assert journal._open == {}  # noqa: SLF001 - the records that it would keep
     assert [one.name for one in journal._open_records()] == ["open"]  # noqa: SLF001
     assert journal._quick is not None  # noqa: SLF001 - the compiled steps have what they need
     still_open.end()
     processor.shutdown()
 
 
-def test_an_exporter_that_delegates_is_not_passed_by(tmp_path: Path) -> None:
-    """One that changes records, and hands on all else, gets every record and no hook of ours."""
+def test_an_exporter_that_delegates_is_not_bypassed(tmp_path: Path) -> None:
+    """One that changes records and delegates all else gets every record, and no compiled hook."""
     journal = JsonlExporter(tmp_path)
 
     class Scrubbing:
