@@ -10,7 +10,7 @@ import pytest
 
 from otel_ext.config import SETTINGS
 from tests.cli.watched import columns, run_on_traces, shop
-from tests.programs import OTEL_EXT, environment, execute
+from tests.programs import OTEL_EXT, environment, execute, suspend
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,7 +93,7 @@ def test_dump_shows_whole_stacks(tmp_path: Path) -> None:
 def test_dump_of_a_stopped_program_says_so(tmp_path: Path) -> None:
     """A program that does not answer is named, and its last record is shown."""
     with shop(tmp_path) as process:
-        process.send_signal(signal.SIGSTOP)
+        suspend(process)
         done = run_on_traces(tmp_path, "dump")
         process.send_signal(signal.SIGCONT)
     assert f"process {process.pid} shop_one.py does not answer" in done.err

@@ -11,7 +11,7 @@ import pytest
 from otel_ext.cli.commands.doctor.install import versions_agree
 from otel_ext.cli.main import main
 from tests.cli.watched import run_on_traces, shop
-from tests.programs import OTEL_EXT, environment, execute
+from tests.programs import OTEL_EXT, environment, execute, suspend
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +52,7 @@ def test_a_stopped_program_and_leftovers_need_attention(tmp_path: Path) -> None:
     with shop(tmp_path, name="one") as one, shop(tmp_path, name="two") as two:
         two.kill()
         two.wait()
-        one.send_signal(signal.SIGSTOP)
+        suspend(one)
         done = run_on_traces(tmp_path, "doctor")
         one.send_signal(signal.SIGCONT)
     assert f"weak  {one.pid} shop_one.py" in done.out

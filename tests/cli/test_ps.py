@@ -20,7 +20,15 @@ from tests.cli.watched import (
     states,
     waiting_for,
 )
-from tests.programs import OTEL_EXT, execute, python, started, wait_until, write_program
+from tests.programs import (
+    OTEL_EXT,
+    execute,
+    python,
+    started,
+    suspend,
+    wait_until,
+    write_program,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,7 +91,7 @@ def test_the_program_is_asked_where_it_is(tmp_path: Path) -> None:
 def test_a_stopped_program_is_reported_as_hung(tmp_path: Path) -> None:
     """SIGSTOP: hung at once, and `ps` names the silent process; SIGCONT: all is as before."""
     with shop(tmp_path) as process:
-        process.send_signal(signal.SIGSTOP)
+        suspend(process)
         hung: dict[str, object] = {"checkout": "hung", "pay": "hung"}
         assert waiting_for(tmp_path, hung) == hung
         done = run_on_traces(tmp_path, "ps")

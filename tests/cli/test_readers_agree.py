@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,7 +19,7 @@ from otel_ext.record.model import Process
 from otel_ext.runtime.process import incarnation
 from tests.cli.watched import run_on_traces, shop, spans_by
 from tests.exporters.samples import end, start
-from tests.programs import records_in, wait_until
+from tests.programs import records_in, suspend, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +43,7 @@ def test_spans_of_a_hung_program_are_seen_without_its_file(
     """They are in the ring buffer: `ps` shows what `recover` will end, as hung, then as lost."""
     with shop(tmp_path) as process:
         assert set(spans_by(tmp_path)) == {"checkout", "pay"}
-        process.send_signal(signal.SIGSTOP)
+        suspend(process)
         (file,) = (tmp_path / "traces").glob("*.jsonl")
         take(file)
         hung = spans_by(tmp_path)

@@ -11,6 +11,7 @@ from otel_ext.journal.ring_layout import HEADER_SIZE, REQUEST_AT, WORD
 from otel_ext.observe.snapshot import Collector
 from otel_ext.observe.stack_requests import request_stacks
 from tests.cli.watched import shop
+from tests.programs import suspend
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +44,7 @@ def test_an_answer_to_an_older_request_does_not_count(tmp_path: Path) -> None:
     """
     with shop(tmp_path) as program:
         (process,) = processes(tmp_path)
-        program.send_signal(signal.SIGSTOP)
+        suspend(program)
         with process.rings[0].open("r+b") as ring:
             ring.seek(REQUEST_AT)
             far_ahead = WORD.pack(time.time_ns() + 10**18)

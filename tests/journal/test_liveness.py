@@ -19,6 +19,7 @@ from otel_ext.journal.liveness import (
 )
 from otel_ext.runtime.process.incarnation import Incarnation, process_start_time
 from tests.journal.builders import run
+from tests.programs import suspend
 
 ME = own_identity()
 
@@ -59,7 +60,7 @@ def test_a_killed_process_is_dead_before_it_is_reaped() -> None:
 def test_a_stopped_process_lives() -> None:
     """SIGSTOP is not death."""
     with subprocess.Popen(["sleep", "100"]) as process:
-        process.send_signal(signal.SIGSTOP)
+        suspend(process)
         assert is_alive(identity(process.pid)) == "alive"
         process.kill()
 
