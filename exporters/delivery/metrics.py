@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import weakref
 from itertools import count
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from opentelemetry.metrics import Observation, get_meter_provider
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
     from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider
 
-    from otel_ext.exporters.delivery.queue import Priority
-    from otel_ext.exporters.delivery.remote_queue import RemoteQueue
+    from otel_ext.exporters.delivery.queue import Priority, PriorityQueue
+    from otel_ext.runtime.counters import Counters
 
-__all__ = ["observe_queue", "wants_metrics"]
+__all__ = ["ObservedQueue", "observe_queue", "wants_metrics"]
 
 _ENABLED: Final = "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED"
 _METER: Final = "otel_ext"
@@ -35,12 +35,26 @@ _TYPE: Final = "otel_ext_remote_queue"
 _component_numbers: Final = count()
 
 
+class ObservedQueue(Protocol):
+    """The parts of a destination's queue that the metrics read."""
+
+    @property
+    def queue(self) -> PriorityQueue:
+        """The records that wait."""
+        ...
+
+    @property
+    def counts(self) -> Counters:
+        """What was sent and what was lost, by signal."""
+        ...
+
+
 def wants_metrics() -> bool:
     """Return whether the environment asks for the SDK's metrics about itself."""
     return os.environ.get(_ENABLED, "").strip().lower() == "true"
 
 
-def observe_queue(queue: RemoteQueue, meter_provider: MeterProvider | None = None) -> None:
+def observe_queue(queue: ObservedQueue, meter_provider: MeterProvider | None = None) -> None:
     """Report metrics of `queue`, for as long as it lives.
 
     Args:
@@ -60,12 +74,12 @@ class _Observer:
     """Reports all queues to one meter provider."""
 
     def __init__(self) -> None:
-        self._queues: weakref.WeakKeyDictionary[RemoteQueue, dict[str, str]] = (
+        self._queues: weakref.WeakKeyDictionary[ObservedQueue, dict[str, str]] = (
             weakref.WeakKeyDictionary()
         )
         self._is_registered = False
 
-    def add(self, queue: RemoteQueue, provider: MeterProvider) -> None:
+    def add(self, queue: ObservedQueue, provider: MeterProvider) -> None:
         """Report `queue` too; the first one creates the instruments."""
         name = f"{_TYPE}/{next(_component_numbers)}"
         self._queues[queue] = {"otel.component.type": _TYPE, "otel.component.name": name}
