@@ -12,7 +12,7 @@ import os
 import sys
 from contextlib import suppress
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from otel_ext.cli.registry import available, find, help_page, load
 from otel_ext.cli.standard_streams import drop_full_streams, fill_closed_streams, print_error
@@ -29,7 +29,10 @@ _READER_GONE: Final = 141  # 128 + SIGPIPE
 
 
 class _Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line with a hint."""
+    """An argument parser that keeps the lines of help texts; an error is one line with a hint."""
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - as argparse declares them
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **options)
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(message, hint=f"See {self.prog} --help")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from argparse import RawDescriptionHelpFormatter
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.cli.streams import (
@@ -47,10 +46,8 @@ def register(subparsers: Subparsers) -> None:
     """Add the parser of `otel-ext config`."""
     parser = subparsers.add_parser(
         "config",
-        help="settings in effect and where each comes from",
         description="Show the settings that a program started here would have.",
         epilog=_EPILOG,
-        formatter_class=RawDescriptionHelpFormatter,
     )
     parser.add_argument("--config", metavar="FILE", help="read this TOML or YAML file")
     parser.add_argument(

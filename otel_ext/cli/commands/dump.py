@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from argparse import RawDescriptionHelpFormatter
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.cli.commands.ps import add_filters, no_spans_message, select_spans, warn_unanswered
@@ -49,10 +48,8 @@ def register(subparsers: Subparsers) -> None:
     """Add the parser of `otel-ext dump`."""
     parser = subparsers.add_parser(
         "dump",
-        help="where each running span is now, with its whole stack",
         description="Ask running programs where their spans are, and show the whole stacks.",
         epilog=_EPILOG,
-        formatter_class=RawDescriptionHelpFormatter,
     )
     add_filters(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object per line")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from argparse import SUPPRESS, ArgumentTypeError, RawDescriptionHelpFormatter
+from argparse import SUPPRESS, ArgumentTypeError
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
@@ -67,10 +67,8 @@ def register(subparsers: Subparsers) -> None:
     """Add the parser of `otel-ext ps`."""
     parser = subparsers.add_parser(
         "ps",
-        help="spans running now, one per line",
         description="Show the spans that run now, one per line, oldest first.",
         epilog=_EPILOG,
-        formatter_class=RawDescriptionHelpFormatter,
     )
     add_filters(parser)
     parser.add_argument(

@@ -65,14 +65,7 @@ def register(subparsers: Subparsers) -> None:
     Args:
         subparsers: The subparsers of `otel-ext`.
     """
-    from argparse import RawDescriptionHelpFormatter  # noqa: PLC0415 - argparse is the caller's
-
-    parser = subparsers.add_parser(
-        "recover",
-        help="end the spans that dead processes left open",
-        description=_DESCRIPTION,
-        formatter_class=RawDescriptionHelpFormatter,
-    )
+    parser = subparsers.add_parser("recover", description=_DESCRIPTION)
     add_inputs(parser, "folders")
     parser.add_argument(
         "--grace",

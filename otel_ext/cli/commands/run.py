@@ -50,10 +50,8 @@ def register(subparsers: Subparsers) -> None:
     """Add the parser of `otel-ext run`."""
     parser = subparsers.add_parser(
         "run",
-        help="run a program and record its spans",
         description="Run a program unchanged and record its spans.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
         usage="otel-ext run [OPTIONS] [--] COMMAND [ARGUMENT ...]",
     )
     parser.add_argument("--output", metavar="DIR", help="folder for the records (default: traces)")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import sys
 import textwrap
-from argparse import RawDescriptionHelpFormatter
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.cli.commands.doctor.install import check_installation, check_platform, check_zero_code
@@ -55,10 +54,8 @@ def register(subparsers: Subparsers) -> None:
     """Add the parser of `otel-ext doctor`."""
     parser = subparsers.add_parser(
         "doctor",
-        help="which parts are healthy, and why not",
         description="Check the installation, settings, folders and running programs.",
         epilog=_EPILOG,
-        formatter_class=RawDescriptionHelpFormatter,
     )
     add_inputs(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")

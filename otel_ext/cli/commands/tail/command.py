@@ -61,14 +61,7 @@ def register(subparsers: Subparsers) -> None:
     Args:
         subparsers: The subparsers of `otel-ext`.
     """
-    from argparse import RawDescriptionHelpFormatter  # noqa: PLC0415 - argparse is the caller's
-
-    parser = subparsers.add_parser(
-        "tail",
-        help="follow records as they are written",
-        description=_DESCRIPTION,
-        formatter_class=RawDescriptionHelpFormatter,
-    )
+    parser = subparsers.add_parser("tail", description=_DESCRIPTION)
     add_inputs(parser)
     parser.add_argument(
         "-n",

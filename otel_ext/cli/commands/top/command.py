@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from argparse import RawDescriptionHelpFormatter
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Final
@@ -53,10 +52,8 @@ def register(subparsers: Subparsers) -> None:
     """Add the parser of `otel-ext top`."""
     parser = subparsers.add_parser(
         "top",
-        help="spans running now, live",
         description="Show the spans that run now, live.",
         epilog=_EPILOG,
-        formatter_class=RawDescriptionHelpFormatter,
     )
     add_filters(parser)
     parser.add_argument("--sort", choices=SORTS, default=SORTS[0], help="order (default: age)")

@@ -6,7 +6,6 @@ Exit code 0 if a span is shown, 1 if not, 2 for wrong use or a wrong folder.
 from __future__ import annotations
 
 import sys
-from argparse import RawDescriptionHelpFormatter
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.cli.arguments import whole_number
@@ -67,12 +66,7 @@ def register(subparsers: Subparsers) -> None:
     Args:
         subparsers: The subparsers of `otel-ext`.
     """
-    parser = subparsers.add_parser(
-        "tree",
-        help="traces as trees, running spans marked",
-        description=_DESCRIPTION,
-        formatter_class=RawDescriptionHelpFormatter,
-    )
+    parser = subparsers.add_parser("tree", description=_DESCRIPTION)
     add_inputs(parser)
     parser.add_argument(
         "--trace", default="", metavar="ID", help="only traces whose id begins with ID"

@@ -63,14 +63,7 @@ def register(subparsers: Subparsers) -> None:
     Args:
         subparsers: The subparsers of `otel-ext`.
     """
-    from argparse import RawDescriptionHelpFormatter  # noqa: PLC0415 - argparse is the caller's
-
-    parser = subparsers.add_parser(
-        "validate",
-        help="check files of records, line by line",
-        description=_DESCRIPTION,
-        formatter_class=RawDescriptionHelpFormatter,
-    )
+    parser = subparsers.add_parser("validate", description=_DESCRIPTION)
     add_inputs(parser, "streams")
     parser.add_argument(
         "--max-errors",
