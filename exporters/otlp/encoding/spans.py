@@ -50,8 +50,8 @@ class _Ids(NamedTuple):
     trace_state: None = None
 
 
-class _SharedResource(Resource):
-    """A resource that caches its hash; the SDK's serializes all of it each time."""
+class _CachedHash:
+    """Caches the hash, which the SDK computes each time from everything in the object."""
 
     _made = 0
 
@@ -63,17 +63,12 @@ class _SharedResource(Resource):
         return self is other or super().__eq__(other)
 
 
-class _SharedScope(InstrumentationScope):
+class _SharedResource(_CachedHash, Resource):
+    """A resource that caches its hash."""
+
+
+class _SharedScope(_CachedHash, InstrumentationScope):
     """A scope that caches its hash."""
-
-    _made = 0
-
-    def __hash__(self) -> int:
-        self._made = self._made or super().__hash__()
-        return self._made
-
-    def __eq__(self, other: object) -> bool:
-        return self is other or super().__eq__(other)
 
 
 class Origins:
