@@ -3,9 +3,9 @@
 There are two ways, which can be combined:
 
 - `opentelemetry-instrument` calls `pre_instrument`, the entry point of group
-  `opentelemetry_pre_instrument`, in every process it instruments. By then the
-  distribution, the configurator or `OTEL_CONFIG_FILE` has set the provider, and
-  our processor is added to it.
+  `opentelemetry_pre_instrument`, in every process it instruments, after
+  the distribution, the configurator or `OTEL_CONFIG_FILE` has set the provider. Our
+  processor is added to that provider.
 - The `sitecustomize` of `otel-ext run` calls `start_process`. It sets a provider
   and switches on the installed instrumentations.
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         ),
         ("Anybody, somebody or nobody.", ["Anybody", "somebody", "nobody"]),
         ("None of the three.", ["None of the three"]),
+        ("It is written by\n    then.", ["by then"]),
     ],
 )
 def test_refused_wordings_are_found(text: str, words: Sequence[str]) -> None:

@@ -28,6 +28,7 @@ REFUSED: Final[dict[str, str]] = {
     r"\bbeg(?:in|ins|an|inning) anew\b": "reset, start again",
     # Not a word in quotes or in a name: `nobody` is also a user of the system.
     r"(?<![\w\"'`])(?:any|some|no)body\b(?!['\"`])": "name who it is",
+    r"\bby then\b": "name the moment",
     r"\bof its own accord\b": "by itself",
     r"\bnone of the three\b": "say which",
 }

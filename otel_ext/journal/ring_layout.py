@@ -114,7 +114,7 @@ class RingState(NamedTuple):
         last_seq: Number of the incarnation's last record at that moment.
         closed: Whether the ring buffer was drained and closed in order.
         drained: For each chunk, the offset up to which its lines are in the segment.
-        dropped: How many records the process had dropped by then.
+        dropped: How many records the process had dropped when the worker last stamped it.
         steady_ns: When the ring buffer was created or last stamped, by the monotonic clock,
             which cannot be set and which all processes of one boot share; 0 if unknown.
     """

@@ -29,7 +29,8 @@ from otel_ext.processors import LifecycleSpanProcessor
 provider.add_span_processor(LifecycleSpanProcessor(JsonlExporter(sys.argv[1])))
 """,
 }
-# Prints what the span's thread imports, makes and opens, and whether the worker runs by then.
+# Prints what the thread imports, makes and opens during its first span, and then whether
+# the worker runs.
 WATCHED = """
 import json, os, sys, threading
 from opentelemetry.sdk.resources import Resource

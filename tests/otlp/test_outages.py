@@ -60,7 +60,8 @@ def test_no_ended_span_is_lost_while_the_collector_restarts(
     arrived = [one.name for one in sink.spans]
     starts = {one.body for one in sink.starts()}
     assert "whole run.start" in starts
-    # Before 1.42 gRPC waits for its own retry, and by then the start is overtaken.
+    # Before 1.42 the gRPC exporter waits for its own retry; meanwhile the span ends, so its
+    # start is not sent.
     long_open = (0, 9) if protocol != "grpc" or SDK >= (1, 42) else (0,)
     assert {f"second {second}.start" for second in long_open} <= starts
     # Only the batch in flight when the collector died may be sent twice.

@@ -218,6 +218,6 @@ def test_program_without_a_main_script(tmp_path: Path) -> None:
 
 
 def test_main_script_is_known_at_exit(tmp_path: Path) -> None:
-    """The last records contain the script too, though Python has removed its name by then."""
+    """Records of exit handlers contain the script, whose name Python removes before them."""
     done = execute(python(write_program(tmp_path, CALL_SITES)), cwd=tmp_path)
     assert done.out.splitlines() == ["program.py 0 <module>"] * 2

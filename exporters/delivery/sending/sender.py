@@ -164,7 +164,7 @@ class ResilientSender:
     def set_send_deadline(self, moment: float) -> None:
         """Send until `moment` of the monotonic clock.
 
-        Records that come later, or have no answer by then, go to disk.
+        Records that come after it, and a batch that it leaves without an answer, go to disk.
         """
         self._send_deadline = moment
 

@@ -72,8 +72,8 @@ class PostExitJournal(Journal):
         """Do what `close` does, but accept later lines, too. Idempotent.
 
         Args:
-            timeout: Seconds. A ring buffer that is not drained by then stays, for `recover`, and
-                takes the later lines.
+            timeout: Seconds to drain the ring buffer. If that is too short, the ring buffer
+                stays, for `recover`, and takes the later lines.
             unfinished: As for `close`.
 
         Returns:

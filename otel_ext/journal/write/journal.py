@@ -352,8 +352,8 @@ class Journal:
         """Write what waits and stop; a drained ring buffer is removed. Idempotent.
 
         Args:
-            timeout: Seconds. What is not in the file by then stays in the ring buffer,
-                for `recover`.
+            timeout: Seconds to write what waits. The lines that it leaves stay in the ring
+                buffer, for `recover`.
             unfinished: Spans are left for `recover` to end. A segment's last line has their
                 number; in a shared file `recover` finds them by the ring buffer, which stays.
 
