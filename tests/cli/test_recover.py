@@ -47,6 +47,10 @@ def test_for_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     document = json.loads(capsys.readouterr().out)
     [one] = document["recovered"]
     assert (one["process"], one["pid"], one["spans"]) == (dead.id, dead.pid, 4)
+    assert set(one) == {
+        *("process", "pid", "host", "spans", "lines_from_ring", "last_seen", "file"),
+        *("problem", "ended"),
+    }
     assert one["problem"] is None
     assert document["skipped_bytes"] == 0
 
