@@ -40,3 +40,13 @@ def http_sink(peers: tuple[Collector, Sink], monkeypatch: pytest.MonkeyPatch) ->
     for name, value in collector.settings("http/protobuf").items():
         monkeypatch.setenv(name, value)
     return sink
+
+
+@pytest.fixture
+def receiver(monkeypatch: pytest.MonkeyPatch) -> Generator[Sink, None, None]:
+    """Run a receiver whose answers the test sets, and name it in the environment."""
+    sink = Sink()
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{sink.port}")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.5")
+    yield sink
+    sink.close()

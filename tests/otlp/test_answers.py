@@ -23,21 +23,9 @@ from tests.otlp.sink import Answer, Sink
 from tests.sdk import since
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from otel_ext.record.model import Record
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
-
-
-@pytest.fixture
-def receiver(monkeypatch: pytest.MonkeyPatch) -> Generator[Sink, None, None]:
-    """Run a receiver whose answers the test sets, and name it in the environment."""
-    sink = Sink()
-    monkeypatch.setenv(ENDPOINT, f"http://127.0.0.1:{sink.port}")
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.5")
-    yield sink
-    sink.close()
 
 
 SPAN = samples.end("work")
