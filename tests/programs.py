@@ -108,16 +108,23 @@ def ids(records: Sequence[Record], phase: str) -> list[str]:
     return sorted(f"{r.trace_id}-{r.span_id}" for r in records if r.phase == phase)
 
 
+def becomes_true(condition: Callable[[], object], timeout: float = 15.0) -> bool:
+    """Wait until `condition()` is true; return whether it became so in time."""
+    end = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True
+
+
 def wait_until(condition: Callable[[], object], what: str, timeout: float = 30.0) -> None:
     """Wait until `condition()` is true.
 
     Raises:
         AssertionError: It did not become true in time.
     """
-    end = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < end, f"not within {timeout} s: {what}"
-        time.sleep(0.02)
+    assert becomes_true(condition, timeout), f"not within {timeout} s: {what}"
 
 
 def in_child(call: Callable[[], str], fork: Callable[[], int] = os.fork) -> str:

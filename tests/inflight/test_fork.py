@@ -15,7 +15,8 @@ import pytest
 from otel_ext.inflight import open_spans
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.worker import Worker
-from tests.inflight.tracking import Tracking, wait_until
+from tests.inflight.tracking import Tracking
+from tests.programs import becomes_true
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -136,7 +137,7 @@ def test_the_childs_worker_starts_with_its_own_first_span() -> None:
         assert not worker.is_alive
         tracking.tracer.start_span("dropped in the child")
         worker.ensure()
-        assert wait_until(lambda: len(tracking.abandoned) == 1)
+        assert becomes_true(lambda: len(tracking.abandoned) == 1)
         assert worker.stop()
 
     assert in_child(child) == 0

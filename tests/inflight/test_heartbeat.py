@@ -20,13 +20,13 @@ from otel_ext.runtime.process import incarnation
 from otel_ext.runtime.worker import Worker
 from otel_ext.testing import RecordCapture
 from tests.durability.kit import command, read, tree_env
-from tests.inflight.tracking import Tracking, wait_until
-from tests.programs import execute
+from tests.programs import becomes_true, execute
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from otel_ext.record.model import Record
+    from tests.inflight.tracking import Tracking
 
 
 def test_a_beat_contains_open_spans_numbers_drops_and_memory(
@@ -76,7 +76,7 @@ def test_beats_come_from_the_worker(tracking: Tracking) -> None:
     worker.ensure()
     for _ in range(1_000):
         tracking.tracer.start_span("busy").end()
-    assert wait_until(lambda: len(beats) >= 3)
+    assert becomes_true(lambda: len(beats) >= 3)
     job.cancel()
     assert worker.stop()
     assert len(beats) < 500
@@ -118,7 +118,7 @@ def test_providers_on_one_exporter_send_one_heartbeat_that_counts_all() -> None:
         for _ in range(number)
     ]
     begun, began = len(capture.records), time.monotonic()
-    assert wait_until(lambda: len(beats_in(capture, begun)) >= 4)
+    assert becomes_true(lambda: len(beats_in(capture, begun)) >= 4)
     turns = (time.monotonic() - began) / INTERVAL
     beats = beats_in(capture, begun)
     # The first one may be from before all spans had started.
@@ -137,7 +137,7 @@ def test_each_destination_gets_a_heartbeat() -> None:
     both = provider_on(one, two)
     kept = [both.get_tracer("both").start_span("open") for _ in range(3)]
     for capture in (one, two):
-        assert wait_until(lambda c=capture: len(beats_in(c)) >= 2)  # type: ignore[misc]
+        assert becomes_true(lambda c=capture: len(beats_in(c)) >= 2)  # type: ignore[misc]
         assert {beat.extra["open_spans"] for beat in beats_in(capture)[1:]} == {3}
     for span in kept:
         span.end()
@@ -151,10 +151,10 @@ def test_when_the_one_that_beats_is_shut_down_another_goes_on(which: int) -> Non
     capture = RecordCapture()
     providers = [provider_on(capture) for _ in range(2)]
     kept = [provider.get_tracer("two").start_span("open") for provider in providers]
-    assert wait_until(lambda: len(beats_in(capture)) >= 2)
+    assert becomes_true(lambda: len(beats_in(capture)) >= 2)
     providers.pop(which).shutdown()
     done = len(capture.records)
-    assert wait_until(lambda: len(beats_in(capture, done)) >= 3)
+    assert becomes_true(lambda: len(beats_in(capture, done)) >= 3)
     assert beats_in(capture)[-1].extra["open_spans"] == 1
     for span in kept:
         span.end()

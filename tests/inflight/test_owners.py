@@ -17,7 +17,8 @@ from otel_ext.inflight import open_spans
 from otel_ext.inflight.owners import Owners, ThreadOwner
 from otel_ext.runtime.counters import COUNTERS
 from tests.figures import report_figures
-from tests.inflight.tracking import Tracking, wait_until
+from tests.inflight.tracking import Tracking
+from tests.programs import becomes_true
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
@@ -30,9 +31,9 @@ def test_the_end_of_a_thread_is_reported_at_once() -> None:
     thread = threading.Thread(target=lambda: kept.append(owners.of_thread()))
     thread.start()
     thread.join()
-    assert wait_until(lambda: owners.gone)
+    assert becomes_true(lambda: owners.gone)
     assert owners.gone.popleft() is kept[0]
-    assert wait_until(lambda: not kept[0].is_alive())
+    assert becomes_true(lambda: not kept[0].is_alive())
 
 
 def test_threads_without_open_spans_are_not_reported() -> None:
@@ -69,7 +70,7 @@ def test_a_thread_that_only_left_python_is_not_dead() -> None:
     thread = threading.Thread(target=adopt)
     thread.start()
     thread.join()
-    assert wait_until(lambda: owners.gone)
+    assert becomes_true(lambda: owners.gone)
     assert kept[0].is_alive() is (sys.platform == "linux")
 
 

@@ -18,7 +18,8 @@ from otel_ext.record.decode import decode_line
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.worker import Worker
 from tests.figures import report_figures
-from tests.inflight.tracking import Tracking, wait_until
+from tests.inflight.tracking import Tracking
+from tests.programs import becomes_true
 
 PROGRAMS = Path(__file__).parent / "programs"
 
@@ -147,7 +148,7 @@ def test_an_exit_beside_the_busy_worker_reports_each_span_once() -> None:
         if number % 2:
             kept.append(span)
     tracking.reaper.abandon_all("shutdown", timeout=30)
-    assert wait_until(lambda: len(tracking.abandoned) >= 2_000)
+    assert becomes_true(lambda: len(tracking.abandoned) >= 2_000)
     assert job.failures == 0
     job.cancel()
     assert worker.stop()
@@ -236,7 +237,7 @@ def test_an_open_span_is_still_shown_after_its_dead_owner_was_reported() -> None
     worker = Worker("test-owner")
     job = worker.every(60, lambda: spans.append(tracking.tracer.start_span("orphan")), "start")
     worker.ensure()
-    assert wait_until(lambda: spans)
+    assert becomes_true(lambda: spans)
     job.cancel()
     assert worker.stop()
     assert len(tracking.reap_until(1)) == 1

@@ -12,12 +12,13 @@ from otel_ext.inflight import Watchdog, open_spans
 from otel_ext.inflight.stacks import MAX_FRAMES
 from otel_ext.record.codec import encode_line
 from otel_ext.record.decode import decode_line
-from tests.inflight.tracking import Tracking, wait_until
+from tests.programs import becomes_true
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from otel_ext.record.model import Record
+    from tests.inflight.tracking import Tracking
 
 
 def functions(record: Record) -> list[str]:
@@ -39,7 +40,7 @@ def run_until_update(watchdog: Watchdog, updates: list[Record]) -> bool:
         watchdog.run()
         return bool(updates)
 
-    return wait_until(has_update)
+    return becomes_true(has_update)
 
 
 def wait_here(event: threading.Event) -> None:
@@ -263,7 +264,7 @@ def test_reading_stacks_keeps_no_locals_alive(tracking: Tracking) -> None:
 
     thread = threading.Thread(target=work)
     thread.start()
-    assert wait_until(lambda: len(tracking.table))
+    assert becomes_true(lambda: len(tracking.table))
     watchdog.dump()
     event.set()
     thread.join()

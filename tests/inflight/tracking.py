@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
@@ -10,26 +9,13 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerPro
 from otel_ext.inflight import InflightTable, Reaper, span_key
 from otel_ext.record.capture import capture_end, capture_start
 from otel_ext.runtime.process import incarnation
+from tests.programs import becomes_true
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from opentelemetry.context import Context
     from opentelemetry.trace import Tracer
 
     from otel_ext.record.model import Record
-
-DEADLINE = 15.0
-
-
-def wait_until(condition: Callable[[], object], deadline: float = DEADLINE) -> bool:
-    """Wait until `condition` holds; return whether it did within `deadline` seconds."""
-    end = time.monotonic() + deadline
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.002)
-    return True
 
 
 class Tracking(SpanProcessor):
@@ -72,10 +58,10 @@ class Tracking(SpanProcessor):
             self.reaper.run()
             return len(self.abandoned) >= count
 
-        wait_until(enough)
+        becomes_true(enough)
         return self.abandoned
 
     def reap_for(self, seconds: float) -> list[Record]:
         """Run the reaper for some time and return the records that it emitted."""
-        wait_until(self.reaper.run, seconds)
+        becomes_true(self.reaper.run, seconds)
         return self.abandoned

@@ -21,7 +21,7 @@ from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process, Record, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator
 
 ROOT = Path(__file__).parents[2]
 TRACE = "0" * 31 + "1"
@@ -128,16 +128,6 @@ def seqs_in(folder: Path) -> list[int]:
         for path in sorted(folder.glob("*.jsonl"))
         for one in lines_in(path)
     ]
-
-
-def wait_until(condition: Callable[[], bool], timeout: float = 20.0) -> bool:
-    """Wait for a condition; return whether it came true."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 def program(text: str, *arguments: str | Path) -> list[str]:

@@ -13,8 +13,9 @@ from otel_ext.journal.recovery.locking import IncarnationLock
 from otel_ext.journal.recovery.recover import RecoveryReport, recover
 from otel_ext.journal.ring_layout import RING_FOLDER
 from otel_ext.journal.write.journal import Journal
-from tests.journal.builders import ALONE, line, lines_in, program, running, wait_until
+from tests.journal.builders import ALONE, line, lines_in, program, running
 from tests.journal.killed import die
+from tests.programs import becomes_true
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -158,6 +159,6 @@ def test_the_next_program_recovers_by_itself(tmp_path: Path) -> None:
         journal.drain()
         return len(list((tmp_path / RING_FOLDER).glob("*"))) == 1
 
-    assert wait_until(done)
+    assert becomes_true(done, 20.0)
     assert journal.close()
     check(tmp_path, 8)

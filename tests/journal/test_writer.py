@@ -22,7 +22,8 @@ from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.health import health
 from otel_ext.runtime.supervisor import Supervisor
 from otel_ext.runtime.worker import Worker, shared_worker
-from tests.journal.builders import ALONE, line, program, run, seqs_in, wait_until
+from tests.journal.builders import ALONE, line, program, run, seqs_in
+from tests.programs import becomes_true
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,9 +83,9 @@ def test_the_worker_drains_by_itself(tmp_path: Path, worker: Worker) -> None:
     """Without a flush a line is in the file soon; one second later the ring buffer is stamped."""
     journal = Journal(tmp_path, ALONE, worker=worker)
     journal.append(line(1))
-    assert wait_until(lambda: seqs_in(tmp_path) == [1])
+    assert becomes_true(lambda: seqs_in(tmp_path) == [1], 20.0)
     journal.append(line(2))
-    assert wait_until(lambda: seqs_in(tmp_path) == [1, 2])
+    assert becomes_true(lambda: seqs_in(tmp_path) == [1, 2], 20.0)
     assert journal.close()
 
 
@@ -242,7 +243,7 @@ def test_a_folder_that_is_removed_comes_back(tmp_path: Path) -> None:
         journal.drain()
         return len(list((folder / RING_FOLDER).glob("*.ring"))) == 1
 
-    assert wait_until(is_back)
+    assert becomes_true(is_back, 20.0)
     assert journal.append(line(2))
     assert stale(line(3)), "a caller that holds the old ring buffer finds the new one"
     assert journal.close()
@@ -285,7 +286,7 @@ def test_the_queue_of_a_slow_disk_is_written_out(
     for number in range(3):
         assert journal.append(line(number))
         expected = [*range(number + 1)]
-        assert wait_until(lambda expected=expected: seqs_in(tmp_path) == expected)  # type: ignore[misc]
+        assert becomes_true(lambda expected=expected: seqs_in(tmp_path) == expected, 20.0)  # type: ignore[misc]
         assert "more than 1 s" in journal.state().problem
     assert journal.close()
 

@@ -20,23 +20,13 @@ import pytest
 from otel_ext.runtime.health import PartHealth, health
 from otel_ext.runtime.supervisor import Supervisor
 from otel_ext.runtime.worker import WORKER_NAME, Worker, shared_worker
+from tests.programs import becomes_true
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[2]
-DEADLINE = 15.0
 NUMBERS = count()
-
-
-def wait_until(condition: Callable[[], object]) -> bool:
-    """Wait until `condition` holds; return whether it did in time."""
-    end = time.monotonic() + DEADLINE
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.002)
-    return True
 
 
 @pytest.fixture
@@ -75,7 +65,7 @@ def test_the_thread_starts_when_it_is_needed_and_is_a_daemon(worker: Worker) -> 
     assert not threads_named(worker.name)
     for _ in range(3):
         worker.ensure()
-    assert wait_until(lambda: len(runs) >= 3)
+    assert becomes_true(lambda: len(runs) >= 3)
     (thread,) = threads_named(worker.name)
     assert thread.daemon
 
@@ -87,7 +77,7 @@ def test_jobs_run_at_their_intervals(worker: Worker) -> None:
     worker.every(0.01, lambda: frequent.append(1), "frequent")
     worker.every(60, lambda: rare.append(1), "rare")
     worker.ensure()
-    assert wait_until(lambda: len(frequent) >= 5)
+    assert becomes_true(lambda: len(frequent) >= 5)
     assert len(rare) == 1
 
 
@@ -105,12 +95,12 @@ def test_waking_runs_a_job_at_once(worker: Worker) -> None:
     job = worker.every(60, lambda: first.append(1), "first")
     worker.every(60, lambda: second.append(1), "second")
     worker.ensure()
-    assert wait_until(lambda: first and second)
+    assert becomes_true(lambda: first and second)
     job.wake()
-    assert wait_until(lambda: len(first) == 2)
+    assert becomes_true(lambda: len(first) == 2)
     assert len(second) == 1
     worker.wake()
-    assert wait_until(lambda: len(first) == 3 and len(second) == 2)
+    assert becomes_true(lambda: len(first) == 3 and len(second) == 2)
 
 
 def test_waking_a_job_that_runs_makes_it_run_again(worker: Worker) -> None:
@@ -124,7 +114,7 @@ def test_waking_a_job_that_runs_makes_it_run_again(worker: Worker) -> None:
 
     job = worker.every(60, run, "woken by itself")
     worker.ensure()
-    assert wait_until(lambda: len(runs) == 2)
+    assert becomes_true(lambda: len(runs) == 2)
 
 
 def test_a_failing_job_is_tried_again_ever_later_and_the_others_go_on(
@@ -143,7 +133,7 @@ def test_a_failing_job_is_tried_again_ever_later_and_the_others_go_on(
     worker.every(0.01, fail, "drain of a full disk")
     worker.every(0.01, lambda: others.append(1), "other")
     worker.ensure()
-    assert wait_until(lambda: len(attempts) >= 4)
+    assert becomes_true(lambda: len(attempts) >= 4)
     pauses = [later - earlier for earlier, later in pairwise(attempts[:4])]
     assert pauses[-1] > 0.05
     assert len(others) > 4
@@ -152,7 +142,7 @@ def test_a_failing_job_is_tried_again_ever_later_and_the_others_go_on(
     assert "drain of a full disk failed" in part.detail
     assert "OSError: disk full" in part.detail
     failing = False
-    assert wait_until(lambda: part_of(worker, " jobs").state == "healthy")
+    assert becomes_true(lambda: part_of(worker, " jobs").state == "healthy")
     assert capfd.readouterr().err.count("drain of a full disk failed") <= 1
 
 
@@ -161,17 +151,17 @@ def test_a_thread_that_died_is_started_again_by_the_next_hook(worker: Worker) ->
     runs: list[int] = []
     worker.every(0.01, lambda: runs.append(1), "count")
     worker.ensure()
-    assert wait_until(lambda: runs)
+    assert becomes_true(lambda: runs)
     kill_thread(worker.name)
-    assert wait_until(lambda: not worker.is_alive)
-    assert wait_until(lambda: part_of(worker).state == "failed")
+    assert becomes_true(lambda: not worker.is_alive)
+    assert becomes_true(lambda: part_of(worker).state == "failed")
     died = len(runs)
 
     def came_back() -> bool:
         worker.ensure()
         return len(runs) > died
 
-    assert wait_until(came_back)
+    assert becomes_true(came_back)
     part = part_of(worker)
     assert part.state == "healthy"
     assert "started again after 1 failures" in part.detail
@@ -202,7 +192,7 @@ def test_a_failed_thread_start_is_tried_again(
         worker.ensure()
         return worker.is_alive
 
-    assert wait_until(came_up)
+    assert becomes_true(came_up)
 
 
 def test_a_cancelled_job_runs_no_more(worker: Worker) -> None:
@@ -212,14 +202,14 @@ def test_a_cancelled_job_runs_no_more(worker: Worker) -> None:
     job = worker.every(0.005, lambda: runs.append(1), "count")
     worker.every(0.005, lambda: others.append(1), "other")
     worker.ensure()
-    assert wait_until(lambda: runs)
+    assert becomes_true(lambda: runs)
     job.cancel()
     job.cancel()
     others.clear()
-    assert wait_until(lambda: len(others) > 1)
+    assert becomes_true(lambda: len(others) > 1)
     stood_at = len(runs)
     others.clear()
-    assert wait_until(lambda: len(others) > 3)
+    assert becomes_true(lambda: len(others) > 3)
     assert len(runs) == stood_at
 
 
@@ -235,11 +225,11 @@ def test_a_job_does_not_keep_its_object_alive(worker: Worker) -> None:
     part = Part()
     worker.every(0.005, part.run, "part")
     worker.ensure()
-    assert wait_until(lambda: Part.runs)
+    assert becomes_true(lambda: Part.runs)
     reference = weakref.ref(part)
     del part
-    assert wait_until(lambda: reference() is None)
-    assert wait_until(lambda: part_of(worker, " jobs").detail == "0 jobs")
+    assert becomes_true(lambda: reference() is None)
+    assert becomes_true(lambda: part_of(worker, " jobs").detail == "0 jobs")
 
 
 def test_stopping_ends_the_thread_and_a_new_job_may_start_another(worker: Worker) -> None:
@@ -247,16 +237,16 @@ def test_stopping_ends_the_thread_and_a_new_job_may_start_another(worker: Worker
     runs: list[int] = []
     job = worker.every(0.005, lambda: runs.append(1), "count")
     worker.ensure()
-    assert wait_until(lambda: runs)
+    assert becomes_true(lambda: runs)
     assert worker.stop(10)
-    assert wait_until(lambda: not threads_named(worker.name))
+    assert becomes_true(lambda: not threads_named(worker.name))
     worker.ensure()
     assert not worker.is_alive
     job.cancel()
     runs.clear()
     worker.every(0.005, lambda: runs.append(1), "count again")
     worker.ensure()
-    assert wait_until(lambda: runs)
+    assert becomes_true(lambda: runs)
 
 
 def test_stopping_waits_no_longer_than_its_timeout(worker: Worker) -> None:
@@ -283,7 +273,7 @@ def test_a_job_may_stop_its_own_worker(worker: Worker) -> None:
     worker.every(60, lambda: answers.append(worker.stop(10)), "stop")
     begin = time.monotonic()
     worker.ensure()
-    assert wait_until(lambda: not worker.is_alive)
+    assert becomes_true(lambda: not worker.is_alive)
     assert answers == [False]
     assert time.monotonic() - begin < 5
 
@@ -295,8 +285,8 @@ def test_a_dropped_worker_ends() -> None:
     reference = weakref.ref(dropped)
     del dropped
     gc.collect()
-    assert wait_until(lambda: reference() is None)
-    assert wait_until(lambda: not threads_named("test-dropped"))
+    assert becomes_true(lambda: reference() is None)
+    assert becomes_true(lambda: not threads_named("test-dropped"))
 
 
 def test_a_job_that_runs_for_long_shows_in_the_health(
@@ -307,9 +297,9 @@ def test_a_job_that_runs_for_long_shows_in_the_health(
     release = threading.Event()
     worker.every(60, release.wait, "drain")  # type: ignore[arg-type]
     worker.ensure()
-    assert wait_until(lambda: "drain has been running for" in part_of(worker, " jobs").detail)
+    assert becomes_true(lambda: "drain has been running for" in part_of(worker, " jobs").detail)
     release.set()
-    assert wait_until(lambda: "drain" not in part_of(worker, " jobs").detail)
+    assert becomes_true(lambda: "drain" not in part_of(worker, " jobs").detail)
 
 
 def test_there_is_one_shared_worker() -> None:

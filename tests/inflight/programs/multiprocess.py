@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from otel_ext.runtime.process import incarnation
 from otel_ext.runtime.worker import shared_worker
-from tests.inflight.tracking import Tracking, wait_until
+from tests.inflight.tracking import Tracking
+from tests.programs import becomes_true
 
 if TYPE_CHECKING:
     from multiprocessing.queues import Queue
@@ -33,7 +34,7 @@ def child(results: Queue[dict[str, object]]) -> None:
     for span in INHERITED:
         span.end()
     worker.ensure()
-    wait_until(lambda: len(TRACKING.abandoned) == 1)
+    becomes_true(lambda: len(TRACKING.abandoned) == 1)
     job.cancel()
     results.put(
         {
