@@ -1,6 +1,6 @@
-"""Deadline-aware shutdown: every component that accepts a deadline gets the same one.
+"""Shuts components down within one time limit, however many they are.
 
-Without it each component would add its own timeout to the exit. Third-party exporters do
+Without a common limit each would add its own timeout to the exit. Third-party exporters do
 not accept a deadline; their plain `shutdown` is called, and their callers bound the time.
 
 Records may still come after a shutdown at the exit of the program: exit handlers that

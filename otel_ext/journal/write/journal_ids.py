@@ -1,4 +1,4 @@
-"""Numbers the journals that one process writes to the same folder.
+"""Gives each journal of a process in a folder a number of its own.
 
 Most programs have one exporter for a folder. If there are several, each has files and a
 ring buffer of its own, named with this number, so that a reader finds the newest segment

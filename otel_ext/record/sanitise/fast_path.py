@@ -1,4 +1,4 @@
-"""Fast path: checks whether orjson can encode a mapping unchanged, as most can."""
+"""Fast path: recognizes the attributes that need no cleaning, which most do not."""
 
 from __future__ import annotations
 

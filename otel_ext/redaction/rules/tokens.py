@@ -1,4 +1,4 @@
-"""The rules for tokens with a form of their vendor's.
+"""The rules for tokens whose form a vendor defines.
 
 The examples are made up; `~` stands for random letters and digits, so that scanners do
 not take one in this file for real.
