@@ -301,18 +301,11 @@ def _make_otlp(config: Config, tracer_provider: object) -> OtlpParts | None:
 def _make_resilient(config: Config, exporter: RemoteQueue) -> RecordExporter:
     """Wrap `exporter` in one that retries, and keeps records on disk during an outage."""
     from otel_ext.exporters.delivery.resilient import ResilientExporter  # noqa: PLC0415
-    from otel_ext.exporters.delivery.sending.breaker import RetryLimits  # noqa: PLC0415
 
-    remote = config.remote
     return ResilientExporter(
         exporter,
-        folder=config.output.folder if remote.persistent_queue else None,
-        persistent_queue_size=remote.persistent_queue_size,
-        limits=RetryLimits(
-            failures=remote.retry_failures,
-            initial_interval=remote.retry_initial_interval,
-            max_interval=remote.retry_max_interval,
-        ),
+        folder=config.output.folder,
+        settings=config.remote,
         shutdown_seconds=config.otlp.exit_timeout,
     )
 

@@ -17,7 +17,7 @@ from tests import tree
 from tests.tree import Module, imports_of, modules
 
 RECORD: Final = frozenset({"record"})
-RUNTIME: Final = RECORD | {"config", "runtime"}
+RUNTIME: Final = RECORD | {"config", "runtime", "settings"}
 BOTTOM: Final = RUNTIME | {"inflight", "journal", "redaction"}
 MIDDLE: Final = BOTTOM | {"processors", "exporters"}
 
@@ -30,7 +30,8 @@ LAYERS: Final[dict[str, frozenset[str]]] = {
     "_accel": frozenset({"_speed"}),
     "terminal": RECORD,
     "record": frozenset(),
-    "config": RECORD,
+    "settings": frozenset(),
+    "config": RECORD | {"settings", "exporters"},
     "runtime": RECORD | {"config"},
     "inflight": RECORD | {"runtime"},
     "journal": RECORD | {"runtime"},

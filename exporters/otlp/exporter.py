@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_ext.errors import ConfigError
 from otel_ext.exporters.delivery.remote_queue import RemoteQueue
+from otel_ext.exporters.otlp.settings import OtlpSettings
 from otel_ext.protocols import SendResult
 from otel_ext.runtime.fork import after_fork_in_child
 from otel_ext.runtime.threads import new_lock
@@ -99,7 +100,10 @@ class OtlpSender:
     signals = (_SPANS, _LOGS)
 
     def __init__(
-        self, *, encoding: str = "events", on_no_logs: Callable[[], object] = lambda: None
+        self,
+        *,
+        encoding: str = OtlpSettings.encoding,
+        on_no_logs: Callable[[], object] = lambda: None,
     ) -> None:
         if encoding not in _SPAN_PHASES:
             message = f"there is no OTLP encoding {encoding!r}"
@@ -219,13 +223,13 @@ class OTLPRecordExporter(RemoteQueue):
     def __init__(
         self,
         *,
-        encoding: str = "events",
+        encoding: str = OtlpSettings.encoding,
         spans: bool | Callable[[], bool] = True,
         ends_only: bool = False,
         limits: QueueLimits | None = None,
-        grace: float = 0.5,
+        grace: float = OtlpSettings.grace,
         defer: SampleDecision | None = None,
-        shutdown_seconds: float = 2.0,
+        shutdown_seconds: float = OtlpSettings.exit_timeout,
     ) -> None:
         sender = OtlpSender(encoding=encoding, on_no_logs=self._send_spans_only)
         self._signal_of = sender.signal_of

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from otel_ext.config.declarations import Setting
 from otel_ext.config.live import (
     compat_mode,
     get_config,
@@ -20,12 +19,11 @@ from otel_ext.config.sections import (
     ConsoleConfig,
     InflightConfig,
     JournalConfig,
-    OtlpConfig,
     OutputConfig,
     RedactionConfig,
-    RemoteConfig,
     setting_named,
 )
+from otel_ext.settings.declarations import Setting
 
 __all__ = [
     "CONFIG_VARIABLE",
@@ -36,10 +34,8 @@ __all__ = [
     "InflightConfig",
     "JournalConfig",
     "Layer",
-    "OtlpConfig",
     "OutputConfig",
     "RedactionConfig",
-    "RemoteConfig",
     "Setting",
     "Source",
     "compat_mode",

@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel_ext.config.declarations import ENV_PREFIX, Setting
 from otel_ext.config.messages import Problems, Source, did_you_mean, short_repr
 from otel_ext.config.patterns import PatternError
 from otel_ext.config.redaction_kinds import Secret
 from otel_ext.config.sections import SETTINGS, Config
 from otel_ext.config.sources.files import FileSettings, find_file, read_file
 from otel_ext.errors import ConfigError
+from otel_ext.settings.declarations import ENV_PREFIX, Setting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

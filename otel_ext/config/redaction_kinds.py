@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, cast
 
-from otel_ext.config.kinds import Kind
 from otel_ext.config.patterns import PatternError, parse_pattern
+from otel_ext.settings.kinds import Kind
 
 __all__ = ["Patterns", "Secret"]
 

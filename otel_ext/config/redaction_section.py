@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from otel_ext.config.declarations import declare
-from otel_ext.config.kinds import Choice, Size
 from otel_ext.config.redaction_kinds import Patterns, Secret
+from otel_ext.settings.declarations import declare
+from otel_ext.settings.kinds import Choice, Size
 
 __all__ = ["RedactMode", "RedactionConfig"]
 
@@ -18,7 +18,7 @@ RedactMode = Literal["off", "default", "strict"]
 class RedactionConfig:
     """What is removed from records; see docs/redaction.md."""
 
-    mode: RedactMode = declare(  # noqa: RUF009 - returns a field
+    mode: RedactMode = declare(
         Choice(("off", "default", "strict")),
         "What is removed from records before they are written or sent: secrets such as passwords,"
         " tokens, keys, cookies and card numbers (`default`), personal data too (`strict`), or"

@@ -1,18 +1,20 @@
-"""Defines `Setting`, and `declare`, with which a section declares one.
+"""Defines `Setting`, and `declare`, with which a part of the program declares one.
 
-The settings themselves are the fields of the classes in `otel_ext.config.sections`:
-each declared once, with type, default, kind and help.
+The settings themselves are the fields of the dataclasses in the `settings` module of each
+part, such as `otel_ext.journal.settings`: each declared once, with type, default, kind and
+help. `otel_ext.config` collects them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from otel_ext.config.kinds import Kind
+    from otel_ext.settings.kinds import Kind
 
 __all__ = ["ENV_PREFIX", "Setting", "declare", "settings_of"]
 
@@ -34,9 +36,9 @@ class Setting:
         help: What it does, in one or two sentences.
         aliases: Further environment variables, used when `env` is not set.
 
-    >>> from otel_ext.config import SETTINGS
-    >>> [setting.env for setting in SETTINGS if setting.name == "ring-size"]
-    ['OTEL_EXT_RING_SIZE']
+    >>> from otel_ext.exporters.delivery.settings import RemoteSettings
+    >>> settings_of("remote", RemoteSettings)[0].env
+    'OTEL_EXT_PERSISTENT_QUEUE'
     """
 
     name: str
@@ -61,7 +63,7 @@ class Setting:
 def declare(
     kind: Kind, help_text: str, *, default: T, name: str = "", aliases: tuple[str, ...] = ()
 ) -> T:
-    """Declare a field of a section as a setting.
+    """Declare a field of a frozen dataclass as a setting.
 
     Args:
         kind: Which values are allowed, and how they are parsed.
@@ -71,10 +73,17 @@ def declare(
         aliases: Further environment variables, used when its own is not set.
 
     Returns:
-        A dataclass field, typed like the default, as `dataclasses.field` is.
+        A dataclass field, typed like the default, as `dataclasses.field` is. Code that has
+        no settings object reads the default from the class: `JournalSettings.ring_size`.
     """
     metadata = {"kind": kind, "help": help_text, "name": name, "aliases": aliases}
-    declared: Any = field(default_factory=lambda: default, metadata=metadata)
+    # A dataclass refuses a mapping as the value of a class attribute.
+    how = (
+        {"default_factory": lambda: default}
+        if isinstance(default, Mapping)
+        else {"default": default}
+    )
+    declared: Any = field(**how, metadata=metadata)
     return cast("T", declared)
 
 

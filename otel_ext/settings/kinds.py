@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, cast
 
-from otel_ext.config.units import format_duration, format_size, parse_duration, parse_size
+from otel_ext.settings.units import format_duration, format_size, parse_duration, parse_size
 
 __all__ = ["Boolean", "Choice", "Duration", "Folder", "Integer", "Kind", "Size", "Thresholds"]
 
