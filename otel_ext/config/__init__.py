@@ -14,13 +14,7 @@ from otel_ext.config.messages import Layer, Source
 from otel_ext.config.precedence import CONFIG_VARIABLE, load_config, load_leniently
 from otel_ext.config.sections import (
     SETTINGS,
-    CaptureConfig,
     Config,
-    ConsoleConfig,
-    InflightConfig,
-    JournalConfig,
-    OutputConfig,
-    RedactionConfig,
     setting_named,
 )
 from otel_ext.settings.declarations import Setting
@@ -28,14 +22,8 @@ from otel_ext.settings.declarations import Setting
 __all__ = [
     "CONFIG_VARIABLE",
     "SETTINGS",
-    "CaptureConfig",
     "Config",
-    "ConsoleConfig",
-    "InflightConfig",
-    "JournalConfig",
     "Layer",
-    "OutputConfig",
-    "RedactionConfig",
     "Setting",
     "Source",
     "compat_mode",

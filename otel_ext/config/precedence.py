@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel_ext.config.messages import Problems, Source, did_you_mean, short_repr
-from otel_ext.config.patterns import PatternError
-from otel_ext.config.redaction_kinds import Secret
+from otel_ext.config.messages import Problems, Source, did_you_mean
 from otel_ext.config.sections import SETTINGS, Config
 from otel_ext.config.sources.files import FileSettings, find_file, read_file
 from otel_ext.errors import ConfigError
 from otel_ext.settings.declarations import ENV_PREFIX, Setting
+from otel_ext.settings.kinds import NotAllowedError
+from otel_ext.settings.short_repr import short_repr
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -155,8 +155,8 @@ def check_value(setting: Setting, value: object, source: Source) -> object:
         return setting.kind.parse(value)
     except Exception as error:  # noqa: BLE001 - a value from code may be of a user's class
         allowed = setting.kind.allowed
-        reason = str(error) if isinstance(error, PatternError) else ""
-        shown = "the value" if isinstance(setting.kind, Secret) else short_repr(value)
+        reason = str(error) if isinstance(error, NotAllowedError) else ""
+        shown = "the value" if setting.kind.is_secret else short_repr(value)
         suggestion = (
             did_you_mean(value, getattr(setting.kind, "names", ()))
             if isinstance(value, str)

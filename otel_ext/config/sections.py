@@ -1,205 +1,33 @@
-"""Declares the settings, grouped in frozen sections, and `Config`, which holds them all.
+"""Collects the settings that the parts declare: `SETTINGS` lists them, `Config` holds their values.
 
-For a new setting, add a field: parsing, checks, error messages and documentation follow.
+For a new setting, add a field to the class in the `settings` module of its part: parsing,
+checks, error messages and documentation follow.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
-from otel_ext.config.messages import DEFAULT, Source, did_you_mean, short_repr
-from otel_ext.config.redaction_section import RedactionConfig
+from otel_ext.config.messages import DEFAULT, Source, did_you_mean
 from otel_ext.errors import ConfigError
+from otel_ext.exporters.console.settings import ConsoleSettings
 from otel_ext.exporters.delivery.settings import RemoteSettings
 from otel_ext.exporters.otlp.settings import OtlpSettings
-from otel_ext.settings.declarations import Setting, declare, settings_of
-from otel_ext.settings.kinds import Boolean, Choice, Duration, Folder, Integer, Size, Thresholds
-from otel_ext.settings.units import DAY, GIB, HOUR, KIB, MIB, MINUTE, YEAR
+from otel_ext.inflight.settings import InflightSettings
+from otel_ext.journal.settings import JournalSettings
+from otel_ext.redaction.settings import RedactionSettings
+from otel_ext.settings.declarations import Setting, settings_of
+from otel_ext.settings.short_repr import short_repr
+from otel_ext.setup.settings import CaptureSettings, OutputSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
     from typing import Any
 
-__all__ = [
-    "SETTINGS",
-    "CaptureConfig",
-    "Config",
-    "ConsoleConfig",
-    "InflightConfig",
-    "JournalConfig",
-    "OutputConfig",
-    "RedactionConfig",
-    "setting_named",
-]
-
-ConsoleMode = Literal["auto", "on", "off", "json"]
-Durability = Literal["mapped", "queued", "write"]
-Sync = Literal["always", "interval", "never"]
-
-_STALL: Final = Duration(0.01, YEAR, zero="for never")
-_NO_PATTERNS: Final[Mapping[str, float]] = MappingProxyType({})
-
-
-@dataclass(frozen=True)
-class CaptureConfig:
-    """What is recorded."""
-
-    enabled: bool = declare(
-        Boolean(),
-        "Whether anything is recorded; with false, the program runs as without otel-ext.",
-        default=True,
-    )
-    record_only: bool = declare(
-        Boolean(),
-        "Also record spans that the sampler does not sample but records (`RECORD_ONLY`).",
-        default=False,
-    )
-    instrument: bool = declare(
-        Boolean(),
-        "Switch on each installed OpenTelemetry instrumentation when its library is imported."
-        " `otel-ext run` does so unless this is set to `false`.",
-        default=False,
-    )
-    strict: bool = declare(
-        Boolean(),
-        "Refuse to start if a variable, the configuration file or the output folder is wrong,"
-        " instead of printing a warning and ignoring it.",
-        default=False,
-    )
-    structlog: bool = declare(
-        Boolean(),
-        "Configure structlog too, so that its logs are recorded beside the spans; the same as"
-        " calling `otel_ext.configure_structlog()`.",
-        default=False,
-    )
-
-
-@dataclass(frozen=True)
-class OutputConfig:
-    """Where records are written, and in which form."""
-
-    folder: Path = declare(
-        Folder(),
-        "The folder for the JSONL files, one for each process. A relative path in a configuration"
-        " file is relative to that file, elsewhere to the working directory.",
-        default=Path("traces"),
-        name="output",
-    )
-    compat_mode: bool = declare(
-        Boolean(),
-        "Write the timestamp at the top level of each line too, for tools that expect it there."
-        " Can be changed while the program runs.",
-        default=False,
-        aliases=("AITRACE_COMPAT_MODE",),
-    )
-
-
-@dataclass(frozen=True)
-class ConsoleConfig:
-    """What is printed on the terminal."""
-
-    mode: ConsoleMode = declare(
-        Choice(("auto", "on", "off", "json")),
-        "Print records on standard error: `off` never; `auto` only on a terminal, while the"
-        " program is in the foreground; `on` always, for people; `json` always, as JSON lines."
-        " The default of `otel-ext run` is `auto`.",
-        default="off",
-        name="console",
-    )
-
-
-@dataclass(frozen=True)
-class JournalConfig:
-    """The ring buffer, the JSONL files and their retention. In seconds and bytes."""
-
-    durability: Durability = declare(
-        Choice(("mapped", "queued", "write")),
-        "How a record leaves the program: `mapped` stores it in memory that survives a kill;"
-        " `queued` puts it into a queue, which does not; `write` makes a system call, as slow as"
-        " the disk (after a write of more than 1 s it queues for 30 s, with a warning).",
-        default="mapped",
-    )
-    sync: Sync = declare(
-        Choice(("always", "interval", "never")),
-        "When files are synced to the disk, against power loss: after each write (`always`), once"
-        " a second (`interval`), or when the system decides to (`never`).",
-        default="interval",
-    )
-    ring_size: int = declare(
-        Size(64 * KIB, GIB),
-        "Size of the ring buffer of each process. It is emptied every 50 ms, less often while the"
-        " processor or the disk is busy; records that do not fit meanwhile (1 MiB holds about"
-        " 2,000) are dropped and counted. `otel-ext doctor` reports when it was nearly full.",
-        default=8 * MIB,
-    )
-    segment_size: int = declare(
-        Size(64 * KIB, 1024 * GIB),
-        "At this size a new JSONL file is started; a file is larger by one ring buffer at most.",
-        default=64 * MIB,
-    )
-    segment_age: float = declare(
-        Duration(1, YEAR, zero="for no limit"),
-        "At this age a new JSONL file is started.",
-        default=HOUR,
-    )
-    retention_size: int = declare(
-        Size(64 * KIB, 1024 * GIB, zero="for no limit"),
-        "Total size of a folder's closed files; above it the oldest are deleted.",
-        default=512 * MIB,
-    )
-    retention_age: float = declare(
-        Duration(MINUTE, 100 * YEAR, zero="for no limit"),
-        "Closed files older than this are deleted.",
-        default=7 * DAY,
-    )
-    recover_on_start: bool = declare(
-        Boolean(),
-        "At the start and later, write the ends of spans that dead processes left open.",
-        default=True,
-    )
-
-
-@dataclass(frozen=True)
-class InflightConfig:
-    """How open spans are watched. In seconds."""
-
-    max_open_spans: int = declare(
-        Integer(1, 100_000_000),
-        "How many open spans are watched at most; further ones are only recorded and counted.",
-        default=100_000,
-    )
-    max_open_age: float = declare(
-        Duration(1, 10 * YEAR),
-        "A span that is open for longer is no longer watched and counts as abandoned (`expired`).",
-        default=7 * DAY,
-    )
-    heartbeat_interval: float = declare(
-        Duration(0.1, HOUR),
-        "Time between the heartbeats of a process.",
-        default=5.0,
-    )
-    stall_after: float = declare(
-        _STALL, "A span that is open for longer is reported as stalled.", default=MINUTE
-    )
-    stall_patterns: Mapping[str, float] = declare(
-        Thresholds(_STALL),
-        "`stall-after` by span name: a table of patterns (`*`, `?`, `[...]`); the first pattern"
-        " that matches counts.",
-        default=_NO_PATTERNS,
-    )
-    owner_grace: float = declare(
-        Duration(0.001, HOUR, zero="for none"),
-        "How long after its thread or task has ended a span is reported as abandoned.",
-        default=0.5,
-    )
-    handle_sigterm: bool = declare(
-        Boolean(),
-        "Write all records when SIGTERM arrives, then call the program's own handler.",
-        default=False,
-    )
+__all__ = ["SETTINGS", "Config", "setting_named"]
 
 
 @dataclass(frozen=True)
@@ -224,14 +52,14 @@ class Config:
     ('mapped', 'mapped', 'default')
     """
 
-    capture: CaptureConfig = field(default_factory=CaptureConfig)
-    output: OutputConfig = field(default_factory=OutputConfig)
-    console: ConsoleConfig = field(default_factory=ConsoleConfig)
-    journal: JournalConfig = field(default_factory=JournalConfig)
-    inflight: InflightConfig = field(default_factory=InflightConfig)
+    capture: CaptureSettings = field(default_factory=CaptureSettings)
+    output: OutputSettings = field(default_factory=OutputSettings)
+    console: ConsoleSettings = field(default_factory=ConsoleSettings)
+    journal: JournalSettings = field(default_factory=JournalSettings)
+    inflight: InflightSettings = field(default_factory=InflightSettings)
     otlp: OtlpSettings = field(default_factory=OtlpSettings)
     remote: RemoteSettings = field(default_factory=RemoteSettings)
-    redaction: RedactionConfig = field(default_factory=RedactionConfig)
+    redaction: RedactionSettings = field(default_factory=RedactionSettings)
     sources: Mapping[str, Source] = field(
         default_factory=lambda: MappingProxyType({}), compare=False
     )
@@ -271,18 +99,12 @@ class Config:
         return replace(self, sources=MappingProxyType({**self.sources, **sources}), **changes)
 
 
-_SECTIONS: Final = (
-    ("capture", CaptureConfig),
-    ("output", OutputConfig),
-    ("console", ConsoleConfig),
-    ("journal", JournalConfig),
-    ("inflight", InflightConfig),
-    ("otlp", OtlpSettings),
-    ("remote", RemoteSettings),
-    ("redaction", RedactionConfig),
-)
+_DEFAULTS: Final = Config()
 SETTINGS: Final[tuple[Setting, ...]] = tuple(
-    setting for name, holder in _SECTIONS for setting in settings_of(name, holder)
+    setting
+    for section in fields(Config)
+    if is_dataclass(declared := getattr(_DEFAULTS, section.name))
+    for setting in settings_of(section.name, type(declared))
 )
 _BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from otel_ext.config import SETTINGS, Config, Setting, load_config
-from otel_ext.config.redaction_kinds import Patterns, Secret
 from otel_ext.errors import ConfigError
+from otel_ext.redaction.settings import Patterns, Secret
 from otel_ext.settings.kinds import (
     Boolean,
     Choice,

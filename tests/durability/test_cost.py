@@ -101,7 +101,7 @@ TABLE = """
                 begin=Processor.begin_span, end=Processor.end_span, add=add,
                 entry_type=Entry, owner_type=TaskOwner, monotonic_ns=time.monotonic_ns,
             )
-        processor = Processor(Nowhere(), inflight=InflightSettings(max_spans=max_spans))
+        processor = Processor(Nowhere(), inflight=InflightSettings(max_open_spans=max_spans))
         processor.tracker.begin = bool
         lifecycle.begin_span(processor, spans[-1])
         cost = per_span(lambda: [lifecycle.begin_span(processor, span) for span in some])

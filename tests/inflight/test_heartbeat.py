@@ -20,13 +20,13 @@ from otel_ext.runtime.process import incarnation
 from otel_ext.runtime.worker import Worker
 from otel_ext.testing import RecordCapture
 from tests.durability.kit import command, read, tree_env
+from tests.inflight.tracking import Tracking
 from tests.programs import becomes_true, execute
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from otel_ext.record.model import Record
-    from tests.inflight.tracking import Tracking
 
 
 def test_a_beat_contains_open_spans_numbers_drops_and_memory(
@@ -84,7 +84,7 @@ def test_beats_come_from_the_worker(tracking: Tracking) -> None:
 
 
 INTERVAL = 0.2
-SETTINGS = InflightSettings(heartbeat=INTERVAL)
+SETTINGS = InflightSettings(heartbeat_interval=INTERVAL)
 
 
 @pytest.fixture
@@ -105,6 +105,22 @@ def provider_on(*captures: RecordCapture) -> TracerProvider:
 def beats_in(capture: RecordCapture, since: int = 0) -> list[Record]:
     """Return the heartbeats among the captured records, from the `since`-th record on."""
     return [one for one in capture.records[since:] if one.event == "process.heartbeat"]
+
+
+@pytest.mark.usefixtures("alone")
+def test_zero_means_never() -> None:
+    """With an interval of 0 there is no heartbeat, and with an age of 0 no span expires."""
+    records: list[Record] = []
+    runs: list[bool] = []
+    never = InflightSettings(heartbeat_interval=0, max_open_age=0)
+    made = Tracker(records.append, never, Worker("test-never"), before=lambda: runs.append(True))
+    tracking = Tracking(made.table)
+    span = tracking.tracer.start_span("open")
+    assert made.begin()
+    assert becomes_true(lambda: len(runs) >= 5)
+    made.worker.stop()
+    assert not records
+    span.end()
 
 
 @pytest.mark.usefixtures("alone")
@@ -169,7 +185,7 @@ FORKS = """
     exporter = JsonlExporter(sys.argv[1])
     def make():
         provider = TracerProvider(shutdown_on_exit=False)
-        settings = InflightSettings(heartbeat=0.2)
+        settings = InflightSettings(heartbeat_interval=0.2)
         provider.add_span_processor(LifecycleSpanProcessor(exporter, inflight=settings))
         return provider
     providers = [make() for _ in range(3)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -109,7 +111,7 @@ def test_a_first_interval_above_the_longest_counts() -> None:
     "wrong",
     [{"retry_failures": 0}, {"retry_initial_interval": 0.0}, {"retry_initial_interval": -1.0}],
 )
-def test_wrong_settings_are_refused(wrong: dict[str, int]) -> None:
+def test_wrong_settings_are_refused(wrong: dict[str, Any]) -> None:
     """The error names the number."""
     with pytest.raises(ValueError, match="=-?[01]"):
         RemoteSettings(**wrong)
