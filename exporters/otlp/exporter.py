@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from otel_ext.protocols import SampleDecision
     from otel_ext.record.model import Record
 
-__all__ = ["OTLPRecordExporter", "OtlpSender", "encoding_names", "otlp_protocol", "sends_logs"]
+__all__ = ["OTLPRecordExporter", "OtlpSender", "otlp_protocol", "sends_logs"]
 
 _PROTOCOLS: Final = ("grpc", "http/protobuf")
 # By encoding, the phases of a span that are sent as spans; the rest are log records.
@@ -37,15 +37,6 @@ _SPAN_PHASES: Final[dict[str, frozenset[str | None]]] = {
 }
 _SPANS: Final = "spans"
 _LOGS: Final = "logs"
-
-
-def encoding_names() -> tuple[str, ...]:
-    """Return the names of the encodings, without importing what they need.
-
-    >>> encoding_names()
-    ('events', 'logfire', 'same-id')
-    """
-    return tuple(_SPAN_PHASES)
 
 
 def otlp_protocol(signal: str) -> str:

@@ -70,7 +70,8 @@ def test_a_hundred_thousand_open_spans(tmp_path: Path) -> None:
 TABLE = """
     import gc, json
     from opentelemetry.sdk.trace import TracerProvider
-    from otel_ext.inflight import InflightSettings, InflightTable
+    from otel_ext.inflight.settings import InflightSettings
+    from otel_ext.inflight.table import InflightTable
     from otel_ext.inflight.owners import TaskOwner
     from otel_ext.inflight.table import Entry, span_key
     from otel_ext.processors import lifecycle

@@ -10,8 +10,10 @@ from weakref import WeakValueDictionary
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
-from otel_ext.inflight import Heartbeat, InflightSettings, Tracker, tracker
-from otel_ext.inflight.heartbeat import memory_bytes
+from otel_ext.inflight import tracker
+from otel_ext.inflight.heartbeat import Heartbeat, memory_bytes
+from otel_ext.inflight.settings import InflightSettings
+from otel_ext.inflight.tracker import Tracker
 from otel_ext.processors import LifecycleSpanProcessor
 from otel_ext.record.codec import encode_line
 from otel_ext.record.decode import decode_line
@@ -180,7 +182,7 @@ def test_when_the_one_that_beats_is_shut_down_another_goes_on(which: int) -> Non
 FORKS = """
     from opentelemetry.sdk.trace import TracerProvider
     from otel_ext.exporters import JsonlExporter
-    from otel_ext.inflight import InflightSettings
+    from otel_ext.inflight.settings import InflightSettings
     from otel_ext.processors import LifecycleSpanProcessor
     exporter = JsonlExporter(sys.argv[1])
     def make():
