@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from otel_ext.errors import ConfigError, OtelExtError
 
@@ -16,8 +15,7 @@ __all__ = ["DEFAULT", "Layer", "Problems", "Source", "did_you_mean"]
 Layer = Literal["code", "environment", "file", "default"]
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """Where a value came from.
 
     Args:

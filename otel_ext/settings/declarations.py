@@ -8,8 +8,8 @@ help. `otel_ext.config` collects them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from dataclasses import field, fields
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar, cast
 
 if TYPE_CHECKING:
     from typing import Any
@@ -23,8 +23,7 @@ ENV_PREFIX: Final = "OTEL_EXT_"
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(NamedTuple):
     """One setting: a row of the table `SETTINGS`.
 
     Args:
