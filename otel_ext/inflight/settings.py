@@ -21,7 +21,11 @@ _NO_PATTERNS: Final[Mapping[str, float]] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class InflightSettings:
-    """How open spans are watched. In seconds."""
+    """How open spans are watched. In seconds.
+
+    >>> InflightSettings(stall_patterns={"nightly *": 3_600}).stall_after
+    60.0
+    """
 
     max_open_spans: int = declare(
         Integer(1, 100_000_000),

@@ -17,7 +17,11 @@ Sync = Literal["always", "interval", "never"]
 
 @dataclass(frozen=True)
 class JournalSettings:
-    """The ring buffer, the JSONL files and their retention. In seconds and bytes."""
+    """The ring buffer, the JSONL files and their retention. In seconds and bytes.
+
+    >>> JournalSettings(durability="write").segment_age
+    3600.0
+    """
 
     durability: Durability = declare(
         Choice(get_args(Durability)),

@@ -109,7 +109,11 @@ def _split(text: str) -> list[str]:
 
 @dataclass(frozen=True)
 class RedactionSettings:
-    """What is removed from records; see docs/redaction.md."""
+    """What is removed from records; see docs/redaction.md.
+
+    >>> RedactionSettings(mode="strict", keys=("iban",)).scan_limit
+    8192
+    """
 
     mode: RedactMode = declare(
         Choice(get_args(RedactMode)),
