@@ -76,13 +76,13 @@ def declare(
         no settings object reads the default from the class: `JournalSettings.ring_size`.
     """
     metadata = {"kind": kind, "help": help_text, "name": name, "aliases": aliases}
-    # A dataclass refuses a mapping as the value of a class attribute.
-    how = (
-        {"default_factory": lambda: default}
-        if isinstance(default, Mapping)
-        else {"default": default}
-    )
-    declared: Any = field(**how, metadata=metadata)
+
+    def default_factory() -> T:
+        return default
+
+    declared: Any = field(default_factory=default_factory, metadata=metadata)
+    if not isinstance(default, Mapping):  # which a dataclass refuses as a class attribute
+        declared = field(default=default, metadata=metadata)
     return cast("T", declared)
 
 

@@ -160,9 +160,9 @@ import otel_ext
 from opentelemetry import trace
 otel_ext.configure()
 trace.get_tracer("t").start_span("work").end()
-heavy = ("google.protobuf", "grpc", "requests", "opentelemetry.exporter", "otel_ext.exporters.otlp.")
-declared = "otel_ext.exporters.otlp.settings"
-print([name for name in sys.modules if name.startswith(heavy) and name != declared])
+heavy = ("google.protobuf", "grpc", "requests", "opentelemetry.exporter", "otel_ext.exporters.otlp")
+declared = ("otel_ext.exporters.otlp", "otel_ext.exporters.otlp.settings")
+print([name for name in sys.modules if name.startswith(heavy) and name not in declared])
 """,
     )
     done = execute(python(program), cwd=tmp_path)
