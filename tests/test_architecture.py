@@ -17,9 +17,11 @@ from tests import tree
 from tests.tree import Module, imports_of, modules
 
 RECORD: Final = frozenset({"record"})
-RUNTIME: Final = RECORD | {"config", "runtime"}
+RUNTIME: Final = RECORD | {"runtime", "settings"}
 BOTTOM: Final = RUNTIME | {"inflight", "journal", "redaction"}
 MIDDLE: Final = BOTTOM | {"processors", "exporters"}
+# Those that declare settings.
+PARTS: Final = frozenset({"exporters", "inflight", "journal", "redaction", "setup"})
 
 # Who may import whom. Every part may import itself and FOR_ALL.
 FOR_ALL: Final = frozenset({"_accel", "errors", "lazy_names", "protocols"})
@@ -30,24 +32,26 @@ LAYERS: Final[dict[str, frozenset[str]]] = {
     "_accel": frozenset({"_speed"}),
     "terminal": RECORD,
     "record": frozenset(),
-    "config": RECORD,
-    "runtime": RECORD | {"config"},
-    "inflight": RECORD | {"runtime"},
-    "journal": RECORD | {"runtime"},
+    "settings": frozenset(),
+    "runtime": RECORD,
+    "inflight": RUNTIME,
+    "journal": RUNTIME,
     "redaction": RUNTIME,
     "processors": BOTTOM,
     "exporters": BOTTOM | {"processors", "terminal"},
     "observe": BOTTOM | {"terminal"},
     "instrumentors": RUNTIME,
-    "setup": MIDDLE | {"instrumentors"},
-    "pipeline": MIDDLE | {"setup", "instrumentors"},
-    "zero_code": MIDDLE | {"setup", "instrumentors", "pipeline"},
-    "environment_exporter": MIDDLE | {"setup", "pipeline", "zero_code"},
-    "environment_variables": RUNTIME | {"zero_code"},
+    "config": PARTS | {"settings"},
+    "setup": MIDDLE | {"instrumentors", "config"},
+    "pipeline": MIDDLE | {"setup", "instrumentors", "config"},
+    "zero_code": MIDDLE | {"setup", "instrumentors", "pipeline", "config"},
+    "environment_exporter": MIDDLE | {"setup", "pipeline", "zero_code", "config"},
+    "environment_variables": frozenset({"config", "zero_code"}),
     "testing": MIDDLE | {"pipeline"},
     "cli": MIDDLE
-    | {"observe", "terminal", "setup", "instrumentors", "pipeline", "zero_code", "otel_ext"},
-    "__init__": MIDDLE | {"setup", "pipeline"},
+    | {"observe", "terminal", "config", "setup", "instrumentors", "pipeline", "zero_code"}
+    | {"otel_ext"},
+    "__init__": MIDDLE | {"setup", "pipeline", "config"},
     "__main__": frozenset({"cli"}),
 }
 
@@ -102,6 +106,22 @@ def test_imports_flow_one_way() -> None:
             for name, line in imports_of(module)
             if (target := target_of(name)) is not None and target not in allowed
         ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_declarations_import_nothing_else() -> None:
+    """A `settings` module imports no other code of its part, and `config` only such modules."""
+    wrong: list[str] = []
+    for module in modules():
+        declares = module.part == "settings" or module.name.endswith(".settings")
+        if not declares and module.part != "config":
+            continue
+        allowed = {"settings", "errors"} if declares else {"settings", "errors", "config"}
+        for name, line in imports_of(module):
+            is_lazy = name == "otel_ext.redaction.patterns"  # only to parse a pattern
+            is_settings = not declares and name.endswith(".settings")
+            if target_of(name) not in allowed | {None} and not (is_lazy or is_settings):
+                wrong.append(f"{module.location(line)} imports {name}")
     assert not wrong, "\n".join(wrong)
 
 

@@ -67,9 +67,9 @@ if TYPE_CHECKING:
     from otel_ext.journal.read.incarnations import IncarnationState, RunningSpan
     from otel_ext.journal.read.scanner import Skipped, read_records, read_ring, scan
     from otel_ext.journal.recovery.recover import RecoveryReport, recover
+    from otel_ext.journal.settings import JournalSettings
     from otel_ext.journal.types import JournalState, LineWriter
     from otel_ext.journal.write.journal import Journal
-    from otel_ext.journal.write.opening import JournalSettings
     from otel_ext.journal.write.ring_buffer import RingBuffer
 
 __all__ = [
@@ -99,7 +99,7 @@ _HOMES = {
     "FolderState": "otel_ext.journal.read.folder",
     "IncarnationState": "otel_ext.journal.read.incarnations",
     "Journal": "otel_ext.journal.write.journal",
-    "JournalSettings": "otel_ext.journal.write.opening",
+    "JournalSettings": "otel_ext.journal.settings",
     "JournalState": "otel_ext.journal.types",
     "LineWriter": "otel_ext.journal.types",
     "Liveness": "otel_ext.journal.liveness",

@@ -7,7 +7,6 @@ from operator import is_
 from time import time_ns
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
-from otel_ext.config.patterns import PatternError
 from otel_ext.errors import ConfigError
 from otel_ext.record.model import (
     EMPTY,
@@ -24,8 +23,10 @@ from otel_ext.record.model import (
 )
 from otel_ext.record.sanitise.budget import WORK, Budget
 from otel_ext.redaction.masks import ERROR_MARK
+from otel_ext.redaction.patterns import PatternError
 from otel_ext.redaction.scan.scanner import is_suspicious
-from otel_ext.redaction.text import CLEAN, MAX_TEXT, SHORTEST, RedactionRules, TextRedactor
+from otel_ext.redaction.settings import RedactionSettings
+from otel_ext.redaction.text import CLEAN, MAX_TEXT, SHORTEST, TextRedactor
 from otel_ext.redaction.walk import LEAST_CARD, NO_SECRETS, Walker
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
@@ -35,7 +36,6 @@ from otel_ext.runtime.process.records import is_plain_process_start
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from otel_ext.config import RedactionConfig
     from otel_ext.redaction.walk import RedactCallback
     from otel_ext.runtime.health import State
 
@@ -67,13 +67,13 @@ class Redactor:
     reveals a secret, and nothing is raised. See docs/redaction.md for the rules.
 
     Args:
-        rules: What to redact beside the default rules, and how.
+        settings: What to redact beside the default rules, and how.
         callback: A function of the program's own that gets the path and the value of
             each text, number, bool and None, and returns its replacement, to which the
             rules then apply.
 
     Raises:
-        ConfigError: A pattern cannot be used.
+        ConfigError: A pattern cannot be used, or `settings` switch redaction off.
 
     >>> from otel_ext.record.model import Process, Record
     >>> record = Record("log", None, "login", 0, 1, Process("p"), attributes={"password": "x"})
@@ -82,11 +82,13 @@ class Redactor:
     """
 
     def __init__(
-        self, rules: RedactionRules | None = None, callback: RedactCallback | None = None
+        self, settings: RedactionSettings | None = None, callback: RedactCallback | None = None
     ) -> None:
-        self._rules = rules or RedactionRules()
+        self._settings = settings or RedactionSettings()
+        if self._settings.mode == "off":
+            raise ConfigError("redact=off: a Redactor always redacts", hint="Leave it out")
         try:
-            self._texts = TextRedactor(self._rules)
+            self._texts = TextRedactor(self._settings)
         except PatternError as error:
             raise ConfigError(f"a pattern of redaction cannot be used: {error}") from None
         self.has_callback = callback is not None
@@ -121,8 +123,11 @@ class Redactor:
         last.raw, last.clean = record, clean
         return clean
 
-    def __reduce__(self) -> tuple[type[Redactor], tuple[RedactionRules, RedactCallback | None]]:
-        return type(self), (self._rules, self._callback)  # a logger is copied with its processors
+    def __reduce__(self) -> tuple[type[Redactor], tuple[RedactionSettings, RedactCallback | None]]:
+        return type(self), (
+            self._settings,
+            self._callback,
+        )  # a logger is copied with its processors
 
     def health(self) -> PartHealth:
         """Return how much was redacted in this process so far, by rule."""
@@ -347,12 +352,12 @@ def _emptied(record: Record, error: Exception) -> Record:
 
 
 def make_redactor(
-    redaction: RedactionConfig, callback: RedactCallback | None = None
+    settings: RedactionSettings, callback: RedactCallback | None = None
 ) -> Redactor | None:
     """Return the redactor for the settings; None if redaction is off.
 
     Args:
-        redaction: The settings.
+        settings: Whether to redact, what and how.
         callback: As for `Redactor`.
 
     Raises:
@@ -363,16 +368,8 @@ def make_redactor(
             f"redact_callback: {type(callback).__name__} cannot be called",
             hint="Pass a function of a path and a value that returns a value",
         )
-    if redaction.mode == "off":
+    if settings.mode == "off":
         if callback is not None:
             report_problem("configure()", "redact_callback is not called, since redact=off")
         return None
-    rules = RedactionRules(
-        strict=redaction.mode == "strict",
-        keys=redaction.keys,
-        values=redaction.values,
-        allow=redaction.allow,
-        hmac_key=redaction.hmac_key,
-        scan_limit=redaction.scan_limit,
-    )
-    return Redactor(rules, callback)
+    return Redactor(settings, callback)

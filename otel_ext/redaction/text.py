@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext._accel import load_speed
-from otel_ext.config.patterns import parse_pattern
 from otel_ext.redaction.automaton import Automaton
 from otel_ext.redaction.masks import MARK_BEGIN, Marker
+from otel_ext.redaction.patterns import parse_pattern
 from otel_ext.redaction.rules.names import rule_for_name, split_words
 from otel_ext.redaction.rules.row import MARK, Span
 from otel_ext.redaction.scan.assignments import NameRules
@@ -18,7 +18,9 @@ from otel_ext.runtime.counters import COUNTERS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["ALLOWED", "CLEAN", "MAX_TEXT", "SHORTEST", "RedactionRules", "TextRedactor", "Verdict"]
+    from otel_ext.redaction.settings import RedactionSettings
+
+__all__ = ["ALLOWED", "CLEAN", "MAX_TEXT", "SHORTEST", "TextRedactor", "Verdict"]
 
 SHORTEST: Final = 5
 """The fewest characters that can be a secret by their form."""
@@ -26,7 +28,6 @@ SHORTEST: Final = 5
 MAX_TEXT: Final = 65_536
 """The most characters of a text; longer ones are cut even if the prefilter finds nothing."""
 
-_SCAN_LIMIT: Final = 8 * 1024
 _MAX_KNOWN: Final = 4_096
 _LONGEST_KNOWN: Final = 512
 # Mostly stack traces: exceptions from one location have the same.
@@ -37,26 +38,6 @@ _MARGIN_BEFORE: Final = 2_048
 _NOTE_ROOM: Final = 64
 # The end matters most here: it shows where an exception was raised.
 _KEPT_FROM_END: Final = frozenset({"stacktrace", "traceback", "stack", "exception"})
-
-
-class RedactionRules(NamedTuple):
-    """What to redact, apart from a program's callback.
-
-    Attributes:
-        strict: Whether personal data counts too.
-        keys: Patterns of keys whose values are secrets.
-        values: Patterns of texts, or parts of texts, that are secrets.
-        allow: Patterns of whole keys whose values stay as they are.
-        hmac_key: With a key, marks show which values are equal.
-        scan_limit: The most characters of a text that are searched; the rest is cut.
-    """
-
-    strict: bool = False
-    keys: tuple[str, ...] = ()
-    values: tuple[str, ...] = ()
-    allow: tuple[str, ...] = ()
-    hmac_key: str = ""
-    scan_limit: int = _SCAN_LIMIT
 
 
 class Verdict(NamedTuple):
@@ -79,22 +60,23 @@ class TextRedactor:
     Raises:
         PatternError: One of the patterns cannot be used.
 
-    >>> texts = TextRedactor(RedactionRules())
+    >>> from otel_ext.redaction.settings import RedactionSettings
+    >>> texts = TextRedactor(RedactionSettings())
     >>> texts.redact("GET https://api.example/items?token=abc&page=2")
     'GET https://api.example/items?token=[redacted: token]&page=2'
     """
 
-    def __init__(self, rules: RedactionRules) -> None:
-        self._strict = rules.strict
+    def __init__(self, settings: RedactionSettings) -> None:
+        self._strict = settings.mode == "strict"
         self._keys = _automata(
-            f"(?i)(^|[^a-z0-9])({_bare(key)})([^a-z0-9]|$)" for key in rules.keys
+            f"(?i)(^|[^a-z0-9])({_bare(key)})([^a-z0-9]|$)" for key in settings.keys
         )
-        self._allow = _automata(f"(?i)^({_bare(key)})$" for key in rules.allow)
-        self._values = _automata(rules.values)
-        self.scan_limit = rules.scan_limit
-        self.scans_everything = rules.strict or bool(self._values) or bool(self._keys)
-        self._name_rules = NameRules(self.rule_in_text, judges_all=rules.strict or bool(self._keys))
-        self.marker = Marker(rules.hmac_key)
+        self._allow = _automata(f"(?i)^({_bare(key)})$" for key in settings.allow)
+        self._values = _automata(settings.values)
+        self.scan_limit = settings.scan_limit
+        self.scans_everything = self._strict or bool(self._values) or bool(self._keys)
+        self._name_rules = NameRules(self.rule_in_text, judges_all=self._strict or bool(self._keys))
+        self.marker = Marker(settings.hmac_key)
         self._is_harmless: Callable[[str], bool] | None = None
         speed = load_speed()
         if speed is not None:

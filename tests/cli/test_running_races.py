@@ -14,7 +14,7 @@ from otel_ext.record.codec import encode_line
 from otel_ext.runtime.process.incarnation import current
 from otel_ext.runtime.process.records import process_start_record
 from tests.cli.interleaved import Interleaved
-from tests.journal.builders import ALONE, end, start
+from tests.journal.builders import alone, end, start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,7 +75,7 @@ def test_a_truncated_file_does_not_hide_spans_of_the_previous_file(tmp_path: Pat
     """The newest file of a hung program is emptied: older files and the ring buffer show all."""
     me = current().process_for(None)
     lines = [encode_line(process_start_record(me, 1))]
-    settings = ALONE._replace(ring_size=1, segment_size=4_096)
+    settings = alone(ring_size=1, segment_size=4_096)
     journal = Journal(tmp_path, settings, first_lines=lambda: lines)
     ended = encode_line(start(2, me.id))
     for line in (ended, encode_line(end(3, me.id, 2, name="x" * 4_096))):

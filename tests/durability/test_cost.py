@@ -70,7 +70,8 @@ def test_a_hundred_thousand_open_spans(tmp_path: Path) -> None:
 TABLE = """
     import gc, json
     from opentelemetry.sdk.trace import TracerProvider
-    from otel_ext.inflight import InflightSettings, InflightTable
+    from otel_ext.inflight.settings import InflightSettings
+    from otel_ext.inflight.table import InflightTable
     from otel_ext.inflight.owners import TaskOwner
     from otel_ext.inflight.table import Entry, span_key
     from otel_ext.processors import lifecycle
@@ -101,7 +102,7 @@ TABLE = """
                 begin=Processor.begin_span, end=Processor.end_span, add=add,
                 entry_type=Entry, owner_type=TaskOwner, monotonic_ns=time.monotonic_ns,
             )
-        processor = Processor(Nowhere(), inflight=InflightSettings(max_spans=max_spans))
+        processor = Processor(Nowhere(), inflight=InflightSettings(max_open_spans=max_spans))
         processor.tracker.begin = bool
         lifecycle.begin_span(processor, spans[-1])
         cost = per_span(lambda: [lifecycle.begin_span(processor, span) for span in some])

@@ -17,7 +17,7 @@ from tests.programs import in_child
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from otel_ext.journal.write.opening import Durability
+    from otel_ext.journal.settings import Durability
 
 pytestmark = pytest.mark.forks
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from otel_ext.inflight import open_spans
+from otel_ext.inflight.table import open_spans
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.worker import Worker
 from tests.inflight.tracking import Tracking

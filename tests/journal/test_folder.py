@@ -14,7 +14,7 @@ from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process, Record
 from otel_ext.runtime.process.incarnation import current
 from otel_ext.runtime.process.records import process_end_record, process_start_record
-from tests.journal.builders import ALONE, BASE_NS, TRACE, end, line, running, span_id, start
+from tests.journal.builders import ALONE, BASE_NS, TRACE, alone, end, line, running, span_id, start
 from tests.journal.killed import die
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def test_a_new_file_shows_what_is_open_after_an_end_was_refused(
     me = current().process_for(None)
     begins = encode_line(process_start_record(me, 1))
     open_lines = [encode_line(start(number, me.id)) for number in (2, 3)]
-    settings = ALONE._replace(ring_size=1)
+    settings = alone(ring_size=1)
     journal = Journal(tmp_path, settings, first_lines=lambda: [begins, *open_lines])
     for one in open_lines:
         journal.append(one)

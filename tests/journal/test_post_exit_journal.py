@@ -11,14 +11,14 @@ from otel_ext.journal.ring_layout import RING_FOLDER
 from otel_ext.journal.write.exit import PostExitJournal
 from otel_ext.runtime.supervisor import Supervisor
 from otel_ext.runtime.worker import Worker
-from tests.journal.builders import ALONE, line, seqs_in
+from tests.journal.builders import ALONE, alone, line, seqs_in
 from tests.programs import in_child
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from otel_ext.journal.write.opening import Durability
+    from otel_ext.journal.settings import Durability
 
 MODES: tuple[Durability, ...] = ("mapped", "queued", "write")
 
@@ -44,7 +44,7 @@ def test_lines_after_the_exit_are_in_the_file_at_once(
     """Each is in the same file, followed by the last line; no ring buffer is left."""
     journal = PostExitJournal(
         tmp_path / "records.jsonl" if named else tmp_path,
-        ALONE._replace(durability=mode),
+        alone(durability=mode),
         last_lines=last_line,
         worker=worker,
     )

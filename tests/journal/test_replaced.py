@@ -26,7 +26,7 @@ now = time.time_ns
 time.time_ns = lambda: now() + life * int(step) * 10**9
 from opentelemetry.sdk.trace import TracerProvider
 from otel_ext.exporters import JsonlExporter
-from otel_ext.journal.write.opening import JournalSettings
+from otel_ext.journal.settings import JournalSettings
 from otel_ext.processors import LifecycleSpanProcessor
 
 settings = JournalSettings(durability, ring_size=1 << 17, recover_on_start=recovers == "yes")

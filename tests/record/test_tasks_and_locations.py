@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
-from otel_ext.inflight import open_spans
+from otel_ext.inflight.table import open_spans
 from otel_ext.record.capture import (
     capture_start,
     capture_start_python,

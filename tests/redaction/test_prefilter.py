@@ -16,7 +16,8 @@ from otel_ext.redaction.redactor import Redactor
 from otel_ext.redaction.scan.assignments import NameRules
 from otel_ext.redaction.scan.cards import CARD_DIGITS
 from otel_ext.redaction.scan.scanner import ROWS, TRIGGERS, find_secrets, is_suspicious
-from otel_ext.redaction.text import RedactionRules, TextRedactor
+from otel_ext.redaction.settings import RedactionSettings
+from otel_ext.redaction.text import TextRedactor
 from tests.redaction.examples import expand
 from tests.redaction.notations import WRITTEN
 from tests.redaction.planted import SECRETS, log
@@ -191,7 +192,7 @@ def test_the_compiled_record_check_passes_nothing_that_pythons_stops(
 
 def test_a_few_long_clean_texts_are_remembered() -> None:
     """A clean stack trace is not searched again; few are kept, none with a secret."""
-    texts = TextRedactor(RedactionRules())
+    texts = TextRedactor(RedactionSettings())
     traces = [
         f"Traceback of {number}: def f(token)\n" + '  File "a.py", line 7, in f\n' * 40
         for number in range(200)

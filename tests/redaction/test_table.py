@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.redaction import RedactionRules, Redactor
+from otel_ext.redaction import RedactionSettings, Redactor
 from otel_ext.redaction.rules.contexts import STRICT_ROWS
 from otel_ext.redaction.rules.names import NAME_ROWS, rule_for_name
 from otel_ext.redaction.rules.row import MARK
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from otel_ext.redaction.rules.names import NameRow
     from otel_ext.redaction.rules.row import Row
 
-TEXTS = TextRedactor(RedactionRules())
-STRICT = TextRedactor(RedactionRules(strict=True))
+TEXTS = TextRedactor(RedactionSettings())
+STRICT = TextRedactor(RedactionSettings(mode="strict"))
 GOES = [(row, example) for row in (*ROWS, *STRICT_ROWS) for example in row.goes]
 STAYS = [(row, example) for row in (*ROWS, *STRICT_ROWS) for example in row.stays]
 _GONE = re.compile("⟦.*?⟧", re.DOTALL)
