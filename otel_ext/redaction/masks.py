@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.redaction.rules.row import MARK
 from otel_ext.runtime.counters import COUNTERS
 
 if TYPE_CHECKING:
@@ -14,10 +14,13 @@ if TYPE_CHECKING:
 
     from otel_ext.redaction.rules.row import Span
 
-__all__ = ["ERROR_MARK", "MARK_BEGIN", "Marker"]
+__all__ = ["ERROR_MARK", "MARK", "MARK_BEGIN", "Marker"]
 
 ERROR_MARK: Final = "[redacted: error]"
 MARK_BEGIN: Final = "[redacted: "
+MARK: Final = re.compile(r"\[redacted: [a-z-]{1,32}(?: hmac:[0-9a-f]{32})?\]")
+"""Matches the marks that replace secrets."""
+
 _HEX_DIGITS: Final = 32
 
 

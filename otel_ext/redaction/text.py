@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from otel_ext._accel import load_speed
 from otel_ext.config.patterns import parse_pattern
 from otel_ext.redaction.automaton import Automaton
-from otel_ext.redaction.masks import MARK_BEGIN, Marker
+from otel_ext.redaction.masks import MARK, MARK_BEGIN, Marker
 from otel_ext.redaction.rules.names import rule_for_name, split_words
-from otel_ext.redaction.rules.row import MARK, Span
+from otel_ext.redaction.rules.row import Span
 from otel_ext.redaction.scan.assignments import NameRules
 from otel_ext.redaction.scan.cards import CARD_DIGITS
 from otel_ext.redaction.scan.scanner import TRIGGERS, find_secrets, is_suspicious

@@ -25,8 +25,7 @@ from otel_ext.record.sanitise.budget import (
 from otel_ext.record.sanitise.cleaning import MAX_DEPTH, Cleaner, text_of
 from otel_ext.record.sanitise.values import encode_value
 from otel_ext.redaction.list_rules import VALUES, rule_of_fields, with_rules
-from otel_ext.redaction.masks import ERROR_MARK, MARK_BEGIN
-from otel_ext.redaction.rules.row import MARK
+from otel_ext.redaction.masks import ERROR_MARK, MARK, MARK_BEGIN
 from otel_ext.redaction.scan.cards import is_card, is_identifier
 from otel_ext.redaction.scan.values import is_secret
 from otel_ext.redaction.text import ALLOWED, CLEAN

@@ -33,9 +33,9 @@ _SHORT: Final = 4
 
 def _stems() -> tuple[frozenset[str], frozenset[str]]:
     """Return what secrets' names contain anywhere, and what they contain at a border."""
-    words = {fold(one.rstrip("$")) for row in NAME_ROWS for one in row.words.split("|")}
-    glued = {fold(one) for row in NAME_ROWS for one in row.glued.split("|") if one}
-    phrases = {*words, *glued, "pass"}
+    listed = [fold(one) for row in NAME_ROWS for one in row.literals]
+    glued = {one[1:] for one in listed if one[0] == "*"}
+    phrases = {*(one.strip("*$") for one in listed), "pass"}
     # A phrase that begins or ends with another one is found with that. `cc` is part of
     # many words, so it means cards in keys only.
     ends = tuple(f" {one}" for one in phrases - {"pass"})
