@@ -24,7 +24,7 @@ from otel_ext.record.model import (
 )
 from otel_ext.record.sanitise.budget import WORK, Budget
 from otel_ext.redaction.masks import ERROR_MARK
-from otel_ext.redaction.scan.scanner import is_suspicious
+from otel_ext.redaction.scan.prefilter import is_suspicious
 from otel_ext.redaction.text import CLEAN, MAX_TEXT, SHORTEST, RedactionRules, TextRedactor
 from otel_ext.redaction.walk import LEAST_CARD, NO_SECRETS, Walker
 from otel_ext.runtime.counters import COUNTERS

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel_ext._accel import load_speed
 from otel_ext.config.patterns import parse_pattern
 from otel_ext.redaction.automaton import Automaton
 from otel_ext.redaction.masks import MARK, MARK_BEGIN, Marker
 from otel_ext.redaction.rules.names import rule_for_name, split_words
 from otel_ext.redaction.rules.row import Span
 from otel_ext.redaction.scan.assignments import NameRules
-from otel_ext.redaction.scan.cards import CARD_DIGITS
-from otel_ext.redaction.scan.scanner import TRIGGERS, find_secrets, is_suspicious
+from otel_ext.redaction.scan.prefilter import compiled_prefilter, is_suspicious
+from otel_ext.redaction.scan.scanner import find_secrets
 from otel_ext.runtime.counters import COUNTERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
 __all__ = ["ALLOWED", "CLEAN", "MAX_TEXT", "SHORTEST", "RedactionRules", "TextRedactor", "Verdict"]
 
@@ -95,16 +94,11 @@ class TextRedactor:
         self.scans_everything = rules.strict or bool(self._values) or bool(self._keys)
         self._name_rules = NameRules(self.rule_in_text, judges_all=rules.strict or bool(self._keys))
         self.marker = Marker(rules.hmac_key)
-        self._is_harmless: Callable[[str], bool] | None = None
-        speed = load_speed()
-        if speed is not None:
-            speed.learn_triggers(TRIGGERS, CARD_DIGITS)
-            self._is_harmless = speed.is_harmless
+        self._is_harmless = compiled_prefilter()
         self._names: dict[str, str] = {}
         self.verdicts: dict[str, Verdict] = {}
         self.clean: set[str] = set()
         self._long_clean: set[str] = set()
-        is_suspicious("")  # compiles what only pure Python needs, before any span
         if self._name_rules.judges_all:
             list(self._find("name=value"))  # compiles what only these rules need, before any span
 

@@ -11,7 +11,7 @@ import pytest
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import SpanEvent
 from otel_ext.redaction import RedactionRules, Redactor
-from otel_ext.redaction.scan.scanner import ROWS, TRIGGERS
+from otel_ext.redaction.scan.prefilter import ROWS, TRIGGERS
 from otel_ext.redaction.text import TextRedactor
 from tests.redaction.examples import expand
 from tests.redaction.planted import log

@@ -14,8 +14,8 @@ from otel_ext._accel import load_speed
 from otel_ext.exporters import JsonlExporter
 from otel_ext.redaction.redactor import Redactor
 from otel_ext.redaction.scan.assignments import NameRules
-from otel_ext.redaction.scan.cards import CARD_DIGITS
-from otel_ext.redaction.scan.scanner import ROWS, TRIGGERS, find_secrets, is_suspicious
+from otel_ext.redaction.scan.prefilter import ROWS, TRIGGERS, compiled_prefilter, is_suspicious
+from otel_ext.redaction.scan.scanner import find_secrets
 from otel_ext.redaction.text import RedactionRules, TextRedactor
 from tests.redaction.examples import expand
 from tests.redaction.notations import WRITTEN
@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 
 import_module("otel_ext.record.capture")  # configures the compiled part's record type
 speed = load_speed()
-if speed is not None:
-    speed.learn_triggers(TRIGGERS, CARD_DIGITS)
+compiled_prefilter()  # passes the table to the compiled part
 PARTS = (
     *("token", "password", "PASSWORD", "BY", "identified", "a", "b", "u", "S", "0", "4111", "-"),
     *("--", "-", "=", ":", "%3", "%3D", "%25", "D", "d", "%2F", "//", "://", "@", "tcp", "("),

@@ -11,7 +11,7 @@ from otel_ext.redaction import RedactionRules, Redactor
 from otel_ext.redaction.masks import MARK
 from otel_ext.redaction.rules.contexts import STRICT_ROWS
 from otel_ext.redaction.rules.names import NAME_ROWS, STRICT_NAMES, rule_for_name
-from otel_ext.redaction.scan.scanner import ROWS
+from otel_ext.redaction.scan.prefilter import ROWS
 from otel_ext.redaction.scan.values import is_random, is_secret
 from otel_ext.redaction.text import TextRedactor
 from tests.figures import report_figures
