@@ -33,8 +33,6 @@ from otel_ext.runtime.health import PartHealth, register_part
 from otel_ext.runtime.process.records import is_plain_process_start
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from otel_ext.config import RedactionConfig
     from otel_ext.redaction.walk import RedactCallback
     from otel_ext.runtime.health import State
@@ -93,7 +91,6 @@ class Redactor:
         self._callback = callback
         self._scans_everything = self.has_callback or self._texts.scans_everything
         self._processes: dict[str, tuple[Process, Process]] = {}
-        self._last_known: tuple[Process, Process] | None = None
         # What the compiled form of `_is_plain` needs; None if it must not be used.
         self.prefilter_parts = None if self._scans_everything else self._prefilter_parts()
         self._last = _Last()
@@ -241,57 +238,20 @@ class Redactor:
 
     def _redact_process(self, process: Process) -> tuple[Process, Process]:
         """Return `process` and its redacted form, computed once for each process."""
-        known = self._redact_like_last(process) or self._redact_new_process(process)
-        if len(self._processes) >= _MAX_KNOWN:
-            self._processes.clear()
-        self._processes[process.id] = self._last_known = known
-        return known
-
-    def _redact_like_last(self, process: Process) -> tuple[Process, Process] | None:
-        """Return `process` and its redacted form if it is like the last one; else None.
-
-        A forked child has the command line of its parent and nearly the same resource.
-        """
-        last = self._last_known
-        if last is None or self.has_callback:
-            return None
-        old, clean = last
-        before, now = old.resource, process.resource
-        facts = (process.host, process.argv, now.keys())
-        if facts != (old.host, old.argv, before.keys()):
-            return None
-        new = {key: value for key, value in now.items() if value is not before[key]}
-        if self._walker().mapping("resource.", new) is not new:
-            return None
-        if clean is old:
-            return process, process
-        return process, _with_facts(process, clean.host, clean.argv, {**clean.resource, **new})
-
-    def _redact_new_process(self, process: Process) -> tuple[Process, Process]:
         walker = self._walker()
-        argv = _argv(walker, process.argv)
+        argv = tuple(_argv(walker, process.argv))
         resource = walker.mapping("resource.", process.resource)
         clean = process
-        if argv != list(process.argv) or resource is not process.resource:
+        if argv != tuple(process.argv) or resource is not process.resource:
+            start = (process.id, process.pid, process.start_time, process.boot_id)
             host = walker.text("host", process.host)
-            clean = _with_facts(process, host, tuple(argv), resource)
+            clean = Process(
+                *start, host, argv, resource, process.pid_namespace, process.heartbeat_ms
+            )
+        if len(self._processes) >= _MAX_KNOWN:
+            self._processes.clear()
+        self._processes[process.id] = process, clean
         return process, clean
-
-
-def _with_facts(
-    process: Process, host: str, argv: tuple[str, ...], resource: Mapping[str, object]
-) -> Process:
-    return Process(
-        process.id,
-        process.pid,
-        process.start_time,
-        process.boot_id,
-        host,
-        argv,
-        resource,
-        process.pid_namespace,
-        process.heartbeat_ms,
-    )
 
 
 def _argv(walker: Walker, argv: object) -> list[str]:

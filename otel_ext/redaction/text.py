@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.config.patterns import parse_pattern
@@ -92,10 +93,11 @@ class TextRedactor:
         self._values = _automata(rules.values)
         self.scan_limit = rules.scan_limit
         self.scans_everything = rules.strict or bool(self._values) or bool(self._keys)
+        # By which rule the value after a name in a text is a secret; "" if by none.
+        self.rule_in_text = lru_cache(_MAX_KNOWN)(self._rule_in_text)
         self._name_rules = NameRules(self.rule_in_text, judges_all=rules.strict or bool(self._keys))
         self.marker = Marker(rules.hmac_key)
         self._is_harmless = compiled_prefilter()
-        self._names: dict[str, str] = {}
         self.verdicts: dict[str, Verdict] = {}
         self.clean: set[str] = set()
         self._long_clean: set[str] = set()
@@ -127,16 +129,8 @@ class TextRedactor:
             return "custom-key"
         return rule_for_name(name, strict=self._strict)
 
-    def rule_in_text(self, name: str) -> str:
-        """Return the rule by which the value after `name` in a text is a secret, or ""."""
-        found = self._names.get(name)
-        if found is None:
-            allowed = any(one.matches(name) for one in self._allow)
-            found = "" if allowed else self._rule_for(name)
-            if len(self._names) >= _MAX_KNOWN:
-                self._names.clear()
-            self._names[name] = found
-        return found
+    def _rule_in_text(self, name: str) -> str:
+        return "" if any(one.matches(name) for one in self._allow) else self._rule_for(name)
 
     def is_clean(self, text: str) -> bool:
         """Prefilter: whether `text` surely holds no secret and is short enough."""

@@ -101,9 +101,10 @@ class Walker:
         """Return a text that is not under a key of the user's, without secrets."""
         try:
             # A record that a program made itself may hold any type.
-            return self._scalar_text(path, text if type(text) is str else text_of(text))
+            found = self._scalar(path, text if type(text) is str else text_of(text), path)
         except Exception as error:  # noqa: BLE001 - a callback may raise anything
             return self.failed(error)
+        return found if isinstance(found, str) else ERROR_MARK
 
     def failed(self, error: Exception) -> str:
         """Return the replacement for a value that could not be redacted."""
@@ -296,10 +297,6 @@ class Walker:
                 self._budget.left -= _MARK
                 return self._marker.mark(str(value), "credit-card")
         return value
-
-    def _scalar_text(self, path: str, text: str) -> str:
-        found = self._scalar(path, text, path)
-        return found if isinstance(found, str) else ERROR_MARK
 
     def _answer(self, answer: object, path: str) -> object:
         """Return a callback's answer as plain data, redacted by the rules."""
