@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
 __all__ = ["ERROR_MARK", "MARK", "MARK_BEGIN", "Marker"]
 
-ERROR_MARK: Final = "[redacted: error]"
-MARK_BEGIN: Final = "[redacted: "
-MARK: Final = re.compile(r"\[redacted: [a-z-]{1,32}(?: hmac:[0-9a-f]{32})?\]")
-"""Matches the marks that replace secrets."""
-
 _HEX_DIGITS: Final = 32
+MARK_BEGIN: Final = "[redacted: "
+ERROR_MARK: Final = f"{MARK_BEGIN}error]"
+MARK: Final = re.compile(
+    rf"{re.escape(MARK_BEGIN)}[a-z-]{{1,32}}(?: hmac:[0-9a-f]{{{_HEX_DIGITS}}})?\]"
+)
+"""Matches the marks that replace secrets."""
 
 
 class Marker:
@@ -50,7 +51,7 @@ class Marker:
     def mark_without_code(self, rule: str) -> str:
         """Return the mark for a secret, without a code for its value."""
         COUNTERS.add(f"redacted.{rule}")
-        return f"[redacted: {rule}]"
+        return f"{MARK_BEGIN}{rule}]"
 
     def mark(self, secret: str | bytes, rule: str) -> str:
         """Return the mark for `secret`."""
@@ -61,7 +62,7 @@ class Marker:
 
         data = secret if isinstance(secret, bytes) else secret.encode("utf-8", "surrogatepass")
         code = hmac.new(self._key, data, "sha256").hexdigest()[:_HEX_DIGITS]
-        return f"[redacted: {rule} hmac:{code}]"
+        return f"{MARK_BEGIN}{rule} hmac:{code}]"
 
     def mark_spans(self, text: str, spans: Iterable[Span]) -> str:
         """Return `text` with a mark for each span; overlapping ones become one."""

@@ -24,9 +24,10 @@ from otel_ext.record.model import (
 )
 from otel_ext.record.sanitise.budget import WORK, Budget
 from otel_ext.redaction.masks import ERROR_MARK
+from otel_ext.redaction.scan.cards import LEAST_CARD
 from otel_ext.redaction.scan.prefilter import is_suspicious
 from otel_ext.redaction.text import CLEAN, MAX_TEXT, SHORTEST, RedactionRules, TextRedactor
-from otel_ext.redaction.walk import LEAST_CARD, NO_SECRETS, Walker
+from otel_ext.redaction.walk import NO_SECRETS, Walker
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.health import PartHealth, register_part

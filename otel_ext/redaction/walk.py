@@ -26,7 +26,7 @@ from otel_ext.record.sanitise.cleaning import MAX_DEPTH, Cleaner, text_of
 from otel_ext.record.sanitise.values import encode_value
 from otel_ext.redaction.list_rules import VALUES, rule_of_fields, with_rules
 from otel_ext.redaction.masks import ERROR_MARK, MARK, MARK_BEGIN
-from otel_ext.redaction.scan.cards import is_card, is_identifier
+from otel_ext.redaction.scan.cards import LEAST_CARD, MOST_CARD, is_card, is_identifier
 from otel_ext.redaction.scan.values import is_secret
 from otel_ext.redaction.text import ALLOWED, CLEAN
 from otel_ext.runtime.counters import COUNTERS
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from otel_ext.redaction.text import TextRedactor
 
-__all__ = ["LEAST_CARD", "NO_SECRETS", "RedactCallback", "Walker"]
+__all__ = ["NO_SECRETS", "RedactCallback", "Walker"]
 
 RedactCallback: TypeAlias = "Callable[[str, object], object]"
 """Gets the path of a value and the value, returns its replacement."""
@@ -45,8 +45,6 @@ RedactCallback: TypeAlias = "Callable[[str, object], object]"
 NO_SECRETS: Final[frozenset[type]] = frozenset({bool, float, type(None)})
 """Types to whose values no rule applies."""
 
-LEAST_CARD: Final = 10**12
-_MOST_CARD: Final = 10**19
 _SCALARS: Final[frozenset[type]] = frozenset({dt.datetime, dt.date, dt.time, uuid.UUID})
 _MAX_PATH: Final = 1_024
 # What work costs; checking a plain number costs 1.
@@ -291,7 +289,7 @@ class Walker:
             found = self._texts.redact(value, path)
             self._budget.left -= _MARK * found.count(MARK_BEGIN)
             return found
-        if type(value) is int and LEAST_CARD <= value < _MOST_CARD:
+        if type(value) is int and LEAST_CARD <= value < MOST_CARD:
             self._budget.left -= 2 * _CHECKED
             if is_card(str(value)) and not is_identifier(path):
                 self._budget.left -= _MARK

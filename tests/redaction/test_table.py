@@ -10,7 +10,7 @@ import pytest
 from otel_ext.redaction import RedactionRules, Redactor
 from otel_ext.redaction.masks import MARK
 from otel_ext.redaction.rules.contexts import STRICT_ROWS
-from otel_ext.redaction.rules.names import NAME_ROWS, STRICT_NAMES, rule_for_name
+from otel_ext.redaction.rules.names import NAME_ROWS, QUERY_ROW, STRICT_NAMES, rule_for_name
 from otel_ext.redaction.scan.prefilter import ROWS
 from otel_ext.redaction.scan.values import is_random, is_secret
 from otel_ext.redaction.text import TextRedactor
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 TEXTS = TextRedactor(RedactionRules())
 STRICT = TextRedactor(RedactionRules(strict=True))
-GOES = [(row, example) for row in (*ROWS, *STRICT_ROWS) for example in row.goes]
-STAYS = [(row, example) for row in (*ROWS, *STRICT_ROWS) for example in row.stays]
+GOES = [(row, example) for row in (*ROWS, QUERY_ROW, *STRICT_ROWS) for example in row.goes]
+STAYS = [(row, example) for row in (*ROWS, QUERY_ROW, *STRICT_ROWS) for example in row.stays]
 _GONE = re.compile("⟦.*?⟧", re.DOTALL)
 
 

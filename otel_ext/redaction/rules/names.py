@@ -15,7 +15,7 @@ from typing import Final
 from otel_ext.redaction.rules.row import Row, named
 from otel_ext.redaction.scan.folding import fold, visible
 
-__all__ = ["NAME_ROWS", "QUERY_NAMES", "STRICT_NAMES", "rule_for_name", "split_words"]
+__all__ = ["NAME_ROWS", "QUERY_ROW", "STRICT_NAMES", "rule_for_name", "split_words"]
 
 NAME_ROWS: Final = (
     named(
@@ -103,6 +103,20 @@ STRICT_NAMES: Final = Row(
 )
 """Personal data, which only the strict mode redacts."""
 
+QUERY_ROW: Final = Row(
+    "url-query",
+    ("sig", "signature", "key", "code", "credential", "awsaccesskeyid"),
+    "",
+    (
+        "https://h/?a=1&sig=⟦~40⟧&b=2",
+        "https://h/cb?code=⟦~24⟧",
+        "?X-Amz-Signature=⟦~64h⟧",
+        "https://h/?code=404&key=name",
+        "sig=~40",
+    ),
+)
+"""Last words of names that mean a secret only in a URL's query."""
+
 # Last words of names whose value only describes the secret.
 _ABOUT_WORDS: Final = """
     age alg algorithm arn at attempts budget changed class column cost count counts created
@@ -123,9 +137,6 @@ _OTHER_TOKENS: Final = re.compile(
     r"|write|creation|reasoning|new|used|remaining|context|budget|audio|text|image|generated"
     r"|decoder|image|unexpected|current|last|first|per|of|expected|lookahead)_tokens?_"
 )
-QUERY_NAMES: Final = frozenset({"sig", "signature", "key", "code", "credential", "awsaccesskeyid"})
-"""Last words of names that mean a secret only in a URL's query."""
-
 _HUMPS: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _NO_WORD: Final = re.compile(r"[\W_]+")
 _MAX_NAME: Final = 1_024

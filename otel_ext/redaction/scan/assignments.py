@@ -11,7 +11,7 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel_ext.redaction.rules.names import NAME_ROWS, QUERY_NAMES
+from otel_ext.redaction.rules.names import NAME_ROWS, QUERY_ROW
 from otel_ext.redaction.rules.row import Span, any_of
 from otel_ext.redaction.scan.folding import fold
 from otel_ext.redaction.scan.value_ends import BLANKS, QUOTE, value_after
@@ -26,8 +26,6 @@ _PART: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.
 _LONGEST_NAME: Final = 96
 _LONGEST_ELEMENT: Final = 4_096
 _APART: Final = r"[ _.-]?"
-
-
 _SHORT: Final = 4
 
 
@@ -51,7 +49,7 @@ def _stems() -> tuple[frozenset[str], frozenset[str]]:
 
 
 STEMS, SHORT_STEMS = _stems()
-QUERY_ENDS: Final = tuple(f"{name}=" for name in QUERY_NAMES)
+QUERY_ENDS: Final = tuple(f"{name}=" for name in QUERY_ROW.literals)
 
 _CLOSE: Final = (
     rf"(?:[{BLANKS}\xc2\"'\\\])]|%(?:25){{0,3}}(?:5d|22|27|5b[0-9]{{0,3}})"
@@ -70,7 +68,7 @@ _OTHER: Final = (
     rf"|(?P<pair>\\{{0,7}}[\"'],[ \t\r\n]{{0,4}}[bu]?(?=\\{{0,7}}[\"']))"
     r"|(?P<element>(?:\s[\w:.-]{1,32}=[\"'][^<>]{0,64})?>(?:\s{0,2}<!\[cdata\[)?)"
     r"|(?P<next></key>\s{0,8}<string>)"
-    r"|(?P<gap>[\"']?[ \t\xa0\u2007\u202f\n]{1,3}(?:is[ \t:]{1,2})?)"
+    rf"|(?P<gap>[\"']?[{BLANKS}\n]{{1,3}}(?:is[ \t:]{{1,2}})?)"
 )
 # A lookahead never backtracks, so that a tail is read once.
 _TAIL: Final = r"(?=(?P<tail>[\w.-]{0,24}))(?P=tail)(?![\w.-])"
@@ -82,7 +80,7 @@ _IN_QUERY: Final = "(?:(?<=[?&;-]{0})|(?<=26{0})|(?<=3f{0}))(?==|%(?:25){{0,3}}3
 
 def _pattern() -> re.Pattern[str]:
     tails = {
-        **{name: _IN_QUERY.format(name) for name in QUERY_NAMES},
+        **{name: _IN_QUERY.format(name) for name in QUERY_ROW.literals},
         **{stem: _BORDER.format(re.escape(stem)) for stem in SHORT_STEMS},
         **dict.fromkeys(STEMS, ""),
     }
@@ -181,7 +179,7 @@ def find_named(text: str, folded: str, name_rules: NameRules) -> Iterator[Span]:
         start, end = _value(text, match, name, at, rule)
         if start < end:
             done = end
-            yield Span(start, end, rule or "url-query")
+            yield Span(start, end, rule or QUERY_ROW.rule)
             if text[start] in "([{" or "(" in text[start:end]:
                 left -= (end - start) >> 1
 
@@ -191,7 +189,7 @@ def _is_in_query(text: str, name: str, match: re.Match[str], at: int) -> bool:
     return (
         match.lastgroup == "assign"
         and match["assign"][0] in "=%"
-        and name.lower().rpartition("-")[2] in QUERY_NAMES
+        and name.lower().rpartition("-")[2] in QUERY_ROW.literals
         and (text[at - 1 : at] in {"?", "&", ";"} or text[at - 2 : at].lower() in {"26", "3f"})
     )
 

@@ -10,10 +10,23 @@ from otel_ext.redaction.rules.row import Span
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["CARD_DIGITS", "CARD_GAPS", "MAYBE_CARD", "find_cards", "is_card", "is_identifier"]
+__all__ = [
+    "CARD_DIGITS",
+    "CARD_GAPS",
+    "LEAST_CARD",
+    "MAYBE_CARD",
+    "MOST_CARD",
+    "find_cards",
+    "is_card",
+    "is_identifier",
+]
 
 CARD_DIGITS: Final = 13
 """The fewest digits of a card's number; a text without such a run is not searched."""
+
+LEAST_CARD: Final = 10 ** (CARD_DIGITS - 1)
+MOST_CARD: Final = 10**19
+"""A card's number is less than this."""
 
 CARD_GAPS: Final = " .+-%"
 """What may separate its digits: one of these characters, of which `%` begins `%20`."""

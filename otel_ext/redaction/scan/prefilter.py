@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_ext._accel import load_speed
 from otel_ext.redaction.rules.contexts import CONTEXT_ROWS
+from otel_ext.redaction.rules.names import QUERY_ROW
 from otel_ext.redaction.rules.row import any_of
 from otel_ext.redaction.rules.tokens import TOKEN_ROWS
 from otel_ext.redaction.scan.assignments import QUERY_ENDS, SHORT_STEMS, STEMS
@@ -44,7 +45,7 @@ _WORDS: Final = frozenset(one for one in _NAMES if " " not in one)
 def _literal(stem: str) -> str:
     """Return a word that any text with the stem contains; one shared with others if possible."""
     words = stem.split()
-    shared = [word for word in words if word in _WORDS or word in {"key", "code"}]
+    shared = [word for word in words if word in _WORDS or word in QUERY_ROW.literals]
     return max(shared or words, key=len)
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from otel_ext.redaction.masks import MARK_BEGIN
+
 __all__ = ["BLANKS", "LEVELS", "QUOTE", "value_after"]
 
 BLANKS: Final = " \t\xa0\u2007\u202f"
@@ -186,7 +188,7 @@ def _encoded(text: str, at: int, level: str, until: str) -> tuple[int, int]:
 def _ends_at(level: str) -> tuple[re.Pattern[str], re.Pattern[str], dict[str, re.Pattern[str]]]:
     """Return the expressions for blanks, an opening quote, and the end of each kind of value."""
     ends = {"word": "26|3[bB]|0[aAdD]|2[27]", "line": "26|0[aAdD]|2[27]", "quoted": "2[27]"}
-    bare = r"""|[\s&;"'<>]|\[redacted: """
+    bare = rf"""|[\s&;"'<>]|{re.escape(MARK_BEGIN)}"""
     return (
         re.compile(rf"(?:{level}(?:20|09|0[aAdD])|\+){{0,8}}"),
         re.compile(rf"{level}2[27]"),
