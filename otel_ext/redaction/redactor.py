@@ -205,11 +205,14 @@ class Redactor:
             description = text("status.description", status.description)
             status = _same_or_new(status, status._replace(description=description))
         # What may be large has a budget of its own, so that it leaves room for the rest.
-        links, events = self._walker(_MAX_WORK // 8), self._walker(_MAX_WORK // 2)
+        links, events = (
+            self._walker(_MAX_WORK // 8, "links."),
+            self._walker(_MAX_WORK // 2, "events."),
+        )
         made = record._replace(
             name=text("name", record.name),
             call_site=self._call_site(walker, record.call_site),
-            attributes=self._walker().mapping("", record.attributes),
+            attributes=self._walker().mapping(record.attributes),
             links=_same_or_new(record.links, tuple(_link(links, one) for one in record.links)),
             events=_same_or_new(record.events, tuple(_event(events, one) for one in record.events)),
             thread=_named(walker, record.thread, "thread.name"),
@@ -219,12 +222,12 @@ class Redactor:
             logger=text("logger", record.logger),
             extra=extra
             if is_redacted or not extra
-            else self._walker(_MAX_WORK // 8).mapping("", extra),
+            else self._walker(_MAX_WORK // 8).mapping(extra),
         )
         return _same_or_new(record, made)
 
-    def _walker(self, work: int = _MAX_WORK) -> Walker:
-        return Walker(self._texts, self._callback, Budget(work))
+    def _walker(self, work: int = _MAX_WORK, prefix: str = "") -> Walker:
+        return Walker(self._texts, self._callback, Budget(work), prefix)
 
     def _call_site(self, walker: Walker, call_site: CallSite) -> CallSite:
         if call_site.fragment in self._texts.clean:
@@ -239,9 +242,12 @@ class Redactor:
 
     def _redact_process(self, process: Process) -> tuple[Process, Process]:
         """Return `process` and its redacted form, computed once for each process."""
-        walker = self._walker()
+        budget = Budget(_MAX_WORK)
+        walker, of_resource = (
+            Walker(self._texts, self._callback, budget, prefix) for prefix in ("", "resource.")
+        )
         argv = tuple(_argv(walker, process.argv))
-        resource = walker.mapping("resource.", process.resource)
+        resource = of_resource.mapping(process.resource)
         clean = process
         if argv != tuple(process.argv) or resource is not process.resource:
             start = (process.id, process.pid, process.start_time, process.boot_id)
@@ -259,17 +265,17 @@ def _argv(walker: Walker, argv: object) -> list[str]:
     """Return a command line without secrets, including those in an argument of their own."""
     if not isinstance(argv, (list, tuple)):
         return [ERROR_MARK]
-    found = walker.value("", "argv", list(map(str, cast("list[object]", argv))))
+    found = walker.value("argv", list(map(str, cast("list[object]", argv))))
     return cast("list[str]", found) if isinstance(found, list) else [ERROR_MARK]
 
 
 def _link(walker: Walker, link: Link) -> Link:
-    return _same_or_new(link, link._replace(attributes=walker.mapping("links.", link.attributes)))
+    return _same_or_new(link, link._replace(attributes=walker.mapping(link.attributes)))
 
 
 def _event(walker: Walker, event: SpanEvent) -> SpanEvent:
-    attributes = walker.mapping("events.", event.attributes)
-    name = walker.text("events.name", event.name)
+    attributes = walker.mapping(event.attributes)
+    name = walker.text("name", event.name)
     return _same_or_new(event, event._replace(name=name, attributes=attributes))
 
 

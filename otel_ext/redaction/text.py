@@ -10,7 +10,6 @@ from otel_ext.redaction.automaton import Automaton
 from otel_ext.redaction.masks import MARK, MARK_BEGIN, Marker
 from otel_ext.redaction.rules.names import rule_for_name, split_words
 from otel_ext.redaction.rules.row import Span
-from otel_ext.redaction.scan.assignments import NameRules
 from otel_ext.redaction.scan.prefilter import compiled_prefilter, is_suspicious
 from otel_ext.redaction.scan.scanner import find_secrets
 from otel_ext.runtime.counters import COUNTERS
@@ -95,13 +94,13 @@ class TextRedactor:
         self.scans_everything = rules.strict or bool(self._values) or bool(self._keys)
         # By which rule the value after a name in a text is a secret; "" if by none.
         self.rule_in_text = lru_cache(_MAX_KNOWN)(self._rule_in_text)
-        self._name_rules = NameRules(self.rule_in_text, judges_all=rules.strict or bool(self._keys))
+        self._judges_all = rules.strict or bool(self._keys)
         self.marker = Marker(rules.hmac_key)
         self._is_harmless = compiled_prefilter()
         self.verdicts: dict[str, Verdict] = {}
         self.clean: set[str] = set()
         self._long_clean: set[str] = set()
-        if self._name_rules.judges_all:
+        if self._judges_all:
             list(self._find("name=value"))  # compiles what only these rules need, before any span
 
     def verdict(self, path: str) -> Verdict:
@@ -204,7 +203,9 @@ class TextRedactor:
         return f"{head}{kept}…[+{len(text) - end} characters]" if end < len(text) else head + kept
 
     def _find(self, text: str) -> Iterable[Span]:
-        yield from find_secrets(text, self._name_rules, strict=self._strict)
+        yield from find_secrets(
+            text, self.rule_in_text, strict=self._strict, judges_all=self._judges_all
+        )
         for automaton in self._values:
             yield from (Span(start, end, "custom-value") for start, end in automaton.spans(text))
 

@@ -27,7 +27,7 @@ MOST_CALLS = 9_000
 MOST_SECONDS_OF_TEXT = 0.03
 MOST_SECONDS_OF_RECORD = 0.15
 LITERALS = tuple(one.removeprefix("^") for one in TRIGGERS)
-EXAMPLES = tuple(expand(one) for row in ROWS for one in (*row.goes, *row.stays))
+EXAMPLES = tuple(expand(one) for row in ROWS for one in row.examples)
 # The worst texts that a search found.
 WORST = (
     "eyJ-",

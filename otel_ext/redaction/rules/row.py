@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Row", "Span", "any_of", "named", "token", "within"]
 
-# Begins the secret in an example; `⟧` ends it.
-_OPENS: Final = "⟦"
 _VALUE: Final = "k7Hq29xZp1Lm"
 
 
@@ -47,16 +45,6 @@ class Row(NamedTuple):
     examples: tuple[str, ...]
     judge: Callable[[str], bool] | None = None
     tails: Mapping[str, str] = MappingProxyType({})
-
-    @property
-    def goes(self) -> list[str]:
-        """The examples with a secret."""
-        return [one for one in self.examples if _OPENS in one]
-
-    @property
-    def stays(self) -> list[str]:
-        """The harmless examples."""
-        return [one for one in self.examples if _OPENS not in one]
 
 
 def any_of(words: Mapping[str, str], space: str = " ") -> str:
@@ -101,22 +89,18 @@ def token(rule: str, beginnings: str, rest: str, *examples: str) -> Row:
 
 
 def within(
-    rule: str,
-    context: str,
-    form: str,
-    *examples: str,
-    judge: Callable[[str], bool] | None = None,
+    rule: str, words: str, form: str, *examples: str, judge: Callable[[str], bool] | None = None
 ) -> Row:
-    """Return the row of a form that counts only in texts with certain words.
+    """Return the row of a form that counts only in texts with one of the words.
 
     Args:
-        rule: As in `Row`.
-        context: Words in lower case, with `|` between; the text must have one of them.
-        form: As in `Row`.
-        examples: As in `Row`.
-        judge: As in `Row`.
+        rule: As in `Row`, like the other arguments.
+        words: The literals, with `|` between.
+        form: The expression.
+        examples: Texts for the tests.
+        judge: Returns whether a match is a secret.
     """
-    return Row(rule, tuple(context.split("|")), form, examples, judge)
+    return Row(rule, tuple(words.split("|")), form, examples, judge)
 
 
 def named(rule: str, phrases: str, goes: str, stays: str) -> Row:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from otel_ext.redaction.rules.names import NAME_ROWS, QUERY_ROW
 from otel_ext.redaction.rules.row import Span, any_of
@@ -20,7 +20,7 @@ from otel_ext.redaction.scan.values import is_random, is_secret
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["SHORT_STEMS", "STEMS", "NameRules", "find_named"]
+__all__ = ["SHORT_STEMS", "STEMS", "find_named"]
 
 _PART: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-[]"
 _LONGEST_NAME: Final = 96
@@ -128,35 +128,26 @@ _DIGITS: Final = re.compile(r"[0-9]{4,8}")
 _FEW: Final = re.compile(r"[0-9]{1,4}(?=[\s,;)\]}&]|$)")
 
 
-class NameRules(NamedTuple):
-    """How a search judges the names in a text.
-
-    Attributes:
-        rule_for: Returns the rule by which a name's value is a secret; empty if it is not.
-        judges_all: Whether every name is judged, because the user added names.
-    """
-
-    rule_for: Callable[[str], str]
-    judges_all: bool = False
-
-
-def find_named(text: str, folded: str, name_rules: NameRules) -> Iterator[Span]:
+def find_named(
+    text: str, folded: str, rule_for: Callable[[str], str], *, judges_all: bool = False
+) -> Iterator[Span]:
     """Yield the values that follow a name of a secret.
 
     Args:
         text: Any text.
         folded: The same, as `folding.fold` returns it.
-        name_rules: How names are judged.
+        rule_for: Returns the rule by which a name's value is a secret; empty if it is not.
+        judges_all: Whether every name is judged, not only those of the table.
 
     >>> from otel_ext.redaction.rules.names import rule_for_name
     >>> text = "GET /?page=2&token=abc"
-    >>> list(find_named(text, text, NameRules(rule_for_name)))
+    >>> list(find_named(text, text, rule_for_name))
     [Span(start=19, end=22, rule='token')]
     """
     done = 0
     left = _WORK
     rules: dict[str, str] = {}
-    for match in (_any_name() if name_rules.judges_all else _NAMED).finditer(folded):
+    for match in (_any_name() if judges_all else _NAMED).finditer(folded):
         begin, end = match.span()
         if begin < done:
             continue
@@ -172,7 +163,7 @@ def find_named(text: str, folded: str, name_rules: NameRules) -> Iterator[Span]:
         rule = rules.get(name)
         if rule is None:
             left -= _NEW_NAME
-            rule = rules[name] = name_rules.rule_for(name)
+            rule = rules[name] = rule_for(name)
         if not rule and (is_gap or not _is_in_query(text, name, match, at)):
             continue
         left -= _JUDGED
@@ -210,26 +201,27 @@ def _value(text: str, match: re.Match[str], name: str, at: int, rule: str) -> tu
     """Return start and end of the secret after a name, by the notation; equal if none."""
     kind = match.lastgroup or ""
     start = match.end()
+    is_value = True
     if kind == "assign":
         return _assigned(text, match, name, at, rule)
     if kind == "gap":
         start, end = _after_gap(text, start, name, at)
-    elif kind == "quoted":
-        # An option, or a statement of SQL: PASSWORD '…'.
-        is_value = _is_option(text, at) or match[0].rstrip(" \t\n").endswith(_BEFORE_QUOTES)
-        start, end = value_after(text, start) if is_value else _NOTHING
     elif kind == "element":
         end = text.find("</", start, start + _LONGEST_ELEMENT)
         end -= 3 if text[end - 3 : end] == "]]>" else 0
-        if "<" not in text[max(at - 32, 0) : at + 1] or "<" in text[start:end]:
-            return _NOTHING
+        is_value = "<" in text[max(at - 32, 0) : at + 1] and "<" not in text[start:end]
     elif kind == "pair":
         start, end = _paired(text, at, start)
     else:
-        before = text[max(0, at - _LONGEST_NAME) : match.start()].lower()
-        is_value = kind != "field" or _FIELD.search(before) is not None
-        start, end = value_after(text, start) if is_value else _NOTHING
-    return (start, end) if is_secret(text[start:end], rule, is_bare=False) else _NOTHING
+        start, end = value_after(text, start)
+        if kind == "quoted":
+            # An option, or a statement of SQL: PASSWORD '…'.
+            is_value = _is_option(text, at) or match[0].rstrip(" \t\n").endswith(_BEFORE_QUOTES)
+        elif kind == "field":
+            before = text[max(0, at - _LONGEST_NAME) : match.start()].lower()
+            is_value = _FIELD.search(before) is not None
+    is_value = is_value and is_secret(text[start:end], rule, is_bare=False)
+    return (start, end) if is_value else _NOTHING
 
 
 def _assigned(text: str, match: re.Match[str], name: str, at: int, rule: str) -> tuple[int, int]:

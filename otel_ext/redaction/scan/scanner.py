@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_ext.redaction.rules.contexts import STRICT_ROWS
 from otel_ext.redaction.rules.row import Span, any_of
-from otel_ext.redaction.scan.assignments import NameRules, find_named
+from otel_ext.redaction.scan.assignments import find_named
 from otel_ext.redaction.scan.cards import find_cards
 from otel_ext.redaction.scan.folding import fold, visible
 from otel_ext.redaction.scan.prefilter import (
@@ -22,7 +22,7 @@ from otel_ext.redaction.scan.prefilter import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from collections.abc import Set as AbstractSet
 
     from otel_ext.redaction.rules.row import Row
@@ -59,25 +59,29 @@ _TOKEN_TRIGGERS: Final = triggers_of(one for row in _TOKEN_ROWS for one in row.l
 _CONTEXTS: Final = tuple((row, triggers_of(row.literals)) for row in ROWS if not row.tails)
 
 
-def find_secrets(text: str, name_rules: NameRules, *, strict: bool = False) -> Iterator[Span]:
+def find_secrets(
+    text: str, rule_for: Callable[[str], str], *, strict: bool = False, judges_all: bool = False
+) -> Iterator[Span]:
     """Yield the secrets in `text`, in any order; they may overlap.
 
     Args:
         text: Any text.
-        name_rules: How names are judged.
+        rule_for: Returns the rule by which a name's value is a secret; empty if it is not.
         strict: Whether personal data counts too.
+        judges_all: Whether every name is judged, not only those of the table.
 
     >>> from otel_ext.redaction.rules.names import rule_for_name
-    >>> [span.rule for span in find_secrets("sent AKIAIOSFODNN7EXAMPLE", NameRules(rule_for_name))]
+    >>> [span.rule for span in find_secrets("sent AKIAIOSFODNN7EXAMPLE", rule_for_name)]
     ['aws-key']
     """
     seen, cuts = visible(text)
-    for start, end, rule in _find(seen, name_rules, strict):
+    for start, end, rule in _find(seen, rule_for, strict, judges_all):
         # Shifted by the number of invisible characters removed before.
         yield Span(start + bisect_right(cuts, start), end + bisect_left(cuts, end), rule)
 
 
-def _find(text: str, name_rules: NameRules, strict: bool) -> Iterator[Span]:  # noqa: FBT001 - private
+def _find(text: str, rule_for: Callable[[str], str], *modes: bool) -> Iterator[Span]:
+    strict, judges_all = modes
     folded = fold(text)
     plain = to_ascii(folded)
     triggers = possible_triggers(plain)
@@ -96,8 +100,8 @@ def _find(text: str, name_rules: NameRules, strict: bool) -> Iterator[Span]:  # 
         return
     yield from (span for span in tried if span.rule)
     yield from find_cards(text)
-    if name_rules.judges_all or not triggers.isdisjoint(NAME_TRIGGERS):
-        yield from find_named(text, folded, name_rules)
+    if judges_all or not triggers.isdisjoint(NAME_TRIGGERS):
+        yield from find_named(text, folded, rule_for, judges_all=judges_all)
 
 
 def _find_forms(text: str, triggers: AbstractSet[int], contexts: list[Row]) -> Iterator[Span]:
