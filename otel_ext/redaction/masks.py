@@ -48,21 +48,16 @@ class Marker:
         """Whether marks show which values are equal."""
         return bool(self._key)
 
-    def mark_without_code(self, rule: str) -> str:
-        """Return the mark for a secret, without a code for its value."""
+    def mark(self, secret: str | bytes | None, rule: str) -> str:
+        """Return the mark for `secret`; for None, one without a code for its value."""
         COUNTERS.add(f"redacted.{rule}")
-        return f"{MARK_BEGIN}{rule}]"
+        code = ""
+        if self._key and secret is not None:
+            import hmac  # noqa: PLC0415 - loads OpenSSL, and only with a key
 
-    def mark(self, secret: str | bytes, rule: str) -> str:
-        """Return the mark for `secret`."""
-        if not self._key:
-            return self.mark_without_code(rule)
-        COUNTERS.add(f"redacted.{rule}")
-        import hmac  # noqa: PLC0415 - loads OpenSSL, and only with a key
-
-        data = secret if isinstance(secret, bytes) else secret.encode("utf-8", "surrogatepass")
-        code = hmac.new(self._key, data, "sha256").hexdigest()[:_HEX_DIGITS]
-        return f"{MARK_BEGIN}{rule} hmac:{code}]"
+            data = secret if isinstance(secret, bytes) else secret.encode("utf-8", "surrogatepass")
+            code = f" hmac:{hmac.new(self._key, data, 'sha256').hexdigest()[:_HEX_DIGITS]}"
+        return f"{MARK_BEGIN}{rule}{code}]"
 
     def mark_spans(self, text: str, spans: Iterable[Span]) -> str:
         """Return `text` with a mark for each span; overlapping ones become one."""

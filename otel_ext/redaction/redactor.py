@@ -93,7 +93,10 @@ class Redactor:
         self._scans_everything = self.has_callback or self._texts.scans_everything
         self._processes: dict[str, tuple[Process, Process]] = {}
         # What the compiled form of `_is_plain` needs; None if it must not be used.
-        self.prefilter_parts = None if self._scans_everything else self._prefilter_parts()
+        texts = self._texts
+        known: tuple[object, ...] = (self._processes, texts.verdicts, CLEAN, texts.clean)
+        parts = (*known, is_suspicious, SHORTEST, MAX_TEXT, LEAST_CARD)
+        self.prefilter_parts = None if self._scans_everything else parts
         self._last = _Last()
         self._since = time_ns()
         register_part(self.health)
@@ -133,11 +136,6 @@ class Redactor:
         detail = f"redacted: {counted}" if counted else "nothing redacted yet"
         state: State = "degraded" if "error" in counts else "healthy"
         return PartHealth("redaction", state, detail, self._since)
-
-    def _prefilter_parts(self) -> tuple[object, ...]:
-        texts = self._texts
-        words: tuple[object, ...] = (self._processes, texts.verdicts, CLEAN, texts.clean)
-        return (*words, is_suspicious, SHORTEST, MAX_TEXT, LEAST_CARD)
 
     def _is_plain(self, record: Record) -> bool:  # noqa: C901, PLR0911 - on the hot path
         """Prefilter: whether `record` surely holds no secret, as for most records."""
@@ -185,9 +183,10 @@ class Redactor:
     def _is_plain_site(self, call_site: CallSite) -> bool:
         """Whether a call site surely holds no secret; remembered if so."""
         is_clean = self._texts.is_clean
-        for text in (call_site.file, call_site.function):
-            if type(text) is not str or not is_clean(text):
-                return False
+        if not all(
+            type(one) is str and is_clean(one) for one in (call_site.file, call_site.function)
+        ):
+            return False
         self._texts.remember(call_site.fragment)
         return True
 
@@ -226,8 +225,9 @@ class Redactor:
         )
         return _same_or_new(record, made)
 
-    def _walker(self, work: int = _MAX_WORK, prefix: str = "") -> Walker:
-        return Walker(self._texts, self._callback, Budget(work), prefix)
+    def _walker(self, budget: int | Budget = _MAX_WORK, prefix: str = "") -> Walker:
+        budget = Budget(budget) if isinstance(budget, int) else budget
+        return Walker(self._texts, self._callback, budget, prefix)
 
     def _call_site(self, walker: Walker, call_site: CallSite) -> CallSite:
         if call_site.fragment in self._texts.clean:
@@ -243,11 +243,9 @@ class Redactor:
     def _redact_process(self, process: Process) -> tuple[Process, Process]:
         """Return `process` and its redacted form, computed once for each process."""
         budget = Budget(_MAX_WORK)
-        walker, of_resource = (
-            Walker(self._texts, self._callback, budget, prefix) for prefix in ("", "resource.")
-        )
+        walker = self._walker(budget)
         argv = tuple(_argv(walker, process.argv))
-        resource = of_resource.mapping(process.resource)
+        resource = self._walker(budget, "resource.").mapping(process.resource)
         clean = process
         if argv != tuple(process.argv) or resource is not process.resource:
             start = (process.id, process.pid, process.start_time, process.boot_id)

@@ -100,8 +100,10 @@ class TextRedactor:
         self.verdicts: dict[str, Verdict] = {}
         self.clean: set[str] = set()
         self._long_clean: set[str] = set()
+        # Compiles what only these rules need, before any span.
+        rule_for_name("name", strict=self._strict)
         if self._judges_all:
-            list(self._find("name=value"))  # compiles what only these rules need, before any span
+            list(self._find("name=value"))
 
     def verdict(self, path: str) -> Verdict:
         """Return the verdict on the value under `path`, cached."""

@@ -318,7 +318,7 @@ class Walker:
         if type(value) is int and rule not in CERTAIN and not is_secret(str(value), rule):
             return value
         if not self._marker.shows_equality or not self._budget.has_share_left():
-            return self._marker.mark_without_code(rule)
+            return self._marker.mark(None, rule)
         return self._marker.mark(encode_value(value, Cleaner(self._budget)), rule)
 
 

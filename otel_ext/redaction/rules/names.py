@@ -155,18 +155,12 @@ def split_words(name: str) -> str:
     return f"_{words.strip('_')}_"
 
 
-def _compiled(rows: tuple[Row, ...]) -> tuple[re.Pattern[str], list[tuple[str, re.Pattern[str]]]]:
-    """Return one expression for all rows, and one for each."""
+@cache
+def _expressions(strict: bool) -> tuple[re.Pattern[str], list[tuple[str, re.Pattern[str]]]]:  # noqa: FBT001 - private
+    """Return one expression for all names, and one for each rule."""
+    rows = (*NAME_ROWS, STRICT_NAMES) if strict else NAME_ROWS
     each = [(row.rule, re.compile(row.form)) for row in rows]
     return re.compile("|".join(row.form for row in rows)), each
-
-
-_DEFAULT: Final = _compiled(NAME_ROWS)
-
-
-@cache
-def _strict() -> tuple[re.Pattern[str], list[tuple[str, re.Pattern[str]]]]:
-    return _compiled((*NAME_ROWS, STRICT_NAMES))
 
 
 def rule_for_name(name: str, *, strict: bool = False) -> str:
@@ -183,7 +177,7 @@ def rule_for_name(name: str, *, strict: bool = False) -> str:
         # Not among other words: `first_pass`, `boarding pass`.
         return "password"
     words = split_words(name)
-    any_rule, each = _strict() if strict else _DEFAULT
+    any_rule, each = _expressions(strict)
     if any_rule.search(words) is None:
         return ""
     rule = next(rule for rule, pattern in each if pattern.search(words))

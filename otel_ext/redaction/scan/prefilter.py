@@ -83,9 +83,9 @@ _NON_ASCII: Final = frozenset(at for at, one in enumerate(TRIGGERS) if not one.i
 
 
 @cache
-def _pattern(among: frozenset[int]) -> re.Pattern[str]:
-    """Return the expression for the triggers with these indexes."""
-    chosen = [TRIGGERS[at] for at in sorted(among)]
+def _pattern(kind: str) -> re.Pattern[str]:
+    """Return the expression for `all` triggers, or only for those `not ascii`."""
+    chosen = [one for one in TRIGGERS if kind == "all" or not one.isascii()]
     tails = {
         one.removeprefix("^"): f"(?<![a-z0-9]{re.escape(one[1:])})" if one[0] == "^" else ""
         for one in chosen
@@ -108,11 +108,16 @@ def compiled_prefilter() -> Callable[[str], bool] | None:
 
 def is_suspicious(text: str) -> re.Match[str] | list[int] | None:
     """Return what in `text` may begin a secret; None if it surely holds none."""
-    folded = fold(visible(text)[0])
-    found = _compiled_triggers(to_ascii(folded))
-    if not found and (found is None or not folded.isascii()):
-        found = _pattern(_ALL if found is None else _NON_ASCII).search(folded)
-    return found or MAYBE_CARD.search(folded)
+    is_ascii = text.isascii()
+    folded = text.lower() if is_ascii else fold(visible(text)[0])
+    found = _compiled_triggers(folded if is_ascii else to_ascii(folded))
+    if found:
+        return found
+    if found is None or not is_ascii:
+        other = _pattern("all" if found is None else "not ascii").search(folded)
+        if other is not None:
+            return other
+    return MAYBE_CARD.search(folded)
 
 
 def possible_triggers(plain: str) -> AbstractSet[int]:

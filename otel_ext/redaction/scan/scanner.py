@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from functools import cache
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.redaction.rules.contexts import STRICT_ROWS
@@ -22,7 +22,7 @@ from otel_ext.redaction.scan.prefilter import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from collections.abc import Set as AbstractSet
 
     from otel_ext.redaction.rules.row import Row
@@ -75,14 +75,7 @@ def find_secrets(
     ['aws-key']
     """
     seen, cuts = visible(text)
-    for start, end, rule in _find(seen, rule_for, strict, judges_all):
-        # Shifted by the number of invisible characters removed before.
-        yield Span(start + bisect_right(cuts, start), end + bisect_left(cuts, end), rule)
-
-
-def _find(text: str, rule_for: Callable[[str], str], *modes: bool) -> Iterator[Span]:
-    strict, judges_all = modes
-    folded = fold(text)
+    folded = fold(seen)
     plain = to_ascii(folded)
     triggers = possible_triggers(plain)
     contexts = [
@@ -92,16 +85,19 @@ def _find(text: str, rule_for: Callable[[str], str], *modes: bool) -> Iterator[S
     ]
     if strict:
         contexts += STRICT_ROWS
-    candidates = _find_forms(text, triggers, contexts)
+    candidates = _find_forms(seen, triggers, contexts)
     tried = list(islice(candidates, MAX_CANDIDATES)) if len(contexts) <= MAX_ROWS else None
+    found: Iterable[Span]
     if tried is None or next(candidates, None) is not None:
         # What was not tried might have found something anywhere.
-        yield Span(0, len(text), "too-many")
-        return
-    yield from (span for span in tried if span.rule)
-    yield from find_cards(text)
-    if judges_all or not triggers.isdisjoint(NAME_TRIGGERS):
-        yield from find_named(text, folded, rule_for, judges_all=judges_all)
+        found = (Span(0, len(seen), "too-many"),)
+    else:
+        found = chain((span for span in tried if span.rule), find_cards(seen))
+        if judges_all or not triggers.isdisjoint(NAME_TRIGGERS):
+            found = chain(found, find_named(seen, folded, rule_for, judges_all=judges_all))
+    for start, end, rule in found:
+        # Shifted by the number of invisible characters removed before.
+        yield Span(start + bisect_right(cuts, start), end + bisect_left(cuts, end), rule)
 
 
 def _find_forms(text: str, triggers: AbstractSet[int], contexts: list[Row]) -> Iterator[Span]:

@@ -93,12 +93,7 @@ def is_secret(  # noqa: PLR0911 - one for each reason
         return numbers.fullmatch(value.rstrip(",;.)")) is None
     if _PATH.fullmatch(value) or value.lower().rstrip(".,;:!") in _PROSE:
         return False
-    if is_bare and (
-        _CODE.fullmatch(value)
-        or _CALL.fullmatch(value)
-        or _REFERENCE.fullmatch(value)
-        or _TUPLE.fullmatch(value)
-    ):
+    if is_bare and any(form.fullmatch(value) for form in (_CODE, _CALL, _REFERENCE, _TUPLE)):
         return False
     if not is_prose:
         return True
