@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from otel_ext._accel import load_speed
 from otel_ext.exporters import JsonlExporter
 from otel_ext.redaction.redactor import Redactor
+from otel_ext.redaction.scan.cards import CARD_GAPS
 from otel_ext.redaction.scan.prefilter import ROWS, TRIGGERS, compiled_prefilter, is_suspicious
 from otel_ext.redaction.scan.scanner import find_secrets
 from otel_ext.redaction.text import RedactionRules, TextRedactor
@@ -140,6 +141,15 @@ def test_ordinary_values_pass_the_compiled_prefilter(text: str) -> None:
     """Usual values of attributes need no search by the expression."""
     assert speed is not None
     assert speed.is_harmless(text)
+
+
+@pytest.mark.parametrize("gap", ["", "%20", *CARD_GAPS.removesuffix("%")])
+def test_both_prefilters_know_the_gaps_of_card_numbers(gap: str) -> None:
+    """Whatever separates the groups of a card's number, both stop the text."""
+    text = f"paid by {gap.join(('4111', '1111', '1111', '1111'))}"
+    assert is_suspicious(text) is not None
+    assert speed is None or not speed.is_harmless(text)
+    assert [span.rule for span in found(text)] == ["credit-card"]
 
 
 @compiled

@@ -8,7 +8,7 @@ from typing import Final
 from otel_ext.redaction.rules.row import Row, within
 from otel_ext.redaction.scan.values import is_mixed
 
-__all__ = ["CONTEXT_ROWS", "STRICT_ROWS"]
+__all__ = ["CONTEXT_ROWS", "SHORT_OPTIONS", "STRICT_ROWS"]
 
 _SLASH: Final = r"(?:/|%2[fF])"
 _UUID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
@@ -19,6 +19,14 @@ _QUOTE: Final = r"[\"']?"
 _password: Final = partial(within, "password")
 _url_password: Final = partial(within, "url-password")
 _webhook: Final = partial(within, "webhook")
+
+SHORT_OPTIONS: Final = {
+    "-a": {"redis-cli"},
+    "-p": {"sshpass", "docker", "podman", "mysql", "mysqldump", "mariadb", "mongo", "mongosh"},
+    "-u": {"curl"},
+    "-w": {"ldapsearch", "ldapmodify"},
+}
+"""Options of one letter that take a password, with their commands, for commands in lists."""
 
 CONTEXT_ROWS: Final[tuple[Row, ...]] = (
     _webhook(
@@ -56,7 +64,7 @@ CONTEXT_ROWS: Final[tuple[Row, ...]] = (
         "https://app.example/verify/done",
         judge=is_mixed,
     ),
-    # Commands with options of one letter.
+    # Commands with options of one letter, as texts.
     _password(
         "mysql|mariadb",
         rf"-p(?<=\s-p){_QUOTE}([^\s\"'-][^\s\"']{{2,200}})",
