@@ -155,12 +155,7 @@ class TextRedactor:
 
     def is_clean_by_search(self, text: str) -> bool:
         """Whether a search finds no secret in `text`, a short one; remembered if so."""
-        if len(text) > min(_LONGEST_KNOWN, self.scan_limit):
-            return False
-        if any(True for _ in self._find(text)):
-            return False
-        self.remember(text)
-        return True
+        return len(text) <= min(_LONGEST_KNOWN, self.scan_limit) and not self._search(text)
 
     def redact(self, text: str, path: str = "") -> str:
         """Return `text` without secrets, cut if it is longer than the scan limit.
@@ -171,14 +166,17 @@ class TextRedactor:
         """
         if self.is_clean(text):
             return text
-        limit = self.scan_limit
-        if len(text) <= limit:
-            spans = list(self._find(text))
-            if not spans:
-                self.remember(text)
-                return text
-            return self.marker.mark_spans(text, spans)
+        if len(text) <= self.scan_limit:
+            spans = self._search(text)
+            return self.marker.mark_spans(text, spans) if spans else text
         return self._cut(text, from_end=path.rpartition(".")[2] in _KEPT_FROM_END)
+
+    def _search(self, text: str) -> list[Span]:
+        """Return the secrets in `text`; remember it if there are none."""
+        spans = list(self._find(text))
+        if not spans:
+            self.remember(text)
+        return spans
 
     def _cut(self, text: str, *, from_end: bool) -> str:
         """Return the searched part of the text, without the secrets across its ends."""
