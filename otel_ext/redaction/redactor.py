@@ -24,17 +24,17 @@ from otel_ext.record.model import (
 from otel_ext.record.sanitise.budget import WORK, Budget
 from otel_ext.redaction.masks import ERROR_MARK
 from otel_ext.redaction.patterns import PatternError
-from otel_ext.redaction.scan.scanner import is_suspicious
+from otel_ext.redaction.scan.cards import LEAST_CARD
+from otel_ext.redaction.scan.prefilter import is_suspicious
 from otel_ext.redaction.settings import RedactionSettings
 from otel_ext.redaction.text import CLEAN, MAX_TEXT, SHORTEST, TextRedactor
-from otel_ext.redaction.walk import LEAST_CARD, NO_SECRETS, Walker
+from otel_ext.redaction.walk import NO_SECRETS, Walker
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.health import PartHealth, register_part
 from otel_ext.runtime.process.records import is_plain_process_start
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
 
     from otel_ext.redaction.walk import RedactCallback
     from otel_ext.runtime.health import State
@@ -95,9 +95,11 @@ class Redactor:
         self._callback = callback
         self._scans_everything = self.has_callback or self._texts.scans_everything
         self._processes: dict[str, tuple[Process, Process]] = {}
-        self._last_known: tuple[Process, Process] | None = None
         # What the compiled form of `_is_plain` needs; None if it must not be used.
-        self.prefilter_parts = None if self._scans_everything else self._prefilter_parts()
+        texts = self._texts
+        known: tuple[object, ...] = (self._processes, texts.verdicts, CLEAN, texts.clean)
+        parts = (*known, is_suspicious, SHORTEST, MAX_TEXT, LEAST_CARD)
+        self.prefilter_parts = None if self._scans_everything else parts
         self._last = _Last()
         self._since = time_ns()
         register_part(self.health)
@@ -140,11 +142,6 @@ class Redactor:
         detail = f"redacted: {counted}" if counted else "nothing redacted yet"
         state: State = "degraded" if "error" in counts else "healthy"
         return PartHealth("redaction", state, detail, self._since)
-
-    def _prefilter_parts(self) -> tuple[object, ...]:
-        texts = self._texts
-        words: tuple[object, ...] = (self._processes, texts.verdicts, CLEAN, texts.clean)
-        return (*words, is_suspicious, SHORTEST, MAX_TEXT, LEAST_CARD)
 
     def _is_plain(self, record: Record) -> bool:  # noqa: C901, PLR0911 - on the hot path
         """Prefilter: whether `record` surely holds no secret, as for most records."""
@@ -192,9 +189,10 @@ class Redactor:
     def _is_plain_site(self, call_site: CallSite) -> bool:
         """Whether a call site surely holds no secret; remembered if so."""
         is_clean = self._texts.is_clean
-        for text in (call_site.file, call_site.function):
-            if type(text) is not str or not is_clean(text):
-                return False
+        if not all(
+            type(one) is str and is_clean(one) for one in (call_site.file, call_site.function)
+        ):
+            return False
         self._texts.remember(call_site.fragment)
         return True
 
@@ -212,11 +210,14 @@ class Redactor:
             description = text("status.description", status.description)
             status = _same_or_new(status, status._replace(description=description))
         # What may be large has a budget of its own, so that it leaves room for the rest.
-        links, events = self._walker(_MAX_WORK // 8), self._walker(_MAX_WORK // 2)
+        links, events = (
+            self._walker(_MAX_WORK // 8, "links."),
+            self._walker(_MAX_WORK // 2, "events."),
+        )
         made = record._replace(
             name=text("name", record.name),
             call_site=self._call_site(walker, record.call_site),
-            attributes=self._walker().mapping("", record.attributes),
+            attributes=self._walker().mapping(record.attributes),
             links=_same_or_new(record.links, tuple(_link(links, one) for one in record.links)),
             events=_same_or_new(record.events, tuple(_event(events, one) for one in record.events)),
             thread=_named(walker, record.thread, "thread.name"),
@@ -226,12 +227,13 @@ class Redactor:
             logger=text("logger", record.logger),
             extra=extra
             if is_redacted or not extra
-            else self._walker(_MAX_WORK // 8).mapping("", extra),
+            else self._walker(_MAX_WORK // 8).mapping(extra),
         )
         return _same_or_new(record, made)
 
-    def _walker(self, work: int = _MAX_WORK) -> Walker:
-        return Walker(self._texts, self._callback, Budget(work))
+    def _walker(self, budget: int | Budget = _MAX_WORK, prefix: str = "") -> Walker:
+        budget = Budget(budget) if isinstance(budget, int) else budget
+        return Walker(self._texts, self._callback, budget, prefix)
 
     def _call_site(self, walker: Walker, call_site: CallSite) -> CallSite:
         if call_site.fragment in self._texts.clean:
@@ -246,74 +248,38 @@ class Redactor:
 
     def _redact_process(self, process: Process) -> tuple[Process, Process]:
         """Return `process` and its redacted form, computed once for each process."""
-        known = self._redact_like_last(process) or self._redact_new_process(process)
+        budget = Budget(_MAX_WORK)
+        walker = self._walker(budget)
+        argv = tuple(_argv(walker, process.argv))
+        resource = self._walker(budget, "resource.").mapping(process.resource)
+        clean = process
+        if argv != tuple(process.argv) or resource is not process.resource:
+            start = (process.id, process.pid, process.start_time, process.boot_id)
+            host = walker.text("host", process.host)
+            clean = Process(
+                *start, host, argv, resource, process.pid_namespace, process.heartbeat_ms
+            )
         if len(self._processes) >= _MAX_KNOWN:
             self._processes.clear()
-        self._processes[process.id] = self._last_known = known
-        return known
-
-    def _redact_like_last(self, process: Process) -> tuple[Process, Process] | None:
-        """Return `process` and its redacted form if it is like the last one; else None.
-
-        A forked child has the command line of its parent and nearly the same resource.
-        """
-        last = self._last_known
-        if last is None or self.has_callback:
-            return None
-        old, clean = last
-        before, now = old.resource, process.resource
-        facts = (process.host, process.argv, now.keys())
-        if facts != (old.host, old.argv, before.keys()):
-            return None
-        new = {key: value for key, value in now.items() if value is not before[key]}
-        if self._walker().mapping("resource.", new) is not new:
-            return None
-        if clean is old:
-            return process, process
-        return process, _with_facts(process, clean.host, clean.argv, {**clean.resource, **new})
-
-    def _redact_new_process(self, process: Process) -> tuple[Process, Process]:
-        walker = self._walker()
-        argv = _argv(walker, process.argv)
-        resource = walker.mapping("resource.", process.resource)
-        clean = process
-        if argv != list(process.argv) or resource is not process.resource:
-            host = walker.text("host", process.host)
-            clean = _with_facts(process, host, tuple(argv), resource)
+        self._processes[process.id] = process, clean
         return process, clean
-
-
-def _with_facts(
-    process: Process, host: str, argv: tuple[str, ...], resource: Mapping[str, object]
-) -> Process:
-    return Process(
-        process.id,
-        process.pid,
-        process.start_time,
-        process.boot_id,
-        host,
-        argv,
-        resource,
-        process.pid_namespace,
-        process.heartbeat_ms,
-    )
 
 
 def _argv(walker: Walker, argv: object) -> list[str]:
     """Return a command line without secrets, including those in an argument of their own."""
     if not isinstance(argv, (list, tuple)):
         return [ERROR_MARK]
-    found = walker.value("", "argv", list(map(str, cast("list[object]", argv))))
+    found = walker.value("argv", list(map(str, cast("list[object]", argv))))
     return cast("list[str]", found) if isinstance(found, list) else [ERROR_MARK]
 
 
 def _link(walker: Walker, link: Link) -> Link:
-    return _same_or_new(link, link._replace(attributes=walker.mapping("links.", link.attributes)))
+    return _same_or_new(link, link._replace(attributes=walker.mapping(link.attributes)))
 
 
 def _event(walker: Walker, event: SpanEvent) -> SpanEvent:
-    attributes = walker.mapping("events.", event.attributes)
-    name = walker.text("events.name", event.name)
+    attributes = walker.mapping(event.attributes)
+    name = walker.text("name", event.name)
     return _same_or_new(event, event._replace(name=name, attributes=attributes))
 
 
