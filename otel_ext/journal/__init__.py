@@ -64,8 +64,10 @@ from otel_ext.lazy_names import lazy_name
 if TYPE_CHECKING:
     from otel_ext.journal.liveness import Liveness, ProcessIdentity, is_alive, watch
     from otel_ext.journal.read.folder import FolderState, read_folder
-    from otel_ext.journal.read.incarnations import IncarnationState, RunningSpan
-    from otel_ext.journal.read.scanner import Skipped, read_records, read_ring, scan
+    from otel_ext.journal.read.incarnations import IncarnationState
+    from otel_ext.journal.read.open_spans import RunningSpan
+    from otel_ext.journal.read.rings import read_ring
+    from otel_ext.journal.read.scanner import Skipped, read_records, scan
     from otel_ext.journal.recovery.recover import RecoveryReport, recover
     from otel_ext.journal.types import JournalState, LineWriter
     from otel_ext.journal.write.journal import Journal
@@ -105,10 +107,10 @@ _HOMES = {
     "Liveness": "otel_ext.journal.liveness",
     "ProcessIdentity": "otel_ext.journal.liveness",
     "RecoveryReport": "otel_ext.journal.recovery.recover",
-    "RunningSpan": "otel_ext.journal.read.incarnations",
+    "RunningSpan": "otel_ext.journal.read.open_spans",
     "Skipped": "otel_ext.journal.read.scanner",
     "is_alive": "otel_ext.journal.liveness",
-    "read_ring": "otel_ext.journal.read.scanner",
+    "read_ring": "otel_ext.journal.read.rings",
     "read_folder": "otel_ext.journal.read.folder",
     "read_records": "otel_ext.journal.read.scanner",
     "recover": "otel_ext.journal.recovery.recover",

@@ -7,25 +7,29 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from otel_ext.journal.files import parse_segment_name
 from otel_ext.journal.liveness import ProcessIdentity, identity_from_id
-from otel_ext.journal.read.incarnations import base_id, estimate_last_seen_ns, time_of
+from otel_ext.journal.read.incarnations import base_id, estimate_last_seen_ns
 from otel_ext.journal.read.silence import silence_limit
 from otel_ext.journal.recovery.replaced import replaced_incarnations
 from otel_ext.observe.files import JournalFiles
-from otel_ext.observe.liveness import ClockReading, condition_of, worker_silent_ns_at
+from otel_ext.observe.liveness import (
+    ClockReading,
+    LivenessEvidence,
+    condition_of,
+    worker_silent_ns_at,
+)
 from otel_ext.observe.location import location_of
 from otel_ext.observe.process_names import argv_of, command_name, service_of
 from otel_ext.observe.processes import RunningProcess, is_on_another_host, living_argv
-from otel_ext.observe.ring_buffers import liveness_evidence
 from otel_ext.record.model import EMPTY
+from otel_ext.record.timestamps import time_of
 from otel_ext.runtime.process.records import dropped_in, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from otel_ext.observe.liveness import LivenessEvidence
+    from otel_ext.journal.read.rings import RingContents
     from otel_ext.observe.location import Location
-    from otel_ext.observe.ring_buffers import RingView
     from otel_ext.observe.scan import FileReader
     from otel_ext.record.merge import SpanKey
     from otel_ext.record.model import Record
@@ -123,7 +127,7 @@ class Collector:
     def _read(
         self,
         reader: FileReader,
-        rings: list[RingView],
+        rings: list[RingContents],
         processes: dict[tuple[Path, str], RunningProcess],
         now_ns: int,
     ) -> Iterator[OpenSpan]:
@@ -131,12 +135,15 @@ class Collector:
         if folder not in self._replaced:
             self._replaced[folder] = replaced_incarnations(folder)
         known: dict[str, RunningProcess | None] = {}
-        for ring in rings:
-            ring.add_process_lines_to(reader)
+        spans = reader.open_spans(rings)
         ids = [*(ring.id for ring in rings), *map(base_id, reader.process_ids())]
         for name in dict.fromkeys(ids):
             known[name] = self._process(name, reader, rings, now_ns)
-        for record, update in _open_records(reader, rings):
+        running = spans.running(
+            lambda update: reader.process_record(update.process.id, "start") is not None,
+            reader.decode,
+        )
+        for record, update in running:
             name = base_id(record.process.id)
             if name not in known:
                 known[name] = self._process(name, reader, rings, now_ns)
@@ -150,7 +157,7 @@ class Collector:
                 processes[folder, name] = process if other is None else process.merged_with(other)
 
     def _process(
-        self, name: str, reader: FileReader, rings: list[RingView], now_ns: int
+        self, name: str, reader: FileReader, rings: list[RingContents], now_ns: int
     ) -> RunningProcess | None:
         own_rings = [ring for ring in rings if ring.id == name]
         start = reader.process_record(name, "start")
@@ -164,7 +171,7 @@ class Collector:
         now = ClockReading.now()
         # Times in records count last: the clock may have been set back since.
         record_times = [record.time_ns for record in (start, heartbeat) if record is not None]
-        evidence = liveness_evidence(own_rings, now.wall_ns)._replace(
+        evidence = LivenessEvidence.of_rings(own_rings, now.wall_ns)._replace(
             seen_ns=_modified_ns(reader.path, name) or max(record_times, default=0)
         )
         limit = silence_limit(whole_number(extra.get("heartbeat_ms")), has_ring=bool(own_rings))
@@ -184,13 +191,17 @@ class Collector:
             heartbeat=heartbeat,
             worker_silent_ns=worker_silent_ns_at(evidence, now),
             service=service_of(extra),
-            dropped=max([dropped, *(ring.dropped for ring in own_rings)]),
+            dropped=max([dropped, *(ring.state.dropped for ring in own_rings if ring.state)]),
             is_full=condition != "alive" and any(ring.is_full for ring in own_rings),
         )
 
 
 def _last_seen_ns(
-    reader: FileReader, name: str, rings: list[RingView], evidence: LivenessEvidence, now_ns: int
+    reader: FileReader,
+    name: str,
+    rings: list[RingContents],
+    evidence: LivenessEvidence,
+    now_ns: int,
 ) -> int:
     """Return when a process was last active; as recovery computes it, if a record shows that."""
     texts = [ring.last_text for ring in rings]
@@ -201,25 +212,6 @@ def _last_seen_ns(
     if not record_ns:
         return min(evidence.newest_ns, now_ns)
     return estimate_last_seen_ns(record_ns, evidence.stamp_ns, file_ns, now_ns)
-
-
-def _open_records(
-    reader: FileReader, rings: list[RingView]
-) -> Iterator[tuple[Record, Record | None]]:
-    """Yield start and newest update of each open span of a file and its ring buffers."""
-    starts, updates = reader.open_lines()
-    for ring in rings:
-        ring.apply(starts, updates, reader)
-    for key in dict.fromkeys((*starts, *updates)):
-        update = updates.get(key)
-        newest = None if update is None else reader.decode(key, update, is_update=True)
-        start = starts.get(key)
-        record = None if start is None else reader.decode(key, start)
-        if record is None and newest and reader.process_record(newest.process.id, "start"):
-            continue  # it ended while its update was made: the file has all starts of this process
-        record = record or newest
-        if record is not None:
-            yield record, newest
 
 
 def _open_span(
@@ -258,9 +250,14 @@ def _identity(name: str, extra: Mapping[str, object]) -> ProcessIdentity:
     )
 
 
-def _last_seq(rings: list[RingView], heartbeat: Record | None) -> int:
+def _last_seq(rings: list[RingContents], heartbeat: Record | None) -> int:
     recorded = None if heartbeat is None else heartbeat.extra.get("last_seq")
-    return max([recorded if type(recorded) is int else 0, *(ring.last_seq for ring in rings)])
+    return max(
+        [
+            recorded if type(recorded) is int else 0,
+            *(ring.state.last_seq for ring in rings if ring.state),
+        ]
+    )
 
 
 def _modified_ns(path: Path, name: str) -> int:

@@ -75,7 +75,7 @@ def test_the_fast_and_the_slow_path_agree(
     reader.read()
     path.write_bytes(data)
     reader.read()
-    fast = {*reader.starts, *reader.updates}
+    fast = {*reader.spans.starts, *reader.spans.updates}
     (state,) = read_folder(folder).incarnations
     slow = {span.start.key for span in state.running}
     assert {tuple(key.decode().split('","span_id":"')) for key in fast} == slow
@@ -89,7 +89,7 @@ def test_a_file_that_was_replaced_is_read_from_its_start(tmp_path: Path) -> None
     reader.read()
     path.write_bytes(line("start", 3, 1))
     reader.read()
-    assert len(reader.starts) == 1
+    assert len(reader.spans.starts) == 1
     path.unlink()
     reader.read()
     assert reader.size() == 0

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 import orjson
 
 from otel_ext.journal.files import list_rings
-from otel_ext.journal.liveness import ProcessIdentity, is_alive
+from otel_ext.journal.liveness import is_alive
 from otel_ext.journal.read.incarnations import base_id
-from otel_ext.journal.read.scanner import read_ring
+from otel_ext.journal.read.rings import read_ring
 from otel_ext.record.model import META_KEY
 from otel_ext.runtime.process.records import dropped_in
 
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Mapping, Sequence
     from pathlib import Path
 
-    from otel_ext.journal.read.scanner import RingContents
-    from otel_ext.journal.ring_layout import RingFacts
+    from otel_ext.journal.read.rings import RingContents
 
 __all__ = ["Count", "count_records", "rings_left_behind"]
 
@@ -134,14 +133,7 @@ def rings_left_behind(folder: Path, before: Container[Path]) -> list[RingContent
             Names are compared, not times, because the clock may have been set since.
     """
     rings = [read_ring(path) for path in list_rings(folder) if path not in before]
-    return [ring for ring in rings if ring.facts is not None and _is_gone(ring.facts)]
-
-
-def _is_gone(facts: RingFacts) -> bool:
-    identity = ProcessIdentity(
-        facts.pid, facts.start_time, facts.boot_id, facts.host, facts.pid_namespace
-    )
-    return is_alive(identity) == "dead"
+    return [ring for ring in rings if ring.identity and is_alive(ring.identity) == "dead"]
 
 
 def _lines(file: Path, start: int) -> list[bytes]:

@@ -11,7 +11,7 @@ from collections import defaultdict
 from time import time_ns
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel_ext.journal.files import list_rings, list_segments, parse_ring_name, parse_segment_name
+from otel_ext.journal.files import list_segments, parse_segment_name
 from otel_ext.journal.read.incarnations import (
     IncarnationReader,
     IncarnationState,
@@ -19,14 +19,15 @@ from otel_ext.journal.read.incarnations import (
     base_id,
     may_begin_segment,
 )
-from otel_ext.journal.read.scanner import Line, Skipped, read_ring, scan
+from otel_ext.journal.read.rings import read_rings
+from otel_ext.journal.read.scanner import Line, Skipped, scan
 from otel_ext.journal.recovery.replaced import replaced_incarnations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from otel_ext.journal.read.scanner import RingContents
+    from otel_ext.journal.read.rings import RingContents
 
 __all__ = [
     "FolderState",
@@ -104,13 +105,11 @@ class _Readers:
             self.found[key].begin_segment()
 
     def add_ring(self, ring: RingContents) -> None:
-        name, number = parse_ring_name(ring.path.name)
+        key = JournalKey(ring.id, 0, ring.target) if ring.target else JournalKey(*ring.stream)
         if ring.facts is None:
-            self._nameless.append((JournalKey(name, number), ring))
-        elif ring.facts.target:
-            self.get(JournalKey(ring.facts.id, 0, ring.facts.target)).add_ring(ring)
+            self._nameless.append((key, ring))
         else:
-            self.get(JournalKey(ring.facts.id, number)).add_ring(ring)
+            self.get(key).add_ring(ring)
 
     def finish(self, *, every_segment: bool) -> None:
         """Add the lines of the ring buffers, after the last segment."""
@@ -138,11 +137,10 @@ def read_incarnations(
     readers = _Readers()
     skipped = SkippedLog()
     known = frozenset(list_segments(folder))
-    for path in list_rings(folder, only):
-        ring = read_ring(path)
+    for ring in read_rings(folder, only):
         readers.add_ring(ring)
         for damage in ring.skipped:
-            skipped.add(path, damage)
+            skipped.add(ring.path, damage)
     for path in _wanted_segments(folder, only, None if every_segment else known):
         segment = parse_segment_name(path.name)
         if segment is not None:

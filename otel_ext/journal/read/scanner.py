@@ -1,4 +1,4 @@
-"""Scans segments and ring buffers for whole lines, and reports damaged ranges.
+"""Scans files and ring buffers for whole lines, and reports damaged ranges.
 
 The scan never raises because of a file's content: it yields the whole lines before and
 after any damage, and each skipped range with the reason. Memory is bounded by the longest
@@ -9,20 +9,10 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, cast
 
 from otel_ext.errors import RecordError
 from otel_ext.journal.read.salvage import RECORD_START, metadata_of, parse_json, salvage
-from otel_ext.journal.ring_layout import (
-    HEADER_SIZE,
-    LAST_LINES_AT,
-    RingFacts,
-    RingState,
-    chunk_bounds,
-    unpack_facts,
-    unpack_state,
-)
 from otel_ext.record.decode import decode_line
 from otel_ext.record.sanitise.values import MAX_LINE_BYTES
 
@@ -32,16 +22,7 @@ if TYPE_CHECKING:
 
     from otel_ext.record.model import Record
 
-__all__ = [
-    "Line",
-    "Located",
-    "RingContents",
-    "Skipped",
-    "read_records",
-    "read_ring",
-    "scan",
-    "scan_descriptor",
-]
+__all__ = ["Line", "Located", "Skipped", "read_records", "scan", "scan_descriptor"]
 
 Reason = Literal["torn", "nul", "garbage", "too long", "not a record", "unreadable"]
 
@@ -89,44 +70,6 @@ class Located(NamedTuple):
 
     offset: int
     record: Record
-
-
-class RingContents(NamedTuple):
-    """The content of a ring buffer.
-
-    Attributes:
-        path: Its file.
-        facts: The constant part of its header; None if that is damaged.
-        state: The changing part of its header; None if the header is damaged.
-        lines: Its whole lines, chunk by chunk.
-        skipped: Damaged ranges that were not drained yet.
-    """
-
-    path: Path
-    facts: RingFacts | None
-    state: RingState | None
-    lines: tuple[Line, ...]
-    skipped: tuple[Skipped, ...]
-
-    @property
-    def is_full(self) -> bool:
-        """Whether no chunk has room for a line as long as the longest in it."""
-        if self.facts is None:
-            return False
-        size = self.facts.chunk_size
-        lines = [line for line in self.lines if line.offset >= HEADER_SIZE]
-        last = {line.offset // size: line for line in lines}
-        longest = max((len(line.data) for line in lines), default=0)
-        return len(last) == self.facts.chunks and all(
-            line.offset % size + len(line.data) + longest >= size for line in last.values()
-        )
-
-    def is_drained(self, line: Line) -> bool:
-        """Return whether a line was in the file already when the ring buffer was read."""
-        if self.facts is None or self.state is None or line.offset < HEADER_SIZE:
-            return False
-        index, offset = divmod(line.offset, self.facts.chunk_size)
-        return index < len(self.state.drained) and offset < self.state.drained[index]
 
 
 def scan(path: Path, start: int = 0) -> Iterator[Line | Skipped]:
@@ -286,66 +229,3 @@ def read_records(path: Path, start: int = 0) -> Iterator[Located | Skipped]:
             yield Located(item.offset, decode_line(item.data))
         except RecordError:
             yield Skipped(item.offset, len(item.data), "not a record")
-
-
-def read_ring(path: Path) -> RingContents:
-    """Return the content of a ring buffer, whatever its process does; never raises."""
-    flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
-    try:
-        descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-    except OSError:
-        return RingContents(path, None, None, (), (Skipped(0, 0, "unreadable"),))
-    try:
-        return _read_ring(path, descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _read_ring(path: Path, descriptor: int) -> RingContents:
-    header = b""
-    size = 0
-    with suppress(OSError):
-        size = os.fstat(descriptor).st_size
-        header = os.pread(descriptor, HEADER_SIZE, 0)
-    facts = unpack_facts(header)
-    state = None if facts is None else unpack_state(header, facts.chunks)
-    chunks: list[list[Line]] = []
-    skipped: list[Skipped] = []
-    for start, end, drained in _line_areas(size, facts, state):
-        chunk: list[Line] = []
-        for item in scan_descriptor(descriptor, start, end):
-            if isinstance(item, Line):
-                chunk.append(item)
-            elif not _is_blank_end(item, end) and item.offset + item.length > drained:
-                skipped.append(item)
-        chunks.append(chunk)
-    if facts is None:
-        skipped.insert(0, Skipped(0, min(size, HEADER_SIZE), "garbage"))
-    lines: dict[tuple[str, int], Line] = {}
-    # The chunk that was filled first holds the lower numbers.
-    for chunk in sorted(filter(None, chunks), key=lambda chunk: chunk[0].key[1]):
-        for line in chunk:
-            lines.setdefault(line.key, line)
-    ordered = tuple(lines.values())
-    return RingContents(path, facts, state, ordered, tuple(skipped))
-
-
-def _line_areas(
-    size: int, facts: RingFacts | None, state: RingState | None
-) -> Iterator[tuple[int, int, int]]:
-    """Yield start, end and drained offset of each area of lines, as offsets in the file.
-
-    The areas are the chunks, and the end of the header page.
-    """
-    if facts is None or state is None:
-        yield HEADER_SIZE, size, HEADER_SIZE
-        return
-    for index, drained in enumerate(state.drained):
-        base = index * facts.chunk_size
-        start, end = chunk_bounds(index, facts.chunk_size)
-        yield base + start, min(base + end, size), base + drained
-    yield LAST_LINES_AT, HEADER_SIZE, LAST_LINES_AT
-
-
-def _is_blank_end(item: Skipped, end: int) -> bool:
-    return item.reason == "nul" and item.offset + item.length >= end

@@ -19,6 +19,7 @@ from otel_ext.journal.files import (
     Target,
     ends_with_process_end,
     list_segments,
+    newest_segments,
     open_folder,
     parse_segment_name,
 )
@@ -151,7 +152,7 @@ class _Recovery:
 
     @staticmethod
     def _is_done(reader: IncarnationReader) -> bool:
-        # Not `not reader.starts`: one may be too damaged to get an end.
+        # Not `not reader.spans.starts`: one may be too damaged to get an end.
         return reader.closed and not reader.rings and not reader.running()
 
     def _may_live(self, reader: IncarnationReader, journals: list[IncarnationReader]) -> bool:
@@ -242,12 +243,13 @@ class _Recovery:
     def _file_of(self, reader: IncarnationReader) -> str:
         """Return the name of the file to append to; empty for a new segment."""
         for ring in reader.rings:
-            if ring.facts is not None and ring.facts.target:
-                return Path(ring.facts.target).name
+            if ring.target:
+                return Path(ring.target).name
         if reader.segments:
             return reader.segments[-1].name
         # The process may have created a file and died before the first line was in it.
-        return _newest_segment(self.folder, (reader.id, reader.journal))
+        newest = newest_segments(self.folder).get((reader.id, reader.journal))
+        return "" if newest is None else newest.name
 
     def _remove_rings(self, reader: IncarnationReader) -> None:
         if not reader.rings:
@@ -266,16 +268,6 @@ def _is_proven(identity: ProcessIdentity) -> bool:
     return liveness_of(identity) == "dead" and is_this_boot(identity.boot_id)
 
 
-def _newest_segment(folder: Path, journal: tuple[str, int]) -> str:
-    """Return the name of a journal's newest segment; empty without one."""
-    newest = ""
-    for path in list_segments(folder):
-        name = parse_segment_name(path.name)
-        if name is not None and name.stream == journal:
-            newest = path.name
-    return newest
-
-
 def _candidates(folder: Path, *, thorough: bool) -> list[str]:
     """Return the ids of incarnations that may need recovery."""
     found: dict[str, None] = {}
@@ -283,14 +275,11 @@ def _candidates(folder: Path, *, thorough: bool) -> list[str]:
     for suffix in (RING_SUFFIX, LOCK_SUFFIX):
         for path in sorted(folder.joinpath(RING_FOLDER).glob(f"*{suffix}")):
             found[base_id(path.name[: -len(suffix)])] = None
-    newest: dict[tuple[str, int], Path] = {}
-    for path in list_segments(folder):
-        name = parse_segment_name(path.name)
-        if name is not None:
-            newest[name.stream] = path
-        elif thorough:
-            found.update(dict.fromkeys(_unfinished_in(path)))
-    for (incarnation, _), path in newest.items():
+    if thorough:
+        for path in list_segments(folder):
+            if parse_segment_name(path.name) is None:
+                found.update(dict.fromkeys(_unfinished_in(path)))
+    for (incarnation, _), path in newest_segments(folder).items():
         if incarnation not in found and not ends_with_process_end(path):
             found[incarnation] = None
     return list(found)
@@ -306,7 +295,7 @@ def _unfinished_in(path: Path) -> list[str]:
     return [
         reader.id
         for reader in readers.values()
-        if identity_from_id(reader.id) is not None and (reader.starts or not reader.closed)
+        if identity_from_id(reader.id) is not None and (reader.spans.starts or not reader.closed)
     ]
 
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from otel_ext.errors import RecordError
 from otel_ext.journal.files import list_segments
+from otel_ext.journal.read.rings import read_rings
 from otel_ext.journal.read.scanner import Located, read_records
 from otel_ext.observe.process_names import ProcessName
-from otel_ext.observe.ring_buffers import read_rings
 from otel_ext.record.decode import decode_line
 from otel_ext.record.merge import Merger
 from otel_ext.record.repeated_ids import RepeatedIds
