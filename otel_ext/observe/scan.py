@@ -8,12 +8,12 @@ of any other form, and damaged ones, take the slow path.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Final
 
+from otel_ext.journal.read.follow import FollowedFile
 from otel_ext.journal.read.incarnations import base_id
 from otel_ext.journal.read.open_spans import END, START, Key, OpenSpans, decode, key_of
-from otel_ext.journal.read.scanner import Line, scan_descriptor
+from otel_ext.journal.read.scanner import Line, scan_line
 from otel_ext.runtime.process.records import PROCESS_START
 
 if TYPE_CHECKING:
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from otel_ext.journal.read.rings import RingContents
+    from otel_ext.journal.read.scanner import Block
     from otel_ext.record.model import Record
 
 __all__ = ["FileReader"]
 
-_BLOCK: Final = 1024 * 1024
 _HEADS: Final = (b'{"__tracer_meta__":{"timestamp":"', b'{"timestamp":"')
 _SECOND_HEAD: Final = b'{"__tracer_meta__":{'
 _KIND: Final = b',"version":2,"kind":"'
@@ -52,12 +52,11 @@ class FileReader:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.previous: FileReader | None = None
+        self._file = FollowedFile(path, self._reset)
         self._decoded: dict[bytes, Record | None] = {}
         self._reset()
 
     def _reset(self) -> None:
-        self._offset = 0
-        self._inode = 0
         self.spans = OpenSpans()
         self.ends_after_mark: set[Key] = set()
         self._started: set[str] = set()
@@ -96,13 +95,6 @@ class FileReader:
         """Whether the file holds a `process.start` record."""
         return bool(self._started)
 
-    def size(self) -> int:
-        """Return the file's size now; 0 if it is not there."""
-        try:
-            return self.path.stat().st_size
-        except OSError:
-            return 0
-
     def read(self, mark: int = 0) -> None:
         """Read the lines that were added since the last call; damaged lines are skipped.
 
@@ -111,38 +103,13 @@ class FileReader:
                 noted in `ends_after_mark`.
         """
         self.ends_after_mark = set()
-        flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
-        try:
-            descriptor = os.open(self.path, flags)
-        except OSError:
-            return
-        try:
-            status = os.fstat(descriptor)
-            if self._offset and (status.st_ino != self._inode or status.st_size < self._offset):
-                self._reset()
-            self._inode = status.st_ino
-            self._read_blocks(descriptor, mark)
-        except OSError:
-            return  # keep what was read so far
-        finally:
-            os.close(descriptor)
+        for block in self._file.added():
+            self._read_lines(block, mark)
 
-    def _read_blocks(self, descriptor: int, mark: int) -> None:
-        pieces: list[bytes] = []
-        at = self._offset
-        while block := os.pread(descriptor, _BLOCK, at):
-            at += len(block)
-            head, newline, rest = block.rpartition(b"\n")
-            if not newline:
-                pieces.append(block)
-                continue
-            self._read_lines(b"".join([*pieces, head]).split(b"\n"), descriptor, mark)
-            pieces = [rest]
-
-    def _read_lines(self, lines: list[bytes], descriptor: int, mark: int) -> None:
-        at = self._offset
+    def _read_lines(self, block: Block, mark: int) -> None:
+        at = block.offset
         add = self.spans.add
-        for line in lines:
+        for line in block.lines:
             start = at
             at += len(line) + 1
             kind = line.find(_KIND)
@@ -153,7 +120,7 @@ class FileReader:
                 or b"\0" in line
                 or line.find(_SECOND_HEAD, 1) > 0
             ):
-                self._read_slowly(descriptor, start, at, mark)
+                self._read_slowly(line, start, mark)
                 continue
             kind += len(_KIND)
             if line.startswith(_SPAN, kind):
@@ -164,11 +131,10 @@ class FileReader:
                 if phase == END and at > mark:
                     self.ends_after_mark.add(key)
             elif line.startswith(_PROCESS, kind):
-                self._read_slowly(descriptor, start, at, mark)
+                self._read_slowly(line, start, mark)
             else:
                 self.spans.is_past_first_lines = True
-        self._offset = at
-        self._note_time(lines[-1])
+        self._note_time(block.lines[-1])
 
     def _note_time(self, line: bytes) -> None:
         for head in _HEADS:
@@ -176,13 +142,13 @@ class FileReader:
                 end = line.find(b'"', len(head))
                 self.last_text = line[len(head) : end].decode("ascii", "replace")
 
-    def _read_slowly(self, descriptor: int, start: int, end: int, mark: int) -> None:
-        for item in scan_descriptor(descriptor, start, end):
+    def _read_slowly(self, line: bytes, start: int, mark: int) -> None:
+        for item in scan_line(line, start):
             if not isinstance(item, Line):
                 continue
             kind = item.meta.get("kind")
             if kind == "span":
-                if self.spans.add_line(item) == END and end > mark:
+                if self.spans.add_line(item) == END and start + len(line) + 1 > mark:
                     self.ends_after_mark.add(key_of(item.meta))
             elif kind == "process":
                 self.add_process_line(item)

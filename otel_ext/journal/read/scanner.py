@@ -22,7 +22,18 @@ if TYPE_CHECKING:
 
     from otel_ext.record.model import Record
 
-__all__ = ["Line", "Located", "Skipped", "read_records", "scan", "scan_descriptor"]
+__all__ = [
+    "Block",
+    "Line",
+    "Located",
+    "Skipped",
+    "open_to_read",
+    "read_blocks",
+    "read_records",
+    "scan",
+    "scan_descriptor",
+    "scan_line",
+]
 
 Reason = Literal["torn", "nul", "garbage", "too long", "not a record", "unreadable"]
 
@@ -83,9 +94,8 @@ def scan(path: Path, start: int = 0) -> Iterator[Line | Skipped]:
         Each whole line and each range without one. A file that cannot be opened yields
         one `Skipped` of length 0.
     """
-    flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
-        descriptor = os.open(path, flags)
+        descriptor = open_to_read(path)
     except OSError:
         yield Skipped(start, 0, "unreadable")
         return
@@ -93,6 +103,15 @@ def scan(path: Path, start: int = 0) -> Iterator[Line | Skipped]:
         yield from scan_descriptor(descriptor, start)
     finally:
         os.close(descriptor)
+
+
+def open_to_read(path: Path) -> int:
+    """Open a file of records and return its descriptor; a pipe does not block.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
+    return os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0))
 
 
 def scan_descriptor(
@@ -125,37 +144,79 @@ def _is_continued(first: Skipped, then: Skipped) -> bool:
 
 
 def _pieces(descriptor: int, start: int, end: int | None) -> Iterator[Line | Skipped]:
+    at = start
+    try:
+        for block in read_blocks(descriptor, start, end):
+            at = block.offset
+            for data in block.lines:
+                yield from scan_line(data, at, ended=block.ended)
+                at += len(data) + 1
+            at = block.end
+    except OSError:
+        yield Skipped(at, 0, "unreadable")
+
+
+class Block(NamedTuple):
+    """Lines of a file that follow each other.
+
+    Attributes:
+        offset: The offset of the first.
+        lines: The lines without their newlines, or one piece of a line that is too long.
+        end: The offset after them.
+        ended: Whether they have their newlines, false for what may still grow to a line.
+    """
+
+    offset: int
+    lines: list[bytes]
+    end: int
+    ended: bool = True
+
+    @property
+    def is_piece(self) -> bool:
+        """Whether it is a piece of a line, without a newline."""
+        return self.end - self.offset == len(self.lines[0])
+
+
+def read_blocks(descriptor: int, start: int, end: int | None = None) -> Iterator[Block]:
+    """Yield the lines of an open file from `start` to `end`, many at a time.
+
+    Raises:
+        OSError: It cannot be read any further.
+    """
     at = rest_at = start
     rest = b""
+    problem: OSError | None = None
     while end is None or at < end:
         try:
-            block = os.pread(descriptor, _BLOCK if end is None else min(_BLOCK, end - at), at)
-        except OSError:
-            yield Skipped(at, 0, "unreadable")
+            data = os.pread(descriptor, _BLOCK if end is None else min(_BLOCK, end - at), at)
+        except OSError as error:
+            problem = error
             break
-        if not block:
+        if not data:
             break
-        at += len(block)
-        if not rest and block == (_BLANK if len(block) == _BLOCK else bytes(len(block))):
-            # Most of a ring buffer is zero: megabytes without a newline.
-            yield Skipped(rest_at, len(block), "nul")
-            rest_at = at
-            continue
-        *whole, rest = (rest + block).split(b"\n")
-        for data in whole:
-            yield from _examine(data, rest_at, ended=True)
-            rest_at += len(data) + 1
-        while len(rest) > MAX_LINE_BYTES or (rest and not rest.strip(b"\0")):
+        at += len(data)
+        *whole, rest = (rest + data).split(b"\n") if rest else data.split(b"\n")
+        if whole:
+            yield Block(rest_at, whole, at - len(rest))
+            rest_at = at - len(rest)
+        while len(rest) > MAX_LINE_BYTES or (rest and _is_blank(rest)):
             cut = _cut(rest)
-            yield from _examine(rest[:cut], rest_at, ended=True)
+            yield Block(rest_at, [rest[:cut]], rest_at + cut)
             rest, rest_at = rest[cut:], rest_at + cut
     if rest:
-        yield from _examine(rest, rest_at, ended=False)
+        yield Block(rest_at, [rest], at, ended=False)
+    if problem is not None:
+        raise problem
+
+
+def _is_blank(data: bytes) -> bool:
+    """Return whether all bytes are zero, as most of a ring buffer is."""
+    return data.startswith(b"\0") and data == (_BLANK if len(data) == _BLOCK else bytes(len(data)))
 
 
 def _cut(rest: bytes) -> int:
     """Return how many bytes of an endless line to examine: up to its last record beginning."""
-    if not rest.strip(b"\0"):
+    if _is_blank(rest):
         return len(rest)
     last = 0
     for match in RECORD_START.finditer(rest):
@@ -163,9 +224,18 @@ def _cut(rest: bytes) -> int:
     return last or len(rest) - _LONGEST_RECORD_START
 
 
-def _examine(data: bytes, offset: int, *, ended: bool) -> Iterator[Line | Skipped]:
-    """Yield the records and the damage in the bytes between two newlines."""
+def scan_line(data: bytes, offset: int, *, ended: bool = True) -> Iterator[Line | Skipped]:
+    """Yield the records and the damage in the bytes between two newlines.
+
+    Args:
+        data: The bytes.
+        offset: Their offset in the file.
+        ended: Whether a newline follows.
+    """
     if not data:
+        return
+    if _is_blank(data):
+        yield Skipped(offset, len(data), "nul")
         return
     loaded = parse_json(data)
     if isinstance(loaded, dict):
