@@ -6,10 +6,9 @@ from time import time_ns
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from otel_ext.journal.files import parse_segment_name
-from otel_ext.journal.liveness import ProcessIdentity, identity_from_id
-from otel_ext.journal.read.incarnations import base_id, estimate_last_seen_ns
-from otel_ext.journal.read.silence import silence_limit
-from otel_ext.journal.recovery.replaced import replaced_incarnations
+from otel_ext.journal.read.facts import IncarnationFacts, estimate_last_seen_ns
+from otel_ext.journal.read.incarnations import base_id
+from otel_ext.journal.read.replaced import replaced_incarnations
 from otel_ext.observe.files import JournalFiles
 from otel_ext.observe.liveness import (
     ClockReading,
@@ -22,10 +21,9 @@ from otel_ext.observe.process_names import argv_of, command_name, service_of
 from otel_ext.observe.processes import RunningProcess, is_on_another_host, living_argv
 from otel_ext.record.model import EMPTY
 from otel_ext.record.timestamps import time_of
-from otel_ext.runtime.process.records import dropped_in, whole_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from otel_ext.journal.read.rings import RingContents
@@ -162,10 +160,8 @@ class Collector:
         own_rings = [ring for ring in rings if ring.id == name]
         start = reader.process_record(name, "start")
         heartbeat = reader.process_record(name, "heartbeat")
-        extra = EMPTY if start is None else start.extra
-        identity = next((ring.identity for ring in own_rings if ring.identity), None) or _identity(
-            name, extra
-        )
+        facts = IncarnationFacts(name, start, heartbeat, own_rings)
+        identity = facts.identity
         if not self._other_hosts and is_on_another_host(identity):
             return None
         now = ClockReading.now()
@@ -174,10 +170,10 @@ class Collector:
         evidence = LivenessEvidence.of_rings(own_rings, now.wall_ns)._replace(
             seen_ns=_modified_ns(reader.path, name) or max(record_times, default=0)
         )
-        limit = silence_limit(whole_number(extra.get("heartbeat_ms")), has_ring=bool(own_rings))
         is_replaced = name in self._replaced[reader.path.parent]
-        dropped = dropped_in(heartbeat.extra if heartbeat else EMPTY)
+        limit = facts.silence_limit
         condition = "dead" if is_replaced else condition_of(identity, evidence, now, limit)
+        extra = EMPTY if start is None else start.extra
         return RunningProcess(
             id=name,
             pid=identity.pid,
@@ -186,12 +182,12 @@ class Collector:
             folder=reader.path.parent,
             condition=condition,
             last_seen_ns=_last_seen_ns(reader, name, own_rings, evidence, now_ns),
-            last_seq=_last_seq(own_rings, heartbeat),
+            last_seq=facts.last_seq,
             rings=tuple(ring.path for ring in own_rings),
             heartbeat=heartbeat,
             worker_silent_ns=worker_silent_ns_at(evidence, now),
             service=service_of(extra),
-            dropped=max([dropped, *(ring.state.dropped for ring in own_rings if ring.state)]),
+            dropped=facts.dropped,
             is_full=condition != "alive" and any(ring.is_full for ring in own_rings),
         )
 
@@ -231,33 +227,6 @@ def _open_span(
     newest_ns = record.time_ns if update is None else update.time_ns
     age_ns = max(until_ns, min(newest_ns, now_ns)) - record.started_ns
     return OpenSpan(record, update, process, state, max(age_ns, 0), location_of(record, update))
-
-
-def _identity(name: str, extra: Mapping[str, object]) -> ProcessIdentity:
-    """Return the identity of a process from its start record, else from its id alone."""
-    by_id = identity_from_id(name) or ProcessIdentity(0)
-    pid, start_time = extra.get("pid"), extra.get("start_time")
-    if type(pid) is not int or type(start_time) is not int:
-        return by_id
-    boot_id, host = str(extra.get("boot_id") or ""), str(extra.get("host") or "")
-    namespace = extra.get("pid_namespace")
-    return ProcessIdentity(
-        pid,
-        start_time,
-        boot_id or by_id.boot_id,
-        host,
-        namespace if type(namespace) is int else 0,
-    )
-
-
-def _last_seq(rings: list[RingContents], heartbeat: Record | None) -> int:
-    recorded = None if heartbeat is None else heartbeat.extra.get("last_seq")
-    return max(
-        [
-            recorded if type(recorded) is int else 0,
-            *(ring.state.last_seq for ring in rings if ring.state),
-        ]
-    )
 
 
 def _modified_ns(path: Path, name: str) -> int:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_ext.journal.read.folder import read_folder
+from otel_ext.journal.read.replaced import is_replaced_by, replaced_incarnations
 from otel_ext.journal.recovery.recover import recover
-from otel_ext.journal.recovery.replaced import is_replaced_by, replaced_incarnations
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,9 +19,9 @@ from otel_ext.journal.read.incarnations import (
     base_id,
     may_begin_segment,
 )
+from otel_ext.journal.read.replaced import replaced_incarnations
 from otel_ext.journal.read.rings import read_rings
 from otel_ext.journal.read.scanner import Line, Skipped, scan
-from otel_ext.journal.recovery.replaced import replaced_incarnations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

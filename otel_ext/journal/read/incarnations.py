@@ -13,15 +13,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from otel_ext.journal.liveness import (
     Liveness,
     ProcessIdentity,
-    identity_from_id,
-    identity_of,
     liveness_of,
 )
+from otel_ext.journal.read.facts import IncarnationFacts, estimate_last_seen_ns
 from otel_ext.journal.read.open_spans import START, OpenSpans, RunningSpan, decode
-from otel_ext.journal.read.silence import silence_limit
-from otel_ext.record.model import EMPTY, Process, Record
 from otel_ext.record.timestamps import time_of
-from otel_ext.runtime.process.records import PROCESS_START, process_from, whole_number
+from otel_ext.runtime.process.records import PROCESS_START, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,20 +26,18 @@ if TYPE_CHECKING:
 
     from otel_ext.journal.read.rings import RingContents
     from otel_ext.journal.read.scanner import Line
+    from otel_ext.record.model import Process, Record
 
 __all__ = [
     "IncarnationReader",
     "IncarnationState",
     "SequenceNumbers",
     "base_id",
-    "estimate_last_seen_ns",
     "may_begin_segment",
     "modified_ns",
 ]
 
 _COMPAT: Final = b'{"timestamp":'
-# A record waits in the ring buffer for less time than this, unless the disk hangs.
-_AHEAD_NS: Final = 2_000_000_000
 _SUB_ID: Final = re.compile(r"(.+-[0-9a-f]{8})\.\d+", re.ASCII)
 
 
@@ -211,15 +206,10 @@ class IncarnationReader:
         found = self.spans.running(lambda _: bool(self._process_start))
         return tuple(sorted(found, key=lambda span: span.start.time_ns))
 
-    @property
-    def stamp_ns(self) -> int:
-        """When the worker last stamped a ring buffer; before the first time, its creation."""
-        return max((ring.stamp_ns for ring in self.rings), default=0)
-
     def last_seen_ns(self, now_ns: int) -> int:
         """Return when the process was last alive; see `estimate_last_seen_ns`."""
         return estimate_last_seen_ns(
-            time_of(self._last_text), self.stamp_ns, modified_ns(self.segments), now_ns
+            time_of(self._last_text), self.facts().stamp_ns, modified_ns(self.segments), now_ns
         )
 
     @property
@@ -227,39 +217,22 @@ class IncarnationReader:
         """Whether the lines also have the timestamp at the top level."""
         return self._process_start.startswith(_COMPAT)
 
-    @property
-    def silence_limit(self) -> float:
-        """Seconds of silence after which the process counts as dead."""
-        process, _ = self.facts()
-        return silence_limit(process.heartbeat_ms, has_ring=bool(self.rings))
-
-    def facts(self) -> tuple[Process, ProcessIdentity]:
-        """Return the process and its identity, from the source with the most facts."""
-        start = decode(self._process_start)
-        extra = EMPTY if start is None else start.extra
-        process = process_from(self.id, extra)
-        for ring in self.rings:
-            if (identity := ring.identity) is not None:
-                if not process.pid:
-                    process = Process(self.id, *identity[:4], pid_namespace=identity.pid_namespace)
-                return process, identity
-        if process.pid:
-            return process, identity_of(process)
-        identity = identity_from_id(self.id) or ProcessIdentity(0)
-        process = Process(self.id, identity.pid, identity.start_time, identity.boot_id)
-        return process, identity
+    def facts(self) -> IncarnationFacts:
+        """Return what the lines added so far show of the process."""
+        start, heartbeat = decode(self._process_start), decode(self._heartbeat)
+        return IncarnationFacts(self.id, start, heartbeat, self.rings)
 
     def state(self, now_ns: int) -> IncarnationState:
         """Return the state after all lines added so far."""
-        process, identity = self.facts()
+        facts = self.facts()
         return IncarnationState(
-            process=process,
-            identity=identity,
-            liveness=liveness_of(identity),
+            process=facts.process,
+            identity=facts.identity,
+            liveness=liveness_of(facts.identity),
             running=self.running(),
             last_seen_ns=self.last_seen_ns(now_ns),
-            stamp_ns=self.stamp_ns,
-            heartbeat=decode(self._heartbeat),
+            stamp_ns=facts.stamp_ns,
+            heartbeat=facts.heartbeat,
             closed=self.closed,
             records=self.records,
             files=(*self.segments, *(ring.path for ring in self.rings)),
@@ -269,27 +242,6 @@ class IncarnationReader:
 def may_begin_segment(line: Line) -> bool:
     """Return whether a segment may begin with this line: a process or span start."""
     return line.meta.get("phase") == "start" or line.meta.get("event") == PROCESS_START
-
-
-def estimate_last_seen_ns(record_ns: int, stamp_ns: int, file_ns: int, now_ns: int) -> int:
-    """Return when a process was last alive; never a time in the future.
-
-    It is the time of the last record, unless that is clearly later than the last stamp
-    and the last write. All arguments are nanoseconds since the epoch.
-
-    Args:
-        record_ns: The time of its last record; 0 without one.
-        stamp_ns: When its worker last stamped a ring buffer; 0 without one.
-        file_ns: When one of its files was last written to; 0 if unknown.
-        now_ns: The current time.
-
-    >>> estimate_last_seen_ns(5_000_000_000, 4_000_000_000, 0, 9_000_000_000)
-    5000000000
-    """
-    latest = max(stamp_ns, file_ns)
-    if latest and record_ns > latest + _AHEAD_NS:
-        record_ns = latest
-    return min(max(record_ns, stamp_ns), now_ns)
 
 
 def modified_ns(paths: Iterable[Path]) -> int:

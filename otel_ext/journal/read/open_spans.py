@@ -50,9 +50,9 @@ def key_of(meta: Mapping[str, object]) -> Key:
 
 
 def decode(line: bytes) -> Record | None:
-    """Return the record in a line; None if the line is not a valid record."""
+    """Return the record in a line; None if the line is empty or not a valid record."""
     try:
-        return decode_line(line)
+        return decode_line(line) if line else None
     except RecordError:
         return None
 

@@ -26,11 +26,11 @@ from otel_ext.journal.files import (
 from otel_ext.journal.liveness import identity_from_id, is_alive, is_this_boot, liveness_of
 from otel_ext.journal.read.folder import SkippedLog, read_incarnations
 from otel_ext.journal.read.incarnations import IncarnationReader, base_id, modified_ns
+from otel_ext.journal.read.replaced import replaced_incarnations
 from otel_ext.journal.read.scanner import Line, scan
 from otel_ext.journal.recovery.end_records import process_ends, span_end
 from otel_ext.journal.recovery.exit_status import Outcome, PidAndStart, find_outcome, zombie_outcome
 from otel_ext.journal.recovery.locking import LOCK_SUFFIX, IncarnationLock
-from otel_ext.journal.recovery.replaced import replaced_incarnations
 from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX
 from otel_ext.journal.write.segment import SegmentWriter
 from otel_ext.record.codec import encode_compat_line, encode_line
@@ -158,7 +158,7 @@ class _Recovery:
     def _may_live(self, reader: IncarnationReader, journals: list[IncarnationReader]) -> bool:
         if reader.id in self._replaced:
             return False
-        _, identity = reader.facts()
+        identity = reader.facts().identity
         if is_alive(identity) == "alive":
             self.living.append(reader.id)
             return True
@@ -174,7 +174,7 @@ class _Recovery:
         )
         limit = self._grace_seconds
         if limit is None:
-            limit = max(one.silence_limit for one in journals)
+            limit = max(one.facts().silence_limit for one in journals)
         if not _is_proven(identity) and silent_ns < limit * 1e9:
             self.uncertain.append(reader.id)
             return True
@@ -187,7 +187,10 @@ class _Recovery:
         self, left: list[IncarnationReader], journals: list[IncarnationReader]
     ) -> Recovered:
         """Recover the unfinished journals of one incarnation, each in its own file."""
-        process, identity = max((one.facts() for one in left), key=lambda facts: facts[0].pid)
+        process, identity = max(
+            ((one.process, one.identity) for one in (reader.facts() for reader in left)),
+            key=lambda pair: pair[0].pid,
+        )
         outcome = find_outcome(self.outcomes, identity) or zombie_outcome(identity)
         last_seen_ns = max(self._last_seen_ns(journals), outcome.seen_ns)
         facts: dict[str, object] = {"last_seen": format_ns(last_seen_ns), **outcome.as_extra()}
@@ -225,7 +228,7 @@ class _Recovery:
     def _write(self, reader: IncarnationReader, lines: list[bytes]) -> Path | None:
         name = self._file_of(reader)
         segment = parse_segment_name(name)
-        _, identity = reader.facts()
+        identity = reader.facts().identity
         # Only the dead process wrote to its own file, so half a line can be cut off on a full disk.
         exclusive = (
             segment is not None and segment.incarnation == reader.id and _is_proven(identity)
