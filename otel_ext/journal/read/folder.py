@@ -92,11 +92,14 @@ class _Readers:
         self.numbers: defaultdict[str, SequenceNumbers] = defaultdict(SequenceNumbers)
         self._nameless: list[tuple[JournalKey, RingContents]] = []
 
-    def get(self, key: JournalKey) -> IncarnationReader:
+    def get(self, key: JournalKey, segment: Path | None = None) -> IncarnationReader:
+        """Return the reader of a journal, which has lines in `segment`."""
         reader = self.found.get(key)
         if reader is None:
             reader = IncarnationReader(key.incarnation, self.numbers[key.incarnation], key.number)
             self.found[key] = reader
+        if segment is not None and segment not in reader.segments:
+            reader.segments.append(segment)
         return reader
 
     def begin_segment(self, key: JournalKey) -> None:
@@ -145,16 +148,20 @@ def read_incarnations(
         segment = parse_segment_name(path.name)
         if segment is not None:
             readers.begin_segment(JournalKey(segment.incarnation, segment.journal))
+        by_process: dict[str, IncarnationReader | None] = {}
         for item in scan(path):
             if isinstance(item, Skipped):
                 skipped.add(path, item)
                 continue
-            name = base_id(item.key[0])
-            if not only or name == only:
+            process = item.key[0]
+            if process not in by_process:
+                name = base_id(process)
                 key = (
                     JournalKey(name, segment.journal) if segment else JournalKey(name, 0, path.name)
                 )
-                readers.get(key).add_line(item, path)
+                by_process[process] = readers.get(key, path) if only in {"", name} else None
+            if (reader := by_process[process]) is not None:
+                reader.add_line(item)
     readers.finish(every_segment=every_segment)
     return readers.found, skipped
 

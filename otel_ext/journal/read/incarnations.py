@@ -139,17 +139,17 @@ class IncarnationReader:
         self.rings.append(ring)
         self.numbers.in_rings.update(line.key for line in ring.lines)
 
-    def add_line(self, line: Line, path: Path) -> None:
+    def add_line(self, line: Line) -> None:
         """Add one line of a segment."""
-        if path not in self.segments:
-            self.segments.append(path)
-        if line.key in self.numbers.in_rings:
-            self.numbers.written.add(line.key)
-        self.has_process_start = self.has_process_start or line.meta.get("event") == PROCESS_START
-        if not may_begin_segment(line):
-            self.spans.is_past_first_lines = True
-        if self._note(line):
+        key = line.key
+        if key in self.numbers.in_rings:
+            self.numbers.written.add(key)
+        if self._note(line, *key):
             self._note_start(self.spans.add_line(line))
+        elif line.meta.get("event") == PROCESS_START:
+            self.has_process_start = True
+        else:
+            self.spans.is_past_first_lines = True
 
     def begin_segment(self) -> None:
         """Start with the lines of another segment."""
@@ -166,7 +166,7 @@ class IncarnationReader:
         is_file_intact = self.has_process_start and not every_segment
         for ring in self.rings:
             for line in ring.lines:
-                if line.key not in self.numbers.written and self._note(line):
+                if line.key not in self.numbers.written and self._note(line, *line.key):
                     self._note_start(
                         self.spans.add_ring_line(ring, line, is_file_intact=is_file_intact)
                     )
@@ -174,11 +174,10 @@ class IncarnationReader:
     def _note_start(self, phase: bytes) -> None:
         self.closed = self.closed and phase != START
 
-    def _note(self, line: Line) -> bool:
+    def _note(self, line: Line, process: str, seq: int) -> bool:
         """Note the facts in a line; return whether it is of a span."""
         self.records += 1
         meta = line.meta
-        process, seq = line.key
         if seq > self.numbers.last.get(process, -1):
             self.numbers.last[process] = seq
         self.processes[process] = None
@@ -186,9 +185,10 @@ class IncarnationReader:
         # Not the latest time: a program may set the time of a span, and a clock may be set back.
         if isinstance(text, str) and seq >= self._last_seq:
             self._last_seq, self._last_text = seq, text
-        if meta.get("kind") == "process":
+        kind = meta["kind"]
+        if kind == "process":
             self._apply_process(line, meta)
-        return meta.get("kind") == "span"
+        return kind == "span"
 
     def _apply_process(self, line: Line, meta: Mapping[str, object]) -> None:
         event = meta.get("event")

@@ -129,10 +129,8 @@ class OpenSpans:
             Its phase as in `add`; empty if it is ignored because the span has ended.
         """
         key, phase = key_of(line.meta), str(line.meta.get("phase"))[:1].encode()
-        if phase != END and key in self.ended:
-            return b""
         self.add(key, phase, line.data)
-        return phase
+        return b"" if phase != END and key in self.ended else phase
 
     def add_ring_line(self, ring: RingContents, line: Line, *, is_file_intact: bool) -> bytes:
         """Add one line of a span in a ring buffer; return the same as `add_line`.

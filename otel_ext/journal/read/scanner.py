@@ -88,7 +88,8 @@ def scan(path: Path, start: int = 0) -> Iterator[Line | Skipped]:
 
     Args:
         path: The file.
-        start: Offset to begin at, where a line begins.
+        start: Offset to begin at, where a line begins; if negative, so many bytes before
+            the end, perhaps inside a line.
 
     Yields:
         Each whole line and each range without one. A file that cannot be opened yields
@@ -97,9 +98,11 @@ def scan(path: Path, start: int = 0) -> Iterator[Line | Skipped]:
     try:
         descriptor = open_to_read(path)
     except OSError:
-        yield Skipped(start, 0, "unreadable")
+        yield Skipped(max(start, 0), 0, "unreadable")
         return
     try:
+        if start < 0:
+            start = max(os.fstat(descriptor).st_size + start, 0)
         yield from scan_descriptor(descriptor, start)
     finally:
         os.close(descriptor)
@@ -224,7 +227,7 @@ def _cut(rest: bytes) -> int:
     return last or len(rest) - _LONGEST_RECORD_START
 
 
-def scan_line(data: bytes, offset: int, *, ended: bool = True) -> Iterator[Line | Skipped]:
+def scan_line(data: bytes, offset: int = 0, *, ended: bool = True) -> Iterator[Line | Skipped]:
     """Yield the records and the damage in the bytes between two newlines.
 
     Args:

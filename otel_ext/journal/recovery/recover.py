@@ -294,7 +294,7 @@ def _unfinished_in(path: Path) -> list[str]:
     for item in scan(path):
         if isinstance(item, Line):
             name = base_id(item.key[0])
-            readers.setdefault(name, IncarnationReader(name)).add_line(item, path)
+            readers.setdefault(name, IncarnationReader(name)).add_line(item)
     return [
         reader.id
         for reader in readers.values()

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import orjson
-
 from otel_ext.cli.commands.tail.ring_buffers import WaitingLines
 from otel_ext.journal.files import is_folder, list_segments
 from otel_ext.journal.read.follow import FollowedFile
-from otel_ext.record.model import META_KEY
+from otel_ext.journal.read.scanner import Line, scan_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -79,7 +77,5 @@ class FollowedFiles:
 
 def _time_of(line: bytes) -> str:
     """Return the timestamp of a line; empty, so sorted first, if it is not a record."""
-    try:
-        return str(orjson.loads(line)[META_KEY]["timestamp"])
-    except (ValueError, KeyError, TypeError):
-        return ""
+    found = (item.meta for item in scan_line(line) if isinstance(item, Line))
+    return next((str(meta.get("timestamp")) for meta in found), "")

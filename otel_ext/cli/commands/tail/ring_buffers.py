@@ -6,11 +6,11 @@ call only ring buffers whose worker has stopped are read.
 
 from __future__ import annotations
 
-import os
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.journal.files import is_folder, newest_segments
+from otel_ext.journal.read.follow import FollowedFile
 from otel_ext.journal.read.rings import read_ring, read_rings
 from otel_ext.observe.liveness import ClockReading, LivenessEvidence, worker_silent_ns_at
 
@@ -66,7 +66,7 @@ class WaitingLines:
         waiting = [line.data for line in ring.lines if not ring.is_drained(line)]
         fresh = [line for line in waiting if line not in self._shown]
         if fresh and (file := _file_of(header)) is not None:
-            written = _last_lines(file)
+            written = frozenset(FollowedFile(file).last_lines(_LAST_BYTES, _LAST_BYTES))
             fresh = [line for line in fresh if line not in written]
         self._shown.update(fresh)
         return fresh
@@ -87,12 +87,3 @@ def _file_of(ring: RingContents) -> Path | None:
     if ring.target:
         return folder / ring.target
     return newest_segments(folder).get(ring.stream)
-
-
-def _last_lines(path: Path) -> frozenset[bytes]:
-    try:
-        with path.open("rb") as file:
-            file.seek(max(file.seek(0, os.SEEK_END) - _LAST_BYTES, 0))
-            return frozenset(file.read().split(b"\n"))
-    except OSError:
-        return frozenset()
