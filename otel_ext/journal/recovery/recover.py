@@ -35,6 +35,7 @@ from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX
 from otel_ext.journal.write.segment import SegmentWriter
 from otel_ext.record.codec import encode_compat_line, encode_line
 from otel_ext.record.model import Process
+from otel_ext.record.sanitise.values import MAX_LINE_BYTES
 from otel_ext.record.timestamps import format_ns
 from otel_ext.runtime.guard import report_problem
 
@@ -187,15 +188,12 @@ class _Recovery:
         self, left: list[IncarnationReader], journals: list[IncarnationReader]
     ) -> Recovered:
         """Recover the unfinished journals of one incarnation, each in its own file."""
-        process, identity = max(
-            ((one.process, one.identity) for one in (reader.facts() for reader in left)),
-            key=lambda pair: pair[0].pid,
-        )
-        outcome = find_outcome(self.outcomes, identity) or zombie_outcome(identity)
+        known = max((reader.facts() for reader in left), key=lambda one: one.process.pid)
+        outcome = find_outcome(self.outcomes, known.identity) or zombie_outcome(known.identity)
         last_seen_ns = max(self._last_seen_ns(journals), outcome.seen_ns)
         facts: dict[str, object] = {"last_seen": format_ns(last_seen_ns), **outcome.as_extra()}
         had_ring = any(reader.rings for reader in journals)
-        done = Recovered(process, 0, 0, last_seen_ns, None, had_ring=had_ring)
+        done = Recovered(known.process, 0, 0, last_seen_ns, None, had_ring=had_ring)
         for reader in left:
             done = self._recover_journal(reader, facts, done)
         return done
@@ -233,6 +231,8 @@ class _Recovery:
         exclusive = (
             segment is not None and segment.incarnation == reader.id and _is_proven(identity)
         )
+        if exclusive:
+            _cut_torn_line(self.folder / name, lines)
         target = Target(self.folder, reader.id, name, reader.journal)
         writer = SegmentWriter(target, exclusive=exclusive)
         try:
@@ -264,6 +264,16 @@ class _Recovery:
                     os.unlink(ring.path.name, dir_fd=folder)
         finally:
             os.close(folder)
+
+
+def _cut_torn_line(path: Path, lines: list[bytes]) -> None:
+    """Cut off half a line at the end of a file if it is the beginning of one of `lines`."""
+    with suppress(OSError), path.open("r+b") as file:
+        start = max(file.seek(0, os.SEEK_END) - MAX_LINE_BYTES, 0)
+        file.seek(start)
+        head, newline, torn = file.read().rpartition(b"\n")
+        if torn and any(line.startswith(torn) for line in lines):
+            file.truncate(start + len(head) + len(newline))
 
 
 def _is_proven(identity: ProcessIdentity) -> bool:
