@@ -63,9 +63,6 @@ from otel_ext.lazy_names import lazy_name
 
 if TYPE_CHECKING:
     from otel_ext.journal.liveness import Liveness, ProcessIdentity, is_alive, watch
-    from otel_ext.journal.read.folder import FolderState, read_folder
-    from otel_ext.journal.read.incarnations import IncarnationState
-    from otel_ext.journal.read.open_spans import RunningSpan
     from otel_ext.journal.read.rings import read_ring
     from otel_ext.journal.read.scanner import Skipped, read_records, scan
     from otel_ext.journal.recovery.recover import RecoveryReport, recover
@@ -75,8 +72,6 @@ if TYPE_CHECKING:
     from otel_ext.journal.write.ring_buffer import RingBuffer
 
 __all__ = [
-    "FolderState",
-    "IncarnationState",
     "Journal",
     "JournalSettings",
     "JournalState",
@@ -85,10 +80,8 @@ __all__ = [
     "ProcessIdentity",
     "RecoveryReport",
     "RingBuffer",
-    "RunningSpan",
     "Skipped",
     "is_alive",
-    "read_folder",
     "read_records",
     "read_ring",
     "recover",
@@ -98,8 +91,6 @@ __all__ = [
 
 _HOMES = {
     "RingBuffer": "otel_ext.journal.write.ring_buffer",
-    "FolderState": "otel_ext.journal.read.folder",
-    "IncarnationState": "otel_ext.journal.read.incarnations",
     "Journal": "otel_ext.journal.write.journal",
     "JournalSettings": "otel_ext.journal.write.opening",
     "JournalState": "otel_ext.journal.types",
@@ -107,11 +98,9 @@ _HOMES = {
     "Liveness": "otel_ext.journal.liveness",
     "ProcessIdentity": "otel_ext.journal.liveness",
     "RecoveryReport": "otel_ext.journal.recovery.recover",
-    "RunningSpan": "otel_ext.journal.read.open_spans",
     "Skipped": "otel_ext.journal.read.scanner",
     "is_alive": "otel_ext.journal.liveness",
     "read_ring": "otel_ext.journal.read.rings",
-    "read_folder": "otel_ext.journal.read.folder",
     "read_records": "otel_ext.journal.read.scanner",
     "recover": "otel_ext.journal.recovery.recover",
     "scan": "otel_ext.journal.read.scanner",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_ext.journal.read.folder import read_folder
+from otel_ext.journal.read.folder import read_incarnations
 from otel_ext.observe.scan import FileReader
 from otel_ext.observe.snapshot import Collector
 from otel_ext.record.codec import encode_compat_line, encode_line
@@ -76,8 +76,8 @@ def test_the_fast_and_the_slow_path_agree(
     path.write_bytes(data)
     reader.read()
     fast = {*reader.spans.starts, *reader.spans.updates}
-    (state,) = read_folder(folder).incarnations
-    slow = {span.start.key for span in state.running}
+    (full,) = read_incarnations(folder)[0].values()
+    slow = {span.start.key for span in full.running()}
     assert {tuple(key.decode().split('","span_id":"')) for key in fast} == slow
 
 

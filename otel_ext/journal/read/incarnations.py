@@ -8,13 +8,8 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
-from otel_ext.journal.liveness import (
-    Liveness,
-    ProcessIdentity,
-    liveness_of,
-)
 from otel_ext.journal.read.facts import IncarnationFacts, estimate_last_seen_ns
 from otel_ext.journal.read.open_spans import START, OpenSpans, RunningSpan, decode
 from otel_ext.record.timestamps import time_of
@@ -26,48 +21,16 @@ if TYPE_CHECKING:
 
     from otel_ext.journal.read.rings import RingContents
     from otel_ext.journal.read.scanner import Line
-    from otel_ext.record.model import Process, Record
 
 __all__ = [
     "IncarnationReader",
-    "IncarnationState",
     "SequenceNumbers",
     "base_id",
-    "may_begin_segment",
     "modified_ns",
 ]
 
 _COMPAT: Final = b'{"timestamp":'
 _SUB_ID: Final = re.compile(r"(.+-[0-9a-f]{8})\.\d+", re.ASCII)
-
-
-class IncarnationState(NamedTuple):
-    """The state of one incarnation of a process, according to its records.
-
-    Attributes:
-        process: Its facts.
-        identity: Identifies it among other processes.
-        liveness: Whether it lives.
-        running: Its open spans, oldest first. If it is dead: what it was doing.
-        last_seen_ns: When it was last known to be alive, nanoseconds since the epoch.
-        stamp_ns: When its worker last stamped the ring buffer; 0 without one. If that is long
-            ago and the process lives, it hangs.
-        heartbeat: Its last heartbeat; None if there was none.
-        closed: Whether its end is recorded.
-        records: How many records were read.
-        files: Segments that were read, then ring buffers.
-    """
-
-    process: Process
-    identity: ProcessIdentity
-    liveness: Liveness
-    running: tuple[RunningSpan, ...]
-    last_seen_ns: int
-    stamp_ns: int
-    heartbeat: Record | None
-    closed: bool
-    records: int
-    files: tuple[Path, ...]
 
 
 def base_id(process: str) -> str:
@@ -112,7 +75,6 @@ class IncarnationReader:
 
     Attributes:
         spans: Its open spans.
-        has_process_start: Whether the segment that was read last has a `process.start` record.
     """
 
     def __init__(
@@ -125,10 +87,8 @@ class IncarnationReader:
         self.rings: list[RingContents] = []
         self.segments: list[Path] = []
         self.spans = OpenSpans()
-        self.has_process_start = False
         self.closed = False
         self.left_open = 0
-        self.records = 0
         self._process_start = b""
         self._heartbeat = b""
         self._last_text = ""
@@ -146,37 +106,26 @@ class IncarnationReader:
             self.numbers.written.add(key)
         if self._note(line, *key):
             self._note_start(self.spans.add_line(line))
-        elif line.meta.get("event") == PROCESS_START:
-            self.has_process_start = True
-        else:
+        elif line.meta.get("event") != PROCESS_START:
             self.spans.is_past_first_lines = True
 
     def begin_segment(self) -> None:
         """Start with the lines of another segment."""
-        self.has_process_start = False
         self.spans.begin_segment()
 
-    def add_ring_lines(self, *, every_segment: bool) -> None:
-        """Add the lines of the ring buffers; call this after the last segment.
-
-        Args:
-            every_segment: Whether all segments were read. If not, the segment that was read
-                last is newer than the drained lines of the ring buffers.
-        """
-        is_file_intact = self.has_process_start and not every_segment
+    def add_ring_lines(self) -> None:
+        """Add the lines of the ring buffers; call this after the last segment."""
         for ring in self.rings:
             for line in ring.lines:
                 if line.key not in self.numbers.written and self._note(line, *line.key):
-                    self._note_start(
-                        self.spans.add_ring_line(ring, line, is_file_intact=is_file_intact)
-                    )
+                    # All segments were read, so a drained start counts, too.
+                    self._note_start(self.spans.add_ring_line(ring, line, is_file_intact=False))
 
     def _note_start(self, phase: bytes) -> None:
         self.closed = self.closed and phase != START
 
     def _note(self, line: Line, process: str, seq: int) -> bool:
         """Note the facts in a line; return whether it is of a span."""
-        self.records += 1
         meta = line.meta
         if seq > self.numbers.last.get(process, -1):
             self.numbers.last[process] = seq
@@ -221,27 +170,6 @@ class IncarnationReader:
         """Return what the lines added so far show of the process."""
         start, heartbeat = decode(self._process_start), decode(self._heartbeat)
         return IncarnationFacts(self.id, start, heartbeat, self.rings)
-
-    def state(self, now_ns: int) -> IncarnationState:
-        """Return the state after all lines added so far."""
-        facts = self.facts()
-        return IncarnationState(
-            process=facts.process,
-            identity=facts.identity,
-            liveness=liveness_of(facts.identity),
-            running=self.running(),
-            last_seen_ns=self.last_seen_ns(now_ns),
-            stamp_ns=facts.stamp_ns,
-            heartbeat=facts.heartbeat,
-            closed=self.closed,
-            records=self.records,
-            files=(*self.segments, *(ring.path for ring in self.rings)),
-        )
-
-
-def may_begin_segment(line: Line) -> bool:
-    """Return whether a segment may begin with this line: a process or span start."""
-    return line.meta.get("phase") == "start" or line.meta.get("event") == PROCESS_START
 
 
 def modified_ns(paths: Iterable[Path]) -> int:

@@ -138,7 +138,7 @@ class _Recovery:
             return
         try:
             # Read under the lock: another recovery may just have finished.
-            found, skipped = read_incarnations(self.folder, only=incarnation, every_segment=True)
+            found, skipped = read_incarnations(self.folder, only=incarnation)
             journals = list(found.values())
             left = [reader for reader in journals if not self._is_done(reader)]
             if not left:
