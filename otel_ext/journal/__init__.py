@@ -53,6 +53,12 @@ What recovery may assume
 them; `recovery/` ends the spans of dead processes and deletes old segments. The modules beside
 them hold what these share: names of files, layout, liveness. Names load on first use, since a
 program that only writes needs no reader.
+
+All readers, recovery and commands alike, find lines by read/scanner.py, what was added to a
+file by read/follow.py, ring buffers by read/rings.py, which spans are open by
+read/open_spans.py, and what is known of a process by read/facts.py. Two readers stand on
+these: read/file_reader.py, fast and again and again, for `ps` and `top`, and
+read/incarnations.py, which checks each line of all segments, for recovery.
 """
 
 from __future__ import annotations

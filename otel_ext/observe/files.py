@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.journal.files import ends_with_process_end, list_segments, parse_segment_name
+from otel_ext.journal.read.file_reader import FileReader
 from otel_ext.journal.read.rings import RingContents, read_rings
-from otel_ext.observe.scan import FileReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from otel_ext.journal.read.file_reader import FileReader
     from otel_ext.journal.read.rings import RingContents
     from otel_ext.observe.location import Location
-    from otel_ext.observe.scan import FileReader
     from otel_ext.record.merge import SpanKey
     from otel_ext.record.model import Record
 

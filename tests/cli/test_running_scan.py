@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
+from otel_ext.journal.read.file_reader import FileReader
 from otel_ext.journal.read.folder import read_incarnations
-from otel_ext.observe.scan import FileReader
 from otel_ext.observe.snapshot import Collector
 from otel_ext.record.codec import encode_compat_line, encode_line
 from otel_ext.record.model import Process, Record
