@@ -63,7 +63,7 @@ class JournalFiles:
         # The order matters. What a file holds beyond its mark (its size now) may be in a ring
         # buffer too, and what a ring buffer has drained is in the files that are listed later.
         marks = {path: _size(path) for path in list_segments(folder)}
-        rings = read_rings(folder)
+        rings = list(read_rings(folder))
         newest = {} if is_file else _newest(list_segments(folder), marks)
         by_file: dict[Path, list[RingContents]] = {input_path: []} if is_file else {}
         by_path = {one.path: one for one in newest.values()}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from otel_ext.journal.files import list_rings
 from otel_ext.journal.liveness import is_alive
 from otel_ext.journal.read.incarnations import base_id
-from otel_ext.journal.read.rings import read_rings
+from otel_ext.journal.read.rings import read_ring
 from otel_ext.journal.read.scanner import Line, scan
 from otel_ext.runtime.process.records import dropped_in
 
@@ -127,11 +128,8 @@ def rings_left_behind(folder: Path, before: Container[Path]) -> list[RingContent
         before: The ring buffers that existed when this run began; they belong to other runs.
             Names are compared, not times, because the clock may have been set since.
     """
-    return [
-        ring
-        for ring in read_rings(folder)
-        if ring.path not in before and ring.identity and is_alive(ring.identity) == "dead"
-    ]
+    rings = [read_ring(path) for path in list_rings(folder) if path not in before]
+    return [ring for ring in rings if ring.identity and is_alive(ring.identity) == "dead"]
 
 
 def _size(file: Path) -> int:

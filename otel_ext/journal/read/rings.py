@@ -129,15 +129,18 @@ class RingContents(NamedTuple):
         return index < len(self.state.drained) and offset < self.state.drained[index]
 
 
-def read_rings(folder: Path, incarnation: str = "", *, lines: bool = True) -> list[RingContents]:
-    """Return the content of the ring buffers of a folder of records, by name.
+def read_rings(
+    folder: Path, incarnation: str = "", *, lines: bool = True
+) -> Iterator[RingContents]:
+    """Yield the content of the ring buffers of a folder of records, by name.
 
     Args:
         folder: The folder of records.
         incarnation: Only the ring buffers of this one; empty for all.
         lines: Whether to read more than the header.
     """
-    return [read_ring(path, lines=lines) for path in list_rings(folder, incarnation)]
+    for path in list_rings(folder, incarnation):
+        yield read_ring(path, lines=lines)
 
 
 def read_ring(path: Path, *, lines: bool = True) -> RingContents:
