@@ -150,6 +150,18 @@ def test_no_module_is_too_long() -> None:
     assert not too_long, "\n".join(too_long)
 
 
+def test_reading_a_journal_needs_no_writer() -> None:
+    """`journal/read` imports neither recovery, which changes files, nor the writers."""
+    wrong = [
+        f"{module.location(line)} imports {name}"
+        for module in modules()
+        if module.name.startswith("otel_ext.journal.read.")
+        for name, line in imports_of(module)
+        if name.startswith(("otel_ext.journal.recovery", "otel_ext.journal.write"))
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
 def test_no_relative_imports() -> None:
     """Every import has the full module name, since tools see some files under two paths."""
     wrong = [

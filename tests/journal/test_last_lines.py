@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from otel_ext.cli.runner.count import count_records
-from otel_ext.journal.read.scanner import read_ring
+from otel_ext.journal.read.rings import read_ring
 from otel_ext.journal.write.buffers import QueueBuffer
 from otel_ext.journal.write.journal import Journal
 from otel_ext.journal.write.reserve import Reserve
