@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Final
 from otel_ext.exporters.delivery.batcher import Batcher
 from otel_ext.exporters.delivery.metrics import observe_queue, wants_metrics
 from otel_ext.exporters.delivery.queue import PriorityQueue, QueueLimits
-from otel_ext.exporters.delivery.retry_delay import retry_delays_for
-from otel_ext.exporters.delivery.scheduler import BATCH_SIZE, Scheduler
+from otel_ext.exporters.delivery.scheduler import BATCH_SIZE, Scheduler, backoffs_for
 from otel_ext.protocols import SendResult
 from otel_ext.runtime.counters import COUNTERS, Counters
 from otel_ext.runtime.fork import after_fork_in_child, check_process
@@ -30,9 +29,9 @@ if TYPE_CHECKING:
 
     from otel_ext.exporters.delivery.batcher import Batch
     from otel_ext.exporters.delivery.queue import Priority
-    from otel_ext.exporters.delivery.retry_delay import RetryDelay
     from otel_ext.protocols import RecordSender, SampleDecision
     from otel_ext.record.model import Record
+    from otel_ext.runtime.backoff import Backoff
 
 __all__ = ["REMOTE_WORKER_NAME", "RemoteQueue", "remote_worker"]
 
@@ -138,7 +137,7 @@ class RemoteQueue:
         self._job.cancel()
         self.sender = sender
         self._reports_refusals = False
-        self._retry_delays = retry_delays_for(sender)
+        self._backoffs = backoffs_for(sender)
         self._worker = worker
         self._job = worker.every(_INTERVAL, self.run, self.name)
 
@@ -282,10 +281,10 @@ class RemoteQueue:
         now = monotonic()
         paused = {
             is_final
-            for is_final, delay in self._retry_delays.items()
-            if not delay.is_over(now, is_flush=everything)
+            for is_final, backoff in self._backoffs.items()
+            if not backoff.allows(now, is_flush=everything)
         }
-        if len(paused) == len(self._retry_delays):
+        if len(paused) == len(self._backoffs):
             return False
         if everything and self._process_ends_due:
             self._process_ends_due = False
@@ -304,9 +303,9 @@ class RemoteQueue:
                 batcher.drop_sent_elsewhere(batch)
                 continue
             if not self._send(batch):
-                failed = self._retry_delays[batch.is_final]
-                paused |= {kind for kind, delay in self._retry_delays.items() if delay is failed}
-                if len(paused) == len(self._retry_delays):
+                failed = self._backoffs[batch.is_final]
+                paused |= {kind for kind, one in self._backoffs.items() if one is failed}
+                if len(paused) == len(self._backoffs):
                     return False
             if not everything:  # else it might never end
                 batcher.take(monotonic())
@@ -331,7 +330,7 @@ class RemoteQueue:
             result = SendResult(ok=False, message=f"{type(error).__name__}: {error}")
         if not result.ok and result.retry:
             batcher.put_back(batch)
-            self._back_off(result, self._retry_delays[batch.is_final])
+            self._back_off(result, self._backoffs[batch.is_final])
             return False
         batcher.done(batch)
         count = len(batch.items)
@@ -342,7 +341,7 @@ class RemoteQueue:
             self._health.degraded(f"{count} records were refused: {result.message}")
             report_problem(f"{self.name}: {count} records are lost", result.message)
             return True
-        self._retry_delays[batch.is_final].reset()
+        self._backoffs[batch.is_final].reset()
         self.counts.add(signal, max(count - result.kept - result.rejected, 0))
         self.counts.add(f"{signal}.rejected", result.rejected)
         self._note_sent(count, result, is_final=batch.is_final)
@@ -363,9 +362,9 @@ class RemoteQueue:
         if self._reports_refusals:
             report_problem(f"{self.name}: records were refused", result.message)
 
-    def _back_off(self, result: SendResult, delay: RetryDelay) -> None:
+    def _back_off(self, result: SendResult, backoff: Backoff) -> None:
         COUNTERS.add("remote.retries")
-        seconds = delay.start(monotonic(), result.retry_after)
+        seconds = backoff.failed(monotonic(), retry_after=result.retry_after)
         self._health.failed(f"not sent, and tried again in {seconds:.1f} s: {result.message}")
         report_problem(f"{self.name}: nothing can be sent for now", result.message)
 
@@ -377,7 +376,7 @@ class RemoteQueue:
         self._scheduler = Scheduler(self._batcher)
         self._waiters: deque[_Waiter] = deque()
         self._busy = new_lock()
-        self._retry_delays = retry_delays_for(self.sender)
+        self._backoffs = backoffs_for(self.sender)
         # Start and end of the last flush that failed; infinity while one is waiting.
         self._failed_flush = (0.0, 0.0)
         self._process_ends_due = False

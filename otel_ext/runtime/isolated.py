@@ -236,15 +236,12 @@ class IsolatedThread:
                 raise ticket.error  # an interrupt of this thread
         return ticket
 
-    def submit_alone(
-        self, call: Callable[[], object], *, is_last: bool = False, is_left: bool = False
-    ) -> Ticket:
+    def submit_alone(self, call: Callable[[], object], *, is_last: bool = False) -> Ticket:
         """Submit a call unless an earlier one still runs; then return that one's ticket.
 
         Args:
             call: What to call.
             is_last: Leave the earlier call behind instead; no other will follow this one.
-            is_left: Whether no caller will wait for it, so that its error is reported.
         """
         earlier = self._state.alone
         if earlier is not None and not earlier.wait(0.0):
@@ -252,7 +249,7 @@ class IsolatedThread:
                 return earlier
             self.abandon()
         state = self._state
-        state.alone = ticket = self.submit(call, is_left=is_left)
+        state.alone = ticket = self.submit(call)
         return ticket
 
     def ensure(self) -> bool:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from opentelemetry import context
 
+from otel_ext.runtime.backoff import Backoff
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.health import PartHealth, register_part
 from otel_ext.runtime.isolated import IsolatedThread
@@ -51,9 +52,8 @@ class Job:
     __slots__ = (
         "_call",
         "_worker",
+        "backoff",
         "due",
-        "error",
-        "failures",
         "interval",
         "name",
         "since_ns",
@@ -68,8 +68,8 @@ class Job:
         self.interval = interval
         self.name = name
         self.due = monotonic() + _FIRST_PAUSE
-        self.failures = 0
-        self.error = ""
+        # Its first pause is twice the interval.
+        self.backoff = Backoff(interval * 2.0, max(interval, _MAX_BACKOFF))
         self.since_ns = 0
         self.woken = False
 
@@ -98,18 +98,17 @@ class Job:
         except Exception as error:  # noqa: BLE001 - other jobs must go on
             self._note_failure(error)
         else:
-            self.failures = 0
+            if self.backoff.failures:
+                self.backoff.reset()
             # Woken during the run: the reason for that may have come too late for it.
             self.due = 0.0 if self.woken else monotonic() + self.interval
         return True
 
     def _note_failure(self, error: Exception) -> None:
-        if self.failures == 0:
+        if not self.backoff.failures:
             self.since_ns = time_ns()
-        self.failures += 1
-        self.error = f"{type(error).__name__}: {error}"
-        backoff = self.interval * 2.0 ** min(self.failures, 20)
-        self.due = monotonic() + min(backoff, max(self.interval, _MAX_BACKOFF))
+        now = monotonic()
+        self.due = now + self.backoff.failed(now, f"{type(error).__name__}: {error}")
         report_problem(f"{WORKER_NAME}: {self.name} failed and will be tried again", error)
 
 
@@ -183,7 +182,7 @@ class Worker(IsolatedThread):
     def wake(self) -> None:
         """Run all jobs now, except those that wait after a failure."""
         for job in list(self._jobs.values()):
-            if not job.failures:
+            if not job.backoff.failures:
                 job.due = 0.0
         self.notify()
 
@@ -256,10 +255,13 @@ class Worker(IsolatedThread):
         if busy is not None and monotonic() - busy[1] > _LONG_JOB:
             text = f"{busy[0]} has been running for {monotonic() - busy[1]:.0f} s"
             return PartHealth(f"{self.name} jobs", "degraded", text, time_ns())
-        failing = [job for job in list(self._jobs.values()) if job.failures]
+        failing = [job for job in list(self._jobs.values()) if job.backoff.failures]
         if not failing:
             return PartHealth(f"{self.name} jobs", "healthy", f"{len(self._jobs)} jobs")
-        text = "; ".join(f"{job.name} failed {job.failures} times: {job.error}" for job in failing)
+        text = "; ".join(
+            f"{job.name} failed {job.backoff.failures} times: {job.backoff.problem}"
+            for job in failing
+        )
         since = min(job.since_ns for job in failing)
         return PartHealth(f"{self.name} jobs", "degraded", text, since)
 
@@ -270,7 +272,7 @@ class Worker(IsolatedThread):
         self._busy = None
         for job in self._jobs.values():
             job.due = 0.0
-            job.failures = 0
+            job.backoff.reset()
 
 
 def _call_if_alive(reference: WeakMethod[None]) -> None:
