@@ -72,21 +72,20 @@ class Ticket:
         finally:
             self._done.release()
 
-    def wait(self, until: float) -> bool:
-        """Wait until the moment `until` of the monotonic clock; return whether the call ended."""
-        seconds = until - monotonic()
+    def wait(self, seconds: float) -> bool:
+        """Wait up to `seconds` for the end of the call; return whether it has ended."""
         if self._done.acquire(timeout=max(0, seconds)):
             self._done.release()  # for the next thread that waits
             return True
         return False
 
     def succeeds_by(self, until: float) -> bool:
-        """Wait like `wait`, and report a call that fails or takes longer.
+        """Wait until the moment `until` of the monotonic clock; report a failure or a late end.
 
         Returns:
             Whether the call ended in time, did not raise and did not return False.
         """
-        if not self.wait(until):
+        if not self.wait(until - monotonic()):
             self.is_left = True
             self._report("a call takes too long and is left behind")
         elif self.error is not None:
@@ -177,7 +176,7 @@ class IsolatedThread:
 
     >>> thread = IsolatedThread("doctest")
     >>> ticket = thread.submit(lambda: "sent")
-    >>> ticket.wait(monotonic() + 10), ticket.result
+    >>> ticket.wait(10), ticket.result
     (True, 'sent')
     """
 
@@ -206,11 +205,6 @@ class IsolatedThread:
         return not self._state.queue and not self._state.working
 
     @property
-    def is_current(self) -> bool:
-        """Whether the caller runs on this thread."""
-        return self._state.ident == get_ident()
-
-    @property
     def queued(self) -> int:
         """How many calls wait for the one that runs."""
         return len(self._state.queue)
@@ -220,6 +214,8 @@ class IsolatedThread:
     ) -> Ticket:
         """Queue a call; its thread does not have the context variables of the caller.
 
+        A call that comes from the thread itself is made at once: a wait for it would not end.
+
         Args:
             call: What to call.
             arguments: Its arguments.
@@ -227,6 +223,9 @@ class IsolatedThread:
         """
         ticket = Ticket(call, arguments, self._report, is_left)
         state = self._state
+        if state.ident == get_ident():
+            ticket.make()
+            return ticket
         state.queue.append(ticket)
         if state.running or self.ensure():
             state.wake_event.set()

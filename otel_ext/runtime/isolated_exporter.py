@@ -63,9 +63,6 @@ class IsolatedExporter:
             COUNTERS.add("exporter.closed")
             return
         exports = self._exports
-        if exports.is_current:
-            self.inner.export(record)  # of a span that `inner` itself starts
-            return
         is_late = self._is_late
         if is_late and exports.is_idle:
             is_late = self._is_late = False
@@ -78,7 +75,7 @@ class IsolatedExporter:
         ticket = exports.submit(in_context, self.inner.export, record, is_left=is_late)
         if is_late:
             return
-        if not ticket.wait(monotonic() + self._timeout):
+        if not ticket.wait(self._timeout):
             self._is_late = ticket.is_left = True
             why = f"export took more than {self._timeout:g} s; callers no longer wait for it"
             report_problem(f"{self._name} hangs", why)
@@ -106,9 +103,10 @@ class IsolatedExporter:
     def _caught_up(self, until: float) -> bool:
         """Wait until the records queued so far are exported; return whether they are."""
         exports = self._exports
-        if exports.is_idle or exports.is_current:
+        if exports.is_idle:
             return True
-        return exports.queued < _MAX_WAITING and exports.submit(_nothing).wait(until)
+        is_full = exports.queued >= _MAX_WAITING
+        return not is_full and exports.submit(_nothing).wait(until - monotonic())
 
 
 def _nothing() -> None:

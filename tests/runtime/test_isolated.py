@@ -42,7 +42,7 @@ def test_calls_are_made_in_order_on_one_thread() -> None:
         return number
 
     tickets = [thread.submit(call, number) for number in range(100)]
-    assert all(ticket.wait(soon()) for ticket in tickets)
+    assert all(ticket.wait(30) for ticket in tickets)
     assert [ticket.result for ticket in tickets[:99]] == made[:99] == list(range(99))
     assert isinstance(tickets[99].error, SystemExit)
     assert len(idents) == 1
@@ -61,11 +61,11 @@ def test_a_call_that_hangs_is_left_behind_at_the_deadline(
     assert "test hangs: a call takes too long" in capfd.readouterr().err
     waiting = thread.submit(str)
     thread.abandon()
-    assert thread.submit(str).wait(soon())
+    assert thread.submit(str).wait(30)
     assert len(threads_named("otel-ext test hangs")) == 2
     go_on.set()
-    assert hanging.wait(soon())
-    assert waiting.wait(soon())
+    assert hanging.wait(30)
+    assert waiting.wait(30)
     wait_until(lambda: len(threads_named("otel-ext test hangs")) == 1, "the old thread ends")
 
 
@@ -86,7 +86,7 @@ def test_a_thread_that_does_not_stay_ends_when_all_calls_are_made() -> None:
     """However calls and the end of the thread meet, each call is made."""
     thread = IsolatedThread("test short", stays=False)
     for _ in range(500):
-        assert thread.submit(str).wait(soon())
+        assert thread.submit(str).wait(30)
     wait_until(lambda: not threads_named("otel-ext test short"), "the thread ends")
     assert thread.is_idle
 
@@ -98,7 +98,7 @@ def test_an_error_that_no_caller_gets_is_reported(capfd: pytest.CaptureFixture[s
     def fail() -> None:
         raise ValueError("lost")
 
-    assert thread.submit(fail, is_left=True).wait(soon())
+    assert thread.submit(fail, is_left=True).wait(30)
     assert capfd.readouterr().err == "otel-ext: test lost: ValueError: lost\n"
 
 
@@ -120,7 +120,7 @@ def test_without_a_thread_the_caller_makes_the_call(
             thread.submit(interrupt)
     wait_until(thread.ensure, "a thread is started")
     ticket = thread.submit(threading.get_ident)
-    assert ticket.wait(soon())
+    assert ticket.wait(30)
     assert ticket.result != threading.get_ident()
 
 
@@ -153,14 +153,14 @@ def test_a_forked_child_has_no_calls_and_gets_a_thread(*, stays: bool) -> None:
     if pid == 0:
         try:
             ok = thread.is_idle and not thread.is_alive
-            ok = ok and thread.submit_alone(lambda: os.getpid()).wait(soon())  # noqa: PLW0108 - not for str
+            ok = ok and thread.submit_alone(lambda: os.getpid()).wait(30)  # noqa: PLW0108 - not for str
             os._exit(0 if ok else 1)
         finally:
             os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     go_on.set()
-    assert hanging.wait(soon())
-    assert queued.wait(soon())
+    assert hanging.wait(30)
+    assert queued.wait(30)
 
 
 def test_many_threads_may_submit_at_once() -> None:
@@ -170,7 +170,7 @@ def test_many_threads_may_submit_at_once() -> None:
 
     def submit(first: int) -> None:
         for number in range(first, first + 200):
-            assert thread.submit(made.append, number).wait(soon())
+            assert thread.submit(made.append, number).wait(30)
 
     callers = [threading.Thread(target=submit, args=(1_000 * one,)) for one in range(8)]
     for caller in callers:
@@ -178,3 +178,11 @@ def test_many_threads_may_submit_at_once() -> None:
     for caller in callers:
         caller.join()
     assert len(made) == len(set(made)) == 1_600
+
+
+def test_a_call_from_the_thread_itself_is_made_at_once() -> None:
+    """Otherwise the call that waits for it would wait for itself."""
+    thread = IsolatedThread("test itself")
+    outer = thread.submit(lambda: thread.submit(threading.get_ident).wait(0))
+    assert outer.wait(30)
+    assert outer.result is True

@@ -50,9 +50,9 @@ class InFlightRequest:
         self.delivery = deliver(inner, self.records, accepts_records=accepts_records)
         self._ended = monotonic()
 
-    def has_ended(self, until: float) -> bool:
-        """Wait for the answer until `until` (monotonic); return whether the call has ended."""
-        return self.ticket is None or self.ticket.wait(until)
+    def has_ended(self, seconds: float) -> bool:
+        """Wait up to `seconds` for the answer; return whether the call has ended."""
+        return self.ticket is None or self.ticket.wait(seconds)
 
     def took_longer_than(self, seconds: float) -> bool:
         """Whether the answer took longer than `seconds`."""

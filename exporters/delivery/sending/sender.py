@@ -213,7 +213,7 @@ class ResilientSender:
             now = monotonic()
             left = min(request.since + seconds, self._send_deadline) - now
             # In small steps, since `set_send_deadline` may be called meanwhile.
-            if request.has_ended(now + min(left, _POLL_SECONDS)):
+            if request.has_ended(min(left, _POLL_SECONDS)):
                 self._request = None
                 self._finish_request(request)
                 return
