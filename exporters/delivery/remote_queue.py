@@ -6,8 +6,6 @@ to a bounded queue. Final records are sent first.
 
 from __future__ import annotations
 
-from collections import deque
-from contextlib import suppress
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Final
@@ -42,17 +40,8 @@ _INTERVAL: Final = 0.25
 # The maximum of batches before the thread runs its other jobs.
 _ROUNDS: Final = 32
 _SHUTDOWN_SECONDS: Final = 2.0
-
-
-class _Waiter:
-    """A thread that waits for a flush, and the result it gets."""
-
-    __slots__ = ("done", "ok")
-
-    def __init__(self) -> None:
-        self.ok = False
-        self.done = new_lock()
-        self.done.acquire()
+# How often a flush checks whether the queue has been shut down, in seconds.
+_POLL_SECONDS: Final = 0.05
 
 
 class RemoteQueue:
@@ -163,7 +152,7 @@ class RemoteQueue:
             self._note_full(priority)
         elif self._closed:
             if priority is not self._queue.provisional:
-                self._send_now()
+                self._send_alone(everything=True)
         elif priority is self._queue.finals and not len(priority.items) % BATCH_SIZE:
             self._job.wake()
         if not self._worker.is_alive:
@@ -175,10 +164,6 @@ class RemoteQueue:
         For a sender that only writes them to disk for the next program.
         """
         self._accepts_after_shutdown = True
-
-    def _send_now(self) -> None:
-        self._waiters.append(_Waiter())
-        self.run()
 
     def _note_full(self, priority: Priority) -> None:
         queue = self._queue
@@ -200,22 +185,18 @@ class RemoteQueue:
             Whether that was done in time.
         """
         check_process()
-        waiter = _Waiter()
-        self._waiters.append(waiter)
-        if self._stopped:
-            self._answer_waiters()
         began = monotonic()
-        until = began + timeout_millis / 1000
         self._failed_flush = (began, inf)
-        self._worker.ensure()
-        if not self._worker.is_alive:
-            self.run()  # no thread can be started: the interpreter exits
-        self._job.wake()
-        if waiter.done.acquire(timeout=max(until - monotonic(), 0.0)):
-            self._failed_flush = (0.0, 0.0)
-            return waiter.ok
-        self._failed_flush = (began, monotonic())
-        return False
+        flush = self._worker.submit(self._flush, is_left=True)
+        until = began + timeout_millis / 1000
+        while not flush.wait(min(until - monotonic(), _POLL_SECONDS)):
+            if self._stopped:
+                return not self._unsent
+            if monotonic() >= until:
+                self._failed_flush = (began, monotonic())
+                return False
+        self._failed_flush = (0.0, 0.0)
+        return flush.result is True
 
     def shutdown(self) -> None:
         """Send what is queued, within `shutdown_seconds`, and stop. Idempotent."""
@@ -227,9 +208,7 @@ class RemoteQueue:
         left_seconds = self._shutdown_seconds - self._failed_flush_seconds()
         self.force_flush(int(max(left_seconds, 0.0) * 1000))
         self._job.cancel()
-        # A flush that is too late for the last run would otherwise wait for its timeout.
         self._stopped = True
-        self._answer_waiters()
         left = self._unsent
         if left:
             COUNTERS.add("remote.unsent_at_exit", left)
@@ -243,14 +222,6 @@ class RemoteQueue:
     def _unsent(self) -> int:
         return len(self._queue.finals) + len(self._queue.logs)
 
-    def _answer_waiters(self) -> None:
-        """Give all waiting flushes their result, since nothing will be sent any more."""
-        with suppress(IndexError):
-            while True:
-                waiter = self._waiters.popleft()
-                waiter.ok = not self._unsent
-                waiter.done.release()
-
     def _failed_flush_seconds(self) -> float:
         """Return how long a flush has waited that failed just now, or is still waiting."""
         began, ended = self._failed_flush
@@ -259,20 +230,20 @@ class RemoteQueue:
 
     def run(self) -> None:
         """Send what is due; the job of the background thread."""
-        # When the interpreter exits, a flush may call this on its own thread.
+        self._send_alone(everything=False)
+
+    def _flush(self) -> bool:
+        """Send everything, unless it is too late; return whether all was sent."""
+        return not self._unsent if self._stopped else self._send_alone(everything=True)
+
+    def _send_alone(self, *, everything: bool) -> bool:
+        # Where no thread can be started, a flush runs on the thread that calls it.
         if not self._busy.acquire(blocking=False):
-            return
-        waiters: list[_Waiter] = []
+            return False
         try:
-            while self._waiters:
-                waiters.append(self._waiters.popleft())
-            ok = self._send_due(everything=bool(waiters))
-            for waiter in waiters:
-                waiter.ok = ok
+            return self._send_due(everything=everything)
         finally:
             self._busy.release()
-            for waiter in waiters:
-                waiter.done.release()
 
     def _send_due(self, *, everything: bool) -> bool:
         """Send what is due; whether all of it was sent."""
@@ -374,7 +345,6 @@ class RemoteQueue:
         self._queue = PriorityQueue(self._limits)
         self._batcher = Batcher(self._queue, self._grace, self._defer, self._is_wanted)
         self._scheduler = Scheduler(self._batcher)
-        self._waiters: deque[_Waiter] = deque()
         self._busy = new_lock()
         self._backoffs = backoffs_for(self.sender)
         # Start and end of the last flush that failed; infinity while one is waiting.

@@ -33,17 +33,16 @@ _HANGING_SECONDS: Final = 1.0
 
 
 class Ticket:
-    """A submitted call and its outcome: `result` is set once it has ended without an `error`.
+    """A submitted call and its outcome.
 
     Args:
         call: What to call.
         arguments: Its arguments.
         report: Called with an error that no caller gets.
-        is_left: Whether no caller waits for the call.
+        is_left: Whether no caller waits for the call or looks at its error.
     """
 
     __slots__ = ("_arguments", "_call", "_done", "_report", "error", "is_left", "result")
-    result: object
 
     def __init__(
         self,
@@ -56,6 +55,7 @@ class Ticket:
         self._arguments = arguments
         self._report = report
         self.is_left = is_left
+        self.result: object = None
         self.error: BaseException | None = None
         # Held until the call has ended.
         self._done = new_lock()

@@ -253,6 +253,22 @@ def test_a_shutdown_ends_waiting_flushes() -> None:
     assert time.monotonic() - began < 10
 
 
+def test_a_shutdown_ends_a_flush_whose_destination_hangs() -> None:
+    """The flush does not wait for its own, longer timeout."""
+    sender = Stuck()
+    queue = queue_to(sender, seconds=0.1)
+    queue.export(samples.end("done", 1))
+    flushed: list[bool] = []
+    thread = threading.Thread(target=lambda: flushed.append(queue.force_flush(60_000)))
+    thread.start()
+    began = time.monotonic()
+    queue.shutdown()
+    thread.join(15)
+    assert flushed == [False]
+    assert time.monotonic() - began < 10
+    sender.released.set()
+
+
 def test_spans_are_exported_without_waiting() -> None:
     """With a destination that hangs, a record costs the program no time."""
     sender = Stuck()

@@ -107,10 +107,6 @@ class ResilientSender:
         """Whether no batch waits for an answer, nor to be stored."""
         return self._request is None and not self._unstored
 
-    def ensure_thread(self) -> None:
-        """Start the thread that sends, if it is not running."""
-        self.thread.ensure()
-
     def send(self, records: Sequence[Record]) -> SendResult:
         """Send one batch, or keep it on disk; waits a limited time for an answer."""
         if not self._lock.acquire(timeout=_TIMEOUT):
