@@ -165,11 +165,14 @@ def test_a_temporary_failure_is_retried() -> None:
 
 
 def test_retry_after_is_respected() -> None:
-    """Nothing is sent before that time."""
+    """Nothing is sent before that time, which health shows."""
     sender = Keeping(SendResult(ok=False, retry=True, retry_after=1.5))
     queue = queue_to(sender)
     queue.export(samples.end("done", 1))
     queue.force_flush(5_000)
+    part = health().part("test")
+    assert part is not None
+    assert "tried again in 1.5 s" in part.detail
     time.sleep(1.0)
     assert len(sender.batches) == 1
     wait_until(lambda: len(sender.batches) > 1, "the second try")
