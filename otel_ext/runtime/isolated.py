@@ -227,7 +227,9 @@ class IsolatedThread:
             ticket.make()
             return ticket
         state.queue.append(ticket)
-        if state.running or self.ensure():
+        started = state.running or self.ensure()
+        # Another thread may have abandoned this state meanwhile: it gets a last thread.
+        if started and (state is self._state or self._ensure(state)):
             state.wake_event.set()
         else:
             state.make_calls()
@@ -253,13 +255,15 @@ class IsolatedThread:
 
     def ensure(self) -> bool:
         """Start the thread if it does not run; return False if none can be started now."""
-        state = self._state
+        return self._ensure(self._state)
+
+    def _ensure(self, state: _State) -> bool:
         if state.running:
             return True
         if monotonic() < state.next_start:
             return False
         try:
-            self.start()
+            self._start(state)
         except RuntimeError as error:
             if may_start_threads():  # the system allows no more threads
                 state.next_start = monotonic() + _REFUSED_SECONDS
@@ -273,11 +277,13 @@ class IsolatedThread:
         Raises:
             RuntimeError: No thread can be started.
         """
-        state = self._state
+        self._start(self._state)
+
+    def _start(self, state: _State) -> None:
         if not state.begin():
             return
         try:
-            state.stopping = False
+            state.stopping = state is not self._state
             state.ended = new_lock()
             state.ended.acquire()
             body = self._body(partial(_run, weakref.ref(self), state))

@@ -186,3 +186,16 @@ def test_a_call_from_the_thread_itself_is_made_at_once() -> None:
     outer = thread.submit(lambda: thread.submit(threading.get_ident).wait(0))
     assert outer.wait(30)
     assert outer.result is True
+
+
+@pytest.mark.parametrize("stays", [True, False])
+def test_a_call_is_made_if_another_thread_abandons_meanwhile(*, stays: bool) -> None:
+    """The call was queued for the thread that is left behind, before that had started."""
+
+    class Abandoned(IsolatedThread):
+        def ensure(self) -> bool:
+            """Abandon, as another thread may do at this moment."""
+            self.abandon()
+            return super().ensure()
+
+    assert Abandoned("test abandoned", stays=stays).submit(str).wait(30)
