@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from otel_ext.runtime.bounded_calls import BoundedCalls
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.deadline import EXIT_SECONDS, has_room, shutdown_by
 from otel_ext.runtime.exporter_check import check_exporter, prepare_first_line
 from otel_ext.runtime.guard import report_problem
-from otel_ext.runtime.isolated import isolate
+from otel_ext.runtime.isolated import IsolatedThread
+from otel_ext.runtime.isolated_exporter import isolate
 
 if TYPE_CHECKING:
     from otel_ext.protocols import RecordExporter
@@ -47,7 +48,7 @@ class FanOut:
         self._exporters = [isolate(one) for one in exporters]
         self._names = [f"FanOut: {type(one).__name__}" for one in exporters]
         self._shutdown_seconds = shutdown_seconds
-        self._calls = [BoundedCalls(name) for name in self._names]
+        self._calls = [IsolatedThread(name, stays=False) for name in self._names]
         self._closed = False
         self.never_starts_spans = all(
             getattr(one, "never_starts_spans", False) is True for one in exporters
@@ -70,12 +71,12 @@ class FanOut:
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Flush all exporters; whether all of them finished in time."""
         until = monotonic() + timeout_millis / 1000
-        calls_under_way = [
-            (calls, calls.begin(lambda one=one: one.force_flush(timeout_millis)))  # type: ignore[misc]
+        tickets = [
+            calls.submit_alone(partial(one.force_flush, timeout_millis))
             for calls, one in zip(self._calls, self._exporters, strict=True)
         ]
         # Not a generator: `all` would stop at the first False and not wait for the others.
-        in_time = [calls.wait(call, until) for calls, call in calls_under_way]
+        in_time = [ticket.succeeds_by(until) for ticket in tickets]
         return all(in_time)
 
     def shutdown(self) -> None:
@@ -87,15 +88,12 @@ class FanOut:
         if self._closed:
             return
         self._closed = True
-        calls_under_way = [
-            (
-                calls,
-                calls.begin(lambda one=one: shutdown_by(one, one.shutdown, until), last=True),  # type: ignore[misc]
-            )
+        tickets = [
+            calls.submit_alone(partial(shutdown_by, one, one.shutdown, until), is_last=True)
             for calls, one in zip(self._calls, self._exporters, strict=True)
         ]
-        for calls, call in calls_under_way:
-            calls.wait(call, until)
+        for ticket in tickets:
+            ticket.succeeds_by(until)
 
     def has_room(self, until: float) -> bool:
         """Whether all exporters have room for many more records before `until`."""

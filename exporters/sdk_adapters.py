@@ -20,9 +20,9 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 from otel_ext.record.call_site import call_site_from_attributes
 from otel_ext.record.capture import capture_end
 from otel_ext.record.model import UNKNOWN_CALL_SITE
-from otel_ext.runtime.bounded_calls import BoundedCalls
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
+from otel_ext.runtime.isolated import IsolatedThread
 from otel_ext.runtime.process import incarnation
 
 if TYPE_CHECKING:
@@ -130,7 +130,8 @@ class StockSpanExporterAdapter:
         self, exporter: SpanExporter, *, shutdown_seconds: float = _SHUTDOWN_SECONDS
     ) -> None:
         self._batch = BatchSpanProcessor(exporter)
-        self._calls = BoundedCalls(f"StockSpanExporterAdapter: {type(exporter).__name__}")
+        where = f"StockSpanExporterAdapter: {type(exporter).__name__}"
+        self._calls = IsolatedThread(where, stays=False)
         self._shutdown_seconds = shutdown_seconds
         self._resources: dict[str, Resource] = {}
         self._closed = False
@@ -152,16 +153,16 @@ class StockSpanExporterAdapter:
         """
         if self._closed:
             return True
-        call = self._calls.begin(self._batch.force_flush)
-        return self._calls.wait(call, monotonic() + timeout_millis / 1000)
+        ticket = self._calls.submit_alone(self._batch.force_flush)
+        return ticket.succeeds_by(monotonic() + timeout_millis / 1000)
 
     def shutdown(self) -> None:
         """Export what is queued, within `shutdown_seconds`, and stop. Idempotent."""
         if self._closed:
             return
         self._closed = True
-        call = self._calls.begin(self._batch.shutdown, last=True)
-        self._calls.wait(call, monotonic() + self._shutdown_seconds)
+        ticket = self._calls.submit_alone(self._batch.shutdown, is_last=True)
+        ticket.succeeds_by(monotonic() + self._shutdown_seconds)
 
     def _resource(self, process: Process) -> Resource:
         found = self._resources.get(process.id)

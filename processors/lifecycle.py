@@ -31,7 +31,7 @@ from otel_ext.runtime.deadline import (
 from otel_ext.runtime.exporter_check import check_exporter, fast_export_of, prepare_first_line
 from otel_ext.runtime.fork import after_fork_in_child, check_process
 from otel_ext.runtime.guard import report_problem
-from otel_ext.runtime.isolated import isolate
+from otel_ext.runtime.isolated_exporter import isolate
 from otel_ext.runtime.process import incarnation
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from otel_ext.record.sanitise.values import encode_object
 from otel_ext.record.timestamps import format_ns
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
-from otel_ext.runtime.isolated import isolate
+from otel_ext.runtime.isolated_exporter import isolate
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -60,7 +60,7 @@ class BySignal:
     def ensure_threads(self) -> None:
         """Start the threads that are not running."""
         for sender in self._senders.values():
-            sender.ensure_thread()
+            sender.thread.ensure()
 
     def send(self, records: Sequence[Record]) -> SendResult:
         """Send one batch, each record by the sender of its signal."""

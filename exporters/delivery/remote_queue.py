@@ -6,8 +6,6 @@ to a bounded queue. Final records are sent first.
 
 from __future__ import annotations
 
-from collections import deque
-from contextlib import suppress
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Final
@@ -15,8 +13,7 @@ from typing import TYPE_CHECKING, Final
 from otel_ext.exporters.delivery.batcher import Batcher
 from otel_ext.exporters.delivery.metrics import observe_queue, wants_metrics
 from otel_ext.exporters.delivery.queue import PriorityQueue, QueueLimits
-from otel_ext.exporters.delivery.retry_delay import retry_delays_for
-from otel_ext.exporters.delivery.scheduler import BATCH_SIZE, Scheduler
+from otel_ext.exporters.delivery.scheduler import BATCH_SIZE, Scheduler, backoffs_for
 from otel_ext.exporters.otlp.settings import OtlpSettings
 from otel_ext.protocols import SendResult
 from otel_ext.runtime.counters import COUNTERS, Counters
@@ -31,9 +28,9 @@ if TYPE_CHECKING:
 
     from otel_ext.exporters.delivery.batcher import Batch
     from otel_ext.exporters.delivery.queue import Priority
-    from otel_ext.exporters.delivery.retry_delay import RetryDelay
     from otel_ext.protocols import RecordSender, SampleDecision
     from otel_ext.record.model import Record
+    from otel_ext.runtime.backoff import Backoff
 
 __all__ = ["REMOTE_WORKER_NAME", "RemoteQueue", "remote_worker"]
 
@@ -43,17 +40,8 @@ REMOTE_WORKER_NAME: Final = "otel-ext-remote"
 _INTERVAL: Final = 0.25
 # The maximum of batches before the thread runs its other jobs.
 _ROUNDS: Final = 32
-
-
-class _Waiter:
-    """A thread that waits for a flush, and the result it gets."""
-
-    __slots__ = ("done", "ok")
-
-    def __init__(self) -> None:
-        self.ok = False
-        self.done = new_lock()
-        self.done.acquire()
+# How often a flush checks whether the queue has been shut down, in seconds.
+_POLL_SECONDS: Final = 0.05
 
 
 class RemoteQueue:
@@ -138,7 +126,7 @@ class RemoteQueue:
         self._job.cancel()
         self.sender = sender
         self._reports_refusals = False
-        self._retry_delays = retry_delays_for(sender)
+        self._backoffs = backoffs_for(sender)
         self._worker = worker
         self._job = worker.every(_INTERVAL, self.run, self.name)
 
@@ -164,7 +152,7 @@ class RemoteQueue:
             self._note_full(priority)
         elif self._closed:
             if priority is not self._queue.provisional:
-                self._send_now()
+                self._send_alone(everything=True)
         elif priority is self._queue.finals and not len(priority.items) % BATCH_SIZE:
             self._job.wake()
         if not self._worker.is_alive:
@@ -176,10 +164,6 @@ class RemoteQueue:
         For a sender that only writes them to disk for the next program.
         """
         self._accepts_after_shutdown = True
-
-    def _send_now(self) -> None:
-        self._waiters.append(_Waiter())
-        self.run()
 
     def _note_full(self, priority: Priority) -> None:
         queue = self._queue
@@ -201,22 +185,18 @@ class RemoteQueue:
             Whether that was done in time.
         """
         check_process()
-        waiter = _Waiter()
-        self._waiters.append(waiter)
-        if self._stopped:
-            self._answer_waiters()
         began = monotonic()
-        until = began + timeout_millis / 1000
         self._failed_flush = (began, inf)
-        self._worker.ensure()
-        if not self._worker.is_alive:
-            self.run()  # no thread can be started: the interpreter exits
-        self._job.wake()
-        if waiter.done.acquire(timeout=max(until - monotonic(), 0.0)):
-            self._failed_flush = (0.0, 0.0)
-            return waiter.ok
-        self._failed_flush = (began, monotonic())
-        return False
+        flush = self._worker.submit(self._flush, is_left=True)
+        until = began + timeout_millis / 1000
+        while not flush.wait(min(until - monotonic(), _POLL_SECONDS)):
+            if self._stopped:
+                return not self._unsent
+            if monotonic() >= until:
+                self._failed_flush = (began, monotonic())
+                return False
+        self._failed_flush = (0.0, 0.0)
+        return flush.result is True
 
     def shutdown(self) -> None:
         """Send what is queued, within `shutdown_seconds`, and stop. Idempotent."""
@@ -228,9 +208,7 @@ class RemoteQueue:
         left_seconds = self._shutdown_seconds - self._failed_flush_seconds()
         self.force_flush(int(max(left_seconds, 0.0) * 1000))
         self._job.cancel()
-        # A flush that is too late for the last run would otherwise wait for its timeout.
         self._stopped = True
-        self._answer_waiters()
         left = self._unsent
         if left:
             COUNTERS.add("remote.unsent_at_exit", left)
@@ -244,14 +222,6 @@ class RemoteQueue:
     def _unsent(self) -> int:
         return len(self._queue.finals) + len(self._queue.logs)
 
-    def _answer_waiters(self) -> None:
-        """Give all waiting flushes their result, since nothing will be sent any more."""
-        with suppress(IndexError):
-            while True:
-                waiter = self._waiters.popleft()
-                waiter.ok = not self._unsent
-                waiter.done.release()
-
     def _failed_flush_seconds(self) -> float:
         """Return how long a flush has waited that failed just now, or is still waiting."""
         began, ended = self._failed_flush
@@ -260,20 +230,20 @@ class RemoteQueue:
 
     def run(self) -> None:
         """Send what is due; the job of the background thread."""
-        # When the interpreter exits, a flush may call this on its own thread.
+        self._send_alone(everything=False)
+
+    def _flush(self) -> bool:
+        """Send everything, unless it is too late; return whether all was sent."""
+        return not self._unsent if self._stopped else self._send_alone(everything=True)
+
+    def _send_alone(self, *, everything: bool) -> bool:
+        # Where no thread can be started, a flush runs on the thread that calls it.
         if not self._busy.acquire(blocking=False):
-            return
-        waiters: list[_Waiter] = []
+            return False
         try:
-            while self._waiters:
-                waiters.append(self._waiters.popleft())
-            ok = self._send_due(everything=bool(waiters))
-            for waiter in waiters:
-                waiter.ok = ok
+            return self._send_due(everything=everything)
         finally:
             self._busy.release()
-            for waiter in waiters:
-                waiter.done.release()
 
     def _send_due(self, *, everything: bool) -> bool:
         """Send what is due; whether all of it was sent."""
@@ -282,10 +252,10 @@ class RemoteQueue:
         now = monotonic()
         paused = {
             is_final
-            for is_final, delay in self._retry_delays.items()
-            if not delay.is_over(now, is_flush=everything)
+            for is_final, backoff in self._backoffs.items()
+            if not backoff.allows(now, is_flush=everything)
         }
-        if len(paused) == len(self._retry_delays):
+        if len(paused) == len(self._backoffs):
             return False
         if everything and self._process_ends_due:
             self._process_ends_due = False
@@ -304,9 +274,9 @@ class RemoteQueue:
                 batcher.drop_sent_elsewhere(batch)
                 continue
             if not self._send(batch):
-                failed = self._retry_delays[batch.is_final]
-                paused |= {kind for kind, delay in self._retry_delays.items() if delay is failed}
-                if len(paused) == len(self._retry_delays):
+                failed = self._backoffs[batch.is_final]
+                paused |= {kind for kind, one in self._backoffs.items() if one is failed}
+                if len(paused) == len(self._backoffs):
                     return False
             if not everything:  # else it might never end
                 batcher.take(monotonic())
@@ -331,7 +301,7 @@ class RemoteQueue:
             result = SendResult(ok=False, message=f"{type(error).__name__}: {error}")
         if not result.ok and result.retry:
             batcher.put_back(batch)
-            self._back_off(result, self._retry_delays[batch.is_final])
+            self._back_off(result, self._backoffs[batch.is_final])
             return False
         batcher.done(batch)
         count = len(batch.items)
@@ -342,7 +312,7 @@ class RemoteQueue:
             self._health.degraded(f"{count} records were refused: {result.message}")
             report_problem(f"{self.name}: {count} records are lost", result.message)
             return True
-        self._retry_delays[batch.is_final].reset()
+        self._backoffs[batch.is_final].reset()
         self.counts.add(signal, max(count - result.kept - result.rejected, 0))
         self.counts.add(f"{signal}.rejected", result.rejected)
         self._note_sent(count, result, is_final=batch.is_final)
@@ -363,9 +333,9 @@ class RemoteQueue:
         if self._reports_refusals:
             report_problem(f"{self.name}: records were refused", result.message)
 
-    def _back_off(self, result: SendResult, delay: RetryDelay) -> None:
+    def _back_off(self, result: SendResult, backoff: Backoff) -> None:
         COUNTERS.add("remote.retries")
-        seconds = delay.start(monotonic(), result.retry_after)
+        seconds = backoff.failed(monotonic(), retry_after=result.retry_after)
         self._health.failed(f"not sent, and tried again in {seconds:.1f} s: {result.message}")
         report_problem(f"{self.name}: nothing can be sent for now", result.message)
 
@@ -375,9 +345,8 @@ class RemoteQueue:
         self._queue = PriorityQueue(self._limits)
         self._batcher = Batcher(self._queue, self._grace, self._defer, self._is_wanted)
         self._scheduler = Scheduler(self._batcher)
-        self._waiters: deque[_Waiter] = deque()
         self._busy = new_lock()
-        self._retry_delays = retry_delays_for(self.sender)
+        self._backoffs = backoffs_for(self.sender)
         # Start and end of the last flush that failed; infinity while one is waiting.
         self._failed_flush = (0.0, 0.0)
         self._process_ends_due = False

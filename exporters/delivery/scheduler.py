@@ -9,17 +9,24 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING, Final
 
+from otel_ext.protocols import SignalSender
+from otel_ext.runtime.backoff import Backoff
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from otel_ext.exporters.delivery.batcher import Batch, Batcher
+    from otel_ext.protocols import RecordSender
 
-__all__ = ["BATCH_SIZE", "EVENTS_INTERVAL", "Scheduler"]
+__all__ = ["BATCH_SIZE", "EVENTS_INTERVAL", "Scheduler", "backoffs_for"]
 
 BATCH_SIZE: Final = 512
 # How often a batch that is not full is sent, in seconds.
 EVENTS_INTERVAL: Final = 0.2
 _FINALS_INTERVAL: Final = 1.0
+# Seconds until a batch that failed is sent again.
+_INITIAL_INTERVAL: Final = 0.5
+_MAX_INTERVAL: Final = 30.0
 
 
 class Scheduler:
@@ -74,3 +81,16 @@ class Scheduler:
         if not self._batcher.events_waiting:
             self._events_due = now + EVENTS_INTERVAL
         return batch if batch.items else None
+
+
+def backoffs_for(sender: RecordSender) -> dict[bool, Backoff]:
+    """Return the back-offs of final records (True) and of events (False); both may be the same.
+
+    If the sender has several signals, events that fail do not delay final records.
+
+    Args:
+        sender: Sends both kinds.
+    """
+    finals = Backoff(_INITIAL_INTERVAL, _MAX_INTERVAL)
+    apart = isinstance(sender, SignalSender) and len(sender.signals) > 1
+    return {True: finals, False: Backoff(_INITIAL_INTERVAL, _MAX_INTERVAL) if apart else finals}

@@ -35,7 +35,6 @@ from otel_ext.runtime.health import PartHealth, register_part
 from otel_ext.runtime.process.records import is_plain_process_start
 
 if TYPE_CHECKING:
-
     from otel_ext.redaction.walk import RedactCallback
     from otel_ext.runtime.health import State
 

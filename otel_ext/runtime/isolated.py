@@ -1,222 +1,370 @@
-"""Isolates third-party exporters, so that one that hangs does not block the program.
+"""Runs calls that may hang on a daemon thread, so that their callers need not hang.
 
-Python cannot end a call that hangs. So a third-party `export` runs on a thread of its
-own, and the caller waits for it up to a timeout: records arrive in order and at once,
-and exceptions reach the caller. After a timeout callers do not wait for that exporter
-until it has caught up; meanwhile records wait in a bounded queue.
+Python cannot end a call that hangs. So it runs on another thread; its caller waits for it
+until a deadline and then leaves it behind. All background threads of this package start,
+wake, end and reset after a fork as `IsolatedThread` does here.
 """
 
 from __future__ import annotations
 
 import weakref
 from collections import deque
-from contextvars import copy_context
+from functools import partial
+from math import inf
 from threading import get_ident
-from time import monotonic, sleep
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.runtime.bounded_calls import BoundedCalls
-from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child
 from otel_ext.runtime.guard import report_problem
-from otel_ext.runtime.threads import WakeEvent, new_lock, start_thread
+from otel_ext.runtime.threads import WakeEvent, may_start_threads, new_lock, start_thread
 
 if TYPE_CHECKING:
-    from otel_ext.protocols import RecordExporter
-    from otel_ext.record.model import Record
+    from collections.abc import Callable
 
-__all__ = ["IsolatedExporter", "isolate"]
+__all__ = ["IsolatedThread", "Ticket"]
 
-_TIMEOUT: Final = 0.5
-_MAX_WAITING: Final = 10_000
-_SHUTDOWN_SECONDS: Final = 1.5
-# How often the thread checks whether its exporter still exists, in seconds.
-_CHECK_INTERVAL: Final = 5.0
-_POLL: Final = 0.002
+# How often an idle thread checks whether its owner still exists, in seconds.
+_CHECK_SECONDS: Final = 5.0
+# How long no thread is started after the system has refused one, in seconds.
+_REFUSED_SECONDS: Final = 1.0
+# The exit does not wait for a job that has run this long; it has waited for its work before.
+_HANGING_SECONDS: Final = 1.0
 
 
-class _Item:
-    """One queued record and the outcome of its export."""
+class Ticket:
+    """A submitted call and its outcome.
 
-    __slots__ = ("context", "done", "error", "is_left", "record")
+    Args:
+        call: What to call.
+        arguments: Its arguments.
+        report: Called with an error that no caller gets.
+        is_left: Whether no caller waits for the call or looks at its error.
+    """
 
-    def __init__(self, record: Record) -> None:
-        self.record = record
-        self.context = copy_context()
-        self.done = new_lock()
-        self.done.acquire()
+    __slots__ = ("_arguments", "_call", "_done", "_report", "error", "is_left", "result")
+
+    def __init__(
+        self,
+        call: Callable[..., object],
+        arguments: tuple[object, ...],
+        report: Callable[[BaseException | str], None],
+        is_left: bool,  # noqa: FBT001 - by position it is faster
+    ) -> None:
+        self._call = call
+        self._arguments = arguments
+        self._report = report
+        self.is_left = is_left
+        self.result: object = None
         self.error: BaseException | None = None
-        self.is_left = False
+        # Held until the call has ended.
+        self._done = new_lock()
+        self._done.acquire()
+
+    def make(self) -> None:
+        """Make the call; never raises."""
+        try:
+            self.result = self._call(*self._arguments)
+        except BaseException as error:  # noqa: BLE001 - raised in the caller if it still waits
+            self.error = error
+            if self.is_left:
+                self._report(error)
+        finally:
+            self._done.release()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait up to `seconds` for the end of the call; return whether it has ended."""
+        if self._done.acquire(timeout=max(0, seconds)):
+            self._done.release()  # for the next thread that waits
+            return True
+        return False
+
+    def succeeds_by(self, until: float) -> bool:
+        """Wait until the moment `until` of the monotonic clock; report a failure or a late end.
+
+        Returns:
+            Whether the call ended in time, did not raise and did not return False.
+        """
+        if not self.wait(until - monotonic()):
+            self.is_left = True
+            self._report("a call takes too long and is left behind")
+        elif self.error is not None:
+            self._report(self.error)
+        else:
+            return self.result is not False
+        return False
 
 
-class _ThreadState:
-    """One export thread and its queue; a forked child gets a new one."""
+class _State:
+    """A thread and its queue; a forked child gets a new one, and so does `abandon`."""
 
-    __slots__ = ("is_late", "starting", "stopping", "thread_id", "waiting", "wake_event", "working")
+    __slots__ = (
+        "alone",
+        "busy_since",
+        "ended",
+        "ident",
+        "next_start",
+        "queue",
+        "running",
+        "starting",
+        "stopping",
+        "wake_event",
+        "working",
+    )
 
     def __init__(self) -> None:
-        self.waiting: deque[_Item] = deque()
+        self.queue: deque[Ticket] = deque()
+        self.alone: Ticket | None = None
         self.working = False
-        self.is_late = False
+        self.running = False
         self.stopping = False
-        self.thread_id = 0
+        self.ident = 0
+        self.next_start = 0.0
+        # When the running job started, by the monotonic clock; infinity while none runs.
+        self.busy_since = inf
+        self.wake_event = WakeEvent()
         # Held from the start of the thread to its end.
         self.starting = new_lock()
-        self.wake_event = WakeEvent()
+        # Held while the thread lives; each thread has its own.
+        self.ended = new_lock()
 
-    def stop(self) -> None:
-        """Ask the thread to end after the queued records; does not wait."""
+    def stop(self) -> bool:
+        """Let the thread end after the queued calls; return False if it seems to hang."""
         self.stopping = True
         self.wake_event.set()
+        return monotonic() - self.busy_since < _HANGING_SECONDS
+
+    def make_calls(self) -> None:
+        """Make the queued calls."""
+        queue = self.queue
+        self.working = True
+        while queue:
+            try:
+                ticket = queue.popleft()
+            except IndexError:  # another thread makes that call
+                break
+            ticket.make()
+        self.working = False
+
+    def begin(self) -> bool:
+        """Reserve the state for one thread; False if it has one that starts, runs or ends."""
+        if not self.starting.acquire(blocking=False):
+            return False
+        self.running = True
+        return True
+
+    def end(self) -> None:
+        """Let another thread be started."""
+        self.ident = 0
+        self.busy_since = inf
+        self.working = False
+        self.running = False
+        self.starting.release()
+
+
+class IsolatedThread:
+    """A daemon thread that makes submitted calls in order, and starts when one comes.
+
+    Where no thread can be started, as while the interpreter ends, the caller's thread makes
+    the calls. The thread ends with this object; calls that are queued then are still made.
+
+    Args:
+        where: The component that makes the calls, for messages.
+        name: The thread's name; by default `otel-ext WHERE`.
+        stays: Whether the thread waits for further calls when all have been made.
+        report: Called with an error that no caller gets; prints it by default.
+
+    >>> thread = IsolatedThread("doctest")
+    >>> ticket = thread.submit(lambda: "sent")
+    >>> ticket.wait(10), ticket.result
+    (True, 'sent')
+    """
+
+    def __init__(
+        self,
+        where: str,
+        *,
+        name: str = "",
+        stays: bool = True,
+        report: Callable[[BaseException | str], None] | None = None,
+    ) -> None:
+        self.name = name or f"otel-ext {where}"
+        self._stays = stays
+        self._report = report or partial(report_problem, where)
+        self._state = _State()
+        after_fork_in_child(self._reset)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._state.running
 
     @property
     def is_idle(self) -> bool:
-        return not self.waiting and not self.working
+        """Whether all submitted calls have ended."""
+        return not self._state.queue and not self._state.working
 
+    @property
+    def queued(self) -> int:
+        """How many calls wait for the one that runs."""
+        return len(self._state.queue)
 
-class IsolatedExporter:
-    """Calls `inner` on a thread of its own, and waits for it up to a timeout.
+    def submit(
+        self, call: Callable[..., object], *arguments: object, is_left: bool = False
+    ) -> Ticket:
+        """Queue a call; its thread does not have the context variables of the caller.
 
-    Args:
-        inner: An exporter whose `export` may hang.
-        timeout: Seconds that a caller waits for one `export`.
+        A call that comes from the thread itself is made at once: a wait for it would not end.
 
-    >>> from otel_ext.record.model import Process, Record
-    >>> from otel_ext.testing import RecordCapture
-    >>> capture = RecordCapture()
-    >>> exporter = IsolatedExporter(capture)
-    >>> exporter.export(Record("event", None, "deployed", 0, 1, Process("p")))
-    >>> [record.event for record in capture.records]
-    ['deployed']
-    """
-
-    never_waits = True
-
-    def __init__(self, inner: RecordExporter, *, timeout: float = _TIMEOUT) -> None:
-        self.inner = inner
-        self.never_starts_spans = getattr(inner, "never_starts_spans", False) is True
-        self._name = type(inner).__name__
-        self._timeout = timeout
-        self._calls = BoundedCalls(self._name)
-        self._closed = False
-        self._reset()
-        after_fork_in_child(self._reset)
-
-    def export(self, record: Record) -> None:
-        """Export one record; what `inner` raises before the timeout is raised here."""
-        if self._closed:
-            COUNTERS.add("exporter.closed")
-            return
+        Args:
+            call: What to call.
+            arguments: Its arguments.
+            is_left: Whether no caller will wait for it, so that its error is reported.
+        """
+        ticket = Ticket(call, arguments, self._report, is_left)
         state = self._state
-        if state.thread_id == get_ident():
-            self.inner.export(record)  # of a span that `inner` itself starts
-            return
-        if len(state.waiting) >= _MAX_WAITING:
-            COUNTERS.add("accepted")
-            COUNTERS.add("dropped.exporter_hangs")
-            report_problem(f"{self._name}: records are lost", "it hangs, and its queue is full")
-            return
-        item = _Item(record)
-        item.is_left = state.is_late
-        state.waiting.append(item)
-        self._wake(state)
-        if item.is_left:
-            return
-        if not item.done.acquire(timeout=self._timeout):
-            state.is_late = item.is_left = True
-            why = f"export took more than {self._timeout:g} s; callers no longer wait for it"
-            report_problem(f"{self._name} hangs", why)
-        elif item.error is not None:
-            raise item.error
+        if state.ident == get_ident():
+            ticket.make()
+            return ticket
+        state.queue.append(ticket)
+        started = state.running or self.ensure()
+        # Another thread may have abandoned this state meanwhile: it gets a last thread.
+        if started and (state is self._state or self._ensure(state)):
+            state.wake_event.set()
+        else:
+            state.make_calls()
+            if ticket.error is not None and not isinstance(ticket.error, Exception):
+                raise ticket.error  # an interrupt of this thread
+        return ticket
 
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Export the queued records, then flush `inner`; return whether both ended in time."""
-        until = monotonic() + timeout_millis / 1000
-        if not self._caught_up(until):
+    def submit_alone(self, call: Callable[[], object], *, is_last: bool = False) -> Ticket:
+        """Submit a call unless an earlier one still runs; then return that one's ticket.
+
+        Args:
+            call: What to call.
+            is_last: Leave the earlier call behind instead; no other will follow this one.
+        """
+        earlier = self._state.alone
+        if earlier is not None and not earlier.wait(0.0):
+            if not is_last:
+                return earlier
+            self.abandon()
+        state = self._state
+        state.alone = ticket = self.submit(call)
+        return ticket
+
+    def ensure(self) -> bool:
+        """Start the thread if it does not run; return False if none can be started now."""
+        return self._ensure(self._state)
+
+    def _ensure(self, state: _State) -> bool:
+        if state.running:
+            return True
+        if monotonic() < state.next_start:
             return False
-        left = max(0, int((until - monotonic()) * 1000))
-        return self._calls.wait(self._calls.begin(lambda: self.inner.force_flush(left)), until)
-
-    def shutdown(self) -> None:
-        """Shut `inner` down; waits at most 1.5 s."""
-        self.shutdown_by(monotonic() + _SHUTDOWN_SECONDS)
-
-    def shutdown_by(self, until: float) -> None:
-        """Shut `inner` down; waits at most until the moment `until` of the monotonic clock."""
-        self._closed = True
-        self._caught_up(until)
-        self._calls.wait(self._calls.begin(self.inner.shutdown, last=True), until)
-
-    def _caught_up(self, until: float) -> bool:
-        state = self._state
-        while not state.is_idle:
-            if monotonic() >= until:
-                return False
-            self._wake(state)
-            sleep(_POLL)
+        try:
+            self._start(state)
+        except RuntimeError as error:
+            if may_start_threads():  # the system allows no more threads
+                state.next_start = monotonic() + _REFUSED_SECONDS
+                self._report(f"no thread for its calls, so they delay others: {error}")
+            return False
         return True
 
-    def _wake(self, state: _ThreadState) -> None:
-        if state.starting.acquire(blocking=False):
-            me: weakref.ref[IsolatedExporter] = weakref.ref(self)
-            try:
-                start_thread(lambda: _run(me, state), f"otel-ext {self._name}", state.stop)
-            except RuntimeError:  # no thread can be started: this one does the work
-                state.starting.release()
-                _export_queued(self.inner, state, self._name)
-                return
-        state.wake_event.set()
+    def start(self) -> None:
+        """Start the thread unless it runs.
+
+        Raises:
+            RuntimeError: No thread can be started.
+        """
+        self._start(self._state)
+
+    def _start(self, state: _State) -> None:
+        if not state.begin():
+            return
+        try:
+            state.stopping = state is not self._state
+            state.ended = new_lock()
+            state.ended.acquire()
+            body = self._body(partial(_run, weakref.ref(self), state))
+            start_thread(body, self.name, state.stop)
+        except BaseException:
+            state.end()
+            raise
+
+    def stop(self, timeout: float = 0.0) -> bool:
+        """Let the thread end after the queued calls; return whether it has within `timeout`.
+
+        Args:
+            timeout: Seconds to wait; 0 does not wait.
+        """
+        state = self._state
+        state.stop()
+        if not state.running:
+            return True
+        if state.ident == get_ident():
+            return False  # it ends after the call that runs now
+        ended = state.ended
+        if not ended.acquire(timeout=max(timeout, 0.0)):
+            return False
+        ended.release()
+        return True
+
+    def abandon(self) -> None:
+        """Leave a call that hangs behind; the next one gets a new thread."""
+        self._state.stop()
+        self._state = _State()
+
+    def work(self) -> float | None:
+        """Do what is due apart from calls; called by the thread.
+
+        Returns:
+            Seconds until something is due, unless the thread is woken; None ends it.
+        """
+        return _CHECK_SECONDS if self._stays else None
+
+    def died(self, error: BaseException) -> None:
+        """React to an error that ends the thread; called by it."""
+        self._report(error)
+
+    def _body(self, body: Callable[[], None]) -> Callable[[], None]:
+        """Return the function that the thread runs; `body` or a wrapper of it."""
+        return body
 
     def _reset(self) -> None:
-        """Start with an empty queue; in a forked child the queued records are the parent's."""
-        self._state = _ThreadState()
+        """Forget the thread and its calls, which a forked child does not have."""
+        self._state = _State()
 
 
-def _run(reference: weakref.ref[IsolatedExporter], state: _ThreadState) -> None:
-    """Export records until the exporter is gone or the program exits; the thread's body."""
-    state.thread_id = get_ident()
-    while not state.stopping:
-        woken = state.wake_event.wait(_CHECK_INTERVAL)
-        exporter = reference()
-        if exporter is None:
-            return
-        if woken:
-            _export_queued(exporter.inner, state, exporter._name)  # noqa: SLF001 - its own thread
-        del exporter
-    state.starting.release()
-
-
-def _export_queued(inner: RecordExporter, state: _ThreadState, name: str) -> None:
+def _run(reference: weakref.ref[IsolatedThread], state: _State) -> None:
+    """Make calls and work until the thread is to end; its body."""
+    ended = state.ended
     while True:
-        state.working = True
         try:
-            item = state.waiting.popleft()
-        except IndexError:
-            state.working = state.is_late = False
+            state.ident = get_ident()
+            _make_calls_and_work(reference, state)
+        except BaseException as error:  # noqa: BLE001 - the owner decides what follows
+            thread = reference()
+            if thread is not None and thread._state is state and not state.stopping:  # noqa: SLF001 - its own
+                thread.died(error)
+            del thread
+        state.end()
+        # A call may have come since the last look at the queue, and no other thread for it.
+        if not (state.queue and state.begin()):
+            break
+    ended.release()
+
+
+def _make_calls_and_work(reference: weakref.ref[IsolatedThread], state: _State) -> None:
+    while True:
+        thread = None if state.stopping else reference()
+        pause = None if thread is None else thread.work()
+        # A reference would keep the owner alive while the thread sleeps.
+        del thread
+        # Last, so that little is left to do while the caller wakes up.
+        if state.queue:
+            state.make_calls()
+        if pause is None or state.stopping:
             return
-        try:
-            item.context.run(inner.export, item.record)
-        except BaseException as error:  # noqa: BLE001 - raised in the caller if it still waits
-            item.error = error
-            if item.is_left:
-                COUNTERS.add("accepted")
-                COUNTERS.add("dropped.hook_failed")
-                report_problem(f"{name}: a record is lost", error)
-        finally:
-            item.done.release()
-
-
-def isolate(exporter: RecordExporter) -> RecordExporter:
-    """Return `exporter` itself if it never waits, else an `IsolatedExporter` around it.
-
-    Args:
-        exporter: Any exporter; those of this package have `never_waits = True`.
-
-    >>> from otel_ext.exporters import ConsoleExporter
-    >>> mine = ConsoleExporter()
-    >>> isolate(mine) is mine
-    True
-    """
-    if getattr(exporter, "never_waits", False) is True:
-        return exporter
-    return IsolatedExporter(exporter)
+        if pause:
+            state.wake_event.wait(pause)

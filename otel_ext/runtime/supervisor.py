@@ -10,6 +10,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
+from otel_ext.runtime.backoff import Backoff
 from otel_ext.runtime.fork import after_fork_in_child
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.health import HealthCell
@@ -20,27 +21,23 @@ if TYPE_CHECKING:
 
 __all__ = ["Supervisor", "shared_supervisor"]
 
-_FIRST_DELAY: Final = 0.1
-_MAX_DELAY: Final = 30.0
+_INITIAL_INTERVAL: Final = 0.1
+_MAX_INTERVAL: Final = 30.0
 _STABLE: Final = 60.0
 
 
 class _Part:
     """A supervised part: how to start it, and how often it failed."""
 
-    __slots__ = ("after", "cell", "failures", "name", "start", "started_at")
+    __slots__ = ("after", "backoff", "cell", "name", "start", "started_at")
 
     def __init__(self, name: str, start: Callable[[], None], after: tuple[str, ...]) -> None:
         self.name = name
         self.start = start
         self.after = after
-        self.failures = 0
+        self.backoff = Backoff(_INITIAL_INTERVAL, _MAX_INTERVAL)
         self.started_at = 0.0
         self.cell = HealthCell(name, "not started")
-
-    def delay(self) -> float:
-        """Return the seconds until the next attempt."""
-        return min(_FIRST_DELAY * 2.0 ** min(self.failures - 1, 20), _MAX_DELAY)
 
 
 class Supervisor:
@@ -88,8 +85,8 @@ class Supervisor:
         part = self._parts.get(name)
         if part is None:
             return
-        was_stable = monotonic() - part.started_at > _STABLE
-        part.failures = 1 if was_stable else part.failures + 1
+        if monotonic() - part.started_at > _STABLE:
+            part.backoff.reset()
         self._note(part, error)
 
     def is_down(self, name: str) -> bool:
@@ -123,20 +120,22 @@ class Supervisor:
         try:
             part.start()
         except Exception as error:  # noqa: BLE001 - no more threads, or the interpreter ends
-            part.failures += 1
             self._note(part, error)
             return
         if name not in self._down:
-            restarts = f"running, started again after {part.failures} failures"
-            part.cell.healthy(restarts if part.failures else "running")
+            failures = part.backoff.failures
+            again = f"running, started again after {failures} failures"
+            part.cell.healthy(again if failures else "running")
         for dependant in list(self._parts.values()):
             if name in dependant.after and dependant.started_at:
                 self._start(dependant.name, now, seen)
 
     def _note(self, part: _Part, error: BaseException | str) -> None:
         text = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
-        part.cell.failed(f"{text}; starts again with the first span after {part.delay():.1f} s")
-        self._down[part.name] = monotonic() + part.delay()
+        now = monotonic()
+        delay = part.backoff.failed(now, text)
+        part.cell.failed(f"{text}; starts again with the first span after {delay:.1f} s")
+        self._down[part.name] = now + delay
         if "at interpreter shutdown" in text:
             return  # no thread can start any more; a flush does the remaining work
         report_problem(f"{part.name}: stopped and will be started again", error)
@@ -147,7 +146,7 @@ class Supervisor:
         self._restarting = new_lock()
         for part in self._parts.values():
             part.started_at = 0.0
-            part.failures = 0
+            part.backoff.reset()
 
 
 _shared: Final[dict[str, Supervisor]] = {}

@@ -74,6 +74,8 @@ def new_lock() -> Lock:
     >>> lock.acquire(), lock.acquire(timeout=0.001)
     (True, False)
     """
+    if "gevent.monkey" not in sys.modules:  # at once: each call that may hang makes a lock
+        return _thread.allocate_lock()
     allocate = _patched("allocate_lock")
     return _thread.allocate_lock() if allocate is None else cast("Lock", allocate())
 

@@ -7,21 +7,21 @@ started again when it dies. Each job must bound the time it takes.
 
 from __future__ import annotations
 
-import weakref
 from contextvars import Context
 from functools import partial
 from itertools import count
-from threading import get_ident
+from math import inf
 from time import monotonic, time_ns
 from typing import TYPE_CHECKING, Final, cast
 
 from opentelemetry import context
 
-from otel_ext.runtime.fork import after_fork_in_child
+from otel_ext.runtime.backoff import Backoff
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.health import PartHealth, register_part
+from otel_ext.runtime.isolated import IsolatedThread
 from otel_ext.runtime.supervisor import Supervisor, shared_supervisor
-from otel_ext.runtime.threads import WakeEvent, may_start_threads, new_lock, start_thread
+from otel_ext.runtime.threads import may_start_threads
 from otel_ext.runtime.weak_method import WeakMethod
 
 if TYPE_CHECKING:
@@ -36,8 +36,6 @@ WORKER_NAME: Final = "otel-ext-worker"
 _LONGEST_SLEEP: Final = 5.0
 _MAX_BACKOFF: Final = 30.0
 _LONG_JOB: Final = 5.0
-# The exit does not wait for a job that has run this long; it has waited for its work before.
-_HANGING_JOB: Final = 1.0
 # A job that ran at once would take the interpreter lock from the thread that starts
 # the worker: the program's, within its first span.
 _FIRST_PAUSE: Final = 0.02
@@ -54,9 +52,8 @@ class Job:
     __slots__ = (
         "_call",
         "_worker",
+        "backoff",
         "due",
-        "error",
-        "failures",
         "interval",
         "name",
         "since_ns",
@@ -71,8 +68,8 @@ class Job:
         self.interval = interval
         self.name = name
         self.due = monotonic() + _FIRST_PAUSE
-        self.failures = 0
-        self.error = ""
+        # Its first pause is twice the interval.
+        self.backoff = Backoff(interval * 2.0, max(interval, _MAX_BACKOFF))
         self.since_ns = 0
         self.woken = False
 
@@ -101,18 +98,17 @@ class Job:
         except Exception as error:  # noqa: BLE001 - other jobs must go on
             self._note_failure(error)
         else:
-            self.failures = 0
+            if self.backoff.failures:
+                self.backoff.reset()
             # Woken during the run: the reason for that may have come too late for it.
             self.due = 0.0 if self.woken else monotonic() + self.interval
         return True
 
     def _note_failure(self, error: Exception) -> None:
-        if self.failures == 0:
+        if not self.backoff.failures:
             self.since_ns = time_ns()
-        self.failures += 1
-        self.error = f"{type(error).__name__}: {error}"
-        backoff = self.interval * 2.0 ** min(self.failures, 20)
-        self.due = monotonic() + min(backoff, max(self.interval, _MAX_BACKOFF))
+        now = monotonic()
+        self.due = now + self.backoff.failed(now, f"{type(error).__name__}: {error}")
         report_problem(f"{WORKER_NAME}: {self.name} failed and will be tried again", error)
 
 
@@ -123,62 +119,34 @@ def _weak_call(call: Callable[[], None]) -> Callable[[], Callable[[], None] | No
     return lambda: call
 
 
-class _ThreadState:
-    """The state of one run of the thread; a restart and a forked child get a new one."""
-
-    __slots__ = ("busy", "ended", "ident", "running", "stopping", "wake_event")
-
-    def __init__(self) -> None:
-        self.running = False
-        self.stopping = False
-        self.ident = 0
-        # The running job and when it started, by the monotonic clock.
-        self.busy: tuple[str, float] | None = None
-        self.wake_event = WakeEvent()
-        # Held while the thread lives.
-        self.ended = new_lock()
-
-    def stop(self) -> bool:
-        """Ask the thread to end after the running job; return False if that seems to hang."""
-        self.stopping = True
-        self.wake_event.set()
-        busy = self.busy
-        return busy is None or monotonic() - busy[1] < _HANGING_JOB
-
-
-class Worker:
+class Worker(IsolatedThread):
     """Runs periodic jobs on one daemon thread.
 
     Args:
         name: The thread's name.
         supervisor: Starts the thread again when it dies.
 
+    >>> from threading import Event
     >>> worker = Worker("doctest-worker", Supervisor())
-    >>> done = new_lock()
-    >>> _ = done.acquire()
-    >>> job = worker.every(60, done.release, "release")
-    >>> worker.ensure()
-    >>> done.acquire(timeout=10)
-    True
+    >>> done = Event()
+    >>> job = worker.every(60, done.set, "set")
+    >>> worker.ensure(), done.wait(10)
+    (True, True)
     >>> job.cancel()
     >>> worker.stop(timeout=10)
     True
     """
 
     def __init__(self, name: str = WORKER_NAME, supervisor: Supervisor | None = None) -> None:
-        self.name = name
         self._jobs: dict[int, Job] = {}
         self._numbers = count()
-        self._state = _ThreadState()
+        # The running job and when it started, by the monotonic clock.
+        self._busy: tuple[str, float] | None = None
+        self._stopped = False
         self._context = _untraced()
         self._supervisor = supervisor or shared_supervisor()
-        register_part(self._report)
-        after_fork_in_child(self._reset)
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether the thread runs."""
-        return self._state.running
+        super().__init__(name, name=name)
+        register_part(self._health)
 
     def every(self, seconds: float, job: Callable[[], None], name: str) -> Job:
         """Run `job` every `seconds`, the first time 20 ms after the thread has started.
@@ -198,8 +166,9 @@ class Worker:
         if not seconds > 0:
             raise ValueError(f"every {seconds!r} seconds: use a number above 0")
         made = Job(self, job, seconds, name)
-        if self._state.stopping:
-            self._state = _ThreadState()
+        if self._stopped:
+            self._stopped = False
+            self.abandon()  # it may still be ending
         self._jobs[next(self._numbers)] = made
         self.notify()
         return made
@@ -213,7 +182,7 @@ class Worker:
     def wake(self) -> None:
         """Run all jobs now, except those that wait after a failure."""
         for job in list(self._jobs.values()):
-            if not job.failures:
+            if not job.backoff.failures:
                 job.due = 0.0
         self.notify()
 
@@ -221,20 +190,22 @@ class Worker:
         """Wake the thread to check its jobs; never waits, safe in signal handlers."""
         self._state.wake_event.set()
 
-    def ensure(self) -> None:
+    def ensure(self) -> bool:
         """Start the thread if it does not run; cheap, for every span hook."""
-        if self._state.running or not may_start_threads():
-            return
-        if self._supervisor.is_down(self.name):
-            self._supervisor.ensure()
-        elif not self._state.stopping:
-            # Weak: the supervisor outlives a dropped worker and must not keep it alive.
-            start = WeakMethod(self._start)
-            self._supervisor.add(self.name, lambda: _call_if_alive(start))
-            self._supervisor.start(self.name)
+        if self._state.running:
+            return True
+        if may_start_threads():
+            if self._supervisor.is_down(self.name):
+                self._supervisor.ensure()
+            elif not self._stopped:
+                # Weak: the supervisor outlives a dropped worker and must not keep it alive.
+                start = WeakMethod(self.start)
+                self._supervisor.add(self.name, lambda: _call_if_alive(start))
+                self._supervisor.start(self.name)
+        return self._state.running
 
     def stop(self, timeout: float = 2.0) -> bool:
-        """End the thread and wait for it; `ensure` does not start it again.
+        """End the thread after the running job; `ensure` does not start it again.
 
         Args:
             timeout: Seconds to wait; 0 does not wait.
@@ -242,77 +213,66 @@ class Worker:
         Returns:
             Whether the thread has ended.
         """
-        state = self._state
+        self._stopped = True
         self._supervisor.remove(self.name)
-        state.stop()
-        if not state.running:
-            return True
-        if state.ident == get_ident():
-            return False  # called by a job: the thread ends after it
-        if not state.ended.acquire(timeout=max(timeout, 0.0)):
-            return False
-        state.ended.release()
-        return True
+        return super().stop(timeout)
 
-    def _start(self) -> None:
-        if self._state.running or self._state.stopping:
+    def start(self) -> None:
+        """Start the thread unless it runs or was stopped; called by the supervisor."""
+        if self._state.running or self._stopped:
             return
-        state = _ThreadState()
-        state.ended.acquire()
-        state.running = True
         for job in list(self._jobs.values()):
             job.postpone()
-        self._state = state
-        body = partial(_run, weakref.ref(self), state, is_untraced=self._context is not None)
-        if self._context is not None:
-            # A copy: a forked child may find the original in use by a thread that is gone.
-            body = partial(self._context.copy().run, body)
-        try:
-            start_thread(body, self.name, state.stop)
-        except BaseException:
-            state.running = False
-            raise
+        super().start()
 
-    def run_due_jobs(self) -> float:
-        """Run the jobs that are due; called by the thread.
+    def died(self, error: BaseException) -> None:
+        """Let the supervisor start the thread again, later."""
+        self._supervisor.died(self.name, error)
 
-        Returns:
-            Seconds until the next job is due.
-        """
+    def _body(self, body: Callable[[], None]) -> Callable[[], None]:
+        if self._context is None:
+            return partial(_run_untraced, body)
+        # A copy: a forked child may find the original in use by a thread that is gone.
+        return partial(self._context.copy().run, body)
+
+    def work(self) -> float:
+        """Run the jobs that are due; return the seconds until the next one is."""
         for number, job in self._jobs.copy().items():
             now = monotonic()
             if job.due > now + _SLACK:
                 continue
-            self._state.busy = (job.name, now)
+            self._busy = (job.name, now)
+            self._state.busy_since = now
             if not job.run():
                 self._jobs.pop(number, None)
-        self._state.busy = None
+        self._busy = None
+        self._state.busy_since = inf
         due = min((job.due for job in list(self._jobs.values())), default=_LONGEST_SLEEP * 1e9)
         return min(max(due - monotonic(), 0.0), _LONGEST_SLEEP)
 
-    def note_end(self, state: _ThreadState, error: BaseException | None) -> None:
-        """Report to the supervisor that the thread died; called by the thread as it ends."""
-        if error is not None and state is self._state and not state.stopping:
-            self._supervisor.died(self.name, error)
-
-    def _report(self) -> PartHealth:
-        busy = self._state.busy
+    def _health(self) -> PartHealth:
+        busy = self._busy
         if busy is not None and monotonic() - busy[1] > _LONG_JOB:
             text = f"{busy[0]} has been running for {monotonic() - busy[1]:.0f} s"
             return PartHealth(f"{self.name} jobs", "degraded", text, time_ns())
-        failing = [job for job in list(self._jobs.values()) if job.failures]
+        failing = [job for job in list(self._jobs.values()) if job.backoff.failures]
         if not failing:
             return PartHealth(f"{self.name} jobs", "healthy", f"{len(self._jobs)} jobs")
-        text = "; ".join(f"{job.name} failed {job.failures} times: {job.error}" for job in failing)
+        text = "; ".join(
+            f"{job.name} failed {job.backoff.failures} times: {job.backoff.problem}"
+            for job in failing
+        )
         since = min(job.since_ns for job in failing)
         return PartHealth(f"{self.name} jobs", "degraded", text, since)
 
     def _reset(self) -> None:
         """Forget the thread, which a forked child does not have; the jobs stay."""
-        self._state = _ThreadState()
+        super()._reset()
+        self._stopped = False
+        self._busy = None
         for job in self._jobs.values():
             job.due = 0.0
-            job.failures = 0
+            job.backoff.reset()
 
 
 def _call_if_alive(reference: WeakMethod[None]) -> None:
@@ -346,30 +306,9 @@ def _untraced() -> Context | None:
     return None
 
 
-def _run(reference: weakref.ref[Worker], state: _ThreadState, *, is_untraced: bool) -> None:
-    """Run jobs until the worker stops or is dropped; the body of the thread."""
-    problem: BaseException | None = None
-    try:
-        state.ident = get_ident()
-        if not is_untraced:
-            _suppress_instrumentation()
-        while not state.stopping:
-            worker = reference()
-            if worker is None:
-                return
-            pause = worker.run_due_jobs()
-            # A reference would keep the worker alive while the thread sleeps.
-            del worker
-            if pause and not state.stopping:
-                state.wake_event.wait(pause)
-    except BaseException as error:  # noqa: BLE001 - reported to the supervisor
-        problem = error
-    finally:
-        worker = reference()
-        if worker is not None:
-            worker.note_end(state, problem)
-        state.running = False
-        state.ended.release()
+def _run_untraced(body: Callable[[], None]) -> None:
+    _suppress_instrumentation()
+    body()
 
 
 _shared: Final[dict[str, Worker]] = {}

@@ -177,7 +177,7 @@ def test_fanout_flushes_if_no_thread_can_be_started(monkeypatch: pytest.MonkeyPa
     def refuse(*_: object) -> None:
         raise RuntimeError("can't create new thread at interpreter shutdown")
 
-    monkeypatch.setattr("otel_ext.runtime.bounded_calls.start_thread", refuse)
+    monkeypatch.setattr("otel_ext.runtime.isolated.start_thread", refuse)
     inner = Noting()
     exporter = FanOut(inner, Spoilt())
     assert not exporter.force_flush(100)

@@ -150,7 +150,7 @@ def test_an_exit_beside_the_busy_worker_reports_each_span_once() -> None:
             kept.append(span)
     tracking.reaper.abandon_all("shutdown", timeout=30)
     assert becomes_true(lambda: len(tracking.abandoned) >= 2_000)
-    assert job.failures == 0
+    assert job.backoff.failures == 0
     job.cancel()
     assert worker.stop()
     assert len({record.key for record in tracking.abandoned}) == len(tracking.abandoned) == 2_000

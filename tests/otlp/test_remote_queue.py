@@ -165,11 +165,14 @@ def test_a_temporary_failure_is_retried() -> None:
 
 
 def test_retry_after_is_respected() -> None:
-    """Nothing is sent before that time."""
+    """Nothing is sent before that time, which health shows."""
     sender = Keeping(SendResult(ok=False, retry=True, retry_after=1.5))
     queue = queue_to(sender)
     queue.export(samples.end("done", 1))
     queue.force_flush(5_000)
+    part = health().part("test")
+    assert part is not None
+    assert "tried again in 1.5 s" in part.detail
     time.sleep(1.0)
     assert len(sender.batches) == 1
     wait_until(lambda: len(sender.batches) > 1, "the second try")
@@ -251,6 +254,22 @@ def test_a_shutdown_ends_waiting_flushes() -> None:
     for thread in threads:
         thread.join(15)
     assert time.monotonic() - began < 10
+
+
+def test_a_shutdown_ends_a_flush_whose_destination_hangs() -> None:
+    """The flush does not wait for its own, longer timeout."""
+    sender = Stuck()
+    queue = queue_to(sender, seconds=0.1)
+    queue.export(samples.end("done", 1))
+    flushed: list[bool] = []
+    thread = threading.Thread(target=lambda: flushed.append(queue.force_flush(60_000)))
+    thread.start()
+    began = time.monotonic()
+    queue.shutdown()
+    thread.join(15)
+    assert flushed == [False]
+    assert time.monotonic() - began < 10
+    sender.released.set()
 
 
 def test_spans_are_exported_without_waiting() -> None:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from otel_ext.exporters.delivery.sending.breaker import CircuitBreaker, interval_after
+from otel_ext.exporters.delivery.sending.breaker import CircuitBreaker
 from otel_ext.exporters.delivery.settings import RemoteSettings
 
 
@@ -93,18 +91,6 @@ def test_it_respects_retry_after() -> None:
     assert breaker.allows()
     breaker.failed("slow down", retry_after=10.0**9)
     assert breaker.wait <= 4_000
-
-
-@given(st.integers(1, 10_000), st.floats(0, 1))
-def test_an_interval_is_bounded(failures: int, jitter: float) -> None:
-    """Between half of the initial one and the maximum, for any number of failures."""
-    assert 0.25 <= interval_after(failures, RemoteSettings(), jitter) <= 30.0
-
-
-def test_a_first_interval_above_the_longest_counts() -> None:
-    """The pause is then the first interval, however many failures there were."""
-    settings = RemoteSettings(retry_initial_interval=2.0, retry_max_interval=0.5)
-    assert [interval_after(failures, settings, 1.0) for failures in (1, 9)] == [2.0, 2.0]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 
 from otel_ext.runtime import threads as native
 from otel_ext.runtime.deadline import _ExitHandler, is_exiting
-from otel_ext.runtime.isolated import IsolatedExporter
+from otel_ext.runtime.isolated_exporter import IsolatedExporter
 from otel_ext.runtime.threads import may_start_threads, start_thread
 from tests.exporters import samples
 from tests.programs import environment, execute, wait_until, write_program

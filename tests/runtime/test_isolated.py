@@ -1,200 +1,198 @@
-"""Third-party exporters are called in order, and callers wait for them only up to a timeout."""
+"""A thread for calls that may hang: order, deadlines, its start, its end and forks."""
 
 from __future__ import annotations
 
+import gc
+import os
 import threading
-import time
-from typing import TYPE_CHECKING
+from time import monotonic
 
 import pytest
-from opentelemetry.sdk.trace import TracerProvider
 
-from otel_ext.exporters import FanOut
-from otel_ext.processors import LifecycleSpanProcessor
-from otel_ext.runtime.counters import COUNTERS
-from otel_ext.runtime.isolated import IsolatedExporter, isolate
-from otel_ext.testing import RecordCapture
-from tests.exporters import samples
-from tests.exporters.samples import Counted
+from otel_ext.runtime.isolated import IsolatedThread
 from tests.programs import in_child, wait_until
 
-if TYPE_CHECKING:
-    from otel_ext.record.model import Record
+
+def soon() -> float:
+    """Return a deadline that a call which does not hang keeps."""
+    return monotonic() + 30
 
 
-class ThirdParty:
-    """Keeps events, hangs while `go_on` is not set, and raises `error` if there is one."""
-
-    def __init__(self) -> None:
-        self.events: list[str] = []
-        self.go_on = threading.Event()
-        self.go_on.set()
-        self.error: BaseException | None = None
-        self.threads: set[int] = set()
-
-    def export(self, record: Record) -> None:
-        """Hang, raise, or keep the event."""
-        self.threads.add(threading.get_ident())
-        self.go_on.wait(30)
-        if self.error is not None:
-            raise self.error
-        self.events.append(record.event)
-
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Hang likewise."""
-        return self.go_on.wait(30)
-
-    def shutdown(self) -> None:
-        """Hang likewise."""
-        self.go_on.wait(30)
+def threads_named(name: str) -> list[threading.Thread]:
+    """Return the live threads of that name."""
+    return [thread for thread in threading.enumerate() if thread.name == name]
 
 
-def test_an_exporter_that_never_waits_is_called_directly() -> None:
-    """Only an exporter without `never_waits` gets a thread of its own."""
-    mine, third_party = RecordCapture(), ThirdParty()
-    assert isolate(mine) is mine
-    exporter = isolate(third_party)
-    exporter.export(samples.start("work"))
-    assert third_party.threads
-    assert threading.get_ident() not in third_party.threads
+def refuse(*_: object) -> None:
+    """Refuse to start a thread, as the system does at its limit."""
+    raise RuntimeError("can't start new thread")
 
 
-def test_after_its_shutdown_it_gets_no_record() -> None:
-    """It may have closed its file, while exit handlers of the program still record."""
-    third_party = ThirdParty()
-    exporter = IsolatedExporter(third_party)
-    exporter.export(samples.start("work"))
-    exporter.shutdown()
-    before = COUNTERS.value("exporter.closed")
-    exporter.export(samples.start("late"))
-    assert third_party.events == ["work.start"]
-    assert COUNTERS.value("exporter.closed") == before + 1
+def test_calls_are_made_in_order_on_one_thread() -> None:
+    """The ticket has what the call returns or raises, also an exception that ends programs."""
+    thread = IsolatedThread("test in order")
+    made: list[int] = []
+    idents: set[int] = set()
+
+    def call(number: int) -> int:
+        made.append(number)
+        idents.add(threading.get_ident())
+        if number == 99:
+            raise SystemExit(3)
+        return number
+
+    tickets = [thread.submit(call, number) for number in range(100)]
+    assert all(ticket.wait(30) for ticket in tickets)
+    assert [ticket.result for ticket in tickets[:99]] == made[:99] == list(range(99))
+    assert isinstance(tickets[99].error, SystemExit)
+    assert len(idents) == 1
+    assert thread.is_alive
+    assert thread.stop(30)
 
 
-def test_records_are_there_when_export_returns_and_in_order() -> None:
-    """Several threads export at once; the records of each stay in order."""
-    third_party = ThirdParty()
-    exporter = IsolatedExporter(third_party)
-
-    def work(name: str) -> None:
-        for number in range(50):
-            exporter.export(samples.start(f"{name} {number}"))
-            assert f"{name} {number}.start" in third_party.events
-
-    threads = [threading.Thread(target=work, args=(name,)) for name in "abcd"]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for name in "abcd":
-        mine = [event for event in third_party.events if event.startswith(name)]
-        assert mine == [f"{name} {number}.start" for number in range(50)]
-
-
-def test_what_it_raises_reaches_the_caller() -> None:
-    """An exception arrives as on the caller's own thread; also one that ends programs."""
-    third_party = ThirdParty()
-    exporter = IsolatedExporter(third_party)
-    for error in (ValueError("no"), SystemExit(3)):
-        third_party.error = error
-        with pytest.raises(type(error)) as caught:
-            exporter.export(samples.start("work"))
-        assert caught.value is error
+def test_a_call_that_hangs_is_left_behind_at_the_deadline(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """After `abandon` the next call gets a new thread; the old one ends when its call returns."""
+    thread = IsolatedThread("test hangs")
+    go_on = threading.Event()
+    hanging = thread.submit(go_on.wait, 60)
+    assert not hanging.succeeds_by(monotonic() + 0.01)
+    assert "test hangs: a call takes too long" in capfd.readouterr().err
+    waiting = thread.submit(str)
+    thread.abandon()
+    assert thread.submit(str).wait(30)
+    assert len(threads_named("otel-ext test hangs")) == 2
+    go_on.set()
+    assert hanging.wait(30)
+    assert waiting.wait(30)
+    wait_until(lambda: len(threads_named("otel-ext test hangs")) == 1, "the old thread ends")
 
 
-def test_a_program_goes_on_when_an_exporter_hangs(capfd: pytest.CaptureFixture[str]) -> None:
-    """The program waits once and reports it; other exporters get all, this one gets them later."""
-    third_party, capture = ThirdParty(), RecordCapture()
-    third_party.go_on.clear()
-    provider = TracerProvider(shutdown_on_exit=False)
-    processor = LifecycleSpanProcessor(FanOut(third_party, capture))
-    provider.add_span_processor(processor)
-    tracer = provider.get_tracer("test")
-    began = time.monotonic()
-    for number in range(100):
-        tracer.start_span(f"span {number}").end()
-    assert time.monotonic() - began < 5
-    assert len(capture.spans) == 200
-    assert third_party.events == []
-    assert capfd.readouterr().err.count("ThirdParty hangs") == 1
-    assert not provider.force_flush(200)
-    third_party.go_on.set()
-    wait_until(lambda: len(third_party.events) >= 200, "what waited")
-    spans = [event for event in third_party.events if event.startswith("span")]
-    assert spans[:2] == ["span 0.start", "span 0.end"]
-    assert len(spans) == 200
-    tracer.start_span("later").end()
-    assert provider.force_flush(10_000)
-    assert {"later.start", "later.end"} <= set(third_party.events)
-    provider.shutdown()
+def test_only_one_call_is_under_way_if_it_is_submitted_alone() -> None:
+    """A second one returns the ticket of the first, until that has ended; the last one does not."""
+    thread = IsolatedThread("test alone", stays=False)
+    go_on = threading.Event()
+    first = thread.submit_alone(lambda: go_on.wait(60))
+    assert thread.submit_alone(refuse) is first
+    last = thread.submit_alone(str, is_last=True)
+    assert last is not first
+    assert last.succeeds_by(soon())
+    go_on.set()
+    assert first.succeeds_by(soon())
 
 
-def test_a_hanging_exporter_costs_bounded_memory_and_a_bounded_exit() -> None:
-    """Beyond the queue's limit records are dropped and counted; shutdown does not wait for it."""
-    third_party = ThirdParty()
-    third_party.go_on.clear()
-    exporter = IsolatedExporter(third_party, timeout=0.01)
-    counted = Counted()
-    for number in range(10_100):
-        exporter.export(samples.start("work", number + 1))
-    assert counted("dropped.exporter_hangs") >= 99
-    began = time.monotonic()
-    exporter.shutdown()
-    assert time.monotonic() - began < 5
-    third_party.go_on.set()
+def test_a_thread_that_does_not_stay_ends_when_all_calls_are_made() -> None:
+    """However calls and the end of the thread meet, each call is made."""
+    thread = IsolatedThread("test short", stays=False)
+    for _ in range(500):
+        assert thread.submit(str).wait(30)
+    wait_until(lambda: not threads_named("otel-ext test short"), "the thread ends")
+    assert thread.is_idle
 
 
-def test_what_is_raised_after_the_timeout_is_counted(capfd: pytest.CaptureFixture[str]) -> None:
-    """A record whose export fails after the timeout counts as dropped."""
-    third_party = ThirdParty()
-    third_party.go_on.clear()
-    exporter = IsolatedExporter(third_party, timeout=0.01)
-    counted = Counted()
-    exporter.export(samples.start("first"))
-    exporter.export(samples.start("second"))
-    third_party.error = ValueError("too late")
-    third_party.go_on.set()
-    wait_until(lambda: counted("dropped.hook_failed") == 2, "both losses")
-    assert "too late" in capfd.readouterr().err
+def test_an_error_that_no_caller_gets_is_reported(capfd: pytest.CaptureFixture[str]) -> None:
+    """So is one whose caller has left at the deadline."""
+    thread = IsolatedThread("test lost")
+
+    def fail() -> None:
+        raise ValueError("lost")
+
+    assert thread.submit(fail, is_left=True).wait(30)
+    assert capfd.readouterr().err == "otel-ext: test lost: ValueError: lost\n"
 
 
-def test_an_exporter_that_starts_spans_is_not_waited_for_by_itself() -> None:
-    """A record that it exports on its own thread does not go through the queue."""
-    third_party = ThirdParty()
-    exporter = IsolatedExporter(third_party, timeout=5)
+def test_without_a_thread_the_caller_makes_the_call(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """That is reported; a thread is tried again later, and an interrupt reaches the caller."""
 
-    class Nesting(RecordCapture):
-        never_waits = False
+    def interrupt() -> None:
+        raise KeyboardInterrupt
 
-        def export(self, record: Record) -> None:
-            """Export another record through the same exporter."""
-            super().export(record)
-            if record.name == "outer":
-                nesting.export(samples.start("inner"))
+    monkeypatch.setattr("otel_ext.runtime.isolated._REFUSED_SECONDS", 0.05)
+    with monkeypatch.context() as patch:
+        patch.setattr("otel_ext.runtime.isolated.start_thread", refuse)
+        thread = IsolatedThread("test refused")
+        assert thread.submit(threading.get_ident).result == threading.get_ident()
+        assert "test refused: no thread for its calls" in capfd.readouterr().err
+        with pytest.raises(KeyboardInterrupt):
+            thread.submit(interrupt)
+    wait_until(thread.ensure, "a thread is started")
+    ticket = thread.submit(threading.get_ident)
+    assert ticket.wait(30)
+    assert ticket.result != threading.get_ident()
 
-    nesting = IsolatedExporter(Nesting(), timeout=5)
-    began = time.monotonic()
-    nesting.export(samples.start("outer"))
-    exporter.export(samples.start("other"))
-    assert time.monotonic() - began < 4
-    assert isinstance(nesting.inner, RecordCapture)
-    assert nesting.inner.events == ["outer.start", "inner.start"]
+
+def test_a_dropped_owner_ends_the_thread_after_its_calls(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The thread holds its owner weakly, and still makes the queued calls."""
+    monkeypatch.setattr("otel_ext.runtime.isolated._CHECK_SECONDS", 0.01)
+    go_on = threading.Event()
+    made: list[str] = []
+    thread = IsolatedThread("test dropped")
+    thread.submit(go_on.wait, 60)
+    thread.submit(made.append, "queued")
+    del thread
+    gc.collect()
+    go_on.set()
+    wait_until(lambda: made == ["queued"], "the queued call")
+    wait_until(lambda: not threads_named("otel-ext test dropped"), "the thread ends")
 
 
 @pytest.mark.forks
-def test_a_forked_child_has_a_thread_of_its_own() -> None:
-    """Even while the parent's exporter hangs."""
-    third_party = ThirdParty()
-    exporter = IsolatedExporter(third_party, timeout=0.05)
-    third_party.go_on.clear()
-    exporter.export(samples.start("parent's"))
+@pytest.mark.parametrize("stays", [True, False])
+def test_a_forked_child_has_no_calls_and_gets_a_thread(*, stays: bool) -> None:
+    """Even while a call of the parent hangs, it is not waited for in the child."""
+    thread = IsolatedThread("test fork", stays=stays)
+    go_on = threading.Event()
+    hanging = thread.submit_alone(lambda: go_on.wait(60))
+    queued = thread.submit(str)
 
-    def child() -> list[str]:
-        third_party.go_on = threading.Event()
-        third_party.go_on.set()
-        third_party.events.clear()
-        exporter.export(samples.start("child's"))
-        return third_party.events
+    def child() -> tuple[bool, bool, bool]:
+        is_idle, is_alive = thread.is_idle, thread.is_alive
+        return is_idle, is_alive, thread.submit_alone(lambda: os.getpid()).wait(20)  # noqa: PLW0108 - not for str
 
-    assert in_child(child) == '["child\'s.start"]'
-    third_party.go_on.set()
+    assert in_child(child) == "(True, False, True)"
+    go_on.set()
+    assert hanging.wait(30)
+    assert queued.wait(30)
+
+
+def test_many_threads_may_submit_at_once() -> None:
+    """No call is lost or made a second time, also if the thread ends again and again."""
+    thread = IsolatedThread("test many", stays=False)
+    made: list[int] = []
+
+    def submit(first: int) -> None:
+        for number in range(first, first + 200):
+            assert thread.submit(made.append, number).wait(30)
+
+    callers = [threading.Thread(target=submit, args=(1_000 * one,)) for one in range(8)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert len(made) == len(set(made)) == 1_600
+
+
+def test_a_call_from_the_thread_itself_is_made_at_once() -> None:
+    """Otherwise the call that waits for it would wait for itself."""
+    thread = IsolatedThread("test itself")
+    outer = thread.submit(lambda: thread.submit(threading.get_ident).wait(0))
+    assert outer.wait(30)
+    assert outer.result is True
+
+
+@pytest.mark.parametrize("stays", [True, False])
+def test_a_call_is_made_if_another_thread_abandons_meanwhile(*, stays: bool) -> None:
+    """The call was queued for the thread that is left behind, before that had started."""
+
+    class Abandoned(IsolatedThread):
+        def ensure(self) -> bool:
+            """Abandon, as another thread may do at this moment."""
+            self.abandon()
+            return super().ensure()
+
+    assert Abandoned("test abandoned", stays=stays).submit(str).wait(30)

@@ -15,39 +15,19 @@ from __future__ import annotations
 
 import random
 from time import monotonic
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from otel_ext.exporters.delivery.settings import RemoteSettings
+from otel_ext.runtime.backoff import Backoff
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.health import HealthCell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["CircuitBreaker", "CircuitState", "interval_after"]
+__all__ = ["CircuitBreaker", "CircuitState"]
 
 CircuitState: TypeAlias = Literal["closed", "open", "half-open"]
-
-# The maximum: a destination may ask for longer, but is tried after this.
-_LONGEST_RETRY_AFTER: Final = 3_600.0
-_DOUBLINGS: Final = 20
-
-
-def interval_after(failures: int, settings: RemoteSettings, jitter: float) -> float:
-    """Return the seconds to wait after `failures`: half of the interval is fixed.
-
-    Args:
-        failures: How many in a row.
-        settings: The first and the longest interval; if the first is longer, it counts.
-        jitter: From 0 to 1; spreads the retries of many processes.
-
-    >>> settings = RemoteSettings(retry_initial_interval=1.0)
-    >>> interval_after(3, settings, 1.0), interval_after(3, settings, 0.0)
-    (4.0, 2.0)
-    """
-    initial = settings.retry_initial_interval
-    whole = initial * 2.0 ** min(failures - 1, _DOUBLINGS)
-    return min(whole, max(settings.retry_max_interval, initial)) * (0.5 + 0.5 * jitter)
 
 
 class CircuitBreaker:
@@ -78,11 +58,12 @@ class CircuitBreaker:
     ) -> None:
         self._settings = settings or RemoteSettings()
         self._clock = clock
-        self._jitter = jitter
+        initial = self._settings.retry_initial_interval
+        # If the first interval is longer than the longest, it counts.
+        longest = max(self._settings.retry_max_interval, initial)
+        self._backoff = Backoff(initial, longest, jitter)
         self._state: CircuitState = "closed"
         self._failures = 0
-        self._openings = 0
-        self._until = 0.0
         self._cell = HealthCell(f"{name} circuit", "closed")
 
     @property
@@ -93,12 +74,14 @@ class CircuitBreaker:
     @property
     def wait(self) -> float:
         """Seconds until the next try; 0 unless the circuit is open."""
-        return max(self._until - self._clock(), 0.0) if self._state == "open" else 0.0
+        return self._backoff.wait(self._clock()) if self._state == "open" else 0.0
 
     @property
     def is_ready(self) -> bool:
         """Whether `allows` would allow a try now."""
-        return self._state == "closed" or (self._state == "open" and self._clock() >= self._until)
+        if self._state == "open":
+            return self._backoff.allows(self._clock())
+        return self._state == "closed"
 
     def allows(self) -> bool:
         """Whether a try may be made now; if so, report its outcome by the methods below.
@@ -114,7 +97,8 @@ class CircuitBreaker:
 
     def succeeded(self) -> None:
         """Note a success: the circuit closes."""
-        self._failures = self._openings = 0
+        self._failures = 0
+        self._backoff.reset()
         if self._state != "closed":
             self._state = "closed"
             COUNTERS.add("remote.circuit_closed")
@@ -133,10 +117,7 @@ class CircuitBreaker:
         if not (enough or at_once or retry_after > 0):
             self._cell.degraded(f"closed, {self._failures} failures: {message}")
             return
-        self._openings += 1
         COUNTERS.add("remote.circuit_opened")
-        pause = interval_after(self._openings, self._settings, self._jitter())
-        asked = min(retry_after, _LONGEST_RETRY_AFTER) * (1 + 0.1 * self._jitter())
-        self._until = self._clock() + max(pause, asked)
+        pause = self._backoff.failed(self._clock(), message, retry_after=retry_after)
         self._state = "open"
-        self._cell.failed(f"open, the next try in {max(pause, asked):.1f} s: {message}")
+        self._cell.failed(f"open, the next try in {pause:.1f} s: {message}")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from otel_ext.exporters.delivery.persistent.lines import Chunk
     from otel_ext.protocols import RecordSender
     from otel_ext.record.model import Record
+    from otel_ext.runtime.isolated import Ticket
 
 __all__ = ["InFlightRequest"]
 
@@ -26,12 +27,14 @@ class InFlightRequest:
         chunk: The chunk on disk that it came from; None if it came from the queue.
     """
 
-    __slots__ = ("_ended", "chunk", "counted_as_kept", "delivery", "records", "since")
+    __slots__ = ("_ended", "chunk", "counted_as_kept", "delivery", "records", "since", "ticket")
 
     def __init__(self, records: Sequence[Record], chunk: Chunk | None = None) -> None:
         self.records = records
         self.chunk = chunk
         self.since = monotonic()
+        # None until the call is submitted.
+        self.ticket: Ticket | None = None
         self._ended = 0.0
         self.delivery: Delivery | None = None
         # Whether the queue got the answer that this batch is kept.
@@ -46,6 +49,10 @@ class InFlightRequest:
         """
         self.delivery = deliver(inner, self.records, accepts_records=accepts_records)
         self._ended = monotonic()
+
+    def has_ended(self, seconds: float) -> bool:
+        """Wait up to `seconds` for the answer; return whether the call has ended."""
+        return self.ticket is None or self.ticket.wait(seconds)
 
     def took_longer_than(self, seconds: float) -> bool:
         """Whether the answer took longer than `seconds`."""

@@ -14,16 +14,18 @@ Everything except the request itself runs on the queue's thread.
 
 from __future__ import annotations
 
+from contextvars import copy_context
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.exporters.delivery.sending.breaker import CircuitBreaker
 from otel_ext.exporters.delivery.sending.in_flight import InFlightRequest
-from otel_ext.exporters.delivery.sending.send_thread import SendThread
 from otel_ext.protocols import SendResult
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child
 from otel_ext.runtime.guard import report_problem
+from otel_ext.runtime.isolated import IsolatedThread
 from otel_ext.runtime.threads import new_lock
 
 if TYPE_CHECKING:
@@ -92,7 +94,7 @@ class ResilientSender:
         self._counts = counts
         self._send_deadline = _NEVER
         self._closed = False
-        self.thread = SendThread(f"otel-ext-send {name}")
+        self.thread = IsolatedThread(name, name=f"otel-ext-send {name}")
         self._reset()
         after_fork_in_child(self._reset)
 
@@ -105,11 +107,6 @@ class ResilientSender:
     def is_idle(self) -> bool:
         """Whether no batch waits for an answer, nor to be stored."""
         return self._request is None and not self._unstored
-
-    def ensure_thread(self) -> None:
-        """Start the thread that sends, if it is not running."""
-        if not self.thread.is_alive:
-            self.thread.ensure()
 
     def send(self, records: Sequence[Record]) -> SendResult:
         """Send one batch, or keep it on disk; waits a limited time for an answer."""
@@ -199,7 +196,9 @@ class ResilientSender:
         inner = self.inner
         taken = self._taken[records[0].is_real_end]
         accepts_records = chunk is not None and 0 <= chunk.file.taken_when_refused < taken
-        self.thread.start_call(lambda: request.send(inner, accepts_records=accepts_records))
+        send = partial(request.send, inner, accepts_records=accepts_records)
+        # Left: what it raises is reported, and `outcome` has it.
+        request.ticket = self.thread.submit(copy_context().run, send, is_left=True)
         return request
 
     def _wait_for_answer(self, seconds: float) -> None:
@@ -211,7 +210,7 @@ class ResilientSender:
             now = monotonic()
             left = min(request.since + seconds, self._send_deadline) - now
             # In small steps, since `set_send_deadline` may be called meanwhile.
-            if self.thread.wait(min(left, _POLL_SECONDS)):
+            if request.has_ended(min(left, _POLL_SECONDS)):
                 self._request = None
                 self._finish_request(request)
                 return

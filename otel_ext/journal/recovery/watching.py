@@ -20,14 +20,13 @@ from otel_ext.journal.read.replaced import is_replaced_by
 from otel_ext.journal.recovery.locking import LOCK_SUFFIX
 from otel_ext.journal.recovery.recover import recover_one
 from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX
-from otel_ext.runtime.bounded_calls import BoundedCalls
+from otel_ext.runtime.isolated import IsolatedThread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from otel_ext.journal.files import SegmentName
-    from otel_ext.runtime.bounded_calls import Call
 
 __all__ = ["FolderWatch"]
 
@@ -54,8 +53,7 @@ class FolderWatch:
         self._folder = folder
         self._own = own
         self._rings_only = rings_only
-        self._calls = BoundedCalls("journal: recovery of other processes")
-        self._running: Call | None = None
+        self._thread = IsolatedThread("journal: recovery of other processes", stays=False)
         self._checks = 0
         self._seen: tuple[int, ...] = ()
         # By incarnation: the number of each journal's newest segment.
@@ -70,13 +68,13 @@ class FolderWatch:
         Raises:
             OSError: The folder cannot be read.
         """
-        if self._running is not None and not self._running.is_done:
+        if not self._thread.is_idle:
             return
         self._list_names()
         dead = list(self._dead(check_all=self._checks % _CHECK_ALL_EVERY == 0))
         self._checks += 1
         if dead:
-            self._running = self._calls.begin(lambda: self._recover(dead))
+            self._thread.submit(lambda: self._recover(dead), is_left=True)
 
     def _list_names(self) -> None:
         """List the names again if the folder has changed."""

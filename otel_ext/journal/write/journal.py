@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Final
 from otel_ext.journal.recovery.housekeeping import Housekeeper
 from otel_ext.journal.settings import JournalSettings
 from otel_ext.journal.types import JournalState, Mode
-from otel_ext.journal.write.backoff import Backoff
 from otel_ext.journal.write.journal_ids import release_journal_number
 from otel_ext.journal.write.last_lines import LastLines
 from otel_ext.journal.write.opening import OpenJournal, make_lines, open_journal
 from otel_ext.journal.write.ring_buffer import RingBuffer, appender
+from otel_ext.runtime.backoff import Backoff
 from otel_ext.runtime.counters import BUFFER_PEAK, COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child
 from otel_ext.runtime.guard import report_problem
@@ -103,7 +103,7 @@ class Journal:
         self._early: list[bytes] = []
         self._drains = 0
         self._last_complete_drain = 0
-        self._backoff = Backoff()
+        self._backoff = Backoff(initial_interval=0.1, max_interval=_TICK_SECONDS)
         self._next_tick = 0.0
         self._closing = self._finished = self._unfinished = False
         self._housekeeper = Housekeeper(self.settings)
@@ -230,11 +230,10 @@ class Journal:
         opened = self._opened
         if opened is None:
             return True
-        self._drains += 1
-        number = self._drains
+        self._drains = number = self._drains + 1
         self._answer_request(opened)
         now = monotonic()
-        if self._backoff.must_wait(now):
+        if not self._backoff.allows(now):
             self._tick(opened, now)
             return False
         # Read once: a drain that began before `close` may have missed a line.
@@ -250,7 +249,7 @@ class Journal:
             self._note_failure(opened, error)
             complete = False
         else:
-            if self._backoff.record_success():
+            if self._backoff.reset():
                 self._report_mode()
         opened = self._opened or opened
         self._tick(opened, now)
@@ -269,8 +268,9 @@ class Journal:
             opened.buffer.serve_request(self._on_request)
 
     def _note_failure(self, opened: OpenJournal, error: OSError) -> None:
-        if self._backoff.record_failure(error):
+        if not self._backoff.failures:
             report_problem(f"journal: {opened.segment.path or self.path} cannot be written", error)
+        self._backoff.failed(monotonic(), str(error))
         self._report_mode()
 
     def _tick(self, opened: OpenJournal, now: float) -> None:
