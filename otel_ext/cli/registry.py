@@ -7,9 +7,10 @@ the others.
 
 from __future__ import annotations
 
-import os
 from importlib import import_module
 from typing import IO, TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias, cast
+
+from otel_ext.terminal.canvas import Canvas
 
 if TYPE_CHECKING:
     import argparse
@@ -93,41 +94,33 @@ def load(command: Command) -> Module:
     return cast("Module", import_module(command.module))
 
 
-def _wants_color(stream: IO[str]) -> bool:
-    # https://no-color.org: any value that is not empty means no color.
-    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
-        return False
-    return stream.isatty()
-
-
 def help_page(stream: IO[str]) -> str:
     """Return the text of `otel-ext --help`, with color if `stream` is a terminal.
 
     Args:
         stream: Where the page will be written.
     """
-    bold, name_on, dim, off = ("\x1b[1m", "\x1b[36m", "\x1b[2m", "\x1b[0m")
-    if not _wants_color(stream):
-        bold = name_on = dim = off = ""
+    paint = Canvas.of(stream).paint
     commands = available()
     lines = [
-        f"{bold}otel-ext{off}: see OpenTelemetry spans the moment they start,",
+        f"{paint('bold', 'otel-ext')}: see OpenTelemetry spans the moment they start,",
         "and keep them when the process dies.",
         "",
-        f"{bold}Usage{off}  otel-ext COMMAND [OPTIONS]",
+        f"{paint('bold', 'Usage')}  otel-ext COMMAND [OPTIONS]",
     ]
     for group in dict.fromkeys(command.group for command in commands):
-        lines += ["", f"{bold}{group}{off}"]
+        lines += ["", paint("bold", group)]
         lines += [
-            f"  {name_on}{command.name:<10}{off} {command.summary}"
+            f"  {paint('cyan', f'{command.name:<10}')} {command.summary}"
             for command in commands
             if command.group == group
         ]
     names = {command.name for command in commands}
     shown = [(line, why) for name, line, why in EXAMPLES if name in names]
     width = max((len(line) for line, _ in shown), default=0)
-    lines += ["", f"{bold}Examples{off}"]
-    lines += [f"  {line:<{width}}  {dim}{why}{off}".rstrip() for line, why in shown]
-    lines += ["", *(f"{dim}{line}{off}" for line in _INPUTS_NOTE)]
-    lines += ["", f"{dim}otel-ext COMMAND --help shows more; otel-ext --version the version.{off}"]
+    lines += ["", paint("bold", "Examples")]
+    lines += [f"  {line:<{width}}  {paint('dim', why)}" for line, why in shown]
+    lines += ["", *(paint("dim", line) for line in _INPUTS_NOTE)]
+    more = "otel-ext COMMAND --help shows more; otel-ext --version the version."
+    lines += ["", paint("dim", more)]
     return "\n".join(lines) + "\n"

@@ -12,6 +12,8 @@ from otel_ext.cli.registry import available
 from otel_ext.cli.runner.count import count_records, rings_left_behind
 from otel_ext.journal.files import folder_of, is_folder, list_rings
 from otel_ext.journal.ring_layout import RING_FOLDER
+from otel_ext.readable import count_of, size
+from otel_ext.terminal.output import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,7 +62,7 @@ class RunSummary:
             died: A line for each span that was open when a process died.
         """
         try:
-            stream.write(self.text(outcome, complete=complete, reason=reason, died=died))
+            write_text(stream, self.text(outcome, complete=complete, reason=reason, died=died))
             stream.flush()
         except (OSError, ValueError):
             pass  # the reader is gone, and the program has ended
@@ -121,35 +123,30 @@ class RunSummary:
 
 
 def _amount(count: Count, folder: Path) -> str:
-    files = "1 file" if count.files == 1 else f"{count.files:,} files"
-    if count.records is None:
-        return f"{count.size / 2**20:,.0f} MiB of records in {files} in {folder}"
-    return f"{_number(count.records)} in {files} in {folder}"
+    records = f"{size(count.size)} of records"
+    if count.records is not None:
+        records = count_of(count.records, "record")
+    return f"{records} in {count_of(count.files, 'file')} in {folder}"
 
 
 def _loss_note(count: Count, complete: bool) -> str:  # noqa: FBT001 - the caller names it
     # If records are missing, they may be ends, so unended spans cannot be counted.
     if count.dropped:
-        return f"; {_number(count.dropped)} could not be written and were lost"
+        return f"; {count_of(count.dropped, 'record')} could not be written and were lost"
     if not complete and not count.waiting:
         return "; more records may not have been written"
     if not count.unended:
         return ""
-    spans = "1 span did" if count.unended == 1 else f"{count.unended:,} spans did"
-    return f"; {spans} not end"
+    return f"; {count_of(count.unended, 'span')} did not end"
 
 
 def _waiting_line(count: Count, folder: Path) -> str:
     command = f"otel-ext recover {shlex.quote(str(folder))}"
     wait = "waits" if count.waiting == 1 else "wait"
     return (
-        f"otel-ext: {_number(count.waiting)} {wait} in {folder / RING_FOLDER};"
+        f"otel-ext: {count_of(count.waiting, 'record')} {wait} in {folder / RING_FOLDER};"
         f" once there is room for more: {command}"
     )
-
-
-def _number(records: int) -> str:
-    return "1 record" if records == 1 else f"{records:,} records"
 
 
 def _signal_name(number: int) -> str:
