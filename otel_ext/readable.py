@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Final
 
-__all__ = ["ago", "as_utf8", "count_of", "date_and_time", "duration", "size", "time_of_day"]
+__all__ = ["ago", "as_utf8", "count_of", "duration", "local_time", "size"]
 
 _SECOND: Final = 1_000_000_000
 
@@ -48,30 +48,19 @@ def ago(time_ns: int, now_ns: int) -> str:
     return f"{duration(max(now_ns - time_ns, 0))} ago"
 
 
-def time_of_day(time_ns: int) -> str:
-    """Format the local time of day.
+def local_time(time_ns: int, *, date: bool = False) -> str:
+    """Format a local time of day; dashes for a time outside the calendar.
 
     Args:
         time_ns: Nanoseconds since the epoch.
+        date: Whether to add the date and the offset from UTC.
     """
-    return _local(time_ns, "%H:%M:%S", "--:--:--.---")
-
-
-def date_and_time(time_ns: int) -> str:
-    """Format local date and time, with the offset from UTC.
-
-    Args:
-        time_ns: Nanoseconds since the epoch.
-    """
-    return _local(time_ns, "%Y-%m-%d %H:%M:%S", "-", " %z")
-
-
-def _local(time_ns: int, form: str, unknown: str, zone: str = "") -> str:
     seconds, rest = divmod(time_ns, _SECOND)
+    clock = f"%H:%M:%S.{rest // 1_000_000:03d}"
     try:
-        return time.strftime(f"{form}.{rest // 1_000_000:03d}{zone}", time.localtime(seconds))
+        return time.strftime(f"%Y-%m-%d {clock} %z" if date else clock, time.localtime(seconds))
     except (OverflowError, ValueError, OSError):
-        return unknown
+        return "-" if date else "--:--:--.---"
 
 
 def size(size_bytes: int) -> str:

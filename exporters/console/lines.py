@@ -14,10 +14,10 @@ number, its lane, before its lines, and its name on the first of them.
 from __future__ import annotations
 
 from itertools import starmap
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from otel_ext.exporters.console.attributes import format_attributes
-from otel_ext.readable import duration, time_of_day
+from otel_ext.readable import duration, local_time
 from otel_ext.record.model import EMPTY
 from otel_ext.record.own_code import first_own_index
 from otel_ext.terminal.canvas import STATE_STYLES
@@ -46,15 +46,12 @@ _LEVELS: Final = {
 _LANE_COLORS: Final = ("blue", "magenta", "cyan", "yellow", "green")
 
 
-class _Open:
+class _Open(NamedTuple):
     """An open span: its depth and lane, which its end line will use."""
 
-    __slots__ = ("attributes", "depth", "lane")
-
-    def __init__(self, depth: int, lane: _Lane, attributes: Mapping[str, object]) -> None:
-        self.depth = depth
-        self.lane = lane
-        self.attributes = attributes
+    depth: int
+    lane: _Lane
+    attributes: Mapping[str, object]
 
 
 class _Lane:
@@ -175,7 +172,7 @@ class LineRenderer:
     ) -> str:
         """Assemble a line: time, lane, indent, mark, words, attributes, location."""
         width = self._width() - 1  # a line that fills the last column may wrap
-        time_text = time_of_day(record.time_ns)
+        time_text = local_time(record.time_ns)
         number = known.lane.number
         lane = f"{number:>2}" if number else "  "
         indent = "  " * min(known.depth, _MAX_INDENT, max(width - 40, 0) // 4)

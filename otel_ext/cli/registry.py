@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Subparsers: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - has no public name
 
-__all__ = ["COMMANDS", "EXAMPLES", "Command", "Module", "available", "find", "help_page", "load"]
+__all__ = ["COMMANDS", "Command", "Module", "find", "help_page", "load"]
 
 
 class Module(Protocol):
@@ -64,13 +64,13 @@ COMMANDS: Final = (
     Command("config", "Check", "settings in effect and where each comes from"),
 )
 
-EXAMPLES: Final = (
-    ("run", "otel-ext run -- python app.py", "every span as it starts"),
-    ("run", "otel-ext run --output traces -- gunicorn app:app", "servers and workers too"),
-    ("tree", "otel-ext tree traces", "what happened, as a tree"),
-    ("ps", "otel-ext ps", "what is running right now"),
-    ("ps", "otel-ext ps --all", "on the whole machine"),
-    ("validate", "otel-ext validate traces", "are all records well formed?"),
+_EXAMPLES: Final = (
+    ("otel-ext run -- python app.py", "every span as it starts"),
+    ("otel-ext run --output traces -- gunicorn app:app", "servers and workers too"),
+    ("otel-ext tree traces", "what happened, as a tree"),
+    ("otel-ext ps", "what is running right now"),
+    ("otel-ext ps --all", "on the whole machine"),
+    ("otel-ext validate traces", "are all records well formed?"),
 )
 
 _INPUTS_NOTE: Final = (
@@ -79,14 +79,9 @@ _INPUTS_NOTE: Final = (
 )
 
 
-def available() -> list[Command]:
-    """Return the subcommands."""
-    return list(COMMANDS)
-
-
 def find(name: str) -> Command | None:
     """Return the subcommand `name`, or None."""
-    return next((command for command in available() if command.name == name), None)
+    return next((command for command in COMMANDS if command.name == name), None)
 
 
 def load(command: Command) -> Module:
@@ -101,25 +96,22 @@ def help_page(stream: IO[str]) -> str:
         stream: Where the page will be written.
     """
     paint = Canvas.of(stream).paint
-    commands = available()
     lines = [
         f"{paint('bold', 'otel-ext')}: see OpenTelemetry spans the moment they start,",
         "and keep them when the process dies.",
         "",
         f"{paint('bold', 'Usage')}  otel-ext COMMAND [OPTIONS]",
     ]
-    for group in dict.fromkeys(command.group for command in commands):
+    for group in dict.fromkeys(command.group for command in COMMANDS):
         lines += ["", paint("bold", group)]
         lines += [
             f"  {paint('cyan', f'{command.name:<10}')} {command.summary}"
-            for command in commands
+            for command in COMMANDS
             if command.group == group
         ]
-    names = {command.name for command in commands}
-    shown = [(line, why) for name, line, why in EXAMPLES if name in names]
-    width = max((len(line) for line, _ in shown), default=0)
+    width = max(len(line) for line, _ in _EXAMPLES)
     lines += ["", paint("bold", "Examples")]
-    lines += [f"  {line:<{width}}  {paint('dim', why)}" for line, why in shown]
+    lines += [f"  {line:<{width}}  {paint('dim', why)}" for line, why in _EXAMPLES]
     lines += ["", *(paint("dim", line) for line in _INPUTS_NOTE)]
     more = "otel-ext COMMAND --help shows more; otel-ext --version the version."
     lines += ["", paint("dim", more)]

@@ -52,11 +52,9 @@ class Stream(Protocol):
 
     def isatty(self) -> bool:
         """Whether it is a terminal."""
-        ...
 
     def fileno(self) -> int:
         """Return its descriptor."""
-        ...
 
 
 class Canvas(NamedTuple):

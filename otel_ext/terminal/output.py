@@ -8,7 +8,7 @@ from typing import IO
 
 from otel_ext.terminal.text import LONGEST, printable
 
-__all__ = ["encoded", "print_json", "print_line", "warn", "write_text"]
+__all__ = ["encoded", "print_json", "print_line", "warn", "write_error", "write_text"]
 
 
 def encoded(text: str, encoding: str) -> bytes:
@@ -45,10 +45,16 @@ def print_json(data: bytes) -> None:
 
 
 def warn(text: str) -> None:
-    """Write a warning or an error as one line to the standard error; never raises OSError.
+    """Write a warning or an error as one line to the standard error; errors are ignored.
 
     Args:
         text: Any text; what a terminal would obey is written as escapes.
     """
+    write_error(f"otel-ext: {printable(text, 4 * LONGEST)}\n")
+
+
+def write_error(text: str) -> None:
+    """Write `text` to the standard error; errors are ignored, as the reader may be gone."""
     with suppress(OSError, ValueError):
-        write_text(sys.stderr, f"otel-ext: {printable(text, 4 * LONGEST)}\n")
+        write_text(sys.stderr, text)
+        sys.stderr.flush()

@@ -86,14 +86,7 @@ def cut_left(text: str, width: int) -> str:
     >>> cut_left("/usr/lib/decoder.py:7 decode", 20)
     '…decoder.py:7 decode'
     """
-    left = cells(text)
-    if left <= width:
-        return text
-    start = 0
-    while start < len(text) and left > width - 1:
-        left -= cells(text[start])
-        start += 1
-    return f"…{text[start:]}" if width > 0 else ""
+    return cut(text[::-1], width)[::-1]
 
 
 def wrapped(text: str, width: int) -> list[str]:

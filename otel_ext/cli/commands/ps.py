@@ -148,9 +148,7 @@ def no_spans_message(snapshot: Snapshot, args: argparse.Namespace) -> str:
         return f"none of {len(snapshot.spans):,} open spans matches the options"
     names = ", ".join(map(printable_path, snapshot.folders))
     living = sum(process.lives for process in snapshot.processes)
-    programs = "no program is" if not living else f"{living} programs are"
-    if living == 1:
-        programs = "1 program is"
+    programs = f"{living or 'no'} {'programs are' if living > 1 else 'program is'}"
     return f"no span is open in {names}; {programs} recording there{all_hint(args)}"
 
 

@@ -21,7 +21,7 @@ from otel_ext.journal.recovery.recover import recover
 from otel_ext.runtime.process.run_notes import NOTES_VARIABLE, notes_folder
 from otel_ext.setup.starting import with_usable_output
 from otel_ext.terminal.canvas import Canvas
-from otel_ext.terminal.output import warn
+from otel_ext.terminal.output import warn, write_error
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -137,7 +137,7 @@ def _run(command: list[str], config: Config, *, quiet: bool) -> int:
         died: list[str] = []
         if config.journal.recover_on_start:
             recovered, died = _recover(config.output.folder, ended)
-        summary.write(sys.stderr, ended.outcome, complete=recovered, reason=reason, died=died)
+        write_error(summary.text(ended.outcome, complete=recovered, reason=reason, died=died))
     return end_like(ended.outcome)
 
 

@@ -1,4 +1,4 @@
-"""Prints the summary of `otel-ext run`: where the records are and what to type next."""
+"""The summary of `otel-ext run`: where the records are and what to type next."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ import shlex
 import signal
 from contextlib import suppress
 from stat import S_ISREG
-from typing import IO, TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final
 
-from otel_ext.cli.registry import available
 from otel_ext.cli.runner.count import count_records, rings_left_behind
 from otel_ext.journal.files import folder_of, is_folder, list_rings
 from otel_ext.journal.ring_layout import RING_FOLDER
 from otel_ext.readable import count_of, size
-from otel_ext.terminal.output import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,7 +29,7 @@ _NEXT: Final = (
 
 
 class RunSummary:
-    """Finds the files written since it was created, and prints the summary.
+    """Finds the files written since it was created, and describes them.
 
     Args:
         folder: The folder of the records, or a single file.
@@ -43,30 +41,6 @@ class RunSummary:
         self._files_before = self._files()
         self._rings_before = frozenset(list_rings(folder_of(folder)))
 
-    def write(
-        self,
-        stream: IO[str],
-        outcome: int,
-        *,
-        complete: bool = True,
-        reason: Callable[[], str] = str,
-        died: Sequence[str] = (),
-    ) -> None:
-        """Write the summary.
-
-        Args:
-            stream: The output; errors in writing to it are ignored.
-            outcome: Exit code of the program, or minus the signal that ended it.
-            complete: Whether all records of the program are in its files.
-            reason: Returns why there are no spans; called only without spans.
-            died: A line for each span that was open when a process died.
-        """
-        try:
-            write_text(stream, self.text(outcome, complete=complete, reason=reason, died=died))
-            stream.flush()
-        except (OSError, ValueError):
-            pass  # the reader is gone, and the program has ended
-
     def text(
         self,
         outcome: int,
@@ -75,7 +49,14 @@ class RunSummary:
         reason: Callable[[], str] = str,
         died: Sequence[str] = (),
     ) -> str:
-        """Return the summary, each line with its newline."""
+        """Return the summary, each line with its newline.
+
+        Args:
+            outcome: Exit code of the program, or minus the signal that ended it.
+            complete: Whether all records of the program are in its files.
+            reason: Returns why there are no spans; called only without spans.
+            died: A line for each span that was open when a process died.
+        """
         lines = [f"otel-ext: ended by {_signal_name(-outcome)}."] if outcome < 0 else []
         folder = folder_of(self._folder)
         count = count_records(self._new_files(), rings_left_behind(folder, self._rings_before))
@@ -93,10 +74,9 @@ class RunSummary:
         return "\n".join([*lines, ""])
 
     def _next_steps(self) -> list[str]:
-        names = {command.name for command in available()}
         quoted = shlex.quote(str(self._folder))
-        commands = [(f"otel-ext {name} {quoted}", why) for name, why in _NEXT if name in names]
-        width = max((len(command) for command, _ in commands), default=0)
+        commands = [(f"otel-ext {name} {quoted}", why) for name, why in _NEXT]
+        width = max(len(command) for command, _ in commands)
         heads = ["otel-ext: next:", *[" " * 15] * len(commands)]
         return [
             f"{head} {command:<{width}}  {why}"

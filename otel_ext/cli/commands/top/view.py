@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.cli.span_table import span_lines
 from otel_ext.observe.snapshot import STATES
-from otel_ext.readable import time_of_day
+from otel_ext.readable import local_time
 from otel_ext.terminal.canvas import STATE_STYLES
 from otel_ext.terminal.text import cells, cut
 
@@ -140,7 +140,7 @@ def frame_lines(
         note: The second line: the order, and whether it is paused.
         has_keys: Whether keys are read, so that the last line lists them.
     """
-    lines = [_head(summary, canvas, time_of_day(now_ns)), canvas.paint("dim", note), ""]
+    lines = [_head(summary, canvas, local_time(now_ns)), canvas.paint("dim", note), ""]
     room = max(height - _HEAD_LINES - 1 - has_keys, _LEAST_ROWS) if height else len(spans)
     # One line less if the last one is "and N more".
     shown = room if len(spans) <= room else max(room - 1, _LEAST_ROWS)

@@ -16,7 +16,7 @@ from otel_ext.cli.commands.tree.lines import TreeOptions, line_of
 from otel_ext.cli.commands.tree.spans import read_spans
 from otel_ext.cli.inputs import add_inputs, inputs_of, no_records_message
 from otel_ext.observe.snapshot import Collector
-from otel_ext.readable import count_of, date_and_time
+from otel_ext.readable import count_of, local_time
 from otel_ext.terminal.canvas import Canvas
 from otel_ext.terminal.output import print_json, print_line, warn
 from otel_ext.terminal.text import cut, printable, printable_path
@@ -151,7 +151,7 @@ def _show(traces: Sequence[Trace], spans: SpanSet, options: TreeOptions, depth: 
 
 def _head(trace: Trace, spans: SpanSet) -> str:
     number = count_of(trace.spans, "span")
-    head = f"trace {trace.trace_id[:_SHORT_ID]}  {date_and_time(trace.start_ns)}  {number}"
+    head = f"trace {trace.trace_id[:_SHORT_ID]}  {local_time(trace.start_ns, date=True)}  {number}"
     if not trace.process:
         return head
     facts = spans.processes.get(trace.process)

@@ -14,7 +14,7 @@ from otel_ext.exporters.console.attributes import format_attributes
 from otel_ext.readable import duration
 from otel_ext.terminal.canvas import STATE_STYLES, Canvas
 from otel_ext.terminal.table import GAP
-from otel_ext.terminal.text import cells, cut, printable
+from otel_ext.terminal.text import cells, cut, cut_left, printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,7 +64,7 @@ def line_of(node: Node, options: TreeOptions) -> str:
     canvas = options.canvas
     width = canvas.width or _PLENTY
     # The branches of a deep tree are cut at the left, where they show least.
-    branch = node.branch if len(node.branch) <= width // 2 else "…" + node.branch[-(width // 2) :]
+    branch = cut_left(node.branch, width // 2 + 1)
     room = width - len(branch) - 2 - len(times) - cells(state.words) - 1
     name = cut(printable(record.name), max(room, 1))
     room -= cells(name)
