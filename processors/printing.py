@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
+from otel_ext.terminal.canvas import is_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,18 +40,6 @@ def print_line(line: object) -> None:
     {"event":"stored"}
     """
     write_safely(_write, line)
-
-
-def is_terminal(stream: TextIO | None) -> bool:
-    """Return whether `stream` is a terminal; False if its `isatty` fails.
-
-    >>> is_terminal(None)
-    False
-    """
-    try:
-        return stream is not None and stream.isatty()
-    except Exception:  # noqa: BLE001 - the stream may be any object, or closed
-        return False
 
 
 class StandardOutput:

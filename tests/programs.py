@@ -54,7 +54,7 @@ def environment(**changes: str) -> dict[str, str]:
 
     Pass `**EVERYTHING` to have web frameworks instrumented.
     """
-    unwanted = ("OTEL_", "AITRACE_", "PYTHONPATH", "NO_COLOR")
+    unwanted = ("OTEL_", "AITRACE_", "PYTHONPATH", "NO_COLOR", "FORCE_COLOR")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
     kept["PATH"] = os.pathsep.join([str(SCRIPTS), kept.get("PATH", os.defpath)])
     return {**LIGHT, **kept, **changes}

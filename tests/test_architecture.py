@@ -30,16 +30,17 @@ LAYERS: Final[dict[str, frozenset[str]]] = {
     "lazy_names": frozenset(),
     "protocols": RECORD,
     "_accel": frozenset({"_speed"}),
-    "terminal": RECORD,
+    "readable": frozenset(),
+    "terminal": frozenset(),
     "record": frozenset(),
     "settings": frozenset(),
     "runtime": RECORD,
     "inflight": RUNTIME,
     "journal": RUNTIME,
     "redaction": RUNTIME,
-    "processors": BOTTOM,
-    "exporters": BOTTOM | {"processors", "terminal"},
-    "observe": BOTTOM | {"terminal"},
+    "processors": BOTTOM | {"terminal"},
+    "exporters": BOTTOM | {"processors", "readable", "terminal"},
+    "observe": BOTTOM | {"readable"},
     "instrumentors": RUNTIME,
     "config": PARTS | {"settings"},
     "setup": MIDDLE | {"instrumentors", "config"},
@@ -49,8 +50,8 @@ LAYERS: Final[dict[str, frozenset[str]]] = {
     "environment_variables": frozenset({"config", "zero_code"}),
     "testing": MIDDLE | {"pipeline"},
     "cli": MIDDLE
-    | {"observe", "terminal", "config", "setup", "instrumentors", "pipeline", "zero_code"}
-    | {"otel_ext"},
+    | {"observe", "readable", "terminal", "config", "setup", "instrumentors", "pipeline"}
+    | {"zero_code", "otel_ext"},
     "__init__": MIDDLE | {"setup", "pipeline", "config"},
     "__main__": frozenset({"cli"}),
 }

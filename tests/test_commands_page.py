@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from otel_ext.cli.registry import available
+from otel_ext.cli.registry import COMMANDS
 from tests.guides import ROOT
 
 
@@ -14,7 +14,7 @@ def test_every_command_has_its_section() -> None:
     sections = dict(
         re.findall(r"^## `otel-ext (\S+)`.*\n(?s:(.*?))(?=^## |\Z)", text, re.MULTILINE)
     )
-    names = {command.name for command in available()}
+    names = {command.name for command in COMMANDS}
     assert not names - set(sections), "docs/commands.md lacks a section for these"
     assert not set(sections) - names, "docs/commands.md has a section without a command"
     for name, section in sections.items():

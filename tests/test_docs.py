@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import pytest
 
-from otel_ext.cli.registry import available
+from otel_ext.cli.registry import COMMANDS
 from tests.guides import is_guide
 from tests.tree import checkout
 
@@ -127,7 +127,7 @@ def test_every_command_is_in_the_docs() -> None:
     """The README or the guides mention each subcommand."""
     pages = [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]
     text = "\n".join(page.read_text("utf-8") for page in pages)
-    for command in available():
+    for command in COMMANDS:
         assert f"otel-ext {command.name}" in text or f"`{command.name}`" in text, command.name
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, cast
 
 from otel_ext.record.sanitise.values import encode_value
-from otel_ext.terminal import cells, cut, printable
+from otel_ext.terminal.text import cells, cut, printable
 
 __all__ = ["by_interest", "format_attributes"]
 

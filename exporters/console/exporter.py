@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Literal, TextIO, cast, get_args
@@ -15,7 +14,8 @@ from otel_ext.record.codec import encode_line
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.deadline import is_exiting
 from otel_ext.runtime.guard import report_problem
-from otel_ext.terminal import Painter
+from otel_ext.terminal.canvas import Canvas, is_terminal, terminal_size
+from otel_ext.terminal.output import encoded
 
 if TYPE_CHECKING:
     from otel_ext.protocols import Encoding
@@ -27,7 +27,7 @@ ConsoleStyle = Literal["auto", "people", "json"]
 
 _NAME: Final = "console"
 _STYLES: Final = get_args(ConsoleStyle)
-_DEFAULT_WIDTH: Final = 100
+_USUAL_SIZE: Final = (100, 24)
 _LEAST_WIDTH: Final = 40
 _WIDTH_SECONDS: Final = 1.0
 _EXIT_MILLIS: Final = 500
@@ -80,7 +80,7 @@ class ConsoleExporter:
         self._made: dict[str, StreamWriter] = {}
         self._renderer: LineRenderer | None = None
         self._closed = False
-        self._columns = _DEFAULT_WIDTH
+        self._columns = _USUAL_SIZE[0]
         self._width_read_at = 0.0
 
     def export(self, record: Record) -> None:
@@ -99,7 +99,7 @@ class ConsoleExporter:
                 return
             line = renderer.render(record)
             if line:
-                writer.append(f"{line}\n".encode(self._encoding, "replace"))
+                writer.append(encoded(f"{line}\n", self._encoding))
         except Exception as error:  # noqa: BLE001 - no error may reach the user's code
             COUNTERS.add("console.dropped.encode_failed")
             report_problem("ConsoleExporter: a record is not shown", error)
@@ -126,14 +126,8 @@ class ConsoleExporter:
         if stream is None:  # a program without a console, such as pythonw
             return None
         self._stream = stream
-        is_terminal = _is_terminal(stream)
-        if self._style == "people" or (self._style == "auto" and is_terminal):
-            color = _wants_color(is_terminal) if self._color is None else self._color
-            self._renderer = LineRenderer(
-                Painter(enabled=color),
-                self._width,
-                ascii_only=not _can_encode_marks(self._encoding),
-            )
+        if self._style == "people" or (self._style == "auto" and is_terminal(stream)):
+            self._renderer = LineRenderer(Canvas.of(stream, color=self._color), self._width)
         # Atomic: two threads at once get the same writer.
         self._writer = self._made.setdefault(_NAME, StreamWriter(stream, _NAME))
         return self._writer
@@ -143,7 +137,7 @@ class ConsoleExporter:
         stream = self._stream
         if isinstance(stream, Terminal):
             return stream.is_there()
-        return _is_terminal(stream or cast("TextIO | None", sys.stderr))
+        return is_terminal(stream or cast("TextIO | None", sys.stderr))
 
     @property
     def _encoding(self) -> str:
@@ -154,38 +148,5 @@ class ConsoleExporter:
         now = monotonic()
         if now - self._width_read_at > _WIDTH_SECONDS:
             self._width_read_at = now
-            self._columns = max(_columns_of(self._stream), _LEAST_WIDTH)
+            self._columns = max(terminal_size(self._stream, _USUAL_SIZE)[0], _LEAST_WIDTH)
         return self._columns
-
-
-def _is_terminal(stream: TextIO | Terminal | None) -> bool:
-    try:
-        return stream is not None and stream.isatty()
-    except Exception:  # noqa: BLE001 - the stream may be any object, or closed
-        return False
-
-
-def _wants_color(is_terminal: bool) -> bool:  # noqa: FBT001 - private
-    if os.environ.get("NO_COLOR"):
-        return False
-    if os.environ.get("FORCE_COLOR"):
-        return True
-    return is_terminal and os.environ.get("TERM") != "dumb"
-
-
-def _can_encode_marks(encoding: str) -> bool:
-    try:
-        "▶✓✗⊘·◆…".encode(encoding)
-    except (UnicodeError, LookupError):
-        return False
-    return True
-
-
-def _columns_of(stream: TextIO | Terminal | None) -> int:
-    wanted = os.environ.get("COLUMNS", "")
-    if wanted.isdecimal() and int(wanted):
-        return int(wanted)
-    try:
-        return os.get_terminal_size(stream.fileno()).columns if stream else _DEFAULT_WIDTH
-    except Exception:  # noqa: BLE001 - as above
-        return _DEFAULT_WIDTH

@@ -12,6 +12,8 @@ import os
 import sys
 from typing import Final, TypeAlias
 
+from otel_ext.terminal.canvas import is_terminal
+
 __all__ = ["Terminal", "identity_of"]
 
 _STANDARD_ERROR: Final = 2
@@ -49,7 +51,7 @@ class Terminal:
     def of_standard_error(cls) -> Terminal | None:
         """Return the terminal of standard error; None if standard error is not a terminal."""
         try:
-            seen = sys.stderr.isatty() and os.isatty(_STANDARD_ERROR)
+            seen = is_terminal(sys.stderr) and os.isatty(_STANDARD_ERROR)
             return cls(_STANDARD_ERROR) if seen else None
         except Exception:  # noqa: BLE001 - the stream may be any object, closed, or None
             return None

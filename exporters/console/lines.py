@@ -13,25 +13,21 @@ number, its lane, before its lines, and its name on the first of them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, cast
+from itertools import starmap
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from otel_ext.exporters.console.attributes import format_attributes
+from otel_ext.readable import duration, local_time
 from otel_ext.record.model import EMPTY
 from otel_ext.record.own_code import first_own_index
-from otel_ext.terminal import (
-    Painter,
-    cells,
-    cut,
-    duration,
-    error_of,
-    printable,
-    time_of_day,
-)
+from otel_ext.terminal.canvas import STATE_STYLES
+from otel_ext.terminal.text import cells, cut, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from otel_ext.record.model import Record
+    from otel_ext.terminal.canvas import Canvas
 
 __all__ = ["LineRenderer"]
 
@@ -39,24 +35,6 @@ _MAX_OPEN: Final = 10_000
 _MAX_LANES: Final = 1_000
 _MAX_INDENT: Final = 16
 _GAP: Final = 2
-_UNICODE: Final = {
-    "start": "▶",
-    "end": "✓",
-    "error": "✗",
-    "cancelled": "⊘",
-    "log": "·",
-    "event": "◆",
-    "update": "…",
-}
-_ASCII: Final = {
-    "start": ">",
-    "end": "<",
-    "error": "x",
-    "cancelled": "c",
-    "log": "-",
-    "event": "*",
-    "update": "~",
-}
 _LEVELS: Final = {
     "debug": "dim",
     "warning": "yellow",
@@ -68,15 +46,12 @@ _LEVELS: Final = {
 _LANE_COLORS: Final = ("blue", "magenta", "cyan", "yellow", "green")
 
 
-class _Open:
+class _Open(NamedTuple):
     """An open span: its depth and lane, which its end line will use."""
 
-    __slots__ = ("attributes", "depth", "lane")
-
-    def __init__(self, depth: int, lane: _Lane, attributes: Mapping[str, object]) -> None:
-        self.depth = depth
-        self.lane = lane
-        self.attributes = attributes
+    depth: int
+    lane: _Lane
+    attributes: Mapping[str, object]
 
 
 class _Lane:
@@ -94,23 +69,20 @@ class LineRenderer:
     """Turns each record into one line; remembers a bounded number of open spans.
 
     Args:
-        painter: Adds the color.
-        width: Returns the number of columns.
-        ascii_only: Whether to use marks without Unicode.
+        canvas: Colors and marks.
+        width: Returns the number of columns, which may change.
 
     >>> from otel_ext.record.model import Process, Record
-    >>> renderer = LineRenderer(Painter(enabled=False), lambda: 60)
+    >>> from otel_ext.terminal.canvas import Canvas
+    >>> renderer = LineRenderer(Canvas(), lambda: 60)
     >>> record = Record("event", None, "deployed", 0, 1, Process("p"), attributes={"to": "eu"})
     >>> renderer.render(record)[16:]
     '◆ deployed to=eu'
     """
 
-    def __init__(
-        self, painter: Painter, width: Callable[[], int], *, ascii_only: bool = False
-    ) -> None:
-        self._paint = painter
+    def __init__(self, canvas: Canvas, width: Callable[[], int]) -> None:
+        self._canvas = canvas
         self._width = width
-        self._marks = _ASCII if ascii_only else _UNICODE
         self._open: dict[str, _Open] = {}
         self._lanes: dict[object, _Lane] = {}
 
@@ -139,8 +111,8 @@ class LineRenderer:
         return self._line(
             record,
             known,
-            self._paint("cyan", self._marks["start"]),
-            self._paint("bold", printable(record.name)),
+            (STATE_STYLES["running"], "start"),
+            [("bold", printable(record.name))],
             record.attributes,
             tail,
         )
@@ -152,15 +124,14 @@ class LineRenderer:
         kind, color = ("error", "red") if failed else ("end", "green")
         if cancelled:
             kind, color = "cancelled", "yellow"
-        mark = self._paint(color, self._marks[kind])
         took = duration(record.time_ns - record.start_ns)
-        words = f"{printable(record.name)} {self._paint('yellow' if failed else color, took)}"
+        words = [("", printable(record.name)), ("yellow" if failed else color, took)]
         if record.abandoned:
-            words += " " + self._paint("red", f"abandoned: {record.abandoned}")
+            words.append(("red", f"abandoned: {record.abandoned}"))
         elif failed:
-            words += " " + self._paint("red", printable(error_of(record)) or "error")
+            words.append(("red", printable(record.error) or "error"))
         elif cancelled:
-            words += " " + self._paint("yellow", "cancelled")
+            words.append(("yellow", "cancelled"))
         # What the start line showed is not repeated.
         before = known.attributes
         changed = {
@@ -168,14 +139,14 @@ class LineRenderer:
             for key, value in record.attributes.items()
             if key not in before or before[key] != value
         }
-        return self._line(record, known, mark, words, changed, "")
+        return self._line(record, known, (color, kind), words, changed, "")
 
     def _render_update(self, record: Record) -> str:
         known = self._open.get(record.span_id) or self._unknown_span(record)
-        words = printable(record.name)
+        words = [("", printable(record.name))]
         if record.extra.get("stalled"):
-            words += " " + self._paint("yellow", "stalled")
-        return self._line(record, known, self._marks["update"], words, EMPTY, _top_frame(record))
+            words.append((STATE_STYLES["stalled"], "stalled"))
+        return self._line(record, known, ("", "update"), words, EMPTY, _top_frame(record))
 
     def _render_log(self, record: Record) -> str:
         around = self._open.get(record.span_id)
@@ -185,32 +156,30 @@ class LineRenderer:
             else _Open(around.depth + 1, around.lane, EMPTY)
         )
         style = _LEVELS.get(record.level, "")
-        mark = self._marks["event" if record.kind == "event" else "log"]
+        mark = "event" if record.kind == "event" else "log"
         level = f"{printable(record.level)} " if record.level else ""
         words = f"{level}{printable(record.name)}"
-        if style:
-            mark, words = self._paint(style, mark), self._paint(style, words)
-        return self._line(record, known, mark, words, record.attributes, "")
+        return self._line(record, known, (style, mark), [(style, words)], record.attributes, "")
 
     def _line(
         self,
         record: Record,
         known: _Open,
-        mark: str,
-        words: str,
+        mark: tuple[str, str],
+        words: list[tuple[str, str]],
         attributes: Mapping[str, object],
         tail: str,
     ) -> str:
         """Assemble a line: time, lane, indent, mark, words, attributes, location."""
         width = self._width() - 1  # a line that fills the last column may wrap
-        time_text = time_of_day(record.time_ns)
+        time_text = local_time(record.time_ns)
         number = known.lane.number
         lane = f"{number:>2}" if number else "  "
         indent = "  " * min(known.depth, _MAX_INDENT, max(width - 40, 0) // 4)
-        plain_words = _without_color(words) if self._paint.enabled else words
+        plain_words = " ".join(text for _, text in words)
         used = len(time_text) + 1 + len(lane) + 1 + len(indent) + 2 + cells(plain_words)
         if used > width:
-            words = cut(plain_words, max(width - used + cells(plain_words), 8))
+            words = [("", cut(plain_words, max(width - used + cells(plain_words), 8)))]
             used = width
         # The location keeps its space at the right, unless the line is too narrow.
         tail = printable(tail)
@@ -221,10 +190,13 @@ class LineRenderer:
         used += cells(shown) + 1 if shown else 0
         gap = width - used - cells(tail)
         color = _LANE_COLORS[number % len(_LANE_COLORS)]
-        text = f"{self._paint('dim', time_text)} {self._paint(color, lane)} {indent}{mark} {words}"
+        paint = self._canvas.paint
+        style, name = mark
+        text = f"{paint('dim', time_text)} {paint(color, lane)} {indent}"
+        text += " ".join([paint(style, self._canvas.mark(name)), *starmap(paint, words)])
         if shown:
-            text += f" {self._paint('dim', shown)}"
-        return f"{text}{' ' * gap}{self._paint('dim', tail)}" if tail else text
+            text += f" {paint('dim', shown)}"
+        return f"{text}{' ' * gap}{paint('dim', tail)}" if tail else text
 
     def _lane_of(self, record: Record) -> tuple[_Lane, str]:
         """Return the lane of the record's thread or task, and its name if the lane is new."""
@@ -275,8 +247,3 @@ def _top_frame(record: Record) -> str:
         return ""
     own = frames[first_own_index([str(frame.get("file") or "?") for frame in frames])]
     return f"{own.get('file', '?')}:{own.get('line', '?')} {own.get('function', '')}"
-
-
-def _without_color(text: str) -> str:
-    parts = text.split("\x1b[")
-    return parts[0] + "".join(part.partition("m")[2] for part in parts[1:])

@@ -1,15 +1,29 @@
-"""Parses option values that several subcommands take."""
+"""The options that several subcommands take, and how their values are parsed."""
 
 from __future__ import annotations
 
 from argparse import ArgumentTypeError
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from otel_ext.terminal import printable
+from otel_ext.terminal.text import printable
 
-__all__ = ["seconds", "whole_number"]
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+__all__ = ["add_color", "seconds", "whole_number"]
 
 _YEAR: Final = 365 * 86_400.0
+
+
+def add_color(parser: ArgumentParser) -> None:
+    """Add the option `--no-color`; `args.color` is False, or None if it is not used."""
+    parser.add_argument(
+        "--no-color",
+        dest="color",
+        action="store_false",
+        default=None,
+        help="no color (as NO_COLOR=1 does)",
+    )
 
 
 def whole_number(text: str, minimum: int = 0) -> int:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import orjson
 
-from otel_ext.cli.span_table import cut_left
-from otel_ext.cli.span_tree import as_tree
+from otel_ext.cli.span_table import as_tree
 from otel_ext.exporters.console.attributes import format_attributes
 from otel_ext.journal.files import list_segments, parse_segment_name
 from otel_ext.observe.snapshot import Collector
+from otel_ext.readable import duration
 from otel_ext.record.sanitise.values import encode_object
-from otel_ext.terminal import cells, cut, duration, printable
+from otel_ext.terminal.table import GAP
+from otel_ext.terminal.text import cells, cut, cut_left, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -24,11 +25,11 @@ if TYPE_CHECKING:
 
     from otel_ext.journal.recovery.recover import RecoveryReport
     from otel_ext.observe.snapshot import OpenSpan
+    from otel_ext.terminal.canvas import Canvas
 
 __all__ = ["EndedSpan", "as_dicts", "ended_by", "lines_of", "open_in"]
 
 _MAX_SHOWN: Final = 10
-_GAP: Final = "  "
 # For output without a width, such as a file or a pipe.
 _PLENTY: Final = 1_000
 _LONGEST_ATTRIBUTES: Final = 80
@@ -70,36 +71,32 @@ def ended_by(report: RecoveryReport, found: Sequence[OpenSpan]) -> list[EndedSpa
     ]
 
 
-def lines_of(
-    ended: Sequence[EndedSpan], total: int, *, width: int = 0, ascii_only: bool = False
-) -> Iterator[str]:
+def lines_of(ended: Sequence[EndedSpan], total: int, canvas: Canvas) -> Iterator[str]:
     """Yield a line for each of the oldest spans, children below their parents.
 
     Args:
         ended: The spans.
         total: How many spans were ended in all.
-        width: Columns of the terminal; 0 for no limit.
-        ascii_only: Whether to draw in ASCII.
+        canvas: The width, and how branches are drawn.
     """
     ages = {(one.span.process.id, one.span.record.key): one.age_ns for one in ended}
     oldest = [one.span for one in ended[:_MAX_SHOWN]]
     rows = [
         (duration(ages[span.process.id, span.record.key]), branch, span)
-        for branch, span in as_tree(oldest, ascii_only=ascii_only)
+        for branch, span in as_tree(oldest, canvas)
     ]
     age_width = max((cells(age) for age, _, _ in rows), default=0)
-    room = (width or _PLENTY) - age_width - 2 * len(_GAP)
+    room = (canvas.width or _PLENTY) - age_width - 2 * len(GAP)
     is_named = room >= _ROOM_FOR_PROCESS or len({span.process.id for _, _, span in rows}) > 1
     for age, branch, span in rows:
         description = _description(branch, span, room, is_named=is_named)
-        line = f"{_GAP}{age.rjust(age_width)}{_GAP}{description}"
-        yield line.replace("…", "~") if ascii_only else line
+        yield f"{GAP}{age.rjust(age_width)}{GAP}{description}"
     if rows and total > len(rows):
         yield f"  and {total - len(rows):,} more"
     reasons = {one.span.process.label: one.span.process.missing_ends_reason for one in ended}
     for label, reason in reasons.items():
         if reason:
-            yield f"{_GAP}[{printable(label)}] {reason}"
+            yield f"{GAP}[{printable(label)}] {reason}"
 
 
 def _description(branch: str, span: OpenSpan, room: int, *, is_named: bool) -> str:
@@ -109,11 +106,11 @@ def _description(branch: str, span: OpenSpan, room: int, *, is_named: bool) -> s
         verb = "at" if span.location.is_now else "opened"
         location = cut_left(printable(str(span.location.frame)), room // 2 - len(verb) - 1)
         tails.append(f"{verb} {location}")
-    tail = "".join(_GAP + one for one in tails)
+    tail = "".join(GAP + one for one in tails)
     name = cut(branch + printable(span.record.name), max(room - cells(tail), _LEAST_NAME))
-    left = min(room - cells(name) - cells(tail) - len(_GAP), _LONGEST_ATTRIBUTES)
+    left = min(room - cells(name) - cells(tail) - len(GAP), _LONGEST_ATTRIBUTES)
     attributes = format_attributes(span.record.attributes, left) if left >= _LEAST_NAME else ""
-    return f"{name}{_GAP + attributes if attributes else ''}{tail}"
+    return f"{name}{GAP + attributes if attributes else ''}{tail}"
 
 
 def as_dicts(ended: Sequence[EndedSpan]) -> Mapping[str, list[dict[str, object]]]:

@@ -7,11 +7,10 @@ import os
 import stat
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from otel_ext.cli.streams import warn
 from otel_ext.errors import UsageError
 from otel_ext.journal.files import list_segments
 from otel_ext.journal.path_check import problem_with
-from otel_ext.terminal import printable
+from otel_ext.terminal.output import warn
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +19,6 @@ __all__ = [
     "InputKind",
     "is_there",
     "not_records",
-    "printable_path",
     "require_readable",
     "unreadable",
 ]
@@ -28,7 +26,6 @@ __all__ = [
 InputKind: TypeAlias = Literal["paths", "folders", "streams"]
 """What a command reads: files and folders, folders only, or pipes too."""
 
-_LONGEST: Final = 4_096
 _FORMAT: Final = "A file of records has one JSON object a line"
 _BEGINNING: Final = 16
 _OTHER_FORMATS: Final = (
@@ -101,11 +98,6 @@ def _check_file(path: Path, mode: int, label: str, kind: InputKind) -> None:
     if problem_with(path) or _other_format(beginning):
         what, hint = not_records(beginning)
         raise UsageError(f"{label}: {what}", hint=hint)
-
-
-def printable_path(path: str | Path) -> str:
-    """Return a path as text that is safe to print."""
-    return printable(str(path), _LONGEST)
 
 
 def unreadable(error: OSError | ValueError) -> tuple[str, str]:

@@ -13,14 +13,14 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.cli.input_checks import InputKind, is_there, printable_path, require_readable
-from otel_ext.cli.streams import warn
+from otel_ext.cli.input_checks import InputKind, is_there, require_readable
 from otel_ext.config import load_leniently
 from otel_ext.errors import OtelExtError, UsageError
 from otel_ext.journal.files import list_rings, list_segments
 from otel_ext.journal.folders import find_folders
 from otel_ext.setup.starting import with_usable_output
-from otel_ext.terminal import printable
+from otel_ext.terminal.output import warn
+from otel_ext.terminal.text import printable_path
 
 if TYPE_CHECKING:
     import argparse
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["STDIN", "add_inputs", "all_hint", "inputs_of", "machine_inputs", "no_records_message"]
 
 STDIN: Final = Path("-")
-_LONGEST: Final = 4_096
 _START_HINT: Final = "Start a program: otel-ext run -- python app.py"
 _INPUT_HELP: Final[dict[InputKind, tuple[str, str]]] = {
     "paths": ("FILE|DIR", "file or folder of records"),
@@ -103,7 +102,7 @@ def machine_inputs(*, quiet: bool = False) -> list[Path]:
             found.append(path)
     except (OtelExtError, OSError) as error:
         if not quiet:
-            warn(f"{printable(str(error), _LONGEST)} (the setting output is left out)")
+            warn(f"{error} (the setting output is left out)")
     return _without_duplicates(found)
 
 
@@ -126,17 +125,15 @@ def _input_of_setting(args: argparse.Namespace) -> Path:
     """Return the path that a program started here would record into."""
     config = load_leniently()
     for warning in config.warnings:
-        warn(printable(warning, _LONGEST))
+        warn(warning)
     if not is_there(config.output.folder):
         # If it cannot be created, a program uses another folder and prints the same problem.
         config, problem = with_usable_output(config)
         if problem:
-            warn(printable(problem, _LONGEST))
+            warn(problem)
     path = config.output.folder
     source = config.source_of("output")
-    label = (
-        f"{printable_path(path.absolute())} (setting output, {printable(str(source), _LONGEST)})"
-    )
+    label = f"{printable_path(path.absolute())} (setting output, {printable_path(str(source))})"
     require_readable(path, label, args.input_kind, f"{_START_HINT}{all_hint(args)}")
     return path
 

@@ -14,9 +14,10 @@ from contextlib import suppress
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from otel_ext.cli.registry import available, find, help_page, load
-from otel_ext.cli.standard_streams import drop_full_streams, fill_closed_streams, print_error
+from otel_ext.cli.registry import COMMANDS, find, help_page, load
+from otel_ext.cli.standard_streams import drop_full_streams, fill_closed_streams
 from otel_ext.errors import OtelExtError, UsageError
+from otel_ext.terminal.output import warn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +46,7 @@ def _version() -> str:
 
 
 def _unknown(name: str) -> UsageError:
-    names = [command.name for command in available()]
+    names = [command.name for command in COMMANDS]
     near = get_close_matches(name, names, n=1)
     hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(names)}"
     what = "option" if name.startswith("-") else "command"
@@ -112,12 +113,12 @@ def _run_and_report(argv: Sequence[str] | None) -> int:
         code = _dispatch(sys.argv[1:] if argv is None else list(argv))
         sys.stdout.flush()
     except OtelExtError as error:
-        print_error(str(error))
+        warn(str(error))
         return _WRONG_USE
     except BrokenPipeError:
         return _reader_gone()
     except OSError as error:
-        print_error(_describe(error))
+        warn(_describe(error))
         return _WRONG_USE
     except KeyboardInterrupt:
         return _INTERRUPTED

@@ -7,16 +7,17 @@ the others.
 
 from __future__ import annotations
 
-import os
 from importlib import import_module
 from typing import IO, TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias, cast
+
+from otel_ext.terminal.canvas import Canvas
 
 if TYPE_CHECKING:
     import argparse
 
     Subparsers: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - has no public name
 
-__all__ = ["COMMANDS", "EXAMPLES", "Command", "Module", "available", "find", "help_page", "load"]
+__all__ = ["COMMANDS", "Command", "Module", "find", "help_page", "load"]
 
 
 class Module(Protocol):
@@ -63,13 +64,13 @@ COMMANDS: Final = (
     Command("config", "Check", "settings in effect and where each comes from"),
 )
 
-EXAMPLES: Final = (
-    ("run", "otel-ext run -- python app.py", "every span as it starts"),
-    ("run", "otel-ext run --output traces -- gunicorn app:app", "servers and workers too"),
-    ("tree", "otel-ext tree traces", "what happened, as a tree"),
-    ("ps", "otel-ext ps", "what is running right now"),
-    ("ps", "otel-ext ps --all", "on the whole machine"),
-    ("validate", "otel-ext validate traces", "are all records well formed?"),
+_EXAMPLES: Final = (
+    ("otel-ext run -- python app.py", "every span as it starts"),
+    ("otel-ext run --output traces -- gunicorn app:app", "servers and workers too"),
+    ("otel-ext tree traces", "what happened, as a tree"),
+    ("otel-ext ps", "what is running right now"),
+    ("otel-ext ps --all", "on the whole machine"),
+    ("otel-ext validate traces", "are all records well formed?"),
 )
 
 _INPUTS_NOTE: Final = (
@@ -78,26 +79,14 @@ _INPUTS_NOTE: Final = (
 )
 
 
-def available() -> list[Command]:
-    """Return the subcommands."""
-    return list(COMMANDS)
-
-
 def find(name: str) -> Command | None:
     """Return the subcommand `name`, or None."""
-    return next((command for command in available() if command.name == name), None)
+    return next((command for command in COMMANDS if command.name == name), None)
 
 
 def load(command: Command) -> Module:
     """Import the module of `command`."""
     return cast("Module", import_module(command.module))
-
-
-def _wants_color(stream: IO[str]) -> bool:
-    # https://no-color.org: any value that is not empty means no color.
-    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
-        return False
-    return stream.isatty()
 
 
 def help_page(stream: IO[str]) -> str:
@@ -106,28 +95,24 @@ def help_page(stream: IO[str]) -> str:
     Args:
         stream: Where the page will be written.
     """
-    bold, name_on, dim, off = ("\x1b[1m", "\x1b[36m", "\x1b[2m", "\x1b[0m")
-    if not _wants_color(stream):
-        bold = name_on = dim = off = ""
-    commands = available()
+    paint = Canvas.of(stream).paint
     lines = [
-        f"{bold}otel-ext{off}: see OpenTelemetry spans the moment they start,",
+        f"{paint('bold', 'otel-ext')}: see OpenTelemetry spans the moment they start,",
         "and keep them when the process dies.",
         "",
-        f"{bold}Usage{off}  otel-ext COMMAND [OPTIONS]",
+        f"{paint('bold', 'Usage')}  otel-ext COMMAND [OPTIONS]",
     ]
-    for group in dict.fromkeys(command.group for command in commands):
-        lines += ["", f"{bold}{group}{off}"]
+    for group in dict.fromkeys(command.group for command in COMMANDS):
+        lines += ["", paint("bold", group)]
         lines += [
-            f"  {name_on}{command.name:<10}{off} {command.summary}"
-            for command in commands
+            f"  {paint('cyan', f'{command.name:<10}')} {command.summary}"
+            for command in COMMANDS
             if command.group == group
         ]
-    names = {command.name for command in commands}
-    shown = [(line, why) for name, line, why in EXAMPLES if name in names]
-    width = max((len(line) for line, _ in shown), default=0)
-    lines += ["", f"{bold}Examples{off}"]
-    lines += [f"  {line:<{width}}  {dim}{why}{off}".rstrip() for line, why in shown]
-    lines += ["", *(f"{dim}{line}{off}" for line in _INPUTS_NOTE)]
-    lines += ["", f"{dim}otel-ext COMMAND --help shows more; otel-ext --version the version.{off}"]
+    width = max(len(line) for line, _ in _EXAMPLES)
+    lines += ["", paint("bold", "Examples")]
+    lines += [f"  {line:<{width}}  {paint('dim', why)}" for line, why in _EXAMPLES]
+    lines += ["", *(paint("dim", line) for line in _INPUTS_NOTE)]
+    more = "otel-ext COMMAND --help shows more; otel-ext --version the version."
+    lines += ["", paint("dim", more)]
     return "\n".join(lines) + "\n"

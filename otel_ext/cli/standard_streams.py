@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, TextIO
 
-__all__ = ["drop_full_streams", "fill_closed_streams", "flush_streams", "print_error"]
+__all__ = ["drop_full_streams", "fill_closed_streams", "flush_streams"]
 
 _OUTPUTS: Final = (("stdout", 1), ("stderr", 2))
 
@@ -40,12 +40,6 @@ def _is_open(number: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def print_error(text: str) -> None:
-    """Write one line to the standard error; errors in writing are ignored."""
-    with suppress(OSError, ValueError):
-        sys.stderr.write(f"otel-ext: {text}\n")
 
 
 def drop_full_streams() -> None:

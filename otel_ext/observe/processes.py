@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from otel_ext.journal.liveness import ProcessIdentity, is_alive
 from otel_ext.observe.process_names import ProcessName
-from otel_ext.terminal import as_utf8, duration
+from otel_ext.readable import as_utf8, duration
 
 if TYPE_CHECKING:
     from otel_ext.observe.liveness import Condition

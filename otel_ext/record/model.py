@@ -314,6 +314,19 @@ class Record(NamedTuple):
         return self.extra.get("cancelled") is True
 
     @property
+    def error(self) -> str:
+        """The last exception, else the description of the status, else an empty string.
+
+        As it was recorded: not yet safe to print.
+        """
+        for event in reversed(self.events):
+            if event.name == "exception":
+                kind = str(event.attributes.get("exception.type", "")).rpartition(".")[2]
+                message = str(event.attributes.get("exception.message", ""))
+                return f"{kind}: {message}" if kind and message else kind or message
+        return self.status.description or "" if self.status is not None else ""
+
+    @property
     def key(self) -> tuple[str, str]:
         """Trace id and span id, by which the merge rule groups records."""
         return self.trace_id, self.span_id

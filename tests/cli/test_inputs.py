@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # Commands without inputs: one writes records, the other shows settings.
 WITHOUT_INPUTS = {"run", "config"}
-READING = [command.name for command in commands.available() if command.name not in WITHOUT_INPUTS]
+READING = [command.name for command in commands.COMMANDS if command.name not in WITHOUT_INPUTS]
 # Options with which each command ends by itself.
 ENDING = {"tail": ["--no-follow"], "top": ["--once"], "recover": ["--grace", "0"]}
 # The exit codes of commands that succeed without records.
@@ -66,7 +66,7 @@ def parser_of(name: str) -> argparse.ArgumentParser:
     return parsers.choices[name]
 
 
-@pytest.mark.parametrize("name", [command.name for command in commands.available()])
+@pytest.mark.parametrize("name", [command.name for command in commands.COMMANDS])
 def test_every_reading_command_takes_the_same_arguments(name: str) -> None:
     """Any number of inputs and --all, with the same default, and examples of both."""
     page = " ".join(parser_of(name).format_help().split())

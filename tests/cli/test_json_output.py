@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.cli.registry import available
+from otel_ext.cli.registry import COMMANDS
 from tests.cli.test_ps_mistakes import DEAD, span, write
 from tests.cli.watched import shop
 from tests.programs import OTEL_EXT, environment, execute
@@ -43,7 +43,7 @@ WITHOUT = {"tree", "tail"}
 
 def test_every_command_with_json_is_here() -> None:
     """All commands have --json except `run`, which has no output of its own."""
-    assert {*WORDS, "run"} == {command.name for command in available()}
+    assert {*WORDS, "run"} == {command.name for command in COMMANDS}
 
 
 @pytest.mark.parametrize("locale", [{}, {"LC_ALL": "C"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}])

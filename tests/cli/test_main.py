@@ -34,7 +34,7 @@ def test_help_shows_examples_of_commands_that_exist(capsys: pytest.CaptureFixtur
     page = capsys.readouterr().out
     examples = [line.split() for line in page.splitlines() if line.startswith("  otel-ext ")]
     assert examples
-    assert {words[1] for words in examples} <= {c.name for c in commands.available()}
+    assert {words[1] for words in examples} <= {c.name for c in commands.COMMANDS}
 
 
 def test_without_arguments_the_help_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
@@ -155,7 +155,7 @@ def test_every_command_shows_its_help(
     """Each subcommand can be imported and prints its help in 80 columns."""
     monkeypatch.setenv("COLUMNS", "80")
     assert max(map(len, commands.help_page(sys.stdout).splitlines())) <= 80
-    for command in commands.available():
+    for command in commands.COMMANDS:
         with pytest.raises(SystemExit) as ended:
             main([command.name, "--help"])
         assert ended.value.code == 0

@@ -10,6 +10,7 @@ import pytest
 from otel_ext.cli.ended_spans import EndedSpan, as_dicts, lines_of, open_in
 from otel_ext.cli.main import main
 from otel_ext.record.model import UNKNOWN_CALL_SITE
+from otel_ext.terminal.canvas import Canvas
 from tests.cli.test_ps_mistakes import DEAD, span, write
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def test_tables_show_no_location(
 def test_a_recovered_span_is_shown_without_a_location(folder: Path) -> None:
     """The list of spans that were running has no location for it."""
     ended = [EndedSpan(one, 10**9) for one in open_in(folder)]
-    (line,) = lines_of(ended, 1)
+    (line,) = lines_of(ended, 1, Canvas())
     assert line == f"  1.00 s  GET /items  [{ended[0].span.process.label}]"
     assert as_dicts(ended)[DEAD.id][0]["where"] == {**NOTHING, "now": False}
 

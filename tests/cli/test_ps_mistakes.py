@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_ext.cli.main import main
-from otel_ext.cli.span_table import TableOptions, table_lines
+from otel_ext.cli.span_table import span_lines
 from otel_ext.journal.ring_layout import RING_FOLDER
 from otel_ext.observe.snapshot import Collector
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import CallSite, Process, Record
 from otel_ext.runtime.process.records import process_end_record, process_start_record
-from otel_ext.terminal import Painter, cells
+from otel_ext.terminal.canvas import Canvas
+from otel_ext.terminal.text import cells
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -188,8 +189,7 @@ def test_lines_fit_the_terminal(width: int, tmp_path: Path) -> None:
     named = span("日本語の長い名前" * 6, 2)._replace(call_site=call_site)
     write(tmp_path, DEAD, named, span("short", 3))
     snapshot = Collector([tmp_path]).collect()
-    options = TableOptions(width, Painter(enabled=False))
-    lines = list(table_lines(snapshot.spans, snapshot.time_ns, options))
+    lines = list(span_lines(snapshot.spans, snapshot.time_ns, Canvas(width)))
     assert len(lines) == 3
     if width >= 60:
         assert max(map(cells, lines)) <= width
@@ -228,8 +228,7 @@ def test_attributes_use_the_columns_that_are_left(tmp_path: Path) -> None:
     snapshot = Collector([tmp_path]).collect()
 
     def lines(width: int) -> list[str]:
-        options = TableOptions(width, Painter(enabled=False))
-        return list(table_lines(snapshot.spans, snapshot.time_ns, options))
+        return list(span_lines(snapshot.spans, snapshot.time_ns, Canvas(width)))
 
     header, order, pay = lines(0)
     assert header.endswith("  WHERE            ATTRIBUTES")
@@ -248,8 +247,7 @@ def test_eighty_columns_have_room_for_attributes(tmp_path: Path) -> None:
     )
     write(tmp_path, DEAD, one)
     snapshot = Collector([tmp_path]).collect()
-    options = TableOptions(80, Painter(enabled=False))
-    header, line = table_lines(snapshot.spans, snapshot.time_ns, options)
+    header, line = span_lines(snapshot.spans, snapshot.time_ns, Canvas(80))
     assert header.endswith("  ATTRIBUTES")
     assert line.endswith("  order.id=o-4711")
     assert "charge the" in line
@@ -263,8 +261,7 @@ def test_a_narrow_terminal_shows_the_pid_of_a_single_process(tmp_path: Path) -> 
     snapshot = Collector([tmp_path]).collect()
 
     def header(width: int) -> list[str]:
-        options = TableOptions(width, Painter(enabled=False))
-        return next(table_lines(snapshot.spans, snapshot.time_ns, options)).split()
+        return next(span_lines(snapshot.spans, snapshot.time_ns, Canvas(width))).split()
 
     assert header(80)[3] == "PID"
     assert header(100)[3] == header(0)[3] == "PROCESS"

@@ -15,7 +15,7 @@ import pytest
 from otel_ext.cli import inputs
 from otel_ext.cli.main import main
 from otel_ext.journal.ring_layout import RING_FOLDER
-from otel_ext.terminal import duration
+from otel_ext.readable import duration
 from tests.cli.test_ps_mistakes import DEAD, span, write
 from tests.durability.kit import HEAD, command, tree_env
 from tests.journal.builders import program

@@ -9,7 +9,8 @@ import pytest
 
 from otel_ext.cli.ended_spans import ended_by, lines_of, open_in
 from otel_ext.journal.recovery.recover import recover
-from otel_ext.terminal import cells
+from otel_ext.terminal.canvas import Canvas
+from otel_ext.terminal.text import cells
 from tests.cli.watched import run_on_traces, shop
 from tests.programs import OTEL_EXT, execute, python, spans_in, write_program
 
@@ -78,7 +79,7 @@ def test_the_lines_fit_the_terminal(tmp_path: Path, width: int) -> None:
     folder = tmp_path / "traces"
     found = open_in(folder)
     report = recover(folder)
-    lines = list(lines_of(ended_by(report, found), report.spans, width=width))
+    lines = list(lines_of(ended_by(report, found), report.spans, Canvas(width)))
     assert len(lines) == 2
     assert max(map(cells, lines)) <= width
     assert all("shop_one.py" in line for line in lines) or width == 40

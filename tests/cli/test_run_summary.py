@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import socket
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process, Record, Status
 from otel_ext.runtime.process.incarnation import boot_id, pid_namespace
 from otel_ext.runtime.process.records import process_end_record
+from otel_ext.terminal.output import write_error
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -192,9 +194,10 @@ def test_a_folder_with_a_space_can_be_pasted(tmp_path: Path) -> None:
     assert f"validate '{folder}'" in summary.text(0)
 
 
-def test_a_closed_stream_is_not_an_error(tmp_path: Path) -> None:
+def test_a_closed_stream_is_not_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither a closed stream nor a missing folder is an error."""
     stream = io.StringIO()
     stream.close()
-    RunSummary(tmp_path / "gone").write(stream, 0)
+    monkeypatch.setattr(sys, "stderr", stream)
+    write_error(RunSummary(tmp_path / "gone").text(0))
     assert stream.closed

@@ -10,6 +10,7 @@ import pytest
 from otel_ext.cli.commands.tree.forest import make_trace
 from otel_ext.cli.commands.tree.spans import read_spans
 from otel_ext.exporters import JsonlExporter
+from otel_ext.terminal.canvas import Canvas
 from tests.cli.watched import run_on_traces, shop
 from tests.exporters.samples import end, start
 
@@ -99,10 +100,10 @@ def test_circles_and_missing_parents_lose_no_span() -> None:
     """Every span is shown once, with circular or missing parents and in a very long chain."""
     circle = [start("a", 1, parent_span_id=f"{2:016x}"), start("b", 2, parent_span_id=f"{1:016x}")]
     orphan = start("c", 3, parent_span_id="e" * 16)
-    trace = make_trace([*circle, orphan])
+    trace = make_trace([*circle, orphan], Canvas())
     assert sorted(node.record.name for node in trace.nodes) == ["a", "b", "c"]
     chain = [start("n", n, parent_span_id=f"{n - 1:016x}") for n in range(1, 5_001)]
-    trace = make_trace(chain)
+    trace = make_trace(chain, Canvas())
     assert [node.depth for node in trace.nodes] == list(range(5_000))
     assert max(len(node.branch) for node in trace.nodes) < 200
 

@@ -11,7 +11,7 @@ import pytest
 from otel_ext.cli.main import main
 from otel_ext.exporters import JsonlExporter
 from otel_ext.record.model import Process, SpanEvent, Status
-from otel_ext.terminal import cells
+from otel_ext.terminal.text import cells
 from tests.exporters.samples import end, start
 from tests.programs import OTEL_EXT, environment, execute
 

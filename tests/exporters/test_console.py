@@ -344,8 +344,8 @@ exporter.shutdown()
     env = environment(PYTHONIOENCODING="ascii", PYTHONPATH=root)
     done = execute([sys.executable, program], cwd=tmp_path, env=env)
     assert done.code == 0
-    assert "> gr??e" in done.err
-    assert "< gr??e 12.3 ms" in done.err
+    assert r"> gr\xf6\xdfe" in done.err
+    assert r"+ gr\xf6\xdfe 12.3 ms" in done.err
 
 
 @pytest.mark.forks

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import TYPE_CHECKING
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,8 +11,12 @@ from otel_ext.exporters.console import lines as console_lines
 from otel_ext.exporters.console.attributes import format_attributes
 from otel_ext.exporters.console.lines import LineRenderer
 from otel_ext.record.model import Link, SpanEvent, Status, ThreadInfo
-from otel_ext.terminal import Painter, cells, cut, duration, printable
+from otel_ext.terminal.canvas import Canvas
+from otel_ext.terminal.text import cells, printable
 from tests.exporters.samples import MAIN, end, log, start, task
+
+if TYPE_CHECKING:
+    import pytest
 
 HOSTILE = st.text() | st.sampled_from(
     ["\x1b[2J", "\x9b31m", "\x07", "\r\n", "\u202e\u2066", "\u2028", "\ud800", "\x7f", "🙂" * 300]
@@ -21,7 +26,7 @@ WORKER = ThreadInfo(2, "worker")
 
 def renderer(width: int = 100, *, color: bool = False, ascii_only: bool = False) -> LineRenderer:
     """Return a renderer for a terminal of `width` columns."""
-    return LineRenderer(Painter(enabled=color), lambda: width, ascii_only=ascii_only)
+    return LineRenderer(Canvas(color=color, ascii_only=ascii_only), lambda: width)
 
 
 def body(line: str) -> str:
@@ -44,7 +49,7 @@ def test_marks_without_unicode() -> None:
     text = lines.render(start()) + lines.render(end()) + lines.render(log())
     assert text.isascii()
     assert "> load" in text
-    assert "< load" in text
+    assert "+ load" in text
 
 
 def test_children_are_indented_below_their_parents() -> None:
@@ -195,33 +200,6 @@ def test_color_is_ours_only() -> None:
     """With color, escapes in the data stay visible text."""
     line = renderer(color=True).render(start("\x1b[31mred"))
     assert r"\x1b[31mred" in line
-
-
-@pytest.mark.parametrize(
-    ("nanoseconds", "text"),
-    [
-        (0, "0.00 ms"),
-        (999, "0.00 ms"),
-        (5_000_000, "5.00 ms"),
-        (123_456_789, "123 ms"),
-        (9_994_000_000, "9.99 s"),
-        (59_000_000_000, "59.0 s"),
-        (60_000_000_000, "1 min 00 s"),
-        (3_725_000_000_000, "1 h 02 min"),
-        (-5_000_000, "-5.00 ms"),
-    ],
-)
-def test_durations(nanoseconds: int, text: str) -> None:
-    """Durations have a readable unit; a clock that was set back gives a negative one."""
-    assert duration(nanoseconds) == text
-
-
-@given(st.text(), st.integers(0, 40))
-def test_cut_text_fits(text: str, width: int) -> None:
-    """Cut text has at most `width` columns, and is unchanged if it fits."""
-    got = cut(text, width)
-    assert cells(got) <= width
-    assert got == text or cells(text) > width
 
 
 def test_long_values_are_shortened() -> None:

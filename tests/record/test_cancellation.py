@@ -17,7 +17,7 @@ from otel_ext.record.capture import capture_end_python, capture_start_python
 from otel_ext.record.codec import encode_line, encode_line_python
 from otel_ext.record.decode import decode_line
 from otel_ext.record.schema.validation import validate_line
-from otel_ext.terminal import Painter
+from otel_ext.terminal.canvas import Canvas
 from tests.structlog_kit import Kept
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ def test_people_see_that_it_was_cancelled(
 ) -> None:
     """The console's line has its own symbol and the word."""
     asyncio.run(cancelled_task(tracer))
-    renderer = LineRenderer(Painter(enabled=False), lambda: 100, ascii_only=ascii_only)
+    renderer = LineRenderer(Canvas(ascii_only=ascii_only), lambda: 100)
     lines = [renderer.render(record) for record in kept.records]
     (inner,) = (line for line in lines if "inner" in line and "cancelled" in line)
     assert f"{mark} inner" in inner

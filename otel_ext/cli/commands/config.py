@@ -5,30 +5,30 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.cli.streams import (
-    can_show_unicode,
-    painter_for,
-    print_json,
-    print_line,
-    warn,
-    width_of,
-)
+from otel_ext.cli.arguments import add_color
 from otel_ext.config import load_config
+from otel_ext.readable import as_utf8
 from otel_ext.record.sanitise.values import encode_object
-from otel_ext.terminal import as_utf8, cells, cut, printable
+from otel_ext.terminal.canvas import Canvas
+from otel_ext.terminal.output import print_json, print_line, warn
+from otel_ext.terminal.table import Column, table_lines
+from otel_ext.terminal.text import LONGEST, printable
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable
 
     from otel_ext.cli.registry import Subparsers
     from otel_ext.config import Config, Setting, Source
 
 __all__ = ["register", "run"]
 
-_GAP: Final = "  "
-_HEADERS: Final = ("SETTING", "VALUE", "SOURCE", "ENVIRONMENT VARIABLE")
-_LONGEST: Final = 4_096
+_COLUMNS: Final = (
+    Column("SETTING"),
+    Column("VALUE", share=0.5),
+    Column("SOURCE", share=0.5),
+    # It follows from the name, so it is left out first.
+    Column("ENVIRONMENT VARIABLE", is_optional=True),
+)
 _EPILOG: Final = """\
 A setting comes from the program's code, else from its environment variable,
 else from a file (otel-ext.toml, otel-ext.yaml or [tool.otel-ext] in
@@ -54,7 +54,7 @@ def register(subparsers: Subparsers) -> None:
         "--changed", action="store_true", help="only settings that are not at their default"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--no-color", action="store_true", help="no color (as NO_COLOR=1 does)")
+    add_color(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -69,58 +69,27 @@ def run(args: argparse.Namespace) -> int:
         print_json(_as_json(config, items))
         return 0
     for warning in config.warnings:
-        warn(printable(warning, _LONGEST))
+        warn(warning)
     if items:
-        _show(items, use_color=not args.no_color)
+        _show(items, Canvas.of(sys.stdout, color=args.color))
     else:
         warn("every setting has its default")
     return 0
 
 
-def _show(items: list[tuple[Setting, object, Source]], *, use_color: bool) -> None:
+def _show(items: list[tuple[Setting, object, Source]], canvas: Canvas) -> None:
     rows = [
         (
             printable(setting.name),
-            printable(setting.kind.format(value), _LONGEST) or "(none)",
-            printable(str(source), _LONGEST),
+            printable(setting.kind.format(value), LONGEST) or "(none)",
+            printable(str(source), LONGEST),
             setting.env,
-            source.layer == "default",
         )
         for setting, value, source in items
     ]
-    paint = painter_for(sys.stdout, enabled=use_color)
-    columns_of = [[header, *(row[at] for row in rows)] for at, header in enumerate(_HEADERS)]
-    widths = [max(map(cells, map(str, column))) for column in columns_of]
-    width = width_of(sys.stdout)
-    if width:
-        widths[1:3] = _fit(widths, width)
-    # The variable follows from the name, so its column is left out first.
-    columns = 4 if not width or sum(widths) + 3 * len(_GAP) <= width else 3
-    shorten = cut if can_show_unicode(sys.stdout) else _cut_ascii
-    print_line(paint("bold", _join(_HEADERS, widths, columns)))
-    for *texts, is_default in rows:
-        kept = [shorten(text, room) for text, room in zip(texts, widths, strict=True)]
-        line = _join(kept, widths, columns)
-        print_line(paint("dim", line) if is_default else line)
-
-
-def _fit(widths: list[int], width: int) -> tuple[int, int]:
-    """Return the widths of value and source with which a line fits."""
-    room = max(width - widths[0] - 2 * len(_GAP), 24)
-    value, source = widths[1], widths[2]
-    if value + source <= room:
-        return value, source
-    value = min(value, max(room - source, room // 2))
-    return value, room - value
-
-
-def _join(texts: Iterable[str], widths: list[int], columns: int) -> str:
-    padded = [text + " " * (width - cells(text)) for text, width in zip(texts, widths, strict=True)]
-    return _GAP.join(padded[:columns]).rstrip()
-
-
-def _cut_ascii(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: max(width - 1, 0)] + "~"
+    styles = ["dim" if source.layer == "default" else "" for _, _, source in items]
+    for line in table_lines(_COLUMNS, rows, canvas, styles):
+        print_line(line)
 
 
 def _as_json(config: Config, items: list[tuple[Setting, object, Source]]) -> bytes:

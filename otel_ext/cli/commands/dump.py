@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Final
 
 from otel_ext.cli.commands.ps import add_filters, no_spans_message, select_spans, warn_unanswered
 from otel_ext.cli.inputs import inputs_of, no_records_message
-from otel_ext.cli.span_table import COLORS, json_line
-from otel_ext.cli.span_tree import as_tree
-from otel_ext.cli.streams import painter_for, print_json, print_line, warn, width_of
+from otel_ext.cli.span_table import as_tree, json_line
 from otel_ext.exporters.console.attributes import format_attributes
 from otel_ext.observe.location import frames_of, opened_at
 from otel_ext.observe.snapshot import Collector
 from otel_ext.observe.stack_requests import request_stacks
+from otel_ext.readable import ago, duration
 from otel_ext.record.sanitise.values import encode_value
-from otel_ext.terminal import duration, printable
+from otel_ext.terminal.canvas import STATE_STYLES, Canvas
+from otel_ext.terminal.output import print_json, print_line, warn
+from otel_ext.terminal.text import LONGEST, printable
 
 if TYPE_CHECKING:
     import argparse
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from otel_ext.cli.registry import Subparsers
     from otel_ext.observe.snapshot import OpenSpan
-    from otel_ext.terminal import Painter
 
 __all__ = ["register", "run"]
 
@@ -76,38 +76,37 @@ def run(args: argparse.Namespace) -> int:
             stack = encode_value([frame.as_dict() for frame in frames_of(span.update)])
             print_json(b'%b,"stack":%b}' % (json_line(span)[:-1], stack))
         return 0
-    paint = painter_for(sys.stdout, enabled=not args.no_color)
-    ordered = [span for _, span in as_tree(spans)] if args.tree else spans
+    canvas = Canvas.of(sys.stdout, color=args.color)
+    ordered = [span for _, span in as_tree(spans, canvas)] if args.tree else spans
     # Grouped by process; the spans keep their order.
     for process in dict.fromkeys(span.process.id for span in ordered):
         of_process = [span for span in ordered if span.process.id == process]
-        print_line(paint("bold", f"process {printable(of_process[0].process.label)}"))
+        print_line(canvas.paint("bold", f"process {printable(of_process[0].process.label)}"))
         for span in of_process:
-            for line in _lines(span, snapshot.time_ns, paint):
+            for line in _lines(span, snapshot.time_ns, canvas):
                 print_line(line)
         print_line("")
     return 0
 
 
-def _lines(span: OpenSpan, now_ns: int, paint: Painter) -> Iterator[str]:
+def _lines(span: OpenSpan, now_ns: int, canvas: Canvas) -> Iterator[str]:
+    paint = canvas.paint
     record = span.record
     owner = record.task.name if record.task else record.thread.name if record.thread else ""
     on = f"  on {printable(owner)}" if owner else ""
-    state = paint(COLORS[span.state], span.state)
+    state = paint(STATE_STYLES[span.state], span.state)
     yield f"  {paint('bold', printable(record.name))}  {state} {duration(span.age_ns)}{on}"
-    attributes = format_attributes(
-        record.attributes, (width_of(sys.stdout) or _WIDTH) - len(_INDENT)
-    )
+    attributes = format_attributes(record.attributes, (canvas.width or _WIDTH) - len(_INDENT))
     if attributes:
         yield paint("dim", f"{_INDENT}{attributes}")
     frames = frames_of(span.update)
     if frames:
-        seen = duration(max(now_ns - span.location.seen_ns, 0))
-        yield paint("dim", f"    where it was {seen} ago, innermost first:")
+        seen = ago(span.location.seen_ns, now_ns)
+        yield paint("dim", f"    where it was {seen}, innermost first:")
         for frame in frames:
             is_own = frame == span.location.frame
-            text = printable(str(frame), 4_096)
+            text = printable(str(frame), LONGEST)
             yield f"    {'>' if is_own else ' '} {text if is_own else paint('dim', text)}"
     opened = str(opened_at(record))
     if opened:
-        yield paint("dim", f"    opened at {printable(opened, 4_096)}")
+        yield paint("dim", f"    opened at {printable(opened, LONGEST)}")

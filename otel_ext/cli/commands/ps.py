@@ -12,21 +12,14 @@ from argparse import SUPPRESS, ArgumentTypeError
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.cli.arguments import seconds
-from otel_ext.cli.input_checks import printable_path
+from otel_ext.cli.arguments import add_color, seconds
 from otel_ext.cli.inputs import add_inputs, all_hint, inputs_of, no_records_message
-from otel_ext.cli.span_table import TableOptions, json_line, table_lines
-from otel_ext.cli.streams import (
-    can_show_unicode,
-    painter_for,
-    print_json,
-    print_line,
-    warn,
-    width_of,
-)
+from otel_ext.cli.span_table import json_line, span_lines
 from otel_ext.observe.snapshot import Collector, OpenSpan, Snapshot
 from otel_ext.observe.stack_requests import request_stacks
-from otel_ext.terminal import printable
+from otel_ext.terminal.canvas import Canvas, is_terminal
+from otel_ext.terminal.output import print_json, print_line, warn
+from otel_ext.terminal.text import printable, printable_path
 
 if TYPE_CHECKING:
     import argparse
@@ -98,7 +91,7 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--stalled", action="store_true", help="only spans that are stalled, blocked, hung or lost"
     )
-    parser.add_argument("--no-color", action="store_true", help="no color (as NO_COLOR=1 does)")
+    add_color(parser)
 
 
 def _pid(text: str) -> int:
@@ -137,19 +130,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _show(spans: Sequence[OpenSpan], snapshot: Snapshot, args: argparse.Namespace) -> None:
-    options = TableOptions(
-        width_of(sys.stdout),
-        painter_for(sys.stdout, enabled=not args.no_color),
-        tree=args.tree,
-        ascii_only=not can_show_unicode(sys.stdout),
-    )
-    for line in table_lines(spans, snapshot.time_ns, options):
+    canvas = Canvas.of(sys.stdout, color=args.color)
+    for line in span_lines(spans, snapshot.time_ns, canvas, tree=args.tree):
         print_line(line)
     problems = {span.process.label: span.process.problem for span in spans if span.process.problem}
     for label, problem in problems.items():
         warn(f"process {printable(label)}: {problem}")
     lost = {str(span.process.folder) for span in spans if span.state == "lost"}
-    if lost and sys.stdout.isatty():
+    if lost and is_terminal(sys.stdout):
         names = " ".join(printable_path(shlex.quote(name)) for name in sorted(lost))
         warn(f"to end the lost spans: otel-ext recover {names}")
 
@@ -160,9 +148,7 @@ def no_spans_message(snapshot: Snapshot, args: argparse.Namespace) -> str:
         return f"none of {len(snapshot.spans):,} open spans matches the options"
     names = ", ".join(map(printable_path, snapshot.folders))
     living = sum(process.lives for process in snapshot.processes)
-    programs = "no program is" if not living else f"{living} programs are"
-    if living == 1:
-        programs = "1 program is"
+    programs = f"{living or 'no'} {'programs are' if living > 1 else 'program is'}"
     return f"no span is open in {names}; {programs} recording there{all_hint(args)}"
 
 

@@ -16,19 +16,15 @@ import orjson
 
 from otel_ext.cli.arguments import seconds
 from otel_ext.cli.ended_spans import as_dicts, ended_by, lines_of, open_in
-from otel_ext.cli.input_checks import printable_path
 from otel_ext.cli.inputs import add_inputs, inputs_of, no_records_message
-from otel_ext.cli.streams import (
-    can_show_unicode,
-    print_json,
-    print_line,
-    warn,
-    width_of,
-)
 from otel_ext.errors import OtelExtError, UsageError
 from otel_ext.journal.recovery.recover import recover
+from otel_ext.readable import ago, as_utf8
 from otel_ext.record.timestamps import format_ns
-from otel_ext.terminal import as_utf8, duration
+from otel_ext.terminal.canvas import Canvas
+from otel_ext.terminal.output import print_json, print_line, warn
+from otel_ext.terminal.table import Column, table_lines
+from otel_ext.terminal.text import printable_path, wrapped
 
 if TYPE_CHECKING:
     import argparse
@@ -57,6 +53,14 @@ exit code: 0 if all was recovered or there was nothing to do; 1 if a process or
 a folder of --all could not be recovered; 2 for wrong use or a wrong folder
 """
 _MAX_DAMAGE_SHOWN: Final = 10
+_COLUMNS: Final = (
+    Column("PROCESS", share=1.0),
+    Column("PID", is_number=True),
+    Column("LAST SEEN"),
+    Column("SPANS ENDED", is_number=True),
+    Column("FROM RING", is_number=True),
+    Column("RESULT"),
+)
 
 
 def register(subparsers: Subparsers) -> None:
@@ -107,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
             if not args.all:
                 raise
             is_done = False
-            warn(f"{printable_path(folder)}: {printable_path(str(error))}")
+            warn(f"{folder}: {error}")
     return 0 if is_done else 1
 
 
@@ -121,8 +125,9 @@ def _recover(folder: Path, args: argparse.Namespace, *, several: bool) -> bool:
     else:
         if several:
             print_line(f"{printable_path(folder)}:")
-        _print(report)
-        _print_spans(report, ended)
+        canvas = Canvas.of(sys.stdout)
+        _print(report, canvas)
+        _print_spans(report, ended, canvas)
         if several:
             print_line("")
     return not report.failed
@@ -174,39 +179,24 @@ def _oldest_first(report: RecoveryReport) -> list[Recovered]:
     return sorted(report.recovered, key=lambda one: one.last_seen_ns)
 
 
-def _print(report: RecoveryReport) -> None:
-    from rich.console import Console  # noqa: PLC0415 - slow, and not needed for --json
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    console = Console(highlight=False)
+def _print(report: RecoveryReport, canvas: Canvas) -> None:
     if report.recovered:
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for heading in ("PROCESS", "PID", "LAST SEEN", "SPANS ENDED", "FROM RING", "RESULT"):
-            is_figure = heading in {"PID", "SPANS ENDED", "FROM RING"}
-            table.add_column(heading, justify="right" if is_figure else "left")
-        for one in _oldest_first(report):
-            table.add_row(*(Text(cell) for cell in _row(one)))
-        console.print(table)
-        console.print()
-    console.print(Text(_sentence(report)))
+        rows = [_row(one) for one in _oldest_first(report)]
+        for line in table_lines(_COLUMNS, rows, canvas):
+            print_line(line)
+        print_line("")
+    for line in wrapped(_sentence(report), canvas.width):
+        print_line(line)
     for path, at in report.skipped[:_MAX_DAMAGE_SHOWN]:
         text = (
             f"skipped {at.length} bytes at {at.offset} of {printable_path(path.name)}: {at.reason}"
         )
-        console.print(Text(text, style="dim"))
+        print_line(canvas.paint("dim", text))
 
 
-def _print_spans(report: RecoveryReport, ended: Sequence[EndedSpan]) -> None:
+def _print_spans(report: RecoveryReport, ended: Sequence[EndedSpan], canvas: Canvas) -> None:
     """Print the spans of the dead processes, and the next command."""
-    lines = list(
-        lines_of(
-            ended,
-            report.spans,
-            width=width_of(sys.stdout),
-            ascii_only=not can_show_unicode(sys.stdout),
-        )
-    )
+    lines = list(lines_of(ended, report.spans, canvas))
     if lines:
         print_line("")
         print_line("What was running when it died:")
@@ -217,16 +207,11 @@ def _print_spans(report: RecoveryReport, ended: Sequence[EndedSpan]) -> None:
         print_line(f"next: otel-ext tree {printable_path(shlex.quote(str(report.folder)))}")
 
 
-def _ago(ns: int) -> str:
-    """Return how long ago a time was; empty if it is unknown."""
-    return f"{duration(max(time_ns() - ns, 0))} ago" if ns else ""
-
-
 def _row(one: Recovered) -> tuple[str, ...]:
     return (
         printable_path(one.process.id),
         str(one.process.pid or ""),
-        _ago(one.last_seen_ns),
+        ago(one.last_seen_ns, time_ns()) if one.last_seen_ns else "",
         str(one.spans),
         str(one.lines),
         printable_path(one.problem) if one.problem else "done",

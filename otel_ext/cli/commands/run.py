@@ -13,8 +13,6 @@ from otel_ext.cli.runner.launch import CommandError, bootstrap_environment, reso
 from otel_ext.cli.runner.reason import reason_for_no_spans
 from otel_ext.cli.runner.summary import RunSummary
 from otel_ext.cli.runner.supervise import ProgramEnd, end_like, replace_process, supervise
-from otel_ext.cli.standard_streams import print_error
-from otel_ext.cli.streams import can_show_unicode, width_of
 from otel_ext.config import CONFIG_VARIABLE, Config, load_leniently
 from otel_ext.errors import OtelExtError
 from otel_ext.journal.files import folder_of
@@ -22,6 +20,8 @@ from otel_ext.journal.recovery.exit_status import Outcome
 from otel_ext.journal.recovery.recover import recover
 from otel_ext.runtime.process.run_notes import NOTES_VARIABLE, notes_folder
 from otel_ext.setup.starting import with_usable_output
+from otel_ext.terminal.canvas import Canvas
+from otel_ext.terminal.output import warn, write_error
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
     """
     words = _words(args)
     if not words:
-        print_error("run: the command is missing. Try: otel-ext run -- python app.py")
+        warn("run: the command is missing. Try: otel-ext run -- python app.py")
         return 2
     options = {
         "output": args.output,
@@ -104,11 +104,11 @@ def run(args: argparse.Namespace) -> int:
     config = load_leniently(options, file=args.config, command_line=True)
     config, problem = with_usable_output(config, trial=True)
     for warning in (*config.warnings, *([problem] if problem else [])):
-        print_error(warning)
+        warn(warning)
     try:
         return _run(resolve(words), config, quiet=args.quiet)
     except CommandError as error:
-        print_error(str(error))
+        warn(str(error))
         return error.exit_code
 
 
@@ -137,7 +137,7 @@ def _run(command: list[str], config: Config, *, quiet: bool) -> int:
         died: list[str] = []
         if config.journal.recover_on_start:
             recovered, died = _recover(config.output.folder, ended)
-        summary.write(sys.stderr, ended.outcome, complete=recovered, reason=reason, died=died)
+        write_error(summary.text(ended.outcome, complete=recovered, reason=reason, died=died))
     return end_like(ended.outcome)
 
 
@@ -155,16 +155,11 @@ def _recover(folder: Path, ended: ProgramEnd) -> tuple[bool, list[str]]:
         found = open_in(folder)  # before recovery: end records do not say where the span was
         report = recover(folder, outcomes={(ended.pid, ended.start_time): how})
     except (OtelExtError, OSError) as error:
-        print_error(f"open spans were not closed: {error}")
+        warn(f"open spans were not closed: {error}")
         return False, []
     for problem in sorted({one.problem for one in report.failed}):
-        print_error(f"records in the ring buffer could not be written to the file: {problem}")
-    lines = lines_of(
-        ended_by(report, found),
-        report.spans,
-        width=width_of(sys.stderr),
-        ascii_only=not can_show_unicode(sys.stderr),
-    )
+        warn(f"records in the ring buffer could not be written to the file: {problem}")
+    lines = lines_of(ended_by(report, found), report.spans, Canvas.of(sys.stderr))
     # A program that ends in order closes its file itself, unless it cannot write any more.
     is_short = ended.outcome >= 0 and not all(one.had_ring for one in report.recovered)
     return not (report.failed or is_short), list(lines)

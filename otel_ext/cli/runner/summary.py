@@ -1,4 +1,4 @@
-"""Prints the summary of `otel-ext run`: where the records are and what to type next."""
+"""The summary of `otel-ext run`: where the records are and what to type next."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import shlex
 import signal
 from contextlib import suppress
 from stat import S_ISREG
-from typing import IO, TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final
 
-from otel_ext.cli.registry import available
 from otel_ext.cli.runner.count import count_records, rings_left_behind
 from otel_ext.journal.files import folder_of, is_folder, list_rings
 from otel_ext.journal.ring_layout import RING_FOLDER
+from otel_ext.readable import count_of, size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,7 +29,7 @@ _NEXT: Final = (
 
 
 class RunSummary:
-    """Finds the files written since it was created, and prints the summary.
+    """Finds the files written since it was created, and describes them.
 
     Args:
         folder: The folder of the records, or a single file.
@@ -41,30 +41,6 @@ class RunSummary:
         self._files_before = self._files()
         self._rings_before = frozenset(list_rings(folder_of(folder)))
 
-    def write(
-        self,
-        stream: IO[str],
-        outcome: int,
-        *,
-        complete: bool = True,
-        reason: Callable[[], str] = str,
-        died: Sequence[str] = (),
-    ) -> None:
-        """Write the summary.
-
-        Args:
-            stream: The output; errors in writing to it are ignored.
-            outcome: Exit code of the program, or minus the signal that ended it.
-            complete: Whether all records of the program are in its files.
-            reason: Returns why there are no spans; called only without spans.
-            died: A line for each span that was open when a process died.
-        """
-        try:
-            stream.write(self.text(outcome, complete=complete, reason=reason, died=died))
-            stream.flush()
-        except (OSError, ValueError):
-            pass  # the reader is gone, and the program has ended
-
     def text(
         self,
         outcome: int,
@@ -73,7 +49,14 @@ class RunSummary:
         reason: Callable[[], str] = str,
         died: Sequence[str] = (),
     ) -> str:
-        """Return the summary, each line with its newline."""
+        """Return the summary, each line with its newline.
+
+        Args:
+            outcome: Exit code of the program, or minus the signal that ended it.
+            complete: Whether all records of the program are in its files.
+            reason: Returns why there are no spans; called only without spans.
+            died: A line for each span that was open when a process died.
+        """
         lines = [f"otel-ext: ended by {_signal_name(-outcome)}."] if outcome < 0 else []
         folder = folder_of(self._folder)
         count = count_records(self._new_files(), rings_left_behind(folder, self._rings_before))
@@ -91,10 +74,9 @@ class RunSummary:
         return "\n".join([*lines, ""])
 
     def _next_steps(self) -> list[str]:
-        names = {command.name for command in available()}
         quoted = shlex.quote(str(self._folder))
-        commands = [(f"otel-ext {name} {quoted}", why) for name, why in _NEXT if name in names]
-        width = max((len(command) for command, _ in commands), default=0)
+        commands = [(f"otel-ext {name} {quoted}", why) for name, why in _NEXT]
+        width = max(len(command) for command, _ in commands)
         heads = ["otel-ext: next:", *[" " * 15] * len(commands)]
         return [
             f"{head} {command:<{width}}  {why}"
@@ -121,35 +103,30 @@ class RunSummary:
 
 
 def _amount(count: Count, folder: Path) -> str:
-    files = "1 file" if count.files == 1 else f"{count.files:,} files"
-    if count.records is None:
-        return f"{count.size / 2**20:,.0f} MiB of records in {files} in {folder}"
-    return f"{_number(count.records)} in {files} in {folder}"
+    records = f"{size(count.size)} of records"
+    if count.records is not None:
+        records = count_of(count.records, "record")
+    return f"{records} in {count_of(count.files, 'file')} in {folder}"
 
 
 def _loss_note(count: Count, complete: bool) -> str:  # noqa: FBT001 - the caller names it
     # If records are missing, they may be ends, so unended spans cannot be counted.
     if count.dropped:
-        return f"; {_number(count.dropped)} could not be written and were lost"
+        return f"; {count_of(count.dropped, 'record')} could not be written and were lost"
     if not complete and not count.waiting:
         return "; more records may not have been written"
     if not count.unended:
         return ""
-    spans = "1 span did" if count.unended == 1 else f"{count.unended:,} spans did"
-    return f"; {spans} not end"
+    return f"; {count_of(count.unended, 'span')} did not end"
 
 
 def _waiting_line(count: Count, folder: Path) -> str:
     command = f"otel-ext recover {shlex.quote(str(folder))}"
     wait = "waits" if count.waiting == 1 else "wait"
     return (
-        f"otel-ext: {_number(count.waiting)} {wait} in {folder / RING_FOLDER};"
+        f"otel-ext: {count_of(count.waiting, 'record')} {wait} in {folder / RING_FOLDER};"
         f" once there is room for more: {command}"
     )
-
-
-def _number(records: int) -> str:
-    return "1 record" if records == 1 else f"{records:,} records"
 
 
 def _signal_name(number: int) -> str:

@@ -14,8 +14,9 @@ from otel_ext.cli.commands.doctor.check import degraded, healthy, note
 from otel_ext.cli.commands.doctor.ids import newest_files
 from otel_ext.journal.read.incarnations import base_id, modified_ns
 from otel_ext.journal.read.scanner import Line, scan
+from otel_ext.readable import count_of
 from otel_ext.record.model import EMPTY
-from otel_ext.terminal import printable
+from otel_ext.terminal.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -105,13 +106,12 @@ def check_ended(group: str, snapshot: Snapshot) -> Iterator[Check]:
     with_drops = [report for report in ended if report.dropped]
     if with_drops:
         total = _BufferReport(sum((one.dropped for one in with_drops), Counter[str]()), 0)
-        text = (
-            f"{_programs(len(with_drops))} dropped {total.dropped.total():,} records within a day"
-        )
-        yield degraded(group, "ended", f"{text}: {total.reasons}", total.advice)
+        text = f"dropped {total.dropped.total():,} records within a day: {total.reasons}"
+        programs = count_of(len(with_drops), "program")
+        yield degraded(group, "ended", f"{programs} {text}", total.advice)
     peaks = [one.peak for one in ended if not one.dropped and one.peak >= _NEARLY_FULL]
     if peaks:
-        text = f"the buffer of {_programs(len(peaks))} came close to full: {max(peaks)} %"
+        text = f"the buffer of {count_of(len(peaks), 'program')} came close to full: {max(peaks)} %"
         yield note(group, "ended", text, _RAISE)
 
 
@@ -122,7 +122,3 @@ def _reports_in(path: Path) -> dict[str, _BufferReport]:
         for item in scan(path, -_TAIL_BYTES)
         if isinstance(item, Line) and "dropped" in item.meta
     }
-
-
-def _programs(number: int) -> str:
-    return "1 program" if number == 1 else f"{number:,} programs"

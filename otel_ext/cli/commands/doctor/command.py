@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
-import textwrap
 from typing import TYPE_CHECKING, Final
 
+from otel_ext.cli.arguments import add_color
 from otel_ext.cli.commands.doctor.install import check_installation, check_platform, check_zero_code
 from otel_ext.cli.commands.doctor.records import check_folder, check_processes, check_settings
 from otel_ext.cli.inputs import add_inputs, inputs_of
-from otel_ext.cli.streams import painter_for, print_json, print_line
 from otel_ext.config import Config, load_leniently
 from otel_ext.errors import OtelExtError
 from otel_ext.observe.snapshot import Collector
+from otel_ext.readable import as_utf8
 from otel_ext.record.sanitise.values import encode_object
-from otel_ext.terminal import as_utf8, printable
+from otel_ext.terminal.canvas import Canvas
+from otel_ext.terminal.output import print_json, print_line
+from otel_ext.terminal.text import LONGEST, printable, wrapped
 
 if TYPE_CHECKING:
     import argparse
@@ -31,7 +32,6 @@ _STATES: Final[dict[Finding, tuple[str, str]]] = {
     "degraded": ("yellow", "weak"),
     "failed": ("red", "FAIL"),
 }
-_LONGEST: Final = 4_096
 _PART: Final = 30
 _EPILOG: Final = """\
 words:
@@ -59,7 +59,7 @@ def register(subparsers: Subparsers) -> None:
     )
     add_inputs(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--no-color", action="store_true", help="no color (as NO_COLOR=1 does)")
+    add_color(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(_as_json(checks))
     else:
-        _show(checks, use_color=not args.no_color)
+        _show(checks, Canvas.of(sys.stdout, color=args.color))
     return 1 if any(check.needs_attention for check in checks) else 0
 
 
@@ -100,20 +100,20 @@ def _lenient_config() -> Config:
         return Config()
 
 
-def _show(checks: list[Check], *, use_color: bool) -> None:
-    paint = painter_for(sys.stdout, enabled=use_color)
-    width = max(shutil.get_terminal_size().columns if sys.stdout.isatty() else 100, 50)
+def _show(checks: list[Check], canvas: Canvas) -> None:
+    paint = canvas.paint
+    width = max(canvas.width or 100, 50)
     part_width = min(max(len(check.part) for check in checks), _PART)
     group = ""
     for check in checks:
         if check.group != group:
-            print_line(("\n" if group else "") + paint("bold", printable(check.group, _LONGEST)))
+            print_line(("\n" if group else "") + paint("bold", printable(check.group, LONGEST)))
             group = check.group
         style, word = _STATES[check.state]
         head = f"  {word:<4}  {printable(check.part):<{part_width}}  "
-        lines = _wrap(check.detail, width - len(head)) or [""]
+        lines = wrapped(check.detail, width - len(head)) or [""]
         print_line(head.replace(word, paint(style, word), 1) + lines[0])
-        for line in [*lines[1:], *(_wrap(check.hint, width - len(head)) if check.hint else [])]:
+        for line in [*lines[1:], *(wrapped(check.hint, width - len(head)) if check.hint else [])]:
             print_line(" " * len(head) + line)
     print_line("")
     pending = sum(check.needs_attention for check in checks)
@@ -122,12 +122,6 @@ def _show(checks: list[Check], *, use_color: bool) -> None:
         print_line(paint("bold", f"{pending} of {len(checks)} checks {need} attention"))
     else:
         print_line(paint("bold", "all is well"))
-
-
-def _wrap(text: str, width: int) -> list[str]:
-    return textwrap.wrap(
-        printable(text, _LONGEST), max(width, 20), break_long_words=False, break_on_hyphens=False
-    )
 
 
 def _as_json(checks: list[Check]) -> bytes:

@@ -10,7 +10,7 @@ from otel_ext.journal.liveness import identity_from_id
 from otel_ext.journal.read.incarnations import base_id, modified_ns
 from otel_ext.journal.read.scanner import Line, scan
 from otel_ext.record.repeated_ids import REPEATED_IDS_ADVICE, RepeatedIds
-from otel_ext.terminal import printable
+from otel_ext.terminal.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

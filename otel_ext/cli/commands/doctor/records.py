@@ -15,9 +15,10 @@ from otel_ext.config import load_config
 from otel_ext.errors import OtelExtError
 from otel_ext.journal.files import list_segments
 from otel_ext.journal.filesystem import file_system_of
+from otel_ext.readable import count_of, duration, size
 from otel_ext.record.model import EMPTY
 from otel_ext.settings.units import format_size
-from otel_ext.terminal import duration, printable
+from otel_ext.terminal.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -120,9 +121,7 @@ def _folder(group: str, folder: Path, existing: Path) -> Check:
     if existing != folder:
         return healthy(group, "folder", "is made with the first record")
     segments = list_segments(folder) if folder.is_dir() else [folder]
-    size = sum(_size(path) for path in segments)
-    files = "1 file" if len(segments) == 1 else f"{len(segments):,} files"
-    detail = f"{files}, {_readable_size(size)}"
+    detail = f"{count_of(len(segments), 'file')}, {size(sum(map(_size, segments)))}"
     mode = stat.S_IMODE(existing.stat().st_mode)
     if mode & 0o022:
         return degraded(
@@ -163,7 +162,7 @@ def _room(group: str, folder: Path, config: Config) -> Iterator[Check]:
         yield degraded(
             group,
             "room",
-            f"{_readable_size(free)} free; each process needs {format_size(ring_size)}"
+            f"{size(free)} free; each process needs {format_size(ring_size)}"
             " for its ring buffer, and its files come on top",
             "Make room, lower retention-size, or name another folder",
         )
@@ -175,7 +174,7 @@ def _room(group: str, folder: Path, config: Config) -> Iterator[Check]:
             "Make room",
         )
     else:
-        yield healthy(group, "room", f"{_readable_size(free)} free")
+        yield healthy(group, "room", f"{size(free)} free")
 
 
 def _size(path: Path) -> int:
@@ -183,18 +182,6 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0
-
-
-def _readable_size(size: int) -> str:
-    """Format a size for people.
-
-    >>> _readable_size(532), _readable_size(5 * 2**20), _readable_size(3 * 2**30)
-    ('532 bytes', '5.0 MiB', '3.0 GiB')
-    """
-    if size < 1024:  # noqa: PLR2004
-        return f"{size} bytes"
-    power = min((size.bit_length() - 1) // 10, 4)
-    return f"{size / 1024**power:.1f} {' KMGT'[power]}iB"
 
 
 def check_processes(snapshot: Snapshot) -> Iterator[Check]:
@@ -245,7 +232,7 @@ def _heartbeat_detail(process: RunningProcess) -> str:
     extra = process.heartbeat.extra if process.heartbeat is not None else EMPTY
     memory, written = extra.get("memory_bytes"), extra.get("written")
     text = f", {written:,} written" if type(written) is int else ""
-    return f"{text}, {_readable_size(memory)} of memory" if type(memory) is int and memory else text
+    return f"{text}, {size(memory)} of memory" if type(memory) is int and memory else text
 
 
 def _leftovers(snapshot: Snapshot, spans: Mapping[str, int]) -> Iterator[Check]:
@@ -255,8 +242,7 @@ def _leftovers(snapshot: Snapshot, spans: Mapping[str, int]) -> Iterator[Check]:
         count = sum(spans.get(process.id, 0) for process in own)
         rings = sum(len(process.rings) for process in own)
         processes = "1 process that is" if len(own) == 1 else f"{len(own):,} processes that are"
-        left = "1 open span" if count == 1 else f"{count:,} open spans"
-        left += " and 1 ring buffer" if rings == 1 else f" and {rings:,} ring buffers"
+        left = f"{count_of(count, 'open span')} and {count_of(rings, 'ring buffer')}"
         reasons = "; ".join(
             sorted({one.missing_ends_reason for one in own if one.missing_ends_reason})
         )

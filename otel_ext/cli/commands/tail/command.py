@@ -10,20 +10,14 @@ import sys
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.cli.arguments import whole_number
+from otel_ext.cli.arguments import add_color, whole_number
 from otel_ext.cli.commands.tail.files import FollowedFiles
 from otel_ext.cli.inputs import add_inputs, inputs_of, machine_inputs, no_records_message
-from otel_ext.cli.streams import (
-    can_show_unicode,
-    painter_for,
-    print_json,
-    print_line,
-    warn,
-    width_of,
-)
 from otel_ext.errors import RecordError
 from otel_ext.exporters.console.lines import LineRenderer
 from otel_ext.record.decode import decode_line
+from otel_ext.terminal.canvas import Canvas, size_of
+from otel_ext.terminal.output import print_json, print_line, warn
 
 if TYPE_CHECKING:
     import argparse
@@ -72,7 +66,7 @@ def register(subparsers: Subparsers) -> None:
         help=f"begin with the last N records (default: {_DEFAULT_LINES})",
     )
     parser.add_argument("--no-follow", action="store_true", help="do not wait for more")
-    parser.add_argument("--no-color", action="store_true", help="no color (as NO_COLOR=1 does)")
+    add_color(parser)
     parser.add_argument(
         "--json", action="store_true", help="print the lines as they are in the files"
     )
@@ -93,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
         if args.no_follow:
             return 1
     followed = FollowedFiles(found)
-    show = _print_lines if args.json else _Printer(color=not args.no_color).show
+    show = _print_lines if args.json else _Printer(Canvas.of(sys.stdout, color=args.color)).show
     show(followed.last_lines(args.lines))
     sys.stdout.flush()
     search_at = monotonic() + _SEARCH_SECONDS
@@ -116,12 +110,8 @@ def _print_lines(lines: Iterable[bytes]) -> None:
 class _Printer:
     """Prints records for people, without the starts that a new file repeats."""
 
-    def __init__(self, *, color: bool) -> None:
-        self._renderer = LineRenderer(
-            painter_for(sys.stdout, enabled=color),
-            lambda: width_of(sys.stdout) or _PLAIN_WIDTH,
-            ascii_only=not can_show_unicode(sys.stdout),
-        )
+    def __init__(self, canvas: Canvas) -> None:
+        self._renderer = LineRenderer(canvas, lambda: size_of(sys.stdout)[0] or _PLAIN_WIDTH)
         self._open: dict[tuple[str, str], None] = {}
         self._damaged = False
 

@@ -12,11 +12,12 @@ from otel_ext.cli.commands.ps import add_filters, select_spans
 from otel_ext.cli.commands.top.screen import Screen
 from otel_ext.cli.commands.top.view import SORTS, RateMeter, frame_lines, sorted_by, summary_of
 from otel_ext.cli.inputs import inputs_of, machine_inputs, no_records_message
-from otel_ext.cli.span_table import TableOptions, json_line
-from otel_ext.cli.streams import can_show_unicode, painter_for, print_json, warn
+from otel_ext.cli.span_table import json_line
 from otel_ext.observe.snapshot import Collector
 from otel_ext.record.sanitise.values import encode_object
 from otel_ext.record.timestamps import format_ns
+from otel_ext.terminal.canvas import Canvas
+from otel_ext.terminal.output import print_json, warn
 
 if TYPE_CHECKING:
     import argparse
@@ -159,20 +160,14 @@ class _Top:
     def _frame(
         self, screen: Screen, snapshot: Snapshot, spans: Sequence[OpenSpan], summary: Summary
     ) -> list[str]:
-        width, height = screen.size
-        options = TableOptions(
-            width,
-            painter_for(sys.stdout, enabled=not self._args.no_color),
-            tree=self._tree,
-            ascii_only=not can_show_unicode(sys.stdout),
-        )
         note = f"{'as trees, ' if self._tree else ''}sorted by {self._order}"
         return frame_lines(
             summary,
             sorted_by(spans, self._order),
-            options,
+            Canvas.of(sys.stdout, color=self._args.color),
+            tree=self._tree,
             now_ns=snapshot.time_ns,
-            height=height,
+            height=screen.height,
             note=f"{note}, paused" if self._paused else note,
             has_keys=screen.has_keys,
         )

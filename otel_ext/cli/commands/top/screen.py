@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import shutil
 import signal
 import sys
 import time
 from typing import TYPE_CHECKING, Final, TextIO
+
+from otel_ext.terminal.canvas import is_terminal, size_of
+from otel_ext.terminal.output import encoded
 
 if TYPE_CHECKING:
     from types import FrameType, TracebackType
@@ -34,7 +36,7 @@ class Screen:
 
     def __init__(self, stream: TextIO, *, live: bool) -> None:
         self._stream = stream
-        self.is_live = live and stream.isatty()
+        self.is_live = live and is_terminal(stream)
         self._input = _terminal_input() if self.is_live else -1
         self._modes: list[object] | None = None
         self._handlers: dict[int, object] = {}
@@ -46,12 +48,9 @@ class Screen:
         return self._input >= 0
 
     @property
-    def size(self) -> tuple[int, int]:
-        """Columns and lines; 0 and 0 if the output is not a terminal."""
-        if not self._stream.isatty():
-            return 0, 0
-        size = shutil.get_terminal_size()
-        return size.columns, size.lines if self.is_live else 0
+    def height(self) -> int:
+        """Lines of the screen; 0 if there is no limit."""
+        return size_of(self._stream)[1] if self.is_live else 0
 
     def show(self, lines: list[str]) -> None:
         """Show lines in place of the last ones."""
@@ -134,7 +133,7 @@ class Screen:
 
     def _write(self, text: str) -> None:
         encoding = self._stream.encoding or "utf-8"
-        data = text.encode(encoding, "backslashreplace")
+        data = encoded(text, encoding)
         try:
             descriptor = self._stream.fileno()
         except (AttributeError, OSError, ValueError):  # a replaced stream without a descriptor

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections import Counter, deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel_ext.cli.span_table import COLORS, TableOptions, table_lines
+from otel_ext.cli.span_table import span_lines
 from otel_ext.observe.snapshot import STATES
-from otel_ext.terminal import cells, cut, time_of_day
+from otel_ext.readable import local_time
+from otel_ext.terminal.canvas import STATE_STYLES
+from otel_ext.terminal.text import cells, cut
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from otel_ext.observe.snapshot import OpenSpan, Snapshot
+    from otel_ext.terminal.canvas import Canvas
 
 __all__ = ["SORTS", "RateMeter", "Summary", "frame_lines", "sorted_by", "summary_of"]
 
@@ -89,8 +92,7 @@ def _length(parts: list[tuple[str, str]], gap: str) -> int:
     return sum(cells(text) for _, text in parts) + len(gap) * (len(parts) - 1)
 
 
-def _head(summary: Summary, options: TableOptions, now: str) -> str:
-    paint = options.painter
+def _head(summary: Summary, canvas: Canvas, now: str) -> str:
     total = sum(summary.open.values())
     parts = [
         ("bold", f"otel-ext top {now}"),
@@ -99,27 +101,28 @@ def _head(summary: Summary, options: TableOptions, now: str) -> str:
     ]
     # Problem states are always shown, so that they keep their position; except the rarest.
     parts += [
-        (COLORS[state] if summary.open[state] else "dim", f"{summary.open[state]:,} {state}")
+        (STATE_STYLES[state] if summary.open[state] else "dim", f"{summary.open[state]:,} {state}")
         for state in STATES[1:]
         if summary.open[state] or state != "blocked"
     ]
     if summary.rate is not None:
         parts.append(("", f"{summary.rate:,.0f} records/s"))
     gap = "   "
-    if options.width and _length(parts, gap) > options.width:
+    if canvas.width and _length(parts, gap) > canvas.width:
         gap = " "
-    if options.width and _length(parts, gap) > options.width:
+    if canvas.width and _length(parts, gap) > canvas.width:
         parts[0] = ("bold", now)
-    while options.width and len(parts) > 1 and _length(parts, gap) > options.width:
+    while canvas.width and len(parts) > 1 and _length(parts, gap) > canvas.width:
         parts.pop()
-    return gap.join(paint(style, text) if style else text for style, text in parts)
+    return gap.join(canvas.paint(style, text) for style, text in parts)
 
 
 def frame_lines(
     summary: Summary,
     spans: Sequence[OpenSpan],
-    options: TableOptions,
+    canvas: Canvas,
     *,
+    tree: bool = False,
     now_ns: int,
     height: int = 0,
     note: str = "",
@@ -130,23 +133,24 @@ def frame_lines(
     Args:
         summary: For the first line.
         spans: The spans, sorted.
-        options: Width, colors and style of the lines.
+        canvas: Width, colors and branches.
+        tree: Whether the spans are shown as trees.
         now_ns: When the spans were collected, nanoseconds since the epoch.
         height: Lines of the terminal; 0 for no limit.
         note: The second line: the order, and whether it is paused.
         has_keys: Whether keys are read, so that the last line lists them.
     """
-    lines = [_head(summary, options, time_of_day(now_ns)), options.painter("dim", note), ""]
+    lines = [_head(summary, canvas, local_time(now_ns)), canvas.paint("dim", note), ""]
     room = max(height - _HEAD_LINES - 1 - has_keys, _LEAST_ROWS) if height else len(spans)
     # One line less if the last one is "and N more".
     shown = room if len(spans) <= room else max(room - 1, _LEAST_ROWS)
     if spans:
-        lines += table_lines(spans, now_ns, options, shown)
+        lines += span_lines(spans, now_ns, canvas, tree=tree, max_spans=shown)
         if len(spans) > shown:
-            lines.append(options.painter("dim", f"and {len(spans) - shown:,} more"))
+            lines.append(canvas.paint("dim", f"and {len(spans) - shown:,} more"))
     else:
-        lines.append(options.painter("dim", "no span is open"))
+        lines.append(canvas.paint("dim", "no span is open"))
     if has_keys:
         lines += [""] * (height - 1 - len(lines))
-        lines.append(options.painter("dim", cut(_FOOT, options.width or len(_FOOT))))
+        lines.append(canvas.paint("dim", cut(_FOOT, canvas.width or len(_FOOT))))
     return lines

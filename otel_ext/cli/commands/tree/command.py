@@ -8,35 +8,27 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.cli.arguments import whole_number
+from otel_ext.cli.arguments import add_color, whole_number
 from otel_ext.cli.commands.tree.filter import SpanFilter, add_filters
 from otel_ext.cli.commands.tree.forest import make_trace
 from otel_ext.cli.commands.tree.json import as_json
 from otel_ext.cli.commands.tree.lines import TreeOptions, line_of
 from otel_ext.cli.commands.tree.spans import read_spans
-from otel_ext.cli.input_checks import printable_path
 from otel_ext.cli.inputs import add_inputs, inputs_of, no_records_message
-from otel_ext.cli.streams import (
-    can_show_unicode,
-    painter_for,
-    print_json,
-    print_line,
-    warn,
-    width_of,
-)
 from otel_ext.observe.snapshot import Collector
-from otel_ext.terminal import cut, date_and_time, printable
+from otel_ext.readable import count_of, local_time
+from otel_ext.terminal.canvas import Canvas
+from otel_ext.terminal.output import print_json, print_line, warn
+from otel_ext.terminal.text import cut, printable, printable_path
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from otel_ext.cli.commands.tree.forest import Trace
     from otel_ext.cli.commands.tree.spans import SpanSet
     from otel_ext.cli.registry import Subparsers
-    from otel_ext.observe.snapshot import OpenSpan
-    from otel_ext.record.merge import SpanKey
 
 __all__ = ["register", "run"]
 
@@ -85,7 +77,7 @@ def register(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--no-fold", action="store_true", help="print a line for each span, even if many are equal"
     )
-    parser.add_argument("--no-color", action="store_true", help="no color (as NO_COLOR=1 does)")
+    add_color(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -103,7 +95,8 @@ def run(args: argparse.Namespace) -> int:
     running = {one.record.key: one for one in Collector(found, other_hosts=True).collect().spans}
     spans = read_spans(found)
     span_filter = SpanFilter.from_options(args, running)
-    traces = _traces(spans, span_filter, args)
+    canvas = Canvas.of(sys.stdout, color=args.color)
+    traces = _traces(spans, span_filter, canvas, args)
     newest = traces[-args.last :]
     if spans.skipped:
         warn(f"{spans.skipped:,} damaged stretches were skipped; otel-ext validate lists them")
@@ -115,7 +108,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(as_json(newest, running, spans.processes, args.depth))
     elif newest:
-        _show(newest, spans, running, span_filter, args)
+        options = TreeOptions(canvas, running, spans.processes, span_filter.matched)
+        _show(newest, spans, options, args.depth)
     if not newest:
         warn(no_records_message(found, args) or _why_nothing(found, spans))
         return 1
@@ -124,9 +118,10 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _traces(spans: SpanSet, span_filter: SpanFilter, args: argparse.Namespace) -> list[Trace]:
+def _traces(
+    spans: SpanSet, span_filter: SpanFilter, canvas: Canvas, args: argparse.Namespace
+) -> list[Trace]:
     """Return the traces that match the options, oldest first, with their matching spans."""
-    ascii_only = not can_show_unicode(sys.stdout)
     fold = not (args.json or args.no_fold)
     traces: list[Trace] = []
     for (trace_id, process), records in spans.traces().items():
@@ -134,7 +129,7 @@ def _traces(spans: SpanSet, span_filter: SpanFilter, args: argparse.Namespace) -
             continue
         kept = span_filter.apply(records)
         if kept:
-            traces.append(make_trace(kept, process=process, ascii_only=ascii_only, fold=fold))
+            traces.append(make_trace(kept, canvas, process=process, fold=fold))
     return sorted(traces, key=lambda trace: trace.start_ns)
 
 
@@ -144,32 +139,19 @@ def _why_nothing(found: Sequence[Path], spans: SpanSet) -> str:
     return f"no trace matches; {names} has {number:,} spans" if number else f"no span in {names}"
 
 
-def _show(
-    traces: Sequence[Trace],
-    spans: SpanSet,
-    running: Mapping[SpanKey, OpenSpan],
-    span_filter: SpanFilter,
-    args: argparse.Namespace,
-) -> None:
-    options = TreeOptions(
-        width_of(sys.stdout),
-        painter_for(sys.stdout, enabled=not args.no_color),
-        not can_show_unicode(sys.stdout),
-        running,
-        spans.processes,
-        span_filter.matched,
-    )
+def _show(traces: Sequence[Trace], spans: SpanSet, options: TreeOptions, depth: int) -> None:
+    canvas = options.canvas
     for trace in traces:
         head = _head(trace, spans)
-        print_line(options.paint("dim", cut(head, options.width) if options.width else head))
+        print_line(canvas.paint("dim", cut(head, canvas.width) if canvas.width else head))
         for node in trace.nodes:
-            if not args.depth or node.depth < args.depth:
+            if not depth or node.depth < depth:
                 print_line(line_of(node, options))
 
 
 def _head(trace: Trace, spans: SpanSet) -> str:
-    number = "1 span" if trace.spans == 1 else f"{trace.spans:,} spans"
-    head = f"trace {trace.trace_id[:_SHORT_ID]}  {date_and_time(trace.start_ns)}  {number}"
+    number = count_of(trace.spans, "span")
+    head = f"trace {trace.trace_id[:_SHORT_ID]}  {local_time(trace.start_ns, date=True)}  {number}"
     if not trace.process:
         return head
     facts = spans.processes.get(trace.process)

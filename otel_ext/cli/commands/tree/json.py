@@ -10,7 +10,6 @@ from otel_ext.cli.commands.tree.lines import state_of
 from otel_ext.observe.location import opened_at
 from otel_ext.record.sanitise.values import encode_object
 from otel_ext.record.timestamps import format_ns
-from otel_ext.terminal import error_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -69,7 +68,7 @@ def _span(
         "span_kind": record.span_kind or None,
         "state": state_of(record, running),
         "status": status.code if status else None,
-        "error": error_of(record) or None,
+        "error": record.error or None,
         "cancelled": record.is_cancelled,
         "start": format_ns(record.started_ns),
         "duration_ns": record.time_ns - record.start_ns if is_over else one.age_ns if one else None,

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.cli.commands.tree.forest import has_failed
 from otel_ext.exporters.console.attributes import format_attributes
-from otel_ext.terminal import cells, cut, duration, error_of, printable
+from otel_ext.readable import duration
+from otel_ext.terminal.canvas import STATE_STYLES, Canvas
+from otel_ext.terminal.table import GAP
+from otel_ext.terminal.text import cells, cut, cut_left, printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +24,6 @@ if TYPE_CHECKING:
     from otel_ext.observe.snapshot import OpenSpan
     from otel_ext.record.merge import SpanKey
     from otel_ext.record.model import Record
-    from otel_ext.terminal import Painter
 
 __all__ = ["TreeOptions", "line_of", "state_of"]
 
@@ -29,24 +31,19 @@ _LEAST_ERROR: Final = 16
 # For output without a width, such as a file or a pipe.
 _PLENTY: Final = 1_000
 _ATTRIBUTES: Final = 200
-_GAP: Final = "  "
 
 
 class TreeOptions(NamedTuple):
     """How to draw lines, and what is known of all spans.
 
     Attributes:
-        width: Columns of the terminal; 0 for no limit.
-        paint: Colors text.
-        ascii_only: Whether to draw marks in ASCII.
+        canvas: Width, colors and marks.
         running: The open spans, by key.
         processes: The name of each process, by its id.
         matches: The ids of the selected spans; None if all are selected.
     """
 
-    width: int
-    paint: Painter
-    ascii_only: bool
+    canvas: Canvas
     running: Mapping[SpanKey, OpenSpan]
     processes: Mapping[str, ProcessName]
     matches: frozenset[str] | None = None
@@ -62,42 +59,42 @@ class _State(NamedTuple):
 def line_of(node: Node, options: TreeOptions) -> str:
     """Return the line of a node, without a newline."""
     record = node.record
-    state = _state(record, options) if not node.siblings else _folded_state(node.siblings, options)
+    state = _state(record, options) if not node.siblings else _folded_state(node.siblings)
     times = f" x{len(node.siblings):,}" if node.siblings else ""
-    width = options.width or _PLENTY
+    canvas = options.canvas
+    width = canvas.width or _PLENTY
     # The branches of a deep tree are cut at the left, where they show least.
-    branch = node.branch if len(node.branch) <= width // 2 else "…" + node.branch[-(width // 2) :]
+    branch = cut_left(node.branch, width // 2 + 1)
     room = width - len(branch) - 2 - len(times) - cells(state.words) - 1
     name = cut(printable(record.name), max(room, 1))
     room -= cells(name)
     name += times
     is_selected = options.matches is None or record.span_id in options.matches
-    texts = [(state.mark, state.style), (name, "bold"), (state.words, state.style)]
+    texts = [(canvas.mark(state.mark), state.style), (name, "bold"), (state.words, state.style)]
     details = _details(node, state, room, options)
     head, tail = (
         # Spans that are only above a selected one are dim.
-        [options.paint(style if is_selected else "dim", text) for text, style in some]
+        [canvas.paint(style if is_selected else "dim", text) for text, style in some]
         for some in (texts, details)
     )
-    line = branch + _GAP.join([" ".join(head), *tail])
-    return line.replace("…", "~") if options.ascii_only else line
+    return branch + GAP.join([" ".join(head), *tail])
 
 
 def _details(node: Node, state: _State, room: int, options: TreeOptions) -> list[tuple[str, str]]:
     """Return the texts after the state that fit into `room`, each with its style."""
     details: list[tuple[str, str]] = []
     if state.error and room >= _LEAST_ERROR:
-        error = cut(state.error, room - len(_GAP))
+        error = cut(state.error, room - len(GAP))
         details.append((error, "red"))
-        room -= cells(error) + len(_GAP)
+        room -= cells(error) + len(GAP)
     process = _process_of(node, options)
     location = _location_text(node, options)
     tail = [text for text in (process, location) if text]
-    while tail and sum(cells(text) + len(_GAP) for text in tail) > room:
+    while tail and sum(cells(text) + len(GAP) for text in tail) > room:
         tail.pop()
-    room -= sum(cells(text) + len(_GAP) for text in tail)
-    if not node.siblings and room > len(_GAP):
-        limit = room - len(_GAP) if options.width else _ATTRIBUTES
+    room -= sum(cells(text) + len(GAP) for text in tail)
+    if not node.siblings and room > len(GAP):
+        limit = room - len(GAP) if options.canvas.width else _ATTRIBUTES
         attributes = format_attributes(node.record.attributes, limit)
         if attributes:
             details.append((attributes, "dim"))
@@ -135,22 +132,20 @@ def state_of(record: Record, running: Mapping[SpanKey, OpenSpan]) -> str:
 
 
 def _state(record: Record, options: TreeOptions) -> _State:
-    failed = "x" if options.ascii_only else "✗"
     if record.phase != "end":
         state = state_of(record, options.running)
         one = options.running.get(record.key)
         age = "" if one is None else f" {duration(one.age_ns)}"
-        mark = ">" if options.ascii_only else "▶"
-        return _State(mark, "red" if state == "lost" else "yellow", state + age)
+        return _State("start", STATE_STYLES.get(state, "yellow"), state + age)
     took = duration(record.time_ns - record.start_ns)
     if record.abandoned:
-        return _State(failed, "red", f"{took} abandoned: {record.abandoned}{_outcome_of(record)}")
+        return _State("error", "red", f"{took} abandoned: {record.abandoned}{_outcome_of(record)}")
     if has_failed(record):
-        error = " ".join(error_of(record).split())
-        return _State(failed, "red", took if error else f"{took} error", printable(error))
+        error = " ".join(record.error.split())
+        return _State("error", "red", took if error else f"{took} error", printable(error))
     if record.is_cancelled:
-        return _State("c" if options.ascii_only else "⊘", "yellow", f"{took} cancelled")
-    return _State("+" if options.ascii_only else "✓", "green", took)
+        return _State("cancelled", "yellow", f"{took} cancelled")
+    return _State("end", "green", took)
 
 
 def _outcome_of(record: Record) -> str:
@@ -161,8 +156,8 @@ def _outcome_of(record: Record) -> str:
     return f", exit status {status}" if type(status) is int else ""
 
 
-def _folded_state(siblings: tuple[Record, ...], options: TreeOptions) -> _State:
+def _folded_state(siblings: tuple[Record, ...]) -> _State:
     """Return the state of folded siblings: all ended well, so only their times differ."""
     times = sorted(one.time_ns - one.start_ns for one in siblings)
     words = f"{duration(int(median(times)))} each, {duration(times[-1])} at most"
-    return _State("+" if options.ascii_only else "✓", "green", words)
+    return _State("end", "green", words)

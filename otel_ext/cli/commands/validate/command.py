@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from otel_ext.cli.arguments import whole_number
 from otel_ext.cli.commands.validate.report import JsonReport, TextReport, progress_bar
-from otel_ext.cli.input_checks import not_records, printable_path, unreadable
+from otel_ext.cli.input_checks import not_records, unreadable
 from otel_ext.cli.inputs import STDIN, add_inputs, inputs_of, no_records_message
-from otel_ext.cli.streams import warn
 from otel_ext.errors import UsageError
 from otel_ext.journal.files import list_segments
 from otel_ext.record.schema.validation import LineReport, validate_stream
+from otel_ext.terminal.output import warn
 
 if TYPE_CHECKING:
     import argparse
@@ -89,10 +89,7 @@ def run(args: argparse.Namespace) -> int:
         found = _sources_of(input_path)
         sources += found
         if not found:
-            warn(
-                no_records_message([input_path], args)
-                or f"no *.jsonl file in {printable_path(input_path)}"
-            )
+            warn(no_records_message([input_path], args) or f"no *.jsonl file in {input_path}")
     report: Report = (JsonReport if args.json else TextReport)(args.max_errors)
     total = sum(source.size for source in sources)
     with progress_bar(total) as advance:

@@ -9,34 +9,26 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from otel_ext.cli.streams import print_json, print_line
+from otel_ext.readable import as_utf8, count_of
 from otel_ext.record.repeated_ids import REPEATED_IDS_ADVICE, RepeatedIds
-from otel_ext.terminal import as_utf8
+from otel_ext.terminal.canvas import Canvas, is_terminal
+from otel_ext.terminal.output import print_json, print_line, warn
+from otel_ext.terminal.table import Column, table_lines
+from otel_ext.terminal.text import printable_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from otel_ext.record.schema.validation import LineReport
 
-__all__ = ["JsonReport", "Report", "TextReport", "progress_bar", "safe_text"]
+__all__ = ["JsonReport", "Report", "TextReport", "progress_bar"]
 
 _BIG_BYTES: Final = 32 * 1024 * 1024
 _MAX_FILES_SHOWN: Final = 20
-_PLAIN_WIDTH: Final = 100
+_COLUMNS: Final = (Column("records"), Column("count", is_number=True))
 # Spans compared for repeated ids; of more spans a sample is compared, to bound memory.
 _MAX_SPANS: Final = 1 << 16
 _MAX_NAMES: Final = 3
-
-
-def safe_text(text: str) -> str:
-    r"""Return `text` with everything that a terminal would obey, or cannot show, as escapes.
-
-    >>> safe_text("a\x1b[31m.jsonl")
-    'a\\x1b[31m.jsonl'
-    """
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 class _File:
@@ -90,7 +82,7 @@ class Report:
         file = self.files[-1]
         file.problem = text
         self.problems += 1
-        sys.stderr.write(f"otel-ext: {safe_text(file.name)}: {text}\n")
+        warn(f"{file.name}: {text}")
 
     def show_bad(self, name: str, line: LineReport) -> None:
         """Show one bad line of the file `name`."""
@@ -107,30 +99,23 @@ class TextReport(Report):
     def show_bad(self, name: str, line: LineReport) -> None:
         """Print one line per reason."""
         for reason in line.reasons:
-            print_line(f"{safe_text(name)}:{line.number}: {reason}")
+            print_line(f"{printable_path(name)}:{line.number}: {reason}")
 
     def finish(self) -> None:
         """Print the table, and the result in one sentence."""
-        from rich.console import Console  # noqa: PLC0415 - not needed for --json
-        from rich.table import Table  # noqa: PLC0415
-
         left_out = self.bad - self.max_errors
         if left_out > 0:
             print_line(f"... and {left_out:,} more bad lines (see --max-errors)")
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        table.add_column("records")
-        table.add_column("count", justify="right")
-        for shape in sorted(self.shapes):
-            table.add_row(shape, f"{self.shapes[shape]:,}")
+        rows = [(shape, f"{self.shapes[shape]:,}") for shape in sorted(self.shapes)]
+        styles = [""] * len(rows)
         if self.bad:
-            table.add_row("bad lines", f"{self.bad:,}", style="red")
-        console = Console(markup=False, highlight=False)
-        if not console.is_terminal:
-            console.width = _PLAIN_WIDTH
-        if table.row_count:
-            if self.bad and self.max_errors:
+            rows.append(("bad lines", f"{self.bad:,}"))
+            styles.append("red")
+            if self.max_errors:
                 print_line("")
-            console.print(table)
+        if rows:
+            for line in table_lines(_COLUMNS, rows, Canvas.of(sys.stdout), styles):
+                print_line(line)
             print_line("")
         self._show_files()
         if self.ids.count:
@@ -142,16 +127,15 @@ class TextReport(Report):
             return
         bad = [file for file in self.files if file.bad]
         for file in bad[:_MAX_FILES_SHOWN]:
-            print_line(f"{safe_text(file.name)}: {file.bad:,} of {file.lines:,} lines bad")
+            print_line(f"{printable_path(file.name)}: {file.bad:,} of {file.lines:,} lines bad")
         if len(bad) > _MAX_FILES_SHOWN:
             print_line(f"... and {len(bad) - _MAX_FILES_SHOWN:,} more files with bad lines")
 
     def _outcome(self) -> str:
         checked = len(self.files) - self.problems
-        files = "1 file" if checked == 1 else f"{checked:,} files"
-        lines = "1 line" if self.lines == 1 else f"{self.lines:,} lines"
         found = f"{self.bad:,} bad" if self.bad else "all good"
-        outcome = f"{files}, {lines}: {found if self.lines else 'nothing to check'}"
+        read = f"{count_of(checked, 'file')}, {count_of(self.lines, 'line')}"
+        outcome = f"{read}: {found if self.lines else 'nothing to check'}"
         return outcome + (f"; {self.problems} could not be checked" if self.problems else "")
 
 
@@ -169,7 +153,7 @@ class JsonReport(Report):
         ]
         self.errors.append(
             {
-                "file": safe_text(as_utf8(name)),
+                "file": printable_path(as_utf8(name)),
                 "line": line.number,
                 "offset": line.offset,
                 "reasons": reasons,
@@ -185,7 +169,7 @@ class JsonReport(Report):
             "records": dict(sorted(self.shapes.items())),
             "files": [
                 {
-                    "file": safe_text(as_utf8(file.name)),
+                    "file": printable_path(as_utf8(file.name)),
                     "lines": file.lines,
                     "bad": file.bad,
                     "problem": file.problem or None,
@@ -235,7 +219,7 @@ def progress_bar(total: int) -> Generator[Callable[[int], None]]:
     Yields:
         A function to call with the number of bytes read since the last call.
     """
-    if total < _BIG_BYTES or not sys.stderr.isatty():
+    if total < _BIG_BYTES or not is_terminal(sys.stderr):
         yield lambda _: None
         return
     from rich.console import Console  # noqa: PLC0415 - only for a bar
@@ -247,7 +231,7 @@ def progress_bar(total: int) -> Generator[Callable[[int], None]]:
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
-        redirect_stdout=sys.stdout.isatty(),
+        redirect_stdout=is_terminal(sys.stdout),
     )
     with bar:
         task = bar.add_task("reading", total=total)

@@ -1,0 +1,134 @@
+"""Draws tables that fit the terminal: a line of headings, then one line a row."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+
+from otel_ext.terminal.text import cells, cut
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from otel_ext.terminal.canvas import Canvas
+
+__all__ = ["GAP", "Cell", "Column", "column_widths", "row_line", "table_lines"]
+
+GAP: Final = "  "
+"""What is between two columns."""
+
+_LEAST: Final = 8
+_EXACT: Final = 1e-9
+
+Cell: TypeAlias = "Sequence[tuple[str, str]]"
+"""The text of a cell in pieces: the style of each, and its text."""
+
+
+class Column(NamedTuple):
+    """A column of a table.
+
+    Attributes:
+        heading: The text above it.
+        share: Its part of the width if the columns need more than there is; 0 if it is
+            never cut.
+        is_number: Whether it is aligned to the right.
+        is_optional: Whether it is left out if the columns need more than there is; only
+            the last one can be.
+    """
+
+    heading: str
+    share: float = 0.0
+    is_number: bool = False
+    is_optional: bool = False
+
+
+def table_lines(
+    columns: Sequence[Column],
+    rows: Sequence[Sequence[str]],
+    canvas: Canvas,
+    styles: Sequence[str] = (),
+) -> Iterator[str]:
+    """Yield the headings and one line for each row, without newlines.
+
+    Args:
+        columns: The columns.
+        rows: The text of each cell, safe to print.
+        canvas: Width and colors.
+        styles: The style of each row; default: none.
+
+    >>> from otel_ext.terminal.canvas import Canvas
+    >>> columns = (Column("NAME", share=1.0), Column("COUNT", is_number=True))
+    >>> for line in table_lines(columns, [("a long name", "2")], Canvas(width=16)):
+    ...     print(line)
+    NAME       COUNT
+    a long n…      2
+    """
+    needs = _needs(columns, rows)
+    if columns[-1].is_optional and 0 < canvas.width < _total(needs):
+        columns = columns[:-1]
+    widths = column_widths(columns, rows, canvas.width)
+    headings = [[("", column.heading)] for column in columns]
+    yield canvas.paint("bold", row_line(columns, headings, widths, canvas))
+    for number, row in enumerate(rows):
+        fitted = [[("", cut(text, width))] for text, width in zip(row, widths, strict=False)]
+        line = row_line(columns, fitted, widths, canvas)
+        yield canvas.paint(styles[number], line) if styles else line
+
+
+def row_line(
+    columns: Sequence[Column], row: Sequence[Cell], widths: Sequence[int], canvas: Canvas
+) -> str:
+    """Return the line of one row, each cell padded to the width of its column.
+
+    Args:
+        columns: The columns.
+        row: The cells, cut to their widths; there may be fewer than columns.
+        widths: The width of each column.
+        canvas: Paints the cells.
+    """
+    parts: list[str] = []
+    for column, cell, width in zip(columns, row, widths, strict=False):
+        space = " " * (width - sum(cells(text) for _, text in cell))
+        painted = canvas.paint_all(cell)
+        parts.append(space + painted if column.is_number else painted + space)
+    return GAP.join(parts).rstrip()
+
+
+def column_widths(
+    columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int
+) -> list[int]:
+    """Return the width of each column; those with a share are reduced so that a line fits.
+
+    A column that needs less than its share leaves the rest to the others.
+
+    Args:
+        columns: The columns.
+        rows: The texts of the cells.
+        width: Columns of the terminal; 0 for no limit.
+    """
+    widths = _needs(columns, rows)
+    if not width or _total(widths) <= width:
+        return widths
+    shared = [at for at, column in enumerate(columns) if column.share]
+    room = max(width - _total(widths) + sum(widths[at] for at in shared), _LEAST * len(shared))
+    if sum(widths[at] for at in shared) <= room:
+        return widths
+    # Those that need least for their share come first, and leave their rest to the others.
+    shared.sort(key=lambda at: widths[at] / columns[at].share)
+    for done, at in enumerate(shared):
+        left = sum(columns[other].share for other in shared[done:])
+        share = int(room * columns[at].share / left + _EXACT)
+        rest = sum(min(widths[other], _LEAST) for other in shared[done + 1 :])
+        widths[at] = min(widths[at], max(share, _LEAST), room - rest)
+        room -= widths[at]
+    return widths
+
+
+def _needs(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[int]:
+    return [
+        max([cells(column.heading), *(cells(row[at]) for row in rows)])
+        for at, column in enumerate(columns)
+    ]
+
+
+def _total(widths: Sequence[int]) -> int:
+    return sum(widths) + len(GAP) * (len(widths) - 1)
