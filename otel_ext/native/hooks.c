@@ -20,7 +20,7 @@ enum { T_OPEN, T_MAX_SPANS, T_NOTE_COLLECTED, T_OWNERS, T_LOCAL, T_NOTE_GONE, T_
 typedef struct { PyObject *span, *key, *task; } Started;
 
 static PyObject *s_quick, *s_begun, *s_watch, *s_owner, *s_record, *s_born, *s_key, *s_has_tasks;
-static Place of_table, of_processor, of_begun;
+static PyObject *s_pop;
 static Slot of_record, of_born, of_owner, of_key, of_has_tasks;
 
 PyObject *speed_configure_hooks(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
@@ -38,9 +38,9 @@ PyObject *speed_configure_hooks(PyObject *Py_UNUSED(module), PyObject *args, PyO
 
 /* The tuple `_quick` of `holder`, with what its steps need; Python replaces it when one of these
  * changes. NULL if there is none at the moment, or one of another size. */
-static PyObject *quick_of(PyObject *holder, Py_ssize_t size, Place *place)
+static PyObject *quick_of(PyObject *holder, Py_ssize_t size)
 {
-    PyObject *quick = get(holder, s_quick, place);
+    PyObject *quick = PyObject_GetAttr(holder, s_quick);
     if (quick != NULL && (!PyTuple_CheckExact(quick) || PyTuple_GET_SIZE(quick) != size))
         Py_CLEAR(quick);
     return quick;
@@ -104,7 +104,7 @@ static PyObject *make_entry(PyObject *table, PyObject *record, const Started *of
 static int add_quickly(PyObject *table, PyObject *record, const Started *of)
 {
     PyObject *opened = PyTuple_GET_ITEM(table, T_OPEN);
-    if ((PyObject *)Py_TYPE(record) != given.record_type || !PyDict_CheckExact(opened)
+    if (!is_record(record) || !PyDict_CheckExact(opened)
         || PyDict_GET_SIZE(opened) >= PyLong_AsSsize_t(PyTuple_GET_ITEM(table, T_MAX_SPANS)))
         return 0;
     PyObject *entry = make_entry(table, record, of);
@@ -115,7 +115,7 @@ static int add_quickly(PyObject *table, PyObject *record, const Started *of)
 
 static int add_entry(PyObject *table, PyObject *record, const Started *of)
 {
-    PyObject *quick = quick_of(table, T_COUNT, &of_table);
+    PyObject *quick = quick_of(table, T_COUNT);
     int added = quick == NULL ? 0 : add_quickly(quick, record, of);
     Py_XDECREF(quick);
     if (added == 1)
@@ -154,7 +154,7 @@ static int look(PyObject *self, PyObject *seq)
     if (number == -1 && PyErr_Occurred())
         return -1;
     if (number % LOOK_EVERY) {
-        PyObject *begun = get(self, s_begun, &of_begun);
+        PyObject *begun = PyObject_GetAttr(self, s_begun);
         Py_XDECREF(begun);    /* True and False are never freed */
         if (begun == Py_True)
             return 0;
@@ -196,7 +196,7 @@ PyObject *speed_begin_span(PyObject *Py_UNUSED(module), PyObject *const *args, P
     }
     if (check_process() < 0 || need(hooks.begin) < 0)
         return NULL;
-    PyObject *quick = quick_of(args[0], Q_COUNT, &of_processor);
+    PyObject *quick = quick_of(args[0], Q_COUNT);
     Started of = {args[1], quick == NULL ? NULL : key_of(quick, args[1]), NULL};
     if (of.key != NULL && of.key != Py_None)
         of.task = speed_current_task();
@@ -213,24 +213,20 @@ PyObject *speed_begin_span(PyObject *Py_UNUSED(module), PyObject *const *args, P
     return done;
 }
 
-/* Removes an item from a dict; NULL, mostly without an error, if it is not there. */
+/* Removes an item from a dict, in one step; NULL, mostly without an error, if it is not there. */
 static PyObject *pop(PyObject *dict, PyObject *key)
 {
-    PyObject *item = NULL;
-#if PY_VERSION_HEX >= 0x030D0000
-    PyDict_Pop(dict, key, &item);
-#else
-    item = _PyDict_Pop(dict, key, Py_None);
+    PyObject *args[] = {dict, key, Py_None};
+    PyObject *item = PyObject_VectorcallMethod(s_pop, args, 3, NULL);
     if (item == Py_None)
         Py_CLEAR(item);
-#endif
     return item;
 }
 
 /* Removes an open span's start record from the table; NULL if it is not there. */
 static PyObject *take_start(PyObject *table, PyObject *key)
 {
-    PyObject *quick = quick_of(table, T_COUNT, &of_table), *start = NULL;
+    PyObject *quick = quick_of(table, T_COUNT), *start = NULL;
     PyObject *opened = quick == NULL ? NULL : PyTuple_GET_ITEM(quick, T_OPEN);
     PyObject *entry = opened == NULL || !PyDict_CheckExact(opened) ? NULL : pop(opened, key);
     if (entry != NULL) {
@@ -250,8 +246,7 @@ static PyObject *ended(PyObject *quick, PyObject *span, PyObject *start)
     }
     int failed = record == NULL || export(quick, record) < 0;
     Py_XDECREF(seq);
-    if (record != NULL)
-        speed_spare_record(record);
+    Py_XDECREF(record);
     if (failed)
         return NULL;
     Py_RETURN_NONE;
@@ -265,7 +260,7 @@ PyObject *speed_end_span(PyObject *Py_UNUSED(module), PyObject *const *args, Py_
     }
     if (check_process() < 0 || need(hooks.end) < 0)
         return NULL;
-    PyObject *quick = quick_of(args[0], Q_COUNT, &of_processor), *start = NULL, *done;
+    PyObject *quick = quick_of(args[0], Q_COUNT), *start = NULL, *done;
     PyObject *key = quick == NULL ? NULL : key_of(quick, args[1]);
     if (key != NULL && key != Py_None)
         start = take_start(PyTuple_GET_ITEM(quick, Q_TABLE), key);
@@ -277,8 +272,7 @@ PyObject *speed_end_span(PyObject *Py_UNUSED(module), PyObject *const *args, Py_
         done = pass_over() < 0 ? NULL : PyObject_Vectorcall(hooks.end, args, 2, NULL);
     Py_XDECREF(key);
     Py_XDECREF(quick);
-    if (start != NULL)
-        speed_spare_record(start);
+    Py_XDECREF(start);
     return done;
 }
 
@@ -287,6 +281,7 @@ int speed_init_hooks(void)
     static const Name names[] = {
         {&s_quick, "_quick"}, {&s_begun, "_begun"}, {&s_watch, "_watch"}, {&s_owner, "owner"},
         {&s_record, "record"}, {&s_born, "born"}, {&s_key, "key"}, {&s_has_tasks, "has_tasks"},
+        {&s_pop, "pop"},
     };
     return speed_intern(names, sizeof names / sizeof *names);
 }

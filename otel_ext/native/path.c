@@ -14,7 +14,6 @@ enum { E_INTRODUCED, E_ACCEPT, E_JOURNAL, E_COUNT };
 static PyObject *s_quick, *s_append, *s_export, *s_export_reduced, *s_note_unwritten;
 static PyObject *s_store, *s_elsewhere;
 static Slot of_store, of_id;
-static Place of_quick, of_append;
 
 static PyObject *append(PyObject *box, PyObject *line)
 {
@@ -69,9 +68,9 @@ static int is_introduced(PyObject *dict, PyObject *process)
 /* What the steps need, if the exporter has written the record's `process.start`; else NULL. */
 static PyObject *quick_of(PyObject *exporter, PyObject *record)
 {
-    PyObject *quick = check_process() < 0 ? NULL : get(exporter, s_quick, &of_quick);
+    PyObject *quick = check_process() < 0 ? NULL : PyObject_GetAttr(exporter, s_quick);
     if (quick != NULL && PyTuple_CheckExact(quick) && PyTuple_GET_SIZE(quick) == E_COUNT
-        && (PyObject *)Py_TYPE(record) == given.record_type
+        && is_record(record)
         && is_introduced(PyTuple_GET_ITEM(quick, E_INTRODUCED),
                          PyTuple_GET_ITEM(record, F_PROCESS)))
         return quick;
@@ -114,7 +113,7 @@ static PyObject *append_object(PyObject *exporter, PyObject *append_line, const 
 static PyObject *append_encoded(PyObject *exporter, PyObject *quick, const Buffer *buffer,
                                 PyObject *record, int encoded)
 {
-    PyObject *append_line = get(PyTuple_GET_ITEM(quick, E_JOURNAL), s_append, &of_append);
+    PyObject *append_line = PyObject_GetAttr(PyTuple_GET_ITEM(quick, E_JOURNAL), s_append);
     int stored = append_line == NULL ? -1 : encoded == 1 ? is_stored(append_line, buffer) : 0;
     PyObject *done = stored < 0 ? speed_note_loss(exporter, s_note_unwritten, NULL)
                      : stored   ? Py_NewRef(Py_None)
@@ -167,7 +166,7 @@ PyObject *speed_bind_export(PyObject *Py_UNUSED(module), PyObject *exporter)
 static PyObject *export_plain(PyObject *parts, PyObject *record)
 {
     PyObject *exporter = PyTuple_GET_ITEM(parts, 0), *done;
-    PyObject *quick = speed_is_plain(PyTuple_GET_ITEM(parts, 1), record) == 1
+    PyObject *quick = is_record(record) && speed_is_plain(PyTuple_GET_ITEM(parts, 1), record) == 1
                           ? quick_of(exporter, record) : NULL;
     if (quick != NULL)
         done = take(exporter, quick, record);
@@ -202,11 +201,8 @@ static PyObject *choose(PyObject *parts, PyObject *argument)
                            : get_slot(PyTuple_GET_ITEM(parts, C_HOLDER), name, &of_switch);
     Py_ssize_t which = answer == Py_False ? C_NO : C_YES;
     Py_XDECREF(answer);
-    if (answer == NULL) {
-        if (!PyErr_ExceptionMatches(PyExc_Exception))
-            return NULL;
-        PyErr_Clear();
-    }
+    if (answer == NULL && pass_over() < 0)
+        return NULL;
     return call_one(PyTuple_GET_ITEM(parts, which), argument);
 }
 

@@ -87,10 +87,10 @@ static int set_up(PyObject *Py_UNUSED(module))
     int claimed = claim();
     if (claimed)
         return claimed < 0 ? -1 : 0;
-    speed_init_ids();
     s_fragment = PyUnicode_InternFromString("fragment");
     s_id = PyUnicode_InternFromString("id");
-    return s_fragment == NULL || s_id == NULL || speed_init_capture() < 0 || speed_init_hooks() < 0
+    return s_fragment == NULL || s_id == NULL || speed_init_ids() < 0 || speed_init_capture() < 0
+                   || speed_init_hooks() < 0
                    || speed_init_path() < 0 || speed_init_secrets() < 0 || speed_init_cursor() < 0
                    || speed_init_encode() < 0 || speed_init_guards() < 0 || speed_init_tasks() < 0
                ? -1 : 0;
