@@ -78,7 +78,9 @@ static PyObject *quick_of(PyObject *exporter, PyObject *record)
     return NULL;
 }
 
-PyObject *speed_note_loss(PyObject *holder, PyObject *method, PyObject *what)
+/* Calls `holder.method([what,] error)` with the current exception; one that is meant for the
+ * program propagates. */
+static PyObject *note_loss(PyObject *holder, PyObject *method, PyObject *what)
 {
     if (!PyErr_ExceptionMatches(PyExc_Exception))
         return NULL;
@@ -103,10 +105,10 @@ static PyObject *append_object(PyObject *exporter, PyObject *append_line, const 
     PyObject *line = encoded == 0 ? PyObject_CallOneArg(config.encode_line, record)
                                   : PyBytes_FromStringAndSize(buffer->data, buffer->size);
     if (line == NULL)
-        return speed_note_loss(exporter, s_export_reduced, record);
+        return note_loss(exporter, s_export_reduced, record);
     PyObject *taken = PyObject_CallOneArg(append_line, line);
     Py_DECREF(line);
-    return taken == NULL ? speed_note_loss(exporter, s_note_unwritten, NULL) : taken;
+    return taken == NULL ? note_loss(exporter, s_note_unwritten, NULL) : taken;
 }
 
 /* Passes an encoded line to the journal. */
@@ -115,7 +117,7 @@ static PyObject *append_encoded(PyObject *exporter, PyObject *quick, const Buffe
 {
     PyObject *append_line = PyObject_GetAttr(PyTuple_GET_ITEM(quick, E_JOURNAL), s_append);
     int stored = append_line == NULL ? -1 : encoded == 1 ? is_stored(append_line, buffer) : 0;
-    PyObject *done = stored < 0 ? speed_note_loss(exporter, s_note_unwritten, NULL)
+    PyObject *done = stored < 0 ? note_loss(exporter, s_note_unwritten, NULL)
                      : stored   ? Py_NewRef(Py_None)
                                 : append_object(exporter, append_line, buffer, record, encoded);
     Py_XDECREF(append_line);
@@ -135,7 +137,7 @@ static PyObject *take(PyObject *exporter, PyObject *quick, PyObject *record)
     int encoded = speed_encode_into(&buffer, record);
     /* The journal is read after the encoding, which may run Python code that closes it. */
     PyObject *done = encoded < 0
-                         ? speed_note_loss(exporter, s_export_reduced, record)
+                         ? note_loss(exporter, s_export_reduced, record)
                          : append_encoded(exporter, quick, &buffer, record, encoded);
     PyMem_Free(buffer.heap);
     if (done == NULL)

@@ -41,8 +41,6 @@ static PyMethodDef methods[] = {
      "Do what a processor does when a span starts."},
     {"end_span", (PyCFunction)(void (*)(void))speed_end_span, METH_FASTCALL,
      "Do what a processor does when a span ends."},
-    {"hooks_for", speed_hooks_for, METH_VARARGS,
-     "Return the guarded methods that the SDK calls, for a processor's class."},
     {"bind_append", speed_bind_append, METH_O, "Return the `append` of a ring buffer."},
     {"bind_export", speed_bind_export, METH_O, "Return the `export` of a JSONL exporter."},
     {"bind_plain", speed_bind_plain, METH_O,
@@ -92,7 +90,7 @@ static int set_up(PyObject *Py_UNUSED(module))
     return s_fragment == NULL || s_id == NULL || speed_init_ids() < 0 || speed_init_capture() < 0
                    || speed_init_hooks() < 0
                    || speed_init_path() < 0 || speed_init_secrets() < 0 || speed_init_cursor() < 0
-                   || speed_init_encode() < 0 || speed_init_guards() < 0 || speed_init_tasks() < 0
+                   || speed_init_encode() < 0 || speed_init_tasks() < 0
                ? -1 : 0;
 }
 

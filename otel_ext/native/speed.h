@@ -262,11 +262,6 @@ PyObject *speed_cursor(PyObject *module, PyObject *memory);
 int speed_store(PyObject *write, const char *line, Py_ssize_t size);
 int speed_init_cursor(void);
 int speed_init_encode(void);
-/* Calls `holder.method([what,] error)` with the current exception; one that is meant for the
- * program propagates. */
-PyObject *speed_note_loss(PyObject *holder, PyObject *method, PyObject *what);
-PyObject *speed_hooks_for(PyObject *module, PyObject *args);
-int speed_init_guards(void);
 PyObject *speed_watch_process(PyObject *module, PyObject *args);
 PyObject *speed_configure_hooks(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *speed_begin_span(PyObject *module, PyObject *const *args, Py_ssize_t count);

@@ -45,17 +45,16 @@ def test_functions_raise_before_the_part_is_configured(tmp_path: Path) -> None:
 
 
 HALF = """\
-import otel_ext.processors
 from opentelemetry.sdk.trace import TracerProvider
+from otel_ext import _accel
+known, configure = {}, _accel.configure
+def keep(name, *values, **options):
+    known.update(options if name == "configure_capture" else {})
+    configure(name, *values, **options)
+_accel.configure = keep
+import otel_ext.processors
 from otel_ext.record import capture
-from otel_ext._accel import load_speed
-speed = load_speed()
-known = {}
-class Keeper:
-    def configure_capture(self, **options): known.update(options)
-    def __getattr__(self, name): return getattr(speed, name)
-capture.load_speed = Keeper
-capture._choose_capture()
+speed = _accel.load_speed()
 span = TracerProvider(shutdown_on_exit=False).get_tracer("t").start_span("x")
 wrong = {name: object() for name in known}
 for changes in ({"names": ()}, {"record_type": int}, {"kinds": (1,)}, {"code_keys": []}, wrong):

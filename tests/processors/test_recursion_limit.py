@@ -94,8 +94,6 @@ def test_records_that_met_a_recursion_error_are_exported_later(
     if hooks == "python":
         monkeypatch.setattr(lifecycle, "begin_span", LifecycleSpanProcessor.begin_span)
         monkeypatch.setattr(lifecycle, "end_span", LifecycleSpanProcessor.end_span)
-        monkeypatch.setattr(LifecycleSpanProcessor, "on_start", lifecycle.on_start_python)
-        monkeypatch.setattr(LifecycleSpanProcessor, "on_end", lifecycle.on_end_python)
     exporter = NoStack()
     provider = TracerProvider(shutdown_on_exit=False)
     processor = LifecycleSpanProcessor(exporter)
