@@ -238,6 +238,9 @@ class LifecycleSpanProcessor(SpanProcessor):
             self._begun = False
         except Exception as error:  # noqa: BLE001 - the record is exported already
             report_problem("LifecycleSpanProcessor: open spans are not watched", error)
+        if not self._begun:
+            # Without these the compiled hooks call the methods here, which try again.
+            self._known, self._quick = (None, _UNKNOWN_PROCESS), None
 
     def _catch_up(self) -> None:
         """Export the records of spans that met a RecursionError; the worker or a flush calls it."""
@@ -302,7 +305,8 @@ class LifecycleSpanProcessor(SpanProcessor):
         self._next_seq = current.next_seq
         # One assignment: with several providers, no thread sees half of a change.
         self._known = known = (resource, current.process_for(resource))
-        self._quick = (*known, current.counter, self._record_only, self._table, self._export)
+        own = (current.counter, self._record_only, self._export)
+        self._quick = (*known, *own, self._table, *self._table.hook_parts)
         return known
 
     def _reset(self) -> None:

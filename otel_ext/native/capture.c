@@ -45,14 +45,16 @@ static int is_usual_context(PyObject *context)
     return Py_IS_TYPE(context, sdk_types[CONTEXT]) && PyTuple_GET_SIZE(context) >= 4;
 }
 
-/* The trace id (0) or span id (1) of a span context, which is a tuple. */
-static PyObject *id_of(PyObject *context, Py_ssize_t which)
+/* The span id of the parent. */
+static PyObject *parent_id_of(PyObject *parent)
 {
-    if (!is_usual_context(context)) {
+    if (parent == Py_None)
+        return Py_NewRef(s_empty);
+    if (!is_usual_context(parent)) {
         PyErr_SetString(PyExc_TypeError, "another kind of span context");
         return NULL;
     }
-    return speed_hex(PyTuple_GET_ITEM(context, which), which == 0 ? 16 : 8);
+    return speed_hex(PyTuple_GET_ITEM(parent, 1), 8);
 }
 
 static PyObject *scope_for(PyObject *span)
@@ -248,13 +250,13 @@ static int handles_exception(void)
     return handles;
 }
 
-PyObject *speed_start_record(PyObject *span, PyObject *process, PyObject *seq, PyObject *task)
+PyObject *speed_start_record(PyObject *span, PyObject *ids, PyObject *process, PyObject *seq,
+                             PyObject *task)
 {
     if (task != Py_None && handles_exception())
         return NULL;
     PyObject *of[F_COUNT] = {NULL};
-    PyObject *context = is_usual(span) ? field(span, N_CONTEXT) : NULL;
-    PyObject *parent = context == NULL ? NULL : field(span, N_PARENT);
+    PyObject *parent = field(span, N_PARENT);
     begin_fields(of, process, seq);
     of[F_PHASE] = Py_NewRef(s_start);
     of[F_START_NS] = Py_NewRef(zero);
@@ -265,15 +267,14 @@ PyObject *speed_start_record(PyObject *span, PyObject *process, PyObject *seq, P
         && (of[F_TIME_NS] = time_for(span, N_START_TIME)) != NULL
         && (of[F_ATTRIBUTES] = attributes_for(span)) != NULL
         && (of[F_SITE] = speed_site_for(of[F_ATTRIBUTES])) != NULL
-        && (of[F_TRACE_ID] = id_of(context, 0)) != NULL
-        && (of[F_SPAN_ID] = id_of(context, 1)) != NULL
-        && (of[F_PARENT_SPAN_ID] = parent == Py_None ? Py_NewRef(s_empty) : id_of(parent, 1)) != NULL
+        && (of[F_TRACE_ID] = speed_hex(PyTuple_GET_ITEM(ids, 0), 16)) != NULL
+        && (of[F_SPAN_ID] = speed_hex(PyTuple_GET_ITEM(ids, 1), 8)) != NULL
+        && (of[F_PARENT_SPAN_ID] = parent_id_of(parent)) != NULL
         && (of[F_SPAN_KIND] = kind_for(span)) != NULL
         && (of[F_SCOPE] = scope_for(span)) != NULL
         && (of[F_LINKS] = items_for(span, N_LINKS, given.links_of)) != NULL
         && (of[F_THREAD] = thread_for()) != NULL
         && (of[F_TASK] = speed_task_info(task)) != NULL;
-    Py_XDECREF(context);
     Py_XDECREF(parent);
     return record_of(of, is_complete);
 }
@@ -351,9 +352,11 @@ PyObject *speed_capture_start(PyObject *Py_UNUSED(module), PyObject *const *args
     }
     if (need(given.capture_start) < 0)
         return NULL;
-    PyObject *task = speed_current_task();
-    PyObject *record = task == NULL ? NULL
-                                    : speed_start_record(args[0], args[1], args[2], task);
+    PyObject *context = is_usual(args[0]) ? field(args[0], N_CONTEXT) : NULL, *record = NULL;
+    PyObject *task = context == NULL ? NULL : speed_current_task();
+    if (task != NULL && is_usual_context(context))
+        record = speed_start_record(args[0], context, args[1], args[2], task);
+    Py_XDECREF(context);
     Py_XDECREF(task);
     if (record == NULL)
         return pass_over() < 0 ? NULL : PyObject_Vectorcall(given.capture_start, args, 3, NULL);

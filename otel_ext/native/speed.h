@@ -241,9 +241,11 @@ PyObject *speed_identify(PyObject *module, PyObject *const *args, Py_ssize_t cou
 PyObject *speed_hex(PyObject *number, Py_ssize_t size);
 int speed_init_ids(void);
 
-/* Both return NULL, also without an error, if Python must handle the span. `task`: the running
- * task, or None. */
-PyObject *speed_start_record(PyObject *span, PyObject *process, PyObject *seq, PyObject *task);
+/* Both return NULL, also without an error, if Python must handle the span. `ids`: a tuple that
+ * begins with the trace id and the span id; `task`: the running task, or None. The span must be
+ * of the usual kind for the first one. */
+PyObject *speed_start_record(PyObject *span, PyObject *ids, PyObject *process, PyObject *seq,
+                             PyObject *task);
 PyObject *speed_end_record(PyObject *span, PyObject *process, PyObject *seq, PyObject *start);
 int speed_has_resource(PyObject *span, PyObject *resource);
 PyObject *speed_capture_start(PyObject *module, PyObject *const *args, Py_ssize_t count);
