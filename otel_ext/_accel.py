@@ -89,7 +89,7 @@ def bind(name: str, target: object, python: Function) -> Function:
 
 
 def configure(name: str, *values: object, **options: object) -> None:
-    """Pass to the compiled part what it needs of a module; no effect if there is none.
+    """Pass to the compiled part what it needs of a module; no effect without it.
 
     Args:
         name: The name of the compiled function that takes it.
