@@ -157,7 +157,7 @@ static PyFrameObject *deciding_frame(PyFrameObject *frame)
     return opener;
 }
 
-PyObject *speed_site_at(int depth)
+PyObject *speed_call_site_at(int depth)
 {
     PyFrameObject *frame = PyThreadState_GetFrame(PyThreadState_Get());
     while (frame != NULL && depth-- > 0)
@@ -175,7 +175,7 @@ PyObject *speed_site_at(int depth)
     return site;
 }
 
-PyObject *speed_site_for(PyObject *attributes)
+PyObject *speed_call_site_for(PyObject *attributes)
 {
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(given.code_keys); i++) {
         int found = PyDict_Contains(attributes, PyTuple_GET_ITEM(given.code_keys, i));
@@ -188,5 +188,5 @@ PyObject *speed_site_for(PyObject *attributes)
             Py_DECREF(site);
         }
     }
-    return speed_site_at(0);
+    return speed_call_site_at(0);
 }

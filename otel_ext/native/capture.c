@@ -146,7 +146,7 @@ PyObject *speed_here(PyObject *Py_UNUSED(module), PyObject *depth)
     PyObject *site = NULL, *thread = NULL, *info = NULL, *all = NULL;
     long frames = PyLong_AsLong(depth);
     PyObject *task = frames < 0 || frames > INT_MAX ? NULL : speed_current_task();
-    if (task != NULL && (site = speed_site_at((int)frames - 1)) != NULL    /* C code has no frame */
+    if (task != NULL && (site = speed_call_site_at((int)frames - 1)) != NULL    /* C code has no frame */
         && (thread = thread_for()) != NULL)
         info = speed_task_info(task);
     if (info != NULL)
@@ -266,7 +266,7 @@ PyObject *speed_start_record(PyObject *span, PyObject *ids, PyObject *process, P
         parent != NULL && (of[F_NAME] = name_for(span)) != NULL
         && (of[F_TIME_NS] = time_for(span, N_START_TIME)) != NULL
         && (of[F_ATTRIBUTES] = attributes_for(span)) != NULL
-        && (of[F_SITE] = speed_site_for(of[F_ATTRIBUTES])) != NULL
+        && (of[F_SITE] = speed_call_site_for(of[F_ATTRIBUTES])) != NULL
         && (of[F_TRACE_ID] = speed_hex(PyTuple_GET_ITEM(ids, 0), 16)) != NULL
         && (of[F_SPAN_ID] = speed_hex(PyTuple_GET_ITEM(ids, 1), 8)) != NULL
         && (of[F_PARENT_SPAN_ID] = parent_id_of(parent)) != NULL

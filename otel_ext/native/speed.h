@@ -252,9 +252,9 @@ PyObject *speed_capture_start(PyObject *module, PyObject *const *args, Py_ssize_
 PyObject *speed_capture_end(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *speed_configure_capture(PyObject *module, PyObject *args, PyObject *kwargs);
 int speed_init_capture(void);
-PyObject *speed_site_for(PyObject *attributes);
+PyObject *speed_call_site_for(PyObject *attributes);
 /* The user's call site on the stack, at `depth` frames from the innermost or further out. */
-PyObject *speed_site_at(int depth);
+PyObject *speed_call_site_at(int depth);
 PyObject *speed_here(PyObject *module, PyObject *depth);
 PyObject *speed_encode_line(PyObject *module, PyObject *record);
 /* 1: the line is in the buffer, 0: Python has to encode the record, -1: error. */

@@ -39,6 +39,7 @@ for number in range(60):
         seen[type(deep(5, number)).__name__] += 1
     except Exception as error:
         seen[repr(error)] += 1
+seen[type(here(0)).__name__] += 1
 print(dict(seen))
 """
 
