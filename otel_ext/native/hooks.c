@@ -58,21 +58,12 @@ static PyObject *now(void)
     return PyObject_CallNoArgs(hooks.monotonic_ns);
 }
 
-/* A weak reference of the class `kind`; `tp_new` is all that a call of the class does. */
-static PyObject *new_reference(PyObject *kind, PyObject *to, PyObject *note_end)
-{
-    PyTypeObject *type = (PyTypeObject *)kind;
-    PyObject *of = PyTuple_Pack(2, to, note_end);
-    PyObject *made = of == NULL ? NULL : type->tp_new(type, of, NULL);
-    Py_XDECREF(of);
-    return made;
-}
-
 /* As `Owners.of_task`. */
 static PyObject *task_as_owner(PyObject *quick, PyObject *task, PyObject *key)
 {
     PyObject *owners = PyTuple_GET_ITEM(quick, T_OWNERS);
-    PyObject *owner = new_reference(hooks.owner_type, task, PyTuple_GET_ITEM(quick, T_NOTE_GONE));
+    PyObject *owner = PyObject_CallFunctionObjArgs(hooks.owner_type, task,
+                                                   PyTuple_GET_ITEM(quick, T_NOTE_GONE), NULL);
     PyObject *seen = owner == NULL ? NULL : get_slot(owners, s_has_tasks, &of_has_tasks);
     if (seen == NULL || set_slot(owner, s_key, key, &of_key) < 0
         || (seen != Py_True && PyObject_SetAttr(owners, s_has_tasks, Py_True) < 0))
@@ -89,8 +80,8 @@ static PyObject *make_entry(PyObject *quick, PyObject *record, const Started *of
                           : speed_of_thread(PyTuple_GET_ITEM(quick, T_LOCAL), s_owner);
     PyObject *entry = NULL, *born = owner == NULL ? NULL : now();
     if (born != NULL)
-        entry = new_reference(hooks.entry_type, of->span,
-                              PyTuple_GET_ITEM(quick, T_NOTE_COLLECTED));
+        entry = PyObject_CallFunctionObjArgs(hooks.entry_type, of->span,
+                                             PyTuple_GET_ITEM(quick, T_NOTE_COLLECTED), NULL);
     if (entry != NULL
         && (set_slot(entry, s_record, record, &of_record) < 0
             || set_slot(entry, s_born, born, &of_born) < 0
