@@ -143,6 +143,20 @@ def test_a_variable_turns_the_compiled_part_off(value: str, tmp_path: Path) -> N
     assert execute([sys.executable, "-W", "error", "-c", program], cwd=tmp_path, env=env).code == 0
 
 
+FREE_THREADED = """\
+import sys
+sys.version += " (free-threading build)"
+from otel_ext._accel import load_speed, why_pure
+print(load_speed(), why_pure()[0])
+"""
+
+
+def test_a_free_threaded_python_is_refused_by_name(tmp_path: Path) -> None:
+    """The plain code serves there, with the lock on or off, and the reason is named."""
+    done = execute([sys.executable, "-c", FREE_THREADED], cwd=tmp_path)
+    assert done.out == "None the compiled one does not serve free-threaded Python\n"
+
+
 def test_doctor_shows_that_the_compiled_part_is_turned_off(tmp_path: Path) -> None:
     """`otel-ext doctor` names the variable, as a reason why records cost more."""
     env = environment(OTEL_EXT_PURE_PYTHON="1")
