@@ -32,7 +32,7 @@ SOURCES := $(filter-out %/__pycache__ %.pyc %.so,$(SOURCES))
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help python run test lint lint-words lint-ruff lint-mypy lint-pyright wheel wheel-check matrix \
-	builder compat bench bench-quick soak chaos sanitize \
+	builder compat bench bench-quick soak chaos sanitize fuzz \
 	collector test-collector clean
 
 help: ## show this list
@@ -95,6 +95,12 @@ $(STAMPS)/installed: $(STAMPS)/wheel $(STAMPS)/tools
 
 sanitize: $(STAMPS)/installed ## the compiled part under sanitizers, and a debug interpreter if there is one
 	@$(PYTHON) tools/sanitize.py $(TEST_PYTHON) $(PYTEST_ARGS)
+
+# `make fuzz FUZZ="2000 7"`: how many spans, and the first seed.
+FUZZ ?=
+
+fuzz: $(STAMPS)/installed ## the compiled code against the plain one: 200,000 random spans
+	@$(PROGRAMS) tests/native/fuzz.py -- $(FUZZ)
 
 # MATRIX_ARGS="--python 3.13 --sdk newest" runs one; `--python PATH` names an interpreter.
 MATRIX_ARGS ?=

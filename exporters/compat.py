@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from otel_ext._accel import load_speed
+from otel_ext._accel import bind
 from otel_ext.protocols import LineExporter
 from otel_ext.record.codec import encode_compat_line
 from otel_ext.record.timestamps import format_ns
@@ -81,13 +81,11 @@ class CompatExporter:
     def fast_export(self) -> Callable[[Record], None]:
         """`export`, compiled if the extension was built; it behaves as the method does."""
         inner = fast_export_of(self._inner)
-        speed = load_speed()
-        if speed is None or type(self).export is not CompatExporter.export:
+        if type(self).export is not CompatExporter.export:
             return self.export
         if self._ask is None:
             return self.export if self._enabled else inner
-        bound: Callable[[Record], None] = speed.bind_choice((self._ask, inner, self.export))
-        return bound
+        return bind("bind_choice", (self._ask, inner, self.export), self.export)
 
     def learn_open_records(self, open_records: Callable[[], Iterable[Record]]) -> None:
         """Pass `open_records` on to `inner`."""

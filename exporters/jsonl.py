@@ -12,7 +12,7 @@ from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING, Final, get_args
 
-from otel_ext._accel import load_speed
+from otel_ext._accel import bind
 from otel_ext.errors import ConfigError
 from otel_ext.inflight.tracker import dump
 from otel_ext.journal.path_check import absolute_path, problem_with
@@ -149,11 +149,7 @@ class JsonlExporter:
     @property
     def fast_export(self) -> Callable[[Record], None]:
         """`export`, compiled if the extension was built; it behaves as the method does."""
-        speed = load_speed()
-        if speed is None or not self._has_default_export:
-            return self.export
-        bound: Callable[[Record], None] = speed.bind_export(self)
-        return bound
+        return bind("bind_export", self, self.export) if self._has_default_export else self.export
 
     @property
     def _has_default_export(self) -> bool:

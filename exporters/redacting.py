@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from otel_ext._accel import load_speed
+from otel_ext._accel import bind
 from otel_ext.exporters.jsonl import JsonlExporter
 from otel_ext.protocols import LineExporter
 from otel_ext.record.codec import encode_line
@@ -78,12 +78,11 @@ class RedactingExporter:
     @property
     def fast_export(self) -> Callable[[Record], None]:
         """`export`, compiled if the extension was built; it behaves as the method does."""
-        speed, parts, inner = load_speed(), self._redactor.prefilter_parts, self._inner
+        parts, inner = self._redactor.prefilter_parts, self._inner
         usual = type(self).export is RedactingExporter.export and type(inner) is JsonlExporter
-        if speed is None or parts is None or not usual:
+        if parts is None or not usual:
             return self.export
-        bound: Callable[[Record], None] = speed.bind_plain((inner, parts, self.export))
-        return bound
+        return bind("bind_plain", (inner, parts, self.export), self.export)
 
     def learn_open_records(self, open_records: Callable[[], Iterable[Record]]) -> None:
         """Pass `open_records` on to `inner`, which writes them in the encoding of its records."""

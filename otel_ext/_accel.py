@@ -1,37 +1,101 @@
-"""Loads the compiled hot path if this installation has it."""
+"""Chooses between the compiled functions of `otel_ext._speed` and the Python ones.
+
+No other module asks which of them serve. What the compiled part is, and why it may be
+missing: docs/adr/0006-the-common-path-is-compiled.md.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
-__all__ = ["IS_TURNED_OFF", "PURE_PYTHON", "load_speed"]
+__all__ = ["PURE_PYTHON", "bind", "choose", "configure", "load_speed", "why_pure"]
+
+Function = TypeVar("Function", bound="Callable[..., object]")
 
 PURE_PYTHON: Final = "OTEL_EXT_PURE_PYTHON"
 """The environment variable that turns the compiled part off."""
 
-IS_TURNED_OFF: Final = os.environ.get(PURE_PYTHON, "").strip().lower() in {"1", "true", "yes", "on"}
-"""Whether it is set; read once, so that no process mixes both kinds."""
+_REINSTALL: Final = "pip install --force-reinstall --no-deps ."
+_TURNED_OFF: Final = os.environ.get(PURE_PYTHON, "").strip().lower() in {"1", "true", "yes", "on"}
 
 
 @cache
-def load_speed() -> ModuleType | None:
-    """Return `otel_ext._speed`, or None if it was not built or must not be used.
-
-    A free-threaded interpreter would enable its GIL for this module, so Python code is used
-    there; also in subinterpreters, which the module refuses by an `ImportError`. Cached,
-    because each import of a missing module would search the whole path again, for the
-    first span too.
-    """
-    if IS_TURNED_OFF or not getattr(sys, "_is_gil_enabled", lambda: True)():
-        return None
+def _load() -> tuple[ModuleType | None, tuple[str, str] | None]:
+    # Cached, because each import of a missing module would search the whole path again, for
+    # the first span too; and so that no process mixes both kinds.
+    if _TURNED_OFF:
+        return None, (
+            f"{PURE_PYTHON} turns the compiled one off",
+            f"Unset {PURE_PYTHON} to have it back.",
+        )
+    if "free-threading" in sys.version:
+        # It relies on the lock of the interpreter; its import would enable that lock.
+        return None, (
+            "the compiled one does not serve free-threaded Python",
+            "Only a build of Python with the lock of the interpreter (GIL) has it.",
+        )
     try:
-        from otel_ext import _speed  # noqa: PLC0415 - optional
-    except ImportError:
-        return None
-    return _speed
+        import otel_ext._speed as speed  # noqa: PLC0415 - optional
+    except ModuleNotFoundError:
+        return None, (
+            "the compiled one was not built",
+            f"In a checkout, with a C compiler and Python's headers: {_REINSTALL}",
+        )
+    except ImportError as error:  # in a subinterpreter, or it is damaged
+        return None, (f"the compiled one cannot be used here: {error}", "Reinstall otel-ext.")
+    return speed, None
+
+
+def load_speed() -> ModuleType | None:
+    """Return `otel_ext._speed`, or None if it was not built or must not be used."""
+    return _load()[0]
+
+
+def why_pure() -> tuple[str, str] | None:
+    """Return why the Python functions serve, and a way out; None if the compiled ones do."""
+    return _load()[1]
+
+
+def choose(name: str, python: Function) -> Function:
+    """Return a compiled function, or the Python one that does the same.
+
+    Args:
+        name: The name of the compiled function.
+        python: The Python one.
+    """
+    speed = load_speed()
+    chosen: Function = python if speed is None else getattr(speed, name)
+    return chosen
+
+
+def bind(name: str, target: object, python: Function) -> Function:
+    """Return a compiled method of an object, or the Python one that does the same.
+
+    Args:
+        name: The name of the compiled function that makes such a method.
+        target: What that function gets: the object, or a tuple that has it.
+        python: The Python method.
+    """
+    speed = load_speed()
+    bound: Function = python if speed is None else getattr(speed, name)(target)
+    return bound
+
+
+def configure(name: str, *values: object, **options: object) -> None:
+    """Pass to the compiled part what it needs of a module; no effect without it.
+
+    Args:
+        name: The name of the compiled function that takes it.
+        values: Its arguments by position.
+        options: Its arguments by name.
+    """
+    speed = load_speed()
+    if speed is not None:
+        getattr(speed, name)(*values, **options)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import threading
 from time import monotonic, monotonic_ns
-from typing import TYPE_CHECKING, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from opentelemetry.sdk.trace import SpanProcessor
 
-from otel_ext._accel import load_speed
+from otel_ext._accel import choose, configure
 from otel_ext.inflight.owners import TaskOwner
 from otel_ext.inflight.table import Entry, InflightTable
 from otel_ext.inflight.tracker import Tracker
@@ -116,23 +116,29 @@ class LifecycleSpanProcessor(SpanProcessor):
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Export the start record of `span`; called by the SDK on the user's thread."""
         try:
-            begin_span(self, span)
+            try:
+                begin_span(self, span)
+            except RecursionError:
+                raise
+            except Exception as error:  # noqa: BLE001 - nothing may reach the user's code
+                self._note_loss(_START_IS_LOST, error)
         except RecursionError:
             # No call here: this thread has no stack left for one. The worker does the rest.
             if not self._late[_MAX_LATE:]:
                 self._late += ((span, _START_IS_LOST),)
-        except Exception as error:  # noqa: BLE001 - nothing may reach the user's code
-            self._note_loss(_START_IS_LOST, error)
 
     def on_end(self, span: ReadableSpan) -> None:
         """Export the final record of `span`; called by the SDK on the user's thread."""
         try:
-            end_span(self, span)
+            try:
+                end_span(self, span)
+            except RecursionError:
+                raise
+            except Exception as error:  # noqa: BLE001 - nothing may reach the user's code
+                self._note_loss(_END_IS_LOST, error)
         except RecursionError:
             if not self._late[_MAX_LATE:]:
                 self._late += ((span, _END_IS_LOST),)
-        except Exception as error:  # noqa: BLE001 - nothing may reach the user's code
-            self._note_loss(_END_IS_LOST, error)
 
     def prepare(self, resource: object) -> None:
         """Prepare the first line of the exporter's file before the first span.
@@ -232,6 +238,9 @@ class LifecycleSpanProcessor(SpanProcessor):
             self._begun = False
         except Exception as error:  # noqa: BLE001 - the record is exported already
             report_problem("LifecycleSpanProcessor: open spans are not watched", error)
+        if not self._begun:
+            # Without these the compiled hooks call the methods here, which try again.
+            self._known, self._quick = (None, _UNKNOWN_PROCESS), None
 
     def _catch_up(self) -> None:
         """Export the records of spans that met a RecursionError; the worker or a flush calls it."""
@@ -296,7 +305,8 @@ class LifecycleSpanProcessor(SpanProcessor):
         self._next_seq = current.next_seq
         # One assignment: with several providers, no thread sees half of a change.
         self._known = known = (resource, current.process_for(resource))
-        self._quick = (*known, current.counter, self._record_only, self._table, self._export)
+        own = (current.counter, self._record_only, self._export)
+        self._quick = (*known, *own, self._table, *self._table.hook_parts)
         return known
 
     def _reset(self) -> None:
@@ -310,32 +320,14 @@ class LifecycleSpanProcessor(SpanProcessor):
         self._next_seq = int
 
 
-def _choose_hooks() -> tuple[_Begin, _End]:
-    """Return the compiled hooks if they were built, else the methods above."""
-    speed = load_speed()
-    if speed is None:
-        return LifecycleSpanProcessor.begin_span, LifecycleSpanProcessor.end_span
-    speed.configure_hooks(
-        begin=LifecycleSpanProcessor.begin_span,
-        end=LifecycleSpanProcessor.end_span,
-        add=InflightTable.add,
-        entry_type=Entry,
-        owner_type=TaskOwner,
-        monotonic_ns=monotonic_ns,
-    )
-    # The same methods without a Python frame; overrides of a subclass still apply.
-    for name, method in speed.hooks_for(
-        LifecycleSpanProcessor, _START_IS_LOST, _END_IS_LOST
-    ).items():
-        setattr(LifecycleSpanProcessor, name, method)
-    return speed.begin_span, speed.end_span
-
-
-_Begin: TypeAlias = "Callable[[LifecycleSpanProcessor, Span], None]"
-_End: TypeAlias = "Callable[[LifecycleSpanProcessor, ReadableSpan], None]"
-
-on_start_python: Final = LifecycleSpanProcessor.on_start
-on_end_python: Final = LifecycleSpanProcessor.on_end
-_hooks: Final = _choose_hooks()
-begin_span: Final[_Begin] = _hooks[0]
-end_span: Final[_End] = _hooks[1]
+configure(
+    "configure_hooks",
+    begin=LifecycleSpanProcessor.begin_span,
+    end=LifecycleSpanProcessor.end_span,
+    add=InflightTable.add,
+    entry_type=Entry,
+    owner_type=TaskOwner,
+    monotonic_ns=monotonic_ns,
+)
+begin_span: Final = choose("begin_span", LifecycleSpanProcessor.begin_span)
+end_span: Final = choose("end_span", LifecycleSpanProcessor.end_span)

@@ -259,8 +259,8 @@ class InflightTable:
         self.collected: deque[Entry] = deque()
         # The garbage collector may call this at any point: one step, no lock.
         self._note_collected = self.collected.append
-        # The values that the compiled hooks read.
-        self._quick = (
+        # What the compiled hooks need of the table; new after a fork.
+        self.hook_parts = (
             self._open,
             self._max_spans,
             self._note_collected,

@@ -20,11 +20,10 @@ static PyObject *s_span, *s_start, *s_end, *s_empty, *s_info;
 static PyObject *zero, *no_items;
 static struct { PyObject *scope, *made; } scopes[SCOPES];
 
-static Place places[N_COUNT];
 
 static PyObject *field(PyObject *span, int name)
 {
-    return get(span, PyTuple_GET_ITEM(given.names, name), &places[name]);
+    return PyObject_GetAttr(span, PyTuple_GET_ITEM(given.names, name));
 }
 
 /* Called at the first span, not before: a program that only logs need not import the SDK. */
@@ -46,14 +45,16 @@ static int is_usual_context(PyObject *context)
     return Py_IS_TYPE(context, sdk_types[CONTEXT]) && PyTuple_GET_SIZE(context) >= 4;
 }
 
-/* The trace id (0) or span id (1) of a span context, which is a tuple. */
-static PyObject *id_of(PyObject *context, Py_ssize_t which)
+/* The span id of the parent. */
+static PyObject *parent_id_of(PyObject *parent)
 {
-    if (!is_usual_context(context)) {
+    if (parent == Py_None)
+        return Py_NewRef(s_empty);
+    if (!is_usual_context(parent)) {
         PyErr_SetString(PyExc_TypeError, "another kind of span context");
         return NULL;
     }
-    return speed_hex(PyTuple_GET_ITEM(context, which), which == 0 ? 16 : 8);
+    return speed_hex(PyTuple_GET_ITEM(parent, 1), 8);
 }
 
 static PyObject *scope_for(PyObject *span)
@@ -145,7 +146,7 @@ PyObject *speed_here(PyObject *Py_UNUSED(module), PyObject *depth)
     PyObject *site = NULL, *thread = NULL, *info = NULL, *all = NULL;
     long frames = PyLong_AsLong(depth);
     PyObject *task = frames < 0 || frames > INT_MAX ? NULL : speed_current_task();
-    if (task != NULL && (site = speed_site_at((int)frames - 1)) != NULL    /* C code has no frame */
+    if (task != NULL && (site = speed_call_site_at((int)frames - 1)) != NULL    /* C code has no frame */
         && (thread = thread_for()) != NULL)
         info = speed_task_info(task);
     if (info != NULL)
@@ -205,27 +206,35 @@ static PyObject *attributes_for(PyObject *span)
     return copied;
 }
 
-/* Stores a new reference in a field of the record; NULL means an error. */
-#define SET(field, value)                              \
-    do {                                               \
-        PyObject *found = (value);                     \
-        if (found == NULL)                             \
-            goto failed;                               \
-        PyTuple_SET_ITEM(record, (field), found);      \
-    } while (0)
-
-static PyObject *new_record(PyObject *process, PyObject *seq)
+/* Sets the fields that all records of spans have. The fields of a record are collected in an array,
+ * each one owned: until all are there, no object exists that other code could find. */
+static void begin_fields(PyObject **fields, PyObject *process, PyObject *seq)
 {
-    PyObject *record = speed_empty_record();
-    if (record == NULL)
+    fields[F_KIND] = Py_NewRef(s_span);
+    fields[F_SEQ] = Py_NewRef(seq);
+    fields[F_PROCESS] = Py_NewRef(process);
+    fields[F_ABANDONED] = Py_NewRef(Py_None);
+    fields[F_LEVEL] = Py_NewRef(s_empty);
+    fields[F_LOGGER] = Py_NewRef(s_empty);
+    fields[F_EXTRA] = Py_NewRef(given.empty);
+}
+
+/* As `tuple.__new__(Record, fields)`; releases the fields if `is_complete` is 0. */
+static PyObject *record_of(PyObject **fields, int is_complete)
+{
+    PyObject *values = is_complete ? PyTuple_New(F_COUNT) : NULL;
+    if (values == NULL) {
+        for (int i = 0; i < F_COUNT; i++)
+            Py_XDECREF(fields[i]);
         return NULL;
-    PyTuple_SET_ITEM(record, F_KIND, Py_NewRef(s_span));
-    PyTuple_SET_ITEM(record, F_SEQ, Py_NewRef(seq));
-    PyTuple_SET_ITEM(record, F_PROCESS, Py_NewRef(process));
-    PyTuple_SET_ITEM(record, F_ABANDONED, Py_NewRef(Py_None));
-    PyTuple_SET_ITEM(record, F_LEVEL, Py_NewRef(s_empty));
-    PyTuple_SET_ITEM(record, F_LOGGER, Py_NewRef(s_empty));
-    PyTuple_SET_ITEM(record, F_EXTRA, Py_NewRef(given.empty));
+    }
+    for (int i = 0; i < F_COUNT; i++)
+        PyTuple_SET_ITEM(values, i, fields[i]);    /* runs no code, so all are there at once */
+    PyObject *args = PyTuple_Pack(1, values), *record = NULL;
+    if (args != NULL)
+        record = PyTuple_Type.tp_new((PyTypeObject *)given.record_type, args, NULL);
+    Py_XDECREF(args);
+    Py_DECREF(values);
     return record;
 }
 
@@ -241,40 +250,33 @@ static int handles_exception(void)
     return handles;
 }
 
-PyObject *speed_start_record(PyObject *span, PyObject *process, PyObject *seq, PyObject *task)
+PyObject *speed_start_record(PyObject *span, PyObject *ids, PyObject *process, PyObject *seq,
+                             PyObject *task)
 {
     if (task != Py_None && handles_exception())
         return NULL;
-    PyObject *context = NULL, *parent = NULL;
-    PyObject *record = is_usual(span) ? new_record(process, seq) : NULL;
-    if (record == NULL || (context = field(span, N_CONTEXT)) == NULL
-        || (parent = field(span, N_PARENT)) == NULL)
-        goto failed;
-    SET(F_PHASE, Py_NewRef(s_start));
-    SET(F_NAME, name_for(span));
-    SET(F_TIME_NS, time_for(span, N_START_TIME));
-    SET(F_ATTRIBUTES, attributes_for(span));
-    SET(F_SITE, speed_site_for(PyTuple_GET_ITEM(record, F_ATTRIBUTES)));
-    SET(F_TRACE_ID, id_of(context, 0));
-    SET(F_SPAN_ID, id_of(context, 1));
-    SET(F_PARENT_SPAN_ID, parent == Py_None ? Py_NewRef(s_empty) : id_of(parent, 1));
-    SET(F_SPAN_KIND, kind_for(span));
-    SET(F_SCOPE, scope_for(span));
-    SET(F_LINKS, items_for(span, N_LINKS, given.links_of));
-    SET(F_THREAD, thread_for());
-    SET(F_TASK, speed_task_info(task));
-    SET(F_START_NS, Py_NewRef(zero));
-    SET(F_STATUS, Py_NewRef(Py_None));
-    SET(F_EVENTS, Py_NewRef(no_items));
-    PyObject_GC_Track(record);
-    Py_DECREF(context);
-    Py_DECREF(parent);
-    return record;
-failed:
-    Py_XDECREF(context);
+    PyObject *of[F_COUNT] = {NULL};
+    PyObject *parent = field(span, N_PARENT);
+    begin_fields(of, process, seq);
+    of[F_PHASE] = Py_NewRef(s_start);
+    of[F_START_NS] = Py_NewRef(zero);
+    of[F_STATUS] = Py_NewRef(Py_None);
+    of[F_EVENTS] = Py_NewRef(no_items);
+    int is_complete =
+        parent != NULL && (of[F_NAME] = name_for(span)) != NULL
+        && (of[F_TIME_NS] = time_for(span, N_START_TIME)) != NULL
+        && (of[F_ATTRIBUTES] = attributes_for(span)) != NULL
+        && (of[F_SITE] = speed_call_site_for(of[F_ATTRIBUTES])) != NULL
+        && (of[F_TRACE_ID] = speed_hex(PyTuple_GET_ITEM(ids, 0), 16)) != NULL
+        && (of[F_SPAN_ID] = speed_hex(PyTuple_GET_ITEM(ids, 1), 8)) != NULL
+        && (of[F_PARENT_SPAN_ID] = parent_id_of(parent)) != NULL
+        && (of[F_SPAN_KIND] = kind_for(span)) != NULL
+        && (of[F_SCOPE] = scope_for(span)) != NULL
+        && (of[F_LINKS] = items_for(span, N_LINKS, given.links_of)) != NULL
+        && (of[F_THREAD] = thread_for()) != NULL
+        && (of[F_TASK] = speed_task_info(task)) != NULL;
     Py_XDECREF(parent);
-    Py_XDECREF(record);
-    return NULL;
+    return record_of(of, is_complete);
 }
 
 static PyObject *status_for(PyObject *span)
@@ -296,24 +298,19 @@ PyObject *speed_end_record(PyObject *span, PyObject *process, PyObject *seq, PyO
                                F_SPAN_KIND, F_SCOPE, F_THREAD, F_TASK};
     if (PyTuple_GET_ITEM(start, F_TASK) != Py_None && handles_exception())
         return NULL;
-    PyObject *record = is_usual(span) ? new_record(process, seq) : NULL;
-    if (record == NULL)
-        return NULL;
+    PyObject *of[F_COUNT] = {NULL};
+    begin_fields(of, process, seq);
+    of[F_PHASE] = Py_NewRef(s_end);
+    of[F_START_NS] = Py_NewRef(PyTuple_GET_ITEM(start, F_TIME_NS));
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
-        PyTuple_SET_ITEM(record, kept[i], Py_NewRef(PyTuple_GET_ITEM(start, kept[i])));
-    SET(F_PHASE, Py_NewRef(s_end));
-    SET(F_NAME, name_for(span));
-    SET(F_TIME_NS, time_for(span, N_END_TIME));
-    SET(F_ATTRIBUTES, attributes_for(span));
-    SET(F_LINKS, items_for(span, N_LINKS, given.links_of));
-    SET(F_START_NS, Py_NewRef(PyTuple_GET_ITEM(start, F_TIME_NS)));
-    SET(F_STATUS, status_for(span));
-    SET(F_EVENTS, items_for(span, N_EVENTS, given.events_of));
-    PyObject_GC_Track(record);
-    return record;
-failed:
-    Py_DECREF(record);
-    return NULL;
+        of[kept[i]] = Py_NewRef(PyTuple_GET_ITEM(start, kept[i]));
+    int is_complete = is_usual(span) && (of[F_NAME] = name_for(span)) != NULL
+                      && (of[F_TIME_NS] = time_for(span, N_END_TIME)) != NULL
+                      && (of[F_ATTRIBUTES] = attributes_for(span)) != NULL
+                      && (of[F_LINKS] = items_for(span, N_LINKS, given.links_of)) != NULL
+                      && (of[F_STATUS] = status_for(span)) != NULL
+                      && (of[F_EVENTS] = items_for(span, N_EVENTS, given.events_of)) != NULL;
+    return record_of(of, is_complete);
 }
 
 /* The key of a span, or None if it is not recorded. `record_only`: record unsampled ones too. */
@@ -355,9 +352,11 @@ PyObject *speed_capture_start(PyObject *Py_UNUSED(module), PyObject *const *args
     }
     if (need(given.capture_start) < 0)
         return NULL;
-    PyObject *task = speed_current_task();
-    PyObject *record = task == NULL ? NULL
-                                    : speed_start_record(args[0], args[1], args[2], task);
+    PyObject *context = is_usual(args[0]) ? field(args[0], N_CONTEXT) : NULL, *record = NULL;
+    PyObject *task = context == NULL ? NULL : speed_current_task();
+    if (task != NULL && is_usual_context(context))
+        record = speed_start_record(args[0], context, args[1], args[2], task);
+    Py_XDECREF(context);
     Py_XDECREF(task);
     if (record == NULL)
         return pass_over() < 0 ? NULL : PyObject_Vectorcall(given.capture_start, args, 3, NULL);
@@ -373,7 +372,7 @@ PyObject *speed_capture_end(PyObject *Py_UNUSED(module), PyObject *const *args, 
     if (need(given.capture_end) < 0)
         return NULL;
     PyObject *record = NULL;
-    if ((PyObject *)Py_TYPE(args[3]) == given.record_type)
+    if (is_record(args[3]))
         record = speed_end_record(args[0], args[1], args[2], args[3]);
     if (record == NULL)
         return pass_over() < 0 ? NULL : PyObject_Vectorcall(given.capture_end, args, 4, NULL);

@@ -165,7 +165,10 @@ static int put_any_object(Buffer *b, PyObject *attributes)
     Py_XDECREF(budget);
     if (encoded == NULL)
         return -1;
-    int result = put(b, PyBytes_AS_STRING(encoded) + 1, PyBytes_GET_SIZE(encoded) - 1);
+    char *text;
+    Py_ssize_t size;
+    int result = PyBytes_AsStringAndSize(encoded, &text, &size) < 0 ? -1
+                                                                    : put(b, text + 1, size - 1);
     Py_DECREF(encoded);
     return result;
 }
@@ -300,7 +303,7 @@ static int put_log(Buffer *b, PyObject *record, PyObject *kind)
 
 int speed_encode_into(Buffer *buffer, PyObject *record)
 {
-    if ((PyObject *)Py_TYPE(record) != config.record_type)
+    if (!is_record(record))
         return 0;
     PyObject *kind = PyTuple_GET_ITEM(record, F_KIND);
     int failed = is_text(kind, s_span)      ? put_span(buffer, record)
@@ -310,7 +313,7 @@ int speed_encode_into(Buffer *buffer, PyObject *record)
     if (failed >= 0)
         return !failed;
     /* For any such error (a time beyond 64 bits) the Python codec is called. */
-    return PyErr_ExceptionMatches(PyExc_MemoryError) ? -1 : pass_over();
+    return pass_over();
 }
 
 PyObject *speed_encode_line(PyObject *Py_UNUSED(module), PyObject *record)

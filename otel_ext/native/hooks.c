@@ -12,15 +12,15 @@ typedef struct { PyObject *begin, *end, *add, *entry_type, *owner_type, *monoton
 
 static Hooks hooks;
 
-/* Positions in the tuple `_quick` of a processor, and of its table. */
-enum { Q_RESOURCE, Q_PROCESS, Q_NEXT_SEQ, Q_RECORD_ONLY, Q_TABLE, Q_EXPORT, Q_COUNT };
-enum { T_OPEN, T_MAX_SPANS, T_NOTE_COLLECTED, T_OWNERS, T_LOCAL, T_NOTE_GONE, T_COUNT };
+/* Positions in the tuple `_quick` of a processor: its own parts, the table and what is in it. */
+enum { Q_RESOURCE, Q_PROCESS, Q_NEXT_SEQ, Q_RECORD_ONLY, Q_EXPORT, Q_TABLE,
+       T_OPEN, T_MAX_SPANS, T_NOTE_COLLECTED, T_OWNERS, T_LOCAL, T_NOTE_GONE, Q_COUNT };
 
 /* A span that starts, its key, and the task that is running, or None. */
 typedef struct { PyObject *span, *key, *task; } Started;
 
-static PyObject *s_quick, *s_begun, *s_watch, *s_owner, *s_record, *s_born, *s_key, *s_has_tasks;
-static Place of_table, of_processor, of_begun;
+static PyObject *s_quick, *s_watch, *s_owner, *s_record, *s_born, *s_key, *s_has_tasks;
+static PyObject *s_pop;
 static Slot of_record, of_born, of_owner, of_key, of_has_tasks;
 
 PyObject *speed_configure_hooks(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
@@ -36,12 +36,13 @@ PyObject *speed_configure_hooks(PyObject *Py_UNUSED(module), PyObject *args, PyO
     Py_RETURN_NONE;
 }
 
-/* The tuple `_quick` of `holder`, with what its steps need; Python replaces it when one of these
- * changes. NULL if there is none at the moment, or one of another size. */
-static PyObject *quick_of(PyObject *holder, Py_ssize_t size, Place *place)
+/* The tuple `_quick` of the processor, with what the steps need; Python replaces it when one of
+ * these changes. NULL if there is none at the moment. */
+static PyObject *quick_of(PyObject *processor)
 {
-    PyObject *quick = get(holder, s_quick, place);
-    if (quick != NULL && (!PyTuple_CheckExact(quick) || PyTuple_GET_SIZE(quick) != size))
+    PyObject *quick = PyObject_GetAttr(processor, s_quick);
+    if (quick != NULL && (!PyTuple_CheckExact(quick) || PyTuple_GET_SIZE(quick) != Q_COUNT
+                          || !PyDict_CheckExact(PyTuple_GET_ITEM(quick, T_OPEN))))
         Py_CLEAR(quick);
     return quick;
 }
@@ -57,21 +58,12 @@ static PyObject *now(void)
     return PyObject_CallNoArgs(hooks.monotonic_ns);
 }
 
-/* A weak reference of the class `kind`; `tp_new` is all that a call of the class does. */
-static PyObject *new_reference(PyObject *kind, PyObject *to, PyObject *note_end)
-{
-    PyTypeObject *type = (PyTypeObject *)kind;
-    PyObject *of = PyTuple_Pack(2, to, note_end);
-    PyObject *made = of == NULL ? NULL : type->tp_new(type, of, NULL);
-    Py_XDECREF(of);
-    return made;
-}
-
 /* As `Owners.of_task`. */
-static PyObject *task_as_owner(PyObject *table, PyObject *task, PyObject *key)
+static PyObject *task_as_owner(PyObject *quick, PyObject *task, PyObject *key)
 {
-    PyObject *owners = PyTuple_GET_ITEM(table, T_OWNERS);
-    PyObject *owner = new_reference(hooks.owner_type, task, PyTuple_GET_ITEM(table, T_NOTE_GONE));
+    PyObject *owners = PyTuple_GET_ITEM(quick, T_OWNERS);
+    PyObject *owner = PyObject_CallFunctionObjArgs(hooks.owner_type, task,
+                                                   PyTuple_GET_ITEM(quick, T_NOTE_GONE), NULL);
     PyObject *seen = owner == NULL ? NULL : get_slot(owners, s_has_tasks, &of_has_tasks);
     if (seen == NULL || set_slot(owner, s_key, key, &of_key) < 0
         || (seen != Py_True && PyObject_SetAttr(owners, s_has_tasks, Py_True) < 0))
@@ -80,16 +72,16 @@ static PyObject *task_as_owner(PyObject *table, PyObject *task, PyObject *key)
     return owner;
 }
 
-static PyObject *make_entry(PyObject *table, PyObject *record, const Started *of)
+static PyObject *make_entry(PyObject *quick, PyObject *record, const Started *of)
 {
     /* A thread has no owner before its first span. */
     PyObject *owner = of->task != Py_None
-                          ? task_as_owner(table, of->task, of->key)
-                          : speed_of_thread(PyTuple_GET_ITEM(table, T_LOCAL), s_owner);
+                          ? task_as_owner(quick, of->task, of->key)
+                          : speed_of_thread(PyTuple_GET_ITEM(quick, T_LOCAL), s_owner);
     PyObject *entry = NULL, *born = owner == NULL ? NULL : now();
     if (born != NULL)
-        entry = new_reference(hooks.entry_type, of->span,
-                              PyTuple_GET_ITEM(table, T_NOTE_COLLECTED));
+        entry = PyObject_CallFunctionObjArgs(hooks.entry_type, of->span,
+                                             PyTuple_GET_ITEM(quick, T_NOTE_COLLECTED), NULL);
     if (entry != NULL
         && (set_slot(entry, s_record, record, &of_record) < 0
             || set_slot(entry, s_born, born, &of_born) < 0
@@ -101,26 +93,23 @@ static PyObject *make_entry(PyObject *table, PyObject *record, const Started *of
 }
 
 /* 1: added, 0: not the common case, -1: error. */
-static int add_quickly(PyObject *table, PyObject *record, const Started *of)
+static int add_quickly(PyObject *quick, PyObject *record, const Started *of)
 {
-    PyObject *opened = PyTuple_GET_ITEM(table, T_OPEN);
-    if ((PyObject *)Py_TYPE(record) != given.record_type || !PyDict_CheckExact(opened)
-        || PyDict_GET_SIZE(opened) >= PyLong_AsSsize_t(PyTuple_GET_ITEM(table, T_MAX_SPANS)))
+    PyObject *opened = PyTuple_GET_ITEM(quick, T_OPEN);
+    if (!is_record(record)
+        || PyDict_GET_SIZE(opened) >= PyLong_AsSsize_t(PyTuple_GET_ITEM(quick, T_MAX_SPANS)))
         return 0;
-    PyObject *entry = make_entry(table, record, of);
+    PyObject *entry = make_entry(quick, record, of);
     int added = entry == NULL || PyDict_SetItem(opened, of->key, entry) < 0 ? -1 : 1;
     Py_XDECREF(entry);
     return added;
 }
 
-static int add_entry(PyObject *table, PyObject *record, const Started *of)
+static int add_entry(PyObject *quick, PyObject *record, const Started *of)
 {
-    PyObject *quick = quick_of(table, T_COUNT, &of_table);
-    int added = quick == NULL ? 0 : add_quickly(quick, record, of);
-    Py_XDECREF(quick);
-    if (added == 1)
+    if (add_quickly(quick, record, of) == 1)
         return 0;
-    PyObject *args[] = {table, record, of->span, of->key};
+    PyObject *args[] = {PyTuple_GET_ITEM(quick, Q_TABLE), record, of->span, of->key};
     if (pass_over() < 0)
         return -1;
     PyObject *done = PyObject_Vectorcall(hooks.add, args, 4, NULL);
@@ -135,7 +124,8 @@ static PyObject *key_of(PyObject *quick, PyObject *span)
     PyObject *key = need(given.record_type) < 0 || !is_usual(span) ? NULL
                                                                    : speed_identify(NULL, args, 2);
     if (key != NULL && key != Py_None
-        && speed_has_resource(span, PyTuple_GET_ITEM(quick, Q_RESOURCE)) != 1)
+        && (!PyTuple_CheckExact(key) || PyTuple_GET_SIZE(key) != 2
+            || speed_has_resource(span, PyTuple_GET_ITEM(quick, Q_RESOURCE)) != 1))
         Py_CLEAR(key);
     return key;
 }
@@ -147,18 +137,15 @@ static int export(PyObject *quick, PyObject *record)
     return done == NULL ? -1 : 0;
 }
 
-/* Makes sure that open spans are watched: at the first span, then each LOOK_EVERY records. */
+/* Makes sure that open spans are watched, each LOOK_EVERY records. Until they are, there is no
+ * `_quick`. */
 static int look(PyObject *self, PyObject *seq)
 {
     long long number = PyLong_AsLongLong(seq);
     if (number == -1 && PyErr_Occurred())
         return -1;
-    if (number % LOOK_EVERY) {
-        PyObject *begun = get(self, s_begun, &of_begun);
-        Py_XDECREF(begun);    /* True and False are never freed */
-        if (begun == Py_True)
-            return 0;
-    }
+    if (number % LOOK_EVERY)
+        return 0;
     PyObject *done = PyObject_CallMethodNoArgs(self, s_watch);
     Py_XDECREF(done);
     return done == NULL ? -1 : 0;
@@ -166,7 +153,7 @@ static int look(PyObject *self, PyObject *seq)
 
 static PyObject *start_record(PyObject *process, PyObject *seq, const Started *of)
 {
-    PyObject *record = speed_start_record(of->span, process, seq, of->task);
+    PyObject *record = speed_start_record(of->span, of->key, process, seq, of->task);
     if (record != NULL || pass_over() < 0)
         return record;
     PyObject *args[] = {of->span, process, seq};
@@ -179,7 +166,7 @@ static PyObject *began(PyObject *self, PyObject *quick, const Started *of)
     if (seq != NULL)
         record = start_record(PyTuple_GET_ITEM(quick, Q_PROCESS), seq, of);
     int failed = record == NULL
-                 || add_entry(PyTuple_GET_ITEM(quick, Q_TABLE), record, of) < 0
+                 || add_entry(quick, record, of) < 0
                  || look(self, seq) < 0 || export(quick, record) < 0;    /* last: runs once */
     Py_XDECREF(seq);
     Py_XDECREF(record);
@@ -196,7 +183,7 @@ PyObject *speed_begin_span(PyObject *Py_UNUSED(module), PyObject *const *args, P
     }
     if (check_process() < 0 || need(hooks.begin) < 0)
         return NULL;
-    PyObject *quick = quick_of(args[0], Q_COUNT, &of_processor);
+    PyObject *quick = quick_of(args[0]);
     Started of = {args[1], quick == NULL ? NULL : key_of(quick, args[1]), NULL};
     if (of.key != NULL && of.key != Py_None)
         of.task = speed_current_task();
@@ -213,31 +200,22 @@ PyObject *speed_begin_span(PyObject *Py_UNUSED(module), PyObject *const *args, P
     return done;
 }
 
-/* Removes an item from a dict; NULL, mostly without an error, if it is not there. */
+/* Removes an item from a dict, in one step; NULL, mostly without an error, if it is not there. */
 static PyObject *pop(PyObject *dict, PyObject *key)
 {
-    PyObject *item = NULL;
-#if PY_VERSION_HEX >= 0x030D0000
-    PyDict_Pop(dict, key, &item);
-#else
-    item = _PyDict_Pop(dict, key, Py_None);
+    PyObject *args[] = {dict, key, Py_None};
+    PyObject *item = PyObject_VectorcallMethod(s_pop, args, 3, NULL);
     if (item == Py_None)
         Py_CLEAR(item);
-#endif
     return item;
 }
 
 /* Removes an open span's start record from the table; NULL if it is not there. */
-static PyObject *take_start(PyObject *table, PyObject *key)
+static PyObject *take_start(PyObject *quick, PyObject *key)
 {
-    PyObject *quick = quick_of(table, T_COUNT, &of_table), *start = NULL;
-    PyObject *opened = quick == NULL ? NULL : PyTuple_GET_ITEM(quick, T_OPEN);
-    PyObject *entry = opened == NULL || !PyDict_CheckExact(opened) ? NULL : pop(opened, key);
-    if (entry != NULL) {
-        start = get_slot(entry, s_record, &of_record);
-        Py_DECREF(entry);
-    }
-    Py_XDECREF(quick);
+    PyObject *entry = pop(PyTuple_GET_ITEM(quick, T_OPEN), key);
+    PyObject *start = entry == NULL ? NULL : get_slot(entry, s_record, &of_record);
+    Py_XDECREF(entry);
     return start;
 }
 
@@ -250,8 +228,7 @@ static PyObject *ended(PyObject *quick, PyObject *span, PyObject *start)
     }
     int failed = record == NULL || export(quick, record) < 0;
     Py_XDECREF(seq);
-    if (record != NULL)
-        speed_spare_record(record);
+    Py_XDECREF(record);
     if (failed)
         return NULL;
     Py_RETURN_NONE;
@@ -265,10 +242,10 @@ PyObject *speed_end_span(PyObject *Py_UNUSED(module), PyObject *const *args, Py_
     }
     if (check_process() < 0 || need(hooks.end) < 0)
         return NULL;
-    PyObject *quick = quick_of(args[0], Q_COUNT, &of_processor), *start = NULL, *done;
+    PyObject *quick = quick_of(args[0]), *start = NULL, *done;
     PyObject *key = quick == NULL ? NULL : key_of(quick, args[1]);
     if (key != NULL && key != Py_None)
-        start = take_start(PyTuple_GET_ITEM(quick, Q_TABLE), key);
+        start = take_start(quick, key);
     if (start != NULL)
         done = ended(quick, args[1], start);
     else if (key == Py_None)
@@ -277,16 +254,16 @@ PyObject *speed_end_span(PyObject *Py_UNUSED(module), PyObject *const *args, Py_
         done = pass_over() < 0 ? NULL : PyObject_Vectorcall(hooks.end, args, 2, NULL);
     Py_XDECREF(key);
     Py_XDECREF(quick);
-    if (start != NULL)
-        speed_spare_record(start);
+    Py_XDECREF(start);
     return done;
 }
 
 int speed_init_hooks(void)
 {
     static const Name names[] = {
-        {&s_quick, "_quick"}, {&s_begun, "_begun"}, {&s_watch, "_watch"}, {&s_owner, "owner"},
+        {&s_quick, "_quick"}, {&s_watch, "_watch"}, {&s_owner, "owner"},
         {&s_record, "record"}, {&s_born, "born"}, {&s_key, "key"}, {&s_has_tasks, "has_tasks"},
+        {&s_pop, "pop"},
     };
     return speed_intern(names, sizeof names / sizeof *names);
 }

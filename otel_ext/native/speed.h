@@ -86,6 +86,15 @@ static inline int is_usual(PyObject *span)
     return Py_IS_TYPE(span, sdk_types[RUNNING]) || Py_IS_TYPE(span, sdk_types[ENDED]);
 }
 
+/* Is this a record with all its fields? `tuple.__new__` makes others too. Two modules pass the
+ * class, and a program may import one of them only. */
+static inline int is_record(PyObject *record)
+{
+    PyObject *type = (PyObject *)Py_TYPE(record);
+    return (type == given.record_type || type == config.record_type)
+           && PyTuple_GET_SIZE(record) == F_COUNT;
+}
+
 typedef struct {
     char *data;
     Py_ssize_t size, room;
@@ -93,10 +102,12 @@ typedef struct {
 } Buffer;
 
 /* 0: the exception is cleared, and the Python code is called; -1: the exception is meant for the
- * program (Ctrl-C, an exit) and propagates. See docs/adr/0002-hooks-catch-exception-only.md. */
+ * program (Ctrl-C, an exit), or there is no memory for a second try, and it propagates. See
+ * docs/adr/0002-hooks-catch-exception-only.md. */
 static inline int pass_over(void)
 {
-    if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_Exception))
+    if (PyErr_Occurred()
+        && (!PyErr_ExceptionMatches(PyExc_Exception) || PyErr_ExceptionMatches(PyExc_MemoryError)))
         return -1;
     PyErr_Clear();
     return 0;
@@ -129,16 +140,6 @@ static inline int put(Buffer *buffer, const char *text, Py_ssize_t size)
 
 /* The offset of one attribute in objects of one type; looked up again for another type. */
 typedef struct { PyTypeObject *type; Py_ssize_t offset; } Slot;
-
-/* The same for attributes in an instance's `__dict__`, for two types, since an ended span has
- * another type. Valid while the type's version stays the same. */
-typedef struct {
-    PyTypeObject *type;
-    const void *keys;
-    Py_ssize_t index;
-    unsigned int version;
-} KeptAt;
-typedef struct { KeptAt of[2]; unsigned next; } Place;
 
 void speed_find_slot(PyTypeObject *type, PyObject *name, Slot *slot);
 
@@ -185,30 +186,12 @@ typedef struct { PyObject **place; const char *text; } Name;
 
 int speed_intern(const Name *names, size_t count);
 
-/* An instance's attribute with an interned name, borrowed; NULL if the fast path fails. */
-PyObject *speed_kept(PyObject *holder, PyObject *name, Place *place);
-
-/* An attribute of an object, as `PyObject_GetAttr`; fast if the instance holds it. */
-static inline PyObject *get(PyObject *holder, PyObject *name, Place *place)
-{
-    PyObject *kept = speed_kept(holder, name, place);
-    return kept != NULL ? Py_NewRef(kept) : PyObject_GetAttr(holder, name);
-}
-
-/* 1: the number, not negative, is high * 2**64 + low; 0: the fast path failed. */
-int speed_magnitude(PyObject *number, uint64_t *high, uint64_t *low);
-
 /* The value of an exact `int`; 0, or -1 with an error. */
 static inline int get_int64(PyObject *number, long long *value)
 {
-    uint64_t high, low;
     if (!PyLong_CheckExact(number)) {
         PyErr_SetString(PyExc_TypeError, "a field that must be a whole number is not");
         return -1;
-    }
-    if (speed_magnitude(number, &high, &low) && !high && low <= INT64_MAX) {
-        *value = (long long)low;
-        return 0;
     }
     *value = PyLong_AsLongLong(number);
     return *value == -1 && PyErr_Occurred() ? -1 : 0;
@@ -217,8 +200,7 @@ static inline int get_int64(PyObject *number, long long *value)
 /* Advances a counter, which is an iterator or a callable. */
 static inline PyObject *step(PyObject *counter)
 {
-    iternextfunc next = Py_TYPE(counter)->tp_iternext;
-    return next != NULL ? next(counter) : PyObject_CallNoArgs(counter);
+    return PyIter_Check(counter) ? PyIter_Next(counter) : PyObject_CallNoArgs(counter);
 }
 
 /* Calls `callable(argument)`; a compiled step of the path is called directly. */
@@ -228,11 +210,6 @@ static inline PyObject *call_one(PyObject *callable, PyObject *argument)
         return PyCFunction_GET_FUNCTION(callable)(PyCFunction_GET_SELF(callable), argument);
     return PyObject_CallOneArg(callable, argument);
 }
-
-/* This thread's frames, from the innermost; NULL if only the public functions can read them. */
-void *speed_top_frame(void);
-void *speed_frame_below(void *frame);
-PyCodeObject *speed_frame_code(void *frame, int *lasti);    /* borrowed */
 
 /* The attribute `name` of a thread-local object. */
 PyObject *speed_of_thread(PyObject *local, PyObject *name);
@@ -262,25 +239,22 @@ int is_plain_text(PyObject *text);
 PyObject *speed_identify(PyObject *module, PyObject *const *args, Py_ssize_t count);
 /* An identifier of `size` bytes as hex digits. */
 PyObject *speed_hex(PyObject *number, Py_ssize_t size);
-void speed_init_ids(void);
+int speed_init_ids(void);
 
-/* A record without fields. The caller sets all of them, then calls `PyObject_GC_Track`, so that
- * other threads cannot find an incomplete record through the garbage collector. */
-PyObject *speed_empty_record(void);
-/* Keeps a record without other references for reuse; takes the caller's reference. */
-void speed_spare_record(PyObject *record);
-/* Both return NULL, also without an error, if Python must handle the span. `task`: the running
- * task, or None. */
-PyObject *speed_start_record(PyObject *span, PyObject *process, PyObject *seq, PyObject *task);
+/* Both return NULL, also without an error, if Python must handle the span. `ids`: a tuple that
+ * begins with the trace id and the span id; `task`: the running task, or None. The span must be
+ * of the usual kind for the first one. */
+PyObject *speed_start_record(PyObject *span, PyObject *ids, PyObject *process, PyObject *seq,
+                             PyObject *task);
 PyObject *speed_end_record(PyObject *span, PyObject *process, PyObject *seq, PyObject *start);
 int speed_has_resource(PyObject *span, PyObject *resource);
 PyObject *speed_capture_start(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *speed_capture_end(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *speed_configure_capture(PyObject *module, PyObject *args, PyObject *kwargs);
 int speed_init_capture(void);
-PyObject *speed_site_for(PyObject *attributes);
+PyObject *speed_call_site_for(PyObject *attributes);
 /* The user's call site on the stack, at `depth` frames from the innermost or further out. */
-PyObject *speed_site_at(int depth);
+PyObject *speed_call_site_at(int depth);
 PyObject *speed_here(PyObject *module, PyObject *depth);
 PyObject *speed_encode_line(PyObject *module, PyObject *record);
 /* 1: the line is in the buffer, 0: Python has to encode the record, -1: error. */
@@ -290,11 +264,6 @@ PyObject *speed_cursor(PyObject *module, PyObject *memory);
 int speed_store(PyObject *write, const char *line, Py_ssize_t size);
 int speed_init_cursor(void);
 int speed_init_encode(void);
-/* Calls `holder.method([what,] error)` with the current exception; one that is meant for the
- * program propagates. */
-PyObject *speed_note_loss(PyObject *holder, PyObject *method, PyObject *what);
-PyObject *speed_hooks_for(PyObject *module, PyObject *args);
-int speed_init_guards(void);
 PyObject *speed_watch_process(PyObject *module, PyObject *args);
 PyObject *speed_configure_hooks(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *speed_begin_span(PyObject *module, PyObject *const *args, Py_ssize_t count);

@@ -21,7 +21,6 @@ static PyObject *running_loop, *current, *by_loop;
 
 #ifdef LOOP_IS_DEAR
 static PyObject *s_thread_id;
-static Place of_loop;
 static int is_forked;    /* the parent's loops do not run here, though their state says so */
 
 static void note_fork(void)
@@ -40,7 +39,7 @@ static PyObject *task_of_only_loop(void)
         return NULL;
     Py_INCREF(loop);    /* the loop may be of any class, and its attribute may run code */
     Py_INCREF(task);
-    PyObject *thread = get(loop, s_thread_id, &of_loop);
+    PyObject *thread = PyObject_GetAttr(loop, s_thread_id);
     unsigned long number = 0;
     if (thread != NULL && PyLong_CheckExact(thread))
         number = PyLong_AsUnsignedLong(thread);

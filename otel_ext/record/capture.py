@@ -10,11 +10,11 @@ from __future__ import annotations
 import sys
 import threading
 from time import time_ns
-from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from opentelemetry.trace import SpanContext, SpanKind, StatusCode
 
-from otel_ext._accel import load_speed
+from otel_ext._accel import choose, configure
 from otel_ext.record import call_site, own_code, untyped
 from otel_ext.record.call_site import call_site_from_attributes, find_call_site
 from otel_ext.record.cancellation import cancellation_metadata, note_start
@@ -340,54 +340,40 @@ def _span_types() -> tuple[type, type, type]:
     return getattr(sdk, "_Span", sdk.Span), sdk.ReadableSpan, SpanContext
 
 
-def _choose_capture() -> tuple[_Identify, _CaptureStart, _CaptureEnd, _Here]:
-    """Return the compiled functions if they were built, else the Python ones above."""
-    speed = load_speed()
-    if speed is None:
-        return identify_python, capture_start_python, capture_end_python, here_python
-    speed.configure_capture(
-        capture_start=capture_start_python,
-        capture_end=capture_end_python,
-        record_type=Record,
-        judge=own_code.judge,
-        judged=own_code.JUDGED,
-        remember=call_site.remember,
-        unknown_site=UNKNOWN_CALL_SITE,
-        site_from_attributes=call_site_from_attributes,
-        scope_of=_scope_of,
-        links_of=_links_of,
-        events_of=_events_of,
-        status_of=_status_of,
-        local=_local,
-        current_thread=current_thread,
-        task_info=TaskInfo,
-        time_ns=time_ns,
-        kinds=tuple(SpanKind),
-        kind_names=KINDS,
-        unset_code=StatusCode.UNSET,
-        unset_status=UNSET_STATUS,
-        empty=EMPTY,
-        names=_SPAN_FIELDS,
-        code_keys=("code.file.path", "code.filepath"),
-        identify=identify_python,
-        here=here_python,
-        span_types=_span_types,
-    )
-    return speed.identify, speed.capture_start, speed.capture_end, speed.here
-
-
-_Identify: TypeAlias = "Callable[[ReadableSpan, bool], tuple[int, int] | None]"
-_CaptureStart: TypeAlias = "Callable[[ReadableSpan, Process, int], Record]"
-_CaptureEnd: TypeAlias = "Callable[[ReadableSpan, Process, int, Record | None], Record]"
-
-_Here: TypeAlias = "Callable[[int], tuple[CallSite, ThreadInfo, TaskInfo | None]]"
-
-_chosen: Final = _choose_capture()
-identify: Final[_Identify] = _chosen[0]
+configure(
+    "configure_capture",
+    capture_start=capture_start_python,
+    capture_end=capture_end_python,
+    record_type=Record,
+    judge=own_code.judge,
+    judged=own_code.JUDGED,
+    remember=call_site.remember,
+    unknown_site=UNKNOWN_CALL_SITE,
+    site_from_attributes=call_site_from_attributes,
+    scope_of=_scope_of,
+    links_of=_links_of,
+    events_of=_events_of,
+    status_of=_status_of,
+    local=_local,
+    current_thread=current_thread,
+    task_info=TaskInfo,
+    time_ns=time_ns,
+    kinds=tuple(SpanKind),
+    kind_names=KINDS,
+    unset_code=StatusCode.UNSET,
+    unset_status=UNSET_STATUS,
+    empty=EMPTY,
+    names=_SPAN_FIELDS,
+    code_keys=("code.file.path", "code.filepath"),
+    identify=identify_python,
+    here=here_python,
+    span_types=_span_types,
+)
+identify: Final = choose("identify", identify_python)
 """Returns a span's key: the compiled function if it was built, else `identify_python`."""
-capture_start: Final[_CaptureStart] = _chosen[1]
+capture_start: Final = choose("capture_start", capture_start_python)
 """Captures a start: the compiled function if it was built, else `capture_start_python`."""
-capture_end: Final[_CaptureEnd] = _chosen[2]
+capture_end: Final = choose("capture_end", capture_end_python)
 """Captures an end: the compiled function if it was built, else `capture_end_python`."""
-here: Final[_Here] = _chosen[3]
+here: Final = choose("here", here_python)
 """Finds call site, thread and task: the compiled function if built, else `here_python`."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
-from otel_ext._accel import load_speed
+from otel_ext._accel import choose, configure
 from otel_ext.record.model import META_KEY, UNSET_STATUS, Link, Record, SpanEvent
 from otel_ext.record.sanitise.budget import WORK, Budget
 from otel_ext.record.sanitise.cleaning import Cleaner
@@ -235,28 +235,20 @@ def _with_note(
         room += _size(kept.pop()) + 1
 
 
-def _choose_encoder() -> Encoder:
-    """Return the compiled encoder if it was built, else the Python one above."""
-    speed = load_speed()
-    if speed is None:
-        return encode_line_python
-    speed.configure(
-        record_type=Record,
-        encode_line=encode_line_python,
-        encode_object=encode_object,
-        name_fragment=_name_fragment,
-        encode_status=_encode_status,
-        encode_links=_encode_links,
-        encode_events=_encode_events,
-        encode_extra=_extra_meta,
-        meta_key=META_KEY,
-        unset_status=UNSET_STATUS,
-    )
-    compiled: Encoder = speed.encode_line
-    return compiled
-
-
-encode_line: Final[Encoder] = _choose_encoder()
+configure(
+    "configure",
+    record_type=Record,
+    encode_line=encode_line_python,
+    encode_object=encode_object,
+    name_fragment=_name_fragment,
+    encode_status=_encode_status,
+    encode_links=_encode_links,
+    encode_events=_encode_events,
+    encode_extra=_extra_meta,
+    meta_key=META_KEY,
+    unset_status=UNSET_STATUS,
+)
+encode_line: Final[Encoder] = choose("encode_line", encode_line_python)
 """Encodes one record: the compiled function if it was built, else `encode_line_python`."""
 
 

@@ -23,7 +23,7 @@ from itertools import count
 from threading import RLock
 from typing import TYPE_CHECKING, Final, Protocol
 
-from otel_ext._accel import load_speed
+from otel_ext._accel import configure
 from otel_ext.runtime.weak_method import WeakMethod
 
 if TYPE_CHECKING:
@@ -100,9 +100,7 @@ class _Process:
         mark: _Mark = _ProcessId() if page is None else page
         mark[0] = 1
         self.mark = mark
-        speed = load_speed()
-        if speed is not None:
-            speed.watch_process(page, check_process)
+        configure("watch_process", page, check_process)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._after_fork)
 

@@ -45,17 +45,16 @@ def test_functions_raise_before_the_part_is_configured(tmp_path: Path) -> None:
 
 
 HALF = """\
-import otel_ext.processors
 from opentelemetry.sdk.trace import TracerProvider
+from otel_ext import _accel
+known, configure = {}, _accel.configure
+def keep(name, *values, **options):
+    known.update(options if name == "configure_capture" else {})
+    configure(name, *values, **options)
+_accel.configure = keep
+import otel_ext.processors
 from otel_ext.record import capture
-from otel_ext._accel import load_speed
-speed = load_speed()
-known = {}
-class Keeper:
-    def configure_capture(self, **options): known.update(options)
-    def __getattr__(self, name): return getattr(speed, name)
-capture.load_speed = Keeper
-capture._choose_capture()
+speed = _accel.load_speed()
 span = TracerProvider(shutdown_on_exit=False).get_tracer("t").start_span("x")
 wrong = {name: object() for name in known}
 for changes in ({"names": ()}, {"record_type": int}, {"kinds": (1,)}, {"code_keys": []}, wrong):
@@ -142,6 +141,20 @@ def test_a_variable_turns_the_compiled_part_off(value: str, tmp_path: Path) -> N
     assert execute([sys.executable, "-c", OFF], cwd=tmp_path, env=env).out == "None\n"
     program = "from otel_ext.config import load_config; load_config()"
     assert execute([sys.executable, "-W", "error", "-c", program], cwd=tmp_path, env=env).code == 0
+
+
+FREE_THREADED = """\
+import sys
+sys.version += " (free-threading build)"
+from otel_ext._accel import load_speed, why_pure
+print(load_speed(), why_pure()[0])
+"""
+
+
+def test_a_free_threaded_python_is_refused_by_name(tmp_path: Path) -> None:
+    """The plain code serves there, with the lock on or off, and the reason is named."""
+    done = execute([sys.executable, "-c", FREE_THREADED], cwd=tmp_path)
+    assert done.out == "None the compiled one does not serve free-threaded Python\n"
 
 
 def test_doctor_shows_that_the_compiled_part_is_turned_off(tmp_path: Path) -> None:

@@ -101,8 +101,6 @@ def test_no_hook_raises_whatever_fails(
     if hooks == "python":
         monkeypatch.setattr(lifecycle, "begin_span", LifecycleSpanProcessor.begin_span)
         monkeypatch.setattr(lifecycle, "end_span", LifecycleSpanProcessor.end_span)
-        monkeypatch.setattr(LifecycleSpanProcessor, "on_start", lifecycle.on_start_python)
-        monkeypatch.setattr(LifecycleSpanProcessor, "on_end", lifecycle.on_end_python)
     is_compiled = lifecycle.begin_span is not LifecycleSpanProcessor.begin_span
     memory, exporter = InMemorySpanExporter(), Recorder()
     processor = LifecycleSpanProcessor(exporter)

@@ -26,7 +26,7 @@ PROGRAM = """
 import sys
 
 if {plain}:
-    sys._is_gil_enabled = lambda: False  # the compiled part is not used
+    sys.modules["otel_ext._speed"] = None  # as if the compiled part was not built
 
 from opentelemetry import trace
 
@@ -94,8 +94,6 @@ def test_records_that_met_a_recursion_error_are_exported_later(
     if hooks == "python":
         monkeypatch.setattr(lifecycle, "begin_span", LifecycleSpanProcessor.begin_span)
         monkeypatch.setattr(lifecycle, "end_span", LifecycleSpanProcessor.end_span)
-        monkeypatch.setattr(LifecycleSpanProcessor, "on_start", lifecycle.on_start_python)
-        monkeypatch.setattr(LifecycleSpanProcessor, "on_end", lifecycle.on_end_python)
     exporter = NoStack()
     provider = TracerProvider(shutdown_on_exit=False)
     processor = LifecycleSpanProcessor(exporter)
@@ -132,6 +130,34 @@ def test_waiting_records_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(processor._late) == _MAX_LATE + 1  # noqa: SLF001 - its size is what is tested
     monkeypatch.undo()
     exporter.fails = False
+    provider.shutdown()
+
+
+def test_a_loss_that_cannot_be_reported_for_lack_of_stack_is_made_up_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The program gets no RecursionError from the report, and a flush exports the records."""
+
+    class Failing(NoStack):
+        def export(self, record: Record) -> None:
+            if self.fails:
+                raise OSError
+            super().export(record)
+
+    def no_stack(*_: object) -> None:
+        raise RecursionError
+
+    exporter = Failing()
+    provider = TracerProvider(shutdown_on_exit=False)
+    processor = LifecycleSpanProcessor(exporter)
+    monkeypatch.setattr(processor, "_catch_up", lambda: None)
+    monkeypatch.setattr(processor, "_note_loss", no_stack)
+    provider.add_span_processor(processor)
+    provider.get_tracer("t").start_span("whole").end()
+    monkeypatch.undo()
+    exporter.fails = False
+    assert provider.force_flush()
+    assert [one.phase for one in exporter.spans] == ["start", "end"]
     provider.shutdown()
 
 

@@ -36,8 +36,6 @@ def kept() -> Kept:
 def tracer(request: pytest.FixtureRequest, kept: Kept, monkeypatch: pytest.MonkeyPatch) -> Tracer:
     """Return a tracer whose spans are recorded, by the compiled hooks or the Python ones."""
     if request.param == "in Python":
-        monkeypatch.setattr(LifecycleSpanProcessor, "on_start", lifecycle.on_start_python)
-        monkeypatch.setattr(LifecycleSpanProcessor, "on_end", lifecycle.on_end_python)
         monkeypatch.setattr(lifecycle, "begin_span", LifecycleSpanProcessor.begin_span)
         monkeypatch.setattr(lifecycle, "end_span", LifecycleSpanProcessor.end_span)
         monkeypatch.setattr(lifecycle, "capture_start", capture_start_python)

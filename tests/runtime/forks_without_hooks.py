@@ -53,7 +53,7 @@ def process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     if request.param == "process id":
         monkeypatch.setattr(fork, "_wiped_page", lambda: None)
     monkeypatch.delattr(os, "register_at_fork")
-    monkeypatch.setattr(fork, "load_speed", lambda: None)
+    monkeypatch.setattr(fork, "configure", lambda *_: None)
     return fork._Process()  # noqa: SLF001 - the existing one belongs to this process
 
 

@@ -7,7 +7,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
-from otel_ext._accel import load_speed
+from otel_ext._accel import choose
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -57,8 +57,12 @@ def map_chunks(descriptor: int, facts: RingFacts) -> list[mmap.mmap]:
 
 def cursors_in(chunks: Sequence[mmap.mmap]) -> Sequence[Cursor]:
     """Return a cursor for each chunk: the mapping itself, or a compiled one."""
-    speed = load_speed()
-    return chunks if speed is None else [speed.cursor(chunk) for chunk in chunks]
+    cursor = choose("cursor", _itself)
+    return [cursor(chunk) for chunk in chunks]
+
+
+def _itself(chunk: mmap.mmap) -> Cursor:
+    return chunk
 
 
 def store_into(cursor: Cursor, guard: AbstractContextManager[object]) -> Callable[[bytes], object]:

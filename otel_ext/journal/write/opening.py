@@ -8,7 +8,7 @@ from contextlib import suppress
 from time import time_ns
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel_ext._accel import load_speed
+from otel_ext._accel import choose
 from otel_ext.errors import JournalError
 from otel_ext.journal.files import (
     StandardDescriptorsFilled,
@@ -109,8 +109,7 @@ def _count_lines_python(lines: memoryview) -> int:
     return bytes(lines).count(b"\n")
 
 
-_speed: Final = load_speed()
-_count_lines: Final = _count_lines_python if _speed is None else _speed.count_lines
+_count_lines: Final = choose("count_lines", _count_lines_python)
 
 
 def make_lines(make: Callable[[], Iterable[bytes]]) -> list[bytes]:

@@ -19,7 +19,7 @@ from threading import RLock
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Final
 
-from otel_ext._accel import load_speed
+from otel_ext._accel import bind
 from otel_ext.journal import ring_layout
 from otel_ext.journal.files import create_exclusive, is_gone
 from otel_ext.journal.write.chunks import HAS_GIL, cursors_in, map_chunks, store_into
@@ -394,5 +394,4 @@ class RingBuffer:
 
 def appender(ring: RingBuffer) -> Callable[[bytes], bool]:
     """Return `ring.append`: compiled if that was built, else the method."""
-    speed = load_speed()
-    return ring.append if speed is None else speed.bind_append(ring)
+    return bind("bind_append", ring, ring.append)

@@ -9,7 +9,7 @@ from importlib.metadata import distributions, entry_points
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, cast
 
-from otel_ext._accel import IS_TURNED_OFF, PURE_PYTHON, load_speed
+from otel_ext._accel import why_pure
 from otel_ext.cli.commands.doctor.check import degraded, failed, healthy, note
 from otel_ext.runtime.process.incarnation import boot_id
 from otel_ext.setup.sdk_version import ADMITTED, is_admitted
@@ -39,22 +39,12 @@ def check_installation() -> Iterator[Check]:
     own = found.get("otel-ext", "unknown")
     yield healthy(_INSTALLED, "otel-ext", own)
     yield from _opentelemetry(found)
-    if IS_TURNED_OFF:
-        yield note(
-            _INSTALLED,
-            "codec",
-            f"pure Python: {PURE_PYTHON} turns the compiled one off; records are the same",
-            f"Unset {PURE_PYTHON} to have it back.",
-        )
-    elif load_speed() is None:
-        yield note(
-            _INSTALLED,
-            "codec",
-            "pure Python: the compiled one was not built; records are the same and cost more",
-            f"In a checkout, with a C compiler and Python's headers: {_REINSTALL}",
-        )
-    else:
+    pure = why_pure()
+    if pure is None:
         yield healthy(_INSTALLED, "codec", "compiled")
+    else:
+        text = f"pure Python: {pure[0]}; records are the same and cost more"
+        yield note(_INSTALLED, "codec", text, pure[1])
     if find_spec("yaml") is None:
         text = "PyYAML is not installed; only a configuration file in YAML needs it"
         yield note(_INSTALLED, "YAML", text, "Run: pip install pyyaml")

@@ -92,98 +92,57 @@ static PyObject *site_of(PyFrameObject *frame)
     return site;
 }
 
-/* The cached kind of the code's file, or UNJUDGED; never an error. */
-static int known_verdict(PyCodeObject *code)
+static void remember_verdict(size_t at, PyObject *name, int verdict)
 {
-    PyObject *name = code->co_filename;
-    size_t at = ((size_t)name >> 4) % FILES;
-    if (files[at].name == name)
-        return files[at].verdict;
-    if (!PyUnicode_CheckExact(name))
-        return UNJUDGED;
-    PyObject *judged = PyDict_GetItemWithError(given.judged, name);
-    int verdict = judged == NULL ? UNJUDGED : (int)PyLong_AsLong(judged);
-    if (PyErr_Occurred()) {
-        PyErr_Clear();    /* out of memory at most: none of the program's code runs in there */
-        return UNJUDGED;
-    }
-    if (verdict != UNJUDGED) {
-        PyObject *old = files[at].name;
-        files[at].name = Py_NewRef(name);
-        files[at].verdict = verdict;
-        Py_XDECREF(old);
-    }
-    return verdict;
+    PyObject *old = files[at].name;
+    files[at].name = Py_NewRef(name);
+    files[at].verdict = verdict;
+    Py_XDECREF(old);
 }
 
 /* The kind of the code's file; UNJUDGED is an error. */
 static int verdict_on(PyCodeObject *code)
 {
-    int verdict = known_verdict(code);
-    if (verdict != UNJUDGED)
-        return verdict;
-    PyObject *judged = PyObject_CallOneArg(given.judge, code->co_filename);
-    if (judged != NULL)
-        verdict = (int)PyLong_AsLong(judged);
+    PyObject *name = code->co_filename;
+    size_t at = ((size_t)name >> 4) % FILES;
+    if (files[at].name == name)
+        return files[at].verdict;
+    PyObject *judged = PyUnicode_CheckExact(name) ? PyDict_GetItemWithError(given.judged, name)
+                                                  : NULL;
+    int is_known = judged != NULL;
+    if (is_known)
+        Py_INCREF(judged);
+    else if (!PyErr_Occurred())
+        judged = PyObject_CallOneArg(given.judge, name);
+    int verdict = judged == NULL ? UNJUDGED : (int)PyLong_AsLong(judged);
     Py_XDECREF(judged);
+    if (is_known && verdict != UNJUDGED)
+        remember_verdict(at, name, verdict);
     return verdict;
 }
 
-/* The call site, if all it needs is cached; makes no frame object. NULL without an error if not.
- * `depth`: how many frames to skip. */
-static PyObject *find_known_site(int depth)
-{
-    PyCodeObject *opener = NULL;
-    int lasti, opened_at = 0, undecided = 1, left = MOST_FRAMES;
-    void *frame = speed_top_frame();
-    if (frame == NULL)
-        return NULL;
-    for (; frame != NULL && left > 0; frame = speed_frame_below(frame)) {
-        if (depth-- > 0)
-            continue;
-        left--;
-        PyCodeObject *code = speed_frame_code(frame, &lasti);
-        int verdict = known_verdict(code);
-        if (verdict == UNJUDGED)
-            return NULL;
-        if (verdict == OWN)
-            return known_site(code, lasti);
-        if (undecided && verdict != CARRIER) {
-            undecided = 0;
-            opener = verdict == FOREIGN ? code : NULL;
-            opened_at = lasti;
-        }
-    }
-    if (depth > 0)
-        return NULL;
-    return opener == NULL ? Py_NewRef(given.unknown_site) : known_site(opener, opened_at);
-}
-
-/* NULL also if there is no memory for the frame object; then the walk ends. */
 static PyFrameObject *frame_below(PyFrameObject *frame)
 {
     PyFrameObject *back = PyFrame_GetBack(frame);
-    if (back == NULL)
-        PyErr_Clear();
     Py_DECREF(frame);
     return back;
 }
 
-static PyObject *find_site(int depth)
+/* The frame that decides, from `frame` outwards: the first one of the program's own code, or the
+ * one that opened the span for it. NULL without an error if there is none. Takes the reference. */
+static PyFrameObject *deciding_frame(PyFrameObject *frame)
 {
-    PyFrameObject *frame = PyThreadState_GetFrame(PyThreadState_Get()), *opener = NULL;
-    int verdict = CARRIER, undecided = 1;
-    while (frame != NULL && depth-- > 0)
-        frame = frame_below(frame);
-    if (frame == NULL) {
-        PyErr_SetString(PyExc_LookupError, "the stack has no such frame");
-        return NULL;
-    }
+    PyFrameObject *opener = NULL;
+    int undecided = 1;
     for (int left = MOST_FRAMES; frame != NULL && left > 0; left--) {
         PyCodeObject *code = PyFrame_GetCode(frame);
-        verdict = verdict_on(code);
+        int verdict = verdict_on(code);
         Py_DECREF(code);
-        if (verdict == OWN || verdict == UNJUDGED)
+        if (verdict == OWN) {
+            Py_XDECREF(opener);
+            return frame;
+        }
+        if (verdict == UNJUDGED)
             break;
         if (undecided && verdict != CARRIER) {
             undecided = 0;
@@ -192,22 +151,31 @@ static PyObject *find_site(int depth)
         }
         frame = frame_below(frame);
     }
-    PyFrameObject *found = verdict == OWN ? frame : opener;
-    PyObject *site = verdict == UNJUDGED ? NULL
-                     : found == NULL     ? Py_NewRef(given.unknown_site)
-                                         : site_of(found);
     Py_XDECREF(frame);
-    Py_XDECREF(opener);
+    if (PyErr_Occurred())
+        Py_CLEAR(opener);
+    return opener;
+}
+
+PyObject *speed_call_site_at(int depth)
+{
+    PyFrameObject *frame = PyThreadState_GetFrame(PyThreadState_Get());
+    while (frame != NULL && depth-- > 0)
+        frame = frame_below(frame);
+    if (frame == NULL) {
+        if (!PyErr_Occurred())
+            PyErr_SetString(PyExc_LookupError, "the stack has no such frame");
+        return NULL;
+    }
+    PyFrameObject *found = deciding_frame(frame);
+    if (found == NULL)
+        return PyErr_Occurred() ? NULL : Py_NewRef(given.unknown_site);
+    PyObject *site = site_of(found);
+    Py_DECREF(found);
     return site;
 }
 
-PyObject *speed_site_at(int depth)
-{
-    PyObject *known = find_known_site(depth);
-    return known != NULL ? known : find_site(depth);
-}
-
-PyObject *speed_site_for(PyObject *attributes)
+PyObject *speed_call_site_for(PyObject *attributes)
 {
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(given.code_keys); i++) {
         int found = PyDict_Contains(attributes, PyTuple_GET_ITEM(given.code_keys, i));
@@ -220,5 +188,5 @@ PyObject *speed_site_for(PyObject *attributes)
             Py_DECREF(site);
         }
     }
-    return speed_site_at(0);
+    return speed_call_site_at(0);
 }

@@ -41,8 +41,6 @@ static PyMethodDef methods[] = {
      "Do what a processor does when a span starts."},
     {"end_span", (PyCFunction)(void (*)(void))speed_end_span, METH_FASTCALL,
      "Do what a processor does when a span ends."},
-    {"hooks_for", speed_hooks_for, METH_VARARGS,
-     "Return the guarded methods that the SDK calls, for a processor's class."},
     {"bind_append", speed_bind_append, METH_O, "Return the `append` of a ring buffer."},
     {"bind_export", speed_bind_export, METH_O, "Return the `export` of a JSONL exporter."},
     {"bind_plain", speed_bind_plain, METH_O,
@@ -87,12 +85,12 @@ static int set_up(PyObject *Py_UNUSED(module))
     int claimed = claim();
     if (claimed)
         return claimed < 0 ? -1 : 0;
-    speed_init_ids();
     s_fragment = PyUnicode_InternFromString("fragment");
     s_id = PyUnicode_InternFromString("id");
-    return s_fragment == NULL || s_id == NULL || speed_init_capture() < 0 || speed_init_hooks() < 0
+    return s_fragment == NULL || s_id == NULL || speed_init_ids() < 0 || speed_init_capture() < 0
+                   || speed_init_hooks() < 0
                    || speed_init_path() < 0 || speed_init_secrets() < 0 || speed_init_cursor() < 0
-                   || speed_init_encode() < 0 || speed_init_guards() < 0 || speed_init_tasks() < 0
+                   || speed_init_encode() < 0 || speed_init_tasks() < 0
                ? -1 : 0;
 }
 

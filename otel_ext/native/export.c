@@ -14,7 +14,6 @@ enum { E_INTRODUCED, E_ACCEPT, E_JOURNAL, E_COUNT };
 static PyObject *s_quick, *s_append, *s_export, *s_export_reduced, *s_note_unwritten;
 static PyObject *s_store, *s_elsewhere;
 static Slot of_store, of_id;
-static Place of_quick, of_append;
 
 static PyObject *append(PyObject *box, PyObject *line)
 {
@@ -69,9 +68,9 @@ static int is_introduced(PyObject *dict, PyObject *process)
 /* What the steps need, if the exporter has written the record's `process.start`; else NULL. */
 static PyObject *quick_of(PyObject *exporter, PyObject *record)
 {
-    PyObject *quick = check_process() < 0 ? NULL : get(exporter, s_quick, &of_quick);
+    PyObject *quick = check_process() < 0 ? NULL : PyObject_GetAttr(exporter, s_quick);
     if (quick != NULL && PyTuple_CheckExact(quick) && PyTuple_GET_SIZE(quick) == E_COUNT
-        && (PyObject *)Py_TYPE(record) == given.record_type
+        && is_record(record)
         && is_introduced(PyTuple_GET_ITEM(quick, E_INTRODUCED),
                          PyTuple_GET_ITEM(record, F_PROCESS)))
         return quick;
@@ -79,7 +78,9 @@ static PyObject *quick_of(PyObject *exporter, PyObject *record)
     return NULL;
 }
 
-PyObject *speed_note_loss(PyObject *holder, PyObject *method, PyObject *what)
+/* Calls `holder.method([what,] error)` with the current exception; one that is meant for the
+ * program propagates. */
+static PyObject *note_loss(PyObject *holder, PyObject *method, PyObject *what)
 {
     if (!PyErr_ExceptionMatches(PyExc_Exception))
         return NULL;
@@ -104,19 +105,19 @@ static PyObject *append_object(PyObject *exporter, PyObject *append_line, const 
     PyObject *line = encoded == 0 ? PyObject_CallOneArg(config.encode_line, record)
                                   : PyBytes_FromStringAndSize(buffer->data, buffer->size);
     if (line == NULL)
-        return speed_note_loss(exporter, s_export_reduced, record);
+        return note_loss(exporter, s_export_reduced, record);
     PyObject *taken = PyObject_CallOneArg(append_line, line);
     Py_DECREF(line);
-    return taken == NULL ? speed_note_loss(exporter, s_note_unwritten, NULL) : taken;
+    return taken == NULL ? note_loss(exporter, s_note_unwritten, NULL) : taken;
 }
 
 /* Passes an encoded line to the journal. */
 static PyObject *append_encoded(PyObject *exporter, PyObject *quick, const Buffer *buffer,
                                 PyObject *record, int encoded)
 {
-    PyObject *append_line = get(PyTuple_GET_ITEM(quick, E_JOURNAL), s_append, &of_append);
+    PyObject *append_line = PyObject_GetAttr(PyTuple_GET_ITEM(quick, E_JOURNAL), s_append);
     int stored = append_line == NULL ? -1 : encoded == 1 ? is_stored(append_line, buffer) : 0;
-    PyObject *done = stored < 0 ? speed_note_loss(exporter, s_note_unwritten, NULL)
+    PyObject *done = stored < 0 ? note_loss(exporter, s_note_unwritten, NULL)
                      : stored   ? Py_NewRef(Py_None)
                                 : append_object(exporter, append_line, buffer, record, encoded);
     Py_XDECREF(append_line);
@@ -136,7 +137,7 @@ static PyObject *take(PyObject *exporter, PyObject *quick, PyObject *record)
     int encoded = speed_encode_into(&buffer, record);
     /* The journal is read after the encoding, which may run Python code that closes it. */
     PyObject *done = encoded < 0
-                         ? speed_note_loss(exporter, s_export_reduced, record)
+                         ? note_loss(exporter, s_export_reduced, record)
                          : append_encoded(exporter, quick, &buffer, record, encoded);
     PyMem_Free(buffer.heap);
     if (done == NULL)
@@ -167,7 +168,7 @@ PyObject *speed_bind_export(PyObject *Py_UNUSED(module), PyObject *exporter)
 static PyObject *export_plain(PyObject *parts, PyObject *record)
 {
     PyObject *exporter = PyTuple_GET_ITEM(parts, 0), *done;
-    PyObject *quick = speed_is_plain(PyTuple_GET_ITEM(parts, 1), record) == 1
+    PyObject *quick = is_record(record) && speed_is_plain(PyTuple_GET_ITEM(parts, 1), record) == 1
                           ? quick_of(exporter, record) : NULL;
     if (quick != NULL)
         done = take(exporter, quick, record);
@@ -202,11 +203,8 @@ static PyObject *choose(PyObject *parts, PyObject *argument)
                            : get_slot(PyTuple_GET_ITEM(parts, C_HOLDER), name, &of_switch);
     Py_ssize_t which = answer == Py_False ? C_NO : C_YES;
     Py_XDECREF(answer);
-    if (answer == NULL) {
-        if (!PyErr_ExceptionMatches(PyExc_Exception))
-            return NULL;
-        PyErr_Clear();
-    }
+    if (answer == NULL && pass_over() < 0)
+        return NULL;
     return call_one(PyTuple_GET_ITEM(parts, which), argument);
 }
 
