@@ -129,8 +129,8 @@ def main() -> int:
     if options.pytest:
         return run_pytest("-m", "pytest", *options.pytest)
     doctests = ("--doctest-modules", "--ignore-glob=/*/_site/*", "--pyargs", "otel_ext")
-    suite = ("-n", str(WORKERS), "--dist", "worksteal", "--durations=15", "tests")
-    pytest = ("-m", "pytest")
+    suite: tuple[str, ...] = ("-n", str(WORKERS), "--dist", "worksteal", "--durations=15", "tests")
+    pytest: tuple[str, ...] = ("-m", "pytest")
     if options.all:
         pytest = ("-m", "coverage", "run", *pytest)
     else:
